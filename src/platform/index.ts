@@ -1,0 +1,8 @@
+/** What the machine gives: time, chance, log, metrics, durable files. Handed in everywhere; only `app` picks the real ones. */
+export { type Clock, systemClock } from './clock.ts';
+export { syncFolder, writeDurably } from './durable-file.ts';
+export { formatDurationMs, parseDurationMs, parseSizeBytes } from './duration.ts';
+export { createJsonLog, describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
+export { createMetrics, type Metrics } from './metrics.ts';
+export { type Random, systemRandom } from './random.ts';
+export { watchFiles } from './watch-file.ts';
