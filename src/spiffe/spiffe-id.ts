@@ -63,9 +63,13 @@ function split(text: string): { name: string; path: string } {
 function refuse(text: string): SpiffeIdError | undefined {
   const quoted = JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
   if (Buffer.byteLength(text) > MAX_SPIFFE_ID_BYTES) {
-    return new SpiffeIdError('id-too-long', `a SPIFFE ID is at most ${MAX_SPIFFE_ID_BYTES} bytes long, ${quoted} is longer`);
+    return new SpiffeIdError(
+      'id-too-long',
+      `a SPIFFE ID is at most ${MAX_SPIFFE_ID_BYTES} bytes long, ${quoted} is longer`,
+    );
   }
-  if (!text.startsWith(SCHEME)) return new SpiffeIdError('id-scheme', `a SPIFFE ID begins with ${SCHEME}, ${quoted} does not`);
+  if (!text.startsWith(SCHEME))
+    return new SpiffeIdError('id-scheme', `a SPIFFE ID begins with ${SCHEME}, ${quoted} does not`);
   const { name, path } = split(text);
   if (!isTrustDomain(name)) {
     let cause: unknown;
@@ -75,12 +79,21 @@ function refuse(text: string): SpiffeIdError | undefined {
       cause = error;
     }
     const why = cause instanceof TrustDomainError ? cause.message : 'the name is no trust domain';
-    return new SpiffeIdError('id-trust-domain', `the SPIFFE ID ${quoted} names no valid trust domain: ${why}`, { cause });
+    return new SpiffeIdError(
+      'id-trust-domain',
+      `the SPIFFE ID ${quoted} names no valid trust domain: ${why}`,
+      { cause },
+    );
   }
   if (path === '') return undefined;
-  if (path.endsWith('/')) return new SpiffeIdError('id-path-trailing-slash', `a SPIFFE ID does not end in a slash, ${quoted} does`);
+  if (path.endsWith('/'))
+    return new SpiffeIdError('id-path-trailing-slash', `a SPIFFE ID does not end in a slash, ${quoted} does`);
   for (const segment of path.slice(1).split('/')) {
-    if (segment === '') return new SpiffeIdError('id-path-empty-segment', `a path segment is not empty, ${quoted} has an empty one`);
+    if (segment === '')
+      return new SpiffeIdError(
+        'id-path-empty-segment',
+        `a path segment is not empty, ${quoted} has an empty one`,
+      );
     if (segment === '.' || segment === '..') {
       return new SpiffeIdError('id-path-dot-segment', `a path segment is not . or .., ${quoted} has one`);
     }

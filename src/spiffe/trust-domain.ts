@@ -28,7 +28,10 @@ export function parseTrustDomain(text: string): TrustDomain {
     );
   }
   if (text.length > MAX_TRUST_DOMAIN_BYTES) {
-    throw new TrustDomainError('trust-domain-too-long', `a trust domain name is at most ${MAX_TRUST_DOMAIN_BYTES} bytes long, this one has ${text.length}`);
+    throw new TrustDomainError(
+      'trust-domain-too-long',
+      `a trust domain name is at most ${MAX_TRUST_DOMAIN_BYTES} bytes long, this one has ${text.length}`,
+    );
   }
   if (!isTrustDomain(text)) throw new TypeError('unreachable: the checks above are the predicate');
   return text;
