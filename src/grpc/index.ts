@@ -1,0 +1,34 @@
+/** The gRPC interfaces we speak in both roles, as typed messages and service definitions written from field numbers. */
+export type { MessageType } from './message-type.ts';
+export {
+  EXPORTED_SERVICE_LIST_URL,
+  EXPORTED_SERVICE_URL,
+  type ExchangeSecretRequest,
+  type ExchangeSecretResponse,
+  exportedServiceListMessage,
+  leaderAddressMessage,
+  PEERING_SERVER_ADDRESSES_URL,
+  PEERING_TRUST_BUNDLE_URL,
+  type PeeringTrustBundle,
+  peeringServerAddressesMessage,
+  peeringTrustBundleMessage,
+  peerStreamService,
+  type ReplicationMessage,
+  statusMessage,
+} from './peerstream.ts';
+export {
+  type AnyMessage,
+  type CertificateValidationContext,
+  type DataSource,
+  type DiscoveryRequest,
+  type DiscoveryResponse,
+  SECRET_TYPE_URL,
+  type Secret,
+  type SpiffeCertValidatorConfig,
+  SPIFFE_VALIDATOR_NAME,
+  SPIFFE_VALIDATOR_TYPE_URL,
+  type SubjectAltNameMatcher,
+  secretDiscoveryService,
+  secretMessage,
+  spiffeValidatorMessage,
+} from './sds.ts';

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import protobuf, { type Root } from 'protobufjs';
+
+/** Bytes of one protobuf message type to a plain object and back; absent scalars read as their defaults, absent messages stay absent. */
+export interface MessageType<Message> {
+  encode(message: Message): Buffer;
+  /** Throws a plain `Error` when the bytes are no such message. */
+  decode(bytes: Uint8Array): Message;
+}
+
+/** The `.proto` file of this room with that name, parsed; read once per process. */
+export function loadProto(name: string): Root {
+  const text = readFileSync(new URL(`./proto/${name}.proto`, import.meta.url), 'utf8');
+  return protobuf.parse(text, { keepCase: true }).root;
+}
+
+/**
+ * The codec of one message of `root`. The interface named as `Message` must say what the proto says; nothing
+ * can check that here, so the room's tests send each message through both directions.
+ */
+export function messageType<Message extends object>(root: Root, name: string): MessageType<Message> {
+  const type = root.lookupType(name);
+  return {
+    encode: (message) => Buffer.from(type.encode(type.fromObject(message)).finish()),
+    decode: (bytes) => {
+      const plain = type.toObject(type.decode(bytes), {
+        longs: String,
+        enums: String,
+        defaults: true,
+        bytes: Buffer,
+      });
+      dropAbsentMessages(plain);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the shape is the proto's, see the doc comment
+      return plain as Message;
+    },
+  };
+}
+
+/** protobufjs writes an absent message as null; here it is an absent member, so that `?.` and `in` read naturally. */
+function dropAbsentMessages(value: unknown): void {
+  if (Array.isArray(value)) {
+    for (const each of value) dropAbsentMessages(each);
+  } else if (isRecord(value) && !Buffer.isBuffer(value)) {
+    for (const [key, each] of Object.entries(value)) {
+      if (each === null) delete value[key];
+      else dropAbsentMessages(each);
+    }
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

@@ -1,0 +1,104 @@
+import { loadProto, messageType } from './message-type.ts';
+import type { AnyMessage } from './sds.ts';
+import { method } from './service.ts';
+
+export interface ExchangeSecretRequest {
+  readonly peer_id: string;
+  readonly establishment_secret: string;
+}
+
+export interface ExchangeSecretResponse {
+  readonly stream_secret: string;
+}
+
+/** One message of the stream, in either direction; exactly one member is set. */
+export interface ReplicationMessage {
+  readonly open?: {
+    readonly peer_id: string;
+    readonly stream_secret_id: string;
+    readonly remote?: { readonly partition: string; readonly datacenter: string };
+  };
+  /** A subscription (empty nonce), an ACK (nonce) or a NACK (nonce and error). */
+  readonly request?: {
+    readonly peer_id: string;
+    readonly response_nonce: string;
+    readonly resource_url: string;
+    readonly error?: { readonly code: number; readonly message: string };
+  };
+  readonly response?: {
+    readonly nonce: string;
+    readonly resource_url: string;
+    readonly resource_id: string;
+    readonly resource?: AnyMessage;
+    /** 1 is UPSERT, the only one. */
+    readonly operation: number;
+  };
+  readonly terminated?: Record<string, never>;
+  readonly heartbeat?: Record<string, never>;
+}
+
+export interface PeeringTrustBundle {
+  readonly trust_domain: string;
+  readonly peer_name: string;
+  readonly partition: string;
+  readonly root_pems: readonly string[];
+  readonly exported_partition: string;
+  /** 64-bit, as decimal text. */
+  readonly create_index?: string;
+  readonly modify_index?: string;
+}
+
+/** The resource URLs of the stream; each equals the type URL of the `Any` that carries the resource. */
+export const PEERING_TRUST_BUNDLE_URL =
+  'type.googleapis.com/hashicorp.consul.internal.peering.PeeringTrustBundle';
+export const PEERING_SERVER_ADDRESSES_URL =
+  'type.googleapis.com/hashicorp.consul.internal.peering.PeeringServerAddresses';
+export const EXPORTED_SERVICE_URL =
+  'type.googleapis.com/hashicorp.consul.internal.peerstream.ExportedService';
+export const EXPORTED_SERVICE_LIST_URL =
+  'type.googleapis.com/hashicorp.consul.internal.peerstream.ExportedServiceList';
+
+const root = loadProto('peerstream');
+
+export const peeringTrustBundleMessage = messageType<PeeringTrustBundle>(
+  root,
+  'federate.peerstream.PeeringTrustBundle',
+);
+export const peeringServerAddressesMessage = messageType<{ readonly addresses: readonly string[] }>(
+  root,
+  'federate.peerstream.PeeringServerAddresses',
+);
+export const exportedServiceListMessage = messageType<{ readonly services: readonly string[] }>(
+  root,
+  'federate.peerstream.ExportedServiceList',
+);
+export const leaderAddressMessage = messageType<{ readonly address: string }>(
+  root,
+  'federate.peerstream.LeaderAddress',
+);
+/** `google.rpc.Status`, as it travels in `grpc-status-details-bin`. */
+export const statusMessage = messageType<{
+  readonly code: number;
+  readonly message: string;
+  readonly details: readonly AnyMessage[];
+}>(root, 'federate.peerstream.Status');
+
+const replicationMessage = messageType<ReplicationMessage>(root, 'federate.peerstream.ReplicationMessage');
+
+/** Consul's `PeerStreamService`. */
+export const peerStreamService = {
+  ExchangeSecret: method({
+    path: '/hashicorp.consul.internal.peerstream.PeerStreamService/ExchangeSecret',
+    request: messageType<ExchangeSecretRequest>(root, 'federate.peerstream.ExchangeSecretRequest'),
+    response: messageType<ExchangeSecretResponse>(root, 'federate.peerstream.ExchangeSecretResponse'),
+    requestStream: false,
+    responseStream: false,
+  }),
+  StreamResources: method({
+    path: '/hashicorp.consul.internal.peerstream.PeerStreamService/StreamResources',
+    request: replicationMessage,
+    response: replicationMessage,
+    requestStream: true,
+    responseStream: true,
+  }),
+} as const;

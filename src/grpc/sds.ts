@@ -1,0 +1,89 @@
+import { loadProto, messageType } from './message-type.ts';
+import { method } from './service.ts';
+
+/** `google.protobuf.Any`. */
+export interface AnyMessage {
+  readonly type_url: string;
+  readonly value: Buffer;
+}
+
+export interface DiscoveryRequest {
+  readonly version_info: string;
+  readonly node?: { readonly id: string; readonly cluster: string };
+  readonly resource_names: readonly string[];
+  readonly type_url: string;
+  readonly response_nonce: string;
+  /** Present on a NACK; `version_info` is then the version still in use. */
+  readonly error_detail?: { readonly code: number; readonly message: string };
+}
+
+export interface DiscoveryResponse {
+  readonly version_info: string;
+  readonly resources: readonly AnyMessage[];
+  readonly type_url: string;
+  readonly nonce: string;
+}
+
+/** Exactly one member is set. */
+export interface DataSource {
+  readonly filename?: string;
+  readonly inline_bytes?: Buffer;
+  readonly inline_string?: string;
+}
+
+export interface SubjectAltNameMatcher {
+  readonly san_type: 'SAN_TYPE_UNSPECIFIED' | 'EMAIL' | 'DNS' | 'URI' | 'IP_ADDRESS';
+  readonly matcher?: { readonly exact?: string; readonly prefix?: string; readonly suffix?: string };
+}
+
+export interface CertificateValidationContext {
+  readonly trusted_ca?: DataSource;
+  readonly custom_validator_config?: { readonly name: string; readonly typed_config?: AnyMessage };
+  readonly match_typed_subject_alt_names?: readonly SubjectAltNameMatcher[];
+}
+
+/** One of `tls_certificate` and `validation_context` is set. */
+export interface Secret {
+  readonly name: string;
+  readonly tls_certificate?: { readonly certificate_chain?: DataSource; readonly private_key?: DataSource };
+  readonly validation_context?: CertificateValidationContext;
+}
+
+export interface SpiffeCertValidatorConfig {
+  readonly trust_domains: readonly { readonly name: string; readonly trust_bundle?: DataSource }[];
+}
+
+/** The type URL of a `Secret` resource, also of every request and response of the stream. */
+export const SECRET_TYPE_URL = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
+/** The name and the config type of Envoy's validator that keeps one bundle per trust domain. */
+export const SPIFFE_VALIDATOR_NAME = 'envoy.tls.cert_validator.spiffe';
+export const SPIFFE_VALIDATOR_TYPE_URL =
+  'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig';
+
+const root = loadProto('sds');
+const discoveryRequest = messageType<DiscoveryRequest>(root, 'federate.sds.DiscoveryRequest');
+const discoveryResponse = messageType<DiscoveryResponse>(root, 'federate.sds.DiscoveryResponse');
+
+export const secretMessage = messageType<Secret>(root, 'federate.sds.Secret');
+export const spiffeValidatorMessage = messageType<SpiffeCertValidatorConfig>(
+  root,
+  'federate.sds.SPIFFECertValidatorConfig',
+);
+
+/** Envoy's `SecretDiscoveryService`, without the delta variant. */
+export const secretDiscoveryService = {
+  StreamSecrets: method({
+    path: '/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets',
+    request: discoveryRequest,
+    response: discoveryResponse,
+    requestStream: true,
+    responseStream: true,
+  }),
+  FetchSecrets: method({
+    path: '/envoy.service.secret.v3.SecretDiscoveryService/FetchSecrets',
+    request: discoveryRequest,
+    response: discoveryResponse,
+    requestStream: false,
+    responseStream: false,
+  }),
+} as const;
