@@ -1,0 +1,45 @@
+import { CodedError, type TrustDomain } from '../spiffe/index.ts';
+
+/**
+ * Why the store could not do what it was asked; operators and tests go by the word.
+ *
+ * - `store-missing` there is no file, and nobody asked to make one
+ * - `store-locked` another agent works on this store
+ * - `store-newer` written by a newer version of Federate
+ * - `store-not-a-store` the file is something else
+ * - `store-corrupt` the file is damaged
+ * - `store-read-only` the file, its folder or its disk cannot be written
+ * - `store-full` no room left on the disk
+ * - `store-failed` the disk or the database failed in another way
+ * - `store-closed` used after it was closed
+ * - `relationship-exists` a relationship with this trust domain is already there
+ * - `sequence-rolled-back` a version older than the held one, without the operator's word (FED-48)
+ */
+export type StoreErrorCode =
+  | 'store-missing'
+  | 'store-locked'
+  | 'store-newer'
+  | 'store-not-a-store'
+  | 'store-corrupt'
+  | 'store-read-only'
+  | 'store-full'
+  | 'store-failed'
+  | 'store-closed'
+  | 'relationship-exists'
+  | 'sequence-rolled-back';
+
+/** The store said no; what was written before stays as it was. */
+export class StoreError extends CodedError<StoreErrorCode> {}
+
+/** FED-48: a version older than the held one is kept out unless the operator says so. */
+export function rolledBack(trustDomain: TrustDomain, offered: bigint, held: bigint): StoreError {
+  return new StoreError(
+    'sequence-rolled-back',
+    `a bundle of ${trustDomain} never goes back in sequence: held is ${held}, offered was ${offered}`,
+  );
+}
+
+/** One relationship per trust domain. */
+export function relationshipExists(trustDomain: TrustDomain): StoreError {
+  return new StoreError('relationship-exists', `a relationship with ${trustDomain} is already in the store`);
+}

@@ -1,0 +1,53 @@
+import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import type { EventKind, NewEvent } from './event.ts';
+
+/** What can go wrong with a peer for a while. Each is also the kind of the event that tells of its beginning. */
+export type IncidentKind = Extract<
+  EventKind,
+  'endpoint-unreachable' | 'bundle-refused' | 'bundle-quarantined' | 'mesh-refused'
+>;
+
+/** One failed attempt, as whoever failed tells it: every time anew, the store knows whether it goes on. */
+export interface NewIncident {
+  readonly at: Date;
+  readonly kind: IncidentKind;
+  readonly trustDomain: TrustDomain;
+  readonly actor: string;
+  readonly code: string;
+  readonly message: string;
+  /** From where: the endpoint URL, usually. */
+  readonly origin: string;
+  /** The sequence of the offer, where one could be read. */
+  readonly sequence?: bigint;
+  /** The offer itself, where it could be parsed: what an operator may accept later. */
+  readonly offered?: TrustBundle;
+}
+
+/** An incident from its beginning to its end. However often it repeats, it is one. */
+export interface StoredIncident extends NewIncident {
+  readonly id: number;
+  /** When the newest repetition was, and how many there were; `at` is the beginning, `message` and the offer are the newest. */
+  readonly lastAt: Date;
+  readonly count: number;
+  /** Absent while it goes on. */
+  readonly endedAt?: Date;
+}
+
+/** The audit line of an incident's beginning. */
+export function incidentBegan(incident: NewIncident): NewEvent {
+  const { at, kind, trustDomain, actor, code, message, origin, sequence } = incident;
+  const detail = { origin, ...(sequence === undefined ? {} : { sequence }) };
+  return { at, kind, trustDomain, actor, code, message, detail };
+}
+
+/** The audit line of an incident's end. */
+export function incidentEnded(
+  incident: Pick<StoredIncident, 'kind' | 'trustDomain' | 'code' | 'count' | 'at'>,
+  at: Date,
+  actor: string,
+): NewEvent {
+  const { kind, trustDomain, code, count } = incident;
+  const times = count === 1 ? 'once' : `${count} times`;
+  const message = `${kind} (${code}) is over; it was seen ${times} since ${incident.at.toISOString()}`;
+  return { at, kind: 'recovered', trustDomain, actor, code, message, detail: { kind, count } };
+}

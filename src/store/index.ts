@@ -1,0 +1,20 @@
+/** What the agent remembers: relationships, the bundle of each trust domain, and everything that was. */
+export type {
+  AuthorityRef,
+  BundleVersion,
+  NewVersion,
+  VersionChange,
+  VersionVerdict,
+} from './bundle-version.ts';
+export { StoreError, type StoreErrorCode } from './errors.ts';
+export type { EventKind, NewEvent, StoredEvent } from './event.ts';
+export type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
+export { createMemoryStore } from './memory-store.ts';
+export type {
+  BootstrapProof,
+  Relationship,
+  RelationshipPatch,
+  RelationshipState,
+  StateReason,
+} from './relationship.ts';
+export type { Replacement, Store } from './store.ts';

@@ -1,0 +1,233 @@
+import { contentDigest, serializeBundle, type TrustDomain } from '../spiffe/index.ts';
+import type { BundleVersion, NewVersion } from './bundle-version.ts';
+import { relationshipExists, rolledBack, StoreError } from './errors.ts';
+import { type NewEvent, serializeDetail, type StoredEvent } from './event.ts';
+import { incidentBegan, incidentEnded, type StoredIncident } from './incident.ts';
+import { checkPage, checkReplacement } from './arguments.ts';
+import { patchRelationship, type Relationship } from './relationship.ts';
+import type { Store } from './store.ts';
+import { changeBetween } from './version-change.ts';
+
+interface Held {
+  readonly version: BundleVersion;
+  /** The highest sequence seen with this content. */
+  readonly sequence: bigint | undefined;
+}
+
+/** A store that lives and ends with the process, for tests and one-shot commands. Same contract as the SQLite one. */
+export function createMemoryStore(): Store {
+  const relationships = new Map<TrustDomain, Relationship>();
+  const versions = new Map<TrustDomain, BundleVersion[]>();
+  const held = new Map<TrustDomain, Held>();
+  const events: StoredEvent[] = [];
+  const incidents: StoredIncident[] = [];
+  const meta = new Map<string, string>();
+  let closed = false;
+
+  const current = (trustDomain: TrustDomain): BundleVersion | undefined => {
+    const now = held.get(trustDomain);
+    if (!now) return undefined;
+    const { sequence: _, ...bundle } = now.version.bundle;
+    return {
+      ...now.version,
+      bundle: now.sequence === undefined ? bundle : { ...bundle, sequence: now.sequence },
+    };
+  };
+  const addEvent = (event: NewEvent, versionNumber?: number) => {
+    const { detail, ...rest } = event;
+    const text = serializeDetail(detail);
+    events.push({
+      ...rest,
+      id: events.length + 1,
+      ...(text === undefined ? {} : { detail: JSON.parse(text) }),
+      ...(versionNumber === undefined ? {} : { versionNumber }),
+    });
+  };
+  const append = (version: NewVersion): BundleVersion => {
+    const { bundle } = version;
+    const past = versions.get(bundle.trustDomain) ?? [];
+    const before = held.get(bundle.trustDomain);
+    if (
+      before?.sequence !== undefined &&
+      bundle.sequence !== undefined &&
+      bundle.sequence < before.sequence &&
+      version.verdict !== 'operator'
+    ) {
+      throw rolledBack(bundle.trustDomain, bundle.sequence, before.sequence);
+    }
+    const added: BundleVersion = {
+      ...version,
+      trustDomain: bundle.trustDomain,
+      number: past.length + 1,
+      document: serializeBundle(bundle),
+      digest: contentDigest(bundle),
+      diff: changeBetween(before?.version.bundle, bundle),
+    };
+    versions.set(bundle.trustDomain, [...past, added]);
+    held.set(bundle.trustDomain, { version: added, sequence: bundle.sequence });
+    return added;
+  };
+  const endOpen = (trustDomain: TrustDomain, at: Date, actor: string, kinds?: readonly string[]): number => {
+    let ended = 0;
+    for (const [index, incident] of incidents.entries()) {
+      if (incident.trustDomain !== trustDomain || incident.endedAt) continue;
+      if (kinds && !kinds.includes(incident.kind)) continue;
+      incidents[index] = { ...incident, endedAt: at };
+      addEvent(incidentEnded(incident, at, actor));
+      ended += 1;
+    }
+    return ended;
+  };
+  /** Gives `work` the whole of the turn, and its failure to the promise, as a transaction would. */
+  const turn = async <T>(work: () => T): Promise<T> => {
+    if (closed) throw new StoreError('store-closed', 'the store was used after it had been closed');
+    return work();
+  };
+
+  return {
+    relationships: () => turn(() => [...relationships.values()].sort(byTrustDomain)),
+    relationship: (trustDomain) => turn(() => relationships.get(trustDomain)),
+    addRelationship: (relationship, firstVersion, event) =>
+      turn(() => {
+        const { trustDomain } = relationship;
+        if (firstVersion) checkReplacement({ trustDomain, version: firstVersion });
+        if (relationships.has(trustDomain)) throw relationshipExists(trustDomain);
+        held.delete(trustDomain);
+        const first = firstVersion ? append(firstVersion) : undefined;
+        relationships.set(trustDomain, patchRelationship(relationship, {}));
+        addEvent(event, first?.number);
+      }),
+    updateRelationship: (trustDomain, patch, event) =>
+      turn(() => {
+        const before = relationships.get(trustDomain);
+        if (!before) return false;
+        relationships.set(trustDomain, patchRelationship(before, patch));
+        if (event) addEvent(event);
+        return true;
+      }),
+    removeRelationship: (trustDomain, { at, actor, reason }) =>
+      turn(() => {
+        if (!relationships.delete(trustDomain)) return false;
+        const last = held.get(trustDomain);
+        held.delete(trustDomain);
+        endOpen(trustDomain, at, actor);
+        addEvent(
+          { at, kind: 'relationship-removed', trustDomain, actor, message: reason },
+          last?.version.number,
+        );
+        return true;
+      }),
+    current: (trustDomain) => turn(() => current(trustDomain)),
+    currentAll: () => turn(() => [...held.keys()].flatMap((name) => current(name) ?? []).sort(byTrustDomain)),
+    replaceCurrent: (replacement) =>
+      turn(() => {
+        checkReplacement(replacement);
+        const { trustDomain, version, event } = replacement;
+        const now = current(trustDomain);
+        if ((now?.digest ?? null) !== replacement.expectedDigest) return 'conflict';
+        if (
+          replacement.expectedSequence !== undefined &&
+          (now?.bundle.sequence ?? null) !== replacement.expectedSequence
+        ) {
+          return 'conflict';
+        }
+        if (version.verdict !== 'own' && !relationships.has(trustDomain)) return 'conflict';
+        const offered = version.bundle.sequence;
+        const heldSequence = now?.bundle.sequence;
+        const lower = offered !== undefined && heldSequence !== undefined && offered < heldSequence;
+        if (now && now.digest === contentDigest(version.bundle) && !lower) {
+          if (offered !== undefined)
+            held.set(trustDomain, { ...requireHeld(trustDomain), sequence: offered });
+          return current(trustDomain) ?? 'conflict';
+        }
+        const added = append(version);
+        if (event) addEvent(event, added.number);
+        return added;
+      }),
+    noteUnchanged: (trustDomain, at, seen = {}) =>
+      turn(() => {
+        const before = relationships.get(trustDomain);
+        if (before) {
+          relationships.set(
+            trustDomain,
+            patchRelationship(before, { lastAttemptAt: at, lastSuccessAt: at, consecutiveFailures: 0 }),
+          );
+        }
+        const now = held.get(trustDomain);
+        if (now && seen.sequence !== undefined && (now.sequence ?? -1n) < seen.sequence) {
+          held.set(trustDomain, { ...now, sequence: seen.sequence });
+        }
+      }),
+    history: (trustDomain, page = {}) =>
+      turn(() => {
+        const { limit, before } = checkPage(page);
+        const past = (versions.get(trustDomain) ?? []).filter(({ number }) => number < before);
+        return past.toReversed().slice(0, limit);
+      }),
+    bundleAt: (trustDomain, instant) =>
+      turn(() => {
+        const version = (versions.get(trustDomain) ?? []).findLast((each) => each.receivedAt <= instant);
+        const removed = events.some(
+          (event) =>
+            event.kind === 'relationship-removed' &&
+            event.trustDomain === trustDomain &&
+            event.versionNumber === version?.number &&
+            event.at <= instant,
+        );
+        return removed ? undefined : version;
+      }),
+    recordEvent: (event) => turn(() => addEvent(event)),
+    events: ({ trustDomain, ...page } = {}) =>
+      turn(() => {
+        const { limit } = checkPage(page);
+        const wanted = events.filter(
+          (event) => trustDomain === undefined || event.trustDomain === trustDomain,
+        );
+        return wanted.toReversed().slice(0, limit);
+      }),
+    recordIncident: (incident) =>
+      turn(() => {
+        const { at, trustDomain, kind, code } = incident;
+        const index = incidents.findIndex(
+          (open) =>
+            !open.endedAt && open.trustDomain === trustDomain && open.kind === kind && open.code === code,
+        );
+        const open = incidents[index];
+        if (open) {
+          incidents[index] = { ...open, ...incident, at: open.at, lastAt: at, count: open.count + 1 };
+          return 'ongoing';
+        }
+        incidents.push({ ...incident, id: incidents.length + 1, lastAt: at, count: 1 });
+        addEvent(incidentBegan(incident));
+        return 'began';
+      }),
+    endIncidents: ({ trustDomain, at, actor, kinds }) => turn(() => endOpen(trustDomain, at, actor, kinds)),
+    incidents: ({ trustDomain, open, ...page } = {}) =>
+      turn(() => {
+        const { limit } = checkPage(page);
+        return incidents
+          .filter((each) => trustDomain === undefined || each.trustDomain === trustDomain)
+          .filter((each) => open === undefined || open === (each.endedAt === undefined))
+          .toReversed()
+          .slice(0, limit);
+      }),
+    getMeta: (key) => turn(() => meta.get(key)),
+    setMeta: (key, value) => turn(() => void meta.set(key, value)),
+    close: async () => {
+      closed = true;
+    },
+    async [Symbol.asyncDispose]() {
+      await this.close();
+    },
+  };
+
+  function requireHeld(trustDomain: TrustDomain): Held {
+    const now = held.get(trustDomain);
+    if (!now) throw new TypeError('unreachable: the caller has just read it');
+    return now;
+  }
+}
+
+function byTrustDomain(a: { trustDomain: string }, b: { trustDomain: string }): number {
+  return a.trustDomain < b.trustDomain ? -1 : a.trustDomain > b.trustDomain ? 1 : 0;
+}

@@ -1,0 +1,116 @@
+import type { TrustDomain } from '../spiffe/index.ts';
+import type { BundleVersion, NewVersion } from './bundle-version.ts';
+import type { NewEvent, StoredEvent } from './event.ts';
+import type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
+import type { Relationship, RelationshipPatch } from './relationship.ts';
+
+/** A write that names what it replaces. */
+export interface Replacement {
+  readonly trustDomain: TrustDomain;
+  /** `contentDigest` of the version the caller judged against; `null` when it saw none. */
+  readonly expectedDigest: string | null;
+  /** Its sequence as `current()` gave it; `null` when it had none; left out when it does not matter. */
+  readonly expectedSequence?: bigint | null;
+  readonly version: NewVersion;
+  /** Told in the same transaction. */
+  readonly event?: NewEvent;
+}
+
+/**
+ * What the agent remembers: relationships, the bundle of each trust domain (our own too), and everything that was.
+ * Every promise that resolves to a write means it is on the disk. All methods reject with `StoreError`
+ * (`store-full`, `store-read-only`, `store-corrupt`, `store-failed`, `store-closed`) and then have changed nothing.
+ */
+export interface Store extends AsyncDisposable {
+  /** All relationships, by trust domain. */
+  relationships(): Promise<Relationship[]>;
+  relationship(trustDomain: TrustDomain): Promise<Relationship | undefined>;
+
+  /**
+   * A new relationship with its first trusted version (left out where none is proved yet: state `pending`) and an
+   * audit line, in one transaction. Nothing of an earlier relationship counts, except that version numbers go on
+   * (FED-60). Rejects with `relationship-exists`.
+   */
+  addRelationship(
+    relationship: Relationship,
+    firstVersion: NewVersion | undefined,
+    event: NewEvent,
+  ): Promise<void>;
+
+  /** Changes what `patch` names. False when there is no such relationship: it was removed meanwhile, and no event is kept. */
+  updateRelationship(trustDomain: TrustDomain, patch: RelationshipPatch, event?: NewEvent): Promise<boolean>;
+
+  /**
+   * Ends the relationship and the trust in one transaction: current bundle gone, open incidents ended, the history
+   * kept, a `relationship-removed` event added (FED-59). False when there was none.
+   */
+  removeRelationship(
+    trustDomain: TrustDomain,
+    removal: { readonly at: Date; readonly actor: string; readonly reason: string },
+  ): Promise<boolean>;
+
+  /**
+   * The version trusted now. Its `bundle.sequence` is the highest one seen with this content (`noteUnchanged`),
+   * which is what the next offer is to be judged against.
+   */
+  current(trustDomain: TrustDomain): Promise<BundleVersion | undefined>;
+  /** All of them, by trust domain, our own included. */
+  currentAll(): Promise<BundleVersion[]>;
+
+  /**
+   * Adds a version to the history and makes it current, unless somebody was faster: then `conflict`, and nothing is
+   * written. Equal content writes no history: the current version comes back (only an operator's lower sequence is
+   * a new version then). A version that is not our `own` needs a relationship, else it is a `conflict` too: the
+   * relationship was removed while the poll was under way. Rejects with `sequence-rolled-back` when the sequence is
+   * lower than the held one and the verdict is not `operator` (FED-48, FED-52).
+   */
+  replaceCurrent(replacement: Replacement): Promise<BundleVersion | 'conflict'>;
+
+  /**
+   * A poll found the content we hold: marks the relationship fresh (attempt and success at `at`, no failures) and raises the
+   * sequence that counts as held when `seen.sequence` is higher. Never touches the history.
+   */
+  noteUnchanged(trustDomain: TrustDomain, at: Date, seen?: { readonly sequence?: bigint }): Promise<void>;
+
+  /** Versions of one trust domain, newest first; `before` is a version number, for the next page. `limit` defaults to 100. */
+  history(
+    trustDomain: TrustDomain,
+    page?: { readonly limit?: number; readonly before?: number },
+  ): Promise<BundleVersion[]>;
+  /** The version that was trusted at an instant; undefined before the first and between a removal and a new beginning. */
+  bundleAt(trustDomain: TrustDomain, instant: Date): Promise<BundleVersion | undefined>;
+
+  /** Adds one line to the audit log. */
+  recordEvent(event: NewEvent): Promise<void>;
+  /** The audit log, newest first; `limit` defaults to 100. */
+  events(filter?: { readonly trustDomain?: TrustDomain; readonly limit?: number }): Promise<StoredEvent[]>;
+
+  /**
+   * Something went wrong with a peer. The first time is an incident that `began`, with an event; while it is `ongoing`
+   * (same trust domain, kind and code) a repetition is only counted, so that an outage of a month is one line.
+   */
+  recordIncident(incident: NewIncident): Promise<'began' | 'ongoing'>;
+  /**
+   * All is well again: ends the open incidents of a trust domain (of the given kinds, or all) with one `recovered` event each.
+   * How many there were; with none open nothing is written, so it may be called after every good poll.
+   */
+  endIncidents(end: {
+    readonly trustDomain: TrustDomain;
+    readonly at: Date;
+    readonly actor: string;
+    readonly kinds?: readonly IncidentKind[];
+  }): Promise<number>;
+  /** Incidents, newest first; `limit` defaults to 100. */
+  incidents(filter?: {
+    readonly trustDomain?: TrustDomain;
+    readonly open?: boolean;
+    readonly limit?: number;
+  }): Promise<StoredIncident[]>;
+
+  /** A small value kept under a name, for what the agent must not forget about itself. */
+  getMeta(key: string): Promise<string | undefined>;
+  setMeta(key: string, value: string): Promise<void>;
+
+  /** Gives the file and its lock free. May be called twice. */
+  close(): Promise<void>;
+}
