@@ -6,3 +6,4 @@ export { createJsonLog, describeError, type Log, type LogFields, type LogLevel, 
 export { createMetrics, type Metrics } from './metrics.ts';
 export { type Random, systemRandom } from './random.ts';
 export { watchFiles } from './watch-file.ts';
+export { clearSocketPath, listenOnUnixSocket } from './unix-socket.ts';

@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { duration, endpointUrlField, listenAddress, path, size, trustDomainField } from './fields.ts';
+
+const svidFromSds = z
+  .strictObject({
+    sds_socket: path().describe('Unix socket of an Envoy SDS server that issues this agent its X509-SVID.'),
+    resource: z.string().min(1).default('default').describe('Name of the SDS secret that holds the SVID.'),
+  })
+  .describe('The SVID from an SDS server, as sidecars get theirs.');
+
+const svidFromFiles = z
+  .strictObject({
+    certificate_file: path().describe(
+      'PEM file: the SVID, leaf first, then its intermediates. Re-read when it changes.',
+    ),
+    key_file: path().describe('PEM file: the private key (PKCS#8 or SEC1), readable by the agent only.'),
+  })
+  .describe('The SVID from files that something else renews.');
+
+const endpointCommon = {
+  listen: listenAddress().describe('Where the bundle endpoint listens, `host:port`.'),
+  url: endpointUrlField().describe('The URL at which peers reach it; `https`, no user name (FED-08).'),
+  path: z
+    .string()
+    .regex(/^\/[A-Za-z0-9._~/-]*$/, 'a path begins with "/" and holds only letters, digits and ._~/-')
+    .default('/')
+    .describe('A path that serves the bundle besides `/`.'),
+  refresh_hint: duration()
+    .default(300_000)
+    .describe('How often peers are asked to look again (`spiffe_refresh_hint`); whole seconds.'),
+  max_connections: z
+    .int()
+    .min(1)
+    .default(10_000)
+    .describe('Connections held at once; further ones are closed.'),
+  max_connections_per_address: z.int().min(1).default(1000).describe('The same, per remote address.'),
+};
+
+const endpoint = z.discriminatedUnion('profile', [
+  z.strictObject({
+    profile: z.literal('https_spiffe').describe('Authenticated by an X509-SVID of this trust domain.'),
+    ...endpointCommon,
+    svid: z.union([svidFromSds, svidFromFiles], {
+      error: 'an SVID comes either from "sds_socket" or from "certificate_file" and "key_file"',
+    }),
+  }),
+  z.strictObject({
+    profile: z.literal('https_web').describe('Authenticated by a Web PKI certificate for the host of `url`.'),
+    ...endpointCommon,
+    certificate_file: path().describe('PEM file with the chain, leaf first. Re-read when it changes.'),
+    key_file: path().describe('PEM file with the private key.'),
+  }),
+]);
+
+const istio = z.strictObject({
+  kind: z.literal('istio'),
+  kubeconfig: path()
+    .optional()
+    .describe('Kubeconfig file; without it the in-cluster service account is used.'),
+  context: z.string().optional().describe('Context of the kubeconfig; without it the current one.'),
+  system_namespace: z.string().default('istio-system').describe('Namespace of the mesh ConfigMap.'),
+  mesh_config_map: z
+    .string()
+    .default('istio')
+    .describe('Name of the mesh ConfigMap; `istio-<revision>` for a revision.'),
+  root_config_map: z
+    .string()
+    .default('istio-ca-root-cert')
+    .describe('Name of the ConfigMap that holds the own roots.'),
+  root_namespace: z.string().default('istio-system').describe('Namespace from which that ConfigMap is read.'),
+  accept_unnarrowed_roots: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Write foreign roots as they are. Any of them can then speak for any trust domain, this one included.',
+    ),
+});
+
+const consul = z.strictObject({
+  kind: z.literal('consul'),
+  address: z.url({ protocol: /^https?$/ }).describe('Base URL of the HTTP API of a Consul server.'),
+  token_file: path().optional().describe('File with an ACL token that has `peering = "write"`.'),
+  peer_name_prefix: z
+    .string()
+    .regex(/^[a-z0-9-]+$/)
+    .default('federate-')
+    .describe('Peerings whose name begins with this belong to the agent.'),
+});
+
+const files = z.strictObject({
+  kind: z.literal('files'),
+  own_pem_files: z.array(path()).min(1).optional().describe('PEM files with the own roots; or:'),
+  own_bundle_file: path().optional().describe('A SPIFFE bundle document with the own roots.'),
+  foreign_folder: path().describe(
+    'Folder into which foreign bundles are written, one PEM and one bundle per trust domain.',
+  ),
+  poll: duration().default(2000).describe('How often the own files are looked at.'),
+});
+
+const mesh = z.discriminatedUnion('kind', [istio, consul, files]);
+
+const federation = z.strictObject({
+  default_poll: duration().default(300_000).describe('Interval for a peer without a refresh hint (TDB-13).'),
+  minimum_poll: duration().default(5000).describe('No peer is polled more often, whatever its hint.'),
+  maximum_poll: duration().default(3_600_000).describe('No peer is polled less often, whatever its hint.'),
+  max_polls_in_flight: z.int().min(1).default(64).describe('Polls at once; one per peer at most.'),
+  connect_timeout: duration().default(5000).describe('Longest wait for a connection and its handshake.'),
+  total_timeout: duration().default(15_000).describe('Longest time for a whole poll, redirects included.'),
+  max_document: size().default(1_048_576).describe('Largest bundle document that is read.'),
+  max_redirects: z
+    .int()
+    .min(0)
+    .max(5)
+    .default(5)
+    .describe('Redirects followed in one poll; 0 turns them off.'),
+});
+
+/** The config of `federate agent`. */
+export const agentConfigSchema = z.strictObject({
+  trust_domain: trustDomainField()
+    .optional()
+    .describe(
+      'The own trust domain. Needed for `files`; for the others it must agree with what the mesh says.',
+    ),
+  store: path().describe('The SQLite store; created with mode 0600 when it is not there.'),
+  admin_socket: path()
+    .default('/run/federate/admin.sock')
+    .describe('Unix socket of the admin API, mode 0600: who may open it may change trust.'),
+  log_level: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .describe('Least level that is logged.'),
+  metrics: listenAddress()
+    .optional()
+    .describe('Where `/metrics` and `/healthz` are served over plain HTTP; off when absent.'),
+  endpoint: endpoint.describe('The bundle endpoint.'),
+  mesh: mesh.describe('The mesh the agent stands beside.'),
+  federation: federation.prefault({}).describe('How peers are polled.'),
+});
+
+export type AgentConfig = z.output<typeof agentConfigSchema>;

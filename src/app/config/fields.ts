@@ -1,0 +1,62 @@
+import { isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
+import { parseDurationMs, parseSizeBytes } from '../../platform/index.ts';
+import { CodedError, parseEndpointUrl, parseSpiffeId, parseTrustDomain } from '../../spiffe/index.ts';
+
+/** Where a server listens. Port 0 lets the system choose. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A value that is parsed from text by `parse`, whose coded refusal becomes the mistake that is told. */
+function parsed<Value>(parse: (text: string) => Value) {
+  return z.string().transform((text, context) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message, params: { code: error.code } });
+      return z.NEVER;
+    }
+  });
+}
+
+function wanted<Value>(read: (text: string) => Value | undefined, rule: string) {
+  return z.string().transform((text, context) => {
+    const value = read(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: `${rule}, not ${JSON.stringify(text)}` });
+    return z.NEVER;
+  });
+}
+
+/** A duration with its unit, such as `"30s"` or `"1h30m"`; becomes milliseconds. */
+export const duration = () =>
+  wanted(parseDurationMs, 'a duration has a unit, such as "250ms", "30s", "5m" or "1h30m"');
+
+/** A size with its unit, such as `"64KiB"`; becomes bytes. */
+export const size = () => wanted(parseSizeBytes, 'a size has a unit, such as "64KiB" or "1MiB"');
+
+/** `"host:port"`, with brackets around an IPv6 host. */
+export const listenAddress = () =>
+  wanted(parseListenAddress, 'an address is "host:port", such as "127.0.0.1:8443" or "[::1]:8443"');
+
+export const trustDomainField = () => parsed(parseTrustDomain);
+export const spiffeIdField = () => parsed(parseSpiffeId);
+export const endpointUrlField = () => parsed(parseEndpointUrl);
+
+/** A path; relative ones start at the folder of the config file (`resolvePath`). */
+export const path = () => z.string().min(1);
+
+export function parseListenAddress(text: string): ListenAddress | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  return host !== undefined && port <= 65_535 ? { host, port } : undefined;
+}
+
+/** `file` as it stands when absolute, else from `folder`, which is the one the config file lies in. */
+export function resolvePath(folder: string, file: string): string {
+  return isAbsolute(file) ? file : resolve(folder, file);
+}

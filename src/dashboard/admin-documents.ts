@@ -1,0 +1,170 @@
+/**
+ * The admin API's documents: plain JSON, instants as ISO 8601 UTC text, sequences as decimal text (they have 64
+ * bits), digests and fingerprints as 64 hex digits. `--output json` prints these as they are.
+ */
+
+export interface AuthorityDocument {
+  readonly fingerprint: string;
+  readonly key_fingerprint: string;
+  readonly subject: string;
+  readonly not_before: string;
+  readonly not_after: string;
+}
+
+export interface BundleDocument {
+  readonly trust_domain: string;
+  readonly version: number;
+  readonly sequence: string | null;
+  readonly refresh_hint_seconds: number | null;
+  readonly digest: string;
+  readonly pin: string;
+  readonly received_at: string;
+  readonly verdict: string;
+  readonly origin: string;
+  readonly x509_authorities: readonly AuthorityDocument[];
+  readonly jwt_key_ids: readonly string[];
+  /** The SPIFFE bundle document itself. */
+  readonly document: string;
+}
+
+/** One key that a version added or removed; `label` is six digits of the fingerprint and the subject or key ID. */
+export interface ChangedAuthorityDocument {
+  readonly kind: 'x509' | 'jwt';
+  readonly fingerprint: string;
+  readonly label: string;
+}
+
+export interface VersionDocument {
+  readonly trust_domain: string;
+  readonly version: number;
+  readonly sequence: string | null;
+  readonly digest: string;
+  readonly received_at: string;
+  readonly verdict: string;
+  readonly origin: string;
+  readonly proved_by: string | null;
+  readonly added: readonly ChangedAuthorityDocument[];
+  readonly removed: readonly ChangedAuthorityDocument[];
+}
+
+/** Something that went wrong for a while: repeated failures are one incident, counted. */
+export interface IncidentDocument {
+  readonly began_at: string;
+  readonly last_at: string;
+  readonly ended_at: string | null;
+  readonly count: number;
+  readonly kind: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface EventDocument {
+  readonly at: string;
+  readonly kind: string;
+  readonly trust_domain: string | null;
+  readonly actor: string;
+  readonly code: string | null;
+  readonly message: string;
+}
+
+export interface HistoryDocument {
+  readonly trust_domain: string;
+  readonly versions: readonly VersionDocument[];
+  readonly incidents: readonly IncidentDocument[];
+  readonly events: readonly EventDocument[];
+}
+
+export interface RelationshipDocument {
+  readonly trust_domain: string;
+  readonly endpoint_url: string;
+  readonly profile: 'https_web' | 'https_spiffe';
+  readonly endpoint_id: string | null;
+  readonly state: string;
+  readonly reason: { readonly code: string; readonly message: string } | null;
+  readonly bootstrap: string;
+  readonly created_at: string;
+  readonly last_attempt_at: string | null;
+  readonly last_success_at: string | null;
+  readonly next_poll_at: string | null;
+  readonly consecutive_failures: number;
+  readonly sequence: string | null;
+  readonly version: number | null;
+  readonly authorities: number;
+  /** What the mesh has of it, as far as the adapter can see. */
+  readonly in_mesh: {
+    readonly state: string;
+    readonly code: string | null;
+    readonly message: string | null;
+  } | null;
+}
+
+export interface StatusDocument {
+  readonly ready: boolean;
+  readonly trust_domain: string | null;
+  readonly started_at: string;
+  readonly own: {
+    readonly sequence: string | null;
+    readonly version: number;
+    readonly authorities: number;
+    readonly pin: string;
+  } | null;
+  readonly endpoint: {
+    readonly url: string;
+    readonly profile: string;
+    readonly endpoint_id: string | null;
+    readonly serving: boolean;
+  };
+  readonly mesh: {
+    readonly kind: string;
+    readonly scope: string;
+    readonly connected: boolean;
+    readonly code: string | null;
+    readonly message: string | null;
+  };
+  readonly relationships: { readonly total: number; readonly by_state: Readonly<Record<string, number>> };
+}
+
+export interface AddDocument {
+  readonly trust_domain: string;
+  readonly endpoint_url: string;
+  readonly profile: 'https_web' | 'https_spiffe';
+  readonly endpoint_id?: string;
+  /** One of `bundle` (a SPIFFE bundle document or PEM), `pin`, or `web_pki`. */
+  readonly bundle?: string;
+  readonly pin?: string;
+  readonly web_pki?: boolean;
+  readonly ca_pem?: string;
+}
+
+export interface DiffDocument {
+  readonly trust_domain: string;
+  readonly from: number | null;
+  readonly to: number;
+  readonly added: readonly ChangedAuthorityDocument[];
+  readonly removed: readonly ChangedAuthorityDocument[];
+  readonly kept: readonly ChangedAuthorityDocument[];
+}
+
+export interface RefreshDocument {
+  readonly trust_domain: string;
+  readonly outcome: string;
+  readonly code: string | null;
+  readonly message: string | null;
+}
+
+export interface VerifyDocument {
+  readonly accepted: boolean;
+  readonly spiffe_id: string | null;
+  readonly trust_domain: string | null;
+  readonly anchor: AuthorityDocument | null;
+  readonly bundle_version: number | null;
+  readonly not_after: string | null;
+  readonly code: string | null;
+  readonly message: string | null;
+}
+
+/** The form of every error answer. */
+export interface ProblemDocument {
+  readonly code: string;
+  readonly message: string;
+}

@@ -1,0 +1,52 @@
+import { once } from 'node:events';
+import { chmod, lstat, rm } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+
+/**
+ * Listens on a Unix socket that only the own user may open (mode 0600). The file a dead process left behind is
+ * replaced; one that somebody still answers on is not (`EADDRINUSE`), and neither is a file of another kind
+ * (`EEXIST`). Throws the system's error otherwise.
+ */
+export async function listenOnUnixSocket(server: Server, path: string): Promise<void> {
+  await clearSocketPath(path);
+  // `listen` binds before it returns, so the mask is on for this one call only; the file is private from its first moment.
+  const mask = process.umask(0o177);
+  let listening: Promise<unknown>;
+  try {
+    listening = once(server.listen(path), 'listening');
+  } finally {
+    process.umask(mask);
+  }
+  await listening;
+  await chmod(path, 0o600);
+}
+
+/** Removes the socket file of a process that is gone. Throws `EADDRINUSE` where one answers, `EEXIST` for another kind of file. */
+export async function clearSocketPath(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (!found) return;
+  if (!found.isSocket()) throw systemError('EEXIST', `${path} exists and is no socket`);
+  if (await answers(path)) throw systemError('EADDRINUSE', `another process listens on ${path}`);
+  await rm(path, { force: true });
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+      else reject(error);
+    });
+  });
+}
+
+function systemError(code: string, message: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(message), { code });
+}

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/platform/index.ts';
+import { TestClock } from '../support/test-clock.ts';
+
+describe('systemClock.sleep()', () => {
+  it('does not end at once for a wait longer than one timer can hold', async () => {
+    const stop = new AbortController();
+    const month = systemClock.sleep(40 * 86_400_000, stop.signal);
+    const first = await Promise.race([
+      month.then(
+        () => 'slept',
+        () => 'stopped',
+      ),
+      systemClock.sleep(20).then(() => 'still asleep'),
+    ]);
+    expect(first).toBe('still asleep');
+    stop.abort(new Error('enough'));
+    await expect(month).rejects.toThrow();
+  });
+});
+
+describe('TestClock', () => {
+  it('wakes sleepers in order and only when their instant has come', async () => {
+    const clock = new TestClock(new Date('2026-01-01T00:00:00Z'));
+    const woken: string[] = [];
+    void clock.sleep(2000).then(() => woken.push('two'));
+    void clock.sleep(1000).then(() => woken.push('one'));
+    expect(await clock.untilSleeping(2)).toEqual([1000, 2000]);
+    await clock.advance(1500);
+    expect(woken).toEqual(['one']);
+    await clock.advance(500);
+    expect(woken).toEqual(['one', 'two']);
+    expect(clock.now().toISOString()).toBe('2026-01-01T00:00:02.000Z');
+  });
+});

@@ -1,0 +1,37 @@
+import { once } from 'node:events';
+import { statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { listenOnUnixSocket } from '../../src/platform/index.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+describe('listenOnUnixSocket()', () => {
+  it('makes a socket that only the own user may open', async () => {
+    using folder = tempDir();
+    const server = createServer();
+    await listenOnUnixSocket(server, folder.file('a.sock'));
+    expect(statSync(folder.file('a.sock')).mode & 0o777).toBe(0o600);
+    server.close();
+    await once(server, 'close');
+  });
+
+  it('replaces what a killed process left behind, but never a socket that answers or a file', async () => {
+    using folder = tempDir();
+    const path = folder.file('a.sock');
+    const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+    spawnSync(process.execPath, ['-e', script]);
+    expect(statSync(path).isSocket()).toBe(true);
+
+    const server = createServer();
+    await listenOnUnixSocket(server, path);
+    await expect(listenOnUnixSocket(createServer(), path)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    server.close();
+    await once(server, 'close');
+
+    writeFileSync(folder.file('file'), 'precious');
+    await expect(listenOnUnixSocket(createServer(), folder.file('file'))).rejects.toMatchObject({
+      code: 'EEXIST',
+    });
+  });
+});
