@@ -1,0 +1,139 @@
+import { request } from 'node:http';
+import { CodedError } from '../spiffe/index.ts';
+import type {
+  AddDocument,
+  BundleDocument,
+  DiffDocument,
+  HistoryDocument,
+  RefreshDocument,
+  RelationshipDocument,
+  StatusDocument,
+  VerifyDocument,
+} from './admin-documents.ts';
+
+/** Nobody answered on the admin socket; or what the agent answered is the agent's own error, with its own code. */
+export class AdminClientError extends CodedError {}
+
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** What the `federate` command asks a running agent. Every method throws `AdminClientError`: `agent-unreachable`, or the agent's code. */
+export interface AdminClient {
+  status(): Promise<StatusDocument>;
+  relationships(): Promise<RelationshipDocument[]>;
+  relationship(trustDomain: string): Promise<RelationshipDocument>;
+  add(document: AddDocument): Promise<RefreshDocument>;
+  remove(
+    trustDomain: string,
+    reason: string | undefined,
+  ): Promise<{ readonly trust_domain: string; readonly removed: boolean }>;
+  refresh(trustDomain: string | undefined, acceptOnce: boolean): Promise<RefreshDocument[]>;
+  bundles(): Promise<BundleDocument[]>;
+  bundle(trustDomain: string, at: string | undefined): Promise<BundleDocument>;
+  history(trustDomain: string, limit: number | undefined): Promise<HistoryDocument>;
+  diff(trustDomain: string, from: string | undefined, to: string | undefined): Promise<DiffDocument>;
+  verify(pem: string, peerRole: 'client' | 'server'): Promise<VerifyDocument>;
+}
+
+/** A client of the agent on the Unix socket `socketPath`; `operator` goes into the audit log, `timeoutMs` bounds each request. */
+export function createAdminClient(options: {
+  readonly socketPath: string;
+  readonly operator: string;
+  readonly timeoutMs: number;
+}): AdminClient {
+  const ask = <Answer>(method: string, path: string, body?: unknown) =>
+    askAgent<Answer>(options, method, path, body);
+  const named = (trustDomain: string) => encodeURIComponent(trustDomain);
+  return {
+    status: () => ask('GET', '/v1/status'),
+    relationships: () => ask('GET', '/v1/relationships'),
+    relationship: (trustDomain) => ask('GET', `/v1/relationships/${named(trustDomain)}`),
+    add: (document) => ask('POST', '/v1/relationships', document),
+    remove: (trustDomain, reason) =>
+      ask('DELETE', `/v1/relationships/${named(trustDomain)}${query({ reason })}`),
+    refresh: (trustDomain, acceptOnce) =>
+      ask('POST', '/v1/refresh', {
+        ...(trustDomain === undefined ? {} : { trust_domain: trustDomain }),
+        ...(acceptOnce ? { accept_once: true } : {}),
+      }),
+    bundles: () => ask('GET', '/v1/bundles'),
+    bundle: (trustDomain, at) => ask('GET', `/v1/bundles/${named(trustDomain)}${query({ at })}`),
+    history: (trustDomain, limit) =>
+      ask('GET', `/v1/bundles/${named(trustDomain)}/history${query({ limit: limit?.toString() })}`),
+    diff: (trustDomain, from, to) =>
+      ask('GET', `/v1/bundles/${named(trustDomain)}/diff${query({ from, to })}`),
+    verify: (pem, peerRole) => ask('POST', '/v1/verify', { pem, peer_role: peerRole }),
+  };
+}
+
+function query(parameters: Readonly<Record<string, string | undefined>>): string {
+  const present = Object.entries(parameters).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  return present.length === 0 ? '' : `?${new URLSearchParams(present).toString()}`;
+}
+
+function askAgent<Answer>(
+  options: { readonly socketPath: string; readonly operator: string; readonly timeoutMs: number },
+  method: string,
+  path: string,
+  body: unknown,
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const unreachable = (cause: Error) =>
+      reject(
+        new AdminClientError(
+          'agent-unreachable',
+          `asking the agent on ${options.socketPath} failed: ${cause.message}`,
+          { cause },
+        ),
+      );
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    const call = request(
+      {
+        socketPath: options.socketPath,
+        method,
+        path,
+        timeout: options.timeoutMs,
+        headers: {
+          'x-federate-operator': options.operator,
+          ...(payload === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+        },
+      },
+      (response) => {
+        const parts: Buffer[] = [];
+        let length = 0;
+        response.on('data', (part: Buffer) => {
+          length += part.length;
+          if (length > MAX_ANSWER_BYTES) call.destroy(new Error('its answer is too large'));
+          else parts.push(part);
+        });
+        response.on('error', unreachable);
+        response.on('end', () => settle(response.statusCode ?? 0, Buffer.concat(parts).toString('utf8')));
+      },
+    );
+    const settle = (status: number, text: string) => {
+      let answer: unknown;
+      try {
+        answer = JSON.parse(text);
+      } catch (cause) {
+        unreachable(new Error(`it answered ${status} with something that is not JSON`, { cause }));
+        return;
+      }
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own agent's documents, see admin-documents.ts
+      if (status < 400) resolve(answer as Answer);
+      else reject(problemFrom(status, answer));
+    };
+    call.on('timeout', () => call.destroy(new Error(`no answer within ${options.timeoutMs} ms`)));
+    call.on('error', unreachable);
+    call.end(payload);
+  });
+}
+
+function problemFrom(status: number, answer: unknown): AdminClientError {
+  if (typeof answer === 'object' && answer !== null && 'code' in answer && 'message' in answer) {
+    return new AdminClientError(String(answer.code), String(answer.message));
+  }
+  return new AdminClientError('agent-unreachable', `the agent answered ${status} without saying why`);
+}

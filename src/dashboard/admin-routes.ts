@@ -1,0 +1,255 @@
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { z } from 'zod';
+import { describeError, type Log } from '../platform/index.ts';
+import { CodedError, parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
+import type { Store } from '../store/index.ts';
+import type {
+  AddDocument,
+  DiffDocument,
+  ProblemDocument,
+  RefreshDocument,
+  RelationshipDocument,
+  StatusDocument,
+  VerifyDocument,
+} from './admin-documents.ts';
+import {
+  describeBundle,
+  describeChanged,
+  describeEvent,
+  describeIncident,
+  describeRelationship,
+  describeVersion,
+} from './describe.ts';
+
+/** What the running agent does for the admin API; everything else is read from the store. */
+export interface AdminServices {
+  readonly store: Store;
+  readonly log: Log;
+  status(): Promise<StatusDocument>;
+  inMesh(trustDomain: TrustDomain): RelationshipDocument['in_mesh'];
+  add(request: AddDocument, actor: string): Promise<RefreshDocument>;
+  remove(trustDomain: TrustDomain, actor: string, reason: string): Promise<void>;
+  refresh(
+    trustDomain: TrustDomain | undefined,
+    override: { actor: string } | undefined,
+  ): Promise<RefreshDocument[]>;
+  verify(pem: string, peerRole: 'client' | 'server'): VerifyDocument;
+  renderMetrics(): Promise<string>;
+}
+
+const NOT_FOUND_CODES: ReadonlySet<string> = new Set(['not-federated', 'no-bundle', 'no-such-version']);
+const MAX_BODY_BYTES = 2 * 1024 * 1024;
+
+/** A question that the admin API cannot answer. */
+class AdminError extends CodedError<'no-bundle' | 'no-such-version' | 'request-invalid'> {}
+
+const addRequest = z.strictObject({
+  trust_domain: z.string(),
+  endpoint_url: z.string(),
+  profile: z.enum(['https_web', 'https_spiffe']),
+  endpoint_id: z.string().optional(),
+  bundle: z.string().optional(),
+  pin: z.string().optional(),
+  web_pki: z.boolean().optional(),
+  ca_pem: z.string().optional(),
+}) satisfies z.ZodType<unknown>;
+
+const verifyRequest = z.strictObject({ pem: z.string(), peer_role: z.enum(['client', 'server']) });
+const refreshRequest = z.strictObject({
+  trust_domain: z.string().optional(),
+  accept_once: z.boolean().optional(),
+});
+
+/** The admin API. Errors answer with `{ code, message }`: 404 for what is not there, 409 for what is refused, 400 for a bad request. */
+export function createAdminRoutes(services: AdminServices): Hono {
+  const { store } = services;
+  const app = new Hono();
+  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES }));
+
+  app.get('/v1/status', async (context) => context.json(await services.status()));
+  app.get('/metrics', async (context) => context.text(await services.renderMetrics()));
+
+  app.get('/v1/relationships', async (context) => {
+    const held = new Map((await store.currentAll()).map((version) => [version.trustDomain, version]));
+    const relationships = await store.relationships();
+    return context.json(
+      relationships.map((each) =>
+        describeRelationship(each, held.get(each.trustDomain), services.inMesh(each.trustDomain)),
+      ),
+    );
+  });
+
+  app.get('/v1/relationships/:name', async (context) => {
+    const name = parseTrustDomain(context.req.param('name'));
+    const relationship = await store.relationship(name);
+    if (!relationship) return problem(context, 404, 'not-federated', `there is no relationship with ${name}`);
+    return context.json(describeRelationship(relationship, await store.current(name), services.inMesh(name)));
+  });
+
+  app.post('/v1/relationships', async (context) => {
+    const request: AddDocument = dropUndefined(await read(context, addRequest));
+    return context.json(await services.add(request, actorOf(context)), 201);
+  });
+
+  app.delete('/v1/relationships/:name', async (context) => {
+    const name = parseTrustDomain(context.req.param('name'));
+    await services.remove(name, actorOf(context), context.req.query('reason') ?? 'removed by the operator');
+    return context.json({ trust_domain: name, removed: true });
+  });
+
+  app.post('/v1/refresh', async (context) => {
+    const request = await read(context, refreshRequest);
+    const name = request.trust_domain === undefined ? undefined : parseTrustDomain(request.trust_domain);
+    const override = request.accept_once === true ? { actor: actorOf(context) } : undefined;
+    return context.json(await services.refresh(name, override));
+  });
+
+  app.get('/v1/bundles', async (context) => context.json((await store.currentAll()).map(describeBundle)));
+
+  app.get('/v1/bundles/:name', async (context) => {
+    const name = parseTrustDomain(context.req.param('name'));
+    const at = context.req.query('at');
+    const version =
+      at === undefined ? await store.current(name) : await store.bundleAt(name, instantFrom(at));
+    if (!version)
+      throw new AdminError(
+        'no-bundle',
+        `there ${at === undefined ? 'is' : 'was'} no bundle of ${name}${at === undefined ? '' : ` at ${at}`}`,
+      );
+    return context.json(describeBundle(version));
+  });
+
+  app.get('/v1/bundles/:name/history', async (context) => {
+    const name = parseTrustDomain(context.req.param('name'));
+    const limit = countFrom(context.req.query('limit'));
+    return context.json({
+      trust_domain: name,
+      versions: (await store.history(name, { limit })).map(describeVersion),
+      incidents: (await store.incidents({ trustDomain: name, limit })).map(describeIncident),
+      events: (await store.events({ trustDomain: name, limit })).map(describeEvent),
+    });
+  });
+
+  app.get('/v1/bundles/:name/diff', async (context) => {
+    const name = parseTrustDomain(context.req.param('name'));
+    return context.json(await diffOf(store, name, context.req.query('from'), context.req.query('to')));
+  });
+
+  app.post('/v1/verify', async (context) => {
+    const { pem, peer_role: peerRole } = await read(context, verifyRequest);
+    return context.json(services.verify(pem, peerRole));
+  });
+
+  app.notFound((context) =>
+    problem(context, 404, 'not-found', `the admin API has no ${context.req.method} ${context.req.path}`),
+  );
+  app.onError((error, context) => {
+    if (error instanceof CodedError) {
+      const status = NOT_FOUND_CODES.has(error.code) ? 404 : error instanceof AdminError ? 400 : 409;
+      return problem(context, status, error.code, sentenceOf(error));
+    }
+    services.log.error('admin request failed', { path: context.req.path, error: describeError(error) });
+    return problem(
+      context,
+      500,
+      'internal',
+      'the agent failed in a way it did not expect; its log has the details',
+    );
+  });
+  return app;
+}
+
+async function diffOf(
+  store: Store,
+  name: TrustDomain,
+  from: string | undefined,
+  to: string | undefined,
+): Promise<DiffDocument> {
+  const versions = await store.history(name, { limit: 1000 });
+  const newest = versions[0];
+  if (!newest) throw new AdminError('no-bundle', `there is no history of ${name}`);
+  const find = (number: number) => {
+    const version = versions.find((each) => each.number === number);
+    if (!version)
+      throw new AdminError(
+        'no-such-version',
+        `there is no version ${number} of ${name}, the newest is ${newest.number}`,
+      );
+    return version;
+  };
+  const after = to === undefined ? newest : find(countFrom(to));
+  const keysOf = (version: typeof newest) => [...version.diff.kept, ...version.diff.added];
+  const before =
+    from === undefined ? versions.find((each) => each.number === after.number - 1) : find(countFrom(from));
+  const had = new Map((before ? keysOf(before) : []).map((key) => [key.fingerprint, key]));
+  const has = new Map(keysOf(after).map((key) => [key.fingerprint, key]));
+  return {
+    trust_domain: name,
+    from: before?.number ?? null,
+    to: after.number,
+    added: [...has.values()].filter((key) => !had.has(key.fingerprint)).map(describeChanged),
+    removed: [...had.values()].filter((key) => !has.has(key.fingerprint)).map(describeChanged),
+    kept: [...has.values()].filter((key) => had.has(key.fingerprint)).map(describeChanged),
+  };
+}
+
+async function read<Value>(context: Context, schema: z.ZodType<Value>): Promise<Value> {
+  let body: unknown;
+  try {
+    body = await context.req.json();
+  } catch (cause) {
+    throw new AdminError('request-invalid', 'the request body is not JSON', { cause });
+  }
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  throw new AdminError('request-invalid', `the request is not understood: ${z.prettifyError(result.error)}`);
+}
+
+/** Who asks, as the command says it. Only for the record: whoever can open the socket is an operator already. */
+function actorOf(context: Context): string {
+  const name = context.req.header('x-federate-operator') ?? '';
+  return `operator:${/^[A-Za-z0-9._@-]{1,64}$/.test(name) ? name : 'unknown'}`;
+}
+
+function instantFrom(text: string): Date {
+  const instant = new Date(text);
+  if (Number.isNaN(instant.getTime()))
+    throw new AdminError(
+      'request-invalid',
+      `${JSON.stringify(text)} is no instant such as 2026-11-21T10:00:00Z`,
+    );
+  return instant;
+}
+
+function countFrom(text: string | undefined): number {
+  const count = Number(text ?? 50);
+  if (!Number.isSafeInteger(count) || count < 1 || count > 10_000) {
+    throw new AdminError('request-invalid', `${JSON.stringify(text)} is no whole number from 1 to 10000`);
+  }
+  return count;
+}
+
+/** The whole story in one sentence: what failed, then each cause. */
+function sentenceOf(error: Error): string {
+  const parts = [error.message];
+  for (let cause = error.cause; cause instanceof Error && parts.length < 6; cause = cause.cause) {
+    if (!parts.some((part) => part.includes(cause instanceof Error ? cause.message : '')))
+      parts.push(cause.message);
+  }
+  return parts.join(': ');
+}
+
+function problem(context: Context, status: 400 | 404 | 409 | 500, code: string, message: string) {
+  const body: ProblemDocument = { code, message };
+  return context.json(body, status);
+}
+
+type Defined<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> };
+
+function dropUndefined<Value extends object>(value: Value): Defined<Value> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- exactly the undefined members are left out
+  return Object.fromEntries(
+    Object.entries(value).filter(([, member]) => member !== undefined),
+  ) as Defined<Value>;
+}

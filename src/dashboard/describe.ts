@@ -1,0 +1,115 @@
+import type {
+  AuthorityRef,
+  BundleVersion,
+  Relationship,
+  StoredEvent,
+  StoredIncident,
+} from '../store/index.ts';
+import { pinOfBundle, type X509Authority } from '../spiffe/index.ts';
+import type {
+  AuthorityDocument,
+  BundleDocument,
+  ChangedAuthorityDocument,
+  EventDocument,
+  IncidentDocument,
+  RelationshipDocument,
+  VersionDocument,
+} from './admin-documents.ts';
+
+/** The admin API's documents from what the store holds: instants as text, sequences as decimal text. */
+
+export function describeAuthority(authority: X509Authority): AuthorityDocument {
+  return {
+    fingerprint: authority.fingerprint,
+    key_fingerprint: authority.keyFingerprint,
+    subject: authority.subject,
+    not_before: authority.notBefore.toISOString(),
+    not_after: authority.notAfter.toISOString(),
+  };
+}
+
+export function describeBundle(version: BundleVersion): BundleDocument {
+  const { bundle } = version;
+  return {
+    trust_domain: version.trustDomain,
+    version: version.number,
+    sequence: bundle.sequence?.toString() ?? null,
+    refresh_hint_seconds: bundle.refreshHintSeconds ?? null,
+    digest: version.digest,
+    pin: pinOfBundle(bundle),
+    received_at: version.receivedAt.toISOString(),
+    verdict: version.verdict,
+    origin: version.origin,
+    x509_authorities: bundle.x509Authorities.map(describeAuthority),
+    jwt_key_ids: bundle.jwtAuthorities.map((authority) => authority.keyId),
+    document: Buffer.from(version.document).toString('utf8'),
+  };
+}
+
+export function describeVersion(version: BundleVersion): VersionDocument {
+  return {
+    trust_domain: version.trustDomain,
+    version: version.number,
+    sequence: version.bundle.sequence?.toString() ?? null,
+    digest: version.digest,
+    received_at: version.receivedAt.toISOString(),
+    verdict: version.verdict,
+    origin: version.origin,
+    proved_by: version.provedBy ?? null,
+    added: version.diff.added.map(describeChanged),
+    removed: version.diff.removed.map(describeChanged),
+  };
+}
+
+export function describeChanged({ kind, fingerprint, label }: AuthorityRef): ChangedAuthorityDocument {
+  return { kind, fingerprint, label };
+}
+
+export function describeIncident(incident: StoredIncident): IncidentDocument {
+  return {
+    began_at: incident.at.toISOString(),
+    last_at: incident.lastAt.toISOString(),
+    ended_at: incident.endedAt?.toISOString() ?? null,
+    count: incident.count,
+    kind: incident.kind,
+    code: incident.code,
+    message: incident.message,
+  };
+}
+
+export function describeEvent(event: StoredEvent): EventDocument {
+  return {
+    at: event.at.toISOString(),
+    kind: event.kind,
+    trust_domain: event.trustDomain ?? null,
+    actor: event.actor,
+    code: event.code ?? null,
+    message: event.message,
+  };
+}
+
+export function describeRelationship(
+  relationship: Relationship,
+  held: BundleVersion | undefined,
+  inMesh: RelationshipDocument['in_mesh'],
+): RelationshipDocument {
+  const { profile } = relationship;
+  return {
+    trust_domain: relationship.trustDomain,
+    endpoint_url: relationship.endpointUrl,
+    profile: profile.kind,
+    endpoint_id: profile.kind === 'https_spiffe' ? profile.endpointId : null,
+    state: relationship.state,
+    reason: relationship.stateReason ?? null,
+    bootstrap: `${relationship.bootstrap.kind}: ${relationship.bootstrap.detail}`,
+    created_at: relationship.createdAt.toISOString(),
+    last_attempt_at: relationship.lastAttemptAt?.toISOString() ?? null,
+    last_success_at: relationship.lastSuccessAt?.toISOString() ?? null,
+    next_poll_at: relationship.nextPollAt?.toISOString() ?? null,
+    consecutive_failures: relationship.consecutiveFailures,
+    sequence: held?.bundle.sequence?.toString() ?? null,
+    version: held?.number ?? null,
+    authorities: (held?.bundle.x509Authorities.length ?? 0) + (held?.bundle.jwtAuthorities.length ?? 0),
+    in_mesh: inMesh,
+  };
+}

@@ -1,0 +1,21 @@
+/** The agent's admin API on a Unix socket, and the client that the command uses. */
+export { AdminClientError, type AdminClient, createAdminClient } from './admin-client.ts';
+export type {
+  AddDocument,
+  AuthorityDocument,
+  BundleDocument,
+  ChangedAuthorityDocument,
+  DiffDocument,
+  EventDocument,
+  HistoryDocument,
+  IncidentDocument,
+  ProblemDocument,
+  RefreshDocument,
+  RelationshipDocument,
+  StatusDocument,
+  VerifyDocument,
+  VersionDocument,
+} from './admin-documents.ts';
+export type { AdminServices } from './admin-routes.ts';
+export { AdminServer, AdminServerError } from './admin-server.ts';
+export { describeAuthority } from './describe.ts';
