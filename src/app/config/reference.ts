@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { CONFIG_KINDS, configSchemas } from './config-kinds.ts';
+
+const TITLES = {
+  agent: '`federate agent`',
+  gateway: '`federate gateway`',
+  sidecar: '`federate sidecar`',
+  'simulated-istio': '`federate simulate istio`',
+  'simulated-consul': '`federate simulate consul`',
+  weather: '`federate simulate weather`',
+} as const;
+
+interface JsonSchema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+}
+
+/** `docs/config.md`: every field of every config file, from the schemas themselves. */
+export function renderConfigReference(): string {
+  const sections = CONFIG_KINDS.map((kind) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the part of JSON Schema that zod writes for our fields
+    const schema = z.toJSONSchema(configSchemas[kind], { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+    return `## ${TITLES[kind]}\n\n${renderFields(schema, 0).join('\n')}\n`;
+  });
+  return `# Config files
+
+One YAML file per process, checked as a whole before anything starts (\`federate check-config\`). Durations and sizes have
+units (\`30s\`, \`5m\`, \`64KiB\`); relative paths start at the folder of the file; secrets are paths, never values.
+
+${sections.join('\n')}`;
+}
+
+function renderFields(schema: JsonSchema, depth: number): string[] {
+  const variants = schema.anyOf ?? schema.oneOf;
+  if (variants) {
+    return variants.flatMap((variant, index) => [
+      ...(variants.length > 1 ? [`${'  '.repeat(depth)}- _${index === 0 ? 'either' : 'or'}_`] : []),
+      ...renderFields(variant, variants.length > 1 ? depth + 1 : depth),
+    ]);
+  }
+  return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => [
+    `${'  '.repeat(depth)}- \`${name}\`${traits(field, schema.required?.includes(name) === true)}${field.description === undefined ? '' : `: ${field.description}`}`,
+    ...renderFields(field.items ?? field, depth + 1),
+  ]);
+}
+
+function traits(field: JsonSchema, required: boolean): string {
+  const words = [
+    ...(field.const === undefined ? [] : [`\`${String(field.const)}\``]),
+    ...(field.enum === undefined ? [] : [field.enum.map((each) => `\`${String(each)}\``).join(', ')]),
+    ...(required ? ['required'] : []),
+  ];
+  return words.length === 0 ? '' : ` (${words.join('; ')})`;
+}

@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { duration, listenAddress, path, trustDomainField } from './fields.ts';
+
+const common = {
+  folder: path().describe('Where the CA and the state are kept; keys have mode 0600.'),
+  control_socket: path().describe('Unix socket for `federate simulate rotate`, mode 0600.'),
+  svid_ttl: duration()
+    .default(3_600_000)
+    .describe('Lifetime of the SVIDs of workloads; renewed at half of it.'),
+  log_level: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .describe('Least level that is logged.'),
+};
+
+/** The config of `federate simulate istio`. */
+export const simulatedIstioConfigSchema = z.strictObject({
+  ...common,
+  trust_domain: trustDomainField().describe('The trust domain of the mesh.'),
+  kubernetes_listen: listenAddress().describe('Where the Kubernetes API is served, `host:port`.'),
+  kubernetes_host: z
+    .string()
+    .default('127.0.0.1')
+    .describe('The host name by which the kubeconfig and the certificate name the API.'),
+  kubeconfig: path().describe('The kubeconfig that is written for the agent.'),
+  workloads: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).describe('Name for people.'),
+        namespace: z.string().min(1).describe('Namespace of the identity.'),
+        service_account: z.string().min(1).describe('Service account of the identity.'),
+        sds_socket: path().describe('The SDS socket of this workload.'),
+      }),
+    )
+    .default([])
+    .describe('Who gets an SVID, and on which socket.'),
+});
+
+/** The config of `federate simulate consul`. */
+export const simulatedConsulConfigSchema = z.strictObject({
+  ...common,
+  cluster_id: z.uuid().describe('The cluster ID; the trust domain is `<cluster ID>.consul`.'),
+  datacenter: z
+    .string()
+    .regex(/^[a-z0-9-]+$/)
+    .default('dc1')
+    .describe('The datacenter in the identities.'),
+  http_listen: listenAddress().describe('Where the HTTP API is served, `host:port`.'),
+  grpc_listen: listenAddress().describe('Where peers speak gRPC over TLS, `host:port`.'),
+  grpc_host: z.string().default('127.0.0.1').describe('The host that peering tokens name.'),
+  token_file: path()
+    .optional()
+    .describe('The ACL token that is written for the agent; without it ACLs are off.'),
+  workloads: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).describe('Name for people.'),
+        namespace: z.string().default('default').describe('Namespace of the identity.'),
+        service: z.string().min(1).describe('Service of the identity.'),
+        sds_socket: path().describe('The SDS socket of this workload.'),
+      }),
+    )
+    .default([])
+    .describe('Who gets an SVID, and on which socket.'),
+});
+
+/** The config of `federate simulate weather`. */
+export const weatherConfigSchema = z.discriminatedUnion('role', [
+  z.strictObject({
+    role: z.literal('frontend').describe('The page.'),
+    listen: listenAddress().describe('Where it listens, `host:port`.'),
+    backend_url: z
+      .url({ protocol: /^http$/ })
+      .describe("The backend, by way of the own sidecar's outbound listener."),
+    log_level: common.log_level,
+  }),
+  z.strictObject({
+    role: z.literal('backend').describe('The weather, from fixed sample data.'),
+    listen: listenAddress().describe('Where it listens, `host:port`.'),
+    info_url: z
+      .url({ protocol: /^http$/ })
+      .describe("The info service, by way of the own sidecar's outbound listener."),
+    log_level: common.log_level,
+  }),
+  z.strictObject({
+    role: z.literal('info').describe('The remark.'),
+    listen: listenAddress().describe('Where it listens, `host:port`.'),
+    log_level: common.log_level,
+  }),
+]);
+
+export type SimulatedIstioConfig = z.output<typeof simulatedIstioConfigSchema>;
+export type SimulatedConsulConfig = z.output<typeof simulatedConsulConfigSchema>;
+export type WeatherConfig = z.output<typeof weatherConfigSchema>;

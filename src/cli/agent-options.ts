@@ -1,0 +1,44 @@
+import { userInfo } from 'node:os';
+import { type Command, Option } from 'commander';
+import { type AdminClient, createAdminClient } from '../dashboard/index.ts';
+import type { OutputFormat } from './terminal.ts';
+
+/** The options every verb has that asks the agent. */
+export interface AgentOptions {
+  readonly socket: string;
+  readonly output: OutputFormat;
+}
+
+export const DEFAULT_SOCKET = '/run/federate/admin.sock';
+
+/** Adds `--output`, which every verb has. */
+export function withOutput(command: Command): Command {
+  return command.addOption(
+    new Option('-o, --output <format>', 'text for people, json for programs')
+      .choices(['text', 'json'])
+      .default('text'),
+  );
+}
+
+/** Adds `--socket` and `--output`. */
+export function withAgent(command: Command): Command {
+  return withOutput(command).addOption(
+    new Option('-s, --socket <path>', "the agent's admin socket")
+      .default(DEFAULT_SOCKET)
+      .env('FEDERATE_SOCKET'),
+  );
+}
+
+/** The agent behind `--socket`. Adding a peer fetches from it, so an answer may take as long as a poll does. */
+export function agentFor(options: AgentOptions): AdminClient {
+  return createAdminClient({ socketPath: options.socket, operator: operatorName(), timeoutMs: 60_000 });
+}
+
+function operatorName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container's user need not have a name.
+    return `uid-${process.getuid?.() ?? 'unknown'}`;
+  }
+}

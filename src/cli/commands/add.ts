@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import type { AddDocument, RefreshDocument } from '../../dashboard/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+
+interface AddOptions extends AgentOptions {
+  readonly peer: string;
+  readonly trustDomain: string;
+  readonly profile: 'https_web' | 'https_spiffe';
+  readonly endpointId?: string;
+  readonly bundle?: string;
+  readonly pin?: string;
+  readonly webPki?: boolean;
+  readonly caFile?: string;
+}
+
+/** `federate add`: bootstrap trust with a peer, once. */
+export function addCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(program.command('add'))
+    .description('bootstrap trust with a peer: from then on its bundle is polled, kept and given to the mesh')
+    .requiredOption('--peer <url>', "the peer's bundle endpoint")
+    .requiredOption('--trust-domain <name>', "the peer's trust domain; never guessed from the URL")
+    .addOption(
+      new Option('--profile <profile>', 'how the endpoint proves who it is')
+        .choices(['https_spiffe', 'https_web'])
+        .makeOptionMandatory(),
+    )
+    .option('--endpoint-id <id>', "https_spiffe: the endpoint's SPIFFE ID")
+    .option('--bundle <file>', 'first trust from a file: a SPIFFE bundle document, or PEM')
+    .option(
+      '--pin <pin>',
+      'first trust from a pin: sha256: of the bundle, or of the public key of one of its roots',
+    )
+    .option('--web-pki', 'https_web: first trust from the Web PKI alone')
+    .option(
+      '--ca-file <file>',
+      "https_web: the endpoint's certificate is checked with these CAs instead of the system's",
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate add --peer https://federation.b.example:8443/ --trust-domain b.example \\
+      --profile https_spiffe --endpoint-id spiffe://b.example/federate \\
+      --pin sha256:9f2c…
+  $ federate add --peer https://b.example/bundle --trust-domain b.example \\
+      --profile https_web --web-pki
+
+The peer's own "federate status" prints the line to use. One call trusts one
+direction; for mutual TLS each side adds the other.`,
+    )
+    .action(async (options: AddOptions) => {
+      const answer = await agentFor(options).add(documentFrom(options));
+      printResult(terminal, options.output, answer, () => tell(answer));
+      finish(exitCodes.done);
+    });
+}
+
+function documentFrom(options: AddOptions): AddDocument {
+  const proofs = [options.bundle, options.pin, options.webPki === true ? 'web-pki' : undefined].filter(
+    (proof) => proof !== undefined,
+  );
+  if (proofs.length > 1)
+    throw new UsageError('first trust comes from one of --bundle, --pin and --web-pki, not from several');
+  if (options.profile === 'https_spiffe') {
+    if (options.endpointId === undefined)
+      throw new UsageError(
+        '--profile https_spiffe needs --endpoint-id, the SPIFFE ID the endpoint must prove',
+      );
+    if (options.webPki === true || options.caFile !== undefined) {
+      throw new UsageError(
+        '--web-pki and --ca-file go with --profile https_web; there is no falling back from one profile to the other',
+      );
+    }
+  } else if (options.endpointId !== undefined) {
+    throw new UsageError('--endpoint-id goes with --profile https_spiffe');
+  }
+  return {
+    trust_domain: options.trustDomain,
+    endpoint_url: options.peer,
+    profile: options.profile,
+    ...(options.endpointId === undefined ? {} : { endpoint_id: options.endpointId }),
+    ...(options.bundle === undefined ? {} : { bundle: readText(options.bundle, '--bundle') }),
+    ...(options.pin === undefined ? {} : { pin: options.pin }),
+    ...(options.webPki === true ? { web_pki: true } : {}),
+    ...(options.caFile === undefined ? {} : { ca_pem: readText(options.caFile, '--ca-file') }),
+  };
+}
+
+/** A file named on the command line; `-` is standard input. */
+export function readText(file: string, option: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(`reading the file of ${option} failed: ${why}`, { cause });
+  }
+}
+
+function tell(answer: RefreshDocument): string {
+  const lines = [`Federated with ${answer.trust_domain}.`];
+  if (answer.code !== null) {
+    lines.push(
+      `Its endpoint could not be polled yet [${answer.code}]: ${answer.message ?? ''}`,
+      'The bundle you gave is in use; polling goes on.',
+    );
+  }
+  lines.push(`See it with "federate show ${answer.trust_domain}".`);
+  return lines.join('\n');
+}

@@ -1,0 +1,127 @@
+import type { Command } from 'commander';
+import type { BundleDocument, DiffDocument, HistoryDocument } from '../../dashboard/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { renderFields, renderTable } from '../table.ts';
+import { printResult, type Terminal } from '../terminal.ts';
+
+/** `federate bundle show | history | diff`: the bundle of a trust domain, now, at an instant, and how it came to be. */
+export function bundleCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  const bundle = program
+    .command('bundle')
+    .description('the bundle of a trust domain: now, at an instant, its history');
+  addShow(bundle, terminal, finish);
+  addHistory(bundle, terminal, finish);
+  addDiff(bundle, terminal, finish);
+}
+
+function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(bundle.command('show [trust-domain]'))
+    .description('the bundle held of a trust domain; without a name, our own')
+    .option('--at <instant>', 'the one that was trusted at that instant, such as 2026-11-21T10:00:00Z')
+    .option('--document', 'print the SPIFFE bundle document itself and nothing else')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ federate bundle show b.example\n  $ federate bundle show b.example --document > b.json',
+    )
+    .action(
+      async (
+        name: string | undefined,
+        options: AgentOptions & { readonly at?: string; readonly document?: boolean },
+      ) => {
+        const agent = agentFor(options);
+        const shown = await agent.bundle(name ?? (await ownName(agent)), options.at);
+        if (options.document === true) terminal.out(shown.document);
+        else printResult(terminal, options.output, shown, () => tellBundle(shown));
+        finish(exitCodes.done);
+      },
+    );
+}
+
+function addHistory(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(bundle.command('history [trust-domain]'))
+    .description('every version of a bundle, newest first, and what went wrong between them')
+    .option('--limit <count>', 'how many versions at the most', Number, 20)
+    .addHelpText('after', '\nExample:\n  $ federate bundle history b.example --limit 5')
+    .action(async (name: string | undefined, options: AgentOptions & { readonly limit: number }) => {
+      const agent = agentFor(options);
+      const history = await agent.history(name ?? (await ownName(agent)), options.limit);
+      printResult(terminal, options.output, history, () => tellHistory(history));
+      finish(exitCodes.done);
+    });
+}
+
+function addDiff(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(bundle.command('diff <trust-domain>'))
+    .description('what changed between two versions; without numbers, between the newest and the one before')
+    .option('--from <version>', 'version number to compare from')
+    .option('--to <version>', 'version number to compare to')
+    .addHelpText('after', '\nExample:\n  $ federate bundle diff b.example --from 1 --to 3')
+    .action(
+      async (name: string, options: AgentOptions & { readonly from?: string; readonly to?: string }) => {
+        const diff = await agentFor(options).diff(name, options.from, options.to);
+        printResult(terminal, options.output, diff, () => tellDiff(diff));
+        finish(exitCodes.done);
+      },
+    );
+}
+
+async function ownName(agent: ReturnType<typeof agentFor>): Promise<string> {
+  const { trust_domain: name } = await agent.status();
+  return name ?? '';
+}
+
+function tellBundle(bundle: BundleDocument): string {
+  const fields = renderFields([
+    ['trust domain', bundle.trust_domain],
+    ['sequence', `${bundle.sequence ?? 'none'} (version ${bundle.version})`],
+    ['received', `${bundle.received_at} from ${bundle.origin} (${bundle.verdict})`],
+    ['refresh hint', bundle.refresh_hint_seconds === null ? 'none' : `${bundle.refresh_hint_seconds}s`],
+    ['pin', bundle.pin],
+    ['JWT keys', bundle.jwt_key_ids.length === 0 ? undefined : bundle.jwt_key_ids.join(', ')],
+  ]);
+  const roots = bundle.x509_authorities.flatMap((authority) => [
+    '',
+    `root  ${authority.subject === '' ? '(no subject)' : authority.subject}`,
+    `      certificate  sha256:${authority.fingerprint}`,
+    `      public key   sha256:${authority.key_fingerprint}`,
+    `      valid        ${authority.not_before} to ${authority.not_after}`,
+  ]);
+  return [
+    fields,
+    ...(roots.length === 0 ? ['', 'No X.509 root: every X509-SVID of this trust domain is refused.'] : roots),
+  ].join('\n');
+}
+
+function tellHistory(history: HistoryDocument): string {
+  const lines = [
+    ...history.versions.flatMap((version) => [
+      {
+        at: version.received_at,
+        text: [
+          `${version.received_at.slice(0, 19)}Z  version ${version.version}, sequence ${version.sequence ?? '-'} (${version.verdict}) from ${version.origin}`,
+          ...version.added.map((key) => `    + ${key.label}`),
+          ...version.removed.map((key) => `    - ${key.label}`),
+        ].join('\n'),
+      },
+    ]),
+    ...history.incidents.map((incident) => ({
+      at: incident.began_at,
+      text: `${incident.began_at.slice(0, 19)}Z  ${incident.code}${incident.count > 1 ? ` (${incident.count} times)` : ''}: ${incident.message}\n    ${incident.ended_at === null ? 'goes on' : `ended ${incident.ended_at.slice(0, 19)}Z`}`,
+    })),
+  ];
+  if (lines.length === 0) return `There is no history of ${history.trust_domain}.`;
+  return lines
+    .sort((a, b) => (a.at < b.at ? 1 : -1))
+    .map((line) => line.text)
+    .join('\n');
+}
+
+function tellDiff(diff: DiffDocument): string {
+  const rows = [
+    ...diff.added.map((key) => ['added', key.kind, key.label]),
+    ...diff.removed.map((key) => ['removed', key.kind, key.label]),
+    ...diff.kept.map((key) => ['kept', key.kind, key.label]),
+  ];
+  return `${diff.trust_domain}: version ${diff.from ?? 'none'} → ${diff.to}\n${renderTable(['WHAT', 'KIND', 'KEY'], rows, 120)}`;
+}

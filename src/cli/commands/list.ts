@@ -1,0 +1,86 @@
+import type { Command } from 'commander';
+import type { RelationshipDocument } from '../../dashboard/index.ts';
+import { formatDurationMs } from '../../platform/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { renderFields, renderTable } from '../table.ts';
+import { printResult, type Terminal } from '../terminal.ts';
+
+/** `federate list`: every relationship in a line. */
+export function listCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(program.command('list'))
+    .description('all relationships: state, sequence, freshness, next poll')
+    .addHelpText('after', '\nExample:\n  $ federate list --output json | jq -r ".[].trust_domain"')
+    .action(async (options: AgentOptions) => {
+      const all = await agentFor(options).relationships();
+      printResult(terminal, options.output, all, () => tellAll(all, new Date()));
+      finish(exitCodes.done);
+    });
+}
+
+/** `federate show`: one relationship in full. */
+export function showCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(program.command('show <trust-domain>'))
+    .description('one relationship in full: state and why, freshness, next poll, what the mesh has of it')
+    .addHelpText('after', '\nExample:\n  $ federate show b.example')
+    .action(async (trustDomain: string, options: AgentOptions) => {
+      const one = await agentFor(options).relationship(trustDomain);
+      printResult(terminal, options.output, one, () => tellOne(one, new Date()));
+      finish(exitCodes.done);
+    });
+}
+
+function tellAll(all: readonly RelationshipDocument[], now: Date): string {
+  if (all.length === 0)
+    return 'There are no relationships yet. "federate add --help" shows how to begin one.';
+  return renderTable(
+    ['TRUST DOMAIN', 'STATE', 'SEQ', 'ROOTS', 'FRESH', 'NEXT', 'MESH'],
+    all.map((each) => [
+      each.trust_domain,
+      each.state,
+      each.sequence ?? '-',
+      each.authorities.toString(),
+      since(each.last_success_at, now),
+      until(each.next_poll_at, now),
+      each.in_mesh?.state ?? '-',
+    ]),
+  );
+}
+
+function tellOne(one: RelationshipDocument, now: Date): string {
+  return renderFields([
+    ['trust domain', one.trust_domain],
+    ['state', one.reason === null ? one.state : `${one.state}: ${one.reason.message} [${one.reason.code}]`],
+    ['endpoint', one.endpoint_url],
+    ['profile', one.profile],
+    ['endpoint ID', one.endpoint_id ?? undefined],
+    ['bootstrapped by', one.bootstrap],
+    ['since', one.created_at],
+    ['sequence', `${one.sequence ?? 'none'} (version ${one.version ?? '-'}, ${one.authorities} authorities)`],
+    [
+      'fresh',
+      one.last_success_at === null
+        ? 'never'
+        : `${since(one.last_success_at, now)} ago (${one.last_success_at})`,
+    ],
+    ['last attempt', one.last_attempt_at ?? 'never'],
+    ['failures in a row', one.consecutive_failures.toString()],
+    ['next poll', one.next_poll_at === null ? undefined : `in ${until(one.next_poll_at, now)}`],
+    [
+      'in the mesh',
+      one.in_mesh === null
+        ? 'not yet'
+        : [one.in_mesh.state, one.in_mesh.message].filter((part) => part !== null).join(': '),
+    ],
+  ]);
+}
+
+function since(instant: string | null, now: Date): string {
+  return instant === null ? 'never' : formatDurationMs(Math.max(0, now.getTime() - Date.parse(instant)));
+}
+
+function until(instant: string | null, now: Date): string {
+  if (instant === null) return '-';
+  const left = Date.parse(instant) - now.getTime();
+  return left <= 0 ? 'now' : formatDurationMs(left);
+}

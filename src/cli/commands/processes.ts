@@ -1,0 +1,91 @@
+import type { Command } from 'commander';
+import { CONFIG_KINDS, type ConfigKind, checkConfig, runProcess } from '../../app/index.ts';
+import { withOutput } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+
+/** The verbs that are long-running processes, each with one YAML file, and the one that checks such a file. */
+export function processCommands(
+  program: Command,
+  terminal: Terminal,
+  finish: (code: ExitCode) => void,
+): void {
+  const run = (kind: ConfigKind) => async (options: { readonly config: string }) => {
+    await runProcess(kind, options.config);
+    finish(exitCodes.done);
+  };
+  const add = (parent: Command, name: string, kind: ConfigKind, description: string, example: string) =>
+    parent
+      .command(name)
+      .description(description)
+      .requiredOption('-c, --config <file>', 'its YAML file')
+      .addHelpText(
+        'after',
+        `\nLogs are lines of JSON on standard error. SIGTERM and SIGINT end it cleanly.\n\nExample:\n  $ ${example}`,
+      )
+      .action(run(kind));
+
+  add(
+    program,
+    'agent',
+    'agent',
+    'run the agent beside a mesh',
+    'federate agent --config /etc/federate/agent.yaml',
+  );
+  add(
+    program,
+    'gateway',
+    'gateway',
+    'run an SNI passthrough gateway; it holds no key',
+    'federate gateway --config gateway.yaml',
+  );
+  add(
+    program,
+    'sidecar',
+    'sidecar',
+    'run the mTLS proxy beside a workload',
+    'federate sidecar --config sidecar.yaml',
+  );
+
+  const simulate = program
+    .command('simulate')
+    .description('the simulated meshes and the weather application');
+  add(
+    simulate,
+    'istio',
+    'simulated-istio',
+    'an Istio-flavoured control plane',
+    'federate simulate istio --config istio.yaml',
+  );
+  add(
+    simulate,
+    'consul',
+    'simulated-consul',
+    'a Consul-flavoured control plane',
+    'federate simulate consul --config consul.yaml',
+  );
+  add(
+    simulate,
+    'weather',
+    'weather',
+    'one workload of the weather application',
+    'federate simulate weather --config backend.yaml',
+  );
+
+  withOutput(program.command('check-config <file>'))
+    .description('check a config file as a whole and start nothing; every mistake is told with its path')
+    .requiredOption('--kind <kind>', `what the file is for: ${CONFIG_KINDS.join(', ')}`, 'agent')
+    .addHelpText('after', '\nExample:\n  $ federate check-config agent.yaml')
+    .action((file: string, options: { readonly kind: string; readonly output: OutputFormat }) => {
+      const kind = CONFIG_KINDS.find((each) => each === options.kind);
+      if (!kind) throw new UsageError(`--kind is one of ${CONFIG_KINDS.join(', ')}`);
+      checkConfig(kind, file);
+      printResult(
+        terminal,
+        options.output,
+        { file, kind, ok: true },
+        () => `${file} is a good ${kind} config.`,
+      );
+      finish(exitCodes.done);
+    });
+}

@@ -1,0 +1,34 @@
+import type { Command } from 'commander';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { renderTable } from '../table.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+
+/** `federate refresh`: poll now. */
+export function refreshCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(program.command('refresh [trust-domain]'))
+    .description('poll one peer, or all of them, now; exit code 1 when one of them could not be refreshed')
+    .option(
+      '--accept-once',
+      'take what is offered now although it was refused or quarantined (one peer, on record)',
+    )
+    .addHelpText('after', '\nExamples:\n  $ federate refresh\n  $ federate refresh b.example --accept-once')
+    .action(
+      async (trustDomain: string | undefined, options: AgentOptions & { readonly acceptOnce?: boolean }) => {
+        if (options.acceptOnce === true && trustDomain === undefined) {
+          throw new UsageError('--accept-once is the word for one peer: name its trust domain');
+        }
+        const answers = await agentFor(options).refresh(trustDomain, options.acceptOnce === true);
+        printResult(terminal, options.output, answers, () =>
+          answers.length === 0
+            ? 'There are no relationships to refresh.'
+            : renderTable(
+                ['TRUST DOMAIN', 'OUTCOME', 'WHY'],
+                answers.map((each) => [each.trust_domain, each.outcome, each.message ?? '']),
+                200,
+              ),
+        );
+        finish(answers.every((each) => each.code === null) ? exitCodes.done : exitCodes.failed);
+      },
+    );
+}

@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import type { StatusDocument } from '../../dashboard/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { renderFields } from '../table.ts';
+import { printResult, type Terminal } from '../terminal.ts';
+
+/** `federate status`: how this agent is, and the line that a peer can use to federate with it. */
+export function statusCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(program.command('status'))
+    .description(
+      'how this agent is, and the line with which a peer can federate with it; exit code 1 when not ready',
+    )
+    .addHelpText('after', '\nExample:\n  $ federate status --output json | jq -r .own.pin')
+    .action(async (options: AgentOptions) => {
+      const status = await agentFor(options).status();
+      printResult(terminal, options.output, status, () => tell(status));
+      finish(status.ready ? exitCodes.done : exitCodes.failed);
+    });
+}
+
+function tell(status: StatusDocument): string {
+  const { endpoint, mesh, own, relationships } = status;
+  const states = Object.entries(relationships.by_state).map(([state, count]) => `${count} ${state}`);
+  const fields = renderFields([
+    ['trust domain', status.trust_domain ?? 'not known yet'],
+    ['ready', status.ready ? 'yes' : 'no'],
+    ['since', status.started_at],
+    [
+      'own bundle',
+      own === null ? 'none yet' : `sequence ${own.sequence ?? '-'}, ${own.authorities} authorities`,
+    ],
+    ['own pin', own?.pin],
+    ['endpoint', `${endpoint.url} (${endpoint.profile})${endpoint.serving ? '' : ', not serving yet'}`],
+    ['endpoint ID', endpoint.endpoint_id ?? undefined],
+    [
+      'mesh',
+      `${mesh.kind}, ${mesh.scope} trust, ${mesh.connected ? 'connected' : `not connected: ${mesh.message ?? 'no contact yet'}`}`,
+    ],
+    ['relationships', relationships.total === 0 ? 'none' : `${relationships.total} (${states.join(', ')})`],
+  ]);
+  return `${fields}${invitation(status)}`;
+}
+
+/** What the other side types, with the pin of the present bundle. */
+function invitation({ endpoint, own, trust_domain: trustDomain }: StatusDocument): string {
+  if (own === null || trustDomain === null) return '';
+  const lines = [
+    '',
+    '',
+    'A peer that trusts this terminal federates with us by:',
+    `  federate add --peer ${endpoint.url} \\`,
+    `    --trust-domain ${trustDomain} --profile ${endpoint.profile} \\`,
+    ...(endpoint.endpoint_id === null ? [] : [`    --endpoint-id ${endpoint.endpoint_id} \\`]),
+    `    --pin ${own.pin}`,
+  ];
+  return lines.join('\n');
+}

@@ -1,0 +1,39 @@
+/** What to do next, by error code; a code whose sentence says it already has none. */
+const HINTS: Readonly<Record<string, string>> = {
+  'agent-unreachable':
+    'is the agent running, and is --socket (or FEDERATE_SOCKET) its admin_socket? Only its own user may open it',
+  'already-federated':
+    'see it with "federate show <trust domain>"; to start over, "federate remove" it first',
+  'not-federated': '"federate list" shows the relationships there are',
+  'own-trust-domain': 'name the peer\'s trust domain; "federate status" shows our own',
+  'bootstrap-required':
+    'first trust needs a proof: --pin sha256:… or --bundle FILE, had from the peer by a way you trust ("federate status" on their side prints a pin), or --web-pki',
+  'pin-mismatch':
+    'ask the peer for the present pin by a way you trust ("federate status" on their side); do not copy the pin seen here',
+  'endpoint-id-mismatch': 'compare --endpoint-id with what "federate status" prints on the peer\'s side',
+  'endpoint-bundle-missing':
+    "federate with the trust domain of the endpoint's SPIFFE ID first, or give --bundle or --pin",
+  'serving-cycle': 'let one of the trust domains serve its own bundle',
+  'bootstrap-fetch-failed':
+    'check the URL with "curl -k URL" from this machine; nothing was stored, so simply try again',
+  'sequence-rolled-back':
+    'if the peer really restarted its counter, "federate refresh <trust domain> --accept-once" takes it, on record',
+  'own-root-offered': 'tell the peer: a root of ours must not stand in their bundle',
+  'root-of-another-trust-domain':
+    'a root may speak for one trust domain only; ask both peers who holds its key',
+  'store-locked': 'stop the other agent, or give this one a store of its own',
+  'store-newer': 'start the version of Federate that wrote it; stores are never downgraded',
+  'store-read-only': 'check owner and mode of the store, its folder and its disk',
+  'store-full': 'free some space on the disk of the store; what was acknowledged is safe',
+  'store-not-a-store': 'check the path; Federate does not write into other databases',
+  'store-missing': 'check the path of the store',
+  'port-in-use': 'stop what listens there ("ss -ltnp"), or choose another port',
+  'admin-socket-in-use': 'another agent answers on that socket; stop it, or choose another admin_socket',
+  'config-invalid': 'every key is described in docs/config.md',
+  'no-bundle': '"federate list" shows whose bundles are held; add the trust domain with "federate add"',
+};
+
+/** A line that begins with what the reader can do; undefined where there is nothing to add. */
+export function hintFor(code: string | undefined): string | undefined {
+  return code === undefined ? undefined : HINTS[code];
+}

@@ -1,0 +1,78 @@
+import { Command, CommanderError } from 'commander';
+import { addCommand } from './commands/add.ts';
+import { bundleCommand } from './commands/bundle.ts';
+import { demoCommand } from './commands/demo.ts';
+import { listCommand, showCommand } from './commands/list.ts';
+import { processCommands } from './commands/processes.ts';
+import { refreshCommand } from './commands/refresh.ts';
+import { removeCommand } from './commands/remove.ts';
+import { rotateCommand } from './commands/rotate.ts';
+import { statusCommand } from './commands/status.ts';
+import { verifyCommand } from './commands/verify.ts';
+import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { type OutputFormat, processTerminal, reportError, type Terminal } from './terminal.ts';
+import { version } from './version.ts';
+
+/**
+ * The whole command: `words` are the arguments after `federate`. Resolves to the exit code (0 done, 1 refused or failed,
+ * 2 wrong usage, 3 agent not reachable) and never rejects; what went wrong is on standard error.
+ */
+export async function main(words: readonly string[], terminal: Terminal = processTerminal): Promise<number> {
+  let exitCode: ExitCode = exitCodes.done;
+  const finish = (code: ExitCode) => {
+    exitCode = code;
+  };
+  const program = createProgram(terminal, finish);
+  try {
+    await program.parseAsync(words, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    return reportError(terminal, formatIn(words), error);
+  }
+}
+
+function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Command {
+  const program = new Command('federate');
+  program
+    .description('SPIFFE trust-bundle exchange between service meshes')
+    .version(version())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.trimEnd()),
+      writeErr: (text) => terminal.err(text.trimEnd()),
+    })
+    .showHelpAfterError('(add --help for what can be said)')
+    .addHelpText('after', '\nExit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 agent not reachable.');
+  for (const add of [
+    addCommand,
+    listCommand,
+    showCommand,
+    statusCommand,
+    refreshCommand,
+    removeCommand,
+    bundleCommand,
+    verifyCommand,
+    processCommands,
+    rotateCommand,
+    demoCommand,
+  ]) {
+    add(program, terminal, finish);
+  }
+  overrideExits(program);
+  return program;
+}
+
+/** Subcommands made by `command()` inherit settings, but not those that were set after; so all are set here. */
+function overrideExits(command: Command): void {
+  for (const child of command.commands) {
+    child.copyInheritedSettings(command);
+    overrideExits(child);
+  }
+}
+
+/** The asked output format, read from the words themselves: an error may come before they are parsed. */
+function formatIn(words: readonly string[]): OutputFormat {
+  const joined = words.join(' ');
+  return /(?:^| )(?:--output[= ]|-o ?)json(?: |$)/.test(joined) ? 'json' : 'text';
+}
