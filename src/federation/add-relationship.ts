@@ -1,0 +1,160 @@
+import {
+  certificatesFromPem,
+  CodedError,
+  contentDigest,
+  parseEndpointUrl,
+  type TrustBundle,
+} from '../spiffe/index.ts';
+import { type Relationship, StoreError } from '../store/index.ts';
+import { type BootstrapRequest, establishTrust, type FirstTrust } from './bootstrap.ts';
+import { FederationError } from './errors.ts';
+import type { RefreshParts } from './refresh.ts';
+import { endpointTrustDomain, servingDepth } from './serving.ts';
+import { judge } from './verdict.ts';
+
+/** A peer to federate with, in one direction: we will accept its identities (FED-11). */
+export interface AddRequest extends BootstrapRequest {
+  /** Who asks, for the audit log: `operator:<uid>`. */
+  readonly actor: string;
+  /** Lets in a first bundle that would be quarantined, on record. */
+  readonly force?: boolean;
+}
+
+/** Something about a new relationship that the operator should know. */
+export interface AddNote {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** A relationship that is in the store with its first trusted bundle. */
+export interface AddedRelationship {
+  readonly relationship: Relationship;
+  readonly first: FirstTrust;
+  readonly digest: string;
+  readonly notes: readonly AddNote[];
+}
+
+/**
+ * Bootstraps a relationship and stores it with its first bundle in one transaction; when anything is wrong nothing is
+ * stored. `known` are the relationships there are. Throws `FederationError`: `own-trust-domain`, `already-federated`,
+ * `relationship-invalid`, `endpoint-trust-domain-unknown`, `serving-cycle`, `own-root-offered`,
+ * `root-of-another-trust-domain`, and the codes of `establishTrust`; `StoreError` when the store fails.
+ */
+export async function addRelationship(
+  parts: RefreshParts,
+  request: AddRequest,
+  known: ReadonlyMap<string, Relationship>,
+  signal: AbortSignal,
+): Promise<AddedRelationship> {
+  const { trustDomain, profile, endpointUrl, bootstrap, actor } = request;
+  const depth = checkRequest(parts, request, known);
+  const first = await establishTrust(parts, request, signal);
+  const { bundle } = first;
+  const at = parts.clock.now();
+  const others = parts.held.list();
+  const verdict = judge({
+    ...{ offered: bundle, profile, own: parts.own(), others, now: at },
+    override: request.force === true ? {} : undefined,
+  });
+  if (verdict.kind === 'quarantined' && verdict.code !== 'all-roots-replaced')
+    throw new FederationError(verdict.code, `${verdict.message}: nothing was added`);
+  if (verdict.kind !== 'accepted') throw new TypeError(`unreachable: a first bundle is not ${verdict.kind}`);
+
+  const notes: AddNote[] = [
+    ...servingNotes(depth, request),
+    ...rootNotes(bundle, at),
+    ...first.notes,
+    ...verdict.notes,
+  ].map(({ code, message }) => ({ code, message }));
+  const relationship: Relationship = {
+    ...{ trustDomain, profile, createdAt: at, bootstrap: first.proof, consecutiveFailures: 0 },
+    endpointUrl: parseEndpointUrl(endpointUrl).href,
+    ...(bootstrap.caPem === undefined ? {} : { webPkiCaPem: bootstrap.caPem }),
+    state: first.fetched ? 'active' : 'pending',
+    ...(first.fetched ? { lastAttemptAt: at, lastSuccessAt: at } : {}),
+  };
+  const version = {
+    ...{ bundle, receivedAt: at, verdict: 'bootstrap' as const, origin: first.origin },
+    ...(first.provedBy === undefined ? {} : { provedBy: first.provedBy }),
+  };
+  try {
+    await parts.store.addRelationship(relationship, version, {
+      ...{ at, kind: 'relationship-added', trustDomain, actor },
+      ...(verdict.overridden === undefined ? {} : { code: verdict.overridden }),
+      message: `federated with ${trustDomain} at ${relationship.endpointUrl} by ${first.proof.kind}`,
+      detail: { profile: profile.kind, proof: first.proof, notes },
+    });
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'relationship-exists')
+      throw alreadyFederated(request, error);
+    throw error;
+  }
+  return { relationship, first, digest: contentDigest(bundle), notes };
+}
+
+/** Everything that can be refused without asking anybody. Returns the serving depth. */
+function checkRequest(
+  { own, endpointBundles }: RefreshParts,
+  request: AddRequest,
+  known: ReadonlyMap<string, Relationship>,
+): number {
+  const { trustDomain, profile, endpointUrl, bootstrap } = request;
+  if (own()?.trustDomain === trustDomain) {
+    throw new FederationError(
+      'own-trust-domain',
+      `${trustDomain} is our own trust domain; a relationship is with another one`,
+    );
+  }
+  if (known.has(trustDomain)) throw alreadyFederated(request);
+  try {
+    parseEndpointUrl(endpointUrl);
+    if (bootstrap.caPem !== undefined) certificatesFromPem(bootstrap.caPem);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    throw new FederationError(
+      'relationship-invalid',
+      `the relationship with ${trustDomain} cannot be: ${error.message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  if (bootstrap.caPem !== undefined && profile.kind === 'https_spiffe') {
+    throw new FederationError(
+      'relationship-invalid',
+      `a private CA for Web PKI goes with the profile https_web, and the endpoint of ${trustDomain} is https_spiffe`,
+    );
+  }
+  const depth = servingDepth(trustDomain, profile, (name) => known.get(name)?.profile);
+  const server = endpointTrustDomain(profile);
+  if (server !== undefined && server !== trustDomain && !endpointBundles.bundleFor(server)) {
+    throw new FederationError(
+      'endpoint-trust-domain-unknown',
+      `the endpoint of ${trustDomain} belongs to ${server}, whose bundle is not held: federate with ${server} first`,
+    );
+  }
+  return depth;
+}
+
+function alreadyFederated({ trustDomain }: AddRequest, cause?: unknown): FederationError {
+  return new FederationError(
+    'already-federated',
+    `there is a relationship with ${trustDomain} already: look at it, or remove it first`,
+    cause === undefined ? {} : { cause },
+  );
+}
+
+function servingNotes(depth: number, { trustDomain }: AddRequest): AddNote[] {
+  if (depth < 2) return [];
+  const message = `the bundle of ${trustDomain} comes through ${depth} other trust domains, and each of them could replace it`;
+  return [{ code: 'long-serving-chain', message }];
+}
+
+function rootNotes({ x509Authorities }: TrustBundle, at: Date): AddNote[] {
+  return x509Authorities
+    .filter(({ notBefore, notAfter }) => at < notBefore || notAfter < at)
+    .map(({ subject, fingerprint, notBefore, notAfter }) => ({
+      code: 'root-outside-validity',
+      message: `the root ${subject || fingerprint} is only valid from ${notBefore.toISOString()} to ${notAfter.toISOString()}`,
+    }));
+}

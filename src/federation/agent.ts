@@ -1,0 +1,251 @@
+import { createSpiffeVerifier } from '../mtls/index.ts';
+import type { Clock, Log, Metrics, Random } from '../platform/index.ts';
+import type { BundleLimits, BundleSource, TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import type { Relationship, Store } from '../store/index.ts';
+import { type AddNote, addRelationship, type AddRequest } from './add-relationship.ts';
+import { createAgentMetrics } from './agent-metrics.ts';
+import { FederationError } from './errors.ts';
+import type { FetchLimits } from './fetch-limits.ts';
+import { type BundleListener, HeldBundles } from './held-bundles.ts';
+import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
+import { PeerPoller, type PollObserver } from './peer-poller.ts';
+import { PollSlots } from './poll-slots.ts';
+import type { RedirectSettings } from './redirects.ts';
+import type {
+  OperatorOverride,
+  RefreshOutcome,
+  RefreshParts,
+  RefreshResult,
+  RememberedTag,
+} from './refresh.ts';
+import { nextPollDelayMs, type ScheduleSettings } from './schedule.ts';
+import { type RelationshipStatus, relationshipStatus } from './relationship-status.ts';
+
+/** What the agent works with. */
+export interface FederationAgentOptions {
+  readonly store: Store;
+  /** Our own trust domain's bundle, once the mesh has told it. */
+  readonly own: () => TrustBundle | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly fetchLimits: FetchLimits;
+  readonly bundleLimits: BundleLimits;
+  readonly redirects: RedirectSettings;
+  readonly schedule: ScheduleSettings;
+  /** Polls at the same time, over all peers. */
+  readonly concurrency: number;
+}
+
+/** A relationship that was added. */
+export interface AddResult {
+  readonly relationship: Relationship;
+  /** `contentDigest` of the first bundle. */
+  readonly digest: string;
+  readonly notes: readonly AddNote[];
+  /** How the endpoint answered, where the first bundle came from a file; a failure leaves the relationship in place. */
+  readonly firstPoll?: RefreshOutcome;
+}
+
+/**
+ * Keeps every relationship of the store fresh: one loop per peer, and the operator's requests. What it trusts is in
+ * `bundles`, in memory, and changes only after the store has committed it.
+ */
+export class FederationAgent {
+  readonly #parts: RefreshParts;
+  readonly #held: HeldBundles;
+  readonly #schedule: ScheduleSettings;
+  readonly #slots: PollSlots;
+  readonly #observe: PollObserver;
+  readonly #pollers = new Map<TrustDomain, PeerPoller>();
+  /** Trust domains whose bootstrap is under way. */
+  readonly #adding = new Set<TrustDomain>();
+  readonly #stop = new AbortController();
+  #started = false;
+
+  constructor(options: FederationAgentOptions) {
+    const { own, clock, log } = options;
+    const held = new HeldBundles(log);
+    const endpointBundles: BundleSource = {
+      bundleFor: (trustDomain) => (own()?.trustDomain === trustDomain ? own() : held.bundleFor(trustDomain)),
+    };
+    this.#held = held;
+    this.#parts = {
+      ...options,
+      ...{ held, endpointBundles, verifier: createSpiffeVerifier({ bundles: endpointBundles, clock }) },
+    };
+    this.#schedule = options.schedule;
+    this.#slots = new PollSlots(options.concurrency);
+    const relationships = () => [...this.#pollers.values()].map(({ relationship }) => relationship);
+    this.#observe = createAgentMetrics(options.metrics, clock, relationships).observe;
+  }
+
+  /** Every foreign bundle trusted now. */
+  get bundles(): BundleSource & { list(): readonly TrustBundle[] } {
+    return this.#held;
+  }
+
+  /** Calls back with each foreign bundle that is replaced, or `undefined` when one goes, until the returned function is called. */
+  onChange(listener: BundleListener): () => void {
+    return this.#held.onChange(listener);
+  }
+
+  /**
+   * Takes what the store trusts into memory (FED-47), then polls for ever; resolves before the first poll has ended.
+   * The signal stops it as `stop` does. Throws `StoreError`.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const [relationships, versions] = await Promise.all([
+      this.#parts.store.relationships(),
+      this.#parts.store.currentAll(),
+    ]);
+    const bundles = new Map(versions.map(({ trustDomain, bundle }) => [trustDomain, bundle]));
+    for (const { trustDomain } of relationships) {
+      const bundle = bundles.get(trustDomain);
+      if (bundle) this.#held.replace(bundle);
+    }
+    this.#started = true;
+    signal.addEventListener('abort', () => void this.stop(), { once: true });
+    for (const relationship of relationships) this.#open(relationship, 0).start();
+  }
+
+  /** Stops polling and calls off fetches in flight; what is trusted stays in `bundles`. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all([...this.#pollers.values()].map((poller) => poller.stop()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /**
+   * Bootstraps a relationship and begins to poll it. With a bundle file the endpoint is asked at once and its answer is in
+   * the result; the relationship stays when that failed. Throws what `addRelationship` throws, and `not-started`.
+   */
+  async add(request: AddRequest): Promise<AddResult> {
+    this.#checkStarted();
+    const { trustDomain } = request;
+    if (this.#adding.has(trustDomain))
+      throw new FederationError(
+        'already-federated',
+        `a relationship with ${trustDomain} is just being added`,
+      );
+    this.#adding.add(trustDomain);
+    try {
+      const known = new Map([...this.#pollers].map(([name, { relationship }]) => [name, relationship]));
+      const { relationship, first, digest, notes } = await addRelationship(
+        this.#parts,
+        request,
+        known,
+        this.#stop.signal,
+      );
+      const { bundle, tag } = first;
+      this.#held.replace(bundle);
+      const waitMs = first.fetched
+        ? nextPollDelayMs(bundle.refreshHintSeconds, this.#schedule, this.#parts.random)
+        : 0;
+      const poller = this.#open(relationship, waitMs, tag === undefined ? undefined : { tag, bundle });
+      const polled = first.fetched ? undefined : await poller.poll();
+      poller.start();
+      return {
+        relationship: poller.relationship,
+        digest,
+        notes,
+        ...(polled ? { firstPoll: polled.outcome } : {}),
+      };
+    } finally {
+      this.#adding.delete(trustDomain);
+    }
+  }
+
+  /**
+   * Ends a relationship: no more polls, a fetch in flight called off and its late answer dropped, the trust gone from store
+   * and memory; the history stays (FED-59). Throws `FederationError` `not-federated`, `not-started`; `StoreError`, and
+   * then the relationship goes on.
+   */
+  async remove(
+    trustDomain: TrustDomain,
+    { actor, reason }: { readonly actor: string; readonly reason: string },
+  ): Promise<void> {
+    const poller = this.#pollerOf(trustDomain);
+    await poller.stop();
+    const { store, clock } = this.#parts;
+    let removed: boolean;
+    try {
+      removed = await store.removeRelationship(trustDomain, { at: clock.now(), actor, reason });
+    } catch (error) {
+      // Not removed on record, so not removed: or it would be back, unannounced, after the next start.
+      if (this.#pollers.get(trustDomain) === poller) this.#open(poller.relationship, 0).start();
+      throw error;
+    }
+    if (this.#pollers.get(trustDomain) === poller) {
+      this.#pollers.delete(trustDomain);
+      this.#held.drop(trustDomain);
+    }
+    if (!removed) throw notFederated(trustDomain);
+  }
+
+  /** Polls one peer, or all, now; joins polls in flight. Throws `FederationError` `not-federated`, `not-started`. */
+  async refresh(trustDomain?: TrustDomain): Promise<RefreshResult[]> {
+    this.#checkStarted();
+    const wanted = trustDomain === undefined ? [...this.#pollers.values()] : [this.#pollerOf(trustDomain)];
+    return Promise.all(wanted.map((poller) => poller.poll()));
+  }
+
+  /**
+   * Polls one peer and lets in what it offers although it was quarantined or rolled back, this once and on record
+   * (FED-52); with `digest` only if the offer is that one. Throws `FederationError` `not-federated`, `not-started`.
+   */
+  override(trustDomain: TrustDomain, override: OperatorOverride): Promise<RefreshResult> {
+    return this.#pollerOf(trustDomain).pollWith(override);
+  }
+
+  /** Puts a bundle of the operator in the place of the held one, then polls (FED-53, FED-58). Throws what `putOperatorBundle` throws. */
+  async setBundle(
+    trustDomain: TrustDomain,
+    bundle: OperatorBundle,
+  ): Promise<{ versionNumber: number; poll: RefreshOutcome }> {
+    const poller = this.#pollerOf(trustDomain);
+    const versionNumber = await putOperatorBundle(this.#parts, trustDomain, bundle);
+    const { outcome } = await poller.poll();
+    return { versionNumber, poll: outcome };
+  }
+
+  /** How every relationship stands, by trust domain. */
+  status(): RelationshipStatus[] {
+    return [...this.#pollers.values()]
+      .map(({ relationship }) =>
+        relationshipStatus(relationship, this.#held.bundleFor(relationship.trustDomain)),
+      )
+      .sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
+  }
+
+  #open(relationship: Relationship, firstPollInMs: number, tag?: RememberedTag): PeerPoller {
+    const { trustDomain } = relationship;
+    const poller = new PeerPoller({
+      ...{ relationship, firstPollInMs, tag, parts: this.#parts, slots: this.#slots },
+      ...{ schedule: this.#schedule, observe: this.#observe },
+    });
+    this.#pollers.set(trustDomain, poller);
+    return poller;
+  }
+
+  #pollerOf(trustDomain: TrustDomain): PeerPoller {
+    this.#checkStarted();
+    const poller = this.#pollers.get(trustDomain);
+    if (!poller) throw notFederated(trustDomain);
+    return poller;
+  }
+
+  #checkStarted(): void {
+    if (this.#started && !this.#stop.signal.aborted) return;
+    throw new FederationError('not-started', 'the federation agent is not running');
+  }
+}
+
+function notFederated(trustDomain: TrustDomain): FederationError {
+  return new FederationError('not-federated', `there is no relationship with ${trustDomain}`);
+}

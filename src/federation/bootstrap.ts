@@ -1,0 +1,230 @@
+import { createSpiffeVerifier } from '../mtls/index.ts';
+import {
+  BundleError,
+  BundleSet,
+  bundleMatchesPin,
+  bundleOf,
+  certificatesFromPem,
+  CodedError,
+  type EndpointProfile,
+  parseBundle,
+  type ParsedBundle,
+  PemError,
+  type Pin,
+  pinOfBundle,
+  type TrustBundle,
+  type TrustDomain,
+  x509AuthorityFromDer,
+} from '../spiffe/index.ts';
+import type { BootstrapProof } from '../store/index.ts';
+import { FederationError, FetchError, type FetchTrace } from './errors.ts';
+import { fetchBundle } from './fetch-bundle.ts';
+import { provedBy, recordFetch } from './fetch-record.ts';
+import { OfferedChains } from './offered-chains.ts';
+import type { RefreshParts } from './refresh.ts';
+import { endpointTrustDomain, hasUsableRoot } from './serving.ts';
+
+/** What makes the first bundle of a peer trustworthy (design, section 6). Never nothing. */
+export type Bootstrap = (
+  | {
+      readonly kind: 'bundle';
+      /** The bytes of a SPIFFE bundle, or of CA certificates in PEM (FED-30), brought by the operator. */
+      readonly document: Uint8Array;
+      /** What to call the document in the audit log, for instance its file name. */
+      readonly name?: string;
+    }
+  | { readonly kind: 'pin'; readonly pin: Pin }
+  | { readonly kind: 'web-pki' }
+) & {
+  /** For `https_web`: the only CAs that count for the endpoint, PEM. */
+  readonly caPem?: string;
+};
+
+/** The peer and its endpoint, and what vouches for the first bundle. */
+export interface BootstrapRequest {
+  readonly trustDomain: TrustDomain;
+  readonly endpointUrl: string;
+  readonly profile: EndpointProfile;
+  readonly bootstrap: Bootstrap;
+}
+
+/** A first bundle that has been proved. */
+export interface FirstTrust extends ParsedBundle {
+  readonly proof: BootstrapProof;
+  readonly origin: string;
+  readonly provedBy?: string;
+  /** The tag of the document, where the endpoint gave it. */
+  readonly tag?: string;
+  /** Whether the bundle came from the endpoint itself; else its first poll is still to come. */
+  readonly fetched: boolean;
+}
+
+/**
+ * The first bundle of a peer, proved by what the operator brought: the bundle itself, a pin, or Web PKI. Changes nothing.
+ * Throws `FederationError` `bootstrap-required` where nothing would prove it, `bootstrap-bundle-invalid`,
+ * `bootstrap-bundle-unusable`, `bootstrap-fetch-failed`, `pin-mismatch`.
+ */
+export async function establishTrust(
+  parts: RefreshParts,
+  request: BootstrapRequest,
+  signal: AbortSignal,
+): Promise<FirstTrust> {
+  const { bootstrap, profile } = request;
+  if (bootstrap.kind === 'web-pki' && profile.kind === 'https_spiffe') {
+    throw new FederationError(
+      'bootstrap-required',
+      `an https_spiffe endpoint of ${request.trustDomain} needs proof for its first bundle: give the bundle as a file, or a pin that its operator told you`,
+    );
+  }
+  const first =
+    bootstrap.kind === 'bundle'
+      ? fromDocument(parts, request, bootstrap)
+      : await fromEndpoint(parts, request, signal);
+  refuseUnusable(first.bundle, profile, parts.clock.now());
+  return first;
+}
+
+function fromDocument(
+  { bundleLimits }: RefreshParts,
+  { trustDomain }: BootstrapRequest,
+  { document, name = 'given by the operator' }: Extract<Bootstrap, { kind: 'bundle' }>,
+): FirstTrust {
+  const parsed = parseBundleFile(trustDomain, document, bundleLimits);
+  return { ...parsed, proof: { kind: 'bundle-file', detail: name }, origin: name, fetched: false };
+}
+
+/**
+ * A bundle from a file of the operator: a SPIFFE bundle, or CA certificates in PEM (FED-30). Throws `FederationError`
+ * `bootstrap-bundle-invalid`, with what is wrong as its cause.
+ */
+export function parseBundleFile(
+  trustDomain: TrustDomain,
+  document: Uint8Array,
+  limits: RefreshParts['bundleLimits'],
+): ParsedBundle {
+  try {
+    const text = Buffer.from(document.buffer, document.byteOffset, document.byteLength);
+    if (!text.includes('-----BEGIN')) return parseBundle(trustDomain, document, limits);
+    const ders = certificatesFromPem(text.toString('utf8'));
+    return { bundle: bundleOf(trustDomain, ders.map(x509AuthorityFromDer)), notes: [] };
+  } catch (error) {
+    if (error instanceof BundleError || error instanceof PemError)
+      throw new FederationError(
+        'bootstrap-bundle-invalid',
+        `the bundle given for ${trustDomain} cannot be read: ${error.message}`,
+        { cause: error },
+      );
+    throw error;
+  }
+}
+
+async function fromEndpoint(
+  parts: RefreshParts,
+  request: BootstrapRequest,
+  signal: AbortSignal,
+): Promise<FirstTrust> {
+  const { trustDomain, endpointUrl, profile, bootstrap } = request;
+  // A self-serving endpoint can only be verified with the bundle it is about to offer: its chains are kept until the
+  // pin has spoken for that bundle.
+  const selfServing = endpointTrustDomain(profile) === trustDomain;
+  const chains = selfServing ? new OfferedChains() : undefined;
+  let trace: FetchTrace | undefined;
+  try {
+    const fetched = await fetchBundle({
+      ...{ trustDomain, endpointUrl, profile, signal, webPkiCaPem: bootstrap.caPem },
+      verifier: chains ?? parts.verifier,
+      limits: parts.fetchLimits,
+      redirects: parts.redirects,
+      clock: parts.clock,
+    });
+    trace = fetched.trace;
+    if (fetched.kind !== 'document') throw new TypeError('unreachable: no tag was sent');
+    const parsed = parseBundle(trustDomain, fetched.body, parts.bundleLimits);
+    const proof = prove(parts, request, parsed.bundle, chains);
+    recordFetch(parts.log, {
+      ...{ trustDomain, endpointUrl, profile, trace, outcome: 'bootstrap', sequence: parsed.bundle.sequence },
+    });
+    const certificates = provedBy(trace);
+    return {
+      ...{ ...parsed, proof, fetched: true, origin: trace.redirects.at(-1) ?? endpointUrl },
+      ...(certificates === undefined ? {} : { provedBy: certificates }),
+      ...(fetched.etag === undefined ? {} : { tag: fetched.etag }),
+    };
+  } catch (error) {
+    const refusal = explain(error, request);
+    recordFetch(parts.log, {
+      ...{ trustDomain, endpointUrl, profile, error, outcome: 'failed' },
+      trace: error instanceof FetchError ? error.trace : trace,
+      code: error instanceof CodedError ? error.code : undefined,
+    });
+    throw refusal;
+  }
+}
+
+function explain(error: unknown, { trustDomain, endpointUrl }: BootstrapRequest): unknown {
+  if (error instanceof FederationError || !(error instanceof CodedError)) return error;
+  const message = `the first bundle of ${trustDomain} could not be had from ${endpointUrl}: ${error.message}`;
+  const code = error instanceof BundleError ? 'bootstrap-bundle-invalid' : 'bootstrap-fetch-failed';
+  return new FederationError(code, message, { cause: error });
+}
+
+/**
+ * What the fetched bundle rests on. A pin of the whole bundle vouches for all of it. A pin of a root's key vouches for
+ * that root only: over `https_spiffe` the endpoint then has to prove itself by that very root, and so vouches for the rest
+ * as it will at every later poll; over `https_web` Web PKI vouches for the rest.
+ */
+function prove(
+  { clock }: RefreshParts,
+  { trustDomain, profile, bootstrap, endpointUrl }: BootstrapRequest,
+  offered: TrustBundle,
+  chains: OfferedChains | undefined,
+): BootstrapProof {
+  if (bootstrap.kind !== 'pin') {
+    return bootstrap.caPem === undefined
+      ? { kind: 'web-pki', detail: endpointUrl }
+      : { kind: 'web-pki-private-ca', detail: endpointUrl };
+  }
+  const { pin } = bootstrap;
+  if (!bundleMatchesPin(offered, pin)) {
+    const keys = offered.x509Authorities.map(({ keyFingerprint }) => `sha256:${keyFingerprint}`);
+    throw new FederationError(
+      'pin-mismatch',
+      `the bundle of ${trustDomain} does not match the pin ${pin}: it has ${pinOfBundle(offered)}, and its root keys ${keys.join(', ') || 'none'}`,
+    );
+  }
+  const whole = pin === pinOfBundle(offered);
+  if (chains) {
+    const vouching = offered.x509Authorities.filter(
+      ({ keyFingerprint }) => whole || `sha256:${keyFingerprint}` === pin,
+    );
+    const bundles = new BundleSet([{ ...offered, x509Authorities: vouching }]);
+    try {
+      chains.verifyWith(createSpiffeVerifier({ bundles, clock }));
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      throw new FetchError(
+        'svid-refused',
+        `the endpoint matches the pin but showed no X509-SVID under ${whole ? 'the bundle' : 'the root'} it names: ${error.message}`,
+        { cause: error },
+      );
+    }
+  }
+  const how = profile.kind === 'https_web' ? `${pin} and Web PKI` : pin;
+  return { kind: whole ? 'bundle-pin' : 'key-pin', detail: how };
+}
+
+/** A first bundle that verifies nobody is a mistake, not a revocation: there was nothing to revoke. */
+function refuseUnusable(bundle: TrustBundle, profile: EndpointProfile, now: Date): void {
+  const { trustDomain, x509Authorities, jwtAuthorities } = bundle;
+  if (hasUsableRoot(bundle, now)) return;
+  const selfServing = endpointTrustDomain(profile) === trustDomain;
+  if (!selfServing && jwtAuthorities.length > 0) return;
+  const roots = x509Authorities.map(
+    ({ subject, fingerprint, notBefore, notAfter }) =>
+      `${subject || fingerprint} is valid from ${notBefore.toISOString()} to ${notAfter.toISOString()}`,
+  );
+  throw new FederationError(
+    'bootstrap-bundle-unusable',
+    `the bundle of ${trustDomain} has no X.509 root that is valid at ${now.toISOString()}: ${roots.join(', ') || 'it has none at all'}`,
+  );
+}

@@ -1,0 +1,212 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { createHash } from 'node:crypto';
+import { connectMtls, MtlsError, type PeerVerifier } from '../mtls/index.ts';
+import type { Clock } from '../platform/index.ts';
+import { CodedError, type EndpointProfile, type SpiffeId } from '../spiffe/index.ts';
+import { withDeadline } from './deadline.ts';
+import { FetchError } from './errors.ts';
+import type { FetchLimits } from './fetch-limits.ts';
+import { webPkiContext } from './web-pki-context.ts';
+
+/** How the endpoint proves who it is. */
+export interface EndpointTrust {
+  readonly profile: EndpointProfile;
+  /** Judges the endpoint's X509-SVID for `https_spiffe`. */
+  readonly verifier: PeerVerifier;
+  /** For `https_web`: the only CAs that count, PEM; without it, those that Node trusts. */
+  readonly webPkiCaPem?: string | undefined;
+}
+
+/** A connection whose peer has been verified and over which nothing has been sent yet. */
+export interface VerifiedEndpoint {
+  readonly socket: TLSSocket;
+  /** SHA-256 of the certificates that proved it, 64 lower-case hex digits. */
+  readonly leafFingerprint: string;
+  readonly rootFingerprint: string;
+}
+
+/** What opening a connection takes. */
+export interface OpenEndpointRequest {
+  readonly url: URL;
+  readonly trust: EndpointTrust;
+  readonly limits: FetchLimits;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens a new TLS connection to the host of `url` and verifies the peer before any byte of HTTP, by the profile and
+ * nothing else: no falling back from one to the other (FED-07), no certificate of ours (FED-40), no resumed session
+ * (FED-42). Throws `FetchError` `connect-failed`, `connect-timeout`, `tls-failed`, `tls-timeout`,
+ * `web-certificate-refused`, `svid-refused`, `endpoint-id-mismatch`, or the signal's reason.
+ */
+export async function openEndpoint(request: OpenEndpointRequest): Promise<VerifiedEndpoint> {
+  const tcp = await openTcp(request);
+  try {
+    const { profile } = request.trust;
+    return profile.kind === 'https_web'
+      ? await overWebPki(tcp, request)
+      : await overSpiffe(tcp, request, profile.endpointId);
+  } catch (error) {
+    tcp.destroy();
+    throw error;
+  }
+}
+
+/** The host of a URL as sockets want it: an IPv6 address without its brackets. */
+function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+function openTcp({ url, limits, clock, signal }: OpenEndpointRequest): Promise<Socket> {
+  const late = () =>
+    new FetchError('connect-timeout', `no connection to ${url.host} within ${limits.connectMs} ms`);
+  return withDeadline({ ms: limits.connectMs, clock, signal, late }, (inner) => {
+    const socket = connectTcp({ host: hostOf(url), port: Number(url.port || 443), noDelay: true });
+    return settle(socket, 'connect', inner, (cause) => {
+      const why = cause instanceof CodedError || !('code' in cause) ? cause.message : String(cause.code);
+      return new FetchError('connect-failed', `no connection to ${url.host}: ${why}`, { cause });
+    });
+  });
+}
+
+function overWebPki(
+  tcp: Socket,
+  { url, trust, limits, clock, signal }: OpenEndpointRequest,
+): Promise<VerifiedEndpoint> {
+  const host = hostOf(url);
+  const late = () =>
+    new FetchError('tls-timeout', `no TLS handshake with ${url.host} within ${limits.tlsMs} ms`);
+  return withDeadline({ ms: limits.tlsMs, clock, signal, late }, async (inner) => {
+    const socket = connectTls({
+      socket: tcp,
+      host, // what the certificate has to name (FED-26)
+      ...(isIP(host) ? {} : { servername: host }),
+      secureContext: webPkiContext(trust.webPkiCaPem),
+      rejectUnauthorized: true,
+      ALPNProtocols: ['http/1.1'],
+    });
+    await settle(socket, 'secureConnect', inner, (cause) => webRefusal(url, cause));
+    // Once only: a second call loses the chain.
+    const leaf = socket.getPeerX509Certificate();
+    if (!socket.authorized || !leaf || socket.isSessionReused())
+      throw new FetchError(
+        'web-certificate-refused',
+        `${url.host} showed no certificate that could be verified`,
+      );
+    let root = leaf;
+    for (let depth = 0; depth < 10 && root.issuerCertificate; depth += 1) root = root.issuerCertificate;
+    return { socket, leafFingerprint: sha256(leaf.raw), rootFingerprint: sha256(root.raw) };
+  });
+}
+
+function webRefusal(url: URL, cause: Error): FetchError {
+  const code = 'code' in cause ? String(cause.code) : '';
+  // OpenSSL's verdicts on a chain are bare words in capitals; protocol and socket failures begin with ERR_SSL or E….
+  const aboutCertificate = code === 'ERR_TLS_CERT_ALTNAME_INVALID' || VERIFY_CODES.test(code);
+  if (!aboutCertificate)
+    return new FetchError(
+      'tls-failed',
+      `the TLS handshake with ${url.host} failed: ${code || cause.message}`,
+      { cause },
+    );
+  return new FetchError(
+    'web-certificate-refused',
+    `${url.host} showed a certificate that Web PKI does not vouch for (${code}); an endpoint that shows an X509-SVID needs the profile https_spiffe`,
+    { cause },
+  );
+}
+
+const VERIFY_CODES =
+  /CERT|CRL|SIGNATURE|ISSUER|PATH_LENGTH|PURPOSE|HOSTNAME_MISMATCH|SELF_SIGNED|VERIFY|KEY_TOO_SMALL|MD_TOO_WEAK|UNSUITABLE/;
+
+async function overSpiffe(
+  tcp: Socket,
+  { url, trust, limits, clock, signal }: OpenEndpointRequest,
+  endpointId: SpiffeId,
+): Promise<VerifiedEndpoint> {
+  const host = hostOf(url);
+  const late = () =>
+    new FetchError('tls-timeout', `no TLS handshake with ${url.host} within ${limits.tlsMs} ms`);
+  return withDeadline({ ms: limits.tlsMs, clock, signal, late }, async (inner) => {
+    try {
+      const { socket, peer } = await connectMtls({
+        socket: tcp,
+        host,
+        port: Number(url.port || 443),
+        // The name is for endpoints that share an address; it plays no part in who the peer is (FED-28).
+        ...(isIP(host) ? {} : { serverName: host }),
+        verifier: trust.verifier,
+        authorize: ({ id }) => {
+          if (id === endpointId) return;
+          throw new FetchError(
+            'endpoint-id-mismatch',
+            `${url.host} is ${id}, and the relationship names ${endpointId}`,
+          );
+        },
+        timeoutMs: limits.tlsMs,
+        signal: inner,
+      });
+      // The request is the first to be told of a broken connection; until it is sent nobody else listens.
+      socket.on('error', () => {});
+      return { socket, leafFingerprint: peer.leafFingerprint, rootFingerprint: peer.anchorFingerprint };
+    } catch (error) {
+      throw spiffeRefusal(url, endpointId, error);
+    }
+  });
+}
+
+function spiffeRefusal(url: URL, endpointId: SpiffeId, error: unknown): unknown {
+  if (error instanceof FetchError || !(error instanceof Error)) return error;
+  const transport = error instanceof MtlsError || !(error instanceof CodedError);
+  if (transport)
+    return new FetchError('tls-failed', `the TLS handshake with ${url.host} failed: ${error.message}`, {
+      cause: error,
+    });
+  return new FetchError(
+    'svid-refused',
+    `${url.host} showed no X509-SVID that proves ${endpointId}: ${error.message}`,
+    { cause: error },
+  );
+}
+
+/** Resolves with `socket` at `event`; else destroys it and rejects with the signal's reason or the refusal. */
+function settle<S extends Socket>(
+  socket: S,
+  event: 'connect' | 'secureConnect',
+  signal: AbortSignal,
+  refusal: (cause: Error) => FetchError,
+): Promise<S> {
+  return new Promise((resolve, reject) => {
+    const done = () => {
+      signal.removeEventListener('abort', onAbort);
+      socket.off(event, onReady);
+      socket.off('close', onClose);
+    };
+    const onReady = () => {
+      done();
+      resolve(socket);
+    };
+    const onError = (cause: Error) => {
+      done();
+      socket.destroy();
+      reject(refusal(cause));
+    };
+    const onClose = () => onError(new Error('the other side closed the connection'));
+    const onAbort = () => {
+      done();
+      socket.destroy();
+      reject(signal.reason);
+    };
+    socket.once(event, onReady);
+    // Stays: a reset after this point is told by whoever uses the socket then, and must not end the process.
+    socket.on('error', onError);
+    socket.once('close', onClose);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+function sha256(der: Uint8Array): string {
+  return createHash('sha256').update(der).digest('hex');
+}

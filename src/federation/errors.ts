@@ -1,0 +1,74 @@
+import { CodedError } from '../spiffe/index.ts';
+
+/** Why one fetch of a bundle document failed; nothing was learned and nothing changes (design, invariant 2). */
+export type FetchErrorCode =
+  /** `https_spiffe`: no usable bundle of the endpoint's trust domain to check the endpoint with (FED-04, FED-58). */
+  | 'endpoint-bundle-missing'
+  | 'url-refused'
+  | 'connect-failed'
+  | 'connect-timeout'
+  | 'tls-failed'
+  | 'tls-timeout'
+  /** `https_web`: chain, validity or host name of the server certificate (FED-26). */
+  | 'web-certificate-refused'
+  /** `https_spiffe`: the server certificate is no valid X509-SVID of the endpoint's trust domain (FED-27). */
+  | 'svid-refused'
+  /** `https_spiffe`: a valid X509-SVID, but of another SPIFFE ID than the configured one (FED-27, FED-37). */
+  | 'endpoint-id-mismatch'
+  | 'first-byte-timeout'
+  | 'total-timeout'
+  /** The connection ended, or spoke no HTTP, before the response was whole. */
+  | 'response-broken'
+  /** Any status but 200, or 304 that we did not ask for (FED-34). */
+  | 'status-refused'
+  | 'content-encoding-refused'
+  | 'body-too-large'
+  | 'redirects-off'
+  | 'redirect-refused'
+  | 'too-many-redirects'
+  /** The fetch was called off: the relationship was removed or the agent stops. */
+  | 'called-off';
+
+/** The way a fetch went, for the record that every fetch leaves (FED-43). */
+export interface FetchTrace {
+  /** The redirect targets that were followed, in order. */
+  readonly redirects: readonly string[];
+  /** SHA-256 of the certificate that the last endpoint proved itself with, and of the root above it; absent before a proof. */
+  readonly leafFingerprint?: string;
+  readonly rootFingerprint?: string;
+  readonly durationMs: number;
+}
+
+/** A fetch that gave no document. */
+export class FetchError extends CodedError<FetchErrorCode> {
+  readonly trace: FetchTrace | undefined;
+
+  constructor(code: FetchErrorCode, message: string, options: ErrorOptions & { trace?: FetchTrace } = {}) {
+    super(code, message, options.cause === undefined ? {} : { cause: options.cause });
+    this.trace = options.trace;
+  }
+}
+
+/** Why a request of the operator to the federation agent was not carried out; nothing was changed. */
+export type FederationErrorCode =
+  | 'own-trust-domain'
+  | 'already-federated'
+  | 'not-federated'
+  | 'relationship-invalid'
+  /** No proof that would make the first bundle trustworthy was given (design, section 6). */
+  | 'bootstrap-required'
+  | 'bootstrap-bundle-invalid'
+  /** The first bundle has no key that could verify anything. */
+  | 'bootstrap-bundle-unusable'
+  | 'bootstrap-fetch-failed'
+  | 'pin-mismatch'
+  /** The endpoint's SPIFFE ID lies in a trust domain that we hold no bundle of (FED-31). */
+  | 'endpoint-trust-domain-unknown'
+  /** Two or more trust domains would serve each other's bundles (FED-33). */
+  | 'serving-cycle'
+  | 'own-root-offered'
+  | 'root-of-another-trust-domain'
+  | 'not-started';
+
+/** A refused request of the operator. */
+export class FederationError extends CodedError<FederationErrorCode> {}

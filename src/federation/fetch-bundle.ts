@@ -1,0 +1,101 @@
+import type { PeerVerifier } from '../mtls/index.ts';
+import type { Clock } from '../platform/index.ts';
+import { type EndpointProfile, parseEndpointUrl, type TrustDomain } from '../spiffe/index.ts';
+import { withDeadline } from './deadline.ts';
+import { openEndpoint } from './endpoint-tls.ts';
+import { FetchError, type FetchTrace } from './errors.ts';
+import type { FetchLimits } from './fetch-limits.ts';
+import { httpGet } from './http-get.ts';
+import { type RedirectSettings, redirectTarget } from './redirects.ts';
+
+/** One fetch: whose bundle, from where, and how the endpoint proves who it is (FED-03, FED-04). */
+export interface FetchRequest {
+  readonly trustDomain: TrustDomain;
+  readonly endpointUrl: string;
+  readonly profile: EndpointProfile;
+  /** Judges the endpoint's X509-SVID for `https_spiffe`, by the latest bundles held (FED-29, FED-31). */
+  readonly verifier: PeerVerifier;
+  /** For `https_web`: the only CAs that count, PEM. */
+  readonly webPkiCaPem?: string | undefined;
+  /** The tag of the document that we hold, to be told when it is still the one. */
+  readonly etag?: string | undefined;
+  readonly limits: FetchLimits;
+  readonly redirects: RedirectSettings;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** What came back, and by which way. The document is only bytes: parsing and judging come after. */
+export type FetchOutcome =
+  | {
+      readonly kind: 'document';
+      readonly body: Uint8Array;
+      readonly etag?: string;
+      readonly trace: FetchTrace;
+    }
+  | { readonly kind: 'not-modified'; readonly trace: FetchTrace };
+
+/**
+ * Fetches the bundle document of one trust domain: authenticated before the first byte of HTTP, bounded in every
+ * direction, on new connections that are closed again, always from the configured URL (SPIFFE Federation §5.2.1.4,
+ * §5.2.2.4; FED-26 to FED-42). Throws `FetchError` with the way it went until then in `trace`.
+ */
+export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> {
+  const { trustDomain, limits, clock } = request;
+  const startedMs = clock.monotonicMs();
+  const hops: string[] = [];
+  let proof: Pick<FetchTrace, 'leafFingerprint' | 'rootFingerprint'> = {};
+  const trace = (): FetchTrace => ({
+    redirects: hops,
+    ...proof,
+    durationMs: Math.round(clock.monotonicMs() - startedMs),
+  });
+  const late = () =>
+    new FetchError(
+      'total-timeout',
+      `the bundle of ${trustDomain} did not arrive within ${limits.totalMs} ms`,
+    );
+  try {
+    return await withDeadline({ ms: limits.totalMs, clock, signal: request.signal, late }, async (signal) => {
+      let url = configuredUrl(request);
+      for (;;) {
+        proof = {};
+        const { socket, ...certificates } = await openEndpoint({
+          url,
+          trust: request,
+          limits,
+          clock,
+          signal,
+        });
+        proof = certificates;
+        const answer = await httpGet({ socket, url, etag: request.etag, limits, clock, signal });
+        if (answer.kind !== 'redirect') return { ...answer, trace: trace() };
+        const { location } = answer;
+        url = redirectTarget({ from: url, location, taken: hops.length, settings: request.redirects });
+        hops.push(url.href);
+      }
+    });
+  } catch (error) {
+    throw withTrace(error, request, trace());
+  }
+}
+
+function configuredUrl({ endpointUrl }: FetchRequest): URL {
+  try {
+    return parseEndpointUrl(endpointUrl);
+  } catch (cause) {
+    throw new FetchError('url-refused', `${JSON.stringify(endpointUrl)} is no endpoint URL`, { cause });
+  }
+}
+
+/** Nothing but a `FetchError` leaves, so that whoever catches it can go by its code. */
+function withTrace(error: unknown, { trustDomain, signal }: FetchRequest, trace: FetchTrace): FetchError {
+  if (error instanceof FetchError)
+    return new FetchError(error.code, error.message, { cause: error.cause, trace });
+  if (signal.aborted)
+    return new FetchError('called-off', `the fetch of the bundle of ${trustDomain} was called off`, {
+      cause: error,
+      trace,
+    });
+  throw error;
+}

@@ -1,0 +1,131 @@
+import type { TLSSocket } from 'node:tls';
+import { Client } from 'undici';
+import type { Clock } from '../platform/index.ts';
+import { withDeadline } from './deadline.ts';
+import { FetchError } from './errors.ts';
+import type { FetchLimits } from './fetch-limits.ts';
+import { isRedirect } from './redirects.ts';
+
+/** What a bundle endpoint answered: the document, "still the one you have", or "look there". */
+export type HttpAnswer =
+  | { readonly kind: 'document'; readonly body: Uint8Array; readonly etag?: string }
+  | { readonly kind: 'not-modified' }
+  | {
+      readonly kind: 'redirect';
+      readonly status: number;
+      readonly location: string | readonly string[] | undefined;
+    };
+
+/** An entity tag worth remembering: as RFC 9110 §8.8.3 writes it, and short. */
+const ETAG = /^(?:W\/)?"[\x21\x23-\x7e]{0,256}"$/;
+
+/**
+ * One GET over a connection whose peer has been verified already; the connection is closed afterwards, so that no
+ * later poll rests on today's check (FED-42). Nothing but status 200 carries a document, whatever the body looks like,
+ * and 304 counts only where `etag` was sent (FED-34); the content type is not looked at (FED-35). Throws `FetchError`
+ * `first-byte-timeout`, `response-broken`, `status-refused`, `content-encoding-refused`, `body-too-large`, or the
+ * signal's reason.
+ */
+export async function httpGet(request: {
+  readonly socket: TLSSocket;
+  readonly url: URL;
+  readonly etag?: string | undefined;
+  readonly limits: FetchLimits;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}): Promise<HttpAnswer> {
+  const { socket, url, etag, limits, clock, signal } = request;
+  if (socket.destroyed)
+    throw new FetchError('response-broken', `${url.host} closed the connection before the request`);
+  const client = new Client(url.origin, {
+    connect: (_options, callback) => callback(null, socket),
+    allowH2: false,
+    maxHeaderSize: limits.maxHeaderBytes,
+    // The deadlines here are ours, on the clock we were given.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  try {
+    const late = () =>
+      new FetchError('first-byte-timeout', `${url.host} sent no response within ${limits.firstByteMs} ms`);
+    const response = await withDeadline({ ms: limits.firstByteMs, clock, signal, late }, (inner) =>
+      client.request({
+        method: 'GET',
+        path: `${url.pathname}${url.search}`,
+        headers: {
+          accept: 'application/json',
+          'accept-encoding': 'identity',
+          'user-agent': 'federate',
+          ...(etag === undefined ? {} : { 'if-none-match': etag }),
+        },
+        reset: true,
+        // Outlives the headers: the body is read under the same signal, the outer one reaches it through `read`.
+        signal: inner,
+      }),
+    );
+    const { statusCode: status, headers, body } = response;
+    body.on('error', () => {}); // told by `read`, or of no interest where the body is not read
+    if (isRedirect(status)) return { kind: 'redirect', status, location: headers['location'] };
+    if (status === 304 && etag !== undefined) return { kind: 'not-modified' };
+    if (status !== 200)
+      throw new FetchError(
+        'status-refused',
+        `${url.host} answered with status ${status}, and only 200 carries a bundle`,
+      );
+    refuseEncoding(url, headers['content-encoding']);
+    const bytes = await read(body, headers['content-length'], { url, limits, signal });
+    const tag = headers['etag'];
+    return {
+      kind: 'document',
+      body: bytes,
+      ...(typeof tag === 'string' && ETAG.test(tag) ? { etag: tag } : {}),
+    };
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    if (error instanceof FetchError) throw error;
+    throw new FetchError('response-broken', `the response of ${url.host} could not be read to its end`, {
+      cause: error,
+    });
+  } finally {
+    socket.destroy();
+    await client.destroy();
+  }
+}
+
+/** We asked for identity: a body that would have to be inflated is refused unread (TDB-44). */
+function refuseEncoding(url: URL, encoding: string | string[] | undefined): void {
+  const words = [encoding ?? []].flat().join(',').toLowerCase();
+  if (words === '' || words.trim() === 'identity') return;
+  throw new FetchError(
+    'content-encoding-refused',
+    `${url.host} sent content encoding ${JSON.stringify(words.slice(0, 80))}, and only identity was asked for`,
+  );
+}
+
+async function read(
+  body: AsyncIterable<Uint8Array> & { destroy(error?: Error): unknown },
+  announced: string | string[] | undefined,
+  { url, limits, signal }: { url: URL; limits: FetchLimits; signal: AbortSignal },
+): Promise<Uint8Array> {
+  const tooLarge = () =>
+    new FetchError(
+      'body-too-large',
+      `${url.host} sent more than the ${limits.maxBodyBytes} bytes a bundle may have`,
+    );
+  if (typeof announced === 'string' && Number(announced) > limits.maxBodyBytes) throw tooLarge();
+  const onAbort = () => body.destroy(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    signal.throwIfAborted();
+    const chunks: Uint8Array[] = [];
+    let total = 0;
+    for await (const chunk of body) {
+      total += chunk.byteLength;
+      if (total > limits.maxBodyBytes) throw tooLarge();
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks, total);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

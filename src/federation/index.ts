@@ -1,0 +1,28 @@
+/** Relationships with foreign trust domains: bootstrap, fetch, judge, remember, repeat (SPIFFE Federation §5, §6). */
+export type { AddNote, AddRequest } from './add-relationship.ts';
+export { type AddResult, FederationAgent, type FederationAgentOptions } from './agent.ts';
+export type { Bootstrap } from './bootstrap.ts';
+export {
+  FederationError,
+  type FederationErrorCode,
+  FetchError,
+  type FetchErrorCode,
+  type FetchTrace,
+} from './errors.ts';
+export { fetchBundle, type FetchOutcome, type FetchRequest } from './fetch-bundle.ts';
+export { defaultFetchLimits, type FetchLimits } from './fetch-limits.ts';
+export type { BundleListener } from './held-bundles.ts';
+export type { OperatorBundle } from './operator-bundle.ts';
+export { defaultRedirectSettings, type RedirectSettings } from './redirects.ts';
+export type { OperatorOverride, RefreshOutcome, RefreshResult } from './refresh.ts';
+export type { RelationshipStatus } from './relationship-status.ts';
+export { defaultScheduleSettings, type ScheduleSettings } from './schedule.ts';
+export {
+  judge,
+  type JudgeInput,
+  type Override,
+  type QuarantineCode,
+  type RefusalCode,
+  type Verdict,
+  type VerdictNote,
+} from './verdict.ts';

@@ -1,0 +1,56 @@
+import { contentDigest, type TrustDomain } from '../spiffe/index.ts';
+import { parseBundleFile } from './bootstrap.ts';
+import { FederationError } from './errors.ts';
+import type { RefreshParts } from './refresh.ts';
+import { hasUsableRoot } from './serving.ts';
+
+/** A bundle that the operator puts in the place of the held one. */
+export interface OperatorBundle {
+  /** A SPIFFE bundle, or CA certificates in PEM. */
+  readonly document: Uint8Array;
+  /** What to call the document in the history, for instance its file name. */
+  readonly name: string;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/**
+ * Makes a bundle of the operator the current one until the next good refresh replaces it (FED-53), which is also the way
+ * out when the endpoint can no longer be verified (FED-58). Returns its version number. Throws `FederationError`
+ * `bootstrap-bundle-invalid`, `bootstrap-bundle-unusable`, `not-federated`; `StoreError` when the store fails.
+ */
+export async function putOperatorBundle(
+  { store, held, clock, bundleLimits }: RefreshParts,
+  trustDomain: TrustDomain,
+  { document, name, actor, reason }: OperatorBundle,
+): Promise<number> {
+  const { bundle } = parseBundleFile(trustDomain, document, bundleLimits);
+  const at = clock.now();
+  if (!hasUsableRoot(bundle, at)) {
+    throw new FederationError(
+      'bootstrap-bundle-unusable',
+      `the bundle given for ${trustDomain} has no X.509 root that is valid at ${at.toISOString()}`,
+    );
+  }
+  const before = await store.current(trustDomain);
+  const written = await store.replaceCurrent({
+    trustDomain,
+    expectedDigest: before ? contentDigest(before.bundle) : null,
+    version: { bundle, receivedAt: at, verdict: 'operator', origin: name },
+    event: {
+      at,
+      kind: 'operator-override',
+      trustDomain,
+      actor,
+      message: `bundle of ${trustDomain} set by hand: ${reason}`,
+    },
+  });
+  if (written === 'conflict') {
+    throw new FederationError(
+      'not-federated',
+      `the relationship with ${trustDomain} was changed or removed meanwhile`,
+    );
+  }
+  held.replace(written.bundle);
+  return written.number;
+}

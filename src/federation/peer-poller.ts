@@ -1,0 +1,220 @@
+import { describeError } from '../platform/index.ts';
+import type { IncidentKind, Relationship, RelationshipPatch } from '../store/index.ts';
+import type { PollSlots } from './poll-slots.ts';
+import {
+  type OperatorOverride,
+  type Refreshed,
+  type RefreshOutcome,
+  type RefreshParts,
+  type RefreshResult,
+  type RememberedTag,
+  refreshOnce,
+} from './refresh.ts';
+import { stateAfter } from './relationship-state.ts';
+import { nextPollDelayMs, type ScheduleSettings } from './schedule.ts';
+import { missingEndpointTrust } from './serving.ts';
+
+/** Told when a poll ended, for numbers. */
+export type PollObserver = (result: RefreshResult, durationMs: number) => void;
+
+const POLL_INCIDENTS = ['endpoint-unreachable', 'bundle-refused', 'bundle-quarantined'] as const;
+
+/**
+ * Keeps one relationship fresh: polls, remembers how it stands, waits as the schedule says, for ever. One poll in flight
+ * at most; whoever asks for another one meanwhile gets that one's result.
+ */
+export class PeerPoller {
+  readonly #parts: RefreshParts;
+  readonly #slots: PollSlots;
+  readonly #schedule: ScheduleSettings;
+  readonly #observe: PollObserver;
+  readonly #stop = new AbortController();
+  #relationship: Relationship;
+  #tag: RememberedTag | undefined;
+  #dueAtMs: number;
+  #inFlight: Promise<RefreshResult> | undefined;
+  #wake: AbortController | undefined;
+  #loop: Promise<void> | undefined;
+  /** An incident of an earlier run may still be open; after a good poll we know. */
+  #incidentsMayBeOpen = true;
+
+  constructor(options: {
+    readonly parts: RefreshParts;
+    readonly relationship: Relationship;
+    readonly slots: PollSlots;
+    readonly schedule: ScheduleSettings;
+    readonly observe: PollObserver;
+    /** Milliseconds until the first poll of the loop. */
+    readonly firstPollInMs: number;
+    /** The tag of the document that the bootstrap fetched. */
+    readonly tag?: RememberedTag | undefined;
+  }) {
+    this.#parts = options.parts;
+    this.#relationship = options.relationship;
+    this.#slots = options.slots;
+    this.#schedule = options.schedule;
+    this.#observe = options.observe;
+    this.#tag = options.tag;
+    this.#dueAtMs = options.parts.clock.monotonicMs() + options.firstPollInMs;
+  }
+
+  /** The relationship as the last poll left it. */
+  get relationship(): Relationship {
+    return this.#relationship;
+  }
+
+  /** Begins to poll, until `stop`. */
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  /** Stops polling, calls off a fetch in flight, and resolves when nothing of it runs any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#wake?.abort();
+    await this.#loop;
+    await this.#inFlight;
+  }
+
+  /** Polls now, or joins the poll in flight. */
+  poll(): Promise<RefreshResult> {
+    this.#inFlight ??= this.#begin(undefined);
+    return this.#inFlight;
+  }
+
+  /** Polls with the operator's word, after the poll in flight, which was begun without it. */
+  async pollWith(override: OperatorOverride): Promise<RefreshResult> {
+    while (this.#inFlight) await this.#inFlight;
+    this.#inFlight = this.#begin(override);
+    return this.#inFlight;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#parts;
+    while (!this.#stop.signal.aborted) {
+      const waitMs = this.#dueAtMs - clock.monotonicMs();
+      if (waitMs <= 0) {
+        await this.poll();
+        continue;
+      }
+      this.#wake = new AbortController();
+      try {
+        await clock.sleep(waitMs, this.#wake.signal);
+      } catch {
+        // Woken to look at the schedule anew: polled by hand, or stopped.
+      }
+    }
+  }
+
+  async #begin(override: OperatorOverride | undefined): Promise<RefreshResult> {
+    const { trustDomain } = this.#relationship;
+    const startedMs = this.#parts.clock.monotonicMs();
+    const outcome = await this.#once(override);
+    this.#inFlight = undefined;
+    this.#wake?.abort();
+    const result = { trustDomain, outcome };
+    this.#observe(result, this.#parts.clock.monotonicMs() - startedMs);
+    return result;
+  }
+
+  /** Never rejects: a store that fails is an outcome like any other, and the next interval tries again. */
+  async #once(override: OperatorOverride | undefined): Promise<RefreshOutcome> {
+    const { signal } = this.#stop;
+    try {
+      const refreshed = await this.#slots.use(signal, () =>
+        refreshOnce(this.#parts, this.#relationship, { tag: this.#tag, override, signal }),
+      );
+      const { outcome } = refreshed;
+      if (outcome.kind === 'called-off') {
+        // Somebody else ended the relationship in the store: nothing to do but to look again later.
+        this.#dueAtMs = this.#parts.clock.monotonicMs() + this.#schedule.withoutHintMs;
+        return outcome;
+      }
+      this.#tag = refreshed.tag;
+      await this.#remember(refreshed, outcome);
+      return outcome;
+    } catch (error) {
+      if (signal.aborted) return { kind: 'called-off' };
+      const { code = 'unexpected', message } = describeError(error);
+      this.#parts.log.error('a poll could not be carried out', {
+        trustDomain: this.#relationship.trustDomain,
+        error,
+      });
+      const outcome: RefreshOutcome = { kind: 'failed', code, message };
+      this.#apply(this.#patch(outcome));
+      return outcome;
+    }
+  }
+
+  /** Writes how the relationship stands, and the incident's beginning or end. */
+  async #remember(
+    refreshed: Refreshed,
+    outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
+  ): Promise<void> {
+    const { store, clock } = this.#parts;
+    const { trustDomain, endpointUrl } = this.#relationship;
+    const patch = this.#patch(outcome);
+    // Memory first: it is what the schedule and `status` go by, also when the disk is full.
+    this.#apply(patch);
+    await store.updateRelationship(trustDomain, patch);
+    const at = clock.now();
+    const { incident } = refreshed;
+    if (incident !== undefined && 'code' in outcome) {
+      this.#incidentsMayBeOpen = true;
+      await store.recordIncident({
+        ...{ at, trustDomain, kind: incident, actor: 'agent', origin: endpointUrl },
+        ...{ code: outcome.code, message: outcome.message },
+        ...(refreshed.offered ? { offered: refreshed.offered } : {}),
+        ...(refreshed.offered?.sequence === undefined ? {} : { sequence: refreshed.offered.sequence }),
+      });
+    }
+    const over = endedBy(incident);
+    if (over.length > 0 && this.#incidentsMayBeOpen) {
+      await store.endIncidents({ trustDomain, at, actor: 'agent', kinds: over });
+      this.#incidentsMayBeOpen = incident !== undefined;
+    }
+  }
+
+  #apply(patch: RelationshipPatch & { readonly nextPollAt: Date }): void {
+    const { stateReason: _, ...before } = this.#relationship;
+    const { stateReason, lastSuccessAt, lastAttemptAt, webPkiCaPem, ...rest } = patch;
+    this.#relationship = {
+      ...before,
+      ...rest,
+      ...(stateReason ? { stateReason } : {}),
+      ...(lastSuccessAt ? { lastSuccessAt } : {}),
+      ...(lastAttemptAt ? { lastAttemptAt } : {}),
+      ...(webPkiCaPem ? { webPkiCaPem } : {}),
+    };
+  }
+
+  #patch(
+    outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
+  ): RelationshipPatch & { readonly nextPollAt: Date } {
+    const { held, clock, random, endpointBundles } = this.#parts;
+    const { trustDomain, profile, consecutiveFailures } = this.#relationship;
+    const bundle = held.bundleFor(trustDomain);
+    const now = clock.now();
+    const good = outcome.kind === 'unchanged' || outcome.kind === 'accepted';
+    const { state, reason } = stateAfter(
+      outcome,
+      missingEndpointTrust(profile, endpointBundles, now),
+      bundle,
+    );
+    const delayMs = nextPollDelayMs(bundle?.refreshHintSeconds, this.#schedule, random);
+    this.#dueAtMs = clock.monotonicMs() + delayMs;
+    return {
+      state,
+      stateReason: reason,
+      lastAttemptAt: now,
+      ...(good ? { lastSuccessAt: now } : {}),
+      nextPollAt: new Date(now.getTime() + delayMs),
+      consecutiveFailures: good ? 0 : consecutiveFailures + 1,
+    };
+  }
+}
+
+/** What a poll puts an end to: an unreachable endpoint proves nothing about its offers; an offer proves that it is reachable. */
+function endedBy(incident: Refreshed['incident']): readonly IncidentKind[] {
+  return incident === 'endpoint-unreachable' ? [] : POLL_INCIDENTS.filter((kind) => kind !== incident);
+}

@@ -1,0 +1,41 @@
+import type { TrustBundle } from '../spiffe/index.ts';
+import type { RelationshipState, StateReason } from '../store/index.ts';
+import type { RefreshOutcome } from './refresh.ts';
+
+/** Where a relationship stands after a poll, and why. */
+export interface StateAfter {
+  readonly state: RelationshipState;
+  readonly reason: StateReason | null;
+}
+
+/**
+ * The state that a poll leads to. Pure. `missing` is why the endpoint can no longer be verified, if it cannot: then
+ * only the operator can help, whatever the poll itself said (FED-58). A bundle without usable keys is told as such (TDB-05).
+ */
+export function stateAfter(
+  outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
+  missing: string | undefined,
+  held: TrustBundle | undefined,
+): StateAfter {
+  if (missing !== undefined)
+    return { state: 'needs-bootstrap', reason: { code: 'endpoint-bundle-missing', message: missing } };
+  switch (outcome.kind) {
+    case 'quarantined':
+      return { state: 'quarantined', reason: { code: outcome.code, message: outcome.message } };
+    case 'refused':
+    case 'failed':
+      return { state: 'failing', reason: { code: outcome.code, message: outcome.message } };
+    case 'unchanged':
+    case 'accepted':
+      return { state: 'active', reason: held ? withoutKeys(held) : null };
+  }
+}
+
+/** The reason of an active relationship whose bundle lets nobody in; null where it has keys. */
+function withoutKeys({ trustDomain, x509Authorities, jwtAuthorities }: TrustBundle): StateReason | null {
+  if (x509Authorities.length > 0 || jwtAuthorities.length > 0) return null;
+  return {
+    code: 'no-usable-keys',
+    message: `${trustDomain} has revoked all its keys: every identity of it is refused`,
+  };
+}

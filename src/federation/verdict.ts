@@ -1,0 +1,213 @@
+import {
+  type BundleDiff,
+  bundlesEqual,
+  contentDigest,
+  diffBundles,
+  type EndpointProfile,
+  type TrustBundle,
+  type X509Authority,
+} from '../spiffe/index.ts';
+
+/** Why an offered bundle waits for an operator while the held one stays (design, invariant 4). */
+export type QuarantineCode = 'all-roots-replaced' | 'root-of-another-trust-domain' | 'own-root-offered';
+
+/** Why an offered bundle is kept out (design, invariant 3). */
+export type RefusalCode = 'sequence-rolled-back';
+
+/** Something an operator should know about a bundle that was nevertheless accepted. */
+export interface VerdictNote {
+  readonly code:
+    | 'content-changed-under-same-sequence'
+    | 'sequence-appeared'
+    | 'sequence-disappeared'
+    | 'all-keys-revoked'
+    | 'no-x509-roots'
+    | 'all-roots-outside-validity'
+    | 'operator-override';
+  readonly message: string;
+}
+
+/** What to do with an offered bundle. */
+export type Verdict =
+  /** Same content. `metadataChanged` says that the sequence or the hint moved: remembered, but no history row (invariant 8). */
+  | { readonly kind: 'unchanged'; readonly metadataChanged: boolean }
+  | {
+      readonly kind: 'accepted';
+      readonly diff: BundleDiff;
+      readonly notes: readonly VerdictNote[];
+      /** The objection that the operator's override set aside. */
+      readonly overridden?: QuarantineCode | RefusalCode;
+    }
+  | {
+      readonly kind: 'quarantined';
+      readonly code: QuarantineCode;
+      readonly message: string;
+      readonly diff: BundleDiff;
+    }
+  | { readonly kind: 'refused'; readonly code: RefusalCode; readonly message: string };
+
+/** The operator's word, for one judgement, that an objection may be set aside (FED-52). */
+export interface Override {
+  /** The `contentDigest` of the one offer meant; without it, whatever is offered now. */
+  readonly digest?: string;
+}
+
+/** Everything `judge` looks at. */
+export interface JudgeInput {
+  /** The last good bundle of the trust domain; absent before the first one. */
+  readonly held?: TrustBundle | undefined;
+  readonly offered: TrustBundle;
+  readonly profile: EndpointProfile;
+  /** Our own trust domain's bundle, where the mesh has told it already. */
+  readonly own: TrustBundle | undefined;
+  /** Every foreign bundle held; the one of the offered trust domain among them is passed over. */
+  readonly others: readonly TrustBundle[];
+  readonly now: Date;
+  readonly override?: Override | undefined;
+}
+
+/**
+ * Whether an authenticated, well-formed bundle becomes the current one. Pure. By content: equal content is
+ * `unchanged`; a lower sequence is refused (FED-48); an equal sequence over other content is adopted and told
+ * (FED-50), as are a number that appears or disappears (FED-51); a valid empty bundle is a revocation and is
+ * honoured (TDB-04, TDB-05). Over `https_web`, where the held keys had no part in authenticating the offer,
+ * roots without any overlap wait for an operator, and so do roots that follow a full revocation: else whoever
+ * holds the web server would replace all roots in two steps. A new root whose certificate or key is ours or of
+ * another trust domain always waits (TDB-42).
+ */
+export function judge(input: JudgeInput): Verdict {
+  const { held, offered, override } = input;
+  if (held && held.trustDomain !== offered.trustDomain)
+    throw new TypeError(
+      `a bundle of ${offered.trustDomain} cannot be judged against one of ${held.trustDomain}`,
+    );
+
+  const objection = objectTo(input);
+  const allowed =
+    override !== undefined && (override.digest === undefined || override.digest === contentDigest(offered));
+  if (objection && !allowed) return objection;
+
+  // After the rollback check: equal content under a lower number is still a counter that ran backwards.
+  if (held && bundlesEqual(held, offered) && !objection) {
+    const metadataChanged =
+      held.sequence !== offered.sequence || held.refreshHintSeconds !== offered.refreshHintSeconds;
+    return { kind: 'unchanged', metadataChanged };
+  }
+  const notes = notesOn(input);
+  const diff = diffBundles(held, offered);
+  if (!objection) return { kind: 'accepted', diff, notes };
+  const told: VerdictNote = {
+    code: 'operator-override',
+    message: `accepted by the operator although ${objection.message}`,
+  };
+  return { kind: 'accepted', diff, notes: [told, ...notes], overridden: objection.code };
+}
+
+type Objection = Extract<Verdict, { kind: 'quarantined' | 'refused' }>;
+
+function objectTo(input: JudgeInput): Objection | undefined {
+  const { held, offered, profile } = input;
+  if (held?.sequence !== undefined && offered.sequence !== undefined && offered.sequence < held.sequence) {
+    return {
+      kind: 'refused',
+      code: 'sequence-rolled-back',
+      message: `the endpoint offers sequence ${offered.sequence} of ${offered.trustDomain}, which is older than the held ${held.sequence}`,
+    };
+  }
+  if (held && bundlesEqual(held, offered)) return undefined;
+  const diff = diffBundles(held, offered);
+  const foreign = foreignRoot(newRoots(held, offered), input);
+  if (foreign) return { kind: 'quarantined', ...foreign, diff };
+  if (held && profile.kind === 'https_web' && offered.x509Authorities.length > 0) {
+    const replaced = !sharesAKey(held, offered);
+    if (replaced) {
+      const before =
+        held.x509Authorities.length === 0
+          ? 'after a full revocation'
+          : 'without any overlap with the held ones';
+      return {
+        kind: 'quarantined',
+        code: 'all-roots-replaced',
+        message: `the endpoint offers only new roots of ${offered.trustDomain} ${before}, and only Web PKI vouches for it`,
+        diff,
+      };
+    }
+  }
+  return undefined;
+}
+
+/** Roots whose key was not held before; one that was let in once is not asked about at every poll. */
+function newRoots(held: TrustBundle | undefined, offered: TrustBundle): readonly X509Authority[] {
+  const known = new Set(held?.x509Authorities.map((root) => root.keyFingerprint));
+  return offered.x509Authorities.filter((root) => !known.has(root.keyFingerprint));
+}
+
+function sharesAKey(held: TrustBundle, offered: TrustBundle): boolean {
+  return newRoots(held, offered).length < offered.x509Authorities.length;
+}
+
+function foreignRoot(
+  roots: readonly X509Authority[],
+  { own, others, offered }: JudgeInput,
+): { code: QuarantineCode; message: string } | undefined {
+  if (roots.length === 0) return undefined;
+  const byKey = new Map(roots.map((root) => [root.keyFingerprint, root]));
+  const find = (bundle: TrustBundle) =>
+    bundle.x509Authorities.find((authority) => byKey.has(authority.keyFingerprint));
+  const mine = own && find(own);
+  if (mine) {
+    return {
+      code: 'own-root-offered',
+      message: `${offered.trustDomain} offers a root whose key is one of our own trust domain ${own.trustDomain} (${mine.keyFingerprint})`,
+    };
+  }
+  for (const other of others) {
+    if (other.trustDomain === offered.trustDomain) continue;
+    const theirs = find(other);
+    if (!theirs) continue;
+    return {
+      code: 'root-of-another-trust-domain',
+      message: `${offered.trustDomain} offers a root whose key belongs to ${other.trustDomain} (${theirs.keyFingerprint})`,
+    };
+  }
+  return undefined;
+}
+
+function notesOn({ held, offered, now }: JudgeInput): VerdictNote[] {
+  const notes: VerdictNote[] = [];
+  const name = offered.trustDomain;
+  if (held) {
+    if (held.sequence !== undefined && held.sequence === offered.sequence)
+      notes.push({
+        code: 'content-changed-under-same-sequence',
+        message: `${name} changed its bundle and kept sequence ${held.sequence}`,
+      });
+    if (held.sequence === undefined && offered.sequence !== undefined)
+      notes.push({
+        code: 'sequence-appeared',
+        message: `${name} now numbers its bundles, from ${offered.sequence}`,
+      });
+    if (held.sequence !== undefined && offered.sequence === undefined)
+      notes.push({
+        code: 'sequence-disappeared',
+        message: `${name} no longer numbers its bundles, the last number was ${held.sequence}`,
+      });
+  }
+  const roots = offered.x509Authorities;
+  if (roots.length === 0 && offered.jwtAuthorities.length === 0)
+    notes.push({
+      code: 'all-keys-revoked',
+      message: `${name} offers no usable keys: every identity of it is refused`,
+    });
+  else if (roots.length === 0)
+    notes.push({
+      code: 'no-x509-roots',
+      message: `${name} offers no X.509 root: every X509-SVID of it is refused`,
+    });
+  else if (!roots.some((root) => root.notBefore <= now && now <= root.notAfter))
+    notes.push({
+      code: 'all-roots-outside-validity',
+      message: `no root of ${name} is valid at ${now.toISOString()}: every X509-SVID of it is refused`,
+    });
+  return notes;
+}
