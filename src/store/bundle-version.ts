@@ -1,4 +1,5 @@
 import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import { printable } from './printable.ts';
 
 /**
  * On whose word a version became current: the bootstrap of a relationship · judged and accepted from its endpoint ·
@@ -48,4 +49,14 @@ export interface BundleVersion {
   readonly origin: string;
   readonly provedBy?: string;
   readonly diff: VersionChange;
+}
+
+/** The version with its texts printable and of bounded length. */
+export function cleanVersion(version: NewVersion): NewVersion {
+  const { provedBy, ...rest } = version;
+  return {
+    ...rest,
+    origin: printable(version.origin, 2048),
+    ...(provedBy === undefined ? {} : { provedBy: printable(provedBy, 1000) }),
+  };
 }

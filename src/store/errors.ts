@@ -6,10 +6,12 @@ import { CodedError, type TrustDomain } from '../spiffe/index.ts';
  * - `store-missing` there is no file, and nobody asked to make one
  * - `store-locked` another agent works on this store
  * - `store-newer` written by a newer version of Federate
+ * - `store-older` opened for reading only, and not yet brought to the present shape by an agent
  * - `store-not-a-store` the file is something else
  * - `store-corrupt` the file is damaged
  * - `store-read-only` the file, its folder or its disk cannot be written
  * - `store-full` no room left on the disk
+ * - `store-busy` somebody else keeps a write transaction open for longer than we wait
  * - `store-failed` the disk or the database failed in another way
  * - `store-closed` used after it was closed
  * - `relationship-exists` a relationship with this trust domain is already there
@@ -19,10 +21,12 @@ export type StoreErrorCode =
   | 'store-missing'
   | 'store-locked'
   | 'store-newer'
+  | 'store-older'
   | 'store-not-a-store'
   | 'store-corrupt'
   | 'store-read-only'
   | 'store-full'
+  | 'store-busy'
   | 'store-failed'
   | 'store-closed'
   | 'relationship-exists'

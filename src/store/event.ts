@@ -1,4 +1,5 @@
 import type { TrustDomain } from '../spiffe/index.ts';
+import { printable } from './printable.ts';
 
 /** What the audit log can tell. */
 export type EventKind =
@@ -37,10 +38,25 @@ export interface StoredEvent extends NewEvent {
   readonly versionNumber?: number;
 }
 
-/** The data of an event as text, or undefined where there is none; bigint becomes decimal text. */
-export function serializeDetail(detail: NewEvent['detail']): string | undefined {
-  if (detail === undefined) return undefined;
-  return JSON.stringify(detail, (_, value: unknown) =>
+/** Characters of JSON an event's `detail` may have; more is left out, and the detail says so. */
+const MAX_DETAIL_CHARACTERS = 65_536;
+
+/** The event as it is kept: printable text of bounded length, and a detail that is plain JSON (bigint as decimal text). */
+export function cleanEvent(event: NewEvent): NewEvent {
+  const { code, detail, ...rest } = event;
+  return {
+    ...rest,
+    actor: printable(event.actor, 100),
+    message: printable(event.message, 1000),
+    ...(code === undefined ? {} : { code: printable(code, 100) }),
+    ...(detail === undefined ? {} : { detail: cleanDetail(detail) }),
+  };
+}
+
+function cleanDetail(detail: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const json = JSON.stringify(detail, (_, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
   );
+  if (json.length > MAX_DETAIL_CHARACTERS) return { omitted: `${json.length} characters` };
+  return JSON.parse(printable(json, MAX_DETAIL_CHARACTERS));
 }

@@ -1,5 +1,7 @@
 import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import { checkSequence } from './arguments.ts';
 import type { EventKind, NewEvent } from './event.ts';
+import { printable } from './printable.ts';
 
 /** What can go wrong with a peer for a while. Each is also the kind of the event that tells of its beginning. */
 export type IncidentKind = Extract<
@@ -31,6 +33,20 @@ export interface StoredIncident extends NewIncident {
   readonly count: number;
   /** Absent while it goes on. */
   readonly endedAt?: Date;
+}
+
+/** The incident as it is kept: printable text of bounded length, and the sequence of the offer where only that tells it. */
+export function cleanIncident(incident: NewIncident): NewIncident {
+  const sequence = incident.sequence ?? incident.offered?.sequence;
+  checkSequence(sequence);
+  return {
+    ...incident,
+    actor: printable(incident.actor, 100),
+    code: printable(incident.code, 100),
+    message: printable(incident.message, 1000),
+    origin: printable(incident.origin, 2048),
+    ...(sequence === undefined ? {} : { sequence }),
+  };
 }
 
 /** The audit line of an incident's beginning. */

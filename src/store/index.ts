@@ -17,4 +17,5 @@ export type {
   RelationshipState,
   StateReason,
 } from './relationship.ts';
-export type { Replacement, Store } from './store.ts';
+export { openSqliteStore, openSqliteStoreForReading, type SqliteStoreOptions } from './sqlite-store.ts';
+export type { IncidentEnd, Replacement, Store, StoreReader } from './store.ts';

@@ -1,12 +1,12 @@
 import { contentDigest, serializeBundle, type TrustDomain } from '../spiffe/index.ts';
-import type { BundleVersion, NewVersion } from './bundle-version.ts';
+import { type BundleVersion, cleanVersion, type NewVersion } from './bundle-version.ts';
 import { relationshipExists, rolledBack, StoreError } from './errors.ts';
-import { type NewEvent, serializeDetail, type StoredEvent } from './event.ts';
-import { incidentBegan, incidentEnded, type StoredIncident } from './incident.ts';
+import { cleanEvent, type NewEvent, type StoredEvent } from './event.ts';
+import { cleanIncident, incidentBegan, incidentEnded, type StoredIncident } from './incident.ts';
 import { checkPage, checkReplacement } from './arguments.ts';
 import { patchRelationship, type Relationship } from './relationship.ts';
 import type { Store } from './store.ts';
-import { changeBetween } from './version-change.ts';
+import { authorityRefs, changeBetween } from './version-change.ts';
 
 interface Held {
   readonly version: BundleVersion;
@@ -34,12 +34,9 @@ export function createMemoryStore(): Store {
     };
   };
   const addEvent = (event: NewEvent, versionNumber?: number) => {
-    const { detail, ...rest } = event;
-    const text = serializeDetail(detail);
     events.push({
-      ...rest,
+      ...cleanEvent(event),
       id: events.length + 1,
-      ...(text === undefined ? {} : { detail: JSON.parse(text) }),
       ...(versionNumber === undefined ? {} : { versionNumber }),
     });
   };
@@ -56,12 +53,12 @@ export function createMemoryStore(): Store {
       throw rolledBack(bundle.trustDomain, bundle.sequence, before.sequence);
     }
     const added: BundleVersion = {
-      ...version,
+      ...cleanVersion(version),
       trustDomain: bundle.trustDomain,
       number: past.length + 1,
       document: serializeBundle(bundle),
       digest: contentDigest(bundle),
-      diff: changeBetween(before?.version.bundle, bundle),
+      diff: changeBetween(before ? authorityRefs(before.version.bundle) : [], authorityRefs(bundle)),
     };
     versions.set(bundle.trustDomain, [...past, added]);
     held.set(bundle.trustDomain, { version: added, sequence: bundle.sequence });
@@ -185,8 +182,9 @@ export function createMemoryStore(): Store {
         );
         return wanted.toReversed().slice(0, limit);
       }),
-    recordIncident: (incident) =>
+    recordIncident: (told) =>
       turn(() => {
+        const incident = cleanIncident(told);
         const { at, trustDomain, kind, code } = incident;
         const index = incidents.findIndex(
           (open) =>

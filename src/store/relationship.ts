@@ -1,4 +1,5 @@
 import type { EndpointProfile, TrustDomain } from '../spiffe/index.ts';
+import { printable } from './printable.ts';
 
 /**
  * Where a relationship stands: no bundle yet · fresh · last polls failed, last good bundle in use · an offer waits
@@ -55,16 +56,20 @@ export interface RelationshipPatch {
   readonly bootstrap?: BootstrapProof;
 }
 
-/** `relationship` with the fields of `patch` put in. */
+/** `relationship` with the fields of `patch` put in, as it is kept: the reason printable and of bounded length. */
 export function patchRelationship(relationship: Relationship, patch: RelationshipPatch): Relationship {
   const merged = { ...relationship, ...patch };
   const { webPkiCaPem, stateReason, lastAttemptAt, lastSuccessAt, nextPollAt, ...rest } = merged;
   return {
     ...rest,
     ...(webPkiCaPem == null ? {} : { webPkiCaPem }),
-    ...(stateReason == null ? {} : { stateReason }),
+    ...(stateReason == null ? {} : { stateReason: cleanReason(stateReason) }),
     ...(lastAttemptAt == null ? {} : { lastAttemptAt }),
     ...(lastSuccessAt == null ? {} : { lastSuccessAt }),
     ...(nextPollAt == null ? {} : { nextPollAt }),
   };
+}
+
+function cleanReason({ code, message }: StateReason): StateReason {
+  return { code: printable(code, 100), message: printable(message, 1000) };
 }

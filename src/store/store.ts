@@ -16,18 +16,61 @@ export interface Replacement {
   readonly event?: NewEvent;
 }
 
-/**
- * What the agent remembers: relationships, the bundle of each trust domain (our own too), and everything that was.
- * Every promise that resolves to a write means it is on the disk. All methods reject with `StoreError`
- * (`store-full`, `store-read-only`, `store-corrupt`, `store-failed`, `store-closed`) and then have changed nothing.
- */
-export interface Store extends AsyncDisposable {
+/** How the incidents of a trust domain came to an end. */
+export interface IncidentEnd {
+  readonly trustDomain: TrustDomain;
+  readonly at: Date;
+  readonly actor: string;
+  /** Only these; left out: all that are open. */
+  readonly kinds?: readonly IncidentKind[];
+}
+
+/** What can be asked of a store. All methods reject with `StoreError` (`store-corrupt`, `store-failed`, `store-closed`). */
+export interface StoreReader extends AsyncDisposable {
   /** All relationships, by trust domain. */
   relationships(): Promise<Relationship[]>;
   relationship(trustDomain: TrustDomain): Promise<Relationship | undefined>;
 
   /**
-   * A new relationship with its first trusted version (left out where none is proved yet: state `pending`) and an
+   * The version trusted now. Its `bundle.sequence` is the highest one seen with this content (`noteUnchanged`),
+   * which is what the next offer is to be judged against.
+   */
+  current(trustDomain: TrustDomain): Promise<BundleVersion | undefined>;
+  /** All of them, by trust domain, our own included. */
+  currentAll(): Promise<BundleVersion[]>;
+
+  /** Versions of one trust domain, newest first; `before` is a version number, for the next page. `limit` defaults to 100. */
+  history(
+    trustDomain: TrustDomain,
+    page?: { readonly limit?: number; readonly before?: number },
+  ): Promise<BundleVersion[]>;
+  /** The version that was trusted at an instant; undefined before the first and between a removal and a new beginning. */
+  bundleAt(trustDomain: TrustDomain, instant: Date): Promise<BundleVersion | undefined>;
+
+  /** The audit log, newest first; `limit` defaults to 100. */
+  events(filter?: { readonly trustDomain?: TrustDomain; readonly limit?: number }): Promise<StoredEvent[]>;
+  /** Incidents, newest first, over or still going on; `open: true` gives only the latter. `limit` defaults to 100. */
+  incidents(filter?: {
+    readonly trustDomain?: TrustDomain;
+    readonly open?: boolean;
+    readonly limit?: number;
+  }): Promise<StoredIncident[]>;
+
+  /** A small value kept under a name. */
+  getMeta(key: string): Promise<string | undefined>;
+
+  /** Gives the file and its lock free. May be called twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * What the agent remembers: relationships, the bundle of each trust domain (our own too), and everything that was.
+ * A write that has resolved is on the disk and survives a kill or a power cut; one that rejects has changed nothing. Beside what
+ * readers meet, writes reject with `StoreError` `store-full`, `store-read-only` and `store-busy`.
+ */
+export interface Store extends StoreReader {
+  /**
+   * A new relationship with its first trusted version (`undefined` where none is proved yet: state `pending`) and an
    * audit line, in one transaction. Nothing of an earlier relationship counts, except that version numbers go on
    * (FED-60). Rejects with `relationship-exists`.
    */
@@ -50,14 +93,6 @@ export interface Store extends AsyncDisposable {
   ): Promise<boolean>;
 
   /**
-   * The version trusted now. Its `bundle.sequence` is the highest one seen with this content (`noteUnchanged`),
-   * which is what the next offer is to be judged against.
-   */
-  current(trustDomain: TrustDomain): Promise<BundleVersion | undefined>;
-  /** All of them, by trust domain, our own included. */
-  currentAll(): Promise<BundleVersion[]>;
-
-  /**
    * Adds a version to the history and makes it current, unless somebody was faster: then `conflict`, and nothing is
    * written. Equal content writes no history: the current version comes back (only an operator's lower sequence is
    * a new version then). A version that is not our `own` needs a relationship, else it is a `conflict` too: the
@@ -67,23 +102,13 @@ export interface Store extends AsyncDisposable {
   replaceCurrent(replacement: Replacement): Promise<BundleVersion | 'conflict'>;
 
   /**
-   * A poll found the content we hold: marks the relationship fresh (attempt and success at `at`, no failures) and raises the
-   * sequence that counts as held when `seen.sequence` is higher. Never touches the history.
+   * A poll found the content we hold: marks the relationship fresh (attempt and success at `at`, no failures) and raises
+   * the sequence that counts as held when `seen.sequence` is higher. Never touches the history.
    */
   noteUnchanged(trustDomain: TrustDomain, at: Date, seen?: { readonly sequence?: bigint }): Promise<void>;
 
-  /** Versions of one trust domain, newest first; `before` is a version number, for the next page. `limit` defaults to 100. */
-  history(
-    trustDomain: TrustDomain,
-    page?: { readonly limit?: number; readonly before?: number },
-  ): Promise<BundleVersion[]>;
-  /** The version that was trusted at an instant; undefined before the first and between a removal and a new beginning. */
-  bundleAt(trustDomain: TrustDomain, instant: Date): Promise<BundleVersion | undefined>;
-
   /** Adds one line to the audit log. */
   recordEvent(event: NewEvent): Promise<void>;
-  /** The audit log, newest first; `limit` defaults to 100. */
-  events(filter?: { readonly trustDomain?: TrustDomain; readonly limit?: number }): Promise<StoredEvent[]>;
 
   /**
    * Something went wrong with a peer. The first time is an incident that `began`, with an event; while it is `ongoing`
@@ -91,26 +116,11 @@ export interface Store extends AsyncDisposable {
    */
   recordIncident(incident: NewIncident): Promise<'began' | 'ongoing'>;
   /**
-   * All is well again: ends the open incidents of a trust domain (of the given kinds, or all) with one `recovered` event each.
-   * How many there were; with none open nothing is written, so it may be called after every good poll.
+   * All is well again: ends the open incidents of a trust domain with one `recovered` event each, and gives their number.
+   * With none open nothing is written, so it may be called after every good poll.
    */
-  endIncidents(end: {
-    readonly trustDomain: TrustDomain;
-    readonly at: Date;
-    readonly actor: string;
-    readonly kinds?: readonly IncidentKind[];
-  }): Promise<number>;
-  /** Incidents, newest first; `limit` defaults to 100. */
-  incidents(filter?: {
-    readonly trustDomain?: TrustDomain;
-    readonly open?: boolean;
-    readonly limit?: number;
-  }): Promise<StoredIncident[]>;
+  endIncidents(end: IncidentEnd): Promise<number>;
 
-  /** A small value kept under a name, for what the agent must not forget about itself. */
-  getMeta(key: string): Promise<string | undefined>;
+  /** Keeps a small value under a name: what the agent must not forget about itself. */
   setMeta(key: string, value: string): Promise<void>;
-
-  /** Gives the file and its lock free. May be called twice. */
-  close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { JwtAuthority, TrustBundle } from '../spiffe/index.ts';
 import type { AuthorityRef, VersionChange } from './bundle-version.ts';
+import { printable } from './printable.ts';
 
 const MAX_LABEL_CHARACTERS = 120;
 
@@ -22,17 +23,21 @@ export function authorityRefs(bundle: TrustBundle): AuthorityRef[] {
 }
 
 /** What `after` has that `before` had not, and the other way round; everything is added when nothing was held. */
-export function changeBetween(before: TrustBundle | undefined, after: TrustBundle): VersionChange {
-  const old = new Map((before ? authorityRefs(before) : []).map((ref) => [ref.fingerprint, ref]));
-  const now = authorityRefs(after);
-  const kept = now.filter((ref) => old.has(ref.fingerprint));
-  const added = now.filter((ref) => !old.has(ref.fingerprint));
-  for (const ref of now) old.delete(ref.fingerprint);
-  return { added, removed: [...old.values()], kept };
+export function changeBetween(
+  before: readonly AuthorityRef[],
+  after: readonly AuthorityRef[],
+): VersionChange {
+  const old = new Set(before.map((ref) => ref.fingerprint));
+  const now = new Set(after.map((ref) => ref.fingerprint));
+  return {
+    added: after.filter((ref) => !old.has(ref.fingerprint)),
+    removed: before.filter((ref) => !now.has(ref.fingerprint)),
+    kept: after.filter((ref) => old.has(ref.fingerprint)),
+  };
 }
 
-/** Fingerprints are compared by code unit, as SQLite orders them. */
-export function byFingerprint(a: AuthorityRef, b: AuthorityRef): number {
+/** Compared by code unit, as SQLite orders them. */
+function byFingerprint(a: AuthorityRef, b: AuthorityRef): number {
   return a.fingerprint < b.fingerprint ? -1 : a.fingerprint > b.fingerprint ? 1 : 0;
 }
 
@@ -44,13 +49,7 @@ export function jwtFingerprint(authority: JwtAuthority): string {
     .digest('hex');
 }
 
-/**
- * Six digits and a name. The name comes from a peer's certificate and ends on terminals, so whatever could steer one
- * (control, format and line-breaking characters) is replaced, and its length is bounded.
- */
+/** Six digits and a name, which comes from a peer's certificate and ends on terminals. */
 function authorityLabel(fingerprint: string, name: string): string {
-  const printable = name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\u{FFFD}');
-  const short =
-    printable.length > MAX_LABEL_CHARACTERS ? `${printable.slice(0, MAX_LABEL_CHARACTERS)}…` : printable;
-  return `${fingerprint.slice(0, 6)} ${short}`.trimEnd();
+  return `${fingerprint.slice(0, 6)} ${printable(name, MAX_LABEL_CHARACTERS)}`.trimEnd();
 }

@@ -1,0 +1,188 @@
+import type { Database } from 'better-sqlite3';
+import { parseTrustDomain, serializeBundle, type TrustDomain } from '../spiffe/index.ts';
+import { cleanEvent, type EventKind, type NewEvent, type StoredEvent } from './event.ts';
+import {
+  cleanIncident,
+  type IncidentKind,
+  incidentBegan,
+  incidentEnded,
+  type NewIncident,
+  type StoredIncident,
+} from './incident.ts';
+import { readStoredDocument } from './stored-document.ts';
+
+interface EventRow {
+  readonly id: number;
+  readonly at: string;
+  readonly kind: EventKind;
+  readonly trust_domain: string | null;
+  readonly actor: string;
+  readonly code: string | null;
+  readonly message: string;
+  readonly version_number: number | null;
+  readonly detail: string | null;
+}
+
+interface IncidentRow {
+  readonly id: number;
+  readonly began_at: string;
+  readonly last_at: string;
+  readonly ended_at: string | null;
+  readonly times: number;
+  readonly kind: IncidentKind;
+  readonly trust_domain: string;
+  readonly code: string;
+  readonly message: string;
+  readonly origin: string;
+  readonly actor: string;
+  readonly sequence: string | null;
+  readonly offered_document: string | null;
+}
+
+const EVENT_COLUMNS = 'id, at, kind, trust_domain, actor, code, message, version_number, detail';
+const INCIDENT_COLUMNS =
+  'id, began_at, last_at, ended_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document';
+
+/** The audit log and the incidents, in SQL. Every method is to be called inside a transaction where it writes. */
+export type AuditTables = ReturnType<typeof createAuditTables>;
+
+/** Prepares the statements over `event` and `incident`. */
+export function createAuditTables(database: Database) {
+  const insertEvent = database.prepare<[Omit<EventRow, 'id'>]>(
+    `INSERT INTO event (at, kind, trust_domain, actor, code, message, version_number, detail)
+     VALUES ($at, $kind, $trust_domain, $actor, $code, $message, $version_number, $detail)`,
+  );
+  const selectEvents = database.prepare<[number], EventRow>(
+    `SELECT ${EVENT_COLUMNS} FROM event ORDER BY id DESC LIMIT ?`,
+  );
+  const selectEventsOf = database.prepare<[string, number], EventRow>(
+    `SELECT ${EVENT_COLUMNS} FROM event WHERE trust_domain = ? ORDER BY id DESC LIMIT ?`,
+  );
+  const selectOpen = database.prepare<[string], IncidentRow>(
+    `SELECT ${INCIDENT_COLUMNS} FROM incident WHERE trust_domain = ? AND ended_at IS NULL ORDER BY id`,
+  );
+  const selectIncidents = database.prepare<
+    { name: string | null; open: number | null; limit: number },
+    IncidentRow
+  >(
+    `SELECT ${INCIDENT_COLUMNS} FROM incident
+     WHERE ($name IS NULL OR trust_domain = $name) AND ($open IS NULL OR (ended_at IS NULL) = $open)
+     ORDER BY id DESC LIMIT $limit`,
+  );
+  const insertIncident = database.prepare<[Omit<IncidentRow, 'id' | 'ended_at' | 'last_at' | 'times'>]>(
+    `INSERT INTO incident (began_at, last_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document)
+     VALUES ($began_at, $began_at, 1, $kind, $trust_domain, $code, $message, $origin, $actor, $sequence, $offered_document)`,
+  );
+  const repeatIncident = database.prepare<
+    [string, string, string, string, string | null, string | null, number]
+  >(
+    `UPDATE incident SET times = times + 1, last_at = ?, message = ?, origin = ?, actor = ?,
+       sequence = coalesce(?, sequence), offered_document = coalesce(?, offered_document) WHERE id = ?`,
+  );
+  const endIncident = database.prepare<[string, number]>('UPDATE incident SET ended_at = ? WHERE id = ?');
+
+  const addEvent = (told: NewEvent, versionNumber?: number): void => {
+    const { at, kind, trustDomain, actor, code, message, detail } = cleanEvent(told);
+    insertEvent.run({
+      at: at.toISOString(),
+      kind,
+      trust_domain: trustDomain ?? null,
+      actor,
+      code: code ?? null,
+      message,
+      version_number: versionNumber ?? null,
+      detail: detail === undefined ? null : JSON.stringify(detail),
+    });
+  };
+
+  return {
+    addEvent,
+    events: (trustDomain: TrustDomain | undefined, limit: number): StoredEvent[] =>
+      (trustDomain === undefined ? selectEvents.all(limit) : selectEventsOf.all(trustDomain, limit)).map(
+        eventOf,
+      ),
+
+    recordIncident(told: NewIncident): 'began' | 'ongoing' {
+      const incident = cleanIncident(told);
+      const { at, kind, trustDomain, code, message, origin, actor, offered } = incident;
+      const sequence = incident.sequence?.toString() ?? null;
+      const document = offered ? Buffer.from(serializeBundle(offered)).toString() : null;
+      const open = selectOpen.all(trustDomain).find((each) => each.kind === kind && each.code === code);
+      if (open) {
+        repeatIncident.run(at.toISOString(), message, origin, actor, sequence, document, open.id);
+        return 'ongoing';
+      }
+      insertIncident.run({
+        began_at: at.toISOString(),
+        kind,
+        trust_domain: trustDomain,
+        code,
+        message,
+        origin,
+        actor,
+        sequence,
+        offered_document: document,
+      });
+      addEvent(incidentBegan(incident));
+      return 'began';
+    },
+    hasOpenIncident: (trustDomain: TrustDomain): boolean => selectOpen.get(trustDomain) !== undefined,
+    endIncidents(trustDomain: TrustDomain, at: Date, actor: string, kinds?: readonly IncidentKind[]): number {
+      const ending = selectOpen.all(trustDomain).filter((row) => !kinds || kinds.includes(row.kind));
+      for (const row of ending) {
+        endIncident.run(at.toISOString(), row.id);
+        addEvent(incidentEnded(incidentOf(row), at, actor));
+      }
+      return ending.length;
+    },
+    incidents: (
+      trustDomain: TrustDomain | undefined,
+      open: boolean | undefined,
+      limit: number,
+    ): StoredIncident[] =>
+      selectIncidents
+        .all({ name: trustDomain ?? null, open: open === undefined ? null : Number(open), limit })
+        .map(incidentOf),
+  };
+}
+
+function eventOf(row: EventRow): StoredEvent {
+  return {
+    id: row.id,
+    at: new Date(row.at),
+    kind: row.kind,
+    ...(row.trust_domain === null ? {} : { trustDomain: parseTrustDomain(row.trust_domain) }),
+    actor: row.actor,
+    ...(row.code === null ? {} : { code: row.code }),
+    message: row.message,
+    ...(row.detail === null ? {} : { detail: JSON.parse(row.detail) }),
+    ...(row.version_number === null ? {} : { versionNumber: row.version_number }),
+  };
+}
+
+function incidentOf(row: IncidentRow): StoredIncident {
+  const trustDomain = parseTrustDomain(row.trust_domain);
+  return {
+    id: row.id,
+    at: new Date(row.began_at),
+    lastAt: new Date(row.last_at),
+    count: row.times,
+    ...(row.ended_at === null ? {} : { endedAt: new Date(row.ended_at) }),
+    kind: row.kind,
+    trustDomain,
+    code: row.code,
+    message: row.message,
+    origin: row.origin,
+    actor: row.actor,
+    ...(row.sequence === null ? {} : { sequence: BigInt(row.sequence) }),
+    ...(row.offered_document === null
+      ? {}
+      : {
+          offered: readStoredDocument(
+            trustDomain,
+            Buffer.from(row.offered_document),
+            `the offer of incident ${row.id}`,
+          ),
+        }),
+  };
+}

@@ -1,0 +1,57 @@
+import type { Database } from 'better-sqlite3';
+import { pemFromCertificates, type TrustBundle } from '../spiffe/index.ts';
+import { authorityRefs, jwtFingerprint } from './version-change.ts';
+
+/** Prepares the statements over `authority_key`: every key that was ever in a bundle. */
+export function createKeyTable(database: Database) {
+  const selectKey = database
+    .prepare<[string, string], number>(
+      'SELECT 1 FROM authority_key WHERE trust_domain = ? AND fingerprint = ?',
+    )
+    .pluck();
+  const insertX509Key = database.prepare<
+    [string, string, string, string, string, string, string, string, string]
+  >(
+    `INSERT INTO authority_key (trust_domain, fingerprint, kind, label, subject, key_fingerprint, not_before, not_after,
+       pem, first_seen_at) VALUES (?, ?, 'x509', ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const insertJwtKey = database.prepare<[string, string, string, string, string, string]>(
+    `INSERT INTO authority_key (trust_domain, fingerprint, kind, label, key_id, jwk, first_seen_at)
+     VALUES (?, ?, 'jwt', ?, ?, ?, ?)`,
+  );
+
+  return {
+    /** Writes down the keys of `bundle` that were never seen before, as first seen `at`. */
+    remember(bundle: TrustBundle, at: string): void {
+      const labels = new Map(authorityRefs(bundle).map((ref) => [ref.fingerprint, ref.label]));
+      const { trustDomain } = bundle;
+      for (const {
+        fingerprint,
+        subject,
+        keyFingerprint,
+        notBefore,
+        notAfter,
+        der,
+      } of bundle.x509Authorities) {
+        if (selectKey.get(trustDomain, fingerprint)) continue;
+        insertX509Key.run(
+          trustDomain,
+          fingerprint,
+          labels.get(fingerprint) ?? '',
+          subject,
+          keyFingerprint,
+          notBefore.toISOString(),
+          notAfter.toISOString(),
+          pemFromCertificates([der]),
+          at,
+        );
+      }
+      for (const authority of bundle.jwtAuthorities) {
+        const fingerprint = jwtFingerprint(authority);
+        if (selectKey.get(trustDomain, fingerprint)) continue;
+        const jwk = JSON.stringify(authority.jwk);
+        insertJwtKey.run(trustDomain, fingerprint, labels.get(fingerprint) ?? '', authority.keyId, jwk, at);
+      }
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import type { Database } from 'better-sqlite3';
+import { type EndpointProfile, parseSpiffeId, parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
+import { StoreError } from './errors.ts';
+import type { BootstrapProof, Relationship, RelationshipState } from './relationship.ts';
+
+interface RelationshipRow {
+  readonly trust_domain: string;
+  readonly state: RelationshipState;
+  readonly state_code: string | null;
+  readonly state_message: string | null;
+  readonly endpoint_url: string;
+  readonly profile: EndpointProfile['kind'];
+  readonly endpoint_id: string | null;
+  readonly web_pki_ca_pem: string | null;
+  readonly bootstrap: BootstrapProof['kind'];
+  readonly bootstrap_detail: string;
+  readonly last_attempt_at: string | null;
+  readonly last_success_at: string | null;
+  readonly next_poll_at: string | null;
+  readonly consecutive_failures: number;
+  readonly created_at: string;
+}
+
+const COLUMNS = [
+  'trust_domain',
+  'state',
+  'state_code',
+  'state_message',
+  'endpoint_url',
+  'profile',
+  'endpoint_id',
+  'web_pki_ca_pem',
+  'bootstrap',
+  'bootstrap_detail',
+  'last_attempt_at',
+  'last_success_at',
+  'next_poll_at',
+  'consecutive_failures',
+  'created_at',
+] as const satisfies readonly (keyof RelationshipRow)[];
+
+/** The relationships, in SQL. */
+export type RelationshipTable = ReturnType<typeof createRelationshipTable>;
+
+/** Prepares the statements over `relationship`. */
+export function createRelationshipTable(database: Database) {
+  const select = database.prepare<[string], RelationshipRow>(
+    `SELECT ${COLUMNS.join(', ')} FROM relationship WHERE trust_domain = ?`,
+  );
+  const selectAll = database.prepare<[], RelationshipRow>(
+    `SELECT ${COLUMNS.join(', ')} FROM relationship ORDER BY trust_domain`,
+  );
+  const insert = database.prepare<[RelationshipRow]>(
+    `INSERT INTO relationship (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((name) => `$${name}`).join(', ')})
+     ON CONFLICT DO NOTHING`,
+  );
+  const update = database.prepare<[RelationshipRow]>(
+    `UPDATE relationship SET ${COLUMNS.map((name) => `${name} = $${name}`).join(', ')}
+     WHERE trust_domain = $trust_domain`,
+  );
+  const remove = database.prepare<[string]>('DELETE FROM relationship WHERE trust_domain = ?');
+
+  return {
+    list: (): Relationship[] => selectAll.all().map(relationshipOf),
+    get: (trustDomain: TrustDomain): Relationship | undefined => {
+      const row = select.get(trustDomain);
+      return row && relationshipOf(row);
+    },
+    /** False when there is one already. */
+    insert: (relationship: Relationship): boolean => insert.run(rowOf(relationship)).changes === 1,
+    update: (relationship: Relationship): void => void update.run(rowOf(relationship)),
+    /** False when there is none. */
+    remove: (trustDomain: TrustDomain): boolean => remove.run(trustDomain).changes === 1,
+  };
+}
+
+function rowOf(relationship: Relationship): RelationshipRow {
+  const { trustDomain, endpointUrl, profile, state, stateReason, bootstrap, webPkiCaPem } = relationship;
+  return {
+    trust_domain: trustDomain,
+    state,
+    state_code: stateReason?.code ?? null,
+    state_message: stateReason?.message ?? null,
+    endpoint_url: endpointUrl,
+    profile: profile.kind,
+    endpoint_id: profile.kind === 'https_spiffe' ? profile.endpointId : null,
+    web_pki_ca_pem: webPkiCaPem ?? null,
+    bootstrap: bootstrap.kind,
+    bootstrap_detail: bootstrap.detail,
+    last_attempt_at: relationship.lastAttemptAt?.toISOString() ?? null,
+    last_success_at: relationship.lastSuccessAt?.toISOString() ?? null,
+    next_poll_at: relationship.nextPollAt?.toISOString() ?? null,
+    consecutive_failures: relationship.consecutiveFailures,
+    created_at: relationship.createdAt.toISOString(),
+  };
+}
+
+function relationshipOf(row: RelationshipRow): Relationship {
+  const { state_code: code, state_message: message } = row;
+  return {
+    trustDomain: parseTrustDomain(row.trust_domain),
+    endpointUrl: row.endpoint_url,
+    profile: profileOf(row),
+    ...(row.web_pki_ca_pem === null ? {} : { webPkiCaPem: row.web_pki_ca_pem }),
+    state: row.state,
+    ...(code === null || message === null ? {} : { stateReason: { code, message } }),
+    ...(row.last_attempt_at === null ? {} : { lastAttemptAt: new Date(row.last_attempt_at) }),
+    ...(row.last_success_at === null ? {} : { lastSuccessAt: new Date(row.last_success_at) }),
+    ...(row.next_poll_at === null ? {} : { nextPollAt: new Date(row.next_poll_at) }),
+    consecutiveFailures: row.consecutive_failures,
+    createdAt: new Date(row.created_at),
+    bootstrap: { kind: row.bootstrap, detail: row.bootstrap_detail },
+  };
+}
+
+function profileOf(row: RelationshipRow): EndpointProfile {
+  if (row.profile === 'https_web') return { kind: 'https_web' };
+  if (row.endpoint_id === null)
+    throw new StoreError('store-corrupt', `the relationship with ${row.trust_domain} names no endpoint ID`);
+  return { kind: 'https_spiffe', endpointId: parseSpiffeId(row.endpoint_id) };
+}

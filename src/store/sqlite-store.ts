@@ -1,0 +1,158 @@
+import type { Clock, Log } from '../platform/index.ts';
+import { contentDigest } from '../spiffe/index.ts';
+import { checkPage, checkReplacement, checkSequence } from './arguments.ts';
+import { type OpenDatabase, openDatabase, openDatabaseForReading } from './database.ts';
+import { relationshipExists, StoreError } from './errors.ts';
+import { patchRelationship } from './relationship.ts';
+import { createAuditTables } from './sqlite-audit.ts';
+import { storeErrorFrom } from './sqlite-error.ts';
+import { createRelationshipTable } from './sqlite-relationships.ts';
+import { createVersionTables } from './sqlite-versions.ts';
+import type { Store, StoreReader } from './store.ts';
+
+/** Where the store is and how it is opened. */
+export interface SqliteStoreOptions {
+  /** The file; `:memory:` for one that ends with the process. */
+  readonly path: string;
+  /** Whether a missing file is made. Default no: a missing database is an error, not an invitation. */
+  readonly create?: boolean;
+  /** How many bytes the file may grow to before writes are refused with `store-full`. Default: what the disk has. */
+  readonly maxBytes?: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Opens the store of one agent and keeps every other agent off it until it is closed or the process ends. The file and its
+ * companions get mode 0600; an older shape is brought to the present one. Rejects with `StoreError`: `store-missing`,
+ * `store-locked`, `store-newer`, `store-not-a-store`, `store-read-only`, `store-full`, `store-corrupt`, `store-failed`.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const { path, create = false, maxBytes, clock, log } = options;
+  if (maxBytes !== undefined && !(maxBytes > 0))
+    throw new RangeError(`the size of a store is above 0 bytes, not ${maxBytes}`);
+  return storeOver(openDatabase({ path, create, maxBytes, clock, log }));
+}
+
+/**
+ * Opens a store for reading only, beside a running agent or after it: no lock, nothing is created or converted. Rejects with
+ * `StoreError`: `store-missing`, `store-newer`, `store-older`, `store-not-a-store`, `store-corrupt`, `store-failed`.
+ */
+export async function openSqliteStoreForReading(options: { readonly path: string }): Promise<StoreReader> {
+  return storeOver(openDatabaseForReading(options.path));
+}
+
+/** SQLite is synchronous inside: each method is one turn of the event loop, and a write is one transaction. */
+function storeOver(open: OpenDatabase): Store {
+  const { database, path } = open;
+  const relationships = createRelationshipTable(database);
+  const versions = createVersionTables(database);
+  const audit = createAuditTables(database);
+  const selectMeta = database.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
+  const upsertMeta = database.prepare<[string, string]>(
+    'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+  );
+
+  const read = async <T>(work: () => T): Promise<T> => {
+    if (!database.open)
+      throw new StoreError('store-closed', `the store ${path} was used after it was closed`);
+    try {
+      return work();
+    } catch (error) {
+      throw storeErrorFrom(error, path);
+    }
+  };
+  // Several statements that belong to one moment need a transaction even when they only read.
+  const snapshot = <T>(work: () => T): Promise<T> => read(() => database.transaction(work).deferred());
+  const write = <T>(work: () => T): Promise<T> => read(() => database.transaction(work).immediate());
+
+  return {
+    relationships: () => read(() => relationships.list()),
+    relationship: (trustDomain) => read(() => relationships.get(trustDomain)),
+    current: (trustDomain) => snapshot(() => versions.current(trustDomain)),
+    currentAll: () => snapshot(() => versions.currentAll()),
+    history: (trustDomain, page = {}) =>
+      snapshot(() => {
+        const { limit, before } = checkPage(page);
+        return versions.history(trustDomain, before, limit);
+      }),
+    bundleAt: (trustDomain, instant) => snapshot(() => versions.bundleAt(trustDomain, instant)),
+    events: ({ trustDomain, ...page } = {}) => read(() => audit.events(trustDomain, checkPage(page).limit)),
+    incidents: ({ trustDomain, open: isOpen, ...page } = {}) =>
+      read(() => audit.incidents(trustDomain, isOpen, checkPage(page).limit)),
+    getMeta: (key) => read(() => selectMeta.get(key)),
+
+    addRelationship: (relationship, firstVersion, event) =>
+      write(() => {
+        const { trustDomain } = relationship;
+        if (firstVersion) checkReplacement({ trustDomain, version: firstVersion });
+        if (!relationships.insert(patchRelationship(relationship, {}))) throw relationshipExists(trustDomain);
+        versions.forgetCurrent(trustDomain);
+        const first = firstVersion && versions.append(firstVersion, undefined);
+        audit.addEvent(event, first?.number);
+      }),
+    updateRelationship: (trustDomain, patch, event) =>
+      write(() => {
+        const before = relationships.get(trustDomain);
+        if (!before) return false;
+        relationships.update(patchRelationship(before, patch));
+        if (event) audit.addEvent(event);
+        return true;
+      }),
+    removeRelationship: (trustDomain, { at, actor, reason }) =>
+      write(() => {
+        if (!relationships.remove(trustDomain)) return false;
+        const versionNumber = versions.pointer(trustDomain)?.number;
+        versions.forgetCurrent(trustDomain);
+        audit.endIncidents(trustDomain, at, actor);
+        audit.addEvent(
+          { at, kind: 'relationship-removed', trustDomain, actor, message: reason },
+          versionNumber,
+        );
+        return true;
+      }),
+    replaceCurrent: (replacement) =>
+      write(() => {
+        checkReplacement(replacement);
+        const { trustDomain, expectedDigest, expectedSequence, version, event } = replacement;
+        const held = versions.pointer(trustDomain);
+        if ((held?.digest ?? null) !== expectedDigest) return 'conflict';
+        const heldSequence = held?.sequence ?? null;
+        if (expectedSequence !== undefined && heldSequence !== expectedSequence) return 'conflict';
+        if (version.verdict !== 'own' && !relationships.get(trustDomain)) return 'conflict';
+        const { sequence } = version.bundle;
+        const lower = heldSequence !== null && sequence !== undefined && sequence < heldSequence;
+        if (held && held.digest === contentDigest(version.bundle) && !lower) {
+          versions.raiseSequence(trustDomain, sequence);
+          return versions.current(trustDomain) ?? 'conflict';
+        }
+        const added = versions.append(version, held);
+        if (event) audit.addEvent(event, added.number);
+        return added;
+      }),
+    noteUnchanged: (trustDomain, at, { sequence } = {}) =>
+      write(() => {
+        checkSequence(sequence);
+        const before = relationships.get(trustDomain);
+        if (before) {
+          const fresh = { lastAttemptAt: at, lastSuccessAt: at, consecutiveFailures: 0 };
+          relationships.update(patchRelationship(before, fresh));
+        }
+        versions.raiseSequence(trustDomain, sequence);
+      }),
+    recordEvent: (event) => write(() => audit.addEvent(event)),
+    recordIncident: (incident) => write(() => audit.recordIncident(incident)),
+    endIncidents: ({ trustDomain, at, actor, kinds }) =>
+      read(() => {
+        if (!audit.hasOpenIncident(trustDomain)) return 0;
+        return database.transaction(() => audit.endIncidents(trustDomain, at, actor, kinds)).immediate();
+      }),
+    setMeta: (key, value) => write(() => void upsertMeta.run(key, value)),
+    close: async () => {
+      if (database.open) open.close();
+    },
+    async [Symbol.asyncDispose]() {
+      await this.close();
+    },
+  };
+}

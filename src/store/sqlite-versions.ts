@@ -1,0 +1,222 @@
+import type { Database } from 'better-sqlite3';
+import { contentDigest, parseTrustDomain, serializeBundle, type TrustDomain } from '../spiffe/index.ts';
+import {
+  type AuthorityRef,
+  type BundleVersion,
+  cleanVersion,
+  type NewVersion,
+  type VersionVerdict,
+} from './bundle-version.ts';
+import { rolledBack } from './errors.ts';
+import { readStoredDocument } from './stored-document.ts';
+import { createKeyTable } from './sqlite-keys.ts';
+import { authorityRefs, changeBetween } from './version-change.ts';
+
+interface VersionRow {
+  readonly trust_domain: string;
+  readonly number: number;
+  readonly received_at: string;
+  readonly verdict: VersionVerdict;
+  readonly origin: string;
+  readonly proved_by: string | null;
+  readonly digest: string;
+  readonly document: string;
+}
+
+interface CurrentRow extends VersionRow {
+  readonly held_sequence: string | null;
+}
+
+interface PointerRow {
+  readonly number: number;
+  readonly sequence: string | null;
+  readonly digest: string;
+}
+
+/** Which version is the current one, without its content. */
+export interface CurrentPointer {
+  readonly number: number;
+  readonly sequence: bigint | null;
+  readonly digest: string;
+}
+
+interface LinkRow extends AuthorityRef {
+  readonly change: 'added' | 'kept' | 'removed';
+}
+
+const COLUMNS =
+  'v.trust_domain, v.number, v.received_at, v.verdict, v.origin, v.proved_by, v.digest, v.document';
+
+/** The history and what is current, in SQL. Every method is to be called inside a transaction where it writes. */
+export type VersionTables = ReturnType<typeof createVersionTables>;
+
+/** Prepares the statements over `bundle_version`, `authority_key`, their link and `current_bundle`. */
+export function createVersionTables(database: Database) {
+  const selectCurrent = database.prepare<[string], CurrentRow>(
+    `SELECT ${COLUMNS}, c.sequence AS held_sequence FROM current_bundle AS c
+     JOIN bundle_version AS v USING (trust_domain, number) WHERE c.trust_domain = ?`,
+  );
+  const selectAllCurrent = database.prepare<[], CurrentRow>(
+    `SELECT ${COLUMNS}, c.sequence AS held_sequence FROM current_bundle AS c
+     JOIN bundle_version AS v USING (trust_domain, number) ORDER BY c.trust_domain`,
+  );
+  const selectHistory = database.prepare<[string, number, number], VersionRow>(
+    `SELECT ${COLUMNS} FROM bundle_version AS v WHERE v.trust_domain = ? AND v.number < ?
+     ORDER BY v.number DESC LIMIT ?`,
+  );
+  const selectAt = database.prepare<{ name: string; at: string }, VersionRow>(
+    `SELECT ${COLUMNS} FROM bundle_version AS v
+     WHERE v.trust_domain = $name AND v.number = (
+         SELECT max(number) FROM bundle_version WHERE trust_domain = $name AND received_at <= $at)
+       AND NOT EXISTS (SELECT 1 FROM event AS e
+         WHERE e.trust_domain = $name AND e.kind = 'relationship-removed' AND e.version_number = v.number AND e.at <= $at)`,
+  );
+  const selectLinks = database.prepare<[string, number], LinkRow>(
+    `SELECT k.kind, k.fingerprint, k.label, a.change
+     FROM bundle_version_authority AS a JOIN authority_key AS k USING (trust_domain, fingerprint)
+     WHERE a.trust_domain = ? AND a.number = ? ORDER BY a.fingerprint`,
+  );
+  const selectLastNumber = database
+    .prepare<[string], number>('SELECT coalesce(max(number), 0) FROM bundle_version WHERE trust_domain = ?')
+    .pluck();
+  const insertVersion = database.prepare<
+    [string, number, string, string | null, string, string, string | null, string, string]
+  >(
+    `INSERT INTO bundle_version (trust_domain, number, received_at, sequence, verdict, origin, proved_by, digest, document)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const insertLink = database.prepare<[string, number, string, string]>(
+    'INSERT INTO bundle_version_authority (trust_domain, number, fingerprint, change) VALUES (?, ?, ?, ?)',
+  );
+  const selectPointer = database.prepare<[string], PointerRow>(
+    'SELECT number, sequence, digest FROM current_bundle WHERE trust_domain = ?',
+  );
+  const insertPointer = database.prepare<[string, number, string | null, string]>(
+    'INSERT INTO current_bundle (trust_domain, number, sequence, digest) VALUES (?, ?, ?, ?)',
+  );
+  const updatePointer = database.prepare<[number, string | null, string, string, number, string]>(
+    `UPDATE current_bundle SET number = ?, sequence = ?, digest = ?
+     WHERE trust_domain = ? AND number = ? AND digest = ?`,
+  );
+  const updateSequence = database.prepare<[string, string]>(
+    'UPDATE current_bundle SET sequence = ? WHERE trust_domain = ?',
+  );
+  const deletePointer = database.prepare<[string]>('DELETE FROM current_bundle WHERE trust_domain = ?');
+
+  const keys = createKeyTable(database);
+
+  const refsOf = (
+    trustDomain: string,
+    number: number,
+    changes: readonly LinkRow['change'][],
+  ): AuthorityRef[] =>
+    selectLinks
+      .all(trustDomain, number)
+      .filter((link) => changes.includes(link.change))
+      .map(({ kind, fingerprint, label }) => ({ kind, fingerprint, label }));
+  const versionOf = (row: VersionRow): BundleVersion => {
+    const trustDomain = parseTrustDomain(row.trust_domain);
+    const document = Buffer.from(row.document);
+    return {
+      trustDomain,
+      number: row.number,
+      bundle: readStoredDocument(trustDomain, document, nameOf(trustDomain, row.number), row.digest),
+      document: new Uint8Array(document),
+      digest: row.digest,
+      receivedAt: new Date(row.received_at),
+      verdict: row.verdict,
+      origin: row.origin,
+      ...(row.proved_by === null ? {} : { provedBy: row.proved_by }),
+      diff: {
+        added: refsOf(trustDomain, row.number, ['added']),
+        removed: refsOf(trustDomain, row.number, ['removed']),
+        kept: refsOf(trustDomain, row.number, ['kept']),
+      },
+    };
+  };
+  const currentOf = (row: CurrentRow): BundleVersion => {
+    const version = versionOf(row);
+    if (row.held_sequence === null) return version;
+    return { ...version, bundle: { ...version.bundle, sequence: BigInt(row.held_sequence) } };
+  };
+  const current = (trustDomain: TrustDomain): BundleVersion | undefined => {
+    const row = selectCurrent.get(trustDomain);
+    return row && currentOf(row);
+  };
+
+  const pointer = (trustDomain: TrustDomain): CurrentPointer | undefined => {
+    const row = selectPointer.get(trustDomain);
+    return row && { ...row, sequence: row.sequence === null ? null : BigInt(row.sequence) };
+  };
+
+  return {
+    current,
+    pointer,
+    currentAll: (): BundleVersion[] => selectAllCurrent.all().map(currentOf),
+    history: (trustDomain: TrustDomain, before: number, limit: number): BundleVersion[] =>
+      selectHistory.all(trustDomain, before, limit).map(versionOf),
+    bundleAt: (trustDomain: TrustDomain, instant: Date): BundleVersion | undefined => {
+      const row = selectAt.get({ name: trustDomain, at: instant.toISOString() });
+      return row && versionOf(row);
+    },
+
+    /**
+     * Adds a version and makes it current in the place of `held`, which `pointer` gave in the same transaction. Throws `StoreError`
+     * `sequence-rolled-back`, told by the database itself.
+     */
+    append(offered: NewVersion, held: CurrentPointer | undefined): BundleVersion {
+      const version = cleanVersion(offered);
+      const { bundle } = version;
+      const { trustDomain } = bundle;
+      const number = (selectLastNumber.get(trustDomain) ?? 0) + 1;
+      const digest = contentDigest(bundle);
+      const document = serializeBundle(bundle);
+      // Read back before it is written: a document that could not be read later must not become the current one.
+      readStoredDocument(trustDomain, document, nameOf(trustDomain, number), digest);
+      const before = held ? refsOf(trustDomain, held.number, ['added', 'kept']) : [];
+      const diff = changeBetween(before, authorityRefs(bundle));
+      const at = version.receivedAt.toISOString();
+      const sequence = bundle.sequence?.toString() ?? null;
+      const proof = version.provedBy ?? null;
+      const text = Buffer.from(document).toString();
+      try {
+        insertVersion.run(
+          trustDomain,
+          number,
+          at,
+          sequence,
+          version.verdict,
+          version.origin,
+          proof,
+          digest,
+          text,
+        );
+      } catch (error) {
+        const back = error instanceof Error && error.message === 'sequence-rolled-back';
+        throw back ? rolledBack(trustDomain, bundle.sequence ?? 0n, held?.sequence ?? 0n) : error;
+      }
+      keys.remember(bundle, at);
+      for (const change of ['added', 'kept', 'removed'] as const)
+        for (const { fingerprint } of diff[change]) insertLink.run(trustDomain, number, fingerprint, change);
+      const { changes } = held
+        ? updatePointer.run(number, sequence, digest, trustDomain, held.number, held.digest)
+        : insertPointer.run(trustDomain, number, sequence, digest);
+      if (changes !== 1) throw new TypeError('unreachable: the pointer was read in this very transaction');
+      return { ...version, trustDomain, number, digest, document, diff };
+    },
+
+    /** The held sequence becomes `sequence` if that is higher. */
+    raiseSequence(trustDomain: TrustDomain, sequence: bigint | undefined): void {
+      const held = pointer(trustDomain);
+      if (held && sequence !== undefined && sequence > (held.sequence ?? -1n))
+        updateSequence.run(sequence.toString(), trustDomain);
+    },
+
+    /** Ends the trust: nothing is current any more. The history stays. */
+    forgetCurrent: (trustDomain: TrustDomain): void => void deletePointer.run(trustDomain),
+  };
+}
+
+function nameOf(trustDomain: TrustDomain, number: number): string {
+  return `version ${number} of ${trustDomain}`;
+}

@@ -1,0 +1,70 @@
+import { closeSync, openSync } from 'node:fs';
+import { hostname } from 'node:os';
+import Sqlite from 'better-sqlite3';
+import type { Clock } from '../platform/index.ts';
+import { StoreError } from './errors.ts';
+
+/**
+ * Keeps a second agent off a store for as long as this process lives and `release` was not called. The lock is SQLite's
+ * own write lock on a small file beside the store, so it dies with the process however that ends, and the store itself stays
+ * open to readers. Throws `StoreError` `store-locked`, naming the holder's process.
+ *
+ * Nothing in this process may open the lock file by other means: closing any descriptor of it would drop the lock (POSIX).
+ */
+export function lockStore(storePath: string, clock: Clock): { release(): void } {
+  const path = `${storePath}.lock`;
+  createPrivately(path);
+  const lock = new Sqlite(path, { timeout: 0 });
+  try {
+    lock.exec(
+      'CREATE TABLE IF NOT EXISTS holder (id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER, host TEXT, since TEXT) STRICT',
+    );
+    // In two steps, so that whoever is refused can read who holds it: committed first, then locked for good.
+    lock
+      .prepare('INSERT OR REPLACE INTO holder (id, pid, host, since) VALUES (1, ?, ?, ?)')
+      .run(process.pid, hostname(), clock.now().toISOString());
+    lock.exec('BEGIN IMMEDIATE');
+  } catch (error) {
+    const busy = error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY');
+    const refusal = busy ? locked(storePath, holderOf(lock), error) : error;
+    lock.close();
+    throw refusal;
+  }
+  return { release: () => void lock.close() };
+}
+
+/** The file, with mode 0600 from its first moment; one that is there already is left alone and not even opened. */
+export function createPrivately(path: string): boolean {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+interface Holder {
+  readonly pid: number;
+  readonly host: string;
+  readonly since: string;
+}
+
+/** Who holds the lock, if that can be read at this moment. */
+function holderOf(lock: Sqlite.Database): Holder | undefined {
+  try {
+    return lock.prepare<[], Holder>('SELECT pid, host, since FROM holder').get();
+  } catch {
+    // The holder is writing its name right now; the refusal stands without it.
+    return undefined;
+  }
+}
+
+function locked(storePath: string, holder: Holder | undefined, cause: unknown): StoreError {
+  const who = holder ? `pid ${holder.pid} on ${holder.host}, since ${holder.since}` : 'starting right now';
+  return new StoreError(
+    'store-locked',
+    `the store ${storePath} is in use by another agent (${who}); one store serves one agent`,
+    { cause },
+  );
+}
