@@ -1,0 +1,41 @@
+/** What can be odd in a bundle document that is accepted all the same. */
+export type BundleNoteCode =
+  /** TDB-38 */
+  | 'entry-not-an-object'
+  /** Grave: private or symmetric key material was published; the entry is ignored (TDB-37). */
+  | 'entry-holds-secret'
+  /** TDB-15 */
+  | 'entry-key-type-unknown'
+  /** TDB-17 */
+  | 'entry-use-unknown'
+  /** TDB-23 */
+  | 'entry-without-certificate'
+  /** The surplus values of `x5c` are ignored, the entry is used (TDB-24). */
+  | 'entry-surplus-certificates'
+  /** TDB-26 */
+  | 'entry-certificate-malformed'
+  /** TDB-28 */
+  | 'entry-certificate-not-a-ca'
+  | 'entry-key-unsupported'
+  /** TDB-27 */
+  | 'entry-key-mismatch'
+  /** The same authority again (TDB-30). */
+  | 'entry-repeated'
+  /** TDB-34 */
+  | 'entry-without-key-id'
+  /** Both keys stay candidates (TDB-35). */
+  | 'entry-key-id-shared'
+  /** No entry survived: the trust domain is untrusted (TDB-05). */
+  | 'no-usable-keys'
+  /** Zero or negative: as if absent (TDB-12). */
+  | 'refresh-hint-ignored';
+
+/** Something odd about a bundle document: an entry that was ignored, or used with a remark. */
+export interface BundleNote {
+  readonly code: BundleNoteCode;
+  /** The entry's place in `keys`, from 0; absent where the note is about the whole document. */
+  readonly index?: number;
+  readonly message: string;
+  /** Set where somebody should be woken. */
+  readonly grave?: true;
+}

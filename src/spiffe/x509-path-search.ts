@@ -1,0 +1,345 @@
+import { bytesEqual, DerError } from './der.ts';
+import { foldedNameKey, namesEqual } from './distinguished-name.ts';
+import type { Certificate } from './x509-certificate.ts';
+import { EXTENDED_KEY_USAGE_OIDS } from './x509-extensions.ts';
+import { type ConstrainedName, constrainedNamesOf, judgeNames } from './x509-name-constraints.ts';
+import {
+  describeCertificate,
+  type PlacedCertificate,
+  referenceTo,
+  X509PathError,
+  type X509PathErrorCode,
+} from './x509-path-error.ts';
+import { judgePolicies, type PolicySettings } from './x509-policy.ts';
+import { readPublicKey } from './x509-public-key.ts';
+import { keyRefusal, signatureIsBy, signatureSchemeOf } from './x509-signature.ts';
+
+/** How much one verification may take in and do (X509-37). */
+export interface PathLimits {
+  /** Issuers above the leaf, the anchor included. */
+  readonly maxDepth: number;
+  /** Certificates sent, the leaf included. */
+  readonly maxCertificates: number;
+  /** Bytes sent in all. */
+  readonly maxBytes: number;
+  readonly maxSignatureChecks: number;
+  readonly maxNameComparisons: number;
+  /** Candidate issuers looked at, over all attempts. */
+  readonly maxCandidates: number;
+}
+
+export const defaultPathLimits: PathLimits = {
+  maxDepth: 8,
+  maxCertificates: 16,
+  maxBytes: 65_536,
+  maxSignatureChecks: 64,
+  maxNameComparisons: 50_000,
+  maxCandidates: 2_000,
+};
+
+/** What a search goes by. */
+export interface PathSearchSettings {
+  readonly helpers: readonly PlacedCertificate[];
+  readonly anchors: readonly PlacedCertificate[];
+  readonly limits: PathLimits;
+  readonly nowSeconds: number;
+  readonly leewaySeconds: number;
+  readonly purpose: 'client' | 'server' | undefined;
+  readonly policies: PolicySettings | undefined;
+}
+
+type Path = readonly PlacedCertificate[];
+
+/**
+ * A search from the leaf upwards. A candidate issuer joins the path only if every rule of RFC 5280 §6.1 that it and
+ * what is below it decide holds, so that a path which reaches an anchor needs only its policies judged. For one search.
+ */
+export class PathSearch {
+  readonly #settings: PathSearchSettings;
+  readonly #signatures = new Map<Certificate, Map<Certificate, boolean>>();
+  readonly #names = new Map<Certificate, readonly ConstrainedName[]>();
+  #signatureChecks = 0;
+  #nameComparisons = 0;
+  #candidates = 0;
+  #furthest: { readonly rank: number; readonly error: X509PathError } | undefined;
+
+  constructor(settings: PathSearchSettings) {
+    this.#settings = settings;
+  }
+
+  /** The path, leaf first and anchor last. Throws `X509PathError`. */
+  from(leaf: PlacedCertificate): Path {
+    this.#judgeLeaf(leaf);
+    const path = this.#extend([leaf]);
+    if (path) return path;
+    throw this.#furthest?.error ?? new TypeError('unreachable: a search without a path notes why');
+  }
+
+  #judgeLeaf(leaf: PlacedCertificate): void {
+    const refusal = this.#certificateRefusal(leaf) ?? this.#purposeRefusal(leaf);
+    if (refusal) throw refusal;
+  }
+
+  #extend(path: Path): Path | undefined {
+    const top = path.at(-1);
+    if (!top) return undefined;
+    let found = false;
+    for (const candidate of this.#candidatesFor(top.certificate)) {
+      this.#count(
+        'search-limit',
+        ++this.#candidates,
+        this.#settings.limits.maxCandidates,
+        'candidate issuers',
+      );
+      if (path.some((below) => isSameAuthority(below.certificate, candidate.certificate))) continue;
+      found = true;
+      const refusal = this.#refusal(path, top, candidate);
+      if (refusal) {
+        // A key that did not sign says the least about what is wrong.
+        this.#note(path.length * 4 + (refusal.code === 'signature-invalid' ? 1 : 3), refusal);
+        continue;
+      }
+      const longer = [...path, candidate];
+      const whole = candidate.role === 'anchor' ? this.#withPolicies(longer) : this.#extend(longer);
+      if (whole) return whole;
+    }
+    if (!found) {
+      this.#note(
+        path.length * 4,
+        refuse(
+          'issuer-not-found',
+          top,
+          `no anchor and no sent certificate is the issuer ${quote(top.certificate.issuer)} of`,
+        ),
+      );
+    }
+    return undefined;
+  }
+
+  #withPolicies(path: Path): Path | undefined {
+    const problem = judgePolicies(
+      path
+        .slice(0, -1)
+        .map(({ certificate }) => certificate)
+        .reverse(),
+      this.#settings.policies,
+    );
+    if (problem === undefined) return path;
+    const about = path[path.length - 2 - problem.index] ?? path[0];
+    if (about) this.#note(path.length * 4 + 3, refuse('policy-refused', about, `${problem.message}, at`));
+    return undefined;
+  }
+
+  /** Same name first by bytes, then by folded text; anchors before helpers; key identifiers only order (X509-29). */
+  *#candidatesFor(certificate: Certificate): Generator<PlacedCertificate> {
+    const { anchors, helpers } = this.#settings;
+    const byKeyId = (a: PlacedCertificate, b: PlacedCertificate) =>
+      keyIdRank(certificate, a.certificate) - keyIdRank(certificate, b.certificate);
+    const bears = (other: PlacedCertificate) =>
+      bytesEqual(other.certificate.subjectDer, certificate.issuerDer);
+    for (const pool of [anchors, helpers]) yield* pool.filter(bears).sort(byKeyId);
+    const key = foldedKeyOrNothing(certificate.issuerDer);
+    if (key === undefined) return;
+    const bearsFolded = (other: PlacedCertificate) =>
+      !bears(other) && foldedKeyOrNothing(other.certificate.subjectDer) === key;
+    for (const pool of [anchors, helpers]) yield* pool.filter(bearsFolded).sort(byKeyId);
+  }
+
+  #refusal(path: Path, child: PlacedCertificate, issuer: PlacedCertificate): X509PathError | undefined {
+    const { limits } = this.#settings;
+    if (path.length > limits.maxDepth) {
+      return refuse(
+        'path-too-long',
+        issuer,
+        `a path has at most ${limits.maxDepth} issuers, which leaves no room for`,
+      );
+    }
+    return (
+      this.#keyRefusal(issuer) ??
+      this.#signatureRefusal(child, issuer) ??
+      this.#certificateRefusal(issuer) ??
+      this.#issuerRefusal(path, issuer) ??
+      this.#purposeRefusal(issuer) ??
+      this.#nameRefusal(path, issuer)
+    );
+  }
+
+  /** What holds for every certificate of a path, the leaf and the anchor too. */
+  #certificateRefusal(placed: PlacedCertificate): X509PathError | undefined {
+    const { nowSeconds, leewaySeconds } = this.#settings;
+    const { certificate } = placed;
+    const { notBefore, notAfter } = certificate;
+    if (notBefore.getTime() / 1000 > nowSeconds + leewaySeconds) {
+      return refuse('not-yet-valid', placed, `validity begins only at ${notBefore.toISOString()} for`);
+    }
+    if (notAfter.getTime() / 1000 < nowSeconds - leewaySeconds) {
+      return refuse('expired', placed, `validity ended at ${notAfter.toISOString()} for`);
+    }
+    const [unknown] = certificate.extensions.unknownCritical;
+    if (unknown !== undefined) {
+      return refuse('unknown-critical-extension', placed, `critical extension ${unknown} is not known, in`);
+    }
+    if (certificate.issuerDer.length === 2) {
+      return refuse('issuer-name-empty', placed, 'the issuer name is empty, in');
+    }
+    return placed.role === 'leaf' ? this.#keyRefusal(placed) : undefined;
+  }
+
+  #keyRefusal(placed: PlacedCertificate): X509PathError | undefined {
+    try {
+      const problem = keyRefusal(readPublicKey(placed.certificate.spkiDer));
+      return problem === undefined ? undefined : refuse('key-refused', placed, `${problem}, in`);
+    } catch (error) {
+      if (!(error instanceof DerError)) throw error;
+      return refuse('key-refused', placed, `${error.message}, in`, error);
+    }
+  }
+
+  #signatureRefusal(child: PlacedCertificate, issuer: PlacedCertificate): X509PathError | undefined {
+    const { certificate } = child;
+    let scheme: ReturnType<typeof signatureSchemeOf>;
+    try {
+      scheme = signatureSchemeOf(certificate.signatureAlgorithm);
+    } catch (error) {
+      if (!(error instanceof DerError)) throw error;
+      return refuse('signature-algorithm-refused', child, `${error.message}, in`, error);
+    }
+    if (!scheme) {
+      const { oid } = certificate.signatureAlgorithm;
+      return refuse('signature-algorithm-refused', child, `signature algorithm ${oid} is not accepted, in`);
+    }
+    const known = this.#signatures.get(certificate) ?? new Map<Certificate, boolean>();
+    this.#signatures.set(certificate, known);
+    let valid = known.get(issuer.certificate);
+    if (valid === undefined) {
+      this.#count(
+        'signature-limit',
+        ++this.#signatureChecks,
+        this.#settings.limits.maxSignatureChecks,
+        'signature checks',
+      );
+      valid = signatureIsBy(certificate, scheme, issuer.certificate);
+      known.set(issuer.certificate, valid);
+    }
+    if (valid) return undefined;
+    return refuse(
+      'signature-invalid',
+      child,
+      `the key of ${describeCertificate(issuer)} did not make the signature of`,
+    );
+  }
+
+  #issuerRefusal(path: Path, issuer: PlacedCertificate): X509PathError | undefined {
+    const { certificate } = issuer;
+    if (!certificate.isCa)
+      return refuse('issuer-not-a-ca', issuer, 'an issuer is a CA by its basic constraints, unlike');
+    if (certificate.keyUsage && !certificate.keyUsage.has('keyCertSign')) {
+      return refuse('issuer-may-not-sign', issuer, 'an issuer with key usage has keyCertSign, unlike');
+    }
+    const { pathLength } = certificate;
+    if (pathLength === undefined) return undefined;
+    const between = path.slice(1).filter((below) => !isSelfIssued(below.certificate)).length;
+    if (between <= pathLength) return undefined;
+    return refuse(
+      'path-length-exceeded',
+      issuer,
+      `${between} intermediates stand below a path length of ${pathLength}, of`,
+    );
+  }
+
+  #purposeRefusal(placed: PlacedCertificate): X509PathError | undefined {
+    const { purpose } = this.#settings;
+    const { extendedKeyUsage } = placed.certificate;
+    if (!purpose || !extendedKeyUsage) return undefined;
+    const needed = purpose === 'client' ? 'clientAuth' : 'serverAuth';
+    if (
+      extendedKeyUsage.has(EXTENDED_KEY_USAGE_OIDS[needed]) ||
+      extendedKeyUsage.has(EXTENDED_KEY_USAGE_OIDS.any)
+    ) {
+      return undefined;
+    }
+    return refuse('purpose-refused', placed, `extended key usage does not allow ${needed}, in`);
+  }
+
+  #nameRefusal(path: Path, issuer: PlacedCertificate): X509PathError | undefined {
+    const constraints = issuer.certificate.extensions.nameConstraints;
+    if (!constraints) return undefined;
+    for (const [index, below] of path.entries()) {
+      // RFC 5280 §6.1.3 (b) and (c): self-issued certificates are exempt, except the last one of the path.
+      if (index > 0 && isSelfIssued(below.certificate)) continue;
+      const verdict = judgeNames(constraints, this.#namesOf(below.certificate), () => {
+        this.#count(
+          'name-comparison-limit',
+          ++this.#nameComparisons,
+          this.#settings.limits.maxNameComparisons,
+          'name comparisons',
+        );
+      });
+      if (verdict.kind === 'within') continue;
+      const where = `the name constraints of ${describeCertificate(issuer)}`;
+      return verdict.kind === 'outside'
+        ? refuse('name-not-permitted', below, `${verdict.name.shown} is outside ${where}, in`)
+        : refuse(
+            'name-constraint-unprocessable',
+            below,
+            `${verdict.name.shown} cannot be held against ${where}, in`,
+          );
+    }
+    return undefined;
+  }
+
+  #namesOf(certificate: Certificate): readonly ConstrainedName[] {
+    const known = this.#names.get(certificate);
+    if (known) return known;
+    const names = constrainedNamesOf(certificate.subjectDer, certificate.extensions.subjectAltName?.names);
+    this.#names.set(certificate, names);
+    return names;
+  }
+
+  #count(code: X509PathErrorCode, used: number, limit: number, what: string): void {
+    if (used > limit) throw new X509PathError(code, `a path was not found within ${limit} ${what}`);
+  }
+
+  #note(rank: number, error: X509PathError): void {
+    if (!this.#furthest || rank > this.#furthest.rank) this.#furthest = { rank, error };
+  }
+}
+
+function refuse(
+  code: X509PathErrorCode,
+  about: PlacedCertificate,
+  why: string,
+  cause?: Error,
+): X509PathError {
+  return new X509PathError(code, `${why} ${describeCertificate(about)}`, {
+    certificate: referenceTo(about),
+    ...(cause ? { cause } : {}),
+  });
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
+
+/** The same name and key are the same authority, however often it was certified: no path goes through it twice. */
+function isSameAuthority(a: Certificate, b: Certificate): boolean {
+  return bytesEqual(a.spkiDer, b.spkiDer) && bytesEqual(a.subjectDer, b.subjectDer);
+}
+
+function isSelfIssued(certificate: Certificate): boolean {
+  return namesEqual(certificate.issuerDer, certificate.subjectDer);
+}
+
+function keyIdRank(child: Certificate, issuer: Certificate): number {
+  if (child.authorityKeyId === undefined || issuer.subjectKeyId === undefined) return 1;
+  return child.authorityKeyId === issuer.subjectKeyId ? 0 : 2;
+}
+
+function foldedKeyOrNothing(der: Uint8Array): string | undefined {
+  try {
+    return foldedNameKey(der);
+  } catch (error) {
+    if (error instanceof DerError) return undefined;
+    throw error;
+  }
+}
