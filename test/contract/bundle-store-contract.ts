@@ -1,0 +1,549 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { contentDigest, serializeBundle } from '../../src/spiffe/index.ts';
+import type { NewIncident, Store } from '../../src/store/index.ts';
+import {
+  added,
+  at,
+  bundle,
+  consul,
+  istio,
+  relationship,
+  roots,
+  start,
+  version,
+} from '../store/sample-bundles.ts';
+
+const label = (number: number) =>
+  `${roots[number - 1]?.fingerprint.slice(0, 6)} ${roots[number - 1]?.subject}`;
+const labels = (refs: readonly { label: string }[]) => refs.map((ref) => ref.label).sort();
+const outage: NewIncident = {
+  at: at(10),
+  kind: 'endpoint-unreachable',
+  trustDomain: istio,
+  actor: 'agent',
+  code: 'fetch-connect',
+  message: 'connect ECONNREFUSED',
+  origin: 'https://istio.example:8443/',
+};
+
+/** What every store must do; each implementation calls it with a way to open an empty one. */
+export function describeStoreContract(name: string, open: () => Promise<Store>): void {
+  describe(`${name}, as every store`, () => {
+    let store: Store;
+    beforeEach(async () => {
+      store = await open();
+    });
+    afterEach(async () => {
+      await store.close();
+    });
+
+    const federate = (numbers: readonly number[], sequence: bigint) =>
+      store.addRelationship(
+        relationship(),
+        version(bundle(numbers, sequence), start, 'bootstrap'),
+        added(),
+      );
+    const replace = (numbers: readonly number[], sequence: bigint | undefined, when = at(60)) =>
+      store.current(istio).then((held) =>
+        store.replaceCurrent({
+          trustDomain: istio,
+          expectedDigest: held?.digest ?? null,
+          version: version(bundle(numbers, sequence), when),
+        }),
+      );
+
+    it('addRelationship() keeps the relationship, its first version and the audit line together', async () => {
+      await federate([1], 5n);
+      expect(await store.relationships()).toEqual([relationship()]);
+      const current = await store.current(istio);
+      expect(current).toMatchObject({
+        trustDomain: istio,
+        number: 1,
+        verdict: 'bootstrap',
+        digest: contentDigest(bundle([1])),
+        bundle: { sequence: 5n },
+      });
+      expect(current?.document).toEqual(serializeBundle(bundle([1], 5n)));
+      expect(labels(current?.diff.added ?? [])).toEqual([label(1)]);
+      expect(await store.events({ trustDomain: istio })).toMatchObject([{ ...added(), versionNumber: 1 }]);
+    });
+
+    it('addRelationship() refuses a second one with the same trust domain and changes nothing', async () => {
+      await federate([1], 5n);
+      await expect(federate([2], 6n)).rejects.toMatchObject({ code: 'relationship-exists' });
+      expect((await store.current(istio))?.number).toBe(1);
+      expect(await store.history(istio)).toHaveLength(1);
+      expect(await store.events()).toHaveLength(1);
+    });
+
+    it('addRelationship() takes a relationship whose first bundle is not there yet', async () => {
+      const pending = { ...relationship(), state: 'pending' as const };
+      await store.addRelationship(pending, undefined, added());
+      expect(await store.relationship(istio)).toEqual(pending);
+      expect(await store.current(istio)).toBeUndefined();
+      expect(await replace([1], 1n)).toMatchObject({ number: 1 });
+    });
+
+    it('addRelationship() never keeps a bundle under the name of another trust domain (TDB-39, FED-32)', async () => {
+      const foreign = version(bundle([1], 1n, consul));
+      await expect(store.addRelationship(relationship(istio), foreign, added())).rejects.toThrow(TypeError);
+      expect(await store.relationships()).toEqual([]);
+      await expect(
+        store.replaceCurrent({ trustDomain: istio, expectedDigest: null, version: foreign }),
+      ).rejects.toThrow(TypeError);
+    });
+
+    it('updateRelationship() changes what is named, empties what is null and leaves the rest', async () => {
+      await federate([1], 5n);
+      const failing = {
+        state: 'failing' as const,
+        stateReason: { code: 'fetch-connect', message: 'refused' },
+        lastAttemptAt: at(1),
+        nextPollAt: at(2),
+        consecutiveFailures: 3,
+        webPkiCaPem: 'PEM',
+      };
+      expect(await store.updateRelationship(istio, failing)).toBe(true);
+      expect(await store.relationship(istio)).toEqual({ ...relationship(), ...failing });
+      await store.updateRelationship(istio, {
+        state: 'active',
+        stateReason: null,
+        lastAttemptAt: null,
+        nextPollAt: null,
+        webPkiCaPem: null,
+        consecutiveFailures: 0,
+      });
+      expect(await store.relationship(istio)).toEqual(relationship());
+    });
+
+    it('updateRelationship() says false for one that was removed, and keeps no event', async () => {
+      expect(await store.updateRelationship(istio, { state: 'failing' }, added())).toBe(false);
+      expect(await store.events()).toEqual([]);
+    });
+
+    it('replaceCurrent() adds a version and tells what it added, removed and kept', async () => {
+      await federate([1, 2], 5n);
+      expect(await replace([2, 3], 6n)).toMatchObject({ number: 2, verdict: 'accepted' });
+      const current = await store.current(istio);
+      expect(labels(current?.diff.added ?? [])).toEqual([label(3)]);
+      expect(labels(current?.diff.removed ?? [])).toEqual([label(1)]);
+      expect(labels(current?.diff.kept ?? [])).toEqual([label(2)]);
+      expect((await store.history(istio)).map(({ number }) => number)).toEqual([2, 1]);
+      expect((await store.history(istio))[0]).toEqual(current);
+    });
+
+    it('replaceCurrent() gives back the very version that is read later', async () => {
+      await federate([1], 5n);
+      const held = await store.current(istio);
+      const offered = { ...version(bundle([2, 1], 7n), at(60)), provedBy: 'leaf ab, root cd' };
+      const answer = await store.replaceCurrent({
+        trustDomain: istio,
+        expectedDigest: held?.digest ?? null,
+        version: offered,
+      });
+      const current = await store.current(istio);
+      expect(current).toMatchObject({ provedBy: 'leaf ab, root cd', receivedAt: at(60) });
+      expect(answer).toMatchObject({ digest: current?.digest, diff: current?.diff, document: current?.document });
+    });
+
+    it('replaceCurrent() honours an empty bundle as a revocation', async () => {
+      await federate([1], 5n);
+      expect(await replace([], 6n)).toMatchObject({ number: 2 });
+      expect((await store.current(istio))?.bundle.x509Authorities).toEqual([]);
+      expect(labels((await store.current(istio))?.diff.removed ?? [])).toEqual([label(1)]);
+    });
+
+    it('replaceCurrent() says conflict when somebody was faster, and writes nothing', async () => {
+      await federate([1], 5n);
+      const held = await store.current(istio);
+      const offer = (numbers: number[], rest = {}) =>
+        store.replaceCurrent({
+          trustDomain: istio,
+          expectedDigest: held?.digest ?? null,
+          version: version(bundle(numbers, 6n), at(60)),
+          event: { ...added(), kind: 'bundle-accepted' },
+          ...rest,
+        });
+      expect(await offer([2], { expectedSequence: 4n })).toBe('conflict');
+      expect(await offer([2], { expectedDigest: null })).toBe('conflict');
+      expect(await offer([2], { expectedSequence: 5n })).toMatchObject({ number: 2 });
+      expect(await offer([3])).toBe('conflict');
+      expect((await store.current(istio))?.digest).toBe(contentDigest(bundle([2])));
+      expect(await store.history(istio)).toHaveLength(2);
+      expect(await store.events()).toHaveLength(2);
+    });
+
+    it('replaceCurrent() keeps a lower sequence out, except on the word of the operator (FED-48, FED-52)', async () => {
+      await federate([1], 5n);
+      await expect(replace([2], 4n)).rejects.toMatchObject({ code: 'sequence-rolled-back' });
+      await expect(replace([1], 4n)).rejects.toMatchObject({ code: 'sequence-rolled-back' });
+      expect(await store.history(istio)).toHaveLength(1);
+      const held = await store.current(istio);
+      const override = {
+        trustDomain: istio,
+        expectedDigest: held?.digest ?? null,
+        version: version(bundle([1], 4n), at(60), 'operator'),
+      };
+      expect(await store.replaceCurrent(override)).toMatchObject({ number: 2, verdict: 'operator' });
+      expect((await store.current(istio))?.bundle.sequence).toBe(4n);
+      // Once: from here on the lower number is the one that counts.
+      await expect(replace([2], 3n)).rejects.toMatchObject({ code: 'sequence-rolled-back' });
+      expect(await replace([2], 5n)).toMatchObject({ number: 3 });
+    });
+
+    it('replaceCurrent() takes a bundle without a sequence after one with, and back (FED-49, FED-51)', async () => {
+      await federate([1], 5n);
+      expect(await replace([2], undefined)).toMatchObject({ number: 2 });
+      expect((await store.current(istio))?.bundle.sequence).toBeUndefined();
+      expect(await replace([3], 1n)).toMatchObject({ number: 3 });
+    });
+
+    it('replaceCurrent() compares sequences as 64-bit numbers, digit for digit (TDB-08)', async () => {
+      await federate([1], 9n);
+      for (const [index, sequence] of [
+        10n,
+        2n ** 53n,
+        2n ** 53n + 1n,
+        2n ** 63n,
+        10n ** 19n,
+        2n ** 64n - 1n,
+      ].entries()) {
+        await expect(replace([1 + (index % 2), 3], sequence)).resolves.toMatchObject({
+          bundle: { sequence },
+        });
+        expect((await store.current(istio))?.bundle.sequence).toBe(sequence);
+        expect((await store.history(istio))[0]?.bundle.sequence).toBe(sequence);
+        await expect(replace([4], sequence - 1n)).rejects.toMatchObject({ code: 'sequence-rolled-back' });
+      }
+      await expect(replace([5], 2n ** 64n)).rejects.toThrow(RangeError);
+    });
+
+    it('replaceCurrent() writes no history for equal content, and remembers a higher sequence', async () => {
+      await federate([1], 5n);
+      const before = await store.history(istio);
+      expect(await replace([1], 9n)).toMatchObject({ number: 1, bundle: { sequence: 9n } });
+      expect(await store.history(istio)).toEqual(before);
+      await expect(replace([2], 8n)).rejects.toMatchObject({ code: 'sequence-rolled-back' });
+    });
+
+    it('replaceCurrent() keeps our own bundle without a relationship, but nobody else (FED-60)', async () => {
+      const write = (verdict: 'own' | 'accepted') =>
+        store.replaceCurrent({
+          trustDomain: istio,
+          expectedDigest: null,
+          version: version(bundle([1], 1n), start, verdict),
+        });
+      expect(await write('accepted')).toBe('conflict');
+      expect(await store.current(istio)).toBeUndefined();
+      expect(await write('own')).toMatchObject({ number: 1, verdict: 'own' });
+      expect(await store.currentAll()).toHaveLength(1);
+    });
+
+    it('noteUnchanged() marks the relationship fresh and touches no history', async () => {
+      await federate([1], 5n);
+      await store.updateRelationship(istio, { consecutiveFailures: 4 });
+      const [history, events] = [await store.history(istio), await store.events()];
+      await store.noteUnchanged(istio, at(30));
+      expect(await store.relationship(istio)).toEqual({
+        ...relationship(),
+        lastAttemptAt: at(30),
+        lastSuccessAt: at(30),
+      });
+      expect(await store.history(istio)).toEqual(history);
+      expect(await store.events()).toEqual(events);
+    });
+
+    it('noteUnchanged() raises the sequence that counts as held, never lowers it (FED-48)', async () => {
+      await federate([1], 5n);
+      await store.noteUnchanged(istio, at(30), { sequence: 9n });
+      expect((await store.current(istio))?.bundle.sequence).toBe(9n);
+      await store.noteUnchanged(istio, at(31), { sequence: 7n });
+      expect((await store.current(istio))?.bundle.sequence).toBe(9n);
+      expect((await store.history(istio))[0]?.bundle.sequence).toBe(5n);
+      await expect(replace([2], 8n)).rejects.toMatchObject({ code: 'sequence-rolled-back' });
+      expect(await replace([2], 10n)).toMatchObject({ number: 2 });
+    });
+
+    it('removeRelationship() ends the trust at once and leaves the history (FED-59)', async () => {
+      await federate([1], 5n);
+      await store.recordIncident(outage);
+      const removal = { at: at(100), actor: 'operator:0', reason: 'contract ended' };
+      expect(await store.removeRelationship(istio, removal)).toBe(true);
+      expect(await store.current(istio)).toBeUndefined();
+      expect(await store.currentAll()).toEqual([]);
+      expect(await store.relationships()).toEqual([]);
+      expect(await store.history(istio)).toHaveLength(1);
+      expect(await store.incidents({ open: true })).toEqual([]);
+      expect((await store.events())[0]).toMatchObject({
+        kind: 'relationship-removed',
+        message: 'contract ended',
+        versionNumber: 1,
+      });
+      expect(await store.removeRelationship(istio, removal)).toBe(false);
+    });
+
+    it('removeRelationship() makes a poll that is still under way a conflict', async () => {
+      await federate([1], 5n);
+      const held = await store.current(istio);
+      await store.removeRelationship(istio, { at: at(100), actor: 'operator:0', reason: 'gone' });
+      const late = { trustDomain: istio, version: version(bundle([2], 6n)) };
+      expect(await store.replaceCurrent({ ...late, expectedDigest: held?.digest ?? null })).toBe('conflict');
+      expect(await store.replaceCurrent({ ...late, expectedDigest: null })).toBe('conflict');
+      await store.noteUnchanged(istio, at(101), { sequence: 6n });
+      expect(await store.current(istio)).toBeUndefined();
+    });
+
+    it('addRelationship() after a removal starts anew: old sequence forgotten, numbers go on (FED-60)', async () => {
+      await federate([1], 500n);
+      await store.removeRelationship(istio, { at: at(100), actor: 'operator:0', reason: 'gone' });
+      await store.addRelationship(
+        relationship(istio, at(200)),
+        version(bundle([1, 2], 3n), at(200), 'bootstrap'),
+        added(istio, at(200)),
+      );
+      const current = await store.current(istio);
+      expect(current).toMatchObject({ number: 2, bundle: { sequence: 3n } });
+      expect(labels(current?.diff.added ?? [])).toEqual([label(1), label(2)].sort());
+      expect(current?.diff.kept).toEqual([]);
+    });
+
+    it('bundleAt() gives what was trusted at an instant', async () => {
+      await federate([1], 1n);
+      await replace([2], 2n, at(60));
+      await store.removeRelationship(istio, { at: at(100), actor: 'operator:0', reason: 'gone' });
+      await store.addRelationship(
+        relationship(istio, at(200)),
+        version(bundle([3], 1n), at(200)),
+        added(istio, at(200)),
+      );
+      const numberAt = async (seconds: number) => (await store.bundleAt(istio, at(seconds)))?.number;
+      expect(await numberAt(-1)).toBeUndefined();
+      expect(await numberAt(0)).toBe(1);
+      expect(await numberAt(59.999)).toBe(1);
+      expect(await numberAt(60)).toBe(2);
+      expect(await numberAt(100)).toBeUndefined();
+      expect(await numberAt(199)).toBeUndefined();
+      expect(await numberAt(200)).toBe(3);
+      expect(await store.bundleAt(consul, at(60))).toBeUndefined();
+    });
+
+    it('history() comes in pages, newest first', async () => {
+      await federate([1], 1n);
+      for (let sequence = 2n; sequence <= 6n; sequence += 1n) await replace([Number(sequence)], sequence);
+      const numbers = async (page: { limit?: number; before?: number }) =>
+        (await store.history(istio, page)).map(({ number }) => number);
+      expect(await numbers({ limit: 2 })).toEqual([6, 5]);
+      expect(await numbers({ limit: 3, before: 5 })).toEqual([4, 3, 2]);
+      expect(await numbers({ before: 2 })).toEqual([1]);
+      await expect(store.history(istio, { limit: 0 })).rejects.toThrow(RangeError);
+    });
+
+    it('currentAll() and relationships() are ordered by trust domain and keep peers apart (FED-54)', async () => {
+      await federate([1], 1n);
+      await store.addRelationship(relationship(consul), version(bundle([1], 7n, consul)), added(consul));
+      expect((await store.currentAll()).map((each) => [each.trustDomain, each.number])).toEqual([
+        [consul, 1],
+        [istio, 1],
+      ]);
+      expect((await store.relationships()).map((each) => each.trustDomain)).toEqual([consul, istio]);
+      await store.removeRelationship(istio, { at: at(1), actor: 'operator:0', reason: 'gone' });
+      expect((await store.currentAll()).map((each) => each.trustDomain)).toEqual([consul]);
+    });
+
+    it('recordEvent() keeps what it was told, the newest first, with big numbers as text', async () => {
+      await store.recordEvent({ at: at(1), kind: 'agent-started', actor: 'agent', message: 'up' });
+      await store.recordEvent({
+        at: at(2),
+        kind: 'mesh-refused',
+        trustDomain: istio,
+        actor: 'mesh:istio',
+        code: 'twin-root',
+        message: 'refused',
+        detail: { sequence: 2n ** 64n - 1n, list: [1] },
+      });
+      const events = await store.events();
+      expect(events.map(({ kind }) => kind)).toEqual(['mesh-refused', 'agent-started']);
+      expect(events[0]).toMatchObject({
+        at: at(2),
+        code: 'twin-root',
+        detail: { sequence: '18446744073709551615', list: [1] },
+      });
+      expect(await store.events({ trustDomain: consul })).toEqual([]);
+      expect(await store.events({ limit: 1 })).toHaveLength(1);
+    });
+
+    it('recordEvent() keeps no character that could steer a terminal', async () => {
+      const message = 'bad \u001b[2J\u0000\u202e name\nsecond line';
+      await store.recordEvent({ at: at(1), kind: 'bundle-refused', actor: 'agent', message, detail: { message } });
+      const [event] = await store.events();
+      expect(event?.message).toBe('bad �[2J�� name�second line');
+      expect(JSON.stringify(event?.detail)).not.toMatch(/\u202e/);
+    });
+
+    it('recordIncident() counts a failure that goes on instead of repeating it', async () => {
+      expect(await store.recordIncident(outage)).toBe('began');
+      for (let second = 20; second < 120; second += 10)
+        expect(await store.recordIncident({ ...outage, at: at(second), message: `at ${second}` })).toBe(
+          'ongoing',
+        );
+      expect(await store.incidents()).toMatchObject([
+        { at: at(10), lastAt: at(110), count: 11, code: 'fetch-connect', message: 'at 110' },
+      ]);
+      expect(await store.events()).toHaveLength(1);
+      expect(await store.recordIncident({ ...outage, code: 'fetch-timeout' })).toBe('began');
+      expect(await store.recordIncident({ ...outage, trustDomain: consul })).toBe('began');
+      expect(await store.incidents({ open: true, trustDomain: istio })).toHaveLength(2);
+    });
+
+    it('recordIncident() keeps the offer that was kept out', async () => {
+      const offered = bundle([4, 5], 3n);
+      const refused = { ...outage, kind: 'bundle-refused' as const, code: 'sequence-rolled-back', offered };
+      await store.recordIncident(refused);
+      const [incident] = await store.incidents();
+      expect(incident?.sequence).toBe(3n);
+      expect(incident?.offered && contentDigest(incident.offered)).toBe(contentDigest(offered));
+      await store.recordIncident({ ...refused, offered: bundle([6], 4n) });
+      expect((await store.incidents())[0]).toMatchObject({ count: 2, sequence: 4n });
+    });
+
+    it('endIncidents() ends what is open, says so once, and writes nothing when all is well', async () => {
+      await store.recordIncident(outage);
+      await store.recordIncident({ ...outage, kind: 'bundle-refused', code: 'bundle-malformed' });
+      const end = { trustDomain: istio, at: at(99), actor: 'agent' };
+      expect(await store.endIncidents({ ...end, kinds: ['endpoint-unreachable'] })).toBe(1);
+      expect(await store.endIncidents(end)).toBe(1);
+      expect(await store.endIncidents(end)).toBe(0);
+      expect((await store.incidents()).every(({ endedAt }) => endedAt?.getTime() === at(99).getTime())).toBe(
+        true,
+      );
+      expect((await store.events()).filter(({ kind }) => kind === 'recovered')).toHaveLength(2);
+      expect(await store.recordIncident({ ...outage, at: at(120) })).toBe('began');
+      expect(await store.incidents()).toHaveLength(3);
+    });
+
+    it('setMeta() keeps one value per name', async () => {
+      expect(await store.getMeta('own')).toBeUndefined();
+      await store.setMeta('own', 'a');
+      await store.setMeta('own', 'b');
+      expect(await store.getMeta('own')).toBe('b');
+    });
+
+    it('close() may be called twice; afterwards everything is store-closed', async () => {
+      await store.close();
+      await store.close();
+      await expect(store.currentAll()).rejects.toMatchObject({ code: 'store-closed' });
+      await expect(store.setMeta('a', 'b')).rejects.toMatchObject({ code: 'store-closed' });
+    });
+
+    it('its history replays to the current state, whatever was done', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
+          const fresh = await open();
+          try {
+            const model = await perform(fresh, steps);
+            const history = (await fresh.history(istio, { limit: 1000 })).toReversed();
+            const current = await fresh.current(istio);
+            expect(history.map(({ number }) => number)).toEqual(history.map((_, index) => index + 1));
+            expect(history.map(({ digest }) => digest)).toEqual(model.digests);
+            expect(current?.digest).toBe(model.digest);
+            expect(current?.bundle.sequence).toBe(model.sequence);
+            // Replaying what each version says it changed ends at what is trusted now.
+            const keys = new Set<string>();
+            for (const { number, verdict, diff } of history) {
+              if (verdict === 'bootstrap') keys.clear();
+              for (const { fingerprint } of diff.removed) expect(keys.delete(fingerprint), `${number}`).toBe(true);
+              for (const { fingerprint } of diff.kept) expect(keys.has(fingerprint)).toBe(true);
+              for (const { fingerprint } of diff.added) keys.add(fingerprint);
+            }
+            if (current) {
+              expect([...keys].sort()).toEqual(
+                current.bundle.x509Authorities.map(({ fingerprint }) => fingerprint).sort(),
+              );
+            }
+          } finally {
+            await fresh.close();
+          }
+        }),
+        { numRuns: 40 },
+      );
+    });
+  });
+}
+
+type Step =
+  | { kind: 'add' | 'replace' | 'override' | 'late'; numbers: number[]; sequence: bigint | undefined }
+  | { kind: 'remove' }
+  | { kind: 'note'; sequence: bigint };
+
+const anySequence = fc.oneof(fc.bigInt({ min: 0n, max: 8n }), fc.bigInt({ min: 2n ** 64n - 4n, max: 2n ** 64n - 1n }));
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('note' as const), sequence: anySequence }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('add' as const, 'replace' as const, 'replace' as const, 'override' as const, 'late' as const),
+      numbers: fc.uniqueArray(fc.integer({ min: 1, max: 5 }), { maxLength: 3 }),
+      sequence: fc.option(anySequence, { nil: undefined }),
+    }),
+  },
+);
+
+/** Does the steps and says, by rules told apart from the store, what must have come of it. */
+async function perform(store: Store, steps: readonly Step[]) {
+  const digests: string[] = [];
+  let digest: string | undefined;
+  let sequence: bigint | undefined;
+  let federated = false;
+  for (const [index, each] of steps.entries()) {
+    if (each.kind === 'remove') {
+      const removal = { at: at(index), actor: 'operator:0', reason: 'r' };
+      expect(await store.removeRelationship(istio, removal)).toBe(federated);
+      federated = false;
+      [digest, sequence] = [undefined, undefined];
+      continue;
+    }
+    if (each.kind === 'note') {
+      await store.noteUnchanged(istio, at(index), { sequence: each.sequence });
+      if (digest !== undefined && each.sequence > (sequence ?? -1n)) sequence = each.sequence;
+      continue;
+    }
+    const offered = bundle(each.numbers, each.sequence);
+    const offeredDigest = contentDigest(offered);
+    if (each.kind === 'add') {
+      const adding = store.addRelationship(relationship(), version(offered, at(index), 'bootstrap'), added());
+      if (federated) {
+        await expect(adding).rejects.toMatchObject({ code: 'relationship-exists' });
+        continue;
+      }
+      await adding;
+      federated = true;
+      digests.push(offeredDigest);
+      [digest, sequence] = [offeredDigest, each.sequence];
+      continue;
+    }
+    const replacing = store.replaceCurrent({
+      trustDomain: istio,
+      expectedDigest: each.kind === 'late' ? 'f'.repeat(64) : (digest ?? null),
+      version: version(offered, at(index), each.kind === 'override' ? 'operator' : 'accepted'),
+    });
+    if (each.kind === 'late' || !federated) {
+      expect(await replacing).toBe('conflict');
+      continue;
+    }
+    const lower = sequence !== undefined && each.sequence !== undefined && each.sequence < sequence;
+    if (lower && each.kind !== 'override') {
+      await expect(replacing).rejects.toMatchObject({ code: 'sequence-rolled-back' });
+      continue;
+    }
+    expect(await replacing).not.toBe('conflict');
+    if (offeredDigest === digest && !lower) {
+      sequence = each.sequence ?? sequence;
+      continue;
+    }
+    digests.push(offeredDigest);
+    [digest, sequence] = [offeredDigest, each.sequence];
+  }
+  return { digests, digest, sequence };
+}

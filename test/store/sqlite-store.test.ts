@@ -1,0 +1,217 @@
+import { statSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { contentDigest } from '../../src/spiffe/index.ts';
+import { openSqliteStoreForReading, type Store } from '../../src/store/index.ts';
+import { describeStoreContract } from '../contract/bundle-store-contract.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { openAt, openRaw } from './open-store.ts';
+import { added, at, bundle, istio, relationship, roots, start, version } from './sample-bundles.ts';
+
+describeStoreContract('openSqliteStore()', () => openAt(':memory:'));
+
+describe('openSqliteStore() on a file', () => {
+  let folder: ReturnType<typeof tempDir>;
+  let path: string;
+  let store: Store;
+  beforeEach(async () => {
+    folder = tempDir();
+    path = folder.file('federate.db');
+    store = await openAt(path);
+  });
+  afterEach(async () => {
+    await store.close();
+    folder[Symbol.dispose]();
+  });
+
+  const reopen = async () => {
+    await store.close();
+    store = await openAt(path, { create: false });
+  };
+  const federate = (numbers: readonly number[], sequence: bigint) =>
+    store.addRelationship(relationship(), version(bundle(numbers, sequence), start, 'bootstrap'), added());
+  const replace = async (numbers: readonly number[], sequence: bigint, when = at(60)) =>
+    store.replaceCurrent({
+      trustDomain: istio,
+      expectedDigest: (await store.current(istio))?.digest ?? null,
+      version: version(bundle(numbers, sequence), when),
+    });
+
+  it('remembers everything over a restart, the endpoint down or not (FED-47)', async () => {
+    await federate([1], 2n ** 64n - 2n);
+    await replace([1, 2], 2n ** 64n - 1n);
+    await store.noteUnchanged(istio, at(61));
+    await store.setMeta('own', 'x');
+    const [current, history, events] = await Promise.all([
+      store.currentAll(),
+      store.history(istio),
+      store.events(),
+    ]);
+    await reopen();
+    expect(await store.currentAll()).toEqual(current);
+    expect(await store.history(istio)).toEqual(history);
+    expect(await store.events()).toEqual(events);
+    expect(await store.getMeta('own')).toBe('x');
+    expect((await store.relationship(istio))?.lastSuccessAt).toEqual(at(61));
+    expect(current[0]?.bundle.sequence).toBe(18446744073709551615n);
+  });
+
+  it('keeps an incident that goes on open over a restart', async () => {
+    const outage = {
+      at: at(10),
+      kind: 'endpoint-unreachable' as const,
+      trustDomain: istio,
+      actor: 'agent',
+      code: 'fetch-connect',
+      message: 'refused',
+      origin: 'https://istio.example:8443/',
+    };
+    await store.recordIncident(outage);
+    await reopen();
+    expect(await store.recordIncident(outage)).toBe('ongoing');
+  });
+
+  it('gives the file and its companions mode 0600, whatever the umask', async () => {
+    await federate([1], 1n);
+    for (const file of ['', '-wal', '-shm', '.lock'])
+      expect((statSync(`${path}${file}`).mode & 0o777).toString(8), file).toBe('600');
+  });
+
+  it('can be read by others while the agent runs and writes', async () => {
+    await federate([1], 1n);
+    await using reader = await openSqliteStoreForReading({ path });
+    expect((await reader.current(istio))?.number).toBe(1);
+    await replace([2], 2n);
+    expect((await reader.current(istio))?.number).toBe(2);
+    expect(await reader.history(istio)).toEqual(await store.history(istio));
+  });
+
+  it('refuses to write history that is not a bundle any more when it is read (store-corrupt)', async () => {
+    await federate([1], 1n);
+    await store.close();
+    const raw = openRaw(path);
+    raw.exec('DROP TRIGGER bundle_version_is_not_changed');
+    const set = raw.prepare('UPDATE bundle_version SET document = ?');
+    expect(raw.prepare('SELECT document FROM bundle_version').pluck().get()).toContain('x5c');
+    set.run('{"keys":[],"spiffe_sequence":1}');
+    raw.close();
+    store = await openAt(path);
+    await expect(store.current(istio)).rejects.toMatchObject({ code: 'store-corrupt' });
+    // The good word of a later poll is still taken, and heals what is current.
+    await expect(
+      store.replaceCurrent({
+        trustDomain: istio,
+        expectedDigest: contentDigest(bundle([1])),
+        version: version(bundle([2], 2n), at(60)),
+      }),
+    ).resolves.toMatchObject({ number: 2 });
+    expect((await store.current(istio))?.number).toBe(2);
+    await expect(store.history(istio)).rejects.toMatchObject({ code: 'store-corrupt' });
+  });
+
+  it('refuses to grow beyond maxBytes with store-full, loses nothing and goes on when there is room', async () => {
+    await federate([1], 1n);
+    await store.close();
+    store = await openAt(path, { maxBytes: 200 * 1024 });
+    const kept: string[] = [];
+    let refusal: unknown;
+    for (let sequence = 2n; sequence < 1000n && !refusal; sequence += 1n) {
+      try {
+        const answer = await replace([1 + Number(sequence % 4n), 5], sequence);
+        if (answer !== 'conflict') kept.push(answer.digest);
+      } catch (error) {
+        refusal = error;
+      }
+    }
+    expect(refusal).toMatchObject({ code: 'store-full', cause: { code: 'SQLITE_FULL' } });
+    expect(kept.length).toBeGreaterThan(3);
+    const digests = async () =>
+      (await store.history(istio, { limit: 1000 })).toReversed().map(({ digest }) => digest);
+    expect((await digests()).slice(1)).toEqual(kept);
+    expect((await store.current(istio))?.digest).toBe(kept.at(-1));
+    await reopen();
+    expect((await digests()).slice(1)).toEqual(kept);
+    await expect(replace([6], 2000n)).resolves.toMatchObject({ number: kept.length + 2 });
+  });
+
+  it('tells the story in bundle_rotation: versions, incidents, the end of trust', async () => {
+    await federate([1], 4n);
+    await store.recordIncident({
+      at: at(10),
+      kind: 'endpoint-unreachable',
+      trustDomain: istio,
+      actor: 'agent',
+      code: 'fetch-connect',
+      message: 'connect ECONNREFUSED',
+      origin: 'https://istio.example:8443/',
+    });
+    await store.recordIncident({
+      at: at(20),
+      kind: 'endpoint-unreachable',
+      trustDomain: istio,
+      actor: 'agent',
+      code: 'fetch-connect',
+      message: 'connect ECONNREFUSED',
+      origin: 'https://istio.example:8443/',
+    });
+    await store.endIncidents({ trustDomain: istio, at: at(30), actor: 'agent' });
+    await replace([1, 2], 5n, at(40));
+    await store.recordIncident({
+      at: at(50),
+      kind: 'bundle-refused',
+      trustDomain: istio,
+      actor: 'agent',
+      code: 'sequence-rolled-back',
+      message: 'held is 5, offered was 3',
+      origin: 'https://istio.example:8443/',
+      sequence: 3n,
+    });
+    await replace([2], 6n, at(60));
+    await store.removeRelationship(istio, { at: at(70), actor: 'operator:0', reason: 'contract ended' });
+
+    const name = (number: number) =>
+      `${roots[number - 1]?.fingerprint.slice(0, 6)} ${roots[number - 1]?.subject}`;
+    const raw = openRaw(path);
+    const lines = raw
+      .prepare<[], (string | number | null)[]>('SELECT * FROM bundle_rotation')
+      .raw()
+      .all()
+      .map((line) => line.map((each) => each ?? '').join('|'));
+    raw.close();
+    const url = 'https://istio.example:8443/';
+    expect(lines).toEqual([
+      `${at(0).toISOString()}|istio.example|1|4|+ ${name(1)}||bootstrap|${url}|trusts 1 key`,
+      `${at(10).toISOString()}|istio.example|||||unreachable|${url}|fetch-connect, seen 2 times, over at ${at(30).toISOString()}`,
+      `${at(40).toISOString()}|istio.example|2|5|+ ${name(2)}||accepted|${url}|trusts 2 keys`,
+      `${at(50).toISOString()}|istio.example||3|||refused|${url}|sequence-rolled-back, seen once, over at ${at(70).toISOString()}`,
+      `${at(60).toISOString()}|istio.example|3|6||- ${name(1)}|accepted|${url}|trusts 1 key`,
+      `${at(70).toISOString()}|istio.example||||- ${name(2)}|removed|operator:0|contract ended`,
+    ]);
+  });
+
+  it('tells the life of each key in authority, and what counts now in trusted_now', async () => {
+    await federate([1, 2], 4n);
+    await replace([2, 3], 5n, at(40));
+    await store.noteUnchanged(istio, at(90));
+    const raw = openRaw(path);
+    const lives = raw
+      .prepare<[], { key: string; trusted: string; first_seen_at: string; last_seen_at: string; pem: string }>(
+        'SELECT key, trusted, first_seen_at, last_seen_at, pem FROM authority',
+      )
+      .all();
+    const now = raw.prepare('SELECT version, sequence, state FROM trusted_now').all();
+    const life = (number: number) =>
+      lives.find(({ key }) => key.startsWith(roots[number - 1]?.fingerprint.slice(0, 6) ?? '-'));
+    expect(life(1)).toMatchObject({ trusted: 'no', first_seen_at: at(0).toISOString(), last_seen_at: at(40).toISOString() });
+    expect(life(2)).toMatchObject({ trusted: 'yes', first_seen_at: at(0).toISOString(), last_seen_at: at(90).toISOString() });
+    expect(life(3)).toMatchObject({ trusted: 'yes', first_seen_at: at(40).toISOString(), last_seen_at: at(90).toISOString() });
+    expect(life(3)?.pem).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
+    expect(now).toEqual([{ version: 2, sequence: '5', state: 'active' }]);
+    await store.removeRelationship(istio, { at: at(200), actor: 'operator:0', reason: 'gone' });
+    const after = raw
+      .prepare<[], { trusted: string; last_seen_at: string }>('SELECT trusted, last_seen_at FROM authority')
+      .all();
+    raw.close();
+    expect(after.map(({ trusted }) => trusted)).toEqual(['no', 'no', 'no']);
+    expect(after.filter(({ last_seen_at }) => last_seen_at === at(200).toISOString())).toHaveLength(2);
+  });
+});
