@@ -2,16 +2,17 @@ import { createSpiffeVerifier } from '../mtls/index.ts';
 import {
   BundleError,
   BundleSet,
-  bundleMatchesPin,
   bundleOf,
   certificatesFromPem,
   CodedError,
   type EndpointProfile,
+  matchPin,
   parseBundle,
   type ParsedBundle,
   PemError,
   type Pin,
   pinOfBundle,
+  pinOfKey,
   type TrustBundle,
   type TrustDomain,
   x509AuthorityFromDer,
@@ -185,17 +186,17 @@ function prove(
       : { kind: 'web-pki-private-ca', detail: endpointUrl };
   }
   const { pin } = bootstrap;
-  if (!bundleMatchesPin(offered, pin)) {
-    const keys = offered.x509Authorities.map(({ keyFingerprint }) => `sha256:${keyFingerprint}`);
+  const named = matchPin(offered, pin);
+  if (named === undefined) {
+    const keys = offered.x509Authorities.map(({ keyFingerprint }) => pinOfKey(keyFingerprint));
     throw new FederationError(
       'pin-mismatch',
-      `the bundle of ${trustDomain} does not match the pin ${pin}: it has ${pinOfBundle(offered)}, and its root keys ${keys.join(', ') || 'none'}`,
+      `the bundle of ${trustDomain} does not match the pin ${pin}: its own pin is ${pinOfBundle(offered)}, those of its root keys are ${keys.join(', ') || 'none'}`,
     );
   }
-  const whole = pin === pinOfBundle(offered);
   if (chains) {
     const vouching = offered.x509Authorities.filter(
-      ({ keyFingerprint }) => whole || `sha256:${keyFingerprint}` === pin,
+      ({ keyFingerprint }) => named === 'bundle' || pinOfKey(keyFingerprint) === pin,
     );
     const bundles = new BundleSet([{ ...offered, x509Authorities: vouching }]);
     try {
@@ -204,13 +205,13 @@ function prove(
       if (!(error instanceof CodedError)) throw error;
       throw new FetchError(
         'svid-refused',
-        `the endpoint matches the pin but showed no X509-SVID under ${whole ? 'the bundle' : 'the root'} it names: ${error.message}`,
+        `the endpoint offered what the pin names, but showed no X509-SVID under ${named === 'bundle' ? 'it' : 'that root'}: ${error.message}`,
         { cause: error },
       );
     }
   }
-  const how = profile.kind === 'https_web' ? `${pin} and Web PKI` : pin;
-  return { kind: whole ? 'bundle-pin' : 'key-pin', detail: how };
+  const detail = profile.kind === 'https_web' ? `${pin} and Web PKI` : pin;
+  return { kind: named === 'bundle' ? 'bundle-pin' : 'key-pin', detail };
 }
 
 /** A first bundle that verifies nobody is a mistake, not a revocation: there was nothing to revoke. */

@@ -45,7 +45,9 @@ export function redirectTarget(input: {
       `${from.href} redirects with ${location ? 'several targets' : 'no target'}`,
     );
   try {
-    // An absolute target is judged as it was written, before any URL parser tidies it up.
+    // A target is judged as it was written, before any URL parser tidies it up.
+    if (/[\s\\\u0000-\u001f\u007f]/.test(location))
+      throw new TypeError('a URL has no spaces, control characters and backslashes');
     if (/^[a-z][a-z0-9+.-]*:/i.test(location)) return parseEndpointUrl(location);
     return parseEndpointUrl(new URL(location, from).href);
   } catch (error) {

@@ -1,0 +1,410 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { FetchError } from '../../src/federation/errors.ts';
+import { fetchBundle, type FetchOutcome, type FetchRequest } from '../../src/federation/fetch-bundle.ts';
+import { defaultFetchLimits } from '../../src/federation/fetch-limits.ts';
+import { defaultRedirectSettings } from '../../src/federation/redirects.ts';
+import { createSpiffeVerifier } from '../../src/mtls/index.ts';
+import {
+  BundleSet,
+  bundleOf,
+  parseSpiffeId,
+  parseTrustDomain,
+  serializeBundle,
+} from '../../src/spiffe/index.ts';
+import { type Answer, answers, FakePeer, type FakePeerIdentity } from '../support/fake-peer.ts';
+import { TestClock } from '../support/test-clock.ts';
+import { type Authority, createAuthority } from './authority.ts';
+import { BlockedPort } from './blocked-port.ts';
+
+const now = new Date();
+const trustDomain = parseTrustDomain('peer.example');
+const endpointId = parseSpiffeId('spiffe://peer.example/endpoint');
+const web = { kind: 'https_web' } as const;
+const spiffe = { kind: 'https_spiffe', endpointId } as const;
+
+let webCa: Authority;
+let root: Authority;
+let otherRoot: Authority;
+let webIdentity: FakePeerIdentity;
+let svid: FakePeerIdentity;
+let document: string;
+
+beforeAll(async () => {
+  [webCa, root, otherRoot] = await Promise.all([
+    createAuthority('web ca', now),
+    createAuthority('peer root', now),
+    createAuthority('other root', now),
+  ]);
+  webIdentity = await webCa.web(['localhost']);
+  svid = await root.svid(endpointId);
+  document = Buffer.from(serializeBundle(bundleOf(trustDomain, [root.x509], { sequence: 1n }))).toString();
+});
+
+let peer: FakePeer;
+let clock: TestClock;
+
+beforeEach(async () => {
+  clock = new TestClock(now);
+  peer = await FakePeer.start(webIdentity);
+  peer.answer = answers.document(document);
+});
+
+afterEach(async () => {
+  // Whatever happened, nothing of ours stays open.
+  await peer.until(({ openConnections }) => openConnections === 0);
+  expect(clock.waits()).toEqual([]);
+  await peer.close();
+});
+
+function request(rest: Partial<FetchRequest> = {}): FetchRequest {
+  return {
+    ...{ trustDomain, clock, profile: web, webPkiCaPem: webCa.pem },
+    endpointUrl: peer.url('/', 'localhost'),
+    verifier: createSpiffeVerifier({ bundles: new BundleSet([bundleOf(trustDomain, [root.x509])]), clock }),
+    limits: { ...defaultFetchLimits, maxBodyBytes: 64 * 1024 },
+    redirects: defaultRedirectSettings,
+    signal: new AbortController().signal,
+    ...rest,
+  };
+}
+
+const overSpiffe = (rest: Partial<FetchRequest> = {}) =>
+  request({ profile: spiffe, webPkiCaPem: undefined, endpointUrl: peer.url(), ...rest });
+
+async function refusal(fetching: Promise<FetchOutcome>): Promise<FetchError> {
+  const outcome = await fetching.then(
+    (value) => value,
+    (error: unknown) => error,
+  );
+  expect(outcome).toBeInstanceOf(FetchError);
+  if (!(outcome instanceof FetchError)) throw outcome;
+  return outcome;
+}
+
+async function bodyOf(fetching: Promise<FetchOutcome>): Promise<string> {
+  const outcome = await fetching;
+  if (outcome.kind !== 'document') throw new Error(`expected a document, got ${outcome.kind}`);
+  return Buffer.from(outcome.body).toString();
+}
+
+describe('fetchBundle() over https_web', () => {
+  it('makes one GET of the configured path and query, and gives the body as it came (FED-26)', async () => {
+    const outcome = await fetchBundle(request({ endpointUrl: peer.url('/a/b?z=1', 'localhost') }));
+    expect(outcome.kind === 'document' && Buffer.from(outcome.body).toString()).toBe(document);
+    expect(peer.requests).toMatchObject([{ method: 'GET', path: '/a/b?z=1', serverName: 'localhost' }]);
+    expect(outcome.trace).toMatchObject({ redirects: [], rootFingerprint: webCa.x509.fingerprint });
+    expect(outcome.trace.leafFingerprint).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('shows no certificate and sends no credentials (FED-40)', async () => {
+    await fetchBundle(request());
+    expect(peer.requests[0]?.clientCertificate).toBe(false);
+    expect(Object.keys(peer.requests[0]?.headers ?? {})).not.toContain('authorization');
+    expect(peer.requests[0]?.headers).toMatchObject({
+      host: `localhost:${peer.port}`,
+      'accept-encoding': 'identity',
+    });
+  });
+
+  it('refuses a certificate of another host, an unknown CA and an expired one, before any byte of HTTP (FED-26)', async () => {
+    await fetchBundle(request());
+    expect(peer.requests).toHaveLength(1);
+    const refused = async (rest: Partial<FetchRequest>) => (await refusal(fetchBundle(request(rest)))).code;
+    expect(await refused({ endpointUrl: peer.url('/', '127.0.0.1') })).toBe('web-certificate-refused');
+    expect(await refused({ webPkiCaPem: otherRoot.pem })).toBe('web-certificate-refused');
+    expect(await refused({ webPkiCaPem: undefined })).toBe('web-certificate-refused');
+    peer.become(await webCa.web(['other.example']));
+    expect(await refused({})).toBe('web-certificate-refused');
+    const hour = 3_600_000;
+    peer.become(
+      await webCa.web(['localhost'], {
+        notBefore: new Date(now.getTime() - 2 * hour),
+        notAfter: new Date(now.getTime() - hour),
+      }),
+    );
+    expect(await refused({})).toBe('web-certificate-refused');
+    expect(peer.requests).toHaveLength(1);
+  });
+
+  it('does not take an X509-SVID instead, and says which profile would (FED-07)', async () => {
+    peer.become(await root.svid(endpointId));
+    const error = await refusal(fetchBundle(request()));
+    expect(error.code).toBe('web-certificate-refused');
+    expect(error.message).toContain('https_spiffe');
+    expect(peer.requests).toHaveLength(0);
+  });
+});
+
+describe('fetchBundle() over https_spiffe', () => {
+  beforeEach(() => peer.become(svid));
+
+  it('takes an endpoint that proves exactly the configured ID, by its trust domain (FED-01, FED-27)', async () => {
+    const outcome = await fetchBundle(overSpiffe());
+    expect(outcome.kind).toBe('document');
+    expect(outcome.trace.rootFingerprint).toBe(root.x509.fingerprint);
+    expect(peer.requests).toMatchObject([{ method: 'GET', path: '/', clientCertificate: false }]);
+  });
+
+  it('sends the host name and does not rely on it (FED-28)', async () => {
+    await fetchBundle(overSpiffe({ endpointUrl: peer.url('/', 'localhost') }));
+    expect(peer.requests[0]?.serverName).toBe('localhost');
+    peer.become(await root.svid(endpointId, { dnsSans: ['another.example'] }));
+    expect(await bodyOf(fetchBundle(overSpiffe({ endpointUrl: peer.url('/', 'localhost') })))).toBe(document);
+  });
+
+  it('refuses another ID of the same trust domain (FED-27)', async () => {
+    peer.become(await root.svid('spiffe://peer.example/endpoint/2'));
+    expect((await refusal(fetchBundle(overSpiffe()))).code).toBe('endpoint-id-mismatch');
+    expect(peer.requests).toHaveLength(0);
+  });
+
+  it('refuses the right ID under another root, a plain web certificate and an expired SVID (FED-27, FED-07)', async () => {
+    const identities = [
+      await otherRoot.svid(endpointId),
+      await root.web(['localhost']),
+      await root.svid(endpointId, { notAfter: new Date(now.getTime() - 1000) }),
+    ];
+    for (const identity of identities) {
+      peer.become(identity);
+      expect((await refusal(fetchBundle(overSpiffe()))).code).toBe('svid-refused');
+    }
+    expect(peer.requests).toHaveLength(0);
+  });
+
+  it('does not let Web PKI speak where an SVID is due (FED-07)', async () => {
+    peer.become(webIdentity);
+    const error = await refusal(
+      fetchBundle(overSpiffe({ webPkiCaPem: webCa.pem, endpointUrl: peer.url('/', 'localhost') })),
+    );
+    expect(error.code).toBe('svid-refused');
+  });
+
+  it('opens a new connection each time and never resumes (FED-42)', async () => {
+    await fetchBundle(overSpiffe());
+    await fetchBundle(overSpiffe());
+    expect(peer.connections).toBe(2);
+    expect(peer.requests.map(({ resumed }) => resumed)).toEqual([false, false]);
+  });
+});
+
+describe('fetchBundle() and the answer', () => {
+  it('takes status 200 only, however good the body is (FED-34)', async () => {
+    expect(await bodyOf(fetchBundle(request()))).toBe(document);
+    for (const status of [
+      201, 202, 203, 204, 206, 226, 300, 304, 305, 400, 401, 403, 404, 410, 429, 500, 503,
+    ]) {
+      peer.answer = answers.status(status, document);
+      expect((await refusal(fetchBundle(request()))).code, `status ${status}`).toBe('status-refused');
+    }
+  });
+
+  it('takes 304 for an answer to its own tag only (FED-34)', async () => {
+    peer.answer = answers.document(document, { etag: '"v1"' });
+    const first = await fetchBundle(request());
+    expect(first).toMatchObject({ kind: 'document', etag: '"v1"' });
+    expect((await fetchBundle(request({ etag: '"v1"' }))).kind).toBe('not-modified');
+    expect((await fetchBundle(request({ etag: '"v0"' }))).kind).toBe('document');
+  });
+
+  it('does not remember a tag that is none, or very long', async () => {
+    for (const etag of ['v1', '"a" "b"', `"${'x'.repeat(300)}"`]) {
+      peer.answer = answers.document(document, { etag });
+      expect(await fetchBundle(request())).not.toHaveProperty('etag');
+    }
+  });
+
+  it('does not look at the content type (FED-35)', async () => {
+    peer.answer = answers.document(document, { 'content-type': 'text/plain' });
+    expect(await bodyOf(fetchBundle(request()))).toBe(document);
+  });
+
+  it('refuses content that is encoded, unread (TDB-44)', async () => {
+    peer.answer = answers.gzip(' '.repeat(10_000_000));
+    expect((await refusal(fetchBundle(request()))).code).toBe('content-encoding-refused');
+    peer.answer = answers.document(document, { 'content-encoding': 'identity' });
+    expect(await bodyOf(fetchBundle(request()))).toBe(document);
+  });
+
+  it('stops at the limit of bytes, announced or not (TDB-44)', async () => {
+    peer.answer = answers.document(' '.repeat(64 * 1024));
+    expect(await bodyOf(fetchBundle(request()))).toHaveLength(64 * 1024);
+    const tooLarge: Answer[] = [
+      answers.document(' '.repeat(64 * 1024 + 1)),
+      answers.announced(1e15),
+      answers.endless(),
+    ];
+    for (const answer of tooLarge) {
+      peer.answer = answer;
+      expect((await refusal(fetchBundle(request()))).code).toBe('body-too-large');
+    }
+  });
+
+  it('calls whatever breaks off, or is no HTTP, broken', async () => {
+    const broken: Answer[] = [
+      answers.truncated(document),
+      answers.reset(document),
+      answers.garbage(),
+      answers.headersForEver(),
+      (socket) => socket.end(),
+      (_socket, _request, reset) => reset(),
+    ];
+    for (const answer of broken) {
+      peer.answer = answer;
+      expect((await refusal(fetchBundle(request()))).code).toBe('response-broken');
+    }
+  });
+});
+
+describe('fetchBundle() and redirects', () => {
+  it('follows one, and tells where it went (FED-36)', async () => {
+    peer.answer = answers.byPath({ '/': answers.redirect(302, '/new'), '/new': answers.document(document) });
+    const outcome = await fetchBundle(request());
+    expect(outcome).toMatchObject({
+      kind: 'document',
+      trace: { redirects: [peer.url('/new', 'localhost')] },
+    });
+    expect(peer.connections).toBe(2);
+  });
+
+  it('treats 301, 303, 307 and 308 alike, and remembers none of them (FED-38, FED-39)', async () => {
+    for (const status of [301, 303, 307, 308]) {
+      peer.answer = answers.byPath({
+        '/': answers.redirect(status, '/new'),
+        '/new': answers.document(document),
+      });
+      peer.requests.length = 0;
+      await fetchBundle(request());
+      await fetchBundle(request());
+      expect(peer.requests.map(({ path }) => path)).toEqual(['/', '/new', '/', '/new']);
+    }
+  });
+
+  it('refuses a downgrade to http and user information (FED-36)', async () => {
+    for (const location of ['http://localhost/', 'https://user@localhost/', '//user:pass@localhost/']) {
+      peer.answer = answers.redirect(302, location);
+      expect((await refusal(fetchBundle(request()))).code).toBe('redirect-refused');
+    }
+  });
+
+  it('verifies the target by its own host over https_web (FED-37)', async () => {
+    await using target = await FakePeer.start(await webCa.web(['elsewhere.example']));
+    target.answer = answers.document(document);
+    peer.answer = answers.redirect(302, target.url('/', 'localhost'));
+    expect((await refusal(fetchBundle(request()))).code).toBe('web-certificate-refused');
+    expect(target.requests).toHaveLength(0);
+    target.become(await webCa.web(['localhost']));
+    expect(await bodyOf(fetchBundle(request()))).toBe(document);
+  });
+
+  it('demands the same SPIFFE ID at the target over https_spiffe (FED-37)', async () => {
+    peer.become(svid);
+    await using target = await FakePeer.start(await root.svid('spiffe://peer.example/other'));
+    target.answer = answers.document(document);
+    peer.answer = answers.redirect(302, target.url());
+    const error = await refusal(fetchBundle(overSpiffe()));
+    expect(error.code).toBe('endpoint-id-mismatch');
+    expect(error.trace?.redirects).toEqual([target.url()]);
+    expect(target.requests).toHaveLength(0);
+    target.become(svid);
+    expect(await bodyOf(fetchBundle(overSpiffe()))).toBe(document);
+  });
+
+  it('ends a loop after five hops (FED-39)', async () => {
+    peer.answer = answers.redirect(302, '/');
+    expect((await refusal(fetchBundle(request()))).code).toBe('too-many-redirects');
+    expect(peer.requests).toHaveLength(6);
+  });
+
+  it('follows none where they are turned off (FED-39)', async () => {
+    peer.answer = answers.byPath({ '/': answers.redirect(302, '/new'), '/new': answers.document(document) });
+    const error = await refusal(fetchBundle(request({ redirects: { follow: false, max: 5 } })));
+    expect(error.code).toBe('redirects-off');
+    expect(peer.requests).toHaveLength(1);
+  });
+});
+
+describe('fetchBundle() and time (FED-41)', () => {
+  it('gives up on a TCP connection that does not come about', async () => {
+    await using blocked = await BlockedPort.open();
+    const fetching = refusal(fetchBundle(request({ endpointUrl: `https://localhost:${blocked.port}/` })));
+    expect(await clock.untilSleeping(2)).toEqual([defaultFetchLimits.connectMs, defaultFetchLimits.totalMs]);
+    await clock.advance(defaultFetchLimits.connectMs);
+    expect((await fetching).code).toBe('connect-timeout');
+  });
+
+  it('gives up on a handshake that does not come about, under both profiles', async () => {
+    peer.reception = 'silence';
+    for (const make of [request, overSpiffe]) {
+      const seen = peer.connections;
+      const fetching = refusal(fetchBundle(make()));
+      await peer.until(({ connections }) => connections > seen);
+      await clock.untilSleeping(2);
+      await clock.advance(defaultFetchLimits.tlsMs);
+      expect((await fetching).code).toBe('tls-timeout');
+    }
+  });
+
+  it('gives up on a response that does not begin, interim responses or not', async () => {
+    for (const answer of [answers.silence(), answers.interimForEver()]) {
+      peer.answer = answer;
+      const seen = peer.requests.length;
+      const fetching = refusal(fetchBundle(request()));
+      await peer.until(({ requests }) => requests.length > seen);
+      await clock.advance(defaultFetchLimits.firstByteMs);
+      expect((await fetching).code).toBe('first-byte-timeout');
+    }
+  });
+
+  it('gives a body no longer than the total, whether it is silent or drips', async () => {
+    for (const answer of [answers.silentBody(100), answers.drip(document.padEnd(60_000))]) {
+      peer.answer = answer;
+      const seen = peer.requests.length;
+      const fetching = refusal(fetchBundle(request()));
+      await peer.until(({ requests }) => requests.length > seen);
+      while (clock.waits().length > 1) await new Promise((resolve) => setImmediate(resolve));
+      await clock.advance(defaultFetchLimits.totalMs);
+      expect((await fetching).code).toBe('total-timeout');
+    }
+  });
+
+  it('gives all hops together no longer than the total', async () => {
+    peer.answer = answers.byPath({ '/': answers.redirect(302, '/slow'), '/slow': answers.silence() });
+    const fetching = refusal(
+      fetchBundle(request({ limits: { ...defaultFetchLimits, firstByteMs: 60_000 } })),
+    );
+    await peer.until(({ requests }) => requests.length === 2);
+    await clock.advance(defaultFetchLimits.totalMs);
+    expect((await fetching).code).toBe('total-timeout');
+  });
+
+  it('ends at once when it is called off, and closes the connection', async () => {
+    peer.answer = answers.silence();
+    const controller = new AbortController();
+    const fetching = refusal(fetchBundle(request({ signal: controller.signal })));
+    await peer.until(({ requests }) => requests.length === 1);
+    controller.abort();
+    expect((await fetching).code).toBe('called-off');
+  });
+});
+
+describe('fetchBundle() and connections', () => {
+  it('tells a refused connection, a reset and a server that speaks no TLS', async () => {
+    const gone = await FakePeer.start(webIdentity);
+    const endpointUrl = gone.url('/', 'localhost');
+    await gone.close();
+    expect((await refusal(fetchBundle(request({ endpointUrl })))).code).toBe('connect-failed');
+    for (const reception of ['reset', 'plain-http'] as const) {
+      peer.reception = reception;
+      for (const make of [request, overSpiffe]) {
+        expect((await refusal(fetchBundle(make()))).code, reception).toBe('tls-failed');
+      }
+    }
+  });
+
+  it('refuses a URL that is no endpoint URL (FED-08)', async () => {
+    expect((await refusal(fetchBundle(request({ endpointUrl: 'http://localhost/' })))).code).toBe(
+      'url-refused',
+    );
+    expect(peer.connections).toBe(0);
+  });
+});

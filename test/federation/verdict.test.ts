@@ -1,0 +1,192 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { judge, type JudgeInput, type Verdict } from '../../src/federation/verdict.ts';
+import { contentDigest, parseSpiffeId, type TrustBundle } from '../../src/spiffe/index.ts';
+import { INSTANT, madeUpBundle, madeUpRoot } from './made-up-bundle.ts';
+
+const web = { kind: 'https_web' } as const;
+const spiffe = { kind: 'https_spiffe', endpointId: parseSpiffeId('spiffe://peer.example/endpoint') } as const;
+
+function verdictOn(
+  held: TrustBundle | undefined,
+  offered: TrustBundle,
+  rest: Partial<JudgeInput> = {},
+): Verdict {
+  return judge({ held, offered, profile: spiffe, own: undefined, others: [], now: INSTANT, ...rest });
+}
+
+const peer = (roots: Parameters<typeof madeUpBundle>[1], rest: Parameters<typeof madeUpBundle>[2] = {}) =>
+  madeUpBundle('peer.example', roots, rest);
+
+const code = (verdict: Verdict) => ('code' in verdict ? verdict.code : undefined);
+const notes = (verdict: Verdict) =>
+  verdict.kind === 'accepted' ? verdict.notes.map((note) => note.code) : [];
+
+describe('judge()', () => {
+  it('accepts a first bundle with everything added', () => {
+    const verdict = verdictOn(undefined, peer(['r1', 'r2']));
+    expect(verdict).toMatchObject({ kind: 'accepted', notes: [] });
+    expect(verdict.kind === 'accepted' && verdict.diff.addedX509).toHaveLength(2);
+  });
+
+  it('calls equal content unchanged, in whatever order the roots come (invariant 8)', () => {
+    const verdict = verdictOn(peer(['r1', 'r2'], { sequence: 4n }), peer(['r2', 'r1'], { sequence: 4n }));
+    expect(verdict).toEqual({ kind: 'unchanged', metadataChanged: false });
+  });
+
+  it('tells when only the sequence or the hint moved', () => {
+    const held = peer(['r1'], { sequence: 4n, refreshHintSeconds: 60 });
+    expect(verdictOn(held, { ...held, sequence: 5n })).toEqual({ kind: 'unchanged', metadataChanged: true });
+    expect(verdictOn(held, { ...held, refreshHintSeconds: 600 })).toEqual({
+      kind: 'unchanged',
+      metadataChanged: true,
+    });
+  });
+
+  it('accepts a higher sequence and refuses a lower one (FED-48)', () => {
+    const held = peer(['r1'], { sequence: 9007199254740992n });
+    expect(verdictOn(held, peer(['r1', 'r2'], { sequence: 9007199254740993n })).kind).toBe('accepted');
+    const lower = verdictOn(held, peer(['r1', 'r2'], { sequence: 9007199254740991n }));
+    expect(lower).toMatchObject({ kind: 'refused', code: 'sequence-rolled-back' });
+  });
+
+  it('refuses a lower sequence over equal content too (invariant 3)', () => {
+    const held = peer(['r1'], { sequence: 5n });
+    expect(code(verdictOn(held, { ...held, sequence: 4n }))).toBe('sequence-rolled-back');
+  });
+
+  it('takes the bundle retrieved last where there are no numbers (FED-49)', () => {
+    expect(verdictOn(peer(['r1']), peer(['r1', 'r2']))).toMatchObject({ kind: 'accepted', notes: [] });
+  });
+
+  it('adopts other content under the same sequence, and tells (FED-50)', () => {
+    const verdict = verdictOn(peer(['r1'], { sequence: 5n }), peer(['r1', 'r2'], { sequence: 5n }));
+    expect(verdict.kind).toBe('accepted');
+    expect(notes(verdict)).toEqual(['content-changed-under-same-sequence']);
+  });
+
+  it('adopts content whose number appears or disappears, and tells (FED-51)', () => {
+    expect(notes(verdictOn(peer(['r1']), peer(['r1', 'r2'], { sequence: 1n })))).toEqual([
+      'sequence-appeared',
+    ]);
+    expect(notes(verdictOn(peer(['r1'], { sequence: 9n }), peer(['r1', 'r2'])))).toEqual([
+      'sequence-disappeared',
+    ]);
+  });
+
+  it('replaces as a whole: what is not listed is removed (TDB-41)', () => {
+    const verdict = verdictOn(peer(['r1', 'r2']), peer(['r2', 'r3']));
+    expect(verdict.kind === 'accepted' && verdict.diff).toMatchObject({
+      addedX509: [{ subject: 'CN=r3' }],
+      removedX509: [{ subject: 'CN=r1' }],
+      keptX509: [{ subject: 'CN=r2' }],
+    });
+  });
+
+  it('honours a valid empty bundle as a revocation, under both profiles (TDB-04, TDB-05, invariant 2)', () => {
+    for (const profile of [web, spiffe]) {
+      const verdict = verdictOn(peer(['r1']), peer([]), { profile });
+      expect(verdict.kind).toBe('accepted');
+      expect(notes(verdict)).toEqual(['all-keys-revoked']);
+    }
+  });
+
+  it('tells a bundle without X.509 roots, and one whose roots are all outside their validity (TDB-29, TDB-31)', () => {
+    const jwtAuthorities = [{ keyId: 'k', jwk: { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' } }];
+    expect(notes(verdictOn(peer(['r1']), peer([], { jwtAuthorities })))).toEqual(['no-x509-roots']);
+    const expired = madeUpRoot('old', { notAfter: new Date('2030-05-01T00:00:00Z') });
+    expect(notes(verdictOn(peer(['r1']), peer([expired])))).toEqual(['all-roots-outside-validity']);
+  });
+
+  it('quarantines the replacement of all roots over https_web, and only there (invariant 4)', () => {
+    const held = peer(['r1', 'r2']);
+    expect(verdictOn(held, peer(['r2', 'r3']), { profile: web }).kind).toBe('accepted');
+    expect(verdictOn(held, peer(['r3']), { profile: spiffe }).kind).toBe('accepted');
+    expect(verdictOn(held, peer(['r3']), { profile: web })).toMatchObject({
+      kind: 'quarantined',
+      code: 'all-roots-replaced',
+    });
+  });
+
+  it('takes a root that was issued anew with the same key as an overlap', () => {
+    const renewed = madeUpRoot('r1 renewed', { key: 'r1' });
+    expect(verdictOn(peer(['r1']), peer([renewed]), { profile: web }).kind).toBe('accepted');
+  });
+
+  it('quarantines roots that follow a full revocation over https_web: two steps are no way around', () => {
+    expect(code(verdictOn(peer([]), peer(['r3']), { profile: web }))).toBe('all-roots-replaced');
+    expect(verdictOn(peer([]), peer(['r3']), { profile: spiffe }).kind).toBe('accepted');
+  });
+
+  it('quarantines a root of our own, and one of another trust domain (TDB-42, invariant 4)', () => {
+    const own = madeUpBundle('own.example', ['mine']);
+    const other = madeUpBundle('other.example', ['theirs']);
+    const surroundings = { own, others: [other, peer(['r1'])] };
+    expect(verdictOn(peer(['r1']), peer(['r1', 'r2']), surroundings).kind).toBe('accepted');
+    expect(code(verdictOn(peer(['r1']), peer(['r1', 'mine']), surroundings))).toBe('own-root-offered');
+    expect(code(verdictOn(peer(['r1']), peer(['r1', 'theirs']), surroundings))).toBe(
+      'root-of-another-trust-domain',
+    );
+    expect(code(verdictOn(undefined, peer(['theirs']), surroundings))).toBe('root-of-another-trust-domain');
+  });
+
+  it('knows a root of another trust domain by its key under another certificate', () => {
+    const others = [madeUpBundle('other.example', ['theirs'])];
+    const disguised = madeUpRoot('disguised', { key: 'theirs' });
+    expect(code(verdictOn(peer(['r1']), peer(['r1', disguised]), { others }))).toBe(
+      'root-of-another-trust-domain',
+    );
+  });
+
+  it('does not ask again about a shared root that was let in once', () => {
+    const others = [madeUpBundle('other.example', ['shared'])];
+    const verdict = verdictOn(peer(['r1', 'shared']), peer(['r2', 'r1', 'shared']), { others });
+    expect(verdict.kind).toBe('accepted');
+  });
+
+  it('lets the operator set an objection aside, and says which (FED-52)', () => {
+    const held = peer(['r1'], { sequence: 9n });
+    const offered = peer(['r2'], { sequence: 1n });
+    expect(verdictOn(held, offered).kind).toBe('refused');
+    const verdict = verdictOn(held, offered, { override: {} });
+    expect(verdict).toMatchObject({ kind: 'accepted', overridden: 'sequence-rolled-back' });
+    expect(notes(verdict)).toContain('operator-override');
+  });
+
+  it('keeps to the one offer that the operator named', () => {
+    const held = peer(['r1'], { sequence: 9n });
+    const [seen, swapped] = [peer(['r2'], { sequence: 1n }), peer(['r3'], { sequence: 1n })];
+    const override = { digest: contentDigest(seen) };
+    expect(verdictOn(held, seen, { override }).kind).toBe('accepted');
+    expect(verdictOn(held, swapped, { override }).kind).toBe('refused');
+  });
+
+  it('mentions no override where there was nothing to set aside', () => {
+    const verdict = verdictOn(peer(['r1']), peer(['r1', 'r2']), { override: {} });
+    expect(verdict).not.toHaveProperty('overridden');
+  });
+
+  it('refuses to compare two trust domains', () => {
+    expect(() => verdictOn(madeUpBundle('other.example', ['r1']), peer(['r1']))).toThrow(TypeError);
+  });
+
+  it('calls whatever it just accepted unchanged, and never goes back to a lower sequence', () => {
+    const names = fc.subarray(['r1', 'r2', 'r3', 'r4']);
+    const bundles = fc
+      .record({ names, sequence: fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { nil: undefined }) })
+      .map(({ names: roots, sequence }) => peer(roots, sequence === undefined ? {} : { sequence }));
+    fc.assert(
+      fc.property(bundles, bundles, fc.constantFrom(web, spiffe), (held, offered, profile) => {
+        const verdict = verdictOn(held, offered, { profile });
+        if (verdict.kind === 'accepted' || verdict.kind === 'unchanged') {
+          expect(verdictOn(offered, offered, { profile })).toEqual({
+            kind: 'unchanged',
+            metadataChanged: false,
+          });
+          if (held.sequence !== undefined && offered.sequence !== undefined)
+            expect(offered.sequence >= held.sequence).toBe(true);
+        }
+      }),
+    );
+  });
+});
