@@ -157,7 +157,7 @@ export interface VerifyDocument {
   readonly spiffe_id: string | null;
   readonly trust_domain: string | null;
   readonly anchor: AuthorityDocument | null;
-  readonly bundle_version: number | null;
+  readonly bundle_digest: string | null;
   readonly not_after: string | null;
   readonly code: string | null;
   readonly message: string | null;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { TrustDomain } from '../../spiffe/index.ts';
 import { duration, endpointUrlField, listenAddress, path, size, trustDomainField } from './fields.ts';
 
 const svidFromSds = z
@@ -26,6 +27,7 @@ const endpointCommon = {
     .default('/')
     .describe('A path that serves the bundle besides `/`.'),
   refresh_hint: duration()
+    .refine((ms) => ms >= 1000 && ms % 1000 === 0, 'a refresh hint is at least one whole second')
     .default(300_000)
     .describe('How often peers are asked to look again (`spiffe_refresh_hint`); whole seconds.'),
   max_connections: z
@@ -116,26 +118,50 @@ const federation = z.strictObject({
 });
 
 /** The config of `federate agent`. */
-export const agentConfigSchema = z.strictObject({
-  trust_domain: trustDomainField()
-    .optional()
-    .describe(
-      'The own trust domain. Needed for `files`; for the others it must agree with what the mesh says.',
-    ),
-  store: path().describe('The SQLite store; created with mode 0600 when it is not there.'),
-  admin_socket: path()
-    .default('/run/federate/admin.sock')
-    .describe('Unix socket of the admin API, mode 0600: who may open it may change trust.'),
-  log_level: z
-    .enum(['debug', 'info', 'warn', 'error'])
-    .default('info')
-    .describe('Least level that is logged.'),
-  metrics: listenAddress()
-    .optional()
-    .describe('Where `/metrics` and `/healthz` are served over plain HTTP; off when absent.'),
-  endpoint: endpoint.describe('The bundle endpoint.'),
-  mesh: mesh.describe('The mesh the agent stands beside.'),
-  federation: federation.prefault({}).describe('How peers are polled.'),
-});
+export const agentConfigSchema = z
+  .strictObject({
+    trust_domain: trustDomainField()
+      .optional()
+      .describe(
+        'The own trust domain. Needed for `files`; for the others it must agree with what the mesh says.',
+      ),
+    store: path().describe('The SQLite store; created with mode 0600 when it is not there.'),
+    admin_socket: path()
+      .default('/run/federate/admin.sock')
+      .describe('Unix socket of the admin API, mode 0600: who may open it may change trust.'),
+    log_level: z
+      .enum(['debug', 'info', 'warn', 'error'])
+      .default('info')
+      .describe('Least level that is logged.'),
+    metrics: listenAddress()
+      .optional()
+      .describe('Where `/metrics` and `/healthz` are served over plain HTTP; off when absent.'),
+    endpoint: endpoint.describe('The bundle endpoint.'),
+    mesh: mesh.describe('The mesh the agent stands beside.'),
+    federation: federation.prefault({}).describe('How peers are polled.'),
+  })
+  .superRefine(checkFilesMesh);
+
+/** What a `files` mesh needs beyond its own section. */
+function checkFilesMesh(
+  config: { readonly trust_domain?: TrustDomain | undefined; readonly mesh: z.output<typeof mesh> },
+  context: z.RefinementCtx,
+): void {
+  if (config.mesh.kind !== 'files') return;
+  if (config.trust_domain === undefined) {
+    context.addIssue({
+      code: 'custom',
+      path: ['trust_domain'],
+      message: 'is needed with files, which do not tell it',
+    });
+  }
+  if ((config.mesh.own_pem_files === undefined) === (config.mesh.own_bundle_file === undefined)) {
+    context.addIssue({
+      code: 'custom',
+      path: ['mesh'],
+      message: 'own roots come from either own_pem_files or own_bundle_file',
+    });
+  }
+}
 
 export type AgentConfig = z.output<typeof agentConfigSchema>;

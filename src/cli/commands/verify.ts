@@ -45,8 +45,10 @@ function tell(answer: VerifyDocument): string {
         : `${answer.anchor.subject || '(no subject)'} sha256:${answer.anchor.fingerprint}`,
     ],
     [
-      'of',
-      `${answer.trust_domain ?? ''}${answer.bundle_version === null ? '' : `, bundle version ${answer.bundle_version}`}`,
+      'of the bundle',
+      answer.bundle_digest === null
+        ? undefined
+        : `${answer.trust_domain ?? ''} sha256:${answer.bundle_digest}`,
     ],
     ['until', answer.not_after ?? undefined],
   ]);

@@ -1,0 +1,221 @@
+import { AdminServer } from '../../dashboard/index.ts';
+import {
+  defaultFetchLimits,
+  defaultRedirectSettings,
+  defaultScheduleSettings,
+  FederationAgent,
+} from '../../federation/index.ts';
+import {
+  type ForeignTrustReport,
+  ForeignTrustPublisher,
+  type MeshAdapter,
+} from '../../mesh-adapters/index.ts';
+import { createMetrics } from '../../platform/index.ts';
+import { defaultBundleLimits, type TrustDomain } from '../../spiffe/index.ts';
+import { openSqliteStore, type Store } from '../../store/index.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+import { resolvePath } from '../config/fields.ts';
+import type { LoadedConfig } from '../config/read-config.ts';
+import type { ProcessContext, RunningPart } from '../process.ts';
+import { createEndpoint } from './endpoint.ts';
+import { AgentError } from './errors.ts';
+import { createMeshAdapter } from './mesh-adapter.ts';
+import { startMetricsServer } from './metrics-server.ts';
+import { OwnBundle } from './own-bundle.ts';
+import { createAdminServices } from './services.ts';
+
+/** How long requests in flight may go on when the agent stops. */
+const DRAIN_MS = 5000;
+/** How often the mesh is compared with what it should hold, even when nothing was heard. */
+const RESYNC_MS = 60_000;
+
+/**
+ * Starts the agent: the store first (it refuses a second agent), then everything it feeds. What was trusted and
+ * published before the last stop is so again before the first poll or the first word from the mesh. Throws the coded
+ * errors of the rooms; what was started until then is stopped.
+ */
+export async function startAgent(
+  loaded: LoadedConfig<AgentConfig>,
+  context: ProcessContext,
+): Promise<RunningPart> {
+  const started: RunningPart[] = [];
+  const stop = async () => {
+    for (const part of started.splice(0).reverse()) await part.stop();
+  };
+  try {
+    await startParts(loaded, context, started);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { stop };
+}
+
+async function startParts(
+  { config, folder }: LoadedConfig<AgentConfig>,
+  context: ProcessContext,
+  started: RunningPart[],
+): Promise<void> {
+  const { clock, random, log } = context;
+  const metrics = createMetrics({ processMetrics: true });
+  const startedAt = clock.now();
+
+  const store = await openSqliteStore({ path: resolvePath(folder, config.store), create: true, clock, log });
+  started.push({ stop: () => store.close() });
+
+  const { endpoint, svid, stop: stopSvid } = await createEndpoint(config, folder, metrics, context);
+  started.push({ stop: stopSvid });
+
+  const own = new OwnBundle({
+    store,
+    expected: config.trust_domain,
+    refreshHintSeconds: config.endpoint.refresh_hint / 1000,
+    origin: config.mesh.kind,
+    clock,
+    log,
+    publish: (bundle) => endpoint.publish(bundle),
+  });
+  await own.load();
+  await endpoint.start(config.endpoint.listen);
+  started.push({ stop: () => endpoint.stop(DRAIN_MS) });
+
+  const polling = config.federation;
+  const federation = new FederationAgent({
+    store,
+    own: () => own.current,
+    clock,
+    random,
+    log: log.with({ part: 'federation' }),
+    metrics,
+    fetchLimits: {
+      ...defaultFetchLimits,
+      connectMs: polling.connect_timeout,
+      tlsMs: polling.connect_timeout,
+      totalMs: polling.total_timeout,
+      maxBodyBytes: polling.max_document,
+    },
+    bundleLimits: { ...defaultBundleLimits, maxBytes: polling.max_document },
+    redirects: {
+      ...defaultRedirectSettings,
+      follow: polling.max_redirects > 0,
+      max: polling.max_redirects,
+    },
+    schedule: {
+      ...defaultScheduleSettings,
+      floorMs: polling.minimum_poll,
+      ceilingMs: polling.maximum_poll,
+      withoutHintMs: polling.default_poll,
+    },
+    concurrency: polling.max_polls_in_flight,
+  });
+  const stopping = new AbortController();
+  started.push({
+    stop: async () => {
+      stopping.abort();
+      await federation.stop();
+    },
+  });
+  await federation.start(stopping.signal);
+
+  const adapter = createMeshAdapter(config, folder, context);
+  started.push({ stop: () => adapter.stop() });
+  const reports = new Map<TrustDomain, ForeignTrustReport>();
+  const publisher = createPublisher(adapter, federation, store, reports, context);
+  started.push({ stop: () => publisher.stop() });
+  federation.onChange(() => publisher.trigger());
+
+  const services = createAdminServices({
+    ...{ config, store, federation, adapter, svid, reports, startedAt, clock, log, metrics },
+    own: () => own.current,
+    serving: () => endpoint.ready,
+  });
+  const admin = new AdminServer({ path: resolvePath(folder, config.admin_socket), services });
+  await admin.start();
+  started.push({ stop: () => admin.stop() });
+  if (config.metrics) {
+    started.push(
+      await startMetricsServer(config.metrics, metrics, () => own.current !== undefined && endpoint.ready),
+    );
+  }
+  const watching = followOwnTrust(adapter, own, context, stopping.signal);
+  started.push({
+    stop: async () => {
+      stopping.abort();
+      await watching;
+    },
+  });
+}
+
+function createPublisher(
+  adapter: MeshAdapter,
+  federation: FederationAgent,
+  store: Store,
+  reports: Map<TrustDomain, ForeignTrustReport>,
+  { clock, random, log }: ProcessContext,
+): ForeignTrustPublisher {
+  const publisher = new ForeignTrustPublisher({
+    adapter,
+    wanted: () => federation.bundles.list(),
+    resyncMs: RESYNC_MS,
+    clock,
+    random,
+    log: log.with({ part: 'publisher' }),
+    onReport: (report) => {
+      const before = reports.get(report.trustDomain);
+      if (report.state === 'removed') reports.delete(report.trustDomain);
+      else reports.set(report.trustDomain, report);
+      if (before?.state === report.state && before.digest === report.digest && before.code === report.code)
+        return;
+      log.info('foreign trust in the mesh', { ...report, trust_domain: report.trustDomain });
+      void rememberReport(store, adapter, report).catch((error: unknown) => {
+        log.error('remembering what the mesh did failed', { error });
+      });
+    },
+  });
+  publisher.start();
+  return publisher;
+}
+
+/** A refusal by the mesh is an incident from its beginning to its end; the rest is an audit line. */
+async function rememberReport(store: Store, adapter: MeshAdapter, report: ForeignTrustReport): Promise<void> {
+  const { trustDomain, at } = report;
+  const actor = `mesh:${adapter.kind}`;
+  if (report.state === 'refused' || report.state === 'failed') {
+    await store.recordIncident({
+      ...{ at, kind: 'mesh-refused' as const, trustDomain, actor, origin: adapter.kind },
+      code: report.code ?? 'mesh-failed',
+      message: report.message ?? `the mesh did not take the bundle of ${trustDomain}`,
+    });
+    return;
+  }
+  if (report.state === 'pending') return;
+  await store.endIncidents({ trustDomain, at, actor, kinds: ['mesh-refused'] });
+  await store.recordEvent({
+    ...{ at, kind: 'mesh-updated' as const, trustDomain, actor },
+    message: `the bundle of ${trustDomain} in the mesh is ${report.state}`,
+  });
+}
+
+/** Takes up every word of the mesh about its roots until the agent stops. */
+async function followOwnTrust(
+  adapter: MeshAdapter,
+  own: OwnBundle,
+  { log }: ProcessContext,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for await (const trust of adapter.watchOwnTrust(signal)) {
+      try {
+        await own.observe(trust);
+      } catch (error) {
+        // Kept out, not fatal: the last own bundle goes on being served, and peers go on being polled.
+        log.error('own roots of the mesh not taken', {
+          error,
+          code: error instanceof AgentError ? error.code : undefined,
+        });
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

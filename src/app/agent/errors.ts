@@ -1,0 +1,10 @@
+import { CodedError } from '../../spiffe/index.ts';
+
+export type AgentErrorCode =
+  /** The mesh now says another trust domain than the one in the config or in the store. */
+  | 'own-trust-domain-changed'
+  /** The mesh has not told its roots yet, so a peer cannot be judged against them. */
+  | 'own-bundle-unknown';
+
+/** Why the agent cannot do what it was asked. */
+export class AgentError extends CodedError<AgentErrorCode> {}

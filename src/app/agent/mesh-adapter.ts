@@ -1,0 +1,63 @@
+import type { AgentConfig } from '../config/agent-config.ts';
+import { resolvePath } from '../config/fields.ts';
+import {
+  createConsulAdapter,
+  createFilesAdapter,
+  createIstioAdapter,
+  type MeshAdapter,
+} from '../../mesh-adapters/index.ts';
+import type { ProcessContext } from '../process.ts';
+
+/** The adapter for the mesh that the config names. */
+export function createMeshAdapter(
+  config: AgentConfig,
+  folder: string,
+  { clock, random, log }: ProcessContext,
+): MeshAdapter {
+  const { mesh } = config;
+  switch (mesh.kind) {
+    case 'istio':
+      return createIstioAdapter({
+        kubernetes:
+          mesh.kubeconfig === undefined
+            ? { kind: 'in-cluster' }
+            : {
+                kind: 'kubeconfig',
+                path: resolvePath(folder, mesh.kubeconfig),
+                ...(mesh.context === undefined ? {} : { context: mesh.context }),
+              },
+        systemNamespace: mesh.system_namespace,
+        meshConfigMap: mesh.mesh_config_map,
+        rootConfigMap: { namespace: mesh.root_namespace, name: mesh.root_config_map },
+        acceptUnnarrowed: mesh.accept_unnarrowed_roots,
+        clock,
+        random,
+        log: log.with({ mesh: 'istio' }),
+      });
+    case 'consul':
+      return createConsulAdapter({
+        address: mesh.address,
+        ...(mesh.token_file === undefined ? {} : { tokenFile: resolvePath(folder, mesh.token_file) }),
+        peerNamePrefix: mesh.peer_name_prefix,
+        clock,
+        random,
+        log: log.with({ mesh: 'consul' }),
+      });
+    case 'files': {
+      const { trust_domain: trustDomain } = config;
+      if (trustDomain === undefined)
+        throw new TypeError('unreachable: the schema asks for trust_domain with files');
+      return createFilesAdapter({
+        trustDomain,
+        own:
+          mesh.own_bundle_file === undefined
+            ? { pemFiles: (mesh.own_pem_files ?? []).map((file) => resolvePath(folder, file)) }
+            : { bundleFile: resolvePath(folder, mesh.own_bundle_file) },
+        foreignFolder: resolvePath(folder, mesh.foreign_folder),
+        pollMs: mesh.poll,
+        clock,
+        log: log.with({ mesh: 'files' }),
+      });
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import type { OwnTrust } from '../../mesh-adapters/index.ts';
+import type { Clock, Log } from '../../platform/index.ts';
+import {
+  bundleOf,
+  bundlesEqual,
+  parseTrustDomain,
+  type TrustBundle,
+  type TrustDomain,
+} from '../../spiffe/index.ts';
+import type { Store } from '../../store/index.ts';
+import { AgentError } from './errors.ts';
+
+const OWN_TRUST_DOMAIN = 'own-trust-domain';
+
+export interface OwnBundleOptions {
+  readonly store: Store;
+  /** The trust domain in the config, where it is given. */
+  readonly expected: TrustDomain | undefined;
+  readonly refreshHintSeconds: number;
+  /** The adapter's kind, for the history. */
+  readonly origin: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called with every new own bundle, after the store has it. */
+  readonly publish: (bundle: TrustBundle) => void;
+}
+
+/**
+ * Our own bundle: what the mesh says its roots are, numbered and kept. A new version is stored before it is
+ * published, so that a sequence that anybody has seen is never used for other content (TDB-07).
+ */
+export class OwnBundle {
+  readonly #options: OwnBundleOptions;
+  #current: TrustBundle | undefined;
+
+  constructor(options: OwnBundleOptions) {
+    this.#options = options;
+  }
+
+  /** The bundle as last stored; undefined before the mesh was ever heard. */
+  get current(): TrustBundle | undefined {
+    return this.#current;
+  }
+
+  /**
+   * Takes up what the store remembers, so that the endpoint serves at once, even while the mesh is down. Throws
+   * `AgentError` `own-trust-domain-changed` when the config names another trust domain than the store.
+   */
+  async load(): Promise<void> {
+    const remembered = await this.#options.store.getMeta(OWN_TRUST_DOMAIN);
+    if (remembered === undefined) return;
+    const name = parseTrustDomain(remembered);
+    this.#refuseOther(name, this.#options.expected);
+    const version = await this.#options.store.current(name);
+    if (version) this.#take(version.bundle);
+  }
+
+  /**
+   * The mesh has said its roots. Equal content changes nothing; no roots at all are not believed, for publishing
+   * them would revoke every identity of ours at every peer. Throws `AgentError` `own-trust-domain-changed`, `StoreError`.
+   */
+  async observe(trust: OwnTrust): Promise<void> {
+    const { store, clock, log, origin, expected, refreshHintSeconds } = this.#options;
+    this.#refuseOther(trust.trustDomain, expected);
+    this.#refuseOther(trust.trustDomain, this.#current?.trustDomain);
+    if (trust.roots.length === 0) {
+      log.error('own mesh tells no roots, the last ones stay', { trust_domain: trust.trustDomain });
+      return;
+    }
+    await store.setMeta(OWN_TRUST_DOMAIN, trust.trustDomain);
+    const held = await store.current(trust.trustDomain);
+    const content = bundleOf(trust.trustDomain, trust.roots);
+    if (held && bundlesEqual(held.bundle, content)) {
+      if (!this.#current) this.#take(held.bundle);
+      return;
+    }
+    const now = clock.now();
+    // Begun at the time in seconds, so that a lost store starts above every number its peers have seen (FED-52).
+    const sequence =
+      held?.bundle.sequence === undefined
+        ? BigInt(Math.floor(now.getTime() / 1000))
+        : held.bundle.sequence + 1n;
+    const bundle = bundleOf(trust.trustDomain, trust.roots, { sequence, refreshHintSeconds });
+    const written = await store.replaceCurrent({
+      trustDomain: trust.trustDomain,
+      expectedDigest: held?.digest ?? null,
+      version: { bundle, receivedAt: now, verdict: 'own', origin },
+      event: {
+        at: now,
+        kind: 'own-bundle-changed',
+        trustDomain: trust.trustDomain,
+        actor: `mesh:${origin}`,
+        message: `our own bundle is now sequence ${sequence} with ${trust.roots.length} roots`,
+      },
+    });
+    // Only this process writes our own bundle, so a conflict can only be a defect.
+    if (written === 'conflict')
+      throw new TypeError(`the own bundle of ${trust.trustDomain} was written by somebody else`);
+    this.#take(written.bundle);
+  }
+
+  #take(bundle: TrustBundle): void {
+    const published = { ...bundle, refreshHintSeconds: this.#options.refreshHintSeconds };
+    this.#current = published;
+    this.#options.publish(published);
+  }
+
+  #refuseOther(said: TrustDomain, expected: TrustDomain | undefined): void {
+    if (expected === undefined || said === expected) return;
+    throw new AgentError(
+      'own-trust-domain-changed',
+      `our own trust domain is ${expected}, but now ${said} was named; an agent and its store belong to one trust domain`,
+    );
+  }
+}

@@ -1,0 +1,192 @@
+import {
+  type AddDocument,
+  type AdminServices,
+  describeAuthority,
+  type RefreshDocument,
+  type StatusDocument,
+  type VerifyDocument,
+} from '../../dashboard/index.ts';
+import type { AddRequest, FederationAgent, RefreshOutcome } from '../../federation/index.ts';
+import type { ForeignTrustReport, MeshAdapter } from '../../mesh-adapters/index.ts';
+import type { SvidSource } from '../../mtls/index.ts';
+import type { Clock, Log, Metrics } from '../../platform/index.ts';
+import {
+  type BundleSource,
+  certificatesFromPem,
+  CodedError,
+  type EndpointProfile,
+  parsePin,
+  parseSpiffeId,
+  parseTrustDomain,
+  pinOfBundle,
+  type TrustBundle,
+  type TrustDomain,
+  verifyX509Svid,
+} from '../../spiffe/index.ts';
+import type { Store } from '../../store/index.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+import { AgentError } from './errors.ts';
+
+export interface ServiceParts {
+  readonly config: AgentConfig;
+  readonly store: Store;
+  readonly federation: FederationAgent;
+  readonly adapter: MeshAdapter;
+  readonly own: () => TrustBundle | undefined;
+  readonly svid: SvidSource | undefined;
+  readonly serving: () => boolean;
+  readonly reports: ReadonlyMap<TrustDomain, ForeignTrustReport>;
+  readonly startedAt: Date;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** What the admin API can ask of this agent. */
+export function createAdminServices(parts: ServiceParts): AdminServices {
+  const { store, federation, log, metrics } = parts;
+  return {
+    store,
+    log: log.with({ part: 'admin' }),
+    status: () => statusOf(parts),
+    inMesh: (trustDomain) => {
+      const report = parts.reports.get(trustDomain);
+      return report
+        ? { state: report.state, code: report.code ?? null, message: report.message ?? null }
+        : null;
+    },
+    add: async (document, actor) => {
+      if (!parts.own()) {
+        throw new AgentError(
+          'own-bundle-unknown',
+          'a peer can be added once our own mesh has told its roots, so that the two can be told apart; see "federate status"',
+        );
+      }
+      const { relationship, firstPoll } = await federation.add(addRequestFrom(document, actor));
+      return describeOutcome(relationship.trustDomain, firstPoll ?? { kind: 'unchanged' });
+    },
+    remove: (trustDomain, actor, reason) => federation.remove(trustDomain, { actor, reason }),
+    refresh: async (trustDomain, override) => {
+      if (trustDomain !== undefined && override) {
+        const reason = 'accepted once by the operator';
+        const { outcome } = await federation.override(trustDomain, { actor: override.actor, reason });
+        return [describeOutcome(trustDomain, outcome)];
+      }
+      const results = await federation.refresh(trustDomain);
+      return results.map((result) => describeOutcome(result.trustDomain, result.outcome));
+    },
+    verify: (pem, peerRole) => verify(parts, pem, peerRole),
+    renderMetrics: () => metrics.render(),
+  };
+}
+
+async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
+  const { config, adapter, store } = parts;
+  const own = parts.own();
+  const mesh = adapter.status();
+  const version = own && (await store.current(own.trustDomain));
+  const relationships = await store.relationships();
+  const byState: Record<string, number> = {};
+  for (const { state } of relationships) byState[state] = (byState[state] ?? 0) + 1;
+  const serving = parts.serving();
+  return {
+    ready: own !== undefined && serving,
+    trust_domain: own?.trustDomain ?? config.trust_domain ?? null,
+    started_at: parts.startedAt.toISOString(),
+    own:
+      own && version
+        ? {
+            sequence: own.sequence?.toString() ?? null,
+            version: version.number,
+            authorities: own.x509Authorities.length + own.jwtAuthorities.length,
+            pin: pinOfBundle(own),
+          }
+        : null,
+    endpoint: {
+      url: config.endpoint.url.href,
+      profile: config.endpoint.profile,
+      endpoint_id: parts.svid?.current()?.id ?? null,
+      serving,
+    },
+    mesh: {
+      kind: adapter.kind,
+      scope: adapter.scope,
+      connected: mesh.connected,
+      code: mesh.code ?? null,
+      message: mesh.message ?? null,
+    },
+    relationships: { total: relationships.length, by_state: byState },
+  };
+}
+
+function addRequestFrom(document: AddDocument, actor: string): AddRequest {
+  const profile: EndpointProfile =
+    document.profile === 'https_spiffe'
+      ? { kind: 'https_spiffe', endpointId: parseSpiffeId(document.endpoint_id ?? '') }
+      : { kind: 'https_web' };
+  const caPem = document.ca_pem === undefined ? {} : { caPem: document.ca_pem };
+  return {
+    trustDomain: parseTrustDomain(document.trust_domain),
+    endpointUrl: document.endpoint_url,
+    profile,
+    actor,
+    bootstrap:
+      document.bundle === undefined
+        ? document.pin === undefined
+          ? { kind: 'web-pki', ...caPem }
+          : { kind: 'pin', pin: parsePin(document.pin), ...caPem }
+        : { kind: 'bundle', document: Buffer.from(document.bundle, 'utf8'), ...caPem },
+  };
+}
+
+function describeOutcome(trustDomain: TrustDomain, outcome: RefreshOutcome): RefreshDocument {
+  const why =
+    'code' in outcome ? { code: outcome.code, message: outcome.message } : { code: null, message: null };
+  if (outcome.kind === 'called-off') {
+    return {
+      trust_domain: trustDomain,
+      outcome: 'called-off',
+      code: 'called-off',
+      message: 'the relationship ended or the agent stops',
+    };
+  }
+  return { trust_domain: trustDomain, outcome: outcome.kind, ...why };
+}
+
+function verify(parts: ServiceParts, pem: string, peerRole: 'client' | 'server'): VerifyDocument {
+  const bundles: BundleSource = {
+    bundleFor: (trustDomain) => {
+      const own = parts.own();
+      return own?.trustDomain === trustDomain ? own : parts.federation.bundles.bundleFor(trustDomain);
+    },
+  };
+  try {
+    const svid = verifyX509Svid(certificatesFromPem(pem), bundles, { now: parts.clock.now(), peerRole });
+    const anchor = bundles
+      .bundleFor(svid.trustDomain)
+      ?.x509Authorities.find((authority) => authority.fingerprint === svid.anchorFingerprint);
+    return {
+      accepted: true,
+      spiffe_id: svid.id,
+      trust_domain: svid.trustDomain,
+      anchor: anchor ? describeAuthority(anchor) : null,
+      bundle_digest: svid.bundleDigest,
+      not_after: svid.notAfter.toISOString(),
+      code: null,
+      message: null,
+    };
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    const cause = error.cause instanceof CodedError ? `: ${error.cause.message} [${error.cause.code}]` : '';
+    return {
+      accepted: false,
+      spiffe_id: null,
+      trust_domain: null,
+      anchor: null,
+      bundle_digest: null,
+      not_after: null,
+      code: error.code,
+      message: `${error.message}${cause}`,
+    };
+  }
+}

@@ -1,0 +1,5 @@
+/** From one YAML file to a running process: config → parts → start and stop. */
+export { CONFIG_KINDS, type ConfigKind } from './config/config-kinds.ts';
+export { ConfigError, type ConfigMistake } from './config/read-config.ts';
+export { renderConfigReference } from './config/reference.ts';
+export { checkConfig, runProcess } from './run-process.ts';

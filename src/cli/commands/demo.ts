@@ -1,0 +1,40 @@
+import type { Command } from 'commander';
+import { runDemo } from '../../demo/index.ts';
+import { withOutput } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import type { OutputFormat, Terminal } from '../terminal.ts';
+
+/** `federate demo`: two meshes on this machine, start to finish. */
+export function demoCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withOutput(program.command('demo'))
+    .description(
+      'two meshes on this machine, start to finish: refused, federated, attacked, rotated, broken, removed',
+    )
+    .option('--keep', 'leave the meshes running after the second step, and say how to use them')
+    .addHelpText(
+      'after',
+      `
+Needs nothing but this checkout: no containers, no network. Ends by itself.
+With --output json each step is one JSON object on a line of its own.
+
+Examples:
+  $ federate demo
+  $ federate demo --keep`,
+    )
+    .action(async (options: { readonly keep?: boolean; readonly output: OutputFormat }) => {
+      const json = options.output === 'json';
+      const succeeded = await runDemo({
+        keep: options.keep === true,
+        output: {
+          line: (text) => {
+            if (!json) terminal.out(text);
+          },
+          record: (record) => {
+            if (json) terminal.out(JSON.stringify(record));
+          },
+          notice: (text) => (json ? terminal.err(text) : terminal.out(text)),
+        },
+      });
+      finish(succeeded ? exitCodes.done : exitCodes.failed);
+    });
+}

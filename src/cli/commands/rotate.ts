@@ -1,0 +1,86 @@
+import type { Command } from 'commander';
+import { type ControlStatus, createControlClient, ROTATION_STEPS } from '../../simulated-mesh/index.ts';
+import { withOutput } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { renderFields, renderTable } from '../table.ts';
+import { type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+
+interface ControlOptions {
+  readonly control: string;
+  readonly output: OutputFormat;
+}
+
+/** `federate simulate status | rotate`: what the operator of a simulated mesh can see and do. */
+export function rotateCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  const simulate = program.commands.find((command) => command.name() === 'simulate') ?? program;
+  const add = (usage: string, description: string) =>
+    withOutput(simulate.command(usage))
+      .description(description)
+      .option('--control <path>', 'control socket of the simulated mesh', '/run/federate/control.sock');
+
+  add('status', 'the roots, workloads and foreign trust of a simulated mesh').action(
+    async (options: ControlOptions) => {
+      const status = await createControlClient(options.control).status();
+      printResult(terminal, options.output, status, () => tell(status));
+      finish(exitCodes.done);
+    },
+  );
+
+  add('rotate <step>', `take one step of a root rotation: ${ROTATION_STEPS.join(', ')}`)
+    .addHelpText(
+      'after',
+      `
+publish   a new root is made and told, the old one still signs
+activate  the new root signs from now on, every workload gets a new SVID
+retire    the old root goes
+
+Example:
+  $ federate simulate rotate publish --control /run/federate/control.sock`,
+    )
+    .action(async (word: string, options: ControlOptions) => {
+      const step = ROTATION_STEPS.find((each) => each === word);
+      if (!step)
+        throw new UsageError(
+          `a step of a rotation is one of ${ROTATION_STEPS.join(', ')}, not ${JSON.stringify(word)}`,
+        );
+      const status = await createControlClient(options.control).rotate(step);
+      printResult(terminal, options.output, status, () => tell(status));
+      finish(exitCodes.done);
+    });
+}
+
+function tell(status: ControlStatus): string {
+  const refused = status.refused ? `${status.refused.message} [${status.refused.code}]` : undefined;
+  return [
+    renderFields([
+      ['mesh', status.kind],
+      ['trust domain', status.trustDomain],
+      ['rotation', status.phase],
+      ['trust config refused', refused],
+    ]),
+    '',
+    renderTable(
+      ['ROOT', 'PHASE', 'SUBJECT', 'FINGERPRINT'],
+      status.roots.map((root) => [
+        root.number.toString(),
+        root.phase,
+        root.subject,
+        root.fingerprint.slice(0, 16),
+      ]),
+    ),
+    '',
+    renderTable(
+      ['WORKLOAD', 'SVID UNDER ROOT', 'SPIFFE ID'],
+      status.workloads.map((each) => [each.name, each.svid?.rootNumber.toString() ?? '-', each.spiffeId]),
+      120,
+    ),
+    '',
+    status.foreign.length === 0
+      ? 'No foreign trust domain is trusted.'
+      : renderTable(
+          ['FOREIGN TRUST DOMAIN', 'ROOTS', 'SOURCE'],
+          status.foreign.map((each) => [each.trustDomain, each.fingerprints.length.toString(), each.source]),
+          120,
+        ),
+  ].join('\n');
+}

@@ -1,0 +1,36 @@
+import { Agent, request } from 'node:http';
+
+/** An answer to a plain HTTP call on loopback. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** One GET over a connection of its own, bounded in time and size; rejects when nothing sensible comes back. */
+export function httpGet(url: string, timeoutMs = 5000): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const call = request(url, { agent: new Agent({ keepAlive: false }), timeout: timeoutMs }, (response) => {
+      const parts: Buffer[] = [];
+      let length = 0;
+      response.on('data', (part: Buffer) => {
+        length += part.length;
+        if (length > 1024 * 1024) call.destroy(new Error('the answer is too large'));
+        else parts.push(part);
+      });
+      response.on('error', reject);
+      response.on('end', () => {
+        try {
+          resolve({
+            status: response.statusCode ?? 0,
+            body: JSON.parse(Buffer.concat(parts).toString('utf8')),
+          });
+        } catch (cause) {
+          reject(new Error(`the answer of ${url} is not JSON`, { cause }));
+        }
+      });
+    });
+    call.on('timeout', () => call.destroy(new Error(`no answer from ${url} within ${timeoutMs} ms`)));
+    call.on('error', reject);
+    call.end();
+  });
+}

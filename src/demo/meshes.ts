@@ -1,0 +1,149 @@
+import { join } from 'node:path';
+import type { Clock } from '../platform/index.ts';
+import { type ControlStatus, createControlClient, type ControlClient } from '../simulated-mesh/index.ts';
+import { FederateProcess, runVerb } from './child-process.ts';
+import { check, until } from './until.ts';
+import { httpGet } from './http-call.ts';
+import type { Layout } from './layout.ts';
+
+export type MeshName = 'istio' | 'consul';
+
+/** What the backend says of a call to info: the remark, or the honest reason why there is none. */
+export interface CallOutcome {
+  readonly remark?: { readonly text: string; readonly caller: string };
+  readonly missing?: { readonly code: string; readonly message: string };
+}
+
+/** The two meshes of the demonstration, as running `federate` processes. */
+export class Meshes {
+  readonly layout: Layout;
+  readonly control: Readonly<Record<MeshName, ControlClient>>;
+  readonly #clock: Clock;
+  readonly #processes = new Map<string, FederateProcess>();
+
+  constructor(layout: Layout, clock: Clock) {
+    this.layout = layout;
+    this.#clock = clock;
+    this.control = {
+      istio: createControlClient(layout.istio('control.sock')),
+      consul: createControlClient(layout.consul('control.sock')),
+    };
+  }
+
+  get processCount(): number {
+    return this.#processes.size;
+  }
+
+  /** Starts everything and waits until both agents are ready and the page answers. */
+  async start(): Promise<void> {
+    for (const mesh of ['istio', 'consul'] as const) this.#run(mesh, 'control', ['simulate', mesh]);
+    await Promise.all([this.status('istio'), this.status('consul')]);
+    for (const mesh of ['istio', 'consul'] as const) {
+      this.#run(mesh, 'agent', ['agent']);
+      this.#run(mesh, 'gateway', ['gateway']);
+    }
+    for (const [mesh, workload] of [
+      ['istio', 'frontend'],
+      ['istio', 'backend'],
+      ['consul', 'info'],
+    ] as const) {
+      this.#run(mesh, workload, ['simulate', 'weather']);
+      this.#run(mesh, `${workload}-sidecar`, ['sidecar']);
+    }
+    await Promise.all([this.agentReady('istio'), this.agentReady('consul')]);
+    await until(this.#clock, 'the weather page answers', async () => {
+      this.checkRunning();
+      const { status } = await httpGet(`http://127.0.0.1:${this.layout.ports.frontend}/api/weather`);
+      return status === 200 ? true : undefined;
+    });
+  }
+
+  /** The control plane's own account of its mesh; waits until it answers. */
+  async status(mesh: MeshName): Promise<ControlStatus> {
+    const { found } = await until(this.#clock, `the ${mesh} control plane answers`, () => {
+      this.checkRunning();
+      return this.control[mesh].status();
+    });
+    return found;
+  }
+
+  /** Waits until the agent of a mesh serves its own bundle. */
+  async agentReady(mesh: MeshName): Promise<void> {
+    await until(
+      this.#clock,
+      `the ${mesh} agent is ready`,
+      async () => {
+        this.checkRunning();
+        return (await this.verb(mesh, ['status'])).exitCode === 0 ? true : undefined;
+      },
+      { everyMs: 200 },
+    );
+  }
+
+  /** Runs a verb of the command against the agent of a mesh, as its operator would. */
+  verb(mesh: MeshName, words: readonly string[]): ReturnType<typeof runVerb> {
+    return runVerb([...words, '--socket', this.layout[mesh]('admin.sock')]);
+  }
+
+  /** The same, which must succeed; the JSON document it prints. */
+  async ask(mesh: MeshName, words: readonly string[]): Promise<unknown> {
+    const { exitCode, stdout, stderr } = await this.verb(mesh, [...words, '--output', 'json']);
+    check(exitCode === 0, `"federate ${words.join(' ')}" succeeds; it said: ${stderr || stdout}`);
+    return JSON.parse(stdout);
+  }
+
+  /** One call of the backend to info, by way of both sidecars and both gateways. */
+  async call(): Promise<CallOutcome> {
+    const { body } = await httpGet(`http://127.0.0.1:${this.layout.ports.backend}/weather`);
+    return outcomeIn(body);
+  }
+
+  async stopAgent(mesh: MeshName): Promise<void> {
+    await this.#processes.get(`${mesh}/agent`)?.stop();
+    this.#processes.delete(`${mesh}/agent`);
+  }
+
+  startAgent(mesh: MeshName): void {
+    this.#run(mesh, 'agent', ['agent']);
+  }
+
+  logFile(mesh: MeshName, name: string): string {
+    return this.layout[mesh](`${name}.log`);
+  }
+
+  checkRunning(): void {
+    for (const process of this.#processes.values()) process.checkRunning();
+  }
+
+  /** Ends every process, workloads first. */
+  async stop(): Promise<void> {
+    const all = [...this.#processes.values()].reverse();
+    this.#processes.clear();
+    await Promise.all(all.map((process) => process.stop()));
+  }
+
+  #run(mesh: MeshName, name: string, words: readonly string[]): void {
+    const config = this.layout[mesh](`${name}.yaml`);
+    const process = new FederateProcess(
+      `${mesh}/${name}`,
+      [...words, '--config', config],
+      this.logFile(mesh, name),
+    );
+    this.#processes.set(join(mesh, name), process);
+  }
+}
+
+function outcomeIn(body: unknown): CallOutcome {
+  if (typeof body !== 'object' || body === null) return {};
+  if ('remark' in body && isRemark(body.remark)) return { remark: body.remark };
+  if ('remarkMissing' in body && isReason(body.remarkMissing)) return { missing: body.remarkMissing };
+  return {};
+}
+
+function isRemark(value: unknown): value is { text: string; caller: string } {
+  return typeof value === 'object' && value !== null && 'text' in value && 'caller' in value;
+}
+
+function isReason(value: unknown): value is { code: string; message: string } {
+  return typeof value === 'object' && value !== null && 'code' in value && 'message' in value;
+}

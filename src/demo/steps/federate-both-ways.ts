@@ -1,0 +1,92 @@
+import { writeFileSync } from 'node:fs';
+import type { Clock } from '../../platform/index.ts';
+import { names } from '../layout.ts';
+import type { Meshes } from '../meshes.ts';
+import type { Step } from '../story.ts';
+import { check, until } from '../until.ts';
+
+/** Step 1: both meshes up, and the call is refused for the honest reason. */
+export function refusedBefore(meshes: Meshes): Step {
+  return {
+    title: 'Two meshes, each with its own root CA, that do not know each other',
+    async run(tell) {
+      await meshes.start();
+      const [istio, consul] = await Promise.all([meshes.status('istio'), meshes.status('consul')]);
+      tell.did(`started ${meshes.processCount} processes on loopback; logs are in ${meshes.layout.folder}`);
+      tell.did(
+        `Istio-flavoured mesh ${istio.trustDomain}, root ${istio.roots[0]?.fingerprint.slice(0, 16) ?? ''}`,
+      );
+      tell.did(
+        `Consul-flavoured mesh ${consul.trustDomain}, root ${consul.roots[0]?.fingerprint.slice(0, 16) ?? ''}`,
+      );
+      check(
+        istio.roots[0]?.fingerprint !== consul.roots[0]?.fingerprint,
+        'the two meshes have different roots',
+      );
+      const { missing } = await meshes.call();
+      check(missing !== undefined, 'backend cannot call info before the meshes are federated');
+      check(
+        missing.message.includes(names.consul),
+        `the reason names ${names.consul}; it was: ${missing.message}`,
+      );
+      tell.saw(
+        `backend calls info through the gateways and is refused: ${missing.message} [${missing.code}]`,
+      );
+      tell.note('refusal', missing);
+    },
+  };
+}
+
+/** Step 2: `federate add` in both directions; the same call succeeds. */
+export function federateBothWays(meshes: Meshes, clock: Clock): Step {
+  const { layout } = meshes;
+  const url = (port: number) => `https://127.0.0.1:${port}/`;
+  return {
+    title: 'federate add, once on each side: by a pin here, by a bundle file there',
+    async run(tell) {
+      const pin = pinIn(await meshes.ask('consul', ['status']));
+      const start = clock.monotonicMs();
+      await meshes.ask('istio', [
+        ...['add', '--peer', url(layout.ports.consulEndpoint), '--trust-domain', names.consul],
+        ...['--profile', 'https_spiffe', '--endpoint-id', names.consulAgentId, '--pin', pin],
+      ]);
+      tell.did(`istio: federate add --peer ${url(layout.ports.consulEndpoint)} … --pin ${pin.slice(0, 23)}…`);
+
+      const one = await meshes.call();
+      check(one.remark === undefined, 'one direction alone is not enough for mutual TLS');
+      tell.saw(`one direction is not enough: ${one.missing?.message ?? ''} [${one.missing?.code ?? ''}]`);
+
+      const { stdout: document } = await meshes.verb('istio', ['bundle', 'show', '--document']);
+      const file = layout.consul('istio-bundle.json');
+      writeFileSync(file, document);
+      const added = clock.monotonicMs();
+      await meshes.ask('consul', [
+        ...['add', '--peer', url(layout.ports.istioEndpoint), '--trust-domain', names.istio],
+        ...['--profile', 'https_spiffe', '--endpoint-id', names.istioAgentId, '--bundle', file],
+      ]);
+      tell.did(`consul: federate add --peer ${url(layout.ports.istioEndpoint)} … --bundle istio-bundle.json`);
+
+      const { found: remark } = await until(
+        clock,
+        'the call succeeds',
+        async () => (await meshes.call()).remark,
+      );
+      const ms = Math.round(clock.monotonicMs() - added);
+      check(
+        remark.caller === names.backendId,
+        `info was called by ${names.backendId}, it says ${remark.caller}`,
+      );
+      tell.saw(`the same call succeeds ${ms} ms after the second add was typed; info says: "${remark.text}"`);
+      tell.saw(`info knows who called: ${remark.caller}`);
+      tell.note('caller', remark.caller);
+      tell.note('working_after_ms', Math.round(clock.monotonicMs() - start));
+    },
+  };
+}
+
+function pinIn(status: unknown): string {
+  const own = typeof status === 'object' && status !== null && 'own' in status ? status.own : undefined;
+  const pin = typeof own === 'object' && own !== null && 'pin' in own ? own.pin : undefined;
+  check(typeof pin === 'string', 'the status of a ready agent tells a pin');
+  return pin;
+}

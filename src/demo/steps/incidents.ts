@@ -1,0 +1,113 @@
+import type { Clock } from '../../platform/index.ts';
+import { HostileEndpoint } from '../hostile-endpoint.ts';
+import { names } from '../layout.ts';
+import type { Meshes } from '../meshes.ts';
+import type { Step, StepTeller } from '../story.ts';
+import { Traffic } from '../traffic.ts';
+import { check, until } from '../until.ts';
+
+interface Incident {
+  readonly code: string;
+  readonly message: string;
+  readonly ended_at: string | null;
+}
+
+/** Step 6: an outage, a rollback and a malformed bundle; calls go on, and each stands in the history. */
+export function surviveIncidents(meshes: Meshes, clock: Clock): Step {
+  return {
+    title: 'An endpoint outage, a rollback and a malformed bundle: last good stays',
+    async run(tell) {
+      const good = String((await bundleOf(meshes))['document']);
+      const identity = await meshes.control.consul.forge(names.consulAgentId);
+      const traffic = new Traffic(meshes, clock);
+      let hostile: HostileEndpoint | undefined;
+      try {
+        await meshes.stopAgent('consul');
+        tell.did('stopped the agent of the Consul mesh: its bundle endpoint is down');
+        await told(meshes, clock, tell, (incident) => /connect|response/.test(incident.code));
+
+        hostile = await HostileEndpoint.start(identity, meshes.layout.ports.consulEndpoint);
+        hostile.serve(withLowerSequence(good));
+        tell.did('an intruder with a valid SVID of the endpoint serves an older sequence');
+        await told(meshes, clock, tell, (incident) => incident.code === 'sequence-rolled-back');
+
+        hostile.serve(good.slice(0, good.length / 2));
+        tell.did('then half a document');
+        await told(
+          meshes,
+          clock,
+          tell,
+          (incident) =>
+            /json|bundle|document/.test(incident.code) && incident.code !== 'sequence-rolled-back',
+        );
+
+        await hostile.stop();
+        hostile = undefined;
+        meshes.startAgent('consul');
+        await meshes.agentReady('consul');
+        await until(clock, 'every incident has ended', async () =>
+          (await incidentsOf(meshes)).every((incident) => incident.ended_at !== null) ? true : undefined,
+        );
+        tell.did('started the agent again');
+        tell.saw('the next poll ended every incident, on record');
+      } finally {
+        await hostile?.stop();
+        const report = await traffic.stop();
+        tell.note('calls', report.calls);
+        tell.note('failed', report.failed);
+        check(
+          report.failed === 0,
+          `every call succeeds; ${report.failed} of ${report.calls} failed: ${report.failures.join('; ')}`,
+        );
+        tell.saw(`${report.calls} calls meanwhile, none failed`);
+      }
+      const after = String((await bundleOf(meshes))['document']);
+      check(after === good, 'the bundle held is the one from before');
+      tell.saw('the bundle held is the same as before, byte for byte');
+      tell.note(
+        'incidents',
+        (await incidentsOf(meshes)).map((incident) => incident.code),
+      );
+    },
+  };
+}
+
+async function told(
+  meshes: Meshes,
+  clock: Clock,
+  tell: StepTeller,
+  is: (incident: Incident) => boolean,
+): Promise<void> {
+  const { found } = await until(clock, 'the incident is in the history', async () =>
+    (await incidentsOf(meshes)).find(is),
+  );
+  tell.saw(`in the history: ${found.message} [${found.code}]`);
+}
+
+async function bundleOf(meshes: Meshes): Promise<Record<string, unknown>> {
+  const bundle = await meshes.ask('istio', ['bundle', 'show', names.consul]);
+  check(isRecord(bundle), 'a bundle is held');
+  return bundle;
+}
+
+async function incidentsOf(meshes: Meshes): Promise<readonly Incident[]> {
+  const history = await meshes.ask('istio', ['bundle', 'history', names.consul]);
+  check(isRecord(history) && Array.isArray(history['incidents']), 'the history lists incidents');
+  return history['incidents'].filter(isIncident);
+}
+
+function isIncident(value: unknown): value is Incident {
+  return isRecord(value) && typeof value['code'] === 'string' && typeof value['message'] === 'string';
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+/** The document with a sequence one lower; done on the text, for a sequence has more digits than a number holds. */
+function withLowerSequence(document: string): string {
+  return document.replace(
+    /("spiffe_sequence"\s*:\s*)(\d+)/,
+    (_all, name: string, digits: string) => `${name}${BigInt(digits) - 1n}`,
+  );
+}

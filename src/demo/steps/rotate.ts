@@ -1,0 +1,83 @@
+import type { Clock } from '../../platform/index.ts';
+import { names } from '../layout.ts';
+import type { Meshes } from '../meshes.ts';
+import type { Step } from '../story.ts';
+import { Traffic } from '../traffic.ts';
+import { check, until } from '../until.ts';
+
+/** Step 5: publish, activate, retire, while calls go on all the time. */
+export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
+  return {
+    title: `${names.consul.slice(0, 8)}….consul rotates its root while calls go on all the time`,
+    async run(tell) {
+      const before = rootsOf(await meshes.status('consul'));
+      const traffic = new Traffic(meshes, clock);
+      try {
+        await meshes.control.consul.rotate('publish');
+        const published = rootsOf(await meshes.status('consul'));
+        const added = published.find((root) => !before.includes(root));
+        check(added !== undefined, 'publishing adds a root');
+        const { ms: reached } = await until(clock, 'the new root is in effect in the other mesh', () =>
+          inEffect(meshes, published.length),
+        );
+        tell.did(`published the new root ${added.slice(0, 16)}; the old one still signs`);
+        tell.saw(`${reached} ms later every proxy of ${names.istio} has acknowledged it`);
+
+        await meshes.control.consul.rotate('activate');
+        const { found: number } = await until(clock, 'info has an SVID under the new root', async () => {
+          const { workloads } = await meshes.status('consul');
+          const info = workloads.find((workload) => workload.spiffeId === names.infoId);
+          const settled = workloads.every((workload) => workload.sds.every((secret) => secret.inEffect));
+          return info?.svid && info.svid.rootNumber > 1 && settled ? info.svid.rootNumber : undefined;
+        });
+        tell.did('activated it: every workload got a new SVID under it, without a restart');
+        tell.saw(`info's SVID now chains to root ${number}`);
+        const during = traffic.calls;
+        await until(clock, 'some calls under the new root', async () =>
+          traffic.calls > during + 20 ? true : undefined,
+        );
+
+        await meshes.control.consul.rotate('retire');
+        await until(clock, 'the old root is gone from the other mesh', () =>
+          inEffect(meshes, published.length - 1),
+        );
+        tell.did('retired the old root');
+        const after = rootsOf(await meshes.status('consul'));
+        check(!after.some((root) => before.includes(root)), 'the old root is gone');
+        const last = traffic.calls;
+        await until(clock, 'some calls after retirement', async () =>
+          traffic.calls > last + 20 ? true : undefined,
+        );
+      } finally {
+        const report = await traffic.stop();
+        tell.note('calls', report.calls);
+        tell.note('failed', report.failed);
+        check(
+          report.failed === 0,
+          `every call succeeds; ${report.failed} of ${report.calls} failed: ${report.failures.join('; ')}`,
+        );
+        tell.saw(`${report.calls} calls, none failed`);
+      }
+      const { stdout: history } = await meshes.verb('istio', ['bundle', 'history', names.consul]);
+      const plus = history.split('\n').filter((line) => line.trim().startsWith('+')).length;
+      const minus = history.split('\n').filter((line) => line.trim().startsWith('-')).length;
+      check(plus >= 2 && minus >= 1, 'the history shows the added and the removed root');
+      tell.saw('the history tells it, version by version:');
+      for (const line of history.trimEnd().split('\n')) tell.did(line);
+    },
+  };
+}
+
+function rootsOf(status: Awaited<ReturnType<Meshes['status']>>): string[] {
+  return status.roots.map((root) => root.fingerprint);
+}
+
+/** Whether mesh A holds that many roots of mesh B, and every proxy of it has acknowledged them. */
+async function inEffect(meshes: Meshes, roots: number): Promise<true | undefined> {
+  const { foreign, workloads } = await meshes.status('istio');
+  const held = foreign
+    .filter((each) => each.trustDomain === names.consul)
+    .flatMap((each) => each.fingerprints);
+  const acknowledged = workloads.every((workload) => workload.sds.every((secret) => secret.inEffect));
+  return held.length === roots && acknowledged ? true : undefined;
+}
