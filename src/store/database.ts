@@ -133,15 +133,11 @@ function missing(path: string): StoreError {
 
 /** Takes group and others off the file and its companions, should somebody have let them in. */
 function keepPrivate(path: string, log: Log): void {
-  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
-    const mode = statSync(file, { throwIfNoEntry: false })?.mode;
-    if (mode === undefined || (mode & 0o077) === 0) continue;
-    chmodSync(file, 0o600);
-    log.warn('store was open to other users, now it is not', {
-      path: file,
-      mode: (mode & 0o777).toString(8),
-    });
-  }
+  const open = [path, `${path}-wal`, `${path}-shm`].filter(
+    (file) => ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0,
+  );
+  for (const file of open) chmodSync(file, 0o600);
+  if (open.length > 0) log.warn('store was open to other users, now it is not', { path });
 }
 
 function translating<T>(path: string, work: () => T): T {

@@ -56,7 +56,7 @@ export function createMemoryStore(): Store {
       ...cleanVersion(version),
       trustDomain: bundle.trustDomain,
       number: past.length + 1,
-      document: serializeBundle(bundle),
+      document: new Uint8Array(serializeBundle(bundle)),
       digest: contentDigest(bundle),
       diff: changeBetween(before ? authorityRefs(before.version.bundle) : [], authorityRefs(bundle)),
     };

@@ -36,7 +36,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 
 /**
  * Opens a store for reading only, beside a running agent or after it: no lock, nothing is created or converted. Rejects with
- * `StoreError`: `store-missing`, `store-newer`, `store-older`, `store-not-a-store`, `store-corrupt`, `store-failed`.
+ * `StoreError`: `store-missing`, `store-newer`, `store-older`, `store-not-a-store`, `store-corrupt`, `store-failed`, and
+ * `store-read-only` in a folder where SQLite cannot make its shared-memory file beside the store.
  */
 export async function openSqliteStoreForReading(options: { readonly path: string }): Promise<StoreReader> {
   return storeOver(openDatabaseForReading(options.path));

@@ -170,7 +170,7 @@ export function createVersionTables(database: Database) {
       const { trustDomain } = bundle;
       const number = (selectLastNumber.get(trustDomain) ?? 0) + 1;
       const digest = contentDigest(bundle);
-      const document = serializeBundle(bundle);
+      const document = new Uint8Array(serializeBundle(bundle));
       // Read back before it is written: a document that could not be read later must not become the current one.
       readStoredDocument(trustDomain, document, nameOf(trustDomain, number), digest);
       const before = held ? refsOf(trustDomain, held.number, ['added', 'kept']) : [];

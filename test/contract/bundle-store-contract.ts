@@ -39,11 +39,7 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
     });
 
     const federate = (numbers: readonly number[], sequence: bigint) =>
-      store.addRelationship(
-        relationship(),
-        version(bundle(numbers, sequence), start, 'bootstrap'),
-        added(),
-      );
+      store.addRelationship(relationship(), version(bundle(numbers, sequence), start, 'bootstrap'), added());
     const replace = (numbers: readonly number[], sequence: bigint | undefined, when = at(60)) =>
       store.current(istio).then((held) =>
         store.replaceCurrent({
@@ -64,7 +60,7 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         digest: contentDigest(bundle([1])),
         bundle: { sequence: 5n },
       });
-      expect(current?.document).toEqual(serializeBundle(bundle([1], 5n)));
+      expect(current?.document).toEqual(new Uint8Array(serializeBundle(bundle([1], 5n))));
       expect(labels(current?.diff.added ?? [])).toEqual([label(1)]);
       expect(await store.events({ trustDomain: istio })).toMatchObject([{ ...added(), versionNumber: 1 }]);
     });
@@ -144,7 +140,11 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       });
       const current = await store.current(istio);
       expect(current).toMatchObject({ provedBy: 'leaf ab, root cd', receivedAt: at(60) });
-      expect(answer).toMatchObject({ digest: current?.digest, diff: current?.diff, document: current?.document });
+      expect(answer).toMatchObject({
+        digest: current?.digest,
+        diff: current?.diff,
+        document: current?.document,
+      });
     });
 
     it('replaceCurrent() honours an empty bundle as a revocation', async () => {
@@ -375,7 +375,13 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
 
     it('recordEvent() keeps no character that could steer a terminal', async () => {
       const message = 'bad \u001b[2J\u0000\u202e name\nsecond line';
-      await store.recordEvent({ at: at(1), kind: 'bundle-refused', actor: 'agent', message, detail: { message } });
+      await store.recordEvent({
+        at: at(1),
+        kind: 'bundle-refused',
+        actor: 'agent',
+        message,
+        detail: { message },
+      });
       const [event] = await store.events();
       expect(event?.message).toBe('bad �[2J�� name�second line');
       expect(JSON.stringify(event?.detail)).not.toMatch(/\u202e/);
@@ -452,7 +458,8 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
             const keys = new Set<string>();
             for (const { number, verdict, diff } of history) {
               if (verdict === 'bootstrap') keys.clear();
-              for (const { fingerprint } of diff.removed) expect(keys.delete(fingerprint), `${number}`).toBe(true);
+              for (const { fingerprint } of diff.removed)
+                expect(keys.delete(fingerprint), `${number}`).toBe(true);
               for (const { fingerprint } of diff.kept) expect(keys.has(fingerprint)).toBe(true);
               for (const { fingerprint } of diff.added) keys.add(fingerprint);
             }
@@ -476,14 +483,23 @@ type Step =
   | { kind: 'remove' }
   | { kind: 'note'; sequence: bigint };
 
-const anySequence = fc.oneof(fc.bigInt({ min: 0n, max: 8n }), fc.bigInt({ min: 2n ** 64n - 4n, max: 2n ** 64n - 1n }));
+const anySequence = fc.oneof(
+  fc.bigInt({ min: 0n, max: 8n }),
+  fc.bigInt({ min: 2n ** 64n - 4n, max: 2n ** 64n - 1n }),
+);
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('note' as const), sequence: anySequence }) },
   {
     weight: 8,
     arbitrary: fc.record({
-      kind: fc.constantFrom('add' as const, 'replace' as const, 'replace' as const, 'override' as const, 'late' as const),
+      kind: fc.constantFrom(
+        'add' as const,
+        'replace' as const,
+        'replace' as const,
+        'override' as const,
+        'late' as const,
+      ),
       numbers: fc.uniqueArray(fc.integer({ min: 1, max: 5 }), { maxLength: 3 }),
       sequence: fc.option(anySequence, { nil: undefined }),
     }),

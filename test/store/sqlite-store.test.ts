@@ -194,16 +194,29 @@ describe('openSqliteStore() on a file', () => {
     await store.noteUnchanged(istio, at(90));
     const raw = openRaw(path);
     const lives = raw
-      .prepare<[], { key: string; trusted: string; first_seen_at: string; last_seen_at: string; pem: string }>(
-        'SELECT key, trusted, first_seen_at, last_seen_at, pem FROM authority',
-      )
+      .prepare<
+        [],
+        { key: string; trusted: string; first_seen_at: string; last_seen_at: string; pem: string }
+      >('SELECT key, trusted, first_seen_at, last_seen_at, pem FROM authority')
       .all();
     const now = raw.prepare('SELECT version, sequence, state FROM trusted_now').all();
     const life = (number: number) =>
       lives.find(({ key }) => key.startsWith(roots[number - 1]?.fingerprint.slice(0, 6) ?? '-'));
-    expect(life(1)).toMatchObject({ trusted: 'no', first_seen_at: at(0).toISOString(), last_seen_at: at(40).toISOString() });
-    expect(life(2)).toMatchObject({ trusted: 'yes', first_seen_at: at(0).toISOString(), last_seen_at: at(90).toISOString() });
-    expect(life(3)).toMatchObject({ trusted: 'yes', first_seen_at: at(40).toISOString(), last_seen_at: at(90).toISOString() });
+    expect(life(1)).toMatchObject({
+      trusted: 'no',
+      first_seen_at: at(0).toISOString(),
+      last_seen_at: at(40).toISOString(),
+    });
+    expect(life(2)).toMatchObject({
+      trusted: 'yes',
+      first_seen_at: at(0).toISOString(),
+      last_seen_at: at(90).toISOString(),
+    });
+    expect(life(3)).toMatchObject({
+      trusted: 'yes',
+      first_seen_at: at(40).toISOString(),
+      last_seen_at: at(90).toISOString(),
+    });
     expect(life(3)?.pem).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
     expect(now).toEqual([{ version: 2, sequence: '5', state: 'active' }]);
     await store.removeRelationship(istio, { at: at(200), actor: 'operator:0', reason: 'gone' });

@@ -1,0 +1,205 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import Sqlite from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openSqliteStoreForReading, type Store } from '../../src/store/index.ts';
+import { createRecordingLog } from '../support/recording-log.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { openAt, openRaw } from './open-store.ts';
+import { added, bundle, istio, relationship, start, version } from './sample-bundles.ts';
+
+const federate = (store: Store) =>
+  store.addRelationship(relationship(), version(bundle([1], 1n), start, 'bootstrap'), added());
+
+/** Does `work` as a user without root's rights, which no file mode stops. */
+async function unprivileged<T>(work: () => Promise<T>): Promise<T> {
+  if (process.geteuid?.() !== 0) return work();
+  process.seteuid?.(65_534);
+  try {
+    return await work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
+describe('openSqliteStore()', () => {
+  let folder: ReturnType<typeof tempDir>;
+  let path: string;
+  beforeEach(() => {
+    folder = tempDir();
+    path = folder.file('federate.db');
+  });
+  afterEach(() => {
+    chmodSync(folder.path, 0o700);
+    folder[Symbol.dispose]();
+  });
+
+  it('makes a missing store only when asked', async () => {
+    await expect(openAt(path, { create: false })).rejects.toMatchObject({ code: 'store-missing' });
+    expect(existsSync(path)).toBe(false);
+    await (await openAt(path)).close();
+    await (await openAt(path, { create: false })).close();
+  });
+
+  it('says store-missing where the folder is missing, and makes none', async () => {
+    await expect(openAt(folder.file('no/such/federate.db'))).rejects.toMatchObject({ code: 'store-missing' });
+    expect(existsSync(folder.file('no'))).toBe(false);
+  });
+
+  it('goes on with the empty file of a first start that was killed', async () => {
+    writeFileSync(path, '');
+    await expect(openAt(path, { create: false })).rejects.toMatchObject({ code: 'store-missing' });
+    await (await openAt(path)).close();
+  });
+
+  it('refuses a file that is no SQLite file, and leaves it as it is (store-not-a-store)', async () => {
+    const text = 'recipes of my grandmother\n'.repeat(100);
+    writeFileSync(path, text);
+    await expect(openAt(path)).rejects.toMatchObject({ code: 'store-not-a-store' });
+    expect(statSync(path).size).toBe(text.length);
+  });
+
+  it('refuses the SQLite file of another program, and leaves it as it is (store-not-a-store)', async () => {
+    const other = new Sqlite(path);
+    other.exec('CREATE TABLE recipe (name TEXT)');
+    other.close();
+    chmodSync(path, 0o644);
+    const before = statSync(path);
+    await expect(openAt(path)).rejects.toMatchObject({ code: 'store-not-a-store' });
+    expect(statSync(path)).toMatchObject({ size: before.size, mode: before.mode, mtimeMs: before.mtimeMs });
+  });
+
+  it('refuses the store of a newer version, and leaves it as it is (store-newer)', async () => {
+    const store = await openAt(path);
+    await federate(store);
+    await store.close();
+    const raw = openRaw(path);
+    raw.pragma('user_version = 99');
+    raw.close();
+    await expect(openAt(path)).rejects.toMatchObject({ code: 'store-newer' });
+    await expect(openSqliteStoreForReading({ path })).rejects.toMatchObject({ code: 'store-newer' });
+    const again = openRaw(path);
+    expect(again.pragma('user_version', { simple: true })).toBe(99);
+    expect(again.prepare('SELECT count(*) FROM bundle_version').pluck().get()).toBe(1);
+    again.close();
+  });
+
+  it('says store-corrupt for a file that was cut, never anything that was not written', async () => {
+    const store = await openAt(path);
+    await federate(store);
+    await store.close();
+    truncateSync(path, statSync(path).size - 8192);
+    const damaged = openAt(path, { create: false }).then(async (opened) => {
+      try {
+        await opened.history(istio);
+        await opened.events();
+        await opened.currentAll();
+      } finally {
+        await opened.close();
+      }
+    });
+    await expect(damaged).rejects.toMatchObject({ code: 'store-corrupt' });
+  });
+
+  it('refuses a file it may not write, at once and by name (store-read-only)', async () => {
+    const store = await openAt(path);
+    await federate(store);
+    await store.close();
+    chmodSync(folder.path, 0o755);
+    chmodSync(path, 0o444);
+    chmodSync(`${path}.lock`, 0o444);
+    const refusal = await unprivileged(() => openAt(path)).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: 'store-read-only' });
+    expect(String(refusal)).toContain(path);
+    chmodSync(`${path}.lock`, 0o666);
+    expect(await unprivileged(() => openAt(path)).catch((error: unknown) => error)).toMatchObject({
+      code: 'store-read-only',
+    });
+    chmodSync(path, 0o600);
+    await (await openAt(path)).close();
+  });
+
+  it('refuses a folder it may not write (store-read-only)', async () => {
+    chmodSync(folder.path, 0o555);
+    await expect(unprivileged(() => openAt(path))).rejects.toMatchObject({ code: 'store-read-only' });
+  });
+
+  it('says store-failed for a path that is a folder', async () => {
+    mkdirSync(path);
+    await expect(openAt(path)).rejects.toMatchObject({ code: 'store-failed' });
+  });
+
+  it('takes group and others off a file that lets them in, and says so', async () => {
+    await (await openAt(path)).close();
+    chmodSync(path, 0o664);
+    const log = createRecordingLog();
+    const store = await openAt(path, { log });
+    for (const file of ['', '-wal', '-shm'])
+      expect(statSync(`${path}${file}`).mode & 0o777, file).toBe(0o600);
+    expect(log.records).toMatchObject([{ level: 'warn', fields: { path } }]);
+    await store.close();
+  });
+
+  it('waits a moment for a person who keeps a transaction open, then says store-busy', async () => {
+    const store = await openAt(path);
+    await federate(store);
+    const raw = openRaw(path);
+    raw.exec('BEGIN IMMEDIATE');
+    await expect(store.setMeta('a', 'b')).rejects.toMatchObject({ code: 'store-busy' });
+    expect(await store.getMeta('a')).toBeUndefined();
+    raw.exec('ROLLBACK');
+    await store.setMeta('a', 'b');
+    raw.close();
+    await store.close();
+  });
+
+  it('runs in WAL with every commit synced', async () => {
+    const store = await openAt(path);
+    const raw = openRaw(path);
+    expect(raw.pragma('journal_mode', { simple: true })).toBe('wal');
+    raw.close();
+    await store.close();
+  });
+
+  it('follows a link to the one file, so that two names are not two stores', async () => {
+    const store = await openAt(path);
+    symlinkSync(path, folder.file('other.db'));
+    await expect(openAt(folder.file('other.db'))).rejects.toMatchObject({ code: 'store-locked' });
+    await store.close();
+  });
+});
+
+describe('openSqliteStoreForReading()', () => {
+  it('reads while the agent is down, and writes nothing', async () => {
+    using folder = tempDir();
+    const path = folder.file('federate.db');
+    await expect(openSqliteStoreForReading({ path })).rejects.toMatchObject({ code: 'store-missing' });
+    const store = await openAt(path);
+    await federate(store);
+    await store.close();
+    await using reader = await openSqliteStoreForReading({ path });
+    expect((await reader.current(istio))?.number).toBe(1);
+    expect(await reader.history(istio)).toHaveLength(1);
+    // No lock: an agent may start meanwhile.
+    await using agent = await openAt(path);
+    await agent.setMeta('a', 'b');
+    expect(await reader.getMeta('a')).toBe('b');
+  });
+
+  it('says store-older for a store that no agent has converted yet', async () => {
+    using folder = tempDir();
+    const path = folder.file('federate.db');
+    await (await openAt(path)).close();
+    const raw = openRaw(path);
+    raw.pragma('user_version = 0');
+    raw.close();
+    await expect(openSqliteStoreForReading({ path })).rejects.toMatchObject({ code: 'store-older' });
+  });
+});

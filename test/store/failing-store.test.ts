@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest';
+import { createMemoryStore } from '../../src/store/index.ts';
+import { createFailingStore } from '../support/failing-store.ts';
+
+describe('createFailingStore()', () => {
+  it('fails the next call only, and never reaches the store with it', async () => {
+    const store = createFailingStore(createMemoryStore());
+    await store.setMeta('a', '1');
+    store.failNext();
+    await expect(store.setMeta('a', '2')).rejects.toMatchObject({ code: 'store-full' });
+    expect(await store.getMeta('a')).toBe('1');
+    store.failNext({ method: 'getMeta', error: new Error('broken') });
+    await store.setMeta('a', '3');
+    await expect(store.getMeta('a')).rejects.toThrow('broken');
+    expect(await store.getMeta('a')).toBe('3');
+  });
+});

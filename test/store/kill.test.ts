@@ -1,0 +1,82 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { tempDir } from '../support/temp-dir.ts';
+import { openAt, openRaw } from './open-store.ts';
+import { istio } from './sample-bundles.ts';
+
+const ROUNDS = 24;
+const script = fileURLToPath(new URL('./appending-child.ts', import.meta.url));
+
+function startChild(path: string, mode: 'append' | 'hold') {
+  const child = spawn(process.execPath, [script, path, mode], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = { text: '', errors: '' };
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    output.text += chunk;
+  });
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    output.errors += chunk;
+  });
+  return { child, output };
+}
+
+/** Until the child has said `lines` whole lines. */
+async function said({ child, output }: ReturnType<typeof startChild>, lines: number): Promise<void> {
+  while (output.text.split('\n').length <= lines) {
+    if (child.exitCode !== null) throw new Error(`the child ended by itself: ${output.errors}`);
+    await Promise.race([once(child.stdout ?? child, 'data'), once(child, 'exit')]);
+  }
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  const gone = once(child, 'close');
+  child.kill('SIGKILL');
+  await gone;
+}
+
+describe('kill -9', () => {
+  it('at any moment loses nothing that was acknowledged and leaves a store that opens', async () => {
+    using folder = tempDir();
+    const path = folder.file('federate.db');
+    const acknowledged = new Map<number, string>();
+    // A fixed choice of moments: from right after the start to a few hundred versions later, between two lines as well.
+    const moments = fc.sample(
+      fc.record({ lines: fc.integer({ min: 0, max: 60 }), microtasks: fc.integer({ min: 0, max: 40 }) }),
+      { numRuns: ROUNDS, seed: 20_260_301 },
+    );
+    for (const { lines, microtasks } of moments) {
+      const started = startChild(path, 'append');
+      if (lines > 0) await said(started, lines);
+      for (let turn = 0; turn < microtasks; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      await kill(started.child);
+      for (const line of started.output.text.split('\n').slice(0, -1)) {
+        const [number, digest] = line.split(' ');
+        if (number && digest) acknowledged.set(Number(number), digest);
+      }
+      await using store = await openAt(path);
+      const history = await store.history(istio, { limit: 1_000_000 });
+      const byNumber = new Map(history.map((version) => [version.number, version.digest]));
+      for (const [number, digest] of acknowledged) expect(byNumber.get(number)).toBe(digest);
+      expect(await store.current(istio)).toEqual(history[0]);
+      const raw = openRaw(path);
+      expect(raw.pragma('integrity_check', { simple: true })).toBe('ok');
+      expect(raw.pragma('foreign_key_check')).toEqual([]);
+      raw.close();
+    }
+    expect(acknowledged.size).toBeGreaterThan(ROUNDS);
+  }, 120_000);
+
+  it('frees the lock of the agent that held it; until then a second one is told who holds it', async () => {
+    using folder = tempDir();
+    const path = folder.file('federate.db');
+    const started = startChild(path, 'hold');
+    await said(started, 1);
+    const refusal = await openAt(path).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: 'store-locked' });
+    expect(String(refusal)).toContain(`pid ${started.child.pid}`);
+    await kill(started.child);
+    await (await openAt(path)).close();
+  });
+});

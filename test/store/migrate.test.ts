@@ -1,0 +1,52 @@
+import Sqlite from 'better-sqlite3';
+import { describe, expect, it } from 'vitest';
+import { APPLICATION_ID, migrate, migrations, SHAPE } from '../../src/store/migrate.ts';
+
+const shapeOf = (database: Sqlite.Database) =>
+  database.prepare('SELECT type, name, sql FROM sqlite_schema ORDER BY type, name').all();
+
+describe('migrate()', () => {
+  it('brings an empty file to the present shape, and a second time changes nothing', () => {
+    const database = new Sqlite(':memory:');
+    expect(migrate(database, 'fresh').map(({ number }) => number)).toEqual(
+      migrations.map(({ number }) => number),
+    );
+    expect(database.pragma('application_id', { simple: true })).toBe(APPLICATION_ID);
+    expect(database.pragma('user_version', { simple: true })).toBe(SHAPE);
+    const shape = shapeOf(database);
+    expect(migrate(database, 'again')).toEqual([]);
+    expect(shapeOf(database)).toEqual(shape);
+    database.close();
+  });
+
+  it('ends in the same shape from every older one', () => {
+    const fresh = new Sqlite(':memory:');
+    migrate(fresh, 'fresh');
+    for (let older = 1; older <= SHAPE; older += 1) {
+      const database = new Sqlite(':memory:');
+      for (const step of migrations.slice(0, older)) database.exec(step.sql);
+      database.pragma(`application_id = ${APPLICATION_ID}`);
+      database.pragma(`user_version = ${older}`);
+      migrate(database, `shape ${older}`);
+      expect(shapeOf(database)).toEqual(shapeOf(fresh));
+      database.close();
+    }
+    fresh.close();
+  });
+
+  it('numbers its steps 1, 2, 3', () => {
+    expect(migrations.map(({ number }) => number)).toEqual(migrations.map((_, index) => index + 1));
+  });
+
+  it('goes the whole way or not at all', () => {
+    const database = new Sqlite(':memory:');
+    // Something stands in the way of the last statements of the first step.
+    database.pragma(`application_id = ${APPLICATION_ID}`);
+    database.exec('CREATE TABLE trusted_now (x)');
+    const shape = shapeOf(database);
+    expect(() => migrate(database, 'blocked')).toThrow('trusted_now');
+    expect(shapeOf(database)).toEqual(shape);
+    expect(database.pragma('user_version', { simple: true })).toBe(0);
+    database.close();
+  });
+});

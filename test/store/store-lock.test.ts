@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { lockStore } from '../../src/store/store-lock.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { TestClock } from '../support/test-clock.ts';
+import { start } from './sample-bundles.ts';
+
+describe('lockStore()', () => {
+  it('lets one in at a time, names the holder, and lets the next in after release', () => {
+    using folder = tempDir();
+    const path = folder.file('federate.db');
+    const clock = new TestClock(start);
+    const first = lockStore(path, clock);
+    expect(() => lockStore(path, clock)).toThrow(
+      expect.objectContaining({
+        code: 'store-locked',
+        message: expect.stringMatching(new RegExp(`pid ${process.pid} on .*, since ${start.toISOString()}`)),
+      }),
+    );
+    expect(() => lockStore(path, clock)).toThrow('another agent');
+    lockStore(folder.file('other.db'), clock).release();
+    first.release();
+    lockStore(path, clock).release();
+  });
+});
