@@ -43,10 +43,7 @@ const EVENT_COLUMNS = 'id, at, kind, trust_domain, actor, code, message, version
 const INCIDENT_COLUMNS =
   'id, began_at, last_at, ended_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document';
 
-/** The audit log and the incidents, in SQL. Every method is to be called inside a transaction where it writes. */
-export type AuditTables = ReturnType<typeof createAuditTables>;
-
-/** Prepares the statements over `event` and `incident`. */
+/** The audit log and the incidents, in SQL. What writes is to be called inside a transaction. */
 export function createAuditTables(database: Database) {
   const insertEvent = database.prepare<[Omit<EventRow, 'id'>]>(
     `INSERT INTO event (at, kind, trust_domain, actor, code, message, version_number, detail)

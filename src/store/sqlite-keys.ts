@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3';
 import { pemFromCertificates, type TrustBundle } from '../spiffe/index.ts';
 import { authorityRefs, jwtFingerprint } from './version-change.ts';
 
-/** Prepares the statements over `authority_key`: every key that was ever in a bundle. */
+/** Every key that was ever in a bundle, in SQL. */
 export function createKeyTable(database: Database) {
   const selectKey = database
     .prepare<[string, string], number>(

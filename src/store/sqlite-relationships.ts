@@ -40,9 +40,6 @@ const COLUMNS = [
 ] as const satisfies readonly (keyof RelationshipRow)[];
 
 /** The relationships, in SQL. */
-export type RelationshipTable = ReturnType<typeof createRelationshipTable>;
-
-/** Prepares the statements over `relationship`. */
 export function createRelationshipTable(database: Database) {
   const select = database.prepare<[string], RelationshipRow>(
     `SELECT ${COLUMNS.join(', ')} FROM relationship WHERE trust_domain = ?`,

@@ -34,7 +34,7 @@ interface PointerRow {
 }
 
 /** Which version is the current one, without its content. */
-export interface CurrentPointer {
+interface CurrentPointer {
   readonly number: number;
   readonly sequence: bigint | null;
   readonly digest: string;
@@ -47,10 +47,7 @@ interface LinkRow extends AuthorityRef {
 const COLUMNS =
   'v.trust_domain, v.number, v.received_at, v.verdict, v.origin, v.proved_by, v.digest, v.document';
 
-/** The history and what is current, in SQL. Every method is to be called inside a transaction where it writes. */
-export type VersionTables = ReturnType<typeof createVersionTables>;
-
-/** Prepares the statements over `bundle_version`, `authority_key`, their link and `current_bundle`. */
+/** The history and what is current, in SQL. What writes is to be called inside a transaction. */
 export function createVersionTables(database: Database) {
   const selectCurrent = database.prepare<[string], CurrentRow>(
     `SELECT ${COLUMNS}, c.sequence AS held_sequence FROM current_bundle AS c

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contentDigest, serializeBundle } from '../../src/spiffe/index.ts';
-import type { NewIncident, Store } from '../../src/store/index.ts';
+import { type BundleVersion, type NewIncident, type Store, StoreError } from '../../src/store/index.ts';
 import {
   added,
   at,
@@ -450,24 +450,21 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
             const model = await perform(fresh, steps);
             const history = (await fresh.history(istio, { limit: 1000 })).toReversed();
             const current = await fresh.current(istio);
+            expect(model.outcomes).toEqual(model.expected);
             expect(history.map(({ number }) => number)).toEqual(history.map((_, index) => index + 1));
             expect(history.map(({ digest }) => digest)).toEqual(model.digests);
             expect(current?.digest).toBe(model.digest);
             expect(current?.bundle.sequence).toBe(model.sequence);
-            // Replaying what each version says it changed ends at what is trusted now.
-            const keys = new Set<string>();
-            for (const { number, verdict, diff } of history) {
-              if (verdict === 'bootstrap') keys.clear();
-              for (const { fingerprint } of diff.removed)
-                expect(keys.delete(fingerprint), `${number}`).toBe(true);
-              for (const { fingerprint } of diff.kept) expect(keys.has(fingerprint)).toBe(true);
-              for (const { fingerprint } of diff.added) keys.add(fingerprint);
-            }
-            if (current) {
-              expect([...keys].sort()).toEqual(
-                current.bundle.x509Authorities.map(({ fingerprint }) => fingerprint).sort(),
+            const ended = { ...history.at(-1), bundle: current?.bundle };
+            expect(current ?? ended).toEqual(ended);
+            for (const { bundle: whole, ...rest } of history) {
+              expect([...rest.diff.kept, ...rest.diff.added].map(fingerprintOf).sort()).toEqual(
+                whole.x509Authorities.map(fingerprintOf).sort(),
               );
             }
+            expect(replay(history)).toEqual(
+              history.at(-1)?.bundle.x509Authorities.map(fingerprintOf).sort() ?? [],
+            );
           } finally {
             await fresh.close();
           }
@@ -476,6 +473,20 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       );
     });
   });
+}
+
+const fingerprintOf = ({ fingerprint }: { fingerprint: string }) => fingerprint;
+
+/** The keys that are left when each version is taken at its word about what it added and removed. */
+function replay(history: readonly BundleVersion[]): string[] {
+  const keys = new Set<string>();
+  for (const { verdict, diff } of history) {
+    // A new beginning takes over nothing.
+    if (verdict === 'bootstrap') keys.clear();
+    for (const { fingerprint } of diff.removed) keys.delete(fingerprint);
+    for (const { fingerprint } of diff.added) keys.add(fingerprint);
+  }
+  return [...keys].sort();
 }
 
 type Step =
@@ -506,60 +517,65 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** Does the steps and says, by rules told apart from the store, what must have come of it. */
+/** Does the steps and keeps, by rules told apart from the store, what must come of each. */
 async function perform(store: Store, steps: readonly Step[]) {
   const digests: string[] = [];
-  let digest: string | undefined;
-  let sequence: bigint | undefined;
+  const outcomes: unknown[] = [];
+  const expected: unknown[] = [];
+  let held: { digest: string; sequence: bigint | undefined } | undefined;
   let federated = false;
+  const outcome = async (work: Promise<unknown>) => {
+    outcomes.push(await work.then(worded, worded));
+  };
+  const keep = (digest: string, sequence: bigint | undefined) => {
+    digests.push(digest);
+    held = { digest, sequence };
+    expected.push('done');
+  };
   for (const [index, each] of steps.entries()) {
     if (each.kind === 'remove') {
-      const removal = { at: at(index), actor: 'operator:0', reason: 'r' };
-      expect(await store.removeRelationship(istio, removal)).toBe(federated);
+      await outcome(store.removeRelationship(istio, { at: at(index), actor: 'operator:0', reason: 'r' }));
+      expected.push(federated);
       federated = false;
-      [digest, sequence] = [undefined, undefined];
+      held = undefined;
       continue;
     }
     if (each.kind === 'note') {
       await store.noteUnchanged(istio, at(index), { sequence: each.sequence });
-      if (digest !== undefined && each.sequence > (sequence ?? -1n)) sequence = each.sequence;
+      if (held && each.sequence > (held.sequence ?? -1n)) held = { ...held, sequence: each.sequence };
       continue;
     }
-    const offered = bundle(each.numbers, each.sequence);
-    const offeredDigest = contentDigest(offered);
-    if (each.kind === 'add') {
-      const adding = store.addRelationship(relationship(), version(offered, at(index), 'bootstrap'), added());
-      if (federated) {
-        await expect(adding).rejects.toMatchObject({ code: 'relationship-exists' });
-        continue;
-      }
-      await adding;
+    const { kind, sequence } = each;
+    const offered = bundle(each.numbers, sequence);
+    const digest = contentDigest(offered);
+    if (kind === 'add') {
+      await outcome(store.addRelationship(relationship(), version(offered, at(index), 'bootstrap'), added()));
+      if (federated) expected.push('relationship-exists');
+      else keep(digest, sequence);
       federated = true;
-      digests.push(offeredDigest);
-      [digest, sequence] = [offeredDigest, each.sequence];
       continue;
     }
-    const replacing = store.replaceCurrent({
-      trustDomain: istio,
-      expectedDigest: each.kind === 'late' ? 'f'.repeat(64) : (digest ?? null),
-      version: version(offered, at(index), each.kind === 'override' ? 'operator' : 'accepted'),
-    });
-    if (each.kind === 'late' || !federated) {
-      expect(await replacing).toBe('conflict');
-      continue;
-    }
-    const lower = sequence !== undefined && each.sequence !== undefined && each.sequence < sequence;
-    if (lower && each.kind !== 'override') {
-      await expect(replacing).rejects.toMatchObject({ code: 'sequence-rolled-back' });
-      continue;
-    }
-    expect(await replacing).not.toBe('conflict');
-    if (offeredDigest === digest && !lower) {
-      sequence = each.sequence ?? sequence;
-      continue;
-    }
-    digests.push(offeredDigest);
-    [digest, sequence] = [offeredDigest, each.sequence];
+    await outcome(
+      store.replaceCurrent({
+        trustDomain: istio,
+        expectedDigest: kind === 'late' ? 'f'.repeat(64) : (held?.digest ?? null),
+        version: version(offered, at(index), kind === 'override' ? 'operator' : 'accepted'),
+      }),
+    );
+    const lower = held?.sequence !== undefined && sequence !== undefined && sequence < held.sequence;
+    if (kind === 'late' || !federated) expected.push('conflict');
+    else if (lower && kind !== 'override') expected.push('sequence-rolled-back');
+    else if (digest === held?.digest && !lower) {
+      held = { digest, sequence: sequence ?? held.sequence };
+      expected.push('done');
+    } else keep(digest, sequence);
   }
-  return { digests, digest, sequence };
+  return { digests, outcomes, expected, digest: held?.digest, sequence: held?.sequence };
+}
+
+/** An answer of the store in one word: what it said, the code of its refusal, or that it was done. */
+function worded(answer: unknown): unknown {
+  if (answer instanceof StoreError) return answer.code;
+  if (answer instanceof Error) return answer;
+  return answer === 'conflict' || typeof answer === 'boolean' ? answer : 'done';
 }

@@ -62,7 +62,7 @@ describe('the history, at the sqlite3 prompt', () => {
         raw.exec(
           `INSERT INTO ${table} SELECT * FROM ${table} WHERE true ON CONFLICT DO UPDATE SET ${column} = 'x'`,
         ),
-      ).toThrow();
+      ).toThrow(/nothing in it is replaced|sequence-rolled-back/);
       expect(rows()).toEqual(before);
     });
   }
@@ -85,11 +85,11 @@ describe('the history, at the sqlite3 prompt', () => {
 
   it('bundle_version takes only the next number and no lower sequence (FED-48)', () => {
     expect(() => insert(4, '21')).toThrow('without a gap');
-    expect(() => insert(2, '21')).toThrow();
+    expect(() => insert(2, '21')).toThrow('without a gap');
     expect(() => insert(3, '19')).toThrow('sequence-rolled-back');
     expect(() => insert(3, '9')).toThrow('sequence-rolled-back');
     for (const odd of ['', '007', '-1', '1.5', ' 30', '18446744073709551616', '99999999999999999999'])
-      expect(() => insert(3, odd, 'operator'), odd).toThrow('CHECK');
+      expect(() => insert(3, odd, 'operator')).toThrow('CHECK');
     insert(3, '18446744073709551615');
     insert(4, '19', 'operator');
   });

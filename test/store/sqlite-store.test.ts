@@ -72,8 +72,10 @@ describe('openSqliteStore() on a file', () => {
 
   it('gives the file and its companions mode 0600, whatever the umask', async () => {
     await federate([1], 1n);
-    for (const file of ['', '-wal', '-shm', '.lock'])
-      expect((statSync(`${path}${file}`).mode & 0o777).toString(8), file).toBe('600');
+    const modes = ['', '-wal', '-shm', '.lock'].map((file) =>
+      (statSync(`${path}${file}`).mode & 0o777).toString(8),
+    );
+    expect(modes).toEqual(['600', '600', '600', '600']);
   });
 
   it('can be read by others while the agent runs and writes', async () => {
