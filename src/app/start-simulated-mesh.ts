@@ -1,0 +1,55 @@
+import { SimulatedConsul, SimulatedIstio } from '../simulated-mesh/index.ts';
+import { resolvePath } from './config/fields.ts';
+import type { LoadedConfig } from './config/read-config.ts';
+import type { SimulatedConsulConfig, SimulatedIstioConfig } from './config/simulate-config.ts';
+import type { ProcessContext, RunningPart } from './process.ts';
+
+/** Starts the Istio-flavoured control plane. Rejects with the room's coded error. */
+export async function startSimulatedIstio(
+  { config, folder }: LoadedConfig<SimulatedIstioConfig>,
+  context: ProcessContext,
+): Promise<RunningPart> {
+  const mesh = new SimulatedIstio({
+    ...context,
+    folder: resolvePath(folder, config.folder),
+    trustDomain: config.trust_domain,
+    kubernetes: { ...config.kubernetes_listen, advertisedHost: config.kubernetes_host },
+    kubeconfigFile: resolvePath(folder, config.kubeconfig),
+    svidTtlMs: config.svid_ttl,
+    controlSocket: resolvePath(folder, config.control_socket),
+    workloads: config.workloads.map((each) => ({
+      name: each.name,
+      namespace: each.namespace,
+      account: each.service_account,
+      sdsSocket: resolvePath(folder, each.sds_socket),
+    })),
+  });
+  await mesh.start();
+  return mesh;
+}
+
+/** Starts the Consul-flavoured control plane. Rejects with the room's coded error. */
+export async function startSimulatedConsul(
+  { config, folder }: LoadedConfig<SimulatedConsulConfig>,
+  context: ProcessContext,
+): Promise<RunningPart> {
+  const mesh = new SimulatedConsul({
+    ...context,
+    folder: resolvePath(folder, config.folder),
+    uuid: config.cluster_id,
+    datacenter: config.datacenter,
+    http: config.http_listen,
+    peering: { ...config.grpc_listen, advertisedHost: config.grpc_host },
+    ...(config.token_file === undefined ? {} : { aclTokenFile: resolvePath(folder, config.token_file) }),
+    svidTtlMs: config.svid_ttl,
+    controlSocket: resolvePath(folder, config.control_socket),
+    workloads: config.workloads.map((each) => ({
+      name: each.name,
+      namespace: each.namespace,
+      service: each.service,
+      sdsSocket: resolvePath(folder, each.sds_socket),
+    })),
+  });
+  await mesh.start();
+  return mesh;
+}
