@@ -1,0 +1,21 @@
+import type { CertificateProfile } from '../certificate-profile.ts';
+
+/**
+ * Consul's built-in CA: EC P-256, a subject of its own for each root, `digitalSignature` beside the CA bits and the
+ * trust domain's ID on CAs (X509-16, X509-17), the new root cross-signed by the old one.
+ *
+ * Leaves carry the URI SAN and nothing else. In the product DNS SANs go on the leaves of agents, of servers and of API
+ * gateways, and on a service's only when the caller asks for them (`agent/leafcert/generate.go`); a leaf without them
+ * also passes the narrowed anchor that the Istio side holds, which permits no DNS name that can exist.
+ */
+export const consulCertificateProfile: CertificateProfile = {
+  caKey: 'P-256',
+  leafKey: 'P-256',
+  rootSubject: (trustDomain, mark) => `CN=pri-${mark}.consul.ca.${trustDomain.slice(0, 8)}.consul`,
+  intermediateSubject: (trustDomain, mark) => `CN=sec-${mark}.consul.ca.${trustDomain.slice(0, 8)}.consul`,
+  caKeyUsage: ['digitalSignature', 'keyCertSign', 'cRLSign'],
+  leafKeyUsage: ['digitalSignature', 'keyEncipherment', 'dataEncipherment', 'keyAgreement'],
+  caCarriesSpiffeId: true,
+  crossSigns: true,
+  backdateMs: 60_000,
+};

@@ -1,0 +1,203 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock, Log } from '../platform/index.ts';
+import { parseCertificate, parseSpiffeId, pemFromCertificates, type TrustDomain } from '../spiffe/index.ts';
+import { type SdsSecret, SdsServer } from '../workload-api/index.ts';
+import { CertificateAuthority, type OwnRoot } from './certificate-authority.ts';
+import type { CertificateProfile } from './certificate-profile.ts';
+import { ControlServer } from './control-server.ts';
+import type {
+  ControlStatus,
+  ForeignStatus,
+  ForgedIdentity,
+  RotationStep,
+  WorkloadStatus,
+} from './control-status.ts';
+import { SimulatedMeshError } from './errors.ts';
+import { type Workload, WorkloadIdentities } from './workload-identities.ts';
+
+/** What a product adds to the common part: how its foreign trust looks to a proxy and to the operator. */
+export interface TrustEffect {
+  /** The `ROOTCA` secret that every proxy of the mesh gets, made of the own roots and the foreign trust. */
+  validationSecret(ownRoots: readonly OwnRoot[]): SdsSecret;
+  foreign(): readonly ForeignStatus[];
+  refused(): { readonly code: string; readonly message: string } | undefined;
+}
+
+/** The names under which proxies ask for their identity and their trust, in both products. */
+const IDENTITY_SECRET = 'default';
+export const VALIDATION_SECRET = 'ROOTCA';
+
+const DEFAULT_SVID_TTL_MS = 3_600_000;
+
+/**
+ * What both simulated meshes share: the CA, the workloads' SVIDs, an SDS socket for each workload, and the operator's
+ * control socket. Which foreign trust there is and how it looks is the product's, handed in as `effect`.
+ */
+export class ControlPlane {
+  readonly authority: CertificateAuthority;
+  readonly #options: ControlPlaneOptions;
+  readonly #identities: WorkloadIdentities;
+  readonly #sds: ReadonlyMap<string, SdsServer>;
+  readonly #control: ControlServer;
+
+  private constructor(options: ControlPlaneOptions, authority: CertificateAuthority) {
+    this.#options = options;
+    this.authority = authority;
+    const { clock, log, workloads } = options;
+    this.#identities = new WorkloadIdentities({
+      authority,
+      workloads,
+      ttlMs: options.svidTtlMs ?? DEFAULT_SVID_TTL_MS,
+      clock,
+      log,
+      onRenewed: ({ name }) => this.#sds.get(name)?.pushChanged([IDENTITY_SECRET]),
+    });
+    this.#sds = new Map(
+      workloads.map((workload) => [
+        workload.name,
+        new SdsServer({
+          secrets: (secret) => this.#secretOf(workload, secret),
+          log: log.with({ workload: workload.name }),
+        }),
+      ]),
+    );
+    this.#control = new ControlServer({
+      path: options.controlSocket,
+      log,
+      operator: {
+        status: () => this.status(),
+        rotate: (step) => this.rotate(step),
+        forge: (id) => this.forge(id),
+      },
+    });
+  }
+
+  /** Opens the CA in `folder`. Throws as `CertificateAuthority.open` does. */
+  static async open(options: ControlPlaneOptions): Promise<ControlPlane> {
+    await mkdir(options.folder, { recursive: true, mode: 0o700 });
+    const authority = await CertificateAuthority.open({ ...options, folder: join(options.folder, 'ca') });
+    return new ControlPlane(options, authority);
+  }
+
+  /** Issues the SVIDs and opens every socket. Throws the system's error when a socket is taken. */
+  async start(): Promise<void> {
+    await this.#identities.start();
+    this.authority.onChange(() => this.trustChanged());
+    for (const { name, sdsSocket } of this.#options.workloads) await this.#sds.get(name)?.start(sdsSocket);
+    await this.#control.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#control.stop();
+    await this.#identities.stop();
+    await Promise.all([...this.#sds.values()].map((server) => server.stop()));
+  }
+
+  /** Hands the present trust to every proxy. */
+  trustChanged(): void {
+    for (const server of this.#sds.values()) server.pushChanged([VALIDATION_SECRET]);
+  }
+
+  /** One step of a root rotation; after `activate` every workload has an SVID under the new root. Throws `rotation-phase`. */
+  async rotate(step: RotationStep): Promise<ControlStatus> {
+    await this.authority[step]();
+    // Proxies hold the new root since `publish`; peers had the time between the two commands (FED-18).
+    if (step === 'activate') await this.#identities.reissueAll();
+    return this.status();
+  }
+
+  /**
+   * Signs a leaf for any SPIFFE ID, of any trust domain. This is a test device and has no counterpart in the products:
+   * it plays the insider of a mesh who abuses its CA, so that one can watch the peers refuse what it signs.
+   */
+  async forge(id: string): Promise<ForgedIdentity> {
+    const spiffeId = parseSpiffeId(id);
+    const leaf = await this.authority.issueLeaf({
+      uri: spiffeId,
+      ttlMs: this.#options.svidTtlMs ?? DEFAULT_SVID_TTL_MS,
+    });
+    this.#options.log.warn('identity forged', { spiffeId, rootNumber: leaf.rootNumber });
+    return {
+      spiffeId,
+      certificateChainPem: pemFromCertificates(leaf.chain),
+      privateKeyPem: leaf.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      notAfter: leaf.notAfter.toISOString(),
+    };
+  }
+
+  /** The SVID that the workload runs with now. Throws `not-started` before the first. */
+  svidOf(workload: string) {
+    const svid = this.#identities.current(workload);
+    if (svid) return svid;
+    throw new SimulatedMeshError('not-started', `workload ${JSON.stringify(workload)} has no SVID yet`);
+  }
+
+  status(): ControlStatus {
+    const refused = this.#options.effect.refused();
+    return {
+      kind: this.#options.kind,
+      trustDomain: this.#options.trustDomain,
+      phase: this.authority.phase,
+      roots: this.authority.roots().map(({ number, phase, authority }) => ({
+        number,
+        phase,
+        fingerprint: authority.fingerprint,
+        keyFingerprint: authority.keyFingerprint,
+        subject: authority.subject,
+        notBefore: authority.notBefore.toISOString(),
+        notAfter: authority.notAfter.toISOString(),
+      })),
+      workloads: this.#options.workloads.map((workload) => this.#workloadStatus(workload)),
+      foreign: this.#options.effect.foreign(),
+      ...(refused && { refused }),
+    };
+  }
+
+  #workloadStatus({ name, id, sdsSocket }: Workload): WorkloadStatus {
+    const svid = this.#identities.current(name);
+    const [leaf] = svid?.chain ?? [];
+    const sds = this.#sds.get(name);
+    return {
+      name,
+      spiffeId: id,
+      sdsSocket,
+      ...(svid &&
+        leaf && {
+          svid: {
+            fingerprint: parseCertificate(leaf).fingerprint,
+            notAfter: svid.notAfter.toISOString(),
+            rootNumber: svid.rootNumber,
+            generation: svid.generation,
+          },
+        }),
+      sds: [IDENTITY_SECRET, VALIDATION_SECRET].map((secret) => secretStatus(secret, sds)),
+    };
+  }
+
+  #secretOf(workload: Workload, name: string): SdsSecret | undefined {
+    if (name === VALIDATION_SECRET) return this.#options.effect.validationSecret(this.authority.roots());
+    if (name !== IDENTITY_SECRET) return undefined;
+    const svid = this.#identities.current(workload.name);
+    if (!svid) return undefined;
+    return {
+      name,
+      kind: 'certificate',
+      chainPem: pemFromCertificates(svid.chain),
+      keyPem: svid.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    };
+  }
+}
+
+export interface ControlPlaneOptions {
+  readonly kind: ControlStatus['kind'];
+  readonly folder: string;
+  readonly trustDomain: TrustDomain;
+  readonly profile: CertificateProfile;
+  readonly workloads: readonly Workload[];
+  readonly svidTtlMs?: number | undefined;
+  readonly controlSocket: string;
+  readonly effect: TrustEffect;
+  readonly clock: Clock;
+  readonly log: Log;
+}

@@ -1,0 +1,65 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { KubernetesError } from './kubernetes-status.ts';
+
+/** Who asks, as `system:serviceaccount:…` or a user name, and what they may do. */
+export interface Account {
+  readonly name: string;
+  readonly token: string;
+  may(
+    verb: Verb,
+    target: { readonly namespace?: string | undefined; readonly name?: string | undefined },
+  ): boolean;
+}
+
+export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
+
+/** The account a bearer token belongs to. Throws `KubernetesError` `Unauthorized`. */
+export function authenticate(accounts: readonly Account[], header: string | undefined): Account {
+  const token = /^Bearer (\S+)$/i.exec(header ?? '')?.[1];
+  const account =
+    token === undefined ? undefined : accounts.find((each) => equalInConstantTime(each.token, token));
+  if (account) return account;
+  throw new KubernetesError('Unauthorized', 'Unauthorized');
+}
+
+/** Throws `KubernetesError` `Forbidden` with the sentence of the real API server. */
+export function authorize(
+  account: Account,
+  verb: Verb,
+  target: { readonly namespace?: string | undefined; readonly name?: string | undefined },
+): void {
+  if (account.may(verb, target)) return;
+  const { namespace, name } = target;
+  throw new KubernetesError(
+    'Forbidden',
+    `configmaps${name === undefined ? '' : ` ${JSON.stringify(name)}`} is forbidden: User ${JSON.stringify(account.name)} cannot ${verb} resource "configmaps" in API group "" ${
+      namespace === undefined ? 'at the cluster scope' : `in the namespace ${JSON.stringify(namespace)}`
+    }`,
+  );
+}
+
+/** May do everything. */
+export function adminAccount(token: string): Account {
+  return { name: 'kubernetes-admin', token, may: () => true };
+}
+
+/** What an agent's role allows: read every ConfigMap, change the one mesh ConfigMap, nothing else (mesh-surfaces §2). */
+export function agentAccount(
+  token: string,
+  mesh: { readonly namespace: string; readonly name: string },
+): Account {
+  return {
+    name: `system:serviceaccount:${mesh.namespace}:federate-agent`,
+    token,
+    may: (verb, { namespace, name }) =>
+      verb === 'get' ||
+      verb === 'list' ||
+      verb === 'watch' ||
+      ((verb === 'update' || verb === 'patch') && namespace === mesh.namespace && name === mesh.name),
+  };
+}
+
+function equalInConstantTime(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}
