@@ -48,7 +48,7 @@ export function serializeBundle(bundle: TrustBundle): Uint8Array {
 }
 
 /** The document of a bundle as text without a line end, as a bundle map holds it. */
-export function bundleText(bundle: TrustBundle): string {
+export function bundleText(bundle: TrustBundle, { withHint = true } = {}): string {
   const entries = [
     ...sortedX509(bundle.x509Authorities).map(x509Entry),
     ...sortedJwt(bundle.jwtAuthorities).map(jwtEntry),
@@ -56,7 +56,7 @@ export function bundleText(bundle: TrustBundle): string {
   // Written by hand because JSON.stringify has no way to write a 64-bit integer.
   const members: string[] = [];
   if (bundle.sequence !== undefined) members.push(`"spiffe_sequence":${bundle.sequence}`);
-  if (bundle.refreshHintSeconds !== undefined)
+  if (withHint && bundle.refreshHintSeconds !== undefined)
     members.push(`"spiffe_refresh_hint":${bundle.refreshHintSeconds}`);
   members.push(`"keys":[${entries.map((entry) => JSON.stringify(entry)).join(',')}]`);
   return `{${members.join(',')}}`;

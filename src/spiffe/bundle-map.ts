@@ -58,6 +58,6 @@ export function serializeBundleMap(bundles: Iterable<TrustBundle>): Uint8Array {
   }
   const members = [...byName]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, { refreshHintSeconds: _, ...bundle }]) => `${JSON.stringify(name)}:${bundleText(bundle)}`);
+    .map(([name, bundle]) => `${JSON.stringify(name)}:${bundleText(bundle, { withHint: false })}`);
   return Buffer.from(`{"trust_domains":{${members.join(',')}}}\n`);
 }

@@ -122,9 +122,7 @@ function stringText(tag: number, value: Uint8Array): string | undefined {
 
 function escapeText(text: string): string {
   // Control characters would let a peer's certificate draw on the operator's terminal.
-  return text
-    .replace(/[,+"\\<>;=]/g, '\\$&')
-    .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
-      return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-    });
+  return text.replace(/[,+"\\<>;=]/g, '\\$&').replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }

@@ -19,7 +19,7 @@ const MAX_URL_CHARACTERS = 2048;
 export function parseEndpointUrl(text: string): URL {
   const url = text.length <= MAX_URL_CHARACTERS ? URL.parse(text) : null;
   // The URL parser drops spaces and control characters and reads a backslash as a slash: what was checked must be what was written.
-  if (!url || /[\s\\\u0000-\u001f\u007f]/.test(text)) {
+  if (!url || /[\s\\\p{Cc}]/u.test(text)) {
     throw new RelationshipError(
       'url-invalid',
       `an endpoint URL is an absolute URL of at most ${MAX_URL_CHARACTERS} characters, without spaces, control characters and backslashes`,

@@ -10,6 +10,8 @@ export type SpiffeIdErrorCode =
   | 'id-scheme'
   | 'id-trust-domain'
   | 'id-too-long'
+  /** `spiffeIdOf` was given a path without its slash, which would have become part of the trust domain. */
+  | 'id-path-leading-slash'
   | 'id-path-character'
   | 'id-path-empty-segment'
   | 'id-path-dot-segment'
@@ -51,6 +53,12 @@ export function pathOf(id: SpiffeId): string {
 
 /** The ID of a trust domain itself (`spiffe://td`), or of `path` in it. Throws `SpiffeIdError` as `parseSpiffeId` does. */
 export function spiffeIdOf(trustDomain: TrustDomain, path = ''): SpiffeId {
+  if (path !== '' && !path.startsWith('/')) {
+    throw new SpiffeIdError(
+      'id-path-leading-slash',
+      `a path begins with a slash, ${JSON.stringify(path.slice(0, 120))} does not`,
+    );
+  }
   return parseSpiffeId(`${SCHEME}${trustDomain}${path}`);
 }
 

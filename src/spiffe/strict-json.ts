@@ -57,8 +57,6 @@ export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits): JsonValu
 
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-// Everything a string may hold unescaped (RFC 8259 §7).
-const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const ESCAPES: Readonly<Record<string, string>> = {
   '"': '"',
   '\\': '\\',
@@ -144,7 +142,7 @@ class Reader {
     this.#at += 1;
     let value = '';
     for (;;) {
-      value += this.#match(PLAIN);
+      value += this.#plain();
       const next = this.#text[this.#at];
       this.#at += 1;
       if (next === '"') break;
@@ -153,6 +151,16 @@ class Reader {
     }
     if (!value.isWellFormed()) throw this.#syntax('a string holds no lone surrogates');
     return value;
+  }
+
+  /** Everything a string may hold unescaped (RFC 8259 §7). */
+  #plain(): string {
+    const from = this.#at;
+    for (; this.#at < this.#text.length; this.#at += 1) {
+      const code = this.#text.charCodeAt(this.#at);
+      if (code === 0x22 || code === 0x5c || code < 0x20) break;
+    }
+    return this.#text.slice(from, this.#at);
   }
 
   #escape(): string {

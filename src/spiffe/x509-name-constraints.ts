@@ -7,6 +7,8 @@ export interface NameSubtree {
   readonly kind: GeneralNameKind;
   /** Absent where the form, its content or its bounds cannot be processed (RFC 5280 §4.2.1.10). */
   readonly matches?: (name: ConstrainedName) => boolean;
+  /** For a DNS name, what remains of it without its first label. */
+  readonly below?: string;
 }
 
 /** The name constraints of one CA certificate (RFC 5280 §4.2.1.10). */
@@ -59,7 +61,7 @@ export function judgeNames(
       count();
       if (subtree.kind !== name.kind) continue;
       if (!subtree.matches || !isReadable(name)) return { kind: 'unprocessable', name };
-      if (subtree.matches(name)) return { kind: 'outside', name };
+      if (subtree.matches(name) || coversExcluded(subtree, name)) return { kind: 'outside', name };
     }
     for (const subtree of constraints.permitted) {
       count();
@@ -92,6 +94,11 @@ export function constrainedNamesOf(
   return names;
 }
 
+/** Whether a wildcard DNS name stands for a name that is excluded: `*.b.example` for `a.b.example`. */
+function coversExcluded({ below }: NameSubtree, { kind, host = '' }: ConstrainedName): boolean {
+  return kind === 'dns' && below !== undefined && host.startsWith('*.') && host.slice(2) === below;
+}
+
 function isReadable(name: ConstrainedName): boolean {
   return (
     name.host !== undefined ||
@@ -115,7 +122,13 @@ function readSubtrees(sequence: DerReader | undefined): NameSubtree[] {
     }
     subtree.end();
     const matches = bounded ? undefined : subtreeMatcher(base);
-    subtrees.push(matches ? { kind: base.kind, matches } : { kind: base.kind });
+    subtrees.push({
+      kind: base.kind,
+      ...(matches ? { matches } : {}),
+      ...(base.kind === 'dns' && base.text
+        ? { below: base.text.toLowerCase().replace(/^[^.]*\.?/, '') }
+        : {}),
+    });
   } while (!sequence.done);
   return subtrees;
 }
