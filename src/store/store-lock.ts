@@ -16,13 +16,8 @@ export function lockStore(storePath: string, clock: Clock): { release(): void } 
   createPrivately(path);
   const lock = new Sqlite(path, { timeout: 0 });
   try {
-    lock.exec(
-      'CREATE TABLE IF NOT EXISTS holder (id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER, host TEXT, since TEXT) STRICT',
-    );
-    // In two steps, so that whoever is refused can read who holds it: committed first, then locked for good.
-    lock
-      .prepare('INSERT OR REPLACE INTO holder (id, pid, host, since) VALUES (1, ?, ?, ?)')
-      .run(process.pid, hostname(), clock.now().toISOString());
+    // In two steps, so that whoever is refused can read who holds it: the name is committed first, then it is locked for good.
+    signIn(lock, clock);
     lock.exec('BEGIN IMMEDIATE');
   } catch (error) {
     const busy = error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY');
@@ -31,6 +26,20 @@ export function lockStore(storePath: string, clock: Clock): { release(): void } 
     throw refusal;
   }
   return { release: () => void lock.close() };
+}
+
+function signIn(lock: Sqlite.Database, clock: Clock): void {
+  try {
+    lock.exec(
+      'CREATE TABLE IF NOT EXISTS holder (id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER, host TEXT, since TEXT) STRICT',
+    );
+    lock
+      .prepare('INSERT OR REPLACE INTO holder (id, pid, host, since) VALUES (1, ?, ?, ?)')
+      .run(process.pid, hostname(), clock.now().toISOString());
+  } catch (error) {
+    // A full disk must not keep an agent from starting with the trust it has: it locks without leaving its name.
+    if (!(error instanceof Sqlite.SqliteError && error.code === 'SQLITE_FULL')) throw error;
+  }
 }
 
 /** The file, with mode 0600 from its first moment; one that is there already is left alone and not even opened. */

@@ -57,6 +57,7 @@ export const firstShape: Migration = {
 
   -- The history: every bundle that was ever trusted, ours too. Only ever added to.
   CREATE TABLE bundle_version (
+    id INTEGER PRIMARY KEY,
     trust_domain TEXT NOT NULL,
     number INTEGER NOT NULL,
     received_at TEXT NOT NULL,
@@ -66,8 +67,8 @@ export const firstShape: Migration = {
     proved_by TEXT,
     digest TEXT NOT NULL,
     document TEXT NOT NULL,
-    PRIMARY KEY (trust_domain, number)
-  ) STRICT, WITHOUT ROWID;
+    UNIQUE (trust_domain, number)
+  ) STRICT;
 
   -- Each key that was ever in a bundle. For people: the view "authority".
   CREATE TABLE authority_key (
@@ -98,8 +99,6 @@ export const firstShape: Migration = {
     FOREIGN KEY (trust_domain, number) REFERENCES bundle_version (trust_domain, number),
     FOREIGN KEY (trust_domain, fingerprint) REFERENCES authority_key (trust_domain, fingerprint)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX bundle_version_authority_by_key
-    ON bundle_version_authority (trust_domain, fingerprint, number);
 
   -- What is trusted now. "sequence" is the highest one seen with this content.
   CREATE TABLE current_bundle (
@@ -120,7 +119,7 @@ export const firstShape: Migration = {
     code TEXT,
     message TEXT NOT NULL,
     version_number INTEGER,
-    detail TEXT CHECK (json_valid(detail)),
+    detail TEXT CHECK (detail IS NULL OR json_valid(detail)),
     FOREIGN KEY (trust_domain, version_number) REFERENCES bundle_version (trust_domain, number)
   ) STRICT;
   CREATE INDEX event_by_trust_domain ON event (trust_domain, id);
@@ -147,7 +146,10 @@ export const firstShape: Migration = {
   -- What the agent must not forget about itself.
   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
-  ${appendOnly('bundle_version', 'old.trust_domain = NEW.trust_domain AND old.number = NEW.number')}
+  ${appendOnly(
+    'bundle_version',
+    'old.id = NEW.id OR (old.trust_domain = NEW.trust_domain AND old.number = NEW.number)',
+  )}
   ${appendOnly('authority_key', 'old.trust_domain = NEW.trust_domain AND old.fingerprint = NEW.fingerprint')}
   ${appendOnly(
     'bundle_version_authority',
@@ -229,9 +231,11 @@ export const firstShape: Migration = {
       ), v.received_at) END,
     k.not_before, k.not_after, k.subject, k.fingerprint, k.key_fingerprint, k.key_id, k.pem, k.jwk
   FROM authority_key AS k
-  JOIN bundle_version_authority AS a ON a.trust_domain = k.trust_domain AND a.fingerprint = k.fingerprint
-    AND a.number = (SELECT max(x.number) FROM bundle_version_authority AS x
-      WHERE x.trust_domain = k.trust_domain AND x.fingerprint = k.fingerprint)
+  JOIN (
+    -- SQLite takes "change" from the row that has the maximum.
+    SELECT trust_domain, fingerprint, max(number) AS number, change
+    FROM bundle_version_authority GROUP BY trust_domain, fingerprint
+  ) AS a USING (trust_domain, fingerprint)
   JOIN bundle_version AS v ON v.trust_domain = a.trust_domain AND v.number = a.number
   LEFT JOIN current_bundle AS c ON c.trust_domain = a.trust_domain AND c.number = a.number AND a.change <> 'removed'
   LEFT JOIN relationship AS r ON r.trust_domain = k.trust_domain
