@@ -1,0 +1,114 @@
+import type { Socket } from 'node:net';
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { MtlsError } from './errors.ts';
+import { admitPeer, type Authorize, type PeerVerifier, type VerifiedPeer } from './peer.ts';
+import { type Svid, type SvidSource, tlsIdentity } from './svid.ts';
+import { secureContextOptions } from './tls-profile.ts';
+
+export interface ConnectMtlsOptions {
+  readonly host: string;
+  readonly port: number;
+  /** The SNI; it plays no part in who the peer is (FED-28). */
+  readonly serverName?: string;
+  /** What we show; absent: no certificate at all (FED-40). */
+  readonly svid?: SvidSource;
+  readonly verifier: PeerVerifier;
+  readonly authorize: Authorize;
+  readonly signal: AbortSignal;
+  /** For TCP and the handshake together. */
+  readonly timeoutMs: number;
+  /** A connection to use instead of a new one. */
+  readonly socket?: Socket;
+}
+
+const contexts = new WeakMap<Svid, SecureContext>();
+let withoutSvid: SecureContext | undefined;
+
+/**
+ * A TLS connection whose peer is proved and admitted before it is handed over; no byte was sent or read on it. In
+ * TLS 1.3 the other side judges us only after this: it may still end the connection before its first byte. Rejects
+ * with the verifier's and authorizer's errors, and `MtlsError` `no-svid`, `connect-failed`, `handshake-failed`,
+ * `handshake-timeout`, `session-reused`, `no-certificate`, `chain-too-long`; with the signal's reason when it aborts.
+ */
+export async function connectMtls(
+  options: ConnectMtlsOptions,
+): Promise<{ readonly socket: TLSSocket; readonly peer: VerifiedPeer }> {
+  const { host, port, signal, timeoutMs } = options;
+  signal.throwIfAborted();
+  const secureContext = contextFor(options.svid);
+  const socket = connect({
+    ...(options.socket ? { socket: options.socket } : { host, port }),
+    ...(options.serverName === undefined ? {} : { servername: options.serverName }),
+    secureContext,
+    // The chain is judged below, by our own verifier; the stack's verdict is not asked for.
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+  });
+  return new Promise((resolve, reject) => {
+    let connected = options.socket !== undefined;
+    const timer = setTimeout(() => {
+      fail(
+        new MtlsError('handshake-timeout', `no TLS connection with ${host}:${port} within ${timeoutMs} ms`),
+      );
+    }, timeoutMs);
+    const onAbort = () => fail(signal.reason);
+    const onError = (cause: Error) => {
+      const why = 'code' in cause && cause.message === '' ? String(cause.code) : cause.message;
+      fail(
+        connected
+          ? new MtlsError('handshake-failed', `the TLS handshake with ${host}:${port} failed: ${why}`, {
+              cause,
+            })
+          : new MtlsError('connect-failed', `connecting to ${host}:${port} failed: ${why}`, { cause }),
+      );
+    };
+    const onClose = () =>
+      fail(
+        new MtlsError('handshake-failed', `${host}:${port} closed the connection during the TLS handshake`),
+      );
+    const settle = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      socket.off('error', onError);
+      socket.off('close', onClose);
+    };
+    const fail = (error: unknown) => {
+      settle();
+      // A late error of a connection that is given up is nobody's concern.
+      socket.on('error', () => {});
+      socket.destroy();
+      reject(error);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.on('error', onError);
+    socket.on('close', onClose);
+    socket.once('connect', () => {
+      connected = true;
+      socket.setNoDelay(true);
+    });
+    socket.prependOnceListener('secureConnect', () => {
+      try {
+        const peer = admitPeer(socket, options.verifier, options.authorize, 'server');
+        settle();
+        resolve({ socket, peer });
+      } catch (error) {
+        fail(error);
+      }
+    });
+  });
+}
+
+/** One context per SVID, for making one costs as much as a handshake. */
+function contextFor(source: SvidSource | undefined): SecureContext {
+  if (!source) {
+    withoutSvid ??= createSecureContext(secureContextOptions());
+    return withoutSvid;
+  }
+  const svid = source.current();
+  if (!svid) throw new MtlsError('no-svid', 'there is no SVID to show yet');
+  const known = contexts.get(svid);
+  if (known) return known;
+  const made = createSecureContext({ ...secureContextOptions(), ...tlsIdentity(svid) });
+  contexts.set(svid, made);
+  return made;
+}

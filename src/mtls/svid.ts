@@ -1,0 +1,63 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import {
+  certificatesFromPem,
+  parseCertificate,
+  parseLeafIdentity,
+  pemFromCertificates,
+  type SpiffeId,
+} from '../spiffe/index.ts';
+import { MtlsError } from './errors.ts';
+
+/** An X509-SVID of ours: what we show, and the key to prove it. */
+export interface Svid {
+  readonly id: SpiffeId;
+  /** DER, leaf first, then intermediates. */
+  readonly certificateChain: readonly Uint8Array[];
+  readonly privateKey: KeyObject;
+  readonly notAfter: Date;
+}
+
+/** Answers with our SVID as it is now; whoever shows it never learns where it comes from. */
+export interface SvidSource {
+  current(): Svid | undefined;
+  /** Calls back after each change until the returned function is called. */
+  onChange(listener: () => void): () => void;
+}
+
+/**
+ * An SVID from PEM texts. Throws `MtlsError` `svid-invalid` when the chain is no X509-SVID or the key is not the
+ * leaf's; the key is in no message.
+ */
+export function svidFromPem(chainPem: string, keyPem: string): Svid {
+  try {
+    const certificateChain = certificatesFromPem(chainPem);
+    const [leaf] = certificateChain;
+    if (!leaf) throw new MtlsError('svid-invalid', 'there is no certificate in it');
+    const id = parseLeafIdentity(leaf);
+    const privateKey = readKey(keyPem);
+    if (!new X509Certificate(leaf).checkPrivateKey(privateKey)) {
+      throw new MtlsError('svid-invalid', `the private key is not the key of ${id}`);
+    }
+    return { id, certificateChain, privateKey, notAfter: parseCertificate(leaf).notAfter };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new MtlsError('svid-invalid', `this is no X509-SVID with its key: ${why}`, { cause });
+  }
+}
+
+function readKey(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    // The decoder's own message is left out: it may quote what it read.
+    throw new MtlsError('svid-invalid', 'the private key is no PEM of PKCS#8 or SEC1');
+  }
+}
+
+/** `cert` and `key` of Node's TLS options for an SVID. */
+export function tlsIdentity(svid: Svid): { readonly cert: string; readonly key: string } {
+  return {
+    cert: pemFromCertificates(svid.certificateChain),
+    key: svid.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  };
+}

@@ -1,0 +1,33 @@
+import { constants } from 'node:crypto';
+import type { SecureContextOptions, SecureVersion } from 'node:tls';
+
+/** Mozilla's intermediate profile without its DHE suites, which it is dropping; the client's preference decides (FED-15). */
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
+/**
+ * The TLS settings of every server and client here, without certificate and key. Tickets are off and there is no
+ * session store, so nothing can be resumed (FED-42). `setSecureContext` forgets what it is not given: pass all of it
+ * again each time.
+ */
+export function secureContextOptions(minVersion: SecureVersion = 'TLSv1.2'): SecureContextOptions {
+  return {
+    minVersion,
+    maxVersion: 'TLSv1.3',
+    ciphers: CIPHERS,
+    ecdhCurve: 'X25519MLKEM768:X25519:prime256v1:secp384r1',
+    honorCipherOrder: false,
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    // Empty, not absent: no CA is listed to the peer, no system store is used, and Node keeps the chain as sent.
+    ca: [],
+  };
+}
