@@ -95,8 +95,7 @@ export class PathSearch {
       found = true;
       const refusal = this.#refusal(path, top, candidate);
       if (refusal) {
-        // A key that did not sign says the least about what is wrong.
-        this.#note(path.length * 4 + (refusal.code === 'signature-invalid' ? 1 : 3), refusal);
+        this.#note(path, refusal);
         continue;
       }
       const longer = [...path, candidate];
@@ -105,7 +104,7 @@ export class PathSearch {
     }
     if (!found) {
       this.#note(
-        path.length * 4,
+        path,
         refuse(
           'issuer-not-found',
           top,
@@ -126,7 +125,7 @@ export class PathSearch {
     );
     if (problem === undefined) return path;
     const about = path[path.length - 2 - problem.index] ?? path[0];
-    if (about) this.#note(path.length * 4 + 3, refuse('policy-refused', about, `${problem.message}, at`));
+    if (about) this.#note(path, refuse('policy-refused', about, `${problem.message}, at`));
     return undefined;
   }
 
@@ -300,7 +299,10 @@ export class PathSearch {
     if (used > limit) throw new X509PathError(code, `a path was not found within ${limit} ${what}`);
   }
 
-  #note(rank: number, error: X509PathError): void {
+  /** Keeps the most telling refusal: a broken rule before a missing issuer or another key, then the longer path. */
+  #note(path: Path, error: X509PathError): void {
+    const isSearching = error.code === 'issuer-not-found' || error.code === 'signature-invalid';
+    const rank = path.length + (isSearching ? 0 : 1000);
     if (!this.#furthest || rank > this.#furthest.rank) this.#furthest = { rank, error };
   }
 }

@@ -1,0 +1,471 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { generateKeyPair, verifyX509Path, x509AuthorityFromDer } from '../../src/spiffe/index.ts';
+import { Tag } from '../../src/spiffe/der.ts';
+import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
+import { TEST_INSTANT } from '../support/test-ca.ts';
+import { judge, type Made, makeCa, makeLeaf, rebuild, unknownExtension } from './chain-maker.ts';
+
+let root: Made;
+let middle: Made;
+let leaf: Made;
+beforeAll(async () => {
+  root = await makeCa('CN=Root');
+  middle = await makeCa('CN=Middle', root);
+  leaf = await makeLeaf(middle);
+});
+
+describe('verifyX509Path() finds paths', () => {
+  it('returns the path leaf first, its anchor, and the earliest end of validity (X509-26)', async () => {
+    const short = await makeCa('CN=Short', root, { notAfter: new Date('2030-02-01T00:00:00Z') });
+    const below = await makeLeaf(short, { notAfter: new Date('2030-06-01T00:00:00Z') });
+    const verified = verifyX509Path({
+      leaf: below.der,
+      helpers: [short.der],
+      anchors: [root.der],
+      now: TEST_INSTANT,
+    });
+    expect(verified.path).toEqual([below.der, short.der, root.der]);
+    expect(verified.anchor).toBe(root.der);
+    expect(verified.notAfter).toEqual(new Date('2030-02-01T00:00:00Z'));
+  });
+
+  it('ends at an anchor that is not self-signed, whose issuer is nowhere (X509-24)', () => {
+    expect(judge(leaf.der, [], [middle.der])).toBe('accepted over 2');
+    expect(judge(leaf.der, [middle.der], [middle.der])).toBe('accepted over 2');
+  });
+
+  it('takes nothing that was sent for an anchor (X509-25)', () => {
+    expect(judge(leaf.der, [middle.der, root.der], [root.der])).toBe('accepted over 3');
+    expect(judge(leaf.der, [middle.der, root.der], [])).toBe('issuer-not-found of helper 1');
+    expect(judge(leaf.der, [middle.der], [])).toBe('issuer-not-found of helper 0');
+    expect(judge(leaf.der, [], [root.der])).toBe('issuer-not-found of leaf 0');
+  });
+
+  it('takes sent certificates in any order, and ignores surplus and what it cannot read (X509-38)', async () => {
+    const lower = await makeCa('CN=Lower', middle);
+    const low = await makeLeaf(lower);
+    const stranger = await makeCa('CN=Stranger');
+    for (const helpers of [
+      [lower.der, middle.der],
+      [middle.der, lower.der],
+      [root.der, middle.der, stranger.der, lower.der, leaf.der, Uint8Array.of(0x30, 0x00), middle.der],
+    ]) {
+      expect(judge(low.der, helpers, [root.der])).toBe('accepted over 4');
+    }
+  });
+
+  it.each([
+    false,
+    true,
+  ])('tries every root of one subject, with key identifiers: %s, in either order (X509-29)', async (withKeyIdentifiers) => {
+    const older = await makeCa('CN=Same', undefined, { withKeyIdentifiers });
+    const newer = await makeCa('CN=Same', undefined, { withKeyIdentifiers });
+    for (const issuer of [older, newer]) {
+      const { der } = await makeLeaf(issuer, { withKeyIdentifiers });
+      expect(judge(der, [], [older.der, newer.der])).toBe('accepted over 2');
+      expect(judge(der, [], [newer.der, older.der])).toBe('accepted over 2');
+      const stranger = issuer === older ? newer : older;
+      expect(judge(der, [], [stranger.der])).toBe('signature-invalid of leaf 0');
+    }
+  });
+
+  it('lets key identifiers only order candidates: misleading ones refuse nothing (X509-29)', async () => {
+    const misled = await makeLeaf(root, {
+      extensions: [
+        {
+          oid: '2.5.29.35',
+          critical: false,
+          value: derElement(Tag.sequence, derElement(0x80, Buffer.from('00'.repeat(20), 'hex'))),
+        },
+      ],
+    });
+    expect(judge(misled.der, [], [root.der])).toBe('accepted over 2');
+  });
+
+  it('passes over an expired cross-certificate to the good path behind it (X509-29)', async () => {
+    const otherRoot = await makeCa('CN=Other root');
+    const expired = await makeCa('CN=Middle', otherRoot, {
+      keys: middle,
+      notAfter: new Date('2030-01-01T01:00:00Z'),
+    });
+    for (const helpers of [
+      [expired.der, middle.der],
+      [middle.der, expired.der],
+    ]) {
+      expect(judge(leaf.der, helpers, [otherRoot.der, root.der])).toBe('accepted over 3');
+      expect(judge(leaf.der, helpers, [root.der])).toBe('accepted over 3');
+    }
+    expect(judge(leaf.der, [expired.der, middle.der], [otherRoot.der])).toBe('expired of helper 0');
+  });
+
+  it('ends on CAs that certified each other, with and without an anchor beyond (X509-37)', async () => {
+    const a = await makeCa('CN=A');
+    const b = await makeCa('CN=B');
+    const aByB = await makeCa('CN=A', b, { keys: a });
+    const bByA = await makeCa('CN=B', a, { keys: b });
+    const below = await makeLeaf(a);
+    expect(judge(below.der, [aByB.der, bByA.der], [])).toBe('issuer-not-found of helper 1');
+    expect(judge(below.der, [aByB.der, bByA.der, a.der, b.der], [b.der])).toBe('accepted over 3');
+    const bByRoot = await makeCa('CN=B', root, { keys: b });
+    expect(judge(below.der, [aByB.der, bByA.der, bByRoot.der], [root.der])).toBe('accepted over 4');
+  });
+
+  it('chains names that differ in string type, case and spacing only (RFC 5280 §7.1)', async () => {
+    const name = (tag: number, text: string) =>
+      derElement(
+        Tag.sequence,
+        derElement(
+          Tag.set,
+          derElement(Tag.sequence, derObjectIdentifier('2.5.4.3'), derElement(tag, Buffer.from(text))),
+        ),
+      );
+    const ca = await makeCa('', undefined, { subjectDer: name(Tag.utf8String, 'Root  One') });
+    const same = await makeLeaf(ca, { issuerDer: name(Tag.printableString, ' ROOT one ') });
+    const other = await makeLeaf(ca, { issuerDer: name(Tag.printableString, 'RootOne') });
+    expect(judge(same.der, [], [ca.der])).toBe('accepted over 2');
+    expect(judge(other.der, [], [ca.der])).toBe('issuer-not-found of leaf 0');
+  });
+
+  it('accepts authorities of a bundle as anchors (TDB-30)', () => {
+    const authority = x509AuthorityFromDer(root.der);
+    const input = { leaf: leaf.der, helpers: [middle.der], now: TEST_INSTANT };
+    expect(verifyX509Path({ ...input, anchors: [authority] }).anchor).toBe(authority.der);
+    expect(() => verifyX509Path({ ...input, anchors: [] })).toThrow(
+      expect.objectContaining({ code: 'issuer-not-found', subject: 'CN=Middle' }),
+    );
+  });
+});
+
+describe('verifyX509Path() judges each certificate', () => {
+  it('refuses a changed certificate at each place (X509-26)', async () => {
+    expect(judge(leaf.der, [middle.der], [root.der])).toBe('accepted over 3');
+    const spoil = (der: Uint8Array) => Uint8Array.from(der).fill((der.at(-1) ?? 0) ^ 1, der.length - 1);
+    expect(judge(spoil(leaf.der), [middle.der], [root.der])).toBe('signature-invalid of leaf 0');
+    expect(judge(leaf.der, [spoil(middle.der)], [root.der])).toBe('signature-invalid of helper 0');
+    // The signature of an anchor is nobody's business.
+    expect(judge(leaf.der, [middle.der], [spoil(root.der)])).toBe('accepted over 3');
+  });
+
+  it('takes validity as inclusive at both ends, at one second, at each place (X509-27, X509-28)', async () => {
+    const notBefore = new Date('2030-03-01T00:00:00Z');
+    const notAfter = new Date('2030-04-01T00:00:00Z');
+    const at = (ms: number, base: Date) => ({ now: new Date(base.getTime() + ms) });
+    const shortRoot = await makeCa('CN=Short root', undefined, { notBefore, notAfter });
+    const shortMiddle = await makeCa('CN=Short middle', root, { notBefore, notAfter });
+    const places: [string, Made, Made[], Made][] = [
+      ['leaf 0', await makeLeaf(middle, { notBefore, notAfter }), [middle], root],
+      ['helper 0', await makeLeaf(shortMiddle), [shortMiddle], root],
+      ['anchor 0', await makeLeaf(shortRoot), [], shortRoot],
+    ];
+    for (const [place, end, helpers, anchor] of places) {
+      const run = (more: object) =>
+        judge(
+          end.der,
+          helpers.map(({ der }) => der),
+          [anchor.der],
+          more,
+        );
+      expect(run(at(0, notBefore))).toMatch(/^accepted/);
+      expect(run(at(-1, notBefore))).toBe(`not-yet-valid of ${place}`);
+      expect(run(at(999, notAfter))).toMatch(/^accepted/);
+      expect(run(at(1000, notAfter))).toBe(`expired of ${place}`);
+      expect(run({ ...at(31_000, notAfter), leewaySeconds: 30 })).toBe(`expired of ${place}`);
+      expect(run({ ...at(30_000, notAfter), leewaySeconds: 30 })).toMatch(/^accepted/);
+      expect(run({ ...at(-30_000, notBefore), leewaySeconds: 30 })).toMatch(/^accepted/);
+    }
+  });
+
+  it('wants cA and keyCertSign of every issuer, the anchor too (X509-26)', async () => {
+    const below = async (options: object) => {
+      const ca = await makeCa('CN=Middle', root, options);
+      return judge((await makeLeaf(ca)).der, [ca.der], [root.der]);
+    };
+    expect(await below({})).toBe('accepted over 3');
+    expect(await below({ keyUsage: [] })).toBe('accepted over 3');
+    expect(await below({ keyUsage: ['digitalSignature', 'keyCertSign', 'cRLSign'] })).toBe('accepted over 3');
+    expect(await below({ isCa: false })).toBe('issuer-not-a-ca of helper 0');
+    expect(await below({ keyUsage: ['cRLSign', 'digitalSignature'] })).toBe(
+      'issuer-may-not-sign of helper 0',
+    );
+    const bare = await makeCa('CN=Root', undefined, { isCa: false });
+    expect(judge((await makeLeaf(bare)).der, [], [bare.der])).toBe('issuer-not-a-ca of anchor 0');
+    const mute = await makeCa('CN=Root', undefined, { keyUsage: ['cRLSign'] });
+    expect(judge((await makeLeaf(mute)).der, [], [mute.der])).toBe('issuer-may-not-sign of anchor 0');
+  });
+
+  it('treats a CA without basicConstraints as none (X509-26)', async () => {
+    const ca = await makeCa('CN=Middle', root);
+    const without = rebuild(ca.der, root.privateKey, (parts) => parts.slice(0, -1));
+    expect(judge((await makeLeaf(ca)).der, [ca.der], [root.der])).toBe('accepted over 3');
+    expect(judge((await makeLeaf(ca)).der, [without], [root.der])).toBe('issuer-not-a-ca of helper 0');
+  });
+
+  it('counts intermediates against pathLenConstraint, of the anchor too (X509-26)', async () => {
+    const zero = await makeCa('CN=Zero', undefined, { pathLength: 0 });
+    const one = await makeCa('CN=One', undefined, { pathLength: 1 });
+    for (const [anchor, expected] of [
+      [zero, 'path-length-exceeded of anchor 0'],
+      [one, 'accepted over 3'],
+    ] as const) {
+      const ca = await makeCa('CN=Below', anchor);
+      expect(judge((await makeLeaf(anchor)).der, [], [anchor.der])).toBe('accepted over 2');
+      expect(judge((await makeLeaf(ca)).der, [ca.der], [anchor.der])).toBe(expected);
+      const lower = await makeCa('CN=Lower', ca);
+      expect(judge((await makeLeaf(lower)).der, [ca.der, lower.der], [anchor.der])).toBe(
+        'path-length-exceeded of anchor 0',
+      );
+    }
+    const strictMiddle = await makeCa('CN=Strict', root, { pathLength: 0 });
+    const lower = await makeCa('CN=Lower', strictMiddle);
+    expect(judge((await makeLeaf(lower)).der, [lower.der, strictMiddle.der], [root.der])).toBe(
+      'path-length-exceeded of helper 1',
+    );
+  });
+
+  it('does not count self-issued intermediates, nor the leaf (X509-26)', async () => {
+    const zero = await makeCa('CN=Zero', undefined, { pathLength: 0 });
+    const renewed = await makeCa('CN=Zero', zero);
+    expect(judge((await makeLeaf(renewed)).der, [renewed.der], [zero.der])).toBe('accepted over 3');
+    const last = await makeCa('CN=Last', zero);
+    expect(judge(last.der, [], [zero.der])).toBe('accepted over 2');
+  });
+
+  it('refuses critical extensions it does not know, at each level (X509-26)', async () => {
+    for (const critical of [false, true]) {
+      const extensions = [unknownExtension(critical)];
+      const expected = (place: string, length: number) =>
+        critical ? `unknown-critical-extension of ${place}` : `accepted over ${length}`;
+      expect(judge((await makeLeaf(middle, { extensions })).der, [middle.der], [root.der])).toBe(
+        expected('leaf 0', 3),
+      );
+      const ca = await makeCa('CN=Middle', root, { extensions });
+      expect(judge((await makeLeaf(ca)).der, [ca.der], [root.der])).toBe(expected('helper 0', 3));
+      const anchor = await makeCa('CN=Root', undefined, { extensions });
+      expect(judge((await makeLeaf(anchor)).der, [], [anchor.der])).toBe(expected('anchor 0', 2));
+    }
+  });
+
+  it('wants the purpose of every certificate that states purposes (X509-13, X509-34)', async () => {
+    const codeSigning = [
+      {
+        oid: '2.5.29.37',
+        critical: false,
+        value: derElement(Tag.sequence, derObjectIdentifier('1.3.6.1.5.5.7.3.3')),
+      },
+    ];
+    const any = [
+      {
+        oid: '2.5.29.37',
+        critical: true,
+        value: derElement(Tag.sequence, derObjectIdentifier('2.5.29.37.0')),
+      },
+    ];
+    const below = async (options: object, purpose?: 'client' | 'server') => {
+      const ca = await makeCa('CN=Middle', root, options);
+      return judge((await makeLeaf(ca)).der, [ca.der], [root.der], purpose ? { purpose } : {});
+    };
+    expect(await below({ extensions: codeSigning })).toBe('accepted over 3');
+    expect(await below({ extensions: codeSigning }, 'server')).toBe('purpose-refused of helper 0');
+    expect(await below({ extensions: any }, 'server')).toBe('accepted over 3');
+    expect(await below({ extendedKeyUsage: ['clientAuth'] }, 'client')).toBe('accepted over 3');
+    expect(await below({ extendedKeyUsage: ['clientAuth'] }, 'server')).toBe('purpose-refused of helper 0');
+    const client = await makeLeaf(middle, { extendedKeyUsage: ['clientAuth'] });
+    expect(judge(client.der, [middle.der], [root.der], { purpose: 'client' })).toBe('accepted over 3');
+    expect(judge(client.der, [middle.der], [root.der], { purpose: 'server' })).toBe(
+      'purpose-refused of leaf 0',
+    );
+  });
+
+  it('refuses an empty issuer name (RFC 5280 §4.1.2.4)', async () => {
+    const nameless = await makeCa('');
+    expect(judge((await makeLeaf(nameless)).der, [], [nameless.der])).toBe('issuer-name-empty of leaf 0');
+  });
+
+  it('refuses a leaf that cannot be read', () => {
+    expect(judge(Uint8Array.of(0x30, 0x00), [], [root.der])).toBe('certificate-malformed');
+  });
+});
+
+describe('verifyX509Path() and algorithms (X509-36)', () => {
+  it.each([
+    'P-256',
+    'P-384',
+    'P-521',
+    'RSA-2048',
+    'RSA-4096',
+    'Ed25519',
+  ] as const)('accepts %s keys', async (keyKind) => {
+    const ca = await makeCa('CN=Root', undefined, { keyKind });
+    const below = await makeCa('CN=Middle', ca, { keyKind });
+    expect(judge((await makeLeaf(below)).der, [below.der], [ca.der])).toBe('accepted over 3');
+  });
+
+  it('accepts RSA-PSS with SHA-256, and no other key under that name', async () => {
+    const ca = await makeCa('CN=Root', undefined, { keyKind: 'RSA-2048' });
+    const good = await makeLeaf(ca, { rsaPss: true });
+    expect(judge(good.der, [], [ca.der])).toBe('accepted over 2');
+    const other = await makeCa('CN=Root', undefined, { keyKind: 'RSA-2048' });
+    expect(judge(good.der, [], [other.der])).toBe('signature-invalid of leaf 0');
+  });
+
+  it('refuses signatures with SHA-1 below the anchor, RSA and ECDSA', async () => {
+    const rsa = await makeCa('CN=Root', undefined, { keyKind: 'RSA-2048' });
+    const belowRsa = await makeLeaf(rsa);
+    const again = (algorithm: string, hash: string, ca: Made, der: Uint8Array) =>
+      judge(
+        rebuild(der, ca.privateKey, (parts) => parts, { algorithm, hash }),
+        [],
+        [ca.der],
+      );
+    expect(again('1.2.840.113549.1.1.11', 'sha256', rsa, belowRsa.der)).toBe('accepted over 2');
+    expect(again('1.2.840.113549.1.1.13', 'sha512', rsa, belowRsa.der)).toBe('accepted over 2');
+    expect(again('1.2.840.113549.1.1.5', 'sha1', rsa, belowRsa.der)).toBe(
+      'signature-algorithm-refused of leaf 0',
+    );
+    expect(again('1.2.840.113549.1.1.4', 'md5', rsa, belowRsa.der)).toBe(
+      'signature-algorithm-refused of leaf 0',
+    );
+    const belowRoot = await makeLeaf(root);
+    expect(again('1.2.840.10045.4.3.3', 'sha384', root, belowRoot.der)).toBe('accepted over 2');
+    expect(again('1.2.840.10045.4.1', 'sha1', root, belowRoot.der)).toBe(
+      'signature-algorithm-refused of leaf 0',
+    );
+    expect(again('1.2.840.10045.4.3.3', 'sha256', root, belowRoot.der)).toBe('signature-invalid of leaf 0');
+    // The hash of an anchor's own signature is nobody's business.
+    const oldRoot = rebuild(rsa.der, rsa.privateKey, (parts) => parts, {
+      algorithm: '1.2.840.113549.1.1.5',
+      hash: 'sha1',
+    });
+    expect(judge(belowRsa.der, [], [oldRoot])).toBe('accepted over 2');
+  });
+
+  it('refuses small RSA keys and other curves, as leaf and as anchor', async () => {
+    const weak = [
+      generateKeyPairSync('rsa', { modulusLength: 1024 }),
+      generateKeyPairSync('ec', { namedCurve: 'P-256', paramEncoding: 'explicit' }),
+      generateKeyPairSync('ec', { namedCurve: 'secp256k1' }),
+      generateKeyPairSync('ed448'),
+      generateKeyPairSync('x25519'),
+    ];
+    for (const keys of weak) {
+      const { der } = await makeLeaf(root, {
+        keys: { publicKey: keys.publicKey, privateKey: root.privateKey },
+      });
+      expect(judge(der, [], [root.der])).toBe('key-refused of leaf 0');
+      const anchor = await makeCa('CN=Weak', undefined, {
+        keys: { publicKey: keys.publicKey, privateKey: root.privateKey },
+      });
+      const below = await makeLeaf({ ...anchor, privateKey: root.privateKey });
+      expect(judge(below.der, [], [anchor.der])).toBe('key-refused of anchor 0');
+    }
+  });
+
+  it('refuses a signature under a key of another kind', async () => {
+    const ed = await makeCa('CN=Root', undefined, { keyKind: 'Ed25519' });
+    expect(judge((await makeLeaf(root)).der, [], [ed.der])).toBe('signature-invalid of leaf 0');
+  });
+});
+
+describe('verifyX509Path() bounds its work (X509-37)', () => {
+  it('refuses more certificates and bytes than allowed', () => {
+    const helpers = Array.from({ length: 15 }, () => middle.der);
+    expect(judge(leaf.der, helpers, [root.der])).toBe('accepted over 3');
+    expect(judge(leaf.der, [...helpers, middle.der], [root.der])).toBe('too-many-certificates');
+    const maxBytes = leaf.der.length + middle.der.length;
+    expect(judge(leaf.der, [middle.der], [root.der], { limits: { maxBytes } })).toBe('accepted over 3');
+    expect(judge(leaf.der, [middle.der], [root.der], { limits: { maxBytes: maxBytes - 1 } })).toBe(
+      'too-many-bytes',
+    );
+  });
+
+  it('refuses paths longer than allowed', async () => {
+    const chain = [root];
+    for (let depth = 1; depth <= 8; depth += 1) chain.unshift(await makeCa(`CN=Depth ${depth}`, chain[0]));
+    const ders = chain.map(({ der }) => der);
+    const [lowest = root, nextLowest = root] = chain;
+    expect(judge((await makeLeaf(nextLowest)).der, ders.slice(1, -1), [root.der])).toBe('accepted over 9');
+    expect(judge((await makeLeaf(lowest)).der, ders.slice(0, -1), [root.der])).toBe(
+      'path-too-long of anchor 0',
+    );
+  });
+
+  it('ends a search through a hundred CAs that certified each other', async () => {
+    const keys = await generateKeyPair('P-256');
+    // All bear one name, so that each is a candidate issuer of every other.
+    const clique = await Promise.all(
+      Array.from({ length: 100 }, () => makeCa('CN=Same', undefined, { withKeyIdentifiers: false })),
+    );
+    const stray = await makeCa('CN=Same', undefined, { keys, withKeyIdentifiers: false });
+    const below = await makeLeaf(stray, { withKeyIdentifiers: false });
+    const ders = clique.map(({ der }) => der);
+    expect(judge(below.der, [], [...ders.slice(0, 50), stray.der])).toBe('accepted over 2');
+    expect(judge(below.der, [], ders)).toBe('signature-limit');
+    expect(judge(below.der, [], ders, { limits: { maxSignatureChecks: 100 } })).toBe(
+      'signature-invalid of leaf 0',
+    );
+  });
+
+  it('ends a search whose signatures all hold', async () => {
+    // Every CA certified every other: the number of paths grows with the factorial, the number of signatures does not.
+    const cas = await Promise.all([1, 2, 3, 4].map((number) => makeCa(`CN=${number}`)));
+    const crossed: Uint8Array[] = [];
+    for (const subject of cas.keys()) {
+      for (const issuer of cas.values()) {
+        if (issuer !== cas[subject])
+          crossed.push((await makeCa(`CN=${subject + 1}`, issuer, { keys: cas[subject] ?? issuer })).der);
+      }
+    }
+    const below = await makeLeaf(cas[0] ?? root);
+    expect(judge(below.der, crossed, [])).toMatch(/^issuer-not-found/);
+    expect(judge(below.der, crossed, [], { limits: { maxCandidates: 20 } })).toBe('search-limit');
+  });
+
+  it('counts name comparisons and ends at too many', async () => {
+    const many = Array.from({ length: 300 }, (_, number) => `h${number}.example`);
+    const ca = await makeCa('CN=Middle', root, { nameConstraints: { excludedDns: many } });
+    const dnsSans = Array.from({ length: 300 }, (_, number) => `n${number}.test`);
+    const { der } = await makeLeaf(ca, { dnsSans });
+    const limits = { maxNameComparisons: 100_000 };
+    expect(judge(der, [ca.der], [root.der], { limits })).toBe('accepted over 3');
+    expect(judge(der, [ca.der], [root.der])).toBe('name-comparison-limit');
+  });
+});
+
+describe('verifyX509Path() and narrowed anchors (mesh-surfaces section 9)', () => {
+  it('accepts what the root signed within its trust domain, also when the real root is sent, and nothing else', async () => {
+    const throwaway = await generateKeyPair('P-256');
+    const narrowed = await makeCa('CN=Root', undefined, {
+      keys: { publicKey: root.publicKey, privateKey: throwaway.privateKey },
+      nameConstraints: {
+        permittedUris: ['td.example'],
+        permittedDns: ['td.example.invalid'],
+        permittedEmails: ['td.example.invalid'],
+        excludedIps: ['0.0.0.0/0', '::/0'],
+      },
+    });
+    const run = async (issuer: Made, helpers: Made[], options: object) =>
+      judge(
+        (await makeLeaf(issuer, options)).der,
+        helpers.map(({ der }) => der),
+        [narrowed.der],
+      );
+    expect(await run(root, [], {})).toBe('accepted over 2');
+    expect(await run(middle, [middle, root], {})).toBe('accepted over 3');
+    expect(await run(root, [], { uriSans: ['spiffe://other.example/w'] })).toBe(
+      'name-not-permitted of leaf 0',
+    );
+    expect(await run(root, [], { uriSans: ['spiffe://sub.td.example/w'] })).toBe(
+      'name-not-permitted of leaf 0',
+    );
+    expect(await run(middle, [middle], { uriSans: ['spiffe://other.example/w'] })).toBe(
+      'name-not-permitted of leaf 0',
+    );
+    expect(await run(root, [], { dnsSans: ['api.example'] })).toBe('name-not-permitted of leaf 0');
+    expect(await run(root, [], { dnsSans: ['api.td.example.invalid'] })).toBe('accepted over 2');
+  });
+});
+
+it('derInteger() writes what a certificate can hold', () => {
+  expect(Buffer.from(derInteger(128)).toString('hex')).toBe('02020080');
+});
