@@ -14,7 +14,7 @@ const BUSY_TIMEOUT_MS = 1000;
 export interface OpenDatabase {
   readonly database: Database;
   readonly path: string;
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Opens for reading and writing, as the one agent of this store; see `openSqliteStore` for what it throws. */

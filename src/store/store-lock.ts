@@ -4,6 +4,9 @@ import Sqlite from 'better-sqlite3';
 import type { Clock } from '../platform/index.ts';
 import { StoreError } from './errors.ts';
 
+/** Long enough for two that start at the same moment to let each other finish a step. */
+const RACE_TIMEOUT_MS = 250;
+
 /**
  * Keeps a second agent off a store for as long as this process lives and `release` was not called. The lock is SQLite's
  * own write lock on a small file beside the store, so it dies with the process however that ends, and the store itself stays
@@ -14,11 +17,16 @@ import { StoreError } from './errors.ts';
 export function lockStore(storePath: string, clock: Clock): { release(): void } {
   const path = `${storePath}.lock`;
   createPrivately(path);
-  const lock = new Sqlite(path, { timeout: 0 });
+  const lock = new Sqlite(path, { timeout: RACE_TIMEOUT_MS });
   try {
     // In two steps, so that whoever is refused can read who holds it: the name is committed first, then it is locked for good.
-    signIn(lock, clock);
-    lock.exec('BEGIN IMMEDIATE');
+    for (let attempt = 1; ; attempt += 1) {
+      const signed = signIn(lock, clock);
+      lock.exec('BEGIN IMMEDIATE');
+      // Another one may have signed in between and lost; the name that stands there has to be the holder's.
+      if (!signed || attempt === 5 || isUs(holderOf(lock))) break;
+      lock.exec('ROLLBACK');
+    }
   } catch (error) {
     const busy = error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY');
     const refusal = busy ? locked(storePath, holderOf(lock), error) : error;
@@ -28,18 +36,28 @@ export function lockStore(storePath: string, clock: Clock): { release(): void } 
   return { release: () => void lock.close() };
 }
 
-function signIn(lock: Sqlite.Database, clock: Clock): void {
+/** False on a full disk, which must not keep an agent from starting with the trust it has: it locks without leaving its name. */
+function signIn(lock: Sqlite.Database, clock: Clock): boolean {
   try {
-    lock.exec(
-      'CREATE TABLE IF NOT EXISTS holder (id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER, host TEXT, since TEXT) STRICT',
-    );
     lock
-      .prepare('INSERT OR REPLACE INTO holder (id, pid, host, since) VALUES (1, ?, ?, ?)')
-      .run(process.pid, hostname(), clock.now().toISOString());
+      .transaction(() => {
+        lock.exec(
+          'CREATE TABLE IF NOT EXISTS holder (id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER, host TEXT, since TEXT) STRICT',
+        );
+        lock
+          .prepare('INSERT OR REPLACE INTO holder (id, pid, host, since) VALUES (1, ?, ?, ?)')
+          .run(process.pid, hostname(), clock.now().toISOString());
+      })
+      .immediate();
+    return true;
   } catch (error) {
-    // A full disk must not keep an agent from starting with the trust it has: it locks without leaving its name.
-    if (!(error instanceof Sqlite.SqliteError && error.code === 'SQLITE_FULL')) throw error;
+    if (error instanceof Sqlite.SqliteError && error.code === 'SQLITE_FULL') return false;
+    throw error;
   }
+}
+
+function isUs(holder: Holder | undefined): boolean {
+  return holder?.pid === process.pid && holder.host === hostname();
 }
 
 /** The file, with mode 0600 from its first moment; one that is there already is left alone and not even opened. */

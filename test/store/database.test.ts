@@ -10,8 +10,10 @@ import {
 import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteStoreForReading, type Store } from '../../src/store/index.ts';
+import { openDatabase } from '../../src/store/database.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { TestClock } from '../support/test-clock.ts';
 import { openAt, openRaw } from './open-store.ts';
 import { added, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
@@ -160,12 +162,17 @@ describe('openSqliteStore()', () => {
     await store.close();
   });
 
-  it('runs in WAL with every commit synced', async () => {
-    const store = await openAt(path);
-    const raw = openRaw(path);
-    expect(raw.pragma('journal_mode', { simple: true })).toBe('wal');
-    raw.close();
-    await store.close();
+  it('runs in WAL with every commit synced, foreign keys on and a schema that is not trusted', () => {
+    const clock = new TestClock(start);
+    const { database, close } = openDatabase({ path, create: true, clock, log: createRecordingLog() });
+    const pragma = (name: string) => database.pragma(name, { simple: true });
+    expect([
+      pragma('journal_mode'),
+      pragma('synchronous'),
+      pragma('foreign_keys'),
+      pragma('trusted_schema'),
+    ]).toEqual(['wal', 2, 1, 0]);
+    close();
   });
 
   it('follows a link to the one file, so that two names are not two stores', async () => {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -26,7 +27,7 @@ function startChild(path: string, mode: 'append' | 'hold') {
 async function said({ child, output }: ReturnType<typeof startChild>, lines: number): Promise<void> {
   while (output.text.split('\n').length <= lines) {
     if (child.exitCode !== null) throw new Error(`the child ended by itself: ${output.errors}`);
-    await Promise.race([once(child.stdout ?? child, 'data'), once(child, 'exit')]);
+    await Promise.race([once(child.stdout, 'data'), once(child, 'close')]);
   }
 }
 
@@ -67,6 +68,45 @@ describe('kill -9', () => {
     }
     expect(acknowledged.size).toBeGreaterThan(ROUNDS);
   }, 120_000);
+
+  it('in the middle of the first start leaves a file that the next start makes a store of', async () => {
+    const turns = fc.sample(fc.integer({ min: 0, max: 300 }), { numRuns: 12, seed: 20_260_301 });
+    for (const turn of turns) {
+      using folder = tempDir();
+      const path = folder.file('federate.db');
+      const { child, output } = startChild(path, 'hold');
+      while (!existsSync(`${path}.lock`)) {
+        if (child.exitCode !== null) throw new Error(`the child ended by itself: ${output.errors}`);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      for (let each = 0; each < turn; each += 1) await new Promise((resolve) => setImmediate(resolve));
+      await kill(child);
+      await using store = await openAt(path);
+      const [relationships, history] = [await store.relationships(), await store.history(istio)];
+      // The relationship and its first version are one transaction.
+      expect(relationships.length).toBe(history.length);
+      const raw = openRaw(path);
+      expect(raw.pragma('integrity_check', { simple: true })).toBe('ok');
+      raw.close();
+    }
+  }, 120_000);
+
+  it('is not needed for two first starts at once: one gets the store, the other is told', async () => {
+    using folder = tempDir();
+    const path = folder.file('federate.db');
+    const pair = [startChild(path, 'hold'), startChild(path, 'hold')];
+    const outcomes = await Promise.all(
+      pair.map((started) =>
+        said(started, 1).then(
+          () => 'ready',
+          (error: unknown) => String(error),
+        ),
+      ),
+    );
+    for (const { child } of pair) if (child.exitCode === null) await kill(child);
+    expect(outcomes.filter((outcome) => outcome === 'ready')).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome.includes('store-locked'))).toHaveLength(1);
+  });
 
   it('frees the lock of the agent that held it; until then a second one is told who holds it', async () => {
     using folder = tempDir();
