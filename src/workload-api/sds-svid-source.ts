@@ -1,0 +1,36 @@
+import { type Svid, type SvidSource, svidFromPem } from '../mtls/index.ts';
+import { describeError, type Log } from '../platform/index.ts';
+import type { SdsClient } from './sds-client.ts';
+
+/** Our SVID as the secret `name` of an SDS server gives it; one that cannot be used leaves the last good one. */
+export function createSdsSvidSource(client: SdsClient, name: string, log: Log): SvidSource {
+  const listeners = new Set<() => void>();
+  let current: Svid | undefined;
+  const take = (): boolean => {
+    const secret = client.current(name);
+    if (secret?.kind !== 'certificate') return false;
+    try {
+      current = svidFromPem(secret.chainPem, secret.keyPem);
+    } catch (error) {
+      log.error('SVID from SDS not usable, the last one stays', {
+        secret: name,
+        error: describeError(error),
+      });
+      return false;
+    }
+    log.info('SVID received', { id: current.id, not_after: current.notAfter });
+    return true;
+  };
+  take();
+  client.onChange((changed) => {
+    if (changed !== name || !take()) return;
+    for (const listener of listeners) listener();
+  });
+  return {
+    current: () => current,
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
