@@ -124,12 +124,16 @@ export class CertificateAuthority {
   activate(): Promise<void> {
     return this.#inTurn(async () => {
       this.#expect('published', 'activate');
-      const changed = this.#folder.roots.map((root) =>
-        root.phase === 'next'
-          ? this.#withIntermediate({ ...root, phase: 'active' })
-          : { ...root, phase: 'retiring' as const },
-      );
-      await this.#changed(await Promise.all(changed), 'new root activated');
+      const changed: StoredRoot[] = [];
+      for (const root of this.#folder.roots) {
+        const isNext = root.phase === 'next';
+        changed.push(
+          isNext
+            ? await this.#withIntermediate({ ...root, phase: 'active' })
+            : { ...root, phase: 'retiring' },
+        );
+      }
+      await this.#changed(changed, 'new root activated');
     });
   }
 

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock, Log } from '../platform/index.ts';
 import { parseCertificate, parseSpiffeId, pemFromCertificates, type TrustDomain } from '../spiffe/index.ts';
 import { type SdsSecret, SdsServer } from '../workload-api/index.ts';
@@ -11,10 +11,16 @@ import type {
   ForeignStatus,
   ForgedIdentity,
   RotationStep,
+  SecretStatus,
   WorkloadStatus,
 } from './control-status.ts';
 import { SimulatedMeshError } from './errors.ts';
-import { type Workload, WorkloadIdentities } from './workload-identities.ts';
+import { type IdentityHolder, WorkloadIdentities } from './workload-identities.ts';
+
+/** A workload of the mesh, with the Unix socket on which its proxy is served. */
+export interface Workload extends IdentityHolder {
+  readonly sdsSocket: string;
+}
 
 /** What a product adds to the common part: how its foreign trust looks to a proxy and to the operator. */
 export interface TrustEffect {
@@ -51,7 +57,10 @@ export class ControlPlane {
       ttlMs: options.svidTtlMs ?? DEFAULT_SVID_TTL_MS,
       clock,
       log,
-      onRenewed: ({ name }) => this.#sds.get(name)?.pushChanged([IDENTITY_SECRET]),
+      onRenewed: ({ name }) => {
+        this.#sds.get(name)?.pushChanged([IDENTITY_SECRET]);
+        options.onSvidRenewed?.();
+      },
     });
     this.#sds = new Map(
       workloads.map((workload) => [
@@ -84,7 +93,11 @@ export class ControlPlane {
   async start(): Promise<void> {
     await this.#identities.start();
     this.authority.onChange(() => this.trustChanged());
-    for (const { name, sdsSocket } of this.#options.workloads) await this.#sds.get(name)?.start(sdsSocket);
+    for (const { name, sdsSocket } of this.#options.workloads) {
+      await mkdir(dirname(sdsSocket), { recursive: true });
+      await this.#sds.get(name)?.start(sdsSocket);
+    }
+    await mkdir(dirname(this.#options.controlSocket), { recursive: true });
     await this.#control.start();
   }
 
@@ -171,7 +184,7 @@ export class ControlPlane {
             generation: svid.generation,
           },
         }),
-      sds: [IDENTITY_SECRET, VALIDATION_SECRET].map((secret) => secretStatus(secret, sds)),
+      sds: sds ? [IDENTITY_SECRET, VALIDATION_SECRET].map((secret) => secretStatus(secret, sds)) : [],
     };
   }
 
@@ -198,6 +211,18 @@ export interface ControlPlaneOptions {
   readonly svidTtlMs?: number | undefined;
   readonly controlSocket: string;
   readonly effect: TrustEffect;
+  /** Called after any workload got a new SVID. */
+  readonly onSvidRenewed?: () => void;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+function secretStatus(secret: string, sds: SdsServer): SecretStatus {
+  const { currentVersion, proxies } = sds.acknowledged(secret);
+  return {
+    secret,
+    currentVersion,
+    proxies,
+    inEffect: proxies.every((proxy) => proxy.acknowledged === currentVersion),
+  };
 }

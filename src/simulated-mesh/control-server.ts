@@ -1,5 +1,4 @@
 import { createServer, type Server } from 'node:http';
-import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { listenOnUnixSocket, type Log } from '../platform/index.ts';
@@ -10,6 +9,7 @@ import {
   ROTATION_STEPS,
   type RotationStep,
 } from './control-status.ts';
+import { requestListener } from './request-listener.ts';
 
 /** What the control socket lets an operator do. */
 export interface Operator {
@@ -27,9 +27,7 @@ export class ControlServer {
 
   constructor(options: { readonly path: string; readonly operator: Operator; readonly log: Log }) {
     this.#path = options.path;
-    this.#server = createServer(
-      getRequestListener(controlApp(options).fetch, { overrideGlobalObjects: false }),
-    );
+    this.#server = createServer(requestListener(controlApp(options), options.log));
   }
 
   /** Throws `EADDRINUSE` where another process answers on the socket. */

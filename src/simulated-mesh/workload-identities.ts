@@ -3,11 +3,12 @@ import type { Clock, Log } from '../platform/index.ts';
 import type { SpiffeId } from '../spiffe/index.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
 
-/** A workload that the control plane issues an SVID for. */
-export interface Workload {
+/** Who gets an SVID, and under which name it is asked for. */
+export interface IdentityHolder {
   readonly name: string;
   readonly id: SpiffeId;
-  readonly sdsSocket: string;
+  /** DNS names beside the ID; none for workloads. */
+  readonly dnsSans?: readonly string[];
 }
 
 /** The SVID a workload runs with now. */
@@ -27,11 +28,11 @@ const RETRY_MS = 1000;
 /** Keeps every workload supplied with a short-lived SVID: issued at start, renewed at half its life, re-issued on demand. */
 export class WorkloadIdentities {
   readonly #authority: CertificateAuthority;
-  readonly #workloads: readonly Workload[];
+  readonly #workloads: readonly IdentityHolder[];
   readonly #ttlMs: number;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #onRenewed: (workload: Workload) => void;
+  readonly #onRenewed: (workload: IdentityHolder) => void;
   readonly #svids = new Map<string, WorkloadSvid>();
   readonly #renewAt = new Map<string, number>();
   readonly #stopping = new AbortController();
@@ -41,11 +42,11 @@ export class WorkloadIdentities {
 
   constructor(options: {
     readonly authority: CertificateAuthority;
-    readonly workloads: readonly Workload[];
+    readonly workloads: readonly IdentityHolder[];
     readonly ttlMs: number;
     readonly clock: Clock;
     readonly log: Log;
-    readonly onRenewed: (workload: Workload) => void;
+    readonly onRenewed: (workload: IdentityHolder) => void;
   }) {
     if (!(options.ttlMs >= 1000)) throw new RangeError('the life of an SVID is at least one second');
     this.#authority = options.authority;
@@ -77,8 +78,12 @@ export class WorkloadIdentities {
     await this.#running;
   }
 
-  async #issue(workload: Workload): Promise<void> {
-    const leaf = await this.#authority.issueLeaf({ uri: workload.id, ttlMs: this.#ttlMs });
+  async #issue(workload: IdentityHolder): Promise<void> {
+    const leaf = await this.#authority.issueLeaf({
+      uri: workload.id,
+      ttlMs: this.#ttlMs,
+      ...(workload.dnsSans && { dnsSans: workload.dnsSans }),
+    });
     const generation = (this.#svids.get(workload.name)?.generation ?? 0) + 1;
     this.#svids.set(workload.name, { id: workload.id, generation, ...leaf });
     this.#renewAt.set(workload.name, leaf.notAfter.getTime() - this.#ttlMs / 2);
@@ -107,7 +112,7 @@ export class WorkloadIdentities {
     }
   }
 
-  async #renew(workload: Workload): Promise<void> {
+  async #renew(workload: IdentityHolder): Promise<void> {
     try {
       await this.#issue(workload);
     } catch (error) {

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { mkdir } from 'node:fs/promises';
-import { getRequestListener } from '@hono/node-server';
 import type { Clock, Log, Random } from '../../platform/index.ts';
+import { requestListener } from '../request-listener.ts';
 import { secretFromFile } from '../secret-file.ts';
 import { SnapshotFile } from '../snapshot-file.ts';
 import { adminAccount, agentAccount } from './access.ts';
@@ -78,7 +78,7 @@ export class KubernetesServer {
     });
     const server = createServer(
       { cert: serving.certificatePem, key: serving.keyPem, minVersion: 'TLSv1.2', requestTimeout: 30_000 },
-      getRequestListener(app.fetch, { overrideGlobalObjects: false }),
+      requestListener(app, log),
     );
     this.#server = server;
     await once(server.listen(port, host), 'listening');

@@ -1,0 +1,62 @@
+import type { Context, Hono } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import { answerTable, type ConsulRequest, jsonObject, requireToken } from './consul-request.ts';
+import type { ConfigEntry, ConsulState } from './consul-state.ts';
+
+const KINDS: ReadonlySet<string> = new Set(['exported-services', 'service-intentions']);
+
+/** `/v1/config`: config entries of the two kinds that cross-mesh traffic needs, with compare-and-set. */
+export function addConfigRoutes(app: Hono, request: ConsulRequest, state: ConsulState): void {
+  app.put('/v1/config', async (context) => {
+    requireToken(context, request, 'operator:write');
+    const body = await jsonObject(context);
+    const { Kind: kind, Name: name } = body;
+    if (typeof kind !== 'string' || !KINDS.has(kind)) {
+      return context.text(`invalid config entry kind: ${JSON.stringify(kind)}`, 400);
+    }
+    if (typeof name !== 'string' || name === '') return context.text('Must provide a Name', 400);
+    const done = state.putConfigEntry({ kind, name, body }, casOf(context));
+    await request.written();
+    return context.json(done);
+  });
+  app.get('/v1/config/:kind', (context) => {
+    requireToken(context, request, 'operator:read');
+    const kind = kindOf(context);
+    return answerTable(context, request, state, 'config', () => state.configEntries(kind).map(entryDocument));
+  });
+  app.get('/v1/config/:kind/:name', (context) => {
+    requireToken(context, request, 'operator:read');
+    const kind = kindOf(context);
+    const name = context.req.param('name');
+    return answerTable(context, request, state, 'config', () => {
+      const entry = state.configEntry(kind, name);
+      return entry
+        ? entryDocument(entry)
+        : context.text(`Config entry not found for ${JSON.stringify(kind)} / ${JSON.stringify(name)}`, 404);
+    });
+  });
+  app.delete('/v1/config/:kind/:name', async (context) => {
+    requireToken(context, request, 'operator:write');
+    const cas = casOf(context);
+    const done = state.deleteConfigEntry(kindOf(context), context.req.param('name'), cas);
+    await request.written();
+    return context.json(cas === undefined ? {} : done);
+  });
+}
+
+function kindOf(context: Context): string {
+  const kind = context.req.param('kind') ?? '';
+  if (KINDS.has(kind)) return kind;
+  throw new HTTPException(400, { message: `invalid config entry kind: ${JSON.stringify(kind)}` });
+}
+
+function casOf(context: Context): number | undefined {
+  const cas = context.req.query('cas');
+  if (cas === undefined) return undefined;
+  if (/^\d{1,15}$/.test(cas)) return Number(cas);
+  throw new HTTPException(400, { message: `invalid cas value ${JSON.stringify(cas)}` });
+}
+
+function entryDocument(entry: ConfigEntry) {
+  return { ...entry.body, CreateIndex: entry.createIndex, ModifyIndex: entry.modifyIndex };
+}
