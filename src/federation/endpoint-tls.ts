@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createHash } from 'node:crypto';
-import { connectMtls, MtlsError, type PeerVerifier } from '../mtls/index.ts';
+import { connectMtls, MtlsError, type MtlsErrorCode, type PeerVerifier } from '../mtls/index.ts';
 import type { Clock } from '../platform/index.ts';
 import { CodedError, type EndpointProfile, type SpiffeId } from '../spiffe/index.ts';
 import { withDeadline } from './deadline.ts';
@@ -88,17 +88,22 @@ function overWebPki(
       ALPNProtocols: ['http/1.1'],
     });
     await settle(socket, 'secureConnect', inner, (cause) => webRefusal(url, cause));
-    // Once only: a second call loses the chain.
-    const leaf = socket.getPeerX509Certificate();
-    if (!socket.authorized || !leaf || socket.isSessionReused())
+    if (!socket.authorized || socket.isSessionReused())
       throw new FetchError(
         'web-certificate-refused',
         `${url.host} showed no certificate that could be verified`,
       );
-    let root = leaf;
-    for (let depth = 0; depth < 10 && root.issuerCertificate; depth += 1) root = root.issuerCertificate;
-    return { socket, leafFingerprint: sha256(leaf.raw), rootFingerprint: sha256(root.raw) };
+    return { socket, ...provenBy(socket) };
   });
+}
+
+/** The ends of the chain that Web PKI verified, the root included although nobody sent it. For the record only. */
+function provenBy(socket: TLSSocket): { leafFingerprint: string; rootFingerprint: string } {
+  const leaf = socket.getPeerCertificate(true);
+  let root = leaf;
+  for (let depth = 0; depth < 10 && root.issuerCertificate && root.issuerCertificate !== root; depth += 1)
+    root = root.issuerCertificate;
+  return { leafFingerprint: sha256(leaf.raw), rootFingerprint: sha256(root.raw) };
 }
 
 function webRefusal(url: URL, cause: Error): FetchError {
@@ -157,9 +162,16 @@ async function overSpiffe(
   });
 }
 
+/** What `connectMtls` says where no certificate has been looked at yet. */
+const TRANSPORT: ReadonlySet<MtlsErrorCode> = new Set([
+  'connect-failed',
+  'handshake-failed',
+  'handshake-timeout',
+]);
+
 function spiffeRefusal(url: URL, endpointId: SpiffeId, error: unknown): unknown {
   if (error instanceof FetchError || !(error instanceof Error)) return error;
-  const transport = error instanceof MtlsError || !(error instanceof CodedError);
+  const transport = error instanceof MtlsError ? TRANSPORT.has(error.code) : !(error instanceof CodedError);
   if (transport)
     return new FetchError('tls-failed', `the TLS handshake with ${url.host} failed: ${error.message}`, {
       cause: error,

@@ -38,7 +38,8 @@ export async function httpGet(request: {
   if (socket.destroyed)
     throw new FetchError('response-broken', `${url.host} closed the connection before the request`);
   const client = new Client(url.origin, {
-    connect: (_options, callback) => callback(null, socket),
+    // Called back at once, the client would forget to send: it is still busy with asking for the connection.
+    connect: (_options, callback) => queueMicrotask(() => callback(null, socket)),
     allowH2: false,
     maxHeaderSize: limits.maxHeaderBytes,
     // The deadlines here are ours, on the clock we were given.

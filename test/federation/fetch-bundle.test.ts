@@ -336,10 +336,10 @@ describe('fetchBundle() and time (FED-41)', () => {
     peer.reception = 'silence';
     for (const make of [request, overSpiffe]) {
       const seen = peer.connections;
-      const fetching = refusal(fetchBundle(make()));
+      const fetching = refusal(fetchBundle(make({ limits: { ...defaultFetchLimits, tlsMs: 4000 } })));
       await peer.until(({ connections }) => connections > seen);
-      await clock.untilSleeping(2);
-      await clock.advance(defaultFetchLimits.tlsMs);
+      while (clock.waits()[0] !== 4000) await new Promise((resolve) => setImmediate(resolve));
+      await clock.advance(4000);
       expect((await fetching).code).toBe('tls-timeout');
     }
   });
@@ -396,7 +396,8 @@ describe('fetchBundle() and connections', () => {
     for (const reception of ['reset', 'plain-http'] as const) {
       peer.reception = reception;
       for (const make of [request, overSpiffe]) {
-        expect((await refusal(fetchBundle(make()))).code, reception).toBe('tls-failed');
+        // A reset can come so early that the connection never was one.
+        expect((await refusal(fetchBundle(make()))).code, reception).toMatch(/^(connect|tls)-failed$/);
       }
     }
   });

@@ -45,6 +45,9 @@ export class FakePeer {
   readonly #open = new Set<Socket>();
   readonly #watchers = new Set<() => void>();
 
+  /** Stays the same after `close`, so that a test can ask a place where nobody listens. */
+  port = 0;
+
   private constructor(identity: FakePeerIdentity) {
     this.#tls = createTlsServer({
       cert: identity.certificatePem,
@@ -62,11 +65,8 @@ export class FakePeer {
     const peer = new FakePeer(identity);
     peer.#tcp.listen(0, '127.0.0.1');
     await once(peer.#tcp, 'listening');
+    peer.port = (peer.#tcp.address() as AddressInfo).port;
     return peer;
-  }
-
-  get port(): number {
-    return (this.#tcp.address() as AddressInfo).port;
   }
 
   url(path = '/', host = '127.0.0.1'): string {
@@ -108,6 +108,8 @@ export class FakePeer {
     });
     socket.on('error', () => {});
     if (this.reception === 'tls') this.#tls.emit('connection', socket);
+    // Read, or the end of the connection would not be seen either.
+    else socket.resume();
     if (this.reception === 'reset') socket.resetAndDestroy();
     if (this.reception === 'plain-http') socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
     this.#happened();
