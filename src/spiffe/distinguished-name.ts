@@ -1,4 +1,4 @@
-import { bytesEqual, DerError, DerReader, Tag } from './der.ts';
+import { DerError, DerReader, Tag } from './der.ts';
 
 const ATTRIBUTE_NAMES: Readonly<Record<string, string>> = {
   '2.5.4.3': 'CN',
@@ -67,16 +67,11 @@ export function nameText(name: DistinguishedName): string {
 }
 
 /**
- * Whether two encoded names are the same name (RFC 5280 §7.1): bytes first, and where they differ, strings by their
- * folded text, so that a CA that changed from PrintableString to UTF8String still chains.
+ * A text that two names share exactly if they are the same name (RFC 5280 §7.1): strings by their folded text, so that
+ * a CA that changed from PrintableString to UTF8String still chains.
  */
-export function namesEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return bytesEqual(a, b) || foldedNameKey(a) === foldedNameKey(b);
-}
-
-/** A text that two encoded names share exactly if they are the same name (RFC 5280 §7.1). Throws `DerError`. */
-export function foldedNameKey(der: Uint8Array): string {
-  return relativeNameKeys(parseDistinguishedName(der)).join('\u0001');
+export function nameKey(name: DistinguishedName): string {
+  return relativeNameKeys(name).join('\u0001');
 }
 
 /** The folded text of each relative name, from the outside in: directory name constraints compare these. */

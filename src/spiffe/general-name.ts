@@ -1,4 +1,5 @@
 import { CONSTRUCTED, CONTEXT, DerError, type DerReader, Tag } from './der.ts';
+import { parseDistinguishedName } from './distinguished-name.ts';
 
 /** What a GeneralName is (RFC 5280 §4.2.1.6), by its context tag. */
 export type GeneralNameKind =
@@ -52,6 +53,8 @@ export function readGeneralName(reader: DerReader): GeneralName {
     const inner = reader.enter(tag);
     const bytes = inner.element(Tag.sequence);
     inner.end();
+    // Read now, so that nothing later meets a name that cannot be read.
+    parseDistinguishedName(bytes);
     return { kind, bytes };
   }
   const bytes = reader.content(tag);

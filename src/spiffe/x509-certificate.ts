@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto';
 import { CodedError } from './coded-error.ts';
-import { CONSTRUCTED, CONTEXT, DerError, DerReader, Tag } from './der.ts';
-import { type DistinguishedName, nameText, parseDistinguishedName } from './distinguished-name.ts';
+import { bytesEqual, CONSTRUCTED, CONTEXT, DerError, DerReader, Tag } from './der.ts';
+import { type DistinguishedName, nameKey, nameText, parseDistinguishedName } from './distinguished-name.ts';
 import type { GeneralNameKind } from './general-name.ts';
 import { type CertificateExtensions, type KeyUsageName, parseExtensions } from './x509-extensions.ts';
+import { type ConstrainedName, constrainedNamesOf } from './x509-name-constraints.ts';
 
 export type CertificateErrorCode = 'certificate-malformed' | 'certificate-version';
 
@@ -48,6 +49,9 @@ export class Certificate {
   readonly #issuerName: DistinguishedName;
   #subject: string | undefined;
   #issuer: string | undefined;
+  #subjectKey: string | undefined;
+  #issuerKey: string | undefined;
+  #constrainedNames: readonly ConstrainedName[] | undefined;
 
   /** Throws `CertificateError`: `certificate-malformed`, `certificate-version`. */
   constructor(der: Uint8Array) {
@@ -65,7 +69,7 @@ export class Certificate {
       readVersion(tbs);
       this.serialNumberHex = readSerialNumber(tbs);
       const innerAlgorithmDer = tbs.element(Tag.sequence);
-      if (Buffer.compare(innerAlgorithmDer, signatureAlgorithmDer) !== 0) {
+      if (!bytesEqual(innerAlgorithmDer, signatureAlgorithmDer)) {
         throw new DerError('the signed and the outer signature algorithm differ');
       }
       this.signatureAlgorithm = readAlgorithm(new DerReader(signatureAlgorithmDer));
@@ -159,9 +163,27 @@ export class Certificate {
     return this.extensions.authorityKeyId;
   }
 
-  /** Whether issuer and subject are the same bytes and so the certificate says it issued itself. */
+  /** A text that names share exactly if they are the same name (RFC 5280 §7.1). */
+  get subjectKey(): string {
+    this.#subjectKey ??= nameKey(this.#subjectName);
+    return this.#subjectKey;
+  }
+
+  /** The issuer's name in the same form. */
+  get issuerKey(): string {
+    this.#issuerKey ??= nameKey(this.#issuerName);
+    return this.#issuerKey;
+  }
+
+  /** Whether issuer and subject are the same name, so that the certificate says it issued itself. */
   get isSelfIssued(): boolean {
-    return Buffer.compare(this.issuerDer, this.subjectDer) === 0;
+    return bytesEqual(this.issuerDer, this.subjectDer) || this.issuerKey === this.subjectKey;
+  }
+
+  /** The names that name constraints bind (RFC 5280 §4.2.1.10). */
+  get constrainedNames(): readonly ConstrainedName[] {
+    this.#constrainedNames ??= constrainedNamesOf(this.#subjectName, this.extensions.subjectAltName?.names);
+    return this.#constrainedNames;
   }
 }
 

@@ -48,6 +48,8 @@ export interface CertificateExtensions {
 type Draft = { -readonly [Member in keyof CertificateExtensions]: CertificateExtensions[Member] };
 
 const MAX_EXTENSIONS = 64;
+/** The key identifiers: RFC 5280 §4.2.1.1 and §4.2.1.2 want them not critical, since they prove nothing. */
+const NEVER_CRITICAL: ReadonlySet<string> = new Set(['2.5.29.14', '2.5.29.35']);
 
 /** Reads the content of the `[3]` element, or of none. Throws `DerError`, also for an extension that comes twice. */
 export function parseExtensions(explicit: DerReader | undefined): CertificateExtensions {
@@ -68,7 +70,8 @@ export function parseExtensions(explicit: DerReader | undefined): CertificateExt
     const critical = extension.nextTag === Tag.boolean ? extension.boolean() : false;
     const value = extension.content(Tag.octetString);
     extension.end();
-    if (!readKnown(draft, oid, critical, value) && critical) unknownCritical.push(oid);
+    const isKnown = readKnown(draft, oid, critical, value);
+    if (critical && (!isKnown || NEVER_CRITICAL.has(oid))) unknownCritical.push(oid);
   }
   return draft;
 }

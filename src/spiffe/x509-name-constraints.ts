@@ -1,5 +1,10 @@
 import { CONSTRUCTED, CONTEXT, DerError, type DerReader, Tag } from './der.ts';
-import { EMAIL_ADDRESS_ATTRIBUTE, parseDistinguishedName, relativeNameKeys } from './distinguished-name.ts';
+import {
+  type DistinguishedName,
+  EMAIL_ADDRESS_ATTRIBUTE,
+  parseDistinguishedName,
+  relativeNameKeys,
+} from './distinguished-name.ts';
 import { type GeneralName, type GeneralNameKind, readGeneralName } from './general-name.ts';
 
 /** One subtree of names; one that cannot be processed matches nothing and refuses every name of its kind. */
@@ -35,6 +40,7 @@ export type NameVerdict =
 
 const WITHIN: NameVerdict = { kind: 'within' };
 const LABELS = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/;
+const LOCAL_PART = /^(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+|"(?:[^"\\]|\\.)*")$/;
 
 /** Reads a NameConstraints value. Throws `DerError`. */
 export function readNameConstraints(reader: DerReader): NameConstraints {
@@ -74,12 +80,11 @@ export function judgeNames(
   return WITHIN;
 }
 
-/** The names of a certificate that constraints bind: its subject if there is one, and its alternative names. Throws `DerError`. */
+/** The names of a certificate that constraints bind: its subject if there is one, and its alternative names. */
 export function constrainedNamesOf(
-  subjectDer: Uint8Array,
+  subject: DistinguishedName,
   altNames: readonly GeneralName[] | undefined,
 ): ConstrainedName[] {
-  const subject = parseDistinguishedName(subjectDer);
   const names = (altNames ?? []).map(readConstrainedName);
   if (subject.length > 0) {
     names.push({ kind: 'directory', shown: 'the subject', relativeNames: relativeNameKeys(subject) });
@@ -176,12 +181,18 @@ function hostMatcher(
 }
 
 function emailMatcher(base: string): ((name: ConstrainedName) => boolean) | undefined {
-  const at = base.lastIndexOf('@');
-  if (at === -1) return hostMatcher(base.toLowerCase(), (name) => name.mailbox?.host);
-  const local = base.slice(0, at);
-  const host = base.slice(at + 1).toLowerCase();
-  if (local === '' || !LABELS.test(host)) return undefined;
-  return ({ mailbox }) => mailbox?.local === local && mailbox.host === host;
+  if (!base.includes('@')) return hostMatcher(base.toLowerCase(), (name) => name.mailbox?.host);
+  const wanted = readMailbox(base);
+  return wanted && (({ mailbox }) => mailbox?.local === wanted.local && mailbox.host === wanted.host);
+}
+
+/** A mailbox (RFC 5321 §4.1.2); its local part keeps its case, and holds an at sign only between quotes. */
+function readMailbox(text: string): { local: string; host: string } | undefined {
+  const at = text.lastIndexOf('@');
+  const local = text.slice(0, at);
+  const host = text.slice(at + 1).toLowerCase();
+  if (at <= 0 || !LABELS.test(host)) return undefined;
+  return LOCAL_PART.test(local) ? { local, host } : undefined;
 }
 
 function addressMatcher(base: Uint8Array): ((name: ConstrainedName) => boolean) | undefined {
@@ -229,10 +240,8 @@ function readConstrainedName(name: GeneralName): ConstrainedName {
 
 function emailName(text: string): ConstrainedName {
   const shown = `email ${JSON.stringify(text.slice(0, 200))}`;
-  const at = text.lastIndexOf('@');
-  const host = text.slice(at + 1).toLowerCase();
-  if (at <= 0 || !LABELS.test(host)) return { kind: 'email', shown };
-  return { kind: 'email', shown, mailbox: { local: text.slice(0, at), host } };
+  const mailbox = readMailbox(text);
+  return mailbox ? { kind: 'email', shown, mailbox } : { kind: 'email', shown };
 }
 
 /** The host of a URI if it is a fully qualified name: not missing, no IP address, more than one label (X509-32). */

@@ -27,6 +27,8 @@ export type X509PathErrorCode =
   /** An issuer whose keyUsage lacks `keyCertSign`. */
   | 'issuer-may-not-sign'
   | 'path-length-exceeded'
+  /** The leaf states what RFC 5280 §4 keeps for CAs, or lacks every binding name. */
+  | 'profile-violated'
   | 'name-not-permitted'
   | 'name-constraint-unprocessable'
   | 'purpose-refused'

@@ -1,8 +1,7 @@
 import { bytesEqual, DerError } from './der.ts';
-import { foldedNameKey, namesEqual } from './distinguished-name.ts';
 import type { Certificate } from './x509-certificate.ts';
 import { EXTENDED_KEY_USAGE_OIDS } from './x509-extensions.ts';
-import { type ConstrainedName, constrainedNamesOf, judgeNames } from './x509-name-constraints.ts';
+import { judgeNames } from './x509-name-constraints.ts';
 import {
   describeCertificate,
   type PlacedCertificate,
@@ -57,7 +56,6 @@ type Path = readonly PlacedCertificate[];
 export class PathSearch {
   readonly #settings: PathSearchSettings;
   readonly #signatures = new Map<Certificate, Map<Certificate, boolean>>();
-  readonly #names = new Map<Certificate, readonly ConstrainedName[]>();
   #signatureChecks = 0;
   #nameComparisons = 0;
   #candidates = 0;
@@ -76,7 +74,8 @@ export class PathSearch {
   }
 
   #judgeLeaf(leaf: PlacedCertificate): void {
-    const refusal = this.#certificateRefusal(leaf) ?? this.#purposeRefusal(leaf);
+    const refusal =
+      this.#certificateRefusal(leaf) ?? this.#profileRefusal(leaf) ?? this.#purposeRefusal(leaf);
     if (refusal) throw refusal;
   }
 
@@ -137,10 +136,8 @@ export class PathSearch {
     const bears = (other: PlacedCertificate) =>
       bytesEqual(other.certificate.subjectDer, certificate.issuerDer);
     for (const pool of [anchors, helpers]) yield* pool.filter(bears).sort(byKeyId);
-    const key = foldedKeyOrNothing(certificate.issuerDer);
-    if (key === undefined) return;
     const bearsFolded = (other: PlacedCertificate) =>
-      !bears(other) && foldedKeyOrNothing(other.certificate.subjectDer) === key;
+      !bears(other) && other.certificate.subjectKey === certificate.issuerKey;
     for (const pool of [anchors, helpers]) yield* pool.filter(bearsFolded).sort(byKeyId);
   }
 
@@ -182,6 +179,22 @@ export class PathSearch {
       return refuse('issuer-name-empty', placed, 'the issuer name is empty, in');
     }
     return placed.role === 'leaf' ? this.#keyRefusal(placed) : undefined;
+  }
+
+  /** What RFC 5280 §4 does not let a certificate state that is no CA, or that has no subject. */
+  #profileRefusal(leaf: PlacedCertificate): X509PathError | undefined {
+    const { isCa, keyUsage, extensions, subjectDer } = leaf.certificate;
+    if (!isCa && keyUsage?.has('keyCertSign')) {
+      return refuse('profile-violated', leaf, 'keyCertSign is for CAs (§4.2.1.9), not for');
+    }
+    if (!isCa && extensions.nameConstraints) {
+      return refuse('profile-violated', leaf, 'name constraints are for CAs (§4.2.1.10), not for');
+    }
+    if (subjectDer.length === 2 && !extensions.subjectAltName?.critical) {
+      const why = 'without a subject the alternative names are critical (§4.2.1.6), unlike in';
+      return refuse('profile-violated', leaf, why);
+    }
+    return undefined;
   }
 
   #keyRefusal(placed: PlacedCertificate): X509PathError | undefined {
@@ -237,7 +250,7 @@ export class PathSearch {
     }
     const { pathLength } = certificate;
     if (pathLength === undefined) return undefined;
-    const between = path.slice(1).filter((below) => !isSelfIssued(below.certificate)).length;
+    const between = path.slice(1).filter((below) => !below.certificate.isSelfIssued).length;
     if (between <= pathLength) return undefined;
     return refuse(
       'path-length-exceeded',
@@ -265,8 +278,8 @@ export class PathSearch {
     if (!constraints) return undefined;
     for (const [index, below] of path.entries()) {
       // RFC 5280 §6.1.3 (b) and (c): self-issued certificates are exempt, except the last one of the path.
-      if (index > 0 && isSelfIssued(below.certificate)) continue;
-      const verdict = judgeNames(constraints, this.#namesOf(below.certificate), () => {
+      if (index > 0 && below.certificate.isSelfIssued) continue;
+      const verdict = judgeNames(constraints, below.certificate.constrainedNames, () => {
         this.#count(
           'name-comparison-limit',
           ++this.#nameComparisons,
@@ -285,14 +298,6 @@ export class PathSearch {
           );
     }
     return undefined;
-  }
-
-  #namesOf(certificate: Certificate): readonly ConstrainedName[] {
-    const known = this.#names.get(certificate);
-    if (known) return known;
-    const names = constrainedNamesOf(certificate.subjectDer, certificate.extensions.subjectAltName?.names);
-    this.#names.set(certificate, names);
-    return names;
   }
 
   #count(code: X509PathErrorCode, used: number, limit: number, what: string): void {
@@ -328,20 +333,7 @@ function isSameAuthority(a: Certificate, b: Certificate): boolean {
   return bytesEqual(a.spkiDer, b.spkiDer) && bytesEqual(a.subjectDer, b.subjectDer);
 }
 
-function isSelfIssued(certificate: Certificate): boolean {
-  return namesEqual(certificate.issuerDer, certificate.subjectDer);
-}
-
 function keyIdRank(child: Certificate, issuer: Certificate): number {
   if (child.authorityKeyId === undefined || issuer.subjectKeyId === undefined) return 1;
   return child.authorityKeyId === issuer.subjectKeyId ? 0 : 2;
-}
-
-function foldedKeyOrNothing(der: Uint8Array): string | undefined {
-  try {
-    return foldedNameKey(der);
-  } catch (error) {
-    if (error instanceof DerError) return undefined;
-    throw error;
-  }
 }

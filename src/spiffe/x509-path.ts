@@ -6,7 +6,8 @@ import type { PolicySettings } from './x509-policy.ts';
 
 /** What a path is asked for: RFC 5280 §6.1.1, with explicit anchors and without names. */
 export interface PathInput {
-  readonly leaf: Uint8Array;
+  /** DER, or the certificate where it has been read already. */
+  readonly leaf: Uint8Array | Certificate;
   /** Certificates the peer sent beside its leaf: helpers, never anchors (X509-25). In any order, surplus allowed. */
   readonly helpers: readonly Uint8Array[];
   /** Where a path may end, self-signed or not (X509-24). */
@@ -45,7 +46,8 @@ export function verifyX509Path(input: PathInput): VerifiedPath {
       `a chain has at most ${limits.maxCertificates} certificates, this one has ${sent}`,
     );
   }
-  const bytes = input.helpers.reduce((sum, helper) => sum + helper.length, input.leaf.length);
+  const leafDer = input.leaf instanceof Certificate ? input.leaf.der : input.leaf;
+  const bytes = input.helpers.reduce((sum, helper) => sum + helper.length, leafDer.length);
   if (bytes > limits.maxBytes) {
     throw new X509PathError(
       'too-many-bytes',
@@ -73,7 +75,8 @@ export function verifyX509Path(input: PathInput): VerifiedPath {
   return { path: path.map(({ der }) => der), anchor: anchor.der, notAfter };
 }
 
-function readLeaf(der: Uint8Array): Certificate {
+function readLeaf(der: Uint8Array | Certificate): Certificate {
+  if (der instanceof Certificate) return der;
   try {
     return new Certificate(der);
   } catch (error) {

@@ -1,4 +1,3 @@
-import { namesEqual } from './distinguished-name.ts';
 import type { Certificate } from './x509-certificate.ts';
 import { ANY_POLICY, type PolicyExtensions } from './x509-policy-extensions.ts';
 
@@ -47,9 +46,9 @@ export function judgePolicies(
   ]);
 
   for (const [index, certificate] of path.entries()) {
+    const { isSelfIssued } = certificate;
     const stated: PolicyExtensions = certificate.extensions.policies ?? {};
     const isLast = index === length - 1;
-    const isSelfIssued = namesEqual(certificate.issuerDer, certificate.subjectDer);
     const anyCounts = inhibitAny > 0 || (!isLast && isSelfIssued);
     level = level && stated.policies && nextLevel(level, stated.policies, anyCounts);
     if (explicitPolicy === 0 && !level)

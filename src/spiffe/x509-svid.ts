@@ -129,7 +129,7 @@ export function verifyX509Svid(
   const { now, peerRole: purpose, limits, leewaySeconds = 0 } = options;
   try {
     const verified = verifyX509Path({
-      leaf: leafDer,
+      leaf,
       helpers,
       anchors: bundle.x509Authorities,
       now,
