@@ -45,8 +45,8 @@ export function openDatabase(options: {
       for (const step of prepare(database, path, maxBytes)) {
         log.info('store brought to a newer shape', { path, shape: step.number, name: step.name });
       }
-      // SQLite opens a file it may not write for reading, and says so only at the first write: that is now.
-      database.exec('BEGIN IMMEDIATE; ROLLBACK');
+      // SQLite opens a file it may not write for reading, and says so only at the first change: that is now, and it is undone.
+      database.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${SHAPE}; ROLLBACK`);
     } catch (error) {
       database?.close();
       lock.release();

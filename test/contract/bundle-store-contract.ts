@@ -90,6 +90,18 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       ).rejects.toThrow(TypeError);
     });
 
+    it('addRelationship() takes over a trust domain that was once our own', async () => {
+      const own = version(bundle([1], 50n), start, 'own');
+      await store.replaceCurrent({ trustDomain: istio, expectedDigest: null, version: own });
+      await federate([2], 5n);
+      expect(await store.current(istio)).toMatchObject({
+        number: 2,
+        verdict: 'bootstrap',
+        bundle: { sequence: 5n },
+      });
+      expect((await store.current(istio))?.diff.removed).toEqual([]);
+    });
+
     it('updateRelationship() changes what is named, empties what is null and leaves the rest', async () => {
       await federate([1], 5n);
       const failing = {
@@ -127,6 +139,19 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect(labels(current?.diff.kept ?? [])).toEqual([label(2)]);
       expect((await store.history(istio)).map(({ number }) => number)).toEqual([2, 1]);
       expect((await store.history(istio))[0]).toEqual(current);
+    });
+
+    it('replaceCurrent() tells its event with the number of the version', async () => {
+      await federate([1], 5n);
+      const event = { ...added(istio, at(60)), kind: 'bundle-accepted' as const };
+      const held = await store.current(istio);
+      await store.replaceCurrent({
+        trustDomain: istio,
+        expectedDigest: held?.digest ?? null,
+        version: version(bundle([2], 6n), at(60)),
+        event,
+      });
+      expect((await store.events())[0]).toMatchObject({ ...event, versionNumber: 2 });
     });
 
     it('replaceCurrent() gives back the very version that is read later', async () => {

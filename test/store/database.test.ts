@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   statSync,
@@ -20,10 +21,12 @@ import { added, bundle, istio, relationship, start, version } from './sample-bun
 const federate = (store: Store) =>
   store.addRelationship(relationship(), version(bundle([1], 1n), start, 'bootstrap'), added());
 
+const NOBODY = 65_534;
+
 /** Does `work` as a user without root's rights, which no file mode stops. */
 async function unprivileged<T>(work: () => Promise<T>): Promise<T> {
   if (process.geteuid?.() !== 0) return work();
-  process.seteuid?.(65_534);
+  process.seteuid?.(NOBODY);
   try {
     return await work();
   } finally {
@@ -114,18 +117,16 @@ describe('openSqliteStore()', () => {
     const store = await openAt(path);
     await federate(store);
     await store.close();
-    chmodSync(folder.path, 0o755);
-    chmodSync(path, 0o444);
-    chmodSync(`${path}.lock`, 0o444);
+    if (process.geteuid?.() === 0) for (const file of [path, `${path}.lock`]) chownSync(file, NOBODY, NOBODY);
+    chmodSync(folder.path, 0o777);
+    await (await unprivileged(() => openAt(path))).close();
+    chmodSync(path, 0o400);
     const refusal = await unprivileged(() => openAt(path)).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'store-read-only' });
     expect(String(refusal)).toContain(path);
-    chmodSync(`${path}.lock`, 0o666);
-    expect(await unprivileged(() => openAt(path)).catch((error: unknown) => error)).toMatchObject({
-      code: 'store-read-only',
-    });
     chmodSync(path, 0o600);
-    await (await openAt(path)).close();
+    chmodSync(`${path}.lock`, 0o400);
+    await expect(unprivileged(() => openAt(path))).rejects.toMatchObject({ code: 'store-read-only' });
   });
 
   it('refuses a folder it may not write (store-read-only)', async () => {
