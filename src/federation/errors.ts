@@ -2,8 +2,6 @@ import { CodedError } from '../spiffe/index.ts';
 
 /** Why one fetch of a bundle document failed; nothing was learned and nothing changes (design, invariant 2). */
 export type FetchErrorCode =
-  /** `https_spiffe`: no usable bundle of the endpoint's trust domain to check the endpoint with (FED-04, FED-58). */
-  | 'endpoint-bundle-missing'
   | 'url-refused'
   | 'connect-failed'
   | 'connect-timeout'

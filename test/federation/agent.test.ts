@@ -1,0 +1,404 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseSpiffeId, parseTrustDomain, type TrustDomain } from '../../src/spiffe/index.ts';
+import { answers, FakePeer } from '../support/fake-peer.ts';
+import {
+  addWithBundle,
+  AgentWorld,
+  documentOf,
+  endpointId,
+  overWeb,
+  peerName,
+  serve,
+} from './agent-world.ts';
+import { type Authority, createAuthority } from './authority.ts';
+
+const now = new Date();
+let r1: Authority;
+let r2: Authority;
+let r3: Authority;
+let webCa: Authority;
+
+beforeAll(async () => {
+  [r1, r2, r3, webCa] = (await Promise.all(
+    ['root 1', 'root 2', 'root 3', 'web ca'].map((name) => createAuthority(name, now)),
+  )) as [Authority, Authority, Authority, Authority];
+});
+
+let world: AgentWorld;
+let peer: FakePeer;
+
+beforeEach(async () => {
+  world = await new AgentWorld(now).start();
+  peer = await FakePeer.start(await r1.svid(endpointId));
+  peer.answer = serve([r1], { sequence: 1n, refreshHintSeconds: 60 });
+});
+
+afterEach(async () => {
+  await world[Symbol.asyncDispose]();
+  await peer.close();
+});
+
+const only = (...authorities: Authority[]) => authorities.map(({ x509 }) => x509.fingerprint).sort();
+const kinds = async () =>
+  (await world.store.events({ trustDomain: peerName })).map(({ kind }) => kind).reverse();
+
+/** Federates over `https_web` with the private CA. */
+async function addOverWeb(): Promise<void> {
+  peer.become(await webCa.web(['localhost']));
+  await world.agent.add({
+    ...{
+      trustDomain: peerName,
+      endpointUrl: peer.url('/', 'localhost'),
+      profile: overWeb,
+      actor: 'operator:1000',
+    },
+    bootstrap: { kind: 'web-pki', caPem: webCa.pem },
+  });
+}
+
+describe('FederationAgent and what it trusts', () => {
+  it('verifies each new connection by the latest bundle, not by the one it began with (FED-29, FED-42)', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    peer.answer = serve([r1, r2], { sequence: 2n });
+    expect(await world.poll()).toBe('accepted');
+    peer.become(await r2.svid(endpointId));
+    peer.answer = serve([r2], { sequence: 3n });
+    expect(await world.poll()).toBe('accepted');
+    expect(world.trusted()).toEqual(only(r2));
+    peer.become(await r1.svid(endpointId));
+    expect(await world.poll()).toBe('failed svid-refused');
+    peer.become(await r2.svid(endpointId));
+    expect(await world.poll()).toBe('unchanged');
+  });
+
+  it('verifies an endpoint in another trust domain by that one, and stores nothing for it (FED-31, FED-32)', async () => {
+    const host = parseTrustDomain('host.example');
+    await using hostPeer = await FakePeer.start(await r2.svid('spiffe://host.example/endpoint'));
+    hostPeer.answer = serve([r2], { sequence: 1n }, host);
+    await world.agent.add({
+      ...{ trustDomain: host, endpointUrl: hostPeer.url(), actor: 'operator:1000' },
+      profile: { kind: 'https_spiffe', endpointId: parseSpiffeId('spiffe://host.example/endpoint') },
+      bootstrap: { kind: 'bundle', document: Buffer.from(documentOf([r2], { sequence: 1n }, host)) },
+    });
+    peer.become(await r2.svid('spiffe://host.example/files'));
+    await world.agent.add({
+      ...addWithBundle(peer, [r1], { sequence: 1n }),
+      profile: { kind: 'https_spiffe', endpointId: parseSpiffeId('spiffe://host.example/files') },
+    });
+    // The host's root rolls over by its own relationship …
+    hostPeer.answer = serve([r3, r2], { sequence: 2n }, host);
+    expect(await world.poll(host)).toBe('accepted');
+    // … and the endpoint that serves the peer's bundle is verified by it.
+    peer.become(await r3.svid('spiffe://host.example/files'));
+    peer.answer = serve([r1, webCa], { sequence: 2n });
+    expect(await world.poll()).toBe('accepted');
+    expect(world.trusted()).toEqual(only(r1, webCa));
+    expect(world.trusted(host)).toEqual(only(r2, r3));
+  });
+
+  it('keeps the last good bundle whatever the endpoint sends (invariant 2, TDB-03, TDB-43)', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    const good = documentOf([r1, r2], { sequence: 2n });
+    const bad = [
+      '{}',
+      '{"keys":null}',
+      '[]',
+      '"x"',
+      '',
+      '<html></html>',
+      `${good}${good}`,
+      `\ufeff${good}`,
+      good.slice(0, -3),
+      '{"keys":[],"keys":[]}',
+      good.replace('"spiffe_sequence":2', '"spiffe_sequence":"2"'),
+    ];
+    for (const document of bad) {
+      peer.answer = answers.document(document);
+      expect(await world.poll(), JSON.stringify(document.slice(0, 40))).toMatch(/^failed bundle-/);
+      expect(world.trusted()).toEqual(only(r1));
+    }
+    peer.answer = answers.document(good);
+    expect(await world.poll()).toBe('accepted');
+    expect(world.trusted()).toEqual(only(r1, r2));
+  });
+
+  it('honours an empty bundle as a revocation, and then needs the operator (TDB-04, FED-58)', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    peer.answer = serve([], { sequence: 2n });
+    expect(await world.poll()).toBe('accepted');
+    expect(world.trusted()).toEqual([]);
+    expect(world.changes.at(-1)).toEqual([peerName, 0]);
+    expect(world.state()).toBe('needs-bootstrap endpoint-bundle-missing');
+    const asked = peer.connections;
+    expect(await world.poll()).toBe('failed endpoint-bundle-missing');
+    expect(peer.connections).toBe(asked);
+    peer.become(await r2.svid(endpointId));
+    peer.answer = serve([r2], { sequence: 3n });
+    const by = { actor: 'operator:1000', reason: 'new keys by telephone', name: 'new.pem' };
+    const set = await world.agent.setBundle(peerName, { document: Buffer.from(r2.pem), ...by });
+    expect(set).toMatchObject({ versionNumber: 3, poll: { kind: 'unchanged' } });
+    expect(world.trusted()).toEqual(only(r2));
+    expect(world.state()).toBe('active');
+  });
+
+  it('says that a bundle has no usable keys, and goes on polling over https_web (TDB-04, TDB-05)', async () => {
+    await addOverWeb();
+    peer.answer = answers.document(
+      '{"spiffe_sequence":2,"keys":[{"kty":"AKP","use":"x509-svid"},{"kty":"EC","use":"new"}]}',
+    );
+    expect(await world.poll()).toBe('accepted');
+    expect(world.trusted()).toEqual([]);
+    expect(world.state()).toBe('active no-usable-keys');
+    // Whoever holds the web server cannot use this to put in roots of their own in two steps.
+    peer.answer = serve([r3], { sequence: 3n });
+    expect(await world.poll()).toBe('quarantined all-roots-replaced');
+  });
+
+  it('loads what it trusts from the store, and trusts it while the endpoint is down (FED-47, FED-57)', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    peer.answer = serve([r1, r2], { sequence: 2n });
+    await world.poll();
+    await peer.close();
+    await world.restart();
+    expect(world.trusted()).toEqual(only(r1, r2));
+    expect(await world.poll()).toBe('failed connect-failed');
+    expect(world.trusted()).toEqual(only(r1, r2));
+    expect(world.state()).toBe('failing connect-failed');
+  });
+
+  it('changes memory only after the store has committed', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    const { replaceCurrent } = world.store;
+    world.store.replaceCurrent = () =>
+      Promise.reject(Object.assign(new Error('disk full'), { code: 'store-full' }));
+    peer.answer = serve([r1, r2], { sequence: 2n });
+    expect(await world.poll()).toBe('failed store-full');
+    expect(world.trusted()).toEqual(only(r1));
+    expect(world.state()).toBe('failing store-full');
+    world.store.replaceCurrent = replaceCurrent;
+    expect(await world.poll()).toBe('accepted');
+    expect(world.trusted()).toEqual(only(r1, r2));
+  });
+});
+
+describe('FederationAgent and sequences', () => {
+  beforeEach(async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 5n }));
+  });
+
+  it('keeps a lower sequence out until the operator lets it in once, on record (FED-48, FED-52)', async () => {
+    peer.answer = serve([r1, r2], { sequence: 4n });
+    expect(await world.poll()).toBe('refused sequence-rolled-back');
+    expect(world.trusted()).toEqual(only(r1));
+    expect(world.state()).toBe('failing sequence-rolled-back');
+    const { outcome } = await world.agent.override(peerName, {
+      actor: 'operator:1000',
+      reason: 'restored backup',
+    });
+    expect(outcome).toMatchObject({ kind: 'accepted', overridden: 'sequence-rolled-back' });
+    expect(world.trusted()).toEqual(only(r1, r2));
+    expect(world.state()).toBe('active');
+    const [event] = (await world.store.events({ trustDomain: peerName })).filter(
+      ({ kind }) => kind === 'operator-override',
+    );
+    expect(event).toMatchObject({ actor: 'operator:1000', code: 'sequence-rolled-back' });
+    peer.answer = serve([r1, r2], { sequence: 3n });
+    expect(await world.poll()).toBe('refused sequence-rolled-back');
+  });
+
+  it('remembers a higher sequence over equal content without a history row, also after a restart (invariants 3, 8)', async () => {
+    const before = await world.store.history(peerName);
+    peer.answer = serve([r1], { sequence: 9n });
+    expect(await world.poll()).toBe('unchanged');
+    expect(await world.store.history(peerName)).toEqual(before);
+    expect(world.agent.bundles.bundleFor(peerName)?.sequence).toBe(9n);
+    await world.restart();
+    peer.answer = serve([r1, r2], { sequence: 8n });
+    expect(await world.poll()).toBe('refused sequence-rolled-back');
+    peer.answer = serve([r1, r2], { sequence: 10n });
+    expect(await world.poll()).toBe('accepted');
+  });
+
+  it('does not forget the number when it is left out over equal content', async () => {
+    peer.answer = serve([r1]);
+    expect(await world.poll()).toBe('unchanged');
+    peer.answer = serve([r1, r2], { sequence: 4n });
+    expect(await world.poll()).toBe('refused sequence-rolled-back');
+  });
+
+  it('adopts other content under the same number without an alarm at each poll (FED-50)', async () => {
+    peer.answer = serve([r1, r2], { sequence: 5n });
+    expect(await world.poll()).toBe('accepted');
+    expect(await world.poll()).toBe('unchanged');
+    const events = await world.store.events({ trustDomain: peerName });
+    expect(events.filter(({ code }) => code === 'content-changed-under-same-sequence')).toHaveLength(1);
+  });
+});
+
+describe('FederationAgent and quarantine', () => {
+  it('holds an offer back, keeps the last good bundle, and lets the operator choose that one offer', async () => {
+    await addOverWeb();
+    peer.answer = serve([r3], { sequence: 2n });
+    expect(await world.poll()).toBe('quarantined all-roots-replaced');
+    expect(world.trusted()).toEqual(only(r1));
+    expect(world.state()).toBe('quarantined all-roots-replaced');
+    const [incident] = await world.store.incidents({ trustDomain: peerName });
+    expect(incident).toMatchObject({ kind: 'bundle-quarantined', sequence: 2n });
+    const by = { actor: 'operator:1000', reason: 'confirmed by telephone' };
+    const wrong = await world.agent.override(peerName, { ...by, digest: 'f'.repeat(64) });
+    expect(wrong.outcome.kind).toBe('quarantined');
+    const { outcome } = await world.agent.override(peerName, by);
+    expect(outcome).toMatchObject({ kind: 'accepted', overridden: 'all-roots-replaced' });
+    expect(world.trusted()).toEqual(only(r3));
+  });
+
+  it('ends by itself when the endpoint offers something harmless again', async () => {
+    await addOverWeb();
+    peer.answer = serve([r3], { sequence: 2n });
+    await world.poll();
+    peer.answer = serve([r1], { sequence: 2n });
+    expect(await world.poll()).toBe('unchanged');
+    expect(world.state()).toBe('active');
+    expect(await kinds()).toEqual(['relationship-added', 'bundle-quarantined', 'recovered']);
+  });
+});
+
+describe('FederationAgent and incidents', () => {
+  it('tells the beginning and the end of an outage, not each poll', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    peer.answer = answers.status(503, documentOf([]));
+    for (let count = 0; count < 5; count += 1) expect(await world.poll()).toBe('failed status-refused');
+    expect(world.agent.status()[0]).toMatchObject({ state: 'failing', consecutiveFailures: 5 });
+    peer.answer = serve([r1], { sequence: 1n });
+    expect(await world.poll()).toBe('unchanged');
+    expect(await world.poll()).toBe('unchanged');
+    expect(await kinds()).toEqual(['relationship-added', 'endpoint-unreachable', 'recovered']);
+    const [incident] = await world.store.incidents({ trustDomain: peerName });
+    expect(incident).toMatchObject({ code: 'status-refused', count: 5 });
+  });
+
+  it('leaves one log record per fetch, with all that is known (FED-43)', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    peer.answer = answers.byPath({
+      '/': answers.redirect(302, '/b'),
+      '/b': serve([r1, r2], { sequence: 2n }),
+    });
+    await world.poll();
+    peer.answer = answers.status(500);
+    await world.poll();
+    const records = world.log.records.filter(({ message }) => message === 'bundle fetch');
+    expect(records).toHaveLength(3);
+    expect(records[1]).toMatchObject({
+      level: 'info',
+      fields: {
+        ...{ trustDomain: peerName, endpointUrl: peer.url(), profile: 'https_spiffe', endpointId },
+        ...{
+          redirects: [peer.url('/b')],
+          rootFingerprint: r1.x509.fingerprint,
+          sequence: 2n,
+          outcome: 'accepted',
+        },
+      },
+    });
+    expect(records[1]?.fields).toHaveProperty('leafFingerprint');
+    expect(records[1]?.fields).toHaveProperty('durationMs');
+    expect(records[2]).toMatchObject({
+      level: 'warn',
+      fields: { outcome: 'failed', code: 'status-refused' },
+    });
+  });
+
+  it('asks with the tag of what it holds, and forgets the tag with the bundle', async () => {
+    const tagged = answers.document(documentOf([r1], { sequence: 1n }), { etag: '"v1"' });
+    peer.answer = tagged;
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    expect(await world.poll()).toBe('unchanged');
+    expect(peer.requests.map(({ headers }) => headers['if-none-match'])).toEqual([undefined, '"v1"']);
+    await world.agent.setBundle(peerName, {
+      ...{
+        document: Buffer.from(`${r1.pem}${r2.pem}`),
+        name: 'by hand',
+        actor: 'operator:1000',
+        reason: 'test',
+      },
+    });
+    expect(peer.requests.at(-1)?.headers).not.toHaveProperty('if-none-match');
+    // FED-53: any good refresh replaces what was set by hand.
+    expect(world.trusted()).toEqual(only(r1));
+  });
+});
+
+describe('FederationAgent.remove()', () => {
+  it('ends the trust at once, stops polling, and keeps the history (FED-59)', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 5n, refreshHintSeconds: 60 }));
+    await world.agent.remove(peerName, { actor: 'operator:1000', reason: 'no longer wanted' });
+    expect(world.trusted()).toBeUndefined();
+    expect(world.changes.at(-1)).toEqual([peerName, undefined]);
+    expect(world.agent.status()).toEqual([]);
+    expect(await world.store.current(peerName)).toBeUndefined();
+    expect(await world.store.history(peerName)).toHaveLength(1);
+    const asked = peer.connections;
+    await world.clock.advance(3_600_000);
+    expect(peer.connections).toBe(asked);
+    await world.restart();
+    expect(world.trusted()).toBeUndefined();
+  });
+
+  it('drops the late answer of a fetch in flight', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    let answer = () => {};
+    const late = serve([r1, r2], { sequence: 2n });
+    peer.answer = (...request) => {
+      answer = () => late(...request);
+    };
+    const seen = peer.requests.length;
+    const polling = world.poll();
+    await peer.until(({ requests }) => requests.length > seen);
+    await world.agent.remove(peerName, { actor: 'operator:1000', reason: 'test' });
+    answer();
+    expect(await polling).toBe('called-off');
+    expect(world.trusted()).toBeUndefined();
+    expect(await world.store.currentAll()).toEqual([]);
+  });
+
+  it('drops an answer that arrived while the relationship was being removed elsewhere', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.store.removeRelationship(peerName, { at: now, actor: 'operator:1000', reason: 'test' });
+    peer.answer = serve([r1, r2], { sequence: 2n });
+    expect(await world.poll()).toBe('called-off');
+    expect(await world.store.currentAll()).toEqual([]);
+  });
+
+  it('goes on when the store cannot record it', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    const { removeRelationship } = world.store;
+    world.store.removeRelationship = () => Promise.reject(new Error('disk full'));
+    await expect(world.agent.remove(peerName, { actor: 'a', reason: 'r' })).rejects.toThrow('disk full');
+    world.store.removeRelationship = removeRelationship;
+    expect(world.trusted()).toEqual(only(r1));
+    expect(await world.poll()).toBe('unchanged');
+  });
+
+  it('begins from nothing when the peer is added again (FED-60)', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 9n }));
+    await world.agent.remove(peerName, { actor: 'operator:1000', reason: 'test' });
+    peer.become(await r2.svid(endpointId));
+    peer.answer = serve([r2], { sequence: 1n });
+    const { firstPoll } = await world.agent.add(addWithBundle(peer, [r2], { sequence: 1n }));
+    expect(firstPoll).toEqual({ kind: 'unchanged' });
+    expect(world.trusted()).toEqual(only(r2));
+  });
+
+  it('tells that there is none, for every request about one', async () => {
+    const nobody: TrustDomain = parseTrustDomain('nobody.example');
+    const by = { actor: 'operator:1000', reason: 'test' };
+    await expect(world.agent.remove(nobody, by)).rejects.toMatchObject({ code: 'not-federated' });
+    await expect(world.agent.refresh(nobody)).rejects.toMatchObject({ code: 'not-federated' });
+    await expect(async () => world.agent.override(nobody, by)).rejects.toMatchObject({
+      code: 'not-federated',
+    });
+    await expect(
+      world.agent.setBundle(nobody, { ...by, name: 'x', document: Buffer.from(r1.pem) }),
+    ).rejects.toMatchObject({ code: 'not-federated' });
+  });
+});

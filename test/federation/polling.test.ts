@@ -1,0 +1,150 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseSpiffeId, parseTrustDomain } from '../../src/spiffe/index.ts';
+import { answers, FakePeer } from '../support/fake-peer.ts';
+import { addWithBundle, AgentWorld, documentOf, endpointId, peerName, serve } from './agent-world.ts';
+import { type Authority, createAuthority } from './authority.ts';
+
+const now = new Date();
+let r1: Authority;
+let r2: Authority;
+let peer: FakePeer;
+
+beforeAll(async () => {
+  [r1, r2] = await Promise.all([createAuthority('root 1', now), createAuthority('root 2', now)]);
+});
+
+beforeEach(async () => {
+  peer = await FakePeer.start(await r1.svid(endpointId));
+});
+
+afterEach(() => peer.close());
+
+describe('FederationAgent and its schedule', () => {
+  it('polls at the hint of the bundle it holds, and follows a change of the hint (FED-44, FED-56)', async () => {
+    await using world = await new AgentWorld(now).start();
+    peer.answer = serve([r1], { sequence: 1n, refreshHintSeconds: 60 });
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));
+    expect(await world.clock.untilSleeping(1)).toEqual([60_000]);
+    await world.clock.advance(59_999);
+    expect(peer.connections).toBe(1);
+    peer.answer = serve([r1], { sequence: 1n, refreshHintSeconds: 600 });
+    await world.pollAfter(1, peer);
+    expect(world.clock.waits()).toEqual([600_000]);
+    peer.answer = serve([r1], { sequence: 1n });
+    await world.pollAfter(600_000, peer);
+    expect(world.clock.waits()).toEqual([300_000]);
+    expect(world.agent.status()[0]?.nextPollAt).toEqual(new Date(world.clock.now().getTime() + 300_000));
+  });
+
+  it('waits for the next interval after a failure: ten intervals, ten attempts (FED-45)', async () => {
+    await using world = await new AgentWorld(now).start();
+    peer.answer = answers.status(503);
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));
+    expect(peer.connections).toBe(1);
+    for (let interval = 0; interval < 10; interval += 1) await world.pollAfter(60_000, peer);
+    expect(peer.connections).toBe(11);
+    expect(world.agent.status()[0]?.consecutiveFailures).toBe(11);
+  });
+
+  it('begins a new interval when it was asked to poll in between', async () => {
+    await using world = await new AgentWorld(now).start();
+    peer.answer = serve([r1], { sequence: 1n, refreshHintSeconds: 60 });
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));
+    await world.clock.untilSleeping(1);
+    await world.clock.advance(30_000);
+    expect(await world.poll()).toBe('unchanged');
+    expect(await world.clock.untilSleeping(1)).toEqual([60_000]);
+  });
+
+  it('has one fetch in flight for whoever asks, and everybody gets its result', async () => {
+    await using world = await new AgentWorld(now).start();
+    peer.answer = serve([r1], { sequence: 1n });
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    peer.answer = serve([r1, r2], { sequence: 2n });
+    const seen = peer.connections;
+    const results = await Promise.all([
+      world.agent.refresh(peerName),
+      world.agent.refresh(),
+      world.agent.refresh(peerName),
+    ]);
+    expect(peer.connections).toBe(seen + 1);
+    expect(results.flat().map(({ outcome }) => outcome.kind)).toEqual(['accepted', 'accepted', 'accepted']);
+  });
+
+  it('polls no more peers at once than allowed, and every one of them (invariant 7)', async () => {
+    await using world = new AgentWorld(now, { concurrency: 2 });
+    await world.start();
+    const names = Array.from({ length: 6 }, (_, index) => parseTrustDomain(`peer-${index}.example`));
+    const profile = { kind: 'https_spiffe', endpointId: parseSpiffeId('spiffe://peer-0.example/e') } as const;
+    const roots = await Promise.all(names.map((name) => createAuthority(name, now)));
+    peer.become((await roots[0]?.svid('spiffe://peer-0.example/e')) ?? { certificatePem: '', keyPem: '' });
+    for (const [index, trustDomain] of names.entries()) {
+      const document = documentOf(roots.slice(index, index + 1), { sequence: 1n }, trustDomain);
+      peer.answer = answers.document(document);
+      const bootstrap = { kind: 'bundle', document: Buffer.from(document) } as const;
+      await world.agent.add({
+        trustDomain,
+        profile,
+        endpointUrl: peer.url(),
+        bootstrap,
+        actor: 'operator:1000',
+      });
+    }
+    let open = 0;
+    let most = 0;
+    peer.answer = (socket, request, reset) => {
+      open += 1;
+      most = Math.max(most, open);
+      setImmediate(() => {
+        open -= 1;
+        answers.status(503)(socket, request, reset);
+      });
+    };
+    const seen = peer.requests.length;
+    const results = await world.agent.refresh();
+    expect(results.map(({ trustDomain }) => trustDomain).sort()).toEqual([...names].sort());
+    expect(peer.requests.length - seen).toBe(6);
+    expect(most).toBeLessThanOrEqual(2);
+  });
+
+  it('gives up a silent peer after the limit and goes on with the others', async () => {
+    await using world = new AgentWorld(now, { concurrency: 1 });
+    await world.start();
+    peer.answer = serve([r1], { sequence: 1n });
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    const other = parseTrustDomain('other.example');
+    const otherId = parseSpiffeId('spiffe://other.example/e');
+    await using good = await FakePeer.start(await r2.svid(otherId));
+    good.answer = serve([r2], { sequence: 1n }, other);
+    await world.agent.add({
+      ...{
+        trustDomain: other,
+        endpointUrl: good.url(),
+        profile: { kind: 'https_spiffe', endpointId: otherId },
+      },
+      bootstrap: { kind: 'bundle', document: Buffer.from(documentOf([r2], { sequence: 1n }, other)) },
+      actor: 'operator:1000',
+    });
+    peer.answer = answers.silence();
+    const seen = peer.requests.length;
+    const refreshing = world.agent.refresh();
+    await peer.until(({ requests }) => requests.length > seen);
+    await world.clock.advance(10_000);
+    const outcomes = new Map((await refreshing).map(({ trustDomain, outcome }) => [trustDomain, outcome]));
+    expect(outcomes.get(peerName)).toMatchObject({ kind: 'failed', code: 'first-byte-timeout' });
+    expect(outcomes.get(other)).toEqual({ kind: 'unchanged' });
+  });
+
+  it('stops at once with a fetch in flight, and leaves no timer behind', async () => {
+    const world = await new AgentWorld(now).start();
+    peer.answer = serve([r1], { sequence: 1n });
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    peer.answer = answers.silence();
+    const seen = peer.requests.length;
+    const polling = world.poll();
+    await peer.until(({ requests }) => requests.length > seen);
+    await world[Symbol.asyncDispose]();
+    expect(await polling).toBe('called-off');
+    expect(world.clock.waits()).toEqual([]);
+  });
+});
