@@ -1,0 +1,69 @@
+import type { TrustBundle, TrustDomain, X509Authority } from '../spiffe/index.ts';
+
+/** What the mesh beside us signs its identities with: its trust domain and every root, retiring ones included. */
+export interface OwnTrust {
+  readonly trustDomain: TrustDomain;
+  readonly roots: readonly X509Authority[];
+}
+
+/**
+ * How far a root that is written reaches: only identities of its own trust domain, only one destination, or every
+ * identity there is (mesh-surfaces §1 rule 1).
+ */
+export type TrustScope = 'per-trust-domain' | 'per-destination' | 'merged';
+
+/**
+ * How far a foreign bundle came: `written` into the mesh's configuration, `accepted` by its control plane,
+ * `in-effect` at its proxies; `refused` by us or by the mesh, `failed` and to be tried again, `removed` (rule 8).
+ */
+export type PropagationState =
+  | 'pending'
+  | 'written'
+  | 'accepted'
+  | 'in-effect'
+  | 'refused'
+  | 'failed'
+  | 'removed';
+
+export interface ForeignTrustReport {
+  readonly trustDomain: TrustDomain;
+  readonly state: PropagationState;
+  /** `contentDigest` of the bundle this is about. */
+  readonly digest?: string;
+  /** Why, where the state is `refused` or `failed`; beside any other state something the operator should know. */
+  readonly code?: string;
+  readonly message?: string;
+  readonly at: Date;
+}
+
+export interface AdapterStatus {
+  /** Whether the mesh answered when it was last asked. */
+  readonly connected: boolean;
+  readonly code?: string;
+  readonly message?: string;
+  readonly lastContactAt?: Date;
+}
+
+/** One mesh, seen from the agent beside it: its own roots out, foreign bundles in. */
+export interface MeshAdapter {
+  readonly kind: 'istio' | 'consul' | 'files';
+  readonly scope: TrustScope;
+  /**
+   * The own roots now, then again after each change, until the signal aborts. Trouble is retried inside with backoff
+   * and told by log and `status()`; the iteration itself does not fail.
+   */
+  watchOwnTrust(signal: AbortSignal): AsyncIterable<OwnTrust>;
+  /**
+   * Makes the mesh hold exactly these foreign bundles; doing it again changes nothing. Own entries of other trust
+   * domains go, entries that are not ours stay. A refusal of one trust domain does not stop the others. Throws
+   * `MeshAdapterError` when the mesh cannot be read or written at all.
+   */
+  applyForeignTrust(
+    wanted: readonly TrustBundle[],
+    signal: AbortSignal,
+  ): Promise<readonly ForeignTrustReport[]>;
+  /** Calls back when the propagation changes later: a peering stream's ACK, a lost stream. Returns what ends that. */
+  onReport(listener: (report: ForeignTrustReport) => void): () => void;
+  status(): AdapterStatus;
+  stop(): Promise<void>;
+}

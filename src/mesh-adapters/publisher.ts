@@ -1,0 +1,136 @@
+import { type Clock, describeError, type Log, type Random } from '../platform/index.ts';
+import { contentDigest, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
+import { backoffMs } from './backoff.ts';
+import type { ForeignTrustReport, MeshAdapter } from './mesh-adapter.ts';
+
+export interface ForeignTrustPublisherOptions {
+  readonly adapter: MeshAdapter;
+  /** What the mesh should hold, asked anew for every try. */
+  readonly wanted: () => readonly TrustBundle[];
+  /** Called for every report, also for those that say the same as before. */
+  readonly onReport: (report: ForeignTrustReport) => void;
+  /** How often wanted and actual are compared although nothing was heard. */
+  readonly resyncMs: number;
+  /** Changes that come within this time are written together: some meshes re-issue every certificate for each write. */
+  readonly batchMs?: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+const DEFAULT_BATCH_MS = 20;
+
+/**
+ * The loop that keeps a mesh holding what it should: compares after each trigger, every `resyncMs`, and with backoff
+ * after a failure. Nothing is queued, so nothing can be lost: every try begins with what is wanted then.
+ */
+export class ForeignTrustPublisher {
+  readonly #options: ForeignTrustPublisherOptions;
+  readonly #stopping = new AbortController();
+  /** Trust domains that were reported as more than gone. */
+  readonly #reported = new Set<TrustDomain>();
+  #asked = 1;
+  #answered = 0;
+  #wake: (() => void) | undefined;
+  #settled: (() => void)[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(options: ForeignTrustPublisherOptions) {
+    this.#options = options;
+  }
+
+  /** Something may have changed: compare soon. */
+  trigger(): void {
+    this.#asked += 1;
+    this.#wake?.();
+  }
+
+  /** Begins with a first comparison at once; ends at `stop` or when the signal aborts. */
+  start(signal?: AbortSignal): void {
+    if (this.#running) throw new TypeError('the publisher runs already');
+    signal?.addEventListener('abort', () => this.#stopping.abort(), { once: true });
+    if (signal?.aborted) this.#stopping.abort();
+    const forget = this.#options.adapter.onReport((report) => this.#report(report));
+    this.#running = this.#run().finally(forget);
+  }
+
+  /** Resolves when every trigger so far was followed by a try, successful or not, or when the publisher has stopped. */
+  settled(): Promise<void> {
+    if (this.#answered >= this.#asked || this.#stopping.signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => this.#settled.push(resolve));
+  }
+
+  /** Ends the loop; what the mesh holds stays. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { resyncMs, batchMs = DEFAULT_BATCH_MS, random } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      const answering = this.#asked;
+      failures = (await this.#compare(signal)) ? 0 : failures + 1;
+      this.#answered = answering;
+      if (this.#answered === this.#asked) this.#tellSettled();
+      const pauseMs = failures === 0 ? resyncMs : Math.min(resyncMs, backoffMs(failures, random));
+      if (await this.#sleepOrTrigger(pauseMs, answering)) await this.#pause(batchMs);
+    }
+    this.#tellSettled();
+  }
+
+  /** One try. Whether it is to be tried again soon is told by false. */
+  async #compare(signal: AbortSignal): Promise<boolean> {
+    const { adapter, wanted, clock, log } = this.#options;
+    const bundles = wanted();
+    try {
+      const reports = await adapter.applyForeignTrust(bundles, signal);
+      for (const report of reports) this.#report(report);
+      const named = new Set([...bundles, ...reports].map(({ trustDomain }) => trustDomain));
+      for (const trustDomain of this.#reported)
+        if (!named.has(trustDomain)) this.#report({ trustDomain, state: 'removed', at: clock.now() });
+      return reports.every(({ state }) => state !== 'failed');
+    } catch (error) {
+      if (signal.aborted) return true;
+      log.error('writing foreign trust into the mesh failed', { mesh: adapter.kind, error });
+      const { code = 'mesh-failed', message } = describeError(error);
+      for (const bundle of bundles) {
+        const { trustDomain } = bundle;
+        const digest = contentDigest(bundle);
+        this.#report({ trustDomain, state: 'failed', digest, code, message, at: clock.now() });
+      }
+      return false;
+    }
+  }
+
+  #report(report: ForeignTrustReport): void {
+    if (report.state === 'removed') this.#reported.delete(report.trustDomain);
+    else this.#reported.add(report.trustDomain);
+    this.#options.onReport(report);
+  }
+
+  /** True when woken by a trigger that `answering` did not know of. */
+  async #sleepOrTrigger(ms: number, answering: number): Promise<boolean> {
+    if (this.#asked > answering) return true;
+    const waking = new AbortController();
+    this.#wake = () => waking.abort();
+    await this.#pause(ms, waking.signal);
+    this.#wake = undefined;
+    return this.#asked > answering;
+  }
+
+  async #pause(ms: number, waking?: AbortSignal): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      await this.#options.clock.sleep(ms, waking ? AbortSignal.any([signal, waking]) : signal);
+    } catch {
+      // Woken: the loop looks at why.
+    }
+  }
+
+  #tellSettled(): void {
+    for (const resolve of this.#settled.splice(0)) resolve();
+  }
+}
