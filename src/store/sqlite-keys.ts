@@ -1,6 +1,9 @@
 import type { Database } from 'better-sqlite3';
 import { pemFromCertificates, type TrustBundle } from '../spiffe/index.ts';
+import { printable } from './printable.ts';
 import { authorityRefs, jwtFingerprint } from './version-change.ts';
+
+const MAX_NAME_CHARACTERS = 1000;
 
 /** Every key that was ever in a bundle, in SQL. */
 export function createKeyTable(database: Database) {
@@ -38,7 +41,7 @@ export function createKeyTable(database: Database) {
           trustDomain,
           fingerprint,
           labels.get(fingerprint) ?? '',
-          subject,
+          printable(subject, MAX_NAME_CHARACTERS),
           keyFingerprint,
           notBefore.toISOString(),
           notAfter.toISOString(),
@@ -50,7 +53,8 @@ export function createKeyTable(database: Database) {
         const fingerprint = jwtFingerprint(authority);
         if (selectKey.get(trustDomain, fingerprint)) continue;
         const jwk = JSON.stringify(authority.jwk);
-        insertJwtKey.run(trustDomain, fingerprint, labels.get(fingerprint) ?? '', authority.keyId, jwk, at);
+        const keyId = printable(authority.keyId, MAX_NAME_CHARACTERS);
+        insertJwtKey.run(trustDomain, fingerprint, labels.get(fingerprint) ?? '', keyId, jwk, at);
       }
     },
   };

@@ -51,7 +51,8 @@ function storeOver(open: OpenDatabase): Store {
   const audit = createAuditTables(database);
   const selectMeta = database.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
   const upsertMeta = database.prepare<[string, string]>(
-    'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+    `INSERT INTO meta (key, value) VALUES (?, ?)
+     ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value`,
   );
 
   const read = async <T>(work: () => T): Promise<T> => {

@@ -1,5 +1,4 @@
 import { closeSync, openSync } from 'node:fs';
-import { hostname } from 'node:os';
 import Sqlite from 'better-sqlite3';
 import type { Clock } from '../platform/index.ts';
 import { StoreError } from './errors.ts';
@@ -17,14 +16,16 @@ const RACE_TIMEOUT_MS = 250;
 export function lockStore(storePath: string, clock: Clock): { release(): void } {
   const path = `${storePath}.lock`;
   createPrivately(path);
+  const since = clock.now().toISOString();
   const lock = new Sqlite(path, { timeout: RACE_TIMEOUT_MS });
   try {
     // In two steps, so that whoever is refused can read who holds it: the name is committed first, then it is locked for good.
     for (let attempt = 1; ; attempt += 1) {
-      const signed = signIn(lock, clock);
+      const signed = signIn(lock, since);
       lock.exec('BEGIN IMMEDIATE');
       // Another one may have signed in between and lost; the name that stands there has to be the holder's.
-      if (!signed || attempt === 5 || isUs(holderOf(lock))) break;
+      const holder = holderOf(lock);
+      if (!signed || attempt === 5 || (holder?.pid === process.pid && holder.since === since)) break;
       lock.exec('ROLLBACK');
     }
   } catch (error) {
@@ -37,16 +38,16 @@ export function lockStore(storePath: string, clock: Clock): { release(): void } 
 }
 
 /** False on a full disk, which must not keep an agent from starting with the trust it has: it locks without leaving its name. */
-function signIn(lock: Sqlite.Database, clock: Clock): boolean {
+function signIn(lock: Sqlite.Database, since: string): boolean {
   try {
     lock
       .transaction(() => {
         lock.exec(
-          'CREATE TABLE IF NOT EXISTS holder (id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER, host TEXT, since TEXT) STRICT',
+          'CREATE TABLE IF NOT EXISTS holder (id INTEGER PRIMARY KEY CHECK (id = 1), pid INTEGER, since TEXT) STRICT',
         );
         lock
-          .prepare('INSERT OR REPLACE INTO holder (id, pid, host, since) VALUES (1, ?, ?, ?)')
-          .run(process.pid, hostname(), clock.now().toISOString());
+          .prepare('INSERT OR REPLACE INTO holder (id, pid, since) VALUES (1, ?, ?)')
+          .run(process.pid, since);
       })
       .immediate();
     return true;
@@ -54,10 +55,6 @@ function signIn(lock: Sqlite.Database, clock: Clock): boolean {
     if (error instanceof Sqlite.SqliteError && error.code === 'SQLITE_FULL') return false;
     throw error;
   }
-}
-
-function isUs(holder: Holder | undefined): boolean {
-  return holder?.pid === process.pid && holder.host === hostname();
 }
 
 /** The file, with mode 0600 from its first moment; one that is there already is left alone and not even opened. */
@@ -73,14 +70,13 @@ export function createPrivately(path: string): boolean {
 
 interface Holder {
   readonly pid: number;
-  readonly host: string;
   readonly since: string;
 }
 
 /** Who holds the lock, if that can be read at this moment. */
 function holderOf(lock: Sqlite.Database): Holder | undefined {
   try {
-    return lock.prepare<[], Holder>('SELECT pid, host, since FROM holder').get();
+    return lock.prepare<[], Holder>('SELECT pid, since FROM holder').get();
   } catch {
     // The holder is writing its name right now; the refusal stands without it.
     return undefined;
@@ -88,7 +84,7 @@ function holderOf(lock: Sqlite.Database): Holder | undefined {
 }
 
 function locked(storePath: string, holder: Holder | undefined, cause: unknown): StoreError {
-  const who = holder ? `pid ${holder.pid} on ${holder.host}, since ${holder.since}` : 'starting right now';
+  const who = holder ? `pid ${holder.pid}, since ${holder.since}` : 'starting right now';
   return new StoreError(
     'store-locked',
     `the store ${storePath} is in use by another agent (${who}); one store serves one agent`,

@@ -1,6 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { contentDigest, serializeBundle } from '../../src/spiffe/index.ts';
+import { bundleOf, contentDigest, type JwtAuthority, serializeBundle } from '../../src/spiffe/index.ts';
 import { type BundleVersion, type NewIncident, type Store, StoreError } from '../../src/store/index.ts';
 import {
   added,
@@ -17,6 +18,12 @@ import {
 const label = (number: number) =>
   `${roots[number - 1]?.fingerprint.slice(0, 6)} ${roots[number - 1]?.subject}`;
 const labels = (refs: readonly { label: string }[]) => refs.map((ref) => ref.label).sort();
+/** The public members of a new P-256 key. */
+const jwk = (): Record<string, string> => {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { kty = '', crv = '', x = '', y = '' } = publicKey.export({ format: 'jwk' });
+  return { kty, crv, x, y };
+};
 const outage: NewIncident = {
   at: at(10),
   kind: 'endpoint-unreachable',
@@ -170,6 +177,26 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         diff: current?.diff,
         document: current?.document,
       });
+    });
+
+    it('replaceCurrent() keeps JWT authorities by key ID and key, and prints no odd key ID', async () => {
+      await federate([1], 1n);
+      const offer = async (sequence: bigint, jwtAuthorities: JwtAuthority[]) => {
+        const offered = bundleOf(istio, bundle([1]).x509Authorities, { sequence, jwtAuthorities });
+        const held = await store.current(istio);
+        const place = { trustDomain: istio, expectedDigest: held?.digest ?? null };
+        await store.replaceCurrent({ ...place, version: version(offered, at(60)) });
+        return store.current(istio);
+      };
+      const [first, second] = [jwk(), jwk()];
+      const one = await offer(2n, [{ keyId: 'a', jwk: first }]);
+      expect(one?.bundle.jwtAuthorities).toEqual([{ keyId: 'a', jwk: first }]);
+      expect(one?.diff).toMatchObject({ added: [{ kind: 'jwt' }], kept: [{ kind: 'x509' }], removed: [] });
+      expect(labels(one?.diff.added ?? [])[0]).toMatch(/^[0-9a-f]{6} jwt a$/);
+      const two = await offer(3n, [{ keyId: 'a', jwk: second }]);
+      expect(two?.diff).toMatchObject({ added: [{ kind: 'jwt' }], removed: one?.diff.added });
+      const three = await offer(4n, [{ keyId: 'a\u001b[2J', jwk: second }]);
+      expect(labels(three?.diff.added ?? [])[0]).toMatch(/^[0-9a-f]{6} jwt a\ufffd\[2J$/);
     });
 
     it('replaceCurrent() honours an empty bundle as a revocation', async () => {

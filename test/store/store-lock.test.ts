@@ -13,7 +13,7 @@ describe('lockStore()', () => {
     expect(() => lockStore(path, clock)).toThrow(
       expect.objectContaining({
         code: 'store-locked',
-        message: expect.stringMatching(new RegExp(`pid ${process.pid} on .*, since ${start.toISOString()}`)),
+        message: expect.stringMatching(new RegExp(`pid ${process.pid}, since ${start.toISOString()}`)),
       }),
     );
     expect(() => lockStore(path, clock)).toThrow('another agent');
