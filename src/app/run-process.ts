@@ -32,15 +32,21 @@ export async function runProcess(kind: ConfigKind, file: string): Promise<void> 
     }
     case 'simulated-istio': {
       const loaded = readConfig(file, configSchemas['simulated-istio']);
-      return runUntilSignal('simulated-istio', loaded.config.log_level, (context) => startSimulatedIstio(loaded, context));
+      return runUntilSignal('simulated-istio', loaded.config.log_level, (context) =>
+        startSimulatedIstio(loaded, context),
+      );
     }
     case 'simulated-consul': {
       const loaded = readConfig(file, configSchemas['simulated-consul']);
-      return runUntilSignal('simulated-consul', loaded.config.log_level, (context) => startSimulatedConsul(loaded, context));
+      return runUntilSignal('simulated-consul', loaded.config.log_level, (context) =>
+        startSimulatedConsul(loaded, context),
+      );
     }
     case 'weather': {
       const loaded = readConfig(file, configSchemas.weather);
-      return runUntilSignal(`weather-${loaded.config.role}`, loaded.config.log_level, (context) => startWeather(loaded, context));
+      return runUntilSignal(`weather-${loaded.config.role}`, loaded.config.log_level, (context) =>
+        startWeather(loaded, context),
+      );
     }
   }
 }

@@ -20,7 +20,7 @@ import type { ProcessContext, RunningPart } from '../process.ts';
 import { createEndpoint } from './endpoint.ts';
 import { AgentError } from './errors.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
-import { startMetricsServer } from './metrics-server.ts';
+import { startMetricsServer } from '../metrics-server.ts';
 import { OwnBundle } from './own-bundle.ts';
 import { createAdminServices } from './services.ts';
 

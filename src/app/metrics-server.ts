@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
-import type { Metrics } from '../../platform/index.ts';
-import type { ListenAddress } from '../config/fields.ts';
-import type { RunningPart } from '../process.ts';
-import { listen } from '../listen.ts';
+import type { Metrics } from '../platform/index.ts';
+import type { ListenAddress } from './config/fields.ts';
+import type { RunningPart } from './process.ts';
+import { listen } from './listen.ts';
 
 /** `/metrics` and `/healthz` over plain HTTP, for a scraper and a load balancer; nothing secret is told. */
 export async function startMetricsServer(

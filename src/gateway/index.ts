@@ -1,0 +1,10 @@
+/** SNI passthrough: TLS connections are passed on by server name, and nothing is decrypted. */
+export { readClientHello, type ClientHello, type ClientHelloRefusal } from './client-hello.ts';
+export {
+  Gateway,
+  GatewayError,
+  type GatewayErrorCode,
+  type GatewayLimits,
+  type GatewayOptions,
+} from './gateway.ts';
+export { parseRouteTable, RouteTableError, type RouteTable, type RouteTarget } from './route-table.ts';

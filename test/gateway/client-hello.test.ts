@@ -1,0 +1,134 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { connect } from 'node:tls';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { readClientHello } from '../../src/gateway/index.ts';
+
+/** The first bytes a real client sends for a server name. */
+async function capture(servername: string | undefined): Promise<Buffer> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const client = connect({ host: '127.0.0.1', port, ...(servername === undefined ? {} : { servername }) });
+  client.on('error', () => {});
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  let bytes = Buffer.alloc(0);
+  while (readClientHello(bytes).kind === 'need-more') {
+    const [part] = (await once(socket, 'data')) as [Buffer];
+    bytes = Buffer.concat([bytes, part]);
+  }
+  client.destroy();
+  socket.destroy();
+  server.close();
+  return bytes;
+}
+
+/** The same handshake message cut into records of at most `size` bytes. */
+function recut(hello: Buffer, size: number): Buffer {
+  const message = hello.subarray(5);
+  const records: Buffer[] = [];
+  for (let start = 0; start < message.length; start += size) {
+    const body = message.subarray(start, start + size);
+    records.push(Buffer.from([22, 3, 1, body.length >> 8, body.length & 255]), body);
+  }
+  return Buffer.concat(records);
+}
+
+/** A hello with the given extensions, made by hand. */
+function handmade(extensions: readonly (readonly [type: number, body: Buffer])[]): Buffer {
+  const u16 = (value: number) => Buffer.from([value >> 8, value & 255]);
+  const list = Buffer.concat(
+    extensions.map(([type, body]) => Buffer.concat([u16(type), u16(body.length), body])),
+  );
+  const body = Buffer.concat([
+    u16(0x0303),
+    Buffer.alloc(32),
+    Buffer.from([0]),
+    u16(2),
+    u16(0x1301),
+    Buffer.from([1, 0]),
+    u16(list.length),
+    list,
+  ]);
+  const message = Buffer.concat([Buffer.from([1, 0]), u16(body.length), body]);
+  return Buffer.concat([Buffer.from([22, 3, 1]), u16(message.length), message]);
+}
+
+function nameExtension(...names: readonly string[]): Buffer {
+  const u16 = (value: number) => Buffer.from([value >> 8, value & 255]);
+  const list = Buffer.concat(
+    names.map((name) => Buffer.concat([Buffer.from([0]), u16(name.length), Buffer.from(name, 'latin1')])),
+  );
+  return Buffer.concat([u16(list.length), list]);
+}
+
+describe('readClientHello()', () => {
+  let real: Buffer;
+  beforeAll(async () => {
+    real = await capture('Info.West.Example');
+  });
+
+  it('reads the name of a real client, in lower case', () => {
+    expect(readClientHello(real)).toEqual({ kind: 'hello', serverName: 'info.west.example' });
+  });
+
+  it('reads a hello without a name', async () => {
+    expect(readClientHello(await capture(undefined))).toEqual({ kind: 'hello', serverName: undefined });
+  });
+
+  it('gives the same answer for the hello cut at every byte', () => {
+    for (let end = 0; end < real.length; end += 1)
+      expect(readClientHello(real.subarray(0, end)).kind).toBe('need-more');
+    expect(readClientHello(Buffer.concat([real, Buffer.from('more')])).kind).toBe('hello');
+  });
+
+  it('gives the same answer however the message is cut into records', () => {
+    for (const size of [1, 2, 3, 4, 5, 7, 100, 1000]) {
+      expect(readClientHello(recut(real, size))).toEqual({ kind: 'hello', serverName: 'info.west.example' });
+    }
+  });
+
+  it.each([
+    ['plain HTTP', Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'not-tls'],
+    ['another handshake message', Buffer.from([22, 3, 1, 0, 4, 2, 0, 0, 0]), 'hello-malformed'],
+    ['an endless message', Buffer.from([22, 3, 1, 0, 4, 1, 255, 255, 255]), 'hello-too-large'],
+    ['an empty record', Buffer.from([22, 3, 1, 0, 0]), 'hello-malformed'],
+    ['two names', handmade([[0, nameExtension('a.example', 'b.example')]]), 'server-name-ambiguous'],
+    [
+      'the extension twice',
+      handmade([
+        [0, nameExtension('a')],
+        [0, nameExtension('b')],
+      ]),
+      'server-name-ambiguous',
+    ],
+    ['a name with a space', handmade([[0, nameExtension('a b')]]), 'server-name-invalid'],
+    ['a name with NUL', handmade([[0, nameExtension('a\0b')]]), 'server-name-invalid'],
+    ['an empty name', handmade([[0, nameExtension('')]]), 'server-name-invalid'],
+    ['a huge name', handmade([[0, nameExtension('a'.repeat(300))]]), 'server-name-invalid'],
+    ['an extension that is longer than the list', handmade([[0, Buffer.from([0, 9, 0])]]), 'hello-malformed'],
+  ])('refuses %s', (_what, bytes, code) => {
+    expect(readClientHello(handmade([[0, nameExtension('a.example')]]))).toEqual({
+      kind: 'hello',
+      serverName: 'a.example',
+    });
+    expect(readClientHello(bytes)).toEqual({ kind: 'refused', code });
+  });
+
+  it('never throws, whatever the bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => void readClientHello(bytes)),
+      { numRuns: 2000 },
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(real.length - 1), fc.nat(255)), { maxLength: 8 }), (changes) => {
+        const bytes = Buffer.from(real);
+        for (const [at, value] of changes) bytes[at] = value;
+        readClientHello(bytes);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
