@@ -1,0 +1,90 @@
+/** The one page of the weather application. Its script asks `/api/weather` again and again and writes text only, never markup. */
+export const weatherPage = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Weather across two meshes</title>
+<style>
+  :root { color-scheme: light dark; --ink: #17202a; --soft: #5b6773; --line: #d9dfe5; --card: #fff; --ground: #f3f6f9; --good: #0b6b3a; --good-bg: #e5f5ec; --bad: #8a4b00; --bad-bg: #fdf1df; }
+  @media (prefers-color-scheme: dark) { :root { --ink: #e8edf2; --soft: #9fabb7; --line: #313b45; --card: #1b232b; --ground: #12181e; --good: #7fdcaa; --good-bg: #12301f; --bad: #f5c27a; --bad-bg: #37270e; } }
+  * { box-sizing: border-box; }
+  body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--ground); }
+  main { max-width: 58rem; margin: 0 auto; padding: 2.5rem 1.25rem 3rem; }
+  h1 { margin: 0; font-size: 1.75rem; letter-spacing: -0.01em; }
+  .lead { margin: .25rem 0 1.75rem; color: var(--soft); }
+  .places { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1rem; padding: 0; margin: 0 0 1.75rem; list-style: none; }
+  .places li { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.1rem 1.2rem; }
+  .sky { font-size: 1.9rem; line-height: 1; }
+  .place { margin: .6rem 0 0; font-weight: 600; }
+  .degrees { font-size: 1.6rem; font-weight: 300; }
+  .wind { color: var(--soft); font-size: .9rem; }
+  .remark { border-radius: 12px; border: 1px solid var(--line); padding: 1.1rem 1.25rem; background: var(--card); }
+  .remark.good { background: var(--good-bg); border-color: transparent; }
+  .remark.bad { background: var(--bad-bg); border-color: transparent; }
+  .remark h2 { margin: 0 0 .25rem; font-size: 1rem; }
+  .good h2 { color: var(--good); } .bad h2 { color: var(--bad); }
+  .remark p { margin: 0; overflow-wrap: anywhere; }
+  .remark .fine { margin-top: .5rem; font-size: .85rem; color: var(--soft); }
+  code { font: .85em ui-monospace, monospace; }
+</style>
+</head>
+<body>
+<main>
+  <h1>Weather across two meshes</h1>
+  <p class="lead">The weather comes from the Istio mesh; the remark comes from the Consul mesh, over mutual TLS that no gateway decrypts.</p>
+  <ul class="places" id="places" aria-label="Weather by place"></ul>
+  <section class="remark" id="remark" aria-live="polite">
+    <h2 id="remark-title">Asking the info service…</h2>
+    <p id="remark-text"></p>
+    <p class="fine" id="remark-fine"></p>
+  </section>
+</main>
+<script src="/page.js"></script>
+</body>
+</html>
+`;
+
+/** Served on its own so that the page needs no inline script (Content-Security-Policy). */
+export const weatherScript = `'use strict';
+const skies = { sunny: '☀️', cloudy: '☁️', rain: '🌧️', snow: '❄️' };
+const byId = (id) => document.getElementById(id);
+function line(className, text) {
+  const element = document.createElement('div');
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+function show(report) {
+  byId('places').replaceChildren(...report.weather.map((each) => {
+    const item = document.createElement('li');
+    item.append(
+      line('sky', skies[each.sky] || ''), line('place', each.place),
+      line('degrees', each.celsius + ' °C'), line('wind', each.sky + ', wind ' + each.wind_kmh + ' km/h'));
+    return item;
+  }));
+  const { remark, remarkMissing } = report;
+  tell(remark ? 'good' : 'bad',
+    remark ? 'The info service remarks' : 'No remark: the info service cannot be called',
+    remark ? remark.text : remarkMissing.message,
+    remark ? 'It was called by ' + remark.caller : 'Reason: ' + remarkMissing.code);
+}
+function tell(kind, title, text, fine) {
+  byId('remark').className = 'remark ' + kind;
+  byId('remark-title').textContent = title;
+  byId('remark-text').textContent = text;
+  byId('remark-fine').textContent = fine;
+}
+async function refresh() {
+  try {
+    const response = await fetch('/api/weather', { cache: 'no-store' });
+    const report = await response.json();
+    if (response.ok) show(report);
+    else tell('bad', 'The backend cannot be called', report.message, 'Reason: ' + report.code);
+  } catch (error) {
+    tell('bad', 'The page cannot reach its own server', String(error), '');
+  }
+  setTimeout(refresh, 1000);
+}
+refresh();
+`;
