@@ -1,0 +1,64 @@
+import { systemRandom } from '../../../src/platform/index.ts';
+import type { SimulatedConsulOptions } from '../../../src/simulated-mesh/index.ts';
+import { SimulatedConsul, SimulatedIstio } from '../../../src/simulated-mesh/index.ts';
+import type { SimulatedIstioOptions } from '../../../src/simulated-mesh/index.ts';
+import { parseTrustDomain } from '../../../src/spiffe/index.ts';
+import { createRecordingLog } from '../../support/recording-log.ts';
+import { TestClock } from '../../support/test-clock.ts';
+
+/** Everything in these tests is valid at this instant. */
+export const NOW = new Date('2026-03-01T12:00:00Z');
+export const CLUSTER_ID = '11111111-2222-3333-4444-555555555555';
+const LOOPBACK = { host: '127.0.0.1', port: 0 };
+
+/** A started Istio with one workload `web` in a folder of its own; the caller stops it. */
+export async function startIstio(folder: string, more: Partial<SimulatedIstioOptions> = {}) {
+  const clock = new TestClock(NOW);
+  const log = createRecordingLog();
+  const options: SimulatedIstioOptions = {
+    folder: `${folder}/istio`,
+    trustDomain: parseTrustDomain('istio.example'),
+    kubernetes: LOOPBACK,
+    kubeconfigFile: `${folder}/agent.kubeconfig`,
+    adminKubeconfigFile: `${folder}/admin.kubeconfig`,
+    workloads: [{ name: 'web', namespace: 'shop', account: 'web', sdsSocket: `${folder}/sds/web.sock` }],
+    controlSocket: `${folder}/istio-control.sock`,
+    clock,
+    random: systemRandom,
+    log,
+    ...more,
+  };
+  const mesh = new SimulatedIstio(options);
+  await mesh.start();
+  return { mesh, clock, log, options };
+}
+
+/** A started Consul with one workload `info` in a folder of its own; the caller stops it. */
+export async function startConsul(folder: string, more: Partial<SimulatedConsulOptions> = {}) {
+  const clock = new TestClock(NOW);
+  const log = createRecordingLog();
+  const options: SimulatedConsulOptions = {
+    folder: `${folder}/consul`,
+    uuid: CLUSTER_ID,
+    http: LOOPBACK,
+    peering: LOOPBACK,
+    workloads: [{ name: 'info', service: 'info', sdsSocket: `${folder}/sds/info.sock` }],
+    controlSocket: `${folder}/consul-control.sock`,
+    clock,
+    random: systemRandom,
+    log,
+    ...more,
+  };
+  const mesh = new SimulatedConsul(options);
+  await mesh.start();
+  return { mesh, clock, log, options, url: `http://127.0.0.1:${mesh.httpAddress().port}` };
+}
+
+/** Waits, turn by turn of the event loop, until the condition holds. */
+export async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let turn = 0; turn < 50_000; turn += 1) {
+    if (condition()) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  throw new Error(`waited in vain for ${what}`);
+}
