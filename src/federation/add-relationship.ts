@@ -53,7 +53,11 @@ export async function addRelationship(
   const at = parts.clock.now();
   const others = parts.held.list();
   const verdict = judge({
-    ...{ offered: bundle, profile, own: parts.own(), others, now: at },
+    offered: bundle,
+    profile,
+    own: parts.own(),
+    others,
+    now: at,
     override: request.force === true ? {} : undefined,
   });
   if (verdict.kind === 'quarantined' && verdict.code !== 'all-roots-replaced')
@@ -67,19 +71,29 @@ export async function addRelationship(
     ...verdict.notes,
   ].map(({ code, message }) => ({ code, message }));
   const relationship: Relationship = {
-    ...{ trustDomain, profile, createdAt: at, bootstrap: first.proof, consecutiveFailures: 0 },
+    trustDomain,
+    profile,
+    createdAt: at,
+    bootstrap: first.proof,
+    consecutiveFailures: 0,
     endpointUrl: parseEndpointUrl(endpointUrl).href,
     ...(bootstrap.caPem === undefined ? {} : { webPkiCaPem: bootstrap.caPem }),
     state: first.fetched ? 'active' : 'pending',
     ...(first.fetched ? { lastAttemptAt: at, lastSuccessAt: at } : {}),
   };
   const version = {
-    ...{ bundle, receivedAt: at, verdict: 'bootstrap' as const, origin: first.origin },
+    bundle,
+    receivedAt: at,
+    verdict: 'bootstrap' as const,
+    origin: first.origin,
     ...(first.provedBy === undefined ? {} : { provedBy: first.provedBy }),
   };
   try {
     await parts.store.addRelationship(relationship, version, {
-      ...{ at, kind: 'relationship-added', trustDomain, actor },
+      at,
+      kind: 'relationship-added',
+      trustDomain,
+      actor,
       ...(verdict.overridden === undefined ? {} : { code: verdict.overridden }),
       message: `federated with ${trustDomain} at ${relationship.endpointUrl} by ${first.proof.kind}`,
       detail: { profile: profile.kind, proof: first.proof, notes },

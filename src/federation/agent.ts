@@ -73,7 +73,9 @@ export class FederationAgent {
     this.#held = held;
     this.#parts = {
       ...options,
-      ...{ held, endpointBundles, verifier: createSpiffeVerifier({ bundles: endpointBundles, clock }) },
+      held,
+      endpointBundles,
+      verifier: createSpiffeVerifier({ bundles: endpointBundles, clock }),
     };
     this.#schedule = options.schedule;
     this.#slots = new PollSlots(options.concurrency);
@@ -226,8 +228,13 @@ export class FederationAgent {
   #open(relationship: Relationship, firstPollInMs: number, tag?: RememberedTag): PeerPoller {
     const { trustDomain } = relationship;
     const poller = new PeerPoller({
-      ...{ relationship, firstPollInMs, tag, parts: this.#parts, slots: this.#slots },
-      ...{ schedule: this.#schedule, observe: this.#observe },
+      relationship,
+      firstPollInMs,
+      tag,
+      parts: this.#parts,
+      slots: this.#slots,
+      schedule: this.#schedule,
+      observe: this.#observe,
     });
     this.#pollers.set(trustDomain, poller);
     return poller;

@@ -132,7 +132,11 @@ async function fromEndpoint(
   let trace: FetchTrace | undefined;
   try {
     const fetched = await fetchBundle({
-      ...{ trustDomain, endpointUrl, profile, signal, webPkiCaPem: bootstrap.caPem },
+      trustDomain,
+      endpointUrl,
+      profile,
+      signal,
+      webPkiCaPem: bootstrap.caPem,
       verifier: chains ?? parts.verifier,
       limits: parts.fetchLimits,
       redirects: parts.redirects,
@@ -143,18 +147,30 @@ async function fromEndpoint(
     const parsed = parseBundle(trustDomain, fetched.body, parts.bundleLimits);
     const proof = prove(parts, request, parsed.bundle, chains);
     recordFetch(parts.log, {
-      ...{ trustDomain, endpointUrl, profile, trace, outcome: 'bootstrap', sequence: parsed.bundle.sequence },
+      trustDomain,
+      endpointUrl,
+      profile,
+      trace,
+      outcome: 'bootstrap',
+      sequence: parsed.bundle.sequence,
     });
     const certificates = provedBy(trace);
     return {
-      ...{ ...parsed, proof, fetched: true, origin: trace.redirects.at(-1) ?? endpointUrl },
+      ...parsed,
+      proof,
+      fetched: true,
+      origin: trace.redirects.at(-1) ?? endpointUrl,
       ...(certificates === undefined ? {} : { provedBy: certificates }),
       ...(fetched.etag === undefined ? {} : { tag: fetched.etag }),
     };
   } catch (error) {
     const refusal = explain(error, request);
     recordFetch(parts.log, {
-      ...{ trustDomain, endpointUrl, profile, error, outcome: 'failed' },
+      trustDomain,
+      endpointUrl,
+      profile,
+      error,
+      outcome: 'failed',
       trace: error instanceof FetchError ? error.trace : trace,
       code: error instanceof CodedError ? error.code : undefined,
     });

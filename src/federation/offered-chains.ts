@@ -17,7 +17,9 @@ export class OfferedChains implements PeerVerifier {
     const id = parseLeafIdentity(leaf);
     this.#chains.push(chain);
     return {
-      ...{ id, trustDomain: trustDomainOf(id), chain },
+      id,
+      trustDomain: trustDomainOf(id),
+      chain,
       leafFingerprint: createHash('sha256').update(leaf).digest('hex'),
       anchorFingerprint: '',
       bundleDigest: '',

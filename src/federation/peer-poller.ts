@@ -162,8 +162,13 @@ export class PeerPoller {
     if (incident !== undefined && 'code' in outcome) {
       this.#incidentsMayBeOpen = true;
       await store.recordIncident({
-        ...{ at, trustDomain, kind: incident, actor: 'agent', origin: endpointUrl },
-        ...{ code: outcome.code, message: outcome.message },
+        at,
+        trustDomain,
+        kind: incident,
+        actor: 'agent',
+        origin: endpointUrl,
+        code: outcome.code,
+        message: outcome.message,
         ...(refreshed.offered ? { offered: refreshed.offered } : {}),
         ...(refreshed.offered?.sequence === undefined ? {} : { sequence: refreshed.offered.sequence }),
       });

@@ -46,7 +46,7 @@ export function redirectTarget(input: {
     );
   try {
     // A target is judged as it was written, before any URL parser tidies it up.
-    if (/[\s\\\u0000-\u001f\u007f]/.test(location))
+    if (/[\s\\\p{Cc}]/u.test(location))
       throw new TypeError('a URL has no spaces, control characters and backslashes');
     if (/^[a-z][a-z0-9+.-]*:/i.test(location)) return parseEndpointUrl(location);
     return parseEndpointUrl(new URL(location, from).href);

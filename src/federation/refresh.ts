@@ -94,7 +94,12 @@ export async function refreshOnce(
   const record = (trace: FetchTrace | undefined, result: Refreshed, error?: unknown): Refreshed => {
     const { outcome } = result;
     recordFetch(log, {
-      ...{ trustDomain, endpointUrl, profile, trace, error, outcome: outcome.kind },
+      trustDomain,
+      endpointUrl,
+      profile,
+      trace,
+      error,
+      outcome: outcome.kind,
       code: 'code' in outcome ? outcome.code : undefined,
       sequence: result.offered?.sequence,
     });
@@ -110,7 +115,10 @@ export async function refreshOnce(
   let offered: TrustBundle | undefined;
   try {
     const fetched = await fetchBundle({
-      ...{ trustDomain, endpointUrl, profile, clock },
+      trustDomain,
+      endpointUrl,
+      profile,
+      clock,
       webPkiCaPem: relationship.webPkiCaPem,
       verifier: parts.verifier,
       etag: etag?.tag,
@@ -142,7 +150,12 @@ export async function refreshOnce(
       return record(trace, failed(error.code, error.message, 'bundle-refused'), error);
     const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
     recordFetch(log, {
-      ...{ trustDomain, endpointUrl, profile, trace, error, code },
+      trustDomain,
+      endpointUrl,
+      profile,
+      trace,
+      error,
+      code,
       outcome: 'failed',
       sequence: offered?.sequence,
     });
@@ -241,13 +254,15 @@ async function write(
     trustDomain,
     expectedDigest: before ? contentDigest(before) : null,
     version: {
-      ...{ bundle, receivedAt: at },
+      bundle,
+      receivedAt: at,
       verdict: byOperator ? 'operator' : 'accepted',
       origin: trace.redirects.at(-1) ?? endpointUrl,
       ...(proof === undefined ? {} : { provedBy: proof }),
     },
     event: {
-      ...{ at, trustDomain },
+      at,
+      trustDomain,
       kind: byOperator ? 'operator-override' : 'bundle-accepted',
       actor: byOperator ? override.actor : 'agent',
       ...(byOperator ? { code: overridden } : notes[0] ? { code: notes[0].code } : {}),

@@ -48,7 +48,9 @@ export class AgentWorld {
 
   #create(): FederationAgent {
     const agent = new FederationAgent({
-      ...{ store: this.store, clock: this.clock, log: this.log },
+      store: this.store,
+      clock: this.clock,
+      log: this.log,
       own: () => this.own,
       random: { fraction: () => 0, bytes: () => new Uint8Array() },
       metrics: createMetrics({ processMetrics: false }),

@@ -46,12 +46,10 @@ const kinds = async () =>
 async function addOverWeb(): Promise<void> {
   peer.become(await webCa.web(['localhost']));
   await world.agent.add({
-    ...{
-      trustDomain: peerName,
-      endpointUrl: peer.url('/', 'localhost'),
-      profile: overWeb,
-      actor: 'operator:1000',
-    },
+    trustDomain: peerName,
+    endpointUrl: peer.url('/', 'localhost'),
+    profile: overWeb,
+    actor: 'operator:1000',
     bootstrap: { kind: 'web-pki', caPem: webCa.pem },
   });
 }
@@ -76,7 +74,9 @@ describe('FederationAgent and what it trusts', () => {
     await using hostPeer = await FakePeer.start(await r2.svid('spiffe://host.example/endpoint'));
     hostPeer.answer = serve([r2], { sequence: 1n }, host);
     await world.agent.add({
-      ...{ trustDomain: host, endpointUrl: hostPeer.url(), actor: 'operator:1000' },
+      trustDomain: host,
+      endpointUrl: hostPeer.url(),
+      actor: 'operator:1000',
       profile: { kind: 'https_spiffe', endpointId: parseSpiffeId('spiffe://host.example/endpoint') },
       bootstrap: { kind: 'bundle', document: Buffer.from(documentOf([r2], { sequence: 1n }, host)) },
     });
@@ -114,7 +114,7 @@ describe('FederationAgent and what it trusts', () => {
     ];
     for (const document of bad) {
       peer.answer = answers.document(document);
-      expect(await world.poll(), JSON.stringify(document.slice(0, 40))).toMatch(/^failed bundle-/);
+      expect(`${await world.poll()} of ${document.slice(0, 40)}`).toMatch(/^failed bundle-/);
       expect(world.trusted()).toEqual(only(r1));
     }
     peer.answer = answers.document(good);
@@ -168,7 +168,7 @@ describe('FederationAgent and what it trusts', () => {
 
   it('changes memory only after the store has committed', async () => {
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
-    const { replaceCurrent } = world.store;
+    const replaceCurrent = world.store.replaceCurrent.bind(world.store);
     world.store.replaceCurrent = () =>
       Promise.reject(Object.assign(new Error('disk full'), { code: 'store-full' }));
     peer.answer = serve([r1, r2], { sequence: 2n });
@@ -291,13 +291,14 @@ describe('FederationAgent and incidents', () => {
     expect(records[1]).toMatchObject({
       level: 'info',
       fields: {
-        ...{ trustDomain: peerName, endpointUrl: peer.url(), profile: 'https_spiffe', endpointId },
-        ...{
-          redirects: [peer.url('/b')],
-          rootFingerprint: r1.x509.fingerprint,
-          sequence: 2n,
-          outcome: 'accepted',
-        },
+        trustDomain: peerName,
+        endpointUrl: peer.url(),
+        profile: 'https_spiffe',
+        endpointId,
+        redirects: [peer.url('/b')],
+        rootFingerprint: r1.x509.fingerprint,
+        sequence: 2n,
+        outcome: 'accepted',
       },
     });
     expect(records[1]?.fields).toHaveProperty('leafFingerprint');
@@ -315,12 +316,10 @@ describe('FederationAgent and incidents', () => {
     expect(await world.poll()).toBe('unchanged');
     expect(peer.requests.map(({ headers }) => headers['if-none-match'])).toEqual([undefined, '"v1"']);
     await world.agent.setBundle(peerName, {
-      ...{
-        document: Buffer.from(`${r1.pem}${r2.pem}`),
-        name: 'by hand',
-        actor: 'operator:1000',
-        reason: 'test',
-      },
+      document: Buffer.from(`${r1.pem}${r2.pem}`),
+      name: 'by hand',
+      actor: 'operator:1000',
+      reason: 'test',
     });
     expect(peer.requests.at(-1)?.headers).not.toHaveProperty('if-none-match');
     // FED-53: any good refresh replaces what was set by hand.
@@ -371,7 +370,7 @@ describe('FederationAgent.remove()', () => {
 
   it('goes on when the store cannot record it', async () => {
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
-    const { removeRelationship } = world.store;
+    const removeRelationship = world.store.removeRelationship.bind(world.store);
     world.store.removeRelationship = () => Promise.reject(new Error('disk full'));
     await expect(world.agent.remove(peerName, { actor: 'a', reason: 'r' })).rejects.toThrow('disk full');
     world.store.removeRelationship = removeRelationship;

@@ -33,7 +33,11 @@ export async function createAuthority(
   const notBefore = new Date(now.getTime() - 48 * HOUR_MS);
   const issueRoot = (subject: string) =>
     issueCertificate({
-      ...{ subject, publicKey, signingKey: privateKey, notBefore, isCa: true },
+      subject,
+      publicKey,
+      signingKey: privateKey,
+      notBefore,
+      isCa: true,
       notAfter: validity.notAfter ?? new Date(now.getTime() + 48 * HOUR_MS),
       keyUsage: ['keyCertSign', 'cRLSign'],
     });
@@ -46,7 +50,9 @@ export async function createAuthority(
   }): Promise<FakePeerIdentity> => {
     const leafKeys = await generateKeyPair('P-256');
     const leaf = await issueCertificate({
-      ...{ subject: 'CN=endpoint', publicKey: leafKeys.publicKey, isCa: false },
+      subject: 'CN=endpoint',
+      publicKey: leafKeys.publicKey,
+      isCa: false,
       issuer: { certificate: root, key: privateKey },
       signingKey: privateKey,
       notBefore: new Date(now.getTime() - HOUR_MS),

@@ -56,7 +56,10 @@ const document = (...authorities: Authority[]) => Buffer.from(documentOf(authori
 
 function request(rest: Partial<AddRequest>): AddRequest {
   return {
-    ...{ trustDomain: peerName, endpointUrl: peer.url(), profile: overSpiffe, actor: 'operator:1000' },
+    trustDomain: peerName,
+    endpointUrl: peer.url(),
+    profile: overSpiffe,
+    actor: 'operator:1000',
     bootstrap: { kind: 'bundle', document: document(root), name: 'peer.json' },
     ...rest,
   };

@@ -117,11 +117,9 @@ describe('FederationAgent and its schedule', () => {
     await using good = await FakePeer.start(await r2.svid(otherId));
     good.answer = serve([r2], { sequence: 1n }, other);
     await world.agent.add({
-      ...{
-        trustDomain: other,
-        endpointUrl: good.url(),
-        profile: { kind: 'https_spiffe', endpointId: otherId },
-      },
+      trustDomain: other,
+      endpointUrl: good.url(),
+      profile: { kind: 'https_spiffe', endpointId: otherId },
       bootstrap: { kind: 'bundle', document: Buffer.from(documentOf([r2], { sequence: 1n }, other)) },
       actor: 'operator:1000',
     });

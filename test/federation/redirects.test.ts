@@ -5,7 +5,9 @@ import { defaultRedirectSettings, isRedirect, redirectTarget } from '../../src/f
 const from = new URL('https://peer.example:8443/a/b?q=1');
 const target = (location: string | string[] | undefined, rest: { taken?: number; follow?: boolean } = {}) =>
   redirectTarget({
-    ...{ from, location, taken: rest.taken ?? 0 },
+    from,
+    location,
+    taken: rest.taken ?? 0,
     settings: { ...defaultRedirectSettings, follow: rest.follow ?? true },
   });
 const refusal = (run: () => unknown): string => {

@@ -26,7 +26,7 @@ export interface SeenRequest {
 export type Answer = (socket: TLSSocket, request: SeenRequest, reset: () => void) => void;
 
 /** What happens to a TCP connection: TLS, silence, a reset, or bytes that are no TLS. */
-export type Reception = 'tls' | 'silence' | 'reset' | 'plain-http';
+type Reception = 'tls' | 'silence' | 'reset' | 'plain-http';
 
 /**
  * A bundle endpoint on loopback over real TLS that can be told to misbehave in every way the standard forbids, and to vary
@@ -136,7 +136,9 @@ export class FakePeer {
         ]),
       );
       const request: SeenRequest = {
-        ...{ method, path, headers },
+        method,
+        path,
+        headers,
         serverName: typeof socket.servername === 'string' ? socket.servername : undefined,
         clientCertificate: socket.getPeerX509Certificate() !== undefined,
         resumed: socket.isSessionReused(),
