@@ -24,8 +24,9 @@ export function createKeyTable(database: Database) {
   );
 
   return {
-    /** Writes down the keys of `bundle` that were never seen before, as first seen `at`. */
-    remember(bundle: TrustBundle, at: string): void {
+    /** Writes down the keys of `bundle` that were never seen before, as first seen `at`; their number. */
+    remember(bundle: TrustBundle, at: string): number {
+      let news = 0;
       const labels = new Map(authorityRefs(bundle).map((ref) => [ref.fingerprint, ref.label]));
       const { trustDomain } = bundle;
       for (const {
@@ -37,6 +38,7 @@ export function createKeyTable(database: Database) {
         der,
       } of bundle.x509Authorities) {
         if (selectKey.get(trustDomain, fingerprint)) continue;
+        news += 1;
         insertX509Key.run(
           trustDomain,
           fingerprint,
@@ -52,10 +54,12 @@ export function createKeyTable(database: Database) {
       for (const authority of bundle.jwtAuthorities) {
         const fingerprint = jwtFingerprint(authority);
         if (selectKey.get(trustDomain, fingerprint)) continue;
+        news += 1;
         const jwk = JSON.stringify(authority.jwk);
         const keyId = printable(authority.keyId, MAX_NAME_CHARACTERS);
         insertJwtKey.run(trustDomain, fingerprint, labels.get(fingerprint) ?? '', keyId, jwk, at);
       }
+      return news;
     },
   };
 }

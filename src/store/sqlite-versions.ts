@@ -168,8 +168,6 @@ export function createVersionTables(database: Database) {
       const number = (selectLastNumber.get(trustDomain) ?? 0) + 1;
       const digest = contentDigest(bundle);
       const document = new Uint8Array(serializeBundle(bundle));
-      // Read back before it is written: a document that could not be read later must not become the current one.
-      readStoredDocument(trustDomain, document, nameOf(trustDomain, number), digest);
       const before = held ? refsOf(trustDomain, held.number, ['added', 'kept']) : [];
       const diff = changeBetween(before, authorityRefs(bundle));
       const at = version.receivedAt.toISOString();
@@ -192,7 +190,9 @@ export function createVersionTables(database: Database) {
         const back = error instanceof Error && error.message === 'sequence-rolled-back';
         throw back ? rolledBack(trustDomain, bundle.sequence ?? 0n, held?.sequence ?? 0n) : error;
       }
-      keys.remember(bundle, at);
+      // A document that could not be read later must not become the current one: with a key that is new here it is read back at once.
+      if (keys.remember(bundle, at) > 0)
+        readStoredDocument(trustDomain, document, nameOf(trustDomain, number), digest);
       for (const change of ['added', 'kept', 'removed'] as const)
         for (const { fingerprint } of diff[change]) insertLink.run(trustDomain, number, fingerprint, change);
       const { changes } = held

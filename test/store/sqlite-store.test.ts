@@ -110,6 +110,21 @@ describe('openSqliteStore() on a file', () => {
     await expect(store.history(istio)).rejects.toMatchObject({ code: 'store-corrupt' });
   });
 
+  it('refuses a bundle that could not be read back, and keeps the one it has', async () => {
+    await federate([1], 1n);
+    const good = bundle([2], 2n);
+    const bad = {
+      ...good,
+      x509Authorities: good.x509Authorities.map((each) => ({ ...each, der: new Uint8Array([0x30, 0x00]) })),
+    };
+    const place = { trustDomain: istio, expectedDigest: contentDigest(bundle([1])) };
+    await expect(store.replaceCurrent({ ...place, version: version(bad) })).rejects.toMatchObject({
+      code: 'store-corrupt',
+    });
+    expect(await store.history(istio)).toHaveLength(1);
+    expect(await store.replaceCurrent({ ...place, version: version(good) })).toMatchObject({ number: 2 });
+  });
+
   it('refuses to grow beyond maxBytes with store-full, loses nothing and goes on when there is room', async () => {
     await federate([1], 1n);
     await store.close();
