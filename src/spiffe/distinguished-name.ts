@@ -116,8 +116,8 @@ function stringText(tag: number, value: Uint8Array): string | undefined {
 }
 
 function escapeText(text: string): string {
-  // Control characters would let a peer's certificate draw on the operator's terminal.
-  return text.replace(/[,+"\\<>;=]/g, '\\$&').replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  // Control and direction characters would let a peer's certificate draw on the operator's terminal.
+  return text.replace(/[,+"\\<>;=]/g, '\\$&').replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
   });
 }

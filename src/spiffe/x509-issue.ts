@@ -1,6 +1,6 @@
 import { generateKeyPair as generateKeyPairCallback, hash, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
-import { bytesEqual } from './der.ts';
+import { bytesEqual, DerReader, Tag } from './der.ts';
 import { parseCertificate } from './x509-certificate.ts';
 import type { KeyUsageName } from './x509-extensions.ts';
 import {
@@ -106,13 +106,25 @@ export async function issueCertificate(request: IssueRequest): Promise<Uint8Arra
     ),
   });
   const der = new Uint8Array(made.rawData);
-  // Names travel through a library on their way; a chain holds only if they arrive unchanged.
-  const { subjectDer, issuerDer: statedIssuer } = parseCertificate(der);
-  if (request.subjectDer && !bytesEqual(subjectDer, request.subjectDer))
-    throw new TypeError('the subject cannot be kept byte for byte');
-  if (issuerDer && !bytesEqual(statedIssuer, issuerDer))
-    throw new TypeError('the issuer cannot be kept byte for byte');
+  assertNamesKept(der, request.subjectDer, issuerDer);
   return der;
+}
+
+/** Names travel through a library on their way; a chain holds only if they arrive unchanged. */
+function assertNamesKept(
+  der: Uint8Array,
+  subjectDer: Uint8Array | undefined,
+  issuerDer: Uint8Array | undefined,
+): void {
+  const tbs = new DerReader(der).enter(Tag.sequence).enter(Tag.sequence);
+  const [, , , issuer, , subject] = Array.from({ length: 6 }, () => tbs.element());
+  for (const [wanted, found] of [
+    [subjectDer, subject],
+    [issuerDer, issuer],
+  ]) {
+    if (wanted && !(found && bytesEqual(found, wanted)))
+      throw new TypeError('a name cannot be kept byte for byte');
+  }
 }
 
 function extensionsOf(

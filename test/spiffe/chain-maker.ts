@@ -9,7 +9,7 @@ import {
   X509PathError,
   type PathInput,
 } from '../../src/spiffe/index.ts';
-import { DerReader, Tag } from '../../src/spiffe/der.ts';
+import { CONSTRUCTED, CONTEXT, DerReader, Tag } from '../../src/spiffe/der.ts';
 import { derElement, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
 import { TEST_INSTANT } from '../support/test-ca.ts';
 
@@ -82,6 +82,23 @@ export function rebuild(
     algorithmDer,
     derElement(Tag.bitString, Uint8Array.of(0), signature),
   );
+}
+
+/** The same certificate with its list of extensions changed, signed anew. */
+export function rebuildExtensions(
+  der: Uint8Array,
+  key: KeyObject,
+  edit: (extensions: Uint8Array[]) => Uint8Array[],
+): Uint8Array {
+  return rebuild(der, key, (parts) => {
+    const list = new DerReader(parts.at(-1) ?? der).enter(CONTEXT | CONSTRUCTED | 3).enter(Tag.sequence);
+    const extensions: Uint8Array[] = [];
+    while (!list.done) extensions.push(list.element());
+    return [
+      ...parts.slice(0, -1),
+      derElement(CONTEXT | CONSTRUCTED | 3, derElement(Tag.sequence, ...edit(extensions))),
+    ];
+  });
 }
 
 /** An extension of the given number that nobody knows. */
