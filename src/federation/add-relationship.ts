@@ -8,7 +8,7 @@ import {
 import { type Relationship, StoreError } from '../store/index.ts';
 import { type BootstrapRequest, establishTrust, type FirstTrust } from './bootstrap.ts';
 import { FederationError } from './errors.ts';
-import type { RefreshParts } from './refresh.ts';
+import type { RefreshParts } from './refresh-parts.ts';
 import { endpointTrustDomain, servingDepth } from './serving.ts';
 import { judge } from './verdict.ts';
 

@@ -11,15 +11,11 @@ import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
 import { PeerPoller, type PollObserver } from './peer-poller.ts';
 import { PollSlots } from './poll-slots.ts';
 import type { RedirectSettings } from './redirects.ts';
-import type {
-  OperatorOverride,
-  RefreshOutcome,
-  RefreshParts,
-  RefreshResult,
-  RememberedTag,
-} from './refresh.ts';
+import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
+import type { RefreshParts } from './refresh-parts.ts';
 import { nextPollDelayMs, type ScheduleSettings } from './schedule.ts';
 import { type RelationshipStatus, relationshipStatus } from './relationship-status.ts';
+import type { OperatorOverride } from './settle-offer.ts';
 
 /** What the agent works with. */
 export interface FederationAgentOptions {
@@ -202,7 +198,7 @@ export class FederationAgent {
    * (FED-52); with `digest` only if the offer is that one. Throws `FederationError` `not-federated`, `not-started`.
    */
   override(trustDomain: TrustDomain, override: OperatorOverride): Promise<RefreshResult> {
-    return this.#pollerOf(trustDomain).pollWith(override);
+    return this.#pollerOf(trustDomain).pollAnew(override);
   }
 
   /** Puts a bundle of the operator in the place of the held one, then polls (FED-53, FED-58). Throws what `putOperatorBundle` throws. */
@@ -212,7 +208,7 @@ export class FederationAgent {
   ): Promise<{ versionNumber: number; poll: RefreshOutcome }> {
     const poller = this.#pollerOf(trustDomain);
     const versionNumber = await putOperatorBundle(this.#parts, trustDomain, bundle);
-    const { outcome } = await poller.poll();
+    const { outcome } = await poller.pollAnew();
     return { versionNumber, poll: outcome };
   }
 
@@ -237,6 +233,8 @@ export class FederationAgent {
       observe: this.#observe,
     });
     this.#pollers.set(trustDomain, poller);
+    // Added while the agent was being stopped: it is in the store, and is polled after the next start.
+    if (this.#stop.signal.aborted) void poller.stop();
     return poller;
   }
 

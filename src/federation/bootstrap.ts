@@ -22,7 +22,7 @@ import { FederationError, FetchError, type FetchTrace } from './errors.ts';
 import { fetchBundle } from './fetch-bundle.ts';
 import { provedBy, recordFetch } from './fetch-record.ts';
 import { OfferedChains } from './offered-chains.ts';
-import type { RefreshParts } from './refresh.ts';
+import type { RefreshParts } from './refresh-parts.ts';
 import { endpointTrustDomain, hasUsableRoot } from './serving.ts';
 
 /** What makes the first bundle of a peer trustworthy (design, section 6). Never nothing. */
@@ -151,8 +151,8 @@ async function fromEndpoint(
       endpointUrl,
       profile,
       trace,
-      outcome: 'bootstrap',
-      sequence: parsed.bundle.sequence,
+      offer: parsed,
+      outcome: { kind: 'bootstrap' },
     });
     const certificates = provedBy(trace);
     return {
@@ -165,14 +165,15 @@ async function fromEndpoint(
     };
   } catch (error) {
     const refusal = explain(error, request);
+    const code = error instanceof CodedError ? { code: error.code } : {};
+    const way = error instanceof FetchError ? (error.trace ?? trace) : trace;
     recordFetch(parts.log, {
       trustDomain,
       endpointUrl,
       profile,
+      trace: way,
       error,
-      outcome: 'failed',
-      trace: error instanceof FetchError ? error.trace : trace,
-      code: error instanceof CodedError ? error.code : undefined,
+      outcome: { kind: 'failed', ...code },
     });
     throw refusal;
   }

@@ -1,5 +1,8 @@
 import type { Clock } from '../platform/index.ts';
 
+/** One for all: an error of its own for each deadline that was kept would cost more than the deadline. */
+const OVER = new Error('the work ended before its deadline');
+
 /**
  * Runs `work` with a signal that aborts when `ms` milliseconds are over or the outer signal aborts. Rejects with the
  * outer signal's reason, with `late()` when time ran out, else with whatever `work` rejects with. `work` must end when
@@ -32,7 +35,7 @@ export async function withDeadline<Result>(
     throw inner.signal.aborted ? inner.signal.reason : error;
   } finally {
     limit.signal.removeEventListener('abort', onOuter);
-    timer.abort();
+    timer.abort(OVER);
     await watch;
   }
 }

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createHash } from 'node:crypto';
-import { connectMtls, MtlsError, type MtlsErrorCode, type PeerVerifier } from '../mtls/index.ts';
+import { connectMtls, type PeerVerifier } from '../mtls/index.ts';
 import type { Clock } from '../platform/index.ts';
 import { CodedError, type EndpointProfile, type SpiffeId } from '../spiffe/index.ts';
 import { withDeadline } from './deadline.ts';
@@ -162,24 +162,20 @@ async function overSpiffe(
   });
 }
 
-/** What `connectMtls` says where no certificate has been looked at yet. */
-const TRANSPORT: ReadonlySet<MtlsErrorCode> = new Set([
-  'connect-failed',
-  'handshake-failed',
-  'handshake-timeout',
-]);
-
 function spiffeRefusal(url: URL, endpointId: SpiffeId, error: unknown): unknown {
   if (error instanceof FetchError || !(error instanceof Error)) return error;
-  const transport = error instanceof MtlsError ? TRANSPORT.has(error.code) : !(error instanceof CodedError);
-  if (transport)
-    return new FetchError('tls-failed', `the TLS handshake with ${url.host} failed: ${error.message}`, {
-      cause: error,
-    });
+  const cause = { cause: error };
+  const code = error instanceof CodedError ? error.code : 'handshake-failed';
+  if (code === 'handshake-timeout')
+    return new FetchError('tls-timeout', `no TLS handshake with ${url.host} in time`, cause);
+  if (code === 'handshake-failed' || code === 'connect-failed')
+    return new FetchError('tls-failed', `the TLS handshake with ${url.host} failed: ${error.message}`, cause);
+  const hint =
+    code === 'uri-san-count' ? '; an endpoint with a certificate of Web PKI needs the profile https_web' : '';
   return new FetchError(
     'svid-refused',
-    `${url.host} showed no X509-SVID that proves ${endpointId}: ${error.message}`,
-    { cause: error },
+    `${url.host} showed no X509-SVID that proves ${endpointId}: ${error.message}${hint}`,
+    cause,
   );
 }
 

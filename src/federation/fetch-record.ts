@@ -1,5 +1,5 @@
 import type { Log } from '../platform/index.ts';
-import type { EndpointProfile, TrustDomain } from '../spiffe/index.ts';
+import type { EndpointProfile, ParsedBundle, TrustDomain } from '../spiffe/index.ts';
 import type { FetchTrace } from './errors.ts';
 
 /**
@@ -13,14 +13,14 @@ export function recordFetch(
     readonly endpointUrl: string;
     readonly profile: EndpointProfile;
     readonly trace: FetchTrace | undefined;
-    /** What the fetch led to: a verdict's kind, or `failed`. */
-    readonly outcome: string;
-    readonly code?: string | undefined;
+    readonly outcome: { readonly kind: string; readonly code?: string };
     readonly error?: unknown;
-    readonly sequence?: bigint | undefined;
+    /** The document, where it could be read. */
+    readonly offer?: ParsedBundle | undefined;
   },
 ): void {
-  const { trustDomain, endpointUrl, profile, trace, outcome, code, error, sequence } = fetched;
+  const { trustDomain, endpointUrl, profile, trace, outcome, error, offer } = fetched;
+  const notes = offer?.notes ?? [];
   const fields = {
     trustDomain,
     endpointUrl,
@@ -29,16 +29,20 @@ export function recordFetch(
     redirects: trace?.redirects ?? [],
     ...(trace?.leafFingerprint === undefined ? {} : { leafFingerprint: trace.leafFingerprint }),
     ...(trace?.rootFingerprint === undefined ? {} : { rootFingerprint: trace.rootFingerprint }),
-    ...(sequence === undefined ? {} : { sequence }),
-    outcome,
-    ...(code === undefined ? {} : { code }),
+    ...(offer?.bundle.sequence === undefined ? {} : { sequence: offer.bundle.sequence }),
+    ...(notes.length === 0 ? {} : { notes: [...new Set(notes.map(({ code }) => code))] }),
+    outcome: outcome.kind,
+    ...(outcome.code === undefined ? {} : { code: outcome.code }),
     ...(error === undefined ? {} : { error }),
     ...(trace === undefined ? {} : { durationMs: trace.durationMs }),
   };
-  if (outcome === 'unchanged' || outcome === 'accepted' || outcome === 'bootstrap')
-    log.info('bundle fetch', fields);
+  // A published private key is a reason to wake somebody, however well the fetch went.
+  const good = GOOD.has(outcome.kind) && !notes.some(({ grave }) => grave);
+  if (good) log.info('bundle fetch', fields);
   else log.warn('bundle fetch', fields);
 }
+
+const GOOD: ReadonlySet<string> = new Set(['unchanged', 'accepted', 'bootstrap', 'called-off']);
 
 /** The certificates that proved a fetched document, as the history keeps them. */
 export function provedBy({ leafFingerprint, rootFingerprint }: FetchTrace): string | undefined {

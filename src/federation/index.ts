@@ -14,9 +14,10 @@ export { defaultFetchLimits, type FetchLimits } from './fetch-limits.ts';
 export type { BundleListener } from './held-bundles.ts';
 export type { OperatorBundle } from './operator-bundle.ts';
 export { defaultRedirectSettings, type RedirectSettings } from './redirects.ts';
-export type { OperatorOverride, RefreshOutcome, RefreshResult } from './refresh.ts';
+export type { RefreshOutcome, RefreshResult } from './refresh-outcome.ts';
 export type { RelationshipStatus } from './relationship-status.ts';
 export { defaultScheduleSettings, type ScheduleSettings } from './schedule.ts';
+export type { OperatorOverride } from './settle-offer.ts';
 export {
   judge,
   type JudgeInput,

@@ -1,7 +1,7 @@
-import { contentDigest, type TrustDomain } from '../spiffe/index.ts';
+import type { TrustDomain } from '../spiffe/index.ts';
 import { parseBundleFile } from './bootstrap.ts';
 import { FederationError } from './errors.ts';
-import type { RefreshParts } from './refresh.ts';
+import type { RefreshParts } from './refresh-parts.ts';
 import { hasUsableRoot } from './serving.ts';
 
 /** A bundle that the operator puts in the place of the held one. */
@@ -13,6 +13,9 @@ export interface OperatorBundle {
   readonly actor: string;
   readonly reason: string;
 }
+
+/** A poll that writes in between is met once or twice, not for ever. */
+const MAX_ATTEMPTS_TO_WRITE = 3;
 
 /**
  * Makes a bundle of the operator the current one until the next good refresh replaces it (FED-53), which is also the way
@@ -32,25 +35,24 @@ export async function putOperatorBundle(
       `the bundle given for ${trustDomain} has no X.509 root that is valid at ${at.toISOString()}`,
     );
   }
-  const before = await store.current(trustDomain);
-  const written = await store.replaceCurrent({
-    trustDomain,
-    expectedDigest: before ? contentDigest(before.bundle) : null,
-    version: { bundle, receivedAt: at, verdict: 'operator', origin: name },
-    event: {
-      at,
-      kind: 'operator-override',
+  for (let attempt = 0; attempt < MAX_ATTEMPTS_TO_WRITE; attempt += 1) {
+    const before = await store.current(trustDomain);
+    const written = await store.replaceCurrent({
       trustDomain,
-      actor,
-      message: `bundle of ${trustDomain} set by hand: ${reason}`,
-    },
-  });
-  if (written === 'conflict') {
-    throw new FederationError(
-      'not-federated',
-      `the relationship with ${trustDomain} was changed or removed meanwhile`,
-    );
+      expectedDigest: before ? before.digest : null,
+      version: { bundle, receivedAt: at, verdict: 'operator', origin: name },
+      event: {
+        at,
+        kind: 'operator-override',
+        trustDomain,
+        actor,
+        message: `bundle of ${trustDomain} set by hand: ${reason}`,
+      },
+    });
+    if (written !== 'conflict') {
+      held.replace(written.bundle);
+      return written.number;
+    }
   }
-  held.replace(written.bundle);
-  return written.number;
+  throw new FederationError('not-federated', `the relationship with ${trustDomain} was removed meanwhile`);
 }

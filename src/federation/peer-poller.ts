@@ -1,15 +1,16 @@
 import { describeError } from '../platform/index.ts';
 import type { IncidentKind, Relationship, RelationshipPatch } from '../store/index.ts';
 import type { PollSlots } from './poll-slots.ts';
-import {
-  type OperatorOverride,
-  type Refreshed,
-  type RefreshOutcome,
-  type RefreshParts,
-  type RefreshResult,
-  type RememberedTag,
-  refreshOnce,
-} from './refresh.ts';
+import { refreshOnce } from './refresh.ts';
+import type {
+  PollIncident,
+  Refreshed,
+  RefreshOutcome,
+  RefreshResult,
+  RememberedTag,
+} from './refresh-outcome.ts';
+import type { RefreshParts } from './refresh-parts.ts';
+import type { OperatorOverride } from './settle-offer.ts';
 import { stateAfter } from './relationship-state.ts';
 import { nextPollDelayMs, type ScheduleSettings } from './schedule.ts';
 import { missingEndpointTrust } from './serving.ts';
@@ -17,7 +18,11 @@ import { missingEndpointTrust } from './serving.ts';
 /** Told when a poll ended, for numbers. */
 export type PollObserver = (result: RefreshResult, durationMs: number) => void;
 
-const POLL_INCIDENTS = ['endpoint-unreachable', 'bundle-refused', 'bundle-quarantined'] as const;
+const POLL_INCIDENTS: readonly PollIncident[] = [
+  'endpoint-unreachable',
+  'bundle-refused',
+  'bundle-quarantined',
+];
 
 /**
  * Keeps one relationship fresh: polls, remembers how it stands, waits as the schedule says, for ever. One poll in flight
@@ -82,8 +87,8 @@ export class PeerPoller {
     return this.#inFlight;
   }
 
-  /** Polls with the operator's word, after the poll in flight, which was begun without it. */
-  async pollWith(override: OperatorOverride): Promise<RefreshResult> {
+  /** Polls after the poll in flight, which was begun before the operator's word or deed. */
+  async pollAnew(override?: OperatorOverride): Promise<RefreshResult> {
     while (this.#inFlight) await this.#inFlight;
     this.#inFlight = this.#begin(override);
     return this.#inFlight;
@@ -220,6 +225,6 @@ export class PeerPoller {
 }
 
 /** What a poll puts an end to: an unreachable endpoint proves nothing about its offers; an offer proves that it is reachable. */
-function endedBy(incident: Refreshed['incident']): readonly IncidentKind[] {
+function endedBy(incident: PollIncident | undefined): readonly IncidentKind[] {
   return incident === 'endpoint-unreachable' ? [] : POLL_INCIDENTS.filter((kind) => kind !== incident);
 }

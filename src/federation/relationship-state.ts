@@ -1,6 +1,6 @@
 import type { TrustBundle } from '../spiffe/index.ts';
 import type { RelationshipState, StateReason } from '../store/index.ts';
-import type { RefreshOutcome } from './refresh.ts';
+import type { RefreshOutcome } from './refresh-outcome.ts';
 
 /** Where a relationship stands after a poll, and why. */
 export interface StateAfter {

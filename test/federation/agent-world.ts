@@ -6,7 +6,7 @@ import {
   FederationAgent,
   type FederationAgentOptions,
 } from '../../src/federation/index.ts';
-import { createMetrics } from '../../src/platform/index.ts';
+import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
 import {
   bundleOf,
   defaultBundleLimits,
@@ -16,7 +16,7 @@ import {
   type TrustBundle,
   type TrustDomain,
 } from '../../src/spiffe/index.ts';
-import { createMemoryStore, type Store } from '../../src/store/index.ts';
+import { openSqliteStore, type Store } from '../../src/store/index.ts';
 import { type Answer, answers, type FakePeer } from '../support/fake-peer.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -39,11 +39,27 @@ export class AgentWorld {
   own: TrustBundle | undefined;
   readonly #options: Partial<FederationAgentOptions>;
 
-  constructor(now: Date, options: Partial<FederationAgentOptions> = {}) {
+  private constructor(now: Date, store: Store, options: Partial<FederationAgentOptions>) {
     this.clock = new TestClock(now);
-    this.store = options.store ?? createMemoryStore();
+    this.store = store;
     this.#options = options;
     this.agent = this.#create();
+  }
+
+  /** An agent that does not run yet, on a SQLite store of its own. */
+  static async create(now: Date, options: Partial<FederationAgentOptions> = {}): Promise<AgentWorld> {
+    const store = await openSqliteStore({
+      path: ':memory:',
+      create: true,
+      clock: systemClock,
+      log: silentLog,
+    });
+    return new AgentWorld(now, store, options);
+  }
+
+  /** An agent that runs. */
+  static async start(now: Date, options: Partial<FederationAgentOptions> = {}): Promise<AgentWorld> {
+    return (await AgentWorld.create(now, options)).start();
   }
 
   #create(): FederationAgent {

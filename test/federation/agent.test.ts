@@ -28,7 +28,7 @@ let world: AgentWorld;
 let peer: FakePeer;
 
 beforeEach(async () => {
-  world = await new AgentWorld(now).start();
+  world = await AgentWorld.start(now);
   peer = await FakePeer.start(await r1.svid(endpointId));
   peer.answer = serve([r1], { sequence: 1n, refreshHintSeconds: 60 });
 });

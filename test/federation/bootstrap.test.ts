@@ -42,7 +42,7 @@ let world: AgentWorld;
 let peer: FakePeer;
 
 beforeEach(async () => {
-  world = await new AgentWorld(now).start();
+  world = await AgentWorld.start(now);
   peer = await FakePeer.start(await root.svid(endpointId));
   peer.answer = serve([root], { sequence: 1n });
 });
@@ -333,7 +333,7 @@ describe('FederationAgent.add() and what is there already', () => {
   });
 
   it('refuses before the agent runs', async () => {
-    await using other = new AgentWorld(now);
+    await using other = await AgentWorld.create(now);
     await expect(other.agent.add(addWithBundle(peer, [root]))).rejects.toMatchObject({ code: 'not-started' });
   });
 });

@@ -21,7 +21,7 @@ afterEach(() => peer.close());
 
 describe('FederationAgent and its schedule', () => {
   it('polls at the hint of the bundle it holds, and follows a change of the hint (FED-44, FED-56)', async () => {
-    await using world = await new AgentWorld(now).start();
+    await using world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n, refreshHintSeconds: 60 });
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));
     expect(await world.clock.untilSleeping(1)).toEqual([60_000]);
@@ -37,7 +37,7 @@ describe('FederationAgent and its schedule', () => {
   });
 
   it('waits for the next interval after a failure: ten intervals, ten attempts (FED-45)', async () => {
-    await using world = await new AgentWorld(now).start();
+    await using world = await AgentWorld.start(now);
     peer.answer = answers.status(503);
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));
     expect(peer.connections).toBe(1);
@@ -47,7 +47,7 @@ describe('FederationAgent and its schedule', () => {
   });
 
   it('begins a new interval when it was asked to poll in between', async () => {
-    await using world = await new AgentWorld(now).start();
+    await using world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n, refreshHintSeconds: 60 });
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));
     await world.clock.untilSleeping(1);
@@ -57,7 +57,7 @@ describe('FederationAgent and its schedule', () => {
   });
 
   it('has one fetch in flight for whoever asks, and everybody gets its result', async () => {
-    await using world = await new AgentWorld(now).start();
+    await using world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n });
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
     peer.answer = serve([r1, r2], { sequence: 2n });
@@ -72,8 +72,7 @@ describe('FederationAgent and its schedule', () => {
   });
 
   it('polls no more peers at once than allowed, and every one of them (invariant 7)', async () => {
-    await using world = new AgentWorld(now, { concurrency: 2 });
-    await world.start();
+    await using world = await AgentWorld.start(now, { concurrency: 2 });
     const names = Array.from({ length: 6 }, (_, index) => parseTrustDomain(`peer-${index}.example`));
     const profile = { kind: 'https_spiffe', endpointId: parseSpiffeId('spiffe://peer-0.example/e') } as const;
     const roots = await Promise.all(names.map((name) => createAuthority(name, now)));
@@ -108,8 +107,7 @@ describe('FederationAgent and its schedule', () => {
   });
 
   it('gives up a silent peer after the limit and goes on with the others', async () => {
-    await using world = new AgentWorld(now, { concurrency: 1 });
-    await world.start();
+    await using world = await AgentWorld.start(now, { concurrency: 1 });
     peer.answer = serve([r1], { sequence: 1n });
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const other = parseTrustDomain('other.example');
@@ -134,7 +132,7 @@ describe('FederationAgent and its schedule', () => {
   });
 
   it('stops at once with a fetch in flight, and leaves no timer behind', async () => {
-    const world = await new AgentWorld(now).start();
+    const world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n });
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
     peer.answer = answers.silence();

@@ -20,7 +20,7 @@ afterAll(() => setDefaultCACertificates(usual));
 
 describe('webPkiContext()', () => {
   it('lets a relationship work with URL, profile and trust domain alone (FED-05, FED-26)', async () => {
-    await using world = await new AgentWorld(now).start();
+    await using world = await AgentWorld.start(now);
     await using peer = await FakePeer.start(await webCa.web(['localhost']));
     peer.answer = serve([root], { sequence: 1n });
     const { relationship } = await world.agent.add({

@@ -1,0 +1,51 @@
+import type { BundleNote, TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import type { IncidentKind } from '../store/index.ts';
+import type { VerdictNote } from './verdict.ts';
+
+/** The tag of a document that stood for `bundle`, worth sending only while that is the bundle held. */
+export interface RememberedTag {
+  readonly tag: string;
+  readonly bundle: TrustBundle;
+}
+
+/** What one poll led to. */
+export type RefreshOutcome =
+  | { readonly kind: 'unchanged' }
+  | {
+      readonly kind: 'accepted';
+      readonly versionNumber: number;
+      readonly added: number;
+      readonly removed: number;
+      readonly notes: readonly VerdictNote[];
+      /** Entries of the document that were passed over, and why. */
+      readonly ignored: readonly BundleNote[];
+      readonly overridden?: string;
+    }
+  | { readonly kind: 'quarantined' | 'refused' | 'failed'; readonly code: string; readonly message: string }
+  /** The relationship ended, or the agent stops: nothing was changed. */
+  | { readonly kind: 'called-off' };
+
+/** An outcome with what the incident log wants to know of it. */
+export interface Refreshed {
+  readonly outcome: RefreshOutcome;
+  readonly tag?: RememberedTag;
+  readonly offered?: TrustBundle;
+  readonly incident?: PollIncident;
+}
+
+/** The name of the trust domain a result belongs to, and what came of the poll. */
+export interface RefreshResult {
+  readonly trustDomain: TrustDomain;
+  readonly outcome: RefreshOutcome;
+}
+
+/** What can go wrong in a poll, as the incident log calls it. */
+export type PollIncident = Extract<
+  IncidentKind,
+  'endpoint-unreachable' | 'bundle-refused' | 'bundle-quarantined'
+>;
+
+/** A poll that led to nothing, for a reason with a code. */
+export function failedPoll(code: string, message: string, incident: PollIncident): Refreshed {
+  return { outcome: { kind: 'failed', code, message }, incident };
+}

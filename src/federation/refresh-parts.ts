@@ -1,0 +1,23 @@
+import type { PeerVerifier } from '../mtls/index.ts';
+import type { Clock, Log, Random } from '../platform/index.ts';
+import type { BundleLimits, BundleSource, TrustBundle } from '../spiffe/index.ts';
+import type { Store } from '../store/index.ts';
+import type { FetchLimits } from './fetch-limits.ts';
+import type { HeldBundles } from './held-bundles.ts';
+import type { RedirectSettings } from './redirects.ts';
+
+/** What a poll needs from its surroundings. */
+export interface RefreshParts {
+  readonly store: Store;
+  readonly held: HeldBundles;
+  /** The bundles that endpoints are verified with: the held ones and our own. */
+  readonly endpointBundles: BundleSource;
+  readonly verifier: PeerVerifier;
+  readonly own: () => TrustBundle | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly fetchLimits: FetchLimits;
+  readonly bundleLimits: BundleLimits;
+  readonly redirects: RedirectSettings;
+}

@@ -1,0 +1,142 @@
+import { type BundleNote, contentDigest, type TrustBundle } from '../spiffe/index.ts';
+import type { Relationship } from '../store/index.ts';
+import type { FetchTrace } from './errors.ts';
+import { provedBy } from './fetch-record.ts';
+import { failedPoll, type Refreshed, type RefreshOutcome } from './refresh-outcome.ts';
+import type { RefreshParts } from './refresh-parts.ts';
+import { judge, type Override, type Verdict } from './verdict.ts';
+
+/** On whose word an objection may be set aside this once, for the record. */
+export interface OperatorOverride extends Override {
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/** Somebody who writes the same trust domain again and again does not keep us busy for ever. */
+const MAX_ATTEMPTS_TO_WRITE = 3;
+
+/** A document of the endpoint, parsed. */
+export interface Offer {
+  readonly bundle: TrustBundle;
+  readonly notes: readonly BundleNote[];
+  readonly trace: FetchTrace;
+  readonly override?: OperatorOverride | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Judges an offer against what is held and, where it is accepted, writes it: one transaction, then memory, then the
+ * listeners. Again when somebody else wrote meanwhile. Rejects with `StoreError`.
+ */
+export async function settleOffer(
+  parts: RefreshParts,
+  relationship: Relationship,
+  offer: Offer,
+): Promise<Refreshed> {
+  const { store, held } = parts;
+  const { trustDomain } = relationship;
+  for (let attempt = 0; attempt < MAX_ATTEMPTS_TO_WRITE; attempt += 1) {
+    // A late answer of a relationship that was removed meanwhile is dropped (FED-59).
+    if (offer.signal.aborted) return { outcome: { kind: 'called-off' } };
+    const before = held.bundleFor(trustDomain);
+    const verdict = judgeOffer(parts, relationship, offer, before);
+    switch (verdict.kind) {
+      case 'unchanged':
+        if (before && verdict.metadataChanged) await rememberMetadata(parts, before, offer.bundle);
+        return { outcome: { kind: 'unchanged' } };
+      case 'quarantined':
+        return { outcome: pick(verdict), incident: 'bundle-quarantined' };
+      case 'refused':
+        return { outcome: pick(verdict), incident: 'bundle-refused' };
+      case 'accepted': {
+        const written = await write(parts, relationship, offer, before, verdict);
+        if (written) return written;
+        const current = await store.current(trustDomain);
+        if (current) held.replace(current.bundle);
+        else if (!(await store.relationship(trustDomain))) return { outcome: { kind: 'called-off' } };
+      }
+    }
+  }
+  return failedPoll(
+    'store-conflict',
+    `the bundle of ${trustDomain} was changed by somebody else again and again`,
+    'bundle-refused',
+  );
+}
+
+function pick({ kind, code, message }: Extract<Verdict, { code: string }>): RefreshOutcome {
+  return { kind, code, message };
+}
+
+function judgeOffer(
+  { own, held, clock }: RefreshParts,
+  { profile }: Relationship,
+  { bundle, override }: Offer,
+  before: TrustBundle | undefined,
+): Verdict {
+  const now = clock.now();
+  return judge({ held: before, offered: bundle, profile, own: own(), others: held.list(), now, override });
+}
+
+/**
+ * The keys are the same and the number or the hint moved: the number counts from now on, so that going back behind it
+ * is seen (invariant 3), and the history is left alone (invariant 8). A number that is gone is not forgotten.
+ */
+async function rememberMetadata(
+  { store, held, clock }: RefreshParts,
+  before: TrustBundle,
+  offered: TrustBundle,
+): Promise<void> {
+  const sequence = offered.sequence ?? before.sequence;
+  if (offered.sequence !== undefined && offered.sequence !== before.sequence)
+    await store.noteUnchanged(offered.trustDomain, clock.now(), { sequence: offered.sequence });
+  held.remember(sequence === undefined ? offered : { ...offered, sequence });
+}
+
+/** One transaction, then memory, then the listeners; undefined when somebody was faster. */
+async function write(
+  { store, held, clock }: RefreshParts,
+  { trustDomain, endpointUrl }: Relationship,
+  { bundle, notes: ignored, trace, override }: Offer,
+  before: TrustBundle | undefined,
+  { diff, notes, overridden }: Extract<Verdict, { kind: 'accepted' }>,
+): Promise<Refreshed | undefined> {
+  const at = clock.now();
+  const proof = provedBy(trace);
+  const added = diff.addedX509.length + diff.addedJwt.length;
+  const removed = diff.removedX509.length + diff.removedJwt.length;
+  const byOperator = overridden !== undefined && override !== undefined;
+  const written = await store.replaceCurrent({
+    trustDomain,
+    expectedDigest: before ? contentDigest(before) : null,
+    version: {
+      bundle,
+      receivedAt: at,
+      verdict: byOperator ? 'operator' : 'accepted',
+      origin: trace.redirects.at(-1) ?? endpointUrl,
+      ...(proof === undefined ? {} : { provedBy: proof }),
+    },
+    event: {
+      at,
+      trustDomain,
+      kind: byOperator ? 'operator-override' : 'bundle-accepted',
+      actor: byOperator ? override.actor : 'agent',
+      ...(byOperator ? { code: overridden } : notes[0] ? { code: notes[0].code } : {}),
+      message: byOperator
+        ? `the operator let in a bundle of ${trustDomain} that was kept out: ${override.reason}`
+        : `a new bundle of ${trustDomain}: ${added} added, ${removed} removed`,
+      detail: {
+        added,
+        removed,
+        notes: notes.map(({ message }) => message),
+        ignored: ignored.map(({ message }) => message),
+      },
+    },
+  });
+  if (written === 'conflict') return undefined;
+  held.replace(bundle);
+  const told = overridden === undefined ? {} : { overridden };
+  return {
+    outcome: { kind: 'accepted', versionNumber: written.number, added, removed, notes, ignored, ...told },
+  };
+}
