@@ -8,6 +8,8 @@ export interface OpenConnection {
   readonly socket: TLSSocket;
   readonly peer: VerifiedPeer;
   readonly peerRole: PeerRole;
+  /** Ends it within the bound that the owner states, for instance after the request in flight; left out: at once. */
+  readonly end?: () => void;
 }
 
 /** How many connections are judged again in one go, so that a change of trust does not stop the process. */
@@ -22,17 +24,10 @@ export class ConnectionRegistry {
   readonly #open = new Map<TLSSocket, OpenConnection>();
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #closeAtNotAfter: boolean;
 
-  constructor(options: {
-    readonly clock: Clock;
-    readonly log: Log;
-    /** Off only where something else judges the connections again. Default true. */
-    readonly closeAtNotAfter?: boolean;
-  }) {
+  constructor(options: { readonly clock: Clock; readonly log: Log }) {
     this.#clock = options.clock;
     this.#log = options.log;
-    this.#closeAtNotAfter = options.closeAtNotAfter ?? true;
   }
 
   get size(): number {
@@ -48,13 +43,11 @@ export class ConnectionRegistry {
     const { socket, peer } = connection;
     this.#open.set(socket, connection);
     const left = peer.notAfter.getTime() - this.#clock.now().getTime();
-    const timer = this.#closeAtNotAfter
-      ? setTimeout(
-          () => this.#close(connection, 'svid-expired', `the SVID of ${peer.id} has ended`),
-          Math.min(Math.max(left, 0), LONGEST_TIMER_MS),
-        )
-      : undefined;
-    timer?.unref();
+    const timer = setTimeout(
+      () => this.#close(connection, 'svid-expired', `the SVID of ${peer.id} has ended`),
+      Math.min(Math.max(left, 0), LONGEST_TIMER_MS),
+    );
+    timer.unref();
     socket.once('close', () => {
       clearTimeout(timer);
       this.#open.delete(socket);
@@ -89,7 +82,7 @@ export class ConnectionRegistry {
     for (const { socket } of this.list()) socket.destroy();
   }
 
-  #close({ socket, peer, peerRole }: OpenConnection, code: string, message: string): void {
+  #close({ socket, peer, peerRole, end }: OpenConnection, code: string, message: string): void {
     this.#log.info('connection closed', {
       code,
       reason: message,
@@ -97,6 +90,7 @@ export class ConnectionRegistry {
       peer_role: peerRole,
       root: peer.anchorFingerprint,
     });
-    socket.destroy();
+    if (end) end();
+    else socket.destroy();
   }
 }

@@ -1,0 +1,36 @@
+import { Sidecar } from '../sidecar/index.ts';
+import { resolvePath } from './config/fields.ts';
+import type { LoadedConfig } from './config/read-config.ts';
+import type { SidecarConfig } from './config/sidecar-config.ts';
+import type { ProcessContext, RunningPart } from './process.ts';
+
+/** Starts the proxy beside a workload. Rejects with `MtlsError` and `SidecarError`. */
+export async function startSidecar(
+  { config, folder }: LoadedConfig<SidecarConfig>,
+  context: ProcessContext,
+): Promise<RunningPart> {
+  const sidecar = new Sidecar({
+    ...context,
+    sdsSocket: resolvePath(folder, config.sds_socket),
+    certificateResource: config.certificate_resource,
+    trustResource: config.trust_resource,
+    ...(config.inbound === undefined
+      ? {}
+      : {
+          inbound: {
+            listen: config.inbound.listen,
+            forwardTo: config.inbound.forward_to,
+            allow: config.inbound.allow,
+          },
+        }),
+    outbound: config.outbound.map((each) => ({
+      listen: each.listen,
+      to: each.to,
+      serverName: each.server_name,
+      expect: each.expect,
+    })),
+    drainMs: config.drain_timeout,
+  });
+  await sidecar.start();
+  return sidecar;
+}

@@ -1,0 +1,5 @@
+/** The mTLS proxy beside one workload, fed over SDS. */
+export { SidecarError, type SidecarErrorCode } from './errors.ts';
+export { type Address, CLOSE_WITHIN_MS, type InboundOptions } from './inbound.ts';
+export type { OutboundOptions } from './outbound.ts';
+export { Sidecar, type SidecarOptions } from './sidecar.ts';

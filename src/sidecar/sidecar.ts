@@ -1,0 +1,75 @@
+import { ConnectionRegistry } from '../mtls/index.ts';
+import { type Clock, describeError, type Log, type Random } from '../platform/index.ts';
+import { createSdsSvidSource, SdsClient } from '../workload-api/index.ts';
+import { Inbound, type InboundOptions } from './inbound.ts';
+import { Outbound, type OutboundOptions } from './outbound.ts';
+import { MeshTrust } from './trust.ts';
+
+export interface SidecarOptions {
+  /** The SDS server of the mesh, for this workload. */
+  readonly sdsSocket: string;
+  /** Names of the SDS secrets with the SVID and the trust. */
+  readonly certificateResource: string;
+  readonly trustResource: string;
+  readonly inbound?: InboundOptions;
+  readonly outbound: readonly OutboundOptions[];
+  /** How long requests in flight may go on at the end. */
+  readonly drainMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/**
+ * The mTLS proxy beside one workload: SVID and trust come over SDS and are swapped while it runs; a peer is proved before
+ * the first application byte in either role; when trust changes, connections that rested on what is gone are closed, within
+ * `CLOSE_WITHIN_MS`.
+ */
+export class Sidecar {
+  readonly #options: SidecarOptions;
+  readonly #client: SdsClient;
+  readonly #registry: ConnectionRegistry;
+  readonly inbound: Inbound | undefined;
+  readonly outbound: readonly Outbound[];
+
+  constructor(options: SidecarOptions) {
+    this.#options = options;
+    const { clock, random, log, certificateResource, trustResource } = options;
+    this.#client = new SdsClient({
+      socketPath: options.sdsSocket,
+      resourceNames: [certificateResource, trustResource],
+      nodeId: 'federate-sidecar',
+      ...{ clock, random, log },
+    });
+    const verifier = new MeshTrust({ client: this.#client, resource: trustResource, clock, log });
+    const svid = createSdsSvidSource(this.#client, certificateResource, log);
+    this.#registry = new ConnectionRegistry({ clock, log });
+    verifier.onChange(() => {
+      this.#registry.reverify(verifier).catch((error: unknown) => {
+        // Closing too much is safe, leaving open what nobody judged is not.
+        log.error('judging open connections failed, closing all', { error: describeError(error) });
+        this.#registry.closeAll();
+      });
+    });
+    const parts = { svid, verifier, registry: this.#registry, log };
+    this.inbound = options.inbound && new Inbound(options.inbound, parts);
+    this.outbound = options.outbound.map((each) => new Outbound(each, parts));
+  }
+
+  /** Listens; throws `MtlsError` and `SidecarError` `port-in-use`, `listen-failed`. */
+  async start(): Promise<void> {
+    this.#client.start();
+    await this.inbound?.start();
+    for (const outbound of this.outbound) await outbound.start();
+  }
+
+  async stop(): Promise<void> {
+    const { drainMs } = this.#options;
+    await Promise.all([
+      this.inbound?.stop(drainMs),
+      ...this.outbound.map((outbound) => outbound.stop(drainMs)),
+    ]);
+    this.#registry.closeAll();
+    await this.#client.stop();
+  }
+}
