@@ -1,0 +1,212 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { getRequestListener } from '@hono/node-server';
+import { secureContextOptions, type SvidSource, tlsIdentity } from '../mtls/index.ts';
+import { type Clock, describeError, type Log, type Metrics, watchFiles } from '../platform/index.ts';
+import type { TrustBundle } from '../spiffe/index.ts';
+import { EndpointError } from './errors.ts';
+import { type PublishedBundle, publishedBundle } from './published-bundle.ts';
+import { createBundleRoutes } from './routes.ts';
+import { readWebCertificate } from './web-certificate.ts';
+
+/** How the endpoint proves who it is (SPIFFE Federation §5.2). */
+export type EndpointIdentity =
+  | { readonly kind: 'https_spiffe'; readonly svid: SvidSource }
+  | { readonly kind: 'https_web'; readonly certificateFile: string; readonly keyFile: string };
+
+export interface EndpointLimits {
+  /** Connections at once, handshakes included; further ones are closed. */
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+}
+
+export interface BundleEndpointOptions {
+  readonly profile: EndpointIdentity;
+  /** The advertised URL. */
+  readonly url: URL;
+  /** A path that serves the bundle besides `/`. */
+  readonly path: string;
+  readonly limits: EndpointLimits;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+const HANDSHAKE_MS = 5000;
+const HEADERS_MS = 5000;
+const REQUEST_MS = 10_000;
+const IDLE_MS = 30_000;
+const MAX_HEADER_BYTES = 8 * 1024;
+const REQUESTS_PER_CONNECTION = 1000;
+/** How often certificate files are looked at. */
+const LOOK_EVERY_MS = 2000;
+
+/**
+ * Serves our bundle over HTTPS (HTTP/1.1, TLS 1.2 and 1.3, Mozilla's intermediate profile: FED-15). Its certificate is swapped
+ * without a restart or a dropped request. Limits hold against clients that are slow, greedy or many.
+ */
+export class BundleEndpoint {
+  readonly #options: BundleEndpointOptions;
+  readonly #server: Server;
+  readonly #stopping = new AbortController();
+  readonly #perAddress = new Map<string, number>();
+  readonly #record: (request: IncomingMessage, response: ServerResponse, startMs: number) => void;
+  #published: PublishedBundle | undefined;
+  #identified = false;
+  #watching: Promise<void> | undefined;
+
+  constructor(options: BundleEndpointOptions) {
+    this.#options = options;
+    const { log, clock, metrics, limits } = options;
+    const requests = metrics.counter('federate_endpoint_requests_total', 'Requests by status', ['status']);
+    const rejected = metrics.counter(
+      'federate_endpoint_connections_rejected_total',
+      'Connections not served',
+      ['reason'],
+    );
+    this.#record = (request, response, startMs) => {
+      requests.inc({ status: response.statusCode });
+      log.info('request', {
+        method: request.method,
+        path: request.url,
+        status: response.statusCode,
+        bytes: response.getHeader('content-length'),
+        remote: request.socket.remoteAddress,
+        tls: request.socket instanceof TLSSocket ? request.socket.getProtocol() : undefined,
+        ms: Math.round(clock.monotonicMs() - startMs),
+      });
+    };
+    const listener = getRequestListener(createBundleRoutes(options.path, () => this.#published).fetch);
+    this.#server = createServer(
+      {
+        ...secureContextOptions(),
+        handshakeTimeout: HANDSHAKE_MS,
+        headersTimeout: HEADERS_MS,
+        requestTimeout: REQUEST_MS,
+        connectionsCheckingInterval: 1000,
+        keepAliveTimeout: IDLE_MS,
+        maxHeaderSize: MAX_HEADER_BYTES,
+        noDelay: true,
+      },
+      (request, response) => {
+        const startMs = clock.monotonicMs();
+        response.once('close', () => this.#record(request, response, startMs));
+        void listener(request, response);
+      },
+    );
+    this.#server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
+    this.#server.maxConnections = limits.maxConnections;
+    this.#server.on('connection', (socket: Socket) => this.#admit(socket, rejected));
+    this.#server.on('drop', () => rejected.inc({ reason: 'too-many' }));
+    this.#server.on('tlsClientError', (error, socket) => {
+      rejected.inc({ reason: 'handshake' });
+      log.debug('TLS handshake failed', { remote: socket.remoteAddress, error: describeError(error) });
+      socket.destroy();
+    });
+  }
+
+  /** Whether a bundle and a certificate are there, so that a poll can succeed. */
+  get ready(): boolean {
+    return this.#published !== undefined && this.#identified && this.#server.listening;
+  }
+
+  /** Serves this bundle from now on. Throws `TypeError` for one without sequence or refresh hint. */
+  publish(bundle: TrustBundle): void {
+    this.#published = publishedBundle(bundle);
+    this.#options.log.info('own bundle published', {
+      sequence: bundle.sequence,
+      authorities: bundle.x509Authorities.length,
+    });
+  }
+
+  /** Throws `EndpointError`: `port-in-use`, `listen-failed`, and for `https_web` `certificate-unusable`, `certificate-other-host`. */
+  async start({ host, port }: { readonly host: string; readonly port: number }): Promise<void> {
+    await this.#identify();
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
+        const inUse = cause.code === 'EADDRINUSE';
+        const why = inUse ? 'another process listens there' : cause.message;
+        reject(
+          new EndpointError(
+            inUse ? 'port-in-use' : 'listen-failed',
+            `listening on ${host}:${port} for the bundle endpoint failed: ${why}`,
+            { cause },
+          ),
+        );
+      });
+      this.#server.listen(port, host, resolve);
+    });
+  }
+
+  address(): AddressInfo {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string')
+      throw new TypeError('the bundle endpoint does not listen');
+    return address;
+  }
+
+  /** Takes no more connections; requests in flight may go on for `graceMs`. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping.abort();
+    await this.#watching;
+    if (!this.#server.listening) return;
+    const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs);
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeIdleConnections();
+    });
+    clearTimeout(timer);
+  }
+
+  #admit(socket: Socket, rejected: { inc(labels: { reason: string }): void }): void {
+    const address = socket.remoteAddress ?? 'unknown';
+    const count = (this.#perAddress.get(address) ?? 0) + 1;
+    if (count > this.#options.limits.maxConnectionsPerAddress) {
+      rejected.inc({ reason: 'too-many-of-address' });
+      socket.destroy();
+      return;
+    }
+    this.#perAddress.set(address, count);
+    socket.once('close', () => {
+      const left = (this.#perAddress.get(address) ?? 1) - 1;
+      if (left === 0) this.#perAddress.delete(address);
+      else this.#perAddress.set(address, left);
+    });
+  }
+
+  async #identify(): Promise<void> {
+    const { profile, url, clock, log } = this.#options;
+    if (profile.kind === 'https_spiffe') {
+      const { svid } = profile;
+      const show = () => {
+        const current = svid.current();
+        if (current) this.#show(tlsIdentity(current));
+      };
+      show();
+      const unwatch = svid.onChange(show);
+      this.#stopping.signal.addEventListener('abort', unwatch, { once: true });
+      return;
+    }
+    this.#show(await readWebCertificate(profile, url));
+    this.#watching = watchFiles({
+      paths: [profile.certificateFile, profile.keyFile],
+      ...{ everyMs: LOOK_EVERY_MS, clock, signal: this.#stopping.signal },
+      onChange: async () => {
+        try {
+          this.#show(await readWebCertificate(profile, url));
+          log.info('certificate read again', { file: profile.certificateFile });
+        } catch (error) {
+          log.error('certificate not usable, the last one stays', { error: describeError(error) });
+        }
+      },
+    });
+  }
+
+  /** All settings again: what `setSecureContext` is not given it forgets. */
+  #show(identity: { readonly cert: string; readonly key: string }): void {
+    this.#server.setSecureContext({ ...secureContextOptions(), ...identity });
+    this.#identified = true;
+  }
+}

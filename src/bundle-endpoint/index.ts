@@ -1,0 +1,8 @@
+/** Serves our bundle over HTTPS, in both endpoint profiles (SPIFFE Federation §5.2). */
+export {
+  BundleEndpoint,
+  type BundleEndpointOptions,
+  type EndpointIdentity,
+  type EndpointLimits,
+} from './bundle-endpoint.ts';
+export { EndpointError, type EndpointErrorCode } from './errors.ts';

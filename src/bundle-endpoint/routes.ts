@@ -1,0 +1,36 @@
+import { Hono } from 'hono';
+import { problem } from './problem.ts';
+import { matchesTag, type PublishedBundle } from './published-bundle.ts';
+
+/**
+ * The endpoint's HTTP: GET and HEAD of `/` and of `path` answer with the newest bundle (FED-12, FED-13), with an exact
+ * `If-None-Match` 304 (FED-24); 503 before there is one, 404 for other paths, 405 for other methods (FED-23). No client
+ * authentication (FED-14).
+ */
+export function createBundleRoutes(path: string, current: () => PublishedBundle | undefined): Hono {
+  const app = new Hono();
+  const serve = (ifNoneMatch: string | undefined): Response => {
+    const bundle = current();
+    if (!bundle)
+      return problem(503, 'bundle-not-ready', 'the mesh has not told its roots yet', { 'retry-after': '5' });
+    const headers = { etag: bundle.etag, 'cache-control': 'no-cache' };
+    if (matchesTag(ifNoneMatch, bundle.etag)) return new Response(null, { status: 304, headers });
+    return new Response(bundle.body, {
+      headers: {
+        ...headers,
+        'content-type': 'application/json',
+        'content-length': bundle.body.length.toString(),
+        'x-content-type-options': 'nosniff',
+      },
+    });
+  };
+  for (const route of new Set(['/', path])) {
+    // Hono answers HEAD from GET, without the body.
+    app.get(route, (context) => serve(context.req.header('if-none-match')));
+    app.all(route, () =>
+      problem(405, 'method-not-allowed', 'a bundle is fetched with GET', { allow: 'GET, HEAD' }),
+    );
+  }
+  app.notFound(() => problem(404, 'not-found', 'there is no bundle at this path'));
+  return app;
+}
