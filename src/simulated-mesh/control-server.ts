@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { listenOnUnixSocket, type Log } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
+import { readBoundedBody } from './bounded-body.ts';
 import {
   type ControlStatus,
   type ForgedIdentity,
@@ -46,7 +46,6 @@ export class ControlServer {
 
 function controlApp({ operator, log }: { readonly operator: Operator; readonly log: Log }): Hono {
   const app = new Hono();
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES }));
   app.get('/status', (context) => context.json(operator.status()));
   app.post('/rotate/:step', async (context) => {
     const step = ROTATION_STEPS.find((each) => each === context.req.param('step'));
@@ -54,7 +53,7 @@ function controlApp({ operator, log }: { readonly operator: Operator; readonly l
     return context.json(await operator.rotate(step));
   });
   app.post('/forge', async (context) => {
-    const body: unknown = await context.req.json().catch(() => undefined);
+    const body = parseJson(await readBoundedBody(context, MAX_BODY_BYTES));
     if (typeof body !== 'object' || body === null || !('id' in body) || typeof body.id !== 'string') {
       return context.json({ code: 'body-malformed', message: 'the body is {"id": "spiffe://…"}' }, 400);
     }
@@ -67,4 +66,12 @@ function controlApp({ operator, log }: { readonly operator: Operator; readonly l
     return context.json({ code: 'internal', message: 'the request failed, the log says why' }, 500);
   });
   return app;
+}
+
+function parseJson(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    return undefined;
+  }
 }

@@ -2,11 +2,16 @@ import type { Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { answerTable, type ConsulRequest, jsonObject, requireToken } from './consul-request.ts';
 import type { ConfigEntry, ConsulState } from './consul-state.ts';
+import type { Peerings } from './peerings.ts';
 
 const KINDS: ReadonlySet<string> = new Set(['exported-services', 'service-intentions']);
 
 /** `/v1/config`: config entries of the two kinds that cross-mesh traffic needs, with compare-and-set. */
-export function addConfigRoutes(app: Hono, request: ConsulRequest, state: ConsulState): void {
+export function addConfigRoutes(
+  app: Hono,
+  request: ConsulRequest,
+  { state, peerings }: { readonly state: ConsulState; readonly peerings: Peerings },
+): void {
   app.put('/v1/config', async (context) => {
     requireToken(context, request, 'operator:write');
     const body = await jsonObject(context);
@@ -16,6 +21,7 @@ export function addConfigRoutes(app: Hono, request: ConsulRequest, state: Consul
     }
     if (typeof name !== 'string' || name === '') return context.text('Must provide a Name', 400);
     const done = state.putConfigEntry({ kind, name, body }, casOf(context));
+    peerings.exportsChanged();
     await request.written();
     return context.json(done);
   });
@@ -39,6 +45,7 @@ export function addConfigRoutes(app: Hono, request: ConsulRequest, state: Consul
     requireToken(context, request, 'operator:write');
     const cas = casOf(context);
     const done = state.deleteConfigEntry(kindOf(context), context.req.param('name'), cas);
+    peerings.exportsChanged();
     await request.written();
     return context.json(cas === undefined ? {} : done);
   });

@@ -1,5 +1,4 @@
 import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import type { Log } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
@@ -11,8 +10,6 @@ import { answerTable, type ConsulRequest, requireToken } from './consul-request.
 import type { ConsulState } from './consul-state.ts';
 import { addPeeringRoutes } from './peering-routes.ts';
 import type { Peerings } from './peerings.ts';
-
-const MAX_BODY_BYTES = 512 * 1024;
 
 export interface ConsulApiOptions extends ConsulRequest {
   readonly state: ConsulState;
@@ -29,9 +26,6 @@ export interface ConsulApiOptions extends ConsulRequest {
 export function consulApi(options: ConsulApiOptions): Hono {
   const { state, trustDomain, datacenter, ownRoots, log } = options;
   const app = new Hono();
-  app.use(
-    bodyLimit({ maxSize: MAX_BODY_BYTES, onError: (context) => context.text('Request body too large', 413) }),
-  );
 
   app.get('/v1/status/leader', (context) => context.json('127.0.0.1:8300'));
   app.get('/v1/agent/self', (context) => {
@@ -65,7 +59,7 @@ export function consulApi(options: ConsulApiOptions): Hono {
     });
   });
   addPeeringRoutes(app, options, options);
-  addConfigRoutes(app, options, state);
+  addConfigRoutes(app, options, options);
 
   app.notFound((context) => context.text('Invalid URL path: not a recognized HTTP API endpoint', 404));
   app.onError((error, context) => {

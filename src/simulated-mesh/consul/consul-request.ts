@@ -2,8 +2,11 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { Clock, Random } from '../../platform/index.ts';
+import { readBoundedBody } from '../bounded-body.ts';
 import { parseBlockingRequest, waitForChange } from './blocking-query.ts';
 import type { ConsulState, Table } from './consul-state.ts';
+
+const MAX_BODY_BYTES = 512 * 1024;
 
 /** What answering a request needs besides the state. */
 export interface ConsulRequest {
@@ -30,11 +33,16 @@ export function requireToken(context: Context, request: ConsulRequest, permissio
   throw new HTTPException(403, { message });
 }
 
-/** Throws a 400 unless the body is a JSON object. */
+/** The body as a JSON object. Throws 400 for anything else and 413 for more than 512 KiB. */
 export async function jsonObject(context: Context): Promise<Readonly<Record<string, unknown>>> {
-  const body: unknown = await context.req.json().catch((cause: unknown) => {
+  const text = await readBoundedBody(context, MAX_BODY_BYTES);
+  if (text === undefined) throw new HTTPException(413, { message: 'Request body too large' });
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch (cause) {
     throw new HTTPException(400, { message: 'Request decode failed: the body is no JSON', cause });
-  });
+  }
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body };
   throw new HTTPException(400, { message: 'Request decode failed: the body is no object' });
 }

@@ -201,18 +201,22 @@ export class Peerings {
     for (const session of this.#sessions.values()) session.changed(PEERING_TRUST_BUNDLE_URL);
   }
 
+  /** Sends the list of exported services to every peer for which it changed. */
   exportsChanged(): void {
     for (const session of this.#sessions.values()) session.changed(EXPORTED_SERVICE_LIST_URL);
   }
 
+  /** The name under which the peering with this ID is kept. */
   nameOf(peerId: string): string | undefined {
     return this.#options.state.peeringById(peerId)?.name;
   }
 
+  /** The open stream of a peering. */
   sessionOf(name: string): PeerStreamSession | undefined {
     return this.#sessions.get(name);
   }
 
+  /** Resolves when no deletion is under way any more. */
   async settled(): Promise<void> {
     await Promise.all(this.#deletions);
   }

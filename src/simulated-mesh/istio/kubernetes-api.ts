@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import type { Clock, Log, Random } from '../../platform/index.ts';
+import { readBoundedBody } from '../bounded-body.ts';
 import { type Account, authenticate, authorize, type Verb } from './access.ts';
 import { parseConfigMap } from './check-config-map.ts';
 import type { ConfigMapStore } from './config-map-store.ts';
@@ -44,17 +44,6 @@ export function kubernetesApi(options: {
     await next();
     if (context.req.method !== 'GET') await options.written();
   });
-  app.use(
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw new KubernetesError(
-          'RequestEntityTooLarge',
-          `Request entity too large: limit is ${MAX_BODY_BYTES}`,
-        );
-      },
-    }),
-  );
 
   const listOrWatch = (context: Context<Env>, namespace?: string) => {
     const { watch, resourceVersion, allowWatchBookmarks, timeoutSeconds, fieldSelector, labelSelector } =
@@ -220,7 +209,13 @@ function refuseDryRun(context: Context<Env>): void {
 }
 
 async function readJson(context: Context<Env>): Promise<unknown> {
-  const text = await context.req.text();
+  const text = await readBoundedBody(context, MAX_BODY_BYTES);
+  if (text === undefined) {
+    throw new KubernetesError(
+      'RequestEntityTooLarge',
+      `Request entity too large: limit is ${MAX_BODY_BYTES}`,
+    );
+  }
   if (text === '') return {};
   try {
     return JSON.parse(text);

@@ -6,14 +6,14 @@ import { parseTrustDomain } from '../../../src/spiffe/index.ts';
 import { createRecordingLog } from '../../support/recording-log.ts';
 import { TestClock } from '../../support/test-clock.ts';
 
-/** Everything in these tests is valid at this instant. */
+/** What is not judged by OpenSSL, which only knows the system's time, happens at this instant. */
 export const NOW = new Date('2026-03-01T12:00:00Z');
 export const CLUSTER_ID = '11111111-2222-3333-4444-555555555555';
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
 
 /** A started Istio with one workload `web` in a folder of its own; the caller stops it. */
 export async function startIstio(folder: string, more: Partial<SimulatedIstioOptions> = {}) {
-  const clock = new TestClock(NOW);
+  const clock = new TestClock(new Date());
   const log = createRecordingLog();
   const options: SimulatedIstioOptions = {
     folder: `${folder}/istio`,
@@ -35,7 +35,7 @@ export async function startIstio(folder: string, more: Partial<SimulatedIstioOpt
 
 /** A started Consul with one workload `info` in a folder of its own; the caller stops it. */
 export async function startConsul(folder: string, more: Partial<SimulatedConsulOptions> = {}) {
-  const clock = new TestClock(NOW);
+  const clock = new TestClock(new Date());
   const log = createRecordingLog();
   const options: SimulatedConsulOptions = {
     folder: `${folder}/consul`,
