@@ -10,7 +10,7 @@ export type TrustDomainErrorCode = 'trust-domain-empty' | 'trust-domain-characte
 export class TrustDomainError extends CodedError<TrustDomainErrorCode> {}
 
 /** SPIFFE-ID §2.3: at most 255 bytes. */
-export const MAX_TRUST_DOMAIN_BYTES = 255;
+const MAX_TRUST_DOMAIN_BYTES = 255;
 
 // The standard prints the set as "a-z0-9.-_"; the hyphen stands last here so that it is no range.
 const ALLOWED = /^[a-z0-9._-]+$/;

@@ -37,7 +37,7 @@ export const defaultPathLimits: PathLimits = {
 };
 
 /** What a search goes by. */
-export interface PathSearchSettings {
+interface PathSearchSettings {
   readonly helpers: readonly PlacedCertificate[];
   readonly anchors: readonly PlacedCertificate[];
   readonly limits: PathLimits;

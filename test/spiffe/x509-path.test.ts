@@ -70,6 +70,15 @@ describe('verifyX509Path() finds paths', () => {
     }
   });
 
+  it('tries first whom the key identifiers name (X509-29)', async () => {
+    const [one, two, three] = [await makeCa('CN=Same'), await makeCa('CN=Same'), await makeCa('CN=Same')];
+    const limits = { maxSignatureChecks: 1 };
+    for (const issuer of [one, two, three]) {
+      const { der } = await makeLeaf(issuer);
+      expect(judge(der, [], [one.der, two.der, three.der], { limits })).toBe('accepted over 2');
+    }
+  });
+
   it('lets key identifiers only order candidates: misleading ones refuse nothing (X509-29)', async () => {
     const misled = await makeLeaf(root, {
       extensions: [

@@ -40,7 +40,7 @@ export interface TestLeafOptions extends Partial<Omit<IssueRequest, 'issuer'>> {
   readonly keyKind?: KeyKind;
 }
 
-export interface TestLeaf {
+interface TestLeaf {
   /** Leaf first, then the intermediates up to but without the root. */
   readonly chain: readonly Uint8Array[];
   readonly key: KeyObject;
