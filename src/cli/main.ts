@@ -18,6 +18,10 @@ import { version } from './version.ts';
  * 2 wrong usage, 3 agent not reachable) and never rejects; what went wrong is on standard error.
  */
 export async function main(words: readonly string[], terminal: Terminal = processTerminal): Promise<number> {
+  // Whoever reads us may stop reading, as `| head` does: that is no failure of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? exitCodes.done : exitCodes.failed),
+  );
   let exitCode: ExitCode = exitCodes.done;
   const finish = (code: ExitCode) => {
     exitCode = code;

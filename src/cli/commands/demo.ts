@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { runDemo } from '../../demo/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { OutputFormat, Terminal } from '../terminal.ts';
@@ -23,6 +22,8 @@ Examples:
     )
     .action(async (options: { readonly keep?: boolean; readonly output: OutputFormat }) => {
       const json = options.output === 'json';
+      // Loaded when it is wanted: the other verbs should start fast.
+      const { runDemo } = await import('../../demo/index.ts');
       const succeeded = await runDemo({
         keep: options.keep === true,
         output: {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type ControlStatus, createControlClient, ROTATION_STEPS } from '../../simulated-mesh/index.ts';
+import type { ControlClient, ControlStatus, RotationStep } from '../../simulated-mesh/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
@@ -8,6 +8,14 @@ import { type OutputFormat, printResult, type Terminal, UsageError } from '../te
 interface ControlOptions {
   readonly control: string;
   readonly output: OutputFormat;
+}
+
+const ROTATION_STEPS = ['publish', 'activate', 'retire'] as const satisfies readonly RotationStep[];
+
+/** Loaded when it is wanted: the other verbs should start fast. */
+async function controlAt(path: string): Promise<ControlClient> {
+  const { createControlClient } = await import('../../simulated-mesh/index.ts');
+  return createControlClient(path);
 }
 
 /** `federate simulate status | rotate`: what the operator of a simulated mesh can see and do. */
@@ -20,7 +28,7 @@ export function rotateCommand(program: Command, terminal: Terminal, finish: (cod
 
   add('status', 'the roots, workloads and foreign trust of a simulated mesh').action(
     async (options: ControlOptions) => {
-      const status = await createControlClient(options.control).status();
+      const status = await (await controlAt(options.control)).status();
       printResult(terminal, options.output, status, () => tell(status));
       finish(exitCodes.done);
     },
@@ -43,7 +51,7 @@ Example:
         throw new UsageError(
           `a step of a rotation is one of ${ROTATION_STEPS.join(', ')}, not ${JSON.stringify(word)}`,
         );
-      const status = await createControlClient(options.control).rotate(step);
+      const status = await (await controlAt(options.control)).rotate(step);
       printResult(terminal, options.output, status, () => tell(status));
       finish(exitCodes.done);
     });

@@ -1,0 +1,142 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { main } from '../../src/cli/main.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');
+
+async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await main(words, { out: (text) => out.push(text), err: (text) => err.push(text) });
+  return { code, out: out.join('\n'), err: err.join('\n') };
+}
+
+const ADD = ['add', '--peer', 'https://b.example/', '--trust-domain', 'b.example'];
+const VERBS = [
+  ['add'],
+  ['list'],
+  ['show'],
+  ['status'],
+  ['refresh'],
+  ['remove'],
+  ['bundle', 'show'],
+  ['bundle', 'history'],
+  ['bundle', 'diff'],
+  ['verify'],
+  ['agent'],
+  ['gateway'],
+  ['sidecar'],
+  ['simulate', 'istio'],
+  ['simulate', 'rotate'],
+  ['check-config'],
+  ['demo'],
+];
+
+describe('federate', () => {
+  it.each(VERBS)('%s %s has --help with an example', async (...words) => {
+    const { code, out } = await run(...words, '--help');
+    expect(code).toBe(0);
+    expect(out).toMatch(/Examples?:\n/);
+  });
+
+  it('explains itself in lines of 80 columns', async () => {
+    const { out } = await run('--help');
+    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it.each([
+    ['an unknown verb', ['frobnicate']],
+    ['a missing option', ['add']],
+    ['an unknown option', ['list', '--frob']],
+    ['no profile', ADD],
+    ['https_spiffe without an endpoint ID', [...ADD, '--profile', 'https_spiffe', '--pin', 'sha256:00']],
+    ['two proofs at once', [...ADD, '--profile', 'https_web', '--web-pki', '--pin', 'sha256:00']],
+    [
+      'an endpoint ID with https_web',
+      [...ADD, '--profile', 'https_web', '--web-pki', '--endpoint-id', 'spiffe://b.example/x'],
+    ],
+    [
+      'Web PKI with https_spiffe',
+      [...ADD, '--profile', 'https_spiffe', '--endpoint-id', 'spiffe://b.example/x', '--web-pki'],
+    ],
+    ['a bundle file that is not there', [...ADD, '--profile', 'https_web', '--bundle', '/nonexistent']],
+    ['--accept-once for everybody', ['refresh', '--accept-once']],
+    ['an unknown step of a rotation', ['simulate', 'rotate', 'sideways']],
+    ['an unknown kind of config', ['check-config', 'x.yaml', '--kind', 'teapot']],
+  ])('exits with 2 for wrong usage: %s', async (_what, words) => {
+    const { code, err } = await run(...words);
+    expect(code).toBe(2);
+    expect(err).not.toBe('');
+  });
+
+  it('exits with 3 and says what to do when no agent answers', async () => {
+    const { code, err } = await run('list', '--socket', '/nonexistent/admin.sock');
+    expect(code).toBe(3);
+    expect(err).toContain('[agent-unreachable]');
+    expect(err).toContain('→');
+  });
+
+  it('tells errors as a document with --output json', async () => {
+    const { code, out } = await run('list', '--socket', '/nonexistent/admin.sock', '--output', 'json');
+    expect(code).toBe(3);
+    expect(JSON.parse(out)).toMatchObject({ error: { code: 'agent-unreachable' } });
+  });
+
+  it('tells every mistake of a config with its path', async () => {
+    using folder = tempDir();
+    writeFileSync(
+      folder.file('a.yaml'),
+      'store: x\nendpoint: { profile: https_web, listen: nowhere }\nmesh: { kind: istio, kubconfig: x }\n',
+    );
+    const { code, err } = await run('check-config', folder.file('a.yaml'));
+    expect(code).toBe(2);
+    for (const path of ['endpoint.listen', 'endpoint.url', 'endpoint.certificate_file', 'mesh.kubconfig']) {
+      expect(err).toContain(`${path}:`);
+    }
+  });
+});
+
+describe('bin/federate.js', () => {
+  it('says kindly which Node it needs when an old one runs it', () => {
+    const old = ['/usr/bin/node', '/usr/local/bin/node'].find(
+      (path) => existsSync(path) && majorOf(path) < 22,
+    );
+    // Where no old Node is at hand, the version is handed in by a preload.
+    const preload = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.20.2'})`;
+    const { status, stderr } = old
+      ? spawnSync(old, [ENTRY, '--version'], { encoding: 'utf8' })
+      : spawnSync(process.execPath, ['--import', preload, ENTRY, '--version'], { encoding: 'utf8' });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/needs Node 24/);
+    expect(stderr).not.toMatch(/SyntaxError|\n\s+at /);
+  });
+
+  it('ends quietly when whoever reads it stops reading', async () => {
+    const code = await new Promise((done) => {
+      execFile(
+        'sh',
+        ['-c', `"$0" "$1" --help | head -1; exit \${PIPESTATUS:-0}`, process.execPath, ENTRY],
+        (error, _out, err) => {
+          expect(err).not.toContain('EPIPE');
+          done(error?.code ?? 0);
+        },
+      );
+    });
+    expect(code).toBe(0);
+  });
+
+  it('is executable', () => {
+    expect(
+      spawnSync(join(ENTRY), ['--version'], {
+        env: { ...process.env, PATH: `${resolve(process.execPath, '..')}:${process.env['PATH']}` },
+      }).status,
+    ).toBe(0);
+  });
+});
+
+function majorOf(path: string): number {
+  return Number(/v(\d+)/.exec(spawnSync(path, ['--version'], { encoding: 'utf8' }).stdout)?.[1] ?? 99);
+}
