@@ -24,7 +24,8 @@ function mistakesIn(text: string): readonly ConfigMistake[] {
   try {
     checkConfig('agent', folder.file('agent.yaml'));
   } catch (error) {
-    if (error instanceof ConfigError) return error.mistakes.length === 0 ? [{ path: '', message: error.code }] : error.mistakes;
+    if (error instanceof ConfigError)
+      return error.mistakes.length === 0 ? [{ path: '', message: error.code }] : error.mistakes;
     throw error;
   }
   return [];
@@ -39,20 +40,36 @@ describe('checkConfig()', () => {
     const text = GOOD.replace('127.0.0.1:8443', 'nowhere')
       .replace('https://a.example/', 'http://a.example/')
       .replace('store: federate.db', 'stoer: federate.db');
-    expect(mistakesIn(text).map((mistake) => mistake.path).sort()).toEqual(['endpoint.listen', 'endpoint.url', 'stoer', 'store']);
+    expect(
+      mistakesIn(text)
+        .map((mistake) => mistake.path)
+        .sort(),
+    ).toEqual(['endpoint.listen', 'endpoint.url', 'stoer', 'store']);
   });
 
   it.each([
     ['an unknown key deep inside', GOOD.replace('kind: files', 'kind: files\n  pol: 5s'), 'mesh.pol'],
     ['a duration without a unit', `${GOOD}federation: { minimum_poll: "5" }`, 'federation.minimum_poll'],
-    ['a number where a duration belongs', `${GOOD}federation: { minimum_poll: 5 }`, 'federation.minimum_poll'],
+    [
+      'a number where a duration belongs',
+      `${GOOD}federation: { minimum_poll: 5 }`,
+      'federation.minimum_poll',
+    ],
     ['a size without a unit', `${GOOD}federation: { max_document: "1000" }`, 'federation.max_document'],
     ['a bad trust domain', GOOD.replace('a.example\nstore', 'A.example\nstore'), 'trust_domain'],
     ['an unknown mesh', GOOD.replace('kind: files', 'kind: linkerd'), 'mesh.kind'],
     ['files without a trust domain', GOOD.replace('trust_domain: a.example', ''), 'trust_domain'],
-    ['two sources of own roots', GOOD.replace('foreign_folder', 'own_bundle_file: b.json\n  foreign_folder'), 'mesh'],
+    [
+      'two sources of own roots',
+      GOOD.replace('foreign_folder', 'own_bundle_file: b.json\n  foreign_folder'),
+      'mesh',
+    ],
     ['a duplicate key', `${GOOD}store: again.db\n`, 'line 14'],
-    ['a hint that is no whole second', GOOD.replace('key_file', 'refresh_hint: 1500ms\n  key_file'), 'endpoint.refresh_hint'],
+    [
+      'a hint that is no whole second',
+      GOOD.replace('key_file', 'refresh_hint: 1500ms\n  key_file'),
+      'endpoint.refresh_hint',
+    ],
     ['a port that does not exist', GOOD.replace('8443', '84433'), 'endpoint.listen'],
   ])('refuses %s', (_what, text, path) => {
     expect(mistakesIn(text).map((mistake) => mistake.path)).toContain(path);
@@ -65,7 +82,12 @@ describe('checkConfig()', () => {
   });
 
   it('refuses a config that expands without end', () => {
-    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]', ...'bcdefg'.split('').map((name, index) => `${name}: &${name} [${Array(9).fill(`*${'abcdef'[index]}`).join(',')}]`)].join('\n');
+    const bomb = [
+      'a: &a [x,x,x,x,x,x,x,x,x]',
+      ...'bcdefg'
+        .split('')
+        .map((name, index) => `${name}: &${name} [${Array(9).fill(`*${'abcdef'[index]}`).join(',')}]`),
+    ].join('\n');
     expect(() => mistakesIn(bomb)).toThrow();
   });
 });

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { OwnBundle } from '../../src/app/agent/own-bundle.ts';
+import { parseTrustDomain, type TrustBundle, type X509Authority } from '../../src/spiffe/index.ts';
+import { createMemoryStore } from '../../src/store/index.ts';
+import { createRecordingLog } from '../support/recording-log.ts';
+import { createTestCa } from '../support/test-ca.ts';
+import { TestClock } from '../support/test-clock.ts';
+
+const NAME = parseTrustDomain('a.example');
+const START = new Date('2026-06-01T00:00:00Z');
+
+async function root(subject: string): Promise<X509Authority> {
+  return (await createTestCa({ trustDomain: NAME, subject })).authority;
+}
+
+function create(store = createMemoryStore(), expected?: typeof NAME) {
+  const published: TrustBundle[] = [];
+  const clock = new TestClock(START);
+  const log = createRecordingLog();
+  const own = new OwnBundle({
+    ...{ store, expected, refreshHintSeconds: 60, origin: 'istio', clock, log },
+    publish: (bundle) => published.push(bundle),
+  });
+  return { own, published, store, clock, log };
+}
+
+describe('OwnBundle', () => {
+  it('numbers each change, stores it before it publishes it, and starts at the time in seconds (TDB-07)', async () => {
+    const { own, published, store } = create();
+    const [one, two] = [await root('CN=1'), await root('CN=2')];
+    await own.observe({ trustDomain: NAME, roots: [one] });
+    await own.observe({ trustDomain: NAME, roots: [one, two] });
+    const first = BigInt(START.getTime() / 1000);
+    expect(published.map((bundle) => bundle.sequence)).toEqual([first, first + 1n]);
+    expect(published.every((bundle) => bundle.refreshHintSeconds === 60)).toBe(true);
+    expect((await store.history(NAME)).map((version) => version.verdict)).toEqual(['own', 'own']);
+  });
+
+  it('publishes nothing anew for equal content, in whatever order', async () => {
+    const { own, published } = create();
+    const [one, two] = [await root('CN=1'), await root('CN=2')];
+    await own.observe({ trustDomain: NAME, roots: [one, two] });
+    await own.observe({ trustDomain: NAME, roots: [two, one] });
+    expect(published).toHaveLength(1);
+  });
+
+  it('does not believe a mesh that tells no roots: publishing that would revoke everybody', async () => {
+    const { own, published, log } = create();
+    await own.observe({ trustDomain: NAME, roots: [await root('CN=1')] });
+    await own.observe({ trustDomain: NAME, roots: [] });
+    expect(published).toHaveLength(1);
+    expect(log.records.some((record) => record.level === 'error')).toBe(true);
+  });
+
+  it('serves what it remembers after a restart, with the same sequence', async () => {
+    const store = createMemoryStore();
+    const before = create(store);
+    await before.own.observe({ trustDomain: NAME, roots: [await root('CN=1')] });
+    const after = create(store);
+    await after.own.load();
+    expect(after.published.map((bundle) => bundle.sequence)).toEqual(
+      before.published.map((bundle) => bundle.sequence),
+    );
+  });
+
+  it('refuses another trust domain than the one in the config or the store', async () => {
+    const { own, store } = create(createMemoryStore(), NAME);
+    const trust = { trustDomain: parseTrustDomain('b.example'), roots: [await root('CN=1')] };
+    await expect(own.observe(trust)).rejects.toMatchObject({ code: 'own-trust-domain-changed' });
+    await own.observe({ ...trust, trustDomain: NAME });
+    await expect(own.observe(trust)).rejects.toMatchObject({ code: 'own-trust-domain-changed' });
+    const other = create(store, parseTrustDomain('b.example'));
+    await expect(other.own.load()).rejects.toMatchObject({ code: 'own-trust-domain-changed' });
+  });
+});

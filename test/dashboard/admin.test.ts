@@ -1,0 +1,170 @@
+import { statSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  type AddDocument,
+  AdminServer,
+  type AdminServices,
+  createAdminClient,
+} from '../../src/dashboard/index.ts';
+import { silentLog } from '../../src/platform/index.ts';
+import { bundleOf, CodedError, parseTrustDomain } from '../../src/spiffe/index.ts';
+import { createMemoryStore, type Store } from '../../src/store/index.ts';
+import { createRecordingLog } from '../support/recording-log.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
+
+const PEER = parseTrustDomain('b.example');
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+async function storeWithTwoVersions(): Promise<Store> {
+  const store = createMemoryStore();
+  const [one, two] = [await createTestCa({ trustDomain: PEER }), await createTestCa({ trustDomain: PEER })];
+  const version = (roots: readonly (typeof one)[], sequence: bigint) => ({
+    bundle: bundleOf(
+      PEER,
+      roots.map((ca) => ca.authority),
+      { sequence },
+    ),
+    receivedAt: new Date(TEST_INSTANT.getTime() + Number(sequence % 1000n) * 1000),
+    origin: 'https://b.example/',
+  });
+  await store.addRelationship(
+    {
+      trustDomain: PEER,
+      endpointUrl: 'https://b.example/',
+      profile: { kind: 'https_web' },
+      state: 'active',
+      consecutiveFailures: 0,
+      createdAt: TEST_INSTANT,
+      bootstrap: { kind: 'web-pki', detail: 'system' },
+    },
+    { ...version([one], 18446744073709551000n), verdict: 'bootstrap' },
+    {
+      at: TEST_INSTANT,
+      kind: 'relationship-added',
+      trustDomain: PEER,
+      actor: 'operator:t',
+      message: 'added',
+    },
+  );
+  const held = await store.current(PEER);
+  await store.replaceCurrent({
+    trustDomain: PEER,
+    expectedDigest: held?.digest ?? null,
+    version: { ...version([one, two], 18446744073709551615n), verdict: 'accepted' },
+  });
+  return store;
+}
+
+async function start(path: string, services: Partial<AdminServices> = {}) {
+  const unexpected = () => {
+    throw new TypeError('not asked in this test');
+  };
+  const server = new AdminServer({
+    path,
+    services: {
+      ...{ store: await storeWithTwoVersions(), log: silentLog, inMesh: () => null, verify: unexpected },
+      ...{
+        status: unexpected,
+        add: unexpected,
+        remove: unexpected,
+        refresh: unexpected,
+        renderMetrics: unexpected,
+      },
+      ...services,
+    },
+  });
+  await server.start();
+  stops.push(() => server.stop());
+  return createAdminClient({ socketPath: path, operator: 'tester', timeoutMs: 5000 });
+}
+
+describe('AdminServer', () => {
+  it('listens on a socket of its own user only, and refuses one that is taken', async () => {
+    using folder = tempDir();
+    await start(folder.file('admin.sock'));
+    expect(statSync(folder.file('admin.sock')).mode & 0o777).toBe(0o600);
+    await expect(start(folder.file('admin.sock'))).rejects.toMatchObject({ code: 'admin-socket-in-use' });
+  });
+
+  it('tells relationships, bundles, history and diffs, with 64-bit sequences whole', async () => {
+    using folder = tempDir();
+    const client = await start(folder.file('admin.sock'));
+    const [relationship] = await client.relationships();
+    expect(relationship).toMatchObject({
+      trust_domain: PEER,
+      sequence: '18446744073709551615',
+      version: 2,
+      authorities: 2,
+    });
+    expect(await client.relationship(PEER)).toEqual(relationship);
+    const bundle = await client.bundle(PEER, undefined);
+    expect(bundle.pin).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(bundle.document).toContain('18446744073709551615');
+    const history = await client.history(PEER, 10);
+    expect(history.versions.map((version) => [version.version, version.added.length])).toEqual([
+      [2, 1],
+      [1, 1],
+    ]);
+    const diff = await client.diff(PEER, '1', '2');
+    expect([diff.added.length, diff.removed.length, diff.kept.length]).toEqual([1, 0, 1]);
+    expect((await client.diff(PEER, '2', '1')).removed).toHaveLength(1);
+  });
+
+  it('answers for an instant (bundle --at), and not with the newest', async () => {
+    using folder = tempDir();
+    const client = await start(folder.file('admin.sock'));
+    const first = (await client.history(PEER, 10)).versions[1];
+    expect((await client.bundle(PEER, first?.received_at)).version).toBe(1);
+    await expect(client.bundle(PEER, '2000-01-01')).rejects.toMatchObject({ code: 'no-bundle' });
+  });
+
+  it.each([
+    ['an unknown peer', (client: Client) => client.relationship('c.example'), 'not-federated'],
+    ['no trust domain', (client: Client) => client.relationship('C EXAMPLE'), 'trust-domain-character'],
+    ['a bundle that is not held', (client: Client) => client.bundle('c.example', undefined), 'no-bundle'],
+    ['a version that is not there', (client: Client) => client.diff(PEER, '7', undefined), 'no-such-version'],
+    ['a version that is no number', (client: Client) => client.diff(PEER, 'x', undefined), 'request-invalid'],
+    ['an instant that is none', (client: Client) => client.bundle(PEER, 'yesterday'), 'request-invalid'],
+    ['a limit out of bounds', (client: Client) => client.history(PEER, 0), 'request-invalid'],
+    ['an add without parameters', (client: Client) => client.add({} as AddDocument), 'request-invalid'],
+  ])('refuses %s with a code', async (_what, ask, code) => {
+    using folder = tempDir();
+    const client = await start(folder.file('admin.sock'));
+    await expect(ask(client)).rejects.toMatchObject({ code });
+  });
+
+  it('passes on the code of the agent, who asked, and hides what it did not expect', async () => {
+    using folder = tempDir();
+    const actors: string[] = [];
+    const log = createRecordingLog();
+    const client = await start(folder.file('admin.sock'), {
+      log,
+      remove: async (_name, actor) => {
+        actors.push(actor);
+        throw new CodedError('not-federated', 'there is no relationship');
+      },
+      refresh: async () => {
+        throw new Error('secret detail');
+      },
+    });
+    await expect(client.remove('c.example', undefined)).rejects.toMatchObject({ code: 'not-federated' });
+    expect(actors).toEqual(['operator:tester']);
+    await expect(client.refresh(undefined, false)).rejects.toMatchObject({
+      code: 'internal',
+      message: expect.not.stringContaining('secret'),
+    });
+    expect(log.records).toHaveLength(1);
+  });
+
+  it('refuses a body that is too large', async () => {
+    using folder = tempDir();
+    const client = await start(folder.file('admin.sock'));
+    await expect(client.verify('x'.repeat(3 * 1024 * 1024), 'server')).rejects.toThrow();
+  });
+});
+
+type Client = Awaited<ReturnType<typeof start>>;
