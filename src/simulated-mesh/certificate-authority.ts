@@ -32,7 +32,7 @@ export interface OwnRoot {
   readonly intermediate?: Uint8Array;
 }
 
-export interface IssuedLeaf {
+interface IssuedLeaf {
   /** Leaf first, then the intermediates, the root not among them. */
   readonly chain: readonly Uint8Array[];
   readonly privateKey: KeyObject;
@@ -277,7 +277,7 @@ export class CertificateAuthority {
   }
 }
 
-export interface CertificateAuthorityOptions {
+interface CertificateAuthorityOptions {
   /** Made with mode 0700 when it is not there. */
   readonly folder: string;
   readonly trustDomain: TrustDomain;

@@ -23,7 +23,7 @@ export interface Workload extends IdentityHolder {
 }
 
 /** What a product adds to the common part: how its foreign trust looks to a proxy and to the operator. */
-export interface TrustEffect {
+interface TrustEffect {
   /** The `ROOTCA` secret that every proxy of the mesh gets, made of the own roots and the foreign trust. */
   validationSecret(ownRoots: readonly OwnRoot[]): SdsSecret;
   foreign(): readonly ForeignStatus[];
@@ -202,7 +202,7 @@ export class ControlPlane {
   }
 }
 
-export interface ControlPlaneOptions {
+interface ControlPlaneOptions {
   readonly kind: ControlStatus['kind'];
   readonly folder: string;
   readonly trustDomain: TrustDomain;

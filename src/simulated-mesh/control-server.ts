@@ -12,7 +12,7 @@ import {
 import { requestListener } from './request-listener.ts';
 
 /** What the control socket lets an operator do. */
-export interface Operator {
+interface Operator {
   status(): ControlStatus;
   rotate(step: RotationStep): Promise<ControlStatus>;
   forge(id: string): Promise<ForgedIdentity>;

@@ -16,7 +16,7 @@ export interface PeerResource {
   readonly value: AnyMessage;
 }
 
-export interface PeerStreamSessionOptions {
+interface PeerStreamSessionOptions {
   /** The dialer subscribes to the server addresses besides. */
   readonly role: 'acceptor' | 'dialer';
   /** The other side's ID of the peering, as messages carry it; empty where it is not known. */

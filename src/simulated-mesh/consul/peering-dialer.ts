@@ -145,7 +145,7 @@ export class PeeringDialer {
   }
 }
 
-export interface PeeringDialerOptions {
+interface PeeringDialerOptions {
   readonly state: ConsulState;
   readonly peerings: Peerings;
   readonly datacenter: string;

@@ -23,7 +23,7 @@ export type PeeringRefusal = 'invalid' | 'unknown-peering' | 'wrong-secret' | 'b
 const DELETION_DELAY_MS = 200;
 const MAX_ROOTS = 100;
 
-export interface PeeringsOptions {
+interface PeeringsOptions {
   readonly state: ConsulState;
   readonly trustDomain: TrustDomain;
   readonly datacenter: string;

@@ -13,7 +13,7 @@ import { writeKubeconfig } from './kubeconfig.ts';
 import { kubernetesApi } from './kubernetes-api.ts';
 import { openServingCertificate } from './serving-certificate.ts';
 
-export interface KubernetesServerOptions {
+interface KubernetesServerOptions {
   readonly folder: string;
   readonly host: string;
   readonly port: number;

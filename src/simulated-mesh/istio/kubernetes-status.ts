@@ -31,7 +31,7 @@ const HTTP_CODES: Readonly<Record<KubernetesReason, StatusCode>> = {
   InternalError: 500,
 };
 
-export type StatusCode = 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 415 | 422 | 429 | 500;
+type StatusCode = 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 415 | 422 | 429 | 500;
 
 /** The `Status` object with which a Kubernetes API server says no. */
 export interface StatusDocument {

@@ -15,7 +15,7 @@ export interface MeshConfig {
   readonly caCertificates: readonly CaCertificatesEntry[];
 }
 
-export type MeshConfigErrorCode = 'mesh-config-malformed' | 'ca-certificate-malformed';
+type MeshConfigErrorCode = 'mesh-config-malformed' | 'ca-certificate-malformed';
 
 /** istiod does not take the mesh config, or the set of roots in it, and goes on with the one before. */
 export class MeshConfigError extends CodedError<MeshConfigErrorCode> {}

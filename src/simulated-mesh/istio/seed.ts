@@ -2,7 +2,7 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 import type { ConfigMapStore } from './config-map-store.ts';
 
 export const MESH_CONFIG_MAP = 'istio';
-export const ROOT_CONFIG_MAP = 'istio-ca-root-cert';
+const ROOT_CONFIG_MAP = 'istio-ca-root-cert';
 const MESH_KEY = 'mesh';
 
 /** Key `mesh` of the mesh ConfigMap, or undefined where it is missing. */

@@ -20,7 +20,7 @@ async function get(path: string, headers: Record<string, string> = {}) {
   const response = await fetch(started.url + path, { headers });
   const text = await response.text();
   const isJson = response.headers.get('content-type')?.includes('json') === true;
-  const body: any = isJson ? JSON.parse(text) : text;
+  const body = isJson ? JSON.parse(text) : text;
   return { status: response.status, index: Number(response.headers.get('x-consul-index')), body };
 }
 

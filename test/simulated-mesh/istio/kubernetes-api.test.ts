@@ -50,7 +50,7 @@ describe('get and list', () => {
     const roots = await agent.call('GET', '/api/v1/configmaps?labelSelector=istio.io%2Fconfig%3Dtrue');
     expect(roots.body.kind).toBe('ConfigMapList');
     expect(Number(roots.body.metadata.resourceVersion)).toBeGreaterThan(0);
-    expect(roots.body.items.map((item: any) => `${item.metadata.namespace}/${item.metadata.name}`)).toEqual([
+    expect(roots.body.items.map((item) => `${item.metadata.namespace}/${item.metadata.name}`)).toEqual([
       'default/istio-ca-root-cert',
       'istio-system/istio-ca-root-cert',
       'kube-system/istio-ca-root-cert',
@@ -61,7 +61,7 @@ describe('get and list', () => {
 
   it('select by field and label, and refuse a selector that is not understood', async () => {
     const names = async (query: string) =>
-      (await agent.call('GET', `${MAPS}?${query}`)).body.items?.map((item: any) => item.metadata.name);
+      (await agent.call('GET', `${MAPS}?${query}`)).body.items?.map((item) => item.metadata.name);
     expect(await names('fieldSelector=metadata.name%3Distio')).toEqual(['istio']);
     expect(await names('labelSelector=app')).toEqual(['istio']);
     expect(await names('labelSelector=%21app')).toEqual(['istio-ca-root-cert']);
@@ -71,7 +71,7 @@ describe('get and list', () => {
 
   it('know the namespaces', async () => {
     const { body } = await agent.call('GET', '/api/v1/namespaces');
-    expect(body.items.map((item: any) => item.metadata.name)).toContain('shop');
+    expect(body.items.map((item) => item.metadata.name)).toContain('shop');
     expect((await agent.call('GET', '/api/v1/namespaces/none')).status).toBe(404);
   });
 });
@@ -227,7 +227,7 @@ describe('watch', () => {
     const watch = await agent.watch(`${MAPS}?watch=true&labelSelector=on&resourceVersion=${version}`);
     await admin.call('PUT', `${MAPS}/mine`, { ...body, metadata: { ...body.metadata, labels: {} } });
     await until(() => watch.events.length === 1, 'one event');
-    expect(watch.events[0].type).toBe('DELETED');
+    expect(watch.events[0]?.type).toBe('DELETED');
     watch.close();
   });
 
@@ -262,5 +262,6 @@ describe('watch', () => {
     const watch = await agent.watch(NAMED);
     await started.mesh.stop();
     await until(() => watch.ended, 'the end');
+    expect(watch.events.every(({ type }) => type === 'ADDED')).toBe(true);
   });
 });

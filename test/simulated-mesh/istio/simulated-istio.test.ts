@@ -76,6 +76,9 @@ describe('SDS', () => {
     const inEffect = () =>
       started.mesh.status().workloads[0]?.sds.every((each) => each.inEffect && each.proxies.length === 1);
     await until(() => inEffect() === true, 'the acknowledgement');
+    expect(started.mesh.status().workloads[0]?.sds[0]?.proxies).toEqual([
+      { acknowledged: started.mesh.status().workloads[0]?.sds[0]?.currentVersion },
+    ]);
   });
 });
 
@@ -190,5 +193,6 @@ describe('rotate()', () => {
       return parseCertificate(certificatesFromPem(secret.chainPem)[0] ?? new Uint8Array()).fingerprint;
     };
     await until(() => renewed() === started.mesh.status().workloads[0]?.svid?.fingerprint, 'the push');
+    expect(started.mesh.status().workloads[0]?.svid?.generation).toBe(2);
   });
 });

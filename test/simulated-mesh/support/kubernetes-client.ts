@@ -2,6 +2,26 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { parse } from 'yaml';
 
+/** As much of the API's objects and lists as the tests look at; absent members read as undefined at run time. */
+interface KubernetesBody {
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+    readonly annotations: Record<string, string>;
+  };
+  readonly data: Readonly<Record<'mesh' | 'extra' | 'key' | 'root-cert.pem', string>>;
+  readonly items: readonly [KubernetesBody, ...KubernetesBody[]];
+  readonly message: string;
+}
+
+interface WatchEvent {
+  readonly type: string;
+  readonly object: KubernetesBody;
+}
+
 /** A bare client of the Kubernetes API that a kubeconfig names. */
 export function kubernetesClient(kubeconfigFile: string) {
   const config = parse(readFileSync(kubeconfigFile, 'utf8'));
@@ -15,16 +35,14 @@ export function kubernetesClient(kubeconfigFile: string) {
   });
 
   const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
-    new Promise<{ status: number; body: any }>((resolve, reject) => {
+    new Promise<{ status: number; body: KubernetesBody }>((resolve, reject) => {
       const outgoing = request(`${server}${path}`, options(method, headers), (incoming) => {
         let text = '';
         incoming.setEncoding('utf8');
         incoming.on('data', (chunk) => {
           text += chunk;
         });
-        incoming.on('end', () =>
-          resolve({ status: incoming.statusCode ?? 0, body: text === '' ? undefined : JSON.parse(text) }),
-        );
+        incoming.on('end', () => resolve({ status: incoming.statusCode ?? 0, body: JSON.parse(text) }));
       });
       outgoing.on('error', reject);
       const text = body === undefined ? '' : JSON.stringify(body);
@@ -35,9 +53,9 @@ export function kubernetesClient(kubeconfigFile: string) {
 
   /** An open watch: its events so far, and whether the server ended it. */
   const watch = (path: string) =>
-    new Promise<{ events: any[]; ended: boolean; close(): void }>((resolve, reject) => {
+    new Promise<{ events: WatchEvent[]; ended: boolean; close(): void }>((resolve, reject) => {
       const outgoing = request(`${server}${path}`, options('GET', {}), (incoming) => {
-        const state = { events: [] as any[], ended: false, close: () => incoming.destroy() };
+        const state = { events: new Array<WatchEvent>(), ended: false, close: () => incoming.destroy() };
         let rest = '';
         incoming.setEncoding('utf8');
         incoming.on('data', (chunk: string) => {

@@ -7,14 +7,22 @@ import {
   type ReplicationMessage,
 } from '../../../src/grpc/index.ts';
 
+interface TokenDocument {
+  readonly CA: readonly string[];
+  readonly ServerAddresses: readonly [string];
+  readonly ServerName: string;
+  PeerID: string;
+  readonly EstablishmentSecret: string;
+}
+
 /** A peering token as the API gives it. */
-export function decodeToken(token: string) {
+function decodeToken(token: string): TokenDocument {
   return JSON.parse(Buffer.from(token, 'base64').toString('utf8'));
 }
 
 /** A bare peer that dials with a token and does nothing by itself. */
 export class Peer {
-  readonly token: any;
+  readonly token: TokenDocument;
   readonly received: ReplicationMessage[] = [];
   ended: { code: number; details: string } | undefined;
   readonly #client: Client;
