@@ -2,11 +2,10 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createHash } from 'node:crypto';
 import { connectMtls, type PeerVerifier } from '../mtls/index.ts';
-import type { Clock } from '../platform/index.ts';
 import { CodedError, type EndpointProfile, type SpiffeId } from '../spiffe/index.ts';
-import { withDeadline } from './deadline.ts';
 import { FetchError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
+import type { FetchTimer } from './fetch-timer.ts';
 import { webPkiContext } from './web-pki-context.ts';
 
 /** How the endpoint proves who it is. */
@@ -31,8 +30,7 @@ export interface OpenEndpointRequest {
   readonly url: URL;
   readonly trust: EndpointTrust;
   readonly limits: FetchLimits;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
+  readonly timer: FetchTimer;
 }
 
 /**
@@ -59,12 +57,12 @@ function hostOf(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
-function openTcp({ url, limits, clock, signal }: OpenEndpointRequest): Promise<Socket> {
+function openTcp({ url, limits, timer }: OpenEndpointRequest): Promise<Socket> {
   const late = () =>
     new FetchError('connect-timeout', `no connection to ${url.host} within ${limits.connectMs} ms`);
-  return withDeadline({ ms: limits.connectMs, clock, signal, late }, (inner) => {
+  return timer.within(limits.connectMs, late, () => {
     const socket = connectTcp({ host: hostOf(url), port: Number(url.port || 443), noDelay: true });
-    return settle(socket, 'connect', inner, (cause) => {
+    return settle(socket, 'connect', timer.signal, (cause) => {
       const why = cause instanceof CodedError || !('code' in cause) ? cause.message : String(cause.code);
       return new FetchError('connect-failed', `no connection to ${url.host}: ${why}`, { cause });
     });
@@ -73,12 +71,12 @@ function openTcp({ url, limits, clock, signal }: OpenEndpointRequest): Promise<S
 
 function overWebPki(
   tcp: Socket,
-  { url, trust, limits, clock, signal }: OpenEndpointRequest,
+  { url, trust, limits, timer }: OpenEndpointRequest,
 ): Promise<VerifiedEndpoint> {
   const host = hostOf(url);
   const late = () =>
     new FetchError('tls-timeout', `no TLS handshake with ${url.host} within ${limits.tlsMs} ms`);
-  return withDeadline({ ms: limits.tlsMs, clock, signal, late }, async (inner) => {
+  return timer.within(limits.tlsMs, late, async () => {
     const socket = connectTls({
       socket: tcp,
       host, // what the certificate has to name (FED-26)
@@ -87,7 +85,7 @@ function overWebPki(
       rejectUnauthorized: true,
       ALPNProtocols: ['http/1.1'],
     });
-    await settle(socket, 'secureConnect', inner, (cause) => webRefusal(url, cause));
+    await settle(socket, 'secureConnect', timer.signal, (cause) => webRefusal(url, cause));
     if (!socket.authorized || socket.isSessionReused())
       throw new FetchError(
         'web-certificate-refused',
@@ -128,13 +126,13 @@ const VERIFY_CODES =
 
 async function overSpiffe(
   tcp: Socket,
-  { url, trust, limits, clock, signal }: OpenEndpointRequest,
+  { url, trust, limits, timer }: OpenEndpointRequest,
   endpointId: SpiffeId,
 ): Promise<VerifiedEndpoint> {
   const host = hostOf(url);
   const late = () =>
     new FetchError('tls-timeout', `no TLS handshake with ${url.host} within ${limits.tlsMs} ms`);
-  return withDeadline({ ms: limits.tlsMs, clock, signal, late }, async (inner) => {
+  return timer.within(limits.tlsMs, late, async () => {
     try {
       const { socket, peer } = await connectMtls({
         socket: tcp,
@@ -151,7 +149,7 @@ async function overSpiffe(
           );
         },
         timeoutMs: limits.tlsMs,
-        signal: inner,
+        signal: timer.signal,
       });
       // The request is the first to be told of a broken connection; until it is sent nobody else listens.
       socket.on('error', () => {});

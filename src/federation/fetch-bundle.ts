@@ -1,10 +1,10 @@
 import type { PeerVerifier } from '../mtls/index.ts';
 import type { Clock } from '../platform/index.ts';
 import { type EndpointProfile, parseEndpointUrl, type TrustDomain } from '../spiffe/index.ts';
-import { withDeadline } from './deadline.ts';
 import { openEndpoint } from './endpoint-tls.ts';
 import { FetchError, type FetchTrace } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
+import { FetchTimer } from './fetch-timer.ts';
 import { httpGet } from './http-get.ts';
 import { type RedirectSettings, redirectTarget } from './redirects.ts';
 
@@ -55,8 +55,9 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
       'total-timeout',
       `the bundle of ${trustDomain} did not arrive within ${limits.totalMs} ms`,
     );
+  const timer = new FetchTimer(clock, request.signal);
   try {
-    return await withDeadline({ ms: limits.totalMs, clock, signal: request.signal, late }, async (signal) => {
+    return await timer.within(limits.totalMs, late, async () => {
       let url = configuredUrl(request);
       for (;;) {
         proof = {};
@@ -64,11 +65,10 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
           url,
           trust: request,
           limits,
-          clock,
-          signal,
+          timer,
         });
         proof = certificates;
-        const answer = await httpGet({ socket, url, etag: request.etag, limits, clock, signal });
+        const answer = await httpGet({ socket, url, etag: request.etag, limits, timer });
         if (answer.kind !== 'redirect') return { ...answer, trace: trace() };
         const { location } = answer;
         url = redirectTarget({ from: url, location, taken: hops.length, settings: request.redirects });
@@ -77,6 +77,8 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
     });
   } catch (error) {
     throw withTrace(error, request, trace());
+  } finally {
+    timer.close();
   }
 }
 

@@ -1,9 +1,8 @@
 import type { TLSSocket } from 'node:tls';
 import { Client } from 'undici';
-import type { Clock } from '../platform/index.ts';
-import { withDeadline } from './deadline.ts';
 import { FetchError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
+import type { FetchTimer } from './fetch-timer.ts';
 import { isRedirect } from './redirects.ts';
 
 /** What a bundle endpoint answered: the document, "still the one you have", or "look there". */
@@ -15,6 +14,9 @@ export type HttpAnswer =
       readonly status: number;
       readonly location: string | readonly string[] | undefined;
     };
+
+/** What the client is told when it is put away; else it would make an error of its own, with a stack, each time. */
+const DONE = new Error('the answer was read');
 
 /** An entity tag worth remembering: as RFC 9110 §8.8.3 writes it, and short. */
 const ETAG = /^(?:W\/)?"[\x21\x23-\x7e]{0,256}"$/;
@@ -31,10 +33,10 @@ export async function httpGet(request: {
   readonly url: URL;
   readonly etag?: string | undefined;
   readonly limits: FetchLimits;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
+  readonly timer: FetchTimer;
 }): Promise<HttpAnswer> {
-  const { socket, url, etag, limits, clock, signal } = request;
+  const { socket, url, etag, limits, timer } = request;
+  const { signal } = timer;
   if (socket.destroyed)
     throw new FetchError('response-broken', `${url.host} closed the connection before the request`);
   const client = new Client(url.origin, {
@@ -49,7 +51,7 @@ export async function httpGet(request: {
   try {
     const late = () =>
       new FetchError('first-byte-timeout', `${url.host} sent no response within ${limits.firstByteMs} ms`);
-    const response = await withDeadline({ ms: limits.firstByteMs, clock, signal, late }, (inner) =>
+    const response = await timer.within(limits.firstByteMs, late, () =>
       client.request({
         method: 'GET',
         path: `${url.pathname}${url.search}`,
@@ -60,8 +62,7 @@ export async function httpGet(request: {
           ...(etag === undefined ? {} : { 'if-none-match': etag }),
         },
         reset: true,
-        // Outlives the headers: the body is read under the same signal, the outer one reaches it through `read`.
-        signal: inner,
+        signal,
       }),
     );
     const { statusCode: status, headers, body } = response;
@@ -74,7 +75,7 @@ export async function httpGet(request: {
         `${url.host} answered with status ${status}, and only 200 carries a bundle`,
       );
     refuseEncoding(url, headers['content-encoding']);
-    const bytes = await read(body, headers['content-length'], { url, limits, signal });
+    const bytes = await read(body, headers['content-length'], url, limits);
     const tag = headers['etag'];
     return {
       kind: 'document',
@@ -89,7 +90,7 @@ export async function httpGet(request: {
     });
   } finally {
     socket.destroy();
-    await client.destroy();
+    await client.destroy(DONE);
   }
 }
 
@@ -104,9 +105,10 @@ function refuseEncoding(url: URL, encoding: string | string[] | undefined): void
 }
 
 async function read(
-  body: AsyncIterable<Uint8Array> & { destroy(error?: Error): unknown },
+  body: AsyncIterable<Uint8Array>,
   announced: string | string[] | undefined,
-  { url, limits, signal }: { url: URL; limits: FetchLimits; signal: AbortSignal },
+  url: URL,
+  limits: FetchLimits,
 ): Promise<Uint8Array> {
   const tooLarge = () =>
     new FetchError(
@@ -114,19 +116,12 @@ async function read(
       `${url.host} sent more than the ${limits.maxBodyBytes} bytes a bundle may have`,
     );
   if (typeof announced === 'string' && Number(announced) > limits.maxBodyBytes) throw tooLarge();
-  const onAbort = () => body.destroy(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    signal.throwIfAborted();
-    const chunks: Uint8Array[] = [];
-    let total = 0;
-    for await (const chunk of body) {
-      total += chunk.byteLength;
-      if (total > limits.maxBodyBytes) throw tooLarge();
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks, total);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for await (const chunk of body) {
+    total += chunk.byteLength;
+    if (total > limits.maxBodyBytes) throw tooLarge();
+    chunks.push(chunk);
   }
+  return Buffer.concat(chunks, total);
 }

@@ -55,7 +55,8 @@ export class PeerPoller {
     readonly tag?: RememberedTag | undefined;
   }) {
     this.#parts = options.parts;
-    this.#relationship = options.relationship;
+    const nextPollAt = new Date(options.parts.clock.now().getTime() + options.firstPollInMs);
+    this.#relationship = { ...options.relationship, nextPollAt };
     this.#slots = options.slots;
     this.#schedule = options.schedule;
     this.#observe = options.observe;
