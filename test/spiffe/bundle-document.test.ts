@@ -86,6 +86,22 @@ describe('parseBundle()', () => {
     }
   });
 
+  it('ignores a symmetric key also where its value is left out (TDB-37)', () => {
+    const { notes } = parseBundle(td, Buffer.from('{"keys":[{"kty":"oct","use":"jwt-svid","kid":"s"}]}'));
+    expect(notes[0]).toMatchObject({ code: 'entry-holds-secret', grave: true });
+  });
+
+  it('reads key members in one spelling only', () => {
+    const one = fixtures.cases.find(({ name }) => name === 'JWT only');
+    const [entry] = JSON.parse(one?.document ?? '').keys;
+    const read = (jwk: object) =>
+      parseBundle(td, Buffer.from(JSON.stringify({ keys: [jwk] }))).notes.map(({ code }) => code);
+    expect(read(entry)).toEqual([]);
+    expect(read({ ...entry, x: `${entry.x}=` })).toEqual(['entry-key-unsupported', 'no-usable-keys']);
+    expect(read({ ...entry, crv: 'P-384' })).toEqual(['entry-key-unsupported', 'no-usable-keys']);
+    expect(read({ ...entry, crv: 'secp256k1' })).toEqual(['entry-key-unsupported', 'no-usable-keys']);
+  });
+
   it('bounds what it reads (TDB-44)', () => {
     const document = Buffer.from('{"keys":[null]}');
     expect(codeOf(() => parseBundle(td, document, { maxBytes: 15, maxEntries: 1, maxDepth: 2 }))).toBe(

@@ -39,12 +39,12 @@ describe('DerReader', () => {
 
   it('does not read beyond the element that holds what it reads', () => {
     // The inner length reaches into what follows the outer element.
-    expect(codeOf(() => read('30 03 04 04 00 00 00').enter(Tag.sequence).content(Tag.octetString))).toBe(
-      'der-malformed',
-    );
-    expect(codeOf(() => read('30 01 04 04 00 00 00').enter(Tag.sequence).content(Tag.octetString))).toBe(
-      'der-malformed',
-    );
+    expect(
+      codeOf(() => read('30 03 04 04 00 00 00 00 00').enter(Tag.sequence).content(Tag.octetString)),
+    ).toBe('der-malformed');
+    expect(
+      codeOf(() => read('30 01 04 04 00 00 00 00 00').enter(Tag.sequence).content(Tag.octetString)),
+    ).toBe('der-malformed');
   });
 
   it.each([
