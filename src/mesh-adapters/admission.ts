@@ -1,0 +1,187 @@
+import {
+  type Certificate,
+  parseCertificate,
+  type TrustBundle,
+  type TrustDomain,
+  type X509Authority,
+} from '../spiffe/index.ts';
+import type { OwnTrust, TrustScope } from './mesh-adapter.ts';
+
+/** Why a foreign bundle, or a root of it, stays out of a mesh (mesh-surfaces §1 rules 3 and 4). */
+export type AdmissionCode =
+  | 'own-trust-domain'
+  | 'own-trust-domain-alias'
+  | 'trust-domain-ambiguous'
+  | 'trust-domain-taken'
+  | 'trust-domain-not-dns'
+  | 'root-expired'
+  | 'root-is-own'
+  | 'root-of-another-peer'
+  | 'twin-root'
+  | 'no-usable-root'
+  | 'root-constrained'
+  /** A note, no refusal: another root bears the same name, with a key identifier that tells them apart. */
+  | 'root-name-shared';
+
+export interface AdmissionNote {
+  readonly code: AdmissionCode;
+  readonly message: string;
+}
+
+/** What may become of one wanted bundle. */
+export interface Admission {
+  readonly bundle: TrustBundle;
+  /** Roots that may be in the mesh. With a `refusal` nothing is added: only those of them that are there already stay. */
+  readonly roots: readonly X509Authority[];
+  readonly refusal?: AdmissionNote;
+  readonly notes: readonly AdmissionNote[];
+}
+
+export interface AdmissionContext {
+  readonly own: OwnTrust;
+  /** Other names of the own trust domain. */
+  readonly ownAliases: readonly string[];
+  readonly scope: TrustScope;
+  /** Trust domains that entries in the mesh which are not ours speak for. */
+  readonly taken: ReadonlySet<string>;
+  /** Which wanted trust domain brought a key (`keyFingerprint`) that is in the mesh now: first come, first served. */
+  readonly held: ReadonlyMap<string, TrustDomain>;
+  readonly now: Date;
+}
+
+const DNS_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
+
+/**
+ * Judges what is wanted before any of it is written (mesh-surfaces §1 rules 3 and 4). Pure. An expired root is left out;
+ * a root that could hurt the mesh or another peer refuses its whole bundle.
+ */
+export function judgeForeignTrust(
+  wanted: readonly TrustBundle[],
+  context: AdmissionContext,
+): readonly Admission[] {
+  const owners = new Map(context.held);
+  const seen: NamedRoot[] = context.own.roots.map((root) => namedRoot(root, undefined));
+  const names = new Set<TrustDomain>();
+  // Those whose roots are in the mesh come first: nobody is displaced by a peer that came later.
+  const holders = new Set(context.held.values());
+  const order = [...wanted].sort(
+    (a, b) => Number(holders.has(b.trustDomain)) - Number(holders.has(a.trustDomain)),
+  );
+  const judged = new Map<TrustBundle, Admission>();
+  for (const bundle of order) {
+    const refusal = refusalOfName(bundle.trustDomain, names, context);
+    names.add(bundle.trustDomain);
+    judged.set(
+      bundle,
+      refusal ? { bundle, roots: [], refusal, notes: [] } : judgeRoots(bundle, owners, seen, context),
+    );
+  }
+  return wanted.flatMap((bundle) => judged.get(bundle) ?? []);
+}
+
+function refusalOfName(
+  trustDomain: TrustDomain,
+  names: ReadonlySet<TrustDomain>,
+  { own, ownAliases, taken }: AdmissionContext,
+): AdmissionNote | undefined {
+  if (trustDomain === own.trustDomain)
+    return note('own-trust-domain', `${trustDomain} is the trust domain of this mesh itself`);
+  if (ownAliases.includes(trustDomain))
+    return note('own-trust-domain-alias', `${trustDomain} is another name of this mesh's own trust domain`);
+  if (trustDomain === 'cluster.local')
+    return note('trust-domain-ambiguous', 'cluster.local is what every mesh without a name is called');
+  if (!isDnsName(trustDomain)) {
+    return note(
+      'trust-domain-not-dns',
+      `a mesh takes trust domains of DNS labels, the last of them not a number, and ${trustDomain} is none`,
+    );
+  }
+  if (taken.has(trustDomain) || names.has(trustDomain))
+    return note('trust-domain-taken', `${trustDomain} is bound in this mesh already, by something not ours`);
+  return undefined;
+}
+
+function isDnsName(text: string): boolean {
+  return DNS_NAME.test(text) && !/(^|\.)[0-9]+$/.test(text);
+}
+
+interface NamedRoot {
+  readonly root: X509Authority;
+  readonly certificate: Certificate;
+  /** Undefined for the own mesh. */
+  readonly trustDomain: TrustDomain | undefined;
+}
+
+function namedRoot(root: X509Authority, trustDomain: TrustDomain | undefined): NamedRoot {
+  return { root, certificate: parseCertificate(root.der), trustDomain };
+}
+
+function judgeRoots(
+  bundle: TrustBundle,
+  owners: Map<string, TrustDomain>,
+  seen: NamedRoot[],
+  context: AdmissionContext,
+): Admission {
+  const { trustDomain, x509Authorities } = bundle;
+  const notes: AdmissionNote[] = [];
+  const usable: NamedRoot[] = [];
+  let refusal: AdmissionNote | undefined;
+  for (const root of x509Authorities) {
+    if (root.notAfter <= context.now) {
+      notes.push(note('root-expired', `${label(root)} expired at ${root.notAfter.toISOString()}`));
+      continue;
+    }
+    const named = namedRoot(root, trustDomain);
+    const danger = dangerOf(named, owners, seen, context, notes);
+    if (danger) refusal ??= danger;
+    else usable.push(named);
+  }
+  if (!refusal) {
+    for (const named of usable) owners.set(named.root.keyFingerprint, trustDomain);
+    seen.push(...usable);
+  }
+  if (!refusal && x509Authorities.length > 0 && usable.length === 0)
+    refusal = note('no-usable-root', `no root of ${trustDomain} is valid now`);
+  return { bundle, roots: usable.map(({ root }) => root), ...(refusal && { refusal }), notes };
+}
+
+function dangerOf(
+  named: NamedRoot,
+  owners: ReadonlyMap<string, TrustDomain>,
+  seen: readonly NamedRoot[],
+  { own, scope }: AdmissionContext,
+  notes: AdmissionNote[],
+): AdmissionNote | undefined {
+  const { root, trustDomain } = named;
+  if (own.roots.some(({ keyFingerprint }) => keyFingerprint === root.keyFingerprint))
+    return note('root-is-own', `${label(root)} of ${trustDomain} has the key of a root of this mesh`);
+  const owner = owners.get(root.keyFingerprint);
+  if (owner !== undefined && owner !== trustDomain)
+    return note('root-of-another-peer', `${label(root)} of ${trustDomain} has the key of a root of ${owner}`);
+  if (scope !== 'merged') return undefined;
+  // One pool: the verifier chooses an issuer by name and key identifier, and must not find two (rule 4).
+  for (const other of seen) {
+    if (other.trustDomain === trustDomain || other.certificate.subjectKey !== named.certificate.subjectKey)
+      continue;
+    const [a, b] = [other.certificate.subjectKeyId, named.certificate.subjectKeyId];
+    const whose = other.trustDomain ?? 'this mesh';
+    if (a === undefined || b === undefined || a === b) {
+      return note(
+        'twin-root',
+        `${label(root)} of ${trustDomain} bears the name of a root of ${whose} and nothing tells them apart`,
+      );
+    }
+    notes.push(
+      note('root-name-shared', `${label(root)} of ${trustDomain} bears the name of a root of ${whose}`),
+    );
+  }
+  return undefined;
+}
+
+function label(root: X509Authority): string {
+  return `root ${JSON.stringify(root.subject)} (${root.fingerprint.slice(0, 16)})`;
+}
+
+function note(code: AdmissionCode, message: string): AdmissionNote {
+  return { code, message };
+}

@@ -1,0 +1,63 @@
+import type { Clock, Log, Random } from '../../platform/index.ts';
+import { AdapterState } from '../adapter-state.ts';
+import { followOwnTrust } from '../follow-own-trust.ts';
+import type { MeshAdapter } from '../mesh-adapter.ts';
+import { Anchors } from './anchors.ts';
+import type { KubernetesSource } from './kubernetes-access.ts';
+import { KubernetesClient } from './kubernetes-client.ts';
+import { readOwnTrust } from './read-own-trust.ts';
+import { type IstioWriter, writeForeignTrust } from './write-foreign-trust.ts';
+
+export interface IstioAdapterOptions {
+  readonly kubernetes: KubernetesSource;
+  /** Where the mesh ConfigMap is, `istio-system` in most installations. */
+  readonly systemNamespace: string;
+  /** The mesh ConfigMap, `istio` or `istio-<revision>`. */
+  readonly meshConfigMap: string;
+  /** The ConfigMap that istiod writes its own roots into. */
+  readonly rootConfigMap: { readonly namespace: string; readonly name: string };
+  /** The operator accepts that foreign roots are written as they are and can speak for every trust domain. */
+  readonly acceptUnnarrowed?: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/**
+ * Istio: roots from `istio-ca-root-cert`, trust domain from the mesh ConfigMap, foreign trust into its `caCertificates`,
+ * as narrowed anchors because Istio keeps one merged pool (mesh-surfaces §2, §9).
+ */
+export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
+  const { clock, random, log, acceptUnnarrowed: unnarrowed = false } = options;
+  const state = new AdapterState({ clock, log });
+  const stopping = new AbortController();
+  const client = new KubernetesClient({ source: options.kubernetes, clock });
+  const objects = {
+    mesh: { namespace: options.systemNamespace, name: options.meshConfigMap },
+    roots: options.rootConfigMap,
+  };
+  const anchors = new Anchors({ unnarrowed });
+  const writer: IstioWriter = { client, objects, anchors, unnarrowed, clock, random };
+  return {
+    kind: 'istio',
+    scope: 'merged',
+    watchOwnTrust: (outer) =>
+      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
+        readOwnTrust({ client, objects, state, tell, clock, random, signal }),
+      ),
+    applyForeignTrust: async (wanted, outer) => {
+      const signal = AbortSignal.any([outer, stopping.signal]);
+      try {
+        const reports = await writeForeignTrust(wanted, writer, signal);
+        state.contact();
+        return reports;
+      } catch (error) {
+        if (!signal.aborted) state.trouble(error);
+        throw error;
+      }
+    },
+    onReport: (listener) => state.onReport(listener),
+    status: () => state.status,
+    stop: async () => stopping.abort(),
+  };
+}

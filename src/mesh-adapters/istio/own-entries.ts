@@ -1,0 +1,82 @@
+import { CertificateError, certificatesFromPem, parseCertificate, PemError } from '../../spiffe/index.ts';
+import type { Anchor, PresentAnchor } from './anchors.ts';
+import type { CaEntry } from './mesh-config-document.ts';
+import { isNarrowedAnchor } from './narrowed-anchor.ts';
+import type { ListOrigin } from './splice.ts';
+
+/** The annotation of the mesh ConfigMap that says which entries are ours (mesh-surfaces §1 rule 7). */
+export const OWN_ENTRIES_ANNOTATION = 'federate.dev/ca-certificates';
+
+const MAX_ANNOTATION_CHARACTERS = 262_144;
+
+/** What the annotation says. */
+export interface OwnEntries {
+  /** SHA-256 of each certificate that we wrote. */
+  readonly fingerprints: ReadonlySet<string>;
+  readonly origin?: ListOrigin;
+}
+
+/** Reads the annotation. One that is missing or not as we write it says nothing: entries are still known by their mark. */
+export function parseOwnEntries(annotation: string | undefined): OwnEntries {
+  const nothing: OwnEntries = { fingerprints: new Set() };
+  if (annotation === undefined || annotation.length > MAX_ANNOTATION_CHARACTERS) return nothing;
+  let value: unknown;
+  try {
+    value = JSON.parse(annotation);
+  } catch {
+    return nothing;
+  }
+  const { anchors, listWas } = Object(value) as { anchors?: unknown; listWas?: unknown };
+  const fingerprints = (Array.isArray(anchors) ? anchors : []).flatMap((each: unknown) => {
+    const { anchor } = Object(each) as { anchor?: unknown };
+    return typeof anchor === 'string' && /^[0-9a-f]{64}$/.test(anchor) ? [anchor] : [];
+  });
+  return {
+    fingerprints: new Set(fingerprints),
+    ...(listWas === null && { origin: { kind: 'key' } as const }),
+    // Only what could have stood there: it is put back as it is.
+    ...(typeof listWas === 'string' &&
+      /^\s*(~|null|Null|NULL)?$/.test(listWas) && { origin: { kind: 'value', was: listWas } as const }),
+  };
+}
+
+/** The annotation for these anchors: with the fingerprint of what is written also that of the real root, for the audit. */
+export function renderOwnEntries(anchors: readonly Anchor[], origin: ListOrigin | undefined): string {
+  return JSON.stringify({
+    anchors: anchors.map(({ trustDomain, fingerprint, rootFingerprint }) => ({
+      trustDomain,
+      anchor: fingerprint,
+      root: rootFingerprint,
+    })),
+    ...(origin && { listWas: origin.kind === 'key' ? null : origin.was }),
+  });
+}
+
+/** The certificate of an entry of ours, or undefined for somebody else's. */
+export function ownAnchorOf(entry: CaEntry, own: OwnEntries): PresentAnchor | undefined {
+  const { pem, trustDomains } = entry;
+  const [trustDomain, ...more] = trustDomains;
+  if (pem === undefined || trustDomain === undefined || more.length > 0) return undefined;
+  const certificate = firstCertificate(pem);
+  if (typeof certificate === 'string') return undefined;
+  const ours = own.fingerprints.has(certificate.fingerprint) || isNarrowedAnchor(certificate, trustDomain);
+  return ours ? { trustDomain, pem, certificate } : undefined;
+}
+
+/** Why istiod would refuse an entry, and with it the whole set (mesh-surfaces §2); undefined where it would not. */
+export function faultOf(entry: CaEntry): string | undefined {
+  if (entry.pem === undefined) return undefined;
+  const certificate = firstCertificate(entry.pem);
+  if (typeof certificate === 'string') return certificate;
+  return certificate.isCa ? undefined : 'its certificate is no CA';
+}
+
+function firstCertificate(pem: string) {
+  try {
+    const [der] = certificatesFromPem(pem);
+    return der ? parseCertificate(der) : 'it holds no certificate';
+  } catch (error) {
+    if (error instanceof PemError || error instanceof CertificateError) return error.message;
+    throw error;
+  }
+}

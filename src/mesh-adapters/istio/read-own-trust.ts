@@ -1,0 +1,101 @@
+import type { Clock, Random } from '../../platform/index.ts';
+import { isTrustDomain } from '../../spiffe/index.ts';
+import type { AdapterState } from '../adapter-state.ts';
+import { MeshAdapterError } from '../errors.ts';
+import type { OwnTrust } from '../mesh-adapter.ts';
+import { ownRootsFromPem } from '../own-roots.ts';
+import type { ConfigMap } from './config-map.ts';
+import type { ConfigMapName, KubernetesClient } from './kubernetes-client.ts';
+import { type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
+import { watchConfigMap } from './watch-config-map.ts';
+
+const ROOT_KEY = 'root-cert.pem';
+/** The key of the mesh ConfigMap that holds the mesh config. */
+export const MESH_KEY = 'mesh';
+
+/** Which objects hold what. */
+export interface IstioObjects {
+  readonly mesh: ConfigMapName;
+  readonly roots: ConfigMapName;
+}
+
+/** The text of key `mesh`. Throws `MeshAdapterError` `mesh-config-missing`. */
+export function meshTextOf(configMap: ConfigMap): string {
+  const text = configMap.data?.[MESH_KEY];
+  if (text !== undefined) return text;
+  const { namespace, name } = configMap.metadata;
+  throw new MeshAdapterError(
+    'mesh-config-missing',
+    `ConfigMap ${namespace}/${name} has no key "${MESH_KEY}"`,
+  );
+}
+
+/**
+ * The own trust from the two ConfigMaps (mesh-surfaces §2). Throws `MeshAdapterError`: `own-roots-malformed`,
+ * `own-trust-domain-malformed`.
+ */
+export function ownTrustOf(config: MeshConfigDocument, roots: ConfigMap): OwnTrust {
+  const { trustDomain } = config;
+  if (!isTrustDomain(trustDomain)) {
+    throw new MeshAdapterError(
+      'own-trust-domain-malformed',
+      `the mesh config names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, which is none`,
+    );
+  }
+  const { namespace, name } = roots.metadata;
+  const pem = roots.data?.[ROOT_KEY];
+  if (pem === undefined)
+    throw new MeshAdapterError(
+      'own-roots-malformed',
+      `ConfigMap ${namespace}/${name} has no key "${ROOT_KEY}"`,
+    );
+  return { trustDomain, roots: ownRootsFromPem([pem], `ConfigMap ${namespace}/${name}`) };
+}
+
+/** Tells the own trust now and after each change of either ConfigMap, until the signal aborts. */
+export async function readOwnTrust(options: {
+  readonly client: KubernetesClient;
+  readonly objects: IstioObjects;
+  readonly state: AdapterState;
+  readonly tell: (own: OwnTrust) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { objects, state, tell } = options;
+  let mesh: ConfigMap | undefined;
+  let roots: ConfigMap | undefined;
+  const look = () => {
+    if (!mesh || !roots) return;
+    try {
+      tell(ownTrustOf(parseMeshConfig(meshTextOf(mesh)), roots));
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError)) throw error;
+      // What was told before stays.
+      state.trouble(error);
+    }
+  };
+  const watch = (target: ConfigMapName, take: (object: ConfigMap | undefined) => void) =>
+    watchConfigMap({
+      ...options,
+      target,
+      onObject: (object) => {
+        take(object);
+        if (object) look();
+        else {
+          const missing = `ConfigMap ${target.namespace}/${target.name} is not there`;
+          state.trouble(new MeshAdapterError('mesh-not-found', missing));
+        }
+      },
+      onContact: () => state.contact(),
+      onTrouble: (error) => state.trouble(error),
+    });
+  await Promise.all([
+    watch(objects.mesh, (object) => {
+      mesh = object;
+    }),
+    watch(objects.roots, (object) => {
+      roots = object;
+    }),
+  ]);
+}
