@@ -1,4 +1,5 @@
-import { readdirSync, statSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/platform/index.ts';
@@ -7,9 +8,12 @@ import { consulCertificateProfile } from '../../src/simulated-mesh/consul/certif
 import { istioCertificateProfile } from '../../src/simulated-mesh/istio/certificate-profile.ts';
 import {
   EXTENDED_KEY_USAGE_OIDS,
+  generateKeyPair,
+  issueCertificate,
   parseCertificate,
   parseTrustDomain,
   verifyX509Path,
+  x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -115,6 +119,37 @@ describe('the Consul shape', () => {
   });
 });
 
+describe('a narrowed anchor of the Consul root', () => {
+  it('accepts the Consul leaf as it is, and would refuse one with a DNS SAN (mesh-surfaces §9)', async () => {
+    const authority = await openConsul();
+    const [root] = authority.roots();
+    if (!root) throw new Error('expected a root');
+    const throwaway = await generateKeyPair('P-256');
+    const anchor = await issueCertificate({
+      subject: '',
+      subjectDer: parseCertificate(root.authority.der).subjectDer,
+      issuerDer: parseCertificate(root.authority.der).subjectDer,
+      publicKey: new X509Certificate(root.authority.der).publicKey,
+      signingKey: throwaway.privateKey,
+      notBefore: root.authority.notBefore,
+      notAfter: root.authority.notAfter,
+      isCa: true,
+      keyUsage: ['keyCertSign'],
+      nameConstraints: { permittedUris: [consulDomain], permittedDns: [`${consulDomain}.invalid`] },
+    });
+    const uri = `spiffe://${consulDomain}/ns/default/dc/dc1/svc/info`;
+    const verify = async (request: { uri: string; dnsSans?: string[] }) => {
+      const { chain } = await authority.issueLeaf({ ttlMs: HOUR, ...request });
+      const [leaf = new Uint8Array(), ...helpers] = chain;
+      return verifyX509Path({ leaf, helpers, anchors: [x509AuthorityFromDer(anchor)], now: NOW }).path.length;
+    };
+    expect(await verify({ uri })).toBe(3);
+    const refused = expect.objectContaining({ code: expect.any(String) });
+    await expect(verify({ uri, dnsSans: ['info.service.consul'] })).rejects.toEqual(refused);
+    await expect(verify({ uri: 'spiffe://istio.example/ns/shop/sa/web' })).rejects.toEqual(refused);
+  });
+});
+
 describe('CertificateAuthority rotation', () => {
   it('goes publish, activate, retire, and lists a root before it signs anything (FED-18, FED-20)', async () => {
     const authority = await openIstio();
@@ -203,12 +238,15 @@ describe('CertificateAuthority.open()', () => {
     for (const name of keys()) expect(statSync(join(folder.path, name)).mode & 0o777).toBe(0o600);
     await authority.retire();
     expect(keys()).toEqual(['intermediate-2.key', 'root-2.key']);
+    // What a crash between the two writes left behind goes at the next start.
+    writeFileSync(folder.file('root-1.key'), 'left behind');
+    await openConsul();
+    expect(keys()).toEqual(['intermediate-2.key', 'root-2.key']);
   });
 
   it('refuses the folder of another trust domain, and one it cannot read', async () => {
     await openConsul();
     await expect(openIstio()).rejects.toMatchObject({ code: 'ca-other-trust-domain' });
-    const { rmSync } = await import('node:fs');
     rmSync(folder.file('root-1.key'));
     await expect(openConsul()).rejects.toMatchObject({ code: 'ca-state-malformed' });
   });

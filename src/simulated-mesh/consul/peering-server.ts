@@ -76,7 +76,7 @@ export class PeeringServer {
   ): Promise<void> {
     const injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
     const server = createServer(
-      { ...secureContext(identity), minVersion: 'TLSv1.2', ALPNProtocols: ['h2'] },
+      { ...secureContext(identity), minVersion: 'TLSv1.2', ALPNProtocols: ['h2'], handshakeTimeout: 10_000 },
       (socket) => {
         this.#sockets.add(socket);
         socket.once('close', () => this.#sockets.delete(socket));

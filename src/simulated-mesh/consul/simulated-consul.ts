@@ -25,6 +25,9 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Life of the peering listener's own certificate, as the product's default. */
 const SERVER_CERTIFICATE_TTL_MS = 72 * 3_600_000;
 
+/** Blocking queries hold one each. */
+const MAX_HTTP_CONNECTIONS = 1024;
+
 interface Parts {
   readonly state: ConsulState;
   readonly file: SnapshotFile<ConsulSnapshot>;
@@ -64,6 +67,16 @@ export class SimulatedConsul {
    * is taken.
    */
   async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      // What came up before the failure is taken down again: its ports and sockets shall not stay taken.
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
     const parts = await this.#open();
     this.#parts = parts;
     const { state, plane, peerings, peeringServer, serverIdentity, http } = parts;
@@ -231,6 +244,7 @@ export class SimulatedConsul {
       signal,
     });
     const http = createServer(requestListener(app, log));
+    http.maxConnections = MAX_HTTP_CONNECTIONS;
     return { state, file, plane, peerings, peeringServer, serverIdentity, dialer, http };
   }
 

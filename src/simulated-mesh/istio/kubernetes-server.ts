@@ -13,6 +13,8 @@ import { writeKubeconfig } from './kubeconfig.ts';
 import { kubernetesApi } from './kubernetes-api.ts';
 import { openServingCertificate } from './serving-certificate.ts';
 
+const MAX_CONNECTIONS = 1024;
+
 interface KubernetesServerOptions {
   readonly folder: string;
   readonly host: string;
@@ -80,6 +82,7 @@ export class KubernetesServer {
       { cert: serving.certificatePem, key: serving.keyPem, minVersion: 'TLSv1.2', requestTimeout: 30_000 },
       requestListener(app, log),
     );
+    server.maxConnections = MAX_CONNECTIONS;
     this.#server = server;
     await once(server.listen(port, host), 'listening');
     const authority = advertisedHost.includes(':') ? `[${advertisedHost}]` : advertisedHost;

@@ -47,6 +47,16 @@ export class SimulatedIstio {
    * socket that is taken.
    */
   async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      // What came up before the failure is taken down again: its ports and sockets shall not stay taken.
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
     const { folder, trustDomain, workloads, clock, random, kubernetes: listen } = this.#options;
     const systemNamespace = this.#options.systemNamespace ?? DEFAULT_SYSTEM_NAMESPACE;
     const kubernetes = await KubernetesServer.open({

@@ -213,4 +213,25 @@ describe('a restart', () => {
     ];
     expect(after).toEqual(before);
   });
+
+  it('finishes the deletion of a peering that was under way', async () => {
+    await fetch(`${started.url}/v1/peering/token`, { method: 'POST', body: '{"PeerName":"west"}' });
+    await fetch(`${started.url}/v1/peering/west`, { method: 'DELETE' });
+    expect((await get('/v1/peering/west')).body.State).toBe('DELETING');
+    await started.mesh.stop();
+    started = await startConsul(folder.path);
+    expect((await get('/v1/peering/west')).status).toBe(404);
+  });
+});
+
+describe('start()', () => {
+  it('leaves nothing open when a port is taken', async () => {
+    const second = () =>
+      startConsul(`${folder.path}/second`, {
+        http: { host: '127.0.0.1', port: started.mesh.httpAddress().port },
+      });
+    await expect(second()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    const third = await startConsul(`${folder.path}/second`);
+    await third.mesh.stop();
+  });
 });
