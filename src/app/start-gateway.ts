@@ -27,19 +27,30 @@ export async function startGateway(
       connectTimeoutMs: config.connect_timeout,
       idleTimeoutMs: config.idle_timeout,
     },
-    ...{ clock, log, metrics },
+    clock,
+    log,
+    metrics,
   });
   await gateway.start(config.listen);
   const stopping = new AbortController();
   const watching = watchFiles({
-    ...{ paths: [file], everyMs: LOOK_EVERY_MS, clock, signal: stopping.signal },
+    paths: [file],
+    everyMs: LOOK_EVERY_MS,
+    clock,
+    signal: stopping.signal,
     onChange: async () => {
       try {
         const routes = await readRoutes(file);
         gateway.setRoutes(routes);
-        log.info('routes read again', { file, routes: routes.size });
+        log.info('routes read again', {
+          file,
+          routes: routes.size,
+        });
       } catch (error) {
-        log.error('routes not usable, the old ones stay', { file, error: describeError(error) });
+        log.error('routes not usable, the old ones stay', {
+          file,
+          error: describeError(error),
+        });
       }
     },
   });

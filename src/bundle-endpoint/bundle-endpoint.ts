@@ -192,7 +192,9 @@ export class BundleEndpoint {
     this.#show(await readWebCertificate(profile, url));
     this.#watching = watchFiles({
       paths: [profile.certificateFile, profile.keyFile],
-      ...{ everyMs: LOOK_EVERY_MS, clock, signal: this.#stopping.signal },
+      everyMs: LOOK_EVERY_MS,
+      clock,
+      signal: this.#stopping.signal,
       onChange: async () => {
         try {
           this.#show(await readWebCertificate(profile, url));

@@ -65,7 +65,13 @@ const refreshRequest = z.strictObject({
 export function createAdminRoutes(services: AdminServices): Hono {
   const { store } = services;
   const app = new Hono();
-  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES }));
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: (context) =>
+        problem(context, 413, 'request-too-large', `a request has at most ${MAX_BODY_BYTES} bytes`),
+    }),
+  );
 
   app.get('/v1/status', async (context) => context.json(await services.status()));
   app.get('/metrics', async (context) => context.text(await services.renderMetrics()));
@@ -240,7 +246,7 @@ function sentenceOf(error: Error): string {
   return parts.join(': ');
 }
 
-function problem(context: Context, status: 400 | 404 | 409 | 500, code: string, message: string) {
+function problem(context: Context, status: 400 | 404 | 409 | 413 | 500, code: string, message: string) {
   const body: ProblemDocument = { code, message };
   return context.json(body, status);
 }

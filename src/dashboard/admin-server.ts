@@ -17,9 +17,10 @@ export class AdminServer {
   constructor(options: { readonly path: string; readonly services: AdminServices }) {
     this.#path = options.path;
     const routes = createAdminRoutes(options.services);
+    const listener = getRequestListener(routes.fetch);
     this.#server = createServer(
       { headersTimeout: 10_000, requestTimeout: 30_000 },
-      getRequestListener(routes.fetch),
+      (request, response) => void listener(request, response),
     );
   }
 

@@ -22,8 +22,8 @@ export interface Layout {
   readonly folder: string;
   readonly ports: Readonly<Record<PortName, number>>;
   /** A file of the Istio-flavoured mesh, of the Consul-flavoured one. */
-  istio(name: string): string;
-  consul(name: string): string;
+  readonly istio: (name: string) => string;
+  readonly consul: (name: string) => string;
 }
 
 const PORT_NAMES = [

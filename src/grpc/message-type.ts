@@ -3,9 +3,9 @@ import protobuf, { type Root } from 'protobufjs';
 
 /** Bytes of one protobuf message type to a plain object and back; absent scalars read as their defaults, absent messages stay absent. */
 export interface MessageType<Message> {
-  encode(message: Message): Buffer;
+  readonly encode: (message: Message) => Buffer;
   /** Throws a plain `Error` when the bytes are no such message. */
-  decode(bytes: Uint8Array): Message;
+  readonly decode: (bytes: Uint8Array) => Message;
 }
 
 /** The `.proto` file of this room with that name, parsed; read once per process. */

@@ -55,7 +55,11 @@ export function createMergedVerifier(options: {
           purpose: peerRole,
         });
         return {
-          ...{ id, trustDomain, notAfter, chain, bundleDigest },
+          id,
+          trustDomain,
+          notAfter,
+          chain,
+          bundleDigest,
           anchorFingerprint: parseCertificate(anchor).fingerprint,
           leafFingerprint: parseCertificate(leaf).fingerprint,
         };

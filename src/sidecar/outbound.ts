@@ -133,7 +133,11 @@ export class Outbound {
     const { svid, verifier, registry, log } = this.#parts;
     const { socket, peer } = await connectMtls({
       ...to,
-      ...{ serverName, svid, verifier, signal: this.#stopping.signal, timeoutMs: CONNECT_TIMEOUT_MS },
+      serverName,
+      svid,
+      verifier,
+      signal: this.#stopping.signal,
+      timeoutMs: CONNECT_TIMEOUT_MS,
       authorize: ({ id }) => {
         if (expect.includes(id)) return;
         throw new SidecarError(
@@ -143,7 +147,10 @@ export class Outbound {
       },
     });
     log.info('connection opened', {
-      ...{ code: 'accepted', peer: peer.id, root: peer.anchorFingerprint, bundle: peer.bundleDigest },
+      code: 'accepted',
+      peer: peer.id,
+      root: peer.anchorFingerprint,
+      bundle: peer.bundleDigest,
       to: serverName,
     });
     // Until a request uses it, nobody else listens for its errors.
@@ -177,11 +184,20 @@ class MtlsAgent extends Agent {
     _options: unknown,
     callback?: (error: Error | null, stream: TLSSocket) => void,
   ): undefined {
-    this.#open().then(
-      (socket) => callback?.(null, socket),
-      // Node's type asks for a stream even where there is none.
-      (error: Error) => (callback as ((error: Error) => void) | undefined)?.(error),
-    );
+    void this.#hand(callback);
     return undefined;
+  }
+
+  async #hand(callback: ((error: Error | null, stream: TLSSocket) => void) | undefined): Promise<void> {
+    let socket: TLSSocket;
+    try {
+      socket = await this.#open();
+    } catch (error) {
+      // Node's type asks for a stream even where there is none.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      (callback as ((error: unknown) => void) | undefined)?.(error);
+      return;
+    }
+    callback?.(null, socket);
   }
 }

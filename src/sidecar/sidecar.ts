@@ -39,7 +39,9 @@ export class Sidecar {
       socketPath: options.sdsSocket,
       resourceNames: [certificateResource, trustResource],
       nodeId: 'federate-sidecar',
-      ...{ clock, random, log },
+      clock,
+      random,
+      log,
     });
     const verifier = new MeshTrust({ client: this.#client, resource: trustResource, clock, log });
     const svid = createSdsSvidSource(this.#client, certificateResource, log);

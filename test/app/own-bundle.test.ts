@@ -18,7 +18,12 @@ function create(store = createMemoryStore(), expected?: typeof NAME) {
   const clock = new TestClock(START);
   const log = createRecordingLog();
   const own = new OwnBundle({
-    ...{ store, expected, refreshHintSeconds: 60, origin: 'istio', clock, log },
+    store,
+    expected,
+    refreshHintSeconds: 60,
+    origin: 'istio',
+    clock,
+    log,
     publish: (bundle) => published.push(bundle),
   });
   return { own, published, store, clock, log };

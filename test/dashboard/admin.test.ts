@@ -66,14 +66,15 @@ async function start(path: string, services: Partial<AdminServices> = {}) {
   const server = new AdminServer({
     path,
     services: {
-      ...{ store: await storeWithTwoVersions(), log: silentLog, inMesh: () => null, verify: unexpected },
-      ...{
-        status: unexpected,
-        add: unexpected,
-        remove: unexpected,
-        refresh: unexpected,
-        renderMetrics: unexpected,
-      },
+      store: await storeWithTwoVersions(),
+      log: silentLog,
+      inMesh: () => null,
+      verify: unexpected,
+      status: unexpected,
+      add: unexpected,
+      remove: unexpected,
+      refresh: unexpected,
+      renderMetrics: unexpected,
       ...services,
     },
   });
@@ -163,7 +164,9 @@ describe('AdminServer', () => {
   it('refuses a body that is too large', async () => {
     using folder = tempDir();
     const client = await start(folder.file('admin.sock'));
-    await expect(client.verify('x'.repeat(3 * 1024 * 1024), 'server')).rejects.toThrow();
+    await expect(client.verify('x'.repeat(3 * 1024 * 1024), 'server')).rejects.toMatchObject({
+      code: 'request-too-large',
+    });
   });
 });
 

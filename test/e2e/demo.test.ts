@@ -20,7 +20,7 @@ describe('federate demo', () => {
     expect(steps.map(({ step, ok, detail }) => ({ step, ok, error: detail['error'] }))).toEqual(
       [1, 2, 3, 4, 5, 6, 7].map((step) => ({ step, ok: true, error: undefined })),
     );
-    expect(status, stderr).toBe(0);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(steps[4]?.detail).toMatchObject({ failed: 0 });
     expect(steps[5]?.detail).toMatchObject({ failed: 0 });
   });

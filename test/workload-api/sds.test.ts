@@ -33,8 +33,12 @@ async function startServer(path: string, secrets: Map<string, SdsSecret>): Promi
 
 function startClient(socketPath: string, resourceNames = ['default', 'ROOTCA']): SdsClient {
   const client = new SdsClient({
-    ...{ socketPath, resourceNames, nodeId: 'test' },
-    ...{ clock: systemClock, random: systemRandom, log: silentLog },
+    socketPath,
+    resourceNames,
+    nodeId: 'test',
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
   });
   client.start();
   stops.push(() => client.stop());
@@ -55,16 +59,19 @@ function changeOf(client: SdsClient, is: () => boolean): Promise<void> {
 describe('SdsServer', () => {
   it('hands out secrets of every kind on a socket of mode 0600, and knows that they were acknowledged', async () => {
     using folder = tempDir();
-    const secrets = new Map<string, SdsSecret>([['default', identity], ['ROOTCA', perDomain]]);
+    const secrets = new Map<string, SdsSecret>([
+      ['default', identity],
+      ['ROOTCA', perDomain],
+    ]);
     const server = await startServer(folder.file('sds.sock'), secrets);
     expect(statSync(folder.file('sds.sock')).mode & 0o777).toBe(0o600);
     const client = startClient(folder.file('sds.sock'));
     await changeOf(client, () => client.current('ROOTCA') !== undefined);
     expect(client.current('default')).toEqual(identity);
     expect(client.current('ROOTCA')).toEqual(perDomain);
-    await expect.poll(() => server.acknowledged('ROOTCA').proxies).toEqual([
-      { acknowledged: server.acknowledged('ROOTCA').currentVersion },
-    ]);
+    await expect
+      .poll(() => server.acknowledged('ROOTCA').proxies)
+      .toEqual([{ acknowledged: server.acknowledged('ROOTCA').currentVersion }]);
   });
 
   it('sends a secret once it exists, and again only when its content changes', async () => {
@@ -100,7 +107,11 @@ describe('SdsServer', () => {
     await changeOf(client, () => client.current('ROOTCA') !== undefined);
     await expect.poll(() => server.acknowledged('ROOTCA').proxies[0]?.acknowledged).toBeDefined();
     const { trustDomains } = perDomain as Extract<SdsSecret, { kind: 'spiffe-validation' }>;
-    secrets.set('ROOTCA', { name: 'ROOTCA', kind: 'spiffe-validation', trustDomains: [...trustDomains, ...trustDomains] });
+    secrets.set('ROOTCA', {
+      name: 'ROOTCA',
+      kind: 'spiffe-validation',
+      trustDomains: [...trustDomains, ...trustDomains],
+    });
     server.pushChanged();
     await expect.poll(() => server.acknowledged('ROOTCA').proxies[0]?.refused).toMatch(/twice/);
     expect(client.current('ROOTCA')).toEqual(perDomain);
@@ -109,7 +120,9 @@ describe('SdsServer', () => {
   it('refuses a socket that somebody answers on', async () => {
     using folder = tempDir();
     await startServer(folder.file('sds.sock'), new Map());
-    await expect(startServer(folder.file('sds.sock'), new Map())).rejects.toMatchObject({ code: 'socket-in-use' });
+    await expect(startServer(folder.file('sds.sock'), new Map())).rejects.toMatchObject({
+      code: 'socket-in-use',
+    });
   });
 });
 

@@ -63,8 +63,9 @@ async function startParts(
   const store = await openSqliteStore({ path: resolvePath(folder, config.store), create: true, clock, log });
   started.push({ stop: () => store.close() });
 
-  const { endpoint, svid, stop: stopSvid } = await createEndpoint(config, folder, metrics, context);
-  started.push({ stop: stopSvid });
+  const served = await createEndpoint(config, folder, metrics, context);
+  started.push(served);
+  const { endpoint, svid } = served;
 
   const own = new OwnBundle({
     store,
@@ -125,7 +126,16 @@ async function startParts(
   federation.onChange(() => publisher.trigger());
 
   const services = createAdminServices({
-    ...{ config, store, federation, adapter, svid, reports, startedAt, clock, log, metrics },
+    config,
+    store,
+    federation,
+    adapter,
+    svid,
+    reports,
+    startedAt,
+    clock,
+    log,
+    metrics,
     own: () => own.current,
     serving: () => endpoint.ready,
   });
@@ -182,7 +192,11 @@ async function rememberReport(store: Store, adapter: MeshAdapter, report: Foreig
   const actor = `mesh:${adapter.kind}`;
   if (report.state === 'refused' || report.state === 'failed') {
     await store.recordIncident({
-      ...{ at, kind: 'mesh-refused' as const, trustDomain, actor, origin: adapter.kind },
+      at,
+      kind: 'mesh-refused' as const,
+      trustDomain,
+      actor,
+      origin: adapter.kind,
       code: report.code ?? 'mesh-failed',
       message: report.message ?? `the mesh did not take the bundle of ${trustDomain}`,
     });
@@ -191,7 +205,10 @@ async function rememberReport(store: Store, adapter: MeshAdapter, report: Foreig
   if (report.state === 'pending') return;
   await store.endIncidents({ trustDomain, at, actor, kinds: ['mesh-refused'] });
   await store.recordEvent({
-    ...{ at, kind: 'mesh-updated' as const, trustDomain, actor },
+    at,
+    kind: 'mesh-updated' as const,
+    trustDomain,
+    actor,
     message: `the bundle of ${trustDomain} in the mesh is ${report.state}`,
   });
 }

@@ -14,7 +14,7 @@ interface JsonSchema {
   readonly type?: string;
   readonly description?: string;
   readonly default?: unknown;
-  readonly const?: unknown;
+  readonly const?: string;
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
@@ -54,7 +54,7 @@ function renderFields(schema: JsonSchema, depth: number): string[] {
 
 function traits(field: JsonSchema, required: boolean): string {
   const words = [
-    ...(field.const === undefined ? [] : [`\`${String(field.const)}\``]),
+    ...(field.const === undefined ? [] : [`\`${field.const}\``]),
     ...(field.enum === undefined ? [] : [field.enum.map((each) => `\`${String(each)}\``).join(', ')]),
     ...(required ? ['required'] : []),
   ];

@@ -47,8 +47,17 @@ export function federateBothWays(meshes: Meshes, clock: Clock): Step {
       const pin = pinIn(await meshes.ask('consul', ['status']));
       const start = clock.monotonicMs();
       await meshes.ask('istio', [
-        ...['add', '--peer', url(layout.ports.consulEndpoint), '--trust-domain', names.consul],
-        ...['--profile', 'https_spiffe', '--endpoint-id', names.consulAgentId, '--pin', pin],
+        'add',
+        '--peer',
+        url(layout.ports.consulEndpoint),
+        '--trust-domain',
+        names.consul,
+        '--profile',
+        'https_spiffe',
+        '--endpoint-id',
+        names.consulAgentId,
+        '--pin',
+        pin,
       ]);
       tell.did(`istio: federate add --peer ${url(layout.ports.consulEndpoint)} … --pin ${pin.slice(0, 23)}…`);
 
@@ -61,8 +70,17 @@ export function federateBothWays(meshes: Meshes, clock: Clock): Step {
       writeFileSync(file, document);
       const added = clock.monotonicMs();
       await meshes.ask('consul', [
-        ...['add', '--peer', url(layout.ports.istioEndpoint), '--trust-domain', names.istio],
-        ...['--profile', 'https_spiffe', '--endpoint-id', names.istioAgentId, '--bundle', file],
+        'add',
+        '--peer',
+        url(layout.ports.istioEndpoint),
+        '--trust-domain',
+        names.istio,
+        '--profile',
+        'https_spiffe',
+        '--endpoint-id',
+        names.istioAgentId,
+        '--bundle',
+        file,
       ]);
       tell.did(`consul: federate add --peer ${url(layout.ports.istioEndpoint)} … --bundle istio-bundle.json`);
 
