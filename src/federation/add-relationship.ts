@@ -1,15 +1,9 @@
-import {
-  certificatesFromPem,
-  CodedError,
-  contentDigest,
-  parseEndpointUrl,
-  type TrustBundle,
-} from '../spiffe/index.ts';
+import { contentDigest, parseEndpointUrl, type TrustBundle } from '../spiffe/index.ts';
 import { type Relationship, StoreError } from '../store/index.ts';
+import { checkEndpoint } from './check-endpoint.ts';
 import { type BootstrapRequest, establishTrust, type FirstTrust } from './bootstrap.ts';
 import { FederationError } from './errors.ts';
 import type { RefreshParts } from './refresh-parts.ts';
-import { endpointTrustDomain, servingDepth } from './serving.ts';
 import { judge } from './verdict.ts';
 
 /** A peer to federate with, in one direction: we will accept its identities (FED-11). */
@@ -108,46 +102,19 @@ export async function addRelationship(
 
 /** Everything that can be refused without asking anybody. Returns the serving depth. */
 function checkRequest(
-  { own, endpointBundles }: RefreshParts,
+  parts: RefreshParts,
   request: AddRequest,
   known: ReadonlyMap<string, Relationship>,
 ): number {
-  const { trustDomain, profile, endpointUrl, bootstrap } = request;
-  if (own()?.trustDomain === trustDomain) {
+  const { trustDomain, bootstrap } = request;
+  if (parts.own()?.trustDomain === trustDomain) {
     throw new FederationError(
       'own-trust-domain',
       `${trustDomain} is our own trust domain; a relationship is with another one`,
     );
   }
   if (known.has(trustDomain)) throw alreadyFederated(request);
-  try {
-    parseEndpointUrl(endpointUrl);
-    if (bootstrap.caPem !== undefined) certificatesFromPem(bootstrap.caPem);
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    throw new FederationError(
-      'relationship-invalid',
-      `the relationship with ${trustDomain} cannot be: ${error.message}`,
-      {
-        cause: error,
-      },
-    );
-  }
-  if (bootstrap.caPem !== undefined && profile.kind === 'https_spiffe') {
-    throw new FederationError(
-      'relationship-invalid',
-      `a private CA for Web PKI goes with the profile https_web, and the endpoint of ${trustDomain} is https_spiffe`,
-    );
-  }
-  const depth = servingDepth(trustDomain, profile, (name) => known.get(name)?.profile);
-  const server = endpointTrustDomain(profile);
-  if (server !== undefined && server !== trustDomain && !endpointBundles.bundleFor(server)) {
-    throw new FederationError(
-      'endpoint-trust-domain-unknown',
-      `the endpoint of ${trustDomain} belongs to ${server}, whose bundle is not held: federate with ${server} first`,
-    );
-  }
-  return depth;
+  return checkEndpoint(parts, { ...request, webPkiCaPem: bootstrap.caPem }, known);
 }
 
 function alreadyFederated({ trustDomain }: AddRequest, cause?: unknown): FederationError {

@@ -4,6 +4,7 @@ import type { BundleLimits, BundleSource, TrustBundle, TrustDomain } from '../sp
 import type { Relationship, Store } from '../store/index.ts';
 import { type AddNote, addRelationship, type AddRequest } from './add-relationship.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
+import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
 import { FederationError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import { type BundleListener, HeldBundles } from './held-bundles.ts';
@@ -133,11 +134,10 @@ export class FederationAgent {
       );
     this.#adding.add(trustDomain);
     try {
-      const known = new Map([...this.#pollers].map(([name, { relationship }]) => [name, relationship]));
       const { relationship, first, digest, notes } = await addRelationship(
         this.#parts,
         request,
-        known,
+        this.#known(),
         this.#stop.signal,
       );
       const { bundle, tag } = first;
@@ -212,6 +212,20 @@ export class FederationAgent {
     return { versionNumber, poll: outcome };
   }
 
+  /**
+   * Changes the endpoint of a relationship, and asks it at once; what is trusted stays (FED-62). Throws what
+   * `changeRelationship` throws, and `not-started`.
+   */
+  async change(
+    trustDomain: TrustDomain,
+    change: RelationshipChange,
+  ): Promise<{ relationship: Relationship; poll: RefreshOutcome }> {
+    const poller = this.#pollerOf(trustDomain);
+    poller.adopt(await changeRelationship(this.#parts, poller.relationship, change, this.#known()));
+    const { outcome } = await poller.pollAnew();
+    return { relationship: poller.relationship, poll: outcome };
+  }
+
   /** How every relationship stands, by trust domain. */
   status(): RelationshipStatus[] {
     return [...this.#pollers.values()]
@@ -219,6 +233,10 @@ export class FederationAgent {
         relationshipStatus(relationship, this.#held.bundleFor(relationship.trustDomain)),
       )
       .sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
+  }
+
+  #known(): ReadonlyMap<TrustDomain, Relationship> {
+    return new Map([...this.#pollers].map(([name, { relationship }]) => [name, relationship]));
   }
 
   #open(relationship: Relationship, firstPollInMs: number, tag?: RememberedTag): PeerPoller {

@@ -2,6 +2,7 @@
 export type { AddNote, AddRequest } from './add-relationship.ts';
 export { type AddResult, FederationAgent, type FederationAgentOptions } from './agent.ts';
 export type { Bootstrap } from './bootstrap.ts';
+export type { RelationshipChange } from './change-relationship.ts';
 export {
   FederationError,
   type FederationErrorCode,

@@ -69,6 +69,18 @@ export class PeerPoller {
     return this.#relationship;
   }
 
+  /** Goes on with other parameters; the tag belonged to the endpoint before. */
+  adopt({ endpointUrl, profile, webPkiCaPem }: Relationship): void {
+    const { webPkiCaPem: _, ...before } = this.#relationship;
+    this.#relationship = {
+      ...before,
+      endpointUrl,
+      profile,
+      ...(webPkiCaPem === undefined ? {} : { webPkiCaPem }),
+    };
+    this.#tag = undefined;
+  }
+
   /** Begins to poll, until `stop`. */
   start(): void {
     this.#loop ??= this.#run();

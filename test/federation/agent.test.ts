@@ -327,6 +327,57 @@ describe('FederationAgent and incidents', () => {
   });
 });
 
+describe('FederationAgent.change()', () => {
+  const by = { actor: 'operator:1000', reason: 'the endpoint moved' };
+
+  beforeEach(async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+  });
+
+  it('asks the new endpoint at once, keeps what is trusted, and is on record (FED-09, FED-62)', async () => {
+    await using moved = await FakePeer.start(await r1.svid('spiffe://peer.example/moved'));
+    moved.answer = serve([r1, r2], { sequence: 2n });
+    const profile = {
+      kind: 'https_spiffe',
+      endpointId: parseSpiffeId('spiffe://peer.example/moved'),
+    } as const;
+    const wrongId = await world.agent.change(peerName, { ...by, endpointUrl: moved.url() });
+    expect(wrongId.poll).toMatchObject({ kind: 'failed', code: 'endpoint-id-mismatch' });
+    expect(world.trusted()).toEqual(only(r1));
+    const { relationship, poll } = await world.agent.change(peerName, { ...by, profile });
+    expect(poll.kind).toBe('accepted');
+    expect(relationship).toMatchObject({ endpointUrl: moved.url(), profile, state: 'active' });
+    const events = await world.store.events({ trustDomain: peerName });
+    expect(events.filter(({ kind }) => kind === 'relationship-changed')).toHaveLength(2);
+    await world.restart();
+    expect(world.agent.status()[0]).toMatchObject({ endpointUrl: moved.url(), profile });
+  });
+
+  it('takes the private CA with the profile, and gives it back', async () => {
+    peer.become(await webCa.web(['localhost']));
+    const web = { ...by, profile: overWeb, endpointUrl: peer.url('/', 'localhost') };
+    expect((await world.agent.change(peerName, { ...web, webPkiCaPem: webCa.pem })).poll.kind).toBe(
+      'unchanged',
+    );
+    const { poll } = await world.agent.change(peerName, { ...by, webPkiCaPem: null });
+    expect(poll).toMatchObject({ kind: 'failed', code: 'web-certificate-refused' });
+  });
+
+  it.each([
+    [{ endpointUrl: 'http://peer.example/' }, 'relationship-invalid'],
+    [{ webPkiCaPem: 'hello' }, 'relationship-invalid'],
+    [
+      { profile: { kind: 'https_spiffe', endpointId: parseSpiffeId('spiffe://unknown.example/e') } as const },
+      'endpoint-trust-domain-unknown',
+    ],
+  ])('refuses %j and changes nothing', async (change, code) => {
+    const before = await world.store.relationships();
+    await expect(world.agent.change(peerName, { ...by, ...change })).rejects.toMatchObject({ code });
+    expect(await world.store.relationships()).toEqual(before);
+    expect(await world.poll()).toBe('unchanged');
+  });
+});
+
 describe('FederationAgent.remove()', () => {
   it('ends the trust at once, stops polling, and keeps the history (FED-59)', async () => {
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 5n, refreshHintSeconds: 60 }));
