@@ -8,6 +8,7 @@ export type EndpointProfile =
 
 export type RelationshipErrorCode = 'url-invalid' | 'url-scheme' | 'url-userinfo';
 
+/** A parameter of a federation relationship is refused. */
 export class RelationshipError extends CodedError<RelationshipErrorCode> {}
 
 const MAX_URL_CHARACTERS = 2048;

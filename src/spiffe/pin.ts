@@ -7,6 +7,7 @@ declare const pinBrand: unique symbol;
 /** `sha256:` and 64 lower-case hex digits: of a bundle's content, or of a root's public key. Made only by parsing. */
 export type Pin = string & { readonly [pinBrand]: true };
 
+/** A text is no pin. */
 export class PinError extends CodedError<'pin-malformed'> {}
 
 /** Reads a pin. Throws `PinError`: `pin-malformed`. */

@@ -17,6 +17,7 @@ export type SpiffeIdErrorCode =
   | 'id-path-dot-segment'
   | 'id-path-trailing-slash';
 
+/** A text is no SPIFFE ID. */
 export class SpiffeIdError extends CodedError<SpiffeIdErrorCode> {}
 
 /** SPIFFE-ID §2.3: IDs up to this many bytes are supported everywhere; longer ones are refused (ID-11). */

@@ -7,6 +7,7 @@ export type TrustDomain = string & { readonly [trustDomainBrand]: true };
 
 export type TrustDomainErrorCode = 'trust-domain-empty' | 'trust-domain-character' | 'trust-domain-too-long';
 
+/** A text is no trust domain name. */
 export class TrustDomainError extends CodedError<TrustDomainErrorCode> {}
 
 /** SPIFFE-ID §2.3: at most 255 bytes. */

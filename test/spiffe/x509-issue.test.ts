@@ -28,7 +28,7 @@ describe('issueCertificate()', () => {
     expect(new X509Certificate(der).verify(new X509Certificate(ca.root).publicKey)).toBe(true);
   });
 
-  it('keeps a subject byte for byte, for an anchor with the same name and key signed by another key', async () => {
+  it('keeps a subject byte for byte, for a constrained anchor with the same name and key signed by another key (X509-30)', async () => {
     const ca = await createTestCa({ trustDomain: 'a.example', subject: 'C=DE,O=Acme \u00fc,OU=x,CN=Root' });
     const throwaway = await generateKeyPair('P-256');
     const { subjectDer, spkiDer, subjectKeyId = '' } = parseCertificate(ca.root);

@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { generateKeyPair, verifyX509Path, x509AuthorityFromDer } from '../../src/spiffe/index.ts';
 import { Tag } from '../../src/spiffe/der.ts';
@@ -154,6 +155,33 @@ describe('verifyX509Path() judges each certificate', () => {
     expect(judge(leaf.der, [spoil(middle.der)], [root.der])).toBe('signature-invalid of helper 0');
     // The signature of an anchor is nobody's business.
     expect(judge(leaf.der, [middle.der], [spoil(root.der)])).toBe('accepted over 3');
+  });
+
+  it('accepts no chain with a changed byte, wherever it is (X509-26)', () => {
+    const any = fc.tuple(
+      fc.nat(1),
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      fc.integer({ min: 1, max: 255 }),
+    );
+    fc.assert(
+      fc.property(any, ([which, where, flip]) => {
+        const chain = [Uint8Array.from(leaf.der), Uint8Array.from(middle.der)];
+        const changed = chain[which] ?? leaf.der;
+        const at = Math.floor(where * changed.length);
+        changed[at] = (changed[at] ?? 0) ^ flip;
+        expect(judge(chain[0] ?? leaf.der, chain.slice(1), [root.der])).not.toMatch(/^accepted/);
+      }),
+      { numRuns: 1500 },
+    );
+  });
+
+  it('asks nobody about revocation: leaving the bundle is the revocation (X509-35)', async () => {
+    const points = (critical: boolean) => ({ extensions: [unknownExtension(critical, '2.5.29.31')] });
+    expect(judge((await makeLeaf(root, points(false))).der, [], [root.der])).toBe('accepted over 2');
+    expect(judge((await makeLeaf(root, points(true))).der, [], [root.der])).toBe(
+      'unknown-critical-extension of leaf 0',
+    );
+    expect(judge((await makeLeaf(root, points(false))).der, [], [])).toBe('issuer-not-found of leaf 0');
   });
 
   it('takes validity as inclusive at both ends, at one second, at each place (X509-27, X509-28)', async () => {
