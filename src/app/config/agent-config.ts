@@ -28,7 +28,7 @@ const endpointCommon = {
     .describe('A path that serves the bundle besides `/`.'),
   refresh_hint: duration()
     .refine((ms) => ms >= 1000 && ms % 1000 === 0, 'a refresh hint is at least one whole second')
-    .default(300_000)
+    .prefault('5m')
     .describe('How often peers are asked to look again (`spiffe_refresh_hint`); whole seconds.'),
   max_connections: z
     .int()
@@ -96,19 +96,19 @@ const files = z.strictObject({
   foreign_folder: path().describe(
     'Folder into which foreign bundles are written, one PEM and one bundle per trust domain.',
   ),
-  poll: duration().default(2000).describe('How often the own files are looked at.'),
+  poll: duration().prefault('2s').describe('How often the own files are looked at.'),
 });
 
 const mesh = z.discriminatedUnion('kind', [istio, consul, files]);
 
 const federation = z.strictObject({
-  default_poll: duration().default(300_000).describe('Interval for a peer without a refresh hint (TDB-13).'),
-  minimum_poll: duration().default(5000).describe('No peer is polled more often, whatever its hint.'),
-  maximum_poll: duration().default(3_600_000).describe('No peer is polled less often, whatever its hint.'),
+  default_poll: duration().prefault('5m').describe('Interval for a peer without a refresh hint (TDB-13).'),
+  minimum_poll: duration().prefault('5s').describe('No peer is polled more often, whatever its hint.'),
+  maximum_poll: duration().prefault('1h').describe('No peer is polled less often, whatever its hint.'),
   max_polls_in_flight: z.int().min(1).default(64).describe('Polls at once; one per peer at most.'),
-  connect_timeout: duration().default(5000).describe('Longest wait for a connection and its handshake.'),
-  total_timeout: duration().default(15_000).describe('Longest time for a whole poll, redirects included.'),
-  max_document: size().default(1_048_576).describe('Largest bundle document that is read.'),
+  connect_timeout: duration().prefault('5s').describe('Longest wait for a connection and its handshake.'),
+  total_timeout: duration().prefault('15s').describe('Longest time for a whole poll, redirects included.'),
+  max_document: size().prefault('1MiB').describe('Largest bundle document that is read.'),
   max_redirects: z
     .int()
     .min(0)

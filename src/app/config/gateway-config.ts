@@ -20,12 +20,12 @@ export const gatewayConfigSchema = z.strictObject({
     .default(10_000)
     .describe('Connections held at once; further ones are closed.'),
   max_connections_per_address: z.int().min(1).default(1000).describe('The same, per remote address.'),
-  client_hello_timeout: duration().default(5000).describe('Longest wait for a whole ClientHello.'),
+  client_hello_timeout: duration().prefault('5s').describe('Longest wait for a whole ClientHello.'),
   connect_timeout: duration()
-    .default(5000)
+    .prefault('5s')
     .describe('Longest wait for the connection to the address of a route.'),
-  idle_timeout: duration().default(600_000).describe('A connection without a byte for this long is closed.'),
-  drain_timeout: duration().default(10_000).describe('How long open connections may go on after SIGTERM.'),
+  idle_timeout: duration().prefault('10m').describe('A connection without a byte for this long is closed.'),
+  drain_timeout: duration().prefault('10s').describe('How long open connections may go on after SIGTERM.'),
 });
 
 export type GatewayConfig = z.output<typeof gatewayConfigSchema>;

@@ -57,6 +57,11 @@ function traits(field: JsonSchema, required: boolean): string {
     ...(field.const === undefined ? [] : [`\`${field.const}\``]),
     ...(field.enum === undefined ? [] : [field.enum.map((each) => `\`${String(each)}\``).join(', ')]),
     ...(required ? ['required'] : []),
+    ...(isPlain(field.default) ? [`default \`${field.default}\``] : []),
   ];
   return words.length === 0 ? '' : ` (${words.join('; ')})`;
+}
+
+function isPlain(value: unknown): value is string | number | boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value);
 }

@@ -25,7 +25,7 @@ export const sidecarConfigSchema = z.strictObject({
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
     .describe('Least level that is logged.'),
-  drain_timeout: duration().default(5000).describe('How long open requests may go on after SIGTERM.'),
+  drain_timeout: duration().prefault('5s').describe('How long open requests may go on after SIGTERM.'),
 });
 
 export type SidecarConfig = z.output<typeof sidecarConfigSchema>;
