@@ -140,12 +140,12 @@ export class FederationAgent {
         this.#known(),
         this.#stop.signal,
       );
-      const { bundle, tag } = first;
+      const { bundle, etag } = first;
       this.#held.replace(bundle);
       const waitMs = first.fetched
         ? nextPollDelayMs(bundle.refreshHintSeconds, this.#schedule, this.#parts.random)
         : 0;
-      const poller = this.#open(relationship, waitMs, tag === undefined ? undefined : { tag, bundle });
+      const poller = this.#open(relationship, waitMs, etag === undefined ? undefined : { etag, bundle });
       const polled = first.fetched ? undefined : await poller.poll();
       poller.start();
       return {

@@ -19,7 +19,7 @@ import {
 } from '../spiffe/index.ts';
 import type { BootstrapProof } from '../store/index.ts';
 import { FederationError, FetchError, type FetchTrace } from './errors.ts';
-import { fetchBundle } from './fetch-bundle.ts';
+import { type DocumentTag, fetchBundle } from './fetch-bundle.ts';
 import { provedBy, recordFetch } from './fetch-record.ts';
 import { OfferedChains } from './offered-chains.ts';
 import type { RefreshParts } from './refresh-parts.ts';
@@ -55,7 +55,7 @@ export interface FirstTrust extends ParsedBundle {
   readonly origin: string;
   readonly provedBy?: string;
   /** The tag of the document, where the endpoint gave it. */
-  readonly tag?: string;
+  readonly etag?: DocumentTag;
   /** Whether the bundle came from the endpoint itself; else its first poll is still to come. */
   readonly fetched: boolean;
 }
@@ -161,7 +161,7 @@ async function fromEndpoint(
       fetched: true,
       origin: trace.redirects.at(-1) ?? endpointUrl,
       ...(certificates === undefined ? {} : { provedBy: certificates }),
-      ...(fetched.etag === undefined ? {} : { tag: fetched.etag }),
+      ...(fetched.etag === undefined ? {} : { etag: fetched.etag }),
     };
   } catch (error) {
     const refusal = explain(error, request);

@@ -18,11 +18,17 @@ export interface FetchRequest {
   /** For `https_web`: the only CAs that count, PEM. */
   readonly webPkiCaPem?: string | undefined;
   /** The tag of the document that we hold, to be told when it is still the one. */
-  readonly etag?: string | undefined;
+  readonly etag?: DocumentTag | undefined;
   readonly limits: FetchLimits;
   readonly redirects: RedirectSettings;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+}
+
+/** An entity tag (RFC 9110 §8.8.3) and the URL whose document it names, at the end of any redirects. */
+export interface DocumentTag {
+  readonly tag: string;
+  readonly url: string;
 }
 
 /** What came back, and by which way. The document is only bytes: parsing and judging come after. */
@@ -30,7 +36,7 @@ export type FetchOutcome =
   | {
       readonly kind: 'document';
       readonly body: Uint8Array;
-      readonly etag?: string;
+      readonly etag?: DocumentTag;
       readonly trace: FetchTrace;
     }
   | { readonly kind: 'not-modified'; readonly trace: FetchTrace };
@@ -68,8 +74,15 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
           timer,
         });
         proof = certificates;
-        const answer = await httpGet({ socket, url, etag: request.etag, limits, timer });
-        if (answer.kind !== 'redirect') return { ...answer, trace: trace() };
+        // A tag means something only where it came from: another server may call another document the same.
+        const asked = request.etag?.url === url.href ? request.etag.tag : undefined;
+        const answer = await httpGet({ socket, url, etag: asked, limits, timer });
+        if (answer.kind === 'not-modified') return { kind: 'not-modified', trace: trace() };
+        if (answer.kind === 'document') {
+          const { body, etag: tag } = answer;
+          const etag = tag === undefined ? {} : { etag: { tag, url: url.href } };
+          return { kind: 'document', body, ...etag, trace: trace() };
+        }
         const { location } = answer;
         url = redirectTarget({ from: url, location, taken: hops.length, settings: request.redirects });
         hops.push(url.href);

@@ -69,7 +69,7 @@ export class PeerPoller {
     return this.#relationship;
   }
 
-  /** Goes on with other parameters; the tag belonged to the endpoint before. */
+  /** Goes on with other parameters of the endpoint. */
   adopt({ endpointUrl, profile, webPkiCaPem }: Relationship): void {
     const { webPkiCaPem: _, ...before } = this.#relationship;
     this.#relationship = {
@@ -78,7 +78,6 @@ export class PeerPoller {
       profile,
       ...(webPkiCaPem === undefined ? {} : { webPkiCaPem }),
     };
-    this.#tag = undefined;
   }
 
   /** Begins to poll, until `stop`. */

@@ -1,10 +1,11 @@
 import type { BundleNote, TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { IncidentKind } from '../store/index.ts';
+import type { DocumentTag } from './fetch-bundle.ts';
 import type { VerdictNote } from './verdict.ts';
 
 /** The tag of a document that stood for `bundle`, worth sending only while that is the bundle held. */
 export interface RememberedTag {
-  readonly tag: string;
+  readonly etag: DocumentTag;
   readonly bundle: TrustBundle;
 }
 

@@ -44,7 +44,7 @@ export async function refreshOnce(
       clock,
       webPkiCaPem: relationship.webPkiCaPem,
       verifier: parts.verifier,
-      etag: known?.tag,
+      etag: known?.etag,
       limits: parts.fetchLimits,
       redirects: parts.redirects,
       signal: options.signal,
@@ -59,7 +59,7 @@ export async function refreshOnce(
     const { kind } = settled.outcome;
     const bundle = held.bundleFor(trustDomain);
     const same = bundle !== undefined && (kind === 'unchanged' || kind === 'accepted');
-    const tag = same && fetched.etag !== undefined ? { tag: { tag: fetched.etag, bundle } } : {};
+    const tag = same && fetched.etag !== undefined ? { tag: { etag: fetched.etag, bundle } } : {};
     return record({ ...settled, offered: offer.bundle, ...tag });
   } catch (error) {
     if (error instanceof FetchError) {

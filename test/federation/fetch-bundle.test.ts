@@ -204,9 +204,21 @@ describe('fetchBundle() and the answer', () => {
   it('takes 304 for an answer to its own tag only (FED-34)', async () => {
     peer.answer = answers.document(document, { etag: '"v1"' });
     const first = await fetchBundle(request());
-    expect(first).toMatchObject({ kind: 'document', etag: '"v1"' });
-    expect((await fetchBundle(request({ etag: '"v1"' }))).kind).toBe('not-modified');
-    expect((await fetchBundle(request({ etag: '"v0"' }))).kind).toBe('document');
+    const url = peer.url('/', 'localhost');
+    expect(first).toMatchObject({ kind: 'document', etag: { tag: '"v1"', url } });
+    expect((await fetchBundle(request({ etag: { tag: '"v1"', url } }))).kind).toBe('not-modified');
+    expect((await fetchBundle(request({ etag: { tag: '"v0"', url } }))).kind).toBe('document');
+  });
+
+  it('shows a tag only to the URL that gave it, redirects or not', async () => {
+    const tagged = answers.document(document, { etag: '"v1"' });
+    peer.answer = answers.byPath({ '/': answers.redirect(302, '/a'), '/a': tagged, '/b': tagged });
+    const first = await fetchBundle(request());
+    const etag = { tag: '"v1"', url: peer.url('/a', 'localhost') };
+    expect(first).toMatchObject({ etag });
+    expect((await fetchBundle(request({ etag }))).kind).toBe('not-modified');
+    peer.answer = answers.byPath({ '/': answers.redirect(302, '/b'), '/b': tagged });
+    expect((await fetchBundle(request({ etag }))).kind).toBe('document');
   });
 
   it('does not remember a tag that is none, or very long', async () => {
