@@ -309,6 +309,33 @@ describe('FederationAgent and incidents', () => {
     });
   });
 
+  it('wakes somebody when a private key is published, and keeps its value nowhere (TDB-37)', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    const secret = 'c2VjcmV0LXZhbHVlLW9mLWEta2V5';
+    const entry = { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', d: secret, use: 'jwt-svid', kid: 'k' };
+    const document = documentOf([r1, r2], { sequence: 2n }).replace(
+      '"keys":[',
+      `"keys":[${JSON.stringify(entry)},`,
+    );
+    peer.answer = answers.document(document);
+    expect(await world.poll()).toBe('accepted');
+    const record = world.log.records.at(-1);
+    expect(record).toMatchObject({
+      level: 'warn',
+      fields: { outcome: 'accepted', notes: ['entry-holds-secret'] },
+    });
+    const [version] = await world.store.history(peerName);
+    const everything = [
+      world.log.records,
+      await world.store.events(),
+      Buffer.from(version?.document ?? []).toString(),
+    ];
+    const text = JSON.stringify(everything, (_key, value: unknown) =>
+      typeof value === 'bigint' ? `${value}` : value,
+    );
+    expect(text).not.toContain(secret);
+  });
+
   it('asks with the tag of what it holds, and forgets the tag with the bundle', async () => {
     const tagged = answers.document(documentOf([r1], { sequence: 1n }), { etag: '"v1"' });
     peer.answer = tagged;
