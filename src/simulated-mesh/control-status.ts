@@ -12,6 +12,7 @@ export interface RootStatus {
   readonly notAfter: string;
 }
 
+/** A workload with its SVID and the state of its proxies. */
 export interface WorkloadStatus {
   readonly name: string;
   readonly spiffeId: string;

@@ -13,4 +13,5 @@ export type SimulatedMeshErrorCode =
   | 'peering-token'
   | 'peering-stream';
 
+/** A simulated control plane could not do what was asked; `code` says why. */
 export class SimulatedMeshError extends CodedError<SimulatedMeshErrorCode> {}

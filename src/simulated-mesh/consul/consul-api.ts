@@ -11,7 +11,7 @@ import type { ConsulState } from './consul-state.ts';
 import { addPeeringRoutes } from './peering-routes.ts';
 import type { Peerings } from './peerings.ts';
 
-export interface ConsulApiOptions extends ConsulRequest {
+interface ConsulApiOptions extends ConsulRequest {
   readonly state: ConsulState;
   readonly peerings: Peerings;
   readonly trustDomain: TrustDomain;

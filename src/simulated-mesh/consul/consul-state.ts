@@ -1,5 +1,6 @@
 import type { SnapshotFile } from '../snapshot-file.ts';
 
+/** How far a peering is, in the product's words. */
 export type PeeringState = 'PENDING' | 'ESTABLISHING' | 'ACTIVE' | 'FAILING' | 'DELETING' | 'TERMINATED';
 
 /** A peering, with its secrets: the file it is kept in is for this process only. */
@@ -29,7 +30,8 @@ export interface Peering {
   readonly modifyIndex: number;
 }
 
-export interface ImportedBundle {
+/** A trust bundle as a peer sent it. */
+interface ImportedBundle {
   /** As the peer claims it; the product does not check whose it is. */
   readonly trustDomain: string;
   readonly rootPems: readonly string[];
@@ -37,6 +39,7 @@ export interface ImportedBundle {
   readonly modifyIndex: number;
 }
 
+/** A config entry with the body it was written with. */
 export interface ConfigEntry {
   readonly kind: string;
   readonly name: string;

@@ -10,6 +10,7 @@ export interface ConsulWorkload {
   readonly sdsSocket: string;
 }
 
+/** What a simulated Consul is made of. */
 export interface SimulatedConsulOptions {
   /** Holds the CA, peerings and config entries; made with mode 0700 when it is not there. */
   readonly folder: string;

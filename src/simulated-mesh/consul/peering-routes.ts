@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono';
 import { SimulatedMeshError } from '../errors.ts';
 import type { ConsulState, Peering } from './consul-state.ts';
+import { exportedServices } from './peer-resources.ts';
 import type { Peerings } from './peerings.ts';
 import { answerTable, type ConsulRequest, jsonObject, requireToken } from './consul-request.ts';
 
@@ -54,7 +55,7 @@ export function addPeeringRoutes(
   app.get('/v1/peerings', (context) => {
     requireToken(context, request, 'peering:read');
     return answerTable(context, request, state, 'peerings', () =>
-      state.peerings().map((peering) => peeringDocument(peering, peerings)),
+      state.peerings().map((peering) => peeringDocument(peering, { state, peerings })),
     );
   });
   app.get('/v1/peering/:name', (context) => {
@@ -62,7 +63,7 @@ export function addPeeringRoutes(
     const name = context.req.param('name');
     return answerTable(context, request, state, 'peerings', () => {
       const peering = state.peering(name);
-      return peering ? peeringDocument(peering, peerings) : notFound(context, name);
+      return peering ? peeringDocument(peering, { state, peerings }) : notFound(context, name);
     });
   });
   app.delete('/v1/peering/:name', async (context) => {
@@ -78,7 +79,10 @@ function notFound(context: Context, name: string): Response {
 }
 
 /** A peering as the API shows it: its secrets stay out. */
-function peeringDocument(peering: Peering, peerings: Peerings) {
+function peeringDocument(
+  peering: Peering,
+  { state, peerings }: { readonly state: ConsulState; readonly peerings: Peerings },
+) {
   const session = peerings.sessionOf(peering.name);
   return {
     ID: peering.id,
@@ -94,7 +98,7 @@ function peeringDocument(peering: Peering, peerings: Peerings) {
     }),
     StreamStatus: {
       ImportedServices: [],
-      ExportedServices: peerings.exportedTo(peering.name),
+      ExportedServices: exportedServices(state, peering.name),
       LastHeartbeat: null,
       LastReceive: session?.lastReceiveAt.toISOString() ?? null,
       LastSend: null,

@@ -14,6 +14,7 @@ export interface PeeringToken {
 
 const MAX_TOKEN_CHARACTERS = 65_536;
 
+/** The token as it is handed over. */
 export function serializePeeringToken(token: PeeringToken): string {
   return Buffer.from(JSON.stringify(token)).toString('base64');
 }

@@ -2,18 +2,16 @@ import { randomUUID } from 'node:crypto';
 import type { Clock, Log } from '../../platform/index.ts';
 import {
   EXPORTED_SERVICE_LIST_URL,
-  exportedServiceListMessage,
-  PEERING_SERVER_ADDRESSES_URL,
   PEERING_TRUST_BUNDLE_URL,
   type PeeringTrustBundle,
   peeringServerAddressesMessage,
-  peeringTrustBundleMessage,
   type ReplicationMessage,
 } from '../../grpc/index.ts';
 import { pemFromCertificates, type TrustDomain } from '../../spiffe/index.ts';
 import type { OwnRoot } from '../certificate-authority.ts';
 import type { ConsulState, Peering } from './consul-state.ts';
-import { PeerStreamSession, type PeerResource } from './peer-stream-session.ts';
+import { peerResources } from './peer-resources.ts';
+import { PeerStreamSession } from './peer-stream-session.ts';
 import { parsePeeringToken, type PeeringToken, serializePeeringToken } from './peering-token.ts';
 
 /** Why a peering request is not granted, as HTTP or gRPC tells it. */
@@ -221,19 +219,6 @@ export class Peerings {
     await Promise.all(this.#deletions);
   }
 
-  /** The services that `exported-services` gives to a peer, by name. */
-  exportedTo(name: string): string[] {
-    const services = this.#options.state.configEntry('exported-services', 'default')?.body['Services'];
-    if (!Array.isArray(services)) return [];
-    return services.flatMap((service: unknown) => {
-      const { Name, Consumers } = Object(service) as { Name?: unknown; Consumers?: unknown };
-      const consumed =
-        Array.isArray(Consumers) &&
-        Consumers.some((consumer: unknown) => (Object(consumer) as { Peer?: unknown }).Peer === name);
-      return consumed && typeof Name === 'string' ? [Name] : [];
-    });
-  }
-
   #begin(
     peering: Omit<Peering, 'createIndex' | 'modifyIndex'>,
     role: 'acceptor' | 'dialer',
@@ -247,7 +232,7 @@ export class Peerings {
       ...wire,
       role,
       remoteId: peering.remoteId ?? '',
-      resources: (resourceUrl) => this.#resources(resourceUrl, name),
+      resources: (resourceUrl) => peerResources(resourceUrl, name, this.#options),
       onTrustBundle: (bundle) => this.#import(name, bundle, log),
       onServerAddresses: (value) => this.#updateAddresses(name, value),
       onTerminated: () => this.#terminated(name),
@@ -258,32 +243,6 @@ export class Peerings {
     this.#sessions.set(name, session);
     log.info('peering stream open', { role });
     return session;
-  }
-
-  #resources(resourceUrl: string, name: string): PeerResource[] {
-    const any = (value: Buffer) => ({ type_url: resourceUrl, value });
-    switch (resourceUrl) {
-      case PEERING_TRUST_BUNDLE_URL: {
-        const bundle = {
-          trust_domain: this.#options.trustDomain,
-          peer_name: '',
-          partition: '',
-          root_pems: this.#options.ownRoots().map((root) => pemFromCertificates([root.authority.der])),
-          exported_partition: '',
-        };
-        return [{ id: 'roots', value: any(peeringTrustBundleMessage.encode(bundle)) }];
-      }
-      case EXPORTED_SERVICE_LIST_URL: {
-        const services = this.exportedTo(name);
-        return [{ id: 'exported-service-list', value: any(exportedServiceListMessage.encode({ services })) }];
-      }
-      case PEERING_SERVER_ADDRESSES_URL: {
-        const addresses = [this.#options.serverAddress()];
-        return [{ id: 'server-addrs', value: any(peeringServerAddressesMessage.encode({ addresses })) }];
-      }
-      default:
-        return [];
-    }
   }
 
   /** As the product: the trust domain a peer claims is taken as it stands, the own one included. */

@@ -11,6 +11,7 @@ export interface Account {
   ): boolean;
 }
 
+/** What a role allows or forbids. */
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
 
 /** The account a bearer token belongs to. Throws `KubernetesError` `Unauthorized`. */

@@ -5,7 +5,7 @@ import type { ConfigMap, ConfigMapInput } from './kubernetes-object.ts';
 import { KubernetesError } from './kubernetes-status.ts';
 import { checkConfigMap } from './check-config-map.ts';
 
-export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
+type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
 /** One change of the store; `before` is what was there, for watches whose selector it has left. */
 export interface Change {

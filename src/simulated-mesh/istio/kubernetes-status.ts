@@ -1,6 +1,7 @@
 import { CodedError } from '../../spiffe/index.ts';
 
-export type KubernetesReason =
+/** The `reason` of a `Status` object. */
+type KubernetesReason =
   | 'BadRequest'
   | 'Unauthorized'
   | 'Forbidden'

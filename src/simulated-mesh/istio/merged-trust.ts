@@ -11,6 +11,7 @@ export interface ForeignAnchors {
   readonly foreign: readonly ForeignStatus[];
 }
 
+/** Before the first config, and without `ISTIO_MULTIROOT_MESH`. */
 export const NO_FOREIGN_ANCHORS: ForeignAnchors = { pems: [], foreign: [] };
 
 /**

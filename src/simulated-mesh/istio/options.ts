@@ -10,6 +10,7 @@ export interface IstioWorkload {
   readonly sdsSocket: string;
 }
 
+/** What a simulated Istio is made of. */
 export interface SimulatedIstioOptions {
   /** Holds the CA and the Kubernetes objects; made with mode 0700 when it is not there. */
   readonly folder: string;

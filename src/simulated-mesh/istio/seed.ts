@@ -1,6 +1,7 @@
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { ConfigMapStore } from './config-map-store.ts';
 
+/** Name of the mesh ConfigMap of the default revision. */
 export const MESH_CONFIG_MAP = 'istio';
 const ROOT_CONFIG_MAP = 'istio-ca-root-cert';
 const MESH_KEY = 'mesh';

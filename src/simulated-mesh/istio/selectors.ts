@@ -1,6 +1,7 @@
 import { KubernetesError } from './kubernetes-status.ts';
 import type { ConfigMap } from './kubernetes-object.ts';
 
+/** Whether an object is selected. */
 export type Selector = (object: ConfigMap) => boolean;
 
 /** What `fieldSelector` and `labelSelector` let through. Throws `KubernetesError` `BadRequest` for what is not understood. */
