@@ -107,7 +107,7 @@ function checkRequest(
   known: ReadonlyMap<string, Relationship>,
 ): number {
   const { trustDomain, bootstrap } = request;
-  if (parts.own()?.trustDomain === trustDomain) {
+  if (trustDomain === parts.own()?.trustDomain || trustDomain === parts.ownTrustDomain) {
     throw new FederationError(
       'own-trust-domain',
       `${trustDomain} is our own trust domain; a relationship is with another one`,

@@ -23,6 +23,8 @@ export interface FederationAgentOptions {
   readonly store: Store;
   /** Our own trust domain's bundle, once the mesh has told it. */
   readonly own: () => TrustBundle | undefined;
+  /** Our own trust domain by the configuration, which knows it before the mesh has told a bundle. */
+  readonly ownTrustDomain?: TrustDomain;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

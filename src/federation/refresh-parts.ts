@@ -1,6 +1,6 @@
 import type { PeerVerifier } from '../mtls/index.ts';
 import type { Clock, Log, Random } from '../platform/index.ts';
-import type { BundleLimits, BundleSource, TrustBundle } from '../spiffe/index.ts';
+import type { BundleLimits, BundleSource, TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { HeldBundles } from './held-bundles.ts';
@@ -14,6 +14,8 @@ export interface RefreshParts {
   readonly endpointBundles: BundleSource;
   readonly verifier: PeerVerifier;
   readonly own: () => TrustBundle | undefined;
+  /** Our own trust domain by the configuration, which knows it before the mesh has told a bundle. */
+  readonly ownTrustDomain?: TrustDomain | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

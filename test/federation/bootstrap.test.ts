@@ -267,6 +267,12 @@ describe('FederationAgent.add() and what is there already', () => {
     expect((await refused({})).code).toBe('already-federated');
   });
 
+  it('knows our own trust domain from the configuration before the mesh has told its bundle (ID-22)', async () => {
+    await using young = await AgentWorld.start(now, { ownTrustDomain: peerName });
+    await expect(young.agent.add(request({}))).rejects.toMatchObject({ code: 'own-trust-domain' });
+    expect(await young.store.relationships()).toEqual([]);
+  });
+
   it.each([
     ['http', 'http://peer.example/'],
     ['user information', 'https://user:secret@peer.example/'],
