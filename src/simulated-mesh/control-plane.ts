@@ -89,7 +89,7 @@ export class ControlPlane {
     return new ControlPlane(options, authority);
   }
 
-  /** Issues the SVIDs and opens every socket. Throws the system's error when a socket is taken. */
+  /** Issues the SVIDs and opens the SDS sockets. Throws `WorkloadApiError` when a socket is taken. */
   async start(): Promise<void> {
     await this.#identities.start();
     this.authority.onChange(() => this.trustChanged());
@@ -97,6 +97,10 @@ export class ControlPlane {
       await mkdir(dirname(sdsSocket), { recursive: true });
       await this.#sds.get(name)?.start(sdsSocket);
     }
+  }
+
+  /** Opens the control socket; the last thing a control plane does, so that an answer on it means that it is ready. */
+  async openControl(): Promise<void> {
     await mkdir(dirname(this.#options.controlSocket), { recursive: true });
     await this.#control.start();
   }

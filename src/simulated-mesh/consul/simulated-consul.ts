@@ -93,6 +93,7 @@ export class SimulatedConsul {
     await plane.start();
     await once(http.listen(this.#options.http.port, this.#options.http.host), 'listening');
     peerings.resume();
+    await plane.openControl();
     this.#log.info('control plane ready', {
       http: `http://${this.#options.http.host}:${this.httpAddress().port}`,
       peering: this.#serverAddress(),

@@ -115,6 +115,7 @@ export class SimulatedIstio {
     });
     await kubernetes.start();
     await plane.start();
+    await plane.openControl();
     this.#log.info('control plane ready', {
       kubernetes: `https://${listen.host}:${this.kubernetesAddress().port}`,
       kubeconfig: this.#options.kubeconfigFile,
