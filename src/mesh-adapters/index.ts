@@ -1,8 +1,15 @@
 /** One folder per mesh: its own roots out, foreign bundles in; and the loop that keeps wanted and actual the same. */
+export { createConsulAdapter } from './consul/adapter.ts';
 export { MeshAdapterError } from './errors.ts';
+export { createFilesAdapter } from './files/adapter.ts';
+export { createIstioAdapter } from './istio/adapter.ts';
 export { ForeignTrustPublisher } from './publisher.ts';
 
+export type { AdmissionCode } from './admission.ts';
+export type { ConsulAdapterOptions } from './consul/adapter.ts';
 export type { MeshAdapterErrorCode } from './errors.ts';
+export type { FilesAdapterOptions } from './files/adapter.ts';
+export type { IstioAdapterOptions } from './istio/adapter.ts';
 export type {
   AdapterStatus,
   ForeignTrustReport,

@@ -1,0 +1,55 @@
+import type { Clock, Log, Random } from '../../platform/index.ts';
+import { AdapterState } from '../adapter-state.ts';
+import { followOwnTrust } from '../follow-own-trust.ts';
+import type { MeshAdapter } from '../mesh-adapter.ts';
+import { ConsulClient } from './consul-client.ts';
+import { readOwnTrust } from './read-own-trust.ts';
+import { ForeignTrustWriter } from './write-foreign-trust.ts';
+
+export interface ConsulAdapterOptions {
+  /** Base URL of the HTTP API, such as `http://127.0.0.1:8500`. */
+  readonly address: string;
+  /** Holds an ACL token with `peering:write`; read for every request. */
+  readonly tokenFile?: string;
+  readonly datacenter?: string;
+  /** Peerings under this prefix that also carry our mark are ours; default `federate-`. */
+  readonly peerNamePrefix?: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** Consul: roots by blocking queries, foreign trust by speaking as one cluster peer for each trust domain (mesh-surfaces §3). */
+export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter {
+  const { address, tokenFile, datacenter, peerNamePrefix = 'federate-', clock, random, log } = options;
+  const state = new AdapterState({ clock, log });
+  const stopping = new AbortController();
+  const client = new ConsulClient({ address, tokenFile, datacenter, clock });
+  const onReport: Parameters<MeshAdapter['onReport']>[0] = (report) => state.report(report);
+  const writer = new ForeignTrustWriter({ client, peerNamePrefix, onReport, clock, random, log });
+  return {
+    kind: 'consul',
+    scope: 'per-trust-domain',
+    watchOwnTrust: (outer) =>
+      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
+        readOwnTrust({ client, state, tell, clock, random, signal }),
+      ),
+    applyForeignTrust: async (wanted, outer) => {
+      const signal = AbortSignal.any([outer, stopping.signal]);
+      try {
+        const reports = await writer.apply(wanted, signal);
+        state.contact();
+        return reports;
+      } catch (error) {
+        if (!signal.aborted) state.trouble(error);
+        throw error;
+      }
+    },
+    onReport: (listener) => state.onReport(listener),
+    status: () => state.status,
+    stop: async () => {
+      stopping.abort();
+      await writer.stop();
+    },
+  };
+}

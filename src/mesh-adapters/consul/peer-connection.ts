@@ -1,0 +1,160 @@
+import {
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import {
+  leaderAddressMessage,
+  peerStreamService,
+  type ReplicationMessage,
+  statusMessage,
+} from '../../grpc/index.ts';
+import type { Clock } from '../../platform/index.ts';
+import { withDeadline } from '../deadline.ts';
+import { MeshAdapterError } from '../errors.ts';
+import { isDialAddress, type PeeringToken } from './peering-token.ts';
+
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+const EXCHANGE_MS = 10_000;
+const HEARTBEAT_EVERY_MS = 15_000;
+const SILENCE_LIMIT_MS = 120_000;
+
+/** A server that is not the leader says who is. */
+export class LeaderElsewhere extends Error {
+  readonly address: string;
+
+  constructor(address: string) {
+    super(`the leader is ${address}`);
+    this.address = address;
+  }
+}
+
+/** A gRPC connection to one server of the cluster, verified against the token's CA under the token's server name. */
+export class PeerConnection {
+  readonly #client: Client;
+  readonly #clock: Clock;
+
+  constructor(token: PeeringToken, address: string, clock: Clock) {
+    this.#clock = clock;
+    this.#client = new Client(address, credentials.createSsl(Buffer.from(token.caPem)), {
+      'grpc.ssl_target_name_override': token.serverName,
+      'grpc.default_authority': token.serverName,
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      // Redialing is ours, with our backoff; and a cluster's own servers are not behind a proxy.
+      'grpc.enable_retries': 0,
+      'grpc.enable_http_proxy': 0,
+    });
+  }
+
+  /**
+   * A stream secret for the token's single-use secret. Throws `LeaderElsewhere`, `MeshAdapterError`:
+   * `peering-secret-refused`, `peer-stream-lost`, `mesh-unreachable`.
+   */
+  exchangeSecret(token: PeeringToken, signal: AbortSignal): Promise<string> {
+    const { path, requestSerialize, responseDeserialize } = peerStreamService.ExchangeSecret;
+    const request = { peer_id: token.peerId, establishment_secret: token.establishmentSecret };
+    const what = 'exchanging the secret of a peering token';
+    return withDeadline({ ms: EXCHANGE_MS, what, clock: this.#clock, signal }, (cut) => {
+      return new Promise<string>((resolve, reject) => {
+        const call = this.#client.makeUnaryRequest(
+          path,
+          requestSerialize,
+          responseDeserialize,
+          request,
+          new Metadata(),
+          {},
+          (error, answer) => {
+            if (error) reject(failureOf(error, what));
+            else if (answer?.stream_secret) resolve(answer.stream_secret);
+            else reject(new MeshAdapterError('mesh-answer-malformed', `${what} gave no secret`));
+          },
+        );
+        cut.addEventListener('abort', () => call.cancel(), { once: true });
+      });
+    });
+  }
+
+  /**
+   * Opens the stream, hands every message to `receive` until it is over, and keeps it alive. Resolves never: it throws what
+   * `receive` throws, the signal's reason, `LeaderElsewhere`, or `MeshAdapterError` `peer-stream-lost` and
+   * `peering-secret-refused`.
+   */
+  async run(options: {
+    readonly start: (send: (message: ReplicationMessage) => void) => void;
+    readonly receive: (message: ReplicationMessage) => void;
+    readonly signal: AbortSignal;
+  }): Promise<never> {
+    const { path, requestSerialize, responseDeserialize } = peerStreamService.StreamResources;
+    const call: ClientDuplexStream<ReplicationMessage, ReplicationMessage> =
+      this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata());
+    const over = new AbortController();
+    const end = (reason: unknown) => over.abort(reason);
+    const signal = AbortSignal.any([options.signal, over.signal]);
+    let heardMs = this.#clock.monotonicMs();
+    call.on('data', (message: ReplicationMessage) => {
+      heardMs = this.#clock.monotonicMs();
+      if (signal.aborted) return;
+      try {
+        options.receive(message);
+      } catch (error) {
+        end(error);
+      }
+    });
+    call.on('error', (error: ServiceError) => end(failureOf(error, 'the peering stream')));
+    call.on('end', () =>
+      end(new MeshAdapterError('peer-stream-lost', 'the cluster closed the peering stream')),
+    );
+    try {
+      options.start((message) => call.write(message));
+      for (;;) {
+        await this.#clock.sleep(HEARTBEAT_EVERY_MS, signal);
+        if (this.#clock.monotonicMs() - heardMs > SILENCE_LIMIT_MS)
+          throw new MeshAdapterError('peer-stream-lost', 'the cluster was silent for two minutes');
+        call.write({ heartbeat: {} });
+      }
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error;
+    } finally {
+      call.cancel();
+    }
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+function failureOf(error: ServiceError, what: string): Error {
+  const leader = error.code === status.FAILED_PRECONDITION ? leaderOf(error) : undefined;
+  if (leader !== undefined) return new LeaderElsewhere(leader);
+  const { code } = error;
+  const message = `${what} failed with ${status[code]}: ${JSON.stringify(error.details.slice(0, 300))}`;
+  // An unknown peering is one that was deleted meanwhile: like a spent secret it takes a new token.
+  const spent =
+    code === status.PERMISSION_DENIED ||
+    code === status.UNAUTHENTICATED ||
+    code === status.NOT_FOUND ||
+    code === status.INVALID_ARGUMENT ||
+    code === status.ABORTED;
+  return new MeshAdapterError(spent ? 'peering-secret-refused' : 'peer-stream-lost', message);
+}
+
+/** The leader named in the details of a refusal, or undefined. */
+function leaderOf(error: ServiceError): string | undefined {
+  const [bytes] = error.metadata.get('grpc-status-details-bin');
+  if (!Buffer.isBuffer(bytes)) return undefined;
+  try {
+    for (const { type_url: typeUrl, value } of statusMessage.decode(bytes).details) {
+      if (!typeUrl.endsWith('.LeaderAddress')) continue;
+      const { address } = leaderAddressMessage.decode(value);
+      if (isDialAddress(address)) return address;
+    }
+  } catch {
+    // Details that do not parse name nobody.
+  }
+  return undefined;
+}

@@ -1,0 +1,223 @@
+import { type Clock, describeError, type Log, type Random } from '../../platform/index.ts';
+import { contentDigest, type TrustBundle, type X509Authority } from '../../spiffe/index.ts';
+import { backoffMs } from '../backoff.ts';
+import { MeshAdapterError } from '../errors.ts';
+import type { ForeignTrustReport, PropagationState } from '../mesh-adapter.ts';
+import { LeaderElsewhere, PeerConnection } from './peer-connection.ts';
+import { PeerSession } from './peer-session.ts';
+import type { PeeringToken } from './peering-token.ts';
+import { renderTrustBundle } from './render.ts';
+
+/** Redirections to a leader before we take a pause. */
+const MAX_REDIRECTS = 5;
+
+export interface PeerLinkOptions {
+  readonly bundle: TrustBundle;
+  readonly roots: readonly X509Authority[];
+  /** Makes a new token for this peering. */
+  readonly generateToken: (signal: AbortSignal) => Promise<PeeringToken>;
+  readonly onReport: (report: ForeignTrustReport) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+interface Outcome {
+  readonly state: PropagationState;
+  readonly digest: string;
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/**
+ * Our side of one peering, for one trust domain: dials with a fresh token, sends the bundle, keeps the stream, and dials
+ * again when it is lost. The stream's secret lives here and nowhere else; after a restart a new token takes its place.
+ */
+export class PeerLink {
+  readonly #options: PeerLinkOptions;
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+  readonly #waiting = new Set<() => void>();
+  #bundle: TrustBundle;
+  #roots: readonly X509Authority[];
+  #outcome: Outcome;
+  /** What the control plane has taken, also while the stream is lost. */
+  #accepted: string | undefined;
+  #session: PeerSession | undefined;
+  #token: PeeringToken | undefined;
+  #secret: string | undefined;
+  #addresses: readonly string[] = [];
+  #turn = 0;
+
+  constructor(options: PeerLinkOptions) {
+    this.#options = options;
+    this.#bundle = options.bundle;
+    this.#roots = options.roots;
+    this.#outcome = { state: 'pending', digest: contentDigest(options.bundle) };
+    this.#running = this.#run();
+  }
+
+  get roots(): readonly X509Authority[] {
+    return this.#roots;
+  }
+
+  /** Sends these roots on the open stream, or on the next one; what is the same already is not sent. */
+  update(bundle: TrustBundle, roots: readonly X509Authority[]): void {
+    const digest = contentDigest(bundle);
+    const same = this.#sentLabel === labelOf(digest, roots);
+    this.#bundle = bundle;
+    this.#roots = roots;
+    if (same) return;
+    this.#outcome = { state: 'pending', digest };
+    this.#session?.bundleChanged();
+  }
+
+  /** Resolves when the control plane has answered, or the try has failed, or after `ms`. */
+  async settled(ms: number, signal: AbortSignal): Promise<ForeignTrustReport> {
+    if (this.#outcome.state === 'pending') {
+      const over = new AbortController();
+      const answered = new Promise<void>((resolve) => {
+        const done = () => resolve();
+        this.#waiting.add(done);
+        over.signal.addEventListener('abort', () => this.#waiting.delete(done), { once: true });
+      });
+      const late = this.#options.clock.sleep(ms, AbortSignal.any([over.signal, signal])).catch(() => {});
+      await Promise.race([answered, late]);
+      over.abort();
+    }
+    return this.report();
+  }
+
+  report(): ForeignTrustReport {
+    return {
+      trustDomain: this.#bundle.trustDomain,
+      ...this.#outcome,
+      at: this.#options.clock.now(),
+    };
+  }
+
+  /** Ends the stream; the peering stays as it is. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  get #sentLabel(): string {
+    return labelOf(contentDigest(this.#bundle), this.#roots);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { clock, random, log } = this.#options;
+    let failures = 0;
+    let redirects = 0;
+    while (!signal.aborted) {
+      const acceptedBefore = this.#accepted;
+      try {
+        await this.#converse(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof LeaderElsewhere && redirects < MAX_REDIRECTS) {
+          redirects += 1;
+          this.#addresses = [error.address];
+          continue;
+        }
+        redirects = 0;
+        // A stream that brought something was a good one.
+        failures = this.#accepted !== undefined && acceptedBefore !== this.#accepted ? 1 : failures + 1;
+        this.#forget(error);
+        log.warn('peering stream lost', { trustDomain: this.#bundle.trustDomain, failures, error });
+        this.#lost(error);
+      }
+      try {
+        await clock.sleep(backoffMs(failures, random), signal);
+      } catch {
+        return;
+      }
+    }
+  }
+
+  /** Dials, exchanges the secret where there is none, and stays on the stream. Only ever throws. */
+  async #converse(signal: AbortSignal): Promise<never> {
+    if (!this.#token || this.#secret === undefined) {
+      this.#token = await this.#options.generateToken(signal);
+      if (this.#addresses.length === 0) this.#addresses = this.#token.addresses;
+    }
+    const token = this.#token;
+    const address = this.#addresses[this.#turn % this.#addresses.length] ?? '';
+    const connection = new PeerConnection(token, address, this.#options.clock);
+    try {
+      this.#secret ??= await connection.exchangeSecret(token, signal);
+      const secret = this.#secret;
+      return await connection.run({
+        start: (send) => {
+          this.#session = this.#createSession(token, send);
+          this.#session.start(secret);
+        },
+        receive: (message) => this.#session?.receive(message),
+        signal,
+      });
+    } finally {
+      this.#session = undefined;
+      connection.close();
+    }
+  }
+
+  #createSession(
+    token: PeeringToken,
+    send: ConstructorParameters<typeof PeerSession>[0]['send'],
+  ): PeerSession {
+    return new PeerSession({
+      peerId: token.peerId,
+      send,
+      bundle: () => ({
+        digest: this.#sentLabel,
+        message: renderTrustBundle(this.#bundle.trustDomain, this.#roots),
+      }),
+      onAccepted: (label) => {
+        this.#accepted = label;
+        if (label === this.#sentLabel) this.#tell({ state: 'accepted', digest: contentDigest(this.#bundle) });
+      },
+      onRefused: (label, reason) => {
+        if (label !== this.#sentLabel) return;
+        const message = `the control plane refused the bundle: ${JSON.stringify(reason)}`;
+        this.#tell({ state: 'refused', digest: contentDigest(this.#bundle), code: 'mesh-refused', message });
+      },
+      onAddresses: (addresses) => {
+        if (addresses.length > 0) this.#addresses = addresses;
+      },
+    });
+  }
+
+  /** What cannot be used again after this error. */
+  #forget(error: unknown): void {
+    this.#turn += 1;
+    const code = error instanceof MeshAdapterError ? error.code : undefined;
+    if (code === 'peering-secret-refused' || code === 'peering-terminated') {
+      this.#secret = undefined;
+      this.#addresses = [];
+    }
+    // With the peering the control plane forgets what it imported.
+    if (code === 'peering-terminated') this.#accepted = undefined;
+    // A leader that we were sent to may be gone: back to the addresses of the token.
+    if (this.#token && code !== 'peering-secret-refused') this.#addresses = this.#token.addresses;
+  }
+
+  #lost(error: unknown): void {
+    const { code = 'peer-stream-lost', message } = describeError(error);
+    const held = this.#accepted === this.#sentLabel;
+    this.#tell({ state: held ? 'accepted' : 'failed', digest: contentDigest(this.#bundle), code, message });
+  }
+
+  #tell(outcome: Outcome): void {
+    this.#outcome = outcome;
+    for (const done of this.#waiting) done();
+    this.#waiting.clear();
+    this.#options.onReport(this.report());
+  }
+}
+
+/** What is sent is told apart by the bundle it is of and by the roots that were let through. */
+function labelOf(digest: string, roots: readonly X509Authority[]): string {
+  return [digest, ...roots.map(({ fingerprint }) => fingerprint).sort()].join(' ');
+}

@@ -1,0 +1,68 @@
+import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
+import { MeshAdapterError } from '../errors.ts';
+import type { ConsulClient } from './consul-client.ts';
+import { parsePeeringToken, type PeeringToken } from './peering-token.ts';
+import { OWNER_META_KEY } from './render.ts';
+
+/** A peering of the cluster, as far as we look at it. */
+export interface Peering {
+  readonly name: string;
+  readonly state: string;
+  /** Whose bundle it carries, where the peering is ours. */
+  readonly ownedFor?: TrustDomain;
+  /** Whose bundle it carries, where the cluster dials and the peer's server name tells. */
+  readonly peerTrustDomain?: string;
+}
+
+/** All peerings of the cluster; ours are those under our prefix that name a trust domain. Throws `MeshAdapterError`. */
+export async function listPeerings(
+  client: ConsulClient,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<Peering[]> {
+  const { value } = await client.send('GET', '/v1/peerings', { signal });
+  if (value !== null && !Array.isArray(value))
+    throw new MeshAdapterError('mesh-answer-malformed', '/v1/peerings is no list');
+  return (value ?? []).map((each: unknown): Peering => {
+    const { Name, State, Meta, PeerServerName } = Object(each) as Readonly<Record<string, unknown>>;
+    if (typeof Name !== 'string' || typeof State !== 'string')
+      throw new MeshAdapterError(
+        'mesh-answer-malformed',
+        'a peering of /v1/peerings has no name or no state',
+      );
+    const { [OWNER_META_KEY]: owner } = Object(Meta) as Readonly<Record<string, unknown>>;
+    const ours = Name.startsWith(prefix) && typeof owner === 'string' && isTrustDomain(owner);
+    const server =
+      typeof PeerServerName === 'string' ? /\.peering\.(.+)$/.exec(PeerServerName)?.[1] : undefined;
+    return {
+      name: Name,
+      state: State,
+      ...(ours && { ownedFor: owner }),
+      ...(server !== undefined && { peerTrustDomain: server }),
+    };
+  });
+}
+
+/** A new token for a peering of ours; the peering is made where it is not there. Throws `MeshAdapterError`. */
+export async function generatePeeringToken(
+  client: ConsulClient,
+  name: string,
+  trustDomain: TrustDomain,
+  signal: AbortSignal,
+): Promise<PeeringToken> {
+  const body = { PeerName: name, Meta: { [OWNER_META_KEY]: trustDomain } };
+  const { value } = await client.send('POST', '/v1/peering/token', { body, signal });
+  const { PeeringToken: token } = Object(value) as { PeeringToken?: unknown };
+  if (typeof token !== 'string')
+    throw new MeshAdapterError('mesh-answer-malformed', '/v1/peering/token gave no token');
+  return parsePeeringToken(token);
+}
+
+/** Ends a peering and with it the trust it brought; one that is gone already is fine. Throws `MeshAdapterError`. */
+export async function deletePeering(client: ConsulClient, name: string, signal: AbortSignal): Promise<void> {
+  try {
+    await client.send('DELETE', `/v1/peering/${encodeURIComponent(name)}`, { signal });
+  } catch (error) {
+    if (!(error instanceof MeshAdapterError && error.code === 'mesh-not-found')) throw error;
+  }
+}

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import type { PeeringTrustBundle } from '../../grpc/index.ts';
+import { pemFromCertificates, type TrustDomain, type X509Authority } from '../../spiffe/index.ts';
+
+/** The key of a peering's Meta that says it is ours, and of which trust domain. */
+export const OWNER_META_KEY = 'federate-trust-domain';
+
+const MAX_NAME_CHARACTERS = 63;
+
+/** What a peer sends of itself: its trust domain and its roots, one certificate a PEM, in one order. */
+export function renderTrustBundle(
+  trustDomain: TrustDomain,
+  roots: readonly X509Authority[],
+): PeeringTrustBundle {
+  return {
+    trust_domain: trustDomain,
+    peer_name: '',
+    partition: '',
+    root_pems: [...roots]
+      .sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
+      .map(({ der }) => pemFromCertificates([der])),
+    exported_partition: '',
+  };
+}
+
+/** The name of the peering of a trust domain: readable, a DNS label, and no other trust domain's. */
+export function peerNameOf(trustDomain: TrustDomain, prefix: string): string {
+  const mark = createHash('sha256').update(trustDomain).digest('hex').slice(0, 8);
+  const room = MAX_NAME_CHARACTERS - prefix.length - mark.length - 1;
+  const readable = trustDomain.replaceAll('.', '-').slice(0, Math.max(0, room)).replace(/-+$/, '');
+  return `${prefix}${readable}-${mark}`;
+}

@@ -1,0 +1,152 @@
+import type { Clock, Log, Random } from '../../platform/index.ts';
+import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import { type Admission, judgeForeignTrust } from '../admission.ts';
+import { reportOf } from '../foreign-report.ts';
+import type { ForeignTrustReport } from '../mesh-adapter.ts';
+import type { ConsulClient } from './consul-client.ts';
+import { PeerLink } from './peer-link.ts';
+import { deletePeering, generatePeeringToken, listPeerings, type Peering } from './peerings.ts';
+import { fetchOwnTrust } from './read-own-trust.ts';
+import { peerNameOf } from './render.ts';
+
+/** How long a comparison waits for the control plane's answer to a new bundle. */
+const ANSWER_MS = 5000;
+
+/** Keeps one peering for each foreign trust domain, each speaking for that one alone (mesh-surfaces §3). */
+export class ForeignTrustWriter {
+  readonly #client: ConsulClient;
+  readonly #prefix: string;
+  readonly #onReport: (report: ForeignTrustReport) => void;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: Log;
+  readonly #links = new Map<TrustDomain, PeerLink>();
+
+  constructor(options: {
+    readonly client: ConsulClient;
+    readonly peerNamePrefix: string;
+    readonly onReport: (report: ForeignTrustReport) => void;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Log;
+  }) {
+    this.#client = options.client;
+    this.#prefix = options.peerNamePrefix;
+    this.#onReport = options.onReport;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#log = options.log;
+  }
+
+  /** Compares and closes the gap. Throws `MeshAdapterError` where the cluster cannot be read. */
+  async apply(wanted: readonly TrustBundle[], signal: AbortSignal): Promise<ForeignTrustReport[]> {
+    const [own, peerings] = await Promise.all([
+      fetchOwnTrust(this.#client, signal),
+      listPeerings(this.#client, this.#prefix, signal),
+    ]);
+    const admissions = judgeForeignTrust(wanted, {
+      own,
+      ownAliases: [],
+      scope: 'per-trust-domain',
+      taken: this.#takenBy(peerings, wanted),
+      held: this.#heldKeys(wanted),
+      now: this.#clock.now(),
+    });
+    const removed = await this.#removeSurplus(peerings, admissions, signal);
+    const reports = await Promise.all(admissions.map((admission) => this.#hold(admission, signal)));
+    return [...reports, ...removed];
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#links.values()].map((link) => link.stop()));
+    this.#links.clear();
+  }
+
+  /** The product keeps bundles by trust domain and lets the last one win: what others speak for is not ours to claim. */
+  #takenBy(peerings: readonly Peering[], wanted: readonly TrustBundle[]): Set<string> {
+    const others = peerings.filter(({ ownedFor }) => ownedFor === undefined);
+    const names = new Set(others.map(({ name }) => name));
+    const taken = new Set(others.flatMap(({ peerTrustDomain }) => peerTrustDomain ?? []));
+    for (const { trustDomain } of wanted)
+      if (names.has(peerNameOf(trustDomain, this.#prefix))) taken.add(trustDomain);
+    return taken;
+  }
+
+  #heldKeys(wanted: readonly TrustBundle[]): ReadonlyMap<string, TrustDomain> {
+    const held = new Map<string, TrustDomain>();
+    for (const { trustDomain } of wanted)
+      for (const { keyFingerprint } of this.#links.get(trustDomain)?.roots ?? [])
+        held.set(keyFingerprint, trustDomain);
+    return held;
+  }
+
+  async #hold(admission: Admission, signal: AbortSignal): Promise<ForeignTrustReport> {
+    const { bundle, refusal } = admission;
+    const { trustDomain } = bundle;
+    const link = this.#links.get(trustDomain);
+    const now = this.#clock.now();
+    if (refusal) {
+      if (link) {
+        // Nothing is added, and what the peer no longer lists goes; the rest stays.
+        const still = new Set(admission.roots.map(({ fingerprint }) => fingerprint));
+        link.update(
+          bundle,
+          link.roots.filter(({ fingerprint }) => still.has(fingerprint)),
+        );
+      }
+      return reportOf(admission, 'refused', now);
+    }
+    // A bundle without roots revokes all: its peering is gone by now.
+    if (admission.roots.length === 0) return reportOf(admission, 'accepted', now);
+    const held = link ?? this.#open(admission);
+    held.update(bundle, admission.roots);
+    const report = await held.settled(ANSWER_MS, signal);
+    const [said] = admission.notes;
+    return said && report.code === undefined ? { ...report, code: said.code, message: said.message } : report;
+  }
+
+  #open({ bundle, roots }: Admission): PeerLink {
+    const { trustDomain } = bundle;
+    const name = peerNameOf(trustDomain, this.#prefix);
+    const link = new PeerLink({
+      bundle,
+      roots,
+      generateToken: (signal) => generatePeeringToken(this.#client, name, trustDomain, signal),
+      onReport: this.#onReport,
+      clock: this.#clock,
+      random: this.#random,
+      log: this.#log.with({ peering: name }),
+    });
+    this.#links.set(trustDomain, link);
+    return link;
+  }
+
+  /** Ends peerings of ours that nothing wanted stands behind. */
+  async #removeSurplus(
+    peerings: readonly Peering[],
+    admissions: readonly Admission[],
+    signal: AbortSignal,
+  ): Promise<ForeignTrustReport[]> {
+    const kept = new Map(
+      admissions
+        .filter(({ roots, refusal }) => roots.length > 0 || refusal)
+        .map(({ bundle: { trustDomain } }) => [peerNameOf(trustDomain, this.#prefix), trustDomain]),
+    );
+    const wanted = new Set(admissions.map(({ bundle }) => bundle.trustDomain));
+    const keptDomains = new Set(kept.values());
+    for (const [trustDomain, link] of this.#links) {
+      if (keptDomains.has(trustDomain)) continue;
+      await link.stop();
+      this.#links.delete(trustDomain);
+    }
+    const gone = new Set<TrustDomain>();
+    for (const { name, state, ownedFor } of peerings) {
+      if (ownedFor === undefined || kept.get(name) === ownedFor || state === 'DELETING') continue;
+      await deletePeering(this.#client, name, signal);
+      this.#log.info('peering deleted', { peering: name, trustDomain: ownedFor });
+      if (!wanted.has(ownedFor)) gone.add(ownedFor);
+    }
+    const at = this.#clock.now();
+    return [...gone].map((trustDomain): ForeignTrustReport => ({ trustDomain, state: 'removed', at }));
+  }
+}

@@ -1,0 +1,48 @@
+import type { Clock, Log } from '../../platform/index.ts';
+import type { TrustDomain } from '../../spiffe/index.ts';
+import { AdapterState } from '../adapter-state.ts';
+import { followOwnTrust } from '../follow-own-trust.ts';
+import type { MeshAdapter } from '../mesh-adapter.ts';
+import { loadOwnTrust, type OwnFiles, readOwnTrust } from './read-own-trust.ts';
+import { writeForeignTrust } from './write-foreign-trust.ts';
+
+export interface FilesAdapterOptions {
+  readonly trustDomain: TrustDomain;
+  readonly own: OwnFiles;
+  /** Made when it is not there; files in it that are not ours stay. */
+  readonly foreignFolder: string;
+  /** How often the own files are looked at. */
+  readonly pollMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Plain files, for every mesh that has no adapter yet: own roots from PEM files or a SPIFFE bundle document, foreign
+ * bundles as `<td>.pem`, `<td>.json` and one map `bundles.json`, each replaced as a whole.
+ */
+export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
+  const { trustDomain, own, foreignFolder: folder, pollMs, clock, log } = options;
+  const state = new AdapterState({ clock, log });
+  const stopping = new AbortController();
+  return {
+    kind: 'files',
+    scope: 'per-trust-domain',
+    watchOwnTrust: (outer) =>
+      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
+        readOwnTrust({ trustDomain, own, pollMs, state, tell, clock, signal }),
+      ),
+    applyForeignTrust: async (wanted) => {
+      try {
+        const ownTrust = await loadOwnTrust(trustDomain, own);
+        return await writeForeignTrust(wanted, { folder, own: ownTrust, clock });
+      } catch (error) {
+        state.trouble(error);
+        throw error;
+      }
+    },
+    onReport: (listener) => state.onReport(listener),
+    status: () => state.status,
+    stop: async () => stopping.abort(),
+  };
+}

@@ -1,0 +1,64 @@
+import { type Clock, watchFiles } from '../../platform/index.ts';
+import { BundleError, defaultBundleLimits, parseBundle, type TrustDomain } from '../../spiffe/index.ts';
+import type { AdapterState } from '../adapter-state.ts';
+import { MeshAdapterError } from '../errors.ts';
+import type { OwnTrust } from '../mesh-adapter.ts';
+import { ownRootsFromPem } from '../own-roots.ts';
+import { readBoundedFile } from './bounded-file.ts';
+
+/** Where the own roots are: PEM files, or one SPIFFE bundle document. */
+export type OwnFiles = { readonly pemFiles: readonly string[] } | { readonly bundleFile: string };
+
+/** The own trust as the files say it now. Throws `MeshAdapterError`: `file-unreadable`, `own-roots-malformed`. */
+export async function loadOwnTrust(trustDomain: TrustDomain, own: OwnFiles): Promise<OwnTrust> {
+  if ('pemFiles' in own) {
+    const texts = await Promise.all(own.pemFiles.map(async (path) => (await read(path)).toString('utf8')));
+    return { trustDomain, roots: ownRootsFromPem(texts, own.pemFiles.join(', ')) };
+  }
+  const bytes = await read(own.bundleFile);
+  try {
+    return { trustDomain, roots: parseBundle(trustDomain, bytes).bundle.x509Authorities };
+  } catch (cause) {
+    if (!(cause instanceof BundleError)) throw cause;
+    throw new MeshAdapterError(
+      'own-roots-malformed',
+      `the own bundle in ${own.bundleFile} could not be read`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+async function read(path: string): Promise<Buffer> {
+  const bytes = await readBoundedFile(path, defaultBundleLimits.maxBytes);
+  if (bytes) return bytes;
+  throw new MeshAdapterError('file-unreadable', `${JSON.stringify(path)} is not there`);
+}
+
+/** Tells the own trust now and after each change of the files, until the signal aborts. A bad file changes nothing. */
+export async function readOwnTrust(options: {
+  readonly trustDomain: TrustDomain;
+  readonly own: OwnFiles;
+  readonly pollMs: number;
+  readonly state: AdapterState;
+  readonly tell: (own: OwnTrust) => void;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { trustDomain, own, pollMs, state, tell, clock, signal } = options;
+  const look = async () => {
+    try {
+      tell(await loadOwnTrust(trustDomain, own));
+      state.contact();
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError)) throw error;
+      state.trouble(error);
+    }
+  };
+  const paths = 'pemFiles' in own ? own.pemFiles : [own.bundleFile];
+  // Watched from before the first look, so that no change falls between the two.
+  const watching = watchFiles({ paths, everyMs: pollMs, clock, signal, onChange: look });
+  await look();
+  await watching;
+}

@@ -1,0 +1,145 @@
+import { access, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Clock, syncFolder, writeDurably } from '../../platform/index.ts';
+import {
+  BundleError,
+  defaultBundleLimits,
+  isTrustDomain,
+  parseBundle,
+  type TrustBundle,
+  type TrustDomain,
+} from '../../spiffe/index.ts';
+import { type Admission, judgeForeignTrust } from '../admission.ts';
+import { MeshAdapterError } from '../errors.ts';
+import { reportOf } from '../foreign-report.ts';
+import type { ForeignTrustReport, OwnTrust } from '../mesh-adapter.ts';
+import { readBoundedFile } from './bounded-file.ts';
+import { MANIFEST_FILE, parseManifest, serializeManifest } from './manifest.ts';
+import { BUNDLE_MAP_FILE, filesOf, renderFiles, withRoots } from './render.ts';
+
+const MAX_FILE_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Makes the folder hold exactly the files of these bundles beside what is not ours. A file is claimed in the list of ours
+ * before it is written and leaves the list after it is gone, so that a crash leaves nothing behind that nobody owns.
+ * Throws `MeshAdapterError`: `file-not-ours`, `file-unreadable`, `file-unwritable`.
+ */
+export async function writeForeignTrust(
+  wanted: readonly TrustBundle[],
+  options: { readonly folder: string; readonly own: OwnTrust; readonly clock: Clock },
+): Promise<ForeignTrustReport[]> {
+  const { folder, own, clock } = options;
+  await attempt(folder, () => mkdir(folder, { recursive: true }));
+  const ours = parseManifest(await readBoundedFile(join(folder, MANIFEST_FILE), MAX_FILE_BYTES));
+  if (!ours.has(BUNDLE_MAP_FILE)) await refuseExisting(folder, BUNDLE_MAP_FILE);
+  const now = clock.now();
+  const admissions = judgeForeignTrust(wanted, {
+    own,
+    ownAliases: [],
+    scope: 'per-trust-domain',
+    taken: await takenNames(folder, wanted, ours),
+    held: new Map(),
+    now,
+  });
+  const bundles: TrustBundle[] = [];
+  for (const admission of admissions) {
+    const bundle = await bundleToHold(admission, folder, ours);
+    if (bundle) bundles.push(bundle);
+  }
+  const files = renderFiles(bundles);
+  const claimed = new Set([...ours, ...files.keys()]);
+  if (claimed.size > ours.size) await write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(claimed)));
+  for (const [name, content] of files) await write(folder, name, content);
+  const surplus = [...ours].filter((name) => !files.has(name));
+  for (const name of surplus) await attempt(folder, () => rm(join(folder, name), { force: true }));
+  if (surplus.length > 0) {
+    await attempt(folder, () => syncFolder(folder));
+    await write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(new Set(files.keys()))));
+  }
+  return [
+    ...admissions.map((admission) => reportOf(admission, 'written', now)),
+    ...goneTrustDomains(surplus, wanted).map(
+      (trustDomain): ForeignTrustReport => ({ trustDomain, state: 'removed', at: now }),
+    ),
+  ];
+}
+
+/** Trust domains whose file names are in use by files that are not ours; `bundles` would be the map's own name. */
+async function takenNames(
+  folder: string,
+  wanted: readonly TrustBundle[],
+  ours: ReadonlySet<string>,
+): Promise<Set<string>> {
+  const taken = new Set<string>(['bundles']);
+  for (const { trustDomain } of wanted) {
+    for (const name of Object.values(filesOf(trustDomain)))
+      if (!ours.has(name) && (await exists(join(folder, name)))) taken.add(trustDomain);
+  }
+  return taken;
+}
+
+/** What shall be in the folder of one bundle: what was admitted; of a refused one what is there and still listed. */
+async function bundleToHold(
+  { bundle, roots, refusal }: Admission,
+  folder: string,
+  ours: ReadonlySet<string>,
+): Promise<TrustBundle | undefined> {
+  if (!refusal) return withRoots(bundle, roots);
+  const name = filesOf(bundle.trustDomain).bundle;
+  const bytes = ours.has(name) ? await readBoundedFile(join(folder, name), MAX_FILE_BYTES) : undefined;
+  if (!bytes || roots.length === 0) return undefined;
+  try {
+    const limits = { ...defaultBundleLimits, maxBytes: MAX_FILE_BYTES };
+    const held = parseBundle(bundle.trustDomain, bytes, limits).bundle;
+    const still = new Set(roots.map(({ fingerprint }) => fingerprint));
+    return withRoots(
+      held,
+      held.x509Authorities.filter(({ fingerprint }) => still.has(fingerprint)),
+    );
+  } catch (error) {
+    if (error instanceof BundleError) return undefined;
+    throw error;
+  }
+}
+
+function goneTrustDomains(surplus: readonly string[], wanted: readonly TrustBundle[]): TrustDomain[] {
+  const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
+  return surplus
+    .filter((name) => name.endsWith('.json') && name !== BUNDLE_MAP_FILE)
+    .map((name) => name.slice(0, -'.json'.length))
+    .filter((name) => isTrustDomain(name))
+    .filter((trustDomain) => !named.has(trustDomain));
+}
+
+async function refuseExisting(folder: string, name: string): Promise<void> {
+  if (!(await exists(join(folder, name)))) return;
+  throw new MeshAdapterError(
+    'file-not-ours',
+    `${JSON.stringify(join(folder, name))} is there and was not written by us; choose an empty folder for foreign bundles`,
+  );
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Replaces the file unless it says the same already. */
+async function write(folder: string, name: string, content: Uint8Array): Promise<void> {
+  const path = join(folder, name);
+  const before = await readBoundedFile(path, MAX_FILE_BYTES);
+  if (before && Buffer.compare(before, content) === 0) return;
+  await attempt(path, () => writeDurably(path, content));
+}
+
+async function attempt(path: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    throw new MeshAdapterError('file-unwritable', `${JSON.stringify(path)} could not be written`, { cause });
+  }
+}
