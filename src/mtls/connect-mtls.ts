@@ -87,6 +87,8 @@ export async function connectMtls(
       socket.setNoDelay(true);
     });
     socket.prependOnceListener('secureConnect', () => {
+      // Whoever takes it over listens later; an error until then must not end the process.
+      socket.on('error', () => {});
       try {
         const peer = admitPeer(socket, options.verifier, options.authorize, 'server');
         settle();
@@ -96,6 +98,18 @@ export async function connectMtls(
       }
     });
   });
+}
+
+/**
+ * Why a connection that `connectMtls` gave ended without one application byte of the peer: in TLS 1.3 that is all a
+ * client ever learns of a refusal (X509-42). Nothing when the peer has spoken.
+ */
+export function closedBeforeFirstByte(socket: TLSSocket, peer: VerifiedPeer): MtlsError | undefined {
+  if (socket.bytesRead > 0) return undefined;
+  return new MtlsError(
+    'peer-closed-before-first-byte',
+    `${peer.id} ended the connection before its first byte: it refused our SVID or closed`,
+  );
 }
 
 /** One context per SVID, for making one costs as much as a handshake. */

@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import type { Clock, Log } from '../platform/index.ts';
-import { CodedError } from '../spiffe/index.ts';
+import { CodedError, type TrustDomain } from '../spiffe/index.ts';
 import type { PeerRole, PeerVerifier, VerifiedPeer } from './peer.ts';
 
 /** An open connection and the trust it rests on. */
@@ -12,16 +12,21 @@ export interface OpenConnection {
   readonly end?: () => void;
 }
 
+interface Watched {
+  connection: OpenConnection;
+  /** Ends the wait for the end of the SVID. */
+  waiting: AbortController;
+}
+
 /** How many connections are judged again in one go, so that a change of trust does not stop the process. */
 const SLICE = 64;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * The open connections, so that removed means removed (FED-61): when trust changes each is judged again and closed when
- * it would no longer be accepted; when an SVID on its path ends it is closed then.
+ * it would no longer be accepted; when a certificate on its path ends it is closed then.
  */
 export class ConnectionRegistry {
-  readonly #open = new Map<TLSSocket, OpenConnection>();
+  readonly #open = new Map<TLSSocket, Watched>();
   readonly #clock: Clock;
   readonly #log: Log;
 
@@ -35,51 +40,79 @@ export class ConnectionRegistry {
   }
 
   list(): OpenConnection[] {
-    return [...this.#open.values()];
+    return [...this.#open.values()].map(({ connection }) => connection);
   }
 
   /** Watches over a connection until it closes by itself. */
   add(connection: OpenConnection): void {
-    const { socket, peer } = connection;
-    this.#open.set(socket, connection);
-    const left = peer.notAfter.getTime() - this.#clock.now().getTime();
-    const timer = setTimeout(
-      () => this.#close(connection, 'svid-expired', `the SVID of ${peer.id} has ended`),
-      Math.min(Math.max(left, 0), LONGEST_TIMER_MS),
-    );
-    timer.unref();
+    const { socket } = connection;
+    if (socket.destroyed) return;
+    const watched = { connection, waiting: new AbortController() };
+    this.#open.set(socket, watched);
     socket.once('close', () => {
-      clearTimeout(timer);
+      watched.waiting.abort();
       this.#open.delete(socket);
     });
+    this.#closeAtEnd(watched);
   }
 
-  /** Judges every open connection again, some at a time; how many were closed. */
+  /**
+   * Judges every open connection again, some at a time; how many were closed. One that now rests on another path is
+   * kept under that path's authority and end.
+   */
   async reverify(verifier: PeerVerifier): Promise<number> {
     let closed = 0;
-    const all = this.list();
+    const all = [...this.#open.values()];
     for (let start = 0; start < all.length; start += SLICE) {
-      for (const connection of all.slice(start, start + SLICE)) {
-        if (connection.socket.destroyed) continue;
-        try {
-          verifier.verify(connection.peer.chain, connection.peerRole);
-        } catch (error) {
-          closed += 1;
-          this.#close(
-            connection,
-            error instanceof CodedError ? error.code : 'internal',
-            error instanceof Error ? error.message : String(error),
-          );
-        }
+      for (const watched of all.slice(start, start + SLICE)) {
+        if (!watched.connection.socket.destroyed && !this.#judge(watched, verifier)) closed += 1;
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
     return closed;
   }
 
-  /** Closes everything, at the end. */
+  /** Closes every connection with a peer of one trust domain; how many. */
+  closeTrustDomain(trustDomain: TrustDomain): number {
+    const concerned = this.list().filter(({ peer }) => peer.trustDomain === trustDomain);
+    for (const connection of concerned) {
+      this.#close(connection, 'trust-domain-removed', `trust domain ${trustDomain} is no longer trusted`);
+    }
+    return concerned.length;
+  }
+
+  /** Closes everything at once, at the end. */
   closeAll(): void {
     for (const { socket } of this.list()) socket.destroy();
+  }
+
+  #judge(watched: Watched, verifier: PeerVerifier): boolean {
+    const { connection } = watched;
+    try {
+      const peer = verifier.verify(connection.peer.chain, connection.peerRole);
+      const sameEnd = peer.notAfter.getTime() === connection.peer.notAfter.getTime();
+      watched.connection = { ...connection, peer };
+      if (!sameEnd) {
+        watched.waiting.abort();
+        watched.waiting = new AbortController();
+        this.#closeAtEnd(watched);
+      }
+      return true;
+    } catch (error) {
+      const code = error instanceof CodedError ? error.code : 'internal';
+      this.#close(connection, code, error instanceof Error ? error.message : String(error));
+      return false;
+    }
+  }
+
+  #closeAtEnd(watched: Watched): void {
+    const { peer } = watched.connection;
+    const left = peer.notAfter.getTime() - this.#clock.now().getTime();
+    this.#clock.sleep(Math.max(0, left), watched.waiting.signal).then(
+      () => this.#close(watched.connection, 'svid-expired', `the SVID of ${peer.id} has ended`),
+      // Given up: the connection closed, or rests on another path now.
+      () => {},
+    );
   }
 
   #close({ socket, peer, peerRole, end }: OpenConnection, code: string, message: string): void {
@@ -89,6 +122,7 @@ export class ConnectionRegistry {
       peer: peer.id,
       peer_role: peerRole,
       root: peer.anchorFingerprint,
+      bundle: peer.bundleDigest,
     });
     if (end) end();
     else socket.destroy();

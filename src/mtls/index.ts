@@ -1,10 +1,11 @@
 /** TLS in both roles, whose peer is proved by our own verifier before the first application byte. */
-export { connectMtls, type ConnectMtlsOptions } from './connect-mtls.ts';
+export { closedBeforeFirstByte, connectMtls, type ConnectMtlsOptions } from './connect-mtls.ts';
 export { ConnectionRegistry, type OpenConnection } from './connection-registry.ts';
 export { MtlsError, type MtlsErrorCode } from './errors.ts';
 export { createFileSvidSource, type FileSvidSource } from './file-svid-source.ts';
-export { MtlsServer, type MtlsServerOptions } from './mtls-server.ts';
+export { MtlsServer, type MtlsServerOptions, type RefusedConnection } from './mtls-server.ts';
 export type { Authorize, PeerRole, PeerVerifier, VerifiedPeer } from './peer.ts';
 export { createSpiffeVerifier } from './spiffe-verifier.ts';
 export { type Svid, type SvidSource, svidFromPem, tlsIdentity } from './svid.ts';
 export { secureContextOptions } from './tls-profile.ts';
+export { VerifiedPeers } from './verified-peers.ts';

@@ -1,11 +1,27 @@
-import type { AddressInfo } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Server as TcpServer,
+  type Socket,
+} from 'node:net';
 import { createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
 import { describeError, type Log } from '../platform/index.ts';
-import { CodedError } from '../spiffe/index.ts';
+import { CodedError, X509SvidError } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
-import { admitPeer, type Authorize, type PeerVerifier, type VerifiedPeer } from './peer.ts';
+import { type Authorize, type PeerVerifier, provePeer, type VerifiedPeer } from './peer.ts';
 import { type SvidSource, tlsIdentity } from './svid.ts';
 import { secureContextOptions } from './tls-profile.ts';
+
+/** A connection that was not handed on, and why. */
+export interface RefusedConnection {
+  readonly remote: string | undefined;
+  readonly code: string;
+  readonly message: string;
+  /** Who it was, where that was proved. */
+  readonly peer?: VerifiedPeer;
+  /** Who it claimed to be, where nothing was proved. */
+  readonly claimedId?: string;
+}
 
 export interface MtlsServerOptions {
   readonly svid: SvidSource;
@@ -16,11 +32,14 @@ export interface MtlsServerOptions {
   readonly handshakeTimeoutMs?: number;
   /** Connections at once, handshakes included; further ones are closed. Default 10,000. */
   readonly maxConnections?: number;
+  /** Handshakes at once; further ones are closed. Default 512. */
+  readonly maxPendingHandshakes?: number;
+  /** Default TLS 1.2, which some proxies' clients still need. */
   readonly minVersion?: SecureVersion;
   /** A proved and admitted peer; no byte was read. The socket is the caller's from here on. */
   readonly onConnection: (socket: TLSSocket, peer: VerifiedPeer) => void;
-  /** A connection that was refused, for the caller's own record. */
-  readonly onRefused?: (remote: string | undefined, code: string, message: string) => void;
+  /** A connection that was refused, for the caller's own record; left out: it is logged here. */
+  readonly onRefused?: (refused: RefusedConnection) => void;
 }
 
 /**
@@ -29,39 +48,45 @@ export interface MtlsServerOptions {
  */
 export class MtlsServer {
   readonly #options: MtlsServerOptions;
-  readonly #server: Server;
+  /** Listens, and decides whether a handshake begins at all. */
+  readonly #tcp: TcpServer;
+  /** Never listens; does the handshakes. */
+  readonly #tls: Server;
+  readonly #handshakes = new Map<string, Socket>();
   readonly #open = new Set<TLSSocket>();
   readonly #unwatch: () => void;
-  #shown = false;
+  #ready = false;
 
   constructor(options: MtlsServerOptions) {
     this.#options = options;
-    this.#server = createServer({
+    this.#tcp = createTcpServer({ noDelay: true }, (socket) => this.#begin(socket));
+    this.#tcp.maxConnections = options.maxConnections ?? 10_000;
+    this.#tls = createServer({
       ...secureContextOptions(options.minVersion),
       requestCert: true,
       rejectUnauthorized: false,
       handshakeTimeout: options.handshakeTimeoutMs ?? 5000,
-      noDelay: true,
     });
-    this.#server.maxConnections = options.maxConnections ?? 10_000;
-    this.#server.prependListener('secureConnection', (socket) => this.#admit(socket));
-    this.#server.on('tlsClientError', (error, socket) => {
-      this.#refused(socket.remoteAddress, 'handshake-failed', error.message);
+    this.#tls.prependListener('secureConnection', (socket) => this.#admit(socket));
+    this.#tls.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      const late = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
+      const code = late ? 'handshake-timeout' : 'handshake-failed';
+      this.#refused({ remote: socket.remoteAddress, code, message: error.message });
       socket.destroy();
     });
     this.#showSvid();
     this.#unwatch = options.svid.onChange(() => this.#showSvid());
   }
 
-  /** Whether there is an SVID to show; before that every handshake fails. */
+  /** Whether there is an SVID to show; before that every connection is closed. */
   get ready(): boolean {
-    return this.#shown;
+    return this.#ready;
   }
 
   /** Throws `MtlsError` `port-in-use`, `listen-failed`. */
   async listen(port: number, host: string): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
+      const onError = (cause: NodeJS.ErrnoException) => {
         const inUse = cause.code === 'EADDRINUSE';
         const why = inUse ? 'another process listens there' : cause.message;
         reject(
@@ -71,13 +96,20 @@ export class MtlsServer {
             { cause },
           ),
         );
+      };
+      this.#tcp.once('error', onError);
+      this.#tcp.listen(port, host, () => {
+        this.#tcp.off('error', onError);
+        this.#tcp.on('error', (error) =>
+          this.#options.log.error('accepting connections failed', { error: describeError(error) }),
+        );
+        resolve();
       });
-      this.#server.listen(port, host, resolve);
     });
   }
 
   address(): AddressInfo {
-    const address = this.#server.address();
+    const address = this.#tcp.address();
     if (address === null || typeof address === 'string') throw new TypeError('the server does not listen');
     return address;
   }
@@ -85,11 +117,11 @@ export class MtlsServer {
   /** Takes no more connections, and ends those still open after `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#unwatch();
-    if (!this.#server.listening) return;
+    if (!this.#tcp.listening) return;
     const timer = setTimeout(() => {
-      for (const socket of this.#open) socket.destroy();
+      for (const socket of [...this.#open, ...this.#handshakes.values()]) socket.destroy();
     }, graceMs);
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
     clearTimeout(timer);
   }
 
@@ -97,11 +129,11 @@ export class MtlsServer {
     const svid = this.#options.svid.current();
     if (!svid) return;
     try {
-      this.#server.setSecureContext({
+      this.#tls.setSecureContext({
         ...secureContextOptions(this.#options.minVersion),
         ...tlsIdentity(svid),
       });
-      this.#shown = true;
+      this.#ready = true;
     } catch (error) {
       this.#options.log.error('own SVID not usable, the last one stays', {
         id: svid.id,
@@ -110,23 +142,66 @@ export class MtlsServer {
     }
   }
 
+  /** Without an SVID, or with too many handshakes under way, none begins. */
+  #begin(socket: Socket): void {
+    const { remoteAddress: remote } = socket;
+    const limit = this.#options.maxPendingHandshakes ?? 512;
+    if (!this.#ready || this.#handshakes.size >= limit) {
+      socket.destroy();
+      this.#refused(
+        this.#ready
+          ? { remote, code: 'too-many-handshakes', message: `${limit} handshakes are under way` }
+          : { remote, code: 'no-svid', message: 'there is no SVID to show yet' },
+      );
+      return;
+    }
+    const connection = endsOf(socket);
+    this.#handshakes.set(connection, socket);
+    socket.once('close', () => this.#handshakes.delete(connection));
+    this.#tls.emit('connection', socket);
+  }
+
   #admit(socket: TLSSocket): void {
+    const { remoteAddress: remote } = socket;
+    this.#handshakes.delete(endsOf(socket));
     socket.on('error', () => {});
+    let peer: VerifiedPeer | undefined;
     try {
-      const peer = admitPeer(socket, this.#options.verifier, this.#options.authorize, 'client');
+      peer = provePeer(socket, this.#options.verifier, 'client');
+      this.#options.authorize(peer);
       this.#open.add(socket);
       socket.once('close', () => this.#open.delete(socket));
       this.#options.onConnection(socket, peer);
     } catch (error) {
-      const { remoteAddress } = socket;
       socket.destroy();
-      if (!(error instanceof CodedError)) throw error;
-      this.#refused(remoteAddress, error.code, error.message);
+      if (!(error instanceof CodedError)) {
+        // A fault of ours closes this connection, never the server: whoever connects must not be able to stop it.
+        this.#options.log.error('judging a connection failed', { remote, error: describeError(error) });
+      }
+      this.#refused({
+        remote,
+        code: error instanceof CodedError ? error.code : 'internal',
+        message: error instanceof Error ? error.message : String(error),
+        ...(peer ? { peer } : {}),
+        ...(error instanceof X509SvidError && error.claimedId ? { claimedId: error.claimedId } : {}),
+      });
     }
   }
 
-  #refused(remote: string | undefined, code: string, message: string): void {
-    if (this.#options.onRefused) this.#options.onRefused(remote, code, message);
-    else this.#options.log.info('connection refused', { remote, code, reason: message });
+  #refused(refused: RefusedConnection): void {
+    if (this.#options.onRefused) {
+      this.#options.onRefused(refused);
+      return;
+    }
+    const { remote, code, message, peer, claimedId } = refused;
+    this.#options.log.info('connection refused', {
+      ...{ code, reason: message, remote, peer: peer?.id, claimed_peer: claimedId },
+      ...{ root: peer?.anchorFingerprint, bundle: peer?.bundleDigest },
+    });
   }
+}
+
+/** What tells one open connection from all others, on the TCP socket and on the TLS socket over it alike. */
+function endsOf({ remoteAddress, remotePort, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localPort}`;
 }

@@ -43,15 +43,20 @@ export function admitPeer(
   authorize: Authorize,
   peerRole: PeerRole,
 ): VerifiedPeer {
+  const peer = provePeer(socket, verifier, peerRole);
+  authorize(peer);
+  return peer;
+}
+
+/** The first half of `admitPeer`: who the peer is, before the question whether it is admitted. */
+export function provePeer(socket: TLSSocket, verifier: PeerVerifier, peerRole: PeerRole): VerifiedPeer {
   if (socket.isSessionReused()) {
     throw new MtlsError(
       'session-reused',
       'the TLS session was resumed, so the peer proved nothing on this connection',
     );
   }
-  const peer = verifier.verify(chainOf(socket), peerRole);
-  authorize(peer);
-  return peer;
+  return verifier.verify(chainOf(socket), peerRole);
 }
 
 /** The certificates as the peer sent them. Node gives them once only: a second call has lost the issuers. */
