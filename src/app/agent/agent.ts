@@ -84,6 +84,7 @@ async function startParts(
   const federation = new FederationAgent({
     store,
     own: () => own.current,
+    ...(config.trust_domain === undefined ? {} : { ownTrustDomain: config.trust_domain }),
     clock,
     random,
     log: log.with({ part: 'federation' }),

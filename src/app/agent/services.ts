@@ -177,7 +177,6 @@ function verify(parts: ServiceParts, pem: string, peerRole: 'client' | 'server')
     };
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
-    const cause = error.cause instanceof CodedError ? `: ${error.cause.message} [${error.cause.code}]` : '';
     return {
       accepted: false,
       spiffe_id: null,
@@ -186,7 +185,7 @@ function verify(parts: ServiceParts, pem: string, peerRole: 'client' | 'server')
       bundle_digest: null,
       not_after: null,
       code: error.code,
-      message: `${error.message}${cause}`,
+      message: error.message,
     };
   }
 }

@@ -61,9 +61,12 @@ export function federateBothWays(meshes: Meshes, clock: Clock): Step {
       ]);
       tell.did(`istio: federate add --peer ${url(layout.ports.consulEndpoint)} … --pin ${pin.slice(0, 23)}…`);
 
-      const one = await meshes.call();
-      check(one.remark === undefined, 'one direction alone is not enough for mutual TLS');
-      tell.saw(`one direction is not enough: ${one.missing?.message ?? ''} [${one.missing?.code ?? ''}]`);
+      const { found: missing } = await until(clock, 'info refuses what it cannot verify', async () => {
+        const outcome = await meshes.call();
+        check(outcome.remark === undefined, 'one direction alone is not enough for mutual TLS');
+        return outcome.missing?.code === 'peer-refused' ? outcome.missing : undefined;
+      });
+      tell.saw(`one direction is not enough: ${missing.message} [${missing.code}]`);
 
       const { stdout: document } = await meshes.verb('istio', ['bundle', 'show', '--document']);
       const file = layout.consul('istio-bundle.json');

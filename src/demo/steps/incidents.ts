@@ -3,7 +3,7 @@ import { HostileEndpoint } from '../hostile-endpoint.ts';
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
 import type { Step, StepTeller } from '../story.ts';
-import { Traffic } from '../traffic.ts';
+import { tellTraffic, Traffic } from '../traffic.ts';
 import { check, until } from '../until.ts';
 
 interface Incident {
@@ -19,7 +19,7 @@ export function surviveIncidents(meshes: Meshes, clock: Clock): Step {
     async run(tell) {
       const good = String((await bundleOf(meshes))['document']);
       const identity = await meshes.control.consul.forge(names.consulAgentId);
-      const traffic = new Traffic(meshes, clock);
+      const traffic = await Traffic.start(meshes, clock);
       let hostile: HostileEndpoint | undefined;
       try {
         await meshes.stopAgent('consul');
@@ -54,12 +54,13 @@ export function surviveIncidents(meshes: Meshes, clock: Clock): Step {
         await hostile?.stop();
         const report = await traffic.stop();
         tell.note('calls', report.calls);
+        tell.note('handshakes', report.handshakes);
         tell.note('failed', report.failed);
         check(
           report.failed === 0,
-          `every call succeeds; ${report.failed} of ${report.calls} failed: ${report.failures.join('; ')}`,
+          `every call succeeds; ${report.failed} calls failed: ${report.failures.join('; ')}`,
         );
-        tell.saw(`${report.calls} calls meanwhile, none failed`);
+        tell.saw(`meanwhile ${tellTraffic(report)}`);
       }
       const after = String((await bundleOf(meshes))['document']);
       check(after === good, 'the bundle held is the one from before');

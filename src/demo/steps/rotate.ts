@@ -2,7 +2,7 @@ import type { Clock } from '../../platform/index.ts';
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
 import type { Step } from '../story.ts';
-import { Traffic } from '../traffic.ts';
+import { tellTraffic, Traffic } from '../traffic.ts';
 import { check, until } from '../until.ts';
 
 /** Step 5: publish, activate, retire, while calls go on all the time. */
@@ -11,7 +11,7 @@ export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
     title: `${names.consul.slice(0, 8)}….consul rotates its root while calls go on all the time`,
     async run(tell) {
       const before = rootsOf(await meshes.status('consul'));
-      const traffic = new Traffic(meshes, clock);
+      const traffic = await Traffic.start(meshes, clock);
       try {
         await meshes.control.consul.rotate('publish');
         const published = rootsOf(await meshes.status('consul'));
@@ -32,10 +32,7 @@ export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
         });
         tell.did('activated it: every workload got a new SVID under it, without a restart');
         tell.saw(`info's SVID now chains to root ${number}`);
-        const during = traffic.calls;
-        await until(clock, 'some calls under the new root', async () =>
-          traffic.calls > during + 20 ? true : undefined,
-        );
+        await traffic.more(20);
 
         await meshes.control.consul.rotate('retire');
         await until(clock, 'the old root is gone from the other mesh', () =>
@@ -44,19 +41,17 @@ export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
         tell.did('retired the old root');
         const after = rootsOf(await meshes.status('consul'));
         check(!after.some((root) => before.includes(root)), 'the old root is gone');
-        const last = traffic.calls;
-        await until(clock, 'some calls after retirement', async () =>
-          traffic.calls > last + 20 ? true : undefined,
-        );
+        await traffic.more(20);
       } finally {
         const report = await traffic.stop();
         tell.note('calls', report.calls);
+        tell.note('handshakes', report.handshakes);
         tell.note('failed', report.failed);
         check(
           report.failed === 0,
-          `every call succeeds; ${report.failed} of ${report.calls} failed: ${report.failures.join('; ')}`,
+          `every call succeeds; ${report.failed} calls failed: ${report.failures.join('; ')}`,
         );
-        tell.saw(`${report.calls} calls, none failed`);
+        tell.saw(tellTraffic(report));
       }
       const { stdout: history } = await meshes.verb('istio', ['bundle', 'history', names.consul]);
       const plus = history.split('\n').filter((line) => line.trim().startsWith('+')).length;
