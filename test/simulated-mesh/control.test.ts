@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { statSync } from 'node:fs';
 import { request } from 'node:http';
@@ -141,6 +142,5 @@ describe('createControlClient()', () => {
 });
 
 async function rootsOf(meshFolder: string) {
-  const { readFile } = await import('node:fs/promises');
   return certificatesFromPem(await readFile(`${meshFolder}/ca/root-1.pem`, 'utf8')).map(x509AuthorityFromDer);
 }
