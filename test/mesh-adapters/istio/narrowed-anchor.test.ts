@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import {
+  createNarrowedAnchor,
+  isNarrowedAnchor,
+  standsFor,
+} from '../../../src/mesh-adapters/istio/narrowed-anchor.ts';
+import { parseCertificate, verifyX509Path } from '../../../src/spiffe/index.ts';
+import { createTestCa, TEST_INSTANT } from '../../support/test-ca.ts';
+
+const now = TEST_INSTANT;
+
+describe('createNarrowedAnchor()', () => {
+  it.each([
+    'P-256',
+    'RSA-2048',
+    'Ed25519',
+  ] as const)('keeps subject, key, key identifier and dates of a %s root, and nothing that speaks for another', async (keyKind) => {
+    const west = await createTestCa({ trustDomain: 'west.example', keyKind });
+    const real = parseCertificate(west.root);
+    const anchor = parseCertificate(await createNarrowedAnchor(west.authority, west.trustDomain));
+    expect(anchor.subjectDer).toEqual(real.subjectDer);
+    expect(anchor.issuerDer).toEqual(real.subjectDer);
+    expect(anchor.spkiDer).toEqual(real.spkiDer);
+    expect(anchor.subjectKeyId).toBe(real.subjectKeyId);
+    expect(anchor.authorityKeyId).toBeUndefined();
+    expect([anchor.notBefore, anchor.notAfter]).toEqual([real.notBefore, real.notAfter]);
+    expect(anchor.isCa).toBe(true);
+    expect(anchor.extensions.nameConstraints?.critical).toBe(true);
+    expect(isNarrowedAnchor(anchor, 'west.example')).toBe(true);
+    expect(isNarrowedAnchor(anchor, 'other.example')).toBe(false);
+    expect(isNarrowedAnchor(real, 'west.example')).toBe(false);
+    expect(standsFor(anchor, real, 'west.example')).toBe(true);
+  });
+
+  it('stops a takeover of the local trust domain that the plain root allows in a merged pool (mesh-surfaces §9)', async () => {
+    const [local, west] = [
+      await createTestCa({ trustDomain: 'istio.example' }),
+      await createTestCa({ trustDomain: 'west.example' }),
+    ];
+    const narrowed = await createNarrowedAnchor(west.authority, west.trustDomain);
+    const plainPool = [local.root, west.root];
+    const narrowedPool = [local.root, narrowed];
+    const verify = (leaf: { chain: readonly Uint8Array[] }, anchors: Uint8Array[]) => {
+      const [first = new Uint8Array(), ...helpers] = leaf.chain;
+      return verifyX509Path({ leaf: first, helpers, anchors, now });
+    };
+    const takeover = await west.issueLeaf({ uriSans: ['spiffe://istio.example/ns/shop/sa/web'] });
+    expect(verify(takeover, plainPool).anchor).toEqual(west.root);
+    expect(() => verify(takeover, narrowedPool)).toThrow(expect.objectContaining({ name: 'X509PathError' }));
+    // Its own identities go on being accepted, through intermediates and with the real root sent along.
+    const below = await west.issueIntermediate();
+    const honest = await below.issueLeaf({ path: '/ns/shop/sa/web' });
+    expect(verify(honest, narrowedPool).anchor).toEqual(narrowed);
+    expect(verify({ chain: [...honest.chain, west.root] }, narrowedPool).anchor).toEqual(narrowed);
+    for (const names of [
+      { uriSans: ['spiffe://sub.west.example/a'] },
+      { uriSans: ['spiffe://west.example/a', 'spiffe://istio.example/b'] },
+      { dnsSans: ['web.istio.example'] },
+      { uriSans: [], dnsSans: ['web.istio.example'] },
+    ]) {
+      const leaf = await west.issueLeaf(names);
+      expect(() => verify(leaf, plainPool)).not.toThrow();
+      expect(() => verify(leaf, narrowedPool), JSON.stringify(names)).toThrow();
+    }
+  });
+});
