@@ -13,7 +13,7 @@ export const weatherPage = `<!doctype html>
   main { max-width: 58rem; margin: 0 auto; padding: 2.5rem 1.25rem 3rem; }
   h1 { margin: 0; font-size: 1.75rem; letter-spacing: -0.01em; }
   .lead { margin: .25rem 0 1.75rem; color: var(--soft); }
-  .places { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 1rem; padding: 0; margin: 0 0 1.75rem; list-style: none; }
+  .places { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1rem; padding: 0; margin: 0 0 1.75rem; list-style: none; }
   .places li { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.1rem 1.2rem; }
   .sky { font-size: 1.9rem; line-height: 1; }
   .place { margin: .6rem 0 0; font-weight: 600; }
@@ -47,7 +47,7 @@ export const weatherPage = `<!doctype html>
 
 /** Served on its own so that the page needs no inline script (Content-Security-Policy). */
 export const weatherScript = `'use strict';
-const skies = { sunny: '☀️', cloudy: '☁️', rain: '🌧️', snow: '❄️' };
+const skies = { sunny: '☀️', cloudy: '☁️', rain: '☂️', snow: '❄️' };
 const byId = (id) => document.getElementById(id);
 function line(className, text) {
   const element = document.createElement('div');

@@ -3,7 +3,7 @@ import type { RelationshipDocument } from '../../dashboard/index.ts';
 import { formatDurationMs } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { renderFields, renderTable } from '../table.ts';
+import { renderFields } from '../table.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 
 /** `federate list`: every relationship in a line. */
@@ -33,18 +33,24 @@ export function showCommand(program: Command, terminal: Terminal, finish: (code:
 function tellAll(all: readonly RelationshipDocument[], now: Date): string {
   if (all.length === 0)
     return 'There are no relationships yet. "federate add --help" shows how to begin one.';
-  return renderTable(
-    ['TRUST DOMAIN', 'STATE', 'SEQ', 'ROOTS', 'FRESH', 'NEXT', 'MESH'],
-    all.map((each) => [
-      each.trust_domain,
-      each.state,
-      each.sequence ?? '-',
-      each.authorities.toString(),
-      since(each.last_success_at, now),
-      until(each.next_poll_at, now),
-      each.in_mesh?.state ?? '-',
-    ]),
-  );
+  return all.map((each) => tellShortly(each, now)).join('\n');
+}
+
+/** A trust domain may be longer than any column, so it has a line of its own. */
+function tellShortly(one: RelationshipDocument, now: Date): string {
+  const facts = [
+    one.state,
+    one.sequence === null ? 'no sequence' : `sequence ${one.sequence}`,
+    one.authorities === 1 ? '1 authority' : `${one.authorities} authorities`,
+    one.last_success_at === null ? 'never fresh' : `fresh ${since(one.last_success_at, now)} ago`,
+    `next poll ${one.next_poll_at === null ? 'not planned' : `in ${until(one.next_poll_at, now)}`}`,
+  ];
+  return [
+    one.trust_domain,
+    `  ${facts.join(' · ')}`,
+    ...(one.reason === null ? [] : [`  why: ${one.reason.message} [${one.reason.code}]`]),
+    `  in the mesh: ${one.in_mesh?.state ?? 'not yet'}${one.in_mesh?.code == null ? '' : ` [${one.in_mesh.code}]`}`,
+  ].join('\n');
 }
 
 function tellOne(one: RelationshipDocument, now: Date): string {
@@ -82,5 +88,5 @@ function since(instant: string | null, now: Date): string {
 function until(instant: string | null, now: Date): string {
   if (instant === null) return '-';
   const left = Date.parse(instant) - now.getTime();
-  return left <= 0 ? 'now' : formatDurationMs(left);
+  return left <= 0 ? '0s' : formatDurationMs(left);
 }
