@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type ForeignTrustReport,
+  ForeignTrustPublisher,
+  type MeshAdapter,
+  MeshAdapterError,
+} from '../../src/mesh-adapters/index.ts';
+import { silentLog } from '../../src/platform/index.ts';
+import { contentDigest, type TrustBundle } from '../../src/spiffe/index.ts';
+import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
+import { TestClock } from '../support/test-clock.ts';
+
+function fakeAdapter() {
+  const asked: string[][] = [];
+  const listeners = new Set<(report: ForeignTrustReport) => void>();
+  let failures = 0;
+  const adapter: MeshAdapter = {
+    kind: 'files',
+    scope: 'per-trust-domain',
+    watchOwnTrust: async function* () {},
+    applyForeignTrust: async (wanted) => {
+      asked.push(wanted.map(({ trustDomain }) => trustDomain));
+      if (failures > 0) {
+        failures -= 1;
+        throw new MeshAdapterError('mesh-unreachable', 'nobody answers');
+      }
+      return wanted.map((bundle) => ({
+        trustDomain: bundle.trustDomain,
+        state: 'written',
+        digest: contentDigest(bundle),
+        at: TEST_INSTANT,
+      }));
+    },
+    onReport: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    status: () => ({ connected: true }),
+    stop: async () => {},
+  };
+  return { adapter, asked, listeners, fail: (times: number) => (failures = times) };
+}
+
+async function setup() {
+  const fake = fakeAdapter();
+  const clock = new TestClock(TEST_INSTANT);
+  const wanted: TrustBundle[] = [(await createTestCa({ trustDomain: 'west.example' })).bundle()];
+  const reports: string[] = [];
+  const publisher = new ForeignTrustPublisher({
+    adapter: fake.adapter,
+    wanted: () => wanted,
+    onReport: ({ trustDomain, state, code }) =>
+      reports.push([trustDomain, state, code].filter(Boolean).join(' ')),
+    resyncMs: 60_000,
+    clock,
+    random: { fraction: () => 0.5, bytes: (length) => new Uint8Array(length) },
+    log: silentLog,
+  });
+  return { ...fake, clock, wanted, reports, publisher };
+}
+
+describe('ForeignTrustPublisher', () => {
+  it('writes at once, after each trigger, and when the resync is due', async () => {
+    const { publisher, clock, asked, reports } = await setup();
+    publisher.start();
+    await publisher.settled();
+    expect(reports).toEqual(['west.example written']);
+    expect(await clock.untilSleeping()).toEqual([60_000]);
+    publisher.trigger();
+    publisher.trigger();
+    // Changes that come together are written together.
+    expect(await clock.untilSleeping()).toEqual([20]);
+    await clock.advance(20);
+    await publisher.settled();
+    expect(asked).toHaveLength(2);
+    await clock.untilSleeping();
+    await clock.advance(60_000);
+    expect(asked).toHaveLength(3);
+    await publisher.stop();
+  });
+
+  it('tries again with growing pauses after failures, and tells them by code', async () => {
+    const { publisher, clock, asked, reports, fail } = await setup();
+    fail(3);
+    publisher.start();
+    for (const pause of [375, 750, 1500]) {
+      expect(await clock.untilSleeping()).toEqual([pause]);
+      await clock.advance(pause);
+    }
+    expect(await clock.untilSleeping()).toEqual([60_000]);
+    expect(asked).toHaveLength(4);
+    expect(reports).toEqual([
+      ...Array.from({ length: 3 }, () => 'west.example failed mesh-unreachable'),
+      'west.example written',
+    ]);
+    await publisher.stop();
+  });
+
+  it('tells what is gone, and what the adapter tells later', async () => {
+    const { publisher, clock, wanted, reports, listeners } = await setup();
+    publisher.start();
+    await publisher.settled();
+    const [bundle] = wanted.splice(0);
+    publisher.trigger();
+    await clock.untilSleeping();
+    await clock.advance(20);
+    expect(reports).toEqual(['west.example written', 'west.example removed']);
+    if (bundle)
+      for (const tell of listeners)
+        tell({ trustDomain: bundle.trustDomain, state: 'accepted', at: TEST_INSTANT });
+    expect(reports.at(-1)).toBe('west.example accepted');
+    await publisher.stop();
+    expect(listeners.size).toBe(0);
+  });
+});
