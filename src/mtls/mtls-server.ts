@@ -195,8 +195,13 @@ export class MtlsServer {
     }
     const { remote, code, message, peer, claimedId } = refused;
     this.#options.log.info('connection refused', {
-      ...{ code, reason: message, remote, peer: peer?.id, claimed_peer: claimedId },
-      ...{ root: peer?.anchorFingerprint, bundle: peer?.bundleDigest },
+      code,
+      reason: message,
+      remote,
+      peer: peer?.id,
+      claimed_peer: claimedId,
+      root: peer?.anchorFingerprint,
+      bundle: peer?.bundleDigest,
     });
   }
 }

@@ -11,7 +11,10 @@ export type SidecarErrorCode =
   | 'peer-not-authorized'
   /** The peer ended the connection before its first byte: it refused our SVID, or went away. */
   | 'peer-refused'
+  /** The peer ended a connection that it had answered on before. */
   | 'peer-broke'
+  /** Nothing moved on the connection for too long. */
+  | 'peer-silent'
   | 'port-in-use'
   | 'listen-failed'
   | 'trust-malformed';

@@ -6,10 +6,13 @@ import type {
   ServerResponse,
 } from 'node:http';
 import { pipeline } from 'node:stream';
+import { SidecarError } from './errors.ts';
 
 /** Said by the caller's side only; no proxy passes it on (RFC 9110 §7.6.1). */
 const HOP_BY_HOP = new Set([
   'connection',
+  // Answered by our own server already.
+  'expect',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
@@ -22,33 +25,72 @@ const HOP_BY_HOP = new Set([
 /** Who called is for the sidecar of the called workload to say, never for the caller. */
 const IDENTITY_HEADER = 'x-forwarded-client-cert';
 
-/** The headers of a message as they are passed on, without what belongs to one hop and without a claimed identity. */
+/** How long nothing may move between a request and the end of its answer. */
+const SILENCE_MS = 300_000;
+/** Kept connections that turn out to be dead, one after the other, before the last one's end is the answer. */
+const MAX_ATTEMPTS = 10;
+
+/**
+ * The headers of a message as they are passed on: without what belongs to one hop and without a claimed identity, also
+ * where its name is spelt as some servers read it alike. How long the body is stays said, whatever `connection` names.
+ */
 export function forwardedHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const named = (headers.connection ?? '')
     .toLowerCase()
     .split(',')
     .map((name) => name.trim());
-  return Object.fromEntries(
-    Object.entries(headers).filter(
-      ([name]) => !HOP_BY_HOP.has(name) && !named.includes(name) && name !== IDENTITY_HEADER,
+  const passes = (name: string) =>
+    name === 'content-length' ||
+    (!HOP_BY_HOP.has(name) && !named.includes(name) && name.replaceAll('_', '-') !== IDENTITY_HEADER);
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => passes(name)));
+}
+
+/** As `forwardedHeaders`, and a body of unknown length is framed anew: left to itself Node sends that of a GET bare. */
+export function requestHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const chunked = headers['transfer-encoding'] === undefined ? {} : { 'transfer-encoding': 'chunked' };
+  return { ...forwardedHeaders(headers), ...chunked };
+}
+
+export interface Exchange {
+  readonly incoming: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Begins the request to the other side. */
+  readonly open: () => ClientRequest;
+  /** There is no answer, and this is why; it is told before anything was said to the caller. */
+  readonly onFailure: (error: Error, outgoing: ClientRequest) => void;
+}
+
+/**
+ * Passes a request on and its answer back, bodies with back-pressure; a break on either side ends the other. A request without
+ * body that changes nothing is sent again when a kept connection turns out to be dead.
+ */
+export function forward(exchange: Exchange, attempt = 1): void {
+  const { incoming, response, onFailure } = exchange;
+  const outgoing = exchange.open();
+  let answered = false;
+  outgoing.setTimeout(SILENCE_MS, () =>
+    outgoing.destroy(
+      new SidecarError('peer-silent', `there was no answer within ${SILENCE_MS / 1000} seconds`),
     ),
   );
-}
-
-/** Passes a response back with back-pressure; a break on either side ends the other. */
-export function relayResponse(incoming: IncomingMessage, response: ServerResponse): void {
-  response.writeHead(incoming.statusCode ?? 502, forwardedHeaders(incoming.headers));
-  pipeline(incoming, response, () => {});
-}
-
-/** Passes the body of a request on with back-pressure. */
-export function relayBody(incoming: IncomingMessage, outgoing: ClientRequest): void {
+  outgoing.on('response', (answer) => {
+    answered = true;
+    response.writeHead(answer.statusCode ?? 502, forwardedHeaders(answer.headers));
+    pipeline(answer, response, () => {});
+  });
+  outgoing.on('error', (error) => {
+    if (answered || response.destroyed) response.destroy();
+    // It may have been closed while nobody used it; that says nothing about a new connection.
+    else if (outgoing.reusedSocket && isRepeatable(incoming) && attempt < MAX_ATTEMPTS)
+      forward(exchange, attempt + 1);
+    else onFailure(error, outgoing);
+  });
+  response.once('close', () => outgoing.destroy());
+  incoming.once('error', () => outgoing.destroy());
   incoming.pipe(outgoing);
-  incoming.once('aborted', () => outgoing.destroy());
 }
 
-/** Whether a request may be sent once more when a kept connection turned out to be dead: it has no body and changes nothing. */
-export function isRepeatable({ method, headers }: IncomingMessage): boolean {
+function isRepeatable({ method, headers }: IncomingMessage): boolean {
   const bodiless = headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0';
   return bodiless && (method === 'GET' || method === 'HEAD' || method === 'OPTIONS');
 }

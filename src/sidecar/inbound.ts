@@ -1,5 +1,5 @@
-import { createServer, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Agent, createServer, request, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import {
   type ConnectionRegistry,
@@ -11,7 +11,7 @@ import {
 import type { Log } from '../platform/index.ts';
 import type { SpiffeId } from '../spiffe/index.ts';
 import { SidecarError } from './errors.ts';
-import { forwardedHeaders, relayBody, relayResponse, sendProblem } from './forward.ts';
+import { forward, requestHeaders, sendProblem } from './forward.ts';
 
 export interface Address {
   readonly host: string;
@@ -28,12 +28,15 @@ export interface InboundOptions {
 
 /** How long a request in flight may go on after the trust it rests on was removed. */
 export const CLOSE_WITHIN_MS = 1000;
+/** Bytes of headers in one message, on every side. */
+export const MAX_HEADER_BYTES = 16 * 1024;
 
 /** Calls to the workload: mTLS in, plain HTTP on, with the caller's proved ID in `x-forwarded-client-cert`. */
 export class Inbound {
   readonly #server: MtlsServer;
   readonly #http: Server;
   readonly #listen: Address;
+  readonly #toWorkload = new Agent({ keepAlive: true, maxFreeSockets: 32 });
   readonly #peers = new WeakMap<object, VerifiedPeer>();
   readonly #busy = new Map<object, number>();
   readonly #ending = new WeakSet<object>();
@@ -51,7 +54,12 @@ export class Inbound {
     const { svid, registry, log } = parts;
     this.#listen = options.listen;
     this.#http = createServer(
-      { headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 60_000 },
+      {
+        headersTimeout: 10_000,
+        requestTimeout: 60_000,
+        keepAliveTimeout: 60_000,
+        maxHeaderSize: MAX_HEADER_BYTES,
+      },
       (incoming, response) => {
         const { socket } = incoming;
         const peer = this.#peers.get(socket);
@@ -60,19 +68,34 @@ export class Inbound {
         this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
         response.once('close', () => this.#settled(socket));
         const headers = {
-          ...forwardedHeaders(incoming.headers),
+          ...requestHeaders(incoming.headers),
           'x-forwarded-client-cert': `By=${svid.current()?.id ?? ''};Hash=${peer.leafFingerprint};URI=${peer.id}`,
         };
-        const { host, port } = options.forwardTo;
-        const outgoing = request({ host, port, method: incoming.method, path: incoming.url, headers });
-        outgoing.on('response', (answer) => relayResponse(answer, response));
-        outgoing.on('error', (error) =>
-          sendProblem(response, 502, 'workload-unreachable', `the workload did not answer: ${error.message}`),
-        );
-        response.once('close', () => outgoing.destroy());
-        relayBody(incoming, outgoing);
+        const { method, url: path } = incoming;
+        forward({
+          incoming,
+          response,
+          open: () =>
+            request({
+              ...options.forwardTo,
+              method,
+              path,
+              headers,
+              agent: this.#toWorkload,
+              maxHeaderSize: MAX_HEADER_BYTES,
+            }),
+          onFailure: (error) =>
+            sendProblem(
+              response,
+              502,
+              'workload-unreachable',
+              `the workload did not answer: ${error.message}`,
+            ),
+        });
       },
     );
+    // It never listens, but only what listens watches its time limits and its idle connections.
+    this.#http.emit('listening');
     this.#server = new MtlsServer({
       svid,
       verifier: parts.verifier,
@@ -109,8 +132,10 @@ export class Inbound {
   }
 
   async stop(graceMs: number): Promise<void> {
-    this.#http.closeIdleConnections();
+    // Stops the watch over idle connections and closes them; those with a request in flight may finish it.
+    this.#http.close();
     await this.#server.close(graceMs);
+    this.#toWorkload.destroy();
   }
 
   /** Ends a connection: at once when it is idle, else after its request, and in any case within the bound. */
@@ -123,10 +148,10 @@ export class Inbound {
     setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS).unref();
   }
 
-  #settled(socket: { destroy(): unknown }): void {
+  #settled(socket: Socket): void {
     const left = (this.#busy.get(socket) ?? 1) - 1;
     if (left > 0) this.#busy.set(socket, left);
     else this.#busy.delete(socket);
-    if (left <= 0 && this.#ending.has(socket)) socket.destroy();
+    if (left <= 0 && this.#ending.has(socket)) socket.destroySoon();
   }
 }

@@ -1,5 +1,6 @@
 import {
   Agent,
+  type ClientRequest,
   createServer,
   type IncomingMessage,
   request,
@@ -7,13 +8,20 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import { connectMtls, type ConnectionRegistry, type PeerVerifier, type SvidSource } from '../mtls/index.ts';
+import { TLSSocket } from 'node:tls';
+import {
+  closedBeforeFirstByte,
+  connectMtls,
+  type ConnectionRegistry,
+  type PeerVerifier,
+  type SvidSource,
+  type VerifiedPeer,
+} from '../mtls/index.ts';
 import type { Log } from '../platform/index.ts';
 import { CodedError, type SpiffeId } from '../spiffe/index.ts';
 import { SidecarError } from './errors.ts';
-import { forwardedHeaders, isRepeatable, relayBody, relayResponse, sendProblem } from './forward.ts';
-import { type Address, CLOSE_WITHIN_MS } from './inbound.ts';
+import { forward, requestHeaders, sendProblem } from './forward.ts';
+import { type Address, CLOSE_WITHIN_MS, MAX_HEADER_BYTES } from './inbound.ts';
 
 export interface OutboundOptions {
   /** Where the workload calls in plain HTTP. */
@@ -27,6 +35,9 @@ export interface OutboundOptions {
 
 const CONNECT_TIMEOUT_MS = 5000;
 const MAX_CONNECTIONS = 64;
+/** Shorter than the other side keeps an idle connection, so that it seldom closes one that is about to be used. */
+const IDLE_MS = 30_000;
+const LIMITS = { headersTimeout: 10_000, requestTimeout: 60_000, maxHeaderSize: MAX_HEADER_BYTES };
 
 export interface OutboundParts {
   readonly svid: SvidSource;
@@ -45,13 +56,14 @@ export class Outbound {
   readonly #stopping = new AbortController();
   readonly #agent: Agent;
   readonly #http: Server;
+  readonly #peers = new WeakMap<object, VerifiedPeer>();
 
   constructor(options: OutboundOptions, parts: OutboundParts) {
     this.#options = options;
     this.#parts = parts;
     this.#agent = new MtlsAgent(() => this.#connect());
-    this.#http = createServer({ headersTimeout: 10_000, requestTimeout: 60_000 }, (incoming, response) => {
-      this.#forward(incoming, response, isRepeatable(incoming));
+    this.#http = createServer(LIMITS, (incoming, response) => {
+      this.#forward(incoming, response);
     });
   }
 
@@ -91,41 +103,35 @@ export class Outbound {
     this.#agent.destroy();
   }
 
-  #forward(incoming: IncomingMessage, response: ServerResponse, mayRepeat: boolean): void {
-    const { method, url: path, headers } = incoming;
-    const outgoing = request({ agent: this.#agent, method, path, headers: forwardedHeaders(headers) });
-    let answered = false;
-    outgoing.on('response', (answer) => {
-      answered = true;
-      relayResponse(answer, response);
+  #forward(incoming: IncomingMessage, response: ServerResponse): void {
+    const { method, url: path } = incoming;
+    const headers = requestHeaders(incoming.headers);
+    forward({
+      incoming,
+      response,
+      open: () => request({ agent: this.#agent, method, path, headers, maxHeaderSize: MAX_HEADER_BYTES }),
+      onFailure: (error, outgoing) => this.#explain(error, outgoing, response),
     });
-    outgoing.on('error', (error) => {
-      if (answered || response.destroyed) {
-        response.destroy();
-        return;
-      }
-      // A kept connection may have been closed by the other side while it was idle; that says nothing about a new one.
-      if (outgoing.reusedSocket && mayRepeat) {
-        this.#forward(incoming, response, false);
-        return;
-      }
-      this.#explain(error, response);
-    });
-    response.once('close', () => {
-      if (!answered) outgoing.destroy();
-    });
-    relayBody(incoming, outgoing);
   }
 
-  #explain(error: Error, response: ServerResponse): void {
-    const known = error instanceof CodedError ? error : undefined;
-    // TLS 1.3 lets us finish before the other side has judged our SVID: its refusal is an end before the first byte.
-    const code = known?.code ?? 'peer-refused';
-    const message =
-      known?.message ??
-      `${this.#options.expect.join(' or ')} ended the connection before its first byte: it does not trust us, or it went away`;
+  #explain(error: Error, outgoing: ClientRequest, response: ServerResponse): void {
+    const { code, message } = error instanceof CodedError ? error : this.#whyEnded(error, outgoing);
     this.#parts.log.info('call failed', { code, reason: message, to: this.#options.serverName });
-    sendProblem(response, 503, code, message);
+    sendProblem(response, code === 'peer-broke' || code === 'peer-silent' ? 502 : 503, code, message);
+  }
+
+  /** TLS 1.3 lets us finish before the other side has judged our SVID: its refusal is an end before the first byte. */
+  #whyEnded(cause: Error, { socket, reusedSocket }: ClientRequest): SidecarError {
+    const peer = socket && this.#peers.get(socket);
+    if (peer && socket instanceof TLSSocket && !reusedSocket && closedBeforeFirstByte(socket, peer)) {
+      return new SidecarError(
+        'peer-refused',
+        `${peer.id} ended the connection before its first byte: it does not trust us, or it went away`,
+        { cause },
+      );
+    }
+    const who = peer?.id ?? this.#options.expect.join(' or ');
+    return new SidecarError('peer-broke', `the connection with ${who} broke: ${cause.message}`, { cause });
   }
 
   async #connect(): Promise<TLSSocket> {
@@ -153,8 +159,7 @@ export class Outbound {
       bundle: peer.bundleDigest,
       to: serverName,
     });
-    // Until a request uses it, nobody else listens for its errors.
-    socket.on('error', () => {});
+    this.#peers.set(socket, peer);
     registry.add({ socket, peer, peerRole: 'server', end: () => this.#end(socket) });
     return socket;
   }
@@ -166,7 +171,8 @@ export class Outbound {
       socket.destroy();
       return;
     }
-    socket.once('free', () => socket.destroy());
+    // Before the pool hears of it, or it would give the connection to the next request first.
+    socket.prependOnceListener('free', () => socket.destroy());
     setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS).unref();
   }
 }
@@ -176,7 +182,7 @@ class MtlsAgent extends Agent {
   readonly #open: () => Promise<TLSSocket>;
 
   constructor(open: () => Promise<TLSSocket>) {
-    super({ keepAlive: true, maxSockets: MAX_CONNECTIONS, maxFreeSockets: 8, timeout: 60_000 });
+    super({ keepAlive: true, maxSockets: MAX_CONNECTIONS, maxFreeSockets: 8, timeout: IDLE_MS });
     this.#open = open;
   }
 

@@ -1,9 +1,9 @@
-import { ConnectionRegistry } from '../mtls/index.ts';
+import { ConnectionRegistry, svidFromPem } from '../mtls/index.ts';
 import { type Clock, describeError, type Log, type Random } from '../platform/index.ts';
 import { createSdsSvidSource, SdsClient } from '../workload-api/index.ts';
 import { Inbound, type InboundOptions } from './inbound.ts';
 import { Outbound, type OutboundOptions } from './outbound.ts';
-import { MeshTrust } from './trust.ts';
+import { MeshTrust, verifierFor } from './trust.ts';
 
 export interface SidecarOptions {
   /** The SDS server of the mesh, for this workload. */
@@ -39,6 +39,10 @@ export class Sidecar {
       socketPath: options.sdsSocket,
       resourceNames: [certificateResource, trustResource],
       nodeId: 'federate-sidecar',
+      check: (secret) => {
+        if (secret.name === trustResource) verifierFor(secret, clock);
+        else if (secret.kind === 'certificate') svidFromPem(secret.chainPem, secret.keyPem);
+      },
       clock,
       random,
       log,
@@ -61,8 +65,13 @@ export class Sidecar {
   /** Listens; throws `MtlsError` and `SidecarError` `port-in-use`, `listen-failed`. */
   async start(): Promise<void> {
     this.#client.start();
-    await this.inbound?.start();
-    for (const outbound of this.outbound) await outbound.start();
+    try {
+      await this.inbound?.start();
+      for (const outbound of this.outbound) await outbound.start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
   async stop(): Promise<void> {

@@ -1,9 +1,16 @@
 import { createSpiffeVerifier, type PeerVerifier } from '../mtls/index.ts';
 import { type Clock, describeError, type Log } from '../platform/index.ts';
-import { BundleSet, bundleOf, certificatesFromPem, x509AuthorityFromDer } from '../spiffe/index.ts';
+import {
+  BundleSet,
+  bundleOf,
+  CodedError,
+  certificatesFromPem,
+  x509AuthorityFromDer,
+} from '../spiffe/index.ts';
 import type { SdsClient, SdsSecret, UriSanMatcher } from '../workload-api/index.ts';
 import { SidecarError } from './errors.ts';
 import { createMergedVerifier } from './merged-verifier.ts';
+import { checkMatchers, letsIn, matchedText } from './uri-san.ts';
 
 /**
  * The trust that the mesh hands to this sidecar, as a verifier that changes with it. A secret that cannot be used leaves the
@@ -59,17 +66,18 @@ export class MeshTrust implements PeerVerifier {
   }
 }
 
-function verifierFor(secret: SdsSecret, clock: Clock): PeerVerifier {
+/**
+ * The verifier that a secret describes: merged semantics, or per trust domain. Throws `SidecarError` `trust-malformed` for
+ * a secret that no peer can be checked against, which the sidecar then refuses (NACK).
+ */
+export function verifierFor(secret: SdsSecret, clock: Clock): PeerVerifier {
   switch (secret.kind) {
     case 'merged-validation':
       return createMergedVerifier({ ...secret, clock });
     case 'spiffe-validation': {
-      const bundles = new BundleSet(
-        secret.trustDomains.map(({ name, trustBundlePem }) =>
-          bundleOf(name, certificatesFromPem(trustBundlePem).map(x509AuthorityFromDer)),
-        ),
-      );
-      return restricted(createSpiffeVerifier({ bundles, clock }), secret.allowedUriSans ?? []);
+      const allowed = secret.allowedUriSans ?? [];
+      checkMatchers(allowed);
+      return restricted(createSpiffeVerifier({ bundles: bundlesIn(secret.trustDomains), clock }), allowed);
     }
     case 'certificate':
       throw new SidecarError(
@@ -79,16 +87,32 @@ function verifierFor(secret: SdsSecret, clock: Clock): PeerVerifier {
   }
 }
 
+function bundlesIn(
+  trustDomains: Extract<SdsSecret, { kind: 'spiffe-validation' }>['trustDomains'],
+): BundleSet {
+  return new BundleSet(
+    trustDomains.map(({ name, trustBundlePem }) => {
+      try {
+        // An empty bundle is a revocation: its peers are refused, and it keeps nobody else's change out.
+        const ders = trustBundlePem.trim() === '' ? [] : certificatesFromPem(trustBundlePem);
+        return bundleOf(name, ders.map(x509AuthorityFromDer));
+      } catch (cause) {
+        if (!(cause instanceof CodedError)) throw cause;
+        throw new SidecarError('trust-malformed', `the roots of ${name} cannot be read: ${cause.message}`, {
+          cause,
+        });
+      }
+    }),
+  );
+}
+
 /** `verifier`, of which only IDs pass that a matcher lets in; all of them when none is listed, as in Envoy. */
 function restricted(verifier: PeerVerifier, allowed: readonly UriSanMatcher[]): PeerVerifier {
   if (allowed.length === 0) return verifier;
   return {
     verify(chain, peerRole) {
       const peer = verifier.verify(chain, peerRole);
-      const passes = allowed.some((matcher) =>
-        'exact' in matcher ? peer.id === matcher.exact : peer.id.startsWith(matcher.prefix),
-      );
-      if (!passes)
+      if (!letsIn(allowed, peer.id))
         throw new SidecarError('id-not-accepted', `this mesh accepts no peer with the ID ${peer.id}`);
       return peer;
     },
@@ -97,7 +121,6 @@ function restricted(verifier: PeerVerifier, allowed: readonly UriSanMatcher[]): 
 
 function trustDomainsIn(secret: SdsSecret): readonly string[] {
   if (secret.kind === 'spiffe-validation') return secret.trustDomains.map((each) => each.name);
-  if (secret.kind === 'merged-validation')
-    return secret.allowedUriSans.map((each) => ('exact' in each ? each.exact : each.prefix));
+  if (secret.kind === 'merged-validation') return secret.allowedUriSans.map(matchedText);
   return [];
 }

@@ -16,10 +16,14 @@ export interface SdsClientOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Throws for a secret that its user could not work with; it is refused then (NACK) like one that cannot be read. */
+  readonly check?: (secret: SdsSecret) => void;
 }
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5000;
+/** A mesh with ten thousand peers has some 20 MB of roots. */
+const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 
 /**
  * Asks an SDS server for secrets and keeps them as they change. When the server goes away the last good ones stay and
@@ -27,11 +31,13 @@ const LONGEST_WAIT_MS = 5000;
  */
 export class SdsClient {
   readonly #options: SdsClientOptions;
-  readonly #secrets = new Map<string, SdsSecret>();
+  readonly #secrets = new Map<string, { readonly secret: SdsSecret; readonly bytes: Uint8Array }>();
   readonly #listeners = new Set<(name: string) => void>();
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #connected = false;
+  /** What the server called the last response that was taken up on this stream. */
+  #version = '';
 
   constructor(options: SdsClientOptions) {
     this.#options = options;
@@ -47,7 +53,7 @@ export class SdsClient {
   }
 
   current(name: string): SdsSecret | undefined {
-    return this.#secrets.get(name);
+    return this.#secrets.get(name)?.secret;
   }
 
   /** Calls back with the name of each secret that changed, until the returned function is called. */
@@ -79,10 +85,13 @@ export class SdsClient {
   #streamOnce(signal: AbortSignal): Promise<boolean> {
     const { socketPath, log, resourceNames } = this.#options;
     // A client per stream: the library's own waits between connections are longer than a restart of the server.
-    const client = new Client(`unix:${socketPath}`, credentials.createInsecure());
+    const client = new Client(`unix:${socketPath}`, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': MAX_RESPONSE_BYTES,
+    });
     const { path, requestSerialize, responseDeserialize } = secretDiscoveryService.StreamSecrets;
     const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     let answered = false;
+    this.#version = '';
     return new Promise((resolve) => {
       const onAbort = () => stream.cancel();
       const finish = () => {
@@ -110,26 +119,42 @@ export class SdsClient {
   #take(stream: ClientDuplexStream<DiscoveryRequest, DiscoveryResponse>, response: DiscoveryResponse): void {
     const { resourceNames, log } = this.#options;
     const answer = { resource_names: resourceNames, response_nonce: response.nonce };
-    let secrets: SdsSecret[];
-    try {
-      secrets = response.resources.map(decodeSecret);
-    } catch (error) {
-      log.error('SDS secret refused, the last one stays', { error: describeError(error) });
-      const message = error instanceof Error ? error.message : String(error);
-      stream.write(
-        this.#request({
-          ...answer,
-          version_info: '',
-          error_detail: { code: status.INVALID_ARGUMENT, message },
-        }),
-      );
+    const problems: Error[] = [];
+    const received = response.resources.flatMap((resource) => {
+      try {
+        const secret = decodeSecret(resource);
+        this.#options.check?.(secret);
+        return [{ secret, bytes: resource.value }];
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        problems.push(error);
+        return [];
+      }
+    });
+    // A response holds all secrets of the stream, also those that are as they were.
+    const changed = received.filter(({ secret: { name }, bytes }) => {
+      const held = this.#secrets.get(name);
+      return resourceNames.includes(name) && !(held && Buffer.compare(held.bytes, bytes) === 0);
+    });
+    for (const each of changed) this.#secrets.set(each.secret.name, each);
+    // Taken up before it is acknowledged: an ACK says that new handshakes already use it.
+    for (const { secret } of changed) for (const listener of this.#listeners) listener(secret.name);
+    const [problem] = problems;
+    if (problem === undefined) {
+      this.#version = response.version_info;
+      stream.write(this.#request({ ...answer, version_info: this.#version }));
       return;
     }
-    const changed = secrets.filter((secret) => resourceNames.includes(secret.name));
-    for (const secret of changed) this.#secrets.set(secret.name, secret);
-    // Taken up before it is acknowledged: an ACK says that new handshakes already use it.
-    for (const { name } of changed) for (const listener of this.#listeners) listener(name);
-    stream.write(this.#request({ ...answer, version_info: response.version_info }));
+    // A secret that cannot be used keeps none of the others back, so that an SVID is renewed beside a bad bundle.
+    log.error('SDS secret refused, the last one stays', { error: describeError(problem) });
+    const { message } = problem;
+    stream.write(
+      this.#request({
+        ...answer,
+        version_info: this.#version,
+        error_detail: { code: status.INVALID_ARGUMENT, message },
+      }),
+    );
   }
 
   #request(rest: Omit<DiscoveryRequest, 'node' | 'type_url'>): DiscoveryRequest {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createServer, type Server as NetServer } from 'node:net';
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import {
   type sendUnaryData,
   Server,
@@ -52,6 +52,7 @@ export class SdsServer {
   readonly #grpc = new Server({ 'grpc.max_receive_message_length': 1024 * 1024 });
   readonly #listener: NetServer;
   readonly #streams = new Set<Stream>();
+  readonly #sockets = new Set<Socket>();
 
   constructor(options: { readonly secrets: (name: string) => SdsSecret | undefined; readonly log: Log }) {
     this.#secrets = options.secrets;
@@ -61,10 +62,15 @@ export class SdsServer {
       FetchSecrets: (
         call: ServerUnaryCall<DiscoveryRequest, DiscoveryResponse>,
         reply: sendUnaryData<DiscoveryResponse>,
-      ) => reply(null, this.#response([...call.request.resource_names], '0').message),
+      ) =>
+        reply(null, this.#response(call.request.resource_names.slice(0, MAX_NAMES_PER_STREAM), '0').message),
     });
     const injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#listener = createServer((socket) => injector.injectConnection(socket));
+    this.#listener = createServer((socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      injector.injectConnection(socket);
+    });
     this.#listener.maxConnections = MAX_STREAMS;
   }
 
@@ -111,6 +117,8 @@ export class SdsServer {
   async stop(): Promise<void> {
     for (const { call } of this.#streams) call.end();
     this.#grpc.forceShutdown();
+    // Also those that never spoke, which the library does not know.
+    for (const socket of this.#sockets) socket.destroy();
     if (this.#listener.listening) await new Promise<void>((resolve) => this.#listener.close(() => resolve()));
   }
 

@@ -19,7 +19,7 @@ export type UriSanMatcher = { readonly exact: string } | { readonly prefix: stri
 export type SdsSecret = { readonly name: string } & (
   | { readonly kind: 'certificate'; readonly chainPem: string; readonly keyPem: string }
   | {
-      /** One pool in which any root may speak for any peer, and the URI SANs let in (none listed: all). */
+      /** One pool in which any root may speak for any peer, and the URI SANs let in. Envoy lets in all when none is listed, our sidecar none. */
       readonly kind: 'merged-validation';
       readonly trustedCaPem: string;
       readonly allowedUriSans: readonly UriSanMatcher[];

@@ -245,7 +245,7 @@ describe('MtlsServer', () => {
     const silent = connectTcp(port, '127.0.0.1').on('error', () => {});
     world.add(() => silent.destroy());
     await once(silent, 'connect');
-    await tls.close(10);
+    await expect(tls.close(10)).resolves.toBeUndefined();
   });
 });
 
