@@ -4,13 +4,18 @@ import type { Clock } from '../platform/index.ts';
 import { withDeadline } from './deadline.ts';
 import { MeshAdapterError, type MeshAdapterErrorCode } from './errors.ts';
 
+/** Trust and credentials of a connection, the headers by name. */
+export type ConnectionOptions = Omit<RequestOptions, 'headers'> & {
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
 export interface HttpRequest {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   /** Trust and client certificate of the connection, headers of the credentials. */
-  readonly connection?: RequestOptions;
+  readonly connection?: ConnectionOptions;
   readonly signal: AbortSignal;
 }
 

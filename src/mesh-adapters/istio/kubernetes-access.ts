@@ -2,12 +2,13 @@ import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import { MeshAdapterError } from '../errors.ts';
+import type { ConnectionOptions } from '../http-request.ts';
 
 /** Where the API server is and how to speak to it. */
 export interface KubernetesAccess {
   readonly server: URL;
   /** Trust, client certificate and headers for one request; asked every time, because tokens are renewed. */
-  connection(): Promise<RequestOptions>;
+  readonly connection: () => Promise<ConnectionOptions>;
 }
 
 export type KubernetesSource =
@@ -81,9 +82,19 @@ async function kubeconfigAccess({
       } catch (cause) {
         throw unusable(`the credentials in kubeconfig ${JSON.stringify(path)} cannot be used`, cause);
       }
-      return options;
+      const { headers, ...connection } = options;
+      return { ...connection, headers: textHeaders(headers) };
     },
   };
+}
+
+/** The headers that are one text each, which those of credentials are. */
+function textHeaders(headers: RequestOptions['headers']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(Object(headers)).filter(
+      (entry): entry is [string, string] => typeof entry[1] === 'string',
+    ),
+  );
 }
 
 function unusable(message: string, cause?: unknown): MeshAdapterError {

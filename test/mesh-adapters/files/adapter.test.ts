@@ -107,10 +107,11 @@ describe('createFilesAdapter()', () => {
     await using files = await openFiles();
     const ended = new AbortController();
     let count = 0;
+    let roots = 0;
     for await (const own of files.adapter.watchOwnTrust(ended.signal)) {
       count += 1;
       if (count === 2) {
-        expect(own.roots).toHaveLength(2);
+        roots = own.roots.length;
         ended.abort();
         continue;
       }
@@ -118,7 +119,7 @@ describe('createFilesAdapter()', () => {
       while (files.adapter.status().code !== 'own-roots-malformed') await new Promise((r) => setImmediate(r));
       await files.addOwnRoot();
     }
-    expect(count).toBe(2);
+    expect([count, roots]).toEqual([2, 2]);
   });
 
   it('reads the own roots from a bundle document', async () => {
@@ -127,8 +128,12 @@ describe('createFilesAdapter()', () => {
     const bundleFile = files.folder.file('own.json');
     writeFileSync(bundleFile, serializeBundle(bundleOf(trustDomain, [own.authority])));
     const adapter = createFilesAdapter({
-      ...{ trustDomain, own: { bundleFile }, foreignFolder: files.foreignFolder, pollMs: 5 },
-      ...{ clock: systemClock, log: silentLog },
+      trustDomain,
+      own: { bundleFile },
+      foreignFolder: files.foreignFolder,
+      pollMs: 5,
+      clock: systemClock,
+      log: silentLog,
     });
     const ended = new AbortController();
     for await (const told of adapter.watchOwnTrust(ended.signal)) {

@@ -60,7 +60,7 @@ describe('createNarrowedAnchor()', () => {
     ]) {
       const leaf = await west.issueLeaf(names);
       expect(() => verify(leaf, plainPool)).not.toThrow();
-      expect(() => verify(leaf, narrowedPool), JSON.stringify(names)).toThrow();
+      expect(() => verify(leaf, narrowedPool)).toThrow(expect.objectContaining({ name: 'X509PathError' }));
     }
   });
 });

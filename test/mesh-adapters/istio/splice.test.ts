@@ -53,7 +53,7 @@ describe('insertOwnEntries()', () => {
 
   it('keeps everything else byte for byte, whatever is there (property)', () => {
     const line = fc.oneof(
-      fc.constantFrom(
+      fc.constantFrom<string[]>(
         '# a comment',
         '',
         'a: "x # y"',

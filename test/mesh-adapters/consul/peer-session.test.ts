@@ -1,0 +1,153 @@
+import { describe, expect, it } from 'vitest';
+import { parsePeeringToken } from '../../../src/mesh-adapters/consul/peering-token.ts';
+import { PeerSession } from '../../../src/mesh-adapters/consul/peer-session.ts';
+import { parseOwnTrust } from '../../../src/mesh-adapters/consul/read-own-trust.ts';
+import {
+  PEERING_TRUST_BUNDLE_URL,
+  peeringTrustBundleMessage,
+  type ReplicationMessage,
+} from '../../../src/grpc/index.ts';
+import { pemFromCertificates } from '../../../src/spiffe/index.ts';
+import { createTestCa } from '../../support/test-ca.ts';
+
+function session() {
+  const sent: ReplicationMessage[] = [];
+  const told: string[] = [];
+  let digest = 'one';
+  const peer = new PeerSession({
+    peerId: 'peer',
+    send: (message) => void sent.push(message),
+    bundle: () => ({
+      digest,
+      message: {
+        trust_domain: 'west.example',
+        peer_name: '',
+        partition: '',
+        root_pems: [digest],
+        exported_partition: '',
+      },
+    }),
+    onAccepted: (label) => void told.push(`accepted ${label}`),
+    onRefused: (label, reason) => void told.push(`refused ${label}: ${reason}`),
+    onAddresses: () => {},
+  });
+  const request = (response_nonce: string, error?: { code: number; message: string }) =>
+    peer.receive({
+      request: {
+        peer_id: '',
+        resource_url: PEERING_TRUST_BUNDLE_URL,
+        response_nonce,
+        ...(error && { error }),
+      },
+    });
+  const change = (to: string) => {
+    digest = to;
+    peer.bundleChanged();
+  };
+  return { peer, sent, told, request, change };
+}
+
+describe('PeerSession', () => {
+  it('sends Open first, then one subscription for each type, and nothing that was not asked for', () => {
+    const { peer, sent, change } = session();
+    peer.start('secret');
+    expect(sent[0]?.open).toEqual({ peer_id: 'peer', stream_secret_id: 'secret' });
+    expect(sent.slice(1).map(({ request }) => request?.response_nonce)).toEqual(['', '', '', '']);
+    change('two');
+    expect(sent).toHaveLength(5);
+  });
+
+  it('sends the bundle as `roots` when it is asked for and when it changed, and hears ACK and NACK by nonce', () => {
+    const { peer, sent, told, request, change } = session();
+    peer.start('secret');
+    request('');
+    const first = sent.at(-1)?.response;
+    expect(first).toMatchObject({
+      resource_id: 'roots',
+      resource_url: PEERING_TRUST_BUNDLE_URL,
+      operation: 1,
+    });
+    expect(peeringTrustBundleMessage.decode(first?.resource?.value ?? Buffer.alloc(0)).root_pems).toEqual([
+      'one',
+    ]);
+    change('one');
+    expect(sent.at(-1)?.response).toBe(first);
+    change('two');
+    const second = sent.at(-1)?.response?.nonce ?? '';
+    request('unknown');
+    request(first?.nonce ?? '');
+    request(second, { code: 3, message: 'no' });
+    expect(told).toEqual(['accepted one', 'refused two: no']);
+  });
+
+  it('acknowledges what it subscribed, refuses what it did not, and ends with Terminated', () => {
+    const { peer, sent } = session();
+    const respond = (resource_url: string) =>
+      peer.receive({ response: { nonce: 'n', resource_url, resource_id: 'x', operation: 1 } });
+    respond(PEERING_TRUST_BUNDLE_URL);
+    expect(sent.at(-1)?.request).toEqual({
+      peer_id: 'peer',
+      response_nonce: 'n',
+      resource_url: PEERING_TRUST_BUNDLE_URL,
+    });
+    respond('type.googleapis.com/other');
+    expect(sent.at(-1)?.request?.error?.code).toBe(3);
+    expect(() => peer.receive({ terminated: {} })).toThrow(
+      expect.objectContaining({ code: 'peering-terminated' }),
+    );
+  });
+});
+
+describe('parsePeeringToken()', () => {
+  const token = {
+    CA: ['-----BEGIN CERTIFICATE-----'],
+    ServerAddresses: ['10.0.0.1:8503'],
+    ServerName: 'server.dc1.peering.x.consul',
+    PeerID: 'id',
+    EstablishmentSecret: 'secret',
+  };
+  const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64');
+
+  it.each([
+    { ...token, CA: [] },
+    { ...token, ServerAddresses: ['unix:/run/x'] },
+    { ...token, ServerAddresses: [] },
+    { ...token, ServerName: '' },
+    { ...token, PeerID: 7 },
+    'text',
+  ])('refuses %j', (value) => {
+    expect(parsePeeringToken(encode(token)).addresses).toEqual(['10.0.0.1:8503']);
+    expect(() => parsePeeringToken(encode(value))).toThrow(
+      expect.objectContaining({ code: 'peering-token-malformed' }),
+    );
+  });
+
+  it('never quotes the token in its error', () => {
+    const text = Buffer.from('secret-that-is-no-json').toString('base64');
+    expect(() => parsePeeringToken(text)).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('secret-that') }),
+    );
+  });
+});
+
+describe('parseOwnTrust()', () => {
+  it('takes every root, active and retiring, no intermediates, and all or none', async () => {
+    const [a, b, c] = await Promise.all(
+      ['A', 'B', 'C'].map((name) => createTestCa({ trustDomain: 'x.consul', subject: `CN=${name}` })),
+    );
+    if (!a || !b || !c) throw new TypeError('three CAs were made');
+    const pem = (der: Uint8Array) => pemFromCertificates([der]);
+    const body = {
+      TrustDomain: 'x.consul',
+      Roots: [
+        { RootCert: pem(a.root), Active: true, IntermediateCerts: [pem(c.root)] },
+        { RootCert: pem(b.root), Active: false },
+      ],
+    };
+    expect(parseOwnTrust(body).roots.map(({ subject }) => subject)).toEqual(['CN=A', 'CN=B']);
+    expect(() => parseOwnTrust({ ...body, Roots: [...body.Roots, { RootCert: 'x' }] })).toThrow(
+      expect.objectContaining({ code: 'own-roots-malformed' }),
+    );
+    expect(() => parseOwnTrust({})).toThrow(expect.objectContaining({ code: 'mesh-answer-malformed' }));
+  });
+});
