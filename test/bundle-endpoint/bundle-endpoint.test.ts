@@ -1,0 +1,367 @@
+import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
+import { Agent, request } from 'node:https';
+import { connect as connectTcp } from 'node:net';
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { afterEach, describe, expect, it } from 'vitest';
+import { BundleEndpoint, type BundleEndpointOptions } from '../../src/bundle-endpoint/index.ts';
+import { createSpiffeVerifier, type Svid, type SvidSource, svidFromPem } from '../../src/mtls/index.ts';
+import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
+import { BundleSet, bundleOf, parseBundle, parseCertificate } from '../../src/spiffe/index.ts';
+import { createRecordingLog } from '../support/recording-log.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createTestCa, type TestCa } from '../support/test-ca.ts';
+import { TestClock } from '../support/test-clock.ts';
+
+// What TLS stacks look at is judged by the system's clock, so these certificates are valid now.
+const NOW = new Date();
+const VALID = {
+  notBefore: new Date(NOW.getTime() - 3_600_000),
+  notAfter: new Date(NOW.getTime() + 86_400_000),
+};
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+function changingSvid(first: Svid | undefined): SvidSource & { change(svid: Svid): void } {
+  let current = first;
+  const listeners = new Set<() => void>();
+  return {
+    current: () => current,
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    change: (svid) => {
+      current = svid;
+      for (const listener of listeners) listener();
+    },
+  };
+}
+
+async function svidOf(ca: TestCa): Promise<Svid> {
+  const leaf = await ca.issueLeaf({ path: '/federate', ...VALID });
+  return svidFromPem(leaf.certPem, leaf.keyPem);
+}
+
+async function start(options: Partial<BundleEndpointOptions> = {}) {
+  const ca = await createTestCa({ trustDomain: 'a.example', ...VALID });
+  const svid = changingSvid(await svidOf(ca));
+  const endpoint = new BundleEndpoint({
+    profile: { kind: 'https_spiffe', svid },
+    url: new URL('https://127.0.0.1/'),
+    path: '/bundle.json',
+    limits: { maxConnections: 50, maxConnectionsPerAddress: 40 },
+    clock: systemClock,
+    log: silentLog,
+    metrics: createMetrics({ processMetrics: false }),
+    ...options,
+  });
+  await endpoint.start({ host: '127.0.0.1', port: 0 });
+  stops.push(() => endpoint.stop(100));
+  const publish = (sequence: bigint, ...others: TestCa[]) =>
+    endpoint.publish(
+      bundleOf(
+        ca.trustDomain,
+        [ca, ...others].map((each) => each.authority),
+        { sequence, refreshHintSeconds: 300 },
+      ),
+    );
+  return { ca, svid, endpoint, publish, port: endpoint.address().port };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: NodeJS.Dict<string | string[]>;
+  readonly body: Buffer;
+}
+
+function get(
+  port: number,
+  options: { path?: string; method?: string; headers?: Record<string, string>; agent?: Agent } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      { host: '127.0.0.1', port, rejectUnauthorized: false, agent: options.agent ?? false, ...options },
+      (incoming) => {
+        const parts: Buffer[] = [];
+        incoming.on('data', (part: Buffer) => parts.push(part));
+        incoming.on('end', () =>
+          resolve({
+            status: incoming.statusCode ?? 0,
+            headers: incoming.headers,
+            body: Buffer.concat(parts),
+          }),
+        );
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
+async function handshake(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options });
+  socket.on('error', () => {});
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
+describe('BundleEndpoint over HTTP', () => {
+  it('answers GET of / and of its path with the newest bundle, at once after it changes (FED-12, FED-13, FED-14)', async () => {
+    const { ca, port, publish } = await start();
+    publish(7n);
+    for (const path of ['/', '/bundle.json']) {
+      const { status, headers, body } = await get(port, { path });
+      expect(status).toBe(200);
+      expect(headers['content-type']).toBe('application/json');
+      expect(headers['cache-control']).toBe('no-cache');
+      const { bundle } = parseBundle(ca.trustDomain, body);
+      expect(bundle).toMatchObject({ sequence: 7n, refreshHintSeconds: 300 });
+      expect(bundle.x509Authorities.map((each) => each.fingerprint)).toEqual([ca.authority.fingerprint]);
+    }
+    publish(8n, await createTestCa({ trustDomain: 'a.example', ...VALID }));
+    expect(parseBundle(ca.trustDomain, (await get(port)).body).bundle.sequence).toBe(8n);
+  });
+
+  it('answers 304 only for exactly the present tag (FED-24)', async () => {
+    const { port, publish } = await start();
+    publish(1n);
+    const { headers } = await get(port);
+    const etag = String(headers['etag']);
+    expect(etag).toMatch(/^"[^"]+"$/);
+    const ask = async (ifNoneMatch: string) =>
+      (await get(port, { headers: { 'if-none-match': ifNoneMatch } })).status;
+    expect(await ask(etag)).toBe(304);
+    expect(await ask(`"other", ${etag}`)).toBe(304);
+    expect(await ask('*')).toBe(200);
+    expect(await ask(`W/${etag}`)).toBe(200);
+    publish(2n);
+    expect(await ask(etag)).toBe(200);
+  });
+
+  it('answers HEAD like GET, without the body', async () => {
+    const { port, publish } = await start();
+    publish(1n);
+    const [head, full] = [await get(port, { method: 'HEAD' }), await get(port)];
+    expect(head).toMatchObject({ status: 200, body: Buffer.alloc(0) });
+    expect(head.headers['etag']).toBe(full.headers['etag']);
+  });
+
+  it.each([
+    ['another path', '/other', 'GET', 404],
+    ['POST', '/', 'POST', 405],
+    ['DELETE', '/bundle.json', 'DELETE', 405],
+    ['OPTIONS', '/', 'OPTIONS', 405],
+  ])('refuses %s, and never with something shaped like a bundle (FED-23)', async (_what, path, method, status) => {
+    const { port, publish } = await start();
+    publish(1n);
+    expect((await get(port)).status).toBe(200);
+    const answer = await get(port, { path, method });
+    expect(answer.status).toBe(status);
+    if (status === 405) expect(answer.headers['allow']).toBe('GET, HEAD');
+    expect(JSON.parse(answer.body.toString())).not.toHaveProperty('keys');
+  });
+
+  it('answers 503 before there is a bundle, never an empty one (FED-23)', async () => {
+    const { port, endpoint, publish } = await start();
+    expect(endpoint.ready).toBe(false);
+    expect((await get(port)).status).toBe(503);
+    publish(1n);
+    expect((await get(port)).status).toBe(200);
+    expect(endpoint.ready).toBe(true);
+  });
+
+  it('takes no bundle without sequence or refresh hint', async () => {
+    const { endpoint, ca } = await start();
+    expect(() => endpoint.publish(bundleOf(ca.trustDomain, [ca.authority]))).toThrow(/sequence/);
+  });
+});
+
+describe('BundleEndpoint over TLS', () => {
+  it('shows its SVID, leaf first, and lists no CA (FED-17)', async () => {
+    const { ca, port, publish } = await start();
+    publish(1n);
+    const socket = await handshake(port);
+    const shown = socket.getPeerX509Certificate();
+    const clock = new TestClock(NOW);
+    const verifier = createSpiffeVerifier({ bundles: new BundleSet([ca.bundle(1n)]), clock });
+    expect(shown && verifier.verify([shown.raw], 'server').id).toBe('spiffe://a.example/federate');
+    socket.destroy();
+  });
+
+  it('shows a renewed SVID to new connections, and drops no kept one (FED-17)', async () => {
+    const { ca, svid, port, publish } = await start();
+    publish(1n);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
+    expect((await get(port, { agent })).status).toBe(200);
+    const renewed = await svidOf(ca);
+    svid.change(renewed);
+    expect((await get(port, { agent })).status).toBe(200);
+    agent.destroy();
+    const socket = await handshake(port);
+    const [leaf] = renewed.certificateChain;
+    expect(leaf && socket.getPeerX509Certificate()?.raw.equals(leaf)).toBe(true);
+    socket.destroy();
+  });
+
+  it.each([
+    ['TLS 1.1', { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }],
+    ['CBC suites', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' }],
+    ['RSA key exchange', { maxVersion: 'TLSv1.2', ciphers: 'AES128-GCM-SHA256' }],
+  ] as const)('refuses %s (FED-15)', async (_what, options) => {
+    const { port } = await start();
+    (await handshake(port, { maxVersion: 'TLSv1.2' })).destroy();
+    await expect(handshake(port, options)).rejects.toThrow(
+      /alert|protocol|handshake|cipher|ECONNRESET|version/i,
+    );
+  });
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('resumes no %s session (FED-42)', async (version) => {
+    const { port, publish } = await start();
+    publish(1n);
+    const sessions: Buffer[] = [];
+    const first = await handshake(port, { maxVersion: version });
+    first.on('session', (session) => sessions.push(session));
+    first.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+    first.resume();
+    await once(first, 'close');
+    const session = sessions.at(-1) ?? first.getSession();
+    const second = await handshake(port, { maxVersion: version, ...(session ? { session } : {}) });
+    expect(second.isSessionReused()).toBe(false);
+    second.destroy();
+  });
+
+  it('gets along with plain HTTP on its port, and with noise', async () => {
+    const { port, publish } = await start();
+    publish(1n);
+    for (const noise of ['GET / HTTP/1.1\r\n\r\n', Buffer.alloc(300, 7)]) {
+      const socket = connectTcp(port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write(noise);
+      socket.resume();
+      await once(socket, 'close');
+    }
+    expect((await get(port)).status).toBe(200);
+  });
+
+  it('holds no more connections per address than allowed, and serves again when they are gone', async () => {
+    const { port, publish } = await start({ limits: { maxConnections: 50, maxConnectionsPerAddress: 3 } });
+    publish(1n);
+    const held = await Promise.all([handshake(port), handshake(port), handshake(port)]);
+    await expect(get(port)).rejects.toThrow(/ECONNRESET|hang up|disconnected/);
+    for (const socket of held) socket.destroy();
+    await expect
+      .poll(async () =>
+        get(port).then(
+          (answer) => answer.status,
+          () => 0,
+        ),
+      )
+      .toBe(200);
+  });
+
+  it('refuses headers that are too large', async () => {
+    const { port, publish } = await start();
+    publish(1n);
+    expect((await get(port, { headers: { 'x-big': 'x'.repeat(20_000) } })).status).toBe(431);
+  });
+
+  it('says which port is in use', async () => {
+    const { endpoint, port } = await start();
+    expect(endpoint.address().port).toBe(port);
+    const other = new BundleEndpoint({
+      profile: { kind: 'https_spiffe', svid: changingSvid(undefined) },
+      url: new URL('https://127.0.0.1/'),
+      path: '/',
+      limits: { maxConnections: 10, maxConnectionsPerAddress: 10 },
+      clock: systemClock,
+      log: silentLog,
+      metrics: createMetrics({ processMetrics: false }),
+    });
+    await expect(other.start({ host: '127.0.0.1', port })).rejects.toMatchObject({
+      code: 'port-in-use',
+      message: expect.stringContaining(String(port)),
+    });
+  });
+
+  it('leaves one record per request', async () => {
+    const log = createRecordingLog();
+    const { port, publish } = await start({ log });
+    publish(1n);
+    await get(port);
+    await expect
+      .poll(() =>
+        log.records.filter((record) => record.message === 'request').map((record) => record.fields['status']),
+      )
+      .toEqual([200]);
+  });
+});
+
+describe('BundleEndpoint with https_web', () => {
+  async function webFiles(folder: ReturnType<typeof tempDir>, host: string) {
+    const ca = await createTestCa({ trustDomain: 'web.example', ...VALID });
+    const leaf = await ca.issueLeaf({ path: '/web', dnsSans: [host], ...VALID });
+    writeFileSync(folder.file('tls.crt'), leaf.certPem);
+    writeFileSync(folder.file('tls.key'), leaf.keyPem);
+    const [der] = leaf.chain;
+    return der && parseCertificate(der).fingerprint;
+  }
+
+  const profile = (folder: ReturnType<typeof tempDir>) => ({
+    kind: 'https_web' as const,
+    certificateFile: folder.file('tls.crt'),
+    keyFile: folder.file('tls.key'),
+  });
+  const url = new URL('https://federation.a.example/');
+
+  it('shows a new certificate when the files change, and keeps the last one when they are bad', async () => {
+    using folder = tempDir();
+    await webFiles(folder, 'federation.a.example');
+    const clock = new TestClock(NOW);
+    const log = createRecordingLog();
+    const { port, publish } = await start({ profile: profile(folder), url, clock, log });
+    publish(1n);
+    const shown = async () => {
+      const socket = await handshake(port);
+      const der = socket.getPeerX509Certificate()?.raw;
+      socket.destroy();
+      return der && parseCertificate(der).fingerprint;
+    };
+    const second = await webFiles(folder, 'federation.a.example');
+    await clock.untilSleeping();
+    await clock.advance(2000);
+    await expect.poll(shown).toBe(second);
+    writeFileSync(folder.file('tls.key'), 'not a key');
+    await clock.advance(2000);
+    await expect.poll(() => log.records.filter((record) => record.level === 'error')).toHaveLength(1);
+    expect(await shown()).toBe(second);
+  });
+
+  it('does not start with a certificate for another host (FED-16)', async () => {
+    using folder = tempDir();
+    await webFiles(folder, 'federation.b.example');
+    await expect(start({ profile: profile(folder), url })).rejects.toMatchObject({
+      code: 'certificate-other-host',
+    });
+  });
+
+  it('does not start without its files, or with a key that is not the certificate’s', async () => {
+    using folder = tempDir();
+    await expect(start({ profile: profile(folder), url })).rejects.toMatchObject({
+      code: 'certificate-unusable',
+    });
+    await webFiles(folder, 'federation.a.example');
+    const ca = await createTestCa({ trustDomain: 'c.example', ...VALID });
+    writeFileSync(folder.file('tls.key'), (await ca.issueLeaf({ path: '/x' })).keyPem);
+    await expect(start({ profile: profile(folder), url })).rejects.toMatchObject({
+      code: 'certificate-unusable',
+    });
+    rmSync(folder.file('tls.key'));
+    await expect(start({ profile: profile(folder), url })).rejects.toMatchObject({
+      code: 'certificate-unusable',
+    });
+  });
+});
