@@ -34,7 +34,7 @@ const MAX_ATTEMPTS = 10;
  * The headers of a message as they are passed on: without what belongs to one hop and without a claimed identity, also
  * where its name is spelt as some servers read it alike. How long the body is stays said, whatever `connection` names.
  */
-export function forwardedHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+function forwardedHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const named = (headers.connection ?? '')
     .toLowerCase()
     .split(',')
@@ -51,7 +51,7 @@ export function requestHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeader
   return { ...forwardedHeaders(headers), ...chunked };
 }
 
-export interface Exchange {
+interface Exchange {
   readonly incoming: IncomingMessage;
   readonly response: ServerResponse;
   /** Begins the request to the other side. */

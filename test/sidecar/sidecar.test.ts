@@ -66,7 +66,10 @@ async function twoMeshes(
 async function knock(world: World, port: number, leaf: TestLeaf): Promise<string> {
   const socket = connect({
     ...secureContextOptions(),
-    ...{ cert: leaf.certPem, key: leaf.keyPem, rejectUnauthorized: false, ...loopback(port) },
+    cert: leaf.certPem,
+    key: leaf.keyPem,
+    rejectUnauthorized: false,
+    ...loopback(port),
   });
   world.add(() => socket.destroy());
   let heard = '';
@@ -235,12 +238,15 @@ describe('Sidecar', () => {
     expect(roots.at(-1)).toBe(next.authority.fingerprint);
   });
 
-  it('gives up on headers that never end, although its HTTP server never listens itself', async () => {
+  it('reads no more than 16 KiB of headers', async () => {
     await using world = new World();
     const { port, seen } = await twoMeshes(world);
     const socket = connect({
       ...secureContextOptions(),
-      ...{ cert: caller.certPem, key: caller.keyPem, rejectUnauthorized: false, ...loopback(port) },
+      cert: caller.certPem,
+      key: caller.keyPem,
+      rejectUnauthorized: false,
+      ...loopback(port),
     });
     world.add(() => socket.destroy());
     socket.on('error', () => {});
@@ -251,6 +257,39 @@ describe('Sidecar', () => {
     await new Promise((resolve) => socket.once('close', resolve));
     expect(heard).toContain('431');
     expect(seen).toEqual([]);
+  });
+
+  it('stop() ends idle connections at once and leaves requests in flight the time it was given', async () => {
+    await using world = new World();
+    let answer = () => {};
+    const workload = await world.workload((_incoming, response) => {
+      answer = () => response.end('late');
+      response.write('early ');
+    });
+    const inbound = { listen: loopback(), forwardTo: loopback(workload), allow: [caller.id] };
+    const trust = perDomain(b.bundle(), a.bundle());
+    const { sidecar } = await world.sidecar(info, trust, { inbound, drainMs: 60_000 });
+    const port = sidecar.inbound?.address().port ?? 0;
+    const idle = connect({
+      ...secureContextOptions(),
+      cert: caller.certPem,
+      key: caller.keyPem,
+      rejectUnauthorized: false,
+      ...loopback(port),
+    });
+    world.add(() => idle.destroy());
+    idle.on('error', () => {});
+    idle.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    await once(idle, 'data');
+    answer();
+    const busy = knock(world, port, caller);
+    await expect.poll(() => codes(world).filter((code) => code === 'accepted').length).toBe(2);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const stopped = sidecar.stop();
+    await new Promise((resolve) => idle.resume().once('close', resolve));
+    answer();
+    expect(await busy).toContain('late');
+    await stopped;
   });
 
   it('says that the workload does not answer', async () => {

@@ -89,8 +89,10 @@ export class World {
     const folder = tempDir();
     this.add(() => folder[Symbol.dispose]());
     const certificate = (each: TestLeaf): SdsSecret => ({
-      ...{ name: 'default', kind: 'certificate' },
-      ...{ chainPem: each.certPem, keyPem: each.keyPem },
+      name: 'default',
+      kind: 'certificate',
+      chainPem: each.certPem,
+      keyPem: each.keyPem,
     });
     const secrets = new Map([
       ['default', certificate(leaf)],
@@ -100,8 +102,14 @@ export class World {
     await server.start(folder.file('sds.sock'));
     this.add(() => server.stop());
     const sidecar = new Sidecar({
-      ...{ sdsSocket: folder.file('sds.sock'), certificateResource: 'default', trustResource: 'ROOTCA' },
-      ...{ outbound: [], drainMs: 50, clock: this.clock, random: systemRandom, log: this.log },
+      sdsSocket: folder.file('sds.sock'),
+      certificateResource: 'default',
+      trustResource: 'ROOTCA',
+      outbound: [],
+      drainMs: 50,
+      clock: this.clock,
+      random: systemRandom,
+      log: this.log,
       ...options,
     });
     await sidecar.start();
