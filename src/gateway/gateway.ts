@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import type { Clock, Log, Metrics } from '../platform/index.ts';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Clock, Log, LogFields, Metrics } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
 import { receiveHello } from './read-hello.ts';
+import { chooseRelay, pipeRelay, type Relay } from './relay.ts';
 import type { RouteTable, RouteTarget } from './route-table.ts';
-import { splice } from './splice.ts';
 
 export interface GatewayLimits {
   readonly maxConnections: number;
@@ -22,6 +22,8 @@ export interface GatewayOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** How bytes are passed on; left out: the fastest way that works on this Node (`chooseRelay`). */
+  readonly relay?: Relay;
 }
 
 export type GatewayErrorCode = 'port-in-use' | 'listen-failed' | 'upstream-unreachable' | 'upstream-timeout';
@@ -43,6 +45,7 @@ export class Gateway {
   readonly #perAddress = new Map<string, number>();
   readonly #counted: (outcome: string) => void;
   #routes: RouteTable;
+  #relay: Relay = pipeRelay;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -73,6 +76,8 @@ export class Gateway {
 
   /** Throws `GatewayError` `port-in-use`, `listen-failed`. */
   async start({ host, port }: { readonly host: string; readonly port: number }): Promise<void> {
+    this.#relay = this.#options.relay ?? (await chooseRelay());
+    this.#options.log.info('relay chosen', { relay: this.#relay.kind });
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (cause: NodeJS.ErrnoException) => {
         const inUse = cause.code === 'EADDRINUSE';
@@ -106,83 +111,75 @@ export class Gateway {
   }
 
   async #serve(client: Socket): Promise<void> {
-    const { clock, log, limits } = this.#options;
+    const { clock, log } = this.#options;
     const startMs = clock.monotonicMs();
     const remote = client.remoteAddress ?? 'unknown';
-    const tell = (outcome: string, fields: Record<string, unknown> = {}) => {
-      this.#counted(outcome);
-      log.info('connection ended', {
-        code: outcome,
-        remote,
-        ms: Math.round(clock.monotonicMs() - startMs),
-        ...fields,
-      });
-    };
     // What breaks a connection is told by its outcome; without a listener it would end the process.
     client.on('error', () => {});
-    if (!this.#admit(client, remote)) {
+    this.#open.add(client);
+    const count = (this.#perAddress.get(remote) ?? 0) + 1;
+    this.#perAddress.set(remote, count);
+    try {
+      const { outcome, ...fields } = await this.#pass(client, count);
+      this.#counted(outcome);
+      const ms = Math.round(clock.monotonicMs() - startMs);
+      log.info('connection ended', { code: outcome, remote, ms, ...fields });
+    } finally {
+      this.#open.delete(client);
+      const left = (this.#perAddress.get(remote) ?? 1) - 1;
+      if (left === 0) this.#perAddress.delete(remote);
+      else this.#perAddress.set(remote, left);
+    }
+  }
+
+  /** One connection from its first byte to its last: how it went, and the fields of its log line. */
+  async #pass(client: Socket, countOfAddress: number): Promise<{ readonly outcome: string } & LogFields> {
+    const { limits } = this.#options;
+    if (countOfAddress > limits.maxConnectionsPerAddress) {
       client.destroy();
-      tell('too-many-connections-of-address');
-      return;
+      return { outcome: 'too-many-connections-of-address' };
     }
     const hello = await receiveHello(client, limits.helloTimeoutMs);
     if (hello.kind === 'refused') {
       client.destroy();
-      tell(hello.code);
-      return;
+      return { outcome: hello.code };
     }
     const { serverName } = hello;
     const found = serverName === undefined ? undefined : this.#routes.lookup(serverName);
     if (!found) {
       client.end(UNRECOGNIZED_NAME, () => client.destroy());
-      tell(serverName === undefined ? 'no-server-name' : 'no-route', { sni: serverName });
-      return;
+      return { outcome: serverName === undefined ? 'no-server-name' : 'no-route', sni: serverName };
     }
-    const fields = {
-      sni: serverName,
-      route: found.route,
-      upstream: `${found.target.host}:${found.target.port}`,
-    };
-    let upstream: Socket;
+    const { route, target } = found;
+    const fields = { sni: serverName, route, upstream: `${target.host}:${target.port}` };
+    const upstream = this.#relay.dial(target);
     try {
-      upstream = await connectTo(found.target, limits.connectTimeoutMs, client);
+      await connected(upstream.socket, target, limits.connectTimeoutMs, client);
     } catch (error) {
       client.destroy();
-      tell(error instanceof GatewayError ? error.code : 'upstream-unreachable', fields);
-      return;
+      return { outcome: error instanceof GatewayError ? error.code : 'upstream-unreachable', ...fields };
     }
-    this.#open.add(upstream);
-    upstream.once('close', () => this.#open.delete(upstream));
-    const { outcome, bytesUp, bytesDown } = await splice(client, upstream, hello.bytes, limits.idleTimeoutMs);
-    tell(outcome, { ...fields, bytes_up: bytesUp, bytes_down: bytesDown });
-  }
-
-  #admit(client: Socket, remote: string): boolean {
-    const count = (this.#perAddress.get(remote) ?? 0) + 1;
-    if (count > this.#options.limits.maxConnectionsPerAddress) return false;
-    this.#perAddress.set(remote, count);
-    this.#open.add(client);
-    client.once('close', () => {
-      this.#open.delete(client);
-      const left = (this.#perAddress.get(remote) ?? 1) - 1;
-      if (left === 0) this.#perAddress.delete(remote);
-      else this.#perAddress.set(remote, left);
-    });
-    return true;
+    // From here on the connection ends with its upstream; the client's handle may move to another socket.
+    this.#open.add(upstream.socket);
+    const { outcome, bytesUp, bytesDown } = await upstream.run(client, hello.bytes, limits.idleTimeoutMs);
+    this.#open.delete(upstream.socket);
+    return { outcome, ...fields, bytes_up: bytesUp, bytes_down: bytesDown };
   }
 }
 
 /** Rejects with `GatewayError` `upstream-unreachable`, `upstream-timeout`; gives up when the client goes. */
-async function connectTo({ host, port }: RouteTarget, timeoutMs: number, client: Socket): Promise<Socket> {
-  const upstream = connect({ host, port, allowHalfOpen: true, noDelay: true });
-  upstream.on('error', () => {});
+async function connected(
+  upstream: Socket,
+  { host, port }: RouteTarget,
+  timeoutMs: number,
+  client: Socket,
+): Promise<void> {
   const gone = new AbortController();
   const onClose = () => gone.abort();
   client.once('close', onClose);
   const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(timeoutMs)]);
   try {
     await once(upstream, 'connect', { signal });
-    return upstream;
   } catch (cause) {
     upstream.destroy();
     const late = signal.aborted && !gone.signal.aborted;

@@ -7,4 +7,5 @@ export {
   type GatewayLimits,
   type GatewayOptions,
 } from './gateway.ts';
+export { createPooledRelay, pipeRelay, type Relay } from './relay.ts';
 export { parseRouteTable, RouteTableError, type RouteTable, type RouteTarget } from './route-table.ts';

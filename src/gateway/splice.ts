@@ -8,6 +8,9 @@ export interface SpliceResult {
   readonly bytesDown: number;
 }
 
+/** Who moves the bytes: Node's pipes, pooled readers in both directions, or pipes from the client and a pooled reader back. */
+export type SpliceMode = 'pipe' | 'pooled' | 'pipe-up';
+
 /**
  * Passes bytes both ways until both sides have ended: back-pressure by pausing whoever is faster, an end in one
  * direction leaves the other open (half-close), a break in one closes both.
@@ -17,6 +20,7 @@ export function splice(
   upstream: Socket,
   first: Buffer,
   idleTimeoutMs: number,
+  mode: SpliceMode,
 ): Promise<SpliceResult> {
   return new Promise((resolve) => {
     let outcome: SpliceResult['outcome'] = 'done';
@@ -44,7 +48,15 @@ export function splice(
       return;
     }
     upstream.write(first);
-    client.pipe(upstream);
-    upstream.pipe(client);
+    if (mode === 'pooled') readPooled(client, upstream);
+    else client.pipe(upstream);
+    if (mode === 'pipe') upstream.pipe(client);
+    else readPooled(upstream, client);
   });
+}
+
+/** The bytes go by the socket's own reader; what is left is to pass on its end. */
+function readPooled(source: Socket, target: Socket): void {
+  source.once('end', () => target.end());
+  source.resume();
 }

@@ -148,7 +148,8 @@ async function startParts(
       await startMetricsServer(config.metrics, metrics, () => own.current !== undefined && endpoint.ready),
     );
   }
-  const watching = followOwnTrust(adapter, own, context, stopping.signal);
+  // What foreign roots are admitted hangs on our own: they are judged anew when ours change.
+  const watching = followOwnTrust(adapter, own, context, stopping.signal, () => publisher.trigger());
   started.push({
     stop: async () => {
       stopping.abort();
@@ -220,11 +221,13 @@ async function followOwnTrust(
   own: OwnBundle,
   { log }: ProcessContext,
   signal: AbortSignal,
+  observed: () => void,
 ): Promise<void> {
   try {
     for await (const trust of adapter.watchOwnTrust(signal)) {
       try {
         await own.observe(trust);
+        observed();
       } catch (error) {
         // Kept out, not fatal: the last own bundle goes on being served, and peers go on being polled.
         log.error('own roots of the mesh not taken', {

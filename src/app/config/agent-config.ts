@@ -84,7 +84,10 @@ const consul = z.strictObject({
   token_file: path().optional().describe('File with an ACL token that has `peering = "write"`.'),
   peer_name_prefix: z
     .string()
-    .regex(/^[a-z0-9-]+$/)
+    .regex(
+      /^[a-z0-9][a-z0-9-]{0,31}$/,
+      'a prefix is up to 32 letters, digits and hyphens, the first no hyphen',
+    )
     .default('federate-')
     .describe('Peerings whose name begins with this belong to the agent.'),
 });

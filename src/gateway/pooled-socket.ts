@@ -1,0 +1,92 @@
+import { type OnReadOpts, Socket } from 'node:net';
+import type { BufferPool } from './buffer-pool.ts';
+
+/**
+ * One direction of a relay: what is read into pooled buffers is written to `target` as it is. A buffer goes back to the
+ * pool only when the write is through, and reading stops while the target is behind. An idle direction holds one small
+ * buffer; large ones come only after a read has filled what there was.
+ */
+export class PooledReader {
+  readonly #pool: BufferPool;
+  #target: Socket | undefined;
+  #source: Socket | undefined;
+  #size: 'small' | 'large' = 'small';
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  /** For the constructor of the socket that is read from. */
+  get onread(): OnReadOpts {
+    return {
+      buffer: () => this.#pool.take(this.#size),
+      callback: (count, buffer) => this.#read(count, buffer),
+    };
+  }
+
+  /** Until this is called nothing may be read. */
+  connect(source: Socket, target: Socket): void {
+    this.#source = source;
+    this.#target = target;
+    target.on('drain', () => this.#source?.resume());
+  }
+
+  #read(count: number, buffer: Uint8Array): boolean {
+    const target = this.#target;
+    if (!target) throw new TypeError('a pooled reader was read from before it was connected');
+    this.#size = count === buffer.length ? 'large' : 'small';
+    return target.write(buffer.subarray(0, count), () => this.#pool.give(buffer));
+  }
+}
+
+/** Options of Node's socket that its types leave out. */
+interface UndocumentedOptions {
+  readonly handle: object;
+  /** Nothing is read before `resume`. */
+  readonly manualStart: boolean;
+}
+
+/** The parts of Node's socket that its types leave out. */
+interface SocketInside {
+  _handle: (object & { readStop?: () => number; reading?: boolean }) | null;
+  _server: object | null;
+  server: object | null;
+}
+
+/**
+ * An accepted connection in a socket that reads into pooled buffers: Node offers that only for sockets it connects itself, so
+ * the handle is moved into a new one. Returns what the old socket had read already, or undefined when it cannot be done, and
+ * then the old socket is as it was. The handle is undocumented: see `canMoveHandles`.
+ */
+export function moveHandle(
+  accepted: Socket,
+  reader: PooledReader,
+): { readonly socket: Socket; readonly read: Buffer } | undefined {
+  const inside = accepted as Socket & SocketInside;
+  const handle = inside._handle;
+  if (!handle?.readStop || accepted.destroyed || accepted.readableEnded || accepted.writableLength > 0)
+    return undefined;
+  handle.readStop();
+  // Node goes by this flag, not by the handle, when it is to read again.
+  handle.reading = false;
+  const read: unknown = accepted.read();
+  // An end that was read already would not come again in the new socket.
+  const { readable } = accepted;
+  if (!readable) return undefined;
+  const { onread } = reader;
+  inside._handle = null;
+  const socket = new Socket({
+    handle,
+    allowHalfOpen: true,
+    manualStart: true,
+    onread,
+  } as ConstructorParameters<typeof Socket>[0] & UndocumentedOptions);
+  // The server counts its connections by the socket that closes.
+  const moved = socket as Socket & SocketInside;
+  moved._server = inside._server;
+  moved.server = inside.server;
+  inside._server = null;
+  inside.server = null;
+  accepted.removeAllListeners();
+  return { socket, read: Buffer.isBuffer(read) ? read : Buffer.alloc(0) };
+}
