@@ -157,6 +157,8 @@ export interface VerifyDocument {
   readonly spiffe_id: string | null;
   readonly trust_domain: string | null;
   readonly anchor: AuthorityDocument | null;
+  /** The version in the history whose bundle proved it. */
+  readonly bundle_version: number | null;
   readonly bundle_digest: string | null;
   readonly not_after: string | null;
   readonly code: string | null;

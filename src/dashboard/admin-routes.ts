@@ -34,7 +34,7 @@ export interface AdminServices {
     trustDomain: TrustDomain | undefined,
     override: { actor: string } | undefined,
   ): Promise<RefreshDocument[]>;
-  verify(pem: string, peerRole: 'client' | 'server'): VerifyDocument;
+  verify(pem: string, peerRole: 'client' | 'server'): Promise<VerifyDocument>;
   renderMetrics(): Promise<string>;
 }
 
@@ -144,7 +144,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
 
   app.post('/v1/verify', async (context) => {
     const { pem, peer_role: peerRole } = await read(context, verifyRequest);
-    return context.json(services.verify(pem, peerRole));
+    return context.json(await services.verify(pem, peerRole));
   });
 
   app.notFound((context) =>

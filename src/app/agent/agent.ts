@@ -62,6 +62,10 @@ async function startParts(
 
   const store = await openSqliteStore({ path: resolvePath(folder, config.store), create: true, clock, log });
   started.push({ stop: () => store.close() });
+  const remember = (kind: 'agent-started' | 'agent-stopped', message: string) =>
+    store.recordEvent({ at: clock.now(), kind, actor: 'agent', message });
+  await remember('agent-started', `the agent started beside a mesh of kind ${config.mesh.kind}`);
+  started.push({ stop: () => remember('agent-stopped', 'the agent stopped in order') });
 
   const served = await createEndpoint(config, folder, metrics, context);
   started.push(served);

@@ -153,7 +153,11 @@ function describeOutcome(trustDomain: TrustDomain, outcome: RefreshOutcome): Ref
   return { trust_domain: trustDomain, outcome: outcome.kind, ...why };
 }
 
-function verify(parts: ServiceParts, pem: string, peerRole: 'client' | 'server'): VerifyDocument {
+async function verify(
+  parts: ServiceParts,
+  pem: string,
+  peerRole: 'client' | 'server',
+): Promise<VerifyDocument> {
   const bundles: BundleSource = {
     bundleFor: (trustDomain) => {
       const own = parts.own();
@@ -165,11 +169,14 @@ function verify(parts: ServiceParts, pem: string, peerRole: 'client' | 'server')
     const anchor = bundles
       .bundleFor(svid.trustDomain)
       ?.x509Authorities.find((authority) => authority.fingerprint === svid.anchorFingerprint);
+    const version = await parts.store.current(svid.trustDomain);
     return {
       accepted: true,
       spiffe_id: svid.id,
       trust_domain: svid.trustDomain,
       anchor: anchor ? describeAuthority(anchor) : null,
+      // The store is asked by content: memory and store differ for the moment of a change.
+      bundle_version: version?.digest === svid.bundleDigest ? version.number : null,
       bundle_digest: svid.bundleDigest,
       not_after: svid.notAfter.toISOString(),
       code: null,
@@ -182,6 +189,7 @@ function verify(parts: ServiceParts, pem: string, peerRole: 'client' | 'server')
       spiffe_id: null,
       trust_domain: null,
       anchor: null,
+      bundle_version: null,
       bundle_digest: null,
       not_after: null,
       code: error.code,

@@ -45,10 +45,8 @@ function tell(answer: VerifyDocument): string {
         : `${answer.anchor.subject || '(no subject)'} sha256:${answer.anchor.fingerprint}`,
     ],
     [
-      'of the bundle',
-      answer.bundle_digest === null
-        ? undefined
-        : `${answer.trust_domain ?? ''} sha256:${answer.bundle_digest}`,
+      'of',
+      `${answer.trust_domain ?? ''}${answer.bundle_version === null ? '' : `, bundle version ${answer.bundle_version}`}`,
     ],
     ['until', answer.not_after ?? undefined],
   ]);
