@@ -28,11 +28,18 @@ export const history: Bench = {
       let file = 0;
       const appends = async () => {
         file += 1;
-        const store = await openSqliteStore({ path: join(folder, `${file}.db`), create: true, clock: systemClock, log: silentLog });
+        const store = await openSqliteStore({
+          path: join(folder, `${file}.db`),
+          create: true,
+          clock: systemClock,
+          log: silentLog,
+        });
         let expectedDigest: string | null = null;
         const start = performance.now();
         for (let index = 0; index < count; index += 1) {
-          const bundle = bundleOf(NAME, [(index % 2 === 0 ? ca : other).authority], { sequence: BigInt(index + 1) });
+          const bundle = bundleOf(NAME, [(index % 2 === 0 ? ca : other).authority], {
+            sequence: BigInt(index + 1),
+          });
           const version = { bundle, receivedAt: systemClock.now(), verdict: 'own' as const, origin: 'bench' };
           const written = await store.replaceCurrent({ trustDomain: NAME, expectedDigest, version });
           if (written === 'conflict') throw new Error('the bench wrote against itself');

@@ -1,15 +1,9 @@
 import { parseArgs } from 'node:util';
-import { endpoint } from './endpoint.ts';
-import { gateway } from './gateway.ts';
-import { handshake } from './handshake.ts';
 import { history } from './history.ts';
-import { idleAgent } from './idle-agent.ts';
-import { propagation } from './propagation.ts';
-import { sweep } from './sweep.ts';
 import type { Bench, BenchRow } from './support/measure.ts';
 import { verification } from './verification.ts';
 
-const ALL: readonly Bench[] = [verification, handshake, endpoint, gateway, sweep, history, propagation, idleAgent];
+const ALL: readonly Bench[] = [verification, history];
 
 /** `npm run bench [-- --only NAME] [--quick] [--output json]`: every figure the project promises, measured here and now. */
 const { values } = parseArgs({
@@ -27,14 +21,21 @@ if (chosen.length === 0) {
 }
 const json = values.output === 'json';
 if (!json) {
-  console.log(`Node ${process.versions.node}; the machine may be shared and noisy: ratios and medians of interleaved runs.\n`);
+  console.log(
+    `Node ${process.versions.node}; the machine may be shared and noisy: ratios and medians of interleaved runs.\n`,
+  );
 }
 for (const bench of chosen) {
   if (!json) console.log(bench.name);
   try {
     for (const row of await bench.run({ quick: values.quick })) print(bench.name, row);
   } catch (error) {
-    print(bench.name, { what: bench.name, value: 'failed', reached: false, note: error instanceof Error ? error.message : String(error) });
+    print(bench.name, {
+      what: bench.name,
+      value: 'failed',
+      reached: false,
+      note: error instanceof Error ? error.message : String(error),
+    });
     process.exitCode = 1;
   }
 }
@@ -44,7 +45,10 @@ function print(name: string, row: BenchRow): void {
     console.log(JSON.stringify({ bench: name, ...row }));
     return;
   }
-  const target = row.target === undefined ? '' : `${row.target.padEnd(12)} ${row.reached === true ? 'reached' : 'NOT reached'}`;
+  const target =
+    row.target === undefined
+      ? ''
+      : `${row.target.padEnd(12)} ${row.reached === true ? 'reached' : 'NOT reached'}`;
   console.log(`  ${row.what.padEnd(46)} ${row.value.padStart(14)}  ${target}`.trimEnd());
   if (row.note !== undefined) console.log(`      ${row.note}`);
 }
