@@ -1,8 +1,7 @@
 import { createServer } from 'node:http';
-import type { Metrics } from '../platform/index.ts';
-import type { ListenAddress } from './config/fields.ts';
+import { type ListenAddress, listenOn, type Metrics } from '../platform/index.ts';
+import { CodedError } from '../spiffe/index.ts';
 import type { RunningPart } from './process.ts';
-import { listen } from './listen.ts';
 
 /** `/metrics` and `/healthz` over plain HTTP, for a scraper and a load balancer; nothing secret is told. */
 export async function startMetricsServer(
@@ -25,7 +24,14 @@ export async function startMetricsServer(
     }
   });
   server.maxConnections = 100;
-  await listen(server, address, 'metrics');
+  await listenOn({
+    server: server,
+    address: address,
+    purpose: 'metrics',
+    refusal: (code, message, options) => new CodedError(code, message, options),
+    // Out of file descriptors: the next scrape tries again.
+    onAcceptError: () => {},
+  });
   return {
     stop: () =>
       new Promise((resolve) => {

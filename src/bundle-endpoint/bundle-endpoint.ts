@@ -4,7 +4,15 @@ import type { AddressInfo, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
 import { secureContextOptions, type SvidSource, tlsIdentity } from '../mtls/index.ts';
-import { type Clock, describeError, type Log, type Metrics, watchFiles } from '../platform/index.ts';
+import {
+  type Clock,
+  describeError,
+  type ListenAddress,
+  type Log,
+  listenOn,
+  type Metrics,
+  watchFiles,
+} from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
 import { EndpointError } from './errors.ts';
 import { type PublishedBundle, publishedBundle } from './published-bundle.ts';
@@ -122,21 +130,15 @@ export class BundleEndpoint {
   }
 
   /** Throws `EndpointError`: `port-in-use`, `listen-failed`, and for `https_web` `certificate-unusable`, `certificate-other-host`. */
-  async start({ host, port }: { readonly host: string; readonly port: number }): Promise<void> {
+  async start(address: ListenAddress): Promise<void> {
     await this.#identify();
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
-        const inUse = cause.code === 'EADDRINUSE';
-        const why = inUse ? 'another process listens there' : cause.message;
-        reject(
-          new EndpointError(
-            inUse ? 'port-in-use' : 'listen-failed',
-            `listening on ${host}:${port} for the bundle endpoint failed: ${why}`,
-            { cause },
-          ),
-        );
-      });
-      this.#server.listen(port, host, resolve);
+    await listenOn({
+      server: this.#server,
+      address: address,
+      purpose: 'the bundle endpoint',
+      refusal: (code, message, options) => new EndpointError(code, message, options),
+      onAcceptError: (error) =>
+        this.#options.log.error('accepting connections failed', { error: describeError(error) }),
     });
   }
 

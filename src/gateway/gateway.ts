@@ -1,6 +1,14 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import type { Clock, Log, LogFields, Metrics } from '../platform/index.ts';
+import {
+  type Clock,
+  describeError,
+  type ListenAddress,
+  type Log,
+  type LogFields,
+  listenOn,
+  type Metrics,
+} from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
 import { receiveHello } from './read-hello.ts';
 import { chooseRelay, pipeRelay, type Relay } from './relay.ts';
@@ -75,22 +83,16 @@ export class Gateway {
   }
 
   /** Throws `GatewayError` `port-in-use`, `listen-failed`. */
-  async start({ host, port }: { readonly host: string; readonly port: number }): Promise<void> {
+  async start(address: ListenAddress): Promise<void> {
     this.#relay = this.#options.relay ?? (await chooseRelay());
     this.#options.log.info('relay chosen', { relay: this.#relay.kind });
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
-        const inUse = cause.code === 'EADDRINUSE';
-        const why = inUse ? 'another process listens there' : cause.message;
-        reject(
-          new GatewayError(
-            inUse ? 'port-in-use' : 'listen-failed',
-            `listening on ${host}:${port} for the gateway failed: ${why}`,
-            { cause },
-          ),
-        );
-      });
-      this.#server.listen(port, host, resolve);
+    await listenOn({
+      server: this.#server,
+      address: address,
+      purpose: 'the gateway',
+      refusal: (code, message, options) => new GatewayError(code, message, options),
+      onAcceptError: (error) =>
+        this.#options.log.error('accepting connections failed', { error: describeError(error) }),
     });
   }
 

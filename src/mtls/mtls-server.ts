@@ -5,7 +5,7 @@ import {
   type Socket,
 } from 'node:net';
 import { createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
-import { describeError, type Log } from '../platform/index.ts';
+import { describeError, type Log, listenOn } from '../platform/index.ts';
 import { CodedError, X509SvidError } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Authorize, type PeerVerifier, provePeer, type VerifiedPeer } from './peer.ts';
@@ -85,26 +85,13 @@ export class MtlsServer {
 
   /** Throws `MtlsError` `port-in-use`, `listen-failed`. */
   async listen(port: number, host: string): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const onError = (cause: NodeJS.ErrnoException) => {
-        const inUse = cause.code === 'EADDRINUSE';
-        const why = inUse ? 'another process listens there' : cause.message;
-        reject(
-          new MtlsError(
-            inUse ? 'port-in-use' : 'listen-failed',
-            `listening on ${host}:${port} for mTLS failed: ${why}`,
-            { cause },
-          ),
-        );
-      };
-      this.#tcp.once('error', onError);
-      this.#tcp.listen(port, host, () => {
-        this.#tcp.off('error', onError);
-        this.#tcp.on('error', (error) =>
-          this.#options.log.error('accepting connections failed', { error: describeError(error) }),
-        );
-        resolve();
-      });
+    await listenOn({
+      server: this.#tcp,
+      address: { host, port },
+      purpose: 'mTLS',
+      refusal: (code, message, options) => new MtlsError(code, message, options),
+      onAcceptError: (error) =>
+        this.#options.log.error('accepting connections failed', { error: describeError(error) }),
     });
   }
 

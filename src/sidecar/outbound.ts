@@ -17,7 +17,7 @@ import {
   type SvidSource,
   type VerifiedPeer,
 } from '../mtls/index.ts';
-import type { Log } from '../platform/index.ts';
+import { describeError, type Log, listenOn } from '../platform/index.ts';
 import { CodedError, type SpiffeId } from '../spiffe/index.ts';
 import { SidecarError } from './errors.ts';
 import { forward, requestHeaders, sendProblem } from './forward.ts';
@@ -69,20 +69,13 @@ export class Outbound {
 
   /** Throws `SidecarError` `port-in-use`, `listen-failed`. */
   async start(): Promise<void> {
-    const { host, port } = this.#options.listen;
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once('error', (cause: NodeJS.ErrnoException) => {
-        const inUse = cause.code === 'EADDRINUSE';
-        const why = inUse ? 'another process listens there' : cause.message;
-        reject(
-          new SidecarError(
-            inUse ? 'port-in-use' : 'listen-failed',
-            `listening on ${host}:${port} for calls of the workload failed: ${why}`,
-            { cause },
-          ),
-        );
-      });
-      this.#http.listen(port, host, resolve);
+    await listenOn({
+      server: this.#http,
+      address: this.#options.listen,
+      purpose: 'calls of the workload',
+      refusal: (code, message, options) => new SidecarError(code, message, options),
+      onAcceptError: (error) =>
+        this.#parts.log.error('accepting connections failed', { error: describeError(error) }),
     });
   }
 

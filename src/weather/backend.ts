@@ -1,5 +1,6 @@
+import type { ListenAddress } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
-import { call, type ListenAt, sendJson, serve, type WeatherService } from './http-service.ts';
+import { call, sendJson, serve, type WeatherService } from './http-service.ts';
 import { type PlaceWeather, sampleWeather } from './sample-weather.ts';
 
 /** What the backend answers: the weather, and info's remark or the honest reason why it is missing. */
@@ -11,7 +12,7 @@ export interface WeatherReport {
 
 /** The backend: weather from fixed sample data, with a remark that it asks the info service for. */
 export function startBackend(options: {
-  readonly listen: ListenAt;
+  readonly listen: ListenAddress;
   readonly infoUrl: string;
 }): Promise<WeatherService> {
   return serve(options.listen, {

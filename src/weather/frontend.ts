@@ -1,4 +1,5 @@
-import { call, type ListenAt, sendJson, serve, type WeatherService } from './http-service.ts';
+import type { ListenAddress } from '../platform/index.ts';
+import { call, sendJson, serve, type WeatherService } from './http-service.ts';
 import { weatherPage, weatherScript } from './page.ts';
 
 const PAGE_HEADERS = {
@@ -11,7 +12,7 @@ const PAGE_HEADERS = {
 
 /** The frontend: the page, and the backend's answer for it. */
 export function startFrontend(options: {
-  readonly listen: ListenAt;
+  readonly listen: ListenAddress;
   readonly backendUrl: string;
 }): Promise<WeatherService> {
   return serve(options.listen, {

@@ -1,11 +1,7 @@
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type ListenAddress, listenOn } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
-
-export interface ListenAt {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** A workload that listens. */
 export interface WeatherService {
@@ -25,27 +21,21 @@ const MAX_ANSWER_BYTES = 256 * 1024;
 
 /** Serves `routes` (exact paths, GET only) over plain HTTP. Throws `WeatherError` `port-in-use`, `listen-failed`. */
 export async function serve(
-  { host, port }: ListenAt,
+  listen: ListenAddress,
   routes: Readonly<Record<string, Handler>>,
 ): Promise<WeatherService> {
   const server = createServer({ headersTimeout: 5000, requestTimeout: 10_000 }, (incoming, response) => {
     void answer(routes, incoming, response);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const inUse = cause.code === 'EADDRINUSE';
-      const why = inUse ? 'another process listens there' : cause.message;
-      reject(
-        new WeatherError(
-          inUse ? 'port-in-use' : 'listen-failed',
-          `listening on ${host}:${port} failed: ${why}`,
-          { cause },
-        ),
-      );
-    });
-    server.listen(port, host, resolve);
+  await listenOn({
+    server: server,
+    address: listen,
+    purpose: 'the weather application',
+    refusal: (code, message, options) => new WeatherError(code, message, options),
+    // A demonstration that is out of file descriptors answers nobody until some are free; there is nothing to do.
+    onAcceptError: () => {},
   });
-  return { url: `http://${host}:${portOf(server)}`, stop: () => close(server) };
+  return { url: `http://${listen.host}:${portOf(server)}`, stop: () => close(server) };
 }
 
 function portOf(server: Server): number {

@@ -1,8 +1,9 @@
+import type { ListenAddress } from '../platform/index.ts';
 import type { IncomingMessage } from 'node:http';
-import { type ListenAt, sendJson, serve, type WeatherService } from './http-service.ts';
+import { sendJson, serve, type WeatherService } from './http-service.ts';
 
 /** The info service: one remark, and the SPIFFE ID that its sidecar says has called. */
-export function startInfo(options: { readonly listen: ListenAt }): Promise<WeatherService> {
+export function startInfo(options: { readonly listen: ListenAddress }): Promise<WeatherService> {
   return serve(options.listen, {
     '/healthz': (_incoming, response) => sendJson(response, 200, { ok: true }),
     '/remark': (incoming, response) =>

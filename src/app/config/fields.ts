@@ -1,13 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
-import { parseDurationMs, parseSizeBytes } from '../../platform/index.ts';
+import { type ListenAddress, parseDurationMs, parseSizeBytes } from '../../platform/index.ts';
 import { CodedError, parseEndpointUrl, parseSpiffeId, parseTrustDomain } from '../../spiffe/index.ts';
-
-/** Where a server listens. Port 0 lets the system choose. */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
 
 /** A value that is parsed from text by `parse`, whose coded refusal becomes the mistake that is told. */
 function parsed<Value>(parse: (text: string) => Value) {
