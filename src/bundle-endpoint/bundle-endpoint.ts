@@ -28,6 +28,12 @@ export interface EndpointLimits {
   /** Connections at once, handshakes included; further ones are closed. */
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
+  /** Longest TLS handshake; left out: 5 s. */
+  readonly handshakeMs?: number;
+  /** From the first byte of a request to the end of its headers; left out: 5 s. */
+  readonly headersMs?: number;
+  /** Longest wait for the next request on a kept connection; left out: 30 s. */
+  readonly idleMs?: number;
 }
 
 export interface BundleEndpointOptions {
@@ -44,6 +50,7 @@ export interface BundleEndpointOptions {
 
 const HANDSHAKE_MS = 5000;
 const HEADERS_MS = 5000;
+/** The whole request, body included. A body is never read, so this ends only what headers do not. */
 const REQUEST_MS = 10_000;
 const IDLE_MS = 30_000;
 const MAX_HEADER_BYTES = 8 * 1024;
@@ -60,6 +67,8 @@ export class BundleEndpoint {
   readonly #server: Server;
   readonly #stopping = new AbortController();
   readonly #perAddress = new Map<string, number>();
+  /** Every connection, those in their handshake included, which the HTTP server does not know yet. */
+  readonly #open = new Set<Socket>();
   readonly #record: (request: IncomingMessage, response: ServerResponse, startMs: number) => void;
   #published: PublishedBundle | undefined;
   #identified = false;
@@ -86,21 +95,24 @@ export class BundleEndpoint {
         ms: Math.round(clock.monotonicMs() - startMs),
       });
     };
+    const { handshakeMs = HANDSHAKE_MS, headersMs = HEADERS_MS, idleMs = IDLE_MS } = limits;
     const listener = getRequestListener(createBundleRoutes(options.path, () => this.#published).fetch);
     this.#server = createServer(
       {
         ...secureContextOptions(),
-        handshakeTimeout: HANDSHAKE_MS,
-        headersTimeout: HEADERS_MS,
-        requestTimeout: REQUEST_MS,
-        connectionsCheckingInterval: 1000,
-        keepAliveTimeout: IDLE_MS,
+        handshakeTimeout: handshakeMs,
+        headersTimeout: headersMs,
+        requestTimeout: Math.max(REQUEST_MS, headersMs),
+        connectionsCheckingInterval: Math.min(1000, headersMs),
+        keepAliveTimeout: idleMs,
         maxHeaderSize: MAX_HEADER_BYTES,
         noDelay: true,
       },
       (request, response) => {
         const startMs = clock.monotonicMs();
         response.once('close', () => this.#record(request, response, startMs));
+        // Nobody asked for a body: it is not read, and the connection ends with the answer.
+        if (announcesBody(request)) response.shouldKeepAlive = false;
         void listener(request, response);
       },
     );
@@ -154,7 +166,9 @@ export class BundleEndpoint {
     this.#stopping.abort();
     await this.#watching;
     if (!this.#server.listening) return;
-    const timer = setTimeout(() => this.#server.closeAllConnections(), graceMs);
+    const timer = setTimeout(() => {
+      for (const socket of this.#open) socket.destroy();
+    }, graceMs);
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeIdleConnections();
@@ -171,7 +185,9 @@ export class BundleEndpoint {
       return;
     }
     this.#perAddress.set(address, count);
+    this.#open.add(socket);
     socket.once('close', () => {
+      this.#open.delete(socket);
       const left = (this.#perAddress.get(address) ?? 1) - 1;
       if (left === 0) this.#perAddress.delete(address);
       else this.#perAddress.set(address, left);
@@ -184,7 +200,15 @@ export class BundleEndpoint {
       const { svid } = profile;
       const show = () => {
         const current = svid.current();
-        if (current) this.#show(tlsIdentity(current));
+        if (!current) return;
+        try {
+          this.#show(tlsIdentity(current));
+        } catch (error) {
+          log.error('own SVID not usable, the last one stays', {
+            id: current.id,
+            error: describeError(error),
+          });
+        }
       };
       show();
       const unwatch = svid.onChange(show);
@@ -213,4 +237,9 @@ export class BundleEndpoint {
     this.#server.setSecureContext({ ...secureContextOptions(), ...identity });
     this.#identified = true;
   }
+}
+
+function announcesBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }

@@ -5,7 +5,8 @@ import { matchesTag, type PublishedBundle } from './published-bundle.ts';
 /**
  * The endpoint's HTTP: GET and HEAD of `/` and of `path` answer with the newest bundle (FED-12, FED-13), with an exact
  * `If-None-Match` 304 (FED-24); 503 before there is one, 404 for other paths, 405 for other methods (FED-23). No client
- * authentication (FED-14).
+ * authentication (FED-14). No HSTS header, on which the standard is silent (FED-15): it speaks to browsers, and an endpoint URL is
+ * never `http:` (FED-08).
  */
 export function createBundleRoutes(path: string, current: () => PublishedBundle | undefined): Hono {
   const app = new Hono();

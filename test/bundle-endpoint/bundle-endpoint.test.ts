@@ -263,6 +263,98 @@ describe('BundleEndpoint over TLS', () => {
       .toBe(200);
   });
 
+  it('serves again once more connections than it holds have gone', async () => {
+    const { port, publish } = await start({ limits: { maxConnections: 3, maxConnectionsPerAddress: 50 } });
+    publish(1n);
+    const held = await Promise.all([handshake(port), handshake(port), handshake(port)]);
+    await expect(get(port)).rejects.toThrow(/ECONNRESET|hang up|disconnected/);
+    for (const socket of held) socket.destroy();
+    await expect.poll(async () => (await get(port).catch(() => undefined))?.status).toBe(200);
+  });
+
+  it.each([
+    [
+      'says nothing in the handshake',
+      { handshakeMs: 100 },
+      async (port: number) => connectTcp(port, '127.0.0.1'),
+    ],
+    [
+      'drips its headers',
+      { headersMs: 100 },
+      async (port: number) => {
+        const socket = await handshake(port);
+        socket.write('GET / HTTP/1.1\r\n');
+        const drip = setInterval(() => socket.write('x-a: b\r\n'), 20);
+        socket.once('close', () => clearInterval(drip));
+        return socket;
+      },
+    ],
+    [
+      'asks for nothing more on a kept connection',
+      { idleMs: 100 },
+      async (port: number) => {
+        const socket = await handshake(port);
+        socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+        return socket;
+      },
+    ],
+  ])('gives up a client that %s, and serves the others', async (_what, limit, open) => {
+    const limits = { maxConnections: 50, maxConnectionsPerAddress: 40, ...limit };
+    const { port, publish } = await start({ limits });
+    publish(1n);
+    const slow = await open(port);
+    slow.on('error', () => {});
+    slow.resume();
+    const closed = once(slow, 'close');
+    expect((await get(port)).status).toBe(200);
+    await closed;
+  });
+
+  it('reads no body: the connection ends with the answer', async () => {
+    const { port, publish } = await start();
+    publish(1n);
+    for (const [method, framing] of [
+      ['POST', 'transfer-encoding: chunked'],
+      ['GET', 'content-length: 1000000000'],
+    ]) {
+      const socket = await handshake(port);
+      let text = '';
+      socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
+      socket.write(`${method} / HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n`);
+      await once(socket, 'close');
+      expect(text).toMatch(method === 'GET' ? /^HTTP\/1.1 200 / : /^HTTP\/1.1 405 /);
+      expect(text.toLowerCase()).toContain('connection: close');
+    }
+  });
+
+  it('stops within its bound although a client is in its handshake', async () => {
+    const { endpoint, port } = await start({
+      limits: { maxConnections: 50, maxConnectionsPerAddress: 40, handshakeMs: 600_000 },
+    });
+    const silent = connectTcp(port, '127.0.0.1');
+    silent.on('error', () => {});
+    await once(silent, 'connect');
+    (await handshake(port)).destroy(); // by now the first one was accepted
+    const closed = once(silent, 'close');
+    silent.resume();
+    await endpoint.stop(0);
+    await closed;
+    expect(silent.destroyed).toBe(true);
+  });
+
+  it('keeps the SVID it shows when the next one cannot be shown, and says so', async () => {
+    const log = createRecordingLog();
+    const { svid, port, publish } = await start({ log });
+    publish(1n);
+    const good = svid.current();
+    const [leaf] = good?.certificateChain ?? [];
+    if (good) svid.change({ ...good, certificateChain: [new Uint8Array([1, 2, 3])] });
+    expect(log.records.filter((record) => record.level === 'error')).toHaveLength(1);
+    const socket = await handshake(port);
+    expect(leaf && socket.getPeerX509Certificate()?.raw.equals(leaf)).toBe(true);
+    socket.destroy();
+  });
+
   it('refuses headers that are too large', async () => {
     const { port, publish } = await start();
     publish(1n);
