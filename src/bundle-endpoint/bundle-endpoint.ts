@@ -120,6 +120,11 @@ export class BundleEndpoint {
     this.#server.maxConnections = limits.maxConnections;
     this.#server.on('connection', (socket: Socket) => this.#admit(socket, rejected));
     this.#server.on('drop', () => rejected.inc({ reason: 'too-many' }));
+    // Node says `Connection: close` at the limit and then goes on answering 503; who does not listen is closed.
+    this.#server.on('dropRequest', (_request, socket) => {
+      rejected.inc({ reason: 'too-many-requests' });
+      socket.destroy();
+    });
     this.#server.on('tlsClientError', (error, socket) => {
       rejected.inc({ reason: 'handshake' });
       log.debug('TLS handshake failed', { remote: socket.remoteAddress, error: describeError(error) });

@@ -310,6 +310,24 @@ describe('BundleEndpoint over TLS', () => {
     await closed;
   });
 
+  it('closes a connection on which more is asked than one connection may', async () => {
+    const { port, publish } = await start();
+    publish(1n);
+    const socket = await handshake(port);
+    let text = '';
+    socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
+    const closed = once(socket, 'close');
+    for (let asked = 0; asked < 1200 && !socket.destroyed; asked += 1) {
+      const before = text.length;
+      socket.write('HEAD / HTTP/1.1\r\nhost: x\r\n\r\n');
+      while (!socket.destroyed && !text.slice(before).endsWith('\r\n\r\n'))
+        await new Promise((resolve) => setImmediate(resolve));
+    }
+    await closed;
+    expect(text.match(/^HTTP\/1.1 200 /gm)).toHaveLength(1000);
+    expect(text.match(/^connection: close/gim)?.length).toBeGreaterThanOrEqual(1);
+  });
+
   it('reads no body: the connection ends with the answer', async () => {
     const { port, publish } = await start();
     publish(1n);
