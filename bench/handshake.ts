@@ -1,0 +1,68 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { tempDir } from '../test/support/temp-dir.ts';
+import { type BenchFiles, writeBenchFiles } from './support/bench-files.ts';
+import {
+  findProgram,
+  firstLine,
+  freePort,
+  NOT_INSTALLED,
+  startProgram,
+  startServer,
+  untilListening,
+} from './support/process.ts';
+import { compareCosts, costOf, tellCosts } from './support/load.ts';
+import type { Bench } from './support/measure.ts';
+
+/** Processor time of one mTLS handshake on the server, the client's chain verified, beside HAProxy with `verify required`. */
+export const handshake: Bench = {
+  name: 'handshake',
+  async run({ quick }) {
+    using folder = tempDir();
+    const files = await writeBenchFiles(folder.path);
+    await using ours = startProgram(new URL('./programs/mtls-server.ts', import.meta.url), files);
+    const { port } = await firstLine<{ port: number }>(ours);
+    const haproxy = findProgram('haproxy');
+    const theirPort = await freePort();
+    await using theirs = haproxy
+      ? startServer(haproxy, ['-db', '-f', haproxyConfig(files, theirPort)])
+      : undefined;
+    if (theirs) await untilListening(theirPort);
+    const { clientCertificate, clientKey } = files;
+    const load = { seconds: quick ? 1 : 3, connections: 16, keepAlive: false, clientCertificate, clientKey };
+    const program = new URL('./programs/https-load.ts', import.meta.url);
+    const { a, b, ratio } = await compareCosts(
+      quick ? 1 : 5,
+      () => costOf(ours, program, { ...load, port }),
+      theirs && (() => costOf(theirs, program, { ...load, port: theirPort })),
+    );
+    return [
+      {
+        what: 'mTLS handshake on the server, and one answer',
+        value: b ? `${ratio.toFixed(2)} of HAProxy` : `${a.cpuMicroseconds.toFixed(0)} µs`,
+        ...(b ? { target: '≥ 1.0', reached: ratio >= 1 } : {}),
+        note: tellCosts(a, b, NOT_INSTALLED),
+      },
+    ];
+  },
+};
+
+function haproxyConfig({ folder, combined, ca }: BenchFiles, port: number): string {
+  const file = join(folder, 'haproxy.cfg');
+  writeFileSync(
+    file,
+    `global
+  nbthread 1
+  tune.ssl.cachesize 0
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend f
+  bind 127.0.0.1:${port} ssl crt ${combined} ca-file ${ca} verify required no-tls-tickets ssl-min-ver TLSv1.2
+  http-request return status 200 content-type text/plain string ok
+`,
+  );
+  return file;
+}

@@ -1,0 +1,69 @@
+import { type BenchChild, firstLine, startProgram } from './process.ts';
+import { median } from './measure.ts';
+
+/** What a load generator of `bench/programs` did to a server. */
+export interface LoadResult {
+  readonly operations: number;
+  readonly failures: number;
+  readonly firstFailure?: string;
+  readonly seconds: number;
+}
+
+/** A server under load, and how much of the processor an operation took from it. */
+export interface Cost {
+  readonly perSecond: number;
+  readonly cpuMicroseconds: number;
+}
+
+/**
+ * Runs a load generator against a server to its end, and gives what one operation cost the server. Processor time is what is
+ * compared: on a machine with few cores the rate tells as much about the client. Throws when any answer was not a good one,
+ * for refusals are cheap and would look like speed.
+ */
+export async function costOf(server: BenchChild, program: URL, options: object): Promise<Cost> {
+  const before = server.cpuSeconds();
+  await using load = startProgram(program, options);
+  const { operations, failures, firstFailure, seconds } = await firstLine<LoadResult>(load);
+  const cpu = server.cpuSeconds() - before;
+  if (failures > 0 || operations === 0) {
+    throw new Error(
+      `${failures} of ${operations + failures} operations failed: ${firstFailure ?? 'none ran'}`,
+    );
+  }
+  return { perSecond: operations / seconds, cpuMicroseconds: (cpu / operations) * 1e6 };
+}
+
+/** Costs of A and B measured in turn (A B A B …) after one warm-up each: medians, and the median of `b / a` pair by pair. */
+export async function compareCosts(
+  rounds: number,
+  a: () => Promise<Cost>,
+  b: (() => Promise<Cost>) | undefined,
+): Promise<{ readonly a: Cost; readonly b: Cost | undefined; readonly ratio: number }> {
+  await a();
+  await b?.();
+  const ours: Cost[] = [];
+  const theirs: Cost[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    ours.push(await a());
+    if (b) theirs.push(await b());
+  }
+  return {
+    a: medianCost(ours),
+    b: b ? medianCost(theirs) : undefined,
+    ratio: median(theirs.map((cost, index) => cost.cpuMicroseconds / (ours[index]?.cpuMicroseconds ?? 0))),
+  };
+}
+
+function medianCost(costs: readonly Cost[]): Cost {
+  return {
+    perSecond: median(costs.map((cost) => cost.perSecond)),
+    cpuMicroseconds: median(costs.map((cost) => cost.cpuMicroseconds)),
+  };
+}
+
+/** `38 µs against 16 µs of processor time; …`, for a row's note. */
+export function tellCosts(a: Cost, b: Cost | undefined, missing: string): string {
+  const tell = (cost: Cost) =>
+    `${cost.cpuMicroseconds.toFixed(0)} µs of processor time each, ${cost.perSecond.toFixed(0)}/s`;
+  return b ? `${tell(a)}; the other: ${tell(b)}` : `${tell(a)}; nothing to compare with, ${missing}`;
+}
