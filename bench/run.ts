@@ -1,9 +1,12 @@
 import { parseArgs } from 'node:util';
+import { endpoint } from './endpoint.ts';
+import { gateway } from './gateway.ts';
+import { handshake } from './handshake.ts';
 import { history } from './history.ts';
 import type { Bench, BenchRow } from './support/measure.ts';
 import { verification } from './verification.ts';
 
-const ALL: readonly Bench[] = [verification, history];
+const ALL: readonly Bench[] = [verification, handshake, endpoint, gateway, history];
 
 /** `npm run bench [-- --only NAME] [--quick] [--output json]`: every figure the project promises, measured here and now. */
 const { values } = parseArgs({
