@@ -21,7 +21,7 @@ export const endpoint: Bench = {
     const folder = mkdtempSync(join(tmpdir(), 'federate-bench-'));
     try {
       const files = await writeBenchFiles(folder);
-      const server = new URL('./support/endpoint-server.ts', import.meta.url).pathname;
+      const server = new URL('./programs/endpoint-server.ts', import.meta.url).pathname;
       await using ours = startChild(process.execPath, [server, JSON.stringify(files)]);
       const { port } = await firstLine<{ port: number }>(ours);
       const nginx = findProgram('nginx');
@@ -39,7 +39,7 @@ export const endpoint: Bench = {
         // The client takes as much of the two cores as the server, so the server's own processor time is what counts.
         const costOf = (child: BenchChild, at: number) => async () => {
           const before = child.cpuSeconds();
-          const { answers } = await runLoad<{ answers: number }>('https-load', {
+          const { answers } = await runLoad<{ answers: number }>('endpoint-load', {
             port: at,
             seconds,
             connections,

@@ -1,148 +1,142 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { tempDir } from '../test/support/temp-dir.ts';
 import {
+  type BenchChild,
   findProgram,
   firstLine,
   freePort,
   NOT_INSTALLED,
-  runLoad,
-  startChild,
+  startProgram,
+  startServer,
   untilListening,
-} from './support/child.ts';
-import { type Bench, type BenchRow, interleave } from './support/measure.ts';
+} from './support/process.ts';
+import { compareCosts, costOf, type LoadResult, tellCosts } from './support/load.ts';
+import { type Bench, type BenchRow, median } from './support/measure.ts';
 
-const ENTRY = new URL('../bin/federate.js', import.meta.url).pathname;
+interface Ports {
+  readonly bulk: number;
+  readonly short: number;
+  readonly echo: number;
+}
 
-/** The SNI gateway beside HAProxy doing the same, with its default buffers and with 256 KiB: bulk, connections, latency. */
+interface Running {
+  readonly child: BenchChild;
+  readonly port: number;
+}
+
+const MIB = 1024 * 1024;
+const LOAD = new URL('./programs/tcp-load.ts', import.meta.url);
+
+/** The gateway in bulk, by connections, and by the time it adds, beside HAProxy as it comes and with buffers of 256 KiB. */
 export const gateway: Bench = {
   name: 'gateway',
   async run({ quick }) {
-    const folder = mkdtempSync(join(tmpdir(), 'federate-bench-'));
-    try {
-      return [...(await bulkRows(folder, quick)), ...(await connectionRows(folder, quick))];
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
+    using folder = tempDir();
+    const bulkBytes = (quick ? 256 : 512) * MIB;
+    await using upstreams = startProgram(new URL('./programs/upstreams.ts', import.meta.url), { bulkBytes });
+    const ports = await firstLine<Ports>(upstreams);
+    const routes = Object.fromEntries(
+      Object.entries(ports).map(([name, at]) => [`${name}.example`, `127.0.0.1:${at}`]),
+    );
+    await using child = startProgram(new URL('./programs/gateway-server.ts', import.meta.url), routes);
+    const ours = { child, port: (await firstLine<{ port: number }>(child)).port };
+    const haproxy = findProgram('haproxy');
+    const startHaproxy = async (name: string, globals: string): Promise<Running | undefined> => {
+      if (!haproxy) return undefined;
+      const port = await freePort();
+      const file = folder.file(`${name}.cfg`);
+      writeFileSync(file, haproxyConfig(ports, port, globals));
+      const server = startServer(haproxy, ['-db', '-f', file]);
+      await untilListening(port);
+      return { child: server, port };
+    };
+    const plain = await startHaproxy('default', '');
+    await using _plain = plain?.child;
+    const large = await startHaproxy('256k', '  tune.bufsize 262144\n');
+    await using _large = large?.child;
+
+    const rounds = quick ? 1 : 5;
+    const cost = (running: Running, kind: 'bulk' | 'short') => () =>
+      costOf(running.child, LOAD, {
+        kind,
+        port: running.port,
+        connections: kind === 'bulk' ? 2 : 16,
+        transfers: quick ? 1 : 2,
+        bytes: bulkBytes,
+        seconds: quick ? 1 : 3,
+      });
+    const rows: BenchRow[] = [];
+    for (const [what, kind, other, name, target] of [
+      ['gateway, a MiB in bulk', 'bulk', plain, 'HAProxy', 1.4],
+      ['gateway, a MiB in bulk', 'bulk', large, 'HAProxy 256K', 0.9],
+      ['gateway, connections', 'short', plain, 'HAProxy', 0.7],
+    ] as const) {
+      const { a, b, ratio } = await compareCosts(rounds, cost(ours, kind), other && cost(other, kind));
+      rows.push({
+        what,
+        value: b ? `${ratio.toFixed(2)} of ${name}` : `${a.cpuMicroseconds.toFixed(0)} µs`,
+        ...(b ? { target: `≥ ${target}`, reached: ratio >= target } : {}),
+        note: tellCosts(a, b, NOT_INSTALLED),
+      });
     }
+    return [...rows, await addedLatency(ours, plain, ports.echo, { rounds, seconds: quick ? 0.5 : 2 })];
   },
 };
 
-async function bulkRows(folder: string, quick: boolean): Promise<BenchRow[]> {
-  await using upstream = await startUpstream(quick ? 500 : 2000);
-  await using ours = await startOurs(folder, upstream.port);
-  const load = async (port: number) =>
-    (await runLoad<{ megabytesPerSecond: number }>('bulk-load', { port })).megabytesPerSecond;
-  const rows: BenchRow[] = [];
-  for (const [name, bufferBytes, target] of [
-    ['its default buffers', 16_384, 1.4],
-    ['256 KiB buffers', 262_144, 0.9],
-  ] as const) {
-    await using theirs = await startHaproxy(folder, upstream.port, bufferBytes);
-    const what = `gateway bulk, HAProxy with ${name}`;
-    if (!theirs) {
-      rows.push({ what, value: `${(await load(ours.port)).toFixed(0)} MB/s`, note: NOT_INSTALLED });
-      continue;
-    }
-    await load(ours.port);
-    const { a, b, ratio } = await interleave(
-      quick ? 2 : 5,
-      () => load(ours.port),
-      () => load(theirs.port),
-    );
-    const note = `${a.toFixed(0)} MB/s against ${b.toFixed(0)} MB/s`;
-    rows.push({
-      what,
-      value: `${ratio.toFixed(2)} of HAProxy`,
-      target: `≥ ${target}`,
-      reached: ratio >= target,
-      note,
+/** How much a round trip of 64 bytes grows by the way over a gateway, at the median. */
+async function addedLatency(
+  ours: Running,
+  theirs: Running | undefined,
+  direct: number,
+  { rounds, seconds }: { readonly rounds: number; readonly seconds: number },
+): Promise<BenchRow> {
+  const p50 = async (port: number) => {
+    await using load = startProgram(LOAD, {
+      kind: 'echo',
+      port,
+      connections: 1,
+      transfers: 0,
+      bytes: 0,
+      seconds,
     });
-  }
-  return rows;
-}
-
-async function connectionRows(folder: string, quick: boolean): Promise<BenchRow[]> {
-  await using upstream = await startUpstream(0);
-  await using ours = await startOurs(folder, upstream.port);
-  await using theirs = await startHaproxy(folder, upstream.port, 16_384);
-  const seconds = quick ? 1 : 3;
-  const medians = { ours: 0, theirs: 0 };
-  const load = async (port: number, whose: keyof typeof medians) => {
-    const result = await runLoad<{ perSecond: number; medianMs: number }>('bulk-load', { port, seconds });
-    medians[whose] = result.medianMs;
-    return result.perSecond;
+    const result = await firstLine<LoadResult & { readonly p50?: number }>(load);
+    if (result.failures > 0 || result.p50 === undefined)
+      throw new Error(`pings failed: ${result.firstFailure}`);
+    return result.p50;
   };
-  const what = 'gateway connections per second';
+  const added: { ours: number; theirs: number }[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const bare = await p50(direct);
+    const our = (await p50(ours.port)) - bare;
+    added.push({ ours: our, theirs: theirs ? (await p50(theirs.port)) - bare : Number.NaN });
+  }
+  const ourMedian = median(added.map((each) => each.ours));
+  const what = 'gateway, latency added to a round trip, p50';
   if (!theirs)
-    return [{ what, value: `${(await load(ours.port, 'ours')).toFixed(0)}/s`, note: NOT_INSTALLED }];
-  await load(ours.port, 'ours');
-  const { a, b, ratio } = await interleave(
-    quick ? 2 : 3,
-    () => load(ours.port, 'ours'),
-    () => load(theirs.port, 'theirs'),
-  );
-  const latency = medians.ours / medians.theirs;
-  return [
-    {
-      what,
-      value: `${ratio.toFixed(2)} of HAProxy`,
-      target: '≥ 0.7',
-      reached: ratio >= 0.7,
-      note: `${a.toFixed(0)}/s against ${b.toFixed(0)}/s`,
-    },
-    {
-      what: 'gateway, time to the first byte, median',
-      value: `${latency.toFixed(2)} × HAProxy`,
-      target: '≤ 1.3',
-      reached: latency <= 1.3,
-      note: `${medians.ours.toFixed(2)} ms against ${medians.theirs.toFixed(2)} ms under load`,
-    },
-  ];
+    return { what, value: `${ourMedian.toFixed(0)} µs`, note: `nothing to compare with, ${NOT_INSTALLED}` };
+  const ratio = median(added.map((each) => each.ours / each.theirs));
+  return {
+    what,
+    value: `${ratio.toFixed(2)} of HAProxy`,
+    target: '≤ 1.3',
+    reached: ratio <= 1.3,
+    note: `${ourMedian.toFixed(0)} µs; the other: ${median(added.map((each) => each.theirs)).toFixed(0)} µs`,
+  };
 }
 
-async function startUpstream(megabytes: number) {
-  const file = new URL('./support/upstream-server.ts', import.meta.url).pathname;
-  const child = startChild(process.execPath, [file, JSON.stringify({ megabytes })]);
-  return { ...child, port: (await firstLine<{ port: number }>(child)).port };
-}
-
-async function startOurs(folder: string, upstreamPort: number) {
-  const port = await freePort();
-  writeFileSync(join(folder, 'routes.yaml'), `up.example: 127.0.0.1:${upstreamPort}\n`);
-  writeFileSync(
-    join(folder, 'gateway.yaml'),
-    `listen: 127.0.0.1:${port}\nroutes_file: routes.yaml\nlog_level: error\nmax_connections_per_address: 10000\n`,
-  );
-  const child = startChild(process.execPath, [ENTRY, 'gateway', '--config', join(folder, 'gateway.yaml')]);
-  await untilListening(port);
-  return { ...child, port };
-}
-
-async function startHaproxy(folder: string, upstreamPort: number, bufferBytes: number) {
-  const program = findProgram('haproxy');
-  if (!program) return undefined;
-  const port = await freePort();
-  const file = join(folder, `haproxy-${bufferBytes}.cfg`);
-  writeFileSync(
-    file,
-    `global
+function haproxyConfig(ports: Ports, port: number, globals: string): string {
+  const names = Object.entries(ports);
+  return `global
   nbthread 1
-  tune.bufsize ${bufferBytes}
-defaults
+${globals}defaults
   mode tcp
   timeout connect 5s
-  timeout client 30s
-  timeout server 30s
+  timeout client 60s
+  timeout server 60s
 frontend f
   bind 127.0.0.1:${port}
   tcp-request inspect-delay 5s
   tcp-request content accept if { req_ssl_hello_type 1 }
-  use_backend b if { req_ssl_sni -i up.example }
-backend b
-  server s 127.0.0.1:${upstreamPort}
-`,
-  );
-  const child = startChild(program, ['-f', file, '-db']);
-  await untilListening(port);
-  return { ...child, port };
+${names.map(([name]) => `  use_backend ${name} if { req_ssl_sni -i ${name}.example }\n`).join('')}
+${names.map(([name, at]) => `backend ${name}\n  server s 127.0.0.1:${at}\n`).join('')}`;
 }

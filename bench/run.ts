@@ -3,10 +3,22 @@ import { endpoint } from './endpoint.ts';
 import { gateway } from './gateway.ts';
 import { handshake } from './handshake.ts';
 import { history } from './history.ts';
+import { idleAgent } from './idle-agent.ts';
+import { propagation } from './propagation.ts';
+import { sweep } from './sweep.ts';
 import type { Bench, BenchRow } from './support/measure.ts';
 import { verification } from './verification.ts';
 
-const ALL: readonly Bench[] = [verification, handshake, endpoint, gateway, history];
+const ALL: readonly Bench[] = [
+  verification,
+  handshake,
+  endpoint,
+  gateway,
+  sweep,
+  history,
+  propagation,
+  idleAgent,
+];
 
 /** `npm run bench [-- --only NAME] [--quick] [--output json]`: every figure the project promises, measured here and now. */
 const { values } = parseArgs({

@@ -71,9 +71,9 @@ export async function firstLine<Value>(child: BenchChild): Promise<Value> {
   return JSON.parse(text.split('\n')[0] ?? '') as Value;
 }
 
-/** Runs a load generator of `bench/support` to its end; what it prints is its result. */
+/** Runs a load generator of `bench/programs` to its end; what it prints is its result. */
 export async function runLoad<Result>(name: string, options: object): Promise<Result> {
-  const file = new URL(`./${name}.ts`, import.meta.url).pathname;
+  const file = new URL(`../programs/${name}.ts`, import.meta.url).pathname;
   await using child = startChild(process.execPath, [file, JSON.stringify(options)]);
   return await firstLine<Result>(child);
 }

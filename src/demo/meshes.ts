@@ -4,7 +4,7 @@ import { type ControlStatus, createControlClient, type ControlClient } from '../
 import { FederateProcess, runVerb } from './child-process.ts';
 import { check, until } from './until.ts';
 import { httpGet } from './http-call.ts';
-import type { Layout } from './layout.ts';
+import { type Layout, names } from './layout.ts';
 
 export type MeshName = 'istio' | 'consul';
 
@@ -90,6 +90,34 @@ export class Meshes {
     const { exitCode, stdout, stderr } = await this.verb(mesh, [...words, '--output', 'json']);
     check(exitCode === 0, `"federate ${words.join(' ')}" succeeds; it said: ${stderr || stdout}`);
     return JSON.parse(stdout);
+  }
+
+  /** `federate add` of the other mesh at the agent of `mesh`, with the proof given in `words`. */
+  async add(mesh: MeshName, words: readonly string[]): Promise<void> {
+    const { ports } = this.layout;
+    const [port, trustDomain, endpointId] =
+      mesh === 'istio'
+        ? [ports.consulEndpoint, names.consul, names.consulAgentId]
+        : [ports.istioEndpoint, names.istio, names.istioAgentId];
+    const peer = ['--peer', `https://127.0.0.1:${port}/`, '--trust-domain', trustDomain];
+    await this.ask(mesh, [
+      'add',
+      ...peer,
+      '--profile',
+      'https_spiffe',
+      '--endpoint-id',
+      endpointId,
+      ...words,
+    ]);
+  }
+
+  /** The pin of a mesh's own bundle, as its operator would tell it to a peer. */
+  async pinOf(mesh: MeshName): Promise<string> {
+    const status = await this.ask(mesh, ['status']);
+    const own = typeof status === 'object' && status !== null && 'own' in status ? status.own : undefined;
+    const pin = typeof own === 'object' && own !== null && 'pin' in own ? own.pin : undefined;
+    check(typeof pin === 'string', 'the status of a ready agent tells a pin');
+    return pin;
   }
 
   /** One call of the backend to info, by way of both sidecars and both gateways. */

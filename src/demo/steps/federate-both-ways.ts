@@ -40,26 +40,15 @@ export function refusedBefore(meshes: Meshes): Step {
 /** Step 2: `federate add` in both directions; the same call succeeds. */
 export function federateBothWays(meshes: Meshes, clock: Clock): Step {
   const { layout } = meshes;
-  const url = (port: number) => `https://127.0.0.1:${port}/`;
   return {
     title: 'federate add, once on each side: by a pin here, by a bundle file there',
     async run(tell) {
-      const pin = pinIn(await meshes.ask('consul', ['status']));
+      const pin = await meshes.pinOf('consul');
       const start = clock.monotonicMs();
-      await meshes.ask('istio', [
-        'add',
-        '--peer',
-        url(layout.ports.consulEndpoint),
-        '--trust-domain',
-        names.consul,
-        '--profile',
-        'https_spiffe',
-        '--endpoint-id',
-        names.consulAgentId,
-        '--pin',
-        pin,
-      ]);
-      tell.did(`istio: federate add --peer ${url(layout.ports.consulEndpoint)} … --pin ${pin.slice(0, 23)}…`);
+      await meshes.add('istio', ['--pin', pin]);
+      tell.did(
+        `istio: federate add --peer https://127.0.0.1:${layout.ports.consulEndpoint}/ … --pin ${pin.slice(0, 23)}…`,
+      );
 
       const { found: missing } = await until(clock, 'info refuses what it cannot verify', async () => {
         const outcome = await meshes.call();
@@ -72,20 +61,10 @@ export function federateBothWays(meshes: Meshes, clock: Clock): Step {
       const file = layout.consul('istio-bundle.json');
       writeFileSync(file, document);
       const added = clock.monotonicMs();
-      await meshes.ask('consul', [
-        'add',
-        '--peer',
-        url(layout.ports.istioEndpoint),
-        '--trust-domain',
-        names.istio,
-        '--profile',
-        'https_spiffe',
-        '--endpoint-id',
-        names.istioAgentId,
-        '--bundle',
-        file,
-      ]);
-      tell.did(`consul: federate add --peer ${url(layout.ports.istioEndpoint)} … --bundle istio-bundle.json`);
+      await meshes.add('consul', ['--bundle', file]);
+      tell.did(
+        `consul: federate add --peer https://127.0.0.1:${layout.ports.istioEndpoint}/ … --bundle istio-bundle.json`,
+      );
 
       const { found: remark } = await until(
         clock,
@@ -103,11 +82,4 @@ export function federateBothWays(meshes: Meshes, clock: Clock): Step {
       tell.note('working_after_ms', Math.round(clock.monotonicMs() - start));
     },
   };
-}
-
-function pinIn(status: unknown): string {
-  const own = typeof status === 'object' && status !== null && 'own' in status ? status.own : undefined;
-  const pin = typeof own === 'object' && own !== null && 'pin' in own ? own.pin : undefined;
-  check(typeof pin === 'string', 'the status of a ready agent tells a pin');
-  return pin;
 }

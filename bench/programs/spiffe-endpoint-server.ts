@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { BundleEndpoint } from '../../src/bundle-endpoint/index.ts';
+import { svidFromPem } from '../../src/mtls/index.ts';
 import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
 import { parseBundle, parseTrustDomain } from '../../src/spiffe/index.ts';
-import type { BenchFiles } from './certificates.ts';
+import type { BenchFiles } from '../support/certificates.ts';
 
-/** Our bundle endpoint on a port of its own, which it prints. */
+/** Our bundle endpoint with an SVID, on a port of its own, which it prints. */
 const files = JSON.parse(process.argv[2] ?? '{}') as BenchFiles;
+const svid = svidFromPem(readFileSync(files.certificate, 'utf8'), readFileSync(files.key, 'utf8'));
 const endpoint = new BundleEndpoint({
-  profile: { kind: 'https_web', certificateFile: files.certificate, keyFile: files.key },
+  profile: { kind: 'https_spiffe', svid: { current: () => svid, onChange: () => () => {} } },
   url: new URL('https://localhost/'),
   path: '/',
   limits: { maxConnections: 10_000, maxConnectionsPerAddress: 10_000 },
