@@ -1,0 +1,125 @@
+import { createServer, type RequestListener } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { startBackend, startFrontend, startInfo } from '../../src/weather/index.ts';
+
+const LOOPBACK = { host: '127.0.0.1', port: 0 };
+const stops: (() => Promise<unknown> | void)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+async function running<Service extends { stop(): Promise<void> }>(
+  starting: Promise<Service>,
+): Promise<Service> {
+  const service = await starting;
+  stops.push(() => service.stop());
+  return service;
+}
+
+/** Stands in for a sidecar: answers whatever the test says. */
+async function sidecar(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  stops.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function weatherWith(listener: RequestListener): Promise<Record<string, unknown>> {
+  const backend = await running(startBackend({ listen: LOOPBACK, infoUrl: await sidecar(listener) }));
+  const response = await fetch(`${backend.url}/weather`);
+  expect(response.status).toBe(200);
+  return (await response.json()) as Record<string, unknown>;
+}
+
+describe('startInfo()', () => {
+  it('says which SPIFFE ID its sidecar names, and nobody when there is none', async () => {
+    const info = await running(startInfo({ listen: LOOPBACK }));
+    const header = 'By=spiffe://b.example/info;Hash=00;URI=spiffe://a.example/backend';
+    const known = await fetch(`${info.url}/remark`, { headers: { 'x-forwarded-client-cert': header } });
+    expect(await known.json()).toMatchObject({ caller: 'spiffe://a.example/backend' });
+    const unknown = await fetch(`${info.url}/remark`);
+    expect(await unknown.json()).toMatchObject({ caller: 'somebody without a certificate' });
+  });
+
+  it('answers 404 and 405 where they belong', async () => {
+    const info = await running(startInfo({ listen: LOOPBACK }));
+    expect((await fetch(`${info.url}/other`)).status).toBe(404);
+    expect((await fetch(`${info.url}/remark`, { method: 'POST' })).status).toBe(405);
+  });
+});
+
+describe('startBackend()', () => {
+  it('passes on the remark and who called', async () => {
+    const report = await weatherWith((_request, response) =>
+      response.end('{"text":"hello","caller":"spiffe://a/b"}'),
+    );
+    expect(report['remark']).toEqual({ text: 'hello', caller: 'spiffe://a/b' });
+    expect(report).not.toHaveProperty('remarkMissing');
+  });
+
+  it.each([
+    [
+      'the reason of the sidecar',
+      ((_request, response) =>
+        response
+          .writeHead(503)
+          .end('{"code":"no-bundle","message":"there is no bundle of b.example"}')) as RequestListener,
+      { code: 'no-bundle', message: 'there is no bundle of b.example' },
+    ],
+    [
+      'that an answer made no sense',
+      ((_request, response) => response.end('<html>')) as RequestListener,
+      { code: 'upstream-broken' },
+    ],
+    [
+      'that an answer was endless',
+      ((_request, response) => response.end('x'.repeat(300_000))) as RequestListener,
+      { code: 'upstream-unreachable' },
+    ],
+    [
+      'that the sidecar broke off',
+      ((request) => request.socket.destroy()) as RequestListener,
+      { code: 'upstream-unreachable' },
+    ],
+  ])('tells %s in the place of the remark, and the weather all the same', async (_what, listener, reason) => {
+    const report = await weatherWith(listener);
+    expect(report['remarkMissing']).toMatchObject(reason);
+    expect(report['weather']).toHaveLength(4);
+  });
+});
+
+describe('startFrontend()', () => {
+  it('serves a page that runs no script but its own', async () => {
+    const frontend = await running(startFrontend({ listen: LOOPBACK, backendUrl: await sidecar(() => {}) }));
+    const page = await fetch(frontend.url);
+    expect(page.headers.get('content-security-policy')).toMatch(/default-src 'none'; script-src 'self'/);
+    const text = await page.text();
+    expect(text).toContain('<script src="/page.js"></script>');
+    const script = await (await fetch(`${frontend.url}/page.js`)).text();
+    // What other services say is shown as text, never as markup.
+    expect(script).not.toMatch(/innerHTML|insertAdjacentHTML|document\.write/);
+  });
+
+  it('passes on the weather, and says honestly when the backend cannot be called', async () => {
+    const good = await sidecar((_request, response) => response.end('{"weather":[]}'));
+    const working = await running(startFrontend({ listen: LOOPBACK, backendUrl: good }));
+    expect(await (await fetch(`${working.url}/api/weather`)).json()).toEqual({ weather: [] });
+    const broken = await running(startFrontend({ listen: LOOPBACK, backendUrl: 'http://127.0.0.1:1' }));
+    const answer = await fetch(`${broken.url}/api/weather`);
+    expect(answer.status).toBe(502);
+    expect(await answer.json()).toMatchObject({ code: 'upstream-unreachable' });
+  });
+
+  it('says which port is in use', async () => {
+    const first = await running(startInfo({ listen: LOOPBACK }));
+    const port = Number(new URL(first.url).port);
+    await expect(startInfo({ listen: { host: '127.0.0.1', port } })).rejects.toMatchObject({
+      code: 'port-in-use',
+    });
+  });
+});
