@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { BundleEndpoint } from '../../src/bundle-endpoint/index.ts';
 import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
 import { parseBundle, parseTrustDomain } from '../../src/spiffe/index.ts';
-import type { BenchFiles } from '../support/certificates.ts';
+import type { BenchFiles } from '../support/bench-files.ts';
 
-/** Our bundle endpoint on a port of its own, which it prints. */
+/** Our bundle endpoint on a port of its own, which it prints. The access log is off, as it is in the server beside it. */
 const files = JSON.parse(process.argv[2] ?? '{}') as BenchFiles;
 const endpoint = new BundleEndpoint({
   profile: { kind: 'https_web', certificateFile: files.certificate, keyFile: files.key },
