@@ -12,6 +12,7 @@ const USAGE_CODES: ReadonlySet<string> = new Set([
   'url-scheme',
   'url-userinfo',
   'pin-malformed',
+  'relationship-invalid',
 ]);
 
 const USAGE_PREFIXES = ['trust-domain-', 'id-'];
