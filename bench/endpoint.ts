@@ -35,16 +35,17 @@ export const endpoint: Bench = {
     ] as const) {
       const load = { seconds: quick ? 1 : 3, connections: 16, keepAlive };
       const program = new URL('./programs/https-load.ts', import.meta.url);
-      const { a, b, ratio } = await compareCosts(
+      const compared = await compareCosts(
         quick ? 1 : 5,
         () => costOf(ours, program, { ...load, port }),
         theirs && (() => costOf(theirs, program, { ...load, port: theirPort })),
       );
+      const { a, b, ratio } = compared;
       rows.push({
         what,
         value: b ? `${ratio.toFixed(2)} of nginx` : `${a.cpuMicroseconds.toFixed(0)} µs`,
         ...(b ? { target: `≥ ${target}`, reached: ratio >= target } : {}),
-        note: tellCosts(a, b, NOT_INSTALLED),
+        note: tellCosts(compared, NOT_INSTALLED),
       });
     }
     return rows;

@@ -71,12 +71,13 @@ export const gateway: Bench = {
       ['gateway, a MiB in bulk', 'bulk', large, 'HAProxy 256K', 0.9],
       ['gateway, connections', 'short', plain, 'HAProxy', 0.7],
     ] as const) {
-      const { a, b, ratio } = await compareCosts(rounds, cost(ours, kind), other && cost(other, kind));
+      const compared = await compareCosts(rounds, cost(ours, kind), other && cost(other, kind));
+      const { a, b, ratio } = compared;
       rows.push({
         what,
         value: b ? `${ratio.toFixed(2)} of ${name}` : `${a.cpuMicroseconds.toFixed(0)} µs`,
         ...(b ? { target: `≥ ${target}`, reached: ratio >= target } : {}),
-        note: tellCosts(a, b, NOT_INSTALLED),
+        note: tellCosts(compared, NOT_INSTALLED),
       });
     }
     return [...rows, await addedLatency(ours, plain, ports.echo, { rounds, seconds: quick ? 0.5 : 2 })];

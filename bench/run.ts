@@ -37,7 +37,7 @@ if (chosen.length === 0) {
 const json = values.output === 'json';
 if (!json) {
   console.log(
-    `Node ${process.versions.node}; the machine may be shared and noisy: ratios and medians of interleaved runs.\n`,
+    `Node ${process.versions.node}; the machine may be shared and noisy: medians of interleaved runs.\nRatios beside another server are of processor time per operation; above 1 (latency: below 1) ours is better.\n`,
   );
 }
 for (const bench of chosen) {

@@ -33,12 +33,22 @@ export async function costOf(server: BenchChild, program: URL, options: object):
   return { perSecond: operations / seconds, cpuMicroseconds: (cpu / operations) * 1e6 };
 }
 
-/** Costs of A and B measured in turn (A B A B …) after one warm-up each: medians, and the median of `b / a` pair by pair. */
+/** Two servers under the same load. Both ratios are above one where A does better. */
+export interface Comparison {
+  readonly a: Cost;
+  readonly b: Cost | undefined;
+  /** Processor time of B by that of A. */
+  readonly ratio: number;
+  /** Operations per second of A by those of B; the load takes its share of the same cores. */
+  readonly rateRatio: number;
+}
+
+/** Costs of A and B measured in turn (A B A B …) after one warm-up each: medians, and medians of the ratios pair by pair. */
 export async function compareCosts(
   rounds: number,
   a: () => Promise<Cost>,
   b: (() => Promise<Cost>) | undefined,
-): Promise<{ readonly a: Cost; readonly b: Cost | undefined; readonly ratio: number }> {
+): Promise<Comparison> {
   await a();
   await b?.();
   const ours: Cost[] = [];
@@ -51,6 +61,7 @@ export async function compareCosts(
     a: medianCost(ours),
     b: b ? medianCost(theirs) : undefined,
     ratio: median(theirs.map((cost, index) => cost.cpuMicroseconds / (ours[index]?.cpuMicroseconds ?? 0))),
+    rateRatio: median(theirs.map((cost, index) => (ours[index]?.perSecond ?? 0) / cost.perSecond)),
   };
 }
 
@@ -61,9 +72,11 @@ function medianCost(costs: readonly Cost[]): Cost {
   };
 }
 
-/** `38 µs against 16 µs of processor time; …`, for a row's note. */
-export function tellCosts(a: Cost, b: Cost | undefined, missing: string): string {
+/** `38 µs of processor time each, 830/s; the other: …; by rate 0.97`, for a row's note: the value is by processor time. */
+export function tellCosts({ a, b, rateRatio }: Comparison, missing: string): string {
   const tell = (cost: Cost) =>
     `${cost.cpuMicroseconds.toFixed(0)} µs of processor time each, ${cost.perSecond.toFixed(0)}/s`;
-  return b ? `${tell(a)}; the other: ${tell(b)}` : `${tell(a)}; nothing to compare with, ${missing}`;
+  return b
+    ? `${tell(a)}; the other: ${tell(b)}; by rate ${rateRatio.toFixed(2)}`
+    : `${tell(a)}; nothing to compare with, ${missing}`;
 }
