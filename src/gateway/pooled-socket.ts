@@ -11,6 +11,8 @@ export class PooledReader {
   #target: Socket | undefined;
   #source: Socket | undefined;
   #size: 'small' | 'large' = 'small';
+  /** The buffer that the next read will fill. */
+  #waiting: Uint8Array | undefined;
 
   constructor(pool: BufferPool) {
     this.#pool = pool;
@@ -19,7 +21,10 @@ export class PooledReader {
   /** For the constructor of the socket that is read from. */
   get onread(): OnReadOpts {
     return {
-      buffer: () => this.#pool.take(this.#size),
+      buffer: () => {
+        this.#waiting = this.#pool.take(this.#size);
+        return this.#waiting;
+      },
       callback: (count, buffer) => this.#read(count, buffer),
     };
   }
@@ -28,12 +33,18 @@ export class PooledReader {
   connect(source: Socket, target: Socket): void {
     this.#source = source;
     this.#target = target;
+    // The handle is closed by then, so nothing will be read into the buffer that waits.
+    source.once('close', () => {
+      if (this.#waiting) this.#pool.give(this.#waiting);
+      this.#waiting = undefined;
+    });
     target.on('drain', () => this.#source?.resume());
   }
 
   #read(count: number, buffer: Uint8Array): boolean {
     const target = this.#target;
     if (!target) throw new TypeError('a pooled reader was read from before it was connected');
+    this.#waiting = undefined;
     this.#size = count === buffer.length ? 'large' : 'small';
     return target.write(buffer.subarray(0, count), () => this.#pool.give(buffer));
   }
