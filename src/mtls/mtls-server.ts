@@ -10,7 +10,7 @@ import { CodedError, X509SvidError } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Authorize, type PeerVerifier, provePeer, type VerifiedPeer } from './peer.ts';
 import { type SvidSource, tlsIdentity } from './svid.ts';
-import { secureContextOptions } from './tls-profile.ts';
+import { SERVER_CHOOSES_SUITE, secureContextOptions } from './tls-profile.ts';
 
 /** A connection that was not handed on, and why. */
 export interface RefusedConnection {
@@ -63,6 +63,7 @@ export class MtlsServer {
     this.#tcp.maxConnections = options.maxConnections ?? 10_000;
     this.#tls = createServer({
       ...secureContextOptions(options.minVersion),
+      ...SERVER_CHOOSES_SUITE,
       requestCert: true,
       rejectUnauthorized: false,
       handshakeTimeout: options.handshakeTimeoutMs ?? 5000,
@@ -118,6 +119,7 @@ export class MtlsServer {
     try {
       this.#tls.setSecureContext({
         ...secureContextOptions(this.#options.minVersion),
+        ...SERVER_CHOOSES_SUITE,
         ...tlsIdentity(svid),
       });
       this.#ready = true;

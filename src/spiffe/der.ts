@@ -192,26 +192,41 @@ function decodeObjectIdentifier(content: Uint8Array): string {
     throw new DerError('an object identifier has 1 to 64 bytes');
   if ((content.at(-1) ?? 0) >= 0x80) throw new DerError('an object identifier ends inside an arc');
   let text = '';
-  let value = 0n;
-  let small = 0;
+  let arc = 0;
   let digits = 0;
   for (const byte of content) {
     if (digits === 0 && byte === 0x80)
       throw new DerError('an arc of an object identifier has no leading zeros');
     digits += 1;
     // Seven digits of seven bits fit a number exactly; only UUID arcs (2.25.x) need more.
-    if (digits <= 7) small = small * 128 + (byte & 0x7f);
-    else value = (digits === 8 ? BigInt(small) : value) * 128n + BigInt(byte & 0x7f);
+    if (digits > 7) return decodeLongObjectIdentifier(content);
+    arc = arc * 128 + (byte & 0x7f);
     if (byte >= 0x80) continue;
-    const arc = digits <= 7 ? BigInt(small) : value;
-    if (text === '') {
-      const root = arc < 40n ? 0n : arc < 80n ? 1n : 2n;
-      text = `${root}.${arc - 40n * root}`;
-    } else {
-      text += `.${arc}`;
-    }
-    small = 0;
+    text += text === '' ? firstTwoArcs(arc) : `.${arc}`;
+    arc = 0;
     digits = 0;
+  }
+  return text;
+}
+
+/** Both arcs of the first number, which holds them together (X.690 §8.19.4). */
+function firstTwoArcs(joined: number): string {
+  const root = joined < 40 ? 0 : joined < 80 ? 1 : 2;
+  return `${root}.${joined - 40 * root}`;
+}
+
+/** The same with arcs of any size; only for content whose form was checked up to the first long arc. */
+function decodeLongObjectIdentifier(content: Uint8Array): string {
+  let text = '';
+  let arc = 0n;
+  let begins = true;
+  for (const byte of content) {
+    if (begins && byte === 0x80) throw new DerError('an arc of an object identifier has no leading zeros');
+    arc = arc * 128n + BigInt(byte & 0x7f);
+    begins = byte < 0x80;
+    if (!begins) continue;
+    text += text === '' ? (arc < 80n ? firstTwoArcs(Number(arc)) : `2.${arc - 80n}`) : `.${arc}`;
+    arc = 0n;
   }
   return text;
 }

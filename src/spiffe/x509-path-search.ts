@@ -10,7 +10,7 @@ import {
   type X509PathErrorCode,
 } from './x509-path-error.ts';
 import { judgePolicies, type PolicySettings } from './x509-policy.ts';
-import { readPublicKey } from './x509-public-key.ts';
+import { publicKeyOf } from './x509-public-key.ts';
 import { keyRefusal, signatureIsBy, signatureSchemeOf } from './x509-signature.ts';
 
 /** How much one verification may take in and do (X509-37). */
@@ -199,7 +199,7 @@ export class PathSearch {
 
   #keyRefusal(placed: PlacedCertificate): X509PathError | undefined {
     try {
-      const problem = keyRefusal(readPublicKey(placed.certificate.spkiDer));
+      const problem = keyRefusal(publicKeyOf(placed.certificate));
       return problem === undefined ? undefined : refuse('key-refused', placed, `${problem}, in`);
     } catch (error) {
       if (!(error instanceof DerError)) throw error;

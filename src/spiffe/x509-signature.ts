@@ -1,7 +1,7 @@
 import { constants, verify } from 'node:crypto';
 import { CONSTRUCTED, CONTEXT, DerError, DerReader, Tag } from './der.ts';
 import { type AlgorithmIdentifier, type Certificate, readAlgorithm } from './x509-certificate.ts';
-import { keyObjectOf, type PublicKeyShape, readPublicKey } from './x509-public-key.ts';
+import { keyObjectOf, type PublicKeyShape, publicKeyOf } from './x509-public-key.ts';
 
 /** How a certificate was signed, if in a way we accept: SHA-256 or better (X509-36). */
 export type SignatureScheme =
@@ -106,10 +106,10 @@ export function signatureIsBy(
   scheme: SignatureScheme,
   issuer: Certificate,
 ): boolean {
-  if (!fits(scheme, readPublicKey(issuer.spkiDer))) return false;
+  if (!fits(scheme, publicKeyOf(issuer))) return false;
   const { tbsDer, signature } = certificate;
   try {
-    const key = keyObjectOf(issuer.spkiDer);
+    const key = keyObjectOf(issuer);
     switch (scheme.kind) {
       case 'rsa-pkcs1':
         return verify(scheme.hash, tbsDer, key, signature);
@@ -118,7 +118,7 @@ export function signatureIsBy(
         return verify(scheme.hash, tbsDer, { key, padding, saltLength: scheme.saltLength }, signature);
       }
       case 'ecdsa':
-        return verify(scheme.hash, tbsDer, { key, dsaEncoding: 'der' }, signature);
+        return verify(scheme.hash, tbsDer, key, signature);
       case 'ed25519':
         return verify(null, tbsDer, key, signature);
       default:
