@@ -1,12 +1,19 @@
 import { type Clock, describeError, type Log } from '../platform/index.ts';
 import type { AdapterStatus, ForeignTrustReport } from './mesh-adapter.ts';
 
-/** What an adapter remembers of how it stands with its mesh, and who wants to hear of changes. */
+/** One thing that an adapter does with its mesh: trouble with it is over when this same thing succeeds. */
+export type AdapterPart = 'mesh-config' | 'roots' | 'own-trust' | 'foreign-trust';
+
+/**
+ * What an adapter remembers of how it stands with its mesh, and who wants to hear of changes. Trouble is kept for each
+ * part, so that a mesh that can be read does not hide that it cannot be written.
+ */
 export class AdapterState {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #listeners = new Set<(report: ForeignTrustReport) => void>();
-  #status: AdapterStatus = { connected: false, code: 'not-contacted', message: 'the mesh was not asked yet' };
+  readonly #troubles = new Map<AdapterPart, { readonly code: string; readonly message: string }>();
+  #lastContactAt: Date | undefined;
 
   constructor(options: { readonly clock: Clock; readonly log: Log }) {
     this.#clock = options.clock;
@@ -14,21 +21,27 @@ export class AdapterState {
   }
 
   get status(): AdapterStatus {
-    return this.#status;
+    const [trouble] = this.#troubles.values();
+    const lastContactAt = this.#lastContactAt;
+    if (trouble) return { connected: false, ...trouble, ...(lastContactAt && { lastContactAt }) };
+    if (lastContactAt) return { connected: true, lastContactAt };
+    return { connected: false, code: 'not-contacted', message: 'the mesh was not asked yet' };
   }
 
-  /** The mesh answered. */
-  contact(): void {
-    if (!this.#status.connected) this.#log.info('mesh answers');
-    this.#status = { connected: true, lastContactAt: this.#clock.now() };
+  /** This part went well. */
+  contact(part: AdapterPart): void {
+    const before = this.status.connected;
+    this.#troubles.delete(part);
+    this.#lastContactAt = this.#clock.now();
+    if (!before && this.status.connected) this.#log.info('mesh answers');
   }
 
   /** The mesh did not answer, or not with what we can use. The same trouble again is not logged again. */
-  trouble(error: unknown): void {
+  trouble(part: AdapterPart, error: unknown): void {
     const { code = 'mesh-failed', message } = describeError(error);
-    if (this.#status.code !== code) this.#log.warn('mesh cannot be read or written', { code, error });
-    const { lastContactAt } = this.#status;
-    this.#status = { connected: false, code, message, ...(lastContactAt && { lastContactAt }) };
+    if (this.#troubles.get(part)?.code !== code)
+      this.#log.warn('mesh cannot be read or written', { what: part, code, error });
+    this.#troubles.set(part, { code, message });
   }
 
   onReport(listener: (report: ForeignTrustReport) => void): () => void {

@@ -38,10 +38,10 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
       const signal = AbortSignal.any([outer, stopping.signal]);
       try {
         const reports = await writer.apply(wanted, signal);
-        state.contact();
+        state.contact('foreign-trust');
         return reports;
       } catch (error) {
-        if (!signal.aborted) state.trouble(error);
+        if (!signal.aborted) state.trouble('foreign-trust', error);
         throw error;
       }
     },

@@ -14,12 +14,14 @@ import {
 } from '../../grpc/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import { withDeadline } from '../deadline.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError, type MeshAdapterErrorCode } from '../errors.ts';
 import { isDialAddress, type PeeringToken } from './peering-token.ts';
 
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const EXCHANGE_MS = 10_000;
 const HEARTBEAT_EVERY_MS = 15_000;
+/** A server that took an Open subscribes at once; who says nothing for this long has not taken it. */
+const OPENING_MS = HEARTBEAT_EVERY_MS;
 const SILENCE_LIMIT_MS = 120_000;
 
 /** A server that is not the leader says who is. */
@@ -52,7 +54,7 @@ export class PeerConnection {
 
   /**
    * A stream secret for the token's single-use secret. Throws `LeaderElsewhere`, `MeshAdapterError`:
-   * `peering-secret-refused`, `peer-stream-lost`, `mesh-unreachable`.
+   * `peering-secret-refused`, `peering-terminated`, `peer-stream-lost`, `mesh-unreachable`.
    */
   exchangeSecret(token: PeeringToken, signal: AbortSignal): Promise<string> {
     const { path, requestSerialize, responseDeserialize } = peerStreamService.ExchangeSecret;
@@ -80,8 +82,9 @@ export class PeerConnection {
 
   /**
    * Opens the stream, hands every message to `receive` until it is over, and keeps it alive. Resolves never: it throws what
-   * `receive` throws, the signal's reason, `LeaderElsewhere`, or `MeshAdapterError` `peer-stream-lost` and
-   * `peering-secret-refused`.
+   * `receive` throws, the signal's reason, `LeaderElsewhere`, or `MeshAdapterError` `peer-stream-lost` (also
+   * when the opening is not answered within 15 s, or nothing is heard for two minutes), `peering-secret-refused`,
+   * `peering-terminated`.
    */
   async run(options: {
     readonly start: (send: (message: ReplicationMessage) => void) => void;
@@ -94,7 +97,8 @@ export class PeerConnection {
     const over = new AbortController();
     const end = (reason: unknown) => over.abort(reason);
     const signal = AbortSignal.any([options.signal, over.signal]);
-    let heardMs = this.#clock.monotonicMs();
+    const openedMs = this.#clock.monotonicMs();
+    let heardMs: number | undefined;
     call.on('data', (message: ReplicationMessage) => {
       heardMs = this.#clock.monotonicMs();
       if (signal.aborted) return;
@@ -112,7 +116,13 @@ export class PeerConnection {
       options.start((message) => call.write(message));
       for (;;) {
         await this.#clock.sleep(HEARTBEAT_EVERY_MS, signal);
-        if (this.#clock.monotonicMs() - heardMs > SILENCE_LIMIT_MS)
+        const nowMs = this.#clock.monotonicMs();
+        if (heardMs === undefined && nowMs - openedMs >= OPENING_MS)
+          throw new MeshAdapterError(
+            'peer-stream-lost',
+            `the cluster did not answer the opening of the peering stream within ${OPENING_MS / 1000} s`,
+          );
+        if (nowMs - (heardMs ?? openedMs) >= SILENCE_LIMIT_MS)
           throw new MeshAdapterError('peer-stream-lost', 'the cluster was silent for two minutes');
         call.write({ heartbeat: {} });
       }
@@ -133,14 +143,22 @@ function failureOf(error: ServiceError, what: string): Error {
   if (leader !== undefined) return new LeaderElsewhere(leader);
   const { code } = error;
   const message = `${what} failed with ${status[code]}: ${JSON.stringify(error.details.slice(0, 300))}`;
-  // An unknown peering is one that was deleted meanwhile: like a spent secret it takes a new token.
-  const spent =
-    code === status.PERMISSION_DENIED ||
-    code === status.UNAUTHENTICATED ||
-    code === status.NOT_FOUND ||
-    code === status.INVALID_ARGUMENT ||
-    code === status.ABORTED;
-  return new MeshAdapterError(spent ? 'peering-secret-refused' : 'peer-stream-lost', message);
+  return new MeshAdapterError(codeOf(code), message);
+}
+
+function codeOf(code: status): MeshAdapterErrorCode {
+  switch (code) {
+    case status.PERMISSION_DENIED:
+    case status.UNAUTHENTICATED:
+      return 'peering-secret-refused';
+    // The cluster does not know the peering, or is deleting it: what it imported is gone, and a new token is needed.
+    case status.NOT_FOUND:
+    case status.INVALID_ARGUMENT:
+    case status.ABORTED:
+      return 'peering-terminated';
+    default:
+      return 'peer-stream-lost';
+  }
 }
 
 /** The leader named in the details of a refusal, or undefined. */

@@ -10,6 +10,8 @@ import { renderTrustBundle } from './render.ts';
 
 /** Redirections to a leader before we take a pause. */
 const MAX_REDIRECTS = 5;
+/** A stream that was open this long was a good one; after a shorter one the pauses go on growing. */
+const GOOD_STREAM_MS = 60_000;
 
 export interface PeerLinkOptions {
   readonly bundle: TrustBundle;
@@ -112,7 +114,7 @@ export class PeerLink {
     let failures = 0;
     let redirects = 0;
     while (!signal.aborted) {
-      const acceptedBefore = this.#accepted;
+      const dialedMs = clock.monotonicMs();
       try {
         await this.#converse(signal);
       } catch (error) {
@@ -123,8 +125,8 @@ export class PeerLink {
           continue;
         }
         redirects = 0;
-        // A stream that brought something was a good one.
-        failures = this.#accepted !== undefined && acceptedBefore !== this.#accepted ? 1 : failures + 1;
+        // By its length, not by what it brought: who ends every stream after the first message shall not keep us busy.
+        failures = clock.monotonicMs() - dialedMs >= GOOD_STREAM_MS ? 1 : failures + 1;
         this.#forget(error);
         log.warn('peering stream lost', { trustDomain: this.#bundle.trustDomain, failures, error });
         this.#lost(error);
@@ -193,14 +195,11 @@ export class PeerLink {
   #forget(error: unknown): void {
     this.#turn += 1;
     const code = error instanceof MeshAdapterError ? error.code : undefined;
-    if (code === 'peering-secret-refused' || code === 'peering-terminated') {
-      this.#secret = undefined;
-      this.#addresses = [];
-    }
+    if (code === 'peering-secret-refused' || code === 'peering-terminated') this.#secret = undefined;
     // With the peering the control plane forgets what it imported.
     if (code === 'peering-terminated') this.#accepted = undefined;
-    // A leader that we were sent to may be gone: back to the addresses of the token.
-    if (this.#token && code !== 'peering-secret-refused') this.#addresses = this.#token.addresses;
+    // A leader that we were sent to may be gone: back to the addresses of the token, or of the next one where this is spent.
+    this.#addresses = this.#token && this.#secret !== undefined ? this.#token.addresses : [];
   }
 
   #lost(error: unknown): void {

@@ -64,7 +64,7 @@ export async function readOwnTrust(options: {
         signal,
       });
       tell(parseOwnTrust(value));
-      state.contact();
+      state.contact('roots');
       const told = indexOf(answer.headers['x-consul-index']);
       // An index that did not move and did not wait either: somebody does not understand blocking queries.
       const hurried = told === 0 || (told === index && clock.monotonicMs() - askedMs < 1000);
@@ -75,7 +75,7 @@ export async function readOwnTrust(options: {
       if (signal.aborted) return;
       failures += 1;
       index = 0;
-      state.trouble(error);
+      state.trouble('roots', error);
     }
     try {
       if (failures > 0) await clock.sleep(backoffMs(failures, random), signal);

@@ -35,9 +35,11 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
     applyForeignTrust: async (wanted) => {
       try {
         const ownTrust = await loadOwnTrust(trustDomain, own);
-        return await writeForeignTrust(wanted, { folder, own: ownTrust, clock });
+        const reports = await writeForeignTrust(wanted, { folder, own: ownTrust, clock });
+        state.contact('foreign-trust');
+        return reports;
       } catch (error) {
-        state.trouble(error);
+        state.trouble('foreign-trust', error);
         throw error;
       }
     },

@@ -50,10 +50,10 @@ export async function readOwnTrust(options: {
   const look = async () => {
     try {
       tell(await loadOwnTrust(trustDomain, own));
-      state.contact();
+      state.contact('roots');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;
-      state.trouble(error);
+      state.trouble('roots', error);
     }
   };
   const paths = 'pemFiles' in own ? own.pemFiles : [own.bundleFile];

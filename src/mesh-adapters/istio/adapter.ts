@@ -49,10 +49,10 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
       const signal = AbortSignal.any([outer, stopping.signal]);
       try {
         const reports = await writeForeignTrust(wanted, writer, signal);
-        state.contact();
+        state.contact('foreign-trust');
         return reports;
       } catch (error) {
-        if (!signal.aborted) state.trouble(error);
+        if (!signal.aborted) state.trouble('foreign-trust', error);
         throw error;
       }
     },

@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain } from '../../spiffe/index.ts';
-import type { AdapterState } from '../adapter-state.ts';
+import type { AdapterPart, AdapterState } from '../adapter-state.ts';
 import { MeshAdapterError } from '../errors.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
 import { ownRootsFromPem } from '../own-roots.ts';
@@ -69,13 +69,14 @@ export async function readOwnTrust(options: {
     if (!mesh || !roots) return;
     try {
       tell(ownTrustOf(parseMeshConfig(meshTextOf(mesh)), roots));
+      state.contact('own-trust');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;
       // What was told before stays.
-      state.trouble(error);
+      state.trouble('own-trust', error);
     }
   };
-  const watch = (target: ConfigMapName, take: (object: ConfigMap | undefined) => void) =>
+  const watch = (part: AdapterPart, target: ConfigMapName, take: (object: ConfigMap | undefined) => void) =>
     watchConfigMap({
       ...options,
       target,
@@ -84,17 +85,17 @@ export async function readOwnTrust(options: {
         if (object) look();
         else {
           const missing = `ConfigMap ${target.namespace}/${target.name} is not there`;
-          state.trouble(new MeshAdapterError('mesh-not-found', missing));
+          state.trouble('own-trust', new MeshAdapterError('mesh-not-found', missing));
         }
       },
-      onContact: () => state.contact(),
-      onTrouble: (error) => state.trouble(error),
+      onContact: () => state.contact(part),
+      onTrouble: (error) => state.trouble(part, error),
     });
   await Promise.all([
-    watch(objects.mesh, (object) => {
+    watch('mesh-config', objects.mesh, (object) => {
       mesh = object;
     }),
-    watch(objects.roots, (object) => {
+    watch('roots', objects.roots, (object) => {
       roots = object;
     }),
   ]);

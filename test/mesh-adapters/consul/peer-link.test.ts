@@ -1,0 +1,373 @@
+import { status as grpcStatus, Metadata } from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { leaderAddressMessage, type ReplicationMessage, statusMessage } from '../../../src/grpc/index.ts';
+import {
+  createConsulAdapter,
+  type ForeignTrustReport,
+  type MeshAdapter,
+} from '../../../src/mesh-adapters/index.ts';
+import { systemRandom } from '../../../src/platform/index.ts';
+import { startConsul } from '../../simulated-mesh/support/meshes.ts';
+import { createRecordingLog } from '../../support/recording-log.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { createTestCa, type TestCa } from '../../support/test-ca.ts';
+import { TestClock } from '../../support/test-clock.ts';
+import { untilHealed, untilTold } from '../until.ts';
+import { acceptBundles, FakeCluster, type FakeStream } from './fake-cluster.ts';
+
+const TOKEN = '/v1/peering/token';
+const { signal } = new AbortController();
+
+let cluster: FakeCluster;
+let clock: TestClock;
+let adapter: MeshAdapter;
+let log: ReturnType<typeof createRecordingLog>;
+let west: TestCa;
+let reports: ForeignTrustReport[];
+const last = () => reports.at(-1);
+
+beforeEach(async () => {
+  cluster = await FakeCluster.start();
+  clock = new TestClock(new Date('2030-01-01T12:00:00Z'));
+  west = await createTestCa({ trustDomain: 'west.example' });
+  log = createRecordingLog();
+  reports = [];
+  open(cluster.url);
+});
+afterEach(async () => {
+  await adapter.stop();
+  await cluster[Symbol.asyncDispose]();
+});
+
+function open(address: string): void {
+  adapter = createConsulAdapter({ address, clock, random: systemRandom, log });
+  adapter.onReport((report) => void reports.push(report));
+}
+
+/** Begins the comparison; its report comes by `reports`. */
+function apply(): void {
+  adapter.applyForeignTrust([west.bundle()], signal).catch(() => {});
+}
+
+async function acceptedOnce(): Promise<void> {
+  apply();
+  await untilTold(() => last()?.state === 'accepted', 'the first acceptance');
+}
+
+describe('PeerLink: silence', () => {
+  it('keeps a stream on which heartbeats come, and sends its own every 15 s', async () => {
+    let heartbeats = 0;
+    cluster.onStream = (stream) => {
+      acceptBundles(stream);
+      stream.on('data', ({ heartbeat }: ReplicationMessage) => {
+        if (!heartbeat) return;
+        heartbeats += 1;
+        stream.write({ heartbeat: {} });
+      });
+    };
+    await acceptedOnce();
+    for (let beat = 1; beat <= 20; beat += 1) {
+      await clock.advance(15_000);
+      await untilTold(() => heartbeats === beat, 'the heartbeat');
+      // Until its answer is here as well.
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    expect(cluster.streams).toHaveLength(1);
+    expect(reports.map(({ state, code }) => [state, code])).toEqual([['accepted', undefined]]);
+  });
+
+  it('gives a silent stream up after two minutes, tells it, and the bundle is held to be accepted until it dials again', async () => {
+    await acceptedOnce();
+    for (let beat = 0; beat < 7; beat += 1) await clock.advance(15_000);
+    expect(reports).toHaveLength(1);
+    await clock.advance(15_000);
+    expect(last()).toMatchObject({
+      state: 'accepted',
+      code: 'peer-stream-lost',
+      message: 'the cluster was silent for two minutes',
+    });
+    await untilHealed(
+      clock,
+      () => cluster.streams.length === 2 && last()?.code === undefined,
+      'the next stream',
+    );
+    expect(last()).toMatchObject({ state: 'accepted', trustDomain: 'west.example' });
+    // The stream's secret is still good: no new token was asked for.
+    expect(cluster.requestsTo(TOKEN)).toHaveLength(1);
+  });
+
+  it('gives up a server that takes the stream and does not answer the opening within 15 s', async () => {
+    cluster.onStream = () => {};
+    apply();
+    await untilTold(() => cluster.streams.length === 1, 'the stream');
+    await clock.advance(14_999);
+    expect(reports).toEqual([]);
+    await clock.advance(1);
+    expect(last()).toMatchObject({
+      state: 'failed',
+      code: 'peer-stream-lost',
+      message: expect.stringContaining('did not answer the opening'),
+    });
+    cluster.onStream = acceptBundles;
+    await untilHealed(clock, () => last()?.state === 'accepted', 'the recovery');
+  });
+
+  it('gives up an exchange of secrets after 10 s, and takes a new token for the next', async () => {
+    cluster.onExchange = () => {};
+    apply();
+    await untilTold(() => cluster.requestsTo(TOKEN).length === 1, 'the token');
+    await untilHealed(clock, () => last()?.code === 'mesh-unreachable', 'the end of the exchange');
+    expect(last()).toMatchObject({ state: 'failed', message: expect.stringContaining('10000 ms') });
+    cluster.onExchange = (_, callback) => callback(null, { stream_secret: 'second' });
+    await untilHealed(clock, () => last()?.state === 'accepted', 'the recovery');
+    expect(cluster.requestsTo(TOKEN).length).toBeGreaterThan(1);
+  });
+});
+
+describe('PeerLink: tokens', () => {
+  it.each([
+    [403, "Permission denied: token lacks permission 'peering:write'", 'mesh-forbidden'],
+    [500, 'No cluster leader', 'mesh-unavailable'],
+  ])('tells %i for a token, and heals when one is given', async (status, text, code) => {
+    let refused = true;
+    cluster.answer = ({ path }, response) => {
+      if (path !== TOKEN || !refused) return false;
+      response.writeHead(status).end(text);
+      return true;
+    };
+    apply();
+    await untilTold(() => last() !== undefined, 'the report');
+    expect(last()).toMatchObject({
+      state: 'failed',
+      code,
+      message: expect.stringContaining(text.slice(0, 17)),
+    });
+    refused = false;
+    await untilHealed(clock, () => last()?.state === 'accepted', 'the recovery');
+  });
+
+  it('says what a token that cannot be used lacks, and never what it says', async () => {
+    cluster.answer = ({ path }, response) => {
+      if (path !== TOKEN) return false;
+      const token = Buffer.from('{"EstablishmentSecret":"hush"}').toString('base64');
+      response.end(JSON.stringify({ PeeringToken: token }));
+      return true;
+    };
+    apply();
+    await untilTold(() => last() !== undefined, 'the report');
+    expect(last()).toMatchObject({ state: 'failed', code: 'peering-token-malformed' });
+    expect(JSON.stringify([reports, log.records.map(({ fields }) => String(fields['error']))])).not.toMatch(
+      /hush|aHVza/,
+    );
+  });
+});
+
+describe('PeerLink: the leader', () => {
+  const notLeader = (details: { type_url: string; value: Buffer }[]) => {
+    const metadata = new Metadata();
+    const code = grpcStatus.FAILED_PRECONDITION;
+    metadata.set('grpc-status-details-bin', statusMessage.encode({ code, message: 'no leader', details }));
+    return { code, details: 'node is not a leader', metadata };
+  };
+  const leaderIs = (address: string) =>
+    notLeader([
+      {
+        type_url: 'type.googleapis.com/hashicorp.consul.internal.peerstream.LeaderAddress',
+        value: leaderAddressMessage.encode({ address }),
+      },
+    ]);
+  const fail = (stream: FakeStream, error: object) => void stream.emit('error', error);
+
+  it('goes to the leader that a follower names, at once, and stays there', async () => {
+    await using leader = await FakeCluster.start(cluster.ca);
+    cluster.onStream = (stream) => fail(stream, leaderIs(leader.grpcAddress));
+    await acceptedOnce();
+    expect(cluster.streams).toHaveLength(1);
+    expect(leader.streams).toHaveLength(1);
+    // No pause, and no failure told.
+    expect(clock.monotonicMs()).toBe(0);
+    expect(reports).toHaveLength(1);
+  });
+
+  it('goes to the leader also when the exchange of secrets is sent away', async () => {
+    await using leader = await FakeCluster.start(cluster.ca);
+    cluster.onExchange = (_, callback) => callback(leaderIs(leader.grpcAddress));
+    await acceptedOnce();
+    expect(cluster.streams).toHaveLength(0);
+    expect(leader.streams).toHaveLength(1);
+  });
+
+  it('goes back to the addresses of the token when the leader is gone', async () => {
+    const leader = await FakeCluster.start(cluster.ca);
+    cluster.onStream = (stream) => fail(stream, leaderIs(leader.grpcAddress));
+    await acceptedOnce();
+    cluster.onStream = acceptBundles;
+    await leader[Symbol.asyncDispose]();
+    await untilTold(() => last()?.code === 'peer-stream-lost', 'the loss');
+    expect(last()).toMatchObject({ state: 'accepted' });
+    await untilHealed(clock, () => last()?.code === undefined, 'the recovery');
+    expect(cluster.streams).toHaveLength(2);
+  });
+
+  it('follows five leaders in a row and then takes a pause: two servers may each name the other', async () => {
+    cluster.onStream = (stream) => fail(stream, leaderIs(cluster.grpcAddress));
+    apply();
+    await untilTold(() => last() !== undefined, 'the report');
+    expect(last()).toMatchObject({ state: 'failed', code: 'peer-stream-lost' });
+    expect(cluster.streams).toHaveLength(6);
+    cluster.onStream = acceptBundles;
+    await untilHealed(clock, () => last()?.state === 'accepted', 'the recovery');
+  });
+
+  it.each([
+    ['nobody', notLeader([])],
+    ['a socket file', leaderIs('unix:/run/other.sock')],
+    ['an empty address', leaderIs('')],
+    [
+      'bytes that are no address',
+      notLeader([{ type_url: 'x.LeaderAddress', value: Buffer.from([0xff, 0xff, 0xff]) }]),
+    ],
+  ])('dials nothing where the follower names %s, and tries the token again after a pause', async (_what, error) => {
+    cluster.onStream = (stream) => fail(stream, error);
+    apply();
+    await untilTold(() => last() !== undefined, 'the report');
+    expect(last()).toMatchObject({
+      state: 'failed',
+      code: 'peer-stream-lost',
+      message: expect.stringContaining('FAILED_PRECONDITION'),
+    });
+    expect(cluster.streams).toHaveLength(1);
+    cluster.onStream = acceptBundles;
+    await untilHealed(clock, () => last()?.state === 'accepted', 'the recovery');
+  });
+});
+
+describe('PeerLink: a peering that the cluster ended', () => {
+  it('tells that it is over and its trust with it, and begins anew with a new token', async () => {
+    await acceptedOnce();
+    cluster.streams[0]?.write({ terminated: {} });
+    await untilTold(() => last()?.state === 'failed', 'the end');
+    expect(last()).toMatchObject({
+      code: 'peering-terminated',
+      message: 'the cluster has ended the peering',
+    });
+    await untilHealed(clock, () => last()?.state === 'accepted', 'the new peering');
+    expect(cluster.requestsTo(TOKEN)).toHaveLength(2);
+    expect(last()?.code).toBeUndefined();
+  });
+
+  it.each([
+    ['NOT_FOUND', grpcStatus.NOT_FOUND],
+    ['ABORTED', grpcStatus.ABORTED],
+    ['INVALID_ARGUMENT', grpcStatus.INVALID_ARGUMENT],
+  ])('no longer says accepted when it learns of the end only by %s at the next dialing', async (_what, code) => {
+    await acceptedOnce();
+    cluster.onStream = (stream) => void stream.emit('error', { code, details: 'unknown peering' });
+    cluster.streams[0]?.end();
+    await untilTold(() => last()?.code === 'peer-stream-lost', 'the loss');
+    expect(last()?.state).toBe('accepted');
+    await untilHealed(clock, () => last()?.code === 'peering-terminated', 'the refusal');
+    expect(last()?.state).toBe('failed');
+    cluster.onStream = acceptBundles;
+    await untilHealed(clock, () => last()?.state === 'accepted', 'the new peering');
+    expect(cluster.requestsTo(TOKEN).length).toBeGreaterThan(1);
+  });
+
+  it('tells a secret that is refused (PERMISSION_DENIED), and takes a new token', async () => {
+    cluster.onExchange = (_, callback) =>
+      callback({ code: grpcStatus.PERMISSION_DENIED, details: 'invalid peering establishment secret' });
+    apply();
+    await untilTold(() => last() !== undefined, 'the report');
+    expect(last()).toMatchObject({ state: 'failed', code: 'peering-secret-refused' });
+    cluster.onExchange = (_, callback) => callback(null, { stream_secret: 'good' });
+    await untilHealed(clock, () => last()?.state === 'accepted', 'the recovery');
+  });
+
+  it('does not hammer a cluster that takes every bundle and ends every peering at once', async () => {
+    cluster.onStream = (stream) => {
+      acceptBundles(stream);
+      stream.on('data', ({ response }: ReplicationMessage) => {
+        if (response) setImmediate(() => stream.write({ terminated: {} }));
+      });
+    };
+    apply();
+    let passed = 0;
+    while (passed < 600_000) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      await clock.advance(1000);
+      passed += 1000;
+    }
+    const tokens = cluster.requestsTo(TOKEN).length;
+    // Half a minute at the longest between two tries, and quicker only in the beginning.
+    expect(tokens).toBeGreaterThan(10);
+    expect(tokens).toBeLessThan(60);
+  }, 30_000);
+
+  it('makes the peering again that an operator deleted in the cluster', async () => {
+    using folder = tempDir();
+    await adapter.stop();
+    // The simulation's certificates are judged by the system's time.
+    clock = new TestClock(new Date());
+    const consul = await startConsul(folder.path, { clock });
+    open(consul.url);
+    await acceptedOnce();
+    const peerings = async () => {
+      const answer = await fetch(`${consul.url}/v1/peerings`);
+      return (await answer.json()) as { Name: string; State: string }[];
+    };
+    const [first] = await peerings();
+    const name = first?.Name ?? '';
+    await fetch(`${consul.url}/v1/peering/${name}`, { method: 'DELETE' });
+    await untilTold(() => last()?.code === 'peering-terminated', 'the end');
+    expect(last()?.state).toBe('failed');
+    expect(consul.mesh.status().foreign).toEqual([]);
+    await untilHealed(clock, () => last()?.state === 'accepted', 'the new peering');
+    expect(await peerings()).toMatchObject([{ Name: name, State: 'ACTIVE' }]);
+    expect(consul.mesh.status().foreign).toMatchObject([{ trustDomain: 'west.example' }]);
+    await adapter.stop();
+    await consul.mesh.stop();
+  });
+});
+
+describe('ForeignTrustWriter of Consul', () => {
+  it.each([
+    ['500', 'mesh-unavailable', 500, 'No cluster leader'],
+    ['no list', 'mesh-answer-malformed', 200, '{}'],
+    ['a peering without a name', 'mesh-answer-malformed', 200, '[{"State":"ACTIVE"}]'],
+    ['no JSON', 'mesh-answer-malformed', 200, '[{'],
+  ])('opens and deletes nothing where the peerings are answered with %s, and says %s', async (_what, code, status, body) => {
+    cluster.answer = ({ path }, response) => {
+      if (path !== '/v1/peerings') return false;
+      response.writeHead(status).end(body);
+      return true;
+    };
+    await expect(adapter.applyForeignTrust([west.bundle()], signal)).rejects.toMatchObject({ code });
+    expect(adapter.status()).toMatchObject({ connected: false, code });
+    expect(cluster.requests.every(({ method }) => method === 'GET')).toBe(true);
+    cluster.answer = () => false;
+    expect(await adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([{ state: 'accepted' }]);
+    expect(adapter.status()).toMatchObject({ connected: true });
+  });
+
+  it('tells a bundle that the control plane refuses, with its reason, and does not send it again and again', async () => {
+    cluster.onStream = (stream) => {
+      acceptBundles(stream);
+      const write = stream.write.bind(stream);
+      stream.write = ((message: ReplicationMessage) =>
+        write(
+          message.request && message.request.response_nonce !== ''
+            ? { request: { ...message.request, error: { code: 3, message: 'no such luck' } } }
+            : message,
+        )) as FakeStream['write'];
+    };
+    const [report] = await adapter.applyForeignTrust([west.bundle()], signal);
+    expect(report).toMatchObject({
+      state: 'refused',
+      code: 'mesh-refused',
+      message: expect.stringContaining('no such luck'),
+    });
+    const [again] = await adapter.applyForeignTrust([west.bundle()], signal);
+    expect(again).toMatchObject({ state: 'refused' });
+    expect(cluster.streams).toHaveLength(1);
+  });
+});

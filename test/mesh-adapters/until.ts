@@ -1,0 +1,35 @@
+import type { TestClock } from '../support/test-clock.ts';
+
+const STEP_MS = 250;
+const LONGEST_STEPS = 4000;
+
+/**
+ * Lets real sockets work and moves the clock on in small steps until the condition holds, so that pauses between tries
+ * pass. Gives how many milliseconds of the clock that took.
+ */
+export async function untilHealed(
+  clock: TestClock,
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+): Promise<number> {
+  for (let step = 0; step < LONGEST_STEPS; step += 1) {
+    if (await condition()) return step * STEP_MS;
+    await letSocketsWork();
+    if (await condition()) return step * STEP_MS;
+    await clock.advance(STEP_MS);
+  }
+  throw new Error(`waited in vain for ${what}`);
+}
+
+/** Lets real sockets work while the clock stands still, until the condition holds. */
+export async function untilTold(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (let step = 0; step < LONGEST_STEPS; step += 1) {
+    if (await condition()) return;
+    await letSocketsWork();
+  }
+  throw new Error(`waited in vain for ${what}`);
+}
+
+async function letSocketsWork(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 1));
+}
