@@ -79,10 +79,20 @@ export function jwkText(jwk: Readonly<Record<string, string>>): string {
   return JSON.stringify(orderedJwk(jwk));
 }
 
-function x509Entry({ der }: X509Authority): Record<string, unknown> {
-  const jwk = jwkOfPublicKey(parseCertificate(der).spkiDer);
-  if (!jwk) throw new TypeError('an authority of a bundle has a key that a JWK can hold');
-  return { ...orderedJwk(jwk), use: 'x509-svid', x5c: [Buffer.from(der).toString('base64')] };
+// An authority is written with every version that has it; reading its certificate each time would cost the most.
+const authorityJwks = new WeakMap<X509Authority, Record<string, string>>();
+
+function x509Entry(authority: X509Authority): Record<string, unknown> {
+  const { der } = authority;
+  let jwk = authorityJwks.get(authority);
+  if (!jwk) {
+    const read = jwkOfPublicKey(parseCertificate(der).spkiDer);
+    if (!read) throw new TypeError('an authority of a bundle has a key that a JWK can hold');
+    jwk = orderedJwk(read);
+    authorityJwks.set(authority, jwk);
+  }
+  const base64 = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64');
+  return { ...jwk, use: 'x509-svid', x5c: [base64] };
 }
 
 function jwtEntry({ keyId, jwk }: JwtAuthority): Record<string, unknown> {

@@ -64,9 +64,10 @@ function storeOver(open: OpenDatabase): Store {
       throw storeErrorFrom(error, path);
     }
   };
+  const inTransaction = database.transaction((work: () => unknown) => work());
   // Several statements that belong to one moment need a transaction even when they only read.
-  const snapshot = <T>(work: () => T): Promise<T> => read(() => database.transaction(work).deferred());
-  const write = <T>(work: () => T): Promise<T> => read(() => database.transaction(work).immediate());
+  const snapshot = <T>(work: () => T): Promise<T> => read(() => inTransaction.deferred(work) as T);
+  const write = <T>(work: () => T): Promise<T> => read(() => inTransaction.immediate(work) as T);
 
   return {
     relationships: () => read(() => relationships.list()),
@@ -147,7 +148,7 @@ function storeOver(open: OpenDatabase): Store {
     endIncidents: ({ trustDomain, at, actor, kinds }) =>
       read(() => {
         if (!audit.hasOpenIncident(trustDomain)) return 0;
-        return database.transaction(() => audit.endIncidents(trustDomain, at, actor, kinds)).immediate();
+        return inTransaction.immediate(() => audit.endIncidents(trustDomain, at, actor, kinds)) as number;
       }),
     setMeta: (key, value) => write(() => void upsertMeta.run(key, value)),
     close: async () => {

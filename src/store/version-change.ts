@@ -36,8 +36,8 @@ export function changeBetween(
   };
 }
 
-/** Compared by code unit, as SQLite orders them. */
-function byFingerprint(a: AuthorityRef, b: AuthorityRef): number {
+/** The one order of authorities: by code unit, as SQLite orders them. */
+export function byFingerprint(a: AuthorityRef, b: AuthorityRef): number {
   return a.fingerprint < b.fingerprint ? -1 : a.fingerprint > b.fingerprint ? 1 : 0;
 }
 
