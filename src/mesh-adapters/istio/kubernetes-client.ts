@@ -24,11 +24,11 @@ export interface ConfigMapName {
   readonly name: string;
 }
 
-/** What a watch tells: a new state of the object (undefined: it is gone) or only how far the watch has come. */
+/** What a watch tells: that the server has taken it, a new state of the object, that it is gone, or only how far the watch has come. */
 export interface WatchEvent {
   readonly resourceVersion: string;
   readonly object?: ConfigMap | undefined;
-  readonly kind: 'object' | 'gone' | 'bookmark';
+  readonly kind: 'open' | 'object' | 'gone' | 'bookmark';
 }
 
 /** The few requests to a Kubernetes API server that the adapter needs, each bounded in bytes and time. */
@@ -117,9 +117,11 @@ export class KubernetesClient {
         },
       );
       answer.socket.setKeepAlive(true, 30_000);
+      yield { kind: 'open', resourceVersion };
       for await (const line of linesOf(answer)) yield parseWatchEvent(line, name);
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
+      this.#reconsiderAccess(cause);
       if (cause instanceof MeshAdapterError) throw cause;
       throw new MeshAdapterError('mesh-unreachable', `the watch of ConfigMap ${name} broke`, { cause });
     } finally {
@@ -137,14 +139,22 @@ export class KubernetesClient {
     body?: unknown,
   ): Promise<unknown> {
     const request = await this.#request(method, path, query, signal, body);
-    const answer = await fetchHttp(request, {
-      maxBytes: MAX_BYTES,
-      timeoutMs: TIMEOUT_MS,
-      clock: this.#clock,
-    });
+    const limits = { maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, clock: this.#clock };
     const what = `${method} ${path}`;
-    if (answer.status !== 200) throw refusedByStatus(answer.status, what, messageOf(answer.body));
-    return parseJsonAnswer(answer.body, what);
+    try {
+      const answer = await fetchHttp(request, limits);
+      if (answer.status !== 200) throw refusedByStatus(answer.status, what, messageOf(answer.body));
+      return parseJsonAnswer(answer.body, what);
+    } catch (error) {
+      this.#reconsiderAccess(error);
+      throw error;
+    }
+  }
+
+  /** A server that is elsewhere by now, or has other credentials for us, is found by reading the kubeconfig again. */
+  #reconsiderAccess(error: unknown): void {
+    const code = error instanceof MeshAdapterError ? error.code : undefined;
+    if (code === 'mesh-unreachable' || code === 'mesh-unauthenticated') this.#access = undefined;
   }
 
   async #request(
@@ -155,6 +165,10 @@ export class KubernetesClient {
     body?: unknown,
   ): Promise<HttpRequest> {
     const { server, connection } = await this.#open();
+    const credentials = await connection().catch((error: unknown) => {
+      this.#access = undefined;
+      throw error;
+    });
     const url = new URL(server);
     url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
     url.search = new URLSearchParams(query).toString();
@@ -167,12 +181,12 @@ export class KubernetesClient {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      connection: await connection(),
+      connection: credentials,
       signal,
     };
   }
 
-  /** Found once; a failure is tried again the next time. */
+  /** Found once, and again after a failure. */
   async #open(): Promise<KubernetesAccess> {
     this.#access ??= openKubernetesAccess(this.#source);
     try {

@@ -32,10 +32,11 @@ export async function watchConfigMap(options: {
       }
       let silent = true;
       for await (const event of client.watch(target, version, signal)) {
+        onContact();
+        if (event.kind === 'open') continue;
         silent = false;
         failures = 0;
         version = event.resourceVersion;
-        onContact();
         if (event.kind !== 'bookmark') onObject(event.object);
       }
       // A server that ends every watch at once must not keep us busy.

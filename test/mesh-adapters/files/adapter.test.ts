@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createFilesAdapter, MeshAdapterError } from '../../../src/mesh-adapters/index.ts';
@@ -120,6 +120,21 @@ describe('createFilesAdapter()', () => {
       await files.addOwnRoot();
     }
     expect([count, roots]).toEqual([2, 2]);
+  });
+
+  it('tells that the folder cannot be written, also while the own roots can be read, and heals', async () => {
+    await using files = await openFiles();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    writeFileSync(files.foreignFolder, 'in the way');
+    await expect(files.adapter.applyForeignTrust([west.bundle()], signal)).rejects.toMatchObject({
+      code: 'file-unwritable',
+    });
+    const ended = new AbortController();
+    for await (const _own of files.adapter.watchOwnTrust(ended.signal)) ended.abort();
+    expect(files.adapter.status()).toMatchObject({ connected: false, code: 'file-unwritable' });
+    rmSync(files.foreignFolder);
+    await files.adapter.applyForeignTrust([west.bundle()], signal);
+    expect(files.adapter.status()).toMatchObject({ connected: true });
   });
 
   it('reads the own roots from a bundle document', async () => {

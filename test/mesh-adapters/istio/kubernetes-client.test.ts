@@ -116,7 +116,7 @@ describe('KubernetesClient', () => {
         seen.push(`${kind} ${resourceVersion}`);
     })();
     await expect(watching).rejects.toMatchObject({ code: 'mesh-unreachable' });
-    expect(seen).toEqual(['object 7', 'bookmark 9']);
+    expect(seen).toEqual(['open 1', 'object 7', 'bookmark 9']);
   });
 
   it('watch() tells a version that is too old (410), as status and as event', async () => {
