@@ -8,9 +8,10 @@ import { changeRelationship, type RelationshipChange } from './change-relationsh
 import { FederationError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import { type BundleListener, HeldBundles } from './held-bundles.ts';
+import { createHostLookup, type HostLookup } from './host-lookup.ts';
 import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
 import { PeerPoller, type PollObserver } from './peer-poller.ts';
-import { PollSlots } from './poll-slots.ts';
+import { PollSlots, pollSlotSettings } from './poll-slots.ts';
 import type { RedirectSettings } from './redirects.ts';
 import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
@@ -32,8 +33,10 @@ export interface FederationAgentOptions {
   readonly fetchLimits: FetchLimits;
   readonly bundleLimits: BundleLimits;
   readonly redirects: RedirectSettings;
+  /** How endpoints' names become addresses; default as this machine does it, without holding a thread. */
+  readonly lookup?: HostLookup;
   readonly schedule: ScheduleSettings;
-  /** Polls at the same time, over all peers. */
+  /** Polls at the same time, over all peers; those that wait long for their endpoint are counted apart, see `PollSlots`. */
   readonly concurrency: number;
 }
 
@@ -72,12 +75,13 @@ export class FederationAgent {
     this.#held = held;
     this.#parts = {
       ...options,
+      lookup: options.lookup ?? createHostLookup(),
       held,
       endpointBundles,
       verifier: createSpiffeVerifier({ bundles: endpointBundles, clock }),
     };
     this.#schedule = options.schedule;
-    this.#slots = new PollSlots(options.concurrency);
+    this.#slots = new PollSlots(pollSlotSettings(options.concurrency, clock));
     const relationships = () => [...this.#pollers.values()].map(({ relationship }) => relationship);
     this.#observe = createAgentMetrics(options.metrics, clock, relationships).observe;
   }

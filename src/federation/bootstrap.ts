@@ -138,6 +138,7 @@ async function fromEndpoint(
       signal,
       webPkiCaPem: bootstrap.caPem,
       verifier: chains ?? parts.verifier,
+      lookup: parts.lookup,
       limits: parts.fetchLimits,
       redirects: parts.redirects,
       clock: parts.clock,

@@ -1,11 +1,12 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createHash } from 'node:crypto';
 import { connectMtls, type PeerVerifier } from '../mtls/index.ts';
 import { CodedError, type EndpointProfile, type SpiffeId } from '../spiffe/index.ts';
+import { type AddressKind, addressKind } from './address-kind.ts';
 import { FetchError } from './errors.ts';
-import type { FetchLimits } from './fetch-limits.ts';
-import type { FetchTimer } from './fetch-timer.ts';
+import { hostOf, openTcp, type OpenTcpRequest } from './open-tcp.ts';
+import { settleSocket } from './settle-socket.ts';
 import { webPkiContext } from './web-pki-context.ts';
 
 /** How the endpoint proves who it is. */
@@ -23,56 +24,44 @@ export interface VerifiedEndpoint {
   /** SHA-256 of the certificates that proved it, 64 lower-case hex digits. */
   readonly leafFingerprint: string;
   readonly rootFingerprint: string;
+  /** What kind of address it is at, by which the targets of its redirects are judged. */
+  readonly at: AddressKind;
 }
 
+/** A connection that was proved, apart from where it leads. */
+type ProvedEndpoint = Omit<VerifiedEndpoint, 'at'>;
+
 /** What opening a connection takes. */
-export interface OpenEndpointRequest {
-  readonly url: URL;
+export interface OpenEndpointRequest extends OpenTcpRequest {
   readonly trust: EndpointTrust;
-  readonly limits: FetchLimits;
-  readonly timer: FetchTimer;
 }
 
 /**
  * Opens a new TLS connection to the host of `url` and verifies the peer before any byte of HTTP, by the profile and
  * nothing else: no falling back from one to the other (FED-07), no certificate of ours (FED-40), no resumed session
- * (FED-42). Throws `FetchError` `connect-failed`, `connect-timeout`, `tls-failed`, `tls-timeout`,
+ * (FED-42). Throws `FetchError` `connect-failed`, `connect-timeout`, `redirect-refused`, `tls-failed`, `tls-timeout`,
  * `web-certificate-refused`, `svid-refused`, `endpoint-id-mismatch`, or the signal's reason.
  */
 export async function openEndpoint(request: OpenEndpointRequest): Promise<VerifiedEndpoint> {
   const tcp = await openTcp(request);
+  const at = addressKind(tcp.remoteAddress ?? '');
   try {
     const { profile } = request.trust;
-    return profile.kind === 'https_web'
-      ? await overWebPki(tcp, request)
-      : await overSpiffe(tcp, request, profile.endpointId);
+    const proved =
+      profile.kind === 'https_web'
+        ? await overWebPki(tcp, request)
+        : await overSpiffe(tcp, request, profile.endpointId);
+    return { ...proved, at };
   } catch (error) {
     tcp.destroy();
     throw error;
   }
 }
 
-/** The host of a URL as sockets want it: an IPv6 address without its brackets. */
-function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, '$1');
-}
-
-function openTcp({ url, limits, timer }: OpenEndpointRequest): Promise<Socket> {
-  const late = () =>
-    new FetchError('connect-timeout', `no connection to ${url.host} within ${limits.connectMs} ms`);
-  return timer.within(limits.connectMs, late, () => {
-    const socket = connectTcp({ host: hostOf(url), port: Number(url.port || 443), noDelay: true });
-    return settle(socket, 'connect', timer.signal, (cause) => {
-      const why = cause instanceof CodedError || !('code' in cause) ? cause.message : String(cause.code);
-      return new FetchError('connect-failed', `no connection to ${url.host}: ${why}`, { cause });
-    });
-  });
-}
-
 function overWebPki(
   tcp: Socket,
   { url, trust, limits, timer }: OpenEndpointRequest,
-): Promise<VerifiedEndpoint> {
+): Promise<ProvedEndpoint> {
   const host = hostOf(url);
   const late = () =>
     new FetchError('tls-timeout', `no TLS handshake with ${url.host} within ${limits.tlsMs} ms`);
@@ -85,7 +74,7 @@ function overWebPki(
       rejectUnauthorized: true,
       ALPNProtocols: ['http/1.1'],
     });
-    await settle(socket, 'secureConnect', timer.signal, (cause) => webRefusal(url, cause));
+    await settleSocket(socket, 'secureConnect', timer.signal, (cause) => webRefusal(url, cause));
     if (!socket.authorized || socket.isSessionReused())
       throw new FetchError(
         'web-certificate-refused',
@@ -128,7 +117,7 @@ async function overSpiffe(
   tcp: Socket,
   { url, trust, limits, timer }: OpenEndpointRequest,
   endpointId: SpiffeId,
-): Promise<VerifiedEndpoint> {
+): Promise<ProvedEndpoint> {
   const host = hostOf(url);
   const late = () =>
     new FetchError('tls-timeout', `no TLS handshake with ${url.host} within ${limits.tlsMs} ms`);
@@ -175,42 +164,6 @@ function spiffeRefusal(url: URL, endpointId: SpiffeId, error: unknown): unknown 
     `${url.host} showed no X509-SVID that proves ${endpointId}: ${error.message}${hint}`,
     cause,
   );
-}
-
-/** Resolves with `socket` at `event`; else destroys it and rejects with the signal's reason or the refusal. */
-function settle<S extends Socket>(
-  socket: S,
-  event: 'connect' | 'secureConnect',
-  signal: AbortSignal,
-  refusal: (cause: Error) => FetchError,
-): Promise<S> {
-  return new Promise((resolve, reject) => {
-    const done = () => {
-      signal.removeEventListener('abort', onAbort);
-      socket.off(event, onReady);
-      socket.off('close', onClose);
-    };
-    const onReady = () => {
-      done();
-      resolve(socket);
-    };
-    const onError = (cause: Error) => {
-      done();
-      socket.destroy();
-      reject(refusal(cause));
-    };
-    const onClose = () => onError(new Error('the other side closed the connection'));
-    const onAbort = () => {
-      done();
-      socket.destroy();
-      reject(signal.reason);
-    };
-    socket.once(event, onReady);
-    // Stays: a reset after this point is told by whoever uses the socket then, and must not end the process.
-    socket.on('error', onError);
-    socket.once('close', onClose);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
 }
 
 function sha256(der: Uint8Array): string {

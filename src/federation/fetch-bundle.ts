@@ -5,6 +5,8 @@ import { openEndpoint } from './endpoint-tls.ts';
 import { FetchError, type FetchTrace } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import { FetchTimer } from './fetch-timer.ts';
+import type { AddressKind } from './address-kind.ts';
+import type { HostLookup } from './host-lookup.ts';
 import { httpGet } from './http-get.ts';
 import { type RedirectSettings, redirectTarget } from './redirects.ts';
 
@@ -19,6 +21,7 @@ export interface FetchRequest {
   readonly webPkiCaPem?: string | undefined;
   /** The tag of the document that we hold, to be told when it is still the one. */
   readonly etag?: DocumentTag | undefined;
+  readonly lookup: HostLookup;
   readonly limits: FetchLimits;
   readonly redirects: RedirectSettings;
   readonly clock: Clock;
@@ -65,11 +68,14 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
   try {
     return await timer.within(limits.totalMs, late, async () => {
       let url = configuredUrl(request);
+      let redirectedFrom: AddressKind | undefined;
       for (;;) {
         proof = {};
-        const { socket, ...certificates } = await openEndpoint({
+        const { socket, at, ...certificates } = await openEndpoint({
           url,
+          redirectedFrom,
           trust: request,
+          lookup: request.lookup,
           limits,
           timer,
         });
@@ -85,6 +91,7 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
         }
         const { location } = answer;
         url = redirectTarget({ from: url, location, taken: hops.length, settings: request.redirects });
+        redirectedFrom = at;
         hops.push(url.href);
       }
     });

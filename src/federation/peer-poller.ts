@@ -1,6 +1,6 @@
 import { describeError } from '../platform/index.ts';
 import type { IncidentKind, Relationship, RelationshipPatch } from '../store/index.ts';
-import type { PollSlots } from './poll-slots.ts';
+import type { PollLane, PollSlots } from './poll-slots.ts';
 import { refreshOnce } from './refresh.ts';
 import type {
   PollIncident,
@@ -24,6 +24,9 @@ const POLL_INCIDENTS: readonly PollIncident[] = [
   'bundle-quarantined',
 ];
 
+/** For a wait that is cut short; an error with a stack for each would cost more than the wait. */
+const WOKEN = new Error('the schedule is to be looked at anew');
+
 /**
  * Keeps one relationship fresh: polls, remembers how it stands, waits as the schedule says, for ever. One poll in flight
  * at most; whoever asks for another one meanwhile gets that one's result.
@@ -37,6 +40,8 @@ export class PeerPoller {
   #relationship: Relationship;
   #tag: RememberedTag | undefined;
   #dueAtMs: number;
+  /** What the last poll was. */
+  #lane: PollLane = 'brisk';
   #inFlight: Promise<RefreshResult> | undefined;
   #wake: AbortController | undefined;
   #loop: Promise<void> | undefined;
@@ -88,7 +93,7 @@ export class PeerPoller {
   /** Stops polling, calls off a fetch in flight, and resolves when nothing of it runs any more. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    this.#wake?.abort();
+    this.#wake?.abort(WOKEN);
     await this.#loop;
     await this.#inFlight;
   }
@@ -128,7 +133,7 @@ export class PeerPoller {
     const startedMs = this.#parts.clock.monotonicMs();
     const outcome = await this.#once(override);
     this.#inFlight = undefined;
-    this.#wake?.abort();
+    this.#wake?.abort(WOKEN);
     const result = { trustDomain, outcome };
     this.#observe(result, this.#parts.clock.monotonicMs() - startedMs);
     return result;
@@ -138,8 +143,13 @@ export class PeerPoller {
   async #once(override: OperatorOverride | undefined): Promise<RefreshOutcome> {
     const { signal } = this.#stop;
     try {
-      const refreshed = await this.#slots.use(signal, () =>
-        refreshOnce(this.#parts, this.#relationship, { tag: this.#tag, override, signal }),
+      const refreshed = await this.#slots.use(
+        this.#lane,
+        signal,
+        () => refreshOnce(this.#parts, this.#relationship, { tag: this.#tag, override, signal }),
+        (lane) => {
+          this.#lane = lane;
+        },
       );
       const { outcome } = refreshed;
       if (outcome.kind === 'called-off') {

@@ -3,6 +3,7 @@ import type { Clock, Log, Random } from '../platform/index.ts';
 import type { BundleLimits, BundleSource, TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
 import type { FetchLimits } from './fetch-limits.ts';
+import type { HostLookup } from './host-lookup.ts';
 import type { HeldBundles } from './held-bundles.ts';
 import type { RedirectSettings } from './redirects.ts';
 
@@ -19,6 +20,7 @@ export interface RefreshParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly lookup: HostLookup;
   readonly fetchLimits: FetchLimits;
   readonly bundleLimits: BundleLimits;
   readonly redirects: RedirectSettings;

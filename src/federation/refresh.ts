@@ -45,6 +45,7 @@ export async function refreshOnce(
       webPkiCaPem: relationship.webPkiCaPem,
       verifier: parts.verifier,
       etag: known?.etag,
+      lookup: parts.lookup,
       limits: parts.fetchLimits,
       redirects: parts.redirects,
       signal: options.signal,

@@ -7,9 +7,10 @@ import {
   type TrustBundle,
   type X509Authority,
 } from '../spiffe/index.ts';
+import { findForeignKey, type ForeignKeyCode, type Surroundings } from './foreign-key.ts';
 
 /** Why an offered bundle waits for an operator while the held one stays (design, invariant 4). */
-export type QuarantineCode = 'all-roots-replaced' | 'root-of-another-trust-domain' | 'own-root-offered';
+export type QuarantineCode = 'all-roots-replaced' | ForeignKeyCode;
 
 /** Why an offered bundle is kept out (design, invariant 3). */
 export type RefusalCode = 'sequence-rolled-back';
@@ -53,15 +54,11 @@ export interface Override {
 }
 
 /** Everything `judge` looks at. */
-export interface JudgeInput {
+export interface JudgeInput extends Surroundings {
   /** The last good bundle of the trust domain; absent before the first one. */
   readonly held?: TrustBundle | undefined;
   readonly offered: TrustBundle;
   readonly profile: EndpointProfile;
-  /** Our own trust domain's bundle, where the mesh has told it already. */
-  readonly own: TrustBundle | undefined;
-  /** Every foreign bundle held; the one of the offered trust domain among them is passed over. */
-  readonly others: readonly TrustBundle[];
   readonly now: Date;
   readonly override?: Override | undefined;
 }
@@ -72,8 +69,8 @@ export interface JudgeInput {
  * (FED-50), as are a number that appears or disappears (FED-51); a valid empty bundle is a revocation and is
  * honoured (TDB-04, TDB-05). Over `https_web`, where the held keys had no part in authenticating the offer,
  * roots without any overlap wait for an operator, and so do roots that follow a full revocation: else whoever
- * holds the web server would replace all roots in two steps. A new root whose certificate or key is ours or of
- * another trust domain always waits (TDB-42).
+ * holds the web server would replace all roots in two steps. A new key, of a root or for JWTs, that is ours or of another trust domain
+ * always waits (TDB-42).
  */
 export function judge(input: JudgeInput): Verdict {
   const { held, offered, override } = input;
@@ -116,7 +113,7 @@ function objectTo(input: JudgeInput): Objection | undefined {
   }
   if (held && bundlesEqual(held, offered)) return undefined;
   const diff = diffBundles(held, offered);
-  const foreign = foreignRoot(newRoots(held, offered), input);
+  const foreign = findForeignKey(held, offered, input);
   if (foreign) return { kind: 'quarantined', ...foreign, diff };
   if (held && profile.kind === 'https_web' && offered.x509Authorities.length > 0) {
     const replaced = !sharesAKey(held, offered);
@@ -136,7 +133,7 @@ function objectTo(input: JudgeInput): Objection | undefined {
   return undefined;
 }
 
-/** Roots whose key was not held before; one that was let in once is not asked about at every poll. */
+/** Roots whose key was not held before. */
 function newRoots(held: TrustBundle | undefined, offered: TrustBundle): readonly X509Authority[] {
   const known = new Set(held?.x509Authorities.map((root) => root.keyFingerprint));
   return offered.x509Authorities.filter((root) => !known.has(root.keyFingerprint));
@@ -144,33 +141,6 @@ function newRoots(held: TrustBundle | undefined, offered: TrustBundle): readonly
 
 function sharesAKey(held: TrustBundle, offered: TrustBundle): boolean {
   return newRoots(held, offered).length < offered.x509Authorities.length;
-}
-
-function foreignRoot(
-  roots: readonly X509Authority[],
-  { own, others, offered }: JudgeInput,
-): { code: QuarantineCode; message: string } | undefined {
-  if (roots.length === 0) return undefined;
-  const byKey = new Map(roots.map((root) => [root.keyFingerprint, root]));
-  const find = (bundle: TrustBundle) =>
-    bundle.x509Authorities.find((authority) => byKey.has(authority.keyFingerprint));
-  const mine = own && find(own);
-  if (mine) {
-    return {
-      code: 'own-root-offered',
-      message: `${offered.trustDomain} offers a root whose key is one of our own trust domain ${own.trustDomain} (${mine.keyFingerprint})`,
-    };
-  }
-  for (const other of others) {
-    if (other.trustDomain === offered.trustDomain) continue;
-    const theirs = find(other);
-    if (!theirs) continue;
-    return {
-      code: 'root-of-another-trust-domain',
-      message: `${offered.trustDomain} offers a root whose key belongs to ${other.trustDomain} (${theirs.keyFingerprint})`,
-    };
-  }
-  return undefined;
 }
 
 function notesOn({ held, offered, now }: JudgeInput): VerdictNote[] {

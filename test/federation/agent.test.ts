@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseSpiffeId, parseTrustDomain, type TrustDomain } from '../../src/spiffe/index.ts';
+import { bundleOf, parseSpiffeId, parseTrustDomain, type TrustDomain } from '../../src/spiffe/index.ts';
 import { answers, FakePeer } from '../support/fake-peer.ts';
 import {
   addWithBundle,
@@ -351,6 +351,32 @@ describe('FederationAgent and incidents', () => {
     expect(peer.requests.at(-1)?.headers).not.toHaveProperty('if-none-match');
     // FED-53: any good refresh replaces what was set by hand.
     expect(world.trusted()).toEqual(only(r1));
+  });
+});
+
+describe('FederationAgent.setBundle()', () => {
+  it('refuses a root of our own or of another trust domain, and changes nothing (invariant 4)', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    const other = parseTrustDomain('other.example');
+    await world.agent.add({
+      ...addWithBundle(peer, [r3]),
+      trustDomain: other,
+      profile: { kind: 'https_spiffe', endpointId: parseSpiffeId('spiffe://other.example/e') },
+    });
+    world.own = bundleOf(parseTrustDomain('own.example'), [webCa.x509]);
+    const set = (...roots: Authority[]) =>
+      world.agent.setBundle(peerName, {
+        document: Buffer.from(roots.map(({ pem }) => pem).join('')),
+        name: 'by hand',
+        actor: 'operator:1000',
+        reason: 'test',
+      });
+    peer.answer = answers.status(503);
+    expect(await set(r1, r2)).toMatchObject({ versionNumber: 2 });
+    await expect(set(r1, webCa)).rejects.toMatchObject({ code: 'own-root-offered' });
+    await expect(set(r1, r3)).rejects.toMatchObject({ code: 'root-of-another-trust-domain' });
+    expect(world.trusted()).toEqual(only(r1, r2));
+    expect(await world.store.history(peerName)).toHaveLength(2);
   });
 });
 

@@ -2,6 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { FetchError } from '../../src/federation/errors.ts';
 import { fetchBundle, type FetchOutcome, type FetchRequest } from '../../src/federation/fetch-bundle.ts';
 import { defaultFetchLimits } from '../../src/federation/fetch-limits.ts';
+import { createHostLookup, type HostLookup } from '../../src/federation/host-lookup.ts';
 import { defaultRedirectSettings } from '../../src/federation/redirects.ts';
 import { createSpiffeVerifier } from '../../src/mtls/index.ts';
 import {
@@ -64,6 +65,7 @@ function request(rest: Partial<FetchRequest> = {}): FetchRequest {
     webPkiCaPem: webCa.pem,
     endpointUrl: peer.url('/', 'localhost'),
     verifier: createSpiffeVerifier({ bundles: new BundleSet([bundleOf(trustDomain, [root.x509])]), clock }),
+    lookup: createHostLookup(),
     limits: { ...defaultFetchLimits, maxBodyBytes: 64 * 1024 },
     redirects: defaultRedirectSettings,
     signal: new AbortController().signal,
@@ -345,6 +347,26 @@ describe('fetchBundle() and time (FED-41)', () => {
     expect(await clock.untilSleeping(1)).toEqual([defaultFetchLimits.connectMs]);
     await clock.advance(defaultFetchLimits.connectMs);
     expect((await fetching).code).toBe('connect-timeout');
+  });
+
+  it('gives up on a name that no name server answers for, and on one that is there too late', async () => {
+    const silent: HostLookup = (_host, signal) =>
+      new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(new Error('queryA ECANCELLED localhost'))),
+      );
+    const late: HostLookup = (_host, signal) =>
+      new Promise((resolve) => signal.addEventListener('abort', () => resolve(['127.0.0.1'])));
+    for (const lookup of [silent, late]) {
+      const fetching = refusal(fetchBundle(request({ lookup })));
+      expect(await clock.untilSleeping(1)).toEqual([defaultFetchLimits.connectMs]);
+      await clock.advance(defaultFetchLimits.connectMs);
+      expect((await fetching).code).toBe('connect-timeout');
+    }
+    expect(peer.connections).toBe(0);
+    const missing: HostLookup = () =>
+      Promise.reject(Object.assign(new Error('queryA ENOTFOUND localhost'), { code: 'ENOTFOUND' }));
+    const error = await refusal(fetchBundle(request({ lookup: missing })));
+    expect(error).toMatchObject({ code: 'connect-failed', message: expect.stringContaining('ENOTFOUND') });
   });
 
   it('gives up on a handshake that does not come about, under both profiles', async () => {

@@ -1,7 +1,8 @@
+import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { judge, type JudgeInput, type Verdict } from '../../src/federation/verdict.ts';
-import { contentDigest, parseSpiffeId, type TrustBundle } from '../../src/spiffe/index.ts';
+import { contentDigest, type JwtAuthority, parseSpiffeId, type TrustBundle } from '../../src/spiffe/index.ts';
 import { INSTANT, madeUpBundle, madeUpRoot } from './made-up-bundle.ts';
 
 const web = { kind: 'https_web' } as const;
@@ -17,6 +18,13 @@ function verdictOn(
 
 const peer = (roots: Parameters<typeof madeUpBundle>[1], rest: Parameters<typeof madeUpBundle>[2] = {}) =>
   madeUpBundle('peer.example', roots, rest);
+
+const madeUpJwk = () =>
+  generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }) as JwtAuthority['jwk'];
+const spkiFingerprint = (jwk: JwtAuthority['jwk']) =>
+  createHash('sha256')
+    .update(createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({ type: 'spki', format: 'der' }))
+    .digest('hex');
 
 const code = (verdict: Verdict) => ('code' in verdict ? verdict.code : undefined);
 const notes = (verdict: Verdict) =>
@@ -92,7 +100,7 @@ describe('judge()', () => {
   });
 
   it('tells a bundle without X.509 roots, and one whose roots are all outside their validity (TDB-29, TDB-31)', () => {
-    const jwtAuthorities = [{ keyId: 'k', jwk: { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' } }];
+    const jwtAuthorities = [{ keyId: 'k', jwk: madeUpJwk() }];
     expect(notes(verdictOn(peer(['r1']), peer([], { jwtAuthorities })))).toEqual(['no-x509-roots']);
     const expired = madeUpRoot('old', { notAfter: new Date('2030-05-01T00:00:00Z') });
     expect(notes(verdictOn(peer(['r1']), peer([expired])))).toEqual(['all-roots-outside-validity']);
@@ -135,6 +143,30 @@ describe('judge()', () => {
     const disguised = madeUpRoot('disguised', { key: 'theirs' });
     expect(code(verdictOn(peer(['r1']), peer(['r1', disguised]), { others }))).toBe(
       'root-of-another-trust-domain',
+    );
+  });
+
+  it('quarantines a JWT key of our own or of another trust domain, under whatever key ID and use (TDB-42)', () => {
+    const jwtKeys = ['mine', 'theirs', 'new'].map((keyId) => ({ keyId, jwk: madeUpJwk() }));
+    const [mine, theirs, fresh] = jwtKeys as [JwtAuthority, JwtAuthority, JwtAuthority];
+    const own = madeUpBundle('own.example', ['r0'], { jwtAuthorities: [mine] });
+    const others = [madeUpBundle('other.example', ['r9'], { jwtAuthorities: [theirs] })];
+    const offer = (...jwtAuthorities: JwtAuthority[]) =>
+      verdictOn(peer(['r1']), peer(['r1'], { jwtAuthorities }), { own, others });
+    expect(offer(fresh).kind).toBe('accepted');
+    expect(code(offer(fresh, { ...mine, keyId: 'renamed' }))).toBe('own-root-offered');
+    expect(code(offer({ ...theirs, keyId: 'renamed' }))).toBe('root-of-another-trust-domain');
+    // As a root: the certificate holds the key that the other one signs tokens with.
+    const disguised = madeUpRoot('disguised');
+    const asRoot = { ...disguised, keyFingerprint: spkiFingerprint(theirs.jwk) };
+    expect(verdictOn(peer(['r1']), peer(['r1', disguised]), { own, others }).kind).toBe('accepted');
+    expect(code(verdictOn(peer(['r1']), peer(['r1', asRoot]), { own, others }))).toBe(
+      'root-of-another-trust-domain',
+    );
+    // Let in once, it is not asked about again.
+    const held = peer(['r1'], { jwtAuthorities: [theirs] });
+    expect(verdictOn(held, peer(['r1', 'r2'], { jwtAuthorities: [theirs] }), { own, others }).kind).toBe(
+      'accepted',
     );
   });
 

@@ -108,7 +108,13 @@ const federation = z.strictObject({
   default_poll: duration().prefault('5m').describe('Interval for a peer without a refresh hint (TDB-13).'),
   minimum_poll: duration().prefault('5s').describe('No peer is polled more often, whatever its hint.'),
   maximum_poll: duration().prefault('1h').describe('No peer is polled less often, whatever its hint.'),
-  max_polls_in_flight: z.int().min(1).default(64).describe('Polls at once; one per peer at most.'),
+  max_polls_in_flight: z
+    .int()
+    .min(1)
+    .default(64)
+    .describe(
+      'Polls at once; one per peer at most. Those that wait long for an endpoint are counted apart, up to eight times as many.',
+    ),
   connect_timeout: duration().prefault('5s').describe('Longest wait for a connection and its handshake.'),
   total_timeout: duration().prefault('15s').describe('Longest time for a whole poll, redirects included.'),
   max_document: size().prefault('1MiB').describe('Largest bundle document that is read.'),

@@ -1,0 +1,93 @@
+import { connect, isIP, type Socket } from 'node:net';
+import { describeError } from '../platform/index.ts';
+import { CodedError } from '../spiffe/index.ts';
+import { type AddressKind, addressKind, redirectMayReach } from './address-kind.ts';
+import { FetchError } from './errors.ts';
+import type { FetchLimits } from './fetch-limits.ts';
+import type { FetchTimer } from './fetch-timer.ts';
+import type { HostLookup } from './host-lookup.ts';
+import { settleSocket } from './settle-socket.ts';
+
+/** What opening a TCP connection takes. */
+export interface OpenTcpRequest {
+  readonly url: URL;
+  readonly lookup: HostLookup;
+  /** The kind of address that redirected here; absent for the configured URL, which is the operator's word. */
+  readonly redirectedFrom?: AddressKind | undefined;
+  readonly limits: FetchLimits;
+  readonly timer: FetchTimer;
+}
+
+/** The host of a URL as sockets want it: an IPv6 address without its brackets. */
+export function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+/**
+ * Connects to the host of `url`, at the first of its addresses that answers; the name lookup is within the same limit.
+ * Addresses that the URL may not lead to are never connected to: judged by what the name resolves to, at the moment of
+ * connecting, so a name cannot stand for one address when it is looked at and for another when it is used. Throws
+ * `FetchError` `connect-failed`, `connect-timeout`, `redirect-refused`, or the signal's reason.
+ */
+export function openTcp(request: OpenTcpRequest): Promise<Socket> {
+  const { url, limits, timer } = request;
+  const late = () =>
+    new FetchError('connect-timeout', `no connection to ${url.host} within ${limits.connectMs} ms`);
+  return timer.within(limits.connectMs, late, async () => {
+    const addresses = await addressesOf(request);
+    timer.signal.throwIfAborted();
+    const socket = connect({
+      host: hostOf(url),
+      port: Number(url.port || 443),
+      noDelay: true,
+      lookup: (_host, _options, callback) =>
+        callback(
+          null,
+          addresses.map((address) => ({ address, family: isIP(address) })),
+        ),
+      autoSelectFamily: true,
+      // Node's own 250 ms would give up on an address at the other end of the world.
+      autoSelectFamilyAttemptTimeout: Math.max(10, Math.floor(limits.connectMs / 3)),
+    });
+    return settleSocket(socket, 'connect', timer.signal, (cause) => noConnection(url, cause));
+  });
+}
+
+/** Where to connect to; never nowhere. */
+async function addressesOf(request: OpenTcpRequest): Promise<readonly string[]> {
+  const { url, lookup, timer } = request;
+  const host = hostOf(url);
+  if (isIP(host)) return admit(request, [host]);
+  let found: readonly string[];
+  try {
+    found = await lookup(host, timer.signal);
+  } catch (error) {
+    throw noConnection(url, error);
+  }
+  return admit(request, found);
+}
+
+function noConnection({ host }: URL, cause: unknown): FetchError {
+  const { code, message } = describeError(cause);
+  const why = cause instanceof CodedError || code === undefined ? message : code;
+  return new FetchError('connect-failed', `no connection to ${host}: ${why}`, { cause });
+}
+
+/** The addresses that may be asked; throws where there is none. */
+function admit({ url, redirectedFrom }: OpenTcpRequest, addresses: readonly string[]): readonly string[] {
+  const named = isIP(hostOf(url)) === 0;
+  const allowed = addresses.filter((address) => {
+    const kind = addressKind(address);
+    if (redirectedFrom !== undefined) return redirectMayReach(redirectedFrom, kind);
+    // Where the operator wrote the address itself it is what they want; a name is in the hands of whoever runs its zone.
+    return !named || kind !== 'special';
+  });
+  if (allowed.length > 0) return allowed;
+  const where = `${url.host} is at ${addresses.join(', ').slice(0, 200) || 'no address'}`;
+  if (redirectedFrom === undefined)
+    throw new FetchError('connect-failed', `${where}, where no bundle endpoint can be`);
+  throw new FetchError(
+    'redirect-refused',
+    `${where}, and a redirect from a ${redirectedFrom} address does not lead there`,
+  );
+}

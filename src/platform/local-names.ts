@@ -1,0 +1,90 @@
+import { readFile, stat } from 'node:fs/promises';
+import { isIP } from 'node:net';
+
+/** What this machine itself says about host names, without asking any name server. */
+export interface LocalNames {
+  /** The addresses of a lower-case name in the hosts file, in the file's order. */
+  readonly addresses: ReadonlyMap<string, readonly string[]>;
+  /** What is tried behind a name that no name server knows as it stands, in order. */
+  readonly searchDomains: readonly string[];
+  /** A name with at least so many dots is asked as it stands first, and with the search domains after that. */
+  readonly minDots: number;
+}
+
+/** As many search domains as glibc reads at most, and the bounds that resolv.conf(5) names for `ndots`. */
+const MAX_SEARCH_DOMAINS = 6;
+const MAX_MIN_DOTS = 15;
+
+/** The names of a hosts file, hosts(5); lines that cannot be read are passed over. */
+export function parseHostsFile(text: string): ReadonlyMap<string, readonly string[]> {
+  const addresses = new Map<string, string[]>();
+  for (const line of text.split('\n')) {
+    const [address = '', ...names] = (line.split('#')[0] ?? '').trim().split(/\s+/);
+    if (isIP(address) === 0) continue;
+    for (const name of names.map((each) => each.toLowerCase())) {
+      const known = addresses.get(name) ?? [];
+      if (!known.includes(address)) addresses.set(name, [...known, address]);
+    }
+  }
+  return addresses;
+}
+
+/** How a resolv.conf(5) wants short names to be completed: the last `search` or `domain` line counts. */
+export function parseSearchList(text: string): Pick<LocalNames, 'searchDomains' | 'minDots'> {
+  let searchDomains: readonly string[] = [];
+  let minDots = 1;
+  for (const line of text.split('\n')) {
+    const [keyword, ...words] = (line.split(/[#;]/)[0] ?? '').trim().split(/\s+/);
+    if (keyword === 'search' || keyword === 'domain')
+      searchDomains = words
+        .map((word) => word.toLowerCase().replace(/\.$/, ''))
+        .filter((word) => word !== '')
+        .slice(0, MAX_SEARCH_DOMAINS);
+    if (keyword !== 'options') continue;
+    for (const word of words) {
+      const dots = /^ndots:(\d{1,3})$/.exec(word)?.[1];
+      if (dots !== undefined) minDots = Math.min(Number(dots), MAX_MIN_DOTS);
+    }
+  }
+  return { searchDomains, minDots };
+}
+
+/**
+ * Gives what the machine's hosts file and resolv.conf say now; a file is read again only when it has changed, and one
+ * that is not there says nothing.
+ */
+export function createLocalNames(
+  paths: { readonly hosts: string; readonly resolvConf: string } = {
+    hosts: '/etc/hosts',
+    resolvConf: '/etc/resolv.conf',
+  },
+): () => Promise<LocalNames> {
+  const hosts = parsedFile(paths.hosts, parseHostsFile);
+  const search = parsedFile(paths.resolvConf, parseSearchList);
+  return async () => {
+    const [addresses, rest] = await Promise.all([hosts(), search()]);
+    return { addresses, ...rest };
+  };
+}
+
+function parsedFile<Value>(path: string, parse: (text: string) => Value): () => Promise<Value> {
+  let known: { readonly mark: string; readonly value: Value } | undefined;
+  return async () => {
+    const mark = await markOf(path);
+    if (known?.mark !== mark)
+      known = { mark, value: parse(mark === NO_FILE ? '' : await readFile(path, 'utf8')) };
+    return known.value;
+  };
+}
+
+const NO_FILE = 'none';
+
+async function markOf(path: string): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeMs } = await stat(path);
+    return [dev, ino, size, mtimeMs].join(' ');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return NO_FILE;
+    throw error;
+  }
+}
