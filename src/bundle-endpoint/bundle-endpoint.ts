@@ -15,6 +15,7 @@ import {
 } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
 import { EndpointError } from './errors.ts';
+import { OpenConnections } from './open-connections.ts';
 import { type PublishedBundle, publishedBundle } from './published-bundle.ts';
 import { createBundleRoutes } from './routes.ts';
 import { readWebCertificate } from './web-certificate.ts';
@@ -67,8 +68,7 @@ export class BundleEndpoint {
   readonly #server: Server;
   readonly #stopping = new AbortController();
   readonly #perAddress = new Map<string, number>();
-  /** Every connection, those in their handshake included, which the HTTP server does not know yet. */
-  readonly #open = new Set<Socket>();
+  readonly #open = new OpenConnections();
   readonly #record: (request: IncomingMessage, response: ServerResponse, startMs: number) => void;
   #published: PublishedBundle | undefined;
   #identified = false;
@@ -110,7 +110,12 @@ export class BundleEndpoint {
       },
       (request, response) => {
         const startMs = clock.monotonicMs();
-        response.once('close', () => this.#record(request, response, startMs));
+        const { socket } = request;
+        this.#open.requestBegun(socket);
+        response.once('close', () => {
+          this.#open.requestEnded(socket);
+          this.#record(request, response, startMs);
+        });
         // Nobody asked for a body: it is not read, and the connection ends with the answer.
         if (announcesBody(request)) response.shouldKeepAlive = false;
         void listener(request, response);
@@ -119,6 +124,7 @@ export class BundleEndpoint {
     this.#server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
     this.#server.maxConnections = limits.maxConnections;
     this.#server.on('connection', (socket: Socket) => this.#admit(socket, rejected));
+    this.#server.on('secureConnection', (socket) => this.#open.secured(socket));
     this.#server.on('drop', () => rejected.inc({ reason: 'too-many' }));
     // Node says `Connection: close` at the limit and then goes on answering 503; who does not listen is closed.
     this.#server.on('dropRequest', (_request, socket) => {
@@ -166,17 +172,15 @@ export class BundleEndpoint {
     return address;
   }
 
-  /** Takes no more connections; requests in flight may go on for `graceMs`. */
+  /** Takes no more connections and closes those on which nobody waits for an answer; requests in flight may go on for `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
     await this.#watching;
     if (!this.#server.listening) return;
-    const timer = setTimeout(() => {
-      for (const socket of this.#open) socket.destroy();
-    }, graceMs);
+    const timer = setTimeout(() => this.#open.closeAll(), graceMs);
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
-      this.#server.closeIdleConnections();
+      this.#open.closeIdle();
     });
     clearTimeout(timer);
   }
@@ -190,9 +194,8 @@ export class BundleEndpoint {
       return;
     }
     this.#perAddress.set(address, count);
-    this.#open.add(socket);
+    this.#open.opened(socket);
     socket.once('close', () => {
-      this.#open.delete(socket);
       const left = (this.#perAddress.get(address) ?? 1) - 1;
       if (left === 0) this.#perAddress.delete(address);
       else this.#perAddress.set(address, left);

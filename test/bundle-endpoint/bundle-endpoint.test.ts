@@ -360,6 +360,41 @@ describe('BundleEndpoint over TLS', () => {
     expect(silent.destroyed).toBe(true);
   });
 
+  it('stops at once although clients are connected: in TCP only, after the handshake, between two requests', async () => {
+    const { endpoint, port, publish } = await start();
+    publish(1n);
+    const agent = new Agent({ keepAlive: true });
+    await get(port, { agent });
+    const tcp = connectTcp(port, '127.0.0.1');
+    tcp.on('error', () => {});
+    await once(tcp, 'connect');
+    const silent = await handshake(port);
+    // The grace is longer than any test may take.
+    await endpoint.stop(3_600_000);
+    await Promise.all([tcp, silent].map(async (each) => each.closed || (await once(each, 'close'))));
+    expect([tcp.closed, silent.closed]).toEqual([true, true]);
+    agent.destroy();
+  });
+
+  it('answers a request that was under way when it was stopped, a half-sent one too, and closes then', async () => {
+    const { endpoint, port, publish } = await start();
+    publish(1n);
+    const half = await handshake(port);
+    let text = '';
+    half.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+    half.write('GET / HTTP/1.1\r\nHost: a\r\n');
+    const agent = new Agent({ keepAlive: true });
+    // Answered after the first half was sent, so the endpoint has seen that as well.
+    await get(port, { agent });
+    await get(port, { agent });
+    const stopped = endpoint.stop(3_600_000);
+    half.write('\r\n');
+    await once(half, 'close');
+    await stopped;
+    expect(text).toMatch(/^HTTP\/1\.1 200 /);
+    agent.destroy();
+  });
+
   it('keeps the SVID it shows when the next one cannot be shown, and says so', async () => {
     const log = createRecordingLog();
     const { svid, port, publish } = await start({ log });
