@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { MtlsError } from './errors.ts';
-import { admitPeer, type Authorize, type PeerVerifier, type VerifiedPeer } from './peer.ts';
+import { type Authorize, type PeerVerifier, provePeer, sentChain, type VerifiedPeer } from './peer.ts';
+import { type RefusedPeer, refusedPeer } from './refused-peer.ts';
 import { type Svid, type SvidSource, tlsIdentity } from './svid.ts';
 import { secureContextOptions } from './tls-profile.ts';
 
@@ -19,6 +20,8 @@ export interface ConnectMtlsOptions {
   readonly timeoutMs: number;
   /** A connection to use instead of a new one. */
   readonly socket?: Socket;
+  /** Called with a peer that was not proved or not admitted, for the caller's record; the rejection follows. */
+  readonly onRefused?: (refused: RefusedPeer) => void;
 }
 
 const contexts = new WeakMap<Svid, SecureContext>();
@@ -89,11 +92,15 @@ export async function connectMtls(
     socket.prependOnceListener('secureConnect', () => {
       // Whoever takes it over listens later; an error until then must not end the process.
       socket.on('error', () => {});
+      const sent = sentChain(socket);
+      let peer: VerifiedPeer | undefined;
       try {
-        const peer = admitPeer(socket, options.verifier, options.authorize, 'server');
+        peer = provePeer(socket, sent, options.verifier, 'server');
+        options.authorize(peer);
         settle();
         resolve({ socket, peer });
       } catch (error) {
+        options.onRefused?.(refusedPeer(error, sent, peer));
         fail(error);
       }
     });

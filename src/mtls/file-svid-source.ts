@@ -1,17 +1,23 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { type Clock, describeError, type Log, watchFiles } from '../platform/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Svid, type SvidSource, svidFromPem } from './svid.ts';
 
 /** How often the files are looked at. */
 const LOOK_EVERY_MS = 2000;
+/** More than any chain or key. */
+const MAX_FILE_BYTES = 256 * 1024;
+const OTHERS_MAY = 0o007;
 
 /** An SVID kept in files by something else that renews it; re-read when they change, and a bad pair leaves the last good one. */
 export interface FileSvidSource extends SvidSource {
   stop(): Promise<void>;
 }
 
-/** Reads the files once and watches them. Throws `MtlsError` `svid-invalid` when they cannot be used at the start. */
+/**
+ * Reads the files and watches them. A key file that every user of the machine may read is told by a warning. Throws
+ * `MtlsError` `svid-invalid` when they cannot be used at the start.
+ */
 export async function createFileSvidSource(options: {
   readonly certificateFile: string;
   readonly keyFile: string;
@@ -21,7 +27,8 @@ export async function createFileSvidSource(options: {
   const { certificateFile, keyFile, clock, log } = options;
   const listeners = new Set<() => void>();
   const stopping = new AbortController();
-  let current: Svid = await readSvid(certificateFile, keyFile);
+  let current: Svid | undefined;
+  // Watched from before the first look, so that no change falls between the two.
   const watching = watchFiles({
     paths: [certificateFile, keyFile],
     everyMs: LOOK_EVERY_MS,
@@ -29,8 +36,9 @@ export async function createFileSvidSource(options: {
     signal: stopping.signal,
     onChange: async () => {
       try {
-        current = await readSvid(certificateFile, keyFile);
+        current = await readSvid(certificateFile, keyFile, log);
       } catch (error) {
+        // Often one file is new already and the other is not yet: the next look finds both.
         log.warn('SVID files not usable, the last SVID stays', { error: describeError(error) });
         return;
       }
@@ -38,23 +46,32 @@ export async function createFileSvidSource(options: {
       for (const listener of listeners) listener();
     },
   });
+  const stop = async () => {
+    stopping.abort();
+    await watching;
+  };
+  try {
+    current = await readSvid(certificateFile, keyFile, log);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     current: () => current,
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    stop: async () => {
-      stopping.abort();
-      await watching;
-    },
+    stop,
   };
 }
 
-async function readSvid(certificateFile: string, keyFile: string): Promise<Svid> {
+async function readSvid(certificateFile: string, keyFile: string, log: Log): Promise<Svid> {
   try {
-    const [chain, key] = await Promise.all([readFile(certificateFile, 'utf8'), readFile(keyFile, 'utf8')]);
-    return svidFromPem(chain, key);
+    const [chain, key] = await Promise.all([readText(certificateFile), readText(keyFile)]);
+    const svid = svidFromPem(chain, key);
+    await warnOfMode(keyFile, log);
+    return svid;
   } catch (cause) {
     if (cause instanceof MtlsError)
       throw new MtlsError('svid-invalid', `the SVID in ${certificateFile} cannot be used: ${cause.message}`, {
@@ -63,4 +80,20 @@ async function readSvid(certificateFile: string, keyFile: string): Promise<Svid>
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new MtlsError('svid-invalid', `reading the SVID failed: ${why}`, { cause });
   }
+}
+
+async function readText(file: string): Promise<string> {
+  const { size } = await stat(file);
+  if (size > MAX_FILE_BYTES) throw new RangeError(`${file} is larger than ${MAX_FILE_BYTES} bytes`);
+  return await readFile(file, 'utf8');
+}
+
+/** Not refused: who mounts keys does not always choose their mode, and a new SVID must not be lost by it. */
+async function warnOfMode(keyFile: string, log: Log): Promise<void> {
+  const { mode } = await stat(keyFile);
+  if ((mode & OTHERS_MAY) === 0) return;
+  log.warn('the private key can be read by every user of this machine', {
+    file: keyFile,
+    mode: (mode & 0o777).toString(8),
+  });
 }

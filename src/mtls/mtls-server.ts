@@ -6,21 +6,16 @@ import {
 } from 'node:net';
 import { createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
 import { describeError, type Log, listenOn } from '../platform/index.ts';
-import { CodedError, X509SvidError } from '../spiffe/index.ts';
+import { CodedError } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
-import { type Authorize, type PeerVerifier, provePeer, type VerifiedPeer } from './peer.ts';
+import { type Authorize, type PeerVerifier, provePeer, sentChain, type VerifiedPeer } from './peer.ts';
+import { refusalFields, type RefusedPeer, refusedPeer } from './refused-peer.ts';
 import { type SvidSource, tlsIdentity } from './svid.ts';
 import { SERVER_CHOOSES_SUITE, secureContextOptions } from './tls-profile.ts';
 
 /** A connection that was not handed on, and why. */
-export interface RefusedConnection {
+export interface RefusedConnection extends RefusedPeer {
   readonly remote: string | undefined;
-  readonly code: string;
-  readonly message: string;
-  /** Who it was, where that was proved. */
-  readonly peer?: VerifiedPeer;
-  /** Who it claimed to be, where nothing was proved. */
-  readonly claimedId?: string;
 }
 
 export interface MtlsServerOptions {
@@ -154,26 +149,22 @@ export class MtlsServer {
     const { remoteAddress: remote } = socket;
     this.#handshakes.delete(endsOf(socket));
     socket.on('error', () => {});
+    const sent = sentChain(socket);
     let peer: VerifiedPeer | undefined;
     try {
-      peer = provePeer(socket, this.#options.verifier, 'client');
+      peer = provePeer(socket, sent, this.#options.verifier, 'client');
       this.#options.authorize(peer);
       this.#open.add(socket);
       socket.once('close', () => this.#open.delete(socket));
       this.#options.onConnection(socket, peer);
     } catch (error) {
+      const refused = refusedPeer(error, sent, peer);
       socket.destroy();
       if (!(error instanceof CodedError)) {
         // A fault of ours closes this connection, never the server: whoever connects must not be able to stop it.
         this.#options.log.error('judging a connection failed', { remote, error: describeError(error) });
       }
-      this.#refused({
-        remote,
-        code: error instanceof CodedError ? error.code : 'internal',
-        message: error instanceof Error ? error.message : String(error),
-        ...(peer ? { peer } : {}),
-        ...(error instanceof X509SvidError && error.claimedId ? { claimedId: error.claimedId } : {}),
-      });
+      this.#refused({ remote, ...refused });
     }
   }
 
@@ -182,16 +173,7 @@ export class MtlsServer {
       this.#options.onRefused(refused);
       return;
     }
-    const { remote, code, message, peer, claimedId } = refused;
-    this.#options.log.info('connection refused', {
-      code,
-      reason: message,
-      remote,
-      peer: peer?.id,
-      claimed_peer: claimedId,
-      root: peer?.anchorFingerprint,
-      bundle: peer?.bundleDigest,
-    });
+    this.#options.log.info('connection refused', { remote: refused.remote, ...refusalFields(refused) });
   }
 }
 

@@ -32,47 +32,48 @@ export type Authorize = (peer: VerifiedPeer) => void;
 const MAX_CERTIFICATES = 8;
 const MAX_CHAIN_BYTES = 64 * 1024;
 
-/**
- * Proves and admits the peer of a connection whose handshake has just ended; to be called synchronously, before
- * anybody else listens, so that no application byte passes before it (X509-43). Throws the verifier's and the
- * authorizer's errors, and `MtlsError` `session-reused`, `no-certificate`, `chain-too-long`.
- */
-export function admitPeer(
-  socket: TLSSocket,
-  verifier: PeerVerifier,
-  authorize: Authorize,
-  peerRole: PeerRole,
-): VerifiedPeer {
-  const peer = provePeer(socket, verifier, peerRole);
-  authorize(peer);
-  return peer;
+/** The certificates of a peer as it sent them, leaf first: all of them, unless `tooLong`, or none. */
+export interface SentChain {
+  readonly certificates: readonly Uint8Array[];
+  readonly tooLong: boolean;
 }
 
-/** The first half of `admitPeer`: who the peer is, before the question whether it is admitted. */
-export function provePeer(socket: TLSSocket, verifier: PeerVerifier, peerRole: PeerRole): VerifiedPeer {
+/**
+ * Proves the peer of a connection whose handshake has just ended, by what `sentChain` gave; to be called synchronously,
+ * before anybody else listens, so that no application byte passes before it and the question whether the peer is admitted
+ * (X509-43). Throws the verifier's errors, and `MtlsError` `session-reused`, `no-certificate`, `chain-too-long`.
+ */
+export function provePeer(
+  socket: TLSSocket,
+  { certificates, tooLong }: SentChain,
+  verifier: PeerVerifier,
+  peerRole: PeerRole,
+): VerifiedPeer {
   if (socket.isSessionReused()) {
     throw new MtlsError(
       'session-reused',
       'the TLS session was resumed, so the peer proved nothing on this connection',
     );
   }
-  return verifier.verify(chainOf(socket), peerRole);
+  if (tooLong) {
+    throw new MtlsError(
+      'chain-too-long',
+      `the peer sent more than ${MAX_CERTIFICATES} certificates or ${MAX_CHAIN_BYTES} bytes of them`,
+    );
+  }
+  if (certificates.length === 0) throw new MtlsError('no-certificate', 'the peer showed no certificate');
+  return verifier.verify(certificates, peerRole);
 }
 
-/** The certificates as the peer sent them. Node gives them once only: a second call has lost the issuers. */
-function chainOf(socket: TLSSocket): Uint8Array[] {
-  const chain: Uint8Array[] = [];
+/** What the peer showed. To be asked once: a second time Node has lost the issuers, and in a client the leaf as well. */
+export function sentChain(socket: TLSSocket): SentChain {
+  const certificates: Uint8Array[] = [];
   let bytes = 0;
   for (let each = socket.getPeerX509Certificate(); each; each = each.issuerCertificate) {
     bytes += each.raw.length;
-    if (chain.length === MAX_CERTIFICATES || bytes > MAX_CHAIN_BYTES) {
-      throw new MtlsError(
-        'chain-too-long',
-        `the peer sent more than ${MAX_CERTIFICATES} certificates or ${MAX_CHAIN_BYTES} bytes of them`,
-      );
-    }
-    chain.push(each.raw);
+    if (certificates.length === MAX_CERTIFICATES || bytes > MAX_CHAIN_BYTES)
+      return { certificates, tooLong: true };
+    certificates.push(each.raw);
   }
-  if (chain.length === 0) throw new MtlsError('no-certificate', 'the peer showed no certificate');
-  return chain;
+  return { certificates, tooLong: false };
 }

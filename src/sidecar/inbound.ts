@@ -111,6 +111,7 @@ export class Inbound {
         log.info('connection accepted', {
           code: 'accepted',
           peer: peer.id,
+          leaf: peer.leafFingerprint,
           root: peer.anchorFingerprint,
           bundle: peer.bundleDigest,
           remote: socket.remoteAddress,

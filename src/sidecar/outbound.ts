@@ -16,6 +16,7 @@ import {
   type PeerVerifier,
   type SvidSource,
   type VerifiedPeer,
+  refusalFields,
 } from '../mtls/index.ts';
 import { describeError, type Log, listenOn } from '../platform/index.ts';
 import { CodedError, type SpiffeId } from '../spiffe/index.ts';
@@ -137,6 +138,7 @@ export class Outbound {
       verifier,
       signal: this.#stopping.signal,
       timeoutMs: CONNECT_TIMEOUT_MS,
+      onRefused: (refused) => log.info('connection refused', { to: serverName, ...refusalFields(refused) }),
       authorize: ({ id }) => {
         if (expect.includes(id)) return;
         throw new SidecarError(
@@ -148,6 +150,7 @@ export class Outbound {
     log.info('connection opened', {
       code: 'accepted',
       peer: peer.id,
+      leaf: peer.leafFingerprint,
       root: peer.anchorFingerprint,
       bundle: peer.bundleDigest,
       to: serverName,

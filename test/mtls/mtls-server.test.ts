@@ -1,7 +1,14 @@
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { closedBeforeFirstByte, MtlsError, type PeerVerifier } from '../../src/mtls/index.ts';
+import {
+  closedBeforeFirstByte,
+  MtlsError,
+  type PeerVerifier,
+  refusalFields,
+  type RefusedPeer,
+} from '../../src/mtls/index.ts';
+import { CodedError, parseCertificate } from '../../src/spiffe/index.ts';
 import { createTestCa, type TestCa } from '../support/test-ca.ts';
 import { HeldSvid, Opened, readAll, type TestLeaf, trusting } from './support.ts';
 
@@ -41,10 +48,14 @@ describe('MtlsServer and connectMtls()', () => {
     const { verifier } = trusting(a.bundle(), b.bundle());
     const { accepted, refused, port } = await world.server({ svid: new HeldSvid(server), verifier });
     expect((await world.rawClient(port, { ...shown(client), maxVersion })).received).toBe('hello');
-    const forger = await world.rawClient(port, { ...shown(await forgedByB()), maxVersion }, 'GET / HTTP/1.1');
+    const forged = await forgedByB();
+    const forger = await world.rawClient(port, { ...shown(forged), maxVersion }, 'GET / HTTP/1.1');
     expect(forger.received).toBe('');
     expect(accepted).toHaveLength(1);
-    expect(refused).toMatchObject([{ code: 'path-refused', claimedId: 'spiffe://a.example/client' }]);
+    const leafFingerprint = parseCertificate(forged.chain[0] ?? new Uint8Array()).fingerprint;
+    expect(refused).toMatchObject([
+      { code: 'path-refused', claimedId: 'spiffe://a.example/client', leafFingerprint },
+    ]);
   });
 
   it('give a refused server no byte of ours (X509-43)', async () => {
@@ -250,6 +261,34 @@ describe('MtlsServer', () => {
 });
 
 describe('connectMtls()', () => {
+  it('tells whom it refused before it rejects: the leaf, proved or not, and the ID', async () => {
+    await using world = new Opened();
+    const { verifier } = trusting(a.bundle(), b.bundle());
+    const refused: RefusedPeer[] = [];
+    const onRefused = (peer: RefusedPeer) => void refused.push(peer);
+    const forged = await forgedByB();
+    const leafOf = ({ chain }: TestLeaf) => parseCertificate(chain[0] ?? new Uint8Array()).fingerprint;
+    const at = (leaf: TestLeaf) => world.rawServer(shown(leaf), () => {});
+    await world.dial({ port: await at(client), verifier, onRefused });
+    expect(refused).toEqual([]);
+    const forger = world.dial({ port: await at(forged), verifier, onRefused });
+    await expect(forger).rejects.toMatchObject({ code: 'path-refused' });
+    const authorize = () => {
+      throw new CodedError('not-listed', 'it is not on the list');
+    };
+    const stranger = world.dial({ port: await at(client), verifier, onRefused, authorize });
+    await expect(stranger).rejects.toMatchObject({ code: 'not-listed' });
+    expect(refused).toMatchObject([
+      { code: 'path-refused', claimedId: 'spiffe://a.example/client', leafFingerprint: leafOf(forged) },
+      { code: 'not-listed', peer: { id: client.id }, leafFingerprint: leafOf(client) },
+    ]);
+    expect(refused[0]?.peer).toBeUndefined();
+    expect(refusalFields(refused[0] ?? { code: '', message: '' })).toMatchObject({
+      claimed_peer: 'spiffe://a.example/client',
+      leaf: leafOf(forged),
+    });
+  });
+
   it('says which step failed: TCP, handshake, time, our own SVID, the caller', async () => {
     await using world = new Opened();
     const { verifier } = trusting(a.bundle(), b.bundle());

@@ -151,7 +151,11 @@ describe('Sidecar', () => {
     expect(await call(out)).toMatchObject({ status: 503, body: expect.stringContaining('"peer-refused"') });
     expect(seen).toEqual([]);
     const refused = world.log.records.find(({ message }) => message === 'connection refused');
-    expect(refused?.fields).toMatchObject({ code: 'peer-not-authorized', peer: caller.id });
+    expect(refused?.fields).toMatchObject({
+      code: 'peer-not-authorized',
+      peer: caller.id,
+      leaf: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
   });
 
   it('names the trust domain it has no bundle for', async () => {
