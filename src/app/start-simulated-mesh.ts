@@ -15,6 +15,12 @@ export async function startSimulatedIstio(
     trustDomain: config.trust_domain,
     kubernetes: { ...config.kubernetes_listen, advertisedHost: config.kubernetes_host },
     kubeconfigFile: resolvePath(folder, config.kubeconfig),
+    ...(config.admin_kubeconfig === undefined
+      ? {}
+      : { adminKubeconfigFile: resolvePath(folder, config.admin_kubeconfig) }),
+    trustDomainAliases: config.trust_domain_aliases,
+    systemNamespace: config.system_namespace,
+    multiroot: config.multiroot,
     svidTtlMs: config.svid_ttl,
     controlSocket: resolvePath(folder, config.control_socket),
     workloads: config.workloads.map((each) => ({

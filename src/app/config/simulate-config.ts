@@ -15,12 +15,28 @@ const common = {
 export const simulatedIstioConfigSchema = z.strictObject({
   ...common,
   trust_domain: trustDomainField().describe('The trust domain of the mesh.'),
+  trust_domain_aliases: z
+    .array(trustDomainField())
+    .default([])
+    .describe('Other names of the trust domain, `trustDomainAliases` of the mesh config.'),
   kubernetes_listen: listenAddress().describe('Where the Kubernetes API is served, `host:port`.'),
   kubernetes_host: z
     .string()
     .default('127.0.0.1')
     .describe('The host name by which the kubeconfig and the certificate name the API.'),
   kubeconfig: path().describe('The kubeconfig that is written for the agent.'),
+  admin_kubeconfig: path()
+    .optional()
+    .describe('A kubeconfig that may do everything, written for the operator; none without it.'),
+  system_namespace: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'a namespace is a DNS label')
+    .default('istio-system')
+    .describe('Namespace of the mesh ConfigMap.'),
+  multiroot: z
+    .boolean()
+    .default(true)
+    .describe('`ISTIO_MULTIROOT_MESH` of istiod; when off, foreign roots are kept but have no effect.'),
   workloads: z
     .array(
       z.strictObject({
