@@ -18,6 +18,7 @@ export class FetchTimer {
   readonly #controller = new AbortController();
   readonly #phases = new Set<Phase>();
   #sleep: { readonly untilMs: number; readonly controller: AbortController } | undefined;
+  #runs = false;
   #closed = false;
 
   /** `signal` calls the whole fetch off. */
@@ -64,15 +65,22 @@ export class FetchTimer {
   readonly #onOuter = () => this.#controller.abort(this.#outer.reason);
 
   #watch({ endMs }: Phase): void {
-    if (!this.#sleep) void this.#run();
-    else if (endMs < this.#sleep.untilMs) this.#sleep.controller.abort(OVER);
+    if (this.#sleep) {
+      if (endMs < this.#sleep.untilMs) this.#sleep.controller.abort(OVER);
+      return;
+    }
+    if (this.#runs) return;
+    this.#runs = true;
+    // Not at once: the first phase has a shorter one in it, and one sleep will do for both.
+    queueMicrotask(() => void this.#run());
   }
 
   /** Sleeps until the next limit, as long as there is one; limits that were kept in time are gone by then. */
   async #run(): Promise<void> {
     while (!this.#closed && !this.signal.aborted) {
-      const [next] = [...this.#phases].sort((a, b) => a.endMs - b.endMs);
-      if (!next) return;
+      let next: Phase | undefined;
+      for (const phase of this.#phases) if (!next || phase.endMs < next.endMs) next = phase;
+      if (!next) break;
       const leftMs = next.endMs - this.#clock.monotonicMs();
       if (leftMs <= 0) {
         this.#controller.abort(next.late());
@@ -87,5 +95,6 @@ export class FetchTimer {
       }
       this.#sleep = undefined;
     }
+    this.#runs = false;
   }
 }

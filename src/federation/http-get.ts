@@ -48,6 +48,14 @@ export async function httpGet(request: {
     headersTimeout: 0,
     bodyTimeout: 0,
   });
+  let excess: FetchError | undefined;
+  const stopCounting = countBytes(socket, limits, (most) => {
+    excess = new FetchError(
+      'body-too-large',
+      `${url.host} sent more than ${most} bytes for a bundle of at most ${limits.maxBodyBytes}`,
+    );
+    return excess;
+  });
   try {
     const late = () =>
       new FetchError('first-byte-timeout', `${url.host} sent no response within ${limits.firstByteMs} ms`);
@@ -84,14 +92,31 @@ export async function httpGet(request: {
     };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
+    if (excess) throw excess;
     if (error instanceof FetchError) throw error;
     throw new FetchError('response-broken', `the response of ${url.host} could not be read to its end`, {
       cause: error,
     });
   } finally {
-    socket.destroy();
+    stopCounting();
+    socket.destroy(DONE);
     await client.destroy(DONE);
   }
+}
+
+/**
+ * Ends a connection that brings more than head and body may have together, twice over for the framing: interim responses,
+ * chunk extensions and trailers have no end of their own, and none of them shows in the body (TDB-44).
+ */
+function countBytes(socket: TLSSocket, limits: FetchLimits, tooMany: (most: number) => Error): () => void {
+  const most = 2 * (limits.maxHeaderBytes + limits.maxBodyBytes);
+  const before = socket.bytesRead;
+  const look = () => {
+    if (socket.bytesRead - before > most) socket.destroy(tooMany(most));
+  };
+  // Before the parser's own listener: what is too much is not even parsed.
+  socket.prependListener('readable', look);
+  return () => void socket.off('readable', look);
 }
 
 /** We asked for identity: a body that would have to be inflated is refused unread (TDB-44). */

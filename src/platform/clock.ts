@@ -1,5 +1,4 @@
 import { performance } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
 
 /** Time as the rooms see it: the wall clock for validity, a monotonic one for durations, and waiting. */
 export interface Clock {
@@ -19,11 +18,28 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   async sleep(ms, signal) {
     const end = performance.now() + ms;
-    for (;;) {
+    do {
       const left = end - performance.now();
-      if (left <= 0 && ms > 0) return;
-      await delay(Math.max(0, Math.min(left, LONGEST_TIMER_MS)), undefined, signal ? { signal } : {});
-      if (ms <= 0) return;
-    }
+      await oneTimer(Math.max(0, Math.min(left, LONGEST_TIMER_MS)), signal);
+    } while (performance.now() < end);
   },
 };
+
+/** Not the one of `node:timers/promises`: that makes an error with a stack of its own each time it is called off. */
+function oneTimer(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}

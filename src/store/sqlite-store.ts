@@ -3,6 +3,7 @@ import { contentDigest } from '../spiffe/index.ts';
 import { checkPage, checkReplacement, checkSequence } from './arguments.ts';
 import { type OpenDatabase, openDatabase, openDatabaseForReading } from './database.ts';
 import { relationshipExists, StoreError } from './errors.ts';
+import { GroupedWrites } from './grouped-writes.ts';
 import { patchRelationship } from './relationship.ts';
 import { createAuditTables } from './sqlite-audit.ts';
 import { storeErrorFrom } from './sqlite-error.ts';
@@ -43,7 +44,7 @@ export async function openSqliteStoreForReading(options: { readonly path: string
   return storeOver(openDatabaseForReading(options.path));
 }
 
-/** SQLite is synchronous inside: each method is one turn of the event loop, and a write is one transaction. */
+/** SQLite is synchronous inside: a method is done when it returns, but for the grouped writes, and a write is one transaction. */
 function storeOver(open: OpenDatabase): Store {
   const { database, path } = open;
   const relationships = createRelationshipTable(database);
@@ -55,7 +56,7 @@ function storeOver(open: OpenDatabase): Store {
      ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value`,
   );
 
-  const read = async <T>(work: () => T): Promise<T> => {
+  const guarded = <T>(work: () => T): T => {
     if (!database.open)
       throw new StoreError('store-closed', `the store ${path} was used after it was closed`);
     try {
@@ -64,10 +65,15 @@ function storeOver(open: OpenDatabase): Store {
       throw storeErrorFrom(error, path);
     }
   };
+  const read = async <T>(work: () => T): Promise<T> => guarded(work);
   const inTransaction = database.transaction((work: () => unknown) => work());
   // Several statements that belong to one moment need a transaction even when they only read.
   const snapshot = <T>(work: () => T): Promise<T> => read(() => inTransaction.deferred(work) as T);
-  const write = <T>(work: () => T): Promise<T> => read(() => inTransaction.immediate(work) as T);
+  const grouped = new GroupedWrites((work) => guarded(() => inTransaction.immediate(work)));
+  const write = async <T>(work: () => T): Promise<T> => {
+    grouped.flush();
+    return guarded(() => inTransaction.immediate(work) as T);
+  };
 
   return {
     relationships: () => read(() => relationships.list()),
@@ -94,14 +100,17 @@ function storeOver(open: OpenDatabase): Store {
         const first = firstVersion && versions.append(firstVersion, undefined);
         audit.addEvent(event, first?.number);
       }),
-    updateRelationship: (trustDomain, patch, event) =>
-      write(() => {
+    updateRelationship: (trustDomain, patch, event) => {
+      const update = () => {
         const before = relationships.get(trustDomain);
         if (!before) return false;
         relationships.update(patchRelationship(before, patch));
         if (event) audit.addEvent(event);
         return true;
-      }),
+      };
+      // How the last poll went, of thousands of peers: nobody waits for it, unlike for what goes on record.
+      return event ? write(update) : grouped.add(update);
+    },
     removeRelationship: (trustDomain, { at, actor, reason }) =>
       write(() => {
         if (!relationships.remove(trustDomain)) return false;
@@ -145,13 +154,13 @@ function storeOver(open: OpenDatabase): Store {
       }),
     recordEvent: (event) => write(() => audit.addEvent(event)),
     recordIncident: (incident) => write(() => audit.recordIncident(incident)),
-    endIncidents: ({ trustDomain, at, actor, kinds }) =>
-      read(() => {
-        if (!audit.hasOpenIncident(trustDomain)) return 0;
-        return inTransaction.immediate(() => audit.endIncidents(trustDomain, at, actor, kinds)) as number;
-      }),
+    endIncidents: async ({ trustDomain, at, actor, kinds }) => {
+      if (!guarded(() => audit.hasOpenIncident(trustDomain))) return 0;
+      return write(() => audit.endIncidents(trustDomain, at, actor, kinds));
+    },
     setMeta: (key, value) => write(() => void upsertMeta.run(key, value)),
     close: async () => {
+      grouped.flush();
       if (database.open) open.close();
     },
     async [Symbol.asyncDispose]() {

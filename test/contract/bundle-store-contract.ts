@@ -132,6 +132,15 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect(await store.relationship(istio)).toEqual(relationship());
     });
 
+    it('updateRelationship() counts for the relationship it was asked for, not for a later one of that name', async () => {
+      await federate([1], 5n);
+      const late = store.updateRelationship(istio, { consecutiveFailures: 7 });
+      const removed = store.removeRelationship(istio, { at: at(30), actor: 'operator:0', reason: 'over' });
+      const again = store.addRelationship(relationship(), undefined, added());
+      expect(await Promise.all([late, removed, again])).toEqual([true, true, undefined]);
+      expect((await store.relationship(istio))?.consecutiveFailures).toBe(0);
+    });
+
     it('updateRelationship() says false for one that was removed, and keeps no event', async () => {
       expect(await store.updateRelationship(istio, { state: 'failing' }, added())).toBe(false);
       expect(await store.events()).toEqual([]);

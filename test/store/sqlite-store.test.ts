@@ -55,6 +55,14 @@ describe('openSqliteStore() on a file', () => {
     expect(current[0]?.bundle.sequence).toBe(18446744073709551615n);
   });
 
+  it('writes what waits for the end of the turn before it closes', async () => {
+    await federate([1], 1n);
+    const told = store.updateRelationship(istio, { consecutiveFailures: 3 });
+    await reopen();
+    expect(await told).toBe(true);
+    expect((await store.relationship(istio))?.consecutiveFailures).toBe(3);
+  });
+
   it('keeps an incident that goes on open over a restart', async () => {
     const outage = {
       at: at(10),
