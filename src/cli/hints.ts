@@ -11,6 +11,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'pin-mismatch':
     'ask the peer for the present pin by a way you trust ("federate status" on their side); do not copy the pin seen here',
   'endpoint-id-mismatch': 'compare --endpoint-id with what "federate status" prints on the peer\'s side',
+  'bootstrap-bundle-invalid':
+    'give a SPIFFE bundle document or CA certificates in PEM; "federate bundle show --document" on the peer\'s side prints one',
+  'bootstrap-bundle-unusable': 'ask the peer for its present bundle',
   'endpoint-bundle-missing':
     "federate with the trust domain of the endpoint's SPIFFE ID first, or give --bundle or --pin",
   'serving-cycle': 'let one of the trust domains serve its own bundle',

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addCommand } from './commands/add.ts';
 import { bundleCommand } from './commands/bundle.ts';
+import { changeCommand } from './commands/change.ts';
 import { demoCommand } from './commands/demo.ts';
 import { listCommand, showCommand } from './commands/list.ts';
 import { processCommands } from './commands/processes.ts';
@@ -54,6 +55,7 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     showCommand,
     statusCommand,
     refreshCommand,
+    changeCommand,
     removeCommand,
     bundleCommand,
     verifyCommand,

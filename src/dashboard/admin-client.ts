@@ -3,10 +3,13 @@ import { CodedError } from '../spiffe/index.ts';
 import type {
   AddDocument,
   BundleDocument,
+  BundleSetDocument,
+  ChangeDocument,
   DiffDocument,
   HistoryDocument,
   RefreshDocument,
   RelationshipDocument,
+  SetBundleDocument,
   StatusDocument,
   VerifyDocument,
 } from './admin-documents.ts';
@@ -22,6 +25,7 @@ export interface AdminClient {
   relationships(): Promise<RelationshipDocument[]>;
   relationship(trustDomain: string): Promise<RelationshipDocument>;
   add(document: AddDocument): Promise<RefreshDocument>;
+  change(trustDomain: string, document: ChangeDocument): Promise<RefreshDocument>;
   remove(
     trustDomain: string,
     reason: string | undefined,
@@ -29,6 +33,7 @@ export interface AdminClient {
   refresh(trustDomain: string | undefined, acceptOnce: boolean): Promise<RefreshDocument[]>;
   bundles(): Promise<BundleDocument[]>;
   bundle(trustDomain: string, at: string | undefined): Promise<BundleDocument>;
+  setBundle(trustDomain: string, document: SetBundleDocument): Promise<BundleSetDocument>;
   history(trustDomain: string, limit: number | undefined): Promise<HistoryDocument>;
   diff(trustDomain: string, from: string | undefined, to: string | undefined): Promise<DiffDocument>;
   verify(pem: string, peerRole: 'client' | 'server'): Promise<VerifyDocument>;
@@ -48,6 +53,7 @@ export function createAdminClient(options: {
     relationships: () => ask('GET', '/v1/relationships'),
     relationship: (trustDomain) => ask('GET', `/v1/relationships/${named(trustDomain)}`),
     add: (document) => ask('POST', '/v1/relationships', document),
+    change: (trustDomain, document) => ask('PATCH', `/v1/relationships/${named(trustDomain)}`, document),
     remove: (trustDomain, reason) =>
       ask('DELETE', `/v1/relationships/${named(trustDomain)}${query({ reason })}`),
     refresh: (trustDomain, acceptOnce) =>
@@ -57,6 +63,7 @@ export function createAdminClient(options: {
       }),
     bundles: () => ask('GET', '/v1/bundles'),
     bundle: (trustDomain, at) => ask('GET', `/v1/bundles/${named(trustDomain)}${query({ at })}`),
+    setBundle: (trustDomain, document) => ask('PUT', `/v1/bundles/${named(trustDomain)}`, document),
     history: (trustDomain, limit) =>
       ask('GET', `/v1/bundles/${named(trustDomain)}/history${query({ limit: limit?.toString() })}`),
     diff: (trustDomain, from, to) =>

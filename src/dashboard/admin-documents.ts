@@ -136,6 +136,32 @@ export interface AddDocument {
   readonly ca_pem?: string;
 }
 
+/** A bundle that the operator puts in the place of the held one. */
+export interface SetBundleDocument {
+  /** A SPIFFE bundle document, or CA certificates in PEM. */
+  readonly document: string;
+  /** What the history calls it, for instance its file name. */
+  readonly name: string;
+  readonly reason?: string;
+}
+
+/** What was set, and how the endpoint answered when it was asked right after. */
+export interface BundleSetDocument {
+  readonly trust_domain: string;
+  readonly version: number;
+  readonly poll: RefreshDocument;
+}
+
+/** New parameters of a relationship; what is left out stays. */
+export interface ChangeDocument {
+  readonly endpoint_url?: string;
+  readonly profile?: 'https_web' | 'https_spiffe';
+  readonly endpoint_id?: string;
+  /** The private CA of an `https_web` endpoint; `null` goes back to the public ones. */
+  readonly ca_pem?: string | null;
+  readonly reason?: string;
+}
+
 export interface DiffDocument {
   readonly trust_domain: string;
   readonly from: number | null;

@@ -6,10 +6,13 @@ import { CodedError, parseTrustDomain, type TrustDomain } from '../spiffe/index.
 import type { Store } from '../store/index.ts';
 import type {
   AddDocument,
+  BundleSetDocument,
+  ChangeDocument,
   DiffDocument,
   ProblemDocument,
   RefreshDocument,
   RelationshipDocument,
+  SetBundleDocument,
   StatusDocument,
   VerifyDocument,
 } from './admin-documents.ts';
@@ -29,7 +32,9 @@ export interface AdminServices {
   status(): Promise<StatusDocument>;
   inMesh(trustDomain: TrustDomain): RelationshipDocument['in_mesh'];
   add(request: AddDocument, actor: string): Promise<RefreshDocument>;
+  change(trustDomain: TrustDomain, request: ChangeDocument, actor: string): Promise<RefreshDocument>;
   remove(trustDomain: TrustDomain, actor: string, reason: string): Promise<void>;
+  setBundle(trustDomain: TrustDomain, request: SetBundleDocument, actor: string): Promise<BundleSetDocument>;
   refresh(
     trustDomain: TrustDomain | undefined,
     override: { actor: string } | undefined,
@@ -40,6 +45,7 @@ export interface AdminServices {
 
 const NOT_FOUND_CODES: ReadonlySet<string> = new Set(['not-federated', 'no-bundle', 'no-such-version']);
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
+const MAX_REASON_CHARACTERS = 1000;
 
 /** A question that the admin API cannot answer. */
 class AdminError extends CodedError<'no-bundle' | 'no-such-version' | 'request-invalid'> {}
@@ -53,6 +59,20 @@ const addRequest = z.strictObject({
   pin: z.string().optional(),
   web_pki: z.boolean().optional(),
   ca_pem: z.string().optional(),
+}) satisfies z.ZodType<unknown>;
+
+const changeRequest = z.strictObject({
+  endpoint_url: z.string().optional(),
+  profile: z.enum(['https_web', 'https_spiffe']).optional(),
+  endpoint_id: z.string().optional(),
+  ca_pem: z.string().nullable().optional(),
+  reason: z.string().max(MAX_REASON_CHARACTERS).optional(),
+}) satisfies z.ZodType<unknown>;
+
+const setBundleRequest = z.strictObject({
+  document: z.string(),
+  name: z.string().min(1).max(MAX_REASON_CHARACTERS),
+  reason: z.string().max(MAX_REASON_CHARACTERS).optional(),
 }) satisfies z.ZodType<unknown>;
 
 const verifyRequest = z.strictObject({ pem: z.string(), peer_role: z.enum(['client', 'server']) });
@@ -98,6 +118,12 @@ export function createAdminRoutes(services: AdminServices): Hono {
     return context.json(await services.add(request, actorOf(context)), 201);
   });
 
+  app.patch('/v1/relationships/:name', async (context) => {
+    const name = parseTrustDomain(context.req.param('name'));
+    const request: ChangeDocument = dropUndefined(await read(context, changeRequest));
+    return context.json(await services.change(name, request, actorOf(context)));
+  });
+
   app.delete('/v1/relationships/:name', async (context) => {
     const name = parseTrustDomain(context.req.param('name'));
     await services.remove(name, actorOf(context), context.req.query('reason') ?? 'removed by the operator');
@@ -124,6 +150,12 @@ export function createAdminRoutes(services: AdminServices): Hono {
         `there ${at === undefined ? 'is' : 'was'} no bundle of ${name}${at === undefined ? '' : ` at ${at}`}`,
       );
     return context.json(describeBundle(version));
+  });
+
+  app.put('/v1/bundles/:name', async (context) => {
+    const name = parseTrustDomain(context.req.param('name'));
+    const request: SetBundleDocument = dropUndefined(await read(context, setBundleRequest));
+    return context.json(await services.setBundle(name, request, actorOf(context)));
   });
 
   app.get('/v1/bundles/:name/history', async (context) => {

@@ -4,6 +4,7 @@ import {
   type AddDocument,
   AdminServer,
   type AdminServices,
+  type ChangeDocument,
   createAdminClient,
 } from '../../src/dashboard/index.ts';
 import { silentLog } from '../../src/platform/index.ts';
@@ -72,7 +73,9 @@ async function start(path: string, services: Partial<AdminServices> = {}) {
       verify: unexpected,
       status: unexpected,
       add: unexpected,
+      change: unexpected,
       remove: unexpected,
+      setBundle: unexpected,
       refresh: unexpected,
       renderMetrics: unexpected,
       ...services,
@@ -159,6 +162,45 @@ describe('AdminServer', () => {
       message: expect.not.stringContaining('secret'),
     });
     expect(log.records).toHaveLength(1);
+  });
+
+  it('hands a bundle to set and a change on as they were said, with who said it', async () => {
+    using folder = tempDir();
+    const seen: unknown[] = [];
+    const poll = { trust_domain: PEER, outcome: 'unchanged', code: null, message: null };
+    const client = await start(folder.file('admin.sock'), {
+      setBundle: async (...words) => {
+        seen.push(words);
+        return { trust_domain: PEER, version: 7, poll };
+      },
+      change: async (...words) => {
+        seen.push(words);
+        return poll;
+      },
+    });
+    const bundle = { document: 'pem', name: 'roots.pem', reason: 'lost' };
+    expect(await client.setBundle(PEER, bundle)).toEqual({ trust_domain: PEER, version: 7, poll });
+    expect(await client.change(PEER, { ca_pem: null })).toEqual(poll);
+    expect(seen).toEqual([
+      [PEER, bundle, 'operator:tester'],
+      [PEER, { ca_pem: null }, 'operator:tester'],
+    ]);
+  });
+
+  it.each([
+    ['a bundle without a name', (client: Client) => client.setBundle(PEER, { document: 'x', name: '' })],
+    [
+      'a reason as long as a book',
+      (client: Client) => client.setBundle(PEER, { document: 'x', name: 'y', reason: 'z'.repeat(2000) }),
+    ],
+    [
+      'a change of something that cannot be changed',
+      (client: Client) => client.change(PEER, { trust_domain: 'c.example' } as ChangeDocument),
+    ],
+  ])('refuses %s before the agent hears of it', async (_what, ask) => {
+    using folder = tempDir();
+    const client = await start(folder.file('admin.sock'));
+    await expect(ask(client)).rejects.toMatchObject({ code: 'request-invalid' });
   });
 
   it('refuses a body that is too large', async () => {

@@ -113,6 +113,7 @@ describe('two agents and the federate command', () => {
     expect(toB).toMatchObject({ code: 0, answer: { trust_domain: 'b.example', code: null } });
     expect(toA).toMatchObject({ code: 0, answer: { trust_domain: 'a.example', code: null } });
     await until('the files', () => holds(a, 'b.example', rootB) && holds(b, 'a.example', rootA));
+    await until('the map', () => a.foreign('bundles.json').includes('b.example'));
     expect(JSON.parse(a.foreign('bundles.json'))).toMatchObject({ trust_domains: { 'b.example': {} } });
   });
 
@@ -227,6 +228,46 @@ describe('two agents and the federate command', () => {
     expect((await a.ask('show', 'b.example')).answer).toMatchObject({ state: 'active', reason: null });
     const { answer } = await a.ask<HistoryDocument>('bundle', 'history', 'b.example');
     expect(answer.incidents).toMatchObject([{ code: 'all-roots-replaced', ended_at: expect.any(String) }]);
+  });
+
+  it('takes a bundle by hand and another endpoint, on record, and keeps trust when the endpoint does not answer', async () => {
+    const extra = await presentCa('b.example', 'CN=B3');
+    writeFileSync(folder.file('by-hand.pem'), pemFromCertificates([rootB.root, extra.root]));
+    const [port = 0] = await freePorts(1);
+    const nowhere = `https://localhost:${port}/`;
+    expect(await a.ask('change', 'b.example', '--peer', nowhere, '--reason', 'they move')).toMatchObject({
+      code: 0,
+      answer: { trust_domain: 'b.example', outcome: 'failed', code: 'connect-failed' },
+    });
+    const set = await a.ask('bundle', 'set', 'b.example', folder.file('by-hand.pem'), '--reason', 'courier');
+    expect(set).toMatchObject({ code: 0, answer: { version: 3, poll: { outcome: 'failed' } } });
+    await until('the roots by hand', () => holds(a, 'b.example', rootB, extra));
+    // What their endpoint says, once it is heard, counts more than what was set by hand.
+    expect(await a.ask('change', 'b.example', '--peer', b.url)).toMatchObject({
+      code: 0,
+      answer: { outcome: 'accepted', code: null },
+    });
+    await until('the roots of the endpoint', () => holds(a, 'b.example', rootB));
+    const { answer } = await a.ask<HistoryDocument>('bundle', 'history', 'b.example');
+    expect(answer.versions.slice(0, 2)).toMatchObject([
+      { version: 4, verdict: 'accepted' },
+      { version: 3, verdict: 'operator', origin: 'by-hand.pem' },
+    ]);
+    expect(answer.events.map(({ message }) => message)).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/set by hand: courier$/),
+        expect.stringMatching(/is now .*: they move$/),
+      ]),
+    );
+    writeFileSync(folder.file('ours.pem'), pemFromCertificates([rootA.root]));
+    const [ours, nobody] = await Promise.all([
+      a.ask<Refusal>('bundle', 'set', 'b.example', folder.file('ours.pem')),
+      a.ask<Refusal>('bundle', 'set', 'c.example', folder.file('by-hand.pem')),
+    ]);
+    expect([ours, nobody].map(({ code, answer: { error } }) => [code, error.code])).toEqual([
+      [1, 'own-root-offered'],
+      [1, 'not-federated'],
+    ]);
   });
 
   it('refuses a second agent on the same store, by name, and the first goes on', async () => {

@@ -1,12 +1,18 @@
 import {
   type AddDocument,
   type AdminServices,
+  type ChangeDocument,
   describeAuthority,
   type RefreshDocument,
   type StatusDocument,
   type VerifyDocument,
 } from '../../dashboard/index.ts';
-import type { AddRequest, FederationAgent, RefreshOutcome } from '../../federation/index.ts';
+import type {
+  AddRequest,
+  FederationAgent,
+  RefreshOutcome,
+  RelationshipChange,
+} from '../../federation/index.ts';
 import type { ForeignTrustReport, MeshAdapter } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import type { Clock, Log, Metrics } from '../../platform/index.ts';
@@ -65,6 +71,19 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
       const { relationship, firstPoll } = await federation.add(addRequestFrom(document, actor));
       return describeOutcome(relationship.trustDomain, firstPoll ?? { kind: 'unchanged' });
     },
+    change: async (trustDomain, document, actor) => {
+      const { poll } = await federation.change(trustDomain, changeFrom(document, actor));
+      return describeOutcome(trustDomain, poll);
+    },
+    setBundle: async (trustDomain, { document, name, reason = 'no reason given' }, actor) => {
+      const { versionNumber, poll } = await federation.setBundle(trustDomain, {
+        document: Buffer.from(document, 'utf8'),
+        name,
+        actor,
+        reason,
+      });
+      return { trust_domain: trustDomain, version: versionNumber, poll: describeOutcome(trustDomain, poll) };
+    },
     remove: (trustDomain, actor, reason) => federation.remove(trustDomain, { actor, reason }),
     refresh: async (trustDomain, override) => {
       if (trustDomain !== undefined && override) {
@@ -120,10 +139,7 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
 }
 
 function addRequestFrom(document: AddDocument, actor: string): AddRequest {
-  const profile: EndpointProfile =
-    document.profile === 'https_spiffe'
-      ? { kind: 'https_spiffe', endpointId: parseSpiffeId(document.endpoint_id ?? '') }
-      : { kind: 'https_web' };
+  const profile = profileFrom(document.profile, document.endpoint_id);
   const caPem = document.ca_pem === undefined ? {} : { caPem: document.ca_pem };
   return {
     trustDomain: parseTrustDomain(document.trust_domain),
@@ -136,6 +152,25 @@ function addRequestFrom(document: AddDocument, actor: string): AddRequest {
           ? { kind: 'web-pki', ...caPem }
           : { kind: 'pin', pin: parsePin(document.pin), ...caPem }
         : { kind: 'bundle', document: Buffer.from(document.bundle, 'utf8'), ...caPem },
+  };
+}
+
+function profileFrom(kind: EndpointProfile['kind'], endpointId: string | undefined): EndpointProfile {
+  return kind === 'https_spiffe' ? { kind, endpointId: parseSpiffeId(endpointId ?? '') } : { kind };
+}
+
+/** An endpoint ID alone is that of `https_spiffe`: no other profile has one. */
+function changeFrom(
+  { endpoint_url, profile, endpoint_id, ca_pem, reason }: ChangeDocument,
+  actor: string,
+): RelationshipChange {
+  const kind = profile ?? (endpoint_id === undefined ? undefined : 'https_spiffe');
+  return {
+    actor,
+    reason: reason ?? 'no reason given',
+    ...(endpoint_url === undefined ? {} : { endpointUrl: endpoint_url }),
+    ...(kind === undefined ? {} : { profile: profileFrom(kind, endpoint_id) }),
+    ...(ca_pem === undefined ? {} : { webPkiCaPem: ca_pem }),
   };
 }
 

@@ -1,18 +1,26 @@
 import type { Command } from 'commander';
-import type { BundleDocument, DiffDocument, HistoryDocument } from '../../dashboard/index.ts';
+import { basename } from 'node:path';
+import type {
+  BundleDocument,
+  BundleSetDocument,
+  DiffDocument,
+  HistoryDocument,
+} from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
 import { printResult, type Terminal } from '../terminal.ts';
+import { readText } from './add.ts';
 
-/** `federate bundle show | history | diff`: the bundle of a trust domain, now, at an instant, and how it came to be. */
+/** `federate bundle show | history | diff | set`: the bundle of a trust domain, now, at an instant, and how it came to be. */
 export function bundleCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   const bundle = program
     .command('bundle')
-    .description('the bundle of a trust domain: now, at an instant, its history');
+    .description('the bundle of a trust domain: now, at an instant, its history; set by hand');
   addShow(bundle, terminal, finish);
   addHistory(bundle, terminal, finish);
   addDiff(bundle, terminal, finish);
+  addSet(bundle, terminal, finish);
 }
 
 function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
@@ -64,6 +72,46 @@ function addDiff(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
         finish(exitCodes.done);
       },
     );
+}
+
+function addSet(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(bundle.command('set <trust-domain> <file>'))
+    .description(
+      "put a bundle of a peer by hand in the place of the held one, on record, until the peer's next good answer",
+    )
+    .option('--reason <text>', 'why, for the audit log')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate bundle set b.example b.json --reason "root key lost, new one by courier"
+  $ federate bundle set b.example - < roots.pem
+
+The file is a SPIFFE bundle document or CA certificates in PEM; "-" is standard
+input. The way out when an endpoint can no longer be authenticated: what is given
+here authenticates it from now on. "federate bundle show --document" on the peer's
+side prints its bundle.`,
+    )
+    .action(async (name: string, file: string, options: AgentOptions & { readonly reason?: string }) => {
+      const { reason } = options;
+      const answer = await agentFor(options).setBundle(name, {
+        document: readText(file, '<file>'),
+        name: file === '-' ? 'standard input' : basename(file),
+        ...(reason === undefined ? {} : { reason }),
+      });
+      printResult(terminal, options.output, answer, () => tellSet(answer));
+      finish(exitCodes.done);
+    });
+}
+
+function tellSet({ trust_domain: name, version, poll }: BundleSetDocument): string {
+  const lines = [`The bundle of ${name} is now the one you gave, as version ${version}.`];
+  if (poll.code !== null)
+    lines.push(`Its endpoint could not be polled with it yet [${poll.code}]: ${poll.message ?? ''}`);
+  else if (poll.outcome === 'accepted')
+    lines.push('Its endpoint was polled with it and offered another, which is in use now.');
+  lines.push(`See it with "federate bundle history ${name}".`);
+  return lines.join('\n');
 }
 
 async function ownName(agent: ReturnType<typeof agentFor>): Promise<string> {

@@ -1,0 +1,90 @@
+import { type Command, Option } from 'commander';
+import type { ChangeDocument, RefreshDocument } from '../../dashboard/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { readText } from './add.ts';
+
+interface ChangeOptions extends AgentOptions {
+  readonly peer?: string;
+  readonly profile?: 'https_web' | 'https_spiffe';
+  readonly endpointId?: string;
+  readonly caFile?: string;
+  readonly publicCas?: boolean;
+  readonly reason?: string;
+}
+
+/** `federate change`: another endpoint for a relationship; what is trusted stays (FED-09, FED-10). */
+export function changeCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(program.command('change <trust-domain>'))
+    .description("change where and how a peer's endpoint is asked, on record; what is trusted stays")
+    .option('--peer <url>', "the peer's bundle endpoint from now on")
+    .addOption(
+      new Option('--profile <profile>', 'how the endpoint proves who it is from now on').choices([
+        'https_spiffe',
+        'https_web',
+      ]),
+    )
+    .option('--endpoint-id <id>', "https_spiffe: the endpoint's SPIFFE ID")
+    .option('--ca-file <file>', 'https_web: check its certificate with these CAs')
+    .option('--public-cas', "https_web: check its certificate with the system's CAs again")
+    .option('--reason <text>', 'why, for the audit log')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate change b.example --peer https://new.b.example:8443/
+  $ federate change b.example --profile https_spiffe \\
+      --endpoint-id spiffe://b.example/federate --reason "now with an SVID"
+
+The new endpoint is asked at once; when it does not answer, the change stays and
+so does the last good bundle. Another trust domain is another relationship.`,
+    )
+    .action(async (trustDomain: string, options: ChangeOptions) => {
+      const answer = await agentFor(options).change(trustDomain, documentFrom(options));
+      printResult(terminal, options.output, answer, () => tell(answer));
+      finish(exitCodes.done);
+    });
+}
+
+function documentFrom({
+  peer,
+  profile,
+  endpointId,
+  caFile,
+  publicCas,
+  reason,
+}: ChangeOptions): ChangeDocument {
+  const web = caFile !== undefined || publicCas === true;
+  if (peer === undefined && profile === undefined && endpointId === undefined && !web)
+    throw new UsageError(
+      'nothing is to be changed: name --peer, --profile, --endpoint-id, --ca-file or --public-cas',
+    );
+  if (profile === 'https_spiffe' && endpointId === undefined)
+    throw new UsageError('--profile https_spiffe needs --endpoint-id, the SPIFFE ID the endpoint must prove');
+  if (profile === 'https_web' && endpointId !== undefined)
+    throw new UsageError('--endpoint-id goes with --profile https_spiffe');
+  if (endpointId !== undefined && web)
+    throw new UsageError('--ca-file and --public-cas go with --profile https_web');
+  if (caFile !== undefined && publicCas === true)
+    throw new UsageError('the CAs are those of --ca-file or the public ones, not both');
+  return {
+    ...(peer === undefined ? {} : { endpoint_url: peer }),
+    ...(profile === undefined ? {} : { profile }),
+    ...(endpointId === undefined ? {} : { endpoint_id: endpointId }),
+    ...(caFile === undefined ? {} : { ca_pem: readText(caFile, '--ca-file') }),
+    ...(publicCas === true ? { ca_pem: null } : {}),
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+function tell({ trust_domain: name, code, message }: RefreshDocument): string {
+  const lines = [`The relationship with ${name} is changed.`];
+  if (code !== null)
+    lines.push(
+      `Its endpoint could not be polled yet [${code}]: ${message ?? ''}`,
+      'The last good bundle stays in use; polling goes on.',
+    );
+  lines.push(`See it with "federate show ${name}".`);
+  return lines.join('\n');
+}
