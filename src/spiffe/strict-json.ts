@@ -18,9 +18,10 @@ export class JsonNumber {
     this.source = source;
   }
 
-  /** The value if the number is written as an integer, without fraction or exponent. */
+  /** The value if the number is written as an integer of at most 40 digits, without fraction or exponent. */
   get integer(): bigint | undefined {
-    return /^-?[0-9]+$/.test(this.source) ? BigInt(this.source) : undefined;
+    // A megabyte of digits would take a tenth of a second to read, and stands for nothing here.
+    return /^-?[0-9]{1,40}$/.test(this.source) ? BigInt(this.source) : undefined;
   }
 }
 

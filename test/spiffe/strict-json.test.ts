@@ -25,6 +25,9 @@ describe('parseStrictJson()', () => {
     expect(new JsonNumber('9007199254740993').integer).toBe(9007199254740993n);
     expect(new JsonNumber('1e3').integer).toBeUndefined();
     expect(new JsonNumber('1.0').integer).toBeUndefined();
+    // Not even read: a megabyte of digits would be work without an end.
+    expect(new JsonNumber('9'.repeat(40)).integer).toBe(10n ** 40n - 1n);
+    expect(new JsonNumber('9'.repeat(41)).integer).toBeUndefined();
   });
 
   it.each([

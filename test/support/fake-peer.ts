@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import {
+  createServer as createTlsServer,
+  type SecureContextOptions,
+  type Server as TlsServer,
+  type TLSSocket,
+} from 'node:tls';
 import { gzipSync } from 'node:zlib';
 
 /** What the peer shows in the handshake: its chain, leaf first, and the leaf's key, both PEM. */
@@ -25,8 +30,11 @@ export interface SeenRequest {
 /** Answers one request by writing to the connection, well or badly; `reset` cuts the TCP connection under it. */
 export type Answer = (socket: TLSSocket, request: SeenRequest, reset: () => void) => void;
 
-/** What happens to a TCP connection: TLS, silence, a reset, or bytes that are no TLS. */
-type Reception = 'tls' | 'silence' | 'reset' | 'plain-http';
+/** What happens to a TCP connection: TLS, silence, a reset, bytes that are no TLS, or whatever a test makes of it. */
+export type Reception = 'tls' | 'silence' | 'reset' | 'plain-http' | ((socket: Socket) => void);
+
+/** What happens when the handshake is done and before anything was asked. */
+export type Greeting = (socket: TLSSocket, reset: () => void) => void;
 
 /**
  * A bundle endpoint on loopback over real TLS that can be told to misbehave in every way the standard forbids, and to vary
@@ -35,6 +43,7 @@ type Reception = 'tls' | 'silence' | 'reset' | 'plain-http';
 export class FakePeer {
   /** What the next connections meet. */
   reception: Reception = 'tls';
+  greeting: Greeting = () => {};
   /** How the next requests are answered. */
   answer: Answer = answers.status(404);
   readonly requests: SeenRequest[] = [];
@@ -73,9 +82,9 @@ export class FakePeer {
     return `https://${host}:${this.port}${path}`;
   }
 
-  /** Shows another identity from the next connection on. */
-  become(identity: FakePeerIdentity): void {
-    this.#tls.setSecureContext({ cert: identity.certificatePem, key: identity.keyPem });
+  /** Shows another identity from the next connection on, and speaks another TLS where told. */
+  become(identity: FakePeerIdentity, tls: SecureContextOptions = {}): void {
+    this.#tls.setSecureContext({ cert: identity.certificatePem, key: identity.keyPem, ...tls });
   }
 
   /** Resolves once `condition` holds; looked at whenever something happens here. */
@@ -107,12 +116,18 @@ export class FakePeer {
       this.#happened();
     });
     socket.on('error', () => {});
-    if (this.reception === 'tls') this.#tls.emit('connection', socket);
+    if (typeof this.reception === 'function') this.reception(socket);
+    else if (this.reception === 'tls') this.#tls.emit('connection', socket);
     // Read, or the end of the connection would not be seen either.
     else socket.resume();
     if (this.reception === 'reset') socket.resetAndDestroy();
     if (this.reception === 'plain-http') socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
     this.#happened();
+  }
+
+  #reset({ remotePort }: TLSSocket): void {
+    const raw = [...this.#open].find((each) => each.remotePort === remotePort);
+    raw?.resetAndDestroy();
   }
 
   /** Open TCP connections. */
@@ -122,6 +137,7 @@ export class FakePeer {
 
   #converse(socket: TLSSocket): void {
     socket.on('error', () => {});
+    this.greeting(socket, () => this.#reset(socket));
     let text = '';
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1');
@@ -144,8 +160,7 @@ export class FakePeer {
         resumed: socket.isSessionReused(),
       };
       this.requests.push(request);
-      const raw = [...this.#open].find(({ remotePort }) => remotePort === socket.remotePort);
-      this.answer(socket, request, () => raw?.resetAndDestroy());
+      this.answer(socket, request, () => this.#reset(socket));
       this.#happened();
     });
   }
@@ -153,7 +168,8 @@ export class FakePeer {
 
 type Headers = Readonly<Record<string, string>>;
 
-function head(status: number, headers: Headers): string {
+/** A response's head, in the form that every answer here writes it. */
+export function head(status: number, headers: Headers): string {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${status} Whatever\r\n${lines.join('')}\r\n`;
 }
