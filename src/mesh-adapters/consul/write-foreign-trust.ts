@@ -1,6 +1,7 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import { type Admission, judgeForeignTrust } from '../admission.ts';
+import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport } from '../mesh-adapter.ts';
 import type { ConsulClient } from './consul-client.ts';
@@ -38,7 +39,10 @@ export class ForeignTrustWriter {
     this.#log = options.log;
   }
 
-  /** Compares and closes the gap. Throws `MeshAdapterError` where the cluster cannot be read. */
+  /**
+   * Compares and closes the gap; a peering that cannot be deleted is told of its trust domain and stops nobody else.
+   * Throws `MeshAdapterError` where the cluster cannot be read.
+   */
   async apply(wanted: readonly TrustBundle[], signal: AbortSignal): Promise<ForeignTrustReport[]> {
     const [own, peerings] = await Promise.all([
       fetchOwnTrust(this.#client, signal),
@@ -52,9 +56,17 @@ export class ForeignTrustWriter {
       held: this.#heldKeys(wanted),
       now: this.#clock.now(),
     });
-    const removed = await this.#removeSurplus(peerings, admissions, signal);
+    const removals = await this.#removeSurplus(peerings, admissions, signal);
     const reports = await Promise.all(admissions.map((admission) => this.#hold(admission, signal)));
-    return [...reports, ...removed];
+    const wantedDomains = new Set(wanted.map(({ trustDomain }) => trustDomain));
+    return [
+      // A revoked bundle whose peering is still there is not revoked yet.
+      ...reports.map((report) => {
+        const removal = removals.get(report.trustDomain);
+        return removal?.state === 'failed' ? { ...report, ...removal } : report;
+      }),
+      ...[...removals.values()].filter(({ trustDomain }) => !wantedDomains.has(trustDomain)),
+    ];
   }
 
   async stop(): Promise<void> {
@@ -121,32 +133,38 @@ export class ForeignTrustWriter {
     return link;
   }
 
-  /** Ends peerings of ours that nothing wanted stands behind. */
+  /** Ends peerings of ours that nothing wanted stands behind, and tells of each how that went. */
   async #removeSurplus(
     peerings: readonly Peering[],
     admissions: readonly Admission[],
     signal: AbortSignal,
-  ): Promise<ForeignTrustReport[]> {
+  ): Promise<ReadonlyMap<TrustDomain, ForeignTrustReport>> {
     const kept = new Map(
       admissions
         .filter(({ roots, refusal }) => roots.length > 0 || refusal)
         .map(({ bundle: { trustDomain } }) => [peerNameOf(trustDomain, this.#prefix), trustDomain]),
     );
-    const wanted = new Set(admissions.map(({ bundle }) => bundle.trustDomain));
     const keptDomains = new Set(kept.values());
     for (const [trustDomain, link] of this.#links) {
       if (keptDomains.has(trustDomain)) continue;
       await link.stop();
       this.#links.delete(trustDomain);
     }
-    const gone = new Set<TrustDomain>();
+    const removals = new Map<TrustDomain, ForeignTrustReport>();
     for (const { name, state, ownedFor } of peerings) {
       if (ownedFor === undefined || kept.get(name) === ownedFor || state === 'DELETING') continue;
-      await deletePeering(this.#client, name, signal);
-      this.#log.info('peering deleted', { peering: name, trustDomain: ownedFor });
-      if (!wanted.has(ownedFor)) gone.add(ownedFor);
+      const report = { trustDomain: ownedFor, at: this.#clock.now() };
+      try {
+        await deletePeering(this.#client, name, signal);
+        this.#log.info('peering deleted', { peering: name, trustDomain: ownedFor });
+        removals.set(ownedFor, { ...report, state: 'removed' });
+      } catch (error) {
+        if (signal.aborted || !(error instanceof MeshAdapterError)) throw error;
+        const { code, message } = error;
+        this.#log.warn('peering not deleted', { peering: name, trustDomain: ownedFor, error });
+        removals.set(ownedFor, { ...report, state: 'failed', code, message });
+      }
     }
-    const at = this.#clock.now();
-    return [...gone].map((trustDomain): ForeignTrustReport => ({ trustDomain, state: 'removed', at }));
+    return removals;
   }
 }

@@ -1,3 +1,6 @@
+import type { ServerResponse } from 'node:http';
+import { peerNameOf } from '../../../src/mesh-adapters/consul/render.ts';
+import { bundleOf, parseTrustDomain, type TrustBundle } from '../../../src/spiffe/index.ts';
 import { status as grpcStatus, Metadata } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { leaderAddressMessage, type ReplicationMessage, statusMessage } from '../../../src/grpc/index.ts';
@@ -347,6 +350,54 @@ describe('ForeignTrustWriter of Consul', () => {
     cluster.answer = () => false;
     expect(await adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([{ state: 'accepted' }]);
     expect(adapter.status()).toMatchObject({ connected: true });
+  });
+
+  it.each([
+    ['is slow', () => {}],
+    [
+      'breaks off in the middle',
+      (response: ServerResponse) => {
+        response.writeHead(200, { 'content-length': '1000' });
+        response.write('[{"Name":', () => response.destroy());
+      },
+    ],
+  ])('gives up a control plane that %s (mesh-unreachable), and writes when it is well again', async (_what, answer) => {
+    cluster.answer = ({ path }, response) => {
+      if (path !== '/v1/peerings') return false;
+      answer(response);
+      return true;
+    };
+    const applied = adapter.applyForeignTrust([west.bundle()], signal).catch((error: unknown) => error);
+    await untilHealed(clock, () => adapter.status().code === 'mesh-unreachable', 'the end of the request');
+    expect(await applied).toMatchObject({ code: 'mesh-unreachable' });
+    cluster.answer = () => false;
+    expect(await adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([{ state: 'accepted' }]);
+  });
+
+  it('goes on with the others when a peering cannot be deleted, and says whose trust is still there', async () => {
+    let refused = true;
+    const old = { Name: peerNameOf(parseTrustDomain('old.example'), 'federate-'), State: 'ACTIVE' };
+    cluster.answer = ({ method, path }, response) => {
+      if (path === '/v1/peerings')
+        response.end(JSON.stringify([{ ...old, Meta: { 'federate-trust-domain': 'old.example' } }]));
+      else if (method === 'DELETE') response.writeHead(refused ? 500 : 200).end(refused ? 'No leader' : '');
+      else return false;
+      return true;
+    };
+    const revoked = bundleOf(parseTrustDomain('old.example'), []);
+    const reports = (...wanted: TrustBundle[]) => adapter.applyForeignTrust(wanted, signal);
+    const failed = { trustDomain: 'old.example', state: 'failed', code: 'mesh-unavailable' };
+    expect(await reports(west.bundle())).toMatchObject([{ state: 'accepted' }, failed]);
+    expect(await reports(west.bundle(), revoked)).toMatchObject([{ state: 'accepted' }, failed]);
+    refused = false;
+    expect(await reports(west.bundle(), revoked)).toMatchObject([
+      { state: 'accepted' },
+      { trustDomain: 'old.example', state: 'accepted' },
+    ]);
+    expect(await reports(west.bundle())).toMatchObject([
+      { state: 'accepted' },
+      { trustDomain: 'old.example', state: 'removed' },
+    ]);
   });
 
   it('tells a bundle that the control plane refuses, with its reason, and does not send it again and again', async () => {
