@@ -97,14 +97,16 @@ export class MtlsServer {
     return address;
   }
 
-  /** Takes no more connections, and ends those still open after `graceMs`. */
+  /** Takes no more connections, ends handshakes at once, and connections still open after `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#unwatch();
     if (!this.#tcp.listening) return;
     const timer = setTimeout(() => {
-      for (const socket of [...this.#open, ...this.#handshakes.values()]) socket.destroy();
+      for (const socket of this.#open) socket.destroy();
     }, graceMs);
-    await new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
+    const closed = new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
+    for (const socket of this.#handshakes.values()) socket.destroy();
+    await closed;
     clearTimeout(timer);
   }
 

@@ -260,6 +260,31 @@ describe('MtlsServer', () => {
   });
 });
 
+describe('MtlsServer.close()', () => {
+  it('does not wait for a client in its handshake, but for one that is proved', async () => {
+    await using world = new Opened();
+    const { verifier } = trusting(a.bundle(), b.bundle());
+    const opened = await world.server({ svid: new HeldSvid(server), verifier });
+    const { socket } = await world.dial({ port: opened.port, verifier, svid: new HeldSvid(client) });
+    const silent = connectTcp(opened.port, '127.0.0.1');
+    silent.on('error', () => {});
+    await once(silent, 'connect');
+    // So that the server has begun with it.
+    await world
+      .dial({ port: opened.port, verifier, svid: new HeldSvid(client) })
+      .then((other) => other.socket.destroy());
+    let closed = false;
+    // The grace is longer than any test may take.
+    const closing = opened.server.close(3_600_000).then(() => {
+      closed = true;
+    });
+    await once(silent, 'close');
+    expect([closed, socket.destroyed]).toEqual([false, false]);
+    socket.destroy();
+    await closing;
+  });
+});
+
 describe('connectMtls()', () => {
   it('tells whom it refused before it rejects: the leaf, proved or not, and the ID', async () => {
     await using world = new Opened();
