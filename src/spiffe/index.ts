@@ -7,6 +7,8 @@ export { defaultBundleLimits } from './bundle-reader.ts';
 export { BundleSet } from './bundle-set.ts';
 export { CodedError } from './coded-error.ts';
 export { parseEndpointUrl, RelationshipError } from './federation-relationship.ts';
+export { verifyJwtSvid } from './jwt-svid.ts';
+export { JwtSvidError } from './jwt-svid-error.ts';
 export { certificatesFromPem, PemError, pemFromCertificates } from './pem.ts';
 export { bundleMatchesPin, matchPin, PinError, parsePin, pinOfBundle, pinOfKey } from './pin.ts';
 export {
@@ -35,6 +37,9 @@ export type { BundleErrorCode } from './bundle-error.ts';
 export type { BundleNote, BundleNoteCode } from './bundle-note.ts';
 export type { BundleLimits } from './bundle-reader.ts';
 export type { EndpointProfile, RelationshipErrorCode } from './federation-relationship.ts';
+export type { JwsAlgorithm } from './jws-algorithm.ts';
+export type { JwtSvid, JwtSvidOptions } from './jwt-svid.ts';
+export type { JwtSvidErrorCode } from './jwt-svid-error.ts';
 export type { PemErrorCode } from './pem.ts';
 export type { Pin } from './pin.ts';
 export type { SpiffeId, SpiffeIdErrorCode } from './spiffe-id.ts';

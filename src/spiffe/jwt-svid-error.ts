@@ -1,0 +1,71 @@
+import { CodedError } from './coded-error.ts';
+import { type SpiffeId, trustDomainOf } from './spiffe-id.ts';
+import type { TrustDomain } from './trust-domain.ts';
+
+export type JwtSvidErrorCode =
+  /** More characters than `MAX_JWT_SVID_CHARACTERS`. */
+  | 'token-too-large'
+  /** Not three parts of base64url: JSON serialization, JWE, white space, padding (JWT-01). */
+  | 'token-not-compact'
+  /** The header is no JSON object, or has a member twice; the cause is a `JsonError` where there is one. */
+  | 'token-header-malformed'
+  /** `alg` is not one of the nine (JWT-02). */
+  | 'token-algorithm'
+  /** `typ` is there and neither `JWT` nor `JOSE` (JWT-05). */
+  | 'token-type'
+  /** `kid` is there and no text of 1 to 1024 characters. */
+  | 'token-key-id'
+  /** A header beside `alg`, `kid` and `typ`: `jwk`, `jku`, `x5c`, `x5u`, `crit` and any other (JWT-07). */
+  | 'token-header-parameter'
+  /** The claims are no JSON object, have a member twice, or one of them is not of its type (JWT-08 to JWT-14). */
+  | 'token-claims-malformed'
+  /** `sub` is missing or no SPIFFE ID; the cause is a `SpiffeIdError` where there is one (JWT-08). */
+  | 'id-invalid'
+  /** `sub` names a trust domain, not a workload (JWT-09). */
+  | 'id-without-path'
+  /** There is no bundle for the trust domain of `sub` (JWT-15). */
+  | 'no-bundle'
+  /** The bundle of that trust domain has no JWT authority (TDB-31, TDB-32). */
+  | 'no-authority'
+  /** No JWT authority of that bundle has the token's `kid`; others are not tried (JWT-04). */
+  | 'key-unknown'
+  /** The keys there are do not go with `alg` (JWT-03). */
+  | 'key-unfit'
+  /** The keys that go with `alg` are too weak, or too large to be checked: RSA from 2048 to 16384 bits. */
+  | 'key-refused'
+  /** More keys would have to be tried than `MAX_KEYS_TRIED`. */
+  | 'too-many-keys'
+  /** No candidate key made the signature (JWT-15). */
+  | 'signature-invalid'
+  /** `exp` is missing (JWT-13). */
+  | 'expiry-missing'
+  /** `exp` is past (JWT-13). */
+  | 'token-expired'
+  /** `nbf` is in the future (JWT-14). */
+  | 'token-not-yet-valid'
+  /** `iat` is in the future (JWT-14). */
+  | 'token-issued-in-future'
+  /** `aud` is missing or an empty array (JWT-10). */
+  | 'audience-missing'
+  /** `aud` does not contain what the validator goes by (JWT-10). */
+  | 'audience-mismatch';
+
+/** A JWT-SVID is not accepted. The message never holds the token, which is a credential. */
+export class JwtSvidError extends CodedError<JwtSvidErrorCode> {
+  /** The ID in `sub`, as far as it could be read; proven only for the codes about times and audience. */
+  readonly claimedId: SpiffeId | undefined;
+
+  constructor(
+    code: JwtSvidErrorCode,
+    message: string,
+    options: ErrorOptions & { claimedId?: SpiffeId } = {},
+  ) {
+    super(code, message, options);
+    this.claimedId = options.claimedId;
+  }
+
+  /** The trust domain of the claimed ID. */
+  get trustDomain(): TrustDomain | undefined {
+    return this.claimedId === undefined ? undefined : trustDomainOf(this.claimedId);
+  }
+}
