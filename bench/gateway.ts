@@ -69,10 +69,12 @@ export const gateway: Bench = {
     for (const [what, kind, other, name, target] of [
       ['gateway, a MiB in bulk', 'bulk', plain, 'HAProxy', 1.4],
       ['gateway, a MiB in bulk', 'bulk', large, 'HAProxy 256K', 0.9],
-      ['gateway, connections', 'short', plain, 'HAProxy', 0.7],
+      ['gateway, connections per second', 'short', plain, 'HAProxy', 0.7],
     ] as const) {
       const compared = await compareCosts(rounds, cost(ours, kind), other && cost(other, kind));
-      const { a, b, ratio } = compared;
+      const { a, b } = compared;
+      // Each by what its target is stated in; the note tells both.
+      const ratio = kind === 'bulk' ? compared.ratio : compared.rateRatio;
       rows.push({
         what,
         value: b ? `${ratio.toFixed(2)} of ${name}` : `${a.cpuMicroseconds.toFixed(0)} µs`,
