@@ -17,10 +17,11 @@ export async function* followOwnTrust(
   let before: TrustBundle | undefined;
   try {
     for await (const own of latest.values(both)) {
-      const now = bundleOf(own.trustDomain, own.roots);
+      const { trustDomain, roots, jwtAuthorities = [] } = own;
+      const now = bundleOf(trustDomain, roots, { jwtAuthorities });
       if (before?.trustDomain === now.trustDomain && bundlesEqual(before, now)) continue;
       before = now;
-      yield { trustDomain: own.trustDomain, roots: now.x509Authorities };
+      yield { trustDomain, roots: now.x509Authorities, jwtAuthorities };
     }
   } finally {
     ended.abort();

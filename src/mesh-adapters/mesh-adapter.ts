@@ -1,9 +1,11 @@
-import type { TrustBundle, TrustDomain, X509Authority } from '../spiffe/index.ts';
+import type { JwtAuthority, TrustBundle, TrustDomain, X509Authority } from '../spiffe/index.ts';
 
-/** What the mesh beside us signs its identities with: its trust domain and every root, retiring ones included. */
+/** What the mesh beside us signs its identities with: its trust domain and every root and JWT key, retiring ones included. */
 export interface OwnTrust {
   readonly trustDomain: TrustDomain;
   readonly roots: readonly X509Authority[];
+  /** The keys of its JWT-SVIDs, where the mesh has a place that tells them. */
+  readonly jwtAuthorities?: readonly JwtAuthority[];
 }
 
 /**

@@ -4,6 +4,7 @@ import { parseTrustDomain, type TrustBundle, type X509Authority } from '../../sr
 import { createMemoryStore } from '../../src/store/index.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { createTestCa } from '../support/test-ca.ts';
+import { createTokenKey } from '../support/test-tokens.ts';
 import { TestClock } from '../support/test-clock.ts';
 
 const NAME = parseTrustDomain('a.example');
@@ -55,6 +56,46 @@ describe('OwnBundle', () => {
     await own.observe({ trustDomain: NAME, roots: [] });
     expect(published).toHaveLength(1);
     expect(log.records.some((record) => record.level === 'error')).toBe(true);
+  });
+
+  it('numbers, keeps and publishes JWT keys like roots, and its history tells them (TDB-07, TDB-33)', async () => {
+    const { own, published, store } = create();
+    const [one, two] = [createTokenKey('P-256', 'k1').authority, createTokenKey('rsa-2048', 'k2').authority];
+    const roots = [await root('CN=1')];
+    await own.observe({ trustDomain: NAME, roots, jwtAuthorities: [one] });
+    await own.observe({ trustDomain: NAME, roots, jwtAuthorities: [one, two] });
+    await own.observe({ trustDomain: NAME, roots, jwtAuthorities: [two, one] });
+    await own.observe({ trustDomain: NAME, roots, jwtAuthorities: [two] });
+    await own.observe({ trustDomain: NAME, roots });
+    const first = BigInt(START.getTime() / 1000);
+    expect(published.map(({ sequence, jwtAuthorities }) => [sequence, jwtAuthorities])).toEqual([
+      [first, [one]],
+      [first + 1n, [one, two]],
+      [first + 2n, [two]],
+      [first + 3n, []],
+    ]);
+    const labels = (refs: readonly { readonly label: string }[]) => refs.map(({ label }) => label.slice(7));
+    const history = await store.history(NAME);
+    expect(history.map(({ diff }) => [labels(diff.added), labels(diff.removed)]).reverse()).toEqual([
+      [expect.arrayContaining(['jwt k1', 'CN=1']), []],
+      [['jwt k2'], []],
+      [[], ['jwt k1']],
+      [[], ['jwt k2']],
+    ]);
+  });
+
+  it('takes JWT keys without roots from a mesh that never had roots, and from no other', async () => {
+    const jwtAuthorities = [createTokenKey().authority];
+    const { own, published, log } = create();
+    await own.observe({ trustDomain: NAME, roots: [], jwtAuthorities: [] });
+    expect(published).toEqual([]);
+    await own.observe({ trustDomain: NAME, roots: [], jwtAuthorities });
+    expect(published.map((bundle) => bundle.jwtAuthorities)).toEqual([jwtAuthorities]);
+    await own.observe({ trustDomain: NAME, roots: [await root('CN=1')], jwtAuthorities });
+    const before = log.records.length;
+    await own.observe({ trustDomain: NAME, roots: [], jwtAuthorities });
+    expect(published).toHaveLength(2);
+    expect(log.records.slice(before).map(({ level }) => level)).toEqual(['error']);
   });
 
   it('serves what it remembers after a restart, with the same sequence', async () => {

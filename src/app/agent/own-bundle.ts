@@ -56,20 +56,23 @@ export class OwnBundle {
   }
 
   /**
-   * The mesh has said its roots. Equal content changes nothing; no roots at all are not believed, for publishing
-   * them would revoke every identity of ours at every peer. Throws `AgentError` `own-trust-domain-changed`, `StoreError`.
+   * The mesh has said its roots and JWT keys. Equal content changes nothing; no keys at all, or no roots where there were
+   * some, are not believed, for publishing that would revoke every identity of ours at every peer. Throws `AgentError`
+   * `own-trust-domain-changed`, `StoreError`.
    */
   async observe(trust: OwnTrust): Promise<void> {
     const { store, clock, log, origin, expected, refreshHintSeconds } = this.#options;
     this.#refuseOther(trust.trustDomain, expected);
     this.#refuseOther(trust.trustDomain, this.#current?.trustDomain);
-    if (trust.roots.length === 0) {
-      log.error('own mesh tells no roots, the last ones stay', { trust_domain: trust.trustDomain });
+    const { trustDomain, roots, jwtAuthorities = [] } = trust;
+    const held = await store.current(trustDomain);
+    const hadRoots = (held?.bundle.x509Authorities.length ?? 0) > 0;
+    if (roots.length === 0 && (hadRoots || jwtAuthorities.length === 0)) {
+      log.error('own mesh tells no roots, the last ones stay', { trust_domain: trustDomain });
       return;
     }
-    await store.setMeta(OWN_TRUST_DOMAIN, trust.trustDomain);
-    const held = await store.current(trust.trustDomain);
-    const content = bundleOf(trust.trustDomain, trust.roots);
+    await store.setMeta(OWN_TRUST_DOMAIN, trustDomain);
+    const content = bundleOf(trustDomain, roots, { jwtAuthorities });
     if (held && bundlesEqual(held.bundle, content)) {
       if (!this.#current) this.#take(held.bundle);
       return;
@@ -80,22 +83,22 @@ export class OwnBundle {
       held?.bundle.sequence === undefined
         ? BigInt(Math.floor(now.getTime() / 1000))
         : held.bundle.sequence + 1n;
-    const bundle = bundleOf(trust.trustDomain, trust.roots, { sequence, refreshHintSeconds });
+    const bundle = bundleOf(trustDomain, roots, { jwtAuthorities, sequence, refreshHintSeconds });
     const written = await store.replaceCurrent({
-      trustDomain: trust.trustDomain,
+      trustDomain,
       expectedDigest: held?.digest ?? null,
       version: { bundle, receivedAt: now, verdict: 'own', origin },
       event: {
         at: now,
         kind: 'own-bundle-changed',
-        trustDomain: trust.trustDomain,
+        trustDomain,
         actor: `mesh:${origin}`,
-        message: `our own bundle is now sequence ${sequence} with ${trust.roots.length} roots`,
+        message: `our own bundle is now sequence ${sequence} with ${roots.length} roots and ${jwtAuthorities.length} JWT keys`,
       },
     });
     // Only this process writes our own bundle, so a conflict can only be a defect.
     if (written === 'conflict')
-      throw new TypeError(`the own bundle of ${trust.trustDomain} was written by somebody else`);
+      throw new TypeError(`the own bundle of ${trustDomain} was written by somebody else`);
     this.#take(written.bundle);
   }
 

@@ -95,7 +95,7 @@ const consul = z.strictObject({
 const files = z.strictObject({
   kind: z.literal('files'),
   own_pem_files: z.array(path()).min(1).optional().describe('PEM files with the own roots; or:'),
-  own_bundle_file: path().optional().describe('A SPIFFE bundle document with the own roots.'),
+  own_bundle_file: path().optional().describe('A SPIFFE bundle document with the own roots and JWT keys.'),
   foreign_folder: path().describe(
     'Folder into which foreign bundles are written, one PEM and one bundle per trust domain.',
   ),

@@ -1,5 +1,12 @@
 import { type Clock, watchFiles } from '../../platform/index.ts';
-import { BundleError, defaultBundleLimits, parseBundle, type TrustDomain } from '../../spiffe/index.ts';
+import {
+  BundleError,
+  type BundleNote,
+  type BundleNoteCode,
+  defaultBundleLimits,
+  parseBundle,
+  type TrustDomain,
+} from '../../spiffe/index.ts';
 import type { AdapterState } from '../adapter-state.ts';
 import { MeshAdapterError } from '../errors.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
@@ -9,7 +16,23 @@ import { readBoundedFile } from './bounded-file.ts';
 /** Where the own roots are: PEM files, or one SPIFFE bundle document. */
 export type OwnFiles = { readonly pemFiles: readonly string[] } | { readonly bundleFile: string };
 
-/** The own trust as the files say it now. Throws `MeshAdapterError`: `file-unreadable`, `own-roots-malformed`. */
+/** Notes on entries that are left out although they may be keys of ours: a peer would take them for revoked. */
+const LOSSES: ReadonlySet<BundleNoteCode> = new Set([
+  'entry-not-an-object',
+  'entry-holds-secret',
+  'entry-key-type-unknown',
+  'entry-without-certificate',
+  'entry-certificate-malformed',
+  'entry-certificate-not-a-ca',
+  'entry-key-unsupported',
+  'entry-key-mismatch',
+  'entry-without-key-id',
+]);
+
+/**
+ * The own trust as the files say it now: roots, and from a bundle document the JWT keys too; all of it or nothing. Throws
+ * `MeshAdapterError`: `file-unreadable`, `own-roots-malformed`.
+ */
 export async function loadOwnTrust(trustDomain: TrustDomain, own: OwnFiles): Promise<OwnTrust> {
   if ('pemFiles' in own) {
     const texts = await Promise.all(own.pemFiles.map(async (path) => (await read(path)).toString('utf8')));
@@ -17,7 +40,9 @@ export async function loadOwnTrust(trustDomain: TrustDomain, own: OwnFiles): Pro
   }
   const bytes = await read(own.bundleFile);
   try {
-    return { trustDomain, roots: parseBundle(trustDomain, bytes).bundle.x509Authorities };
+    const { bundle, notes } = parseBundle(trustDomain, bytes);
+    refuseLoss(notes, own.bundleFile);
+    return { trustDomain, roots: bundle.x509Authorities, jwtAuthorities: bundle.jwtAuthorities };
   } catch (cause) {
     if (!(cause instanceof BundleError)) throw cause;
     throw new MeshAdapterError(
@@ -28,6 +53,15 @@ export async function loadOwnTrust(trustDomain: TrustDomain, own: OwnFiles): Pro
       },
     );
   }
+}
+
+function refuseLoss(notes: readonly BundleNote[], path: string): void {
+  const loss = notes.find(({ code }) => LOSSES.has(code));
+  if (!loss) return;
+  throw new MeshAdapterError(
+    'own-roots-malformed',
+    `the own bundle in ${path} could not be published as a whole: ${loss.message}`,
+  );
 }
 
 async function read(path: string): Promise<Buffer> {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { loadOwnTrust } from '../../../src/mesh-adapters/files/read-own-trust.ts';
 import { createFilesAdapter, MeshAdapterError } from '../../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock } from '../../../src/platform/index.ts';
 import {
@@ -13,6 +14,7 @@ import {
 import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createTestCa } from '../../support/test-ca.ts';
+import { createTokenKey } from '../../support/test-tokens.ts';
 
 const trustDomain = parseTrustDomain('east.example');
 
@@ -155,5 +157,73 @@ describe('createFilesAdapter()', () => {
       expect(told.roots.map(({ fingerprint }) => fingerprint)).toEqual([own.authority.fingerprint]);
       ended.abort();
     }
+  });
+
+  it('reads the own JWT keys from a bundle document, and tells when they alone change', async () => {
+    await using files = await openFiles();
+    const own = await createTestCa({ trustDomain });
+    const [one, two] = [createTokenKey('P-256', 'k1').authority, createTokenKey('rsa-2048', 'k2').authority];
+    const bundleFile = files.folder.file('own.json');
+    const write = (...jwtAuthorities: readonly (typeof one)[]) =>
+      writeFileSync(bundleFile, serializeBundle(bundleOf(trustDomain, [own.authority], { jwtAuthorities })));
+    write(one);
+    const adapter = createFilesAdapter({
+      trustDomain,
+      own: { bundleFile },
+      foreignFolder: files.foreignFolder,
+      pollMs: 5,
+      clock: systemClock,
+      log: silentLog,
+    });
+    const ended = new AbortController();
+    const told: unknown[] = [];
+    for await (const { roots, jwtAuthorities } of adapter.watchOwnTrust(ended.signal)) {
+      told.push([roots.length, jwtAuthorities]);
+      if (told.length === 1) write(one, two);
+      else ended.abort();
+    }
+    expect(told).toEqual([
+      [1, [one]],
+      [1, [one, two]],
+    ]);
+  });
+
+  it('writes the JWT keys of foreign bundles, also of those that have no roots', async () => {
+    await using files = await openFiles();
+    const jwtAuthorities = [createTokenKey().authority];
+    const west = bundleOf(parseTrustDomain('west.example'), [], { jwtAuthorities, sequence: 1n });
+    await files.adapter.applyForeignTrust([west], signal);
+    expect(readFileSync(join(files.foreignFolder, 'west.example.json'))).toEqual(
+      Buffer.from(serializeBundle(west)),
+    );
+    const map = parseBundleMap(readFileSync(join(files.foreignFolder, 'bundles.json')));
+    expect(map.get(west.trustDomain)?.bundle.jwtAuthorities).toEqual(jwtAuthorities);
+  });
+});
+
+describe('loadOwnTrust()', () => {
+  it.each<[string, Readonly<Record<string, unknown>>]>([
+    ['a JWT key without kid', { kid: undefined }],
+    ['a JWT key that is none', { x: 'AAAA' }],
+    ['a JWT key of an unknown kind', { kty: 'AKP' }],
+    ['a private JWT key', { d: 'c2VjcmV0LXZhbHVl' }],
+    ['a root without certificate', { use: 'x509-svid' }],
+    ['a root that is no certificate', { use: 'x509-svid', x5c: ['AAAA'] }],
+  ])('takes an own bundle as a whole or not at all: %s', async (_what, change) => {
+    using folder = tempDir();
+    const own = await createTestCa({ trustDomain });
+    const bundle = bundleOf(trustDomain, [own.authority], { jwtAuthorities: [createTokenKey().authority] });
+    const bundleFile = folder.file('own.json');
+    const { keys } = JSON.parse(Buffer.from(serializeBundle(bundle)).toString()) as { keys: object[] };
+    const load = (...more: object[]) => {
+      writeFileSync(bundleFile, JSON.stringify({ keys: [...keys, ...more] }));
+      return loadOwnTrust(trustDomain, { bundleFile });
+    };
+    // An entry of a use that is not ours to publish is no loss.
+    const whole = await load({ ...keys[1], use: 'wit-svid', kid: 'w' });
+    expect([whole.roots.length, whole.jwtAuthorities?.length]).toEqual([1, 1]);
+    const refusal = await load({ ...keys[1], kid: 'k2', ...change }).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: 'own-roots-malformed' });
+    expect(String(refusal)).not.toContain('c2VjcmV0LXZhbHVl');
   });
 });
