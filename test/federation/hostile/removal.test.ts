@@ -135,4 +135,28 @@ describe('A poll in flight when `federate remove` lands leaves no trace (FED-59,
     expect((await world.events()).slice(-2)).toEqual(['bundle-accepted', 'relationship-removed']);
     expect(agents.changes.at(-1)).toEqual([peerName, undefined]);
   });
+
+  it('a write that somebody else was faster with is not tried again', async () => {
+    using folder = tempDir();
+    await using world = await HostileWorld.start(around);
+    const { agents, peer } = world;
+    await using admin = await adminOf(world, folder.file('admin.sock'));
+    const history = await agents.store.history(peerName);
+    let tries = 0;
+    let removing: Promise<unknown> = Promise.resolve();
+    const replaceCurrent = agents.store.replaceCurrent.bind(agents.store);
+    agents.store.replaceCurrent = async (replacement) => {
+      tries += 1;
+      if (tries > 1) return replaceCurrent(replacement);
+      removing = admin.client.remove(peerName, undefined);
+      for (let count = 0; count < 100; count += 1) await turn();
+      return 'conflict';
+    };
+    peer.misbehave({ answer: newer() });
+    expect(await agents.poll()).toBe('called-off');
+    await removing;
+    expect(tries).toBe(1);
+    expect(await agents.store.history(peerName)).toEqual(history);
+    expect((await world.events()).at(-1)).toBe('relationship-removed');
+  });
 });
