@@ -33,6 +33,20 @@ const HINTS: Readonly<Record<string, string>> = {
   'port-in-use': 'stop what listens there ("ss -ltnp"), or choose another port',
   'admin-socket-in-use': 'another agent answers on that socket; stop it, or choose another admin_socket',
   'config-invalid': 'every key is described in docs/config.md',
+  'no-authority':
+    'the peer publishes no keys for this kind of SVID; "federate bundle show <trust domain>" tells what it does publish',
+  'key-unknown':
+    'the key may be newer than the bundle held: "federate refresh <trust domain>", then try again',
+  'signature-invalid':
+    'do not accept it: it was changed on its way, or signed by somebody who may not speak for that trust domain',
+  'token-not-compact':
+    'give the token alone, "header.claims.signature" without "Bearer" or quotes, or a file that holds it',
+  'token-expired': 'get a fresh token; if it is fresh, compare the clocks',
+  'token-not-yet-valid': 'compare the clocks of this machine and of the issuer',
+  'token-issued-in-future': 'compare the clocks of this machine and of the issuer',
+  'audience-missing': 'ask the issuer for a token for your audience',
+  'audience-mismatch':
+    'ask the issuer for a token for your audience; audiences are compared letter by letter',
   'no-bundle': '"federate list" shows whose bundles are held; add the trust domain with "federate add"',
 };
 

@@ -23,7 +23,12 @@ export function printResult(
   document: unknown,
   text: () => string,
 ): void {
-  terminal.out(format === 'json' ? JSON.stringify(document, undefined, 2) : text());
+  terminal.out(format === 'json' ? JSON.stringify(document, undefined, 2) : printable(text()));
+}
+
+/** Key IDs, subjects and audiences come from others: what could steer a terminal is not put on one. */
+function printable(text: string): string {
+  return text.replace(/[^\P{C}\n]/gu, '\ufffd');
 }
 
 /** The command was called with words that do not go together; exit code 2. */
@@ -51,8 +56,9 @@ export function reportError(terminal: Terminal, format: OutputFormat, error: unk
       ),
     );
   } else {
-    terminal.err(`federate: ${sentenceOf(error)}${code === undefined ? '' : ` [${code}]`}`);
-    for (const { path, message } of mistakes) terminal.err(`  ${path === '' ? '' : `${path}: `}${message}`);
+    terminal.err(printable(`federate: ${sentenceOf(error)}${code === undefined ? '' : ` [${code}]`}`));
+    for (const { path, message } of mistakes)
+      terminal.err(printable(`  ${path === '' ? '' : `${path}: `}${message}`));
     if (hint !== undefined) terminal.err(`  → ${hint}`);
   }
   return code === undefined ? exitCodes.failed : exitCodeFor(code);

@@ -12,6 +12,7 @@ import type {
   SetBundleDocument,
   StatusDocument,
   VerifyDocument,
+  VerifyJwtDocument,
 } from './admin-documents.ts';
 
 /** Nobody answered on the admin socket; or what the agent answered is the agent's own error, with its own code. */
@@ -37,6 +38,7 @@ export interface AdminClient {
   history(trustDomain: string, limit: number | undefined): Promise<HistoryDocument>;
   diff(trustDomain: string, from: string | undefined, to: string | undefined): Promise<DiffDocument>;
   verify(pem: string, peerRole: 'client' | 'server'): Promise<VerifyDocument>;
+  verifyJwt(token: string, audiences: readonly string[]): Promise<VerifyJwtDocument>;
 }
 
 /** A client of the agent on the Unix socket `socketPath`; `operator` goes into the audit log, `timeoutMs` bounds each request. */
@@ -69,6 +71,7 @@ export function createAdminClient(options: {
     diff: (trustDomain, from, to) =>
       ask('GET', `/v1/bundles/${named(trustDomain)}/diff${query({ from, to })}`),
     verify: (pem, peerRole) => ask('POST', '/v1/verify', { pem, peer_role: peerRole }),
+    verifyJwt: (token, audiences) => ask('POST', '/v1/verify-jwt', { token, audiences }),
   };
 }
 

@@ -191,6 +191,24 @@ export interface VerifyDocument {
   readonly message: string | null;
 }
 
+export interface VerifyJwtDocument {
+  readonly accepted: boolean;
+  readonly spiffe_id: string | null;
+  readonly trust_domain: string | null;
+  /** What the token says its subject is, also where it is refused and nobody has proven it. */
+  readonly claimed_id: string | null;
+  /** Everyone the token is for; empty where it is refused. */
+  readonly audiences: readonly string[];
+  /** The JWT key that made the signature. */
+  readonly key: { readonly key_id: string; readonly algorithm: string } | null;
+  /** The version in the history whose bundle proved it. */
+  readonly bundle_version: number | null;
+  readonly bundle_digest: string | null;
+  readonly not_after: string | null;
+  readonly code: string | null;
+  readonly message: string | null;
+}
+
 /** The form of every error answer. */
 export interface ProblemDocument {
   readonly code: string;

@@ -15,6 +15,7 @@ import type {
   SetBundleDocument,
   StatusDocument,
   VerifyDocument,
+  VerifyJwtDocument,
 } from './admin-documents.ts';
 import {
   describeBundle,
@@ -40,6 +41,7 @@ export interface AdminServices {
     override: { actor: string } | undefined,
   ): Promise<RefreshDocument[]>;
   verify(pem: string, peerRole: 'client' | 'server'): Promise<VerifyDocument>;
+  verifyJwt(token: string, audiences: readonly string[]): Promise<VerifyJwtDocument>;
   renderMetrics(): Promise<string>;
 }
 
@@ -76,6 +78,10 @@ const setBundleRequest = z.strictObject({
 }) satisfies z.ZodType<unknown>;
 
 const verifyRequest = z.strictObject({ pem: z.string(), peer_role: z.enum(['client', 'server']) });
+const verifyJwtRequest = z.strictObject({
+  token: z.string(),
+  audiences: z.array(z.string().min(1)).min(1).max(100),
+});
 const refreshRequest = z.strictObject({
   trust_domain: z.string().optional(),
   accept_once: z.boolean().optional(),
@@ -177,6 +183,11 @@ export function createAdminRoutes(services: AdminServices): Hono {
   app.post('/v1/verify', async (context) => {
     const { pem, peer_role: peerRole } = await read(context, verifyRequest);
     return context.json(await services.verify(pem, peerRole));
+  });
+
+  app.post('/v1/verify-jwt', async (context) => {
+    const { token, audiences } = await read(context, verifyJwtRequest);
+    return context.json(await services.verifyJwt(token, audiences));
   });
 
   app.notFound((context) =>

@@ -17,6 +17,7 @@ export type {
   SetBundleDocument,
   StatusDocument,
   VerifyDocument,
+  VerifyJwtDocument,
   VersionDocument,
 } from './admin-documents.ts';
 export type { AdminServices } from './admin-routes.ts';

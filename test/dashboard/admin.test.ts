@@ -71,6 +71,7 @@ async function start(path: string, services: Partial<AdminServices> = {}) {
       log: silentLog,
       inMesh: () => null,
       verify: unexpected,
+      verifyJwt: unexpected,
       status: unexpected,
       add: unexpected,
       change: unexpected,
@@ -134,6 +135,8 @@ describe('AdminServer', () => {
     ['a version that is no number', (client: Client) => client.diff(PEER, 'x', undefined), 'request-invalid'],
     ['an instant that is none', (client: Client) => client.bundle(PEER, 'yesterday'), 'request-invalid'],
     ['a limit out of bounds', (client: Client) => client.history(PEER, 0), 'request-invalid'],
+    ['a token for nobody', (client: Client) => client.verifyJwt('x', []), 'request-invalid'],
+    ['a token for an empty name', (client: Client) => client.verifyJwt('x', ['']), 'request-invalid'],
     ['an add without parameters', (client: Client) => client.add({} as AddDocument), 'request-invalid'],
   ])('refuses %s with a code', async (_what, ask, code) => {
     using folder = tempDir();

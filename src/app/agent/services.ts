@@ -2,10 +2,8 @@ import {
   type AddDocument,
   type AdminServices,
   type ChangeDocument,
-  describeAuthority,
   type RefreshDocument,
   type StatusDocument,
-  type VerifyDocument,
 } from '../../dashboard/index.ts';
 import type {
   AddRequest,
@@ -18,8 +16,6 @@ import type { SvidSource } from '../../mtls/index.ts';
 import type { Clock, Log, Metrics } from '../../platform/index.ts';
 import {
   type BundleSource,
-  certificatesFromPem,
-  CodedError,
   type EndpointProfile,
   parsePin,
   parseSpiffeId,
@@ -27,11 +23,11 @@ import {
   pinOfBundle,
   type TrustBundle,
   type TrustDomain,
-  verifyX509Svid,
 } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
+import { verifyChain, verifyToken } from './verify-svids.ts';
 
 export interface ServiceParts {
   readonly config: AgentConfig;
@@ -50,7 +46,14 @@ export interface ServiceParts {
 
 /** What the admin API can ask of this agent. */
 export function createAdminServices(parts: ServiceParts): AdminServices {
-  const { store, federation, log, metrics } = parts;
+  const { store, federation, clock, log, metrics } = parts;
+  const bundles: BundleSource = {
+    bundleFor: (trustDomain) => {
+      const own = parts.own();
+      return own?.trustDomain === trustDomain ? own : federation.bundles.bundleFor(trustDomain);
+    },
+  };
+  const verifying = { bundles, store, clock };
   return {
     store,
     log: log.with({ part: 'admin' }),
@@ -94,7 +97,8 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
       const results = await federation.refresh(trustDomain);
       return results.map((result) => describeOutcome(result.trustDomain, result.outcome));
     },
-    verify: (pem, peerRole) => verify(parts, pem, peerRole),
+    verify: (pem, peerRole) => verifyChain(verifying, pem, peerRole),
+    verifyJwt: (token, audiences) => verifyToken(verifying, token, audiences),
     renderMetrics: () => metrics.render(),
   };
 }
@@ -186,49 +190,4 @@ function describeOutcome(trustDomain: TrustDomain, outcome: RefreshOutcome): Ref
     };
   }
   return { trust_domain: trustDomain, outcome: outcome.kind, ...why };
-}
-
-async function verify(
-  parts: ServiceParts,
-  pem: string,
-  peerRole: 'client' | 'server',
-): Promise<VerifyDocument> {
-  const bundles: BundleSource = {
-    bundleFor: (trustDomain) => {
-      const own = parts.own();
-      return own?.trustDomain === trustDomain ? own : parts.federation.bundles.bundleFor(trustDomain);
-    },
-  };
-  try {
-    const svid = verifyX509Svid(certificatesFromPem(pem), bundles, { now: parts.clock.now(), peerRole });
-    const anchor = bundles
-      .bundleFor(svid.trustDomain)
-      ?.x509Authorities.find((authority) => authority.fingerprint === svid.anchorFingerprint);
-    const version = await parts.store.current(svid.trustDomain);
-    return {
-      accepted: true,
-      spiffe_id: svid.id,
-      trust_domain: svid.trustDomain,
-      anchor: anchor ? describeAuthority(anchor) : null,
-      // The store is asked by content: memory and store differ for the moment of a change.
-      bundle_version: version?.digest === svid.bundleDigest ? version.number : null,
-      bundle_digest: svid.bundleDigest,
-      not_after: svid.notAfter.toISOString(),
-      code: null,
-      message: null,
-    };
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error;
-    return {
-      accepted: false,
-      spiffe_id: null,
-      trust_domain: null,
-      anchor: null,
-      bundle_version: null,
-      bundle_digest: null,
-      not_after: null,
-      code: error.code,
-      message: error.message,
-    };
-  }
 }

@@ -1,41 +1,95 @@
 import { type Command, Option } from 'commander';
-import type { VerifyDocument } from '../../dashboard/index.ts';
+import type { VerifyDocument, VerifyJwtDocument } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { hintFor } from '../hints.ts';
 import { renderFields } from '../table.ts';
-import { printResult, type Terminal } from '../terminal.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { looksLikeToken, readToken } from '../token-argument.ts';
 import { readText } from './add.ts';
 
-/** `federate verify`: would this chain be accepted now, and by which root of which version? */
+interface VerifyOptions extends AgentOptions {
+  readonly peerRole: 'client' | 'server';
+  readonly jwt?: string;
+  readonly audience?: readonly string[];
+}
+
+/** `federate verify`: would this chain, or this token, be accepted now, and by which root or key of which version? */
 export function verifyCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
-  withAgent(program.command('verify <file>'))
+  withAgent(program.command('verify [chain]'))
     .description(
-      'would this certificate chain (PEM, leaf first; - for standard input) be accepted now, and by which root?',
+      'would this certificate chain (PEM file, leaf first; - for standard input), or this JWT-SVID, be accepted now, and by which root or key?',
     )
     .addOption(
-      new Option('--peer-role <role>', 'the role in which the peer shows it')
+      new Option('--peer-role <role>', 'the role in which the peer shows its chain')
         .choices(['client', 'server'])
         .default('server'),
+    )
+    .addOption(
+      new Option('--jwt <token>', 'judge a JWT-SVID: a file, - for standard input, or the token').conflicts(
+        'peerRole',
+      ),
+    )
+    .option(
+      '--audience <audience>',
+      'with --jwt: who the validator is; again for each further name it goes by',
+      (audience: string, before: readonly string[] | undefined) => [...(before ?? []), audience],
     )
     .addHelpText(
       'after',
       `
-Exit code 0 when it would be accepted, 1 when not.
+Exit code 0 when it would be accepted, 1 when not. Nothing is recorded, and a
+token is never printed. A token on the command line can be seen by every user of
+this machine while the command runs: prefer a file or standard input.
 
-Example:
+Examples:
   $ openssl s_client -connect gw.example:15443 -servername info.b -showcerts </dev/null \\
-      | federate verify -`,
+      | federate verify -
+  $ federate verify --jwt token.jwt --audience info.a.example
+  $ federate verify --jwt - --audience info --audience https://info <token.jwt`,
     )
-    .action(async (file: string, options: AgentOptions & { readonly peerRole: 'client' | 'server' }) => {
-      const answer = await agentFor(options).verify(readText(file, 'verify'), options.peerRole);
-      printResult(terminal, options.output, answer, () => tell(answer));
-      finish(answer.accepted ? exitCodes.done : exitCodes.failed);
+    .action(async (chain: string | undefined, options: VerifyOptions) => {
+      const accepted =
+        options.jwt === undefined
+          ? await judgeChain(terminal, chain, options)
+          : await judgeToken(terminal, options.jwt, chain, options);
+      finish(accepted ? exitCodes.done : exitCodes.failed);
     });
 }
 
-function tell(answer: VerifyDocument): string {
-  if (!answer.accepted)
-    return `refused: ${answer.message ?? 'no reason given'} [${answer.code ?? 'unknown'}]`;
+async function judgeChain(
+  terminal: Terminal,
+  chain: string | undefined,
+  options: VerifyOptions,
+): Promise<boolean> {
+  if (options.audience !== undefined) throw new UsageError('--audience goes with --jwt');
+  if (chain === undefined)
+    throw new UsageError('give a certificate chain (a PEM file, or -), or a token with --jwt');
+  if (looksLikeToken(chain)) throw new UsageError('this is a token: give it with --jwt, and an --audience');
+  const answer = await agentFor(options).verify(readText(chain, 'verify'), options.peerRole);
+  printResult(terminal, options.output, answer, () => tellChain(answer));
+  return answer.accepted;
+}
+
+async function judgeToken(
+  terminal: Terminal,
+  jwt: string,
+  chain: string | undefined,
+  options: VerifyOptions,
+): Promise<boolean> {
+  const { audience: audiences = [] } = options;
+  if (chain !== undefined) throw new UsageError('give either a certificate chain or --jwt, not both');
+  if (audiences.length === 0 || audiences.includes(''))
+    throw new UsageError(
+      '--jwt needs --audience, the name the validator goes by: a token for nobody in particular proves nothing',
+    );
+  const answer = await agentFor(options).verifyJwt(readToken(jwt), audiences);
+  printResult(terminal, options.output, answer, () => tellToken(answer));
+  return answer.accepted;
+}
+
+function tellChain(answer: VerifyDocument): string {
+  if (!answer.accepted) return tellRefusal(answer);
   return renderFields([
     ['accepted', answer.spiffe_id ?? ''],
     [
@@ -44,10 +98,36 @@ function tell(answer: VerifyDocument): string {
         ? undefined
         : `${answer.anchor.subject || '(no subject)'} sha256:${answer.anchor.fingerprint}`,
     ],
-    [
-      'of',
-      `${answer.trust_domain ?? ''}${answer.bundle_version === null ? '' : `, bundle version ${answer.bundle_version}`}`,
-    ],
+    ['of', tellBundle(answer)],
     ['until', answer.not_after ?? undefined],
   ]);
+}
+
+function tellToken(answer: VerifyJwtDocument): string {
+  if (!answer.accepted) return tellRefusal(answer);
+  return renderFields([
+    ['accepted', answer.spiffe_id ?? ''],
+    [
+      'by key',
+      answer.key === null ? undefined : `${JSON.stringify(answer.key.key_id)} (${answer.key.algorithm})`,
+    ],
+    ['of', tellBundle(answer)],
+    ['for', answer.audiences.map((audience) => JSON.stringify(audience)).join(', ')],
+    ['until', answer.not_after ?? undefined],
+  ]);
+}
+
+function tellBundle({
+  trust_domain: name,
+  bundle_version: version,
+}: VerifyDocument | VerifyJwtDocument): string {
+  return `${name ?? ''}${version === null ? '' : `, bundle version ${version}`}`;
+}
+
+function tellRefusal({ code, message }: VerifyDocument | VerifyJwtDocument): string {
+  const hint = hintFor(code ?? undefined);
+  return [
+    `refused: ${message ?? 'no reason given'} [${code ?? 'unknown'}]`,
+    ...(hint === undefined ? [] : [`  → ${hint}`]),
+  ].join('\n');
 }
