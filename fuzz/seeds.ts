@@ -1,0 +1,69 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { connect } from 'node:tls';
+import { certificatesFromPem } from '../src/spiffe/index.ts';
+import { createTestCa } from '../test/support/test-ca.ts';
+import { CHAIN_FILE } from './chain.ts';
+
+/** The targets by name: what a run begins with. `chain.pem` was made as `certificates` makes its first three. */
+export const SEEDS = {
+  'bundle-document': documents,
+  'client-hello': hellos,
+  certificate: certificates,
+} as const satisfies Record<string, () => Promise<readonly Uint8Array[]>>;
+
+export type TargetName = keyof typeof SEEDS;
+
+async function documents(): Promise<Uint8Array[]> {
+  const file = readFileSync('fixtures/bundles/cases.json', 'utf8');
+  const { cases } = JSON.parse(file) as {
+    readonly cases: readonly { readonly document?: string; readonly documentBase64?: string }[];
+  };
+  return cases.map(({ document, documentBase64 }) =>
+    document === undefined ? Buffer.from(documentBase64 ?? '', 'base64') : Buffer.from(document),
+  );
+}
+
+/** First flights of Node's own client. */
+async function hellos(): Promise<Uint8Array[]> {
+  const found: Uint8Array[] = [];
+  for (const options of [
+    {},
+    { servername: 'info.west.example' },
+    { servername: 'A.b', maxVersion: 'TLSv1.2' },
+  ] as const) {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const client = connect({ host: '127.0.0.1', port, ALPNProtocols: ['h2', 'http/1.1'], ...options });
+    client.on('error', () => {});
+    const [socket] = (await once(server, 'connection')) as [Socket];
+    const [bytes] = (await once(socket, 'data')) as [Buffer];
+    found.push(bytes);
+    client.destroy();
+    socket.destroy();
+    server.close();
+  }
+  return found;
+}
+
+/** The chain of the target, and certificates of every kind that meshes and odd CAs make. */
+async function certificates(): Promise<Uint8Array[]> {
+  const found = certificatesFromPem(readFileSync(CHAIN_FILE, 'utf8'));
+  for (const keyKind of ['RSA-2048', 'P-384', 'P-521', 'Ed25519'] as const) {
+    const ca = await createTestCa({ trustDomain: 'td.example', keyKind });
+    const constrained = await ca.issueIntermediate({
+      keyKind,
+      pathLength: 0,
+      nameConstraints: {
+        permittedUris: ['td.example'],
+        permittedDns: ['.td.example'],
+        permittedEmails: ['td.example'],
+      },
+    });
+    const { chain } = await constrained.issueLeaf({ subject: 'CN=workload,O=Example', sanCritical: true });
+    found.push(ca.root, ...chain);
+  }
+  return found;
+}
