@@ -6,7 +6,7 @@ import { certificatesFromPem } from '../src/spiffe/index.ts';
 import { createTestCa } from '../test/support/test-ca.ts';
 import { CHAIN_FILE } from './chain.ts';
 
-/** The targets by name: what a run begins with. `chain.pem` was made as `certificates` makes its first three. */
+/** The targets by name: what a run begins with. */
 export const SEEDS = {
   'bundle-document': documents,
   'client-hello': hellos,
