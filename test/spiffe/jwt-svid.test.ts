@@ -141,6 +141,19 @@ describe('verifyJwtSvid() on the bundles', () => {
     expect(await code(said, holding({ authority: low }))).toBe('key-refused');
   });
 
+  it.each([
+    ['an even modulus', `ff${'00'.repeat(255)}`, '03'],
+    ['ones only', 'ff'.repeat(256), '010001'],
+    ['the largest that is checked', `${'ff'.repeat(2047)}01`, 'ffffffffffffffff'],
+  ])('proves nothing with numbers that make no sensible key: %s', async (_what, n, e) => {
+    const [modulus, exponent] = [n, e].map((hex) => Buffer.from(hex, 'hex').toString('base64url'));
+    const odd = { keyId: 'rsa', jwk: { kty: 'RSA', n: modulus ?? '', e: exponent ?? '' } };
+    for (const alg of ['RS256', 'PS512']) {
+      expect(await code(signToken(rsa, { alg }), holding(rsa))).toBe('accepted');
+      expect(await code(signToken(rsa, { alg }), holding({ authority: odd }))).toBe('signature-invalid');
+    }
+  });
+
   it('is not troubled by an authority that is no key', async () => {
     const none = { keyId: 'k1', jwk: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' } };
     expect(await code(signToken(key), holding(key, { authority: none }))).toBe('accepted');
