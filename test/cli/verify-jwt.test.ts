@@ -7,7 +7,7 @@ import { BundleSet, bundleOf, contentDigest, parseTrustDomain } from '../../src/
 import { createMemoryStore } from '../../src/store/index.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
 import { createTokenKey, plainClaims, signToken } from '../support/test-tokens.ts';
 
@@ -22,9 +22,11 @@ const log = createRecordingLog();
 /** An admin socket behind which tokens are really judged, by the bundles of two trust domains; one of them is in the store. */
 let folder: ReturnType<typeof tempDir>;
 let server: AdminServer;
+let caOfB: TestCa;
 beforeAll(async () => {
   folder = tempDir();
   const store = createMemoryStore();
+  caOfB = await createTestCa({ trustDomain: B });
   await store.replaceCurrent({
     trustDomain: A,
     expectedDigest: null,
@@ -32,7 +34,7 @@ beforeAll(async () => {
   });
   const bundles = new BundleSet([
     bundle,
-    bundleOf(B, [(await createTestCa({ trustDomain: B })).authority], { jwtAuthorities: [keyOfB.authority] }),
+    bundleOf(B, [caOfB.authority], { jwtAuthorities: [keyOfB.authority] }),
   ]);
   const parts = { bundles, store, clock: new TestClock(TEST_INSTANT) };
   const unexpected = () => {
@@ -227,9 +229,13 @@ describe('federate verify --jwt', () => {
 });
 
 describe('federate verify', () => {
-  it('still judges chains, with a hint for a refusal', async () => {
-    const ca = await createTestCa({ trustDomain: A });
+  it('judges chains beside tokens, with a hint for a refusal', async () => {
     const file = folder.file('chain.pem');
+    writeFileSync(file, (await caOfB.issueLeaf()).certPem);
+    const accepted = await verify(file);
+    expect(accepted.code).toBe(0);
+    expect(accepted.out).toContain(`by root   O=b.example,CN=Root sha256:${caOfB.authority.fingerprint}`);
+    const ca = await createTestCa({ trustDomain: A });
     writeFileSync(file, (await ca.issueLeaf()).certPem);
     const { code, out } = await verify(file);
     expect(code).toBe(1);
