@@ -62,18 +62,18 @@ export function judgeNames(
   count: () => void,
 ): NameVerdict {
   for (const name of names) {
-    let permitted: boolean | undefined;
     for (const subtree of constraints.excluded) {
       count();
       if (subtree.kind !== name.kind) continue;
       if (!subtree.matches || !isReadable(name)) return { kind: 'unprocessable', name };
       if (subtree.matches(name) || coversExcluded(subtree, name)) return { kind: 'outside', name };
     }
+    let permitted: boolean | undefined;
     for (const subtree of constraints.permitted) {
       count();
-      if (subtree.kind !== name.kind || permitted) continue;
+      if (subtree.kind !== name.kind) continue;
       if (!subtree.matches || !isReadable(name)) return { kind: 'unprocessable', name };
-      permitted = subtree.matches(name);
+      permitted = permitted || subtree.matches(name);
     }
     if (permitted === false) return { kind: 'outside', name };
   }

@@ -39,6 +39,7 @@ export interface CertificateReference {
   readonly role: 'leaf' | 'helper' | 'anchor';
   /** Its place among the certificates of its role. */
   readonly index: number;
+  /** Empty where there is none, or where it could not be read. */
   readonly subject: string;
   readonly fingerprint: string;
 }

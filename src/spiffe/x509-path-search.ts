@@ -84,12 +84,8 @@ export class PathSearch {
     if (!top) return undefined;
     let found = false;
     for (const candidate of this.#candidatesFor(top.certificate)) {
-      this.#count(
-        'search-limit',
-        ++this.#candidates,
-        this.#settings.limits.maxCandidates,
-        'candidate issuers',
-      );
+      const { maxCandidates } = this.#settings.limits;
+      this.#count('search-limit', ++this.#candidates, maxCandidates, 'candidate issuers', top);
       if (path.some((below) => isSameAuthority(below.certificate, candidate.certificate))) continue;
       found = true;
       const refusal = this.#refusal(path, top, candidate);
@@ -224,12 +220,8 @@ export class PathSearch {
     this.#signatures.set(certificate, known);
     let valid = known.get(issuer.certificate);
     if (valid === undefined) {
-      this.#count(
-        'signature-limit',
-        ++this.#signatureChecks,
-        this.#settings.limits.maxSignatureChecks,
-        'signature checks',
-      );
+      const { maxSignatureChecks } = this.#settings.limits;
+      this.#count('signature-limit', ++this.#signatureChecks, maxSignatureChecks, 'signature checks', child);
       valid = signatureIsBy(certificate, scheme, issuer.certificate);
       known.set(issuer.certificate, valid);
     }
@@ -279,14 +271,10 @@ export class PathSearch {
     for (const [index, below] of path.entries()) {
       // RFC 5280 §6.1.3 (b) and (c): self-issued certificates are exempt, except the last one of the path.
       if (index > 0 && below.certificate.isSelfIssued) continue;
-      const verdict = judgeNames(constraints, below.certificate.constrainedNames, () => {
-        this.#count(
-          'name-comparison-limit',
-          ++this.#nameComparisons,
-          this.#settings.limits.maxNameComparisons,
-          'name comparisons',
-        );
-      });
+      const { maxNameComparisons: limit } = this.#settings.limits;
+      const verdict = judgeNames(constraints, below.certificate.constrainedNames, () =>
+        this.#count('name-comparison-limit', ++this.#nameComparisons, limit, 'name comparisons', below),
+      );
       if (verdict.kind === 'within') continue;
       const where = `the name constraints of ${describeCertificate(issuer)}`;
       return verdict.kind === 'outside'
@@ -300,8 +288,9 @@ export class PathSearch {
     return undefined;
   }
 
-  #count(code: X509PathErrorCode, used: number, limit: number, what: string): void {
-    if (used > limit) throw new X509PathError(code, `a path was not found within ${limit} ${what}`);
+  /** Ends the whole search at too much of one thing, and tells whose turn it was. */
+  #count(code: X509PathErrorCode, used: number, limit: number, what: string, about: PlacedCertificate): void {
+    if (used > limit) throw refuse(code, about, `a path was not found within ${limit} ${what}, the last for`);
   }
 
   /** Keeps the most telling refusal: a broken rule before a missing issuer or another key, then the longer path. */

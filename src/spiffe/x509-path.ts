@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { X509Authority } from './bundle.ts';
 import { Certificate, CertificateError } from './x509-certificate.ts';
 import { type PlacedCertificate, X509PathError } from './x509-path-error.ts';
@@ -35,9 +36,16 @@ const readAnchors = new WeakMap<X509Authority, Certificate>();
 /**
  * Looks for a path from the leaf to one of the anchors and validates it (RFC 5280 §6, X509-24 to X509-29, X509-31 to
  * X509-34, X509-36 to X509-38). Every candidate issuer is tried, in bounded work. Synchronous.
- * Throws `X509PathError`, whose code and certificate are those of the attempt that came furthest.
+ * Throws `X509PathError`, whose code and certificate are those of the attempt that came furthest, and `RangeError` where
+ * `now` is no instant or the leeway no number of seconds from 0.
  */
 export function verifyX509Path(input: PathInput): VerifiedPath {
+  const { leewaySeconds = 0 } = input;
+  const nowSeconds = Math.floor(input.now.getTime() / 1000);
+  // Every comparison with NaN is false: without this an instant that is none would find nothing expired.
+  if (!Number.isFinite(nowSeconds) || !Number.isFinite(leewaySeconds) || leewaySeconds < 0) {
+    throw new RangeError('a path is judged at an instant that exists, with a leeway of zero seconds or more');
+  }
   const limits = { ...defaultPathLimits, ...input.limits };
   const sent = 1 + input.helpers.length;
   if (sent > limits.maxCertificates) {
@@ -63,8 +71,8 @@ export function verifyX509Path(input: PathInput): VerifiedPath {
     helpers,
     anchors,
     limits,
-    nowSeconds: Math.floor(input.now.getTime() / 1000),
-    leewaySeconds: input.leewaySeconds ?? 0,
+    nowSeconds,
+    leewaySeconds,
     purpose: input.purpose,
     policies: input.policies,
   });
@@ -83,6 +91,7 @@ function readLeaf(der: Uint8Array | Certificate): Certificate {
     if (!(error instanceof CertificateError)) throw error;
     throw new X509PathError('certificate-malformed', `the leaf could not be read: ${error.message}`, {
       cause: error,
+      certificate: { role: 'leaf', index: 0, subject: '', fingerprint: hash('sha256', der, 'hex') },
     });
   }
 }

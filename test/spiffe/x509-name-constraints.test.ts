@@ -228,6 +228,15 @@ describe('name constraints', () => {
     expect(await judgeLeaf(bounded(derInteger(1, CONTEXT)), [dns('td.example')])).toBe(UNPROCESSABLE);
     expect(await judgeLeaf(bounded(derInteger(1, CONTEXT | 1)), [dns('td.example')])).toBe(UNPROCESSABLE);
     expect(await judgeLeaf(bounded(derInteger(1, CONTEXT)), [uri('spiffe://td.example/w')])).toBe(WITHIN);
+    // Also where another subtree permits the name, in whichever order they stand.
+    const plain = subtree(dns('td.example'));
+    const odd = subtree(dns('td.example'), derInteger(1, CONTEXT));
+    for (const permitted of [
+      [plain, odd],
+      [odd, plain],
+    ]) {
+      expect(await judgeLeaf(constraints(permitted), [dns('td.example')])).toBe(UNPROCESSABLE);
+    }
   });
 
   it('bind every name of their form; other forms are free, and exclusion goes before permission (X509-33)', async () => {
