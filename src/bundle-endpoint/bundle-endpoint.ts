@@ -18,6 +18,7 @@ import { EndpointError } from './errors.ts';
 import { OpenConnections } from './open-connections.ts';
 import { type PublishedBundle, publishedBundle } from './published-bundle.ts';
 import { createBundleRoutes } from './routes.ts';
+import { WaitingClients } from './waiting-clients.ts';
 import { readWebCertificate } from './web-certificate.ts';
 
 /** How the endpoint proves who it is (SPIFFE Federation §5.2). */
@@ -29,6 +30,8 @@ export interface EndpointLimits {
   /** Connections at once, handshakes included; further ones are closed. */
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
+  /** Clients that are held until the bundle changes; further ones are answered at once. Left out: 2,000. */
+  readonly maxWaiting?: number;
   /** Longest TLS handshake; left out: 5 s. */
   readonly handshakeMs?: number;
   /** From the first byte of a request to the end of its headers; left out: 5 s. */
@@ -56,6 +59,7 @@ const REQUEST_MS = 10_000;
 const IDLE_MS = 30_000;
 const MAX_HEADER_BYTES = 8 * 1024;
 const REQUESTS_PER_CONNECTION = 1000;
+const MAX_WAITING = 2000;
 /** How often certificate files are looked at. */
 const LOOK_EVERY_MS = 2000;
 
@@ -69,6 +73,7 @@ export class BundleEndpoint {
   readonly #stopping = new AbortController();
   readonly #perAddress = new Map<string, number>();
   readonly #open = new OpenConnections();
+  readonly #waiting: WaitingClients;
   readonly #record: (request: IncomingMessage, response: ServerResponse, startMs: number) => void;
   #published: PublishedBundle | undefined;
   #identified = false;
@@ -96,7 +101,13 @@ export class BundleEndpoint {
       });
     };
     const { handshakeMs = HANDSHAKE_MS, headersMs = HEADERS_MS, idleMs = IDLE_MS } = limits;
-    const listener = getRequestListener(createBundleRoutes(options.path, () => this.#published).fetch);
+    const waiting = new WaitingClients(clock, limits.maxWaiting ?? MAX_WAITING);
+    this.#waiting = waiting;
+    const held = metrics.gauge('federate_endpoint_waiting', 'Clients held until the bundle changes');
+    Object.assign(held, { collect: () => held.set(waiting.count) });
+    const listener = getRequestListener(
+      createBundleRoutes(options.path, () => this.#published, waiting).fetch,
+    );
     this.#server = createServer(
       {
         ...secureContextOptions(),
@@ -145,7 +156,9 @@ export class BundleEndpoint {
 
   /** Serves this bundle from now on. Throws `TypeError` for one without sequence or refresh hint. */
   publish(bundle: TrustBundle): void {
+    const before = this.#published;
     this.#published = publishedBundle(bundle);
+    if (before?.etag !== this.#published.etag) void this.#waiting.wakeAll();
     this.#options.log.info('own bundle published', {
       sequence: bundle.sequence,
       authorities: bundle.x509Authorities.length,
@@ -175,6 +188,7 @@ export class BundleEndpoint {
   /** Takes no more connections and closes those on which nobody waits for an answer; requests in flight may go on for `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
+    this.#waiting.close();
     await this.#watching;
     if (!this.#server.listening) return;
     const timer = setTimeout(() => this.#open.closeAll(), graceMs);

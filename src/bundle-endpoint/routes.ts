@@ -1,20 +1,29 @@
 import { Hono } from 'hono';
 import { problem } from './problem.ts';
+import { preferredWaitSeconds } from './prefer.ts';
 import { matchesTag, type PublishedBundle } from './published-bundle.ts';
+import type { WaitingClients } from './waiting-clients.ts';
+
+const WAITED_ENOUGH = Promise.resolve();
 
 /**
  * The endpoint's HTTP: GET and HEAD of `/` and of `path` answer with the newest bundle (FED-12, FED-13), with an exact
  * `If-None-Match` 304 (FED-24); 503 before there is one, 404 for other paths, 405 for other methods (FED-23). No client
- * authentication (FED-14). No HSTS header, on which the standard is silent (FED-15): it speaks to browsers, and an endpoint URL is
+ * authentication (FED-14). A GET with a current tag and `Prefer: wait=N` is held until there is another bundle or the time
+ * is up (RFC 7240 §4.3), as long as there is room; `Preference-Applied` says that it would be or was. No HSTS header, on which the standard is silent (FED-15): it speaks to browsers, and an endpoint URL is
  * never `http:` (FED-08).
  */
-export function createBundleRoutes(path: string, current: () => PublishedBundle | undefined): Hono {
+export function createBundleRoutes(
+  path: string,
+  current: () => PublishedBundle | undefined,
+  waiting: WaitingClients,
+): Hono {
   const app = new Hono();
-  const serve = (ifNoneMatch: string | undefined): Response => {
+  const serve = (ifNoneMatch: string | undefined, more: Readonly<Record<string, string>>): Response => {
     const bundle = current();
     if (!bundle)
       return problem(503, 'bundle-not-ready', 'the mesh has not told its roots yet', { 'retry-after': '5' });
-    const headers = { etag: bundle.etag, 'cache-control': 'no-cache' };
+    const headers = { etag: bundle.etag, 'cache-control': 'no-cache', ...more };
     if (matchesTag(ifNoneMatch, bundle.etag)) return new Response(null, { status: 304, headers });
     return new Response(bundle.body, {
       headers: {
@@ -27,7 +36,16 @@ export function createBundleRoutes(path: string, current: () => PublishedBundle 
   };
   for (const route of new Set(['/', path])) {
     // Hono answers HEAD from GET, without the body.
-    app.get(route, (context) => serve(context.req.header('if-none-match')));
+    app.get(route, async ({ req }) => {
+      const tag = req.header('if-none-match');
+      const seconds = preferredWaitSeconds(req.header('prefer'));
+      if (seconds === undefined) return serve(tag, {});
+      const bundle = current();
+      const nothingNew = req.method === 'GET' && bundle !== undefined && matchesTag(tag, bundle.etag);
+      const wait = nothingNew && seconds > 0 ? waiting.wait(seconds, req.raw.signal) : WAITED_ENOUGH;
+      await wait;
+      return serve(tag, { vary: 'prefer', ...(wait ? { 'preference-applied': `wait=${seconds}` } : {}) });
+    });
     app.all(route, () =>
       problem(405, 'method-not-allowed', 'a bundle is fetched with GET', { allow: 'GET, HEAD' }),
     );

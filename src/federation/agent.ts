@@ -6,6 +6,7 @@ import { type AddNote, addRelationship, type AddRequest } from './add-relationsh
 import { createAgentMetrics } from './agent-metrics.ts';
 import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
 import { FederationError } from './errors.ts';
+import { WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import { type BundleListener, HeldBundles } from './held-bundles.ts';
 import { createHostLookup, type HostLookup } from './host-lookup.ts';
@@ -36,6 +37,7 @@ export interface FederationAgentOptions {
   /** How endpoints' names become addresses; default as this machine does it, without holding a thread. */
   readonly lookup?: HostLookup;
   readonly schedule: ScheduleSettings;
+  readonly watch: WatchSettings;
   /** Polls at the same time, over all peers; those that wait long for their endpoint are counted apart, see `PollSlots`. */
   readonly concurrency: number;
 }
@@ -59,6 +61,8 @@ export class FederationAgent {
   readonly #held: HeldBundles;
   readonly #schedule: ScheduleSettings;
   readonly #slots: PollSlots;
+  readonly #watch: WatchSettings;
+  readonly #watchPlaces: WatchPlaces;
   readonly #observe: PollObserver;
   readonly #pollers = new Map<TrustDomain, PeerPoller>();
   /** Trust domains whose bootstrap is under way. */
@@ -82,6 +86,8 @@ export class FederationAgent {
     };
     this.#schedule = options.schedule;
     this.#slots = new PollSlots(pollSlotSettings(options.concurrency, clock));
+    this.#watch = options.watch;
+    this.#watchPlaces = new WatchPlaces(options.watch.most);
     const relationships = () => [...this.#pollers.values()].map(({ relationship }) => relationship);
     this.#observe = createAgentMetrics(options.metrics, clock, relationships).observe;
   }
@@ -254,6 +260,8 @@ export class FederationAgent {
       parts: this.#parts,
       slots: this.#slots,
       schedule: this.#schedule,
+      watch: this.#watch,
+      watchPlaces: this.#watchPlaces,
       observe: this.#observe,
     });
     this.#pollers.set(trustDomain, poller);

@@ -21,6 +21,8 @@ export interface FetchRequest {
   readonly webPkiCaPem?: string | undefined;
   /** The tag of the document that we hold, to be told when it is still the one. */
   readonly etag?: DocumentTag | undefined;
+  /** How long the endpoint may wait for another document than that of `etag`, default 0; the limits have to allow for it. */
+  readonly waitSeconds?: number;
   readonly lookup: HostLookup;
   readonly limits: FetchLimits;
   readonly redirects: RedirectSettings;
@@ -32,6 +34,8 @@ export interface FetchRequest {
 export interface DocumentTag {
   readonly tag: string;
   readonly url: string;
+  /** Whether the endpoint that gave it holds requests until there is another. */
+  readonly held: boolean;
 }
 
 /** What came back, and by which way. The document is only bytes: parsing and judging come after. */
@@ -42,7 +46,7 @@ export type FetchOutcome =
       readonly etag?: DocumentTag;
       readonly trace: FetchTrace;
     }
-  | { readonly kind: 'not-modified'; readonly trace: FetchTrace };
+  | { readonly kind: 'not-modified'; readonly held: boolean; readonly trace: FetchTrace };
 
 /**
  * Fetches the bundle document of one trust domain: authenticated before the first byte of HTTP, bounded in every
@@ -82,11 +86,13 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
         proof = certificates;
         // A tag means something only where it came from: another server may call another document the same.
         const asked = request.etag?.url === url.href ? request.etag.tag : undefined;
-        const answer = await httpGet({ socket, url, etag: asked, limits, timer });
-        if (answer.kind === 'not-modified') return { kind: 'not-modified', trace: trace() };
+        const waitSeconds = asked === undefined ? 0 : (request.waitSeconds ?? 0);
+        const answer = await httpGet({ socket, url, etag: asked, waitSeconds, limits, timer });
+        if (answer.kind === 'not-modified')
+          return { kind: 'not-modified', held: answer.held, trace: trace() };
         if (answer.kind === 'document') {
-          const { body, etag: tag } = answer;
-          const etag = tag === undefined ? {} : { etag: { tag, url: url.href } };
+          const { body, held, etag: tag } = answer;
+          const etag = tag === undefined ? {} : { etag: { tag, url: url.href, held } };
           return { kind: 'document', body, ...etag, trace: trace() };
         }
         const { location } = answer;

@@ -42,7 +42,7 @@ export function recordFetch(
   else log.warn('bundle fetch', fields);
 }
 
-const GOOD: ReadonlySet<string> = new Set(['unchanged', 'accepted', 'bootstrap', 'called-off']);
+const GOOD: ReadonlySet<string> = new Set(['unchanged', 'accepted', 'bootstrap', 'called-off', 'watched']);
 
 /** The certificates that proved a fetched document, as the history keeps them. */
 export function provedBy({ leafFingerprint, rootFingerprint }: FetchTrace): string | undefined {

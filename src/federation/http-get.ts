@@ -7,8 +7,14 @@ import { isRedirect } from './redirects.ts';
 
 /** What a bundle endpoint answered: the document, "still the one you have", or "look there". */
 export type HttpAnswer =
-  | { readonly kind: 'document'; readonly body: Uint8Array; readonly etag?: string }
-  | { readonly kind: 'not-modified' }
+  | {
+      readonly kind: 'document';
+      readonly body: Uint8Array;
+      readonly etag?: string;
+      /** Whether the endpoint holds requests until there is something new (RFC 7240 §4.3). */
+      readonly held: boolean;
+    }
+  | { readonly kind: 'not-modified'; readonly held: boolean }
   | {
       readonly kind: 'redirect';
       readonly status: number;
@@ -18,13 +24,16 @@ export type HttpAnswer =
 /** What the client is told when it is put away; else it would make an error of its own, with a stack, each time. */
 const DONE = new Error('the answer was read');
 
+/** The endpoint heeds the preference `wait` (RFC 7240 §3). */
+const WAIT_APPLIED = /(?:^|,)\s*wait\s*(?:[=;,]|$)/i;
+
 /** An entity tag worth remembering: as RFC 9110 §8.8.3 writes it, and short. */
 const ETAG = /^(?:W\/)?"[\x21\x23-\x7e]{0,256}"$/;
 
 /**
  * One GET over a connection whose peer has been verified already; the connection is closed afterwards, so that no
  * later poll rests on today's check (FED-42). Nothing but status 200 carries a document, whatever the body looks like,
- * and 304 counts only where `etag` was sent (FED-34); the content type is not looked at (FED-35). Throws `FetchError`
+ * and 304 counts only where `etag` was sent (FED-34), whose change the endpoint is asked to wait for if it can; the content type is not looked at (FED-35). Throws `FetchError`
  * `first-byte-timeout`, `response-broken`, `status-refused`, `content-encoding-refused`, `body-too-large`, or the
  * signal's reason.
  */
@@ -32,10 +41,12 @@ export async function httpGet(request: {
   readonly socket: TLSSocket;
   readonly url: URL;
   readonly etag?: string | undefined;
+  /** How long the endpoint may wait for another document than that of `etag`; the limits have to allow for it. */
+  readonly waitSeconds: number;
   readonly limits: FetchLimits;
   readonly timer: FetchTimer;
 }): Promise<HttpAnswer> {
-  const { socket, url, etag, limits, timer } = request;
+  const { socket, url, etag, waitSeconds, limits, timer } = request;
   const { signal } = timer;
   if (socket.destroyed)
     throw new FetchError('response-broken', `${url.host} closed the connection before the request`);
@@ -67,6 +78,8 @@ export async function httpGet(request: {
           accept: 'application/json',
           'accept-encoding': 'identity',
           'user-agent': 'federate',
+          // Without a wait it asks whether the endpoint would.
+          prefer: `wait=${waitSeconds}`,
           ...(etag === undefined ? {} : { 'if-none-match': etag }),
         },
         reset: true,
@@ -76,7 +89,8 @@ export async function httpGet(request: {
     const { statusCode: status, headers, body } = response;
     body.on('error', () => {}); // told by `read`, or of no interest where the body is not read
     if (isRedirect(status)) return { kind: 'redirect', status, location: headers['location'] };
-    if (status === 304 && etag !== undefined) return { kind: 'not-modified' };
+    const held = WAIT_APPLIED.test([headers['preference-applied'] ?? []].flat().join(','));
+    if (status === 304 && etag !== undefined) return { kind: 'not-modified', held };
     if (status !== 200)
       throw new FetchError(
         'status-refused',
@@ -88,6 +102,7 @@ export async function httpGet(request: {
     return {
       kind: 'document',
       body: bytes,
+      held,
       ...(typeof tag === 'string' && ETAG.test(tag) ? { etag: tag } : {}),
     };
   } catch (error) {

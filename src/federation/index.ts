@@ -10,6 +10,7 @@ export {
   type FetchErrorCode,
   type FetchTrace,
 } from './errors.ts';
+export { defaultWatchSettings, type WatchSettings } from './endpoint-watch.ts';
 export { type DocumentTag, fetchBundle, type FetchOutcome, type FetchRequest } from './fetch-bundle.ts';
 export { defaultFetchLimits, type FetchLimits } from './fetch-limits.ts';
 export type { BundleListener } from './held-bundles.ts';

@@ -1,5 +1,6 @@
 import { describeError } from '../platform/index.ts';
 import type { IncidentKind, Relationship, RelationshipPatch } from '../store/index.ts';
+import { EndpointWatch, type WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
 import type { PollLane, PollSlots } from './poll-slots.ts';
 import { refreshOnce } from './refresh.ts';
 import type {
@@ -36,6 +37,7 @@ export class PeerPoller {
   readonly #slots: PollSlots;
   readonly #schedule: ScheduleSettings;
   readonly #observe: PollObserver;
+  readonly #watch: EndpointWatch;
   readonly #stop = new AbortController();
   #relationship: Relationship;
   #tag: RememberedTag | undefined;
@@ -53,6 +55,8 @@ export class PeerPoller {
     readonly relationship: Relationship;
     readonly slots: PollSlots;
     readonly schedule: ScheduleSettings;
+    readonly watch: WatchSettings;
+    readonly watchPlaces: WatchPlaces;
     readonly observe: PollObserver;
     /** Milliseconds until the first poll of the loop. */
     readonly firstPollInMs: number;
@@ -65,6 +69,13 @@ export class PeerPoller {
     this.#slots = options.slots;
     this.#schedule = options.schedule;
     this.#observe = options.observe;
+    this.#watch = new EndpointWatch({
+      parts: options.parts,
+      settings: options.watch,
+      places: options.watchPlaces,
+      relationship: () => this.#relationship,
+      ring: async () => (await this.poll()).outcome.kind !== 'unchanged',
+    });
     this.#tag = options.tag;
     this.#dueAtMs = options.parts.clock.monotonicMs() + options.firstPollInMs;
   }
@@ -88,12 +99,14 @@ export class PeerPoller {
   /** Begins to poll, until `stop`. */
   start(): void {
     this.#loop ??= this.#run();
+    this.#watch.follow(this.#tag);
   }
 
   /** Stops polling, calls off a fetch in flight, and resolves when nothing of it runs any more. */
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#wake?.abort(WOKEN);
+    await this.#watch.stop();
     await this.#loop;
     await this.#inFlight;
   }
@@ -158,6 +171,7 @@ export class PeerPoller {
         return outcome;
       }
       this.#tag = refreshed.tag;
+      this.#watch.follow(this.#tag);
       await this.#remember(refreshed, outcome);
       return outcome;
     } catch (error) {

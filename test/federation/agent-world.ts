@@ -3,6 +3,7 @@ import {
   defaultFetchLimits,
   defaultRedirectSettings,
   defaultScheduleSettings,
+  defaultWatchSettings,
   FederationAgent,
   type FederationAgentOptions,
 } from '../../src/federation/index.ts';
@@ -74,6 +75,7 @@ export class AgentWorld {
       bundleLimits: defaultBundleLimits,
       redirects: defaultRedirectSettings,
       schedule: defaultScheduleSettings,
+      watch: defaultWatchSettings,
       concurrency: 10,
       ...this.#options,
     });

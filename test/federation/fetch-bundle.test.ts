@@ -207,16 +207,18 @@ describe('fetchBundle() and the answer', () => {
     peer.answer = answers.document(document, { etag: '"v1"' });
     const first = await fetchBundle(request());
     const url = peer.url('/', 'localhost');
-    expect(first).toMatchObject({ kind: 'document', etag: { tag: '"v1"', url } });
-    expect((await fetchBundle(request({ etag: { tag: '"v1"', url } }))).kind).toBe('not-modified');
-    expect((await fetchBundle(request({ etag: { tag: '"v0"', url } }))).kind).toBe('document');
+    expect(first).toMatchObject({ kind: 'document', etag: { tag: '"v1"', url, held: false } });
+    expect((await fetchBundle(request({ etag: { tag: '"v1"', url, held: false } }))).kind).toBe(
+      'not-modified',
+    );
+    expect((await fetchBundle(request({ etag: { tag: '"v0"', url, held: false } }))).kind).toBe('document');
   });
 
   it('shows a tag only to the URL that gave it, redirects or not', async () => {
     const tagged = answers.document(document, { etag: '"v1"' });
     peer.answer = answers.byPath({ '/': answers.redirect(302, '/a'), '/a': tagged, '/b': tagged });
     const first = await fetchBundle(request());
-    const etag = { tag: '"v1"', url: peer.url('/a', 'localhost') };
+    const etag = { tag: '"v1"', url: peer.url('/a', 'localhost'), held: false };
     expect(first).toMatchObject({ etag });
     expect((await fetchBundle(request({ etag }))).kind).toBe('not-modified');
     peer.answer = answers.byPath({ '/': answers.redirect(302, '/b'), '/b': tagged });

@@ -130,6 +130,11 @@ export class FakePeer {
     raw?.resetAndDestroy();
   }
 
+  /** Cuts every open connection, as the end of a process does. */
+  dropAll(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
   /** Open TCP connections. */
   get openConnections(): number {
     return this.#open.size;

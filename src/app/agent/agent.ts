@@ -112,6 +112,7 @@ async function startParts(
       ceilingMs: polling.maximum_poll,
       withoutHintMs: polling.default_poll,
     },
+    watch: { seconds: Math.round(polling.hold / 1000), most: polling.max_held },
     concurrency: polling.max_polls_in_flight,
   });
   const stopping = new AbortController();

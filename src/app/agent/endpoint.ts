@@ -27,6 +27,7 @@ export async function createEndpoint(
     limits: {
       maxConnections: config.max_connections,
       maxConnectionsPerAddress: config.max_connections_per_address,
+      maxWaiting: config.max_waiting,
     },
     clock,
     log: log.with({ part: 'endpoint' }),

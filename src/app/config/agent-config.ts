@@ -36,6 +36,11 @@ const endpointCommon = {
     .default(10_000)
     .describe('Connections held at once; further ones are closed.'),
   max_connections_per_address: z.int().min(1).default(1000).describe('The same, per remote address.'),
+  max_waiting: z
+    .int()
+    .min(0)
+    .default(2000)
+    .describe('Clients held until the bundle changes (`Prefer: wait`); further ones are answered at once.'),
 };
 
 const endpoint = z.discriminatedUnion('profile', [
@@ -117,6 +122,17 @@ const federation = z.strictObject({
     ),
   connect_timeout: duration().prefault('5s').describe('Longest wait for a connection and its handshake.'),
   total_timeout: duration().prefault('15s').describe('Longest time for a whole poll, redirects included.'),
+  hold: duration()
+    .refine((ms) => ms <= 3_600_000, 'a request is held for at most an hour')
+    .prefault('5m')
+    .describe(
+      'How long a request is held at a peer that answers when its bundle changes (`Prefer: wait`); `0s` turns it off.',
+    ),
+  max_held: z
+    .int()
+    .min(0)
+    .default(256)
+    .describe('Requests held at once, over all peers; peers beyond that are only polled.'),
   max_document: size().prefault('1MiB').describe('Largest bundle document that is read.'),
   max_redirects: z
     .int()

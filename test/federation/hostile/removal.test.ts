@@ -35,6 +35,7 @@ async function adminOf({ agents }: HostileWorld, path: string) {
       inMesh: () => null,
       remove: (trustDomain, actor, reason) => agents.agent.remove(trustDomain, { actor, reason }),
       verify: unexpected,
+      verifyJwt: unexpected,
       status: unexpected,
       add: unexpected,
       change: unexpected,
