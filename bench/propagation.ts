@@ -5,9 +5,6 @@ import { createLayout, Meshes, names } from '../src/demo/index.ts';
 import { systemClock } from '../src/platform/index.ts';
 import { type Bench, median } from './support/measure.ts';
 
-/** How often the agents of the demonstration ask each other. */
-const POLL_MS = 1000;
-
 /**
  * From a root added in mesh A until mesh B accepts handshakes under it: by both agents, B's control plane and SDS. A mesh signs with
  * a new root only once its peers hold it, so the clock stops when every proxy of B has acknowledged it; then A signs with it,
@@ -17,17 +14,15 @@ export const propagation: Bench = {
   name: 'propagation',
   async run({ quick }) {
     using folder = tempDir();
-    const meshes = new Meshes(await createLayout(folder.path), systemClock);
+    const meshes = new Meshes(await createLayout(folder.path, '5m'), systemClock);
     try {
       await meshes.start();
       await meshes.add('istio', ['--pin', await meshes.pinOf('consul')]);
       await meshes.add('consul', ['--pin', await meshes.pinOf('istio')]);
       await rootsInEffect(meshes, 1);
       const times: number[] = [];
-      const rotations = quick ? 2 : 10;
+      const rotations = quick ? 2 : 100;
       for (let rotation = 0; rotation < rotations; rotation += 1) {
-        // What went before ended just after a poll of B: begin at every part of its interval alike.
-        await systemClock.sleep((POLL_MS * rotation) / rotations);
         const start = performance.now();
         await meshes.control.istio.rotate('publish');
         await rootsInEffect(meshes, 2);
@@ -44,7 +39,7 @@ export const propagation: Bench = {
           value: `${value.toFixed(0)} ms`,
           target: '≤ 1000 ms',
           reached: value <= 1000,
-          note: `worst of ${times.length}: ${Math.max(...times).toFixed(0)} ms; B polls every second here, and that wait is most of it`,
+          note: `worst of ${times.length}: ${Math.max(...times).toFixed(0)} ms; B polls every five minutes, and holds a request at A in between`,
         },
       ];
     } finally {

@@ -47,8 +47,8 @@ type PortName = (typeof PORT_NAMES)[number];
 /** How often the agents of the demonstration ask each other; a user would take minutes. */
 const REFRESH_HINT = '1s';
 
-/** Makes the folders, chooses ports, and writes the config file of every process. */
-export async function createLayout(folder: string): Promise<Layout> {
+/** Makes the folders, chooses ports, and writes the config file of every process. `refreshHint` is a duration such as `5m`. */
+export async function createLayout(folder: string, refreshHint = REFRESH_HINT): Promise<Layout> {
   const chosen = await freePorts(PORT_NAMES.length);
   const ports = Object.fromEntries(PORT_NAMES.map((name, index) => [name, chosen[index] ?? 0])) as Record<
     PortName,
@@ -61,7 +61,7 @@ export async function createLayout(folder: string): Promise<Layout> {
     consul: (name) => join(folder, 'consul', name),
   };
   for (const mesh of ['istio', 'consul']) mkdirSync(join(folder, mesh), { recursive: true, mode: 0o700 });
-  writeMeshConfigs(layout);
+  writeMeshConfigs(layout, refreshHint);
   writeWorkloadConfigs(layout);
   return layout;
 }
@@ -72,7 +72,7 @@ function write(file: string, config: unknown): void {
 
 const at = (port: number) => `127.0.0.1:${port}`;
 
-function writeMeshConfigs({ ports, istio, consul }: Layout): void {
+function writeMeshConfigs({ ports, istio, consul }: Layout, refreshHint: string): void {
   write(istio('control.yaml'), {
     folder: 'state',
     control_socket: 'control.sock',
@@ -114,7 +114,7 @@ function writeMeshConfigs({ ports, istio, consul }: Layout): void {
       profile: 'https_spiffe',
       listen: at(port),
       url: `https://${at(port)}/`,
-      refresh_hint: REFRESH_HINT,
+      refresh_hint: refreshHint,
       svid: { sds_socket: 'agent-sds.sock' },
     },
     mesh,
