@@ -21,10 +21,8 @@ export const defaultScheduleSettings: ScheduleSettings = {
 
 /** The interval a bundle asks for: its hint, held between floor and ceiling (TDB-12); five minutes without one (TDB-13, FED-44). */
 export function pollIntervalMs(refreshHintSeconds: number | undefined, settings: ScheduleSettings): number {
-  const wishedMs =
-    refreshHintSeconds === undefined || !(refreshHintSeconds > 0)
-      ? settings.withoutHintMs
-      : refreshHintSeconds * 1000;
+  const hint = refreshHintSeconds ?? 0;
+  const wishedMs = hint > 0 ? hint * 1000 : settings.withoutHintMs;
   return Math.min(Math.max(wishedMs, settings.floorMs), settings.ceilingMs);
 }
 

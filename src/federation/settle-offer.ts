@@ -12,6 +12,9 @@ export interface OperatorOverride extends Override {
   readonly reason: string;
 }
 
+/** As much of a poll's surroundings as judging and writing need. */
+type SettleParts = Pick<RefreshParts, 'store' | 'held' | 'own' | 'clock'>;
+
 /** Somebody who writes the same trust domain again and again does not keep us busy for ever. */
 const MAX_ATTEMPTS_TO_WRITE = 3;
 
@@ -29,7 +32,7 @@ export interface Offer {
  * listeners. Again when somebody else wrote meanwhile. Rejects with `StoreError`.
  */
 export async function settleOffer(
-  parts: RefreshParts,
+  parts: SettleParts,
   relationship: Relationship,
   offer: Offer,
 ): Promise<Refreshed> {
@@ -69,7 +72,7 @@ function pick({ kind, code, message }: Extract<Verdict, { code: string }>): Refr
 }
 
 function judgeOffer(
-  { own, held, clock }: RefreshParts,
+  { own, held, clock }: SettleParts,
   { profile }: Relationship,
   { bundle, override }: Offer,
   before: TrustBundle | undefined,
@@ -83,7 +86,7 @@ function judgeOffer(
  * is seen (invariant 3), and the history is left alone (invariant 8). A number that is gone is not forgotten.
  */
 async function rememberMetadata(
-  { store, held, clock }: RefreshParts,
+  { store, held, clock }: SettleParts,
   before: TrustBundle,
   offered: TrustBundle,
 ): Promise<void> {
@@ -95,7 +98,7 @@ async function rememberMetadata(
 
 /** One transaction, then memory, then the listeners; undefined when somebody was faster. */
 async function write(
-  { store, held, clock }: RefreshParts,
+  { store, held, clock }: SettleParts,
   { trustDomain, endpointUrl }: Relationship,
   { bundle, notes: ignored, trace, override }: Offer,
   before: TrustBundle | undefined,

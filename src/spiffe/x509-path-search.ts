@@ -75,19 +75,20 @@ export class PathSearch {
 
   #judgeLeaf(leaf: PlacedCertificate): void {
     const refusal =
-      this.#certificateRefusal(leaf) ?? this.#profileRefusal(leaf) ?? this.#purposeRefusal(leaf);
+      this.#certificateRefusal(leaf) ??
+      this.#keyRefusal(leaf) ??
+      this.#profileRefusal(leaf) ??
+      this.#purposeRefusal(leaf);
     if (refusal) throw refusal;
   }
 
   #extend(path: Path): Path | undefined {
     const top = path.at(-1);
     if (!top) return undefined;
-    let found = false;
     for (const candidate of this.#candidatesFor(top.certificate)) {
       const { maxCandidates } = this.#settings.limits;
       this.#count('search-limit', ++this.#candidates, maxCandidates, 'candidate issuers', top);
       if (path.some((below) => isSameAuthority(below.certificate, candidate.certificate))) continue;
-      found = true;
       const refusal = this.#refusal(path, top, candidate);
       if (refusal) {
         this.#note(path, refusal);
@@ -97,16 +98,10 @@ export class PathSearch {
       const whole = candidate.role === 'anchor' ? this.#withPolicies(longer) : this.#extend(longer);
       if (whole) return whole;
     }
-    if (!found) {
-      this.#note(
-        path,
-        refuse(
-          'issuer-not-found',
-          top,
-          `no anchor and no sent certificate is the issuer ${quote(top.certificate.issuer)} of`,
-        ),
-      );
-    }
+    // Counts only where no candidate came: of equal refusals the first is kept, and every candidate left one at least.
+    const issuer = JSON.stringify(top.certificate.issuer);
+    const why = `no anchor and no sent certificate is the issuer ${issuer} of`;
+    this.#note(path, refuse('issuer-not-found', top, why));
     return undefined;
   }
 
@@ -119,8 +114,9 @@ export class PathSearch {
       this.#settings.policies,
     );
     if (problem === undefined) return path;
-    const about = path[path.length - 2 - problem.index] ?? path[0];
-    if (about) this.#note(path, refuse('policy-refused', about, `${problem.message}, at`));
+    const about = path.at(-2 - problem.index);
+    if (!about) throw new TypeError('unreachable: policies are judged of the certificates of the path');
+    this.#note(path, refuse('policy-refused', about, `${problem.message}, at`));
     return undefined;
   }
 
@@ -174,7 +170,7 @@ export class PathSearch {
     if (certificate.issuerDer.length === 2) {
       return refuse('issuer-name-empty', placed, 'the issuer name is empty, in');
     }
-    return placed.role === 'leaf' ? this.#keyRefusal(placed) : undefined;
+    return undefined;
   }
 
   /** What RFC 5280 §4 does not let a certificate state that is no CA, or that has no subject. */
@@ -311,10 +307,6 @@ function refuse(
     certificate: referenceTo(about),
     ...(cause ? { cause } : {}),
   });
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text);
 }
 
 /** The same name and key are the same authority, however often it was certified: no path goes through it twice. */

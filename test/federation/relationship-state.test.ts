@@ -22,15 +22,26 @@ describe('stateAfter()', () => {
       reason: problem,
     });
     expect(stateAfter({ kind: 'refused', ...problem }, undefined, held).state).toBe('failing');
-    expect(stateAfter({ kind: 'quarantined', ...problem }, undefined, held).state).toBe('quarantined');
+    expect(stateAfter({ kind: 'quarantined', ...problem }, undefined, held)).toEqual({
+      state: 'quarantined',
+      reason: problem,
+    });
+    expect(stateAfter({ kind: 'unchanged' }, undefined, undefined)).toEqual({
+      state: 'active',
+      reason: null,
+    });
   });
 
   it('tells a bundle without usable keys (TDB-05)', () => {
     const empty = madeUpBundle('peer.example', []);
     expect(stateAfter(accepted, undefined, empty)).toMatchObject({
       state: 'active',
-      reason: { code: 'no-usable-keys' },
+      reason: { code: 'no-usable-keys', message: expect.stringContaining('peer.example') },
     });
+    const onlyJwt = madeUpBundle('peer.example', [], {
+      jwtAuthorities: [{ keyId: 'k', jwk: { kty: 'OKP' } }],
+    });
+    expect(stateAfter(accepted, undefined, onlyJwt)).toEqual({ state: 'active', reason: null });
   });
 
   it('needs the operator when the endpoint can no longer be verified, whatever the poll said (FED-04, FED-58)', () => {

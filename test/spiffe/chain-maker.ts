@@ -59,12 +59,23 @@ async function make(
   return { ...pair, der };
 }
 
-/** The same certificate with its parts changed, signed anew with ECDSA or RSA (PKCS #1 v1.5) and the given hash. */
+/**
+ * The same certificate with its parts changed, signed anew with ECDSA or RSA (PKCS #1 v1.5) and the given hash, or in a
+ * way of its own. The algorithm is an object identifier, or a whole AlgorithmIdentifier.
+ */
 export function rebuild(
   der: Uint8Array,
   key: KeyObject,
   edit: (tbsParts: Uint8Array[]) => Uint8Array[],
-  { algorithm, hash = 'sha256' }: { algorithm?: string; hash?: string } = {},
+  {
+    algorithm,
+    hash = 'sha256',
+    makeSignature = (tbs) => sign(hash, tbs, key),
+  }: {
+    algorithm?: string | Uint8Array;
+    hash?: string;
+    makeSignature?: (tbs: Uint8Array) => Uint8Array;
+  } = {},
 ): Uint8Array {
   const certificate = new DerReader(der).enter(Tag.sequence);
   const tbs = certificate.enter(Tag.sequence);
@@ -72,15 +83,16 @@ export function rebuild(
   while (!tbs.done) parts.push(tbs.element());
   const stated = certificate.element(Tag.sequence);
   const algorithmDer =
-    algorithm === undefined ? stated : derElement(Tag.sequence, derObjectIdentifier(algorithm));
+    typeof algorithm === 'string'
+      ? derElement(Tag.sequence, derObjectIdentifier(algorithm))
+      : (algorithm ?? stated);
   const edited = edit(parts.map((part, index) => (index === 2 ? algorithmDer : part)));
   const tbsDer = derElement(Tag.sequence, ...edited);
-  const signature = sign(hash, tbsDer, key);
   return derElement(
     Tag.sequence,
     tbsDer,
     algorithmDer,
-    derElement(Tag.bitString, Uint8Array.of(0), signature),
+    derElement(Tag.bitString, Uint8Array.of(0), makeSignature(tbsDer)),
   );
 }
 

@@ -113,3 +113,7 @@ describe('DerReader', () => {
     );
   });
 });
+
+it('derInteger() writes what a certificate can hold', () => {
+  expect(Buffer.from(derInteger(128)).toString('hex')).toBe('02020080');
+});

@@ -176,6 +176,20 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
     expect(await run(chain)).toBe(expected);
   });
 
+  it('names the certificate that broke them', async () => {
+    const about = async (chain: readonly Says[]) => {
+      const anchor = await makeCa('CN=Anchor');
+      const upper = await makeCa('CN=Upper', anchor, { extensions: extensionsOf(chain[0] ?? {}) });
+      const lower = await makeCa('CN=Lower', upper, { extensions: extensionsOf(chain[1] ?? {}) });
+      const { der } = await makeLeaf(lower, { extensions: extensionsOf(chain[2] ?? {}) });
+      return judge(der, [lower.der, upper.der], [anchor.der], { policies: explicit });
+    };
+    expect(await about([a, a, a])).toBe('accepted over 4');
+    expect(await about([{}, a, a])).toBe('policy-refused of helper 1');
+    expect(await about([a, {}, a])).toBe('policy-refused of helper 0');
+    expect(await about([a, a, {}])).toBe('policy-refused of leaf 0');
+  });
+
   it('goes by the anchor’s words for a policy that was mapped', async () => {
     const chain = [{ policies: [A], mappings: [[A, B] as const] }, b];
     expect(await run(chain, { ...explicit, acceptedPolicies: new Set([A]) })).toBe('accepted');

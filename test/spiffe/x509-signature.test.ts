@@ -1,11 +1,11 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/der.ts';
 import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
 import type { PublicKeyShape } from '../../src/spiffe/x509-public-key.ts';
 import { keyRefusal, signatureSchemeOf } from '../../src/spiffe/x509-signature.ts';
 import { codeOf } from './attempt.ts';
-import { judge, makeCa, makeLeaf } from './chain-maker.ts';
+import { judge, makeCa, makeLeaf, rebuild } from './chain-maker.ts';
 
 const SHA256 = '2.16.840.1.101.3.4.2.1';
 const SHA384 = '2.16.840.1.101.3.4.2.2';
@@ -92,6 +92,61 @@ describe('keyRefusal() (X509-36)', () => {
     expect(keyRefusal(rsa(2048, Uint8Array.of(2)))).toContain('odd');
     expect(keyRefusal(rsa(2048, Buffer.alloc(8, 0xff)))).toBeUndefined();
     expect(keyRefusal(rsa(2048, Buffer.alloc(9, 0xff)))).toContain('64 bits');
+  });
+});
+
+describe('signatures with RSASSA-PSS', () => {
+  const HASHES = { sha256: SHA256, sha384: SHA384, sha512: '2.16.840.1.101.3.4.2.3' };
+
+  it.each([
+    'sha256',
+    'sha384',
+    'sha512',
+  ] as const)('hold with %s and any salt that is stated', async (name) => {
+    const ca = await makeCa('CN=Root', undefined, { keyKind: 'RSA-2048' });
+    const middle = await makeCa('CN=Middle', ca, { keyKind: 'RSA-2048' });
+    const leaf = await makeLeaf(middle);
+    const resign = (der: Uint8Array, key: KeyObject, stated: number, made: number) =>
+      rebuild(der, key, (parts) => parts, {
+        algorithm: algorithm(
+          '1.2.840.113549.1.1.10',
+          derElement(Tag.sequence, hash(HASHES[name]), mask(HASHES[name]), salt(stated)),
+        ),
+        makeSignature: (tbs) =>
+          sign(name, tbs, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: made }),
+      });
+    for (const length of [0, 20, 32, 64]) {
+      const good = resign(leaf.der, middle.privateKey, length, length);
+      expect(judge(good, [resign(middle.der, ca.privateKey, length, length)], [ca.der])).toBe(
+        'accepted over 3',
+      );
+      const other = resign(leaf.der, middle.privateKey, length, length + 1);
+      expect(judge(other, [middle.der], [ca.der])).toBe('signature-invalid of leaf 0');
+    }
+  });
+});
+
+describe('keys of every kind', () => {
+  it('sign for keys of every other kind, in one path', async () => {
+    const root = await makeCa('CN=1', undefined, { keyKind: 'RSA-4096' });
+    const second = await makeCa('CN=2', root, { keyKind: 'P-521' });
+    const third = await makeCa('CN=3', second, { keyKind: 'Ed25519' });
+    const fourth = await makeCa('CN=4', third, { keyKind: 'RSA-2048' });
+    const fifth = await makeCa('CN=5', fourth, { keyKind: 'P-384' });
+    const leaf = await makeLeaf(fifth, { keyKind: 'P-256' });
+    const helpers = [second, third, fourth, fifth].map(({ der }) => der);
+    expect(judge(leaf.der, helpers, [root.der])).toBe('accepted over 6');
+    expect(judge((await makeLeaf(root, { keyKind: 'Ed25519' })).der, [], [root.der])).toBe('accepted over 2');
+  });
+
+  it('that are a point off their curve signed nothing', async () => {
+    const ca = await makeCa('CN=Root');
+    const leaf = await makeLeaf(ca);
+    const spki = ca.publicKey.export({ type: 'spki', format: 'der' });
+    const off = Buffer.from(spki);
+    off[off.length - 1] = (off.at(-1) ?? 0) ^ 1;
+    expect(judge(leaf.der, [], [ca.der])).toBe('accepted over 2');
+    expect(judge(leaf.der, [], [replaceOnce(ca.der, spki, off)])).toBe('signature-invalid of leaf 0');
   });
 });
 
