@@ -8,6 +8,7 @@ import { propagation } from './propagation.ts';
 import { sweep } from './sweep.ts';
 import type { Bench, BenchRow } from './support/measure.ts';
 import { verification } from './verification.ts';
+import { waiting } from './waiting.ts';
 
 const ALL: readonly Bench[] = [
   verification,
@@ -17,6 +18,7 @@ const ALL: readonly Bench[] = [
   sweep,
   history,
   propagation,
+  waiting,
   idleAgent,
 ];
 
