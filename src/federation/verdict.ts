@@ -5,7 +5,6 @@ import {
   diffBundles,
   type EndpointProfile,
   type TrustBundle,
-  type X509Authority,
 } from '../spiffe/index.ts';
 import { findForeignKey, type ForeignKeyCode, type Surroundings } from './foreign-key.ts';
 
@@ -133,14 +132,10 @@ function objectTo(input: JudgeInput): Objection | undefined {
   return undefined;
 }
 
-/** Roots whose key was not held before. */
-function newRoots(held: TrustBundle | undefined, offered: TrustBundle): readonly X509Authority[] {
-  const known = new Set(held?.x509Authorities.map((root) => root.keyFingerprint));
-  return offered.x509Authorities.filter((root) => !known.has(root.keyFingerprint));
-}
-
+/** Whether some root's key was held before, under whatever certificate. */
 function sharesAKey(held: TrustBundle, offered: TrustBundle): boolean {
-  return newRoots(held, offered).length < offered.x509Authorities.length;
+  const known = new Set(held.x509Authorities.map(({ keyFingerprint }) => keyFingerprint));
+  return offered.x509Authorities.some(({ keyFingerprint }) => known.has(keyFingerprint));
 }
 
 function notesOn({ held, offered, now }: JudgeInput): VerdictNote[] {

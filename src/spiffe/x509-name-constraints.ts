@@ -100,8 +100,8 @@ export function constrainedNamesOf(
 }
 
 /** Whether a wildcard DNS name stands for a name that is excluded: `*.b.example` for `a.b.example`. */
-function coversExcluded({ below }: NameSubtree, { kind, host = '' }: ConstrainedName): boolean {
-  return kind === 'dns' && below !== undefined && host.startsWith('*.') && host.slice(2) === below;
+function coversExcluded({ below }: NameSubtree, { host = '' }: ConstrainedName): boolean {
+  return host.startsWith('*.') && host.slice(2) === below;
 }
 
 function isReadable(name: ConstrainedName): boolean {
@@ -150,8 +150,7 @@ function subtreeMatcher(base: GeneralName): ((name: ConstrainedName) => boolean)
       return addressMatcher(base.bytes);
     case 'directory': {
       const prefix = relativeNameKeys(parseDistinguishedName(base.bytes));
-      return ({ relativeNames = [] }) =>
-        relativeNames.length >= prefix.length && prefix.every((key, index) => key === relativeNames[index]);
+      return ({ relativeNames }) => prefix.every((key, index) => key === relativeNames?.[index]);
     }
     case 'otherName':
     case 'x400':
@@ -191,7 +190,7 @@ function readMailbox(text: string): { local: string; host: string } | undefined 
   const at = text.lastIndexOf('@');
   const local = text.slice(0, at);
   const host = text.slice(at + 1).toLowerCase();
-  if (at <= 0 || !LABELS.test(host)) return undefined;
+  if (at < 0 || !LABELS.test(host)) return undefined;
   return LOCAL_PART.test(local) ? { local, host } : undefined;
 }
 
@@ -252,6 +251,6 @@ function uriHost(text: string): string | undefined {
     .slice(authority.lastIndexOf('@') + 1)
     .replace(/:[0-9]*$/, '')
     .toLowerCase();
-  if (!LABELS.test(host) || !host.includes('.') || /(^|\.)[0-9]+$/.test(host)) return undefined;
+  if (!LABELS.test(host) || !host.includes('.') || /\.[0-9]+$/.test(host)) return undefined;
   return host;
 }

@@ -61,7 +61,7 @@ export function judgePolicies(
       if (stated.mappings.flat().includes(ANY_POLICY)) {
         return { index, message: 'anyPolicy cannot be mapped' };
       }
-      level = level && mapped(level, stated.mappings, policyMapping > 0);
+      if (level) map(level, stated.mappings, policyMapping > 0);
     }
     if (!isSelfIssued) {
       explicitPolicy = Math.max(0, explicitPolicy - 1);
@@ -92,17 +92,13 @@ function nextLevel(above: Level, policies: ReadonlySet<string>, anyCounts: boole
     if (parents.length > 0) add(policy, parents);
   }
   if (policies.has(ANY_POLICY) && anyCounts) {
-    for (const [policy, parents] of expecting) if (!level.has(policy)) add(policy, parents);
+    for (const [policy, parents] of expecting) add(policy, parents);
   }
   return level.size > 0 ? level : undefined;
 }
 
-/** RFC 5280 §6.1.4 (b). */
-function mapped(
-  level: Level,
-  mappings: readonly (readonly [string, string])[],
-  isAllowed: boolean,
-): Level | undefined {
+/** Changes what a level expects of the next one (RFC 5280 §6.1.4 (b)). */
+function map(level: Level, mappings: readonly (readonly [string, string])[], isAllowed: boolean): void {
   const subjects = new Map<string, Set<string>>();
   for (const [issuerPolicy, subjectPolicy] of mappings) {
     subjects.set(issuerPolicy, (subjects.get(issuerPolicy) ?? new Set()).add(subjectPolicy));
@@ -114,7 +110,6 @@ function mapped(
     else if (node) node.expected = expected;
     else if (any) level.set(policy, { policy, expected, parents: any.parents });
   }
-  return level.size > 0 ? level : undefined;
 }
 
 /** RFC 5280 §6.1.5 (g): whether some policy that is asked for, in the anchor's words, reaches the last certificate. */

@@ -50,13 +50,38 @@ describe('redirectTarget()', () => {
     ['file:///etc/passwd'],
     ['javascript:alert(1)'],
     [''],
+    // A URL parser reads these as relative to where they came from, or as what they are not.
+    ['https:c'],
+    ['https:/c'],
+    ['https:///other.example/c'],
+    ['\\\\other.example\\c'],
+    ['/\\other.example/c'],
+    ['/a b'],
+    ['/a\tb'],
+    ['/a\nb'],
+    ['/a\u0007b'],
+    ['https://other.example/a b'],
   ])('refuses %j (FED-08, FED-36)', (location) => {
+    expect(refusal(() => target('/c'))).toBe('none');
     expect(refusal(() => target(location))).toBe('redirect-refused');
+  });
+
+  it('takes a colon further on for no scheme, and keeps the cause of a refusal', () => {
+    expect(target('/ns:x').href).toBe('https://peer.example:8443/ns:x');
+    expect(target('./ns:x').href).toBe('https://peer.example:8443/a/ns:x');
+    expect(target('?at=https://a.example').href).toBe('https://peer.example:8443/a/b?at=https://a.example');
+    expect(() => target('http://other.example/')).toThrow(
+      expect.objectContaining({ cause: expect.objectContaining({ code: 'url-scheme' }) }),
+    );
   });
 
   it('refuses no target, and several', () => {
     expect(refusal(() => target(undefined))).toBe('redirect-refused');
     expect(refusal(() => target(['https://a.example/', 'https://b.example/']))).toBe('redirect-refused');
+  });
+
+  it('follows unless it is told not to', () => {
+    expect(defaultRedirectSettings).toEqual({ follow: true, max: 5 });
   });
 
   it('ends after five hops, and at once where redirects are turned off (FED-39)', () => {

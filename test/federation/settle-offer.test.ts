@@ -53,7 +53,7 @@ describe('settleOffer()', () => {
     const settled = await settle(offered, {
       notes: [{ code: 'entry-repeated', message: 'passed over' }],
       trace: {
-        redirects: ['https://a.example/', 'https://b.example/'],
+        redirects: ['https://a.example/', 'https://c.example/', 'https://b.example/'],
         leafFingerprint: 'aa',
         rootFingerprint: 'bb',
         durationMs: 1,
@@ -108,6 +108,19 @@ describe('settleOffer()', () => {
     expect([await history(), told]).toEqual([[1], []]);
   });
 
+  it('counts JWT keys beside roots', async () => {
+    const jwk = (x: string) => ({
+      keyId: x,
+      jwk: { kty: 'OKP', crv: 'Ed25519', x: x.repeat(43).slice(0, 42) + 'A' },
+    });
+    const withKeys = (numbers: readonly number[], keys: readonly string[], sequence: bigint) => ({
+      ...bundle(numbers, sequence),
+      jwtAuthorities: keys.map(jwk),
+    });
+    expect((await settle(withKeys([1, 2], ['a', 'b'], 6n))).outcome).toMatchObject({ added: 3, removed: 0 });
+    expect((await settle(withKeys([1], ['c'], 7n))).outcome).toMatchObject({ added: 1, removed: 3 });
+  });
+
   it('remembers a higher number over equal content without a new version, and never goes back behind it (invariant 3)', async () => {
     expect(await settle(bundle([1], 9n))).toEqual({ outcome: { kind: 'unchanged' } });
     expect([held.bundleFor(istio)?.sequence, (await store.current(istio))?.bundle.sequence]).toEqual([
@@ -138,6 +151,7 @@ describe('settleOffer()', () => {
         noted += 1;
       },
     });
+    await settle(bundle([1]), {}, {}, watched);
     await settle({ ...bundle([1], 5n), refreshHintSeconds: 60 }, {}, {}, watched);
     expect([noted, held.bundleFor(istio)?.refreshHintSeconds]).toEqual([0, 60]);
     held.replace(bundle([1]));
@@ -203,6 +217,13 @@ describe('settleOffer()', () => {
     told = [];
     expect(await settle(bundle([2], 6n))).toEqual({ outcome: { kind: 'called-off' } });
     expect([held.bundleFor(istio), told, await history()]).toEqual([undefined, [], [1]]);
+  });
+
+  it('writes nothing on top of a trust that the store no longer knows', async () => {
+    await store.removeRelationship(istio, { at: at(61), actor: 'ann', reason: 'again' });
+    await store.addRelationship({ ...relationship(), state: 'pending' }, undefined, added());
+    expect((await settle(bundle([2], 6n))).outcome).toMatchObject({ kind: 'failed', code: 'store-conflict' });
+    expect([await store.current(istio), told]).toEqual([undefined, []]);
   });
 
   it('accepts a first bundle of a relationship that has none yet', async () => {

@@ -104,6 +104,15 @@ describe('judge()', () => {
     expect(notes(verdictOn(peer(['r1']), peer([], { jwtAuthorities })))).toEqual(['no-x509-roots']);
     const expired = madeUpRoot('old', { notAfter: new Date('2030-05-01T00:00:00Z') });
     expect(notes(verdictOn(peer(['r1']), peer([expired])))).toEqual(['all-roots-outside-validity']);
+    expect(notes(verdictOn(peer(['r1']), peer([expired, 'r2'])))).toEqual([]);
+    const [{ notBefore, notAfter } = madeUpRoot('r2')] = peer(['r2']).x509Authorities;
+    const at = (instant: Date, ms: number) =>
+      notes(verdictOn(peer(['r1']), peer(['r2']), { now: new Date(instant.getTime() + ms) }));
+    expect([at(notBefore, 0), at(notAfter, 0)]).toEqual([[], []]);
+    expect([at(notBefore, -1), at(notAfter, 1)]).toEqual([
+      ['all-roots-outside-validity'],
+      ['all-roots-outside-validity'],
+    ]);
   });
 
   it('quarantines the replacement of all roots over https_web, and only there (invariant 4)', () => {
@@ -122,7 +131,14 @@ describe('judge()', () => {
   });
 
   it('quarantines roots that follow a full revocation over https_web: two steps are no way around', () => {
-    expect(code(verdictOn(peer([]), peer(['r3']), { profile: web }))).toBe('all-roots-replaced');
+    expect(verdictOn(peer([]), peer(['r3']), { profile: web })).toMatchObject({
+      code: 'all-roots-replaced',
+      message: expect.stringContaining('after a full revocation'),
+    });
+    expect(verdictOn(peer(['r1']), peer(['r3']), { profile: web })).toMatchObject({
+      code: 'all-roots-replaced',
+      message: expect.stringContaining('without any overlap'),
+    });
     expect(verdictOn(peer([]), peer(['r3']), { profile: spiffe }).kind).toBe('accepted');
   });
 

@@ -34,6 +34,42 @@ const code = (der: Uint8Array) => codeOf(() => parseCertificate(der));
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
 
 describe('parseCertificate()', () => {
+  it('bounds certificate policies and mappings, and lets nothing trail in them (RFC 5280 §4.2.1.4, §4.2.1.5, §4.2.1.11)', () => {
+    const oid = (number: number) => derObjectIdentifier(`1.3.6.1.4.1.99.${number}`);
+    const list = (count: number, make: (number: number) => Uint8Array) =>
+      derElement(Tag.sequence, ...Array.from({ length: count }, (_, number) => make(number)));
+    const policy = (number: number) => derElement(Tag.sequence, oid(number));
+    const mapping = (number: number) => derElement(Tag.sequence, oid(number), oid(number + 1));
+    const junk = derElement(Tag.null);
+    const cases: [string, accepted: Uint8Array, refused: Uint8Array][] = [
+      ['2.5.29.32', list(100, policy), list(101, policy)],
+      ['2.5.29.32', list(1, policy), derElement(Tag.sequence, policy(1), policy(1))],
+      ['2.5.29.32', list(1, policy), list(0, policy)],
+      [
+        '2.5.29.32',
+        list(2, policy),
+        list(2, (number) => derElement(Tag.sequence, oid(number), derElement(Tag.sequence), junk)),
+      ],
+      ['2.5.29.33', list(100, mapping), list(101, mapping)],
+      [
+        '2.5.29.33',
+        list(1, mapping),
+        list(1, (number) => derElement(Tag.sequence, oid(number), oid(2), junk)),
+      ],
+      [
+        '2.5.29.36',
+        derElement(Tag.sequence, derInteger(1, CONTEXT | 1)),
+        derElement(Tag.sequence, derInteger(1, CONTEXT | 1), junk),
+      ],
+      ['2.5.29.36', derElement(Tag.sequence, derInteger(1, CONTEXT)), derElement(Tag.sequence)],
+      ['2.5.29.54', derInteger(1), derElement(Tag.integer, Uint8Array.of(0xff))],
+    ];
+    for (const [number, accepted, refused] of cases) {
+      expect(code(withExtensions([number, true, accepted]))).toBe('accepted');
+      expect(code(withExtensions([number, true, refused]))).toBe('certificate-malformed');
+    }
+  });
+
   it('reads what Node’s own reader reads', () => {
     for (const { der } of [root, leaf]) {
       const certificate = parseCertificate(der);

@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/der.ts';
 import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
+import { parseCertificate } from '../../src/spiffe/index.ts';
+import { codeOf } from './attempt.ts';
 import { judge, type Made, type MakeOptions, makeCa, makeLeaf } from './chain-maker.ts';
 
 let root: Made;
@@ -86,12 +88,16 @@ describe('URI constraints', () => {
     ['td.example', 'https://user@td.example:8443/?q#f', IN],
     ['td.example', 'https://td.example@evil.example/', OUT],
     ['td.example', 'https://TD.EXAMPLE', IN],
+    ['td.1st.example', 'https://td.1st.example/', IN],
   ] as const)('hold %s against %s (X509-31)', async (base, value, expected) => {
     expect(await judgeBoth(uri(base), uri(value))).toEqual(expected);
   });
 
   it.each([
     'spiffe://10.0.0.1/w',
+    'spiffe://10.0.0.17/w',
+    '1https://td.example/w',
+    'https://td:80.example/',
     'spiffe://td/w',
     'spiffe://td.example./w',
     'https://[::1]/w',
@@ -140,6 +146,9 @@ describe('DNS constraints', () => {
     expect(await judgeLeaf(excluded, [dns('b.td.example')])).toBe(WITHIN);
     expect(await judgeLeaf(excluded, [dns('*.td.example')])).toBe(OUTSIDE);
     expect(await judgeLeaf(excluded, [dns('*.b.td.example')])).toBe(WITHIN);
+    const longer = constraints([], [subtree(dns('Abc.TD.example'))]);
+    expect(await judgeLeaf(longer, [dns('*.td.example')])).toBe(OUTSIDE);
+    expect(await judgeLeaf(longer, [dns('*.example')])).toBe(WITHIN);
   });
 });
 
@@ -148,6 +157,11 @@ describe('e-mail constraints', () => {
     ['a@td.example', 'a@td.example', IN],
     ['a@td.example', 'a@TD.EXAMPLE', IN],
     ['a@td.example', 'A@td.example', OUT],
+    ['a@td.example', 'a@other.example', OUT],
+    ['first.last@td.example', 'first.last@td.example', IN],
+    ['td.example', 'first.last+x@td.example', IN],
+    ['td.example', '@td.example', NEITHER],
+    ['td.example', 'b\u00e9@td.example', NEITHER],
     ['td.example', 'a@td.example', IN],
     ['td.example', 'a@x.td.example', OUT],
     ['.td.example', 'a@x.td.example', IN],
@@ -169,6 +183,19 @@ describe('e-mail constraints', () => {
       await judgeLeaf(extension, [], { ...bare, subjectDer: name(['1.2.840.113549.1.9.1', 'a@td.example']) }),
     ).toBe(WITHIN);
     expect(await judgeLeaf(extension, [], bare)).toBe(OUTSIDE);
+    // An address in a string type that nobody reads is an address all the same.
+    const unread = derElement(
+      Tag.sequence,
+      derElement(
+        Tag.set,
+        derElement(
+          Tag.sequence,
+          derObjectIdentifier('1.2.840.113549.1.9.1'),
+          derElement(Tag.teletexString, Buffer.from('a@td.example')),
+        ),
+      ),
+    );
+    expect(await judgeLeaf(extension, [], { ...bare, subjectDer: unread })).toBe(UNPROCESSABLE);
     expect(await judgeLeaf(extension, [dns('a.example')], { subjectDer })).toBe(WITHIN);
   });
 });
@@ -183,6 +210,8 @@ describe('IP constraints', () => {
     expect(await judgeBoth(net, ip(10, 2, 2, 3))).toEqual(OUT);
     expect(await judgeBoth(net, loopback6)).toEqual(OUT);
     expect(await judgeBoth(any6, loopback6)).toEqual(IN);
+    expect(await judgeBoth(any6, ip(10, 1, 2, 3))).toEqual(OUT);
+    expect(await judgeBoth(ip(0, 0, 0, 0, 0, 0, 0, 0), loopback6)).toEqual(OUT);
     expect(await judgeBoth(ip(0, 0, 0, 0, 0, 0, 0, 0), ip(1, 2, 3, 4))).toEqual(IN);
     expect(await judgeBoth(ip(10, 1, 0, 128, 255, 255, 255, 128), ip(10, 1, 0, 127))).toEqual(OUT);
   });
@@ -190,6 +219,7 @@ describe('IP constraints', () => {
   it('refuse what is no network and no address (X509-33)', async () => {
     expect(await judgeBoth(ip(10, 1, 0, 0), ip(10, 1, 0, 0))).toEqual(NEITHER);
     expect(await judgeBoth(ip(10, 0, 0, 0, 255, 0, 255, 0), ip(10, 1, 0, 1))).toEqual(NEITHER);
+    expect(await judgeBoth(ip(10, 0, 0, 0, 255, 15, 0, 0), ip(10, 0, 0, 1))).toEqual(NEITHER);
     expect(await judgeBoth(net, ip(10, 1, 2, 3, 255, 255, 255, 255))).toEqual(NEITHER);
   });
 });
@@ -201,6 +231,8 @@ describe('directory name constraints', () => {
 
   it('hold prefixes against the subject and against alternative names (X509-33)', async () => {
     expect(await judgeBoth(base, directory(name([O, 'Acme'], [CN, 'x'])))).toEqual(IN);
+    expect(await judgeBoth(base, base)).toEqual(IN);
+    expect(await judgeBoth(directory(name([O, 'Acme'], [CN, 'x'])), base)).toEqual(OUT);
     expect(await judgeBoth(base, directory(name([O, ' ACME '], [CN, 'x'])))).toEqual(IN);
     expect(await judgeBoth(base, directory(name([O, 'Acme Ltd'])))).toEqual(OUT);
     expect(await judgeBoth(base, directory(name([CN, 'x'], [O, 'Acme'])))).toEqual(OUT);
@@ -215,6 +247,35 @@ describe('directory name constraints', () => {
 });
 
 describe('name constraints', () => {
+  it.each([
+    [1, 'a@td.example'],
+    [2, 'td.example'],
+    [6, 'spiffe://td.example/w'],
+  ])('whose base is no text refuse every name of kind %i (X509-33)', async (tag, san) => {
+    const base = tag === 1 ? 'td.example' : san.replace(/^spiffe:..|.w$/g, '');
+    expect(await judgeBoth(text(tag, base), text(tag, san))).toEqual(IN);
+    for (const odd of ['\u00e9.example', 'td\0.example'])
+      expect(await judgeBoth(text(tag, odd), text(tag, san))).toEqual(NEITHER);
+  });
+
+  it('refuse the CA where something trails in them (RFC 5280 §4.2.1.10)', async () => {
+    const good = constraints([subtree(dns('td.example'))]);
+    const inside = constraints([subtree(dns('td.example'), derInteger(0, CONTEXT), derElement(Tag.null))]);
+    const behind = {
+      ...good,
+      value: derElement(
+        Tag.sequence,
+        derElement(CONTEXT | CONSTRUCTED, subtree(dns('td.example'))),
+        derElement(Tag.null),
+      ),
+    };
+    expect(await judgeLeaf(good, [dns('td.example')])).toBe(WITHIN);
+    for (const odd of [inside, behind]) {
+      const ca = await makeCa('CN=Middle', undefined, { extensions: [odd] });
+      expect(codeOf(() => parseCertificate(ca.der))).toBe('certificate-malformed');
+    }
+  });
+
   it('of a form nobody can process refuse names of that form and no others (X509-33)', async () => {
     for (const extension of [constraints([subtree(otherName)]), constraints([], [subtree(otherName)])]) {
       expect(await judgeLeaf(extension, [uri('spiffe://td.example/w')])).toBe(WITHIN);

@@ -55,7 +55,11 @@ async function run(chain: readonly Says[], policies: PolicySettings = {}): Promi
     issuer = await makeCa(subject, issuer, { extensions: extensionsOf(says) });
     helpers.push(issuer.der);
   }
-  const { der } = await makeLeaf(issuer, { extensions: extensionsOf(chain.at(-1) ?? {}) });
+  const last = chain.at(-1) ?? {};
+  const { der } = await makeLeaf(issuer, {
+    subject: last.selfIssued ? subject : '',
+    extensions: extensionsOf(last),
+  });
   return judge(der, helpers, [anchor.der], { policies }).replace(/ (over|of) .*/, '');
 }
 
@@ -170,6 +174,54 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
       [{ policies: [A], explicit: 0, noMapping: 1 }, { policies: [A], mappings: [[A, B]] }, b],
       'accepted',
     ],
+    [
+      'inhibitPolicyMapping 1 counts down',
+      [
+        { policies: [A], explicit: 0, noMapping: 1 },
+        { policies: [A], mappings: [[A, B]] },
+        { policies: [B], mappings: [[B, A]] },
+        a,
+      ],
+      'policy-refused',
+    ],
+    [
+      'inhibitPolicyMapping alone',
+      [
+        { policies: [A], noMapping: 0 },
+        { policies: [A], mappings: [[A, B]] },
+        { policies: [B], explicit: 0 },
+      ],
+      'policy-refused',
+    ],
+    [
+      'several mappings',
+      [
+        {
+          policies: [A, B],
+          explicit: 0,
+          mappings: [
+            [A, `${A}.1`],
+            [B, `${B}.1`],
+          ],
+        },
+        { policies: [`${B}.1`] },
+      ],
+      'accepted',
+    ],
+    [
+      'a leaf that issued itself may not say any where that is inhibited',
+      [
+        { policies: [A], explicit: 0, noAny: 0 },
+        { policies: [ANY], selfIssued: true },
+      ],
+      'policy-refused',
+    ],
+    [
+      'a leaf that issued itself counts down all the same',
+      [{ policies: [A], explicit: 1 }, { selfIssued: true }],
+      'policy-refused',
+    ],
+    ['mappings in a leaf mean nothing', [a, { policies: [A], mappings: [[ANY, B]] }], 'accepted'],
     ['anyPolicy mapped', [{ policies: [A], mappings: [[ANY, B]] }, b], 'policy-refused'],
     ['mapped to anyPolicy', [{ policies: [A], mappings: [[A, ANY]] }, b], 'policy-refused'],
   ])('%s', async (_name, chain, expected) => {
@@ -188,10 +240,18 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
     expect(await about([{}, a, a])).toBe('policy-refused of helper 1');
     expect(await about([a, {}, a])).toBe('policy-refused of helper 0');
     expect(await about([a, a, {}])).toBe('policy-refused of leaf 0');
+    expect(await about([a, { policies: [A], mappings: [[A, ANY]] }, a])).toBe('policy-refused of helper 0');
+    expect(await about([a, a, { policies: [B] }])).toBe('policy-refused of leaf 0');
   });
 
   it('goes by the anchor’s words for a policy that was mapped', async () => {
     const chain = [{ policies: [A], mappings: [[A, B] as const] }, b];
+    expect(await run(chain, { ...explicit, acceptedPolicies: new Set([A]) })).toBe('accepted');
+    expect(await run(chain, { ...explicit, acceptedPolicies: new Set([B]) })).toBe('policy-refused');
+  });
+
+  it('goes by the anchor’s words for a policy that anyPolicy let in and that was mapped', async () => {
+    const chain = [{ policies: [ANY], mappings: [[A, B] as const] }, b];
     expect(await run(chain, { ...explicit, acceptedPolicies: new Set([A]) })).toBe('accepted');
     expect(await run(chain, { ...explicit, acceptedPolicies: new Set([B]) })).toBe('policy-refused');
   });
@@ -206,7 +266,9 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
     const policies = Array.from({ length: 30 }, (_, number) => `${A}.${number}`);
     const mappings = policies.flatMap((from) => policies.slice(0, 3).map((to) => [from, to] as const));
     const level = { policies: [...policies], mappings: mappings.slice(0, 90), explicit: 0 };
-    expect(await run([level, level, level, level, { policies: policies.slice(0, 1) }])).toBe('accepted');
+    const chain = [level, level, level, level, level, { policies: policies.slice(0, 1) }];
+    expect(await run(chain)).toBe('accepted');
+    expect(await run(chain, { acceptedPolicies: new Set([B]) })).toBe('policy-refused');
   });
 
   it('reads qualifiers without minding them', async () => {
