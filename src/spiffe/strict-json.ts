@@ -168,7 +168,7 @@ class Reader {
     const letter = this.#text[this.#at] ?? '';
     this.#at += 1;
     const simple = ESCAPES[letter];
-    if (simple !== undefined && letter.length === 1) return simple;
+    if (simple !== undefined) return simple;
     const digits = this.#text.slice(this.#at, this.#at + 4);
     if (letter !== 'u' || !/^[0-9A-Fa-f]{4}$/.test(digits)) throw this.#syntax('an escape should stand here');
     this.#at += 4;

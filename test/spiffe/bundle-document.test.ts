@@ -1,4 +1,4 @@
-import { createPublicKey, X509Certificate } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -16,6 +16,7 @@ import {
 } from '../../src/spiffe/index.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
 import { attempt, codeOf } from './attempt.ts';
+import { makeCa } from './chain-maker.ts';
 
 interface Case {
   name: string;
@@ -100,6 +101,48 @@ describe('parseBundle()', () => {
     expect(read({ ...entry, x: `${entry.x}=` })).toEqual(['entry-key-unsupported', 'no-usable-keys']);
     expect(read({ ...entry, crv: 'P-384' })).toEqual(['entry-key-unsupported', 'no-usable-keys']);
     expect(read({ ...entry, crv: 'secp256k1' })).toEqual(['entry-key-unsupported', 'no-usable-keys']);
+  });
+
+  it('says what it passed over, in a few words of the document', () => {
+    const notes = (entry: unknown) =>
+      parseBundle(td, Buffer.from(JSON.stringify({ keys: [entry] }))).notes.map(({ message }) => message)[0];
+    expect(notes({ kty: 'RSA' })).toMatch(/^entry 0 is ignored: use is .* not missing$/);
+    expect(notes({ kty: 'RSA', use: 5 })).toMatch(/not of another type$/);
+    expect(notes({ kty: 'RSA', use: 'x'.repeat(61) })).toMatch(/ not "x{60}"$/);
+    expect(notes({ kty: 'AKP', use: 'x509-svid' })).toMatch(/not "AKP"$/);
+  });
+
+  it('passes over a certificate that is no text, and one whose key no JWK can hold (TDB-26)', async () => {
+    const read = (entry: object) =>
+      parseBundle(td, Buffer.from(JSON.stringify({ keys: [entry] }))).notes.map(({ code }) => code);
+    for (const x5c of [[5], [null], [{}], [['AA==']], ['']]) {
+      expect(read({ kty: 'EC', use: 'x509-svid', x5c })).toEqual([
+        'entry-certificate-malformed',
+        'no-usable-keys',
+      ]);
+    }
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const { der } = await makeCa('CN=Odd', undefined, { keys: { publicKey, privateKey } });
+    const x5c = [Buffer.from(der).toString('base64')];
+    expect(read({ kty: 'EC', use: 'x509-svid', x5c })).toEqual(['entry-key-unsupported', 'no-usable-keys']);
+  });
+
+  it('takes key IDs of 1 to 1024 characters (TDB-34)', () => {
+    const jwk = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
+    const read = (kid: string) =>
+      parseBundle(td, Buffer.from(JSON.stringify({ keys: [{ ...jwk, use: 'jwt-svid', kid }] })));
+    expect(read('k'.repeat(1024)).bundle.jwtAuthorities).toHaveLength(1);
+    expect(read('k'.repeat(1025)).notes[0]?.code).toBe('entry-without-key-id');
+    expect(read('').notes[0]?.code).toBe('entry-without-key-id');
+  });
+
+  it('keeps why a document is no JSON', () => {
+    const outcome = attempt(() => parseBundle(td, Buffer.from('{')));
+    expect('error' in outcome && outcome.error).toMatchObject({
+      code: 'bundle-not-json',
+      cause: { code: 'json-syntax' },
+    });
   });
 
   it('bounds what it reads (TDB-44)', () => {
@@ -256,6 +299,20 @@ describe('serializeBundle()', () => {
     fc.assert(
       fc.property(fc.shuffledSubarray(authorities, { minLength: 4 }), (shuffled) => {
         expect(text(bundleOf(td, shuffled, { sequence: 1n }))).toBe(expected);
+      }),
+    );
+  });
+
+  it('orders keys that share a key ID by what they are (TDB-35)', () => {
+    const jwtAuthorities = ['a', 'b', 'c', 'd'].map((x) => ({
+      keyId: 'same',
+      jwk: { kty: 'OKP', crv: 'Ed25519', x: x.repeat(43) },
+    }));
+    const expected = text(bundleOf(td, [], { jwtAuthorities }));
+    expect(expected).toMatch(/a{43}.*b{43}.*c{43}.*d{43}/);
+    fc.assert(
+      fc.property(fc.shuffledSubarray(jwtAuthorities, { minLength: 4 }), (shuffled) => {
+        expect(text(bundleOf(td, [], { jwtAuthorities: shuffled }))).toBe(expected);
       }),
     );
   });

@@ -45,6 +45,8 @@ describe('matchPin()', () => {
     );
     expect(matchPin(bundle, parsePin(`sha256:${spki}`))).toBe('key');
     expect(matchPin(bundle, pinOfBundle(other.bundle()))).toBeUndefined();
+    const two = bundleOf(ca.trustDomain, [other.authority, ca.authority]);
+    expect(matchPin(two, parsePin(`sha256:${spki}`))).toBe('key');
     expect(bundleMatchesPin(bundle, pinOfBundle(bundle))).toBe(true);
     expect(bundleMatchesPin(bundle, pinOfKey(other.authority.keyFingerprint))).toBe(false);
     // The pin of the certificate itself is neither.

@@ -76,6 +76,26 @@ describe('parseSpiffeId()', () => {
   });
 });
 
+describe('SpiffeIdError', () => {
+  it('keeps what is wrong with the trust domain, and quotes no more than 120 characters', () => {
+    const named = attempt(() => parseSpiffeId('spiffe://T/w'));
+    expect('error' in named && named.error).toMatchObject({
+      code: 'id-trust-domain',
+      message: expect.stringMatching(/"spiffe:\/\/T\/w" names .*: a trust domain name holds only/),
+      cause: { code: 'trust-domain-character' },
+    });
+    for (const [length, shown] of [
+      [120, '"'],
+      [121, '…"'],
+    ] as const) {
+      const text = `spiffe://td/${'a'.repeat(length - 13)}/`;
+      const outcome = attempt(() => parseSpiffeId(text));
+      const quoted = `"${text.slice(0, 120)}${shown}`;
+      expect('error' in outcome && outcome.error.message).toContain(quoted);
+    }
+  });
+});
+
 describe('spiffeIdOf()', () => {
   it('names the trust domain itself without a path (ID-15)', () => {
     const id = spiffeIdOf(td);

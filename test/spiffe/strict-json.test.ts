@@ -98,6 +98,9 @@ describe('parseStrictJson()', () => {
     '"\n"',
     '"\t"',
     '"\u0000"',
+    '"\u0001n"',
+    '{a":1}',
+    '"\\x0041"',
     "'a'",
     '// x\n1',
     '/* x */1',
@@ -105,6 +108,21 @@ describe('parseStrictJson()', () => {
     '"\\udc00\\ud800"',
   ])('refuses %j', (text) => {
     expect(codeOf(() => parse(text))).toBe('json-syntax');
+  });
+
+  it.each([
+    ' {"a b" :1, "c":\t[ true ,false,\n null ]\r,"d":{ } ,"e":[ ] } ',
+    '"a b c"',
+    '"\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u0041\\u00e9\\uABCD"',
+    '[0,-0,10,-12,1.5,-0.25,1.125e3,1E+10,2e-10,120.75E12]',
+    '"\u007f\u0020!"',
+  ])('reads %j as JSON.parse does', (text) => {
+    expect(plain(parse(text))).toEqual(JSON.parse(text));
+  });
+
+  it('keeps why bytes are no UTF-8', () => {
+    const outcome = attempt(() => parseStrictJson(Buffer.of(0x22, 0xc0, 0x22), limits));
+    expect('error' in outcome && outcome.error.cause).toBeInstanceOf(TypeError);
   });
 
   it('joins escaped surrogate pairs', () => {

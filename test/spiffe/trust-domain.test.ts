@@ -30,6 +30,7 @@ describe('parseTrustDomain()', () => {
 
   it('accepts 255 bytes and refuses 256 (ID-08)', () => {
     expect(parseTrustDomain('a'.repeat(255))).toHaveLength(255);
+    expect([255, 256].map((length) => isTrustDomain('a'.repeat(length)))).toEqual([true, false]);
     expect(() => parseTrustDomain('a'.repeat(256))).toThrow(
       expect.objectContaining({ code: 'trust-domain-too-long' }),
     );
