@@ -24,6 +24,8 @@ export interface InboundOptions {
   readonly forwardTo: Address;
   /** Who may call. */
   readonly allow: readonly SpiffeId[];
+  /** Longest TLS handshake; left out: 5 s. */
+  readonly handshakeMs?: number;
 }
 
 /** How long a request in flight may go on after the trust it rests on was removed. */
@@ -38,6 +40,7 @@ export class Inbound {
   readonly #listen: Address;
   readonly #toWorkload = new Agent({ keepAlive: true, maxFreeSockets: 32 });
   readonly #peers = new WeakMap<object, VerifiedPeer>();
+  readonly #open = new Set<TLSSocket>();
   readonly #busy = new Map<object, number>();
   readonly #ending = new WeakSet<object>();
 
@@ -99,6 +102,7 @@ export class Inbound {
     this.#server = new MtlsServer({
       svid,
       verifier: parts.verifier,
+      ...(options.handshakeMs === undefined ? {} : { handshakeTimeoutMs: options.handshakeMs }),
       authorize: (peer) => {
         if (allowed.has(peer.id)) return;
         throw new SidecarError(
@@ -117,6 +121,8 @@ export class Inbound {
           remote: socket.remoteAddress,
         });
         this.#peers.set(socket, peer);
+        this.#open.add(socket);
+        socket.once('close', () => this.#open.delete(socket));
         registry.add({ socket, peer, peerRole: 'client', end: () => this.#end(socket) });
         this.#http.emit('connection', socket);
       },
@@ -135,7 +141,10 @@ export class Inbound {
   async stop(graceMs: number): Promise<void> {
     // Stops the watch over idle connections and closes them; those with a request in flight may finish it.
     this.#http.close();
-    await this.#server.close(graceMs);
+    const closed = this.#server.close(graceMs);
+    // One on which nothing was asked yet is idle too, though not for the HTTP server.
+    for (const socket of this.#open) if (!this.#busy.has(socket)) socket.destroy();
+    await closed;
     this.#toWorkload.destroy();
   }
 
