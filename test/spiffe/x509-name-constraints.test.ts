@@ -135,6 +135,7 @@ describe('DNS constraints', () => {
     ['td.example', '.td.example', NEITHER],
     ['td.example', 'td.example.', NEITHER],
     ['td.example', 'a b.td.example', NEITHER],
+    ['td.example', '\u00e4.td.example', NEITHER],
     ['.td.example', 'a.td.example', NEITHER],
     ['*.td.example', 'a.td.example', NEITHER],
   ] as const)('hold %j against %s (X509-33)', async (base, value, expected) => {
@@ -183,6 +184,8 @@ describe('e-mail constraints', () => {
       await judgeLeaf(extension, [], { ...bare, subjectDer: name(['1.2.840.113549.1.9.1', 'a@td.example']) }),
     ).toBe(WITHIN);
     expect(await judgeLeaf(extension, [], bare)).toBe(OUTSIDE);
+    const named = name(['2.5.4.3', 'x'], ['1.2.840.113549.1.9.1', 'a@td.example']);
+    expect(await judgeLeaf(extension, [], { ...bare, subjectDer: named })).toBe(WITHIN);
     // An address in a string type that nobody reads is an address all the same.
     const unread = derElement(
       Tag.sequence,
