@@ -445,7 +445,7 @@ describe('BundleEndpoint over TLS', () => {
   });
 });
 
-describe('BundleEndpoint with https_web', () => {
+describe('BundleEndpoint with https_web (FED-02)', () => {
   async function webFiles(folder: ReturnType<typeof tempDir>, host: string) {
     const ca = await createTestCa({ trustDomain: 'web.example', ...VALID });
     const leaf = await ca.issueLeaf({ path: '/web', dnsSans: [host], ...VALID });

@@ -82,6 +82,23 @@ describe('federate', () => {
     expect(err).not.toBe('');
   });
 
+  it('add wants URL, trust domain and profile, each by name, and guesses none of them (FED-03, FED-06)', async () => {
+    const words = {
+      '--peer': 'https://b.example/',
+      '--trust-domain': 'b.example',
+      '--profile': 'https_web',
+    };
+    const proof = ['--web-pki', '--socket', '/nonexistent/admin.sock'];
+    const add = (without?: string) =>
+      run('add', ...Object.entries(words).flatMap((pair) => (pair[0] === without ? [] : pair)), ...proof);
+    expect((await add()).code).toBe(3);
+    for (const name of Object.keys(words)) {
+      const { code, err } = await add(name);
+      expect(code).toBe(2);
+      expect(err).toContain(name);
+    }
+  });
+
   it('exits with 3 and says what to do when no agent answers', async () => {
     const { code, err } = await run('list', '--socket', '/nonexistent/admin.sock');
     expect(code).toBe(3);

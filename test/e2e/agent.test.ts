@@ -73,7 +73,7 @@ const holds = (home: AgentHome, trustDomain: string, ...cas: readonly TestCa[]) 
 };
 
 describe('two agents and the federate command', () => {
-  it('federate with each other by pin, one over https_web and one over https_spiffe, and write the files', async () => {
+  it('federate with each other by pin, one over https_web and one over https_spiffe, each direction by itself, and write the files (FED-11)', async () => {
     const [ofA, ofB] = await Promise.all([a.ask<StatusDocument>('status'), b.ask<StatusDocument>('status')]);
     expect([ofA.code, ofB.code]).toEqual([0, 0]);
     expect(ofA.answer).toMatchObject({
@@ -82,34 +82,34 @@ describe('two agents and the federate command', () => {
       endpoint: { endpoint_id: 'spiffe://a.example/federate' },
       mesh: { kind: 'files', connected: true },
     });
-    const [toB, toA] = await Promise.all([
-      a.ask(
-        'add',
-        '--peer',
-        b.url,
-        '--trust-domain',
-        'b.example',
-        '--profile',
-        'https_web',
-        '--pin',
-        pinOf(ofB.answer),
-        '--ca-file',
-        folder.file('web-ca.pem'),
-      ),
-      b.ask(
-        'add',
-        '--peer',
-        a.url,
-        '--trust-domain',
-        'a.example',
-        '--profile',
-        'https_spiffe',
-        '--endpoint-id',
-        'spiffe://a.example/federate',
-        '--pin',
-        pinOf(ofA.answer),
-      ),
-    ]);
+    const toB = await a.ask(
+      'add',
+      '--peer',
+      b.url,
+      '--trust-domain',
+      'b.example',
+      '--profile',
+      'https_web',
+      '--pin',
+      pinOf(ofB.answer),
+      '--ca-file',
+      folder.file('web-ca.pem'),
+    );
+    // One direction: that we keep their bundle fresh makes them hold nothing of ours.
+    expect((await b.ask('list')).answer).toEqual([]);
+    const toA = await b.ask(
+      'add',
+      '--peer',
+      a.url,
+      '--trust-domain',
+      'a.example',
+      '--profile',
+      'https_spiffe',
+      '--endpoint-id',
+      'spiffe://a.example/federate',
+      '--pin',
+      pinOf(ofA.answer),
+    );
     expect(toB).toMatchObject({ code: 0, answer: { trust_domain: 'b.example', code: null } });
     expect(toA).toMatchObject({ code: 0, answer: { trust_domain: 'a.example', code: null } });
     await until('the files', () => holds(a, 'b.example', rootB) && holds(b, 'a.example', rootA));

@@ -336,7 +336,7 @@ describe('FederationAgent and incidents', () => {
     expect(text).not.toContain(secret);
   });
 
-  it('asks with the tag of what it holds, and forgets the tag with the bundle', async () => {
+  it('asks with the tag of what it holds, and forgets the tag with the bundle, which any good answer replaces (FED-53)', async () => {
     const tagged = answers.document(documentOf([r1], { sequence: 1n }), { etag: '"v1"' });
     peer.answer = tagged;
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
@@ -349,7 +349,6 @@ describe('FederationAgent and incidents', () => {
       reason: 'test',
     });
     expect(peer.requests.at(-1)?.headers).not.toHaveProperty('if-none-match');
-    // FED-53: any good refresh replaces what was set by hand.
     expect(world.trusted()).toEqual(only(r1));
   });
 });

@@ -15,7 +15,7 @@ describe('pollIntervalMs()', () => {
     expect(pollIntervalMs(undefined, settings)).toBe(300_000);
   });
 
-  it('takes a hint of zero or less as absent, and holds others between floor and ceiling (TDB-12)', () => {
+  it('takes a hint of zero or less as absent, and holds others between floor and ceiling (TDB-11, TDB-12)', () => {
     expect(pollIntervalMs(0, settings)).toBe(300_000);
     expect(pollIntervalMs(-5, settings)).toBe(300_000);
     expect(pollIntervalMs(1, settings)).toBe(5_000);

@@ -64,14 +64,12 @@ describe('parseBundle()', () => {
     expect(seen).toEqual(one.expected);
   });
 
-  it('names every row of section 2 that binds a reader in the fixtures', () => {
-    const named = fixtures.cases.flatMap(({ clause }) => clause.split(', '));
-    const rows = [
-      3, 4, 5, 6, 8, 9, 12, 15, 17, 19, 20, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 34, 35, 37, 38, 43, 44,
-    ];
-    expect(
-      rows.map((row) => `TDB-${String(row).padStart(2, '0')}`).filter((row) => !named.includes(row)),
-    ).toEqual([]);
+  it.each(
+    'TDB-03 TDB-04 TDB-05 TDB-06 TDB-08 TDB-09 TDB-12 TDB-15 TDB-17 TDB-19 TDB-20 TDB-23 TDB-24 TDB-25 TDB-26 TDB-27 TDB-28 TDB-29 TDB-30 TDB-31 TDB-32 TDB-34 TDB-35 TDB-37 TDB-38 TDB-43 TDB-44'.split(
+      ' ',
+    ),
+  )('has a case of its own among the fixtures for %s', (row) => {
+    expect(fixtures.cases.flatMap(({ clause }) => clause.split(', '))).toContain(row);
   });
 
   it('keeps no secret value, in the bundle, its document or the notes (TDB-37)', () => {

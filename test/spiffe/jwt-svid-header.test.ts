@@ -203,7 +203,7 @@ describe('verifyJwtSvid() on the header', () => {
     expect(await code(withHeader({ kid: 'k1' }), holding(...others(MAX_KEYS_TRIED), key))).toBe('accepted');
   });
 
-  it('takes typ JWT, JOSE or none, and no other (JWT-05, WIT-03)', async () => {
+  it('takes typ JWT, JOSE or none, and no other, least of all that of another kind of SVID (JWT-05, ID-21)', async () => {
     for (const typ of ['JWT', 'JOSE', undefined]) expect(await code(withHeader({ typ }))).toBe('accepted');
     for (const typ of ['jwt', 'jose', 'at+jwt', 'wit+jwt', 'application/jwt', '', null, 1, ['JWT']])
       expect(await code(withHeader({ typ }))).toBe('token-type');

@@ -69,6 +69,15 @@ describe('verifyX509Svid() on the leaf', () => {
     expect(parseLeafIdentity(svid.leaf)).toBe(svid.id);
   });
 
+  it('goes by the first certificate, whatever genuine one is sent behind it (X509-39)', async () => {
+    const [genuine = new Uint8Array()] = (await a.issueLeaf({ path: '/king' })).chain;
+    const [beggar = new Uint8Array()] = (await a.issueLeaf({ path: '/beggar' })).chain;
+    const [forged = new Uint8Array()] = (await b.issueLeaf({ uriSans: ['spiffe://a.example/king'] })).chain;
+    expect(verifyX509Svid([genuine], both, options).id).toBe('spiffe://a.example/king');
+    expect(verifyX509Svid([beggar, genuine], both, options).id).toBe('spiffe://a.example/beggar');
+    expect(code([forged, genuine])).toMatch(/^path-refused/);
+  });
+
   it('wants exactly one URI, whatever it is a second of (X509-01, X509-02)', async () => {
     const id = 'spiffe://a.example/w';
     expect(await codeOfLeaf({ uriSans: [id] })).toBe('accepted');

@@ -70,7 +70,7 @@ meshAdapterContract('createFilesAdapter()', () => openFiles());
 describe('createFilesAdapter()', () => {
   const { signal } = new AbortController();
 
-  it('writes a PEM and a bundle for each trust domain and one map, and keeps files that are not its own', async () => {
+  it('writes a PEM and a bundle for each trust domain and one map of exactly these, and keeps files that are not its own (FED-55, MAP-05)', async () => {
     await using files = await openFiles();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await files.adapter.applyForeignTrust([west.bundle(7n)], signal);
@@ -86,11 +86,14 @@ describe('createFilesAdapter()', () => {
     expect(readFileSync(join(files.foreignFolder, 'west.example.json'))).toEqual(
       Buffer.from(serializeBundle(west.bundle(7n))),
     );
+    const mapped = () => [...parseBundleMap(readFileSync(join(files.foreignFolder, 'bundles.json'))).keys()];
+    expect(mapped()).toEqual(['west.example']);
     writeFileSync(join(files.foreignFolder, 'north.example.pem'), 'mine');
     const north = await createTestCa({ trustDomain: 'north.example' });
     const [refused] = await files.adapter.applyForeignTrust([north.bundle()], signal);
     expect(refused).toMatchObject({ state: 'refused', code: 'trust-domain-taken' });
     expect(files.names()).toEqual(['.federate-files.json', 'bundles.json', 'north.example.pem']);
+    expect(mapped()).toEqual([]);
     expect(readFileSync(join(files.foreignFolder, 'north.example.pem'), 'utf8')).toBe('mine');
   });
 
