@@ -233,4 +233,31 @@ describe('judge()', () => {
       }),
     );
   });
+
+  it('trusts no key that was not offered, goes by no order, and says the same twice', () => {
+    const names = fc.shuffledSubarray(['r1', 'r2', 'r3', 'r4']);
+    const sequences = fc.option(fc.bigInt({ min: 0n, max: 5n }), { nil: undefined });
+    fc.assert(
+      fc.property(
+        names,
+        names,
+        sequences,
+        fc.constantFrom(web, spiffe),
+        (first, second, sequence, profile) => {
+          const rest = sequence === undefined ? {} : { sequence };
+          const held = peer(first, { sequence: 2n });
+          const offered = peer(second, rest);
+          const verdict = verdictOn(held, offered, { profile });
+          expect(verdictOn(held, offered, { profile })).toEqual(verdict);
+          expect(verdictOn(held, peer(second.toReversed(), rest), { profile }).kind).toBe(verdict.kind);
+          const { diff } = verdict.kind === 'accepted' ? verdict : { diff: undefined };
+          const taken = [...(diff?.addedX509 ?? []), ...(diff?.keptX509 ?? [])].map(
+            ({ fingerprint }) => fingerprint,
+          );
+          const wanted = diff ? offered.x509Authorities.map(({ fingerprint }) => fingerprint) : [];
+          expect(taken.sort()).toEqual(wanted.sort());
+        },
+      ),
+    );
+  });
 });

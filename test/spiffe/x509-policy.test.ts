@@ -242,6 +242,12 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
       const { der } = await makeLeaf(lower, { extensions: extensionsOf(chain[2] ?? {}) });
       return judge(der, [lower.der, upper.der], [anchor.der], { policies: explicit });
     };
+    const anchor = await makeCa('CN=Anchor');
+    const ca = await makeCa('CN=Upper', anchor);
+    const below = await makeLeaf(ca, { extensions: extensionsOf(a) });
+    expect(judge(below.der, [ca.der], [anchor.der], { policies: explicit })).toBe(
+      'policy-refused of helper 0',
+    );
     expect(await about([a, a, a])).toBe('accepted over 4');
     expect(await about([{}, a, a])).toBe('policy-refused of helper 1');
     expect(await about([a, {}, a])).toBe('policy-refused of helper 0');

@@ -49,7 +49,9 @@ export function readConfig<Schema extends z.ZodType>(
   const value = parseYaml(file, readText(file));
   const result = schema.safeParse(value);
   if (!result.success) {
-    const mistakes = result.error.issues.flatMap(tellIssue);
+    const all = result.error.issues.flatMap(tellIssue);
+    // What is wrong with a field first is what to put right first.
+    const mistakes = all.filter(({ path }, index) => all.findIndex((each) => each.path === path) === index);
     throw new ConfigError(
       'config-invalid',
       `the config ${file} has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}`,

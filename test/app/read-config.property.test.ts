@@ -1,0 +1,80 @@
+import { writeFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { checkConfig, ConfigError } from '../../src/app/index.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+let folder: ReturnType<typeof tempDir>;
+beforeAll(() => {
+  folder = tempDir();
+});
+afterAll(() => folder[Symbol.dispose]());
+
+/** The paths of all mistakes; undefined for a config without any. */
+function mistakes(text: string | Uint8Array): readonly string[] | undefined {
+  const file = folder.file('agent.yaml');
+  writeFileSync(file, text);
+  try {
+    checkConfig('agent', file);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.mistakes.map(({ path }) => path);
+  }
+}
+
+const good = () => ({
+  trust_domain: 'a.example',
+  store: 'federate.db',
+  endpoint: {
+    profile: 'https_web',
+    listen: '127.0.0.1:8443',
+    url: 'https://a.example/',
+    certificate_file: 'tls.crt',
+    key_file: 'tls.key',
+  },
+  mesh: { kind: 'files', own_pem_files: ['roots.pem'], foreign_folder: 'foreign' },
+});
+
+describe('checkConfig()', () => {
+  it('refuses with a ConfigError or accepts, whatever the bytes are', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.string()), (bytes) => {
+        expect(mistakes(bytes)).toBeDefined();
+      }),
+    );
+  });
+
+  it('tells a field that is no field by its path, wherever it stands', () => {
+    const word = fc.stringMatching(/^[a-z]{3,12}_x$/);
+    fc.assert(
+      fc.property(word, fc.constantFrom('', 'endpoint', 'mesh'), fc.jsonValue(), (name, section, value) => {
+        const config: Record<string, unknown> = good();
+        expect(mistakes(stringify(config))).toBeUndefined();
+        if (section === '') config[name] = value;
+        else config[section] = { ...(config[section] as object), [name]: value };
+        expect(mistakes(stringify(config))).toEqual([
+          [section, name].filter((each) => each !== '').join('.'),
+        ]);
+      }),
+    );
+  });
+
+  it('tells every field that is of another type', () => {
+    const wrong = fc.constantFrom(null, 7, true, [], {});
+    fc.assert(
+      fc.property(
+        fc.subarray(['listen', 'url', 'certificate_file', 'key_file'], { minLength: 1 }),
+        wrong,
+        (fields, value) => {
+          const config = good();
+          for (const field of fields) (config.endpoint as Record<string, unknown>)[field] = value;
+          expect(mistakes(stringify(config))?.toSorted()).toEqual(
+            fields.map((field) => `endpoint.${field}`).toSorted(),
+          );
+        },
+      ),
+    );
+  });
+});
