@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type PathInput, verifyX509Path, X509PathError } from '../../src/spiffe/index.ts';
+import { generateKeyPair, type PathInput, verifyX509Path, X509PathError } from '../../src/spiffe/index.ts';
 import { DerReader, Tag } from '../../src/spiffe/der.ts';
 import { derElement, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
 import { TEST_INSTANT } from '../support/test-ca.ts';
