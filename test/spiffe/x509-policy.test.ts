@@ -200,6 +200,11 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
       'policy-refused',
     ],
     [
+      'a mapping of a policy that is not there',
+      [{ policies: [A], explicit: 0, mappings: [[B, A]] }, a],
+      'accepted',
+    ],
+    [
       'several mappings',
       [
         {
