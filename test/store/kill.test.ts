@@ -13,6 +13,7 @@ const script = fileURLToPath(new URL('./appending-child.ts', import.meta.url));
 
 function startChild(path: string, mode: 'append' | 'hold') {
   const child = spawn(process.execPath, [script, path, mode], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.setMaxListeners(0); // `said` leaves one behind each time it looks
   const output = { text: '', errors: '' };
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     output.text += chunk;
