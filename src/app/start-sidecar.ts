@@ -1,7 +1,9 @@
+import { createMetrics } from '../platform/index.ts';
 import { Sidecar } from '../sidecar/index.ts';
 import { resolvePath } from './config/fields.ts';
 import type { LoadedConfig } from './config/read-config.ts';
 import type { SidecarConfig } from './config/sidecar-config.ts';
+import { startMetricsServer } from './metrics-server.ts';
 import type { ProcessContext, RunningPart } from './process.ts';
 
 /** Starts the proxy beside a workload. Rejects with `MtlsError` and `SidecarError`. */
@@ -9,8 +11,10 @@ export async function startSidecar(
   { config, folder }: LoadedConfig<SidecarConfig>,
   context: ProcessContext,
 ): Promise<RunningPart> {
+  const metrics = createMetrics({ processMetrics: true });
   const sidecar = new Sidecar({
     ...context,
+    metrics,
     sdsSocket: resolvePath(folder, config.sds_socket),
     certificateResource: config.certificate_resource,
     trustResource: config.trust_resource,
@@ -32,5 +36,12 @@ export async function startSidecar(
     drainMs: config.drain_timeout,
   });
   await sidecar.start();
-  return sidecar;
+  const metricsServer =
+    config.metrics && (await startMetricsServer(config.metrics, metrics, () => sidecar.ready));
+  return {
+    stop: async () => {
+      await sidecar.stop();
+      await metricsServer?.stop();
+    },
+  };
 }

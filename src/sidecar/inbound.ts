@@ -5,11 +5,13 @@ import {
   type ConnectionRegistry,
   MtlsServer,
   type PeerVerifier,
+  refusalFields,
   type SvidSource,
   type VerifiedPeer,
 } from '../mtls/index.ts';
 import type { Log } from '../platform/index.ts';
 import type { SpiffeId } from '../spiffe/index.ts';
+import type { CountConnection } from './count-connection.ts';
 import { SidecarError } from './errors.ts';
 import { forward, requestHeaders, sendProblem } from './forward.ts';
 
@@ -51,10 +53,11 @@ export class Inbound {
       readonly verifier: PeerVerifier;
       readonly registry: ConnectionRegistry;
       readonly log: Log;
+      readonly count: CountConnection;
     },
   ) {
     const allowed = new Set(options.allow);
-    const { svid, registry, log } = parts;
+    const { svid, registry, log, count } = parts;
     this.#listen = options.listen;
     this.#http = createServer(
       {
@@ -111,7 +114,12 @@ export class Inbound {
         );
       },
       log,
+      onRefused: (refused) => {
+        count('inbound', refused.code);
+        log.info('connection refused', { remote: refused.remote, ...refusalFields(refused) });
+      },
       onConnection: (socket, peer) => {
+        count('inbound', 'accepted');
         log.info('connection accepted', {
           code: 'accepted',
           peer: peer.id,

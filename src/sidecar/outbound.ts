@@ -20,6 +20,7 @@ import {
 } from '../mtls/index.ts';
 import { describeError, type Log, listenOn } from '../platform/index.ts';
 import { CodedError, type SpiffeId } from '../spiffe/index.ts';
+import type { CountConnection } from './count-connection.ts';
 import { SidecarError } from './errors.ts';
 import { forward, requestHeaders, sendProblem } from './forward.ts';
 import { type Address, CLOSE_WITHIN_MS, MAX_HEADER_BYTES } from './inbound.ts';
@@ -45,6 +46,7 @@ export interface OutboundParts {
   readonly verifier: PeerVerifier;
   readonly registry: ConnectionRegistry;
   readonly log: Log;
+  readonly count: CountConnection;
 }
 
 /**
@@ -130,7 +132,7 @@ export class Outbound {
 
   async #connect(): Promise<TLSSocket> {
     const { to, serverName, expect } = this.#options;
-    const { svid, verifier, registry, log } = this.#parts;
+    const { svid, verifier, registry, log, count } = this.#parts;
     const { socket, peer } = await connectMtls({
       ...to,
       serverName,
@@ -138,7 +140,10 @@ export class Outbound {
       verifier,
       signal: this.#stopping.signal,
       timeoutMs: CONNECT_TIMEOUT_MS,
-      onRefused: (refused) => log.info('connection refused', { to: serverName, ...refusalFields(refused) }),
+      onRefused: (refused) => {
+        count('outbound', refused.code);
+        log.info('connection refused', { to: serverName, ...refusalFields(refused) });
+      },
       authorize: ({ id }) => {
         if (expect.includes(id)) return;
         throw new SidecarError(
@@ -147,6 +152,7 @@ export class Outbound {
         );
       },
     });
+    count('outbound', 'accepted');
     log.info('connection opened', {
       code: 'accepted',
       peer: peer.id,

@@ -1,8 +1,9 @@
-import { ConnectionRegistry, svidFromPem } from '../mtls/index.ts';
-import { type Clock, describeError, type Log, type Random } from '../platform/index.ts';
+import { ConnectionRegistry, svidFromPem, type SvidSource } from '../mtls/index.ts';
+import { type Clock, describeError, type Log, type Metrics, type Random } from '../platform/index.ts';
 import { createSdsSvidSource, SdsClient } from '../workload-api/index.ts';
 import { Inbound, type InboundOptions } from './inbound.ts';
 import { Outbound, type OutboundOptions } from './outbound.ts';
+import type { CountConnection } from './count-connection.ts';
 import { MeshTrust, verifierFor } from './trust.ts';
 
 export interface SidecarOptions {
@@ -18,6 +19,7 @@ export interface SidecarOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 /**
@@ -29,6 +31,7 @@ export class Sidecar {
   readonly #options: SidecarOptions;
   readonly #client: SdsClient;
   readonly #registry: ConnectionRegistry;
+  readonly #svid: SvidSource;
   readonly inbound: Inbound | undefined;
   readonly outbound: readonly Outbound[];
 
@@ -57,9 +60,21 @@ export class Sidecar {
         this.#registry.closeAll();
       });
     });
-    const parts = { svid, verifier, registry: this.#registry, log };
+    this.#svid = svid;
+    const connections = options.metrics.counter(
+      'federate_sidecar_connections_total',
+      'mTLS connections by direction, and accepted or why not',
+      ['direction', 'outcome'],
+    );
+    const count: CountConnection = (direction, outcome) => connections.inc({ direction, outcome });
+    const parts = { svid, verifier, registry: this.#registry, log, count };
     this.inbound = options.inbound && new Inbound(options.inbound, parts);
     this.outbound = options.outbound.map((each) => new Outbound(each, parts));
+  }
+
+  /** Whether there is an SVID to show, so that a call can succeed. */
+  get ready(): boolean {
+    return this.#svid.current() !== undefined;
   }
 
   /** Listens; throws `MtlsError` and `SidecarError` `port-in-use`, `listen-failed`. */

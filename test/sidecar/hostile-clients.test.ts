@@ -39,7 +39,7 @@ async function called(world: World, { handshakeMs = 1000, drainMs = 50 } = {}) {
     allow: [caller.id],
     handshakeMs,
   };
-  const { sidecar, give } = await world.sidecar(info, perDomain(b.bundle(), a.bundle()), {
+  const { sidecar, give, metrics } = await world.sidecar(info, perDomain(b.bundle(), a.bundle()), {
     inbound,
     drainMs,
   });
@@ -47,7 +47,7 @@ async function called(world: World, { handshakeMs = 1000, drainMs = 50 } = {}) {
   world.add(() => {
     for (const socket of sockets) socket.destroy();
   });
-  return { port: sidecar.inbound?.address().port ?? 0, seen, sockets, sidecar, give };
+  return { port: sidecar.inbound?.address().port ?? 0, seen, sockets, sidecar, give, metrics };
 }
 
 type TlsChoice = Pick<ConnectionOptions, 'minVersion' | 'maxVersion' | 'session'>;
@@ -89,7 +89,7 @@ describe('Sidecar and hostile clients', () => {
     hostileToTls(Buffer.alloc(200)).map(([what]) => what),
   )('a client that %s is gone in time without a byte of ours, and nobody else notices', async (what) => {
     await using world = new World();
-    const { port, seen, sockets } = await called(world);
+    const { port, seen, sockets, metrics } = await called(world);
     const client = hostileToTls(hello).find(([each]) => each === what)?.[1] as HostileClient;
     sockets.push(...(await swarm(SWARM, client, port)));
     expect(await say(world, port, PLAIN)).toContain('from the workload');
@@ -99,6 +99,8 @@ describe('Sidecar and hostile clients', () => {
     expect(await say(world, port, PLAIN)).toContain('from the workload');
     expect(seen).toHaveLength(2);
     expect(world.log.records.filter(({ level }) => level === 'error')).toEqual([]);
+    // Each is counted, by what stood in the way.
+    expect(await metrics.render()).toMatch(/inbound",outcome="(?!accepted)/);
   });
 
   it('a proved caller that never asks anything does not delay the end', async () => {

@@ -86,7 +86,7 @@ const codes = (world: World) => world.log.records.map(({ fields }) => fields['co
 describe('Sidecar', () => {
   it('carries a call across two meshes and says who called', async () => {
     await using world = new World();
-    const { out, seen } = await twoMeshes(world);
+    const { out, seen, inA, inB } = await twoMeshes(world);
     const answer = await call(out, {
       method: 'POST',
       body: 'x'.repeat(300_000),
@@ -107,6 +107,8 @@ describe('Sidecar', () => {
     });
     expect(seen[0]).not.toHaveProperty('x_forwarded_client_cert');
     expect(seen[0]).not.toHaveProperty('x-secret');
+    expect(await inB.metrics.render()).toContain('direction="inbound",outcome="accepted"} 1');
+    expect(await inA.metrics.render()).toContain('direction="outbound",outcome="accepted"} 1');
     expect(world.log.records.find(({ message }) => message === 'connection accepted')?.fields).toMatchObject({
       code: 'accepted',
       peer: caller.id,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingHttpHeaders, type RequestListener, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { systemRandom } from '../../src/platform/index.ts';
+import { createMetrics, systemRandom } from '../../src/platform/index.ts';
 import { Sidecar, type SidecarOptions } from '../../src/sidecar/index.ts';
 import { parseTrustDomain, pemFromCertificates, type TrustBundle } from '../../src/spiffe/index.ts';
 import { type SdsSecret, SdsServer } from '../../src/workload-api/index.ts';
@@ -101,6 +101,7 @@ export class World {
     const server = new SdsServer({ secrets: (name) => secrets.get(name), log: this.log });
     await server.start(folder.file('sds.sock'));
     this.add(() => server.stop());
+    const metrics = createMetrics({ processMetrics: false });
     const sidecar = new Sidecar({
       sdsSocket: folder.file('sds.sock'),
       certificateResource: 'default',
@@ -110,6 +111,7 @@ export class World {
       clock: this.clock,
       random: systemRandom,
       log: this.log,
+      metrics,
       ...options,
     });
     await sidecar.start();
@@ -133,6 +135,6 @@ export class World {
       }
     };
     await settled();
-    return { sidecar, server, give, renew: (each: TestLeaf) => give(certificate(each)) };
+    return { sidecar, server, metrics, give, renew: (each: TestLeaf) => give(certificate(each)) };
   }
 }

@@ -25,6 +25,9 @@ export const sidecarConfigSchema = z.strictObject({
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
     .describe('Least level that is logged.'),
+  metrics: listenAddress()
+    .optional()
+    .describe('Where `/metrics` and `/healthz` are served over plain HTTP; off when absent.'),
   drain_timeout: duration().prefault('5s').describe('How long open requests may go on after SIGTERM.'),
 });
 
