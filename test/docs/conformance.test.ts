@@ -27,6 +27,7 @@ describe('judgeList()', () => {
   it('finds nothing wrong with a row that a test names, or that says why none does', () => {
     expect(judge([row])).toEqual([]);
     expect(judge([{ ...row, notApplicable: 'no such part' }], [])).toEqual([]);
+    expect(judge([{ ...row, choice: 'ours', differs: true }], [kept], '| ID-01 | ours | why |')).toEqual([]);
   });
 
   it.each([
@@ -34,7 +35,8 @@ describe('judgeList()', () => {
     ['a row with both', [{ ...row, notApplicable: 'no such part' }], [kept], ''],
     ['a gap in the numbers', [row, { ...row, id: 'ID-03' }], [{ ...kept, rows: ['ID-01', 'ID-03'] }], ''],
     ['a silent row without a choice', [{ ...row, level: 'SILENT' }], [kept], ''],
-    ['a choice that differs without a word', [{ ...row, choice: 'ours', differs: true }], [kept], 'ID-02'],
+    ['a choice that differs without a word', [{ ...row, choice: 'ours', differs: true }], [kept], ''],
+    ['a divergence from no row', [row], [kept], 'ID-01 to ID-02'],
     ['a title that names no row', [row], [kept, { ...kept, rows: ['ID-99'] }], ''],
   ])('finds %s', (_what, rows, tests, divergences) => {
     expect(judge(rows, tests, divergences)).toHaveLength(1);

@@ -166,6 +166,28 @@ describe('FederationAgent and what it trusts', () => {
     expect(world.state()).toBe('failing connect-failed');
   });
 
+  it('replaces what is stored and held, and tells whoever verifies: keys that are new and keys that are gone (FED-56)', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    const told: unknown[] = [];
+    world.agent.onChange((trustDomain, bundle) => told.push([trustDomain, bundle?.x509Authorities.length]));
+    for (const [sequence, roots] of [
+      [2n, [r1, r2]],
+      [3n, [r2]],
+    ] as const) {
+      peer.answer = serve([...roots], { sequence });
+      expect(await world.poll()).toBe('accepted');
+      expect(world.trusted()).toEqual(only(...roots));
+      const stored = (await world.store.current(peerName))?.bundle;
+      expect(stored?.sequence).toBe(sequence);
+      expect(stored?.x509Authorities).toHaveLength(roots.length);
+      if (roots.length === 2) peer.become(await r2.svid(endpointId));
+    }
+    expect(told).toEqual([
+      [peerName, 2],
+      [peerName, 1],
+    ]);
+  });
+
   it('changes memory only after the store has committed', async () => {
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const replaceCurrent = world.store.replaceCurrent.bind(world.store);

@@ -20,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => peer.close());
 
 describe('FederationAgent and its schedule', () => {
-  it('polls at the hint of the bundle it holds, and follows a change of the hint (FED-44, FED-56)', async () => {
+  it('polls at the hint of the bundle it holds, and follows a change of the hint (FED-44)', async () => {
     await using world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n, refreshHintSeconds: 60 });
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));

@@ -245,7 +245,7 @@ describe('verification against a parsed bundle', () => {
 });
 
 describe('serializeBundle()', () => {
-  it('writes a JWK Set with only the members that belong there (TDB-01, TDB-02, TDB-14, TDB-16, TDB-18, TDB-21)', async () => {
+  it('writes a JWK Set with only the members that belong there (TDB-01, TDB-02, TDB-14, TDB-16, TDB-18, TDB-21, TDB-22)', async () => {
     for (const [keyKind, members] of [
       ['P-256', ['kty', 'crv', 'x', 'y']],
       ['P-384', ['kty', 'crv', 'x', 'y']],

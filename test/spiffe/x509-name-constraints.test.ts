@@ -315,7 +315,7 @@ describe('name constraints', () => {
     expect(await judgeLeaf(permitted, [dns('x.b.example')])).toBe(OUTSIDE);
   });
 
-  it('bind also where they are not critical', async () => {
+  it('bind also where they are not critical (X509-33)', async () => {
     const loose = constraints([subtree(dns('a.example'))], [], false);
     expect([await judgeLeaf(loose, [dns('a.example')]), await judgeLeaf(loose, [dns('b.example')])]).toEqual([
       WITHIN,
