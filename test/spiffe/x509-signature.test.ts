@@ -46,6 +46,16 @@ describe('signatureSchemeOf() (X509-36)', () => {
     );
     expect(codeOf(() => pss(hash(SHA256), mask(SHA256), salt(513)))).toBe('der-malformed');
     expect(signatureSchemeOf({ oid: '1.2.840.113549.1.1.10' })).toBeUndefined();
+    const trailing = derElement(Tag.null);
+    for (const parts of [
+      [hash(SHA256), mask(SHA256), salt(32), explicit(3, derInteger(1)), trailing],
+      [explicit(0, algorithm(SHA256), trailing), mask(SHA256), salt(32)],
+      [hash(SHA256), explicit(1, algorithm(MGF1, algorithm(SHA256)), trailing), salt(32)],
+      [hash(SHA256), mask(SHA256), explicit(2, derInteger(32), trailing)],
+      [hash(SHA256), mask(SHA256), salt(32), explicit(3, derInteger(1), trailing)],
+    ]) {
+      expect(codeOf(() => pss(...parts))).toBe('der-malformed');
+    }
   });
 
   it('wants the parameters each algorithm has', () => {
