@@ -28,7 +28,7 @@ const forgedByB = () => b.issueLeaf({ uriSans: ['spiffe://a.example/client'] });
 const shown = (leaf: TestLeaf) => ({ cert: leaf.certPem, key: leaf.keyPem });
 
 describe('MtlsServer and connectMtls()', () => {
-  it('prove each other and hand over a connection that carries bytes both ways', async () => {
+  it('prove each other and hand over a connection that carries bytes both ways, by the chain as it was sent (X509-39)', async () => {
     await using world = new Opened();
     const { verifier } = trusting(a.bundle(), b.bundle());
     const { accepted, port } = await world.server({ svid: new HeldSvid(server), verifier });
@@ -38,6 +38,17 @@ describe('MtlsServer and connectMtls()', () => {
     expect(peer).toMatchObject({ id: server.id, anchorFingerprint: b.authority.fingerprint });
     expect(accepted[0]?.peer).toMatchObject({ id: client.id, anchorFingerprint: a.authority.fingerprint });
     expect(accepted[0]?.peer.chain).toEqual(client.chain.map((der) => Buffer.from(der)));
+  });
+
+  it('go by the certificate whose key the handshake proved, not by a genuine one behind it (X509-39)', async () => {
+    await using world = new Opened();
+    const { verifier } = trusting(a.bundle(), b.bundle());
+    const { accepted, port } = await world.server({ svid: new HeldSvid(server), verifier });
+    expect((await world.rawClient(port, shown(client))).received).toBe('hello');
+    const forged = await forgedByB();
+    const borrowed = { cert: forged.certPem + client.certPem, key: forged.keyPem };
+    expect((await world.rawClient(port, borrowed, 'GET / HTTP/1.1')).received).toBe('');
+    expect(accepted).toHaveLength(1);
   });
 
   it.each([
