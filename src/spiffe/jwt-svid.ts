@@ -55,6 +55,8 @@ export async function verifyJwtSvid(
     throw new RangeError(
       `the leeway is from 0 to ${MAX_LEEWAY_SECONDS} seconds, ${leewaySeconds} is outside`,
     );
+  // Compared with no instant, no token would ever be over.
+  if (Number.isNaN(now.getTime())) throw new RangeError('now is an instant, not an invalid date');
   const read = parseJwtSvidToken(token);
   const { algorithm, claims } = read;
   const id = readSubject(claims);

@@ -129,6 +129,8 @@ describe('verifyJwtSvid() on the claims', () => {
     expect(await code(withClaims({ exp: TEST_SECONDS - 300 }))).toBe('token-expired');
     for (const leewaySeconds of [60.001, 3600, -1, Number.NaN, Number.POSITIVE_INFINITY])
       await expect(verifyJwtSvid(token, both, { ...options, leewaySeconds })).rejects.toThrow(RangeError);
+    const now = new Date(Number.NaN);
+    await expect(verifyJwtSvid(token, both, { ...options, now })).rejects.toThrow(RangeError);
   });
 
   it('refuses nbf and iat in the future, with the same leeway (JWT-14)', async () => {
