@@ -27,7 +27,7 @@ export interface MtlsServerOptions {
   readonly handshakeTimeoutMs?: number;
   /** Connections at once, handshakes included; further ones are closed. Default 10,000. */
   readonly maxConnections?: number;
-  /** Handshakes at once; further ones are closed. Default 512. */
+  /** Handshakes at once; for a further one the oldest is given up. Default 512. */
   readonly maxPendingHandshakes?: number;
   /** Default TLS 1.2, which some proxies' clients still need. */
   readonly minVersion?: SecureVersion;
@@ -47,7 +47,9 @@ export class MtlsServer {
   readonly #tcp: TcpServer;
   /** Never listens; does the handshakes. */
   readonly #tls: Server;
+  /** In the order in which they began. */
   readonly #handshakes = new Map<string, Socket>();
+  readonly #givenUp = new WeakMap<Error, string>();
   readonly #open = new Set<TLSSocket>();
   readonly #unwatch: () => void;
   #ready = false;
@@ -66,8 +68,10 @@ export class MtlsServer {
     this.#tls.prependListener('secureConnection', (socket) => this.#admit(socket));
     this.#tls.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       const late = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
-      const code = late ? 'handshake-timeout' : 'handshake-failed';
-      this.#refused({ remote: socket.remoteAddress, code, message: error.message });
+      const code = error instanceof MtlsError ? error.code : late ? 'handshake-timeout' : 'handshake-failed';
+      // A socket that is closed no longer knows whose it was.
+      const remote = socket.remoteAddress ?? this.#givenUp.get(error);
+      this.#refused({ remote, code, message: error.message });
       socket.destroy();
     });
     this.#showSvid();
@@ -128,23 +132,37 @@ export class MtlsServer {
     }
   }
 
-  /** Without an SVID, or with too many handshakes under way, none begins. */
+  /** Without an SVID none begins. */
   #begin(socket: Socket): void {
     const { remoteAddress: remote } = socket;
-    const limit = this.#options.maxPendingHandshakes ?? 512;
-    if (!this.#ready || this.#handshakes.size >= limit) {
+    if (!this.#ready) {
       socket.destroy();
-      this.#refused(
-        this.#ready
-          ? { remote, code: 'too-many-handshakes', message: `${limit} handshakes are under way` }
-          : { remote, code: 'no-svid', message: 'there is no SVID to show yet' },
-      );
+      this.#refused({ remote, code: 'no-svid', message: 'there is no SVID to show yet' });
       return;
     }
+    if (this.#handshakes.size >= (this.#options.maxPendingHandshakes ?? 512)) this.#giveUpOldest();
     const connection = endsOf(socket);
+    socket.on('error', () => {}); // told by the handshake over it
     this.#handshakes.set(connection, socket);
     socket.once('close', () => this.#handshakes.delete(connection));
     this.#tls.emit('connection', socket);
+  }
+
+  /**
+   * Makes room for a newcomer: an honest handshake is over in a moment, so the oldest is the one that is only held open. All
+   * may come from one address, a gateway's, which is why none has a share of its own.
+   */
+  #giveUpOldest(): void {
+    const [oldest] = this.#handshakes;
+    if (!oldest) return;
+    const [connection, socket] = oldest;
+    this.#handshakes.delete(connection);
+    const error = new MtlsError(
+      'too-many-handshakes',
+      `${this.#handshakes.size + 1} handshakes were under way, and this one for the longest`,
+    );
+    if (socket.remoteAddress !== undefined) this.#givenUp.set(error, socket.remoteAddress);
+    socket.destroy(error);
   }
 
   #admit(socket: TLSSocket): void {

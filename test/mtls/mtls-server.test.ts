@@ -232,7 +232,7 @@ describe('MtlsServer', () => {
     expect(refused).toMatchObject([{ code: 'no-svid' }]);
   });
 
-  it('waits for a bounded number of handshakes, each for a bounded time', async () => {
+  it('waits for a bounded number of handshakes, each for a bounded time, and gives up the oldest for a newcomer', async () => {
     await using world = new Opened();
     const { verifier } = trusting(a.bundle(), b.bundle());
     const limits = { maxPendingHandshakes: 1, handshakeTimeoutMs: 200 };
@@ -241,10 +241,17 @@ describe('MtlsServer', () => {
     world.add(() => silent.destroy());
     silent.on('error', () => {});
     await once(silent, 'connect');
-    await expect(world.dial({ port, verifier })).rejects.toMatchObject({ code: 'handshake-failed' });
-    await once(silent.resume(), 'close');
+    const given = once(silent.resume(), 'close');
     expect((await world.rawClient(port, shown(client))).received).toBe('hello');
-    expect(refused.map(({ code }) => code)).toEqual(['too-many-handshakes', 'handshake-timeout']);
+    await given;
+    const late = connectTcp(port, '127.0.0.1');
+    world.add(() => late.destroy());
+    late.on('error', () => {});
+    await once(late.resume(), 'close');
+    expect(refused.map(({ code, remote }) => [code, remote])).toEqual([
+      ['too-many-handshakes', '127.0.0.1'],
+      ['handshake-timeout', '127.0.0.1'],
+    ]);
   });
 
   it('says that the port is in use', async () => {
