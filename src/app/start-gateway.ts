@@ -31,7 +31,13 @@ export async function startGateway(
     log,
     metrics,
   });
-  await gateway.start(config.listen);
+  const metricsServer = config.metrics && (await startMetricsServer(config.metrics, metrics, () => true));
+  try {
+    await gateway.start(config.listen);
+  } catch (error) {
+    await metricsServer?.stop();
+    throw error;
+  }
   const stopping = new AbortController();
   const watching = watchFiles({
     paths: [file],
@@ -54,7 +60,6 @@ export async function startGateway(
       }
     },
   });
-  const metricsServer = config.metrics && (await startMetricsServer(config.metrics, metrics, () => true));
   return {
     stop: async () => {
       stopping.abort();

@@ -35,9 +35,14 @@ export async function startSidecar(
     })),
     drainMs: config.drain_timeout,
   });
-  await sidecar.start();
   const metricsServer =
     config.metrics && (await startMetricsServer(config.metrics, metrics, () => sidecar.ready));
+  try {
+    await sidecar.start();
+  } catch (error) {
+    await metricsServer?.stop();
+    throw error;
+  }
   return {
     stop: async () => {
       await sidecar.stop();

@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { get } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { startMetricsServer } from '../../src/app/metrics-server.ts';
+import { createMetrics } from '../../src/platform/index.ts';
+import { captureHello, hostileToTls, swarm } from '../support/hostile-clients.ts';
+
+const stops: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), 'close');
+  return port;
+}
+
+async function start(ready: () => boolean = () => true) {
+  const metrics = createMetrics({ processMetrics: false });
+  metrics.counter('federate_test_total', 'A counter').inc({});
+  const port = await freePort();
+  const server = await startMetricsServer({ host: '127.0.0.1', port }, metrics, ready);
+  stops.push(() => server.stop());
+  const ask = async (path: string): Promise<readonly [status: number | undefined, body: string]> => {
+    const [response] = await once(get({ host: '127.0.0.1', port, path, agent: false }), 'response');
+    let body = '';
+    for await (const part of response) body += part;
+    return [response.statusCode, body];
+  };
+  return { port, metrics, ask };
+}
+
+describe('startMetricsServer()', () => {
+  it('tells the numbers and whether it is ready, and nothing else', async () => {
+    let ready = false;
+    const { ask } = await start(() => ready);
+    expect(await ask('/healthz')).toEqual([503, 'not ready\n']);
+    ready = true;
+    expect(await ask('/healthz')).toEqual([200, 'ready\n']);
+    const [status, numbers] = await ask('/metrics');
+    expect(status).toBe(200);
+    expect(numbers).toContain('federate_test_total 1');
+    expect(await ask('/')).toEqual([404, '']);
+  });
+
+  it('says which port is in use', async () => {
+    const { port, metrics } = await start();
+    await expect(startMetricsServer({ host: '127.0.0.1', port }, metrics, () => true)).rejects.toMatchObject({
+      code: 'port-in-use',
+    });
+  });
+
+  it('is not disturbed by clients that speak TLS, noise or nothing, and ends with them still there', async () => {
+    const { port, ask } = await start();
+    for (const [, client] of hostileToTls(await captureHello('a.example')))
+      stops.push(...(await swarm(3, client, port)).map((socket) => () => socket.destroy()));
+    expect((await ask('/healthz'))[0]).toBe(200);
+  });
+});
