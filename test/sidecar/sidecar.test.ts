@@ -1,5 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import { once } from 'node:events';
+import { request } from 'node:http';
 import { connect } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { secureContextOptions } from '../../src/mtls/index.ts';
@@ -207,6 +208,26 @@ describe('Sidecar', () => {
     await expect.poll(() => codes(world)).toContain('no-bundle');
     expect(JSON.parse((await call(out)).body)).toMatchObject({ code: 'peer-refused' });
     expect(seen).toHaveLength(1);
+  });
+
+  it.each([
+    'called',
+    'calling',
+  ] as const)('ends a request in flight too when its root goes, though its answer never comes, on the %s side (FED-61)', async (side) => {
+    await using world = new World();
+    const { inA, inB, out } = await twoMeshes(world);
+    const outgoing = request({ host: '127.0.0.1', port: out, method: 'POST', agent: false });
+    world.add(() => outgoing.destroy());
+    outgoing.on('error', () => {});
+    // The workload gives back what it gets, and this never ends.
+    outgoing.write('never ended');
+    const [incoming] = await once(outgoing, 'response');
+    incoming.on('error', () => {});
+    const ended = new Promise((resolve) => incoming.resume().once('close', resolve));
+    if (side === 'called') await inB.give(perDomain(b.bundle()));
+    else await inA.give(merged([a.root], 'a.example'));
+    await ended;
+    expect(incoming.complete).toBe(false);
   });
 
   it('keeps its trust when the new one cannot be used, refuses it (NACK), and still renews its SVID', async () => {
