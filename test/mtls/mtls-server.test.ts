@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
+import { connect } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   closedBeforeFirstByte,
@@ -7,6 +8,7 @@ import {
   type PeerVerifier,
   refusalFields,
   type RefusedPeer,
+  secureContextOptions,
 } from '../../src/mtls/index.ts';
 import { CodedError, parseCertificate } from '../../src/spiffe/index.ts';
 import { createTestCa, type TestCa } from '../support/test-ca.ts';
@@ -230,6 +232,28 @@ describe('MtlsServer', () => {
     svid.swap(server);
     expect((await world.rawClient(port, shown(client))).received).toBe('hello');
     expect(refused).toMatchObject([{ code: 'no-svid' }]);
+  });
+
+  it('negotiates once: a client of TLS 1.2 that wants to begin anew is told no', async () => {
+    await using world = new Opened();
+    const { verifier } = trusting(a.bundle(), b.bundle());
+    const { port } = await world.server({ svid: new HeldSvid(server), verifier });
+    const socket = connect({
+      ...secureContextOptions(),
+      ...shown(client),
+      secureOptions: 0,
+      maxVersion: 'TLSv1.2',
+      rejectUnauthorized: false,
+      host: '127.0.0.1',
+      port,
+    });
+    world.add(() => socket.destroy());
+    const refused = new Promise((resolve) => socket.on('error', resolve));
+    await once(socket, 'secureConnect');
+    const asked = new Promise((resolve) => socket.renegotiate({ rejectUnauthorized: false }, resolve));
+    expect(await Promise.race([refused, asked])).toMatchObject({
+      code: expect.stringMatching(/RENEGOTIATION/),
+    });
   });
 
   it('waits for a bounded number of handshakes, each for a bounded time, and gives up the oldest for a newcomer', async () => {
