@@ -40,8 +40,8 @@ type Held = 'changed' | 'unchanged' | 'not-held' | 'failed' | 'called-off';
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
-/** An endpoint that holds requests holds them longer than this, or has a reason to be asked less often. */
-const HELD_MS = 1000;
+/** An endpoint that holds requests holds them longer than this, or half the time asked for, or is to be asked less often. */
+const HELD_MS = 10_000;
 
 /** For requests and pauses that are given up: an error with a stack for each would cost more than they do. */
 const OUTDATED = new Error('another bundle is held now');
@@ -49,7 +49,7 @@ const OUTDATED = new Error('another bundle is held now');
 /**
  * Keeps a request open at an endpoint that holds it until there is another bundle than ours (RFC 7240 §4.3 `wait`), so that
  * we hear of a change at once. It only rings: what it brings is thrown away and an ordinary poll is made, verified and
- * judged as every other. A false alarm, a failure or an early answer makes the next one wait, twice as long each time; a
+ * judged as every other. A false alarm, an early failure or answer makes the next one wait, twice as long each time; a
  * poll that fails ends the watch until one succeeds (FED-45).
  */
 export class EndpointWatch {
@@ -108,8 +108,9 @@ export class EndpointWatch {
       const held = await this.#hold(tag);
       if (held === 'called-off') continue;
       if (held === 'not-held') return;
-      const early = clock.monotonicMs() - startedMs < HELD_MS;
-      const good = held === 'changed' ? await this.#ring() : held === 'unchanged' && !early;
+      const early = clock.monotonicMs() - startedMs < Math.min(HELD_MS, this.#settings.seconds * 500);
+      // One that was held for a while and then cut is as good as one that ran out: proxies on the way end long requests.
+      const good = held === 'changed' ? await this.#ring() : !early;
       idle = good ? 0 : idle + 1;
       if (idle > 0) await this.#pause(idle);
     }

@@ -129,6 +129,18 @@ describe('EndpointWatch', () => {
     expect(world.state()).toBe('active');
   });
 
+  it('is held anew at once where something on the way cuts what is held for long', async () => {
+    peer.answer = holding([r1], 1n);
+    await using world = await federated();
+    for (const count of [1, 2, 3]) {
+      await until(() => watches() === count);
+      await world.clock.advance(60_000);
+      peer.dropAll();
+    }
+    await until(() => watches() === 4);
+    expect(polls()).toBe(1);
+  });
+
   it('holds no more requests at once than allowed, and none where it is turned off', async () => {
     peer.answer = holding([r1], 1n);
     for (const watch of [
