@@ -46,6 +46,13 @@ describe('checkConfig()', () => {
     );
   });
 
+  it.each([
+    ['leads nowhere', 'store: *nowhere\n'],
+    ['is followed too often', `a: &a [1]\nb: &b [${'*a, '.repeat(60)}]\nc: [${'*b, '.repeat(60)}]\n`],
+  ])('refuses an alias that %s', (_what, text) => {
+    expect(mistakes(text)).toEqual(['']);
+  });
+
   it('tells a field that is no field by its path, wherever it stands', () => {
     const word = fc.stringMatching(/^[a-z]{3,12}_x$/);
     fc.assert(

@@ -76,12 +76,22 @@ function readText(file: string): string {
 function parseYaml(file: string, text: string): unknown {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
-  if (document.errors.length === 0) return document.toJS({ maxAliasCount: 100 }) ?? {};
-  const mistakes = document.errors.map((error) => ({
-    path: `line ${lines.linePos(error.pos[0]).line}`,
-    message: error.message.split('\n')[0] ?? '',
-  }));
-  throw new ConfigError('config-not-yaml', `the config ${file} is not YAML`, mistakes);
+  const notYaml = (mistakes: readonly ConfigMistake[], cause?: unknown) =>
+    new ConfigError('config-not-yaml', `the config ${file} is not YAML`, mistakes, { cause });
+  if (document.errors.length > 0) {
+    throw notYaml(
+      document.errors.map((error) => ({
+        path: `line ${lines.linePos(error.pos[0]).line}`,
+        message: error.message.split('\n')[0] ?? '',
+      })),
+    );
+  }
+  try {
+    return document.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch (cause) {
+    // Aliases are only followed here: one that leads nowhere, or too many of them.
+    throw notYaml([{ path: '', message: cause instanceof Error ? cause.message : String(cause) }], cause);
+  }
 }
 
 function tellIssue(issue: z.core.$ZodIssue): ConfigMistake[] {
