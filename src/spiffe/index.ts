@@ -11,6 +11,8 @@ export { verifyJwtSvid } from './jwt-svid.ts';
 export { JwtSvidError } from './jwt-svid-error.ts';
 export { certificatesFromPem, PemError, pemFromCertificates } from './pem.ts';
 export { bundleMatchesPin, matchPin, PinError, parsePin, pinOfBundle, pinOfKey } from './pin.ts';
+export { MAX_STATEMENT_CHARACTERS, signStatement, verifyStatement } from './signed-statement.ts';
+export { StatementError } from './signed-statement-error.ts';
 export {
   isSpiffeId,
   MAX_SPIFFE_ID_BYTES,
@@ -42,6 +44,14 @@ export type { JwtSvid, JwtSvidOptions } from './jwt-svid.ts';
 export type { JwtSvidErrorCode } from './jwt-svid-error.ts';
 export type { PemErrorCode } from './pem.ts';
 export type { Pin } from './pin.ts';
+export type {
+  Statement,
+  StatementOptions,
+  StatementRequest,
+  StatementSigner,
+  StatementType,
+} from './signed-statement.ts';
+export type { StatementErrorCode } from './signed-statement-error.ts';
 export type { SpiffeId, SpiffeIdErrorCode } from './spiffe-id.ts';
 export type { JsonErrorCode, JsonLimits, JsonObject, JsonValue } from './strict-json.ts';
 export type { TrustDomain, TrustDomainErrorCode } from './trust-domain.ts';

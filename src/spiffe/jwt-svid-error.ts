@@ -1,6 +1,4 @@
-import { CodedError } from './coded-error.ts';
-import { type SpiffeId, trustDomainOf } from './spiffe-id.ts';
-import type { TrustDomain } from './trust-domain.ts';
+import { SvidError } from './svid-error.ts';
 
 export type JwtSvidErrorCode =
   /** More characters than `MAX_JWT_SVID_CHARACTERS`. */
@@ -50,22 +48,8 @@ export type JwtSvidErrorCode =
   /** `aud` does not contain what the validator goes by (JWT-10). */
   | 'audience-mismatch';
 
-/** A JWT-SVID is not accepted. The message never holds the token, which is a credential. */
-export class JwtSvidError extends CodedError<JwtSvidErrorCode> {
-  /** The ID in `sub`, as far as it could be read; proven only for the codes about times and audience. */
-  readonly claimedId: SpiffeId | undefined;
-
-  constructor(
-    code: JwtSvidErrorCode,
-    message: string,
-    options: ErrorOptions & { claimedId?: SpiffeId } = {},
-  ) {
-    super(code, message, options);
-    this.claimedId = options.claimedId;
-  }
-
-  /** The trust domain of the claimed ID. */
-  get trustDomain(): TrustDomain | undefined {
-    return this.claimedId === undefined ? undefined : trustDomainOf(this.claimedId);
-  }
-}
+/**
+ * A JWT-SVID is not accepted. The message never holds the token, which is a credential. The claimed ID is that of `sub`, proven
+ * only for the codes about times and audience.
+ */
+export class JwtSvidError extends SvidError<JwtSvidErrorCode> {}

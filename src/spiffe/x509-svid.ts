@@ -1,8 +1,8 @@
 import type { BundleSource } from './bundle.ts';
 import { contentDigest } from './bundle-diff.ts';
-import { CodedError } from './coded-error.ts';
 import { isTextKind } from './general-name.ts';
 import { parseSpiffeId, pathOf, type SpiffeId, SpiffeIdError, trustDomainOf } from './spiffe-id.ts';
+import { SvidError } from './svid-error.ts';
 import type { TrustDomain } from './trust-domain.ts';
 import { type Certificate, CertificateError, parseCertificate } from './x509-certificate.ts';
 import { EXTENDED_KEY_USAGE_OIDS } from './x509-extensions.ts';
@@ -37,25 +37,8 @@ export type X509SvidErrorCode =
   /** No path to that bundle's authorities holds; the cause is an `X509PathError`. */
   | 'path-refused';
 
-/** A peer's X509-SVID is not accepted. */
-export class X509SvidError extends CodedError<X509SvidErrorCode> {
-  /** The ID the leaf claims, as far as it could be read; claimed only, not proven. */
-  readonly claimedId: SpiffeId | undefined;
-
-  constructor(
-    code: X509SvidErrorCode,
-    message: string,
-    options: ErrorOptions & { claimedId?: SpiffeId } = {},
-  ) {
-    super(code, message, options);
-    this.claimedId = options.claimedId;
-  }
-
-  /** The trust domain of the claimed ID. */
-  get trustDomain(): TrustDomain | undefined {
-    return this.claimedId === undefined ? undefined : trustDomainOf(this.claimedId);
-  }
-}
+/** A peer's X509-SVID is not accepted. The claimed ID is what the leaf claims, never proven. */
+export class X509SvidError extends SvidError<X509SvidErrorCode> {}
 
 /** A proven X509-SVID. */
 export interface X509Svid {
