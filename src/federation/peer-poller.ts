@@ -25,6 +25,12 @@ const POLL_INCIDENTS: readonly PollIncident[] = [
   'bundle-quarantined',
 ];
 
+/** What a poll changes about its relationship; never the terms, which are the operator's. */
+type PollPatch = Pick<
+  RelationshipPatch,
+  'state' | 'stateReason' | 'lastAttemptAt' | 'lastSuccessAt' | 'consecutiveFailures'
+> & { readonly nextPollAt: Date };
+
 /** For a wait that is cut short; an error with a stack for each would cost more than the wait. */
 const WOKEN = new Error('the schedule is to be looked at anew');
 
@@ -221,22 +227,19 @@ export class PeerPoller {
     }
   }
 
-  #apply(patch: RelationshipPatch & { readonly nextPollAt: Date }): void {
+  #apply(patch: PollPatch): void {
     const { stateReason: _, ...before } = this.#relationship;
-    const { stateReason, lastSuccessAt, lastAttemptAt, webPkiCaPem, ...rest } = patch;
+    const { stateReason, lastSuccessAt, lastAttemptAt, ...rest } = patch;
     this.#relationship = {
       ...before,
       ...rest,
       ...(stateReason ? { stateReason } : {}),
       ...(lastSuccessAt ? { lastSuccessAt } : {}),
       ...(lastAttemptAt ? { lastAttemptAt } : {}),
-      ...(webPkiCaPem ? { webPkiCaPem } : {}),
     };
   }
 
-  #patch(
-    outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
-  ): RelationshipPatch & { readonly nextPollAt: Date } {
+  #patch(outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>): PollPatch {
     const { held, clock, random, endpointBundles } = this.#parts;
     const { trustDomain, profile, consecutiveFailures } = this.#relationship;
     const bundle = held.bundleFor(trustDomain);

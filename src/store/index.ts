@@ -12,6 +12,7 @@ export type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
 export { createMemoryStore } from './memory-store.ts';
 export type {
   BootstrapProof,
+  ChangePolicy,
   Relationship,
   RelationshipPatch,
   RelationshipState,

@@ -2,9 +2,10 @@ import type { Database } from 'better-sqlite3';
 import { StoreError } from './errors.ts';
 import type { Migration } from './migration.ts';
 import { firstShape } from './migrations/0001-first-shape.ts';
+import { relationshipTerms } from './migrations/0002-relationship-terms.ts';
 
 /** All steps, in order; the last one's number is the shape this version of Federate works with. */
-export const migrations: readonly Migration[] = [firstShape];
+export const migrations: readonly Migration[] = [firstShape, relationshipTerms];
 
 /** The shape this version of Federate works with. */
 export const SHAPE = migrations.length;

@@ -1,14 +1,17 @@
-import type { EndpointProfile, TrustDomain } from '../spiffe/index.ts';
+import type { EndpointProfile, SpiffeId, TrustDomain } from '../spiffe/index.ts';
 import { printable } from './printable.ts';
 
 /**
- * Where a relationship stands: no bundle yet · fresh · last polls failed, last good bundle in use · an offer waits
- * for the operator · its endpoint can no longer be authenticated (FED-58) · ended.
+ * Where a relationship stands: no bundle yet · agreed, but not yet approved by our operator · fresh · last polls failed, last
+ * good bundle in use · too old to be trusted (FED-57) · an offer waits for the operator · its endpoint can no longer be
+ * authenticated (FED-58) · ended.
  */
 export type RelationshipState =
   | 'pending'
+  | 'awaiting-approval'
   | 'active'
   | 'failing'
+  | 'stale'
   | 'quarantined'
   | 'needs-bootstrap'
   | 'removed';
@@ -21,17 +24,38 @@ export interface StateReason {
 
 /** What the first trust in a peer rested on, for the audit; `detail` names the file, the pin or the CA, never a secret. */
 export interface BootstrapProof {
-  readonly kind: 'bundle-file' | 'bundle-pin' | 'key-pin' | 'web-pki' | 'web-pki-private-ca';
+  readonly kind:
+    | 'bundle-file'
+    | 'bundle-pin'
+    | 'key-pin'
+    | 'web-pki'
+    | 'web-pki-private-ca'
+    | 'invitation'
+    | 'signed-bundle';
   readonly detail: string;
 }
+
+/**
+ * Which changes of a peer's roots wait for the operator: as few as the invariants allow · those that are dangerous (the default) ·
+ * every one.
+ */
+export type ChangePolicy = 'auto' | 'ask-on-dangerous' | 'ask-always';
 
 /** One peer whose bundle we keep fresh, and how that goes (SPIFFE Federation §5). */
 export interface Relationship {
   readonly trustDomain: TrustDomain;
   readonly endpointUrl: string;
+  /** Further addresses of the same endpoint, tried in order after `endpointUrl`. */
+  readonly moreEndpointUrls?: readonly string[];
   readonly profile: EndpointProfile;
   /** The CA file of an `https_web` endpoint that is not in the public Web PKI, PEM. */
   readonly webPkiCaPem?: string;
+  /** The SPIFFE ID whose signed statements count as the peer's own, where it is not the endpoint ID. */
+  readonly agentId?: SpiffeId;
+  /** Default `ask-on-dangerous`. */
+  readonly policy?: ChangePolicy;
+  /** After so many seconds without a good poll the peer is trusted no more until the next one (FED-57); default never. */
+  readonly staleAfterSeconds?: number;
   readonly state: RelationshipState;
   readonly stateReason?: StateReason;
   readonly lastAttemptAt?: Date;
@@ -46,7 +70,11 @@ export interface Relationship {
 export interface RelationshipPatch {
   readonly endpointUrl?: string;
   readonly profile?: EndpointProfile;
+  readonly moreEndpointUrls?: readonly string[];
   readonly webPkiCaPem?: string | null;
+  readonly agentId?: SpiffeId | null;
+  readonly policy?: ChangePolicy;
+  readonly staleAfterSeconds?: number | null;
   readonly state?: RelationshipState;
   readonly stateReason?: StateReason | null;
   readonly lastAttemptAt?: Date | null;
@@ -56,13 +84,21 @@ export interface RelationshipPatch {
   readonly bootstrap?: BootstrapProof;
 }
 
-/** `relationship` with the fields of `patch` put in, as it is kept: the reason printable and of bounded length. */
+/**
+ * `relationship` with the fields of `patch` put in, as it is kept: the reason printable and of bounded length, a policy that is the
+ * default and a list without addresses left out.
+ */
 export function patchRelationship(relationship: Relationship, patch: RelationshipPatch): Relationship {
   const merged = { ...relationship, ...patch };
-  const { webPkiCaPem, stateReason, lastAttemptAt, lastSuccessAt, nextPollAt, ...rest } = merged;
+  const { webPkiCaPem, stateReason, lastAttemptAt, lastSuccessAt, nextPollAt, ...others } = merged;
+  const { moreEndpointUrls = [], agentId, policy, staleAfterSeconds, ...rest } = others;
   return {
     ...rest,
+    ...(moreEndpointUrls.length === 0 ? {} : { moreEndpointUrls }),
+    ...(policy === undefined || policy === 'ask-on-dangerous' ? {} : { policy }),
     ...(webPkiCaPem == null ? {} : { webPkiCaPem }),
+    ...(agentId == null ? {} : { agentId }),
+    ...(staleAfterSeconds == null ? {} : { staleAfterSeconds }),
     ...(stateReason == null ? {} : { stateReason: cleanReason(stateReason) }),
     ...(lastAttemptAt == null ? {} : { lastAttemptAt }),
     ...(lastSuccessAt == null ? {} : { lastSuccessAt }),

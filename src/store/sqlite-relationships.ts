@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { type EndpointProfile, parseSpiffeId, parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
 import { StoreError } from './errors.ts';
-import type { BootstrapProof, Relationship, RelationshipState } from './relationship.ts';
+import type { BootstrapProof, ChangePolicy, Relationship, RelationshipState } from './relationship.ts';
 
 interface RelationshipRow {
   readonly trust_domain: string;
@@ -9,9 +9,13 @@ interface RelationshipRow {
   readonly state_code: string | null;
   readonly state_message: string | null;
   readonly endpoint_url: string;
+  readonly more_endpoint_urls: string;
   readonly profile: EndpointProfile['kind'];
   readonly endpoint_id: string | null;
   readonly web_pki_ca_pem: string | null;
+  readonly agent_id: string | null;
+  readonly policy: ChangePolicy;
+  readonly stale_after_seconds: number | null;
   readonly bootstrap: BootstrapProof['kind'];
   readonly bootstrap_detail: string;
   readonly last_attempt_at: string | null;
@@ -27,9 +31,13 @@ const COLUMNS = [
   'state_code',
   'state_message',
   'endpoint_url',
+  'more_endpoint_urls',
   'profile',
   'endpoint_id',
   'web_pki_ca_pem',
+  'agent_id',
+  'policy',
+  'stale_after_seconds',
   'bootstrap',
   'bootstrap_detail',
   'last_attempt_at',
@@ -79,9 +87,13 @@ function rowOf(relationship: Relationship): RelationshipRow {
     state_code: stateReason?.code ?? null,
     state_message: stateReason?.message ?? null,
     endpoint_url: endpointUrl,
+    more_endpoint_urls: JSON.stringify(relationship.moreEndpointUrls ?? []),
     profile: profile.kind,
     endpoint_id: profile.kind === 'https_spiffe' ? profile.endpointId : null,
     web_pki_ca_pem: webPkiCaPem ?? null,
+    agent_id: relationship.agentId ?? null,
+    policy: relationship.policy ?? 'ask-on-dangerous',
+    stale_after_seconds: relationship.staleAfterSeconds ?? null,
     bootstrap: bootstrap.kind,
     bootstrap_detail: bootstrap.detail,
     last_attempt_at: relationship.lastAttemptAt?.toISOString() ?? null,
@@ -97,8 +109,12 @@ function relationshipOf(row: RelationshipRow): Relationship {
   return {
     trustDomain: parseTrustDomain(row.trust_domain),
     endpointUrl: row.endpoint_url,
+    ...moreUrlsOf(row),
     profile: profileOf(row),
     ...(row.web_pki_ca_pem === null ? {} : { webPkiCaPem: row.web_pki_ca_pem }),
+    ...(row.agent_id === null ? {} : { agentId: parseSpiffeId(row.agent_id) }),
+    ...(row.policy === 'ask-on-dangerous' ? {} : { policy: row.policy }),
+    ...(row.stale_after_seconds === null ? {} : { staleAfterSeconds: row.stale_after_seconds }),
     state: row.state,
     ...(code === null || message === null ? {} : { stateReason: { code, message } }),
     ...(row.last_attempt_at === null ? {} : { lastAttemptAt: new Date(row.last_attempt_at) }),
@@ -108,6 +124,14 @@ function relationshipOf(row: RelationshipRow): Relationship {
     createdAt: new Date(row.created_at),
     bootstrap: { kind: row.bootstrap, detail: row.bootstrap_detail },
   };
+}
+
+/** Left out where there are none, as it came. */
+function moreUrlsOf(row: RelationshipRow): { readonly moreEndpointUrls?: readonly string[] } {
+  const urls: unknown = JSON.parse(row.more_endpoint_urls);
+  if (!Array.isArray(urls) || !urls.every((url) => typeof url === 'string'))
+    throw new StoreError('store-corrupt', `the relationship with ${row.trust_domain} lists no addresses`);
+  return urls.length === 0 ? {} : { moreEndpointUrls: urls };
 }
 
 function profileOf(row: RelationshipRow): EndpointProfile {

@@ -1,7 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { bundleOf, contentDigest, type JwtAuthority, serializeBundle } from '../../src/spiffe/index.ts';
+import {
+  bundleOf,
+  contentDigest,
+  type JwtAuthority,
+  parseSpiffeId,
+  serializeBundle,
+} from '../../src/spiffe/index.ts';
 import { type BundleVersion, type NewIncident, type Store, StoreError } from '../../src/store/index.ts';
 import {
   added,
@@ -129,6 +135,25 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         webPkiCaPem: null,
         consecutiveFailures: 0,
       });
+      expect(await store.relationship(istio)).toEqual(relationship());
+    });
+
+    it('updateRelationship() keeps the terms agreed with a peer, and leaves out those that are the default', async () => {
+      const terms = {
+        moreEndpointUrls: ['https://second.example/', 'https://third.example/'],
+        agentId: parseSpiffeId(`spiffe://${istio}/agent`),
+        policy: 'ask-always',
+        staleAfterSeconds: 3600,
+      } as const;
+      await store.addRelationship({ ...relationship(), ...terms }, undefined, added());
+      expect(await store.relationship(istio)).toEqual({ ...relationship(), ...terms });
+      const none = {
+        moreEndpointUrls: [],
+        agentId: null,
+        policy: 'ask-on-dangerous',
+        staleAfterSeconds: null,
+      } as const;
+      expect(await store.updateRelationship(istio, none)).toBe(true);
       expect(await store.relationship(istio)).toEqual(relationship());
     });
 

@@ -38,6 +38,27 @@ describe('migrate()', () => {
     expect(migrations.map(({ number }) => number)).toEqual(migrations.map((_, index) => index + 1));
   });
 
+  it('keeps every relationship when their table is made anew', () => {
+    const database = new Sqlite(':memory:');
+    for (const step of migrations.slice(0, 1)) database.exec(step.sql);
+    database.pragma(`application_id = ${APPLICATION_ID}`);
+    database.pragma('user_version = 1');
+    database.exec(`INSERT INTO relationship VALUES ('b.example', 'failing', 'no-route', 'no way', 'https://b.example/', 'https_spiffe',
+      'spiffe://b.example/agent', NULL, 'bundle-pin', 'sha256:00', '2026-01-01T00:00:00.000Z', NULL, NULL, 3, '2025-01-01T00:00:00.000Z')`);
+    const before = database.prepare('SELECT * FROM relationship').get();
+    migrate(database, 'one relationship');
+    expect(database.prepare('SELECT * FROM relationship').all()).toEqual([
+      {
+        ...Object(before),
+        more_endpoint_urls: '[]',
+        agent_id: null,
+        policy: 'ask-on-dangerous',
+        stale_after_seconds: null,
+      },
+    ]);
+    database.close();
+  });
+
   it('goes the whole way or not at all', () => {
     const database = new Sqlite(':memory:');
     // Something stands in the way of the last statements of the first step.
