@@ -114,6 +114,8 @@ export interface StatusDocument {
     readonly endpoint_id: string | null;
     readonly serving: boolean;
   };
+  /** The SPIFFE ID whose signature is this agent's; null where it has no SVID (yet). */
+  readonly agent_id: string | null;
   readonly mesh: {
     readonly kind: string;
     readonly scope: string;

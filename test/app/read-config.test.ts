@@ -36,6 +36,17 @@ describe('checkConfig()', () => {
     expect(mistakesIn(GOOD)).toEqual([]);
   });
 
+  it('takes an identity beside a Web PKI certificate, and only there', () => {
+    const identity = 'identity: { certificate_file: svid.pem, key_file: svid.key }\n';
+    expect(mistakesIn(`${GOOD}${identity}`)).toEqual([]);
+    const spiffe = GOOD.replace('https_web', 'https_spiffe').replace(
+      /certificate_file: tls.crt\n  key_file: tls.key/,
+      'svid: { sds_socket: sds.sock }',
+    );
+    expect(mistakesIn(spiffe)).toEqual([]);
+    expect(mistakesIn(`${spiffe}${identity}`).map(({ path }) => path)).toEqual(['identity']);
+  });
+
   it('tells every mistake at once, each with its path', () => {
     const text = GOOD.replace('127.0.0.1:8443', 'nowhere')
       .replace('https://a.example/', 'http://a.example/')

@@ -9,67 +9,75 @@ import type { ProcessContext, RunningPart } from '../process.ts';
 /** The bundle endpoint of an agent, and where its SVID comes from. */
 export interface AgentEndpoint extends RunningPart {
   readonly endpoint: BundleEndpoint;
-  /** Our SVID now; only with `https_spiffe`. */
+  /** Our SVID now; with `https_web` only where the config names an identity. */
   readonly svid: SvidSource | undefined;
 }
 
 /** Builds the endpoint that the config names; `start` is left to the caller. */
 export async function createEndpoint(
-  { endpoint: config }: AgentConfig,
+  config: AgentConfig,
   folder: string,
   metrics: Metrics,
-  { clock, log, random }: ProcessContext,
+  context: ProcessContext,
 ): Promise<AgentEndpoint> {
-  const parts: RunningPart[] = [];
+  const { endpoint } = config;
   const common = {
-    path: config.path,
-    url: config.url,
+    path: endpoint.path,
+    url: endpoint.url,
     limits: {
-      maxConnections: config.max_connections,
-      maxConnectionsPerAddress: config.max_connections_per_address,
-      maxWaiting: config.max_waiting,
+      maxConnections: endpoint.max_connections,
+      maxConnectionsPerAddress: endpoint.max_connections_per_address,
+      maxWaiting: endpoint.max_waiting,
     },
-    clock,
-    log: log.with({ part: 'endpoint' }),
+    clock: context.clock,
+    log: context.log.with({ part: 'endpoint' }),
     metrics,
   };
-  const stopAll = async () => {
-    for (const part of parts) await part.stop();
-  };
-  if (config.profile === 'https_web') {
-    const endpoint = new BundleEndpoint({
-      profile: {
-        kind: 'https_web',
-        certificateFile: resolvePath(folder, config.certificate_file),
-        keyFile: resolvePath(folder, config.key_file),
-      },
-      ...common,
-    });
-    return { endpoint, svid: undefined, stop: stopAll };
+  if (endpoint.profile === 'https_spiffe') {
+    const own = await openSvid(endpoint.svid, folder, context);
+    const { svid } = own;
+    return {
+      endpoint: new BundleEndpoint({ profile: { kind: 'https_spiffe', svid }, ...common }),
+      svid,
+      stop: () => own.stop(),
+    };
   }
-  let svid: SvidSource;
-  if ('sds_socket' in config.svid) {
+  const identity = config.identity && (await openSvid(config.identity, folder, context));
+  const profile = {
+    kind: 'https_web' as const,
+    certificateFile: resolvePath(folder, endpoint.certificate_file),
+    keyFile: resolvePath(folder, endpoint.key_file),
+  };
+  return {
+    endpoint: new BundleEndpoint({ profile, ...common }),
+    svid: identity?.svid,
+    stop: async () => identity?.stop(),
+  };
+}
+
+/** Our SVID from where the config says, kept new until it is stopped. */
+async function openSvid(
+  config: NonNullable<AgentConfig['identity']>,
+  folder: string,
+  { clock, log, random }: ProcessContext,
+): Promise<RunningPart & { readonly svid: SvidSource }> {
+  if ('sds_socket' in config) {
     const client = new SdsClient({
-      socketPath: resolvePath(folder, config.svid.sds_socket),
-      resourceNames: [config.svid.resource],
+      socketPath: resolvePath(folder, config.sds_socket),
+      resourceNames: [config.resource],
       nodeId: 'federate-agent',
       clock,
       random,
       log: log.with({ part: 'sds' }),
     });
     client.start();
-    parts.push({ stop: () => client.stop() });
-    svid = createSdsSvidSource(client, config.svid.resource, log);
-  } else {
-    const source = await createFileSvidSource({
-      certificateFile: resolvePath(folder, config.svid.certificate_file),
-      keyFile: resolvePath(folder, config.svid.key_file),
-      clock,
-      log: log.with({ part: 'svid' }),
-    });
-    parts.push({ stop: () => source.stop() });
-    svid = source;
+    return { svid: createSdsSvidSource(client, config.resource, log), stop: () => client.stop() };
   }
-  const endpoint = new BundleEndpoint({ profile: { kind: 'https_spiffe', svid }, ...common });
-  return { endpoint, svid, stop: stopAll };
+  const svid = await createFileSvidSource({
+    certificateFile: resolvePath(folder, config.certificate_file),
+    keyFile: resolvePath(folder, config.key_file),
+    clock,
+    log: log.with({ part: 'svid' }),
+  });
+  return { svid, stop: () => svid.stop() };
 }

@@ -112,6 +112,7 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
   const byState: Record<string, number> = {};
   for (const { state } of relationships) byState[state] = (byState[state] ?? 0) + 1;
   const serving = parts.serving();
+  const agentId = parts.svid?.current()?.id ?? null;
   return {
     ready: own !== undefined && serving,
     trust_domain: own?.trustDomain ?? config.trust_domain ?? null,
@@ -128,9 +129,10 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
     endpoint: {
       url: config.endpoint.url.href,
       profile: config.endpoint.profile,
-      endpoint_id: parts.svid?.current()?.id ?? null,
+      endpoint_id: config.endpoint.profile === 'https_spiffe' ? agentId : null,
       serving,
     },
+    agent_id: agentId,
     mesh: {
       kind: adapter.kind,
       scope: adapter.scope,

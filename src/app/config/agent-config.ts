@@ -18,6 +18,10 @@ const svidFromFiles = z
   })
   .describe('The SVID from files that something else renews.');
 
+const svidSource = z.union([svidFromSds, svidFromFiles], {
+  error: 'an SVID comes either from "sds_socket" or from "certificate_file" and "key_file"',
+});
+
 const endpointCommon = {
   listen: listenAddress().describe('Where the bundle endpoint listens, `host:port`.'),
   url: endpointUrlField().describe('The URL at which peers reach it; `https`, no user name (FED-08).'),
@@ -47,9 +51,7 @@ const endpoint = z.discriminatedUnion('profile', [
   z.strictObject({
     profile: z.literal('https_spiffe').describe('Authenticated by an X509-SVID of this trust domain.'),
     ...endpointCommon,
-    svid: z.union([svidFromSds, svidFromFiles], {
-      error: 'an SVID comes either from "sds_socket" or from "certificate_file" and "key_file"',
-    }),
+    svid: svidSource,
   }),
   z.strictObject({
     profile: z.literal('https_web').describe('Authenticated by a Web PKI certificate for the host of `url`.'),
@@ -162,10 +164,16 @@ export const agentConfigSchema = z
       .optional()
       .describe('Where `/metrics` and `/healthz` are served over plain HTTP; off when absent.'),
     endpoint: endpoint.describe('The bundle endpoint.'),
+    identity: svidSource
+      .optional()
+      .describe(
+        'The X509-SVID this agent signs with (invitations, what it tells peers, its history), where its endpoint is `https_web`; with `https_spiffe` it is `endpoint.svid`.',
+      ),
     mesh: mesh.describe('The mesh the agent stands beside.'),
     federation: federation.prefault({}).describe('How peers are polled.'),
   })
-  .superRefine(checkFilesMesh);
+  .superRefine(checkFilesMesh)
+  .superRefine(checkIdentity);
 
 /** What a `files` mesh needs beyond its own section. */
 function checkFilesMesh(
@@ -187,6 +195,19 @@ function checkFilesMesh(
       message: 'own roots come from either own_pem_files or own_bundle_file',
     });
   }
+}
+
+/** One SVID per agent: whoever knows it at the endpoint must find it below its signatures too. */
+function checkIdentity(
+  { endpoint: { profile }, identity }: { endpoint: z.output<typeof endpoint>; identity?: unknown },
+  context: z.RefinementCtx,
+): void {
+  if (identity === undefined || profile === 'https_web') return;
+  context.addIssue({
+    code: 'custom',
+    path: ['identity'],
+    message: 'goes with endpoint.profile https_web; with https_spiffe the agent signs with endpoint.svid',
+  });
 }
 
 export type AgentConfig = z.output<typeof agentConfigSchema>;

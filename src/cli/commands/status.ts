@@ -33,6 +33,7 @@ function tell(status: StatusDocument): string {
     ['own pin', own?.pin],
     ['endpoint', `${endpoint.url} (${endpoint.profile})${endpoint.serving ? '' : ', not serving yet'}`],
     ['endpoint ID', endpoint.endpoint_id ?? undefined],
+    ['signs as', status.agent_id ?? undefined],
     [
       'mesh',
       `${mesh.kind}, ${mesh.scope} trust, ${mesh.connected ? 'connected' : `not connected: ${mesh.message ?? 'no contact yet'}`}`,
