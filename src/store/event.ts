@@ -15,6 +15,11 @@ export type EventKind =
   | 'recovered'
   | 'own-bundle-changed'
   | 'operator-override'
+  | 'key-distrusted'
+  | 'key-trusted-again'
+  | 'offer-rejected'
+  | 'offer-reconsidered'
+  | 'trust-stale'
   | 'mesh-updated'
   | 'mesh-refused';
 

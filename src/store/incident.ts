@@ -1,4 +1,4 @@
-import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import { contentDigest, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 import { checkSequence } from './arguments.ts';
 import type { EventKind, NewEvent } from './event.ts';
 import { printable } from './printable.ts';
@@ -6,7 +6,7 @@ import { printable } from './printable.ts';
 /** What can go wrong with a peer for a while. Each is also the kind of the event that tells of its beginning. */
 export type IncidentKind = Extract<
   EventKind,
-  'endpoint-unreachable' | 'bundle-refused' | 'bundle-quarantined' | 'mesh-refused'
+  'endpoint-unreachable' | 'bundle-refused' | 'bundle-quarantined' | 'trust-stale' | 'mesh-refused'
 >;
 
 /** One failed attempt, as whoever failed tells it: every time anew, the store knows whether it goes on. */
@@ -31,6 +31,8 @@ export interface StoredIncident extends NewIncident {
   /** When the newest repetition was, and how many there were; `at` is the beginning, `message` and the offer are the newest. */
   readonly lastAt: Date;
   readonly count: number;
+  /** `contentDigest` of the offer it shows, since when and how often that very one was seen; absent without an offer. */
+  readonly offer?: { readonly digest: string; readonly since: Date; readonly times: number };
   /** Absent while it goes on. */
   readonly endedAt?: Date;
 }
@@ -47,6 +49,17 @@ export function cleanIncident(incident: NewIncident): NewIncident {
     origin: printable(incident.origin, 2048),
     ...(sequence === undefined ? {} : { sequence }),
   };
+}
+
+/** How the offer of an incident stands after it was seen once more: counted up while it is the same, else begun anew. */
+export function offerSeen(
+  before: StoredIncident['offer'],
+  offered: TrustBundle | undefined,
+  at: Date,
+): StoredIncident['offer'] {
+  if (!offered) return before;
+  const digest = contentDigest(offered);
+  return before?.digest === digest ? { ...before, times: before.times + 1 } : { digest, since: at, times: 1 };
 }
 
 /** The audit line of an incident's beginning. */

@@ -8,6 +8,7 @@ export type {
 } from './bundle-version.ts';
 export { StoreError, type StoreErrorCode } from './errors.ts';
 export type { EventKind, NewEvent, StoredEvent } from './event.ts';
+export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
 export type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
 export { createMemoryStore } from './memory-store.ts';
 export type {

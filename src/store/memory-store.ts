@@ -2,8 +2,9 @@ import { contentDigest, serializeBundle, type TrustDomain } from '../spiffe/inde
 import { type BundleVersion, cleanVersion, type NewVersion } from './bundle-version.ts';
 import { relationshipExists, rolledBack, StoreError } from './errors.ts';
 import { cleanEvent, type NewEvent, type StoredEvent } from './event.ts';
-import { cleanIncident, incidentBegan, incidentEnded, type StoredIncident } from './incident.ts';
+import { cleanIncident, incidentBegan, incidentEnded, offerSeen, type StoredIncident } from './incident.ts';
 import { checkPage, checkReplacement } from './arguments.ts';
+import { createOperatorWordMaps } from './memory-operator-words.ts';
 import { patchRelationship, type Relationship } from './relationship.ts';
 import type { Store } from './store.ts';
 import { authorityRefs, changeBetween } from './version-change.ts';
@@ -40,6 +41,7 @@ export function createMemoryStore(): Store {
       ...(versionNumber === undefined ? {} : { versionNumber }),
     });
   };
+  const words = createOperatorWordMaps((event) => addEvent(event));
   const append = (version: NewVersion): BundleVersion => {
     const { bundle } = version;
     const past = versions.get(bundle.trustDomain) ?? [];
@@ -192,10 +194,25 @@ export function createMemoryStore(): Store {
         );
         const open = incidents[index];
         if (open) {
-          incidents[index] = { ...open, ...incident, at: open.at, lastAt: at, count: open.count + 1 };
+          const offer = offerSeen(open.offer, incident.offered, at);
+          incidents[index] = {
+            ...open,
+            ...incident,
+            at: open.at,
+            lastAt: at,
+            count: open.count + 1,
+            ...(offer ? { offer } : {}),
+          };
           return 'ongoing';
         }
-        incidents.push({ ...incident, id: incidents.length + 1, lastAt: at, count: 1 });
+        const offer = offerSeen(undefined, incident.offered, at);
+        incidents.push({
+          ...incident,
+          id: incidents.length + 1,
+          lastAt: at,
+          count: 1,
+          ...(offer ? { offer } : {}),
+        });
         addEvent(incidentBegan(incident));
         return 'began';
       }),
@@ -209,6 +226,13 @@ export function createMemoryStore(): Store {
           .toReversed()
           .slice(0, limit);
       }),
+    distrustedKeys: () => turn(() => words.distrustedKeys()),
+    rejectedOffers: (trustDomain) => turn(() => words.rejectedOffers(trustDomain)),
+    rejection: (trustDomain, digest) => turn(() => words.rejection(trustDomain, digest)),
+    distrustKey: (key) => turn(() => words.distrust(key)),
+    trustKeyAgain: (again) => turn(() => words.trustAgain(again)),
+    rejectOffer: (offer) => turn(() => words.reject(offer)),
+    reconsiderOffer: (offer) => turn(() => words.reconsider(offer)),
     getMeta: (key) => turn(() => meta.get(key)),
     setMeta: (key, value) => turn(() => void meta.set(key, value)),
     close: async () => {

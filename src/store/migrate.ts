@@ -3,9 +3,10 @@ import { StoreError } from './errors.ts';
 import type { Migration } from './migration.ts';
 import { firstShape } from './migrations/0001-first-shape.ts';
 import { relationshipTerms } from './migrations/0002-relationship-terms.ts';
+import { operatorWords } from './migrations/0003-operator-words.ts';
 
 /** All steps, in order; the last one's number is the shape this version of Federate works with. */
-export const migrations: readonly Migration[] = [firstShape, relationshipTerms];
+export const migrations: readonly Migration[] = [firstShape, relationshipTerms, operatorWords];
 
 /** The shape this version of Federate works with. */
 export const SHAPE = migrations.length;

@@ -1,11 +1,12 @@
 import type { Database } from 'better-sqlite3';
-import { parseTrustDomain, serializeBundle, type TrustDomain } from '../spiffe/index.ts';
+import { parseTrustDomain, serializeBundle, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 import { cleanEvent, type EventKind, type NewEvent, type StoredEvent } from './event.ts';
 import {
   cleanIncident,
   type IncidentKind,
   incidentBegan,
   incidentEnded,
+  offerSeen,
   type NewIncident,
   type StoredIncident,
 } from './incident.ts';
@@ -37,11 +38,16 @@ interface IncidentRow {
   readonly actor: string;
   readonly sequence: string | null;
   readonly offered_document: string | null;
+  readonly offered_digest: string | null;
+  readonly offered_since: string | null;
+  readonly offered_times: number | null;
 }
+
+type OfferedColumn = 'offered_document' | 'offered_digest' | 'offered_since' | 'offered_times';
 
 const EVENT_COLUMNS = 'id, at, kind, trust_domain, actor, code, message, version_number, detail';
 const INCIDENT_COLUMNS =
-  'id, began_at, last_at, ended_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document';
+  'id, began_at, last_at, ended_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document, offered_digest, offered_since, offered_times';
 
 /** The audit log and the incidents, in SQL. What writes is to be called inside a transaction. */
 export function createAuditTables(database: Database) {
@@ -67,14 +73,18 @@ export function createAuditTables(database: Database) {
      ORDER BY id DESC LIMIT $limit`,
   );
   const insertIncident = database.prepare<[Omit<IncidentRow, 'id' | 'ended_at' | 'last_at' | 'times'>]>(
-    `INSERT INTO incident (began_at, last_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document)
-     VALUES ($began_at, $began_at, 1, $kind, $trust_domain, $code, $message, $origin, $actor, $sequence, $offered_document)`,
+    `INSERT INTO incident (began_at, last_at, times, kind, trust_domain, code, message, origin, actor, sequence,
+       offered_document, offered_digest, offered_since, offered_times)
+     VALUES ($began_at, $began_at, 1, $kind, $trust_domain, $code, $message, $origin, $actor, $sequence,
+       $offered_document, $offered_digest, $offered_since, $offered_times)`,
   );
   const repeatIncident = database.prepare<
-    [string, string, string, string, string | null, string | null, number]
+    [Pick<IncidentRow, 'id' | 'last_at' | 'message' | 'origin' | 'actor' | 'sequence' | OfferedColumn>]
   >(
-    `UPDATE incident SET times = times + 1, last_at = ?, message = ?, origin = ?, actor = ?,
-       sequence = coalesce(?, sequence), offered_document = coalesce(?, offered_document) WHERE id = ?`,
+    `UPDATE incident SET times = times + 1, last_at = $last_at, message = $message, origin = $origin, actor = $actor,
+       sequence = coalesce($sequence, sequence), offered_document = coalesce($offered_document, offered_document),
+       offered_digest = $offered_digest, offered_since = $offered_since, offered_times = $offered_times
+     WHERE id = $id`,
   );
   const endIncident = database.prepare<[string, number]>('UPDATE incident SET ended_at = ? WHERE id = ?');
 
@@ -103,10 +113,11 @@ export function createAuditTables(database: Database) {
       const incident = cleanIncident(told);
       const { at, kind, trustDomain, code, message, origin, actor, offered } = incident;
       const sequence = incident.sequence?.toString() ?? null;
-      const document = offered ? Buffer.from(serializeBundle(offered)).toString() : null;
       const open = selectOpen.all(trustDomain).find((each) => each.kind === kind && each.code === code);
       if (open) {
-        repeatIncident.run(at.toISOString(), message, origin, actor, sequence, document, open.id);
+        const seen = offeredColumns(incidentOf(open).offer, offered, at);
+        const last_at = at.toISOString();
+        repeatIncident.run({ id: open.id, last_at, message, origin, actor, sequence, ...seen });
         return 'ongoing';
       }
       insertIncident.run({
@@ -118,7 +129,7 @@ export function createAuditTables(database: Database) {
         origin,
         actor,
         sequence,
-        offered_document: document,
+        ...offeredColumns(undefined, offered, at),
       });
       addEvent(incidentBegan(incident));
       return 'began';
@@ -143,6 +154,21 @@ export function createAuditTables(database: Database) {
   };
 }
 
+/** The offer of an incident after it was seen once more. */
+function offeredColumns(
+  before: StoredIncident['offer'],
+  offered: TrustBundle | undefined,
+  at: Date,
+): Pick<IncidentRow, OfferedColumn> {
+  const seen = offerSeen(before, offered, at);
+  return {
+    offered_document: offered ? Buffer.from(serializeBundle(offered)).toString() : null,
+    offered_digest: seen?.digest ?? null,
+    offered_since: seen?.since.toISOString() ?? null,
+    offered_times: seen?.times ?? null,
+  };
+}
+
 function eventOf(row: EventRow): StoredEvent {
   return {
     id: row.id,
@@ -159,6 +185,7 @@ function eventOf(row: EventRow): StoredEvent {
 
 function incidentOf(row: IncidentRow): StoredIncident {
   const trustDomain = parseTrustDomain(row.trust_domain);
+  const { offered_digest: digest, offered_since: since, offered_times: times } = row;
   return {
     id: row.id,
     at: new Date(row.began_at),
@@ -172,6 +199,9 @@ function incidentOf(row: IncidentRow): StoredIncident {
     origin: row.origin,
     actor: row.actor,
     ...(row.sequence === null ? {} : { sequence: BigInt(row.sequence) }),
+    ...(digest === null || since === null || times === null
+      ? {}
+      : { offer: { digest, since: new Date(since), times } }),
     ...(row.offered_document === null
       ? {}
       : {

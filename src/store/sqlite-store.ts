@@ -7,6 +7,7 @@ import { GroupedWrites } from './grouped-writes.ts';
 import { patchRelationship } from './relationship.ts';
 import { createAuditTables } from './sqlite-audit.ts';
 import { storeErrorFrom } from './sqlite-error.ts';
+import { createOperatorWordTables } from './sqlite-operator-words.ts';
 import { createRelationshipTable } from './sqlite-relationships.ts';
 import { createVersionTables } from './sqlite-versions.ts';
 import type { Store, StoreReader } from './store.ts';
@@ -50,6 +51,7 @@ function storeOver(open: OpenDatabase): Store {
   const relationships = createRelationshipTable(database);
   const versions = createVersionTables(database);
   const audit = createAuditTables(database);
+  const words = createOperatorWordTables(database, (event) => audit.addEvent(event));
   const selectMeta = database.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
   const upsertMeta = database.prepare<[string, string]>(
     `INSERT INTO meta (key, value) VALUES (?, ?)
@@ -89,6 +91,9 @@ function storeOver(open: OpenDatabase): Store {
     events: ({ trustDomain, ...page } = {}) => read(() => audit.events(trustDomain, checkPage(page).limit)),
     incidents: ({ trustDomain, open: isOpen, ...page } = {}) =>
       read(() => audit.incidents(trustDomain, isOpen, checkPage(page).limit)),
+    distrustedKeys: () => read(() => words.distrustedKeys()),
+    rejectedOffers: (trustDomain) => read(() => words.rejectedOffers(trustDomain)),
+    rejection: (trustDomain, digest) => read(() => words.rejection(trustDomain, digest)),
     getMeta: (key) => read(() => selectMeta.get(key)),
 
     addRelationship: (relationship, firstVersion, event) =>
@@ -158,6 +163,10 @@ function storeOver(open: OpenDatabase): Store {
       if (!guarded(() => audit.hasOpenIncident(trustDomain))) return 0;
       return write(() => audit.endIncidents(trustDomain, at, actor, kinds));
     },
+    distrustKey: (key) => write(() => words.distrust(key)),
+    trustKeyAgain: (again) => write(() => words.trustAgain(again)),
+    rejectOffer: (offer) => write(() => words.reject(offer)),
+    reconsiderOffer: (offer) => write(() => words.reconsider(offer)),
     setMeta: (key, value) => write(() => void upsertMeta.run(key, value)),
     close: async () => {
       grouped.flush();

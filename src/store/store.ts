@@ -2,6 +2,7 @@ import type { TrustDomain } from '../spiffe/index.ts';
 import type { BundleVersion, NewVersion } from './bundle-version.ts';
 import type { NewEvent, StoredEvent } from './event.ts';
 import type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
+import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
 import type { Relationship, RelationshipPatch } from './relationship.ts';
 
 /** A write that names what it replaces. */
@@ -55,6 +56,13 @@ export interface StoreReader extends AsyncDisposable {
     readonly open?: boolean;
     readonly limit?: number;
   }): Promise<StoredIncident[]>;
+
+  /** The keys that are kept out of the trust now, by trust domain; one whose time is over is among them until that is on record. */
+  distrustedKeys(): Promise<DistrustedKey[]>;
+  /** The offers that are kept out for good, by trust domain. */
+  rejectedOffers(trustDomain?: TrustDomain): Promise<RejectedOffer[]>;
+  /** Whether the content of that digest is among them. */
+  rejection(trustDomain: TrustDomain, digest: string): Promise<RejectedOffer | undefined>;
 
   /** A small value kept under a name. */
   getMeta(key: string): Promise<string | undefined>;
@@ -120,6 +128,15 @@ export interface Store extends StoreReader {
    * With none open nothing is written, so it may be called after every good poll.
    */
   endIncidents(end: IncidentEnd): Promise<number>;
+
+  /** Takes a key out of the trust, with an event; said again it replaces reason and end. The history of bundles is left alone. */
+  distrustKey(key: DistrustedKey): Promise<void>;
+  /** Ends the distrust of a key, with an event. False when it was not distrusted. */
+  trustKeyAgain(again: KeyTrustedAgain): Promise<boolean>;
+  /** Keeps an offered content out for good, with an event. */
+  rejectOffer(offer: RejectedOffer): Promise<void>;
+  /** Takes a rejection back, with an event. False when there was none. */
+  reconsiderOffer(offer: RejectedOffer): Promise<boolean>;
 
   /** Keeps a small value under a name: what the agent must not forget about itself. */
   setMeta(key: string, value: string): Promise<void>;

@@ -78,6 +78,89 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect(await store.events({ trustDomain: istio })).toMatchObject([{ ...added(), versionNumber: 1 }]);
     });
 
+    it('distrustKey() and trustKeyAgain() keep the newest word about a key, each with an event', async () => {
+      const key = {
+        trustDomain: istio,
+        keyFingerprint: 'a'.repeat(64),
+        label: 'aaaaaa CN=Root',
+        at: at(1),
+        actor: 'operator:ann',
+        reason: 'stolen',
+      };
+      const again = {
+        ...key,
+        at: at(4),
+        actor: 'operator:bob',
+        reason: 'found',
+        word: 'trusted-again' as const,
+      };
+      expect(await store.distrustedKeys()).toEqual([]);
+      await store.distrustKey(key);
+      await store.distrustKey({ ...key, trustDomain: consul, at: at(2) });
+      await store.distrustKey({ ...key, at: at(3), until: at(99), reason: 'stolen\u0000, surely' });
+      expect(await store.distrustedKeys()).toEqual(
+        [
+          { ...key, trustDomain: consul, at: at(2) },
+          { ...key, at: at(3), until: at(99), reason: 'stolen\ufffd, surely' },
+        ].sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1)),
+      );
+      expect(await store.trustKeyAgain(again)).toBe(true);
+      expect(await store.trustKeyAgain(again)).toBe(false);
+      expect((await store.distrustedKeys()).map(({ trustDomain }) => trustDomain)).toEqual([consul]);
+      const events = await store.events({ trustDomain: istio });
+      expect(events.map(({ kind, actor }) => [kind, actor])).toEqual([
+        ['key-trusted-again', 'operator:bob'],
+        ['key-distrusted', 'operator:ann'],
+        ['key-distrusted', 'operator:ann'],
+      ]);
+      expect(events[0]?.message).toContain('aaaaaa CN=Root');
+      await expect(store.distrustKey({ ...key, keyFingerprint: 'A' })).rejects.toBeInstanceOf(TypeError);
+    });
+
+    it('rejectOffer() and reconsiderOffer() keep the newest word about an offer, each with an event', async () => {
+      const offer = {
+        trustDomain: istio,
+        digest: 'b'.repeat(64),
+        at: at(1),
+        actor: 'operator:ann',
+        reason: 'not theirs',
+      };
+      expect(await store.rejection(istio, offer.digest)).toBeUndefined();
+      await store.rejectOffer(offer);
+      await store.rejectOffer({ ...offer, trustDomain: consul });
+      expect(await store.rejection(istio, offer.digest)).toEqual(offer);
+      expect(await store.rejection(istio, 'c'.repeat(64))).toBeUndefined();
+      expect(await store.rejectedOffers(istio)).toEqual([offer]);
+      expect(await store.rejectedOffers()).toHaveLength(2);
+      expect(await store.reconsiderOffer({ ...offer, at: at(2), reason: 'it is' })).toBe(true);
+      expect(await store.reconsiderOffer({ ...offer, at: at(2), reason: 'it is' })).toBe(false);
+      expect(await store.rejectedOffers(istio)).toEqual([]);
+      expect((await store.events({ trustDomain: istio })).map(({ kind }) => kind)).toEqual([
+        'offer-reconsidered',
+        'offer-rejected',
+      ]);
+      await expect(store.rejectOffer({ ...offer, digest: '' })).rejects.toBeInstanceOf(TypeError);
+    });
+
+    it('recordIncident() tells since when and how often the very offer it shows was seen', async () => {
+      const told = { ...outage, kind: 'bundle-quarantined' as const, code: 'all-roots-replaced' };
+      const seen = async () => (await store.incidents({ trustDomain: istio }))[0];
+      await store.recordIncident({ ...told, at: at(1), offered: bundle([2], 7n) });
+      await store.recordIncident({ ...told, at: at(2), offered: bundle([2], 8n) });
+      expect(await seen()).toMatchObject({
+        count: 2,
+        offer: { digest: contentDigest(bundle([2])), since: at(1), times: 2 },
+      });
+      await store.recordIncident({ ...told, at: at(3), offered: bundle([3], 9n) });
+      expect(await seen()).toMatchObject({
+        at: at(1),
+        count: 3,
+        offer: { digest: contentDigest(bundle([3])), since: at(3), times: 1 },
+      });
+      await store.recordIncident({ ...outage, at: at(4) });
+      expect((await seen())?.offer).toBeUndefined();
+    });
+
     it('addRelationship() refuses a second one with the same trust domain and changes nothing', async () => {
       await federate([1], 5n);
       await expect(federate([2], 6n)).rejects.toMatchObject({ code: 'relationship-exists' });

@@ -31,6 +31,9 @@ describe('the history, at the sqlite3 prompt', () => {
     });
     await store.recordIncident(outage);
     await store.endIncidents({ trustDomain: istio, at: at(11), actor: 'agent' });
+    const word = { trustDomain: istio, at: at(12), actor: 'operator:t', reason: 'why' };
+    await store.distrustKey({ ...word, keyFingerprint: 'a'.repeat(64), label: 'aaaaaa CN=Root' });
+    await store.rejectOffer({ ...word, digest: 'b'.repeat(64) });
     raw = openRaw(folder.file('federate.db'));
     // As the sqlite3 program has it.
     raw.pragma('recursive_triggers = OFF');
@@ -47,6 +50,8 @@ describe('the history, at the sqlite3 prompt', () => {
     ['authority_key', 'label'],
     ['bundle_version_authority', 'change'],
     ['event', 'message'],
+    ['key_distrust', 'reason'],
+    ['offer_rejection', 'reason'],
   ];
   for (const [table, column] of tables) {
     it(`${table} refuses UPDATE, DELETE and REPLACE, and keeps what it has`, () => {

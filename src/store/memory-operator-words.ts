@@ -1,0 +1,61 @@
+import type { TrustDomain } from '../spiffe/index.ts';
+import type { NewEvent } from './event.ts';
+import {
+  cleanDistrust,
+  cleanRejection,
+  cleanWord,
+  type DistrustedKey,
+  keyDistrusted,
+  keyTrustedAgain,
+  type KeyTrustedAgain,
+  offerWord,
+  type RejectedOffer,
+} from './operator-words.ts';
+
+/** The operator's word about keys and offers, in memory. `addEvent` puts a line on record. */
+export function createOperatorWordMaps(addEvent: (event: NewEvent) => void) {
+  const keys = new Map<string, DistrustedKey>();
+  const offers = new Map<string, RejectedOffer>();
+  const nameOf = (trustDomain: TrustDomain, hex: string) => `${trustDomain} ${hex}`;
+  const byTrustDomain = (a: { trustDomain: string }, b: { trustDomain: string }) =>
+    a.trustDomain < b.trustDomain ? -1 : a.trustDomain > b.trustDomain ? 1 : 0;
+
+  return {
+    distrustedKeys: (): DistrustedKey[] => [...keys.values()].sort(byTrustDomain),
+    distrust(told: DistrustedKey): void {
+      const key = cleanDistrust(told);
+      const name = nameOf(key.trustDomain, key.keyFingerprint);
+      // Said again it is the newest word, as in the tables.
+      keys.delete(name);
+      keys.set(name, key);
+      addEvent(keyDistrusted(key));
+    },
+    trustAgain(told: KeyTrustedAgain): boolean {
+      const name = nameOf(told.trustDomain, told.keyFingerprint);
+      const before = keys.get(name);
+      if (!before) return false;
+      keys.delete(name);
+      addEvent(keyTrustedAgain({ ...told, ...cleanWord(told) }, before.label));
+      return true;
+    },
+    rejectedOffers: (trustDomain?: TrustDomain): RejectedOffer[] =>
+      [...offers.values()]
+        .filter((each) => trustDomain === undefined || each.trustDomain === trustDomain)
+        .sort(byTrustDomain),
+    rejection: (trustDomain: TrustDomain, digest: string): RejectedOffer | undefined =>
+      offers.get(nameOf(trustDomain, digest)),
+    reject(told: RejectedOffer): void {
+      const offer = cleanRejection(told);
+      const name = nameOf(offer.trustDomain, offer.digest);
+      offers.delete(name);
+      offers.set(name, offer);
+      addEvent(offerWord(offer, 'offer-rejected'));
+    },
+    reconsider(told: RejectedOffer): boolean {
+      const offer = cleanRejection(told);
+      if (!offers.delete(nameOf(offer.trustDomain, offer.digest))) return false;
+      addEvent(offerWord(offer, 'offer-reconsidered'));
+      return true;
+    },
+  };
+}

@@ -1,0 +1,108 @@
+import type { Database } from 'better-sqlite3';
+import { parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
+import type { NewEvent } from './event.ts';
+import {
+  cleanDistrust,
+  cleanRejection,
+  cleanWord,
+  type DistrustedKey,
+  keyDistrusted,
+  keyTrustedAgain,
+  type KeyTrustedAgain,
+  offerWord,
+  type RejectedOffer,
+} from './operator-words.ts';
+
+interface DistrustRow {
+  readonly trust_domain: string;
+  readonly key: string;
+  readonly key_fingerprint: string;
+  readonly since: string;
+  readonly until: string | null;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+interface RejectionRow {
+  readonly trust_domain: string;
+  readonly digest: string;
+  readonly since: string;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/** The operator's word about keys and offers, in SQL. What writes is to be called inside a transaction; `addEvent` puts a line on record. */
+export function createOperatorWordTables(database: Database, addEvent: (event: NewEvent) => void) {
+  const selectDistrusted = database.prepare<[], DistrustRow>('SELECT * FROM distrusted_key');
+  const insertKeyWord = database.prepare<
+    [string, string, string, string, string, string | null, string, string]
+  >(
+    `INSERT INTO key_distrust (at, trust_domain, key_fingerprint, word, label, until, actor, reason)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const selectRejected = database.prepare<{ name: string | null; digest: string | null }, RejectionRow>(
+    `SELECT * FROM rejected_offer
+     WHERE ($name IS NULL OR trust_domain = $name) AND ($digest IS NULL OR digest = $digest)`,
+  );
+  const insertOfferWord = database.prepare<[string, string, string, string, string, string]>(
+    'INSERT INTO offer_rejection (at, trust_domain, digest, word, actor, reason) VALUES (?, ?, ?, ?, ?, ?)',
+  );
+  const rejected = (name: TrustDomain | null, digest: string | null): RejectedOffer[] =>
+    selectRejected.all({ name, digest }).map(rejectionOf);
+
+  return {
+    distrustedKeys: (): DistrustedKey[] => selectDistrusted.all().map(distrustOf),
+    distrust(told: DistrustedKey): void {
+      const key = cleanDistrust(told);
+      const { trustDomain, keyFingerprint, label, actor, reason } = key;
+      const [at, until] = [key.at.toISOString(), key.until?.toISOString() ?? null];
+      insertKeyWord.run(at, trustDomain, keyFingerprint, 'distrusted', label, until, actor, reason);
+      addEvent(keyDistrusted(key));
+    },
+    /** False when it is not distrusted. */
+    trustAgain(told: KeyTrustedAgain): boolean {
+      const { trustDomain, keyFingerprint, at, word } = told;
+      const before = selectDistrusted
+        .all()
+        .find((row) => row.trust_domain === trustDomain && row.key_fingerprint === keyFingerprint);
+      if (!before) return false;
+      const { actor, reason } = cleanWord(told);
+      insertKeyWord.run(at.toISOString(), trustDomain, keyFingerprint, word, before.key, null, actor, reason);
+      addEvent(keyTrustedAgain({ ...told, actor, reason }, before.key));
+      return true;
+    },
+    rejectedOffers: (trustDomain?: TrustDomain): RejectedOffer[] => rejected(trustDomain ?? null, null),
+    rejection: (trustDomain: TrustDomain, digest: string): RejectedOffer | undefined =>
+      rejected(trustDomain, digest)[0],
+    reject(told: RejectedOffer): void {
+      const { trustDomain, digest, at, actor, reason } = cleanRejection(told);
+      insertOfferWord.run(at.toISOString(), trustDomain, digest, 'rejected', actor, reason);
+      addEvent(offerWord({ trustDomain, digest, at, actor, reason }, 'offer-rejected'));
+    },
+    /** False when it is not rejected. */
+    reconsider(told: RejectedOffer): boolean {
+      const { trustDomain, digest, at, actor, reason } = cleanRejection(told);
+      if (rejected(trustDomain, digest).length === 0) return false;
+      insertOfferWord.run(at.toISOString(), trustDomain, digest, 'reconsidered', actor, reason);
+      addEvent(offerWord({ trustDomain, digest, at, actor, reason }, 'offer-reconsidered'));
+      return true;
+    },
+  };
+}
+
+function distrustOf(row: DistrustRow): DistrustedKey {
+  return {
+    trustDomain: parseTrustDomain(row.trust_domain),
+    keyFingerprint: row.key_fingerprint,
+    label: row.key,
+    at: new Date(row.since),
+    actor: row.actor,
+    reason: row.reason,
+    ...(row.until === null ? {} : { until: new Date(row.until) }),
+  };
+}
+
+function rejectionOf(row: RejectionRow): RejectedOffer {
+  const { trust_domain: name, digest, since, actor, reason } = row;
+  return { trustDomain: parseTrustDomain(name), digest, at: new Date(since), actor, reason };
+}
