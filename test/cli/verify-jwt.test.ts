@@ -5,6 +5,7 @@ import { main } from '../../src/cli/main.ts';
 import { AdminServer, type VerifyJwtDocument } from '../../src/dashboard/index.ts';
 import { BundleSet, bundleOf, contentDigest, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
+import { stubAdminServices } from '../support/admin-services.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
@@ -37,25 +38,13 @@ beforeAll(async () => {
     bundleOf(B, [caOfB.authority], { jwtAuthorities: [keyOfB.authority] }),
   ]);
   const parts = { bundles, store, clock: new TestClock(TEST_INSTANT) };
-  const unexpected = () => {
-    throw new TypeError('not asked in this test');
-  };
   server = new AdminServer({
     path: folder.file('admin.sock'),
-    services: {
-      store,
+    services: stubAdminServices(store, {
       log,
       verify: (pem, role) => verifyChain(parts, pem, role),
       verifyJwt: (word, audiences) => verifyToken(parts, word, audiences),
-      inMesh: unexpected,
-      status: unexpected,
-      add: unexpected,
-      change: unexpected,
-      setBundle: unexpected,
-      remove: unexpected,
-      refresh: unexpected,
-      renderMetrics: unexpected,
-    },
+    }),
   });
   await server.start();
 });

@@ -7,9 +7,9 @@ import {
   type ChangeDocument,
   createAdminClient,
 } from '../../src/dashboard/index.ts';
-import { silentLog } from '../../src/platform/index.ts';
 import { bundleOf, CodedError, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
+import { stubAdminServices } from '../support/admin-services.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
@@ -61,26 +61,9 @@ async function storeWithTwoVersions(): Promise<Store> {
 }
 
 async function start(path: string, services: Partial<AdminServices> = {}) {
-  const unexpected = () => {
-    throw new TypeError('not asked in this test');
-  };
   const server = new AdminServer({
     path,
-    services: {
-      store: await storeWithTwoVersions(),
-      log: silentLog,
-      inMesh: () => null,
-      verify: unexpected,
-      verifyJwt: unexpected,
-      status: unexpected,
-      add: unexpected,
-      change: unexpected,
-      remove: unexpected,
-      setBundle: unexpected,
-      refresh: unexpected,
-      renderMetrics: unexpected,
-      ...services,
-    },
+    services: stubAdminServices(await storeWithTwoVersions(), services),
   });
   await server.start();
   stops.push(() => server.stop());

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AdminServer, createAdminClient } from '../../src/dashboard/index.ts';
-import { silentLog } from '../../src/platform/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
+import { stubAdminServices } from '../support/admin-services.ts';
 import { captureHello, noise } from '../support/hostile-clients.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -14,26 +14,7 @@ afterEach(() => {
 });
 
 async function start(path: string) {
-  const unexpected = () => {
-    throw new TypeError('not asked in this test');
-  };
-  const server = new AdminServer({
-    path,
-    services: {
-      store: createMemoryStore(),
-      log: silentLog,
-      inMesh: () => null,
-      verify: unexpected,
-      verifyJwt: unexpected,
-      status: unexpected,
-      add: unexpected,
-      change: unexpected,
-      remove: unexpected,
-      setBundle: unexpected,
-      refresh: unexpected,
-      renderMetrics: unexpected,
-    },
-  });
+  const server = new AdminServer({ path, services: stubAdminServices(createMemoryStore()) });
   await server.start();
   return { server, client: createAdminClient({ socketPath: path, operator: 'tester', timeoutMs: 5000 }) };
 }

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { AdminServer, createAdminClient } from '../../../src/dashboard/index.ts';
-import { silentLog } from '../../../src/platform/index.ts';
+import { stubAdminServices } from '../../support/admin-services.ts';
 import { answers } from '../../support/fake-peer.ts';
 import { hostileAnswers } from '../../support/hostile-answers.ts';
 import type { Surroundings } from '../../support/hostile-identities.ts';
@@ -24,25 +24,11 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** The admin socket of this world, for what `federate remove` does. */
 async function adminOf({ agents }: HostileWorld, path: string) {
-  const unexpected = () => {
-    throw new TypeError('not asked in this test');
-  };
   const server = new AdminServer({
     path,
-    services: {
-      store: agents.store,
-      log: silentLog,
-      inMesh: () => null,
+    services: stubAdminServices(agents.store, {
       remove: (trustDomain, actor, reason) => agents.agent.remove(trustDomain, { actor, reason }),
-      verify: unexpected,
-      verifyJwt: unexpected,
-      status: unexpected,
-      add: unexpected,
-      change: unexpected,
-      setBundle: unexpected,
-      refresh: unexpected,
-      renderMetrics: unexpected,
-    },
+    }),
   });
   await server.start();
   const client = createAdminClient({ socketPath: path, operator: 'tester', timeoutMs: 5000 });
