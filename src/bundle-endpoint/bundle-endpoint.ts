@@ -15,6 +15,7 @@ import {
 } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
 import { EndpointError } from './errors.ts';
+import { type EndpointExtension, extensionRequestOf, serveExtension } from './extension.ts';
 import { OpenConnections } from './open-connections.ts';
 import { type PublishedBundle, publishedBundle } from './published-bundle.ts';
 import { createBundleRoutes } from './routes.ts';
@@ -74,8 +75,14 @@ export class BundleEndpoint {
   readonly #perAddress = new Map<string, number>();
   readonly #open = new OpenConnections();
   readonly #waiting: WaitingClients;
-  readonly #record: (request: IncomingMessage, response: ServerResponse, startMs: number) => void;
+  readonly #record: (
+    request: IncomingMessage,
+    socket: Socket,
+    response: ServerResponse,
+    startMs: number,
+  ) => void;
   #published: PublishedBundle | undefined;
+  #extension: EndpointExtension | undefined;
   #identified = false;
   #watching: Promise<void> | undefined;
 
@@ -88,15 +95,15 @@ export class BundleEndpoint {
       'Connections not served',
       ['reason'],
     );
-    this.#record = (request, response, startMs) => {
+    this.#record = (request, socket, response, startMs) => {
       requests.inc({ status: response.statusCode });
       log.info('request', {
         method: request.method,
         path: request.url,
         status: response.statusCode,
         bytes: response.getHeader('content-length'),
-        remote: request.socket.remoteAddress,
-        tls: request.socket instanceof TLSSocket ? request.socket.getProtocol() : undefined,
+        remote: socket.remoteAddress,
+        tls: socket instanceof TLSSocket ? socket.getProtocol() : undefined,
         ms: Math.round(clock.monotonicMs() - startMs),
       });
     };
@@ -125,8 +132,9 @@ export class BundleEndpoint {
         this.#open.requestBegun(socket);
         response.once('close', () => {
           this.#open.requestEnded(socket);
-          this.#record(request, response, startMs);
+          this.#record(request, socket, response, startMs);
         });
+        if (this.#served(request, response)) return;
         // Nobody asked for a body: it is not read, and the connection ends with the answer.
         if (announcesBody(request)) response.shouldKeepAlive = false;
         void listener(request, response);
@@ -165,6 +173,11 @@ export class BundleEndpoint {
     });
   }
 
+  /** Serves something else beside the bundle from now on, on paths of its own; nothing again with `undefined`. */
+  extend(extension: EndpointExtension | undefined): void {
+    this.#extension = extension;
+  }
+
   /** Throws `EndpointError`: `port-in-use`, `listen-failed`, and for `https_web` `certificate-unusable`, `certificate-other-host`. */
   async start(address: ListenAddress): Promise<void> {
     await this.#identify();
@@ -197,6 +210,20 @@ export class BundleEndpoint {
       this.#open.closeIdle();
     });
     clearTimeout(timer);
+  }
+
+  /** Whether the extension takes a request on. */
+  #served(request: IncomingMessage, response: ServerResponse): boolean {
+    const { path: bundlePath } = this.#options;
+    const path = request.url?.split('?')[0];
+    if (!this.#extension || path === '/' || path === bundlePath) return false;
+    const asked = extensionRequestOf(request);
+    const plan = asked && this.#extension.accept(asked);
+    if (!plan) return false;
+    void serveExtension(plan, request, response, (error) =>
+      this.#options.log.error('an extension of the endpoint failed', { path, error }),
+    );
+    return true;
   }
 
   #admit(socket: Socket, rejected: { inc(labels: { reason: string }): void }): void {

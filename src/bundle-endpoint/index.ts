@@ -6,3 +6,4 @@ export {
   type EndpointLimits,
 } from './bundle-endpoint.ts';
 export { EndpointError, type EndpointErrorCode } from './errors.ts';
+export type { EndpointExtension, ExtensionAnswer, ExtensionPlan, ExtensionRequest } from './extension.ts';
