@@ -1,8 +1,6 @@
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { connect } from 'node:tls';
 import { certificatesFromPem } from '../src/spiffe/index.ts';
+import { captureHello } from '../test/support/capture-hello.ts';
 import { createTestCa } from '../test/support/test-ca.ts';
 import { CHAIN_FILE } from './chain.ts';
 
@@ -27,24 +25,14 @@ async function documents(): Promise<Uint8Array[]> {
 
 /** First flights of Node's own client. */
 async function hellos(): Promise<Uint8Array[]> {
+  const ALPNProtocols = ['h2', 'http/1.1'];
   const found: Uint8Array[] = [];
   for (const options of [
     {},
     { servername: 'info.west.example' },
     { servername: 'A.b', maxVersion: 'TLSv1.2' },
-  ] as const) {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    const client = connect({ host: '127.0.0.1', port, ALPNProtocols: ['h2', 'http/1.1'], ...options });
-    client.on('error', () => {});
-    const [socket] = (await once(server, 'connection')) as [Socket];
-    const [bytes] = (await once(socket, 'data')) as [Buffer];
-    found.push(bytes);
-    client.destroy();
-    socket.destroy();
-    server.close();
-  }
+  ] as const)
+    found.push(await captureHello({ ALPNProtocols, ...options }));
   return found;
 }
 

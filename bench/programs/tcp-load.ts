@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTcp } from 'node:net';
+import { captureHello } from '../../test/support/capture-hello.ts';
 
 /** Load on a gateway, with real ClientHellos and no TLS behind them. Prints a `LoadResult`, and for `echo` a median. */
 interface Load {
@@ -14,7 +14,7 @@ interface Load {
 }
 
 const load = JSON.parse(process.argv[2] ?? '{}') as Load;
-const hello = await clientHello(`${load.kind}.example`);
+const hello = await captureHello({ servername: `${load.kind}.example` });
 const RECEIVE = Buffer.alloc(1024 * 1024);
 const roundTrips: number[] = [];
 let operations = 0;
@@ -22,21 +22,6 @@ let failures = 0;
 let firstFailure: string | undefined;
 const start = performance.now();
 const over = () => performance.now() - start > load.seconds * 1000;
-
-/** The first flight of Node's own client for a name. */
-async function clientHello(servername: string): Promise<Buffer> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const client = connectTls({ host: '127.0.0.1', port, servername });
-  client.on('error', () => {});
-  const [socket] = (await once(server, 'connection')) as [Socket];
-  const [bytes] = (await once(socket, 'data')) as [Buffer];
-  client.destroy();
-  socket.destroy();
-  server.close();
-  return bytes;
-}
 
 /** Opens a connection, says hello, and gives the number of bytes until the other side ends. */
 async function fetchAll(): Promise<number> {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { endsOf } from '../mtls/index.ts';
 
 interface Connection {
   readonly socket: Socket;
@@ -64,9 +65,4 @@ export class OpenConnections {
   closeAll(): void {
     for (const { socket } of this.#byEnds.values()) socket.destroy();
   }
-}
-
-/** What tells one open connection from all others, on the TCP socket and on the TLS socket over it alike. */
-function endsOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
 }

@@ -7,6 +7,7 @@ import {
 import { createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
 import { describeError, type Log, listenOn } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
+import { endsOf } from './connection-ends.ts';
 import { MtlsError } from './errors.ts';
 import { type Authorize, type PeerVerifier, provePeer, sentChain, type VerifiedPeer } from './peer.ts';
 import { refusalFields, type RefusedPeer, refusedPeer } from './refused-peer.ts';
@@ -195,9 +196,4 @@ export class MtlsServer {
     }
     this.#options.log.info('connection refused', { remote: refused.remote, ...refusalFields(refused) });
   }
-}
-
-/** What tells one open connection from all others, on the TCP socket and on the TLS socket over it alike. */
-function endsOf({ remoteAddress, remotePort, localPort }: Socket): string {
-  return `${remoteAddress} ${remotePort} ${localPort}`;
 }

@@ -4,7 +4,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startMetricsServer } from '../../src/app/metrics-server.ts';
 import { createMetrics } from '../../src/platform/index.ts';
-import { captureHello, hostileToTls, swarm } from '../support/hostile-clients.ts';
+import { hostileToTls, swarm } from '../support/hostile-clients.ts';
+import { captureHello } from '../support/capture-hello.ts';
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {
@@ -56,7 +57,7 @@ describe('startMetricsServer()', () => {
 
   it('is not disturbed by clients that speak TLS, noise or nothing, and ends with them still there', async () => {
     const { port, ask } = await start();
-    for (const [, client] of hostileToTls(await captureHello('a.example')))
+    for (const [, client] of hostileToTls(await captureHello({ servername: 'a.example' })))
       stops.push(...(await swarm(3, client, port)).map((socket) => () => socket.destroy()));
     expect((await ask('/healthz'))[0]).toBe(200);
   });

@@ -7,7 +7,8 @@ import { BundleEndpoint, type EndpointLimits } from '../../src/bundle-endpoint/i
 import { type Svid, svidFromPem } from '../../src/mtls/index.ts';
 import { createMetrics, type Metrics, systemClock } from '../../src/platform/index.ts';
 import { bundleOf } from '../../src/spiffe/index.ts';
-import { captureHello, type HostileClient, hostileToTls, plug, swarm } from '../support/hostile-clients.ts';
+import { type HostileClient, hostileToTls, plug, swarm } from '../support/hostile-clients.ts';
+import { captureHello } from '../support/capture-hello.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { createTestCa, type TestCa } from '../support/test-ca.ts';
 
@@ -29,7 +30,7 @@ beforeAll(async () => {
   ca = await createTestCa({ trustDomain: 'a.example', ...valid });
   const leaf = await ca.issueLeaf({ path: '/federate', ...valid });
   svid = svidFromPem(leaf.certPem, leaf.keyPem);
-  hello = await captureHello('a.example');
+  hello = await captureHello({ servername: 'a.example' });
 });
 
 let endpoint: BundleEndpoint;

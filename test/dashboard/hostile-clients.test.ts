@@ -5,7 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { AdminServer, createAdminClient } from '../../src/dashboard/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdminServices } from '../support/admin-services.ts';
-import { captureHello, noise } from '../support/hostile-clients.ts';
+import { noise } from '../support/hostile-clients.ts';
+import { captureHello } from '../support/capture-hello.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const sockets: Socket[] = [];
@@ -35,7 +36,7 @@ describe('AdminServer and hostile clients', () => {
     using folder = tempDir();
     const path = folder.file('admin.sock');
     const { server, client } = await start(path);
-    const hello = await captureHello('a.example');
+    const hello = await captureHello({ servername: 'a.example' });
     for (let round = 0; round < 20; round += 1) {
       await say(path, '');
       await say(path, hello);

@@ -1,29 +1,7 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { connect } from 'node:tls';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readClientHello } from '../../src/gateway/index.ts';
-
-/** The first bytes a real client sends for a server name. */
-async function capture(servername: string | undefined): Promise<Buffer> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const client = connect({ host: '127.0.0.1', port, ...(servername === undefined ? {} : { servername }) });
-  client.on('error', () => {});
-  const [socket] = (await once(server, 'connection')) as [Socket];
-  let bytes = Buffer.alloc(0);
-  while (readClientHello(bytes).kind === 'need-more') {
-    const [part] = (await once(socket, 'data')) as [Buffer];
-    bytes = Buffer.concat([bytes, part]);
-  }
-  client.destroy();
-  socket.destroy();
-  server.close();
-  return bytes;
-}
+import { captureHello } from '../support/capture-hello.ts';
 
 /** The same handshake message cut into records of at most `size` bytes. */
 function recut(hello: Buffer, size: number): Buffer {
@@ -67,7 +45,7 @@ function nameExtension(...names: readonly string[]): Buffer {
 describe('readClientHello()', () => {
   let real: Buffer;
   beforeAll(async () => {
-    real = await capture('Info.West.Example');
+    real = await captureHello({ servername: 'Info.West.Example' });
   });
 
   it('reads the name of a real client, in lower case', () => {
@@ -75,7 +53,7 @@ describe('readClientHello()', () => {
   });
 
   it('reads a hello without a name', async () => {
-    expect(readClientHello(await capture(undefined))).toEqual({ kind: 'hello', serverName: undefined });
+    expect(readClientHello(await captureHello())).toEqual({ kind: 'hello', serverName: undefined });
   });
 
   it('gives the same answer for the hello cut at every byte', () => {

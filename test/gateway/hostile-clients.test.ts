@@ -4,15 +4,8 @@ import { connect as connectTls, createServer as createTlsServer, type TLSSocket 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Gateway, type GatewayLimits, parseRouteTable } from '../../src/gateway/index.ts';
 import { createMetrics, systemClock } from '../../src/platform/index.ts';
-import {
-  captureHello,
-  floods,
-  type HostileClient,
-  hostileToTls,
-  plug,
-  sends,
-  swarm,
-} from '../support/hostile-clients.ts';
+import { floods, type HostileClient, hostileToTls, plug, sends, swarm } from '../support/hostile-clients.ts';
+import { captureHello } from '../support/capture-hello.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { createTestCa } from '../support/test-ca.ts';
 
@@ -124,7 +117,7 @@ async function honest(port: number): Promise<void> {
 describe('Gateway and hostile clients', () => {
   let hello: Buffer;
   beforeAll(async () => {
-    hello = await captureHello('up.example');
+    hello = await captureHello({ servername: 'up.example' });
   });
   const kinds = hostileToTls(Buffer.alloc(200)).map(([what]) => what);
 
@@ -197,7 +190,7 @@ describe('Gateway and hostile clients', () => {
   ])('a ClientHello with %s goes nowhere', async (_what, name, code) => {
     const { port, outcomes } = await start();
     const before = upstreamSockets.size;
-    const client = await sends(await captureHello(name))(port);
+    const client = await sends(await captureHello({ servername: name }))(port);
     sockets.push(client);
     await once(client, 'end');
     await expect.poll(outcomes).toEqual([code]);

@@ -11,6 +11,7 @@ import {
   pipeRelay,
 } from '../../src/gateway/index.ts';
 import { createMetrics, systemClock } from '../../src/platform/index.ts';
+import { captureHello } from '../support/capture-hello.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { createTestCa } from '../support/test-ca.ts';
 
@@ -39,19 +40,6 @@ async function listen(server: Server): Promise<number> {
     return new Promise((resolve) => server.close(resolve));
   });
   return (server.address() as AddressInfo).port;
-}
-
-/** A ClientHello of a real client for `up.example`; what follows it need not be TLS. */
-async function helloFor(name: string): Promise<Buffer> {
-  const server = createServer();
-  const port = await listen(server);
-  const client = connectTls({ host: '127.0.0.1', port, servername: name });
-  client.on('error', () => {});
-  const [socket] = (await once(server, 'connection')) as [Socket];
-  const [bytes] = (await once(socket, 'data')) as [Buffer];
-  client.destroy();
-  socket.destroy();
-  return bytes;
 }
 
 describe.each([
@@ -84,7 +72,7 @@ describe.each([
       socket.on('end', () => digests.push(hash.digest('hex')));
       socket.end(down);
     });
-    const hello = await helloFor('up.example');
+    const hello = await captureHello({ servername: 'up.example' });
     const up = randomBytes(8 * 1024 * 1024);
     const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     const hash = createHash('sha256');
@@ -105,7 +93,7 @@ describe.each([
       });
       socket.on('end', () => socket.end(`got ${text}`));
     });
-    const hello = await helloFor('up.example');
+    const hello = await captureHello({ servername: 'up.example' });
     const client = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     client.end(hello);
     let answer = '';
@@ -153,7 +141,7 @@ describe.each([
     const client = connect({ port, host: '127.0.0.1' });
     client.on('error', () => {});
     client.pause();
-    client.write(await helloFor('up.example'));
+    client.write(await captureHello({ servername: 'up.example' }));
     let before = -1;
     await expect
       .poll(
@@ -178,7 +166,7 @@ describe.each([
     const { port, outcome } = await start((socket) => socket.destroy());
     const client = connect({ port, host: '127.0.0.1' });
     client.on('error', () => {});
-    client.write(await helloFor(name));
+    client.write(await captureHello({ servername: name }));
     client.resume();
     await once(client, 'close');
     await expect.poll(outcome).toBe(code);
@@ -193,7 +181,7 @@ describe.each([
     log.records.length = 0;
     const late = connect({ port, host: '127.0.0.1' });
     late.on('error', () => {});
-    late.write(await helloFor('up.example'));
+    late.write(await captureHello({ servername: 'up.example' }));
     late.resume();
     await once(late, 'close');
     await expect.poll(outcome).toBe('idle-timeout');
@@ -209,7 +197,7 @@ describe.each([
       },
       { maxConnectionsPerAddress: 2 },
     );
-    const hello = await helloFor('up.example');
+    const hello = await captureHello({ servername: 'up.example' });
     for (let round = 0; round < 6; round += 1) {
       const client = connect({ port, host: '127.0.0.1' });
       client.on('error', () => {});

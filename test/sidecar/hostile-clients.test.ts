@@ -3,7 +3,8 @@ import type { Socket } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { secureContextOptions } from '../../src/mtls/index.ts';
-import { captureHello, type HostileClient, hostileToTls, plug, swarm } from '../support/hostile-clients.ts';
+import { type HostileClient, hostileToTls, plug, swarm } from '../support/hostile-clients.ts';
+import { captureHello } from '../support/capture-hello.ts';
 import { createTestCa, type TestCa } from '../support/test-ca.ts';
 import { perDomain, type TestLeaf, World } from './support.ts';
 
@@ -19,7 +20,7 @@ beforeAll(async () => {
   b = await createTestCa({ trustDomain: 'b.example' });
   caller = await a.issueLeaf({ path: '/caller' });
   info = await b.issueLeaf({ path: '/info' });
-  hello = await captureHello('info.example');
+  hello = await captureHello({ servername: 'info.example' });
 });
 
 /** A sidecar of B before a workload that says what it was asked. */

@@ -1,24 +1,9 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
 /** One connection to a port of loopback that is up to no good; resolves once it has done what it does. */
 export type HostileClient = (port: number) => Promise<Socket>;
-
-/** The first flight of Node's own client for a name, or without one. */
-export async function captureHello(servername?: string): Promise<Buffer> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const client = connectTls({ host: '127.0.0.1', port, ...(servername === undefined ? {} : { servername }) });
-  client.on('error', () => {});
-  const [socket] = (await once(server, 'connection')) as [Socket];
-  const [bytes] = (await once(socket, 'data')) as [Buffer];
-  client.destroy();
-  socket.destroy();
-  server.close();
-  return bytes;
-}
 
 /** A TCP connection whose end, however it comes, is nobody's error. */
 export async function plug(port: number): Promise<Socket> {
