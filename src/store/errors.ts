@@ -15,6 +15,8 @@ import { CodedError, type TrustDomain } from '../spiffe/index.ts';
  * - `store-failed` the disk or the database failed in another way
  * - `store-closed` used after it was closed
  * - `relationship-exists` a relationship with this trust domain is already there
+ * - `invitation-exists` an invitation with this ID is already there, in this role
+ * - `invitation-spent` the invitation that a relationship was to rest on is no longer in the state for that
  * - `sequence-rolled-back` a version older than the held one, without the operator's word (FED-48)
  */
 export type StoreErrorCode =
@@ -30,6 +32,8 @@ export type StoreErrorCode =
   | 'store-failed'
   | 'store-closed'
   | 'relationship-exists'
+  | 'invitation-exists'
+  | 'invitation-spent'
   | 'sequence-rolled-back';
 
 /** The store said no; what was written before stays as it was. */
@@ -46,4 +50,14 @@ export function rolledBack(trustDomain: TrustDomain, offered: bigint, held: bigi
 /** One relationship per trust domain. */
 export function relationshipExists(trustDomain: TrustDomain): StoreError {
   return new StoreError('relationship-exists', `a relationship with ${trustDomain} is already in the store`);
+}
+
+/** One invitation per ID and role. */
+export function invitationExists(id: string): StoreError {
+  return new StoreError('invitation-exists', `the invitation ${id} is already in the store`);
+}
+
+/** Somebody else was faster: an invitation is good for one relationship. */
+export function invitationSpent(id: string): StoreError {
+  return new StoreError('invitation-spent', `the invitation ${id} is no longer open for this`);
 }

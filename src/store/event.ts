@@ -20,6 +20,10 @@ export type EventKind =
   | 'offer-rejected'
   | 'offer-reconsidered'
   | 'trust-stale'
+  | 'invitation-given'
+  | 'invitation-taken'
+  | 'invitation-refused'
+  | 'invitation-ended'
   | 'mesh-updated'
   | 'mesh-refused';
 

@@ -10,6 +10,13 @@ export { StoreError, type StoreErrorCode } from './errors.ts';
 export type { EventKind, NewEvent, StoredEvent } from './event.ts';
 export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
 export type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
+export type {
+  InvitationChange,
+  InvitationPatch,
+  InvitationRole,
+  InvitationState,
+  StoredInvitation,
+} from './invitation.ts';
 export { createMemoryStore } from './memory-store.ts';
 export type {
   BootstrapProof,

@@ -1,8 +1,9 @@
 import { contentDigest, serializeBundle, type TrustDomain } from '../spiffe/index.ts';
 import { type BundleVersion, cleanVersion, type NewVersion } from './bundle-version.ts';
-import { relationshipExists, rolledBack, StoreError } from './errors.ts';
+import { invitationExists, invitationSpent, relationshipExists, rolledBack, StoreError } from './errors.ts';
 import { cleanEvent, type NewEvent, type StoredEvent } from './event.ts';
 import { cleanIncident, incidentBegan, incidentEnded, offerSeen, type StoredIncident } from './incident.ts';
+import { changedInvitation, cleanInvitation, type StoredInvitation } from './invitation.ts';
 import { checkPage, checkReplacement } from './arguments.ts';
 import { createOperatorWordMaps } from './memory-operator-words.ts';
 import { patchRelationship, type Relationship } from './relationship.ts';
@@ -22,6 +23,7 @@ export function createMemoryStore(): Store {
   const held = new Map<TrustDomain, Held>();
   const events: StoredEvent[] = [];
   const incidents: StoredIncident[] = [];
+  const invitations = new Map<string, StoredInvitation>();
   const meta = new Map<string, string>();
   let closed = false;
 
@@ -86,14 +88,18 @@ export function createMemoryStore(): Store {
   return {
     relationships: () => turn(() => [...relationships.values()].sort(byTrustDomain)),
     relationship: (trustDomain) => turn(() => relationships.get(trustDomain)),
-    addRelationship: (relationship, firstVersion, event) =>
+    addRelationship: (relationship, firstVersion, event, invitation) =>
       turn(() => {
         const { trustDomain } = relationship;
         if (firstVersion) checkReplacement({ trustDomain, version: firstVersion });
         if (relationships.has(trustDomain)) throw relationshipExists(trustDomain);
+        const spent =
+          invitation && changedInvitation(invitations.get(`${invitation.role} ${invitation.id}`), invitation);
+        if (invitation && !spent) throw invitationSpent(invitation.id);
         held.delete(trustDomain);
         const first = firstVersion ? append(firstVersion) : undefined;
         relationships.set(trustDomain, patchRelationship(relationship, {}));
+        if (spent) invitations.set(`${spent.role} ${spent.id}`, spent);
         addEvent(event, first?.number);
       }),
     updateRelationship: (trustDomain, patch, event) =>
@@ -233,6 +239,28 @@ export function createMemoryStore(): Store {
     trustKeyAgain: (again) => turn(() => words.trustAgain(again)),
     rejectOffer: (offer) => turn(() => words.reject(offer)),
     reconsiderOffer: (offer) => turn(() => words.reconsider(offer)),
+    invitations: (page = {}) =>
+      turn(() => {
+        const { limit } = checkPage(page);
+        return [...invitations.values()].sort(newestFirst).slice(0, limit);
+      }),
+    invitation: (role, id) => turn(() => invitations.get(`${role} ${id}`)),
+    addInvitation: (invitation, event) =>
+      turn(() => {
+        const name = `${invitation.role} ${invitation.id}`;
+        if (invitations.has(name)) throw invitationExists(invitation.id);
+        invitations.set(name, cleanInvitation(invitation));
+        addEvent(event);
+      }),
+    changeInvitation: (change, event) =>
+      turn(() => {
+        const name = `${change.role} ${change.id}`;
+        const after = changedInvitation(invitations.get(name), change);
+        if (!after) return false;
+        invitations.set(name, after);
+        if (event) addEvent(event);
+        return true;
+      }),
     getMeta: (key) => turn(() => meta.get(key)),
     setMeta: (key, value) => turn(() => void meta.set(key, value)),
     close: async () => {
@@ -248,6 +276,12 @@ export function createMemoryStore(): Store {
     if (!now) throw new TypeError('unreachable: the caller has just read it');
     return now;
   }
+}
+
+function newestFirst(a: StoredInvitation, b: StoredInvitation): number {
+  return (
+    b.createdAt.getTime() - a.createdAt.getTime() || (`${a.id} ${a.role}` < `${b.id} ${b.role}` ? -1 : 1)
+  );
 }
 
 function byTrustDomain(a: { trustDomain: string }, b: { trustDomain: string }): number {

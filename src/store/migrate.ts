@@ -4,9 +4,10 @@ import type { Migration } from './migration.ts';
 import { firstShape } from './migrations/0001-first-shape.ts';
 import { relationshipTerms } from './migrations/0002-relationship-terms.ts';
 import { operatorWords } from './migrations/0003-operator-words.ts';
+import { invitations } from './migrations/0004-invitations.ts';
 
 /** All steps, in order; the last one's number is the shape this version of Federate works with. */
-export const migrations: readonly Migration[] = [firstShape, relationshipTerms, operatorWords];
+export const migrations: readonly Migration[] = [firstShape, relationshipTerms, operatorWords, invitations];
 
 /** The shape this version of Federate works with. */
 export const SHAPE = migrations.length;

@@ -2,11 +2,12 @@ import type { Clock, Log } from '../platform/index.ts';
 import { contentDigest } from '../spiffe/index.ts';
 import { checkPage, checkReplacement, checkSequence } from './arguments.ts';
 import { type OpenDatabase, openDatabase, openDatabaseForReading } from './database.ts';
-import { relationshipExists, StoreError } from './errors.ts';
+import { invitationExists, invitationSpent, relationshipExists, StoreError } from './errors.ts';
 import { GroupedWrites } from './grouped-writes.ts';
 import { patchRelationship } from './relationship.ts';
 import { createAuditTables } from './sqlite-audit.ts';
 import { storeErrorFrom } from './sqlite-error.ts';
+import { createInvitationTable } from './sqlite-invitations.ts';
 import { createOperatorWordTables } from './sqlite-operator-words.ts';
 import { createRelationshipTable } from './sqlite-relationships.ts';
 import { createVersionTables } from './sqlite-versions.ts';
@@ -51,6 +52,7 @@ function storeOver(open: OpenDatabase): Store {
   const relationships = createRelationshipTable(database);
   const versions = createVersionTables(database);
   const audit = createAuditTables(database);
+  const invitations = createInvitationTable(database);
   const words = createOperatorWordTables(database, (event) => audit.addEvent(event));
   const selectMeta = database.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
   const upsertMeta = database.prepare<[string, string]>(
@@ -94,13 +96,16 @@ function storeOver(open: OpenDatabase): Store {
     distrustedKeys: () => read(() => words.distrustedKeys()),
     rejectedOffers: (trustDomain) => read(() => words.rejectedOffers(trustDomain)),
     rejection: (trustDomain, digest) => read(() => words.rejection(trustDomain, digest)),
+    invitations: (page = {}) => read(() => invitations.list(checkPage(page).limit)),
+    invitation: (role, id) => read(() => invitations.get(role, id)),
     getMeta: (key) => read(() => selectMeta.get(key)),
 
-    addRelationship: (relationship, firstVersion, event) =>
+    addRelationship: (relationship, firstVersion, event, invitation) =>
       write(() => {
         const { trustDomain } = relationship;
         if (firstVersion) checkReplacement({ trustDomain, version: firstVersion });
         if (!relationships.insert(patchRelationship(relationship, {}))) throw relationshipExists(trustDomain);
+        if (invitation && !invitations.change(invitation)) throw invitationSpent(invitation.id);
         versions.forgetCurrent(trustDomain);
         const first = firstVersion && versions.append(firstVersion, undefined);
         audit.addEvent(event, first?.number);
@@ -167,6 +172,17 @@ function storeOver(open: OpenDatabase): Store {
     trustKeyAgain: (again) => write(() => words.trustAgain(again)),
     rejectOffer: (offer) => write(() => words.reject(offer)),
     reconsiderOffer: (offer) => write(() => words.reconsider(offer)),
+    addInvitation: (invitation, event) =>
+      write(() => {
+        if (!invitations.insert(invitation)) throw invitationExists(invitation.id);
+        audit.addEvent(event);
+      }),
+    changeInvitation: (change, event) =>
+      write(() => {
+        if (!invitations.change(change)) return false;
+        if (event) audit.addEvent(event);
+        return true;
+      }),
     setMeta: (key, value) => write(() => void upsertMeta.run(key, value)),
     close: async () => {
       grouped.flush();

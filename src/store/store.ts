@@ -2,6 +2,7 @@ import type { TrustDomain } from '../spiffe/index.ts';
 import type { BundleVersion, NewVersion } from './bundle-version.ts';
 import type { NewEvent, StoredEvent } from './event.ts';
 import type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
+import type { InvitationChange, InvitationRole, StoredInvitation } from './invitation.ts';
 import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
 import type { Relationship, RelationshipPatch } from './relationship.ts';
 
@@ -64,6 +65,10 @@ export interface StoreReader extends AsyncDisposable {
   /** Whether the content of that digest is among them. */
   rejection(trustDomain: TrustDomain, digest: string): Promise<RejectedOffer | undefined>;
 
+  /** The invitations that we gave and took up, newest first; `limit` defaults to 100. */
+  invitations(page?: { readonly limit?: number }): Promise<StoredInvitation[]>;
+  invitation(role: InvitationRole, id: string): Promise<StoredInvitation | undefined>;
+
   /** A small value kept under a name. */
   getMeta(key: string): Promise<string | undefined>;
 
@@ -80,12 +85,14 @@ export interface Store extends StoreReader {
   /**
    * A new relationship with its first trusted version (`undefined` where none is proved yet: state `pending`) and an
    * audit line, in one transaction. Nothing of an earlier relationship counts, except that version numbers go on
-   * (FED-60). Rejects with `relationship-exists`.
+   * (FED-60). With `invitation`, that change is part of the transaction. Rejects with `relationship-exists`, and with
+   * `invitation-spent` where the invitation is in another state by now.
    */
   addRelationship(
     relationship: Relationship,
     firstVersion: NewVersion | undefined,
     event: NewEvent,
+    invitation?: InvitationChange,
   ): Promise<void>;
 
   /** Changes what `patch` names. False when there is no such relationship: it was removed meanwhile, and no event is kept. */
@@ -137,6 +144,11 @@ export interface Store extends StoreReader {
   rejectOffer(offer: RejectedOffer): Promise<void>;
   /** Takes a rejection back, with an event. False when there was none. */
   reconsiderOffer(offer: RejectedOffer): Promise<boolean>;
+
+  /** A new invitation, with its event. Rejects with `invitation-exists`. */
+  addInvitation(invitation: StoredInvitation, event: NewEvent): Promise<void>;
+  /** Changes an invitation, with an event. False, and nothing is written, when it is in none of the states that the change names. */
+  changeInvitation(change: InvitationChange, event?: NewEvent): Promise<boolean>;
 
   /** Keeps a small value under a name: what the agent must not forget about itself. */
   setMeta(key: string, value: string): Promise<void>;
