@@ -3,8 +3,8 @@ import { AdapterState } from '../adapter-state.ts';
 import { followOwnTrust } from '../follow-own-trust.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
 import { Anchors } from './anchors.ts';
-import type { KubernetesSource } from './kubernetes-access.ts';
-import { KubernetesClient } from './kubernetes-client.ts';
+import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
+import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { readOwnTrust } from './read-own-trust.ts';
 import { type IstioWriter, writeForeignTrust } from './write-foreign-trust.ts';
 

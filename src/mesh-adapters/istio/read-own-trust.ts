@@ -4,10 +4,10 @@ import type { AdapterPart, AdapterState } from '../adapter-state.ts';
 import { MeshAdapterError } from '../errors.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
 import { ownRootsFromPem } from '../own-roots.ts';
-import type { ConfigMap } from './config-map.ts';
-import type { ConfigMapName, KubernetesClient } from './kubernetes-client.ts';
+import type { ConfigMap, ConfigMapName } from '../kubernetes/config-map.ts';
+import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
-import { watchConfigMap } from './watch-config-map.ts';
+import { watchConfigMap } from '../kubernetes/watch-config-map.ts';
 
 const ROOT_KEY = 'root-cert.pem';
 /** The key of the mesh ConfigMap that holds the mesh config. */

@@ -6,8 +6,8 @@ import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, PropagationState } from '../mesh-adapter.ts';
 import type { Anchor, Anchors, PresentAnchor } from './anchors.ts';
-import { type ConfigMap, withChanges } from './config-map.ts';
-import type { KubernetesClient } from './kubernetes-client.ts';
+import { type ConfigMap, withChanges } from '../kubernetes/config-map.ts';
+import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { type CaEntry, type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
 import {
   faultOf,

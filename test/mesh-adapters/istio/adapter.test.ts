@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createIstioAdapter } from '../../../src/mesh-adapters/index.ts';
-import { KubernetesClient } from '../../../src/mesh-adapters/istio/kubernetes-client.ts';
+import { KubernetesClient } from '../../../src/mesh-adapters/kubernetes/kubernetes-client.ts';
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
 import {
   bundleOf,

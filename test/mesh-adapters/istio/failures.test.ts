@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { KubernetesClient } from '../../../src/mesh-adapters/istio/kubernetes-client.ts';
+import { KubernetesClient } from '../../../src/mesh-adapters/kubernetes/kubernetes-client.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createIstioAdapter, type MeshAdapter } from '../../../src/mesh-adapters/index.ts';
 import { silentLog, systemRandom } from '../../../src/platform/index.ts';
@@ -9,7 +9,7 @@ import { pemFromCertificates } from '../../../src/spiffe/index.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
 import { TestClock } from '../../support/test-clock.ts';
 import { untilHealed, untilTold } from '../until.ts';
-import { answerHalf, FakeApiServer, fail } from './fake-api-server.ts';
+import { answerHalf, FakeApiServer, fail } from '../kubernetes/fake-api-server.ts';
 
 const MESH = 'istio';
 const ROOTS = 'istio-ca-root-cert';

@@ -3,7 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { KubernetesClient, type WatchEvent } from '../../../src/mesh-adapters/istio/kubernetes-client.ts';
+import { KubernetesClient } from '../../../src/mesh-adapters/kubernetes/kubernetes-client.ts';
+import type { WatchEvent } from '../../../src/mesh-adapters/kubernetes/watch-events.ts';
+import { configMapsOf } from '../../../src/mesh-adapters/kubernetes/config-map.ts';
 import { systemClock } from '../../../src/platform/index.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -33,6 +35,9 @@ async function serve(answer: (request: IncomingMessage, response: ServerResponse
     },
   };
 }
+
+const watchTarget = (client: KubernetesClient) =>
+  client.watchObjects(configMapsOf(TARGET.namespace), { fieldSelector: 'metadata.name=istio' }, '1', signal);
 
 async function collect(events: AsyncIterable<WatchEvent>): Promise<WatchEvent[]> {
   const seen: WatchEvent[] = [];
@@ -112,7 +117,7 @@ describe('KubernetesClient', () => {
     });
     const seen: string[] = [];
     const watching = (async () => {
-      for await (const { kind, resourceVersion } of api.client.watch(TARGET, '1', signal))
+      for await (const { kind, resourceVersion } of watchTarget(api.client))
         seen.push(`${kind} ${resourceVersion}`);
     })();
     await expect(watching).rejects.toMatchObject({ code: 'mesh-unreachable' });
@@ -126,11 +131,11 @@ describe('KubernetesClient', () => {
       const status = { kind: 'Status', code: 410, message: 'too old' };
       response.end(JSON.stringify(asEvent ? { type: 'ERROR', object: status } : status) + '\n');
     });
-    await expect(collect(api.client.watch(TARGET, '1', signal))).rejects.toMatchObject({
+    await expect(collect(watchTarget(api.client))).rejects.toMatchObject({
       code: 'mesh-expired',
     });
     asEvent = false;
-    await expect(collect(api.client.watch(TARGET, '1', signal))).rejects.toMatchObject({
+    await expect(collect(watchTarget(api.client))).rejects.toMatchObject({
       code: 'mesh-expired',
     });
   });

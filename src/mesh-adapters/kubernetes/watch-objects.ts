@@ -1,43 +1,56 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import { backoffMs } from '../backoff.ts';
 import { MeshAdapterError } from '../errors.ts';
-import type { ConfigMap } from './config-map.ts';
-import type { ConfigMapName, KubernetesClient } from './kubernetes-client.ts';
+import type { KubernetesClient, ObjectSelector } from './kubernetes-client.ts';
+import type { KubernetesCollection, KubernetesObject } from './kubernetes-object.ts';
 
-/**
- * Tells the object now (undefined: it is not there) and after each change until the signal aborts: list, then watch from
- * the list's version; a watch that ends goes on where it was, one whose version is too old begins with a list again,
- * and trouble is told and followed by a growing pause.
- */
-export async function watchConfigMap(options: {
+export interface WatchOptions {
   readonly client: KubernetesClient;
-  readonly target: ConfigMapName;
-  readonly onObject: (object: ConfigMap | undefined) => void;
   readonly onContact: () => void;
   readonly onTrouble: (error: unknown) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
-}): Promise<void> {
-  const { client, target, onObject, onContact, onTrouble, clock, random, signal } = options;
+}
+
+/**
+ * Tells the selected objects by name now and after each change until the signal aborts: list, then watch from
+ * the list's version; a watch that ends goes on where it was, one whose version is too old begins with a list again,
+ * and trouble is told and followed by a growing pause.
+ */
+export async function watchObjects(
+  options: WatchOptions & {
+    readonly collection: KubernetesCollection;
+    readonly selector: ObjectSelector;
+    readonly onObjects: (objects: ReadonlyMap<string, KubernetesObject>) => void;
+  },
+): Promise<void> {
+  const { client, collection, selector, onObjects, onContact, onTrouble, clock, random, signal } = options;
+  const objects = new Map<string, KubernetesObject>();
   let version: string | undefined;
   let failures = 0;
   while (!signal.aborted) {
     try {
       if (version === undefined) {
-        const list = await client.list(target, signal);
+        const list = await client.listObjects(collection, selector, signal);
         version = list.resourceVersion;
+        objects.clear();
+        for (const object of list.items) objects.set(object.metadata.name, object);
         onContact();
-        onObject(list.object);
+        onObjects(objects);
       }
       let silent = true;
-      for await (const event of client.watch(target, version, signal)) {
+      for await (const event of client.watchObjects(collection, selector, version, signal)) {
         onContact();
         if (event.kind === 'open') continue;
         silent = false;
         failures = 0;
         version = event.resourceVersion;
-        if (event.kind !== 'bookmark') onObject(event.object);
+        if (event.kind === 'bookmark') continue;
+        const { name } = event.object.metadata;
+        if (event.kind === 'gone') objects.delete(name);
+        else objects.set(name, event.object);
+        onObjects(objects);
       }
       // A server that ends every watch at once must not keep us busy.
       failures = silent ? failures + 1 : 0;

@@ -1,0 +1,67 @@
+import { MeshAdapterError } from '../errors.ts';
+import {
+  collectionOf,
+  type KubernetesCollection,
+  type KubernetesObject,
+  parseKubernetesObject,
+  textsOf,
+} from './kubernetes-object.ts';
+
+const KIND = 'ConfigMap';
+
+export interface ConfigMapName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** A ConfigMap as the API server gave it; everything we do not know of is kept for writing it back. */
+export interface ConfigMap extends KubernetesObject {
+  readonly metadata: KubernetesObject['metadata'] & { readonly namespace: string };
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+/** The ConfigMaps of one namespace. */
+export function configMapsOf(namespace: string): KubernetesCollection {
+  return collectionOf({ kind: KIND, api: 'api/v1', plural: 'configmaps', namespace });
+}
+
+/** A ConfigMap from JSON. Throws `MeshAdapterError` `mesh-answer-malformed`. */
+export function parseConfigMap(value: unknown): ConfigMap {
+  const object = parseKubernetesObject(value, KIND);
+  const { metadata } = object;
+  const { data, ...rest } = object;
+  const { namespace } = metadata;
+  if (namespace === undefined)
+    throw new MeshAdapterError(
+      'mesh-answer-malformed',
+      'a ConfigMap could not be read: metadata does not name its namespace',
+    );
+  return {
+    ...rest,
+    metadata: { ...metadata, namespace },
+    ...(data === undefined || data === null ? {} : { data: textsOf(data, KIND, 'data') }),
+  };
+}
+
+/** The ConfigMap with another value under `key` and under one annotation; undefined takes the annotation away. */
+export function withChanges(
+  configMap: ConfigMap,
+  changes: {
+    readonly key: string;
+    readonly value: string;
+    readonly annotation: string;
+    readonly said: string | undefined;
+  },
+): ConfigMap {
+  const { annotations: before, ...metadata } = configMap.metadata;
+  const { [changes.annotation]: _, ...others } = before ?? {};
+  const annotations = changes.said === undefined ? others : { ...before, [changes.annotation]: changes.said };
+  return {
+    ...configMap,
+    metadata: {
+      ...metadata,
+      ...(Object.keys(annotations).length > 0 && { annotations }),
+    } as ConfigMap['metadata'],
+    data: { ...configMap.data, [changes.key]: changes.value },
+  };
+}

@@ -1,0 +1,276 @@
+import type { Clock } from '../../platform/index.ts';
+import {
+  fetchHttp,
+  type HttpRequest,
+  openHttp,
+  parseJsonAnswer,
+  readBody,
+  refusedByStatus,
+} from '../http-request.ts';
+import { withDeadline } from '../deadline.ts';
+import { MeshAdapterError } from '../errors.ts';
+import { type ConfigMap, type ConfigMapName, configMapsOf, parseConfigMap } from './config-map.ts';
+import { type KubernetesAccess, type KubernetesSource, openKubernetesAccess } from './kubernetes-access.ts';
+import {
+  type KubernetesCollection,
+  type KubernetesObject,
+  parseKubernetesObject,
+} from './kubernetes-object.ts';
+import { linesOf, parseWatchEvent, type WatchEvent } from './watch-events.ts';
+
+/** An object may have 1 MiB of data, and JSON makes line feeds longer. */
+const MAX_BYTES = 4 * 1024 * 1024;
+const TIMEOUT_MS = 15_000;
+/** Pages are small enough for the bytes above unless objects are very large. */
+const PAGE_OBJECTS = 100;
+const MAX_PAGES = 500;
+/** A watch is asked to end by itself after this; one that does not is dead, and is cut a little later. */
+const WATCH_SECONDS = 240;
+const WATCH_GRACE_MS = 30_000;
+
+/** Which objects of a collection; all of them without either. */
+export interface ObjectSelector {
+  readonly fieldSelector?: string;
+  readonly labelSelector?: string;
+}
+
+/** A whole list, and the version from which a watch goes on. */
+export interface ObjectList {
+  readonly items: readonly KubernetesObject[];
+  readonly resourceVersion: string;
+}
+
+/** The few requests to a Kubernetes API server that the adapters need, each bounded in bytes and time. */
+export class KubernetesClient {
+  readonly #source: KubernetesSource;
+  readonly #clock: Clock;
+  #access: Promise<KubernetesAccess> | undefined;
+
+  constructor(options: { readonly source: KubernetesSource; readonly clock: Clock }) {
+    this.#source = options.source;
+    this.#clock = options.clock;
+  }
+
+  /** A ConfigMap. Throws as `getObject`. */
+  async get({ namespace, name }: ConfigMapName, signal: AbortSignal): Promise<ConfigMap> {
+    return parseConfigMap(await this.getObject(configMapsOf(namespace), name, signal));
+  }
+
+  /** A ConfigMap in the place of the version it was read as. Throws as `replaceObject`. */
+  async replace(configMap: ConfigMap, signal: AbortSignal): Promise<ConfigMap> {
+    const collection = configMapsOf(configMap.metadata.namespace);
+    return parseConfigMap(await this.replaceObject(collection, configMap, signal));
+  }
+
+  /** Throws `MeshAdapterError`: `mesh-not-found`, and the codes of `refusedByStatus` and `fetchHttp`. */
+  async getObject(
+    collection: KubernetesCollection,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<KubernetesObject> {
+    const value = await this.#json('GET', itemPath(collection, name), {}, signal);
+    return parseKubernetesObject(value, collection.kind);
+  }
+
+  /** Makes an object that is not there. Throws `mesh-conflict` where it is. */
+  async createObject(
+    collection: KubernetesCollection,
+    object: Readonly<Record<string, unknown>>,
+    signal: AbortSignal,
+  ): Promise<KubernetesObject> {
+    const value = await this.#json('POST', collection.path, {}, signal, object);
+    return parseKubernetesObject(value, collection.kind);
+  }
+
+  /** Writes an object in the place of the version it was read as. Throws `mesh-conflict` where somebody was faster. */
+  async replaceObject(
+    collection: KubernetesCollection,
+    object: KubernetesObject,
+    signal: AbortSignal,
+  ): Promise<KubernetesObject> {
+    const value = await this.#json('PUT', itemPath(collection, object.metadata.name), {}, signal, object);
+    return parseKubernetesObject(value, collection.kind);
+  }
+
+  /** Deletes an object as it was read; one that is gone already is fine. Throws `mesh-conflict` where somebody changed it meanwhile. */
+  async deleteObject(
+    collection: KubernetesCollection,
+    { metadata }: KubernetesObject,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { name, resourceVersion } = metadata;
+    const body = { kind: 'DeleteOptions', apiVersion: 'v1', preconditions: { resourceVersion } };
+    try {
+      await this.#json('DELETE', itemPath(collection, name), {}, signal, body);
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError && error.code === 'mesh-not-found')) throw error;
+    }
+  }
+
+  /**
+   * The selected objects, page by page. Throws `mesh-answer-malformed` for a list beyond our limits, `mesh-expired` where
+   * the server forgot the list between two pages.
+   */
+  async listObjects(
+    { kind, path }: KubernetesCollection,
+    selector: ObjectSelector,
+    signal: AbortSignal,
+  ): Promise<ObjectList> {
+    const found: KubernetesObject[] = [];
+    let next: string | undefined;
+    for (let page = 0; page < MAX_PAGES; page += 1) {
+      const query = {
+        ...selector,
+        limit: String(PAGE_OBJECTS),
+        ...(next !== undefined && { continue: next }),
+      };
+      const value = await this.#json('GET', path, query, signal);
+      const { items, metadata } = Object(value) as { items?: unknown; metadata?: unknown };
+      const { resourceVersion, continue: more } = Object(metadata) as Readonly<Record<string, unknown>>;
+      // The server writes an empty list as null here and there.
+      if (!(Array.isArray(items) || items === null) || typeof resourceVersion !== 'string')
+        throw new MeshAdapterError('mesh-answer-malformed', `a list of ${kind}s has no items or no version`);
+      for (const each of items ?? []) found.push(parseKubernetesObject(each, kind));
+      if (typeof more !== 'string' || more === '') return { items: found, resourceVersion };
+      next = more;
+    }
+    throw new MeshAdapterError(
+      'mesh-answer-malformed',
+      `there are more than ${MAX_PAGES * PAGE_OBJECTS} objects of kind ${kind}`,
+    );
+  }
+
+  /**
+   * What happens to the selected objects after `resourceVersion`, until the server ends the watch. Throws
+   * `MeshAdapterError`: `mesh-expired` where the version is too old (list again), `mesh-unreachable` for a broken connection.
+   */
+  async *watchObjects(
+    { kind, path }: KubernetesCollection,
+    selector: ObjectSelector,
+    resourceVersion: string,
+    signal: AbortSignal,
+  ): AsyncIterable<WatchEvent> {
+    const query = {
+      ...selector,
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      timeoutSeconds: String(WATCH_SECONDS),
+      resourceVersion,
+    };
+    const what = `the watch of ${kind}s (${selector.fieldSelector ?? selector.labelSelector ?? 'all'})`;
+    const over = new AbortController();
+    const done = new AbortController();
+    const cut = this.#clock
+      .sleep(WATCH_SECONDS * 1000 + WATCH_GRACE_MS, AbortSignal.any([done.signal, signal]))
+      .then(
+        () => over.abort(),
+        () => {},
+      );
+    const request = await this.#request('GET', path, query, AbortSignal.any([signal, over.signal]));
+    try {
+      // The connection's own keep-alive finds a peer that is gone long before the watch's end does.
+      const answer = await withDeadline(
+        { ms: TIMEOUT_MS, what, clock: this.#clock, signal: request.signal },
+        async (opening) => {
+          const opened = await openHttp({ ...request, signal: opening });
+          if (opened.statusCode === 200) return opened;
+          const body = await readBody(opened, request, MAX_BYTES);
+          throw refusedByStatus(opened.statusCode ?? 0, what, messageOf(body));
+        },
+      );
+      answer.socket.setKeepAlive(true, 30_000);
+      yield { kind: 'open', resourceVersion };
+      for await (const line of linesOf(answer, MAX_BYTES)) yield parseWatchEvent(line, kind, what);
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      this.#reconsiderAccess(cause);
+      if (cause instanceof MeshAdapterError) throw cause;
+      throw new MeshAdapterError('mesh-unreachable', `${what} broke`, { cause });
+    } finally {
+      over.abort();
+      done.abort();
+      await cut;
+    }
+  }
+
+  async #json(
+    method: HttpRequest['method'],
+    path: string,
+    query: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    body?: unknown,
+  ): Promise<unknown> {
+    const request = await this.#request(method, path, query, signal, body);
+    const limits = { maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, clock: this.#clock };
+    const what = `${method} ${path}`;
+    try {
+      const answer = await fetchHttp(request, limits);
+      if (answer.status < 200 || answer.status > 299)
+        throw refusedByStatus(answer.status, what, messageOf(answer.body));
+      return parseJsonAnswer(answer.body, what);
+    } catch (error) {
+      this.#reconsiderAccess(error);
+      throw error;
+    }
+  }
+
+  /** A server that is elsewhere by now, or has other credentials for us, is found by reading the kubeconfig again. */
+  #reconsiderAccess(error: unknown): void {
+    const code = error instanceof MeshAdapterError ? error.code : undefined;
+    if (code === 'mesh-unreachable' || code === 'mesh-unauthenticated') this.#access = undefined;
+  }
+
+  async #request(
+    method: HttpRequest['method'],
+    path: string,
+    query: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    body?: unknown,
+  ): Promise<HttpRequest> {
+    const { server, connection } = await this.#open();
+    const credentials = await connection().catch((error: unknown) => {
+      this.#access = undefined;
+      throw error;
+    });
+    const url = new URL(server);
+    url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
+    url.search = new URLSearchParams(query).toString();
+    return {
+      method,
+      url,
+      headers: {
+        accept: 'application/json',
+        'user-agent': 'federate',
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      connection: credentials,
+      signal,
+    };
+  }
+
+  /** Found once, and again after a failure. */
+  async #open(): Promise<KubernetesAccess> {
+    this.#access ??= openKubernetesAccess(this.#source);
+    try {
+      return await this.#access;
+    } catch (error) {
+      this.#access = undefined;
+      throw error;
+    }
+  }
+}
+
+/** The sentence of a `Status` object; nothing for a body that is none. */
+function messageOf(body: Buffer): string {
+  try {
+    const { message } = Object(JSON.parse(body.toString('utf8'))) as { message?: unknown };
+    return typeof message === 'string' ? message : '';
+  } catch {
+    return '';
+  }
+}
+
+function itemPath({ path }: KubernetesCollection, name: string): string {
+  return `${path}/${encodeURIComponent(name)}`;
+}

@@ -1,0 +1,60 @@
+import { MeshAdapterError } from '../errors.ts';
+import { parseJsonAnswer, refusedByStatus } from '../http-request.ts';
+import { type KubernetesObject, parseKubernetesObject } from './kubernetes-object.ts';
+
+/**
+ * What a watch tells: that the server has taken it, a new state of an object, that one is gone, or only how far the
+ * watch has come.
+ */
+export type WatchEvent =
+  | { readonly kind: 'open'; readonly resourceVersion: string }
+  | { readonly kind: 'bookmark'; readonly resourceVersion: string }
+  | { readonly kind: 'object' | 'gone'; readonly resourceVersion: string; readonly object: KubernetesObject };
+
+/** Whole lines of at most `maxBytes`; what a broken connection left of one is dropped. Throws `MeshAdapterError` `mesh-answer-malformed`. */
+export async function* linesOf(chunks: AsyncIterable<Buffer>, maxBytes: number): AsyncIterable<string> {
+  let pending: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    let from = 0;
+    for (let end = chunk.indexOf(0x0a); end !== -1; end = chunk.indexOf(0x0a, from)) {
+      const line = Buffer.concat([...pending, chunk.subarray(from, end)]).toString('utf8');
+      pending = [];
+      bytes = 0;
+      from = end + 1;
+      if (line.trim() !== '') yield line;
+    }
+    pending.push(chunk.subarray(from));
+    bytes += chunk.length - from;
+    if (bytes > maxBytes)
+      throw new MeshAdapterError('mesh-answer-malformed', `a watch event is longer than ${maxBytes} bytes`);
+  }
+}
+
+/** One line of a watch of objects of `kind`. Throws `MeshAdapterError`: the code of an `ERROR` event, `mesh-answer-malformed`. */
+export function parseWatchEvent(line: string, kind: string, what: string): WatchEvent {
+  const value = parseJsonAnswer(Buffer.from(line), what);
+  const { type, object } = Object(value) as { type?: unknown; object?: unknown };
+  if (type === 'ERROR') {
+    const { code, message } = Object(object) as { code?: unknown; message?: unknown };
+    throw refusedByStatus(
+      typeof code === 'number' ? code : 500,
+      what,
+      typeof message === 'string' ? message : '',
+    );
+  }
+  if (type === 'BOOKMARK') {
+    const { metadata } = Object(object) as { metadata?: unknown };
+    const { resourceVersion } = Object(metadata) as { resourceVersion?: unknown };
+    if (typeof resourceVersion === 'string') return { kind: 'bookmark', resourceVersion };
+  }
+  if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') {
+    const parsed = parseKubernetesObject(object, kind);
+    const { resourceVersion } = parsed.metadata;
+    return { kind: type === 'DELETED' ? 'gone' : 'object', resourceVersion, object: parsed };
+  }
+  throw new MeshAdapterError(
+    'mesh-answer-malformed',
+    `${what} told an event that is none: ${JSON.stringify(type)}`,
+  );
+}
