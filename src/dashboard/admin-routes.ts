@@ -18,6 +18,15 @@ import type {
   VerifyJwtDocument,
 } from './admin-documents.ts';
 import {
+  actorOf,
+  AdminError,
+  countFrom,
+  dropUndefined,
+  instantFrom,
+  MAX_REASON_CHARACTERS,
+  readBody,
+} from './admin-request.ts';
+import {
   describeBundle,
   describeChanged,
   describeEvent,
@@ -47,10 +56,6 @@ export interface AdminServices {
 
 const NOT_FOUND_CODES: ReadonlySet<string> = new Set(['not-federated', 'no-bundle', 'no-such-version']);
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
-const MAX_REASON_CHARACTERS = 1000;
-
-/** A question that the admin API cannot answer. */
-class AdminError extends CodedError<'no-bundle' | 'no-such-version' | 'request-invalid'> {}
 
 const addRequest = z.strictObject({
   trust_domain: z.string(),
@@ -120,13 +125,13 @@ export function createAdminRoutes(services: AdminServices): Hono {
   });
 
   app.post('/v1/relationships', async (context) => {
-    const request: AddDocument = dropUndefined(await read(context, addRequest));
+    const request: AddDocument = dropUndefined(await readBody(context, addRequest));
     return context.json(await services.add(request, actorOf(context)), 201);
   });
 
   app.patch('/v1/relationships/:name', async (context) => {
     const name = parseTrustDomain(context.req.param('name'));
-    const request: ChangeDocument = dropUndefined(await read(context, changeRequest));
+    const request: ChangeDocument = dropUndefined(await readBody(context, changeRequest));
     return context.json(await services.change(name, request, actorOf(context)));
   });
 
@@ -137,7 +142,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
   });
 
   app.post('/v1/refresh', async (context) => {
-    const request = await read(context, refreshRequest);
+    const request = await readBody(context, refreshRequest);
     const name = request.trust_domain === undefined ? undefined : parseTrustDomain(request.trust_domain);
     const override = request.accept_once === true ? { actor: actorOf(context) } : undefined;
     return context.json(await services.refresh(name, override));
@@ -160,7 +165,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
 
   app.put('/v1/bundles/:name', async (context) => {
     const name = parseTrustDomain(context.req.param('name'));
-    const request: SetBundleDocument = dropUndefined(await read(context, setBundleRequest));
+    const request: SetBundleDocument = dropUndefined(await readBody(context, setBundleRequest));
     return context.json(await services.setBundle(name, request, actorOf(context)));
   });
 
@@ -181,12 +186,12 @@ export function createAdminRoutes(services: AdminServices): Hono {
   });
 
   app.post('/v1/verify', async (context) => {
-    const { pem, peer_role: peerRole } = await read(context, verifyRequest);
+    const { pem, peer_role: peerRole } = await readBody(context, verifyRequest);
     return context.json(await services.verify(pem, peerRole));
   });
 
   app.post('/v1/verify-jwt', async (context) => {
-    const { token, audiences } = await read(context, verifyJwtRequest);
+    const { token, audiences } = await readBody(context, verifyJwtRequest);
     return context.json(await services.verifyJwt(token, audiences));
   });
 
@@ -243,42 +248,6 @@ async function diffOf(
   };
 }
 
-async function read<Value>(context: Context, schema: z.ZodType<Value>): Promise<Value> {
-  let body: unknown;
-  try {
-    body = await context.req.json();
-  } catch (cause) {
-    throw new AdminError('request-invalid', 'the request body is not JSON', { cause });
-  }
-  const result = schema.safeParse(body);
-  if (result.success) return result.data;
-  throw new AdminError('request-invalid', `the request is not understood: ${z.prettifyError(result.error)}`);
-}
-
-/** Who asks, as the command says it. Only for the record: whoever can open the socket is an operator already. */
-function actorOf(context: Context): string {
-  const name = context.req.header('x-federate-operator') ?? '';
-  return `operator:${/^[A-Za-z0-9._@-]{1,64}$/.test(name) ? name : 'unknown'}`;
-}
-
-function instantFrom(text: string): Date {
-  const instant = new Date(text);
-  if (Number.isNaN(instant.getTime()))
-    throw new AdminError(
-      'request-invalid',
-      `${JSON.stringify(text)} is no instant such as 2026-11-21T10:00:00Z`,
-    );
-  return instant;
-}
-
-function countFrom(text: string | undefined): number {
-  const count = Number(text ?? 50);
-  if (!Number.isSafeInteger(count) || count < 1 || count > 10_000) {
-    throw new AdminError('request-invalid', `${JSON.stringify(text)} is no whole number from 1 to 10000`);
-  }
-  return count;
-}
-
 /** The whole story in one sentence: what failed, then each cause. */
 function sentenceOf(error: Error): string {
   const parts = [error.message];
@@ -292,13 +261,4 @@ function sentenceOf(error: Error): string {
 function problem(context: Context, status: 400 | 404 | 409 | 413 | 500, code: string, message: string) {
   const body: ProblemDocument = { code, message };
   return context.json(body, status);
-}
-
-type Defined<Value> = { [Key in keyof Value]: Exclude<Value[Key], undefined> };
-
-function dropUndefined<Value extends object>(value: Value): Defined<Value> {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- exactly the undefined members are left out
-  return Object.fromEntries(
-    Object.entries(value).filter(([, member]) => member !== undefined),
-  ) as Defined<Value>;
 }
