@@ -47,6 +47,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'audience-missing': 'ask the issuer for a token for your audience',
   'audience-mismatch':
     'ask the issuer for a token for your audience; audiences are compared letter by letter',
+  'own-bundle-unknown': '"federate status" says whether the mesh is connected',
   'no-bundle': '"federate list" shows whose bundles are held; add the trust domain with "federate add"',
 };
 

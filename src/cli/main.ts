@@ -3,6 +3,7 @@ import { addCommand } from './commands/add.ts';
 import { bundleCommand } from './commands/bundle.ts';
 import { changeCommand } from './commands/change.ts';
 import { demoCommand } from './commands/demo.ts';
+import { exportConfigCommand } from './commands/export-config.ts';
 import { listCommand, showCommand } from './commands/list.ts';
 import { processCommands } from './commands/processes.ts';
 import { refreshCommand } from './commands/refresh.ts';
@@ -59,6 +60,7 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     removeCommand,
     bundleCommand,
     verifyCommand,
+    exportConfigCommand,
     processCommands,
     rotateCommand,
     demoCommand,

@@ -9,6 +9,7 @@ export { CodedError } from './coded-error.ts';
 export { parseEndpointUrl, RelationshipError } from './federation-relationship.ts';
 export { verifyJwtSvid } from './jwt-svid.ts';
 export { JwtSvidError } from './jwt-svid-error.ts';
+export { createNarrowedAnchor, isNarrowedAnchor, standsFor } from './narrowed-anchor.ts';
 export { certificatesFromPem, PemError, pemFromCertificates } from './pem.ts';
 export { bundleMatchesPin, matchPin, PinError, parsePin, pinOfBundle, pinOfKey } from './pin.ts';
 export { MAX_STATEMENT_CHARACTERS, signStatement, verifyStatement } from './signed-statement.ts';

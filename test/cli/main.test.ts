@@ -28,6 +28,7 @@ const VERBS = [
   ['bundle', 'set'],
   ['change'],
   ['verify'],
+  ['export-config'],
   ['agent'],
   ['gateway'],
   ['sidecar'],

@@ -1,11 +1,12 @@
 import {
   type Certificate,
+  createNarrowedAnchor,
   parseCertificate,
   pemFromCertificates,
+  standsFor,
   type TrustDomain,
   type X509Authority,
 } from '../../spiffe/index.ts';
-import { createNarrowedAnchor, standsFor } from './narrowed-anchor.ts';
 
 /** An anchor as it is written: what stands in the mesh, and which real root it stands for. */
 export interface Anchor {

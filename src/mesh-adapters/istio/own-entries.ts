@@ -1,7 +1,12 @@
-import { CertificateError, certificatesFromPem, parseCertificate, PemError } from '../../spiffe/index.ts';
+import {
+  CertificateError,
+  certificatesFromPem,
+  isNarrowedAnchor,
+  parseCertificate,
+  PemError,
+} from '../../spiffe/index.ts';
 import type { Anchor, PresentAnchor } from './anchors.ts';
 import type { CaEntry } from './mesh-config-document.ts';
-import { isNarrowedAnchor } from './narrowed-anchor.ts';
 import type { ListOrigin } from './splice.ts';
 
 /** The annotation of the mesh ConfigMap that says which entries are ours (mesh-surfaces §1 rule 7). */

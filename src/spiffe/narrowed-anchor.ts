@@ -1,13 +1,9 @@
 import { createHash, createPublicKey } from 'node:crypto';
-import {
-  type Certificate,
-  EXTENDED_KEY_USAGE_OIDS,
-  generateKeyPair,
-  issueCertificate,
-  parseCertificate,
-  type TrustDomain,
-  type X509Authority,
-} from '../../spiffe/index.ts';
+import type { X509Authority } from './bundle.ts';
+import type { TrustDomain } from './trust-domain.ts';
+import { type Certificate, parseCertificate } from './x509-certificate.ts';
+import { EXTENDED_KEY_USAGE_OIDS } from './x509-extensions.ts';
+import { generateKeyPair, issueCertificate } from './x509-issue.ts';
 
 /**
  * An anchor for a merged pool that stands for `root` but can speak for `trustDomain` alone (mesh-surfaces §9): same

@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import {
   createNarrowedAnchor,
   isNarrowedAnchor,
+  parseCertificate,
   standsFor,
-} from '../../../src/mesh-adapters/istio/narrowed-anchor.ts';
-import { parseCertificate, verifyX509Path } from '../../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT } from '../../support/test-ca.ts';
+  verifyX509Path,
+} from '../../src/spiffe/index.ts';
+import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
 
 const now = TEST_INSTANT;
 

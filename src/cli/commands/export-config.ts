@@ -1,0 +1,72 @@
+import { type Command, Option } from 'commander';
+import type { BundleDocument, StatusDocument } from '../../dashboard/index.ts';
+import { CodedError, defaultBundleLimits, parseBundle, parseTrustDomain } from '../../spiffe/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import type { ExportedTrust, ExportTarget } from '../export-targets/exported-trust.ts';
+import { exportForIstio } from '../export-targets/istio.ts';
+import { exportForSpireControllerManager } from '../export-targets/spire-controller-manager.ts';
+import { exportForSpire } from '../export-targets/spire.ts';
+import { exportForTeleport } from '../export-targets/teleport.ts';
+import { printResult, type Terminal } from '../terminal.ts';
+
+const TARGETS = {
+  spire: exportForSpire,
+  'spire-controller-manager': exportForSpireControllerManager,
+  istio: exportForIstio,
+  teleport: exportForTeleport,
+} satisfies Readonly<Record<string, ExportTarget>>;
+
+interface ExportOptions extends AgentOptions {
+  readonly for: keyof typeof TARGETS;
+}
+
+/** `federate export-config`: what a peer that runs something else puts into its own configuration to trust us. */
+export function exportConfigCommand(
+  program: Command,
+  terminal: Terminal,
+  finish: (code: ExitCode) => void,
+): void {
+  withAgent(program.command('export-config'))
+    .description('ready configuration, with our bundle in it, for a peer that runs something else')
+    .addOption(
+      new Option('--for <product>', 'what the peer runs').choices(Object.keys(TARGETS)).makeOptionMandatory(),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate export-config --for spire
+  $ federate export-config --for spire-controller-manager > federate.yaml
+
+What is printed holds no secret, but our roots: send it by a way on which it cannot
+be changed. The other direction, our trust in them, is "federate add".`,
+    )
+    .action(async (options: ExportOptions) => {
+      const agent = agentFor(options);
+      const status = await agent.status();
+      const { trust_domain: name } = status;
+      if (name === null || status.own === null)
+        throw new CodedError(
+          'own-bundle-unknown',
+          'there is nothing to export yet: our own mesh has not told its roots',
+        );
+      const trust = trustOf(name, status, await agent.bundle(name, undefined));
+      const config = await TARGETS[options.for](trust);
+      const answer = { for: options.for, trust_domain: name, config };
+      printResult(terminal, options.output, answer, () => config);
+      finish(exitCodes.done);
+    });
+}
+
+function trustOf(name: string, { endpoint }: StatusDocument, { document }: BundleDocument): ExportedTrust {
+  const { bundle } = parseBundle(parseTrustDomain(name), Buffer.from(document, 'utf8'), defaultBundleLimits);
+  return {
+    trustDomain: name,
+    endpointUrl: endpoint.url,
+    profile: endpoint.profile === 'https_spiffe' ? 'https_spiffe' : 'https_web',
+    endpointId: endpoint.endpoint_id ?? undefined,
+    document,
+    roots: bundle.x509Authorities,
+  };
+}

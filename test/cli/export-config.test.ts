@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { main } from '../../src/cli/main.ts';
+import { AdminServer, type StatusDocument } from '../../src/dashboard/index.ts';
+import {
+  certificatesFromPem,
+  defaultBundleLimits,
+  isNarrowedAnchor,
+  parseBundle,
+  parseCertificate,
+  parseTrustDomain,
+} from '../../src/spiffe/index.ts';
+import { createMemoryStore, type Store } from '../../src/store/index.ts';
+import { stubAdminServices } from '../support/admin-services.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
+
+const A = parseTrustDomain('a.example');
+const SEQUENCE = 18446744073709551615n;
+const spiffe = { profile: 'https_spiffe', endpoint_id: 'spiffe://a.example/agent' };
+const web = { profile: 'https_web', endpoint_id: null };
+
+let store: Store;
+let ca: TestCa;
+const folder = tempDir();
+beforeAll(async () => {
+  ca = await createTestCa({ trustDomain: A });
+  store = createMemoryStore();
+  await store.replaceCurrent({
+    trustDomain: A,
+    expectedDigest: null,
+    version: { bundle: ca.bundle(SEQUENCE), receivedAt: TEST_INSTANT, verdict: 'own', origin: 'files' },
+  });
+});
+afterAll(() => folder[Symbol.dispose]());
+
+type Told = Pick<StatusDocument, 'own'> & { readonly endpoint?: object };
+
+async function exported(product: string, told: Partial<Told> = {}, ...words: string[]) {
+  const status: StatusDocument = {
+    ready: true,
+    trust_domain: A,
+    started_at: TEST_INSTANT.toISOString(),
+    own: { sequence: SEQUENCE.toString(), version: 1, authorities: 1, pin: 'sha256:00' },
+    agent_id: null,
+    mesh: { kind: 'files', scope: 'per-trust-domain', connected: true, code: null, message: null },
+    relationships: { total: 0, by_state: {} },
+    ...told,
+    endpoint: { url: 'https://a.example:8443/', serving: true, ...spiffe, ...told.endpoint },
+  };
+  const path = folder.file('admin.sock');
+  const server = new AdminServer({
+    path,
+    services: stubAdminServices(store, { status: async () => status }),
+  });
+  await server.start();
+  const out: string[] = [];
+  const err: string[] = [];
+  const terminal = { out: (text: string) => out.push(text), err: (text: string) => err.push(text) };
+  const code = await main(['export-config', '--for', product, '--socket', path, ...words], terminal);
+  await server.stop();
+  return { code, out: out.join('\n'), err: err.join('\n') };
+}
+
+/** Whether a document is our bundle, to the last digit. */
+function isOurs(document: string): boolean {
+  const { bundle } = parseBundle(A, Buffer.from(document, 'utf8'), defaultBundleLimits);
+  return bundle.sequence === SEQUENCE && bundle.x509Authorities[0]?.fingerprint === ca.authority.fingerprint;
+}
+
+describe('federate export-config', () => {
+  it('gives SPIRE a federates_with block, and the first bundle for its command', async () => {
+    const { code, out } = await exported('spire');
+    expect(code).toBe(0);
+    expect(out).toContain(
+      'federates_with "a.example" {\n      bundle_endpoint_url = "https://a.example:8443/"',
+    );
+    expect(out).toContain(
+      'bundle_endpoint_profile "https_spiffe" {\n        endpoint_spiffe_id = "spiffe://a.example/agent"',
+    );
+    const heredoc = /<<'BUNDLE'\n# (.*)\n# BUNDLE/.exec(out)?.[1] ?? '';
+    expect(isOurs(heredoc)).toBe(true);
+    expect((await exported('spire', { endpoint: web })).out).toContain(
+      'bundle_endpoint_profile "https_web" {}',
+    );
+  });
+
+  it("gives SPIRE's controller manager a resource with the first bundle in it", async () => {
+    const resource = parse((await exported('spire-controller-manager')).out);
+    expect(resource).toMatchObject({
+      apiVersion: 'spire.spiffe.io/v1alpha1',
+      kind: 'ClusterFederatedTrustDomain',
+      metadata: { name: 'a.example' },
+      spec: {
+        trustDomain: 'a.example',
+        bundleEndpointURL: 'https://a.example:8443/',
+        bundleEndpointProfile: { type: 'https_spiffe', endpointSPIFFEID: 'spiffe://a.example/agent' },
+      },
+    });
+    expect(isOurs(resource.spec.trustDomainBundle)).toBe(true);
+    const overWeb = parse((await exported('spire-controller-manager', { endpoint: web })).out);
+    expect(overWeb.spec.bundleEndpointProfile).toEqual({ type: 'https_web' });
+  });
+
+  it('gives Teleport the endpoint where it can fetch from it, else the bundle as it is now', async () => {
+    const overWeb = parse((await exported('teleport', { endpoint: web })).out);
+    expect(overWeb).toEqual({
+      kind: 'spiffe_federation',
+      version: 'v1',
+      metadata: { name: 'a.example' },
+      spec: { bundle_source: { https_web: { bundle_endpoint_url: 'https://a.example:8443/' } } },
+    });
+    const { out } = await exported('teleport');
+    expect(isOurs(parse(out).spec.bundle_source.static.bundle)).toBe(true);
+    expect(out).toContain('applied anew before our roots rotate');
+  });
+
+  it('gives Istio narrowed anchors, never a root that could speak for everybody', async () => {
+    const { caCertificates } = parse((await exported('istio')).out);
+    expect(caCertificates).toHaveLength(1);
+    expect(caCertificates[0].trustDomains).toEqual(['a.example']);
+    const [der] = certificatesFromPem(caCertificates[0].pem);
+    const anchor = parseCertificate(der ?? Buffer.alloc(0));
+    expect(isNarrowedAnchor(anchor, A)).toBe(true);
+    expect(anchor.keyFingerprint).toBe(ca.authority.keyFingerprint);
+    expect(anchor.fingerprint).not.toBe(ca.authority.fingerprint);
+  });
+
+  it('prints a document for programs', async () => {
+    const { out } = await exported('spire', {}, '--output', 'json');
+    expect(JSON.parse(out)).toMatchObject({ for: 'spire', trust_domain: 'a.example' });
+  });
+
+  it('says so when there is nothing to export yet, and what else it knows', async () => {
+    expect(await exported('spire', { own: null })).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('[own-bundle-unknown]'),
+    });
+    expect(await exported('kuma')).toMatchObject({ code: 2, err: expect.stringContaining('teleport') });
+  });
+});
