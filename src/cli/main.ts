@@ -4,6 +4,7 @@ import { bundleCommand } from './commands/bundle.ts';
 import { changeCommand } from './commands/change.ts';
 import { demoCommand } from './commands/demo.ts';
 import { exportConfigCommand } from './commands/export-config.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { listCommand, showCommand } from './commands/list.ts';
 import { processCommands } from './commands/processes.ts';
 import { refreshCommand } from './commands/refresh.ts';
@@ -21,9 +22,7 @@ import { version } from './version.ts';
  */
 export async function main(words: readonly string[], terminal: Terminal = processTerminal): Promise<number> {
   // Whoever reads us may stop reading, as `| head` does: that is no failure of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-    process.exit(error.code === 'EPIPE' ? exitCodes.done : exitCodes.failed),
-  );
+  if (!process.stdout.listeners('error').includes(onBrokenPipe)) process.stdout.on('error', onBrokenPipe);
   let exitCode: ExitCode = exitCodes.done;
   const finish = (code: ExitCode) => {
     exitCode = code;
@@ -36,6 +35,10 @@ export async function main(words: readonly string[], terminal: Terminal = proces
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
     return reportError(terminal, formatIn(words), error);
   }
+}
+
+function onBrokenPipe(error: NodeJS.ErrnoException): never {
+  process.exit(error.code === 'EPIPE' ? exitCodes.done : exitCodes.failed);
 }
 
 function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Command {
@@ -61,6 +64,7 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     bundleCommand,
     verifyCommand,
     exportConfigCommand,
+    doctorCommand,
     processCommands,
     rotateCommand,
     demoCommand,

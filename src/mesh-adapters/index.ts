@@ -1,12 +1,16 @@
 /** One folder per mesh: its own roots out, foreign bundles in; and the loop that keeps wanted and actual the same. */
 export { createConsulAdapter } from './consul/adapter.ts';
+export { examineConsul } from './consul/examine.ts';
 export { MeshAdapterError } from './errors.ts';
 export { createFilesAdapter } from './files/adapter.ts';
 export { createIstioAdapter } from './istio/adapter.ts';
+export { examineIstio } from './istio/examine.ts';
 export { ForeignTrustPublisher } from './publisher.ts';
 
 export type { AdmissionCode } from './admission.ts';
 export type { ConsulAdapterOptions } from './consul/adapter.ts';
+export type { Examination } from './finding.ts';
+export type { KubernetesSource } from './kubernetes/kubernetes-access.ts';
 export type { MeshAdapterErrorCode } from './errors.ts';
 export type { FilesAdapterOptions } from './files/adapter.ts';
 export type { IstioAdapterOptions } from './istio/adapter.ts';

@@ -29,6 +29,8 @@ const VERBS = [
   ['change'],
   ['verify'],
   ['export-config'],
+  ['doctor', 'istio'],
+  ['doctor', 'consul'],
   ['agent'],
   ['gateway'],
   ['sidecar'],

@@ -12,6 +12,8 @@ export interface Peering {
   readonly ownedFor?: TrustDomain;
   /** Whose bundle it carries, where the cluster dials and the peer's server name tells. */
   readonly peerTrustDomain?: string;
+  /** Whether its name begins with our prefix. */
+  readonly underPrefix: boolean;
 }
 
 /** All peerings of the cluster; ours are those under our prefix that name a trust domain. Throws `MeshAdapterError`. */
@@ -37,6 +39,7 @@ export async function listPeerings(
     return {
       name: Name,
       state: State,
+      underPrefix: Name.startsWith(prefix),
       ...(ours && { ownedFor: owner }),
       ...(server !== undefined && { peerTrustDomain: server }),
     };

@@ -4,9 +4,14 @@ import { answerTable, type ConsulRequest, jsonObject, requireToken } from './con
 import type { ConfigEntry, ConsulState } from './consul-state.ts';
 import type { Peerings } from './peerings.ts';
 
-const KINDS: ReadonlySet<string> = new Set(['exported-services', 'service-intentions']);
+const KINDS: ReadonlySet<string> = new Set([
+  'exported-services',
+  'service-intentions',
+  'proxy-defaults',
+  'service-defaults',
+]);
 
-/** `/v1/config`: config entries of the two kinds that cross-mesh traffic needs, with compare-and-set. */
+/** `/v1/config`: config entries of the kinds that cross-mesh traffic needs, with compare-and-set. */
 export function addConfigRoutes(
   app: Hono,
   request: ConsulRequest,

@@ -111,12 +111,12 @@ export function kubernetesApi(options: {
       kind: 'NamespaceList',
       apiVersion: 'v1',
       metadata: { resourceVersion: String(store.version) },
-      items: store.namespaces().map(namespaceObject),
+      items: store.namespaces().map((name) => namespaceObject(name, store.version)),
     }),
   );
   app.get('/api/v1/namespaces/:namespace', (context) => {
     const name = context.req.param('namespace');
-    if (store.namespaces().includes(name)) return context.json(namespaceObject(name));
+    if (store.namespaces().includes(name)) return context.json(namespaceObject(name, store.version));
     throw new KubernetesError('NotFound', `namespaces ${JSON.stringify(name)} not found`);
   });
   app.get('/api/v1/configmaps', (context) => listOrWatch(context));
@@ -187,11 +187,15 @@ const COLLECTION = '/api/v1/namespaces/:namespace/configmaps';
 const ITEM = '/api/v1/namespaces/:namespace/configmaps/:name';
 const VERBS: readonly Verb[] = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'];
 
-function namespaceObject(name: string) {
+function namespaceObject(name: string, version: number) {
   return {
     kind: 'Namespace',
     apiVersion: 'v1',
-    metadata: { name, labels: { 'kubernetes.io/metadata.name': name } },
+    metadata: {
+      name,
+      resourceVersion: String(version),
+      labels: { 'kubernetes.io/metadata.name': name },
+    },
     status: { phase: 'Active' },
   };
 }

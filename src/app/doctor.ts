@@ -1,0 +1,91 @@
+import {
+  type Examination,
+  examineConsul,
+  examineIstio,
+  type KubernetesSource,
+} from '../mesh-adapters/index.ts';
+import { systemClock } from '../platform/index.ts';
+import type { SpiffeId } from '../spiffe/index.ts';
+import { agentConfigSchema, type AgentConfig } from './config/agent-config.ts';
+import { resolvePath } from './config/fields.ts';
+import { ConfigError, type LoadedConfig, readConfig } from './config/read-config.ts';
+
+/** Where an Istio to be examined is: as the config of its agent says, or as the words of the command do. */
+export interface IstioToExamine {
+  readonly configFile?: string | undefined;
+  readonly kubeconfig?: string | undefined;
+  readonly context?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
+/** Where a Consul to be examined is, and the foreign identities that are asked about. */
+export interface ConsulToExamine {
+  readonly configFile?: string | undefined;
+  readonly address?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly identities: readonly SpiffeId[];
+  readonly service?: string | undefined;
+}
+
+/** Looks at an Istio mesh and changes nothing. Throws `ConfigError`; what the mesh answers is in the findings. */
+export async function examineIstioMesh(
+  asked: IstioToExamine,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Examination> {
+  const found = asked.configFile === undefined ? undefined : meshOf(asked.configFile, 'istio');
+  const kubeconfig =
+    asked.kubeconfig ?? (found?.mesh.kubeconfig && resolvePath(found.folder, found.mesh.kubeconfig));
+  const context = asked.context ?? found?.mesh.context;
+  const kubernetes: KubernetesSource =
+    kubeconfig === undefined
+      ? { kind: 'in-cluster' }
+      : { kind: 'kubeconfig', path: kubeconfig, ...(context === undefined ? {} : { context }) };
+  return await examineIstio({
+    kubernetes,
+    systemNamespace: asked.namespace ?? found?.mesh.system_namespace ?? 'istio-system',
+    clock: systemClock,
+    signal,
+  });
+}
+
+/** Looks at a Consul cluster and changes nothing. Throws `ConfigError`; what the cluster answers is in the findings. */
+export async function examineConsulMesh(
+  asked: ConsulToExamine,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Examination> {
+  const found = asked.configFile === undefined ? undefined : meshOf(asked.configFile, 'consul');
+  const tokenFile =
+    asked.tokenFile ?? (found?.mesh.token_file && resolvePath(found.folder, found.mesh.token_file));
+  return await examineConsul({
+    address: asked.address ?? found?.mesh.address ?? 'http://127.0.0.1:8500',
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+    tokenIsAgents: found !== undefined && asked.tokenFile === undefined,
+    ...(found ? { peerNamePrefix: found.mesh.peer_name_prefix } : {}),
+    identities: asked.identities,
+    ...(asked.service === undefined ? {} : { service: asked.service }),
+    clock: systemClock,
+    signal,
+  });
+}
+
+type Mesh<Kind> = Extract<AgentConfig['mesh'], { readonly kind: Kind }>;
+
+/** The mesh section of an agent's config. Throws `ConfigError` `config-invalid` where it is another mesh. */
+function meshOf<Kind extends AgentConfig['mesh']['kind']>(
+  file: string,
+  kind: Kind,
+): { readonly mesh: Mesh<Kind>; readonly folder: string } {
+  const { config, folder }: LoadedConfig<AgentConfig> = readConfig(file, agentConfigSchema);
+  const { mesh } = config;
+  if (isKind(mesh, kind)) return { mesh, folder };
+  throw new ConfigError('config-invalid', `the config ${file} is for another mesh`, [
+    { path: 'mesh.kind', message: `is ${mesh.kind}, and ${kind} is to be examined` },
+  ]);
+}
+
+function isKind<Kind extends AgentConfig['mesh']['kind']>(
+  mesh: AgentConfig['mesh'],
+  kind: Kind,
+): mesh is Mesh<Kind> {
+  return mesh.kind === kind;
+}

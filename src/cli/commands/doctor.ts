@@ -1,0 +1,139 @@
+import type { Command } from 'commander';
+import {
+  type ConsulToExamine,
+  type Examination,
+  examineConsulMesh,
+  examineIstioMesh,
+} from '../../app/index.ts';
+import { parseSpiffeId, type SpiffeId } from '../../spiffe/index.ts';
+import { withOutput } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+
+interface CommonOptions {
+  readonly config?: string;
+  readonly ignore?: readonly string[];
+  readonly output: OutputFormat;
+}
+
+interface IstioOptions extends CommonOptions {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly namespace?: string;
+}
+
+interface ConsulOptions extends CommonOptions {
+  readonly address?: string;
+  readonly tokenFile?: string;
+  readonly identity?: readonly SpiffeId[];
+  readonly to?: string;
+}
+
+const AFTER = `
+Nothing is changed. Exit code 0 when nothing is wrong, 1 when something is (what
+could not be looked at counts too), 2 for wrong usage. A finding that is known
+and meant is left out with --ignore CODE.`;
+
+/** `federate doctor`: what stands in the way of foreign identities in a mesh, or lets in more than it should. */
+export function doctorCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  const doctor = program
+    .command('doctor')
+    .description('look at a mesh, change nothing, and say what stands in the way of foreign identities');
+  const report = (examination: Examination, { ignore = [], output }: CommonOptions) => {
+    const findings = examination.findings.filter(({ code }) => !ignore.includes(code));
+    const healthy = !findings.some(({ level }) => level === 'wrong');
+    const document = {
+      ...examination,
+      healthy,
+      findings,
+      ignored: examination.findings.length - findings.length,
+    };
+    printResult(terminal, output, document, () => tell(document));
+    finish(healthy ? exitCodes.done : exitCodes.failed);
+  };
+
+  common(doctor.command('istio'))
+    .description(
+      'name the missing flag or the policy trap of an Istio mesh: multiroot, xDS agent, permissive mTLS, rules without a trust domain, empty subjectAltNames, ambient',
+    )
+    .option('--kubeconfig <file>', 'kubeconfig; without it and --config the in-cluster service account')
+    .option('--context <name>', 'context of the kubeconfig')
+    .option('--namespace <name>', 'namespace of istiod (default: istio-system)')
+    .addHelpText(
+      'after',
+      `${AFTER}
+It needs to list configmaps and deployments of that namespace, and namespaces,
+peerauthentications, authorizationpolicies, destinationrules and serviceentries.
+
+Examples:
+  $ federate doctor istio --config /etc/federate/agent.yaml
+  $ federate doctor istio --kubeconfig ~/.kube/config --context prod --ignore ambient-namespace
+  $ federate doctor istio --kubeconfig kubeconfig --output json | jq -r '.findings[].code'`,
+    )
+    .action(async ({ config, ...options }: IstioOptions) =>
+      report(await examineIstioMesh({ configFile: config, ...options }), options),
+    );
+
+  common(doctor.command('consul'))
+    .description('say why a foreign identity cannot pass the intentions of a Consul mesh, and what does')
+    .option('--address <url>', 'base URL of the HTTP API (default: http://127.0.0.1:8500)')
+    .option('--token-file <file>', 'file with an ACL token; reading is enough')
+    .option(
+      '--identity <spiffe id>',
+      'a foreign identity to ask about; again for each further one',
+      (text: string, before: readonly SpiffeId[] | undefined) => [...(before ?? []), parseSpiffeId(text)],
+    )
+    .option('--to <service>', 'the Consul service it wants to reach')
+    .addHelpText(
+      'after',
+      `${AFTER}
+
+Examples:
+  $ federate doctor consul --config /etc/federate/agent.yaml
+  $ federate doctor consul --address http://127.0.0.1:8500 --token-file reader.token \\
+      --identity spiffe://west.example/ns/shop/sa/web --to info`,
+    )
+    .action(async (options: ConsulOptions) => {
+      const { config, identity = [], to, address } = options;
+      if (address !== undefined && !/^https?:$/.test(URL.parse(address)?.protocol ?? ''))
+        throw new UsageError('--address is an http or https URL, such as http://127.0.0.1:8500');
+      if (to !== undefined && identity.length === 0 && config === undefined)
+        throw new UsageError('--to goes with --identity: who wants to reach it?');
+      const asked: ConsulToExamine = {
+        configFile: config,
+        address,
+        tokenFile: options.tokenFile,
+        identities: identity,
+        service: to,
+      };
+      report(await examineConsulMesh(asked), options);
+    });
+}
+
+function common(command: Command): Command {
+  return withOutput(command)
+    .option('-c, --config <file>', 'config of the agent beside that mesh; tells where the mesh is')
+    .option(
+      '--ignore <code>',
+      'leave out findings with this code; again for each further one',
+      (code: string, before: readonly string[] | undefined) => [...(before ?? []), code],
+    );
+}
+
+function tell({ mesh, examined, findings, ignored }: Examination & { readonly ignored: number }): string {
+  const count = findings.filter(({ level }) => level === 'wrong').length;
+  const lines = [`Looked at (${mesh}): ${examined.length > 0 ? examined.join('; ') : 'nothing'}.`, ''];
+  for (const { level, code, where, message, advice } of findings) {
+    lines.push(
+      `${level === 'wrong' ? 'WRONG' : 'note '} ${where === undefined ? '' : `${where}: `}${message} [${code}]`,
+    );
+    if (advice !== undefined) lines.push(`      → ${advice}`);
+  }
+  if (findings.length > 0) lines.push('');
+  lines.push(
+    count === 0 ? 'Nothing is wrong.' : `${count} ${count === 1 ? 'thing is' : 'things are'} wrong.`,
+  );
+  if (ignored > 0)
+    lines.push(`${ignored} ${ignored === 1 ? 'finding was' : 'findings were'} left out by --ignore.`);
+  return lines.join('\n');
+}

@@ -1,0 +1,18 @@
+import { pathOf, type SpiffeId } from '../../spiffe/index.ts';
+
+/** The parts of an ID in the only form that Consul's intentions can match. */
+export interface ConsulServiceId {
+  readonly partition?: string;
+  readonly namespace: string;
+  readonly datacenter: string;
+  readonly service: string;
+}
+
+const FORM = /^(?:\/ap\/([^/]+))?\/ns\/([^/]+)\/dc\/([^/]+)\/svc\/([^/]+)$/;
+
+/** Reads `spiffe://<td>[/ap/<partition>]/ns/<ns>/dc/<dc>/svc/<service>`; undefined for any other form (mesh-surfaces §3). */
+export function consulServiceIdOf(id: SpiffeId): ConsulServiceId | undefined {
+  const [, partition, namespace, datacenter, service] = FORM.exec(pathOf(id)) ?? [];
+  if (namespace === undefined || datacenter === undefined || service === undefined) return undefined;
+  return { ...(partition !== undefined && { partition }), namespace, datacenter, service };
+}

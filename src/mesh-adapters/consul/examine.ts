@@ -1,0 +1,134 @@
+import type { Clock } from '../../platform/index.ts';
+import type { SpiffeId } from '../../spiffe/index.ts';
+import { type Examination, type Finding, told, wrong } from '../finding.ts';
+import { ConsulClient } from './consul-client.ts';
+import { type ConsulFacts, readConsulFacts } from './facts.ts';
+import { judgeIdentity } from './judge-identity.ts';
+import { judgePeerings } from './judge-peerings.ts';
+
+export interface ConsulExaminationOptions {
+  /** Base URL of the HTTP API. */
+  readonly address: string;
+  readonly tokenFile?: string;
+  /** The token is the agent's own, so it must be able to write peerings; default false: it only reads. */
+  readonly tokenIsAgents?: boolean;
+  readonly datacenter?: string;
+  readonly peerNamePrefix?: string;
+  /** Foreign identities about which to say whether they reach `service`, and why not. */
+  readonly identities?: readonly SpiffeId[];
+  /** The destination of those identities; without it the sources of all intentions are looked at. */
+  readonly service?: string;
+  /** Which service's leaf a federation gateway shows for which foreign identity, where one is configured. */
+  readonly gateway?: ReadonlyMap<SpiffeId, string>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Looks at a Consul cluster, changes nothing, and says what stops foreign identities, or lets in more than it should, and
+ * what does away with it (mesh-surfaces §3). A cluster that cannot be read is a finding too.
+ */
+export async function examineConsul(options: ConsulExaminationOptions): Promise<Examination> {
+  const { address, tokenFile, datacenter, peerNamePrefix = 'federate-', clock, signal } = options;
+  const client = new ConsulClient({ address, tokenFile, datacenter, clock });
+  const facts = await readConsulFacts(client, peerNamePrefix, signal);
+  const gateway = options.gateway ?? new Map<SpiffeId, string>();
+  const asked = [...new Set([...(options.identities ?? []), ...gateway.keys()])];
+  return {
+    mesh: 'consul',
+    examined: examinedOf(facts),
+    findings: [
+      ...facts.findings,
+      ...judgeRights(facts, options.tokenIsAgents ?? false),
+      ...judgeSettings(facts),
+      ...judgePeerings(facts, gateway),
+      ...asked.flatMap((id) => judgeIdentity(id, facts, { service: options.service, leaf: gateway.get(id) })),
+    ],
+  };
+}
+
+function examinedOf({ settings, own, peerings, exports, intentions }: ConsulFacts): string[] {
+  return [
+    ...(own ? [`own trust domain ${own.trustDomain} (roots: ${own.roots.length})`] : []),
+    ...(settings ? [`settings of the Consul agent${settings.version ? ` (${settings.version})` : ''}`] : []),
+    ...(peerings ? [`peerings: ${peerings.length}`] : []),
+    ...(exports ? [`exported services: ${exports.length}`] : []),
+    ...(intentions ? [`destinations with intentions: ${intentions.length}`] : []),
+  ];
+}
+
+function judgeRights({ rights }: ConsulFacts, tokenIsAgents: boolean): Finding[] {
+  return [...(rights ?? [])].flatMap(([right, allowed]) => {
+    if (allowed) return [];
+    if (right !== 'peering = "write"')
+      return [
+        wrong(
+          'token-may-not-read',
+          'ACL token',
+          `the token lacks ${right}; Consul leaves out in silence what it may not see, so this examination is not whole`,
+          `add ${right} to the policy of the token for this examination`,
+        ),
+      ];
+    if (!tokenIsAgents) return [];
+    return [
+      wrong(
+        'token-may-not-peer',
+        'ACL token',
+        'the token of the agent may not write peerings, so no foreign bundle reaches the cluster',
+        `add ${right} to the policy of the token in token_file`,
+      ),
+    ];
+  });
+}
+
+/** The settings without which no peering carries a bundle, and the default of intentions. */
+function judgeSettings({ settings, exports }: ConsulFacts): Finding[] {
+  const findings: Finding[] = [];
+  if (!settings) return findings;
+  if (settings.connect === false)
+    findings.push(
+      wrong(
+        'connect-off',
+        'Consul',
+        'the service mesh is off',
+        'set connect { enabled = true } on the servers',
+      ),
+    );
+  if (settings.peering === false)
+    findings.push(
+      wrong(
+        'peering-off',
+        'Consul',
+        'cluster peering is off, and it is the only place of Consul that keeps foreign roots by trust domain',
+        'set peering { enabled = true } on the servers',
+      ),
+    );
+  if (settings.grpcTlsPort !== undefined && settings.grpcTlsPort <= 0)
+    findings.push(
+      wrong(
+        'grpc-tls-off',
+        'Consul',
+        'the gRPC listener with TLS is off, so peering tokens name no CA and Federate does not dial',
+        'set ports { grpc_tls = 8503 } on the servers',
+      ),
+    );
+  if (settings.intentionDefault === 'allow') {
+    const open = (exports ?? []).filter(({ peers }) => peers.length > 0).map(({ name }) => name);
+    findings.push(
+      open.length > 0
+        ? wrong(
+            'intentions-default-allow',
+            open.join(', '),
+            'intentions allow by default, so every identity of every trust domain these services are exported to passes',
+            'set default_intention_policy = "deny" (or ACLs with default_policy = "deny"), or add an intention with source "*" and action "deny" to each',
+          )
+        : told(
+            'intentions-default-allow',
+            'Consul',
+            'intentions allow by default: what is exported to a peer is open to its whole trust domain',
+            'set default_intention_policy = "deny" before services are exported',
+          ),
+    );
+  }
+  return findings;
+}

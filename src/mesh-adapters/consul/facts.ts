@@ -1,0 +1,243 @@
+import { MeshAdapterError } from '../errors.ts';
+import { type Finding, wrong } from '../finding.ts';
+import type { OwnTrust } from '../mesh-adapter.ts';
+import type { ConsulClient } from './consul-client.ts';
+import { listPeerings, type Peering } from './peerings.ts';
+import { fetchOwnTrust } from './read-own-trust.ts';
+
+/** Who a service is exported to, from a config entry of kind `exported-services`. */
+export interface ExportedService {
+  /** `*` for all. */
+  readonly name: string;
+  readonly peers: readonly string[];
+}
+
+/** One source of a config entry of kind `service-intentions`. */
+export interface IntentionSource {
+  /** `*` for all. */
+  readonly name: string;
+  /** Undefined for a service of the cluster itself. */
+  readonly peer?: string;
+  /** `permissions`: it depends on the request. */
+  readonly action: 'allow' | 'deny' | 'permissions';
+}
+
+/** The intentions of one destination; `*` for all. */
+export interface ServiceIntentions {
+  readonly destination: string;
+  readonly sources: readonly IntentionSource[];
+}
+
+/** How a Consul agent is set up, as far as federation goes; undefined where it does not say. */
+export interface ConsulSettings {
+  readonly version?: string;
+  readonly connect?: boolean;
+  readonly peering?: boolean;
+  /** Minus one where it is off. */
+  readonly grpcTlsPort?: number;
+  readonly aclsEnabled?: boolean;
+  /** What happens where no intention matches. */
+  readonly intentionDefault?: 'allow' | 'deny';
+}
+
+/** What a token must be allowed for us: the rule of an ACL policy that gives it. */
+export type ConsulRight = 'peering = "write"' | 'mesh = "read"' | 'service_prefix "" { intentions = "read" }';
+
+/** What was read of a cluster; what could not be read is told in `findings` and is undefined here. */
+export interface ConsulFacts {
+  readonly settings: ConsulSettings | undefined;
+  readonly own: OwnTrust | undefined;
+  readonly peerings: readonly Peering[] | undefined;
+  readonly exports: readonly ExportedService[] | undefined;
+  readonly intentions: readonly ServiceIntentions[] | undefined;
+  /** Protocol by service, and the default of all under `*`. */
+  readonly protocols: ReadonlyMap<string, string> | undefined;
+  /** What the token may do, by right; undefined where ACLs are off or the cluster does not tell. */
+  readonly rights: ReadonlyMap<ConsulRight, boolean> | undefined;
+  readonly findings: readonly Finding[];
+}
+
+/** Reads all that an examination looks at; nothing is written. A part that cannot be read becomes a finding, not an error. */
+export async function readConsulFacts(
+  client: ConsulClient,
+  peerNamePrefix: string,
+  signal: AbortSignal,
+): Promise<ConsulFacts> {
+  const findings: Finding[] = [];
+  const attempt = async <Value>(what: string, right: string, read: () => Promise<Value>) => {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError)) throw error;
+      findings.push(unreadable(what, right, error));
+      return undefined;
+    }
+  };
+  const list = async (path: string) => {
+    const { value } = await client.send('GET', path, { signal });
+    if (value === null || value === undefined) return [];
+    if (Array.isArray(value)) return value.map(record);
+    throw new MeshAdapterError('mesh-answer-malformed', `${path} is no list`);
+  };
+  const own = await attempt('the own roots', 'no right', () => fetchOwnTrust(client, signal));
+  // A cluster that does not answer at all is told once.
+  const [first] = findings;
+  if (first?.code === 'mesh-unreachable' || first?.code === 'credentials-unusable') {
+    return { ...NOTHING, findings };
+  }
+  const [settings, peerings, exports, intentions, protocols] = await Promise.all([
+    attempt('the settings of the Consul agent', 'agent_prefix "" { policy = "read" }', async () =>
+      settingsOf((await client.send('GET', '/v1/agent/self', { signal })).value),
+    ),
+    attempt('the peerings', 'peering = "read"', () => listPeerings(client, peerNamePrefix, signal)),
+    attempt('the exported services', 'mesh = "read"', async () =>
+      (await list('/v1/config/exported-services')).flatMap(exportsOf),
+    ),
+    attempt('the intentions', 'service_prefix "" { intentions = "read" }', async () =>
+      (await list('/v1/config/service-intentions')).map(intentionsOf),
+    ),
+    attempt('the protocols of services', 'service_prefix "" { policy = "read" }', async () =>
+      protocolsOf(await list('/v1/config/proxy-defaults'), await list('/v1/config/service-defaults')),
+    ),
+  ]);
+  if (findings.some(({ code }) => code === TOKEN_UNKNOWN.code))
+    return { ...NOTHING, own, findings: [TOKEN_UNKNOWN] };
+  const rights = settings?.aclsEnabled === false ? undefined : await readRights(client, signal);
+  return { settings, own, peerings, exports, intentions, protocols, rights, findings };
+}
+
+const RIGHTS: readonly { readonly right: ConsulRight; readonly asked: object }[] = [
+  { right: 'peering = "write"', asked: { Resource: 'peering', Access: 'write' } },
+  { right: 'mesh = "read"', asked: { Resource: 'mesh', Access: 'read' } },
+  {
+    right: 'service_prefix "" { intentions = "read" }',
+    asked: { Resource: 'intention', Segment: 'any', Access: 'read' },
+  },
+];
+
+/** Lists leave out in silence what a token may not read, so its rights are asked; that changes nothing, though it is a POST. */
+async function readRights(
+  client: ConsulClient,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<ConsulRight, boolean> | undefined> {
+  try {
+    const body = RIGHTS.map(({ asked }) => asked);
+    const { value } = await client.send('POST', '/v1/internal/acl/authorize', { body, signal });
+    const answers = records(value);
+    if (answers.length !== RIGHTS.length) return undefined;
+    return new Map(RIGHTS.map(({ right }, index) => [right, answers[index]?.['Allow'] === true]));
+  } catch (error) {
+    // An internal path that a cluster does not have, or ACLs that are off.
+    if (error instanceof MeshAdapterError) return undefined;
+    throw error;
+  }
+}
+
+const NOTHING: Omit<ConsulFacts, 'findings'> = {
+  settings: undefined,
+  own: undefined,
+  peerings: undefined,
+  exports: undefined,
+  intentions: undefined,
+  protocols: undefined,
+  rights: undefined,
+};
+
+/** Told once, though every request is answered with it. */
+const TOKEN_UNKNOWN = wrong(
+  'token-unknown',
+  'ACL token',
+  'the cluster does not know the token: it was deleted, has expired, or is of another cluster',
+  'put a valid token into the file that token_file names; it is read for every request, so nothing needs a restart',
+);
+
+function unreadable(what: string, right: string, { code, message }: MeshAdapterError): Finding {
+  if (code === 'mesh-forbidden' && message.includes('ACL not found')) return TOKEN_UNKNOWN;
+  const text = `${what} could not be read: ${message}`;
+  switch (code) {
+    case 'mesh-forbidden':
+      return wrong(code, 'ACL token', text, `give the token the right to read it: ${right}`);
+    case 'mesh-unauthenticated':
+      return wrong(code, 'ACL token', text, 'set token_file to a file with a valid ACL token');
+    case 'credentials-unusable':
+      return wrong(code, 'ACL token', text, 'check the path of token_file and who may read it');
+    case 'mesh-unreachable':
+      return wrong(code, 'Consul', text, 'check the address and that the Consul agent runs');
+    default:
+      return wrong(
+        code,
+        'Consul',
+        text,
+        'see the log of the Consul agent; the service mesh must be on (connect { enabled = true })',
+      );
+  }
+}
+
+function settingsOf(value: unknown): ConsulSettings {
+  const { Config, DebugConfig } = record(value);
+  const { Version } = record(Config);
+  const debug = record(DebugConfig);
+  const { ConnectEnabled, PeeringEnabled, GRPCTLSPort, ACLsEnabled, DefaultIntentionPolicy } = debug;
+  const { ACLDefaultPolicy } = record(debug['ACLResolverSettings']);
+  // Without ACLs nothing is denied by default; the intentions' own default goes first.
+  const policy = DefaultIntentionPolicy || (ACLsEnabled === false ? 'allow' : ACLDefaultPolicy);
+  return {
+    ...(typeof Version === 'string' && { version: Version }),
+    ...(typeof ConnectEnabled === 'boolean' && { connect: ConnectEnabled }),
+    ...(typeof PeeringEnabled === 'boolean' && { peering: PeeringEnabled }),
+    ...(typeof GRPCTLSPort === 'number' && { grpcTlsPort: GRPCTLSPort }),
+    ...(typeof ACLsEnabled === 'boolean' && { aclsEnabled: ACLsEnabled }),
+    ...((policy === 'allow' || policy === 'deny') && { intentionDefault: policy }),
+  };
+}
+
+function exportsOf(entry: Readonly<Record<string, unknown>>): ExportedService[] {
+  return records(entry['Services']).map((service) => ({
+    name: text(service['Name']),
+    peers: records(service['Consumers']).flatMap(({ Peer }) =>
+      typeof Peer === 'string' && Peer !== '' ? [Peer] : [],
+    ),
+  }));
+}
+
+function intentionsOf(entry: Readonly<Record<string, unknown>>): ServiceIntentions {
+  return {
+    destination: text(entry['Name']),
+    sources: records(entry['Sources']).map(({ Name, Peer, Action, Permissions }) => ({
+      name: text(Name),
+      ...(typeof Peer === 'string' && Peer !== '' && { peer: Peer }),
+      action:
+        Array.isArray(Permissions) && Permissions.length > 0
+          ? ('permissions' as const)
+          : Action === 'allow'
+            ? ('allow' as const)
+            : ('deny' as const),
+    })),
+  };
+}
+
+function protocolsOf(
+  proxyDefaults: readonly Readonly<Record<string, unknown>>[],
+  serviceDefaults: readonly Readonly<Record<string, unknown>>[],
+): Map<string, string> {
+  const protocols = new Map<string, string>();
+  for (const { Config } of proxyDefaults) {
+    const { protocol } = record(Config);
+    if (typeof protocol === 'string') protocols.set('*', protocol);
+  }
+  for (const { Name, Protocol } of serviceDefaults)
+    if (typeof Protocol === 'string' && Protocol !== '') protocols.set(text(Name), Protocol);
+  return protocols;
+}
+
+function records(value: unknown): Readonly<Record<string, unknown>>[] {
+  return Array.isArray(value) ? value.map(record) : [];
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

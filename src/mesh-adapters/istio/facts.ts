@@ -1,0 +1,128 @@
+import { MeshAdapterError } from '../errors.ts';
+import { type Finding, told, wrong } from '../finding.ts';
+import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
+import { collectionOf } from '../kubernetes/kubernetes-object.ts';
+import { fieldsOf, listOf, type MeshObject, meshObjectOf, textOf } from './fields.ts';
+
+/** One control plane: a deployment of istiod. */
+export interface Istiod {
+  readonly name: string;
+  /** `default` where no revision is named. */
+  readonly revision: string;
+  readonly env: ReadonlyMap<string, string>;
+}
+
+/** What was read of a cluster; what could not be read is told in `findings` and is undefined here. */
+export interface IstioFacts {
+  readonly configMaps: readonly MeshObject[] | undefined;
+  readonly istiods: readonly Istiod[] | undefined;
+  readonly namespaces: readonly MeshObject[] | undefined;
+  readonly peerAuthentications: readonly MeshObject[] | undefined;
+  readonly authorizationPolicies: readonly MeshObject[] | undefined;
+  readonly destinationRules: readonly MeshObject[] | undefined;
+  readonly serviceEntries: readonly MeshObject[] | undefined;
+  readonly findings: readonly Finding[];
+}
+
+/** Reads all that an examination looks at; nothing is written. A part that cannot be read becomes a finding, not an error. */
+export async function readIstioFacts(
+  client: KubernetesClient,
+  systemNamespace: string,
+  signal: AbortSignal,
+): Promise<IstioFacts> {
+  const findings: Finding[] = [];
+  const read = async (what: string, api: string, namespace?: string): Promise<MeshObject[] | undefined> => {
+    const collection = collectionOf({
+      kind: what,
+      api,
+      plural: what,
+      ...(namespace !== undefined && { namespace }),
+    });
+    try {
+      return (await client.listObjects(collection, {}, signal)).items.map(meshObjectOf);
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError)) throw error;
+      findings.push(unreadable(what, collection.path, error));
+      return undefined;
+    }
+  };
+  const configMaps = await read('configmaps', 'api/v1', systemNamespace);
+  // A server that does not answer at all is told once.
+  const [first] = findings;
+  if (first?.code === 'mesh-unreachable' || first?.code === 'credentials-unusable')
+    return { ...NOTHING, findings };
+  const [
+    deployments,
+    namespaces,
+    peerAuthentications,
+    authorizationPolicies,
+    destinationRules,
+    serviceEntries,
+  ] = await Promise.all([
+    read('deployments', 'apis/apps/v1', systemNamespace),
+    read('namespaces', 'api/v1'),
+    read('peerauthentications', 'apis/security.istio.io/v1'),
+    read('authorizationpolicies', 'apis/security.istio.io/v1'),
+    read('destinationrules', 'apis/networking.istio.io/v1'),
+    read('serviceentries', 'apis/networking.istio.io/v1'),
+  ]);
+  return {
+    configMaps,
+    istiods: deployments?.flatMap(istiodOf),
+    namespaces,
+    peerAuthentications,
+    authorizationPolicies,
+    destinationRules,
+    serviceEntries,
+    findings,
+  };
+}
+
+const NOTHING: Omit<IstioFacts, 'findings'> = {
+  configMaps: undefined,
+  istiods: undefined,
+  namespaces: undefined,
+  peerAuthentications: undefined,
+  authorizationPolicies: undefined,
+  destinationRules: undefined,
+  serviceEntries: undefined,
+};
+
+function unreadable(what: string, path: string, { code, message }: MeshAdapterError): Finding {
+  const text = `${what} could not be read: ${message}`;
+  const group = /^\/apis\/([^/]+)\//.exec(path)?.[1] ?? '';
+  switch (code) {
+    case 'mesh-forbidden':
+      return wrong(
+        code,
+        what,
+        text,
+        `allow it to read them for this examination: a role with apiGroups ["${group}"], resources ["${what}"], verbs ["list"]`,
+      );
+    case 'mesh-not-found':
+      return told(
+        'kind-not-served',
+        what,
+        `the API server does not serve ${path}, so ${what} were not looked at`,
+      );
+    case 'mesh-unauthenticated':
+    case 'credentials-unusable':
+      return wrong(code, 'Kubernetes API', text, 'check the kubeconfig, its context and its credentials');
+    case 'mesh-unreachable':
+      return wrong(code, 'Kubernetes API', text, 'check the server of the kubeconfig and the way to it');
+    default:
+      return wrong(code, what, text, 'try again; where it stays so, see the log of the API server');
+  }
+}
+
+function istiodOf(deployment: MeshObject): Istiod[] {
+  const { labels, name, spec } = deployment;
+  if (labels['app'] !== 'istiod' && !/^istiod(-|$)/.test(name)) return [];
+  const { template } = spec;
+  const { containers } = fieldsOf(fieldsOf(template)['spec']);
+  const env = listOf(containers)
+    .filter((container) => textOf(container['name']) === 'discovery')
+    .flatMap((container) => listOf(container['env']))
+    .map((each): [string, string] => [textOf(each['name']), textOf(each['value'])]);
+  return [{ name, revision: labels['istio.io/rev'] ?? 'default', env: new Map(env) }];
+}

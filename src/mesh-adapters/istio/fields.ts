@@ -1,0 +1,54 @@
+import type { KubernetesObject } from '../kubernetes/kubernetes-object.ts';
+
+/** An object of the Kubernetes API, as far as an examination looks at every kind. */
+export interface MeshObject {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: Fields;
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** A part of an object whose fields nobody has checked yet. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Reads what is there and takes what is missing for empty: an examination must not stumble over somebody's object. */
+export function meshObjectOf({ metadata, ...object }: KubernetesObject): MeshObject {
+  const { name, namespace = '', labels = {}, annotations = {} } = metadata;
+  return {
+    name,
+    namespace,
+    labels,
+    annotations,
+    spec: fieldsOf(object['spec']),
+    data: textsByKey(object['data']),
+  };
+}
+
+/** The fields of a mapping; none for anything else. */
+export function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+/** The mappings of a list; none for anything else. */
+export function listOf(value: unknown): Fields[] {
+  return Array.isArray(value) ? value.map(fieldsOf) : [];
+}
+
+/** The texts of a list; none for anything else. */
+export function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
+}
+
+export function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function textsByKey(value: unknown): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(fieldsOf(value)).filter(
+      (entry): entry is [string, string] => typeof entry[1] === 'string',
+    ),
+  );
+}

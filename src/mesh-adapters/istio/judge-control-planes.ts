@@ -1,0 +1,100 @@
+import { type Finding, told, wrong } from '../finding.ts';
+import type { IstioFacts } from './facts.ts';
+
+const ON: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
+/** Pods of a namespace, or one pod, in ambient mode. */
+const DATAPLANE_LABEL = 'istio.io/dataplane-mode';
+
+/** What the deployments of istiod and the namespaces say: flags, SPIRE, ambient (mesh-surfaces §2). Pure. */
+export function judgeControlPlanes(
+  { istiods, configMaps, namespaces }: IstioFacts,
+  systemNamespace: string,
+): Finding[] {
+  const findings: Finding[] = [];
+  if (istiods?.length === 0)
+    findings.push(
+      told(
+        'istiod-not-found',
+        systemNamespace,
+        'no deployment of istiod is in this namespace, so its flags could not be looked at',
+        'where istiod runs elsewhere, see that its environment has ISTIO_MULTIROOT_MESH=true',
+      ),
+    );
+  for (const { name, env } of istiods ?? []) {
+    const where = `deployment ${systemNamespace}/${name}`;
+    const on = (variable: string) => ON.has(env.get(variable) ?? '');
+    if (!on('ISTIO_MULTIROOT_MESH'))
+      findings.push(
+        wrong(
+          'multiroot-off',
+          where,
+          'ISTIO_MULTIROOT_MESH is not on, so istiod does not hand foreign roots to the proxies',
+          'set the environment variable ISTIO_MULTIROOT_MESH=true on istiod (Helm: pilot.env.ISTIO_MULTIROOT_MESH)',
+        ),
+      );
+    if (on('PILOT_SKIP_VALIDATE_TRUST_DOMAIN'))
+      findings.push(
+        wrong(
+          'trust-domain-check-off',
+          where,
+          'PILOT_SKIP_VALIDATE_TRUST_DOMAIN is on, so identities of every trust domain are let in once a root vouches for them',
+          'take the variable away; Federate lists every trust domain that is to be let in',
+        ),
+      );
+    if (on('ENABLE_CLUSTER_TRUST_BUNDLE_API'))
+      findings.push(
+        told(
+          'roots-in-cluster-trust-bundle',
+          where,
+          'istiod writes its own roots into the ClusterTrustBundle istio.io:istiod-ca:root-cert and not into the ConfigMap istio-ca-root-cert',
+          'see that the ConfigMap the agent reads (mesh.root_config_map) is still kept up to date',
+        ),
+      );
+  }
+  const revisions = [...new Set((istiods ?? []).map(({ revision }) => revision))].sort();
+  if (revisions.length > 1)
+    findings.push(
+      told(
+        'several-revisions',
+        systemNamespace,
+        `there are control planes of ${revisions.length} revisions (${revisions.join(', ')}), each with a mesh ConfigMap of its own`,
+        'the agent writes all of them with mesh.revisions: all, or those that mesh.revisions names',
+      ),
+    );
+  findings.push(...judgeSpire(configMaps), ...judgeAmbient(namespaces, systemNamespace));
+  return findings;
+}
+
+/** Workloads that have their identity from SPIRE do not look at caCertificates. */
+export function spireTemplatesIn(
+  configMaps: readonly { readonly name: string; readonly data: Readonly<Record<string, string>> }[],
+): string[] {
+  return configMaps
+    .filter(({ name }) => /^istio-sidecar-injector(-|$)/.test(name))
+    .filter(({ data }) => Object.values(data).some((text) => text.includes('csi.spiffe.io')))
+    .map(({ name }) => name);
+}
+
+function judgeSpire(configMaps: IstioFacts['configMaps']): Finding[] {
+  return spireTemplatesIn(configMaps ?? []).map((name) =>
+    wrong(
+      'spire-integrated',
+      `ConfigMap ${name}`,
+      'sidecars are given the socket of SPIRE: such workloads have their identity and their trust from SPIRE, and neither the roots of istiod nor caCertificates say anything about them',
+      'run the agent beside SPIRE (mesh.kind: spire), which keeps foreign bundles by trust domain; the registration entries need federatesWith',
+    ),
+  );
+}
+
+function judgeAmbient(namespaces: IstioFacts['namespaces'], systemNamespace: string): Finding[] {
+  return (namespaces ?? [])
+    .filter(({ labels, name }) => labels[DATAPLANE_LABEL] === 'ambient' && name !== systemNamespace)
+    .map(({ name }) =>
+      wrong(
+        'ambient-namespace',
+        `namespace ${name}`,
+        'its workloads are in ambient mode: ztunnel does not look at caCertificates and refuses a peer of another trust domain',
+        'let foreign identities end at an Envoy gateway in front of it, or use sidecars for what is federated',
+      ),
+    );
+}

@@ -1,0 +1,219 @@
+import { MeshAdapterError } from '../errors.ts';
+import { type Finding, told, wrong } from '../finding.ts';
+import {
+  isTrustDomain,
+  parseCertificate,
+  CertificateError,
+  certificatesFromPem,
+  PemError,
+} from '../../spiffe/index.ts';
+import type { IstioFacts } from './facts.ts';
+import type { MeshObject } from './fields.ts';
+import { type CaEntry, type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
+import { faultOf, ownAnchorOf, OWN_ENTRIES_ANNOTATION, parseOwnEntries } from './own-entries.ts';
+import { MESH_KEY } from './read-own-trust.ts';
+import { isMeshConfigMapName } from './revisions.ts';
+
+/** What the mesh configs of all revisions say (mesh-surfaces §2). Pure. */
+export function judgeMeshConfigs(facts: IstioFacts, systemNamespace: string, now: Date): Finding[] {
+  const { configMaps } = facts;
+  if (!configMaps) return [];
+  const meshes = configMaps.filter(({ name, data }) => isMeshConfigMapName(name) && MESH_KEY in data);
+  if (meshes.length === 0)
+    return [
+      wrong(
+        'mesh-config-missing',
+        systemNamespace,
+        `no ConfigMap istio or istio-<revision> with a key "${MESH_KEY}" is in this namespace`,
+        'name the namespace of istiod with --namespace (mesh.system_namespace)',
+      ),
+    ];
+  const findings: Finding[] = [];
+  const configs: { readonly object: MeshObject; readonly config: MeshConfigDocument }[] = [];
+  for (const object of meshes) {
+    try {
+      configs.push({ object, config: parseMeshConfig(object.data[MESH_KEY] ?? '') });
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError)) throw error;
+      findings.push(
+        wrong(
+          error.code,
+          whereOf(object),
+          error.message,
+          'correct the YAML of key "mesh"; istiod goes on with the last it could read',
+        ),
+      );
+    }
+  }
+  for (const { object, config } of configs) findings.push(...judgeConfig(object, config, now));
+  findings.push(...judgeDifferences(configs), ...judgeShared(facts, configs));
+  return findings;
+}
+
+function whereOf({ namespace, name }: MeshObject): string {
+  return `ConfigMap ${namespace}/${name}`;
+}
+
+function judgeConfig(object: MeshObject, config: MeshConfigDocument, now: Date): Finding[] {
+  const where = whereOf(object);
+  const findings: Finding[] = [];
+  if (!config.xdsAgent)
+    findings.push(
+      wrong(
+        'xds-agent-off',
+        where,
+        'PROXY_CONFIG_XDS_AGENT is not "true" in defaultConfig.proxyMetadata, so proxies do not take foreign roots',
+        'set it, and restart the pods: a proxy reads it when it starts',
+      ),
+    );
+  if (config.trustDomain === 'cluster.local')
+    findings.push(
+      wrong(
+        'trust-domain-ambiguous',
+        where,
+        'the trust domain is cluster.local, which is what every mesh without a name is called; no peer can tell it from its own',
+        'give the mesh a trustDomain of its own, with cluster.local in trustDomainAliases until all workloads have new certificates',
+      ),
+    );
+  else if (!isTrustDomain(config.trustDomain))
+    findings.push(
+      wrong(
+        'own-trust-domain-malformed',
+        where,
+        `trustDomain ${JSON.stringify(config.trustDomain)} is none`,
+        'use lower-case letters, digits, dots and hyphens',
+      ),
+    );
+  const own = parseOwnEntries(object.annotations[OWN_ENTRIES_ANNOTATION]);
+  const entries = config.list?.entries ?? [];
+  const foreign = entries.filter((entry) => !ownAnchorOf(entry, own));
+  const claimed = new Set(entries.flatMap(({ trustDomains }) => trustDomains));
+  for (const alias of config.trustDomainAliases)
+    if (claimed.has(alias))
+      findings.push(
+        wrong(
+          'foreign-alias',
+          where,
+          `${alias} has roots in caCertificates and is in trustDomainAliases too: policies then take its identities for those of this mesh`,
+          'take it out of trustDomainAliases',
+        ),
+      );
+  for (const entry of foreign) findings.push(...judgeForeignEntry(entry, where, now));
+  return findings;
+}
+
+/** An entry that is not ours: whether istiod takes it, and how far its root reaches. */
+function judgeForeignEntry(entry: CaEntry, where: string, now: Date): Finding[] {
+  const whose = entry.trustDomains.join(', ') || 'no trust domain';
+  const fault = faultOf(entry);
+  if (fault !== undefined)
+    return [
+      wrong(
+        'foreign-entry-invalid',
+        where,
+        `istiod refuses the whole of caCertificates because of an entry for ${whose} that is not ours: ${fault}`,
+        'correct or remove that entry; until then istiod keeps the roots it had',
+      ),
+    ];
+  if (entry.pem === undefined)
+    return [
+      told(
+        'spiffe-bundle-url',
+        where,
+        `the roots of ${whose} come by spiffeBundleUrl: istiod looks every 30 minutes only, and drops them where the endpoint fails at that moment`,
+        'federate with it by "federate add" and remove the entry',
+      ),
+    ];
+  const expired = firstCertificate(entry.pem);
+  return [
+    ...(expired && expired.notAfter <= now
+      ? [
+          wrong(
+            'foreign-entry-expired',
+            where,
+            `the certificate of an entry for ${whose} expired at ${expired.notAfter.toISOString()}`,
+            'replace or remove that entry',
+          ),
+        ]
+      : []),
+    ...(expired && expired.extensions.nameConstraints === undefined
+      ? [
+          wrong(
+            'foreign-root-unscoped',
+            where,
+            `the root of an entry for ${whose} that is not ours can speak for every trust domain of this mesh, the own one included`,
+            'federate with its trust domain by "federate add", which writes it narrowed, and remove the entry',
+          ),
+        ]
+      : []),
+  ];
+}
+
+function firstCertificate(pem: string) {
+  try {
+    const [der] = certificatesFromPem(pem);
+    return der && parseCertificate(der);
+  } catch (error) {
+    if (error instanceof PemError || error instanceof CertificateError) return undefined;
+    throw error;
+  }
+}
+
+/** Revisions that do not hold the same foreign roots: some workloads accept a peer and others do not. */
+function judgeDifferences(
+  configs: readonly { readonly object: MeshObject; readonly config: MeshConfigDocument }[],
+): Finding[] {
+  const [first, ...others] = configs;
+  if (!first) return [];
+  const rootsOf = ({ config }: typeof first) =>
+    (config.list?.entries ?? [])
+      .map(({ trustDomains, pem }) => `${trustDomains.join()} ${pem?.trim() ?? ''}`)
+      .sort()
+      .join('\n');
+  const held = rootsOf(first);
+  return others
+    .filter((other) => rootsOf(other) !== held)
+    .map(({ object }) =>
+      wrong(
+        'revisions-differ',
+        whereOf(object),
+        `it does not hold the same caCertificates as ${whereOf(first.object)}, so workloads of the two revisions trust different peers`,
+        'let the agent write all of them (mesh.revisions: all)',
+      ),
+    );
+}
+
+function judgeShared(
+  { istiods, configMaps }: IstioFacts,
+  configs: readonly { readonly object: MeshObject; readonly config: MeshConfigDocument }[],
+): Finding[] {
+  const names = new Set((istiods ?? []).flatMap(({ env }) => env.get('SHARED_MESH_CONFIG') || []));
+  return [...names].flatMap((name) => {
+    const text = configMaps?.find((each) => each.name === name)?.data[MESH_KEY];
+    const where = `ConfigMap ${name} (SHARED_MESH_CONFIG)`;
+    let shared: MeshConfigDocument | undefined;
+    try {
+      shared = text === undefined ? undefined : parseMeshConfig(text);
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError)) throw error;
+      return [wrong(error.code, where, error.message, 'correct the YAML of key "mesh"')];
+    }
+    const base = configs.some(({ config }) => (config.list?.entries.length ?? 0) > 0);
+    if ((shared?.list?.entries.length ?? 0) > 0 && base)
+      return [
+        wrong(
+          'shared-mesh-config-replaced',
+          where,
+          'it lists caCertificates, and so does the mesh ConfigMap that is applied after it: a list there replaces this one, so these roots are without effect',
+          'move its caCertificates into the mesh ConfigMap, or federate with those trust domains by "federate add"',
+        ),
+      ];
+    return [
+      told(
+        'shared-mesh-config',
+        where,
+        'istiod applies this ConfigMap before the mesh ConfigMap; a list in the latter replaces the one here',
+      ),
+    ];
+  });
+}
