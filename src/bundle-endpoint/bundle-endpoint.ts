@@ -41,6 +41,14 @@ export interface EndpointLimits {
   readonly idleMs?: number;
 }
 
+/** What a request for the bundle says of who asks. */
+export interface SeenBundleRequest {
+  readonly address: string;
+  readonly heldTag: string | undefined;
+  /** `Federate-Holding`, as it was sent. */
+  readonly statement: string | undefined;
+}
+
 export interface BundleEndpointOptions {
   readonly profile: EndpointIdentity;
   /** The advertised URL. */
@@ -48,6 +56,8 @@ export interface BundleEndpointOptions {
   /** A path that serves the bundle besides `/`. */
   readonly path: string;
   readonly limits: EndpointLimits;
+  /** Told of each request for the bundle before it is answered; what it does changes no answer. */
+  readonly onRequest?: (seen: SeenBundleRequest) => void;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -58,7 +68,8 @@ const HEADERS_MS = 5000;
 /** The whole request, body included. A body is never read, so this ends only what headers do not. */
 const REQUEST_MS = 10_000;
 const IDLE_MS = 30_000;
-const MAX_HEADER_BYTES = 8 * 1024;
+/** Room for what an identified poll says of itself. */
+const MAX_HEADER_BYTES = 16 * 1024;
 const REQUESTS_PER_CONNECTION = 1000;
 const MAX_WAITING = 2000;
 /** How often certificate files are looked at. */
@@ -135,6 +146,7 @@ export class BundleEndpoint {
           this.#record(request, socket, response, startMs);
         });
         if (this.#served(request, response)) return;
+        options.onRequest?.(seenRequestOf(request));
         // Nobody asked for a body: it is not read, and the connection ends with the answer.
         if (announcesBody(request)) response.shouldKeepAlive = false;
         void listener(request, response);
@@ -286,6 +298,15 @@ export class BundleEndpoint {
     this.#server.setSecureContext({ ...secureContextOptions(), ...identity });
     this.#identified = true;
   }
+}
+
+function seenRequestOf({ headers, socket }: IncomingMessage): SeenBundleRequest {
+  const statement = headers['federate-holding'];
+  return {
+    address: socket.remoteAddress ?? 'unknown',
+    heldTag: headers['if-none-match'],
+    statement: typeof statement === 'string' ? statement : undefined,
+  };
 }
 
 function announcesBody({ headers }: IncomingMessage): boolean {

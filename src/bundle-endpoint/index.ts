@@ -4,6 +4,7 @@ export {
   type BundleEndpointOptions,
   type EndpointIdentity,
   type EndpointLimits,
+  type SeenBundleRequest,
 } from './bundle-endpoint.ts';
 export { EndpointError, type EndpointErrorCode } from './errors.ts';
 export type { EndpointExtension, ExtensionAnswer, ExtensionPlan, ExtensionRequest } from './extension.ts';

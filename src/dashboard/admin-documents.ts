@@ -96,6 +96,16 @@ export interface RelationshipDocument {
     readonly code: string | null;
     readonly message: string | null;
   } | null;
+  /** What the peer has proved that it holds of our bundle, with its last request that said so; null where it never did. */
+  readonly peer_holds: {
+    readonly digest: string;
+    readonly sequence: string | null;
+    readonly since: string;
+    /** How far it came in the peer's mesh. */
+    readonly in_mesh: { readonly progress: string; readonly since: string } | null;
+    readonly signer: string;
+    readonly seen_at: string;
+  } | null;
 }
 
 export interface StatusDocument {

@@ -41,6 +41,8 @@ export interface AdminServices {
   readonly log: Log;
   status(): Promise<StatusDocument>;
   inMesh(trustDomain: TrustDomain): RelationshipDocument['in_mesh'];
+  /** What the peer has proved that it holds of our bundle. */
+  peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
   add(request: AddDocument, actor: string): Promise<RefreshDocument>;
   change(trustDomain: TrustDomain, request: ChangeDocument, actor: string): Promise<RefreshDocument>;
   remove(trustDomain: TrustDomain, actor: string, reason: string): Promise<void>;
@@ -111,9 +113,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
     const held = new Map((await store.currentAll()).map((version) => [version.trustDomain, version]));
     const relationships = await store.relationships();
     return context.json(
-      relationships.map((each) =>
-        describeRelationship(each, held.get(each.trustDomain), services.inMesh(each.trustDomain)),
-      ),
+      relationships.map((each) => describeRelationship(each, held.get(each.trustDomain), services)),
     );
   });
 
@@ -121,7 +121,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
     const name = parseTrustDomain(context.req.param('name'));
     const relationship = await store.relationship(name);
     if (!relationship) return problem(context, 404, 'not-federated', `there is no relationship with ${name}`);
-    return context.json(describeRelationship(relationship, await store.current(name), services.inMesh(name)));
+    return context.json(describeRelationship(relationship, await store.current(name), services));
   });
 
   app.post('/v1/relationships', async (context) => {

@@ -5,7 +5,7 @@ import type {
   StoredEvent,
   StoredIncident,
 } from '../store/index.ts';
-import { pinOfBundle, type X509Authority } from '../spiffe/index.ts';
+import { pinOfBundle, type TrustDomain, type X509Authority } from '../spiffe/index.ts';
 import type {
   AuthorityDocument,
   BundleDocument,
@@ -91,7 +91,10 @@ export function describeEvent(event: StoredEvent): EventDocument {
 export function describeRelationship(
   relationship: Relationship,
   held: BundleVersion | undefined,
-  inMesh: RelationshipDocument['in_mesh'],
+  seen: {
+    inMesh(trustDomain: TrustDomain): RelationshipDocument['in_mesh'];
+    peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
+  },
 ): RelationshipDocument {
   const { profile } = relationship;
   return {
@@ -110,6 +113,7 @@ export function describeRelationship(
     sequence: held?.bundle.sequence?.toString() ?? null,
     version: held?.number ?? null,
     authorities: (held?.bundle.x509Authorities.length ?? 0) + (held?.bundle.jwtAuthorities.length ?? 0),
-    in_mesh: inMesh,
+    in_mesh: seen.inMesh(relationship.trustDomain),
+    peer_holds: seen.peerHolds(relationship.trustDomain),
   };
 }

@@ -1,6 +1,13 @@
 import { createSpiffeVerifier } from '../mtls/index.ts';
 import type { Clock, Log, Metrics, Random } from '../platform/index.ts';
-import type { BundleLimits, BundleSource, TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import {
+  type BundleLimits,
+  type BundleSource,
+  contentDigest,
+  type StatementSigner,
+  type TrustBundle,
+  type TrustDomain,
+} from '../spiffe/index.ts';
 import type { Relationship, Store } from '../store/index.ts';
 import { type AddNote, addRelationship, type AddRequest } from './add-relationship.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
@@ -9,6 +16,8 @@ import { FederationError } from './errors.ts';
 import { WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import { type BundleListener, HeldBundles } from './held-bundles.ts';
+import type { MeshProgress } from './holding/holding-claims.ts';
+import { HoldingStatements } from './holding/holding-statements.ts';
 import { createHostLookup, type HostLookup } from './host-lookup.ts';
 import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
 import { PeerPoller, type PollObserver } from './peer-poller.ts';
@@ -38,6 +47,8 @@ export interface FederationAgentOptions {
   readonly lookup?: HostLookup;
   readonly schedule: ScheduleSettings;
   readonly watch: WatchSettings;
+  /** Whose signature tells peers what we hold of them; nothing is told without one. */
+  readonly signer?: () => StatementSigner | undefined;
   /** Polls at the same time, over all peers; those that wait long for their endpoint are counted apart, see `PollSlots`. */
   readonly concurrency: number;
 }
@@ -59,6 +70,7 @@ export interface AddResult {
 export class FederationAgent {
   readonly #parts: RefreshParts;
   readonly #held: HeldBundles;
+  readonly #holding: HoldingStatements;
   readonly #schedule: ScheduleSettings;
   readonly #slots: PollSlots;
   readonly #watch: WatchSettings;
@@ -77,8 +89,15 @@ export class FederationAgent {
       bundleFor: (trustDomain) => (own()?.trustDomain === trustDomain ? own() : held.bundleFor(trustDomain)),
     };
     this.#held = held;
+    const { signer = () => undefined } = options;
+    this.#holding = new HoldingStatements({ signer, held, clock, log });
+    held.onChange((trustDomain, bundle) => {
+      if (bundle) this.#holding.holds(trustDomain, contentDigest(bundle), clock.now());
+      else this.#holding.drops(trustDomain);
+    });
     this.#parts = {
       ...options,
+      holding: this.#holding,
       lookup: options.lookup ?? createHostLookup(),
       held,
       endpointBundles,
@@ -112,10 +131,12 @@ export class FederationAgent {
       this.#parts.store.relationships(),
       this.#parts.store.currentAll(),
     ]);
-    const bundles = new Map(versions.map(({ trustDomain, bundle }) => [trustDomain, bundle]));
+    const current = new Map(versions.map((version) => [version.trustDomain, version]));
     for (const { trustDomain } of relationships) {
-      const bundle = bundles.get(trustDomain);
-      if (bundle) this.#held.replace(bundle);
+      const version = current.get(trustDomain);
+      if (!version) continue;
+      this.#holding.holds(trustDomain, version.digest, version.receivedAt);
+      this.#held.replace(version.bundle);
     }
     this.#started = true;
     signal.addEventListener('abort', () => void this.stop(), { once: true });
@@ -236,6 +257,17 @@ export class FederationAgent {
     poller.adopt(await changeRelationship(this.#parts, poller.relationship, change, this.#known()));
     const { outcome } = await poller.pollAnew();
     return { relationship: poller.relationship, poll: outcome };
+  }
+
+  /** The relationship with a trust domain as it stands. */
+  relationshipWith(trustDomain: TrustDomain): Relationship | undefined {
+    return this.#pollers.get(trustDomain)?.relationship;
+  }
+
+  /** The bundle with this `contentDigest` came so far in our mesh: its owner is told with the next request. */
+  noteInMesh(trustDomain: TrustDomain, digest: string, progress: MeshProgress, at: Date): void {
+    if (this.#holding.reached(trustDomain, digest, progress, at))
+      this.#pollers.get(trustDomain)?.tellHolding();
   }
 
   /** How every relationship stands, by trust domain. */

@@ -1,8 +1,8 @@
 import { describeError } from '../platform/index.ts';
 import type { Relationship } from '../store/index.ts';
 import { FetchError } from './errors.ts';
-import { fetchBundle } from './fetch-bundle.ts';
 import { recordFetch } from './fetch-record.ts';
+import { fetchIdentified } from './holding/fetch-identified.ts';
 import type { RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 
@@ -92,6 +92,11 @@ export class EndpointWatch {
     });
   }
 
+  /** Asks anew at once, where a request is held: what it says of us is no longer so. */
+  renew(): void {
+    this.#current?.abort(OUTDATED);
+  }
+
   /** Ends the watch, and resolves when nothing of it runs any more. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -136,7 +141,7 @@ export class EndpointWatch {
     const { signal } = (this.#current = new AbortController());
     const about = { trustDomain, endpointUrl, profile };
     try {
-      const fetched = await fetchBundle({
+      const request = {
         ...about,
         clock,
         webPkiCaPem,
@@ -151,7 +156,8 @@ export class EndpointWatch {
         },
         redirects: this.#parts.redirects,
         signal,
-      });
+      };
+      const fetched = await fetchIdentified(request, this.#parts.holding);
       recordFetch(log, { ...about, trace: fetched.trace, outcome: { kind: 'watched' } });
       if (fetched.kind === 'document') return 'changed';
       return fetched.held ? 'unchanged' : 'not-held';

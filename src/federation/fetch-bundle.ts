@@ -23,6 +23,8 @@ export interface FetchRequest {
   readonly etag?: DocumentTag | undefined;
   /** How long the endpoint may wait for another document than that of `etag`, default 0; the limits have to allow for it. */
   readonly waitSeconds?: number;
+  /** What we hold, signed; said to the configured URL only, never to where it redirects. */
+  readonly holding?: string;
   readonly lookup: HostLookup;
   readonly limits: FetchLimits;
   readonly redirects: RedirectSettings;
@@ -87,7 +89,8 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
         // A tag means something only where it came from: another server may call another document the same.
         const asked = request.etag?.url === url.href ? request.etag.tag : undefined;
         const waitSeconds = asked === undefined ? 0 : (request.waitSeconds ?? 0);
-        const answer = await httpGet({ socket, url, etag: asked, waitSeconds, limits, timer });
+        const holding = hops.length === 0 ? request.holding : undefined;
+        const answer = await httpGet({ socket, url, etag: asked, waitSeconds, holding, limits, timer });
         if (answer.kind === 'not-modified')
           return { kind: 'not-modified', held: answer.held, trace: trace() };
         if (answer.kind === 'document') {

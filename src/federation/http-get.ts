@@ -3,6 +3,7 @@ import { Client } from 'undici';
 import { FetchError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { FetchTimer } from './fetch-timer.ts';
+import { HOLDING_HEADER } from './holding/holding-claims.ts';
 import { isRedirect } from './redirects.ts';
 
 /** What a bundle endpoint answered: the document, "still the one you have", or "look there". */
@@ -43,10 +44,12 @@ export async function httpGet(request: {
   readonly etag?: string | undefined;
   /** How long the endpoint may wait for another document than that of `etag`; the limits have to allow for it. */
   readonly waitSeconds: number;
+  /** What we hold, signed (`Federate-Holding`). */
+  readonly holding?: string | undefined;
   readonly limits: FetchLimits;
   readonly timer: FetchTimer;
 }): Promise<HttpAnswer> {
-  const { socket, url, etag, waitSeconds, limits, timer } = request;
+  const { socket, url, etag, waitSeconds, holding, limits, timer } = request;
   const { signal } = timer;
   if (socket.destroyed)
     throw new FetchError('response-broken', `${url.host} closed the connection before the request`);
@@ -81,6 +84,7 @@ export async function httpGet(request: {
           // Without a wait it asks whether the endpoint would.
           prefer: `wait=${waitSeconds}`,
           ...(etag === undefined ? {} : { 'if-none-match': etag }),
+          ...(holding === undefined ? {} : { [HOLDING_HEADER]: holding }),
         },
         reset: true,
         signal,

@@ -12,6 +12,13 @@ export {
 } from './errors.ts';
 export { defaultWatchSettings, type WatchSettings } from './endpoint-watch.ts';
 export { type DocumentTag, fetchBundle, type FetchOutcome, type FetchRequest } from './fetch-bundle.ts';
+export type { MeshProgress } from './holding/holding-claims.ts';
+export {
+  PeerHoldings,
+  type PeerHolding,
+  type PlainPoller,
+  type SeenRequest,
+} from './holding/peer-holdings.ts';
 export { defaultFetchLimits, type FetchLimits } from './fetch-limits.ts';
 export type { BundleListener } from './held-bundles.ts';
 export type { OperatorBundle } from './operator-bundle.ts';

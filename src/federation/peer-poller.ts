@@ -102,6 +102,11 @@ export class PeerPoller {
     };
   }
 
+  /** What we hold came further in our mesh: the endpoint that holds our request hears of it. */
+  tellHolding(): void {
+    this.#watch.renew();
+  }
+
   /** Begins to poll, until `stop`. */
   start(): void {
     this.#loop ??= this.#run();

@@ -4,6 +4,7 @@ import type { BundleLimits, BundleSource, TrustBundle, TrustDomain } from '../sp
 import type { Store } from '../store/index.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { HostLookup } from './host-lookup.ts';
+import type { HoldingStatements } from './holding/holding-statements.ts';
 import type { HeldBundles } from './held-bundles.ts';
 import type { RedirectSettings } from './redirects.ts';
 
@@ -24,4 +25,6 @@ export interface RefreshParts {
   readonly fetchLimits: FetchLimits;
   readonly bundleLimits: BundleLimits;
   readonly redirects: RedirectSettings;
+  /** What peers are told of what we hold of them. */
+  readonly holding?: HoldingStatements | undefined;
 }

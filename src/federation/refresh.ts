@@ -2,8 +2,8 @@ import { describeError } from '../platform/index.ts';
 import { BundleError, parseBundle } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
 import { FetchError, type FetchTrace } from './errors.ts';
-import { fetchBundle } from './fetch-bundle.ts';
 import { recordFetch } from './fetch-record.ts';
+import { fetchIdentified } from './holding/fetch-identified.ts';
 import { failedPoll, type Refreshed, type RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import { missingEndpointTrust } from './serving.ts';
@@ -37,7 +37,7 @@ export async function refreshOnce(
   }
   const known = options.tag?.bundle === held.bundleFor(trustDomain) ? options.tag : undefined;
   try {
-    const fetched = await fetchBundle({
+    const request = {
       trustDomain,
       endpointUrl,
       profile,
@@ -49,7 +49,8 @@ export async function refreshOnce(
       limits: parts.fetchLimits,
       redirects: parts.redirects,
       signal: options.signal,
-    });
+    };
+    const fetched = await fetchIdentified(request, parts.holding);
     trace = fetched.trace;
     if (fetched.kind === 'not-modified') {
       offer = known && { bundle: known.bundle, notes: [] };

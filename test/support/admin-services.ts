@@ -4,7 +4,13 @@ import type { Store } from '../../src/store/index.ts';
 
 /** The services behind an admin socket: a store, those that a test gives, and for every other a refusal that names it. */
 export function stubAdminServices(store: Store, given: Partial<AdminServices> = {}): AdminServices {
-  const services: Partial<AdminServices> = { store, log: silentLog, inMesh: () => null, ...given };
+  const services: Partial<AdminServices> = {
+    store,
+    log: silentLog,
+    inMesh: () => null,
+    peerHolds: () => null,
+    ...given,
+  };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is not there answers when it is called
   return new Proxy(services, {
     get: (known, name: keyof AdminServices) =>

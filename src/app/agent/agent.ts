@@ -4,6 +4,7 @@ import {
   defaultRedirectSettings,
   defaultScheduleSettings,
   FederationAgent,
+  PeerHoldings,
 } from '../../federation/index.ts';
 import {
   type ForeignTrustReport,
@@ -67,7 +68,8 @@ async function startParts(
   await remember('agent-started', `the agent started beside a mesh of kind ${config.mesh.kind}`);
   started.push({ stop: () => remember('agent-stopped', 'the agent stopped in order') });
 
-  const served = await createEndpoint(config, folder, metrics, context);
+  let holdings: PeerHoldings | undefined;
+  const served = await createEndpoint(config, folder, metrics, context, (seen) => holdings?.note(seen));
   started.push(served);
   const { endpoint, svid } = served;
 
@@ -112,6 +114,7 @@ async function startParts(
       ceilingMs: polling.maximum_poll,
       withoutHintMs: polling.default_poll,
     },
+    signer: () => svid?.current(),
     watch: { seconds: Math.round(polling.hold / 1000), most: polling.max_held },
     concurrency: polling.max_polls_in_flight,
   });
@@ -123,6 +126,14 @@ async function startParts(
     },
   });
   await federation.start(stopping.signal);
+
+  holdings = new PeerHoldings({
+    ownTrustDomain: () => own.current?.trustDomain,
+    relationshipWith: (trustDomain) => federation.relationshipWith(trustDomain),
+    bundles: federation.bundles,
+    clock,
+    log: log.with({ part: 'holdings' }),
+  });
 
   const adapter = createMeshAdapter(config, folder, context);
   started.push({ stop: () => adapter.stop() });
@@ -137,6 +148,7 @@ async function startParts(
     federation,
     adapter,
     svid,
+    holdings,
     reports,
     startedAt,
     clock,
@@ -183,6 +195,9 @@ function createPublisher(
       else reports.set(report.trustDomain, report);
       if (before?.state === report.state && before.digest === report.digest && before.code === report.code)
         return;
+      const { trustDomain, state, digest, at } = report;
+      if (digest !== undefined && (state === 'written' || state === 'accepted' || state === 'in-effect'))
+        federation.noteInMesh(trustDomain, digest, state, at);
       log.info('foreign trust in the mesh', { ...report, trust_domain: report.trustDomain });
       void rememberReport(store, adapter, report).catch((error: unknown) => {
         log.error('remembering what the mesh did failed', { error });

@@ -1,4 +1,4 @@
-import { BundleEndpoint } from '../../bundle-endpoint/index.ts';
+import { BundleEndpoint, type SeenBundleRequest } from '../../bundle-endpoint/index.ts';
 import { createFileSvidSource, type SvidSource } from '../../mtls/index.ts';
 import type { Metrics } from '../../platform/index.ts';
 import { createSdsSvidSource, SdsClient } from '../../workload-api/index.ts';
@@ -19,6 +19,7 @@ export async function createEndpoint(
   folder: string,
   metrics: Metrics,
   context: ProcessContext,
+  onRequest: (seen: SeenBundleRequest) => void,
 ): Promise<AgentEndpoint> {
   const { endpoint } = config;
   const common = {
@@ -29,6 +30,7 @@ export async function createEndpoint(
       maxConnectionsPerAddress: endpoint.max_connections_per_address,
       maxWaiting: endpoint.max_waiting,
     },
+    onRequest,
     clock: context.clock,
     log: context.log.with({ part: 'endpoint' }),
     metrics,

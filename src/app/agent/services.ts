@@ -3,11 +3,14 @@ import {
   type AdminServices,
   type ChangeDocument,
   type RefreshDocument,
+  type RelationshipDocument,
   type StatusDocument,
 } from '../../dashboard/index.ts';
 import type {
   AddRequest,
   FederationAgent,
+  PeerHolding,
+  PeerHoldings,
   RefreshOutcome,
   RelationshipChange,
 } from '../../federation/index.ts';
@@ -37,6 +40,7 @@ export interface ServiceParts {
   readonly own: () => TrustBundle | undefined;
   readonly svid: SvidSource | undefined;
   readonly serving: () => boolean;
+  readonly holdings: PeerHoldings;
   readonly reports: ReadonlyMap<TrustDomain, ForeignTrustReport>;
   readonly startedAt: Date;
   readonly clock: Clock;
@@ -58,6 +62,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     store,
     log: log.with({ part: 'admin' }),
     status: () => statusOf(parts),
+    peerHolds: (trustDomain) => describeHolding(parts.holdings.of(trustDomain)),
     inMesh: (trustDomain) => {
       const report = parts.reports.get(trustDomain);
       return report
@@ -141,6 +146,19 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
       message: mesh.message ?? null,
     },
     relationships: { total: relationships.length, by_state: byState },
+  };
+}
+
+function describeHolding(holding: PeerHolding | undefined): RelationshipDocument['peer_holds'] {
+  if (!holding) return null;
+  const { digest, sequence, since, inMesh, signer, seenAt } = holding;
+  return {
+    digest,
+    sequence: sequence?.toString() ?? null,
+    since: since.toISOString(),
+    in_mesh: inMesh ? { progress: inMesh.progress, since: inMesh.since.toISOString() } : null,
+    signer,
+    seen_at: seenAt.toISOString(),
   };
 }
 

@@ -78,7 +78,15 @@ function tellOne(one: RelationshipDocument, now: Date): string {
         ? 'not yet'
         : [one.in_mesh.state, one.in_mesh.message].filter((part) => part !== null).join(': '),
     ],
+    ['the peer holds', tellHolding(one, now)],
   ]);
+}
+
+/** What the peer has of our own bundle, in its own signed words. */
+function tellHolding({ peer_holds: holds }: RelationshipDocument, now: Date): string | undefined {
+  if (holds === null) return undefined;
+  const reached = holds.in_mesh === null ? 'not in its mesh yet' : `${holds.in_mesh.progress} in its mesh`;
+  return `our sequence ${holds.sequence ?? '-'}, ${reached}, said ${since(holds.seen_at, now)} ago by ${holds.signer}`;
 }
 
 function since(instant: string | null, now: Date): string {

@@ -1,0 +1,76 @@
+import type { JsonObject, JsonValue } from '../../spiffe/index.ts';
+
+/** The request header in which a poll says who asks and what it holds of the polled trust domain. */
+export const HOLDING_HEADER = 'federate-holding';
+export const HOLDING_TYPE = 'federate-holding+jws';
+/** A longer one is left out, and not looked at: servers limit what headers may have together. */
+export const MAX_HOLDING_CHARACTERS = 6144;
+
+/** How far a bundle came in the mesh of whoever holds it. */
+export type MeshProgress = 'written' | 'accepted' | 'in-effect';
+
+/** What an agent says that it holds of another trust domain's bundle. */
+export interface Holding {
+  /** `contentDigest`. */
+  readonly digest: string;
+  readonly sequence?: bigint;
+  readonly since: Date;
+  /** How far it came in the holder's mesh, and since when; absent before that. */
+  readonly inMesh?: { readonly progress: MeshProgress; readonly since: Date };
+}
+
+const IS_DIGEST = /^[0-9a-f]{64}$/;
+const PROGRESS: readonly JsonValue[] = ['written', 'accepted', 'in-effect'] satisfies MeshProgress[];
+
+/** The claims of a `federate-holding+jws` statement. */
+export function holdingClaims({ digest, sequence, since, inMesh }: Holding): Record<string, unknown> {
+  return {
+    holds: {
+      digest,
+      sequence: sequence?.toString() ?? null,
+      since: since.toISOString(),
+      in_mesh: inMesh ? { progress: inMesh.progress, since: inMesh.since.toISOString() } : null,
+    },
+  };
+}
+
+/** What such a statement says; undefined where it is not written that way. */
+export function readHolding(claims: JsonObject): Holding | undefined {
+  const holds = claims.get('holds');
+  if (!isObject(holds)) return undefined;
+  const digest = holds.get('digest');
+  const sequence = holds.get('sequence');
+  const since = instantOf(holds.get('since'));
+  const mesh = holds.get('in_mesh');
+  if (typeof digest !== 'string' || !IS_DIGEST.test(digest) || !since) return undefined;
+  if (sequence !== null && (typeof sequence !== 'string' || !/^\d{1,20}$/.test(sequence))) return undefined;
+  const inMesh = mesh === null ? undefined : readProgress(mesh);
+  if (mesh !== null && !inMesh) return undefined;
+  return {
+    digest,
+    since,
+    ...(sequence === null ? {} : { sequence: BigInt(sequence) }),
+    ...(inMesh ? { inMesh } : {}),
+  };
+}
+
+function readProgress(value: JsonValue | undefined): Holding['inMesh'] {
+  if (!isObject(value)) return undefined;
+  const progress = value.get('progress');
+  const since = instantOf(value.get('since'));
+  if (!since || !isProgress(progress)) return undefined;
+  return { progress, since };
+}
+
+function isProgress(value: JsonValue | undefined): value is MeshProgress {
+  return value !== undefined && PROGRESS.includes(value);
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return value instanceof Map;
+}
+
+function instantOf(value: JsonValue | undefined): Date | undefined {
+  const instant = typeof value === 'string' && value.length <= 40 ? new Date(value) : undefined;
+  return instant && !Number.isNaN(instant.getTime()) ? instant : undefined;
+}

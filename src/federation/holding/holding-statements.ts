@@ -1,0 +1,132 @@
+import { type Clock, describeError, type Log } from '../../platform/index.ts';
+import {
+  type BundleSource,
+  contentDigest,
+  type StatementSigner,
+  signStatement,
+  type TrustDomain,
+} from '../../spiffe/index.ts';
+import {
+  type Holding,
+  HOLDING_TYPE,
+  holdingClaims,
+  MAX_HOLDING_CHARACTERS,
+  type MeshProgress,
+} from './holding-claims.ts';
+
+const LIFETIME_MS = 10 * 60_000;
+/** For endpoints that took a poll without the statement only. */
+const LEFT_OUT_MS = 60 * 60_000;
+
+interface Signed {
+  readonly token: string;
+  /** What it says and who signed it: another content is another statement. */
+  readonly content: string;
+  readonly renewAtMs: number;
+}
+
+interface Known {
+  digest: string;
+  since: Date;
+  inMesh?: { readonly digest: string; readonly progress: MeshProgress; readonly since: Date };
+}
+
+/**
+ * What we tell a peer of its own bundle when we poll it: which version is held here and how far it came in our mesh, signed with
+ * our SVID. Signed anew only when that changes or is about to end, so that a poll costs what it did. An agent
+ * without an SVID says nothing.
+ */
+export class HoldingStatements {
+  readonly #options: {
+    readonly signer: () => StatementSigner | undefined;
+    readonly held: BundleSource;
+    readonly clock: Clock;
+    readonly log: Log;
+  };
+  readonly #known = new Map<TrustDomain, Known>();
+  readonly #signed = new Map<TrustDomain, Signed>();
+  readonly #leftOutUntilMs = new Map<TrustDomain, number>();
+
+  constructor(options: {
+    readonly signer: () => StatementSigner | undefined;
+    readonly held: BundleSource;
+    readonly clock: Clock;
+    readonly log: Log;
+  }) {
+    this.#options = options;
+  }
+
+  /** A bundle of this content is held since then. */
+  holds(trustDomain: TrustDomain, digest: string, since: Date): void {
+    const known = this.#known.get(trustDomain);
+    if (known?.digest === digest) return;
+    this.#known.set(trustDomain, { digest, since, ...(known?.inMesh ? { inMesh: known.inMesh } : {}) });
+  }
+
+  /** Nothing of this trust domain is held any more. */
+  drops(trustDomain: TrustDomain): void {
+    this.#known.delete(trustDomain);
+    this.#signed.delete(trustDomain);
+    this.#leftOutUntilMs.delete(trustDomain);
+  }
+
+  /** A bundle of this content came so far in our mesh. True when that is news. */
+  reached(trustDomain: TrustDomain, digest: string, progress: MeshProgress, at: Date): boolean {
+    const known = this.#known.get(trustDomain);
+    if (!known || (known.inMesh?.digest === digest && known.inMesh.progress === progress)) return false;
+    known.inMesh = { digest, progress, since: at };
+    return true;
+  }
+
+  /** The endpoint of this trust domain answered only without the statement: it is left out for a while. */
+  leaveOut(trustDomain: TrustDomain): void {
+    this.#leftOutUntilMs.set(trustDomain, this.#options.clock.monotonicMs() + LEFT_OUT_MS);
+  }
+
+  /** The statement for a poll of this trust domain; undefined where there is nothing to say, or nobody to sign. Never rejects. */
+  async statementFor(trustDomain: TrustDomain): Promise<string | undefined> {
+    const { signer: current, clock, log } = this.#options;
+    const holding = this.#holding(trustDomain);
+    const signer = current();
+    if (!holding || !signer) return undefined;
+    if (clock.monotonicMs() < (this.#leftOutUntilMs.get(trustDomain) ?? 0)) return undefined;
+    const claims = holdingClaims(holding);
+    const content = JSON.stringify([
+      claims,
+      Buffer.from(signer.certificateChain[0] ?? []).toString('base64'),
+    ]);
+    const before = this.#signed.get(trustDomain);
+    if (before?.content === content && clock.monotonicMs() < before.renewAtMs) return before.token;
+    const issuedAt = clock.now();
+    try {
+      const token = await signStatement({
+        type: HOLDING_TYPE,
+        signer,
+        audience: trustDomain,
+        issuedAt,
+        expiresAt: new Date(issuedAt.getTime() + LIFETIME_MS),
+        claims,
+      });
+      this.#signed.set(trustDomain, { token, content, renewAtMs: clock.monotonicMs() + LIFETIME_MS / 2 });
+      return token.length <= MAX_HOLDING_CHARACTERS ? token : undefined;
+    } catch (error) {
+      // A poll without it is as good a poll.
+      log.warn('what is held could not be signed', { trustDomain, error: describeError(error) });
+      return undefined;
+    }
+  }
+
+  #holding(trustDomain: TrustDomain): Holding | undefined {
+    const bundle = this.#options.held.bundleFor(trustDomain);
+    const known = this.#known.get(trustDomain);
+    if (!bundle || !known) return undefined;
+    const { inMesh } = known;
+    const there = inMesh?.digest === known.digest;
+    return {
+      digest: contentDigest(bundle),
+      since: known.since,
+      ...(bundle.sequence === undefined ? {} : { sequence: bundle.sequence }),
+      ...(inMesh && there ? { inMesh: { progress: inMesh.progress, since: inMesh.since } } : {}),
+    };
+  }
+}

@@ -1,0 +1,169 @@
+import { type Clock, describeError, type Log } from '../../platform/index.ts';
+import { type BundleSource, type SpiffeId, type TrustDomain, verifyStatement } from '../../spiffe/index.ts';
+import type { Relationship } from '../../store/index.ts';
+import { type Holding, HOLDING_TYPE, MAX_HOLDING_CHARACTERS, readHolding } from './holding-claims.ts';
+import { claimedIssuer } from './claimed-issuer.ts';
+import { RecentWork } from './recent-work.ts';
+
+/** What an endpoint noticed of one request for our bundle. */
+export interface SeenRequest {
+  readonly address: string;
+  /** `If-None-Match`: the tag of the document that is held there. */
+  readonly heldTag?: string | undefined;
+  /** `Federate-Holding`. */
+  readonly statement?: string | undefined;
+}
+
+/** What a peer has proved that it holds of our bundle. */
+export interface PeerHolding extends Holding {
+  readonly trustDomain: TrustDomain;
+  readonly signer: SpiffeId;
+  readonly address: string;
+  readonly saidAt: Date;
+  /** The last request that said so. */
+  readonly seenAt: Date;
+}
+
+/** Somebody who polls without saying who it is: another product, or a peer that we have no relationship with. */
+export interface PlainPoller {
+  readonly address: string;
+  readonly firstSeenAt: Date;
+  readonly lastSeenAt: Date;
+  readonly requests: number;
+  /** The tag it showed last, since when it shows that one. */
+  readonly heldTag?: string;
+  readonly heldTagSince?: Date;
+}
+
+export interface PeerHoldingsOptions {
+  /** Our own trust domain, whom statements have to be for. */
+  readonly ownTrustDomain: () => TrustDomain | undefined;
+  readonly relationshipWith: (trustDomain: TrustDomain) => Relationship | undefined;
+  readonly bundles: BundleSource;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called after each proved statement. */
+  readonly onHolding?: (holding: PeerHolding) => void;
+}
+
+const MAX_PLAIN_POLLERS = 1024;
+/** Statements that are checked at once; further ones wait for the next poll. */
+const MAX_IN_FLIGHT = 8;
+/** New statements per address in a minute; an honest agent has one or two. */
+const PER_ADDRESS = 30;
+
+/**
+ * Who holds what of our bundle, as far as it was proved or can be inferred. What comes in decides nothing about what is
+ * answered. A statement counts only where it is signed by the agent of a relationship; all cheap checks come before the
+ * signature, and the same statement again costs none.
+ */
+export class PeerHoldings {
+  readonly #options: PeerHoldingsOptions;
+  readonly #holdings = new Map<TrustDomain, PeerHolding & { readonly token: string }>();
+  readonly #plain = new Map<string, PlainPoller>();
+  readonly #work: RecentWork;
+  #inFlight = 0;
+
+  constructor(options: PeerHoldingsOptions) {
+    this.#options = options;
+    this.#work = new RecentWork(options.clock, PER_ADDRESS);
+  }
+
+  /** A request for our bundle came in. Returns at once; a statement is proved behind it. Never throws. */
+  note(seen: SeenRequest): void {
+    const { statement } = seen;
+    if (statement === undefined || statement.length > MAX_HOLDING_CHARACTERS) {
+      this.#notePlain(seen);
+      return;
+    }
+    void this.#prove(seen.address, statement).then((proved) => {
+      if (!proved) this.#notePlain(seen);
+    });
+  }
+
+  /** What the agent of this trust domain holds; undefined where it never said, or the relationship is gone. */
+  of(trustDomain: TrustDomain): PeerHolding | undefined {
+    if (!this.#options.relationshipWith(trustDomain)) this.#holdings.delete(trustDomain);
+    return this.#holdings.get(trustDomain);
+  }
+
+  /** Everyone else who polls, the newest last. */
+  plainPollers(): readonly PlainPoller[] {
+    return [...this.#plain.values()];
+  }
+
+  async #prove(address: string, token: string): Promise<boolean> {
+    const { relationshipWith, ownTrustDomain, bundles, clock, log } = this.#options;
+    const issuer = claimedIssuer(token);
+    const relationship = issuer && relationshipWith(issuer.trustDomain);
+    const own = ownTrustDomain();
+    if (!relationship || own === undefined || issuer.id !== agentOf(relationship)) return false;
+    const { trustDomain } = relationship;
+    const known = this.#holdings.get(trustDomain);
+    if (known?.token === token) {
+      this.#holdings.set(trustDomain, { ...known, address, seenAt: clock.now() });
+      return true;
+    }
+    if (this.#inFlight >= MAX_IN_FLIGHT || !this.#work.allows(address)) return false;
+    this.#inFlight += 1;
+    try {
+      const now = clock.now();
+      const { signer, issuedAt, claims } = await verifyStatement(token, {
+        type: HOLDING_TYPE,
+        audience: own,
+        bundles,
+        now,
+        maxCharacters: MAX_HOLDING_CHARACTERS,
+      });
+      const holding = readHolding(claims);
+      if (!holding || signer.id !== issuer.id) return false;
+      const newest = this.#holdings.get(trustDomain);
+      // An older one, played again, says nothing about now.
+      if (newest && issuedAt < newest.saidAt) return true;
+      const proved = {
+        ...holding,
+        trustDomain,
+        signer: signer.id,
+        address,
+        saidAt: issuedAt,
+        seenAt: now,
+        token,
+      };
+      this.#holdings.set(trustDomain, proved);
+      this.#options.onHolding?.(proved);
+      return true;
+    } catch (error) {
+      log.info('what a poll says it holds is not proved', {
+        trustDomain,
+        address,
+        error: describeError(error),
+      });
+      return false;
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  #notePlain({ address, heldTag }: SeenRequest): void {
+    const now = this.#options.clock.now();
+    const before = this.#plain.get(address);
+    this.#plain.delete(address);
+    const tag = heldTag !== undefined && heldTag.length <= 256 ? heldTag : undefined;
+    this.#plain.set(address, {
+      address,
+      firstSeenAt: before?.firstSeenAt ?? now,
+      lastSeenAt: now,
+      requests: (before?.requests ?? 0) + 1,
+      ...(tag === undefined
+        ? {}
+        : { heldTag: tag, heldTagSince: before?.heldTag === tag ? (before.heldTagSince ?? now) : now }),
+    });
+    const [oldest] = this.#plain.keys();
+    if (this.#plain.size > MAX_PLAIN_POLLERS && oldest !== undefined) this.#plain.delete(oldest);
+  }
+}
+
+/** Whose signature counts for a peer: the agent that was agreed on, else the endpoint itself. */
+function agentOf({ agentId, profile }: Relationship): SpiffeId | undefined {
+  return agentId ?? (profile.kind === 'https_spiffe' ? profile.endpointId : undefined);
+}

@@ -1,0 +1,190 @@
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { holdingClaims } from '../../../src/federation/holding/holding-claims.ts';
+import { type PeerHolding, PeerHoldings } from '../../../src/federation/index.ts';
+import {
+  BundleSet,
+  parseTrustDomain,
+  type StatementRequest,
+  type StatementSigner,
+  signStatement,
+} from '../../../src/spiffe/index.ts';
+import type { Relationship } from '../../../src/store/index.ts';
+import { createRecordingLog } from '../../support/recording-log.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
+import { TestClock } from '../../support/test-clock.ts';
+
+const A = parseTrustDomain('a.example');
+const B = parseTrustDomain('b.example');
+const HOLDING = { digest: 'ab'.repeat(32), sequence: 18446744073709551615n, since: TEST_INSTANT } as const;
+let ca: TestCa;
+let agent: StatementSigner;
+let workload: StatementSigner;
+let relationships: Map<string, Relationship>;
+let clock: TestClock;
+let told: PeerHolding[];
+let holdings: PeerHoldings;
+const log = createRecordingLog();
+
+const signerOf = async (path: string): Promise<StatementSigner> => {
+  const leaf = await ca.issueLeaf({ path });
+  return { id: leaf.id, certificateChain: leaf.chain, privateKey: leaf.key };
+};
+
+beforeAll(async () => {
+  ca = await createTestCa({ trustDomain: B });
+  [agent, workload] = await Promise.all([signerOf('/agent'), signerOf('/workload')]);
+});
+beforeEach(() => {
+  clock = new TestClock(TEST_INSTANT);
+  told = [];
+  const relationship: Relationship = {
+    trustDomain: B,
+    endpointUrl: 'https://b.example/',
+    profile: { kind: 'https_spiffe', endpointId: agent.id },
+    state: 'active',
+    consecutiveFailures: 0,
+    createdAt: TEST_INSTANT,
+    bootstrap: { kind: 'bundle-pin', detail: '' },
+  };
+  relationships = new Map([[B, relationship]]);
+  holdings = new PeerHoldings({
+    ownTrustDomain: () => A,
+    relationshipWith: (trustDomain) => relationships.get(trustDomain),
+    bundles: new BundleSet([ca.bundle()]),
+    clock,
+    log,
+    onHolding: (holding) => told.push(holding),
+  });
+});
+
+const statement = (rest: Partial<StatementRequest> = {}) =>
+  signStatement({
+    type: 'federate-holding+jws',
+    signer: agent,
+    audience: A,
+    issuedAt: TEST_INSTANT,
+    expiresAt: new Date(TEST_INSTANT.getTime() + 600_000),
+    claims: holdingClaims(HOLDING),
+    ...rest,
+  });
+
+/** What becomes of a request with this statement: proved, or taken for any other poller's. */
+async function verdictOn(token: string, address = '192.0.2.1'): Promise<'proved' | 'plain'> {
+  const before = { told: told.length, plain: requests() };
+  holdings.note({ address, statement: token });
+  await expect.poll(() => told.length > before.told || requests() > before.plain).toBe(true);
+  return told.length > before.told ? 'proved' : 'plain';
+}
+const requests = () => holdings.plainPollers().reduce((sum, poller) => sum + poller.requests, 0);
+
+describe('PeerHoldings', () => {
+  it('takes the word of the agent that a relationship names, digit for digit', async () => {
+    expect(await verdictOn(await statement())).toBe('proved');
+    expect(holdings.of(B)).toMatchObject({
+      ...HOLDING,
+      trustDomain: B,
+      signer: agent.id,
+      address: '192.0.2.1',
+    });
+  });
+
+  it('takes the word of another agent only where one was agreed on', async () => {
+    const other = await statement({ signer: workload });
+    expect(await verdictOn(other)).toBe('plain');
+    const [relationship] = relationships.values();
+    relationships.set(B, { ...(relationship as Relationship), agentId: workload.id });
+    expect(await verdictOn(other)).toBe('proved');
+    expect(await verdictOn(await statement())).toBe('plain');
+  });
+
+  it.each([
+    ['for somebody else', () => statement({ audience: 'c.example' })],
+    ['of another kind', () => statement({ type: 'federate-head+jws' })],
+    [
+      'that is over',
+      () => statement({ expiresAt: new Date(TEST_INSTANT.getTime() - 61_000), issuedAt: new Date(0) }),
+    ],
+    ['without a holding', () => statement({ claims: {} })],
+    ['with a digest that is none', () => statement({ claims: { holds: { digest: '00' } } })],
+    ['that is garbage', () => Promise.resolve('a.b.c')],
+    ['that is empty', () => Promise.resolve('')],
+    ['that is too long', async () => `${await statement()}${'A'.repeat(7000)}`],
+    ['whose signature was changed', async () => `${(await statement()).slice(0, -8)}AAAAAAAA`],
+    [
+      'of a stranger with the same name',
+      async () => {
+        const leaf = await (await createTestCa({ trustDomain: B })).issueLeaf({ path: '/agent' });
+        return statement({ signer: { id: leaf.id, certificateChain: leaf.chain, privateKey: leaf.key } });
+      },
+    ],
+  ])('takes no statement %s, and counts whoever made it among all others', async (_, make) => {
+    expect(await verdictOn(await statement())).toBe('proved');
+    expect(await verdictOn(await make(), '192.0.2.66')).toBe('plain');
+    expect(holdings.of(B)).toMatchObject({ address: '192.0.2.1' });
+  });
+
+  it('takes no statement of a trust domain without a relationship, and forgets those whose relationship ended', async () => {
+    const token = await statement();
+    expect(await verdictOn(token)).toBe('proved');
+    relationships.clear();
+    expect(holdings.of(B)).toBeUndefined();
+    expect(await verdictOn(token)).toBe('plain');
+  });
+
+  it('lets an older statement, played again, say nothing about now', async () => {
+    const old = await statement();
+    const later = new Date(TEST_INSTANT.getTime() + 5000);
+    const newer = { ...HOLDING, digest: 'cd'.repeat(32) };
+    await clock.advance(5000);
+    expect(await verdictOn(await statement({ issuedAt: later, claims: holdingClaims(newer) }))).toBe(
+      'proved',
+    );
+    holdings.note({ address: '192.0.2.66', statement: old });
+    holdings.note({ address: '192.0.2.66', statement: 'x' });
+    await expect.poll(requests).toBe(1);
+    expect(holdings.of(B)).toMatchObject({ digest: newer.digest, address: '192.0.2.1' });
+  });
+
+  it('checks no more than thirty new signatures a minute for one address, and the same one again for free', async () => {
+    const wrong = async (number: number) => statement({ audience: `c${number}.example` });
+    for (let number = 0; number < 30; number += 1) await verdictOn(await wrong(number), '192.0.2.66');
+    expect(await verdictOn(await statement(), '192.0.2.66')).toBe('plain');
+    expect(await verdictOn(await statement(), '192.0.2.1')).toBe('proved');
+    await clock.advance(60_000);
+    expect(
+      await verdictOn(
+        await statement({ issuedAt: TEST_INSTANT, claims: holdingClaims(HOLDING) }),
+        '192.0.2.66',
+      ),
+    ).toBe('proved');
+    const token = await statement();
+    expect(await verdictOn(token, '192.0.2.7')).toBe('proved');
+    await clock.advance(1000);
+    for (let again = 0; again < 100; again += 1) holdings.note({ address: '192.0.2.7', statement: token });
+    await expect.poll(() => holdings.of(B)?.seenAt).toEqual(clock.now());
+  });
+
+  it('remembers of everyone else the tag shown last and since when, and of no more than a thousand', async () => {
+    const note = (address: string, heldTag?: string) => holdings.note({ address, heldTag });
+    note('192.0.2.1');
+    await clock.advance(1000);
+    note('192.0.2.1', '"one"');
+    await clock.advance(1000);
+    note('192.0.2.1', '"one"');
+    const since = new Date(TEST_INSTANT.getTime() + 1000);
+    expect(holdings.plainPollers()).toEqual([
+      {
+        address: '192.0.2.1',
+        requests: 3,
+        firstSeenAt: TEST_INSTANT,
+        lastSeenAt: clock.now(),
+        heldTag: '"one"',
+        heldTagSince: since,
+      },
+    ]);
+    note('192.0.2.1', `"${'x'.repeat(300)}"`);
+    expect(holdings.plainPollers()[0]).not.toHaveProperty('heldTag');
+    for (let number = 0; number < 1100; number += 1) note(`2001:db8::${number}`);
+    expect(holdings.plainPollers()).toHaveLength(1024);
+  });
+});
