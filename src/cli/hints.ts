@@ -30,6 +30,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'store-full': 'free some space on the disk of the store; what was acknowledged is safe',
   'store-not-a-store': 'check the path; Federate does not write into other databases',
   'store-missing': 'check the path of the store',
+  'own-trust-domain-ambiguous': 'set "trust_domain" in the config to the one this agent stands for',
+  'own-trust-domain-missing':
+    'is "trust_domain" in the config the one that the mesh issues identities in, and has the mesh an identity at all?',
   'port-in-use': 'stop what listens there ("ss -ltnp"), or choose another port',
   'admin-socket-in-use': 'another agent answers on that socket; stop it, or choose another admin_socket',
   'config-invalid': 'every key is described in docs/config.md',

@@ -44,6 +44,18 @@ export class AdapterState {
     this.#troubles.set(part, { code, message });
   }
 
+  /** Runs one comparison of what the mesh holds, and remembers how it went. Throws what `work` throws. */
+  async applying<Value>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
+    try {
+      const value = await work(signal);
+      this.contact('foreign-trust');
+      return value;
+    } catch (error) {
+      if (!signal.aborted) this.trouble('foreign-trust', error);
+      throw error;
+    }
+  }
+
   onReport(listener: (report: ForeignTrustReport) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

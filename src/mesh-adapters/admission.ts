@@ -79,6 +79,19 @@ export function judgeForeignTrust(
   return wanted.flatMap((bundle) => judged.get(bundle) ?? []);
 }
 
+/**
+ * What of an admission belongs into the mesh: what was admitted. A refused bundle adds nothing, and what it no longer
+ * lists goes; the rest of what is there stays (the last good). `held` is that of the context it was judged in.
+ */
+export function rootsToHold(
+  { bundle, roots, refusal }: Admission,
+  held: AdmissionContext['held'],
+): readonly X509Authority[] {
+  return refusal
+    ? roots.filter(({ keyFingerprint }) => held.get(keyFingerprint) === bundle.trustDomain)
+    : roots;
+}
+
 function refusalOfName(
   trustDomain: TrustDomain,
   names: ReadonlySet<TrustDomain>,

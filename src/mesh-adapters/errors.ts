@@ -25,6 +25,10 @@ export type MeshAdapterErrorCode =
   | 'own-roots-malformed'
   /** The mesh's own trust domain is none. */
   | 'own-trust-domain-malformed'
+  /** The mesh tells of no trust domain of its own, or not of the one that the config names. */
+  | 'own-trust-domain-missing'
+  /** The mesh has several trust domains of its own, and the config does not say which one is meant. */
+  | 'own-trust-domain-ambiguous'
   /** Key `mesh` is not there or is no YAML mapping that could be changed without touching anything else. */
   | 'mesh-config-missing'
   | 'mesh-config-malformed'

@@ -5,6 +5,7 @@ export { MeshAdapterError } from './errors.ts';
 export { createFilesAdapter } from './files/adapter.ts';
 export { createIstioAdapter } from './istio/adapter.ts';
 export { examineIstio } from './istio/examine.ts';
+export { createKumaAdapter } from './kuma/adapter.ts';
 export { ForeignTrustPublisher } from './publisher.ts';
 
 export type { AdmissionCode } from './admission.ts';
@@ -14,10 +15,13 @@ export type { KubernetesSource } from './kubernetes/kubernetes-access.ts';
 export type { MeshAdapterErrorCode } from './errors.ts';
 export type { FilesAdapterOptions } from './files/adapter.ts';
 export type { IstioAdapterOptions } from './istio/adapter.ts';
+export type { KubernetesSource } from './kubernetes/kubernetes-access.ts';
+export type { KumaAdapterOptions } from './kuma/adapter.ts';
 export type {
   AdapterStatus,
   ForeignTrustReport,
   MeshAdapter,
+  MeshKind,
   OwnTrust,
   PropagationState,
   TrustScope,

@@ -46,9 +46,12 @@ export interface AdapterStatus {
   readonly lastContactAt?: Date;
 }
 
+/** Every kind of mesh that there is an adapter for. */
+export type MeshKind = 'istio' | 'consul' | 'kuma' | 'files';
+
 /** One mesh, seen from the agent beside it: its own roots out, foreign bundles in. */
 export interface MeshAdapter {
-  readonly kind: 'istio' | 'consul' | 'files';
+  readonly kind: MeshKind;
   readonly scope: TrustScope;
   /**
    * The own roots now, then again after each change, until the signal aborts. Trouble is retried inside with backoff

@@ -4,6 +4,8 @@ import {
   createConsulAdapter,
   createFilesAdapter,
   createIstioAdapter,
+  createKumaAdapter,
+  type KubernetesSource,
   type MeshAdapter,
 } from '../../mesh-adapters/index.ts';
 import type { ProcessContext } from '../process.ts';
@@ -18,14 +20,7 @@ export function createMeshAdapter(
   switch (mesh.kind) {
     case 'istio':
       return createIstioAdapter({
-        kubernetes:
-          mesh.kubeconfig === undefined
-            ? { kind: 'in-cluster' }
-            : {
-                kind: 'kubeconfig',
-                path: resolvePath(folder, mesh.kubeconfig),
-                ...(mesh.context === undefined ? {} : { context: mesh.context }),
-              },
+        kubernetes: kubernetesSource(mesh, folder),
         systemNamespace: mesh.system_namespace,
         meshConfigMap: mesh.mesh_config_map,
         rootConfigMap: { namespace: mesh.root_namespace, name: mesh.root_config_map },
@@ -42,6 +37,30 @@ export function createMeshAdapter(
         clock,
         random,
         log: log.with({ mesh: 'consul' }),
+      });
+    case 'kuma':
+      return createKumaAdapter({
+        access:
+          mesh.address === undefined
+            ? {
+                kind: 'kubernetes',
+                kubernetes: kubernetesSource(mesh, folder),
+                namespace: mesh.namespace,
+              }
+            : {
+                kind: 'rest',
+                address: mesh.address,
+                ...(mesh.token_file === undefined ? {} : { tokenFile: resolvePath(folder, mesh.token_file) }),
+                ...(mesh.ca_file === undefined ? {} : { caFile: resolvePath(folder, mesh.ca_file) }),
+                pollMs: mesh.poll,
+              },
+        mesh: mesh.mesh,
+        trustDomain: config.trust_domain,
+        namePrefix: mesh.name_prefix,
+        origin: mesh.origin,
+        clock,
+        random,
+        log: log.with({ mesh: 'kuma' }),
       });
     case 'files': {
       const { trust_domain: trustDomain } = config;
@@ -60,4 +79,17 @@ export function createMeshAdapter(
       });
     }
   }
+}
+
+function kubernetesSource(
+  mesh: { readonly kubeconfig?: string | undefined; readonly context?: string | undefined },
+  folder: string,
+): KubernetesSource {
+  const { kubeconfig, context } = mesh;
+  if (kubeconfig === undefined) return { kind: 'in-cluster' };
+  return {
+    kind: 'kubeconfig',
+    path: resolvePath(folder, kubeconfig),
+    ...(context === undefined ? {} : { context }),
+  };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { duration, endpointUrlField, listenAddress, path, size, trustDomainField } from './fields.ts';
+import { kumaMesh } from './mesh-sections.ts';
 
 const svidFromSds = z
   .strictObject({
@@ -109,7 +110,7 @@ const files = z.strictObject({
   poll: duration().prefault('2s').describe('How often the own files are looked at.'),
 });
 
-const mesh = z.discriminatedUnion('kind', [istio, consul, files]);
+const mesh = z.discriminatedUnion('kind', [istio, consul, kumaMesh, files]);
 
 const federation = z.strictObject({
   default_poll: duration().prefault('5m').describe('Interval for a peer without a refresh hint (TDB-13).'),

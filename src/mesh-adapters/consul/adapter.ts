@@ -34,17 +34,8 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
       followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
         readOwnTrust({ client, state, tell, clock, random, signal }),
       ),
-    applyForeignTrust: async (wanted, outer) => {
-      const signal = AbortSignal.any([outer, stopping.signal]);
-      try {
-        const reports = await writer.apply(wanted, signal);
-        state.contact('foreign-trust');
-        return reports;
-      } catch (error) {
-        if (!signal.aborted) state.trouble('foreign-trust', error);
-        throw error;
-      }
-    },
+    applyForeignTrust: (wanted, outer) =>
+      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) => writer.apply(wanted, signal)),
     onReport: (listener) => state.onReport(listener),
     status: () => state.status,
     stop: async () => {

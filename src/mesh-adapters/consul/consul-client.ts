@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '../../platform/index.ts';
-import { MeshAdapterError } from '../errors.ts';
 import { fetchHttp, type HttpAnswer, parseJsonAnswer, refusedByStatus } from '../http-request.ts';
+import { readTokenFile } from '../token-file.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
 const TIMEOUT_MS = 15_000;
@@ -68,17 +67,7 @@ export class ConsulClient {
     return { value: answer.body.length === 0 ? undefined : parseJsonAnswer(answer.body, what), answer };
   }
 
-  /** Read for every request, because tokens are replaced. */
   async #token(): Promise<string | undefined> {
-    if (this.#tokenFile === undefined) return undefined;
-    try {
-      return (await readFile(this.#tokenFile, 'utf8')).trim();
-    } catch (cause) {
-      throw new MeshAdapterError(
-        'credentials-unusable',
-        `token file ${JSON.stringify(this.#tokenFile)} could not be read`,
-        { cause },
-      );
-    }
+    return this.#tokenFile === undefined ? undefined : await readTokenFile(this.#tokenFile);
   }
 }

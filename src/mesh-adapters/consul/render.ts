@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { PeeringTrustBundle } from '../../grpc/index.ts';
 import { pemFromCertificates, type TrustDomain, type X509Authority } from '../../spiffe/index.ts';
+import { ownedNameOf } from '../owned-name.ts';
 
 /** The key of a peering's Meta that says it is ours, and of which trust domain. */
 export const OWNER_META_KEY = 'federate-trust-domain';
-
-const MAX_NAME_CHARACTERS = 63;
 
 /** What a peer sends of itself: its trust domain and its roots, one certificate a PEM, in one order. */
 export function renderTrustBundle(
@@ -23,10 +21,7 @@ export function renderTrustBundle(
   };
 }
 
-/** The name of the peering of a trust domain: readable, a DNS label, and no other trust domain's. */
+/** The name of the peering of a trust domain. */
 export function peerNameOf(trustDomain: TrustDomain, prefix: string): string {
-  const mark = createHash('sha256').update(trustDomain).digest('hex').slice(0, 8);
-  const room = MAX_NAME_CHARACTERS - prefix.length - mark.length - 1;
-  const readable = trustDomain.replaceAll('.', '-').slice(0, Math.max(0, room)).replace(/-+$/, '');
-  return `${prefix}${readable}-${mark}`;
+  return ownedNameOf(trustDomain, prefix);
 }

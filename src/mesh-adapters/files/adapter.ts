@@ -32,17 +32,11 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
       followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
         readOwnTrust({ trustDomain, own, pollMs, state, tell, clock, signal }),
       ),
-    applyForeignTrust: async (wanted) => {
-      try {
+    applyForeignTrust: (wanted, outer) =>
+      state.applying(outer, async () => {
         const ownTrust = await loadOwnTrust(trustDomain, own);
-        const reports = await writeForeignTrust(wanted, { folder, own: ownTrust, clock });
-        state.contact('foreign-trust');
-        return reports;
-      } catch (error) {
-        state.trouble('foreign-trust', error);
-        throw error;
-      }
-    },
+        return await writeForeignTrust(wanted, { folder, own: ownTrust, clock });
+      }),
     onReport: (listener) => state.onReport(listener),
     status: () => state.status,
     stop: async () => stopping.abort(),

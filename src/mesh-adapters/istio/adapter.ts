@@ -45,17 +45,10 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
       followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
         readOwnTrust({ client, objects, state, tell, clock, random, signal }),
       ),
-    applyForeignTrust: async (wanted, outer) => {
-      const signal = AbortSignal.any([outer, stopping.signal]);
-      try {
-        const reports = await writeForeignTrust(wanted, writer, signal);
-        state.contact('foreign-trust');
-        return reports;
-      } catch (error) {
-        if (!signal.aborted) state.trouble('foreign-trust', error);
-        throw error;
-      }
-    },
+    applyForeignTrust: (wanted, outer) =>
+      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) =>
+        writeForeignTrust(wanted, writer, signal),
+      ),
     onReport: (listener) => state.onReport(listener),
     status: () => state.status,
     stop: async () => stopping.abort(),

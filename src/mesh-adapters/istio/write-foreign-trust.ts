@@ -1,10 +1,9 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain, parseCertificate, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, judgeForeignTrust } from '../admission.ts';
-import { backoffMs } from '../backoff.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { type Admission, judgeForeignTrust, rootsToHold } from '../admission.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, PropagationState } from '../mesh-adapter.ts';
+import { retryConflicts } from '../retry-conflicts.ts';
 import type { Anchor, Anchors, PresentAnchor } from './anchors.ts';
 import { type ConfigMap, withChanges } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
@@ -19,9 +18,6 @@ import {
 } from './own-entries.ts';
 import { type IstioObjects, MESH_KEY, meshTextOf, ownTrustOf } from './read-own-trust.ts';
 import { insertOwnEntries, removeOwnEntries } from './splice.ts';
-
-/** Tries to write while others write too. */
-const MAX_TRIES = 6;
 
 export interface IstioWriter {
   readonly client: KubernetesClient;
@@ -42,15 +38,7 @@ export async function writeForeignTrust(
   writer: IstioWriter,
   signal: AbortSignal,
 ): Promise<ForeignTrustReport[]> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await writeOnce(wanted, writer, signal);
-    } catch (error) {
-      const conflict = error instanceof MeshAdapterError && error.code === 'mesh-conflict';
-      if (!conflict || tries === MAX_TRIES) throw error;
-      await writer.clock.sleep(backoffMs(1, writer.random) / 8, signal);
-    }
-  }
+  return await retryConflicts(() => writeOnce(wanted, writer, signal), { ...writer, signal });
 }
 
 interface Present {
@@ -73,19 +61,20 @@ async function writeOnce(
   const config = parseMeshConfig(text);
   const present = presentEntries(config, mesh.metadata.annotations?.[OWN_ENTRIES_ANNOTATION]);
   const now = clock.now();
+  const held = heldKeys(present.own, wanted);
   const admissions = judgeForeignTrust(wanted, {
     own: ownTrustOf(config, roots),
     ownAliases: config.trustDomainAliases,
     scope: 'merged',
     taken: new Set(present.foreign.flatMap(({ trustDomains }) => trustDomains)),
-    held: heldKeys(present.own, wanted),
+    held,
     now,
   }).map((admission) => (writer.unnarrowed ? admission : refuseConstrained(admission)));
 
   const chosen: Anchor[] = [];
   for (const admission of admissions) {
     const { trustDomain } = admission.bundle;
-    chosen.push(...(await anchors.of(trustDomain, rootsToHold(admission, present.own), present.own)));
+    chosen.push(...(await anchors.of(trustDomain, rootsToHold(admission, held), present.own)));
   }
   chosen.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
   const changed = changedObject(mesh, text, present, chosen);
@@ -124,17 +113,6 @@ function heldKeys(
     if (isTrustDomain(trustDomain) && wanted.some((bundle) => bundle.trustDomain === trustDomain))
       held.set(certificate.keyFingerprint, trustDomain);
   return held;
-}
-
-/** A refused bundle adds nothing, and what it no longer lists goes; the rest of it stays (the last good). */
-function rootsToHold({ bundle, roots, refusal }: Admission, own: readonly PresentAnchor[]) {
-  if (!refusal) return roots;
-  return roots.filter((root) =>
-    own.some(
-      ({ trustDomain, certificate }) =>
-        trustDomain === bundle.trustDomain && certificate.keyFingerprint === root.keyFingerprint,
-    ),
-  );
 }
 
 /** An anchor states constraints of ours in the place of the root's own, so a root that has some cannot be narrowed. */

@@ -54,6 +54,8 @@ export class FakeApiServer {
   onWrite: (path: string, object: FakeObject) => void = () => {};
   readonly #folder = tempDir();
   readonly #watches = new Set<{ collection: string; selects: Selector; response: ServerResponse }>();
+  /** Every change so far, so that a watch hears what happened since the version it goes on from. */
+  readonly #changes: { version: number; collection: string; type: string; object: FakeObject }[] = [];
   #server: Server | undefined;
   #port = 0;
   #version = 100;
@@ -146,6 +148,7 @@ export class FakeApiServer {
   /** Tells an event to every watch of the object. */
   tell(name: string, type: string, object: FakeObject): void {
     const collection = collectionOf(pathOf(name));
+    if (type !== 'BOOKMARK') this.#changes.push({ version: this.#version, collection, type, object });
     for (const watch of this.#watches)
       if (watch.collection === collection && watch.selects(object))
         watch.response.write(`${JSON.stringify({ type, object })}\n`);
@@ -209,6 +212,9 @@ export class FakeApiServer {
       this.#watches.add(entry);
       response.once('close', () => this.#watches.delete(entry));
       response.flushHeaders();
+      for (const { version, type, object, ...change } of this.#changes)
+        if (version > Number(request.resourceVersion) && change.collection === collection && selects(object))
+          response.write(`${JSON.stringify({ type, object })}\n`);
     } else if (request.verb === 'post') {
       this.#create(collection, namespace, body(), response);
     } else {

@@ -1,0 +1,51 @@
+import type { Clock, Log, Random } from '../../platform/index.ts';
+import type { TrustDomain } from '../../spiffe/index.ts';
+import { AdapterState } from '../adapter-state.ts';
+import { followOwnTrust } from '../follow-own-trust.ts';
+import type { MeshAdapter } from '../mesh-adapter.ts';
+import { createKubernetesMeshTrusts, type KumaKubernetesAccess } from './kubernetes-mesh-trusts.ts';
+import { readOwnTrust } from './read-own-trust.ts';
+import { createRestMeshTrusts, type KumaRestAccess } from './rest-mesh-trusts.ts';
+import { writeForeignTrust } from './write-foreign-trust.ts';
+
+export interface KumaAdapterOptions {
+  readonly access: KumaRestAccess | KumaKubernetesAccess;
+  /** The mesh, `default` in most installations. */
+  readonly mesh: string;
+  /** The own trust domain; needed where the mesh has several, one for each zone for instance. */
+  readonly trustDomain?: TrustDomain | undefined;
+  /** MeshTrusts under this prefix that also carry our label are ours. */
+  readonly namePrefix: string;
+  /** Label `kuma.io/origin` of what we make: `zone` at the control plane of a federated zone, `global` at a global one. */
+  readonly origin?: 'zone' | 'global' | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** Kuma: roots from the MeshTrusts made from a MeshIdentity, one MeshTrust of ours for each foreign trust domain (mesh-surfaces §4). */
+export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
+  const { access, mesh, namePrefix, origin, trustDomain: expected, clock, random, log } = options;
+  const state = new AdapterState({ clock, log });
+  const stopping = new AbortController();
+  const trusts =
+    access.kind === 'rest'
+      ? createRestMeshTrusts(access, mesh, clock)
+      : createKubernetesMeshTrusts(access, mesh, clock);
+  const writer = { trusts, marks: { mesh, namePrefix, origin }, expected, clock, random };
+  return {
+    kind: 'kuma',
+    scope: 'per-trust-domain',
+    watchOwnTrust: (outer) =>
+      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
+        readOwnTrust({ trusts, expected, state, tell, clock, random, signal }),
+      ),
+    applyForeignTrust: (wanted, outer) =>
+      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) =>
+        writeForeignTrust(wanted, writer, signal),
+      ),
+    onReport: (listener) => state.onReport(listener),
+    status: () => state.status,
+    stop: async () => stopping.abort(),
+  };
+}

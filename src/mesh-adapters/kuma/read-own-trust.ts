@@ -1,0 +1,91 @@
+import type { Clock, Random } from '../../platform/index.ts';
+import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
+import type { AdapterState } from '../adapter-state.ts';
+import { MeshAdapterError } from '../errors.ts';
+import type { OwnTrust } from '../mesh-adapter.ts';
+import { ownRootsFromPem } from '../own-roots.ts';
+import type { MeshTrust } from './mesh-trust.ts';
+import type { MeshTrusts } from './mesh-trusts.ts';
+
+/** The own trust, and the other trust domains that the mesh itself issues identities in (its other zones, for instance). */
+export interface KumaOwnTrust {
+  readonly own: OwnTrust;
+  readonly ownAliases: readonly string[];
+}
+
+/**
+ * The own trust from the MeshTrusts that the control plane made from a MeshIdentity, `status.origin.kri` (mesh-surfaces
+ * §4). Throws `MeshAdapterError`: `own-trust-domain-missing` where there is none, or not the expected one,
+ * `own-trust-domain-ambiguous` where there are several and none is expected, `own-trust-domain-malformed`,
+ * `own-roots-malformed`.
+ */
+export function ownTrustOf(trusts: readonly MeshTrust[], expected: TrustDomain | undefined): KumaOwnTrust {
+  const own = trusts.filter(({ originKri }) => originKri !== undefined);
+  const names = [...new Set(own.map(({ trustDomain }) => trustDomain.toLowerCase()))];
+  const chosen = expected ?? names[0];
+  const others = names.filter((name) => name !== chosen);
+  if (chosen === undefined || !names.includes(chosen)) {
+    throw new MeshAdapterError(
+      'own-trust-domain-missing',
+      chosen === undefined
+        ? 'no MeshTrust of the mesh was made from a MeshIdentity'
+        : `no MeshTrust made from a MeshIdentity is for ${chosen}${names.length > 0 ? `; there are ${listed(names)}` : ''}`,
+    );
+  }
+  if (expected === undefined && others.length > 0) {
+    throw new MeshAdapterError(
+      'own-trust-domain-ambiguous',
+      `the mesh issues identities in ${listed(names)}, and the config does not say which of them is ours`,
+    );
+  }
+  if (!isTrustDomain(chosen)) {
+    throw new MeshAdapterError(
+      'own-trust-domain-malformed',
+      `a MeshTrust names ${JSON.stringify(chosen.slice(0, 80))} as the own trust domain, which is none`,
+    );
+  }
+  const mine = own.filter(({ trustDomain }) => trustDomain.toLowerCase() === chosen);
+  const where = mine.map(({ name }) => `MeshTrust ${name}`).join(', ');
+  const roots = ownRootsFromPem(
+    mine.flatMap(({ pems }) => pems),
+    where,
+  );
+  return { own: { trustDomain: chosen, roots }, ownAliases: others };
+}
+
+/** Tells the own trust now and after each change of the MeshTrusts, until the signal aborts. */
+export async function readOwnTrust(options: {
+  readonly trusts: MeshTrusts;
+  readonly expected: TrustDomain | undefined;
+  readonly state: AdapterState;
+  readonly tell: (own: OwnTrust) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { trusts, expected, state, tell, clock, random, signal } = options;
+  await trusts.follow({
+    onTrusts: (found) => {
+      try {
+        tell(ownTrustOf(found, expected).own);
+        state.contact('own-trust');
+      } catch (error) {
+        if (!(error instanceof MeshAdapterError)) throw error;
+        // What was told before stays.
+        state.trouble('own-trust', error);
+      }
+    },
+    onContact: () => state.contact('roots'),
+    onTrouble: (error) => state.trouble('roots', error),
+    clock,
+    random,
+    signal,
+  });
+}
+
+function listed(names: readonly string[]): string {
+  return names
+    .slice(0, 5)
+    .map((name) => JSON.stringify(name.slice(0, 80)))
+    .join(', ');
+}

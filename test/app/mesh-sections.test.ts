@@ -1,0 +1,54 @@
+import { writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
+import { checkConfig, ConfigError } from '../../src/app/index.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+/** The paths of the mistakes in a config with this mesh section. */
+function mistakesOf(mesh: object, more: object = {}): readonly string[] {
+  using folder = tempDir();
+  const file = folder.file('agent.yaml');
+  writeFileSync(
+    file,
+    stringify({
+      store: 'federate.db',
+      endpoint: {
+        profile: 'https_web',
+        listen: '127.0.0.1:8443',
+        url: 'https://a.example/',
+        certificate_file: 'tls.crt',
+        key_file: 'tls.key',
+      },
+      mesh,
+      ...more,
+    }),
+  );
+  try {
+    checkConfig('agent', file);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes.map(({ path }) => path);
+    throw error;
+  }
+}
+
+describe('the mesh section of kind kuma', () => {
+  const rest = { kind: 'kuma', address: 'https://kuma.example:5682' };
+
+  it('is complete as it is, with REST or with Kubernetes', () => {
+    expect(mistakesOf({ kind: 'kuma' })).toEqual([]);
+    expect(mistakesOf({ kind: 'kuma', kubeconfig: 'config', context: 'zone' })).toEqual([]);
+    expect(mistakesOf({ ...rest, token_file: 'token', ca_file: 'ca.pem', origin: 'zone' })).toEqual([]);
+  });
+
+  it.each([
+    ['a kubeconfig beside an address', { ...rest, kubeconfig: 'config' }, 'mesh.kubeconfig'],
+    ['a token without an address', { kind: 'kuma', token_file: 'token' }, 'mesh.token_file'],
+    ['a CA without an address', { kind: 'kuma', ca_file: 'ca.pem' }, 'mesh.ca_file'],
+    ['an address that is no URL', { ...rest, address: 'kuma:5682' }, 'mesh.address'],
+    ['an origin that there is not', { ...rest, origin: 'moon' }, 'mesh.origin'],
+    ['a prefix of other letters', { ...rest, name_prefix: 'Fed_' }, 'mesh.name_prefix'],
+  ])('refuses %s', (_what, mesh, path) => {
+    expect(mistakesOf(mesh)).toEqual([path]);
+  });
+});
