@@ -11,7 +11,6 @@ export { ForeignTrustPublisher } from './publisher.ts';
 export type { AdmissionCode } from './admission.ts';
 export type { ConsulAdapterOptions } from './consul/adapter.ts';
 export type { Examination } from './finding.ts';
-export type { KubernetesSource } from './kubernetes/kubernetes-access.ts';
 export type { MeshAdapterErrorCode } from './errors.ts';
 export type { FilesAdapterOptions } from './files/adapter.ts';
 export type { IstioAdapterOptions } from './istio/adapter.ts';
