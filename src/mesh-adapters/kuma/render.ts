@@ -4,7 +4,7 @@ import type { MeshTrust } from './mesh-trust.ts';
 import type { WantedMeshTrust } from './mesh-trusts.ts';
 
 /** The label that says a MeshTrust under our prefix is ours. */
-export const OWNER_LABEL = 'federate.dev/foreign-trust';
+const OWNER_LABEL = 'federate.dev/foreign-trust';
 const OWNER_VALUE = 'true';
 const ORIGIN_LABEL = 'kuma.io/origin';
 
