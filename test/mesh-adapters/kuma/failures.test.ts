@@ -122,6 +122,7 @@ describe('readOwnTrust() of Kuma', () => {
     await untilHealed(clock, () => adapter.status().code === 'mesh-unreachable', 'the end of patience');
     kuma.answer = () => false;
     await untilHealed(clock, () => adapter.status().connected, 'the recovery');
+    expect(told).toHaveLength(1);
   });
 
   it('comes back after the control plane was down, renamed its trust domain, and was restored', async () => {
@@ -161,6 +162,7 @@ describe('readOwnTrust() of Kuma', () => {
     await untilHealed(clock, () => adapter.status().connected, 'the recovery');
     folder[Symbol.dispose]();
     await untilHealed(clock, () => adapter.status().code === 'credentials-unusable', 'the loss');
+    expect(told).toHaveLength(1);
   });
 
   it('reads pages by their offset, whatever address the control plane gives for them', async () => {
