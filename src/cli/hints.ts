@@ -51,6 +51,17 @@ const HINTS: Readonly<Record<string, string>> = {
   'audience-mismatch':
     'ask the issuer for a token for your audience; audiences are compared letter by letter',
   'own-bundle-unknown': '"federate status" says whether the mesh is connected',
+  'key-distrusted':
+    '"federate distrust list" tells since when and why; "federate trust --again" takes it back, on record',
+  'peer-stale': 'see why its polls fail with "federate show <trust domain>"',
+  'key-not-found':
+    '"federate bundle show <trust domain>" lists its keys; a key that is not held is named by all 64 digits of its public key',
+  'key-ambiguous': 'give more digits',
+  'not-distrusted': '"federate distrust list" shows those that are',
+  'last-own-key':
+    'rotate your mesh to a new root first, so that there is another; if it must go now, say --even-the-last',
+  'distrusted-key-offered':
+    'do not accept it: somebody offers under another name a key that you know to be in wrong hands',
   'no-bundle': '"federate list" shows whose bundles are held; add the trust domain with "federate add"',
 };
 

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addCommand } from './commands/add.ts';
 import { bundleCommand } from './commands/bundle.ts';
 import { changeCommand } from './commands/change.ts';
+import { distrustCommand, trustCommand } from './commands/distrust.ts';
 import { demoCommand } from './commands/demo.ts';
 import { exportConfigCommand } from './commands/export-config.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -61,6 +62,8 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     refreshCommand,
     changeCommand,
     removeCommand,
+    distrustCommand,
+    trustCommand,
     bundleCommand,
     verifyCommand,
     exportConfigCommand,

@@ -1,6 +1,12 @@
 import { request } from 'node:http';
 import { CodedError } from '../spiffe/index.ts';
 import type {
+  DistrustDocument,
+  DistrustedDocument,
+  DistrustedKeyDocument,
+  TrustAgainDocument,
+} from './distrust-documents.ts';
+import type {
   AddDocument,
   BundleDocument,
   BundleSetDocument,
@@ -39,6 +45,9 @@ export interface AdminClient {
   diff(trustDomain: string, from: string | undefined, to: string | undefined): Promise<DiffDocument>;
   verify(pem: string, peerRole: 'client' | 'server'): Promise<VerifyDocument>;
   verifyJwt(token: string, audiences: readonly string[]): Promise<VerifyJwtDocument>;
+  distrusted(): Promise<DistrustedKeyDocument[]>;
+  distrust(document: DistrustDocument): Promise<DistrustedDocument>;
+  trustAgain(document: TrustAgainDocument): Promise<DistrustedKeyDocument>;
 }
 
 /** A client of the agent on the Unix socket `socketPath`; `operator` goes into the audit log, `timeoutMs` bounds each request. */
@@ -72,6 +81,9 @@ export function createAdminClient(options: {
       ask('GET', `/v1/bundles/${named(trustDomain)}/diff${query({ from, to })}`),
     verify: (pem, peerRole) => ask('POST', '/v1/verify', { pem, peer_role: peerRole }),
     verifyJwt: (token, audiences) => ask('POST', '/v1/verify-jwt', { token, audiences }),
+    distrusted: () => ask('GET', '/v1/distrusted'),
+    distrust: (document) => ask('POST', '/v1/distrusted', document),
+    trustAgain: (document) => ask('POST', '/v1/trusted-again', document),
   };
 }
 

@@ -3,6 +3,8 @@
  * bits), digests and fingerprints as 64 hex digits. `--output json` prints these as they are.
  */
 
+import type { DistrustedKeyDocument } from './distrust-documents.ts';
+
 export interface AuthorityDocument {
   readonly fingerprint: string;
   readonly key_fingerprint: string;
@@ -82,6 +84,8 @@ export interface RelationshipDocument {
   readonly state: string;
   readonly reason: { readonly code: string; readonly message: string } | null;
   readonly bootstrap: string;
+  /** Its keys that do not count because the operator said so. */
+  readonly distrusted: readonly DistrustedKeyDocument[];
   readonly created_at: string;
   readonly last_attempt_at: string | null;
   readonly last_success_at: string | null;

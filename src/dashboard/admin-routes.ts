@@ -26,6 +26,7 @@ import {
   MAX_REASON_CHARACTERS,
   readBody,
 } from './admin-request.ts';
+import { addDistrustRoutes, type DistrustServices } from './distrust-routes.ts';
 import {
   describeBundle,
   describeChanged,
@@ -36,7 +37,7 @@ import {
 } from './describe.ts';
 
 /** What the running agent does for the admin API; everything else is read from the store. */
-export interface AdminServices {
+export interface AdminServices extends DistrustServices {
   readonly store: Store;
   readonly log: Log;
   status(): Promise<StatusDocument>;
@@ -194,6 +195,8 @@ export function createAdminRoutes(services: AdminServices): Hono {
     const { token, audiences } = await readBody(context, verifyJwtRequest);
     return context.json(await services.verifyJwt(token, audiences));
   });
+
+  addDistrustRoutes(app, services);
 
   app.notFound((context) =>
     problem(context, 404, 'not-found', `the admin API has no ${context.req.method} ${context.req.path}`),

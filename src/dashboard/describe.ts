@@ -1,6 +1,7 @@
 import type {
   AuthorityRef,
   BundleVersion,
+  DistrustedKey,
   Relationship,
   StoredEvent,
   StoredIncident,
@@ -15,6 +16,7 @@ import type {
   RelationshipDocument,
   VersionDocument,
 } from './admin-documents.ts';
+import type { DistrustedKeyDocument } from './distrust-documents.ts';
 
 /** The admin API's documents from what the store holds: instants as text, sequences as decimal text. */
 
@@ -88,12 +90,26 @@ export function describeEvent(event: StoredEvent): EventDocument {
   };
 }
 
+export function describeDistrusted(key: DistrustedKey): DistrustedKeyDocument {
+  const { trustDomain, keyFingerprint, label, at, until, actor, reason } = key;
+  return {
+    trust_domain: trustDomain,
+    key_fingerprint: keyFingerprint,
+    label,
+    since: at.toISOString(),
+    until: until?.toISOString() ?? null,
+    actor,
+    reason,
+  };
+}
+
 export function describeRelationship(
   relationship: Relationship,
   held: BundleVersion | undefined,
   seen: {
     inMesh(trustDomain: TrustDomain): RelationshipDocument['in_mesh'];
     peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
+    distrusted(): readonly DistrustedKeyDocument[];
   },
 ): RelationshipDocument {
   const { profile } = relationship;
@@ -105,6 +121,7 @@ export function describeRelationship(
     state: relationship.state,
     reason: relationship.stateReason ?? null,
     bootstrap: `${relationship.bootstrap.kind}: ${relationship.bootstrap.detail}`,
+    distrusted: seen.distrusted().filter(({ trust_domain: name }) => name === relationship.trustDomain),
     created_at: relationship.createdAt.toISOString(),
     last_attempt_at: relationship.lastAttemptAt?.toISOString() ?? null,
     last_success_at: relationship.lastSuccessAt?.toISOString() ?? null,

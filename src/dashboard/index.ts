@@ -22,4 +22,11 @@ export type {
 } from './admin-documents.ts';
 export type { AdminServices } from './admin-routes.ts';
 export { AdminServer, AdminServerError } from './admin-server.ts';
-export { describeAuthority } from './describe.ts';
+export { describeAuthority, describeDistrusted } from './describe.ts';
+export type {
+  DistrustDocument,
+  DistrustedDocument,
+  DistrustedKeyDocument,
+  TrustAgainDocument,
+} from './distrust-documents.ts';
+export type { DistrustServices } from './distrust-routes.ts';

@@ -3,6 +3,7 @@ import { type Relationship, StoreError } from '../store/index.ts';
 import { checkEndpoint } from './check-endpoint.ts';
 import { type BootstrapRequest, establishTrust, type FirstTrust } from './bootstrap.ts';
 import { FederationError } from './errors.ts';
+import { keyFingerprintsOf } from './key-fingerprints.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import { judge } from './verdict.ts';
 
@@ -51,6 +52,7 @@ export async function addRelationship(
     profile,
     own: parts.own(),
     others,
+    distrusted: parts.trusted.distrusted(),
     now: at,
     override: request.force === true ? {} : undefined,
   });
@@ -62,6 +64,7 @@ export async function addRelationship(
     ...servingNotes(depth, request),
     ...rootNotes(bundle, at),
     ...first.notes,
+    ...distrustNotes(parts, bundle),
     ...verdict.notes,
   ].map(({ code, message }) => ({ code, message }));
   const relationship: Relationship = {
@@ -129,6 +132,16 @@ function servingNotes(depth: number, { trustDomain }: AddRequest): AddNote[] {
   if (depth < 2) return [];
   const message = `the bundle of ${trustDomain} comes through ${depth} other trust domains, and each of them could replace it`;
   return [{ code: 'long-serving-chain', message }];
+}
+
+function distrustNotes({ trusted }: RefreshParts, bundle: TrustBundle): AddNote[] {
+  return trusted
+    .distrusted(bundle.trustDomain)
+    .filter(({ keyFingerprint }) => keyFingerprintsOf(bundle).has(keyFingerprint))
+    .map(({ label, at, reason }) => ({
+      code: 'distrusted-key',
+      message: `the key ${label} stays distrusted, as it has been since ${at.toISOString()}: ${reason}`,
+    }));
 }
 
 function rootNotes({ x509Authorities }: TrustBundle, at: Date): AddNote[] {

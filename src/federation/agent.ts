@@ -12,6 +12,7 @@ import type { Relationship, Store } from '../store/index.ts';
 import { type AddNote, addRelationship, type AddRequest } from './add-relationship.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
+import { Distrusts } from './distrust-key.ts';
 import { FederationError } from './errors.ts';
 import { WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
 import type { FetchLimits } from './fetch-limits.ts';
@@ -28,6 +29,7 @@ import type { RefreshParts } from './refresh-parts.ts';
 import { nextPollDelayMs, type ScheduleSettings } from './schedule.ts';
 import { type RelationshipStatus, relationshipStatus } from './relationship-status.ts';
 import type { OperatorOverride } from './settle-offer.ts';
+import { TrustedBundles } from './trusted-bundles.ts';
 
 /** What the agent works with. */
 export interface FederationAgentOptions {
@@ -68,9 +70,12 @@ export interface AddResult {
  * `bundles`, in memory, and changes only after the store has committed it.
  */
 export class FederationAgent {
+  /** The keys that the operator distrusts. */
+  readonly distrusts: Distrusts;
   readonly #parts: RefreshParts;
   readonly #held: HeldBundles;
   readonly #holding: HoldingStatements;
+  readonly #trusted: TrustedBundles;
   readonly #schedule: ScheduleSettings;
   readonly #slots: PollSlots;
   readonly #watch: WatchSettings;
@@ -81,12 +86,17 @@ export class FederationAgent {
   readonly #adding = new Set<TrustDomain>();
   readonly #stop = new AbortController();
   #started = false;
+  /** Waits for what ends by itself: distrusts, and the trust in peers that have become stale. */
+  #waiting: Promise<void> | undefined;
 
   constructor(options: FederationAgentOptions) {
     const { own, clock, log } = options;
     const held = new HeldBundles(log);
+    const trusted = new TrustedBundles({ held, clock, log });
     const endpointBundles: BundleSource = {
-      bundleFor: (trustDomain) => (own()?.trustDomain === trustDomain ? own() : held.bundleFor(trustDomain)),
+      bundleFor: (trustDomain) =>
+        own()?.trustDomain === trustDomain ? trusted.filter(own()) : trusted.evenStale.bundleFor(trustDomain),
+      distrustedKeys: (trustDomain) => trusted.distrustedKeys(trustDomain),
     };
     this.#held = held;
     const { signer = () => undefined } = options;
@@ -95,14 +105,21 @@ export class FederationAgent {
       if (bundle) this.#holding.holds(trustDomain, contentDigest(bundle), clock.now());
       else this.#holding.drops(trustDomain);
     });
+    this.#trusted = trusted;
     this.#parts = {
       ...options,
       holding: this.#holding,
       lookup: options.lookup ?? createHostLookup(),
       held,
+      trusted,
       endpointBundles,
       verifier: createSpiffeVerifier({ bundles: endpointBundles, clock }),
     };
+    this.distrusts = new Distrusts(this.#parts, {
+      has: (name) => this.#pollers.has(name),
+      // Whether its endpoint can be verified may have changed: nobody waits for the answer.
+      changed: (name) => void this.#pollers.get(name)?.pollAnew(),
+    });
     this.#schedule = options.schedule;
     this.#slots = new PollSlots(pollSlotSettings(options.concurrency, clock));
     this.#watch = options.watch;
@@ -111,14 +128,19 @@ export class FederationAgent {
     this.#observe = createAgentMetrics(options.metrics, clock, relationships).observe;
   }
 
-  /** Every foreign bundle trusted now. */
+  /** Every foreign bundle as it counts now: without distrusted keys, and none of a peer that is stale. */
   get bundles(): BundleSource & { list(): readonly TrustBundle[] } {
+    return this.#trusted;
+  }
+
+  /** Every foreign bundle as it is held: for telling what would be accepted otherwise, never for accepting it. */
+  get held(): BundleSource {
     return this.#held;
   }
 
   /** Calls back with each foreign bundle that is replaced, or `undefined` when one goes, until the returned function is called. */
   onChange(listener: BundleListener): () => void {
-    return this.#held.onChange(listener);
+    return this.#trusted.onChange(listener);
   }
 
   /**
@@ -130,6 +152,8 @@ export class FederationAgent {
     const [relationships, versions] = await Promise.all([
       this.#parts.store.relationships(),
       this.#parts.store.currentAll(),
+      // Before any bundle: what is distrusted never counts, not even for a moment.
+      this.distrusts.load(),
     ]);
     const current = new Map(versions.map((version) => [version.trustDomain, version]));
     for (const { trustDomain } of relationships) {
@@ -139,6 +163,10 @@ export class FederationAgent {
       this.#held.replace(version.bundle);
     }
     this.#started = true;
+    this.#waiting = this.#trusted.run(this.#stop.signal, {
+      lapsed: (key) => void this.distrusts.lapsed(key),
+      stale: () => {},
+    });
     signal.addEventListener('abort', () => void this.stop(), { once: true });
     for (const relationship of relationships) this.#open(relationship, 0).start();
   }
@@ -147,6 +175,7 @@ export class FederationAgent {
   async stop(): Promise<void> {
     this.#stop.abort();
     await Promise.all([...this.#pollers.values()].map((poller) => poller.stop()));
+    await this.#waiting;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

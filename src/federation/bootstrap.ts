@@ -81,7 +81,8 @@ export async function establishTrust(
     bootstrap.kind === 'bundle'
       ? fromDocument(parts, request, bootstrap)
       : await fromEndpoint(parts, request, signal);
-  refuseUnusable(first.bundle, profile, parts.clock.now());
+  // What the operator distrusts does not count here either.
+  refuseUnusable(parts.trusted.filter(first.bundle), profile, parts.clock.now());
   return first;
 }
 
@@ -193,7 +194,7 @@ function explain(error: unknown, { trustDomain, endpointUrl }: BootstrapRequest)
  * as it will at every later poll; over `https_web` Web PKI vouches for the rest.
  */
 function prove(
-  { clock }: RefreshParts,
+  { clock, trusted }: RefreshParts,
   { trustDomain, profile, bootstrap, endpointUrl }: BootstrapRequest,
   offered: TrustBundle,
   chains: OfferedChains | undefined,
@@ -213,9 +214,9 @@ function prove(
     );
   }
   if (chains) {
-    const vouching = offered.x509Authorities.filter(
-      ({ keyFingerprint }) => named === 'bundle' || pinOfKey(keyFingerprint) === pin,
-    );
+    const vouching = trusted
+      .filter(offered)
+      .x509Authorities.filter(({ keyFingerprint }) => named === 'bundle' || pinOfKey(keyFingerprint) === pin);
     const bundles = new BundleSet([{ ...offered, x509Authorities: vouching }]);
     try {
       chains.verifyWith(createSpiffeVerifier({ bundles, clock }));

@@ -66,6 +66,16 @@ export type FederationErrorCode =
   | 'serving-cycle'
   | 'own-root-offered'
   | 'root-of-another-trust-domain'
+  | 'distrusted-key-offered'
+  /** No key that we know, or more than one, has the name the operator gave. */
+  | 'key-not-found'
+  | 'key-ambiguous'
+  /** A key is to be trusted again that is not distrusted. */
+  | 'not-distrusted'
+  /** A distrust is to end before it begins. */
+  | 'distrust-over'
+  /** Without it we would publish no key at all, and the operator has not said that this is meant. */
+  | 'last-own-key'
   | 'not-started';
 
 /** A refused request of the operator. */

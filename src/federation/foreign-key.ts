@@ -1,8 +1,12 @@
-import { createHash, createPublicKey } from 'node:crypto';
-import type { JwtAuthority, TrustBundle } from '../spiffe/index.ts';
+import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import { keyFingerprintsOf } from './key-fingerprints.ts';
 
-/** Whose key an offer has taken: one of our own mesh, or one of another trust domain. */
-export type ForeignKeyCode = 'own-root-offered' | 'root-of-another-trust-domain';
+/** Whose key an offer has taken: one of our own mesh, one of another trust domain, or one that is distrusted elsewhere. */
+export type ForeignKeyCode =
+  | 'own-root-offered'
+  | 'root-of-another-trust-domain'
+  /** One that the operator has distrusted under another name. */
+  | 'distrusted-key-offered';
 
 /** A key of an offered bundle that belongs to somebody else. */
 export interface ForeignKey {
@@ -16,6 +20,8 @@ export interface Surroundings {
   readonly own: TrustBundle | undefined;
   /** Every foreign bundle held; the one of the offered trust domain among them is passed over. */
   readonly others: readonly TrustBundle[];
+  /** The keys that are distrusted, ours and everybody's; those of the offered trust domain among them are passed over. */
+  readonly distrusted?: readonly { readonly trustDomain: TrustDomain; readonly keyFingerprint: string }[];
 }
 
 /**
@@ -26,12 +32,12 @@ export interface Surroundings {
 export function findForeignKey(
   held: TrustBundle | undefined,
   offered: TrustBundle,
-  { own, others }: Surroundings,
+  { own, others, distrusted = [] }: Surroundings,
 ): ForeignKey | undefined {
-  const before = held && keysOf(held);
-  const added = [...keysOf(offered)].filter((key) => !before?.has(key));
+  const before = held && keyFingerprintsOf(held);
+  const added = [...keyFingerprintsOf(offered)].filter((key) => !before?.has(key));
   if (added.length === 0) return undefined;
-  const taken = (bundle: TrustBundle) => added.find((key) => keysOf(bundle).has(key));
+  const taken = (bundle: TrustBundle) => added.find((key) => keyFingerprintsOf(bundle).has(key));
   const mine = own && taken(own);
   if (mine !== undefined) {
     return {
@@ -48,29 +54,16 @@ export function findForeignKey(
       message: `${offered.trustDomain} offers a ${useOf(offered, theirs)} whose key belongs to ${other.trustDomain} (${theirs})`,
     };
   }
+  for (const { trustDomain, keyFingerprint } of distrusted) {
+    if (trustDomain === offered.trustDomain || !added.includes(keyFingerprint)) continue;
+    return {
+      code: 'distrusted-key-offered',
+      message: `${offered.trustDomain} offers a ${useOf(offered, keyFingerprint)} whose key is distrusted as one of ${trustDomain} (${keyFingerprint})`,
+    };
+  }
   return undefined;
 }
 
 function useOf({ x509Authorities }: TrustBundle, key: string): string {
   return x509Authorities.some(({ keyFingerprint }) => keyFingerprint === key) ? 'root' : 'JWT key';
-}
-
-// Asked for at every judgement that brings a new key, of every bundle held.
-const keys = new WeakMap<TrustBundle, ReadonlySet<string>>();
-
-/** SHA-256 of the SubjectPublicKeyInfo of every key, 64 lower-case hex digits. */
-function keysOf(bundle: TrustBundle): ReadonlySet<string> {
-  const known = keys.get(bundle);
-  if (known) return known;
-  const found = new Set([
-    ...bundle.x509Authorities.map(({ keyFingerprint }) => keyFingerprint),
-    ...bundle.jwtAuthorities.map(jwtKeyFingerprint),
-  ]);
-  keys.set(bundle, found);
-  return found;
-}
-
-function jwtKeyFingerprint({ jwk }: JwtAuthority): string {
-  const spki = createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(spki).digest('hex');
 }

@@ -5,7 +5,7 @@ import { BundleSet, type BundleSource, type TrustBundle, type TrustDomain } from
 export type BundleListener = (trustDomain: TrustDomain, bundle: TrustBundle | undefined) => void;
 
 /**
- * Every foreign bundle that is trusted now, in memory. Changed only after the store has committed the same (design,
+ * Every foreign bundle that is held, in memory; what of it counts is for `TrustedBundles` to say. Changed only after the store has committed the same (design,
  * invariant 2), a whole bundle at a time (TDB-41).
  */
 export class HeldBundles implements BundleSource {
@@ -54,14 +54,23 @@ export class HeldBundles implements BundleSource {
     return () => this.#listeners.delete(listener);
   }
 
-  /** One listener that fails keeps neither the others nor the poll from going on. */
   #tell(trustDomain: TrustDomain, bundle: TrustBundle | undefined): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(trustDomain, bundle);
-      } catch (error) {
-        this.#log.error('a listener for bundle changes failed', { trustDomain, error });
-      }
+    notifyListeners(this.#listeners, this.#log, trustDomain, bundle);
+  }
+}
+
+/** Tells every listener; one that fails keeps neither the others nor the caller from going on. */
+export function notifyListeners(
+  listeners: Iterable<BundleListener>,
+  log: Log,
+  trustDomain: TrustDomain,
+  bundle: TrustBundle | undefined,
+): void {
+  for (const listener of listeners) {
+    try {
+      listener(trustDomain, bundle);
+    } catch (error) {
+      log.error('a listener for bundle changes failed', { trustDomain, error });
     }
   }
 }

@@ -3,6 +3,7 @@ export type { AddNote, AddRequest } from './add-relationship.ts';
 export { type AddResult, FederationAgent, type FederationAgentOptions } from './agent.ts';
 export type { Bootstrap } from './bootstrap.ts';
 export type { RelationshipChange } from './change-relationship.ts';
+export { type Distrusted, Distrusts, type DistrustRequest } from './distrust-key.ts';
 export {
   FederationError,
   type FederationErrorCode,
@@ -25,6 +26,7 @@ export type { OperatorBundle } from './operator-bundle.ts';
 export { defaultRedirectSettings, type RedirectSettings } from './redirects.ts';
 export type { RefreshOutcome, RefreshResult } from './refresh-outcome.ts';
 export type { RelationshipStatus } from './relationship-status.ts';
+export { withoutKeys } from './without-keys.ts';
 export { defaultScheduleSettings, type ScheduleSettings } from './schedule.ts';
 export type { OperatorOverride } from './settle-offer.ts';
 export {

@@ -22,11 +22,11 @@ const MAX_ATTEMPTS_TO_WRITE = 3;
  * Makes a bundle of the operator the current one until the next good refresh replaces it (FED-53), which is also the way
  * out when the endpoint can no longer be verified (FED-58). Returns its version number. Throws `FederationError`
  * `bootstrap-bundle-invalid`, `bootstrap-bundle-unusable`, `own-root-offered`, `root-of-another-trust-domain`,
- * `not-federated`; `StoreError` when the store fails. A key of somebody else is let in by ending the relationship and
+ * `distrusted-key-offered`, `not-federated`; `StoreError` when the store fails. A key of somebody else is let in by ending the relationship and
  * adding it anew by force, never in passing.
  */
 export async function putOperatorBundle(
-  { store, held, own, clock, bundleLimits }: RefreshParts,
+  { store, held, trusted, own, clock, bundleLimits }: RefreshParts,
   trustDomain: TrustDomain,
   { document, name, actor, reason }: OperatorBundle,
 ): Promise<number> {
@@ -38,7 +38,8 @@ export async function putOperatorBundle(
       `the bundle given for ${trustDomain} has no X.509 root that is valid at ${at.toISOString()}`,
     );
   }
-  const foreign = findForeignKey(held.bundleFor(trustDomain), bundle, { own: own(), others: held.list() });
+  const surroundings = { own: own(), others: held.list(), distrusted: trusted.distrusted() };
+  const foreign = findForeignKey(held.bundleFor(trustDomain), bundle, surroundings);
   if (foreign) throw new FederationError(foreign.code, `${foreign.message}: nothing was changed`);
   for (let attempt = 0; attempt < MAX_ATTEMPTS_TO_WRITE; attempt += 1) {
     const before = await store.current(trustDomain);

@@ -7,12 +7,15 @@ import type { HostLookup } from './host-lookup.ts';
 import type { HoldingStatements } from './holding/holding-statements.ts';
 import type { HeldBundles } from './held-bundles.ts';
 import type { RedirectSettings } from './redirects.ts';
+import type { TrustedBundles } from './trusted-bundles.ts';
 
 /** What a poll needs from its surroundings. */
 export interface RefreshParts {
   readonly store: Store;
   readonly held: HeldBundles;
-  /** The bundles that endpoints are verified with: the held ones and our own. */
+  /** What counts of what is held. */
+  readonly trusted: TrustedBundles;
+  /** The bundles that endpoints are verified with: the held ones, without distrusted keys, and our own. */
   readonly endpointBundles: BundleSource;
   readonly verifier: PeerVerifier;
   readonly own: () => TrustBundle | undefined;

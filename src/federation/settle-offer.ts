@@ -13,7 +13,7 @@ export interface OperatorOverride extends Override {
 }
 
 /** As much of a poll's surroundings as judging and writing need. */
-type SettleParts = Pick<RefreshParts, 'store' | 'held' | 'own' | 'clock'>;
+type SettleParts = Pick<RefreshParts, 'store' | 'held' | 'trusted' | 'own' | 'clock'>;
 
 /** Somebody who writes the same trust domain again and again does not keep us busy for ever. */
 const MAX_ATTEMPTS_TO_WRITE = 3;
@@ -72,13 +72,14 @@ function pick({ kind, code, message }: Extract<Verdict, { code: string }>): Refr
 }
 
 function judgeOffer(
-  { own, held, clock }: SettleParts,
+  { own, held, trusted, clock }: SettleParts,
   { profile }: Relationship,
   { bundle, override }: Offer,
   before: TrustBundle | undefined,
 ): Verdict {
   const now = clock.now();
-  return judge({ held: before, offered: bundle, profile, own: own(), others: held.list(), now, override });
+  const surroundings = { own: own(), others: held.list(), distrusted: trusted.distrusted() };
+  return judge({ ...surroundings, held: before, offered: bundle, profile, now, override });
 }
 
 /**

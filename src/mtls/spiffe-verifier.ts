@@ -3,10 +3,16 @@ import { type BundleSource, contentDigest, type TrustBundle, verifyX509Svid } fr
 import type { PeerVerifier, VerifiedPeer } from './peer.ts';
 import { VerifiedPeers } from './verified-peers.ts';
 
+/** What an accepted chain rests on. */
+interface Trust {
+  readonly bundle: TrustBundle;
+  readonly distrusted: ReadonlySet<string> | undefined;
+}
+
 /**
  * A verifier that takes the anchors of the peer's own trust domain from `bundles` and from nowhere else (X509-20,
  * X509-23). What it accepted it remembers, for exactly the certificates as sent and as long as the same bundle
- * content is held and nothing on the path has ended; refusals are never remembered.
+ * content is held, the same keys are distrusted and nothing on the path has ended; refusals are never remembered.
  */
 export function createSpiffeVerifier(options: {
   readonly bundles: BundleSource;
@@ -15,8 +21,9 @@ export function createSpiffeVerifier(options: {
   readonly cacheEntries?: number;
 }): PeerVerifier {
   const { bundles, clock, cacheEntries } = options;
-  const accepted = new VerifiedPeers<TrustBundle>(cacheEntries);
-  const stillTrusted = (peer: VerifiedPeer, bundle: TrustBundle) => {
+  const accepted = new VerifiedPeers<Trust>(cacheEntries);
+  const stillTrusted = (peer: VerifiedPeer, { bundle, distrusted }: Trust) => {
+    if (bundles.distrustedKeys?.(peer.trustDomain) !== distrusted) return false;
     const held = bundles.bundleFor(peer.trustDomain);
     return held === bundle || (held !== undefined && contentDigest(held) === peer.bundleDigest);
   };
@@ -36,7 +43,8 @@ export function createSpiffeVerifier(options: {
         chain,
       };
       const bundle = bundles.bundleFor(svid.trustDomain);
-      if (bundle) accepted.remember(peerRole, peer, bundle);
+      const distrusted = bundles.distrustedKeys?.(svid.trustDomain);
+      if (bundle) accepted.remember(peerRole, peer, { bundle, distrusted });
       return peer;
     },
   };

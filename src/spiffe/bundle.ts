@@ -35,4 +35,9 @@ export interface TrustBundle {
 /** Answers with the bundle of one trust domain, or nothing; whoever verifies takes a source and never learns where it came from. */
 export interface BundleSource {
   bundleFor(trustDomain: TrustDomain): TrustBundle | undefined;
+  /**
+   * Keys (SHA-256 of the SubjectPublicKeyInfo) of that trust domain that no path may lead through, although a peer sends CA
+   * certificates over them that another authority signed. The same set until it changes; left out: none.
+   */
+  distrustedKeys?(trustDomain: TrustDomain): ReadonlySet<string> | undefined;
 }

@@ -13,6 +13,8 @@ export interface PathInput {
   readonly helpers: readonly Uint8Array[];
   /** Where a path may end, self-signed or not (X509-24). */
   readonly anchors: readonly X509Authority[] | readonly Uint8Array[];
+  /** SHA-256 of the public keys (SubjectPublicKeyInfo) of certificates that are passed over as helper and as anchor. */
+  readonly distrustedKeys?: ReadonlySet<string>;
   readonly now: Date;
   /** What the leaf is used for; without it, extended key usage is not looked at. */
   readonly purpose?: 'client' | 'server';
@@ -67,9 +69,11 @@ export function verifyX509Path(input: PathInput): VerifiedPath {
   const anchors = input.anchors.flatMap((anchor, index) =>
     place(anchor instanceof Uint8Array ? readOrSkip(anchor) : readAuthority(anchor), 'anchor', index),
   );
+  const { distrustedKeys } = input;
+  const usable = ({ certificate }: PlacedCertificate) => !distrustedKeys?.has(certificate.keyFingerprint);
   const search = new PathSearch({
-    helpers,
-    anchors,
+    helpers: helpers.filter(usable),
+    anchors: anchors.filter(usable),
     limits,
     nowSeconds,
     leewaySeconds,

@@ -72,7 +72,8 @@ export interface X509SvidOptions {
 
 /**
  * Proves the chain a peer presented, leaf first: leaf rules, then a path to the authorities of the bundle of the trust
- * domain in the leaf's own ID and to no others (X509-SVID §5; X509-01 to X509-14, X509-19 to X509-25).
+ * domain in the leaf's own ID and to no others (X509-SVID §5; X509-01 to X509-14, X509-19 to X509-25), and through no key
+ * that the source distrusts.
  * Possession of the leaf's key is the handshake's to prove. Synchronous. Throws `X509SvidError`.
  */
 export function verifyX509Svid(
@@ -110,6 +111,7 @@ export function verifyX509Svid(
     );
   }
   const { now, peerRole: purpose, limits, leewaySeconds = 0 } = options;
+  const distrustedKeys = source.distrustedKeys?.(trustDomain);
   try {
     const verified = verifyX509Path({
       leaf,
@@ -118,6 +120,7 @@ export function verifyX509Svid(
       now,
       purpose,
       leewaySeconds,
+      ...(distrustedKeys ? { distrustedKeys } : {}),
       ...(limits ? { limits } : {}),
     });
     const anchor = bundle.x509Authorities.find(({ der }) => der === verified.anchor);

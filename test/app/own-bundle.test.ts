@@ -118,4 +118,59 @@ describe('OwnBundle', () => {
     const other = create(store, parseTrustDomain('b.example'));
     await expect(other.own.load()).rejects.toMatchObject({ code: 'own-trust-domain-changed' });
   });
+
+  it('publishes without the keys that the operator distrusts, and with them again (TDB-07)', async () => {
+    const { own, published, store } = create();
+    const [one, two] = [await root('CN=1'), await root('CN=2')];
+    await own.observe({ trustDomain: NAME, roots: [one, two] });
+    const key = { trustDomain: NAME, keyFingerprint: two.keyFingerprint, at: START, actor: 'operator:t' };
+    await store.distrustKey({ ...key, label: 'two', reason: 'stolen' });
+    await own.reconsider();
+    await own.observe({ trustDomain: NAME, roots: [two, one] });
+    expect(published.map(({ x509Authorities }) => x509Authorities.length)).toEqual([2, 1]);
+    expect(own.told?.x509Authorities).toHaveLength(2);
+    await store.trustKeyAgain({ ...key, reason: 'found', word: 'trusted-again' });
+    await own.reconsider();
+    const first = BigInt(START.getTime() / 1000);
+    expect(published.map(({ sequence }) => sequence)).toEqual([first, first + 1n, first + 2n]);
+    expect(own.current?.x509Authorities).toHaveLength(2);
+  });
+
+  it('does not publish a distrusted key once more after a crash in between, and says what is left when it was the last', async () => {
+    const store = createMemoryStore();
+    const before = create(store);
+    const one = await root('CN=1');
+    await before.own.observe({ trustDomain: NAME, roots: [one] });
+    const key = { trustDomain: NAME, keyFingerprint: one.keyFingerprint, at: START, actor: 'operator:t' };
+    await store.distrustKey({ ...key, label: 'one', reason: 'stolen' });
+    const after = create(store);
+    await after.own.load();
+    expect(after.published.map(({ x509Authorities }) => x509Authorities)).toEqual([[]]);
+    await after.own.observe({ trustDomain: NAME, roots: [one] });
+    expect(after.published).toHaveLength(1);
+  });
+
+  it('publishes a key again whose distrust has ended', async () => {
+    const store = createMemoryStore();
+    const { own, clock, published } = create(store);
+    const [one, two] = [await root('CN=1'), await root('CN=2')];
+    const until = new Date(START.getTime() + 1000);
+    const key = { trustDomain: NAME, keyFingerprint: two.keyFingerprint, at: START, actor: 'operator:t' };
+    await store.distrustKey({ ...key, label: 'two', reason: 'perhaps stolen', until });
+    await own.observe({ trustDomain: NAME, roots: [one, two] });
+    await clock.advance(1000);
+    await own.reconsider();
+    expect(published.map(({ x509Authorities }) => x509Authorities.length)).toEqual([1, 2]);
+  });
+
+  it('keeps changes that come at once apart, each with a number of its own (TDB-07)', async () => {
+    const { own, published } = create();
+    const roots = [await root('CN=1'), await root('CN=2')];
+    await Promise.all([
+      own.observe({ trustDomain: NAME, roots: roots.slice(0, 1) }),
+      own.observe({ trustDomain: NAME, roots }),
+      own.reconsider(),
+    ]);
+    expect(published.map(({ x509Authorities }) => x509Authorities.length)).toEqual([1, 2]);
+  });
 });

@@ -37,7 +37,7 @@ beforeAll(async () => {
     bundle,
     bundleOf(B, [caOfB.authority], { jwtAuthorities: [keyOfB.authority] }),
   ]);
-  const parts = { bundles, store, clock: new TestClock(TEST_INSTANT) };
+  const parts = { bundles, held: bundles, distrusted: () => [], store, clock: new TestClock(TEST_INSTANT) };
   server = new AdminServer({
     path: folder.file('admin.sock'),
     services: stubAdminServices(store, {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HeldBundles } from '../../src/federation/held-bundles.ts';
 import { type Offer, settleOffer } from '../../src/federation/settle-offer.ts';
+import { TrustedBundles } from '../../src/federation/trusted-bundles.ts';
 import { contentDigest, type TrustBundle } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { added, at, bundle, consul, istio, relationship, start, version } from '../store/sample-bundles.ts';
@@ -12,6 +13,7 @@ const polledAt = new Date('2030-06-01T12:00:00Z');
 
 let store: Store;
 let held: HeldBundles;
+let trusted: TrustedBundles;
 let own: TrustBundle | undefined;
 let told: (bigint | undefined | 'nothing')[];
 let clock: TestClock;
@@ -19,9 +21,10 @@ let clock: TestClock;
 beforeEach(async () => {
   store = createMemoryStore();
   held = new HeldBundles(createRecordingLog());
+  clock = new TestClock(polledAt);
+  trusted = new TrustedBundles({ held, clock, log: createRecordingLog() });
   own = undefined;
   told = [];
-  clock = new TestClock(polledAt);
   await federate(bundle([1], 5n));
   held.onChange((_, changed) => told.push(changed ? changed.sequence : 'nothing'));
 });
@@ -33,7 +36,7 @@ async function federate(first: TrustBundle): Promise<void> {
 
 const settle = (offered: TrustBundle, rest: Partial<Offer> = {}, more: object = {}, with_: Store = store) =>
   settleOffer(
-    { store: with_, held, own: () => own, clock },
+    { store: with_, held, trusted, own: () => own, clock },
     { ...relationship(), ...more },
     {
       bundle: offered,

@@ -51,6 +51,26 @@ describe('createSpiffeVerifier()', () => {
     );
   });
 
+  it('forgets at once when a key on the way is distrusted, although the bundle is the same', async () => {
+    const intermediate = await ca.issueIntermediate();
+    const { chain } = await intermediate.issueLeaf();
+    const bundles = new BundleSet([ca.bundle()]);
+    let distrusted: ReadonlySet<string> | undefined;
+    const verifier = createSpiffeVerifier({
+      bundles: {
+        bundleFor: (trustDomain) => bundles.bundleFor(trustDomain),
+        distrustedKeys: () => distrusted,
+      },
+      clock: new TestClock(TEST_INSTANT),
+    });
+    const first = verifier.verify(chain, 'client');
+    expect(verifier.verify(chain, 'client')).toBe(first);
+    distrusted = new Set([intermediate.authority.keyFingerprint]);
+    expect(() => verifier.verify(chain, 'client')).toThrow(expect.objectContaining({ code: 'path-refused' }));
+    distrusted = undefined;
+    expect(verifier.verify(chain, 'client').id).toBe(first.id);
+  });
+
   it('never remembers a refusal', () => {
     const { verifier, bundles } = setUp();
     bundles.delete(ca.trustDomain);

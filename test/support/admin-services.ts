@@ -8,6 +8,7 @@ export function stubAdminServices(store: Store, given: Partial<AdminServices> = 
     store,
     log: silentLog,
     inMesh: () => null,
+    distrusted: () => [],
     peerHolds: () => null,
     ...given,
   };

@@ -140,7 +140,14 @@ async function startParts(
   const reports = new Map<TrustDomain, ForeignTrustReport>();
   const publisher = createPublisher(adapter, federation, store, reports, context);
   started.push({ stop: () => publisher.stop() });
-  federation.onChange(() => publisher.trigger());
+  federation.onChange((trustDomain) => {
+    publisher.trigger();
+    // A distrust of one of our own keys has lapsed.
+    if (trustDomain === own.current?.trustDomain)
+      own
+        .reconsider()
+        .catch((error: unknown) => log.error('our own bundle was not published anew', { error }));
+  });
 
   const services = createAdminServices({
     config,
@@ -155,6 +162,7 @@ async function startParts(
     log,
     metrics,
     own: () => own.current,
+    ownBundle: own,
     serving: () => endpoint.ready,
   });
   const admin = new AdminServer({ path: resolvePath(folder, config.admin_socket), services });

@@ -7,6 +7,7 @@ import {
   type TrustBundle,
   type TrustDomain,
 } from '../../spiffe/index.ts';
+import { withoutKeys } from '../../federation/index.ts';
 import type { Store } from '../../store/index.ts';
 import { AgentError } from './errors.ts';
 
@@ -26,12 +27,16 @@ export interface OwnBundleOptions {
 }
 
 /**
- * Our own bundle: what the mesh says its roots are, numbered and kept. A new version is stored before it is
- * published, so that a sequence that anybody has seen is never used for other content (TDB-07).
+ * Our own bundle: what the mesh says its roots are, without the keys that the operator distrusts, numbered and kept. A new
+ * version is stored before it is published, so that a sequence that anybody has seen is never used for other content (TDB-07).
  */
 export class OwnBundle {
   readonly #options: OwnBundleOptions;
   #current: TrustBundle | undefined;
+  /** What the mesh said last, distrusted keys included. */
+  #told: TrustBundle | undefined;
+  /** One version at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: OwnBundleOptions) {
     this.#options = options;
@@ -40,6 +45,11 @@ export class OwnBundle {
   /** The bundle as last stored; undefined before the mesh was ever heard. */
   get current(): TrustBundle | undefined {
     return this.#current;
+  }
+
+  /** The roots and keys as the mesh told them last, with those that are distrusted; undefined while it has not spoken since the start. */
+  get told(): TrustBundle | undefined {
+    return this.#told;
   }
 
   /**
@@ -52,7 +62,8 @@ export class OwnBundle {
     const name = parseTrustDomain(remembered);
     this.#refuseOther(name, this.#options.expected);
     const version = await this.#options.store.current(name);
-    if (version) this.#take(version.bundle);
+    // A key that was distrusted in the moment before a crash is not published once more.
+    if (version) await this.#inTurn(() => this.#settle(version.bundle));
   }
 
   /**
@@ -61,7 +72,7 @@ export class OwnBundle {
    * `own-trust-domain-changed`, `StoreError`.
    */
   async observe(trust: OwnTrust): Promise<void> {
-    const { store, clock, log, origin, expected, refreshHintSeconds } = this.#options;
+    const { store, log, expected } = this.#options;
     this.#refuseOther(trust.trustDomain, expected);
     this.#refuseOther(trust.trustDomain, this.#current?.trustDomain);
     const { trustDomain, roots, jwtAuthorities = [] } = trust;
@@ -72,18 +83,42 @@ export class OwnBundle {
       return;
     }
     await store.setMeta(OWN_TRUST_DOMAIN, trustDomain);
+    const told = bundleOf(trustDomain, roots, { jwtAuthorities });
+    this.#told = told;
+    await this.#inTurn(() => this.#settle(told));
+  }
+
+  /**
+   * The operator has taken a key of ours out, or let one in again: the bundle is published anew without it, or with it as soon as
+   * the mesh has told it. Throws `StoreError`.
+   */
+  async reconsider(): Promise<void> {
+    await this.#inTurn(async () => {
+      const basis = this.#told ?? this.#current;
+      if (basis) await this.#settle(basis);
+    });
+  }
+
+  async #settle(basis: TrustBundle): Promise<void> {
+    const { store, clock, origin, refreshHintSeconds } = this.#options;
+    const { trustDomain } = basis;
+    const now = clock.now();
+    const { x509Authorities, jwtAuthorities } = withoutKeys(basis, await this.#distrusted(trustDomain, now));
+    const roots = x509Authorities;
+    const held = await store.current(trustDomain);
     const content = bundleOf(trustDomain, roots, { jwtAuthorities });
     if (held && bundlesEqual(held.bundle, content)) {
       if (!this.#current) this.#take(held.bundle);
       return;
     }
-    const now = clock.now();
     // Begun at the time in seconds, so that a lost store starts above every number its peers have seen (FED-52).
     const sequence =
       held?.bundle.sequence === undefined
         ? BigInt(Math.floor(now.getTime() / 1000))
         : held.bundle.sequence + 1n;
     const bundle = bundleOf(trustDomain, roots, { jwtAuthorities, sequence, refreshHintSeconds });
+    const keptOut =
+      basis.x509Authorities.length + basis.jwtAuthorities.length - roots.length - jwtAuthorities.length;
     const written = await store.replaceCurrent({
       trustDomain,
       expectedDigest: held?.digest ?? null,
@@ -93,13 +128,28 @@ export class OwnBundle {
         kind: 'own-bundle-changed',
         trustDomain,
         actor: `mesh:${origin}`,
-        message: `our own bundle is now sequence ${sequence} with ${roots.length} roots and ${jwtAuthorities.length} JWT keys`,
+        message: `our own bundle is now sequence ${sequence} with ${roots.length} roots and ${jwtAuthorities.length} JWT keys${keptOut === 0 ? '' : `, without ${keptOut} distrusted`}`,
       },
     });
     // Only this process writes our own bundle, so a conflict can only be a defect.
     if (written === 'conflict')
       throw new TypeError(`the own bundle of ${trustDomain} was written by somebody else`);
     this.#take(written.bundle);
+  }
+
+  async #distrusted(trustDomain: TrustDomain, now: Date): Promise<ReadonlySet<string>> {
+    const keys = await this.#options.store.distrustedKeys();
+    return new Set(
+      keys
+        .filter((key) => key.trustDomain === trustDomain && (key.until === undefined || now < key.until))
+        .map(({ keyFingerprint }) => keyFingerprint),
+    );
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
+    await turn;
   }
 
   #take(bundle: TrustBundle): void {

@@ -30,6 +30,8 @@ import {
 import type { Store } from '../../store/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
+import { createDistrustServices } from './distrust-services.ts';
+import type { OwnBundle } from './own-bundle.ts';
 import { verifyChain, verifyToken } from './verify-svids.ts';
 
 export interface ServiceParts {
@@ -38,6 +40,7 @@ export interface ServiceParts {
   readonly federation: FederationAgent;
   readonly adapter: MeshAdapter;
   readonly own: () => TrustBundle | undefined;
+  readonly ownBundle: OwnBundle;
   readonly svid: SvidSource | undefined;
   readonly serving: () => boolean;
   readonly holdings: PeerHoldings;
@@ -56,9 +59,19 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
       const own = parts.own();
       return own?.trustDomain === trustDomain ? own : federation.bundles.bundleFor(trustDomain);
     },
+    distrustedKeys: (trustDomain) => federation.bundles.distrustedKeys?.(trustDomain),
   };
-  const verifying = { bundles, store, clock };
+  const held: BundleSource = {
+    bundleFor: (trustDomain) => {
+      const own = parts.ownBundle.told ?? parts.own();
+      return own?.trustDomain === trustDomain ? own : federation.held.bundleFor(trustDomain);
+    },
+  };
+  const distrusted = (trustDomain: TrustDomain) =>
+    federation.distrusts.list().filter((key) => key.trustDomain === trustDomain);
+  const verifying = { bundles, held, distrusted, store, clock };
   return {
+    ...createDistrustServices(parts),
     store,
     log: log.with({ part: 'admin' }),
     status: () => statusOf(parts),

@@ -3,6 +3,7 @@ import type { Clock } from '../../platform/index.ts';
 import {
   type BundleSource,
   certificatesFromPem,
+  contentDigest,
   JwtSvidError,
   PemError,
   type TrustDomain,
@@ -10,11 +11,14 @@ import {
   verifyX509Svid,
   X509SvidError,
 } from '../../spiffe/index.ts';
-import type { Store } from '../../store/index.ts';
+import type { DistrustedKey, Store } from '../../store/index.ts';
 
 /** What verifying on an operator's behalf needs: every bundle trusted now, and the history that numbers them. */
 export interface VerifyParts {
   readonly bundles: BundleSource;
+  /** The bundles as they are held, distrusted keys and stale peers included: only for telling why not. */
+  readonly held: BundleSource;
+  readonly distrusted: (trustDomain: TrustDomain) => readonly DistrustedKey[];
   readonly store: Pick<Store, 'current'>;
   readonly clock: Clock;
 }
@@ -52,7 +56,11 @@ export async function verifyChain(
     };
   } catch (error) {
     if (!(error instanceof X509SvidError || error instanceof PemError)) throw error;
-    return { ...REFUSED, anchor: null, not_after: null, code: error.code, message: error.message };
+    const why = await butFor(parts, error, async (source) => {
+      const svid = verifyX509Svid(certificatesFromPem(pem), source, { now: clock.now(), peerRole });
+      return svid.trustDomain;
+    });
+    return { ...REFUSED, anchor: null, not_after: null, ...why };
   }
 }
 
@@ -79,16 +87,60 @@ export async function verifyToken(
     };
   } catch (error) {
     if (!(error instanceof JwtSvidError)) throw error;
-    const { code, message, claimedId = null } = error;
-    return { ...REFUSED, claimed_id: claimedId, audiences: [], key: null, not_after: null, code, message };
+    const { claimedId = null } = error;
+    const why = await butFor(parts, error, async (source) => {
+      const svid = await verifyJwtSvid(token, source, { now: parts.clock.now(), audiences });
+      return svid.trustDomain;
+    });
+    return { ...REFUSED, claimed_id: claimedId, audiences: [], key: null, not_after: null, ...why };
   }
 }
 
-/** The version whose bundle proved it. The store is asked by content: memory and store differ for the moment of a change. */
+/**
+ * Why it is refused, as the operator wants to know it: where what is held would prove it, the operator's own word, or the
+ * peer's age, is the reason. `verify` gives the trust domain that was proved, or throws.
+ */
+async function butFor(
+  { bundles, held, distrusted }: VerifyParts,
+  error: X509SvidError | JwtSvidError | PemError,
+  verify: (source: BundleSource) => Promise<TrustDomain>,
+): Promise<{ readonly code: string; readonly message: string }> {
+  const { code, message } = error;
+  if (error instanceof PemError) return { code, message };
+  let trustDomain: TrustDomain;
+  try {
+    trustDomain = await verify(held);
+  } catch {
+    // Refused by what is held too: then the first reason is the whole one.
+    return { code, message };
+  }
+  const stale = held.bundleFor(trustDomain) && !bundles.bundleFor(trustDomain);
+  if (stale)
+    return {
+      code: 'peer-stale',
+      message: `it would be accepted, but no poll of ${trustDomain} has succeeded for longer than its limit allows`,
+    };
+  const keys = distrusted(trustDomain).map(
+    ({ label, at, reason }) => `${label} (distrusted since ${at.toISOString()}: ${reason})`,
+  );
+  if (keys.length === 0) return { code, message };
+  return {
+    code: 'key-distrusted',
+    message: `it would be accepted, but for a key of ${trustDomain} that you distrust: ${keys.join('; ')}`,
+  };
+}
+
+/**
+ * The version whose bundle proved it, distrusted keys among its own. The store is asked by content: memory and store differ for
+ * the moment of a change.
+ */
 async function versionOf(
-  { store }: VerifyParts,
+  { store, bundles, held }: VerifyParts,
   { trustDomain, bundleDigest }: { readonly trustDomain: TrustDomain; readonly bundleDigest: string },
 ): Promise<number | null> {
   const version = await store.current(trustDomain);
-  return version?.digest === bundleDigest ? version.number : null;
+  if (version?.digest === bundleDigest) return version.number;
+  const [whole, counting] = [held.bundleFor(trustDomain), bundles.bundleFor(trustDomain)];
+  if (!version || !whole || !counting || contentDigest(counting) !== bundleDigest) return null;
+  return contentDigest(whole) === version.digest ? version.number : null;
 }

@@ -69,6 +69,10 @@ function tellOne(one: RelationshipDocument, now: Date): string {
         ? 'never'
         : `${since(one.last_success_at, now)} ago (${one.last_success_at})`,
     ],
+    ...one.distrusted.map((key): [string, string] => [
+      'distrusted',
+      `${key.label} since ${key.since}${key.until === null ? '' : ` until ${key.until}`}: ${key.reason}`,
+    ]),
     ['last attempt', one.last_attempt_at ?? 'never'],
     ['failures in a row', one.consecutive_failures.toString()],
     ['next poll', one.next_poll_at === null ? undefined : `in ${until(one.next_poll_at, now)}`],

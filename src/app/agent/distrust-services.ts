@@ -1,0 +1,68 @@
+import {
+  type DistrustDocument,
+  type DistrustServices,
+  describeDistrusted,
+  type TrustAgainDocument,
+} from '../../dashboard/index.ts';
+import type { FederationAgent } from '../../federation/index.ts';
+import { parseTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+import { AgentError } from './errors.ts';
+import type { OwnBundle } from './own-bundle.ts';
+
+/** What taking keys out of the trust needs. */
+export interface DistrustParts {
+  readonly config: Pick<AgentConfig, 'trust_domain'>;
+  readonly federation: FederationAgent;
+  readonly ownBundle: OwnBundle;
+}
+
+/** Why a key went, where the operator did not say. */
+const NO_REASON = 'no reason given';
+
+/** The admin API's word about single keys: of peers they are out of the mesh's trust, of our own out of what we publish. */
+export function createDistrustServices(parts: DistrustParts): DistrustServices {
+  const { federation, ownBundle } = parts;
+  const { distrusts } = federation;
+  const told = (isOurs: boolean) => (isOurs && ownBundle.told ? [ownBundle.told] : []);
+  return {
+    distrusted: () => distrusts.list().map(describeDistrusted),
+    distrust: async (document: DistrustDocument, actor) => {
+      const { key, reason = NO_REASON, until, even_the_last: evenTheLast = false } = document;
+      const trustDomain = nameIn(document, parts);
+      const ours = trustDomain === ownName(parts);
+      const end = until === undefined ? {} : { until: new Date(until) };
+      const out = await distrusts.distrust(
+        { trustDomain, key, reason, actor, evenTheLast, ...end },
+        told(ours),
+      );
+      if (ours) await ownBundle.reconsider();
+      const left = { was_trusted: out.wasTrusted, x509_left: out.x509Left, jwt_left: out.jwtLeft };
+      return { ...describeDistrusted(out.key), ours, ...left };
+    },
+    trustAgain: async (document: TrustAgainDocument, actor) => {
+      const { key, reason = NO_REASON } = document;
+      const trustDomain = nameIn(document, parts);
+      const ours = trustDomain === ownName(parts);
+      const again = await distrusts.trustAgain({ trustDomain, key, reason, actor }, told(ours));
+      if (ours) await ownBundle.reconsider();
+      return describeDistrusted(again);
+    },
+  };
+}
+
+function ownName({ config, ownBundle }: DistrustParts): TrustDomain | undefined {
+  return ownBundle.current?.trustDomain ?? config.trust_domain;
+}
+
+/** The trust domain that is meant; `own` is ours. */
+function nameIn(
+  { trust_domain: name }: { readonly trust_domain: string },
+  parts: DistrustParts,
+): TrustDomain {
+  if (name !== 'own') return parseTrustDomain(name);
+  const own = ownName(parts);
+  if (own === undefined)
+    throw new AgentError('own-bundle-unknown', 'our own mesh has not told its roots yet');
+  return own;
+}

@@ -1,0 +1,147 @@
+import type { Command } from 'commander';
+import type { DistrustDocument, DistrustedDocument, DistrustedKeyDocument } from '../../dashboard/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { instantOf, laterBy } from '../instants.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+
+interface DistrustOptions extends AgentOptions {
+  readonly reason?: string;
+  readonly until?: string;
+  readonly for?: string;
+  readonly evenTheLast?: boolean;
+}
+
+/** `federate distrust`: one key out of the trust, at once; `federate distrust list`: which are. */
+export function distrustCommand(
+  program: Command,
+  terminal: Terminal,
+  finish: (code: ExitCode) => void,
+): void {
+  const distrust = withAgent(program.command('distrust'))
+    .description('take one key of a peer, or of our own, out of the trust at once, whatever its bundle says')
+    .argument('[peer]', "the peer's trust domain, or own for ours")
+    .argument('[key]', 'six or more hex digits of a fingerprint, a pin, or a JWT key ID')
+    .option('--reason <text>', 'why, for the audit log')
+    .option('--until <instant>', 'when the key counts again by itself, for instance 2026-11-22T08:00:00Z')
+    .option('--for <duration>', 'the same as a time from now, for instance 2h')
+    .option('--even-the-last', 'own: although it is the last key that we publish')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate distrust b.example 9f2c41 --reason "CA key stolen"
+  $ federate distrust b.example jwt-key-7 --for 2h
+  $ federate distrust own sha256:4e1a… --reason "backup tape lost"
+  $ federate distrust list
+
+It is the public key that is out: another certificate over it, now or later,
+brings nothing back. It stays out over polls and restarts until --until, or until
+"federate trust --again". The mesh is told at once and closes what rested on it.
+Of our own keys, peers are no longer told; the mesh itself is yours to rotate.`,
+    )
+    .action(async (name: string | undefined, key: string | undefined, options: DistrustOptions) => {
+      if (name === undefined || key === undefined)
+        throw new UsageError('name a trust domain (or own) and one of its keys, or say "distrust list"');
+      const answer = await agentFor(options).distrust(documentFrom(name, key, options));
+      printResult(terminal, options.output, answer, () => tell(answer));
+      finish(exitCodes.done);
+    });
+  withAgent(distrust.command('list'))
+    .description('the keys that are distrusted now, by whom, since when, until when and why')
+    .action(async (_: unknown, command: Command) => {
+      const options: AgentOptions = command.optsWithGlobals();
+      const all = await agentFor(options).distrusted();
+      printResult(terminal, options.output, all, () => tellAll(all));
+      finish(exitCodes.done);
+    });
+}
+
+/** `federate trust --again`: the end of a distrust, on record. */
+export function trustCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(program.command('trust'))
+    .description('let a key count again that was distrusted, on record')
+    .argument('<peer>', "the peer's trust domain, or own for ours")
+    .argument('<key>', 'six or more hex digits of a fingerprint, a pin, or a JWT key ID')
+    .requiredOption(
+      '--again',
+      'new trust comes from "federate add" and from polls; this only ends a distrust',
+    )
+    .option('--reason <text>', 'why, for the audit log')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ federate trust --again b.example 9f2c41 --reason "was a false alarm"',
+    )
+    .action(async (name: string, key: string, options: AgentOptions & { readonly reason?: string }) => {
+      const reason = options.reason === undefined ? {} : { reason: options.reason };
+      const answer = await agentFor(options).trustAgain({ trust_domain: name, key, ...reason });
+      printResult(
+        terminal,
+        options.output,
+        answer,
+        () =>
+          `The key ${answer.label} of ${answer.trust_domain} counts again wherever its bundle has it. It was distrusted since ${answer.since}: ${answer.reason}`,
+      );
+      finish(exitCodes.done);
+    });
+}
+
+function documentFrom(name: string, key: string, options: DistrustOptions): DistrustDocument {
+  const { reason, until, for: duration, evenTheLast } = options;
+  if (until !== undefined && duration !== undefined)
+    throw new UsageError('the end of a distrust is given by --until or by --for, not by both');
+  const end =
+    until === undefined
+      ? duration === undefined
+        ? undefined
+        : laterBy(duration, '--for', new Date())
+      : instantOf(until, '--until');
+  return {
+    trust_domain: name,
+    key,
+    ...(reason === undefined ? {} : { reason }),
+    ...(end === undefined ? {} : { until: end.toISOString() }),
+    ...(evenTheLast === true ? { even_the_last: true } : {}),
+  };
+}
+
+function tell(answer: DistrustedDocument): string {
+  const {
+    label,
+    trust_domain: name,
+    until,
+    ours,
+    was_trusted: was,
+    x509_left: roots,
+    jwt_left: jwt,
+  } = answer;
+  const undo = `federate trust --again ${ours ? 'own' : name} ${answer.key_fingerprint.slice(0, 12)}`;
+  const lines = [
+    `The key ${label} of ${name} is distrusted${until === null ? '' : ` until ${until}`}.`,
+    ...(was ? [] : ['It was not trusted before; it is kept out should it ever come.']),
+    `Left of ${name}: ${roots} ${roots === 1 ? 'root' : 'roots'}, ${jwt} JWT ${jwt === 1 ? 'key' : 'keys'}.`,
+  ];
+  if (was && roots === 0) {
+    lines.push(
+      ours
+        ? `WARNING: we publish no root any more. Every peer that hears it refuses every X509-SVID of ${name}.`
+        : `WARNING: no root of ${name} counts any more. Every X509-SVID of it is refused from now on.`,
+    );
+  }
+  if (ours) lines.push('Peers are told at their next poll. Our own mesh is not: rotate its CA.');
+  lines.push(`Undo it with "${undo}".`);
+  return lines.join('\n');
+}
+
+function tellAll(all: readonly DistrustedKeyDocument[]): string {
+  if (all.length === 0) return 'No key is distrusted.';
+  return all
+    .map((key) =>
+      [
+        `${key.trust_domain}  ${key.label}`,
+        `  public key sha256:${key.key_fingerprint}`,
+        `  since ${key.since} by ${key.actor}, ${key.until === null ? 'until told otherwise' : `until ${key.until}`}: ${key.reason}`,
+      ].join('\n'),
+    )
+    .join('\n');
+}

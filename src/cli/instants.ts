@@ -1,0 +1,29 @@
+import { parseDurationMs } from '../platform/index.ts';
+import { UsageError } from './terminal.ts';
+
+/** The instant that an option gives: ISO 8601 with its zone, so that nobody guesses at it. Throws `UsageError`. */
+export function instantOf(text: string, option: string): Date {
+  const instant = /(?:Z|[+-]\d\d:\d\d)$/.test(text) ? new Date(text) : new Date(Number.NaN);
+  if (Number.isNaN(instant.getTime()))
+    throw new UsageError(
+      `${option} is an instant with its zone, such as 2026-11-22T08:00:00Z, which ${JSON.stringify(text)} is not`,
+    );
+  return instant;
+}
+
+/** The duration that an option gives, in milliseconds above zero. Throws `UsageError`. */
+export function durationOf(text: string, option: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === undefined || ms === 0)
+    throw new UsageError(
+      `${option} is a duration with its unit, such as 90m, 2h or 7d, which ${JSON.stringify(text)} is not`,
+    );
+  return ms;
+}
+
+/** The instant that lies so much after `now`. Throws `UsageError`. */
+export function laterBy(text: string, option: string, now: Date): Date {
+  const instant = new Date(now.getTime() + durationOf(text, option));
+  if (Number.isNaN(instant.getTime())) throw new UsageError(`${option} reaches beyond what a calendar holds`);
+  return instant;
+}

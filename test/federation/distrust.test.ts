@@ -1,0 +1,197 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseTrustDomain } from '../../src/spiffe/index.ts';
+import { createMemoryStore } from '../../src/store/index.ts';
+import { createFailingStore } from '../support/failing-store.ts';
+import { FakePeer } from '../support/fake-peer.ts';
+import { AgentWorld, addWithBundle, endpointId, peerName, serve } from './agent-world.ts';
+import { type Authority, createAuthority } from './authority.ts';
+
+// OpenSSL's checks go by the real time.
+const now = new Date();
+const ownName = parseTrustDomain('own.example');
+let one: Authority;
+let two: Authority;
+let peer: FakePeer;
+let world: AgentWorld;
+
+beforeEach(async () => {
+  [one, two] = [await createAuthority('one', now), await createAuthority('two', now)];
+  peer = await FakePeer.start(await one.svid(endpointId));
+  world = await AgentWorld.start(now);
+  peer.answer = serve([one, two], { sequence: 1n });
+  await world.agent.add(addWithBundle(peer, [one, two], { sequence: 1n }));
+});
+afterEach(async () => {
+  await world[Symbol.asyncDispose]();
+  await peer.close();
+});
+
+const word = (key: string, rest: object = {}) => ({
+  trustDomain: peerName,
+  key,
+  actor: 'operator:ann',
+  reason: 'stolen',
+  ...rest,
+});
+const held = () => world.agent.held.bundleFor(peerName)?.x509Authorities.length;
+
+describe('Distrusts', () => {
+  it('takes a root out at once, tells the listeners, and leaves the held bundle and its history alone', async () => {
+    world.changes.length = 0;
+    const out = await world.agent.distrusts.distrust(word(two.x509.fingerprint.slice(0, 8)));
+    expect(out).toMatchObject({ wasTrusted: true, x509Left: 1, jwtLeft: 0 });
+    expect(world.trusted()).toEqual([one.x509.fingerprint]);
+    expect(world.changes[0]).toEqual([peerName, 1]);
+    expect(held()).toBe(2);
+    expect(await world.store.history(peerName)).toHaveLength(1);
+    expect((await world.store.events({ trustDomain: peerName }))[0]).toMatchObject({
+      kind: 'key-distrusted',
+      actor: 'operator:ann',
+    });
+  });
+
+  it('keeps it out over polls, a certificate anew over the same key, and a restart', async () => {
+    await world.agent.distrusts.distrust(word(two.x509.keyFingerprint));
+    expect(await world.poll()).toBe('unchanged');
+    expect(world.trusted()).toEqual([one.x509.fingerprint]);
+    const renewed = { ...two, x509: await two.renewed() };
+    peer.answer = serve([one, two, renewed], { sequence: 2n });
+    expect(await world.poll()).toBe('accepted');
+    expect(world.trusted()).toEqual([one.x509.fingerprint]);
+    await world.restart();
+    expect(world.trusted()).toEqual([one.x509.fingerprint]);
+    expect(held()).toBe(3);
+  });
+
+  it('judges offers by what is held: a distrusted key that stays in the bundle is no change', async () => {
+    await world.agent.distrusts.distrust(word(two.x509.keyFingerprint));
+    expect(await world.poll()).toBe('unchanged');
+    expect((await world.store.history(peerName)).length).toBe(1);
+  });
+
+  it('counts for the polls themselves: an endpoint that proves itself by a distrusted root is refused', async () => {
+    expect(await world.poll()).toBe('unchanged');
+    await world.agent.distrusts.distrust(word(one.x509.keyFingerprint));
+    expect(await world.poll()).toBe('failed svid-refused');
+    peer.become(await two.svid(endpointId));
+    expect(await world.poll()).toBe('unchanged');
+    expect(world.trusted()).toEqual([two.x509.fingerprint]);
+  });
+
+  it('takes the last root of a peer too: nobody of it is accepted, and its endpoint cannot be asked', async () => {
+    await world.agent.distrusts.distrust(word(one.x509.keyFingerprint));
+    const out = await world.agent.distrusts.distrust(word(two.x509.keyFingerprint));
+    expect(out.x509Left).toBe(0);
+    expect(world.trusted()).toEqual([]);
+    // The one that the first distrust has asked for may still be under way.
+    await world.poll();
+    expect(await world.poll()).toBe('failed endpoint-bundle-missing');
+    expect(world.state()).toBe('needs-bootstrap endpoint-bundle-missing');
+    await world.agent.distrusts.trustAgain(word(one.x509.keyFingerprint, { reason: 'was not' }));
+    expect(await world.poll()).toBe('unchanged');
+    expect(world.state()).toBe('active');
+    expect(world.trusted()).toEqual([one.x509.fingerprint]);
+  });
+
+  it('trustAgain() lets it count again where the bundle has it, on record, and only once', async () => {
+    await world.agent.distrusts.distrust(word(two.x509.keyFingerprint));
+    const key = await world.agent.distrusts.trustAgain(word(two.x509.fingerprint.slice(0, 6)));
+    expect(key).toMatchObject({ reason: 'stolen' });
+    expect(world.trusted()).toHaveLength(2);
+    expect(world.agent.distrusts.list()).toEqual([]);
+    await expect(world.agent.distrusts.trustAgain(word(two.x509.fingerprint))).rejects.toMatchObject({
+      code: 'not-distrusted',
+    });
+    await world.restart();
+    expect(world.trusted()).toHaveLength(2);
+  });
+
+  it('lets it count again by itself when its time out is over, on record; also while the agent was down', async () => {
+    const until = new Date(now.getTime() + 60_000);
+    await world.agent.distrusts.distrust(word(two.x509.keyFingerprint, { until }));
+    world.changes.length = 0;
+    await world.clock.advance(59_000);
+    expect(world.trusted()).toHaveLength(1);
+    await world.clock.advance(1000);
+    expect(world.trusted()).toHaveLength(2);
+    expect(world.changes[0]).toEqual([peerName, 2]);
+    const recorded = async () => (await world.store.distrustedKeys()).length;
+    await expect.poll(recorded).toBe(0);
+    const events = await world.store.events({ trustDomain: peerName });
+    expect(events.find(({ kind }) => kind === 'key-trusted-again')).toMatchObject({
+      code: 'lapsed',
+      actor: 'agent',
+    });
+
+    const later = new Date(now.getTime() + 120_000);
+    await world.agent.distrusts.distrust(word(two.x509.keyFingerprint, { until: later }));
+    await world.agent.stop();
+    await world.clock.advance(120_000);
+    await world.restart();
+    expect(world.trusted()).toHaveLength(2);
+    await expect.poll(recorded).toBe(0);
+  });
+
+  it('keeps a key out that nobody offers yet, and says so', async () => {
+    const three = await createAuthority('three', now);
+    const out = await world.agent.distrusts.distrust(word(`sha256:${three.x509.keyFingerprint}`));
+    expect(out).toMatchObject({ wasTrusted: false, x509Left: 2 });
+    peer.answer = serve([one, two, three], { sequence: 2n });
+    expect(await world.poll()).toBe('accepted');
+    expect(held()).toBe(3);
+    expect(world.trusted()).toHaveLength(2);
+  });
+
+  it('quarantines a key of which another trust domain was robbed (TDB-42)', async () => {
+    world.own = { trustDomain: ownName, x509Authorities: [], jwtAuthorities: [] };
+    const three = await createAuthority('three', now);
+    await world.agent.distrusts.distrust({
+      ...word(three.x509.keyFingerprint),
+      trustDomain: ownName,
+      evenTheLast: true,
+    });
+    peer.answer = serve([one, three], { sequence: 2n });
+    expect(await world.poll()).toBe('quarantined distrusted-key-offered');
+    expect(held()).toBe(2);
+  });
+
+  it.each([
+    ['a key of nobody', { key: 'abcdef' }, 'key-not-found'],
+    ['a stranger', { trustDomain: parseTrustDomain('stranger.example') }, 'not-federated'],
+    ['an end that is past', { until: new Date(now.getTime() - 1) }, 'distrust-over'],
+  ])('refuses %s and changes nothing', async (_what, rest, code) => {
+    await expect(
+      world.agent.distrusts.distrust({ ...word(two.x509.keyFingerprint), ...rest }),
+    ).rejects.toMatchObject({ code });
+    expect(world.trusted()).toHaveLength(2);
+    expect(await world.store.distrustedKeys()).toEqual([]);
+  });
+
+  it('stays distrusted over the end of the relationship and a new beginning', async () => {
+    await world.agent.distrusts.distrust(word(two.x509.keyFingerprint));
+    await world.agent.remove(peerName, { actor: 'operator:ann', reason: 'over' });
+    const { notes } = await world.agent.add(addWithBundle(peer, [one, two], { sequence: 1n }));
+    expect(notes).toContainEqual(expect.objectContaining({ code: 'distrusted-key' }));
+    expect(world.trusted()).toEqual([one.x509.fingerprint]);
+  });
+});
+
+describe('Distrusts over a store that fails', () => {
+  it('changes nothing in memory either, neither out nor in again', async () => {
+    const store = createFailingStore(createMemoryStore());
+    await using failing = await AgentWorld.start(now, { store });
+    await failing.agent.add(addWithBundle(peer, [one, two], { sequence: 1n }));
+    store.failNext({ method: 'distrustKey' });
+    const { distrusts } = failing.agent;
+    await expect(distrusts.distrust(word(two.x509.keyFingerprint))).rejects.toMatchObject({
+      code: 'store-full',
+    });
+    expect(failing.trusted()).toHaveLength(2);
+    await distrusts.distrust(word(two.x509.keyFingerprint));
+    store.failNext({ method: 'trustKeyAgain' });
+    await expect(distrusts.trustAgain(word(two.x509.keyFingerprint))).rejects.toMatchObject({
+      code: 'store-full',
+    });
+    expect(failing.trusted()).toHaveLength(1);
+  });
+});
