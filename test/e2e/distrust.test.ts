@@ -55,14 +55,23 @@ describe('federate distrust, in the simulated meshes', () => {
     await systemClock.sleep(300);
     expect(socket.destroyed).toBe(false);
     const answer = (await meshes.ask('consul', [
-      ...['distrust', names.istio, rootKey.slice(0, 10), '--reason', 'the CA was broken into'],
+      'distrust',
+      names.istio,
+      rootKey.slice(0, 10),
+      '--reason',
+      'the CA was broken into',
     ])) as DistrustedDocument;
     expect(answer).toMatchObject({ trust_domain: names.istio, was_trusted: true, x509_left: 0, ours: false });
     await closed;
     await untilCalls(false);
     writeFileSync(folder.file('chain.pem'), identity.certificateChainPem);
     const { exitCode, stdout } = await meshes.verb('consul', [
-      ...['verify', folder.file('chain.pem'), '--peer-role', 'client', '--output', 'json'],
+      'verify',
+      folder.file('chain.pem'),
+      '--peer-role',
+      'client',
+      '--output',
+      'json',
     ]);
     expect(exitCode).toBe(1);
     const verdict = JSON.parse(stdout) as VerifyDocument;
@@ -115,7 +124,11 @@ describe('federate distrust, in the simulated meshes', () => {
     const { socket } = await openConnection();
     const closed = once(socket, 'close');
     const out = (await meshes.ask('istio', [
-      ...['distrust', 'own', rootKey, '--reason', 'old backup lost'],
+      'distrust',
+      'own',
+      rootKey,
+      '--reason',
+      'old backup lost',
     ])) as DistrustedDocument;
     expect(out).toMatchObject({ ours: true, was_trusted: true, x509_left: 1 });
     // The endpoint rings, the peer polls, its mesh is written to: nobody types anything there.
