@@ -15,6 +15,18 @@ export function checkPage(page: { readonly limit?: number; readonly before?: num
   return { limit, before };
 }
 
+/** The page of the chain a caller asked for; from the first link on unless `after` says otherwise. Throws `RangeError`. */
+export function checkLinkPage(page: { readonly limit?: number; readonly after?: number }): {
+  limit: number;
+  after: number;
+} {
+  const { after = 0 } = page;
+  const { limit } = checkPage(page.limit === undefined ? {} : { limit: page.limit });
+  if (!Number.isSafeInteger(after) || after < 0)
+    throw new RangeError(`a link's number is whole and not below 0, not ${after}`);
+  return { limit, after };
+}
+
 /** A bundle is kept under its own trust domain only (TDB-39). Throws `TypeError`, or `RangeError` for a sequence beyond 64 bits. */
 export function checkReplacement(input: {
   readonly trustDomain: TrustDomain;

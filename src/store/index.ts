@@ -6,6 +6,13 @@ export type {
   VersionChange,
   VersionVerdict,
 } from './bundle-version.ts';
+export {
+  type ChainedTable,
+  type ChainHead,
+  type ChainLink,
+  linkHash,
+  type SignedHead,
+} from './chain.ts';
 export { StoreError, type StoreErrorCode } from './errors.ts';
 export type { EventKind, NewEvent, StoredEvent } from './event.ts';
 export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';

@@ -1,5 +1,7 @@
 import type { TrustDomain } from '../spiffe/index.ts';
 import type { NewEvent } from './event.ts';
+import { keyWordRow, offerWordRow } from './history-rows.ts';
+import type { RememberRow } from './memory-chain.ts';
 import {
   cleanDistrust,
   cleanRejection,
@@ -12,8 +14,8 @@ import {
   type RejectedOffer,
 } from './operator-words.ts';
 
-/** The operator's word about keys and offers, in memory. `addEvent` puts a line on record. */
-export function createOperatorWordMaps(addEvent: (event: NewEvent) => void) {
+/** The operator's word about keys and offers, in memory. `addEvent` puts a line on record, `remember` a row into the chain. */
+export function createOperatorWordMaps(addEvent: (event: NewEvent) => void, remember: RememberRow) {
   const keys = new Map<string, DistrustedKey>();
   const offers = new Map<string, RejectedOffer>();
   const nameOf = (trustDomain: TrustDomain, hex: string) => `${trustDomain} ${hex}`;
@@ -28,6 +30,7 @@ export function createOperatorWordMaps(addEvent: (event: NewEvent) => void) {
       // Said again it is the newest word, as in the tables.
       keys.delete(name);
       keys.set(name, key);
+      remember('key_distrust', keyWordRow(key, 'distrusted', key.label));
       addEvent(keyDistrusted(key));
     },
     trustAgain(told: KeyTrustedAgain): boolean {
@@ -35,6 +38,7 @@ export function createOperatorWordMaps(addEvent: (event: NewEvent) => void) {
       const before = keys.get(name);
       if (!before) return false;
       keys.delete(name);
+      remember('key_distrust', keyWordRow({ ...told, ...cleanWord(told) }, told.word, before.label));
       addEvent(keyTrustedAgain({ ...told, ...cleanWord(told) }, before.label));
       return true;
     },
@@ -49,11 +53,13 @@ export function createOperatorWordMaps(addEvent: (event: NewEvent) => void) {
       const name = nameOf(offer.trustDomain, offer.digest);
       offers.delete(name);
       offers.set(name, offer);
+      remember('offer_rejection', offerWordRow(offer, 'rejected'));
       addEvent(offerWord(offer, 'offer-rejected'));
     },
     reconsider(told: RejectedOffer): boolean {
       const offer = cleanRejection(told);
       if (!offers.delete(nameOf(offer.trustDomain, offer.digest))) return false;
+      remember('offer_rejection', offerWordRow(offer, 'reconsidered'));
       addEvent(offerWord(offer, 'offer-reconsidered'));
       return true;
     },

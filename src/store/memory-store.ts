@@ -4,7 +4,9 @@ import { invitationExists, invitationSpent, relationshipExists, rolledBack, Stor
 import { cleanEvent, type NewEvent, type StoredEvent } from './event.ts';
 import { cleanIncident, incidentBegan, incidentEnded, offerSeen, type StoredIncident } from './incident.ts';
 import { changedInvitation, cleanInvitation, type StoredInvitation } from './invitation.ts';
-import { checkPage, checkReplacement } from './arguments.ts';
+import { checkLinkPage, checkPage, checkReplacement } from './arguments.ts';
+import { eventRow, versionRow } from './history-rows.ts';
+import { createMemoryChain } from './memory-chain.ts';
 import { createOperatorWordMaps } from './memory-operator-words.ts';
 import { patchRelationship, type Relationship } from './relationship.ts';
 import type { Store } from './store.ts';
@@ -25,6 +27,7 @@ export function createMemoryStore(): Store {
   const incidents: StoredIncident[] = [];
   const invitations = new Map<string, StoredInvitation>();
   const meta = new Map<string, string>();
+  const chain = createMemoryChain();
   let closed = false;
 
   const current = (trustDomain: TrustDomain): BundleVersion | undefined => {
@@ -37,13 +40,11 @@ export function createMemoryStore(): Store {
     };
   };
   const addEvent = (event: NewEvent, versionNumber?: number) => {
-    events.push({
-      ...cleanEvent(event),
-      id: events.length + 1,
-      ...(versionNumber === undefined ? {} : { versionNumber }),
-    });
+    const kept = { ...cleanEvent(event), ...(versionNumber === undefined ? {} : { versionNumber }) };
+    events.push({ ...kept, id: events.length + 1 });
+    chain.remember('event', eventRow(kept));
   };
-  const words = createOperatorWordMaps((event) => addEvent(event));
+  const words = createOperatorWordMaps((event) => addEvent(event), chain.remember);
   const append = (version: NewVersion): BundleVersion => {
     const { bundle } = version;
     const past = versions.get(bundle.trustDomain) ?? [];
@@ -65,6 +66,7 @@ export function createMemoryStore(): Store {
       diff: changeBetween(before ? authorityRefs(before.version.bundle) : [], authorityRefs(bundle)),
     };
     versions.set(bundle.trustDomain, [...past, added]);
+    chain.remember('bundle_version', versionRow(added));
     held.set(bundle.trustDomain, { version: added, sequence: bundle.sequence });
     return added;
   };
@@ -73,7 +75,9 @@ export function createMemoryStore(): Store {
     for (const [index, incident] of incidents.entries()) {
       if (incident.trustDomain !== trustDomain || incident.endedAt) continue;
       if (kinds && !kinds.includes(incident.kind)) continue;
-      incidents[index] = { ...incident, endedAt: at };
+      const over = { ...incident, endedAt: at };
+      incidents[index] = over;
+      chain.addIncident(over);
       addEvent(incidentEnded(incident, at, actor));
       ended += 1;
     }
@@ -261,6 +265,14 @@ export function createMemoryStore(): Store {
         if (event) addEvent(event);
         return true;
       }),
+    chainHead: () => turn(() => chain.head()),
+    chainLinks: (page = {}) =>
+      turn(() => {
+        const { limit, after } = checkLinkPage(page);
+        return chain.links(after, limit);
+      }),
+    signedHeads: (page = {}) => turn(() => chain.heads(checkPage(page).limit)),
+    recordHead: (head) => turn(() => chain.recordHead(head)),
     getMeta: (key) => turn(() => meta.get(key)),
     setMeta: (key, value) => turn(() => void meta.set(key, value)),
     close: async () => {

@@ -5,9 +5,16 @@ import { firstShape } from './migrations/0001-first-shape.ts';
 import { relationshipTerms } from './migrations/0002-relationship-terms.ts';
 import { operatorWords } from './migrations/0003-operator-words.ts';
 import { invitations } from './migrations/0004-invitations.ts';
+import { chain } from './migrations/0005-chain.ts';
 
 /** All steps, in order; the last one's number is the shape this version of Federate works with. */
-export const migrations: readonly Migration[] = [firstShape, relationshipTerms, operatorWords, invitations];
+export const migrations: readonly Migration[] = [
+  firstShape,
+  relationshipTerms,
+  operatorWords,
+  invitations,
+  chain,
+];
 
 /** The shape this version of Federate works with. */
 export const SHAPE = migrations.length;
@@ -42,7 +49,10 @@ export function migrate(database: Database, path: string): readonly Migration[] 
     .transaction(() => {
       const shape = readShape(database, path);
       const steps = migrations.slice(shape);
-      for (const step of steps) database.exec(step.sql);
+      for (const step of steps) {
+        database.exec(step.sql);
+        step.fill?.(database);
+      }
       if (steps.length > 0) {
         database.pragma(`application_id = ${APPLICATION_ID}`);
         database.pragma(`user_version = ${SHAPE}`);

@@ -10,6 +10,8 @@ import {
   type NewIncident,
   type StoredIncident,
 } from './incident.ts';
+import { eventRow, incidentRow } from './history-rows.ts';
+import type { AddLink } from './sqlite-chain.ts';
 import { readStoredDocument } from './stored-document.ts';
 
 interface EventRow {
@@ -50,8 +52,8 @@ const INCIDENT_COLUMNS =
   'id, began_at, last_at, ended_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document, offered_digest, offered_since, offered_times';
 
 /** The audit log and the incidents, in SQL. What writes is to be called inside a transaction. */
-export function createAuditTables(database: Database) {
-  const insertEvent = database.prepare<[Omit<EventRow, 'id'>]>(
+export function createAuditTables(database: Database, addLink: AddLink) {
+  const insertEvent = database.prepare<[ReturnType<typeof eventRow>]>(
     `INSERT INTO event (at, kind, trust_domain, actor, code, message, version_number, detail)
      VALUES ($at, $kind, $trust_domain, $actor, $code, $message, $version_number, $detail)`,
   );
@@ -89,17 +91,8 @@ export function createAuditTables(database: Database) {
   const endIncident = database.prepare<[string, number]>('UPDATE incident SET ended_at = ? WHERE id = ?');
 
   const addEvent = (told: NewEvent, versionNumber?: number): void => {
-    const { at, kind, trustDomain, actor, code, message, detail } = cleanEvent(told);
-    insertEvent.run({
-      at: at.toISOString(),
-      kind,
-      trust_domain: trustDomain ?? null,
-      actor,
-      code: code ?? null,
-      message,
-      version_number: versionNumber ?? null,
-      detail: detail === undefined ? null : JSON.stringify(detail),
-    });
+    const row = eventRow({ ...cleanEvent(told), ...(versionNumber === undefined ? {} : { versionNumber }) });
+    addLink('event', insertEvent.run(row).lastInsertRowid, row);
   };
 
   return {
@@ -139,7 +132,9 @@ export function createAuditTables(database: Database) {
       const ending = selectOpen.all(trustDomain).filter((row) => !kinds || kinds.includes(row.kind));
       for (const row of ending) {
         endIncident.run(at.toISOString(), row.id);
-        addEvent(incidentEnded(incidentOf(row), at, actor));
+        const incident = incidentOf(row);
+        addLink('incident', row.id, incidentRow({ ...incident, endedAt: at }));
+        addEvent(incidentEnded(incident, at, actor));
       }
       return ending.length;
     },

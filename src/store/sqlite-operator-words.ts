@@ -1,6 +1,8 @@
 import type { Database } from 'better-sqlite3';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
 import type { NewEvent } from './event.ts';
+import { keyWordRow, offerWordRow } from './history-rows.ts';
+import type { AddLink } from './sqlite-chain.ts';
 import {
   cleanDistrust,
   cleanRejection,
@@ -32,21 +34,28 @@ interface RejectionRow {
 }
 
 /** The operator's word about keys and offers, in SQL. What writes is to be called inside a transaction; `addEvent` puts a line on record. */
-export function createOperatorWordTables(database: Database, addEvent: (event: NewEvent) => void) {
+export function createOperatorWordTables(
+  database: Database,
+  addEvent: (event: NewEvent) => void,
+  addLink: AddLink,
+) {
   const selectDistrusted = database.prepare<[], DistrustRow>('SELECT * FROM distrusted_key');
-  const insertKeyWord = database.prepare<
-    [string, string, string, string, string, string | null, string, string]
-  >(
+  const insertKeyWord = database.prepare<[ReturnType<typeof keyWordRow>]>(
     `INSERT INTO key_distrust (at, trust_domain, key_fingerprint, word, label, until, actor, reason)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES ($at, $trust_domain, $key_fingerprint, $word, $label, $until, $actor, $reason)`,
   );
   const selectRejected = database.prepare<{ name: string | null; digest: string | null }, RejectionRow>(
     `SELECT * FROM rejected_offer
      WHERE ($name IS NULL OR trust_domain = $name) AND ($digest IS NULL OR digest = $digest)`,
   );
-  const insertOfferWord = database.prepare<[string, string, string, string, string, string]>(
-    'INSERT INTO offer_rejection (at, trust_domain, digest, word, actor, reason) VALUES (?, ?, ?, ?, ?, ?)',
+  const insertOfferWord = database.prepare<[ReturnType<typeof offerWordRow>]>(
+    `INSERT INTO offer_rejection (at, trust_domain, digest, word, actor, reason)
+     VALUES ($at, $trust_domain, $digest, $word, $actor, $reason)`,
   );
+  const addKeyWord = (row: ReturnType<typeof keyWordRow>) =>
+    addLink('key_distrust', insertKeyWord.run(row).lastInsertRowid, row);
+  const addOfferWord = (row: ReturnType<typeof offerWordRow>) =>
+    addLink('offer_rejection', insertOfferWord.run(row).lastInsertRowid, row);
   const rejected = (name: TrustDomain | null, digest: string | null): RejectedOffer[] =>
     selectRejected.all({ name, digest }).map(rejectionOf);
 
@@ -54,37 +63,34 @@ export function createOperatorWordTables(database: Database, addEvent: (event: N
     distrustedKeys: (): DistrustedKey[] => selectDistrusted.all().map(distrustOf),
     distrust(told: DistrustedKey): void {
       const key = cleanDistrust(told);
-      const { trustDomain, keyFingerprint, label, actor, reason } = key;
-      const [at, until] = [key.at.toISOString(), key.until?.toISOString() ?? null];
-      insertKeyWord.run(at, trustDomain, keyFingerprint, 'distrusted', label, until, actor, reason);
+      addKeyWord(keyWordRow(key, 'distrusted', key.label));
       addEvent(keyDistrusted(key));
     },
     /** False when it is not distrusted. */
     trustAgain(told: KeyTrustedAgain): boolean {
-      const { trustDomain, keyFingerprint, at, word } = told;
       const before = selectDistrusted
         .all()
-        .find((row) => row.trust_domain === trustDomain && row.key_fingerprint === keyFingerprint);
+        .find((row) => row.trust_domain === told.trustDomain && row.key_fingerprint === told.keyFingerprint);
       if (!before) return false;
-      const { actor, reason } = cleanWord(told);
-      insertKeyWord.run(at.toISOString(), trustDomain, keyFingerprint, word, before.key, null, actor, reason);
-      addEvent(keyTrustedAgain({ ...told, actor, reason }, before.key));
+      const again = { ...told, ...cleanWord(told) };
+      addKeyWord(keyWordRow(again, again.word, before.key));
+      addEvent(keyTrustedAgain(again, before.key));
       return true;
     },
     rejectedOffers: (trustDomain?: TrustDomain): RejectedOffer[] => rejected(trustDomain ?? null, null),
     rejection: (trustDomain: TrustDomain, digest: string): RejectedOffer | undefined =>
       rejected(trustDomain, digest)[0],
     reject(told: RejectedOffer): void {
-      const { trustDomain, digest, at, actor, reason } = cleanRejection(told);
-      insertOfferWord.run(at.toISOString(), trustDomain, digest, 'rejected', actor, reason);
-      addEvent(offerWord({ trustDomain, digest, at, actor, reason }, 'offer-rejected'));
+      const offer = cleanRejection(told);
+      addOfferWord(offerWordRow(offer, 'rejected'));
+      addEvent(offerWord(offer, 'offer-rejected'));
     },
     /** False when it is not rejected. */
     reconsider(told: RejectedOffer): boolean {
-      const { trustDomain, digest, at, actor, reason } = cleanRejection(told);
-      if (rejected(trustDomain, digest).length === 0) return false;
-      insertOfferWord.run(at.toISOString(), trustDomain, digest, 'reconsidered', actor, reason);
-      addEvent(offerWord({ trustDomain, digest, at, actor, reason }, 'offer-reconsidered'));
+      const offer = cleanRejection(told);
+      if (rejected(offer.trustDomain, offer.digest).length === 0) return false;
+      addOfferWord(offerWordRow(offer, 'reconsidered'));
+      addEvent(offerWord(offer, 'offer-reconsidered'));
       return true;
     },
   };

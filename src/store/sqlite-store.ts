@@ -1,11 +1,12 @@
 import type { Clock, Log } from '../platform/index.ts';
 import { contentDigest } from '../spiffe/index.ts';
-import { checkPage, checkReplacement, checkSequence } from './arguments.ts';
+import { checkLinkPage, checkPage, checkReplacement, checkSequence } from './arguments.ts';
 import { type OpenDatabase, openDatabase, openDatabaseForReading } from './database.ts';
 import { invitationExists, invitationSpent, relationshipExists, StoreError } from './errors.ts';
 import { GroupedWrites } from './grouped-writes.ts';
 import { patchRelationship } from './relationship.ts';
 import { createAuditTables } from './sqlite-audit.ts';
+import { createChainTable } from './sqlite-chain.ts';
 import { storeErrorFrom } from './sqlite-error.ts';
 import { createInvitationTable } from './sqlite-invitations.ts';
 import { createOperatorWordTables } from './sqlite-operator-words.ts';
@@ -50,10 +51,11 @@ export async function openSqliteStoreForReading(options: { readonly path: string
 function storeOver(open: OpenDatabase): Store {
   const { database, path } = open;
   const relationships = createRelationshipTable(database);
-  const versions = createVersionTables(database);
-  const audit = createAuditTables(database);
   const invitations = createInvitationTable(database);
-  const words = createOperatorWordTables(database, (event) => audit.addEvent(event));
+  const chain = createChainTable(database);
+  const versions = createVersionTables(database, chain.add);
+  const audit = createAuditTables(database, chain.add);
+  const words = createOperatorWordTables(database, (event) => audit.addEvent(event), chain.add);
   const selectMeta = database.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
   const upsertMeta = database.prepare<[string, string]>(
     `INSERT INTO meta (key, value) VALUES (?, ?)
@@ -98,6 +100,13 @@ function storeOver(open: OpenDatabase): Store {
     rejection: (trustDomain, digest) => read(() => words.rejection(trustDomain, digest)),
     invitations: (page = {}) => read(() => invitations.list(checkPage(page).limit)),
     invitation: (role, id) => read(() => invitations.get(role, id)),
+    chainHead: () => read(() => chain.head()),
+    chainLinks: (page = {}) =>
+      snapshot(() => {
+        const { limit, after } = checkLinkPage(page);
+        return chain.links(after, limit);
+      }),
+    signedHeads: (page = {}) => snapshot(() => chain.heads(checkPage(page).limit)),
     getMeta: (key) => read(() => selectMeta.get(key)),
 
     addRelationship: (relationship, firstVersion, event, invitation) =>
@@ -183,6 +192,7 @@ function storeOver(open: OpenDatabase): Store {
         if (event) audit.addEvent(event);
         return true;
       }),
+    recordHead: (head) => write(() => chain.recordHead(head)),
     setMeta: (key, value) => write(() => void upsertMeta.run(key, value)),
     close: async () => {
       grouped.flush();

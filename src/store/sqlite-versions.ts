@@ -8,6 +8,8 @@ import {
   type VersionVerdict,
 } from './bundle-version.ts';
 import { rolledBack } from './errors.ts';
+import { versionRow } from './history-rows.ts';
+import type { AddLink } from './sqlite-chain.ts';
 import { readStoredDocument } from './stored-document.ts';
 import { createKeyTable } from './sqlite-keys.ts';
 import { authorityRefs, byFingerprint, changeBetween } from './version-change.ts';
@@ -49,7 +51,7 @@ const COLUMNS =
   'v.trust_domain, v.number, v.received_at, v.verdict, v.origin, v.proved_by, v.digest, v.document';
 
 /** The history and what is current, in SQL. What writes is to be called inside a transaction. */
-export function createVersionTables(database: Database) {
+export function createVersionTables(database: Database, addLink: AddLink) {
   const selectCurrent = database.prepare<[string], CurrentRow>(
     `SELECT ${COLUMNS}, c.sequence AS held_sequence FROM current_bundle AS c
      JOIN bundle_version AS v USING (trust_domain, number) WHERE c.trust_domain = ?`,
@@ -79,11 +81,9 @@ export function createVersionTables(database: Database) {
   const selectLastNumber = database
     .prepare<[string], number>('SELECT coalesce(max(number), 0) FROM bundle_version WHERE trust_domain = ?')
     .pluck();
-  const insertVersion = database.prepare<
-    [string, number, string, string | null, string, string, string | null, string, string]
-  >(
+  const insertVersion = database.prepare<[ReturnType<typeof versionRow>]>(
     `INSERT INTO bundle_version (trust_domain, number, received_at, sequence, verdict, origin, proved_by, digest, document)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES ($trust_domain, $number, $received_at, $sequence, $verdict, $origin, $proved_by, $digest, $document)`,
   );
   const insertLink = database.prepare<[string, number, string, string]>(
     'INSERT INTO bundle_version_authority (trust_domain, number, fingerprint, change) VALUES (?, ?, ?, ?)',
@@ -175,34 +175,23 @@ export function createVersionTables(database: Database) {
       const document = new Uint8Array(serializeBundle(bundle));
       const before = held ? refsOf(trustDomain, held.number, ['added', 'kept']) : [];
       const diff = changeBetween(before, authorityRefs(bundle));
-      const at = version.receivedAt.toISOString();
-      const sequence = bundle.sequence?.toString() ?? null;
-      const proof = version.provedBy ?? null;
-      const text = Buffer.from(document).toString();
+      const row = versionRow({ ...version, trustDomain, number, digest, document });
+      let id: number | bigint;
       try {
-        insertVersion.run(
-          trustDomain,
-          number,
-          at,
-          sequence,
-          version.verdict,
-          version.origin,
-          proof,
-          digest,
-          text,
-        );
+        ({ lastInsertRowid: id } = insertVersion.run(row));
       } catch (error) {
         const back = error instanceof Error && error.message === 'sequence-rolled-back';
         throw back ? rolledBack(trustDomain, bundle.sequence ?? 0n, held?.sequence ?? 0n) : error;
       }
       // A document that could not be read later must not become the current one: with a key that is new here it is read back at once.
-      if (keys.remember(bundle, at) > 0)
+      if (keys.remember(bundle, row.received_at) > 0)
         readStoredDocument(trustDomain, document, nameOf(trustDomain, number), digest);
       for (const change of ['added', 'kept', 'removed'] as const)
         for (const { fingerprint } of diff[change]) insertLink.run(trustDomain, number, fingerprint, change);
+      addLink('bundle_version', id, row);
       const { changes } = held
-        ? updatePointer.run(number, sequence, digest, trustDomain, held.number, held.digest)
-        : insertPointer.run(trustDomain, number, sequence, digest);
+        ? updatePointer.run(number, row.sequence, digest, trustDomain, held.number, held.digest)
+        : insertPointer.run(trustDomain, number, row.sequence, digest);
       if (changes !== 1) throw new TypeError('unreachable: the pointer was read in this very transaction');
       return { ...version, trustDomain, number, digest, document, diff };
     },

@@ -1,5 +1,6 @@
 import type { TrustDomain } from '../spiffe/index.ts';
 import type { BundleVersion, NewVersion } from './bundle-version.ts';
+import type { ChainHead, ChainLink, SignedHead } from './chain.ts';
 import type { NewEvent, StoredEvent } from './event.ts';
 import type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
 import type { InvitationChange, InvitationRole, StoredInvitation } from './invitation.ts';
@@ -68,6 +69,12 @@ export interface StoreReader extends AsyncDisposable {
   /** The invitations that we gave and took up, newest first; `limit` defaults to 100. */
   invitations(page?: { readonly limit?: number }): Promise<StoredInvitation[]>;
   invitation(role: InvitationRole, id: string): Promise<StoredInvitation | undefined>;
+  /** The end of the chain that every row of the history is part of; undefined while nothing is in it. */
+  chainHead(): Promise<ChainHead | undefined>;
+  /** Links with the rows they commit to, in their order; `after` is a link's number, for the next page. `limit` defaults to 100. */
+  chainLinks(page?: { readonly after?: number; readonly limit?: number }): Promise<ChainLink[]>;
+  /** The heads that were kept, newest first; `limit` defaults to 100. */
+  signedHeads(page?: { readonly limit?: number }): Promise<SignedHead[]>;
 
   /** A small value kept under a name. */
   getMeta(key: string): Promise<string | undefined>;
@@ -149,6 +156,8 @@ export interface Store extends StoreReader {
   addInvitation(invitation: StoredInvitation, event: NewEvent): Promise<void>;
   /** Changes an invitation, with an event. False, and nothing is written, when it is in none of the states that the change names. */
   changeInvitation(change: InvitationChange, event?: NewEvent): Promise<boolean>;
+  /** Keeps a head of the chain. Rejects with `store-corrupt` when the chain does not hold that link. */
+  recordHead(head: SignedHead): Promise<void>;
 
   /** Keeps a small value under a name: what the agent must not forget about itself. */
   setMeta(key: string, value: string): Promise<void>;
