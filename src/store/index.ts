@@ -24,6 +24,11 @@ export type {
   InvitationState,
   StoredInvitation,
 } from './invitation.ts';
+export { type ChainReader, exportHistory, headDocument, readHeads, verifyExport } from './history-export.ts';
+export type { Finding, FindingCode, HistoryReport } from './history-finding.ts';
+export { type HistoryEvidence } from './judge-history.ts';
+export { type ProvenHead, proveHead, signHead } from './head-statement.ts';
+export { verifyStoreFile } from './verify-store.ts';
 export { createMemoryStore } from './memory-store.ts';
 export type {
   BootstrapProof,
