@@ -24,6 +24,11 @@ export type EventKind =
   | 'invitation-taken'
   | 'invitation-refused'
   | 'invitation-ended'
+  | 'root-published'
+  | 'root-in-use'
+  | 'root-retiring'
+  | 'root-gone'
+  | 'rotation-risk'
   | 'mesh-updated'
   | 'mesh-refused';
 

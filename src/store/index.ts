@@ -16,6 +16,8 @@ export {
 export { StoreError, type StoreErrorCode } from './errors.ts';
 export type { EventKind, NewEvent, StoredEvent } from './event.ts';
 export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
+export type { RootLife, RootStage, RootStageChange, StageEvidence } from './own-root.ts';
+export type { StoredHolding } from './peer-holding.ts';
 export type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
 export type {
   InvitationChange,

@@ -8,6 +8,8 @@ import { checkLinkPage, checkPage, checkReplacement } from './arguments.ts';
 import { eventRow, versionRow } from './history-rows.ts';
 import { createMemoryChain } from './memory-chain.ts';
 import { createOperatorWordMaps } from './memory-operator-words.ts';
+import { cleanStageChange, livesOf, type RootStageChange } from './own-root.ts';
+import { cleanHolding, type StoredHolding } from './peer-holding.ts';
 import { patchRelationship, type Relationship } from './relationship.ts';
 import type { Store } from './store.ts';
 import { authorityRefs, changeBetween } from './version-change.ts';
@@ -26,6 +28,8 @@ export function createMemoryStore(): Store {
   const events: StoredEvent[] = [];
   const incidents: StoredIncident[] = [];
   const invitations = new Map<string, StoredInvitation>();
+  const stages: RootStageChange[] = [];
+  const holdings = new Map<TrustDomain, StoredHolding>();
   const meta = new Map<string, string>();
   const chain = createMemoryChain();
   let closed = false;
@@ -117,6 +121,7 @@ export function createMemoryStore(): Store {
     removeRelationship: (trustDomain, { at, actor, reason }) =>
       turn(() => {
         if (!relationships.delete(trustDomain)) return false;
+        holdings.delete(trustDomain);
         const last = held.get(trustDomain);
         held.delete(trustDomain);
         endOpen(trustDomain, at, actor);
@@ -273,6 +278,18 @@ export function createMemoryStore(): Store {
       }),
     signedHeads: (page = {}) => turn(() => chain.heads(checkPage(page).limit)),
     recordHead: (head) => turn(() => chain.recordHead(head)),
+    rootLives: (trustDomain) =>
+      turn(() => livesOf(stages.filter((each) => each.trustDomain === trustDomain)).slice(-256)),
+    recordRootStages: (changes) =>
+      turn(() => {
+        stages.push(...changes.map(({ change }) => cleanStageChange(change)));
+        for (const { event } of changes) addEvent(event);
+      }),
+    peerHoldings: () => turn(() => [...holdings.values()].sort(byTrustDomain)),
+    recordPeerHolding: (holding) =>
+      turn(() => {
+        if (relationships.has(holding.trustDomain)) holdings.set(holding.trustDomain, cleanHolding(holding));
+      }),
     getMeta: (key) => turn(() => meta.get(key)),
     setMeta: (key, value) => turn(() => void meta.set(key, value)),
     close: async () => {

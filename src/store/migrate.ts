@@ -6,6 +6,7 @@ import { relationshipTerms } from './migrations/0002-relationship-terms.ts';
 import { operatorWords } from './migrations/0003-operator-words.ts';
 import { invitations } from './migrations/0004-invitations.ts';
 import { chain } from './migrations/0005-chain.ts';
+import { rotation } from './migrations/0006-rotation.ts';
 
 /** All steps, in order; the last one's number is the shape this version of Federate works with. */
 export const migrations: readonly Migration[] = [
@@ -14,6 +15,7 @@ export const migrations: readonly Migration[] = [
   operatorWords,
   invitations,
   chain,
+  rotation,
 ];
 
 /** The shape this version of Federate works with. */

@@ -11,6 +11,7 @@ import { storeErrorFrom } from './sqlite-error.ts';
 import { createInvitationTable } from './sqlite-invitations.ts';
 import { createOperatorWordTables } from './sqlite-operator-words.ts';
 import { createRelationshipTable } from './sqlite-relationships.ts';
+import { createRotationTables } from './sqlite-rotation.ts';
 import { createVersionTables } from './sqlite-versions.ts';
 import type { Store, StoreReader } from './store.ts';
 
@@ -56,6 +57,7 @@ function storeOver(open: OpenDatabase): Store {
   const versions = createVersionTables(database, chain.add);
   const audit = createAuditTables(database, chain.add);
   const words = createOperatorWordTables(database, (event) => audit.addEvent(event), chain.add);
+  const rotation = createRotationTables(database);
   const selectMeta = database.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
   const upsertMeta = database.prepare<[string, string]>(
     `INSERT INTO meta (key, value) VALUES (?, ?)
@@ -107,6 +109,8 @@ function storeOver(open: OpenDatabase): Store {
         return chain.links(after, limit);
       }),
     signedHeads: (page = {}) => snapshot(() => chain.heads(checkPage(page).limit)),
+    rootLives: (trustDomain) => read(() => rotation.rootLives(trustDomain)),
+    peerHoldings: () => read(() => rotation.holdings()),
     getMeta: (key) => read(() => selectMeta.get(key)),
 
     addRelationship: (relationship, firstVersion, event, invitation) =>
@@ -193,6 +197,14 @@ function storeOver(open: OpenDatabase): Store {
         return true;
       }),
     recordHead: (head) => write(() => chain.recordHead(head)),
+    recordRootStages: (changes) =>
+      write(() => {
+        for (const { change, event } of changes) {
+          rotation.addStage(change);
+          audit.addEvent(event);
+        }
+      }),
+    recordPeerHolding: (holding) => write(() => rotation.putHolding(holding)),
     setMeta: (key, value) => write(() => void upsertMeta.run(key, value)),
     close: async () => {
       grouped.flush();

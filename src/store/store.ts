@@ -5,6 +5,8 @@ import type { NewEvent, StoredEvent } from './event.ts';
 import type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
 import type { InvitationChange, InvitationRole, StoredInvitation } from './invitation.ts';
 import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
+import type { RootLife, RootStageChange } from './own-root.ts';
+import type { StoredHolding } from './peer-holding.ts';
 import type { Relationship, RelationshipPatch } from './relationship.ts';
 
 /** A write that names what it replaces. */
@@ -75,6 +77,11 @@ export interface StoreReader extends AsyncDisposable {
   chainLinks(page?: { readonly after?: number; readonly limit?: number }): Promise<ChainLink[]>;
   /** The heads that were kept, newest first; `limit` defaults to 100. */
   signedHeads(page?: { readonly limit?: number }): Promise<SignedHead[]>;
+
+  /** The roots of a trust domain of ours, in the order of their newest stage; at most 256, the newest of them. */
+  rootLives(trustDomain: TrustDomain): Promise<RootLife[]>;
+  /** What each peer proved last that it holds of our bundle, by trust domain. */
+  peerHoldings(): Promise<StoredHolding[]>;
 
   /** A small value kept under a name. */
   getMeta(key: string): Promise<string | undefined>;
@@ -158,6 +165,13 @@ export interface Store extends StoreReader {
   changeInvitation(change: InvitationChange, event?: NewEvent): Promise<boolean>;
   /** Keeps a head of the chain. Rejects with `store-corrupt` when the chain does not hold that link. */
   recordHead(head: SignedHead): Promise<void>;
+
+  /** Roots of ours came to other stages, with an event each, in one transaction. */
+  recordRootStages(
+    changes: readonly { readonly change: RootStageChange; readonly event: NewEvent }[],
+  ): Promise<void>;
+  /** What a peer proved last that it holds, in the place of what it said before; nothing where there is no relationship with it. */
+  recordPeerHolding(holding: StoredHolding): Promise<void>;
 
   /** Keeps a small value under a name: what the agent must not forget about itself. */
   setMeta(key: string, value: string): Promise<void>;
