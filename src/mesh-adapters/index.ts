@@ -7,6 +7,7 @@ export { createIstioAdapter } from './istio/adapter.ts';
 export { examineIstio } from './istio/examine.ts';
 export { createKumaAdapter } from './kuma/adapter.ts';
 export { ForeignTrustPublisher } from './publisher.ts';
+export { createVaultAdapter } from './vault/adapter.ts';
 
 export type { AdmissionCode } from './admission.ts';
 export type { ConsulAdapterOptions } from './consul/adapter.ts';
@@ -26,3 +27,4 @@ export type {
   TrustScope,
 } from './mesh-adapter.ts';
 export type { ForeignTrustPublisherOptions } from './publisher.ts';
+export type { VaultAdapterOptions } from './vault/adapter.ts';

@@ -52,3 +52,26 @@ describe('the mesh section of kind kuma', () => {
     expect(mistakesOf(mesh)).toEqual([path]);
   });
 });
+
+describe('the mesh section of kind vault', () => {
+  const vault = { kind: 'vault', address: 'https://vault.example:8200', foreign_folder: 'foreign' };
+  const named = { trust_domain: 'a.example' };
+
+  it('needs an address, a folder and a trust domain', () => {
+    const pin = `sha256:${'0'.repeat(64)}`;
+    expect(mistakesOf(vault, named)).toEqual([]);
+    expect(mistakesOf({ ...vault, mount: 'team/pki', namespace: 'a', pinned_roots: [pin] }, named)).toEqual(
+      [],
+    );
+    expect(mistakesOf(vault)).toEqual(['trust_domain']);
+    expect(mistakesOf({ kind: 'vault' }, named).toSorted()).toEqual(['mesh.address', 'mesh.foreign_folder']);
+  });
+
+  it.each([
+    ['a mount that climbs', { mount: '../sys' }, 'mesh.mount'],
+    ['a mount with a slash too many', { mount: 'pki/' }, 'mesh.mount'],
+    ['a pin that is none', { pinned_roots: ['sha256:00'] }, 'mesh.pinned_roots[0]'],
+  ])('refuses %s', (_what, more, path) => {
+    expect(mistakesOf({ ...vault, ...more }, named)).toEqual([path]);
+  });
+});

@@ -5,9 +5,11 @@ import {
   createFilesAdapter,
   createIstioAdapter,
   createKumaAdapter,
+  createVaultAdapter,
   type KubernetesSource,
   type MeshAdapter,
 } from '../../mesh-adapters/index.ts';
+import type { TrustDomain } from '../../spiffe/index.ts';
 import type { ProcessContext } from '../process.ts';
 
 /** The adapter for the mesh that the config names. */
@@ -62,12 +64,26 @@ export function createMeshAdapter(
         random,
         log: log.with({ mesh: 'kuma' }),
       });
-    case 'files': {
-      const { trust_domain: trustDomain } = config;
-      if (trustDomain === undefined)
-        throw new TypeError('unreachable: the schema asks for trust_domain with files');
+    case 'vault':
+      return createVaultAdapter({
+        access: {
+          address: mesh.address,
+          mount: mesh.mount,
+          namespace: mesh.namespace,
+          tokenFile: mesh.token_file && resolvePath(folder, mesh.token_file),
+          caFile: mesh.ca_file && resolvePath(folder, mesh.ca_file),
+        },
+        trustDomain: ownTrustDomain(config),
+        pins: mesh.pinned_roots,
+        pollMs: mesh.poll,
+        foreignFolder: resolvePath(folder, mesh.foreign_folder),
+        clock,
+        random,
+        log: log.with({ mesh: 'vault' }),
+      });
+    case 'files':
       return createFilesAdapter({
-        trustDomain,
+        trustDomain: ownTrustDomain(config),
         own:
           mesh.own_bundle_file === undefined
             ? { pemFiles: (mesh.own_pem_files ?? []).map((file) => resolvePath(folder, file)) }
@@ -77,8 +93,13 @@ export function createMeshAdapter(
         clock,
         log: log.with({ mesh: 'files' }),
       });
-    }
   }
+}
+
+function ownTrustDomain({ trust_domain: trustDomain, mesh }: AgentConfig): TrustDomain {
+  if (trustDomain === undefined)
+    throw new TypeError(`unreachable: the schema asks for trust_domain with ${mesh.kind}`);
+  return trustDomain;
 }
 
 function kubernetesSource(

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { duration, endpointUrlField, listenAddress, path, size, trustDomainField } from './fields.ts';
-import { kumaMesh } from './mesh-sections.ts';
+import { kumaMesh, vaultMesh } from './mesh-sections.ts';
 
 const svidFromSds = z
   .strictObject({
@@ -110,7 +110,7 @@ const files = z.strictObject({
   poll: duration().prefault('2s').describe('How often the own files are looked at.'),
 });
 
-const mesh = z.discriminatedUnion('kind', [istio, consul, kumaMesh, files]);
+const mesh = z.discriminatedUnion('kind', [istio, consul, kumaMesh, vaultMesh, files]);
 
 const federation = z.strictObject({
   default_poll: duration().prefault('5m').describe('Interval for a peer without a refresh hint (TDB-13).'),
@@ -151,7 +151,7 @@ export const agentConfigSchema = z
     trust_domain: trustDomainField()
       .optional()
       .describe(
-        'The own trust domain. Needed for `files`; for the others it must agree with what the mesh says.',
+        'The own trust domain. Needed for `files` and `vault`; for the others it must agree with what the mesh says.',
       ),
     store: path().describe('The SQLite store; created with mode 0600 when it is not there.'),
     admin_socket: path()
@@ -173,22 +173,23 @@ export const agentConfigSchema = z
     mesh: mesh.describe('The mesh the agent stands beside.'),
     federation: federation.prefault({}).describe('How peers are polled.'),
   })
-  .superRefine(checkFilesMesh)
+  .superRefine(checkMesh)
   .superRefine(checkIdentity);
 
-/** What a `files` mesh needs beyond its own section. */
-function checkFilesMesh(
+/** What a mesh needs beyond its own section. */
+function checkMesh(
   config: { readonly trust_domain?: TrustDomain | undefined; readonly mesh: z.output<typeof mesh> },
   context: z.RefinementCtx,
 ): void {
-  if (config.mesh.kind !== 'files') return;
-  if (config.trust_domain === undefined) {
+  const { kind } = config.mesh;
+  if ((kind === 'files' || kind === 'vault') && config.trust_domain === undefined) {
     context.addIssue({
       code: 'custom',
       path: ['trust_domain'],
-      message: 'is needed with files, which do not tell it',
+      message: `is needed with mesh kind ${kind}, which does not tell it`,
     });
   }
+  if (config.mesh.kind !== 'files') return;
   if ((config.mesh.own_pem_files === undefined) === (config.mesh.own_bundle_file === undefined)) {
     context.addIssue({
       code: 'custom',

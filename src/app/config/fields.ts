@@ -1,7 +1,13 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { type ListenAddress, parseDurationMs, parseSizeBytes } from '../../platform/index.ts';
-import { CodedError, parseEndpointUrl, parseSpiffeId, parseTrustDomain } from '../../spiffe/index.ts';
+import {
+  CodedError,
+  parseEndpointUrl,
+  parsePin,
+  parseSpiffeId,
+  parseTrustDomain,
+} from '../../spiffe/index.ts';
 
 /** A value that is parsed from text by `parse`, whose coded refusal becomes the mistake that is told. */
 function parsed<Value>(parse: (text: string) => Value) {
@@ -39,6 +45,7 @@ export const listenAddress = () =>
 export const trustDomainField = () => parsed(parseTrustDomain);
 export const spiffeIdField = () => parsed(parseSpiffeId);
 export const endpointUrlField = () => parsed(parseEndpointUrl);
+export const pinField = () => parsed(parsePin);
 
 /** A path; relative ones start at the folder of the config file (`resolvePath`). */
 export const path = () => z.string().min(1);

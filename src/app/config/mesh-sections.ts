@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, path } from './fields.ts';
+import { duration, path, pinField } from './fields.ts';
 
 const kubernetes = {
   kubeconfig: path()
@@ -55,3 +55,36 @@ export const kumaMesh = z
       context.addIssue({ code: 'custom', path: [key], message });
     }
   });
+
+/** `mesh` of kind `vault`. */
+export const vaultMesh = z.strictObject({
+  kind: z.literal('vault'),
+  address: z
+    .url({ protocol: /^https?$/ })
+    .describe('Base URL of a Vault or OpenBao server, such as `https://vault.example:8200`.'),
+  mount: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9_-][A-Za-z0-9._-]*(\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$/,
+      'a mount is a path such as "pki" or "team/pki"',
+    )
+    .default('pki')
+    .describe('Path of the PKI secrets engine whose roots are ours.'),
+  namespace: z.string().min(1).optional().describe('Namespace of that mount.'),
+  token_file: path()
+    .optional()
+    .describe(
+      'File with a token that may read the issuers. Without it what the product shows to everybody is read, which does not tell that an issuer was revoked.',
+    ),
+  ca_file: path().optional().describe("PEM file with what signs the server's certificate."),
+  pinned_roots: z
+    .array(pinField())
+    .default([])
+    .describe(
+      'The roots that are ours, `sha256:` and the digest of the key or of the certificate, each of which must be there; without any, all certificates of the mount that signed themselves.',
+    ),
+  poll: duration().prefault('30s').describe('How often the mount is looked at; it has no watch.'),
+  foreign_folder: path().describe(
+    'Folder into which foreign bundles are written, one PEM and one bundle per trust domain.',
+  ),
+});

@@ -1,0 +1,71 @@
+import type { Clock, Log, Random } from '../../platform/index.ts';
+import type { Pin, TrustDomain } from '../../spiffe/index.ts';
+import { AdapterState } from '../adapter-state.ts';
+import { writeForeignTrust } from '../files/write-foreign-trust.ts';
+import { followOwnTrust } from '../follow-own-trust.ts';
+import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
+import { fetchOwnTrust, readOwnTrust, type VaultSource } from './read-own-trust.ts';
+import { type VaultAccess, VaultClient } from './vault-client.ts';
+
+export interface VaultAdapterOptions {
+  readonly access: VaultAccess;
+  /** A PKI mount does not know which trust domain its roots speak for. */
+  readonly trustDomain: TrustDomain;
+  /** The roots of the mount that are ours, by key or certificate; without any those that signed themselves. */
+  readonly pins: readonly Pin[];
+  /** How often the mount is looked at; it has no watch. */
+  readonly pollMs: number;
+  /** Where foreign bundles are written to, as beside a mesh of files. */
+  readonly foreignFolder: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/**
+ * A PKI mount of Vault or OpenBao as the source of own roots (mesh-surfaces §8). It holds no foreign trust: that is written
+ * to files, as the `files` adapter does.
+ */
+export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
+  const { access, trustDomain, pins, pollMs, foreignFolder: folder, clock, random, log } = options;
+  const state = new AdapterState({ clock, log });
+  const stopping = new AbortController();
+  const where = `mount ${JSON.stringify(access.mount)} at ${access.address}`;
+  const source: VaultSource = { client: new VaultClient(access, clock), trustDomain, pins, where };
+  let known: OwnTrust | undefined;
+  // A vault that is away must not keep a revocation from the files: then foreign roots are judged by what was read last.
+  const ownTrust = async (signal: AbortSignal): Promise<OwnTrust> => {
+    try {
+      known = await fetchOwnTrust(source, signal);
+    } catch (error) {
+      if (known === undefined || signal.aborted) throw error;
+    }
+    return known;
+  };
+  return {
+    kind: 'vault',
+    scope: 'per-trust-domain',
+    watchOwnTrust: (outer) =>
+      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
+        readOwnTrust({
+          source,
+          pollMs,
+          state,
+          tell: (own) => {
+            known = own;
+            tell(own);
+          },
+          clock,
+          random,
+          signal,
+        }),
+      ),
+    applyForeignTrust: (wanted, outer) =>
+      state.applying(AbortSignal.any([outer, stopping.signal]), async (signal) =>
+        writeForeignTrust(wanted, { folder, own: await ownTrust(signal), clock }),
+      ),
+    onReport: (listener) => state.onReport(listener),
+    status: () => state.status,
+    stop: async () => stopping.abort(),
+  };
+}

@@ -1,0 +1,98 @@
+import { X509Certificate } from 'node:crypto';
+import type { Clock, Random } from '../../platform/index.ts';
+import {
+  parseCertificate,
+  type Pin,
+  pinOfKey,
+  type TrustDomain,
+  type X509Authority,
+} from '../../spiffe/index.ts';
+import type { AdapterState } from '../adapter-state.ts';
+import { MeshAdapterError } from '../errors.ts';
+import type { OwnTrust } from '../mesh-adapter.ts';
+import { ownRootsFromPem } from '../own-roots.ts';
+import { poll } from '../poll.ts';
+import type { VaultClient, VaultIssuer } from './vault-client.ts';
+
+/**
+ * The anchors among the certificates of a mount (mesh-surfaces §8): with pins exactly the pinned ones, by the digest of the
+ * key or of the certificate; without any those that signed themselves. Chains hold intermediates, which are none. Throws
+ * `MeshAdapterError` `own-roots-malformed` where a pinned one is missing, or nothing is left.
+ */
+export function anchorsOf(
+  issuers: readonly VaultIssuer[],
+  pins: readonly Pin[],
+  where: string,
+): readonly X509Authority[] {
+  const all = ownRootsFromPem(
+    issuers.flatMap(({ pems }) => pems),
+    where,
+  );
+  if (pins.length === 0) {
+    const anchors = all.filter(isSelfSigned);
+    if (anchors.length > 0) return anchors;
+    throw new MeshAdapterError(
+      'own-roots-malformed',
+      `no certificate of ${where} signed itself; pin the ones that are the roots`,
+    );
+  }
+  const found = pins.map((pin) => ({ pin, root: all.find((root) => isPinned(root, pin)) }));
+  const missing = found.find(({ root }) => root === undefined);
+  if (missing) {
+    throw new MeshAdapterError(
+      'own-roots-malformed',
+      `${where} has no certificate that matches the pinned root ${missing.pin}`,
+    );
+  }
+  return all.filter((root) => pins.some((pin) => isPinned(root, pin)));
+}
+
+/** The own trust as the mount tells it now. Throws `MeshAdapterError`. */
+export async function fetchOwnTrust(source: VaultSource, signal: AbortSignal): Promise<OwnTrust> {
+  const { client, trustDomain, pins, where } = source;
+  return { trustDomain, roots: anchorsOf(await client.issuers(signal), pins, where) };
+}
+
+/** What the own trust is read from. */
+export interface VaultSource {
+  readonly client: VaultClient;
+  readonly trustDomain: TrustDomain;
+  readonly pins: readonly Pin[];
+  /** The mount, for messages. */
+  readonly where: string;
+}
+
+/** Tells the own trust now and every `pollMs` until the signal aborts. What cannot be read changes nothing. */
+export async function readOwnTrust(options: {
+  readonly source: VaultSource;
+  readonly pollMs: number;
+  readonly state: AdapterState;
+  readonly tell: (own: OwnTrust) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { source, pollMs, state, tell, clock, random, signal } = options;
+  await poll({
+    look: async (abort) => {
+      tell(await fetchOwnTrust(source, abort));
+      state.contact('roots');
+    },
+    everyMs: pollMs,
+    onTrouble: (error) => state.trouble('roots', error),
+    clock,
+    random,
+    signal,
+  });
+}
+
+function isPinned({ keyFingerprint, fingerprint }: X509Authority, pin: Pin): boolean {
+  return pin === pinOfKey(keyFingerprint) || pin === `sha256:${fingerprint}`;
+}
+
+function isSelfSigned({ der }: X509Authority): boolean {
+  const { subjectDer, issuerDer } = parseCertificate(der);
+  if (Buffer.compare(subjectDer, issuerDer) !== 0) return false;
+  const certificate = new X509Certificate(der);
+  return certificate.verify(certificate.publicKey);
+}
