@@ -62,6 +62,13 @@ const HINTS: Readonly<Record<string, string>> = {
     'rotate your mesh to a new root first, so that there is another; if it must go now, say --even-the-last',
   'distrusted-key-offered':
     'do not accept it: somebody offers under another name a key that you know to be in wrong hands',
+  'no-svid':
+    'give the agent one: endpoint.svid with https_spiffe, identity with https_web; "federate status" shows it as "signs as"',
+  'signed-bundle-refused':
+    'the file was changed on its way, or signed under a root that is not held here: fetch it anew, or compare "federate bundle show" on both sides',
+  'signed-bundle-expired':
+    'ask the peer for a newer one: "federate bundle sign" on their side, or whoever carries it is behind',
+  'signed-bundle-signer': 'compare --signer with "signs as" of "federate status" on the peer\'s side',
   'no-bundle': '"federate list" shows whose bundles are held; add the trust domain with "federate add"',
 };
 

@@ -20,6 +20,7 @@ import type {
   VerifyDocument,
   VerifyJwtDocument,
 } from './admin-documents.ts';
+import type { SignedBundleDocument } from './signed-bundle-routes.ts';
 
 /** Nobody answered on the admin socket; or what the agent answered is the agent's own error, with its own code. */
 export class AdminClientError extends CodedError {}
@@ -40,6 +41,8 @@ export interface AdminClient {
   refresh(trustDomain: string | undefined, acceptOnce: boolean): Promise<RefreshDocument[]>;
   bundles(): Promise<BundleDocument[]>;
   bundle(trustDomain: string, at: string | undefined): Promise<BundleDocument>;
+  /** Our bundle with our signature, good for so many seconds at the most. */
+  signBundle(lifetimeSeconds: number): Promise<SignedBundleDocument>;
   setBundle(trustDomain: string, document: SetBundleDocument): Promise<BundleSetDocument>;
   history(trustDomain: string, limit: number | undefined): Promise<HistoryDocument>;
   diff(trustDomain: string, from: string | undefined, to: string | undefined): Promise<DiffDocument>;
@@ -74,6 +77,7 @@ export function createAdminClient(options: {
       }),
     bundles: () => ask('GET', '/v1/bundles'),
     bundle: (trustDomain, at) => ask('GET', `/v1/bundles/${named(trustDomain)}${query({ at })}`),
+    signBundle: (seconds) => ask('POST', '/v1/signed-bundle', { lifetime_seconds: seconds }),
     setBundle: (trustDomain, document) => ask('PUT', `/v1/bundles/${named(trustDomain)}`, document),
     history: (trustDomain, limit) =>
       ask('GET', `/v1/bundles/${named(trustDomain)}/history${query({ limit: limit?.toString() })}`),

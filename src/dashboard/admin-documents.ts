@@ -4,6 +4,8 @@
  */
 
 import type { DistrustedKeyDocument } from './distrust-documents.ts';
+/** How a peer's bundle is proved: by who serves it, or by who signed it. */
+export type ProfileName = 'https_web' | 'https_spiffe' | 'signed_bundle';
 
 export interface AuthorityDocument {
   readonly fingerprint: string;
@@ -79,8 +81,10 @@ export interface HistoryDocument {
 export interface RelationshipDocument {
   readonly trust_domain: string;
   readonly endpoint_url: string;
-  readonly profile: 'https_web' | 'https_spiffe';
+  readonly profile: ProfileName;
   readonly endpoint_id: string | null;
+  /** With `signed_bundle`: whose signature counts. */
+  readonly signer_id: string | null;
   readonly state: string;
   readonly reason: { readonly code: string; readonly message: string } | null;
   readonly bootstrap: string;
@@ -143,8 +147,10 @@ export interface StatusDocument {
 export interface AddDocument {
   readonly trust_domain: string;
   readonly endpoint_url: string;
-  readonly profile: 'https_web' | 'https_spiffe';
+  readonly profile: ProfileName;
   readonly endpoint_id?: string;
+  /** With `signed_bundle`: whose signature counts. */
+  readonly signer_id?: string;
   /** One of `bundle` (a SPIFFE bundle document or PEM), `pin`, or `web_pki`. */
   readonly bundle?: string;
   readonly pin?: string;
@@ -171,8 +177,9 @@ export interface BundleSetDocument {
 /** New parameters of a relationship; what is left out stays. */
 export interface ChangeDocument {
   readonly endpoint_url?: string;
-  readonly profile?: 'https_web' | 'https_spiffe';
+  readonly profile?: ProfileName;
   readonly endpoint_id?: string;
+  readonly signer_id?: string;
   /** The private CA of an `https_web` endpoint; `null` goes back to the public ones. */
   readonly ca_pem?: string | null;
   readonly reason?: string;

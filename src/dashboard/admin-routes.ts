@@ -35,9 +35,10 @@ import {
   describeRelationship,
   describeVersion,
 } from './describe.ts';
+import { addSignedBundleRoutes, type SignedBundleServices } from './signed-bundle-routes.ts';
 
 /** What the running agent does for the admin API; everything else is read from the store. */
-export interface AdminServices extends DistrustServices {
+export interface AdminServices extends DistrustServices, SignedBundleServices {
   readonly store: Store;
   readonly log: Log;
   status(): Promise<StatusDocument>;
@@ -63,8 +64,9 @@ const MAX_BODY_BYTES = 2 * 1024 * 1024;
 const addRequest = z.strictObject({
   trust_domain: z.string(),
   endpoint_url: z.string(),
-  profile: z.enum(['https_web', 'https_spiffe']),
+  profile: z.enum(['https_web', 'https_spiffe', 'signed_bundle']),
   endpoint_id: z.string().optional(),
+  signer_id: z.string().optional(),
   bundle: z.string().optional(),
   pin: z.string().optional(),
   web_pki: z.boolean().optional(),
@@ -73,8 +75,9 @@ const addRequest = z.strictObject({
 
 const changeRequest = z.strictObject({
   endpoint_url: z.string().optional(),
-  profile: z.enum(['https_web', 'https_spiffe']).optional(),
+  profile: z.enum(['https_web', 'https_spiffe', 'signed_bundle']).optional(),
   endpoint_id: z.string().optional(),
+  signer_id: z.string().optional(),
   ca_pem: z.string().nullable().optional(),
   reason: z.string().max(MAX_REASON_CHARACTERS).optional(),
 }) satisfies z.ZodType<unknown>;
@@ -197,6 +200,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
   });
 
   addDistrustRoutes(app, services);
+  addSignedBundleRoutes(app, services);
 
   app.notFound((context) =>
     problem(context, 404, 'not-found', `the admin API has no ${context.req.method} ${context.req.path}`),

@@ -118,6 +118,7 @@ export function describeRelationship(
     endpoint_url: relationship.endpointUrl,
     profile: profile.kind,
     endpoint_id: profile.kind === 'https_spiffe' ? profile.endpointId : null,
+    signer_id: profile.kind === 'signed_bundle' ? profile.signerId : null,
     state: relationship.state,
     reason: relationship.stateReason ?? null,
     bootstrap: `${relationship.bootstrap.kind}: ${relationship.bootstrap.detail}`,

@@ -30,3 +30,4 @@ export type {
   TrustAgainDocument,
 } from './distrust-documents.ts';
 export type { DistrustServices } from './distrust-routes.ts';
+export type { SignedBundleDocument } from './signed-bundle-routes.ts';

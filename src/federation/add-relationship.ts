@@ -1,10 +1,11 @@
-import { contentDigest, parseEndpointUrl, type TrustBundle } from '../spiffe/index.ts';
+import { contentDigest, type TrustBundle } from '../spiffe/index.ts';
 import { type Relationship, StoreError } from '../store/index.ts';
 import { checkEndpoint } from './check-endpoint.ts';
 import { type BootstrapRequest, establishTrust, type FirstTrust } from './bootstrap.ts';
 import { FederationError } from './errors.ts';
 import { keyFingerprintsOf } from './key-fingerprints.ts';
 import type { RefreshParts } from './refresh-parts.ts';
+import { parseSourceUrl } from './signed-bundle/source-url.ts';
 import { judge } from './verdict.ts';
 
 /** A peer to federate with, in one direction: we will accept its identities (FED-11). */
@@ -73,7 +74,7 @@ export async function addRelationship(
     createdAt: at,
     bootstrap: first.proof,
     consecutiveFailures: 0,
-    endpointUrl: parseEndpointUrl(endpointUrl).href,
+    endpointUrl: parseSourceUrl(endpointUrl, profile).href,
     ...(bootstrap.caPem === undefined ? {} : { webPkiCaPem: bootstrap.caPem }),
     state: first.fetched ? 'active' : 'pending',
     ...(first.fetched ? { lastAttemptAt: at, lastSuccessAt: at } : {}),

@@ -30,6 +30,7 @@ import { nextPollDelayMs, type ScheduleSettings } from './schedule.ts';
 import { type RelationshipStatus, relationshipStatus } from './relationship-status.ts';
 import type { OperatorOverride } from './settle-offer.ts';
 import { TrustedBundles } from './trusted-bundles.ts';
+import { CarriedBundles } from './signed-bundle/carried-bundles.ts';
 
 /** What the agent works with. */
 export interface FederationAgentOptions {
@@ -72,6 +73,8 @@ export interface AddResult {
 export class FederationAgent {
   /** The keys that the operator distrusts. */
   readonly distrusts: Distrusts;
+  /** The signed bundles that peers sent, for others to fetch from us. */
+  readonly carried = new CarriedBundles();
   readonly #parts: RefreshParts;
   readonly #held: HeldBundles;
   readonly #holding: HoldingStatements;
@@ -103,12 +106,16 @@ export class FederationAgent {
     this.#holding = new HoldingStatements({ signer, held, clock, log });
     held.onChange((trustDomain, bundle) => {
       if (bundle) this.#holding.holds(trustDomain, contentDigest(bundle), clock.now());
-      else this.#holding.drops(trustDomain);
+      else {
+        this.#holding.drops(trustDomain);
+        this.carried.drop(trustDomain);
+      }
     });
     this.#trusted = trusted;
     this.#parts = {
       ...options,
       holding: this.#holding,
+      carried: this.carried,
       lookup: options.lookup ?? createHostLookup(),
       held,
       trusted,
@@ -202,12 +209,17 @@ export class FederationAgent {
         this.#known(),
         this.#stop.signal,
       );
-      const { bundle, etag } = first;
+      const { bundle, etag, signed } = first;
       this.#held.replace(bundle);
+      if (signed) this.carried.carry(trustDomain, signed);
       const waitMs = first.fetched
         ? nextPollDelayMs(bundle.refreshHintSeconds, this.#schedule, this.#parts.random)
         : 0;
-      const poller = this.#open(relationship, waitMs, etag === undefined ? undefined : { etag, bundle });
+      const poller = this.#open(
+        relationship,
+        waitMs,
+        etag && { etag, bundle, ...(signed ? { expiresAt: signed.expiresAt } : {}) },
+      );
       const polled = first.fetched ? undefined : await poller.poll();
       poller.start();
       return {

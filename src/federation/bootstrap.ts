@@ -2,6 +2,7 @@ import { createSpiffeVerifier } from '../mtls/index.ts';
 import {
   BundleError,
   BundleSet,
+  type BundleSource,
   bundleOf,
   certificatesFromPem,
   CodedError,
@@ -24,6 +25,8 @@ import { provedBy, recordFetch } from './fetch-record.ts';
 import { OfferedChains } from './offered-chains.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import { endpointTrustDomain, hasUsableRoot } from './serving.ts';
+import { fetchedDocument, limitsOf } from './signed-bundle/fetched-document.ts';
+import { type SignedBundle, unprovedDocument } from './signed-bundle/signed-bundle.ts';
 
 /** What makes the first bundle of a peer trustworthy (design, section 6). Never nothing. */
 export type Bootstrap = (
@@ -56,6 +59,8 @@ export interface FirstTrust extends ParsedBundle {
   readonly provedBy?: string;
   /** The tag of the document, where the endpoint gave it. */
   readonly etag?: DocumentTag;
+  /** A signed bundle as it came. */
+  readonly signed?: SignedBundle;
   /** Whether the bundle came from the endpoint itself; else its first poll is still to come. */
   readonly fetched: boolean;
 }
@@ -71,10 +76,10 @@ export async function establishTrust(
   signal: AbortSignal,
 ): Promise<FirstTrust> {
   const { bootstrap, profile } = request;
-  if (bootstrap.kind === 'web-pki' && profile.kind === 'https_spiffe') {
+  if (bootstrap.kind === 'web-pki' && profile.kind !== 'https_web') {
     throw new FederationError(
       'bootstrap-required',
-      `an https_spiffe endpoint of ${request.trustDomain} needs proof for its first bundle: give the bundle as a file, or a pin that its operator told you`,
+      `an ${profile.kind} source of ${request.trustDomain} needs proof for its first bundle: give the bundle as a file, or a pin that its operator told you`,
     );
   }
   const first =
@@ -128,7 +133,7 @@ async function fromEndpoint(
   const { trustDomain, endpointUrl, profile, bootstrap } = request;
   // A self-serving endpoint can only be verified with the bundle it is about to offer: its chains are kept until the
   // pin has spoken for that bundle.
-  const selfServing = endpointTrustDomain(profile) === trustDomain;
+  const selfServing = profile.kind === 'https_spiffe' && endpointTrustDomain(profile) === trustDomain;
   const chains = selfServing ? new OfferedChains() : undefined;
   let trace: FetchTrace | undefined;
   try {
@@ -140,13 +145,21 @@ async function fromEndpoint(
       webPkiCaPem: bootstrap.caPem,
       verifier: chains ?? parts.verifier,
       lookup: parts.lookup,
-      limits: parts.fetchLimits,
+      limits: limitsOf(profile, parts.fetchLimits),
       redirects: parts.redirects,
       clock: parts.clock,
     });
-    trace = fetched.trace;
     if (fetched.kind !== 'document') throw new TypeError('unreachable: no tag was sent');
-    const parsed = parseBundle(trustDomain, fetched.body, parts.bundleLimits);
+    trace = fetched.trace;
+    const brought = await fetchedDocument(fetched, {
+      trustDomain,
+      profile,
+      bundles: pinnedBundles(parts, request, fetched.body),
+      now: parts.clock.now(),
+      maxDocumentBytes: parts.fetchLimits.maxBodyBytes,
+    });
+    trace = brought.trace;
+    const parsed = parseBundle(trustDomain, brought.document, parts.bundleLimits);
     const proof = prove(parts, request, parsed.bundle, chains);
     recordFetch(parts.log, {
       trustDomain,
@@ -164,6 +177,7 @@ async function fromEndpoint(
       origin: trace.redirects.at(-1) ?? endpointUrl,
       ...(certificates === undefined ? {} : { provedBy: certificates }),
       ...(fetched.etag === undefined ? {} : { etag: fetched.etag }),
+      ...(brought.signed ? { signed: brought.signed } : {}),
     };
   } catch (error) {
     const refusal = explain(error, request);
@@ -181,6 +195,34 @@ async function fromEndpoint(
   }
 }
 
+/** What the signature of a first signed bundle is checked with: of the roots in it, those that the pin names. */
+function pinnedBundles(
+  { bundleLimits, trusted }: RefreshParts,
+  request: BootstrapRequest,
+  body: Uint8Array,
+): BundleSource {
+  const document = request.profile.kind === 'signed_bundle' ? unprovedDocument(body) : undefined;
+  if (!document || request.bootstrap.kind !== 'pin') return new BundleSet([]);
+  const { bundle } = parseBundle(request.trustDomain, document, bundleLimits);
+  return new BundleSet([trusted.filter(vouchedBy(request, bundle, request.bootstrap.pin).bundle)]);
+}
+
+/** The bundle with those of its roots that a pin vouches for. Throws `FederationError` `pin-mismatch` where there is none. */
+function vouchedBy({ trustDomain }: BootstrapRequest, offered: TrustBundle, pin: Pin) {
+  const named = matchPin(offered, pin);
+  if (named === undefined) {
+    const keys = offered.x509Authorities.map(({ keyFingerprint }) => pinOfKey(keyFingerprint));
+    throw new FederationError(
+      'pin-mismatch',
+      `the bundle of ${trustDomain} does not match the pin ${pin}: its own pin is ${pinOfBundle(offered)}, those of its root keys are ${keys.join(', ') || 'none'}`,
+    );
+  }
+  const x509Authorities = offered.x509Authorities.filter(
+    ({ keyFingerprint }) => named === 'bundle' || pinOfKey(keyFingerprint) === pin,
+  );
+  return { named, bundle: { ...offered, x509Authorities } };
+}
+
 function explain(error: unknown, { trustDomain, endpointUrl }: BootstrapRequest): unknown {
   if (error instanceof FederationError || !(error instanceof CodedError)) return error;
   const message = `the first bundle of ${trustDomain} could not be had from ${endpointUrl}: ${error.message}`;
@@ -195,29 +237,22 @@ function explain(error: unknown, { trustDomain, endpointUrl }: BootstrapRequest)
  */
 function prove(
   { clock, trusted }: RefreshParts,
-  { trustDomain, profile, bootstrap, endpointUrl }: BootstrapRequest,
+  request: BootstrapRequest,
   offered: TrustBundle,
   chains: OfferedChains | undefined,
 ): BootstrapProof {
+  const { profile, bootstrap, endpointUrl } = request;
   if (bootstrap.kind !== 'pin') {
     return bootstrap.caPem === undefined
       ? { kind: 'web-pki', detail: endpointUrl }
       : { kind: 'web-pki-private-ca', detail: endpointUrl };
   }
   const { pin } = bootstrap;
-  const named = matchPin(offered, pin);
-  if (named === undefined) {
-    const keys = offered.x509Authorities.map(({ keyFingerprint }) => pinOfKey(keyFingerprint));
-    throw new FederationError(
-      'pin-mismatch',
-      `the bundle of ${trustDomain} does not match the pin ${pin}: its own pin is ${pinOfBundle(offered)}, those of its root keys are ${keys.join(', ') || 'none'}`,
-    );
-  }
+  const { named, bundle } = vouchedBy(request, offered, pin);
+  if (profile.kind === 'signed_bundle')
+    return { kind: 'signed-bundle', detail: `${pin}, signed by ${profile.signerId}` };
   if (chains) {
-    const vouching = trusted
-      .filter(offered)
-      .x509Authorities.filter(({ keyFingerprint }) => named === 'bundle' || pinOfKey(keyFingerprint) === pin);
-    const bundles = new BundleSet([{ ...offered, x509Authorities: vouching }]);
+    const bundles = new BundleSet([trusted.filter(bundle)]);
     try {
       chains.verifyWith(createSpiffeVerifier({ bundles, clock }));
     } catch (error) {

@@ -1,8 +1,9 @@
-import { type EndpointProfile, parseEndpointUrl } from '../spiffe/index.ts';
+import type { EndpointProfile } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
 import { checkEndpoint } from './check-endpoint.ts';
 import { FederationError } from './errors.ts';
 import type { RefreshParts } from './refresh-parts.ts';
+import { parseSourceUrl } from './signed-bundle/source-url.ts';
 
 /** New parameters of a relationship; a field left out stays. Another trust domain is another relationship (FED-62). */
 export interface RelationshipChange {
@@ -35,7 +36,7 @@ export async function changeRelationship(
     ...(caPem === undefined ? {} : { webPkiCaPem: caPem }),
   };
   checkEndpoint(parts, changed, known);
-  const url = parseEndpointUrl(changed.endpointUrl).href;
+  const url = parseSourceUrl(changed.endpointUrl, changed.profile).href;
   const patch = { endpointUrl: url, profile: changed.profile, webPkiCaPem: caPem ?? null };
   const found = await parts.store.updateRelationship(trustDomain, patch, {
     at: parts.clock.now(),

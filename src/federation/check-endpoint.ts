@@ -2,12 +2,13 @@ import {
   certificatesFromPem,
   CodedError,
   type EndpointProfile,
-  parseEndpointUrl,
   type TrustDomain,
+  trustDomainOf,
 } from '../spiffe/index.ts';
 import { FederationError } from './errors.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import { endpointTrustDomain, servingDepth } from './serving.ts';
+import { parseSourceUrl } from './signed-bundle/source-url.ts';
 
 /** The parameters of a relationship's endpoint (FED-03, FED-04). */
 export interface EndpointParameters {
@@ -27,17 +28,23 @@ export function checkEndpoint(
   known: ReadonlyMap<string, { readonly profile: EndpointProfile }>,
 ): number {
   try {
-    parseEndpointUrl(endpointUrl);
+    parseSourceUrl(endpointUrl, profile);
     if (webPkiCaPem !== undefined) certificatesFromPem(webPkiCaPem);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     const message = `the relationship with ${trustDomain} cannot be: ${error.message}`;
     throw new FederationError('relationship-invalid', message, { cause: error });
   }
-  if (webPkiCaPem !== undefined && profile.kind === 'https_spiffe') {
+  if (profile.kind === 'signed_bundle' && trustDomainOf(profile.signerId) !== trustDomain) {
     throw new FederationError(
       'relationship-invalid',
-      `a private CA for Web PKI goes with the profile https_web, and the endpoint of ${trustDomain} is https_spiffe`,
+      `the bundle of ${trustDomain} is signed by an identity of ${trustDomain} itself, and ${profile.signerId} is none`,
+    );
+  }
+  if (webPkiCaPem !== undefined && profile.kind !== 'https_web') {
+    throw new FederationError(
+      'relationship-invalid',
+      `a private CA for Web PKI goes with the profile https_web, and that of ${trustDomain} is ${profile.kind}`,
     );
   }
   const depth = servingDepth(trustDomain, profile, (name) => known.get(name)?.profile);

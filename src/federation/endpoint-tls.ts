@@ -21,15 +21,15 @@ export interface EndpointTrust {
 /** A connection whose peer has been verified and over which nothing has been sent yet. */
 export interface VerifiedEndpoint {
   readonly socket: TLSSocket;
-  /** SHA-256 of the certificates that proved it, 64 lower-case hex digits. */
-  readonly leafFingerprint: string;
-  readonly rootFingerprint: string;
+  /** SHA-256 of the certificates that proved it, 64 lower-case hex digits; absent where only what it brings has to be proved. */
+  readonly leafFingerprint?: string;
+  readonly rootFingerprint?: string;
   /** What kind of address it is at, by which the targets of its redirects are judged. */
   readonly at: AddressKind;
 }
 
 /** A connection that was proved, apart from where it leads. */
-type ProvedEndpoint = Omit<VerifiedEndpoint, 'at'>;
+type ProvedEndpoint = Required<Omit<VerifiedEndpoint, 'at'>>;
 
 /** What opening a connection takes. */
 export interface OpenEndpointRequest extends OpenTcpRequest {
@@ -47,6 +47,7 @@ export async function openEndpoint(request: OpenEndpointRequest): Promise<Verifi
   const at = addressKind(tcp.remoteAddress ?? '');
   try {
     const { profile } = request.trust;
+    if (profile.kind === 'signed_bundle') return { socket: await overAnything(tcp, request), at };
     const proved =
       profile.kind === 'https_web'
         ? await overWebPki(tcp, request)
@@ -56,6 +57,35 @@ export async function openEndpoint(request: OpenEndpointRequest): Promise<Verifi
     tcp.destroy();
     throw error;
   }
+}
+
+/**
+ * TLS with whoever answers: what it brings is signed by the trust domain itself, so that its own certificate would add nothing. All it
+ * can do is to bring nothing, which the signed end of the last one bounds.
+ */
+function overAnything(tcp: Socket, { url, limits, timer }: OpenEndpointRequest): Promise<TLSSocket> {
+  const host = hostOf(url);
+  const late = () =>
+    new FetchError('tls-timeout', `no TLS handshake with ${url.host} within ${limits.tlsMs} ms`);
+  return timer.within(limits.tlsMs, late, async () => {
+    const socket = connectTls({
+      socket: tcp,
+      host,
+      ...(isIP(host) ? {} : { servername: host }),
+      rejectUnauthorized: false,
+      ALPNProtocols: ['http/1.1'],
+    });
+    await settleSocket(
+      socket,
+      'secureConnect',
+      timer.signal,
+      (cause) =>
+        new FetchError('tls-failed', `the TLS handshake with ${url.host} failed: ${cause.message}`, {
+          cause,
+        }),
+    );
+    return socket;
+  });
 }
 
 function overWebPki(

@@ -5,6 +5,7 @@ import { recordFetch } from './fetch-record.ts';
 import { fetchIdentified } from './holding/fetch-identified.ts';
 import type { RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
+import { limitsOf } from './signed-bundle/fetched-document.ts';
 
 /** How requests are held at endpoints that answer when their bundle changes. */
 export interface WatchSettings {
@@ -150,7 +151,7 @@ export class EndpointWatch {
         etag: tag.etag,
         waitSeconds: seconds,
         limits: {
-          ...fetchLimits,
+          ...limitsOf(profile, fetchLimits),
           firstByteMs: fetchLimits.firstByteMs + seconds * 1000,
           totalMs: fetchLimits.totalMs + seconds * 1000,
         },

@@ -21,6 +21,8 @@ export type FetchErrorCode =
   | 'status-refused'
   | 'content-encoding-refused'
   | 'body-too-large'
+  /** `signed_bundle` from a file: it is not there, no file, or not for us to read. */
+  | 'file-unreadable'
   | 'redirects-off'
   | 'redirect-refused'
   | 'too-many-redirects'

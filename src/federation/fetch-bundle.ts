@@ -1,6 +1,6 @@
 import type { PeerVerifier } from '../mtls/index.ts';
 import type { Clock } from '../platform/index.ts';
-import { type EndpointProfile, parseEndpointUrl, type TrustDomain } from '../spiffe/index.ts';
+import type { EndpointProfile, TrustDomain } from '../spiffe/index.ts';
 import { openEndpoint } from './endpoint-tls.ts';
 import { FetchError, type FetchTrace } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
@@ -9,6 +9,8 @@ import type { AddressKind } from './address-kind.ts';
 import type { HostLookup } from './host-lookup.ts';
 import { httpGet } from './http-get.ts';
 import { type RedirectSettings, redirectTarget } from './redirects.ts';
+import { readSourceFile } from './signed-bundle/read-source-file.ts';
+import { parseSourceUrl } from './signed-bundle/source-url.ts';
 
 /** One fetch: whose bundle, from where, and how the endpoint proves who it is (FED-03, FED-04). */
 export interface FetchRequest {
@@ -74,6 +76,8 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
   try {
     return await timer.within(limits.totalMs, late, async () => {
       let url = configuredUrl(request);
+      if (url.protocol === 'file:')
+        return { kind: 'document', body: await readSourceFile(url, limits.maxBodyBytes), trace: trace() };
       let redirectedFrom: AddressKind | undefined;
       for (;;) {
         proof = {};
@@ -111,9 +115,9 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
   }
 }
 
-function configuredUrl({ endpointUrl }: FetchRequest): URL {
+function configuredUrl({ endpointUrl, profile }: FetchRequest): URL {
   try {
-    return parseEndpointUrl(endpointUrl);
+    return parseSourceUrl(endpointUrl, profile);
   } catch (cause) {
     throw new FetchError('url-refused', `${JSON.stringify(endpointUrl)} is no endpoint URL`, { cause });
   }

@@ -26,6 +26,7 @@ export function recordFetch(
     endpointUrl,
     profile: profile.kind,
     ...(profile.kind === 'https_spiffe' ? { endpointId: profile.endpointId } : {}),
+    ...(profile.kind === 'signed_bundle' ? { signerId: profile.signerId } : {}),
     redirects: trace?.redirects ?? [],
     ...(trace?.leafFingerprint === undefined ? {} : { leafFingerprint: trace.leafFingerprint }),
     ...(trace?.rootFingerprint === undefined ? {} : { rootFingerprint: trace.rootFingerprint }),

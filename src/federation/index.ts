@@ -29,6 +29,7 @@ export type { RelationshipStatus } from './relationship-status.ts';
 export { withoutKeys } from './without-keys.ts';
 export { defaultScheduleSettings, type ScheduleSettings } from './schedule.ts';
 export type { OperatorOverride } from './settle-offer.ts';
+export { type SignedBundle, signBundle } from './signed-bundle/signed-bundle.ts';
 export {
   judge,
   type JudgeInput,

@@ -7,6 +7,8 @@ import type { VerdictNote } from './verdict.ts';
 export interface RememberedTag {
   readonly etag: DocumentTag;
   readonly bundle: TrustBundle;
+  /** When the signature of a signed one ends: from then on another has to come. */
+  readonly expiresAt?: Date;
 }
 
 /** What one poll led to. */

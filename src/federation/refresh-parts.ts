@@ -8,6 +8,7 @@ import type { HoldingStatements } from './holding/holding-statements.ts';
 import type { HeldBundles } from './held-bundles.ts';
 import type { RedirectSettings } from './redirects.ts';
 import type { TrustedBundles } from './trusted-bundles.ts';
+import type { CarriedBundles } from './signed-bundle/carried-bundles.ts';
 
 /** What a poll needs from its surroundings. */
 export interface RefreshParts {
@@ -28,6 +29,8 @@ export interface RefreshParts {
   readonly fetchLimits: FetchLimits;
   readonly bundleLimits: BundleLimits;
   readonly redirects: RedirectSettings;
+  /** Signed bundles that were accepted, to be carried on. */
+  readonly carried: CarriedBundles;
   /** What peers are told of what we hold of them. */
   readonly holding?: HoldingStatements | undefined;
 }

@@ -7,6 +7,8 @@ import { fetchIdentified } from './holding/fetch-identified.ts';
 import { failedPoll, type Refreshed, type RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import { missingEndpointTrust } from './serving.ts';
+import { fetchedDocument, limitsOf } from './signed-bundle/fetched-document.ts';
+import { SignedBundleError } from './signed-bundle/signed-bundle.ts';
 import { type Offer, type OperatorOverride, settleOffer } from './settle-offer.ts';
 
 /**
@@ -35,7 +37,9 @@ export async function refreshOnce(
   if (missing !== undefined) {
     return record(failedPoll('endpoint-bundle-missing', missing, 'endpoint-unreachable'));
   }
-  const known = options.tag?.bundle === held.bundleFor(trustDomain) ? options.tag : undefined;
+  const { tag } = options;
+  const current = tag?.bundle === held.bundleFor(trustDomain) ? tag : undefined;
+  const known = current?.expiresAt !== undefined && current.expiresAt <= clock.now() ? undefined : current;
   try {
     const request = {
       trustDomain,
@@ -46,7 +50,7 @@ export async function refreshOnce(
       verifier: parts.verifier,
       etag: known?.etag,
       lookup: parts.lookup,
-      limits: parts.fetchLimits,
+      limits: limitsOf(profile, parts.fetchLimits),
       redirects: parts.redirects,
       signal: options.signal,
     };
@@ -56,13 +60,24 @@ export async function refreshOnce(
       offer = known && { bundle: known.bundle, notes: [] };
       return record({ outcome: { kind: 'unchanged' }, ...(known ? { tag: known } : {}) });
     }
-    offer = parseBundle(trustDomain, fetched.body, parts.bundleLimits);
+    const brought = await fetchedDocument(fetched, {
+      trustDomain,
+      profile,
+      bundles: parts.endpointBundles,
+      now: clock.now(),
+      maxDocumentBytes: parts.fetchLimits.maxBodyBytes,
+    });
+    const { signed } = brought;
+    trace = brought.trace;
+    offer = parseBundle(trustDomain, brought.document, parts.bundleLimits);
     const settled = await settleOffer(parts, relationship, { ...offer, trace, ...options });
     const { kind } = settled.outcome;
     const bundle = held.bundleFor(trustDomain);
     const same = bundle !== undefined && (kind === 'unchanged' || kind === 'accepted');
-    const tag = same && fetched.etag !== undefined ? { tag: { etag: fetched.etag, bundle } } : {};
-    return record({ ...settled, offered: offer.bundle, ...tag });
+    if (same && signed) parts.carried.carry(trustDomain, signed);
+    if (!same || fetched.etag === undefined) return record({ ...settled, offered: offer.bundle });
+    const expires = signed ? { expiresAt: signed.expiresAt } : {};
+    return record({ ...settled, offered: offer.bundle, tag: { etag: fetched.etag, bundle, ...expires } });
   } catch (error) {
     if (error instanceof FetchError) {
       trace = error.trace;
@@ -70,7 +85,7 @@ export async function refreshOnce(
         ? record({ outcome: { kind: 'called-off' } })
         : record(failedPoll(error.code, error.message, 'endpoint-unreachable'), error);
     }
-    if (error instanceof BundleError)
+    if (error instanceof BundleError || error instanceof SignedBundleError)
       return record(failedPoll(error.code, error.message, 'bundle-refused'), error);
     const { code = 'unexpected', message } = describeError(error);
     record({ outcome: { kind: 'failed', code, message } }, error);

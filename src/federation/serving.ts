@@ -7,9 +7,10 @@ import {
 } from '../spiffe/index.ts';
 import { FederationError } from './errors.ts';
 
-/** The trust domain whose bundle an endpoint is verified with; undefined where Web PKI does it. */
+/** The trust domain whose bundle an endpoint, or a signature, is verified with; undefined where Web PKI does it. */
 export function endpointTrustDomain(profile: EndpointProfile): TrustDomain | undefined {
-  return profile.kind === 'https_spiffe' ? trustDomainOf(profile.endpointId) : undefined;
+  if (profile.kind === 'https_web') return undefined;
+  return trustDomainOf(profile.kind === 'https_spiffe' ? profile.endpointId : profile.signerId);
 }
 
 /**

@@ -1,10 +1,14 @@
 import { CodedError } from './coded-error.ts';
 import type { SpiffeId } from './spiffe-id.ts';
 
-/** How a bundle endpoint proves who it is (SPIFFE Federation §5.2); never inferred from anything (FED-06). */
+/**
+ * How a bundle endpoint proves who it is (SPIFFE Federation §5.2); never inferred from anything (FED-06). `signed_bundle` is our own:
+ * whoever brings the bundle proves nothing, for it is signed by `signerId`, of the same trust domain.
+ */
 export type EndpointProfile =
   | { readonly kind: 'https_web' }
-  | { readonly kind: 'https_spiffe'; readonly endpointId: SpiffeId };
+  | { readonly kind: 'https_spiffe'; readonly endpointId: SpiffeId }
+  | { readonly kind: 'signed_bundle'; readonly signerId: SpiffeId };
 
 export type RelationshipErrorCode = 'url-invalid' | 'url-scheme' | 'url-userinfo';
 

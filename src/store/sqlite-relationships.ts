@@ -89,7 +89,7 @@ function rowOf(relationship: Relationship): RelationshipRow {
     endpoint_url: endpointUrl,
     more_endpoint_urls: JSON.stringify(relationship.moreEndpointUrls ?? []),
     profile: profile.kind,
-    endpoint_id: profile.kind === 'https_spiffe' ? profile.endpointId : null,
+    endpoint_id: provingId(profile),
     web_pki_ca_pem: webPkiCaPem ?? null,
     agent_id: relationship.agentId ?? null,
     policy: relationship.policy ?? 'ask-on-dangerous',
@@ -134,9 +134,18 @@ function moreUrlsOf(row: RelationshipRow): { readonly moreEndpointUrls?: readonl
   return urls.length === 0 ? {} : { moreEndpointUrls: urls };
 }
 
+/** Who has to prove the bundle: the endpoint, or the signer. */
+function provingId(profile: EndpointProfile): string | null {
+  if (profile.kind === 'https_web') return null;
+  return profile.kind === 'https_spiffe' ? profile.endpointId : profile.signerId;
+}
+
 function profileOf(row: RelationshipRow): EndpointProfile {
   if (row.profile === 'https_web') return { kind: 'https_web' };
   if (row.endpoint_id === null)
     throw new StoreError('store-corrupt', `the relationship with ${row.trust_domain} names no endpoint ID`);
-  return { kind: 'https_spiffe', endpointId: parseSpiffeId(row.endpoint_id) };
+  const id = parseSpiffeId(row.endpoint_id);
+  return row.profile === 'https_spiffe'
+    ? { kind: row.profile, endpointId: id }
+    : { kind: row.profile, signerId: id };
 }

@@ -24,6 +24,7 @@ import { createMeshAdapter } from './mesh-adapter.ts';
 import { startMetricsServer } from '../metrics-server.ts';
 import { OwnBundle } from './own-bundle.ts';
 import { createAdminServices } from './services.ts';
+import { anyExtension, createSignedBundles } from './signed-bundles.ts';
 
 /** How long requests in flight may go on when the agent stops. */
 const DRAIN_MS = 5000;
@@ -135,6 +136,9 @@ async function startParts(
     log: log.with({ part: 'holdings' }),
   });
 
+  const signedBundles = createSignedBundles({ own: () => own.current, svid, federation, clock });
+  endpoint.extend(anyExtension([signedBundles.extension]));
+
   const adapter = createMeshAdapter(config, folder, context);
   started.push({ stop: () => adapter.stop() });
   const reports = new Map<TrustDomain, ForeignTrustReport>();
@@ -156,6 +160,7 @@ async function startParts(
     adapter,
     svid,
     holdings,
+    signedBundles,
     reports,
     startedAt,
     clock,

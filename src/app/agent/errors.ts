@@ -4,7 +4,9 @@ export type AgentErrorCode =
   /** The mesh now says another trust domain than the one in the config or in the store. */
   | 'own-trust-domain-changed'
   /** The mesh has not told its roots yet, so a peer cannot be judged against them. */
-  | 'own-bundle-unknown';
+  | 'own-bundle-unknown'
+  /** Something is to be signed, and the agent has no X509-SVID, or none yet. */
+  | 'no-svid';
 
 /** Why the agent cannot do what it was asked. */
 export class AgentError extends CodedError<AgentErrorCode> {}

@@ -32,6 +32,7 @@ import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
 import { createDistrustServices } from './distrust-services.ts';
 import type { OwnBundle } from './own-bundle.ts';
+import type { SignedBundles } from './signed-bundles.ts';
 import { verifyChain, verifyToken } from './verify-svids.ts';
 
 export interface ServiceParts {
@@ -43,6 +44,7 @@ export interface ServiceParts {
   readonly ownBundle: OwnBundle;
   readonly svid: SvidSource | undefined;
   readonly serving: () => boolean;
+  readonly signedBundles: SignedBundles;
   readonly holdings: PeerHoldings;
   readonly reports: ReadonlyMap<TrustDomain, ForeignTrustReport>;
   readonly startedAt: Date;
@@ -95,6 +97,15 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     change: async (trustDomain, document, actor) => {
       const { poll } = await federation.change(trustDomain, changeFrom(document, actor));
       return describeOutcome(trustDomain, poll);
+    },
+    signBundle: async (seconds) => {
+      const { token, expiresAt } = await parts.signedBundles.sign(seconds * 1000);
+      return {
+        trust_domain: parts.own()?.trustDomain ?? '',
+        signer_id: parts.svid?.current()?.id ?? '',
+        expires_at: expiresAt.toISOString(),
+        token,
+      };
     },
     setBundle: async (trustDomain, { document, name, reason = 'no reason given' }, actor) => {
       const { versionNumber, poll } = await federation.setBundle(trustDomain, {
@@ -176,7 +187,7 @@ function describeHolding(holding: PeerHolding | undefined): RelationshipDocument
 }
 
 function addRequestFrom(document: AddDocument, actor: string): AddRequest {
-  const profile = profileFrom(document.profile, document.endpoint_id);
+  const profile = profileFrom(document.profile, document);
   const caPem = document.ca_pem === undefined ? {} : { caPem: document.ca_pem };
   return {
     trustDomain: parseTrustDomain(document.trust_domain),
@@ -192,21 +203,25 @@ function addRequestFrom(document: AddDocument, actor: string): AddRequest {
   };
 }
 
-function profileFrom(kind: EndpointProfile['kind'], endpointId: string | undefined): EndpointProfile {
-  return kind === 'https_spiffe' ? { kind, endpointId: parseSpiffeId(endpointId ?? '') } : { kind };
+function profileFrom(
+  kind: EndpointProfile['kind'],
+  { endpoint_id: endpointId = '', signer_id: signerId = '' }: { endpoint_id?: string; signer_id?: string },
+): EndpointProfile {
+  if (kind === 'https_web') return { kind };
+  return kind === 'https_spiffe'
+    ? { kind, endpointId: parseSpiffeId(endpointId) }
+    : { kind, signerId: parseSpiffeId(signerId) };
 }
 
 /** An endpoint ID alone is that of `https_spiffe`: no other profile has one. */
-function changeFrom(
-  { endpoint_url, profile, endpoint_id, ca_pem, reason }: ChangeDocument,
-  actor: string,
-): RelationshipChange {
+function changeFrom(document: ChangeDocument, actor: string): RelationshipChange {
+  const { endpoint_url, profile, endpoint_id, ca_pem, reason } = document;
   const kind = profile ?? (endpoint_id === undefined ? undefined : 'https_spiffe');
   return {
     actor,
     reason: reason ?? 'no reason given',
     ...(endpoint_url === undefined ? {} : { endpointUrl: endpoint_url }),
-    ...(kind === undefined ? {} : { profile: profileFrom(kind, endpoint_id) }),
+    ...(kind === undefined ? {} : { profile: profileFrom(kind, document) }),
     ...(ca_pem === undefined ? {} : { webPkiCaPem: ca_pem }),
   };
 }

@@ -3,12 +3,15 @@ import { type Command, Option } from 'commander';
 import type { AddDocument, RefreshDocument } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
 interface AddOptions extends AgentOptions {
   readonly peer: string;
   readonly trustDomain: string;
-  readonly profile: 'https_web' | 'https_spiffe';
+  readonly profile?: 'https_web' | 'https_spiffe';
+  readonly signed?: boolean;
+  readonly signer?: string;
   readonly endpointId?: string;
   readonly bundle?: string;
   readonly pin?: string;
@@ -23,11 +26,14 @@ export function addCommand(program: Command, terminal: Terminal, finish: (code: 
     .requiredOption('--peer <url>', "the peer's bundle endpoint")
     .requiredOption('--trust-domain <name>', "the peer's trust domain; never guessed from the URL")
     .addOption(
-      new Option('--profile <profile>', 'how the endpoint proves who it is')
-        .choices(['https_spiffe', 'https_web'])
-        .makeOptionMandatory(),
+      new Option('--profile <profile>', 'how the endpoint proves who it is').choices([
+        'https_spiffe',
+        'https_web',
+      ]),
     )
     .option('--endpoint-id <id>', "https_spiffe: the endpoint's SPIFFE ID")
+    .option('--signed', SIGNED_HELP)
+    .option('--signer <id>', SIGNER_HELP)
     .option('--bundle <file>', 'first trust from a file: a SPIFFE bundle document, or PEM')
     .option(
       '--pin <pin>',
@@ -47,6 +53,8 @@ Examples:
       --pin sha256:9f2c…
   $ federate add --peer https://b.example/bundle --trust-domain b.example \\
       --profile https_web --web-pki
+  $ federate add --peer https://cdn.example/b.jws --signed --trust-domain b.example \\
+      --signer spiffe://b.example/federate --pin sha256:9f2c…
 
 The peer's own "federate status" prints the line to use. One call trusts one
 direction; for mutual TLS each side adds the other.`,
@@ -64,6 +72,15 @@ function documentFrom(options: AddOptions): AddDocument {
   );
   if (proofs.length > 1)
     throw new UsageError('first trust comes from one of --bundle, --pin and --web-pki, not from several');
+  const signed = signedSource(options);
+  if (signed && (options.profile ?? options.endpointId ?? options.caFile) !== undefined)
+    throw new UsageError('--signed takes the place of --profile, --endpoint-id and --ca-file');
+  if (signed && options.webPki === true)
+    throw new UsageError(
+      'a signed bundle is proved by its signature: first trust in it needs --pin or --bundle',
+    );
+  if (!signed && options.profile === undefined)
+    throw new UsageError('--profile is needed: https_spiffe or https_web, as the peer says; or --signed');
   if (options.profile === 'https_spiffe') {
     if (options.endpointId === undefined)
       throw new UsageError(
@@ -79,8 +96,9 @@ function documentFrom(options: AddOptions): AddDocument {
   }
   return {
     trust_domain: options.trustDomain,
-    endpoint_url: options.peer,
-    profile: options.profile,
+    endpoint_url: signed?.url ?? options.peer,
+    profile: options.profile ?? 'signed_bundle',
+    ...(signed ? { signer_id: signed.signerId } : {}),
     ...(options.endpointId === undefined ? {} : { endpoint_id: options.endpointId }),
     ...(options.bundle === undefined ? {} : { bundle: readText(options.bundle, '--bundle') }),
     ...(options.pin === undefined ? {} : { pin: options.pin }),

@@ -11,16 +11,18 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 import { readText } from './add.ts';
+import { addSignCommand } from './bundle-sign.ts';
 
-/** `federate bundle show | history | diff | set`: the bundle of a trust domain, now, at an instant, and how it came to be. */
+/** `federate bundle show | history | diff | set | sign`: the bundle of a trust domain, now, at an instant, and how it came to be. */
 export function bundleCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   const bundle = program
     .command('bundle')
-    .description('the bundle of a trust domain: now, at an instant, its history; set by hand');
+    .description('the bundle of a trust domain: now, at an instant, its history; set by hand, signed');
   addShow(bundle, terminal, finish);
   addHistory(bundle, terminal, finish);
   addDiff(bundle, terminal, finish);
   addSet(bundle, terminal, finish);
+  addSignCommand(bundle, terminal, finish);
 }
 
 function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {

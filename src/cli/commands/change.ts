@@ -3,12 +3,15 @@ import type { ChangeDocument, RefreshDocument } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
 import { readText } from './add.ts';
 
 interface ChangeOptions extends AgentOptions {
   readonly peer?: string;
   readonly profile?: 'https_web' | 'https_spiffe';
   readonly endpointId?: string;
+  readonly signed?: boolean;
+  readonly signer?: string;
   readonly caFile?: string;
   readonly publicCas?: boolean;
   readonly reason?: string;
@@ -26,6 +29,8 @@ export function changeCommand(program: Command, terminal: Terminal, finish: (cod
       ]),
     )
     .option('--endpoint-id <id>', "https_spiffe: the endpoint's SPIFFE ID")
+    .option('--signed', SIGNED_HELP)
+    .option('--signer <id>', SIGNER_HELP)
     .option('--ca-file <file>', 'https_web: check its certificate with these CAs')
     .option('--public-cas', "https_web: check its certificate with the system's CAs again")
     .option('--reason <text>', 'why, for the audit log')
@@ -47,18 +52,22 @@ so does the last good bundle. Another trust domain is another relationship.`,
     });
 }
 
-function documentFrom({
-  peer,
-  profile,
-  endpointId,
-  caFile,
-  publicCas,
-  reason,
-}: ChangeOptions): ChangeDocument {
+function documentFrom(options: ChangeOptions): ChangeDocument {
+  const { peer, profile, endpointId, caFile, publicCas, reason } = options;
+  const signed = signedSource(options);
+  if (signed && (profile ?? endpointId ?? caFile ?? publicCas) !== undefined)
+    throw new UsageError('--signed takes the place of --profile, --endpoint-id, --ca-file and --public-cas');
+  if (signed)
+    return {
+      profile: 'signed_bundle',
+      signer_id: signed.signerId,
+      ...(signed.url === undefined ? {} : { endpoint_url: signed.url }),
+      ...(reason === undefined ? {} : { reason }),
+    };
   const web = caFile !== undefined || publicCas === true;
   if (peer === undefined && profile === undefined && endpointId === undefined && !web)
     throw new UsageError(
-      'nothing is to be changed: name --peer, --profile, --endpoint-id, --ca-file or --public-cas',
+      'nothing is to be changed: name --peer, --profile, --endpoint-id, --signed, --ca-file or --public-cas',
     );
   if (profile === 'https_spiffe' && endpointId === undefined)
     throw new UsageError('--profile https_spiffe needs --endpoint-id, the SPIFFE ID the endpoint must prove');

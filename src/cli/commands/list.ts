@@ -60,6 +60,7 @@ function tellOne(one: RelationshipDocument, now: Date): string {
     ['endpoint', one.endpoint_url],
     ['profile', one.profile],
     ['endpoint ID', one.endpoint_id ?? undefined],
+    ['signed by', one.signer_id ?? undefined],
     ['bootstrapped by', one.bootstrap],
     ['since', one.created_at],
     ['sequence', `${one.sequence ?? 'none'} (version ${one.version ?? '-'}, ${one.authorities} authorities)`],

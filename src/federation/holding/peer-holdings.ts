@@ -165,5 +165,6 @@ export class PeerHoldings {
 
 /** Whose signature counts for a peer: the agent that was agreed on, else the endpoint itself. */
 function agentOf({ agentId, profile }: Relationship): SpiffeId | undefined {
-  return agentId ?? (profile.kind === 'https_spiffe' ? profile.endpointId : undefined);
+  if (agentId !== undefined || profile.kind === 'https_web') return agentId;
+  return profile.kind === 'https_spiffe' ? profile.endpointId : profile.signerId;
 }

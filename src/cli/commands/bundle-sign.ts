@@ -1,0 +1,55 @@
+import type { Command } from 'commander';
+import { resolve } from 'node:path';
+import { parseDurationMs, writeDurably } from '../../platform/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+
+interface SignOptions extends AgentOptions {
+  readonly expires: string;
+  readonly file?: string;
+}
+
+/** `federate bundle sign`: our bundle with our signature, for a bucket, a stick or another agent to carry. */
+export function addSignCommand(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(bundle.command('sign'))
+    .description('our bundle with our signature: it proves itself, whoever brings it')
+    .option('--expires <duration>', 'how long it may be taken; at most as long as our SVID lasts', '24h')
+    .option('--file <path>', 'write it there, whole or not at all, instead of printing it')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate bundle sign > a.jws
+  $ federate bundle sign --expires 7d --file /srv/www/a.jws
+
+Whoever holds our roots reads it with "federate add --peer FILE|URL --signed". Sign anew
+before it ends, and after each rotation; the endpoint serves a fresh one at
+/federate/v1/signed-bundle.`,
+    )
+    .action(async (options: SignOptions) => {
+      const lifetimeMs = parseDurationMs(options.expires);
+      if (lifetimeMs === undefined || lifetimeMs < 60_000)
+        throw new UsageError('--expires is a duration of a minute or more, such as 24h or 7d');
+      const answer = await agentFor(options).signBundle(Math.floor(lifetimeMs / 1000));
+      const { token, expires_at: end, signer_id: signer } = answer;
+      if (options.file !== undefined) await writeOrRefuse(options.file, `${token}\n`);
+      printResult(terminal, options.output, answer, () =>
+        options.file === undefined
+          ? token
+          : `Written to ${options.file}: signed by ${signer}, good until ${end}.`,
+      );
+      if (options.file === undefined && options.output === 'text')
+        terminal.err(`signed by ${signer}, good until ${end}`);
+      finish(exitCodes.done);
+    });
+}
+
+async function writeOrRefuse(file: string, text: string): Promise<void> {
+  try {
+    await writeDurably(resolve(file), text);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(`writing --file failed: ${why}`, { cause });
+  }
+}
