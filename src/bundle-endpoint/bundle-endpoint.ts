@@ -145,11 +145,13 @@ export class BundleEndpoint {
           this.#open.requestEnded(socket);
           this.#record(request, socket, response, startMs);
         });
-        if (this.#served(request, response)) return;
-        options.onRequest?.(seenRequestOf(request));
-        // Nobody asked for a body: it is not read, and the connection ends with the answer.
-        if (announcesBody(request)) response.shouldKeepAlive = false;
-        void listener(request, response);
+        const answer = () => {
+          options.onRequest?.(seenRequestOf(request));
+          // Nobody asked for a body: it is not read, and the connection ends with the answer.
+          if (announcesBody(request)) response.shouldKeepAlive = false;
+          void listener(request, response);
+        };
+        if (!this.#served(request, response, answer)) answer();
       },
     );
     this.#server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
@@ -225,14 +227,14 @@ export class BundleEndpoint {
   }
 
   /** Whether the extension takes a request on. */
-  #served(request: IncomingMessage, response: ServerResponse): boolean {
+  #served(request: IncomingMessage, response: ServerResponse, unknownPath: () => void): boolean {
     const { path: bundlePath } = this.#options;
     const path = request.url?.split('?')[0];
     if (!this.#extension || path === '/' || path === bundlePath) return false;
     const asked = extensionRequestOf(request);
     const plan = asked && this.#extension.accept(asked);
     if (!plan) return false;
-    void serveExtension(plan, request, response, (error) =>
+    void serveExtension(plan, request, response, unknownPath, (error) =>
       this.#options.log.error('an extension of the endpoint failed', { path, error }),
     );
     return true;

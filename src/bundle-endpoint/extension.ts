@@ -25,7 +25,8 @@ export interface ExtensionAnswer {
 /** How an extension takes a request on: its body up to a bound, then an answer, which may take its time. */
 export interface ExtensionPlan {
   readonly maxBodyBytes: number;
-  answer(body: Uint8Array): Promise<ExtensionAnswer>;
+  /** Undefined: answered as any unknown path is. */
+  answer(body: Uint8Array): Promise<ExtensionAnswer | undefined>;
 }
 
 /**
@@ -49,11 +50,15 @@ export function extensionRequestOf({ method, url, socket }: IncomingMessage): Ex
   };
 }
 
-/** Reads the body within its bound and sends the answer. Never rejects; `failed` is told what `answer` threw. */
+/**
+ * Reads the body within its bound and sends the answer, or has `unknownPath` answer. Never rejects; `failed` is told what
+ * `answer` threw.
+ */
 export async function serveExtension(
   plan: ExtensionPlan,
   request: IncomingMessage,
   response: ServerResponse,
+  unknownPath: () => void,
   failed: (error: unknown) => void,
 ): Promise<void> {
   const send = ({ status, body, headers = {} }: ExtensionAnswer) => {
@@ -68,7 +73,9 @@ export async function serveExtension(
   try {
     const body = await readBody(request, plan.maxBodyBytes);
     if (body) {
-      send(await plan.answer(body));
+      const answer = await plan.answer(body);
+      if (answer) send(answer);
+      else unknownPath();
       return;
     }
     // What was not read would be taken for the next request.

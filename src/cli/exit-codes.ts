@@ -12,6 +12,11 @@ const USAGE_CODES: ReadonlySet<string> = new Set([
   'url-scheme',
   'url-userinfo',
   'pin-malformed',
+  'invitation-malformed',
+  'invitation-cut',
+  'invitation-mistyped',
+  'invitation-version',
+  'invitation-expiry-invalid',
   'relationship-invalid',
 ]);
 

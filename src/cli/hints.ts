@@ -6,6 +6,32 @@ const HINTS: Readonly<Record<string, string>> = {
     'see it with "federate show <trust domain>"; to start over, "federate remove" it first',
   'not-federated': '"federate list" shows the relationships there are',
   'own-trust-domain': 'name the peer\'s trust domain; "federate status" shows our own',
+  'identity-missing':
+    'give the agent an SVID: endpoint.svid with https_spiffe, or "identity" (files or an SDS socket) beside an https_web endpoint; then try again. Without one, federate by pin: "federate add --help"',
+  'identity-unusable':
+    'let the SVID be issued by a CA whose root the mesh tells, and compare "federate status" with the SVID\'s issuer',
+  'invitation-malformed': 'paste the whole line that "federate invite" printed, in quotes',
+  'invitation-cut': 'paste the whole line that "federate invite" printed, to its last character',
+  'invitation-mistyped': 'copy the line instead of typing it',
+  'invitation-version': 'install the version of Federate that the inviter has',
+  'invitation-expired': 'ask for a new one; if it is new, compare the clocks',
+  'invitation-own': 'pass the line to the agent of the other trust domain',
+  'invitation-for-another': 'ask for an invitation without --peer, or with our trust domain',
+  'invitation-refused':
+    'if you have not used it yourself, tell the inviter at once: somebody else may have. "federate invite list" on their side shows who; then ask for a new one',
+  'invitation-declined':
+    'put right what the inviter says and try again with the same line, or ask for a new one',
+  'invitation-not-open': '"federate invite list" and "federate list" show how it stands',
+  'no-such-invitation': '"federate invite list" shows the invitations there are',
+  'too-many-invitations': 'take some back with "federate invite cancel ID"',
+  'invitation-exchange-failed':
+    '"federate invite list" shows whether it goes on by itself; else simply try again with the same line. An endpoint behind a proxy that ends TLS cannot be reached this way',
+  'inviter-unproved':
+    'somebody may stand between the two agents: ask the inviter for the line again by another way, and check the network',
+  'newcomer-unreachable': 'check that this machine reaches the URL with "curl -k URL"',
+  'invitation-address-refused':
+    'federation.forbidden_addresses in the config lists what the agent never asks; an invitation never leads to this machine itself or a metadata service',
+  'clocks-differ': 'set the clocks right (NTP), then try again with the same line',
   'bootstrap-required':
     'first trust needs a proof: --pin sha256:… or --bundle FILE, had from the peer by a way you trust ("federate status" on their side prints a pin), or --web-pki',
   'pin-mismatch':

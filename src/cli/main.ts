@@ -6,6 +6,7 @@ import { distrustCommand, trustCommand } from './commands/distrust.ts';
 import { demoCommand } from './commands/demo.ts';
 import { exportConfigCommand } from './commands/export-config.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { approveCommand, inviteCommand } from './commands/invite.ts';
 import { listCommand, showCommand } from './commands/list.ts';
 import { processCommands } from './commands/processes.ts';
 import { refreshCommand } from './commands/refresh.ts';
@@ -55,7 +56,9 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     .showHelpAfterError('(add --help for what can be said)')
     .addHelpText('after', '\nExit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 agent not reachable.');
   for (const add of [
+    inviteCommand,
     addCommand,
+    approveCommand,
     listCommand,
     showCommand,
     statusCommand,

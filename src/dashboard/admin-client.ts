@@ -22,6 +22,8 @@ import type {
 } from './admin-documents.ts';
 import type { SignedBundleDocument } from './signed-bundle-routes.ts';
 
+import type { InvitationDocument, InviteDocument, InvitedDocument } from './invitation-documents.ts';
+
 /** Nobody answered on the admin socket; or what the agent answered is the agent's own error, with its own code. */
 export class AdminClientError extends CodedError {}
 
@@ -51,6 +53,11 @@ export interface AdminClient {
   distrusted(): Promise<DistrustedKeyDocument[]>;
   distrust(document: DistrustDocument): Promise<DistrustedDocument>;
   trustAgain(document: TrustAgainDocument): Promise<DistrustedKeyDocument>;
+  invite(document: InviteDocument): Promise<InvitedDocument>;
+  invitations(): Promise<InvitationDocument[]>;
+  cancelInvitation(id: string): Promise<InvitationDocument>;
+  approveInvitation(wordsOrId: string): Promise<InvitationDocument>;
+  takeInvitation(line: string): Promise<InvitationDocument>;
 }
 
 /** A client of the agent on the Unix socket `socketPath`; `operator` goes into the audit log, `timeoutMs` bounds each request. */
@@ -88,6 +95,11 @@ export function createAdminClient(options: {
     distrusted: () => ask('GET', '/v1/distrusted'),
     distrust: (document) => ask('POST', '/v1/distrusted', document),
     trustAgain: (document) => ask('POST', '/v1/trusted-again', document),
+    invite: (document) => ask('POST', '/v1/invitations', document),
+    invitations: () => ask('GET', '/v1/invitations'),
+    cancelInvitation: (id) => ask('DELETE', `/v1/invitations/${named(id)}`),
+    approveInvitation: (wordsOrId) => ask('POST', '/v1/invitations/approve', { words_or_id: wordsOrId }),
+    takeInvitation: (line) => ask('POST', '/v1/invitations/take', { line }),
   };
 }
 

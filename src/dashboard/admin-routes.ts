@@ -27,6 +27,7 @@ import {
   readBody,
 } from './admin-request.ts';
 import { addDistrustRoutes, type DistrustServices } from './distrust-routes.ts';
+import { addInvitationRoutes, type InvitationServices } from './invitation-routes.ts';
 import {
   describeBundle,
   describeChanged,
@@ -38,7 +39,7 @@ import {
 import { addSignedBundleRoutes, type SignedBundleServices } from './signed-bundle-routes.ts';
 
 /** What the running agent does for the admin API; everything else is read from the store. */
-export interface AdminServices extends DistrustServices, SignedBundleServices {
+export interface AdminServices extends DistrustServices, InvitationServices, SignedBundleServices {
   readonly store: Store;
   readonly log: Log;
   status(): Promise<StatusDocument>;
@@ -58,7 +59,12 @@ export interface AdminServices extends DistrustServices, SignedBundleServices {
   renderMetrics(): Promise<string>;
 }
 
-const NOT_FOUND_CODES: ReadonlySet<string> = new Set(['not-federated', 'no-bundle', 'no-such-version']);
+const NOT_FOUND_CODES: ReadonlySet<string> = new Set([
+  'not-federated',
+  'no-bundle',
+  'no-such-version',
+  'no-such-invitation',
+]);
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 
 const addRequest = z.strictObject({
@@ -201,6 +207,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
 
   addDistrustRoutes(app, services);
   addSignedBundleRoutes(app, services);
+  addInvitationRoutes(app, services);
 
   app.notFound((context) =>
     problem(context, 404, 'not-found', `the admin API has no ${context.req.method} ${context.req.path}`),

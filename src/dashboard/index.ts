@@ -20,6 +20,8 @@ export type {
   VerifyJwtDocument,
   VersionDocument,
 } from './admin-documents.ts';
+export type { InvitationDocument, InviteDocument, InvitedDocument } from './invitation-documents.ts';
+export type { InvitationServices } from './invitation-routes.ts';
 export type { AdminServices } from './admin-routes.ts';
 export { AdminServer, AdminServerError } from './admin-server.ts';
 export { describeAuthority, describeDistrusted } from './describe.ts';

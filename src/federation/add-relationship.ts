@@ -1,4 +1,4 @@
-import { contentDigest, type TrustBundle } from '../spiffe/index.ts';
+import { contentDigest, parseEndpointUrl, type SpiffeId, type TrustBundle } from '../spiffe/index.ts';
 import { type Relationship, StoreError } from '../store/index.ts';
 import { checkEndpoint } from './check-endpoint.ts';
 import { type BootstrapRequest, establishTrust, type FirstTrust } from './bootstrap.ts';
@@ -12,6 +12,10 @@ import { judge } from './verdict.ts';
 export interface AddRequest extends BootstrapRequest {
   /** Who asks, for the audit log: `operator:<uid>`. */
   readonly actor: string;
+  /** Further addresses of the same endpoint, tried in order. */
+  readonly moreEndpointUrls?: readonly string[];
+  /** The SPIFFE ID whose signed statements count as the peer's own. */
+  readonly agentId?: SpiffeId;
   /** Lets in a first bundle that would be quarantined, on record. */
   readonly force?: boolean;
 }
@@ -76,6 +80,10 @@ export async function addRelationship(
     consecutiveFailures: 0,
     endpointUrl: parseSourceUrl(endpointUrl, profile).href,
     ...(bootstrap.caPem === undefined ? {} : { webPkiCaPem: bootstrap.caPem }),
+    ...(request.agentId === undefined ? {} : { agentId: request.agentId }),
+    ...(request.moreEndpointUrls?.length
+      ? { moreEndpointUrls: request.moreEndpointUrls.map((url) => parseEndpointUrl(url).href) }
+      : {}),
     state: first.fetched ? 'active' : 'pending',
     ...(first.fetched ? { lastAttemptAt: at, lastSuccessAt: at } : {}),
   };
@@ -87,15 +95,17 @@ export async function addRelationship(
     ...(first.provedBy === undefined ? {} : { provedBy: first.provedBy }),
   };
   try {
-    await parts.store.addRelationship(relationship, version, {
+    const added = {
       at,
-      kind: 'relationship-added',
+      kind: 'relationship-added' as const,
       trustDomain,
       actor,
       ...(verdict.overridden === undefined ? {} : { code: verdict.overridden }),
       message: `federated with ${trustDomain} at ${relationship.endpointUrl} by ${first.proof.kind}`,
       detail: { profile: profile.kind, proof: first.proof, notes },
-    });
+    };
+    const spent = bootstrap.kind === 'invitation' ? bootstrap.spent : undefined;
+    await parts.store.addRelationship(relationship, version, added, spent);
   } catch (error) {
     if (error instanceof StoreError && error.code === 'relationship-exists')
       throw alreadyFederated(request, error);

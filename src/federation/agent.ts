@@ -10,6 +10,7 @@ import {
 } from '../spiffe/index.ts';
 import type { Relationship, Store } from '../store/index.ts';
 import { type AddNote, addRelationship, type AddRequest } from './add-relationship.ts';
+import type { AddressGuard } from './address-guard.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
 import { Distrusts } from './distrust-key.ts';
@@ -48,6 +49,8 @@ export interface FederationAgentOptions {
   readonly redirects: RedirectSettings;
   /** How endpoints' names become addresses; default as this machine does it, without holding a thread. */
   readonly lookup?: HostLookup;
+  /** Refuses addresses that are never asked, whoever names them. */
+  readonly guard?: AddressGuard;
   readonly schedule: ScheduleSettings;
   readonly watch: WatchSettings;
   /** Whose signature tells peers what we hold of them; nothing is told without one. */

@@ -18,7 +18,7 @@ import {
   type TrustDomain,
   x509AuthorityFromDer,
 } from '../spiffe/index.ts';
-import type { BootstrapProof } from '../store/index.ts';
+import type { BootstrapProof, InvitationChange } from '../store/index.ts';
 import { FederationError, FetchError, type FetchTrace } from './errors.ts';
 import { type DocumentTag, fetchBundle } from './fetch-bundle.ts';
 import { provedBy, recordFetch } from './fetch-record.ts';
@@ -39,6 +39,8 @@ export type Bootstrap = (
     }
   | { readonly kind: 'pin'; readonly pin: Pin }
   | { readonly kind: 'web-pki' }
+  /** The bundle that the other side of an invitation has proved, and the change by which the invitation is spent. */
+  | { readonly kind: 'invitation'; readonly first: InvitedBundle; readonly spent: InvitationChange }
 ) & {
   /** For `https_web`: the only CAs that count for the endpoint, PEM. */
   readonly caPem?: string;
@@ -51,6 +53,9 @@ export interface BootstrapRequest {
   readonly profile: EndpointProfile;
   readonly bootstrap: Bootstrap;
 }
+
+/** The first bundle of a peer from an invitation. */
+export type InvitedBundle = Omit<FirstTrust, 'proof'> & { readonly detail: string };
 
 /** A first bundle that has been proved. */
 export interface FirstTrust extends ParsedBundle {
@@ -85,10 +90,16 @@ export async function establishTrust(
   const first =
     bootstrap.kind === 'bundle'
       ? fromDocument(parts, request, bootstrap)
-      : await fromEndpoint(parts, request, signal);
+      : bootstrap.kind === 'invitation'
+        ? fromInvitation(bootstrap.first)
+        : await fromEndpoint(parts, request, signal);
   // What the operator distrusts does not count here either.
   refuseUnusable(parts.trusted.filter(first.bundle), profile, parts.clock.now());
   return first;
+}
+
+function fromInvitation({ detail, ...first }: InvitedBundle): FirstTrust {
+  return { ...first, proof: { kind: 'invitation', detail } };
 }
 
 function fromDocument(
@@ -145,6 +156,7 @@ async function fromEndpoint(
       webPkiCaPem: bootstrap.caPem,
       verifier: chains ?? parts.verifier,
       lookup: parts.lookup,
+      guard: parts.guard,
       limits: limitsOf(profile, parts.fetchLimits),
       redirects: parts.redirects,
       clock: parts.clock,

@@ -148,6 +148,7 @@ export class EndpointWatch {
         webPkiCaPem,
         verifier: this.#parts.verifier,
         lookup: this.#parts.lookup,
+        guard: this.#parts.guard,
         etag: tag.etag,
         waitSeconds: seconds,
         limits: {

@@ -5,6 +5,8 @@ export type FetchErrorCode =
   | 'url-refused'
   | 'connect-failed'
   | 'connect-timeout'
+  /** An address that the operator has forbidden, or that an invitation may not lead to. */
+  | 'address-forbidden'
   | 'tls-failed'
   | 'tls-timeout'
   /** `https_web`: chain, validity or host name of the server certificate (FED-26). */

@@ -1,6 +1,7 @@
 import type { PeerVerifier } from '../mtls/index.ts';
 import type { Clock } from '../platform/index.ts';
 import type { EndpointProfile, TrustDomain } from '../spiffe/index.ts';
+import type { AddressGuard } from './address-guard.ts';
 import { openEndpoint } from './endpoint-tls.ts';
 import { FetchError, type FetchTrace } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
@@ -28,6 +29,7 @@ export interface FetchRequest {
   /** What we hold, signed; said to the configured URL only, never to where it redirects. */
   readonly holding?: string;
   readonly lookup: HostLookup;
+  readonly guard?: AddressGuard | undefined;
   readonly limits: FetchLimits;
   readonly redirects: RedirectSettings;
   readonly clock: Clock;
@@ -86,6 +88,7 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
           redirectedFrom,
           trust: request,
           lookup: request.lookup,
+          guard: request.guard,
           limits,
           timer,
         });

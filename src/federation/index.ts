@@ -21,7 +21,14 @@ export {
   type SeenRequest,
 } from './holding/peer-holdings.ts';
 export { defaultFetchLimits, type FetchLimits } from './fetch-limits.ts';
+export { type AddressGuard, createForbiddenRanges } from './address-guard.ts';
 export type { BundleListener } from './held-bundles.ts';
+export { createHostLookup } from './host-lookup.ts';
+export type { InvitationRequest } from './invitation/desk.ts';
+export { InvitationError, type InvitationErrorCode } from './invitation/errors.ts';
+export { Invitations } from './invitation/invitations.ts';
+export { looksLikeInvitation } from './invitation/line.ts';
+export type { InvitationParts } from './invitation/parts.ts';
 export type { OperatorBundle } from './operator-bundle.ts';
 export { defaultRedirectSettings, type RedirectSettings } from './redirects.ts';
 export type { RefreshOutcome, RefreshResult } from './refresh-outcome.ts';

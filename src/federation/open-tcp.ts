@@ -1,6 +1,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { describeError } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
+import type { AddressGuard } from './address-guard.ts';
 import { type AddressKind, addressKind, redirectMayReach } from './address-kind.ts';
 import { FetchError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
@@ -14,6 +15,8 @@ export interface OpenTcpRequest {
   readonly lookup: HostLookup;
   /** The kind of address that redirected here; absent for the configured URL, which is the operator's word. */
   readonly redirectedFrom?: AddressKind | undefined;
+  /** Refuses addresses that are never asked, wherever they came from. */
+  readonly guard?: AddressGuard | undefined;
   readonly limits: FetchLimits;
   readonly timer: FetchTimer;
 }
@@ -27,7 +30,7 @@ export function hostOf(url: URL): string {
  * Connects to the host of `url`, at the first of its addresses that answers; the name lookup is within the same limit.
  * Addresses that the URL may not lead to are never connected to: judged by what the name resolves to, at the moment of
  * connecting, so a name cannot stand for one address when it is looked at and for another when it is used. Throws
- * `FetchError` `connect-failed`, `connect-timeout`, `redirect-refused`, or the signal's reason.
+ * `FetchError` `connect-failed`, `connect-timeout`, `address-forbidden`, `redirect-refused`, or the signal's reason.
  */
 export function openTcp(request: OpenTcpRequest): Promise<Socket> {
   const { url, limits, timer } = request;
@@ -74,7 +77,14 @@ function noConnection({ host }: URL, cause: unknown): FetchError {
 }
 
 /** The addresses that may be asked; throws where there is none. */
-function admit({ url, redirectedFrom }: OpenTcpRequest, addresses: readonly string[]): readonly string[] {
+function admit({ url, redirectedFrom, guard }: OpenTcpRequest, found: readonly string[]): readonly string[] {
+  const addresses = found.filter((address) => guard?.(address) === undefined);
+  const [forbidden] = found;
+  if (addresses.length === 0 && forbidden !== undefined)
+    throw new FetchError(
+      'address-forbidden',
+      `${url.host} is at ${forbidden}, and ${guard?.(forbidden) ?? 'it is forbidden'}`,
+    );
   const named = isIP(hostOf(url)) === 0;
   const allowed = addresses.filter((address) => {
     const kind = addressKind(address);

@@ -2,6 +2,7 @@ import type { PeerVerifier } from '../mtls/index.ts';
 import type { Clock, Log, Random } from '../platform/index.ts';
 import type { BundleLimits, BundleSource, TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
+import type { AddressGuard } from './address-guard.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { HostLookup } from './host-lookup.ts';
 import type { HoldingStatements } from './holding/holding-statements.ts';
@@ -26,6 +27,7 @@ export interface RefreshParts {
   readonly random: Random;
   readonly log: Log;
   readonly lookup: HostLookup;
+  readonly guard?: AddressGuard | undefined;
   readonly fetchLimits: FetchLimits;
   readonly bundleLimits: BundleLimits;
   readonly redirects: RedirectSettings;

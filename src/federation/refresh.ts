@@ -50,6 +50,7 @@ export async function refreshOnce(
       verifier: parts.verifier,
       etag: known?.etag,
       lookup: parts.lookup,
+      guard: parts.guard,
       limits: limitsOf(profile, parts.fetchLimits),
       redirects: parts.redirects,
       signal: options.signal,

@@ -5,7 +5,7 @@ export { ConnectionRegistry, type OpenConnection } from './connection-registry.t
 export { MtlsError, type MtlsErrorCode } from './errors.ts';
 export { createFileSvidSource, type FileSvidSource } from './file-svid-source.ts';
 export { MtlsServer, type MtlsServerOptions, type RefusedConnection } from './mtls-server.ts';
-export type { Authorize, PeerRole, PeerVerifier, VerifiedPeer } from './peer.ts';
+export { type Authorize, type PeerRole, type PeerVerifier, sentChain, type VerifiedPeer } from './peer.ts';
 export { refusalFields, type RefusedPeer } from './refused-peer.ts';
 export { createSpiffeVerifier } from './spiffe-verifier.ts';
 export { type Svid, type SvidSource, svidFromPem, tlsIdentity } from './svid.ts';

@@ -174,6 +174,19 @@ export class AgentHome {
     writeFileSync(this.file('endpoint.pem'), leaf.certPem);
   }
 
+  /** An SVID beside the certificate of the Web PKI, and the config that names it and the CA of that certificate. */
+  async writeIdentity(ca: TestCa, webCa: TestCa): Promise<void> {
+    const leaf = await ca.issueLeaf({ ...now(), path: '/federate' });
+    writeFileSync(this.file('identity.key'), leaf.keyPem, { mode: 0o600 });
+    writeFileSync(this.file('identity.pem'), leaf.certPem);
+    writeFileSync(this.file('web-ca.pem'), pemFromCertificates([webCa.root]));
+    this.writeConfig(
+      this.configFile,
+      { identity: { certificate_file: 'identity.pem', key_file: 'identity.key' } },
+      { ca_file: 'web-ca.pem' },
+    );
+  }
+
   start(configFile = this.configFile): FederateProcess {
     return new FederateProcess(['agent', '--config', configFile]);
   }

@@ -1,5 +1,6 @@
 import { AdminServer } from '../../dashboard/index.ts';
 import {
+  createForbiddenRanges,
   defaultFetchLimits,
   defaultRedirectSettings,
   defaultScheduleSettings,
@@ -20,6 +21,7 @@ import type { LoadedConfig } from '../config/read-config.ts';
 import type { ProcessContext, RunningPart } from '../process.ts';
 import { createEndpoint } from './endpoint.ts';
 import { AgentError } from './errors.ts';
+import { createInvitations } from './invitations.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
 import { startMetricsServer } from '../metrics-server.ts';
 import { OwnBundle } from './own-bundle.ts';
@@ -88,14 +90,7 @@ async function startParts(
   started.push({ stop: () => endpoint.stop(DRAIN_MS) });
 
   const polling = config.federation;
-  const federation = new FederationAgent({
-    store,
-    own: () => own.current,
-    ...(config.trust_domain === undefined ? {} : { ownTrustDomain: config.trust_domain }),
-    clock,
-    random,
-    log: log.with({ part: 'federation' }),
-    metrics,
+  const limits = {
     fetchLimits: {
       ...defaultFetchLimits,
       connectMs: polling.connect_timeout,
@@ -104,6 +99,17 @@ async function startParts(
       maxBodyBytes: polling.max_document,
     },
     bundleLimits: { ...defaultBundleLimits, maxBytes: polling.max_document },
+  };
+  const federation = new FederationAgent({
+    store,
+    own: () => own.current,
+    ...(config.trust_domain === undefined ? {} : { ownTrustDomain: config.trust_domain }),
+    clock,
+    random,
+    log: log.with({ part: 'federation' }),
+    metrics,
+    ...limits,
+    guard: createForbiddenRanges(polling.forbidden_addresses),
     redirects: {
       ...defaultRedirectSettings,
       follow: polling.max_redirects > 0,
@@ -153,7 +159,16 @@ async function startParts(
         .catch((error: unknown) => log.error('our own bundle was not published anew', { error }));
   });
 
+  const invitations = await createInvitations(
+    { config, folder, store, federation, own: () => own.current, svid, limits },
+    context,
+  );
+  started.push({ stop: () => invitations.stop() });
+  await invitations.start();
+  endpoint.extend(invitations);
+
   const services = createAdminServices({
+    invitations,
     config,
     store,
     federation,

@@ -6,7 +6,9 @@ export type AgentErrorCode =
   /** The mesh has not told its roots yet, so a peer cannot be judged against them. */
   | 'own-bundle-unknown'
   /** Something is to be signed, and the agent has no X509-SVID, or none yet. */
-  | 'no-svid';
+  | 'no-svid'
+  /** The CA file of our own endpoint cannot be read. */
+  | 'ca-file-unusable';
 
 /** Why the agent cannot do what it was asked. */
 export class AgentError extends CodedError<AgentErrorCode> {}

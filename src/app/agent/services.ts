@@ -9,6 +9,7 @@ import {
 import type {
   AddRequest,
   FederationAgent,
+  Invitations,
   PeerHolding,
   PeerHoldings,
   RefreshOutcome,
@@ -32,6 +33,7 @@ import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
 import { createDistrustServices } from './distrust-services.ts';
 import type { OwnBundle } from './own-bundle.ts';
+import { createInvitationServices } from './invitation-services.ts';
 import type { SignedBundles } from './signed-bundles.ts';
 import { verifyChain, verifyToken } from './verify-svids.ts';
 
@@ -51,6 +53,7 @@ export interface ServiceParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly invitations: Invitations;
 }
 
 /** What the admin API can ask of this agent. */
@@ -129,6 +132,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     verify: (pem, peerRole) => verifyChain(verifying, pem, peerRole),
     verifyJwt: (token, audiences) => verifyToken(verifying, token, audiences),
     renderMetrics: () => metrics.render(),
+    ...createInvitationServices(parts.invitations),
   };
 }
 

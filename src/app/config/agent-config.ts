@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { TrustDomain } from '../../spiffe/index.ts';
+import { addressRange } from './address-range.ts';
 import { duration, endpointUrlField, listenAddress, path, size, trustDomainField } from './fields.ts';
 import { kumaMesh, vaultMesh } from './mesh-sections.ts';
 
@@ -59,6 +60,11 @@ const endpoint = z.discriminatedUnion('profile', [
     ...endpointCommon,
     certificate_file: path().describe('PEM file with the chain, leaf first. Re-read when it changes.'),
     key_file: path().describe('PEM file with the private key.'),
+    ca_file: path()
+      .optional()
+      .describe(
+        'PEM file with the CA above that certificate, where it is not one of the public Web PKI: told to peers in an invitation.',
+      ),
   }),
 ]);
 
@@ -136,6 +142,12 @@ const federation = z.strictObject({
     .min(0)
     .default(256)
     .describe('Requests held at once, over all peers; peers beyond that are only polled.'),
+  forbidden_addresses: z
+    .array(addressRange())
+    .default([])
+    .describe(
+      'Ranges that the agent never connects to, whoever names an address in them, in CIDR notation: `10.0.0.0/8`. For a peer in them there is no way around it.',
+    ),
   max_document: size().prefault('1MiB').describe('Largest bundle document that is read.'),
   max_redirects: z
     .int()

@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { AddDocument, RefreshDocument } from '../../dashboard/index.ts';
+import { looksLikeInvitation } from '../../federation/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { tellTaken } from './invite.ts';
 
 interface AddOptions extends AgentOptions {
   readonly peer: string;
-  readonly trustDomain: string;
+  readonly trustDomain?: string;
   readonly profile?: 'https_web' | 'https_spiffe';
   readonly signed?: boolean;
   readonly signer?: string;
@@ -23,8 +25,11 @@ interface AddOptions extends AgentOptions {
 export function addCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   withAgent(program.command('add'))
     .description('bootstrap trust with a peer: from then on its bundle is polled, kept and given to the mesh')
-    .requiredOption('--peer <url>', "the peer's bundle endpoint")
-    .requiredOption('--trust-domain <name>', "the peer's trust domain; never guessed from the URL")
+    .requiredOption(
+      '--peer <line|url>',
+      "the peer's invitation, which needs nothing else; or its bundle endpoint",
+    )
+    .option('--trust-domain <name>', "the peer's trust domain; never guessed from the URL")
     .addOption(
       new Option('--profile <profile>', 'how the endpoint proves who it is').choices([
         'https_spiffe',
@@ -48,6 +53,7 @@ export function addCommand(program: Command, terminal: Terminal, finish: (code: 
       'after',
       `
 Examples:
+  $ federate add --peer 'FEDERATE:AEAAC4…'
   $ federate add --peer https://federation.b.example:8443/ --trust-domain b.example \\
       --profile https_spiffe --endpoint-id spiffe://b.example/federate \\
       --pin sha256:9f2c…
@@ -56,32 +62,58 @@ Examples:
   $ federate add --peer https://cdn.example/b.jws --signed --trust-domain b.example \\
       --signer spiffe://b.example/federate --pin sha256:9f2c…
 
-The peer's own "federate status" prints the line to use. One call trusts one
-direction; for mutual TLS each side adds the other.`,
+An invitation ("federate invite" on the other side) sets up both directions. With
+a URL one call trusts one direction, and each side adds the other; the peer's own
+"federate status" prints what is needed.`,
     )
     .action(async (options: AddOptions) => {
+      if (looksLikeInvitation(options.peer)) {
+        refuseBesideInvitation(options);
+        const taken = await agentFor(options).takeInvitation(options.peer);
+        printResult(terminal, options.output, taken, () => tellTaken(taken));
+        finish(exitCodes.done);
+        return;
+      }
       const answer = await agentFor(options).add(documentFrom(options));
       printResult(terminal, options.output, answer, () => tell(answer));
       finish(exitCodes.done);
     });
 }
 
+/** An invitation says all of it already. */
+function refuseBesideInvitation({
+  peer: _line,
+  socket: _socket,
+  output: _output,
+  ...others
+}: AddOptions): void {
+  const [name] = Object.entries(others).flatMap(([key, value]) => (value === undefined ? [] : [key]));
+  if (name === undefined) return;
+  const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  throw new UsageError(`an invitation says everything about the peer: leave --${option} out`);
+}
+
 function documentFrom(options: AddOptions): AddDocument {
+  const { trustDomain, profile } = options;
+  if (trustDomain === undefined)
+    throw new UsageError(
+      '--peer with a URL needs --trust-domain as well; only an invitation needs nothing else',
+    );
   const proofs = [options.bundle, options.pin, options.webPki === true ? 'web-pki' : undefined].filter(
     (proof) => proof !== undefined,
   );
   if (proofs.length > 1)
     throw new UsageError('first trust comes from one of --bundle, --pin and --web-pki, not from several');
   const signed = signedSource(options);
-  if (signed && (options.profile ?? options.endpointId ?? options.caFile) !== undefined)
+  if (signed && (profile ?? options.endpointId ?? options.caFile) !== undefined)
     throw new UsageError('--signed takes the place of --profile, --endpoint-id and --ca-file');
   if (signed && options.webPki === true)
     throw new UsageError(
       'a signed bundle is proved by its signature: first trust in it needs --pin or --bundle',
     );
-  if (!signed && options.profile === undefined)
+  if (!signed && profile === undefined)
     throw new UsageError('--profile is needed: https_spiffe or https_web, as the peer says; or --signed');
-  if (options.profile === 'https_spiffe') {
+  if (profile === 'https_spiffe') {
     if (options.endpointId === undefined)
       throw new UsageError(
         '--profile https_spiffe needs --endpoint-id, the SPIFFE ID the endpoint must prove',
@@ -95,9 +127,9 @@ function documentFrom(options: AddOptions): AddDocument {
     throw new UsageError('--endpoint-id goes with --profile https_spiffe');
   }
   return {
-    trust_domain: options.trustDomain,
+    trust_domain: trustDomain,
     endpoint_url: signed?.url ?? options.peer,
-    profile: options.profile ?? 'signed_bundle',
+    profile: profile ?? 'signed_bundle',
     ...(signed ? { signer_id: signed.signerId } : {}),
     ...(options.endpointId === undefined ? {} : { endpoint_id: options.endpointId }),
     ...(options.bundle === undefined ? {} : { bundle: readText(options.bundle, '--bundle') }),

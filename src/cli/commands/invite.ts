@@ -1,0 +1,175 @@
+import type { Command } from 'commander';
+import type { AdminClient, InvitationDocument, InviteDocument } from '../../dashboard/index.ts';
+import { parseDurationMs } from '../../platform/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { renderFields } from '../table.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+
+interface InviteOptions extends AgentOptions {
+  readonly peer?: string;
+  readonly expires: string;
+  readonly requireApproval?: boolean;
+  readonly wait?: boolean;
+}
+
+/** How often `--wait` looks. */
+const LOOK_EVERY_MS = 500;
+
+/** `federate invite`: one line that sets up both directions; and `invite list`, `invite cancel`. */
+export function inviteCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  const invite = withAgent(program.command('invite'))
+    .description('print one line with which a peer and we federate, in both directions')
+    .option('--peer <trust-domain>', 'the only trust domain that may use it; without, whoever has the line')
+    .option('--expires <duration>', 'how long it is good for', '15m')
+    .option('--require-approval', 'whoever uses it waits until "federate approve" confirms the words')
+    .option('--wait', 'stay until it was used, and show the words')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate invite
+  $ federate invite --peer b.example --expires 1h --require-approval
+  $ federate invite | qrencode -t ansiutf8
+
+The line is a secret until it is used: it is good once, for who uses it first.
+The peer's operator passes it to "federate add --peer '<line>'". Both consoles
+then show the same four words; compare them over the telephone if in doubt.`,
+    )
+    .action(async (options: InviteOptions) => {
+      const agent = agentFor(options);
+      const invited = await agent.invite(documentFrom(options));
+      printResult(terminal, options.output, invited, () => invited.line);
+      if (options.output === 'text') terminal.err(tellGiven(invited));
+      if (options.wait !== true) {
+        finish(exitCodes.done);
+        return;
+      }
+      const used = await untilUsed(agent, invited.id);
+      const good = used.state === 'completed' || used.state === 'awaiting-approval';
+      if (options.output === 'text') terminal.err(tellUsed(used));
+      else terminal.out(JSON.stringify(used, undefined, 2));
+      finish(good ? exitCodes.done : exitCodes.failed);
+    });
+
+  withAgent(invite.command('list'))
+    .description('the invitations that were given and taken up, with their words')
+    .addHelpText('after', '\nExample:\n  $ federate invite list')
+    .action(async (_options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<AgentOptions>();
+      const all = await agentFor(options).invitations();
+      printResult(terminal, options.output, all, () => tellAll(all));
+      finish(exitCodes.done);
+    });
+
+  withAgent(invite.command('cancel <id>'))
+    .description('take an invitation back that is open, or waits for approval')
+    .addHelpText('after', '\nExample:\n  $ federate invite cancel 3f6c01d29a44b7e0')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<AgentOptions>();
+      const cancelled = await agentFor(options).cancelInvitation(id);
+      printResult(terminal, options.output, cancelled, () => `The invitation ${id} is good for nothing now.`);
+      finish(exitCodes.done);
+    });
+}
+
+/** `federate approve`: confirm who used an invitation. */
+export function approveCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(program.command('approve <words-or-id...>'))
+    .description('confirm who used an invitation with --require-approval: the peer is trusted from then on')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate approve maple tiger onion lamp
+  $ federate approve 3f6c01d29a44b7e0
+
+Take the words from the other side, over the telephone for instance, not from
+"federate invite list": if they differ, somebody stands in between.`,
+    )
+    .action(async (words: readonly string[], options: AgentOptions) => {
+      const approved = await agentFor(options).approveInvitation(words.join(' '));
+      printResult(
+        terminal,
+        options.output,
+        approved,
+        () => `Federated with ${approved.peer ?? ''}. See it with "federate show ${approved.peer ?? ''}".`,
+      );
+      finish(exitCodes.done);
+    });
+}
+
+/** What to tell of an invitation that was taken up here. */
+export function tellTaken({ state, peer, words }: InvitationDocument): string {
+  const shown = `The words on both sides are: ${words ?? ''}`;
+  if (state === 'completed')
+    return `Federated with ${peer ?? ''}, in both directions.\n${shown}\nSee it with "federate show ${peer ?? ''}".`;
+  return `${peer ?? ''} asks its operator for approval.\n${shown}\nTell them to the other side. "federate list" shows the relationship once they have approved.`;
+}
+
+function documentFrom({ peer, expires, requireApproval }: InviteOptions): InviteDocument {
+  const expiresMs = parseDurationMs(expires);
+  if (expiresMs === undefined)
+    throw new UsageError(
+      `--expires takes a duration with its unit, such as 15m or 1h, not ${JSON.stringify(expires)}`,
+    );
+  return {
+    expires_in_seconds: expiresMs / 1000,
+    ...(peer === undefined ? {} : { peer }),
+    ...(requireApproval === true ? { require_approval: true } : {}),
+  };
+}
+
+function tellGiven({
+  id,
+  peer,
+  expires_at: expiresAt,
+  require_approval: approval,
+}: InvitationDocument): string {
+  return [
+    `Invitation ${id}, good once until ${expiresAt}${peer === null ? '' : `, for ${peer} only`}.`,
+    'Send the line to the other operator, and to nobody else; they type:',
+    "  federate add --peer '<line>'",
+    approval
+      ? 'It then waits for "federate approve WORDS", with the words they read out to you.'
+      : '"federate invite list" shows the words that they see too.',
+  ].join('\n');
+}
+
+async function untilUsed(agent: AdminClient, id: string): Promise<InvitationDocument> {
+  for (;;) {
+    const all = await agent.invitations();
+    const ours = all.find((each) => each.id === id && each.role === 'inviter');
+    if (ours && ours.state !== 'open') return ours;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
+function tellUsed({ state, peer, words, reason }: InvitationDocument): string {
+  if (state === 'completed') return `Federated with ${peer ?? ''}. The words are: ${words ?? ''}`;
+  if (state === 'awaiting-approval')
+    return `${peer ?? ''} came with it, and waits for approval. The words are: ${words ?? ''}`;
+  return `The invitation is ${state}: ${reason?.message ?? ''}`;
+}
+
+function tellAll(all: readonly InvitationDocument[]): string {
+  if (all.length === 0) return 'There are no invitations. "federate invite --help" shows how to give one.';
+  return all
+    .map((each) =>
+      [
+        `${each.id}  ${each.role === 'inviter' ? 'given' : 'taken up'}`,
+        renderFields([
+          [
+            '  state',
+            each.state + (each.reason === null ? '' : `: ${each.reason.message} [${each.reason.code}]`),
+          ],
+          [each.role === 'inviter' ? '  for' : '  from', each.peer ?? 'whoever has the line'],
+          ['  words', each.words ?? undefined],
+          ['  good until', each.ended_at === null ? each.expires_at : undefined],
+          ['  ended', each.ended_at ?? undefined],
+          ['  tries in vain', each.failed_tries === 0 ? undefined : each.failed_tries.toString()],
+        ]),
+      ].join('\n'),
+    )
+    .join('\n');
+}

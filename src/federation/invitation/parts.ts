@@ -1,0 +1,41 @@
+import type { SvidSource } from '../../mtls/index.ts';
+import type { Clock, Log, Random } from '../../platform/index.ts';
+import type { BundleLimits, BundleSource, EndpointProfile, TrustBundle } from '../../spiffe/index.ts';
+import type { Store } from '../../store/index.ts';
+import type { AddRequest } from '../add-relationship.ts';
+import type { AddressGuard } from '../address-guard.ts';
+import type { FetchLimits } from '../fetch-limits.ts';
+import type { HostLookup } from '../host-lookup.ts';
+import type { RelationshipStatus } from '../relationship-status.ts';
+
+/** As much of the federation agent as invitations need. */
+export interface Federation {
+  readonly bundles: BundleSource;
+  add(request: AddRequest): Promise<unknown>;
+  status(): readonly RelationshipStatus[];
+}
+
+/** What invitations need from their surroundings, on both sides. */
+export interface InvitationParts {
+  readonly store: Store;
+  readonly federation: Federation;
+  /** Our own bundle as it is served; undefined before the mesh has told it. */
+  readonly own: () => TrustBundle | undefined;
+  /** What we sign with; undefined where the config names none. */
+  readonly svid: SvidSource | undefined;
+  /** Our own endpoint as peers reach it. */
+  readonly endpoint: {
+    readonly url: URL;
+    readonly profile: EndpointProfile['kind'];
+    /** The CA of its certificate, where that is not of the public Web PKI, PEM. */
+    readonly webPkiCaPem?: string;
+  };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly lookup: HostLookup;
+  /** Refuses addresses that are never asked. */
+  readonly guard?: AddressGuard | undefined;
+  readonly fetchLimits: FetchLimits;
+  readonly bundleLimits: BundleLimits;
+}

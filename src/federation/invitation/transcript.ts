@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import type { Side } from './side.ts';
+import { WORDS } from './word-list.ts';
+
+/** What both sides sign. */
+export interface TranscriptInput {
+  readonly invitationId: string;
+  readonly inviter: Side;
+  readonly newcomer: Side;
+  /** `EXPORTER_LABEL` of the connection between the two, as one end sees it: another connection has another one (RFC 8446 §7.5). */
+  readonly exporter: Uint8Array;
+}
+
+/** Labels that begin so are for private use (RFC 5705 §4). */
+export const EXPORTER_LABEL = 'EXPERIMENTAL-federate-invitation-v1';
+export const EXPORTER_BYTES = 32;
+
+/**
+ * SHA-256 over everything the two sides have said and the connection they said it on; each part has its length in four bytes
+ * before it, so that no two exchanges have the same. The last part of each side is the digest of all it said, whatever is
+ * not named here included.
+ */
+export function transcriptOf({ invitationId, inviter, newcomer, exporter }: TranscriptInput): Buffer {
+  const hash = createHash('sha256');
+  const add = (part: string | Uint8Array) => {
+    const bytes = Buffer.from(part);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    hash.update(length).update(bytes);
+  };
+  add('federate-invitation-transcript-v1');
+  add(invitationId);
+  for (const side of [inviter, newcomer]) {
+    add(side.role);
+    add(side.trustDomain);
+    add(side.endpointUrls.join(' '));
+    add(createHash('sha256').update(side.bundleDocument).digest());
+    add(side.nonce);
+    add(createHash('sha256').update(side.text).digest());
+  }
+  add('exporter');
+  add(exporter);
+  return hash.digest();
+}
+
+/** The four words that both consoles show for one transcript: 32 bits, one word for each byte. */
+export function wordsOf(transcript: Uint8Array): string {
+  const digest = createHash('sha256').update('federate-invitation-words-v1\n').update(transcript).digest();
+  return [...digest.subarray(0, 4)].map((byte) => WORDS[byte]).join(' ');
+}

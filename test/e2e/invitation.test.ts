@@ -1,0 +1,156 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { InvitationDocument, InvitedDocument, RelationshipDocument } from '../../src/dashboard/index.ts';
+import { freePorts } from '../../src/demo/free-ports.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { AgentHome, type FederateProcess, federate, presentCa, until } from './agent-process.ts';
+
+interface Refusal {
+  readonly error: { readonly code: string; readonly hint: string | null };
+}
+
+/** Two agents as their operators see them: processes, and the `federate` command. */
+let folder: ReturnType<typeof tempDir>;
+let running: FederateProcess[];
+beforeEach(() => {
+  folder = tempDir();
+  running = [];
+});
+afterEach(async () => {
+  await Promise.all(running.map((agent) => agent.end('SIGKILL')));
+  folder[Symbol.dispose]();
+});
+
+type Kind = 'https_spiffe' | 'https_web' | 'https_web without identity';
+
+async function startAgent(trustDomain: string, kind: Kind, port: number): Promise<AgentHome> {
+  const profile = kind === 'https_spiffe' ? kind : 'https_web';
+  const home = new AgentHome({ folder: folder.file(trustDomain), trustDomain, port, profile });
+  const [root, web] = await Promise.all([presentCa(trustDomain), presentCa('web.example', 'CN=Web')]);
+  home.writeRoots(root);
+  await home.writeEndpointCertificate(profile === 'https_web' ? web : root);
+  if (kind === 'https_web') await home.writeIdentity(root, web);
+  const agent = home.start();
+  running.push(agent);
+  await agent.untilLogged('own bundle published');
+  // Its admin socket opens a moment later.
+  await until('the socket', async () => (await federate('status', '--socket', home.socket)).code === 0);
+  return home;
+}
+
+async function startTwo(ofA: Kind, ofB: Kind): Promise<[AgentHome, AgentHome]> {
+  const [portA = 0, portB = 0] = await freePorts(2);
+  return Promise.all([startAgent('a.example', ofA, portA), startAgent('b.example', ofB, portB)]);
+}
+
+const isActive = async (home: AgentHome, peer: string) => {
+  const { answer } = await home.ask<RelationshipDocument[]>('list');
+  return answer.some(({ trust_domain: name, state, bootstrap }) =>
+    [name, state, bootstrap].join(' ').startsWith(`${peer} active invitation`),
+  );
+};
+const invitationsOf = async (home: AgentHome) =>
+  (await home.ask<InvitationDocument[]>('invite', 'list')).answer;
+
+describe('federate invite and federate add', () => {
+  it.each([
+    ['https_spiffe', 'https_spiffe'],
+    ['https_web', 'https_web'],
+  ] as const)('federate two agents by one line, %s and %s: both lists active, the same words, the files written', async (ofA, ofB) => {
+    const [a, b] = await startTwo(ofA, ofB);
+    const given = await federate('invite', '--socket', a.socket);
+    expect([given.code, given.out]).toEqual([0, expect.stringMatching(/^FEDERATE:[A-Z2-7]+\n$/)]);
+    expect(given.err).toContain("federate add --peer '<line>'");
+    const taken = await federate('add', '--peer', given.out.trim(), '--socket', b.socket);
+    expect([taken.code, taken.err]).toEqual([0, '']);
+    expect(taken.out).toContain('Federated with a.example, in both directions.');
+    await until(
+      'both to be active',
+      async () => (await isActive(a, 'b.example')) && (await isActive(b, 'a.example')),
+    );
+    const [[ofInviter], [ofNewcomer]] = await Promise.all([invitationsOf(a), invitationsOf(b)]);
+    expect(ofInviter).toMatchObject({ role: 'inviter', state: 'completed', peer: 'b.example' });
+    expect(ofNewcomer).toMatchObject({ role: 'newcomer', state: 'completed', peer: 'a.example' });
+    expect(ofInviter?.words).toBe(ofNewcomer?.words);
+    expect(taken.out).toContain(ofNewcomer?.words);
+    await until('the files', () => a.foreign('b.example.pem') !== '' && b.foreign('a.example.pem') !== '');
+
+    const again = await b.ask<Refusal>('add', '--peer', given.out.trim());
+    expect([again.code, again.answer.error.code]).toEqual([1, 'invitation-not-open']);
+    for (const { log } of running)
+      expect(JSON.stringify(log)).not.toContain(given.out.trim().slice('FEDERATE:'.length));
+  });
+
+  it('with --require-approval wait for the words of the other side, a restart of both in between', async () => {
+    const [a, b] = await startTwo('https_spiffe', 'https_web');
+    const { answer } = await a.ask<InvitedDocument>('invite', '--peer', 'b.example', '--require-approval');
+    const taken = await federate('add', '--peer', answer.line, '--socket', b.socket);
+    expect(taken.code).toBe(0);
+    const words = /The words on both sides are: (.*)/.exec(taken.out)?.[1] ?? '';
+    expect(words.split(' ')).toHaveLength(4);
+    expect([(await a.ask('list')).answer, (await b.ask('list')).answer]).toEqual([[], []]);
+    expect((await invitationsOf(a))[0]).toMatchObject({ state: 'awaiting-approval', words });
+
+    await Promise.all(running.map((agent) => agent.end('SIGKILL')));
+    running = [a.start(), b.start()];
+    await Promise.all(running.map((agent) => agent.untilLogged('own bundle published')));
+    await until('the socket', async () => (await federate('status', '--socket', a.socket)).code === 0);
+
+    const wrong = await a.ask<Refusal>('approve', 'maple', 'maple', 'maple', 'maple');
+    expect([wrong.code, wrong.answer.error.code]).toEqual([1, 'no-such-invitation']);
+    const approved = await federate('approve', ...words.split(' '), '--socket', a.socket);
+    expect([approved.code, approved.out]).toEqual([0, expect.stringContaining('Federated with b.example')]);
+    await until(
+      'both to be active',
+      async () => (await isActive(a, 'b.example')) && (await isActive(b, 'a.example')),
+    );
+  });
+
+  it('say what is wrong, with what to do: no SVID, cancelled, mistyped, something beside the line, no such invitation', async () => {
+    const [a, b] = await startTwo('https_spiffe', 'https_web without identity');
+    const without = await b.ask<Refusal>('invite');
+    expect([without.code, without.answer.error.code]).toEqual([1, 'identity-missing']);
+    expect(without.answer.error.hint).toContain('identity');
+    const { answer } = await a.ask<InvitedDocument>('invite');
+    const notSigned = await b.ask<Refusal>('add', '--peer', answer.line);
+    expect([notSigned.code, notSigned.answer.error.code]).toEqual([1, 'identity-missing']);
+    const { line } = answer;
+    const mistyped = `${line.slice(0, 60)}${line[60] === 'A' ? 'B' : 'A'}${line.slice(61)}`;
+    const refused = await Promise.all([
+      b.ask<Refusal>('add', '--peer', mistyped),
+      b.ask<Refusal>('add', '--peer', line.slice(0, -20)),
+      b.ask<Refusal>('add', '--peer', line, '--pin', `sha256:${'0'.repeat(64)}`),
+      b.ask<Refusal>('add', '--peer', 'https://localhost:1/'),
+      a.ask<Refusal>('add', '--peer', line),
+      a.ask<Refusal>('invite', '--expires', 'soon'),
+      a.ask<Refusal>('invite', '--expires', '1s'),
+      a.ask<Refusal>('invite', '--peer', 'a.example'),
+      a.ask<Refusal>('invite', 'cancel', 'ff'.repeat(8)),
+      a.ask<Refusal>('approve', answer.id),
+    ]);
+    expect(refused.map(({ code, answer: { error } }) => [code, error.code])).toEqual([
+      [2, 'invitation-mistyped'],
+      [2, 'invitation-cut'],
+      [2, 'usage'],
+      [2, 'usage'],
+      [1, 'invitation-own'],
+      [2, 'usage'],
+      [2, 'invitation-expiry-invalid'],
+      [1, 'invitation-own'],
+      [1, 'no-such-invitation'],
+      [1, 'invitation-not-open'],
+    ]);
+    const cancelled = await a.ask<InvitationDocument>('invite', 'cancel', answer.id);
+    expect([cancelled.code, cancelled.answer.state]).toEqual([0, 'cancelled']);
+  });
+
+  it('stay with --wait until the line was used or taken back', async () => {
+    const [port = 0] = await freePorts(1);
+    const a = await startAgent('a.example', 'https_spiffe', port);
+    const inviting = federate('invite', '--wait', '--socket', a.socket);
+    await until('the invitation', async () => (await invitationsOf(a)).length === 1);
+    const [open] = await invitationsOf(a);
+    await a.ask('invite', 'cancel', open?.id ?? '');
+    const ended = await inviting;
+    expect([ended.code, ended.err]).toEqual([1, expect.stringContaining('The invitation is cancelled')]);
+  });
+});
