@@ -7,6 +7,7 @@ import {
 import { systemClock } from '../platform/index.ts';
 import type { SpiffeId } from '../spiffe/index.ts';
 import { agentConfigSchema, type AgentConfig } from './config/agent-config.ts';
+import type { FederationGatewayConfig } from './config/federation-gateway-config.ts';
 import { resolvePath } from './config/fields.ts';
 import { ConfigError, type LoadedConfig, readConfig } from './config/read-config.ts';
 
@@ -61,11 +62,19 @@ export async function examineConsulMesh(
     ...(tokenFile === undefined ? {} : { tokenFile }),
     tokenIsAgents: found !== undefined && asked.tokenFile === undefined,
     ...(found ? { peerNamePrefix: found.mesh.peer_name_prefix } : {}),
+    ...(found?.mesh.federation_gateway ? gatewayOf(found.mesh.federation_gateway) : {}),
     identities: asked.identities,
     ...(asked.service === undefined ? {} : { service: asked.service }),
     clock: systemClock,
     signal,
   });
+}
+
+function gatewayOf({ identities, routes }: FederationGatewayConfig) {
+  return {
+    gateway: new Map(identities.map(({ spiffe_id: id, service }) => [id, service])),
+    gatewayTcpServices: routes.filter(({ protocol }) => protocol === 'tcp').map(({ service }) => service),
+  };
 }
 
 type Mesh<Kind> = Extract<AgentConfig['mesh'], { readonly kind: Kind }>;

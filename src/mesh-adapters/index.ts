@@ -1,6 +1,7 @@
 /** One folder per mesh: its own roots out, foreign bundles in; and the loop that keeps wanted and actual the same. */
 export { createConsulAdapter } from './consul/adapter.ts';
 export { examineConsul } from './consul/examine.ts';
+export { ConsulLeaves } from './consul/leaves.ts';
 export { MeshAdapterError } from './errors.ts';
 export { createFilesAdapter } from './files/adapter.ts';
 export { createIstioAdapter } from './istio/adapter.ts';

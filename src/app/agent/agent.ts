@@ -22,6 +22,7 @@ import type { ProcessContext, RunningPart } from '../process.ts';
 import { createEndpoint } from './endpoint.ts';
 import { AgentError } from './errors.ts';
 import { createInvitations } from './invitations.ts';
+import { startFederationGateway } from '../federation-gateway/start.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
 import { startMetricsServer } from '../metrics-server.ts';
 import { OwnBundle } from './own-bundle.ts';
@@ -158,6 +159,11 @@ async function startParts(
         .reconsider()
         .catch((error: unknown) => log.error('our own bundle was not published anew', { error }));
   });
+  const gateway = await startFederationGateway(config, folder, own, federation.bundles, context);
+  if (gateway) {
+    started.push(gateway);
+    federation.onChange(() => gateway.trustChanged());
+  }
 
   const invitations = await createInvitations(
     { config, folder, store, federation, own: () => own.current, svid, limits },
@@ -194,7 +200,10 @@ async function startParts(
     );
   }
   // What foreign roots are admitted hangs on our own: they are judged anew when ours change.
-  const watching = followOwnTrust(adapter, own, context, stopping.signal, () => publisher.trigger());
+  const watching = followOwnTrust(adapter, own, context, stopping.signal, () => {
+    publisher.trigger();
+    gateway?.trustChanged();
+  });
   started.push({
     stop: async () => {
       stopping.abort();

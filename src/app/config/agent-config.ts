@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { addressRange } from './address-range.ts';
+import { federationGateway } from './federation-gateway-config.ts';
 import { duration, endpointUrlField, listenAddress, path, size, trustDomainField } from './fields.ts';
 import { kumaMesh, vaultMesh } from './mesh-sections.ts';
 
@@ -104,6 +105,11 @@ const consul = z.strictObject({
     )
     .default('federate-')
     .describe('Peerings whose name begins with this belong to the agent.'),
+  federation_gateway: federationGateway
+    .optional()
+    .describe(
+      'Lets foreign identities past intentions: each comes in as a Consul service of its own, through an Envoy that is set up by `federate export-config --for consul-gateway`. Absent: only the passthrough.',
+    ),
 });
 
 const files = z.strictObject({

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { renderFederationGateway } from '../../app/index.ts';
 import type { BundleDocument, StatusDocument } from '../../dashboard/index.ts';
 import { CodedError, defaultBundleLimits, parseBundle, parseTrustDomain } from '../../spiffe/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
@@ -8,7 +9,7 @@ import { exportForIstio } from '../export-targets/istio.ts';
 import { exportForSpireControllerManager } from '../export-targets/spire-controller-manager.ts';
 import { exportForSpire } from '../export-targets/spire.ts';
 import { exportForTeleport } from '../export-targets/teleport.ts';
-import { printResult, type Terminal } from '../terminal.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
 const TARGETS = {
   spire: exportForSpire,
@@ -17,8 +18,12 @@ const TARGETS = {
   teleport: exportForTeleport,
 } satisfies Readonly<Record<string, ExportTarget>>;
 
+/** Not for a peer but for ourselves: the Envoy that lets foreign identities into a Consul. */
+const GATEWAY = 'consul-gateway';
+
 interface ExportOptions extends AgentOptions {
-  readonly for: keyof typeof TARGETS;
+  readonly for: keyof typeof TARGETS | typeof GATEWAY;
+  readonly config?: string;
 }
 
 /** `federate export-config`: what a peer that runs something else puts into its own configuration to trust us. */
@@ -30,7 +35,13 @@ export function exportConfigCommand(
   withAgent(program.command('export-config'))
     .description('ready configuration, with our bundle in it, for a peer that runs something else')
     .addOption(
-      new Option('--for <product>', 'what the peer runs').choices(Object.keys(TARGETS)).makeOptionMandatory(),
+      new Option('--for <product>', 'what the peer runs; consul-gateway is our own federation gateway')
+        .choices([...Object.keys(TARGETS), GATEWAY])
+        .makeOptionMandatory(),
+    )
+    .option(
+      '-c, --config <file>',
+      "with consul-gateway: the agent's config, whose mesh.federation_gateway is rendered",
     )
     .addHelpText(
       'after',
@@ -38,11 +49,19 @@ export function exportConfigCommand(
 Examples:
   $ federate export-config --for spire
   $ federate export-config --for spire-controller-manager > federate.yaml
+  $ federate export-config --for consul-gateway --config agent.yaml > gateway.json
+  $ envoy -c gateway.json
 
 What is printed holds no secret, but our roots: send it by a way on which it cannot
 be changed. The other direction, our trust in them, is "federate add".`,
     )
     .action(async (options: ExportOptions) => {
+      if (options.for === GATEWAY) {
+        await printGateway(options, terminal);
+        finish(exitCodes.done);
+        return;
+      }
+      if (options.config !== undefined) throw new UsageError(`--config goes with --for ${GATEWAY}`);
       const agent = agentFor(options);
       const status = await agent.status();
       const { trust_domain: name } = status;
@@ -57,6 +76,21 @@ be changed. The other direction, our trust in them, is "federate add".`,
       printResult(terminal, options.output, answer, () => config);
       finish(exitCodes.done);
     });
+}
+
+/** The own trust domain is in the config, or known to the agent that runs with it. */
+async function printGateway({ config: file, output }: ExportOptions, terminal: Terminal): Promise<void> {
+  if (file === undefined) throw new UsageError(`--for ${GATEWAY} needs --config, the agent's config`);
+  const { trustDomain, bootstrap } = await renderFederationGateway(file, async (socket) => {
+    const { trust_domain: name } = await agentFor({ socket, output }).status();
+    if (name !== null) return name;
+    throw new CodedError(
+      'own-bundle-unknown',
+      'there is nothing to export yet: our own mesh has not told its trust domain',
+    );
+  });
+  const config = JSON.stringify(bootstrap, undefined, 2);
+  printResult(terminal, output, { for: GATEWAY, trust_domain: trustDomain, config }, () => config);
 }
 
 function trustOf(name: string, { endpoint }: StatusDocument, { document }: BundleDocument): ExportedTrust {

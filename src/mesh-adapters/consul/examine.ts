@@ -3,7 +3,7 @@ import type { SpiffeId } from '../../spiffe/index.ts';
 import { type Examination, type Finding, told, wrong } from '../finding.ts';
 import { ConsulClient } from './consul-client.ts';
 import { type ConsulFacts, readConsulFacts } from './facts.ts';
-import { judgeIdentity } from './judge-identity.ts';
+import { HTTP_PROTOCOLS, judgeIdentity, protocolOf } from './judge-identity.ts';
 import { judgePeerings } from './judge-peerings.ts';
 
 export interface ConsulExaminationOptions {
@@ -20,6 +20,8 @@ export interface ConsulExaminationOptions {
   readonly service?: string;
   /** Which service's leaf a federation gateway shows for which foreign identity, where one is configured. */
   readonly gateway?: ReadonlyMap<SpiffeId, string>;
+  /** Services that such a gateway reaches without looking into what is said. */
+  readonly gatewayTcpServices?: readonly string[];
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -42,6 +44,7 @@ export async function examineConsul(options: ConsulExaminationOptions): Promise<
       ...judgeRights(facts, options.tokenIsAgents ?? false),
       ...judgeSettings(facts),
       ...judgePeerings(facts, gateway),
+      ...judgeTcpRoutes(options.gatewayTcpServices ?? [], facts),
       ...asked.flatMap((id) => judgeIdentity(id, facts, { service: options.service, leaf: gateway.get(id) })),
     ],
   };
@@ -55,6 +58,20 @@ function examinedOf({ settings, own, peerings, exports, intentions }: ConsulFact
     ...(exports ? [`exported services: ${exports.length}`] : []),
     ...(intentions ? [`destinations with intentions: ${intentions.length}`] : []),
   ];
+}
+
+/** A gateway that looks into nothing hands on what a client says of itself. */
+function judgeTcpRoutes(services: readonly string[], facts: ConsulFacts): Finding[] {
+  return services
+    .filter((service) => HTTP_PROTOCOLS.has(protocolOf(service, facts) ?? 'tcp'))
+    .map((service) =>
+      wrong(
+        'gateway-header-forgeable',
+        service,
+        `the federation gateway reaches it with protocol tcp, and it speaks ${protocolOf(service, facts) ?? ''}: a foreign client can write its own x-forwarded-client-cert`,
+        'set protocol: http in that route of mesh.federation_gateway, and export the configuration of the gateway anew',
+      ),
+    );
 }
 
 function judgeRights({ rights }: ConsulFacts, tokenIsAgents: boolean): Finding[] {

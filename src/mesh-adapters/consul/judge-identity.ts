@@ -3,7 +3,8 @@ import { type Finding, told, wrong } from '../finding.ts';
 import { consulServiceIdOf } from './consul-id.ts';
 import type { ConsulFacts, IntentionSource, ServiceIntentions } from './facts.ts';
 
-const HTTP_PROTOCOLS: ReadonlySet<string> = new Set(['http', 'http2', 'grpc']);
+/** What Consul's proxies speak HTTP for. */
+export const HTTP_PROTOCOLS: ReadonlySet<string> = new Set(['http', 'http2', 'grpc']);
 
 /**
  * Whether a foreign identity gets past the intentions of `service` (of any destination, where none is named), why not, and
@@ -16,12 +17,11 @@ export function judgeIdentity(
 ): Finding[] {
   const { intentions } = facts;
   if (!intentions) return [];
-  if (leaf !== undefined) return [judgeSource(id, { name: leaf }, intentions, facts, service)];
   const trustDomain = trustDomainOf(id);
   const peering = facts.peerings?.find(
     ({ ownedFor, peerTrustDomain }) => (ownedFor ?? peerTrustDomain) === trustDomain,
   );
-  if (!peering) {
+  if (!peering && facts.peerings) {
     return [
       wrong(
         'identity-not-federated',
@@ -31,6 +31,8 @@ export function judgeIdentity(
       ),
     ];
   }
+  if (leaf !== undefined) return [judgeSource(id, { name: leaf }, intentions, facts, service)];
+  if (!peering) return [];
   const consulId = consulServiceIdOf(id);
   if (!consulId || consulId.namespace !== 'default') {
     return [
@@ -70,7 +72,8 @@ export function judgeIdentity(
   return [judgeSource(id, { name: consulId.service, peer: peering.name }, intentions, facts, service)];
 }
 
-function protocolOf(service: string | undefined, { protocols }: ConsulFacts): string | undefined {
+/** The protocol of a service, or of all where it has none of its own; undefined where nobody says. */
+export function protocolOf(service: string | undefined, { protocols }: ConsulFacts): string | undefined {
   return (service === undefined ? undefined : protocols?.get(service)) ?? protocols?.get('*');
 }
 

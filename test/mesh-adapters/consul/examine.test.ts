@@ -257,6 +257,21 @@ describe('examineConsul() about one identity', () => {
     ).toMatchObject({ code: 'identity-passes' });
   });
 
+  it('says that a federation gateway helps nobody whose trust domain is not federated', async () => {
+    const gateway = new Map([[parseSpiffeId(ISTIO_FORM), 'west-web']]);
+    const found = await ask(ISTIO_FORM, (answers) => answers.set('/v1/peerings', []), { gateway });
+    expect(found).toMatchObject({ code: 'identity-not-federated' });
+  });
+
+  it('warns of a federation gateway that looks into nothing before a service of HTTP', async () => {
+    const { cluster, answers } = await startCluster();
+    await using _ = cluster;
+    const look = async () => (await examine(cluster, { gatewayTcpServices: ['info'] })).codes;
+    expect(await look()).not.toContain('gateway-header-forgeable');
+    answers.set('/v1/config/service-defaults', [{ Name: 'info', Protocol: 'http' }]);
+    expect(await look()).toContain('gateway-header-forgeable');
+  });
+
   it.each<[string, string, (answers: Map<string, unknown>) => void]>([
     [
       'identity-not-federated',

@@ -1,0 +1,31 @@
+import { parseTrustDomain } from '../../spiffe/index.ts';
+import { agentConfigSchema } from '../config/agent-config.ts';
+import { resolvePath } from '../config/fields.ts';
+import { ConfigError, readConfig } from '../config/read-config.ts';
+import { gatewayBootstrap } from './bootstrap.ts';
+
+/**
+ * The Envoy bootstrap of the federation gateway that an agent's config describes, as JSON. `ownTrustDomain` is asked where the
+ * config does not name it. Throws `ConfigError`, `config-invalid` where it describes none; what `ownTrustDomain` throws.
+ */
+export async function renderFederationGateway(
+  configFile: string,
+  ownTrustDomain: (adminSocket: string) => Promise<string>,
+): Promise<{ readonly trustDomain: string; readonly bootstrap: object }> {
+  const { config, folder } = readConfig(configFile, agentConfigSchema);
+  const gateway = config.mesh.kind === 'consul' ? config.mesh.federation_gateway : undefined;
+  if (!gateway)
+    throw new ConfigError('config-invalid', `the config ${configFile} describes no federation gateway`, [
+      {
+        path: 'mesh.federation_gateway',
+        message:
+          config.mesh.kind === 'consul'
+            ? 'is missing: which foreign identities come in as which Consul services?'
+            : `is for a mesh of kind consul, not ${config.mesh.kind}`,
+      },
+    ]);
+  const trustDomain =
+    config.trust_domain ?? parseTrustDomain(await ownTrustDomain(resolvePath(folder, config.admin_socket)));
+  const sdsSocket = resolvePath(folder, gateway.sds_socket);
+  return { trustDomain, bootstrap: gatewayBootstrap({ gateway, sdsSocket, trustDomain }) };
+}

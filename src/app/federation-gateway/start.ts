@@ -1,0 +1,97 @@
+import { ConsulLeaves } from '../../mesh-adapters/index.ts';
+import { pemFromCertificates, type TrustBundle, trustDomainOf } from '../../spiffe/index.ts';
+import { type SdsSecret, SdsServer } from '../../workload-api/index.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+import type { FederationGatewayConfig } from '../config/federation-gateway-config.ts';
+import { resolvePath } from '../config/fields.ts';
+import { gatewaySecrets } from './secrets.ts';
+import type { ProcessContext, RunningPart } from '../process.ts';
+
+/** The federation gateway's part of the agent: what its Envoy is told. */
+export interface FederationGatewayPart extends RunningPart {
+  /** A bundle, foreign or our own, may be another now. */
+  trustChanged(): void;
+}
+
+/**
+ * Serves the Envoy of a federation gateway, where the config describes one: the leaf of a Consul service for each foreign
+ * identity, which identities of which trust domains are let in, and our own roots, over SDS on a socket of its own (it gives
+ * out private keys). Throws `WorkloadApiError` `socket-in-use`, `socket-failed`.
+ */
+export async function startFederationGateway(
+  { mesh }: Pick<AgentConfig, 'mesh'>,
+  folder: string,
+  own: { readonly current: TrustBundle | undefined },
+  foreign: { list(): readonly TrustBundle[] },
+  { clock, random, log: outer }: ProcessContext,
+): Promise<FederationGatewayPart | undefined> {
+  if (mesh.kind !== 'consul' || mesh.federation_gateway === undefined) return undefined;
+  const { address, token_file: tokenFile, federation_gateway: gateway } = mesh;
+  const sdsSocket = resolvePath(folder, gateway.sds_socket);
+  const log = outer.with({ part: 'federation-gateway' });
+  const services = [gateway.service, ...gateway.identities.map(({ service }) => service)];
+  const byName = new Map(services.map((service) => [gatewaySecrets.leaf(service), service]));
+  const leaves = new ConsulLeaves({
+    address,
+    ...(tokenFile === undefined ? {} : { tokenFile: resolvePath(folder, tokenFile) }),
+    services,
+    onChange: (service) => server.pushChanged([gatewaySecrets.leaf(service)]),
+    clock,
+    random,
+    log,
+  });
+  const server = new SdsServer({
+    secrets: (name): SdsSecret | undefined => {
+      if (name === gatewaySecrets.foreign) return foreignSecret(gateway, own.current, foreign.list());
+      if (name === gatewaySecrets.own) return ownSecret(own.current);
+      const leaf = leaves.current(byName.get(name) ?? '');
+      return leaf && { name, kind: 'certificate', chainPem: leaf.chainPem, keyPem: leaf.keyPem };
+    },
+    log,
+  });
+  await server.start(sdsSocket);
+  leaves.start();
+  log.info('federation gateway served', { socket: sdsSocket, identities: gateway.identities.length });
+  return {
+    trustChanged: () => server.pushChanged([gatewaySecrets.foreign, gatewaySecrets.own]),
+    stop: async () => {
+      await leaves.stop();
+      await server.stop();
+    },
+  };
+}
+
+/**
+ * Who may come in from outside: the listed identities, each by the roots of its own trust domain. Envoy takes no validator
+ * without a trust domain; where none is left ours stands in, in which no listed identity can be, so nobody is let in.
+ */
+function foreignSecret(
+  { identities }: FederationGatewayConfig,
+  own: TrustBundle | undefined,
+  bundles: readonly TrustBundle[],
+): SdsSecret | undefined {
+  // Before the mesh is heard nobody knows which trust domain is ours, and so not which is foreign.
+  if (!own) return undefined;
+  const ids = identities.map((each) => each.spiffe_id).filter((id) => trustDomainOf(id) !== own.trustDomain);
+  const domains = new Set(ids.map(trustDomainOf));
+  const trusted = bundles.filter(
+    ({ trustDomain, x509Authorities }) => domains.has(trustDomain) && x509Authorities.length > 0,
+  );
+  // A matcher that nothing matches: an empty list would let in all.
+  const allowed = ids.length > 0 ? ids : [`spiffe://${own.trustDomain}/nobody`];
+  return {
+    name: gatewaySecrets.foreign,
+    kind: 'spiffe-validation',
+    trustDomains: (trusted.length > 0 ? trusted : [own]).map(trustOf),
+    allowedUriSans: allowed.map((exact) => ({ exact })),
+  };
+}
+
+function ownSecret(own: TrustBundle | undefined): SdsSecret | undefined {
+  if (!own || own.x509Authorities.length === 0) return undefined;
+  return { name: gatewaySecrets.own, kind: 'spiffe-validation', trustDomains: [trustOf(own)] };
+}
+
+function trustOf({ trustDomain, x509Authorities }: TrustBundle) {
+  return { name: trustDomain, trustBundlePem: pemFromCertificates(x509Authorities.map(({ der }) => der)) };
+}

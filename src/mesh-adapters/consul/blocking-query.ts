@@ -1,0 +1,56 @@
+import type { Clock, Random } from '../../platform/index.ts';
+import { backoffMs } from '../backoff.ts';
+import type { ConsulClient } from './consul-client.ts';
+
+const WAIT_SECONDS = 300;
+
+/**
+ * Tells the answer to `path` now and after each change, by blocking queries, until the signal aborts (mesh-surfaces §3). What
+ * `take` throws is trouble like that of the query: told, and followed by a growing pause and a question from the beginning.
+ */
+export async function followBlockingQuery(options: {
+  readonly client: ConsulClient;
+  readonly path: string;
+  readonly take: (value: unknown) => void;
+  readonly onTrouble: (error: unknown) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { client, path, take, onTrouble, clock, random, signal } = options;
+  let index = 0;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      const query: Record<string, string> =
+        index > 0 ? { index: String(index), wait: `${WAIT_SECONDS}s` } : {};
+      const askedMs = clock.monotonicMs();
+      const { value, answer } = await client.send('GET', path, {
+        query,
+        waitMs: index > 0 ? WAIT_SECONDS * 1000 : 0,
+        signal,
+      });
+      take(value);
+      const told = indexOf(answer.headers['x-consul-index']);
+      // An index that did not move and did not wait either: somebody does not understand blocking queries.
+      const hurried = told === 0 || (told === index && clock.monotonicMs() - askedMs < 1000);
+      failures = hurried ? failures + 1 : 0;
+      // Backwards means that the cluster was restored: begin again from what it has now.
+      index = told < index ? 0 : told;
+    } catch (error) {
+      if (signal.aborted) return;
+      failures += 1;
+      index = 0;
+      onTrouble(error);
+    }
+    try {
+      if (failures > 0) await clock.sleep(backoffMs(failures, random), signal);
+    } catch {
+      return;
+    }
+  }
+}
+
+function indexOf(header: string | string[] | undefined): number {
+  return typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : 0;
+}

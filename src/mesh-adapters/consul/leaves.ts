@@ -1,0 +1,82 @@
+import type { Clock, Log, Random } from '../../platform/index.ts';
+import { ConsulClient } from './consul-client.ts';
+import { followBlockingQuery } from './blocking-query.ts';
+import { type ConsulLeaf, parseConsulLeaf } from './leaf.ts';
+
+/** How many leaves are asked for at first while others wait; each of them then holds one blocking query. */
+const START_EVERY_MS = 20;
+
+export interface ConsulLeavesOptions {
+  /** Base URL of the HTTP API of a Consul agent, which signs nothing itself but keeps each leaf fresh. */
+  readonly address: string;
+  /** Holds an ACL token with `service:write` for each of the services; read for every request. */
+  readonly tokenFile?: string;
+  readonly services: readonly string[];
+  /** Called with the name of a service whose leaf is another now. */
+  readonly onChange: (service: string) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/**
+ * The leaves of some Consul services, each kept fresh by a blocking query of its own. While Consul does not answer the last
+ * one stays; nothing is written anywhere.
+ */
+export class ConsulLeaves {
+  readonly #options: ConsulLeavesOptions;
+  readonly #held = new Map<string, ConsulLeaf>();
+  readonly #stopping = new AbortController();
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ConsulLeavesOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to ask; the first leaves are told by `onChange`. */
+  start(): void {
+    const { services } = this.#options;
+    this.#running = Promise.all(services.map((service, index) => this.#follow(service, index)));
+  }
+
+  /** The leaf as it was last told; undefined before that. */
+  current(service: string): ConsulLeaf | undefined {
+    return this.#held.get(service);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #follow(service: string, index: number): Promise<void> {
+    const { address, tokenFile, onChange, clock, random, log } = this.#options;
+    const { signal } = this.#stopping;
+    let troubled = false;
+    try {
+      await clock.sleep(index * START_EVERY_MS, signal);
+    } catch {
+      return;
+    }
+    await followBlockingQuery({
+      client: new ConsulClient({ address, tokenFile, clock }),
+      path: `/v1/agent/connect/ca/leaf/${encodeURIComponent(service)}`,
+      take: (value) => {
+        const leaf = parseConsulLeaf(service, value);
+        if (troubled) log.info('leaf of a Consul service told again', { service });
+        troubled = false;
+        if (leaf.chainPem === this.#held.get(service)?.chainPem) return;
+        this.#held.set(service, leaf);
+        log.info('leaf of a Consul service', { service, spiffe_id: leaf.id, not_after: leaf.notAfter });
+        onChange(service);
+      },
+      onTrouble: (error) => {
+        if (!troubled) log.warn('leaf of a Consul service not told', { service, error });
+        troubled = true;
+      },
+      clock,
+      random,
+      signal,
+    });
+  }
+}

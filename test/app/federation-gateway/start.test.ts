@@ -1,0 +1,157 @@
+import { describe, expect, it, vi } from 'vitest';
+import { agentConfigSchema } from '../../../src/app/config/agent-config.ts';
+import { startFederationGateway } from '../../../src/app/federation-gateway/start.ts';
+import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
+import { pemFromCertificates, type TrustBundle } from '../../../src/spiffe/index.ts';
+import { SdsClient, type SdsSecret } from '../../../src/workload-api/index.ts';
+import { FakeCluster } from '../../mesh-adapters/consul/fake-cluster.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { createTestCa } from '../../support/test-ca.ts';
+
+const OWN = '11111111-1111-1111-1111-111111111111.consul';
+const WEB = 'spiffe://west.example/ns/shop/sa/web';
+const LONG = { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('2090-01-01T00:00:00Z') };
+const GATEWAY = {
+  sds_socket: 'sds.sock',
+  listen: '127.0.0.1:0',
+  identities: [{ spiffe_id: WEB, service: 'west-web' }],
+  routes: [{ sni: 'info.federated', service: 'info', address: '127.0.0.1:21000' }],
+};
+
+/** An agent's part of a gateway with a fake Consul behind it, and who asks it for secrets as Envoy does. */
+async function startGateway(more: { readonly identities?: { spiffe_id: string; service: string }[] } = {}) {
+  const folder = tempDir();
+  const cluster = await FakeCluster.start();
+  const ca = await createTestCa({ trustDomain: OWN, ...LONG });
+  const west = await createTestCa({ trustDomain: 'west.example', ...LONG });
+  const east = await createTestCa({ trustDomain: 'east.example', ...LONG });
+  const leaf = async (service: string) => {
+    const { certPem, keyPem } = await ca.issueLeaf({ path: `/ns/default/dc/dc1/svc/${service}`, ...LONG });
+    return { CertPEM: certPem, PrivateKeyPEM: keyPem };
+  };
+  const leaves = new Map([
+    ['west-web', await leaf('west-web')],
+    ['federation-gateway', await leaf('federation-gateway')],
+  ]);
+  let version = 1;
+  const waiting = new Set<() => void>();
+  cluster.answer = ({ path, index }, response) => {
+    const service = /^\/v1\/agent\/connect\/ca\/leaf\/(.+)$/.exec(path)?.[1];
+    if (service === undefined) return false;
+    const answer = () => {
+      response.setHeader('x-consul-index', String(version));
+      response.end(JSON.stringify(leaves.get(service)));
+    };
+    if (index === String(version)) waiting.add(answer);
+    else answer();
+    return true;
+  };
+  const context = { clock: systemClock, random: systemRandom, log: silentLog };
+  const { mesh } = agentConfigSchema.parse({
+    store: 'store.sqlite',
+    endpoint: {
+      profile: 'https_web',
+      listen: '127.0.0.1:0',
+      url: 'https://a.example/',
+      certificate_file: 'cert.pem',
+      key_file: 'key.pem',
+    },
+    mesh: { kind: 'consul', address: cluster.url, federation_gateway: { ...GATEWAY, ...more } },
+  });
+  const own = { current: ca.bundle() };
+  let foreign: readonly TrustBundle[] = [west.bundle(), east.bundle()];
+  const part = await startFederationGateway({ mesh }, folder.path, own, { list: () => foreign }, context);
+  if (!part) throw new TypeError('the config describes a gateway');
+  const envoy = new SdsClient({
+    socketPath: folder.file('sds.sock'),
+    resourceNames: ['foreign', 'consul', 'leaf:west-web', 'leaf:federation-gateway', 'leaf:info'],
+    nodeId: 'envoy',
+    ...context,
+  });
+  envoy.start();
+  return {
+    ca,
+    west,
+    envoy,
+    secret: (name: string) => envoy.current(name),
+    holds: (...bundles: TrustBundle[]) => {
+      foreign = bundles;
+      part.trustChanged();
+    },
+    renew: async (service: string) => {
+      leaves.set(service, await leaf(service));
+      version += 1;
+      for (const answer of waiting) answer();
+      waiting.clear();
+      return leaves.get(service)?.CertPEM;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await envoy.stop();
+      await part.stop();
+      await cluster[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+/** Sockets are real here: waits until what was pushed has come. */
+const until = (condition: () => unknown) =>
+  vi.waitFor(() => expect(Boolean(condition())).toBe(true), { timeout: 10_000, interval: 10 });
+
+function trustOf(secret: SdsSecret | undefined) {
+  if (secret?.kind !== 'spiffe-validation') return undefined;
+  return {
+    domains: secret.trustDomains.map(({ name }) => name),
+    ids: (secret.allowedUriSans ?? []).map((each) => ('exact' in each ? each.exact : each.prefix)),
+  };
+}
+
+describe('startFederationGateway()', () => {
+  it('serves the leaf of each identity’s Consul service, and of no other', async () => {
+    await using world = await startGateway();
+    await until(() => world.secret('leaf:west-web') && world.secret('leaf:federation-gateway'));
+    expect(world.secret('leaf:west-web')).toMatchObject({ kind: 'certificate' });
+    expect(world.secret('leaf:info')).toBeUndefined();
+  });
+
+  it('pushes a leaf as soon as Consul has renewed it', async () => {
+    await using world = await startGateway();
+    await until(() => world.secret('leaf:west-web'));
+    const renewed = await world.renew('west-web');
+    await until(() => Object(world.secret('leaf:west-web')).chainPem === renewed);
+    expect(world.secret('leaf:west-web')).toMatchObject({ kind: 'certificate', chainPem: renewed });
+  });
+
+  it('lets in the listed identities only, by the roots of their own trust domain', async () => {
+    await using world = await startGateway();
+    await until(() => world.secret('foreign') && world.secret('consul'));
+    expect(trustOf(world.secret('foreign'))).toEqual({ domains: ['west.example'], ids: [WEB] });
+    expect(trustOf(world.secret('consul'))).toEqual({ domains: [OWN], ids: [] });
+    expect(world.secret('consul')).toMatchObject({
+      trustDomains: [{ trustBundlePem: pemFromCertificates([world.ca.root]) }],
+    });
+  });
+
+  it('lets in nobody once the last foreign trust domain is gone, or has revoked all its roots', async () => {
+    await using world = await startGateway();
+    await until(() => world.secret('foreign'));
+    // Envoy refuses a validator without a trust domain and would keep the one before.
+    const nobody = { domains: [OWN], ids: [WEB] };
+    const empty = { ...world.west.bundle(), x509Authorities: [] };
+    world.holds(empty);
+    await until(() => trustOf(world.secret('foreign'))?.domains[0] === OWN);
+    expect(trustOf(world.secret('foreign'))).toEqual(nobody);
+    world.holds(world.west.bundle());
+    await until(() => trustOf(world.secret('foreign'))?.domains[0] === 'west.example');
+    world.holds();
+    await until(() => trustOf(world.secret('foreign'))?.domains[0] === OWN);
+    expect(trustOf(world.secret('foreign'))).toEqual(nobody);
+  });
+
+  it('never lets in an identity of the own trust domain as a foreign one', async () => {
+    const inside = `spiffe://${OWN}/ns/default/dc/dc1/svc/web`;
+    await using world = await startGateway({ identities: [{ spiffe_id: inside, service: 'west-web' }] });
+    await until(() => world.secret('foreign'));
+    expect(trustOf(world.secret('foreign'))).toEqual({ domains: [OWN], ids: [`spiffe://${OWN}/nobody`] });
+  });
+});
