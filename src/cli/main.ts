@@ -7,6 +7,7 @@ import { demoCommand } from './commands/demo.ts';
 import { exportConfigCommand } from './commands/export-config.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { approveCommand, inviteCommand } from './commands/invite.ts';
+import { historyCommand } from './commands/history.ts';
 import { listCommand, showCommand } from './commands/list.ts';
 import { processCommands } from './commands/processes.ts';
 import { refreshCommand } from './commands/refresh.ts';
@@ -49,6 +50,8 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     .description('SPIFFE trust-bundle exchange between service meshes')
     .version(version())
     .exitOverride()
+    // A verb with verbs below it may have options of the same name as they have.
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd()),
@@ -68,6 +71,7 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     distrustCommand,
     trustCommand,
     bundleCommand,
+    historyCommand,
     verifyCommand,
     exportConfigCommand,
     doctorCommand,

@@ -7,6 +7,13 @@ import type {
   TrustAgainDocument,
 } from './distrust-documents.ts';
 import type {
+  HeadDocument,
+  HistoryPlaceDocument,
+  LinkDocument,
+  StoryDocument,
+  TrustedAtDocument,
+} from './history-documents.ts';
+import type {
   AddDocument,
   BundleDocument,
   BundleSetDocument,
@@ -50,6 +57,11 @@ export interface AdminClient {
   diff(trustDomain: string, from: string | undefined, to: string | undefined): Promise<DiffDocument>;
   verify(pem: string, peerRole: 'client' | 'server'): Promise<VerifyDocument>;
   verifyJwt(token: string, audiences: readonly string[]): Promise<VerifyJwtDocument>;
+  story(of: string | undefined, limit: number): Promise<StoryDocument>;
+  trustedAt(instant: string): Promise<TrustedAtDocument>;
+  historyLinks(after: number, limit: number): Promise<LinkDocument[]>;
+  historyHeads(): Promise<HeadDocument[]>;
+  historyPlace(): Promise<HistoryPlaceDocument>;
   distrusted(): Promise<DistrustedKeyDocument[]>;
   distrust(document: DistrustDocument): Promise<DistrustedDocument>;
   trustAgain(document: TrustAgainDocument): Promise<DistrustedKeyDocument>;
@@ -92,6 +104,12 @@ export function createAdminClient(options: {
       ask('GET', `/v1/bundles/${named(trustDomain)}/diff${query({ from, to })}`),
     verify: (pem, peerRole) => ask('POST', '/v1/verify', { pem, peer_role: peerRole }),
     verifyJwt: (token, audiences) => ask('POST', '/v1/verify-jwt', { token, audiences }),
+    story: (of, limit) => ask('GET', `/v1/history${query({ of, limit: limit.toString() })}`),
+    trustedAt: (instant) => ask('GET', `/v1/history/at${query({ instant })}`),
+    historyLinks: (after, limit) =>
+      ask('GET', `/v1/history/links${query({ after: after.toString(), limit: limit.toString() })}`),
+    historyHeads: () => ask('GET', '/v1/history/heads'),
+    historyPlace: () => ask('GET', '/v1/history/place'),
     distrusted: () => ask('GET', '/v1/distrusted'),
     distrust: (document) => ask('POST', '/v1/distrusted', document),
     trustAgain: (document) => ask('POST', '/v1/trusted-again', document),

@@ -28,6 +28,7 @@ import {
 } from './admin-request.ts';
 import { addDistrustRoutes, type DistrustServices } from './distrust-routes.ts';
 import { addInvitationRoutes, type InvitationServices } from './invitation-routes.ts';
+import { addHistoryRoutes, type HistoryServices } from './history-routes.ts';
 import {
   describeBundle,
   describeChanged,
@@ -39,7 +40,11 @@ import {
 import { addSignedBundleRoutes, type SignedBundleServices } from './signed-bundle-routes.ts';
 
 /** What the running agent does for the admin API; everything else is read from the store. */
-export interface AdminServices extends DistrustServices, InvitationServices, SignedBundleServices {
+export interface AdminServices
+  extends DistrustServices,
+    HistoryServices,
+    InvitationServices,
+    SignedBundleServices {
   readonly store: Store;
   readonly log: Log;
   status(): Promise<StatusDocument>;
@@ -208,6 +213,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
   addDistrustRoutes(app, services);
   addSignedBundleRoutes(app, services);
   addInvitationRoutes(app, services);
+  addHistoryRoutes(app, services);
 
   app.notFound((context) =>
     problem(context, 404, 'not-found', `the admin API has no ${context.req.method} ${context.req.path}`),

@@ -24,12 +24,21 @@ export type { InvitationDocument, InviteDocument, InvitedDocument } from './invi
 export type { InvitationServices } from './invitation-routes.ts';
 export type { AdminServices } from './admin-routes.ts';
 export { AdminServer, AdminServerError } from './admin-server.ts';
-export { describeAuthority, describeDistrusted } from './describe.ts';
+export { describeAuthority, describeDistrusted, describeEvent } from './describe.ts';
 export type {
   DistrustDocument,
   DistrustedDocument,
   DistrustedKeyDocument,
   TrustAgainDocument,
 } from './distrust-documents.ts';
+export type {
+  HeadDocument,
+  HistoryPlaceDocument,
+  LinkDocument,
+  StoryDocument,
+  TrustedAtDocument,
+  TrustedDocument,
+} from './history-documents.ts';
+export { describeTrustedAt } from './history-routes.ts';
 export type { DistrustServices } from './distrust-routes.ts';
 export type { SignedBundleDocument } from './signed-bundle-routes.ts';

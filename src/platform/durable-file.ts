@@ -5,9 +5,13 @@ import { basename, dirname, join } from 'node:path';
 /**
  * Replaces `path` by `content` so that a reader sees the old file or the new one, and a power cut keeps one of
  * them: written beside it, synced, renamed, and the folder synced. Throws the system's own error (`ENOSPC`,
- * `EACCES`, …) and leaves the old file in place.
+ * `EACCES`, …), or what an iterable content throws, and leaves the old file in place.
  */
-export async function writeDurably(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
+export async function writeDurably(
+  path: string,
+  content: string | Uint8Array | AsyncIterable<string>,
+  mode = 0o644,
+): Promise<void> {
   const folder = dirname(path);
   const draft = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}`);
   try {

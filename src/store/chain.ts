@@ -47,6 +47,11 @@ export type ChainedTable = keyof typeof chainedColumns;
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of the very object
 export const chainedTables = Object.keys(chainedColumns) as readonly ChainedTable[];
 
+/** Whether rows of a table of that name are chained. */
+export function isChainedTable(name: string): name is ChainedTable {
+  return chainedTables.some((table) => table === name);
+}
+
 /** A row as the database gives it. */
 export type ChainedRow = Readonly<Record<string, string | number | null>>;
 

@@ -1,4 +1,4 @@
-import { chainedTables, type ChainedTable, type ChainLink, type SignedHead } from './chain.ts';
+import { type ChainLink, isChainedTable, type SignedHead } from './chain.ts';
 import type { Finding, HistoryReport } from './history-finding.ts';
 import { type HistoryEvidence, judgeHistory } from './judge-history.ts';
 import type { StoreReader } from './store.ts';
@@ -91,6 +91,13 @@ export function verifyExport(bytes: Uint8Array, evidence: HistoryEvidence = {}):
   return judgeHistory({ links: linksOf(bytes), heads, more }, evidence);
 }
 
+/** Whose history an export says it is. */
+export function trustDomainOfExport(bytes: Uint8Array): string | undefined {
+  const [first] = linesOf(bytes);
+  const { trust_domain: name } = (first && objectOf(first.value)) ?? {};
+  return typeof name === 'string' ? name : undefined;
+}
+
 /** The heads in a file of lines, such as a peer exports of those it holds of us; lines that are something else are passed over. */
 export function readHeads(bytes: Uint8Array): SignedHead[] {
   return [...linesOf(bytes)].flatMap(({ value }) => {
@@ -141,7 +148,7 @@ function readLink({ link: number, hash, row, names }: Record<string, unknown>): 
   if (!isCount(number) || !isHash(hash) || typeof names !== 'string') return undefined;
   const [table = '', id] = names.split(' ');
   const rowId = Number(id);
-  if (!isTable(table) || !isCount(rowId)) return undefined;
+  if (!isChainedTable(table) || !isCount(rowId)) return undefined;
   if (row === null) return { kind: 'link', link: { number, hash, table, rowId } };
   // What a link names must be what it commits to.
   const said = typeof row === 'string' ? objectOf(row) : undefined;
@@ -173,10 +180,6 @@ function objectOf(text: string): Record<string, unknown> | undefined {
     // Whoever calls says which line it was.
     return undefined;
   }
-}
-
-function isTable(value: string): value is ChainedTable {
-  return chainedTables.some((table) => table === value);
 }
 
 function isCount(value: unknown): value is number {

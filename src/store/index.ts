@@ -10,6 +10,7 @@ export {
   type ChainedTable,
   type ChainHead,
   type ChainLink,
+  isChainedTable,
   linkHash,
   type SignedHead,
 } from './chain.ts';
@@ -26,10 +27,18 @@ export type {
   InvitationState,
   StoredInvitation,
 } from './invitation.ts';
-export { type ChainReader, exportHistory, headDocument, readHeads, verifyExport } from './history-export.ts';
+export {
+  type ChainReader,
+  exportHistory,
+  headDocument,
+  readHeads,
+  trustDomainOfExport,
+  verifyExport,
+} from './history-export.ts';
 export type { Finding, FindingCode, HistoryReport } from './history-finding.ts';
 export { type HistoryEvidence } from './judge-history.ts';
 export { type ProvenHead, proveHead, signHead } from './head-statement.ts';
+export type { TrustedAt } from './trusted-at.ts';
 export { verifyStoreFile } from './verify-store.ts';
 export { createMemoryStore } from './memory-store.ts';
 export type {

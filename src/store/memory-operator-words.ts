@@ -2,6 +2,7 @@ import type { TrustDomain } from '../spiffe/index.ts';
 import type { NewEvent } from './event.ts';
 import { keyWordRow, offerWordRow } from './history-rows.ts';
 import type { RememberRow } from './memory-chain.ts';
+import type { KeyWord } from './trusted-at.ts';
 import {
   cleanDistrust,
   cleanRejection,
@@ -17,12 +18,14 @@ import {
 /** The operator's word about keys and offers, in memory. `addEvent` puts a line on record, `remember` a row into the chain. */
 export function createOperatorWordMaps(addEvent: (event: NewEvent) => void, remember: RememberRow) {
   const keys = new Map<string, DistrustedKey>();
+  const said: KeyWord[] = [];
   const offers = new Map<string, RejectedOffer>();
   const nameOf = (trustDomain: TrustDomain, hex: string) => `${trustDomain} ${hex}`;
   const byTrustDomain = (a: { trustDomain: string }, b: { trustDomain: string }) =>
     a.trustDomain < b.trustDomain ? -1 : a.trustDomain > b.trustDomain ? 1 : 0;
 
   return {
+    keyWords: (): readonly KeyWord[] => said,
     distrustedKeys: (): DistrustedKey[] => [...keys.values()].sort(byTrustDomain),
     distrust(told: DistrustedKey): void {
       const key = cleanDistrust(told);
@@ -30,6 +33,7 @@ export function createOperatorWordMaps(addEvent: (event: NewEvent) => void, reme
       // Said again it is the newest word, as in the tables.
       keys.delete(name);
       keys.set(name, key);
+      said.push({ ...key, word: 'distrusted' });
       remember('key_distrust', keyWordRow(key, 'distrusted', key.label));
       addEvent(keyDistrusted(key));
     },
@@ -38,8 +42,10 @@ export function createOperatorWordMaps(addEvent: (event: NewEvent) => void, reme
       const before = keys.get(name);
       if (!before) return false;
       keys.delete(name);
-      remember('key_distrust', keyWordRow({ ...told, ...cleanWord(told) }, told.word, before.label));
-      addEvent(keyTrustedAgain({ ...told, ...cleanWord(told) }, before.label));
+      const again = { ...told, ...cleanWord(told) };
+      said.push({ ...again, label: before.label });
+      remember('key_distrust', keyWordRow(again, again.word, before.label));
+      addEvent(keyTrustedAgain(again, before.label));
       return true;
     },
     rejectedOffers: (trustDomain?: TrustDomain): RejectedOffer[] =>

@@ -12,6 +12,7 @@ import { cleanStageChange, livesOf, type RootStageChange } from './own-root.ts';
 import { cleanHolding, type StoredHolding } from './peer-holding.ts';
 import { patchRelationship, type Relationship } from './relationship.ts';
 import type { Store } from './store.ts';
+import { trustedAt } from './trusted-at.ts';
 import { authorityRefs, changeBetween } from './version-change.ts';
 
 interface Held {
@@ -73,6 +74,17 @@ export function createMemoryStore(): Store {
     chain.remember('bundle_version', versionRow(added));
     held.set(bundle.trustDomain, { version: added, sequence: bundle.sequence });
     return added;
+  };
+  const bundleAt = (trustDomain: TrustDomain, instant: Date): BundleVersion | undefined => {
+    const version = (versions.get(trustDomain) ?? []).findLast((each) => each.receivedAt <= instant);
+    const removed = events.some(
+      (event) =>
+        event.kind === 'relationship-removed' &&
+        event.trustDomain === trustDomain &&
+        event.versionNumber === version?.number &&
+        event.at <= instant,
+    );
+    return removed ? undefined : version;
   };
   const endOpen = (trustDomain: TrustDomain, at: Date, actor: string, kinds?: readonly string[]): number => {
     let ended = 0;
@@ -178,18 +190,11 @@ export function createMemoryStore(): Store {
         const past = (versions.get(trustDomain) ?? []).filter(({ number }) => number < before);
         return past.toReversed().slice(0, limit);
       }),
-    bundleAt: (trustDomain, instant) =>
-      turn(() => {
-        const version = (versions.get(trustDomain) ?? []).findLast((each) => each.receivedAt <= instant);
-        const removed = events.some(
-          (event) =>
-            event.kind === 'relationship-removed' &&
-            event.trustDomain === trustDomain &&
-            event.versionNumber === version?.number &&
-            event.at <= instant,
-        );
-        return removed ? undefined : version;
-      }),
+    bundleAt: (trustDomain, instant) => turn(() => bundleAt(trustDomain, instant)),
+    trustedAt: (instant) =>
+      turn(() =>
+        trustedAt(instant, [...versions.keys()], (name) => bundleAt(name, instant), words.keyWords()),
+      ),
     recordEvent: (event) => turn(() => addEvent(event)),
     events: ({ trustDomain, ...page } = {}) =>
       turn(() => {

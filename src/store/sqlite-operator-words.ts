@@ -3,6 +3,7 @@ import { parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
 import type { NewEvent } from './event.ts';
 import { keyWordRow, offerWordRow } from './history-rows.ts';
 import type { AddLink } from './sqlite-chain.ts';
+import type { KeyWord } from './trusted-at.ts';
 import {
   cleanDistrust,
   cleanRejection,
@@ -40,6 +41,9 @@ export function createOperatorWordTables(
   addLink: AddLink,
 ) {
   const selectDistrusted = database.prepare<[], DistrustRow>('SELECT * FROM distrusted_key');
+  const selectKeyWords = database.prepare<[], ReturnType<typeof keyWordRow>>(
+    'SELECT at, trust_domain, key_fingerprint, word, label, until, actor, reason FROM key_distrust ORDER BY id',
+  );
   const insertKeyWord = database.prepare<[ReturnType<typeof keyWordRow>]>(
     `INSERT INTO key_distrust (at, trust_domain, key_fingerprint, word, label, until, actor, reason)
      VALUES ($at, $trust_domain, $key_fingerprint, $word, $label, $until, $actor, $reason)`,
@@ -60,6 +64,8 @@ export function createOperatorWordTables(
     selectRejected.all({ name, digest }).map(rejectionOf);
 
   return {
+    /** Every word about keys that was ever said, in its order. */
+    keyWords: (): KeyWord[] => selectKeyWords.all().map(keyWordOf),
     distrustedKeys: (): DistrustedKey[] => selectDistrusted.all().map(distrustOf),
     distrust(told: DistrustedKey): void {
       const key = cleanDistrust(told);
@@ -94,6 +100,11 @@ export function createOperatorWordTables(
       return true;
     },
   };
+}
+
+function keyWordOf(row: ReturnType<typeof keyWordRow>): KeyWord {
+  const { word, label } = row;
+  return { ...distrustOf({ ...row, key: label, since: row.at }), word, label };
 }
 
 function distrustOf(row: DistrustRow): DistrustedKey {

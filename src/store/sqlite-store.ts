@@ -14,6 +14,7 @@ import { createRelationshipTable } from './sqlite-relationships.ts';
 import { createRotationTables } from './sqlite-rotation.ts';
 import { createVersionTables } from './sqlite-versions.ts';
 import type { Store, StoreReader } from './store.ts';
+import { trustedAt } from './trusted-at.ts';
 
 /** Where the store is and how it is opened. */
 export interface SqliteStoreOptions {
@@ -94,6 +95,10 @@ function storeOver(open: OpenDatabase): Store {
         return versions.history(trustDomain, before, limit);
       }),
     bundleAt: (trustDomain, instant) => snapshot(() => versions.bundleAt(trustDomain, instant)),
+    trustedAt: (instant) =>
+      snapshot(() =>
+        trustedAt(instant, versions.names(), (name) => versions.bundleAt(name, instant), words.keyWords()),
+      ),
     events: ({ trustDomain, ...page } = {}) => read(() => audit.events(trustDomain, checkPage(page).limit)),
     incidents: ({ trustDomain, open: isOpen, ...page } = {}) =>
       read(() => audit.incidents(trustDomain, isOpen, checkPage(page).limit)),

@@ -78,6 +78,9 @@ export function createVersionTables(database: Database, addLink: AddLink) {
   const selectKey = database.prepare<[string, string], AuthorityRef>(
     'SELECT kind, fingerprint, label FROM authority_key WHERE trust_domain = ? AND fingerprint = ?',
   );
+  const selectNames = database
+    .prepare<[], string>('SELECT DISTINCT trust_domain FROM bundle_version')
+    .pluck();
   const selectLastNumber = database
     .prepare<[string], number>('SELECT coalesce(max(number), 0) FROM bundle_version WHERE trust_domain = ?')
     .pluck();
@@ -156,6 +159,8 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     currentAll: (): BundleVersion[] => selectAllCurrent.all().map(currentOf),
     history: (trustDomain: TrustDomain, before: number, limit: number): BundleVersion[] =>
       selectHistory.all(trustDomain, before, limit).map(versionOf),
+    /** Every trust domain of which there ever was a bundle. */
+    names: (): TrustDomain[] => selectNames.all().map((name) => parseTrustDomain(name)),
     bundleAt: (trustDomain: TrustDomain, instant: Date): BundleVersion | undefined => {
       const row = selectAt.get({ name: trustDomain, at: instant.toISOString() });
       return row && versionOf(row);

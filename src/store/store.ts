@@ -8,6 +8,7 @@ import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-w
 import type { RootLife, RootStageChange } from './own-root.ts';
 import type { StoredHolding } from './peer-holding.ts';
 import type { Relationship, RelationshipPatch } from './relationship.ts';
+import type { TrustedAt } from './trusted-at.ts';
 
 /** A write that names what it replaces. */
 export interface Replacement {
@@ -51,6 +52,9 @@ export interface StoreReader extends AsyncDisposable {
   ): Promise<BundleVersion[]>;
   /** The version that was trusted at an instant; undefined before the first and between a removal and a new beginning. */
   bundleAt(trustDomain: TrustDomain, instant: Date): Promise<BundleVersion | undefined>;
+
+  /** What was trusted at an instant, over all trust domains, ours included, by trust domain. */
+  trustedAt(instant: Date): Promise<TrustedAt[]>;
 
   /** The audit log, newest first; `limit` defaults to 100. */
   events(filter?: { readonly trustDomain?: TrustDomain; readonly limit?: number }): Promise<StoredEvent[]>;

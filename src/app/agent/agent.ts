@@ -12,6 +12,7 @@ import {
   ForeignTrustPublisher,
   type MeshAdapter,
 } from '../../mesh-adapters/index.ts';
+import type { SvidSource } from '../../mtls/index.ts';
 import { createMetrics } from '../../platform/index.ts';
 import { defaultBundleLimits, type TrustDomain } from '../../spiffe/index.ts';
 import { openSqliteStore, type Store } from '../../store/index.ts';
@@ -23,6 +24,7 @@ import { createEndpoint } from './endpoint.ts';
 import { AgentError } from './errors.ts';
 import { createInvitations } from './invitations.ts';
 import { startFederationGateway } from '../federation-gateway/start.ts';
+import { HistoryHeads } from './history-heads.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
 import { startMetricsServer } from '../metrics-server.ts';
 import { OwnBundle } from './own-bundle.ts';
@@ -65,8 +67,19 @@ async function startParts(
   const metrics = createMetrics({ processMetrics: true });
   const startedAt = clock.now();
 
-  const store = await openSqliteStore({ path: resolvePath(folder, config.store), create: true, clock, log });
+  const storePath = resolvePath(folder, config.store);
+  const store = await openSqliteStore({ path: storePath, create: true, clock, log });
   started.push({ stop: () => store.close() });
+  let svid: SvidSource | undefined;
+  const heads = new HistoryHeads({
+    store,
+    signer: () => svid?.current(),
+    clock,
+    log: log.with({ part: 'history' }),
+  });
+  // Stopped right before the store, so that the last head covers the agent's last word.
+  started.push({ stop: () => heads.stop() });
+  await heads.start();
   const remember = (kind: 'agent-started' | 'agent-stopped', message: string) =>
     store.recordEvent({ at: clock.now(), kind, actor: 'agent', message });
   await remember('agent-started', `the agent started beside a mesh of kind ${config.mesh.kind}`);
@@ -75,7 +88,8 @@ async function startParts(
   let holdings: PeerHoldings | undefined;
   const served = await createEndpoint(config, folder, metrics, context, (seen) => holdings?.note(seen));
   started.push(served);
-  const { endpoint, svid } = served;
+  const { endpoint } = served;
+  ({ svid } = served);
 
   const own = new OwnBundle({
     store,
@@ -177,6 +191,7 @@ async function startParts(
     invitations,
     config,
     store,
+    storePath,
     federation,
     adapter,
     svid,

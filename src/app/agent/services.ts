@@ -40,6 +40,7 @@ import { verifyChain, verifyToken } from './verify-svids.ts';
 export interface ServiceParts {
   readonly config: AgentConfig;
   readonly store: Store;
+  readonly storePath: string;
   readonly federation: FederationAgent;
   readonly adapter: MeshAdapter;
   readonly own: () => TrustBundle | undefined;
@@ -80,6 +81,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     store,
     log: log.with({ part: 'admin' }),
     status: () => statusOf(parts),
+    historyPlace: () => ({ store: parts.storePath }),
     peerHolds: (trustDomain) => describeHolding(parts.holdings.of(trustDomain)),
     inMesh: (trustDomain) => {
       const report = parts.reports.get(trustDomain);

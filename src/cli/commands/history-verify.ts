@@ -1,0 +1,178 @@
+import type { Command } from 'commander';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { parseBundleFile } from '../../federation/index.ts';
+import { defaultBundleLimits, parseTrustDomain, type TrustBundle } from '../../spiffe/index.ts';
+import {
+  type HistoryEvidence,
+  type HistoryReport,
+  openSqliteStoreForReading,
+  readHeads,
+  trustDomainOfExport,
+  verifyExport,
+  verifyStoreFile,
+} from '../../store/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { renderFields } from '../table.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+
+interface VerifyOptions extends AgentOptions {
+  readonly bundle?: string;
+  readonly trustDomain?: string;
+  readonly heads?: readonly string[];
+}
+
+const SQLITE_MAGIC = 'SQLite format 3\0';
+
+/** `federate history verify [STORE|EXPORT]`. */
+export function addVerify(history: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(history.command('verify [file]'))
+    .description(
+      'whether a store or an export is what was written: every row, its place, and the heads that were signed; without a file, the store of the agent',
+    )
+    .option(
+      '--bundle <file>',
+      "the agent's own bundle, had by a way you trust: heads must be signed under it",
+    )
+    .option('--trust-domain <name>', 'whose bundle that is, where the file does not say')
+    .option(
+      '--heads <file>',
+      'heads of this history that somebody else kept, such as an export or what a peer holds; again for more',
+      (file: string, before: readonly string[] | undefined) => [...(before ?? []), file],
+    )
+    .addHelpText(
+      'after',
+      `
+Exit code 0 when it is sound, 1 when something was changed, removed, moved, put in
+or cut off; what and where is told. The file is read by this command itself: a store
+may be in use by an agent, nothing is written.
+
+Without --bundle the heads rest on the bundles in the history itself, which whoever
+owns the store could write anew, heads and all. With it, or with heads that peers
+kept, nobody can.
+
+Examples:
+  $ federate history verify
+  $ federate history verify /var/lib/federate/federate.db --bundle roots.pem
+  $ federate history verify evidence.jsonl --heads kept-by-b.jsonl`,
+    )
+    .action(async (file: string | undefined, options: VerifyOptions) => {
+      const path = file ?? (await agentFor(options).historyPlace()).store;
+      const report = await verifyFile(path, options);
+      const answer = describeReport(path, report);
+      printResult(terminal, options.output, answer, () => tellReport(path, report));
+      finish(report.found === 0 ? exitCodes.done : exitCodes.failed);
+    });
+}
+
+async function verifyFile(path: string, options: VerifyOptions): Promise<HistoryReport> {
+  const heads = (options.heads ?? []).flatMap((file) => {
+    const kept = readHeads(readBytes(file, '--heads'));
+    if (kept.length === 0) throw new UsageError(`there is no head of a history in ${file}`);
+    return kept;
+  });
+  if (isStore(path)) {
+    const roots = await rootsFrom(options, async () => {
+      await using store = await openSqliteStoreForReading({ path });
+      return store.getMeta('own-trust-domain');
+    });
+    return verifyStoreFile(path, evidenceOf(roots, heads));
+  }
+  const bytes = readBytes(path, 'verify');
+  const roots = await rootsFrom(options, async () => trustDomainOfExport(bytes));
+  return verifyExport(bytes, evidenceOf(roots, heads));
+}
+
+function evidenceOf(roots: TrustBundle | undefined, heads: HistoryEvidence['heads'] = []): HistoryEvidence {
+  return { heads, ...(roots ? { roots } : {}) };
+}
+
+async function rootsFrom(
+  { bundle, trustDomain }: VerifyOptions,
+  nameInFile: () => Promise<string | undefined>,
+): Promise<TrustBundle | undefined> {
+  if (bundle === undefined) return undefined;
+  const name = trustDomain ?? (await nameInFile());
+  if (name === undefined)
+    throw new UsageError('the history does not say whose it is: give --trust-domain with --bundle');
+  return parseBundleFile(parseTrustDomain(name), readBytes(bundle, '--bundle'), defaultBundleLimits).bundle;
+}
+
+function isStore(path: string): boolean {
+  const start = Buffer.alloc(SQLITE_MAGIC.length);
+  const file = attempt(path, 'verify', () => openSync(path, 'r'));
+  try {
+    attempt(path, 'verify', () => readSync(file, start, 0, start.length, 0));
+  } finally {
+    closeSync(file);
+  }
+  return start.toString('latin1') === SQLITE_MAGIC;
+}
+
+function readBytes(path: string, option: string): Uint8Array {
+  return attempt(path, option, () => readFileSync(path));
+}
+
+function attempt<Result>(path: string, option: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(`reading ${path} for ${option} failed: ${why}`, { cause });
+  }
+}
+
+function describeReport(file: string, report: HistoryReport) {
+  const { links, head = null, heads, newestSigned: newest, findings, found } = report;
+  return {
+    file,
+    sound: found === 0,
+    links,
+    head,
+    heads,
+    newest_signed_head: newest
+      ? {
+          number: newest.number,
+          at: newest.at.toISOString(),
+          signer: newest.signer,
+          rooted_in: newest.rootedIn,
+        }
+      : null,
+    findings: findings.map(({ code, row = null, message }) => ({ code, row, message })),
+    found,
+  };
+}
+
+function tellReport(path: string, report: HistoryReport): string {
+  const { links, heads, newestSigned: newest, findings, found } = report;
+  const fields = renderFields([
+    ['history', path],
+    ['links', `${links}`],
+    [
+      'heads',
+      heads.signed + heads.unsigned === 0 ? 'none' : `${heads.signed} signed, ${heads.unsigned} unsigned`,
+    ],
+    [
+      'signed',
+      newest &&
+        `up to link ${newest.number}, by ${newest.signer} at ${newest.at.toISOString()}, proven by ${newest.rootedIn}`,
+    ],
+    ['not signed', signedGap(links, newest?.number)],
+  ]);
+  const verdict =
+    found === 0
+      ? ['Sound: every row is what was written, and where it was written.']
+      : [
+          `NOT SOUND: ${found === 1 ? 'one thing is' : `${found} things are`} wrong.`,
+          ...findings.map(({ code, message }) => `  ${message} [${code}]`),
+          ...(found > findings.length ? [`  and ${found - findings.length} more`] : []),
+        ];
+  return [fields, '', ...verdict].join('\n');
+}
+
+function signedGap(links: number, number: number | undefined): string | undefined {
+  if (number === undefined)
+    return 'no head is signed: whoever can write the file could have written all of it anew';
+  if (number >= links) return undefined;
+  return `link${links - number === 1 ? '' : 's'} ${number + 1 === links ? '' : `${number + 1} to `}${links}, newer than the head`;
+}

@@ -1,0 +1,166 @@
+import type { Command } from 'commander';
+import {
+  describeEvent,
+  describeTrustedAt,
+  type StoryDocument,
+  type TrustedAtDocument,
+  type TrustedDocument,
+} from '../../dashboard/index.ts';
+import { systemClock, writeDurably } from '../../platform/index.ts';
+import { parseTrustDomain } from '../../spiffe/index.ts';
+import { exportHistory, headDocument, openSqliteStoreForReading } from '../../store/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { chainOfAgent } from '../history-source.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { addVerify } from './history-verify.ts';
+
+interface HistoryOptions extends AgentOptions {
+  readonly store?: string;
+  readonly of?: string;
+  readonly limit: string;
+  readonly at?: string;
+  readonly export?: string;
+}
+
+/** `federate history`: the story, what was trusted at an instant, evidence for others; `verify` proves that nobody touched it. */
+export function historyCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  const history = withAgent(program.command('history'))
+    .description('what happened, what was trusted at an instant, and evidence of it for others')
+    .option('--at <instant>', 'what was trusted then, of every trust domain, such as 2026-11-21T10:00Z')
+    .option('--export <file>', 'write the whole history with its proofs to a file, - for standard output')
+    .option('--of <trust-domain>', 'only what is about this trust domain')
+    .option('--limit <count>', 'how many events at the most', '50')
+    .option('--store <file>', 'read this store instead of asking the agent: beside it, after it, or a copy')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate history --limit 10
+  $ federate history --at 2026-11-21T10:00Z
+  $ federate history --at 2026-11-21T10:00Z --of b.example --store backup.db
+  $ federate history --export evidence.jsonl
+  $ federate history verify
+
+How others verify an export with openssl and nothing of ours stands in docs/history.md.`,
+    )
+    .action(async (options: HistoryOptions) => {
+      if (options.at !== undefined && options.export !== undefined)
+        throw new UsageError('--export writes the whole history: give it without --at');
+      if (options.export !== undefined) await writeExport(terminal, options, options.export);
+      else if (options.at !== undefined) {
+        const answer = await trustedAt(options, options.at);
+        printResult(terminal, options.output, answer, () => tellTrusted(answer));
+      } else {
+        const story = await storyOf(options);
+        printResult(terminal, options.output, story, () => tellStory(story));
+      }
+      finish(exitCodes.done);
+    });
+  addVerify(history, terminal, finish);
+}
+
+async function storyOf(options: HistoryOptions): Promise<StoryDocument> {
+  const limit = Number(options.limit);
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > 10_000)
+    throw new UsageError('--limit is a whole number from 1 to 10000');
+  if (options.store === undefined) return agentFor(options).story(options.of, limit);
+  const of = options.of === undefined ? {} : { trustDomain: parseTrustDomain(options.of) };
+  await using store = await openSqliteStoreForReading({ path: options.store });
+  const head = await store.chainHead();
+  const [newest] = await store.signedHeads({ limit: 1 });
+  return {
+    events: (await store.events({ ...of, limit })).map(describeEvent),
+    links: head?.number ?? 0,
+    head: head?.hash ?? null,
+    newest_head: newest ? headDocument(newest) : null,
+  };
+}
+
+async function trustedAt(options: HistoryOptions, at: string): Promise<TrustedAtDocument> {
+  const instant = new Date(at);
+  if (Number.isNaN(instant.getTime()))
+    throw new UsageError(`--at is an instant such as 2026-11-21T10:00Z, not ${JSON.stringify(at)}`);
+  const of = options.of === undefined ? undefined : parseTrustDomain(options.of);
+  const answer = await (options.store === undefined
+    ? agentFor(options).trustedAt(instant.toISOString())
+    : readTrustedAt(options.store, instant));
+  if (of === undefined) return answer;
+  return { ...answer, trusted: answer.trusted.filter(({ trust_domain: name }) => name === of) };
+}
+
+async function readTrustedAt(path: string, instant: Date): Promise<TrustedAtDocument> {
+  await using store = await openSqliteStoreForReading({ path });
+  return describeTrustedAt(instant, await store.trustedAt(instant));
+}
+
+async function writeExport(terminal: Terminal, options: HistoryOptions, file: string): Promise<void> {
+  if (options.of !== undefined)
+    throw new UsageError('an export is the whole history, or it would prove nothing: give it without --of');
+  const at = systemClock.now();
+  await using store =
+    options.store === undefined ? undefined : await openSqliteStoreForReading({ path: options.store });
+  const agent = agentFor(options);
+  const name = store
+    ? ((await store.getMeta('own-trust-domain')) ?? null)
+    : (await agent.status()).trust_domain;
+  let lines = 0;
+  const text = async function* () {
+    for await (const line of exportHistory(store ?? chainOfAgent(agent), { trustDomain: name, at })) {
+      lines += 1;
+      yield `${line}\n`;
+    }
+  };
+  if (file === '-') {
+    for await (const line of text()) terminal.out(line.trimEnd());
+    return;
+  }
+  await writeDurably(file, text(), 0o600);
+  const answer = { file, lines, trust_domain: name, exported_at: at.toISOString() };
+  printResult(terminal, options.output, answer, () =>
+    [
+      `The history of ${name ?? 'this agent'} is in ${file}: ${lines} lines.`,
+      `Whoever has it can verify it with "federate history verify ${file}", or without us: docs/history.md.`,
+    ].join('\n'),
+  );
+}
+
+function tellStory({ events, links, newest_head: newest }: StoryDocument): string {
+  const lines = events.map(
+    ({ at, trust_domain: name, kind, actor, message }) =>
+      `${at.slice(0, 19)}Z  ${name ?? '-'}  ${kind}  ${message} (${actor})`,
+  );
+  const signed =
+    newest === null
+      ? 'no head of it was noted yet'
+      : newest.signer === null
+        ? `noted up to link ${newest.number}, unsigned: the agent has no SVID`
+        : `signed up to link ${newest.number} by ${newest.signer} at ${newest.signed_at.slice(0, 19)}Z`;
+  return [
+    ...lines,
+    '',
+    `${links} links in the chain; ${signed}. "federate history verify" verifies it.`,
+  ].join('\n');
+}
+
+function tellTrusted({ instant, trusted }: TrustedAtDocument): string {
+  if (trusted.length === 0) return `Nothing was trusted at ${instant}.`;
+  return [`Trusted at ${instant}:`, ...trusted.flatMap((each) => ['', ...tellBundle(each)])].join('\n');
+}
+
+function tellBundle(bundle: TrustedDocument): string[] {
+  const out = new Map(bundle.distrusted.map((key) => [key.key_fingerprint, key]));
+  const distrustedNote = (fingerprint: string) => {
+    const key = out.get(fingerprint);
+    return key ? `  distrusted since ${key.since.slice(0, 19)}Z: ${key.reason}` : '';
+  };
+  return [
+    `${bundle.trust_domain}  version ${bundle.version}, sequence ${bundle.sequence ?? '-'}, since ${bundle.received_at.slice(0, 19)}Z from ${bundle.origin} (${bundle.verdict})`,
+    ...bundle.x509_authorities.map(
+      ({ fingerprint, key_fingerprint: key, subject, not_after: end }) =>
+        `    root  sha256:${fingerprint}  ${subject || '(no subject)'}, until ${end.slice(0, 10)}${distrustedNote(key)}`,
+    ),
+    ...bundle.jwt_key_ids.map((id) => `    JWT key  ${id}`),
+    ...(bundle.x509_authorities.length + bundle.jwt_key_ids.length === 0 ? ['    no key at all'] : []),
+  ];
+}
