@@ -1,15 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BenchFiles, writeBenchFiles } from './support/bench-files.ts';
-import {
-  findProgram,
-  firstLine,
-  freePort,
-  NOT_INSTALLED,
-  startProgram,
-  startServer,
-  untilListening,
-} from './support/process.ts';
+import type { BenchFiles } from './support/bench-files.ts';
+import { startBeside } from './support/beside.ts';
+import { NOT_INSTALLED } from './support/process.ts';
 import { compareCosts, costOf, tellCosts } from './support/load.ts';
 import type { Bench, BenchRow } from './support/measure.ts';
 import { tempDir } from '../test/support/temp-dir.ts';
@@ -19,15 +12,14 @@ export const endpoint: Bench = {
   name: 'endpoint',
   async run({ quick }) {
     using folder = tempDir();
-    const files = await writeBenchFiles(folder.path);
-    await using ours = startProgram(new URL('./programs/endpoint-server.ts', import.meta.url), files);
-    const { port } = await firstLine<{ port: number }>(ours);
-    const nginx = findProgram('nginx');
-    const theirPort = await freePort();
-    await using theirs = nginx
-      ? startServer(nginx, ['-p', folder.path, '-c', nginxConfig(files, theirPort)])
-      : undefined;
-    if (theirs) await untilListening(theirPort);
+    const server = new URL('./programs/endpoint-server.ts', import.meta.url);
+    await using both = await startBeside(folder.path, server, 'nginx', (files, port) => [
+      '-p',
+      folder.path,
+      '-c',
+      nginxConfig(files, port),
+    ]);
+    const { ours, theirs } = both;
     const rows: BenchRow[] = [];
     for (const [what, keepAlive, target] of [
       ['endpoint, kept connections', true, 0.42],
@@ -37,8 +29,8 @@ export const endpoint: Bench = {
       const program = new URL('./programs/https-load.ts', import.meta.url);
       const compared = await compareCosts(
         quick ? 1 : 5,
-        () => costOf(ours, program, { ...load, port }),
-        theirs && (() => costOf(theirs, program, { ...load, port: theirPort })),
+        () => costOf(ours.child, program, { ...load, port: ours.port }),
+        theirs && (() => costOf(theirs.child, program, { ...load, port: theirs.port })),
       );
       const { a, b, ratio } = compared;
       rows.push({

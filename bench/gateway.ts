@@ -1,15 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { tempDir } from '../test/support/temp-dir.ts';
-import {
-  type BenchChild,
-  findProgram,
-  firstLine,
-  freePort,
-  NOT_INSTALLED,
-  startProgram,
-  startServer,
-  untilListening,
-} from './support/process.ts';
+import { type Running, startOurs, startTheirs } from './support/beside.ts';
+import { firstLine, NOT_INSTALLED, startProgram } from './support/process.ts';
 import { compareCosts, costOf, type LoadResult, tellCosts } from './support/load.ts';
 import { type Bench, type BenchRow, median } from './support/measure.ts';
 
@@ -17,11 +9,6 @@ interface Ports {
   readonly bulk: number;
   readonly short: number;
   readonly echo: number;
-}
-
-interface Running {
-  readonly child: BenchChild;
-  readonly port: number;
 }
 
 const MIB = 1024 * 1024;
@@ -38,18 +25,14 @@ export const gateway: Bench = {
     const routes = Object.fromEntries(
       Object.entries(ports).map(([name, at]) => [`${name}.example`, `127.0.0.1:${at}`]),
     );
-    await using child = startProgram(new URL('./programs/gateway-server.ts', import.meta.url), routes);
-    const ours = { child, port: (await firstLine<{ port: number }>(child)).port };
-    const haproxy = findProgram('haproxy');
-    const startHaproxy = async (name: string, globals: string): Promise<Running | undefined> => {
-      if (!haproxy) return undefined;
-      const port = await freePort();
-      const file = folder.file(`${name}.cfg`);
-      writeFileSync(file, haproxyConfig(ports, port, globals));
-      const server = startServer(haproxy, ['-db', '-f', file]);
-      await untilListening(port);
-      return { child: server, port };
-    };
+    const ours = await startOurs(new URL('./programs/gateway-server.ts', import.meta.url), routes);
+    await using _ours = ours.child;
+    const startHaproxy = (name: string, globals: string): Promise<Running | undefined> =>
+      startTheirs('haproxy', (port) => {
+        const file = folder.file(`${name}.cfg`);
+        writeFileSync(file, haproxyConfig(ports, port, globals));
+        return ['-db', '-f', file];
+      });
     const plain = await startHaproxy('default', '');
     await using _plain = plain?.child;
     const large = await startHaproxy('256k', '  tune.bufsize 262144\n');

@@ -1,16 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tempDir } from '../test/support/temp-dir.ts';
-import { type BenchFiles, writeBenchFiles } from './support/bench-files.ts';
-import {
-  findProgram,
-  firstLine,
-  freePort,
-  NOT_INSTALLED,
-  startProgram,
-  startServer,
-  untilListening,
-} from './support/process.ts';
+import type { BenchFiles } from './support/bench-files.ts';
+import { startBeside } from './support/beside.ts';
+import { NOT_INSTALLED } from './support/process.ts';
 import { compareCosts, costOf, tellCosts } from './support/load.ts';
 import type { Bench } from './support/measure.ts';
 
@@ -19,22 +12,20 @@ export const handshake: Bench = {
   name: 'handshake',
   async run({ quick }) {
     using folder = tempDir();
-    const files = await writeBenchFiles(folder.path);
-    await using ours = startProgram(new URL('./programs/mtls-server.ts', import.meta.url), files);
-    const { port } = await firstLine<{ port: number }>(ours);
-    const haproxy = findProgram('haproxy');
-    const theirPort = await freePort();
-    await using theirs = haproxy
-      ? startServer(haproxy, ['-db', '-f', haproxyConfig(files, theirPort)])
-      : undefined;
-    if (theirs) await untilListening(theirPort);
+    const server = new URL('./programs/mtls-server.ts', import.meta.url);
+    await using both = await startBeside(folder.path, server, 'haproxy', (files, port) => [
+      '-db',
+      '-f',
+      haproxyConfig(files, port),
+    ]);
+    const { files, ours, theirs } = both;
     const { clientCertificate, clientKey } = files;
     const load = { seconds: quick ? 1 : 3, connections: 16, keepAlive: false, clientCertificate, clientKey };
     const program = new URL('./programs/https-load.ts', import.meta.url);
     const compared = await compareCosts(
       quick ? 1 : 5,
-      () => costOf(ours, program, { ...load, port }),
-      theirs && (() => costOf(theirs, program, { ...load, port: theirPort })),
+      () => costOf(ours.child, program, { ...load, port: ours.port }),
+      theirs && (() => costOf(theirs.child, program, { ...load, port: theirs.port })),
     );
     const { a, b, ratio } = compared;
     return [

@@ -23,14 +23,23 @@ const ALL: readonly Bench[] = [
 ];
 
 /** `npm run bench [-- --only NAME] [--quick] [--output json]`: every figure the project promises, measured here and now. */
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true },
-    quick: { type: 'boolean', default: false },
-    output: { type: 'string', default: 'text' },
-  },
-});
+function readArguments() {
+  try {
+    return parseArgs({
+      options: {
+        only: { type: 'string', multiple: true },
+        quick: { type: 'boolean', default: false },
+        output: { type: 'string', default: 'text' },
+      },
+    });
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+    console.error('npm run bench [-- --only NAME] [--quick] [--output json]');
+    return process.exit(2);
+  }
+}
 
+const { values } = readArguments();
 const chosen = values.only ? ALL.filter((bench) => values.only?.includes(bench.name)) : ALL;
 if (chosen.length === 0) {
   console.error(`--only takes one of: ${ALL.map((bench) => bench.name).join(', ')}`);

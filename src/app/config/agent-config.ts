@@ -2,7 +2,15 @@ import { z } from 'zod';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { addressRange } from './address-range.ts';
 import { federationGateway } from './federation-gateway-config.ts';
-import { duration, endpointUrlField, listenAddress, path, size, trustDomainField } from './fields.ts';
+import {
+  duration,
+  endpointUrlField,
+  listenAddress,
+  path,
+  processFields,
+  size,
+  trustDomainField,
+} from './fields.ts';
 import { kumaMesh, vaultMesh } from './mesh-sections.ts';
 
 const svidFromSds = z
@@ -175,13 +183,7 @@ export const agentConfigSchema = z
     admin_socket: path()
       .default('/run/federate/admin.sock')
       .describe('Unix socket of the admin API, mode 0600: who may open it may change trust.'),
-    log_level: z
-      .enum(['debug', 'info', 'warn', 'error'])
-      .default('info')
-      .describe('Least level that is logged.'),
-    metrics: listenAddress()
-      .optional()
-      .describe('Where `/metrics` and `/healthz` are served over plain HTTP; off when absent.'),
+    ...processFields,
     endpoint: endpoint.describe('The bundle endpoint.'),
     identity: svidSource
       .optional()

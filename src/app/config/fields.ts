@@ -61,3 +61,14 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
 export function resolvePath(folder: string, file: string): string {
   return isAbsolute(file) ? file : resolve(folder, file);
 }
+
+export const logLevel = () =>
+  z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level that is logged.');
+
+/** What agent, gateway and sidecar can be told about themselves. */
+export const processFields = {
+  log_level: logLevel(),
+  metrics: listenAddress()
+    .optional()
+    .describe('Where `/metrics` and `/healthz` are served over plain HTTP; off when absent.'),
+};

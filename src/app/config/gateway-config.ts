@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, listenAddress, path } from './fields.ts';
+import { duration, listenAddress, path, processFields } from './fields.ts';
 
 /** The config of `federate gateway`. */
 export const gatewayConfigSchema = z.strictObject({
@@ -7,13 +7,7 @@ export const gatewayConfigSchema = z.strictObject({
   routes_file: path().describe(
     'YAML file with the table from server name to address (`info.b.example: 10.0.0.7:8443`, `"*.b.example": …`). Re-read when it changes; a bad one is reported and the old table stays.',
   ),
-  log_level: z
-    .enum(['debug', 'info', 'warn', 'error'])
-    .default('info')
-    .describe('Least level that is logged.'),
-  metrics: listenAddress()
-    .optional()
-    .describe('Where `/metrics` and `/healthz` are served over plain HTTP; off when absent.'),
+  ...processFields,
   max_connections: z
     .int()
     .min(1)

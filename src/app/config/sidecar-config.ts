@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, listenAddress, path, spiffeIdField } from './fields.ts';
+import { duration, listenAddress, path, processFields, spiffeIdField } from './fields.ts';
 
 const inbound = z.strictObject({
   listen: listenAddress().describe('Where mTLS connections come in, `host:port`.'),
@@ -21,13 +21,7 @@ export const sidecarConfigSchema = z.strictObject({
   trust_resource: z.string().default('ROOTCA').describe('Name of the SDS secret with the trust.'),
   inbound: inbound.optional().describe('Calls to the workload.'),
   outbound: z.array(outbound).default([]).describe('Calls from the workload, one listener per destination.'),
-  log_level: z
-    .enum(['debug', 'info', 'warn', 'error'])
-    .default('info')
-    .describe('Least level that is logged.'),
-  metrics: listenAddress()
-    .optional()
-    .describe('Where `/metrics` and `/healthz` are served over plain HTTP; off when absent.'),
+  ...processFields,
   drain_timeout: duration().prefault('5s').describe('How long open requests may go on after SIGTERM.'),
 });
 

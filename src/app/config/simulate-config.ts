@@ -1,14 +1,11 @@
 import { z } from 'zod';
-import { duration, listenAddress, path, trustDomainField } from './fields.ts';
+import { duration, listenAddress, logLevel, path, trustDomainField } from './fields.ts';
 
 const common = {
   folder: path().describe('Where the CA and the state are kept; keys have mode 0600.'),
   control_socket: path().describe('Unix socket for `federate simulate rotate`, mode 0600.'),
   svid_ttl: duration().prefault('1h').describe('Lifetime of the SVIDs of workloads; renewed at half of it.'),
-  log_level: z
-    .enum(['debug', 'info', 'warn', 'error'])
-    .default('info')
-    .describe('Least level that is logged.'),
+  log_level: logLevel(),
 };
 
 /** The config of `federate simulate istio`. */
