@@ -91,6 +91,8 @@ export class Invitations {
     this.#taking.add(id);
     try {
       const before = await this.#parts.store.invitation('newcomer', id);
+      if (before?.state === 'completed')
+        throw new InvitationError('invitation-not-open', `the invitation ${id} was used here already`);
       const settled =
         (before && UNFINISHED.includes(before.state) ? await this.#askAgain(before) : undefined) ??
         (await this.#redemption.redeem(invitation, identity, actor));

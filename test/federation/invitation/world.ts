@@ -39,6 +39,8 @@ export interface SideOptions {
   /** Where it says it is; default where it is. */
   readonly url?: string;
   readonly parts?: Partial<InvitationParts>;
+  /** Called when a relationship was added, before anybody is told. */
+  readonly added?: () => void;
   /** A clock that differs from the other side's. */
   readonly clockOffsetMs?: number;
 }
@@ -165,9 +167,17 @@ export class InvitationSide {
   }
 
   #invitations(): Invitations {
+    const { federation } = this;
     return new Invitations({
       store: this.store,
-      federation: this.federation,
+      federation: {
+        bundles: federation.bundles,
+        status: () => federation.status(),
+        add: async (request) => {
+          await federation.add(request);
+          this.#options.added?.();
+        },
+      },
       own: () => this.own,
       svid: { current: () => this.svid, onChange: () => () => {} },
       endpoint: {
@@ -199,6 +209,16 @@ export class InvitationSide {
     }
   }
 
+  /** Resolves when the newest invitation is as told; moves the clock on, a second at a time, so that what waits goes on. */
+  async until(newest: string): Promise<void> {
+    for (let turn = 0; turn < 400; turn += 1) {
+      if ((await this.newest()) === newest) return;
+      if (turn % 8 === 0) await this.clock.advance(1000);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    throw new Error(`waited in vain for ${newest}, it is ${await this.newest()}`);
+  }
+
   /** Its relationships, each with its state and what its first trust rested on. */
   federated(): string[] {
     return this.federation.status().map((each) => `${each.trustDomain} ${each.state} ${each.bootstrap.kind}`);
@@ -227,4 +247,11 @@ export class InvitationSide {
     await this.#store.close();
     this.#folder[Symbol.dispose]();
   }
+}
+
+/** A certificate that no line pins: what somebody in the middle can show. */
+export async function strangersCertificate(): Promise<{ certificatePem: string; keyPem: string }> {
+  const ca = await createTestCa({ trustDomain: 'stranger.example', ...VALID });
+  const { certPem, keyPem } = await ca.issueLeaf({ uriSans: [], dnsSans: ['localhost'], ...VALID });
+  return { certificatePem: certPem, keyPem };
 }
