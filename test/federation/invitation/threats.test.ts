@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parseInvitation, serializeInvitation } from '../../../src/federation/invitation/line.ts';
 import { createForbiddenRanges } from '../../../src/federation/index.ts';
 import { Interceptor, type Passing } from '../../support/interceptor.ts';
+import { createTestCa } from '../../support/test-ca.ts';
 import { InvitationSide, type SideOptions, strangersCertificate } from './world.ts';
 
 /** An inviter and a newcomer, with somebody at the address of each. */
@@ -135,6 +136,18 @@ describe('an invitation, with somebody in the middle of every hop', () => {
     nothingTrusted(w.a, w.b);
   });
 
+  it('refuses a newcomer whose endpoint serves another bundle than it told', async () => {
+    await using w = await startWatched();
+    const more = await createTestCa({ trustDomain: 'b.example' });
+    w.b.endpoint.publish({ ...w.b.own, x509Authorities: [w.b.ca.authority, more.authority] });
+    const line = await w.a.give();
+    expect(await w.b.take(line)).toBe('invitation-declined');
+    expect(await w.a.told()).toEqual(['given', 'refused newcomer-endpoint-differs']);
+    nothingTrusted(w.a, w.b);
+    w.b.endpoint.publish(w.b.own);
+    expect(await w.b.take(line)).toBe('completed');
+  });
+
   it.each([
     ['profile', 'https_spiffe'],
     ['endpoint_urls', ['https://localhost:1/']],
@@ -204,6 +217,25 @@ describe('an invitation whose line is in the wrong hands', () => {
     await a.invitations.cancel(idOf(line), 'operator:ann');
     await thief.until('newcomer failed invitation-declined');
     nothingTrusted(a, thief);
+  });
+
+  it('that was replaced on its way shows other words on both sides', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example');
+    // Somebody who can change messages is "a.example" to one side and "b.example" to the other.
+    await using asA = await InvitationSide.start('a.example');
+    await using asB = await InvitationSide.start('b.example');
+    expect(await asB.take(await a.give({ peer: b.ca.trustDomain, requireApproval: true }))).toBe(
+      'awaiting-approval',
+    );
+    expect(await b.take(await asA.give())).toBe('completed');
+    const [[seenByA], [seenByB]] = await Promise.all([a.invitations.list(), b.invitations.list()]);
+    expect(seenByB?.words).toMatch(/^([a-z]+ ){3}[a-z]+$/);
+    expect(seenByA?.words).not.toBe(seenByB?.words);
+    await expect(a.invitations.approve(seenByB?.words ?? '', 'operator:ann')).rejects.toMatchObject({
+      code: 'no-such-invitation',
+    });
+    nothingTrusted(a);
   });
 
   it('after it was used is good for nothing, and each use is on record, at most one a minute', async () => {
@@ -286,6 +318,20 @@ describe('an invitation that goes astray', () => {
     expect(await b.take(second)).toBe('invitation-declined');
     expect(await b.take(line)).toBe('invitation-not-open');
     expect(a.federated()).toEqual(['b.example active invitation']);
+  });
+
+  it('is not proved by a key that the operator distrusts', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example');
+    expect(await b.take(await a.give())).toBe('completed');
+    const word = { actor: 'operator:ann', reason: 'stolen' };
+    const { keyFingerprint } = b.ca.authority;
+    await a.federation.distrusts.distrust({ ...word, trustDomain: b.ca.trustDomain, key: keyFingerprint });
+    await a.federation.remove(b.ca.trustDomain, word);
+    await b.federation.remove(a.ca.trustDomain, word);
+    expect(await b.take(await a.give())).toBe('invitation-declined');
+    expect(await a.told()).toContain('refused newcomer-unproved');
+    nothingTrusted(a, b);
   });
 
   it('federates once when both sides invite each other at the same time', async () => {
