@@ -32,3 +32,12 @@ export {
   secretMessage,
   spiffeValidatorMessage,
 } from './sds.ts';
+export {
+  SPIRE_DELETE_MODE,
+  type SpireBundle,
+  type SpireFederationRelationship,
+  type SpirePage,
+  type SpireStatus,
+  spireBundleService,
+  spireTrustDomainService,
+} from './spire.ts';

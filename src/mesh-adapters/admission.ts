@@ -79,6 +79,27 @@ export function judgeForeignTrust(
   return wanted.flatMap((bundle) => judged.get(bundle) ?? []);
 }
 
+/** A key that stands in the mesh, and for which trust domain. */
+export interface PresentKey {
+  readonly trustDomain: string;
+  readonly keyFingerprint: string;
+}
+
+/** Which of the wanted trust domains already has which key in the mesh; a key that its bundle no longer lists is free again. */
+export function heldKeys(
+  present: Iterable<PresentKey>,
+  wanted: readonly TrustBundle[],
+): ReadonlyMap<string, TrustDomain> {
+  const bundles = new Map<string, TrustBundle>(wanted.map((bundle) => [bundle.trustDomain, bundle]));
+  const held = new Map<string, TrustDomain>();
+  for (const { trustDomain, keyFingerprint } of present) {
+    const bundle = bundles.get(trustDomain);
+    if (bundle?.x509Authorities.some((root) => root.keyFingerprint === keyFingerprint))
+      held.set(keyFingerprint, bundle.trustDomain);
+  }
+  return held;
+}
+
 /**
  * What of an admission belongs into the mesh: what was admitted. A refused bundle adds nothing, and what it no longer
  * lists goes; the rest of what is there stays (the last good). `held` is that of the context it was judged in.

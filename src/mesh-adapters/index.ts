@@ -8,6 +8,7 @@ export { createIstioAdapter } from './istio/adapter.ts';
 export { examineIstio } from './istio/examine.ts';
 export { createKumaAdapter } from './kuma/adapter.ts';
 export { ForeignTrustPublisher } from './publisher.ts';
+export { createSpireAdapter } from './spire/adapter.ts';
 export { createVaultAdapter } from './vault/adapter.ts';
 
 export type { AdmissionCode } from './admission.ts';
@@ -28,4 +29,6 @@ export type {
   TrustScope,
 } from './mesh-adapter.ts';
 export type { ForeignTrustPublisherOptions } from './publisher.ts';
+export type { SpireAdapterOptions } from './spire/adapter.ts';
+export type { SpireAccess } from './spire/spire-access.ts';
 export type { VaultAdapterOptions } from './vault/adapter.ts';

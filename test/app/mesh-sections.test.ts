@@ -75,3 +75,24 @@ describe('the mesh section of kind vault', () => {
     expect(mistakesOf({ ...vault, ...more }, named)).toEqual([path]);
   });
 });
+
+describe('the mesh section of kind spire', () => {
+  const files = { certificate_file: 'svid.pem', key_file: 'svid.key', trust_bundle_file: 'roots.pem' };
+  const tcp = { kind: 'spire', address: 'spire.example:8081', ...files };
+  const named = { trust_domain: 'a.example' };
+
+  it('needs a socket, or an address with an SVID, roots and a trust domain', () => {
+    expect(mistakesOf({ kind: 'spire', socket: 'api.sock' })).toEqual([]);
+    expect(mistakesOf(tcp, named)).toEqual([]);
+    expect(mistakesOf(tcp)).toEqual(['trust_domain']);
+  });
+
+  it.each([
+    ['neither socket nor address', { kind: 'spire' }, ['mesh']],
+    ['both', { ...tcp, socket: 'api.sock' }, ['mesh', ...Object.keys(files).map((key) => `mesh.${key}`)]],
+    ['an address without a key', { ...tcp, key_file: undefined }, ['mesh.key_file']],
+    ['an address that is a URL', { ...tcp, address: 'https://spire.example' }, ['mesh.address']],
+  ])('refuses %s', (_what, mesh, paths) => {
+    expect(mistakesOf(mesh, named)).toEqual(paths);
+  });
+});

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import {
@@ -5,9 +6,11 @@ import {
   createFilesAdapter,
   createIstioAdapter,
   createKumaAdapter,
+  createSpireAdapter,
   createVaultAdapter,
   type KubernetesSource,
   type MeshAdapter,
+  type SpireAccess,
 } from '../../mesh-adapters/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { ProcessContext } from '../process.ts';
@@ -64,6 +67,15 @@ export function createMeshAdapter(
         random,
         log: log.with({ mesh: 'kuma' }),
       });
+    case 'spire':
+      return createSpireAdapter({
+        access: spireAccess(config, mesh, folder),
+        pollMs: mesh.poll,
+        ownedFile: resolvePath(folder, mesh.owned_file),
+        clock,
+        random,
+        log: log.with({ mesh: 'spire' }),
+      });
     case 'vault':
       return createVaultAdapter({
         access: {
@@ -94,6 +106,25 @@ export function createMeshAdapter(
         log: log.with({ mesh: 'files' }),
       });
   }
+}
+
+function spireAccess(
+  config: AgentConfig,
+  mesh: Extract<AgentConfig['mesh'], { kind: 'spire' }>,
+  folder: string,
+): SpireAccess {
+  const { socket, address, certificate_file: certificate, key_file: key, trust_bundle_file: roots } = mesh;
+  if (socket !== undefined) return { kind: 'socket', path: resolve(folder, socket) };
+  if (address === undefined || certificate === undefined || key === undefined || roots === undefined)
+    throw new TypeError('unreachable: the schema asks for the files that go with an address');
+  return {
+    kind: 'mtls',
+    address,
+    certificateFile: resolvePath(folder, certificate),
+    keyFile: resolvePath(folder, key),
+    trustBundleFile: resolvePath(folder, roots),
+    trustDomain: ownTrustDomain(config),
+  };
 }
 
 function ownTrustDomain({ trust_domain: trustDomain, mesh }: AgentConfig): TrustDomain {

@@ -11,7 +11,7 @@ import {
   size,
   trustDomainField,
 } from './fields.ts';
-import { kumaMesh, vaultMesh } from './mesh-sections.ts';
+import { kumaMesh, spireMesh, vaultMesh } from './mesh-sections.ts';
 
 const svidFromSds = z
   .strictObject({
@@ -130,7 +130,7 @@ const files = z.strictObject({
   poll: duration().prefault('2s').describe('How often the own files are looked at.'),
 });
 
-const mesh = z.discriminatedUnion('kind', [istio, consul, kumaMesh, vaultMesh, files]);
+const mesh = z.discriminatedUnion('kind', [istio, consul, kumaMesh, spireMesh, vaultMesh, files]);
 
 const federation = z.strictObject({
   default_poll: duration().prefault('5m').describe('Interval for a peer without a refresh hint (TDB-13).'),
@@ -177,7 +177,7 @@ export const agentConfigSchema = z
     trust_domain: trustDomainField()
       .optional()
       .describe(
-        'The own trust domain. Needed for `files` and `vault`; for the others it must agree with what the mesh says.',
+        'The own trust domain. Needed for `files`, for `vault` and for `spire` by address; for the others it must agree with what the mesh says.',
       ),
     store: path().describe('The SQLite store; created with mode 0600 when it is not there.'),
     admin_socket: path()
@@ -202,11 +202,13 @@ function checkMesh(
   context: z.RefinementCtx,
 ): void {
   const { kind } = config.mesh;
-  if ((kind === 'files' || kind === 'vault') && config.trust_domain === undefined) {
+  const untold =
+    kind === 'files' || kind === 'vault' || (kind === 'spire' && config.mesh.address !== undefined);
+  if (untold && config.trust_domain === undefined) {
     context.addIssue({
       code: 'custom',
       path: ['trust_domain'],
-      message: `is needed with mesh kind ${kind}, which does not tell it`,
+      message: `is needed with this mesh of kind ${kind}, which does not tell it`,
     });
   }
   if (config.mesh.kind !== 'files') return;

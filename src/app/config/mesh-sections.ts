@@ -88,3 +88,41 @@ export const vaultMesh = z.strictObject({
     'Folder into which foreign bundles are written, one PEM and one bundle per trust domain.',
   ),
 });
+
+/** `mesh` of kind `spire`. */
+export const spireMesh = z
+  .strictObject({
+    kind: z.literal('spire'),
+    socket: path()
+      .optional()
+      .describe(
+        "The server's own Unix socket, such as `/tmp/spire-server/private/api.sock`; who may open it is an administrator. Or:",
+      ),
+    address: z
+      .string()
+      .regex(/^[^\s/:]+:\d{1,5}$/, 'an address is "host:port"')
+      .optional()
+      .describe("`host:port` of the server's TCP API, spoken to with an SVID of an admin entry."),
+    certificate_file: path().optional().describe('With `address`: PEM file with that SVID, leaf first.'),
+    key_file: path().optional().describe('With `address`: PEM file with its private key.'),
+    trust_bundle_file: path()
+      .optional()
+      .describe(
+        "With `address`: PEM file with the roots of the server's trust domain (`trust_domain` is needed then).",
+      ),
+    poll: duration().prefault('5s').describe('How often the own bundle is asked for; the API has no watch.'),
+    owned_file: path()
+      .default('spire-federated.json')
+      .describe(
+        'File in which it is noted whose federated bundles are ours, since SPIRE has no place for that.',
+      ),
+  })
+  .superRefine((mesh, context) => {
+    const say = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
+    if ((mesh.socket === undefined) === (mesh.address === undefined))
+      context.addIssue({ code: 'custom', message: 'SPIRE is reached by either "socket" or "address"' });
+    for (const key of ['certificate_file', 'key_file', 'trust_bundle_file'] as const) {
+      if (mesh.address !== undefined && mesh[key] === undefined) say(key, 'is needed with "address"');
+      if (mesh.socket !== undefined && mesh[key] !== undefined) say(key, 'goes with "address" only');
+    }
+  });

@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../../platform/index.ts';
-import { isTrustDomain, parseCertificate, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, judgeForeignTrust, rootsToHold } from '../admission.ts';
+import { isTrustDomain, parseCertificate, type TrustBundle } from '../../spiffe/index.ts';
+import { type Admission, heldKeys, judgeForeignTrust, rootsToHold } from '../admission.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, PropagationState } from '../mesh-adapter.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
@@ -61,7 +61,10 @@ async function writeOnce(
   const config = parseMeshConfig(text);
   const present = presentEntries(config, mesh.metadata.annotations?.[OWN_ENTRIES_ANNOTATION]);
   const now = clock.now();
-  const held = heldKeys(present.own, wanted);
+  const held = heldKeys(
+    present.own.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint })),
+    wanted,
+  );
   const admissions = judgeForeignTrust(wanted, {
     own: ownTrustOf(config, roots),
     ownAliases: config.trustDomainAliases,
@@ -102,17 +105,6 @@ function presentEntries({ list }: MeshConfigDocument, annotation: string | undef
     else foreign.push(entry);
   }
   return { own, foreign, said };
-}
-
-function heldKeys(
-  own: readonly PresentAnchor[],
-  wanted: readonly TrustBundle[],
-): ReadonlyMap<string, TrustDomain> {
-  const held = new Map<string, TrustDomain>();
-  for (const { trustDomain, certificate } of own)
-    if (isTrustDomain(trustDomain) && wanted.some((bundle) => bundle.trustDomain === trustDomain))
-      held.set(certificate.keyFingerprint, trustDomain);
-  return held;
 }
 
 /** An anchor states constraints of ours in the place of the root's own, so a root that has some cannot be narrowed. */

@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, judgeForeignTrust, rootsToHold } from '../admission.ts';
+import { type Admission, heldKeys, judgeForeignTrust, type PresentKey, rootsToHold } from '../admission.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport } from '../mesh-adapter.ts';
@@ -41,7 +41,7 @@ async function writeOnce(
   const { own, ownAliases } = ownTrustOf(found, expected);
   const ours = found.filter((trust) => isOwned(trust, marks));
   const others = found.filter((trust) => trust.originKri === undefined && !isOwned(trust, marks));
-  const held = heldKeys(ours, wanted);
+  const held = heldKeys(presentKeys(ours), wanted);
   const now = clock.now();
   const admissions = judgeForeignTrust(wanted, {
     own,
@@ -106,22 +106,17 @@ function takenBy(
   return taken;
 }
 
-function heldKeys(
-  ours: readonly MeshTrust[],
-  wanted: readonly TrustBundle[],
-): ReadonlyMap<string, TrustDomain> {
-  const held = new Map<string, TrustDomain>();
-  for (const { name, trustDomain, pems } of ours) {
-    if (!isTrustDomain(trustDomain) || !wanted.some((bundle) => bundle.trustDomain === trustDomain)) continue;
+function presentKeys(ours: readonly MeshTrust[]): PresentKey[] {
+  return ours.flatMap(({ name, trustDomain, pems }) => {
     try {
-      for (const { keyFingerprint } of ownRootsFromPem(pems, `MeshTrust ${name}`))
-        held.set(keyFingerprint, trustDomain);
+      const roots = ownRootsFromPem(pems, `MeshTrust ${name}`);
+      return roots.map(({ keyFingerprint }) => ({ trustDomain, keyFingerprint }));
     } catch (error) {
       // Somebody spoiled it: it holds nothing, and is written anew.
-      if (!(error instanceof MeshAdapterError)) throw error;
+      if (error instanceof MeshAdapterError) return [];
+      throw error;
     }
-  }
-  return held;
+  });
 }
 
 /** MeshTrusts of others that break the configuration of every proxy of the mesh, ours with it (mesh-surfaces §4). */

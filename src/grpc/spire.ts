@@ -1,0 +1,98 @@
+import { loadProto, messageType } from './message-type.ts';
+import { method } from './service.ts';
+
+/** What became of one item of a batch; `code` is one of gRPC's, 0 for done. */
+export interface SpireStatus {
+  readonly code: number;
+  readonly message: string;
+}
+
+/** `spire.api.types.Bundle`. */
+export interface SpireBundle {
+  /** Without a scheme. */
+  readonly trust_domain: string;
+  readonly x509_authorities: readonly { readonly asn1: Buffer; readonly tainted: boolean }[];
+  readonly jwt_authorities: readonly {
+    /** SubjectPublicKeyInfo, DER. */
+    readonly public_key: Buffer;
+    readonly key_id: string;
+    /** Seconds since 1970 as decimal text; 0 for never. */
+    readonly expires_at: string;
+    readonly tainted: boolean;
+  }[];
+  /** Seconds as decimal text; 0 for none. */
+  readonly refresh_hint: string;
+  /** 64-bit, as decimal text. */
+  readonly sequence_number: string;
+}
+
+/** `spire.api.types.FederationRelationship`, as far as we look at it: a bundle that SPIRE keeps fresh by itself. */
+export interface SpireFederationRelationship {
+  readonly trust_domain: string;
+  readonly bundle_endpoint_url: string;
+}
+
+/** Which page of a list; the server may give fewer than `page_size`. */
+export interface SpirePage {
+  readonly page_size: number;
+  readonly page_token: string;
+}
+
+interface Results {
+  readonly results: readonly { readonly status?: SpireStatus }[];
+}
+
+/** What becomes of registration entries that federate with a bundle that is deleted: refuse, delete them, or let them go on without it. */
+export const SPIRE_DELETE_MODE = { restrict: 0, delete: 1, dissociate: 2 } as const;
+
+const root = loadProto('spire');
+const of = <Message extends object>(name: string) => messageType<Message>(root, `federate.spire.${name}`);
+
+const BUNDLE = '/spire.api.server.bundle.v1.Bundle';
+const TRUST_DOMAIN = '/spire.api.server.trustdomain.v1.TrustDomain';
+const unary = { requestStream: false, responseStream: false };
+
+/** SPIRE's `Bundle` service: its own bundle, and those of other trust domains. */
+export const spireBundleService = {
+  GetBundle: method({
+    path: `${BUNDLE}/GetBundle`,
+    request: of<Record<string, never>>('GetBundleRequest'),
+    response: of<SpireBundle>('Bundle'),
+    ...unary,
+  }),
+  ListFederatedBundles: method({
+    path: `${BUNDLE}/ListFederatedBundles`,
+    request: of<SpirePage>('ListFederatedBundlesRequest'),
+    response: of<{ readonly bundles: readonly SpireBundle[]; readonly next_page_token: string }>(
+      'ListFederatedBundlesResponse',
+    ),
+    ...unary,
+  }),
+  BatchSetFederatedBundle: method({
+    path: `${BUNDLE}/BatchSetFederatedBundle`,
+    request: of<{ readonly bundle: readonly SpireBundle[] }>('BatchSetFederatedBundleRequest'),
+    response: of<Results>('BatchSetFederatedBundleResponse'),
+    ...unary,
+  }),
+  BatchDeleteFederatedBundle: method({
+    path: `${BUNDLE}/BatchDeleteFederatedBundle`,
+    request: of<{ readonly trust_domains: readonly string[]; readonly mode: number }>(
+      'BatchDeleteFederatedBundleRequest',
+    ),
+    response: of<Results>('BatchDeleteFederatedBundleResponse'),
+    ...unary,
+  }),
+} as const;
+
+/** SPIRE's `TrustDomain` service: the trust domains whose endpoints the server polls by itself. */
+export const spireTrustDomainService = {
+  ListFederationRelationships: method({
+    path: `${TRUST_DOMAIN}/ListFederationRelationships`,
+    request: of<SpirePage & { readonly include_static: boolean }>('ListFederationRelationshipsRequest'),
+    response: of<{
+      readonly federation_relationships: readonly SpireFederationRelationship[];
+      readonly next_page_token: string;
+    }>('ListFederationRelationshipsResponse'),
+    ...unary,
+  }),
+} as const;

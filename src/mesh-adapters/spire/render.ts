@@ -1,0 +1,99 @@
+import { createPublicKey } from 'node:crypto';
+import type { SpireBundle } from '../../grpc/index.ts';
+import {
+  BundleError,
+  isTrustDomain,
+  type JwtAuthority,
+  type TrustBundle,
+  type X509Authority,
+  x509AuthorityFromDer,
+} from '../../spiffe/index.ts';
+import { MeshAdapterError } from '../errors.ts';
+import type { OwnTrust } from '../mesh-adapter.ts';
+
+/** A bundle as SPIRE keeps it: these roots and JWT keys, with the sequence and hint that the bundle came with. */
+export function renderSpireBundle(
+  { trustDomain, sequence, refreshHintSeconds }: TrustBundle,
+  roots: readonly X509Authority[],
+  jwtAuthorities: readonly JwtAuthority[],
+): SpireBundle {
+  return {
+    trust_domain: trustDomain,
+    x509_authorities: [...roots]
+      .sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
+      .map(({ der }) => ({ asn1: Buffer.from(der), tainted: false })),
+    jwt_authorities: [...jwtAuthorities]
+      .sort((a, b) => (a.keyId < b.keyId ? -1 : 1))
+      .map(({ keyId, jwk }) => ({
+        public_key: createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({
+          type: 'spki',
+          format: 'der',
+        }),
+        key_id: keyId,
+        expires_at: '0',
+        tainted: false,
+      })),
+    refresh_hint: String(refreshHintSeconds ?? 0),
+    sequence_number: String(sequence ?? 0n),
+  };
+}
+
+/** Whether both say the same to a verifier, whatever the order; sequence and hint say nothing to one. */
+export function sameAuthorities(a: SpireBundle, b: SpireBundle): boolean {
+  const [one, two] = [authoritiesOf(a), authoritiesOf(b)];
+  return one.size === two.size && [...one].every((each) => two.has(each));
+}
+
+function authoritiesOf({ x509_authorities: x509, jwt_authorities: jwt }: SpireBundle): Set<string> {
+  return new Set([
+    ...x509.map(({ asn1, tainted }) => `x509 ${asn1.toString('base64')} ${tainted}`),
+    ...jwt.map(({ key_id: id, public_key: key }) => `jwt ${id} ${key.toString('base64')}`),
+  ]);
+}
+
+/** The roots of a bundle that is in SPIRE, those left out that are tainted or that we cannot read. */
+export function readableRoots({ x509_authorities: authorities }: SpireBundle): X509Authority[] {
+  return authorities.flatMap(({ asn1, tainted }) => {
+    if (tainted) return [];
+    try {
+      return [x509AuthorityFromDer(asn1)];
+    } catch (error) {
+      if (error instanceof BundleError) return [];
+      throw error;
+    }
+  });
+}
+
+/**
+ * The own trust from the server's own bundle: every authority that is not tainted, all or none (mesh-surfaces §6). Throws
+ * `MeshAdapterError`: `own-trust-domain-malformed`, `own-roots-malformed`.
+ */
+export function parseOwnBundle(bundle: SpireBundle): OwnTrust {
+  const { trust_domain: name, x509_authorities: x509, jwt_authorities: jwt } = bundle;
+  const trustDomain = name.replace(/^spiffe:\/\//, '');
+  if (!isTrustDomain(trustDomain)) {
+    throw new MeshAdapterError(
+      'own-trust-domain-malformed',
+      `SPIRE names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, which is none`,
+    );
+  }
+  try {
+    return {
+      trustDomain,
+      roots: x509.filter(({ tainted }) => !tainted).map(({ asn1 }) => x509AuthorityFromDer(asn1)),
+      jwtAuthorities: jwt
+        .filter(({ tainted }) => !tainted)
+        .map(({ key_id: keyId, public_key: key }) => ({ keyId, jwk: jwkOf(key) })),
+    };
+  } catch (cause) {
+    const message = `the own bundle of ${trustDomain} holds an authority that could not be read`;
+    throw new MeshAdapterError('own-roots-malformed', message, { cause });
+  }
+}
+
+function jwkOf(spki: Buffer): Readonly<Record<string, string>> {
+  const jwk = createPublicKey({ key: spki, format: 'der', type: 'spki' }).export({ format: 'jwk' });
+  return Object.fromEntries(
+    Object.entries(jwk).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}

@@ -1,0 +1,416 @@
+import { status } from '@grpc/grpc-js';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createSpireAdapter, type SpireAdapterOptions } from '../../../src/mesh-adapters/index.ts';
+import { readableRoots, renderSpireBundle } from '../../../src/mesh-adapters/spire/render.ts';
+import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
+import {
+  bundleOf,
+  parseTrustDomain,
+  pemFromCertificates,
+  type TrustBundle,
+} from '../../../src/spiffe/index.ts';
+import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
+import { FakeSpireServer } from '../../support/fake-spire-server.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
+import { TestClock } from '../../support/test-clock.ts';
+import { createTokenKey } from '../../support/test-tokens.ts';
+import { untilHealed, untilTold } from '../until.ts';
+
+const trustDomain = parseTrustDomain('spire.example');
+const { signal } = new AbortController();
+
+/** A bundle as SPIRE holds it. */
+const spireBundle = (bundle: TrustBundle) =>
+  renderSpireBundle(bundle, bundle.x509Authorities, bundle.jwtAuthorities);
+
+async function openSpire(more: Partial<SpireAdapterOptions> = {}) {
+  const folder = tempDir();
+  const own = await createTestCa({ trustDomain });
+  const spire = new FakeSpireServer(spireBundle(own.bundle()));
+  const socket = folder.file('api.sock');
+  await spire.start({ socket });
+  const create = (changes: Partial<SpireAdapterOptions> = {}) =>
+    createSpireAdapter({
+      access: { kind: 'socket', path: socket },
+      pollMs: 5,
+      ownedFile: folder.file('owned.json'),
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      ...more,
+      ...changes,
+    });
+  const adapter = create();
+  return {
+    adapter,
+    create,
+    spire,
+    folder,
+    socket,
+    own,
+    trustDomain,
+    addOwnRoot: async () => {
+      const next = await createTestCa({ trustDomain });
+      spire.own = spireBundle(bundleOf(trustDomain, [own.authority, next.authority]));
+    },
+    held: async () =>
+      Object.fromEntries(
+        [...spire.federated]
+          .map(([name, bundle]): [string, string[]] => [
+            name,
+            readableRoots(bundle).map(({ keyFingerprint }) => keyFingerprint),
+          ])
+          .filter(([, keys]) => keys.length > 0),
+      ),
+    state: async () => JSON.stringify([...spire.federated].sort(([a], [b]) => (a < b ? -1 : 1))),
+    [Symbol.asyncDispose]: async () => {
+      await adapter.stop();
+      await spire.stop();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+meshAdapterContract('createSpireAdapter()', () => openSpire());
+
+describe('createSpireAdapter()', () => {
+  it('reads roots and JWT keys, leaves out the tainted, and tells nothing new of another order', async () => {
+    await using mesh = await openSpire();
+    const [next, bad] = [await createTestCa({ trustDomain }), await createTestCa({ trustDomain })];
+    const [k1, k2] = [createTokenKey('P-256', 'k1').authority, createTokenKey('rsa-2048', 'k2').authority];
+    const bundle = spireBundle(
+      bundleOf(trustDomain, [mesh.own.authority, next.authority, bad.authority], {
+        jwtAuthorities: [k1, k2],
+      }),
+    );
+    mesh.spire.own = {
+      ...bundle,
+      x509_authorities: bundle.x509_authorities.map((each) => ({
+        ...each,
+        tainted: each.asn1.equals(Buffer.from(bad.root)),
+      })),
+    };
+    const ended = new AbortController();
+    let count = 0;
+    for await (const own of mesh.adapter.watchOwnTrust(ended.signal)) {
+      count += 1;
+      expect(own.roots.map(({ fingerprint }) => fingerprint).toSorted()).toEqual(
+        [mesh.own, next].map(({ authority }) => authority.fingerprint).toSorted(),
+      );
+      expect(own.jwtAuthorities?.toSorted((a, b) => (a.keyId < b.keyId ? -1 : 1))).toEqual([k1, k2]);
+      const before = mesh.spire.calls.length;
+      await untilTold(() => mesh.spire.calls.length > before + 10, 'ten more looks');
+      ended.abort();
+    }
+    expect(count).toBe(1);
+  });
+
+  it('writes roots, JWT keys, sequence and hint, and nothing for a higher sequence of the same content', async () => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const { authority } = createTokenKey('P-256', 'k1');
+    const bundle = (sequence: bigint) =>
+      bundleOf(west.trustDomain, [west.authority], {
+        jwtAuthorities: [authority],
+        sequence,
+        refreshHintSeconds: 300,
+      });
+    await mesh.adapter.applyForeignTrust([bundle(2n ** 64n - 1n)], signal);
+    expect(mesh.spire.federated.get('west.example')).toMatchObject({
+      sequence_number: '18446744073709551615',
+      refresh_hint: '300',
+      jwt_authorities: [{ key_id: 'k1' }],
+    });
+    const before = mesh.spire.calls.filter((call) => call === 'BatchSetFederatedBundle').length;
+    await mesh.adapter.applyForeignTrust([bundle(1n)], signal);
+    expect(mesh.spire.calls.filter((call) => call === 'BatchSetFederatedBundle')).toHaveLength(before);
+  });
+
+  it('never pushes what SPIRE polls by itself, and lets go of a bundle that it begins to poll', async () => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'accepted' },
+    ]);
+    mesh.spire.polled.add('west.example');
+    const before = await mesh.state();
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'refused', code: 'trust-domain-taken' },
+    ]);
+    expect(await mesh.adapter.applyForeignTrust([], signal)).toEqual([]);
+    expect(await mesh.state()).toBe(before);
+  });
+
+  it('leaves bundles of others alone, reads all pages of them, and does not write over one', async () => {
+    await using mesh = await openSpire();
+    const names = ['a', 'b', 'c', 'd', 'e'].map((name) => `${name}.example`);
+    for (const name of names)
+      mesh.spire.federated.set(name, spireBundle((await createTestCa({ trustDomain: name })).bundle()));
+    const before = await mesh.state();
+    const e = await createTestCa({ trustDomain: 'e.example' });
+    expect(await mesh.adapter.applyForeignTrust([e.bundle()], signal)).toMatchObject([
+      { state: 'refused', code: 'trust-domain-taken' },
+    ]);
+    await mesh.adapter.applyForeignTrust([], signal);
+    expect(await mesh.state()).toBe(before);
+  });
+
+  it('takes its bundles over after the note of them was lost, if they say what is wanted', async () => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    rmSync(mesh.folder.file('owned.json'));
+    expect(await mesh.create().applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'accepted' },
+    ]);
+    expect(await mesh.adapter.applyForeignTrust([], signal)).toMatchObject([{ state: 'removed' }]);
+    expect(mesh.spire.federated.size).toBe(0);
+  });
+
+  it('touches nothing where the note is not its own', async () => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    for (const text of ['no', '{}', '{"trustDomains":["Not A Name"]}', '{"trustDomains":[7]}']) {
+      writeFileSync(mesh.folder.file('owned.json'), text);
+      await expect(mesh.adapter.applyForeignTrust([west.bundle()], signal)).rejects.toMatchObject({
+        code: 'file-not-ours',
+      });
+    }
+    expect(mesh.spire.federated.size).toBe(0);
+  });
+
+  it('removes a bundle that registration entries federate with, keeps the entries, and says so', async () => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    mesh.spire.entries = [['west.example', 'north.example'], ['north.example']];
+    expect(await mesh.adapter.applyForeignTrust([], signal)).toMatchObject([
+      { trustDomain: 'west.example', state: 'removed', code: 'entries-dissociated' },
+    ]);
+    expect(mesh.spire.entries).toEqual([['north.example'], ['north.example']]);
+    expect(mesh.spire.federated.size).toBe(0);
+  });
+
+  it('revokes all with an empty bundle, so that registration entries need not be written anew', async () => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    mesh.spire.entries = [['west.example']];
+    await mesh.adapter.applyForeignTrust([bundleOf(west.trustDomain, [])], signal);
+    expect(mesh.spire.federated.get('west.example')?.x509_authorities).toEqual([]);
+    expect(mesh.spire.entries).toEqual([['west.example']]);
+  });
+
+  it('keeps what a refused bundle still lists of what is there, and adds none of its JWT keys', async () => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const [k1, k2] = [createTokenKey('P-256', 'k1').authority, createTokenKey('P-256', 'k2').authority];
+    await mesh.adapter.applyForeignTrust(
+      [bundleOf(west.trustDomain, [west.authority], { jwtAuthorities: [k1] })],
+      signal,
+    );
+    const stolen = bundleOf(west.trustDomain, [west.authority, mesh.own.authority], {
+      jwtAuthorities: [k1, k2],
+    });
+    expect(await mesh.adapter.applyForeignTrust([stolen], signal)).toMatchObject([
+      { state: 'refused', code: 'root-is-own' },
+    ]);
+    expect(await mesh.held()).toEqual({ 'west.example': [west.authority.keyFingerprint] });
+    const there = mesh.spire.federated.get('west.example');
+    expect(there?.jwt_authorities.map(({ key_id: id }) => id)).toEqual(['k1']);
+  });
+});
+
+describe('writeForeignTrust() of SPIRE', () => {
+  it('tells what SPIRE refuses of one trust domain, and writes the others', async () => {
+    await using mesh = await openSpire();
+    const [west, north, south] = (await Promise.all(
+      ['west.example', 'north.example', 'south.example'].map((name) => createTestCa({ trustDomain: name })),
+    )) as [TestCa, TestCa, TestCa];
+    mesh.spire.refuse = (name) => {
+      if (name === 'west.example') return { code: status.INVALID_ARGUMENT, message: 'no such luck' };
+      return name === 'north.example' ? { code: status.INTERNAL, message: 'disk' } : undefined;
+    };
+    const reports = await mesh.adapter.applyForeignTrust(
+      [west.bundle(), north.bundle(), south.bundle()],
+      signal,
+    );
+    expect(reports).toMatchObject([
+      { state: 'refused', code: 'mesh-refused', message: expect.stringContaining('no such luck') },
+      { state: 'failed', code: 'mesh-unavailable' },
+      { state: 'accepted' },
+    ]);
+    mesh.spire.refuse = () => undefined;
+    const healed = await mesh.adapter.applyForeignTrust([west.bundle(), north.bundle()], signal);
+    expect(healed.map(({ state }) => state)).toEqual(['accepted', 'accepted', 'removed']);
+  });
+
+  it.each([
+    [status.PERMISSION_DENIED, 'mesh-forbidden'],
+    [status.UNAUTHENTICATED, 'mesh-unauthenticated'],
+    [status.UNAVAILABLE, 'mesh-unreachable'],
+    [status.INTERNAL, 'mesh-unavailable'],
+    [status.UNIMPLEMENTED, 'mesh-refused'],
+    [status.ABORTED, 'mesh-conflict'],
+  ])('changes nothing and says why when a call fails with status %i (%s), and heals', async (code, name) => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    mesh.spire.fault = (call) =>
+      call === 'BatchSetFederatedBundle' ? { code, message: 'no such luck' } : undefined;
+    await expect(mesh.adapter.applyForeignTrust([west.bundle()], signal)).rejects.toMatchObject({
+      code: name,
+      message: expect.stringContaining('no such luck'),
+    });
+    expect(mesh.adapter.status()).toMatchObject({ connected: false, code: name });
+    expect(mesh.spire.federated.size).toBe(0);
+    mesh.spire.fault = () => undefined;
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'accepted' },
+    ]);
+    expect(mesh.adapter.status().connected).toBe(true);
+  });
+
+  it('puts right what a restored backup lost or brought back, and what somebody changed by hand', async () => {
+    await using mesh = await openSpire();
+    const [west, north] = [
+      await createTestCa({ trustDomain: 'west.example' }),
+      await createTestCa({ trustDomain: 'north.example' }),
+    ];
+    await mesh.adapter.applyForeignTrust([west.bundle(), north.bundle()], signal);
+    mesh.spire.federated.delete('west.example');
+    mesh.spire.federated.set('north.example', spireBundle(bundleOf(north.trustDomain, [west.authority])));
+    await mesh.adapter.applyForeignTrust([west.bundle(), north.bundle()], signal);
+    expect(await mesh.held()).toEqual({
+      'west.example': [west.authority.keyFingerprint],
+      'north.example': [north.authority.keyFingerprint],
+    });
+  });
+
+  it('does not disturb another agent of ours that wants the same', async () => {
+    await using mesh = await openSpire();
+    const twin = mesh.create({ ownedFile: mesh.folder.file('twin.json') });
+    const [old, next] = [
+      await createTestCa({ trustDomain: 'west.example' }),
+      await createTestCa({ trustDomain: 'west.example' }),
+    ];
+    for (const bundle of [old.bundle(), next.bundle()]) {
+      const reports = await Promise.all(
+        [mesh.adapter, twin].map((adapter) => adapter.applyForeignTrust([bundle], signal)),
+      );
+      expect(reports.flat().map(({ state }) => state)).toEqual(['accepted', 'accepted']);
+    }
+    expect(await mesh.held()).toEqual({ 'west.example': [next.authority.keyFingerprint] });
+  });
+});
+
+describe('readOwnTrust() of SPIRE', () => {
+  let clock: TestClock;
+  let mesh: Awaited<ReturnType<typeof openSpire>>;
+  let told: number[];
+  let ended: AbortController;
+  let following: Promise<void>;
+  const code = () => mesh.adapter.status().code;
+
+  beforeEach(async () => {
+    clock = new TestClock(TEST_INSTANT);
+    mesh = await openSpire({ clock, pollMs: 5000 });
+    told = [];
+    ended = new AbortController();
+    following = (async () => {
+      for await (const { roots } of mesh.adapter.watchOwnTrust(ended.signal)) told.push(roots.length);
+    })();
+    await untilTold(() => told.length === 1, 'the first roots');
+  });
+  afterEach(async () => {
+    ended.abort();
+    await following;
+    await mesh[Symbol.asyncDispose]();
+  });
+
+  it('comes back after the socket disappeared and the server was upgraded', async () => {
+    await mesh.spire.stop();
+    await untilHealed(clock, () => code() === 'mesh-unreachable', 'the loss');
+    await mesh.addOwnRoot();
+    rmSync(mesh.socket, { force: true });
+    await mesh.spire.start({ socket: mesh.socket });
+    await untilHealed(clock, () => told.length === 2, 'the next roots');
+    expect(mesh.adapter.status().connected).toBe(true);
+  });
+
+  it('gives up on a server that says nothing, and comes back', async () => {
+    mesh.spire.fault = () => 'silence';
+    await untilHealed(clock, () => code() === 'mesh-unreachable', 'the end of patience');
+    mesh.spire.fault = () => undefined;
+    await untilHealed(clock, () => mesh.adapter.status().connected, 'the recovery');
+    expect(told).toEqual([1]);
+  });
+
+  it('keeps its roots when the bundle is malformed, and tells another trust domain as it is', async () => {
+    const before = mesh.spire.own;
+    const bad = { asn1: Buffer.from('no certificate'), tainted: false };
+    mesh.spire.own = { ...before, x509_authorities: [...before.x509_authorities, bad] };
+    await untilHealed(clock, () => code() === 'own-roots-malformed', 'the trouble');
+    mesh.spire.own = { ...before, trust_domain: 'No Name' };
+    await untilHealed(clock, () => code() === 'own-trust-domain-malformed', 'the other trouble');
+    expect(told).toEqual([1]);
+    mesh.spire.own = { ...before, trust_domain: 'renamed.example' };
+    await untilHealed(clock, () => told.length === 2, 'the new name');
+  });
+});
+
+describe('openSpire() with an SVID', () => {
+  it('takes the server for what its SVID says only, and is an administrator only with the right one', async () => {
+    const hour = 3_600_000;
+    const valid = { notBefore: new Date(Date.now() - hour), notAfter: new Date(Date.now() + hour) };
+    const ca = await createTestCa({ trustDomain, ...valid });
+    using folder = tempDir();
+    const leafOf = async (path: string) => {
+      const leaf = await ca.issueLeaf({ path, ...valid });
+      writeFileSync(folder.file('client.pem'), leaf.certPem);
+      writeFileSync(folder.file('client.key'), leaf.keyPem);
+      return leaf;
+    };
+    const rootsPem = pemFromCertificates([ca.root]);
+    writeFileSync(folder.file('roots.pem'), rootsPem);
+    const west = await createTestCa({ trustDomain: 'west.example', ...valid });
+    const server = new FakeSpireServer(spireBundle(ca.bundle()));
+    const { certPem, keyPem } = await ca.issueLeaf({ path: '/spire/server', ...valid });
+    const port = await server.start({ certPem, keyPem, rootsPem });
+    const adapterAt = (to: number) =>
+      createSpireAdapter({
+        access: {
+          kind: 'mtls',
+          address: `127.0.0.1:${to}`,
+          certificateFile: folder.file('client.pem'),
+          keyFile: folder.file('client.key'),
+          trustBundleFile: folder.file('roots.pem'),
+          trustDomain,
+        },
+        pollMs: 5000,
+        ownedFile: folder.file('owned.json'),
+        clock: systemClock,
+        random: systemRandom,
+        log: silentLog,
+      });
+    const apply = (to = port) => adapterAt(to).applyForeignTrust([west.bundle()], signal);
+    const { id } = await leafOf('/federate');
+    await expect(apply()).rejects.toMatchObject({ code: 'mesh-forbidden' });
+    server.admins.add(id);
+    expect(await apply()).toMatchObject([{ state: 'accepted' }]);
+    const impostor = new FakeSpireServer(spireBundle(ca.bundle()));
+    const workload = await ca.issueLeaf({ path: '/workload', ...valid });
+    const otherPort = await impostor.start({
+      certPem: workload.certPem,
+      keyPem: workload.keyPem,
+      rootsPem,
+    });
+    await expect(apply(otherPort)).rejects.toMatchObject({ code: 'mesh-unreachable' });
+    expect(impostor.calls).toEqual([]);
+    rmSync(folder.file('client.key'));
+    await expect(apply()).rejects.toMatchObject({ code: 'credentials-unusable' });
+    expect(readFileSync(folder.file('owned.json'), 'utf8')).toContain('west.example');
+    await Promise.all([server.stop(), impostor.stop()]);
+  });
+});
