@@ -28,3 +28,9 @@ export function wrong(code: string, where: string, message: string, advice: stri
 export function told(code: string, where: string, message: string, advice?: string): Finding {
   return { code, level: 'note', where, message, ...(advice === undefined ? {} : { advice }) };
 }
+
+/** The findings in one order, whichever answer of a mesh came first. */
+export function inOrder(findings: readonly Finding[]): Finding[] {
+  const keyOf = ({ where = '', code }: Finding) => `${where} ${code}`;
+  return findings.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}

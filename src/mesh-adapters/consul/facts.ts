@@ -1,5 +1,5 @@
 import { MeshAdapterError } from '../errors.ts';
-import { type Finding, wrong } from '../finding.ts';
+import { type Finding, inOrder, wrong } from '../finding.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { listPeerings, type Peering } from './peerings.ts';
@@ -103,7 +103,7 @@ export async function readConsulFacts(
   if (findings.some(({ code }) => code === TOKEN_UNKNOWN.code))
     return { ...NOTHING, own, findings: [TOKEN_UNKNOWN] };
   const rights = settings?.aclsEnabled === false ? undefined : await readRights(client, signal);
-  return { settings, own, peerings, exports, intentions, protocols, rights, findings };
+  return { settings, own, peerings, exports, intentions, protocols, rights, findings: inOrder(findings) };
 }
 
 const RIGHTS: readonly { readonly right: ConsulRight; readonly asked: object }[] = [

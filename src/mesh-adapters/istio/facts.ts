@@ -1,5 +1,5 @@
 import { MeshAdapterError } from '../errors.ts';
-import { type Finding, told, wrong } from '../finding.ts';
+import { type Finding, inOrder, told, wrong } from '../finding.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { collectionOf } from '../kubernetes/kubernetes-object.ts';
 import { fieldsOf, listOf, type MeshObject, meshObjectOf, textOf } from './fields.ts';
@@ -74,7 +74,7 @@ export async function readIstioFacts(
     authorizationPolicies,
     destinationRules,
     serviceEntries,
-    findings,
+    findings: inOrder(findings),
   };
 }
 
