@@ -46,7 +46,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'bootstrap-fetch-failed':
     'check the URL with "curl -k URL" from this machine; nothing was stored, so simply try again',
   'sequence-rolled-back':
-    'if the peer really restarted its counter, "federate refresh <trust domain> --accept-once" takes it, on record',
+    'ask the peer whether it lost its counter; "federate review <trust domain>" shows what is offered and takes it, on record',
   'own-root-offered': 'tell the peer: a root of ours must not stand in their bundle',
   'root-of-another-trust-domain':
     'a root may speak for one trust domain only; ask both peers who holds its key',
@@ -77,8 +77,19 @@ const HINTS: Readonly<Record<string, string>> = {
   'audience-mismatch':
     'ask the issuer for a token for your audience; audiences are compared letter by letter',
   'own-bundle-unknown': '"federate status" says whether the mesh is connected',
+  'all-roots-replaced':
+    '"federate review <trust domain>" shows what would change; ask the peer for the digest by another way',
+  'policy-asks-always': '"federate review <trust domain>" shows the new keys; accept or reject them there',
+  'offer-rejected': 'tell the peer; "federate review <trust domain> --reconsider" takes the rejection back',
+  'nothing-waits': '"federate show <trust domain>" tells how it stands',
+  'offer-changed': 'look at what is offered now with "federate review <trust domain>"',
+  'offer-not-confirmed':
+    'try again when the endpoint answers; "federate show <trust domain>" tells how it stands',
+  'not-rejected': '"federate review <trust domain>" lists what is rejected, with digests',
   'key-distrusted':
     '"federate distrust list" tells since when and why; "federate trust --again" takes it back, on record',
+  'trust-stale':
+    'see why its polls fail; "federate change <trust domain> --never-stale" or a longer --stale-after ends the limit, on record',
   'peer-stale': 'see why its polls fail with "federate show <trust domain>"',
   'key-not-found':
     '"federate bundle show <trust domain>" lists its keys; a key that is not held is named by all 64 digits of its public key',

@@ -11,6 +11,7 @@ import { historyCommand } from './commands/history.ts';
 import { listCommand, showCommand } from './commands/list.ts';
 import { processCommands } from './commands/processes.ts';
 import { refreshCommand } from './commands/refresh.ts';
+import { reviewCommand } from './commands/review.ts';
 import { removeCommand } from './commands/remove.ts';
 import { rotateCommand } from './commands/rotate.ts';
 import { statusCommand } from './commands/status.ts';
@@ -68,6 +69,7 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     refreshCommand,
     changeCommand,
     removeCommand,
+    reviewCommand,
     distrustCommand,
     trustCommand,
     bundleCommand,

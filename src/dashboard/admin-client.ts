@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { CodedError } from '../spiffe/index.ts';
+import type { DecidedDocument, DecisionDocument, ReviewDocument } from './review-documents.ts';
 import type {
   DistrustDocument,
   DistrustedDocument,
@@ -62,6 +63,8 @@ export interface AdminClient {
   historyLinks(after: number, limit: number): Promise<LinkDocument[]>;
   historyHeads(): Promise<HeadDocument[]>;
   historyPlace(): Promise<HistoryPlaceDocument>;
+  review(trustDomain: string | undefined): Promise<ReviewDocument>;
+  decide(trustDomain: string, decision: DecisionDocument): Promise<DecidedDocument>;
   distrusted(): Promise<DistrustedKeyDocument[]>;
   distrust(document: DistrustDocument): Promise<DistrustedDocument>;
   trustAgain(document: TrustAgainDocument): Promise<DistrustedKeyDocument>;
@@ -110,6 +113,9 @@ export function createAdminClient(options: {
       ask('GET', `/v1/history/links${query({ after: after.toString(), limit: limit.toString() })}`),
     historyHeads: () => ask('GET', '/v1/history/heads'),
     historyPlace: () => ask('GET', '/v1/history/place'),
+    review: (trustDomain) =>
+      ask('GET', trustDomain === undefined ? '/v1/offers' : `/v1/offers/${named(trustDomain)}`),
+    decide: (trustDomain, decision) => ask('POST', `/v1/offers/${named(trustDomain)}`, decision),
     distrusted: () => ask('GET', '/v1/distrusted'),
     distrust: (document) => ask('POST', '/v1/distrusted', document),
     trustAgain: (document) => ask('POST', '/v1/trusted-again', document),

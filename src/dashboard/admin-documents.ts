@@ -7,6 +7,9 @@ import type { DistrustedKeyDocument } from './distrust-documents.ts';
 /** How a peer's bundle is proved: by who serves it, or by who signed it. */
 export type ProfileName = 'https_web' | 'https_spiffe' | 'signed_bundle';
 
+/** What waits for the operator, see docs/operations.md. */
+export type PolicyName = 'auto' | 'ask-on-dangerous' | 'ask-always';
+
 export interface AuthorityDocument {
   readonly fingerprint: string;
   readonly key_fingerprint: string;
@@ -78,13 +81,29 @@ export interface HistoryDocument {
   readonly events: readonly EventDocument[];
 }
 
+export interface EndpointDocument {
+  readonly url: string;
+  /** Whether the next poll begins with it. */
+  readonly in_use: boolean;
+  readonly last_success_at: string | null;
+  readonly last_failure_at: string | null;
+  readonly last_failure_code: string | null;
+  readonly last_failure: string | null;
+}
+
 export interface RelationshipDocument {
   readonly trust_domain: string;
   readonly endpoint_url: string;
+  readonly more_endpoint_urls: readonly string[];
+  /** How each address did since the agent started. */
+  readonly endpoints: readonly EndpointDocument[];
   readonly profile: ProfileName;
   readonly endpoint_id: string | null;
   /** With `signed_bundle`: whose signature counts. */
   readonly signer_id: string | null;
+  readonly policy: PolicyName;
+  /** After so many seconds without a good poll it is trusted no more until the next one; null: never. */
+  readonly stale_after_seconds: number | null;
   readonly state: string;
   readonly reason: { readonly code: string; readonly message: string } | null;
   readonly bootstrap: string;
@@ -156,6 +175,10 @@ export interface AddDocument {
   readonly pin?: string;
   readonly web_pki?: boolean;
   readonly ca_pem?: string;
+  /** Further addresses of the same endpoint, tried in order. */
+  readonly more_endpoint_urls?: readonly string[];
+  readonly policy?: PolicyName;
+  readonly stale_after_seconds?: number;
 }
 
 /** A bundle that the operator puts in the place of the held one. */
@@ -182,6 +205,11 @@ export interface ChangeDocument {
   readonly signer_id?: string;
   /** The private CA of an `https_web` endpoint; `null` goes back to the public ones. */
   readonly ca_pem?: string | null;
+  /** Further addresses; none is an empty list. */
+  readonly more_endpoint_urls?: readonly string[];
+  readonly policy?: PolicyName;
+  /** `null` ends the limit. */
+  readonly stale_after_seconds?: number | null;
   readonly reason?: string;
 }
 

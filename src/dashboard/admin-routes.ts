@@ -29,6 +29,7 @@ import {
 import { addDistrustRoutes, type DistrustServices } from './distrust-routes.ts';
 import { addInvitationRoutes, type InvitationServices } from './invitation-routes.ts';
 import { addHistoryRoutes, type HistoryServices } from './history-routes.ts';
+import { addReviewRoutes, type ReviewServices } from './review-routes.ts';
 import {
   describeBundle,
   describeChanged,
@@ -44,10 +45,12 @@ export interface AdminServices
   extends DistrustServices,
     HistoryServices,
     InvitationServices,
+    ReviewServices,
     SignedBundleServices {
   readonly store: Store;
   readonly log: Log;
   status(): Promise<StatusDocument>;
+  endpoints(trustDomain: TrustDomain): RelationshipDocument['endpoints'];
   inMesh(trustDomain: TrustDomain): RelationshipDocument['in_mesh'];
   /** What the peer has proved that it holds of our bundle. */
   peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
@@ -72,6 +75,10 @@ const NOT_FOUND_CODES: ReadonlySet<string> = new Set([
 ]);
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 
+const moreUrls = z.array(z.string()).max(100).optional();
+const policy = z.enum(['auto', 'ask-on-dangerous', 'ask-always']).optional();
+const seconds = z.int().positive();
+
 const addRequest = z.strictObject({
   trust_domain: z.string(),
   endpoint_url: z.string(),
@@ -82,6 +89,9 @@ const addRequest = z.strictObject({
   pin: z.string().optional(),
   web_pki: z.boolean().optional(),
   ca_pem: z.string().optional(),
+  more_endpoint_urls: moreUrls,
+  policy,
+  stale_after_seconds: seconds.optional(),
 }) satisfies z.ZodType<unknown>;
 
 const changeRequest = z.strictObject({
@@ -90,6 +100,9 @@ const changeRequest = z.strictObject({
   endpoint_id: z.string().optional(),
   signer_id: z.string().optional(),
   ca_pem: z.string().nullable().optional(),
+  more_endpoint_urls: moreUrls,
+  policy,
+  stale_after_seconds: seconds.nullable().optional(),
   reason: z.string().max(MAX_REASON_CHARACTERS).optional(),
 }) satisfies z.ZodType<unknown>;
 
@@ -214,6 +227,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
   addSignedBundleRoutes(app, services);
   addInvitationRoutes(app, services);
   addHistoryRoutes(app, services);
+  addReviewRoutes(app, services);
 
   app.notFound((context) =>
     problem(context, 404, 'not-found', `the admin API has no ${context.req.method} ${context.req.path}`),

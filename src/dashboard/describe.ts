@@ -110,12 +110,17 @@ export function describeRelationship(
     inMesh(trustDomain: TrustDomain): RelationshipDocument['in_mesh'];
     peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
     distrusted(): readonly DistrustedKeyDocument[];
+    endpoints(trustDomain: TrustDomain): RelationshipDocument['endpoints'];
   },
 ): RelationshipDocument {
   const { profile } = relationship;
   return {
     trust_domain: relationship.trustDomain,
     endpoint_url: relationship.endpointUrl,
+    more_endpoint_urls: relationship.moreEndpointUrls ?? [],
+    endpoints: seen.endpoints(relationship.trustDomain),
+    policy: relationship.policy ?? 'ask-on-dangerous',
+    stale_after_seconds: relationship.staleAfterSeconds ?? null,
     profile: profile.kind,
     endpoint_id: profile.kind === 'https_spiffe' ? profile.endpointId : null,
     signer_id: profile.kind === 'signed_bundle' ? profile.signerId : null,

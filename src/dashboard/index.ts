@@ -40,5 +40,13 @@ export type {
   TrustedDocument,
 } from './history-documents.ts';
 export { describeTrustedAt } from './history-routes.ts';
+export type {
+  DecidedDocument,
+  DecisionDocument,
+  OfferDocument,
+  OfferedKeyDocument,
+  ReviewDocument,
+} from './review-documents.ts';
+export type { ReviewServices } from './review-routes.ts';
 export type { DistrustServices } from './distrust-routes.ts';
 export type { SignedBundleDocument } from './signed-bundle-routes.ts';

@@ -1,15 +1,16 @@
-import { contentDigest, parseEndpointUrl, type SpiffeId, type TrustBundle } from '../spiffe/index.ts';
+import { contentDigest, type SpiffeId, type TrustBundle } from '../spiffe/index.ts';
 import { type Relationship, StoreError } from '../store/index.ts';
 import { checkEndpoint } from './check-endpoint.ts';
 import { type BootstrapRequest, establishTrust, type FirstTrust } from './bootstrap.ts';
 import { FederationError } from './errors.ts';
 import { keyFingerprintsOf } from './key-fingerprints.ts';
+import { checkTerms, type RelationshipTerms } from './relationship-terms.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import { parseSourceUrl } from './signed-bundle/source-url.ts';
 import { judge } from './verdict.ts';
 
 /** A peer to federate with, in one direction: we will accept its identities (FED-11). */
-export interface AddRequest extends BootstrapRequest {
+export interface AddRequest extends BootstrapRequest, RelationshipTerms {
   /** Who asks, for the audit log: `operator:<uid>`. */
   readonly actor: string;
   /** Further addresses of the same endpoint, tried in order. */
@@ -48,6 +49,7 @@ export async function addRelationship(
 ): Promise<AddedRelationship> {
   const { trustDomain, profile, endpointUrl, bootstrap, actor } = request;
   const depth = checkRequest(parts, request, known);
+  const terms = checkTerms(request, request);
   const first = await establishTrust(parts, request, signal);
   const { bundle } = first;
   const at = parts.clock.now();
@@ -61,7 +63,11 @@ export async function addRelationship(
     now: at,
     override: request.force === true ? {} : undefined,
   });
-  if (verdict.kind === 'quarantined' && verdict.code !== 'all-roots-replaced')
+  if (
+    verdict.kind === 'quarantined' &&
+    verdict.code !== 'all-roots-replaced' &&
+    verdict.code !== 'policy-asks-always'
+  )
     throw new FederationError(verdict.code, `${verdict.message}: nothing was added`);
   if (verdict.kind !== 'accepted') throw new TypeError(`unreachable: a first bundle is not ${verdict.kind}`);
 
@@ -81,9 +87,7 @@ export async function addRelationship(
     endpointUrl: parseSourceUrl(endpointUrl, profile).href,
     ...(bootstrap.caPem === undefined ? {} : { webPkiCaPem: bootstrap.caPem }),
     ...(request.agentId === undefined ? {} : { agentId: request.agentId }),
-    ...(request.moreEndpointUrls?.length
-      ? { moreEndpointUrls: request.moreEndpointUrls.map((url) => parseEndpointUrl(url).href) }
-      : {}),
+    ...terms,
     state: first.fetched ? 'active' : 'pending',
     ...(first.fetched ? { lastAttemptAt: at, lastSuccessAt: at } : {}),
   };

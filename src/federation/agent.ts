@@ -15,12 +15,14 @@ import { createAgentMetrics } from './agent-metrics.ts';
 import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
 import { Distrusts } from './distrust-key.ts';
 import { FederationError } from './errors.ts';
+import type { EndpointHealth } from './endpoint-urls.ts';
 import { WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import { type BundleListener, HeldBundles } from './held-bundles.ts';
 import type { MeshProgress } from './holding/holding-claims.ts';
 import { HoldingStatements } from './holding/holding-statements.ts';
 import { createHostLookup, type HostLookup } from './host-lookup.ts';
+import { OfferReviews } from './offer-reviews.ts';
 import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
 import { PeerPoller, type PollObserver } from './peer-poller.ts';
 import { PollSlots, pollSlotSettings } from './poll-slots.ts';
@@ -78,6 +80,8 @@ export class FederationAgent {
   readonly distrusts: Distrusts;
   /** The signed bundles that peers sent, for others to fetch from us. */
   readonly carried = new CarriedBundles();
+  /** The offers that wait for the operator. */
+  readonly reviews: OfferReviews;
   readonly #parts: RefreshParts;
   readonly #held: HeldBundles;
   readonly #holding: HoldingStatements;
@@ -130,6 +134,10 @@ export class FederationAgent {
       // Whether its endpoint can be verified may have changed: nobody waits for the answer.
       changed: (name) => void this.#pollers.get(name)?.pollAnew(),
     });
+    this.reviews = new OfferReviews(this.#parts, {
+      relationship: (name) => this.#pollers.get(name)?.relationship,
+      pollAnew: (name, override) => this.#pollerOf(name).pollAnew(override),
+    });
     this.#schedule = options.schedule;
     this.#slots = new PollSlots(pollSlotSettings(options.concurrency, clock));
     this.#watch = options.watch;
@@ -175,7 +183,7 @@ export class FederationAgent {
     this.#started = true;
     this.#waiting = this.#trusted.run(this.#stop.signal, {
       lapsed: (key) => void this.distrusts.lapsed(key),
-      stale: () => {},
+      stale: (name) => void this.#pollers.get(name)?.becomeStale(),
     });
     signal.addEventListener('abort', () => void this.stop(), { once: true });
     for (const relationship of relationships) this.#open(relationship, 0).start();
@@ -259,6 +267,7 @@ export class FederationAgent {
     if (this.#pollers.get(trustDomain) === poller) {
       this.#pollers.delete(trustDomain);
       this.#held.drop(trustDomain);
+      this.#trusted.staleFrom(trustDomain, undefined);
     }
     if (!removed) throw notFederated(trustDomain);
   }
@@ -312,6 +321,11 @@ export class FederationAgent {
   noteInMesh(trustDomain: TrustDomain, digest: string, progress: MeshProgress, at: Date): void {
     if (this.#holding.reached(trustDomain, digest, progress, at))
       this.#pollers.get(trustDomain)?.tellHolding();
+  }
+
+  /** How each address of a peer's endpoint did since the agent started; none where there is no relationship. */
+  endpoints(trustDomain: TrustDomain): EndpointHealth[] {
+    return this.#pollers.get(trustDomain)?.endpoints() ?? [];
   }
 
   /** How every relationship stands, by trust domain. */

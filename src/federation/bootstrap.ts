@@ -50,6 +50,8 @@ export type Bootstrap = (
 export interface BootstrapRequest {
   readonly trustDomain: TrustDomain;
   readonly endpointUrl: string;
+  /** Further addresses, asked in order where those before them cannot be. */
+  readonly moreEndpointUrls?: readonly string[];
   readonly profile: EndpointProfile;
   readonly bootstrap: Bootstrap;
 }
@@ -80,7 +82,7 @@ export async function establishTrust(
   request: BootstrapRequest,
   signal: AbortSignal,
 ): Promise<FirstTrust> {
-  const { bootstrap, profile } = request;
+  const { bootstrap, profile, endpointUrl, moreEndpointUrls = [] } = request;
   if (bootstrap.kind === 'web-pki' && profile.kind !== 'https_web') {
     throw new FederationError(
       'bootstrap-required',
@@ -92,7 +94,7 @@ export async function establishTrust(
       ? fromDocument(parts, request, bootstrap)
       : bootstrap.kind === 'invitation'
         ? fromInvitation(bootstrap.first)
-        : await fromEndpoint(parts, request, signal);
+        : await fromAnyEndpoint(parts, request, [endpointUrl, ...moreEndpointUrls], signal);
   // What the operator distrusts does not count here either.
   refuseUnusable(parts.trusted.filter(first.bundle), profile, parts.clock.now());
   return first;
@@ -134,6 +136,26 @@ export function parseBundleFile(
       );
     throw error;
   }
+}
+
+/** The first bundle from the first address that gives one; whatever that one is, it is judged, and no other is asked. */
+async function fromAnyEndpoint(
+  parts: RefreshParts,
+  request: BootstrapRequest,
+  urls: readonly string[],
+  signal: AbortSignal,
+): Promise<FirstTrust> {
+  let first: unknown;
+  for (const endpointUrl of urls) {
+    try {
+      return await fromEndpoint(parts, { ...request, endpointUrl }, signal);
+    } catch (error) {
+      const unreachable = error instanceof FederationError && error.code === 'bootstrap-fetch-failed';
+      if (!unreachable || signal.aborted) throw error;
+      first ??= error;
+    }
+  }
+  throw first;
 }
 
 async function fromEndpoint(

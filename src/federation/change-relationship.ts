@@ -1,55 +1,101 @@
 import type { EndpointProfile } from '../spiffe/index.ts';
-import type { Relationship } from '../store/index.ts';
+import type { ChangePolicy, Relationship } from '../store/index.ts';
 import { checkEndpoint } from './check-endpoint.ts';
 import { FederationError } from './errors.ts';
 import type { RefreshParts } from './refresh-parts.ts';
+import { checkTerms } from './relationship-terms.ts';
 import { parseSourceUrl } from './signed-bundle/source-url.ts';
 
 /** New parameters of a relationship; a field left out stays. Another trust domain is another relationship (FED-62). */
 export interface RelationshipChange {
   readonly endpointUrl?: string;
+  /** Further addresses of the endpoint; none is an empty list. */
+  readonly moreEndpointUrls?: readonly string[];
   readonly profile?: EndpointProfile;
   /** The private CA of an `https_web` endpoint; `null` goes back to the public ones. */
   readonly webPkiCaPem?: string | null;
+  readonly policy?: ChangePolicy;
+  /** `null` ends the limit. */
+  readonly staleAfterSeconds?: number | null;
   readonly actor: string;
   readonly reason: string;
 }
 
 /**
- * Changes where a peer is asked and how its endpoint proves itself, on record (FED-09, FED-10); what is trusted stays.
- * Returns the relationship as it is now. Throws what `checkEndpoint` throws, `FederationError` `not-federated` when it was
- * removed meanwhile, and `StoreError`.
+ * Changes where a peer is asked, how its endpoint proves itself, what waits for a word and how old it may grow, on record
+ * (FED-09, FED-10); what is held stays. Returns the relationship as it is now. Throws what `checkEndpoint` and `checkTerms`
+ * throw, `FederationError` `not-federated` when it was removed meanwhile, and `StoreError`.
  */
 export async function changeRelationship(
   parts: RefreshParts,
   relationship: Relationship,
-  { endpointUrl, profile, webPkiCaPem, actor, reason }: RelationshipChange,
+  change: RelationshipChange,
   known: ReadonlyMap<string, Relationship>,
 ): Promise<Relationship> {
   const { trustDomain } = relationship;
-  const { webPkiCaPem: before, ...rest } = relationship;
-  const caPem = webPkiCaPem === undefined ? before : (webPkiCaPem ?? undefined);
+  const { actor, reason } = change;
+  const { webPkiCaPem: before, moreEndpointUrls, policy, staleAfterSeconds, ...rest } = relationship;
+  const caPem = change.webPkiCaPem === undefined ? before : (change.webPkiCaPem ?? undefined);
+  const limit =
+    change.staleAfterSeconds === undefined ? staleAfterSeconds : (change.staleAfterSeconds ?? undefined);
   const changed: Relationship = {
     ...rest,
-    profile: profile ?? relationship.profile,
-    endpointUrl: endpointUrl ?? relationship.endpointUrl,
+    profile: change.profile ?? relationship.profile,
+    endpointUrl: change.endpointUrl ?? relationship.endpointUrl,
     ...(caPem === undefined ? {} : { webPkiCaPem: caPem }),
   };
   checkEndpoint(parts, changed, known);
-  const url = parseSourceUrl(changed.endpointUrl, changed.profile).href;
-  const patch = { endpointUrl: url, profile: changed.profile, webPkiCaPem: caPem ?? null };
-  const found = await parts.store.updateRelationship(trustDomain, patch, {
-    at: parts.clock.now(),
-    kind: 'relationship-changed',
-    trustDomain,
-    actor,
-    message: `the endpoint of ${trustDomain} is now ${url} (${changed.profile.kind}): ${reason}`,
-    detail: {
-      before: { endpointUrl: relationship.endpointUrl, profile: relationship.profile },
-      profile: changed.profile,
-    },
+  const terms = checkTerms(changed, {
+    moreEndpointUrls: change.moreEndpointUrls ?? moreEndpointUrls ?? [],
+    policy: change.policy ?? policy ?? 'ask-on-dangerous',
+    ...(limit === undefined ? {} : { staleAfterSeconds: limit }),
   });
+  const endpointUrl = parseSourceUrl(changed.endpointUrl, changed.profile).href;
+  const after = { ...changed, endpointUrl, ...terms };
+  const found = await parts.store.updateRelationship(
+    trustDomain,
+    {
+      endpointUrl: after.endpointUrl,
+      moreEndpointUrls: terms.moreEndpointUrls ?? [],
+      profile: after.profile,
+      webPkiCaPem: caPem ?? null,
+      policy: terms.policy ?? 'ask-on-dangerous',
+      staleAfterSeconds: limit ?? null,
+    },
+    {
+      at: parts.clock.now(),
+      kind: 'relationship-changed',
+      trustDomain,
+      actor,
+      message: `${wordsFor(relationship, after)}: ${reason}`,
+      detail: { before: partsOf(relationship), after: partsOf(after) },
+    },
+  );
   if (!found)
     throw new FederationError('not-federated', `there is no relationship with ${trustDomain} any more`);
-  return { ...changed, endpointUrl: url };
+  return after;
+}
+
+function wordsFor(before: Relationship, after: Relationship): string {
+  const { trustDomain, endpointUrl, profile, policy = 'ask-on-dangerous', staleAfterSeconds } = after;
+  const urls = [endpointUrl, ...(after.moreEndpointUrls ?? [])].join(', ');
+  const words = [`the endpoint of ${trustDomain} is now ${urls} (${profile.kind})`];
+  if (policy !== (before.policy ?? 'ask-on-dangerous')) words.push(`the policy ${policy}`);
+  if (staleAfterSeconds !== before.staleAfterSeconds)
+    words.push(
+      staleAfterSeconds === undefined
+        ? 'without a limit of age'
+        : `trusted for ${staleAfterSeconds} s after a good poll`,
+    );
+  return words.join(', ');
+}
+
+function partsOf({
+  endpointUrl,
+  moreEndpointUrls = [],
+  profile,
+  policy = 'ask-on-dangerous',
+  staleAfterSeconds,
+}: Relationship) {
+  return { endpointUrl, moreEndpointUrls, profile, policy, staleAfterSeconds: staleAfterSeconds ?? null };
 }

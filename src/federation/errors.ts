@@ -80,6 +80,11 @@ export type FederationErrorCode =
   | 'distrust-over'
   /** Without it we would publish no key at all, and the operator has not said that this is meant. */
   | 'last-own-key'
+  /** The operator decides about an offer, and there is none, or another one by now, or the endpoint cannot be asked. */
+  | 'nothing-waits'
+  | 'offer-changed'
+  | 'offer-not-confirmed'
+  | 'not-rejected'
   | 'not-started';
 
 /** A refused request of the operator. */

@@ -29,9 +29,12 @@ export { InvitationError, type InvitationErrorCode } from './invitation/errors.t
 export { Invitations } from './invitation/invitations.ts';
 export { looksLikeInvitation } from './invitation/line.ts';
 export type { InvitationParts } from './invitation/parts.ts';
+export type { EndpointHealth } from './endpoint-urls.ts';
+export { type Decision, OfferReviews, type WaitingOffer } from './offer-reviews.ts';
 export type { OperatorBundle } from './operator-bundle.ts';
 export { defaultRedirectSettings, type RedirectSettings } from './redirects.ts';
 export type { RefreshOutcome, RefreshResult } from './refresh-outcome.ts';
+export type { RelationshipTerms } from './relationship-terms.ts';
 export type { RelationshipStatus } from './relationship-status.ts';
 export { withoutKeys } from './without-keys.ts';
 export { defaultScheduleSettings, type ScheduleSettings } from './schedule.ts';

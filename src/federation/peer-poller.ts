@@ -2,17 +2,12 @@ import { describeError } from '../platform/index.ts';
 import type { IncidentKind, Relationship, RelationshipPatch } from '../store/index.ts';
 import { EndpointWatch, type WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
 import type { PollLane, PollSlots } from './poll-slots.ts';
-import { refreshOnce } from './refresh.ts';
-import type {
-  PollIncident,
-  Refreshed,
-  RefreshOutcome,
-  RefreshResult,
-  RememberedTag,
-} from './refresh-outcome.ts';
+import { type EndpointHealth, EndpointUrls } from './endpoint-urls.ts';
+import { type RefreshedFrom, refreshFromAny } from './refresh-from-any.ts';
+import type { PollIncident, RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import type { OperatorOverride } from './settle-offer.ts';
-import { stateAfter } from './relationship-state.ts';
+import { staleFrom, staleState, stateAfter } from './relationship-state.ts';
 import { nextPollDelayMs, type ScheduleSettings } from './schedule.ts';
 import { missingEndpointTrust } from './serving.ts';
 
@@ -44,6 +39,7 @@ export class PeerPoller {
   readonly #schedule: ScheduleSettings;
   readonly #observe: PollObserver;
   readonly #watch: EndpointWatch;
+  readonly #urls: EndpointUrls;
   readonly #stop = new AbortController();
   #relationship: Relationship;
   #tag: RememberedTag | undefined;
@@ -72,6 +68,8 @@ export class PeerPoller {
     this.#parts = options.parts;
     const nextPollAt = new Date(options.parts.clock.now().getTime() + options.firstPollInMs);
     this.#relationship = { ...options.relationship, nextPollAt };
+    this.#urls = new EndpointUrls(options.parts.clock);
+    this.#limitAge();
     this.#slots = options.slots;
     this.#schedule = options.schedule;
     this.#observe = options.observe;
@@ -79,7 +77,8 @@ export class PeerPoller {
       parts: options.parts,
       settings: options.watch,
       places: options.watchPlaces,
-      relationship: () => this.#relationship,
+      // The address that answered the last poll is the one that knows our tag.
+      relationship: () => ({ ...this.#relationship, endpointUrl: this.#urls.inOrder(this.#relationship)[0] }),
       ring: async () => (await this.poll()).outcome.kind !== 'unchanged',
     });
     this.#tag = options.tag;
@@ -91,15 +90,49 @@ export class PeerPoller {
     return this.#relationship;
   }
 
-  /** Goes on with other parameters of the endpoint. */
-  adopt({ endpointUrl, profile, webPkiCaPem }: Relationship): void {
-    const { webPkiCaPem: _, ...before } = this.#relationship;
+  /** How each address of its endpoint did since the agent started, in the operator's order. */
+  endpoints(): EndpointHealth[] {
+    return this.#urls.health(this.#relationship);
+  }
+
+  /** Goes on with other parameters of the endpoint and other terms. */
+  adopt(changed: Relationship): void {
+    const { stateReason: _, ...agreed } = changed;
+    const { state, stateReason, lastAttemptAt, lastSuccessAt, nextPollAt, consecutiveFailures } =
+      this.#relationship;
     this.#relationship = {
-      ...before,
-      endpointUrl,
-      profile,
-      ...(webPkiCaPem === undefined ? {} : { webPkiCaPem }),
+      ...agreed,
+      state,
+      consecutiveFailures,
+      ...(stateReason ? { stateReason } : {}),
+      ...(lastAttemptAt ? { lastAttemptAt } : {}),
+      ...(lastSuccessAt ? { lastSuccessAt } : {}),
+      ...(nextPollAt ? { nextPollAt } : {}),
     };
+    this.#limitAge();
+  }
+
+  /** No poll has succeeded for as long as the limit allows: on record, and in the state, whatever else is the matter. */
+  async becomeStale(): Promise<void> {
+    const { store, clock, log } = this.#parts;
+    const { trustDomain, endpointUrl, state: before, stateReason } = this.#relationship;
+    const besides = { state: before, reason: before === 'stale' ? null : (stateReason ?? null) };
+    const { state, reason } = staleState(this.#relationship, besides);
+    const { code, message } = reason ?? { code: 'trust-stale', message: 'too old' };
+    this.#relationship = { ...this.#relationship, state, stateReason: { code, message } };
+    this.#incidentsMayBeOpen = true;
+    log.warn('the trust in a peer has become stale', { trustDomain, code, message });
+    const at = clock.now();
+    const about = { at, trustDomain, actor: 'agent', origin: endpointUrl, code, message };
+    try {
+      await store.updateRelationship(trustDomain, { state, stateReason: { code, message } });
+      await store.recordIncident({ kind: 'trust-stale', ...about });
+    } catch (error) {
+      log.error('that the trust in a peer has become stale could not be put on record', {
+        trustDomain,
+        error,
+      });
+    }
   }
 
   /** What we hold came further in our mesh: the endpoint that holds our request hears of it. */
@@ -170,7 +203,8 @@ export class PeerPoller {
       const refreshed = await this.#slots.use(
         this.#lane,
         signal,
-        () => refreshOnce(this.#parts, this.#relationship, { tag: this.#tag, override, signal }),
+        () =>
+          refreshFromAny(this.#parts, this.#relationship, this.#urls, { tag: this.#tag, override, signal }),
         (lane) => {
           this.#lane = lane;
         },
@@ -200,11 +234,11 @@ export class PeerPoller {
 
   /** Writes how the relationship stands, and the incident's beginning or end. */
   async #remember(
-    refreshed: Refreshed,
+    refreshed: RefreshedFrom,
     outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
   ): Promise<void> {
     const { store, clock } = this.#parts;
-    const { trustDomain, endpointUrl } = this.#relationship;
+    const { trustDomain } = this.#relationship;
     const patch = this.#patch(outcome);
     // Memory first: it is what the schedule and `status` go by, also when the disk is full.
     this.#apply(patch);
@@ -218,7 +252,7 @@ export class PeerPoller {
         trustDomain,
         kind: incident,
         actor: 'agent',
-        origin: endpointUrl,
+        origin: refreshed.endpointUrl,
         code: outcome.code,
         message: outcome.message,
         ...(refreshed.offered ? { offered: refreshed.offered } : {}),
@@ -242,19 +276,22 @@ export class PeerPoller {
       ...(lastSuccessAt ? { lastSuccessAt } : {}),
       ...(lastAttemptAt ? { lastAttemptAt } : {}),
     };
+    this.#limitAge();
+  }
+
+  #limitAge(): void {
+    this.#parts.trusted.staleFrom(this.#relationship.trustDomain, staleFrom(this.#relationship));
   }
 
   #patch(outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>): PollPatch {
-    const { held, clock, random, endpointBundles } = this.#parts;
+    const { held, trusted, clock, random, endpointBundles } = this.#parts;
     const { trustDomain, profile, consecutiveFailures } = this.#relationship;
     const bundle = held.bundleFor(trustDomain);
     const now = clock.now();
     const good = outcome.kind === 'unchanged' || outcome.kind === 'accepted';
-    const { state, reason } = stateAfter(
-      outcome,
-      missingEndpointTrust(profile, endpointBundles, now),
-      bundle,
-    );
+    const after = stateAfter(outcome, missingEndpointTrust(profile, endpointBundles, now), bundle);
+    const stale = !good && trusted.isStale(trustDomain);
+    const { state, reason } = stale ? staleState(this.#relationship, after) : after;
     const delayMs = nextPollDelayMs(bundle?.refreshHintSeconds, this.#schedule, random);
     this.#dueAtMs = clock.monotonicMs() + delayMs;
     return {
@@ -270,5 +307,6 @@ export class PeerPoller {
 
 /** What a poll puts an end to: an unreachable endpoint proves nothing about its offers; an offer proves that it is reachable. */
 function endedBy(incident: PollIncident | undefined): readonly IncidentKind[] {
+  if (incident === undefined) return [...POLL_INCIDENTS, 'trust-stale'];
   return incident === 'endpoint-unreachable' ? [] : POLL_INCIDENTS.filter((kind) => kind !== incident);
 }

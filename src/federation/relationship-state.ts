@@ -1,5 +1,6 @@
+import { formatDurationMs } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
-import type { RelationshipState, StateReason } from '../store/index.ts';
+import type { Relationship, RelationshipState, StateReason } from '../store/index.ts';
 import type { RefreshOutcome } from './refresh-outcome.ts';
 
 /** Where a relationship stands after a poll, and why. */
@@ -29,6 +30,33 @@ export function stateAfter(
     case 'accepted':
       return { state: 'active', reason: held ? withoutKeys(held) : null };
   }
+}
+
+/** From when on a relationship is stale unless a poll succeeds before; undefined where it has no limit (FED-57). */
+export function staleFrom({
+  staleAfterSeconds,
+  lastSuccessAt,
+  createdAt,
+}: Pick<Relationship, 'staleAfterSeconds' | 'lastSuccessAt' | 'createdAt'>): Date | undefined {
+  if (staleAfterSeconds === undefined) return undefined;
+  const instant = (lastSuccessAt ?? createdAt).getTime() + staleAfterSeconds * 1000;
+  // Beyond what a calendar holds is never.
+  return Number.isNaN(new Date(instant).getTime()) ? undefined : new Date(instant);
+}
+
+/** The state of a relationship that has grown older than its limit: nobody of the peer is accepted, whatever else is the matter. */
+export function staleState(relationship: Relationship, besides: StateAfter): StateAfter {
+  const { trustDomain, lastSuccessAt, staleAfterSeconds = 0 } = relationship;
+  const since = lastSuccessAt ? `since ${lastSuccessAt.toISOString()}` : 'yet';
+  const limit = formatDurationMs(staleAfterSeconds * 1000);
+  const why = besides.reason ? `; ${besides.reason.message} [${besides.reason.code}]` : '';
+  return {
+    state: 'stale',
+    reason: {
+      code: 'trust-stale',
+      message: `no poll of ${trustDomain} has succeeded ${since}, and the limit is ${limit}: nobody of it is accepted until one does${why}`,
+    },
+  };
 }
 
 /** The reason of an active relationship whose bundle lets nobody in; null where it has keys. */

@@ -27,7 +27,9 @@ export function missingEndpointTrust(
   const bundle = bundles.bundleFor(name);
   if (!bundle) return `no bundle of ${name} is held, and its endpoint can only be verified with one`;
   if (hasUsableRoot(bundle, now)) return undefined;
-  return `the bundle of ${name} has no usable X.509 root, and its endpoint can only be verified with one`;
+  const distrusted = bundles.distrustedKeys?.(name)?.size ?? 0;
+  const why = distrusted === 0 ? '' : ` besides what you distrust`;
+  return `the bundle of ${name} has no usable X.509 root${why}, and its endpoint can only be verified with one`;
 }
 
 /** Whether some X.509 root of a bundle is within its validity. */

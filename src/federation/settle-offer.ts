@@ -42,7 +42,7 @@ export async function settleOffer(
     // A late answer of a relationship that was removed meanwhile is dropped (FED-59).
     if (offer.signal.aborted) return { outcome: { kind: 'called-off' } };
     const before = held.bundleFor(trustDomain);
-    const verdict = judgeOffer(parts, relationship, offer, before);
+    const verdict = await judgeOffer(parts, relationship, offer, before);
     switch (verdict.kind) {
       case 'unchanged':
         if (before && verdict.metadataChanged) await rememberMetadata(parts, before, offer.bundle);
@@ -71,15 +71,18 @@ function pick({ kind, code, message }: Extract<Verdict, { code: string }>): Refr
   return { kind, code, message };
 }
 
-function judgeOffer(
-  { own, held, trusted, clock }: SettleParts,
-  { profile }: Relationship,
+async function judgeOffer(
+  { store, own, held, trusted, clock }: SettleParts,
+  { trustDomain, profile, policy, createdAt }: Relationship,
   { bundle, override }: Offer,
   before: TrustBundle | undefined,
-): Verdict {
+): Promise<Verdict> {
+  const said = await store.rejection(trustDomain, contentDigest(bundle));
+  // A relationship that was made again begins from nothing (FED-60).
+  const rejected = said && said.at >= createdAt ? said : undefined;
   const now = clock.now();
   const surroundings = { own: own(), others: held.list(), distrusted: trusted.distrusted() };
-  return judge({ ...surroundings, held: before, offered: bundle, profile, now, override });
+  return judge({ ...surroundings, held: before, offered: bundle, profile, now, policy, rejected, override });
 }
 
 /**

@@ -6,13 +6,18 @@ import {
   type EndpointProfile,
   type TrustBundle,
 } from '../spiffe/index.ts';
+import type { ChangePolicy, RejectedOffer } from '../store/index.ts';
 import { findForeignKey, type ForeignKeyCode, type Surroundings } from './foreign-key.ts';
 
 /** Why an offered bundle waits for an operator while the held one stays (design, invariant 4). */
-export type QuarantineCode = 'all-roots-replaced' | ForeignKeyCode;
+export type QuarantineCode =
+  | 'all-roots-replaced'
+  /** The policy of the relationship is to ask about every key that comes. */
+  | 'policy-asks-always'
+  | ForeignKeyCode;
 
-/** Why an offered bundle is kept out (design, invariant 3). */
-export type RefusalCode = 'sequence-rolled-back';
+/** Why an offered bundle is kept out (design, invariant 3): it is older than what is held, or the operator rejected this very content. */
+export type RefusalCode = 'sequence-rolled-back' | 'offer-rejected';
 
 /** Something an operator should know about a bundle that was nevertheless accepted. */
 export interface VerdictNote {
@@ -23,6 +28,7 @@ export interface VerdictNote {
     | 'all-keys-revoked'
     | 'no-x509-roots'
     | 'all-roots-outside-validity'
+    | 'all-roots-replaced'
     | 'operator-override';
   readonly message: string;
 }
@@ -59,6 +65,10 @@ export interface JudgeInput extends Surroundings {
   readonly offered: TrustBundle;
   readonly profile: EndpointProfile;
   readonly now: Date;
+  /** What waits for the operator beside what always does; default `ask-on-dangerous`. */
+  readonly policy?: ChangePolicy | undefined;
+  /** The operator's word that this very content is kept out for good. */
+  readonly rejected?: Pick<RejectedOffer, 'at' | 'actor' | 'reason'> | undefined;
   readonly override?: Override | undefined;
 }
 
@@ -69,7 +79,8 @@ export interface JudgeInput extends Surroundings {
  * honoured (TDB-04, TDB-05). Over `https_web`, where the held keys had no part in authenticating the offer,
  * roots without any overlap wait for an operator, and so do roots that follow a full revocation: else whoever
  * holds the web server would replace all roots in two steps. A new key, of a root or for JWTs, that is ours or of another trust domain
- * always waits (TDB-42).
+ * always waits (TDB-42). By policy, `auto` does not ask about replaced roots, and `ask-always` asks about every key that
+ * comes; one that only goes is never waited with, for till then it would be trusted. What the operator rejected stays out.
  */
 export function judge(input: JudgeInput): Verdict {
   const { held, offered, override } = input;
@@ -102,7 +113,7 @@ export function judge(input: JudgeInput): Verdict {
 type Objection = Extract<Verdict, { kind: 'quarantined' | 'refused' }>;
 
 function objectTo(input: JudgeInput): Objection | undefined {
-  const { held, offered, profile } = input;
+  const { held, offered, policy, rejected } = input;
   if (held?.sequence !== undefined && offered.sequence !== undefined && offered.sequence < held.sequence) {
     return {
       kind: 'refused',
@@ -111,25 +122,47 @@ function objectTo(input: JudgeInput): Objection | undefined {
     };
   }
   if (held && bundlesEqual(held, offered)) return undefined;
+  if (rejected) {
+    return {
+      kind: 'refused',
+      code: 'offer-rejected',
+      message: `the endpoint offers what ${rejected.actor} rejected at ${rejected.at.toISOString()}: ${rejected.reason}`,
+    };
+  }
   const diff = diffBundles(held, offered);
   const foreign = findForeignKey(held, offered, input);
   if (foreign) return { kind: 'quarantined', ...foreign, diff };
-  if (held && profile.kind === 'https_web' && offered.x509Authorities.length > 0) {
-    const replaced = !sharesAKey(held, offered);
-    if (replaced) {
-      const before =
-        held.x509Authorities.length === 0
-          ? 'after a full revocation'
-          : 'without any overlap with the held ones';
-      return {
-        kind: 'quarantined',
-        code: 'all-roots-replaced',
-        message: `the endpoint offers only new roots of ${offered.trustDomain} ${before}, and only Web PKI vouches for it`,
-        diff,
-      };
-    }
+  if (!held) return undefined;
+  const added = diff.addedX509.length + diff.addedJwt.length;
+  if (policy === 'ask-always' && added > 0) {
+    return {
+      kind: 'quarantined',
+      code: 'policy-asks-always',
+      message: `the endpoint offers ${added} new keys of ${offered.trustDomain}, and you want to be asked about every one`,
+      diff,
+    };
+  }
+  if (policy !== 'auto' && replacesAllRoots(input)) {
+    return {
+      kind: 'quarantined',
+      code: 'all-roots-replaced',
+      message: `${replacement(held, offered)}, and only Web PKI vouches for it`,
+      diff,
+    };
   }
   return undefined;
+}
+
+/** Whether whoever holds the web server could have put all these roots there: nothing that is held had a part in it. */
+function replacesAllRoots({ held, offered, profile }: JudgeInput): boolean {
+  if (!held || profile.kind !== 'https_web' || offered.x509Authorities.length === 0) return false;
+  return !sharesAKey(held, offered);
+}
+
+function replacement(held: TrustBundle, { trustDomain }: TrustBundle): string {
+  const before =
+    held.x509Authorities.length === 0 ? 'after a full revocation' : 'without any overlap with the held ones';
+  return `the endpoint offers only new roots of ${trustDomain} ${before}`;
 }
 
 /** Whether some root's key was held before, under whatever certificate. */
@@ -138,8 +171,14 @@ function sharesAKey(held: TrustBundle, offered: TrustBundle): boolean {
   return offered.x509Authorities.some(({ keyFingerprint }) => known.has(keyFingerprint));
 }
 
-function notesOn({ held, offered, now }: JudgeInput): VerdictNote[] {
+function notesOn(input: JudgeInput): VerdictNote[] {
+  const { held, offered, now, policy } = input;
   const notes: VerdictNote[] = [];
+  if (held && policy === 'auto' && replacesAllRoots(input))
+    notes.push({
+      code: 'all-roots-replaced',
+      message: `${replacement(held, offered)}, which the policy lets through`,
+    });
   const name = offered.trustDomain;
   if (held) {
     if (held.sequence !== undefined && held.sequence === offered.sequence)

@@ -30,6 +30,93 @@ const code = (verdict: Verdict) => ('code' in verdict ? verdict.code : undefined
 const notes = (verdict: Verdict) =>
   verdict.kind === 'accepted' ? verdict.notes.map((note) => note.code) : [];
 
+describe('judge() by policy', () => {
+  const held = peer(['r1', 'r2'], { sequence: 4n });
+  const others = [madeUpBundle('other.example', ['theirs'])];
+  const own = madeUpBundle('own.example', ['ours']);
+  const judged = (policy: JudgeInput['policy'], offered: TrustBundle, rest: Partial<JudgeInput> = {}) => {
+    const verdict = verdictOn(held, offered, { profile: web, own, others, policy, ...rest });
+    return [verdict.kind, code(verdict)].filter((word) => word !== undefined).join(' ');
+  };
+
+  it.each([
+    ['a root that is added', peer(['r1', 'r2', 'r3'], { sequence: 5n }), ['accepted', 'accepted', 'asked']],
+    ['a root that goes', peer(['r1'], { sequence: 5n }), ['accepted', 'accepted', 'accepted']],
+    ['a full revocation', peer([], { sequence: 5n }), ['accepted', 'accepted', 'accepted']],
+    ['all roots replaced', peer(['r3'], { sequence: 5n }), ['accepted', 'quarantined', 'asked']],
+    ['equal content', peer(['r2', 'r1'], { sequence: 5n }), ['unchanged', 'unchanged', 'unchanged']],
+  ])('%s: auto, ask-on-dangerous, ask-always', (_what, offered, expected) => {
+    const words: Record<string, string> = {
+      asked: 'quarantined policy-asks-always',
+      quarantined: 'quarantined all-roots-replaced',
+    };
+    const told = (['auto', 'ask-on-dangerous', 'ask-always'] as const).map((policy) =>
+      judged(policy, offered),
+    );
+    expect(told).toEqual(expected.map((word) => words[word] ?? word));
+    expect(judged(undefined, offered)).toBe(told[1]);
+  });
+
+  it.each([
+    ['a root of ours', peer(['r1', 'ours'], { sequence: 5n }), 'quarantined own-root-offered'],
+    [
+      'a root of another trust domain',
+      peer(['r1', 'theirs'], { sequence: 5n }),
+      'quarantined root-of-another-trust-domain',
+    ],
+    ['a lower number', peer(['r1', 'r2', 'r3'], { sequence: 3n }), 'refused sequence-rolled-back'],
+  ])('no policy lets %s through (design, invariants 1 and 3)', (_what, offered, expected) => {
+    for (const policy of ['auto', 'ask-on-dangerous', 'ask-always'] as const)
+      expect(judged(policy, offered)).toBe(expected);
+  });
+
+  it('auto tells what it let through', () => {
+    const verdict = verdictOn(held, peer(['r3'], { sequence: 5n }), { profile: web, policy: 'auto' });
+    expect(notes(verdict)).toContain('all-roots-replaced');
+    const overlap = verdictOn(held, peer(['r1', 'r3'], { sequence: 5n }), { profile: web, policy: 'auto' });
+    expect(notes(overlap)).toEqual([]);
+  });
+
+  it('asks about a new JWT key as about a root', () => {
+    const jwt = peer(['r1', 'r2'], {
+      sequence: 5n,
+      jwtAuthorities: [{ keyId: 'k', jwk: madeUpJwk() }],
+    });
+    expect(judged('ask-always', jwt)).toBe('quarantined policy-asks-always');
+    expect(judged('auto', jwt)).toBe('accepted');
+  });
+});
+
+describe('judge() of what was rejected', () => {
+  const held = peer(['r1'], { sequence: 4n });
+  const offered = peer(['r1', 'r2'], { sequence: 5n });
+  const rejected = { at: INSTANT, actor: 'operator:ann', reason: 'not theirs' };
+
+  it('keeps that content out whatever its number and the policy, and says who said so and why', () => {
+    expect(verdictOn(held, offered).kind).toBe('accepted');
+    const verdict = verdictOn(held, { ...offered, sequence: 9n }, { rejected, policy: 'auto' });
+    expect(verdict).toMatchObject({ kind: 'refused', code: 'offer-rejected' });
+    expect('message' in verdict && verdict.message).toMatch(/operator:ann.*not theirs/);
+  });
+
+  it('lets it in on the word of the operator who names it, and no other', () => {
+    const digest = contentDigest(offered);
+    expect(verdictOn(held, offered, { rejected, override: { digest } })).toMatchObject({
+      kind: 'accepted',
+      overridden: 'offer-rejected',
+    });
+    expect(verdictOn(held, offered, { rejected, override: { digest: 'f'.repeat(64) } }).kind).toBe('refused');
+  });
+
+  it('does not mind a rejection of what is held: that is trusted already', () => {
+    expect(verdictOn(held, { ...held, sequence: 5n }, { rejected }).kind).toBe('unchanged');
+  });
+
+  it('keeps a first bundle out too', () => {
+    expect(code(verdictOn(undefined, offered, { rejected }))).toBe('offer-rejected');
+  });
+});
+
 describe('judge()', () => {
   it('accepts a first bundle with everything added', () => {
     const verdict = verdictOn(undefined, peer(['r1', 'r2']));

@@ -9,6 +9,7 @@ export function stubAdminServices(store: Store, given: Partial<AdminServices> = 
     log: silentLog,
     inMesh: () => null,
     distrusted: () => [],
+    endpoints: () => [],
     peerHolds: () => null,
     ...given,
   };

@@ -2,17 +2,16 @@ import {
   type AddDocument,
   type AdminServices,
   type ChangeDocument,
-  type RefreshDocument,
   type RelationshipDocument,
   type StatusDocument,
 } from '../../dashboard/index.ts';
 import type {
   AddRequest,
+  EndpointHealth,
   FederationAgent,
   Invitations,
   PeerHolding,
   PeerHoldings,
-  RefreshOutcome,
   RelationshipChange,
 } from '../../federation/index.ts';
 import type { ForeignTrustReport, MeshAdapter } from '../../mesh-adapters/index.ts';
@@ -31,10 +30,12 @@ import {
 import type { Store } from '../../store/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
+import { describeOutcome } from './describe-outcome.ts';
 import { createDistrustServices } from './distrust-services.ts';
 import type { OwnBundle } from './own-bundle.ts';
 import { createInvitationServices } from './invitation-services.ts';
 import type { SignedBundles } from './signed-bundles.ts';
+import { createReviewServices } from './review-services.ts';
 import { verifyChain, verifyToken } from './verify-svids.ts';
 
 export interface ServiceParts {
@@ -78,11 +79,13 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
   const verifying = { bundles, held, distrusted, store, clock };
   return {
     ...createDistrustServices(parts),
+    ...createReviewServices(federation),
     store,
     log: log.with({ part: 'admin' }),
     status: () => statusOf(parts),
     historyPlace: () => ({ store: parts.storePath }),
     peerHolds: (trustDomain) => describeHolding(parts.holdings.of(trustDomain)),
+    endpoints: (trustDomain) => federation.endpoints(trustDomain).map(describeEndpoint),
     inMesh: (trustDomain) => {
       const report = parts.reports.get(trustDomain);
       return report
@@ -135,6 +138,22 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     verifyJwt: (token, audiences) => verifyToken(verifying, token, audiences),
     renderMetrics: () => metrics.render(),
     ...createInvitationServices(parts.invitations),
+  };
+}
+
+function describeEndpoint({
+  url,
+  inUse,
+  lastSuccessAt,
+  lastFailure,
+}: EndpointHealth): RelationshipDocument['endpoints'][number] {
+  return {
+    url,
+    in_use: inUse,
+    last_success_at: lastSuccessAt?.toISOString() ?? null,
+    last_failure_at: lastFailure?.at.toISOString() ?? null,
+    last_failure_code: lastFailure?.code ?? null,
+    last_failure: lastFailure?.message ?? null,
   };
 }
 
@@ -200,6 +219,11 @@ function addRequestFrom(document: AddDocument, actor: string): AddRequest {
     endpointUrl: document.endpoint_url,
     profile,
     actor,
+    ...(document.more_endpoint_urls === undefined ? {} : { moreEndpointUrls: document.more_endpoint_urls }),
+    ...(document.policy === undefined ? {} : { policy: document.policy }),
+    ...(document.stale_after_seconds === undefined
+      ? {}
+      : { staleAfterSeconds: document.stale_after_seconds }),
     bootstrap:
       document.bundle === undefined
         ? document.pin === undefined
@@ -222,6 +246,7 @@ function profileFrom(
 /** An endpoint ID alone is that of `https_spiffe`: no other profile has one. */
 function changeFrom(document: ChangeDocument, actor: string): RelationshipChange {
   const { endpoint_url, profile, endpoint_id, ca_pem, reason } = document;
+  const { more_endpoint_urls, policy, stale_after_seconds } = document;
   const kind = profile ?? (endpoint_id === undefined ? undefined : 'https_spiffe');
   return {
     actor,
@@ -229,19 +254,8 @@ function changeFrom(document: ChangeDocument, actor: string): RelationshipChange
     ...(endpoint_url === undefined ? {} : { endpointUrl: endpoint_url }),
     ...(kind === undefined ? {} : { profile: profileFrom(kind, document) }),
     ...(ca_pem === undefined ? {} : { webPkiCaPem: ca_pem }),
+    ...(more_endpoint_urls === undefined ? {} : { moreEndpointUrls: more_endpoint_urls }),
+    ...(policy === undefined ? {} : { policy }),
+    ...(stale_after_seconds === undefined ? {} : { staleAfterSeconds: stale_after_seconds }),
   };
-}
-
-function describeOutcome(trustDomain: TrustDomain, outcome: RefreshOutcome): RefreshDocument {
-  const why =
-    'code' in outcome ? { code: outcome.code, message: outcome.message } : { code: null, message: null };
-  if (outcome.kind === 'called-off') {
-    return {
-      trust_domain: trustDomain,
-      outcome: 'called-off',
-      code: 'called-off',
-      message: 'the relationship ended or the agent stops',
-    };
-  }
-  return { trust_domain: trustDomain, outcome: outcome.kind, ...why };
 }

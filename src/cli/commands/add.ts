@@ -5,11 +5,12 @@ import { looksLikeInvitation } from '../../federation/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
+import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { tellTaken } from './invite.ts';
 
-interface AddOptions extends AgentOptions {
-  readonly peer: string;
+interface AddOptions extends AgentOptions, TermsOptions {
+  readonly peer: readonly [string, ...string[]];
   readonly trustDomain?: string;
   readonly profile?: 'https_web' | 'https_spiffe';
   readonly signed?: boolean;
@@ -23,11 +24,12 @@ interface AddOptions extends AgentOptions {
 
 /** `federate add`: bootstrap trust with a peer, once. */
 export function addCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
-  withAgent(program.command('add'))
+  withTerms(withAgent(program.command('add')))
     .description('bootstrap trust with a peer: from then on its bundle is polled, kept and given to the mesh')
     .requiredOption(
       '--peer <line|url>',
-      "the peer's invitation, which needs nothing else; or its bundle endpoint",
+      "the peer's invitation, which needs nothing else; or its bundle endpoint, again for each further address",
+      eachPeer,
     )
     .option('--trust-domain <name>', "the peer's trust domain; never guessed from the URL")
     .addOption(
@@ -67,9 +69,12 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
 "federate status" prints what is needed.`,
     )
     .action(async (options: AddOptions) => {
-      if (looksLikeInvitation(options.peer)) {
+      const [line, another] = options.peer;
+      if (looksLikeInvitation(line)) {
+        if (another !== undefined)
+          throw new UsageError('an invitation says everything about the peer: leave the other --peer out');
         refuseBesideInvitation(options);
-        const taken = await agentFor(options).takeInvitation(options.peer);
+        const taken = await agentFor(options).takeInvitation(line);
         printResult(terminal, options.output, taken, () => tellTaken(taken));
         finish(exitCodes.done);
         return;
@@ -104,7 +109,7 @@ function documentFrom(options: AddOptions): AddDocument {
   );
   if (proofs.length > 1)
     throw new UsageError('first trust comes from one of --bundle, --pin and --web-pki, not from several');
-  const signed = signedSource(options);
+  const signed = signedSource({ ...options, peer: options.peer[0] });
   if (signed && (profile ?? options.endpointId ?? options.caFile) !== undefined)
     throw new UsageError('--signed takes the place of --profile, --endpoint-id and --ca-file');
   if (signed && options.webPki === true)
@@ -126,9 +131,14 @@ function documentFrom(options: AddOptions): AddDocument {
   } else if (options.endpointId !== undefined) {
     throw new UsageError('--endpoint-id goes with --profile https_spiffe');
   }
+  const { policy, staleAfter } = options;
+  const [url = '', ...more] = options.peer.map((peer) => signedSource({ ...options, peer })?.url ?? peer);
   return {
     trust_domain: trustDomain,
-    endpoint_url: signed?.url ?? options.peer,
+    endpoint_url: url,
+    ...(more.length === 0 ? {} : { more_endpoint_urls: more }),
+    ...(policy === undefined ? {} : { policy }),
+    ...(staleAfter === undefined ? {} : { stale_after_seconds: staleAfterSeconds(staleAfter) }),
     profile: profile ?? 'signed_bundle',
     ...(signed ? { signer_id: signed.signerId } : {}),
     ...(options.endpointId === undefined ? {} : { endpoint_id: options.endpointId }),

@@ -2,26 +2,34 @@ import { type Command, Option } from 'commander';
 import type { ChangeDocument, RefreshDocument } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
 import { readText } from './add.ts';
 
-interface ChangeOptions extends AgentOptions {
-  readonly peer?: string;
+interface ChangeOptions extends AgentOptions, TermsOptions {
+  readonly peer?: readonly [string, ...string[]];
   readonly profile?: 'https_web' | 'https_spiffe';
   readonly endpointId?: string;
   readonly signed?: boolean;
   readonly signer?: string;
   readonly caFile?: string;
   readonly publicCas?: boolean;
+  readonly neverStale?: boolean;
   readonly reason?: string;
 }
 
 /** `federate change`: another endpoint for a relationship; what is trusted stays (FED-09, FED-10). */
 export function changeCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
-  withAgent(program.command('change <trust-domain>'))
-    .description("change where and how a peer's endpoint is asked, on record; what is trusted stays")
-    .option('--peer <url>', "the peer's bundle endpoint from now on")
+  withTerms(withAgent(program.command('change <trust-domain>')))
+    .description(
+      "change where and how a peer's endpoint is asked, and on which terms, on record; what is held stays",
+    )
+    .option(
+      '--peer <url>',
+      "the peer's bundle endpoint from now on; again for each further address of it",
+      eachPeer,
+    )
     .addOption(
       new Option('--profile <profile>', 'how the endpoint proves who it is from now on').choices([
         'https_spiffe',
@@ -33,12 +41,14 @@ export function changeCommand(program: Command, terminal: Terminal, finish: (cod
     .option('--signer <id>', SIGNER_HELP)
     .option('--ca-file <file>', 'https_web: check its certificate with these CAs')
     .option('--public-cas', "https_web: check its certificate with the system's CAs again")
+    .option('--never-stale', 'without a limit of age again')
     .option('--reason <text>', 'why, for the audit log')
     .addHelpText(
       'after',
       `
 Examples:
   $ federate change b.example --peer https://new.b.example:8443/
+  $ federate change b.example --policy ask-always --stale-after 7d
   $ federate change b.example --profile https_spiffe \\
       --endpoint-id spiffe://b.example/federate --reason "now with an SVID"
 
@@ -54,20 +64,26 @@ so does the last good bundle. Another trust domain is another relationship.`,
 
 function documentFrom(options: ChangeOptions): ChangeDocument {
   const { peer, profile, endpointId, caFile, publicCas, reason } = options;
-  const signed = signedSource(options);
+  const terms = termsFrom(options);
+  const [first] = peer ?? [];
+  const signed = signedSource({ ...options, peer: first });
   if (signed && (profile ?? endpointId ?? caFile ?? publicCas) !== undefined)
     throw new UsageError('--signed takes the place of --profile, --endpoint-id, --ca-file and --public-cas');
-  if (signed)
+  if (signed) {
+    const urls = peer?.map((each) => signedSource({ ...options, peer: each })?.url ?? each);
     return {
+      ...terms,
       profile: 'signed_bundle',
       signer_id: signed.signerId,
-      ...(signed.url === undefined ? {} : { endpoint_url: signed.url }),
+      ...(urls === undefined ? {} : { endpoint_url: urls[0] ?? '', more_endpoint_urls: urls.slice(1) }),
       ...(reason === undefined ? {} : { reason }),
     };
+  }
   const web = caFile !== undefined || publicCas === true;
-  if (peer === undefined && profile === undefined && endpointId === undefined && !web)
+  const nothing = peer === undefined && profile === undefined && endpointId === undefined && !web;
+  if (nothing && Object.keys(terms).length === 0)
     throw new UsageError(
-      'nothing is to be changed: name --peer, --profile, --endpoint-id, --signed, --ca-file or --public-cas',
+      'nothing is to be changed: name --peer, --profile, --endpoint-id, --signed, --ca-file, --public-cas, --policy, --stale-after or --never-stale',
     );
   if (profile === 'https_spiffe' && endpointId === undefined)
     throw new UsageError('--profile https_spiffe needs --endpoint-id, the SPIFFE ID the endpoint must prove');
@@ -78,12 +94,23 @@ function documentFrom(options: ChangeOptions): ChangeDocument {
   if (caFile !== undefined && publicCas === true)
     throw new UsageError('the CAs are those of --ca-file or the public ones, not both');
   return {
-    ...(peer === undefined ? {} : { endpoint_url: peer }),
+    ...terms,
+    ...(peer === undefined ? {} : { endpoint_url: peer[0], more_endpoint_urls: peer.slice(1) }),
     ...(profile === undefined ? {} : { profile }),
     ...(endpointId === undefined ? {} : { endpoint_id: endpointId }),
     ...(caFile === undefined ? {} : { ca_pem: readText(caFile, '--ca-file') }),
     ...(publicCas === true ? { ca_pem: null } : {}),
     ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+function termsFrom({ policy, staleAfter, neverStale }: ChangeOptions): ChangeDocument {
+  if (staleAfter !== undefined && neverStale === true)
+    throw new UsageError('the limit of age is that of --stale-after or none, not both');
+  return {
+    ...(policy === undefined ? {} : { policy }),
+    ...(staleAfter === undefined ? {} : { stale_after_seconds: staleAfterSeconds(staleAfter) }),
+    ...(neverStale === true ? { stale_after_seconds: null } : {}),
   };
 }
 

@@ -3,6 +3,7 @@ import type { RelationshipDocument } from '../../dashboard/index.ts';
 import { formatDurationMs } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { hintFor } from '../hints.ts';
 import { renderFields } from '../table.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 
@@ -40,6 +41,7 @@ function tellAll(all: readonly RelationshipDocument[], now: Date): string {
 function tellShortly(one: RelationshipDocument, now: Date): string {
   const facts = [
     one.state,
+    ...(one.policy === 'ask-on-dangerous' ? [] : [one.policy]),
     one.sequence === null ? 'no sequence' : `sequence ${one.sequence}`,
     one.authorities === 1 ? '1 authority' : `${one.authorities} authorities`,
     one.last_success_at === null ? 'never fresh' : `fresh ${since(one.last_success_at, now)} ago`,
@@ -57,10 +59,20 @@ function tellOne(one: RelationshipDocument, now: Date): string {
   return renderFields([
     ['trust domain', one.trust_domain],
     ['state', one.reason === null ? one.state : `${one.state}: ${one.reason.message} [${one.reason.code}]`],
-    ['endpoint', one.endpoint_url],
+    ['what to do', one.reason === null ? undefined : hintFor(one.reason.code)],
+    ['endpoint', one.endpoints.length === 0 ? one.endpoint_url : undefined],
+    ...one.endpoints.map((endpoint, index): [string, string] => [
+      index === 0 ? 'endpoint' : 'or',
+      tellEndpoint(endpoint, one.endpoints.length > 1, now),
+    ]),
     ['profile', one.profile],
     ['endpoint ID', one.endpoint_id ?? undefined],
     ['signed by', one.signer_id ?? undefined],
+    ['policy', one.policy],
+    [
+      'stale after',
+      one.stale_after_seconds === null ? 'never' : formatDurationMs(one.stale_after_seconds * 1000),
+    ],
     ['bootstrapped by', one.bootstrap],
     ['since', one.created_at],
     ['sequence', `${one.sequence ?? 'none'} (version ${one.version ?? '-'}, ${one.authorities} authorities)`],
@@ -92,6 +104,20 @@ function tellHolding({ peer_holds: holds }: RelationshipDocument, now: Date): st
   if (holds === null) return undefined;
   const reached = holds.in_mesh === null ? 'not in its mesh yet' : `${holds.in_mesh.progress} in its mesh`;
   return `our sequence ${holds.sequence ?? '-'}, ${reached}, said ${since(holds.seen_at, now)} ago by ${holds.signer}`;
+}
+
+function tellEndpoint(
+  { url, in_use: inUse, ...health }: RelationshipDocument['endpoints'][number],
+  several: boolean,
+  now: Date,
+): string {
+  const { last_success_at: good, last_failure_at: bad, last_failure_code: code } = health;
+  const facts = [
+    ...(several && inUse ? ['in use'] : []),
+    ...(good === null ? [] : [`answered ${since(good, now)} ago`]),
+    ...(bad === null ? [] : [`failed ${since(bad, now)} ago [${code ?? ''}]`]),
+  ];
+  return facts.length === 0 ? url : `${url} (${facts.join(', ')})`;
 }
 
 function since(instant: string | null, now: Date): string {

@@ -1,0 +1,172 @@
+import type { Command } from 'commander';
+import type {
+  DecidedDocument,
+  DecisionDocument,
+  OfferDocument,
+  OfferedKeyDocument,
+  ReviewDocument,
+} from '../../dashboard/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { renderFields } from '../table.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+
+interface ReviewOptions extends AgentOptions {
+  readonly accept?: boolean;
+  readonly reject?: boolean;
+  readonly reconsider?: boolean;
+  readonly digest?: string;
+  readonly reason?: string;
+}
+
+/** `federate review`: what waits for the operator, and the word on it. */
+export function reviewCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(program.command('review [peer]'))
+    .description(
+      'offered bundles that wait for your word: why, what would change, where from; accept or reject',
+    )
+    .option(
+      '--accept',
+      'trust exactly the offer that is shown; refused when the endpoint offers another by then',
+    )
+    .option('--reject', 'keep exactly this content out for good; it is not asked about again')
+    .option('--reconsider', 'take a rejection back')
+    .option('--digest <digest>', 'which offer is meant: six or more digits of its digest')
+    .option('--reason <text>', 'why, for the audit log; a decision needs it')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate review
+  $ federate review b.example
+  $ federate review b.example --accept --digest 9f2c41 \\
+      --reason "Bob read the digest to me over the phone"
+  $ federate review b.example --reject --reason "not theirs"
+  $ federate review b.example --reconsider --reason "it was theirs after all"
+
+Compare the digest with one that the peer's operators tell you by another way than
+this endpoint ("federate bundle show" on their side). Whatever waits is not trusted,
+and what was trusted before stays trusted. Exit code 1 when a decision could not
+be carried out; nothing was changed then.`,
+    )
+    .action(async (name: string | undefined, options: ReviewOptions) => {
+      const decision = decisionIn(options);
+      if (decision === undefined) {
+        if (options.digest !== undefined || options.reason !== undefined)
+          throw new UsageError('--digest and --reason go with --accept, --reject or --reconsider');
+        const found = await agentFor(options).review(name);
+        printResult(terminal, options.output, found, () => tellReview(found));
+        finish(exitCodes.done);
+        return;
+      }
+      if (name === undefined) throw new UsageError('a decision is about one peer: name its trust domain');
+      if (options.reason === undefined || options.reason === '')
+        throw new UsageError(`--${decision} needs --reason: it is kept in the audit log`);
+      const digest = options.digest ?? (await shownDigest(name, decision, options, terminal));
+      const request = { decision, reason: options.reason, ...(digest === undefined ? {} : { digest }) };
+      const decided = await agentFor(options).decide(name, request);
+      printResult(terminal, options.output, decided, () => tellDecision(decided));
+      finish(exitCodes.done);
+    });
+}
+
+function decisionIn({ accept, reject, reconsider }: ReviewOptions): DecisionDocument['decision'] | undefined {
+  const said = [
+    ...(accept === true ? ['accept' as const] : []),
+    ...(reject === true ? ['reject' as const] : []),
+    ...(reconsider === true ? ['reconsider' as const] : []),
+  ];
+  if (said.length > 1) throw new UsageError('--accept, --reject and --reconsider exclude each other');
+  return said[0];
+}
+
+/** What is decided about is what was shown: without a digest the offer is shown now, and its digest is sent along. */
+async function shownDigest(
+  name: string,
+  decision: DecisionDocument['decision'],
+  options: ReviewOptions,
+  terminal: Terminal,
+): Promise<string | undefined> {
+  if (decision === 'reconsider') return undefined;
+  const { waiting } = await agentFor(options).review(name);
+  const [offer] = waiting;
+  if (offer && options.output === 'text') terminal.out(tellOffer(offer));
+  return offer?.digest;
+}
+
+function tellReview({ waiting, rejected }: ReviewDocument): string {
+  const parts = waiting.map(tellOffer);
+  if (waiting.length === 0) parts.push('Nothing waits for your word.');
+  if (rejected.length > 0) {
+    const lines = rejected.map(
+      ({ trust_domain: name, digest, since, actor, reason }) =>
+        `  ${name}  sha256:${digest}\n    since ${since} by ${actor}: ${reason}`,
+    );
+    parts.push(['Rejected, and not asked about again:', ...lines].join('\n'));
+  }
+  return parts.join('\n\n');
+}
+
+const STATUS = {
+  quarantined: 'waits for your word',
+  refused: 'kept out for going backwards',
+  rejected: 'rejected, and still offered',
+} as const;
+
+function tellOffer(offer: OfferDocument): string {
+  const name = offer.trust_domain;
+  const times = offer.seen === 1 ? 'once' : `${offer.seen} times`;
+  return [
+    `${name}: an offered bundle is ${STATUS[offer.status]}`,
+    '',
+    `  ${offer.message} [${offer.code}]`,
+    ...wrap(offer.meaning, 78).map((line) => `  ${line}`),
+    '',
+    ...renderFields([
+      ['digest', `sha256:${offer.digest}`],
+      ['held', offer.held_digest === null ? 'nothing' : `sha256:${offer.held_digest}`],
+      ['sequence', `${offer.sequence ?? 'none'} (held: ${offer.held_sequence ?? 'none'})`],
+      ['from', `${offer.origin} (${offer.profile})`],
+      ['seen', `${times} since ${offer.since}, last ${offer.last_seen}`],
+      ['policy', offer.policy],
+    ])
+      .split('\n')
+      .map((line) => `  ${line}`),
+    '',
+    ...offer.added.map((key) => `  + ${tellKey(key)}`),
+    ...offer.removed.map((key) => `  - ${tellKey(key)}`),
+    ...offer.kept.map((key) => `    ${tellKey(key)}`),
+    '',
+    `  federate review ${name} --accept --digest ${offer.digest.slice(0, 12)} --reason …`,
+    offer.status === 'rejected'
+      ? `  federate review ${name} --reconsider --digest ${offer.digest.slice(0, 12)} --reason …`
+      : `  federate review ${name} --reject --digest ${offer.digest.slice(0, 12)} --reason …`,
+  ].join('\n');
+}
+
+function tellKey(key: OfferedKeyDocument): string {
+  if (key.kind === 'jwt') return `JWT key ${JSON.stringify(key.key_id)}`;
+  const validity = `valid ${key.not_before?.slice(0, 10) ?? '?'} to ${key.not_after?.slice(0, 10) ?? '?'}`;
+  return `root ${key.fingerprint?.slice(0, 12) ?? ''} ${key.subject ?? ''}`.trimEnd().concat(`, ${validity}`);
+}
+
+function tellDecision({ trust_domain: name, decision, digest, poll }: DecidedDocument): string {
+  const shown = `sha256:${digest}`;
+  if (decision === 'accept') return `Accepted: ${shown} is what ${name} is trusted by now.`;
+  if (decision === 'reject')
+    return `Rejected: ${shown} is kept out for good. What was trusted of ${name} before stays trusted.\nUndo it with "federate review ${name} --reconsider --digest ${digest.slice(0, 12)} --reason …".`;
+  return `No longer rejected: ${shown} was judged anew, with the outcome ${poll.outcome}${poll.code === null ? '' : ` [${poll.code}]`}.`;
+}
+
+/** Lines of at most so many characters; a word may be longer. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return line === '' ? lines : [...lines, line];
+}

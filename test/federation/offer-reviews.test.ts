@@ -1,0 +1,201 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { contentDigest } from '../../src/spiffe/index.ts';
+import { answers, FakePeer } from '../support/fake-peer.ts';
+import { addWithBundle, AgentWorld, endpointId, overWeb, peerName, serve } from './agent-world.ts';
+import { type Authority, createAuthority } from './authority.ts';
+
+// OpenSSL's checks go by the real time.
+const now = new Date();
+let webCa: Authority;
+let one: Authority;
+let two: Authority;
+let three: Authority;
+let peer: FakePeer;
+let world: AgentWorld;
+
+beforeEach(async () => {
+  [webCa, one, two, three] = (await Promise.all(
+    ['web', 'one', 'two', 'three'].map((name) => createAuthority(name, now)),
+  )) as [Authority, Authority, Authority, Authority];
+  peer = await FakePeer.start(await webCa.web(['localhost']));
+  world = await AgentWorld.start(now);
+  peer.answer = serve([one], { sequence: 1n });
+  const request = addWithBundle(peer, [one], { sequence: 1n });
+  await world.agent.add({
+    ...request,
+    endpointUrl: peer.url('/', 'localhost'),
+    profile: overWeb,
+    bootstrap: { ...request.bootstrap, caPem: webCa.pem },
+  });
+});
+afterEach(async () => {
+  await world[Symbol.asyncDispose]();
+  await peer.close();
+});
+
+const word = (rest: object = {}) => ({
+  trustDomain: peerName,
+  actor: 'operator:ann',
+  reason: 'Bob read it out',
+  ...rest,
+});
+const offerReplaced = async (by: Authority = two) => {
+  peer.answer = serve([by], { sequence: 2n });
+  expect(await world.poll()).toBe('quarantined all-roots-replaced');
+};
+const only = async () => {
+  const [offer] = await world.agent.reviews.waiting(peerName);
+  if (!offer) throw new Error('nothing waits');
+  return offer;
+};
+
+describe('OfferReviews', () => {
+  it('has nothing where nothing waits, and knows only peers', async () => {
+    expect(await world.agent.reviews.waiting()).toEqual([]);
+    await expect(world.agent.reviews.accept(word())).rejects.toMatchObject({ code: 'nothing-waits' });
+    await expect(world.agent.reviews.waiting(endpointId as never)).rejects.toMatchObject({
+      code: 'not-federated',
+    });
+  });
+
+  it('shows what waits: why, what changes, from where, since when and how often', async () => {
+    await offerReplaced();
+    await world.clock.advance(1000);
+    await world.poll();
+    expect(await only()).toMatchObject({
+      status: 'quarantined',
+      code: 'all-roots-replaced',
+      origin: peer.url('/', 'localhost'),
+      since: now,
+      times: 2,
+      lastAt: new Date(now.getTime() + 1000),
+      diff: {
+        addedX509: [{ fingerprint: two.x509.fingerprint }],
+        removedX509: [{ fingerprint: one.x509.fingerprint }],
+        keptX509: [],
+      },
+    });
+  });
+
+  it('accepts exactly what was shown, on record with who and why, and nothing waits any more', async () => {
+    await offerReplaced();
+    const { digest } = await only();
+    const { outcome } = await world.agent.reviews.accept(word({ digest: digest.slice(0, 8) }));
+    expect(outcome).toMatchObject({ kind: 'accepted', overridden: 'all-roots-replaced' });
+    expect(world.trusted()).toEqual([two.x509.fingerprint]);
+    expect(world.state()).toBe('active');
+    expect(await world.agent.reviews.waiting()).toEqual([]);
+    const events = await world.store.events({ trustDomain: peerName });
+    expect(events.find(({ kind }) => kind === 'operator-override')).toMatchObject({
+      actor: 'operator:ann',
+      message: expect.stringContaining('Bob read it out'),
+    });
+  });
+
+  it('does not accept what the endpoint offers instead by then, and says what that is', async () => {
+    await offerReplaced();
+    const { digest } = await only();
+    peer.answer = serve([three], { sequence: 3n });
+    await expect(world.agent.reviews.accept(word({ digest }))).rejects.toMatchObject({
+      code: 'offer-changed',
+      message: expect.stringContaining('all-roots-replaced'),
+    });
+    expect(world.trusted()).toEqual([one.x509.fingerprint]);
+    // It was shown anew, and has another digest.
+    const other = await only();
+    expect(other.times).toBe(1);
+    await expect(world.agent.reviews.accept(word({ digest }))).rejects.toMatchObject({
+      code: 'offer-changed',
+    });
+    expect(world.trusted()).toEqual([one.x509.fingerprint]);
+    await world.agent.reviews.accept(word({ digest: other.digest }));
+    expect(world.trusted()).toEqual([three.x509.fingerprint]);
+  });
+
+  it('says so when what is offered by then needs no consent', async () => {
+    await offerReplaced();
+    const { digest } = await only();
+    peer.answer = serve([one, three], { sequence: 3n });
+    await expect(world.agent.reviews.accept(word({ digest }))).rejects.toMatchObject({
+      code: 'offer-changed',
+      message: expect.stringContaining('needs no consent'),
+    });
+    expect(world.trusted()).toHaveLength(2);
+  });
+
+  it('accepts nothing while the endpoint cannot be asked', async () => {
+    await offerReplaced();
+    peer.answer = answers.status(503);
+    await expect(world.agent.reviews.accept(word())).rejects.toMatchObject({ code: 'offer-not-confirmed' });
+    expect(world.trusted()).toEqual([one.x509.fingerprint]);
+    // It is still there to decide on.
+    expect((await only()).code).toBe('all-roots-replaced');
+  });
+
+  it('keeps a rejected content out for good: it is not asked about again, over polls and a restart', async () => {
+    await offerReplaced();
+    const { digest } = await only();
+    await world.agent.reviews.reject(word({ digest, reason: 'not theirs' }));
+    expect(world.state()).toBe('failing offer-rejected');
+    // Another number on it changes nothing.
+    peer.answer = serve([two], { sequence: 7n });
+    expect(await world.poll()).toBe('refused offer-rejected');
+    await world.restart();
+    expect(await world.poll()).toBe('refused offer-rejected');
+    expect(world.trusted()).toEqual([one.x509.fingerprint]);
+    expect(await only()).toMatchObject({ status: 'rejected', digest });
+    expect(await world.agent.reviews.rejected(peerName)).toMatchObject([{ digest, reason: 'not theirs' }]);
+    // Another content is asked about as ever.
+    await offerReplaced(three);
+    expect((await only()).status).toBe('quarantined');
+  });
+
+  it('reconsider() takes a rejection back, on record: it is asked about again', async () => {
+    await offerReplaced();
+    const { digest } = await only();
+    await world.agent.reviews.reject(word({ digest }));
+    await expect(world.agent.reviews.reconsider(word({ digest: 'ffffff' }))).rejects.toMatchObject({
+      code: 'not-rejected',
+    });
+    const { outcome } = await world.agent.reviews.reconsider(word({ digest: digest.slice(0, 6) }));
+    expect(outcome).toMatchObject({ kind: 'quarantined', code: 'all-roots-replaced' });
+    expect((await world.store.events({ trustDomain: peerName })).map(({ kind }) => kind)).toEqual(
+      expect.arrayContaining(['offer-rejected', 'offer-reconsidered']),
+    );
+    await expect(world.agent.reviews.reconsider(word())).rejects.toMatchObject({ code: 'not-rejected' });
+  });
+
+  it('accepts what was rejected, and the rejection ends with it', async () => {
+    await offerReplaced();
+    const { digest } = await only();
+    await world.agent.reviews.reject(word({ digest }));
+    await world.agent.reviews.accept(word({ digest }));
+    expect(world.trusted()).toEqual([two.x509.fingerprint]);
+    expect(await world.agent.reviews.rejected()).toEqual([]);
+  });
+
+  it('shows and accepts a lost counter (FED-52)', async () => {
+    peer.answer = serve([one, two], { sequence: 0n });
+    expect(await world.poll()).toBe('refused sequence-rolled-back');
+    const offer = await only();
+    expect(offer).toMatchObject({ status: 'refused', code: 'sequence-rolled-back' });
+    await world.agent.reviews.accept(word({ digest: offer.digest }));
+    expect(world.trusted()).toHaveLength(2);
+    expect(await world.poll()).toBe('unchanged');
+  });
+
+  it('does not hold a rejection of an earlier relationship against a new one (FED-60)', async () => {
+    await offerReplaced();
+    await world.agent.reviews.reject(word({ digest: contentDigest((await only()).offered) }));
+    await world.agent.remove(peerName, { actor: 'operator:ann', reason: 'over' });
+    await world.clock.advance(1000);
+    const request = addWithBundle(peer, [one], { sequence: 1n });
+    await world.agent.add({
+      ...request,
+      endpointUrl: peer.url('/', 'localhost'),
+      profile: overWeb,
+      bootstrap: { ...request.bootstrap, caPem: webCa.pem },
+    });
+    expect(await world.poll()).toBe('quarantined all-roots-replaced');
+  });
+});
