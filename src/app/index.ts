@@ -5,4 +5,4 @@ export { CONFIG_KINDS, type ConfigKind } from './config/config-kinds.ts';
 export { ConfigError, type ConfigMistake } from './config/read-config.ts';
 export { renderFederationGateway } from './federation-gateway/render.ts';
 export { renderConfigReference } from './config/reference.ts';
-export { checkConfig, runProcess } from './run-process.ts';
+export { checkConfig, notesOnConfig, runProcess } from './run-process.ts';

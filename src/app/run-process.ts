@@ -2,9 +2,26 @@ import { type ConfigKind, configSchemas } from './config/config-kinds.ts';
 import { readConfig } from './config/read-config.ts';
 import { runUntilSignal } from './process.ts';
 
+/** Something about a good config that its writer should know. */
+export interface ConfigNote {
+  readonly level: string;
+  readonly code: string;
+  readonly message: string;
+}
+
 /** Reads and checks one config file and starts nothing. Throws `ConfigError` with every mistake. */
 export function checkConfig(kind: ConfigKind, file: string): void {
   readConfig(file, configSchemas[kind]);
+}
+
+/**
+ * What is not wrong with a config but should be known. Rejects with `ConfigError` as `checkConfig` throws it, and where the times it names
+ * cannot work together.
+ */
+export async function notesOnConfig(kind: ConfigKind, file: string): Promise<readonly ConfigNote[]> {
+  if (kind !== 'agent') return [];
+  const { planOfConfig } = await import('./agent/rotation-plan.ts');
+  return planOfConfig(readConfig(file, configSchemas.agent));
 }
 
 /**

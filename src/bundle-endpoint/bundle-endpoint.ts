@@ -58,6 +58,8 @@ export interface BundleEndpointOptions {
   readonly limits: EndpointLimits;
   /** Told of each request for the bundle before it is answered; what it does changes no answer. */
   readonly onRequest?: (seen: SeenBundleRequest) => void;
+  /** Told when a client that sent no statement was given the whole bundle: its address, and the tag of what it was given. */
+  readonly onServed?: (address: string, tag: string) => void;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -85,6 +87,8 @@ export class BundleEndpoint {
   readonly #stopping = new AbortController();
   readonly #perAddress = new Map<string, number>();
   readonly #open = new OpenConnections();
+  /** The tag of the bundle in an answer. */
+  readonly #given = new WeakMap<object, string>();
   readonly #waiting: WaitingClients;
   readonly #record: (
     request: IncomingMessage,
@@ -123,9 +127,14 @@ export class BundleEndpoint {
     this.#waiting = waiting;
     const held = metrics.gauge('federate_endpoint_waiting', 'Clients held until the bundle changes');
     Object.assign(held, { collect: () => held.set(waiting.count) });
-    const listener = getRequestListener(
-      createBundleRoutes(options.path, () => this.#published, waiting).fetch,
-    );
+    const routes = createBundleRoutes(options.path, () => this.#published, waiting);
+    const listener = getRequestListener(async (request, { outgoing }) => {
+      const response = await routes.fetch(request);
+      // Here and not when it is out: the bundle may be another one by then.
+      const tag = response.status === 200 ? response.headers.get('etag') : null;
+      if (tag !== null) this.#given.set(outgoing, tag);
+      return response;
+    });
     this.#server = createServer(
       {
         ...secureContextOptions(),
@@ -146,7 +155,7 @@ export class BundleEndpoint {
           this.#record(request, socket, response, startMs);
         });
         const answer = () => {
-          options.onRequest?.(seenRequestOf(request));
+          this.#see(request, response);
           // Nobody asked for a body: it is not read, and the connection ends with the answer.
           if (announcesBody(request)) response.shouldKeepAlive = false;
           void listener(request, response);
@@ -238,6 +247,18 @@ export class BundleEndpoint {
       this.#options.log.error('an extension of the endpoint failed', { path, error }),
     );
     return true;
+  }
+
+  /** Tells who asks, and what was given. */
+  #see(request: IncomingMessage, response: ServerResponse): void {
+    const { onRequest, onServed } = this.#options;
+    const seen = seenRequestOf(request);
+    onRequest?.(seen);
+    if (!onServed || request.method !== 'GET' || seen.statement !== undefined) return;
+    response.once('finish', () => {
+      const tag = this.#given.get(response);
+      if (tag !== undefined) onServed(seen.address, tag);
+    });
   }
 
   #admit(socket: Socket, rejected: { inc(labels: { reason: string }): void }): void {

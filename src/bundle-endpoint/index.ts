@@ -7,4 +7,5 @@ export {
   type SeenBundleRequest,
 } from './bundle-endpoint.ts';
 export { EndpointError, type EndpointErrorCode } from './errors.ts';
+export { tagOfBundle } from './published-bundle.ts';
 export type { EndpointExtension, ExtensionAnswer, ExtensionPlan, ExtensionRequest } from './extension.ts';

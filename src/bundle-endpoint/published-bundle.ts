@@ -17,6 +17,11 @@ export function publishedBundle(bundle: TrustBundle): PublishedBundle {
   return { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
 }
 
+/** The entity tag that a bundle of ours is served with. Throws as `publishedBundle`. */
+export function tagOfBundle(bundle: TrustBundle): string {
+  return publishedBundle(bundle).etag;
+}
+
 /**
  * Whether `If-None-Match` names exactly this tag: only an exact match answers 304, weak tags and `*` do not (FED-24).
  */

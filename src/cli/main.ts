@@ -14,6 +14,7 @@ import { refreshCommand } from './commands/refresh.ts';
 import { reviewCommand } from './commands/review.ts';
 import { removeCommand } from './commands/remove.ts';
 import { rotateCommand } from './commands/rotate.ts';
+import { rotationCommand } from './commands/rotation.ts';
 import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
@@ -79,6 +80,7 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     doctorCommand,
     processCommands,
     rotateCommand,
+    rotationCommand,
     demoCommand,
   ]) {
     add(program, terminal, finish);

@@ -31,6 +31,7 @@ import type {
 import type { SignedBundleDocument } from './signed-bundle-routes.ts';
 
 import type { InvitationDocument, InviteDocument, InvitedDocument } from './invitation-documents.ts';
+import type { RotationDocument } from './rotation-documents.ts';
 
 /** Nobody answered on the admin socket; or what the agent answered is the agent's own error, with its own code. */
 export class AdminClientError extends CodedError {}
@@ -65,6 +66,7 @@ export interface AdminClient {
   historyPlace(): Promise<HistoryPlaceDocument>;
   review(trustDomain: string | undefined): Promise<ReviewDocument>;
   decide(trustDomain: string, decision: DecisionDocument): Promise<DecidedDocument>;
+  rotation(): Promise<RotationDocument>;
   distrusted(): Promise<DistrustedKeyDocument[]>;
   distrust(document: DistrustDocument): Promise<DistrustedDocument>;
   trustAgain(document: TrustAgainDocument): Promise<DistrustedKeyDocument>;
@@ -116,6 +118,7 @@ export function createAdminClient(options: {
     review: (trustDomain) =>
       ask('GET', trustDomain === undefined ? '/v1/offers' : `/v1/offers/${named(trustDomain)}`),
     decide: (trustDomain, decision) => ask('POST', `/v1/offers/${named(trustDomain)}`, decision),
+    rotation: () => ask('GET', '/v1/rotation'),
     distrusted: () => ask('GET', '/v1/distrusted'),
     distrust: (document) => ask('POST', '/v1/distrusted', document),
     trustAgain: (document) => ask('POST', '/v1/trusted-again', document),

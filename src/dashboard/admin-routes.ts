@@ -27,6 +27,7 @@ import {
   readBody,
 } from './admin-request.ts';
 import { addDistrustRoutes, type DistrustServices } from './distrust-routes.ts';
+import { addRotationRoutes, type RotationServices } from './rotation-routes.ts';
 import { addInvitationRoutes, type InvitationServices } from './invitation-routes.ts';
 import { addHistoryRoutes, type HistoryServices } from './history-routes.ts';
 import { addReviewRoutes, type ReviewServices } from './review-routes.ts';
@@ -46,6 +47,7 @@ export interface AdminServices
     HistoryServices,
     InvitationServices,
     ReviewServices,
+    RotationServices,
     SignedBundleServices {
   readonly store: Store;
   readonly log: Log;
@@ -224,6 +226,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
   });
 
   addDistrustRoutes(app, services);
+  addRotationRoutes(app, services);
   addSignedBundleRoutes(app, services);
   addInvitationRoutes(app, services);
   addHistoryRoutes(app, services);

@@ -49,4 +49,13 @@ export type {
 } from './review-documents.ts';
 export type { ReviewServices } from './review-routes.ts';
 export type { DistrustServices } from './distrust-routes.ts';
+export type {
+  GateDocument,
+  MissingDocument,
+  OwnRootDocument,
+  PollerDocument,
+  RotationDocument,
+  RotationPeerDocument,
+} from './rotation-documents.ts';
+export type { RotationServices } from './rotation-routes.ts';
 export type { SignedBundleDocument } from './signed-bundle-routes.ts';

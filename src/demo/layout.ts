@@ -119,6 +119,8 @@ function writeMeshConfigs({ ports, istio, consul }: Layout, refreshHint: string)
     },
     mesh,
     federation: { minimum_poll: '250ms' },
+    // Every workload gets its new SVID at once, and a push to a proxy on this machine takes no time.
+    rotation: { settle: '500ms', leaf_lifetime: '1s' },
   });
   write(istio('agent.yaml'), agent(ports.istioEndpoint, { kind: 'istio', kubeconfig: 'kubeconfig' }));
   write(

@@ -12,6 +12,22 @@ export {
   type FetchTrace,
 } from './errors.ts';
 export { defaultWatchSettings, type WatchSettings } from './endpoint-watch.ts';
+export {
+  type GateVerdict,
+  judgeRetire,
+  judgeUse,
+} from './rotation/judge-gate.ts';
+export { type Missing, versionOf } from './rotation/judge-readiness.ts';
+export { type PlanFinding, planHint, planLifetime, planRoots } from './rotation/plan-rotation.ts';
+export { judgeRootStages, judgeSigning, type Signing } from './rotation/root-stages.ts';
+export type {
+  OwnRoot,
+  OwnVersion,
+  RotationPeer,
+  RotationTimes,
+  RotationView,
+} from './rotation/rotation-view.ts';
+export { createHostLookup } from './host-lookup.ts';
 export { type DocumentTag, fetchBundle, type FetchOutcome, type FetchRequest } from './fetch-bundle.ts';
 export type { MeshProgress } from './holding/holding-claims.ts';
 export {
@@ -23,7 +39,6 @@ export {
 export { defaultFetchLimits, type FetchLimits } from './fetch-limits.ts';
 export { type AddressGuard, createForbiddenRanges } from './address-guard.ts';
 export type { BundleListener } from './held-bundles.ts';
-export { createHostLookup } from './host-lookup.ts';
 export type { InvitationRequest } from './invitation/desk.ts';
 export { InvitationError, type InvitationErrorCode } from './invitation/errors.ts';
 export { Invitations } from './invitation/invitations.ts';

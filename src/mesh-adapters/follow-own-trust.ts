@@ -15,13 +15,17 @@ export async function* followOwnTrust(
   const latest = new Latest<OwnTrust>();
   const reading = read((own) => latest.set(own), both);
   let before: TrustBundle | undefined;
+  let signedBefore: string | undefined;
   try {
     for await (const own of latest.values(both)) {
-      const { trustDomain, roots, jwtAuthorities = [] } = own;
+      const { trustDomain, roots, jwtAuthorities = [], signing } = own;
       const now = bundleOf(trustDomain, roots, { jwtAuthorities });
-      if (before?.trustDomain === now.trustDomain && bundlesEqual(before, now)) continue;
+      const signed = signing?.toSorted().join();
+      const same = before?.trustDomain === now.trustDomain && bundlesEqual(before, now);
+      if (same && signed === signedBefore) continue;
       before = now;
-      yield { trustDomain, roots: now.x509Authorities, jwtAuthorities };
+      signedBefore = signed;
+      yield { trustDomain, roots: now.x509Authorities, jwtAuthorities, ...(signing ? { signing } : {}) };
     }
   } finally {
     ended.abort();

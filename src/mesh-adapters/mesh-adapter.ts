@@ -6,6 +6,8 @@ export interface OwnTrust {
   readonly roots: readonly X509Authority[];
   /** The keys of its JWT-SVIDs, where the mesh has a place that tells them. */
   readonly jwtAuthorities?: readonly JwtAuthority[];
+  /** Fingerprints of the roots that sign identities now, where the mesh tells it; absent where nobody knows. */
+  readonly signing?: readonly string[];
 }
 
 /**

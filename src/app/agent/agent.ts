@@ -11,6 +11,7 @@ import {
   type ForeignTrustReport,
   ForeignTrustPublisher,
   type MeshAdapter,
+  type OwnTrust,
 } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import { createMetrics } from '../../platform/index.ts';
@@ -28,6 +29,9 @@ import { HistoryHeads } from './history-heads.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
 import { startMetricsServer } from '../metrics-server.ts';
 import { OwnBundle } from './own-bundle.ts';
+import { rememberHolding, Rotation, rotationTimes } from './rotation.ts';
+import { planOfConfig } from './rotation-plan.ts';
+import { createRotationMetrics } from './rotation-metrics.ts';
 import { createAdminServices } from './services.ts';
 import { anyExtension, createSignedBundles } from './signed-bundles.ts';
 
@@ -59,11 +63,14 @@ export async function startAgent(
 }
 
 async function startParts(
-  { config, folder }: LoadedConfig<AgentConfig>,
+  loaded: LoadedConfig<AgentConfig>,
   context: ProcessContext,
   started: RunningPart[],
 ): Promise<void> {
+  const { config, folder } = loaded;
   const { clock, random, log } = context;
+  for (const { level, code, message } of planOfConfig(loaded))
+    log.warn('times of the config do not fit', { level, code, why: message });
   const metrics = createMetrics({ processMetrics: true });
   const startedAt = clock.now();
 
@@ -86,7 +93,10 @@ async function startParts(
   started.push({ stop: () => remember('agent-stopped', 'the agent stopped in order') });
 
   let holdings: PeerHoldings | undefined;
-  const served = await createEndpoint(config, folder, metrics, context, (seen) => holdings?.note(seen));
+  const served = await createEndpoint(config, folder, metrics, context, {
+    onRequest: (seen) => holdings?.note(seen),
+    onServed: (address, tag) => holdings?.noteServed(address, tag),
+  });
   started.push(served);
   const { endpoint } = served;
   ({ svid } = served);
@@ -155,7 +165,9 @@ async function startParts(
     bundles: federation.bundles,
     clock,
     log: log.with({ part: 'holdings' }),
+    onHolding: (holding) => rememberHolding(holding, store, log),
   });
+  holdings.restore(await store.peerHoldings());
 
   const signedBundles = createSignedBundles({ own: () => own.current, svid, federation, clock });
   endpoint.extend(anyExtension([signedBundles.extension]));
@@ -179,6 +191,21 @@ async function startParts(
     federation.onChange(() => gateway.trustChanged());
   }
 
+  const rotation = new Rotation({
+    store,
+    own: () => own.current,
+    svid,
+    holdings,
+    relationships: () => federation.status(),
+    times: rotationTimes(config),
+    toldBy: adapter.kind === 'files' ? 'config' : 'mesh',
+    clock,
+    log: log.with({ part: 'rotation' }),
+  });
+  createRotationMetrics(metrics, rotation);
+  rotation.start();
+  started.push({ stop: () => rotation.stop() });
+
   const invitations = await createInvitations(
     { config, folder, store, federation, own: () => own.current, svid, limits },
     context,
@@ -196,6 +223,7 @@ async function startParts(
     adapter,
     svid,
     holdings,
+    rotation,
     signedBundles,
     reports,
     startedAt,
@@ -215,9 +243,10 @@ async function startParts(
     );
   }
   // What foreign roots are admitted hangs on our own: they are judged anew when ours change.
-  const watching = followOwnTrust(adapter, own, context, stopping.signal, () => {
+  const watching = followOwnTrust(adapter, own, context, stopping.signal, (trust) => {
     publisher.trigger();
     gateway?.trustChanged();
+    void rotation.observe(trust);
   });
   started.push({
     stop: async () => {
@@ -293,13 +322,13 @@ async function followOwnTrust(
   own: OwnBundle,
   { log }: ProcessContext,
   signal: AbortSignal,
-  observed: () => void,
+  observed: (trust: OwnTrust) => void,
 ): Promise<void> {
   try {
     for await (const trust of adapter.watchOwnTrust(signal)) {
       try {
         await own.observe(trust);
-        observed();
+        observed(trust);
       } catch (error) {
         // Kept out, not fatal: the last own bundle goes on being served, and peers go on being polled.
         log.error('own roots of the mesh not taken', {

@@ -1,4 +1,4 @@
-import { BundleEndpoint, type SeenBundleRequest } from '../../bundle-endpoint/index.ts';
+import { BundleEndpoint, type BundleEndpointOptions } from '../../bundle-endpoint/index.ts';
 import { createFileSvidSource, type SvidSource } from '../../mtls/index.ts';
 import type { Metrics } from '../../platform/index.ts';
 import { createSdsSvidSource, SdsClient } from '../../workload-api/index.ts';
@@ -19,7 +19,7 @@ export async function createEndpoint(
   folder: string,
   metrics: Metrics,
   context: ProcessContext,
-  onRequest: (seen: SeenBundleRequest) => void,
+  listeners: Pick<BundleEndpointOptions, 'onRequest' | 'onServed'>,
 ): Promise<AgentEndpoint> {
   const { endpoint } = config;
   const common = {
@@ -30,7 +30,7 @@ export async function createEndpoint(
       maxConnectionsPerAddress: endpoint.max_connections_per_address,
       maxWaiting: endpoint.max_waiting,
     },
-    onRequest,
+    ...listeners,
     clock: context.clock,
     log: context.log.with({ part: 'endpoint' }),
     metrics,

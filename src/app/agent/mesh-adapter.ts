@@ -100,6 +100,10 @@ export function createMeshAdapter(
           mesh.own_bundle_file === undefined
             ? { pemFiles: (mesh.own_pem_files ?? []).map((file) => resolvePath(folder, file)) }
             : { bundleFile: resolvePath(folder, mesh.own_bundle_file) },
+        signingPemFile:
+          mesh.own_signing_pem_file === undefined
+            ? undefined
+            : resolvePath(folder, mesh.own_signing_pem_file),
         foreignFolder: resolvePath(folder, mesh.foreign_folder),
         pollMs: mesh.poll,
         clock,

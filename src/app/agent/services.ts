@@ -32,6 +32,8 @@ import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
 import { describeOutcome } from './describe-outcome.ts';
 import { createDistrustServices } from './distrust-services.ts';
+import { createRotationServices } from './rotation-services.ts';
+import type { Rotation } from './rotation.ts';
 import type { OwnBundle } from './own-bundle.ts';
 import { createInvitationServices } from './invitation-services.ts';
 import type { SignedBundles } from './signed-bundles.ts';
@@ -50,6 +52,7 @@ export interface ServiceParts {
   readonly serving: () => boolean;
   readonly signedBundles: SignedBundles;
   readonly holdings: PeerHoldings;
+  readonly rotation: Rotation;
   readonly reports: ReadonlyMap<TrustDomain, ForeignTrustReport>;
   readonly startedAt: Date;
   readonly clock: Clock;
@@ -80,6 +83,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
   return {
     ...createDistrustServices(parts),
     ...createReviewServices(federation),
+    ...createRotationServices(parts),
     store,
     log: log.with({ part: 'admin' }),
     status: () => statusOf(parts),

@@ -124,6 +124,11 @@ const files = z.strictObject({
   kind: z.literal('files'),
   own_pem_files: z.array(path()).min(1).optional().describe('PEM files with the own roots; or:'),
   own_bundle_file: path().optional().describe('A SPIFFE bundle document with the own roots and JWT keys.'),
+  own_signing_pem_file: path()
+    .optional()
+    .describe(
+      'A PEM file with the own root that signs identities now; tells `federate rotation` what nobody else can say of a mesh of files.',
+    ),
   foreign_folder: path().describe(
     'Folder into which foreign bundles are written, one PEM and one bundle per trust domain.',
   ),
@@ -171,6 +176,27 @@ const federation = z.strictObject({
     .describe('Redirects followed in one poll; 0 turns them off.'),
 });
 
+const rotation = z.strictObject({
+  lead: duration()
+    .optional()
+    .describe(
+      'How long a new root is out before peers that do not say what they hold are taken to have it; without it three refresh hints. Istio reading `spiffeBundleUrl` asks every 30 minutes, whatever the hint.',
+    ),
+  leaf_lifetime: duration()
+    .optional()
+    .describe(
+      'The longest lifetime of an SVID of the mesh: so long after a root has stopped signing it may not go. Without it 72h for Consul, 24h for the others.',
+    ),
+  settle: duration()
+    .prefault('10s')
+    .describe('How long the mesh of a peer is given to bring a root to its proxies, where it cannot say so.'),
+  ca_lifetime: duration()
+    .optional()
+    .describe(
+      'The lifetime of a root of the mesh, where its CA rotates by itself: checked against the hint before anything starts.',
+    ),
+});
+
 /** The config of `federate agent`. */
 export const agentConfigSchema = z
   .strictObject({
@@ -192,6 +218,9 @@ export const agentConfigSchema = z
       ),
     mesh: mesh.describe('The mesh the agent stands beside.'),
     federation: federation.prefault({}).describe('How peers are polled.'),
+    rotation: rotation
+      .prefault({})
+      .describe('How the rotation of own roots is judged (`federate rotation`).'),
   })
   .superRefine(checkMesh)
   .superRefine(checkIdentity);

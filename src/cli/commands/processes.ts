@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { CONFIG_KINDS, type ConfigKind, checkConfig, runProcess } from '../../app/index.ts';
+import { CONFIG_KINDS, type ConfigKind, checkConfig, notesOnConfig, runProcess } from '../../app/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
@@ -76,15 +76,16 @@ export function processCommands(
     .description('check a config file as a whole and start nothing; every mistake is told with its path')
     .requiredOption('--kind <kind>', `what the file is for: ${CONFIG_KINDS.join(', ')}`, 'agent')
     .addHelpText('after', '\nExample:\n  $ federate check-config agent.yaml')
-    .action((file: string, options: { readonly kind: string; readonly output: OutputFormat }) => {
+    .action(async (file: string, options: { readonly kind: string; readonly output: OutputFormat }) => {
       const kind = CONFIG_KINDS.find((each) => each === options.kind);
       if (!kind) throw new UsageError(`--kind is one of ${CONFIG_KINDS.join(', ')}`);
       checkConfig(kind, file);
-      printResult(
-        terminal,
-        options.output,
-        { file, kind, ok: true },
-        () => `${file} is a good ${kind} config.`,
+      const notes = await notesOnConfig(kind, file);
+      printResult(terminal, options.output, { file, kind, ok: true, notes }, () =>
+        [
+          `${file} is a good ${kind} config.`,
+          ...notes.map(({ level, code, message }) => `${level.toUpperCase()}: ${message} [${code}]`),
+        ].join('\n'),
       );
       finish(exitCodes.done);
     });

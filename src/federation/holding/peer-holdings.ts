@@ -1,6 +1,6 @@
 import { type Clock, describeError, type Log } from '../../platform/index.ts';
 import { type BundleSource, type SpiffeId, type TrustDomain, verifyStatement } from '../../spiffe/index.ts';
-import type { Relationship } from '../../store/index.ts';
+import type { Relationship, StoredHolding } from '../../store/index.ts';
 import { type Holding, HOLDING_TYPE, MAX_HOLDING_CHARACTERS, readHolding } from './holding-claims.ts';
 import { claimedIssuer } from './claimed-issuer.ts';
 import { RecentWork } from './recent-work.ts';
@@ -22,6 +22,8 @@ export interface PeerHolding extends Holding {
   readonly saidAt: Date;
   /** The last request that said so. */
   readonly seenAt: Date;
+  /** Since when we know of this very content and progress, by our clock. */
+  readonly knownSince: Date;
 }
 
 /** Somebody who polls without saying who it is: another product, or a peer that we have no relationship with. */
@@ -33,6 +35,9 @@ export interface PlainPoller {
   /** The tag it showed last, since when it shows that one. */
   readonly heldTag?: string;
   readonly heldTagSince?: Date;
+  /** The tag of the document it was given last, and since when that is the one. */
+  readonly servedTag?: string;
+  readonly servedTagSince?: Date;
 }
 
 export interface PeerHoldingsOptions {
@@ -59,10 +64,14 @@ const PER_ADDRESS = 30;
  */
 export class PeerHoldings {
   readonly #options: PeerHoldingsOptions;
-  readonly #holdings = new Map<TrustDomain, PeerHolding & { readonly token: string }>();
+  readonly #holdings = new Map<
+    TrustDomain,
+    PeerHolding & { readonly token: string; readonly arrival: number }
+  >();
   readonly #plain = new Map<string, PlainPoller>();
   readonly #work: RecentWork;
   #inFlight = 0;
+  #arrivals = 0;
 
   constructor(options: PeerHoldingsOptions) {
     this.#options = options;
@@ -79,6 +88,23 @@ export class PeerHoldings {
     void this.#prove(seen.address, statement).then((proved) => {
       if (!proved) this.#notePlain(seen);
     });
+  }
+
+  /** Somebody who sent no statement was given the document with this tag, as a whole. */
+  noteServed(address: string, servedTag: string): void {
+    const before = this.#plain.get(address);
+    if (!before) return;
+    const servedTagSince = before.servedTag === servedTag ? before.servedTagSince : this.#options.clock.now();
+    this.#plain.set(address, { ...before, servedTag, ...(servedTagSince ? { servedTagSince } : {}) });
+  }
+
+  /** Takes up what was proved before a restart. */
+  restore(holdings: readonly StoredHolding[]): void {
+    const knownSince = this.#options.clock.now();
+    for (const holding of holdings) {
+      const { trustDomain, saidAt } = holding;
+      this.#holdings.set(trustDomain, { ...holding, seenAt: saidAt, knownSince, token: '', arrival: 0 });
+    }
   }
 
   /** What the agent of this trust domain holds; undefined where it never said, or the relationship is gone. */
@@ -106,6 +132,7 @@ export class PeerHoldings {
     }
     if (this.#inFlight >= MAX_IN_FLIGHT || !this.#work.allows(address)) return false;
     this.#inFlight += 1;
+    const arrival = (this.#arrivals += 1);
     try {
       const now = clock.now();
       const { signer, issuedAt, claims } = await verifyStatement(token, {
@@ -118,8 +145,11 @@ export class PeerHoldings {
       const holding = readHolding(claims);
       if (!holding || signer.id !== issuer.id) return false;
       const newest = this.#holdings.get(trustDomain);
-      // An older one, played again, says nothing about now.
-      if (newest && issuedAt < newest.saidAt) return true;
+      // An older one, played again, says nothing about now; within one second the one that came last counts.
+      const seconds = (instant: Date) => Math.floor(instant.getTime() / 1000);
+      if (newest && seconds(issuedAt) < seconds(newest.saidAt)) return true;
+      if (newest && seconds(issuedAt) === seconds(newest.saidAt) && arrival < newest.arrival) return true;
+      const knownSince = newest && sayTheSame(newest, holding) ? newest.knownSince : now;
       const proved = {
         ...holding,
         trustDomain,
@@ -127,9 +157,13 @@ export class PeerHoldings {
         address,
         saidAt: issuedAt,
         seenAt: now,
+        knownSince,
         token,
+        arrival,
       };
       this.#holdings.set(trustDomain, proved);
+      // Until now it was taken for anybody: its first polls from here, before there was a relationship to prove anything by.
+      if (newest?.address !== address) this.#plain.delete(address);
       this.#options.onHolding?.(proved);
       return true;
     } catch (error) {
@@ -150,6 +184,8 @@ export class PeerHoldings {
     this.#plain.delete(address);
     const tag = heldTag !== undefined && heldTag.length <= 256 ? heldTag : undefined;
     this.#plain.set(address, {
+      ...(before?.servedTag === undefined ? {} : { servedTag: before.servedTag }),
+      ...(before?.servedTagSince === undefined ? {} : { servedTagSince: before.servedTagSince }),
       address,
       firstSeenAt: before?.firstSeenAt ?? now,
       lastSeenAt: now,
@@ -161,6 +197,10 @@ export class PeerHoldings {
     const [oldest] = this.#plain.keys();
     if (this.#plain.size > MAX_PLAIN_POLLERS && oldest !== undefined) this.#plain.delete(oldest);
   }
+}
+
+function sayTheSame(a: Holding, b: Holding): boolean {
+  return a.digest === b.digest && a.inMesh?.progress === b.inMesh?.progress;
 }
 
 /** Whose signature counts for a peer: the agent that was agreed on, else the endpoint itself. */

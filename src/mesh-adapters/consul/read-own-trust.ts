@@ -32,7 +32,14 @@ export function parseOwnTrust(value: unknown): OwnTrust {
     if (typeof pem === 'string') return pem;
     throw new MeshAdapterError('own-roots-malformed', `a root of ${PATH} has no RootCert`);
   });
-  return { trustDomain: name, roots: ownRootsFromPem(pems, PATH) };
+  // Of more than one, none is told: the product has one active root, and a guess would let a root go too early.
+  const active = pems.filter((_, index) => {
+    const { Active: signs } = Object(roots[index]) as { Active?: unknown };
+    return signs === true;
+  });
+  const signing =
+    active.length === 1 ? ownRootsFromPem(active, PATH).map(({ fingerprint }) => fingerprint) : undefined;
+  return { trustDomain: name, roots: ownRootsFromPem(pems, PATH), ...(signing ? { signing } : {}) };
 }
 
 /** The own trust as the cluster tells it now. Throws `MeshAdapterError`. */

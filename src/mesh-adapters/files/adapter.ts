@@ -9,6 +9,8 @@ import { writeForeignTrust } from './write-foreign-trust.ts';
 export interface FilesAdapterOptions {
   readonly trustDomain: TrustDomain;
   readonly own: OwnFiles;
+  /** PEM file with the roots that sign now, where somebody writes one. */
+  readonly signingPemFile?: string | undefined;
   /** Made when it is not there; files in it that are not ours stay. */
   readonly foreignFolder: string;
   /** How often the own files are looked at. */
@@ -22,7 +24,7 @@ export interface FilesAdapterOptions {
  * bundles as `<td>.pem`, `<td>.json` and one map `bundles.json`, each replaced as a whole.
  */
 export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
-  const { trustDomain, own, foreignFolder: folder, pollMs, clock, log } = options;
+  const { trustDomain, own, signingPemFile, foreignFolder: folder, pollMs, clock, log } = options;
   const state = new AdapterState({ clock, log });
   const stopping = new AbortController();
   return {
@@ -30,7 +32,7 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
     scope: 'per-trust-domain',
     watchOwnTrust: (outer) =>
       followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
-        readOwnTrust({ trustDomain, own, pollMs, state, tell, clock, signal }),
+        readOwnTrust({ trustDomain, own, signingPemFile, pollMs, state, tell, clock, signal }),
       ),
     applyForeignTrust: (wanted, outer) =>
       state.applying(outer, async () => {

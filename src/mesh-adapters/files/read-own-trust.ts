@@ -70,27 +70,43 @@ async function read(path: string): Promise<Buffer> {
   throw new MeshAdapterError('file-unreadable', `${JSON.stringify(path)} is not there`);
 }
 
+/** The fingerprints of the roots in the PEM file that names what signs now; undefined where there is no such file. Throws as `loadOwnTrust`. */
+async function loadSigning(signingPemFile: string | undefined): Promise<readonly string[] | undefined> {
+  if (signingPemFile === undefined) return undefined;
+  const pem = (await read(signingPemFile)).toString('utf8');
+  return ownRootsFromPem([pem], signingPemFile).map(({ fingerprint }) => fingerprint);
+}
+
 /** Tells the own trust now and after each change of the files, until the signal aborts. A bad file changes nothing. */
 export async function readOwnTrust(options: {
   readonly trustDomain: TrustDomain;
   readonly own: OwnFiles;
+  /** PEM file with the roots that sign now. */
+  readonly signingPemFile?: string | undefined;
   readonly pollMs: number;
   readonly state: AdapterState;
   readonly tell: (own: OwnTrust) => void;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { trustDomain, own, pollMs, state, tell, clock, signal } = options;
+  const { trustDomain, own, signingPemFile, pollMs, state, tell, clock, signal } = options;
   const look = async () => {
     try {
-      tell(await loadOwnTrust(trustDomain, own));
+      const [trust, signing] = await Promise.all([
+        loadOwnTrust(trustDomain, own),
+        loadSigning(signingPemFile),
+      ]);
+      tell({ ...trust, ...(signing ? { signing } : {}) });
       state.contact('roots');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;
       state.trouble('roots', error);
     }
   };
-  const paths = 'pemFiles' in own ? own.pemFiles : [own.bundleFile];
+  const paths = [
+    ...('pemFiles' in own ? own.pemFiles : [own.bundleFile]),
+    ...(signingPemFile === undefined ? [] : [signingPemFile]),
+  ];
   // Watched from before the first look, so that no change falls between the two.
   const watching = watchFiles({ paths, everyMs: pollMs, clock, signal, onChange: look });
   await look();

@@ -1,0 +1,164 @@
+import type { Command } from 'commander';
+import type { GateDocument, MissingDocument, RotationDocument } from '../../dashboard/index.ts';
+import { formatDurationMs, parseDurationMs, systemClock } from '../../platform/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { tellRotation } from './rotation-text.ts';
+import { type Gate, judgeWait, type WaitTarget } from './rotation-wait.ts';
+
+interface WaitOptions extends AgentOptions {
+  readonly for: string;
+  readonly root?: string;
+  readonly timeout: string;
+  readonly peer?: readonly string[];
+  readonly except?: readonly string[];
+}
+
+/** How often the agent is asked while nothing has changed. */
+const ASK_EVERY_MS = 500;
+
+/** `federate rotation status | wait`: where our own roots stand, and whether the next step is safe. */
+export function rotationCommand(
+  program: Command,
+  terminal: Terminal,
+  finish: (code: ExitCode) => void,
+): void {
+  const rotation = program
+    .command('rotation')
+    .description('the roots of our own mesh: which peers have them, and whether the next step is safe');
+
+  withAgent(rotation.command('status'))
+    .description('each root with its stage, each peer with what it holds, and whether the next step is safe')
+    .addHelpText(
+      'after',
+      `
+published  peers can have it, nothing is signed with it yet
+in use     identities are signed with it
+retiring   it signs no more, but what it signed may still be in use
+gone       it is no longer published
+
+Examples:
+  $ federate rotation status
+  $ federate rotation status --output json | jq -r '.peers[] | select(.newest != true).trust_domain'`,
+    )
+    .action(async (options: AgentOptions) => {
+      const document = await agentFor(options).rotation();
+      printResult(terminal, options.output, document, () => tellRotation(document, new Date()));
+      finish(exitCodes.done);
+    });
+
+  withAgent(rotation.command('wait'))
+    .description('block until the next step is safe; for scripts')
+    .requiredOption('--for <step>', 'use: the mesh may sign with the root · retire: the root may go')
+    .option(
+      '--root <fingerprint>',
+      'which root, by its fingerprint or at least six digits of its beginning (default: the newest that is published and not in use, or the one that retires)',
+    )
+    .option('--timeout <duration>', 'give up after so long, such as 10m', '10m')
+    .option('--peer <trust domain>', 'only this peer counts; again for each further one', more)
+    .option(
+      '--except <trust domain>',
+      'this peer does not count, on your word; again for each further one',
+      more,
+    )
+    .addHelpText(
+      'after',
+      `
+Exit code 0 when it is safe, 1 when the time was up, with what is missing. What is
+waited for is told on standard error. With --peer, pollers that do not say who they
+are do not count either.
+
+Examples:
+  $ federate rotation wait --for use && federate simulate rotate activate
+  $ federate rotation wait --for retire --timeout 2h --except offline.example
+  $ federate rotation wait --for use --root 3f2a91 --peer b.example`,
+    )
+    .action(async (options: WaitOptions) => {
+      const target = targetOf(options);
+      const { gate, document } = await waitFor(options, target, terminal);
+      printResult(terminal, options.output, { ...gate, rotation: document }, () => tellGate(gate, target));
+      finish(gate.safe ? exitCodes.done : exitCodes.failed);
+    });
+}
+
+function more(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value.toLowerCase()];
+}
+
+function targetOf({ for: step, root, peer, except }: WaitOptions): WaitTarget {
+  if (step !== 'use' && step !== 'retire')
+    throw new UsageError(`--for is use or retire, not ${JSON.stringify(step)}`);
+  if (root !== undefined && !/^[0-9a-fA-F]{6,64}$/.test(root))
+    throw new UsageError('--root is a fingerprint, or at least six hex digits of its beginning');
+  if (peer && except) throw new UsageError('--peer and --except do not go together');
+  return {
+    step,
+    ...(root === undefined ? {} : { root: root.toLowerCase() }),
+    ...(peer ? { peers: peer } : {}),
+    ...(except ? { except } : {}),
+  };
+}
+
+/** Asks until it is safe or the time is up. */
+async function waitFor(
+  options: WaitOptions,
+  target: WaitTarget,
+  terminal: Terminal,
+): Promise<{ readonly gate: Gate; readonly document: RotationDocument }> {
+  const timeoutMs = parseDurationMs(options.timeout);
+  if (timeoutMs === undefined)
+    throw new UsageError('--timeout is a duration with its unit, such as 30s, 10m or 2h');
+  const agent = agentFor(options);
+  const endMs = systemClock.monotonicMs() + timeoutMs;
+  let told = '';
+  for (;;) {
+    const document = await agent.rotation();
+    checkNames(target, document);
+    const gate = judgeWait(document, target);
+    const leftMs = endMs - systemClock.monotonicMs();
+    if (gate.safe || leftMs <= 0) return { gate, document };
+    const now = gate.missing.map(({ message }) => message).join('\n');
+    if (now !== told) {
+      terminal.err(`Waiting: ${summaryOf(gate)}`);
+      told = now;
+    }
+    await systemClock.sleep(Math.min(ASK_EVERY_MS, leftMs));
+  }
+}
+
+/** A name that is no peer of ours would make a wait safe that is not meant, or never end it. */
+function checkNames({ peers = [], except = [] }: WaitTarget, { peers: known }: RotationDocument): void {
+  for (const name of [...peers, ...except])
+    if (!known.some((each) => each.trust_domain === name))
+      throw new UsageError(`there is no relationship with ${name}, so nothing is known of what it holds`);
+}
+
+function summaryOf({ root, missing }: Gate): string {
+  const [first, ...rest] = missing;
+  const name = root === null ? '' : `${root.label}: `;
+  const others = rest.length === 0 ? '' : ` (and ${rest.length} more)`;
+  return `${name}${first?.message ?? ''}${others}`;
+}
+
+function tellGate(gate: Gate, { step }: WaitTarget): string {
+  const what = step === 'use' ? 'be used' : 'be retired';
+  if (!gate.root) return ['Not safe:', ...gate.missing.map(tellMissing)].join('\n');
+  if (!gate.safe)
+    return [`${gate.root.label} cannot ${what} yet:`, ...gate.missing.map(tellMissing)].join('\n');
+  return [`${gate.root.label} can ${what}.`, ...tellTaken(gate.taken)].join('\n');
+}
+
+function tellMissing({ message, code, safe_at: safeAt }: MissingDocument): string {
+  const left = safeAt === null ? undefined : Date.parse(safeAt) - Date.now();
+  const by = left === undefined || left <= 0 ? '' : `; over in ${formatDurationMs(left)}`;
+  return `  - ${message} [${code}]${by}`;
+}
+
+function tellTaken(taken: GateDocument['taken']): string[] {
+  return taken.map(({ who, by }) =>
+    by === 'time'
+      ? `  note: ${who} had the time to have it, but did not prove it`
+      : `  note: ${who} was seen to have fetched it, but did not prove that it is in effect`,
+  );
+}

@@ -1,0 +1,80 @@
+import type { TrustDomain } from '../../spiffe/index.ts';
+import { judgePeer, judgePoller, type Missing, type ReadyBy } from './judge-readiness.ts';
+import type { OwnRoot, RotationView } from './rotation-view.ts';
+
+/** Whether a step of a rotation is safe, and if not, everything that is missing. */
+export interface GateVerdict {
+  readonly safe: boolean;
+  readonly missing: readonly Missing[];
+  /** Whom it rests on something weaker than a proof for. */
+  readonly taken: readonly { readonly who: TrustDomain | string; readonly by: Exclude<ReadyBy, 'proof'> }[];
+}
+
+/** Whether the mesh may sign with a root: every peer has it in effect, or had the time to (design, invariant 6). */
+export function judgeUse(root: OwnRoot, view: RotationView): GateVerdict {
+  const { notBefore, notAfter } = root.authority;
+  const missing: Missing[] = [];
+  if (view.now < notBefore)
+    missing.push({
+      code: 'root-not-yet-valid',
+      message: `the root is not valid before ${notBefore.toISOString()}`,
+      safeAt: notBefore,
+    });
+  if (view.now >= notAfter)
+    missing.push({ code: 'root-expired', message: `the root ended at ${notAfter.toISOString()}` });
+  const readiness = judgeEverybody(root, view);
+  return verdict([...missing, ...readiness.missing], readiness.taken);
+}
+
+/**
+ * Whether a root may go: it does not sign any more, everybody has the roots that do, and nothing that it signed can still be in
+ * use. Where nobody knows what signs, that is never safe.
+ */
+export function judgeRetire(root: OwnRoot, view: RotationView): GateVerdict {
+  const { life } = root;
+  if (!view.signingKnown)
+    return verdict([
+      {
+        code: 'signing-unknown',
+        message: 'nobody tells which root signs identities now, so this one may be it',
+      },
+    ]);
+  const successors = view.roots.filter((each) => each.life.stage === 'in-use' && each !== root);
+  const missing: Missing[] = [];
+  if (life.stage === 'in-use')
+    missing.push({ code: 'still-signing', message: 'the root signs identities now' });
+  if (successors.length === 0)
+    missing.push({ code: 'no-successor', message: 'there is no other root that signs identities now' });
+  const overAt = life.retiringAt && new Date(life.retiringAt.getTime() + view.times.leafLifetimeMs);
+  if (life.stage === 'retiring' && overAt && view.now < overAt)
+    missing.push({
+      code: 'identities-alive',
+      message: `identities that it signed may be in use until ${overAt.toISOString()}`,
+      safeAt: overAt,
+    });
+  const readiness = successors.map((each) => judgeEverybody(each, view));
+  return verdict(
+    [...missing, ...readiness.flatMap((each) => each.missing)],
+    readiness.flatMap((each) => each.taken),
+  );
+}
+
+function judgeEverybody(root: OwnRoot, view: RotationView): Pick<GateVerdict, 'missing' | 'taken'> {
+  const since = root.life.publishedAt.getTime() - view.times.leadMs;
+  // Whoever stopped to poll before the root was out does not poll any more.
+  const pollers = view.pollers.filter(({ lastSeenAt }) => lastSeenAt.getTime() >= since);
+  const all = [
+    ...view.peers.map((peer) => ({ who: peer.trustDomain, readiness: judgePeer(root, peer, view) })),
+    ...pollers.map((poller) => ({ who: poller.address, readiness: judgePoller(root, poller, view) })),
+  ];
+  return {
+    missing: all.flatMap(({ readiness }) => (readiness.ready ? [] : [readiness.missing])),
+    taken: all.flatMap(({ who, readiness }) =>
+      readiness.ready && readiness.by !== 'proof' ? [{ who, by: readiness.by }] : [],
+    ),
+  };
+}
+
+function verdict(missing: readonly Missing[], taken: GateVerdict['taken'] = []): GateVerdict {
+  return { safe: missing.length === 0, missing, taken };
+}

@@ -1,0 +1,57 @@
+import type { TrustDomain, X509Authority } from '../../spiffe/index.ts';
+import type { RootLife } from '../../store/index.ts';
+import type { PeerHolding, PlainPoller } from '../holding/peer-holdings.ts';
+
+/** A version of our own bundle as it was published. */
+export interface OwnVersion {
+  /** `contentDigest`. */
+  readonly digest: string;
+  readonly sequence?: bigint;
+  readonly publishedAt: Date;
+  /** Fingerprints of its roots. */
+  readonly roots: ReadonlySet<string>;
+  /** The entity tag it is served with. */
+  readonly tag: string;
+}
+
+/** A root of our own bundle, and its life. */
+export interface OwnRoot {
+  readonly authority: X509Authority;
+  readonly life: RootLife;
+}
+
+/** A peer that we have a relationship with, and what is known of what it holds. */
+export interface RotationPeer {
+  readonly trustDomain: TrustDomain;
+  /** What it proved itself. */
+  readonly holding?: PeerHolding;
+  /** Who polls from the address of its endpoint, where it proved nothing. */
+  readonly poller?: PlainPoller;
+}
+
+/** How long things take; milliseconds. */
+export interface RotationTimes {
+  /** The refresh hint that we publish. */
+  readonly hintMs: number;
+  /** How long after its publication a root is taken to have reached whoever does not say what it holds. */
+  readonly leadMs: number;
+  /** How long after a root has stopped signing its identities may still be in use. */
+  readonly leafLifetimeMs: number;
+  /** How long a mesh that says "written" takes to have it at its proxies; the same after a fetch nobody told us more of. */
+  readonly settleMs: number;
+}
+
+/** Everything that a rotation is judged by. */
+export interface RotationView {
+  readonly now: Date;
+  readonly times: RotationTimes;
+  /** The roots of the bundle that is published now. */
+  readonly roots: readonly OwnRoot[];
+  /** Whether it is known what signs. */
+  readonly signingKnown: boolean;
+  /** Newest first; how far back is bounded. */
+  readonly versions: readonly OwnVersion[];
+  readonly peers: readonly RotationPeer[];
+  /** Who else polls. */
+  readonly pollers: readonly PlainPoller[];
+}
