@@ -52,6 +52,8 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     .description('SPIFFE trust-bundle exchange between service meshes')
     .version(version())
     .exitOverride()
+    // Else `invite list --socket S` would give S to `invite`, which has the option too.
+    .enablePositionalOptions()
     // A verb with verbs below it may have options of the same name as they have.
     .enablePositionalOptions()
     .configureOutput({

@@ -48,6 +48,16 @@ describe('federate', () => {
     expect(out).toMatch(/Examples?:\n/);
   });
 
+  it.each([
+    [['invite', 'list']],
+    [['distrust', 'list']],
+    [['invite', 'cancel', '0123456789abcdef']],
+    [['bundle', 'show', 'b.example']],
+  ])('takes the socket behind the words %j', async (words) => {
+    const { code, err } = await run(...words, '--socket', '/nonexistent/admin.sock');
+    expect([code, err]).toEqual([3, expect.stringContaining('/nonexistent/admin.sock')]);
+  });
+
   it('explains itself in lines of 80 columns', async () => {
     const { out } = await run('--help');
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);

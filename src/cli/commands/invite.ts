@@ -55,8 +55,7 @@ then show the same four words; compare them over the telephone if in doubt.`,
   withAgent(invite.command('list'))
     .description('the invitations that were given and taken up, with their words')
     .addHelpText('after', '\nExample:\n  $ federate invite list')
-    .action(async (_options: unknown, command: Command) => {
-      const options = command.optsWithGlobals<AgentOptions>();
+    .action(async (options: AgentOptions) => {
       const all = await agentFor(options).invitations();
       printResult(terminal, options.output, all, () => tellAll(all));
       finish(exitCodes.done);
@@ -65,8 +64,7 @@ then show the same four words; compare them over the telephone if in doubt.`,
   withAgent(invite.command('cancel <id>'))
     .description('take an invitation back that is open, or waits for approval')
     .addHelpText('after', '\nExample:\n  $ federate invite cancel 3f6c01d29a44b7e0')
-    .action(async (id: string, _options: unknown, command: Command) => {
-      const options = command.optsWithGlobals<AgentOptions>();
+    .action(async (id: string, options: AgentOptions) => {
       const cancelled = await agentFor(options).cancelInvitation(id);
       printResult(terminal, options.output, cancelled, () => `The invitation ${id} is good for nothing now.`);
       finish(exitCodes.done);
