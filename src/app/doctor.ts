@@ -2,6 +2,7 @@ import {
   type Examination,
   examineConsul,
   examineIstio,
+  examineIstioFile,
   type KubernetesSource,
 } from '../mesh-adapters/index.ts';
 import { systemClock } from '../platform/index.ts';
@@ -34,6 +35,8 @@ export async function examineIstioMesh(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Examination> {
   const found = asked.configFile === undefined ? undefined : meshOf(asked.configFile, 'istio');
+  if (found?.mesh.mesh_config_file !== undefined && asked.kubeconfig === undefined)
+    return await examineIstioFile(resolvePath(found.folder, found.mesh.mesh_config_file), systemClock);
   const kubeconfig =
     asked.kubeconfig ?? (found?.mesh.kubeconfig && resolvePath(found.folder, found.mesh.kubeconfig));
   const context = asked.context ?? found?.mesh.context;

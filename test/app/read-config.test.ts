@@ -47,6 +47,19 @@ describe('checkConfig()', () => {
     expect(mistakesIn(`${spiffe}${identity}`).map(({ path }) => path)).toEqual(['identity']);
   });
 
+  it('takes an Istio mesh config in a file with its roots, and without a cluster', () => {
+    const mesh = (section: string) =>
+      mistakesIn(GOOD.replace(/mesh:\n[\s\S]*$/, `mesh: { kind: istio, ${section} }\n`)).map(
+        ({ path }) => path,
+      );
+    expect(mesh('mesh_config_file: mesh, own_pem_files: [roots.pem]')).toEqual([]);
+    expect(mesh('mesh_config_file: mesh')).toEqual(['mesh.own_pem_files']);
+    expect(mesh('own_pem_files: [roots.pem]')).toEqual(['mesh.own_pem_files']);
+    expect(mesh('mesh_config_file: mesh, own_pem_files: [roots.pem], kubeconfig: k')).toEqual([
+      'mesh.kubeconfig',
+    ]);
+  });
+
   it('tells every mistake at once, each with its path', () => {
     const text = GOOD.replace('127.0.0.1:8443', 'nowhere')
       .replace('https://a.example/', 'http://a.example/')

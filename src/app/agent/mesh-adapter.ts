@@ -5,6 +5,7 @@ import {
   createConsulAdapter,
   createFilesAdapter,
   createIstioAdapter,
+  createIstioFileAdapter,
   createKumaAdapter,
   createSpireAdapter,
   createVaultAdapter,
@@ -24,11 +25,23 @@ export function createMeshAdapter(
   const { mesh } = config;
   switch (mesh.kind) {
     case 'istio':
+      if (mesh.mesh_config_file !== undefined) {
+        return createIstioFileAdapter({
+          meshConfigFile: resolvePath(folder, mesh.mesh_config_file),
+          ownPemFiles: (mesh.own_pem_files ?? []).map((file) => resolvePath(folder, file)),
+          pollMs: mesh.poll,
+          acceptUnnarrowed: mesh.accept_unnarrowed_roots,
+          clock,
+          random,
+          log: log.with({ mesh: 'istio' }),
+        });
+      }
       return createIstioAdapter({
         kubernetes: kubernetesSource(mesh, folder),
         systemNamespace: mesh.system_namespace,
         meshConfigMap: mesh.mesh_config_map,
         rootConfigMap: { namespace: mesh.root_namespace, name: mesh.root_config_map },
+        allRevisions: mesh.revisions === 'all',
         acceptUnnarrowed: mesh.accept_unnarrowed_roots,
         clock,
         random,

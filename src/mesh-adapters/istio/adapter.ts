@@ -16,6 +16,8 @@ export interface IstioAdapterOptions {
   readonly meshConfigMap: string;
   /** The ConfigMap that istiod writes its own roots into. */
   readonly rootConfigMap: { readonly namespace: string; readonly name: string };
+  /** Also write the mesh ConfigMaps of the other revisions; default true. */
+  readonly allRevisions?: boolean;
   /** The operator accepts that foreign roots are written as they are and can speak for every trust domain. */
   readonly acceptUnnarrowed?: boolean;
   readonly clock: Clock;
@@ -28,7 +30,7 @@ export interface IstioAdapterOptions {
  * as narrowed anchors because Istio keeps one merged pool (mesh-surfaces §2, §9).
  */
 export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
-  const { clock, random, log, acceptUnnarrowed: unnarrowed = false } = options;
+  const { clock, random, log, acceptUnnarrowed: unnarrowed = false, allRevisions = true } = options;
   const state = new AdapterState({ clock, log });
   const stopping = new AbortController();
   const client = new KubernetesClient({ source: options.kubernetes, clock });
@@ -37,7 +39,7 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
     roots: options.rootConfigMap,
   };
   const anchors = new Anchors({ unnarrowed });
-  const writer: IstioWriter = { client, objects, anchors, unnarrowed, clock, random };
+  const writer: IstioWriter = { client, objects, allRevisions, anchors, unnarrowed, clock, random };
   return {
     kind: 'istio',
     scope: 'merged',

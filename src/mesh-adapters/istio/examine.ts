@@ -1,8 +1,10 @@
 import type { Clock } from '../../platform/index.ts';
-import type { Examination } from '../finding.ts';
+import { MeshAdapterError } from '../errors.ts';
+import { type Examination, told, wrong } from '../finding.ts';
 import { type IstioFacts, readIstioFacts } from './facts.ts';
 import { judgeControlPlanes } from './judge-control-planes.ts';
-import { judgeMeshConfigs } from './judge-mesh-configs.ts';
+import { judgeMeshConfig, judgeMeshConfigs } from './judge-mesh-configs.ts';
+import { MeshConfigFile } from './mesh-config-file.ts';
 import { judgePolicies } from './judge-policies.ts';
 import { judgeRoutes } from './judge-routes.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
@@ -51,4 +53,27 @@ function examinedOf(facts: IstioFacts): string[] {
     ...(istiods ? [`deployments of istiod: ${istiods.length}`] : []),
     ...counted.flatMap(([what, objects]) => (objects ? [`${what}: ${objects.length}`] : [])),
   ];
+}
+
+/** The same for a mesh config in a file: only what the file says can be seen. */
+export async function examineIstioFile(path: string, clock: Clock): Promise<Examination> {
+  const where = `mesh config ${path}`;
+  const noted = told(
+    'only-mesh-config-examined',
+    where,
+    'without Kubernetes the flags of istiod and the policies are not looked at',
+    'see that the environment of istiod has ISTIO_MULTIROOT_MESH=true',
+  );
+  try {
+    const held = await new MeshConfigFile(path).read();
+    return {
+      mesh: 'istio',
+      examined: [where],
+      findings: [...judgeMeshConfig(where, held, clock.now()), noted],
+    };
+  } catch (error) {
+    if (!(error instanceof MeshAdapterError)) throw error;
+    const advice = 'check mesh.mesh_config_file and who may read it';
+    return { mesh: 'istio', examined: [], findings: [wrong(error.code, where, error.message, advice)] };
+  }
 }

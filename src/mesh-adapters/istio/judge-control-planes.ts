@@ -1,5 +1,6 @@
 import { type Finding, told, wrong } from '../finding.ts';
 import type { IstioFacts } from './facts.ts';
+import { spireTemplatesIn } from './revisions.ts';
 
 const ON: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
 /** Pods of a namespace, or one pod, in ambient mode. */
@@ -58,21 +59,11 @@ export function judgeControlPlanes(
         'several-revisions',
         systemNamespace,
         `there are control planes of ${revisions.length} revisions (${revisions.join(', ')}), each with a mesh ConfigMap of its own`,
-        'the agent writes all of them with mesh.revisions: all, or those that mesh.revisions names',
+        'the agent writes all of them, unless mesh.revisions is "one"',
       ),
     );
   findings.push(...judgeSpire(configMaps), ...judgeAmbient(namespaces, systemNamespace));
   return findings;
-}
-
-/** Workloads that have their identity from SPIRE do not look at caCertificates. */
-export function spireTemplatesIn(
-  configMaps: readonly { readonly name: string; readonly data: Readonly<Record<string, string>> }[],
-): string[] {
-  return configMaps
-    .filter(({ name }) => /^istio-sidecar-injector(-|$)/.test(name))
-    .filter(({ data }) => Object.values(data).some((text) => text.includes('csi.spiffe.io')))
-    .map(({ name }) => name);
 }
 
 function judgeSpire(configMaps: IstioFacts['configMaps']): Finding[] {

@@ -11,14 +11,15 @@ import type { IstioFacts } from './facts.ts';
 import type { MeshObject } from './fields.ts';
 import { type CaEntry, type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
 import { faultOf, ownAnchorOf, OWN_ENTRIES_ANNOTATION, parseOwnEntries } from './own-entries.ts';
+import type { RememberedConfig } from './plan.ts';
 import { MESH_KEY } from './read-own-trust.ts';
-import { isMeshConfigMapName } from './revisions.ts';
+import { isRevisionConfigMap } from './revisions.ts';
 
 /** What the mesh configs of all revisions say (mesh-surfaces §2). Pure. */
 export function judgeMeshConfigs(facts: IstioFacts, systemNamespace: string, now: Date): Finding[] {
   const { configMaps } = facts;
   if (!configMaps) return [];
-  const meshes = configMaps.filter(({ name, data }) => isMeshConfigMapName(name) && MESH_KEY in data);
+  const meshes = configMaps.filter(isRevisionConfigMap);
   if (meshes.length === 0)
     return [
       wrong(
@@ -31,31 +32,46 @@ export function judgeMeshConfigs(facts: IstioFacts, systemNamespace: string, now
   const findings: Finding[] = [];
   const configs: { readonly object: MeshObject; readonly config: MeshConfigDocument }[] = [];
   for (const object of meshes) {
-    try {
-      configs.push({ object, config: parseMeshConfig(object.data[MESH_KEY] ?? '') });
-    } catch (error) {
-      if (!(error instanceof MeshAdapterError)) throw error;
-      findings.push(
-        wrong(
-          error.code,
-          whereOf(object),
-          error.message,
-          'correct the YAML of key "mesh"; istiod goes on with the last it could read',
-        ),
-      );
-    }
+    const { data, annotations } = object;
+    const held = { text: data[MESH_KEY] ?? '', said: annotations[OWN_ENTRIES_ANNOTATION] };
+    const { config, found } = readMeshConfig(whereOf(object), held, now);
+    if (config) configs.push({ object, config });
+    findings.push(...found);
   }
-  for (const { object, config } of configs) findings.push(...judgeConfig(object, config, now));
   findings.push(...judgeDifferences(configs), ...judgeShared(facts, configs));
   return findings;
+}
+
+/** What one mesh config says, wherever it is kept. Pure. */
+export function judgeMeshConfig(where: string, held: RememberedConfig, now: Date): Finding[] {
+  return readMeshConfig(where, held, now).found;
+}
+
+function readMeshConfig(
+  where: string,
+  held: RememberedConfig,
+  now: Date,
+): { readonly config?: MeshConfigDocument; readonly found: Finding[] } {
+  try {
+    const config = parseMeshConfig(held.text);
+    return { config, found: judgeConfig(where, held.said, config, now) };
+  } catch (error) {
+    if (!(error instanceof MeshAdapterError)) throw error;
+    const advice = 'correct the YAML; istiod goes on with the last it could read';
+    return { found: [wrong(error.code, where, error.message, advice)] };
+  }
 }
 
 function whereOf({ namespace, name }: MeshObject): string {
   return `ConfigMap ${namespace}/${name}`;
 }
 
-function judgeConfig(object: MeshObject, config: MeshConfigDocument, now: Date): Finding[] {
-  const where = whereOf(object);
+function judgeConfig(
+  where: string,
+  said: string | undefined,
+  config: MeshConfigDocument,
+  now: Date,
+): Finding[] {
   const findings: Finding[] = [];
   if (!config.xdsAgent)
     findings.push(
@@ -84,7 +100,7 @@ function judgeConfig(object: MeshObject, config: MeshConfigDocument, now: Date):
         'use lower-case letters, digits, dots and hyphens',
       ),
     );
-  const own = parseOwnEntries(object.annotations[OWN_ENTRIES_ANNOTATION]);
+  const own = parseOwnEntries(said);
   const entries = config.list?.entries ?? [];
   const foreign = entries.filter((entry) => !ownAnchorOf(entry, own));
   const claimed = new Set(entries.flatMap(({ trustDomains }) => trustDomains));
@@ -178,7 +194,7 @@ function judgeDifferences(
         'revisions-differ',
         whereOf(object),
         `it does not hold the same caCertificates as ${whereOf(first.object)}, so workloads of the two revisions trust different peers`,
-        'let the agent write all of them (mesh.revisions: all)',
+        'let the agent write all of them: mesh.revisions: all, and the right to list and update those ConfigMaps',
       ),
     );
 }
@@ -199,12 +215,12 @@ function judgeShared(
       return [wrong(error.code, where, error.message, 'correct the YAML of key "mesh"')];
     }
     const base = configs.some(({ config }) => (config.list?.entries.length ?? 0) > 0);
-    if ((shared?.list?.entries.length ?? 0) > 0 && base)
+    if ((shared?.list?.entries.length ?? 0) > 0)
       return [
         wrong(
           'shared-mesh-config-replaced',
           where,
-          'it lists caCertificates, and so does the mesh ConfigMap that is applied after it: a list there replaces this one, so these roots are without effect',
+          `it lists caCertificates, and a list in the mesh ConfigMap, which is applied after it, replaces this one: its roots ${base ? 'are without effect' : 'will be without effect once a foreign root is written there'}`,
           'move its caCertificates into the mesh ConfigMap, or federate with those trust domains by "federate add"',
         ),
       ];

@@ -35,13 +35,6 @@ export function meshTextOf(configMap: ConfigMap): string {
  * `own-trust-domain-malformed`.
  */
 export function ownTrustOf(config: MeshConfigDocument, roots: ConfigMap): OwnTrust {
-  const { trustDomain } = config;
-  if (!isTrustDomain(trustDomain)) {
-    throw new MeshAdapterError(
-      'own-trust-domain-malformed',
-      `the mesh config names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, which is none`,
-    );
-  }
   const { namespace, name } = roots.metadata;
   const pem = roots.data?.[ROOT_KEY];
   if (pem === undefined)
@@ -49,7 +42,17 @@ export function ownTrustOf(config: MeshConfigDocument, roots: ConfigMap): OwnTru
       'own-roots-malformed',
       `ConfigMap ${namespace}/${name} has no key "${ROOT_KEY}"`,
     );
-  return { trustDomain, roots: ownRootsFromPem([pem], `ConfigMap ${namespace}/${name}`) };
+  return ownTrustOfRoots(config, ownRootsFromPem([pem], `ConfigMap ${namespace}/${name}`));
+}
+
+/** These roots with the trust domain of the mesh config. Throws `MeshAdapterError` `own-trust-domain-malformed`. */
+export function ownTrustOfRoots(config: MeshConfigDocument, roots: OwnTrust['roots']): OwnTrust {
+  const { trustDomain } = config;
+  if (isTrustDomain(trustDomain)) return { trustDomain, roots };
+  throw new MeshAdapterError(
+    'own-trust-domain-malformed',
+    `the mesh config names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, which is none`,
+  );
 }
 
 /** Tells the own trust now and after each change of either ConfigMap, until the signal aborts. */

@@ -1,8 +1,26 @@
-/** Whether a ConfigMap of this name is the mesh config of a control plane: `istio`, or `istio-<revision>` (mesh-surfaces §2). */
-export function isMeshConfigMapName(name: string): boolean {
-  return name === 'istio' || (/^istio-[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name) && !OTHERS.test(name));
+import { MESH_KEY } from './read-own-trust.ts';
+
+/** A ConfigMap, as far as it is looked at here. */
+interface ConfigMapView {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly data: Readonly<Record<string, string>>;
 }
 
-/** ConfigMaps of an installation whose names only look like it. */
-const OTHERS =
-  /^istio-(ca-|sidecar-injector|cni|leader|gateway|namespace-controller|validation|revision-tag)/;
+/**
+ * Whether a ConfigMap is the mesh config of a control plane: `istio`, or `istio-<revision>` with the label of that
+ * revision, which an installation sets and a ConfigMap for SHARED_MESH_CONFIG has no reason to have (mesh-surfaces §2).
+ */
+export function isRevisionConfigMap({ name, labels, data }: ConfigMapView): boolean {
+  if (!(MESH_KEY in data)) return false;
+  const revision = labels['istio.io/rev'] ?? '';
+  return name === 'istio' || (revision !== '' && name === `istio-${revision}`);
+}
+
+/** The injector's ConfigMaps whose templates give sidecars the socket of SPIRE: such workloads do not look at caCertificates. */
+export function spireTemplatesIn(configMaps: readonly Pick<ConfigMapView, 'name' | 'data'>[]): string[] {
+  return configMaps
+    .filter(({ name }) => /^istio-sidecar-injector(-|$)/.test(name))
+    .filter(({ data }) => Object.values(data).some((text) => text.includes('csi.spiffe.io')))
+    .map(({ name }) => name);
+}

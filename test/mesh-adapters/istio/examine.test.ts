@@ -39,6 +39,9 @@ const namespace = (name: string, labels: object = { 'istio-injection': 'enabled'
 
 const allow = (source: object) => object('allow', 'shop', { rules: [{ from: [{ source }] }] });
 
+/** What an installation of a revision labels its mesh ConfigMap with. */
+const CANARY = { metadata: { labels: { 'istio.io/rev': 'canary' } } };
+
 type Made = Parameters<FakeApiServer['putObject']>[1];
 
 /** Makes a collection of the whole cluster, or of `istio-system`, hold just these objects. */
@@ -116,9 +119,11 @@ const TRAPS: readonly [string, string, (api: FakeApiServer) => void][] = [
     'revisions-differ',
     'a revision with other roots',
     (api) =>
-      api.put('istio-canary', {
-        mesh: `${MESH}caCertificates: [{trustDomains: [west.example], spiffeBundleUrl: "https://x"}]\n`,
-      }),
+      api.put(
+        'istio-canary',
+        { mesh: `${MESH}caCertificates: [{trustDomains: [west.example], spiffeBundleUrl: "https://x"}]\n` },
+        CANARY,
+      ),
   ],
   [
     'foreign-entry-invalid',
@@ -282,7 +287,7 @@ describe('examineIstio()', () => {
     await using api = await startCluster();
     const roots = 'caCertificates: [{trustDomains: [west.example], spiffeBundleUrl: "https://x"}]\n';
     api.put('istio', { mesh: `${MESH}${roots}` });
-    api.put('istio-canary', { mesh: `${MESH}${roots}` });
+    api.put('istio-canary', { mesh: `${MESH}${roots}` }, CANARY);
     api.put('shared', { mesh: roots });
     set(api, DEPLOYMENTS, [
       istiod({ ISTIO_MULTIROOT_MESH: 'true', SHARED_MESH_CONFIG: 'shared' }),

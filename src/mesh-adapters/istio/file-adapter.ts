@@ -1,0 +1,98 @@
+import { type Clock, type Log, type Random, watchFiles } from '../../platform/index.ts';
+import { defaultBundleLimits } from '../../spiffe/index.ts';
+import { AdapterState } from '../adapter-state.ts';
+import { MeshAdapterError } from '../errors.ts';
+import { readBoundedFile } from '../files/bounded-file.ts';
+import { followOwnTrust } from '../follow-own-trust.ts';
+import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
+import { ownRootsFromPem } from '../own-roots.ts';
+import { retryConflicts } from '../retry-conflicts.ts';
+import { Anchors } from './anchors.ts';
+import { MeshConfigFile } from './mesh-config-file.ts';
+import { type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
+import { planForeignTrust } from './plan.ts';
+import { ownTrustOfRoots } from './read-own-trust.ts';
+
+export interface IstioFileAdapterOptions {
+  /** What istiod is given as `--meshConfig`; written by us too, so it must be a plain file in a folder we may write. */
+  readonly meshConfigFile: string;
+  /** PEM files with the roots that istiod's CA signs under. */
+  readonly ownPemFiles: readonly string[];
+  readonly pollMs: number;
+  /** The operator accepts that foreign roots are written as they are and can speak for every trust domain. */
+  readonly acceptUnnarrowed?: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/**
+ * Istio without Kubernetes: own roots from PEM files, trust domain and `caCertificates` in the file that istiod watches as its
+ * mesh config, narrowed as in a ConfigMap (mesh-surfaces §2, §9).
+ */
+export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAdapter {
+  const { ownPemFiles, pollMs, acceptUnnarrowed: unnarrowed = false, clock, random, log } = options;
+  const state = new AdapterState({ clock, log });
+  const stopping = new AbortController();
+  const file = new MeshConfigFile(options.meshConfigFile);
+  const anchors = new Anchors({ unnarrowed });
+  const ownRoots = async () => {
+    const texts = await Promise.all(ownPemFiles.map(readPem));
+    const roots = ownRootsFromPem(texts, ownPemFiles.join(', '));
+    return (config: MeshConfigDocument): OwnTrust => ownTrustOfRoots(config, roots);
+  };
+  const look = async (tell: (own: OwnTrust) => void) => {
+    try {
+      const [own, { text }] = await Promise.all([ownRoots(), file.read()]);
+      tell(own(parseMeshConfig(text)));
+      state.contact('own-trust');
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError)) throw error;
+      // What was told before stays.
+      state.trouble('own-trust', error);
+    }
+  };
+  return {
+    kind: 'istio',
+    scope: 'merged',
+    watchOwnTrust: (outer) =>
+      followOwnTrust(AbortSignal.any([outer, stopping.signal]), async (tell, signal) => {
+        const paths = [file.path, ...ownPemFiles];
+        const onChange = () => look(tell);
+        // Watched from before the first look, so that no change falls between the two.
+        const watching = watchFiles({ paths, everyMs: pollMs, clock, signal, onChange });
+        await look(tell);
+        await watching;
+      }),
+    applyForeignTrust: (wanted, outer) =>
+      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) =>
+        retryConflicts(
+          async () => {
+            const [own, held] = await Promise.all([ownRoots(), file.read()]);
+            const now = clock.now();
+            const plan = await planForeignTrust(wanted, held, {
+              own,
+              anchors,
+              elsewhere: [],
+              unnarrowed,
+              notes: [],
+              now,
+            });
+            if (plan.change) await file.replace(held, plan.change);
+            anchors.prune(plan.chosen);
+            return [...plan.reports];
+          },
+          { clock, random, signal },
+        ),
+      ),
+    onReport: (listener) => state.onReport(listener),
+    status: () => state.status,
+    stop: async () => stopping.abort(),
+  };
+}
+
+async function readPem(path: string): Promise<string> {
+  const bytes = await readBoundedFile(path, defaultBundleLimits.maxBytes);
+  if (bytes) return bytes.toString('utf8');
+  throw new MeshAdapterError('file-unreadable', `${JSON.stringify(path)} is not there`);
+}

@@ -1,0 +1,77 @@
+import { rm } from 'node:fs/promises';
+import { writeDurably } from '../../platform/index.ts';
+import { MeshAdapterError } from '../errors.ts';
+import { readBoundedFile } from '../files/bounded-file.ts';
+import { parseOwnEntries } from './own-entries.ts';
+import type { RememberedConfig } from './plan.ts';
+
+/** As much as a ConfigMap could hold, and some more. */
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/**
+ * A mesh config in a file that `pilot-discovery --meshConfig` watches; what is remembered of our entries lies beside it, in
+ * `<file>.federate.json`, since the file itself belongs to its owner.
+ */
+export class MeshConfigFile {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Throws `MeshAdapterError` `mesh-config-missing`, `file-unreadable`. */
+  async read(): Promise<RememberedConfig> {
+    const [text, said] = await Promise.all([
+      readBoundedFile(this.path, MAX_BYTES),
+      readBoundedFile(this.#beside, MAX_BYTES),
+    ]);
+    if (text === undefined)
+      throw new MeshAdapterError('mesh-config-missing', `${JSON.stringify(this.path)} is not there`);
+    return { text: text.toString('utf8'), said: said?.toString('utf8') };
+  }
+
+  /**
+   * Puts `after` in the place of `before`. What may be ours is remembered before the config is written, and what is not ours any
+   * more is forgotten after it, so that a crash leaves no entry behind that nobody owns. Throws `MeshAdapterError`
+   * `mesh-conflict` where somebody else wrote meanwhile, `file-unwritable`.
+   */
+  async replace(before: RememberedConfig, after: RememberedConfig): Promise<void> {
+    await this.#write(this.#beside, joined(before.said, after.said));
+    const now = await readBoundedFile(this.path, MAX_BYTES);
+    if (now?.toString('utf8') !== before.text)
+      throw new MeshAdapterError('mesh-conflict', `${JSON.stringify(this.path)} was changed meanwhile`);
+    if (after.text !== before.text) await this.#write(this.path, after.text);
+    if (after.said !== undefined) await this.#write(this.#beside, after.said);
+    else await this.#attempt(this.#beside, () => rm(this.#beside, { force: true }));
+  }
+
+  get #beside(): string {
+    return `${this.path}.federate.json`;
+  }
+
+  #write(path: string, content: string): Promise<void> {
+    return this.#attempt(path, () => writeDurably(path, content));
+  }
+
+  async #attempt(path: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (cause) {
+      throw new MeshAdapterError('file-unwritable', `${JSON.stringify(path)} could not be written`, {
+        cause,
+      });
+    }
+  }
+}
+
+const NOTHING = '{"anchors":[]}';
+
+/** The fingerprints of both, so that an entry of either is known for ours; how the list was before is told by the later. */
+function joined(before: string | undefined, after: string | undefined): string {
+  const later = Object(JSON.parse(after ?? NOTHING)) as { readonly anchors?: readonly unknown[] };
+  const known = new Set(parseOwnEntries(after).fingerprints);
+  const more = [...parseOwnEntries(before).fingerprints]
+    .filter((fingerprint) => !known.has(fingerprint))
+    .map((anchor) => ({ anchor }));
+  return JSON.stringify({ ...later, anchors: [...(later.anchors ?? []), ...more] });
+}

@@ -1,0 +1,176 @@
+import { isTrustDomain, parseCertificate, type TrustBundle } from '../../spiffe/index.ts';
+import { type Admission, heldKeys, judgeForeignTrust, rootsToHold } from '../admission.ts';
+import { reportOf } from '../foreign-report.ts';
+import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
+import type { Anchor, Anchors, PresentAnchor } from './anchors.ts';
+import { type CaEntry, type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
+import { faultOf, type OwnEntries, ownAnchorOf, parseOwnEntries, renderOwnEntries } from './own-entries.ts';
+import { insertOwnEntries, removeOwnEntries } from './splice.ts';
+
+/** A mesh config with what was remembered of our entries in it; both are texts that are kept somewhere. */
+export interface RememberedConfig {
+  readonly text: string;
+  /** Undefined where nothing is remembered, or is to be. */
+  readonly said: string | undefined;
+}
+
+/** Something worth knowing about a bundle in the mesh. */
+export interface ReportNote {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What is to become of one mesh config. */
+export interface Plan {
+  /** What is to be written, where that differs from what is there. */
+  readonly change?: RememberedConfig;
+  readonly chosen: readonly Anchor[];
+  readonly reports: readonly ForeignTrustReport[];
+}
+
+interface Present {
+  readonly own: readonly PresentAnchor[];
+  readonly foreign: readonly CaEntry[];
+  readonly said: OwnEntries;
+}
+
+/** The anchors of ours that a mesh config holds. Throws `MeshAdapterError` `mesh-config-…`. */
+export function ownAnchorsIn({ text, said }: RememberedConfig): readonly PresentAnchor[] {
+  return presentEntries(parseMeshConfig(text), said).own;
+}
+
+/**
+ * What `caCertificates` is to hold beside what is not ours, so that it has exactly the anchors of these bundles. Writes nothing.
+ * Throws `MeshAdapterError` `mesh-config-…`, and what `own` throws.
+ */
+export async function planForeignTrust(
+  wanted: readonly TrustBundle[],
+  held: RememberedConfig,
+  options: {
+    /** The own trust of a mesh with this config. */
+    readonly own: (config: MeshConfigDocument) => OwnTrust;
+    readonly anchors: Anchors;
+    /** Anchors that stand elsewhere in the mesh, which are taken again rather than made anew. */
+    readonly elsewhere: readonly PresentAnchor[];
+    readonly unnarrowed: boolean;
+    readonly notes: readonly ReportNote[];
+    readonly now: Date;
+  },
+): Promise<Plan> {
+  const { own, anchors, elsewhere, unnarrowed, notes: more, now } = options;
+  const config = parseMeshConfig(held.text);
+  const present = presentEntries(config, held.said);
+  const keys = heldKeys(
+    present.own.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint })),
+    wanted,
+  );
+  const admissions = judgeForeignTrust(wanted, {
+    own: own(config),
+    ownAliases: config.trustDomainAliases,
+    scope: 'merged',
+    taken: new Set(present.foreign.flatMap(({ trustDomains }) => trustDomains)),
+    held: keys,
+    now,
+  }).map((admission) => (unnarrowed ? admission : refuseConstrained(admission)));
+  const chosen: Anchor[] = [];
+  for (const admission of admissions) {
+    const { trustDomain } = admission.bundle;
+    const there = [...present.own, ...elsewhere];
+    chosen.push(...(await anchors.of(trustDomain, rootsToHold(admission, keys), there)));
+  }
+  chosen.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
+  const change = changeOf(held.text, present, chosen);
+  const { state, notes } = whatIstioWillDo(config, present.foreign, unnarrowed);
+  const named = new Set<string>(wanted.map(({ trustDomain }) => trustDomain));
+  const gone = new Set(present.own.map(({ trustDomain }) => trustDomain).filter((each) => !named.has(each)));
+  return {
+    ...(change && { change }),
+    chosen,
+    reports: [
+      ...admissions.map((admission) => reportOf(admission, state, now, [...notes, ...more])),
+      ...[...gone]
+        .filter((each) => isTrustDomain(each))
+        .map((trustDomain): ForeignTrustReport => ({ trustDomain, state: 'removed', at: now })),
+    ],
+  };
+}
+
+function presentEntries({ list }: MeshConfigDocument, annotation: string | undefined): Present {
+  const said = parseOwnEntries(annotation);
+  const own: PresentAnchor[] = [];
+  const foreign: CaEntry[] = [];
+  for (const entry of list?.entries ?? []) {
+    const anchor = ownAnchorOf(entry, said);
+    if (anchor) own.push(anchor);
+    else foreign.push(entry);
+  }
+  return { own, foreign, said };
+}
+
+/** An anchor states constraints of ours in the place of the root's own, so a root that has some cannot be narrowed. */
+function refuseConstrained(admission: Admission): Admission {
+  const constrained = admission.roots.find((root) => parseCertificate(root.der).extensions.nameConstraints);
+  if (!constrained || admission.refusal) return admission;
+  const message = `root ${JSON.stringify(constrained.subject)} has name constraints of its own, which a narrowed anchor would lift`;
+  return { ...admission, roots: [], refusal: { code: 'root-constrained', message } };
+}
+
+function orderOf({ trustDomain, rootFingerprint }: Anchor): string {
+  return `${trustDomain} ${rootFingerprint}`;
+}
+
+/** What is to be written, or undefined where the config says all that already. */
+function changeOf(
+  text: string,
+  { own, said }: Present,
+  chosen: readonly Anchor[],
+): RememberedConfig | undefined {
+  const before = own.map(({ trustDomain, certificate }) => `${trustDomain} ${certificate.fingerprint}`);
+  const after = chosen.map(({ trustDomain, fingerprint }) => `${trustDomain} ${fingerprint}`);
+  const same = before.toSorted().join() === after.toSorted().join();
+  const known =
+    chosen.length === said.fingerprints.size &&
+    chosen.every(({ fingerprint }) => said.fingerprints.has(fingerprint));
+  if (same && known) return undefined;
+  const change = (value: string, origin: OwnEntries['origin']) => ({
+    text: value,
+    said: chosen.length === 0 ? undefined : renderOwnEntries(chosen, origin),
+  });
+  // Our entries stand as they should, only what was remembered of them is lost.
+  if (same) return change(text, said.origin);
+  const without = removeOwnEntries(text, (entry) => ownAnchorOf(entry, said) !== undefined, said.origin);
+  const spliced = insertOwnEntries(without, chosen);
+  return change(spliced.text, spliced.origin);
+}
+
+/** What can be seen of what istiod will make of it (mesh-surfaces §1 rule 8, §2). */
+function whatIstioWillDo(
+  config: MeshConfigDocument,
+  foreign: readonly CaEntry[],
+  unnarrowed: boolean,
+): { readonly state: PropagationState; readonly notes: { code: string; message: string }[] } {
+  const notes: { code: string; message: string }[] = [];
+  for (const entry of foreign) {
+    const fault = faultOf(entry);
+    if (fault === undefined) continue;
+    const whose = entry.trustDomains.join(', ') || 'no trust domain';
+    notes.push({
+      code: 'foreign-entry-invalid',
+      message: `istiod refuses the whole of caCertificates because of an entry for ${whose} that is not ours: ${fault}`,
+    });
+  }
+  const state = notes.length > 0 ? 'refused' : 'written';
+  if (!config.xdsAgent) {
+    notes.push({
+      code: 'xds-agent-off',
+      message:
+        'proxies take foreign roots only with PROXY_CONFIG_XDS_AGENT "true" in defaultConfig.proxyMetadata of the mesh config, and a restart of their pods',
+    });
+  }
+  if (unnarrowed)
+    notes.push({
+      code: 'root-not-narrowed',
+      message: 'the root can speak for every trust domain of this mesh',
+    });
+  return { state, notes };
+}
