@@ -3,6 +3,7 @@ import { contentDigest, type TrustBundle, type X509Authority } from '../../spiff
 import { backoffMs } from '../backoff.ts';
 import { MeshAdapterError } from '../errors.ts';
 import type { ForeignTrustReport, PropagationState } from '../mesh-adapter.ts';
+import { addressOfLeader } from './leader-address.ts';
 import { LeaderElsewhere, PeerConnection } from './peer-connection.ts';
 import { PeerSession } from './peer-session.ts';
 import type { PeeringToken } from './peering-token.ts';
@@ -12,6 +13,9 @@ import { renderTrustBundle } from './render.ts';
 const MAX_REDIRECTS = 5;
 /** A stream that was open this long was a good one; after a shorter one the pauses go on growing. */
 const GOOD_STREAM_MS = 60_000;
+/** Services that a sentence names. */
+const MAX_NAMED = 20;
+const PROXY_SUFFIX = '-sidecar-proxy';
 
 export interface PeerLinkOptions {
   readonly bundle: TrustBundle;
@@ -49,6 +53,11 @@ export class PeerLink {
   #token: PeeringToken | undefined;
   #secret: string | undefined;
   #addresses: readonly string[] = [];
+  #exports: readonly string[] = [];
+  /** What the cluster said on a stream, where it did. */
+  #told: readonly string[] = [];
+  /** Since a stream was last open. */
+  readonly #tried = new Set<string>();
   #turn = 0;
 
   constructor(options: PeerLinkOptions) {
@@ -94,6 +103,7 @@ export class PeerLink {
     return {
       trustDomain: this.#bundle.trustDomain,
       ...this.#outcome,
+      ...(this.#outcome.state === 'accepted' && this.#outcome.code === undefined && noteOf(this.#exports)),
       at: this.#options.clock.now(),
     };
   }
@@ -102,6 +112,10 @@ export class PeerLink {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+  }
+
+  get #known(): readonly string[] {
+    return [...new Set([...(this.#token?.addresses ?? []), ...this.#told])];
   }
 
   get #sentLabel(): string {
@@ -121,10 +135,11 @@ export class PeerLink {
         if (signal.aborted) return;
         if (error instanceof LeaderElsewhere && redirects < MAX_REDIRECTS) {
           redirects += 1;
-          this.#addresses = [error.address];
+          this.#addresses = [addressOfLeader(error.address, this.#known, this.#tried)];
           continue;
         }
         redirects = 0;
+        this.#tried.clear();
         // By its length, not by what it brought: who ends every stream after the first message shall not keep us busy.
         failures = clock.monotonicMs() - dialedMs >= GOOD_STREAM_MS ? 1 : failures + 1;
         this.#forget(error);
@@ -147,6 +162,7 @@ export class PeerLink {
     }
     const token = this.#token;
     const address = this.#addresses[this.#turn % this.#addresses.length] ?? '';
+    this.#tried.add(address);
     const connection = new PeerConnection(token, address, this.#options.clock);
     try {
       this.#secret ??= await connection.exchangeSecret(token, signal);
@@ -185,8 +201,21 @@ export class PeerLink {
         const message = `the control plane refused the bundle: ${JSON.stringify(reason)}`;
         this.#tell({ state: 'refused', digest: contentDigest(this.#bundle), code: 'mesh-refused', message });
       },
+      onExports: (services) => {
+        const before = this.#exports.join();
+        // A mesh service is told twice: itself, and the proxy that stands before it.
+        this.#exports = services.filter((name) => !name.endsWith(PROXY_SUFFIX)).toSorted();
+        if (this.#exports.join() === before) return;
+        const { log, onReport } = this.#options;
+        log.info('services exported to a peer', { services: this.#exports });
+        if (this.#outcome.state === 'accepted') onReport(this.report());
+      },
       onAddresses: (addresses) => {
-        if (addresses.length > 0) this.#addresses = addresses;
+        if (addresses.length === 0) return;
+        this.#addresses = addresses;
+        this.#told = addresses;
+        // Whoever tells this has taken the stream.
+        this.#tried.clear();
       },
     });
   }
@@ -196,8 +225,11 @@ export class PeerLink {
     this.#turn += 1;
     const code = error instanceof MeshAdapterError ? error.code : undefined;
     if (code === 'peering-secret-refused' || code === 'peering-terminated') this.#secret = undefined;
-    // With the peering the control plane forgets what it imported.
-    if (code === 'peering-terminated') this.#accepted = undefined;
+    // With the peering the control plane forgets what it imported, and what it exported.
+    if (code === 'peering-terminated') {
+      this.#accepted = undefined;
+      this.#exports = [];
+    }
     // A leader that we were sent to may be gone: back to the addresses of the token, or of the next one where this is spent.
     this.#addresses = this.#token && this.#secret !== undefined ? this.#token.addresses : [];
   }
@@ -214,6 +246,16 @@ export class PeerLink {
     this.#waiting.clear();
     this.#options.onReport(this.report());
   }
+}
+
+/** What the trust opens: proxies take the roots of a peer only for services that are exported to it. */
+function noteOf(
+  services: readonly string[],
+): { readonly code: string; readonly message: string } | undefined {
+  if (services.length === 0) return undefined;
+  const named = services.slice(0, MAX_NAMED).map((name) => JSON.stringify(name.slice(0, 80)));
+  const more = services.length > MAX_NAMED ? ` and ${services.length - MAX_NAMED} more` : '';
+  return { code: 'services-exported', message: `exported to it: ${named.join(', ')}${more}` };
 }
 
 /** What is sent is told apart by the bundle it is of and by the roots that were let through. */

@@ -26,10 +26,14 @@ export interface PeerSessionOptions {
   readonly onAccepted: (digest: string) => void;
   readonly onRefused: (digest: string, reason: string) => void;
   readonly onAddresses: (addresses: readonly string[]) => void;
+  /** The names of the services that the cluster exports to this peer, all of them each time. */
+  readonly onExports: (services: readonly string[]) => void;
 }
 
 const UPSERT = 1;
 const INVALID_ARGUMENT = 3;
+/** More names than anybody reads. */
+const MAX_EXPORTS = 1000;
 const SUBSCRIBED = [
   EXPORTED_SERVICE_URL,
   EXPORTED_SERVICE_LIST_URL,
@@ -116,6 +120,10 @@ export class PeerSession {
     if (resourceUrl === PEERING_SERVER_ADDRESSES_URL && resource) {
       const { addresses } = peeringServerAddressesMessage.decode(resource.value);
       this.#options.onAddresses(addresses.filter(isDialAddress));
+    }
+    if (resourceUrl === EXPORTED_SERVICE_LIST_URL && resource) {
+      const { services } = exportedServiceListMessage.decode(resource.value);
+      this.#options.onExports(services.slice(0, MAX_EXPORTS));
     }
     this.#answer(resourceUrl, nonce);
   }

@@ -3,7 +3,13 @@ import { peerNameOf } from '../../../src/mesh-adapters/consul/render.ts';
 import { bundleOf, parseTrustDomain, type TrustBundle } from '../../../src/spiffe/index.ts';
 import { status as grpcStatus, Metadata } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { leaderAddressMessage, type ReplicationMessage, statusMessage } from '../../../src/grpc/index.ts';
+import {
+  EXPORTED_SERVICE_LIST_URL,
+  exportedServiceListMessage,
+  leaderAddressMessage,
+  type ReplicationMessage,
+  statusMessage,
+} from '../../../src/grpc/index.ts';
 import {
   createConsulAdapter,
   type ForeignTrustReport,
@@ -56,6 +62,39 @@ async function acceptedOnce(): Promise<void> {
   apply();
   await untilTold(() => last()?.state === 'accepted', 'the first acceptance');
 }
+
+describe('PeerLink: exported services', () => {
+  it('tells them with the acceptance, in order and without their proxies, and when they change', async () => {
+    let stream: FakeStream | undefined;
+    cluster.onStream = (opened) => {
+      stream = opened;
+      acceptBundles(opened);
+    };
+    await acceptedOnce();
+    expect(last()).not.toHaveProperty('code');
+    const tell = (...services: string[]) =>
+      stream?.write({
+        response: {
+          nonce: '1',
+          resource_url: EXPORTED_SERVICE_LIST_URL,
+          resource_id: 'exported-service-list',
+          resource: {
+            type_url: EXPORTED_SERVICE_LIST_URL,
+            value: exportedServiceListMessage.encode({ services }),
+          },
+          operation: 1,
+        },
+      });
+    tell('info', 'backend', 'info-sidecar-proxy');
+    await untilTold(() => last()?.code === 'services-exported', 'the services');
+    expect(last()).toMatchObject({ state: 'accepted', message: 'exported to it: "backend", "info"' });
+    tell(...Array.from({ length: 25 }, (_, index) => `s${index + 10}`));
+    await untilTold(() => last()?.message?.endsWith('and 5 more') === true, 'the longer list');
+    tell();
+    await untilTold(() => last()?.code === undefined, 'that there are none');
+    expect(reports.every(({ state }) => state === 'accepted')).toBe(true);
+  });
+});
 
 describe('PeerLink: silence', () => {
   it('keeps a stream on which heartbeats come, and sends its own every 15 s', async () => {

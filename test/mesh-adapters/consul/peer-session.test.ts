@@ -3,6 +3,8 @@ import { parsePeeringToken } from '../../../src/mesh-adapters/consul/peering-tok
 import { PeerSession } from '../../../src/mesh-adapters/consul/peer-session.ts';
 import { parseOwnTrust } from '../../../src/mesh-adapters/consul/read-own-trust.ts';
 import {
+  EXPORTED_SERVICE_LIST_URL,
+  exportedServiceListMessage,
   PEERING_TRUST_BUNDLE_URL,
   peeringTrustBundleMessage,
   type ReplicationMessage,
@@ -30,6 +32,7 @@ function session() {
     onAccepted: (label) => void told.push(`accepted ${label}`),
     onRefused: (label, reason) => void told.push(`refused ${label}: ${reason}`),
     onAddresses: () => {},
+    onExports: (services) => void told.push(`exports ${services.join(' ')}`),
   });
   const request = (response_nonce: string, error?: { code: number; message: string }) =>
     peer.receive({
@@ -55,6 +58,29 @@ describe('PeerSession', () => {
     expect(sent.slice(1).map(({ request }) => request?.response_nonce)).toEqual(['', '', '', '']);
     change('two');
     expect(sent).toHaveLength(5);
+  });
+
+  it('tells which services are exported to it, a list with many names cut short, and acknowledges it', () => {
+    const { peer, sent, told } = session();
+    peer.start('secret');
+    const list = (services: readonly string[]) =>
+      peer.receive({
+        response: {
+          nonce: '7',
+          resource_url: EXPORTED_SERVICE_LIST_URL,
+          resource_id: 'exported-service-list',
+          resource: {
+            type_url: EXPORTED_SERVICE_LIST_URL,
+            value: exportedServiceListMessage.encode({ services: [...services] }),
+          },
+          operation: 1,
+        },
+      });
+    list(['info', 'info-sidecar-proxy']);
+    expect(told).toEqual(['exports info info-sidecar-proxy']);
+    expect(sent.at(-1)?.request).toMatchObject({ response_nonce: '7' });
+    list(Array.from({ length: 5000 }, () => 'x'));
+    expect(told.at(-1)).toHaveLength('exports '.length + 1000 + 999);
   });
 
   it('sends the bundle as `roots` when it is asked for and when it changed, and hears ACK and NACK by nonce', () => {
