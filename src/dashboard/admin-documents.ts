@@ -4,6 +4,7 @@
  */
 
 import type { DistrustedKeyDocument } from './distrust-documents.ts';
+import type { WorkloadApiDocument } from './workload-api-documents.ts';
 /** How a peer's bundle is proved: by who serves it, or by who signed it. */
 export type ProfileName = 'https_web' | 'https_spiffe' | 'signed_bundle';
 
@@ -160,6 +161,8 @@ export interface StatusDocument {
     readonly code: string | null;
     readonly message: string | null;
   };
+  /** Null where the config names no workload socket. */
+  readonly workload_api: WorkloadApiDocument | null;
   readonly relationships: { readonly total: number; readonly by_state: Readonly<Record<string, number>> };
 }
 

@@ -58,4 +58,5 @@ export type {
   RotationPeerDocument,
 } from './rotation-documents.ts';
 export type { RotationServices } from './rotation-routes.ts';
+export type { WorkloadApiDocument } from './workload-api-documents.ts';
 export type { SignedBundleDocument } from './signed-bundle-routes.ts';

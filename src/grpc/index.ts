@@ -20,6 +20,8 @@ export {
   type AnyMessage,
   type CertificateValidationContext,
   type DataSource,
+  type DeltaDiscoveryRequest,
+  type DeltaDiscoveryResponse,
   type DiscoveryRequest,
   type DiscoveryResponse,
   SECRET_TYPE_URL,
@@ -41,3 +43,16 @@ export {
   spireBundleService,
   spireTrustDomainService,
 } from './spire.ts';
+export {
+  type JwtBundlesResponse,
+  type JwtSvidRequest,
+  type JwtSvidResponse,
+  spiffeWorkloadService,
+  type StructMessage,
+  type ValidateJwtSvidRequest,
+  type ValidateJwtSvidResponse,
+  type ValueMessage,
+  type WorkloadX509Svid,
+  type X509BundlesResponse,
+  type X509SvidResponse,
+} from './workload.ts';

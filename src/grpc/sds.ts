@@ -24,6 +24,31 @@ export interface DiscoveryResponse {
   readonly nonce: string;
 }
 
+/** A request of the incremental variant: what is asked for besides, and no more; or an answer to a response. */
+export interface DeltaDiscoveryRequest {
+  readonly node?: { readonly id: string; readonly cluster: string };
+  readonly type_url: string;
+  readonly resource_names_subscribe: readonly string[];
+  readonly resource_names_unsubscribe: readonly string[];
+  /** In the first request of a stream: what the client holds from an earlier one, with its versions. */
+  readonly initial_resource_versions: Readonly<Record<string, string>>;
+  readonly response_nonce: string;
+  /** Present on a NACK. */
+  readonly error_detail?: { readonly code: number; readonly message: string };
+}
+
+export interface DeltaDiscoveryResponse {
+  readonly system_version_info: string;
+  readonly resources: readonly {
+    readonly version: string;
+    readonly resource?: AnyMessage;
+    readonly name: string;
+  }[];
+  readonly type_url: string;
+  readonly nonce: string;
+  readonly removed_resources: readonly string[];
+}
+
 /** Exactly one member is set. */
 export interface DataSource {
   readonly filename?: string;
@@ -64,18 +89,31 @@ const root = loadProto('sds');
 const discoveryRequest = messageType<DiscoveryRequest>(root, 'federate.sds.DiscoveryRequest');
 const discoveryResponse = messageType<DiscoveryResponse>(root, 'federate.sds.DiscoveryResponse');
 
+const deltaDiscoveryRequest = messageType<DeltaDiscoveryRequest>(root, 'federate.sds.DeltaDiscoveryRequest');
+const deltaDiscoveryResponse = messageType<DeltaDiscoveryResponse>(
+  root,
+  'federate.sds.DeltaDiscoveryResponse',
+);
+
 export const secretMessage = messageType<Secret>(root, 'federate.sds.Secret');
 export const spiffeValidatorMessage = messageType<SpiffeCertValidatorConfig>(
   root,
   'federate.sds.SPIFFECertValidatorConfig',
 );
 
-/** Envoy's `SecretDiscoveryService`, without the delta variant. */
+/** Envoy's `SecretDiscoveryService`. */
 export const secretDiscoveryService = {
   StreamSecrets: method({
     path: '/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets',
     request: discoveryRequest,
     response: discoveryResponse,
+    requestStream: true,
+    responseStream: true,
+  }),
+  DeltaSecrets: method({
+    path: '/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets',
+    request: deltaDiscoveryRequest,
+    response: deltaDiscoveryResponse,
     requestStream: true,
     responseStream: true,
   }),

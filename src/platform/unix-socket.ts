@@ -3,11 +3,11 @@ import { chmod, lstat, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 
 /**
- * Listens on a Unix socket that only the own user may open (mode 0600). The file a dead process left behind is
+ * Listens on a Unix socket that only the own user may open (mode 0600), unless another mode is given. The file a dead process left behind is
  * replaced; one that somebody still answers on is not (`EADDRINUSE`), and neither is a file of another kind
  * (`EEXIST`). Throws the system's error otherwise.
  */
-export async function listenOnUnixSocket(server: Server, path: string): Promise<void> {
+export async function listenOnUnixSocket(server: Server, path: string, mode = 0o600): Promise<void> {
   await clearSocketPath(path);
   // `listen` binds before it returns, so the mask is on for this one call only; the file is private from its first moment.
   const mask = process.umask(0o177);
@@ -18,7 +18,7 @@ export async function listenOnUnixSocket(server: Server, path: string): Promise<
     process.umask(mask);
   }
   await listening;
-  await chmod(path, 0o600);
+  await chmod(path, mode);
 }
 
 /** Removes the socket file of a process that is gone. Throws `EADDRINUSE` where one answers, `EEXIST` for another kind of file. */

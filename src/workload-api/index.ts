@@ -1,6 +1,9 @@
-/** What proxies ask for: Envoy's secret discovery service, as a server and as a client. */
+/** What proxies and workloads ask for: Envoy's secret discovery service and the SPIFFE Workload API. */
 export { WorkloadApiError, type WorkloadApiErrorCode } from './errors.ts';
 export { SdsClient, type SdsClientOptions } from './sds-client.ts';
 export { type SdsAcknowledgement, SdsServer } from './sds-server.ts';
 export { createSdsSvidSource } from './sds-svid-source.ts';
 export type { SdsSecret, UriSanMatcher } from './secret.ts';
+export { SpiffeWorkloadApi } from './spiffe-workload-api.ts';
+export { WorkloadServer } from './workload-server.ts';
+export type { WorkloadState } from './workload-state.ts';

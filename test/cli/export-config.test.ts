@@ -44,6 +44,7 @@ async function exported(product: string, told: Partial<Told> = {}, ...words: str
     own: { sequence: SEQUENCE.toString(), version: 1, authorities: 1, pin: 'sha256:00' },
     agent_id: null,
     mesh: { kind: 'files', scope: 'per-trust-domain', connected: true, code: null, message: null },
+    workload_api: null,
     relationships: { total: 0, by_state: {} },
     ...told,
     endpoint: { url: 'https://a.example:8443/', serving: true, ...spiffe, ...told.endpoint },

@@ -33,6 +33,7 @@ import { rememberHolding, Rotation, rotationTimes } from './rotation.ts';
 import { planOfConfig } from './rotation-plan.ts';
 import { createRotationMetrics } from './rotation-metrics.ts';
 import { createAdminServices } from './services.ts';
+import { startWorkloadApi, type WorkloadApiPart } from './workload-api.ts';
 import { anyExtension, createSignedBundles } from './signed-bundles.ts';
 
 /** How long requests in flight may go on when the agent stops. */
@@ -101,6 +102,7 @@ async function startParts(
   const { endpoint } = served;
   ({ svid } = served);
 
+  let workloadApi: WorkloadApiPart | undefined;
   const own = new OwnBundle({
     store,
     expected: config.trust_domain,
@@ -108,7 +110,10 @@ async function startParts(
     origin: config.mesh.kind,
     clock,
     log,
-    publish: (bundle) => endpoint.publish(bundle),
+    publish: (bundle) => {
+      endpoint.publish(bundle);
+      workloadApi?.trustChanged();
+    },
   });
   await own.load();
   await endpoint.start(config.endpoint.listen);
@@ -205,6 +210,14 @@ async function startParts(
   createRotationMetrics(metrics, rotation);
   rotation.start();
   started.push({ stop: () => rotation.stop() });
+  workloadApi = await startWorkloadApi(
+    config,
+    folder,
+    { own: () => own.current, foreign: () => federation.bundles.list(), svid, metrics },
+    context,
+  );
+  if (workloadApi) started.push(workloadApi);
+  federation.onChange(() => workloadApi?.trustChanged());
 
   const invitations = await createInvitations(
     { config, folder, store, federation, own: () => own.current, svid, limits },
@@ -233,6 +246,7 @@ async function startParts(
     own: () => own.current,
     ownBundle: own,
     serving: () => endpoint.ready,
+    workloadApi: () => workloadApi?.describe() ?? null,
   });
   const admin = new AdminServer({ path: resolvePath(folder, config.admin_socket), services });
   await admin.start();

@@ -4,6 +4,7 @@ import {
   type ChangeDocument,
   type RelationshipDocument,
   type StatusDocument,
+  type WorkloadApiDocument,
 } from '../../dashboard/index.ts';
 import type {
   AddRequest,
@@ -50,6 +51,7 @@ export interface ServiceParts {
   readonly ownBundle: OwnBundle;
   readonly svid: SvidSource | undefined;
   readonly serving: () => boolean;
+  readonly workloadApi: () => WorkloadApiDocument | null;
   readonly signedBundles: SignedBundles;
   readonly holdings: PeerHoldings;
   readonly rotation: Rotation;
@@ -198,6 +200,7 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
       code: mesh.code ?? null,
       message: mesh.message ?? null,
     },
+    workload_api: parts.workloadApi(),
     relationships: { total: relationships.length, by_state: byState },
   };
 }

@@ -12,6 +12,7 @@ import {
   trustDomainField,
 } from './fields.ts';
 import { kumaMesh, spireMesh, vaultMesh } from './mesh-sections.ts';
+import { workloadApi } from './workload-api-config.ts';
 
 const svidFromSds = z
   .strictObject({
@@ -253,13 +254,17 @@ export const agentConfigSchema = z
         'The X509-SVID this agent signs with (invitations, what it tells peers, its history), where its endpoint is `https_web`; with `https_spiffe` it is `endpoint.svid`.',
       ),
     mesh: mesh.describe('The mesh the agent stands beside.'),
+    workload_api: workloadApi
+      .optional()
+      .describe('Gives the trust to proxies and workloads directly; off when absent.'),
     federation: federation.prefault({}).describe('How peers are polled.'),
     rotation: rotation
       .prefault({})
       .describe('How the rotation of own roots is judged (`federate rotation`).'),
   })
   .superRefine(checkMesh)
-  .superRefine(checkIdentity);
+  .superRefine(checkIdentity)
+  .superRefine(checkGivenSvid);
 
 /** What a mesh needs beyond its own section. */
 function checkMesh(
@@ -296,6 +301,24 @@ function checkIdentity(
     code: 'custom',
     path: ['identity'],
     message: 'goes with endpoint.profile https_web; with https_spiffe the agent signs with endpoint.svid',
+  });
+}
+
+/** Only what the agent has can be given. */
+function checkGivenSvid(
+  config: {
+    readonly endpoint: z.output<typeof endpoint>;
+    readonly identity?: unknown;
+    readonly workload_api?: z.output<typeof workloadApi> | undefined;
+  },
+  context: z.RefinementCtx,
+): void {
+  const hasSvid = config.endpoint.profile === 'https_spiffe' || config.identity !== undefined;
+  if (config.workload_api?.give_own_svid !== true || hasSvid) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['workload_api', 'give_own_svid'],
+    message: 'needs an SVID: with endpoint.profile https_web that of "identity"',
   });
 }
 

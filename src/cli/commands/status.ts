@@ -38,9 +38,26 @@ function tell(status: StatusDocument): string {
       'mesh',
       `${mesh.kind}, ${mesh.scope} trust, ${mesh.connected ? 'connected' : `not connected: ${mesh.message ?? 'no contact yet'}`}`,
     ],
+    ...proxyFields(status.workload_api),
     ['relationships', relationships.total === 0 ? 'none' : `${relationships.total} (${states.join(', ')})`],
   ]);
   return `${fields}${invitation(status)}`;
+}
+
+/** How far the trust has come with those who are served directly, and who refused it. */
+function proxyFields(served: StatusDocument['workload_api']): [string, string][] {
+  if (served === null) return [];
+  const { socket, proxies, secrets, secrets_current: current, refused, workload_streams: streams } = served;
+  return [
+    ['workload socket', socket],
+    ['proxies', proxies === 0 ? 'none' : `${proxies}, ${current} of ${secrets} secrets acknowledged`],
+    ...refused.map(({ proxy, secret, reason }): [string, string] => [
+      'refused by',
+      // Quoted: the words are the proxy's own.
+      `${proxy === '' ? 'a proxy without a name' : JSON.stringify(proxy)}, ${JSON.stringify(secret)}: ${JSON.stringify(reason)}`,
+    ]),
+    ['workload streams', streams.toString()],
+  ];
 }
 
 /** What the other side types, with the pin of the present bundle. */

@@ -1,0 +1,69 @@
+import type { WorkloadApiDocument } from '../../dashboard/index.ts';
+import type { SvidSource } from '../../mtls/index.ts';
+import type { Metrics } from '../../platform/index.ts';
+import type { TrustBundle } from '../../spiffe/index.ts';
+import { WorkloadServer } from '../../workload-api/index.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+import { resolvePath } from '../config/fields.ts';
+import type { ProcessContext, RunningPart } from '../process.ts';
+
+/** The agent's socket for proxies and workloads. */
+export interface WorkloadApiPart extends RunningPart {
+  /** A bundle, foreign or our own, may be another now. */
+  trustChanged(): void;
+  describe(): WorkloadApiDocument;
+}
+
+const MODES = { owner: 0o600, group: 0o660, everyone: 0o666 } as const;
+/** How many refusals one answer of the admin API tells. */
+const MOST_REFUSALS = 100;
+
+/** Serves the trust to proxies and workloads, where the config names a socket for it. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
+export async function startWorkloadApi(
+  config: Pick<AgentConfig, 'workload_api'>,
+  folder: string,
+  parts: {
+    readonly own: () => TrustBundle | undefined;
+    readonly foreign: () => readonly TrustBundle[];
+    readonly svid: SvidSource | undefined;
+    readonly metrics: Metrics;
+  },
+  { clock, log: outer }: ProcessContext,
+): Promise<WorkloadApiPart | undefined> {
+  if (!config.workload_api) return undefined;
+  const { socket, access, give_own_svid: gives, max_streams: maxStreams } = config.workload_api;
+  const { own, foreign, svid, metrics } = parts;
+  const log = outer.with({ part: 'workload-api' });
+  const server = new WorkloadServer({
+    own,
+    foreign,
+    ...(gives && svid ? { svid } : {}),
+    maxStreams,
+    clock,
+    log,
+    metrics,
+  });
+  const path = resolvePath(folder, socket);
+  await server.start(path, MODES[access]);
+  log.info('workload API and SDS served', { socket: path, gives_svid: gives });
+  return {
+    trustChanged: () => {
+      server.refresh().catch((error: unknown) => log.error('proxies were not told of new trust', { error }));
+    },
+    describe: () => {
+      const { sdsStreams, proxySecrets, workloadStreams } = server.serving();
+      const refusals = proxySecrets.filter(({ refused }) => refused !== undefined);
+      return {
+        socket: path,
+        proxies: sdsStreams,
+        secrets: proxySecrets.length,
+        secrets_current: proxySecrets.filter(({ current }) => current).length,
+        refused: refusals
+          .slice(0, MOST_REFUSALS)
+          .map(({ proxy, secret, refused = '' }) => ({ proxy, secret, reason: refused })),
+        workload_streams: Object.values(workloadStreams).reduce((sum, count) => sum + count, 0),
+      };
+    },
+    stop: () => server.stop(),
+  };
+}

@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { path } from './fields.ts';
+
+/** `workload_api` of an agent. */
+export const workloadApi = z
+  .strictObject({
+    socket: path().describe(
+      'Unix socket on which proxies and workloads get the trust: the SPIFFE Workload API and Envoy SDS, as on that of a SPIRE agent.',
+    ),
+    access: z
+      .enum(['owner', 'group', 'everyone'])
+      .default('owner')
+      .describe('Who may open the socket: mode 0600, 0660 or 0666. Whoever may gets all that is given out.'),
+    give_own_svid: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Gives the agent's own X509-SVID, private key included, to everybody on the socket, as `default` and in `FetchX509SVID`. For a single proxy that is to have it; not with `access: everyone`.",
+      ),
+    max_streams: z
+      .int()
+      .min(1)
+      .default(4096)
+      .describe('Connections at once, and streams of each method; further ones are refused.'),
+  })
+  .superRefine(({ access, give_own_svid: gives }, context) => {
+    if (!gives || access !== 'everyone') return;
+    const message = 'hands out a private key, which does not go with access: everyone';
+    context.addIssue({ code: 'custom', path: ['give_own_svid'], message });
+  });

@@ -1,0 +1,53 @@
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { listenOnUnixSocket } from '../platform/index.ts';
+import { WorkloadApiError } from './errors.ts';
+
+/** What a gRPC socket serves: it adds its own methods to the server. */
+export interface GrpcService {
+  addTo(server: Server): void;
+}
+
+/** No request of these services is long; a token or a list of names is the longest. */
+const MAX_REQUEST_BYTES = 1024 * 1024;
+
+/** gRPC services on one Unix socket, without TLS: who may open the file may ask (WLAPI-01, WLAPI-05). */
+export class GrpcSocket {
+  readonly #grpc = new Server({ 'grpc.max_receive_message_length': MAX_REQUEST_BYTES });
+  readonly #listener: NetServer;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(services: readonly GrpcService[], maxConnections: number) {
+    for (const service of services) service.addTo(this.#grpc);
+    const injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#listener = createServer((socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      injector.injectConnection(socket);
+    });
+    this.#listener.maxConnections = maxConnections;
+  }
+
+  /** Opens the socket with that mode. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
+  async start(socketPath: string, mode?: number): Promise<void> {
+    try {
+      await listenOnUnixSocket(this.#listener, socketPath, mode);
+    } catch (cause) {
+      const inUse = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new WorkloadApiError(
+        inUse ? 'socket-in-use' : 'socket-failed',
+        `opening the workload socket ${socketPath} failed: ${why}`,
+        { cause },
+      );
+    }
+  }
+
+  /** Ends every connection at once. */
+  async stop(): Promise<void> {
+    this.#grpc.forceShutdown();
+    // Also those that never spoke, which the library does not know.
+    for (const socket of this.#sockets) socket.destroy();
+    if (this.#listener.listening) await new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+  }
+}

@@ -1,0 +1,113 @@
+import type { SvidSource } from '../mtls/index.ts';
+import type { Clock, Log, Metrics } from '../platform/index.ts';
+import type { TrustBundle } from '../spiffe/index.ts';
+import { NarrowedAnchors } from './narrowed-anchors.ts';
+import { createNobodysRoot } from './nobody.ts';
+import { type SdsProxySecret, SdsServer } from './sds-server.ts';
+import { type OpenStreams, SpiffeWorkloadApi } from './spiffe-workload-api.ts';
+import { TrustSecrets } from './trust-secrets.ts';
+import { createSdsObserver } from './workload-metrics.ts';
+import type { WorkloadState } from './workload-state.ts';
+
+/** What a workload socket gives out, and where that comes from. */
+export interface WorkloadServerOptions {
+  readonly own: () => TrustBundle | undefined;
+  readonly foreign: () => readonly TrustBundle[];
+  /** The SVID that every caller gets; left out: none. */
+  readonly svid?: SvidSource;
+  /** Streams of each method at once, and connections at once. */
+  readonly maxStreams: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** How it stands with those who are served. */
+export interface WorkloadServing {
+  readonly sdsStreams: number;
+  readonly proxySecrets: readonly SdsProxySecret[];
+  readonly workloadStreams: OpenStreams;
+}
+
+/** One Unix socket with the SPIFFE Workload API and Envoy's SDS, as SPIRE's agent has it. */
+export class WorkloadServer {
+  readonly #options: WorkloadServerOptions;
+  readonly #sds: SdsServer;
+  readonly #api: SpiffeWorkloadApi;
+  readonly #anchors: NarrowedAnchors;
+  readonly #unfollow: (() => void) | undefined;
+  #nobody: string | undefined;
+  #state: WorkloadState = { own: undefined, foreign: [], identity: 'none' };
+  #secrets: TrustSecrets | undefined;
+  #refreshing: Promise<void> | undefined;
+  #again = false;
+
+  constructor(options: WorkloadServerOptions) {
+    const { clock, log, metrics, maxStreams, svid } = options;
+    this.#options = options;
+    this.#anchors = new NarrowedAnchors(log);
+    this.#api = new SpiffeWorkloadApi({ state: () => this.#state, clock, maxStreams });
+    this.#sds = new SdsServer({
+      secrets: (name) => this.#secrets?.get(name),
+      everyName: () => this.#secrets?.names() ?? [],
+      observe: createSdsObserver(metrics),
+      beside: [this.#api],
+      maxStreams,
+      log,
+    });
+    this.#unfollow = svid?.onChange(() => {
+      this.refresh().catch((error: unknown) => log.error('the new SVID was not given out', { error }));
+    });
+  }
+
+  /** Opens the socket with that mode, with the present state. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
+  async start(socketPath: string, mode: number): Promise<void> {
+    await this.refresh();
+    await this.#sds.start(socketPath, mode);
+  }
+
+  /**
+   * Something may have changed: everybody who asked gets the new state. Changes that come while one is worked out go out together;
+   * resolves when what there is now has been sent.
+   */
+  refresh(): Promise<void> {
+    if (this.#refreshing) {
+      this.#again = true;
+      return this.#refreshing;
+    }
+    this.#refreshing = this.#refresh().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  serving(): WorkloadServing {
+    return {
+      sdsStreams: this.#sds.streams,
+      proxySecrets: this.#sds.proxySecrets(),
+      workloadStreams: this.#api.streams,
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#unfollow?.();
+    await this.#sds.stop();
+  }
+
+  async #refresh(): Promise<void> {
+    do {
+      this.#again = false;
+      const { own: ownNow, foreign: foreignNow, svid } = this.#options;
+      const own = ownNow();
+      // Our own name is our own mesh's alone, whatever a peer offers.
+      const foreign = foreignNow().filter(({ trustDomain }) => trustDomain !== own?.trustDomain);
+      const state = { own, foreign, identity: svid ? (svid.current() ?? 'awaited') : 'none' } as const;
+      const anchors = await this.#anchors.of(foreign);
+      this.#nobody ??= await createNobodysRoot(this.#options.clock.now());
+      this.#state = state;
+      this.#secrets = new TrustSecrets({ state, anchors, nobody: this.#nobody });
+      this.#sds.pushChanged();
+      this.#api.changed();
+    } while (this.#again);
+  }
+}
