@@ -7,6 +7,8 @@ export interface ExtensionRequest {
   /** Path and query as they were sent. */
   readonly path: string;
   readonly remoteAddress: string;
+  /** `Federate-Holding`: who asks, signed; nothing of it is proved here. */
+  readonly holding?: string;
   /** The same object for every request of one connection, to hang what is known about it on. */
   readonly connection: object;
   /** For instance `TLSv1.3`. */
@@ -38,12 +40,15 @@ export interface EndpointExtension {
 }
 
 /** What the extension is told of a request; undefined for one that did not come over TLS. */
-export function extensionRequestOf({ method, url, socket }: IncomingMessage): ExtensionRequest | undefined {
+export function extensionRequestOf(request: IncomingMessage): ExtensionRequest | undefined {
+  const { method, url, socket, headers } = request;
   if (!(socket instanceof TLSSocket)) return undefined;
+  const holding = headers['federate-holding'];
   return {
     method: method ?? '',
     path: url ?? '',
     remoteAddress: socket.remoteAddress ?? 'unknown',
+    ...(typeof holding === 'string' ? { holding } : {}),
     connection: socket,
     tlsVersion: socket.getProtocol() ?? '',
     exportKey: (length, label) => socket.exportKeyingMaterial(length, label, Buffer.alloc(0)),

@@ -92,6 +92,14 @@ export interface EndpointDocument {
   readonly last_failure: string | null;
 }
 
+/** Something an operator has to hear of: an endpoint that shows different bundles, a history that was doctored. */
+export interface WarningDocument {
+  readonly trust_domain: string;
+  readonly code: string;
+  readonly message: string;
+  readonly since: string;
+}
+
 export interface RelationshipDocument {
   readonly trust_domain: string;
   readonly endpoint_url: string;
@@ -116,6 +124,7 @@ export interface RelationshipDocument {
   readonly next_poll_at: string | null;
   readonly consecutive_failures: number;
   readonly sequence: string | null;
+  readonly warnings: readonly WarningDocument[];
   readonly version: number | null;
   readonly authorities: number;
   /** What the mesh has of it, as far as the adapter can see. */
@@ -163,6 +172,7 @@ export interface StatusDocument {
   };
   /** Null where the config names no workload socket. */
   readonly workload_api: WorkloadApiDocument | null;
+  readonly warnings: readonly WarningDocument[];
   readonly relationships: { readonly total: number; readonly by_state: Readonly<Record<string, number>> };
 }
 

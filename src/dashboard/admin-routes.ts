@@ -39,6 +39,7 @@ import {
   describeRelationship,
   describeVersion,
 } from './describe.ts';
+import { warningsIn } from './warnings.ts';
 import { addSignedBundleRoutes, type SignedBundleServices } from './signed-bundle-routes.ts';
 
 /** What the running agent does for the admin API; everything else is read from the store. */
@@ -142,8 +143,9 @@ export function createAdminRoutes(services: AdminServices): Hono {
   app.get('/v1/relationships', async (context) => {
     const held = new Map((await store.currentAll()).map((version) => [version.trustDomain, version]));
     const relationships = await store.relationships();
+    const warnings = await warningsIn(store);
     return context.json(
-      relationships.map((each) => describeRelationship(each, held.get(each.trustDomain), services)),
+      relationships.map((each) => describeRelationship(each, held.get(each.trustDomain), services, warnings)),
     );
   });
 
@@ -151,7 +153,9 @@ export function createAdminRoutes(services: AdminServices): Hono {
     const name = parseTrustDomain(context.req.param('name'));
     const relationship = await store.relationship(name);
     if (!relationship) return problem(context, 404, 'not-federated', `there is no relationship with ${name}`);
-    return context.json(describeRelationship(relationship, await store.current(name), services));
+    return context.json(
+      describeRelationship(relationship, await store.current(name), services, await warningsIn(store)),
+    );
   });
 
   app.post('/v1/relationships', async (context) => {

@@ -15,6 +15,7 @@ import type {
   IncidentDocument,
   RelationshipDocument,
   VersionDocument,
+  WarningDocument,
 } from './admin-documents.ts';
 import type { DistrustedKeyDocument } from './distrust-documents.ts';
 
@@ -112,6 +113,7 @@ export function describeRelationship(
     distrusted(): readonly DistrustedKeyDocument[];
     endpoints(trustDomain: TrustDomain): RelationshipDocument['endpoints'];
   },
+  warnings: readonly WarningDocument[],
 ): RelationshipDocument {
   const { profile } = relationship;
   return {
@@ -134,6 +136,7 @@ export function describeRelationship(
     next_poll_at: relationship.nextPollAt?.toISOString() ?? null,
     consecutive_failures: relationship.consecutiveFailures,
     sequence: held?.bundle.sequence?.toString() ?? null,
+    warnings: warnings.filter(({ trust_domain: name }) => name === relationship.trustDomain),
     version: held?.number ?? null,
     authorities: (held?.bundle.x509Authorities.length ?? 0) + (held?.bundle.jwtAuthorities.length ?? 0),
     in_mesh: seen.inMesh(relationship.trustDomain),

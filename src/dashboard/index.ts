@@ -19,6 +19,7 @@ export type {
   VerifyDocument,
   VerifyJwtDocument,
   VersionDocument,
+  WarningDocument,
 } from './admin-documents.ts';
 export type { InvitationDocument, InviteDocument, InvitedDocument } from './invitation-documents.ts';
 export type { InvitationServices } from './invitation-routes.ts';
@@ -39,6 +40,7 @@ export type {
   TrustedAtDocument,
   TrustedDocument,
 } from './history-documents.ts';
+export { warningsIn } from './warnings.ts';
 export { describeTrustedAt } from './history-routes.ts';
 export type {
   DecidedDocument,

@@ -8,7 +8,7 @@ import {
   type TrustBundle,
   type TrustDomain,
 } from '../spiffe/index.ts';
-import type { Relationship, Store } from '../store/index.ts';
+import type { Relationship, SignedHead, Store } from '../store/index.ts';
 import { type AddNote, addRelationship, type AddRequest } from './add-relationship.ts';
 import type { AddressGuard } from './address-guard.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
@@ -21,6 +21,7 @@ import type { FetchLimits } from './fetch-limits.ts';
 import { type BundleListener, HeldBundles } from './held-bundles.ts';
 import type { MeshProgress } from './holding/holding-claims.ts';
 import { HoldingStatements } from './holding/holding-statements.ts';
+import { Observations } from './observation/observations.ts';
 import { createHostLookup, type HostLookup } from './host-lookup.ts';
 import { OfferReviews } from './offer-reviews.ts';
 import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
@@ -57,6 +58,8 @@ export interface FederationAgentOptions {
   readonly watch: WatchSettings;
   /** Whose signature tells peers what we hold of them; nothing is told without one. */
   readonly signer?: () => StatementSigner | undefined;
+  /** The newest signed head of our own history, for peers to keep. */
+  readonly historyHead?: () => SignedHead | undefined;
   /** Polls at the same time, over all peers; those that wait long for their endpoint are counted apart, see `PollSlots`. */
   readonly concurrency: number;
 }
@@ -82,6 +85,8 @@ export class FederationAgent {
   readonly carried = new CarriedBundles();
   /** The offers that wait for the operator. */
   readonly reviews: OfferReviews;
+  /** What agents tell each other of what endpoints showed them; `start` and `stop` are the caller's. */
+  readonly observations: Observations;
   readonly #parts: RefreshParts;
   readonly #held: HeldBundles;
   readonly #holding: HoldingStatements;
@@ -143,6 +148,15 @@ export class FederationAgent {
     this.#watch = options.watch;
     this.#watchPlaces = new WatchPlaces(options.watch.most);
     const relationships = () => [...this.#pollers.values()].map(({ relationship }) => relationship);
+    this.observations = new Observations({
+      ...this.#parts,
+      relationships,
+      bundles: trusted,
+      signer,
+      head: options.historyHead ?? (() => undefined),
+      metrics: options.metrics,
+    });
+    held.onChange((trustDomain) => this.observations.changed(trustDomain));
     this.#observe = createAgentMetrics(options.metrics, clock, relationships).observe;
   }
 

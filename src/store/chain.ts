@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { TrustDomain } from '../spiffe/index.ts';
 
 /**
  * The rows the chain commits to, and the columns of each that count, in the order of the text. A row is chained when it is
@@ -84,6 +85,14 @@ export interface SignedHead extends ChainHead {
   /** The SPIFFE ID that signed, and its statement (`federate-head+jws`), which brings the certificates. */
   readonly signer?: string;
   readonly statement?: string;
+}
+
+/** A head of its history that a peer's agent signed, and when we saw it. */
+export interface PeerHead extends SignedHead {
+  readonly trustDomain: TrustDomain;
+  readonly seenAt: Date;
+  readonly signer: string;
+  readonly statement: string;
 }
 
 /**

@@ -20,6 +20,8 @@ export type EventKind =
   | 'offer-rejected'
   | 'offer-reconsidered'
   | 'trust-stale'
+  | 'equivocation'
+  | 'history-doctored'
   | 'invitation-given'
   | 'invitation-taken'
   | 'invitation-refused'

@@ -6,7 +6,13 @@ import { printable } from './printable.ts';
 /** What can go wrong with a peer for a while. Each is also the kind of the event that tells of its beginning. */
 export type IncidentKind = Extract<
   EventKind,
-  'endpoint-unreachable' | 'bundle-refused' | 'bundle-quarantined' | 'trust-stale' | 'mesh-refused'
+  | 'endpoint-unreachable'
+  | 'bundle-refused'
+  | 'bundle-quarantined'
+  | 'trust-stale'
+  | 'mesh-refused'
+  | 'equivocation'
+  | 'history-doctored'
 >;
 
 /** One failed attempt, as whoever failed tells it: every time anew, the store knows whether it goes on. */

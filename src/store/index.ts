@@ -12,6 +12,7 @@ export {
   type ChainLink,
   isChainedTable,
   linkHash,
+  type PeerHead,
   type SignedHead,
 } from './chain.ts';
 export { StoreError, type StoreErrorCode } from './errors.ts';

@@ -1,3 +1,4 @@
+import type { PeerHead } from './chain.ts';
 import { contentDigest, serializeBundle, type TrustDomain } from '../spiffe/index.ts';
 import { type BundleVersion, cleanVersion, type NewVersion } from './bundle-version.ts';
 import { invitationExists, invitationSpent, relationshipExists, rolledBack, StoreError } from './errors.ts';
@@ -31,6 +32,7 @@ export function createMemoryStore(): Store {
   const invitations = new Map<string, StoredInvitation>();
   const stages: RootStageChange[] = [];
   const holdings = new Map<TrustDomain, StoredHolding>();
+  const peerHeads: PeerHead[] = [];
   const meta = new Map<string, string>();
   const chain = createMemoryChain();
   let closed = false;
@@ -191,6 +193,8 @@ export function createMemoryStore(): Store {
         return past.toReversed().slice(0, limit);
       }),
     bundleAt: (trustDomain, instant) => turn(() => bundleAt(trustDomain, instant)),
+    everHeld: (trustDomain, digest) =>
+      turn(() => (versions.get(trustDomain) ?? []).some((version) => version.digest === digest)),
     trustedAt: (instant) =>
       turn(() =>
         trustedAt(instant, [...versions.keys()], (name) => bundleAt(name, instant), words.keyWords()),
@@ -295,7 +299,16 @@ export function createMemoryStore(): Store {
       turn(() => {
         if (relationships.has(holding.trustDomain)) holdings.set(holding.trustDomain, cleanHolding(holding));
       }),
+    peerHeads: (trustDomain, page = {}) =>
+      turn(() => {
+        const { limit } = checkPage(page);
+        return peerHeads
+          .filter((head) => head.trustDomain === trustDomain)
+          .toReversed()
+          .slice(0, limit);
+      }),
     getMeta: (key) => turn(() => meta.get(key)),
+    recordPeerHead: (head) => turn(() => void peerHeads.push(head)),
     setMeta: (key, value) => turn(() => void meta.set(key, value)),
     close: async () => {
       closed = true;

@@ -7,6 +7,7 @@ import { operatorWords } from './migrations/0003-operator-words.ts';
 import { invitations } from './migrations/0004-invitations.ts';
 import { chain } from './migrations/0005-chain.ts';
 import { rotation } from './migrations/0006-rotation.ts';
+import { peerHeads } from './migrations/0007-peer-heads.ts';
 
 /** All steps, in order; the last one's number is the shape this version of Federate works with. */
 export const migrations: readonly Migration[] = [
@@ -16,6 +17,7 @@ export const migrations: readonly Migration[] = [
   invitations,
   chain,
   rotation,
+  peerHeads,
 ];
 
 /** The shape this version of Federate works with. */

@@ -11,6 +11,7 @@ import { storeErrorFrom } from './sqlite-error.ts';
 import { createInvitationTable } from './sqlite-invitations.ts';
 import { createOperatorWordTables } from './sqlite-operator-words.ts';
 import { createRelationshipTable } from './sqlite-relationships.ts';
+import { createPeerHeadTable } from './sqlite-peer-heads.ts';
 import { createRotationTables } from './sqlite-rotation.ts';
 import { createVersionTables } from './sqlite-versions.ts';
 import type { Store, StoreReader } from './store.ts';
@@ -59,6 +60,7 @@ function storeOver(open: OpenDatabase): Store {
   const audit = createAuditTables(database, chain.add);
   const words = createOperatorWordTables(database, (event) => audit.addEvent(event), chain.add);
   const rotation = createRotationTables(database);
+  const peerHeads = createPeerHeadTable(database);
   const selectMeta = database.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
   const upsertMeta = database.prepare<[string, string]>(
     `INSERT INTO meta (key, value) VALUES (?, ?)
@@ -95,6 +97,7 @@ function storeOver(open: OpenDatabase): Store {
         return versions.history(trustDomain, before, limit);
       }),
     bundleAt: (trustDomain, instant) => snapshot(() => versions.bundleAt(trustDomain, instant)),
+    everHeld: (trustDomain, digest) => read(() => versions.everHeld(trustDomain, digest)),
     trustedAt: (instant) =>
       snapshot(() =>
         trustedAt(instant, versions.names(), (name) => versions.bundleAt(name, instant), words.keyWords()),
@@ -116,6 +119,7 @@ function storeOver(open: OpenDatabase): Store {
     signedHeads: (page = {}) => snapshot(() => chain.heads(checkPage(page).limit)),
     rootLives: (trustDomain) => read(() => rotation.rootLives(trustDomain)),
     peerHoldings: () => read(() => rotation.holdings()),
+    peerHeads: (trustDomain, page = {}) => read(() => peerHeads.list(trustDomain, checkPage(page).limit)),
     getMeta: (key) => read(() => selectMeta.get(key)),
 
     addRelationship: (relationship, firstVersion, event, invitation) =>
@@ -210,6 +214,7 @@ function storeOver(open: OpenDatabase): Store {
         }
       }),
     recordPeerHolding: (holding) => write(() => rotation.putHolding(holding)),
+    recordPeerHead: (head) => write(() => peerHeads.add(head)),
     setMeta: (key, value) => write(() => void upsertMeta.run(key, value)),
     close: async () => {
       grouped.flush();

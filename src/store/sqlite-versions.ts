@@ -78,6 +78,9 @@ export function createVersionTables(database: Database, addLink: AddLink) {
   const selectKey = database.prepare<[string, string], AuthorityRef>(
     'SELECT kind, fingerprint, label FROM authority_key WHERE trust_domain = ? AND fingerprint = ?',
   );
+  const selectDigest = database
+    .prepare<[string, string], number>('SELECT 1 FROM bundle_version WHERE trust_domain = ? AND digest = ?')
+    .pluck();
   const selectNames = database
     .prepare<[], string>('SELECT DISTINCT trust_domain FROM bundle_version')
     .pluck();
@@ -161,6 +164,8 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       selectHistory.all(trustDomain, before, limit).map(versionOf),
     /** Every trust domain of which there ever was a bundle. */
     names: (): TrustDomain[] => selectNames.all().map((name) => parseTrustDomain(name)),
+    everHeld: (trustDomain: TrustDomain, digest: string): boolean =>
+      selectDigest.get(trustDomain, digest) !== undefined,
     bundleAt: (trustDomain: TrustDomain, instant: Date): BundleVersion | undefined => {
       const row = selectAt.get({ name: trustDomain, at: instant.toISOString() });
       return row && versionOf(row);

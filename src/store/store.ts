@@ -1,6 +1,6 @@
 import type { TrustDomain } from '../spiffe/index.ts';
 import type { BundleVersion, NewVersion } from './bundle-version.ts';
-import type { ChainHead, ChainLink, SignedHead } from './chain.ts';
+import type { ChainHead, ChainLink, PeerHead, SignedHead } from './chain.ts';
 import type { NewEvent, StoredEvent } from './event.ts';
 import type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
 import type { InvitationChange, InvitationRole, StoredInvitation } from './invitation.ts';
@@ -53,6 +53,9 @@ export interface StoreReader extends AsyncDisposable {
   /** The version that was trusted at an instant; undefined before the first and between a removal and a new beginning. */
   bundleAt(trustDomain: TrustDomain, instant: Date): Promise<BundleVersion | undefined>;
 
+  /** Whether a bundle with this `contentDigest` ever was the trusted one of a trust domain. */
+  everHeld(trustDomain: TrustDomain, digest: string): Promise<boolean>;
+
   /** What was trusted at an instant, over all trust domains, ours included, by trust domain. */
   trustedAt(instant: Date): Promise<TrustedAt[]>;
 
@@ -86,6 +89,9 @@ export interface StoreReader extends AsyncDisposable {
   rootLives(trustDomain: TrustDomain): Promise<RootLife[]>;
   /** What each peer proved last that it holds of our bundle, by trust domain. */
   peerHoldings(): Promise<StoredHolding[]>;
+
+  /** The heads of its history that a peer showed us, newest first; `limit` defaults to 100. */
+  peerHeads(trustDomain: TrustDomain, page?: { readonly limit?: number }): Promise<PeerHead[]>;
 
   /** A small value kept under a name. */
   getMeta(key: string): Promise<string | undefined>;
@@ -176,6 +182,9 @@ export interface Store extends StoreReader {
   ): Promise<void>;
   /** What a peer proved last that it holds, in the place of what it said before; nothing where there is no relationship with it. */
   recordPeerHolding(holding: StoredHolding): Promise<void>;
+
+  /** Keeps a head that a peer showed us. */
+  recordPeerHead(head: PeerHead): Promise<void>;
 
   /** Keeps a small value under a name: what the agent must not forget about itself. */
   setMeta(key: string, value: string): Promise<void>;

@@ -1,9 +1,9 @@
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
-import { AdminServer } from '../../src/dashboard/index.ts';
-import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import { openSqliteStore, type Store } from '../../src/store/index.ts';
+import { AdminServer, warningsIn } from '../../src/dashboard/index.ts';
+import { parseTrustDomain, pemFromCertificates } from '../../src/spiffe/index.ts';
+import { createMemoryStore, openSqliteStore, type Store } from '../../src/store/index.ts';
 import { silentLog } from '../../src/platform/index.ts';
 import {
   createHistoryCas,
@@ -118,6 +118,44 @@ describe('federate history', () => {
     const { code, err } = await history(...words.map((word) => (word === 'FILE' ? file : word)));
     expect(code).toBe(2);
     expect(err).toContain(why);
+  });
+});
+
+describe('federate status and show', () => {
+  it('say loudly what was found to be shown differently, before everything else', async () => {
+    const open = createMemoryStore();
+    await writeHistory(open, cas);
+    const incident = {
+      at: second(20),
+      trustDomain: parseTrustDomain('b.example'),
+      actor: 'agent',
+      code: 'other-content',
+      message: 'the endpoint of b.example shows different bundles',
+      origin: 'the agent of c.example',
+    };
+    await open.recordIncident({ ...incident, kind: 'equivocation' });
+    expect(await warningsIn(open)).toEqual([
+      {
+        trust_domain: 'b.example',
+        code: 'other-content',
+        message: incident.message,
+        since: second(20).toISOString(),
+      },
+    ]);
+    const path = folder.file('loud.sock');
+    const loud = new AdminServer({
+      path,
+      services: stubAdminServices(open, { distrusted: () => [], endpoints: () => [], peerHolds: () => null }),
+    });
+    await loud.start();
+    const out: string[] = [];
+    const terminal = { out: (text: string) => out.push(text), err: () => {} };
+    await main(['show', 'b.example', '--socket', path], terminal);
+    await main(['list', '--socket', path], terminal);
+    await loud.stop();
+    const warning = `WARNING  ${incident.message} [other-content], since ${second(20).toISOString()}`;
+    expect(out[0]?.split('\n')[0]).toBe(warning);
+    expect(out[1]?.split('\n')).toContain(`  ${warning}`);
   });
 });
 

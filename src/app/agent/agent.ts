@@ -152,6 +152,7 @@ async function startParts(
       withoutHintMs: polling.default_poll,
     },
     signer: () => svid?.current(),
+    historyHead: () => heads.newest,
     watch: { seconds: Math.round(polling.hold / 1000), most: polling.max_held },
     concurrency: polling.max_polls_in_flight,
   });
@@ -170,12 +171,17 @@ async function startParts(
     bundles: federation.bundles,
     clock,
     log: log.with({ part: 'holdings' }),
-    onHolding: (holding) => rememberHolding(holding, store, log),
+    onHolding: (holding) => {
+      rememberHolding(holding, store, log);
+      void federation.observations.noteHolding(holding);
+    },
   });
   holdings.restore(await store.peerHoldings());
+  federation.observations.start();
+  started.push({ stop: () => federation.observations.stop() });
 
   const signedBundles = createSignedBundles({ own: () => own.current, svid, federation, clock });
-  endpoint.extend(anyExtension([signedBundles.extension]));
+  endpoint.extend(anyExtension([federation.observations, signedBundles.extension]));
 
   const adapter = createMeshAdapter(config, folder, context);
   started.push({ stop: () => adapter.stop() });
@@ -225,7 +231,8 @@ async function startParts(
   );
   started.push({ stop: () => invitations.stop() });
   await invitations.start();
-  endpoint.extend(invitations);
+  // One after the other: what is given to it here takes the place of what it had.
+  endpoint.extend(anyExtension([invitations, federation.observations, signedBundles.extension]));
 
   const services = createAdminServices({
     invitations,

@@ -5,6 +5,7 @@ import {
   type RelationshipDocument,
   type StatusDocument,
   type WorkloadApiDocument,
+  warningsIn,
 } from '../../dashboard/index.ts';
 import type {
   AddRequest,
@@ -201,6 +202,7 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
       message: mesh.message ?? null,
     },
     workload_api: parts.workloadApi(),
+    warnings: await warningsIn(store),
     relationships: { total: relationships.length, by_state: byState },
   };
 }

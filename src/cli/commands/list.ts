@@ -6,6 +6,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';
 import { renderFields } from '../table.ts';
 import { printResult, type Terminal } from '../terminal.ts';
+import { tellWarning } from './status.ts';
 
 /** `federate list`: every relationship in a line. */
 export function listCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
@@ -49,6 +50,7 @@ function tellShortly(one: RelationshipDocument, now: Date): string {
   ];
   return [
     one.trust_domain,
+    ...one.warnings.map((warning) => `  ${tellWarning(warning)}`),
     `  ${facts.join(' · ')}`,
     ...(one.reason === null ? [] : [`  why: ${one.reason.message} [${one.reason.code}]`]),
     `  in the mesh: ${one.in_mesh?.state ?? 'not yet'}${one.in_mesh?.code == null ? '' : ` [${one.in_mesh.code}]`}`,
@@ -56,7 +58,7 @@ function tellShortly(one: RelationshipDocument, now: Date): string {
 }
 
 function tellOne(one: RelationshipDocument, now: Date): string {
-  return renderFields([
+  const fields = renderFields([
     ['trust domain', one.trust_domain],
     ['state', one.reason === null ? one.state : `${one.state}: ${one.reason.message} [${one.reason.code}]`],
     ['what to do', one.reason === null ? undefined : hintFor(one.reason.code)],
@@ -97,6 +99,7 @@ function tellOne(one: RelationshipDocument, now: Date): string {
     ],
     ['the peer holds', tellHolding(one, now)],
   ]);
+  return [...one.warnings.map(tellWarning), fields].join('\n');
 }
 
 /** What the peer has of our own bundle, in its own signed words. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { StatusDocument } from '../../dashboard/index.ts';
+import type { StatusDocument, WarningDocument } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';
@@ -41,7 +41,12 @@ function tell(status: StatusDocument): string {
     ...proxyFields(status.workload_api),
     ['relationships', relationships.total === 0 ? 'none' : `${relationships.total} (${states.join(', ')})`],
   ]);
-  return `${fields}${invitation(status)}`;
+  return [...status.warnings.map(tellWarning), `${fields}${invitation(status)}`].join('\n');
+}
+
+/** Before everything else: somebody must look at it. */
+export function tellWarning({ code, message, since }: WarningDocument): string {
+  return `WARNING  ${message} [${code}], since ${since}`;
 }
 
 /** How far the trust has come with those who are served directly, and who refused it. */

@@ -204,7 +204,7 @@ function sayTheSame(a: Holding, b: Holding): boolean {
 }
 
 /** Whose signature counts for a peer: the agent that was agreed on, else the endpoint itself. */
-function agentOf({ agentId, profile }: Relationship): SpiffeId | undefined {
+export function agentOf({ agentId, profile }: Relationship): SpiffeId | undefined {
   if (agentId !== undefined || profile.kind === 'https_web') return agentId;
   return profile.kind === 'https_spiffe' ? profile.endpointId : profile.signerId;
 }

@@ -1,0 +1,49 @@
+import type { Relationship } from '../../store/index.ts';
+import { openEndpoint } from '../endpoint-tls.ts';
+import { FetchError } from '../errors.ts';
+import { FetchTimer } from '../fetch-timer.ts';
+import { httpGet } from '../http-get.ts';
+import type { RefreshParts } from '../refresh-parts.ts';
+import { MAX_SEEN_CHARACTERS, SEEN_PATH } from './seen-claims.ts';
+
+/** What asking takes of a poll's surroundings. */
+export type AskParts = Pick<
+  RefreshParts,
+  'verifier' | 'lookup' | 'guard' | 'fetchLimits' | 'clock' | 'holding' | 'store' | 'log'
+>;
+
+/**
+ * Asks a peer's agent what it saw, at its bundle endpoint, authenticated as a poll is and bounded like one; we say who we are by
+ * `holding`. Gives the signed statement, of which nothing is proven yet. Throws `FetchError`; `status-refused` from an endpoint
+ * that knows nothing of this.
+ */
+export async function fetchSeen(
+  { verifier, lookup, guard, fetchLimits, clock }: AskParts,
+  { endpointUrl, profile, webPkiCaPem }: Relationship,
+  holding: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const url = new URL(SEEN_PATH, endpointUrl);
+  const limits = { ...fetchLimits, maxBodyBytes: MAX_SEEN_CHARACTERS };
+  const late = () =>
+    new FetchError('total-timeout', `${url.host} did not answer within ${limits.totalMs} ms`);
+  const timer = new FetchTimer(clock, signal);
+  try {
+    return await timer.within(limits.totalMs, late, async () => {
+      const { socket } = await openEndpoint({
+        url,
+        redirectedFrom: undefined,
+        trust: { profile, verifier, webPkiCaPem },
+        lookup,
+        guard,
+        limits,
+        timer,
+      });
+      const answer = await httpGet({ socket, url, waitSeconds: 0, holding, limits, timer });
+      if (answer.kind === 'document') return Buffer.from(answer.body).toString('latin1');
+      throw new FetchError('status-refused', `${url.host} did not say what it saw`);
+    });
+  } finally {
+    timer.close();
+  }
+}

@@ -1,0 +1,319 @@
+import { type Clock, describeError, type Log, type Metrics, type Random } from '../../platform/index.ts';
+import {
+  type BundleSource,
+  signStatement,
+  StatementError,
+  type StatementSigner,
+  type TrustDomain,
+  verifyStatement,
+} from '../../spiffe/index.ts';
+import type { Relationship, SignedHead, Store } from '../../store/index.ts';
+import { FetchError } from '../errors.ts';
+import { claimedIssuer } from '../holding/claimed-issuer.ts';
+import { HOLDING_TYPE, MAX_HOLDING_CHARACTERS } from '../holding/holding-claims.ts';
+import { agentOf, type PeerHolding } from '../holding/peer-holdings.ts';
+import { RecentWork } from '../holding/recent-work.ts';
+import { compareOwn, compareSeen } from './compare-seen.ts';
+import { type AskParts, fetchSeen } from './fetch-seen.ts';
+import { viewOfOwn, viewOfPeer } from './own-view.ts';
+import { ConflictRecord } from './record-conflict.ts';
+import {
+  MAX_SEEN_BUNDLES,
+  MAX_SEEN_CHARACTERS,
+  MAX_SEEN_VERSIONS,
+  readSeen,
+  SEEN_PATH,
+  SEEN_TYPE,
+  type SeenBundle,
+  seenClaims,
+  trustDomainHash,
+} from './seen-claims.ts';
+
+/** A peer's agent is asked this often, a changed one soon. */
+const ASK_EVERY_MS = 5 * 60_000;
+const SOON_MS = 2000;
+/** An endpoint that knows nothing of this is asked less and less often, down to this. */
+const RARELY_MS = 60 * 60_000;
+const TICK_MS = 1000;
+const AT_ONCE = 4;
+const LIFETIME_MS = 5 * 60_000;
+/** Answers per address and minute; each costs two signatures. */
+const PER_ADDRESS = 30;
+const MAX_IN_FLIGHT = 8;
+
+/** How asking a peer ended. */
+export type AskOutcome = 'compared' | 'nothing-to-show' | 'not-known-there' | 'failed' | 'not-proven';
+
+export interface ObservationParts extends AskParts {
+  readonly store: Store;
+  readonly own: () => { readonly trustDomain: TrustDomain } | undefined;
+  readonly relationships: () => readonly Relationship[];
+  readonly bundles: BundleSource;
+  readonly signer: () => StatementSigner | undefined;
+  /** The newest head of our own history that we signed. */
+  readonly head: () => SignedHead | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** A request at our endpoint, as the endpoint tells it. */
+interface ObservationRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly remoteAddress: string;
+  readonly holding?: string | undefined;
+}
+
+/**
+ * Agents that federate tell each other what endpoints showed them, ours and each other's and third parties' too, so that an endpoint which
+ * shows different bundles to different peers is found out; and they keep each other's signed heads, so that nobody can take his
+ * history back. Only agents of relationships are answered, and trust domains are named by hashes.
+ */
+export class Observations {
+  readonly #parts: ObservationParts;
+  readonly #record: ConflictRecord;
+  readonly #work: RecentWork;
+  readonly #stopping = new AbortController();
+  readonly #dueMs = new Map<TrustDomain, number>();
+  /** How often in a row a peer's endpoint knew nothing of this. */
+  readonly #refusals = new Map<TrustDomain, number>();
+  /** What each peer said last that it holds of us. */
+  readonly #heldThere = new Map<TrustDomain, string>();
+  /** When each peer last said something: an older statement, played again, says nothing. */
+  readonly #saidAt = new Map<TrustDomain, Date>();
+  #inFlight = 0;
+  #turn = 0;
+  #loop: Promise<void> | undefined;
+
+  constructor(parts: ObservationParts) {
+    this.#parts = parts;
+    this.#record = new ConflictRecord(parts);
+    this.#work = new RecentWork(parts.clock, PER_ADDRESS);
+  }
+
+  /** Begins to ask peers, until `stop`. */
+  start(): void {
+    this.#loop = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#loop;
+  }
+
+  /** Something about this peer changed: its agent is asked soon. */
+  changed(trustDomain: TrustDomain): void {
+    this.#dueMs.set(trustDomain, this.#parts.clock.monotonicMs() + SOON_MS);
+  }
+
+  /** A peer has proved what it holds of us. Never rejects. */
+  async noteHolding(
+    holding: Pick<PeerHolding, 'trustDomain' | 'digest' | 'sequence' | 'since'>,
+  ): Promise<void> {
+    const own = this.#parts.own();
+    if (!own) return;
+    const { trustDomain, digest, sequence, since: at } = holding;
+    // Polls say the same again and again.
+    const content = `${digest} ${sequence ?? ''} ${at.getTime()}`;
+    if (this.#heldThere.get(trustDomain) === content) return;
+    this.#heldThere.set(trustDomain, content);
+    const version = { digest, at, ...(sequence === undefined ? {} : { sequence }) };
+    try {
+      const parts = {
+        store: this.#parts.store,
+        ownTrustDomain: own.trustDomain,
+        record: this.#record,
+        now: this.#parts.clock.now(),
+      };
+      await compareOwn(parts, trustDomain, { versions: [version], confirmedAt: at });
+    } catch (error) {
+      this.#parts.log.error('what a peer holds was not compared', {
+        trustDomain,
+        error: describeError(error),
+      });
+    }
+  }
+
+  /** Takes on a request for what we saw; what proves no agent of a relationship is answered as any unknown path is. */
+  accept({ method, path, remoteAddress, holding }: ObservationRequest) {
+    if (path !== SEEN_PATH || method !== 'GET' || holding === undefined) return undefined;
+    const asker = this.#claimedAsker(holding);
+    if (!asker || this.#inFlight >= MAX_IN_FLIGHT || !this.#work.allows(remoteAddress)) return undefined;
+    return {
+      maxBodyBytes: 0,
+      answer: async () => {
+        this.#inFlight += 1;
+        try {
+          const body = await this.#answer(asker, holding);
+          return body === undefined
+            ? undefined
+            : { status: 200, body, headers: { 'content-type': 'application/jose' } };
+        } finally {
+          this.#inFlight -= 1;
+        }
+      },
+    };
+  }
+
+  /** Asks one peer's agent now, and compares. Rejects with `StoreError` only. */
+  async ask(relationship: Relationship): Promise<AskOutcome> {
+    const { holding, log } = this.#parts;
+    const { trustDomain } = relationship;
+    const token = await holding?.statementFor(trustDomain);
+    if (token === undefined || !this.#parts.own()) return 'nothing-to-show';
+    let statement: string;
+    try {
+      statement = await fetchSeen(this.#parts, relationship, token, this.#stopping.signal);
+    } catch (error) {
+      if (!(error instanceof FetchError)) throw error;
+      if (error.code === 'status-refused') return 'not-known-there';
+      log.debug('a peer was not asked what it saw', { trustDomain, error: describeError(error) });
+      return 'failed';
+    }
+    return this.take(relationship, statement);
+  }
+
+  /** Compares what a peer's agent signed, once it is proved. Rejects with `StoreError` only. */
+  async take(relationship: Relationship, statement: string): Promise<AskOutcome> {
+    const { bundles, clock, log, store, relationships } = this.#parts;
+    const own = this.#parts.own();
+    const { trustDomain } = relationship;
+    if (!own) return 'nothing-to-show';
+    const now = clock.now();
+    try {
+      const { signer, issuedAt, claims } = await verifyStatement(statement, {
+        type: SEEN_TYPE,
+        audience: own.trustDomain,
+        bundles,
+        now,
+        maxCharacters: MAX_SEEN_CHARACTERS,
+      });
+      const seen = readSeen(claims);
+      if (!seen || signer.id !== agentOf(relationship)) return 'not-proven';
+      if (issuedAt < (this.#saidAt.get(trustDomain) ?? issuedAt)) return 'not-proven';
+      this.#saidAt.set(trustDomain, issuedAt);
+      const parts = { store, relationships, bundles, record: this.#record, now };
+      await compareSeen({ ...parts, ownTrustDomain: own.trustDomain }, relationship, seen);
+      return 'compared';
+    } catch (error) {
+      if (!(error instanceof StatementError)) throw error;
+      log.warn('what a peer says it saw is not proved', { trustDomain, error: describeError(error) });
+      return 'not-proven';
+    }
+  }
+
+  #claimedAsker(token: string): Relationship | undefined {
+    if (token.length > MAX_HOLDING_CHARACTERS) return undefined;
+    const issuer = claimedIssuer(token);
+    return (
+      issuer &&
+      this.#parts
+        .relationships()
+        .find((each) => each.trustDomain === issuer.trustDomain && agentOf(each) === issuer.id)
+    );
+  }
+
+  async #answer(asker: Relationship, token: string): Promise<string | undefined> {
+    const { bundles, clock, signer: current, head, store } = this.#parts;
+    const [own, signer] = [this.#parts.own(), current()];
+    if (!own || !signer) return undefined;
+    const now = clock.now();
+    try {
+      const asking = await verifyStatement(token, {
+        type: HOLDING_TYPE,
+        audience: own.trustDomain,
+        bundles,
+        now,
+        maxCharacters: MAX_HOLDING_CHARACTERS,
+      });
+      if (asking.signer.id !== agentOf(asker)) return undefined;
+    } catch (error) {
+      if (error instanceof StatementError) return undefined;
+      throw error;
+    }
+    const shown = head();
+    const [theirs] = await store.peerHeads(asker.trustDomain, { limit: 1 });
+    return signStatement({
+      type: SEEN_TYPE,
+      signer,
+      audience: asker.trustDomain,
+      issuedAt: now,
+      expiresAt: new Date(now.getTime() + LIFETIME_MS),
+      claims: seenClaims({
+        bundles: await this.#seen(own.trustDomain, asker.trustDomain, now),
+        ...(shown?.statement === undefined ? {} : { head: { statement: shown.statement, at: shown.at } }),
+        ...(theirs ? { yourHead: { statement: theirs.statement, at: theirs.at } } : {}),
+      }),
+    });
+  }
+
+  /** Our own bundle, the asker's, and as many others as there is room for, in turns. */
+  async #seen(own: TrustDomain, asker: TrustDomain, now: Date): Promise<SeenBundle[]> {
+    const { store, relationships } = this.#parts;
+    const all = relationships();
+    const others = all.filter(({ trustDomain }) => trustDomain !== asker);
+    const start = others.length < MAX_SEEN_BUNDLES ? 0 : (this.#turn += MAX_SEEN_BUNDLES - 2) % others.length;
+    const chosen = [
+      ...all.filter(({ trustDomain }) => trustDomain === asker),
+      ...[...others.slice(start), ...others.slice(0, start)].slice(0, MAX_SEEN_BUNDLES - 2),
+    ];
+    const seen: SeenBundle[] = [];
+    const add = (trustDomain: TrustDomain, view: Omit<SeenBundle, 'subject'>) =>
+      seen.push({
+        subject: trustDomainHash(trustDomain),
+        versions: view.versions.slice(0, MAX_SEEN_VERSIONS),
+        confirmedAt: view.confirmedAt,
+      });
+    add(own, await viewOfOwn(store, own, now, MAX_SEEN_VERSIONS));
+    for (const relationship of chosen)
+      add(relationship.trustDomain, await viewOfPeer(store, relationship, MAX_SEEN_VERSIONS));
+    return seen;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#parts;
+    const { signal } = this.#stopping;
+    for (;;) {
+      try {
+        await clock.sleep(TICK_MS, signal);
+      } catch {
+        // Stopped, which is the only way this loop ends.
+        return;
+      }
+      const due = this.#due();
+      for (let at = 0; at < due.length && !signal.aborted; at += AT_ONCE)
+        await Promise.all(due.slice(at, at + AT_ONCE).map((relationship) => this.#askInTurn(relationship)));
+    }
+  }
+
+  #due(): readonly Relationship[] {
+    if (!this.#parts.signer()) return [];
+    const now = this.#parts.clock.monotonicMs();
+    return this.#parts.relationships().filter((relationship) => {
+      if (relationship.profile.kind === 'signed_bundle' || !agentOf(relationship)) return false;
+      const { trustDomain } = relationship;
+      const at = this.#dueMs.get(trustDomain);
+      // A new one, or all of them after a start: not all in one moment.
+      if (at === undefined)
+        this.#dueMs.set(trustDomain, now + SOON_MS + this.#parts.random.fraction() * SOON_MS);
+      return at !== undefined && at <= now;
+    });
+  }
+
+  async #askInTurn(relationship: Relationship): Promise<void> {
+    const { clock, random, log } = this.#parts;
+    const { trustDomain } = relationship;
+    let outcome: AskOutcome = 'failed';
+    try {
+      outcome = await this.ask(relationship);
+    } catch (error) {
+      log.error('what a peer saw was not compared', { trustDomain, error: describeError(error) });
+    }
+    const refusals = outcome === 'not-known-there' ? (this.#refusals.get(trustDomain) ?? 0) + 1 : 0;
+    this.#refusals.set(trustDomain, refusals);
+    const wait = Math.min(ASK_EVERY_MS * 2 ** Math.min(refusals, 10), RARELY_MS);
+    this.#dueMs.set(trustDomain, clock.monotonicMs() + wait * (0.9 + 0.2 * random.fraction()));
+  }
+}
