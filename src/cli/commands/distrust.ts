@@ -49,6 +49,7 @@ Of our own keys, peers are no longer told; the mesh itself is yours to rotate.`,
     });
   withAgent(distrust.command('list'))
     .description('the keys that are distrusted now, by whom, since when, until when and why')
+    .addHelpText('after', '\nExample:\n  $ federate distrust list')
     .action(async (options: AgentOptions) => {
       const all = await agentFor(options).distrusted();
       printResult(terminal, options.output, all, () => tellAll(all));
