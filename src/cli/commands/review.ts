@@ -109,15 +109,15 @@ function tellReview({ waiting, rejected }: ReviewDocument): string {
 
 const STATUS = {
   quarantined: 'waits for your word',
-  refused: 'kept out for going backwards',
-  rejected: 'rejected, and still offered',
+  refused: 'is kept out for going backwards',
+  rejected: 'is rejected, and still offered',
 } as const;
 
 function tellOffer(offer: OfferDocument): string {
   const name = offer.trust_domain;
   const times = offer.seen === 1 ? 'once' : `${offer.seen} times`;
   return [
-    `${name}: an offered bundle is ${STATUS[offer.status]}`,
+    `${name}: an offered bundle ${STATUS[offer.status]}`,
     '',
     `  ${offer.message} [${offer.code}]`,
     ...wrap(offer.meaning, 78).map((line) => `  ${line}`),

@@ -1,0 +1,270 @@
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type {
+  DecidedDocument,
+  RelationshipDocument,
+  ReviewDocument,
+  StatusDocument,
+} from '../../src/dashboard/index.ts';
+import { freePorts } from '../../src/demo/free-ports.ts';
+import { pemFromCertificates } from '../../src/spiffe/index.ts';
+import type { TestCa } from '../support/test-ca.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { AgentHome, federate, FederateProcess, presentCa, until } from './agent-process.ts';
+
+interface Refusal {
+  readonly error: { readonly code: string };
+}
+
+/** Two agents and what the operator of the one decides about the other. The tests are one story, in order. */
+let folder: ReturnType<typeof tempDir>;
+let a: AgentHome;
+let b: AgentHome;
+let agentA: FederateProcess;
+let agentB: FederateProcess;
+let deadPort: number;
+let roots: readonly [TestCa, TestCa, TestCa];
+
+beforeAll(async () => {
+  folder = tempDir();
+  const [portA = 0, portB = 0, dead = 0] = await freePorts(3);
+  deadPort = dead;
+  const [rootA, one, two, three, webCa] = (await Promise.all([
+    presentCa('a.example', 'CN=A'),
+    presentCa('b.example', 'CN=B1'),
+    presentCa('b.example', 'CN=B2'),
+    presentCa('b.example', 'CN=B3'),
+    presentCa('web.example', 'CN=Web'),
+  ])) as [TestCa, TestCa, TestCa, TestCa, TestCa];
+  roots = [one, two, three];
+  a = new AgentHome({
+    folder: folder.file('a'),
+    trustDomain: 'a.example',
+    port: portA,
+    profile: 'https_spiffe',
+  });
+  b = new AgentHome({
+    folder: folder.file('b'),
+    trustDomain: 'b.example',
+    port: portB,
+    profile: 'https_web',
+  });
+  a.writeRoots(rootA);
+  b.writeRoots(one);
+  await Promise.all([a.writeEndpointCertificate(rootA), b.writeEndpointCertificate(webCa)]);
+  writeFileSync(folder.file('web-ca.pem'), pemFromCertificates([webCa.root]));
+  [agentA, agentB] = [a.start(), b.start()];
+  await Promise.all([agentA, agentB].map((agent) => agent.untilLogged('own bundle published')));
+}, 60_000);
+afterAll(async () => {
+  await Promise.all([agentA, agentB].map((agent) => agent.end('SIGKILL')));
+  folder[Symbol.dispose]();
+});
+
+const show = async () => (await a.ask<RelationshipDocument>('show', 'b.example')).answer;
+const review = async () => (await a.ask<ReviewDocument>('review', 'b.example')).answer;
+const text = (...words: string[]) => federate(...words, '--socket', a.socket);
+const holds = (...cas: readonly TestCa[]) => {
+  const pem = a.foreign('b.example.pem');
+  return (
+    pem.split('BEGIN CERT').length - 1 === cas.length &&
+    cas.every(({ root }) => pem.replaceAll('\n', '').includes(Buffer.from(root).toString('base64')))
+  );
+};
+const untilState = (state: string) => until(`state ${state}`, async () => (await show()).state === state);
+const killA = async () => {
+  await agentA.end('SIGKILL');
+  agentA = a.start();
+  await until('the agent', async () => (await text('status')).code === 0);
+};
+
+describe('what the operator decides about a peer', { timeout: 120_000 }, () => {
+  it('adds a peer with two addresses, the first of them dead, on terms; show tells how each does', async () => {
+    const status = (await b.ask<StatusDocument>('status')).answer;
+    const { code } = await a.ask(
+      'add',
+      '--peer',
+      `https://localhost:${deadPort}/`,
+      '--peer',
+      b.url,
+      '--trust-domain',
+      'b.example',
+      '--profile',
+      'https_web',
+      '--ca-file',
+      folder.file('web-ca.pem'),
+      '--pin',
+      status.own?.pin ?? '',
+      '--policy',
+      'ask-on-dangerous',
+      '--stale-after',
+      '7d',
+    );
+    expect(code).toBe(0);
+    await until('the file', () => holds(roots[0]));
+    await a.ask('refresh', 'b.example');
+    const shown = await show();
+    expect(shown).toMatchObject({
+      state: 'active',
+      policy: 'ask-on-dangerous',
+      stale_after_seconds: 604_800,
+      endpoints: [
+        { in_use: false, last_failure_code: 'connect-failed' },
+        { url: b.url, in_use: true, last_failure_code: null },
+      ],
+    });
+    const { out } = await text('show', 'b.example');
+    expect(out).toMatch(/endpoint +https:\/\/localhost:\d+\/ \(failed .* \[connect-failed\]\)/);
+    expect(out).toMatch(/or +https:\/\/localhost:\d+\/ \(in use, answered /);
+    expect(out).toMatch(/stale after +7d/);
+  });
+
+  it('review shows a dangerous change to people: why, what, from where, and what to type', async () => {
+    b.writeRoots(roots[1]);
+    await untilState('quarantined');
+    const { code, out } = await text('review', 'b.example');
+    expect(code).toBe(0);
+    expect(out).toContain('b.example: an offered bundle waits for your word');
+    expect(out).toMatch(/None of the keys you trust/);
+    expect(out).toMatch(/\+ root [0-9a-f]{12} CN=B2, valid /);
+    expect(out).toMatch(/- root [0-9a-f]{12} CN=B1, valid /);
+    expect(out).toMatch(/federate review b\.example --accept --digest [0-9a-f]{12} --reason/);
+    expect((await text('show', 'b.example')).out).toMatch(/what to do +"federate review/);
+    expect(holds(roots[0])).toBe(true);
+  });
+
+  it('a decision needs a reason, a peer, and an offer that is there', async () => {
+    for (const words of [
+      ['review', 'b.example', '--accept'],
+      ['review', '--accept', '--reason', 'x'],
+      ['review', 'b.example', '--accept', '--reject', '--reason', 'x'],
+      ['review', 'b.example', '--digest', 'abcdef'],
+    ])
+      expect((await text(...words)).code).toBe(2);
+    const other = await a.ask<Refusal>(
+      'review',
+      'b.example',
+      '--accept',
+      '--digest',
+      'ffffffff',
+      '--reason',
+      'x',
+    );
+    expect(other).toMatchObject({ code: 1, answer: { error: { code: 'offer-changed' } } });
+    const odd = await a.ask<Refusal>('review', 'b.example', '--accept', '--digest', 'B2', '--reason', 'x');
+    expect(odd).toMatchObject({ code: 1, answer: { error: { code: 'request-invalid' } } });
+    const stranger = await a.ask<Refusal>('review', 'c.example');
+    expect(stranger).toMatchObject({ code: 1, answer: { error: { code: 'not-federated' } } });
+    expect(holds(roots[0])).toBe(true);
+  });
+
+  it('a rejection keeps that content out for good, over kill -9, and can be taken back', async () => {
+    const { waiting } = await review();
+    const digest = waiting[0]?.digest ?? '';
+    const rejected = await a.ask<DecidedDocument>(
+      'review',
+      'b.example',
+      '--reject',
+      '--digest',
+      digest.slice(0, 12),
+      '--reason',
+      'not theirs',
+    );
+    expect(rejected).toMatchObject({ code: 0, answer: { decision: 'reject', digest } });
+    await killA();
+    await a.ask('refresh', 'b.example');
+    expect(await show()).toMatchObject({ state: 'failing', reason: { code: 'offer-rejected' } });
+    expect(await review()).toMatchObject({
+      waiting: [{ status: 'rejected', digest }],
+      rejected: [{ digest, reason: 'not theirs' }],
+    });
+    expect(holds(roots[0])).toBe(true);
+    const back = await text(
+      'review',
+      'b.example',
+      '--reconsider',
+      '--digest',
+      digest.slice(0, 12),
+      '--reason',
+      'it was',
+    );
+    expect(back).toMatchObject({ code: 0, out: expect.stringContaining('quarantined') });
+    await untilState('quarantined');
+  });
+
+  it('accepting takes what was shown, and the mesh gets it', async () => {
+    const accepted = await text('review', 'b.example', '--accept', '--reason', 'Bob read it out');
+    expect(accepted.code).toBe(0);
+    // Without a digest the offer is shown once more, before it is taken.
+    expect(accepted.out).toMatch(/waits for your word[\s\S]*Accepted: sha256:[0-9a-f]{64}/);
+    await until('the file', () => holds(roots[1]));
+    expect(await show()).toMatchObject({ state: 'active', reason: null });
+    expect((await text('review')).out).toContain('Nothing waits');
+  });
+
+  it('ask-always: a root that is added waits, one that goes does not', async () => {
+    expect((await a.ask('change', 'b.example', '--policy', 'ask-always')).code).toBe(0);
+    b.writeRoots(roots[1], roots[2]);
+    await untilState('quarantined');
+    const { waiting } = await review();
+    expect(waiting).toMatchObject([
+      {
+        code: 'policy-asks-always',
+        policy: 'ask-always',
+        added: [{ subject: 'CN=B3' }],
+        removed: [],
+        kept: [{ subject: 'CN=B2' }],
+      },
+    ]);
+    await a.ask('review', 'b.example', '--accept', '--reason', 'announced');
+    await until('both', () => holds(roots[1], roots[2]));
+    b.writeRoots(roots[2]);
+    await until('the newer one', () => holds(roots[2]));
+    expect((await text('list')).out).toContain('ask-always');
+    b.writeRoots(roots[1], roots[2]);
+    await untilState('quarantined');
+    await a.ask('change', 'b.example', '--policy', 'auto');
+    await until('both again', () => holds(roots[1], roots[2]));
+  });
+
+  it('a distrusted root is out of the mesh over kill -9 and polls, until it is trusted again', async () => {
+    const key = roots[1].authority.keyFingerprint;
+    await a.ask('distrust', 'b.example', key.slice(0, 16), '--reason', 'stolen');
+    await until('one root', () => holds(roots[2]));
+    await killA();
+    await a.ask('refresh', 'b.example');
+    expect(await show()).toMatchObject({
+      state: 'active',
+      distrusted: [{ key_fingerprint: key, reason: 'stolen' }],
+    });
+    expect(holds(roots[2])).toBe(true);
+    await a.ask('trust', '--again', 'b.example', key.slice(0, 16));
+    await until('both', () => holds(roots[1], roots[2]));
+    const refusals = await Promise.all([
+      text('distrust', 'b.example'),
+      text('distrust', 'b.example', key, '--for', 'soon'),
+      text('distrust', 'b.example', key, '--until', 'tomorrow'),
+      text('distrust', 'b.example', key, '--for', '1h', '--until', '2030-01-01T00:00:00Z'),
+      text('trust', 'b.example', key),
+    ]);
+    expect(refusals.map(({ code }) => code)).toEqual([2, 2, 2, 2, 2]);
+    expect(await a.ask('trust', '--again', 'b.example', key)).toMatchObject({
+      code: 1,
+      answer: { error: { code: 'not-distrusted' } },
+    });
+  });
+
+  it('a stale peer is out of the mesh until its next good poll (FED-57)', async () => {
+    await a.ask('change', 'b.example', '--stale-after', '3s');
+    expect(holds(roots[1], roots[2])).toBe(true);
+    await agentB.end('SIGKILL');
+    await untilState('stale');
+    await until('no file', () => a.foreign('b.example.pem') === '');
+    expect((await text('show', 'b.example')).out).toMatch(/state +stale: .*nobody of it is accepted/);
+    agentB = b.start();
+    await untilState('active');
+    await until('both', () => holds(roots[1], roots[2]));
+    await a.ask('change', 'b.example', '--never-stale');
+    expect((await show()).stale_after_seconds).toBeNull();
+  });
+});
