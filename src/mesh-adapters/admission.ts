@@ -20,6 +20,7 @@ export type AdmissionCode =
   | 'twin-root'
   | 'no-usable-root'
   | 'root-constrained'
+  | 'root-not-narrowable'
   /** A note, no refusal: another root bears the same name, with a key identifier that tells them apart. */
   | 'root-name-shared';
 
@@ -111,6 +112,20 @@ export function rootsToHold(
   return refusal
     ? roots.filter(({ keyFingerprint }) => held.get(keyFingerprint) === bundle.trustDomain)
     : roots;
+}
+
+/** An anchor states constraints of ours in the place of the root's own, so a root that has some cannot be narrowed. */
+export function refuseConstrained(admission: Admission): Admission {
+  const constrained = admission.roots.find((root) => parseCertificate(root.der).extensions.nameConstraints);
+  if (!constrained || admission.refusal) return admission;
+  const message = `root ${JSON.stringify(constrained.subject)} has name constraints of its own, which a narrowed anchor would lift`;
+  return { ...admission, roots: [], refusal: note('root-constrained', message) };
+}
+
+/** A pool whose verifier does not narrow the identities of this peer takes its roots only where the operator has said so. */
+export function refuseUnnarrowable(admission: Admission, why: string): Admission {
+  if (admission.refusal || admission.bundle.x509Authorities.length === 0) return admission;
+  return { ...admission, roots: [], refusal: note('root-not-narrowable', why) };
 }
 
 function refusalOfName(

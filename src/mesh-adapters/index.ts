@@ -8,6 +8,7 @@ export { createIstioAdapter } from './istio/adapter.ts';
 export { createIstioFileAdapter } from './istio/file-adapter.ts';
 export { examineIstio, examineIstioFile } from './istio/examine.ts';
 export { createKumaAdapter } from './kuma/adapter.ts';
+export { createLinkerdAdapter } from './linkerd/adapter.ts';
 export { ForeignTrustPublisher } from './publisher.ts';
 export { createSpireAdapter } from './spire/adapter.ts';
 export { createVaultAdapter } from './vault/adapter.ts';
@@ -20,6 +21,7 @@ export type { FilesAdapterOptions } from './files/adapter.ts';
 export type { IstioAdapterOptions } from './istio/adapter.ts';
 export type { KubernetesSource } from './kubernetes/kubernetes-access.ts';
 export type { KumaAdapterOptions } from './kuma/adapter.ts';
+export type { LinkerdAdapterOptions } from './linkerd/adapter.ts';
 export type {
   AdapterStatus,
   ForeignTrustReport,

@@ -49,7 +49,7 @@ export interface AdapterStatus {
 }
 
 /** Every kind of mesh that there is an adapter for. */
-export type MeshKind = 'istio' | 'consul' | 'kuma' | 'vault' | 'spire' | 'files';
+export type MeshKind = 'istio' | 'consul' | 'kuma' | 'linkerd' | 'spire' | 'vault' | 'files';
 
 /** One mesh, seen from the agent beside it: its own roots out, foreign bundles in. */
 export interface MeshAdapter {

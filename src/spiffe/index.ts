@@ -9,7 +9,12 @@ export { CodedError } from './coded-error.ts';
 export { parseEndpointUrl, RelationshipError } from './federation-relationship.ts';
 export { verifyJwtSvid } from './jwt-svid.ts';
 export { JwtSvidError } from './jwt-svid-error.ts';
-export { createNarrowedAnchor, isNarrowedAnchor, standsFor } from './narrowed-anchor.ts';
+export {
+  createNarrowedAnchor,
+  isDnsNarrowedAnchor,
+  isNarrowedAnchor,
+  standsFor,
+} from './narrowed-anchor.ts';
 export { certificatesFromPem, PemError, pemFromCertificates } from './pem.ts';
 export { bundleMatchesPin, matchPin, PinError, parsePin, pinOfBundle, pinOfKey } from './pin.ts';
 export { MAX_STATEMENT_CHARACTERS, signStatement, verifyStatement } from './signed-statement.ts';
@@ -43,6 +48,7 @@ export type { EndpointProfile, RelationshipErrorCode } from './federation-relati
 export type { JwsAlgorithm } from './jws-algorithm.ts';
 export type { JwtSvid, JwtSvidOptions } from './jwt-svid.ts';
 export type { JwtSvidErrorCode } from './jwt-svid-error.ts';
+export type { AnchorIdentities } from './narrowed-anchor.ts';
 export type { PemErrorCode } from './pem.ts';
 export type { Pin } from './pin.ts';
 export type {

@@ -96,3 +96,15 @@ describe('the mesh section of kind spire', () => {
     expect(mistakesOf(mesh, named)).toEqual(paths);
   });
 });
+
+describe('the mesh section of kind linkerd', () => {
+  const pinned_roots = [`sha256:${'0'.repeat(64)}`];
+
+  it('is complete as it is, and takes unnarrowed roots only where own ones are pinned', () => {
+    expect(mistakesOf({ kind: 'linkerd' })).toEqual([]);
+    expect(mistakesOf({ kind: 'linkerd', linkerd_peers: ['b.example'], pinned_roots })).toEqual([]);
+    expect(mistakesOf({ kind: 'linkerd', accept_unnarrowed_roots: true, pinned_roots })).toEqual([]);
+    expect(mistakesOf({ kind: 'linkerd', accept_unnarrowed_roots: true })).toEqual(['mesh.pinned_roots']);
+    expect(mistakesOf({ kind: 'linkerd', linkerd_peers: ['B'] })).toEqual(['mesh.linkerd_peers[0]']);
+  });
+});

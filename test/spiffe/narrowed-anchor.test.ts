@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   createNarrowedAnchor,
+  isDnsNarrowedAnchor,
   isNarrowedAnchor,
   parseCertificate,
   standsFor,
@@ -62,6 +63,38 @@ describe('createNarrowedAnchor()', () => {
       const leaf = await west.issueLeaf(names);
       expect(() => verify(leaf, plainPool)).not.toThrow();
       expect(() => verify(leaf, narrowedPool)).toThrow(expect.objectContaining({ name: 'X509PathError' }));
+    }
+  });
+
+  it('for DNS names speaks for names below the trust domain and for nothing else, and bears a mark of its own', async () => {
+    const [local, west] = [
+      await createTestCa({ trustDomain: 'linkerd.example' }),
+      await createTestCa({ trustDomain: 'west.example' }),
+    ];
+    const der = await createNarrowedAnchor(west.authority, west.trustDomain, 'dns');
+    const [anchor, real] = [parseCertificate(der), parseCertificate(west.root)];
+    expect([isDnsNarrowedAnchor(anchor), isNarrowedAnchor(anchor, 'west.example')]).toEqual([true, false]);
+    expect(isDnsNarrowedAnchor(real)).toBe(false);
+    expect(standsFor(anchor, real, 'west.example', 'dns')).toBe(true);
+    expect(standsFor(anchor, real, 'west.example')).toBe(false);
+    const verify = (leaf: { chain: readonly Uint8Array[] }, anchors: Uint8Array[]) => {
+      const [first = new Uint8Array(), ...helpers] = leaf.chain;
+      return verifyX509Path({ leaf: first, helpers, anchors, now });
+    };
+    const identity = (trustDomain: string) => `web.shop.serviceaccount.identity.linkerd.${trustDomain}`;
+    const honest = await west.issueLeaf({ uriSans: [], dnsSans: [identity('west.example')] });
+    expect(verify(honest, [local.root, der]).anchor).toEqual(der);
+    for (const names of [
+      { uriSans: [], dnsSans: [identity('linkerd.example')] },
+      { uriSans: [], dnsSans: [identity('west.example'), identity('linkerd.example')] },
+      { uriSans: ['spiffe://linkerd.example/a'], dnsSans: [] },
+      { uriSans: ['spiffe://west.example/a'], dnsSans: [identity('west.example')] },
+    ]) {
+      const leaf = await west.issueLeaf(names);
+      expect(() => verify(leaf, [local.root, west.root])).not.toThrow();
+      expect(() => verify(leaf, [local.root, der])).toThrow(
+        expect.objectContaining({ name: 'X509PathError' }),
+      );
     }
   });
 });

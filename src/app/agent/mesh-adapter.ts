@@ -7,6 +7,7 @@ import {
   createIstioAdapter,
   createIstioFileAdapter,
   createKumaAdapter,
+  createLinkerdAdapter,
   createSpireAdapter,
   createVaultAdapter,
   type KubernetesSource,
@@ -79,6 +80,20 @@ export function createMeshAdapter(
         clock,
         random,
         log: log.with({ mesh: 'kuma' }),
+      });
+    case 'linkerd':
+      return createLinkerdAdapter({
+        kubernetes: kubernetesSource(mesh, folder),
+        namespace: mesh.namespace,
+        trustNamespace: mesh.trust_namespace,
+        bundle: mesh.bundle,
+        namePrefix: mesh.name_prefix,
+        pins: mesh.pinned_roots,
+        linkerdPeers: mesh.linkerd_peers,
+        acceptUnnarrowed: mesh.accept_unnarrowed_roots,
+        clock,
+        random,
+        log: log.with({ mesh: 'linkerd' }),
       });
     case 'spire':
       return createSpireAdapter({

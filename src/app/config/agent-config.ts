@@ -11,7 +11,7 @@ import {
   size,
   trustDomainField,
 } from './fields.ts';
-import { kumaMesh, spireMesh, vaultMesh } from './mesh-sections.ts';
+import { kumaMesh, linkerdMesh, spireMesh, vaultMesh } from './mesh-sections.ts';
 import { workloadApi } from './workload-api-config.ts';
 
 const svidFromSds = z
@@ -172,7 +172,15 @@ const files = z.strictObject({
   poll: duration().prefault('2s').describe('How often the own files are looked at.'),
 });
 
-const mesh = z.discriminatedUnion('kind', [istio, consul, kumaMesh, spireMesh, vaultMesh, files]);
+const mesh = z.discriminatedUnion('kind', [
+  istio,
+  consul,
+  kumaMesh,
+  linkerdMesh,
+  spireMesh,
+  vaultMesh,
+  files,
+]);
 
 const federation = z.strictObject({
   default_poll: duration().prefault('5m').describe('Interval for a peer without a refresh hint (TDB-13).'),

@@ -2,7 +2,7 @@ import type { Clock, Log, Random } from '../../platform/index.ts';
 import { AdapterState } from '../adapter-state.ts';
 import { followOwnTrust } from '../follow-own-trust.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
-import { Anchors } from './anchors.ts';
+import { Anchors } from '../anchors.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { readOwnTrust } from './read-own-trust.ts';

@@ -7,7 +7,7 @@ import { followOwnTrust } from '../follow-own-trust.ts';
 import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
 import { ownRootsFromPem } from '../own-roots.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
-import { Anchors } from './anchors.ts';
+import { Anchors } from '../anchors.ts';
 import { MeshConfigFile } from './mesh-config-file.ts';
 import { type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
 import { planForeignTrust } from './plan.ts';

@@ -1,8 +1,8 @@
-import { isTrustDomain, parseCertificate, type TrustBundle } from '../../spiffe/index.ts';
-import { type Admission, heldKeys, judgeForeignTrust, rootsToHold } from '../admission.ts';
+import { isTrustDomain, type TrustBundle } from '../../spiffe/index.ts';
+import { heldKeys, judgeForeignTrust, refuseConstrained, rootsToHold } from '../admission.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
-import type { Anchor, Anchors, PresentAnchor } from './anchors.ts';
+import type { Anchor, Anchors, PresentAnchor } from '../anchors.ts';
 import { type CaEntry, type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
 import { faultOf, type OwnEntries, ownAnchorOf, parseOwnEntries, renderOwnEntries } from './own-entries.ts';
 import { insertOwnEntries, removeOwnEntries } from './splice.ts';
@@ -105,14 +105,6 @@ function presentEntries({ list }: MeshConfigDocument, annotation: string | undef
     else foreign.push(entry);
   }
   return { own, foreign, said };
-}
-
-/** An anchor states constraints of ours in the place of the root's own, so a root that has some cannot be narrowed. */
-function refuseConstrained(admission: Admission): Admission {
-  const constrained = admission.roots.find((root) => parseCertificate(root.der).extensions.nameConstraints);
-  if (!constrained || admission.refusal) return admission;
-  const message = `root ${JSON.stringify(constrained.subject)} has name constraints of its own, which a narrowed anchor would lift`;
-  return { ...admission, roots: [], refusal: { code: 'root-constrained', message } };
 }
 
 function orderOf({ trustDomain, rootFingerprint }: Anchor): string {

@@ -5,7 +5,7 @@ import { type ConfigMap, withChanges } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import type { ForeignTrustReport } from '../mesh-adapter.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
-import type { Anchor, Anchors } from './anchors.ts';
+import type { Anchor, Anchors } from '../anchors.ts';
 import { meshConfigMaps } from './mesh-config-maps.ts';
 import { OWN_ENTRIES_ANNOTATION } from './own-entries.ts';
 import { ownAnchorsIn, planForeignTrust, type RememberedConfig } from './plan.ts';

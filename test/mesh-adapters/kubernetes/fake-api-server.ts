@@ -50,8 +50,8 @@ export class FakeApiServer {
   answer: (request: FakeApiRequest, response: ServerResponse) => boolean = () => false;
   /** Called before a PUT is looked at: somebody else may be faster. */
   beforePut: () => void = () => {};
-  /** What the server itself makes of an object that is written, as a controller would. */
-  onWrite: (path: string, object: FakeObject) => void = () => {};
+  /** Called after each write by a client: what a controller in the cluster makes of it. */
+  onWrite: () => void = () => {};
   readonly #folder = tempDir();
   readonly #watches = new Set<{ collection: string; selects: Selector; response: ServerResponse }>();
   /** Every change so far, so that a watch hears what happened since the version it goes on from. */
@@ -254,6 +254,7 @@ export class FakeApiServer {
         fail(response, 409, 'the object has been modified');
       else {
         this.delete(path);
+        this.onWrite();
         response.end(JSON.stringify({ kind: 'Status', status: 'Success' }));
       }
     } else {
@@ -273,7 +274,7 @@ export class FakeApiServer {
   #store(path: string, type: 'ADDED' | 'MODIFIED', object: FakeObject): void {
     this.#objects.set(path, object);
     this.tell(path, type, object);
-    this.onWrite(path, object);
+    this.onWrite();
   }
 }
 

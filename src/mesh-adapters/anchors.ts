@@ -1,4 +1,5 @@
 import {
+  type AnchorIdentities,
   type Certificate,
   createNarrowedAnchor,
   parseCertificate,
@@ -6,7 +7,7 @@ import {
   standsFor,
   type TrustDomain,
   type X509Authority,
-} from '../../spiffe/index.ts';
+} from '../spiffe/index.ts';
 
 /** An anchor as it is written: what stands in the mesh, and which real root it stands for. */
 export interface Anchor {
@@ -18,7 +19,7 @@ export interface Anchor {
   readonly rootFingerprint: string;
 }
 
-/** An own entry found in the mesh. */
+/** An anchor of ours found in the mesh. */
 export interface PresentAnchor {
   readonly trustDomain: string;
   readonly pem: string;
@@ -26,15 +27,17 @@ export interface PresentAnchor {
 }
 
 /**
- * Gives each root one anchor and keeps to it: a changed set makes Istio re-issue the certificate of every proxy, so an
- * anchor that is in the mesh, or was made before, is taken again.
+ * Gives each root one anchor and keeps to it: a changed set makes Istio re-issue the certificate of every proxy, and
+ * Linkerd restart every pod, so an anchor that is in the mesh, or was made before, is taken again.
  */
 export class Anchors {
   readonly #made = new Map<string, Anchor>();
   readonly #unnarrowed: boolean;
+  readonly #identities: AnchorIdentities;
 
-  constructor(options: { readonly unnarrowed: boolean }) {
+  constructor(options: { readonly unnarrowed: boolean; readonly identities?: AnchorIdentities }) {
     this.#unnarrowed = options.unnarrowed;
+    this.#identities = options.identities ?? 'uri';
   }
 
   /** The anchors of these roots, by fingerprint of the root. Roots that differ only in their dates share the longest-lived. */
@@ -66,11 +69,12 @@ export class Anchors {
       return { ...named, pem: pemFromCertificates([root.der]), fingerprint: root.fingerprint };
     const real = parseCertificate(root.der);
     const found = present.find(
-      (each) => each.trustDomain === trustDomain && standsFor(each.certificate, real, trustDomain),
+      (each) =>
+        each.trustDomain === trustDomain && standsFor(each.certificate, real, trustDomain, this.#identities),
     );
     if (found) return { ...named, pem: found.pem, fingerprint: found.certificate.fingerprint };
     const key = `${trustDomain} ${root.fingerprint}`;
-    const made = this.#made.get(key) ?? (await make(named, root));
+    const made = this.#made.get(key) ?? (await make(named, root, this.#identities));
     this.#made.set(key, made);
     return made;
   }
@@ -79,8 +83,9 @@ export class Anchors {
 async function make(
   named: Pick<Anchor, 'trustDomain' | 'rootFingerprint'>,
   root: X509Authority,
+  identities: AnchorIdentities,
 ): Promise<Anchor> {
-  const der = await createNarrowedAnchor(root, named.trustDomain);
+  const der = await createNarrowedAnchor(root, named.trustDomain, identities);
   return { ...named, pem: pemFromCertificates([der]), fingerprint: parseCertificate(der).fingerprint };
 }
 

@@ -1,0 +1,71 @@
+import type { Clock, Log, Random } from '../../platform/index.ts';
+import type { Pin, TrustDomain } from '../../spiffe/index.ts';
+import { AdapterState } from '../adapter-state.ts';
+import { Anchors } from '../anchors.ts';
+import { followOwnTrust } from '../follow-own-trust.ts';
+import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
+import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
+import type { MeshAdapter } from '../mesh-adapter.ts';
+import { linkerdObjects, readOwnTrust } from './read-own-trust.ts';
+import { type LinkerdWriter, writeForeignTrust } from './write-foreign-trust.ts';
+
+export interface LinkerdAdapterOptions {
+  readonly kubernetes: KubernetesSource;
+  /** Linkerd's own namespace, `linkerd` in most installations. */
+  readonly namespace: string;
+  /** The namespace in which trust-manager looks for its sources, `cert-manager` in most installations. */
+  readonly trustNamespace: string;
+  /** The Bundle whose target is the ConfigMap with Linkerd's anchors. */
+  readonly bundle: string;
+  readonly namePrefix: string;
+  /** The anchors that are the mesh's own; without any those that do not bear our mark. */
+  readonly pins: readonly Pin[];
+  /** Trust domains of other Linkerd meshes: only their DNS identities can be narrowed for rustls. */
+  readonly linkerdPeers: readonly TrustDomain[];
+  /** The operator accepts that foreign roots are written as they are; then `pins` must tell the own ones. */
+  readonly acceptUnnarrowed?: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/**
+ * Linkerd with trust-manager: own anchors from `linkerd-identity-trust-roots`, foreign ones through ConfigMaps of ours that the
+ * Bundle takes as a source, narrowed to DNS names because Linkerd keeps one merged pool (mesh-surfaces §5, §9).
+ */
+export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapter {
+  const { namespace, trustNamespace, bundle, namePrefix, pins, clock, random, log } = options;
+  const unnarrowed = options.acceptUnnarrowed ?? false;
+  const state = new AdapterState({ clock, log });
+  const stopping = new AbortController();
+  const client = new KubernetesClient({ source: options.kubernetes, clock });
+  const objects = linkerdObjects(namespace);
+  const writer: LinkerdWriter = {
+    client,
+    objects,
+    trustNamespace,
+    bundle,
+    namePrefix,
+    pins,
+    anchors: new Anchors({ unnarrowed, identities: 'dns' }),
+    linkerdPeers: new Set(options.linkerdPeers),
+    unnarrowed,
+    clock,
+    random,
+  };
+  return {
+    kind: 'linkerd',
+    scope: 'merged',
+    watchOwnTrust: (outer) =>
+      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
+        readOwnTrust({ client, objects, pins, state, tell, clock, random, signal }),
+      ),
+    applyForeignTrust: (wanted, outer) =>
+      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) =>
+        writeForeignTrust(wanted, writer, signal),
+      ),
+    onReport: (listener) => state.onReport(listener),
+    status: () => state.status,
+    stop: async () => stopping.abort(),
+  };
+}

@@ -1,0 +1,157 @@
+import { parse } from 'yaml';
+import type { Clock, Random } from '../../platform/index.ts';
+import {
+  isDnsNarrowedAnchor,
+  isTrustDomain,
+  parseCertificate,
+  type Pin,
+  pinOfKey,
+  type X509Authority,
+} from '../../spiffe/index.ts';
+import type { AdapterPart, AdapterState } from '../adapter-state.ts';
+import { MeshAdapterError } from '../errors.ts';
+import type { ConfigMap, ConfigMapName } from '../kubernetes/config-map.ts';
+import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
+import { watchConfigMap } from '../kubernetes/watch-config-map.ts';
+import type { OwnTrust } from '../mesh-adapter.ts';
+import { ownRootsFromPem } from '../own-roots.ts';
+import { ANCHORS_KEY } from './render.ts';
+
+const CONFIG_KEY = 'values';
+
+/** Which objects hold what of Linkerd. */
+export interface LinkerdObjects {
+  readonly config: ConfigMapName;
+  readonly roots: ConfigMapName;
+}
+
+/** The objects of an installation in this namespace. */
+export function linkerdObjects(namespace: string): LinkerdObjects {
+  return {
+    config: { namespace, name: 'linkerd-config' },
+    roots: { namespace, name: 'linkerd-identity-trust-roots' },
+  };
+}
+
+/** What the installation's values say. */
+export interface LinkerdValues {
+  readonly trustDomain: string;
+  /** Whether the trust anchors come from elsewhere than the installation itself. */
+  readonly externalCa: boolean;
+}
+
+/** The values of ConfigMap `linkerd-config` (mesh-surfaces §5). Throws `MeshAdapterError`: `mesh-config-missing`, `mesh-config-malformed`. */
+export function parseLinkerdValues(config: ConfigMap): LinkerdValues {
+  const { namespace, name } = config.metadata;
+  const text = config.data?.[CONFIG_KEY];
+  if (text === undefined)
+    throw new MeshAdapterError(
+      'mesh-config-missing',
+      `ConfigMap ${namespace}/${name} has no key "${CONFIG_KEY}"`,
+    );
+  let values: unknown;
+  try {
+    values = parse(text, { maxAliasCount: 100 });
+  } catch (cause) {
+    const message = `key "${CONFIG_KEY}" of ConfigMap ${namespace}/${name} is no YAML`;
+    throw new MeshAdapterError('mesh-config-malformed', message, { cause });
+  }
+  const { identityTrustDomain, clusterDomain, identity } = Object(values) as Readonly<
+    Record<string, unknown>
+  >;
+  const { externalCA } = Object(identity) as { externalCA?: unknown };
+  const [trustDomain = 'cluster.local'] = [identityTrustDomain, clusterDomain].filter(
+    (each): each is string => typeof each === 'string' && each !== '',
+  );
+  return { trustDomain, externalCa: externalCA === true };
+}
+
+/** The text of the anchors that proxies get. Throws `MeshAdapterError` `own-roots-malformed`. */
+export function anchorsTextOf(roots: ConfigMap): string {
+  const text = roots.data?.[ANCHORS_KEY];
+  if (text !== undefined) return text;
+  const { namespace, name } = roots.metadata;
+  throw new MeshAdapterError(
+    'own-roots-malformed',
+    `ConfigMap ${namespace}/${name} has no key "${ANCHORS_KEY}"`,
+  );
+}
+
+/**
+ * The own trust: of the anchors that proxies get, the pinned ones; without pins those that do not bear our mark, for foreign
+ * ones are among them. Throws `MeshAdapterError`: `own-trust-domain-malformed`, `own-roots-malformed`.
+ */
+export function ownTrustOf(values: LinkerdValues, roots: ConfigMap, pins: readonly Pin[]): OwnTrust {
+  const { trustDomain } = values;
+  if (!isTrustDomain(trustDomain)) {
+    throw new MeshAdapterError(
+      'own-trust-domain-malformed',
+      `Linkerd names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, which is none`,
+    );
+  }
+  const { namespace, name } = roots.metadata;
+  const where = `ConfigMap ${namespace}/${name}`;
+  const all = ownRootsFromPem([anchorsTextOf(roots)], where);
+  const own =
+    pins.length > 0
+      ? all.filter((root) => pins.some((pin) => isPinned(root, pin)))
+      : all.filter(({ der }) => !isDnsNarrowedAnchor(parseCertificate(der)));
+  const missing = pins.find((pin) => !all.some((root) => isPinned(root, pin)));
+  if (missing !== undefined)
+    throw new MeshAdapterError(
+      'own-roots-malformed',
+      `${where} has no anchor that matches the pin ${missing}`,
+    );
+  if (own.length === 0)
+    throw new MeshAdapterError('own-roots-malformed', `${where} has no anchor of the mesh's own`);
+  return { trustDomain, roots: own };
+}
+
+/** Tells the own trust now and after each change of either ConfigMap, until the signal aborts. */
+export async function readOwnTrust(options: {
+  readonly client: KubernetesClient;
+  readonly objects: LinkerdObjects;
+  readonly pins: readonly Pin[];
+  readonly state: AdapterState;
+  readonly tell: (own: OwnTrust) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { objects, pins, state, tell } = options;
+  const found = new Map<AdapterPart, ConfigMap>();
+  const look = () => {
+    const [config, roots] = [found.get('mesh-config'), found.get('roots')];
+    if (!config || !roots) return;
+    try {
+      tell(ownTrustOf(parseLinkerdValues(config), roots, pins));
+      state.contact('own-trust');
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError)) throw error;
+      // What was told before stays.
+      state.trouble('own-trust', error);
+    }
+  };
+  const watch = (part: AdapterPart, target: ConfigMapName) =>
+    watchConfigMap({
+      ...options,
+      target,
+      onObject: (object) => {
+        if (object) {
+          found.set(part, object);
+          look();
+        } else {
+          found.delete(part);
+          const missing = `ConfigMap ${target.namespace}/${target.name} is not there`;
+          state.trouble('own-trust', new MeshAdapterError('mesh-not-found', missing));
+        }
+      },
+      onContact: () => state.contact(part),
+      onTrouble: (error) => state.trouble(part, error),
+    });
+  await Promise.all([watch('mesh-config', objects.config), watch('roots', objects.roots)]);
+}
+
+function isPinned({ keyFingerprint, fingerprint }: X509Authority, pin: Pin): boolean {
+  return pin === pinOfKey(keyFingerprint) || pin === `sha256:${fingerprint}`;
+}

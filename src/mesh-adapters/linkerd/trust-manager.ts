@@ -1,0 +1,113 @@
+import { MeshAdapterError } from '../errors.ts';
+import { FOREIGN_TRUST_LABEL } from '../kubernetes/foreign-objects.ts';
+import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
+import { collectionOf, type KubernetesObject } from '../kubernetes/kubernetes-object.ts';
+import { ANCHORS_KEY, BUNDLE_SOURCE } from './render.ts';
+
+/** The Bundle and its successor, the newer one last. */
+const BUNDLES = [
+  collectionOf({ kind: 'Bundle', api: 'apis/trust.cert-manager.io/v1alpha1', plural: 'bundles' }),
+  collectionOf({ kind: 'ClusterBundle', api: 'apis/trust-manager.io/v1alpha2', plural: 'clusterbundles' }),
+];
+
+export interface Note {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Why trust-manager may not bring our sources to the proxies; nothing where nothing is in the way. Throws `MeshAdapterError`. */
+export async function examineBundle(
+  client: KubernetesClient,
+  name: string,
+  namePrefix: string,
+  signal: AbortSignal,
+): Promise<readonly Note[]> {
+  const bundle = await findBundle(client, name, signal);
+  if (bundle === 'forbidden')
+    return [
+      {
+        code: 'bundle-unreadable',
+        message: `we may not read the Bundle ${name} of trust-manager, so nothing is known of how it takes our sources`,
+      },
+    ];
+  if (!bundle)
+    return [
+      {
+        code: 'bundle-missing',
+        message: `trust-manager has no Bundle ${name}, so nobody brings foreign anchors to the proxies`,
+      },
+    ];
+  const reference = referenceOf(bundle, namePrefix);
+  const notes: Note[] = [];
+  if (reference === undefined)
+    notes.push({
+      code: 'bundle-source-missing',
+      message: `the Bundle ${name} does not take our ConfigMaps; add to its sources: ${BUNDLE_SOURCE}`,
+    });
+  if (reference === 'name')
+    notes.push({
+      code: 'bundle-source-by-name',
+      message: `the Bundle ${name} takes our ConfigMaps by name, and stops as a whole when one goes; take them by label: ${BUNDLE_SOURCE}`,
+    });
+  const fault = faultOf(bundle);
+  if (fault !== undefined)
+    notes.push({
+      code: 'bundle-not-synced',
+      message: `trust-manager did not sync the Bundle ${name}: ${fault}`,
+    });
+  return notes;
+}
+
+async function findBundle(
+  client: KubernetesClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<KubernetesObject | 'forbidden' | undefined> {
+  for (const collection of BUNDLES) {
+    try {
+      return await client.getObject(collection, name, signal);
+    } catch (error) {
+      const code = error instanceof MeshAdapterError ? error.code : undefined;
+      if (code === 'mesh-forbidden') return 'forbidden';
+      if (code !== 'mesh-not-found') throw error;
+    }
+  }
+  return undefined;
+}
+
+/** Whether a source takes our ConfigMaps: by our label and nothing else, or one of them by its name. */
+function referenceOf({ spec }: KubernetesObject, namePrefix: string): 'label' | 'name' | undefined {
+  const { sources, sourceRefs } = Object(spec) as { sources?: unknown; sourceRefs?: unknown };
+  const references = [
+    ...listOf(sources).map((source) => (source as { configMap?: unknown }).configMap),
+    ...listOf(sourceRefs).filter((source) => (source as { kind?: unknown }).kind === 'ConfigMap'),
+  ].map((each) => Object(each) as Readonly<Record<string, unknown>>);
+  const takesKey = ({ key, includeAllKeys }: Readonly<Record<string, unknown>>) =>
+    key === ANCHORS_KEY || key === '*' || includeAllKeys === true;
+  const byLabel = references.some((reference) => {
+    const { matchLabels, matchExpressions } = Object(reference['selector']) as Readonly<
+      Record<string, unknown>
+    >;
+    const labels = Object.entries(Object(matchLabels));
+    const ours = labels.every(([label, value]) => label === FOREIGN_TRUST_LABEL && value === 'true');
+    return takesKey(reference) && ours && labels.length > 0 && listOf(matchExpressions).length === 0;
+  });
+  if (byLabel) return 'label';
+  const byName = references.some(({ name }) => typeof name === 'string' && name.startsWith(namePrefix));
+  return byName ? 'name' : undefined;
+}
+
+/** What the condition `Synced` says where it is not true. */
+function faultOf({ status }: KubernetesObject): string | undefined {
+  const { conditions } = Object(status) as { conditions?: unknown };
+  for (const condition of listOf(conditions)) {
+    const { type, status: value, reason, message } = condition as Readonly<Record<string, unknown>>;
+    if (type === 'Synced' && value !== 'True')
+      return JSON.stringify(`${String(reason)}: ${String(message)}`.slice(0, 300));
+  }
+  return undefined;
+}
+
+function listOf(value: unknown): object[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'object' && each !== null) : [];
+}

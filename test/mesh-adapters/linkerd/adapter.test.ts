@@ -1,0 +1,398 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  createLinkerdAdapter,
+  type LinkerdAdapterOptions,
+  type MeshAdapter,
+} from '../../../src/mesh-adapters/index.ts';
+import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
+import {
+  certificatesFromPem,
+  isDnsNarrowedAnchor,
+  parseCertificate,
+  parseTrustDomain,
+  pemFromCertificates,
+  pinOfKey,
+} from '../../../src/spiffe/index.ts';
+import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
+import { TestClock } from '../../support/test-clock.ts';
+import { answerHalf, fail } from '../kubernetes/fake-api-server.ts';
+import { untilHealed, untilTold } from '../until.ts';
+import { FakeLinkerd } from './fake-linkerd.ts';
+
+const trustDomain = parseTrustDomain('linkerd.example');
+const { signal } = new AbortController();
+const VALUES =
+  'clusterDomain: cluster.local\nidentityTrustDomain: linkerd.example\nidentity: {externalCA: true}\n';
+const PEERS = ['west.example', 'north.example', 'thief.example', 'a-copycat.example'].map((name) =>
+  parseTrustDomain(name),
+);
+const pemOf = (...cas: readonly TestCa[]) => pemFromCertificates(cas.map(({ root }) => root));
+
+async function openLinkerd(more: Partial<LinkerdAdapterOptions> = {}) {
+  const linkerd = new FakeLinkerd();
+  await linkerd.start(VALUES);
+  const own = await createTestCa({ trustDomain });
+  linkerd.putOwn(pemOf(own));
+  const create = (changes: Partial<LinkerdAdapterOptions> = {}) =>
+    createLinkerdAdapter({
+      kubernetes: linkerd.api.source,
+      namespace: 'linkerd',
+      trustNamespace: 'cert-manager',
+      bundle: 'linkerd-identity-trust-roots',
+      namePrefix: 'federate-',
+      pins: [],
+      linkerdPeers: PEERS,
+      clock: systemClock,
+      random: systemRandom,
+      log: silentLog,
+      ...more,
+      ...changes,
+    });
+  const adapter = create();
+  return {
+    adapter,
+    create,
+    linkerd,
+    own,
+    trustDomain,
+    addOwnRoot: async () => linkerd.putOwn(pemOf(own, await createTestCa({ trustDomain }))),
+    /** By the anchors that pods get; whose they are stands at the sources. */
+    held: async () => {
+      const anchors = new Set(
+        certificatesFromPem(linkerd.anchors).map((der) => parseCertificate(der).fingerprint),
+      );
+      const held: Record<string, string[]> = {};
+      for (const { metadata, ...object } of Object.values(linkerd.sources)) {
+        const { data } = object as unknown as { data: Record<string, string> };
+        const keys = certificatesFromPem(data['ca-bundle.crt'] ?? '').map(parseCertificate);
+        held[metadata.annotations?.['federate.dev/trust-domain'] ?? ''] = keys
+          .filter(({ fingerprint }) => anchors.has(fingerprint))
+          .map(({ keyFingerprint }) => keyFingerprint);
+      }
+      return held;
+    },
+    state: async () =>
+      JSON.stringify([
+        linkerd.anchors,
+        Object.values(linkerd.sources).map((object) => ({
+          ...object,
+          metadata: { ...object.metadata, resourceVersion: '' },
+        })),
+      ]),
+    [Symbol.asyncDispose]: async () => {
+      await adapter.stop();
+      await linkerd[Symbol.asyncDispose]();
+    },
+  };
+}
+
+meshAdapterContract('createLinkerdAdapter()', () => openLinkerd());
+
+async function firstRoots(adapter: MeshAdapter): Promise<string[]> {
+  const ended = new AbortController();
+  let keys: string[] = [];
+  for await (const { roots } of adapter.watchOwnTrust(ended.signal)) {
+    keys = roots.map(({ keyFingerprint }) => keyFingerprint);
+    ended.abort();
+  }
+  return keys;
+}
+
+describe('createLinkerdAdapter()', () => {
+  it('writes anchors that speak for the DNS identities of the peer alone, and never tells them as its own', async () => {
+    await using mesh = await openLinkerd();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    const [, foreign = new Uint8Array()] = certificatesFromPem(mesh.linkerd.anchors);
+    expect(isDnsNarrowedAnchor(parseCertificate(foreign))).toBe(true);
+    expect(await firstRoots(mesh.adapter)).toEqual([mesh.own.authority.keyFingerprint]);
+    // Also after the source is gone and trust-manager was not there to hear of it.
+    mesh.linkerd.syncing = false;
+    await mesh.adapter.applyForeignTrust([], signal);
+    expect(certificatesFromPem(mesh.linkerd.anchors)).toHaveLength(2);
+    expect(await firstRoots(mesh.create())).toEqual([mesh.own.authority.keyFingerprint]);
+  });
+
+  it('refuses a peer whose SPIFFE IDs its proxies cannot narrow, unless the operator has accepted that', async () => {
+    await using mesh = await openLinkerd();
+    const consul = await createTestCa({ trustDomain: 'consul.example' });
+    expect(await mesh.adapter.applyForeignTrust([consul.bundle()], signal)).toMatchObject([
+      { state: 'refused', code: 'root-not-narrowable', message: expect.stringContaining('linkerd_peers') },
+    ]);
+    expect(mesh.linkerd.sources).toEqual({});
+    const pins = [pinOfKey(mesh.own.authority.keyFingerprint)];
+    const accepting = mesh.create({ acceptUnnarrowed: true, pins });
+    expect(await accepting.applyForeignTrust([consul.bundle()], signal)).toMatchObject([
+      { state: 'accepted', code: 'root-not-narrowed' },
+    ]);
+    expect(mesh.linkerd.anchors).toContain(pemOf(consul));
+    expect(await firstRoots(accepting)).toEqual([mesh.own.authority.keyFingerprint]);
+  });
+
+  it('refuses a twin of an own anchor, and a root with constraints of its own', async () => {
+    await using mesh = await openLinkerd();
+    const { subjectDer, subjectKeyId = '' } = parseCertificate(mesh.own.root);
+    const twin = await createTestCa({ trustDomain: 'west.example', overrides: { subjectDer, subjectKeyId } });
+    const constrained = await createTestCa({
+      trustDomain: 'north.example',
+      overrides: { nameConstraints: { permittedDns: ['only.north.example'] } },
+    });
+    const reports = await mesh.adapter.applyForeignTrust([twin.bundle(), constrained.bundle()], signal);
+    expect(reports.map(({ code }) => code)).toEqual(['twin-root', 'root-constrained']);
+  });
+
+  it('tells how far anchors came: written, accepted, in effect, and how many pods are stale', async () => {
+    await using mesh = await openLinkerd();
+    const { linkerd } = mesh;
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const apply = async () => (await mesh.adapter.applyForeignTrust([west.bundle()], signal))[0];
+    linkerd.syncing = false;
+    expect(await apply()).toMatchObject({ state: 'written' });
+    linkerd.syncing = true;
+    const old = linkerd.addPod();
+    linkerd.sync();
+    linkerd.addPod();
+    expect(await apply()).toMatchObject({
+      state: 'accepted',
+      code: 'stale-proxies',
+      message: expect.stringContaining('1 of 2 pods'),
+    });
+    linkerd.api.delete(old);
+    expect(await apply()).toMatchObject({ state: 'in-effect' });
+    const silent = linkerd.addPod('none');
+    expect(await apply()).toMatchObject({ state: 'accepted', code: 'proxies-untold' });
+    linkerd.api.delete(silent);
+    linkerd.api.answer = ({ collection }, response) => {
+      if (!collection.endsWith('/pods')) return false;
+      fail(response, 403, 'pods is forbidden');
+      return true;
+    };
+    expect(await apply()).toMatchObject({ state: 'accepted', code: 'pods-unreadable' });
+    linkerd.api.answer = () => false;
+    // What was removed is in every pod until it is restarted.
+    expect(await mesh.adapter.applyForeignTrust([], signal)).toMatchObject([
+      { state: 'removed', code: 'stale-proxies' },
+    ]);
+  });
+
+  it.each([
+    ['no Bundle', (linkerd: FakeLinkerd) => linkerd.deleteBundle(), 'bundle-missing'],
+    [
+      'a Bundle that does not take our sources',
+      (linkerd: FakeLinkerd) => linkerd.putBundle([]),
+      'bundle-source-missing',
+    ],
+    [
+      'a Bundle that takes another key',
+      (linkerd: FakeLinkerd) =>
+        linkerd.putBundle([
+          {
+            configMap: { selector: { matchLabels: { 'federate.dev/foreign-trust': 'true' } }, key: 'ca.pem' },
+          },
+        ]),
+      'bundle-source-missing',
+    ],
+    [
+      'a Bundle that takes a source by name',
+      (linkerd: FakeLinkerd) =>
+        linkerd.putBundle([{ configMap: { name: 'federate-x', key: 'ca-bundle.crt' } }]),
+      'bundle-source-by-name',
+    ],
+    [
+      'an installation that writes its anchors itself',
+      (linkerd: FakeLinkerd) => linkerd.putValues('identityTrustDomain: linkerd.example\n'),
+      'external-ca-off',
+    ],
+  ])('tells that %s is in the way, with what to do', async (_what, change, code) => {
+    await using mesh = await openLinkerd();
+    change(mesh.linkerd);
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([{ code }]);
+  });
+
+  it('tells that trust-manager did not sync, and why', async () => {
+    await using mesh = await openLinkerd();
+    mesh.linkerd.putBundle([
+      {
+        configMap: {
+          selector: { matchLabels: { 'federate.dev/foreign-trust': 'true' } },
+          key: 'ca-bundle.crt',
+        },
+      },
+      { configMap: { name: 'theirs', key: 'ca.pem' } },
+    ]);
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'written', code: 'bundle-not-synced', message: expect.stringContaining('SourceNotFound') },
+    ]);
+  });
+
+  it('keeps its anchors after a restart, so that no pod is stale for nothing', async () => {
+    await using mesh = await openLinkerd();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    const before = await mesh.state();
+    await mesh.create().applyForeignTrust([west.bundle()], signal);
+    expect(await mesh.state()).toBe(before);
+  });
+
+  it('takes for taken what another agent wrote, and leaves it alone', async () => {
+    await using mesh = await openLinkerd();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const other = mesh.create({ namePrefix: 'partner-' });
+    await other.applyForeignTrust([west.bundle()], signal);
+    const before = mesh.linkerd.anchors;
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'refused', code: 'trust-domain-taken' },
+    ]);
+    expect(mesh.linkerd.anchors).toBe(before);
+  });
+
+  it('puts right what somebody changed in its ConfigMaps, and deletes one it does not know', async () => {
+    await using mesh = await openLinkerd();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    const before = await mesh.state();
+    const [path = ''] = Object.keys(mesh.linkerd.sources);
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    const labels = { 'federate.dev/foreign-trust': 'true' };
+    mesh.linkerd.putSource(name, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { labels, annotations: { 'federate.dev/trust-domain': 'north.example' } },
+      data: { 'ca-bundle.crt': 'spoiled' },
+    });
+    mesh.linkerd.putSource('federate-unknown', { metadata: { labels }, data: {} });
+    const changed = await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    expect(changed).toMatchObject([{ state: 'accepted' }]);
+    expect(JSON.parse(await mesh.state())[1]).toHaveLength(1);
+    expect(await mesh.held()).toEqual({ 'west.example': [west.authority.keyFingerprint] });
+    expect((await mesh.state()).length).toBe(before.length);
+  });
+
+  it('does not write over a ConfigMap that has its name and is not its own', async () => {
+    await using mesh = await openLinkerd();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    const [path = ''] = Object.keys(mesh.linkerd.sources);
+    await mesh.adapter.applyForeignTrust([], signal);
+    mesh.linkerd.api.putObject(path, { kind: 'ConfigMap', metadata: { labels: {} }, data: { theirs: 'x' } });
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'refused', code: 'trust-domain-taken' },
+    ]);
+    expect(mesh.linkerd.api.object(path)?.['data']).toEqual({ theirs: 'x' });
+  });
+});
+
+describe('writeForeignTrust() of Linkerd', () => {
+  it.each([
+    ['get', 403, 'mesh-forbidden'],
+    ['get', 404, 'mesh-not-found'],
+    ['list', 500, 'mesh-unavailable'],
+    ['list', 410, 'mesh-expired'],
+    ['post', 403, 'mesh-forbidden'],
+    ['post', 422, 'mesh-refused'],
+    ['post', 500, 'mesh-unavailable'],
+  ] as const)('changes nothing and says why when %s is answered with %i (%s), and heals', async (verb, status, code) => {
+    await using mesh = await openLinkerd();
+    const { api } = mesh.linkerd;
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    api.answer = (request, response) => {
+      if (request.verb !== verb) return false;
+      fail(response, status, 'no such luck');
+      return true;
+    };
+    const failing = mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    await expect(failing).rejects.toMatchObject({ code, message: expect.stringContaining('no such luck') });
+    expect(mesh.adapter.status()).toMatchObject({ connected: false, code });
+    expect(mesh.linkerd.sources).toEqual({});
+    api.answer = () => false;
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'accepted' },
+    ]);
+    expect(mesh.adapter.status().connected).toBe(true);
+  });
+
+  it('finds after half an answer that all is written, and does not write it again', async () => {
+    await using mesh = await openLinkerd();
+    const { api } = mesh.linkerd;
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    api.onWrite = () => {
+      mesh.linkerd.sync();
+      api.answer = () => false;
+    };
+    api.answer = ({ verb }, response) => {
+      if (verb !== 'post') return false;
+      response.writeHead = () => response;
+      response.end = ((): typeof response => {
+        answerHalf(response);
+        return response;
+      }) as typeof response.end;
+      return false;
+    };
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal).catch(() => {});
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'accepted' },
+    ]);
+    expect(api.count('post')).toBe(1);
+  });
+});
+
+describe('readOwnTrust() of Linkerd', () => {
+  let clock: TestClock;
+  let mesh: Awaited<ReturnType<typeof openLinkerd>>;
+  let told: string[];
+  let ended: AbortController;
+  let following: Promise<void>;
+  const code = () => mesh.adapter.status().code;
+
+  beforeEach(async () => {
+    clock = new TestClock(TEST_INSTANT);
+    mesh = await openLinkerd({ clock });
+    told = [];
+    ended = new AbortController();
+    following = (async () => {
+      for await (const own of mesh.adapter.watchOwnTrust(ended.signal))
+        told.push(`${own.trustDomain} ${own.roots.length}`);
+    })();
+    await untilTold(() => told.length === 1 && mesh.linkerd.api.watches === 2, 'the first roots');
+  });
+  afterEach(async () => {
+    ended.abort();
+    await following;
+    await mesh[Symbol.asyncDispose]();
+  });
+
+  it('keeps its roots when the anchors turn bad, and hears the next ones', async () => {
+    mesh.linkerd.putAnchors('');
+    await untilTold(() => code() === 'own-roots-malformed', 'the empty anchors');
+    mesh.linkerd.putAnchors('-----BEGIN CERTIFICATE-----\nMIIB');
+    mesh.linkerd.putValues('[');
+    await untilTold(() => code() === 'mesh-config-malformed', 'the values that are none');
+    mesh.linkerd.putValues('identityTrustDomain: "No Name"');
+    mesh.linkerd.putOwn(pemOf(mesh.own));
+    await untilTold(() => code() === 'own-trust-domain-malformed', 'the name that is none');
+    expect(told).toEqual(['linkerd.example 1']);
+    mesh.linkerd.putValues(VALUES);
+    await mesh.addOwnRoot();
+    await untilTold(() => told.length === 2, 'the next roots');
+    expect(told[1]).toBe('linkerd.example 2');
+  });
+
+  it('falls back to the cluster domain, as Linkerd does, when it is renamed under us', async () => {
+    mesh.linkerd.putValues('clusterDomain: cluster.west\n');
+    await untilTold(() => told.length === 2, 'the new name');
+    mesh.linkerd.putValues('{}');
+    await untilTold(() => told.length === 3, 'the default');
+    expect(told.slice(1)).toEqual(['cluster.west 1', 'cluster.local 1']);
+  });
+
+  it('comes back after the API server was down', async () => {
+    await mesh.linkerd.api.stop();
+    await untilHealed(clock, () => code() === 'mesh-unreachable', 'the loss');
+    await mesh.linkerd.api.start();
+    await untilHealed(clock, () => mesh.adapter.status().connected, 'the recovery');
+    expect(told).toHaveLength(1);
+  });
+});

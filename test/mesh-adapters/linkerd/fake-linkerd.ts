@@ -1,0 +1,112 @@
+import { createHash } from 'node:crypto';
+import { FakeApiServer } from '../kubernetes/fake-api-server.ts';
+
+const ROOTS = '/api/v1/namespaces/linkerd/configmaps/linkerd-identity-trust-roots';
+const CONFIG = '/api/v1/namespaces/linkerd/configmaps/linkerd-config';
+const SOURCES = '/api/v1/namespaces/cert-manager/configmaps/';
+const BUNDLE = '/apis/trust.cert-manager.io/v1alpha1/bundles/linkerd-identity-trust-roots';
+const BY_LABEL = {
+  configMap: { selector: { matchLabels: { 'federate.dev/foreign-trust': 'true' } }, key: 'ca-bundle.crt' },
+};
+
+/**
+ * A cluster with Linkerd and trust-manager: the Bundle joins the own anchors and every ConfigMap its sources select into the
+ * anchors of the mesh, at once; a source by name that is not there stops it as a whole. Pods keep the anchors that were there when
+ * they were made.
+ */
+export class FakeLinkerd {
+  readonly api = new FakeApiServer();
+  /** Whether trust-manager runs. */
+  syncing = true;
+  #ownPem = '';
+  #pods = 0;
+
+  async start(values: string): Promise<void> {
+    await this.api.start();
+    this.api.putObject(CONFIG, { kind: 'ConfigMap', data: { values } });
+    this.putBundle([BY_LABEL]);
+    this.api.onWrite = () => this.sync();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.api[Symbol.asyncDispose]();
+  }
+
+  putValues(values: string): void {
+    this.api.putObject(CONFIG, { kind: 'ConfigMap', data: { values } });
+  }
+
+  putOwn(pem: string): void {
+    this.#ownPem = pem;
+    this.sync();
+  }
+
+  putBundle(sources: readonly object[]): void {
+    this.api.putObject(BUNDLE, {
+      kind: 'Bundle',
+      spec: { sources: [{ inLine: 'own' }, ...sources], target: { configMap: { key: 'ca-bundle.crt' } } },
+    });
+  }
+
+  deleteBundle(): void {
+    this.api.delete(BUNDLE);
+  }
+
+  /** What trust-manager does. */
+  sync(): void {
+    const bundle = this.api.object(BUNDLE);
+    if (!this.syncing || !bundle) return;
+    const pems = [this.#ownPem];
+    const condition = { type: 'Synced', status: 'True', reason: 'Synced', message: '' };
+    const { sources } = bundle['spec'] as { sources: { configMap?: { selector?: object; name?: string } }[] };
+    const pemOf = (object: object) =>
+      (object as { data: Record<string, string> }).data['ca-bundle.crt'] ?? '';
+    for (const { configMap } of sources) {
+      if (configMap?.selector) {
+        const found = Object.values(this.api.under(SOURCES)).filter(
+          ({ metadata }) => metadata.labels?.['federate.dev/foreign-trust'] === 'true',
+        );
+        pems.push(...found.map(pemOf));
+      } else if (configMap?.name !== undefined) {
+        const object = this.api.object(`${SOURCES}${configMap.name}`);
+        if (object) pems.push(pemOf(object));
+        else Object.assign(condition, { status: 'False', reason: 'SourceNotFound', message: 'not found' });
+      }
+    }
+    this.api.putObject(BUNDLE, { ...bundle, status: { conditions: [condition] } });
+    if (condition.status === 'True')
+      this.api.putObject(ROOTS, { kind: 'ConfigMap', data: { 'ca-bundle.crt': pems.join('') } });
+  }
+
+  get anchors(): string {
+    return (this.api.object(ROOTS)?.['data'] as Record<string, string>)['ca-bundle.crt'] ?? '';
+  }
+
+  putAnchors(pem: string): void {
+    this.api.putObject(ROOTS, { kind: 'ConfigMap', data: { 'ca-bundle.crt': pem } });
+  }
+
+  /** Injects a pod with the present anchors, or with what `hash` says; gives its path, so that it can go again. */
+  addPod(hash = createHash('sha256').update(this.anchors).digest('hex')): string {
+    this.#pods += 1;
+    const path = `/api/v1/pods/pod-${this.#pods}`;
+    this.api.putObject(path, {
+      kind: 'Pod',
+      metadata: {
+        labels: { 'linkerd.io/control-plane-ns': 'linkerd' },
+        annotations: hash === 'none' ? {} : { 'linkerd.io/trust-root-sha256': hash },
+      },
+    });
+    return path;
+  }
+
+  /** Our ConfigMaps among the sources. */
+  get sources(): ReturnType<FakeApiServer['under']> {
+    return this.api.under(`${SOURCES}federate-`);
+  }
+
+  putSource(name: string, object: Parameters<FakeApiServer['putObject']>[1]): void {
+    this.api.putObject(`${SOURCES}${name}`, object);
+    this.sync();
+  }
+}
