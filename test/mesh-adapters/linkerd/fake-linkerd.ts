@@ -79,7 +79,8 @@ export class FakeLinkerd {
   }
 
   get anchors(): string {
-    return (this.api.object(ROOTS)?.['data'] as Record<string, string>)['ca-bundle.crt'] ?? '';
+    const { data } = Object(this.api.object(ROOTS)) as { data?: Record<string, string> };
+    return data?.['ca-bundle.crt'] ?? '';
   }
 
   putAnchors(pem: string): void {
