@@ -81,7 +81,7 @@ describe('checkConfig()', () => {
     ],
     ['a size without a unit', `${GOOD}federation: { max_document: "1000" }`, 'federation.max_document'],
     ['a bad trust domain', GOOD.replace('a.example\nstore', 'A.example\nstore'), 'trust_domain'],
-    ['an unknown mesh', GOOD.replace('kind: files', 'kind: linkerd'), 'mesh.kind'],
+    ['an unknown mesh', GOOD.replace('kind: files', 'kind: nomad'), 'mesh.kind'],
     ['files without a trust domain', GOOD.replace('trust_domain: a.example', ''), 'trust_domain'],
     [
       'two sources of own roots',
