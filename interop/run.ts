@@ -2,11 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { goSpiffe } from './programs/go-spiffe.ts';
 import { kubeApiserver } from './programs/kube-apiserver.ts';
+import { spire } from './programs/spire.ts';
 import { findExecutable, type InteropProgram } from './support/program.ts';
 import { type ProgramResult, renderTable, writeTable } from './support/table.ts';
 
 /** `npm run test:interop [-- --only NAME] [--output json] [--write]`: our agent with other people's programs, those that are here. */
-const PROGRAMS: readonly InteropProgram[] = [goSpiffe, kubeApiserver];
+const PROGRAMS: readonly InteropProgram[] = [goSpiffe, spire, kubeApiserver];
 
 function readArguments() {
   try {
