@@ -1,0 +1,105 @@
+import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
+import protobuf from 'protobufjs';
+import { freePorts } from '../../src/demo/free-ports.ts';
+import {
+  type DiscoveryRequest,
+  type DiscoveryResponse,
+  secretDiscoveryService,
+} from '../../src/grpc/index.ts';
+import { type Certificate, certificatesFromPem, parseCertificate } from '../../src/spiffe/index.ts';
+import type { KubernetesServer } from './kubernetes-server.ts';
+import { eventually, startProgram } from './program.ts';
+
+const PROXY_CONFIG = 'type.googleapis.com/istio.mesh.v1alpha1.ProxyConfig';
+const CA_CERTIFICATES_FIELD = 34;
+
+/** A real istiod, and a proxy that has subscribed the roots it is given (PCDS). */
+export interface Istiod {
+  /** The roots that were pushed last. */
+  readonly pushed: readonly Certificate[];
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Starts `pilot-discovery` over the cluster and waits for its first push. */
+export async function startIstiod(
+  binary: string,
+  cluster: KubernetesServer,
+  words: readonly string[] = [],
+): Promise<Istiod> {
+  const [grpc = 0, http = 0, monitoring = 0] = await freePorts(3);
+  const program = startProgram(
+    binary,
+    [
+      'discovery',
+      '--registries=Kubernetes',
+      `--kubeconfig=${cluster.adminKubeconfig}`,
+      `--grpcAddr=127.0.0.1:${grpc}`,
+      `--httpAddr=127.0.0.1:${http}`,
+      `--monitoringAddr=127.0.0.1:${monitoring}`,
+      '--httpsAddr=',
+      '--secureGRPCAddr=',
+      '--ctrlz_port=0',
+      ...words,
+    ],
+    {
+      logFile: cluster.folder.file('istiod.log'),
+      env: { ISTIO_MULTIROOT_MESH: 'true', CLUSTER_ID: 'Kubernetes', POD_NAMESPACE: 'istio-system' },
+    },
+  );
+  let pushed: readonly Certificate[] = [];
+  let client: Client | undefined;
+  // Until it listens every stream fails at once, so each look takes a new one.
+  await eventually(() => {
+    if (pushed.length > 0) return true;
+    client?.close();
+    client = new Client(`127.0.0.1:${grpc}`, credentials.createInsecure());
+    subscribe(client, (roots) => {
+      pushed = roots;
+    });
+    return new Promise((resolve) => setTimeout(() => resolve(pushed.length > 0), 1000));
+  }, 6);
+  return {
+    get pushed() {
+      return pushed;
+    },
+    [Symbol.asyncDispose]: async () => {
+      client?.close();
+      await program[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function subscribe(client: Client, onPush: (roots: readonly Certificate[]) => void): void {
+  const { requestSerialize, responseDeserialize } = secretDiscoveryService.StreamSecrets;
+  const call: ClientDuplexStream<DiscoveryRequest, DiscoveryResponse> = client.makeBidiStreamRequest(
+    '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
+    requestSerialize,
+    responseDeserialize,
+    new Metadata(),
+  );
+  const ask = (version_info: string, response_nonce: string) =>
+    call.write({
+      version_info,
+      response_nonce,
+      type_url: PROXY_CONFIG,
+      resource_names: [],
+      node: { id: 'sidecar~10.0.0.9~web.shop~shop.svc.cluster.local', cluster: 'web' },
+    });
+  call.on('error', () => {});
+  call.on('data', ({ version_info: version, nonce, resources }: DiscoveryResponse) => {
+    onPush(resources.flatMap(({ value }) => rootsOf(value)));
+    ask(version, nonce);
+  });
+  ask('', '');
+}
+
+function rootsOf(proxyConfig: Uint8Array): Certificate[] {
+  const reader = protobuf.Reader.create(proxyConfig);
+  const roots: Certificate[] = [];
+  while (reader.pos < reader.len) {
+    const tag = reader.uint32();
+    if (tag >>> 3 !== CA_CERTIFICATES_FIELD) reader.skipType(tag & 7);
+    else roots.push(...certificatesFromPem(reader.string()).map(parseCertificate));
+  }
+  return roots;
+}
