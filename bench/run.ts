@@ -5,6 +5,7 @@ import { handshake } from './handshake.ts';
 import { history } from './history.ts';
 import { idleAgent } from './idle-agent.ts';
 import { propagation } from './propagation.ts';
+import { rotation } from './rotation.ts';
 import { sweep } from './sweep.ts';
 import type { Bench, BenchRow } from './support/measure.ts';
 import { verification } from './verification.ts';
@@ -18,6 +19,7 @@ const ALL: readonly Bench[] = [
   sweep,
   history,
   propagation,
+  rotation,
   waiting,
   idleAgent,
 ];

@@ -126,6 +126,21 @@ describe('BundleEndpoint over HTTP', () => {
     expect(parseBundle(ca.trustDomain, (await get(port)).body).bundle.sequence).toBe(8n);
   });
 
+  it('tells who was given the whole bundle, with its tag, but not of those who say themselves what they hold', async () => {
+    const served: [string, string][] = [];
+    const { port, publish } = await start({ onServed: (address, tag) => served.push([address, tag]) });
+    publish(7n);
+    const { headers } = await get(port);
+    const tag = String(headers['etag']);
+    await expect.poll(() => served).toEqual([['127.0.0.1', tag]]);
+    await get(port, { headers: { 'if-none-match': tag } });
+    await get(port, { method: 'HEAD' });
+    await get(port, { path: '/nothing' });
+    await get(port, { headers: { 'federate-holding': 'a.b.c' } });
+    await get(port, { path: '/bundle.json' });
+    await expect.poll(() => served).toHaveLength(2);
+  });
+
   it('answers 304 only for exactly the present tag (FED-24)', async () => {
     const { port, publish } = await start();
     publish(1n);

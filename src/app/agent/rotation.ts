@@ -190,6 +190,7 @@ export class Rotation {
       versions: await this.#versionsOf(bundle),
       peers,
       pollers: plain.filter(({ address }) => !taken.has(address)),
+      forgotAt: holdings.forgotAt,
     };
   }
 

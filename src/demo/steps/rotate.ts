@@ -1,7 +1,7 @@
 import type { Clock } from '../../platform/index.ts';
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
-import type { Step } from '../story.ts';
+import type { Step, StepTeller } from '../story.ts';
 import { tellTraffic, Traffic } from '../traffic.ts';
 import { check, until } from '../until.ts';
 
@@ -22,6 +22,7 @@ export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
         );
         tell.did(`published the new root ${added.slice(0, 16)}; the old one still signs`);
         tell.saw(`${reached} ms later every proxy of ${names.istio} has acknowledged it`);
+        await passGate(meshes, tell, 'use');
 
         await meshes.control.consul.rotate('activate');
         const { found: number } = await until(clock, 'info has an SVID under the new root', async () => {
@@ -34,6 +35,7 @@ export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
         tell.saw(`info's SVID now chains to root ${number}`);
         await traffic.more(20);
 
+        await passGate(meshes, tell, 'retire');
         await meshes.control.consul.rotate('retire');
         await until(clock, 'the old root is gone from the other mesh', () =>
           inEffect(meshes, published.length - 1),
@@ -61,6 +63,14 @@ export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
       for (const line of history.trimEnd().split('\n')) tell.did(line);
     },
   };
+}
+
+/** Does not go on before the agent says that the next step is safe. */
+async function passGate(meshes: Meshes, tell: StepTeller, step: 'use' | 'retire'): Promise<void> {
+  const words = ['rotation', 'wait', '--for', step, '--timeout', '30s'];
+  const { exitCode, stdout, stderr } = await meshes.verb('consul', words);
+  check(exitCode === 0, `"federate ${words.join(' ')}" says that it is safe; it said: ${stderr || stdout}`);
+  tell.saw(`federate rotation wait --for ${step}: ${stdout.trim().split('\n')[0] ?? ''}`);
 }
 
 function rootsOf(status: Awaited<ReturnType<Meshes['status']>>): string[] {

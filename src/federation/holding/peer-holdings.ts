@@ -72,6 +72,7 @@ export class PeerHoldings {
   readonly #work: RecentWork;
   #inFlight = 0;
   #arrivals = 0;
+  #forgotAt: Date | undefined;
 
   constructor(options: PeerHoldingsOptions) {
     this.#options = options;
@@ -111,6 +112,11 @@ export class PeerHoldings {
   of(trustDomain: TrustDomain): PeerHolding | undefined {
     if (!this.#options.relationshipWith(trustDomain)) this.#holdings.delete(trustDomain);
     return this.#holdings.get(trustDomain);
+  }
+
+  /** When one of the others was forgotten last, because there were too many to remember. */
+  get forgotAt(): Date | undefined {
+    return this.#forgotAt;
   }
 
   /** Everyone else who polls, the newest last. */
@@ -195,7 +201,9 @@ export class PeerHoldings {
         : { heldTag: tag, heldTagSince: before?.heldTag === tag ? (before.heldTagSince ?? now) : now }),
     });
     const [oldest] = this.#plain.keys();
-    if (this.#plain.size > MAX_PLAIN_POLLERS && oldest !== undefined) this.#plain.delete(oldest);
+    if (this.#plain.size <= MAX_PLAIN_POLLERS || oldest === undefined) return;
+    this.#plain.delete(oldest);
+    this.#forgotAt = now;
   }
 }
 

@@ -67,8 +67,20 @@ function judgeEverybody(root: OwnRoot, view: RotationView): Pick<GateVerdict, 'm
     ...view.peers.map((peer) => ({ who: peer.trustDomain, readiness: judgePeer(root, peer, view) })),
     ...pollers.map((poller) => ({ who: poller.address, readiness: judgePoller(root, poller, view) })),
   ];
+  const outAt = new Date(root.life.publishedAt.getTime() + view.times.leadMs);
+  // Or whoever polls from many addresses could push those off the list that are to be waited for.
+  const forgotten = view.forgotAt !== undefined && view.forgotAt.getTime() >= since && view.now < outAt;
+  const crowd: Missing[] = forgotten
+    ? [
+        {
+          code: 'pollers-forgotten',
+          message: `more poll than can be remembered; all are given until ${outAt.toISOString()}`,
+          safeAt: outAt,
+        },
+      ]
+    : [];
   return {
-    missing: all.flatMap(({ readiness }) => (readiness.ready ? [] : [readiness.missing])),
+    missing: [...all.flatMap(({ readiness }) => (readiness.ready ? [] : [readiness.missing])), ...crowd],
     taken: all.flatMap(({ who, readiness }) =>
       readiness.ready && readiness.by !== 'proof' ? [{ who, by: readiness.by }] : [],
     ),

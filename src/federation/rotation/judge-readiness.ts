@@ -17,6 +17,8 @@ export type MissingCode =
   | 'never-seen'
   /** Somebody who polls without saying who it is has fetched nothing with the root yet, and it is not out for long enough. */
   | 'poller-behind'
+  /** So many poll that some of them are not remembered, and the root is not out for long enough. */
+  | 'pollers-forgotten'
   | 'root-not-yet-valid'
   | 'root-expired'
   | 'signing-unknown'

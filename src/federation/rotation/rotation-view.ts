@@ -54,4 +54,6 @@ export interface RotationView {
   readonly peers: readonly RotationPeer[];
   /** Who else polls. */
   readonly pollers: readonly PlainPoller[];
+  /** When one of them was forgotten last, because there were too many to remember. */
+  readonly forgotAt?: Date | undefined;
 }

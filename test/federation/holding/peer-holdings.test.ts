@@ -75,6 +75,9 @@ async function verdictOn(token: string, address = '192.0.2.1'): Promise<'proved'
   await expect.poll(() => told.length > before.told || requests() > before.plain).toBe(true);
   return told.length > before.told ? 'proved' : 'plain';
 }
+const unknown = (): never => {
+  throw new Error('nothing is known of the peer');
+};
 const requests = () => holdings.plainPollers().reduce((sum, poller) => sum + poller.requests, 0);
 
 describe('PeerHoldings', () => {
@@ -186,5 +189,45 @@ describe('PeerHoldings', () => {
     expect(holdings.plainPollers()[0]).not.toHaveProperty('heldTag');
     for (let number = 0; number < 1100; number += 1) note(`2001:db8::${number}`);
     expect(holdings.plainPollers()).toHaveLength(1024);
+    expect(holdings.forgotAt).toEqual(clock.now());
+  });
+
+  it('knows since when a peer says the same, by our clock, and goes on from there after a restart', async () => {
+    const later = (seconds: number) => new Date(TEST_INSTANT.getTime() + seconds * 1000);
+    await verdictOn(await statement());
+    await clock.advance(300_000);
+    const said = statement({ issuedAt: later(300), expiresAt: later(900) });
+    expect(await verdictOn(await said)).toBe('proved');
+    expect(holdings.of(B)).toMatchObject({ knownSince: TEST_INSTANT, seenAt: later(300) });
+    const inMesh = { progress: 'written', since: later(1) } as const;
+    const claims = holdingClaims({ ...HOLDING, inMesh });
+    expect(await verdictOn(await statement({ issuedAt: later(301), expiresAt: later(900), claims }))).toBe(
+      'proved',
+    );
+    expect(holdings.of(B)).toMatchObject({ knownSince: later(300), inMesh });
+
+    const { knownSince: _, seenAt: __, ...kept } = holdings.of(B) ?? unknown();
+    await clock.advance(60_000);
+    holdings.restore([{ ...kept, digest: 'ef'.repeat(32) }]);
+    expect(holdings.of(B)).toMatchObject({ digest: 'ef'.repeat(32), knownSince: later(360) });
+  });
+
+  it('remembers which document a plain poller was given, and forgets it when a peer proves to be there', async () => {
+    holdings.noteServed('192.0.2.1', '"never asked"');
+    expect(holdings.plainPollers()).toEqual([]);
+    holdings.note({ address: '192.0.2.1' });
+    holdings.noteServed('192.0.2.1', '"one"');
+    await clock.advance(1000);
+    holdings.note({ address: '192.0.2.1' });
+    holdings.noteServed('192.0.2.1', '"one"');
+    const expected = { servedTag: '"one"', servedTagSince: TEST_INSTANT, requests: 2 };
+    expect(holdings.plainPollers()).toMatchObject([expected]);
+    await verdictOn(await statement(), '192.0.2.1');
+    expect(holdings.plainPollers()).toEqual([]);
+    // Whoever still polls from there is somebody else.
+    holdings.note({ address: '192.0.2.1' });
+    const again = statement({ issuedAt: clock.now(), expiresAt: new Date(clock.now().getTime() + 60_000) });
+    await verdictOn(await again, '192.0.2.1');
+    expect(holdings.plainPollers()).toHaveLength(1);
   });
 });

@@ -106,6 +106,13 @@ describe('judgeUse()', () => {
     expect(use({ pollers: [{ ...behind, lastSeenAt: at(-1200) }] })).toMatchObject({ safe: false });
   });
 
+  it('gives everybody three hints when more poll than can be remembered, so that nobody is pushed off the list', () => {
+    expect(use({ forgotAt: at(-1201) })).toMatchObject({ safe: true });
+    const verdict = use({ forgotAt: at(-10) });
+    expect(verdict.missing).toMatchObject([{ code: 'pollers-forgotten', safeAt: at(600) }]);
+    expect(use({ forgotAt: at(-10), now: at(600) })).toMatchObject({ safe: true });
+  });
+
   it('is never safe with a root that is over or not valid yet', () => {
     const [signing, next] = [ownRoot(1, 'in-use'), ownRoot(2, 'published')];
     const judged = (rest: Partial<OwnRoot['authority']>) =>

@@ -157,7 +157,7 @@ describe('parsePeeringToken()', () => {
 });
 
 describe('parseOwnTrust()', () => {
-  it('takes every root, active and retiring, no intermediates, and all or none', async () => {
+  it('takes every root, active and retiring, no intermediates, all or none, and which one signs', async () => {
     const [a, b, c] = await Promise.all(
       ['A', 'B', 'C'].map((name) => createTestCa({ trustDomain: 'x.consul', subject: `CN=${name}` })),
     );
@@ -171,6 +171,12 @@ describe('parseOwnTrust()', () => {
       ],
     };
     expect(parseOwnTrust(body).roots.map(({ subject }) => subject)).toEqual(['CN=A', 'CN=B']);
+    expect(parseOwnTrust(body).signing).toEqual([a.authority.fingerprint]);
+    const active = (...each: readonly unknown[]) =>
+      parseOwnTrust({ ...body, Roots: body.Roots.map((root, index) => ({ ...root, Active: each[index] })) });
+    expect(active(false, true).signing).toEqual([b.authority.fingerprint]);
+    for (const nobody of [active(false, false), active(true, true), active('true', 1), active()])
+      expect(nobody.signing).toBeUndefined();
     expect(() => parseOwnTrust({ ...body, Roots: [...body.Roots, { RootCert: 'x' }] })).toThrow(
       expect.objectContaining({ code: 'own-roots-malformed' }),
     );

@@ -204,6 +204,34 @@ describe('createFilesAdapter()', () => {
   });
 });
 
+describe('watchOwnTrust() with a file that names what signs', () => {
+  it('tells the fingerprint of the root in it, and again when that is another one', async () => {
+    using folder = tempDir();
+    const [first, second] = await Promise.all([createTestCa({ trustDomain }), createTestCa({ trustDomain })]);
+    const [pemFile, signingPemFile] = [folder.file('own.pem'), folder.file('signing.pem')];
+    writeFileSync(pemFile, pemFromCertificates([first.root, second.root]));
+    writeFileSync(signingPemFile, pemFromCertificates([first.root]));
+    const adapter = createFilesAdapter({
+      trustDomain,
+      own: { pemFiles: [pemFile] },
+      signingPemFile,
+      foreignFolder: folder.file('foreign'),
+      pollMs: 5,
+      clock: systemClock,
+      log: silentLog,
+    });
+    const stopping = new AbortController();
+    const told: (readonly string[] | undefined)[] = [];
+    for await (const { signing } of adapter.watchOwnTrust(stopping.signal)) {
+      told.push(signing);
+      if (told.length === 1) writeFileSync(signingPemFile, pemFromCertificates([second.root]));
+      else stopping.abort();
+    }
+    expect(told).toEqual([[first.authority.fingerprint], [second.authority.fingerprint]]);
+    await adapter.stop();
+  });
+});
+
 describe('loadOwnTrust()', () => {
   it.each<[string, Readonly<Record<string, unknown>>]>([
     ['a JWT key without kid', { kid: undefined }],
