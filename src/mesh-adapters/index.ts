@@ -1,4 +1,5 @@
 /** One folder per mesh: its own roots out, foreign bundles in; and the loop that keeps wanted and actual the same. */
+export { withClusterTrustBundles } from './cluster-trust-bundle/beside.ts';
 export { createConsulAdapter } from './consul/adapter.ts';
 export { examineConsul } from './consul/examine.ts';
 export { ConsulLeaves } from './consul/leaves.ts';
@@ -14,6 +15,7 @@ export { createSpireAdapter } from './spire/adapter.ts';
 export { createVaultAdapter } from './vault/adapter.ts';
 
 export type { AdmissionCode } from './admission.ts';
+export type { ClusterTrustBundleOptions } from './cluster-trust-bundle/beside.ts';
 export type { ConsulAdapterOptions } from './consul/adapter.ts';
 export type { Examination } from './finding.ts';
 export type { MeshAdapterErrorCode } from './errors.ts';

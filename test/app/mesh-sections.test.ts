@@ -108,3 +108,14 @@ describe('the mesh section of kind linkerd', () => {
     expect(mistakesOf({ kind: 'linkerd', linkerd_peers: ['B'] })).toEqual(['mesh.linkerd_peers[0]']);
   });
 });
+
+describe('the section cluster_trust_bundles', () => {
+  const mistakes = (section: object) => mistakesOf({ kind: 'kuma' }, { cluster_trust_bundles: section });
+
+  it('stands beside any mesh, and names a signer as Kubernetes does', () => {
+    expect(mistakes({})).toEqual([]);
+    expect(mistakes({ kubeconfig: 'config', signer_name: 'federate.example/peers' })).toEqual([]);
+    expect(mistakes({ signer_name: 'peers' })).toEqual(['cluster_trust_bundles.signer_name']);
+    expect(mistakes({ namespace: 'x' })).toEqual(['cluster_trust_bundles.namespace']);
+  });
+});

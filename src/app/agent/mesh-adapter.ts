@@ -13,12 +13,28 @@ import {
   type KubernetesSource,
   type MeshAdapter,
   type SpireAccess,
+  withClusterTrustBundles,
 } from '../../mesh-adapters/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { ProcessContext } from '../process.ts';
 
-/** The adapter for the mesh that the config names. */
-export function createMeshAdapter(
+/** The adapter for the mesh that the config names, with the outputs beside it. */
+export function createMeshAdapter(config: AgentConfig, folder: string, context: ProcessContext): MeshAdapter {
+  const adapter = createAdapter(config, folder, context);
+  const { cluster_trust_bundles: bundles } = config;
+  if (bundles === undefined) return adapter;
+  const { clock, random, log } = context;
+  return withClusterTrustBundles(adapter, {
+    kubernetes: kubernetesSource(bundles, folder),
+    marks: { namePrefix: bundles.name_prefix, signerName: bundles.signer_name },
+    acceptUnnarrowed: bundles.accept_unnarrowed_roots,
+    clock,
+    random,
+    log: log.with({ part: 'cluster-trust-bundles' }),
+  });
+}
+
+function createAdapter(
   config: AgentConfig,
   folder: string,
   { clock, random, log }: ProcessContext,

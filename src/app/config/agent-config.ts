@@ -11,7 +11,7 @@ import {
   size,
   trustDomainField,
 } from './fields.ts';
-import { kumaMesh, linkerdMesh, spireMesh, vaultMesh } from './mesh-sections.ts';
+import { clusterTrustBundles, kumaMesh, linkerdMesh, spireMesh, vaultMesh } from './mesh-sections.ts';
 import { workloadApi } from './workload-api-config.ts';
 
 const svidFromSds = z
@@ -262,6 +262,11 @@ export const agentConfigSchema = z
         'The X509-SVID this agent signs with (invitations, what it tells peers, its history), where its endpoint is `https_web`; with `https_spiffe` it is `endpoint.svid`.',
       ),
     mesh: mesh.describe('The mesh the agent stands beside.'),
+    cluster_trust_bundles: clusterTrustBundles
+      .optional()
+      .describe(
+        'Beside the mesh, whichever it is: foreign trust also as one Kubernetes ClusterTrustBundle per trust domain, for pods to mount.',
+      ),
     workload_api: workloadApi
       .optional()
       .describe('Gives the trust to proxies and workloads directly; off when absent.'),

@@ -166,3 +166,20 @@ export const linkerdMesh = z
     const message = 'is needed with accept_unnarrowed_roots: nothing else tells own roots from foreign ones';
     context.addIssue({ code: 'custom', path: ['pinned_roots'], message });
   });
+
+/** `cluster_trust_bundles`: an output beside the mesh. */
+export const clusterTrustBundles = z.strictObject({
+  ...kubernetes,
+  signer_name: z
+    .string()
+    .regex(/^[a-z0-9.-]+\/[a-z0-9._-]+$/, 'a signer is "domain/name", such as "federate.example/peers"')
+    .optional()
+    .describe(
+      'Signer of the objects, whose names then begin with it; writing them needs the verb `attest` on that signer. Without it they are bound to none.',
+    ),
+  name_prefix: namePrefix('ClusterTrustBundles'),
+  accept_unnarrowed_roots: z
+    .boolean()
+    .default(false)
+    .describe('Write foreign roots as they are. Whoever mounts one lets it speak for any identity.'),
+});

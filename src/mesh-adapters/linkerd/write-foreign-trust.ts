@@ -1,36 +1,17 @@
 import type { Clock, Random } from '../../platform/index.ts';
-import {
-  CertificateError,
-  certificatesFromPem,
-  parseCertificate,
-  PemError,
-  type Pin,
-  type TrustBundle,
-  type TrustDomain,
-} from '../../spiffe/index.ts';
-import {
-  type Admission,
-  heldKeys,
-  judgeForeignTrust,
-  refuseConstrained,
-  refuseUnnarrowable,
-  rootsToHold,
-} from '../admission.ts';
-import type { Anchor, Anchors, PresentAnchor } from '../anchors.ts';
-import { reportOf } from '../foreign-report.ts';
+import type { Pin, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import { type Admission, refuseConstrained, refuseUnnarrowable } from '../admission.ts';
+import type { Anchors } from '../anchors.ts';
 import type { ConfigMapName } from '../kubernetes/config-map.ts';
-import {
-  type ForeignObject,
-  listForeignObjects,
-  writeForeignObjects,
-} from '../kubernetes/foreign-objects.ts';
+import { type ForeignObjectEffect, holdForeignObjects } from '../kubernetes/hold-foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { ForeignTrustReport, PropagationState } from '../mesh-adapter.ts';
+import type { ForeignTrustReport } from '../mesh-adapter.ts';
+import { certificatesIn } from '../present-anchors.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
 import { anchorsTextOf, type LinkerdObjects, ownTrustOf, parseLinkerdValues } from './read-own-trust.ts';
 import { sourcePlace } from './render.ts';
 import { podsInEffect } from './stale-pods.ts';
-import { examineBundle, type Note } from './trust-manager.ts';
+import { examineBundle } from './trust-manager.ts';
 
 export interface LinkerdWriter {
   readonly client: KubernetesClient;
@@ -65,59 +46,22 @@ async function writeOnce(
   writer: LinkerdWriter,
   signal: AbortSignal,
 ): Promise<ForeignTrustReport[]> {
-  const { client, objects, anchors, clock } = writer;
-  const place = sourcePlace(writer.trustNamespace, writer.namePrefix);
-  const [config, roots, { ours, taken }] = await Promise.all([
+  const { client, objects, anchors, pins, clock } = writer;
+  const [config, roots] = await Promise.all([
     client.get(objects.config, signal),
     client.get(objects.roots, signal),
-    listForeignObjects(client, place, signal),
   ]);
   const values = parseLinkerdValues(config);
-  const present = ours.flatMap(presentAnchors);
-  const held = heldKeys(
-    present.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint })),
-    wanted,
-  );
-  const now = clock.now();
-  const admissions = judgeForeignTrust(wanted, {
-    own: ownTrustOf(values, roots, writer.pins),
-    ownAliases: [],
-    scope: 'merged',
-    taken,
-    held,
-    now,
-  }).map((admission) => narrowable(admission, writer));
-  const chosen = new Map<Admission, readonly Anchor[]>();
-  for (const admission of admissions) {
-    const { trustDomain } = admission.bundle;
-    chosen.set(admission, await anchors.of(trustDomain, rootsToHold(admission, held), present));
-  }
-  const pems = new Map(
-    [...chosen]
-      .filter(([, each]) => each.length > 0)
-      .map(([{ bundle }, each]) => [bundle.trustDomain, each.map(({ pem }) => pem).join('')] as const),
-  );
-  const occupied = await writeForeignObjects(client, place, ours, pems, signal);
-  anchors.prune([...chosen.values()].flat());
-
-  const effect = await effectOf(writer, values.externalCa, signal);
-  const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
-  const gone = ours.flatMap(({ trustDomain }) =>
-    trustDomain && !named.has(trustDomain) ? [trustDomain] : [],
-  );
-  return [
-    ...[...chosen].map(([admission, each]): ForeignTrustReport => {
-      const { trustDomain } = admission.bundle;
-      const report = reportOf(admission, effect.stateOf(each), now, effect.notes);
-      if (!occupied.has(trustDomain)) return report;
-      const message = `a ConfigMap that is not ours has the name of ours for ${trustDomain}`;
-      return { ...report, state: 'refused', code: 'trust-domain-taken', message };
-    }),
-    ...gone.map((trustDomain): ForeignTrustReport => {
-      const [said] = effect.notes;
-      return { trustDomain, state: 'removed', at: now, ...said };
-    }),
-  ];
+  return await holdForeignObjects(wanted, {
+    client,
+    place: sourcePlace(writer.trustNamespace, writer.namePrefix),
+    anchors,
+    own: ownTrustOf(values, roots, pins),
+    judge: (admission) => narrowable(admission, writer),
+    effect: () => effectOf(writer, values.externalCa, signal),
+    now: clock.now(),
+    signal,
+  });
 }
 
 function narrowable(admission: Admission, { linkerdPeers, unnarrowed }: LinkerdWriter): Admission {
@@ -136,10 +80,7 @@ async function effectOf(
   { client, objects, bundle, namePrefix, unnarrowed }: LinkerdWriter,
   externalCa: boolean,
   signal: AbortSignal,
-): Promise<{
-  readonly stateOf: (anchors: readonly Anchor[]) => PropagationState;
-  readonly notes: readonly Note[];
-}> {
+): Promise<ForeignObjectEffect> {
   const anchorsText = anchorsTextOf(await client.get(objects.roots, signal));
   const there = fingerprintsIn(anchorsText);
   const { namespace }: ConfigMapName = objects.roots;
@@ -172,24 +113,6 @@ async function effectOf(
   };
 }
 
-function presentAnchors({ trustDomain, pem }: ForeignObject): PresentAnchor[] {
-  if (trustDomain === undefined) return [];
-  return certificatesIn(pem).map(({ certificate, pem: text }) => ({ trustDomain, pem: text, certificate }));
-}
-
 function fingerprintsIn(text: string): ReadonlySet<string> {
   return new Set(certificatesIn(text).map(({ certificate }) => certificate.fingerprint));
-}
-
-/** The certificates of a text that somebody may have spoiled; then none of them counts. */
-function certificatesIn(text: string) {
-  try {
-    const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? [];
-    return blocks.flatMap((pem) =>
-      certificatesFromPem(pem).map((der) => ({ pem, certificate: parseCertificate(der) })),
-    );
-  } catch (error) {
-    if (error instanceof PemError || error instanceof CertificateError) return [];
-    throw error;
-  }
 }

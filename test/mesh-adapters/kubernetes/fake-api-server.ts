@@ -185,7 +185,8 @@ export class FakeApiServer {
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(incoming.url ?? '/', 'http://fake');
-    const [, collection = '', namespace, item] = PATH.exec(url.pathname) ?? [];
+    const pathname = decodeURIComponent(url.pathname);
+    const [, collection = '', namespace, item] = PATH.exec(pathname) ?? [];
     const chunks: Buffer[] = [];
     for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
     const selected = url.searchParams.get('fieldSelector')?.replace('metadata.name=', '');
@@ -218,7 +219,7 @@ export class FakeApiServer {
     } else if (request.verb === 'post') {
       this.#create(collection, namespace, body(), response);
     } else {
-      this.#item(request.verb, url.pathname, body, response);
+      this.#item(request.verb, pathname, body, response);
     }
   }
 

@@ -1,0 +1,37 @@
+import type { ForeignObjectPlace } from '../kubernetes/foreign-objects.ts';
+import { collectionOf } from '../kubernetes/kubernetes-object.ts';
+
+/** The versions of the API that serve ClusterTrustBundles, the newest first. */
+export const API_VERSIONS = ['v1', 'v1beta1', 'v1alpha1'] as const;
+export type ApiVersion = (typeof API_VERSIONS)[number];
+
+/** How ClusterTrustBundles of ours are named. */
+export interface ClusterTrustBundleMarks {
+  readonly namePrefix: string;
+  /** Such as `federate.example/peers`; the API asks that the names of a signer's objects begin with it. */
+  readonly signerName?: string | undefined;
+}
+
+/** One ClusterTrustBundle for each foreign trust domain, for the whole cluster (mesh-surfaces §8). */
+export function clusterTrustBundlePlace(
+  version: ApiVersion,
+  { namePrefix, signerName }: ClusterTrustBundleMarks,
+): ForeignObjectPlace {
+  return {
+    collection: collectionOf({
+      kind: 'ClusterTrustBundle',
+      api: `apis/certificates.k8s.io/${version}`,
+      plural: 'clustertrustbundles',
+    }),
+    namePrefix: signerName === undefined ? namePrefix : `${signerName.replaceAll('/', ':')}:${namePrefix}`,
+    render: (pem) => ({
+      apiVersion: `certificates.k8s.io/${version}`,
+      kind: 'ClusterTrustBundle',
+      spec: { ...(signerName !== undefined && { signerName }), trustBundle: pem },
+    }),
+    pemOf: ({ spec }) => {
+      const { trustBundle } = Object(spec) as { trustBundle?: unknown };
+      return typeof trustBundle === 'string' ? trustBundle : '';
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import type { Clock, Random } from '../../platform/index.ts';
+import type { TrustBundle } from '../../spiffe/index.ts';
+import { refuseConstrained } from '../admission.ts';
+import type { Anchors } from '../anchors.ts';
+import { MeshAdapterError } from '../errors.ts';
+import { holdForeignObjects } from '../kubernetes/hold-foreign-objects.ts';
+import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
+import type { ForeignTrustReport, OwnTrust } from '../mesh-adapter.ts';
+import { retryConflicts } from '../retry-conflicts.ts';
+import {
+  API_VERSIONS,
+  type ApiVersion,
+  type ClusterTrustBundleMarks,
+  clusterTrustBundlePlace,
+} from './render.ts';
+
+const UNNARROWED = {
+  code: 'root-not-narrowed',
+  message: 'whoever mounts this ClusterTrustBundle lets the root speak for every identity',
+};
+
+export interface ClusterTrustBundleWriter {
+  readonly client: KubernetesClient;
+  readonly marks: ClusterTrustBundleMarks;
+  readonly anchors: Anchors;
+  readonly unnarrowed: boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Makes the cluster hold one ClusterTrustBundle of ours for each of these bundles and none else of ours. Throws `MeshAdapterError`. */
+export async function writeForeignTrust(
+  wanted: readonly TrustBundle[],
+  own: OwnTrust,
+  writer: ClusterTrustBundleWriter,
+  signal: AbortSignal,
+): Promise<ForeignTrustReport[]> {
+  const { client, marks, anchors, unnarrowed, clock } = writer;
+  const version = await servedVersion(client, marks, signal);
+  return await retryConflicts(
+    () =>
+      holdForeignObjects(wanted, {
+        client,
+        place: clusterTrustBundlePlace(version, marks),
+        anchors,
+        own,
+        judge: (admission) => (unnarrowed ? admission : refuseConstrained(admission)),
+        // What pods have mounted nobody tells.
+        effect: async () => ({ stateOf: () => 'written', notes: unnarrowed ? [UNNARROWED] : [] }),
+        now: clock.now(),
+        signal,
+      }),
+    { ...writer, signal },
+  );
+}
+
+/** Asked every time: the cluster may have been upgraded. */
+async function servedVersion(
+  client: KubernetesClient,
+  marks: ClusterTrustBundleMarks,
+  signal: AbortSignal,
+): Promise<ApiVersion> {
+  for (const version of API_VERSIONS) {
+    try {
+      const { collection } = clusterTrustBundlePlace(version, marks);
+      await client.listObjects(collection, { fieldSelector: 'metadata.name=federate' }, signal);
+      return version;
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError && error.code === 'mesh-not-found')) throw error;
+    }
+  }
+  throw new MeshAdapterError(
+    'mesh-not-found',
+    `the API server serves ClusterTrustBundles in none of ${API_VERSIONS.join(', ')}; they may have to be turned on`,
+  );
+}

@@ -1,0 +1,76 @@
+import type { TrustBundle } from '../../spiffe/index.ts';
+import { type Admission, heldKeys, judgeForeignTrust, rootsToHold } from '../admission.ts';
+import type { Anchor, Anchors } from '../anchors.ts';
+import { reportOf } from '../foreign-report.ts';
+import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
+import { certificatesIn } from '../present-anchors.ts';
+import { type ForeignObjectPlace, listForeignObjects, writeForeignObjects } from './foreign-objects.ts';
+import type { KubernetesClient } from './kubernetes-client.ts';
+
+/** What is known of the effect once the objects stand. */
+export interface ForeignObjectEffect {
+  readonly stateOf: (anchors: readonly Anchor[]) => PropagationState;
+  readonly notes: readonly { readonly code: string; readonly message: string }[];
+}
+
+/**
+ * Judges what is wanted for a merged pool, and makes the cluster hold one object of ours for each trust domain that may be
+ * there, with its anchors. Throws `MeshAdapterError`: `mesh-conflict` where somebody was faster.
+ */
+export async function holdForeignObjects(
+  wanted: readonly TrustBundle[],
+  options: {
+    readonly client: KubernetesClient;
+    readonly place: ForeignObjectPlace;
+    readonly anchors: Anchors;
+    readonly own: OwnTrust;
+    /** A further judgement, of what this pool can narrow. */
+    readonly judge: (admission: Admission) => Admission;
+    readonly effect: () => Promise<ForeignObjectEffect>;
+    readonly now: Date;
+    readonly signal: AbortSignal;
+  },
+): Promise<ForeignTrustReport[]> {
+  const { client, place, anchors, own, judge, effect, now, signal } = options;
+  const { ours, taken } = await listForeignObjects(client, place, signal);
+  const present = ours.flatMap(({ trustDomain, pem }) =>
+    trustDomain === undefined ? [] : certificatesIn(pem).map((each) => ({ trustDomain, ...each })),
+  );
+  const held = heldKeys(
+    present.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint })),
+    wanted,
+  );
+  const context = { own, ownAliases: [], scope: 'merged' as const, taken, held, now };
+  const chosen = new Map<Admission, readonly Anchor[]>();
+  for (const admission of judgeForeignTrust(wanted, context).map(judge))
+    chosen.set(
+      admission,
+      await anchors.of(admission.bundle.trustDomain, rootsToHold(admission, held), present),
+    );
+  const pems = new Map(
+    [...chosen]
+      .filter(([, each]) => each.length > 0)
+      .map(([{ bundle }, each]) => [bundle.trustDomain, each.map(({ pem }) => pem).join('')] as const),
+  );
+  const occupied = await writeForeignObjects(client, place, ours, pems, signal);
+  anchors.prune([...chosen.values()].flat());
+
+  const { stateOf, notes } = await effect();
+  const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
+  const gone = ours.flatMap(({ trustDomain }) =>
+    trustDomain && !named.has(trustDomain) ? [trustDomain] : [],
+  );
+  return [
+    ...[...chosen].map(([admission, each]): ForeignTrustReport => {
+      const { trustDomain } = admission.bundle;
+      const report = reportOf(admission, stateOf(each), now, notes);
+      if (!occupied.has(trustDomain)) return report;
+      const message = `a ${place.collection.kind} that is not ours has the name of ours for ${trustDomain}`;
+      return { ...report, state: 'refused', code: 'trust-domain-taken', message };
+    }),
+    ...gone.map((trustDomain): ForeignTrustReport => {
+      const [said] = notes;
+      return { trustDomain, state: 'removed', at: now, ...said };
+    }),
+  ];
+}
