@@ -73,10 +73,11 @@ export async function examineConsulMesh(
   });
 }
 
-function gatewayOf({ identities, routes }: FederationGatewayConfig) {
+function gatewayOf({ service, identities, routes }: FederationGatewayConfig) {
   return {
-    gateway: new Map(identities.map(({ spiffe_id: id, service }) => [id, service])),
-    gatewayTcpServices: routes.filter(({ protocol }) => protocol === 'tcp').map(({ service }) => service),
+    gatewayService: service,
+    gateway: new Map(identities.map(({ spiffe_id: id, service: leaf }) => [id, leaf])),
+    gatewayTcpServices: routes.filter(({ protocol }) => protocol === 'tcp').map((route) => route.service),
   };
 }
 

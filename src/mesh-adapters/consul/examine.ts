@@ -20,6 +20,8 @@ export interface ConsulExaminationOptions {
   readonly service?: string;
   /** Which service's leaf a federation gateway shows for which foreign identity, where one is configured. */
   readonly gateway?: ReadonlyMap<SpiffeId, string>;
+  /** Which service's leaf such a gateway shows for itself. */
+  readonly gatewayService?: string;
   /** Services that such a gateway reaches without looking into what is said. */
   readonly gatewayTcpServices?: readonly string[];
   readonly clock: Clock;
@@ -33,8 +35,10 @@ export interface ConsulExaminationOptions {
 export async function examineConsul(options: ConsulExaminationOptions): Promise<Examination> {
   const { address, tokenFile, datacenter, peerNamePrefix = 'federate-', clock, signal } = options;
   const client = new ConsulClient({ address, tokenFile, datacenter, clock });
-  const facts = await readConsulFacts(client, peerNamePrefix, signal);
   const gateway = options.gateway ?? new Map<SpiffeId, string>();
+  const own = options.gatewayService === undefined ? [] : [options.gatewayService];
+  const leafServices = options.tokenIsAgents ? [...own, ...gateway.values()] : [];
+  const facts = await readConsulFacts(client, { peerNamePrefix, leafServices }, signal);
   const asked = [...new Set([...(options.identities ?? []), ...gateway.keys()])];
   return {
     mesh: 'consul',
@@ -75,27 +79,40 @@ function judgeTcpRoutes(services: readonly string[], facts: ConsulFacts): Findin
 }
 
 function judgeRights({ rights }: ConsulFacts, tokenIsAgents: boolean): Finding[] {
-  return [...(rights ?? [])].flatMap(([right, allowed]) => {
-    if (allowed) return [];
-    if (right !== 'peering = "write"')
-      return [
-        wrong(
-          'token-may-not-read',
-          'ACL token',
-          `the token lacks ${right}; Consul leaves out in silence what it may not see, so this examination is not whole`,
-          `add ${right} to the policy of the token for this examination`,
-        ),
-      ];
-    if (!tokenIsAgents) return [];
-    return [
-      wrong(
-        'token-may-not-peer',
-        'ACL token',
-        'the token of the agent may not write peerings, so no foreign bundle reaches the cluster',
-        `add ${right} to the policy of the token in token_file`,
-      ),
-    ];
+  return (rights ?? []).flatMap(({ rule, purpose, allowed }) => {
+    if (allowed || (purpose === 'peer' && !tokenIsAgents)) return [];
+    return [lackOf(rule, purpose)];
   });
+}
+
+function lackOf(rule: string, purpose: 'peer' | 'read' | 'leaf'): Finding {
+  const where = 'ACL token';
+  const advice = `add ${rule} to the policy of the token in token_file`;
+  switch (purpose) {
+    case 'peer':
+      return wrong(
+        'token-may-not-peer',
+        where,
+        'the token of the agent may not write peerings, so no foreign bundle reaches the cluster',
+        advice,
+      );
+    case 'leaf':
+      return wrong(
+        'token-may-not-issue',
+        where,
+        `the token of the agent lacks ${rule}, so the federation gateway gets no certificate of that service`,
+        advice,
+      );
+    case 'read':
+      return wrong(
+        'token-may-not-read',
+        where,
+        `the token lacks ${rule}; Consul leaves out in silence what it may not see, so this examination is not whole`,
+        `add ${rule} to the policy of the token for this examination`,
+      );
+    default:
+      return purpose satisfies never;
+  }
 }
 
 /** The settings without which no peering carries a bundle, and the default of intentions. */

@@ -40,8 +40,12 @@ export interface ConsulSettings {
   readonly intentionDefault?: 'allow' | 'deny';
 }
 
-/** What a token must be allowed for us: the rule of an ACL policy that gives it. */
-export type ConsulRight = 'peering = "write"' | 'mesh = "read"' | 'service_prefix "" { intentions = "read" }';
+/** What a token must be allowed: the rule of an ACL policy that gives it, and what for. */
+export interface ConsulRight {
+  readonly rule: string;
+  readonly purpose: 'peer' | 'read' | 'leaf';
+  readonly allowed: boolean;
+}
 
 /** What was read of a cluster; what could not be read is told in `findings` and is undefined here. */
 export interface ConsulFacts {
@@ -52,17 +56,22 @@ export interface ConsulFacts {
   readonly intentions: readonly ServiceIntentions[] | undefined;
   /** Protocol by service, and the default of all under `*`. */
   readonly protocols: ReadonlyMap<string, string> | undefined;
-  /** What the token may do, by right; undefined where ACLs are off or the cluster does not tell. */
-  readonly rights: ReadonlyMap<ConsulRight, boolean> | undefined;
+  /** What the token may and may not do; undefined where ACLs are off or the cluster does not tell. */
+  readonly rights: readonly ConsulRight[] | undefined;
   readonly findings: readonly Finding[];
 }
 
 /** Reads all that an examination looks at; nothing is written. A part that cannot be read becomes a finding, not an error. */
 export async function readConsulFacts(
   client: ConsulClient,
-  peerNamePrefix: string,
+  options: {
+    readonly peerNamePrefix: string;
+    /** Services whose leaves a federation gateway of this agent needs. */
+    readonly leafServices: readonly string[];
+  },
   signal: AbortSignal,
 ): Promise<ConsulFacts> {
+  const { peerNamePrefix, leafServices } = options;
   const findings: Finding[] = [];
   const attempt = async <Value>(what: string, right: string, read: () => Promise<Value>) => {
     try {
@@ -102,30 +111,48 @@ export async function readConsulFacts(
   ]);
   if (findings.some(({ code }) => code === TOKEN_UNKNOWN.code))
     return { ...NOTHING, own, findings: [TOKEN_UNKNOWN] };
-  const rights = settings?.aclsEnabled === false ? undefined : await readRights(client, signal);
+  const rights = settings?.aclsEnabled === false ? undefined : await readRights(client, leafServices, signal);
   return { settings, own, peerings, exports, intentions, protocols, rights, findings: inOrder(findings) };
 }
 
-const RIGHTS: readonly { readonly right: ConsulRight; readonly asked: object }[] = [
-  { right: 'peering = "write"', asked: { Resource: 'peering', Access: 'write' } },
-  { right: 'mesh = "read"', asked: { Resource: 'mesh', Access: 'read' } },
+type AskedRight = Omit<ConsulRight, 'allowed'> & { readonly asked: object };
+
+const RIGHTS: readonly AskedRight[] = [
+  { rule: 'peering = "write"', purpose: 'peer', asked: { Resource: 'peering', Access: 'write' } },
+  { rule: 'mesh = "read"', purpose: 'read', asked: { Resource: 'mesh', Access: 'read' } },
   {
-    right: 'service_prefix "" { intentions = "read" }',
+    rule: 'service_prefix "" { intentions = "read" }',
+    purpose: 'read',
     asked: { Resource: 'intention', Segment: 'any', Access: 'read' },
   },
 ];
+/** Consul answers no more than 64 at once. */
+const RIGHTS_AT_ONCE = 64;
+
+function leafRight(service: string): AskedRight {
+  const rule = `service "${service}" { policy = "write" }`;
+  return { rule, purpose: 'leaf', asked: { Resource: 'service', Segment: service, Access: 'write' } };
+}
 
 /** Lists leave out in silence what a token may not read, so its rights are asked; that changes nothing, though it is a POST. */
 async function readRights(
   client: ConsulClient,
+  leafServices: readonly string[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<ConsulRight, boolean> | undefined> {
+): Promise<readonly ConsulRight[] | undefined> {
+  const all = [...RIGHTS, ...leafServices.map(leafRight)];
+  const rights: ConsulRight[] = [];
   try {
-    const body = RIGHTS.map(({ asked }) => asked);
-    const { value } = await client.send('POST', '/v1/internal/acl/authorize', { body, signal });
-    const answers = records(value);
-    if (answers.length !== RIGHTS.length) return undefined;
-    return new Map(RIGHTS.map(({ right }, index) => [right, answers[index]?.['Allow'] === true]));
+    for (let from = 0; from < all.length; from += RIGHTS_AT_ONCE) {
+      const some = all.slice(from, from + RIGHTS_AT_ONCE);
+      const body = some.map(({ asked }) => asked);
+      const { value } = await client.send('POST', '/v1/internal/acl/authorize', { body, signal });
+      const answers = records(value);
+      if (answers.length !== some.length) return undefined;
+      for (const [index, { rule, purpose }] of some.entries())
+        rights.push({ rule, purpose, allowed: answers[index]?.['Allow'] === true });
+    }
+    return rights;
   } catch (error) {
     // An internal path that a cluster does not have, or ACLs that are off.
     if (error instanceof MeshAdapterError) return undefined;

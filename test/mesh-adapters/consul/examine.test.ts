@@ -175,6 +175,25 @@ describe('examineConsul()', () => {
     ]);
   });
 
+  it('asks whether the agent’s token may have the leaves that its federation gateway needs', async () => {
+    const { cluster, answers } = await startCluster();
+    await using _ = cluster;
+    const gateway = new Map([[parseSpiffeId(ISTIO_FORM), 'west-web']]);
+    const yes = { Allow: true };
+    answers.set('/v1/internal/acl/authorize', [yes, yes, yes, { Allow: false }]);
+    const { findings } = await examine(cluster, { gateway, tokenIsAgents: true });
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        code: 'token-may-not-issue',
+        advice: expect.stringContaining('service "west-web" { policy = "write" }'),
+      }),
+    );
+    answers.set('/v1/internal/acl/authorize', [yes, yes, yes, yes]);
+    expect((await examine(cluster, { gateway, tokenIsAgents: true })).codes).not.toContain(
+      'token-may-not-issue',
+    );
+  });
+
   it('says once that nobody answers, or that the token file is not there', async () => {
     const { cluster } = await startCluster();
     await using _ = cluster;
