@@ -1,5 +1,5 @@
 import { contentDigest, type SpiffeId, type TrustBundle } from '../spiffe/index.ts';
-import { type Relationship, StoreError } from '../store/index.ts';
+import { type NewEvent, type NewVersion, type Relationship, StoreError } from '../store/index.ts';
 import { checkEndpoint } from './check-endpoint.ts';
 import { type BootstrapRequest, establishTrust, type FirstTrust } from './bootstrap.ts';
 import { FederationError } from './errors.ts';
@@ -47,6 +47,30 @@ export async function addRelationship(
   known: ReadonlyMap<string, Relationship>,
   signal: AbortSignal,
 ): Promise<AddedRelationship> {
+  const { relationship, version, added, first, notes } = await prepareRelationship(
+    parts,
+    request,
+    known,
+    signal,
+  );
+  const spent = request.bootstrap.kind === 'invitation' ? request.bootstrap.spent : undefined;
+  try {
+    await parts.store.addRelationship(relationship, version, added, spent);
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'relationship-exists')
+      throw alreadyFederated(request, error);
+    throw error;
+  }
+  return { relationship, first, digest: contentDigest(first.bundle), notes };
+}
+
+/** Everything that adding a relationship does before it is written. Throws what `addRelationship` throws, but for `StoreError`. */
+export async function prepareRelationship(
+  parts: RefreshParts,
+  request: AddRequest,
+  known: ReadonlyMap<string, Relationship>,
+  signal: AbortSignal,
+) {
   const { trustDomain, profile, endpointUrl, bootstrap, actor } = request;
   const depth = checkRequest(parts, request, known);
   const terms = checkTerms(request, request);
@@ -91,31 +115,23 @@ export async function addRelationship(
     state: first.fetched ? 'active' : 'pending',
     ...(first.fetched ? { lastAttemptAt: at, lastSuccessAt: at } : {}),
   };
-  const version = {
+  const version: NewVersion = {
     bundle,
     receivedAt: at,
-    verdict: 'bootstrap' as const,
+    verdict: 'bootstrap',
     origin: first.origin,
     ...(first.provedBy === undefined ? {} : { provedBy: first.provedBy }),
   };
-  try {
-    const added = {
-      at,
-      kind: 'relationship-added' as const,
-      trustDomain,
-      actor,
-      ...(verdict.overridden === undefined ? {} : { code: verdict.overridden }),
-      message: `federated with ${trustDomain} at ${relationship.endpointUrl} by ${first.proof.kind}`,
-      detail: { profile: profile.kind, proof: first.proof, notes },
-    };
-    const spent = bootstrap.kind === 'invitation' ? bootstrap.spent : undefined;
-    await parts.store.addRelationship(relationship, version, added, spent);
-  } catch (error) {
-    if (error instanceof StoreError && error.code === 'relationship-exists')
-      throw alreadyFederated(request, error);
-    throw error;
-  }
-  return { relationship, first, digest: contentDigest(bundle), notes };
+  const added: NewEvent = {
+    at,
+    kind: 'relationship-added',
+    trustDomain,
+    actor,
+    ...(verdict.overridden === undefined ? {} : { code: verdict.overridden }),
+    message: `federated with ${trustDomain} at ${relationship.endpointUrl} by ${first.proof.kind}`,
+    detail: { profile: profile.kind, proof: first.proof, notes },
+  };
+  return { relationship, version, added, first, notes };
 }
 
 /** Everything that can be refused without asking anybody. Returns the serving depth. */

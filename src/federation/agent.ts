@@ -9,7 +9,7 @@ import {
   type TrustDomain,
 } from '../spiffe/index.ts';
 import type { Relationship, SignedHead, Store } from '../store/index.ts';
-import { type AddNote, addRelationship, type AddRequest } from './add-relationship.ts';
+import { type AddNote, addRelationship, type AddRequest, prepareRelationship } from './add-relationship.ts';
 import type { AddressGuard } from './address-guard.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
@@ -256,6 +256,12 @@ export class FederationAgent {
     } finally {
       this.#adding.delete(trustDomain);
     }
+  }
+
+  /** Whether `add` would take that now; writes nothing. Throws what `add` throws, but for `StoreError`. */
+  async check(request: AddRequest): Promise<void> {
+    this.#checkStarted();
+    await prepareRelationship(this.#parts, request, this.#known(), this.#stop.signal);
   }
 
   /**

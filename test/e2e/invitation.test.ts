@@ -75,7 +75,7 @@ describe('federate invite and federate add', () => {
     await until('the files', () => a.foreign('b.example.pem') !== '' && b.foreign('a.example.pem') !== '');
 
     const again = await b.ask<Refusal>('add', '--peer', given.out.trim());
-    expect([again.code, again.answer.error.code]).toEqual([1, 'invitation-not-open']);
+    expect([again.code, again.answer.error.code]).toEqual([1, 'already-federated']);
     for (const { log } of running)
       expect(JSON.stringify(log)).not.toContain(given.out.trim().slice('FEDERATE:'.length));
   });

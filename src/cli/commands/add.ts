@@ -28,7 +28,7 @@ export function addCommand(program: Command, terminal: Terminal, finish: (code: 
     .description('bootstrap trust with a peer: from then on its bundle is polled, kept and given to the mesh')
     .requiredOption(
       '--peer <line|url>',
-      "the peer's invitation, which needs nothing else; or its bundle endpoint, again for each further address",
+      "the peer's invitation, which needs nothing else (- reads it from standard input); or its bundle endpoint, again for each further address",
       eachPeer,
     )
     .option('--trust-domain <name>', "the peer's trust domain; never guessed from the URL")
@@ -56,6 +56,7 @@ export function addCommand(program: Command, terminal: Terminal, finish: (code: 
       `
 Examples:
   $ federate add --peer 'FEDERATE:AEAAC4…'
+  $ federate add --peer - < line.txt
   $ federate add --peer https://federation.b.example:8443/ --trust-domain b.example \\
       --profile https_spiffe --endpoint-id spiffe://b.example/federate \\
       --pin sha256:9f2c…
@@ -69,8 +70,9 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
 "federate status" prints what is needed.`,
     )
     .action(async (options: AddOptions) => {
-      const [line, another] = options.peer;
-      if (looksLikeInvitation(line)) {
+      const [first, another] = options.peer;
+      const line = first === '-' ? readText('-', '--peer').trim() : first;
+      if (first === '-' || looksLikeInvitation(line)) {
         if (another !== undefined)
           throw new UsageError('an invitation says everything about the peer: leave the other --peer out');
         refuseBesideInvitation(options);

@@ -8,8 +8,8 @@ const APPROVAL_MS = 24 * 3_600_000;
 /** The newest ones; of older ones nothing is answered. */
 const MAX_KNOWN = 1000;
 /** Requests for one invitation: so many at once, and then so many a second. */
-const BURST = 30;
-const PER_SECOND = 3;
+const BURST = 12;
+const PER_SECOND = 2;
 /** A knock at what is over is told of once in this time, for each invitation. */
 const REPORT_EVERY_MS = 60_000;
 
@@ -52,8 +52,9 @@ export class InvitationBook {
       ...before,
       invitation,
     });
-    const [oldest] = this.#entries.keys();
-    if (this.#entries.size > MAX_KNOWN && oldest !== undefined) this.#entries.delete(oldest);
+    if (this.#entries.size <= MAX_KNOWN) return;
+    const oldest = [...this.#entries.values()].find((each) => each.invitation.endedAt !== undefined);
+    if (oldest) this.#entries.delete(oldest.invitation.id);
   }
 
   /** The invitation, unless it is none of ours. */

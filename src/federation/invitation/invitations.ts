@@ -6,8 +6,10 @@ import { InvitationDesk, type InvitationRequest } from './desk.ts';
 import { InvitationError } from './errors.ts';
 import { parseInvitation } from './line.ts';
 import type { InvitationParts } from './parts.ts';
-import { InvitationReception, type ReceptionRequest } from './reception.ts';
-import { Redemption, type Settled } from './redemption.ts';
+import { InvitationReception } from './reception.ts';
+import { Redemption } from './redemption.ts';
+import { type Settled, Settlement } from './settlement.ts';
+import type { ReceptionRequest } from './wire.ts';
 
 /** First pause between two questions to an inviter, and the longest. */
 const FIRST_PAUSE_MS = 1000;
@@ -25,6 +27,7 @@ export class Invitations {
   readonly #desk: InvitationDesk;
   readonly #reception: InvitationReception;
   readonly #redemption: Redemption;
+  readonly #settlement: Settlement;
   /** Those that are being asked about, by ID. */
   readonly #asking = new Map<string, Promise<void>>();
   /** Those that are being taken up at this moment. */
@@ -35,7 +38,8 @@ export class Invitations {
     this.#book = new InvitationBook(parts);
     this.#desk = new InvitationDesk(parts, this.#book);
     this.#reception = new InvitationReception(parts, this.#book, this.#stop.signal);
-    this.#redemption = new Redemption(parts, this.#stop.signal);
+    this.#settlement = new Settlement(parts);
+    this.#redemption = new Redemption(parts, this.#settlement, this.#stop.signal);
   }
 
   /** Takes what the store remembers, and goes on asking where an answer was missed. Rejects with `StoreError`. */
@@ -144,7 +148,7 @@ export class Invitations {
             'invitation-refused',
             `the inviter ${taken.peer ?? ''} never said what became of it`,
           );
-          await this.#redemption.fail(taken, why, 'agent');
+          await this.#settlement.fail(taken, why, 'agent');
           return;
         }
         const { status } = await this.#redemption.ask(taken);

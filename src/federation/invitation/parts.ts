@@ -12,6 +12,8 @@ import type { RelationshipStatus } from '../relationship-status.ts';
 export interface Federation {
   readonly bundles: BundleSource;
   add(request: AddRequest): Promise<unknown>;
+  /** Whether `add` would take that now. */
+  check(request: AddRequest): Promise<void>;
   status(): readonly RelationshipStatus[];
 }
 

@@ -8,15 +8,17 @@ import {
 } from '../../spiffe/index.ts';
 import { InvitationError } from './errors.ts';
 import type { OwnIdentity } from './own-side.ts';
+import type { InvitationParts } from './parts.ts';
 import type { SideTerms } from './side.ts';
 
 /** What became of an invitation, as the inviter says it. */
 export type InvitationStatus = 'completed' | 'awaiting-approval' | 'ended';
 
-/** What a signature is for: the transcript, of either side, or the newcomer's later question how it stands. */
-export type SignatureKind = 'transcript' | 'question';
+/** What a signature is for: the inviter's first half, the whole transcript, of either side, or the newcomer's later question how it stands. */
+type SignatureKind = 'offer' | 'transcript' | 'question';
 
 const TYPES: Readonly<Record<SignatureKind, StatementType>> = {
+  offer: 'federate-invitation-offer+jws',
   transcript: 'federate-invitation+jws',
   question: 'federate-invitation-question+jws',
 };
@@ -52,6 +54,29 @@ export function signTranscript(
       transcript: Buffer.from(transcript).toString('hex'),
       ...(status === undefined ? {} : { status }),
     },
+  });
+}
+
+/** The inviter's signature over a transcript and what became of the invitation, for the newcomer. */
+export function signStatus(
+  { clock }: InvitationParts,
+  signed: {
+    readonly identity: OwnIdentity;
+    readonly invitationId: string;
+    readonly to: Pick<SideTerms, 'trustDomain'>;
+    readonly transcript: Uint8Array;
+    readonly status: InvitationStatus;
+  },
+): Promise<string> {
+  const { identity, invitationId, to, transcript, status } = signed;
+  return signTranscript(identity, {
+    kind: 'transcript',
+    role: 'inviter',
+    invitationId,
+    audience: to.trustDomain,
+    transcript,
+    now: clock.now(),
+    status,
   });
 }
 

@@ -21,26 +21,55 @@ export const EXPORTER_BYTES = 32;
  * not named here included.
  */
 export function transcriptOf({ invitationId, inviter, newcomer, exporter }: TranscriptInput): Buffer {
+  return digestOf([
+    'federate-invitation-transcript-v1',
+    invitationId,
+    ...partsOf(inviter),
+    ...partsOf(newcomer),
+    'exporter',
+    exporter,
+  ]);
+}
+
+/**
+ * What the inviter signs before the newcomer says anything: its own half, and what the newcomer has bound itself to. So a newcomer
+ * never speaks to anybody else, and knows that it can verify what the inviter will sign at the end.
+ */
+export function offerOf(input: {
+  readonly invitationId: string;
+  readonly inviter: Side;
+  readonly commitment: string;
+  readonly exporter: Uint8Array;
+}): Buffer {
+  const { invitationId, inviter, commitment, exporter } = input;
+  return digestOf([
+    'federate-invitation-offer-v1',
+    invitationId,
+    ...partsOf(inviter),
+    'commitment',
+    commitment,
+    'exporter',
+    exporter,
+  ]);
+}
+
+function partsOf({ role, trustDomain, endpointUrls, bundleDocument, nonce, text }: Side) {
+  return [role, trustDomain, endpointUrls.join(' '), sha256(bundleDocument), nonce, sha256(text)];
+}
+
+function digestOf(parts: readonly (string | Uint8Array)[]): Buffer {
   const hash = createHash('sha256');
-  const add = (part: string | Uint8Array) => {
+  for (const part of parts) {
     const bytes = Buffer.from(part);
     const length = Buffer.alloc(4);
     length.writeUInt32BE(bytes.length);
     hash.update(length).update(bytes);
-  };
-  add('federate-invitation-transcript-v1');
-  add(invitationId);
-  for (const side of [inviter, newcomer]) {
-    add(side.role);
-    add(side.trustDomain);
-    add(side.endpointUrls.join(' '));
-    add(createHash('sha256').update(side.bundleDocument).digest());
-    add(side.nonce);
-    add(createHash('sha256').update(side.text).digest());
   }
-  add('exporter');
-  add(exporter);
   return hash.digest();
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
 }
 
 /** The four words that both consoles show for one transcript: 32 bits, one word for each byte. */

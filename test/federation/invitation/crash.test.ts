@@ -129,7 +129,7 @@ describe('an invitation that waits for approval', () => {
     await b.restart();
     await a.clock.advance(24.5 * 3_600_000);
     await b.clock.advance(24.5 * 3_600_000);
-    await b.until('newcomer failed invitation-declined');
+    await b.until('newcomer failed invitation-declined', a);
     expect(await a.newest()).toBe('inviter expired invitation-expired');
     await expect(a.invitations.approve('any', 'operator:ann')).rejects.toMatchObject({
       code: 'no-such-invitation',

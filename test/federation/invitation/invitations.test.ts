@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { InvitationSide } from './world.ts';
+import { parseInvitation } from '../../../src/federation/invitation/line.ts';
+import { bundleOf } from '../../../src/spiffe/index.ts';
+import { svidFromPem } from '../../../src/mtls/index.ts';
+import { createTestCa } from '../../support/test-ca.ts';
+import { InvitationSide, VALID } from './world.ts';
 
 describe('an invitation', () => {
   it.each([
@@ -27,5 +31,80 @@ describe('an invitation', () => {
     expect(inA?.policy ?? 'ask-on-dangerous').toBe('ask-on-dangerous');
     expect(await a.told()).toEqual(['given']);
     expect(await b.told()).toEqual(['taken']);
+  });
+
+  it('outlives a rotation to a root that was published when it was given, and to none that was not', async () => {
+    await using a = await InvitationSide.start('a.example', { profile: 'https_web' });
+    await using b = await InvitationSide.start('b.example');
+    const next = await createTestCa({ trustDomain: 'a.example', subject: 'CN=Next', ...VALID });
+    const renew = async () => {
+      const { certPem, keyPem } = await next.issueLeaf({ path: '/federate', ...VALID });
+      a.svid = svidFromPem(certPem, keyPem);
+    };
+    const publish = (...cas: readonly (typeof next)[]) => {
+      a.own = bundleOf(
+        next.trustDomain,
+        cas.map(({ authority }) => authority),
+        { sequence: (a.own.sequence ?? 0n) + 1n, refreshHintSeconds: 300 },
+      );
+      a.endpoint.publish(a.own);
+    };
+    const before = await a.give();
+    publish(a.ca, next);
+    const between = await a.give();
+    await renew();
+    expect(await b.take(before)).toBe('inviter-unproved');
+    expect([a.federated(), b.federated()]).toEqual([[], []]);
+    publish(next);
+    expect(await b.take(between)).toBe('completed');
+    expect(b.federated()).toEqual(['a.example active invitation']);
+  });
+
+  it('needs an SVID under our own roots on both sides, and says which is missing', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example');
+    const line = await a.give();
+    const ofB = b.svid;
+    const stranger = await createTestCa({ trustDomain: 'b.example', ...VALID });
+    const { certPem, keyPem } = await stranger.issueLeaf({ path: '/federate', ...VALID });
+    b.svid = svidFromPem(certPem, keyPem);
+    expect(await b.take(line)).toBe('identity-unusable');
+    b.svid = undefined;
+    expect(await b.take(line)).toBe('identity-missing');
+    await expect(b.give()).rejects.toMatchObject({ code: 'identity-missing' });
+    b.svid = ofB;
+    expect(await b.take(line)).toBe('completed');
+  });
+
+  it('is given for 30 seconds to 7 days, a hundred at a time, and not for ourselves or a peer', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example');
+    for (const expiresInSeconds of [0, 29, 7 * 86_400 + 1, Number.NaN, -5])
+      await expect(a.give({ expiresInSeconds })).rejects.toMatchObject({ code: 'invitation-expiry-invalid' });
+    await expect(a.give({ peer: a.ca.trustDomain })).rejects.toMatchObject({ code: 'invitation-own' });
+    for (let count = 0; count < 100; count += 1) await a.give({ expiresInSeconds: 30 });
+    await expect(a.give()).rejects.toMatchObject({ code: 'too-many-invitations' });
+    await a.clock.advance(31_000);
+    await b.clock.advance(31_000);
+    expect(await b.take(await a.give())).toBe('completed');
+    await expect(a.give({ peer: b.ca.trustDomain })).rejects.toMatchObject({ code: 'already-federated' });
+  });
+
+  it('leaves a secret nowhere: not in the store, not in the log', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example');
+    const line = await a.give();
+    const secret = parseInvitation(line).secret;
+    await b.take(line);
+    for (const side of [a, b]) {
+      const kept = JSON.stringify(
+        [await side.store.invitations(), await side.store.events({ limit: 1000 }), side.log.records],
+        (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value),
+      );
+      expect(kept).toContain(parseInvitation(line).id);
+      for (const form of ['hex', 'base64', 'base64url'] as const)
+        expect(kept).not.toContain(Buffer.from(secret).toString(form));
+      expect(kept).not.toContain(line.slice(20, 60));
+    }
   });
 });

@@ -40,9 +40,9 @@ const changingStatement =
   (change: (statement: Record<string, unknown>) => Record<string, unknown>) =>
   (passing: Passing): Passing => {
     if (!passing.path.endsWith('/hello')) return passing;
-    const { statement } = JSON.parse(passing.body) as { statement: string };
-    const changed = JSON.stringify(change(JSON.parse(statement) as Record<string, unknown>));
-    return { ...passing, body: JSON.stringify({ statement: changed }) };
+    const whole = JSON.parse(passing.body) as { statement: string };
+    const changed = JSON.stringify(change(JSON.parse(whole.statement) as Record<string, unknown>));
+    return { ...passing, body: JSON.stringify({ ...whole, statement: changed }) };
   };
 
 describe('an invitation, with somebody in the middle of every hop', () => {
@@ -71,10 +71,10 @@ describe('an invitation, with somebody in the middle of every hop', () => {
     await using w = await startWatched({ profile: 'https_web' });
     w.beforeA.mode = 'terminate';
     const line = await w.a.give();
-    expect(await w.b.take(line)).toBe('invitation-refused');
-    expect(w.beforeA.seen.map(({ path }) => path.split('/').at(-1))).toEqual(['hello', 'redeem']);
+    expect(await w.b.take(line)).toBe('inviter-unproved');
+    expect(w.beforeA.seen.map(({ path }) => path.split('/').at(-1))).toEqual(['hello']);
     nothingTrusted(w.a, w.b);
-    expect(await w.a.told()).toEqual(['given', 'refused newcomer-unproved']);
+    expect([await w.a.told(), await w.a.newest()]).toEqual([['given'], 'inviter open']);
     w.beforeA.mode = 'pass';
     expect(await w.b.take(line)).toBe('completed');
   });
@@ -88,22 +88,33 @@ describe('an invitation, with somebody in the middle of every hop', () => {
   });
 
   it('refuses a replay of everything a newcomer once said', async () => {
-    await using w = await startWatched({ profile: 'https_web' });
-    w.beforeA.mode = 'terminate';
-    // What was said reaches the attacker only; it is used on a connection of the attacker's own.
-    w.beforeA.onRequest = (passing) => (passing.path.endsWith('/redeem') ? 'cut' : passing);
+    await using w = await startWatched();
+    // Even if somebody at the inviter's own machine had taken it down, and nobody else had got it.
+    const taken: { path: string; body: string }[] = [];
+    w.a.endpoint.extend({
+      accept: (request) => {
+        const plan = w.a.invitations.accept(request);
+        const answer = async (body: Uint8Array) => {
+          taken.push({ path: request.path, body: Buffer.from(body).toString('utf8') });
+          return request.path.endsWith('/redeem') ? undefined : plan?.answer(body);
+        };
+        return plan && { ...plan, answer };
+      },
+    });
     const line = await w.a.give();
-    expect(await w.b.take(line)).toBe('invitation-exchange-failed');
-    const [hello, redeem] = w.beforeA.seen;
+    expect(await w.b.take(line)).toBe('invitation-refused');
+    w.a.endpoint.extend(w.a.invitations);
+    const [hello = { path: '', body: '' }, redeem = { path: '', body: '' }] = taken;
     const own = connect(w.a.port, '127.0.0.1');
     await once(own, 'connect');
-    expect(await w.beforeA.say(own, hello?.path ?? '', hello?.body ?? '')).toMatchObject({ status: 200 });
-    expect(await w.beforeA.say(own, redeem?.path ?? '', redeem?.body ?? '')).toMatchObject({ status: 404 });
-    // Nor without a greeting, nor a second time.
-    expect(await w.beforeA.say(own, redeem?.path ?? '', redeem?.body ?? '')).toMatchObject({ status: 404 });
+    expect(await w.beforeA.say(own, hello.path, hello.body)).toMatchObject({ status: 200 });
+    expect(await w.beforeA.say(own, redeem.path, redeem.body)).toMatchObject({ status: 404 });
+    // Nor without a greeting.
+    expect(await w.beforeA.say(own, redeem.path, redeem.body)).toMatchObject({ status: 404 });
     own.destroy();
     nothingTrusted(w.a, w.b);
     expect(await w.a.told()).toEqual(['given', 'refused newcomer-unproved']);
+    expect(await w.b.take(line)).toBe('completed');
   });
 
   it('refuses a bundle that was swapped on its way: other roots, or one more beside the pinned', async () => {
@@ -112,7 +123,7 @@ describe('an invitation, with somebody in the middle of every hop', () => {
     w.beforeA.mode = 'terminate';
     const line = await w.a.give();
     const bundleOfStranger = async () => {
-      const hello = JSON.stringify({ commitment: '0'.repeat(64) });
+      const hello = JSON.stringify({ commitment: '0'.repeat(64), trust_domain: 'b.example' });
       const own = connect(stranger.port, '127.0.0.1');
       await once(own, 'connect');
       w.beforeA.target = stranger.port;
@@ -132,7 +143,7 @@ describe('an invitation, with somebody in the middle of every hop', () => {
         bundle: JSON.stringify({ ...mine, keys: [...(mine?.keys ?? []), ...(more?.keys ?? [])] }),
       };
     });
-    expect(await w.b.take(line)).toBe('invitation-refused');
+    expect(await w.b.take(line)).toBe('inviter-unproved');
     nothingTrusted(w.a, w.b);
   });
 
@@ -312,7 +323,7 @@ describe('an invitation that goes astray', () => {
     expect(await a.take(await a.give())).toBe('invitation-own');
     const [line, second] = [await a.give(), await a.give()];
     expect(await b.take(line)).toBe('completed');
-    expect(await b.take(second)).toBe('invitation-not-open');
+    expect(await b.take(second)).toBe('already-federated');
     // The same trust domain, but an agent that has forgotten it: the inviter refuses.
     await b.federation.remove(a.ca.trustDomain, { actor: 'operator:bob', reason: 'test' });
     expect(await b.take(second)).toBe('invitation-declined');
@@ -332,6 +343,29 @@ describe('an invitation that goes astray', () => {
     expect(await b.take(await a.give())).toBe('invitation-declined');
     expect(await a.told()).toContain('refused newcomer-unproved');
     nothingTrusted(a, b);
+  });
+
+  it('is refused by a newcomer that would not trust the inviter’s roots before the inviter trusts anybody', async () => {
+    await using a = await InvitationSide.start('a.example', { profile: 'https_web' });
+    await using b = await InvitationSide.start('b.example');
+    a.own = { ...a.own, x509Authorities: [...a.own.x509Authorities, b.ca.authority] };
+    a.endpoint.publish(a.own);
+    expect(await b.take(await a.give())).toBe('own-root-offered');
+    nothingTrusted(a, b);
+    expect(await a.newest()).toBe('inviter open');
+  });
+
+  it('brings the inviter no root of another trust domain', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example', { profile: 'https_web' });
+    await using c = await InvitationSide.start('c.example');
+    expect(await c.take(await a.give())).toBe('completed');
+    b.own = { ...b.own, x509Authorities: [...b.own.x509Authorities, c.ca.authority] };
+    b.endpoint.publish(b.own);
+    expect(await b.take(await a.give())).toBe('invitation-declined');
+    expect(await a.told()).toContain('refused root-of-another-trust-domain');
+    expect(a.federated()).toEqual(['c.example active invitation']);
+    nothingTrusted(b);
   });
 
   it('federates once when both sides invite each other at the same time', async () => {

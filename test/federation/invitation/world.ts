@@ -29,7 +29,7 @@ const HOUR_MS = 3_600_000;
 
 /** Certificates are also looked at by TLS stacks, which have the machine's clock. */
 export const NOW = new Date();
-const VALID = {
+export const VALID = {
   notBefore: new Date(NOW.getTime() - HOUR_MS),
   notAfter: new Date(NOW.getTime() + 48 * HOUR_MS),
 };
@@ -173,6 +173,7 @@ export class InvitationSide {
       federation: {
         bundles: federation.bundles,
         status: () => federation.status(),
+        check: (request) => federation.check(request),
         add: async (request) => {
           await federation.add(request);
           this.#options.added?.();
@@ -209,11 +210,11 @@ export class InvitationSide {
     }
   }
 
-  /** Resolves when the newest invitation is as told; moves the clock on, a second at a time, so that what waits goes on. */
-  async until(newest: string): Promise<void> {
+  /** Resolves when the newest invitation is as told; moves the clocks on, a second at a time, so that what waits goes on. */
+  async until(newest: string, ...others: readonly InvitationSide[]): Promise<void> {
     for (let turn = 0; turn < 400; turn += 1) {
       if ((await this.newest()) === newest) return;
-      if (turn % 8 === 0) await this.clock.advance(1000);
+      if (turn % 8 === 0) for (const { clock } of [this, ...others]) await clock.advance(1000);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     throw new Error(`waited in vain for ${newest}, it is ${await this.newest()}`);
