@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { InvitationDocument, InvitedDocument, RelationshipDocument } from '../../src/dashboard/index.ts';
+import {
+  createAdminClient,
+  type InvitationDocument,
+  type InvitedDocument,
+} from '../../src/dashboard/index.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { AgentHome, type FederateProcess, federate, presentCa, until } from './agent-process.ts';
@@ -32,8 +36,7 @@ async function startAgent(trustDomain: string, kind: Kind, port: number): Promis
   const agent = home.start();
   running.push(agent);
   await agent.untilLogged('own bundle published');
-  // Its admin socket opens a moment later.
-  await until('the socket', async () => (await federate('status', '--socket', home.socket)).code === 0);
+  await agent.untilLogged('process ready');
   return home;
 }
 
@@ -42,16 +45,18 @@ async function startTwo(ofA: Kind, ofB: Kind): Promise<[AgentHome, AgentHome]> {
   return Promise.all([startAgent('a.example', ofA, portA), startAgent('b.example', ofB, portB)]);
 }
 
+/** Asked without a process of its own, where a test looks again and again. */
+const clientOf = ({ socket: socketPath }: AgentHome) =>
+  createAdminClient({ socketPath, operator: 'test', timeoutMs: 20_000 });
+const invitationsOf = (home: AgentHome) => clientOf(home).invitations();
 const isActive = async (home: AgentHome, peer: string) => {
-  const { answer } = await home.ask<RelationshipDocument[]>('list');
-  return answer.some(({ trust_domain: name, state, bootstrap }) =>
+  const all = await clientOf(home).relationships();
+  return all.some(({ trust_domain: name, state, bootstrap }) =>
     [name, state, bootstrap].join(' ').startsWith(`${peer} active invitation`),
   );
 };
-const invitationsOf = async (home: AgentHome) =>
-  (await home.ask<InvitationDocument[]>('invite', 'list')).answer;
 
-describe('federate invite and federate add', () => {
+describe('federate invite and federate add', { timeout: 120_000 }, () => {
   it.each([
     ['https_spiffe', 'https_spiffe'],
     ['https_web', 'https_web'],
@@ -67,7 +72,8 @@ describe('federate invite and federate add', () => {
       'both to be active',
       async () => (await isActive(a, 'b.example')) && (await isActive(b, 'a.example')),
     );
-    const [[ofInviter], [ofNewcomer]] = await Promise.all([invitationsOf(a), invitationsOf(b)]);
+    const { answer: listed } = await a.ask<InvitationDocument[]>('invite', 'list');
+    const [[ofInviter], [ofNewcomer]] = [listed, await invitationsOf(b)];
     expect(ofInviter).toMatchObject({ role: 'inviter', state: 'completed', peer: 'b.example' });
     expect(ofNewcomer).toMatchObject({ role: 'newcomer', state: 'completed', peer: 'a.example' });
     expect(ofInviter?.words).toBe(ofNewcomer?.words);
@@ -87,13 +93,12 @@ describe('federate invite and federate add', () => {
     expect(taken.code).toBe(0);
     const words = /The words on both sides are: (.*)/.exec(taken.out)?.[1] ?? '';
     expect(words.split(' ')).toHaveLength(4);
-    expect([(await a.ask('list')).answer, (await b.ask('list')).answer]).toEqual([[], []]);
+    expect(await Promise.all([a, b].map((home) => clientOf(home).relationships()))).toEqual([[], []]);
     expect((await invitationsOf(a))[0]).toMatchObject({ state: 'awaiting-approval', words });
 
     await Promise.all(running.map((agent) => agent.end('SIGKILL')));
     running = [a.start(), b.start()];
-    await Promise.all(running.map((agent) => agent.untilLogged('own bundle published')));
-    await until('the socket', async () => (await federate('status', '--socket', a.socket)).code === 0);
+    await Promise.all(running.map((agent) => agent.untilLogged('process ready')));
 
     const wrong = await a.ask<Refusal>('approve', 'maple', 'maple', 'maple', 'maple');
     expect([wrong.code, wrong.answer.error.code]).toEqual([1, 'no-such-invitation']);
@@ -122,8 +127,6 @@ describe('federate invite and federate add', () => {
       b.ask<Refusal>('add', '--peer', 'https://localhost:1/'),
       a.ask<Refusal>('add', '--peer', line),
       a.ask<Refusal>('invite', '--expires', 'soon'),
-      a.ask<Refusal>('invite', '--expires', '1s'),
-      a.ask<Refusal>('invite', '--peer', 'a.example'),
       a.ask<Refusal>('invite', 'cancel', 'ff'.repeat(8)),
       a.ask<Refusal>('approve', answer.id),
     ]);
@@ -134,8 +137,6 @@ describe('federate invite and federate add', () => {
       [2, 'usage'],
       [1, 'invitation-own'],
       [2, 'usage'],
-      [2, 'invitation-expiry-invalid'],
-      [1, 'invitation-own'],
       [1, 'no-such-invitation'],
       [1, 'invitation-not-open'],
     ]);
