@@ -62,7 +62,7 @@ export interface AdminClient {
   story(of: string | undefined, limit: number): Promise<StoryDocument>;
   trustedAt(instant: string): Promise<TrustedAtDocument>;
   historyLinks(after: number, limit: number): Promise<LinkDocument[]>;
-  historyHeads(): Promise<HeadDocument[]>;
+  historyHeads(of?: string): Promise<HeadDocument[]>;
   historyPlace(): Promise<HistoryPlaceDocument>;
   review(trustDomain: string | undefined): Promise<ReviewDocument>;
   decide(trustDomain: string, decision: DecisionDocument): Promise<DecidedDocument>;
@@ -113,7 +113,7 @@ export function createAdminClient(options: {
     trustedAt: (instant) => ask('GET', `/v1/history/at${query({ instant })}`),
     historyLinks: (after, limit) =>
       ask('GET', `/v1/history/links${query({ after: after.toString(), limit: limit.toString() })}`),
-    historyHeads: () => ask('GET', '/v1/history/heads'),
+    historyHeads: (of) => ask('GET', `/v1/history/heads${query({ of })}`),
     historyPlace: () => ask('GET', '/v1/history/place'),
     review: (trustDomain) =>
       ask('GET', trustDomain === undefined ? '/v1/offers' : `/v1/offers/${named(trustDomain)}`),

@@ -48,7 +48,10 @@ export function addHistoryRoutes(app: Hono, services: HistoryServices): void {
     return context.json(page(links).map(describeLink));
   });
   app.get('/v1/history/heads', async (context) => {
-    const heads = await store.signedHeads({ limit: Number.MAX_SAFE_INTEGER });
+    const of = context.req.query('of');
+    const page = { limit: Number.MAX_SAFE_INTEGER };
+    const heads =
+      of === undefined ? await store.signedHeads(page) : await store.peerHeads(parseTrustDomain(of), page);
     return context.json(heads.map(headDocument));
   });
   app.get('/v1/history/place', (context) => context.json(services.historyPlace()));

@@ -37,7 +37,7 @@ export function addVerify(history: Command, terminal: Terminal, finish: (code: E
     .option('--trust-domain <name>', 'whose bundle that is, where the file does not say')
     .option(
       '--heads <file>',
-      'heads of this history that somebody else kept, such as an export or what a peer holds; again for more',
+      'heads of this history that somebody else kept, such as an older export or those a peer keeps; again for more',
       (file: string, before: readonly string[] | undefined) => [...(before ?? []), file],
     )
     .addHelpText(

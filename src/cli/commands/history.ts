@@ -13,6 +13,7 @@ import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { chainOfAgent } from '../history-source.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { addHeads } from './history-heads.ts';
 import { addVerify } from './history-verify.ts';
 
 interface HistoryOptions extends AgentOptions {
@@ -57,6 +58,7 @@ How others verify an export with openssl and nothing of ours stands in docs/hist
       }
       finish(exitCodes.done);
     });
+  addHeads(history, terminal, finish);
   addVerify(history, terminal, finish);
 }
 

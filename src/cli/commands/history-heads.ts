@@ -1,0 +1,50 @@
+import type { Command } from 'commander';
+import type { HeadDocument } from '../../dashboard/index.ts';
+import { writeDurably } from '../../platform/index.ts';
+import { parseTrustDomain } from '../../spiffe/index.ts';
+import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { renderTable } from '../table.ts';
+import { printResult, type Terminal } from '../terminal.ts';
+
+/** `federate history heads [PEER]`. */
+export function addHeads(history: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+  withAgent(history.command('heads [peer]'))
+    .description(
+      "the signed heads of our own history; or those a peer's agent showed us, which we keep for it",
+    )
+    .option('--export <file>', 'write them to a file, for "federate history verify --heads" on their side')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate history heads
+  $ federate history heads b.example --export kept-of-b.jsonl`,
+    )
+    .action(async (peer: string | undefined, options: AgentOptions & { readonly export?: string }) => {
+      const of = peer === undefined ? undefined : parseTrustDomain(peer);
+      const heads = await agentFor(options).historyHeads(of);
+      if (options.export !== undefined)
+        await writeDurably(
+          options.export,
+          heads.map((head) => `${JSON.stringify({ head })}\n`).join(''),
+          0o600,
+        );
+      printResult(terminal, options.output, heads, () => tellHeads(heads, peer));
+      finish(exitCodes.done);
+    });
+}
+
+function tellHeads(heads: readonly HeadDocument[], peer: string | undefined): string {
+  if (heads.length === 0)
+    return peer === undefined
+      ? 'No head of our history was noted yet.'
+      : `The agent of ${peer} has shown us no head of its history yet.`;
+  const rows = heads.map(({ signed_at: at, number, hash, signer }) => [
+    at.slice(0, 19),
+    `${number}`,
+    hash.slice(0, 16),
+    signer ?? 'unsigned',
+  ]);
+  return renderTable(['SIGNED', 'LINK', 'HASH', 'BY'], rows, 120);
+}
