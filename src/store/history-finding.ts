@@ -11,6 +11,7 @@
  * - `key-wrong` what the tables of keys say does not follow from the bundles
  * - `current-wrong` what counts as current is not the newest version of the history
  * - `incident-wrong` an incident without its event, or taken out
+ * - `stage-wrong` a stage of an own root without its event, or the other way round
  * - `shape-changed` tables, views or triggers are not those of a store
  * - `file-damaged` the file itself is not sound
  * - `export-malformed` a line of an export that cannot be read
@@ -26,6 +27,7 @@ export type FindingCode =
   | 'key-wrong'
   | 'current-wrong'
   | 'incident-wrong'
+  | 'stage-wrong'
   | 'shape-changed'
   | 'file-damaged'
   | 'export-malformed';

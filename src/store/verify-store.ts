@@ -2,6 +2,7 @@ import Sqlite, { type Database } from 'better-sqlite3';
 import { chainedTables, type ChainedTable, type ChainLink } from './chain.ts';
 import { openDatabaseForReading } from './database.ts';
 import { derivedKeyFindings } from './derived-keys.ts';
+import { rootStageFindings } from './derived-stages.ts';
 import type { Finding, HistoryReport } from './history-finding.ts';
 import { type HistoryEvidence, judgeHistory } from './judge-history.ts';
 import { migrate } from './migrate.ts';
@@ -10,8 +11,16 @@ import { storeErrorFrom } from './sqlite-error.ts';
 
 const PAGE = 1000;
 const ALL = Number.MAX_SAFE_INTEGER;
-/** The chained tables that give every ID once. */
-const COUNTED = ['event', 'incident', 'key_distrust', 'offer_rejection', 'chain_head'] as const;
+/** The tables of the history that give every ID once, and all of them. */
+const COUNTED = [
+  'event',
+  'incident',
+  'key_distrust',
+  'offer_rejection',
+  'chain_head',
+  'own_root_stage',
+  'peer_head',
+] as const;
 
 /**
  * Judges the history in a store file: beside a running agent, after it, or a copy; nothing is written. Beside the chain and its
@@ -32,6 +41,9 @@ export async function verifyStoreFile(path: string, evidence: HistoryEvidence = 
       ...derivedKeyFindings(database),
       ...currentFindings(database),
       ...incidentFindings(database),
+      ...rootStageFindings(database),
+      ...missingBetween(database, 'own_root_stage'),
+      ...missingBetween(database, 'peer_head'),
     ];
     const chain = createChainTable(database);
     return await judgeHistory({ links: allLinks(chain), heads: chain.heads(ALL), more }, evidence);
@@ -118,6 +130,24 @@ function missingEnd(database: Database, table: (typeof COUNTED)[number]): Findin
   return [{ code: 'tail-missing', row: `${table} ${newest + 1}`, message: `${which} once stood at the end` }];
 }
 
+/** IDs that were given in the middle and are not there, in tables whose rows are not each in the chain. */
+function missingBetween(database: Database, table: 'incident' | 'own_root_stage' | 'peer_head'): Finding[] {
+  return database
+    .prepare<[], { readonly first: number; readonly last: number }>(
+      `SELECT previous + 1 AS first, id - 1 AS last
+       FROM (SELECT id, lag(id, 1, 0) OVER (ORDER BY id) AS previous FROM ${table}) WHERE previous < id - 1 ORDER BY id`,
+    )
+    .all()
+    .map(({ first, last }) => {
+      const row = `${table} ${first}`;
+      return {
+        code: 'row-removed',
+        row,
+        message: first === last ? `${row} is gone` : `${row} to ${last} are gone`,
+      };
+    });
+}
+
 /** What counts as current is the newest version, unless the trust ended with it. */
 function currentFindings(database: Database): Finding[] {
   return database
@@ -161,15 +191,5 @@ function incidentFindings(database: Database): Finding[] {
         message: `incident ${id} began without an event`,
       }),
     );
-  const gone = database
-    .prepare<[], number>(
-      `SELECT i.id - 1 FROM incident AS i
-       WHERE i.id > 1 AND NOT EXISTS (SELECT 1 FROM incident WHERE id = i.id - 1) ORDER BY i.id`,
-    )
-    .pluck()
-    .all()
-    .map(
-      (id): Finding => ({ code: 'incident-wrong', row: `incident ${id}`, message: `incident ${id} is gone` }),
-    );
-  return [...unheard, ...gone];
+  return [...unheard, ...missingBetween(database, 'incident')];
 }

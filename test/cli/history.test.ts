@@ -73,9 +73,9 @@ describe('federate history', () => {
     expect(all).toMatchObject({ code: 0, err: '' });
     expect(all.out.split('\n')).toHaveLength(5);
     expect(all.out).toContain('agent-stopped  ended (agent)');
-    expect(all.out).toContain('25 links in the chain; signed up to link 24 by spiffe://a.example/federate');
+    expect(all.out).toContain('27 links in the chain; signed up to link 26 by spiffe://a.example/federate');
     const one = await history('--of', 'c.example', '--output', 'json');
-    expect(JSON.parse(one.out)).toMatchObject({ links: 25, newest_head: { number: 24 } });
+    expect(JSON.parse(one.out)).toMatchObject({ links: 27, newest_head: { number: 26 } });
     expect(one.out).not.toContain('b.example');
   });
 
@@ -163,8 +163,8 @@ describe('federate history verify', () => {
   it('finds the store of the agent sound while it is open, and says what its heads rest on', async () => {
     const { code, out } = await history('verify');
     expect(code).toBe(0);
-    expect(out).toContain('up to link 24, by spiffe://a.example/federate');
-    expect(out).toContain('link 25, newer than the head');
+    expect(out).toContain('up to link 26, by spiffe://a.example/federate');
+    expect(out).toContain('link 27, newer than the head');
     expect(out).toContain('Sound');
     const given = await history('verify', file, '--bundle', folder.file('roots.pem'), '--output', 'json');
     expect(given.code).toBe(0);
@@ -214,7 +214,7 @@ describe('federate history verify', () => {
     const { code, out } = await history('verify', cut, '--heads', kept);
     expect(code).toBe(1);
     expect(out).toContain(
-      'the history ends at link 20, but link 24 was signed by spiffe://a.example/federate',
+      'the history ends at link 20, but link 26 was signed by spiffe://a.example/federate',
     );
   });
 });

@@ -66,7 +66,7 @@ describe('docs/verify-history.py', () => {
   it('finds an export sound, and says up to where and by whom it is signed', async () => {
     const { status, said, ours } = await judge(lines, folder.file('roots.pem'));
     expect(said).toBe(
-      '25 links; signed up to link 24 by spiffe://a.example/federate at 2030-01-01T12:00:12+00:00\n',
+      '27 links; signed up to link 26 by spiffe://a.example/federate at 2030-01-01T12:00:12+00:00\n',
     );
     expect([status, ours]).toEqual([0, 0]);
   });
@@ -87,11 +87,11 @@ describe('docs/verify-history.py', () => {
       'cut off or written anew',
     ],
     ['a history written anew', () => rechained(swapped('a new root', 'no new root')), 'written anew'],
-    ['a head that says something else', () => swapped('"number":24', '"number":23'), 'the head for link 23'],
+    ['a head that says something else', () => swapped('"number":26', '"number":25'), 'the head for link 25'],
     [
       'a signature that was changed',
       () => {
-        const index = find('{"head":{"number":24');
+        const index = find('{"head":{"number":26');
         const { head } = JSON.parse(lines[index] ?? '') as { head: { statement: string } };
         const statement =
           head.statement.slice(0, -6) + (head.statement.endsWith('AAAAAA') ? 'BBBBBB' : 'AAAAAA');

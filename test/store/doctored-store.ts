@@ -147,6 +147,45 @@ export async function writeHistory(store: Store, cas: HistoryCas): Promise<void>
   });
   await store.rejectOffer({ ...word, digest: 'ab'.repeat(32) });
   await store.reconsiderOffer({ ...word, digest: 'ab'.repeat(32) });
+  const fingerprint = ownCa.authority.fingerprint;
+  const label =
+    (await store.current(own))?.diff.added.find((key) => key.fingerprint === fingerprint)?.label ?? '';
+  const stage = { at: second(9), trustDomain: own, fingerprint, label, knownBy: 'bundle' as const };
+  const message = 'our root is published';
+  await store.recordRootStages([
+    {
+      change: { ...stage, stage: 'published' },
+      event: {
+        at: second(9),
+        kind: 'root-published',
+        trustDomain: own,
+        actor: 'agent',
+        message,
+        detail: { fingerprint },
+      },
+    },
+    {
+      change: { ...stage, at: second(10), stage: 'in-use' },
+      event: {
+        at: second(10),
+        kind: 'root-in-use',
+        trustDomain: own,
+        actor: 'agent',
+        message,
+        detail: { fingerprint },
+      },
+    },
+  ]);
+  await store.recordPeerHead({
+    trustDomain: peer,
+    seenAt: second(10),
+    at: second(10),
+    number: 1,
+    hash: 'ab'.repeat(32),
+    chain: 'ab'.repeat(32),
+    signer: 'spiffe://b.example/federate',
+    statement: 'kept.as.it.came',
+  });
   await store.removeRelationship(other, { at: second(10), actor, reason: 'over' });
   await store.addRelationship(
     relationship(other),

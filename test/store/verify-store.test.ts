@@ -34,9 +34,9 @@ describe('verifyStoreFile()', () => {
   it('finds nothing in a sound store, and tells who signed what', async () => {
     const report = await verifyStoreFile(sound, { roots: cas.ownCa.bundle() });
     expect(report).toMatchObject({
-      links: 25,
+      links: 27,
       heads: { signed: 2, unsigned: 0 },
-      newestSigned: { number: 24, signer: 'spiffe://a.example/federate', rootedIn: 'the bundle given' },
+      newestSigned: { number: 26, signer: 'spiffe://a.example/federate', rootedIn: 'the bundle given' },
       findings: [],
       found: 0,
     });
@@ -87,6 +87,12 @@ describe('verifyStoreFile()', () => {
       'key-wrong: version 2 of b.example',
     ],
     [
+      'own_root_stage',
+      "UPDATE own_root_stage SET stage = 'gone' WHERE id = 2",
+      'stage-wrong: own_root_stage 2',
+    ],
+    ['own_root_stage', "UPDATE own_root_stage SET label = 'x' WHERE id = 1", 'stage-wrong: own_root_stage 1'],
+    [
       'current_bundle',
       "UPDATE current_bundle SET number = 1 WHERE trust_domain = 'b.example'",
       'current-wrong: current_bundle b.example',
@@ -132,6 +138,9 @@ describe('verifyStoreFile()', () => {
       "DELETE FROM current_bundle WHERE trust_domain = 'c.example'",
       'current-wrong: current_bundle c.example',
     ],
+    ['own_root_stage', 'DELETE FROM own_root_stage WHERE id = 1', 'row-removed: own_root_stage 1'],
+    ['own_root_stage', 'DELETE FROM own_root_stage WHERE id = 2', 'stage-wrong: event'],
+    ['peer_head', 'DELETE FROM peer_head', 'tail-missing: peer_head 1'],
     ['chain', 'DELETE FROM chain WHERE number = 7', 'link-missing'],
     ['chain_head', 'DELETE FROM chain_head WHERE id = 2', 'tail-missing: chain_head 2'],
   ];
@@ -180,7 +189,7 @@ describe('verifyStoreFile()', () => {
       "INSERT INTO current_bundle VALUES ('d.example', 1, NULL, 'x')",
       'current-wrong: current_bundle d.example',
     ],
-    ['chain', `INSERT INTO chain VALUES (26, 'event', 1, '${'ab'.repeat(32)}')`, 'row-changed: event 1'],
+    ['chain', `INSERT INTO chain VALUES (28, 'event', 1, '${'ab'.repeat(32)}')`, 'row-changed: event 1'],
     [
       'chain_head',
       `INSERT INTO chain_head (signed_at, number, hash) VALUES ('2031-01-01T00:00:00.000Z', 40, '${'ab'.repeat(32)}')`,
@@ -206,7 +215,7 @@ describe('verifyStoreFile()', () => {
     const path = doctored("UPDATE event SET message = 'nothing happened' WHERE id = 5", { rechain: true });
     const { findings, newestSigned } = await verifyStoreFile(path);
     expect(findings).toMatchObject([{ code: 'history-rewritten' }]);
-    expect(findings[0]?.message).toMatch(/links \d+ to 24 /);
+    expect(findings[0]?.message).toMatch(/links \d+ to 26 /);
     expect(newestSigned?.number).toBe(7);
   });
 
@@ -219,6 +228,8 @@ describe('verifyStoreFile()', () => {
       DELETE FROM current_bundle WHERE trust_domain = 'c.example';
       DELETE FROM bundle_version WHERE trust_domain = 'c.example' AND number = 2;
       INSERT INTO current_bundle SELECT trust_domain, number, sequence, digest FROM bundle_version WHERE trust_domain = 'c.example';
+      DELETE FROM own_root_stage; DELETE FROM peer_head;
+      DELETE FROM sqlite_sequence WHERE name IN ('own_root_stage', 'peer_head');
       UPDATE sqlite_sequence SET seq = (SELECT coalesce(max(id), 0) FROM event) WHERE name = 'event';
       UPDATE sqlite_sequence SET seq = (SELECT coalesce(max(id), 0) FROM key_distrust) WHERE name = 'key_distrust';
       UPDATE sqlite_sequence SET seq = (SELECT coalesce(max(id), 0) FROM offer_rejection) WHERE name = 'offer_rejection';
@@ -237,7 +248,7 @@ describe('verifyStoreFile()', () => {
     const heads = [{ at: new Date(at), number, hash, chain, signer, statement }];
     expect((await verifyStoreFile(sound, { heads })).findings).toEqual([]);
     expect((await verifyStoreFile(path, { heads })).findings).toMatchObject([
-      { code: 'tail-missing', message: expect.stringContaining('ends at link 20, but link 24 was signed') },
+      { code: 'tail-missing', message: expect.stringContaining('ends at link 20, but link 26 was signed') },
     ]);
   });
 
