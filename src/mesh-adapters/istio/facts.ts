@@ -31,21 +31,32 @@ export async function readIstioFacts(
   signal: AbortSignal,
 ): Promise<IstioFacts> {
   const findings: Finding[] = [];
-  const read = async (what: string, api: string, namespace?: string): Promise<MeshObject[] | undefined> => {
-    const collection = collectionOf({
-      kind: what,
-      api,
-      plural: what,
-      ...(namespace !== undefined && { namespace }),
-    });
+  const list = async (what: string, api: string, namespace?: string): Promise<MeshObject[]> => {
+    const place = namespace === undefined ? {} : { namespace };
+    const collection = collectionOf({ kind: what, api, plural: what, ...place });
+    return (await client.listObjects(collection, {}, signal)).items.map(meshObjectOf);
+  };
+  const attempt = async (what: string, api: string, look: () => Promise<MeshObject[]>) => {
     try {
-      return (await client.listObjects(collection, {}, signal)).items.map(meshObjectOf);
+      return await look();
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;
-      findings.push(unreadable(what, collection.path, error));
+      findings.push(unreadable(what, api, error));
       return undefined;
     }
   };
+  const read = (what: string, api: string, namespace?: string) =>
+    attempt(what, api, () => list(what, api, namespace));
+  /** Kinds of Istio, which before 1.22 serves most of them as beta only. */
+  const readIstio = (what: string, group: string) =>
+    attempt(what, `apis/${group}/v1`, async () => {
+      try {
+        return await list(what, `apis/${group}/v1`);
+      } catch (error) {
+        if (!(error instanceof MeshAdapterError) || error.code !== 'mesh-not-found') throw error;
+        return await list(what, `apis/${group}/v1beta1`);
+      }
+    });
   const configMaps = await read('configmaps', 'api/v1', systemNamespace);
   // A server that does not answer at all is told once.
   const [first] = findings;
@@ -61,10 +72,10 @@ export async function readIstioFacts(
   ] = await Promise.all([
     read('deployments', 'apis/apps/v1', systemNamespace),
     read('namespaces', 'api/v1'),
-    read('peerauthentications', 'apis/security.istio.io/v1'),
-    read('authorizationpolicies', 'apis/security.istio.io/v1'),
-    read('destinationrules', 'apis/networking.istio.io/v1'),
-    read('serviceentries', 'apis/networking.istio.io/v1'),
+    readIstio('peerauthentications', 'security.istio.io'),
+    readIstio('authorizationpolicies', 'security.istio.io'),
+    readIstio('destinationrules', 'networking.istio.io'),
+    readIstio('serviceentries', 'networking.istio.io'),
   ]);
   return {
     configMaps,
@@ -88,9 +99,9 @@ const NOTHING: Omit<IstioFacts, 'findings'> = {
   serviceEntries: undefined,
 };
 
-function unreadable(what: string, path: string, { code, message }: MeshAdapterError): Finding {
+function unreadable(what: string, api: string, { code, message }: MeshAdapterError): Finding {
   const text = `${what} could not be read: ${message}`;
-  const group = /^\/apis\/([^/]+)\//.exec(path)?.[1] ?? '';
+  const group = /^apis\/([^/]+)\//.exec(api)?.[1] ?? '';
   switch (code) {
     case 'mesh-forbidden':
       return wrong(
@@ -103,7 +114,7 @@ function unreadable(what: string, path: string, { code, message }: MeshAdapterEr
       return told(
         'kind-not-served',
         what,
-        `the API server does not serve ${path}, so ${what} were not looked at`,
+        `the API server does not serve ${what} (${api}), so they were not looked at`,
       );
     case 'mesh-unauthenticated':
     case 'credentials-unusable':

@@ -307,7 +307,7 @@ describe('examineIstio()', () => {
     api.answer = ({ collection }, response) => {
       if (collection === POLICIES)
         fail(response, 403, 'authorizationpolicies.security.istio.io is forbidden');
-      else if (collection === SERVICE_ENTRIES)
+      else if (collection.endsWith('/serviceentries'))
         fail(response, 404, 'the server could not find the requested resource');
       else return false;
       return true;
@@ -318,6 +318,22 @@ describe('examineIstio()', () => {
       { code: 'kind-not-served', level: 'note', where: 'serviceentries' },
       { code: 'multiroot-off' },
     ]);
+  });
+
+  it('reads policies as beta where an older Istio has nothing else', async () => {
+    await using api = await startCluster();
+    const beta = PEER_AUTHENTICATIONS.replace('/v1/', '/v1beta1/');
+    set(api, PEER_AUTHENTICATIONS, []);
+    set(api, beta, [object('web', 'shop', { mtls: { mode: 'PERMISSIVE' } })]);
+    api.answer = ({ collection }, response) => {
+      if (!/istio\.io\/v1\//.test(collection)) return false;
+      fail(response, 404, 'the server could not find the requested resource');
+      return true;
+    };
+    const { codes, examined } = await examine(api);
+    expect(codes).toContain('mtls-permissive');
+    expect(codes).not.toContain('kind-not-served');
+    expect(examined).toContain('PeerAuthentications: 1');
   });
 
   it('says once that nobody answers', async () => {
