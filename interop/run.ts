@@ -1,13 +1,25 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { consul, consulGateway } from './programs/consul.ts';
 import { goSpiffe } from './programs/go-spiffe.ts';
+import { istiod } from './programs/istiod.ts';
 import { kubeApiserver } from './programs/kube-apiserver.ts';
 import { spire } from './programs/spire.ts';
+import { vault } from './programs/vault.ts';
 import { findExecutable, type InteropProgram } from './support/program.ts';
+import { runSuite, type SuiteResult } from './support/suite.ts';
 import { type ProgramResult, renderTable, writeTable } from './support/table.ts';
 
 /** `npm run test:interop [-- --only NAME] [--output json] [--write]`: our agent with other people's programs, those that are here. */
-const PROGRAMS: readonly InteropProgram[] = [goSpiffe, spire, kubeApiserver];
+const PROGRAMS: readonly InteropProgram[] = [
+  goSpiffe,
+  spire,
+  consul,
+  consulGateway,
+  kubeApiserver,
+  istiod,
+  vault,
+];
 
 function readArguments() {
   try {
@@ -40,26 +52,42 @@ if (write) writeTable(results, (path, text) => writeFileSync(path, text));
 process.exitCode = results.some(({ failed }) => failed.length > 0) ? 1 : 0;
 
 async function check(program: InteropProgram): Promise<ProgramResult> {
-  const { name, install, checks } = program;
+  const { name, install, checks = [], suite } = program;
   const found = findExecutable(program);
   const executable = found === undefined ? undefined : program.prepare ? program.prepare(found) : found;
-  const total = checks.length;
-  if (executable === undefined) {
+  const env = executable === undefined ? undefined : suite?.env(executable);
+  if (executable === undefined || (suite && !env)) {
     tell(`${name}: not run; ${install}`);
-    return { name, install, version: undefined, total, passed: 0, failed: [] };
+    return { name, install, version: undefined, total: checks.length, passed: 0, failed: [] };
   }
   const version = program.version(executable);
   tell(`${name} ${version}`);
-  const failed: { check: string; why: string }[] = [];
+  const results: SuiteResult[] = suite && env ? [...runSuite(suite.file, env)] : [];
+  for (const result of results) tellOne(result);
   for (const { name: check, run } of checks) {
-    try {
-      await run(executable);
-      tell(`  ok      ${check}`);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      failed.push({ check, why });
-      tell(`  FAILED  ${check}\n          ${why.replaceAll('\n', '\n          ')}`);
-    }
+    const result = { name: check, failure: await failureOf(run, executable) };
+    results.push(result);
+    tellOne(result);
   }
-  return { name, install, version, total, passed: total - failed.length, failed };
+  const failed = results.flatMap(({ name: check, failure }) =>
+    failure === undefined ? [] : [{ check, why: failure }],
+  );
+  return { name, install, version, total: results.length, passed: results.length - failed.length, failed };
+}
+
+async function failureOf(
+  run: (executable: string) => Promise<void>,
+  executable: string,
+): Promise<string | undefined> {
+  try {
+    await run(executable);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function tellOne({ name, failure }: SuiteResult): void {
+  if (failure === undefined) tell(`  ok      ${name}`);
+  else tell(`  FAILED  ${name}\n          ${failure.replaceAll('\n', '\n          ')}`);
 }

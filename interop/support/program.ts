@@ -8,7 +8,7 @@ export interface InteropCheck {
   readonly run: (executable: string) => Promise<void>;
 }
 
-/** Another product's program, and what is checked with it. Each is one file of `interop/programs`. */
+/** Another product's program, and what is checked with it: checks of ours, or a file of tests. Each is one file of `interop/programs`. */
 export interface InteropProgram {
   readonly name: string;
   /** An environment variable that names the executable; else it is looked for on the PATH. */
@@ -21,11 +21,19 @@ export interface InteropProgram {
   version(executable: string): string;
   /** How to get it, for people. Nothing here downloads anything. */
   readonly install: string;
-  readonly checks: readonly InteropCheck[];
+  readonly checks?: readonly InteropCheck[];
+  /** Tests in `test/interop`, and the variables in which they look for the executable and what it needs beside it. */
+  readonly suite?: {
+    readonly file: string;
+    readonly env: (executable: string) => Readonly<Record<string, string>> | undefined;
+  };
 }
 
 /** Where the program is: what its variable says, else the PATH; undefined when it is nowhere. */
-export function findExecutable({ variable, command }: InteropProgram): string | undefined {
+export function findExecutable({
+  variable,
+  command,
+}: Pick<InteropProgram, 'variable' | 'command'>): string | undefined {
   const named = process.env[variable];
   const places = named
     ? [named]
