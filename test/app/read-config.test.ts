@@ -75,6 +75,11 @@ describe('checkConfig()', () => {
     ['an unknown key deep inside', GOOD.replace('kind: files', 'kind: files\n  pol: 5s'), 'mesh.pol'],
     ['a duration without a unit', `${GOOD}federation: { minimum_poll: "5" }`, 'federation.minimum_poll'],
     [
+      'a range of addresses that is none',
+      `${GOOD}federation: { forbidden_addresses: ["10.0.0.0/8", "10.0.0.0/33"] }`,
+      'federation.forbidden_addresses[1]',
+    ],
+    [
       'a number where a duration belongs',
       `${GOOD}federation: { minimum_poll: 5 }`,
       'federation.minimum_poll',

@@ -73,7 +73,7 @@ const endpoint = z.discriminatedUnion('profile', [
     ca_file: path()
       .optional()
       .describe(
-        'PEM file with the CA above that certificate, where it is not one of the public Web PKI: told to peers in an invitation.',
+        'PEM file with the CA above that certificate, where it is not one of the public Web PKI: told to peers in an invitation. Read at the start.',
       ),
   }),
 ]);

@@ -142,7 +142,8 @@ export class InvitationBook {
     const nowMs = this.#clock.monotonicMs();
     if (!entry || nowMs - (entry.reportedAtMs ?? Number.NEGATIVE_INFINITY) < REPORT_EVERY_MS) return;
     entry.reportedAtMs = nowMs;
-    const message = `somebody at ${remoteAddress} came with the invitation ${id}, which is ${state}: its line is in other hands, or was used a second time`;
+    const used = state === 'completed' ? ': its line is in other hands, or was used a second time' : '';
+    const message = `somebody at ${remoteAddress} came with the invitation ${id}, which is ${state}${used}`;
     this.#log.warn('an invitation that is over was used', { invitation: id, state, remote: remoteAddress });
     const event = {
       at: this.#clock.now(),

@@ -114,6 +114,11 @@ export class Invitations {
   /** What the inviter says to something that was broken off; undefined where it is to be begun anew. */
   async #askAgain(before: StoredInvitation): Promise<Settled | undefined> {
     const settled = await this.#redemption.ask(before);
+    if (settled.status === 'ended')
+      throw new InvitationError(
+        'invitation-declined',
+        settled.invitation.reason?.message ?? `the inviter has ended the invitation ${before.id}`,
+      );
     if (settled.status !== 'unknown') return settled;
     if (before.state === 'redeeming') return undefined;
     throw new InvitationError(

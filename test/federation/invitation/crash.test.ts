@@ -137,6 +137,19 @@ describe('an invitation that waits for approval', () => {
     expect(both(a, b)).toEqual(NOTHING);
   });
 
+  it('is told to be over when the same line is taken up again after it was taken back', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example');
+    const line = await a.give({ requireApproval: true });
+    expect(await b.take(line)).toBe('awaiting-approval');
+    expect(await b.take(line)).toBe('awaiting-approval');
+    const [waiting] = await a.invitations.list();
+    await a.invitations.cancel(waiting?.id ?? '', 'operator:ann');
+    expect(await b.take(line)).toBe('invitation-declined');
+    expect(await b.take(line)).toBe('invitation-refused');
+    expect(both(a, b)).toEqual(NOTHING);
+  });
+
   it('looks at the newcomer’s endpoint again before it is approved', async () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');
