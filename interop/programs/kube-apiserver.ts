@@ -20,6 +20,11 @@ export const kubeApiserver: InteropProgram = {
       run: writeAndRestore,
     },
     { name: 'Istio adapter: own roots by watch, over a restart and a compaction (410)', run: ownRoots },
+    { name: 'Linkerd adapter with the Bundle of trust-manager: in, rotated, out', run: linkerd },
+    {
+      name: 'ClusterTrustBundles beside a mesh: one per peer, rotated, gone with it',
+      run: clusterTrustBundles,
+    },
   ],
 };
 
@@ -136,4 +141,128 @@ function rootsOf(...cas: readonly TestCa[]) {
     metadata: { name: 'istio-ca-root-cert', labels: { 'istio.io/config': 'true' } },
     data: { 'root-cert.pem': pemFromCertificates(cas.map(({ root }) => root)) },
   };
+}
+
+interface ObjectList {
+  readonly items: readonly {
+    readonly metadata: { readonly name: string };
+    readonly data?: Record<string, string>;
+    readonly spec?: { readonly trustBundle?: string };
+  }[];
+}
+
+/** How many certificates the objects of this collection hold that bear our label. */
+async function certificatesIn(cluster: Kubernetes, collection: string): Promise<number> {
+  const path = `${collection}?labelSelector=federate.dev%2Fforeign-trust%3Dtrue`;
+  const { items } = (await cluster.ask<ObjectList>('GET', path)).body;
+  const texts = items.map(({ data, spec }) => spec?.trustBundle ?? Object.values(data ?? {}).join('\n'));
+  return texts.join('\n').match(/BEGIN CERTIFICATE/g)?.length ?? 0;
+}
+
+/** Federates the first agent with the second, rotates the second, ends it again; `certificates` tells what the cluster holds of it. */
+async function comeRotateAndGo(agents: Agents, certificates: () => Promise<number>): Promise<void> {
+  const [ours, peer] = agents.all;
+  assert(ours && peer);
+  const { answer } = await peer.home.ask<StatusDocument>('status');
+  const words = ['--peer', peer.home.url, '--trust-domain', 'b.example', '--profile', 'https_spiffe'];
+  const proof = ['--endpoint-id', 'spiffe://b.example/federate', '--pin', answer.own?.pin ?? ''];
+  assert.equal((await ours.home.ask('add', ...words, ...proof)).code, 0);
+  await until('the root in the cluster', async () => (await certificates()) === 1);
+  peer.home.writeRoots(peer.ca, await presentCa('b.example', 'CN=b.example second root'));
+  await until('both roots in the cluster', async () => (await certificates()) === 2);
+  assert.equal((await ours.home.ask('remove', 'b.example')).code, 0);
+  await until('nothing of it in the cluster', async () => (await certificates()) === 0);
+}
+
+/** Lets the agent do this in the whole cluster. */
+async function allow(cluster: Kubernetes, rules: readonly object[]): Promise<void> {
+  const rbac = '/apis/rbac.authorization.k8s.io/v1';
+  const create = async (path: string, body: unknown) =>
+    assert.equal((await cluster.ask('POST', `${rbac}/${path}`, body)).status, 201, path);
+  await create('clusterroles', { metadata: { name: 'federate' }, rules });
+  await create('clusterrolebindings', {
+    metadata: { name: 'federate' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'federate' },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'federate' }],
+  });
+}
+
+async function linkerd(executable: string): Promise<void> {
+  await using cluster = await Kubernetes.start(executable);
+  const own = await presentCa('linkerd.example', 'CN=root.linkerd.cluster.local');
+  const create = async (path: string, body: unknown) =>
+    assert.equal((await cluster.ask('POST', path, body)).status, 201, path);
+  for (const name of ['linkerd', 'cert-manager']) await create('/api/v1/namespaces', { metadata: { name } });
+  const configMaps = '/api/v1/namespaces/linkerd/configmaps';
+  const anchors = { 'ca-bundle.crt': pemFromCertificates([own.root]) };
+  await create(configMaps, { metadata: { name: 'linkerd-identity-trust-roots' }, data: anchors });
+  const values = 'identity: { externalCA: true }\nidentityTrustDomain: linkerd.example\n';
+  await create(configMaps, { metadata: { name: 'linkerd-config' }, data: { values } });
+  const group = 'trust.cert-manager.io';
+  await create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
+    metadata: { name: `bundles.${group}` },
+    spec: {
+      group,
+      scope: 'Cluster',
+      names: { plural: 'bundles', singular: 'bundle', kind: 'Bundle' },
+      versions: [
+        {
+          name: 'v1alpha1',
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+        },
+      ],
+    },
+  });
+  const bundle = {
+    apiVersion: `${group}/v1alpha1`,
+    kind: 'Bundle',
+    metadata: { name: 'linkerd-identity-trust-roots' },
+    spec: {
+      sources: [
+        {
+          configMap: {
+            selector: { matchLabels: { 'federate.dev/foreign-trust': 'true' } },
+            key: 'ca-bundle.crt',
+          },
+        },
+      ],
+      target: { configMap: { key: 'ca-bundle.crt' } },
+    },
+  };
+  await until('the new kind to be served', async () => {
+    const { status } = await cluster.ask('POST', `/apis/${group}/v1alpha1/bundles`, bundle);
+    return status === 201 || status === 409;
+  });
+  await allow(cluster, [
+    {
+      apiGroups: [''],
+      resources: ['configmaps'],
+      verbs: ['get', 'list', 'watch', 'create', 'update', 'delete'],
+    },
+    { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
+    { apiGroups: [group], resources: ['bundles'], verbs: ['get'] },
+  ]);
+  const kubeconfig = cluster.writeKubeconfig(cluster.file('kubeconfig'));
+  const mesh = { kind: 'linkerd', kubeconfig, linkerd_peers: ['b.example'] };
+  await using agents = await startAgents([
+    { trustDomain: 'linkerd.example', profile: 'https_web', config: { mesh } },
+    { trustDomain: 'b.example', profile: 'https_spiffe' },
+  ]);
+  await comeRotateAndGo(agents, () => certificatesIn(cluster, '/api/v1/namespaces/cert-manager/configmaps'));
+}
+
+async function clusterTrustBundles(executable: string): Promise<void> {
+  await using cluster = await Kubernetes.start(executable);
+  const verbs = ['get', 'list', 'create', 'update', 'delete'];
+  await allow(cluster, [{ apiGroups: ['certificates.k8s.io'], resources: ['clustertrustbundles'], verbs }]);
+  const kubeconfig = cluster.writeKubeconfig(cluster.file('kubeconfig'));
+  await using agents = await startAgents([
+    { trustDomain: 'a.example', profile: 'https_web', config: { cluster_trust_bundles: { kubeconfig } } },
+    { trustDomain: 'b.example', profile: 'https_spiffe' },
+  ]);
+  await comeRotateAndGo(agents, () =>
+    certificatesIn(cluster, '/apis/certificates.k8s.io/v1beta1/clustertrustbundles'),
+  );
 }

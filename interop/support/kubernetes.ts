@@ -81,6 +81,11 @@ export class Kubernetes {
       this.file('sa.key'),
       '--service-cluster-ip-range',
       '10.0.0.0/24',
+      // On by default from Kubernetes 1.37 on.
+      '--feature-gates',
+      'ClusterTrustBundle=true',
+      '--runtime-config',
+      'certificates.k8s.io/v1beta1/clustertrustbundles=true',
       '--token-auth-file',
       this.file('tokens.csv'),
       '--authorization-mode',
