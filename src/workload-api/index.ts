@@ -1,5 +1,6 @@
 /** What proxies and workloads ask for: Envoy's secret discovery service and the SPIFFE Workload API. */
 export { WorkloadApiError, type WorkloadApiErrorCode } from './errors.ts';
+export { createNobodysRoot } from './nobody.ts';
 export { SdsClient, type SdsClientOptions } from './sds-client.ts';
 export { type SdsAcknowledgement, SdsServer } from './sds-server.ts';
 export { createSdsSvidSource } from './sds-svid-source.ts';

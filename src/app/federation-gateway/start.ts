@@ -1,11 +1,19 @@
 import { ConsulLeaves } from '../../mesh-adapters/index.ts';
-import { pemFromCertificates, type TrustBundle, trustDomainOf } from '../../spiffe/index.ts';
-import { type SdsSecret, SdsServer } from '../../workload-api/index.ts';
+import {
+  parseTrustDomain,
+  pemFromCertificates,
+  type TrustBundle,
+  type TrustDomain,
+  trustDomainOf,
+} from '../../spiffe/index.ts';
+import { createNobodysRoot, type SdsSecret, SdsServer } from '../../workload-api/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { FederationGatewayConfig } from '../config/federation-gateway-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import { gatewaySecrets } from './secrets.ts';
 import type { ProcessContext, RunningPart } from '../process.ts';
+
+const NOBODY = parseTrustDomain('nobody.invalid');
 
 /** The federation gateway's part of the agent: what its Envoy is told. */
 export interface FederationGatewayPart extends RunningPart {
@@ -28,6 +36,7 @@ export async function startFederationGateway(
   if (mesh.kind !== 'consul' || mesh.federation_gateway === undefined) return undefined;
   const { address, token_file: tokenFile, federation_gateway: gateway } = mesh;
   const sdsSocket = resolvePath(folder, gateway.sds_socket);
+  const nobody = await createNobodysRoot(clock.now());
   const log = outer.with({ part: 'federation-gateway' });
   const services = [gateway.service, ...gateway.identities.map(({ service }) => service)];
   const byName = new Map(services.map((service) => [gatewaySecrets.leaf(service), service]));
@@ -42,8 +51,9 @@ export async function startFederationGateway(
   });
   const server = new SdsServer({
     secrets: (name): SdsSecret | undefined => {
-      if (name === gatewaySecrets.foreign) return foreignSecret(gateway, own.current, foreign.list());
-      if (name === gatewaySecrets.own) return ownSecret(own.current);
+      if (name === gatewaySecrets.foreign)
+        return foreignSecret(gateway, own.current?.trustDomain, foreign.list(), nobody);
+      if (name === gatewaySecrets.own) return own.current && ownSecret(own.current, nobody);
       const leaf = leaves.current(byName.get(name) ?? '');
       return leaf && { name, kind: 'certificate', chainPem: leaf.chainPem, keyPem: leaf.keyPem };
     },
@@ -63,33 +73,34 @@ export async function startFederationGateway(
 
 /**
  * Who may come in from outside: the listed identities, each by the roots of its own trust domain. Envoy takes no validator
- * without a trust domain; where none is left ours stands in, in which no listed identity can be, so nobody is let in.
+ * without a trust domain and goes on with the last one it took; where none is left, one whose key nobody has stands in.
  */
 function foreignSecret(
   { identities }: FederationGatewayConfig,
-  own: TrustBundle | undefined,
+  own: TrustDomain | undefined,
   bundles: readonly TrustBundle[],
-): SdsSecret | undefined {
-  // Before the mesh is heard nobody knows which trust domain is ours, and so not which is foreign.
-  if (!own) return undefined;
-  const ids = identities.map((each) => each.spiffe_id).filter((id) => trustDomainOf(id) !== own.trustDomain);
+  nobody: string,
+): SdsSecret {
+  const ids = identities.map((each) => each.spiffe_id).filter((id) => trustDomainOf(id) !== own);
   const domains = new Set(ids.map(trustDomainOf));
   const trusted = bundles.filter(
     ({ trustDomain, x509Authorities }) => domains.has(trustDomain) && x509Authorities.length > 0,
   );
-  // A matcher that nothing matches: an empty list would let in all.
-  const allowed = ids.length > 0 ? ids : [`spiffe://${own.trustDomain}/nobody`];
+  // An empty list of names would let in all.
+  const allowed = ids.length > 0 ? ids : [`spiffe://${NOBODY}/`];
   return {
     name: gatewaySecrets.foreign,
     kind: 'spiffe-validation',
-    trustDomains: (trusted.length > 0 ? trusted : [own]).map(trustOf),
+    trustDomains: trusted.length > 0 ? trusted.map(trustOf) : [{ name: NOBODY, trustBundlePem: nobody }],
     allowedUriSans: allowed.map((exact) => ({ exact })),
   };
 }
 
-function ownSecret(own: TrustBundle | undefined): SdsSecret | undefined {
-  if (!own || own.x509Authorities.length === 0) return undefined;
-  return { name: gatewaySecrets.own, kind: 'spiffe-validation', trustDomains: [trustOf(own)] };
+/** Whom the gateway believes inside: our own roots, or nobody once there are none. */
+function ownSecret(own: TrustBundle, nobody: string): SdsSecret {
+  const trust =
+    own.x509Authorities.length > 0 ? trustOf(own) : { name: own.trustDomain, trustBundlePem: nobody };
+  return { name: gatewaySecrets.own, kind: 'spiffe-validation', trustDomains: [trust] };
 }
 
 function trustOf({ trustDomain, x509Authorities }: TrustBundle) {

@@ -78,6 +78,10 @@ async function startGateway(more: { readonly identities?: { spiffe_id: string; s
       foreign = bundles;
       part.trustChanged();
     },
+    ownRoots: (x509Authorities: TrustBundle['x509Authorities']) => {
+      own.current = { ...own.current, x509Authorities };
+      part.trustChanged();
+    },
     renew: async (service: string) => {
       leaves.set(service, await leaf(service));
       version += 1;
@@ -136,22 +140,37 @@ describe('startFederationGateway()', () => {
     await using world = await startGateway();
     await until(() => world.secret('foreign'));
     // Envoy refuses a validator without a trust domain and would keep the one before.
-    const nobody = { domains: [OWN], ids: [WEB] };
+    const nobody = { domains: ['nobody.invalid'], ids: [WEB] };
     const empty = { ...world.west.bundle(), x509Authorities: [] };
     world.holds(empty);
-    await until(() => trustOf(world.secret('foreign'))?.domains[0] === OWN);
+    await until(() => trustOf(world.secret('foreign'))?.domains[0] === 'nobody.invalid');
     expect(trustOf(world.secret('foreign'))).toEqual(nobody);
     world.holds(world.west.bundle());
     await until(() => trustOf(world.secret('foreign'))?.domains[0] === 'west.example');
     world.holds();
-    await until(() => trustOf(world.secret('foreign'))?.domains[0] === OWN);
+    await until(() => trustOf(world.secret('foreign'))?.domains[0] === 'nobody.invalid');
     expect(trustOf(world.secret('foreign'))).toEqual(nobody);
+  });
+
+  it('believes nobody inside once there is no root of our own left', async () => {
+    await using world = await startGateway();
+    await until(() => world.secret('consul'));
+    const before = world.secret('consul');
+    world.ownRoots([]);
+    await until(() => world.secret('consul') !== before);
+    expect(trustOf(world.secret('consul'))).toEqual({ domains: [OWN], ids: [] });
+    expect(world.secret('consul')).not.toMatchObject({
+      trustDomains: [{ trustBundlePem: pemFromCertificates([world.ca.root]) }],
+    });
   });
 
   it('never lets in an identity of the own trust domain as a foreign one', async () => {
     const inside = `spiffe://${OWN}/ns/default/dc/dc1/svc/web`;
     await using world = await startGateway({ identities: [{ spiffe_id: inside, service: 'west-web' }] });
     await until(() => world.secret('foreign'));
-    expect(trustOf(world.secret('foreign'))).toEqual({ domains: [OWN], ids: [`spiffe://${OWN}/nobody`] });
+    expect(trustOf(world.secret('foreign'))).toEqual({
+      domains: ['nobody.invalid'],
+      ids: ['spiffe://nobody.invalid/'],
+    });
   });
 });
