@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { consul, consulGateway } from './programs/consul.ts';
+import { envoy } from './programs/envoy.ts';
 import { goSpiffe } from './programs/go-spiffe.ts';
 import { istiod } from './programs/istiod.ts';
 import { kubeApiserver } from './programs/kube-apiserver.ts';
@@ -13,6 +14,7 @@ import { type ProgramResult, renderTable, writeTable } from './support/table.ts'
 /** `npm run test:interop [-- --only NAME] [--output json] [--write]`: our agent with other people's programs, those that are here. */
 const PROGRAMS: readonly InteropProgram[] = [
   goSpiffe,
+  envoy,
   spire,
   consul,
   consulGateway,

@@ -6,20 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectMtls, createSpiffeVerifier } from '../../src/mtls/index.ts';
 import { systemClock } from '../../src/platform/index.ts';
-import {
-  BundleSet,
-  bundleOf,
-  parseTrustDomain,
-  pemFromCertificates,
-  pinOfBundle,
-  serializeBundle,
-} from '../../src/spiffe/index.ts';
-import type { RelationshipDocument, StatusDocument } from '../../src/dashboard/index.ts';
+import { BundleSet, pemFromCertificates, pinOfBundle, serializeBundle } from '../../src/spiffe/index.ts';
+import type { RelationshipDocument } from '../../src/dashboard/index.ts';
 import { presentCa } from '../../test/e2e/agent-process.ts';
-import { createTokenKey, signToken } from '../../test/support/test-tokens.ts';
 import { type Agents, startAgents } from '../support/agents.ts';
 import { Child } from '../support/child.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
+import { workloadChecks } from '../support/workload-checks.ts';
 
 const SOURCE = join(import.meta.dirname, '../go-spiffe');
 
@@ -47,13 +40,8 @@ export const goSpiffe: InteropProgram = {
     { name: 'WatchBundle sees a rotation', run: watchRotation },
     { name: 'its bundle handler is polled, through a rotation', run: pollTheirEndpoint },
     { name: 'its verifier on our SVIDs; a forgery is refused', run: verifyOurs },
-    { name: 'Workload API: bundles of all trust domains, a rotation and a removal', run: workloadBundles },
-    {
-      name: 'Workload API: JWT bundles; a token is accepted, a forgery and another audience refused',
-      run: workloadTokens,
-    },
-    { name: 'Workload API: X509Source where SVIDs are given, and not elsewhere', run: workloadSource },
     { name: 'mutual TLS with it as the server, and as the client', run: mutualTls },
+    ...workloadChecks,
   ],
 };
 
@@ -213,83 +201,4 @@ async function mutualTls(executable: string): Promise<void> {
 /** Valid now, for programs that have a clock of their own. */
 function presentTimes() {
   return { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 3_600_000) };
-}
-
-/** Two agents that federate one way: the first trusts the second, and has a workload socket. */
-async function withSocket(
-  config: Record<string, unknown>,
-  work: (agents: Agents, socket: string) => Promise<void>,
-): Promise<void> {
-  await using agents = await startAgents([
-    {
-      trustDomain: 'a.example',
-      profile: 'https_spiffe',
-      config: { workload_api: { socket: 'workload.sock', ...config } },
-    },
-    { trustDomain: 'b.example', profile: 'https_spiffe' },
-  ]);
-  const [ours, peer] = agents.all;
-  assert(ours && peer);
-  const { answer } = await peer.home.ask<StatusDocument>('status');
-  const words = ['--peer', peer.home.url, '--trust-domain', 'b.example', '--profile', 'https_spiffe'];
-  const proof = ['--endpoint-id', 'spiffe://b.example/federate', '--pin', answer.own?.pin ?? ''];
-  assert.equal((await ours.home.ask('add', ...words, ...proof)).code, 0);
-  await work(agents, ours.home.file('workload.sock'));
-}
-
-async function workloadBundles(executable: string): Promise<void> {
-  await withSocket({}, async (agents, socket) => {
-    const [ours, peer] = agents.all;
-    assert(ours && peer);
-    assert.deepEqual(await ask(executable, 'workload', 'x509-bundles', socket), {
-      'a.example': 1,
-      'b.example': 1,
-    });
-    await using watching = new Child(executable, ['workload', 'watch', socket]);
-    const seen = (roots: number | undefined) => () =>
-      watching.lines.some((line) => line['b.example'] === roots);
-    await watching.until('the first root', seen(1));
-    peer.home.writeRoots(peer.ca, await presentCa('b.example', 'CN=b.example second root'));
-    await watching.until('the second root', seen(2));
-    await ours.home.ask('remove', 'b.example');
-    await watching.until('the trust domain to go', seen(undefined));
-    assert(watching.lines.every((line) => line['error'] === undefined));
-  });
-}
-
-async function workloadTokens(executable: string): Promise<void> {
-  const key = createTokenKey('P-256', 'key 1');
-  const forger = createTokenKey('P-256', 'key 1');
-  await withSocket({}, async (agents, socket) => {
-    const [ours] = agents.all;
-    assert(ours);
-    // A third trust domain, of which only tokens are known.
-    const name = parseTrustDomain('jwt.example');
-    const root = await presentCa(name);
-    const file = agents.file('jwt.json');
-    writeFileSync(
-      file,
-      serializeBundle(bundleOf(name, [root.authority], { jwtAuthorities: [key.authority] })),
-    );
-    const words = ['--peer', 'https://127.0.0.1:9/', '--trust-domain', name, '--profile', 'https_spiffe'];
-    await ours.home.ask('add', ...words, '--endpoint-id', `spiffe://${name}/endpoint`, '--bundle', file);
-    const known = await ask(executable, 'workload', 'jwt-bundles', socket);
-    assert.equal(known[name], 1);
-    const now = Math.floor(Date.now() / 1000);
-    const claims = { sub: `spiffe://${name}/w`, aud: ['a'], iat: now, exp: now + 300 };
-    const verdict = (token: string, audience: string) =>
-      ask(executable, 'workload', 'validate', socket, token, audience);
-    assert.equal((await verdict(signToken(key, { claims }), 'a'))['id'], `spiffe://${name}/w`);
-    assert.match(String((await verdict(signToken(key, { claims }), 'b'))['error']), /InvalidArgument/);
-    assert.match(String((await verdict(signToken(forger, { claims }), 'a'))['error']), /InvalidArgument/);
-  });
-}
-
-async function workloadSource(executable: string): Promise<void> {
-  await withSocket({ give_own_svid: true }, async (_, socket) => {
-    assert.equal((await ask(executable, 'workload', 'source', socket))['id'], 'spiffe://a.example/federate');
-  });
-  await withSocket({}, async (_, socket) => {
-    assert.match(String((await ask(executable, 'workload', 'source', socket))['error']), /./);
-  });
 }

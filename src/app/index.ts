@@ -3,6 +3,7 @@ export { type ConsulToExamine, examineConsulMesh, examineIstioMesh } from './doc
 export type { Examination } from '../mesh-adapters/index.ts';
 export { CONFIG_KINDS, type ConfigKind } from './config/config-kinds.ts';
 export { ConfigError, type ConfigMistake } from './config/read-config.ts';
+export { renderEnvoy } from './envoy/render.ts';
 export { renderFederationGateway } from './federation-gateway/render.ts';
 export { renderConfigReference } from './config/reference.ts';
 export { checkConfig, notesOnConfig, runProcess } from './run-process.ts';

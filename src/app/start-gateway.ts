@@ -70,7 +70,8 @@ export async function startGateway(
   };
 }
 
-async function readRoutes(file: string): Promise<RouteTable> {
+/** The route table of a file. Throws `ConfigError` `config-unreadable` or `config-invalid`. */
+export async function readRoutes(file: string): Promise<RouteTable> {
   try {
     return parseRouteTable(parse(await readFile(file, 'utf8'), { uniqueKeys: true }));
   } catch (cause) {

@@ -17,6 +17,8 @@ export interface RouteTable {
   /** The target for a server name in lower case: the exact name, else the longest `*.suffix`. */
   lookup(serverName: string): { readonly route: string; readonly target: RouteTarget } | undefined;
   readonly size: number;
+  /** Every route as it was written, exact names first. */
+  entries(): readonly (readonly [route: string, target: RouteTarget])[];
 }
 
 /**
@@ -45,6 +47,7 @@ export function parseRouteTable(value: unknown): RouteTable {
   }
   return {
     size: exact.size + suffixes.size,
+    entries: () => [...exact, ...[...suffixes].map(([suffix, target]) => [`*.${suffix}`, target] as const)],
     lookup: (serverName) => {
       const target = exact.get(serverName);
       if (target) return { route: serverName, target };

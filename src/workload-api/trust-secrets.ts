@@ -82,16 +82,12 @@ export class TrustSecrets {
 
   #merged(name: string, own: TrustBundle): SdsSecret | undefined {
     if (own.x509Authorities.length === 0) return undefined;
-    const anchors = [...this.#parts.anchors];
     return {
       name,
       kind: 'merged-validation',
-      trustedCaPem: [rootsPem(own), ...anchors.map(([, pem]) => pem)].join(''),
-      allowedUriSans: [own.trustDomain, ...anchors.map(([trustDomain]) => trustDomain)].map(
-        (trustDomain) => ({
-          prefix: `spiffe://${trustDomain}/`,
-        }),
-      ),
+      trustedCaPem: [rootsPem(own), ...this.#parts.anchors.values()].join(''),
+      // Envoy takes any of all the names that it is told, so names from here would let in whom its own config does not.
+      allowedUriSans: [],
     };
   }
 

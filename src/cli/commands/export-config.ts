@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { renderFederationGateway } from '../../app/index.ts';
+import { renderEnvoy, renderFederationGateway } from '../../app/index.ts';
 import type { BundleDocument, StatusDocument } from '../../dashboard/index.ts';
 import { CodedError, defaultBundleLimits, parseBundle, parseTrustDomain } from '../../spiffe/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
@@ -20,10 +20,14 @@ const TARGETS = {
 
 /** Not for a peer but for ourselves: the Envoy that lets foreign identities into a Consul. */
 const GATEWAY = 'consul-gateway';
+/** Likewise: the Envoy that takes the place of a `federate sidecar` or `federate gateway`. */
+const ENVOY = 'envoy';
 
 interface ExportOptions extends AgentOptions {
-  readonly for: keyof typeof TARGETS | typeof GATEWAY;
+  readonly for: keyof typeof TARGETS | typeof GATEWAY | typeof ENVOY;
   readonly config?: string;
+  readonly trustSocket?: string;
+  readonly trust?: string;
 }
 
 /** `federate export-config`: what a peer that runs something else puts into its own configuration to trust us. */
@@ -35,20 +39,28 @@ export function exportConfigCommand(
   withAgent(program.command('export-config'))
     .description('ready configuration, with our bundle in it, for a peer that runs something else')
     .addOption(
-      new Option('--for <product>', 'what the peer runs; consul-gateway is our own federation gateway')
-        .choices([...Object.keys(TARGETS), GATEWAY])
+      new Option('--for <product>', 'what the peer runs; envoy and consul-gateway are proxies of our own')
+        .choices([...Object.keys(TARGETS), ENVOY, GATEWAY])
         .makeOptionMandatory(),
     )
     .option(
       '-c, --config <file>',
-      "with consul-gateway: the agent's config, whose mesh.federation_gateway is rendered",
+      "with envoy: a sidecar's or a gateway's config; with consul-gateway: the agent's, whose mesh.federation_gateway is rendered",
     )
+    .option(
+      '--trust-socket <path>',
+      "with envoy: the agent's workload socket, where the trust comes from there",
+    )
+    .option('--trust <secret>', 'with envoy: the SDS secret with the trust, such as ALL')
     .addHelpText(
       'after',
       `
 Examples:
   $ federate export-config --for spire
   $ federate export-config --for spire-controller-manager > federate.yaml
+  $ federate export-config --for envoy --config sidecar.yaml > envoy.json
+  $ federate export-config --for envoy --config sidecar.yaml \\
+      --trust-socket /run/federate/workload.sock --trust ALL > envoy.json
   $ federate export-config --for consul-gateway --config agent.yaml > gateway.json
   $ envoy -c gateway.json
 
@@ -56,12 +68,20 @@ What is printed holds no secret, but our roots: send it by a way on which it can
 be changed. The other direction, our trust in them, is "federate add".`,
     )
     .action(async (options: ExportOptions) => {
+      if (options.for !== ENVOY && (options.trustSocket !== undefined || options.trust !== undefined))
+        throw new UsageError(`--trust and --trust-socket go with --for ${ENVOY}`);
       if (options.for === GATEWAY) {
         await printGateway(options, terminal);
         finish(exitCodes.done);
         return;
       }
-      if (options.config !== undefined) throw new UsageError(`--config goes with --for ${GATEWAY}`);
+      if (options.for === ENVOY) {
+        await printEnvoy(options, terminal);
+        finish(exitCodes.done);
+        return;
+      }
+      if (options.config !== undefined)
+        throw new UsageError(`--config goes with --for ${ENVOY} and --for ${GATEWAY}`);
       const agent = agentFor(options);
       const status = await agent.status();
       const { trust_domain: name } = status;
@@ -76,6 +96,21 @@ be changed. The other direction, our trust in them, is "federate add".`,
       printResult(terminal, options.output, answer, () => config);
       finish(exitCodes.done);
     });
+}
+
+/** All that is needed is in the config of the process whose place it takes; no agent is asked. */
+async function printEnvoy(
+  { config: file, trustSocket, trust, output }: ExportOptions,
+  terminal: Terminal,
+): Promise<void> {
+  if (file === undefined)
+    throw new UsageError(`--for ${ENVOY} needs --config, the config of a sidecar or of a gateway`);
+  const { stands_for: standsFor, bootstrap } = await renderEnvoy(file, {
+    ...(trustSocket === undefined ? {} : { socket: trustSocket }),
+    ...(trust === undefined ? {} : { resource: trust }),
+  });
+  const config = JSON.stringify(bootstrap, undefined, 2);
+  printResult(terminal, output, { for: ENVOY, stands_for: standsFor, config }, () => config);
 }
 
 /** The own trust domain is in the config, or known to the agent that runs with it. */
