@@ -25,6 +25,8 @@ export interface KubernetesServer {
 export async function startKubernetes(binaries: {
   readonly etcd: string;
   readonly apiServer: string;
+  /** Further words for the API server. */
+  readonly words?: readonly string[];
 }): Promise<KubernetesServer> {
   const folder = tempDir();
   const [client = 0, peer = 0, secure = 0] = await freePorts(3);
@@ -60,6 +62,7 @@ export async function startKubernetes(binaries: {
       `--token-auth-file=${folder.file('tokens.csv')}`,
       '--service-cluster-ip-range=10.0.0.0/24',
       '--disable-admission-plugins=ServiceAccount',
+      ...(binaries.words ?? []),
     ],
     { logFile: folder.file('api.log') },
   );

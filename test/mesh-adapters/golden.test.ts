@@ -1,11 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { peerNameOf, renderTrustBundle } from '../../src/mesh-adapters/consul/render.ts';
+import { clusterTrustBundlePlace } from '../../src/mesh-adapters/cluster-trust-bundle/render.ts';
 import { renderFiles } from '../../src/mesh-adapters/files/render.ts';
+import { renderMeshTrust } from '../../src/mesh-adapters/kuma/render.ts';
+import { sourcePlace } from '../../src/mesh-adapters/linkerd/render.ts';
+import { renderSpireBundle } from '../../src/mesh-adapters/spire/render.ts';
 import {
   bundleOf,
   certificatesFromPem,
   parseTrustDomain,
+  pemFromCertificates,
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
 
@@ -36,6 +41,48 @@ describe('renderTrustBundle()', () => {
     await expect(`${JSON.stringify(message, undefined, 2)}\n`).toMatchFileSnapshot(
       `${FIXTURES}/consul/two-roots/peering-trust-bundle.json`,
     );
+  });
+});
+
+const pretty = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
+
+describe('renderMeshTrust()', () => {
+  it('gives one CA bundle a root in one order, with the marks of ours', async () => {
+    const marks = { mesh: 'default', namePrefix: 'federate-', origin: 'zone' } as const;
+    const trust = renderMeshTrust(trustDomain, roots, marks);
+    expect(renderMeshTrust(trustDomain, roots.toReversed(), marks)).toEqual(trust);
+    await expect(pretty(trust)).toMatchFileSnapshot(`${FIXTURES}/kuma/two-roots/mesh-trust.json`);
+  });
+});
+
+describe('renderSpireBundle()', () => {
+  it('gives roots in one order, with the sequence and the hint they came with', async () => {
+    const rendered = renderSpireBundle(bundle, roots, []);
+    expect(renderSpireBundle(bundle, roots.toReversed(), [])).toEqual(rendered);
+    const x509_authorities = rendered.x509_authorities.map(({ asn1, tainted }) => ({
+      asn1: asn1.toString('base64'),
+      tainted,
+    }));
+    await expect(pretty({ ...rendered, x509_authorities })).toMatchFileSnapshot(
+      `${FIXTURES}/spire/two-roots/bundle.json`,
+    );
+  });
+});
+
+describe('the objects of one foreign trust domain', () => {
+  const pem = pemFromCertificates(roots.map(({ der }) => der));
+  const places = {
+    'linkerd/two-roots/config-map.json': sourcePlace('cert-manager', 'federate-'),
+    'cluster-trust-bundle/two-roots/object.json': clusterTrustBundlePlace('v1beta1', {
+      namePrefix: 'federate-',
+      signerName: 'federate.example/peers',
+    }),
+  };
+
+  it.each(Object.entries(places))('are rendered as %s, and read back', async (file, place) => {
+    const rendered = place.render(pem);
+    await expect(pretty(rendered)).toMatchFileSnapshot(`${FIXTURES}/${file}`);
+    expect(place.pemOf({ ...rendered, metadata: { name: 'n', resourceVersion: '1' } })).toBe(pem);
   });
 });
 
