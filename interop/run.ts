@@ -5,6 +5,7 @@ import { envoy } from './programs/envoy.ts';
 import { goSpiffe } from './programs/go-spiffe.ts';
 import { istiod } from './programs/istiod.ts';
 import { kubeApiserver } from './programs/kube-apiserver.ts';
+import { openBao } from './programs/openbao.ts';
 import { spire } from './programs/spire.ts';
 import { vault } from './programs/vault.ts';
 import { findExecutable, type InteropProgram } from './support/program.ts';
@@ -21,6 +22,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   kubeApiserver,
   istiod,
   vault,
+  openBao,
 ];
 
 function readArguments() {

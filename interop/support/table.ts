@@ -42,5 +42,9 @@ export function writeTable(
     const result = results[index - 2];
     return result && result.version === undefined ? (known.get(result.name) ?? line) : line;
   });
-  write(PAGE, `${before}${BEGIN}\n\n${merged.join('\n')}\n\n${END}${after}`);
+  // Programs that were not asked for keep their line, in front as before.
+  const asked = new Set(['program', ...results.map(({ name }) => name)]);
+  const kept = [...known].filter(([name]) => !/^-*$/.test(name) && !asked.has(name)).map(([, line]) => line);
+  const all = [...merged.slice(0, 2), ...kept, ...merged.slice(2)];
+  write(PAGE, `${before}${BEGIN}\n\n${all.join('\n')}\n\n${END}${after}`);
 }
