@@ -56,8 +56,12 @@ export interface BundleEndpointOptions {
   /** A path that serves the bundle besides `/`. */
   readonly path: string;
   readonly limits: EndpointLimits;
-  /** Told of each request for the bundle before it is answered; what it does changes no answer. */
-  readonly onRequest?: (seen: SeenBundleRequest) => void;
+  /**
+   * Told of each request for the bundle before it is answered, which never waits for it. Where it resolves with true before the
+   * answer goes, `Federate-Relationship: held` says that we hold a relationship with who asked; nothing is said otherwise,
+   * so that nobody learns by asking in another's name with whom we have one.
+   */
+  readonly onRequest?: (seen: SeenBundleRequest) => Promise<boolean> | void;
   /** Told when a client that sent no statement was given the whole bundle: its address, and the tag of what it was given. */
   readonly onServed?: (address: string, tag: string) => void;
   readonly clock: Clock;
@@ -253,7 +257,9 @@ export class BundleEndpoint {
   #see(request: IncomingMessage, response: ServerResponse): void {
     const { onRequest, onServed } = this.#options;
     const seen = seenRequestOf(request);
-    onRequest?.(seen);
+    void onRequest?.(seen)?.then((known) => {
+      if (known && !response.headersSent) response.setHeader('federate-relationship', 'held');
+    });
     if (!onServed || request.method !== 'GET' || seen.statement !== undefined) return;
     response.once('finish', () => {
       const tag = this.#given.get(response);

@@ -36,12 +36,21 @@ const HINTS: Readonly<Record<string, string>> = {
     'first trust needs a proof: --pin sha256:… or --bundle FILE, had from the peer by a way you trust ("federate status" on their side prints a pin), or --web-pki',
   'pin-mismatch':
     'ask the peer for the present pin by a way you trust ("federate status" on their side); do not copy the pin seen here',
-  'endpoint-id-mismatch': 'compare --endpoint-id with what "federate status" prints on the peer\'s side',
+  'endpoint-id-mismatch':
+    'compare with what "federate status" prints on the peer\'s side; if it changed, "federate change <trust domain> --endpoint-id" follows',
+  'connect-failed':
+    'is its endpoint up, and reachable from here? If it moved, "federate change <trust domain> --peer URL" follows',
+  'status-refused':
+    'ask the peer what its endpoint serves at that URL; if it moved, "federate change <trust domain> --peer URL" follows',
+  'web-certificate-refused':
+    'ask the peer about its certificate; --ca-file names private CAs, and "federate change <trust domain> --profile" follows a change of profile',
+  'svid-refused':
+    'ask the peer for its present bundle ("federate bundle set"); if it serves by Web PKI now, "federate change <trust domain> --profile https_web" follows',
   'bootstrap-bundle-invalid':
     'give a SPIFFE bundle document or CA certificates in PEM; "federate bundle show --document" on the peer\'s side prints one',
   'bootstrap-bundle-unusable': 'ask the peer for its present bundle',
   'endpoint-bundle-missing':
-    "federate with the trust domain of the endpoint's SPIFFE ID first, or give --bundle or --pin",
+    'have its present bundle by a way you trust, then "federate bundle set <trust domain> FILE"; is one of its keys distrusted, "federate trust --again" takes that back; for a new peer, federate with the trust domain of its endpoint ID first',
   'serving-cycle': 'let one of the trust domains serve its own bundle',
   'bootstrap-fetch-failed':
     'check the URL with "curl -k URL" from this machine; nothing was stored, so simply try again',
@@ -88,6 +97,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'not-rejected': '"federate review <trust domain>" lists what is rejected, with digests',
   'key-distrusted':
     '"federate distrust list" tells since when and why; "federate trust --again" takes it back, on record',
+  'peer-dropped-us':
+    'ask them; "federate remove <trust domain>" ends the relationship on our side too, else their workloads go on being accepted here',
   'trust-stale':
     'see why its polls fail; "federate change <trust domain> --never-stale" or a longer --stale-after ends the limit, on record',
   'peer-stale': 'see why its polls fail with "federate show <trust domain>"',

@@ -110,6 +110,8 @@ export interface RelationshipDocument {
   readonly endpoint_id: string | null;
   /** With `signed_bundle`: whose signature counts. */
   readonly signer_id: string | null;
+  /** Whether the peer says that it holds a relationship with us, or no longer; null where it never said so. */
+  readonly their_side: { readonly state: 'held' | 'ended'; readonly since: string } | null;
   readonly policy: PolicyName;
   /** After so many seconds without a good poll it is trusted no more until the next one; null: never. */
   readonly stale_after_seconds: number | null;

@@ -54,6 +54,7 @@ export interface AdminServices
   readonly log: Log;
   status(): Promise<StatusDocument>;
   endpoints(trustDomain: TrustDomain): RelationshipDocument['endpoints'];
+  theirSide(trustDomain: TrustDomain): RelationshipDocument['their_side'];
   inMesh(trustDomain: TrustDomain): RelationshipDocument['in_mesh'];
   /** What the peer has proved that it holds of our bundle. */
   peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];

@@ -112,6 +112,7 @@ export function describeRelationship(
     peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
     distrusted(): readonly DistrustedKeyDocument[];
     endpoints(trustDomain: TrustDomain): RelationshipDocument['endpoints'];
+    theirSide(trustDomain: TrustDomain): RelationshipDocument['their_side'];
   },
   warnings: readonly WarningDocument[],
 ): RelationshipDocument {
@@ -121,6 +122,7 @@ export function describeRelationship(
     endpoint_url: relationship.endpointUrl,
     more_endpoint_urls: relationship.moreEndpointUrls ?? [],
     endpoints: seen.endpoints(relationship.trustDomain),
+    their_side: seen.theirSide(relationship.trustDomain),
     policy: relationship.policy ?? 'ask-on-dangerous',
     stale_after_seconds: relationship.staleAfterSeconds ?? null,
     profile: profile.kind,

@@ -1,33 +1,24 @@
 import { createSpiffeVerifier } from '../mtls/index.ts';
-import type { Clock, Log, Metrics, Random } from '../platform/index.ts';
-import {
-  type BundleLimits,
-  type BundleSource,
-  contentDigest,
-  type StatementSigner,
-  type TrustBundle,
-  type TrustDomain,
-} from '../spiffe/index.ts';
-import type { Relationship, SignedHead, Store } from '../store/index.ts';
+import { type BundleSource, contentDigest, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
+import type { Relationship } from '../store/index.ts';
 import { type AddNote, addRelationship, type AddRequest, prepareRelationship } from './add-relationship.ts';
-import type { AddressGuard } from './address-guard.ts';
+import type { FederationAgentOptions } from './agent-options.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
 import { Distrusts } from './distrust-key.ts';
 import { FederationError } from './errors.ts';
+import { type TheirSide, TheirSides } from './holding/their-side.ts';
 import type { EndpointHealth } from './endpoint-urls.ts';
 import { WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
-import type { FetchLimits } from './fetch-limits.ts';
 import { type BundleListener, HeldBundles } from './held-bundles.ts';
 import type { MeshProgress } from './holding/holding-claims.ts';
 import { HoldingStatements } from './holding/holding-statements.ts';
 import { Observations } from './observation/observations.ts';
-import { createHostLookup, type HostLookup } from './host-lookup.ts';
+import { createHostLookup } from './host-lookup.ts';
 import { OfferReviews } from './offer-reviews.ts';
 import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
 import { PeerPoller, type PollObserver } from './peer-poller.ts';
 import { PollSlots, pollSlotSettings } from './poll-slots.ts';
-import type { RedirectSettings } from './redirects.ts';
 import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import { nextPollDelayMs, type ScheduleSettings } from './schedule.ts';
@@ -35,34 +26,6 @@ import { type RelationshipStatus, relationshipStatus } from './relationship-stat
 import type { OperatorOverride } from './settle-offer.ts';
 import { TrustedBundles } from './trusted-bundles.ts';
 import { CarriedBundles } from './signed-bundle/carried-bundles.ts';
-
-/** What the agent works with. */
-export interface FederationAgentOptions {
-  readonly store: Store;
-  /** Our own trust domain's bundle, once the mesh has told it. */
-  readonly own: () => TrustBundle | undefined;
-  /** Our own trust domain by the configuration, which knows it before the mesh has told a bundle. */
-  readonly ownTrustDomain?: TrustDomain;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly fetchLimits: FetchLimits;
-  readonly bundleLimits: BundleLimits;
-  readonly redirects: RedirectSettings;
-  /** How endpoints' names become addresses; default as this machine does it, without holding a thread. */
-  readonly lookup?: HostLookup;
-  /** Refuses addresses that are never asked, whoever names them. */
-  readonly guard?: AddressGuard;
-  readonly schedule: ScheduleSettings;
-  readonly watch: WatchSettings;
-  /** Whose signature tells peers what we hold of them; nothing is told without one. */
-  readonly signer?: () => StatementSigner | undefined;
-  /** The newest signed head of our own history, for peers to keep. */
-  readonly historyHead?: () => SignedHead | undefined;
-  /** Polls at the same time, over all peers; those that wait long for their endpoint are counted apart, see `PollSlots`. */
-  readonly concurrency: number;
-}
 
 /** A relationship that was added. */
 export interface AddResult {
@@ -91,6 +54,7 @@ export class FederationAgent {
   readonly #held: HeldBundles;
   readonly #holding: HoldingStatements;
   readonly #trusted: TrustedBundles;
+  readonly #theirSides: TheirSides;
   readonly #schedule: ScheduleSettings;
   readonly #slots: PollSlots;
   readonly #watch: WatchSettings;
@@ -124,8 +88,10 @@ export class FederationAgent {
       }
     });
     this.#trusted = trusted;
+    this.#theirSides = new TheirSides({ store: options.store, clock, log });
     this.#parts = {
       ...options,
+      theirSides: this.#theirSides,
       holding: this.#holding,
       carried: this.carried,
       lookup: options.lookup ?? createHostLookup(),
@@ -186,6 +152,7 @@ export class FederationAgent {
       this.#parts.store.currentAll(),
       // Before any bundle: what is distrusted never counts, not even for a moment.
       this.distrusts.load(),
+      this.#theirSides.load(),
     ]);
     const current = new Map(versions.map((version) => [version.trustDomain, version]));
     for (const { trustDomain } of relationships) {
@@ -288,6 +255,7 @@ export class FederationAgent {
       this.#pollers.delete(trustDomain);
       this.#held.drop(trustDomain);
       this.#trusted.staleFrom(trustDomain, undefined);
+      this.#theirSides.forget(trustDomain);
     }
     if (!removed) throw notFederated(trustDomain);
   }
@@ -346,6 +314,11 @@ export class FederationAgent {
   /** How each address of a peer's endpoint did since the agent started; none where there is no relationship. */
   endpoints(trustDomain: TrustDomain): EndpointHealth[] {
     return this.#pollers.get(trustDomain)?.endpoints() ?? [];
+  }
+
+  /** How the relationship looks from the peer's side, as far as its endpoint tells; undefined where it never did. */
+  theirSide(trustDomain: TrustDomain): TheirSide | undefined {
+    return this.#theirSides.of(trustDomain);
   }
 
   /** How every relationship stands, by trust domain. */

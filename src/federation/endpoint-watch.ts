@@ -161,6 +161,14 @@ export class EndpointWatch {
       };
       const fetched = await fetchIdentified(request, this.#parts.holding);
       recordFetch(log, { ...about, trace: fetched.trace, outcome: { kind: 'watched' } });
+      const { theirWord } = fetched.trace;
+      if (theirWord !== undefined)
+        await this.#parts.theirSides?.heard(
+          trustDomain,
+          endpointUrl,
+          theirWord,
+          fetched.kind === 'not-modified' && fetched.held,
+        );
       if (fetched.kind === 'document') return 'changed';
       return fetched.held ? 'unchanged' : 'not-held';
     } catch (error) {

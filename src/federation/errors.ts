@@ -1,4 +1,5 @@
 import { CodedError } from '../spiffe/index.ts';
+import type { TheirWord } from './holding/their-side.ts';
 
 /** Why one fetch of a bundle document failed; nothing was learned and nothing changes (design, invariant 2). */
 export type FetchErrorCode =
@@ -39,6 +40,8 @@ export interface FetchTrace {
   readonly leafFingerprint?: string;
   readonly rootFingerprint?: string;
   readonly durationMs: number;
+  /** What the endpoint said of its side, where we have said who we are. */
+  readonly theirWord?: TheirWord;
 }
 
 /** A fetch that gave no document. */

@@ -63,10 +63,12 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
   const { trustDomain, limits, clock } = request;
   const startedMs = clock.monotonicMs();
   const hops: string[] = [];
+  let said: Pick<FetchTrace, 'theirWord'> = {};
   let proof: Pick<FetchTrace, 'leafFingerprint' | 'rootFingerprint'> = {};
   const trace = (): FetchTrace => ({
     redirects: hops,
     ...proof,
+    ...said,
     durationMs: Math.round(clock.monotonicMs() - startedMs),
   });
   const late = () =>
@@ -98,6 +100,7 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
         const waitSeconds = asked === undefined ? 0 : (request.waitSeconds ?? 0);
         const holding = hops.length === 0 ? request.holding : undefined;
         const answer = await httpGet({ socket, url, etag: asked, waitSeconds, holding, limits, timer });
+        if (holding !== undefined && answer.kind !== 'redirect') said = { theirWord: answer.theirWord };
         if (answer.kind === 'not-modified')
           return { kind: 'not-modified', held: answer.held, trace: trace() };
         if (answer.kind === 'document') {

@@ -4,6 +4,7 @@ import { FetchError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { FetchTimer } from './fetch-timer.ts';
 import { HOLDING_HEADER } from './holding/holding-claims.ts';
+import { RELATIONSHIP_HEADER, type TheirWord } from './holding/their-side.ts';
 import { isRedirect } from './redirects.ts';
 
 /** What a bundle endpoint answered: the document, "still the one you have", or "look there". */
@@ -14,8 +15,10 @@ export type HttpAnswer =
       readonly etag?: string;
       /** Whether the endpoint holds requests until there is something new (RFC 7240 §4.3). */
       readonly held: boolean;
+      /** What the endpoint says of its side (`Federate-Relationship`). */
+      readonly theirWord: TheirWord;
     }
-  | { readonly kind: 'not-modified'; readonly held: boolean }
+  | { readonly kind: 'not-modified'; readonly held: boolean; readonly theirWord: TheirWord }
   | {
       readonly kind: 'redirect';
       readonly status: number;
@@ -94,7 +97,8 @@ export async function httpGet(request: {
     body.on('error', () => {}); // told by `read`, or of no interest where the body is not read
     if (isRedirect(status)) return { kind: 'redirect', status, location: headers['location'] };
     const held = WAIT_APPLIED.test([headers['preference-applied'] ?? []].flat().join(','));
-    if (status === 304 && etag !== undefined) return { kind: 'not-modified', held };
+    const theirWord = headers[RELATIONSHIP_HEADER] === 'held' ? 'held' : 'nothing';
+    if (status === 304 && etag !== undefined) return { kind: 'not-modified', held, theirWord };
     if (status !== 200)
       throw new FetchError(
         'status-refused',
@@ -107,6 +111,7 @@ export async function httpGet(request: {
       kind: 'document',
       body: bytes,
       held,
+      theirWord,
       ...(typeof tag === 'string' && ETAG.test(tag) ? { etag: tag } : {}),
     };
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Relationships with foreign trust domains: bootstrap, fetch, judge, remember, repeat (SPIFFE Federation §5, §6). */
 export type { AddNote, AddRequest } from './add-relationship.ts';
-export { type AddResult, FederationAgent, type FederationAgentOptions } from './agent.ts';
+export { type AddResult, FederationAgent } from './agent.ts';
+export type { FederationAgentOptions } from './agent-options.ts';
 export { type Bootstrap, parseBundleFile } from './bootstrap.ts';
 export type { RelationshipChange } from './change-relationship.ts';
 export { type Distrusted, Distrusts, type DistrustRequest } from './distrust-key.ts';

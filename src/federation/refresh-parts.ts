@@ -8,6 +8,7 @@ import type { HostLookup } from './host-lookup.ts';
 import type { HoldingStatements } from './holding/holding-statements.ts';
 import type { HeldBundles } from './held-bundles.ts';
 import type { RedirectSettings } from './redirects.ts';
+import type { TheirSides } from './holding/their-side.ts';
 import type { TrustedBundles } from './trusted-bundles.ts';
 import type { CarriedBundles } from './signed-bundle/carried-bundles.ts';
 
@@ -15,6 +16,8 @@ import type { CarriedBundles } from './signed-bundle/carried-bundles.ts';
 export interface RefreshParts {
   readonly store: Store;
   readonly held: HeldBundles;
+  /** How relationships look from the peers' side. */
+  readonly theirSides?: TheirSides | undefined;
   /** What counts of what is held. */
   readonly trusted: TrustedBundles;
   /** The bundles that endpoints are verified with: the held ones, without distrusted keys, and our own. */

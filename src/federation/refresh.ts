@@ -57,6 +57,8 @@ export async function refreshOnce(
     };
     const fetched = await fetchIdentified(request, parts.holding);
     trace = fetched.trace;
+    if (trace.theirWord !== undefined)
+      await parts.theirSides?.heard(trustDomain, endpointUrl, trace.theirWord, false);
     if (fetched.kind === 'not-modified') {
       offer = known && { bundle: known.bundle, notes: [] };
       return record({ outcome: { kind: 'unchanged' }, ...(known ? { tag: known } : {}) });

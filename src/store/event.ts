@@ -20,6 +20,7 @@ export type EventKind =
   | 'offer-rejected'
   | 'offer-reconsidered'
   | 'trust-stale'
+  | 'peer-dropped-us'
   | 'equivocation'
   | 'history-doctored'
   | 'invitation-given'

@@ -10,6 +10,7 @@ export type IncidentKind = Extract<
   | 'bundle-refused'
   | 'bundle-quarantined'
   | 'trust-stale'
+  | 'peer-dropped-us'
   | 'mesh-refused'
   | 'equivocation'
   | 'history-doctored'

@@ -217,7 +217,7 @@ describe('Rotation', () => {
     await publish(first, second);
     const tag = ((await rotation.view())?.versions[0]?.tag ?? '').toString();
     expect((await status()).roots[1]?.use).toMatchObject({ safe: false, missing: [{ code: 'never-seen' }] });
-    holdings.note({ address: '192.0.2.1' });
+    void holdings.note({ address: '192.0.2.1' });
     holdings.noteServed('192.0.2.1', tag);
     const seen = await status();
     expect(seen.peers).toMatchObject([
@@ -225,7 +225,7 @@ describe('Rotation', () => {
     ]);
     expect(seen.pollers).toEqual([]);
     expect(seen.roots[1]?.use).toMatchObject({ safe: true, taken: [{ who: PEER, by: 'fetch' }] });
-    holdings.note({ address: '192.0.2.77', heldTag: '"other"' });
+    void holdings.note({ address: '192.0.2.77', heldTag: '"other"' });
     const other = await status();
     expect(other.pollers).toMatchObject([{ address: '192.0.2.77', sequence: null }]);
     expect(other.roots[1]?.use.missing).toMatchObject([{ code: 'poller-behind', poller: '192.0.2.77' }]);

@@ -157,6 +157,31 @@ describe('BundleEndpoint over HTTP', () => {
     expect(await ask(etag)).toBe(200);
   });
 
+  it('says Federate-Relationship only where who asks was proved before the answer went, and waits for no proof', async () => {
+    const asked: (string | undefined)[] = [];
+    const { port, publish } = await start({
+      onRequest: ({ statement }) => {
+        asked.push(statement);
+        return statement === 'late' ? new Promise(() => {}) : Promise.resolve(statement === 'proved');
+      },
+    });
+    publish(1n);
+    const { headers } = await get(port);
+    const etag = String(headers['etag']);
+    const held = { prefer: 'wait=1', 'if-none-match': etag };
+    const said = async (more: Record<string, string>) =>
+      (await get(port, { headers: { ...held, ...more } })).headers['federate-relationship'];
+    expect(
+      await Promise.all([
+        said({ 'federate-holding': 'proved' }),
+        said({ 'federate-holding': 'forged' }),
+        said({ 'federate-holding': 'late' }),
+        said({}),
+      ]),
+    ).toEqual(['held', undefined, undefined, undefined]);
+    expect(asked).toHaveLength(5);
+  });
+
   it('answers HEAD like GET, without the body', async () => {
     const { port, publish } = await start();
     publish(1n);

@@ -53,6 +53,9 @@ beforeAll(async () => {
   b.writeRoots(one);
   await Promise.all([a.writeEndpointCertificate(rootA), b.writeEndpointCertificate(webCa)]);
   writeFileSync(folder.file('web-ca.pem'), pemFromCertificates([webCa.root]));
+  // Requests are held for a second, so that what the other side says is heard soon.
+  const federation = { minimum_poll: '250ms', connect_timeout: '2m', total_timeout: '2m', hold: '1s' };
+  a.writeConfig(a.configFile, { federation });
   [agentA, agentB] = [a.start(), b.start()];
   await Promise.all([agentA, agentB].map((agent) => agent.untilLogged('own bundle published')));
 }, 60_000);
@@ -252,6 +255,35 @@ describe('what the operator decides about a peer', { timeout: 120_000 }, () => {
       code: 1,
       answer: { error: { code: 'not-distrusted' } },
     });
+  });
+
+  it('says when the peer has ended its relationship with us, as its endpoint tells, and trusts it as before', async () => {
+    expect((await show()).their_side).toBeNull();
+    const ofA = (await a.ask<StatusDocument>('status')).answer;
+    const added = await b.ask(
+      'add',
+      '--peer',
+      a.url,
+      '--trust-domain',
+      'a.example',
+      '--profile',
+      'https_spiffe',
+      '--endpoint-id',
+      'spiffe://a.example/federate',
+      '--pin',
+      ofA.own?.pin ?? '',
+    );
+    expect(added.code).toBe(0);
+    await until('their word', async () => (await show()).their_side?.state === 'held');
+    expect((await text('show', 'b.example')).out).toMatch(/their side +holds a relationship with us/);
+    await b.ask('remove', 'a.example');
+    await until('their silence', async () => (await show()).their_side?.state === 'ended');
+    expect((await text('show', 'b.example')).out).toMatch(
+      /their side +seems to have ended .*peer-dropped-us/,
+    );
+    expect((await text('list')).out).toContain('their side: seems to have ended');
+    expect((await show()).state).toBe('active');
+    expect(holds(roots[1], roots[2])).toBe(true);
   });
 
   it('a stale peer is out of the mesh until its next good poll (FED-57)', async () => {

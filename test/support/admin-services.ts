@@ -10,6 +10,7 @@ export function stubAdminServices(store: Store, given: Partial<AdminServices> = 
     inMesh: () => null,
     distrusted: () => [],
     endpoints: () => [],
+    theirSide: () => null,
     peerHolds: () => null,
     ...given,
   };

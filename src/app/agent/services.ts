@@ -92,6 +92,10 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     status: () => statusOf(parts),
     historyPlace: () => ({ store: parts.storePath }),
     peerHolds: (trustDomain) => describeHolding(parts.holdings.of(trustDomain)),
+    theirSide: (trustDomain) => {
+      const side = federation.theirSide(trustDomain);
+      return side ? { state: side.state, since: side.since.toISOString() } : null;
+    },
     endpoints: (trustDomain) => federation.endpoints(trustDomain).map(describeEndpoint),
     inMesh: (trustDomain) => {
       const report = parts.reports.get(trustDomain);

@@ -52,6 +52,9 @@ function tellShortly(one: RelationshipDocument, now: Date): string {
     one.trust_domain,
     ...one.warnings.map((warning) => `  ${tellWarning(warning)}`),
     `  ${facts.join(' · ')}`,
+    ...(one.their_side?.state === 'ended'
+      ? ['  their side: seems to have ended its relationship with us']
+      : []),
     ...(one.reason === null ? [] : [`  why: ${one.reason.message} [${one.reason.code}]`]),
     `  in the mesh: ${one.in_mesh?.state ?? 'not yet'}${one.in_mesh?.code == null ? '' : ` [${one.in_mesh.code}]`}`,
   ].join('\n');
@@ -88,6 +91,7 @@ function tellOne(one: RelationshipDocument, now: Date): string {
       'distrusted',
       `${key.label} since ${key.since}${key.until === null ? '' : ` until ${key.until}`}: ${key.reason}`,
     ]),
+    ['their side', tellTheirSide(one)],
     ['last attempt', one.last_attempt_at ?? 'never'],
     ['failures in a row', one.consecutive_failures.toString()],
     ['next poll', one.next_poll_at === null ? undefined : `in ${until(one.next_poll_at, now)}`],
@@ -107,6 +111,12 @@ function tellHolding({ peer_holds: holds }: RelationshipDocument, now: Date): st
   if (holds === null) return undefined;
   const reached = holds.in_mesh === null ? 'not in its mesh yet' : `${holds.in_mesh.progress} in its mesh`;
   return `our sequence ${holds.sequence ?? '-'}, ${reached}, said ${since(holds.seen_at, now)} ago by ${holds.signer}`;
+}
+
+function tellTheirSide({ their_side: side }: RelationshipDocument): string | undefined {
+  if (side === null) return undefined;
+  if (side.state === 'held') return `holds a relationship with us, as it said first ${side.since}`;
+  return `seems to have ended its relationship with us at ${side.since} [peer-dropped-us]; ${hintFor('peer-dropped-us') ?? ''}`;
 }
 
 function tellEndpoint(

@@ -79,16 +79,19 @@ export class PeerHoldings {
     this.#work = new RecentWork(options.clock, PER_ADDRESS);
   }
 
-  /** A request for our bundle came in. Returns at once; a statement is proved behind it. Never throws. */
-  note(seen: SeenRequest): void {
+  /**
+   * A request for our bundle came in. Returns at once; a statement is proved behind it. Resolves with whether it was, so by the agent of a
+   * relationship that we hold. Never rejects.
+   */
+  async note(seen: SeenRequest): Promise<boolean> {
     const { statement } = seen;
     if (statement === undefined || statement.length > MAX_HOLDING_CHARACTERS) {
       this.#notePlain(seen);
-      return;
+      return false;
     }
-    void this.#prove(seen.address, statement).then((proved) => {
-      if (!proved) this.#notePlain(seen);
-    });
+    const proved = await this.#prove(seen.address, statement);
+    if (!proved) this.#notePlain(seen);
+    return proved;
   }
 
   /** Somebody who sent no statement was given the document with this tag, as a whole. */

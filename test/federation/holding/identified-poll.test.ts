@@ -55,7 +55,7 @@ async function understood(clock = { now: () => now }) {
     clock: { ...clock, monotonicMs: () => 0, sleep: () => Promise.resolve() },
     log: silentLog,
   });
-  holdings.note({ address: '192.0.2.1', statement: said().at(-1), heldTag: undefined });
+  void holdings.note({ address: '192.0.2.1', statement: said().at(-1), heldTag: undefined });
   await expect.poll(() => holdings.of(us) !== undefined || holdings.plainPollers().length > 0).toBe(true);
   return holdings.of(us);
 }

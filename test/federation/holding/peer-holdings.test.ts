@@ -71,7 +71,7 @@ const statement = (rest: Partial<StatementRequest> = {}) =>
 /** What becomes of a request with this statement: proved, or taken for any other poller's. */
 async function verdictOn(token: string, address = '192.0.2.1'): Promise<'proved' | 'plain'> {
   const before = { told: told.length, plain: requests() };
-  holdings.note({ address, statement: token });
+  void holdings.note({ address, statement: token });
   await expect.poll(() => told.length > before.told || requests() > before.plain).toBe(true);
   return told.length > before.told ? 'proved' : 'plain';
 }
@@ -142,8 +142,8 @@ describe('PeerHoldings', () => {
     expect(await verdictOn(await statement({ issuedAt: later, claims: holdingClaims(newer) }))).toBe(
       'proved',
     );
-    holdings.note({ address: '192.0.2.66', statement: old });
-    holdings.note({ address: '192.0.2.66', statement: 'x' });
+    void holdings.note({ address: '192.0.2.66', statement: old });
+    void holdings.note({ address: '192.0.2.66', statement: 'x' });
     await expect.poll(requests).toBe(1);
     expect(holdings.of(B)).toMatchObject({ digest: newer.digest, address: '192.0.2.1' });
   });
@@ -163,17 +163,18 @@ describe('PeerHoldings', () => {
     const token = await statement();
     expect(await verdictOn(token, '192.0.2.7')).toBe('proved');
     await clock.advance(1000);
-    for (let again = 0; again < 100; again += 1) holdings.note({ address: '192.0.2.7', statement: token });
+    for (let again = 0; again < 100; again += 1)
+      void holdings.note({ address: '192.0.2.7', statement: token });
     await expect.poll(() => holdings.of(B)?.seenAt).toEqual(clock.now());
   });
 
   it('remembers of everyone else the tag shown last and since when, and of no more than a thousand', async () => {
     const note = (address: string, heldTag?: string) => holdings.note({ address, heldTag });
-    note('192.0.2.1');
+    void note('192.0.2.1');
     await clock.advance(1000);
-    note('192.0.2.1', '"one"');
+    void note('192.0.2.1', '"one"');
     await clock.advance(1000);
-    note('192.0.2.1', '"one"');
+    void note('192.0.2.1', '"one"');
     const since = new Date(TEST_INSTANT.getTime() + 1000);
     expect(holdings.plainPollers()).toEqual([
       {
@@ -185,9 +186,9 @@ describe('PeerHoldings', () => {
         heldTagSince: since,
       },
     ]);
-    note('192.0.2.1', `"${'x'.repeat(300)}"`);
+    void note('192.0.2.1', `"${'x'.repeat(300)}"`);
     expect(holdings.plainPollers()[0]).not.toHaveProperty('heldTag');
-    for (let number = 0; number < 1100; number += 1) note(`2001:db8::${number}`);
+    for (let number = 0; number < 1100; number += 1) void note(`2001:db8::${number}`);
     expect(holdings.plainPollers()).toHaveLength(1024);
     expect(holdings.forgotAt).toEqual(clock.now());
   });
@@ -215,17 +216,17 @@ describe('PeerHoldings', () => {
   it('remembers which document a plain poller was given, and forgets it when a peer proves to be there', async () => {
     holdings.noteServed('192.0.2.1', '"never asked"');
     expect(holdings.plainPollers()).toEqual([]);
-    holdings.note({ address: '192.0.2.1' });
+    void holdings.note({ address: '192.0.2.1' });
     holdings.noteServed('192.0.2.1', '"one"');
     await clock.advance(1000);
-    holdings.note({ address: '192.0.2.1' });
+    void holdings.note({ address: '192.0.2.1' });
     holdings.noteServed('192.0.2.1', '"one"');
     const expected = { servedTag: '"one"', servedTagSince: TEST_INSTANT, requests: 2 };
     expect(holdings.plainPollers()).toMatchObject([expected]);
     await verdictOn(await statement(), '192.0.2.1');
     expect(holdings.plainPollers()).toEqual([]);
     // Whoever still polls from there is somebody else.
-    holdings.note({ address: '192.0.2.1' });
+    void holdings.note({ address: '192.0.2.1' });
     const again = statement({ issuedAt: clock.now(), expiresAt: new Date(clock.now().getTime() + 60_000) });
     await verdictOn(await again, '192.0.2.1');
     expect(holdings.plainPollers()).toHaveLength(1);

@@ -1,0 +1,37 @@
+import type { Clock, Log, Metrics, Random } from '../platform/index.ts';
+import type { BundleLimits, StatementSigner, TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import type { SignedHead, Store } from '../store/index.ts';
+import type { AddressGuard } from './address-guard.ts';
+import type { WatchSettings } from './endpoint-watch.ts';
+import type { FetchLimits } from './fetch-limits.ts';
+import type { HostLookup } from './host-lookup.ts';
+import type { RedirectSettings } from './redirects.ts';
+import type { ScheduleSettings } from './schedule.ts';
+
+/** What the agent works with. */
+export interface FederationAgentOptions {
+  readonly store: Store;
+  /** Our own trust domain's bundle, once the mesh has told it. */
+  readonly own: () => TrustBundle | undefined;
+  /** Our own trust domain by the configuration, which knows it before the mesh has told a bundle. */
+  readonly ownTrustDomain?: TrustDomain;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly fetchLimits: FetchLimits;
+  readonly bundleLimits: BundleLimits;
+  readonly redirects: RedirectSettings;
+  /** How endpoints' names become addresses; default as this machine does it, without holding a thread. */
+  readonly lookup?: HostLookup;
+  /** Refuses addresses that are never asked, whoever names them. */
+  readonly guard?: AddressGuard;
+  readonly schedule: ScheduleSettings;
+  readonly watch: WatchSettings;
+  /** Whose signature tells peers what we hold of them; nothing is told without one. */
+  readonly signer?: () => StatementSigner | undefined;
+  /** The newest signed head of our own history, for peers to keep. */
+  readonly historyHead?: () => SignedHead | undefined;
+  /** Polls at the same time, over all peers; those that wait long for their endpoint are counted apart, see `PollSlots`. */
+  readonly concurrency: number;
+}

@@ -1,0 +1,87 @@
+import type { Clock, Log } from '../../platform/index.ts';
+import type { TrustDomain } from '../../spiffe/index.ts';
+import type { Store } from '../../store/index.ts';
+
+/** What a peer's endpoint says of itself to whoever has proved who it is: that it holds a relationship with them. Only for people. */
+export const RELATIONSHIP_HEADER = 'federate-relationship';
+
+/** What an answer to an identified request said: that they hold a relationship with us, or nothing. */
+export type TheirWord = 'held' | 'nothing';
+
+/** How the relationship looks from the peer's side, as far as its endpoint tells. */
+export interface TheirSide {
+  readonly state: 'held' | 'ended';
+  readonly since: Date;
+}
+
+/** An endpoint may fail to prove one request in time; it had all the time of two held ones. */
+const SILENT_ANSWERS = 2;
+
+/**
+ * Whether a peer still holds a relationship with us. Its endpoint says so where it has proved who asks, and says nothing else, so
+ * silence means something only after it has spoken: two held requests that it answered without the word end it. It is
+ * told to people and changes no trust. Other products say nothing, ever.
+ */
+export class TheirSides {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #known = new Map<TrustDomain, TheirSide>();
+  readonly #silent = new Map<TrustDomain, number>();
+
+  constructor(options: { readonly store: Store; readonly clock: Clock; readonly log: Log }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  of(trustDomain: TrustDomain): TheirSide | undefined {
+    return this.#known.get(trustDomain);
+  }
+
+  /** Takes up what was on record before the start. Throws `StoreError`. */
+  async load(): Promise<void> {
+    for (const { kind, trustDomain, at } of await this.#store.incidents({ open: true, limit: 10_000 }))
+      if (kind === 'peer-dropped-us') this.#known.set(trustDomain, { state: 'ended', since: at });
+  }
+
+  /** The relationship is gone on our side. */
+  forget(trustDomain: TrustDomain): void {
+    this.#known.delete(trustDomain);
+    this.#silent.delete(trustDomain);
+  }
+
+  /** An identified request was answered; `held` says whether it was held until its time was up. Never rejects. */
+  async heard(trustDomain: TrustDomain, origin: string, word: TheirWord, held: boolean): Promise<void> {
+    const before = this.#known.get(trustDomain);
+    const at = this.#clock.now();
+    if (word === 'held') {
+      this.#silent.delete(trustDomain);
+      if (before?.state === 'held') return;
+      this.#known.set(trustDomain, { state: 'held', since: at });
+      if (before) await this.#record(() => this.#end(trustDomain, at));
+      return;
+    }
+    if (!held || before?.state !== 'held') return;
+    const silent = (this.#silent.get(trustDomain) ?? 0) + 1;
+    this.#silent.set(trustDomain, silent);
+    if (silent < SILENT_ANSWERS) return;
+    this.#known.set(trustDomain, { state: 'ended', since: at });
+    this.#log.warn('a peer seems to have ended its relationship with us', { trustDomain });
+    const message = `${trustDomain} seems to hold no relationship with us any more: it takes our bundle no longer, and our workloads will be refused there`;
+    const about = { at, trustDomain, actor: 'agent', origin, code: 'peer-dropped-us', message };
+    await this.#record(() => this.#store.recordIncident({ kind: 'peer-dropped-us', ...about }));
+  }
+
+  async #end(trustDomain: TrustDomain, at: Date): Promise<void> {
+    await this.#store.endIncidents({ trustDomain, at, actor: 'agent', kinds: ['peer-dropped-us'] });
+  }
+
+  async #record(write: () => Promise<unknown>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      this.#log.error("what a peer's endpoint says of its side could not be put on record", { error });
+    }
+  }
+}
