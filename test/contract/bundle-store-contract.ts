@@ -62,6 +62,86 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         }),
       );
 
+    it('trustedAt() tells what was trusted at an instant, over all trust domains, and which keys did not count then', async () => {
+      await federate([1], 1n);
+      await store.addRelationship(
+        relationship(consul, at(10)),
+        version(bundle([3], 1n, consul), at(10), 'bootstrap'),
+        added(consul, at(10)),
+      );
+      await replace([1, 2], 2n, at(60));
+      const keyFingerprint = roots[0]?.keyFingerprint ?? '';
+      const word = { trustDomain: istio, keyFingerprint, actor: 'operator:1', reason: 'stolen' };
+      await store.distrustKey({ ...word, label: 'root 1', at: at(70), until: at(200) });
+      await store.trustKeyAgain({ ...word, at: at(80), word: 'trusted-again' });
+      await store.distrustKey({ ...word, label: 'root 1', at: at(90), until: at(200) });
+      await store.removeRelationship(consul, { at: at(100), actor: 'operator:1', reason: 'over' });
+      const told = async (seconds: number) =>
+        (await store.trustedAt(at(seconds))).map(
+          ({ version: { trustDomain, number }, distrusted }) =>
+            `${trustDomain} ${number} without ${distrusted.length}`,
+        );
+      expect(await told(-1)).toEqual([]);
+      expect(await told(0)).toEqual(['istio.example 1 without 0']);
+      expect(await told(10)).toEqual(['consul.example 1 without 0', 'istio.example 1 without 0']);
+      expect(await told(75)).toEqual(['consul.example 1 without 0', 'istio.example 2 without 1']);
+      expect(await told(85)).toEqual(['consul.example 1 without 0', 'istio.example 2 without 0']);
+      expect(await told(150)).toEqual(['istio.example 2 without 1']);
+      // Its time was over, whether or not that was put on record.
+      expect(await told(200)).toEqual(['istio.example 2 without 0']);
+    });
+
+    it('everHeld() knows each content that ever was the trusted one, and no other', async () => {
+      await federate([1], 1n);
+      await replace([2], 2n);
+      const held = async (numbers: readonly number[]) =>
+        store.everHeld(istio, contentDigest(bundle(numbers)));
+      expect([await held([1]), await held([2]), await held([1, 2])]).toEqual([true, true, false]);
+      expect(await store.everHeld(consul, contentDigest(bundle([1])))).toBe(false);
+    });
+
+    it('peerHeads() keeps what each peer showed, newest first', async () => {
+      const head = (trustDomain: typeof istio, number: number) => ({
+        trustDomain,
+        seenAt: at(number),
+        at: at(number),
+        number,
+        hash: 'ab'.repeat(32),
+        chain: 'cd'.repeat(32),
+        signer: `spiffe://${trustDomain}/federate`,
+        statement: `the ${number}th`,
+      });
+      for (const kept of [head(istio, 1), head(consul, 2), head(istio, 3)]) await store.recordPeerHead(kept);
+      expect(await store.peerHeads(istio)).toEqual([head(istio, 3), head(istio, 1)]);
+      expect(await store.peerHeads(istio, { limit: 1 })).toEqual([head(istio, 3)]);
+      expect(await store.peerHeads(consul)).toEqual([head(consul, 2)]);
+    });
+
+    it('chains every row it writes, and gives the links in pages', async () => {
+      expect(await store.chainHead()).toBeUndefined();
+      await federate([1], 1n);
+      await store.recordEvent({
+        at: at(1),
+        kind: 'mesh-updated',
+        actor: 'agent',
+        message: 'it is in the mesh',
+      });
+      const links = await store.chainLinks();
+      expect(links.map(({ number, table, rowId }) => `${number} ${table} ${rowId}`)).toEqual([
+        '1 bundle_version 1',
+        '2 event 1',
+        '3 event 2',
+      ]);
+      const { number, hash } = links[2] ?? {};
+      expect(await store.chainHead()).toEqual({ number, hash });
+      expect(await store.chainLinks({ after: 1, limit: 1 })).toEqual([links[1]]);
+      await expect(store.chainLinks({ after: -1 })).rejects.toThrow(RangeError);
+      // Freshness is no history.
+      await store.noteUnchanged(istio, at(2), { sequence: 2n });
+      await store.setMeta('key', 'value');
+      expect(await store.chainHead()).toEqual({ number, hash });
+    });
+
     it('addRelationship() keeps the relationship, its first version and the audit line together', async () => {
       await federate([1], 5n);
       expect(await store.relationships()).toEqual([relationship()]);

@@ -48,8 +48,8 @@ or cut off; what and where is told. The file is read by this command itself: a s
 may be in use by an agent, nothing is written.
 
 Without --bundle the heads rest on the bundles in the history itself, which whoever
-owns the store could write anew, heads and all. With it, or with heads that peers
-kept, nobody can.
+owns the store could write anew, heads and all. With it, only who has the agent's
+key as well could; with heads that peers kept, nobody.
 
 Examples:
   $ federate history verify

@@ -32,7 +32,8 @@ import {
 /** A peer's agent is asked this often, a changed one soon. */
 const ASK_EVERY_MS = 5 * 60_000;
 const SOON_MS = 2000;
-/** An endpoint that knows nothing of this is asked less and less often, down to this. */
+/** An endpoint that knows nothing of this is asked again after a minute, then less and less often, down to once an hour. */
+const FIRST_REFUSED_MS = 60_000;
 const RARELY_MS = 60 * 60_000;
 const TICK_MS = 1000;
 const AT_ONCE = 4;
@@ -313,7 +314,9 @@ export class Observations {
     }
     const refusals = outcome === 'not-known-there' ? (this.#refusals.get(trustDomain) ?? 0) + 1 : 0;
     this.#refusals.set(trustDomain, refusals);
-    const wait = Math.min(ASK_EVERY_MS * 2 ** Math.min(refusals, 10), RARELY_MS);
+    // At first soon again: the other side is often just being told of us.
+    const wait =
+      refusals === 0 ? ASK_EVERY_MS : Math.min(FIRST_REFUSED_MS * 2 ** Math.min(refusals - 1, 10), RARELY_MS);
     this.#dueMs.set(trustDomain, clock.monotonicMs() + wait * (0.9 + 0.2 * random.fraction()));
   }
 }
