@@ -25,6 +25,7 @@ export interface ConsulToExamine {
   readonly configFile?: string | undefined;
   readonly address?: string | undefined;
   readonly tokenFile?: string | undefined;
+  readonly caFile?: string | undefined;
   readonly identities: readonly SpiffeId[];
   readonly service?: string | undefined;
 }
@@ -60,9 +61,11 @@ export async function examineConsulMesh(
   const found = asked.configFile === undefined ? undefined : meshOf(asked.configFile, 'consul');
   const tokenFile =
     asked.tokenFile ?? (found?.mesh.token_file && resolvePath(found.folder, found.mesh.token_file));
+  const caFile = asked.caFile ?? (found?.mesh.ca_file && resolvePath(found.folder, found.mesh.ca_file));
   return await examineConsul({
     address: asked.address ?? found?.mesh.address ?? 'http://127.0.0.1:8500',
     ...(tokenFile === undefined ? {} : { tokenFile }),
+    ...(caFile === undefined ? {} : { caFile }),
     tokenIsAgents: found !== undefined && asked.tokenFile === undefined,
     ...(found ? { peerNamePrefix: found.mesh.peer_name_prefix } : {}),
     ...(found?.mesh.federation_gateway ? gatewayOf(found.mesh.federation_gateway) : {}),

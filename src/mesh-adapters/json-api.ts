@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '../platform/index.ts';
-import { MeshAdapterError } from './errors.ts';
+import { readCaFile } from './ca-file.ts';
 import { fetchHttp, type HttpRequest, parseJsonAnswer, refusedByStatus } from './http-request.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -44,7 +43,7 @@ export class JsonApi {
     const url = new URL(address);
     url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
     url.search = new URLSearchParams(query).toString();
-    const ca = caFile === undefined ? undefined : await readCa(caFile);
+    const ca = caFile === undefined ? undefined : await readCaFile(caFile);
     const answer = await fetchHttp(
       {
         method,
@@ -65,14 +64,5 @@ export class JsonApi {
     if (answer.status < 200 || answer.status > 299)
       throw refusedByStatus(answer.status, what, refusalOf(answer.body));
     return answer.body.length === 0 ? undefined : parseJsonAnswer(answer.body, what);
-  }
-}
-
-async function readCa(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    const message = `CA file ${JSON.stringify(path)} could not be read`;
-    throw new MeshAdapterError('credentials-unusable', message, { cause });
   }
 }

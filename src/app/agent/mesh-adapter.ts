@@ -68,6 +68,7 @@ function createAdapter(
       return createConsulAdapter({
         address: mesh.address,
         ...(mesh.token_file === undefined ? {} : { tokenFile: resolvePath(folder, mesh.token_file) }),
+        ...(mesh.ca_file === undefined ? {} : { caFile: resolvePath(folder, mesh.ca_file) }),
         peerNamePrefix: mesh.peer_name_prefix,
         clock,
         random,

@@ -142,6 +142,11 @@ const consul = z.strictObject({
   kind: z.literal('consul'),
   address: z.url({ protocol: /^https?$/ }).describe('Base URL of the HTTP API of a Consul server.'),
   token_file: path().optional().describe('File with an ACL token that has `peering = "write"`.'),
+  ca_file: path()
+    .optional()
+    .describe(
+      "PEM file with what signs the API's certificate, with an `https` address; without it the system's store.",
+    ),
   peer_name_prefix: z
     .string()
     .regex(

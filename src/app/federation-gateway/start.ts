@@ -34,7 +34,7 @@ export async function startFederationGateway(
   { clock, random, log: outer }: ProcessContext,
 ): Promise<FederationGatewayPart | undefined> {
   if (mesh.kind !== 'consul' || mesh.federation_gateway === undefined) return undefined;
-  const { address, token_file: tokenFile, federation_gateway: gateway } = mesh;
+  const { address, token_file: tokenFile, ca_file: caFile, federation_gateway: gateway } = mesh;
   const sdsSocket = resolvePath(folder, gateway.sds_socket);
   const nobody = await createNobodysRoot(clock.now());
   const log = outer.with({ part: 'federation-gateway' });
@@ -43,6 +43,7 @@ export async function startFederationGateway(
   const leaves = new ConsulLeaves({
     address,
     ...(tokenFile === undefined ? {} : { tokenFile: resolvePath(folder, tokenFile) }),
+    ...(caFile === undefined ? {} : { caFile: resolvePath(folder, caFile) }),
     services,
     onChange: (service) => server.pushChanged([gatewaySecrets.leaf(service)]),
     clock,

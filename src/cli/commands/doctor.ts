@@ -25,6 +25,7 @@ interface IstioOptions extends CommonOptions {
 interface ConsulOptions extends CommonOptions {
   readonly address?: string;
   readonly tokenFile?: string;
+  readonly caFile?: string;
   readonly identity?: readonly SpiffeId[];
   readonly to?: string;
 }
@@ -78,6 +79,7 @@ Examples:
     .description('say why a foreign identity cannot pass the intentions of a Consul mesh, and what does')
     .option('--address <url>', 'base URL of the HTTP API (default: http://127.0.0.1:8500)')
     .option('--token-file <file>', 'file with an ACL token; reading is enough')
+    .option('--ca-file <file>', "PEM file with what signs the API's certificate, for https")
     .option(
       '--identity <spiffe id>',
       'a foreign identity to ask about; again for each further one',
@@ -103,6 +105,7 @@ Examples:
         configFile: config,
         address,
         tokenFile: options.tokenFile,
+        caFile: options.caFile,
         identities: identity,
         service: to,
       };

@@ -11,6 +11,8 @@ export interface ConsulAdapterOptions {
   readonly address: string;
   /** Holds an ACL token with `peering:write`; read for every request. */
   readonly tokenFile?: string;
+  /** PEM file with what signs the API's certificate; without it the system's store is asked. */
+  readonly caFile?: string;
   readonly datacenter?: string;
   /** Peerings under this prefix that also carry our mark are ours; default `federate-`. */
   readonly peerNamePrefix?: string;
@@ -21,10 +23,19 @@ export interface ConsulAdapterOptions {
 
 /** Consul: roots by blocking queries, foreign trust by speaking as one cluster peer for each trust domain (mesh-surfaces §3). */
 export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter {
-  const { address, tokenFile, datacenter, peerNamePrefix = 'federate-', clock, random, log } = options;
+  const {
+    address,
+    tokenFile,
+    caFile,
+    datacenter,
+    peerNamePrefix = 'federate-',
+    clock,
+    random,
+    log,
+  } = options;
   const state = new AdapterState({ clock, log });
   const stopping = new AbortController();
-  const client = new ConsulClient({ address, tokenFile, datacenter, clock });
+  const client = new ConsulClient({ address, tokenFile, caFile, datacenter, clock });
   const onReport: Parameters<MeshAdapter['onReport']>[0] = (report) => state.report(report);
   const writer = new ForeignTrustWriter({ client, peerNamePrefix, onReport, clock, random, log });
   return {

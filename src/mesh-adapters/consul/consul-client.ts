@@ -1,4 +1,5 @@
 import type { Clock } from '../../platform/index.ts';
+import { readCaFile } from '../ca-file.ts';
 import { fetchHttp, type HttpAnswer, parseJsonAnswer, refusedByStatus } from '../http-request.ts';
 import { readTokenFile } from '../token-file.ts';
 
@@ -9,24 +10,28 @@ const TIMEOUT_MS = 15_000;
 export class ConsulClient {
   readonly #address: URL;
   readonly #tokenFile: string | undefined;
+  readonly #caFile: string | undefined;
   readonly #datacenter: string | undefined;
   readonly #clock: Clock;
 
   constructor(options: {
     readonly address: string;
     readonly tokenFile?: string | undefined;
+    /** PEM file with what signs the API's certificate; without it the system's store is asked. */
+    readonly caFile?: string | undefined;
     readonly datacenter?: string | undefined;
     readonly clock: Clock;
   }) {
     this.#address = new URL(options.address);
     this.#tokenFile = options.tokenFile;
+    this.#caFile = options.caFile;
     this.#datacenter = options.datacenter;
     this.#clock = options.clock;
   }
 
   /**
    * One request; `waitMs` is how long the server may think it over in a blocking query. Throws `MeshAdapterError`:
-   * `credentials-unusable` for a token file, the codes of `fetchHttp` and `refusedByStatus`.
+   * `credentials-unusable` for a token or CA file, the codes of `fetchHttp` and `refusedByStatus`.
    */
   async send(
     method: 'GET' | 'PUT' | 'POST' | 'DELETE',
@@ -46,6 +51,7 @@ export class ConsulClient {
       ...(this.#datacenter && { dc: this.#datacenter }),
     }).toString();
     const token = await this.#token();
+    const ca = this.#caFile === undefined ? undefined : await readCaFile(this.#caFile);
     const answer = await fetchHttp(
       {
         method,
@@ -57,6 +63,7 @@ export class ConsulClient {
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(ca === undefined ? {} : { connection: { ca } }),
         signal,
       },
       // The product adds up to a sixteenth to the wait.

@@ -12,6 +12,8 @@ export interface ConsulExaminationOptions {
   readonly tokenFile?: string;
   /** The token is the agent's own, so it must be able to write peerings; default false: it only reads. */
   readonly tokenIsAgents?: boolean;
+  /** PEM file with what signs the API's certificate; without it the system's store is asked. */
+  readonly caFile?: string;
   readonly datacenter?: string;
   readonly peerNamePrefix?: string;
   /** Foreign identities about which to say whether they reach `service`, and why not. */
@@ -33,8 +35,8 @@ export interface ConsulExaminationOptions {
  * what does away with it (mesh-surfaces §3). A cluster that cannot be read is a finding too.
  */
 export async function examineConsul(options: ConsulExaminationOptions): Promise<Examination> {
-  const { address, tokenFile, datacenter, peerNamePrefix = 'federate-', clock, signal } = options;
-  const client = new ConsulClient({ address, tokenFile, datacenter, clock });
+  const { address, tokenFile, caFile, datacenter, peerNamePrefix = 'federate-', clock, signal } = options;
+  const client = new ConsulClient({ address, tokenFile, caFile, datacenter, clock });
   const gateway = options.gateway ?? new Map<SpiffeId, string>();
   const own = options.gatewayService === undefined ? [] : [options.gatewayService];
   const leafServices = options.tokenIsAgents ? [...own, ...gateway.values()] : [];

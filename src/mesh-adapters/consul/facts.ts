@@ -189,7 +189,12 @@ function unreadable(what: string, right: string, { code, message }: MeshAdapterE
     case 'credentials-unusable':
       return wrong(code, 'ACL token', text, 'check the path of token_file and who may read it');
     case 'mesh-unreachable':
-      return wrong(code, 'Consul', text, 'check the address and that the Consul agent runs');
+      return wrong(
+        code,
+        'Consul',
+        text,
+        'check the address and that the Consul agent runs; where its API is HTTPS under a private CA, name that by ca_file (--ca-file)',
+      );
     default:
       return wrong(
         code,

@@ -11,6 +11,8 @@ export interface ConsulLeavesOptions {
   readonly address: string;
   /** Holds an ACL token with `service:write` for each of the services; read for every request. */
   readonly tokenFile?: string;
+  /** PEM file with what signs the API's certificate; without it the system's store is asked. */
+  readonly caFile?: string;
   readonly services: readonly string[];
   /** Called with the name of a service whose leaf is another now. */
   readonly onChange: (service: string) => void;
@@ -50,7 +52,7 @@ export class ConsulLeaves {
   }
 
   async #follow(service: string, index: number): Promise<void> {
-    const { address, tokenFile, onChange, clock, random, log } = this.#options;
+    const { address, tokenFile, caFile, onChange, clock, random, log } = this.#options;
     const { signal } = this.#stopping;
     let troubled = false;
     try {
@@ -59,7 +61,7 @@ export class ConsulLeaves {
       return;
     }
     await followBlockingQuery({
-      client: new ConsulClient({ address, tokenFile, clock }),
+      client: new ConsulClient({ address, tokenFile, caFile, clock }),
       path: `/v1/agent/connect/ca/leaf/${encodeURIComponent(service)}`,
       take: (value) => {
         const leaf = parseConsulLeaf(service, value);
