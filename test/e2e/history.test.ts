@@ -43,11 +43,8 @@ afterAll(async () => {
   folder[Symbol.dispose]();
 });
 
-const ready = () =>
-  until('two agents that are ready', async () => {
-    const codes = await Promise.all(homes.map((home) => federate('status', '--socket', home.socket)));
-    return codes.every(({ code }) => code === 0);
-  });
+/** The last thing of a start: the admin socket is open then, and the mesh was heard. */
+const ready = () => Promise.all(running.map((agent) => agent.untilLogged('mesh answers')));
 const federateWith = async (home: AgentHome, peer: AgentHome) => {
   const bundle = await peer.ask<BundleDocument>('bundle', 'show');
   writeFileSync(home.file('peer.json'), bundle.answer.document);
