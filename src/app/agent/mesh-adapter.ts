@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import {
@@ -116,7 +116,10 @@ function createAdapter(
       return createSpireAdapter({
         access: spireAccess(config, mesh, folder),
         pollMs: mesh.poll,
-        ownedFile: resolvePath(folder, mesh.owned_file),
+        ownedFile:
+          mesh.owned_file === undefined
+            ? join(dirname(resolvePath(folder, config.store)), 'spire-federated.json')
+            : resolvePath(folder, mesh.owned_file),
         clock,
         random,
         log: log.with({ mesh: 'spire' }),

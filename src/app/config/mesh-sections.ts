@@ -112,9 +112,9 @@ export const spireMesh = z
       ),
     poll: duration().prefault('5s').describe('How often the own bundle is asked for; the API has no watch.'),
     owned_file: path()
-      .default('spire-federated.json')
+      .optional()
       .describe(
-        'File in which it is noted whose federated bundles are ours, since SPIRE has no place for that.',
+        'File in which it is noted whose federated bundles are ours, since SPIRE has no place for that; by default `spire-federated.json` beside the store.',
       ),
   })
   .superRefine((mesh, context) => {
