@@ -241,6 +241,7 @@ describe('what the operator decides about a peer', { timeout: 120_000 }, () => {
       distrusted: [{ key_fingerprint: key, reason: 'stolen' }],
     });
     expect(holds(roots[2])).toBe(true);
+    expect((await text('bundle', 'show', 'b.example')).out).toMatch(/DISTRUSTED +[0-9a-f]{6} CN=B2 since/);
     await a.ask('trust', '--again', 'b.example', key.slice(0, 16));
     await until('both', () => holds(roots[1], roots[2]));
     const refusals = await Promise.all([

@@ -4,6 +4,7 @@ import type {
   BundleDocument,
   BundleSetDocument,
   DiffDocument,
+  DistrustedKeyDocument,
   HistoryDocument,
 } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
@@ -42,7 +43,11 @@ function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
         const agent = agentFor(options);
         const shown = await agent.bundle(name ?? (await ownName(agent)), options.at);
         if (options.document === true) terminal.out(shown.document);
-        else printResult(terminal, options.output, shown, () => tellBundle(shown));
+        else {
+          // What was distrusted at an instant is for the history to tell.
+          const distrusted = options.at === undefined ? await agent.distrusted() : [];
+          printResult(terminal, options.output, shown, () => tellBundle(shown, distrusted));
+        }
         finish(exitCodes.done);
       },
     );
@@ -121,7 +126,7 @@ async function ownName(agent: ReturnType<typeof agentFor>): Promise<string> {
   return name ?? '';
 }
 
-function tellBundle(bundle: BundleDocument): string {
+function tellBundle(bundle: BundleDocument, distrusted: readonly DistrustedKeyDocument[]): string {
   const fields = renderFields([
     ['trust domain', bundle.trust_domain],
     ['sequence', `${bundle.sequence ?? 'none'} (version ${bundle.version})`],
@@ -129,6 +134,12 @@ function tellBundle(bundle: BundleDocument): string {
     ['refresh hint', bundle.refresh_hint_seconds === null ? 'none' : `${bundle.refresh_hint_seconds}s`],
     ['pin', bundle.pin],
     ['JWT keys', bundle.jwt_key_ids.length === 0 ? undefined : bundle.jwt_key_ids.join(', ')],
+    ...distrusted
+      .filter((key) => key.trust_domain === bundle.trust_domain)
+      .map((key): [string, string] => [
+        'DISTRUSTED',
+        `${key.label} since ${key.since}${key.until === null ? '' : ` until ${key.until}`}: it does not count`,
+      ]),
   ]);
   const roots = bundle.x509_authorities.flatMap((authority) => [
     '',
