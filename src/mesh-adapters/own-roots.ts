@@ -2,6 +2,8 @@ import {
   BundleError,
   certificatesFromPem,
   PemError,
+  type Pin,
+  pinOfKey,
   type X509Authority,
   x509AuthorityFromDer,
 } from '../spiffe/index.ts';
@@ -21,4 +23,9 @@ export function ownRootsFromPem(pems: readonly string[], where: string): X509Aut
       cause,
     });
   }
+}
+
+/** Whether a pin names the root, by the digest of its key or of its certificate. */
+export function isPinned({ keyFingerprint, fingerprint }: X509Authority, pin: Pin): boolean {
+  return pin === pinOfKey(keyFingerprint) || pin === `sha256:${fingerprint}`;
 }

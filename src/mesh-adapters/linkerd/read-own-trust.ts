@@ -1,20 +1,13 @@
 import { parse } from 'yaml';
 import type { Clock, Random } from '../../platform/index.ts';
-import {
-  isDnsNarrowedAnchor,
-  isTrustDomain,
-  parseCertificate,
-  type Pin,
-  pinOfKey,
-  type X509Authority,
-} from '../../spiffe/index.ts';
+import { isDnsNarrowedAnchor, isTrustDomain, parseCertificate, type Pin } from '../../spiffe/index.ts';
 import type { AdapterPart, AdapterState } from '../adapter-state.ts';
 import { MeshAdapterError } from '../errors.ts';
 import type { ConfigMap, ConfigMapName } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { watchConfigMap } from '../kubernetes/watch-config-map.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
-import { ownRootsFromPem } from '../own-roots.ts';
+import { isPinned, ownRootsFromPem } from '../own-roots.ts';
 import { ANCHORS_KEY } from './render.ts';
 
 const CONFIG_KEY = 'values';
@@ -150,8 +143,4 @@ export async function readOwnTrust(options: {
       onTrouble: (error) => state.trouble(part, error),
     });
   await Promise.all([watch('mesh-config', objects.config), watch('roots', objects.roots)]);
-}
-
-function isPinned({ keyFingerprint, fingerprint }: X509Authority, pin: Pin): boolean {
-  return pin === pinOfKey(keyFingerprint) || pin === `sha256:${fingerprint}`;
 }

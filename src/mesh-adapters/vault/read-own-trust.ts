@@ -1,16 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import type { Clock, Random } from '../../platform/index.ts';
-import {
-  parseCertificate,
-  type Pin,
-  pinOfKey,
-  type TrustDomain,
-  type X509Authority,
-} from '../../spiffe/index.ts';
+import { parseCertificate, type Pin, type TrustDomain, type X509Authority } from '../../spiffe/index.ts';
 import type { AdapterState } from '../adapter-state.ts';
 import { MeshAdapterError } from '../errors.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
-import { ownRootsFromPem } from '../own-roots.ts';
+import { isPinned, ownRootsFromPem } from '../own-roots.ts';
 import { poll } from '../poll.ts';
 import type { VaultClient, VaultIssuer } from './vault-client.ts';
 
@@ -84,10 +78,6 @@ export async function readOwnTrust(options: {
     random,
     signal,
   });
-}
-
-function isPinned({ keyFingerprint, fingerprint }: X509Authority, pin: Pin): boolean {
-  return pin === pinOfKey(keyFingerprint) || pin === `sha256:${fingerprint}`;
 }
 
 function isSelfSigned({ der }: X509Authority): boolean {
