@@ -11,9 +11,15 @@ import {
   type TrustBundle,
 } from '../../src/spiffe/index.ts';
 
-const consul = parseTrustDomain(names.consul);
+const rotating = parseTrustDomain(names.istio);
 
-/** A client that trusts mesh B by a bundle of its own, and calls its service again and again. */
+/** A certificate and its key, PEM. */
+export interface Identity {
+  readonly certificateChainPem: string;
+  readonly privateKeyPem: string;
+}
+
+/** A client that trusts mesh A by a bundle of its own, and calls its service again and again. */
 export class Caller {
   readonly name: string;
   readonly failures: string[] = [];
@@ -21,7 +27,7 @@ export class Caller {
   failed = 0;
   readonly #port: number;
   readonly #bundle: () => TrustBundle | undefined;
-  readonly #identity: { readonly certificateChainPem: string; readonly privateKeyPem: string };
+  readonly #identity: () => Identity;
   #running = false;
   #done: Promise<void> = Promise.resolve();
 
@@ -29,10 +35,10 @@ export class Caller {
     readonly name: string;
     /** Where the service's proxy listens. */
     readonly port: number;
-    /** What it holds of mesh B now. */
+    /** What it holds of mesh A now. */
     readonly bundle: () => TrustBundle | undefined;
     /** What it shows. */
-    readonly identity: { readonly certificateChainPem: string; readonly privateKeyPem: string };
+    readonly identity: () => Identity;
   }) {
     this.name = options.name;
     this.#port = options.port;
@@ -67,21 +73,21 @@ export class Caller {
   }
 
   async #call(): Promise<void> {
-    const { certificateChainPem, privateKeyPem } = this.#identity;
+    const { certificateChainPem, privateKeyPem } = this.#identity();
     const svid = svidFromPem(certificateChainPem, privateKeyPem);
     const answer = await askOverMtls({
       port: this.#port,
-      serverName: names.infoServerName,
-      expect: names.infoId,
+      serverName: 'backend.weather.svc.cluster.local',
+      expect: names.backendId,
       bundle: this.#bundle(),
       svid: { current: () => svid, onChange: () => () => {} },
-      path: '/remark',
+      path: '/weather',
     });
     if (!answer.startsWith('HTTP/1.1 200')) throw new Error(answer.split('\r\n')[0] ?? 'no answer');
   }
 }
 
-/** A plain SPIFFE peer: fetches the whole bundle of mesh B every so often, from an address of its own, and says nothing of itself. */
+/** A plain SPIFFE peer: fetches the whole bundle of mesh A every so often, from an address of its own, and says nothing of itself. */
 export class PlainPeer {
   /** The first few polls that failed. */
   readonly failures: string[] = [];
@@ -125,11 +131,11 @@ export class PlainPeer {
     const answer = await askOverMtls({
       port: this.#port,
       localAddress: '127.0.0.2',
-      expect: names.consulAgentId,
+      expect: names.istioAgentId,
       bundle: this.#bundle,
       path: '/',
     });
-    this.#bundle = parseBundle(consul, Buffer.from(answer.slice(answer.indexOf('\r\n\r\n') + 4))).bundle;
+    this.#bundle = parseBundle(rotating, Buffer.from(answer.slice(answer.indexOf('\r\n\r\n') + 4))).bundle;
   }
 }
 
@@ -166,7 +172,7 @@ async function askOverMtls(options: {
   });
   let answer = '';
   socket.on('data', (part: Buffer) => (answer += part.toString('latin1')));
-  socket.write(`GET ${path} HTTP/1.1\r\nhost: mesh-b\r\nconnection: close\r\n\r\n`);
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: mesh-a\r\nconnection: close\r\n\r\n`);
   await once(socket, 'close');
   return answer;
 }

@@ -76,7 +76,8 @@ export class Meshes {
         this.checkRunning();
         return (await this.verb(mesh, ['status'])).exitCode === 0 ? true : undefined;
       },
-      { everyMs: 200 },
+      // All processes start at once, and a machine may have other things to do.
+      { everyMs: 200, timeoutMs: 120_000 },
     );
   }
 

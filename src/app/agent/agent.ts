@@ -71,7 +71,7 @@ async function startParts(
   const { config, folder } = loaded;
   const { clock, random, log } = context;
   for (const { level, code, message } of planOfConfig(loaded))
-    log.warn('times of the config do not fit', { level, code, why: message });
+    log.warn('times of the config do not fit', { risk: level, code, why: message });
   const metrics = createMetrics({ processMetrics: true });
   const startedAt = clock.now();
 

@@ -270,7 +270,7 @@ export class Rotation {
     const told = { at, trustDomain, actor: 'agent' };
     for (const risk of found) {
       if (risk.level === 'note' || before.some((each) => sameRisk(each, risk))) continue;
-      log.warn('own roots at risk', { ...risk });
+      log.warn('own roots at risk', { risk: risk.level, code: risk.code, why: risk.message });
       await store.recordEvent({ ...told, kind: 'rotation-risk', code: risk.code, message: risk.message });
     }
     for (const risk of before) {

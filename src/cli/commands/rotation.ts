@@ -141,18 +141,23 @@ function summaryOf({ root, missing }: Gate): string {
   return `${name}${first?.message ?? ''}${others}`;
 }
 
-function tellGate(gate: Gate, { step }: WaitTarget): string {
+function tellGate(gate: Gate, { step, except = [] }: WaitTarget): string {
   const what = step === 'use' ? 'be used' : 'be retired';
   if (!gate.root) return ['Not safe:', ...gate.missing.map(tellMissing)].join('\n');
   if (!gate.safe)
     return [`${gate.root.label} cannot ${what} yet:`, ...gate.missing.map(tellMissing)].join('\n');
-  return [`${gate.root.label} can ${what}.`, ...tellTaken(gate.taken)].join('\n');
+  const left = step === 'retire' ? except.map(tellLeftOut) : [];
+  return [`${gate.root.label} can ${what}.`, ...tellTaken(gate.taken), ...left].join('\n');
 }
 
 function tellMissing({ message, code, safe_at: safeAt }: MissingDocument): string {
   const left = safeAt === null ? undefined : Date.parse(safeAt) - Date.now();
   const by = left === undefined || left <= 0 ? '' : `; over in ${formatDurationMs(left)}`;
   return `  - ${message} [${code}]${by}`;
+}
+
+function tellLeftOut(name: string): string {
+  return `  note: ${name} does not count, on your word: should it hold none of the roots that stay, it can no longer verify our endpoint, and needs the bundle by another way`;
 }
 
 function tellTaken(taken: GateDocument['taken']): string[] {
