@@ -1,0 +1,93 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type VerifyParts, verifyChain, verifyToken } from '../../src/app/agent/verify-svids.ts';
+import { findKey } from '../../src/federation/find-key.ts';
+import { withoutKeys } from '../../src/federation/index.ts';
+import { BundleSet, bundleOf, parseTrustDomain, type TrustBundle } from '../../src/spiffe/index.ts';
+import { createMemoryStore, type DistrustedKey } from '../../src/store/index.ts';
+import { added, relationship } from '../store/sample-bundles.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
+import { TestClock } from '../support/test-clock.ts';
+import { createTokenKey, plainClaims, signToken } from '../support/test-tokens.ts';
+
+const NAME = parseTrustDomain('b.example');
+let one: TestCa;
+let two: TestCa;
+let whole: TrustBundle;
+const jwtKey = createTokenKey('P-256', 'k1');
+
+beforeAll(async () => {
+  one = await createTestCa({ trustDomain: NAME, subject: 'CN=One' });
+  two = await createTestCa({ trustDomain: NAME, subject: 'CN=Two' });
+  whole = bundleOf(NAME, [one.authority, two.authority], { jwtAuthorities: [jwtKey.authority] });
+});
+
+/** What an agent has that holds the whole bundle and lets so much of it count. */
+async function partsFor(
+  counting: TrustBundle | undefined,
+  keys: readonly string[] = [],
+): Promise<VerifyParts> {
+  const store = createMemoryStore();
+  await store.addRelationship(
+    { ...relationship(), trustDomain: NAME },
+    { bundle: whole, receivedAt: TEST_INSTANT, verdict: 'bootstrap', origin: 'file' },
+    { ...added(), trustDomain: NAME },
+  );
+  const distrusted: DistrustedKey[] = keys.map((keyFingerprint) => ({
+    trustDomain: NAME,
+    keyFingerprint,
+    label: 'aaaaaa CN=Two',
+    at: TEST_INSTANT,
+    actor: 'operator:ann',
+    reason: 'stolen',
+  }));
+  return {
+    bundles: new BundleSet(counting ? [counting] : []),
+    held: new BundleSet([whole]),
+    distrusted: () => distrusted,
+    store,
+    clock: new TestClock(TEST_INSTANT),
+  };
+}
+
+describe('verifyChain() of what would be accepted otherwise', () => {
+  it('names the distrusted key and why, and still tells the version of what is accepted beside it', async () => {
+    const keys = [two.authority.keyFingerprint];
+    const parts = await partsFor(withoutKeys(whole, new Set(keys)), keys);
+    const refused = await verifyChain(parts, (await two.issueLeaf()).certPem, 'client');
+    expect(refused).toMatchObject({ accepted: false, code: 'key-distrusted' });
+    expect(refused.message).toContain('aaaaaa CN=Two');
+    expect(refused.message).toContain('stolen');
+    expect(await verifyChain(parts, (await one.issueLeaf()).certPem, 'client')).toMatchObject({
+      accepted: true,
+      bundle_version: 1,
+    });
+  });
+
+  it('says that the peer is stale where that is all', async () => {
+    const parts = await partsFor(undefined);
+    const chain = (await one.issueLeaf()).certPem;
+    expect(await verifyChain(parts, chain, 'client')).toMatchObject({ accepted: false, code: 'peer-stale' });
+  });
+
+  it('keeps the first reason where what is held refuses it too', async () => {
+    const parts = await partsFor(withoutKeys(whole, new Set([two.authority.keyFingerprint])));
+    const stranger = await createTestCa({ trustDomain: NAME, subject: 'CN=Stranger' });
+    const chain = (await stranger.issueLeaf()).certPem;
+    expect(await verifyChain(parts, chain, 'client')).toMatchObject({ code: 'path-refused' });
+  });
+});
+
+describe('verifyToken() of what would be accepted otherwise', () => {
+  it('names the distrusted JWT key', async () => {
+    const token = signToken(jwtKey, { claims: plainClaims(`spiffe://${NAME}/w`) });
+    const audiences = ['info.b.example'];
+    expect(await verifyToken(await partsFor(whole), token, audiences)).toMatchObject({ accepted: true });
+    const key = findKey('k1', NAME, [whole]).keyFingerprint;
+    const parts = await partsFor(withoutKeys(whole, new Set([key])), [key]);
+    expect(await verifyToken(parts, token, audiences)).toMatchObject({
+      accepted: false,
+      code: 'key-distrusted',
+      claimed_id: `spiffe://${NAME}/w`,
+    });
+  });
+});
