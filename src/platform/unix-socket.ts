@@ -2,6 +2,9 @@ import { once } from 'node:events';
 import { chmod, lstat, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 
+/** Connections that wait to be taken; the system cuts it to its own limit. */
+const BACKLOG = 4096;
+
 /**
  * Listens on a Unix socket that only the own user may open (mode 0600), unless another mode is given. The file a dead process left behind is
  * replaced; one that somebody still answers on is not (`EADDRINUSE`), and neither is a file of another kind
@@ -13,7 +16,8 @@ export async function listenOnUnixSocket(server: Server, path: string, mode = 0o
   const mask = process.umask(0o177);
   let listening: Promise<unknown>;
   try {
-    listening = once(server.listen(path), 'listening');
+    // After a restart every proxy of a machine comes back at once, and one that finds no place in the queue is refused.
+    listening = once(server.listen({ path, backlog: BACKLOG }), 'listening');
   } finally {
     process.umask(mask);
   }
