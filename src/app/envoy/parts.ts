@@ -1,7 +1,7 @@
 import type { ListenAddress } from '../../platform/index.ts';
 
 /** Clients of all kinds together; each costs memory before it has proved anything. */
-export const MAX_CONNECTIONS = 10_000;
+const MAX_CONNECTIONS = 10_000;
 /** Bytes that one connection may hold in each direction. */
 export const BUFFER_BYTES = 65_536;
 

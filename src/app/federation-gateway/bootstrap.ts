@@ -1,12 +1,16 @@
 import { type SpiffeId, spiffeIdOf, type TrustDomain } from '../../spiffe/index.ts';
 import type { FederationGatewayConfig } from '../config/federation-gateway-config.ts';
+import {
+  BUFFER_BYTES,
+  grpcSocketCluster,
+  overloadManager,
+  secretFrom,
+  socketAddress,
+} from '../envoy/parts.ts';
 import { byIdentity, networkFilters } from './network-filters.ts';
 import { gatewaySecrets } from './secrets.ts';
 
 const AGENT_CLUSTER = 'agent';
-/** Clients of all kinds together; each costs memory before it has proved anything. */
-const MAX_CONNECTIONS = 10_000;
-const BUFFER_BYTES = 65_536;
 
 /** One service as one foreign identity reaches it: a cluster of its own, because the certificate inside hangs on who comes. */
 export interface GatewayCluster {
@@ -62,21 +66,7 @@ export function gatewayBootstrap(options: {
       ],
       clusters: [
         ...(within ? [within.cluster] : []),
-        {
-          name: AGENT_CLUSTER,
-          type: 'STATIC',
-          connect_timeout: '5s',
-          typed_extension_protocol_options: {
-            [TYPE.httpOptions]: {
-              '@type': `type.googleapis.com/${TYPE.httpOptions}`,
-              explicit_http_config: { http2_protocol_options: {} },
-            },
-          },
-          load_assignment: {
-            cluster_name: AGENT_CLUSTER,
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: sdsSocket } } } }] }],
-          },
-        },
+        grpcSocketCluster(AGENT_CLUSTER, sdsSocket),
         ...routes.flatMap((route) =>
           identities.map(({ spiffe_id: id, service }) => ({
             name: clusterOf(route.sni, id),
@@ -104,17 +94,7 @@ export function gatewayBootstrap(options: {
         ),
       ],
     },
-    overload_manager: {
-      resource_monitors: [
-        {
-          name: 'envoy.resource_monitors.global_downstream_max_connections',
-          typed_config: {
-            '@type': TYPE.maxConnections,
-            max_active_downstream_connections: MAX_CONNECTIONS,
-          },
-        },
-      ],
-    },
+    overload_manager: overloadManager(),
   };
 }
 
@@ -123,8 +103,6 @@ const TYPE = {
   downstreamTls: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',
   upstreamTls: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
   httpOptions: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-  maxConnections:
-    'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
 } as const;
 
 function outside({ service }: FederationGatewayConfig, protocol: 'http' | 'tcp') {
@@ -168,19 +146,5 @@ function inside(options: { readonly leaf: string; readonly destination: SpiffeId
 }
 
 function fromAgent(name: string) {
-  return {
-    name,
-    sds_config: {
-      resource_api_version: 'V3',
-      api_config_source: {
-        api_type: 'GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: AGENT_CLUSTER } }],
-      },
-    },
-  };
-}
-
-function socketAddress({ host, port }: { readonly host: string; readonly port: number }) {
-  return { socket_address: { address: host, port_value: port } };
+  return secretFrom(AGENT_CLUSTER, name);
 }
