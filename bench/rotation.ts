@@ -74,6 +74,8 @@ export const rotation: Bench = {
 
       if (plain.failures.length > 0)
         throw new Error(`the plain peer could not poll: ${plain.failures.join('; ')}`);
+      // From here on it is late, as a peer can be: the gate would wait for it.
+      await plain.stop();
       const before = sum(callers, 'failed');
       await meshes.control.istio.rotate('publish');
       await activate();
@@ -96,7 +98,7 @@ export const rotation: Bench = {
           note: 'with a peer that asks every three seconds and a plain one that asks every two',
         },
         {
-          what: 'the same traffic, a rotation without the gate',
+          what: 'the same traffic with a late peer, and no gate',
           value: `${ungated} failed`,
           target: '> 0',
           reached: ungated > 0,
@@ -143,10 +145,7 @@ async function federated(
   const url = `https://127.0.0.1:${meshes.layout.ports.istioEndpoint}/`;
   await home.ask(...about(url, names.istio, names.istioAgentId), '--pin', await meshes.pinOf('istio'));
   const bundle = ['--bundle', home.file('roots.pem')];
-  await meshes.ask('istio', [
-    ...about(home.url, trustDomain, `spiffe://${trustDomain}/federate`),
-    ...bundle,
-  ]);
+  await meshes.ask('istio', [...about(home.url, trustDomain, `spiffe://${trustDomain}/federate`), ...bundle]);
   const peer = { home, agent };
   await until(`${trustDomain} holds the bundle`, () => heldBy(peer) !== undefined);
   return peer;
