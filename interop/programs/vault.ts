@@ -5,7 +5,7 @@ export const vault: InteropProgram = {
   name: 'vault',
   variable: 'FEDERATE_VAULT',
   command: 'vault',
-  version: (executable) => firstLineOf(executable, ['version'], /^((?:Vault|OpenBao) v\S+)/m),
+  version: (executable) => firstLineOf(executable, ['version'], /^((?:Vault|OpenBao) v[^\s,]+)/m),
   install: 'a Vault or OpenBao release',
   suite: { file: 'test/interop/vault.test.ts', env: (executable) => ({ FEDERATE_VAULT: executable }) },
 };
