@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { connectMtls, type PeerVerifier } from '../mtls/index.ts';
 import { CodedError, type EndpointProfile, type SpiffeId } from '../spiffe/index.ts';
 import { type AddressKind, addressKind } from './address-kind.ts';
+import { connectUnproved } from './connect-unproved.ts';
 import { FetchError } from './errors.ts';
 import { hostOf, openTcp, type OpenTcpRequest } from './open-tcp.ts';
 import { settleSocket } from './settle-socket.ts';
@@ -47,7 +48,8 @@ export async function openEndpoint(request: OpenEndpointRequest): Promise<Verifi
   const at = addressKind(tcp.remoteAddress ?? '');
   try {
     const { profile } = request.trust;
-    if (profile.kind === 'signed_bundle') return { socket: await overAnything(tcp, request), at };
+    // What it brings is signed by the trust domain itself: all it can do is to bring nothing, until the signed end of the last one.
+    if (profile.kind === 'signed_bundle') return { socket: await connectUnproved(tcp, request), at };
     const proved =
       profile.kind === 'https_web'
         ? await overWebPki(tcp, request)
@@ -57,35 +59,6 @@ export async function openEndpoint(request: OpenEndpointRequest): Promise<Verifi
     tcp.destroy();
     throw error;
   }
-}
-
-/**
- * TLS with whoever answers: what it brings is signed by the trust domain itself, so that its own certificate would add nothing. All it
- * can do is to bring nothing, which the signed end of the last one bounds.
- */
-function overAnything(tcp: Socket, { url, limits, timer }: OpenEndpointRequest): Promise<TLSSocket> {
-  const host = hostOf(url);
-  const late = () =>
-    new FetchError('tls-timeout', `no TLS handshake with ${url.host} within ${limits.tlsMs} ms`);
-  return timer.within(limits.tlsMs, late, async () => {
-    const socket = connectTls({
-      socket: tcp,
-      host,
-      ...(isIP(host) ? {} : { servername: host }),
-      rejectUnauthorized: false,
-      ALPNProtocols: ['http/1.1'],
-    });
-    await settleSocket(
-      socket,
-      'secureConnect',
-      timer.signal,
-      (cause) =>
-        new FetchError('tls-failed', `the TLS handshake with ${url.host} failed: ${cause.message}`, {
-          cause,
-        }),
-    );
-    return socket;
-  });
 }
 
 function overWebPki(

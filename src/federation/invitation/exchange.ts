@@ -1,12 +1,11 @@
-import { isIP } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { Client } from 'undici';
 import { secureContextOptions, sentChain } from '../../mtls/index.ts';
 import { CodedError, type JsonObject } from '../../spiffe/index.ts';
+import { connectUnproved } from '../connect-unproved.ts';
 import { FetchError } from '../errors.ts';
 import { FetchTimer } from '../fetch-timer.ts';
-import { hostOf, openTcp } from '../open-tcp.ts';
-import { settleSocket } from '../settle-socket.ts';
+import { openTcp } from '../open-tcp.ts';
 import { InvitationError } from './errors.ts';
 import { invitationGuard } from './guard.ts';
 import type { InvitationParts } from './parts.ts';
@@ -143,29 +142,7 @@ async function openTls(parts: InvitationParts, url: URL, timer: FetchTimer): Pro
   const { lookup, fetchLimits: limits, endpoint } = parts;
   const guard = invitationGuard(endpoint.url, parts.guard);
   const tcp = await openTcp({ url, lookup, guard, limits, timer });
-  const host = hostOf(url);
-  const late = () =>
-    new FetchError('tls-timeout', `no TLS handshake with ${url.host} within ${limits.tlsMs} ms`);
-  return timer.within(limits.tlsMs, late, async () => {
-    const socket = connectTls({
-      ...secureContextOptions('TLSv1.3'),
-      socket: tcp,
-      ...(isIP(host) ? {} : { servername: host }),
-      rejectUnauthorized: false,
-      checkServerIdentity: () => undefined,
-      ALPNProtocols: ['http/1.1'],
-    });
-    await settleSocket(
-      socket,
-      'secureConnect',
-      timer.signal,
-      (cause) =>
-        new FetchError('tls-failed', `the TLS handshake with ${url.host} failed: ${cause.message}`, {
-          cause,
-        }),
-    );
-    return socket;
-  });
+  return connectUnproved(tcp, { url, limits, timer, tls: secureContextOptions('TLSv1.3') });
 }
 
 function objectIn(bytes: Uint8Array, maxBytes: number): JsonObject | undefined {

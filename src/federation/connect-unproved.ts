@@ -1,0 +1,46 @@
+import { isIP, type Socket } from 'node:net';
+import { connect as connectTls, type SecureContextOptions, type TLSSocket } from 'node:tls';
+import { FetchError } from './errors.ts';
+import type { FetchLimits } from './fetch-limits.ts';
+import type { FetchTimer } from './fetch-timer.ts';
+import { hostOf } from './open-tcp.ts';
+import { settleSocket } from './settle-socket.ts';
+
+/**
+ * TLS with whoever answers: for what proves itself, by a signature over its content or over this very connection. Rejects with
+ * `FetchError` `tls-timeout`, `tls-failed`, or the signal's reason.
+ */
+export function connectUnproved(
+  tcp: Socket,
+  options: {
+    readonly url: URL;
+    readonly limits: FetchLimits;
+    readonly timer: FetchTimer;
+    readonly tls?: SecureContextOptions;
+  },
+): Promise<TLSSocket> {
+  const { url, limits, timer, tls } = options;
+  const host = hostOf(url);
+  const late = () =>
+    new FetchError('tls-timeout', `no TLS handshake with ${url.host} within ${limits.tlsMs} ms`);
+  return timer.within(limits.tlsMs, late, async () => {
+    const socket = connectTls({
+      ...tls,
+      socket: tcp,
+      ...(isIP(host) ? {} : { servername: host }),
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+      ALPNProtocols: ['http/1.1'],
+    });
+    await settleSocket(
+      socket,
+      'secureConnect',
+      timer.signal,
+      (cause) =>
+        new FetchError('tls-failed', `the TLS handshake with ${url.host} failed: ${cause.message}`, {
+          cause,
+        }),
+    );
+    return socket;
+  });
+}
