@@ -1,6 +1,6 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import { AdapterState } from '../adapter-state.ts';
-import { followOwnTrust } from '../follow-own-trust.ts';
+import { assembleAdapter } from '../assemble-adapter.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
 import { ConsulClient } from './consul-client.ts';
 import { readOwnTrust } from './read-own-trust.ts';
@@ -34,24 +34,15 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
     log,
   } = options;
   const state = new AdapterState({ clock, log });
-  const stopping = new AbortController();
   const client = new ConsulClient({ address, tokenFile, caFile, datacenter, clock });
   const onReport: Parameters<MeshAdapter['onReport']>[0] = (report) => state.report(report);
   const writer = new ForeignTrustWriter({ client, peerNamePrefix, onReport, clock, random, log });
-  return {
+  return assembleAdapter({
     kind: 'consul',
     scope: 'per-trust-domain',
-    watchOwnTrust: (outer) =>
-      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
-        readOwnTrust({ client, state, tell, clock, random, signal }),
-      ),
-    applyForeignTrust: (wanted, outer) =>
-      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) => writer.apply(wanted, signal)),
-    onReport: (listener) => state.onReport(listener),
-    status: () => state.status,
-    stop: async () => {
-      stopping.abort();
-      await writer.stop();
-    },
-  };
+    state,
+    read: (tell, signal) => readOwnTrust({ client, state, tell, clock, random, signal }),
+    write: (wanted, signal) => writer.apply(wanted, signal),
+    stop: () => writer.stop(),
+  });
 }

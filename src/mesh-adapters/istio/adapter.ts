@@ -1,6 +1,6 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import { AdapterState } from '../adapter-state.ts';
-import { followOwnTrust } from '../follow-own-trust.ts';
+import { assembleAdapter } from '../assemble-adapter.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
 import { Anchors } from '../anchors.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
@@ -32,7 +32,6 @@ export interface IstioAdapterOptions {
 export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
   const { clock, random, log, acceptUnnarrowed: unnarrowed = false, allRevisions = true } = options;
   const state = new AdapterState({ clock, log });
-  const stopping = new AbortController();
   const client = new KubernetesClient({ source: options.kubernetes, clock });
   const objects = {
     mesh: { namespace: options.systemNamespace, name: options.meshConfigMap },
@@ -40,19 +39,11 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
   };
   const anchors = new Anchors({ unnarrowed });
   const writer: IstioWriter = { client, objects, allRevisions, anchors, unnarrowed, clock, random };
-  return {
+  return assembleAdapter({
     kind: 'istio',
     scope: 'merged',
-    watchOwnTrust: (outer) =>
-      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
-        readOwnTrust({ client, objects, state, tell, clock, random, signal }),
-      ),
-    applyForeignTrust: (wanted, outer) =>
-      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) =>
-        writeForeignTrust(wanted, writer, signal),
-      ),
-    onReport: (listener) => state.onReport(listener),
-    status: () => state.status,
-    stop: async () => stopping.abort(),
-  };
+    state,
+    read: (tell, signal) => readOwnTrust({ client, objects, state, tell, clock, random, signal }),
+    write: (wanted, signal) => writeForeignTrust(wanted, writer, signal),
+  });
 }

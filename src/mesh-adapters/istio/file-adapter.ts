@@ -1,9 +1,9 @@
 import { type Clock, type Log, type Random, watchFiles } from '../../platform/index.ts';
 import { defaultBundleLimits } from '../../spiffe/index.ts';
 import { AdapterState } from '../adapter-state.ts';
+import { assembleAdapter } from '../assemble-adapter.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
-import { followOwnTrust } from '../follow-own-trust.ts';
 import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
 import { ownRootsFromPem } from '../own-roots.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
@@ -33,7 +33,6 @@ export interface IstioFileAdapterOptions {
 export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAdapter {
   const { ownPemFiles, pollMs, acceptUnnarrowed: unnarrowed = false, clock, random, log } = options;
   const state = new AdapterState({ clock, log });
-  const stopping = new AbortController();
   const file = new MeshConfigFile(options.meshConfigFile);
   const anchors = new Anchors({ unnarrowed });
   const ownRoots = async () => {
@@ -52,43 +51,38 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
       state.trouble('own-trust', error);
     }
   };
-  return {
+  return assembleAdapter({
     kind: 'istio',
     scope: 'merged',
-    watchOwnTrust: (outer) =>
-      followOwnTrust(AbortSignal.any([outer, stopping.signal]), async (tell, signal) => {
-        const paths = [file.path, ...ownPemFiles];
-        const onChange = () => look(tell);
-        // Watched from before the first look, so that no change falls between the two.
-        const watching = watchFiles({ paths, everyMs: pollMs, clock, signal, onChange });
-        await look(tell);
-        await watching;
-      }),
-    applyForeignTrust: (wanted, outer) =>
-      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) =>
-        retryConflicts(
-          async () => {
-            const [own, held] = await Promise.all([ownRoots(), file.read()]);
-            const now = clock.now();
-            const plan = await planForeignTrust(wanted, held, {
-              own,
-              anchors,
-              elsewhere: [],
-              unnarrowed,
-              notes: [],
-              now,
-            });
-            if (plan.change) await file.replace(held, plan.change);
-            anchors.prune(plan.chosen);
-            return [...plan.reports];
-          },
-          { clock, random, signal },
-        ),
+    state,
+    read: async (tell, signal) => {
+      const paths = [file.path, ...ownPemFiles];
+      const onChange = () => look(tell);
+      // Watched from before the first look, so that no change falls between the two.
+      const watching = watchFiles({ paths, everyMs: pollMs, clock, signal, onChange });
+      await look(tell);
+      await watching;
+    },
+    write: (wanted, signal) =>
+      retryConflicts(
+        async () => {
+          const [own, held] = await Promise.all([ownRoots(), file.read()]);
+          const now = clock.now();
+          const plan = await planForeignTrust(wanted, held, {
+            own,
+            anchors,
+            elsewhere: [],
+            unnarrowed,
+            notes: [],
+            now,
+          });
+          if (plan.change) await file.replace(held, plan.change);
+          anchors.prune(plan.chosen);
+          return [...plan.reports];
+        },
+        { clock, random, signal },
       ),
-    onReport: (listener) => state.onReport(listener),
-    status: () => state.status,
-    stop: async () => stopping.abort(),
-  };
+  });
 }
 
 async function readPem(path: string): Promise<string> {

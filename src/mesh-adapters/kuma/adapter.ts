@@ -1,7 +1,7 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../adapter-state.ts';
-import { followOwnTrust } from '../follow-own-trust.ts';
+import { assembleAdapter } from '../assemble-adapter.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
 import { createKubernetesMeshTrusts, type KumaKubernetesAccess } from './kubernetes-mesh-trusts.ts';
 import { readOwnTrust } from './read-own-trust.ts';
@@ -27,25 +27,16 @@ export interface KumaAdapterOptions {
 export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
   const { access, mesh, namePrefix, origin, trustDomain: expected, clock, random, log } = options;
   const state = new AdapterState({ clock, log });
-  const stopping = new AbortController();
   const trusts =
     access.kind === 'rest'
       ? createRestMeshTrusts(access, mesh, clock)
       : createKubernetesMeshTrusts(access, mesh, clock);
   const writer = { trusts, marks: { mesh, namePrefix, origin }, expected, clock, random };
-  return {
+  return assembleAdapter({
     kind: 'kuma',
     scope: 'per-trust-domain',
-    watchOwnTrust: (outer) =>
-      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
-        readOwnTrust({ trusts, expected, state, tell, clock, random, signal }),
-      ),
-    applyForeignTrust: (wanted, outer) =>
-      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) =>
-        writeForeignTrust(wanted, writer, signal),
-      ),
-    onReport: (listener) => state.onReport(listener),
-    status: () => state.status,
-    stop: async () => stopping.abort(),
-  };
+    state,
+    read: (tell, signal) => readOwnTrust({ trusts, expected, state, tell, clock, random, signal }),
+    write: (wanted, signal) => writeForeignTrust(wanted, writer, signal),
+  });
 }

@@ -1,8 +1,8 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { Pin, TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../adapter-state.ts';
+import { assembleAdapter } from '../assemble-adapter.ts';
 import { Anchors } from '../anchors.ts';
-import { followOwnTrust } from '../follow-own-trust.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
@@ -37,7 +37,6 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
   const { namespace, trustNamespace, bundle, namePrefix, pins, clock, random, log } = options;
   const unnarrowed = options.acceptUnnarrowed ?? false;
   const state = new AdapterState({ clock, log });
-  const stopping = new AbortController();
   const client = new KubernetesClient({ source: options.kubernetes, clock });
   const objects = linkerdObjects(namespace);
   const writer: LinkerdWriter = {
@@ -53,19 +52,11 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
     clock,
     random,
   };
-  return {
+  return assembleAdapter({
     kind: 'linkerd',
     scope: 'merged',
-    watchOwnTrust: (outer) =>
-      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
-        readOwnTrust({ client, objects, pins, state, tell, clock, random, signal }),
-      ),
-    applyForeignTrust: (wanted, outer) =>
-      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) =>
-        writeForeignTrust(wanted, writer, signal),
-      ),
-    onReport: (listener) => state.onReport(listener),
-    status: () => state.status,
-    stop: async () => stopping.abort(),
-  };
+    state,
+    read: (tell, signal) => readOwnTrust({ client, objects, pins, state, tell, clock, random, signal }),
+    write: (wanted, signal) => writeForeignTrust(wanted, writer, signal),
+  });
 }

@@ -1,6 +1,6 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import { AdapterState } from '../adapter-state.ts';
-import { followOwnTrust } from '../follow-own-trust.ts';
+import { assembleAdapter } from '../assemble-adapter.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
 import { readOwnTrust } from './read-own-trust.ts';
 import type { SpireAccess } from './spire-access.ts';
@@ -21,20 +21,11 @@ export interface SpireAdapterOptions {
 export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
   const { access, pollMs, ownedFile, clock, random, log } = options;
   const state = new AdapterState({ clock, log });
-  const stopping = new AbortController();
-  return {
+  return assembleAdapter({
     kind: 'spire',
     scope: 'per-trust-domain',
-    watchOwnTrust: (outer) =>
-      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
-        readOwnTrust({ access, pollMs, state, tell, clock, random, signal }),
-      ),
-    applyForeignTrust: (wanted, outer) =>
-      state.applying(AbortSignal.any([outer, stopping.signal]), (signal) =>
-        writeForeignTrust(wanted, { access, ownedFile, clock }, signal),
-      ),
-    onReport: (listener) => state.onReport(listener),
-    status: () => state.status,
-    stop: async () => stopping.abort(),
-  };
+    state,
+    read: (tell, signal) => readOwnTrust({ access, pollMs, state, tell, clock, random, signal }),
+    write: (wanted, signal) => writeForeignTrust(wanted, { access, ownedFile, clock }, signal),
+  });
 }

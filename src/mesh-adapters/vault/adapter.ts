@@ -1,8 +1,8 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { Pin, TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../adapter-state.ts';
+import { assembleAdapter } from '../assemble-adapter.ts';
 import { writeForeignTrust } from '../files/write-foreign-trust.ts';
-import { followOwnTrust } from '../follow-own-trust.ts';
 import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
 import { fetchOwnTrust, readOwnTrust, type VaultSource } from './read-own-trust.ts';
 import { type VaultAccess, VaultClient } from './vault-client.ts';
@@ -29,7 +29,6 @@ export interface VaultAdapterOptions {
 export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
   const { access, trustDomain, pins, pollMs, foreignFolder: folder, clock, random, log } = options;
   const state = new AdapterState({ clock, log });
-  const stopping = new AbortController();
   const where = `mount ${JSON.stringify(access.mount)} at ${access.address}`;
   const source: VaultSource = { client: new VaultClient(access, clock), trustDomain, pins, where };
   let known: OwnTrust | undefined;
@@ -42,30 +41,24 @@ export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
     }
     return known;
   };
-  return {
+  return assembleAdapter({
     kind: 'vault',
     scope: 'per-trust-domain',
-    watchOwnTrust: (outer) =>
-      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
-        readOwnTrust({
-          source,
-          pollMs,
-          state,
-          tell: (own) => {
-            known = own;
-            tell(own);
-          },
-          clock,
-          random,
-          signal,
-        }),
-      ),
-    applyForeignTrust: (wanted, outer) =>
-      state.applying(AbortSignal.any([outer, stopping.signal]), async (signal) =>
-        writeForeignTrust(wanted, { folder, own: await ownTrust(signal), clock }),
-      ),
-    onReport: (listener) => state.onReport(listener),
-    status: () => state.status,
-    stop: async () => stopping.abort(),
-  };
+    state,
+    read: (tell, signal) =>
+      readOwnTrust({
+        source,
+        pollMs,
+        state,
+        tell: (own) => {
+          known = own;
+          tell(own);
+        },
+        clock,
+        random,
+        signal,
+      }),
+    write: async (wanted, signal) =>
+      writeForeignTrust(wanted, { folder, own: await ownTrust(signal), clock }),
+  });
 }

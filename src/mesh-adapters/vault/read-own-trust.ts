@@ -1,11 +1,9 @@
 import { X509Certificate } from 'node:crypto';
-import type { Clock, Random } from '../../platform/index.ts';
 import { parseCertificate, type Pin, type TrustDomain, type X509Authority } from '../../spiffe/index.ts';
-import type { AdapterState } from '../adapter-state.ts';
 import { MeshAdapterError } from '../errors.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
 import { isPinned, ownRootsFromPem } from '../own-roots.ts';
-import { poll } from '../poll.ts';
+import { type OwnTrustPolling, pollOwnTrust } from '../poll-own-trust.ts';
 import type { VaultClient, VaultIssuer } from './vault-client.ts';
 
 /**
@@ -57,27 +55,11 @@ export interface VaultSource {
 }
 
 /** Tells the own trust now and every `pollMs` until the signal aborts. What cannot be read changes nothing. */
-export async function readOwnTrust(options: {
-  readonly source: VaultSource;
-  readonly pollMs: number;
-  readonly state: AdapterState;
-  readonly tell: (own: OwnTrust) => void;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly signal: AbortSignal;
-}): Promise<void> {
-  const { source, pollMs, state, tell, clock, random, signal } = options;
-  await poll({
-    look: async (abort) => {
-      tell(await fetchOwnTrust(source, abort));
-      state.contact('roots');
-    },
-    everyMs: pollMs,
-    onTrouble: (error) => state.trouble('roots', error),
-    clock,
-    random,
-    signal,
-  });
+export async function readOwnTrust({
+  source,
+  ...polling
+}: OwnTrustPolling & { readonly source: VaultSource }): Promise<void> {
+  await pollOwnTrust((signal) => fetchOwnTrust(source, signal), polling);
 }
 
 function isSelfSigned({ der }: X509Authority): boolean {

@@ -1,0 +1,35 @@
+import type { TrustBundle } from '../spiffe/index.ts';
+import type { AdapterState } from './adapter-state.ts';
+import { followOwnTrust } from './follow-own-trust.ts';
+import type { ForeignTrustReport, MeshAdapter, OwnTrust } from './mesh-adapter.ts';
+
+/** A mesh adapter from its two halves: both end with the caller's signal, and with `stop`. */
+export function assembleAdapter(options: {
+  readonly kind: MeshAdapter['kind'];
+  readonly scope: MeshAdapter['scope'];
+  readonly state: AdapterState;
+  /** Tells the own trust as often as it likes, until the signal aborts. */
+  readonly read: (tell: (own: OwnTrust) => void, signal: AbortSignal) => Promise<void>;
+  readonly write: (
+    wanted: readonly TrustBundle[],
+    signal: AbortSignal,
+  ) => Promise<readonly ForeignTrustReport[]>;
+  /** What else is to be ended. */
+  readonly stop?: () => Promise<void>;
+}): MeshAdapter {
+  const { kind, scope, state, read, write, stop } = options;
+  const stopping = new AbortController();
+  const until = (outer: AbortSignal) => AbortSignal.any([outer, stopping.signal]);
+  return {
+    kind,
+    scope,
+    watchOwnTrust: (outer) => followOwnTrust(until(outer), read),
+    applyForeignTrust: (wanted, outer) => state.applying(until(outer), (signal) => write(wanted, signal)),
+    onReport: (listener) => state.onReport(listener),
+    status: () => state.status,
+    stop: async () => {
+      stopping.abort();
+      await stop?.();
+    },
+  };
+}
