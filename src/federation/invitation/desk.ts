@@ -5,7 +5,7 @@ import { InvitationError } from './errors.ts';
 import { federateWith, proofDetail, refuseFederated } from './federate-with.ts';
 import { fetchAsTold } from './fetch-told.ts';
 import { serializeInvitation } from './line.ts';
-import { ownIdentity } from './own-side.ts';
+import { ownEndpoint, ownIdentity } from './own-side.ts';
 import type { InvitationParts } from './parts.ts';
 import { publicKeyOfSecret } from './secret.ts';
 import { parseSide } from './side.ts';
@@ -56,7 +56,7 @@ export class InvitationDesk {
         `there are ${MAX_UNFINISHED} invitations open already`,
       );
     const identity = ownIdentity(this.#parts);
-    const { own, svid, rootPins } = identity;
+    const { own, rootPins } = identity;
     this.#refusePeer(own.trustDomain, peer);
     const id = Buffer.from(random.bytes(8)).toString('hex');
     const secret = random.bytes(16);
@@ -65,13 +65,7 @@ export class InvitationDesk {
     const line = serializeInvitation({
       id,
       secret,
-      trustDomain: own.trustDomain,
-      endpointUrls: [endpoint.url.href],
-      profile:
-        endpoint.profile === 'https_web'
-          ? { kind: 'https_web' }
-          : { kind: 'https_spiffe', endpointId: svid.id },
-      agentId: svid.id,
+      ...ownEndpoint(endpoint, identity),
       rootPins,
       expiresAt,
       requireApproval,

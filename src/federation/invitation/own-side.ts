@@ -63,24 +63,31 @@ function pinsOf({ x509Authorities }: TrustBundle, anchor: string): string[] {
   return [...new Set(pins)].slice(0, MAX_PINS);
 }
 
+/** Who we are and where our endpoint is, as a line and a side both say it. */
+export function ownEndpoint(
+  { url, profile }: InvitationParts['endpoint'],
+  { svid, own }: Pick<OwnIdentity, 'svid' | 'own'>,
+): Pick<SideTerms, 'trustDomain' | 'endpointUrls' | 'profile' | 'agentId'> {
+  return {
+    trustDomain: own.trustDomain,
+    endpointUrls: [url.href],
+    profile: profile === 'https_web' ? { kind: 'https_web' } : { kind: 'https_spiffe', endpointId: svid.id },
+    agentId: svid.id,
+  };
+}
+
 /** What we say of ourselves, with a new nonce. */
 export function ownSide(
   { endpoint, random, bundleLimits, clock }: InvitationParts,
-  { svid, own }: OwnIdentity,
+  identity: OwnIdentity,
   { role, invitationId }: Pick<SideTerms, 'role' | 'invitationId'>,
 ): Side {
   const text = serializeSide({
     role,
     invitationId,
-    trustDomain: own.trustDomain,
-    endpointUrls: [endpoint.url.href],
-    profile:
-      endpoint.profile === 'https_web'
-        ? { kind: 'https_web' }
-        : { kind: 'https_spiffe', endpointId: svid.id },
-    agentId: svid.id,
+    ...ownEndpoint(endpoint, identity),
     ...(endpoint.webPkiCaPem === undefined ? {} : { webPkiCaPem: endpoint.webPkiCaPem }),
-    bundleDocument: Buffer.from(serializeBundle(own)).toString('utf8'),
+    bundleDocument: Buffer.from(serializeBundle(identity.own)).toString('utf8'),
     at: clock.now(),
     nonce: Buffer.from(random.bytes(32)).toString('hex'),
   });
