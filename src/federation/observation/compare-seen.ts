@@ -62,14 +62,7 @@ export async function compareOwn(
     return;
   }
   const conflict = judgeViews(ours, { versions, confirmedAt });
-  if (conflict)
-    await record.tell({
-      code: conflict.code,
-      subject,
-      observer,
-      message: sentence(subject, observer, conflict),
-    });
-  else await record.fits(subject, observer, 'equivocation');
+  await settle(record, subject, observer, conflict);
 }
 
 async function comparePeer(
@@ -81,6 +74,16 @@ async function comparePeer(
   const { trustDomain: subject } = relationship;
   const ours = await viewOfPeer(store, relationship, OUR_VERSIONS);
   const conflict = judgeViews(ours, theirs);
+  await settle(record, subject, observer, conflict);
+}
+
+/** Tells a conflict of two views, or that there is none any more. */
+async function settle(
+  record: ConflictRecord,
+  subject: TrustDomain,
+  observer: TrustDomain,
+  conflict: ViewConflict | undefined,
+): Promise<void> {
   if (conflict)
     await record.tell({
       code: conflict.code,
