@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { checkConfig, ConfigError } from '../../src/app/index.ts';
+import { plainAgentConfig } from '../support/agent-config.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 /** The paths of the mistakes in a config with this mesh section. */
@@ -11,14 +12,7 @@ function mistakesOf(mesh: object, more: object = {}): readonly string[] {
   writeFileSync(
     file,
     stringify({
-      store: 'federate.db',
-      endpoint: {
-        profile: 'https_web',
-        listen: '127.0.0.1:8443',
-        url: 'https://a.example/',
-        certificate_file: 'tls.crt',
-        key_file: 'tls.key',
-      },
+      ...plainAgentConfig(),
       mesh,
       ...more,
     }),

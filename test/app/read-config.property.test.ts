@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { checkConfig, ConfigError } from '../../src/app/index.ts';
+import { plainAgentConfig } from '../support/agent-config.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 let folder: ReturnType<typeof tempDir>;
@@ -26,14 +27,7 @@ function mistakes(text: string | Uint8Array): readonly string[] | undefined {
 
 const good = () => ({
   trust_domain: 'a.example',
-  store: 'federate.db',
-  endpoint: {
-    profile: 'https_web',
-    listen: '127.0.0.1:8443',
-    url: 'https://a.example/',
-    certificate_file: 'tls.crt',
-    key_file: 'tls.key',
-  },
+  ...plainAgentConfig(),
   mesh: { kind: 'files', own_pem_files: ['roots.pem'], foreign_folder: 'foreign' },
 });
 

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { main } from '../../src/cli/main.ts';
+import { plainAgentConfig } from '../support/agent-config.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 /** What `federate check-config` says of an agent with these times. */
@@ -11,15 +12,8 @@ async function check(hint: string, rotation: object): Promise<{ code: number; an
   writeFileSync(
     file,
     stringify({
-      store: 'federate.db',
-      endpoint: {
-        profile: 'https_web',
-        listen: '127.0.0.1:8443',
-        url: 'https://a.example/',
-        certificate_file: 'tls.crt',
-        key_file: 'tls.key',
-        refresh_hint: hint,
-      },
+      ...plainAgentConfig(),
+      endpoint: { ...plainAgentConfig().endpoint, refresh_hint: hint },
       mesh: { kind: 'istio' },
       rotation,
     }),
