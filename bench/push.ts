@@ -1,12 +1,14 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EnvoyWorld } from '../interop/support/envoy-world.ts';
+import { until } from '../interop/support/until.ts';
 import { createMetrics, silentLog, systemClock } from '../src/platform/index.ts';
 import type { TrustBundle } from '../src/spiffe/index.ts';
 import { WorkloadServer } from '../src/workload-api/index.ts';
 import { tempDir } from '../test/support/temp-dir.ts';
 import { createTestCa, type TestCa } from '../test/support/test-ca.ts';
 import { type Bench, type BenchRow, median } from './support/measure.ts';
+import { startSubscribers } from './support/envoy-subscribers.ts';
 import { findProgram, startProgram } from './support/process.ts';
 
 /** A changed bundle until everybody who is subscribed has it: proxies over SDS (until the ACK is back), workloads over their API. */
@@ -24,6 +26,13 @@ export const push: Bench = {
       rows.push({ what: 'to a real Envoy, until its ACK', value: '–', note: 'no envoy here' });
     else rows.push(row('to a real Envoy, until its ACK', await toEnvoy(envoy, peers, rounds)));
     for (const clients of quick ? [1, 100] : [1, 100, 1000]) {
+      if (envoy !== undefined && clients > 1)
+        rows.push(
+          row(
+            `to ${clients} streams of real Envoys, until the last ACK`,
+            await toManyEnvoys(envoy, clients, peers, rounds),
+          ),
+        );
       rows.push(
         row(`to ${clients} SDS streams, until the last ACK`, await toMany('sds', clients, peers, rounds)),
       );
@@ -59,15 +68,18 @@ async function toEnvoy(binary: string, peers: readonly [TestCa, TestCa], rounds:
   return times;
 }
 
-async function toMany(
-  kind: 'sds' | 'workload',
-  clients: number,
-  peers: readonly [TestCa, TestCa],
-  rounds: number,
-): Promise<number[]> {
+/** An agent's socket to which `clients` streams may come, and the foreign bundles it gives. */
+interface Served {
+  readonly server: WorkloadServer;
+  readonly socket: string;
+  readonly folder: string;
+  give(foreign: readonly TrustBundle[]): void;
+}
+
+async function serving<Result>(clients: number, work: (served: Served) => Promise<Result>): Promise<Result> {
   using folder = tempDir();
   const own = (await createTestCa({ trustDomain: 'a.example' })).bundle();
-  let foreign: TrustBundle[] = [];
+  let foreign: readonly TrustBundle[] = [];
   const server = new WorkloadServer({
     own: () => own,
     foreign: () => foreign,
@@ -79,6 +91,38 @@ async function toMany(
   const socket = folder.file('workload.sock');
   await server.start(socket, 0o600);
   try {
+    return await work({ server, socket, folder: folder.path, give: (bundles) => (foreign = bundles) });
+  } finally {
+    await server.stop();
+  }
+}
+
+function toManyEnvoys(
+  binary: string,
+  clients: number,
+  peers: readonly [TestCa, TestCa],
+  rounds: number,
+): Promise<number[]> {
+  return serving(clients, async (served) => {
+    await using stack = new AsyncDisposableStack();
+    for (const envoy of startSubscribers(binary, served, clients)) stack.use(envoy);
+    await until(`${clients} subscriptions`, () => served.server.serving().sdsStreams === clients);
+    const times: number[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      served.give(bundleOfRound(peers, round));
+      times.push(await timed(served.server));
+    }
+    return times;
+  });
+}
+
+function toMany(
+  kind: 'sds' | 'workload',
+  clients: number,
+  peers: readonly [TestCa, TestCa],
+  rounds: number,
+): Promise<number[]> {
+  return serving(clients, async ({ server, socket, give }) => {
     await using load = startProgram(new URL('./programs/push-load.ts', import.meta.url), {
       socket,
       clients,
@@ -89,7 +133,7 @@ async function toMany(
     await lines.next();
     const times: number[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      foreign = bundleOfRound(peers, round);
+      give(bundleOfRound(peers, round));
       if (kind === 'sds') times.push(await timed(server));
       else {
         const start = performance.now();
@@ -99,9 +143,7 @@ async function toMany(
       }
     }
     return times;
-  } finally {
-    await server.stop();
-  }
+  });
 }
 
 function bundleOfRound(peers: readonly [TestCa, TestCa], round: number): TrustBundle[] {
