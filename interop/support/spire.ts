@@ -73,6 +73,12 @@ plugins {
     return stdout;
   }
 
+  /** How many keys the server holds for a foreign trust domain. */
+  federatedKeys(trustDomain: string): number {
+    const document = this.say('bundle', 'list', '-id', `spiffe://${trustDomain}`, '-format', 'spiffe');
+    return (JSON.parse(document) as { keys: unknown[] }).keys.length;
+  }
+
   /** An agent that has joined, with its workload socket; `executable` is that of `spire-agent`. */
   async startAgent(executable: string): Promise<{ readonly agent: Child; readonly socket: string }> {
     const socket = this.file('agent.sock');
