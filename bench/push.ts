@@ -73,7 +73,7 @@ interface Served {
   readonly server: WorkloadServer;
   readonly socket: string;
   readonly folder: string;
-  give(foreign: readonly TrustBundle[]): void;
+  readonly give: (foreign: readonly TrustBundle[]) => void;
 }
 
 async function serving<Result>(clients: number, work: (served: Served) => Promise<Result>): Promise<Result> {
