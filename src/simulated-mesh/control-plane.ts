@@ -1,8 +1,15 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock, Log } from '../platform/index.ts';
-import { parseCertificate, parseSpiffeId, pemFromCertificates, type TrustDomain } from '../spiffe/index.ts';
-import { type SdsSecret, SdsServer } from '../workload-api/index.ts';
+import {
+  bundleOf,
+  parseCertificate,
+  parseSpiffeId,
+  pemFromCertificates,
+  type TrustBundle,
+  type TrustDomain,
+} from '../spiffe/index.ts';
+import type { SdsSecret } from '../workload-api/index.ts';
 import { CertificateAuthority, type OwnRoot } from './certificate-authority.ts';
 import type { CertificateProfile } from './certificate-profile.ts';
 import { ControlServer } from './control-server.ts';
@@ -11,13 +18,13 @@ import type {
   ForeignStatus,
   ForgedIdentity,
   RotationStep,
-  SecretStatus,
   WorkloadStatus,
 } from './control-status.ts';
 import { SimulatedMeshError } from './errors.ts';
 import { type IdentityHolder, WorkloadIdentities } from './workload-identities.ts';
+import { WorkloadSocket } from './workload-socket.ts';
 
-/** A workload of the mesh, with the Unix socket on which its proxy is served. */
+/** A workload of the mesh, with the Unix socket on which it and its proxy are served. */
 export interface Workload extends IdentityHolder {
   readonly sdsSocket: string;
 }
@@ -27,24 +34,22 @@ interface TrustEffect {
   /** The `ROOTCA` secret that every proxy of the mesh gets, made of the own roots and the foreign trust. */
   validationSecret(ownRoots: readonly OwnRoot[]): SdsSecret;
   foreign(): readonly ForeignStatus[];
+  /** The foreign trust by trust domain, for workloads that verify themselves. */
+  foreignBundles(): readonly TrustBundle[];
   refused(): { readonly code: string; readonly message: string } | undefined;
 }
-
-/** The names under which proxies ask for their identity and their trust, in both products. */
-const IDENTITY_SECRET = 'default';
-export const VALIDATION_SECRET = 'ROOTCA';
 
 const DEFAULT_SVID_TTL_MS = 3_600_000;
 
 /**
- * What both simulated meshes share: the CA, the workloads' SVIDs, an SDS socket for each workload, and the operator's
+ * What both simulated meshes share: the CA, the workloads' SVIDs, a socket for each workload, and the operator's
  * control socket. Which foreign trust there is and how it looks is the product's, handed in as `effect`.
  */
 export class ControlPlane {
   readonly authority: CertificateAuthority;
   readonly #options: ControlPlaneOptions;
   readonly #identities: WorkloadIdentities;
-  readonly #sds: ReadonlyMap<string, SdsServer>;
+  readonly #sockets: ReadonlyMap<string, WorkloadSocket>;
   readonly #control: ControlServer;
 
   private constructor(options: ControlPlaneOptions, authority: CertificateAuthority) {
@@ -58,18 +63,24 @@ export class ControlPlane {
       clock,
       log,
       onRenewed: ({ name }) => {
-        this.#sds.get(name)?.pushChanged([IDENTITY_SECRET]);
+        this.#sockets.get(name)?.svidChanged();
         options.onSvidRenewed?.();
       },
     });
-    this.#sds = new Map(
-      workloads.map((workload) => [
-        workload.name,
-        new SdsServer({
-          secrets: (secret) => this.#secretOf(workload, secret),
-          log: log.with({ workload: workload.name }),
-        }),
-      ]),
+    this.#sockets = new Map(
+      workloads.map(({ name }) => {
+        const supply = {
+          svid: () => this.#identities.current(name),
+          ownBundle: () =>
+            bundleOf(
+              options.trustDomain,
+              authority.roots().map((root) => root.authority),
+            ),
+          foreignBundles: () => options.effect.foreignBundles(),
+          validationSecret: () => options.effect.validationSecret(authority.roots()),
+        };
+        return [name, new WorkloadSocket(supply, { clock, log: log.with({ workload: name }) })];
+      }),
     );
     this.#control = new ControlServer({
       path: options.controlSocket,
@@ -89,14 +100,12 @@ export class ControlPlane {
     return new ControlPlane(options, authority);
   }
 
-  /** Issues the SVIDs and opens the SDS sockets. Throws `WorkloadApiError` when a socket is taken. */
+  /** Issues the SVIDs and opens the workloads' sockets. Throws `WorkloadApiError` when a socket is taken. */
   async start(): Promise<void> {
     await this.#identities.start();
     this.authority.onChange(() => this.trustChanged());
-    for (const { name, sdsSocket } of this.#options.workloads) {
-      await mkdir(dirname(sdsSocket), { recursive: true });
-      await this.#sds.get(name)?.start(sdsSocket);
-    }
+    for (const { name, sdsSocket } of this.#options.workloads)
+      await this.#sockets.get(name)?.start(sdsSocket);
   }
 
   /** Opens the control socket; the last thing a control plane does, so that an answer on it means that it is ready. */
@@ -108,12 +117,12 @@ export class ControlPlane {
   async stop(): Promise<void> {
     await this.#control.stop();
     await this.#identities.stop();
-    await Promise.all([...this.#sds.values()].map((server) => server.stop()));
+    await Promise.all([...this.#sockets.values()].map((socket) => socket.stop()));
   }
 
-  /** Hands the present trust to every proxy. */
+  /** Hands the present trust to every proxy and every workload. */
   trustChanged(): void {
-    for (const server of this.#sds.values()) server.pushChanged([VALIDATION_SECRET]);
+    for (const socket of this.#sockets.values()) socket.trustChanged();
   }
 
   /** One step of a root rotation; after `activate` every workload has an SVID under the new root. Throws `rotation-phase`. */
@@ -174,7 +183,6 @@ export class ControlPlane {
   #workloadStatus({ name, id, sdsSocket }: Workload): WorkloadStatus {
     const svid = this.#identities.current(name);
     const [leaf] = svid?.chain ?? [];
-    const sds = this.#sds.get(name);
     return {
       name,
       spiffeId: id,
@@ -188,20 +196,14 @@ export class ControlPlane {
             generation: svid.generation,
           },
         }),
-      sds: sds ? [IDENTITY_SECRET, VALIDATION_SECRET].map((secret) => secretStatus(secret, sds)) : [],
-    };
-  }
-
-  #secretOf(workload: Workload, name: string): SdsSecret | undefined {
-    if (name === VALIDATION_SECRET) return this.#options.effect.validationSecret(this.authority.roots());
-    if (name !== IDENTITY_SECRET) return undefined;
-    const svid = this.#identities.current(workload.name);
-    if (!svid) return undefined;
-    return {
-      name,
-      kind: 'certificate',
-      chainPem: pemFromCertificates(svid.chain),
-      keyPem: svid.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      sds: (this.#sockets.get(name)?.acknowledged() ?? []).map(
+        ({ secret, state: { currentVersion, proxies } }) => ({
+          secret,
+          currentVersion,
+          proxies,
+          inEffect: proxies.every((proxy) => proxy.acknowledged === currentVersion),
+        }),
+      ),
     };
   }
 }
@@ -219,14 +221,4 @@ interface ControlPlaneOptions {
   readonly onSvidRenewed?: () => void;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-function secretStatus(secret: string, sds: SdsServer): SecretStatus {
-  const { currentVersion, proxies } = sds.acknowledged(secret);
-  return {
-    secret,
-    currentVersion,
-    proxies,
-    inEffect: proxies.every((proxy) => proxy.acknowledged === currentVersion),
-  };
 }

@@ -40,7 +40,9 @@ export const simulatedIstioConfigSchema = z.strictObject({
         name: z.string().min(1).describe('Name for people.'),
         namespace: z.string().min(1).describe('Namespace of the identity.'),
         service_account: z.string().min(1).describe('Service account of the identity.'),
-        sds_socket: path().describe('The SDS socket of this workload.'),
+        sds_socket: path().describe(
+          'The Unix socket of this workload: SDS for its proxy, the SPIFFE Workload API for itself. Who may open it (mode 0600) is the workload.',
+        ),
       }),
     )
     .default([])
@@ -68,7 +70,9 @@ export const simulatedConsulConfigSchema = z.strictObject({
         name: z.string().min(1).describe('Name for people.'),
         namespace: z.string().default('default').describe('Namespace of the identity.'),
         service: z.string().min(1).describe('Service of the identity.'),
-        sds_socket: path().describe('The SDS socket of this workload.'),
+        sds_socket: path().describe(
+          'The Unix socket of this workload: SDS for its proxy, the SPIFFE Workload API for itself. Who may open it (mode 0600) is the workload.',
+        ),
       }),
     )
     .default([])

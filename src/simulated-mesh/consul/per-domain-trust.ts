@@ -1,13 +1,16 @@
 import {
+  bundleOf,
   CertificateError,
   certificatesFromPem,
   isTrustDomain,
   parseCertificate,
   PemError,
   pemFromCertificates,
+  type TrustBundle,
   type TrustDomain,
 } from '../../spiffe/index.ts';
 import type { SdsSecret } from '../../workload-api/index.ts';
+import { authoritiesOfPem } from '../authorities-of-pem.ts';
 import type { OwnRoot } from '../certificate-authority.ts';
 import type { ForeignStatus } from '../control-status.ts';
 import type { Peering } from './consul-state.ts';
@@ -37,8 +40,17 @@ export function perDomainValidationSecret(options: {
   };
 }
 
+/** The same foreign trust for workloads: what cannot be read as an authority is left out, and nothing else with it. */
+export function foreignBundles(peerings: readonly Peering[]): TrustBundle[] {
+  return peerings.flatMap(({ trustBundle }) =>
+    trustBundle && isTrustDomain(trustBundle.trustDomain)
+      ? [bundleOf(trustBundle.trustDomain, trustBundle.rootPems.flatMap(authoritiesOfPem))]
+      : [],
+  );
+}
+
 /** What the peers sent, for the operator. */
-export function foreignBundles(peerings: readonly Peering[]): ForeignStatus[] {
+export function foreignStatus(peerings: readonly Peering[]): ForeignStatus[] {
   return peerings.flatMap(({ name, trustBundle }) =>
     trustBundle
       ? [

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import type { Log } from '../../platform/index.ts';
 import { parseTrustDomain, spiffeIdOf, type TrustDomain } from '../../spiffe/index.ts';
 import type { ControlStatus, ForgedIdentity, RotationStep } from '../control-status.ts';
-import { ControlPlane, VALIDATION_SECRET, type Workload } from '../control-plane.ts';
+import { ControlPlane, type Workload } from '../control-plane.ts';
 import { SimulatedMeshError } from '../errors.ts';
 import { requestListener } from '../request-listener.ts';
 import { secretFromFile } from '../secret-file.ts';
 import { SnapshotFile } from '../snapshot-file.ts';
 import { WorkloadIdentities } from '../workload-identities.ts';
+import { VALIDATION_SECRET } from '../workload-socket.ts';
 import { consulCertificateProfile } from './certificate-profile.ts';
 import { consulApi } from './consul-api.ts';
 import { type ConsulSnapshot, ConsulState } from './consul-state.ts';
@@ -18,7 +19,7 @@ import type { SimulatedConsulOptions } from './options.ts';
 import { PeeringDialer } from './peering-dialer.ts';
 import { PeeringServer } from './peering-server.ts';
 import { Peerings } from './peerings.ts';
-import { foreignBundles, perDomainValidationSecret } from './per-domain-trust.ts';
+import { foreignBundles, foreignStatus, perDomainValidationSecret } from './per-domain-trust.ts';
 
 const DEFAULT_DATACENTER = 'dc1';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -62,7 +63,7 @@ export class SimulatedConsul {
   }
 
   /**
-   * Brings up the CA, the peering listener, the HTTP API, the SDS sockets and the control socket, then logs `control
+   * Brings up the CA, the peering listener, the HTTP API, the workloads' sockets and the control socket, then logs `control
    * plane ready`. Throws `SimulatedMeshError` `ca-…`, `state-malformed`; the system's error for a port or socket that
    * is taken.
    */
@@ -181,7 +182,8 @@ export class SimulatedConsul {
             ownRoots,
             peerings: this.#started().state.peerings(),
           }),
-        foreign: () => foreignBundles(this.#started().state.peerings()),
+        foreign: () => foreignStatus(this.#started().state.peerings()),
+        foreignBundles: () => foreignBundles(this.#started().state.peerings()),
         refused: () => undefined,
       },
       onSvidRenewed: () => this.#parts?.state.changed('leaves'),

@@ -1,5 +1,13 @@
-import { CertificateError, parseCertificate, pemFromCertificates } from '../../spiffe/index.ts';
+import {
+  bundleOf,
+  CertificateError,
+  isTrustDomain,
+  parseCertificate,
+  pemFromCertificates,
+  type TrustBundle,
+} from '../../spiffe/index.ts';
 import type { SdsSecret } from '../../workload-api/index.ts';
+import { authoritiesOfPem } from '../authorities-of-pem.ts';
 import type { OwnRoot } from '../certificate-authority.ts';
 import type { ForeignStatus } from '../control-status.ts';
 import { type MeshConfig, MeshConfigError } from './mesh-config.ts';
@@ -9,10 +17,12 @@ export interface ForeignAnchors {
   /** PEM texts as they stand in the entries. */
   readonly pems: readonly string[];
   readonly foreign: readonly ForeignStatus[];
+  /** For workloads: each trust domain with the anchors of the entries that name it. An anchor that names none is in no bundle. */
+  readonly bundles: readonly TrustBundle[];
 }
 
 /** Before the first config, and without `ISTIO_MULTIROOT_MESH`. */
-export const NO_FOREIGN_ANCHORS: ForeignAnchors = { pems: [], foreign: [] };
+export const NO_FOREIGN_ANCHORS: ForeignAnchors = { pems: [], foreign: [], bundles: [] };
 
 /**
  * The anchors of `caCertificates`, all or none: one entry whose first PEM block is no CA certificate and the whole set
@@ -30,7 +40,7 @@ export function readForeignAnchors(config: MeshConfig): ForeignAnchors {
     for (const trustDomain of entry.trustDomains)
       foreign.push({ trustDomain, fingerprints: [fingerprint], source });
   }
-  return { pems, foreign: merged(foreign) };
+  return { pems, foreign: merged(foreign), bundles: bundlesIn(config) };
 }
 
 /**
@@ -87,4 +97,16 @@ function merged(foreign: readonly ForeignStatus[]): ForeignStatus[] {
     fingerprints: entries.flatMap((entry) => entry.fingerprints),
     source: entries.map((entry) => entry.source).join(', '),
   }));
+}
+
+function bundlesIn({ caCertificates }: MeshConfig): TrustBundle[] {
+  const named = caCertificates.flatMap(({ pem, trustDomains }) =>
+    pem === undefined ? [] : trustDomains.filter(isTrustDomain).map((trustDomain) => ({ trustDomain, pem })),
+  );
+  return [...Map.groupBy(named, ({ trustDomain }) => trustDomain)].map(([trustDomain, entries]) =>
+    bundleOf(
+      trustDomain,
+      entries.flatMap(({ pem }) => authoritiesOfPem(pem)),
+    ),
+  );
 }

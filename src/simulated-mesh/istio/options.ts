@@ -6,7 +6,7 @@ export interface IstioWorkload {
   readonly name: string;
   readonly namespace: string;
   readonly account: string;
-  /** Unix socket on which its proxy gets `default` and `ROOTCA` over SDS. */
+  /** Unix socket on which its proxy gets `default` and `ROOTCA` over SDS, and the workload itself the SPIFFE Workload API. */
   readonly sdsSocket: string;
 }
 

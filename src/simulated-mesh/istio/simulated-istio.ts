@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { Log } from '../../platform/index.ts';
 import { pemFromCertificates, spiffeIdOf } from '../../spiffe/index.ts';
 import type { ControlStatus, ForgedIdentity, RotationStep } from '../control-status.ts';
-import { ControlPlane, VALIDATION_SECRET } from '../control-plane.ts';
+import { ControlPlane } from '../control-plane.ts';
 import { SimulatedMeshError } from '../errors.ts';
+import { VALIDATION_SECRET } from '../workload-socket.ts';
 import { istioCertificateProfile } from './certificate-profile.ts';
 import { KubernetesServer } from './kubernetes-server.ts';
 import {
@@ -42,7 +43,7 @@ export class SimulatedIstio {
   }
 
   /**
-   * Brings up the CA, the Kubernetes API (and writes its kubeconfigs), the SDS sockets and the control socket, then logs
+   * Brings up the CA, the Kubernetes API (and writes its kubeconfigs), the workloads' sockets and the control socket, then logs
    * `control plane ready`. Throws `SimulatedMeshError` `ca-…`, `state-malformed`; the system's error for a port or
    * socket that is taken.
    */
@@ -90,6 +91,7 @@ export class SimulatedIstio {
             config: this.#config,
           }),
         foreign: () => this.#anchors.foreign,
+        foreignBundles: () => this.#anchors.bundles,
         refused: () => this.#refused,
       },
       clock,
