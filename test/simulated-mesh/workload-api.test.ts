@@ -42,6 +42,17 @@ function callerOf(socket: string, metadata = workloadHeader('true')): WorkloadCa
   return caller;
 }
 
+/** What comes on a stream, message by message, until the end of the test. */
+function watch<Message>(stream: AsyncGenerator<Message, void, void>) {
+  closing.push(async () => void (await stream.return()));
+  const next = async (): Promise<Message> => {
+    const { value } = await stream.next();
+    if (!value) throw new Error('the stream ended');
+    return value;
+  };
+  return { next };
+}
+
 /** The certificates of a value, which are DER one after the other. */
 function certificatesIn(bytes: Buffer): X509Certificate[] {
   const found: X509Certificate[] = [];
@@ -90,8 +101,7 @@ describe('the Workload API of a simulated mesh', () => {
 
   it('pushes the complete state when the SVID is renewed and through a rotation of roots (WLAPI-13)', async () => {
     const { mesh, clock } = await istio({ svidTtlMs: 60_000 });
-    const stream = callerOf('web').stream(FetchX509SVID, {});
-    const next = async () => (await stream.next()).value ?? expect.fail('the stream ended');
+    const { next } = watch(callerOf('web').stream(FetchX509SVID, {}));
     const leafOf = ({ svids }: X509SvidResponse) => svids[0]?.x509_svid.toString('hex');
     const first = await next();
     await clock.untilSleeping();
@@ -110,7 +120,6 @@ describe('the Workload API of a simulated mesh', () => {
     await mesh.rotate('retire');
     const retired = await next();
     expect([leafOf(retired), rootsIn(retired)]).toEqual([leafOf(activated), 1]);
-    await stream.return();
   });
 
   it('gives what the Istio adapter wrote as the bundle of its trust domain, which proves the foreign workload; and takes it back (WLAPI-19)', async () => {
@@ -118,8 +127,7 @@ describe('the Workload API of a simulated mesh', () => {
     await consul();
     const foreign = await callerOf('info').first(FetchX509SVID, {});
     const bundle = bundleIn(CONSUL, foreign.svids[0]?.bundle);
-    const stream = callerOf('web').stream(FetchX509SVID, {});
-    const next = async () => (await stream.next()).value ?? expect.fail('the stream ended');
+    const { next } = watch(callerOf('web').stream(FetchX509SVID, {}));
     expect((await next()).federated_bundles).toEqual({});
     const adapter = createIstioAdapter({
       kubernetes: { kind: 'kubeconfig', path: options.kubeconfigFile },
@@ -141,15 +149,13 @@ describe('the Workload API of a simulated mesh', () => {
     expect(verifyX509Svid(chain, source, { now: new Date(), peerRole: 'server' }).id).toBe(idsIn(foreign)[0]);
     await adapter.applyForeignTrust([], new AbortController().signal);
     expect((await next()).federated_bundles).toEqual({});
-    await stream.return();
   });
 
   it('has in the bundle of a trust domain only the anchors whose entry names it, and never one of our own name', async () => {
     const { options } = await istio();
     const west = await createTestCa({ trustDomain: 'west.example' });
     const stray = await createTestCa({ trustDomain: 'stray.example' });
-    const stream = callerOf('web').stream(FetchX509Bundles, {});
-    const next = async () => (await stream.next()).value ?? expect.fail('the stream ended');
+    const { next } = watch(callerOf('web').stream(FetchX509Bundles, {}));
     const own = (await next()).bundles['spiffe://istio.example'];
     const agent = kubernetesClient(options.kubeconfigFile);
     const path = '/api/v1/namespaces/istio-system/configmaps/istio';
@@ -167,7 +173,6 @@ describe('the Workload API of a simulated mesh', () => {
       'spiffe://istio.example': own,
       'spiffe://west.example': Buffer.from(west.root),
     });
-    await stream.return();
   });
 
   it('signs no tokens, and answers nobody without the header (WLAPI-04, WLAPI-09)', async () => {
