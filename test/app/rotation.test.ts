@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createRotationServices } from '../../src/app/agent/rotation-services.ts';
 import { Rotation } from '../../src/app/agent/rotation.ts';
 import { PeerHoldings } from '../../src/federation/index.ts';
-import { type Svid, type SvidSource, svidFromPem } from '../../src/mtls/index.ts';
+import { type Svid, svidFromPem } from '../../src/mtls/index.ts';
 import {
   BundleSet,
   bundleOf,
@@ -12,6 +12,7 @@ import {
   type TrustBundle,
 } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Relationship, type Store } from '../../src/store/index.ts';
+import { ChangingSvid } from '../support/changing-svid.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -34,26 +35,10 @@ let clock: TestClock;
 let store: Store;
 let own: TrustBundle | undefined;
 let holdings: PeerHoldings;
-let svid: SvidSource & { set(next: Svid | undefined): void };
+let svid: ChangingSvid;
 let rotation: Rotation;
 let first: TestCa;
 let second: TestCa;
-
-function createSvidSource(): typeof svid {
-  let current: Svid | undefined;
-  const listeners = new Set<() => void>();
-  return {
-    current: () => current,
-    onChange: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    set: (next) => {
-      current = next;
-      for (const listener of listeners) listener();
-    },
-  };
-}
 
 beforeEach(async () => {
   [first, second] = await Promise.all([
@@ -63,7 +48,7 @@ beforeEach(async () => {
   clock = new TestClock(TEST_INSTANT);
   store = createMemoryStore();
   own = undefined;
-  svid = createSvidSource();
+  svid = new ChangingSvid();
   holdings = new PeerHoldings({
     ownTrustDomain: () => US,
     relationshipWith: (name) => (name === PEER ? relationship : undefined),
@@ -187,19 +172,19 @@ describe('Rotation', () => {
     expect(await stages()).toEqual(['CN=1 published (bundle)', 'CN=2 published (bundle)']);
     expect(await status()).toMatchObject({ signing_known_by: null });
     rotation.start();
-    svid.set(await ownSvid(first));
+    svid.change(await ownSvid(first));
     expect(await status()).toMatchObject({ signing_known_by: 'own-svid' });
-    svid.set(await ownSvid(second));
+    svid.change(await ownSvid(second));
     await rotation.review();
     expect(await stages()).toEqual(['CN=1 retiring (own-svid)', 'CN=2 in-use (own-svid)']);
   });
 
   it('tells, once, that our own SVID is under a root that is not published, and when that is over', async () => {
     await publish(first);
-    svid.set(await ownSvid(first));
+    svid.change(await ownSvid(first));
     await told(undefined, first);
     expect(await events('rotation-risk')).toEqual([]);
-    svid.set(await ownSvid(second));
+    svid.change(await ownSvid(second));
     await rotation.review();
     await rotation.review();
     expect((await events('rotation-risk')).map(({ code }) => code)).toEqual(['own-svid-unproven']);

@@ -5,9 +5,10 @@ import { connect as connectTcp } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BundleEndpoint, type BundleEndpointOptions } from '../../src/bundle-endpoint/index.ts';
-import { createSpiffeVerifier, type Svid, type SvidSource, svidFromPem } from '../../src/mtls/index.ts';
+import { createSpiffeVerifier, type Svid, svidFromPem } from '../../src/mtls/index.ts';
 import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
 import { BundleSet, bundleOf, parseBundle, parseCertificate } from '../../src/spiffe/index.ts';
+import { ChangingSvid } from '../support/changing-svid.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, type TestCa } from '../support/test-ca.ts';
@@ -25,22 +26,6 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-function changingSvid(first: Svid | undefined): SvidSource & { change(svid: Svid): void } {
-  let current = first;
-  const listeners = new Set<() => void>();
-  return {
-    current: () => current,
-    onChange: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    change: (svid) => {
-      current = svid;
-      for (const listener of listeners) listener();
-    },
-  };
-}
-
 async function svidOf(ca: TestCa): Promise<Svid> {
   const leaf = await ca.issueLeaf({ path: '/federate', ...VALID });
   return svidFromPem(leaf.certPem, leaf.keyPem);
@@ -48,7 +33,7 @@ async function svidOf(ca: TestCa): Promise<Svid> {
 
 async function start(options: Partial<BundleEndpointOptions> = {}) {
   const ca = await createTestCa({ trustDomain: 'a.example', ...VALID });
-  const svid = changingSvid(await svidOf(ca));
+  const svid = new ChangingSvid(await svidOf(ca));
   const endpoint = new BundleEndpoint({
     profile: { kind: 'https_spiffe', svid },
     url: new URL('https://127.0.0.1/'),
@@ -459,7 +444,7 @@ describe('BundleEndpoint over TLS', () => {
     const { endpoint, port } = await start();
     expect(endpoint.address().port).toBe(port);
     const other = new BundleEndpoint({
-      profile: { kind: 'https_spiffe', svid: changingSvid(undefined) },
+      profile: { kind: 'https_spiffe', svid: new ChangingSvid() },
       url: new URL('https://127.0.0.1/'),
       path: '/',
       limits: { maxConnections: 10, maxConnectionsPerAddress: 10 },

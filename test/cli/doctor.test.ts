@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { plainAgentConfig } from '../support/agent-config.ts';
 import { describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import { startIstio } from '../simulated-mesh/support/meshes.ts';
@@ -18,14 +19,7 @@ async function run(...words: string[]): Promise<{ code: number; out: string; err
 
 function agentConfig(mesh: object): string {
   return JSON.stringify({
-    store: 'store.sqlite',
-    endpoint: {
-      profile: 'https_web',
-      listen: '127.0.0.1:0',
-      url: 'https://a.example/',
-      certificate_file: 'cert.pem',
-      key_file: 'key.pem',
-    },
+    ...plainAgentConfig(),
     mesh,
   });
 }

@@ -8,13 +8,14 @@ import {
   parseSpiffeId,
   serializeBundle,
 } from '../../src/spiffe/index.ts';
-import { type BundleVersion, type NewIncident, type Store, StoreError } from '../../src/store/index.ts';
+import { type BundleVersion, type Store, StoreError } from '../../src/store/index.ts';
 import {
   added,
   at,
   bundle,
   consul,
   istio,
+  outage,
   relationship,
   roots,
   start,
@@ -29,15 +30,6 @@ const jwk = (): Record<string, string> => {
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const { kty = '', crv = '', x = '', y = '' } = publicKey.export({ format: 'jwk' });
   return { kty, crv, x, y };
-};
-const outage: NewIncident = {
-  at: at(10),
-  kind: 'endpoint-unreachable',
-  trustDomain: istio,
-  actor: 'agent',
-  code: 'fetch-connect',
-  message: 'connect ECONNREFUSED',
-  origin: 'https://istio.example:8443/',
 };
 
 /** What every store must do; each implementation calls it with a way to open an empty one. */

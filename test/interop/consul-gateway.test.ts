@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { plainAgentConfig } from '../support/agent-config.ts';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { request as tlsRequest } from 'node:https';
@@ -123,14 +124,7 @@ describe.skipIf(CONSUL === undefined || ENVOY === undefined)(
         })),
       };
       const { mesh } = agentConfigSchema.parse({
-        store: 'store.sqlite',
-        endpoint: {
-          profile: 'https_web',
-          listen: '127.0.0.1:0',
-          url: 'https://a.example/',
-          certificate_file: 'cert.pem',
-          key_file: 'key.pem',
-        },
+        ...plainAgentConfig(),
         mesh: {
           kind: 'consul',
           address: consul.address,

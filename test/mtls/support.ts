@@ -10,41 +10,27 @@ import {
   type MtlsServerOptions,
   type RefusedConnection,
   secureContextOptions,
-  type Svid,
   svidFromPem,
-  type SvidSource,
   type VerifiedPeer,
 } from '../../src/mtls/index.ts';
 import { silentLog } from '../../src/platform/index.ts';
 import { BundleSet, type TrustBundle } from '../../src/spiffe/index.ts';
 import { TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
+import { ChangingSvid } from '../support/changing-svid.ts';
 import { TestClock } from '../support/test-clock.ts';
 
 export type TestLeaf = Awaited<ReturnType<TestCa['issueLeaf']>>;
 
 const admitAll: Authorize = () => {};
 
-/** An SVID that a test changes by hand. */
-export class HeldSvid implements SvidSource {
-  #svid: Svid | undefined;
-  readonly #listeners = new Set<() => void>();
-
+/** An SVID that a test changes by hand, from the PEM of a leaf. */
+export class HeldSvid extends ChangingSvid {
   constructor(leaf?: TestLeaf) {
-    this.#svid = leaf && svidFromPem(leaf.certPem, leaf.keyPem);
-  }
-
-  current(): Svid | undefined {
-    return this.#svid;
-  }
-
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    super(leaf && svidFromPem(leaf.certPem, leaf.keyPem));
   }
 
   swap(leaf: TestLeaf): void {
-    this.#svid = svidFromPem(leaf.certPem, leaf.keyPem);
-    for (const listener of this.#listeners) listener();
+    this.change(svidFromPem(leaf.certPem, leaf.keyPem));
   }
 }
 

@@ -3,17 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Store } from '../../src/store/index.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { openAt, openRaw } from './open-store.ts';
-import { added, at, bundle, istio, relationship, start, version } from './sample-bundles.ts';
-
-const outage = {
-  at: at(10),
-  kind: 'endpoint-unreachable' as const,
-  trustDomain: istio,
-  actor: 'agent',
-  code: 'fetch-connect',
-  message: 'refused',
-  origin: 'https://istio.example:8443/',
-};
+import { added, at, bundle, istio, outage, relationship, start, version } from './sample-bundles.ts';
 
 describe('the history, at the sqlite3 prompt', () => {
   let folder: ReturnType<typeof tempDir>;

@@ -8,7 +8,7 @@ import {
   type TrustDomain,
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
-import type { NewEvent, NewVersion, Relationship } from '../../src/store/index.ts';
+import type { NewEvent, NewIncident, NewVersion, Relationship } from '../../src/store/index.ts';
 
 /** Eight self-signed CA certificates, `O=istio.example, CN=Root 1` to `Root 8`; made once with openssl, their keys thrown away. */
 export const roots = certificatesFromPem(readFileSync(new URL('./roots.pem', import.meta.url), 'utf8')).map(
@@ -55,3 +55,14 @@ export function relationship(trustDomain: TrustDomain = istio, createdAt: Date =
 export function added(trustDomain: TrustDomain = istio, when: Date = start): NewEvent {
   return { at: when, kind: 'relationship-added', trustDomain, actor: 'operator:1000', message: 'as agreed' };
 }
+
+/** The endpoint of `istio` does not answer. */
+export const outage: NewIncident = {
+  at: at(10),
+  kind: 'endpoint-unreachable',
+  trustDomain: istio,
+  actor: 'agent',
+  code: 'fetch-connect',
+  message: 'connect ECONNREFUSED',
+  origin: 'https://istio.example:8443/',
+};

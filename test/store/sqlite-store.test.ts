@@ -5,7 +5,7 @@ import { openSqliteStoreForReading, type Store } from '../../src/store/index.ts'
 import { describeStoreContract } from '../contract/bundle-store-contract.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { openAt, openRaw } from './open-store.ts';
-import { added, at, bundle, istio, relationship, roots, start, version } from './sample-bundles.ts';
+import { added, at, bundle, istio, outage, relationship, roots, start, version } from './sample-bundles.ts';
 
 describeStoreContract('openSqliteStore()', () => openAt(':memory:'));
 
@@ -64,15 +64,6 @@ describe('openSqliteStore() on a file', () => {
   });
 
   it('keeps an incident that goes on open over a restart', async () => {
-    const outage = {
-      at: at(10),
-      kind: 'endpoint-unreachable' as const,
-      trustDomain: istio,
-      actor: 'agent',
-      code: 'fetch-connect',
-      message: 'refused',
-      origin: 'https://istio.example:8443/',
-    };
     await store.recordIncident(outage);
     await reopen();
     expect(await store.recordIncident(outage)).toBe('ongoing');
@@ -160,24 +151,8 @@ describe('openSqliteStore() on a file', () => {
 
   it('tells the story in bundle_rotation: versions, incidents, the end of trust', async () => {
     await federate([1], 4n);
-    await store.recordIncident({
-      at: at(10),
-      kind: 'endpoint-unreachable',
-      trustDomain: istio,
-      actor: 'agent',
-      code: 'fetch-connect',
-      message: 'connect ECONNREFUSED',
-      origin: 'https://istio.example:8443/',
-    });
-    await store.recordIncident({
-      at: at(20),
-      kind: 'endpoint-unreachable',
-      trustDomain: istio,
-      actor: 'agent',
-      code: 'fetch-connect',
-      message: 'connect ECONNREFUSED',
-      origin: 'https://istio.example:8443/',
-    });
+    await store.recordIncident(outage);
+    await store.recordIncident({ ...outage, at: at(20) });
     await store.endIncidents({ trustDomain: istio, at: at(30), actor: 'agent' });
     await replace([1, 2], 5n, at(40));
     await store.recordIncident({

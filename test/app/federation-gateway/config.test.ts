@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { plainAgentConfig } from '../../support/agent-config.ts';
 import { describe, expect, it } from 'vitest';
 import { federationGateway } from '../../../src/app/config/federation-gateway-config.ts';
 import { gatewayBootstrap } from '../../../src/app/federation-gateway/bootstrap.ts';
@@ -129,15 +130,9 @@ describe('federate export-config --for consul-gateway', () => {
   };
   const agent = (mesh: object, more: object = { trust_domain: OWN }) =>
     JSON.stringify({
-      store: 'store.sqlite',
+      ...plainAgentConfig(),
       admin_socket: 'admin.sock',
-      endpoint: {
-        profile: 'https_web',
-        listen: '127.0.0.1:0',
-        url: 'https://a.example/',
-        certificate_file: 'cert.pem',
-        key_file: 'key.pem',
-      },
+
       mesh,
       ...more,
     });

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { plainAgentConfig } from '../../support/agent-config.ts';
 import { agentConfigSchema } from '../../../src/app/config/agent-config.ts';
 import { startFederationGateway } from '../../../src/app/federation-gateway/start.ts';
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
@@ -48,14 +49,7 @@ async function startGateway(more: { readonly identities?: { spiffe_id: string; s
   };
   const context = { clock: systemClock, random: systemRandom, log: silentLog };
   const { mesh } = agentConfigSchema.parse({
-    store: 'store.sqlite',
-    endpoint: {
-      profile: 'https_web',
-      listen: '127.0.0.1:0',
-      url: 'https://a.example/',
-      certificate_file: 'cert.pem',
-      key_file: 'key.pem',
-    },
+    ...plainAgentConfig(),
     mesh: { kind: 'consul', address: cluster.url, federation_gateway: { ...GATEWAY, ...more } },
   });
   const own = { current: ca.bundle() };
