@@ -1,9 +1,13 @@
-/** Asks again and again until `look` gives something other than undefined or false. Throws after 30 s with what was waited for and the last error. */
+/** What takes longer than this hangs, unless something is known to be looked at more seldom. */
+const PATIENCE_SECONDS = 30;
+
+/** Asks again and again until `look` gives something other than undefined or false. Throws with what was waited for and the last error. */
 export async function until<Found>(
   what: string,
   look: () => Found | Promise<Found>,
+  patienceSeconds = PATIENCE_SECONDS,
 ): Promise<Exclude<Found, undefined | false>> {
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + patienceSeconds * 1000;
   let last: unknown;
   for (;;) {
     try {

@@ -7,8 +7,9 @@ import {
   secretDiscoveryService,
 } from '../../src/grpc/index.ts';
 import { type Certificate, certificatesFromPem, parseCertificate } from '../../src/spiffe/index.ts';
-import type { KubernetesServer } from './kubernetes-server.ts';
-import { eventually, startProgram } from './program.ts';
+import { Child } from '../support/child.ts';
+import type { Cluster } from './cluster.ts';
+import { ISTIO_NAMESPACE } from './istio-cluster.ts';
 
 const PROXY_CONFIG = 'type.googleapis.com/istio.mesh.v1alpha1.ProxyConfig';
 const CA_CERTIFICATES_FIELD = 34;
@@ -22,17 +23,18 @@ export interface Istiod {
 
 /** Starts `pilot-discovery` over the cluster and waits for its first push. */
 export async function startIstiod(
-  binary: string,
-  cluster: KubernetesServer,
+  executable: string,
+  cluster: Cluster,
   words: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Istiod> {
   const [grpc = 0, http = 0, monitoring = 0] = await freePorts(3);
-  const program = startProgram(
-    binary,
+  const program = new Child(
+    executable,
     [
       'discovery',
       '--registries=Kubernetes',
-      `--kubeconfig=${cluster.adminKubeconfig}`,
+      `--kubeconfig=${cluster.writeAdminKubeconfig()}`,
       `--grpcAddr=127.0.0.1:${grpc}`,
       `--httpAddr=127.0.0.1:${http}`,
       `--monitoringAddr=127.0.0.1:${monitoring}`,
@@ -41,15 +43,12 @@ export async function startIstiod(
       '--ctrlz_port=0',
       ...words,
     ],
-    {
-      logFile: cluster.folder.file('istiod.log'),
-      env: { ISTIO_MULTIROOT_MESH: 'true', CLUSTER_ID: 'Kubernetes', POD_NAMESPACE: 'istio-system' },
-    },
+    { ISTIO_MULTIROOT_MESH: 'true', CLUSTER_ID: 'Kubernetes', POD_NAMESPACE: ISTIO_NAMESPACE, ...env },
   );
   let pushed: readonly Certificate[] = [];
   let client: Client | undefined;
   // Until it listens every stream fails at once, so each look takes a new one.
-  await eventually(() => {
+  await program.until('its first push', () => {
     if (pushed.length > 0) return true;
     client?.close();
     client = new Client(`127.0.0.1:${grpc}`, credentials.createInsecure());
@@ -57,7 +56,7 @@ export async function startIstiod(
       pushed = roots;
     });
     return new Promise((resolve) => setTimeout(() => resolve(pushed.length > 0), 1000));
-  }, 6);
+  });
   return {
     get pushed() {
       return pushed;
