@@ -39,6 +39,7 @@ export {
   type SpireBundle,
   type SpireFederationRelationship,
   type SpirePage,
+  type SpireRelationshipMask,
   type SpireStatus,
   spireBundleService,
   spireTrustDomainService,

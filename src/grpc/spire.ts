@@ -26,10 +26,21 @@ export interface SpireBundle {
   readonly sequence_number: string;
 }
 
-/** `spire.api.types.FederationRelationship`, as far as we look at it: a bundle that SPIRE keeps fresh by itself. */
+/** `spire.api.types.FederationRelationship`: a bundle that SPIRE keeps fresh by itself. One of the two profiles is there. */
 export interface SpireFederationRelationship {
   readonly trust_domain: string;
   readonly bundle_endpoint_url: string;
+  readonly https_web?: Readonly<Record<string, never>>;
+  readonly https_spiffe?: { readonly endpoint_spiffe_id: string };
+  /** Given with a creation or an update it replaces the bundle that SPIRE holds. */
+  readonly trust_domain_bundle?: SpireBundle;
+}
+
+/** Which fields of a relationship an answer shall have. */
+export interface SpireRelationshipMask {
+  readonly bundle_endpoint_url: boolean;
+  readonly bundle_endpoint_profile: boolean;
+  readonly trust_domain_bundle: boolean;
 }
 
 /** Which page of a list; the server may give fewer than `page_size`. */
@@ -68,6 +79,12 @@ export const spireBundleService = {
     ),
     ...unary,
   }),
+  GetFederatedBundle: method({
+    path: `${BUNDLE}/GetFederatedBundle`,
+    request: of<{ readonly trust_domain: string }>('GetFederatedBundleRequest'),
+    response: of<SpireBundle>('Bundle'),
+    ...unary,
+  }),
   BatchSetFederatedBundle: method({
     path: `${BUNDLE}/BatchSetFederatedBundle`,
     request: of<{ readonly bundle: readonly SpireBundle[] }>('BatchSetFederatedBundleRequest'),
@@ -84,15 +101,49 @@ export const spireBundleService = {
   }),
 } as const;
 
-/** SPIRE's `TrustDomain` service: the trust domains whose endpoints the server polls by itself. */
+const relationships = of<{ readonly federation_relationships: readonly SpireFederationRelationship[] }>(
+  'BatchFederationRelationshipRequest',
+);
+const relationshipResults = of<Results>('BatchFederationRelationshipResponse');
+
+/**
+ * SPIRE's `TrustDomain` service: the trust domains whose endpoints the server polls by itself. Its list has those that came by this
+ * service only; those of the server's configuration file are told by nothing but `RefreshBundle`, which knows both.
+ */
 export const spireTrustDomainService = {
   ListFederationRelationships: method({
     path: `${TRUST_DOMAIN}/ListFederationRelationships`,
-    request: of<SpirePage & { readonly include_static: boolean }>('ListFederationRelationshipsRequest'),
+    request: of<SpirePage & { readonly output_mask: SpireRelationshipMask }>(
+      'ListFederationRelationshipsRequest',
+    ),
     response: of<{
       readonly federation_relationships: readonly SpireFederationRelationship[];
       readonly next_page_token: string;
     }>('ListFederationRelationshipsResponse'),
+    ...unary,
+  }),
+  BatchCreateFederationRelationship: method({
+    path: `${TRUST_DOMAIN}/BatchCreateFederationRelationship`,
+    request: relationships,
+    response: relationshipResults,
+    ...unary,
+  }),
+  BatchUpdateFederationRelationship: method({
+    path: `${TRUST_DOMAIN}/BatchUpdateFederationRelationship`,
+    request: relationships,
+    response: relationshipResults,
+    ...unary,
+  }),
+  BatchDeleteFederationRelationship: method({
+    path: `${TRUST_DOMAIN}/BatchDeleteFederationRelationship`,
+    request: of<{ readonly trust_domains: readonly string[] }>('BatchDeleteFederationRelationshipRequest'),
+    response: of<Results>('BatchDeleteFederationRelationshipResponse'),
+    ...unary,
+  }),
+  RefreshBundle: method({
+    path: `${TRUST_DOMAIN}/RefreshBundle`,
+    request: of<{ readonly trust_domain: string }>('RefreshBundleRequest'),
+    response: of<Record<string, never>>('Empty'),
     ...unary,
   }),
 } as const;

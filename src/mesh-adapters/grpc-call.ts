@@ -5,15 +5,23 @@ import { MeshAdapterError, type MeshAdapterErrorCode } from './errors.ts';
 
 const TIMEOUT_MS = 15_000;
 
-/** One call with one answer, bounded in time. `what` names it in messages. Throws `MeshAdapterError`, the signal's reason. */
+/**
+ * One call with one answer, bounded in time: 15 s, or `ms`. `what` names it in messages. Throws `MeshAdapterError`, the signal's
+ * reason.
+ */
 export function callOnce<Request, Answer>(
   client: Client,
   method: MethodDefinition<Request, Answer>,
   request: Request,
-  options: { readonly what: string; readonly clock: Clock; readonly signal: AbortSignal },
+  options: {
+    readonly what: string;
+    readonly clock: Clock;
+    readonly signal: AbortSignal;
+    readonly ms?: number;
+  },
 ): Promise<Answer> {
-  const { what, clock, signal } = options;
-  return withDeadline({ ms: TIMEOUT_MS, what, clock, signal }, (cut) => {
+  const { what, clock, signal, ms = TIMEOUT_MS } = options;
+  return withDeadline({ ms, what, clock, signal }, (cut) => {
     return new Promise<Answer>((resolve, reject) => {
       const call = client.makeUnaryRequest(
         method.path,

@@ -35,5 +35,6 @@ export type {
 } from './mesh-adapter.ts';
 export type { ForeignTrustPublisherOptions } from './publisher.ts';
 export type { SpireAdapterOptions } from './spire/adapter.ts';
+export type { PeerEndpoints } from './spire/peer-endpoint.ts';
 export type { SpireAccess } from './spire/spire-access.ts';
 export type { VaultAdapterOptions } from './vault/adapter.ts';

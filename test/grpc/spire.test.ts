@@ -26,9 +26,29 @@ describe('spireBundleService', () => {
 });
 
 describe('spireTrustDomainService', () => {
-  it('asks for relationships of the configuration file too', () => {
+  it('asks for a page of relationships without their bundles', () => {
     const { requestSerialize } = spireTrustDomainService.ListFederationRelationships;
-    const page = { page_size: 5, page_token: 't', include_static: true };
-    expect(requestSerialize(page).toString('hex')).toBe('10051a01742001');
+    const output_mask = {
+      bundle_endpoint_url: true,
+      bundle_endpoint_profile: true,
+      trust_domain_bundle: false,
+    };
+    const page = { page_size: 5, page_token: 't', output_mask };
+    // output_mask=1 { url=1, profile=2, bundle=3 }, page_size=2, page_token=3
+    expect(requestSerialize(page).toString('hex')).toBe('0a0608011001180010051a0174');
+  });
+
+  it.each([
+    ['https_web', { https_web: {} }, '1a00'],
+    ['https_spiffe', { https_spiffe: { endpoint_spiffe_id: 'i' } }, '22030a0169'],
+  ])('writes a relationship of profile %s, and reads it again', (_name, profile, hex) => {
+    const { requestSerialize, requestDeserialize } =
+      spireTrustDomainService.BatchCreateFederationRelationship;
+    const relationship = { trust_domain: 'a', bundle_endpoint_url: 'u', ...profile };
+    const bytes = requestSerialize({ federation_relationships: [relationship] });
+    expect(bytes.toString('hex')).toBe(
+      `0a${(6 + hex.length / 2).toString(16).padStart(2, '0')}0a0161120175${hex}`,
+    );
+    expect(requestDeserialize(bytes)).toEqual({ federation_relationships: [relationship] });
   });
 });

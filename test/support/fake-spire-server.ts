@@ -10,6 +10,7 @@ import { X509Certificate } from 'node:crypto';
 import {
   SPIRE_DELETE_MODE,
   type SpireBundle,
+  type SpireFederationRelationship,
   type SpireStatus,
   spireBundleService,
   spireTrustDomainService,
@@ -21,18 +22,26 @@ type Call = keyof typeof spireBundleService | keyof typeof spireTrustDomainServi
 export type FakeSpireFault = { readonly code: number; readonly message: string } | 'silence' | undefined;
 
 /**
- * A SPIRE server's API with the behaviour of the product: its own trust domain is refused, a lower sequence is taken
- * without complaint, authorities come in any order, lists come in pages, a bundle that registration entries federate with
- * is only deleted when asked to. Whoever comes by the Unix socket is an administrator, over TLS who shows one of `admins`.
+ * A SPIRE server's API with the behaviour of the product, which interop/support/spire-adapter-checks.ts watches: its own trust domain
+ * is refused, a lower sequence is taken without complaint, taint does not come in by the API, authorities come in any order, lists
+ * come in pages of which the last is empty, a bundle that registration entries federate with is only deleted when asked to, what is
+ * polled by the configuration file is in no list. Whoever comes by the Unix socket is an administrator, over TLS who shows one of
+ * `admins`.
  */
 export class FakeSpireServer {
   own: SpireBundle;
   readonly federated = new Map<string, SpireBundle>();
-  /** Trust domains with a relationship: SPIRE polls these by itself. */
-  readonly polled = new Set<string>();
+  /** Relationships that came by the API, without bundles. */
+  readonly relationships = new Map<string, SpireFederationRelationship>();
+  /** Trust domains that the configuration file federates with. */
+  readonly polledByFile = new Set<string>();
+  /** What SPIRE finds where it polls; a trust domain that is not here cannot be polled. */
+  readonly endpoints = new Map<string, SpireBundle>();
   /** Trust domains that each registration entry federates with. */
   entries: string[][] = [];
   admins = new Set<string>();
+  /** Its datastore cannot delete relationships just now. */
+  keepRelationships = false;
   pageSize = 2;
   fault: (call: Call) => FakeSpireFault = () => undefined;
   /** What one bundle is refused with although the call succeeds. */
@@ -61,6 +70,11 @@ export class FakeSpireServer {
       BatchSetFederatedBundle: this.#handler('BatchSetFederatedBundle', ({ bundle }) => ({
         results: (bundle as SpireBundle[]).map((each) => ({ status: this.#set(each) })),
       })),
+      GetFederatedBundle: this.#handler('GetFederatedBundle', ({ trust_domain: name }) => {
+        const bundle = this.federated.get(String(name));
+        if (!bundle) throw new Refused(status.NOT_FOUND, 'bundle not found');
+        return shuffled(bundle);
+      }),
       BatchDeleteFederatedBundle: this.#handler('BatchDeleteFederatedBundle', ({ trust_domains, mode }) => ({
         results: (trust_domains as string[]).map((name) => ({
           status: this.#delete(name, mode as number),
@@ -70,13 +84,25 @@ export class FakeSpireServer {
     });
     server.addService(spireTrustDomainService, {
       ListFederationRelationships: this.#handler('ListFederationRelationships', (page) => {
-        const [names, next] = this.#page([...this.polled], page);
-        const relationships = names.map((name) => ({
-          trust_domain: name,
-          bundle_endpoint_url: `https://${name}/`,
-        }));
-        return { federation_relationships: relationships, next_page_token: next };
+        const [found, next] = this.#page([...this.relationships.values()], page);
+        return { federation_relationships: found, next_page_token: next };
       }),
+      BatchCreateFederationRelationship: this.#handler('BatchCreateFederationRelationship', (request) =>
+        resultsOf(request, (each) => this.#link(each, 'create')),
+      ),
+      BatchUpdateFederationRelationship: this.#handler('BatchUpdateFederationRelationship', (request) =>
+        resultsOf(request, (each) => this.#link(each, 'update')),
+      ),
+      BatchDeleteFederationRelationship: this.#handler(
+        'BatchDeleteFederationRelationship',
+        ({ trust_domains }) => ({
+          results: (trust_domains as string[]).map((name) => ({
+            status: this.#unlink(name),
+            trust_domain: name,
+          })),
+        }),
+      ),
+      RefreshBundle: this.#handler('RefreshBundle', ({ trust_domain: name }) => this.#poll(String(name))),
     });
     const credentials =
       'socket' in where
@@ -108,7 +134,14 @@ export class FakeSpireServer {
           code: status.PERMISSION_DENIED,
           details: 'the caller must be local or present an admin X509-SVID',
         });
-      else reply(null, answer(request.request));
+      else {
+        try {
+          reply(null, answer(request.request));
+        } catch (error) {
+          if (error instanceof Refused) reply({ code: error.code, details: error.message });
+          else throw error;
+        }
+      }
     };
   }
 
@@ -121,8 +154,48 @@ export class FakeSpireServer {
 
   #page<Item>(items: readonly Item[], page: Record<string, unknown>): [Item[], string] {
     const from = Number(page['page_token'] ?? 0);
-    const to = from + Math.min(this.pageSize, Number(page['page_size']) || this.pageSize);
-    return [items.slice(from, to), to < items.length ? String(to) : ''];
+    const to = Math.min(
+      items.length,
+      from + Math.min(this.pageSize, Number(page['page_size']) || this.pageSize),
+    );
+    return [items.slice(from, to), to > from ? String(to) : ''];
+  }
+
+  #poll(name: string): object {
+    if (!this.relationships.has(name) && !this.polledByFile.has(name))
+      throw new Refused(status.NOT_FOUND, `no relationship with trust domain ${JSON.stringify(name)}`);
+    const found = this.endpoints.get(name);
+    if (!found)
+      throw new Refused(
+        status.INTERNAL,
+        'failed to refresh bundle: failed to fetch federated bundle from endpoint',
+      );
+    this.federated.set(name, found);
+    return {};
+  }
+
+  #link(relationship: SpireFederationRelationship, how: 'create' | 'update'): SpireStatus {
+    const { trust_domain: name, trust_domain_bundle: bundle, ...rest } = relationship;
+    const refused = this.refuse(name);
+    if (refused) return refused;
+    if (name === this.own.trust_domain)
+      return {
+        code: status.INVALID_ARGUMENT,
+        message: 'unable to create federation relationship for server trust domain',
+      };
+    if (this.relationships.has(name) === (how === 'create'))
+      return { code: status.INTERNAL, message: `failed to ${how} federation relationship` };
+    this.relationships.set(name, { trust_domain: name, ...rest });
+    if (bundle) this.#set(bundle);
+    return OK;
+  }
+
+  #unlink(name: string): SpireStatus {
+    if (this.keepRelationships)
+      return { code: status.INTERNAL, message: 'failed to delete federation relationship' };
+    return this.relationships.delete(name)
+      ? OK
+      : { code: status.NOT_FOUND, message: 'federation relationship not found' };
   }
 
   #set(bundle: SpireBundle): SpireStatus {
@@ -132,23 +205,50 @@ export class FakeSpireServer {
     if (name === this.own.trust_domain)
       return {
         code: status.INVALID_ARGUMENT,
-        message: 'updating a federated bundle for the server own trust domain is not allowed',
+        message: "setting a federated bundle for the server's own trust domain is not allowed",
       };
-    this.federated.set(name, bundle);
-    return { code: 0, message: 'OK' };
+    this.federated.set(name, {
+      ...bundle,
+      x509_authorities: bundle.x509_authorities.map((each) => ({ ...each, tainted: false })),
+    });
+    return OK;
   }
 
   #delete(name: string, mode: number): SpireStatus {
     if (!this.federated.has(name)) return { code: status.NOT_FOUND, message: 'bundle not found' };
     const used = this.entries.some((entry) => entry.includes(name));
     if (used && mode === SPIRE_DELETE_MODE.restrict)
-      return { code: status.FAILED_PRECONDITION, message: 'cannot delete bundle; federated with an entry' };
+      return {
+        code: status.FAILED_PRECONDITION,
+        message:
+          'failed to delete federated bundle: datastore-sql: cannot delete bundle; federated with 1 registration entries',
+      };
     if (mode === SPIRE_DELETE_MODE.delete)
       this.entries = this.entries.filter((entry) => !entry.includes(name));
     else this.entries = this.entries.map((entry) => entry.filter((each) => each !== name));
     this.federated.delete(name);
-    return { code: 0, message: 'OK' };
+    return OK;
   }
+}
+
+const OK: SpireStatus = { code: 0, message: 'OK' };
+
+/** A call that fails as a whole. */
+class Refused extends Error {
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+function resultsOf(
+  request: Record<string, unknown>,
+  work: (relationship: SpireFederationRelationship) => SpireStatus,
+): object {
+  const relationships = request['federation_relationships'] as SpireFederationRelationship[];
+  return { results: relationships.map((each) => ({ status: work(each) })) };
 }
 
 /** The product gives authorities in any order. */

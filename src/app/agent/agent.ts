@@ -29,6 +29,7 @@ import { HistoryHeads } from './history-heads.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
 import { startMetricsServer } from '../metrics-server.ts';
 import { OwnBundle } from './own-bundle.ts';
+import { peerEndpoints } from './peer-endpoints.ts';
 import { rememberHolding, Rotation, rotationTimes } from './rotation.ts';
 import { planOfConfig } from './rotation-plan.ts';
 import { createRotationMetrics } from './rotation-metrics.ts';
@@ -183,7 +184,8 @@ async function startParts(
   const signedBundles = createSignedBundles({ own: () => own.current, svid, federation, clock });
   endpoint.extend(anyExtension([federation.observations, signedBundles.extension]));
 
-  const adapter = createMeshAdapter(config, folder, context);
+  const endpoints = peerEndpoints(federation, () => own.current?.trustDomain);
+  const adapter = createMeshAdapter(config, folder, context, endpoints);
   started.push({ stop: () => adapter.stop() });
   const reports = new Map<TrustDomain, ForeignTrustReport>();
   const publisher = createPublisher(adapter, federation, store, reports, context);

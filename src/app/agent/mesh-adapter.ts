@@ -12,15 +12,21 @@ import {
   createVaultAdapter,
   type KubernetesSource,
   type MeshAdapter,
+  type PeerEndpoints,
   type SpireAccess,
   withClusterTrustBundles,
 } from '../../mesh-adapters/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { ProcessContext } from '../process.ts';
 
-/** The adapter for the mesh that the config names, with the outputs beside it. */
-export function createMeshAdapter(config: AgentConfig, folder: string, context: ProcessContext): MeshAdapter {
-  const adapter = createAdapter(config, folder, context);
+/** The adapter for the mesh that the config names, with the outputs beside it; `endpoints` is for meshes that poll peers by themselves. */
+export function createMeshAdapter(
+  config: AgentConfig,
+  folder: string,
+  context: ProcessContext,
+  endpoints: PeerEndpoints,
+): MeshAdapter {
+  const adapter = createAdapter(config, folder, context, endpoints);
   const { cluster_trust_bundles: bundles } = config;
   if (bundles === undefined) return adapter;
   const { clock, random, log } = context;
@@ -38,6 +44,7 @@ function createAdapter(
   config: AgentConfig,
   folder: string,
   { clock, random, log }: ProcessContext,
+  endpoints: PeerEndpoints,
 ): MeshAdapter {
   const { mesh } = config;
   switch (mesh.kind) {
@@ -120,6 +127,8 @@ function createAdapter(
           mesh.owned_file === undefined
             ? join(dirname(resolvePath(folder, config.store)), 'spire-federated.json')
             : resolvePath(folder, mesh.owned_file),
+        trustDomain: config.trust_domain,
+        endpoints: mesh.foreign_trust === 'relationships' ? endpoints : undefined,
         clock,
         random,
         log: log.with({ mesh: 'spire' }),

@@ -111,10 +111,16 @@ export const spireMesh = z
         "With `address`: PEM file with the roots of the server's trust domain (`trust_domain` is needed then).",
       ),
     poll: duration().prefault('5s').describe('How often the own bundle is asked for; the API has no watch.'),
+    foreign_trust: z
+      .enum(['bundles', 'relationships'])
+      .default('bundles')
+      .describe(
+        "How foreign trust gets into SPIRE: `bundles` pushes what the agent has verified; `relationships` makes federation relationships, by which SPIRE polls each peer by itself, without the agent's protection against rollback and dangerous changes (docs/meshes.md). Never both for a peer.",
+      ),
     owned_file: path()
       .optional()
       .describe(
-        'File in which it is noted whose federated bundles are ours, since SPIRE has no place for that; by default `spire-federated.json` beside the store.',
+        'File in which it is noted whose federated bundles and relationships are ours, since SPIRE has no place for that; by default `spire-federated.json` beside the store.',
       ),
   })
   .superRefine((mesh, context) => {

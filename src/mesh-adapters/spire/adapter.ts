@@ -2,7 +2,11 @@ import type { Clock, Log, Random } from '../../platform/index.ts';
 import { AdapterState } from '../adapter-state.ts';
 import { assembleAdapter } from '../assemble-adapter.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
+import type { TrustDomain } from '../../spiffe/index.ts';
+import { FilePolls } from './file-polls.ts';
+import type { PeerEndpoints } from './peer-endpoint.ts';
 import { readOwnTrust } from './read-own-trust.ts';
+import { ServerIdentity } from './server-identity.ts';
 import type { SpireAccess } from './spire-access.ts';
 import { writeForeignTrust } from './write-foreign-trust.ts';
 
@@ -10,22 +14,29 @@ export interface SpireAdapterOptions {
   readonly access: SpireAccess;
   /** How often the own bundle is asked for; the API has no watch. */
   readonly pollMs: number;
-  /** Where it is noted whose bundles in SPIRE are ours. */
+  /** Where it is noted whose bundles and relationships in SPIRE are ours. */
   readonly ownedFile: string;
+  /** The server's trust domain; without it what the server says first. */
+  readonly trustDomain?: TrustDomain | undefined;
+  /** Gives SPIRE federation relationships, to poll these endpoints by itself, in the place of bundles. */
+  readonly endpoints?: PeerEndpoints | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** SPIRE: the server's own bundle, JWT keys too, and one federated bundle for each foreign trust domain (mesh-surfaces §6). */
+/** SPIRE: the server's own bundle, JWT keys too, and one federated bundle or relationship for each foreign trust domain (mesh-surfaces §6). */
 export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
-  const { access, pollMs, ownedFile, clock, random, log } = options;
+  const { access, pollMs, ownedFile, trustDomain, endpoints, clock, random, log } = options;
+  const identity = new ServerIdentity(trustDomain);
+  const filePolls = new FilePolls();
   const state = new AdapterState({ clock, log });
   return assembleAdapter({
     kind: 'spire',
     scope: 'per-trust-domain',
     state,
-    read: (tell, signal) => readOwnTrust({ access, pollMs, state, tell, clock, random, signal }),
-    write: (wanted, signal) => writeForeignTrust(wanted, { access, ownedFile, clock }, signal),
+    read: (tell, signal) => readOwnTrust({ access, identity, pollMs, state, tell, clock, random, signal }),
+    write: (wanted, signal) =>
+      writeForeignTrust(wanted, { access, identity, filePolls, ownedFile, endpoints, clock }, signal),
   });
 }

@@ -5,13 +5,23 @@ import { readBoundedFile } from '../files/bounded-file.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
 
+/** What in a SPIRE server is ours. */
+export interface Owned {
+  /** The trust domain of the server; undefined where nothing was noted yet, or by a version that did not note it. */
+  readonly server: TrustDomain | undefined;
+  /** Whose bundles are ours. */
+  readonly bundles: ReadonlySet<TrustDomain>;
+  /** Whose federation relationships are ours. */
+  readonly relationships: ReadonlySet<TrustDomain>;
+}
+
 /**
- * Whose bundles in SPIRE are ours. SPIRE has no place for a mark on a bundle, so a file of ours says it; without it nothing
- * is ours. Throws `MeshAdapterError`: `file-unreadable`, `file-not-ours`.
+ * SPIRE has no place for a mark on a bundle or a relationship, so a file of ours says which are ours; without it nothing is.
+ * Throws `MeshAdapterError`: `file-unreadable`, `file-not-ours`.
  */
-export async function readOwned(path: string): Promise<ReadonlySet<TrustDomain>> {
+export async function readOwned(path: string): Promise<Owned> {
   const bytes = await readBoundedFile(path, MAX_BYTES);
-  if (!bytes) return new Set();
+  if (!bytes) return { server: undefined, bundles: new Set(), relationships: new Set() };
   const notOurs = (cause?: unknown) =>
     new MeshAdapterError('file-not-ours', `${JSON.stringify(path)} is not a list that we wrote`, { cause });
   let value: unknown;
@@ -20,19 +30,36 @@ export async function readOwned(path: string): Promise<ReadonlySet<TrustDomain>>
   } catch (error) {
     throw notOurs(error);
   }
-  const { trustDomains } = Object(value) as { trustDomains?: unknown };
-  if (!Array.isArray(trustDomains)) throw notOurs();
-  const names = trustDomains.filter((each) => typeof each === 'string').filter((each) => isTrustDomain(each));
-  if (names.length !== trustDomains.length) throw notOurs();
-  return new Set(names);
+  const { server, trustDomains, relationships = [] } = Object(value) as Record<string, unknown>;
+  const [bundles, polled] = [namesOf(trustDomains), namesOf(relationships)];
+  const named = server === undefined || (typeof server === 'string' && isTrustDomain(server));
+  if (!bundles || !polled || !named) throw notOurs();
+  return { server, bundles, relationships: polled };
 }
 
 /** Writes the list. Throws `MeshAdapterError` `file-unwritable`. */
-export async function writeOwned(path: string, owned: ReadonlySet<TrustDomain>): Promise<void> {
-  const text = `${JSON.stringify({ trustDomains: [...owned].toSorted() }, undefined, 2)}\n`;
+export async function writeOwned(path: string, { server, bundles, relationships }: Owned): Promise<void> {
+  const value = {
+    server,
+    trustDomains: [...bundles].toSorted(),
+    relationships: [...relationships].toSorted(),
+  };
   try {
-    await writeDurably(path, Buffer.from(text));
+    await writeDurably(path, Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`));
   } catch (cause) {
     throw new MeshAdapterError('file-unwritable', `${JSON.stringify(path)} could not be written`, { cause });
   }
+}
+
+/** Whether both say the same. */
+export function sameOwned(a: Owned, b: Owned): boolean {
+  const same = (one: ReadonlySet<string>, two: ReadonlySet<string>) =>
+    one.size === two.size && [...one].every((each) => two.has(each));
+  return a.server === b.server && same(a.bundles, b.bundles) && same(a.relationships, b.relationships);
+}
+
+function namesOf(value: unknown): ReadonlySet<TrustDomain> | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const names = value.filter((each) => typeof each === 'string').filter((each) => isTrustDomain(each));
+  return names.length === value.length ? new Set(names) : undefined;
 }

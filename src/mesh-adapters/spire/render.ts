@@ -1,15 +1,17 @@
 import { createPublicKey } from 'node:crypto';
-import type { SpireBundle } from '../../grpc/index.ts';
+import type { SpireBundle, SpireFederationRelationship } from '../../grpc/index.ts';
 import {
   BundleError,
   isTrustDomain,
   type JwtAuthority,
   type TrustBundle,
+  type TrustDomain,
   type X509Authority,
   x509AuthorityFromDer,
 } from '../../spiffe/index.ts';
 import { MeshAdapterError } from '../errors.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
+import type { PeerEndpoint } from './peer-endpoint.ts';
 
 /** A bundle as SPIRE keeps it: these roots and JWT keys, with the sequence and hint that the bundle came with. */
 export function renderSpireBundle(
@@ -36,6 +38,42 @@ export function renderSpireBundle(
     refresh_hint: String(refreshHintSeconds ?? 0),
     sequence_number: String(sequence ?? 0n),
   };
+}
+
+/** A federation relationship, with the first bundle: without it SPIRE could not prove an `https_spiffe` endpoint. */
+export function renderRelationship(
+  trustDomain: TrustDomain,
+  { url, profile }: Extract<PeerEndpoint, { url: string }>,
+  bundle: SpireBundle,
+): SpireFederationRelationship {
+  return {
+    trust_domain: trustDomain,
+    bundle_endpoint_url: url,
+    ...(profile.kind === 'https_web'
+      ? { https_web: {} }
+      : { https_spiffe: { endpoint_spiffe_id: profile.endpointId } }),
+    trust_domain_bundle: bundle,
+  };
+}
+
+/** Whether both name the same endpoint, and prove it the same way. */
+export function sameEndpoint(a: SpireFederationRelationship, b: SpireFederationRelationship): boolean {
+  return (
+    hrefOf(a.bundle_endpoint_url) === hrefOf(b.bundle_endpoint_url) &&
+    a.https_spiffe?.endpoint_spiffe_id === b.https_spiffe?.endpoint_spiffe_id &&
+    (a.https_web === undefined) === (b.https_web === undefined)
+  );
+}
+
+/** SPIRE gives a URL as Go writes it. */
+function hrefOf(url: string): string {
+  return URL.parse(url)?.href ?? url;
+}
+
+/** The name in a message of SPIRE, which old ones wrote with the scheme; as it is where it is no trust domain. */
+export function nameOf({ trust_domain: name }: { readonly trust_domain: string }): string {
+  const plain = name.replace(/^spiffe:\/\//, '');
+  return isTrustDomain(plain) ? plain : name;
 }
 
 /** Whether both say the same to a verifier, whatever the order; sequence and hint say nothing to one. */

@@ -2,6 +2,7 @@ import type { Client, MethodDefinition } from '@grpc/grpc-js';
 import {
   SPIRE_DELETE_MODE,
   type SpireBundle,
+  type SpireFederationRelationship,
   type SpireStatus,
   spireBundleService,
   spireTrustDomainService,
@@ -13,15 +14,32 @@ import { openSpire, type SpireAccess } from './spire-access.ts';
 
 const PAGE_SIZE = 100;
 const MAX_PAGES = 200;
+/** SPIRE has no time limit of its own for a poll, so a silent endpoint would keep us waiting. */
+const REFRESH_MS = 5000;
+
+/** What SPIRE did when it was asked to poll a trust domain now. */
+export type SpireRefresh =
+  | { readonly kind: 'polled' }
+  /** It polls this trust domain by itself, and now it could not. */
+  | { readonly kind: 'failed'; readonly message: string }
+  /** Nothing in SPIRE polls this trust domain, and no poll of it is under way any more. */
+  | { readonly kind: 'not-polled' };
 
 /** The few calls to a SPIRE server that the adapter needs; every method throws `MeshAdapterError`. */
 export interface SpireServer {
   ownBundle(): Promise<SpireBundle>;
   federatedBundles(): Promise<readonly SpireBundle[]>;
-  /** The trust domains whose bundles SPIRE fetches by itself, those of its configuration file too. */
-  polledTrustDomains(): Promise<ReadonlySet<string>>;
+  /** What SPIRE holds for one foreign trust domain; undefined: nothing. */
+  federatedBundle(trustDomain: string): Promise<SpireBundle | undefined>;
+  /** The federation relationships that were made by the API, without bundles. Those of the configuration file are not told. */
+  relationships(): Promise<readonly SpireFederationRelationship[]>;
+  /** Asks SPIRE to poll a trust domain now: the only way to see relationships of the configuration file too. */
+  refresh(trustDomain: string): Promise<SpireRefresh>;
   set(bundle: SpireBundle): Promise<SpireStatus>;
   delete(trustDomain: string, mode: keyof typeof SPIRE_DELETE_MODE): Promise<SpireStatus>;
+  createRelationship(relationship: SpireFederationRelationship): Promise<SpireStatus>;
+  updateRelationship(relationship: SpireFederationRelationship): Promise<SpireStatus>;
+  deleteRelationship(trustDomain: string): Promise<SpireStatus>;
 }
 
 /** Opens a connection, does `work` with it, and closes it. Throws what `work` throws. */
@@ -42,9 +60,16 @@ function serverOf(
   client: Client,
   options: { readonly clock: Clock; readonly signal: AbortSignal },
 ): SpireServer {
-  const call = <Request, Answer>(method: MethodDefinition<Request, Answer>, request: Request) =>
-    callOnce(client, method, request, { ...options, what: method.path.replace(/^.*\//, 'SPIRE ') });
+  const call = <Request, Answer>(method: MethodDefinition<Request, Answer>, request: Request, ms?: number) =>
+    callOnce(client, method, request, {
+      ...options,
+      what: whatOf(method),
+      ...(ms !== undefined && { ms }),
+    });
+  const batch = async <Request>(method: MethodDefinition<Request, Results>, request: Request) =>
+    statusOf(await call(method, request), whatOf(method));
   const bundles = spireBundleService;
+  const relationships = spireTrustDomainService;
   return {
     ownBundle: () => call(bundles.GetBundle, {}),
     federatedBundles: () =>
@@ -52,25 +77,60 @@ function serverOf(
         const answer = await call(bundles.ListFederatedBundles, page);
         return { items: answer.bundles, next: answer.next_page_token };
       }),
-    polledTrustDomains: async () => {
-      const relationships = await everyPage(async (page) => {
-        const request = { ...page, include_static: true };
-        const answer = await call(spireTrustDomainService.ListFederationRelationships, request);
+    federatedBundle: (trustDomain) =>
+      unlessNotFound(call(bundles.GetFederatedBundle, { trust_domain: trustDomain })),
+    relationships: () =>
+      everyPage(async (page) => {
+        const output_mask = {
+          bundle_endpoint_url: true,
+          bundle_endpoint_profile: true,
+          trust_domain_bundle: false,
+        };
+        const answer = await call(relationships.ListFederationRelationships, { ...page, output_mask });
         return { items: answer.federation_relationships, next: answer.next_page_token };
-      });
-      return new Set(relationships.map(({ trust_domain: name }) => name.replace(/^spiffe:\/\//, '')));
+      }),
+    refresh: async (trustDomain) => {
+      const { clock } = options;
+      const begun = clock.monotonicMs();
+      try {
+        const polled = call(relationships.RefreshBundle, { trust_domain: trustDomain }, REFRESH_MS);
+        return (await unlessNotFound(polled)) ? { kind: 'polled' } : { kind: 'not-polled' };
+      } catch (error) {
+        if (!(error instanceof MeshAdapterError)) throw error;
+        // A poll that fails is told as an internal error. That nobody polls is told at once, so who takes too long polls.
+        const late = error.code === 'mesh-unreachable' && clock.monotonicMs() - begun >= REFRESH_MS;
+        if (late || error.code === 'mesh-unavailable') return { kind: 'failed', message: error.message };
+        throw error;
+      }
     },
-    set: async (bundle) =>
-      statusOf(await call(bundles.BatchSetFederatedBundle, { bundle: [bundle] }), 'BatchSetFederatedBundle'),
-    delete: async (trustDomain, mode) =>
-      statusOf(
-        await call(bundles.BatchDeleteFederatedBundle, {
-          trust_domains: [trustDomain],
-          mode: SPIRE_DELETE_MODE[mode],
-        }),
-        'BatchDeleteFederatedBundle',
-      ),
+    set: (bundle) => batch(bundles.BatchSetFederatedBundle, { bundle: [bundle] }),
+    delete: (trustDomain, mode) =>
+      batch(bundles.BatchDeleteFederatedBundle, {
+        trust_domains: [trustDomain],
+        mode: SPIRE_DELETE_MODE[mode],
+      }),
+    createRelationship: (relationship) =>
+      batch(relationships.BatchCreateFederationRelationship, { federation_relationships: [relationship] }),
+    updateRelationship: (relationship) =>
+      batch(relationships.BatchUpdateFederationRelationship, { federation_relationships: [relationship] }),
+    deleteRelationship: (trustDomain) =>
+      batch(relationships.BatchDeleteFederationRelationship, { trust_domains: [trustDomain] }),
   };
+}
+
+interface Results {
+  readonly results: readonly { readonly status?: SpireStatus }[];
+}
+
+const whatOf = ({ path }: { readonly path: string }) => path.replace(/^.*\//, 'SPIRE ');
+
+async function unlessNotFound<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof MeshAdapterError && error.code === 'mesh-not-found') return undefined;
+    throw error;
+  }
 }
 
 async function everyPage<Item>(
@@ -90,16 +150,10 @@ async function everyPage<Item>(
   throw new MeshAdapterError('mesh-answer-malformed', `a list of SPIRE has more than ${MAX_PAGES} pages`);
 }
 
-function statusOf(
-  { results }: { readonly results: readonly { readonly status?: SpireStatus }[] },
-  what: string,
-): SpireStatus {
+function statusOf({ results }: Results, what: string): SpireStatus {
   const [result, ...more] = results;
   if (!result || more.length > 0)
-    throw new MeshAdapterError(
-      'mesh-answer-malformed',
-      `SPIRE ${what} gave ${results.length} results for one`,
-    );
+    throw new MeshAdapterError('mesh-answer-malformed', `${what} gave ${results.length} results for one`);
   // An empty message is what OK looks like in protobuf.
   return result.status ?? { code: 0, message: '' };
 }

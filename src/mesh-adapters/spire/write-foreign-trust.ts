@@ -1,159 +1,147 @@
-import type { SpireBundle, SpireStatus } from '../../grpc/index.ts';
 import type { Clock } from '../../platform/index.ts';
-import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, heldKeys, judgeForeignTrust, type PresentKey, rootsToHold } from '../admission.ts';
-import { reportOf } from '../foreign-report.ts';
-import { codeOfStatus } from '../grpc-call.ts';
+import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import type { ForeignTrustReport } from '../mesh-adapter.ts';
-import { readOwned, writeOwned } from './owned.ts';
-import { parseOwnBundle, readableRoots, renderSpireBundle, sameAuthorities } from './render.ts';
+import type { FilePolls } from './file-polls.ts';
+import { endRelationship, holdTarget, removeBundle } from './hold-trust.ts';
+import { type Owned, readOwned, sameOwned, writeOwned } from './owned.ts';
+import type { PeerEndpoints } from './peer-endpoint.ts';
+import { type Plan, planForeignTrust, type SpireContent } from './plan.ts';
+import { nameOf, parseOwnBundle, sameAuthorities } from './render.ts';
+import type { ServerIdentity } from './server-identity.ts';
 import type { SpireAccess } from './spire-access.ts';
 import { type SpireServer, withSpire } from './spire-server.ts';
 
 export interface SpireWriter {
   readonly access: SpireAccess;
-  /** Where it is noted whose bundles are ours. */
+  readonly identity: ServerIdentity;
+  readonly filePolls: FilePolls;
+  /** Where it is noted what is ours. */
   readonly ownedFile: string;
+  /** Where SPIRE shall poll by itself; undefined: every bundle is pushed. */
+  readonly endpoints: PeerEndpoints | undefined;
   readonly clock: Clock;
 }
 
 /**
- * Makes SPIRE hold exactly these bundles beside what is not ours. A trust domain is claimed in the file of ours before its
- * bundle is set and leaves it after the bundle is gone. Throws `MeshAdapterError` where SPIRE or the file fails as a whole.
+ * Makes SPIRE hold exactly these bundles beside what is not ours. A trust domain is claimed in the file of ours before anything
+ * of it is written and leaves it after that is gone. Throws `MeshAdapterError` where SPIRE or the file fails as a whole.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   writer: SpireWriter,
   signal: AbortSignal,
 ): Promise<ForeignTrustReport[]> {
-  return await withSpire(writer.access, { clock: writer.clock, signal }, (server) =>
-    write(wanted, server, writer),
-  );
+  try {
+    return await withSpire(writer.access, { clock: writer.clock, signal }, (server) =>
+      write(wanted, server, writer),
+    );
+  } catch (error) {
+    writer.filePolls.forget();
+    throw error;
+  }
 }
 
 async function write(
   wanted: readonly TrustBundle[],
   server: SpireServer,
-  { ownedFile, clock }: SpireWriter,
+  { identity, filePolls, ownedFile, endpoints, clock }: SpireWriter,
 ): Promise<ForeignTrustReport[]> {
-  const own = parseOwnBundle(await server.ownBundle());
-  const held = new Map((await server.federatedBundles()).map((bundle) => [nameOf(bundle), bundle]));
-  const polled = await server.polledTrustDomains();
   const noted = await readOwned(ownedFile);
-  const owned = new Set([...noted].filter((name) => !polled.has(name)));
-  // What stands there as we would write it is ours: another agent of ours, or we before the file was lost, wrote it.
-  for (const bundle of wanted) {
-    const there = held.get(bundle.trustDomain);
-    if (there && !polled.has(bundle.trustDomain) && sameAuthorities(there, wholeOf(bundle)))
-      owned.add(bundle.trustDomain);
-  }
-  const keys = heldKeys(presentKeys(held, owned), wanted);
-  const now = clock.now();
-  const admissions = judgeForeignTrust(wanted, {
+  const own = identity.check(parseOwnBundle(await server.ownBundle()), noted.server);
+  const before: SpireContent = {
     own,
-    ownAliases: [],
-    scope: 'per-trust-domain',
-    taken: new Set([...polled, ...[...held.keys()].filter((name) => !owned.has(name as TrustDomain))]),
-    held: keys,
-    now,
-  });
-  const targets = new Map(
-    admissions.map((admission) => [admission, targetOf(admission, held, owned, keys)] as const),
-  );
-  const kept = new Set([...targets].flatMap(([{ bundle }, target]) => (target ? [bundle.trustDomain] : [])));
-  const claimed = new Set([...owned, ...kept]);
-  if (claimed.size !== noted.size || [...claimed].some((name) => !noted.has(name)))
-    await writeOwned(ownedFile, claimed);
+    bundles: byName(await server.federatedBundles()),
+    relationships: byName(await server.relationships()),
+  };
+  const now = clock.now();
+  const planFor = (content: SpireContent) =>
+    planForeignTrust(wanted, content, { noted, polledByFile: filePolls.found, endpoints, now });
+  let ours = noted;
+  const note = async (next: Owned) => {
+    if (!sameOwned(ours, next)) await writeOwned(ownedFile, next);
+    ours = next;
+  };
 
+  // Relationships go first, for a poll that is under way could bring back what is taken out.
+  const first = planFor(before);
+  await note(unionOf(noted, first.claims));
+  const failed = new Map<TrustDomain, ForeignTrustReport>();
+  for (const trustDomain of first.unlink) {
+    const report = await endRelationship(server, trustDomain, now);
+    if (report) failed.set(trustDomain, report);
+  }
+  const unlinked = new Set<string>(first.unlink.filter((name) => !failed.has(name)));
+  const linked = [...before.relationships].filter(([name]) => !unlinked.has(name));
+  const content = { ...before, relationships: new Map(linked) };
+  await filePolls.ask(server, questionsOf(first, content, unlinked));
+
+  const plan = planFor(content);
+  await note(unionOf(ours, plan.claims));
   const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
   const reports: ForeignTrustReport[] = [];
-  const released: TrustDomain[] = [];
-  for (const trustDomain of claimed) {
-    if (kept.has(trustDomain)) continue;
-    const note = held.has(trustDomain) ? await remove(server, trustDomain) : undefined;
-    if (note?.state !== 'failed') released.push(trustDomain);
-    if (!named.has(trustDomain)) reports.push({ trustDomain, state: 'removed', at: now, ...note });
+  const released = new Set<TrustDomain>();
+  for (const trustDomain of plan.drop) {
+    const report =
+      failed.get(trustDomain) ??
+      (content.bundles.has(trustDomain)
+        ? await removeBundle(server, trustDomain, now)
+        : { trustDomain, state: 'removed' as const, at: now });
+    if (report.state === 'removed') released.add(trustDomain);
+    if (!named.has(trustDomain)) reports.push(report);
   }
-  for (const [admission, target] of targets)
-    reports.push(await hold(server, admission, target, held.get(admission.bundle.trustDomain), now));
-  if (released.length > 0)
-    await writeOwned(ownedFile, new Set([...claimed].filter((name) => !released.includes(name))));
+  for (const target of plan.targets) {
+    const { trustDomain } = target.admission.bundle;
+    const report = failed.get(trustDomain) ?? (await holdTarget(server, target, content, now));
+    // What SPIRE did not take is not there, and if it is tomorrow, somebody else put it there.
+    const absent = !content.bundles.has(trustDomain) && !content.relationships.has(trustDomain);
+    if (absent && !settled(report)) released.add(trustDomain);
+    reports.push(report);
+  }
+  await note(subtract(plan.claims, released));
   return inOrderOf(wanted, reports);
 }
 
-/** What shall stand in SPIRE for an admission; undefined where nothing of ours shall. */
-function targetOf(
-  admission: Admission,
-  held: ReadonlyMap<string, SpireBundle>,
-  owned: ReadonlySet<TrustDomain>,
-  keys: ReadonlyMap<string, TrustDomain>,
-): SpireBundle | undefined {
-  const { bundle, refusal } = admission;
-  const roots = rootsToHold(admission, keys);
-  if (!refusal) return renderSpireBundle(bundle, roots, bundle.jwtAuthorities);
-  const there = owned.has(bundle.trustDomain) ? held.get(bundle.trustDomain) : undefined;
-  if (!there || roots.length === 0) return undefined;
-  const ids = new Set(there.jwt_authorities.map(({ key_id: id }) => id));
-  return renderSpireBundle(
-    bundle,
-    roots,
-    bundle.jwtAuthorities.filter(({ keyId }) => ids.has(keyId)),
-  );
+/** What SPIRE's configuration file has to be asked about: whatever is wanted once, and before a write each time. */
+function questionsOf(
+  { targets, drop }: Plan,
+  { bundles, relationships }: SpireContent,
+  unlinked: ReadonlySet<string>,
+): ReadonlyMap<string, 'once' | 'again'> {
+  const questions = new Map<string, 'once' | 'again'>();
+  for (const { admission, bundle, relationship } of targets) {
+    const { refusal, bundle: wanted } = admission;
+    // Names that no mesh takes are not for SPIRE's ears.
+    if (refusal && refusal.code !== 'trust-domain-taken' && !bundle) continue;
+    const there = bundles.get(wanted.trustDomain);
+    const writes = relationship !== undefined || (bundle && !(there && sameAuthorities(there, bundle)));
+    questions.set(wanted.trustDomain, writes ? 'again' : 'once');
+  }
+  for (const name of drop) if (bundles.has(name)) questions.set(name, 'again');
+  for (const name of relationships.keys()) questions.delete(name);
+  // That SPIRE denies to poll what has just lost its relationship means that its last poll is over.
+  for (const name of unlinked) questions.set(name, 'again');
+  return questions;
 }
 
-async function hold(
-  server: SpireServer,
-  admission: Admission,
-  target: SpireBundle | undefined,
-  there: SpireBundle | undefined,
-  now: Date,
-): Promise<ForeignTrustReport> {
-  const report = reportOf(admission, 'accepted', now);
-  if (!target || (there && sameAuthorities(there, target))) return report;
-  // A revocation of all is an empty bundle: registration entries go on naming the trust domain, and trust nobody of it.
-  const status = await server.set(target);
-  return status.code === 0 ? report : { ...report, ...refusedBy(status) };
+function settled({ state }: ForeignTrustReport): boolean {
+  return state !== 'refused' && state !== 'failed';
 }
 
-/**
- * Deletes a bundle: first so that nothing else changes, and where registration entries federate with it so that they go on
- * without it. What became of it where that is worth a word.
- */
-async function remove(
-  server: SpireServer,
-  trustDomain: TrustDomain,
-): Promise<Partial<ForeignTrustReport> | undefined> {
-  const restricted = await server.delete(trustDomain, 'restrict');
-  if (restricted.code === 0 || codeOfStatus(restricted.code) === 'mesh-not-found') return undefined;
-  const dissociated = await server.delete(trustDomain, 'dissociate');
-  if (dissociated.code !== 0 && codeOfStatus(dissociated.code) !== 'mesh-not-found')
-    return { ...refusedBy(dissociated), state: 'failed' };
+function unionOf(a: Owned, b: Owned): Owned {
   return {
-    code: 'entries-dissociated',
-    message: `registration entries that federated with ${trustDomain} no longer do`,
+    server: b.server,
+    bundles: new Set([...a.bundles, ...b.bundles]),
+    relationships: new Set([...a.relationships, ...b.relationships]),
   };
 }
 
-function refusedBy({ code, message }: SpireStatus) {
-  const name = codeOfStatus(code);
-  const state = name === 'mesh-refused' ? ('refused' as const) : ('failed' as const);
-  return { state, code: name, message: `SPIRE says ${JSON.stringify(message.slice(0, 300))}` };
+function subtract({ server, bundles, relationships }: Owned, names: ReadonlySet<TrustDomain>): Owned {
+  const without = (some: ReadonlySet<TrustDomain>) => new Set([...some].filter((name) => !names.has(name)));
+  return { server, bundles: without(bundles), relationships: without(relationships) };
 }
 
-function presentKeys(held: ReadonlyMap<string, SpireBundle>, owned: ReadonlySet<TrustDomain>): PresentKey[] {
-  return [...owned].flatMap((trustDomain) => {
-    const there = held.get(trustDomain);
-    return (there ? readableRoots(there) : []).map(({ keyFingerprint }) => ({ trustDomain, keyFingerprint }));
-  });
-}
-
-function wholeOf(bundle: TrustBundle): SpireBundle {
-  return renderSpireBundle(bundle, bundle.x509Authorities, bundle.jwtAuthorities);
-}
-
-function nameOf({ trust_domain: name }: SpireBundle): string {
-  const plain = name.replace(/^spiffe:\/\//, '');
-  return isTrustDomain(plain) ? plain : name;
+function byName<Item extends { readonly trust_domain: string }>(items: readonly Item[]): Map<string, Item> {
+  return new Map(items.map((item) => [nameOf(item), item]));
 }
 
 /** Reports of what is wanted first, in its order. */

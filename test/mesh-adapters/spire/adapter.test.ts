@@ -1,15 +1,9 @@
 import { status } from '@grpc/grpc-js';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createSpireAdapter, type SpireAdapterOptions } from '../../../src/mesh-adapters/index.ts';
-import { readableRoots, renderSpireBundle } from '../../../src/mesh-adapters/spire/render.ts';
+import { createSpireAdapter } from '../../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
-import {
-  bundleOf,
-  parseTrustDomain,
-  pemFromCertificates,
-  type TrustBundle,
-} from '../../../src/spiffe/index.ts';
+import { bundleOf, pemFromCertificates } from '../../../src/spiffe/index.ts';
 import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
 import { FakeSpireServer } from '../../support/fake-spire-server.ts';
 import { tempDir } from '../../support/temp-dir.ts';
@@ -17,61 +11,9 @@ import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.t
 import { TestClock } from '../../support/test-clock.ts';
 import { createTokenKey } from '../../support/test-tokens.ts';
 import { untilHealed, untilTold } from '../until.ts';
+import { openSpire, relationshipOf, spireBundle, trustDomain } from './spire-harness.ts';
 
-const trustDomain = parseTrustDomain('spire.example');
 const { signal } = new AbortController();
-
-/** A bundle as SPIRE holds it. */
-const spireBundle = (bundle: TrustBundle) =>
-  renderSpireBundle(bundle, bundle.x509Authorities, bundle.jwtAuthorities);
-
-async function openSpire(more: Partial<SpireAdapterOptions> = {}) {
-  const folder = tempDir();
-  const own = await createTestCa({ trustDomain });
-  const spire = new FakeSpireServer(spireBundle(own.bundle()));
-  const socket = folder.file('api.sock');
-  await spire.start({ socket });
-  const create = (changes: Partial<SpireAdapterOptions> = {}) =>
-    createSpireAdapter({
-      access: { kind: 'socket', path: socket },
-      pollMs: 5,
-      ownedFile: folder.file('owned.json'),
-      clock: systemClock,
-      random: systemRandom,
-      log: silentLog,
-      ...more,
-      ...changes,
-    });
-  const adapter = create();
-  return {
-    adapter,
-    create,
-    spire,
-    folder,
-    socket,
-    own,
-    trustDomain,
-    addOwnRoot: async () => {
-      const next = await createTestCa({ trustDomain });
-      spire.own = spireBundle(bundleOf(trustDomain, [own.authority, next.authority]));
-    },
-    held: async () =>
-      Object.fromEntries(
-        [...spire.federated]
-          .map(([name, bundle]): [string, string[]] => [
-            name,
-            readableRoots(bundle).map(({ keyFingerprint }) => keyFingerprint),
-          ])
-          .filter(([, keys]) => keys.length > 0),
-      ),
-    state: async () => JSON.stringify([...spire.federated].sort(([a], [b]) => (a < b ? -1 : 1))),
-    [Symbol.asyncDispose]: async () => {
-      await adapter.stop();
-      await spire.stop();
-      folder[Symbol.dispose]();
-    },
-  };
-}
 
 meshAdapterContract('createSpireAdapter()', () => openSpire());
 
@@ -134,13 +76,86 @@ describe('createSpireAdapter()', () => {
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
       { state: 'accepted' },
     ]);
-    mesh.spire.polled.add('west.example');
+    mesh.spire.relationships.set('west.example', relationshipOf('west.example'));
     const before = await mesh.state();
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
       { state: 'refused', code: 'trust-domain-taken' },
     ]);
     expect(await mesh.adapter.applyForeignTrust([], signal)).toEqual([]);
     expect(await mesh.state()).toBe(before);
+  });
+
+  it('sees what SPIRE polls by its configuration file, asks for it once, and pushes when that has ended', async () => {
+    await using mesh = await openSpire();
+    const [west, north] = [
+      await createTestCa({ trustDomain: 'west.example' }),
+      await createTestCa({ trustDomain: 'north.example' }),
+    ];
+    const questions = () => mesh.spire.calls.filter((call) => call === 'RefreshBundle').length;
+    const apply = () => mesh.adapter.applyForeignTrust([west.bundle(), north.bundle()], signal);
+    mesh.spire.polledByFile.add('west.example');
+    const taken = { state: 'refused', code: 'trust-domain-taken', message: /federates_with/ };
+    expect((await apply())[0]).toMatchObject({
+      ...taken,
+      message: expect.stringMatching(taken.message),
+    });
+    expect(await apply()).toMatchObject([{ code: 'trust-domain-taken' }, { state: 'accepted' }]);
+    const asked = questions();
+    await apply();
+    // West once more, to see when it ends; north is known to be free.
+    expect(questions()).toBe(asked + 1);
+    expect(await mesh.held()).toEqual({ 'north.example': [north.authority.keyFingerprint] });
+    mesh.spire.polledByFile.delete('west.example');
+    expect(await apply()).toMatchObject([{ state: 'accepted' }, { state: 'accepted' }]);
+    const quiet = questions();
+    await apply();
+    expect(questions()).toBe(quiet);
+  });
+
+  it('does not delete a bundle of its own that SPIRE’s configuration file has taken over', async () => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    mesh.spire.polledByFile.add('west.example');
+    await mesh.adapter.applyForeignTrust([], signal);
+    expect(Object.keys(await mesh.held())).toEqual(['west.example']);
+    mesh.spire.polledByFile.delete('west.example');
+    await mesh.adapter.applyForeignTrust([], signal);
+    expect(Object.keys(await mesh.held())).toEqual(['west.example']);
+  });
+
+  it('goes on when SPIRE does not say in time whether it polls, as with a silent endpoint', async () => {
+    const clock = new TestClock(TEST_INSTANT);
+    await using mesh = await openSpire({ clock });
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    mesh.spire.fault = (call) => (call === 'RefreshBundle' ? 'silence' : undefined);
+    let reports: unknown;
+    const applying = mesh.adapter.applyForeignTrust([west.bundle()], signal).then((all) => (reports = all));
+    await untilHealed(clock, () => reports !== undefined, 'the end of patience');
+    await applying;
+    expect(reports).toMatchObject([{ state: 'refused', code: 'trust-domain-taken' }]);
+    expect(mesh.spire.federated.size).toBe(0);
+  });
+
+  it('writes nothing to a server of another trust domain, before and after a restart of the agent', async () => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    const before = mesh.spire.own;
+    const state = await mesh.state();
+    mesh.spire.own = { ...before, trust_domain: 'other.example' };
+    const changed = { code: 'own-trust-domain-changed', message: /other\.example.*spire\.example/ };
+    for (const adapter of [mesh.adapter, mesh.create(), mesh.create({ trustDomain })]) {
+      await expect(adapter.applyForeignTrust([], signal)).rejects.toMatchObject({
+        ...changed,
+        message: expect.stringMatching(changed.message),
+      });
+      expect(adapter.status()).toMatchObject({ connected: false, code: changed.code });
+    }
+    expect(await mesh.state()).toBe(state);
+    mesh.spire.own = before;
+    expect(await mesh.adapter.applyForeignTrust([], signal)).toMatchObject([{ state: 'removed' }]);
+    expect(mesh.adapter.status().connected).toBe(true);
   });
 
   it('leaves bundles of others alone, reads all pages of them, and does not write over one', async () => {
@@ -172,7 +187,14 @@ describe('createSpireAdapter()', () => {
   it('touches nothing where the note is not its own', async () => {
     await using mesh = await openSpire();
     const west = await createTestCa({ trustDomain: 'west.example' });
-    for (const text of ['no', '{}', '{"trustDomains":["Not A Name"]}', '{"trustDomains":[7]}']) {
+    for (const text of [
+      'no',
+      '{}',
+      '{"trustDomains":["Not A Name"]}',
+      '{"trustDomains":[7]}',
+      '{"trustDomains":[],"relationships":"all"}',
+      '{"trustDomains":[],"server":"Not A Name"}',
+    ]) {
       writeFileSync(mesh.folder.file('owned.json'), text);
       await expect(mesh.adapter.applyForeignTrust([west.bundle()], signal)).rejects.toMatchObject({
         code: 'file-not-ours',
@@ -347,7 +369,7 @@ describe('readOwnTrust() of SPIRE', () => {
     expect(told).toEqual([1]);
   });
 
-  it('keeps its roots when the bundle is malformed, and tells another trust domain as it is', async () => {
+  it('keeps its roots when the bundle is malformed, and when another trust domain answers', async () => {
     const before = mesh.spire.own;
     const bad = { asn1: Buffer.from('no certificate'), tainted: false };
     mesh.spire.own = { ...before, x509_authorities: [...before.x509_authorities, bad] };
@@ -356,7 +378,10 @@ describe('readOwnTrust() of SPIRE', () => {
     await untilHealed(clock, () => code() === 'own-trust-domain-malformed', 'the other trouble');
     expect(told).toEqual([1]);
     mesh.spire.own = { ...before, trust_domain: 'renamed.example' };
-    await untilHealed(clock, () => told.length === 2, 'the new name');
+    await untilHealed(clock, () => code() === 'own-trust-domain-changed', 'the renaming');
+    expect(told).toEqual([1]);
+    mesh.spire.own = before;
+    await untilHealed(clock, () => mesh.adapter.status().connected, 'the recovery');
   });
 });
 

@@ -1,0 +1,120 @@
+import type { SpireBundle, SpireFederationRelationship, SpireStatus } from '../../grpc/index.ts';
+import type { TrustDomain } from '../../spiffe/index.ts';
+import { reportOf } from '../foreign-report.ts';
+import { codeOfStatus } from '../grpc-call.ts';
+import type { ForeignTrustReport } from '../mesh-adapter.ts';
+import type { SpireContent, Target } from './plan.ts';
+import { renderSpireBundle, sameAuthorities, sameEndpoint } from './render.ts';
+import type { SpireServer } from './spire-server.ts';
+
+/** Makes SPIRE hold one target, writes nothing where it does, and says what came of it. Throws `MeshAdapterError`. */
+export async function holdTarget(
+  server: SpireServer,
+  target: Target,
+  content: SpireContent,
+  now: Date,
+): Promise<ForeignTrustReport> {
+  const { admission, bundle, relationship, pushed } = target;
+  const { trustDomain } = admission.bundle;
+  if (relationship) return await holdRelationship(server, target, relationship, content, now);
+  // What is so all the time is told last.
+  const note =
+    pushed === undefined || admission.notes.length > 0 ? [] : [{ code: 'bundle-pushed', message: pushed }];
+  const report = reportOf(admission, 'accepted', now, note);
+  const there = content.bundles.get(trustDomain);
+  if (!bundle || (there && sameAuthorities(there, bundle))) return report;
+  // A revocation of all is an empty bundle: registration entries go on naming the trust domain, and trust nobody of it.
+  const status = await server.set(bundle);
+  return status.code === 0 ? report : { ...report, ...refusedBy(status) };
+}
+
+async function holdRelationship(
+  server: SpireServer,
+  { admission, bundle }: Target,
+  relationship: SpireFederationRelationship,
+  content: SpireContent,
+  now: Date,
+): Promise<ForeignTrustReport> {
+  const url = relationship.bundle_endpoint_url;
+  const report = (state: 'accepted' | 'pending', code: string, message: string) =>
+    reportOf(admission, state, now, [{ code, message }]);
+  const polls = {
+    code: 'mesh-polls',
+    message: `SPIRE polls ${url} by itself, and takes what it finds there without a question`,
+  };
+  const polling = () => reportOf(admission, 'accepted', now, admission.notes.length > 0 ? [] : [polls]);
+  const told = (status: SpireStatus, done: ForeignTrustReport) =>
+    status.code === 0 ? done : { ...done, ...refusedBy(status) };
+  const { trustDomain } = admission.bundle;
+  const there = content.relationships.get(trustDomain);
+  const held = content.bundles.get(trustDomain);
+  if (!there) return told(await server.createRelationship(relationship), polling());
+  if (!held || !sameEndpoint(there, relationship))
+    return told(await server.updateRelationship(relationship), polling());
+
+  const isOurs = (some: SpireBundle | undefined) =>
+    some !== undefined &&
+    bundle !== undefined &&
+    (sameAuthorities(some, bundle) || sameAuthorities(some, wholeOf(admission)));
+  if (isOurs(held)) return polling();
+  // One of the two is ahead. SPIRE's own poll would come in a minute or five.
+  const refreshed = await server.refresh(trustDomain);
+  if (refreshed.kind === 'failed' && BigInt(held.sequence_number) <= (admission.bundle.sequence ?? 0n)) {
+    // What SPIRE holds may be too old to prove the endpoint by, and would stay so; ours was proved.
+    const done = report(
+      'accepted',
+      'mesh-poll-failed',
+      `SPIRE could not poll ${url}, and was given what we hold: ${refreshed.message}`,
+    );
+    return told(await server.updateRelationship(relationship), done);
+  }
+  if (isOurs(await server.federatedBundle(trustDomain))) return polling();
+  return report(
+    'pending',
+    'mesh-polls-otherwise',
+    `SPIRE polls ${url} by itself, and holds another bundle than we do`,
+  );
+}
+
+/** Ends a relationship of ours; what SPIRE polled so far stays. The report where it could not be. Throws `MeshAdapterError`. */
+export async function endRelationship(
+  server: SpireServer,
+  trustDomain: TrustDomain,
+  now: Date,
+): Promise<ForeignTrustReport | undefined> {
+  const status = await server.deleteRelationship(trustDomain);
+  if (status.code === 0 || codeOfStatus(status.code) === 'mesh-not-found') return undefined;
+  return { trustDomain, at: now, ...refusedBy(status), state: 'failed' };
+}
+
+/**
+ * Deletes a bundle: first so that nothing else changes, and where registration entries federate with it so that they go on
+ * without it. Throws `MeshAdapterError`.
+ */
+export async function removeBundle(
+  server: SpireServer,
+  trustDomain: TrustDomain,
+  now: Date,
+): Promise<ForeignTrustReport> {
+  const removed = { trustDomain, state: 'removed' as const, at: now };
+  const restricted = await server.delete(trustDomain, 'restrict');
+  if (restricted.code === 0 || codeOfStatus(restricted.code) === 'mesh-not-found') return removed;
+  const dissociated = await server.delete(trustDomain, 'dissociate');
+  if (dissociated.code !== 0 && codeOfStatus(dissociated.code) !== 'mesh-not-found')
+    return { ...removed, ...refusedBy(dissociated), state: 'failed' };
+  return {
+    ...removed,
+    code: 'entries-dissociated',
+    message: `registration entries that federated with ${trustDomain} no longer do`,
+  };
+}
+
+function refusedBy({ code, message }: SpireStatus) {
+  const name = codeOfStatus(code);
+  const state = name === 'mesh-refused' ? ('refused' as const) : ('failed' as const);
+  return { state, code: name, message: `SPIRE says ${JSON.stringify(message.slice(0, 300))}` };
+}
+
+function wholeOf({ bundle }: Target['admission']): SpireBundle {
+  return renderSpireBundle(bundle, bundle.x509Authorities, bundle.jwtAuthorities);
+}

@@ -1,0 +1,199 @@
+import type { SpireBundle, SpireFederationRelationship } from '../../grpc/index.ts';
+import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import { type Admission, heldKeys, judgeForeignTrust, type PresentKey, rootsToHold } from '../admission.ts';
+import type { OwnTrust } from '../mesh-adapter.ts';
+import type { Owned } from './owned.ts';
+import type { PeerEndpoint, PeerEndpoints } from './peer-endpoint.ts';
+import {
+  readableRoots,
+  renderRelationship,
+  renderSpireBundle,
+  sameAuthorities,
+  sameEndpoint,
+} from './render.ts';
+
+/** What a SPIRE server holds, by trust domain. */
+export interface SpireContent {
+  readonly own: OwnTrust;
+  readonly bundles: ReadonlyMap<string, SpireBundle>;
+  /** Those of the API; see `polledByFile`. */
+  readonly relationships: ReadonlyMap<string, SpireFederationRelationship>;
+}
+
+/** What shall stand in SPIRE for one wanted bundle: nothing of ours, a bundle, or a relationship that brings its first bundle. */
+export interface Target {
+  readonly admission: Admission;
+  readonly bundle?: SpireBundle;
+  readonly relationship?: SpireFederationRelationship;
+  /** Why the bundle is pushed although SPIRE is to poll by itself. */
+  readonly pushed?: string;
+}
+
+/** How SPIRE comes from what it holds to what is wanted. */
+export interface Plan {
+  readonly targets: readonly Target[];
+  /** What is ours while this is being done. */
+  readonly claims: Owned;
+  /** Whose relationships of ours go, and whose bundles. */
+  readonly unlink: readonly TrustDomain[];
+  readonly drop: readonly TrustDomain[];
+}
+
+export interface PlanContext {
+  readonly noted: Owned;
+  /** Trust domains that SPIRE polls because its configuration file says so. */
+  readonly polledByFile: ReadonlySet<string>;
+  /** Where SPIRE shall poll by itself; undefined: nowhere, every bundle is pushed. */
+  readonly endpoints: PeerEndpoints | undefined;
+  readonly now: Date;
+}
+
+/**
+ * Judges what is wanted and says what shall stand for it. Pure. A trust domain has either a bundle that we push or a relationship, and
+ * nothing of ours where there is anything of others.
+ */
+export function planForeignTrust(
+  wanted: readonly TrustBundle[],
+  content: SpireContent,
+  context: PlanContext,
+): Plan {
+  const { noted, polledByFile, endpoints, now } = context;
+  const wishes = new Map(wanted.map(({ trustDomain }) => [trustDomain, endpoints?.(trustDomain)]));
+  const linked = ownRelationships(wanted, content, noted, wishes);
+  const isPolledByOthers = (name: string) =>
+    polledByFile.has(name) || (content.relationships.has(name) && !linked.has(name as TrustDomain));
+  const owned = new Set([...noted.bundles, ...noted.relationships].filter((name) => !isPolledByOthers(name)));
+  // What stands there as we would write it is ours: another agent of ours, or we before the file was lost, wrote it.
+  for (const bundle of wanted) {
+    const there = content.bundles.get(bundle.trustDomain);
+    if (there && !isPolledByOthers(bundle.trustDomain) && sameAuthorities(there, wholeOf(bundle)))
+      owned.add(bundle.trustDomain);
+  }
+  const taken = takenOf(content, owned, linked, polledByFile);
+  const held = heldKeys(presentKeys(content.bundles, owned), wanted);
+  const admissions = judgeForeignTrust(wanted, {
+    own: content.own,
+    ownAliases: [],
+    scope: 'per-trust-domain',
+    taken: new Set(taken.keys()),
+    held,
+    now,
+  });
+  const targets = admissions.map((admission): Target => {
+    const { trustDomain } = admission.bundle;
+    if (admission.refusal) {
+      const bundle = lastGoodOf(admission, owned.has(trustDomain), content, held);
+      return { admission: explained(admission, taken), ...(bundle && { bundle }) };
+    }
+    const bundle = renderSpireBundle(admission.bundle, admission.roots, admission.bundle.jwtAuthorities);
+    const wish = wishes.get(trustDomain);
+    if (!wish) return { admission, bundle };
+    if ('why' in wish) return { admission, bundle, pushed: wish.why };
+    if (wish.profile.kind === 'https_spiffe' && admission.roots.length === 0)
+      return {
+        admission,
+        bundle,
+        pushed: `${trustDomain} has no root by which its endpoint could be proved`,
+      };
+    return { admission, bundle, relationship: renderRelationship(trustDomain, wish, bundle) };
+  });
+  const namesOf = (some: readonly Target[]) =>
+    new Set(some.map(({ admission }) => admission.bundle.trustDomain));
+  const [kept, polled] = [
+    namesOf(targets.filter(({ bundle }) => bundle)),
+    namesOf(targets.filter(({ relationship }) => relationship)),
+  ];
+  return {
+    targets,
+    claims: {
+      server: content.own.trustDomain,
+      bundles: new Set([...owned, ...kept]),
+      relationships: new Set([...linked, ...polled]),
+    },
+    unlink: [...linked].filter((name) => !polled.has(name)),
+    drop: [...owned].filter((name) => !kept.has(name)),
+  };
+}
+
+/** Whose relationships in SPIRE are ours: those that are noted, and those that say what we would. */
+function ownRelationships(
+  wanted: readonly TrustBundle[],
+  { relationships }: SpireContent,
+  noted: Owned,
+  wishes: ReadonlyMap<TrustDomain, PeerEndpoint | undefined>,
+): ReadonlySet<TrustDomain> {
+  const said = wanted.filter((bundle) => {
+    const [there, wish] = [relationships.get(bundle.trustDomain), wishes.get(bundle.trustDomain)];
+    if (!there || !wish || 'why' in wish) return false;
+    return sameEndpoint(there, renderRelationship(bundle.trustDomain, wish, wholeOf(bundle)));
+  });
+  return new Set([
+    ...[...noted.relationships].filter((name) => relationships.has(name)),
+    ...said.map(({ trustDomain }) => trustDomain),
+  ]);
+}
+
+/** Trust domains that somebody else has bound in SPIRE, and how. */
+function takenOf(
+  { bundles, relationships }: SpireContent,
+  owned: ReadonlySet<string>,
+  linked: ReadonlySet<string>,
+  polledByFile: ReadonlySet<string>,
+): ReadonlyMap<string, string> {
+  const unless = (names: Iterable<string>, ours: ReadonlySet<string>) =>
+    [...names].filter((name) => !ours.has(name));
+  return new Map([
+    ...unless(bundles.keys(), owned).map((name): [string, string] => [
+      name,
+      `SPIRE holds a bundle of ${name} that somebody else set`,
+    ]),
+    ...unless(relationships.keys(), linked).map((name): [string, string] => [
+      name,
+      `SPIRE polls ${name} by itself, by a federation relationship that is not ours`,
+    ]),
+    ...[...polledByFile].map((name): [string, string] => [
+      name,
+      `SPIRE polls ${name} by itself, because its configuration file says so (federates_with)`,
+    ]),
+  ]);
+}
+
+function explained(admission: Admission, taken: ReadonlyMap<string, string>): Admission {
+  const { refusal, bundle } = admission;
+  const message = taken.get(bundle.trustDomain);
+  if (refusal?.code !== 'trust-domain-taken' || message === undefined) return admission;
+  return { ...admission, refusal: { ...refusal, message } };
+}
+
+/** What of a refused bundle stays in SPIRE; undefined: nothing. */
+function lastGoodOf(
+  admission: Admission,
+  ours: boolean,
+  { bundles }: SpireContent,
+  held: ReadonlyMap<string, TrustDomain>,
+): SpireBundle | undefined {
+  const { bundle } = admission;
+  const there = ours ? bundles.get(bundle.trustDomain) : undefined;
+  const roots = rootsToHold(admission, held);
+  if (!there || roots.length === 0) return undefined;
+  const ids = new Set(there.jwt_authorities.map(({ key_id: id }) => id));
+  return renderSpireBundle(
+    bundle,
+    roots,
+    bundle.jwtAuthorities.filter(({ keyId }) => ids.has(keyId)),
+  );
+}
+
+function presentKeys(
+  bundles: ReadonlyMap<string, SpireBundle>,
+  owned: ReadonlySet<TrustDomain>,
+): PresentKey[] {
+  return [...owned].flatMap((trustDomain) => {
+    const there = bundles.get(trustDomain);
+    return (there ? readableRoots(there) : []).map(({ keyFingerprint }) => ({ trustDomain, keyFingerprint }));
+  });
+}
+
+function wholeOf(bundle: TrustBundle): SpireBundle {
+  return renderSpireBundle(bundle, bundle.x509Authorities, bundle.jwtAuthorities);
+}
