@@ -6,6 +6,7 @@ import { goSpiffe } from './programs/go-spiffe.ts';
 import { istiod } from './programs/istiod.ts';
 import { kubeApiserver } from './programs/kube-apiserver.ts';
 import { openBao } from './programs/openbao.ts';
+import { olderRustls, rustls } from './programs/rustls.ts';
 import { spire } from './programs/spire.ts';
 import { vault } from './programs/vault.ts';
 import { findExecutable, type InteropProgram } from './support/program.ts';
@@ -23,6 +24,8 @@ const PROGRAMS: readonly InteropProgram[] = [
   istiod,
   vault,
   openBao,
+  rustls,
+  olderRustls,
 ];
 
 function readArguments() {

@@ -18,6 +18,7 @@ export type AdmissionCode =
   | 'root-is-own'
   | 'root-of-another-peer'
   | 'twin-root'
+  | 'root-name-crowded'
   | 'no-usable-root'
   | 'root-constrained'
   | 'root-not-narrowable'
@@ -47,6 +48,8 @@ export interface AdmissionContext {
   readonly taken: ReadonlySet<string>;
   /** Which wanted trust domain brought a key (`keyFingerprint`) that is in the mesh now: first come, first served. */
   readonly held: ReadonlyMap<string, TrustDomain>;
+  /** How many roots of one name the verifiers of this pool can tell apart; without it as many as come. */
+  readonly maxRootsOfOneName?: number;
   readonly now: Date;
 }
 
@@ -181,14 +184,17 @@ function judgeRoots(
       continue;
     }
     const named = namedRoot(root, trustDomain);
-    const danger = dangerOf(named, owners, seen, context, notes);
+    const danger =
+      dangerOf(named, owners, seen, context, notes) ?? crowdOf(named, [...seen, ...usable], context);
     if (danger) refusal ??= danger;
     else usable.push(named);
   }
   if (!refusal) {
     for (const named of usable) owners.set(named.root.keyFingerprint, trustDomain);
-    seen.push(...usable);
   }
+  // Of a refused bundle what is in the mesh stays there, so it counts.
+  const holds = ({ root }: NamedRoot) => context.held.get(root.keyFingerprint) === trustDomain;
+  seen.push(...(refusal ? usable.filter(holds) : usable));
   if (!refusal && x509Authorities.length > 0 && usable.length === 0)
     refusal = note('no-usable-root', `no root of ${trustDomain} is valid now`);
   return { bundle, roots: usable.map(({ root }) => root), ...(refusal && { refusal }), notes };
@@ -225,6 +231,20 @@ function dangerOf(
     );
   }
   return undefined;
+}
+
+/** A verifier that tries every root of a name gives up after so many, and the own leaves would be refused with the foreign ones. */
+function crowdOf(
+  { root, certificate, trustDomain }: NamedRoot,
+  pool: readonly NamedRoot[],
+  { maxRootsOfOneName = Number.POSITIVE_INFINITY }: AdmissionContext,
+): AdmissionNote | undefined {
+  const namesakes = pool.filter((other) => other.certificate.subjectKey === certificate.subjectKey).length;
+  if (namesakes < maxRootsOfOneName) return undefined;
+  return note(
+    'root-name-crowded',
+    `${label(root)} of ${trustDomain} would be one more than the ${maxRootsOfOneName} roots of one name that this mesh can tell apart; its owner can give its next root a name of its own`,
+  );
 }
 
 function label(root: X509Authority): string {

@@ -26,12 +26,14 @@ export async function holdForeignObjects(
     readonly own: OwnTrust;
     /** A further judgement, of what this pool can narrow. */
     readonly judge: (admission: Admission) => Admission;
+    /** How many roots of one name the verifiers of this pool can tell apart; without it as many as come. */
+    readonly maxRootsOfOneName?: number;
     readonly effect: () => Promise<ForeignObjectEffect>;
     readonly now: Date;
     readonly signal: AbortSignal;
   },
 ): Promise<ForeignTrustReport[]> {
-  const { client, place, anchors, own, judge, effect, now, signal } = options;
+  const { client, place, anchors, own, judge, maxRootsOfOneName, effect, now, signal } = options;
   const { ours, taken } = await listForeignObjects(client, place, signal);
   const present = ours.flatMap(({ trustDomain, pem }) =>
     trustDomain === undefined ? [] : certificatesIn(pem).map((each) => ({ trustDomain, ...each })),
@@ -40,7 +42,15 @@ export async function holdForeignObjects(
     present.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint })),
     wanted,
   );
-  const context = { own, ownAliases: [], scope: 'merged' as const, taken, held, now };
+  const context = {
+    own,
+    ownAliases: [],
+    scope: 'merged' as const,
+    taken,
+    held,
+    ...(maxRootsOfOneName === undefined ? {} : { maxRootsOfOneName }),
+    now,
+  };
   const chosen = new Map<Admission, readonly Anchor[]>();
   for (const admission of judgeForeignTrust(wanted, context).map(judge))
     chosen.set(

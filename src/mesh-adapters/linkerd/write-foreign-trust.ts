@@ -13,6 +13,12 @@ import { sourcePlace } from './render.ts';
 import { podsInEffect } from './stale-pods.ts';
 import { examineBundle } from './trust-manager.ts';
 
+/**
+ * rustls gives up after a hundred signatures that do not match, and Linkerd's roots are all called
+ * `root.linkerd.cluster.local` unless somebody gave them a name. Leaves room for the chains below.
+ */
+const MAX_ROOTS_OF_ONE_NAME = 64;
+
 export interface LinkerdWriter {
   readonly client: KubernetesClient;
   readonly objects: LinkerdObjects;
@@ -58,6 +64,7 @@ async function writeOnce(
     anchors,
     own: ownTrustOf(values, roots, pins),
     judge: (admission) => narrowable(admission, writer),
+    maxRootsOfOneName: MAX_ROOTS_OF_ONE_NAME,
     effect: () => effectOf(writer, values.externalCa, signal),
     now: clock.now(),
     signal,

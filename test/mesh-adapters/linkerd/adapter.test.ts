@@ -6,12 +6,14 @@ import {
 } from '../../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
 import {
+  bundleOf,
   certificatesFromPem,
   isDnsNarrowedAnchor,
   parseCertificate,
   parseTrustDomain,
   pemFromCertificates,
   pinOfKey,
+  type TrustBundle,
 } from '../../../src/spiffe/index.ts';
 import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
@@ -140,6 +142,44 @@ describe('createLinkerdAdapter()', () => {
     });
     const reports = await mesh.adapter.applyForeignTrust([twin.bundle(), constrained.bundle()], signal);
     expect(reports.map(({ code }) => code)).toEqual(['twin-root', 'root-constrained']);
+  });
+
+  it('lets in as many roots of one name as rustls can tell apart, and refuses the peer that brings one more', async () => {
+    await using mesh = await openLinkerd();
+    const { subjectDer } = parseCertificate(mesh.own.root);
+    const twins = async (trustDomain: string, count: number) => {
+      const cas = await Promise.all(
+        Array.from({ length: count }, () => createTestCa({ trustDomain, overrides: { subjectDer } })),
+      );
+      return bundleOf(
+        parseTrustDomain(trustDomain),
+        cas.map(({ authority }) => authority),
+      );
+    };
+    const west = await twins('west.example', 63);
+    const thief = await twins('thief.example', 1);
+    const north = await createTestCa({ trustDomain: 'north.example' });
+    const apply = (...bundles: TrustBundle[]) => mesh.adapter.applyForeignTrust(bundles, signal);
+    expect(await apply(west, north.bundle())).toMatchObject([{ state: 'accepted' }, { state: 'accepted' }]);
+    // Whoever came later is refused, wherever it stands; the others keep what they have.
+    expect(await apply(thief, west, north.bundle())).toMatchObject([
+      { state: 'refused', code: 'root-name-crowded' },
+      { state: 'accepted' },
+      { state: 'accepted' },
+    ]);
+    // What a refused bundle has in the mesh goes on counting.
+    const grown = bundleOf(west.trustDomain, [
+      ...west.x509Authorities,
+      ...(await twins('west.example', 1)).x509Authorities,
+    ]);
+    expect(await apply(grown, thief)).toMatchObject([
+      { state: 'refused', code: 'root-name-crowded' },
+      { state: 'refused', code: 'root-name-crowded' },
+      { state: 'removed', trustDomain: 'north.example' },
+    ]);
+    expect((await mesh.held())['west.example']).toHaveLength(63);
+    const fewer = bundleOf(west.trustDomain, west.x509Authorities.slice(1));
+    expect(await apply(thief, fewer)).toMatchObject([{ state: 'accepted' }, { state: 'accepted' }]);
   });
 
   it('tells how far anchors came: written, accepted, in effect, and how many pods are stale', async () => {
