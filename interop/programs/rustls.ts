@@ -98,7 +98,7 @@ interface World {
   /** The pool that proxies get, and the same with the roots as they are. */
   readonly narrowed: string;
   readonly plain: string;
-  leaf(ca: TestCa, names: TestLeafOptions): Promise<LeafFiles>;
+  readonly leaf: (ca: TestCa, names: TestLeafOptions) => Promise<LeafFiles>;
 }
 
 const OWN = linkerdName('own.example');
@@ -241,7 +241,7 @@ async function handshakes(executable: string): Promise<void> {
       clientPool: string,
       server: LeafFiles,
       serverPool: string,
-    ) => [...['meet', id, clientPool, client.chain, client.key], ...[serverPool, server.chain, server.key]];
+    ) => ['meet', id, clientPool, client.chain, client.key, serverPool, server.chain, server.key];
     const [toThem, fromThem, asClient, asServer, plainClient, plainServer, withRsa] = ask(
       executable,
       meet(WEST, ours, narrowed, theirs, westPool),
