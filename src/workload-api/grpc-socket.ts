@@ -1,6 +1,7 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { listenOnUnixSocket } from '../platform/index.ts';
+import { withFirstFlight } from './repaired-connection.ts';
 import { WorkloadApiError } from './errors.ts';
 
 /** What a gRPC socket serves: it adds its own methods to the server. */
@@ -23,7 +24,7 @@ export class GrpcSocket {
     this.#listener = createServer((socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
-      injector.injectConnection(socket);
+      withFirstFlight(socket, (connection) => injector.injectConnection(connection));
     });
     this.#listener.maxConnections = maxConnections;
   }

@@ -1,6 +1,7 @@
 import type { SvidSource } from '../mtls/index.ts';
 import type { Clock, Log, Metrics } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
+import { HealthService } from './health-service.ts';
 import { NarrowedAnchors } from './narrowed-anchors.ts';
 import { createNobodysRoot } from './nobody.ts';
 import { type SdsProxySecret, SdsServer } from './sds-server.ts';
@@ -34,6 +35,7 @@ export class WorkloadServer {
   readonly #options: WorkloadServerOptions;
   readonly #sds: SdsServer;
   readonly #api: SpiffeWorkloadApi;
+  readonly #health: HealthService;
   readonly #anchors: NarrowedAnchors;
   readonly #unfollow: (() => void) | undefined;
   #nobody: string | undefined;
@@ -47,11 +49,12 @@ export class WorkloadServer {
     this.#options = options;
     this.#anchors = new NarrowedAnchors(log);
     this.#api = new SpiffeWorkloadApi({ state: () => this.#state, clock, maxStreams });
+    this.#health = new HealthService({ serving: () => this.#state.own !== undefined, maxStreams });
     this.#sds = new SdsServer({
       secrets: (name) => this.#secrets?.get(name),
       everyName: () => this.#secrets?.names() ?? [],
       observe: createSdsObserver(metrics),
-      beside: [this.#api],
+      beside: [this.#api, this.#health],
       maxStreams,
       log,
     });
@@ -108,6 +111,7 @@ export class WorkloadServer {
       this.#secrets = new TrustSecrets({ state, anchors, nobody: this.#nobody });
       this.#sds.pushChanged();
       this.#api.changed();
+      this.#health.changed();
     } while (this.#again);
   }
 }

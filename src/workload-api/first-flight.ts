@@ -1,0 +1,30 @@
+/** What an HTTP/2 client begins with, before it has heard anything (RFC 9113 §3.4). */
+export const CLIENT_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+
+export const FRAME_HEADER_BYTES = 9;
+const SETTINGS_FRAME = 4;
+const SETTING_BYTES = 6;
+const MAX_CONCURRENT_STREAMS = 3;
+/** No client has that many settings; the length of one that claims more is not waited for. */
+const MAX_SETTINGS_BYTES = 100 * SETTING_BYTES;
+
+/**
+ * Whether the first bytes of an HTTP/2 client say that it takes no streams from the server at all (`SETTINGS_MAX_CONCURRENT_STREAMS`
+ * of 0). gRPC's Java and C-core clients say so, and these are among those who put the path of a Unix socket where a host belongs;
+ * Envoy, grpc-go and grpc-js do neither. Undefined as long as more bytes are needed to tell. Bytes that are no HTTP/2: false.
+ */
+export function takesNoStreams(bytes: Buffer): boolean | undefined {
+  const known = Math.min(bytes.length, CLIENT_PREFACE.length);
+  if (!bytes.subarray(0, known).equals(CLIENT_PREFACE.subarray(0, known))) return false;
+  const settings = bytes.subarray(CLIENT_PREFACE.length);
+  if (settings.length < FRAME_HEADER_BYTES) return undefined;
+  const length = settings.readUIntBE(0, 3);
+  if (settings[3] !== SETTINGS_FRAME || length > MAX_SETTINGS_BYTES) return false;
+  const payload = settings.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + length);
+  if (payload.length < length) return undefined;
+  for (let at = 0; at + SETTING_BYTES <= payload.length; at += SETTING_BYTES) {
+    if (payload.readUInt16BE(at) === MAX_CONCURRENT_STREAMS && payload.readUInt32BE(at + 2) === 0)
+      return true;
+  }
+  return false;
+}
