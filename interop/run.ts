@@ -4,10 +4,13 @@ import { consul, consulGateway } from './programs/consul.ts';
 import { envoy } from './programs/envoy.ts';
 import { goSpiffe } from './programs/go-spiffe.ts';
 import { istiod } from './programs/istiod.ts';
+import { javaSpiffe } from './programs/java-spiffe.ts';
 import { kubeApiserver } from './programs/kube-apiserver.ts';
 import { openBao } from './programs/openbao.ts';
+import { pySpiffe } from './programs/py-spiffe.ts';
 import { olderRustls, rustls } from './programs/rustls.ts';
 import { spire } from './programs/spire.ts';
+import { spireAgent } from './programs/spire-agent.ts';
 import { vault } from './programs/vault.ts';
 import { findExecutable, type InteropProgram } from './support/program.ts';
 import { runSuite, type SuiteResult } from './support/suite.ts';
@@ -16,6 +19,9 @@ import { type ProgramResult, renderTable, writeTable } from './support/table.ts'
 /** `npm run test:interop [-- --only NAME] [--output json] [--write]`: our agent with other people's programs, those that are here. */
 const PROGRAMS: readonly InteropProgram[] = [
   goSpiffe,
+  pySpiffe,
+  javaSpiffe,
+  spireAgent,
   envoy,
   spire,
   consul,

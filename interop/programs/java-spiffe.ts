@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { Child } from '../support/child.ts';
+import type { InteropProgram } from '../support/program.ts';
+import { workloadClientChecks } from '../support/workload-client-checks.ts';
+
+const CLIENT = join(import.meta.dirname, '../workload-clients/Client.java');
+const CORE = /^java-spiffe-core-([\d.]+)\.jar$/;
+
+/** The folder of its JARs, which another variable names. */
+const jars = () => process.env['FEDERATE_JAVA_SPIFFE'] ?? '';
+
+/** java-spiffe, the Workload API client for Java, on gRPC for Java and Netty. */
+export const javaSpiffe: InteropProgram = {
+  name: 'java-spiffe',
+  variable: 'FEDERATE_JAVA',
+  command: 'java',
+  prepare: (java) => (version() === undefined ? undefined : java),
+  version: () => version() ?? 'unknown',
+  install:
+    'a JDK of 17 or later, and a folder with `java-spiffe-core`, `grpc-netty-linux` and what they need, named by FEDERATE_JAVA_SPIFFE: `mvn -f interop/workload-clients/pom.xml dependency:copy-dependencies`',
+  checks: workloadClientChecks(
+    (java, words) => new Child(java, ['-cp', join(jars(), '*'), CLIENT, ...words]),
+  ),
+};
+
+function version(): string | undefined {
+  if (jars() === '') return undefined;
+  for (const name of readdirSync(jars())) {
+    const found = CORE.exec(name)?.[1];
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
