@@ -64,7 +64,6 @@ describe('WorkloadServer and the clients of gRPC for Java', () => {
     'localhost',
     '/run/federate/workload.sock',
     'workload api',
-    '',
   ])('answers one that takes no streams and names "%s" as its authority (WLAPI-01)', async (authority) => {
     const { socket } = await serve();
     expect(await answersTo(socket, authority, [[3, 0]])).toEqual([1, 0]);
