@@ -11,6 +11,7 @@ import { pySpiffe } from './programs/py-spiffe.ts';
 import { olderRustls, rustls } from './programs/rustls.ts';
 import { spire } from './programs/spire.ts';
 import { spireAgent } from './programs/spire-agent.ts';
+import { trustManager } from './programs/trust-manager.ts';
 import { vault } from './programs/vault.ts';
 import { findExecutable, type InteropProgram } from './support/program.ts';
 import { runSuite, type SuiteResult } from './support/suite.ts';
@@ -28,6 +29,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   consulGateway,
   kubeApiserver,
   istiod,
+  trustManager,
   vault,
   openBao,
   rustls,

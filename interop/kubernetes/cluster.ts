@@ -27,6 +27,18 @@ export interface ServedKind {
   readonly kind: string;
   readonly plural: string;
   readonly scope: 'Namespaced' | 'Cluster';
+  readonly subresources?: { readonly status?: object };
+}
+
+/** A CustomResourceDefinition, as far as it is looked at here. */
+export interface Definition {
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly group: string;
+    readonly scope: string;
+    readonly names: { readonly plural: string; readonly singular: string; readonly kind: string };
+    readonly versions: readonly { readonly name: string; readonly [other: string]: unknown }[];
+  };
 }
 
 /** A real Kubernetes API server with its own etcd, on loopback, with RBAC, until the scope ends. */
@@ -141,13 +153,18 @@ export class Cluster {
 
   /** One request of the cluster's administrator. */
   ask<Body>(method: string, path: string, body?: unknown): Promise<KubernetesAnswer<Body>> {
+    const sent = body === undefined ? '' : JSON.stringify(body);
     return new Promise((resolve, reject) => {
       const asked = request(
         new URL(path, this.url),
         {
           method,
           rejectUnauthorized: false,
-          headers: { authorization: `Bearer ${ADMIN}`, 'content-type': 'application/json' },
+          headers: {
+            authorization: `Bearer ${ADMIN}`,
+            'content-type': 'application/json',
+            'content-length': Buffer.byteLength(sent),
+          },
           timeout: TIMEOUT_MS,
         },
         (response) => {
@@ -163,7 +180,7 @@ export class Cluster {
         },
       );
       asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
-      asked.on('error', reject).end(body === undefined ? undefined : JSON.stringify(body));
+      asked.on('error', reject).end(sent);
     });
   }
 
@@ -179,22 +196,35 @@ export class Cluster {
   }
 
   /** Makes the cluster serve a kind of object; what is in one is not looked at. */
-  async serve({ group, version, kind, plural, scope }: ServedKind): Promise<void> {
+  async serve({ group, version, kind, plural, scope, subresources = {} }: ServedKind): Promise<void> {
     const schema = {
       openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
     };
-    await this.call('POST', DEFINITIONS, {
+    await this.define({
       metadata: { name: `${plural}.${group}` },
       spec: {
         group,
         scope,
         names: { kind, plural, singular: kind.toLowerCase() },
-        versions: [{ name: version, served: true, storage: true, schema }],
+        versions: [{ name: version, served: true, storage: true, schema, subresources }],
       },
     });
+  }
+
+  /** Applies a CustomResourceDefinition and waits until its first version is served. */
+  async define(definition: Definition): Promise<void> {
+    const { group, names, versions } = definition.spec;
+    await this.call('POST', DEFINITIONS, definition);
+    const path = `/apis/${group}/${versions[0]?.name}/${names.plural}`;
+    await until(`${names.plural} to be served`, async () => (await this.ask('GET', path)).status === 200);
+  }
+
+  /** Takes a kind away with every object of it. */
+  async undefine({ group, plural }: Pick<ServedKind, 'group' | 'plural'>): Promise<void> {
+    await this.call('DELETE', `${DEFINITIONS}/${plural}.${group}`);
     await until(
-      `${plural} to be served`,
-      async () => (await this.ask('GET', `/apis/${group}/${version}/${plural}`)).status === 200,
+      `${plural} to be gone`,
+      async () => (await this.ask('GET', `${DEFINITIONS}/${plural}.${group}`)).status === 404,
     );
   }
 

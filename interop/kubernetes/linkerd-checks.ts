@@ -16,7 +16,7 @@ import {
   startBesideLinkerd,
   TRUST_NAMESPACE,
 } from './linkerd-cluster.ts';
-import { configMapsIn, ourCertificatesIn, pemOf } from './objects.ts';
+import { configMapsIn, ourCertificatesIn, ourItemsOf, pemOf, type SeenObject } from './objects.ts';
 
 /** The Linkerd adapter at a real API server; nobody reads the Bundle there. */
 export const linkerdChecks: readonly InteropCheck[] = [
@@ -43,6 +43,20 @@ async function linkerd(executable: string): Promise<void> {
   await using beside = await startBesideLinkerd(cluster);
   await comeRotateAndGo(beside, () => ourCertificatesIn(cluster, configMapsIn(TRUST_NAMESPACE)));
   await beside.federate();
-  await until('the stale pod to be told', async () => (await beside.inMesh())?.code === 'stale-proxies');
+  await until(
+    'nobody who merges to be told',
+    async () => (await beside.inMesh())?.code === 'anchors-not-merged',
+  );
   assert.equal((await beside.inMesh())?.state, 'written');
+  const [source] = await ourItemsOf(cluster, configMapsIn(TRUST_NAMESPACE));
+  await putAnchors(cluster, `${pemOf(own)}${source?.data?.[ANCHORS_KEY]}`);
+  await until('the stale pod to be told', async () => (await beside.inMesh())?.code === 'stale-proxies');
+  assert.equal((await beside.inMesh())?.state, 'accepted');
+}
+
+/** Does by hand what trust-manager does. */
+async function putAnchors(cluster: Cluster, text: string): Promise<void> {
+  const path = `${configMapsIn('linkerd')}/${ANCHORS}`;
+  const held = await cluster.call<SeenObject>('GET', path);
+  await cluster.call('PUT', path, { ...held, data: { [ANCHORS_KEY]: text } });
 }

@@ -12,6 +12,7 @@ export class AdapterState {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #listeners = new Set<(report: ForeignTrustReport) => void>();
+  readonly #watchers = new Set<() => void>();
   readonly #troubles = new Map<AdapterPart, { readonly code: string; readonly message: string }>();
   #lastContactAt: Date | undefined;
 
@@ -63,5 +64,15 @@ export class AdapterState {
 
   report(report: ForeignTrustReport): void {
     for (const listener of this.#listeners) listener(report);
+  }
+
+  onProgress(listener: () => void): () => void {
+    this.#watchers.add(listener);
+    return () => this.#watchers.delete(listener);
+  }
+
+  /** The mesh has made something of what was written. */
+  progress(): void {
+    for (const listener of this.#watchers) listener();
   }
 }

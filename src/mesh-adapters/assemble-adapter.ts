@@ -26,6 +26,7 @@ export function assembleAdapter(options: {
     watchOwnTrust: (outer) => followOwnTrust(until(outer), read),
     applyForeignTrust: (wanted, outer) => state.applying(until(outer), (signal) => write(wanted, signal)),
     onReport: (listener) => state.onReport(listener),
+    onProgress: (listener) => state.onProgress(listener),
     status: () => state.status,
     stop: async () => {
       stopping.abort();

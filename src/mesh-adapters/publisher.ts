@@ -50,8 +50,14 @@ export class ForeignTrustPublisher {
     if (this.#running) throw new TypeError('the publisher runs already');
     signal?.addEventListener('abort', () => this.#stopping.abort(), { once: true });
     if (signal?.aborted) this.#stopping.abort();
-    const forget = this.#options.adapter.onReport((report) => this.#report(report));
-    this.#running = this.#run().finally(forget);
+    const { adapter } = this.#options;
+    const forget = [
+      adapter.onReport((report) => this.#report(report)),
+      adapter.onProgress(() => this.trigger()),
+    ];
+    this.#running = this.#run().finally(() => {
+      for (const each of forget) each();
+    });
   }
 
   /** Resolves when every trigger so far was followed by a try, successful or not, or when the publisher has stopped. */

@@ -13,6 +13,7 @@ import { TestClock } from '../support/test-clock.ts';
 function fakeAdapter() {
   const asked: string[][] = [];
   const listeners = new Set<(report: ForeignTrustReport) => void>();
+  const watchers = new Set<() => void>();
   let failures = 0;
   const adapter: MeshAdapter = {
     kind: 'files',
@@ -35,10 +36,14 @@ function fakeAdapter() {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    onProgress: (listener) => {
+      watchers.add(listener);
+      return () => watchers.delete(listener);
+    },
     status: () => ({ connected: true }),
     stop: async () => {},
   };
-  return { adapter, asked, listeners, fail: (times: number) => (failures = times) };
+  return { adapter, asked, listeners, watchers, fail: (times: number) => (failures = times) };
 }
 
 async function setup() {
@@ -77,6 +82,19 @@ describe('ForeignTrustPublisher', () => {
     await clock.advance(60_000);
     expect(asked).toHaveLength(3);
     await publisher.stop();
+  });
+
+  it('compares again when the mesh has made something of what was written', async () => {
+    const { publisher, clock, asked, watchers } = await setup();
+    publisher.start();
+    await publisher.settled();
+    for (const tell of watchers) tell();
+    await clock.untilSleeping();
+    await clock.advance(20);
+    await publisher.settled();
+    expect(asked).toHaveLength(2);
+    await publisher.stop();
+    expect(watchers.size).toBe(0);
   });
 
   it('tries again with growing pauses after failures, and tells them by code', async () => {

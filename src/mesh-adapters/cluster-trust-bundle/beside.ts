@@ -76,6 +76,7 @@ export function withClusterTrustBundles(
       return mesh.value.map((report) => withTrouble(report, beside.value));
     },
     onReport: (listener) => adapter.onReport(listener),
+    onProgress: (listener) => adapter.onProgress(listener),
     status: () => {
       const mesh = adapter.status();
       const beside = state.status;

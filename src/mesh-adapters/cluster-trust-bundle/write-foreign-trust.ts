@@ -46,7 +46,7 @@ export async function writeForeignTrust(
         own,
         judge: (admission) => (unnarrowed ? admission : refuseConstrained(admission)),
         // What pods have mounted nobody tells.
-        effect: async () => ({ stateOf: () => 'written', notes: unnarrowed ? [UNNARROWED] : [] }),
+        effect: async () => ({ stateOf: () => 'written', notesOf: () => (unnarrowed ? [UNNARROWED] : []) }),
         now: clock.now(),
         signal,
       }),

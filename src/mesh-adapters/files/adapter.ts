@@ -40,6 +40,7 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
         return await writeForeignTrust(wanted, { folder, own: ownTrust, clock });
       }),
     onReport: (listener) => state.onReport(listener),
+    onProgress: (listener) => state.onProgress(listener),
     status: () => state.status,
     stop: async () => stopping.abort(),
   };

@@ -7,10 +7,16 @@ import { certificatesIn } from '../present-anchors.ts';
 import { type ForeignObjectPlace, listForeignObjects, writeForeignObjects } from './foreign-objects.ts';
 import type { KubernetesClient } from './kubernetes-client.ts';
 
+interface ForeignObjectNote {
+  readonly code: string;
+  readonly message: string;
+}
+
 /** What is known of the effect once the objects stand. */
 export interface ForeignObjectEffect {
   readonly stateOf: (anchors: readonly Anchor[]) => PropagationState;
-  readonly notes: readonly { readonly code: string; readonly message: string }[];
+  /** What is worth knowing of the pool where it should hold these, the gravest first. */
+  readonly notesOf: (anchors: readonly Anchor[]) => readonly ForeignObjectNote[];
 }
 
 /**
@@ -65,7 +71,7 @@ export async function holdForeignObjects(
   const occupied = await writeForeignObjects(client, place, ours, pems, signal);
   anchors.prune([...chosen.values()].flat());
 
-  const { stateOf, notes } = await effect();
+  const { stateOf, notesOf } = await effect();
   const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
   const gone = ours.flatMap(({ trustDomain }) =>
     trustDomain && !named.has(trustDomain) ? [trustDomain] : [],
@@ -73,13 +79,13 @@ export async function holdForeignObjects(
   return [
     ...[...chosen].map(([admission, each]): ForeignTrustReport => {
       const { trustDomain } = admission.bundle;
-      const report = reportOf(admission, stateOf(each), now, notes);
+      const report = reportOf(admission, stateOf(each), now, notesOf(each));
       if (!occupied.has(trustDomain)) return report;
       const message = `a ${place.collection.kind} that is not ours has the name of ours for ${trustDomain}`;
       return { ...report, state: 'refused', code: 'trust-domain-taken', message };
     }),
     ...gone.map((trustDomain): ForeignTrustReport => {
-      const [said] = notes;
+      const [said] = notesOf([]);
       return { trustDomain, state: 'removed', at: now, ...said };
     }),
   ];

@@ -113,6 +113,7 @@ export async function readOwnTrust(options: {
 }): Promise<void> {
   const { objects, pins, state, tell } = options;
   const found = new Map<AdapterPart, ConfigMap>();
+  let anchors: string | undefined;
   const look = () => {
     const [config, roots] = [found.get('mesh-config'), found.get('roots')];
     if (!config || !roots) return;
@@ -125,6 +126,11 @@ export async function readOwnTrust(options: {
       state.trouble('own-trust', error);
     }
   };
+  /** Other anchors than before are what trust-manager made of its sources, ours among them. */
+  const noteAnchors = (text: string | undefined) => {
+    if (anchors !== undefined && text !== anchors) state.progress();
+    anchors = text;
+  };
   const watch = (part: AdapterPart, target: ConfigMapName) =>
     watchConfigMap({
       ...options,
@@ -133,6 +139,7 @@ export async function readOwnTrust(options: {
         if (object) {
           found.set(part, object);
           look();
+          if (part === 'roots') noteAnchors(object.data?.[ANCHORS_KEY]);
         } else {
           found.delete(part);
           const missing = `ConfigMap ${target.namespace}/${target.name} is not there`;

@@ -1,14 +1,24 @@
 import { MeshAdapterError } from '../errors.ts';
 import { FOREIGN_TRUST_LABEL } from '../kubernetes/foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import { collectionOf, type KubernetesObject } from '../kubernetes/kubernetes-object.ts';
+import {
+  collectionOf,
+  type KubernetesCollection,
+  type KubernetesObject,
+} from '../kubernetes/kubernetes-object.ts';
 import { ANCHORS_KEY, BUNDLE_SOURCE } from './render.ts';
 
-/** The Bundle and its successor, the newer one last. */
-const BUNDLES = [
-  collectionOf({ kind: 'Bundle', api: 'apis/trust.cert-manager.io/v1alpha1', plural: 'bundles' }),
-  collectionOf({ kind: 'ClusterBundle', api: 'apis/trust-manager.io/v1alpha2', plural: 'clusterbundles' }),
-];
+const BUNDLE = collectionOf({
+  kind: 'Bundle',
+  api: 'apis/trust.cert-manager.io/v1alpha1',
+  plural: 'bundles',
+});
+/** What is to take its place; trust-manager 0.25 has the kind and does not act on it yet. */
+const CLUSTER_BUNDLE = collectionOf({
+  kind: 'ClusterBundle',
+  api: 'apis/trust-manager.io/v1alpha2',
+  plural: 'clusterbundles',
+});
 
 export interface Note {
   readonly code: string;
@@ -58,21 +68,37 @@ export async function examineBundle(
   return notes;
 }
 
+/**
+ * The Bundle, or the ClusterBundle of its name once that has taken its place: where the Bundle says that it was migrated, or is
+ * gone. A cluster that does not know ClusterBundles forbids them to whoever has no right to them, so that tells nothing.
+ */
 async function findBundle(
   client: KubernetesClient,
   name: string,
   signal: AbortSignal,
 ): Promise<KubernetesObject | 'forbidden' | undefined> {
-  for (const collection of BUNDLES) {
-    try {
-      return await client.getObject(collection, name, signal);
-    } catch (error) {
-      const code = error instanceof MeshAdapterError ? error.code : undefined;
-      if (code === 'mesh-forbidden') return 'forbidden';
-      if (code !== 'mesh-not-found') throw error;
-    }
+  const bundle = await bundleOf(BUNDLE, client, name, signal);
+  if (typeof bundle === 'object' && !conditionsOf(bundle).some(isMigrated)) return bundle;
+  const successor = await bundleOf(CLUSTER_BUNDLE, client, name, signal);
+  if (typeof successor === 'object') return successor;
+  // A migrated Bundle says nothing any more of what is merged.
+  return typeof bundle === 'object' ? successor : bundle;
+}
+
+async function bundleOf(
+  collection: KubernetesCollection,
+  client: KubernetesClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<KubernetesObject | 'forbidden' | undefined> {
+  try {
+    return await client.getObject(collection, name, signal);
+  } catch (error) {
+    const code = error instanceof MeshAdapterError ? error.code : undefined;
+    if (code === 'mesh-forbidden') return 'forbidden';
+    if (code === 'mesh-not-found') return undefined;
+    throw error;
   }
-  return undefined;
 }
 
 /** Whether a source takes our ConfigMaps: by our label and nothing else, or one of them by its name. */
@@ -98,14 +124,18 @@ function referenceOf({ spec }: KubernetesObject, namePrefix: string): 'label' | 
 }
 
 /** What the condition `Synced` says where it is not true. */
-function faultOf({ status }: KubernetesObject): string | undefined {
+function faultOf(bundle: KubernetesObject): string | undefined {
+  const fault = conditionsOf(bundle).find(({ type, status }) => type === 'Synced' && status !== 'True');
+  return fault && JSON.stringify(`${String(fault['reason'])}: ${String(fault['message'])}`.slice(0, 300));
+}
+
+function isMigrated({ type, status }: Readonly<Record<string, unknown>>): boolean {
+  return type === 'Migrated' && status === 'True';
+}
+
+function conditionsOf({ status }: KubernetesObject): Readonly<Record<string, unknown>>[] {
   const { conditions } = Object(status) as { conditions?: unknown };
-  for (const condition of listOf(conditions)) {
-    const { type, status: value, reason, message } = condition as Readonly<Record<string, unknown>>;
-    if (type === 'Synced' && value !== 'True')
-      return JSON.stringify(`${String(reason)}: ${String(message)}`.slice(0, 300));
-  }
-  return undefined;
+  return listOf(conditions).map((each) => ({ ...each }));
 }
 
 function listOf(value: unknown): object[] {

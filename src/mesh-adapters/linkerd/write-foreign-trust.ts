@@ -1,7 +1,7 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import type { Pin, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import { type Admission, refuseConstrained, refuseUnnarrowable } from '../admission.ts';
-import type { Anchors } from '../anchors.ts';
+import type { Anchor, Anchors } from '../anchors.ts';
 import type { ConfigMapName } from '../kubernetes/config-map.ts';
 import { type ForeignObjectEffect, holdForeignObjects } from '../kubernetes/hold-foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
@@ -34,6 +34,12 @@ export interface LinkerdWriter {
   readonly clock: Clock;
   readonly random: Random;
 }
+
+const NOT_MERGED = {
+  code: 'anchors-not-merged',
+  message:
+    'trust-manager has not put these anchors where new pods get them; where it stays so, see whether it runs',
+};
 
 /**
  * Makes trust-manager's namespace hold one ConfigMap of ours for each of these bundles, and tells how far their anchors came:
@@ -95,7 +101,8 @@ async function effectOf(
     examineBundle(client, bundle, namePrefix, signal),
     podsInEffect(client, { namespace, anchorsText, signal }),
   ]);
-  const notes = [
+  const merged = (anchors: readonly Anchor[]) => anchors.every(({ fingerprint }) => there.has(fingerprint));
+  const notesOf = (anchors: readonly Anchor[]) => [
     ...(externalCa
       ? []
       : [
@@ -106,15 +113,16 @@ async function effectOf(
           },
         ]),
     ...bundleNotes,
+    ...(merged(anchors) ? [] : [NOT_MERGED]),
     ...(pods.kind === 'not-all' ? [pods.note] : []),
     ...(unnarrowed
       ? [{ code: 'root-not-narrowed', message: 'the root can speak for every identity of this mesh' }]
       : []),
   ];
   return {
-    notes,
+    notesOf,
     stateOf: (anchors) => {
-      if (!anchors.every(({ fingerprint }) => there.has(fingerprint))) return 'written';
+      if (!merged(anchors)) return 'written';
       return pods.kind === 'all' ? 'in-effect' : 'accepted';
     },
   };
