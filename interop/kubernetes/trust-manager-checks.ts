@@ -47,7 +47,7 @@ interface World {
   readonly own: TestCa;
   readonly theirs: TestCa;
   /** Ends trust-manager. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** A cluster with trust-manager, whose Bundle takes the own anchor, a ConfigMap of somebody else, and ours. */
