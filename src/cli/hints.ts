@@ -33,21 +33,23 @@ const HINTS: Readonly<Record<string, string>> = {
     'federation.forbidden_addresses in the config lists what the agent never asks; an invitation never leads to this machine itself or a metadata service',
   'clocks-differ': 'set the clocks right (NTP), then try again with the same line',
   'bootstrap-required':
-    'first trust needs a proof: --pin sha256:… or --bundle FILE, had from the peer by a way you trust ("federate status" on their side prints a pin), or --web-pki',
+    'first trust needs a proof: --pin sha256:… or --bundle FILE, had from the peer by a way you trust ("federate status" on their side prints a pin, "spire-server bundle show -format spiffe" a SPIRE server\'s bundle), or --web-pki',
   'pin-mismatch':
     'ask the peer for the present pin by a way you trust ("federate status" on their side); do not copy the pin seen here',
   'endpoint-id-mismatch':
     'compare with what "federate status" prints on the peer\'s side; if it changed, "federate change <trust domain> --endpoint-id" follows',
   'connect-failed':
     'is its endpoint up, and reachable from here? If it moved, "federate change <trust domain> --peer URL" follows',
+  'response-broken':
+    'is that its bundle endpoint? The API port of a SPIRE server, 8081 by default, is none; "federate change <trust domain> --peer URL" follows',
   'status-refused':
     'ask the peer what its endpoint serves at that URL; if it moved, "federate change <trust domain> --peer URL" follows',
   'web-certificate-refused':
     'ask the peer about its certificate; --ca-file names private CAs, and "federate change <trust domain> --profile" follows a change of profile',
   'svid-refused':
-    'ask the peer for its present bundle ("federate bundle set"); if it serves by Web PKI now, "federate change <trust domain> --profile https_web" follows',
+    'ask the peer for its present bundle, "spire-server bundle show -format spiffe" on a SPIRE server, and give it to "federate bundle set"; if it serves by Web PKI now, "federate change <trust domain> --profile https_web" follows',
   'bootstrap-bundle-invalid':
-    'give a SPIFFE bundle document or CA certificates in PEM; "federate bundle show --document" on the peer\'s side prints one',
+    'give a SPIFFE bundle document or CA certificates in PEM; "federate bundle show --document" on the peer\'s side prints one, and so does "spire-server bundle show -format spiffe"',
   'bootstrap-bundle-unusable': 'ask the peer for its present bundle',
   'endpoint-bundle-missing':
     'have its present bundle by a way you trust, then "federate bundle set <trust domain> FILE"; is one of its keys distrusted, "federate trust --again" takes that back; for a new peer, federate with the trust domain of its endpoint ID first',

@@ -12,7 +12,7 @@ export interface RelationshipChange {
   /** Further addresses of the endpoint; none is an empty list. */
   readonly moreEndpointUrls?: readonly string[];
   readonly profile?: EndpointProfile;
-  /** The private CA of an `https_web` endpoint; `null` goes back to the public ones. */
+  /** The private CA of an `https_web` endpoint; `null` goes back to the public ones. With another profile it goes by itself. */
   readonly webPkiCaPem?: string | null;
   readonly policy?: ChangePolicy;
   /** `null` ends the limit. */
@@ -35,12 +35,15 @@ export async function changeRelationship(
   const { trustDomain } = relationship;
   const { actor, reason } = change;
   const { webPkiCaPem: before, moreEndpointUrls, policy, staleAfterSeconds, ...rest } = relationship;
-  const caPem = change.webPkiCaPem === undefined ? before : (change.webPkiCaPem ?? undefined);
+  const profile = change.profile ?? relationship.profile;
+  // A private CA says nothing about an endpoint that proves itself in another way.
+  const kept = profile.kind === 'https_web' ? before : undefined;
+  const caPem = change.webPkiCaPem === undefined ? kept : (change.webPkiCaPem ?? undefined);
   const limit =
     change.staleAfterSeconds === undefined ? staleAfterSeconds : (change.staleAfterSeconds ?? undefined);
   const changed: Relationship = {
     ...rest,
-    profile: change.profile ?? relationship.profile,
+    profile,
     endpointUrl: change.endpointUrl ?? relationship.endpointUrl,
     ...(caPem === undefined ? {} : { webPkiCaPem: caPem }),
   };

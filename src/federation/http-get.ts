@@ -66,6 +66,7 @@ export async function httpGet(request: {
     bodyTimeout: 0,
   });
   let excess: FetchError | undefined;
+  let answered = false;
   const stopCounting = countBytes(socket, limits, (most) => {
     excess = new FetchError(
       'body-too-large',
@@ -93,6 +94,7 @@ export async function httpGet(request: {
         signal,
       }),
     );
+    answered = true;
     const { statusCode: status, headers, body } = response;
     body.on('error', () => {}); // told by `read`, or of no interest where the body is not read
     if (isRedirect(status)) return { kind: 'redirect', status, location: headers['location'] };
@@ -118,9 +120,10 @@ export async function httpGet(request: {
     if (signal.aborted) throw signal.reason;
     if (excess) throw excess;
     if (error instanceof FetchError) throw error;
-    throw new FetchError('response-broken', `the response of ${url.host} could not be read to its end`, {
-      cause: error,
-    });
+    const message = answered
+      ? `the response of ${url.host} could not be read to its end`
+      : `${url.host} let the connection be made and gave no HTTP response on it`;
+    throw new FetchError('response-broken', message, { cause: error });
   } finally {
     stopCounting();
     socket.destroy(DONE);

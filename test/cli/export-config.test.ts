@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { main } from '../../src/cli/main.ts';
@@ -70,6 +71,11 @@ function isOurs(document: string): boolean {
   return bundle.sequence === SEQUENCE && bundle.x509Authorities[0]?.fingerprint === ca.authority.fingerprint;
 }
 
+/** What a shell makes of a command. */
+function printed(command: string | undefined): string {
+  return spawnSync('sh', ['-c', command ?? 'false'], { encoding: 'utf8' }).stdout;
+}
+
 describe('federate export-config', () => {
   it('gives SPIRE a federates_with block, and the first bundle for its command', async () => {
     const { code, out } = await exported('spire');
@@ -80,11 +86,38 @@ describe('federate export-config', () => {
     expect(out).toContain(
       'bundle_endpoint_profile "https_spiffe" {\n        endpoint_spiffe_id = "spiffe://a.example/agent"',
     );
-    const heredoc = /<<'BUNDLE'\n# (.*)\n# BUNDLE/.exec(out)?.[1] ?? '';
-    expect(isOurs(heredoc)).toBe(true);
-    expect((await exported('spire', { endpoint: web })).out).toContain(
-      'bundle_endpoint_profile "https_web" {}',
-    );
+    const first = /^# {3}(printf .*) \| spire-server bundle set -format spiffe -id spiffe:\/\/a.example$/m;
+    expect(isOurs(printed(first.exec(out)?.[1]))).toBe(true);
+  });
+
+  it("gives SPIRE what its federation command reads, our bundle's number to the last digit", async () => {
+    const command = /^# {3}(printf .*) \| spire-server federation create -data -$/m;
+    const { out } = await exported('spire');
+    const text = printed(command.exec(out)?.[1]);
+    expect(JSON.parse(text).federationRelationships).toMatchObject([
+      {
+        trustDomain: 'a.example',
+        bundleEndpointURL: 'https://a.example:8443/',
+        bundleEndpointProfile: 'https_spiffe',
+        endpointSPIFFEID: 'spiffe://a.example/agent',
+        trustDomainBundleFormat: 'spiffe',
+      },
+    ]);
+    expect(isOurs(/"trustDomainBundle":(.*)\}\]\}$/.exec(text)?.[1] ?? '')).toBe(true);
+  });
+
+  it('gives SPIRE no first bundle where Web PKI proves the endpoint', async () => {
+    const { out } = await exported('spire', { endpoint: web });
+    expect(out).toContain('bundle_endpoint_profile "https_web" {}');
+    expect(out).not.toContain('bundle set');
+    const command = /^# {3}(printf .*) \| spire-server federation create -data -$/m;
+    expect(JSON.parse(printed(command.exec(out)?.[1])).federationRelationships).toEqual([
+      {
+        trustDomain: 'a.example',
+        bundleEndpointURL: 'https://a.example:8443/',
+        bundleEndpointProfile: 'https_web',
+      },
+    ]);
   });
 
   it("gives SPIRE's controller manager a resource with the first bundle in it", async () => {

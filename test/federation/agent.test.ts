@@ -437,6 +437,15 @@ describe('FederationAgent.change()', () => {
     expect(poll).toMatchObject({ kind: 'failed', code: 'web-certificate-refused' });
   });
 
+  it('drops the private CA when the profile is no longer https_web', async () => {
+    const [before] = await world.store.relationships();
+    await world.agent.change(peerName, { ...by, profile: overWeb, webPkiCaPem: webCa.pem });
+    expect((await world.store.relationships())[0]).toMatchObject({ webPkiCaPem: webCa.pem });
+    const { poll } = await world.agent.change(peerName, { ...by, profile: before?.profile ?? overWeb });
+    expect(poll.kind).toBe('unchanged');
+    expect((await world.store.relationships())[0]).not.toHaveProperty('webPkiCaPem');
+  });
+
   it.each([
     [{ endpointUrl: 'http://peer.example/' }, 'relationship-invalid'],
     [{ webPkiCaPem: 'hello' }, 'relationship-invalid'],

@@ -12,7 +12,7 @@ export type PlanCode =
   | 'root-ends'
   /** The agent's own SVID is not proven by the bundle that we publish. */
   | 'own-svid-unproven'
-  /** Some pollers do not ask more often than once a minute, whatever the hint. */
+  /** Some pollers take less than a minute for a minute, or do not look at the hint at all. */
   | 'hint-below-a-minute';
 
 /** Something about lifetimes, hints and lead times that does not fit together. */
@@ -96,7 +96,7 @@ export function planHint({ hintMs }: Pick<RotationTimes, 'hintMs'>): PlanFinding
     {
       level: 'note',
       code: 'hint-below-a-minute',
-      message: `a refresh hint of ${formatDurationMs(hintMs)} is not heeded by everybody: SPIRE asks once a minute at most, Istio every 30 minutes; raise rotation.lead if you have such peers`,
+      message: `a refresh hint of ${formatDurationMs(hintMs)} is not heeded by everybody: SPIRE asks every 15 seconds at most, Istio every 30 minutes; raise rotation.lead if you have such peers`,
     },
   ];
 }
