@@ -1,22 +1,47 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { tempDir } from '../../test/support/temp-dir.ts';
 import { Child } from './child.ts';
 
-/** A SPIRE server of the trust domain `spire.example` with an `https_spiffe` bundle endpoint, on loopback, until the scope ends. */
+const FEDERATE = join(import.meta.dirname, '../../bin/federate.js');
+
+/** What a SPIRE server is to be beyond the plain one: an `https_spiffe` endpoint, and keys that do not outlive the process. */
+export interface SpireWish {
+  readonly keys?: 'disk' | 'memory';
+  /** The files of the certificate that its endpoint shows instead of its own SVID (`https_web`). */
+  readonly web?: { readonly certificateFile: string; readonly keyFile: string };
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** A SPIRE server of the trust domain `spire.example` with a bundle endpoint, on loopback, until the scope ends. */
 export class Spire {
   readonly #folder = tempDir();
   readonly #executable: string;
+  readonly #wish: SpireWish;
   readonly endpointUrl: string;
   readonly #apiPort: number;
   #server: Child | undefined;
 
-  private constructor(executable: string, apiPort: number, endpointPort: number) {
+  private constructor(executable: string, wish: SpireWish, apiPort: number, endpointPort: number) {
     this.#executable = executable;
+    this.#wish = wish;
     this.#apiPort = apiPort;
-    this.endpointUrl = `https://127.0.0.1:${endpointPort}/`;
-    mkdirSync(this.file('data'));
+    this.endpointUrl = `https://localhost:${endpointPort}/`;
+    const { web, keys = 'memory' } = wish;
+    const profile = web
+      ? // Without an interval 1.15 does not start.
+        `profile "https_web" { serving_cert_file {
+        cert_file_path = "${web.certificateFile}"
+        key_file_path = "${web.keyFile}"
+        file_sync_interval = "1h"
+      } }`
+      : 'profile "https_spiffe" {}';
+    const keyManager =
+      keys === 'disk'
+        ? `KeyManager "disk" { plugin_data { keys_path = "${this.file('data/keys.json')}" } }`
+        : 'KeyManager "memory" { plugin_data {} }';
     writeFileSync(
       this.file('server.conf'),
       `server {
@@ -31,6 +56,7 @@ export class Spire {
     bundle_endpoint {
       address = "127.0.0.1"
       port = ${endpointPort}
+      ${profile}
     }
   }
 }
@@ -41,20 +67,55 @@ plugins {
       connection_string = "${this.file('data/datastore.sqlite3')}"
     }
   }
-  KeyManager "memory" { plugin_data {} }
+  ${keyManager}
   NodeAttestor "join_token" { plugin_data {} }
 }
 `,
     );
+    this.#writeCommands();
   }
 
-  static async start(executable: string): Promise<Spire> {
+  /** The two commands as their users have them at hand: SPIRE's knows its socket, ours is the one of this tree. */
+  #writeCommands(): void {
+    mkdirSync(this.file('bin'));
+    const put = (name: string, line: string) =>
+      writeFileSync(this.file(`bin/${name}`), `#!/bin/sh\nexec ${line}\n`, { mode: 0o755 });
+    // The socket is an option of the command, after its words.
+    put('spire-server', `'${this.#executable}' "$@" -socketPath '${this.socket}'`);
+    put('federate', `'${process.execPath}' '${FEDERATE}' "$@"`);
+  }
+
+  static async start(executable: string, wish: SpireWish = {}): Promise<Spire> {
     const [apiPort = 0, endpointPort = 0] = await freePorts(2);
-    const spire = new Spire(executable, apiPort, endpointPort);
-    const server = new Child(executable, ['run', '-config', spire.file('server.conf')]);
-    spire.#server = server;
-    await server.until('it was healthy', () => spire.#run(['healthcheck']).status === 0);
+    const spire = new Spire(executable, wish, apiPort, endpointPort);
+    await spire.start();
     return spire;
+  }
+
+  /** Starts it again after `stop()`. */
+  async start(): Promise<void> {
+    mkdirSync(this.file('data'), { recursive: true });
+    const server = new Child(
+      this.#executable,
+      ['run', '-config', this.file('server.conf')],
+      this.#wish.env ?? {},
+    );
+    this.#server = server;
+    await server.until('it was healthy', () => this.#run(['healthcheck']).status === 0);
+  }
+
+  /** Adds to its configuration, for its next start. */
+  configure(text: string): void {
+    appendFileSync(this.file('server.conf'), `${text}\n`);
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+
+  /** The folder in which it keeps its state; to lose its database, remove it while it is stopped. */
+  get data(): string {
+    return this.file('data');
   }
 
   /** The server's own socket, whose callers are administrators. */
@@ -73,18 +134,40 @@ plugins {
     return stdout;
   }
 
-  /** How many keys the server holds for a foreign trust domain. */
-  federatedKeys(trustDomain: string): number {
-    const document = this.say('bundle', 'list', '-id', `spiffe://${trustDomain}`, '-format', 'spiffe');
-    return (JSON.parse(document) as { keys: unknown[] }).keys.length;
+  /** What a line of shell prints that uses `spire-server` and `federate`. Throws with what it said when it fails. */
+  shell(line: string, env: NodeJS.ProcessEnv = {}): string {
+    const path = [this.file('bin'), process.env['PATH'] ?? ''].join(delimiter);
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', line], {
+      encoding: 'utf8',
+      timeout: 20_000,
+      env: { ...process.env, ...env, PATH: path },
+    });
+    if (status !== 0) throw new Error(`${line} failed: ${stdout}${stderr}`);
+    return stdout;
   }
 
-  /** An agent that has joined, with its workload socket; `executable` is that of `spire-agent`. */
-  async startAgent(executable: string): Promise<{ readonly agent: Child; readonly socket: string }> {
-    const socket = this.file('agent.sock');
+  /** What the server holds for a foreign trust domain, as its command prints it; without a sequence when it polled it itself. */
+  federated(trustDomain: string): {
+    readonly keys: readonly { readonly use: string }[];
+    readonly spiffe_sequence?: number;
+    readonly spiffe_refresh_hint?: number;
+  } {
+    return JSON.parse(this.say('bundle', 'list', '-id', `spiffe://${trustDomain}`, '-format', 'spiffe'));
+  }
+
+  /** How many keys the server holds for a foreign trust domain. */
+  federatedKeys(trustDomain: string): number {
+    return this.federated(trustDomain).keys.length;
+  }
+
+  /** An agent that has joined, and what its workloads do. */
+  async startAgent(): Promise<SpireAgent> {
+    const executable = join(dirname(this.#executable), 'spire-agent');
+    if (!existsSync(executable)) throw new Error(`there is no spire-agent beside ${this.#executable}`);
     const token = /Token: (\S+)/.exec(
       this.say('token', 'generate', '-spiffeID', 'spiffe://spire.example/node'),
     )?.[1];
+    const socket = this.file('agent.sock');
     mkdirSync(this.file('agent'));
     writeFileSync(
       this.file('agent.conf'),
@@ -103,16 +186,10 @@ plugins {
 }
 `,
     );
-    const agent = new Child(executable, [
-      'run',
-      '-config',
-      this.file('agent.conf'),
-      '-joinToken',
-      token ?? '',
-    ]);
-    const healthy = () => spawnSync(executable, ['healthcheck', '-socketPath', socket]).status === 0;
-    await agent.until('the agent was healthy', healthy);
-    return { agent, socket };
+    const words = ['run', '-config', this.file('agent.conf'), '-joinToken', token ?? ''];
+    const agent = new SpireAgent(executable, socket, new Child(executable, words));
+    await agent.until('the agent was healthy', () => agent.run('healthcheck').status === 0);
+    return agent;
   }
 
   #run(words: readonly string[]) {
@@ -122,7 +199,36 @@ plugins {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server?.[Symbol.asyncDispose]();
+    await this.stop();
     this.#folder[Symbol.dispose]();
+  }
+}
+
+/** A SPIRE agent that runs until the scope ends; this process is the workload. */
+export class SpireAgent {
+  readonly #executable: string;
+  readonly #process: Child;
+  /** The socket on which it serves the Workload API. */
+  readonly socket: string;
+
+  constructor(executable: string, socket: string, process: Child) {
+    this.#executable = executable;
+    this.socket = socket;
+    this.#process = process;
+  }
+
+  /** One of its commands, put to its end. */
+  run(...words: readonly string[]) {
+    const command = [...words, '-socketPath', this.socket];
+    return spawnSync(this.#executable, command, { encoding: 'utf8', timeout: 20_000 });
+  }
+
+  /** Resolves once `condition` holds. Throws with what the agent said when it has ended, or after half a minute. */
+  until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+    return this.#process.until(what, condition);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
   }
 }

@@ -41,7 +41,10 @@ export function addCommand(program: Command, terminal: Terminal, finish: (code: 
     .option('--endpoint-id <id>', "https_spiffe: the endpoint's SPIFFE ID")
     .option('--signed', SIGNED_HELP)
     .option('--signer <id>', SIGNER_HELP)
-    .option('--bundle <file>', 'first trust from a file: a SPIFFE bundle document, or PEM')
+    .option(
+      '--bundle <file>',
+      'first trust from a file: a SPIFFE bundle document, or PEM; - is standard input',
+    )
     .option(
       '--pin <pin>',
       'first trust from a pin: sha256: of the bundle, or of the public key of one of its roots',
@@ -62,6 +65,9 @@ Examples:
       --pin sha256:9f2c…
   $ federate add --peer https://b.example/bundle --trust-domain b.example \\
       --profile https_web --web-pki
+  $ spire-server bundle show -format spiffe | federate add --peer https://c.example:8443/ \\
+      --trust-domain c.example --profile https_spiffe \\
+      --endpoint-id spiffe://c.example/spire/server --bundle -
   $ federate add --peer https://cdn.example/b.jws --signed --trust-domain b.example \\
       --signer spiffe://b.example/federate --pin sha256:9f2c…
 

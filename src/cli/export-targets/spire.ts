@@ -14,15 +14,16 @@ export function exportForSpire(trust: ExportedTrust): string {
   const proof =
     endpointId === undefined
       ? [
-          "# No first bundle is needed: the CAs of the SPIRE server's machine vouch for our endpoint. If they do not know",
-          '# its CA, start the SPIRE server with SSL_CERT_FILE=<file with that CA>.',
+          "# The CAs of the SPIRE server's machine vouch for our endpoint. If they do not know its CA, start the SPIRE server",
+          '# with SSL_CERT_FILE=<file with that CA>.',
         ]
       : [
-          '# The first bundle, once, with a shell on the SPIRE server; nothing else can prove our endpoint:',
+          '# First our bundle, once, with a shell on the SPIRE server; nothing else can prove our endpoint:',
           `#   ${piped(document.trimEnd(), `spire-server bundle set -format spiffe -id spiffe://${trustDomain}`)}`,
         ];
   return [
-    '# In the configuration of the SPIRE server, from its next start on; it may stay a block of its own:',
+    ...proof,
+    '# Then, in the configuration of the SPIRE server, from its next start on; it may stay a block of its own:',
     'server {',
     '  federation {',
     `    federates_with ${JSON.stringify(trustDomain)} {`,
@@ -31,7 +32,6 @@ export function exportForSpire(trust: ExportedTrust): string {
     '    }',
     '  }',
     '}',
-    ...proof,
     '',
     '# Or instead of all that, without a restart:',
     `#   ${piped(relationship(trust), 'spire-server federation create -data -')}`,
