@@ -2,18 +2,21 @@ import {
   type Clock,
   createJsonLog,
   describeError,
+  type Environment,
   type Log,
   type LogLevel,
   type Random,
   systemClock,
+  systemEnvironment,
   systemRandom,
 } from '../platform/index.ts';
 
-/** What every process is given: the real clock, chance and log. Only this room knows them. */
+/** What every process is given: the real clock, chance, log and environment. Only this room knows them. */
 export interface ProcessContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly environment: Environment;
 }
 
 /** Something that runs until it is stopped. */
@@ -44,7 +47,12 @@ export async function runUntilSignal(
   const signalled = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
   });
-  const part = await start({ clock: systemClock, random: systemRandom, log });
+  const part = await start({
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    environment: systemEnvironment,
+  });
   log.info('process ready', { pid: process.pid });
   const signal = await signalled;
   for (const again of ['SIGTERM', 'SIGINT'] as const) process.once(again, () => process.exit(1));

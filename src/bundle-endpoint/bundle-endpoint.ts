@@ -290,7 +290,10 @@ export class BundleEndpoint {
       const { svid } = profile;
       const show = () => {
         const current = svid.current();
-        if (!current) return;
+        if (!current) {
+          this.#conceal();
+          return;
+        }
         try {
           this.#show(tlsIdentity(current));
         } catch (error) {
@@ -326,6 +329,12 @@ export class BundleEndpoint {
   #show(identity: { readonly cert: string; readonly key: string }): void {
     this.#server.setSecureContext({ ...secureContextOptions(), ...identity });
     this.#identified = true;
+  }
+
+  /** Our SVID has expired or was taken back: no handshake succeeds until there is another (WLAPI-24). */
+  #conceal(): void {
+    this.#server.setSecureContext(secureContextOptions());
+    this.#identified = false;
   }
 }
 

@@ -7,7 +7,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'not-federated': '"federate list" shows the relationships there are',
   'own-trust-domain': 'name the peer\'s trust domain; "federate status" shows our own',
   'identity-missing':
-    'give the agent an SVID: endpoint.svid with https_spiffe, or "identity" (files or an SDS socket) beside an https_web endpoint; then try again. Without one, federate by pin: "federate add --help"',
+    'give the agent an SVID: endpoint.svid with https_spiffe, or "identity" (files, an SDS socket or a Workload API) beside an https_web endpoint; then try again. Without one, federate by pin: "federate add --help"',
   'identity-unusable':
     'let the SVID be issued by a CA whose root the mesh tells, and compare "federate status" with the SVID\'s issuer',
   'invitation-malformed': 'paste the whole line that "federate invite" printed, in quotes',
@@ -72,6 +72,9 @@ const HINTS: Readonly<Record<string, string>> = {
     'is "trust_domain" in the config the one that the mesh issues identities in, and has the mesh an identity at all?',
   'port-in-use': 'stop what listens there ("ss -ltnp"), or choose another port',
   'admin-socket-in-use': 'another agent answers on that socket; stop it, or choose another admin_socket',
+  'endpoint-address-missing':
+    'set it for this process ("Environment=SPIFFE_ENDPOINT_SOCKET=unix:///…" in a systemd unit), or name the address itself in the config',
+  'endpoint-address-invalid': 'SPIRE\'s agent prints its socket_path at the start; put "unix://" before it',
   'config-invalid': 'every key is described in docs/config.md',
   'no-authority':
     'the peer publishes no keys for this kind of SVID; "federate bundle show <trust domain>" tells what it does publish',

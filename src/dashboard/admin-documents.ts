@@ -4,6 +4,7 @@
  */
 
 import type { DistrustedKeyDocument } from './distrust-documents.ts';
+import type { IdentityDocument } from './identity-documents.ts';
 import type { WorkloadApiDocument } from './workload-api-documents.ts';
 /** How a peer's bundle is proved: by who serves it, or by who signed it. */
 export type ProfileName = 'https_web' | 'https_spiffe' | 'signed_bundle';
@@ -165,6 +166,8 @@ export interface StatusDocument {
   };
   /** The SPIFFE ID whose signature is this agent's; null where it has no SVID (yet). */
   readonly agent_id: string | null;
+  /** Null where the config names no SVID. */
+  readonly identity: IdentityDocument | null;
   readonly mesh: {
     readonly kind: string;
     readonly scope: string;

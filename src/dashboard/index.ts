@@ -60,5 +60,6 @@ export type {
   RotationPeerDocument,
 } from './rotation-documents.ts';
 export type { RotationServices } from './rotation-routes.ts';
+export type { IdentityDocument } from './identity-documents.ts';
 export type { WorkloadApiDocument } from './workload-api-documents.ts';
 export type { SignedBundleDocument } from './signed-bundle-routes.ts';

@@ -8,6 +8,6 @@ export { MtlsServer, type MtlsServerOptions, type RefusedConnection } from './mt
 export { type Authorize, type PeerRole, type PeerVerifier, sentChain, type VerifiedPeer } from './peer.ts';
 export { refusalFields, type RefusedPeer } from './refused-peer.ts';
 export { createSpiffeVerifier } from './spiffe-verifier.ts';
-export { type Svid, type SvidSource, svidFromPem, tlsIdentity } from './svid.ts';
+export { type Svid, type SvidSource, svidFromDer, svidFromPem, tlsIdentity } from './svid.ts';
 export { secureContextOptions } from './tls-profile.ts';
 export { VerifiedPeers } from './verified-peers.ts';

@@ -79,7 +79,7 @@ export class MtlsServer {
     this.#unwatch = options.svid.onChange(() => this.#showSvid());
   }
 
-  /** Whether there is an SVID to show; before that every connection is closed. */
+  /** Whether there is an SVID to show; without one every new connection is closed. */
   get ready(): boolean {
     return this.#ready;
   }
@@ -117,7 +117,11 @@ export class MtlsServer {
 
   #showSvid(): void {
     const svid = this.#options.svid.current();
-    if (!svid) return;
+    if (!svid) {
+      // Expired or taken back: it is not shown any more (WLAPI-24).
+      this.#ready = false;
+      return;
+    }
     try {
       this.#tls.setSecureContext({
         ...secureContextOptions(this.#options.minVersion),

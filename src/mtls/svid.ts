@@ -1,5 +1,6 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, type PrivateKeyInput, X509Certificate } from 'node:crypto';
 import {
+  certificatesFromDer,
   certificatesFromPem,
   parseCertificate,
   parseLeafIdentity,
@@ -29,12 +30,30 @@ export interface SvidSource {
  * leaf's; the key is in no message.
  */
 export function svidFromPem(chainPem: string, keyPem: string): Svid {
+  return svidOf(
+    () => certificatesFromPem(chainPem),
+    () => readKey({ key: keyPem, format: 'pem' }, 'PEM of PKCS#8 or SEC1'),
+  );
+}
+
+/**
+ * An SVID as the Workload API gives it: certificates in DER one after the other, leaf first, and the key as unencrypted
+ * PKCS#8 in DER (WLAPI-20). Throws as `svidFromPem` does.
+ */
+export function svidFromDer(chainDer: Uint8Array, keyDer: Uint8Array): Svid {
+  return svidOf(
+    () => certificatesFromDer(chainDer),
+    () => readKey({ key: Buffer.from(keyDer), format: 'der', type: 'pkcs8' }, 'PKCS#8 in DER, unencrypted'),
+  );
+}
+
+function svidOf(readChain: () => Uint8Array[], readPrivateKey: () => KeyObject): Svid {
   try {
-    const certificateChain = certificatesFromPem(chainPem);
+    const certificateChain = readChain();
     const [leaf] = certificateChain;
     if (!leaf) throw new MtlsError('svid-invalid', 'there is no certificate in it');
     const id = parseLeafIdentity(leaf);
-    const privateKey = readKey(keyPem);
+    const privateKey = readPrivateKey();
     if (!new X509Certificate(leaf).checkPrivateKey(privateKey)) {
       throw new MtlsError('svid-invalid', `the private key is not the key of ${id}`);
     }
@@ -45,12 +64,12 @@ export function svidFromPem(chainPem: string, keyPem: string): Svid {
   }
 }
 
-function readKey(pem: string): KeyObject {
+function readKey(input: PrivateKeyInput, form: string): KeyObject {
   try {
-    return createPrivateKey(pem);
+    return createPrivateKey(input);
   } catch {
     // The decoder's own message is left out: it may quote what it read.
-    throw new MtlsError('svid-invalid', 'the private key is no PEM of PKCS#8 or SEC1');
+    throw new MtlsError('svid-invalid', `the private key is no ${form}`);
   }
 }
 

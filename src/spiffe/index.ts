@@ -6,6 +6,7 @@ export { parseBundleMap, serializeBundleMap } from './bundle-map.ts';
 export { defaultBundleLimits } from './bundle-reader.ts';
 export { BundleSet } from './bundle-set.ts';
 export { CodedError } from './coded-error.ts';
+export { certificatesFromDer } from './der-certificates.ts';
 export { parseEndpointUrl, RelationshipError } from './federation-relationship.ts';
 export { verifyJwtSvid } from './jwt-svid.ts';
 export { JwtSvidError } from './jwt-svid-error.ts';

@@ -5,7 +5,13 @@ export type WorkloadApiErrorCode =
   | 'socket-in-use'
   | 'socket-failed'
   /** A secret that was received is of no kind we know, or does not hold what its kind needs. */
-  | 'secret-malformed';
+  | 'secret-malformed'
+  /** The address of a Workload API is no `unix` or `tcp` URI of the standard's form. */
+  | 'endpoint-address-invalid'
+  /** `SPIFFE_ENDPOINT_SOCKET` is to name the Workload API, and is not set. */
+  | 'endpoint-address-missing'
+  /** A message of the Workload API lacks what it must have, or holds what cannot be read. */
+  | 'message-malformed';
 
-/** The Unix socket of an SDS server could not be opened, or a secret could not be used. */
+/** A socket that could not be opened, an address that names none, or a secret or message that cannot be used. */
 export class WorkloadApiError extends CodedError<WorkloadApiErrorCode> {}

@@ -1,4 +1,10 @@
 /** What proxies and workloads ask for: Envoy's secret discovery service and the SPIFFE Workload API. */
+export {
+  ENDPOINT_VARIABLE,
+  type EndpointAddress,
+  parseEndpointAddress,
+  resolveEndpointAddress,
+} from './endpoint-address.ts';
 export { WorkloadApiError, type WorkloadApiErrorCode } from './errors.ts';
 export { createNobodysRoot } from './nobody.ts';
 export { SdsClient, type SdsClientOptions } from './sds-client.ts';
@@ -8,3 +14,6 @@ export type { SdsSecret, UriSanMatcher } from './secret.ts';
 export { SpiffeWorkloadApi } from './spiffe-workload-api.ts';
 export { WorkloadServer } from './workload-server.ts';
 export type { WorkloadState } from './workload-state.ts';
+export type { WorkloadApiProblem } from './workload-stream.ts';
+export { createWorkloadSvidSource, type SvidChoice } from './workload-svid-source.ts';
+export { WorkloadX509Client } from './workload-x509-client.ts';

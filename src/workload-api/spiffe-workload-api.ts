@@ -19,6 +19,7 @@ import { JwtSvidError, verifyJwtSvid } from '../spiffe/index.ts';
 import type { GrpcService } from './grpc-socket.ts';
 import { claimsMessage } from './jwt-claims.ts';
 import { refuse, StateStreams, TOO_MANY } from './state-streams.ts';
+import { WORKLOAD_HEADER } from './workload-header.ts';
 import {
   type Refusal,
   type Rendered,
@@ -28,8 +29,6 @@ import {
 } from './workload-messages.ts';
 import { bundlesOf, type WorkloadState } from './workload-state.ts';
 
-/** Every request carries it exactly so; what a browser can be made to send does not (Workload Endpoint §3). */
-const HEADER = 'workload.spiffe.io';
 const MAX_STREAMS = 1024;
 
 /** How many streams of each method are open. */
@@ -136,11 +135,11 @@ export class SpiffeWorkloadApi implements GrpcService {
 
 /** Absent, twice, or with another value: all the same (WLAPI-04). */
 function refusalOf(metadata: Metadata): Refusal | undefined {
-  const values = metadata.get(HEADER);
+  const values = metadata.get(WORKLOAD_HEADER);
   if (values.length === 1 && values[0] === 'true') return undefined;
   return {
     code: status.INVALID_ARGUMENT,
-    message: `every request of the Workload API carries the metadata "${HEADER}: true" once`,
+    message: `every request of the Workload API carries the metadata "${WORKLOAD_HEADER}: true" once`,
   };
 }
 

@@ -10,7 +10,7 @@ import { createControlClient } from '../../src/simulated-mesh/index.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa } from '../support/test-ca.ts';
 
-const parts = { clock: systemClock, random: systemRandom, log: silentLog };
+const parts = { clock: systemClock, random: systemRandom, log: silentLog, environment: {} };
 const BASE = {
   folder: 'state',
   control_socket: 'control.sock',

@@ -232,6 +232,18 @@ describe('BundleEndpoint over TLS', () => {
     socket.destroy();
   });
 
+  it('shows no SVID any more that was taken back or has expired, is not ready then, and serves again with the next (WLAPI-24)', async () => {
+    const { ca, svid, endpoint, port, publish } = await start();
+    publish(1n);
+    (await handshake(port)).destroy();
+    svid.change(undefined);
+    expect(endpoint.ready).toBe(false);
+    await expect(handshake(port)).rejects.toThrow(/handshake|alert/i);
+    svid.change(await svidOf(ca));
+    expect(endpoint.ready).toBe(true);
+    expect((await get(port)).status).toBe(200);
+  });
+
   it.each([
     ['TLS 1.1', { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }],
     ['CBC suites', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' }],

@@ -44,6 +44,7 @@ async function exported(product: string, told: Partial<Told> = {}, ...words: str
     started_at: TEST_INSTANT.toISOString(),
     own: { sequence: SEQUENCE.toString(), version: 1, authorities: 1, pin: 'sha256:00' },
     agent_id: null,
+    identity: null,
     warnings: [],
     mesh: { kind: 'files', scope: 'per-trust-domain', connected: true, code: null, message: null },
     workload_api: null,

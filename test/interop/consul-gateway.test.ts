@@ -23,7 +23,7 @@ const ENVOY = process.env['FEDERATE_ENVOY'];
 const WEB = 'spiffe://west.example/ns/shop/sa/web';
 /** How it looks from outside when a handshake fails after our part of it, or a connection leads nowhere. */
 const TLS_ENDED = /alert|ECONNRESET|EPIPE|hang up|disconnected/;
-const context = { clock: systemClock, random: systemRandom, log: silentLog };
+const context = { clock: systemClock, random: systemRandom, log: silentLog, environment: {} };
 
 interface Answer {
   readonly status: number;

@@ -234,6 +234,19 @@ describe('MtlsServer', () => {
     expect(refused).toMatchObject([{ code: 'no-svid' }]);
   });
 
+  it('shows no SVID any more that was taken back or has expired, and serves again with the next (WLAPI-24)', async () => {
+    await using world = new Opened();
+    const { verifier } = trusting(a.bundle(), b.bundle());
+    const svid = new HeldSvid(server);
+    const { server: tls, port } = await world.server({ svid, verifier });
+    expect((await world.rawClient(port, shown(client))).received).toBe('hello');
+    svid.swap(undefined);
+    expect(tls.ready).toBe(false);
+    await expect(world.dial({ port, verifier })).rejects.toMatchObject({ code: 'handshake-failed' });
+    svid.swap(server);
+    expect((await world.rawClient(port, shown(client))).received).toBe('hello');
+  });
+
   it('negotiates once: a client of TLS 1.2 that wants to begin anew is told no', async () => {
     await using world = new Opened();
     const { verifier } = trusting(a.bundle(), b.bundle());

@@ -29,8 +29,9 @@ export class HeldSvid extends ChangingSvid {
     super(leaf && svidFromPem(leaf.certPem, leaf.keyPem));
   }
 
-  swap(leaf: TestLeaf): void {
-    this.change(svidFromPem(leaf.certPem, leaf.keyPem));
+  /** Another, or none any more. */
+  swap(leaf: TestLeaf | undefined): void {
+    this.change(leaf && svidFromPem(leaf.certPem, leaf.keyPem));
   }
 }
 

@@ -256,6 +256,7 @@ async function startParts(
     ownBundle: own,
     serving: () => endpoint.ready,
     workloadApi: () => workloadApi?.describe() ?? null,
+    identity: () => served.identity(),
   });
   const admin = new AdminServer({ path: resolvePath(folder, config.admin_socket), services });
   await admin.start();

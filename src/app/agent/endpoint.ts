@@ -1,16 +1,19 @@
 import { BundleEndpoint, type BundleEndpointOptions } from '../../bundle-endpoint/index.ts';
-import { createFileSvidSource, type SvidSource } from '../../mtls/index.ts';
+import type { IdentityDocument } from '../../dashboard/index.ts';
+import type { SvidSource } from '../../mtls/index.ts';
 import type { Metrics } from '../../platform/index.ts';
-import { createSdsSvidSource, SdsClient } from '../../workload-api/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import type { ProcessContext, RunningPart } from '../process.ts';
+import { openSvid } from './open-svid.ts';
 
 /** The bundle endpoint of an agent, and where its SVID comes from. */
 export interface AgentEndpoint extends RunningPart {
   readonly endpoint: BundleEndpoint;
   /** Our SVID now; with `https_web` only where the config names an identity. */
   readonly svid: SvidSource | undefined;
+  /** How it stands with our SVID; null where the config names none. */
+  identity(): IdentityDocument | null;
 }
 
 /** Builds the endpoint that the config names; `start` is left to the caller. */
@@ -41,10 +44,11 @@ export async function createEndpoint(
     return {
       endpoint: new BundleEndpoint({ profile: { kind: 'https_spiffe', svid }, ...common }),
       svid,
+      identity: () => own.describe(),
       stop: () => own.stop(),
     };
   }
-  const identity = config.identity && (await openSvid(config.identity, folder, context));
+  const own = config.identity && (await openSvid(config.identity, folder, context));
   const profile = {
     kind: 'https_web' as const,
     certificateFile: resolvePath(folder, endpoint.certificate_file),
@@ -52,34 +56,8 @@ export async function createEndpoint(
   };
   return {
     endpoint: new BundleEndpoint({ profile, ...common }),
-    svid: identity?.svid,
-    stop: async () => identity?.stop(),
+    svid: own?.svid,
+    identity: () => own?.describe() ?? null,
+    stop: async () => own?.stop(),
   };
-}
-
-/** Our SVID from where the config says, kept new until it is stopped. */
-async function openSvid(
-  config: NonNullable<AgentConfig['identity']>,
-  folder: string,
-  { clock, log, random }: ProcessContext,
-): Promise<RunningPart & { readonly svid: SvidSource }> {
-  if ('sds_socket' in config) {
-    const client = new SdsClient({
-      socketPath: resolvePath(folder, config.sds_socket),
-      resourceNames: [config.resource],
-      nodeId: 'federate-agent',
-      clock,
-      random,
-      log: log.with({ part: 'sds' }),
-    });
-    client.start();
-    return { svid: createSdsSvidSource(client, config.resource, log), stop: () => client.stop() };
-  }
-  const svid = await createFileSvidSource({
-    certificateFile: resolvePath(folder, config.certificate_file),
-    keyFile: resolvePath(folder, config.key_file),
-    clock,
-    log: log.with({ part: 'svid' }),
-  });
-  return { svid, stop: () => svid.stop() };
 }

@@ -4,6 +4,7 @@ import {
   type ChangeDocument,
   type RelationshipDocument,
   type StatusDocument,
+  type IdentityDocument,
   type WorkloadApiDocument,
   warningsIn,
 } from '../../dashboard/index.ts';
@@ -53,6 +54,7 @@ export interface ServiceParts {
   readonly svid: SvidSource | undefined;
   readonly serving: () => boolean;
   readonly workloadApi: () => WorkloadApiDocument | null;
+  readonly identity: () => IdentityDocument | null;
   readonly signedBundles: SignedBundles;
   readonly holdings: PeerHoldings;
   readonly rotation: Rotation;
@@ -198,6 +200,7 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
       serving,
     },
     agent_id: agentId,
+    identity: parts.identity(),
     mesh: {
       kind: adapter.kind,
       scope: adapter.scope,

@@ -12,27 +12,8 @@ import {
   trustDomainField,
 } from './fields.ts';
 import { clusterTrustBundles, kumaMesh, linkerdMesh, spireMesh, vaultMesh } from './mesh-sections.ts';
+import { svidSource } from './svid-config.ts';
 import { workloadApi } from './workload-api-config.ts';
-
-const svidFromSds = z
-  .strictObject({
-    sds_socket: path().describe('Unix socket of an Envoy SDS server that issues this agent its X509-SVID.'),
-    resource: z.string().min(1).default('default').describe('Name of the SDS secret that holds the SVID.'),
-  })
-  .describe('The SVID from an SDS server, as sidecars get theirs.');
-
-const svidFromFiles = z
-  .strictObject({
-    certificate_file: path().describe(
-      'PEM file: the SVID, leaf first, then its intermediates. Re-read when it changes.',
-    ),
-    key_file: path().describe('PEM file: the private key (PKCS#8 or SEC1), readable by the agent only.'),
-  })
-  .describe('The SVID from files that something else renews.');
-
-const svidSource = z.union([svidFromSds, svidFromFiles], {
-  error: 'an SVID comes either from "sds_socket" or from "certificate_file" and "key_file"',
-});
 
 const endpointCommon = {
   listen: listenAddress().describe('Where the bundle endpoint listens, `host:port`.'),

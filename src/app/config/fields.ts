@@ -8,6 +8,7 @@ import {
   parseSpiffeId,
   parseTrustDomain,
 } from '../../spiffe/index.ts';
+import { ENDPOINT_VARIABLE, parseEndpointAddress } from '../../workload-api/index.ts';
 
 /** A value that is parsed from text by `parse`, whose coded refusal becomes the mistake that is told. */
 function parsed<Value>(parse: (text: string) => Value) {
@@ -46,6 +47,10 @@ export const trustDomainField = () => parsed(parseTrustDomain);
 export const spiffeIdField = () => parsed(parseSpiffeId);
 export const endpointUrlField = () => parsed(parseEndpointUrl);
 export const pinField = () => parsed(parsePin);
+
+/** The address of a Workload API, or the name of the environment variable that holds it. */
+export const endpointAddressField = () =>
+  parsed((text) => (text === ENDPOINT_VARIABLE ? ENDPOINT_VARIABLE : parseEndpointAddress(text)));
 
 /** A path; relative ones start at the folder of the config file (`resolvePath`). */
 export const path = () => z.string().min(1);

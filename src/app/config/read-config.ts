@@ -95,6 +95,14 @@ function parseYaml(file: string, text: string): unknown {
 }
 
 function tellIssue(issue: z.core.$ZodIssue): ConfigMistake[] {
+  if (issue.code === 'invalid_union') {
+    // The variant that knows every key is the one that was meant.
+    const [meant, ...others] = issue.errors.filter(
+      (variant) => !variant.some(({ code }) => code === 'unrecognized_keys'),
+    );
+    if (meant && others.length === 0)
+      return meant.flatMap((each) => tellIssue({ ...each, path: [...issue.path, ...each.path] }));
+  }
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       path: pathText([...issue.path, key]),

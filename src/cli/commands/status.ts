@@ -34,6 +34,7 @@ function tell(status: StatusDocument): string {
     ['endpoint', `${endpoint.url} (${endpoint.profile})${endpoint.serving ? '' : ', not serving yet'}`],
     ['endpoint ID', endpoint.endpoint_id ?? undefined],
     ['signs as', status.agent_id ?? undefined],
+    ...identityFields(status.identity),
     [
       'mesh',
       `${mesh.kind}, ${mesh.scope} trust, ${mesh.connected ? 'connected' : `not connected: ${mesh.message ?? 'no contact yet'}`}`,
@@ -48,6 +49,18 @@ function tell(status: StatusDocument): string {
 export function tellWarning({ code, message, since }: WarningDocument): string {
   return `WARNING  ${message} [${code}], since ${since}`;
 }
+
+/** The agent's own SVID: until when it is good and where the next comes from, or why there is none. */
+function identityFields(identity: StatusDocument['identity']): [string, string][] {
+  if (identity === null) return [];
+  const { source, from, id, not_after: notAfter, code, message } = identity;
+  const origin = `${ORIGINS[source]} ${from}`;
+  const state = id === null ? `none, awaited from ${origin}` : `until ${notAfter ?? '-'}, from ${origin}`;
+  // Quoted: the words are the server's own.
+  return [['SVID', message === null ? state : `${state}: ${JSON.stringify(message)} [${code ?? ''}]`]];
+}
+
+const ORIGINS = { files: 'the file', sds: 'the SDS socket', 'workload-api': 'the Workload API' } as const;
 
 /** How far the trust has come with those who are served directly, and who refused it. */
 function proxyFields(served: StatusDocument['workload_api']): [string, string][] {

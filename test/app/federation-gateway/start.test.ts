@@ -47,7 +47,7 @@ async function startGateway(more: { readonly identities?: { spiffe_id: string; s
     else answer();
     return true;
   };
-  const context = { clock: systemClock, random: systemRandom, log: silentLog };
+  const context = { clock: systemClock, random: systemRandom, log: silentLog, environment: {} };
   const { mesh } = agentConfigSchema.parse({
     ...plainAgentConfig(),
     mesh: { kind: 'consul', address: cluster.url, federation_gateway: { ...GATEWAY, ...more } },

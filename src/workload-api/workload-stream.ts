@@ -1,0 +1,171 @@
+import { Client, credentials, Metadata, type MethodDefinition, status } from '@grpc/grpc-js';
+import { type Clock, describeError, type Log, type Random } from '../platform/index.ts';
+import type { EndpointAddress } from './endpoint-address.ts';
+import { WORKLOAD_HEADER } from './workload-header.ts';
+
+/** Why nothing comes from a Workload API now. */
+export interface WorkloadApiProblem {
+  /**
+   * `permission-denied`: it knows no identity for us, or none any more · `refused`: it will never answer, and is not asked again ·
+   * `unavailable`: it does not answer now · `message-malformed`: what it said last cannot be used.
+   */
+  readonly code: 'permission-denied' | 'refused' | 'unavailable' | 'message-malformed';
+  readonly message: string;
+}
+
+export interface WorkloadStreamOptions<Message> {
+  readonly address: EndpointAddress;
+  readonly method: MethodDefinition<Record<never, never>, Message>;
+  /** Takes up the whole state; throws for one that cannot be used. */
+  readonly onMessage: (message: Message) => void;
+  /** What there was must not be used any more (WLAPI-24). */
+  readonly onDenied: () => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+const STEP_MS = 1000;
+const LONGEST_WAIT_MS = 10_000;
+/** A stream says something at once (WLAPI-13); one that does not is given up. */
+const FIRST_MESSAGE_MS = 30_000;
+/** A stream that ended sooner than this after its beginning is not opened again at once. */
+const SHORT_STREAM_MS = 1000;
+/** Ten thousand federated trust domains have some 20 MB of roots. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+/** Calls that a server cannot answer, today or later (Workload Endpoint §6). */
+const FINAL: ReadonlySet<status> = new Set([status.INVALID_ARGUMENT, status.UNIMPLEMENTED]);
+
+/** How one stream ended. */
+interface StreamEnd {
+  readonly answered: boolean;
+  readonly code: status;
+  readonly details: string;
+}
+
+/**
+ * One streaming call of a Workload API, held open (WLAPI-12): when it ends another is opened, at once after a long stream, and with waits
+ * that grow to ten seconds where it is not answered. InvalidArgument and Unimplemented are told and not tried again; everything
+ * else may pass (WLAPI-08).
+ */
+export class WorkloadStream<Message> {
+  readonly #options: WorkloadStreamOptions<Message>;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #problem: WorkloadApiProblem | undefined;
+
+  constructor(options: WorkloadStreamOptions<Message>) {
+    this.#options = options;
+  }
+
+  /** Why there is nothing new; undefined while the last word was a good one. */
+  get problem(): WorkloadApiProblem | undefined {
+    return this.#problem;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { clock, random } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      const begun = clock.monotonicMs();
+      const { answered, code, details } = await this.#streamOnce(signal);
+      if (signal.aborted) return;
+      if (FINAL.has(code)) {
+        this.#tell({ code: 'refused', message: said(code, details) });
+        return;
+      }
+      if (code === status.PERMISSION_DENIED) {
+        this.#tell({ code: 'permission-denied', message: said(code, details) });
+        this.#options.onDenied();
+      } else if (!answered) this.#tell({ code: 'unavailable', message: said(code, details) });
+      const lasted = answered && clock.monotonicMs() - begun >= SHORT_STREAM_MS;
+      failures = answered ? (lasted ? 0 : 1) : failures + 1;
+      const waitMs = Math.min(failures * STEP_MS, LONGEST_WAIT_MS);
+      if (waitMs > 0) await clock.sleep(waitMs * (0.5 + random.fraction() / 2), signal).catch(() => {});
+    }
+  }
+
+  /** One stream from its beginning to its end. */
+  #streamOnce(signal: AbortSignal): Promise<StreamEnd> {
+    const { address, method, clock } = this.#options;
+    // A client per stream: the library's own waits between connections are longer than a restart of the server.
+    const client = new Client(address.target, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      // A key is on its way: never by way of a proxy that the environment names.
+      'grpc.enable_http_proxy': 0,
+    });
+    const metadata = new Metadata();
+    metadata.set(WORKLOAD_HEADER, 'true');
+    const { path, requestSerialize, responseDeserialize } = method;
+    const stream = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {}, metadata);
+    const silence = new AbortController();
+    let answered = false;
+    let silent = false;
+    clock.sleep(FIRST_MESSAGE_MS, silence.signal).then(
+      () => {
+        silent = true;
+        stream.cancel();
+      },
+      () => {},
+    );
+    return new Promise((resolve) => {
+      const onAbort = () => stream.cancel();
+      signal.addEventListener('abort', onAbort, { once: true });
+      stream.on('data', (message: Message) => {
+        answered = true;
+        silence.abort();
+        if (!signal.aborted) this.#take(message);
+      });
+      // The end of a stream tells itself twice: as an error and as a status. The status always comes.
+      stream.on('error', () => {});
+      stream.on('status', ({ code, details }) => {
+        silence.abort();
+        signal.removeEventListener('abort', onAbort);
+        client.close();
+        resolve({
+          answered,
+          code,
+          details: silent ? `it said nothing for ${FIRST_MESSAGE_MS / 1000} s` : details,
+        });
+      });
+    });
+  }
+
+  #take(message: Message): void {
+    try {
+      this.#options.onMessage(message);
+    } catch (error) {
+      // Discarded as a whole; what there was stays (WLAPI-16).
+      this.#tell({ code: 'message-malformed', message: describeError(error).message });
+      return;
+    }
+    this.#problem = undefined;
+  }
+
+  /** Logged once, however often it is met. */
+  #tell(problem: WorkloadApiProblem): void {
+    const before = this.#problem;
+    this.#problem = problem;
+    if (before?.code === problem.code && before.message === problem.message) return;
+    const { address, log } = this.#options;
+    const fields = { workload_api: address.uri, code: problem.code, why: problem.message };
+    if (problem.code === 'refused') log.error('the Workload API refuses us and is not asked again', fields);
+    else if (problem.code === 'message-malformed')
+      log.error('message of the Workload API not taken, the last one stays', fields);
+    else log.warn('the Workload API gives nothing, it is asked again', fields);
+  }
+}
+
+function said(code: status, details: string): string {
+  return code === status.OK ? 'it ended the stream without a message' : `${status[code]}: ${details}`;
+}

@@ -1,0 +1,117 @@
+import type { WorkloadX509Svid, X509BundlesResponse, X509SvidResponse } from '../grpc/index.ts';
+import { type Svid, svidFromDer } from '../mtls/index.ts';
+import {
+  bundleOf,
+  certificatesFromDer,
+  CodedError,
+  parseSpiffeId,
+  parseTrustDomain,
+  type TrustBundle,
+  type TrustDomain,
+  trustDomainOf,
+  x509AuthorityFromDer,
+} from '../spiffe/index.ts';
+import { WorkloadApiError } from './errors.ts';
+
+/** One of the SVIDs that a Workload API gives its caller. */
+export interface OfferedSvid {
+  readonly svid: Svid;
+  /** Which of several it is, in the operator's words; empty where nothing was said. */
+  readonly hint: string;
+  /** The roots of its own trust domain. */
+  readonly bundle: TrustBundle;
+}
+
+/** What one message of `FetchX509SVID` says: everything, and nothing of the message before (WLAPI-15). */
+export interface X509Offer {
+  /** At least one; the first is the caller's default identity (WLAPI-26). */
+  readonly svids: readonly OfferedSvid[];
+  readonly bundles: readonly TrustBundle[];
+}
+
+const MAX_SVIDS = 1000;
+const MAX_BUNDLES = 100_000;
+/** A longer hint should not be supported (Workload API §5.2.1). */
+const MAX_HINT_BYTES = 1024;
+const ID_PREFIX = 'spiffe://';
+
+/**
+ * The SVIDs of a message. A message that lacks what it must have, or of which anything cannot be read, is refused as a whole
+ * (WLAPI-16, WLAPI-20): `WorkloadApiError` `message-malformed`. Of two with one hint the first counts (WLAPI-26).
+ */
+export function readOfferedSvids({ svids }: Pick<X509SvidResponse, 'svids'>): OfferedSvid[] {
+  if (svids.length === 0) throw malformed('it has no SVID');
+  if (svids.length > MAX_SVIDS) throw malformed(`it has more than ${MAX_SVIDS} SVIDs`);
+  const hints = new Set<string>();
+  return svids.flatMap((each, index) => {
+    const hint = Buffer.byteLength(each.hint) > MAX_HINT_BYTES ? '' : each.hint;
+    const offered = { ...readSvid(each, `SVID ${index + 1}`), hint };
+    if (hint !== '' && hints.has(hint)) return [];
+    hints.add(hint);
+    return [offered];
+  });
+}
+
+/**
+ * The bundles by which peers are checked: of each SVID's trust domain what stands beside it, of every other what the map says
+ * (WLAPI-17). Throws `WorkloadApiError` `message-malformed`.
+ */
+export function readOfferedBundles(
+  svids: readonly OfferedSvid[],
+  { federated_bundles: federated }: Pick<X509SvidResponse, 'federated_bundles'>,
+): TrustBundle[] {
+  const own = new Map<TrustDomain, TrustBundle>();
+  for (const { bundle } of svids) if (!own.has(bundle.trustDomain)) own.set(bundle.trustDomain, bundle);
+  return [...own.values(), ...readBundleMap(federated).filter(({ trustDomain }) => !own.has(trustDomain))];
+}
+
+/** The bundles of a message of `FetchX509Bundles`; of no bytes a bundle without roots (WLAPI-25). Throws `WorkloadApiError` `message-malformed`. */
+export function readX509Bundles({ bundles }: Pick<X509BundlesResponse, 'bundles'>): TrustBundle[] {
+  const read = readBundleMap(bundles);
+  if (read.length === 0) throw malformed('it has no bundle');
+  return read;
+}
+
+function readBundleMap(map: Readonly<Record<string, Buffer>>): TrustBundle[] {
+  const entries = Object.entries(map);
+  if (entries.length > MAX_BUNDLES) throw malformed(`it has more than ${MAX_BUNDLES} bundles`);
+  const bundles = entries.map(([key, bytes]) =>
+    attempt(`the bundle of ${JSON.stringify(key)}`, () => readBundle(readKey(key), bytes)),
+  );
+  if (new Set(bundles.map(({ trustDomain }) => trustDomain)).size !== bundles.length)
+    throw malformed('it has two bundles of one trust domain');
+  return bundles;
+}
+
+/** The ID of a trust domain; its bare name is taken as well, an ID with a path is not (WLAPI-19). */
+function readKey(key: string): TrustDomain {
+  return parseTrustDomain(key.startsWith(ID_PREFIX) ? key.slice(ID_PREFIX.length) : key);
+}
+
+function readSvid(message: WorkloadX509Svid, which: string): Omit<OfferedSvid, 'hint'> {
+  return attempt(which, () => {
+    for (const field of ['spiffe_id', 'x509_svid', 'x509_svid_key', 'bundle'] as const)
+      if (message[field].length === 0) throw malformed(`the field ${field} is empty`);
+    const id = parseSpiffeId(message.spiffe_id);
+    const svid = svidFromDer(message.x509_svid, message.x509_svid_key);
+    if (svid.id !== id) throw malformed(`it is called ${id}, and its certificate says ${svid.id}`);
+    return { svid, bundle: readBundle(trustDomainOf(id), message.bundle) };
+  });
+}
+
+function readBundle(trustDomain: TrustDomain, bytes: Uint8Array): TrustBundle {
+  return bundleOf(trustDomain, certificatesFromDer(bytes).map(x509AuthorityFromDer));
+}
+
+function attempt<Result>(what: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof CodedError)) throw cause;
+    throw malformed(`${what} cannot be used: ${cause.message}`, cause);
+  }
+}
+
+function malformed(why: string, cause?: unknown): WorkloadApiError {
+  return new WorkloadApiError('message-malformed', why, { cause });
+}
