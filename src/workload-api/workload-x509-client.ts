@@ -65,16 +65,15 @@ export class WorkloadX509Client {
 
   #take(message: X509SvidResponse): void {
     const svids = readOfferedSvids(message);
-    let bundles = this.#bundles;
-    let unreadable: unknown;
+    let bundles: BundleSet;
     try {
       bundles = new BundleSet(readOfferedBundles(svids, message));
     } catch (error) {
       // A bad foreign bundle does not keep our own SVID from being renewed; the bundles stay as they were, all of them.
-      unreadable = error;
+      this.#become(svids, this.#bundles);
+      throw error;
     }
     this.#become(svids, bundles);
-    if (unreadable !== undefined) throw unreadable;
   }
 
   #become(svids: readonly OfferedSvid[], bundles: BundleSet): void {

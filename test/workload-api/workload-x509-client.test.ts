@@ -94,8 +94,9 @@ function startSource(client: WorkloadX509Client, choice: SvidChoice = {}) {
   return source;
 }
 
-const until = (condition: () => boolean) =>
-  expect.poll(condition, { interval: 2, timeout: 20_000 }).toBe(true);
+const until = async (condition: () => boolean): Promise<void> => {
+  await expect.poll(condition, { interval: 2, timeout: 20_000 }).toBe(true);
+};
 const idsOf = ({ svids }: WorkloadX509Client) => svids.map(({ svid }) => svid.id);
 const idOf = (source: { current(): { readonly id: string } | undefined }) => source.current()?.id;
 const verifies = (client: WorkloadX509Client, leaf: Leaf) => {
@@ -434,6 +435,6 @@ describe('createWorkloadSvidSource()', () => {
     const source = startSource(client);
     await until(() => source.current() !== undefined);
     server.refuse(status.PERMISSION_DENIED);
-    await until(() => source.current() === undefined);
+    await expect.poll(() => source.current(), { interval: 2 }).toBeUndefined();
   });
 });
