@@ -1,4 +1,4 @@
-import type { WorkloadX509Svid, X509BundlesResponse, X509SvidResponse } from '../grpc/index.ts';
+import type { WorkloadX509Svid, X509SvidResponse } from '../grpc/index.ts';
 import { type Svid, svidFromDer } from '../mtls/index.ts';
 import {
   bundleOf,
@@ -22,13 +22,6 @@ export interface OfferedSvid {
   readonly bundle: TrustBundle;
 }
 
-/** What one message of `FetchX509SVID` says: everything, and nothing of the message before (WLAPI-15). */
-export interface X509Offer {
-  /** At least one; the first is the caller's default identity (WLAPI-26). */
-  readonly svids: readonly OfferedSvid[];
-  readonly bundles: readonly TrustBundle[];
-}
-
 const MAX_SVIDS = 1000;
 const MAX_BUNDLES = 100_000;
 /** A longer hint should not be supported (Workload API §5.2.1). */
@@ -36,7 +29,7 @@ const MAX_HINT_BYTES = 1024;
 const ID_PREFIX = 'spiffe://';
 
 /**
- * The SVIDs of a message. A message that lacks what it must have, or of which anything cannot be read, is refused as a whole
+ * The SVIDs of a message of `FetchX509SVID`, at least one; the first is the caller's default identity (WLAPI-26). A message that lacks what it must have, or of which anything cannot be read, is refused as a whole
  * (WLAPI-16, WLAPI-20): `WorkloadApiError` `message-malformed`. Of two with one hint the first counts (WLAPI-26).
  */
 export function readOfferedSvids({ svids }: Pick<X509SvidResponse, 'svids'>): OfferedSvid[] {
@@ -65,13 +58,7 @@ export function readOfferedBundles(
   return [...own.values(), ...readBundleMap(federated).filter(({ trustDomain }) => !own.has(trustDomain))];
 }
 
-/** The bundles of a message of `FetchX509Bundles`; of no bytes a bundle without roots (WLAPI-25). Throws `WorkloadApiError` `message-malformed`. */
-export function readX509Bundles({ bundles }: Pick<X509BundlesResponse, 'bundles'>): TrustBundle[] {
-  const read = readBundleMap(bundles);
-  if (read.length === 0) throw malformed('it has no bundle');
-  return read;
-}
-
+/** Of no bytes it is a bundle without roots (WLAPI-25). */
 function readBundleMap(map: Readonly<Record<string, Buffer>>): TrustBundle[] {
   const entries = Object.entries(map);
   if (entries.length > MAX_BUNDLES) throw malformed(`it has more than ${MAX_BUNDLES} bundles`);
