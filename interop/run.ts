@@ -9,6 +9,7 @@ import { kubeApiserver } from './programs/kube-apiserver.ts';
 import { openBao } from './programs/openbao.ts';
 import { pySpiffe } from './programs/py-spiffe.ts';
 import { olderRustls, rustls } from './programs/rustls.ts';
+import { spireAndEnvoy } from './programs/spire-and-envoy.ts';
 import { spire } from './programs/spire.ts';
 import { spireAgent } from './programs/spire-agent.ts';
 import { trustManager } from './programs/trust-manager.ts';
@@ -25,6 +26,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   spireAgent,
   envoy,
   spire,
+  spireAndEnvoy,
   consul,
   consulGateway,
   kubeApiserver,
