@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { openTls } from '../../src/demo/tls-probe.ts';
 import { presentCa, until } from '../../test/e2e/agent-process.ts';
-import { type Agents, type RunningAgent, startAgents } from '../support/agents.ts';
+import { type RunningAgent, startAgents } from '../support/agents.ts';
 import { MeshEnvoy } from '../support/mesh-envoy.ts';
 import { findExecutable, firstLineOf, type InteropProgram } from '../support/program.ts';
-import { Spire } from '../support/spire.ts';
+import { OURS, spireTrustsUs, THEIRS, weTrustSpire } from '../support/spire-peers.ts';
+import { rootsOfOurs, startFederatedAgent } from '../support/spire-workload-checks.ts';
+import { Spire, type SpireAgent } from '../support/spire.ts';
 import { Steady } from '../support/steady.ts';
 
-const OURS = 'a.example';
 const OUR_ID = `spiffe://${OURS}/federate`;
-const THEIRS = 'spire.example';
 const THEIR_ID = `spiffe://${THEIRS}/workload`;
 
 /** A mesh whose Envoys have SVID and trust from SPIRE, beside one whose Envoys have them from us: what either of them federates for. */
@@ -49,11 +48,9 @@ async function callEachOther(executable: string): Promise<void> {
   ]);
   const [ours] = agents.all;
   assert(ours);
-  await federate(server, ours, agents);
-  const { agent, socket } = await server.startAgent(agentBeside(executable));
-  await using _agent = agent;
-  const entry = ['-parentID', `spiffe://${THEIRS}/node`, '-spiffeID', THEIR_ID, '-federatesWith', OURS];
-  server.say('entry', 'create', ...entry, '-selector', `unix:uid:${process.getuid?.() ?? 0}`);
+  await weTrustSpire(server, ours);
+  await spireTrustsUs(server, ours, agents);
+  await using agent = await startFederatedAgent(server);
 
   const [ourIn = 0, ourOut = 0, theirIn = 0, theirOut = 0] = await freePorts(4);
   await using here = await MeshEnvoy.start({
@@ -67,7 +64,7 @@ async function callEachOther(executable: string): Promise<void> {
   await using there = await MeshEnvoy.start({
     binary,
     file: agents.file('theirs.json'),
-    socket,
+    socket: agent.socket,
     inboundPort: theirIn,
     outboundPort: theirOut,
     other: { port: ourIn, id: OUR_ID },
@@ -76,7 +73,7 @@ async function callEachOther(executable: string): Promise<void> {
 
   await using traffic = new Steady(async () => (await here.call()) && (await there.call()));
   await traffic.more(10);
-  await rotateOurs(ours, server, agentBeside(executable), socket, traffic);
+  await rotateOurs(ours, server, agent, traffic);
   await rotateTheirs(ours, server, theirIn, traffic);
   assert.equal(await traffic.stop(), 0, 'no call fails while both sides rotate');
 
@@ -84,43 +81,17 @@ async function callEachOther(executable: string): Promise<void> {
   await until('the removed peer to be refused', async () => !(await here.call()) && !(await there.call()));
 }
 
-/** Has each of the two poll the other. */
-async function federate(server: Spire, { home }: RunningAgent, agents: Agents): Promise<void> {
-  const [theirs, mine] = [agents.file('spire.json'), agents.file('ours.spiffe.json')];
-  writeFileSync(theirs, server.say('bundle', 'show', '-format', 'spiffe'));
-  const peer = ['--peer', server.endpointUrl, '--trust-domain', THEIRS, '--profile', 'https_spiffe'];
-  const proof = ['--endpoint-id', `spiffe://${THEIRS}/spire/server`, '--bundle', theirs];
-  assert.equal((await home.ask('add', ...peer, ...proof)).code, 0);
-  writeFileSync(mine, (await home.ask<{ document: string }>('bundle', 'show')).answer.document);
-  const endpoint = ['-bundleEndpointURL', home.url, '-bundleEndpointProfile', 'https_spiffe'];
-  const bundle = ['-trustDomainBundlePath', mine, '-trustDomainBundleFormat', 'spiffe'];
-  server.say(
-    'federation',
-    'create',
-    '-trustDomain',
-    OURS,
-    ...endpoint,
-    '-endpointSpiffeID',
-    OUR_ID,
-    ...bundle,
-  );
-}
-
 /** A second root of ours is published, signs, and then the first one goes: each step once SPIRE's workload has the one before. */
 async function rotateOurs(
   { home, ca }: RunningAgent,
   server: Spire,
-  agentExecutable: string,
-  socket: string,
+  agent: SpireAgent,
   traffic: Steady,
 ): Promise<void> {
   const workloadHolds = (roots: number) =>
     until(`SPIRE’s workload to hold ${roots} of our roots`, () => {
       server.say('federation', 'refresh', '-id', OURS);
-      const words = ['api', 'fetch', 'x509', '-socketPath', socket, '-output', 'json'];
-      const said = spawnSync(agentExecutable, words, { encoding: 'utf8', timeout: 10_000 }).stdout;
-      const { federated_bundles: held } = JSON.parse(said) as { federated_bundles: Record<string, string> };
-      return certificates(Buffer.from(held[`spiffe://${OURS}`] ?? '', 'base64')) === roots;
+      return rootsOfOurs(agent) === roots;
     });
   const next = await presentCa(OURS, 'CN=a second root');
   home.writeRoots(ca, next);
@@ -172,11 +143,4 @@ async function shownAt(port: number): Promise<string> {
   const { fingerprint256 } = socket.getPeerCertificate();
   socket.destroy();
   return fingerprint256;
-}
-
-/** How many DER certificates lie one behind the other. */
-function certificates(der: Buffer): number {
-  let count = 0;
-  for (let offset = 0; offset < der.length; count += 1) offset += 4 + der.readUInt16BE(offset + 2);
-  return count;
 }

@@ -43,7 +43,7 @@ export async function startFederatedAgent(server: Spire): Promise<SpireAgent> {
 }
 
 /** How many roots of ours the workload has. */
-function rootsOfOurs(agent: SpireAgent): number {
+export function rootsOfOurs(agent: SpireAgent): number {
   const { stdout } = agent.run('api', 'fetch', 'x509');
   return stdout.split('\n').filter((line) => line.startsWith(`[spiffe://${OURS}]`) && line.includes('After'))
     .length;
