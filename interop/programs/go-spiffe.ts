@@ -11,6 +11,7 @@ import type { RelationshipDocument } from '../../src/dashboard/index.ts';
 import { presentCa } from '../../test/e2e/agent-process.ts';
 import { type Agents, startAgents } from '../support/agents.ts';
 import { Child } from '../support/child.ts';
+import { grpcChecks } from '../support/grpc-checks.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
 import { workloadChecks } from '../support/workload-checks.ts';
 
@@ -42,6 +43,7 @@ export const goSpiffe: InteropProgram = {
     { name: 'its verifier on our SVIDs; a forgery is refused', run: verifyOurs },
     { name: 'mutual TLS with it as the server, and as the client', run: mutualTls },
     ...workloadChecks,
+    ...grpcChecks,
   ],
 };
 

@@ -23,10 +23,16 @@ const roots = certificatesFromPem(
 const bundle = bundleOf(trustDomain, roots, { sequence: 18446744073709551615n, refreshHintSeconds: 300 });
 
 describe('renderFiles()', () => {
-  it('gives a PEM, a bundle document and the map, whatever the order of the roots', async () => {
-    const files = renderFiles([bundle]);
-    expect(renderFiles([bundleOf(trustDomain, roots.toReversed(), bundle)])).toEqual(files);
-    expect([...files.keys()]).toEqual(['west.example.pem', 'west.example.json', 'bundles.json']);
+  it('gives a PEM, a bundle document and the maps, whatever the order of the roots', async () => {
+    const own = { trustDomain: parseTrustDomain('east.example'), roots: roots.slice(0, 1) };
+    const files = renderFiles([bundle], own);
+    expect(renderFiles([bundleOf(trustDomain, roots.toReversed(), bundle)], own)).toEqual(files);
+    expect([...files.keys()]).toEqual([
+      'west.example.pem',
+      'west.example.json',
+      'bundles.json',
+      'grpc-bundles.json',
+    ]);
     for (const [name, content] of files)
       await expect(Buffer.from(content).toString('utf8')).toMatchFileSnapshot(
         `${FIXTURES}/files/two-roots/${name}`,

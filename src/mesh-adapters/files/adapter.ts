@@ -21,7 +21,8 @@ export interface FilesAdapterOptions {
 
 /**
  * Plain files, for every mesh that has no adapter yet: own roots from PEM files or a SPIFFE bundle document, foreign
- * bundles as `<td>.pem`, `<td>.json` and one map `bundles.json`, each replaced as a whole.
+ * bundles as `<td>.pem`, `<td>.json` and one map `bundles.json`, and `grpc-bundles.json` for gRPC's own verification with our roots
+ * among them, each replaced as a whole.
  */
 export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
   const { trustDomain, own, signingPemFile, foreignFolder: folder, pollMs, clock, log } = options;

@@ -6,17 +6,22 @@ import {
   type TrustBundle,
   type TrustDomain,
 } from '../../spiffe/index.ts';
+import type { OwnTrust } from '../mesh-adapter.ts';
+import { GRPC_BUNDLE_MAP_FILE, renderGrpcBundleMap } from './grpc-bundle-map.ts';
 
 /** The file that holds every foreign bundle at once (SPIFFE Trust Domain and Bundle §5). */
-export const BUNDLE_MAP_FILE = 'bundles.json';
+const BUNDLE_MAP_FILE = 'bundles.json';
+
+/** The files that are not of one trust domain. */
+export const SHARED_FILES: readonly string[] = [BUNDLE_MAP_FILE, GRPC_BUNDLE_MAP_FILE];
 
 /** The names of the files of one trust domain. */
 export function filesOf(trustDomain: TrustDomain): { readonly pem: string; readonly bundle: string } {
   return { pem: `${trustDomain}.pem`, bundle: `${trustDomain}.json` };
 }
 
-/** Every file that these bundles become, by name: a PEM and a bundle document each, and one map of all. */
-export function renderFiles(bundles: readonly TrustBundle[]): ReadonlyMap<string, Uint8Array> {
+/** Every file that these bundles become, by name: a PEM and a bundle document each, one map of all, and the one for gRPC, which has our own roots too. */
+export function renderFiles(bundles: readonly TrustBundle[], own: OwnTrust): ReadonlyMap<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
   for (const bundle of bundles) {
     const { pem, bundle: document } = filesOf(bundle.trustDomain);
@@ -25,6 +30,7 @@ export function renderFiles(bundles: readonly TrustBundle[]): ReadonlyMap<string
     files.set(document, serializeBundle(bundle));
   }
   files.set(BUNDLE_MAP_FILE, serializeBundleMap(bundles));
+  files.set(GRPC_BUNDLE_MAP_FILE, renderGrpcBundleMap(own, bundles));
   return files;
 }
 

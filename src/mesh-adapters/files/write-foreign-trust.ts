@@ -15,7 +15,7 @@ import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust } from '../mesh-adapter.ts';
 import { readBoundedFile } from './bounded-file.ts';
 import { MANIFEST_FILE, parseManifest, serializeManifest } from './manifest.ts';
-import { BUNDLE_MAP_FILE, filesOf, renderFiles, withRoots } from './render.ts';
+import { filesOf, renderFiles, SHARED_FILES, withRoots } from './render.ts';
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
@@ -31,7 +31,7 @@ export async function writeForeignTrust(
   const { folder, own, clock } = options;
   await attempt(folder, () => mkdir(folder, { recursive: true }));
   const ours = parseManifest(await readBoundedFile(join(folder, MANIFEST_FILE), MAX_FILE_BYTES));
-  if (!ours.has(BUNDLE_MAP_FILE)) await refuseExisting(folder, BUNDLE_MAP_FILE);
+  for (const name of SHARED_FILES) if (!ours.has(name)) await refuseExisting(folder, name);
   const now = clock.now();
   const admissions = judgeForeignTrust(wanted, {
     own,
@@ -46,7 +46,7 @@ export async function writeForeignTrust(
     const bundle = await bundleToHold(admission, folder, ours);
     if (bundle) bundles.push(bundle);
   }
-  const files = renderFiles(bundles);
+  const files = renderFiles(bundles, own);
   const claimed = new Set([...ours, ...files.keys()]);
   if (claimed.size > ours.size) await write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(claimed)));
   for (const [name, content] of files) await write(folder, name, content);
@@ -64,13 +64,13 @@ export async function writeForeignTrust(
   ];
 }
 
-/** Trust domains whose file names are in use by files that are not ours; `bundles` would be the map's own name. */
+/** Trust domains whose file names are in use by files that are not ours; `bundles` would be a map's own name. */
 async function takenNames(
   folder: string,
   wanted: readonly TrustBundle[],
   ours: ReadonlySet<string>,
 ): Promise<Set<string>> {
-  const taken = new Set<string>(['bundles']);
+  const taken = new Set<string>(SHARED_FILES.map((name) => name.slice(0, -'.json'.length)));
   for (const { trustDomain } of wanted) {
     for (const name of Object.values(filesOf(trustDomain)))
       if (!ours.has(name) && (await exists(join(folder, name)))) taken.add(trustDomain);
@@ -105,7 +105,7 @@ async function bundleToHold(
 function goneTrustDomains(surplus: readonly string[], wanted: readonly TrustBundle[]): TrustDomain[] {
   const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
   return surplus
-    .filter((name) => name.endsWith('.json') && name !== BUNDLE_MAP_FILE)
+    .filter((name) => name.endsWith('.json') && !SHARED_FILES.includes(name))
     .map((name) => name.slice(0, -'.json'.length))
     .filter((name) => isTrustDomain(name))
     .filter((trustDomain) => !named.has(trustDomain));

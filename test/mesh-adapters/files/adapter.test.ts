@@ -6,6 +6,7 @@ import { createFilesAdapter, MeshAdapterError } from '../../../src/mesh-adapters
 import { silentLog, systemClock } from '../../../src/platform/index.ts';
 import {
   bundleOf,
+  type KeyKind,
   parseBundleMap,
   parseTrustDomain,
   pemFromCertificates,
@@ -77,6 +78,7 @@ describe('createFilesAdapter()', () => {
     expect(files.names()).toEqual([
       '.federate-files.json',
       'bundles.json',
+      'grpc-bundles.json',
       'west.example.json',
       'west.example.pem',
     ]);
@@ -92,7 +94,12 @@ describe('createFilesAdapter()', () => {
     const north = await createTestCa({ trustDomain: 'north.example' });
     const [refused] = await files.adapter.applyForeignTrust([north.bundle()], signal);
     expect(refused).toMatchObject({ state: 'refused', code: 'trust-domain-taken' });
-    expect(files.names()).toEqual(['.federate-files.json', 'bundles.json', 'north.example.pem']);
+    expect(files.names()).toEqual([
+      '.federate-files.json',
+      'bundles.json',
+      'grpc-bundles.json',
+      'north.example.pem',
+    ]);
     expect(mapped()).toEqual([]);
     expect(readFileSync(join(files.foreignFolder, 'north.example.pem'), 'utf8')).toBe('mine');
   });
@@ -106,6 +113,52 @@ describe('createFilesAdapter()', () => {
     });
     writeFileSync(join(files.foreignFolder, '.federate-files.json'), '{"files":[]}');
     await expect(files.adapter.applyForeignTrust([], signal)).rejects.toThrow(MeshAdapterError);
+  });
+
+  it("writes a map for gRPC with our roots too, and nothing in it for which gRPC's C core or Java refuse all of it (MAP-01, MAP-05)", async () => {
+    await using files = await openFiles();
+    const peer = (name: string, keyKind: KeyKind) => createTestCa({ trustDomain: name, keyKind });
+    const [west, north, south] = await Promise.all([
+      peer('west.example', 'RSA-2048'),
+      peer('north.example', 'P-521'),
+      peer('south.example', 'Ed25519'),
+    ]);
+    const westAndToken = bundleOf(west.trustDomain, [west.authority, south.authority], {
+      jwtAuthorities: [createTokenKey().authority],
+      sequence: 7n,
+    });
+    await files.adapter.applyForeignTrust([westAndToken, north.bundle(2n)], signal);
+    const read = () => readFileSync(join(files.foreignFolder, 'grpc-bundles.json'), 'utf8');
+    type Keys = { keys: { kty: string; use: string; kid?: string; x5c: string[] }[] };
+    const { trust_domains: map } = JSON.parse(read()) as { trust_domains: Record<string, Keys> };
+    expect(Object.keys(map)).toEqual(['east.example', 'north.example', 'west.example']);
+    const entries = Object.values(map).flatMap(({ keys }) => keys);
+    expect(entries.map(({ kty }) => kty)).toEqual(['EC', 'EC', 'RSA']);
+    expect(
+      entries.every(({ use, kid, x5c }) => use === 'x509-svid' && kid === undefined && x5c.length === 1),
+    ).toBe(true);
+    expect(read()).not.toContain('spiffe_');
+    // One whose only root gRPC cannot take is as good as unknown to it; a root of ours comes with the next writing.
+    await files.addOwnRoot();
+    await files.adapter.applyForeignTrust([south.bundle()], signal);
+    const after = parseBundleMap(Buffer.from(read()));
+    expect([...after].map(([name, { bundle }]) => [name, bundle.x509Authorities.length])).toEqual([
+      ['east.example', 2],
+    ]);
+  });
+
+  it.each([
+    'bundles',
+    'grpc-bundles',
+  ])('refuses a trust domain that is called %s, whose file would be a map', async (name) => {
+    await using files = await openFiles();
+    const foreign = await createTestCa({ trustDomain: name });
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const reports = await files.adapter.applyForeignTrust([foreign.bundle(), west.bundle()], signal);
+    expect(reports).toMatchObject([
+      { state: 'refused', code: 'trust-domain-taken' },
+      { trustDomain: 'west.example', state: 'written' },
+    ]);
   });
 
   it('keeps the roots it told when a file turns bad, and says so', async () => {

@@ -1,0 +1,30 @@
+import { X509Certificate } from 'node:crypto';
+import { bundleOf, serializeBundleMap, type TrustBundle } from '../../spiffe/index.ts';
+import type { OwnTrust } from '../mesh-adapter.ts';
+
+/** The bundle map that gRPC reads as `spiffe_trust_bundle_map_file` (gRFC A87). */
+export const GRPC_BUNDLE_MAP_FILE = 'grpc-bundles.json';
+
+/** The key types that gRPC's C core and Java take; one root of another kind makes them refuse the whole map. */
+const GRPC_KEY_TYPES: ReadonlySet<string | undefined> = new Set(['rsa', 'ec']);
+
+/**
+ * A bundle map for gRPC's own SPIFFE verification: our roots too, because with this file it looks at no other, and nothing that
+ * makes an implementation of it refuse all of it: no JWT keys, no roots with Ed25519 keys, no sequences.
+ */
+export function renderGrpcBundleMap(own: OwnTrust, foreign: readonly TrustBundle[]): Uint8Array {
+  const all = [
+    { trustDomain: own.trustDomain, x509Authorities: own.roots },
+    ...foreign.filter(({ trustDomain }) => trustDomain !== own.trustDomain),
+  ];
+  const bundles = all.map(({ trustDomain, x509Authorities }) =>
+    bundleOf(
+      trustDomain,
+      x509Authorities.filter(({ der }) =>
+        GRPC_KEY_TYPES.has(new X509Certificate(der).publicKey.asymmetricKeyType),
+      ),
+    ),
+  );
+  // Without roots nothing of a trust domain is believed, whether it is named or not.
+  return serializeBundleMap(bundles.filter(({ x509Authorities }) => x509Authorities.length > 0));
+}
