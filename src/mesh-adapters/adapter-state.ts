@@ -29,12 +29,13 @@ export class AdapterState {
     return { connected: false, code: 'not-contacted', message: 'the mesh was not asked yet' };
   }
 
-  /** This part went well. */
+  /** This part went well. Who is back may have been restored, and hold something else: that is progress. */
   contact(part: AdapterPart): void {
     const before = this.status.connected;
-    this.#troubles.delete(part);
+    const returns = this.#troubles.delete(part) && part !== 'foreign-trust';
     this.#lastContactAt = this.#clock.now();
     if (!before && this.status.connected) this.#log.info('mesh answers');
+    if (returns) this.progress();
   }
 
   /** The mesh did not answer, or not with what we can use. The same trouble again is not logged again. */
@@ -71,7 +72,7 @@ export class AdapterState {
     return () => this.#watchers.delete(listener);
   }
 
-  /** The mesh has made something of what was written. */
+  /** The mesh has made something of what was written, or may have lost it. */
   progress(): void {
     for (const listener of this.#watchers) listener();
   }

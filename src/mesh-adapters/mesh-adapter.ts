@@ -71,7 +71,10 @@ export interface MeshAdapter {
   ): Promise<readonly ForeignTrustReport[]>;
   /** Calls back when the propagation changes later: a peering stream's ACK, a lost stream. Returns what ends that. */
   onReport(listener: (report: ForeignTrustReport) => void): () => void;
-  /** Calls back when the mesh has made something of what was written, so that comparing again tells more. Returns what ends that. */
+  /**
+   * Calls back when the mesh has made something of what was written, or answers again and may have lost it, so that comparing again
+   * tells more. Returns what ends that.
+   */
   onProgress(listener: () => void): () => void;
   status(): AdapterStatus;
   stop(): Promise<void>;

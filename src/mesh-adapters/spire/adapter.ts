@@ -31,6 +31,8 @@ export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
   const identity = new ServerIdentity(trustDomain);
   const filePolls = new FilePolls();
   const state = new AdapterState({ clock, log });
+  // Who begins anew reads its configuration file anew.
+  state.onProgress(() => filePolls.forget());
   return assembleAdapter({
     kind: 'spire',
     scope: 'per-trust-domain',

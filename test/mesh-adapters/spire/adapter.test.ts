@@ -1,12 +1,8 @@
 import { status } from '@grpc/grpc-js';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createSpireAdapter } from '../../../src/mesh-adapters/index.ts';
-import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
-import { bundleOf, pemFromCertificates } from '../../../src/spiffe/index.ts';
+import { rmSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { bundleOf } from '../../../src/spiffe/index.ts';
 import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
-import { FakeSpireServer } from '../../support/fake-spire-server.ts';
-import { tempDir } from '../../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
 import { TestClock } from '../../support/test-clock.ts';
 import { createTokenKey } from '../../support/test-tokens.ts';
@@ -324,118 +320,5 @@ describe('writeForeignTrust() of SPIRE', () => {
       expect(reports.flat().map(({ state }) => state)).toEqual(['accepted', 'accepted']);
     }
     expect(await mesh.held()).toEqual({ 'west.example': [next.authority.keyFingerprint] });
-  });
-});
-
-describe('readOwnTrust() of SPIRE', () => {
-  let clock: TestClock;
-  let mesh: Awaited<ReturnType<typeof openSpire>>;
-  let told: number[];
-  let ended: AbortController;
-  let following: Promise<void>;
-  const code = () => mesh.adapter.status().code;
-
-  beforeEach(async () => {
-    clock = new TestClock(TEST_INSTANT);
-    mesh = await openSpire({ clock, pollMs: 5000 });
-    told = [];
-    ended = new AbortController();
-    following = (async () => {
-      for await (const { roots } of mesh.adapter.watchOwnTrust(ended.signal)) told.push(roots.length);
-    })();
-    await untilTold(() => told.length === 1, 'the first roots');
-  });
-  afterEach(async () => {
-    ended.abort();
-    await following;
-    await mesh[Symbol.asyncDispose]();
-  });
-
-  it('comes back after the socket disappeared and the server was upgraded', async () => {
-    await mesh.spire.stop();
-    await untilHealed(clock, () => code() === 'mesh-unreachable', 'the loss');
-    await mesh.addOwnRoot();
-    rmSync(mesh.socket, { force: true });
-    await mesh.spire.start({ socket: mesh.socket });
-    await untilHealed(clock, () => told.length === 2, 'the next roots');
-    expect(mesh.adapter.status().connected).toBe(true);
-  });
-
-  it('gives up on a server that says nothing, and comes back', async () => {
-    mesh.spire.fault = () => 'silence';
-    await untilHealed(clock, () => code() === 'mesh-unreachable', 'the end of patience');
-    mesh.spire.fault = () => undefined;
-    await untilHealed(clock, () => mesh.adapter.status().connected, 'the recovery');
-    expect(told).toEqual([1]);
-  });
-
-  it('keeps its roots when the bundle is malformed, and when another trust domain answers', async () => {
-    const before = mesh.spire.own;
-    const bad = { asn1: Buffer.from('no certificate'), tainted: false };
-    mesh.spire.own = { ...before, x509_authorities: [...before.x509_authorities, bad] };
-    await untilHealed(clock, () => code() === 'own-roots-malformed', 'the trouble');
-    mesh.spire.own = { ...before, trust_domain: 'No Name' };
-    await untilHealed(clock, () => code() === 'own-trust-domain-malformed', 'the other trouble');
-    expect(told).toEqual([1]);
-    mesh.spire.own = { ...before, trust_domain: 'renamed.example' };
-    await untilHealed(clock, () => code() === 'own-trust-domain-changed', 'the renaming');
-    expect(told).toEqual([1]);
-    mesh.spire.own = before;
-    await untilHealed(clock, () => mesh.adapter.status().connected, 'the recovery');
-  });
-});
-
-describe('openSpire() with an SVID', () => {
-  it('takes the server for what its SVID says only, and is an administrator only with the right one', async () => {
-    const hour = 3_600_000;
-    const valid = { notBefore: new Date(Date.now() - hour), notAfter: new Date(Date.now() + hour) };
-    const ca = await createTestCa({ trustDomain, ...valid });
-    using folder = tempDir();
-    const leafOf = async (path: string) => {
-      const leaf = await ca.issueLeaf({ path, ...valid });
-      writeFileSync(folder.file('client.pem'), leaf.certPem);
-      writeFileSync(folder.file('client.key'), leaf.keyPem);
-      return leaf;
-    };
-    const rootsPem = pemFromCertificates([ca.root]);
-    writeFileSync(folder.file('roots.pem'), rootsPem);
-    const west = await createTestCa({ trustDomain: 'west.example', ...valid });
-    const server = new FakeSpireServer(spireBundle(ca.bundle()));
-    const { certPem, keyPem } = await ca.issueLeaf({ path: '/spire/server', ...valid });
-    const port = await server.start({ certPem, keyPem, rootsPem });
-    const adapterAt = (to: number) =>
-      createSpireAdapter({
-        access: {
-          kind: 'mtls',
-          address: `127.0.0.1:${to}`,
-          certificateFile: folder.file('client.pem'),
-          keyFile: folder.file('client.key'),
-          trustBundleFile: folder.file('roots.pem'),
-          trustDomain,
-        },
-        pollMs: 5000,
-        ownedFile: folder.file('owned.json'),
-        clock: systemClock,
-        random: systemRandom,
-        log: silentLog,
-      });
-    const apply = (to = port) => adapterAt(to).applyForeignTrust([west.bundle()], signal);
-    const { id } = await leafOf('/federate');
-    await expect(apply()).rejects.toMatchObject({ code: 'mesh-forbidden' });
-    server.admins.add(id);
-    expect(await apply()).toMatchObject([{ state: 'accepted' }]);
-    const impostor = new FakeSpireServer(spireBundle(ca.bundle()));
-    const workload = await ca.issueLeaf({ path: '/workload', ...valid });
-    const otherPort = await impostor.start({
-      certPem: workload.certPem,
-      keyPem: workload.keyPem,
-      rootsPem,
-    });
-    await expect(apply(otherPort)).rejects.toMatchObject({ code: 'mesh-unreachable' });
-    expect(impostor.calls).toEqual([]);
-    rmSync(folder.file('client.key'));
-    await expect(apply()).rejects.toMatchObject({ code: 'credentials-unusable' });
-    expect(readFileSync(folder.file('owned.json'), 'utf8')).toContain('west.example');
-    await Promise.all([server.stop(), impostor.stop()]);
   });
 });
