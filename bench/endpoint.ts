@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { BenchFiles } from './support/bench-files.ts';
 import { startBeside } from './support/beside.ts';
 import { NOT_INSTALLED } from './support/process.ts';
-import { compareCosts, costOf, tellCosts } from './support/load.ts';
-import type { Bench, BenchRow } from './support/measure.ts';
+import { rowsOfEndpoints } from './support/endpoint-rows.ts';
+import type { Bench } from './support/measure.ts';
 import { tempDir } from '../test/support/temp-dir.ts';
 
 /** Bundle endpoint requests on kept connections and with a handshake each, beside nginx serving the same bytes. */
@@ -20,27 +20,14 @@ export const endpoint: Bench = {
       nginxConfig(files, port),
     ]);
     const { ours, theirs } = both;
-    const rows: BenchRow[] = [];
-    for (const [what, keepAlive, target] of [
-      ['endpoint, kept connections', true, 0.42],
-      ['endpoint, a handshake each', false, 0.6],
-    ] as const) {
-      const load = { seconds: quick ? 1 : 3, connections: 16, keepAlive };
-      const program = new URL('./programs/https-load.ts', import.meta.url);
-      const compared = await compareCosts(
-        quick ? 1 : 5,
-        () => costOf(ours.child, program, { ...load, port: ours.port }),
-        theirs && (() => costOf(theirs.child, program, { ...load, port: theirs.port })),
-      );
-      const { a, b, ratio } = compared;
-      rows.push({
-        what,
-        value: b ? `${ratio.toFixed(2)} of nginx` : `${a.cpuMicroseconds.toFixed(0)} µs`,
-        ...(b ? { target: `≥ ${target}`, reached: ratio >= target } : {}),
-        note: tellCosts(compared, NOT_INSTALLED),
-      });
-    }
-    return rows;
+    return await rowsOfEndpoints(
+      'endpoint',
+      'nginx',
+      ours,
+      theirs,
+      { quick, kept: 0.42, each: 0.6 },
+      NOT_INSTALLED,
+    );
   },
 };
 

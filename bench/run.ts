@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { endpoint } from './endpoint.ts';
+import { endpointSpire } from './endpoint-spire.ts';
 import { gateway } from './gateway.ts';
 import { handshake } from './handshake.ts';
 import { history } from './history.ts';
@@ -16,6 +17,7 @@ const ALL: readonly Bench[] = [
   verification,
   handshake,
   endpoint,
+  endpointSpire,
   gateway,
   sweep,
   history,

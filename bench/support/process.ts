@@ -91,9 +91,9 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Waits until something listens on a port of loopback, at most five seconds. */
-export async function untilListening(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
+/** Waits until something listens on a port of loopback, at most five seconds or as many as are given. */
+export async function untilListening(port: number, seconds = 5): Promise<void> {
+  for (let attempt = 0; attempt < seconds * 20; attempt += 1) {
     const socket = connect(port, '127.0.0.1');
     const open = await new Promise((resolve) => {
       socket.once('connect', () => resolve(true));

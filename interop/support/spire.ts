@@ -4,6 +4,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { tempDir } from '../../test/support/temp-dir.ts';
 import { Child } from './child.ts';
+import { spireServerConfig, spireSocket } from './spire-config.ts';
 
 const FEDERATE = join(import.meta.dirname, '../../bin/federate.js');
 
@@ -30,47 +31,9 @@ export class Spire {
     this.#apiPort = apiPort;
     this.endpointUrl = `https://localhost:${endpointPort}/`;
     const { web, keys = 'memory' } = wish;
-    const profile = web
-      ? // Without an interval 1.15 does not start.
-        `profile "https_web" { serving_cert_file {
-        cert_file_path = "${web.certificateFile}"
-        key_file_path = "${web.keyFile}"
-        file_sync_interval = "1h"
-      } }`
-      : 'profile "https_spiffe" {}';
-    const keyManager =
-      keys === 'disk'
-        ? `KeyManager "disk" { plugin_data { keys_path = "${this.file('data/keys.json')}" } }`
-        : 'KeyManager "memory" { plugin_data {} }';
     writeFileSync(
       this.file('server.conf'),
-      `server {
-  bind_address = "127.0.0.1"
-  bind_port = "${apiPort}"
-  socket_path = "${this.socket}"
-  trust_domain = "spire.example"
-  data_dir = "${this.file('data')}"
-  ca_ttl = "1h"
-  default_x509_svid_ttl = "5m"
-  federation {
-    bundle_endpoint {
-      address = "127.0.0.1"
-      port = ${endpointPort}
-      ${profile}
-    }
-  }
-}
-plugins {
-  DataStore "sql" {
-    plugin_data {
-      database_type = "sqlite3"
-      connection_string = "${this.file('data/datastore.sqlite3')}"
-    }
-  }
-  ${keyManager}
-  NodeAttestor "join_token" { plugin_data {} }
-}
-`,
+      spireServerConfig({ folder: this.#folder.path, apiPort, endpointPort, keys, web }),
     );
     this.#writeCommands();
   }
@@ -120,7 +83,7 @@ plugins {
 
   /** The server's own socket, whose callers are administrators. */
   get socket(): string {
-    return this.file('api.sock');
+    return spireSocket(this.#folder.path);
   }
 
   file(name: string): string {
