@@ -23,7 +23,7 @@ export const endpointSpire: Bench = {
     const server = new URL('./programs/endpoint-server.ts', import.meta.url);
     const ours = await startOurs(server, { ...files, profile: 'https_spiffe', ...spire?.served });
     await using _ours = ours.child;
-    const targets = { quick, kept: 1, each: 1 };
+    const targets = { quick, kept: 1.5, each: 0.6 };
     return await rowsOfEndpoints('endpoint by SVID', 'SPIRE', ours, spire, targets, NOT_FOUND);
   },
 };
