@@ -21,13 +21,14 @@ var verbs = map[string]func(context.Context, []string) error{
 	"call":         call,
 	"workload":     workload,
 	"grpc-bundles": grpcBundles,
+	"pool":         pool,
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "go-spiffe fetch|watch|serve-bundle|verify|serve|call|workload|grpc-bundles …")
+		fmt.Fprintln(os.Stderr, "go-spiffe fetch|watch|serve-bundle|verify|serve|call|workload|grpc-bundles|pool …")
 		os.Exit(2)
 	}
 	if err := verbs[os.Args[1]](ctx, os.Args[2:]); err != nil && ctx.Err() == nil {

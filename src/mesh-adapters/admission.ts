@@ -14,6 +14,7 @@ export type AdmissionCode =
   | 'trust-domain-ambiguous'
   | 'trust-domain-taken'
   | 'trust-domain-not-dns'
+  | 'trust-domain-nested'
   | 'root-expired'
   | 'root-is-own'
   | 'root-of-another-peer'
@@ -50,6 +51,8 @@ export interface AdmissionContext {
   readonly held: ReadonlyMap<string, TrustDomain>;
   /** How many roots of one name the verifiers of this pool can tell apart; without it as many as come. */
   readonly maxRootsOfOneName?: number;
+  /** Whether an anchor of this pool speaks for names below its trust domain too, as one for DNS names does. */
+  readonly speaksForNamesBelow?: boolean;
   readonly now: Date;
 }
 
@@ -134,7 +137,7 @@ export function refuseUnnarrowable(admission: Admission, why: string): Admission
 function refusalOfName(
   trustDomain: TrustDomain,
   names: ReadonlySet<TrustDomain>,
-  { own, ownAliases, taken }: AdmissionContext,
+  { own, ownAliases, taken, speaksForNamesBelow = false }: AdmissionContext,
 ): AdmissionNote | undefined {
   if (trustDomain === own.trustDomain)
     return note('own-trust-domain', `${trustDomain} is the trust domain of this mesh itself`);
@@ -150,7 +153,19 @@ function refusalOfName(
   }
   if (taken.has(trustDomain) || names.has(trustDomain))
     return note('trust-domain-taken', `${trustDomain} is bound in this mesh already, by something not ours`);
+  const nested = [own.trustDomain, ...ownAliases, ...names].find((other) => isNested(trustDomain, other));
+  if (speaksForNamesBelow && nested !== undefined) {
+    return note(
+      'trust-domain-nested',
+      `${trustDomain} and ${nested} lie one below the other, and an anchor of this mesh speaks for every name below it`,
+    );
+  }
   return undefined;
+}
+
+/** The names of workloads lie below their trust domain, so that one may also lie below another trust domain that is longer. */
+function isNested(one: string, other: string): boolean {
+  return one.endsWith(`.${other}`) || other.endsWith(`.${one}`);
 }
 
 function isDnsName(text: string): boolean {

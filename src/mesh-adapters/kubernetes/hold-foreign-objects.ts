@@ -1,5 +1,11 @@
 import type { TrustBundle } from '../../spiffe/index.ts';
-import { type Admission, heldKeys, judgeForeignTrust, rootsToHold } from '../admission.ts';
+import {
+  type Admission,
+  type AdmissionContext,
+  heldKeys,
+  judgeForeignTrust,
+  rootsToHold,
+} from '../admission.ts';
 import type { Anchor, Anchors } from '../anchors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
@@ -32,14 +38,14 @@ export async function holdForeignObjects(
     readonly own: OwnTrust;
     /** A further judgement, of what this pool can narrow. */
     readonly judge: (admission: Admission) => Admission;
-    /** How many roots of one name the verifiers of this pool can tell apart; without it as many as come. */
-    readonly maxRootsOfOneName?: number;
+    /** What is particular about the verifiers of this pool. */
+    readonly pool?: Pick<AdmissionContext, 'maxRootsOfOneName' | 'speaksForNamesBelow'>;
     readonly effect: () => Promise<ForeignObjectEffect>;
     readonly now: Date;
     readonly signal: AbortSignal;
   },
 ): Promise<ForeignTrustReport[]> {
-  const { client, place, anchors, own, judge, maxRootsOfOneName, effect, now, signal } = options;
+  const { client, place, anchors, own, judge, pool = {}, effect, now, signal } = options;
   const { ours, taken } = await listForeignObjects(client, place, signal);
   const present = ours.flatMap(({ trustDomain, pem }) =>
     trustDomain === undefined ? [] : certificatesIn(pem).map((each) => ({ trustDomain, ...each })),
@@ -48,15 +54,7 @@ export async function holdForeignObjects(
     present.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint })),
     wanted,
   );
-  const context = {
-    own,
-    ownAliases: [],
-    scope: 'merged' as const,
-    taken,
-    held,
-    ...(maxRootsOfOneName === undefined ? {} : { maxRootsOfOneName }),
-    now,
-  };
+  const context = { own, ownAliases: [], scope: 'merged' as const, taken, held, now, ...pool };
   const chosen = new Map<Admission, readonly Anchor[]>();
   for (const admission of judgeForeignTrust(wanted, context).map(judge))
     chosen.set(

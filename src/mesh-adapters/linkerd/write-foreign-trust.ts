@@ -70,7 +70,7 @@ async function writeOnce(
     anchors,
     own: ownTrustOf(values, roots, pins),
     judge: (admission) => narrowable(admission, writer),
-    maxRootsOfOneName: MAX_ROOTS_OF_ONE_NAME,
+    pool: { maxRootsOfOneName: MAX_ROOTS_OF_ONE_NAME, speaksForNamesBelow: !writer.unnarrowed },
     effect: () => effectOf(writer, values.externalCa, signal),
     now: clock.now(),
     signal,

@@ -74,6 +74,29 @@ describe('createLinkerdAdapter()', () => {
     expect(reports.map(({ code }) => code)).toEqual(['twin-root', 'root-constrained']);
   });
 
+  it('refuses a peer whose trust domain lies above or below another, for DNS anchors speak for everything below', async () => {
+    await using mesh = await openLinkerd();
+    const names = ['example', 'linkerd.linkerd.example', 'west.example', 'identity.west.example'];
+    const cas = await Promise.all(names.map((each) => createTestCa({ trustDomain: each })));
+    const [above, below, west, westBelow] = cas.map((ca) => ca.bundle());
+    const adapter = mesh.create({ linkerdPeers: cas.map((ca) => ca.trustDomain) });
+    const apply = async (...bundles: (TrustBundle | undefined)[]) =>
+      (
+        await adapter.applyForeignTrust(
+          bundles.filter((each) => each !== undefined),
+          signal,
+        )
+      ).map(({ trustDomain: whose, state, code }) => `${whose} ${state} ${code ?? ''}`.trim());
+    expect(await apply(west)).toEqual(['west.example accepted']);
+    expect(await apply(above, below, westBelow, west)).toEqual([
+      'example refused trust-domain-nested',
+      'linkerd.linkerd.example refused trust-domain-nested',
+      'identity.west.example refused trust-domain-nested',
+      'west.example accepted',
+    ]);
+    expect(await apply(westBelow)).toEqual(['identity.west.example accepted', 'west.example removed']);
+  });
+
   it('lets in as many roots of one name as rustls can tell apart, and refuses the peer that brings one more', async () => {
     await using mesh = await openLinkerd();
     const { subjectDer } = parseCertificate(mesh.own.root);
