@@ -1,6 +1,9 @@
 import { type Clock, describeError, type Log } from '../platform/index.ts';
 import type { AdapterStatus, ForeignTrustReport } from './mesh-adapter.ts';
 
+const MAX_CAUSES = 4;
+const MAX_CAUSE_LENGTH = 500;
+
 /** One thing that an adapter does with its mesh: trouble with it is over when this same thing succeeds. */
 export type AdapterPart = 'mesh-config' | 'roots' | 'own-trust' | 'foreign-trust';
 
@@ -40,10 +43,10 @@ export class AdapterState {
 
   /** The mesh did not answer, or not with what we can use. The same trouble again is not logged again. */
   trouble(part: AdapterPart, error: unknown): void {
-    const { code = 'mesh-failed', message } = describeError(error);
+    const { code = 'mesh-failed' } = describeError(error);
     if (this.#troubles.get(part)?.code !== code)
       this.#log.warn('mesh cannot be read or written', { what: part, code, error });
-    this.#troubles.set(part, { code, message });
+    this.#troubles.set(part, { code, message: sentenceOf(error) });
   }
 
   /** Runs one comparison of what the mesh holds, and remembers how it went. Throws what `work` throws. */
@@ -76,4 +79,19 @@ export class AdapterState {
   progress(): void {
     for (const listener of this.#watchers) listener();
   }
+}
+
+/** The sentence, and behind it what lay below: who reads the status does not have the log beside it. */
+function sentenceOf(error: unknown): string {
+  const parts: string[] = [];
+  for (let each = error; each !== undefined && parts.length < MAX_CAUSES; each = causeOf(each)) {
+    const { code = '', message } = describeError(each);
+    // A connection that was tried at several addresses says nothing but its code.
+    parts.push((message === '' ? code : message).slice(0, MAX_CAUSE_LENGTH));
+  }
+  return parts.join(': ');
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined;
 }

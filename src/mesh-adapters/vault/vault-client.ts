@@ -82,11 +82,12 @@ function malformed(message: string): MeshAdapterError {
   return new MeshAdapterError('mesh-answer-malformed', message);
 }
 
-/** What the product says: a list of sentences. */
+/** What the product says: a list of sentences, each of which may be a list over several lines. */
 function refusalOf(body: Buffer): string {
   try {
     const { errors } = Object(JSON.parse(body.toString('utf8'))) as { errors?: unknown };
-    return Array.isArray(errors) ? errors.filter((each) => typeof each === 'string').join('; ') : '';
+    const sentences = Array.isArray(errors) ? errors.filter((each) => typeof each === 'string') : [];
+    return sentences.map((each) => each.replaceAll(/\s+/g, ' ').trim()).join('; ');
   } catch {
     return '';
   }

@@ -247,6 +247,18 @@ describe('readOwnTrust() of Vault', () => {
     expect(told).toHaveLength(1);
   });
 
+  it('tells a refusal that goes over several lines whole, and what lies below a vault that is not reached', async () => {
+    mesh.vault.answer = (_request, response) => {
+      refuse(response, 403, ['1 error occurred:\n\t* permission denied\n\n']);
+      return true;
+    };
+    await untilHealed(clock, () => status().code === 'mesh-forbidden', 'the refusal');
+    expect(status().message).toContain('"1 error occurred: * permission denied"');
+    await mesh.vault.stop();
+    await untilHealed(clock, () => status().code === 'mesh-unreachable', 'the loss');
+    expect(status().message).toMatch(/got no whole answer: .*ECONNREFUSED/);
+  });
+
   it('gives up on a vault that is slow, and hears the next root', async () => {
     mesh.vault.answer = () => true;
     await untilHealed(clock, () => status().code === 'mesh-unreachable', 'the end of patience');
