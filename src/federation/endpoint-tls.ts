@@ -109,9 +109,12 @@ function webRefusal(url: URL, cause: Error): FetchError {
   return new FetchError(
     'web-certificate-refused',
     `${url.host} showed a certificate that Web PKI does not vouch for (${code}); an endpoint that shows an X509-SVID needs the profile https_spiffe`,
-    { cause },
+    { cause: new Error(cause.message.replace(ADVICE, '')) },
   );
 }
+
+/** What Node adds for those who start it themselves; whoever reads our message did not. */
+const ADVICE = /; if the root CA is installed locally.*$/s;
 
 const VERIFY_CODES =
   /CERT|CRL|SIGNATURE|ISSUER|PATH_LENGTH|PURPOSE|HOSTNAME_MISMATCH|SELF_SIGNED|VERIFY|KEY_TOO_SMALL|MD_TOO_WEAK|UNSUITABLE/;

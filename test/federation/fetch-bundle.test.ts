@@ -111,6 +111,21 @@ describe('fetchBundle() over https_web', () => {
     });
   });
 
+  it('says what is wrong with a certificate, and nothing of how to start Node', async () => {
+    const { message, cause } = await refusal(fetchBundle(request({ webPkiCaPem: undefined })));
+    expect(message).toContain('UNABLE_TO_VERIFY_LEAF_SIGNATURE');
+    expect(cause).toMatchObject({ message: 'unable to verify the first certificate' });
+    const other = await refusal(fetchBundle(request({ endpointUrl: peer.url('/', '127.0.0.1') })));
+    expect(other.cause).toMatchObject({ message: expect.stringContaining('127.0.0.1') });
+  });
+
+  it('says so where a connection is made and no HTTP comes', async () => {
+    peer.answer = answers.garbage();
+    const { code, message } = await refusal(fetchBundle(request()));
+    expect(code).toBe('response-broken');
+    expect(message).toContain('gave no HTTP response');
+  });
+
   it('refuses a certificate of another host, an unknown CA and an expired one, before any byte of HTTP (FED-26)', async () => {
     await fetchBundle(request());
     expect(peer.requests).toHaveLength(1);
