@@ -22,13 +22,15 @@ var verbs = map[string]func(context.Context, []string) error{
 	"workload":     workload,
 	"grpc-bundles": grpcBundles,
 	"pool":         pool,
+	"source-serve": sourceServe,
+	"source-call":  sourceCall,
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "go-spiffe fetch|watch|serve-bundle|verify|serve|call|workload|grpc-bundles|pool …")
+		fmt.Fprintln(os.Stderr, "go-spiffe fetch|watch|serve-bundle|verify|serve|call|workload|grpc-bundles|pool|source-serve|source-call …")
 		os.Exit(2)
 	}
 	if err := verbs[os.Args[1]](ctx, os.Args[2:]); err != nil && ctx.Err() == nil {

@@ -13,6 +13,7 @@ import { type Agents, startAgents } from '../support/agents.ts';
 import { Child } from '../support/child.ts';
 import { grpcChecks } from '../support/grpc-checks.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
+import { meshWorkloadChecks } from '../support/mesh-workload-checks.ts';
 import { workloadChecks } from '../support/workload-checks.ts';
 
 const SOURCE = join(import.meta.dirname, '../go-spiffe');
@@ -44,6 +45,7 @@ export const goSpiffe: InteropProgram = {
     { name: 'mutual TLS with it as the server, and as the client', run: mutualTls },
     ...workloadChecks,
     ...grpcChecks,
+    ...meshWorkloadChecks,
   ],
 };
 

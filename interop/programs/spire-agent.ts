@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { presentCa } from '../../test/e2e/agent-process.ts';
+import { names } from '../../src/demo/layout.ts';
 import { Child } from '../support/child.ts';
+import { federate, withMeshes } from '../support/mesh-workload-checks.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
 import { startWorkloadAgent, tokenOfPeer } from '../support/workload-agent.ts';
 
@@ -17,6 +19,10 @@ export const spireAgent: InteropProgram = {
     { name: '`watch` sees a rotation and the removal of a peer', run: watch },
     { name: '`fetch jwt` and `validate jwt`', run: jwt },
     { name: '`healthcheck`', run: healthcheck },
+    {
+      name: 'the sockets of two simulated meshes: each workload’s SVID, and the roots of the other mesh',
+      run: simulatedMeshes,
+    },
   ],
 };
 
@@ -72,4 +78,26 @@ async function healthcheck(executable: string): Promise<void> {
   assert.equal(healthy.code, 0, healthy.said);
   await ours.agent.end('SIGTERM');
   assert.equal((await say(executable, ours.socket, 'healthcheck')).code, 1);
+}
+
+async function simulatedMeshes(executable: string): Promise<void> {
+  await withMeshes(async (meshes) => {
+    const { layout } = meshes;
+    const frontend = layout.istio('frontend-sds.sock');
+    assert.equal((await say(executable, frontend, 'healthcheck')).code, 0);
+    const alone = await say(executable, frontend, 'api', 'fetch', 'x509');
+    assert.match(alone.out, new RegExp(`SPIFFE ID:\\s+${names.frontendId}$`, 'm'));
+    assert(!alone.out.includes(names.consul), 'nothing is federated yet');
+    await using watching = new Child(executable, ['api', 'watch', '-socketPath', frontend]);
+    await watching.until('the SVID', () => watching.out.includes(names.frontendId));
+    await federate(meshes);
+    await watching.until('the roots of the other mesh', () =>
+      watching.out.includes(`[${names.consul}] CA #1`),
+    );
+    const info = await say(executable, layout.consul('info-sds.sock'), 'api', 'fetch', 'x509');
+    assert.match(info.out, new RegExp(`SPIFFE ID:\\s+${names.infoId}$`, 'm'));
+    assert(info.out.includes(`[spiffe://${names.istio}] CA #1`));
+    const token = await say(executable, frontend, 'api', 'fetch', 'jwt', '-audience', 'us');
+    assert.match(token.said, /PermissionDenied/);
+  });
 }

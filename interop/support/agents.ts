@@ -24,6 +24,8 @@ export interface AgentWish {
   readonly profile: 'https_spiffe' | 'https_web';
   /** Keys of its config that are to be others. */
   readonly config?: Record<string, unknown>;
+  /** Keys of its `endpoint` that are to be others. */
+  readonly endpoint?: Record<string, unknown>;
 }
 
 /** Starts agents and waits until each has published its bundle. */
@@ -32,7 +34,7 @@ export async function startAgents(wishes: readonly AgentWish[]): Promise<Agents>
   const ports = await freePorts(wishes.length);
   const webCa = await presentCa('web.example', 'CN=Web');
   const all: RunningAgent[] = [];
-  for (const [index, { trustDomain, profile, config = {} }] of wishes.entries()) {
+  for (const [index, { trustDomain, profile, config = {}, endpoint = {} }] of wishes.entries()) {
     const home = new AgentHome({
       folder: folder.file(trustDomain),
       trustDomain,
@@ -42,7 +44,7 @@ export async function startAgents(wishes: readonly AgentWish[]): Promise<Agents>
     const ca = await presentCa(trustDomain, `CN=${trustDomain} root`);
     home.writeRoots(ca);
     await home.writeEndpointCertificate(profile === 'https_web' ? webCa : ca);
-    home.writeConfig(home.configFile, config);
+    home.writeConfig(home.configFile, config, endpoint);
     all.push({ home, ca, agent: home.start() });
   }
   await Promise.all(all.map(({ agent }) => agent.untilLogged('own bundle published')));

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 
-/** Where a SPIRE server of the trust domain `spire.example` listens and keeps its state. */
+/** What a SPIRE server is for, where it listens and where it keeps its state. */
 export interface SpireServerPlace {
   readonly folder: string;
+  /** Default `spire.example`. */
+  readonly trustDomain?: string;
   readonly apiPort: number;
   readonly endpointPort: number;
   readonly keys: 'disk' | 'memory';
@@ -16,7 +18,14 @@ export function spireSocket(folder: string): string {
 }
 
 /** The configuration of such a server, on loopback, with a bundle endpoint. The folder `data` in its folder has to be there. */
-export function spireServerConfig({ folder, apiPort, endpointPort, keys, web }: SpireServerPlace): string {
+export function spireServerConfig({
+  folder,
+  trustDomain = 'spire.example',
+  apiPort,
+  endpointPort,
+  keys,
+  web,
+}: SpireServerPlace): string {
   const profile = web
     ? // Without an interval 1.15 does not start.
       `profile "https_web" { serving_cert_file {
@@ -33,7 +42,7 @@ export function spireServerConfig({ folder, apiPort, endpointPort, keys, web }: 
   bind_address = "127.0.0.1"
   bind_port = "${apiPort}"
   socket_path = "${spireSocket(folder)}"
-  trust_domain = "spire.example"
+  trust_domain = "${trustDomain}"
   data_dir = "${folder}/data"
   ca_ttl = "1h"
   default_x509_svid_ttl = "5m"

@@ -10,13 +10,15 @@ const FEDERATE = join(import.meta.dirname, '../../bin/federate.js');
 
 /** What a SPIRE server is to be beyond the plain one: an `https_spiffe` endpoint, and keys that do not outlive the process. */
 export interface SpireWish {
+  /** Default `spire.example`. */
+  readonly trustDomain?: string;
   readonly keys?: 'disk' | 'memory';
   /** The files of the certificate that its endpoint shows instead of its own SVID (`https_web`). */
   readonly web?: { readonly certificateFile: string; readonly keyFile: string };
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** A SPIRE server of the trust domain `spire.example` with a bundle endpoint, on loopback, until the scope ends. */
+/** A SPIRE server, of the trust domain `spire.example` unless another is wished for, with a bundle endpoint, on loopback, until the scope ends. */
 export class Spire {
   readonly #folder = tempDir();
   readonly #executable: string;
@@ -30,10 +32,10 @@ export class Spire {
     this.#wish = wish;
     this.#apiPort = apiPort;
     this.endpointUrl = `https://localhost:${endpointPort}/`;
-    const { web, keys = 'memory' } = wish;
+    const { web, keys = 'memory', trustDomain = 'spire.example' } = wish;
     writeFileSync(
       this.file('server.conf'),
-      spireServerConfig({ folder: this.#folder.path, apiPort, endpointPort, keys, web }),
+      spireServerConfig({ folder: this.#folder.path, trustDomain, apiPort, endpointPort, keys, web }),
     );
     this.#writeCommands();
   }

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { Clock, Log } from '../platform/index.ts';
 import { pemFromCertificates, type TrustBundle } from '../spiffe/index.ts';
 import {
+  HealthService,
   type SdsAcknowledgement,
   type SdsSecret,
   SdsServer,
@@ -14,6 +15,9 @@ import type { WorkloadSvid } from './workload-identities.ts';
 /** The names under which proxies ask for their identity and their trust, in both products. */
 export const IDENTITY_SECRET = 'default';
 export const VALIDATION_SECRET = 'ROOTCA';
+
+/** Of the health of one socket. */
+const MAX_WATCHERS = 64;
 
 /** What one workload is given, as it is now. */
 export interface WorkloadSupply {
@@ -34,11 +38,20 @@ export class WorkloadSocket {
   readonly #supply: WorkloadSupply;
   readonly #sds: SdsServer;
   readonly #api: SpiffeWorkloadApi;
+  readonly #health: HealthService;
 
   constructor(supply: WorkloadSupply, { clock, log }: { readonly clock: Clock; readonly log: Log }) {
     this.#supply = supply;
     this.#api = new SpiffeWorkloadApi({ state: () => this.#state(), clock });
-    this.#sds = new SdsServer({ secrets: (name) => this.#secretOf(name), beside: [this.#api], log });
+    this.#health = new HealthService({
+      serving: () => supply.svid() !== undefined,
+      maxStreams: MAX_WATCHERS,
+    });
+    this.#sds = new SdsServer({
+      secrets: (name) => this.#secretOf(name),
+      beside: [this.#api, this.#health],
+      log,
+    });
   }
 
   /** Opens the socket with mode 0600. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
@@ -54,6 +67,7 @@ export class WorkloadSocket {
   svidChanged(): void {
     this.#sds.pushChanged([IDENTITY_SECRET]);
     this.#api.changed();
+    this.#health.changed();
   }
 
   trustChanged(): void {
