@@ -1,12 +1,13 @@
 import { createMetrics } from '../platform/index.ts';
-import { Sidecar } from '../sidecar/index.ts';
+import { Sidecar, type SidecarOptions } from '../sidecar/index.ts';
+import { resolveEndpointAddress } from '../workload-api/index.ts';
 import { resolvePath } from './config/fields.ts';
 import type { LoadedConfig } from './config/read-config.ts';
 import type { SidecarConfig } from './config/sidecar-config.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import type { ProcessContext, RunningPart } from './process.ts';
 
-/** Starts the proxy beside a workload. Rejects with `MtlsError` and `SidecarError`. */
+/** Starts the proxy beside a workload. Rejects with `MtlsError`, `SidecarError`, and `WorkloadApiError` `endpoint-address-…`. */
 export async function startSidecar(
   { config, folder }: LoadedConfig<SidecarConfig>,
   context: ProcessContext,
@@ -15,9 +16,7 @@ export async function startSidecar(
   const sidecar = new Sidecar({
     ...context,
     metrics,
-    sdsSocket: resolvePath(folder, config.sds_socket),
-    certificateResource: config.certificate_resource,
-    trustResource: config.trust_resource,
+    supply: supplyOf(config, folder, context),
     ...(config.inbound === undefined
       ? {}
       : {
@@ -48,5 +47,26 @@ export async function startSidecar(
       await sidecar.stop();
       await metricsServer?.stop();
     },
+  };
+}
+
+function supplyOf(
+  config: SidecarConfig,
+  folder: string,
+  { environment }: ProcessContext,
+): SidecarOptions['supply'] {
+  const { workload_api: api, sds_socket: sds, spiffe_id: spiffeId, hint } = config;
+  if (sds !== undefined)
+    return {
+      kind: 'sds',
+      socket: resolvePath(folder, sds),
+      certificateResource: config.certificate_resource,
+      trustResource: config.trust_resource,
+    };
+  if (api === undefined) throw new TypeError('unreachable: a checked config names one of the two');
+  return {
+    kind: 'workload-api',
+    address: resolveEndpointAddress(api, environment),
+    choice: { ...(spiffeId && { spiffeId }), ...(hint !== undefined && { hint }) },
   };
 }

@@ -1,17 +1,12 @@
-import { ConnectionRegistry, svidFromPem, type SvidSource } from '../mtls/index.ts';
+import { ConnectionRegistry } from '../mtls/index.ts';
 import { type Clock, describeError, type Log, type Metrics, type Random } from '../platform/index.ts';
-import { createSdsSvidSource, SdsClient } from '../workload-api/index.ts';
 import { Inbound, type InboundOptions } from './inbound.ts';
 import { Outbound, type OutboundOptions } from './outbound.ts';
 import type { CountConnection } from './count-connection.ts';
-import { MeshTrust, verifierFor } from './trust.ts';
+import { createSupply, type Supply, type SupplyOptions } from './supply.ts';
 
 export interface SidecarOptions {
-  /** The SDS server of the mesh, for this workload. */
-  readonly sdsSocket: string;
-  /** Names of the SDS secrets with the SVID and the trust. */
-  readonly certificateResource: string;
-  readonly trustResource: string;
+  readonly supply: SupplyOptions;
   readonly inbound?: InboundOptions;
   readonly outbound: readonly OutboundOptions[];
   /** How long requests in flight may go on at the end. */
@@ -23,44 +18,30 @@ export interface SidecarOptions {
 }
 
 /**
- * The mTLS proxy beside one workload: SVID and trust come over SDS and are swapped while it runs; a peer is proved before
+ * The mTLS proxy beside one workload: SVID and trust come over SDS or from a Workload API and are swapped while it runs; a peer is proved before
  * the first application byte in either role; when trust changes, connections that rested on what is gone are closed, within
  * `CLOSE_WITHIN_MS`.
  */
 export class Sidecar {
   readonly #options: SidecarOptions;
-  readonly #client: SdsClient;
+  readonly #supply: Supply;
   readonly #registry: ConnectionRegistry;
-  readonly #svid: SvidSource;
   readonly inbound: Inbound | undefined;
   readonly outbound: readonly Outbound[];
 
   constructor(options: SidecarOptions) {
     this.#options = options;
-    const { clock, random, log, certificateResource, trustResource } = options;
-    this.#client = new SdsClient({
-      socketPath: options.sdsSocket,
-      resourceNames: [certificateResource, trustResource],
-      nodeId: 'federate-sidecar',
-      check: (secret) => {
-        if (secret.name === trustResource) verifierFor(secret, clock);
-        else if (secret.kind === 'certificate') svidFromPem(secret.chainPem, secret.keyPem);
-      },
-      clock,
-      random,
-      log,
-    });
-    const verifier = new MeshTrust({ client: this.#client, resource: trustResource, clock, log });
-    const svid = createSdsSvidSource(this.#client, certificateResource, log);
+    const { clock, log } = options;
+    this.#supply = createSupply(options.supply, options);
+    const { svid, verifier } = this.#supply;
     this.#registry = new ConnectionRegistry({ clock, log });
-    verifier.onChange(() => {
+    this.#supply.onTrustChange(() => {
       this.#registry.reverify(verifier).catch((error: unknown) => {
         // Closing too much is safe, leaving open what nobody judged is not.
         log.error('judging open connections failed, closing all', { error: describeError(error) });
         this.#registry.closeAll();
       });
     });
-    this.#svid = svid;
     const connections = options.metrics.counter(
       'federate_sidecar_connections_total',
       'mTLS connections by direction, and accepted or why not',
@@ -74,12 +55,12 @@ export class Sidecar {
 
   /** Whether there is an SVID to show, so that a call can succeed. */
   get ready(): boolean {
-    return this.#svid.current() !== undefined;
+    return this.#supply.svid.current() !== undefined;
   }
 
   /** Listens; throws `MtlsError` and `SidecarError` `port-in-use`, `listen-failed`. */
   async start(): Promise<void> {
-    this.#client.start();
+    this.#supply.start();
     try {
       await this.inbound?.start();
       for (const outbound of this.outbound) await outbound.start();
@@ -96,6 +77,6 @@ export class Sidecar {
       ...this.outbound.map((outbound) => outbound.stop(drainMs)),
     ]);
     this.#registry.closeAll();
-    await this.#client.stop();
+    await this.#supply.stop();
   }
 }

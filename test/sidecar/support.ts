@@ -103,9 +103,12 @@ export class World {
     this.add(() => server.stop());
     const metrics = createMetrics({ processMetrics: false });
     const sidecar = new Sidecar({
-      sdsSocket: folder.file('sds.sock'),
-      certificateResource: 'default',
-      trustResource: 'ROOTCA',
+      supply: {
+        kind: 'sds',
+        socket: folder.file('sds.sock'),
+        certificateResource: 'default',
+        trustResource: 'ROOTCA',
+      },
       outbound: [],
       drainMs: 50,
       clock: this.clock,

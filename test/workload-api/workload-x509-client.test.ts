@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { WorkloadX509Svid, X509SvidResponse } from '../../src/grpc/index.ts';
+import type { WorkloadX509Svid } from '../../src/grpc/index.ts';
 import { createSpiffeVerifier } from '../../src/mtls/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import {
@@ -15,6 +15,7 @@ import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
+import { entry, message } from '../support/x509-messages.ts';
 
 type Leaf = Awaited<ReturnType<TestCa['issueLeaf']>>;
 
@@ -37,26 +38,6 @@ beforeAll(async () => {
   otherKind = await b.issueLeaf({ path: '/one' });
   ofB = await b.issueLeaf({ path: '/peer' });
 });
-
-/** One SVID of a message, with whatever is to be another. */
-function entry(leaf: Leaf, ca: TestCa, more: Partial<WorkloadX509Svid> = {}): WorkloadX509Svid {
-  return {
-    spiffe_id: leaf.id,
-    x509_svid: Buffer.concat(leaf.chain),
-    x509_svid_key: leaf.key.export({ type: 'pkcs8', format: 'der' }),
-    bundle: Buffer.from(ca.root),
-    hint: '',
-    ...more,
-  };
-}
-
-function message(
-  svids: readonly WorkloadX509Svid[],
-  federated: Readonly<Record<string, Uint8Array>> = {},
-): X509SvidResponse {
-  const bundles = Object.entries(federated).map(([key, bytes]) => [key, Buffer.from(bytes)]);
-  return { svids, crl: [], federated_bundles: Object.fromEntries(bundles) };
-}
 
 let folder: ReturnType<typeof tempDir>;
 let server: FakeWorkloadApi;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration, listenAddress, path, processFields, spiffeIdField } from './fields.ts';
+import { workloadApiFields } from './svid-config.ts';
 
 const inbound = z.strictObject({
   listen: listenAddress().describe('Where mTLS connections come in, `host:port`.'),
@@ -15,14 +16,39 @@ const outbound = z.strictObject({
 });
 
 /** The config of `federate sidecar`. */
-export const sidecarConfigSchema = z.strictObject({
-  sds_socket: path().describe('Unix socket of the SDS server that gives the SVID and the trust.'),
-  certificate_resource: z.string().default('default').describe('Name of the SDS secret with the SVID.'),
-  trust_resource: z.string().default('ROOTCA').describe('Name of the SDS secret with the trust.'),
-  inbound: inbound.optional().describe('Calls to the workload.'),
-  outbound: z.array(outbound).default([]).describe('Calls from the workload, one listener per destination.'),
-  ...processFields,
-  drain_timeout: duration().prefault('5s').describe('How long open requests may go on after SIGTERM.'),
-});
+export const sidecarConfigSchema = z
+  .strictObject({
+    sds_socket: path()
+      .optional()
+      .describe('Unix socket of the SDS server that gives the SVID and the trust; or `workload_api`:'),
+    certificate_resource: z
+      .string()
+      .default('default')
+      .describe('With `sds_socket`: name of the SDS secret with the SVID.'),
+    trust_resource: z
+      .string()
+      .default('ROOTCA')
+      .describe('With `sds_socket`: name of the SDS secret with the trust.'),
+    ...workloadApiFields,
+    workload_api: workloadApiFields.workload_api.optional(),
+    inbound: inbound.optional().describe('Calls to the workload.'),
+    outbound: z
+      .array(outbound)
+      .default([])
+      .describe('Calls from the workload, one listener per destination.'),
+    ...processFields,
+    drain_timeout: duration().prefault('5s').describe('How long open requests may go on after SIGTERM.'),
+  })
+  .superRefine(({ sds_socket: sds, workload_api: api, spiffe_id: id, hint }, context) => {
+    const refuse = (key: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [key], message });
+    if (sds === undefined && api === undefined)
+      refuse('sds_socket', 'is missing: the SVID and the trust come from it, or from "workload_api"');
+    if (sds === undefined) return;
+    if (api !== undefined)
+      refuse('workload_api', 'does not go with "sds_socket": one of the two gives the SVID');
+    if (id !== undefined) refuse('spiffe_id', 'goes with "workload_api"');
+    if (hint !== undefined) refuse('hint', 'goes with "workload_api"');
+  });
 
 export type SidecarConfig = z.output<typeof sidecarConfigSchema>;

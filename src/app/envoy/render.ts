@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { resolvePath } from '../config/fields.ts';
 import { gatewayConfigSchema } from '../config/gateway-config.ts';
-import { readConfig } from '../config/read-config.ts';
+import { ConfigError, readConfig } from '../config/read-config.ts';
 import { sidecarConfigSchema } from '../config/sidecar-config.ts';
 import { readRoutes } from '../start-gateway.ts';
 import { sniGatewayBootstrap } from './gateway-bootstrap.ts';
@@ -30,6 +30,7 @@ export async function renderEnvoy(
     return { stands_for: 'gateway', bootstrap: sniGatewayBootstrap(config, routes) };
   }
   const { config, folder } = readConfig(configFile, sidecarConfigSchema);
+  if (config.sds_socket === undefined) throw notOverSds(configFile);
   const identitySocket = resolvePath(resolve(folder), config.sds_socket);
   const bootstrap = sidecarBootstrap(config, {
     identitySocket,
@@ -37,4 +38,14 @@ export async function renderEnvoy(
     trustResource: trust.resource ?? config.trust_resource,
   });
   return { stands_for: 'sidecar', bootstrap };
+}
+
+function notOverSds(file: string): ConfigError {
+  return new ConfigError('config-invalid', `the config ${file} is none for an Envoy`, [
+    {
+      path: 'workload_api',
+      message:
+        'an Envoy gets its SVID over SDS: name the socket as "sds_socket" (a SPIRE agent serves SDS on the same one, its trust as --trust ALL)',
+    },
+  ]);
 }
