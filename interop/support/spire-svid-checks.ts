@@ -23,8 +23,14 @@ function register(server: Spire, ttlSeconds: number): () => void {
   const said = server.say(
     'entry',
     'create',
-    ...['-parentID', `spiffe://${THEIRS}/node`, '-spiffeID', ID],
-    ...['-selector', `unix:uid:${process.getuid?.() ?? 0}`, '-x509SVIDTTL', String(ttlSeconds)],
+    '-parentID',
+    `spiffe://${THEIRS}/node`,
+    '-spiffeID',
+    ID,
+    '-selector',
+    `unix:uid:${process.getuid?.() ?? 0}`,
+    '-x509SVIDTTL',
+    String(ttlSeconds),
   );
   const entryId = /Entry ID\s*: (\S+)/.exec(said)?.[1] ?? '';
   return () => server.say('entry', 'delete', '-entryID', entryId);
@@ -64,9 +70,18 @@ async function serveWithTheirSvid(executable: string): Promise<void> {
   poller.say(
     'federation',
     'create',
-    ...['-trustDomain', THEIRS, '-bundleEndpointURL', ours.home.url],
-    ...['-bundleEndpointProfile', 'https_spiffe', '-endpointSpiffeID', ID],
-    ...['-trustDomainBundlePath', bundle, '-trustDomainBundleFormat', 'spiffe'],
+    '-trustDomain',
+    THEIRS,
+    '-bundleEndpointURL',
+    ours.home.url,
+    '-bundleEndpointProfile',
+    'https_spiffe',
+    '-endpointSpiffeID',
+    ID,
+    '-trustDomainBundlePath',
+    bundle,
+    '-trustDomainBundleFormat',
+    'spiffe',
   );
   const words = ['--peer', ours.home.url, '--trust-domain', THEIRS, '--profile', 'https_spiffe'];
   const added = await peer.home.ask('add', ...words, '--endpoint-id', ID, '--bundle', bundle);
