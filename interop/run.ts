@@ -6,6 +6,7 @@ import { goSpiffe } from './programs/go-spiffe.ts';
 import { istiod } from './programs/istiod.ts';
 import { javaSpiffe } from './programs/java-spiffe.ts';
 import { kubeApiserver } from './programs/kube-apiserver.ts';
+import { kuma } from './programs/kuma.ts';
 import { openBao } from './programs/openbao.ts';
 import { pySpiffe } from './programs/py-spiffe.ts';
 import { olderRustls, rustls } from './programs/rustls.ts';
@@ -32,6 +33,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   kubeApiserver,
   istiod,
   trustManager,
+  kuma,
   vault,
   openBao,
   rustls,

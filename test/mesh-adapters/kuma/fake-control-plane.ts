@@ -32,9 +32,9 @@ export class FakeKumaControlPlane {
   #server: Server | undefined;
   #port = 0;
 
-  async start(): Promise<void> {
+  async start(port = this.#port): Promise<void> {
     this.#server = createServer((request, response) => void this.#serve(request, response));
-    await once(this.#server.listen(this.#port, '127.0.0.1'), 'listening');
+    await once(this.#server.listen(port, '127.0.0.1'), 'listening');
     this.#port = (this.#server.address() as AddressInfo).port;
   }
 
