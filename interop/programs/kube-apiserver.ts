@@ -1,6 +1,7 @@
 import { clusterTrustBundleChecks } from '../kubernetes/cluster-trust-bundle-checks.ts';
 import { doctorChecks } from '../kubernetes/doctor-checks.ts';
 import { API_SERVER, withEtcd } from '../kubernetes/executables.ts';
+import { failureChecks } from '../kubernetes/failure-checks.ts';
 import { istioChecks } from '../kubernetes/istio-checks.ts';
 import { kumaChecks } from '../kubernetes/kuma-checks.ts';
 import { linkerdChecks } from '../kubernetes/linkerd-checks.ts';
@@ -13,5 +14,12 @@ export const kubeApiserver: InteropProgram = {
   version: (executable) => firstLineOf(executable, ['--version']),
   install: 'a Kubernetes release, and etcd (apt-get install etcd-server)',
   prepare: withEtcd,
-  checks: [...istioChecks, ...linkerdChecks, ...kumaChecks, ...clusterTrustBundleChecks, ...doctorChecks],
+  checks: [
+    ...istioChecks,
+    ...linkerdChecks,
+    ...kumaChecks,
+    ...clusterTrustBundleChecks,
+    ...doctorChecks,
+    ...failureChecks,
+  ],
 };

@@ -68,6 +68,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'store-not-a-store': 'check the path; Federate does not write into other databases',
   'store-missing': 'check the path of the store',
   'own-trust-domain-ambiguous': 'set "trust_domain" in the config to the one this agent stands for',
+  'own-trust-domain-changed':
+    'give the mesh its name back, or begin anew beside it: another trust_domain, store and relationships',
   'own-trust-domain-missing':
     'is "trust_domain" in the config the one that the mesh issues identities in, and has the mesh an identity at all?',
   'port-in-use': 'stop what listens there ("ss -ltnp"), or choose another port',

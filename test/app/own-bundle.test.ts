@@ -113,7 +113,9 @@ describe('OwnBundle', () => {
     const { own, store } = create(createMemoryStore(), NAME);
     const trust = { trustDomain: parseTrustDomain('b.example'), roots: [await root('CN=1')] };
     await expect(own.observe(trust)).rejects.toMatchObject({ code: 'own-trust-domain-changed' });
+    expect(own.refusal).toMatchObject({ code: 'own-trust-domain-changed' });
     await own.observe({ ...trust, trustDomain: NAME });
+    expect(own.refusal).toBeUndefined();
     await expect(own.observe(trust)).rejects.toMatchObject({ code: 'own-trust-domain-changed' });
     const other = create(store, parseTrustDomain('b.example'));
     await expect(other.own.load()).rejects.toMatchObject({ code: 'own-trust-domain-changed' });

@@ -35,6 +35,7 @@ export class OwnBundle {
   #current: TrustBundle | undefined;
   /** What the mesh said last, distrusted keys included. */
   #told: TrustBundle | undefined;
+  #refusal: AgentError | undefined;
   /** One version at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -50,6 +51,11 @@ export class OwnBundle {
   /** The roots and keys as the mesh told them last, with those that are distrusted; undefined while it has not spoken since the start. */
   get told(): TrustBundle | undefined {
     return this.#told;
+  }
+
+  /** Why what the mesh said last was not taken; undefined where it was. */
+  get refusal(): AgentError | undefined {
+    return this.#refusal;
   }
 
   /**
@@ -73,8 +79,14 @@ export class OwnBundle {
    */
   async observe(trust: OwnTrust): Promise<void> {
     const { store, log, expected } = this.#options;
-    this.#refuseOther(trust.trustDomain, expected);
-    this.#refuseOther(trust.trustDomain, this.#current?.trustDomain);
+    this.#refusal = undefined;
+    try {
+      this.#refuseOther(trust.trustDomain, expected);
+      this.#refuseOther(trust.trustDomain, this.#current?.trustDomain);
+    } catch (error) {
+      if (error instanceof AgentError) this.#refusal = error;
+      throw error;
+    }
     const { trustDomain, roots, jwtAuthorities = [] } = trust;
     const held = await store.current(trustDomain);
     const hadRoots = (held?.bundle.x509Authorities.length ?? 0) > 0;

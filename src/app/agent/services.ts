@@ -170,10 +170,16 @@ function describeEndpoint({
   };
 }
 
+function refusalOf({ refusal }: ServiceParts['ownBundle']) {
+  return refusal && { code: refusal.code, message: refusal.message };
+}
+
 async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
   const { config, adapter, store } = parts;
   const own = parts.own();
-  const mesh = adapter.status();
+  const status = adapter.status();
+  // Who answers well may still not be the mesh that we stand beside.
+  const mesh = status.code === undefined ? { ...status, ...refusalOf(parts.ownBundle) } : status;
   const version = own && (await store.current(own.trustDomain));
   const relationships = await store.relationships();
   const byState: Record<string, number> = {};

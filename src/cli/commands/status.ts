@@ -35,14 +35,17 @@ function tell(status: StatusDocument): string {
     ['endpoint ID', endpoint.endpoint_id ?? undefined],
     ['signs as', status.agent_id ?? undefined],
     ...identityFields(status.identity),
-    [
-      'mesh',
-      `${mesh.kind}, ${mesh.scope} trust, ${mesh.connected ? 'connected' : `not connected: ${mesh.message ?? 'no contact yet'}`}`,
-    ],
+    ['mesh', `${mesh.kind}, ${mesh.scope} trust, ${contactOf(mesh)}`],
     ...proxyFields(status.workload_api),
     ['relationships', relationships.total === 0 ? 'none' : `${relationships.total} (${states.join(', ')})`],
   ]);
   return [...status.warnings.map(tellWarning), `${fields}${invitation(status)}`].join('\n');
+}
+
+/** Whether the mesh answers, and what is in the way. */
+function contactOf({ connected, code, message }: StatusDocument['mesh']): string {
+  if (!connected) return `not connected: ${message ?? 'no contact yet'}`;
+  return message === null ? 'connected' : `connected, but ${message} [${code ?? ''}]`;
 }
 
 /** Before everything else: somebody must look at it. */

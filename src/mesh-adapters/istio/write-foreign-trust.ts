@@ -11,6 +11,9 @@ import { OWN_ENTRIES_ANNOTATION } from './own-entries.ts';
 import { ownAnchorsIn, planForeignTrust, type RememberedConfig } from './plan.ts';
 import { type IstioObjects, MESH_KEY, meshTextOf, ownTrustOf } from './read-own-trust.ts';
 
+/** Tries to write one ConfigMap before everything is read again. */
+const QUICK_TRIES = 5;
+
 export interface IstioWriter {
   readonly client: KubernetesClient;
   readonly objects: IstioObjects;
@@ -49,7 +52,7 @@ async function writeOnce(
   // The same anchor in all revisions: each has its own certificate of an anchor otherwise.
   const elsewhere = [first, ...others].flatMap((mesh) => ownAnchorsIfReadable(rememberedOf(mesh)));
   const chosen: Anchor[] = [];
-  const write = async (mesh: ConfigMap) => {
+  const write = async (mesh: ConfigMap, tries = 1): Promise<readonly ForeignTrustReport[]> => {
     const plan = await planForeignTrust(wanted, rememberedOf(mesh), {
       own: (config) => ownTrustOf(config, roots),
       anchors,
@@ -58,7 +61,14 @@ async function writeOnce(
       notes,
       now,
     });
-    if (plan.change) await client.replace(withPlan(mesh, plan.change), signal);
+    try {
+      if (plan.change) await client.replace(withPlan(mesh, plan.change), signal);
+    } catch (error) {
+      const conflict = error instanceof MeshAdapterError && error.code === 'mesh-conflict';
+      if (!conflict || tries === QUICK_TRIES) throw error;
+      // Somebody who writes in a loop is overtaken only without a pause, and without reading all the rest first.
+      return await write(await client.get(mesh.metadata, signal), tries + 1);
+    }
     chosen.push(...plan.chosen);
     return plan.reports;
   };
