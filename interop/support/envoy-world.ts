@@ -34,7 +34,8 @@ export class EnvoyWorld implements AsyncDisposable {
   readonly b: TestCa;
   own: TrustBundle;
   foreign: TrustBundle[];
-  readonly server: WorkloadServer;
+  server: WorkloadServer;
+  readonly #createServer: () => WorkloadServer;
   readonly #folder: string;
   readonly #workload: Server;
   readonly #port: number;
@@ -54,15 +55,17 @@ export class EnvoyWorld implements AsyncDisposable {
     this.foreign = [b.bundle()];
     this.#port = port;
     const svid = svidFromPem(leaf.certPem, leaf.keyPem);
-    this.server = new WorkloadServer({
-      own: () => this.own,
-      foreign: () => this.foreign,
-      svid: { current: () => svid, onChange: () => () => undefined },
-      maxStreams: 100,
-      clock: systemClock,
-      log: silentLog,
-      metrics: createMetrics({ processMetrics: false }),
-    });
+    this.#createServer = () =>
+      new WorkloadServer({
+        own: () => this.own,
+        foreign: () => this.foreign,
+        svid: { current: () => svid, onChange: () => () => undefined },
+        maxStreams: 100,
+        clock: systemClock,
+        log: silentLog,
+        metrics: createMetrics({ processMetrics: false }),
+      });
+    this.server = this.#createServer();
     this.#workload = createServer((_, response) => response.end('ok'));
   }
 
@@ -75,6 +78,12 @@ export class EnvoyWorld implements AsyncDisposable {
     world.#workload.listen(0, '127.0.0.1');
     await once(world.#workload, 'listening');
     return world;
+  }
+
+  /** Another agent at the place of the one that was stopped. */
+  async restartServer(): Promise<void> {
+    this.server = this.#createServer();
+    await this.server.start(this.socket, 0o600);
   }
 
   get socket(): string {

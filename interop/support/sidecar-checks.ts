@@ -1,3 +1,4 @@
+import { existsSync, rmSync } from 'node:fs';
 import { tempDir } from '../../test/support/temp-dir.ts';
 import type { InteropCheck } from './program.ts';
 import { check, until } from './until.ts';
@@ -122,6 +123,32 @@ export const sidecarChecks: readonly InteropCheck[] = [
       await world.server.refresh();
       await world.settled();
       check(!(await world.call(caller)), 'the removed peer is refused under its own name');
+    },
+  },
+  {
+    name: 'while the agent is away Envoy goes on with what it has, and hears of a peer that was removed meanwhile; so it does when the socket’s file was taken away',
+    run: async (binary) => {
+      using folder = tempDir();
+      await using world = await EnvoyWorld.open(folder.path);
+      await world.startEnvoy(binary, 'ALL');
+      await world.settled();
+      const caller = await world.leafOf(world.b, '/caller');
+      await world.server.stop();
+      check(await world.call(caller), 'the peer is let in while the agent is away');
+      const removed = world.foreign;
+      world.foreign = [];
+      await world.restartServer();
+      await until('the removed peer is refused', async () => !(await world.call(caller)));
+      check(await world.call(await world.leafOf(world.a, '/caller')), 'our own caller is let in');
+      rmSync(world.socket);
+      world.foreign = [...removed];
+      await world.server.refresh();
+      await until('the peer is let in again', () => world.call(caller));
+      await until('the socket’s file is there again', () => existsSync(world.socket));
+      await world.server.stop();
+      world.foreign = [];
+      await world.restartServer();
+      await until('the removed peer is refused', async () => !(await world.call(caller)));
     },
   },
   {

@@ -9,4 +9,4 @@ export { createJsonLog, describeError, type Log, type LogFields, type LogLevel, 
 export { createMetrics, type Metrics } from './metrics.ts';
 export { type Random, systemRandom } from './random.ts';
 export { watchFiles } from './watch-file.ts';
-export { clearSocketPath, listenOnUnixSocket } from './unix-socket.ts';
+export { clearSocketPath, listenOnUnixSocket, socketFileIsGone } from './unix-socket.ts';

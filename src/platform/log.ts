@@ -75,5 +75,5 @@ export function describeError(error: unknown): { code?: string; message: string;
   if (!(error instanceof Error)) return { message: String(error) };
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
   const cause = error.cause === undefined ? {} : { cause: describeError(error.cause) };
-  return { ...code, message: error.message, ...cause };
+  return { ...code, message: error.message.trimEnd(), ...cause };
 }

@@ -37,6 +37,16 @@ export async function clearSocketPath(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
+/** Whether nothing is at that path: somebody took away the file of a socket that may still be listened on. */
+export async function socketFileIsGone(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return false;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  }
+}
+
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);

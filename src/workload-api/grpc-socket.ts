@@ -1,4 +1,5 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { listenOnUnixSocket } from '../platform/index.ts';
 import { withFirstFlight } from './repaired-connection.ts';
@@ -15,33 +16,34 @@ const MAX_REQUEST_BYTES = 1024 * 1024;
 /** gRPC services on one Unix socket, without TLS: who may open the file may ask (WLAPI-01, WLAPI-05). */
 export class GrpcSocket {
   readonly #grpc = new Server({ 'grpc.max_receive_message_length': MAX_REQUEST_BYTES });
-  readonly #listener: NetServer;
   readonly #sockets = new Set<Socket>();
+  readonly #maxConnections: number;
+  readonly #inject: (connection: Duplex) => void;
+  #listener: NetServer;
+  #place: { readonly path: string; readonly mode: number | undefined } | undefined;
 
   constructor(services: readonly GrpcService[], maxConnections: number) {
     for (const service of services) service.addTo(this.#grpc);
     const injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#listener = createServer((socket) => {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
-      withFirstFlight(socket, (connection) => injector.injectConnection(connection));
-    });
-    this.#listener.maxConnections = maxConnections;
+    this.#inject = (connection) => injector.injectConnection(connection);
+    this.#maxConnections = maxConnections;
+    this.#listener = this.#createListener();
   }
 
   /** Opens the socket with that mode. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
-  async start(socketPath: string, mode?: number): Promise<void> {
-    try {
-      await listenOnUnixSocket(this.#listener, socketPath, mode);
-    } catch (cause) {
-      const inUse = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new WorkloadApiError(
-        inUse ? 'socket-in-use' : 'socket-failed',
-        `opening the workload socket ${socketPath} failed: ${why}`,
-        { cause },
-      );
-    }
+  async start(path: string, mode?: number): Promise<void> {
+    this.#place = { path, mode };
+    await this.#listen(path, mode);
+  }
+
+  /** Opens a socket whose file was taken away at its place again; who is connected stays so. Throws as `start`. */
+  async reopen(): Promise<void> {
+    if (!this.#place) throw new TypeError('only a socket that was opened is opened again');
+    const before = this.#listener;
+    this.#listener = this.#createListener();
+    // First, because closing takes away whatever is at the path.
+    before.close();
+    await this.#listen(this.#place.path, this.#place.mode);
   }
 
   /** Ends every connection at once. */
@@ -50,5 +52,29 @@ export class GrpcSocket {
     // Also those that never spoke, which the library does not know.
     for (const socket of this.#sockets) socket.destroy();
     if (this.#listener.listening) await new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+  }
+
+  #createListener(): NetServer {
+    const listener = createServer((socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      withFirstFlight(socket, this.#inject);
+    });
+    listener.maxConnections = this.#maxConnections;
+    return listener;
+  }
+
+  async #listen(path: string, mode: number | undefined): Promise<void> {
+    try {
+      await listenOnUnixSocket(this.#listener, path, mode);
+    } catch (cause) {
+      const inUse = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new WorkloadApiError(
+        inUse ? 'socket-in-use' : 'socket-failed',
+        `opening the workload socket ${path} failed: ${why}`,
+        { cause },
+      );
+    }
   }
 }

@@ -86,6 +86,11 @@ export class SdsServer {
     return this.#socket.start(socketPath, mode);
   }
 
+  /** Opens the socket again whose file was taken away; proxies that are connected stay so. Throws as `start`. */
+  reopen(): Promise<void> {
+    return this.#socket.reopen();
+  }
+
   /** Some secrets may have changed (all, when none is named): streams that hold another version get the new one. */
   pushChanged(names?: readonly string[]): void {
     for (const stream of this.#streams) {

@@ -2,6 +2,7 @@ import type { SvidSource } from '../mtls/index.ts';
 import type { Clock, Log, Metrics } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
 import { HealthService } from './health-service.ts';
+import { keepSocket } from './keep-socket.ts';
 import { NarrowedAnchors } from './narrowed-anchors.ts';
 import { createNobodysRoot } from './nobody.ts';
 import { type SdsProxySecret, SdsServer } from './sds-server.ts';
@@ -38,6 +39,8 @@ export class WorkloadServer {
   readonly #health: HealthService;
   readonly #anchors: NarrowedAnchors;
   readonly #unfollow: (() => void) | undefined;
+  readonly #stopping = new AbortController();
+  #keeping: Promise<void> | undefined;
   #nobody: string | undefined;
   #state: WorkloadState = { own: undefined, foreign: [], identity: 'none' };
   #secrets: TrustSecrets | undefined;
@@ -67,6 +70,9 @@ export class WorkloadServer {
   async start(socketPath: string, mode: number): Promise<void> {
     await this.refresh();
     await this.#sds.start(socketPath, mode);
+    const { clock, log } = this.#options;
+    const { signal } = this.#stopping;
+    this.#keeping = keepSocket({ path: socketPath, reopen: () => this.#sds.reopen(), clock, log, signal });
   }
 
   /**
@@ -94,6 +100,8 @@ export class WorkloadServer {
 
   async stop(): Promise<void> {
     this.#unfollow?.();
+    this.#stopping.abort();
+    await this.#keeping;
     await this.#sds.stop();
   }
 
