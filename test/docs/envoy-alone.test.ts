@@ -1,0 +1,31 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { renderEnvoy } from '../../src/app/index.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { federate } from '../e2e/agent-process.ts';
+
+/** The block of docs/meshes.md that begins with the comment `# NAME`. */
+function block(name: string): string {
+  const text = readFileSync(new URL('../../docs/meshes.md', import.meta.url), 'utf8');
+  const found = new RegExp(`\`\`\`yaml\\n# ${name.replace('.', '\\.')}\\n([^]*?)\`\`\``).exec(text)?.[1];
+  if (found === undefined) throw new Error(`docs/meshes.md has no block "# ${name}"`);
+  return found;
+}
+
+describe('"Envoy alone" in docs/meshes.md', () => {
+  it('has an agent config and an Envoy that work as pasted', async () => {
+    using folder = tempDir();
+    for (const name of ['agent.yaml', 'envoy.yaml']) writeFileSync(folder.file(name), block(name));
+    const checked = await federate('check-config', folder.file('agent.yaml'));
+    expect(checked.err).toBe('');
+    expect(checked.code).toBe(0);
+    const { bootstrap, stands_for: standsFor } = await renderEnvoy(folder.file('envoy.yaml'), {});
+    expect(standsFor).toBe('sidecar');
+    const text = JSON.stringify(bootstrap);
+    // Trust and identity come from the socket that the agent opens, and the identity under the name that the jq line looks for.
+    expect(block('agent.yaml')).toContain('socket: /run/federate/workload.sock');
+    expect(text).toContain('"path":"/run/federate/workload.sock"');
+    expect(text).toContain('{"name":"default","sds_config":');
+    expect(text).toContain('{"name":"ALL","sds_config":');
+  });
+});
