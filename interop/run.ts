@@ -11,6 +11,7 @@ import { openBao } from './programs/openbao.ts';
 import { pySpiffe } from './programs/py-spiffe.ts';
 import { olderRustls, rustls } from './programs/rustls.ts';
 import { spireAndEnvoy } from './programs/spire-and-envoy.ts';
+import { spireAndGoSpiffe } from './programs/spire-and-go-spiffe.ts';
 import { spire } from './programs/spire.ts';
 import { spireAgent } from './programs/spire-agent.ts';
 import { trustManager } from './programs/trust-manager.ts';
@@ -27,6 +28,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   spireAgent,
   envoy,
   spire,
+  spireAndGoSpiffe,
   spireAndEnvoy,
   consul,
   consulGateway,

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/spiffe/go-spiffe/v2/bundle/spiffebundle"
+	"github.com/spiffe/go-spiffe/v2/bundle/x509bundle"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
@@ -23,7 +24,12 @@ func verify(_ context.Context, words []string) error {
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(words[2])
+	return sayVerified(words[2], set)
+}
+
+// sayVerified prints whose chain it is that a file holds, where the bundles prove it.
+func sayVerified(file string, bundles x509bundle.Source) error {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
@@ -31,7 +37,7 @@ func verify(_ context.Context, words []string) error {
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		chain = append(chain, block.Bytes)
 	}
-	id, _, err := x509svid.ParseAndVerify(chain, set)
+	id, _, err := x509svid.ParseAndVerify(chain, bundles)
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
 )
 
-// workload x509-bundles|watch|jwt-bundles|validate|source SOCKET …: the library's Workload API client.
+// workload x509-bundles|watch|jwt-bundles|validate|verify|source SOCKET …: the library's Workload API client.
 func workload(ctx context.Context, words []string) error {
 	if len(words) < 2 {
-		return errors.New("workload x509-bundles|watch|jwt-bundles|validate|source SOCKET …")
+		return errors.New("workload x509-bundles|watch|jwt-bundles|validate|verify|source SOCKET …")
 	}
 	client, err := workloadapi.New(ctx, workloadapi.WithAddr("unix://"+words[1]))
 	if err != nil {
@@ -51,10 +51,19 @@ func workload(ctx context.Context, words []string) error {
 		}
 		say(map[string]any{"id": svid.ID.String()})
 		return nil
+	case "verify":
+		if len(words) != 3 {
+			return errors.New("workload verify SOCKET CHAIN_FILE")
+		}
+		set, err := client.FetchX509Bundles(ctx)
+		if err != nil {
+			return err
+		}
+		return sayVerified(words[2], set)
 	case "source":
 		return source(ctx, client)
 	}
-	return errors.New("workload x509-bundles|watch|jwt-bundles|validate|source SOCKET …")
+	return errors.New("workload x509-bundles|watch|jwt-bundles|validate|verify|source SOCKET …")
 }
 
 // source opens an X509Source, which needs an SVID, and prints whose it is and which trust domains it can verify.

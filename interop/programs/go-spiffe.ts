@@ -8,7 +8,7 @@ import { connectMtls, createSpiffeVerifier } from '../../src/mtls/index.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { BundleSet, pemFromCertificates, pinOfBundle, serializeBundle } from '../../src/spiffe/index.ts';
 import type { RelationshipDocument } from '../../src/dashboard/index.ts';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
 import { type Agents, startAgents } from '../support/agents.ts';
 import { Child } from '../support/child.ts';
 import { grpcChecks } from '../support/grpc-checks.ts';
@@ -200,9 +200,4 @@ async function mutualTls(executable: string): Promise<void> {
   });
   socket.destroy();
   assert.equal(body, 'hello spiffe://a.example/client');
-}
-
-/** Valid now, for programs that have a clock of their own. */
-function presentTimes() {
-  return { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 3_600_000) };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import type { HistoryDocument, ReviewDocument, VerifyJwtDocument } from '../../src/dashboard/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import { until } from '../../test/e2e/agent-process.ts';
+import { presentTimes, until } from '../../test/e2e/agent-process.ts';
 import type { Agents, RunningAgent } from './agents.ts';
 import type { InteropCheck } from './program.ts';
 import { pollNow, relationship, THEIRS, weTrustSpire, withOurs } from './spire-peers.ts';
@@ -124,7 +124,7 @@ export async function judgeToken(
 async function startOverWeb(executable: string, agents: Agents) {
   const { home } = agents.all[0] ?? {};
   assert(home);
-  const leaf = await agents.webCa.issueLeaf({ ...validNow(), uriSans: [], dnsSans: ['localhost'] });
+  const leaf = await agents.webCa.issueLeaf({ ...presentTimes(), uriSans: [], dnsSans: ['localhost'] });
   const [certificateFile, keyFile, caFile] = [
     agents.file('spire-web.pem'),
     agents.file('spire-web.key'),
@@ -203,9 +203,4 @@ async function withoutItsDatabase(executable: string): Promise<void> {
     const shown = JSON.parse(server.say('bundle', 'show', '-format', 'spiffe'));
     assert.equal((await relationship(ours)).authorities, shown.keys.length);
   });
-}
-
-/** Valid now, for programs that have a clock of their own. */
-function validNow() {
-  return { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 3_600_000) };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { VerifyDocument } from '../../src/dashboard/index.ts';
 import { bundleOf, serializeBundle } from '../../src/spiffe/index.ts';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
 import { createTokenKey, signToken } from '../../test/support/test-tokens.ts';
 import { type Agents, type RunningAgent, startAgents } from './agents.ts';
 import type { InteropCheck } from './program.ts';
@@ -82,11 +82,11 @@ async function verifyTheirs(executable: string): Promise<void> {
       assert.deepEqual([accepted, id], [true, `spiffe://${THEIRS}/workload`]);
     }
     const forger = await presentCa(THEIRS, 'CN=forger');
-    const forged = await forger.issueLeaf({ path: '/workload', ...validNow() });
+    const forged = await forger.issueLeaf({ path: '/workload', ...presentTimes() });
     writeFileSync(agents.file('forged.pem'), forged.certPem);
     assert.equal((await verdict(ours, agents.file('forged.pem'))).code, 'path-refused');
     // A genuine root of ours may not speak for them either.
-    const crossing = await ours.ca.issueLeaf({ ...validNow(), uriSans: [`spiffe://${THEIRS}/workload`] });
+    const crossing = await ours.ca.issueLeaf({ ...presentTimes(), uriSans: [`spiffe://${THEIRS}/workload`] });
     writeFileSync(agents.file('crossing.pem'), crossing.certPem);
     assert.equal((await verdict(ours, agents.file('crossing.pem'))).code, 'path-refused');
   });
@@ -180,9 +180,4 @@ async function byHand(executable: string): Promise<void> {
     assert(JSON.stringify(shown.answer).includes(pin.trim()));
     assert(readFileSync(agents.file(`${OURS}/foreign/${THEIRS}.pem`), 'utf8').includes('BEGIN CERTIFICATE'));
   });
-}
-
-/** Valid now, for programs that have a clock of their own. */
-function validNow() {
-  return { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 3_600_000) };
 }

@@ -95,10 +95,11 @@ export async function until(what: string, condition: () => boolean | Promise<boo
 
 /** A CA that is valid now. */
 export function presentCa(trustDomain: string, subject?: string): Promise<TestCa> {
-  return createTestCa({ trustDomain, ...now(), ...(subject === undefined ? {} : { subject }) });
+  return createTestCa({ trustDomain, ...presentTimes(), ...(subject === undefined ? {} : { subject }) });
 }
 
-function now() {
+/** From an hour ago to an hour ahead, for programs that have a clock of their own. */
+export function presentTimes(): { readonly notBefore: Date; readonly notAfter: Date } {
   return { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS) };
 }
 
@@ -166,7 +167,7 @@ export class AgentHome {
   /** The certificate that the endpoint shows: an SVID, or one of the Web PKI for `localhost`. */
   async writeEndpointCertificate(ca: TestCa): Promise<void> {
     const leaf = await ca.issueLeaf({
-      ...now(),
+      ...presentTimes(),
       ...(this.#profile === 'https_web' ? { uriSans: [], dnsSans: ['localhost'] } : { path: '/federate' }),
     });
     writeFileSync(this.file('endpoint.key'), leaf.keyPem, { mode: 0o600 });
@@ -176,7 +177,7 @@ export class AgentHome {
 
   /** An SVID beside the certificate of the Web PKI, and the config that names it and the CA of that certificate. */
   async writeIdentity(ca: TestCa, webCa: TestCa): Promise<void> {
-    const leaf = await ca.issueLeaf({ ...now(), path: '/federate' });
+    const leaf = await ca.issueLeaf({ ...presentTimes(), path: '/federate' });
     writeFileSync(this.file('identity.key'), leaf.keyPem, { mode: 0o600 });
     writeFileSync(this.file('identity.pem'), leaf.certPem);
     writeFileSync(this.file('web-ca.pem'), pemFromCertificates([webCa.root]));
