@@ -228,8 +228,13 @@ export class Cluster {
     );
   }
 
-  /** Lets the agent do this, in one namespace or in the whole cluster. */
-  async allow(name: string, rules: readonly object[], namespace?: string): Promise<void> {
+  /** Lets the agent, or another subject, do this in one namespace or in the whole cluster. */
+  async allow(
+    name: string,
+    rules: readonly object[],
+    namespace?: string,
+    subject: object = { apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'federate' },
+  ): Promise<void> {
     const kind = namespace === undefined ? 'ClusterRole' : 'Role';
     const within = namespace === undefined ? RBAC : `${RBAC}/namespaces/${namespace}`;
     const metadata = { name };
@@ -237,7 +242,7 @@ export class Cluster {
     await this.call('POST', `${within}/${kind.toLowerCase()}bindings`, {
       metadata,
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name },
-      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'federate' }],
+      subjects: [subject],
     });
   }
 

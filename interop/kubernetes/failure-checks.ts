@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { presentCa } from '../../test/e2e/agent-process.ts';
 import type { InteropCheck } from '../support/program.ts';
 import { until } from '../support/until.ts';
-import { type Beside, certificatesIn, federate, PEER } from './beside.ts';
+import { type Beside, certificatesIn, federate, PEER, startBeside } from './beside.ts';
 import { Cluster } from './cluster.ts';
 import {
   allowIstio,
@@ -21,6 +22,7 @@ import { configMapsIn } from './objects.ts';
 export const failureChecks: readonly InteropCheck[] = [
   { name: 'rights taken (403), an admission webhook that fails (500): told, healed', run: refusals },
   { name: 'the API server away and back with another certificate: told, healed', run: otherCertificate },
+  { name: 'a token of a service account ends, the next one in its file (401): told, healed', run: tokens },
   {
     name: 'a cluster restored from a backup: what it lost is written, what it brought back goes',
     run: backup,
@@ -48,7 +50,7 @@ async function withIstio(executable: string, work: (cluster: Cluster) => Promise
 
 const anchorsIn = async (cluster: Cluster, name?: string) => certificatesIn(await meshText(cluster, name));
 
-/** Waits until `federate status` says this code of the mesh, undefined: that all is well. */
+/** Waits until `federate status` says this code of the mesh; null: that all is well. */
 function toldBy(beside: Beside, code: string | null): Promise<boolean> {
   return until(`the status ${code}`, async () => (await beside.status()).mesh.code === code, RESYNC_SECONDS);
 }
@@ -115,6 +117,38 @@ async function otherCertificate(executable: string): Promise<void> {
     assert.equal(await anchorsIn(cluster), 0);
     cluster.writeKubeconfig();
     await until('the anchor', async () => (await anchorsIn(cluster)) === 1, RESYNC_SECONDS);
+    await toldBy(beside, null);
+  });
+}
+
+async function tokens(executable: string): Promise<void> {
+  await withIstio(executable, async (cluster) => {
+    const accounts = `/api/v1/namespaces/${ISTIO_NAMESPACE}/serviceaccounts`;
+    const tokenFile = cluster.file('projected-token');
+    const writeToken = async () => {
+      await cluster.call('POST', accounts, { metadata: { name: 'federate' } });
+      const asked = { spec: { expirationSeconds: 600 } };
+      const { status } = await cluster.call<{ status: { token: string } }>(
+        'POST',
+        `${accounts}/federate/token`,
+        asked,
+      );
+      writeFileSync(tokenFile, status.token, { mode: 0o600 });
+    };
+    await writeToken();
+    const account = { kind: 'ServiceAccount', name: 'federate', namespace: ISTIO_NAMESPACE };
+    await allowIstio(cluster, account);
+    const kubeconfig = cluster.writeKubeconfig(cluster.file('agent.kubeconfig'), { tokenFile });
+    await using beside = await startBeside(ISTIO_TRUST_DOMAIN, { mesh: { kind: 'istio', kubeconfig } });
+    await beside.federate();
+    await until('the anchor', async () => (await anchorsIn(cluster)) === 1);
+    // Its tokens end with the account.
+    await cluster.call('DELETE', `${accounts}/federate`);
+    await cluster.restart();
+    await toldBy(beside, 'mesh-unauthenticated');
+    await beside.rotatePeer();
+    await writeToken();
+    await until('both anchors', async () => (await anchorsIn(cluster)) === 2, RESYNC_SECONDS);
     await toldBy(beside, null);
   });
 }

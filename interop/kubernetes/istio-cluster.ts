@@ -27,16 +27,17 @@ export async function prepareIstio(cluster: Cluster, own: TestCa): Promise<void>
   await allowIstio(cluster);
 }
 
-/** The rights that docs/meshes.md names. */
-export async function allowIstio(cluster: Cluster): Promise<void> {
+/** The rights that docs/meshes.md names, for the user `federate` or another subject. */
+export async function allowIstio(cluster: Cluster, subject?: object): Promise<void> {
   const configMaps = { apiGroups: [''], resources: ['configmaps'] };
   await cluster.allow(
-    'federate',
+    subject === undefined ? 'federate' : 'federate-other',
     [
       { ...configMaps, verbs: ['get', 'list', 'watch'] },
       { ...configMaps, resourceNames: ['istio', 'istio-canary'], verbs: ['update'] },
     ],
     ISTIO_NAMESPACE,
+    subject,
   );
 }
 

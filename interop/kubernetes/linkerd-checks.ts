@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { presentCa } from '../../test/e2e/agent-process.ts';
+import type { TestCa } from '../../test/support/test-ca.ts';
 import type { InteropCheck } from '../support/program.ts';
 import { until } from '../support/until.ts';
 import { comeRotateAndGo } from './beside.ts';
@@ -21,11 +22,14 @@ import { configMapsIn, ourCertificatesIn, ourItemsOf, pemOf, type SeenObject } f
 /** The Linkerd adapter at a real API server; nobody reads the Bundle there. */
 export const linkerdChecks: readonly InteropCheck[] = [
   { name: 'Linkerd adapter: its sources for trust-manager in, rotated, out; stale pods told', run: linkerd },
+  {
+    name: 'Linkerd adapter: the namespace of its sources deleted and made anew: told, healed',
+    run: namespaceAway,
+  },
 ];
 
-async function linkerd(executable: string): Promise<void> {
-  await using cluster = await Cluster.start(executable);
-  const own = await presentCa(LINKERD_TRUST_DOMAIN, 'CN=root.linkerd.cluster.local');
+/** Linkerd with a Bundle that nobody reads, and its anchors. */
+async function withAnchors(cluster: Cluster, own: TestCa): Promise<void> {
   await prepareLinkerd(cluster);
   await cluster.call('POST', configMapsIn('linkerd'), {
     metadata: { name: ANCHORS },
@@ -39,6 +43,34 @@ async function linkerd(executable: string): Promise<void> {
     scope: 'Cluster',
   });
   await cluster.call('POST', BUNDLES, anchorsBundle(own));
+}
+
+async function namespaceAway(executable: string): Promise<void> {
+  await using cluster = await Cluster.start(executable);
+  await withAnchors(cluster, await presentCa(LINKERD_TRUST_DOMAIN, 'CN=root.linkerd.cluster.local'));
+  await using beside = await startBesideLinkerd(cluster);
+  await beside.federate();
+  const sources = configMapsIn(TRUST_NAMESPACE);
+  await until('our source', async () => (await ourCertificatesIn(cluster, sources)) === 1);
+  // The parts of a cluster that empty and forget a namespace do not run here.
+  const path = `/api/v1/namespaces/${TRUST_NAMESPACE}`;
+  await cluster.call('DELETE', path);
+  await cluster.call('DELETE', sources);
+  await beside.rotatePeer();
+  await until('the loss to be told', async () => (await beside.inMesh())?.state === 'failed', 75);
+  assert.equal((await beside.status()).mesh.code, 'mesh-forbidden');
+  const ending = await cluster.call<SeenObject>('GET', path);
+  await cluster.call('PUT', `${path}/finalize`, { ...ending, spec: { finalizers: [] } });
+  await until('the namespace to be gone', async () => (await cluster.ask('GET', path)).status === 404);
+  await cluster.createNamespaces(TRUST_NAMESPACE);
+  await until('both roots', async () => (await ourCertificatesIn(cluster, sources)) === 2, 75);
+  await until('the status', async () => (await beside.status()).mesh.code === null);
+}
+
+async function linkerd(executable: string): Promise<void> {
+  await using cluster = await Cluster.start(executable);
+  const own = await presentCa(LINKERD_TRUST_DOMAIN, 'CN=root.linkerd.cluster.local');
+  await withAnchors(cluster, own);
   await createPod(cluster, 'web', '0'.repeat(64));
   await using beside = await startBesideLinkerd(cluster);
   await comeRotateAndGo(beside, () => ourCertificatesIn(cluster, configMapsIn(TRUST_NAMESPACE)));

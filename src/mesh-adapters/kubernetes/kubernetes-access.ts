@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { parse } from 'yaml';
 import { MeshAdapterError } from '../errors.ts';
 import type { ConnectionOptions } from '../http-request.ts';
+import { readTokenFile } from '../token-file.ts';
 
 /** Where the API server is and how to speak to it. */
 export interface KubernetesAccess {
@@ -70,6 +72,7 @@ async function kubeconfigAccess({
   } catch (cause) {
     throw unusable(`kubeconfig ${JSON.stringify(path)} cannot be used`, cause);
   }
+  const tokenFile = await tokenFileIn(path, config.getCurrentUser()?.name);
   const cluster = config.getCurrentCluster();
   if (!cluster || !URL.canParse(cluster.server))
     throw unusable(`kubeconfig ${JSON.stringify(path)} names no cluster for its context`);
@@ -83,17 +86,40 @@ async function kubeconfigAccess({
         throw unusable(`the credentials in kubeconfig ${JSON.stringify(path)} cannot be used`, cause);
       }
       const { headers, ...connection } = options;
-      return { ...connection, headers: textHeaders(headers) };
+      const said = textHeaders(headers);
+      if (tokenFile !== undefined) said['authorization'] = `Bearer ${await readTokenFile(tokenFile)}`;
+      return { ...connection, headers: said };
     },
   };
 }
 
-/** The headers that are one text each, which those of credentials are. */
+/**
+ * The file of the user's `tokenFile`, of which the package knows nothing; projected tokens are given so. A relative path is meant
+ * from the kubeconfig's folder.
+ */
+async function tokenFileIn(path: string, userName: string | undefined): Promise<string | undefined> {
+  let kubeconfig: unknown;
+  try {
+    kubeconfig = parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw unusable(`kubeconfig ${JSON.stringify(path)} cannot be used`, cause);
+  }
+  const { users } = Object(kubeconfig) as { users?: unknown };
+  for (const each of Array.isArray(users) ? users : []) {
+    const { name, user } = Object(each) as { name?: unknown; user?: unknown };
+    const { tokenFile } = Object(user) as { tokenFile?: unknown };
+    if (name === userName && typeof tokenFile === 'string' && tokenFile !== '')
+      return resolve(dirname(path), tokenFile);
+  }
+  return undefined;
+}
+
+/** The headers that are one text each, which those of credentials are, by their names in small letters. */
 function textHeaders(headers: RequestOptions['headers']): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(Object(headers)).filter(
-      (entry): entry is [string, string] => typeof entry[1] === 'string',
-    ),
+    Object.entries(Object(headers))
+      .filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+      .map(([name, value]) => [name.toLowerCase(), value]),
   );
 }
 

@@ -1,8 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeFileSync } from 'node:fs';
-import { stringify } from 'yaml';
-import { KubernetesClient } from '../../../src/mesh-adapters/kubernetes/kubernetes-client.ts';
-import { tempDir } from '../../support/temp-dir.ts';
 import { createIstioAdapter, type MeshAdapter } from '../../../src/mesh-adapters/index.ts';
 import { silentLog, systemRandom } from '../../../src/platform/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
@@ -228,40 +224,6 @@ describe('readOwnTrust() of Istio', () => {
     putRoots(own, west);
     await untilTold(() => told.length === 2, 'the second roots');
     expect(told).toHaveLength(2);
-  });
-});
-
-describe('KubernetesClient with a kubeconfig', () => {
-  it('reads the file again when the server is gone or no longer knows the token', async () => {
-    using folder = tempDir();
-    const target = { namespace: 'istio-system', name: MESH };
-    const write = (server: string, token: string) =>
-      writeFileSync(
-        folder.file('config'),
-        stringify({
-          apiVersion: 'v1',
-          kind: 'Config',
-          'current-context': 'it',
-          contexts: [{ name: 'it', context: { cluster: 'it', user: 'it' } }],
-          clusters: [{ name: 'it', cluster: { server, 'insecure-skip-tls-verify': true } }],
-          users: [{ name: 'it', user: { token } }],
-        }),
-      );
-    api.answer = ({ token }, response) => {
-      if (token === 'good') return false;
-      fail(response, 401, 'Unauthorized');
-      return true;
-    };
-    write('https://127.0.0.1:1', 'old');
-    const client = new KubernetesClient({
-      source: { kind: 'kubeconfig', path: folder.file('config') },
-      clock,
-    });
-    await expect(client.get(target, ended.signal)).rejects.toMatchObject({ code: 'mesh-unreachable' });
-    write(api.url, 'old');
-    await expect(client.get(target, ended.signal)).rejects.toMatchObject({ code: 'mesh-unauthenticated' });
-    write(api.url, 'good');
-    expect((await client.get(target, ended.signal)).data).toEqual({ mesh: MESH_TEXT });
   });
 });
 
