@@ -94,9 +94,14 @@ async function simulatedMeshes(executable: string): Promise<void> {
     await watching.until('the roots of the other mesh', () =>
       watching.out.includes(`[${names.consul}] CA #1`),
     );
-    const info = await say(executable, layout.consul('info-sds.sock'), 'api', 'fetch', 'x509');
-    assert.match(info.out, new RegExp(`SPIFFE ID:\\s+${names.infoId}$`, 'm'));
-    assert(info.out.includes(`[spiffe://${names.istio}] CA #1`));
+    await using other = new Child(executable, [
+      'api',
+      'watch',
+      '-socketPath',
+      layout.consul('info-sds.sock'),
+    ]);
+    await other.until('the roots of the first mesh', () => other.out.includes(`[${names.istio}] CA #1`));
+    assert.match(other.out, new RegExp(`SPIFFE ID:\\s+${names.infoId}$`, 'm'));
     const token = await say(executable, frontend, 'api', 'fetch', 'jwt', '-audience', 'us');
     assert.match(token.said, /PermissionDenied/);
   });

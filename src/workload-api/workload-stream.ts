@@ -166,6 +166,11 @@ export class WorkloadStream<Message> {
   }
 }
 
+/** What the library puts around its words about a connection: an instant, which would make each failure another one, and an empty note. */
+const DECORATION = / ?\(\d{4}-\d\d-\d\dT[\d:.]+Z\)|\.? Resolution note: $/g;
+const MAX_DETAILS = 1000;
+
 function said(code: status, details: string): string {
-  return code === status.OK ? 'it ended the stream without a message' : `${status[code]}: ${details}`;
+  if (code === status.OK) return 'it ended the stream without a message';
+  return `${status[code]}: ${details.replaceAll(DECORATION, '').slice(0, MAX_DETAILS)}`;
 }

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { createServer } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { WorkloadX509Svid } from '../../src/grpc/index.ts';
@@ -330,6 +331,23 @@ describe('WorkloadX509Client', () => {
     await until(() => client.problem?.code === 'unavailable');
     expect(client.problem?.message).toContain('RESOURCE_EXHAUSTED');
     expect(idsOf(client)).toEqual([first.id]);
+  });
+
+  it('says once and in plain words that something else listens there', async () => {
+    await server.stop();
+    const other = createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    other.listen(server.path);
+    closing.push(() => void other.close());
+    const client = startClient();
+    for (const waitMs of [1000, 2000, 3000]) {
+      await expect.poll(() => clock.waits(), { interval: 2 }).toEqual([waitMs]);
+      await clock.advance(waitMs);
+    }
+    expect(client.problem).toEqual({
+      code: 'unavailable',
+      message: expect.stringMatching(/^UNAVAILABLE: .*Protocol error$/),
+    });
+    expect(log.records.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
   it('stops in every state', async () => {

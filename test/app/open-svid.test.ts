@@ -1,0 +1,67 @@
+import { status } from '@grpc/grpc-js';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openSvid } from '../../src/app/agent/open-svid.ts';
+import { svidSource } from '../../src/app/config/svid-config.ts';
+import { silentLog, systemRandom } from '../../src/platform/index.ts';
+import { FakeWorkloadApi } from '../support/fake-workload-api.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
+import { TestClock } from '../support/test-clock.ts';
+import { entry, message } from '../support/x509-messages.ts';
+
+let ca: TestCa;
+beforeAll(async () => {
+  ca = await createTestCa({ trustDomain: 'a.example' });
+});
+
+let folder: ReturnType<typeof tempDir>;
+let api: FakeWorkloadApi;
+const closing: (() => Promise<void>)[] = [];
+beforeEach(async () => {
+  folder = tempDir();
+  api = await new FakeWorkloadApi(folder.file('api.sock')).start();
+});
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+  await api.stop();
+  folder[Symbol.dispose]();
+});
+
+async function open(config: unknown, environment: Record<string, string> = {}) {
+  const clock = new TestClock(TEST_INSTANT);
+  const context = { clock, random: systemRandom, log: silentLog, environment };
+  const own = await openSvid(svidSource.parse(config), folder.path, context);
+  closing.push(() => own.stop());
+  return own;
+}
+
+describe('openSvid() of a Workload API', () => {
+  it('gives the SVID and tells where it comes from, and why there is none (WLAPI-24)', async () => {
+    const own = await open({ workload_api: `unix://${api.path}` });
+    const none = { source: 'workload-api', from: `unix://${api.path}`, id: null, not_after: null };
+    expect(own.describe()).toEqual({ ...none, code: null, message: null });
+    const leaf = await ca.issueLeaf({ path: '/federate' });
+    api.say(message([entry(leaf, ca)]));
+    await expect.poll(() => own.svid.current()?.id).toBe('spiffe://a.example/federate');
+    expect(own.describe()).toMatchObject({ id: leaf.id, not_after: '2030-01-02T11:00:00.000Z', code: null });
+    api.refuse(status.PERMISSION_DENIED, 'no identity issued');
+    await expect
+      .poll(() => own.describe())
+      .toEqual({
+        ...none,
+        code: 'permission-denied',
+        message: 'PERMISSION_DENIED: no identity issued',
+      });
+  });
+
+  it('finds it where SPIFFE_ENDPOINT_SOCKET says, and takes the SVID that the config means (WLAPI-06)', async () => {
+    const [first, second] = await Promise.all(['/one', '/two'].map((path) => ca.issueLeaf({ path })));
+    const svids = [first, second].flatMap((leaf) => (leaf ? [entry(leaf, ca)] : []));
+    api.say(message(svids));
+    const environment = { SPIFFE_ENDPOINT_SOCKET: `unix://${api.path}` };
+    const config = { workload_api: 'SPIFFE_ENDPOINT_SOCKET', spiffe_id: 'spiffe://a.example/two' };
+    const own = await open(config, environment);
+    await expect.poll(() => own.svid.current()?.id).toBe('spiffe://a.example/two');
+    await expect(open(config)).rejects.toMatchObject({ code: 'endpoint-address-missing' });
+  });
+});
