@@ -78,6 +78,16 @@ export class Spire {
     await this.#server?.[Symbol.asyncDispose]();
   }
 
+  /** Its API over TCP, as `host:port`. */
+  get address(): string {
+    return `127.0.0.1:${this.#apiPort}`;
+  }
+
+  /** What it has logged since it was started last. */
+  get log(): string {
+    return `${this.#server?.out ?? ''}${this.#server?.err ?? ''}`;
+  }
+
   /** The folder in which it keeps its state; to lose its database, remove it while it is stopped. */
   get data(): string {
     return this.file('data');
