@@ -12,6 +12,7 @@ import { pySpiffe } from './programs/py-spiffe.ts';
 import { olderRustls, rustls } from './programs/rustls.ts';
 import { spireAndEnvoy } from './programs/spire-and-envoy.ts';
 import { spireAndGoSpiffe } from './programs/spire-and-go-spiffe.ts';
+import { spireControllerManager } from './programs/spire-controller-manager.ts';
 import { spire } from './programs/spire.ts';
 import { spireAgent } from './programs/spire-agent.ts';
 import { trustManager } from './programs/trust-manager.ts';
@@ -30,6 +31,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   spire,
   spireAndGoSpiffe,
   spireAndEnvoy,
+  spireControllerManager,
   consul,
   consulGateway,
   kubeApiserver,

@@ -4,6 +4,7 @@ import type { RelationshipDocument, StatusDocument } from '../../src/dashboard/i
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { presentCa, until } from '../../test/e2e/agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from './agents.ts';
+import { federate } from '../kubernetes/beside.ts';
 import type { InteropCheck } from './program.ts';
 import { Spire } from './spire.ts';
 import { OURS, THEIRS } from './spire-peers.ts';
@@ -52,13 +53,6 @@ async function startBeside(
   return { agents, beside, peer };
 }
 
-async function add(beside: RunningAgent, peer: RunningAgent): Promise<void> {
-  const pin = (await peer.home.ask<StatusDocument>('status')).answer.own?.pin ?? '';
-  const words = ['--peer', peer.home.url, '--trust-domain', OURS, '--profile', 'https_spiffe'];
-  const proof = ['--endpoint-id', `spiffe://${OURS}/federate`, '--pin', pin];
-  assert.equal((await beside.home.ask('add', ...words, ...proof)).code, 0);
-}
-
 const inMesh = async ({ home }: RunningAgent) =>
   (await home.ask<RelationshipDocument>('show', OURS)).answer.in_mesh;
 const meshOf = async ({ home }: RunningAgent) => (await home.ask<StatusDocument>('status')).answer.mesh;
@@ -98,7 +92,7 @@ async function pushes(executable: string): Promise<void> {
   const before = server.say('bundle', 'list', '-output', 'json');
   const { agents, beside, peer } = await startBeside(server);
   await using _agents = agents;
-  await add(beside, peer);
+  await federate(beside, peer);
   await until('the bundle', () => rootsOf(server) === 1);
   const ours = (await beside.home.ask<{ document: string }>('bundle', 'show', OURS)).answer.document;
   const { keys, spiffe_sequence: sequence, spiffe_refresh_hint: hint } = JSON.parse(ours);
@@ -143,7 +137,7 @@ async function overTcp(executable: string): Promise<void> {
     ...mint('nobody', '/nobody'),
   });
   await using _agents = agents;
-  await add(beside, peer);
+  await federate(beside, peer);
   await until('the refusal', async () => (await inMesh(beside))?.code === 'mesh-forbidden');
   assert.equal((await meshOf(beside)).code, 'mesh-forbidden');
   assert.deepEqual(held(server), []);
@@ -174,7 +168,7 @@ async function heals(executable: string): Promise<void> {
   cpSync(server.data, backup, { recursive: true });
   await until('the agent to see that it is gone', async () => !(await connected(beside)));
   assert.equal((await meshOf(beside)).code, 'mesh-unreachable');
-  await add(beside, peer);
+  await federate(beside, peer);
   await server.start();
   await until('the bundle', () => rootsOf(server) === 1);
 
@@ -220,7 +214,7 @@ async function relates(executable: string): Promise<void> {
   const mesh = { socket: server.socket, foreign_trust: 'relationships' };
   const { agents, beside, peer } = await startBeside(server, mesh);
   await using _agents = agents;
-  await add(beside, peer);
+  await federate(beside, peer);
   await until('the relationship', () => relationshipsOf(server).includes(OURS));
   assert.equal(rootsOf(server), 1, 'it comes with its first bundle');
   const second = await presentCa(OURS, 'CN=second');
@@ -260,7 +254,7 @@ async function polledByFile(executable: string): Promise<void> {
   await using server = await Spire.start(executable, { keys: 'disk' });
   const { agents, beside, peer } = await startBeside(server);
   await using _agents = agents;
-  await add(beside, peer);
+  await federate(beside, peer);
   await until('the bundle', () => rootsOf(server) === 1);
   const config = readFileSync(server.file('server.conf'), 'utf8');
   const file = `federation {
@@ -283,6 +277,6 @@ async function polledByFile(executable: string): Promise<void> {
   writeFileSync(server.file('server.conf'), config);
   await server.start();
   server.say('bundle', 'delete', '-id', `spiffe://${OURS}`);
-  await add(beside, peer);
+  await federate(beside, peer);
   await until('the bundle, pushed again', () => rootsOf(server) === 1);
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { exportForSpireControllerManager } from '../../src/cli/export-targets/spire-controller-manager.ts';
 import { main } from '../../src/cli/main.ts';
 import { AdminServer, type StatusDocument } from '../../src/dashboard/index.ts';
 import {
@@ -136,6 +137,23 @@ describe('federate export-config', () => {
     expect(isOurs(resource.spec.trustDomainBundle)).toBe(true);
     const overWeb = parse((await exported('spire-controller-manager', { endpoint: web })).out);
     expect(overWeb.spec.bundleEndpointProfile).toEqual({ type: 'https_web' });
+  });
+
+  it('gives the resource a name that Kubernetes takes, whatever the trust domain is called', () => {
+    const nameOf = (trustDomain: string) =>
+      parse(
+        exportForSpireControllerManager({
+          trustDomain: parseTrustDomain(trustDomain),
+          endpointUrl: 'https://a/',
+          endpointId: undefined,
+          bundle: ca.bundle(),
+          document: '{}',
+        }),
+      ).metadata.name;
+    expect(nameOf('a-1.b.example')).toBe('a-1.b.example');
+    const others = ['a_b.example', 'a.b_example', '-a', 'a.', 'a..b'].map(nameOf);
+    expect(new Set(others).size).toBe(5);
+    for (const name of others) expect(name).toMatch(/^trust-domain-[0-9a-f]{16}$/);
   });
 
   it('gives Teleport the endpoint where it can fetch from it, else the bundle as it is now', async () => {
