@@ -263,6 +263,7 @@ async function polledByFile(executable: string): Promise<void> {
       bundle_endpoint_profile "https_spiffe" { endpoint_spiffe_id = "spiffe://${OURS}/federate" }
     }`;
   await server.stop();
+  await until('the agent to see that it is gone', async () => !(await connected(beside)));
   writeFileSync(server.file('server.conf'), config.replace('federation {', file));
   await server.start();
   await until('the agent to see it', async () => (await inMesh(beside))?.code === 'trust-domain-taken');

@@ -146,7 +146,8 @@ describe('federate export-config', () => {
           trustDomain: parseTrustDomain(trustDomain),
           endpointUrl: 'https://a/',
           endpointId: undefined,
-          bundle: ca.bundle(),
+          profile: 'https_web',
+          roots: [],
           document: '{}',
         }),
       ).metadata.name;

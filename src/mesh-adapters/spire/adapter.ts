@@ -29,7 +29,7 @@ export interface SpireAdapterOptions {
 export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
   const { access, pollMs, ownedFile, trustDomain, endpoints, clock, random, log } = options;
   const identity = new ServerIdentity(trustDomain);
-  const filePolls = new FilePolls();
+  const filePolls = new FilePolls(clock);
   const state = new AdapterState({ clock, log });
   // Who begins anew reads its configuration file anew.
   state.onProgress(() => filePolls.forget());

@@ -108,6 +108,18 @@ describe('createSpireAdapter()', () => {
     expect(questions()).toBe(quiet);
   });
 
+  it('asks again after ten minutes, for a restart of SPIRE that nobody noticed', async () => {
+    const clock = new TestClock(TEST_INSTANT);
+    await using mesh = await openSpire({ clock });
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const apply = () => mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    await apply();
+    mesh.spire.polledByFile.add('west.example');
+    expect(await apply()).toMatchObject([{ state: 'accepted' }]);
+    await clock.advance(600_000);
+    expect(await apply()).toMatchObject([{ state: 'refused', code: 'trust-domain-taken' }]);
+  });
+
   it('does not delete a bundle of its own that SPIRE’s configuration file has taken over', async () => {
     await using mesh = await openSpire();
     const west = await createTestCa({ trustDomain: 'west.example' });
