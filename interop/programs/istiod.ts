@@ -6,6 +6,7 @@ import { type Beside, PEER, startBeside } from '../kubernetes/beside.ts';
 import { Cluster } from '../kubernetes/cluster.ts';
 import { apiServerBeside } from '../kubernetes/executables.ts';
 import { ISTIO_TRUST_DOMAIN, MESH, prepareIstio, startBesideIstio } from '../kubernetes/istio-cluster.ts';
+import { istioPeerChecks } from '../kubernetes/istio-peer-checks.ts';
 import { type Istiod, startIstiod } from '../kubernetes/istiod-process.ts';
 import { pemOf } from '../kubernetes/objects.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
@@ -22,6 +23,7 @@ export const istiod: InteropProgram = {
   checks: [
     { name: 'pushes our narrowed anchors to a proxy, and takes them away', run: throughConfigMaps },
     { name: 'does the same through a mesh config in a file', run: throughFile },
+    ...istioPeerChecks,
   ],
 };
 
