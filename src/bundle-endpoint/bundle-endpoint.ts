@@ -132,13 +132,17 @@ export class BundleEndpoint {
     const held = metrics.gauge('federate_endpoint_waiting', 'Clients held until the bundle changes');
     Object.assign(held, { collect: () => held.set(waiting.count) });
     const routes = createBundleRoutes(options.path, () => this.#published, waiting);
-    const listener = getRequestListener(async (request, { outgoing }) => {
-      const response = await routes.fetch(request);
-      // Here and not when it is out: the bundle may be another one by then.
-      const tag = response.status === 200 ? response.headers.get('etag') : null;
-      if (tag !== null) this.#given.set(outgoing, tag);
-      return response;
-    });
+    const listener = getRequestListener(
+      async (request, { outgoing }) => {
+        const response = await routes.fetch(request);
+        // Here and not when it is out: the bundle may be another one by then.
+        const tag = response.status === 200 ? response.headers.get('etag') : null;
+        if (tag !== null) this.#given.set(outgoing, tag);
+        return response;
+      },
+      // HTTP/1.0 knows no Host, and load balancers ask in it whether we are there; no route looks at it.
+      { hostname: 'localhost' },
+    );
     this.#server = createServer(
       {
         ...secureContextOptions(),

@@ -111,6 +111,22 @@ describe('BundleEndpoint over HTTP', () => {
     expect(parseBundle(ca.trustDomain, (await get(port)).body).bundle.sequence).toBe(8n);
   });
 
+  it('answers HTTP/1.0 as load balancers speak it, without a Host; HTTP/1.1 has to have one', async () => {
+    const { port, publish } = await start();
+    publish(7n);
+    const statusOf = async (words: string) => {
+      const socket = await handshake(port);
+      socket.write(words);
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      socket.destroy();
+      return answer.toString('latin1').split('\r\n')[0];
+    };
+    expect(await statusOf('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n')).toBe('HTTP/1.1 200 OK');
+    expect(await statusOf('GET / HTTP/1.0\r\nHost: a.example\r\n\r\n')).toBe('HTTP/1.1 200 OK');
+    expect(await statusOf('GET / HTTP/1.0\r\n\r\n')).toBe('HTTP/1.1 200 OK');
+    expect(await statusOf('GET / HTTP/1.1\r\n\r\n')).toBe('HTTP/1.1 400 Bad Request');
+  });
+
   it('tells who was given the whole bundle, with its tag, but not of those who say themselves what they hold', async () => {
     const served: [string, string][] = [];
     const { port, publish } = await start({ onServed: (address, tag) => served.push([address, tag]) });
