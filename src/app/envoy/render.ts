@@ -27,6 +27,7 @@ export async function renderEnvoy(
   if (fields.routes_file !== undefined) {
     const { config, folder } = readConfig(configFile, gatewayConfigSchema);
     const routes = await readRoutes(resolvePath(folder, config.routes_file));
+    if (routes.size === 0) throw nowhere(configFile);
     return { stands_for: 'gateway', bootstrap: sniGatewayBootstrap(config, routes) };
   }
   const { config, folder } = readConfig(configFile, sidecarConfigSchema);
@@ -38,6 +39,15 @@ export async function renderEnvoy(
     trustResource: trust.resource ?? config.trust_resource,
   });
   return { stands_for: 'sidecar', bootstrap };
+}
+
+function nowhere(file: string): ConfigError {
+  return new ConfigError('config-invalid', `the config ${file} is none for an Envoy`, [
+    {
+      path: 'routes_file',
+      message: 'an Envoy knows its routes from when it was rendered, and this table has none',
+    },
+  ]);
 }
 
 function notOverSds(file: string): ConfigError {

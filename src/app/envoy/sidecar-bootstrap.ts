@@ -45,7 +45,8 @@ export function sidecarBootstrap(config: SidecarConfig, secrets: SidecarSecrets)
       validation_context_sds_secret_config: secretFrom(TRUST, trustResource),
     },
   });
-  const name = ({ listen }: SidecarConfig['outbound'][number]) => `to-${listen.port}`;
+  // With the host: on another loopback address the same port may be another destination.
+  const name = ({ listen: { host, port } }: SidecarConfig['outbound'][number]) => `to-${host}-${port}`;
   return {
     node: { id: 'federate-sidecar', cluster: 'federate' },
     static_resources: {

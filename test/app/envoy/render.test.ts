@@ -48,6 +48,19 @@ describe('renderEnvoy()', () => {
     expect(text).toContain('"name":"ROOTCA"');
   });
 
+  it('tells destinations apart that share a port on different addresses', async () => {
+    const second = ['127.0.0.2:9001', '[::1]:9001'].map(
+      (listen) =>
+        `  - { listen: "${listen}", to: "[::1]:8443", server_name: x, expect: ["spiffe://b.example/x"] }\n`,
+    );
+    const { bootstrap } = await render(SIDECAR + second.join(''));
+    const { static_resources: parts } = bootstrap as {
+      static_resources: Record<'listeners' | 'clusters', { name: string }[]>;
+    };
+    for (const named of [parts.listeners, parts.clusters])
+      expect(new Set(named.map(({ name }) => name)).size).toBe(named.length);
+  });
+
   it('renders an Envoy for a gateway: one chain per server name, and none for others', async () => {
     const { stands_for: standsFor, bootstrap } = await render(
       'listen: "0.0.0.0:8443"\nroutes_file: routes.yaml\n',
@@ -63,6 +76,9 @@ describe('renderEnvoy()', () => {
     await expect(render('sds_socket: 1\n')).rejects.toThrow(ConfigError);
     await expect(render('listen: nowhere\nroutes_file: routes.yaml\n')).rejects.toThrow(ConfigError);
     const gateway = 'listen: "0.0.0.0:8443"\nroutes_file: routes.yaml\n';
+    await render(gateway, {}, 'info.b.example: "10.0.0.7:8443"');
     await expect(render(gateway, {}, 'info: 7')).rejects.toThrow(ConfigError);
+    // Envoy does not start with a listener that leads nowhere.
+    await expect(render(gateway, {}, '{}')).rejects.toThrow(ConfigError);
   });
 });
