@@ -43,8 +43,8 @@ const PEER = 'peer.example';
 interface Peers {
   readonly ours: RunningAgent;
   /** Puts that below the mesh config. */
-  write(text: string): void;
-  pushed(): Istiod['pushed'];
+  readonly write: (text: string) => void;
+  readonly pushed: () => Istiod['pushed'];
 }
 
 async function withPeer(executable: string, work: (peers: Peers) => Promise<void>): Promise<void> {
