@@ -6,7 +6,7 @@ export interface IdentityDocument {
   /** Null while there is none: it has not come yet, has expired or was taken back. */
   readonly id: string | null;
   readonly not_after: string | null;
-  /** Why nothing new comes from a Workload API: `permission-denied`, `refused`, `unavailable`, `message-malformed`. */
+  /** Why nothing new comes from a Workload API: `permission-denied`, `refused`, `unavailable`, `message-malformed`; or `svid-expired`: it was not renewed. */
   readonly code: string | null;
   readonly message: string | null;
 }

@@ -7,6 +7,7 @@ import {
   SdsClient,
   WorkloadX509Client,
 } from '../../workload-api/index.ts';
+import type { Clock } from '../../platform/index.ts';
 import type { SvidConfig } from '../config/svid-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import type { ProcessContext, RunningPart } from '../process.ts';
@@ -38,7 +39,8 @@ export async function openSvid(
     client.start();
     return {
       svid,
-      describe: () => describeSvid('workload-api', address.uri, svid, client.problem),
+      describe: () =>
+        describeSvid('workload-api', address.uri, svid, client.problem ?? expiryOf(svid, clock)),
       stop: async () => {
         svid.stop();
         await client.stop();
@@ -57,7 +59,11 @@ export async function openSvid(
     });
     const svid = createSdsSvidSource(client, config.resource, log);
     client.start();
-    return { svid, describe: () => describeSvid('sds', socketPath, svid), stop: () => client.stop() };
+    return {
+      svid,
+      describe: () => describeSvid('sds', socketPath, svid, expiryOf(svid, clock)),
+      stop: () => client.stop(),
+    };
   }
   const certificateFile = resolvePath(folder, config.certificate_file);
   const svid = await createFileSvidSource({
@@ -66,14 +72,30 @@ export async function openSvid(
     clock,
     log: log.with({ part: 'svid' }),
   });
-  return { svid, describe: () => describeSvid('files', certificateFile, svid), stop: () => svid.stop() };
+  return {
+    svid,
+    describe: () => describeSvid('files', certificateFile, svid, expiryOf(svid, clock)),
+    stop: () => svid.stop(),
+  };
+}
+
+interface SvidProblem {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** An SVID that nobody renews stays what we show, and every peer refuses it. */
+function expiryOf(svid: SvidSource, clock: Clock): SvidProblem | undefined {
+  const current = svid.current();
+  if (!current || current.notAfter > clock.now()) return undefined;
+  return { code: 'svid-expired', message: 'it has ended, and every peer refuses it: renew it' };
 }
 
 function describeSvid(
   source: IdentityDocument['source'],
   from: string,
   svid: SvidSource,
-  problem?: { readonly code: string; readonly message: string },
+  problem: SvidProblem | undefined,
 ): IdentityDocument {
   const current = svid.current();
   return {
