@@ -9,11 +9,18 @@ import {
 } from '../../spiffe/index.ts';
 import type { IstioFacts } from './facts.ts';
 import type { MeshObject } from './fields.ts';
-import { type CaEntry, type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
+import {
+  type AppliedBefore,
+  type CaEntry,
+  type MeshConfigDocument,
+  parseMeshConfig,
+} from './mesh-config-document.ts';
 import { faultOf, ownAnchorOf, OWN_ENTRIES_ANNOTATION, parseOwnEntries } from './own-entries.ts';
 import type { RememberedConfig } from './plan.ts';
 import { MESH_KEY } from './read-own-trust.ts';
 import { isRevisionConfigMap } from './revisions.ts';
+
+const SHARED = 'SHARED_MESH_CONFIG';
 
 /** What the mesh configs of all revisions say (mesh-surfaces §2). Pure. */
 export function judgeMeshConfigs(facts: IstioFacts, systemNamespace: string, now: Date): Finding[] {
@@ -34,7 +41,7 @@ export function judgeMeshConfigs(facts: IstioFacts, systemNamespace: string, now
   for (const object of meshes) {
     const { data, annotations } = object;
     const held = { text: data[MESH_KEY] ?? '', said: annotations[OWN_ENTRIES_ANNOTATION] };
-    const { config, found } = readMeshConfig(whereOf(object), held, now);
+    const { config, found } = readMeshConfig(whereOf(object), held, now, sharedOf(facts, object));
     if (config) configs.push({ object, config });
     findings.push(...found);
   }
@@ -51,14 +58,30 @@ function readMeshConfig(
   where: string,
   held: RememberedConfig,
   now: Date,
+  shared?: AppliedBefore,
 ): { readonly config?: MeshConfigDocument; readonly found: Finding[] } {
   try {
-    const config = parseMeshConfig(held.text);
+    const config = parseMeshConfig(held.text, shared);
     return { config, found: judgeConfig(where, held.said, config, now) };
   } catch (error) {
     if (!(error instanceof MeshAdapterError)) throw error;
     const advice = 'correct the YAML; istiod goes on with the last it could read';
     return { found: [wrong(error.code, where, error.message, advice)] };
+  }
+}
+
+/** The mesh config that the control plane of this one applies before it; one that cannot be read is told elsewhere. */
+function sharedOf({ istiods, configMaps }: IstioFacts, { labels }: MeshObject): AppliedBefore | undefined {
+  const revision = labels['istio.io/rev'] || 'default';
+  const names = (istiods ?? [])
+    .filter((each) => each.revision === revision)
+    .map(({ env }) => env.get(SHARED));
+  const text = configMaps?.find(({ name }) => names.includes(name))?.data[MESH_KEY];
+  try {
+    return text === undefined ? undefined : parseMeshConfig(text);
+  } catch (error) {
+    if (error instanceof MeshAdapterError) return undefined;
+    throw error;
   }
 }
 
@@ -203,7 +226,7 @@ function judgeShared(
   { istiods, configMaps }: IstioFacts,
   configs: readonly { readonly object: MeshObject; readonly config: MeshConfigDocument }[],
 ): Finding[] {
-  const names = new Set((istiods ?? []).flatMap(({ env }) => env.get('SHARED_MESH_CONFIG') || []));
+  const names = new Set((istiods ?? []).flatMap(({ env }) => env.get(SHARED) || []));
   return [...names].flatMap((name) => {
     const text = configMaps?.find((each) => each.name === name)?.data[MESH_KEY];
     const where = `ConfigMap ${name} (SHARED_MESH_CONFIG)`;
@@ -228,7 +251,7 @@ function judgeShared(
       told(
         'shared-mesh-config',
         where,
-        'istiod applies this ConfigMap before the mesh ConfigMap; a list in the latter replaces the one here',
+        'istiod applies this ConfigMap before the mesh ConfigMap, and what is said here of the latter is said of both together; a list in the latter replaces the one here',
       ),
     ];
   });

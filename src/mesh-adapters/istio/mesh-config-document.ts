@@ -42,11 +42,16 @@ export interface MeshConfigDocument {
   readonly rest: unknown;
 }
 
+/** What a mesh config says that is applied before another one, as far as the other leaves it unsaid. */
+export type AppliedBefore = Pick<MeshConfigDocument, 'trustDomain' | 'trustDomainAliases' | 'xdsAgent'>;
+
+const DEFAULTS: AppliedBefore = { trustDomain: 'cluster.local', trustDomainAliases: [], xdsAgent: false };
+
 /**
- * Reads the YAML of key `mesh`. Throws `MeshAdapterError`: `mesh-config-malformed` where istiod would not read it either,
+ * Reads the YAML of key `mesh`, as istiod has it once `before` was applied (aliases add up, fields replace). Throws `MeshAdapterError`: `mesh-config-malformed` where istiod would not read it either,
  * `mesh-config-unsupported` where it is written in a way that we do not change.
  */
-export function parseMeshConfig(text: string): MeshConfigDocument {
+export function parseMeshConfig(text: string, before = DEFAULTS): MeshConfigDocument {
   const document = parseDocument(text, { keepSourceTokens: true, lineCounter: new LineCounter() });
   const [error] = document.errors;
   if (error) throw malformed(error.message.split('\n', 1)[0] ?? '', error);
@@ -61,9 +66,16 @@ export function parseMeshConfig(text: string): MeshConfigDocument {
   const pair = map && caPair(map);
   const flow = map?.flow === true;
   return {
-    trustDomain: string(mesh['trustDomain'] ?? 'cluster.local', 'trustDomain'),
-    trustDomainAliases: strings(mesh['trustDomainAliases'], 'trustDomainAliases'),
-    xdsAgent: ['true', true, '1', 1].some((on) => on === proxyMetadata['PROXY_CONFIG_XDS_AGENT']),
+    trustDomain: string(mesh['trustDomain'] ?? before.trustDomain, 'trustDomain'),
+    trustDomainAliases: [
+      ...new Set([
+        ...strings(mesh['trustDomainAliases'], 'trustDomainAliases'),
+        ...before.trustDomainAliases,
+      ]),
+    ],
+    xdsAgent: ['true', true, '1', 1].some(
+      (on) => on === (proxyMetadata['PROXY_CONFIG_XDS_AGENT'] ?? before.xdsAgent),
+    ),
     ...(pair && { list: caList(pair, mesh[KEY], text) }),
     top: map ? (flow ? 'flow' : 'block') : 'empty',
     firstKey: (map?.range?.[0] ?? 0) + (flow ? 1 : 0),
