@@ -9,6 +9,9 @@ import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
 import { entry, message } from '../support/x509-messages.ts';
 
+/** A machine may have other things to do. */
+const PATIENCE = { interval: 2, timeout: 20_000 };
+
 let ca: TestCa;
 beforeAll(async () => {
   ca = await createTestCa({ trustDomain: 'a.example' });
@@ -42,11 +45,11 @@ describe('openSvid() of a Workload API', () => {
     expect(own.describe()).toEqual({ ...none, code: null, message: null });
     const leaf = await ca.issueLeaf({ path: '/federate' });
     api.say(message([entry(leaf, ca)]));
-    await expect.poll(() => own.svid.current()?.id).toBe('spiffe://a.example/federate');
+    await expect.poll(() => own.svid.current()?.id, PATIENCE).toBe('spiffe://a.example/federate');
     expect(own.describe()).toMatchObject({ id: leaf.id, not_after: '2030-01-02T11:00:00.000Z', code: null });
     api.refuse(status.PERMISSION_DENIED, 'no identity issued');
     await expect
-      .poll(() => own.describe())
+      .poll(() => own.describe(), PATIENCE)
       .toEqual({
         ...none,
         code: 'permission-denied',
@@ -61,7 +64,7 @@ describe('openSvid() of a Workload API', () => {
     const environment = { SPIFFE_ENDPOINT_SOCKET: `unix://${api.path}` };
     const config = { workload_api: 'SPIFFE_ENDPOINT_SOCKET', spiffe_id: 'spiffe://a.example/two' };
     const own = await open(config, environment);
-    await expect.poll(() => own.svid.current()?.id).toBe('spiffe://a.example/two');
+    await expect.poll(() => own.svid.current()?.id, PATIENCE).toBe('spiffe://a.example/two');
     await expect(open(config)).rejects.toMatchObject({ code: 'endpoint-address-missing' });
   });
 });
