@@ -9,7 +9,8 @@ import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa } from '../support/test-ca.ts';
 import { WorkloadCaller, workloadHeader } from '../support/workload-caller.ts';
 import { kubernetesClient } from './support/kubernetes-client.ts';
-import { CLUSTER_ID, startConsul, startIstio } from './support/meshes.ts';
+import { CLUSTER_ID, startConsul, startIstio, until } from './support/meshes.ts';
+import { Peer } from './support/peer.ts';
 
 const { FetchX509SVID, FetchX509Bundles, FetchJWTSVID } = spiffeWorkloadService;
 const CONSUL = `${CLUSTER_ID}.consul`;
@@ -173,6 +174,36 @@ describe('the Workload API of a simulated mesh', () => {
       'spiffe://istio.example': own,
       'spiffe://west.example': Buffer.from(west.root),
     });
+  });
+
+  it('gives what a peering brought: roots that can be read, each trust domain’s own, and never under our own name (WLAPI-19)', async () => {
+    const { url } = await consul();
+    const own = await callerOf('info').first(FetchX509SVID, {});
+    const { next } = watch(callerOf('info').stream(FetchX509SVID, {}));
+    expect((await next()).federated_bundles).toEqual({});
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const pem = new X509Certificate(west.root).toString();
+    const peer = async (name: string) => {
+      const answer = await fetch(`${url}/v1/peering/token`, {
+        method: 'POST',
+        body: JSON.stringify({ PeerName: name }),
+      });
+      const made = new Peer((await answer.json()).PeeringToken);
+      closing.push(() => made.close());
+      made.open(await made.exchange());
+      await until(() => made.received.length >= 3, 'the subscriptions');
+      return made;
+    };
+    const [westPeer, claimant] = [await peer('west'), await peer('claimant')];
+    westPeer.sendBundle('west.example', [pem, 'no PEM at all']);
+    const federated = await next();
+    expect(federated.federated_bundles).toEqual({ 'spiffe://west.example': Buffer.from(west.root) });
+    claimant.sendBundle(CONSUL, [pem]);
+    await until(() => claimant.answers().length === 1, 'the answer');
+    westPeer.sendBundle('west.example', [], '02');
+    const last = await next();
+    expect(last.federated_bundles).toEqual({});
+    expect(last.svids).toEqual(own.svids);
   });
 
   it('signs no tokens, and answers nobody without the header (WLAPI-04, WLAPI-09)', async () => {
