@@ -6,7 +6,6 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 import { FilePolls } from './file-polls.ts';
 import type { PeerEndpoints } from './peer-endpoint.ts';
 import { readOwnTrust } from './read-own-trust.ts';
-import { ServerIdentity } from './server-identity.ts';
 import type { SpireAccess } from './spire-access.ts';
 import { writeForeignTrust } from './write-foreign-trust.ts';
 
@@ -16,7 +15,7 @@ export interface SpireAdapterOptions {
   readonly pollMs: number;
   /** Where it is noted whose bundles and relationships in SPIRE are ours. */
   readonly ownedFile: string;
-  /** The server's trust domain; without it what the server says first. */
+  /** The server's trust domain; without it that of the server that was written to first. */
   readonly trustDomain?: TrustDomain | undefined;
   /** Gives SPIRE federation relationships, to poll these endpoints by itself, in the place of bundles. */
   readonly endpoints?: PeerEndpoints | undefined;
@@ -28,7 +27,6 @@ export interface SpireAdapterOptions {
 /** SPIRE: the server's own bundle, JWT keys too, and one federated bundle or relationship for each foreign trust domain (mesh-surfaces §6). */
 export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
   const { access, pollMs, ownedFile, trustDomain, endpoints, clock, random, log } = options;
-  const identity = new ServerIdentity(trustDomain);
   const filePolls = new FilePolls(clock);
   const state = new AdapterState({ clock, log });
   // Who begins anew reads its configuration file anew.
@@ -37,8 +35,9 @@ export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
     kind: 'spire',
     scope: 'per-trust-domain',
     state,
-    read: (tell, signal) => readOwnTrust({ access, identity, pollMs, state, tell, clock, random, signal }),
+    read: (tell, signal) =>
+      readOwnTrust({ access, ownedFile, trustDomain, pollMs, state, tell, clock, random, signal }),
     write: (wanted, signal) =>
-      writeForeignTrust(wanted, { access, identity, filePolls, ownedFile, endpoints, clock }, signal),
+      writeForeignTrust(wanted, { access, trustDomain, filePolls, ownedFile, endpoints, clock }, signal),
   });
 }

@@ -1,19 +1,20 @@
 import type { Clock } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import type { ForeignTrustReport } from '../mesh-adapter.ts';
+import { expectServer } from './expected-server.ts';
 import type { FilePolls } from './file-polls.ts';
 import { endRelationship, holdTarget, removeBundle } from './hold-trust.ts';
 import { type Owned, readOwned, sameOwned, writeOwned } from './owned.ts';
 import type { PeerEndpoints } from './peer-endpoint.ts';
 import { type Plan, planForeignTrust, type SpireContent } from './plan.ts';
 import { nameOf, parseOwnBundle, sameAuthorities } from './render.ts';
-import type { ServerIdentity } from './server-identity.ts';
 import type { SpireAccess } from './spire-access.ts';
 import { type SpireServer, withSpire } from './spire-server.ts';
 
 export interface SpireWriter {
   readonly access: SpireAccess;
-  readonly identity: ServerIdentity;
+  /** The server's trust domain, where the config says it. */
+  readonly trustDomain: TrustDomain | undefined;
   readonly filePolls: FilePolls;
   /** Where it is noted what is ours. */
   readonly ownedFile: string;
@@ -44,10 +45,10 @@ export async function writeForeignTrust(
 async function write(
   wanted: readonly TrustBundle[],
   server: SpireServer,
-  { identity, filePolls, ownedFile, endpoints, clock }: SpireWriter,
+  { trustDomain: configured, filePolls, ownedFile, endpoints, clock }: SpireWriter,
 ): Promise<ForeignTrustReport[]> {
   const noted = await readOwned(ownedFile);
-  const own = identity.check(parseOwnBundle(await server.ownBundle()), noted.server);
+  const own = expectServer(parseOwnBundle(await server.ownBundle()), configured, noted.server);
   const before: SpireContent = {
     own,
     bundles: byName(await server.federatedBundles()),

@@ -23,6 +23,8 @@ describe('readOwnTrust() of SPIRE', () => {
   beforeEach(async () => {
     clock = new TestClock(TEST_INSTANT);
     mesh = await openSpire({ clock, pollMs: 5000 });
+    // From here on it is known which server is meant.
+    await mesh.adapter.applyForeignTrust([], signal);
     told = [];
     ended = new AbortController();
     following = (async () => {
@@ -70,6 +72,40 @@ describe('readOwnTrust() of SPIRE', () => {
     expect(told).toEqual([1]);
     mesh.spire.own = before;
     await untilHealed(clock, () => mesh.adapter.status().connected, 'the recovery');
+  });
+});
+
+describe('readOwnTrust() of SPIRE after a restart of the agent', () => {
+  it('does not take the server of another trust domain for the right one, and knows that again', async () => {
+    const clock = new TestClock(TEST_INSTANT);
+    await using mesh = await openSpire({ clock, pollMs: 5000 });
+    await mesh.adapter.applyForeignTrust([], signal);
+    const before = mesh.spire.own;
+    mesh.spire.own = { ...before, trust_domain: 'other.example' };
+    const again = mesh.create();
+    const ended = new AbortController();
+    const told: string[] = [];
+    const following = (async () => {
+      for await (const own of again.watchOwnTrust(ended.signal)) told.push(own.trustDomain);
+    })();
+    await untilHealed(clock, () => again.status().code === 'own-trust-domain-changed', 'the refusal');
+    mesh.spire.own = before;
+    await untilHealed(clock, () => told.length === 1, 'the right server');
+    expect(told).toEqual([trustDomain]);
+    expect(await again.applyForeignTrust([], signal)).toEqual([]);
+    expect(again.status().connected).toBe(true);
+    ended.abort();
+    await following;
+  });
+
+  it('reads the own roots although the note of what is ours is damaged', async () => {
+    await using mesh = await openSpire();
+    writeFileSync(mesh.folder.file('owned.json'), 'no');
+    const ended = new AbortController();
+    for await (const own of mesh.adapter.watchOwnTrust(ended.signal)) {
+      expect(own.roots).toHaveLength(1);
+      ended.abort();
+    }
   });
 });
 
