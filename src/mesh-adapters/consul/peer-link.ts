@@ -13,6 +13,8 @@ import { renderTrustBundle } from './render.ts';
 const MAX_REDIRECTS = 5;
 /** A stream that was open this long was a good one; after a shorter one the pauses go on growing. */
 const GOOD_STREAM_MS = 60_000;
+/** Streams in a row that came to nothing before the cluster is asked for what it is called and signed by now. */
+const STALE_AFTER = 3;
 /** Services that a sentence names. */
 const MAX_NAMED = 20;
 const PROXY_SUFFIX = '-sidecar-proxy';
@@ -52,6 +54,8 @@ export class PeerLink {
   #session: PeerSession | undefined;
   #token: PeeringToken | undefined;
   #secret: string | undefined;
+  /** Whether the token may be of before the cluster's CA, its name or the cluster itself changed. */
+  #stale = false;
   #addresses: readonly string[] = [];
   #exports: readonly string[] = [];
   /** What the cluster said on a stream, where it did. */
@@ -143,6 +147,7 @@ export class PeerLink {
         // By its length, not by what it brought: who ends every stream after the first message shall not keep us busy.
         failures = clock.monotonicMs() - dialedMs >= GOOD_STREAM_MS ? 1 : failures + 1;
         this.#forget(error);
+        this.#stale = failures % STALE_AFTER === 0;
         log.warn('peering stream lost', { trustDomain: this.#bundle.trustDomain, failures, error });
         this.#lost(error);
       }
@@ -156,11 +161,7 @@ export class PeerLink {
 
   /** Dials, exchanges the secret where there is none, and stays on the stream. Only ever throws. */
   async #converse(signal: AbortSignal): Promise<never> {
-    if (!this.#token || this.#secret === undefined) {
-      this.#token = await this.#options.generateToken(signal);
-      if (this.#addresses.length === 0) this.#addresses = this.#token.addresses;
-    }
-    const token = this.#token;
+    const token = await this.#usableToken(signal);
     const address = this.#addresses[this.#turn % this.#addresses.length] ?? '';
     this.#tried.add(address);
     const connection = new PeerConnection(token, address, this.#options.clock);
@@ -179,6 +180,27 @@ export class PeerLink {
       this.#session = undefined;
       connection.close();
     }
+  }
+
+  async #usableToken(signal: AbortSignal): Promise<PeeringToken> {
+    const [token, secret] = [this.#token, this.#secret];
+    if (token && secret !== undefined && !this.#stale) return token;
+    let fresh: PeeringToken;
+    try {
+      fresh = await this.#options.generateToken(signal);
+    } catch (error) {
+      if (!token || secret === undefined || signal.aborted) throw error;
+      // The stream may come back without the API, and with the secret we have.
+      return token;
+    }
+    this.#stale = false;
+    const samePeering = token?.peerId === fresh.peerId;
+    const sameServers = token?.serverName === fresh.serverName && token.caPem === fresh.caPem;
+    if (!samePeering || !sameServers) this.#secret = undefined;
+    if (token && !samePeering) this.#forgetPeering();
+    if (this.#addresses.length === 0 || !sameServers) this.#addresses = fresh.addresses;
+    this.#token = fresh;
+    return fresh;
   }
 
   #createSession(
@@ -225,13 +247,15 @@ export class PeerLink {
     this.#turn += 1;
     const code = error instanceof MeshAdapterError ? error.code : undefined;
     if (code === 'peering-secret-refused' || code === 'peering-terminated') this.#secret = undefined;
-    // With the peering the control plane forgets what it imported, and what it exported.
-    if (code === 'peering-terminated') {
-      this.#accepted = undefined;
-      this.#exports = [];
-    }
+    if (code === 'peering-terminated') this.#forgetPeering();
     // A leader that we were sent to may be gone: back to the addresses of the token, or of the next one where this is spent.
     this.#addresses = this.#token && this.#secret !== undefined ? this.#token.addresses : [];
+  }
+
+  /** With the peering the control plane forgets what it imported, and what it exported. */
+  #forgetPeering(): void {
+    this.#accepted = undefined;
+    this.#exports = [];
   }
 
   #lost(error: unknown): void {

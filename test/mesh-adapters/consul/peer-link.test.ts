@@ -284,6 +284,52 @@ describe('PeerLink: the leader', () => {
   });
 });
 
+describe('PeerLink: a cluster that was signed or named anew', () => {
+  const away = (stream: FakeStream) =>
+    void stream.emit('error', { code: grpcStatus.UNAVAILABLE, details: 'nothing comes of it' });
+
+  it('asks for another token when no stream comes to anything any more, and goes where that one says', async () => {
+    await acceptedOnce();
+    // Its CA is another one, so what the first token says is of no use any more.
+    await using anew = await FakeCluster.start();
+    cluster.answer = ({ path }, response) => {
+      if (path !== TOKEN) return false;
+      response.end(JSON.stringify({ PeeringToken: anew.token() }));
+      return true;
+    };
+    cluster.onStream = away;
+    cluster.streams[0]?.end();
+    await untilTold(() => last()?.code === 'peer-stream-lost', 'the loss');
+    expect(last()?.state).toBe('accepted');
+    await untilHealed(clock, () => anew.streams.length === 1, 'the stream to the new servers');
+    await untilTold(() => last()?.code === undefined, 'the recovery');
+    expect(cluster.requestsTo(TOKEN)).toHaveLength(2);
+  });
+
+  it('keeps the secret it has while the API gives no other token, or one for the same servers', async () => {
+    let exchanges = 0;
+    cluster.onExchange = (_, callback) => {
+      exchanges += 1;
+      callback(null, { stream_secret: 'stream-secret' });
+    };
+    await acceptedOnce();
+    let refused = true;
+    cluster.answer = ({ path }, response) => {
+      if (path !== TOKEN || !refused) return false;
+      response.writeHead(500).end('no leader');
+      return true;
+    };
+    cluster.onStream = away;
+    cluster.streams[0]?.end();
+    await untilHealed(clock, () => cluster.requestsTo(TOKEN).length === 3, 'two tokens that are not given');
+    refused = false;
+    await untilHealed(clock, () => cluster.requestsTo(TOKEN).length === 4, 'one that is');
+    cluster.onStream = acceptBundles;
+    await untilHealed(clock, () => last()?.code === undefined, 'the recovery');
+    expect(exchanges).toBe(1);
+  });
+});
+
 describe('PeerLink: a peering that the cluster ended', () => {
   it('tells that it is over and its trust with it, and begins anew with a new token', async () => {
     await acceptedOnce();
