@@ -112,6 +112,11 @@ export class Cluster {
     this.#server = undefined;
   }
 
+  /** Makes the API server hang: it takes connections and answers nothing, until it is told to go on. */
+  hang(still: boolean): void {
+    this.#server?.hold(still);
+  }
+
   async restart(): Promise<void> {
     await this.stopServer();
     await this.startServer();

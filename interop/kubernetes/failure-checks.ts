@@ -22,6 +22,7 @@ import { configMapsIn } from './objects.ts';
 export const failureChecks: readonly InteropCheck[] = [
   { name: 'rights taken (403), an admission webhook that fails (500): told, healed', run: refusals },
   { name: 'the API server away and back with another certificate: told, healed', run: otherCertificate },
+  { name: 'the API server hangs and goes on: told, healed', run: hangs },
   { name: 'a token of a service account ends, the next one in its file (401): told, healed', run: tokens },
   {
     name: 'a cluster restored from a backup: what it lost is written, what it brought back goes',
@@ -121,6 +122,23 @@ async function otherCertificate(executable: string): Promise<void> {
   });
 }
 
+async function hangs(executable: string): Promise<void> {
+  await withIstio(executable, async (cluster) => {
+    await using beside = await startBesideIstio(cluster);
+    await beside.federate();
+    await until('the anchor', async () => (await anchorsIn(cluster)) === 1);
+    const pin = (await beside.status()).own?.pin;
+    cluster.hang(true);
+    await beside.rotatePeer();
+    await toldBy(beside, 'mesh-unreachable');
+    await until('the failure', async () => (await beside.inMesh())?.state === 'failed');
+    assert.equal((await beside.status()).own?.pin, pin, 'the own roots stay published');
+    cluster.hang(false);
+    await until('both anchors', async () => (await anchorsIn(cluster)) === 2, RESYNC_SECONDS);
+    await toldBy(beside, null);
+  });
+}
+
 async function tokens(executable: string): Promise<void> {
   await withIstio(executable, async (cluster) => {
     const accounts = `/api/v1/namespaces/${ISTIO_NAMESPACE}/serviceaccounts`;
@@ -155,13 +173,20 @@ async function tokens(executable: string): Promise<void> {
 
 async function backup(executable: string): Promise<void> {
   await withIstio(executable, async (cluster) => {
+    const marker = `${configMapsIn(ISTIO_NAMESPACE)}/marker`;
+    /** What we do about it is done before anybody could look; that the cluster forgot is seen by something else. */
+    const restore = async (name: string) => {
+      await cluster.call('POST', configMapsIn(ISTIO_NAMESPACE), { metadata: { name: 'marker' } });
+      await cluster.restore(name);
+      assert.equal((await cluster.ask('GET', marker)).status, 404, 'the backup is in its place');
+    };
+    assert.equal(await meshText(cluster), MESH);
     await cluster.backUp('before');
     await using beside = await startBesideIstio(cluster);
     await beside.federate();
     await until('the anchor', async () => (await anchorsIn(cluster)) === 1);
     await cluster.backUp('with-peer');
-    await cluster.restore('before');
-    assert.equal(await meshText(cluster), MESH);
+    await restore('before');
     await until(
       'the anchor to be written again',
       async () => (await anchorsIn(cluster)) === 1,
@@ -169,8 +194,7 @@ async function backup(executable: string): Promise<void> {
     );
     await beside.removePeer();
     await until('the mesh config as it was', async () => (await meshText(cluster)) === MESH, RESYNC_SECONDS);
-    await cluster.restore('with-peer');
-    assert.equal(await anchorsIn(cluster), 1);
+    await restore('with-peer');
     await until('the anchor to go again', async () => (await meshText(cluster)) === MESH, RESYNC_SECONDS);
     await toldBy(beside, null);
   });

@@ -56,7 +56,13 @@ export class Child {
     }
   }
 
+  /** Makes it stand still, or go on. */
+  hold(still: boolean): void {
+    this.#process.kill(still ? 'SIGSTOP' : 'SIGCONT');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.hold(false);
     this.#process.kill('SIGTERM');
     const patience = setTimeout(() => this.#process.kill('SIGKILL'), 5000);
     await this.#closed;
