@@ -45,7 +45,7 @@ export class FakeSpireServer {
   pageSize = 2;
   fault: (call: Call) => FakeSpireFault = () => undefined;
   /** What one bundle is refused with although the call succeeds. */
-  refuse: (trustDomain: string) => SpireStatus | undefined = () => undefined;
+  refuse: (trustDomain: string, bundle?: SpireBundle) => SpireStatus | undefined = () => undefined;
   readonly calls: Call[] = [];
   #server: Server | undefined;
 
@@ -176,7 +176,7 @@ export class FakeSpireServer {
 
   #link(relationship: SpireFederationRelationship, how: 'create' | 'update'): SpireStatus {
     const { trust_domain: name, trust_domain_bundle: bundle, ...rest } = relationship;
-    const refused = this.refuse(name);
+    const refused = this.refuse(name, bundle);
     if (refused) return refused;
     if (name === this.own.trust_domain)
       return {
@@ -200,7 +200,7 @@ export class FakeSpireServer {
 
   #set(bundle: SpireBundle): SpireStatus {
     const { trust_domain: name } = bundle;
-    const refused = this.refuse(name);
+    const refused = this.refuse(name, bundle);
     if (refused) return refused;
     if (name === this.own.trust_domain)
       return {

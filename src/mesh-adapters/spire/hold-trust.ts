@@ -4,7 +4,7 @@ import { reportOf } from '../foreign-report.ts';
 import { codeOfStatus } from '../grpc-call.ts';
 import type { ForeignTrustReport } from '../mesh-adapter.ts';
 import type { SpireContent, Target } from './plan.ts';
-import { renderSpireBundle, sameAuthorities, sameEndpoint } from './render.ts';
+import { commonOf, renderSpireBundle, sameAuthorities, sameEndpoint } from './render.ts';
 import type { SpireServer } from './spire-server.ts';
 
 /** Makes SPIRE hold one target, writes nothing where it does, and says what came of it. Throws `MeshAdapterError`. */
@@ -24,7 +24,7 @@ export async function holdTarget(
   const there = content.bundles.get(trustDomain);
   if (!bundle || (there && sameAuthorities(there, bundle))) return report;
   // A revocation of all is an empty bundle: registration entries go on naming the trust domain, and trust nobody of it.
-  const status = await server.set(bundle);
+  const status = await put(bundle, there, (some) => server.set(some));
   return status.code === 0 ? report : { ...report, ...refusedBy(status) };
 }
 
@@ -49,8 +49,13 @@ async function holdRelationship(
   const there = content.relationships.get(trustDomain);
   const held = content.bundles.get(trustDomain);
   if (!there) return told(await server.createRelationship(relationship), polling());
-  if (!held || !sameEndpoint(there, relationship))
-    return told(await server.updateRelationship(relationship), polling());
+  const update = async () =>
+    bundle
+      ? await put(bundle, held, (some) =>
+          server.updateRelationship({ ...relationship, trust_domain_bundle: some }),
+        )
+      : await server.updateRelationship(relationship);
+  if (!held || !sameEndpoint(there, relationship)) return told(await update(), polling());
 
   const isOurs = (some: SpireBundle | undefined) =>
     some !== undefined &&
@@ -66,7 +71,7 @@ async function holdRelationship(
       'mesh-poll-failed',
       `SPIRE could not poll ${url}, and was given what we hold: ${refreshed.message}`,
     );
-    return told(await server.updateRelationship(relationship), done);
+    return told(await update(), done);
   }
   if (isOurs(await server.federatedBundle(trustDomain))) return polling();
   return report(
@@ -74,6 +79,23 @@ async function holdRelationship(
     'mesh-polls-otherwise',
     `SPIRE polls ${url} by itself, and holds another bundle than we do`,
   );
+}
+
+/**
+ * Writes a bundle. SPIRE reads certificates with other eyes than we, and refuses the whole for one; it then adds nothing of it, and what
+ * the bundle no longer lists goes all the same. The status of the whole.
+ */
+async function put(
+  bundle: SpireBundle,
+  there: SpireBundle | undefined,
+  write: (some: SpireBundle) => Promise<SpireStatus>,
+): Promise<SpireStatus> {
+  const status = await write(bundle);
+  if (status.code === 0 || !there || codeOfStatus(status.code) !== 'mesh-refused') return status;
+  const left = commonOf(bundle, there);
+  if (sameAuthorities(left, there)) return status;
+  const shrunk = await write(left);
+  return shrunk.code === 0 ? status : shrunk;
 }
 
 /** Ends a relationship of ours; what SPIRE polled so far stays. The report where it could not be. Throws `MeshAdapterError`. */

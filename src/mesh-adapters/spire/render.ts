@@ -82,11 +82,26 @@ export function sameAuthorities(a: SpireBundle, b: SpireBundle): boolean {
   return one.size === two.size && [...one].every((each) => two.has(each));
 }
 
+/** A bundle with those of its authorities that the other one has too. */
+export function commonOf(bundle: SpireBundle, other: SpireBundle): SpireBundle {
+  const there = authoritiesOf(other);
+  return {
+    ...bundle,
+    x509_authorities: bundle.x509_authorities.filter((each) => there.has(textOfRoot(each))),
+    jwt_authorities: bundle.jwt_authorities.filter((each) => there.has(textOfKey(each))),
+  };
+}
+
 function authoritiesOf({ x509_authorities: x509, jwt_authorities: jwt }: SpireBundle): Set<string> {
-  return new Set([
-    ...x509.map(({ asn1, tainted }) => `x509 ${asn1.toString('base64')} ${tainted}`),
-    ...jwt.map(({ key_id: id, public_key: key }) => `jwt ${id} ${key.toString('base64')}`),
-  ]);
+  return new Set([...x509.map(textOfRoot), ...jwt.map(textOfKey)]);
+}
+
+function textOfRoot({ asn1, tainted }: SpireBundle['x509_authorities'][number]): string {
+  return `x509 ${asn1.toString('base64')} ${tainted}`;
+}
+
+function textOfKey({ key_id: id, public_key: key }: SpireBundle['jwt_authorities'][number]): string {
+  return `jwt ${id} ${key.toString('base64')}`;
 }
 
 /** The roots of a bundle that is in SPIRE, those left out that are tainted or that we cannot read. */

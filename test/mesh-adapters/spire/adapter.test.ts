@@ -277,6 +277,38 @@ describe('writeForeignTrust() of SPIRE', () => {
     expect(healed.map(({ state }) => state)).toEqual(['accepted', 'accepted', 'removed']);
   });
 
+  it('takes out what a bundle no longer lists although SPIRE cannot read what is new in it', async () => {
+    await using mesh = await openSpire();
+    const [old, kept, odd] = (await Promise.all(
+      [1, 2, 3].map(() => createTestCa({ trustDomain: 'west.example' })),
+    )) as [TestCa, TestCa, TestCa];
+    const of = (...cas: TestCa[]) =>
+      bundleOf(
+        old.trustDomain,
+        cas.map(({ authority }) => authority),
+      );
+    mesh.spire.refuse = (_, bundle) =>
+      bundle?.x509_authorities.some(({ asn1 }) => asn1.equals(Buffer.from(odd.root)))
+        ? { code: status.INVALID_ARGUMENT, message: 'x509: negative serial number' }
+        : undefined;
+    const refused = [{ state: 'refused', code: 'mesh-refused' }];
+    for (const endpoints of [
+      undefined,
+      () => ({ url: 'https://w/', profile: { kind: 'https_web' } as const }),
+    ]) {
+      const adapter = mesh.create({ endpoints });
+      await adapter.applyForeignTrust([of(old, kept)], signal);
+      expect(await adapter.applyForeignTrust([of(kept, odd)], signal)).toMatchObject(refused);
+      expect(await mesh.held()).toEqual({ 'west.example': [kept.authority.keyFingerprint] });
+      const before = await mesh.state();
+      expect(await adapter.applyForeignTrust([of(kept, odd)], signal)).toMatchObject(refused);
+      expect(await mesh.state()).toBe(before);
+      expect(await adapter.applyForeignTrust([of(odd)], signal)).toMatchObject(refused);
+      expect(await mesh.held()).toEqual({});
+      await adapter.applyForeignTrust([], signal);
+    }
+  });
+
   it.each([
     [status.PERMISSION_DENIED, 'mesh-forbidden'],
     [status.UNAUTHENTICATED, 'mesh-unauthenticated'],
