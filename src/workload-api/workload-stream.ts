@@ -53,6 +53,7 @@ export class WorkloadStream<Message> {
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #problem: WorkloadApiProblem | undefined;
+  #cancel: () => void = () => {};
 
   constructor(options: WorkloadStreamOptions<Message>) {
     this.#options = options;
@@ -65,6 +66,11 @@ export class WorkloadStream<Message> {
 
   start(): void {
     this.#running = this.#run();
+  }
+
+  /** Ends the open stream, if there is one, for another: who is listened to may hang, or no longer be the one behind the address. */
+  reopen(): void {
+    this.#cancel();
   }
 
   async stop(): Promise<void> {
@@ -121,6 +127,7 @@ export class WorkloadStream<Message> {
     return new Promise((resolve) => {
       const onAbort = () => stream.cancel();
       signal.addEventListener('abort', onAbort, { once: true });
+      this.#cancel = onAbort;
       stream.on('data', (message: Message) => {
         answered = true;
         silence.abort();
@@ -131,6 +138,7 @@ export class WorkloadStream<Message> {
       stream.on('status', ({ code, details }) => {
         silence.abort();
         signal.removeEventListener('abort', onAbort);
+        this.#cancel = () => {};
         client.close();
         resolve({
           answered,

@@ -10,6 +10,9 @@ export interface SvidChoice {
   readonly hint?: string;
 }
 
+/** The part of its life after which an SVID has been renewed where all is well: SPIRE does it at half. */
+const RENEWED_BY = 0.75;
+
 /** Our SVID as a Workload API gives it, watched over until it is stopped. */
 export interface WorkloadSvidSource extends SvidSource {
   stop(): void;
@@ -33,17 +36,25 @@ export function createWorkloadSvidSource(
     waiting = new AbortController();
     if (svid) {
       log.info('SVID received', { id: svid.id, not_after: svid.notAfter });
-      const leftMs = svid.notAfter.getTime() - clock.now().getTime();
-      clock.sleep(leftMs, waiting.signal).then(
-        () => expire(svid),
-        () => {},
-      );
+      void watchOver(svid, waiting.signal);
     }
     for (const listener of listeners) listener();
   };
-  const expire = ({ id, notAfter }: Svid) => {
-    log.error('our SVID has expired and no newer one came', { id, not_after: notAfter });
+  const watchOver = async (svid: Svid, signal: AbortSignal) => {
+    const fields = { id: svid.id, not_after: svid.notAfter };
+    const leftMs = () => svid.notAfter.getTime() - clock.now().getTime();
+    try {
+      await clock.sleep(leftMs() * RENEWED_BY, signal);
+      log.warn('our SVID is not renewed yet, the Workload API is asked anew', fields);
+      client.reopen();
+      await clock.sleep(leftMs(), signal);
+    } catch {
+      // Another has taken its place, or it is the end.
+      return;
+    }
+    log.error('our SVID has expired and no newer one came', fields);
     become(undefined);
+    client.reopen();
   };
   const take = () => {
     const chosen = client.svids.find((offered) => isChosen(offered, choice))?.svid;

@@ -53,6 +53,11 @@ export class WorkloadX509Client {
     this.#stream.start();
   }
 
+  /** Asks anew, as when the SVID should have been renewed and was not. */
+  reopen(): void {
+    this.#stream.reopen();
+  }
+
   stop(): Promise<void> {
     return this.#stream.stop();
   }

@@ -431,6 +431,29 @@ describe('createWorkloadSvidSource()', () => {
     await until(() => idOf(source) === first.id);
   });
 
+  it('asks anew when the SVID is not renewed in time, so that a server that hangs is left for the one in its place', async () => {
+    const hour = new Date(TEST_INSTANT.getTime() + 3_600_000);
+    const short = await a.issueLeaf({ path: '/one', notAfter: hour });
+    server.say(message([entry(short, a)]));
+    const client = startClient();
+    const source = startSource(client);
+    await until(() => source.current() !== undefined);
+    server.answer = () => {};
+    await clock.advance(2_699_000);
+    expect(server.seen).toHaveLength(1);
+    await clock.advance(1000);
+    await until(() => server.seen.length === 2);
+    // It hangs still: told, and what there is stays.
+    await clock.advance(30_000);
+    await until(() => client.problem?.code === 'unavailable');
+    expect(idOf(source)).toBe(short.id);
+    server.answer = (call) => call.write(message([entry(first, a)]));
+    await until(() => clock.waits().includes(1000));
+    await clock.advance(1000);
+    await until(() => source.current()?.notAfter.getTime() !== hour.getTime());
+    expect([idOf(source), client.problem]).toEqual([first.id, undefined]);
+  });
+
   it('is none after PermissionDenied (WLAPI-24)', async () => {
     server.say(message([entry(first, a)]));
     const client = startClient();
