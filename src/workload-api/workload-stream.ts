@@ -40,7 +40,7 @@ const FINAL: ReadonlySet<status> = new Set([status.INVALID_ARGUMENT, status.UNIM
 interface StreamEnd {
   readonly answered: boolean;
   readonly code: status;
-  readonly details: string;
+  readonly why: string;
 }
 
 /**
@@ -84,16 +84,16 @@ export class WorkloadStream<Message> {
     let failures = 0;
     while (!signal.aborted) {
       const begun = clock.monotonicMs();
-      const { answered, code, details } = await this.#streamOnce(signal);
+      const { answered, code, why: message } = await this.#streamOnce(signal);
       if (signal.aborted) return;
       if (FINAL.has(code)) {
-        this.#tell({ code: 'refused', message: said(code, details) });
+        this.#tell({ code: 'refused', message });
         return;
       }
       if (code === status.PERMISSION_DENIED) {
-        this.#tell({ code: 'permission-denied', message: said(code, details) });
+        this.#tell({ code: 'permission-denied', message });
         this.#options.onDenied();
-      } else if (!answered) this.#tell({ code: 'unavailable', message: said(code, details) });
+      } else if (!answered) this.#tell({ code: 'unavailable', message });
       const lasted = answered && clock.monotonicMs() - begun >= SHORT_STREAM_MS;
       failures = answered ? (lasted ? 0 : 1) : failures + 1;
       const waitMs = Math.min(failures * STEP_MS, LONGEST_WAIT_MS);
@@ -118,16 +118,16 @@ export class WorkloadStream<Message> {
     let answered = false;
     let silent = false;
     clock.sleep(FIRST_MESSAGE_MS, silence.signal).then(
-      () => {
-        silent = true;
-        stream.cancel();
-      },
+      () => this.#cancel(),
       () => {},
     );
     return new Promise((resolve) => {
       const onAbort = () => stream.cancel();
       signal.addEventListener('abort', onAbort, { once: true });
-      this.#cancel = onAbort;
+      this.#cancel = () => {
+        silent = !answered;
+        stream.cancel();
+      };
       stream.on('data', (message: Message) => {
         answered = true;
         silence.abort();
@@ -140,11 +140,7 @@ export class WorkloadStream<Message> {
         signal.removeEventListener('abort', onAbort);
         this.#cancel = () => {};
         client.close();
-        resolve({
-          answered,
-          code,
-          details: silent ? `it said nothing for ${FIRST_MESSAGE_MS / 1000} s` : details,
-        });
+        resolve({ answered, code, why: silent ? 'it says nothing' : said(code, details) });
       });
     });
   }

@@ -315,7 +315,7 @@ describe('WorkloadX509Client', () => {
     await until(() => server.seen.length === 1);
     await clock.advance(30_000);
     await until(() => client.problem !== undefined);
-    expect(client.problem).toMatchObject({ code: 'unavailable', message: expect.stringContaining('30 s') });
+    expect(client.problem).toMatchObject({ code: 'unavailable', message: 'it says nothing' });
     server.say(message([entry(first, a)]));
     await until(() => clock.waits().length > 0);
     await clock.advance(1000);
