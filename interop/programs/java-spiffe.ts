@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { Child } from '../support/child.ts';
 import type { InteropProgram } from '../support/program.ts';
 import { workloadClientChecks } from '../support/workload-client-checks.ts';
@@ -15,7 +16,7 @@ export const javaSpiffe: InteropProgram = {
   name: 'java-spiffe',
   variable: 'FEDERATE_JAVA',
   command: 'java',
-  prepare: (java) => (version() === undefined ? undefined : java),
+  prepare: (java) => (version() !== undefined && compiles(java) ? java : undefined),
   version: () => version() ?? 'unknown',
   install:
     'a JDK of 17 or later, and a folder with `java-spiffe-core`, `grpc-netty-linux` and what they need, named by FEDERATE_JAVA_SPIFFE: `mvn -f interop/workload-clients/pom.xml dependency:copy-dependencies`',
@@ -25,10 +26,15 @@ export const javaSpiffe: InteropProgram = {
 };
 
 function version(): string | undefined {
-  if (jars() === '') return undefined;
+  if (!existsSync(jars())) return undefined;
   for (const name of readdirSync(jars())) {
     const found = CORE.exec(name)?.[1];
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** Whether it is more than a runtime: the client is a source file. */
+function compiles(java: string): boolean {
+  return spawnSync(java, ['--list-modules'], { encoding: 'utf8' }).stdout.includes('jdk.compiler');
 }
