@@ -297,7 +297,8 @@ function sentenceOf(error: Error): string {
     if (!parts.some((part) => part.includes(cause instanceof Error ? cause.message : '')))
       parts.push(cause.message);
   }
-  return parts.join(': ');
+  // Messages of OpenSSL end with a line end.
+  return parts.map((part) => part.trimEnd()).join(': ');
 }
 
 function problem(context: Context, status: 400 | 404 | 409 | 413 | 500, code: string, message: string) {

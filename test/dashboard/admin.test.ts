@@ -150,6 +150,19 @@ describe('AdminServer', () => {
     expect(log.records).toHaveLength(1);
   });
 
+  it('tells a failure and its causes as one sentence, on one line', async () => {
+    using folder = tempDir();
+    const client = await start(folder.file('admin.sock'), {
+      remove: async () => {
+        const cause = new Error('ssl:alert number 70\n', { cause: new Error('alert number 70') });
+        throw new CodedError('not-federated', 'it could not be asked', { cause });
+      },
+    });
+    await expect(client.remove('c.example', undefined)).rejects.toMatchObject({
+      message: 'it could not be asked: ssl:alert number 70',
+    });
+  });
+
   it('hands a bundle to set and a change on as they were said, with who said it', async () => {
     using folder = tempDir();
     const seen: unknown[] = [];
