@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { federate, presentCa, until } from '../../test/e2e/agent-process.ts';
-import { startAgents } from '../support/agents.ts';
+import { startAgents } from '../../test/e2e/running-agents.ts';
 import { Child } from '../support/child.ts';
 import type { InteropCheck } from '../support/program.ts';
 import { OURS, THEIRS } from '../support/spire-peers.ts';

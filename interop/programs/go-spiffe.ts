@@ -9,7 +9,7 @@ import { systemClock } from '../../src/platform/index.ts';
 import { BundleSet, pemFromCertificates, pinOfBundle, serializeBundle } from '../../src/spiffe/index.ts';
 import type { RelationshipDocument } from '../../src/dashboard/index.ts';
 import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
-import { type Agents, startAgents } from '../support/agents.ts';
+import { type Agents, startAgents } from '../../test/e2e/running-agents.ts';
 import { Child } from '../support/child.ts';
 import { grpcChecks } from '../support/grpc-checks.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';

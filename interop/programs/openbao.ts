@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { StatusDocument } from '../../src/dashboard/index.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { until } from '../../test/e2e/agent-process.ts';
-import { startAgents } from '../support/agents.ts';
+import { startAgents } from '../../test/e2e/running-agents.ts';
 import { Child } from '../support/child.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
 

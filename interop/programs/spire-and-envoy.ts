@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { openTls } from '../../src/demo/tls-probe.ts';
 import { presentCa, until } from '../../test/e2e/agent-process.ts';
-import { type RunningAgent, startAgents } from '../support/agents.ts';
+import { type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
 import { MeshEnvoy } from '../support/mesh-envoy.ts';
 import { findExecutable, firstLineOf, type InteropProgram } from '../support/program.ts';
 import { OURS, spireTrustsUs, THEIRS, weTrustSpire } from '../support/spire-peers.ts';

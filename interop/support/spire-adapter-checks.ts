@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { RelationshipDocument, StatusDocument } from '../../src/dashboard/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { presentCa, until } from '../../test/e2e/agent-process.ts';
-import { type Agents, type RunningAgent, startAgents } from './agents.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
 import { federate } from '../kubernetes/beside.ts';
 import type { InteropCheck } from './program.ts';
 import { Spire } from './spire.ts';

@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import type { HistoryDocument, ReviewDocument, VerifyJwtDocument } from '../../src/dashboard/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { presentTimes, until } from '../../test/e2e/agent-process.ts';
-import type { Agents, RunningAgent } from './agents.ts';
+import type { Agents, RunningAgent } from '../../test/e2e/running-agents.ts';
 import type { InteropCheck } from './program.ts';
 import { pollNow, relationship, THEIRS, weTrustSpire, withOurs } from './spire-peers.ts';
 import { Spire } from './spire.ts';

@@ -4,7 +4,7 @@ import type { VerifyDocument } from '../../src/dashboard/index.ts';
 import { bundleOf, serializeBundle } from '../../src/spiffe/index.ts';
 import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
 import { createTokenKey, signToken } from '../../test/support/test-tokens.ts';
-import { type Agents, type RunningAgent, startAgents } from './agents.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
 import type { InteropCheck } from './program.ts';
 import { OURS, pollNow, spireTrustsUs, THEIRS, weTrustSpire, withOurs } from './spire-peers.ts';
 import { changed, judgeToken } from './spire-polled-checks.ts';

@@ -5,10 +5,17 @@ import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { certificatesFromPem, pemFromCertificates } from '../../src/spiffe/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 import type { TestCa } from '../support/test-ca.ts';
 import type { HistoryDocument, RelationshipDocument, StatusDocument } from '../../src/dashboard/index.ts';
-import { AgentHome, type Answered, federate, FederateProcess, presentCa, until } from './agent-process.ts';
+import {
+  type AgentHome,
+  type Answered,
+  federate,
+  FederateProcess,
+  presentCa,
+  until,
+} from './agent-process.ts';
 
 interface Refusal {
   readonly error: { readonly code: string };
@@ -17,48 +24,29 @@ interface Refusal {
 const NOBODY = 65_534;
 
 /** Two agents, as their operators see them: processes, files and the `federate` command. The tests are one story, in order. */
-let folder: ReturnType<typeof tempDir>;
+let agents: Agents;
 let a: AgentHome;
 let b: AgentHome;
 let agentA: FederateProcess;
 let agentB: FederateProcess;
 let rootA: TestCa;
 let rootB: TestCa;
-let webCa: TestCa;
 
 beforeAll(async () => {
-  folder = tempDir();
+  agents = await startAgents([
+    { trustDomain: 'a.example', profile: 'https_spiffe' },
+    { trustDomain: 'b.example', profile: 'https_web' },
+  ]);
+  const [first, second] = agents.all as [RunningAgent, RunningAgent];
+  ({ home: a, agent: agentA, ca: rootA } = first);
+  ({ home: b, agent: agentB, ca: rootB } = second);
   // For the one agent that is run by nobody.
-  chmodSync(folder.path, 0o755);
-  const [portA = 0, portB = 0] = await freePorts(2);
-  [rootA, rootB, webCa] = (await Promise.all([
-    presentCa('a.example', 'CN=A1'),
-    presentCa('b.example', 'CN=B1'),
-    presentCa('web.example', 'CN=Web'),
-  ])) as [TestCa, TestCa, TestCa];
-  a = new AgentHome({
-    folder: folder.file('a'),
-    trustDomain: 'a.example',
-    port: portA,
-    profile: 'https_spiffe',
-  });
-  b = new AgentHome({
-    folder: folder.file('b'),
-    trustDomain: 'b.example',
-    port: portB,
-    profile: 'https_web',
-  });
-  a.writeRoots(rootA);
-  b.writeRoots(rootB);
-  await Promise.all([a.writeEndpointCertificate(rootA), b.writeEndpointCertificate(webCa)]);
-  writeFileSync(folder.file('web-ca.pem'), pemFromCertificates([webCa.root]));
-  agentA = a.start();
-  agentB = b.start();
-  await Promise.all([agentA, agentB].map((agent) => agent.untilLogged('own bundle published')));
+  chmodSync(agents.folder, 0o755);
+  writeFileSync(agents.file('web-ca.pem'), pemFromCertificates([agents.webCa.root]));
 });
 afterAll(async () => {
   await Promise.all([agentA, agentB].map((agent) => agent.end('SIGKILL')));
-  folder[Symbol.dispose]();
+  await agents[Symbol.asyncDispose]();
 });
 
 const derOf = (pem: string) =>
@@ -93,7 +81,7 @@ describe('two agents and the federate command', () => {
       '--pin',
       pinOf(ofB.answer),
       '--ca-file',
-      folder.file('web-ca.pem'),
+      agents.file('web-ca.pem'),
     );
     // One direction: that we keep their bundle fresh makes them hold nothing of ours.
     expect((await b.ask('list')).answer).toEqual([]);
@@ -118,7 +106,7 @@ describe('two agents and the federate command', () => {
   });
 
   it('answers every verb with --output json', async () => {
-    writeFileSync(folder.file('leaf.pem'), (await rootB.issueLeaf(validNow())).certPem);
+    writeFileSync(agents.file('leaf.pem'), (await rootB.issueLeaf(validNow())).certPem);
     const [list, show, refresh, bundle, history, diff, verify, check] = await Promise.all([
       a.ask('list'),
       a.ask('show', 'b.example'),
@@ -126,7 +114,7 @@ describe('two agents and the federate command', () => {
       a.ask('bundle', 'show', 'b.example'),
       a.ask('bundle', 'history', 'b.example'),
       a.ask('bundle', 'diff', 'b.example'),
-      a.ask('verify', folder.file('leaf.pem')),
+      a.ask('verify', agents.file('leaf.pem')),
       federate('check-config', a.configFile, '--output', 'json'),
     ]);
     expect(list.answer).toMatchObject([{ trust_domain: 'b.example', state: 'active' }]);
@@ -136,7 +124,7 @@ describe('two agents and the federate command', () => {
       in_mesh: { state: 'written' },
     });
     expect(refresh.answer).toMatchObject([{ trust_domain: 'b.example', outcome: 'unchanged' }]);
-    expect(bundle.answer).toMatchObject({ version: 1, x509_authorities: [{ subject: 'CN=B1' }] });
+    expect(bundle.answer).toMatchObject({ version: 1, x509_authorities: [{ subject: 'CN=b.example root' }] });
     expect(history.answer).toMatchObject({ versions: [{ version: 1, verdict: 'bootstrap' }] });
     expect(diff.answer).toMatchObject({ from: null, to: 1, added: [{ kind: 'x509' }] });
     expect(verify.answer).toMatchObject({ accepted: true, trust_domain: 'b.example' });
@@ -159,7 +147,7 @@ describe('two agents and the federate command', () => {
         '--pin',
         pin,
         '--ca-file',
-        folder.file('web-ca.pem'),
+        agents.file('web-ca.pem'),
       );
     const refused: Answered<Refusal>[] = await Promise.all([
       add('b.example', b.url),
@@ -195,10 +183,11 @@ describe('two agents and the federate command', () => {
       added.map(({ label }) => label.split(' ').at(-1)),
       removed.map(({ label }) => label.split(' ').at(-1)),
     ]);
+    // The last word of the subject.
     expect(told).toEqual([
-      ['accepted', [], ['CN=A1']],
+      ['accepted', [], ['root']],
       ['accepted', ['CN=A2'], []],
-      ['bootstrap', ['CN=A1'], []],
+      ['bootstrap', ['root'], []],
     ]);
     // Under the new root its own endpoint is polled.
     expect(await b.ask('refresh', 'a.example')).toMatchObject({
@@ -232,14 +221,14 @@ describe('two agents and the federate command', () => {
 
   it('takes a bundle by hand and another endpoint, on record, and keeps trust when the endpoint does not answer', async () => {
     const extra = await presentCa('b.example', 'CN=B3');
-    writeFileSync(folder.file('by-hand.pem'), pemFromCertificates([rootB.root, extra.root]));
+    writeFileSync(agents.file('by-hand.pem'), pemFromCertificates([rootB.root, extra.root]));
     const [port = 0] = await freePorts(1);
     const nowhere = `https://localhost:${port}/`;
     expect(await a.ask('change', 'b.example', '--peer', nowhere, '--reason', 'they move')).toMatchObject({
       code: 0,
       answer: { trust_domain: 'b.example', outcome: 'failed', code: 'connect-failed' },
     });
-    const set = await a.ask('bundle', 'set', 'b.example', folder.file('by-hand.pem'), '--reason', 'courier');
+    const set = await a.ask('bundle', 'set', 'b.example', agents.file('by-hand.pem'), '--reason', 'courier');
     expect(set).toMatchObject({ code: 0, answer: { version: 3, poll: { outcome: 'failed' } } });
     await until('the roots by hand', () => holds(a, 'b.example', rootB, extra));
     // What their endpoint says, once it is heard, counts more than what was set by hand.
@@ -259,10 +248,10 @@ describe('two agents and the federate command', () => {
         expect.stringMatching(/is now .*: they move$/),
       ]),
     );
-    writeFileSync(folder.file('ours.pem'), pemFromCertificates([rootA.root]));
+    writeFileSync(agents.file('ours.pem'), pemFromCertificates([rootA.root]));
     const [ours, nobody] = await Promise.all([
-      a.ask<Refusal>('bundle', 'set', 'b.example', folder.file('ours.pem')),
-      a.ask<Refusal>('bundle', 'set', 'c.example', folder.file('by-hand.pem')),
+      a.ask<Refusal>('bundle', 'set', 'b.example', agents.file('ours.pem')),
+      a.ask<Refusal>('bundle', 'set', 'c.example', agents.file('by-hand.pem')),
     ]);
     expect([ours, nobody].map(({ code, answer: { error } }) => [code, error.code])).toEqual([
       [1, 'own-root-offered'],
@@ -447,8 +436,8 @@ function validNow() {
 }
 
 async function verifyAtA(ca: TestCa) {
-  writeFileSync(folder.file('present.pem'), (await ca.issueLeaf(validNow())).certPem);
-  return await a.ask('verify', folder.file('present.pem'));
+  writeFileSync(agents.file('present.pem'), (await ca.issueLeaf(validNow())).certPem);
+  return await a.ask('verify', agents.file('present.pem'));
 }
 
 /** What SQLite says of the store of A; every page is looked at. */

@@ -9,15 +9,15 @@ import type {
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import type { TestCa } from '../support/test-ca.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { AgentHome, federate, FederateProcess, presentCa, until } from './agent-process.ts';
+import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
+import { type AgentHome, federate, FederateProcess, presentCa, until } from './agent-process.ts';
 
 interface Refusal {
   readonly error: { readonly code: string };
 }
 
 /** Two agents and what the operator of the one decides about the other. The tests are one story, in order. */
-let folder: ReturnType<typeof tempDir>;
+let agents: Agents;
 let a: AgentHome;
 let b: AgentHome;
 let agentA: FederateProcess;
@@ -26,42 +26,23 @@ let deadPort: number;
 let roots: readonly [TestCa, TestCa, TestCa];
 
 beforeAll(async () => {
-  folder = tempDir();
-  const [portA = 0, portB = 0, dead = 0] = await freePorts(3);
-  deadPort = dead;
-  const [rootA, one, two, three, webCa] = (await Promise.all([
-    presentCa('a.example', 'CN=A'),
-    presentCa('b.example', 'CN=B1'),
-    presentCa('b.example', 'CN=B2'),
-    presentCa('b.example', 'CN=B3'),
-    presentCa('web.example', 'CN=Web'),
-  ])) as [TestCa, TestCa, TestCa, TestCa, TestCa];
-  roots = [one, two, three];
-  a = new AgentHome({
-    folder: folder.file('a'),
-    trustDomain: 'a.example',
-    port: portA,
-    profile: 'https_spiffe',
-  });
-  b = new AgentHome({
-    folder: folder.file('b'),
-    trustDomain: 'b.example',
-    port: portB,
-    profile: 'https_web',
-  });
-  a.writeRoots(rootA);
-  b.writeRoots(one);
-  await Promise.all([a.writeEndpointCertificate(rootA), b.writeEndpointCertificate(webCa)]);
-  writeFileSync(folder.file('web-ca.pem'), pemFromCertificates([webCa.root]));
+  [deadPort = 0] = await freePorts(1);
   // Requests are held for a second, so that what the other side says is heard soon.
   const federation = { minimum_poll: '250ms', connect_timeout: '2m', total_timeout: '2m', hold: '1s' };
-  a.writeConfig(a.configFile, { federation });
-  [agentA, agentB] = [a.start(), b.start()];
-  await Promise.all([agentA, agentB].map((agent) => agent.untilLogged('own bundle published')));
+  agents = await startAgents([
+    { trustDomain: 'a.example', profile: 'https_spiffe', config: { federation } },
+    { trustDomain: 'b.example', profile: 'https_web' },
+  ]);
+  const [first, second] = agents.all as [RunningAgent, RunningAgent];
+  ({ home: a, agent: agentA } = first);
+  ({ home: b, agent: agentB } = second);
+  const [two, three] = await Promise.all([presentCa('b.example', 'CN=B2'), presentCa('b.example', 'CN=B3')]);
+  roots = [second.ca, two, three];
+  writeFileSync(agents.file('web-ca.pem'), pemFromCertificates([agents.webCa.root]));
 }, 60_000);
 afterAll(async () => {
   await Promise.all([agentA, agentB].map((agent) => agent.end('SIGKILL')));
-  folder[Symbol.dispose]();
+  await agents[Symbol.asyncDispose]();
 });
 
 const show = async () => (await a.ask<RelationshipDocument>('show', 'b.example')).answer;
@@ -95,7 +76,7 @@ describe('what the operator decides about a peer', { timeout: 120_000 }, () => {
       '--profile',
       'https_web',
       '--ca-file',
-      folder.file('web-ca.pem'),
+      agents.file('web-ca.pem'),
       '--pin',
       status.own?.pin ?? '',
       '--policy',
@@ -130,7 +111,7 @@ describe('what the operator decides about a peer', { timeout: 120_000 }, () => {
     expect(out).toContain('b.example: an offered bundle waits for your word');
     expect(out).toMatch(/None of the keys you trust/);
     expect(out).toMatch(/\+ root [0-9a-f]{12} CN=B2, valid /);
-    expect(out).toMatch(/- root [0-9a-f]{12} CN=B1, valid /);
+    expect(out).toMatch(/- root [0-9a-f]{12} CN=b\.example root, valid /);
     expect(out).toMatch(/federate review b\.example --accept --digest [0-9a-f]{12} --reason/);
     expect((await text('show', 'b.example')).out).toMatch(/what to do +"federate review/);
     expect(holds(roots[0])).toBe(true);

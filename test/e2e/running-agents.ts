@@ -1,7 +1,7 @@
 import { freePorts } from '../../src/demo/free-ports.ts';
-import { AgentHome, type FederateProcess, presentCa } from '../../test/e2e/agent-process.ts';
-import { tempDir } from '../../test/support/temp-dir.ts';
-import type { TestCa } from '../../test/support/test-ca.ts';
+import { AgentHome, type FederateProcess, presentCa } from './agent-process.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import type { TestCa } from '../support/test-ca.ts';
 
 /** An agent of ours that runs beside a mesh of files, with the CA of that mesh. */
 export interface RunningAgent {
