@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { RelationshipDocument, StatusDocument } from '../../src/dashboard/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import { presentCa, until } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../test/e2e/agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
 import { federate } from '../kubernetes/beside.ts';
 import type { InteropCheck } from './program.ts';
 import { Spire } from './spire.ts';
 import { OURS, THEIRS } from './spire-peers.ts';
+import { until } from './until.ts';
 
 /** Our agent beside a SPIRE server, into which it writes what its peers say. */
 export const spireAdapterChecks: readonly InteropCheck[] = [
@@ -176,7 +177,8 @@ async function heals(executable: string): Promise<void> {
   rmSync(server.data, { recursive: true });
   cpSync(backup, server.data, { recursive: true });
   await server.start();
-  await until('the bundle again', () => rootsOf(server) === 1);
+  // A server that was away for less than a poll is compared with what is wanted once a minute.
+  await until('the bundle again', () => rootsOf(server) === 1, 75);
 
   const config = readFileSync(server.file('server.conf'), 'utf8');
   await server.stop();
@@ -194,7 +196,7 @@ async function heals(executable: string): Promise<void> {
   cpSync(backup, server.data, { recursive: true });
   writeFileSync(server.file('server.conf'), config);
   await server.start();
-  await until('the bundle a third time', () => rootsOf(server) === 1);
+  await until('the bundle a third time', () => rootsOf(server) === 1, 75);
   await until('the agent to be content', () => connected(beside));
 }
 
