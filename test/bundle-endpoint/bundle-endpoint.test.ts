@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BundleEndpoint, type BundleEndpointOptions } from '../../src/bundle-endpoint/index.ts';
@@ -25,6 +25,12 @@ const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
+
+/** Resolves when it is closed, be it by a reset, which `once` of Node would take for a failure. */
+function closeOf(socket: Socket): Promise<void> {
+  socket.on('error', () => {});
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
 
 async function svidOf(ca: TestCa): Promise<Svid> {
   const leaf = await ca.issueLeaf({ path: '/federate', ...VALID });
@@ -280,7 +286,7 @@ describe('BundleEndpoint over TLS', () => {
     first.on('session', (session) => sessions.push(session));
     first.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
     first.resume();
-    await once(first, 'close');
+    await closeOf(first);
     const session = sessions.at(-1) ?? first.getSession();
     const second = await handshake(port, { maxVersion: version, ...(session ? { session } : {}) });
     expect(second.isSessionReused()).toBe(false);
@@ -295,7 +301,7 @@ describe('BundleEndpoint over TLS', () => {
       socket.on('error', () => {});
       socket.write(noise);
       socket.resume();
-      await once(socket, 'close');
+      await closeOf(socket);
     }
     expect((await get(port)).status).toBe(200);
   });
@@ -359,7 +365,7 @@ describe('BundleEndpoint over TLS', () => {
     const slow = await open(port);
     slow.on('error', () => {});
     slow.resume();
-    const closed = once(slow, 'close');
+    const closed = closeOf(slow);
     expect((await get(port)).status).toBe(200);
     await closed;
   });
@@ -370,7 +376,7 @@ describe('BundleEndpoint over TLS', () => {
     const socket = await handshake(port);
     let text = '';
     socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
-    const closed = once(socket, 'close');
+    const closed = closeOf(socket);
     for (let asked = 0; asked < 1200 && !socket.destroyed; asked += 1) {
       const before = text.length;
       socket.write('HEAD / HTTP/1.1\r\nhost: x\r\n\r\n');
@@ -393,7 +399,7 @@ describe('BundleEndpoint over TLS', () => {
       let text = '';
       socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
       socket.write(`${method} / HTTP/1.1\r\nhost: x\r\n${framing}\r\n\r\n`);
-      await once(socket, 'close');
+      await closeOf(socket);
       expect(text).toMatch(method === 'GET' ? /^HTTP\/1.1 200 / : /^HTTP\/1.1 405 /);
       expect(text.toLowerCase()).toContain('connection: close');
     }
@@ -407,7 +413,7 @@ describe('BundleEndpoint over TLS', () => {
     silent.on('error', () => {});
     await once(silent, 'connect');
     (await handshake(port)).destroy(); // by now the first one was accepted
-    const closed = once(silent, 'close');
+    const closed = closeOf(silent);
     silent.resume();
     await endpoint.stop(0);
     await closed;
@@ -425,7 +431,7 @@ describe('BundleEndpoint over TLS', () => {
     const silent = await handshake(port);
     // The grace is longer than any test may take.
     await endpoint.stop(3_600_000);
-    await Promise.all([tcp, silent].map(async (each) => each.closed || (await once(each, 'close'))));
+    await Promise.all([tcp, silent].map(async (each) => each.closed || (await closeOf(each))));
     expect([tcp.closed, silent.closed]).toEqual([true, true]);
     agent.destroy();
   });
@@ -443,7 +449,7 @@ describe('BundleEndpoint over TLS', () => {
     await get(port, { agent });
     const stopped = endpoint.stop(3_600_000);
     half.write('\r\n');
-    await once(half, 'close');
+    await closeOf(half);
     await stopped;
     expect(text).toMatch(/^HTTP\/1\.1 200 /);
     agent.destroy();
