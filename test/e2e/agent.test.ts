@@ -149,13 +149,14 @@ describe('two agents and the federate command', () => {
         '--ca-file',
         agents.file('web-ca.pem'),
       );
+    // One trust domain each: of two adds of the same one at once, the one that comes later is refused for that.
     const refused: Answered<Refusal>[] = await Promise.all([
       add('b.example', b.url),
       add('a.example', b.url),
       add('c.example', b.url),
-      add('c.example', b.url, 'sha256:short'),
-      add('c.example', b.url.replace('https', 'http')),
-      a.ask<Refusal>('remove', 'c.example'),
+      add('d.example', b.url, 'sha256:short'),
+      add('e.example', b.url.replace('https', 'http')),
+      a.ask<Refusal>('remove', 'f.example'),
     ]);
     expect(refused.map(({ code, answer }) => [code, answer.error.code])).toEqual([
       [1, 'already-federated'],
