@@ -67,7 +67,8 @@ export function judgeForeignTrust(
   context: AdmissionContext,
 ): readonly Admission[] {
   const owners = new Map(context.held);
-  const seen: NamedRoot[] = context.own.roots.map((root) => namedRoot(root, undefined));
+  const seen = new Namesakes();
+  for (const root of context.own.roots) seen.add(namedRoot(root, undefined));
   const names = new Set<TrustDomain>();
   // Those whose roots are in the mesh come first: nobody is displaced by a peer that came later.
   const holders = new Set(context.held.values());
@@ -153,14 +154,14 @@ function refusalOfName(
   }
   if (taken.has(trustDomain) || names.has(trustDomain))
     return note('trust-domain-taken', `${trustDomain} is bound in this mesh already, by something not ours`);
+  if (!speaksForNamesBelow) return undefined;
   const nested = [own.trustDomain, ...ownAliases, ...names].find((other) => isNested(trustDomain, other));
-  if (speaksForNamesBelow && nested !== undefined) {
-    return note(
-      'trust-domain-nested',
-      `${trustDomain} and ${nested} lie one below the other, and an anchor of this mesh speaks for every name below it`,
-    );
-  }
-  return undefined;
+  return nested === undefined
+    ? undefined
+    : note(
+        'trust-domain-nested',
+        `${trustDomain} and ${nested} lie one below the other, and an anchor of this mesh speaks for every name below it`,
+      );
 }
 
 /** The names of workloads lie below their trust domain, so that one may also lie below another trust domain that is longer. */
@@ -183,10 +184,26 @@ function namedRoot(root: X509Authority, trustDomain: TrustDomain | undefined): N
   return { root, certificate: parseCertificate(root.der), trustDomain };
 }
 
+/** The roots that share one pool, by their names: thousands of peers do not make it slow to find those of one name. */
+class Namesakes {
+  readonly #byName = new Map<string, NamedRoot[]>();
+
+  add(named: NamedRoot): void {
+    const { subjectKey } = named.certificate;
+    const there = this.#byName.get(subjectKey);
+    if (there) there.push(named);
+    else this.#byName.set(subjectKey, [named]);
+  }
+
+  of({ certificate }: NamedRoot): readonly NamedRoot[] {
+    return this.#byName.get(certificate.subjectKey) ?? [];
+  }
+}
+
 function judgeRoots(
   bundle: TrustBundle,
   owners: Map<string, TrustDomain>,
-  seen: NamedRoot[],
+  seen: Namesakes,
   context: AdmissionContext,
 ): Admission {
   const { trustDomain, x509Authorities } = bundle;
@@ -200,7 +217,7 @@ function judgeRoots(
     }
     const named = namedRoot(root, trustDomain);
     const danger =
-      dangerOf(named, owners, seen, context, notes) ?? crowdOf(named, [...seen, ...usable], context);
+      dangerOf(named, owners, seen.of(named), context, notes) ?? crowdOf(named, seen, usable, context);
     if (danger) refusal ??= danger;
     else usable.push(named);
   }
@@ -209,7 +226,7 @@ function judgeRoots(
   }
   // Of a refused bundle what is in the mesh stays there, so it counts.
   const holds = ({ root }: NamedRoot) => context.held.get(root.keyFingerprint) === trustDomain;
-  seen.push(...(refusal ? usable.filter(holds) : usable));
+  for (const named of refusal ? usable.filter(holds) : usable) seen.add(named);
   if (!refusal && x509Authorities.length > 0 && usable.length === 0)
     refusal = note('no-usable-root', `no root of ${trustDomain} is valid now`);
   return { bundle, roots: usable.map(({ root }) => root), ...(refusal && { refusal }), notes };
@@ -218,7 +235,7 @@ function judgeRoots(
 function dangerOf(
   named: NamedRoot,
   owners: ReadonlyMap<string, TrustDomain>,
-  seen: readonly NamedRoot[],
+  namesakes: readonly NamedRoot[],
   { own, scope }: AdmissionContext,
   notes: AdmissionNote[],
 ): AdmissionNote | undefined {
@@ -230,9 +247,8 @@ function dangerOf(
     return note('root-of-another-peer', `${label(root)} of ${trustDomain} has the key of a root of ${owner}`);
   if (scope !== 'merged') return undefined;
   // One pool: the verifier chooses an issuer by name and key identifier, and must not find two (rule 4).
-  for (const other of seen) {
-    if (other.trustDomain === trustDomain || other.certificate.subjectKey !== named.certificate.subjectKey)
-      continue;
+  for (const other of namesakes) {
+    if (other.trustDomain === trustDomain) continue;
     const [a, b] = [other.certificate.subjectKeyId, named.certificate.subjectKeyId];
     const whose = other.trustDomain ?? 'this mesh';
     if (a === undefined || b === undefined || a === b) {
@@ -250,15 +266,18 @@ function dangerOf(
 
 /** A verifier that tries every root of a name gives up after so many, and the own leaves would be refused with the foreign ones. */
 function crowdOf(
-  { root, certificate, trustDomain }: NamedRoot,
-  pool: readonly NamedRoot[],
-  { maxRootsOfOneName = Number.POSITIVE_INFINITY }: AdmissionContext,
+  named: NamedRoot,
+  seen: Namesakes,
+  usable: readonly NamedRoot[],
+  { maxRootsOfOneName }: AdmissionContext,
 ): AdmissionNote | undefined {
-  const namesakes = pool.filter((other) => other.certificate.subjectKey === certificate.subjectKey).length;
-  if (namesakes < maxRootsOfOneName) return undefined;
+  if (maxRootsOfOneName === undefined) return undefined;
+  const { subjectKey } = named.certificate;
+  const besideIt = usable.filter((other) => other.certificate.subjectKey === subjectKey);
+  if (seen.of(named).length + besideIt.length < maxRootsOfOneName) return undefined;
   return note(
     'root-name-crowded',
-    `${label(root)} of ${trustDomain} would be one more than the ${maxRootsOfOneName} roots of one name that this mesh can tell apart; its owner can give its next root a name of its own`,
+    `${label(named.root)} of ${named.trustDomain} would be one more than the ${maxRootsOfOneName} roots of one name that this mesh can tell apart; its owner can give its next root a name of its own`,
   );
 }
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { bundleOf, serializeBundleMap, type TrustBundle } from '../../spiffe/index.ts';
+import { bundleOf, serializeBundleMap, type TrustBundle, type X509Authority } from '../../spiffe/index.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
 
 /** The bundle map that gRPC reads as `spiffe_trust_bundle_map_file` (gRFC A87). */
@@ -20,11 +20,18 @@ export function renderGrpcBundleMap(own: OwnTrust, foreign: readonly TrustBundle
   const bundles = all.map(({ trustDomain, x509Authorities }) =>
     bundleOf(
       trustDomain,
-      x509Authorities.filter(({ der }) =>
-        GRPC_KEY_TYPES.has(new X509Certificate(der).publicKey.asymmetricKeyType),
-      ),
+      x509Authorities.filter((authority) => GRPC_KEY_TYPES.has(keyTypeOf(authority))),
     ),
   );
   // Without roots nothing of a trust domain is believed, whether it is named or not.
   return serializeBundleMap(bundles.filter(({ x509Authorities }) => x509Authorities.length > 0));
+}
+
+// The map is rendered at every comparison with the mesh; reading all certificates each time would cost the most.
+const keyTypes = new WeakMap<X509Authority, string | undefined>();
+
+function keyTypeOf(authority: X509Authority): string | undefined {
+  if (!keyTypes.has(authority))
+    keyTypes.set(authority, new X509Certificate(authority.der).publicKey.asymmetricKeyType);
+  return keyTypes.get(authority);
 }
