@@ -62,17 +62,20 @@ async function kubeconfigAccess({
   // Loaded here alone: the package is large, and only a kubeconfig with its many kinds of credentials needs it.
   const { KubeConfig } = await import('@kubernetes/client-node');
   const config = new KubeConfig();
+  let tokenFile: string | undefined;
   try {
-    config.loadFromFile(path);
+    const text = await readFile(path, 'utf8');
+    config.loadFromString(text);
+    config.makePathsAbsolute(dirname(path));
     if (context !== undefined) {
       if (!config.getContextObject(context))
         throw new TypeError(`there is no context ${JSON.stringify(context)}`);
       config.setCurrentContext(context);
     }
+    tokenFile = tokenFileIn(text, config.getCurrentUser()?.name, dirname(path));
   } catch (cause) {
     throw unusable(`kubeconfig ${JSON.stringify(path)} cannot be used`, cause);
   }
-  const tokenFile = await tokenFileIn(path, config.getCurrentUser()?.name);
   const cluster = config.getCurrentCluster();
   if (!cluster || !URL.canParse(cluster.server))
     throw unusable(`kubeconfig ${JSON.stringify(path)} names no cluster for its context`);
@@ -93,23 +96,14 @@ async function kubeconfigAccess({
   };
 }
 
-/**
- * The file of the user's `tokenFile`, of which the package knows nothing; projected tokens are given so. A relative path is meant
- * from the kubeconfig's folder.
- */
-async function tokenFileIn(path: string, userName: string | undefined): Promise<string | undefined> {
-  let kubeconfig: unknown;
-  try {
-    kubeconfig = parse(await readFile(path, 'utf8'));
-  } catch (cause) {
-    throw unusable(`kubeconfig ${JSON.stringify(path)} cannot be used`, cause);
-  }
-  const { users } = Object(kubeconfig) as { users?: unknown };
+/** The file of the user's `tokenFile`, of which the package knows nothing; projected tokens are given so. A relative path is meant from `folder`. */
+function tokenFileIn(kubeconfig: string, userName: string | undefined, folder: string): string | undefined {
+  const { users } = Object(parse(kubeconfig)) as { users?: unknown };
   for (const each of Array.isArray(users) ? users : []) {
     const { name, user } = Object(each) as { name?: unknown; user?: unknown };
     const { tokenFile } = Object(user) as { tokenFile?: unknown };
     if (name === userName && typeof tokenFile === 'string' && tokenFile !== '')
-      return resolve(dirname(path), tokenFile);
+      return resolve(folder, tokenFile);
   }
   return undefined;
 }
