@@ -9,11 +9,11 @@ import {
   ANCHORS,
   ANCHORS_KEY,
   anchorsBundle,
-  BUNDLE_GROUP,
   BUNDLES,
   createPod,
   LINKERD_TRUST_DOMAIN,
   prepareLinkerd,
+  serveAnyBundle,
   startBesideLinkerd,
   TRUST_NAMESPACE,
 } from './linkerd-cluster.ts';
@@ -35,13 +35,7 @@ async function withAnchors(cluster: Cluster, own: TestCa): Promise<void> {
     metadata: { name: ANCHORS },
     data: { [ANCHORS_KEY]: pemOf(own) },
   });
-  await cluster.serve({
-    group: BUNDLE_GROUP,
-    version: 'v1alpha1',
-    kind: 'Bundle',
-    plural: 'bundles',
-    scope: 'Cluster',
-  });
+  await serveAnyBundle(cluster);
   await cluster.call('POST', BUNDLES, anchorsBundle(own));
 }
 

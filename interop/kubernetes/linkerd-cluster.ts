@@ -29,6 +29,18 @@ export async function prepareLinkerd(cluster: Cluster): Promise<void> {
   ]);
 }
 
+/** Makes the cluster serve Bundles without a schema. */
+export function serveAnyBundle(cluster: Cluster): Promise<void> {
+  return cluster.serve({
+    group: BUNDLE_GROUP,
+    version: 'v1alpha1',
+    kind: 'Bundle',
+    plural: 'bundles',
+    scope: 'Cluster',
+    subresources: { status: {} },
+  });
+}
+
 /** The Bundle whose target are Linkerd's anchors: the own ones, somebody else's ConfigMap, and ours by their label. */
 export function anchorsBundle(own: TestCa) {
   const selector = { matchLabels: { 'federate.dev/foreign-trust': 'true' } };

@@ -5,7 +5,7 @@ import { freePorts } from '../../src/demo/free-ports.ts';
 import { presentCa } from '../../test/e2e/agent-process.ts';
 import { Child } from '../support/child.ts';
 import type { Cluster } from './cluster.ts';
-import { BUNDLE_GROUP, TRUST_NAMESPACE } from './linkerd-cluster.ts';
+import { BUNDLE_GROUP, serveAnyBundle, TRUST_NAMESPACE } from './linkerd-cluster.ts';
 
 /** The definition that trust-manager ships, where it lies beside the executable. */
 const DEFINITION = `${BUNDLE_GROUP}_bundles.yaml`;
@@ -17,14 +17,7 @@ export async function serveBundles(executable: string, cluster: Cluster): Promis
     await cluster.define(parse(readFileSync(file, 'utf8')));
     return;
   }
-  await cluster.serve({
-    group: BUNDLE_GROUP,
-    version: 'v1alpha1',
-    kind: 'Bundle',
-    plural: 'bundles',
-    scope: 'Cluster',
-    subresources: { status: {} },
-  });
+  await serveAnyBundle(cluster);
 }
 
 /** Starts trust-manager over the cluster, with nobody who asks its webhook, and waits until it is ready. */

@@ -119,10 +119,8 @@ async function rotateTheirs(
       const { keys } = JSON.parse(answer.document) as { keys: readonly { use: string }[] };
       return keys.filter(({ use }) => use === 'x509-svid').length === roots;
     });
-  const authority = (command: string, member: string): string =>
-    JSON.parse(server.say('localauthority', 'x509', command, '-output', 'json'))[member].authority_id;
-  const old = authority('show', 'active');
-  const prepared = authority('prepare', 'prepared_authority');
+  const old = server.authority('x509', 'show', 'active');
+  const prepared = server.authority('x509', 'prepare', 'prepared_authority');
   await weHold(2);
   await traffic.more(10);
   const before = await shownAt(inboundPort);

@@ -80,9 +80,7 @@ async function setByHand(server: Spire, trustDomain: string): Promise<void> {
 }
 
 function addEntry(server: Spire): void {
-  const who = ['-parentID', `spiffe://${THEIRS}/node`, '-spiffeID', `spiffe://${THEIRS}/workload`];
-  const with_ = ['-federatesWith', OURS, '-federatesWith', OTHER];
-  server.say('entry', 'create', ...who, '-selector', 'unix:uid:1', ...with_);
+  server.createEntry('/workload', 1, '-federatesWith', OURS, '-federatesWith', OTHER);
 }
 const federatesWith = (server: Spire): string[] =>
   JSON.parse(server.say('entry', 'show', '-output', 'json')).entries[0].federates_with;
@@ -144,17 +142,7 @@ async function overTcp(executable: string): Promise<void> {
   assert.deepEqual(held(server), []);
 
   // The same files are read anew for each connection, as they are when an SVID is renewed.
-  server.say(
-    'entry',
-    'create',
-    '-parentID',
-    `spiffe://${THEIRS}/node`,
-    '-spiffeID',
-    `spiffe://${THEIRS}/nobody`,
-    '-selector',
-    'unix:uid:1',
-    '-admin',
-  );
+  server.createEntry('/nobody', 1, '-admin');
   await until('the bundle', () => rootsOf(server) === 1);
   await until('the agent to know', () => connected(beside));
   assert.equal((await inMesh(beside))?.state, 'accepted');

@@ -20,22 +20,7 @@ export async function withOurs(work: (ours: RunningAgent, agents: Agents) => Pro
 export async function spireTrustsUs(server: Spire, { home }: RunningAgent, agents: Agents): Promise<void> {
   const bundle = agents.file('ours.json');
   writeFileSync(bundle, (await home.ask<{ document: string }>('bundle', 'show')).answer.document);
-  server.say(
-    'federation',
-    'create',
-    '-trustDomain',
-    OURS,
-    '-bundleEndpointURL',
-    home.url,
-    '-bundleEndpointProfile',
-    'https_spiffe',
-    '-endpointSpiffeID',
-    `spiffe://${OURS}/federate`,
-    '-trustDomainBundlePath',
-    bundle,
-    '-trustDomainBundleFormat',
-    'spiffe',
-  );
+  server.createFederation(OURS, home.url, `spiffe://${OURS}/federate`, bundle);
 }
 
 /** Has us federate with SPIRE, with its bundle of now, over the profile that its endpoint has. */

@@ -38,16 +38,14 @@ const versions = async ({ home }: RunningAgent) =>
 
 /** Brings a new authority in and the old one out, and polls after each step. Returns what each poll came to. */
 async function rotate(server: Spire, ours: RunningAgent, kind: 'x509' | 'jwt') {
-  const authority = (command: string, member: string): string =>
-    JSON.parse(server.say('localauthority', kind, command, '-output', 'json'))[member].authority_id;
-  const old = authority('show', 'active');
+  const old = server.authority(kind, 'show', 'active');
   const outcomes: [string, string][] = [];
   const step = async (command: string, ...words: readonly string[]) => {
     server.say('localauthority', kind, command, ...words);
     outcomes.push([command, (await pollNow(ours)).outcome]);
   };
   await step('prepare');
-  const prepared = authority('show', 'prepared');
+  const prepared = server.authority(kind, 'show', 'prepared');
   await step('activate', '-authorityID', prepared);
   await step('taint', '-authorityID', old);
   await step('revoke', '-authorityID', old);

@@ -15,24 +15,13 @@ export const spireSvidChecks: readonly InteropCheck[] = [
   },
 ];
 
-const ID = `spiffe://${THEIRS}/federate`;
+const PATH = '/federate';
+const ID = `spiffe://${THEIRS}${PATH}`;
 const OTHER = 'other.example';
 
 /** Registers this user as `ID`; its SVID lives that long. Gives what takes the entry away again. */
 function register(server: Spire, ttlSeconds: number): () => void {
-  const said = server.say(
-    'entry',
-    'create',
-    '-parentID',
-    `spiffe://${THEIRS}/node`,
-    '-spiffeID',
-    ID,
-    '-selector',
-    `unix:uid:${process.getuid?.() ?? 0}`,
-    '-x509SVIDTTL',
-    String(ttlSeconds),
-  );
-  const entryId = /Entry ID\s*: (\S+)/.exec(said)?.[1] ?? '';
+  const entryId = server.createEntry(PATH, process.getuid?.() ?? 0, '-x509SVIDTTL', String(ttlSeconds));
   return () => server.say('entry', 'delete', '-entryID', entryId);
 }
 
@@ -67,22 +56,7 @@ async function serveWithTheirSvid(executable: string): Promise<void> {
   // Another SPIRE polls us, and an agent of ours: both prove us by SPIRE's roots.
   const bundle = agents.file('theirs.json');
   writeFileSync(bundle, server.say('bundle', 'show', '-format', 'spiffe'));
-  poller.say(
-    'federation',
-    'create',
-    '-trustDomain',
-    THEIRS,
-    '-bundleEndpointURL',
-    ours.home.url,
-    '-bundleEndpointProfile',
-    'https_spiffe',
-    '-endpointSpiffeID',
-    ID,
-    '-trustDomainBundlePath',
-    bundle,
-    '-trustDomainBundleFormat',
-    'spiffe',
-  );
+  poller.createFederation(THEIRS, ours.home.url, ID, bundle);
   const words = ['--peer', ours.home.url, '--trust-domain', THEIRS, '--profile', 'https_spiffe'];
   const added = await peer.home.ask('add', ...words, '--endpoint-id', ID, '--bundle', bundle);
   assert.equal(added.code, 0);

@@ -23,18 +23,7 @@ export const spireWorkloadChecks: readonly InteropCheck[] = [
 
 /** An agent of SPIRE with one entry for this process, federated with us. */
 export async function startFederatedAgent(server: Spire): Promise<SpireAgent> {
-  server.say(
-    'entry',
-    'create',
-    '-parentID',
-    `spiffe://${THEIRS}/node`,
-    '-spiffeID',
-    `spiffe://${THEIRS}/workload`,
-    '-selector',
-    `unix:uid:${process.getuid?.() ?? 0}`,
-    '-federatesWith',
-    OURS,
-  );
+  server.createEntry('/workload', process.getuid?.() ?? 0, '-federatesWith', OURS);
   const agent = await server.startAgent();
   await agent.until('the workload to have our bundle', () =>
     agent.run('api', 'fetch', 'x509').stdout.includes(OURS),

@@ -135,6 +135,28 @@ export class Spire {
     return this.federated(trustDomain).keys.length;
   }
 
+  /** Registers a workload under the node that `startAgent` joins, chosen by its user; returns the entry's ID. */
+  createEntry(path: string, uid: number, ...more: readonly string[]): string {
+    const { trustDomain = 'spire.example' } = this.#wish;
+    const parent = ['-parentID', `spiffe://${trustDomain}/node`];
+    const workload = ['-spiffeID', `spiffe://${trustDomain}${path}`, '-selector', `unix:uid:${uid}`];
+    const said = this.say('entry', 'create', ...parent, ...workload, ...more);
+    return /Entry ID\s*: (\S+)/.exec(said)?.[1] ?? '';
+  }
+
+  /** Begins a federation relationship of its own, over `https_spiffe`; `bundleFile` holds the peer's bundle of now as SPIFFE writes it. */
+  createFederation(trustDomain: string, url: string, endpointId: string, bundleFile: string): void {
+    const endpoint = ['-bundleEndpointURL', url, '-endpointSpiffeID', endpointId];
+    const profile = ['-bundleEndpointProfile', 'https_spiffe'];
+    const bundle = ['-trustDomainBundlePath', bundleFile, '-trustDomainBundleFormat', 'spiffe'];
+    this.say('federation', 'create', '-trustDomain', trustDomain, ...endpoint, ...profile, ...bundle);
+  }
+
+  /** The ID of an authority that a `localauthority` command names in this member of its answer. */
+  authority(kind: 'x509' | 'jwt', command: string, member: string): string {
+    return JSON.parse(this.say('localauthority', kind, command, '-output', 'json'))[member].authority_id;
+  }
+
   /** An agent that has joined, and what its workloads do. */
   async startAgent(): Promise<SpireAgent> {
     const executable = join(dirname(this.#executable), 'spire-agent');

@@ -365,6 +365,17 @@ describe('WorkloadX509Client', () => {
   });
 });
 
+/** A source with an SVID that ends in an hour. */
+async function withSvidOfOneHour() {
+  const hour = new Date(TEST_INSTANT.getTime() + 3_600_000);
+  const short = await a.issueLeaf({ path: '/one', notAfter: hour });
+  server.say(message([entry(short, a)]));
+  const client = startClient();
+  const source = startSource(client);
+  await until(() => source.current() !== undefined);
+  return { hour, short, client, source };
+}
+
 describe('createWorkloadSvidSource()', () => {
   it('is the default SVID, and another in the moment in which another is given (WLAPI-26)', async () => {
     server.say(message([entry(first, a), entry(second, a)]));
@@ -401,12 +412,7 @@ describe('createWorkloadSvidSource()', () => {
   });
 
   it('is none once it has expired, and tells so; the next one heals it', async () => {
-    const hour = new Date(TEST_INSTANT.getTime() + 3_600_000);
-    const short = await a.issueLeaf({ path: '/one', notAfter: hour });
-    server.say(message([entry(short, a)]));
-    const client = startClient();
-    const source = startSource(client);
-    await until(() => source.current() !== undefined);
+    const { short, client, source } = await withSvidOfOneHour();
     await clock.advance(60_000);
     await server.stop();
     await until(() => client.problem?.code === 'unavailable');
@@ -432,12 +438,7 @@ describe('createWorkloadSvidSource()', () => {
   });
 
   it('asks anew when the SVID is not renewed in time, so that a server that hangs is left for the one in its place', async () => {
-    const hour = new Date(TEST_INSTANT.getTime() + 3_600_000);
-    const short = await a.issueLeaf({ path: '/one', notAfter: hour });
-    server.say(message([entry(short, a)]));
-    const client = startClient();
-    const source = startSource(client);
-    await until(() => source.current() !== undefined);
+    const { hour, short, client, source } = await withSvidOfOneHour();
     server.answer = () => {};
     await clock.advance(2_699_000);
     expect(server.seen).toHaveLength(1);
