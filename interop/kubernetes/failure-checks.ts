@@ -78,7 +78,7 @@ async function refusals(executable: string): Promise<void> {
       const mesh = await meshConfigMap(cluster);
       return (await cluster.ask('PUT', `${configMapsIn(ISTIO_NAMESPACE)}/istio`, mesh)).status === 500;
     });
-    await beside.removePeer();
+    await beside.removePeer([1]);
     await toldBy(beside, 'mesh-unavailable');
     assert.equal(await anchorsIn(cluster), 2);
     await cluster.call('DELETE', `${WEBHOOKS}/broken`);
@@ -245,7 +245,7 @@ async function contention(executable: string): Promise<void> {
       await until('the anchor', async () => (await anchorsIn(cluster)) === 1, RESYNC_SECONDS);
       await beside.rotatePeer();
       await until('both anchors', async () => (await anchorsIn(cluster)) === 2, RESYNC_SECONDS);
-      await beside.removePeer();
+      await beside.removePeer([0, 1]);
       await until('none', async () => (await meshText(cluster)) === MESH, RESYNC_SECONDS);
     } finally {
       over = true;

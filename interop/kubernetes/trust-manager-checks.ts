@@ -34,7 +34,7 @@ export const trustManagerChecks: readonly InteropCheck[] = [
     run: refused,
   },
   {
-    name: 'it is down while the peer rotates and goes: told, nothing lost, healed when it is back',
+    name: 'it is down while the peer rotates, and again while it goes: told, nothing lost, healed when it is back',
     run: down,
   },
   { name: 'a Bundle that no longer takes our sources, and one that is gone', run: otherBundles },
@@ -138,11 +138,16 @@ async function down(executable: string): Promise<void> {
     const told = async () => (await beside.inMesh())?.code === 'anchors-not-merged';
     await until('nobody who merges to be told', told);
     assert.equal((await beside.inMesh())?.state, 'written');
-    await using _ = await startTrustManager(executable, cluster);
+    const again = await startTrustManager(executable, cluster);
     await until('both anchors', async () => (await anchorsIn(cluster)).length === 4);
     await until('accepted', async () => (await beside.inMesh())?.state === 'accepted');
-    await beside.removePeer();
+    await again[Symbol.asyncDispose]();
+    await beside.removePeer([1]);
+    const warnings = async () => (await beside.status()).warnings.map(({ code }) => code);
+    assert.deepEqual(await warnings(), ['mesh-still-trusts']);
+    await using _ = await startTrustManager(executable, cluster);
     await until('the anchors as they were', async () => (await anchorsText(cluster)) === before);
+    await until('no warning', async () => (await warnings()).length === 0);
   });
 }
 

@@ -23,6 +23,7 @@ import type {
   HistoryDocument,
   RefreshDocument,
   RelationshipDocument,
+  RemovedDocument,
   SetBundleDocument,
   StatusDocument,
   VerifyDocument,
@@ -45,10 +46,7 @@ export interface AdminClient {
   relationship(trustDomain: string): Promise<RelationshipDocument>;
   add(document: AddDocument): Promise<RefreshDocument>;
   change(trustDomain: string, document: ChangeDocument): Promise<RefreshDocument>;
-  remove(
-    trustDomain: string,
-    reason: string | undefined,
-  ): Promise<{ readonly trust_domain: string; readonly removed: boolean }>;
+  remove(trustDomain: string, reason: string | undefined): Promise<RemovedDocument>;
   refresh(trustDomain: string | undefined, acceptOnce: boolean): Promise<RefreshDocument[]>;
   bundles(): Promise<BundleDocument[]>;
   bundle(trustDomain: string, at: string | undefined): Promise<BundleDocument>;

@@ -199,6 +199,13 @@ export interface AddDocument {
   readonly stale_after_seconds?: number;
 }
 
+export interface RemovedDocument {
+  readonly trust_domain: string;
+  readonly removed: true;
+  /** What the mesh still has of it; null once it has nothing. */
+  readonly in_mesh: RelationshipDocument['in_mesh'];
+}
+
 /** A bundle that the operator puts in the place of the held one. */
 export interface SetBundleDocument {
   /** A SPIFFE bundle document, or CA certificates in PEM. */

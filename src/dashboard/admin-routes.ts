@@ -12,6 +12,7 @@ import type {
   ProblemDocument,
   RefreshDocument,
   RelationshipDocument,
+  RemovedDocument,
   SetBundleDocument,
   StatusDocument,
   VerifyDocument,
@@ -60,7 +61,8 @@ export interface AdminServices
   peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
   add(request: AddDocument, actor: string): Promise<RefreshDocument>;
   change(trustDomain: TrustDomain, request: ChangeDocument, actor: string): Promise<RefreshDocument>;
-  remove(trustDomain: TrustDomain, actor: string, reason: string): Promise<void>;
+  /** Ends a relationship; what the mesh still has of it after a few seconds is in the answer. */
+  remove(trustDomain: TrustDomain, actor: string, reason: string): Promise<RelationshipDocument['in_mesh']>;
   setBundle(trustDomain: TrustDomain, request: SetBundleDocument, actor: string): Promise<BundleSetDocument>;
   refresh(
     trustDomain: TrustDomain | undefined,
@@ -172,8 +174,13 @@ export function createAdminRoutes(services: AdminServices): Hono {
 
   app.delete('/v1/relationships/:name', async (context) => {
     const name = parseTrustDomain(context.req.param('name'));
-    await services.remove(name, actorOf(context), context.req.query('reason') ?? 'removed by the operator');
-    return context.json({ trust_domain: name, removed: true });
+    const reason = context.req.query('reason') ?? 'removed by the operator';
+    const answer: RemovedDocument = {
+      trust_domain: name,
+      removed: true,
+      in_mesh: await services.remove(name, actorOf(context), reason),
+    };
+    return context.json(answer);
   });
 
   app.post('/v1/refresh', async (context) => {

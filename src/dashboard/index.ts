@@ -14,6 +14,7 @@ export type {
   ProblemDocument,
   RefreshDocument,
   RelationshipDocument,
+  RemovedDocument,
   SetBundleDocument,
   StatusDocument,
   VerifyDocument,

@@ -102,11 +102,15 @@ export class ForeignTrustPublisher {
       if (signal.aborted) return true;
       log.error('writing foreign trust into the mesh failed', { mesh: adapter.kind, error });
       const { code = 'mesh-failed', message } = describeError(error);
+      const failed = { state: 'failed', code, message, at: clock.now() } as const;
+      const going = new Set(this.#reported);
       for (const bundle of bundles) {
         const { trustDomain } = bundle;
-        const digest = contentDigest(bundle);
-        this.#report({ trustDomain, state: 'failed', digest, code, message, at: clock.now() });
+        going.delete(trustDomain);
+        this.#report({ ...failed, trustDomain, digest: contentDigest(bundle) });
       }
+      // What is to go is still there, and that has to be known too.
+      for (const trustDomain of going) this.#report({ ...failed, trustDomain });
       return false;
     }
   }

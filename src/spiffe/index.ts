@@ -15,6 +15,7 @@ export {
   isDnsNarrowedAnchor,
   isNarrowedAnchor,
   standsFor,
+  trustDomainOfDnsAnchor,
 } from './narrowed-anchor.ts';
 export { certificatesFromPem, PemError, pemFromCertificates } from './pem.ts';
 export { bundleMatchesPin, matchPin, PinError, parsePin, pinOfBundle, pinOfKey } from './pin.ts';

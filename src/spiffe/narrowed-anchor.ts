@@ -1,6 +1,6 @@
 import { createHash, createPublicKey } from 'node:crypto';
 import type { X509Authority } from './bundle.ts';
-import type { TrustDomain } from './trust-domain.ts';
+import { isTrustDomain, type TrustDomain } from './trust-domain.ts';
 import { type Certificate, parseCertificate } from './x509-certificate.ts';
 import { EXTENDED_KEY_USAGE_OIDS } from './x509-extensions.ts';
 import { generateKeyPair, issueCertificate } from './x509-issue.ts';
@@ -60,6 +60,14 @@ export function isNarrowedAnchor(certificate: Certificate, trustDomain: string):
 /** Whether `certificate` is an anchor that `createNarrowedAnchor` made for DNS names, of whichever trust domain. */
 export function isDnsNarrowedAnchor(certificate: Certificate): boolean {
   return certificate.serialNumberHex === markOf(certificate.keyFingerprint, '', 'dns');
+}
+
+/** For whom an anchor speaks that `createNarrowedAnchor` made for DNS names; undefined for every other certificate. */
+export function trustDomainOfDnsAnchor(certificate: Certificate): TrustDomain | undefined {
+  if (!isDnsNarrowedAnchor(certificate)) return undefined;
+  const permitted = certificate.extensions.nameConstraints?.permitted ?? [];
+  const { host = '' } = permitted.find(({ kind }) => kind === 'dns') ?? {};
+  return isTrustDomain(host) ? host : undefined;
 }
 
 /** Whether `anchor` still stands for `root` as `createNarrowedAnchor` would make it now. */

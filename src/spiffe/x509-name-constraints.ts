@@ -12,8 +12,8 @@ export interface NameSubtree {
   readonly kind: GeneralNameKind;
   /** Absent where the form, its content or its bounds cannot be processed (RFC 5280 §4.2.1.10). */
   readonly matches?: (name: ConstrainedName) => boolean;
-  /** For a DNS name, what remains of it without its first label. */
-  readonly below?: string;
+  /** For a DNS name, what it is, in small letters. */
+  readonly host?: string;
 }
 
 /** The name constraints of one CA certificate (RFC 5280 §4.2.1.10). */
@@ -100,8 +100,8 @@ export function constrainedNamesOf(
 }
 
 /** Whether a wildcard DNS name stands for a name that is excluded: `*.b.example` for `a.b.example`. */
-function coversExcluded({ below }: NameSubtree, { host = '' }: ConstrainedName): boolean {
-  return host.startsWith('*.') && host.slice(2) === below;
+function coversExcluded({ host: excluded }: NameSubtree, { host = '' }: ConstrainedName): boolean {
+  return host.startsWith('*.') && host.slice(2) === excluded?.replace(/^[^.]*\.?/, '');
 }
 
 function isReadable(name: ConstrainedName): boolean {
@@ -130,9 +130,7 @@ function readSubtrees(sequence: DerReader | undefined): NameSubtree[] {
     subtrees.push({
       kind: base.kind,
       ...(matches ? { matches } : {}),
-      ...(base.kind === 'dns' && base.text
-        ? { below: base.text.toLowerCase().replace(/^[^.]*\.?/, '') }
-        : {}),
+      ...(base.kind === 'dns' && base.text ? { host: base.text.toLowerCase() } : {}),
     });
   } while (!sequence.done);
   return subtrees;

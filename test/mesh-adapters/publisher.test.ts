@@ -114,6 +114,27 @@ describe('ForeignTrustPublisher', () => {
     await publisher.stop();
   });
 
+  it('tells of what is to go that it could not be taken out, until it is gone', async () => {
+    const { publisher, clock, wanted, reports, fail } = await setup();
+    publisher.start();
+    await publisher.settled();
+    wanted.splice(0);
+    fail(2);
+    publisher.trigger();
+    for (const pause of [20, 375, 750]) {
+      expect(await clock.untilSleeping()).toEqual([pause]);
+      await clock.advance(pause);
+    }
+    await clock.untilSleeping();
+    expect(reports).toEqual([
+      'west.example written',
+      'west.example failed mesh-unreachable',
+      'west.example failed mesh-unreachable',
+      'west.example removed',
+    ]);
+    await publisher.stop();
+  });
+
   it('tells what is gone, and what the adapter tells later', async () => {
     const { publisher, clock, wanted, reports, listeners } = await setup();
     publisher.start();

@@ -15,7 +15,7 @@ import {
 } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import { createMetrics } from '../../platform/index.ts';
-import { defaultBundleLimits, type TrustDomain } from '../../spiffe/index.ts';
+import { defaultBundleLimits } from '../../spiffe/index.ts';
 import { openSqliteStore, type Store } from '../../store/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
@@ -27,6 +27,7 @@ import { createInvitations } from './invitations.ts';
 import { startFederationGateway } from '../federation-gateway/start.ts';
 import { HistoryHeads } from './history-heads.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
+import { MeshReports } from './mesh-reports.ts';
 import { startMetricsServer } from '../metrics-server.ts';
 import { OwnBundle } from './own-bundle.ts';
 import { peerEndpoints } from './peer-endpoints.ts';
@@ -187,7 +188,7 @@ async function startParts(
   const endpoints = peerEndpoints(federation, () => own.current?.trustDomain);
   const adapter = createMeshAdapter(config, folder, context, endpoints);
   started.push({ stop: () => adapter.stop() });
-  const reports = new Map<TrustDomain, ForeignTrustReport>();
+  const reports = new MeshReports();
   const publisher = createPublisher(adapter, federation, store, reports, context);
   started.push({ stop: () => publisher.stop() });
   federation.onChange((trustDomain) => {
@@ -248,6 +249,7 @@ async function startParts(
     rotation,
     signedBundles,
     reports,
+    publisher,
     startedAt,
     clock,
     log,
@@ -284,7 +286,7 @@ function createPublisher(
   adapter: MeshAdapter,
   federation: FederationAgent,
   store: Store,
-  reports: Map<TrustDomain, ForeignTrustReport>,
+  reports: MeshReports,
   { clock, random, log }: ProcessContext,
 ): ForeignTrustPublisher {
   const publisher = new ForeignTrustPublisher({
@@ -295,11 +297,7 @@ function createPublisher(
     random,
     log: log.with({ part: 'publisher' }),
     onReport: (report) => {
-      const before = reports.get(report.trustDomain);
-      if (report.state === 'removed') reports.delete(report.trustDomain);
-      else reports.set(report.trustDomain, report);
-      if (before?.state === report.state && before.digest === report.digest && before.code === report.code)
-        return;
+      if (!reports.note(report)) return;
       const { trustDomain, state, digest, at } = report;
       if (digest !== undefined && (state === 'written' || state === 'accepted' || state === 'in-effect'))
         federation.noteInMesh(trustDomain, digest, state, at);
@@ -336,7 +334,9 @@ async function rememberReport(store: Store, adapter: MeshAdapter, report: Foreig
     kind: 'mesh-updated' as const,
     trustDomain,
     actor,
-    message: `the bundle of ${trustDomain} in the mesh is ${report.state}`,
+    message: [`the bundle of ${trustDomain} in the mesh is ${report.state}`, report.message ?? []]
+      .flat()
+      .join(': '),
   });
 }
 

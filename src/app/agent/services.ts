@@ -4,6 +4,7 @@ import {
   type ChangeDocument,
   type RelationshipDocument,
   type StatusDocument,
+  type WarningDocument,
   type IdentityDocument,
   type WorkloadApiDocument,
   warningsIn,
@@ -17,7 +18,7 @@ import type {
   PeerHoldings,
   RelationshipChange,
 } from '../../federation/index.ts';
-import type { ForeignTrustReport, MeshAdapter } from '../../mesh-adapters/index.ts';
+import type { ForeignTrustPublisher, ForeignTrustReport, MeshAdapter } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import type { Clock, Log, Metrics } from '../../platform/index.ts';
 import {
@@ -35,6 +36,7 @@ import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
 import { describeOutcome } from './describe-outcome.ts';
 import { createDistrustServices } from './distrust-services.ts';
+import type { MeshReports } from './mesh-reports.ts';
 import { createRotationServices } from './rotation-services.ts';
 import type { Rotation } from './rotation.ts';
 import type { OwnBundle } from './own-bundle.ts';
@@ -42,6 +44,9 @@ import { createInvitationServices } from './invitation-services.ts';
 import type { SignedBundles } from './signed-bundles.ts';
 import { createReviewServices } from './review-services.ts';
 import { verifyChain, verifyToken } from './verify-svids.ts';
+
+/** How long a removal waits for the mesh to let go of a peer. */
+const REMOVAL_PATIENCE_MS = 5000;
 
 export interface ServiceParts {
   readonly config: AgentConfig;
@@ -58,7 +63,8 @@ export interface ServiceParts {
   readonly signedBundles: SignedBundles;
   readonly holdings: PeerHoldings;
   readonly rotation: Rotation;
-  readonly reports: ReadonlyMap<TrustDomain, ForeignTrustReport>;
+  readonly reports: MeshReports;
+  readonly publisher: ForeignTrustPublisher;
   readonly startedAt: Date;
   readonly clock: Clock;
   readonly log: Log;
@@ -99,12 +105,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
       return side ? { state: side.state, since: side.since.toISOString() } : null;
     },
     endpoints: (trustDomain) => federation.endpoints(trustDomain).map(describeEndpoint),
-    inMesh: (trustDomain) => {
-      const report = parts.reports.get(trustDomain);
-      return report
-        ? { state: report.state, code: report.code ?? null, message: report.message ?? null }
-        : null;
-    },
+    inMesh: (trustDomain) => describeReport(parts.reports.of(trustDomain)),
     add: async (document, actor) => {
       if (!parts.own()) {
         throw new AgentError(
@@ -137,7 +138,11 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
       });
       return { trust_domain: trustDomain, version: versionNumber, poll: describeOutcome(trustDomain, poll) };
     },
-    remove: (trustDomain, actor, reason) => federation.remove(trustDomain, { actor, reason }),
+    remove: async (trustDomain, actor, reason) => {
+      await federation.remove(trustDomain, { actor, reason });
+      const waiting = { clock, ms: REMOVAL_PATIENCE_MS };
+      return describeReport(await parts.reports.afterRemoval(trustDomain, parts.publisher, waiting));
+    },
     refresh: async (trustDomain, override) => {
       if (trustDomain !== undefined && override) {
         const reason = 'accepted once by the operator';
@@ -215,9 +220,32 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
       message: mesh.message ?? null,
     },
     workload_api: parts.workloadApi(),
-    warnings: await warningsIn(store),
+    warnings: [...(await warningsIn(store)), ...stillTrusted(parts, relationships)],
     relationships: { total: relationships.length, by_state: byState },
   };
+}
+
+function describeReport(report: ForeignTrustReport | undefined): RelationshipDocument['in_mesh'] {
+  return report ? { state: report.state, code: report.code ?? null, message: report.message ?? null } : null;
+}
+
+/** What the mesh has not let go of although it is no longer a peer's. */
+function stillTrusted(
+  { reports }: ServiceParts,
+  relationships: readonly { readonly trustDomain: TrustDomain }[],
+): WarningDocument[] {
+  const peers = new Set(relationships.map(({ trustDomain }) => trustDomain));
+  return reports
+    .list()
+    .filter(({ trustDomain }) => !peers.has(trustDomain))
+    .map(({ trustDomain, message, at }) => ({
+      trust_domain: trustDomain,
+      code: 'mesh-still-trusts',
+      message: [`the mesh may still trust ${trustDomain}, which is no longer a peer`, message ?? []]
+        .flat()
+        .join(': '),
+      since: at.toISOString(),
+    }));
 }
 
 function describeHolding(holding: PeerHolding | undefined): RelationshipDocument['peer_holds'] {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { RemovedDocument } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { printResult, type Terminal } from '../terminal.ts';
@@ -6,18 +7,25 @@ import { printResult, type Terminal } from '../terminal.ts';
 /** `federate remove`: end the relationship and the trust. */
 export function removeCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   withAgent(program.command('remove <trust-domain>'))
-    .description('end a relationship: its trust goes at once, its history stays')
+    .description(
+      'end a relationship: its trust goes at once, its history stays; exit code 1 while the mesh still has it',
+    )
     .option('--reason <text>', 'why, for the audit log')
     .addHelpText('after', '\nExample:\n  $ federate remove b.example --reason "contract ended"')
     .action(async (trustDomain: string, options: AgentOptions & { readonly reason?: string }) => {
       const answer = await agentFor(options).remove(trustDomain, options.reason);
-      printResult(
-        terminal,
-        options.output,
-        answer,
-        () =>
-          `${answer.trust_domain} is no longer trusted. Its history stays: "federate bundle history ${answer.trust_domain}".`,
-      );
-      finish(exitCodes.done);
+      printResult(terminal, options.output, answer, () => tell(answer));
+      finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
     });
+}
+
+function tell({ trust_domain: name, in_mesh: inMesh }: RemovedDocument): string {
+  const history = `Its history stays: "federate bundle history ${name}".`;
+  if (inMesh === null) return `${name} is no longer trusted. ${history}`;
+  const why = inMesh.message ?? `what was written there is ${inMesh.state}`;
+  const code = inMesh.code === null ? '' : ` [${inMesh.code}]`;
+  return [
+    `${name} is no longer a peer, but the mesh may still trust it: ${why}${code}.`,
+    `The agent goes on taking it out; "federate status" warns until that is done. ${history}`,
+  ].join('\n');
 }

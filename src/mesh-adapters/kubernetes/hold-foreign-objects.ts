@@ -1,4 +1,4 @@
-import type { TrustBundle } from '../../spiffe/index.ts';
+import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import {
   type Admission,
   type AdmissionContext,
@@ -20,9 +20,11 @@ interface ForeignObjectNote {
 
 /** What is known of the effect once the objects stand. */
 export interface ForeignObjectEffect {
-  readonly stateOf: (anchors: readonly Anchor[]) => PropagationState;
-  /** What is worth knowing of the pool where it should hold these, the gravest first. */
-  readonly notesOf: (anchors: readonly Anchor[]) => readonly ForeignObjectNote[];
+  readonly stateOf: (anchors: readonly Anchor[], trustDomain: TrustDomain) => PropagationState;
+  /** What is worth knowing of the pool where it should hold these for the trust domain and no others, the gravest first. */
+  readonly notesOf: (anchors: readonly Anchor[], trustDomain: TrustDomain) => readonly ForeignObjectNote[];
+  /** For whom anchors of ours stand where the verifiers read them, where that is another place than ours. */
+  readonly standing?: ReadonlySet<TrustDomain>;
 }
 
 /**
@@ -69,22 +71,23 @@ export async function holdForeignObjects(
   const occupied = await writeForeignObjects(client, place, ours, pems, signal);
   anchors.prune([...chosen.values()].flat());
 
-  const { stateOf, notesOf } = await effect();
+  const { stateOf, notesOf, standing = new Set() } = await effect();
   const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
-  const gone = ours.flatMap(({ trustDomain }) =>
-    trustDomain && !named.has(trustDomain) ? [trustDomain] : [],
+  const ourNames = ours.flatMap(({ trustDomain }) => (trustDomain === undefined ? [] : [trustDomain]));
+  const goneOrGoing = [...new Set([...ourNames, ...standing])].filter(
+    (trustDomain) => !named.has(trustDomain) && !taken.has(trustDomain),
   );
   return [
     ...[...chosen].map(([admission, each]): ForeignTrustReport => {
       const { trustDomain } = admission.bundle;
-      const report = reportOf(admission, stateOf(each), now, notesOf(each));
+      const report = reportOf(admission, stateOf(each, trustDomain), now, notesOf(each, trustDomain));
       if (!occupied.has(trustDomain)) return report;
       const message = `a ${place.collection.kind} that is not ours has the name of ours for ${trustDomain}`;
       return { ...report, state: 'refused', code: 'trust-domain-taken', message };
     }),
-    ...gone.map((trustDomain): ForeignTrustReport => {
-      const [said] = notesOf([]);
-      return { trustDomain, state: 'removed', at: now, ...said };
+    ...goneOrGoing.map((trustDomain): ForeignTrustReport => {
+      const [said] = notesOf([], trustDomain);
+      return { trustDomain, state: standing.has(trustDomain) ? 'written' : 'removed', at: now, ...said };
     }),
   ];
 }

@@ -1,5 +1,5 @@
 import type { Clock, Random } from '../../platform/index.ts';
-import type { Pin, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import { type Pin, type TrustBundle, type TrustDomain, trustDomainOfDnsAnchor } from '../../spiffe/index.ts';
 import { type Admission, refuseConstrained, refuseUnnarrowable } from '../admission.ts';
 import type { Anchor, Anchors } from '../anchors.ts';
 import type { ConfigMapName } from '../kubernetes/config-map.ts';
@@ -39,6 +39,12 @@ const NOT_MERGED = {
   code: 'anchors-not-merged',
   message:
     'trust-manager has not put these anchors where new pods get them; where it stays so, see whether it runs',
+};
+
+const NOT_TAKEN_OUT = {
+  code: 'anchors-not-taken-out',
+  message:
+    'trust-manager has not taken anchors that have ended from where new pods get them; where it stays so, see whether it runs',
 };
 
 /**
@@ -95,14 +101,22 @@ async function effectOf(
   signal: AbortSignal,
 ): Promise<ForeignObjectEffect> {
   const anchorsText = anchorsTextOf(await client.get(objects.roots, signal));
-  const there = fingerprintsIn(anchorsText);
+  const there = certificatesIn(anchorsText).map(({ certificate }) => certificate);
+  const fingerprints = new Set(there.map(({ fingerprint }) => fingerprint));
   const { namespace }: ConfigMapName = objects.roots;
   const [bundleNotes, pods] = await Promise.all([
     examineBundle(client, bundle, namePrefix, signal),
     podsInEffect(client, { namespace, anchorsText, signal }),
   ]);
-  const merged = (anchors: readonly Anchor[]) => anchors.every(({ fingerprint }) => there.has(fingerprint));
-  const notesOf = (anchors: readonly Anchor[]) => [
+  // Anchors as they are, unnarrowed, do not say whose they are.
+  const standing = Map.groupBy(there, trustDomainOfDnsAnchor);
+  const merged = (anchors: readonly Anchor[]) =>
+    anchors.every(({ fingerprint }) => fingerprints.has(fingerprint));
+  const hasEnded = (anchors: readonly Anchor[], trustDomain: TrustDomain) => {
+    const wanted = new Set(anchors.map(({ fingerprint }) => fingerprint));
+    return standing.get(trustDomain)?.some(({ fingerprint }) => !wanted.has(fingerprint)) ?? false;
+  };
+  const notesOf = (anchors: readonly Anchor[], trustDomain: TrustDomain) => [
     ...(externalCa
       ? []
       : [
@@ -114,6 +128,7 @@ async function effectOf(
         ]),
     ...bundleNotes,
     ...(merged(anchors) ? [] : [NOT_MERGED]),
+    ...(hasEnded(anchors, trustDomain) ? [NOT_TAKEN_OUT] : []),
     ...(pods.kind === 'not-all' ? [pods.note] : []),
     ...(unnarrowed
       ? [{ code: 'root-not-narrowed', message: 'the root can speak for every identity of this mesh' }]
@@ -121,13 +136,10 @@ async function effectOf(
   ];
   return {
     notesOf,
-    stateOf: (anchors) => {
-      if (!merged(anchors)) return 'written';
+    standing: new Set([...standing.keys()].filter((name) => name !== undefined)),
+    stateOf: (anchors, trustDomain) => {
+      if (!merged(anchors) || hasEnded(anchors, trustDomain)) return 'written';
       return pods.kind === 'all' ? 'in-effect' : 'accepted';
     },
   };
-}
-
-function fingerprintsIn(text: string): ReadonlySet<string> {
-  return new Set(certificatesIn(text).map(({ certificate }) => certificate.fingerprint));
 }

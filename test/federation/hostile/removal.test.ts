@@ -27,7 +27,10 @@ async function adminOf({ agents }: HostileWorld, path: string) {
   const server = new AdminServer({
     path,
     services: stubAdminServices(agents.store, {
-      remove: (trustDomain, actor, reason) => agents.agent.remove(trustDomain, { actor, reason }),
+      remove: async (trustDomain, actor, reason) => {
+        await agents.agent.remove(trustDomain, { actor, reason });
+        return null;
+      },
     }),
   });
   await server.start();
@@ -75,6 +78,7 @@ describe('A poll in flight when `federate remove` lands leaves no trace (FED-59,
     expect(await admin.client.remove(peerName, 'no longer wanted')).toEqual({
       trust_domain: peerName,
       removed: true,
+      in_mesh: null,
     });
     expect(await polling).toBe('called-off');
     // Whatever the peer still says is said to nobody.

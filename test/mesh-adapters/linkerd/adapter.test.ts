@@ -169,6 +169,39 @@ describe('createLinkerdAdapter()', () => {
     ]);
   });
 
+  it('says so until trust-manager has taken out what has ended: a peer, and a root of one, also after a restart', async () => {
+    await using mesh = await openLinkerd();
+    const { linkerd } = mesh;
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const next = await createTestCa({ trustDomain: 'west.example', subject: 'CN=next' });
+    const north = await createTestCa({ trustDomain: 'north.example' });
+    const both = bundleOf(west.trustDomain, [west.authority, next.authority]);
+    await mesh.adapter.applyForeignTrust([both, north.bundle()], signal);
+    linkerd.syncing = false;
+    const left = { state: 'written', code: 'anchors-not-taken-out' };
+    const after = [
+      { ...left, trustDomain: 'west.example' },
+      { ...left, trustDomain: 'north.example' },
+    ];
+    expect(await mesh.adapter.applyForeignTrust([next.bundle()], signal)).toMatchObject(after);
+    expect(await mesh.create().applyForeignTrust([next.bundle()], signal)).toMatchObject(after);
+    linkerd.syncing = true;
+    linkerd.sync();
+    const [kept, ...gone] = await mesh.adapter.applyForeignTrust([next.bundle()], signal);
+    expect([kept, gone]).toMatchObject([{ state: 'accepted', trustDomain: 'west.example' }, []]);
+  });
+
+  it('does not take the anchors of another agent for its own that have ended', async () => {
+    await using mesh = await openLinkerd();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const north = await createTestCa({ trustDomain: 'north.example' });
+    const other = mesh.create({ namePrefix: 'other-' });
+    await other.applyForeignTrust([west.bundle()], signal);
+    expect(await mesh.adapter.applyForeignTrust([north.bundle()], signal)).toMatchObject([
+      { state: 'accepted', trustDomain: 'north.example' },
+    ]);
+  });
+
   it.each([
     ['no Bundle', (linkerd: FakeLinkerd) => linkerd.deleteBundle(), 'bundle-missing'],
     [
