@@ -5,6 +5,7 @@
 
 import type { DistrustedKeyDocument } from './distrust-documents.ts';
 import type { IdentityDocument } from './identity-documents.ts';
+import type { InMeshDocument } from './in-mesh-document.ts';
 import type { WorkloadApiDocument } from './workload-api-documents.ts';
 /** How a peer's bundle is proved: by who serves it, or by who signed it. */
 export type ProfileName = 'https_web' | 'https_spiffe' | 'signed_bundle';
@@ -130,12 +131,8 @@ export interface RelationshipDocument {
   readonly warnings: readonly WarningDocument[];
   readonly version: number | null;
   readonly authorities: number;
-  /** What the mesh has of it, as far as the adapter can see. */
-  readonly in_mesh: {
-    readonly state: string;
-    readonly code: string | null;
-    readonly message: string | null;
-  } | null;
+  /** Null where the mesh has nothing of it. */
+  readonly in_mesh: InMeshDocument | null;
   /** What the peer has proved that it holds of our bundle, with its last request that said so; null where it never did. */
   readonly peer_holds: {
     readonly digest: string;
@@ -203,7 +200,7 @@ export interface RemovedDocument {
   readonly trust_domain: string;
   readonly removed: true;
   /** What the mesh still has of it; null once it has nothing. */
-  readonly in_mesh: RelationshipDocument['in_mesh'];
+  readonly in_mesh: InMeshDocument | null;
 }
 
 /** A bundle that the operator puts in the place of the held one. */

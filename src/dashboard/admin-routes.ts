@@ -40,6 +40,7 @@ import {
   describeRelationship,
   describeVersion,
 } from './describe.ts';
+import type { InMeshDocument } from './in-mesh-document.ts';
 import { warningsIn } from './warnings.ts';
 import { addSignedBundleRoutes, type SignedBundleServices } from './signed-bundle-routes.ts';
 
@@ -56,13 +57,13 @@ export interface AdminServices
   status(): Promise<StatusDocument>;
   endpoints(trustDomain: TrustDomain): RelationshipDocument['endpoints'];
   theirSide(trustDomain: TrustDomain): RelationshipDocument['their_side'];
-  inMesh(trustDomain: TrustDomain): RelationshipDocument['in_mesh'];
+  inMesh(trustDomain: TrustDomain): InMeshDocument | null;
   /** What the peer has proved that it holds of our bundle. */
   peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
   add(request: AddDocument, actor: string): Promise<RefreshDocument>;
   change(trustDomain: TrustDomain, request: ChangeDocument, actor: string): Promise<RefreshDocument>;
   /** Ends a relationship; what the mesh still has of it after a few seconds is in the answer. */
-  remove(trustDomain: TrustDomain, actor: string, reason: string): Promise<RelationshipDocument['in_mesh']>;
+  remove(trustDomain: TrustDomain, actor: string, reason: string): Promise<InMeshDocument | null>;
   setBundle(trustDomain: TrustDomain, request: SetBundleDocument, actor: string): Promise<BundleSetDocument>;
   refresh(
     trustDomain: TrustDomain | undefined,

@@ -18,6 +18,7 @@ import type {
   WarningDocument,
 } from './admin-documents.ts';
 import type { DistrustedKeyDocument } from './distrust-documents.ts';
+import type { InMeshDocument } from './in-mesh-document.ts';
 
 /** The admin API's documents from what the store holds: instants as text, sequences as decimal text. */
 
@@ -108,7 +109,7 @@ export function describeRelationship(
   relationship: Relationship,
   held: BundleVersion | undefined,
   seen: {
-    inMesh(trustDomain: TrustDomain): RelationshipDocument['in_mesh'];
+    inMesh(trustDomain: TrustDomain): InMeshDocument | null;
     peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
     distrusted(): readonly DistrustedKeyDocument[];
     endpoints(trustDomain: TrustDomain): RelationshipDocument['endpoints'];

@@ -1,3 +1,5 @@
+import type { InMeshDocument } from './in-mesh-document.ts';
+
 /** The admin API's documents about keys that the operator distrusts. */
 
 /** A key that does not count, whatever the bundles say. */
@@ -33,6 +35,10 @@ export interface DistrustedDocument extends DistrustedKeyDocument {
   readonly was_trusted: boolean;
   readonly x509_left: number;
   readonly jwt_left: number;
+  /** What the mesh has of the trust domain after some seconds at the most; null where it has nothing, and for keys of ours. */
+  readonly in_mesh: InMeshDocument | null;
+  /** Whether the mesh had not let go of the key by then. */
+  readonly mesh_may_still_trust: boolean;
 }
 
 /** The operator's word that a distrusted key is to count again. */

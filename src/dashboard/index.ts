@@ -22,6 +22,7 @@ export type {
   VersionDocument,
   WarningDocument,
 } from './admin-documents.ts';
+export type { InMeshDocument } from './in-mesh-document.ts';
 export type { InvitationDocument, InviteDocument, InvitedDocument } from './invitation-documents.ts';
 export type { InvitationServices } from './invitation-routes.ts';
 export type { AdminServices } from './admin-routes.ts';

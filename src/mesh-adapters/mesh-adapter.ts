@@ -37,6 +37,8 @@ export interface ForeignTrustReport {
   /** Why, where the state is `refused` or `failed`; beside any other state something the operator should know. */
   readonly code?: string;
   readonly message?: string;
+  /** Where somebody else brings what we wrote to the verifiers: whether roots that have ended still stand there. */
+  readonly endedRootsStand?: boolean;
   readonly at: Date;
 }
 

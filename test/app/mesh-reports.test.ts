@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MeshReports } from '../../src/app/agent/mesh-reports.ts';
-import type { ForeignTrustPublisher, PropagationState } from '../../src/mesh-adapters/index.ts';
+import type { PropagationState } from '../../src/mesh-adapters/index.ts';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
 import { TEST_INSTANT } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -8,17 +8,17 @@ import { TestClock } from '../support/test-clock.ts';
 const west = parseTrustDomain('west.example');
 const MS = 5000;
 
-/** Reports in which the mesh holds `west`, and a removal of it that waits for a comparison which has not ended. */
-function removing() {
+/** Reports in which the mesh holds `west`, somebody who waits until it is gone, and a comparison which has not ended. */
+function waiting() {
   const clock = new TestClock(TEST_INSTANT);
   const reports = new MeshReports();
   const note = (state: PropagationState, code?: string) =>
     reports.note({ trustDomain: west, state, at: clock.now(), ...(code === undefined ? {} : { code }) });
   note('accepted');
   const { promise, resolve: compared } = Promise.withResolvers<void>();
-  const publisher = { settled: () => promise } as unknown as ForeignTrustPublisher;
   let ended = false;
-  const after = reports.afterRemoval(west, publisher, { clock, ms: MS }).finally(() => {
+  const isDone = (report: unknown) => report === undefined;
+  const after = reports.after(west, { settled: () => promise }, { isDone, clock, ms: MS }).finally(() => {
     ended = true;
   });
   const hasEnded = async () => {
@@ -30,7 +30,7 @@ function removing() {
 
 describe('MeshReports', () => {
   it('keeps the instant at which something was said first', async () => {
-    const { clock, reports, note } = removing();
+    const { clock, reports, note } = waiting();
     await clock.advance(1000);
     expect(note('accepted')).toBe(false);
     expect(reports.of(west)?.at).toEqual(TEST_INSTANT);
@@ -40,10 +40,17 @@ describe('MeshReports', () => {
     expect(reports.list()).toEqual([]);
   });
 
-  it('a removal ends when the mesh has let go, also after the comparison', async () => {
-    const { note, compared, after, hasEnded, clock } = removing();
+  it('does not believe what was said before the comparison', async () => {
+    const { note, compared, after, hasEnded, clock } = waiting();
     note('removed');
     expect(await hasEnded()).toBe(false);
+    compared();
+    expect(await after).toBeUndefined();
+    expect(clock.waits()).toEqual([]);
+  });
+
+  it('waits for what is said later', async () => {
+    const { note, compared, after, hasEnded, clock } = waiting();
     note('written', 'anchors-not-taken-out');
     compared();
     expect(await hasEnded()).toBe(false);
@@ -52,17 +59,11 @@ describe('MeshReports', () => {
     expect(clock.waits()).toEqual([]);
   });
 
-  it('a removal ends when the mesh has failed to let go, but not by a failure before the comparison', async () => {
-    const { note, compared, after, hasEnded } = removing();
-    note('failed', 'mesh-timeout');
-    expect(await hasEnded()).toBe(false);
-    note('failed', 'mesh-unreachable');
-    compared();
-    expect(await after).toMatchObject({ state: 'failed', code: 'mesh-unreachable' });
-  });
-
-  it.each(['while the mesh is compared', 'after it was'])('a removal ends in time, %s', async (when) => {
-    const { clock, compared, after, hasEnded } = removing();
+  it.each([
+    'while the mesh is compared',
+    'after it was',
+  ])('does not wait for longer than that, %s', async (when) => {
+    const { clock, compared, after, hasEnded } = waiting();
     if (when === 'after it was') compared();
     expect(await hasEnded()).toBe(false);
     await clock.advance(MS);

@@ -42,7 +42,8 @@ beforeAll(async () => {
       distrusted: () => [key],
       distrust: async (document) => {
         asked.push(document);
-        return { ...key, ours: true, was_trusted: true, x509_left: 0, jwt_left: 1 };
+        const left = { was_trusted: true, x509_left: 0, jwt_left: 1 };
+        return { ...key, ...left, ours: true, in_mesh: null, mesh_may_still_trust: false };
       },
     }),
   });

@@ -1,6 +1,12 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RemovedDocument, StatusDocument } from '../../src/dashboard/index.ts';
+import type {
+  BundleDocument,
+  DistrustedDocument,
+  RelationshipDocument,
+  RemovedDocument,
+  StatusDocument,
+} from '../../src/dashboard/index.ts';
 import { federate, until } from './agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 
@@ -28,28 +34,68 @@ async function addPeer(): Promise<void> {
   await until('the file', () => a.foreign('b.example.pem') !== '');
 }
 
-describe('federate remove', () => {
-  it('says that the mesh may still trust the peer where it could not be written, as status does until it is done', async () => {
-    await addPeer();
-    const [folder, away] = [a.file('foreign'), a.file('away')];
-    renameSync(folder, away);
-    writeFileSync(folder, 'no folder');
-    const removed = await federate('remove', 'b.example', '--socket', a.socket);
-    expect(removed).toMatchObject({ code: 1, err: '' });
-    expect(removed.out).toMatch(/^b\.example is no longer a peer, but the mesh may still trust it: .*\[.+\]/);
-    const warned = await federate('status', '--socket', a.socket);
-    expect(warned.out).toMatch(
-      /^WARNING {2}the mesh may still trust b\.example, .*\[mesh-still-trusts\], since 20/,
-    );
-
+/** Runs `work` while nothing can be written into the mesh of `a`. */
+async function whileBroken(work: () => Promise<void>): Promise<void> {
+  const [folder, away] = [a.file('foreign'), a.file('away')];
+  renameSync(folder, away);
+  writeFileSync(folder, 'no folder');
+  try {
+    await work();
+  } finally {
     rmSync(folder);
     renameSync(away, folder);
+  }
+}
+
+describe('trust that is taken away while the mesh cannot be written', () => {
+  it('federate distrust says that the key may still count there, until it is out', async () => {
+    await addPeer();
+    const { answer } = await a.ask<BundleDocument>('bundle', 'show', 'b.example');
+    const key = answer.x509_authorities[0]?.key_fingerprint ?? '';
+    await whileBroken(async () => {
+      const said = await federate('distrust', 'b.example', key, '--socket', a.socket);
+      expect(said).toMatchObject({ code: 1, err: '' });
+      expect(said.out).toMatch(
+        /^WARNING: the mesh may still trust the key: .*\[.+\]\. The agent goes on trying/m,
+      );
+    });
+    const inMesh = async () => (await a.ask<RelationshipDocument>('show', 'b.example')).answer.in_mesh;
+    await until('the mesh to have let go', async () => (await inMesh())?.state === 'written');
+    expect(a.foreign('b.example.pem')).toBe('');
+    const again = async () => {
+      await a.ask('trust', 'b.example', key, '--again');
+      await until('the root to count again', () => a.foreign('b.example.pem') !== '');
+    };
+    await again();
+    const done = await a.ask<DistrustedDocument>('distrust', 'b.example', key);
+    expect(done).toMatchObject({
+      code: 0,
+      answer: { in_mesh: { state: 'written' }, mesh_may_still_trust: false },
+    });
+    expect(a.foreign('b.example.pem')).toBe('');
+    await again();
+    await a.ask('remove', 'b.example');
+  });
+
+  it('federate remove says that the mesh may still trust the peer, as status does until it is gone', async () => {
+    await addPeer();
+    await whileBroken(async () => {
+      const removed = await federate('remove', 'b.example', '--socket', a.socket);
+      expect(removed).toMatchObject({ code: 1, err: '' });
+      expect(removed.out).toMatch(
+        /^b\.example is no longer a peer, but the mesh may still trust it: .*\[.+\]/,
+      );
+      const warned = await federate('status', '--socket', a.socket);
+      expect(warned.out).toMatch(
+        /^WARNING {2}the mesh may still trust b\.example, .*\[mesh-still-trusts\], since 20/,
+      );
+    });
     const warnings = async () => (await a.ask<StatusDocument>('status')).answer.warnings;
     await until('the warning to end', async () => (await warnings()).length === 0);
     expect(a.foreign('b.example.pem')).toBe('');
   });
 
-  it('is done when the mesh has let go', async () => {
+  it('federate remove is done when the mesh has let go', async () => {
     await addPeer();
     const removed = await a.ask<RemovedDocument>('remove', 'b.example');
     expect(removed).toEqual({ code: 0, answer: { trust_domain: 'b.example', removed: true, in_mesh: null } });

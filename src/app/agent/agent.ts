@@ -7,16 +7,11 @@ import {
   FederationAgent,
   PeerHoldings,
 } from '../../federation/index.ts';
-import {
-  type ForeignTrustReport,
-  ForeignTrustPublisher,
-  type MeshAdapter,
-  type OwnTrust,
-} from '../../mesh-adapters/index.ts';
+import type { MeshAdapter, OwnTrust } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import { createMetrics } from '../../platform/index.ts';
 import { defaultBundleLimits } from '../../spiffe/index.ts';
-import { openSqliteStore, type Store } from '../../store/index.ts';
+import { openSqliteStore } from '../../store/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import type { LoadedConfig } from '../config/read-config.ts';
@@ -25,9 +20,9 @@ import { createEndpoint } from './endpoint.ts';
 import { AgentError } from './errors.ts';
 import { createInvitations } from './invitations.ts';
 import { startFederationGateway } from '../federation-gateway/start.ts';
+import { ForeignTrust } from './foreign-trust.ts';
 import { HistoryHeads } from './history-heads.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
-import { MeshReports } from './mesh-reports.ts';
 import { startMetricsServer } from '../metrics-server.ts';
 import { OwnBundle } from './own-bundle.ts';
 import { peerEndpoints } from './peer-endpoints.ts';
@@ -40,8 +35,6 @@ import { anyExtension, createSignedBundles } from './signed-bundles.ts';
 
 /** How long requests in flight may go on when the agent stops. */
 const DRAIN_MS = 5000;
-/** How often the mesh is compared with what it should hold, even when nothing was heard. */
-const RESYNC_MS = 60_000;
 
 /**
  * Starts the agent: the store first (it refuses a second agent), then everything it feeds. What was trusted and
@@ -188,11 +181,10 @@ async function startParts(
   const endpoints = peerEndpoints(federation, () => own.current?.trustDomain);
   const adapter = createMeshAdapter(config, folder, context, endpoints);
   started.push({ stop: () => adapter.stop() });
-  const reports = new MeshReports();
-  const publisher = createPublisher(adapter, federation, store, reports, context);
-  started.push({ stop: () => publisher.stop() });
+  const foreignTrust = new ForeignTrust(adapter, federation, store, context);
+  started.push({ stop: () => foreignTrust.stop() });
   federation.onChange((trustDomain) => {
-    publisher.trigger();
+    foreignTrust.compare();
     // A distrust of one of our own keys has lapsed.
     if (trustDomain === own.current?.trustDomain)
       own
@@ -248,8 +240,7 @@ async function startParts(
     holdings,
     rotation,
     signedBundles,
-    reports,
-    publisher,
+    foreignTrust,
     startedAt,
     clock,
     log,
@@ -270,7 +261,7 @@ async function startParts(
   }
   // What foreign roots are admitted hangs on our own: they are judged anew when ours change.
   const watching = followOwnTrust(adapter, own, context, stopping.signal, (trust) => {
-    publisher.trigger();
+    foreignTrust.compare();
     gateway?.trustChanged();
     void rotation.observe(trust);
   });
@@ -279,64 +270,6 @@ async function startParts(
       stopping.abort();
       await watching;
     },
-  });
-}
-
-function createPublisher(
-  adapter: MeshAdapter,
-  federation: FederationAgent,
-  store: Store,
-  reports: MeshReports,
-  { clock, random, log }: ProcessContext,
-): ForeignTrustPublisher {
-  const publisher = new ForeignTrustPublisher({
-    adapter,
-    wanted: () => federation.bundles.list(),
-    resyncMs: RESYNC_MS,
-    clock,
-    random,
-    log: log.with({ part: 'publisher' }),
-    onReport: (report) => {
-      if (!reports.note(report)) return;
-      const { trustDomain, state, digest, at } = report;
-      if (digest !== undefined && (state === 'written' || state === 'accepted' || state === 'in-effect'))
-        federation.noteInMesh(trustDomain, digest, state, at);
-      log.info('foreign trust in the mesh', { ...report, trust_domain: report.trustDomain });
-      void rememberReport(store, adapter, report).catch((error: unknown) => {
-        log.error('remembering what the mesh did failed', { error });
-      });
-    },
-  });
-  publisher.start();
-  return publisher;
-}
-
-/** A refusal by the mesh is an incident from its beginning to its end; the rest is an audit line. */
-async function rememberReport(store: Store, adapter: MeshAdapter, report: ForeignTrustReport): Promise<void> {
-  const { trustDomain, at } = report;
-  const actor = `mesh:${adapter.kind}`;
-  if (report.state === 'refused' || report.state === 'failed') {
-    await store.recordIncident({
-      at,
-      kind: 'mesh-refused' as const,
-      trustDomain,
-      actor,
-      origin: adapter.kind,
-      code: report.code ?? 'mesh-failed',
-      message: report.message ?? `the mesh did not take the bundle of ${trustDomain}`,
-    });
-    return;
-  }
-  if (report.state === 'pending') return;
-  await store.endIncidents({ trustDomain, at, actor, kinds: ['mesh-refused'] });
-  await store.recordEvent({
-    at,
-    kind: 'mesh-updated' as const,
-    trustDomain,
-    actor,
-    message: [`the bundle of ${trustDomain} in the mesh is ${report.state}`, report.message ?? []]
-      .flat()
-      .join(': '),
   });
 }
 

@@ -7,7 +7,9 @@ import {
 import type { FederationAgent } from '../../federation/index.ts';
 import { parseTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
+import { describeReport } from './describe-report.ts';
 import { AgentError } from './errors.ts';
+import type { ForeignTrust } from './foreign-trust.ts';
 import type { OwnBundle } from './own-bundle.ts';
 
 /** What taking keys out of the trust needs. */
@@ -15,6 +17,7 @@ export interface DistrustParts {
   readonly config: Pick<AgentConfig, 'trust_domain'>;
   readonly federation: FederationAgent;
   readonly ownBundle: OwnBundle;
+  readonly foreignTrust: Pick<ForeignTrust, 'afterDistrust'>;
 }
 
 /** Why a key went, where the operator did not say. */
@@ -22,7 +25,7 @@ const NO_REASON = 'no reason given';
 
 /** The admin API's word about single keys: of peers they are out of the mesh's trust, of our own out of what we publish. */
 export function createDistrustServices(parts: DistrustParts): DistrustServices {
-  const { federation, ownBundle } = parts;
+  const { federation, ownBundle, foreignTrust } = parts;
   const { distrusts } = federation;
   const told = (isOurs: boolean) => (isOurs && ownBundle.told ? [ownBundle.told] : []);
   return {
@@ -38,7 +41,14 @@ export function createDistrustServices(parts: DistrustParts): DistrustServices {
       );
       if (ours) await ownBundle.reconsider();
       const left = { was_trusted: out.wasTrusted, x509_left: out.x509Left, jwt_left: out.jwtLeft };
-      return { ...describeDistrusted(out.key), ours, ...left };
+      const mesh = ours ? undefined : await foreignTrust.afterDistrust(trustDomain);
+      return {
+        ...describeDistrusted(out.key),
+        ours,
+        ...left,
+        in_mesh: describeReport(mesh?.report),
+        mesh_may_still_trust: mesh?.mayCount ?? false,
+      };
     },
     trustAgain: async (document: TrustAgainDocument, actor) => {
       const { key, reason = NO_REASON } = document;

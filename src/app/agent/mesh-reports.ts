@@ -14,7 +14,7 @@ export class MeshReports {
     const same = before?.state === state && before.digest === digest && before.code === code;
     if (state === 'removed') this.#reports.delete(trustDomain);
     else this.#reports.set(trustDomain, same ? { ...report, at: before.at } : report);
-    for (const watching of this.#watching) watching();
+    for (const look of this.#watching) look();
     return !same;
   }
 
@@ -27,27 +27,34 @@ export class MeshReports {
   }
 
   /**
-   * What the mesh still has of a trust domain that was taken from what it should hold: undefined once it has nothing. Waits for
-   * that, at the most `ms`, and no longer than until the mesh has failed to let go of it.
+   * What there is of a trust domain after the mesh was compared with what it should hold now, and `isDone` holds of that; at the
+   * latest after `ms`.
    */
-  async afterRemoval(
+  async after(
     trustDomain: TrustDomain,
-    publisher: ForeignTrustPublisher,
-    { clock, ms }: { readonly clock: Clock; readonly ms: number },
+    publisher: Pick<ForeignTrustPublisher, 'settled'>,
+    waiting: {
+      readonly isDone: (report: ForeignTrustReport | undefined) => boolean;
+      readonly clock: Clock;
+      readonly ms: number;
+    },
   ): Promise<ForeignTrustReport | undefined> {
-    const waiting = new AbortController();
-    const late = clock.sleep(ms, waiting.signal).catch(() => {});
-    await Promise.race([late, publisher.settled().then(() => this.#settled(trustDomain, waiting.signal))]);
-    waiting.abort();
+    const ending = new AbortController();
+    const late = waiting.clock.sleep(waiting.ms, ending.signal).catch(() => {});
+    const done = publisher.settled().then(() => this.#until(trustDomain, waiting.isDone, ending.signal));
+    await Promise.race([late, done]);
+    ending.abort();
     return this.of(trustDomain);
   }
 
-  /** Resolves when the mesh has let go of the trust domain, or has failed to, or when the signal aborts. */
-  #settled(trustDomain: TrustDomain, signal: AbortSignal): Promise<void> {
+  #until(
+    trustDomain: TrustDomain,
+    isDone: (report: ForeignTrustReport | undefined) => boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
     return new Promise((resolve) => {
       const look = () => {
-        const state = this.of(trustDomain)?.state;
-        if (!signal.aborted && state !== undefined && state !== 'failed' && state !== 'refused') return;
+        if (!signal.aborted && !isDone(this.of(trustDomain))) return;
         this.#watching.delete(look);
         resolve();
       };

@@ -18,7 +18,7 @@ import type {
   PeerHoldings,
   RelationshipChange,
 } from '../../federation/index.ts';
-import type { ForeignTrustPublisher, ForeignTrustReport, MeshAdapter } from '../../mesh-adapters/index.ts';
+import type { MeshAdapter } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import type { Clock, Log, Metrics } from '../../platform/index.ts';
 import {
@@ -34,9 +34,10 @@ import {
 import type { Store } from '../../store/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
+import { describeReport } from './describe-report.ts';
 import { describeOutcome } from './describe-outcome.ts';
+import type { ForeignTrust } from './foreign-trust.ts';
 import { createDistrustServices } from './distrust-services.ts';
-import type { MeshReports } from './mesh-reports.ts';
 import { createRotationServices } from './rotation-services.ts';
 import type { Rotation } from './rotation.ts';
 import type { OwnBundle } from './own-bundle.ts';
@@ -44,9 +45,6 @@ import { createInvitationServices } from './invitation-services.ts';
 import type { SignedBundles } from './signed-bundles.ts';
 import { createReviewServices } from './review-services.ts';
 import { verifyChain, verifyToken } from './verify-svids.ts';
-
-/** How long a removal waits for the mesh to let go of a peer. */
-const REMOVAL_PATIENCE_MS = 5000;
 
 export interface ServiceParts {
   readonly config: AgentConfig;
@@ -63,8 +61,7 @@ export interface ServiceParts {
   readonly signedBundles: SignedBundles;
   readonly holdings: PeerHoldings;
   readonly rotation: Rotation;
-  readonly reports: MeshReports;
-  readonly publisher: ForeignTrustPublisher;
+  readonly foreignTrust: ForeignTrust;
   readonly startedAt: Date;
   readonly clock: Clock;
   readonly log: Log;
@@ -105,7 +102,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
       return side ? { state: side.state, since: side.since.toISOString() } : null;
     },
     endpoints: (trustDomain) => federation.endpoints(trustDomain).map(describeEndpoint),
-    inMesh: (trustDomain) => describeReport(parts.reports.of(trustDomain)),
+    inMesh: (trustDomain) => describeReport(parts.foreignTrust.of(trustDomain)),
     add: async (document, actor) => {
       if (!parts.own()) {
         throw new AgentError(
@@ -140,8 +137,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     },
     remove: async (trustDomain, actor, reason) => {
       await federation.remove(trustDomain, { actor, reason });
-      const waiting = { clock, ms: REMOVAL_PATIENCE_MS };
-      return describeReport(await parts.reports.afterRemoval(trustDomain, parts.publisher, waiting));
+      return describeReport(await parts.foreignTrust.afterRemoval(trustDomain));
     },
     refresh: async (trustDomain, override) => {
       if (trustDomain !== undefined && override) {
@@ -225,17 +221,13 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
   };
 }
 
-function describeReport(report: ForeignTrustReport | undefined): RelationshipDocument['in_mesh'] {
-  return report ? { state: report.state, code: report.code ?? null, message: report.message ?? null } : null;
-}
-
 /** What the mesh has not let go of although it is no longer a peer's. */
 function stillTrusted(
-  { reports }: ServiceParts,
+  { foreignTrust }: ServiceParts,
   relationships: readonly { readonly trustDomain: TrustDomain }[],
 ): WarningDocument[] {
   const peers = new Set(relationships.map(({ trustDomain }) => trustDomain));
-  return reports
+  return foreignTrust
     .list()
     .filter(({ trustDomain }) => !peers.has(trustDomain))
     .map(({ trustDomain, message, at }) => ({

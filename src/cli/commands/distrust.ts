@@ -1,5 +1,10 @@
 import type { Command } from 'commander';
-import type { DistrustDocument, DistrustedDocument, DistrustedKeyDocument } from '../../dashboard/index.ts';
+import type {
+  DistrustDocument,
+  DistrustedDocument,
+  DistrustedKeyDocument,
+  InMeshDocument,
+} from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { instantOf, laterBy } from '../instants.ts';
@@ -45,7 +50,7 @@ Of our own keys, peers are no longer told; the mesh itself is yours to rotate.`,
         throw new UsageError('name a trust domain (or own) and one of its keys, or say "distrust list"');
       const answer = await agentFor(options).distrust(documentFrom(name, key, options));
       printResult(terminal, options.output, answer, () => tell(answer));
-      finish(exitCodes.done);
+      finish(answer.mesh_may_still_trust ? exitCodes.failed : exitCodes.done);
     });
   withAgent(distrust.command('list'))
     .description('the keys that are distrusted now, by whom, since when, until when and why')
@@ -128,9 +133,16 @@ function tell(answer: DistrustedDocument): string {
         : `WARNING: no root of ${name} counts any more. Every X509-SVID of it is refused from now on.`,
     );
   }
+  if (answer.mesh_may_still_trust && answer.in_mesh !== null) lines.push(warningOf(answer.in_mesh));
   if (ours) lines.push('Peers are told at their next poll. Our own mesh is not: rotate its CA.');
   lines.push(`Undo it with "${undo}".`);
   return lines.join('\n');
+}
+
+/** What the mesh was not seen to do within some seconds. */
+function warningOf({ state, code, message }: InMeshDocument): string {
+  const why = `${message ?? `what was written there before is ${state}`}${code === null ? '' : ` [${code}]`}`;
+  return `WARNING: the mesh may still trust the key: ${why}. The agent goes on trying; see "federate list".`;
 }
 
 function tellAll(all: readonly DistrustedKeyDocument[]): string {

@@ -25,6 +25,8 @@ export interface ForeignObjectEffect {
   readonly notesOf: (anchors: readonly Anchor[], trustDomain: TrustDomain) => readonly ForeignObjectNote[];
   /** For whom anchors of ours stand where the verifiers read them, where that is another place than ours. */
   readonly standing?: ReadonlySet<TrustDomain>;
+  /** Whether others than these stand there for the trust domain. */
+  readonly hasEnded?: (anchors: readonly Anchor[], trustDomain: TrustDomain) => boolean;
 }
 
 /**
@@ -71,7 +73,7 @@ export async function holdForeignObjects(
   const occupied = await writeForeignObjects(client, place, ours, pems, signal);
   anchors.prune([...chosen.values()].flat());
 
-  const { stateOf, notesOf, standing = new Set() } = await effect();
+  const { stateOf, notesOf, standing = new Set(), hasEnded = () => false } = await effect();
   const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
   const ourNames = ours.flatMap(({ trustDomain }) => (trustDomain === undefined ? [] : [trustDomain]));
   const goneOrGoing = [...new Set([...ourNames, ...standing])].filter(
@@ -80,7 +82,10 @@ export async function holdForeignObjects(
   return [
     ...[...chosen].map(([admission, each]): ForeignTrustReport => {
       const { trustDomain } = admission.bundle;
-      const report = reportOf(admission, stateOf(each, trustDomain), now, notesOf(each, trustDomain));
+      const report = {
+        ...reportOf(admission, stateOf(each, trustDomain), now, notesOf(each, trustDomain)),
+        endedRootsStand: hasEnded(each, trustDomain),
+      };
       if (!occupied.has(trustDomain)) return report;
       const message = `a ${place.collection.kind} that is not ours has the name of ours for ${trustDomain}`;
       return { ...report, state: 'refused', code: 'trust-domain-taken', message };

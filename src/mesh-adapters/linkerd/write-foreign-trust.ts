@@ -136,6 +136,7 @@ async function effectOf(
   ];
   return {
     notesOf,
+    hasEnded,
     standing: new Set([...standing.keys()].filter((name) => name !== undefined)),
     stateOf: (anchors, trustDomain) => {
       if (!merged(anchors) || hasEnded(anchors, trustDomain)) return 'written';

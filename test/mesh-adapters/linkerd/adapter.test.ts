@@ -180,7 +180,7 @@ describe('createLinkerdAdapter()', () => {
     linkerd.syncing = false;
     const left = { state: 'written', code: 'anchors-not-taken-out' };
     const after = [
-      { ...left, trustDomain: 'west.example' },
+      { ...left, trustDomain: 'west.example', endedRootsStand: true },
       { ...left, trustDomain: 'north.example' },
     ];
     expect(await mesh.adapter.applyForeignTrust([next.bundle()], signal)).toMatchObject(after);
@@ -188,7 +188,10 @@ describe('createLinkerdAdapter()', () => {
     linkerd.syncing = true;
     linkerd.sync();
     const [kept, ...gone] = await mesh.adapter.applyForeignTrust([next.bundle()], signal);
-    expect([kept, gone]).toMatchObject([{ state: 'accepted', trustDomain: 'west.example' }, []]);
+    expect([kept, gone]).toMatchObject([
+      { state: 'accepted', trustDomain: 'west.example', endedRootsStand: false },
+      [],
+    ]);
   });
 
   it('does not take the anchors of another agent for its own that have ended', async () => {
