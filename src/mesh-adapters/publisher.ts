@@ -32,7 +32,7 @@ export class ForeignTrustPublisher {
   #asked = 1;
   #answered = 0;
   #wake: (() => void) | undefined;
-  #settled: (() => void)[] = [];
+  #waiting: { readonly asked: number; readonly resolve: () => void }[] = [];
   #running: Promise<void> | undefined;
 
   constructor(options: ForeignTrustPublisherOptions) {
@@ -63,7 +63,7 @@ export class ForeignTrustPublisher {
   /** Resolves when every trigger so far was followed by a try, successful or not, or when the publisher has stopped. */
   settled(): Promise<void> {
     if (this.#answered >= this.#asked || this.#stopping.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => this.#settled.push(resolve));
+    return new Promise((resolve) => this.#waiting.push({ asked: this.#asked, resolve }));
   }
 
   /** Ends the loop; what the mesh holds stays. */
@@ -80,11 +80,11 @@ export class ForeignTrustPublisher {
       const answering = this.#asked;
       failures = (await this.#compare(signal)) ? 0 : failures + 1;
       this.#answered = answering;
-      if (this.#answered === this.#asked) this.#tellSettled();
+      this.#tellSettled(answering);
       const pauseMs = failures === 0 ? resyncMs : Math.min(resyncMs, backoffMs(failures, random));
       if (await this.#sleepOrTrigger(pauseMs, answering)) await this.#pause(batchMs);
     }
-    this.#tellSettled();
+    this.#tellSettled(this.#asked);
   }
 
   /** One try. Whether it is to be tried again soon is told by false. */
@@ -140,7 +140,10 @@ export class ForeignTrustPublisher {
     }
   }
 
-  #tellSettled(): void {
-    for (const resolve of this.#settled.splice(0)) resolve();
+  /** Tells those who wait for no later trigger than this one. */
+  #tellSettled(answered: number): void {
+    const due = this.#waiting.filter(({ asked }) => asked <= answered);
+    this.#waiting = this.#waiting.filter(({ asked }) => asked > answered);
+    for (const { resolve } of due) resolve();
   }
 }

@@ -84,6 +84,23 @@ describe('ForeignTrustPublisher', () => {
     await publisher.stop();
   });
 
+  it('has settled for those who waited for a trigger, though others have come since', async () => {
+    const { publisher, clock, adapter } = await setup();
+    const compare = adapter.applyForeignTrust;
+    adapter.applyForeignTrust = async (...words) => {
+      publisher.trigger();
+      return await compare(...words);
+    };
+    const first = publisher.settled();
+    publisher.start();
+    await first;
+    const second = publisher.settled();
+    await clock.untilSleeping();
+    await clock.advance(20);
+    await second;
+    await publisher.stop();
+  });
+
   it('compares again when the mesh has made something of what was written', async () => {
     const { publisher, clock, asked, watchers } = await setup();
     publisher.start();
