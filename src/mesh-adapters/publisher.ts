@@ -33,6 +33,7 @@ export class ForeignTrustPublisher {
   #answered = 0;
   #wake: (() => void) | undefined;
   #waiting: { readonly asked: number; readonly resolve: () => void }[] = [];
+  #hasCompared = false;
   #running: Promise<void> | undefined;
 
   constructor(options: ForeignTrustPublisherOptions) {
@@ -43,6 +44,19 @@ export class ForeignTrustPublisher {
   trigger(): void {
     this.#asked += 1;
     this.#wake?.();
+  }
+
+  /**
+   * The mesh may hold something of this trust domain although no try has told so, as what was written before the start: that it is
+   * gone, or cannot be taken out, is to be told too.
+   */
+  mayHold(trustDomain: TrustDomain): void {
+    this.#reported.add(trustDomain);
+  }
+
+  /** Whether a try has succeeded since the start, which tells of everything that the mesh holds. */
+  get hasCompared(): boolean {
+    return this.#hasCompared;
   }
 
   /** Begins with a first comparison at once; ends at `stop` or when the signal aborts. */
@@ -93,6 +107,7 @@ export class ForeignTrustPublisher {
     const bundles = wanted();
     try {
       const reports = await adapter.applyForeignTrust(bundles, signal);
+      this.#hasCompared = true;
       for (const report of reports) this.#report(report);
       const named = new Set([...bundles, ...reports].map(({ trustDomain }) => trustDomain));
       for (const trustDomain of this.#reported)

@@ -1,20 +1,27 @@
 import { describe, expect, it } from 'vitest';
 import { ForeignTrust } from '../../src/app/agent/foreign-trust.ts';
 import type { FederationAgent } from '../../src/federation/index.ts';
-import type { ForeignTrustReport, MeshAdapter } from '../../src/mesh-adapters/index.ts';
+import {
+  type ForeignTrustReport,
+  type MeshAdapter,
+  MeshAdapterError,
+} from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemRandom } from '../../src/platform/index.ts';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
+import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
 
 const west = parseTrustDomain('west.example');
 
-/** A mesh that holds `west` and gives the next answers to each comparison; one that is missing never comes. */
-async function withMesh(...answers: readonly Partial<ForeignTrustReport>[]) {
+type Answer = Partial<ForeignTrustReport> | 'nothing' | 'down';
+
+/** A mesh that gives the next answers to each comparison; one that is missing never comes. */
+async function startMesh(answers: readonly Answer[], store: Store = createMemoryStore(), isPeer = true) {
   const clock = new TestClock(TEST_INSTANT);
-  const bundle = (await createTestCa({ trustDomain: west })).bundle();
-  const next: Partial<ForeignTrustReport>[] = [{ state: 'accepted' }, ...answers];
+  const bundles = isPeer ? [(await createTestCa({ trustDomain: west })).bundle()] : [];
+  const stopping = new AbortController();
+  const next = [...answers];
   let progressed = () => {};
   const adapter: MeshAdapter = {
     kind: 'linkerd',
@@ -23,6 +30,8 @@ async function withMesh(...answers: readonly Partial<ForeignTrustReport>[]) {
     applyForeignTrust: async () => {
       const answer = next.shift();
       if (!answer) return await new Promise(() => {});
+      if (answer === 'down') throw new MeshAdapterError('mesh-unreachable', 'nobody answers');
+      if (answer === 'nothing') return [];
       return [{ trustDomain: west, state: 'written', at: clock.now(), ...answer }];
     },
     onReport: () => () => {},
@@ -33,16 +42,37 @@ async function withMesh(...answers: readonly Partial<ForeignTrustReport>[]) {
     status: () => ({ connected: true }),
     stop: async () => {},
   };
-  const federation = { bundles: { list: () => [bundle] }, noteInMesh: () => {} };
+  const federation = { bundles: { list: () => bundles }, noteInMesh: () => {} };
   const context = { clock, random: systemRandom, log: silentLog, environment: {} };
   const trust = new ForeignTrust(
     adapter,
     federation as unknown as FederationAgent,
-    createMemoryStore(),
+    store,
     context,
+    stopping.signal,
   );
-  await clock.untilSleeping();
-  return { clock, trust, compareNow: () => progressed() };
+  await trust.start();
+  return {
+    clock,
+    trust,
+    store,
+    stopping,
+    compareNow: () => progressed(),
+    /** Takes the peer away, as the federation does, and waits for the mesh. */
+    remove: () => {
+      bundles.splice(0);
+      trust.compare();
+      return trust.afterRemoval(west);
+    },
+    openIncidents: async () => (await store.incidents({ open: true })).map(({ code }) => code),
+  };
+}
+
+/** A mesh that holds `west` and gives the next answers. */
+async function withMesh(...answers: readonly Answer[]) {
+  const mesh = await startMesh([{ state: 'accepted' }, ...answers]);
+  await mesh.clock.untilSleeping();
+  return mesh;
 }
 
 describe('ForeignTrust after a distrust', () => {
@@ -50,6 +80,11 @@ describe('ForeignTrust after a distrust', () => {
     ['holds what is left', { state: 'accepted' }, false],
     ['failed', { state: 'failed', code: 'mesh-unreachable' }, true],
     ['refused', { state: 'refused', code: 'mesh-refused' }, true],
+    [
+      'refused, and took out what ended',
+      { state: 'refused', code: 'root-name-crowded', endedRootsStand: false },
+      false,
+    ],
   ] as const)('the mesh %s: whether the key may count there is known at once', async (_what, answer, mayCount) => {
     const { clock, trust } = await withMesh(answer);
     trust.compare();
@@ -77,10 +112,20 @@ describe('ForeignTrust after a distrust', () => {
     expect(await after).toMatchObject({ report: { state: 'accepted' }, mayCount: false });
   });
 
+  it('does not say that a key is out of a mesh that was not asked yet', async () => {
+    const { clock, trust } = await startMesh([]);
+    trust.compare();
+    const after = trust.afterDistrust(west);
+    await clock.untilSleeping();
+    await clock.advance(5000);
+    expect(await after).toMatchObject({ report: { state: 'failed', code: 'mesh-silent' }, mayCount: true });
+  });
+
   it.each([
     ['never answers', []],
+    ['has not taken it in', [{ state: 'pending' }]],
     ['goes on holding them', [{ code: 'anchors-not-taken-out', endedRootsStand: true }]],
-  ])('does not wait for ever for a mesh that %s', async (_what, answers) => {
+  ] as const)('does not wait for ever for a mesh that %s', async (_what, answers) => {
     const { clock, trust } = await withMesh(...answers);
     trust.compare();
     const after = trust.afterDistrust(west);
@@ -88,5 +133,50 @@ describe('ForeignTrust after a distrust', () => {
     await clock.advance(20);
     await clock.advance(5000);
     expect(await after).toMatchObject({ mayCount: true });
+  });
+});
+
+describe('ForeignTrust after a removal', () => {
+  it('says of a mesh that does not answer that it may still trust the peer, on record until it let go', async () => {
+    const mesh = await withMesh();
+    const removed = mesh.remove();
+    await mesh.clock.untilSleeping(2);
+    await mesh.clock.advance(20);
+    await mesh.clock.advance(4980);
+    const silent = { state: 'failed', code: 'mesh-silent', at: mesh.clock.now() };
+    expect(await removed).toMatchObject(silent);
+    expect(mesh.trust.list()).toMatchObject([silent]);
+    expect(await mesh.openIncidents()).toEqual(['mesh-silent']);
+
+    const restarted = await startMesh(['down', 'nothing'], mesh.store, false);
+    await restarted.clock.untilSleeping();
+    expect(restarted.trust.list()).toMatchObject([{ state: 'failed', code: 'mesh-unreachable' }]);
+    restarted.compareNow();
+    await restarted.clock.untilSleeping();
+    await restarted.clock.advance(20);
+    await restarted.clock.untilSleeping();
+    expect(restarted.trust.list()).toEqual([]);
+    expect(await restarted.openIncidents()).toEqual([]);
+  });
+
+  it.each([
+    ['hangs', [], 'mesh-silent'],
+    ['is down', ['down', 'down'], 'mesh-unreachable'],
+  ] as const)('does not say that a mesh let go which %s since the start', async (_what, answers, code) => {
+    const mesh = await startMesh(answers);
+    const removed = mesh.remove();
+    await mesh.clock.untilSleeping(answers.length === 0 ? 1 : 2);
+    await mesh.clock.advance(20);
+    await mesh.clock.advance(4980);
+    expect(await removed).toMatchObject({ state: 'failed', code });
+  });
+
+  it('waits no longer once the agent stops, and has that on record', async () => {
+    const mesh = await withMesh();
+    const removed = mesh.remove();
+    await mesh.clock.untilSleeping(2);
+    mesh.stopping.abort();
+    expect(await removed).toMatchObject({ state: 'failed', code: 'mesh-silent' });
+    expect(await mesh.openIncidents()).toEqual(['mesh-silent']);
   });
 });

@@ -18,14 +18,18 @@ function waiting() {
   const { promise, resolve: compared } = Promise.withResolvers<void>();
   let ended = false;
   const isDone = (report: unknown) => report === undefined;
-  const after = reports.after(west, { settled: () => promise }, { isDone, clock, ms: MS }).finally(() => {
-    ended = true;
-  });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const after = reports
+    .after(west, { settled: () => promise }, { isDone, clock, ms: MS, signal })
+    .finally(() => {
+      ended = true;
+    });
   const hasEnded = async () => {
     await new Promise((resolve) => setImmediate(resolve));
     return ended;
   };
-  return { clock, reports, note, compared, after, hasEnded };
+  return { clock, reports, note, compared, after, hasEnded, stopping };
 }
 
 describe('MeshReports', () => {
@@ -40,12 +44,20 @@ describe('MeshReports', () => {
     expect(reports.list()).toEqual([]);
   });
 
+  it('keeps the instant at which something failed first, whatever it fails for', async () => {
+    const { clock, reports, note } = waiting();
+    note('failed', 'mesh-silent');
+    await clock.advance(1000);
+    expect(note('failed', 'mesh-unreachable')).toBe(true);
+    expect(reports.of(west)).toMatchObject({ code: 'mesh-unreachable', at: TEST_INSTANT });
+  });
+
   it('does not believe what was said before the comparison', async () => {
     const { note, compared, after, hasEnded, clock } = waiting();
     note('removed');
     expect(await hasEnded()).toBe(false);
     compared();
-    expect(await after).toBeUndefined();
+    expect(await after).toEqual({ wasCompared: true, report: undefined });
     expect(clock.waits()).toEqual([]);
   });
 
@@ -55,18 +67,22 @@ describe('MeshReports', () => {
     compared();
     expect(await hasEnded()).toBe(false);
     note('removed');
-    expect(await after).toBeUndefined();
+    expect(await after).toEqual({ wasCompared: true, report: undefined });
     expect(clock.waits()).toEqual([]);
   });
 
   it.each([
-    'while the mesh is compared',
-    'after it was',
-  ])('does not wait for longer than that, %s', async (when) => {
-    const { clock, compared, after, hasEnded } = waiting();
-    if (when === 'after it was') compared();
+    ['longer than that', 'while the mesh is compared', false],
+    ['longer than that', 'after it was', true],
+    ['an agent that stops', 'while the mesh is compared', false],
+    ['an agent that stops', 'after it was', true],
+  ])('does not wait for %s, %s', async (what, _when, wasCompared) => {
+    const { clock, compared, after, hasEnded, stopping } = waiting();
+    if (wasCompared) compared();
     expect(await hasEnded()).toBe(false);
-    await clock.advance(MS);
-    expect(await after).toMatchObject({ state: 'accepted' });
+    if (what === 'longer than that') await clock.advance(MS);
+    else stopping.abort();
+    expect(await after).toMatchObject({ wasCompared, report: { state: 'accepted' } });
+    expect(clock.waits()).toEqual([]);
   });
 });

@@ -6,7 +6,7 @@ import {
   MeshAdapterError,
 } from '../../src/mesh-adapters/index.ts';
 import { silentLog } from '../../src/platform/index.ts';
-import { contentDigest, type TrustBundle } from '../../src/spiffe/index.ts';
+import { contentDigest, parseTrustDomain, type TrustBundle } from '../../src/spiffe/index.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
 
@@ -128,6 +128,21 @@ describe('ForeignTrustPublisher', () => {
       ...Array.from({ length: 3 }, () => 'west.example failed mesh-unreachable'),
       'west.example written',
     ]);
+    await publisher.stop();
+  });
+
+  it('tells of what may be there since before the start: that it could not be taken out, that it is gone', async () => {
+    const { publisher, clock, wanted, reports, fail } = await setup();
+    wanted.splice(0);
+    fail(1);
+    publisher.mayHold(parseTrustDomain('north.example'));
+    publisher.start();
+    expect(await clock.untilSleeping()).toEqual([375]);
+    expect(publisher.hasCompared).toBe(false);
+    await clock.advance(375);
+    await clock.untilSleeping();
+    expect(publisher.hasCompared).toBe(true);
+    expect(reports).toEqual(['north.example failed mesh-unreachable', 'north.example removed']);
     await publisher.stop();
   });
 

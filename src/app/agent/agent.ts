@@ -181,7 +181,7 @@ async function startParts(
   const endpoints = peerEndpoints(federation, () => own.current?.trustDomain);
   const adapter = createMeshAdapter(config, folder, context, endpoints);
   started.push({ stop: () => adapter.stop() });
-  const foreignTrust = new ForeignTrust(adapter, federation, store, context);
+  const foreignTrust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
   started.push({ stop: () => foreignTrust.stop() });
   federation.onChange((trustDomain) => {
     foreignTrust.compare();
@@ -191,6 +191,7 @@ async function startParts(
         .reconsider()
         .catch((error: unknown) => log.error('our own bundle was not published anew', { error }));
   });
+  await foreignTrust.start();
   const gateway = await startFederationGateway(config, folder, own, federation.bundles, context);
   if (gateway) {
     started.push(gateway);

@@ -4,7 +4,7 @@ import {
   type ForeignTrustReport,
   type MeshAdapter,
 } from '../../mesh-adapters/index.ts';
-import type { Clock } from '../../platform/index.ts';
+import type { Clock, Log } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { ProcessContext } from '../process.ts';
@@ -14,21 +14,39 @@ import { MeshReports } from './mesh-reports.ts';
 const RESYNC_MS = 60_000;
 /** How long an operator's word that takes trust away waits for the mesh. */
 const PATIENCE_MS = 5000;
+const MAX_OPEN = 10_000;
+/** What is to be said of a mesh of which nothing is known in that time. */
+const SILENT = {
+  state: 'failed',
+  code: 'mesh-silent',
+  message: 'the mesh has not answered yet',
+} as const;
 
 /** Keeps the mesh holding the bundles that the federation trusts, and knows how far each came. */
 export class ForeignTrust {
   readonly #publisher: ForeignTrustPublisher;
   readonly #reports = new MeshReports();
+  readonly #federation: Pick<FederationAgent, 'bundles' | 'noteInMesh'>;
+  readonly #store: Store;
+  readonly #adapter: MeshAdapter;
   readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #stopping: AbortSignal;
 
-  /** Begins to compare at once. */
+  /** Nobody waits for the mesh any more once `stopping` aborts. */
   constructor(
     adapter: MeshAdapter,
-    federation: FederationAgent,
+    federation: Pick<FederationAgent, 'bundles' | 'noteInMesh'>,
     store: Store,
     { clock, random, log }: ProcessContext,
+    stopping: AbortSignal,
   ) {
+    this.#federation = federation;
+    this.#store = store;
+    this.#adapter = adapter;
     this.#clock = clock;
+    this.#log = log;
+    this.#stopping = stopping;
     this.#publisher = new ForeignTrustPublisher({
       adapter,
       wanted: () => federation.bundles.list(),
@@ -36,17 +54,18 @@ export class ForeignTrust {
       clock,
       random,
       log: log.with({ part: 'publisher' }),
-      onReport: (report) => {
-        if (!this.#reports.note(report)) return;
-        const { trustDomain, state, digest, at } = report;
-        if (digest !== undefined && (state === 'written' || state === 'accepted' || state === 'in-effect'))
-          federation.noteInMesh(trustDomain, digest, state, at);
-        log.info('foreign trust in the mesh', { ...report, trust_domain: report.trustDomain });
-        void rememberReport(store, adapter, report).catch((error: unknown) => {
-          log.error('remembering what the mesh did failed', { error });
-        });
-      },
+      onReport: (report) => this.#heard(report),
     });
+  }
+
+  /** Begins to compare. What the mesh was not seen to take or let go of before the start is known again, for it may still be so. */
+  async start(): Promise<void> {
+    const open = await this.#store.incidents({ open: true, limit: MAX_OPEN });
+    for (const { kind, trustDomain, code, message, at } of open.toReversed()) {
+      if (kind !== 'mesh-refused') continue;
+      this.#reports.note({ trustDomain, state: 'failed', code, message, at });
+      this.#publisher.mayHold(trustDomain);
+    }
     this.#publisher.start();
   }
 
@@ -66,8 +85,18 @@ export class ForeignTrust {
   }
 
   /** What the mesh still has of a peer that was removed: undefined once it has nothing. Waits some seconds for that, or until it failed. */
-  afterRemoval(trustDomain: TrustDomain): Promise<ForeignTrustReport | undefined> {
-    return this.#after(trustDomain, (report) => report === undefined || hasFailed(report));
+  async afterRemoval(trustDomain: TrustDomain): Promise<ForeignTrustReport | undefined> {
+    // Before it was compared once, nobody knows what it has of whom.
+    if (!this.#publisher.hasCompared) this.#publisher.mayHold(trustDomain);
+    const { wasCompared, report } = await this.#after(
+      trustDomain,
+      (said) => said === undefined || hasFailed(said),
+    );
+    if (wasCompared) return report;
+    // On record, because after a restart nothing else would tell of it.
+    this.#publisher.mayHold(trustDomain);
+    this.#heard({ ...SILENT, trustDomain, at: this.#clock.now() });
+    return this.of(trustDomain);
   }
 
   /**
@@ -77,14 +106,14 @@ export class ForeignTrust {
   async afterDistrust(
     trustDomain: TrustDomain,
   ): Promise<{ readonly report: ForeignTrustReport | undefined; readonly mayCount: boolean }> {
-    let compared = false;
-    const report = await this.#after(trustDomain, (said) => {
-      compared = true;
-      return said?.endedRootsStand !== true;
-    });
-    const mayCount =
-      report !== undefined && (!compared || hasFailed(report) || report.endedRootsStand === true);
-    return { report, mayCount };
+    const { wasCompared, report } = await this.#after(
+      trustDomain,
+      (said) => said === undefined || !(said.endedRootsStand || said.state === 'pending'),
+    );
+    if (!wasCompared) return { report: { ...SILENT, trustDomain, at: this.#clock.now() }, mayCount: true };
+    if (!report) return { report, mayCount: false };
+    const { state, endedRootsStand = state === 'refused' } = report;
+    return { report, mayCount: state === 'failed' || state === 'pending' || endedRootsStand };
   }
 
   /** Ends the comparing; what the mesh holds stays. */
@@ -92,11 +121,27 @@ export class ForeignTrust {
     return this.#publisher.stop();
   }
 
+  #heard(report: ForeignTrustReport): void {
+    if (!this.#reports.note(report)) return;
+    const { trustDomain, state, digest, at } = report;
+    if (digest !== undefined && (state === 'written' || state === 'accepted' || state === 'in-effect'))
+      this.#federation.noteInMesh(trustDomain, digest, state, at);
+    this.#log.info('foreign trust in the mesh', { ...report, trust_domain: report.trustDomain });
+    void rememberReport(this.#store, this.#adapter, report).catch((error: unknown) => {
+      this.#log.error('remembering what the mesh did failed', { error });
+    });
+  }
+
   #after(
     trustDomain: TrustDomain,
     isDone: (report: ForeignTrustReport | undefined) => boolean,
-  ): Promise<ForeignTrustReport | undefined> {
-    return this.#reports.after(trustDomain, this.#publisher, { isDone, clock: this.#clock, ms: PATIENCE_MS });
+  ): ReturnType<MeshReports['after']> {
+    return this.#reports.after(trustDomain, this.#publisher, {
+      isDone,
+      clock: this.#clock,
+      ms: PATIENCE_MS,
+      signal: this.#stopping,
+    });
   }
 }
 

@@ -7,13 +7,21 @@ export class MeshReports {
   readonly #reports = new Map<TrustDomain, ForeignTrustReport>();
   readonly #watching = new Set<() => void>();
 
-  /** Whether it says something else than the one before it. What says the same keeps the instant at which it was said first. */
+  /**
+   * Whether it says something else than the one before it. What says the same, or that the same fails for another reason, keeps the
+   * instant at which it was said first.
+   */
   note(report: ForeignTrustReport): boolean {
     const { trustDomain, state, digest, code } = report;
     const before = this.#reports.get(trustDomain);
-    const same = before?.state === state && before.digest === digest && before.code === code;
+    const goesOn = before?.state === state && before.digest === digest;
+    const same = goesOn && before.code === code;
     if (state === 'removed') this.#reports.delete(trustDomain);
-    else this.#reports.set(trustDomain, same ? { ...report, at: before.at } : report);
+    else
+      this.#reports.set(
+        trustDomain,
+        same || (goesOn && state === 'failed') ? { ...report, at: before.at } : report,
+      );
     for (const look of this.#watching) look();
     return !same;
   }
@@ -28,7 +36,7 @@ export class MeshReports {
 
   /**
    * What there is of a trust domain after the mesh was compared with what it should hold now, and `isDone` holds of that; at the
-   * latest after `ms`.
+   * latest after `ms`, or when the signal aborts. Where it was not compared by then, what there is tells nothing.
    */
   async after(
     trustDomain: TrustDomain,
@@ -37,14 +45,20 @@ export class MeshReports {
       readonly isDone: (report: ForeignTrustReport | undefined) => boolean;
       readonly clock: Clock;
       readonly ms: number;
+      readonly signal: AbortSignal;
     },
-  ): Promise<ForeignTrustReport | undefined> {
+  ): Promise<{ readonly wasCompared: boolean; readonly report: ForeignTrustReport | undefined }> {
     const ending = new AbortController();
-    const late = waiting.clock.sleep(waiting.ms, ending.signal).catch(() => {});
-    const done = publisher.settled().then(() => this.#until(trustDomain, waiting.isDone, ending.signal));
+    const over = AbortSignal.any([ending.signal, waiting.signal]);
+    let wasCompared = false;
+    const late = waiting.clock.sleep(waiting.ms, over).catch(() => {});
+    const done = publisher.settled().then(() => {
+      wasCompared = !over.aborted;
+      return this.#until(trustDomain, waiting.isDone, over);
+    });
     await Promise.race([late, done]);
     ending.abort();
-    return this.of(trustDomain);
+    return { wasCompared, report: this.of(trustDomain) };
   }
 
   #until(
