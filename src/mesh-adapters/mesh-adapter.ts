@@ -37,7 +37,10 @@ export interface ForeignTrustReport {
   /** Why, where the state is `refused` or `failed`; beside any other state something the operator should know. */
   readonly code?: string;
   readonly message?: string;
-  /** Where somebody else brings what we wrote to the verifiers: whether roots that have ended still stand there. */
+  /**
+   * Whether roots that have ended may still stand where verifiers read them, as where somebody else brings them there; absent where
+   * only the state tells.
+   */
   readonly endedRootsStand?: boolean;
   readonly at: Date;
 }
@@ -64,12 +67,14 @@ export interface MeshAdapter {
   watchOwnTrust(signal: AbortSignal): AsyncIterable<OwnTrust>;
   /**
    * Makes the mesh hold exactly these foreign bundles; doing it again changes nothing. Own entries of other trust
-   * domains go, entries that are not ours stay. A refusal of one trust domain does not stop the others. Throws
-   * `MeshAdapterError` when the mesh cannot be read or written at all.
+   * domains go, entries that are not ours stay. A refusal of one trust domain does not stop the others. What is not told of,
+   * nothing is there of. `told` were told of as more than gone so far. Throws `MeshAdapterError` when the mesh cannot be read or
+   * written at all.
    */
   applyForeignTrust(
     wanted: readonly TrustBundle[],
     signal: AbortSignal,
+    told?: ReadonlySet<TrustDomain>,
   ): Promise<readonly ForeignTrustReport[]>;
   /** Calls back when the propagation changes later: a peering stream's ACK, a lost stream. Returns what ends that. */
   onReport(listener: (report: ForeignTrustReport) => void): () => void;

@@ -106,7 +106,7 @@ export class ForeignTrustPublisher {
     const { adapter, wanted, clock, log } = this.#options;
     const bundles = wanted();
     try {
-      const reports = await adapter.applyForeignTrust(bundles, signal);
+      const reports = await adapter.applyForeignTrust(bundles, signal, this.#reported);
       this.#hasCompared = true;
       for (const report of reports) this.#report(report);
       const named = new Set([...bundles, ...reports].map(({ trustDomain }) => trustDomain));

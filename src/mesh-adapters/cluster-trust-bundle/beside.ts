@@ -1,5 +1,5 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
-import type { TrustBundle } from '../../spiffe/index.ts';
+import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../adapter-state.ts';
 import { Anchors } from '../anchors.ts';
 import { MeshAdapterError } from '../errors.ts';
@@ -22,7 +22,7 @@ export interface ClusterTrustBundleOptions {
 /**
  * The adapter of any mesh, and beside it the same foreign trust as ClusterTrustBundles, one for each trust domain, as
  * narrowed anchors (mesh-surfaces §8, §9). Each goes its own way: the mesh being away keeps no revocation from the
- * ClusterTrustBundles, and trouble with these is told at the mesh's reports and changes none of them.
+ * ClusterTrustBundles, and trouble with these is told at the mesh's reports. Gone is what is gone from both.
  */
 export function withClusterTrustBundles(
   adapter: MeshAdapter,
@@ -66,14 +66,17 @@ export function withClusterTrustBundles(
         yield told;
       }
     },
-    applyForeignTrust: async (wanted, signal) => {
+    applyForeignTrust: async (wanted, signal, told = new Set()) => {
       const [mesh, beside] = await Promise.allSettled([
-        adapter.applyForeignTrust(wanted, signal),
+        adapter.applyForeignTrust(wanted, signal, told),
         write(wanted, signal),
       ]);
       if (mesh.status === 'rejected') throw mesh.reason;
       if (beside.status === 'rejected') throw beside.reason;
-      return mesh.value.map((report) => withTrouble(report, beside.value));
+      const reports = mesh.value.map((report) => withTrouble(report, beside.value));
+      return beside.value instanceof MeshAdapterError
+        ? [...reports, ...notGone([...wanted, ...reports], told, beside.value, clock)]
+        : reports;
     },
     onReport: (listener) => adapter.onReport(listener),
     onProgress: (listener) => adapter.onProgress(listener),
@@ -91,13 +94,34 @@ function withTrouble(
   report: ForeignTrustReport,
   beside: readonly ForeignTrustReport[] | MeshAdapterError,
 ): ForeignTrustReport {
-  if (report.code !== undefined) return report;
   if (beside instanceof MeshAdapterError) {
-    const message = `its ClusterTrustBundle could not be written: ${beside.message}`;
-    return { ...report, code: 'cluster-trust-bundle-failed', message };
+    const trouble = failureOf(beside);
+    if (report.state === 'removed') return { ...report, ...trouble, state: 'failed' };
+    return { ...report, ...(report.code === undefined && trouble), endedRootsStand: true };
   }
+  if (report.code !== undefined) return report;
   const found = beside.find(({ trustDomain }) => trustDomain === report.trustDomain);
   if (found?.state !== 'refused') return report;
   const message = `its ClusterTrustBundle is refused: ${found.message ?? found.code ?? ''}`;
   return { ...report, code: 'cluster-trust-bundle-refused', message };
+}
+
+/** What the mesh holds nothing of may still stand as a ClusterTrustBundle, where these could not be written. */
+function notGone(
+  named: readonly { readonly trustDomain: TrustDomain }[],
+  told: ReadonlySet<TrustDomain>,
+  error: MeshAdapterError,
+  clock: Clock,
+): ForeignTrustReport[] {
+  const others = new Set(named.map(({ trustDomain }) => trustDomain));
+  return [...told]
+    .filter((trustDomain) => !others.has(trustDomain))
+    .map((trustDomain) => ({ trustDomain, state: 'failed', ...failureOf(error), at: clock.now() }));
+}
+
+function failureOf({ message }: MeshAdapterError) {
+  return {
+    code: 'cluster-trust-bundle-failed',
+    message: `its ClusterTrustBundle could not be written: ${message}`,
+  };
 }

@@ -198,6 +198,27 @@ describe('withClusterTrustBundles()', () => {
     expect(mesh.specs()).toEqual([]);
   });
 
+  it('does not say that something is gone of which a ClusterTrustBundle may stand', async () => {
+    await using mesh = await open();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const told = new Set([west.trustDomain]);
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
+    mesh.api.answer = (_request, response) => {
+      fail(response, 500, 'no such luck');
+      return true;
+    };
+    const failed = [{ trustDomain: 'west.example', state: 'failed', code: 'cluster-trust-bundle-failed' }];
+    expect(
+      await mesh.adapter.applyForeignTrust([bundleOf(west.trustDomain, [])], signal, told),
+    ).toMatchObject([{ state: 'written', code: 'cluster-trust-bundle-failed', endedRootsStand: true }]);
+    expect(await mesh.adapter.applyForeignTrust([], signal, told)).toMatchObject(failed);
+    // Now only the ClusterTrustBundle is left; a restart changes nothing about it.
+    expect(await mesh.create().applyForeignTrust([], signal, told)).toMatchObject(failed);
+    mesh.api.answer = () => false;
+    expect(await mesh.adapter.applyForeignTrust([], signal, told)).toEqual([]);
+    expect(mesh.specs()).toEqual([]);
+  });
+
   it('lets nothing in before it knows the own roots', async () => {
     await using mesh = await open();
     const west = await createTestCa({ trustDomain: 'west.example' });
