@@ -57,7 +57,8 @@ export async function writeForeignTrust(
     await write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(new Set(files.keys()))));
   }
   return [
-    ...admissions.map((admission) => reportOf(admission, 'written', now)),
+    // Of a refused bundle, too, only what it still lists was left.
+    ...admissions.map((admission) => ({ ...reportOf(admission, 'written', now), endedRootsStand: false })),
     ...goneTrustDomains(surplus, wanted).map(
       (trustDomain): ForeignTrustReport => ({ trustDomain, state: 'removed', at: now }),
     ),
