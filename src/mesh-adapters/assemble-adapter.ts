@@ -1,4 +1,4 @@
-import type { TrustBundle } from '../spiffe/index.ts';
+import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { AdapterState } from './adapter-state.ts';
 import { followOwnTrust } from './follow-own-trust.ts';
 import type { ForeignTrustReport, MeshAdapter, OwnTrust } from './mesh-adapter.ts';
@@ -13,6 +13,7 @@ export function assembleAdapter(options: {
   readonly write: (
     wanted: readonly TrustBundle[],
     signal: AbortSignal,
+    told: ReadonlySet<TrustDomain>,
   ) => Promise<readonly ForeignTrustReport[]>;
   /** What else is to be ended. */
   readonly stop?: () => Promise<void>;
@@ -24,7 +25,8 @@ export function assembleAdapter(options: {
     kind,
     scope,
     watchOwnTrust: (outer) => followOwnTrust(until(outer), read),
-    applyForeignTrust: (wanted, outer) => state.applying(until(outer), (signal) => write(wanted, signal)),
+    applyForeignTrust: (wanted, outer, told = new Set()) =>
+      state.applying(until(outer), (signal) => write(wanted, signal, told)),
     onReport: (listener) => state.onReport(listener),
     onProgress: (listener) => state.onProgress(listener),
     status: () => state.status,

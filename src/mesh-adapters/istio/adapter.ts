@@ -44,6 +44,6 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
     scope: 'merged',
     state,
     read: (tell, signal) => readOwnTrust({ client, objects, state, tell, clock, random, signal }),
-    write: (wanted, signal) => writeForeignTrust(wanted, writer, signal),
+    write: (wanted, signal, told) => writeForeignTrust(wanted, writer, signal, told),
   });
 }

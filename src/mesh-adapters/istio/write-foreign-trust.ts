@@ -1,5 +1,5 @@
 import type { Clock, Random } from '../../platform/index.ts';
-import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { type ConfigMap, withChanges } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
@@ -29,19 +29,22 @@ export interface IstioWriter {
  * Makes `caCertificates` of every revision hold exactly the anchors of these bundles beside what is not ours. Each object is
  * read and replaced by its version; where somebody was faster all is read again. Nothing is written where nothing changes.
  * Throws `MeshAdapterError`; where only another revision than the configured one fails, that is reported and the rest is done.
+ * `told` were told of as more than gone so far.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   writer: IstioWriter,
   signal: AbortSignal,
+  told: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(() => writeOnce(wanted, writer, signal), { ...writer, signal });
+  return await retryConflicts(() => writeOnce(wanted, writer, signal, told), { ...writer, signal });
 }
 
 async function writeOnce(
   wanted: readonly TrustBundle[],
   writer: IstioWriter,
   signal: AbortSignal,
+  told: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
   const { client, objects, anchors, unnarrowed, clock } = writer;
   const [{ first, others, notes }, roots] = await Promise.all([
@@ -80,7 +83,7 @@ async function writeOnce(
       if (!(error instanceof MeshAdapterError) || error.code === 'mesh-conflict') throw error;
       const message = `revision ConfigMap ${mesh.metadata.name}: ${error.message}`;
       all.push(
-        wanted.map(({ trustDomain }) => ({
+        inRevision(mesh, wanted, told).map((trustDomain) => ({
           trustDomain,
           state: 'failed',
           code: error.code,
@@ -104,12 +107,31 @@ function withPlan(mesh: ConfigMap, { text, said }: RememberedConfig): ConfigMap 
 
 /** A config that cannot be read is told when its turn comes. */
 function ownAnchorsIfReadable(config: RememberedConfig) {
+  return readableOwnAnchors(config) ?? [];
+}
+
+function readableOwnAnchors(config: RememberedConfig) {
   try {
     return ownAnchorsIn(config);
   } catch (error) {
-    if (error instanceof MeshAdapterError) return [];
+    if (error instanceof MeshAdapterError) return undefined;
     throw error;
   }
+}
+
+/** Whose trust hangs on a revision that was not written: all that are wanted, and who is to go and has anchors there, or may have. */
+function inRevision(
+  mesh: ConfigMap,
+  wanted: readonly TrustBundle[],
+  told: ReadonlySet<TrustDomain>,
+): readonly TrustDomain[] {
+  const there = readableOwnAnchors(rememberedOf(mesh))?.map(({ trustDomain }) => trustDomain) ?? [...told];
+  return [
+    ...new Set([
+      ...wanted.map(({ trustDomain }) => trustDomain),
+      ...there.filter((each) => isTrustDomain(each)),
+    ]),
+  ];
 }
 
 /** One report for each trust domain: of the revision in which it stands worst. */

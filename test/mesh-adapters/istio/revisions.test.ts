@@ -120,6 +120,35 @@ describe('createIstioAdapter() with several revisions', () => {
     expect(cluster.text('istio')).toContain('west.example');
   });
 
+  it('does not say that a peer is gone which a revision that cannot be written still has', async () => {
+    await using cluster = await startCluster();
+    const { api, adapter, west, text } = cluster;
+    await adapter.applyForeignTrust([west], signal);
+    api.answer = ({ verb, name }, response) => {
+      if (verb !== 'put' || name !== 'istio-canary') return false;
+      fail(response, 403, 'configmaps "istio-canary" is forbidden');
+      return true;
+    };
+    const still = [{ trustDomain: 'west.example', state: 'failed', code: 'mesh-forbidden' }];
+    expect(await adapter.applyForeignTrust([], signal)).toMatchObject(still);
+    expect(text('istio')).toBe(MESH);
+    expect(await adapter.applyForeignTrust([], signal)).toMatchObject(still);
+    api.answer = () => false;
+    expect(await adapter.applyForeignTrust([], signal)).toMatchObject([{ state: 'removed' }]);
+  });
+
+  it('does not say that a peer is gone while a revision cannot be read', async () => {
+    await using cluster = await startCluster();
+    const { api, adapter, west } = cluster;
+    await adapter.applyForeignTrust([west], signal);
+    api.put('istio-canary', { mesh: '{' }, revision('canary'));
+    const told = new Set([west.trustDomain]);
+    for (const _again of ['at once', 'later'])
+      expect(await adapter.applyForeignTrust([], signal, told)).toMatchObject([
+        { trustDomain: 'west.example', state: 'failed', code: 'mesh-config-malformed' },
+      ]);
+  });
+
   it('tells that SPIRE gives the identities, and that a shared list would be replaced', async () => {
     await using cluster = await startCluster();
     const { api, adapter, west } = cluster;
