@@ -63,7 +63,7 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
       await look(tell);
       await watching;
     },
-    write: (wanted, signal) =>
+    write: (wanted, signal, told) =>
       retryConflicts(
         async () => {
           const [own, held] = await Promise.all([ownRoots(), file.read()]);
@@ -74,6 +74,7 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
             elsewhere: [],
             unnarrowed,
             notes: [],
+            told,
             now,
           });
           if (plan.change) await file.replace(held, plan.change);

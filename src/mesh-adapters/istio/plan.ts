@@ -1,4 +1,4 @@
-import { isTrustDomain, type TrustBundle } from '../../spiffe/index.ts';
+import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import { heldKeys, judgeForeignTrust, refuseConstrained, rootsToHold } from '../admission.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
@@ -54,10 +54,12 @@ export async function planForeignTrust(
     readonly elsewhere: readonly PresentAnchor[];
     readonly unnarrowed: boolean;
     readonly notes: readonly ReportNote[];
+    /** Who was told of as more than gone so far: where istiod refuses the config, it goes on with what it had of these. */
+    readonly told: ReadonlySet<TrustDomain>;
     readonly now: Date;
   },
 ): Promise<Plan> {
-  const { own, anchors, elsewhere, unnarrowed, notes: more, now } = options;
+  const { own, anchors, elsewhere, unnarrowed, notes: more, told, now } = options;
   const config = parseMeshConfig(held.text);
   const present = presentEntries(config, held.said);
   const keys = heldKeys(
@@ -82,7 +84,10 @@ export async function planForeignTrust(
   const change = changeOf(held.text, present, chosen);
   const { state, notes } = whatIstioWillDo(config, present.foreign, unnarrowed);
   const named = new Set<string>(wanted.map(({ trustDomain }) => trustDomain));
-  const gone = new Set(present.own.map(({ trustDomain }) => trustDomain).filter((each) => !named.has(each)));
+  const refused = state === 'refused';
+  const before = [...present.own.map(({ trustDomain }) => trustDomain), ...(refused ? told : [])];
+  const gone = new Set(before.filter((each) => !named.has(each)));
+  const [said] = refused ? notes : [];
   return {
     ...(change && { change }),
     chosen,
@@ -90,7 +95,14 @@ export async function planForeignTrust(
       ...admissions.map((admission) => reportOf(admission, state, now, [...notes, ...more])),
       ...[...gone]
         .filter((each) => isTrustDomain(each))
-        .map((trustDomain): ForeignTrustReport => ({ trustDomain, state: 'removed', at: now })),
+        .map(
+          (trustDomain): ForeignTrustReport => ({
+            trustDomain,
+            state: refused ? 'refused' : 'removed',
+            at: now,
+            ...said,
+          }),
+        ),
     ],
   };
 }

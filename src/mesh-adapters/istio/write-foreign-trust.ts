@@ -62,6 +62,7 @@ async function writeOnce(
       elsewhere,
       unnarrowed,
       notes,
+      told,
       now,
     });
     try {

@@ -37,6 +37,6 @@ export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
     scope: 'per-trust-domain',
     state,
     read: (tell, signal) => readOwnTrust({ trusts, expected, state, tell, clock, random, signal }),
-    write: (wanted, signal) => writeForeignTrust(wanted, writer, signal),
+    write: (wanted, signal, told) => writeForeignTrust(wanted, writer, signal, told),
   });
 }

@@ -22,20 +22,23 @@ export interface KumaWriter {
 
 /**
  * Makes the mesh hold one MeshTrust of ours for each of these bundles and none else of ours. What a control plane refuses
- * for one trust domain is told of that one. Throws `MeshAdapterError` where the mesh cannot be read, or may not be written.
+ * for one trust domain is told of that one. `told` were told of as more than gone so far. Throws `MeshAdapterError` where the
+ * mesh cannot be read, or may not be written.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   writer: KumaWriter,
   signal: AbortSignal,
+  told: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(() => writeOnce(wanted, writer, signal), { ...writer, signal });
+  return await retryConflicts(() => writeOnce(wanted, writer, signal, told), { ...writer, signal });
 }
 
 async function writeOnce(
   wanted: readonly TrustBundle[],
   { trusts, marks, expected, clock }: KumaWriter,
   signal: AbortSignal,
+  told: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
   const found = await trusts.list(signal);
   const { own, ownAliases } = ownTrustOf(found, expected);
@@ -57,22 +60,28 @@ async function writeOnce(
     return { admission, trust: roots.length === 0 ? undefined : renderMeshTrust(trustDomain, roots, marks) };
   });
   const names = new Set(rendered.flatMap(({ trust }) => trust?.name ?? []));
-  const gone: ForeignTrustReport[] = [];
+  const faults = faultsOf(others);
+  // Where no proxy takes its configuration, each goes on with what it had.
+  const [fault] = faults;
+  const gone = new Set<TrustDomain>(fault ? told : []);
   // What must go goes first: trust that ended outlasts nothing that is new.
   for (const trust of ours) {
     if (names.has(trust.name)) continue;
     await trusts.delete(trust, signal);
     const { trustDomain } = trust;
-    if (isTrustDomain(trustDomain) && !wanted.some((bundle) => bundle.trustDomain === trustDomain))
-      gone.push({ trustDomain, state: 'removed', at: now });
+    if (isTrustDomain(trustDomain)) gone.add(trustDomain);
   }
-  const faults = faultsOf(others);
+  for (const { trustDomain } of wanted) gone.delete(trustDomain);
   const reports: ForeignTrustReport[] = [];
   for (const { admission, trust } of rendered) {
     const before = trust && ours.find(({ name }) => name === trust.name);
     reports.push(await hold(admission, trust, before));
   }
-  return [...reports, ...gone];
+  const state = fault ? 'refused' : 'removed';
+  return [
+    ...reports,
+    ...[...gone].map((trustDomain): ForeignTrustReport => ({ trustDomain, state, at: now, ...fault })),
+  ];
 
   async function hold(
     admission: Admission,

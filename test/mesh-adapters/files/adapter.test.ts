@@ -93,7 +93,7 @@ describe('createFilesAdapter()', () => {
     writeFileSync(join(files.foreignFolder, 'north.example.pem'), 'mine');
     const north = await createTestCa({ trustDomain: 'north.example' });
     const [refused] = await files.adapter.applyForeignTrust([north.bundle()], signal);
-    expect(refused).toMatchObject({ state: 'refused', code: 'trust-domain-taken' });
+    expect(refused).toMatchObject({ state: 'refused', code: 'trust-domain-taken', endedRootsStand: false });
     expect(files.names()).toEqual([
       '.federate-files.json',
       'bundles.json',

@@ -132,8 +132,14 @@ describe('createIstioAdapter()', () => {
     expect((await istio.adapter.applyForeignTrust([west.bundle()], signal))[0]?.state).toBe('written');
     await istio.adapter.applyForeignTrust([], signal);
     await istio.edit((text) => `${text}caCertificates:\n- pem: nonsense\n  trustDomains: [theirs.example]\n`);
-    const [report] = await istio.adapter.applyForeignTrust([west.bundle()], signal);
-    expect(report).toMatchObject({ state: 'refused', code: 'foreign-entry-invalid' });
+    const refused = [{ trustDomain: 'west.example', state: 'refused', code: 'foreign-entry-invalid' }];
+    expect(await istio.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject(refused);
+    // It goes on with what it had, also of who is to go.
+    const told = new Set([west.trustDomain]);
+    for (const _again of ['at once', 'later'])
+      expect(await istio.adapter.applyForeignTrust([], signal, told)).toMatchObject(refused);
+    await istio.edit((text) => text.replace(/caCertificates:[^]*/, ''));
+    expect(await istio.adapter.applyForeignTrust([], signal, told)).toEqual([]);
   });
 
   it('says when proxies will not take foreign roots', async () => {

@@ -141,7 +141,14 @@ describe('createKumaAdapter()', () => {
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
       { state: 'refused', code: 'foreign-entry-invalid', message: expect.stringContaining('broken') },
     ]);
+    // Proxies go on with what they had, also of who is to go.
+    const told = new Set([west.trustDomain]);
+    for (const _again of ['at once', 'later'])
+      expect(await mesh.adapter.applyForeignTrust([], signal, told)).toMatchObject([
+        { trustDomain: 'west.example', state: 'refused', code: 'foreign-entry-invalid' },
+      ]);
     mesh.kuma.trusts.delete('default/broken');
+    expect(await mesh.adapter.applyForeignTrust([], signal, told)).toEqual([]);
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
       { state: 'written' },
     ]);
