@@ -103,6 +103,13 @@ async function howFar(executable: string): Promise<void> {
     await cluster.call('DELETE', '/api/v1/namespaces/linkerd/pods/before', { gracePeriodSeconds: 0 });
     await createPod(cluster, 'after', await hash());
     await until('in effect', async () => (await beside.inMesh())?.state === 'in-effect', 75);
+    // It keeps the peer's anchor until it is restarted, also when nobody else has it any more.
+    await beside.removePeer([1]);
+    const warnings = async () => (await beside.status()).warnings;
+    await until('the pod to be told', async () => /1 of 1 pods/.test((await warnings())[0]?.message ?? ''));
+    await cluster.call('DELETE', '/api/v1/namespaces/linkerd/pods/after', { gracePeriodSeconds: 0 });
+    await createPod(cluster, 'last', await hash());
+    await until('no warning', async () => (await warnings()).length === 0, 75);
   });
 }
 

@@ -32,7 +32,7 @@ export type PropagationState =
 export interface ForeignTrustReport {
   readonly trustDomain: TrustDomain;
   readonly state: PropagationState;
-  /** `contentDigest` of the bundle this is about. */
+  /** `contentDigest` of the bundle this is about; absent where nothing of the trust domain is wanted. */
   readonly digest?: string;
   /** Why, where the state is `refused` or `failed`; beside any other state something the operator should know. */
   readonly code?: string;

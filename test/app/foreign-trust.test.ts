@@ -32,7 +32,8 @@ async function startMesh(answers: readonly Answer[], store: Store = createMemory
       if (!answer) return await new Promise(() => {});
       if (answer === 'down') throw new MeshAdapterError('mesh-unreachable', 'nobody answers');
       if (answer === 'nothing') return [];
-      return [{ trustDomain: west, state: 'written', at: clock.now(), ...answer }];
+      const digest = bundles.length > 0 ? { digest: 'some digest' } : {};
+      return [{ trustDomain: west, state: 'written', ...digest, at: clock.now(), ...answer }];
     },
     onReport: () => () => {},
     onProgress: (listener) => {
@@ -169,6 +170,23 @@ describe('ForeignTrust after a removal', () => {
     await mesh.clock.advance(20);
     await mesh.clock.advance(4980);
     expect(await removed).toMatchObject({ state: 'failed', code });
+  });
+
+  it('has on record what verifiers still have, until they let go', async () => {
+    const mesh = await withMesh({ state: 'accepted', code: 'stale-proxies' }, 'nothing');
+    expect(await mesh.openIncidents()).toEqual([]);
+    const removed = mesh.remove();
+    await mesh.clock.untilSleeping(2);
+    await mesh.clock.advance(20);
+    await mesh.clock.untilSleeping(2);
+    await mesh.clock.advance(4980);
+    expect(await removed).toMatchObject({ state: 'accepted', code: 'stale-proxies' });
+    expect(await mesh.openIncidents()).toEqual(['stale-proxies']);
+    mesh.compareNow();
+    await mesh.clock.untilSleeping();
+    await mesh.clock.advance(20);
+    await mesh.clock.untilSleeping();
+    expect([mesh.trust.list(), await mesh.openIncidents()]).toEqual([[], []]);
   });
 
   it('waits no longer once the agent stops, and has that on record', async () => {

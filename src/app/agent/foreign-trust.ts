@@ -149,11 +149,15 @@ function hasFailed({ state }: ForeignTrustReport): boolean {
   return state === 'failed' || state === 'refused';
 }
 
-/** A refusal by the mesh is an incident from its beginning to its end; the rest is an audit line. */
+/**
+ * A refusal by the mesh is an incident from its beginning to its end, as is what it holds of somebody of whom it should hold nothing;
+ * the rest is an audit line.
+ */
 async function rememberReport(store: Store, adapter: MeshAdapter, report: ForeignTrustReport): Promise<void> {
-  const { trustDomain, at } = report;
+  const { trustDomain, state, digest, at } = report;
   const actor = `mesh:${adapter.kind}`;
-  if (report.state === 'refused' || report.state === 'failed') {
+  const isToGo = digest === undefined && state !== 'removed';
+  if (isToGo || state === 'refused' || state === 'failed') {
     await store.recordIncident({
       at,
       kind: 'mesh-refused' as const,
@@ -161,13 +165,13 @@ async function rememberReport(store: Store, adapter: MeshAdapter, report: Foreig
       actor,
       origin: adapter.kind,
       code: report.code ?? 'mesh-failed',
-      message: report.message ?? `the mesh did not take the bundle of ${trustDomain}`,
+      message: report.message ?? `the mesh did not do what it should with the bundle of ${trustDomain}`,
     });
     return;
   }
-  if (report.state === 'pending') return;
+  if (state === 'pending') return;
   await store.endIncidents({ trustDomain, at, actor, kinds: ['mesh-refused'] });
-  const said = `the bundle of ${trustDomain} in the mesh is ${report.state}`;
+  const said = `the bundle of ${trustDomain} in the mesh is ${state}`;
   await store.recordEvent({
     at,
     kind: 'mesh-updated' as const,

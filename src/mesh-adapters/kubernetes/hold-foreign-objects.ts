@@ -23,9 +23,9 @@ export interface ForeignObjectEffect {
   readonly stateOf: (anchors: readonly Anchor[], trustDomain: TrustDomain) => PropagationState;
   /** What is worth knowing of the pool where it should hold these for the trust domain and no others, the gravest first. */
   readonly notesOf: (anchors: readonly Anchor[], trustDomain: TrustDomain) => readonly ForeignObjectNote[];
-  /** For whom anchors of ours stand where the verifiers read them, where that is another place than ours. */
-  readonly standing?: ReadonlySet<TrustDomain>;
-  /** Whether others than these stand there for the trust domain. */
+  /** For whom verifiers may have anchors of ours that are to go, and how far these stand; where they read them in another place than ours. */
+  readonly standing?: ReadonlyMap<TrustDomain, PropagationState>;
+  /** Whether they may have others than these for the trust domain. */
   readonly hasEnded?: (anchors: readonly Anchor[], trustDomain: TrustDomain) => boolean;
 }
 
@@ -73,10 +73,15 @@ export async function holdForeignObjects(
   const occupied = await writeForeignObjects(client, place, ours, pems, signal);
   anchors.prune([...chosen.values()].flat());
 
-  const { stateOf, notesOf, standing = new Set(), hasEnded = () => false } = await effect();
+  const {
+    stateOf,
+    notesOf,
+    standing = new Map<TrustDomain, PropagationState>(),
+    hasEnded = () => false,
+  } = await effect();
   const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
   const ourNames = ours.flatMap(({ trustDomain }) => (trustDomain === undefined ? [] : [trustDomain]));
-  const goneOrGoing = [...new Set([...ourNames, ...standing])].filter(
+  const goneOrGoing = [...new Set([...ourNames, ...standing.keys()])].filter(
     (trustDomain) => !named.has(trustDomain) && !taken.has(trustDomain),
   );
   return [
@@ -92,7 +97,7 @@ export async function holdForeignObjects(
     }),
     ...goneOrGoing.map((trustDomain): ForeignTrustReport => {
       const [said] = notesOf([], trustDomain);
-      return { trustDomain, state: standing.has(trustDomain) ? 'written' : 'removed', at: now, ...said };
+      return { trustDomain, state: standing.get(trustDomain) ?? 'removed', at: now, ...said };
     }),
   ];
 }

@@ -6,6 +6,7 @@ import { Anchors } from '../anchors.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
+import { PodAnchors } from './pod-anchors.ts';
 import { linkerdObjects, readOwnTrust } from './read-own-trust.ts';
 import { type LinkerdWriter, writeForeignTrust } from './write-foreign-trust.ts';
 
@@ -47,6 +48,7 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
     namePrefix,
     pins,
     anchors: new Anchors({ unnarrowed, identities: 'dns' }),
+    podAnchors: new PodAnchors(),
     linkerdPeers: new Set(options.linkerdPeers),
     unnarrowed,
     clock,
@@ -57,6 +59,6 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
     scope: 'merged',
     state,
     read: (tell, signal) => readOwnTrust({ client, objects, pins, state, tell, clock, random, signal }),
-    write: (wanted, signal) => writeForeignTrust(wanted, writer, signal),
+    write: (wanted, signal, told) => writeForeignTrust(wanted, writer, signal, told),
   });
 }

@@ -5,9 +5,10 @@ import type { Anchor, Anchors } from '../anchors.ts';
 import type { ConfigMapName } from '../kubernetes/config-map.ts';
 import { type ForeignObjectEffect, holdForeignObjects } from '../kubernetes/hold-foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { ForeignTrustReport } from '../mesh-adapter.ts';
+import type { ForeignTrustReport, PropagationState } from '../mesh-adapter.ts';
 import { certificatesIn } from '../present-anchors.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
+import type { PodAnchors } from './pod-anchors.ts';
 import { anchorsTextOf, type LinkerdObjects, ownTrustOf, parseLinkerdValues } from './read-own-trust.ts';
 import { sourcePlace } from './render.ts';
 import { podsInEffect } from './stale-pods.ts';
@@ -28,6 +29,7 @@ export interface LinkerdWriter {
   readonly namePrefix: string;
   readonly pins: readonly Pin[];
   readonly anchors: Anchors;
+  readonly podAnchors: PodAnchors;
   /** Trust domains whose workloads have Linkerd's DNS identities, which rustls can narrow. */
   readonly linkerdPeers: ReadonlySet<TrustDomain>;
   readonly unnarrowed: boolean;
@@ -49,20 +51,22 @@ const NOT_TAKEN_OUT = {
 
 /**
  * Makes trust-manager's namespace hold one ConfigMap of ours for each of these bundles, and tells how far their anchors came:
- * into the anchors that new pods get, and into every pod. Throws `MeshAdapterError`.
+ * into the anchors that new pods get, and into every pod. `told` were told of as more than gone so far. Throws `MeshAdapterError`.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   writer: LinkerdWriter,
   signal: AbortSignal,
+  told: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(() => writeOnce(wanted, writer, signal), { ...writer, signal });
+  return await retryConflicts(() => writeOnce(wanted, writer, signal, told), { ...writer, signal });
 }
 
 async function writeOnce(
   wanted: readonly TrustBundle[],
   writer: LinkerdWriter,
   signal: AbortSignal,
+  told: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
   const { client, objects, anchors, pins, clock } = writer;
   const [config, roots] = await Promise.all([
@@ -77,7 +81,7 @@ async function writeOnce(
     own: ownTrustOf(values, roots, pins),
     judge: (admission) => narrowable(admission, writer),
     pool: { maxRootsOfOneName: MAX_ROOTS_OF_ONE_NAME, speaksForNamesBelow: !writer.unnarrowed },
-    effect: () => effectOf(writer, values.externalCa, signal),
+    effect: () => effectOf(writer, values.externalCa, told, signal),
     now: clock.now(),
     signal,
   });
@@ -96,8 +100,9 @@ function narrowable(admission: Admission, { linkerdPeers, unnarrowed }: LinkerdW
 
 /** How far anchors came, read after they were written. */
 async function effectOf(
-  { client, objects, bundle, namePrefix, unnarrowed }: LinkerdWriter,
+  { client, objects, bundle, namePrefix, unnarrowed, podAnchors }: LinkerdWriter,
   externalCa: boolean,
+  told: ReadonlySet<TrustDomain>,
   signal: AbortSignal,
 ): Promise<ForeignObjectEffect> {
   const anchorsText = anchorsTextOf(await client.get(objects.roots, signal));
@@ -109,12 +114,18 @@ async function effectOf(
     podsInEffect(client, { namespace, anchorsText, signal }),
   ]);
   // Anchors as they are, unnarrowed, do not say whose they are.
-  const standing = Map.groupBy(there, trustDomainOfDnsAnchor);
+  const ours = new Map<string, TrustDomain>();
+  for (const certificate of there) {
+    const trustDomain = trustDomainOfDnsAnchor(certificate);
+    if (trustDomain !== undefined) ours.set(certificate.fingerprint, trustDomain);
+  }
+  podAnchors.note(ours, pods.kind === 'not-all' && pods.note.code === 'stale-proxies', told);
   const merged = (anchors: readonly Anchor[]) =>
     anchors.every(({ fingerprint }) => fingerprints.has(fingerprint));
-  const hasEnded = (anchors: readonly Anchor[], trustDomain: TrustDomain) => {
-    const wanted = new Set(anchors.map(({ fingerprint }) => fingerprint));
-    return standing.get(trustDomain)?.some(({ fingerprint }) => !wanted.has(fingerprint)) ?? false;
+  const printsOf = (anchors: readonly Anchor[]) => new Set(anchors.map(({ fingerprint }) => fingerprint));
+  const holdsEnded = (anchors: readonly Anchor[], trustDomain: TrustDomain) => {
+    const wanted = printsOf(anchors);
+    return [...ours].some(([fingerprint, whose]) => whose === trustDomain && !wanted.has(fingerprint));
   };
   const notesOf = (anchors: readonly Anchor[], trustDomain: TrustDomain) => [
     ...(externalCa
@@ -128,7 +139,7 @@ async function effectOf(
         ]),
     ...bundleNotes,
     ...(merged(anchors) ? [] : [NOT_MERGED]),
-    ...(hasEnded(anchors, trustDomain) ? [NOT_TAKEN_OUT] : []),
+    ...(holdsEnded(anchors, trustDomain) ? [NOT_TAKEN_OUT] : []),
     ...(pods.kind === 'not-all' ? [pods.note] : []),
     ...(unnarrowed
       ? [{ code: 'root-not-narrowed', message: 'the root can speak for every identity of this mesh' }]
@@ -136,10 +147,16 @@ async function effectOf(
   ];
   return {
     notesOf,
-    hasEnded,
-    standing: new Set([...standing.keys()].filter((name) => name !== undefined)),
+    hasEnded: (anchors, trustDomain) => podAnchors.hasOthers(printsOf(anchors), trustDomain),
+    standing: new Map<TrustDomain, PropagationState>([
+      // What another agent has taken out is for that one to tell of.
+      ...[...podAnchors.trustDomains]
+        .filter((name) => told.has(name))
+        .map((name) => [name, 'accepted'] as const),
+      ...[...ours.values()].map((name) => [name, 'written'] as const),
+    ]),
     stateOf: (anchors, trustDomain) => {
-      if (!merged(anchors) || hasEnded(anchors, trustDomain)) return 'written';
+      if (!merged(anchors) || holdsEnded(anchors, trustDomain)) return 'written';
       return pods.kind === 'all' ? 'in-effect' : 'accepted';
     },
   };

@@ -163,7 +163,41 @@ describe('createLinkerdAdapter()', () => {
     };
     expect(await apply()).toMatchObject({ state: 'accepted', code: 'pods-unreadable' });
     linkerd.api.answer = () => false;
-    // What was removed is in every pod until it is restarted.
+  });
+
+  it('does not say that a peer or a root is gone while pods have it, which is until they are restarted', async () => {
+    await using mesh = await openLinkerd();
+    const { linkerd } = mesh;
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const next = await createTestCa({ trustDomain: 'west.example', subject: 'CN=next' });
+    const both = bundleOf(west.trustDomain, [west.authority, next.authority]);
+    await mesh.adapter.applyForeignTrust([both], signal);
+    const old = linkerd.addPod();
+    expect(await mesh.adapter.applyForeignTrust([both], signal)).toMatchObject([{ state: 'in-effect' }]);
+    // The text of the anchors is another one now.
+    for (const _again of ['at once', 'later'])
+      expect(await mesh.adapter.applyForeignTrust([next.bundle()], signal)).toMatchObject([
+        { state: 'accepted', code: 'stale-proxies', endedRootsStand: true },
+      ]);
+    const left = [{ trustDomain: 'west.example', state: 'accepted', code: 'stale-proxies' }];
+    const told = new Set([west.trustDomain]);
+    const restarted = mesh.create();
+    for (const each of [mesh.adapter, mesh.adapter, restarted, restarted])
+      expect(await each.applyForeignTrust([], signal, told)).toMatchObject(left);
+    expect(await mesh.create({ namePrefix: 'other-' }).applyForeignTrust([], signal)).toEqual([]);
+    linkerd.api.delete(old);
+    linkerd.addPod();
+    for (const each of [mesh.adapter, restarted])
+      expect(await each.applyForeignTrust([], signal, told)).toEqual([]);
+  });
+
+  it('says that a peer is gone which no pod can have, whatever else pods have', async () => {
+    await using mesh = await openLinkerd();
+    const { linkerd } = mesh;
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    linkerd.addPod('0'.repeat(64));
+    linkerd.syncing = false;
+    await mesh.adapter.applyForeignTrust([west.bundle()], signal);
     expect(await mesh.adapter.applyForeignTrust([], signal)).toMatchObject([
       { state: 'removed', code: 'stale-proxies' },
     ]);
