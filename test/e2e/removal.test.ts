@@ -27,10 +27,10 @@ afterAll(async () => {
   await agents[Symbol.asyncDispose]();
 });
 
-async function addPeer(): Promise<void> {
+async function addPeer(...more: readonly string[]): Promise<void> {
   const { answer } = await b.ask<StatusDocument>('status');
   const words = ['--trust-domain', 'b.example', '--profile', 'https_spiffe', '--pin', answer.own?.pin ?? ''];
-  await a.ask('add', '--peer', b.url, ...words, '--endpoint-id', 'spiffe://b.example/federate');
+  await a.ask('add', '--peer', b.url, ...words, '--endpoint-id', 'spiffe://b.example/federate', ...more);
   await until('the file', () => a.foreign('b.example.pem') !== '');
 }
 
@@ -93,6 +93,25 @@ describe('trust that is taken away while the mesh cannot be written', () => {
     const warnings = async () => (await a.ask<StatusDocument>('status')).answer.warnings;
     await until('the warning to end', async () => (await warnings()).length === 0);
     expect(a.foreign('b.example.pem')).toBe('');
+  });
+
+  it('federate status warns of a stale peer, too, until the mesh has let go of it', async () => {
+    await addPeer('--stale-after', '2s');
+    const warnings = async () => (await a.ask<StatusDocument>('status')).answer.warnings;
+    const words = ['change', 'b.example', '--peer', `${b.url}nowhere`];
+    await whileBroken(async () => {
+      await a.ask(...words);
+      await until('the warning', async () => (await warnings()).length > 0);
+      expect(await warnings()).toMatchObject([
+        {
+          code: 'mesh-still-trusts',
+          message: expect.stringMatching(/b\.example, of which nothing counts now: /),
+        },
+      ]);
+    });
+    await until('the warning to end', async () => (await warnings()).length === 0);
+    expect(a.foreign('b.example.pem')).toBe('');
+    await a.ask('remove', 'b.example');
   });
 
   it('federate remove is done when the mesh has let go', async () => {

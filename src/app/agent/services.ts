@@ -221,23 +221,24 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
   };
 }
 
-/** What the mesh has not let go of although it is no longer a peer's. */
+/** What the mesh has not let go of although nothing of it counts: it is no longer a peer's, or a stale one's. */
 function stillTrusted(
-  { foreignTrust }: ServiceParts,
+  { foreignTrust, federation }: ServiceParts,
   relationships: readonly { readonly trustDomain: TrustDomain }[],
 ): WarningDocument[] {
   const peers = new Set(relationships.map(({ trustDomain }) => trustDomain));
   return foreignTrust
     .list()
-    .filter(({ trustDomain }) => !peers.has(trustDomain))
-    .map(({ trustDomain, message, at }) => ({
-      trust_domain: trustDomain,
-      code: 'mesh-still-trusts',
-      message: [`the mesh may still trust ${trustDomain}, which is no longer a peer`, message ?? []]
-        .flat()
-        .join(': '),
-      since: at.toISOString(),
-    }));
+    .filter(({ trustDomain }) => federation.bundles.bundleFor(trustDomain) === undefined)
+    .map(({ trustDomain, message, at }) => {
+      const why = peers.has(trustDomain) ? 'of which nothing counts now' : 'which is no longer a peer';
+      return {
+        trust_domain: trustDomain,
+        code: 'mesh-still-trusts',
+        message: [`the mesh may still trust ${trustDomain}, ${why}`, message ?? []].flat().join(': '),
+        since: at.toISOString(),
+      };
+    });
 }
 
 function describeHolding(holding: PeerHolding | undefined): RelationshipDocument['peer_holds'] {
