@@ -42,7 +42,8 @@ Examples:
 
 It is the public key that is out: another certificate over it, now or later,
 brings nothing back. It stays out over polls and restarts until --until, or until
-"federate trust --again". The mesh is told at once and closes what rested on it.
+"federate trust --again". The mesh is told at once and closes what rested on it;
+where it was not seen to let go of the key, the answer warns and the exit code is 1.
 Of our own keys, peers are no longer told; the mesh itself is yours to rotate.`,
     )
     .action(async (name: string | undefined, key: string | undefined, options: DistrustOptions) => {
