@@ -7,12 +7,13 @@ import type {
   RemovedDocument,
   StatusDocument,
 } from '../../src/dashboard/index.ts';
-import { federate, until } from './agent-process.ts';
+import { federate, presentCa, until } from './agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 
 let agents: Agents;
 let a: RunningAgent['home'];
 let b: RunningAgent['home'];
+let ca: RunningAgent['ca'];
 
 beforeAll(async () => {
   agents = await startAgents([
@@ -20,7 +21,7 @@ beforeAll(async () => {
     { trustDomain: 'b.example', profile: 'https_spiffe' },
   ]);
   const [first, second] = agents.all as [RunningAgent, RunningAgent];
-  ({ home: a } = first);
+  ({ home: a, ca } = first);
   ({ home: b } = second);
 });
 afterAll(async () => {
@@ -44,6 +45,8 @@ async function whileBroken(work: () => Promise<void>): Promise<void> {
   } finally {
     rmSync(folder);
     renameSync(away, folder);
+    // Other own roots have the mesh compared at once, however long the pause has grown.
+    a.writeRoots(ca, await presentCa('a.example', 'CN=Next'));
   }
 }
 
