@@ -145,10 +145,11 @@ async function down(executable: string): Promise<void> {
     const told = async () => (await beside.inMesh())?.code === 'anchors-not-merged';
     await until('nobody who merges to be told', told);
     assert.equal((await beside.inMesh())?.state, 'written');
-    const again = await startTrustManager(executable, cluster);
-    await until('both anchors', async () => (await anchorsIn(cluster)).length === 4);
-    await until('accepted', async () => (await beside.inMesh())?.state === 'accepted');
-    await again[Symbol.asyncDispose]();
+    {
+      await using _again = await startTrustManager(executable, cluster);
+      await until('both anchors', async () => (await anchorsIn(cluster)).length === 4);
+      await until('accepted', async () => (await beside.inMesh())?.state === 'accepted');
+    }
     await beside.removePeer([1]);
     const warnings = async () => (await beside.status()).warnings.map(({ code }) => code);
     assert.deepEqual(await warnings(), ['mesh-still-trusts']);

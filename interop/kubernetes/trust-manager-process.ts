@@ -26,7 +26,8 @@ export async function startTrustManager(executable: string, cluster: Cluster): P
   const ca = await presentCa('webhook.example', 'CN=webhook');
   const leaf = await ca.issueLeaf({ uriSans: [], dnsSans: ['localhost'] });
   const folder = cluster.file(`trust-manager-${webhook}`);
-  mkdirSync(folder);
+  // A port that was free may be so again when it is started anew.
+  mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'tls.crt'), leaf.certPem);
   writeFileSync(join(folder, 'tls.key'), leaf.keyPem, { mode: 0o600 });
   const program = new Child(executable, [
