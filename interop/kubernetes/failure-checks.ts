@@ -49,6 +49,19 @@ async function withIstio(executable: string, work: (cluster: Cluster) => Promise
   await work(cluster);
 }
 
+/** The same with our agent beside it, and the anchor of a peer in it. */
+async function withAnchor(
+  executable: string,
+  work: (cluster: Cluster, beside: Beside) => Promise<void>,
+): Promise<void> {
+  await withIstio(executable, async (cluster) => {
+    await using beside = await startBesideIstio(cluster);
+    await beside.federate();
+    await until('the anchor', async () => (await anchorsIn(cluster)) === 1);
+    await work(cluster, beside);
+  });
+}
+
 const anchorsIn = async (cluster: Cluster, name?: string) => certificatesIn(await meshText(cluster, name));
 
 /** Waits until `federate status` says this code of the mesh; null: that all is well. */
@@ -57,10 +70,7 @@ function toldBy(beside: Beside, code: string | null): Promise<boolean> {
 }
 
 async function refusals(executable: string): Promise<void> {
-  await withIstio(executable, async (cluster) => {
-    await using beside = await startBesideIstio(cluster);
-    await beside.federate();
-    await until('the anchor', async () => (await anchorsIn(cluster)) === 1);
+  await withAnchor(executable, async (cluster, beside) => {
     const pin = (await beside.status()).own?.pin;
 
     await cluster.forbid('federate', ISTIO_NAMESPACE);
@@ -123,10 +133,7 @@ async function otherCertificate(executable: string): Promise<void> {
 }
 
 async function hangs(executable: string): Promise<void> {
-  await withIstio(executable, async (cluster) => {
-    await using beside = await startBesideIstio(cluster);
-    await beside.federate();
-    await until('the anchor', async () => (await anchorsIn(cluster)) === 1);
+  await withAnchor(executable, async (cluster, beside) => {
     const pin = (await beside.status()).own?.pin;
     cluster.hang(true);
     await beside.rotatePeer();
@@ -201,10 +208,7 @@ async function backup(executable: string): Promise<void> {
 }
 
 async function deleted(executable: string): Promise<void> {
-  await withIstio(executable, async (cluster) => {
-    await using beside = await startBesideIstio(cluster);
-    await beside.federate();
-    await until('the anchor', async () => (await anchorsIn(cluster)) === 1);
+  await withAnchor(executable, async (cluster, beside) => {
     const pin = (await beside.status()).own?.pin;
     await cluster.call('DELETE', `${configMapsIn(ISTIO_NAMESPACE)}/istio`);
     await toldBy(beside, 'mesh-not-found');
