@@ -7,6 +7,7 @@ import type {
 } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { whyInMesh } from '../in-mesh-text.ts';
 import { instantOf, laterBy } from '../instants.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
@@ -141,8 +142,8 @@ function tell(answer: DistrustedDocument): string {
 }
 
 /** What the mesh was not seen to do within some seconds. */
-function warningOf({ state, code, message }: InMeshDocument): string {
-  const why = `${message ?? `what was written there before is ${state}`}${code === null ? '' : ` [${code}]`}`;
+function warningOf(inMesh: InMeshDocument): string {
+  const why = whyInMesh(inMesh, `what was written there before is ${inMesh.state}`);
   return `WARNING: the mesh may still trust the key: ${why}. The agent goes on trying; see "federate list".`;
 }
 

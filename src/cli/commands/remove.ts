@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { RemovedDocument } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { whyInMesh } from '../in-mesh-text.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 
 /** `federate remove`: end the relationship and the trust. */
@@ -22,10 +23,9 @@ export function removeCommand(program: Command, terminal: Terminal, finish: (cod
 function tell({ trust_domain: name, in_mesh: inMesh }: RemovedDocument): string {
   const history = `Its history stays: "federate bundle history ${name}".`;
   if (inMesh === null) return `${name} is no longer trusted. ${history}`;
-  const why = inMesh.message ?? `what was written there is ${inMesh.state}`;
-  const code = inMesh.code === null ? '' : ` [${inMesh.code}]`;
+  const why = whyInMesh(inMesh, `what was written there is ${inMesh.state}`);
   return [
-    `${name} is no longer a peer, but the mesh may still trust it: ${why}${code}.`,
+    `${name} is no longer a peer, but the mesh may still trust it: ${why}.`,
     `The agent goes on taking it out; "federate status" warns until that is done. ${history}`,
   ].join('\n');
 }

@@ -1,0 +1,6 @@
+import type { InMeshDocument } from '../dashboard/index.ts';
+
+/** Why the mesh is as it is with a trust domain, with the code; `otherwise` where it gave no reason. */
+export function whyInMesh({ code, message }: InMeshDocument, otherwise: string): string {
+  return `${message ?? otherwise}${code === null ? '' : ` [${code}]`}`;
+}
