@@ -16,12 +16,9 @@ export class MeshReports {
     const before = this.#reports.get(trustDomain);
     const goesOn = before?.state === state && before.digest === digest;
     const same = goesOn && before.code === code;
+    const at = goesOn && (same || state === 'failed') ? before.at : report.at;
     if (state === 'removed') this.#reports.delete(trustDomain);
-    else
-      this.#reports.set(
-        trustDomain,
-        same || (goesOn && state === 'failed') ? { ...report, at: before.at } : report,
-      );
+    else this.#reports.set(trustDomain, { ...report, at });
     for (const look of this.#watching) look();
     return !same;
   }

@@ -232,10 +232,11 @@ function stillTrusted(
     .filter(({ trustDomain }) => federation.bundles.bundleFor(trustDomain) === undefined)
     .map(({ trustDomain, message, at }) => {
       const why = peers.has(trustDomain) ? 'of which nothing counts now' : 'which is no longer a peer';
+      const said = `the mesh may still trust ${trustDomain}, ${why}`;
       return {
         trust_domain: trustDomain,
         code: 'mesh-still-trusts',
-        message: [`the mesh may still trust ${trustDomain}, ${why}`, message ?? []].flat().join(': '),
+        message: message === undefined ? said : `${said}: ${message}`,
         since: at.toISOString(),
       };
     });

@@ -73,10 +73,10 @@ export function withClusterTrustBundles(
       ]);
       if (mesh.status === 'rejected') throw mesh.reason;
       if (beside.status === 'rejected') throw beside.reason;
-      const reports = mesh.value.map((report) => withTrouble(report, beside.value));
-      return beside.value instanceof MeshAdapterError
-        ? [...reports, ...notGone([...wanted, ...reports], told, beside.value, clock)]
-        : reports;
+      if (!(beside.value instanceof MeshAdapterError)) return withRefusals(mesh.value, beside.value);
+      const trouble = failureOf(beside.value);
+      const reports = mesh.value.map((report) => withTrouble(report, trouble));
+      return [...reports, ...notGone([...wanted, ...reports], told, trouble, clock)];
     },
     onReport: (listener) => adapter.onReport(listener),
     onProgress: (listener) => adapter.onProgress(listener),
@@ -90,36 +90,46 @@ export function withClusterTrustBundles(
 }
 
 /** A report of the mesh says what is wrong with the ClusterTrustBundle, where it has nothing to say of the mesh itself. */
-function withTrouble(
-  report: ForeignTrustReport,
-  beside: readonly ForeignTrustReport[] | MeshAdapterError,
-): ForeignTrustReport {
-  if (beside instanceof MeshAdapterError) {
-    const trouble = failureOf(beside);
-    if (report.state === 'removed') return { ...report, ...trouble, state: 'failed' };
-    return { ...report, ...(report.code === undefined && trouble), endedRootsStand: true };
-  }
-  if (report.code !== undefined) return report;
-  const found = beside.find(({ trustDomain }) => trustDomain === report.trustDomain);
-  if (found?.state !== 'refused') return report;
-  const message = `its ClusterTrustBundle is refused: ${found.message ?? found.code ?? ''}`;
-  return { ...report, code: 'cluster-trust-bundle-refused', message };
+function withRefusals(
+  reports: readonly ForeignTrustReport[],
+  beside: readonly ForeignTrustReport[],
+): readonly ForeignTrustReport[] {
+  const refusals = new Map(
+    beside.filter(({ state }) => state === 'refused').map((report) => [report.trustDomain, report]),
+  );
+  return reports.map((report) => {
+    const refusal = refusals.get(report.trustDomain);
+    if (report.code !== undefined || !refusal) return report;
+    const message = `its ClusterTrustBundle is refused: ${refusal.message ?? refusal.code ?? ''}`;
+    return { ...report, code: 'cluster-trust-bundle-refused', message };
+  });
+}
+
+interface Trouble {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The same where the ClusterTrustBundles could not be written: what ended may still stand there. */
+function withTrouble(report: ForeignTrustReport, trouble: Trouble): ForeignTrustReport {
+  if (report.state === 'removed') return { ...report, ...trouble, state: 'failed' };
+  return { ...report, ...(report.code === undefined && trouble), endedRootsStand: true };
 }
 
 /** What the mesh holds nothing of may still stand as a ClusterTrustBundle, where these could not be written. */
 function notGone(
   named: readonly { readonly trustDomain: TrustDomain }[],
   told: ReadonlySet<TrustDomain>,
-  error: MeshAdapterError,
+  trouble: Trouble,
   clock: Clock,
 ): ForeignTrustReport[] {
   const others = new Set(named.map(({ trustDomain }) => trustDomain));
   return [...told]
     .filter((trustDomain) => !others.has(trustDomain))
-    .map((trustDomain) => ({ trustDomain, state: 'failed', ...failureOf(error), at: clock.now() }));
+    .map((trustDomain) => ({ trustDomain, state: 'failed', ...trouble, at: clock.now() }));
 }
 
-function failureOf({ message }: MeshAdapterError) {
+function failureOf({ message }: MeshAdapterError): Trouble {
   return {
     code: 'cluster-trust-bundle-failed',
     message: `its ClusterTrustBundle could not be written: ${message}`,

@@ -53,7 +53,7 @@ async function writeOnce(
   ]);
   const now = clock.now();
   // The same anchor in all revisions: each has its own certificate of an anchor otherwise.
-  const elsewhere = [first, ...others].flatMap((mesh) => ownAnchorsIfReadable(rememberedOf(mesh)));
+  const elsewhere = [first, ...others].flatMap((mesh) => readableOwnAnchors(rememberedOf(mesh)) ?? []);
   const chosen: Anchor[] = [];
   const write = async (mesh: ConfigMap, tries = 1): Promise<readonly ForeignTrustReport[]> => {
     const plan = await planForeignTrust(wanted, rememberedOf(mesh), {
@@ -107,10 +107,6 @@ function withPlan(mesh: ConfigMap, { text, said }: RememberedConfig): ConfigMap 
 }
 
 /** A config that cannot be read is told when its turn comes. */
-function ownAnchorsIfReadable(config: RememberedConfig) {
-  return readableOwnAnchors(config) ?? [];
-}
-
 function readableOwnAnchors(config: RememberedConfig) {
   try {
     return ownAnchorsIn(config);

@@ -8,7 +8,7 @@ import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import type { ForeignTrustReport, PropagationState } from '../mesh-adapter.ts';
 import { certificatesIn } from '../present-anchors.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
-import type { PodAnchors } from './pod-anchors.ts';
+import { fingerprintsOf, hasOthers, type PodAnchors } from './pod-anchors.ts';
 import { anchorsTextOf, type LinkerdObjects, ownTrustOf, parseLinkerdValues } from './read-own-trust.ts';
 import { sourcePlace } from './render.ts';
 import { podsInEffect } from './stale-pods.ts';
@@ -107,26 +107,19 @@ async function effectOf(
 ): Promise<ForeignObjectEffect> {
   const anchorsText = anchorsTextOf(await client.get(objects.roots, signal));
   const there = certificatesIn(anchorsText).map(({ certificate }) => certificate);
-  const fingerprints = new Set(there.map(({ fingerprint }) => fingerprint));
+  const fingerprints = fingerprintsOf(there);
   const { namespace }: ConfigMapName = objects.roots;
   const [bundleNotes, pods] = await Promise.all([
     examineBundle(client, bundle, namePrefix, signal),
     podsInEffect(client, { namespace, anchorsText, signal }),
   ]);
   // Anchors as they are, unnarrowed, do not say whose they are.
-  const ours = new Map<string, TrustDomain>();
-  for (const certificate of there) {
-    const trustDomain = trustDomainOfDnsAnchor(certificate);
-    if (trustDomain !== undefined) ours.set(certificate.fingerprint, trustDomain);
-  }
+  const ours = new Map<TrustDomain, Set<string>>();
+  for (const [trustDomain, certificates] of Map.groupBy(there, trustDomainOfDnsAnchor))
+    if (trustDomain !== undefined) ours.set(trustDomain, fingerprintsOf(certificates));
   podAnchors.note(ours, pods.kind === 'not-all' && pods.note.code === 'stale-proxies', told);
   const merged = (anchors: readonly Anchor[]) =>
     anchors.every(({ fingerprint }) => fingerprints.has(fingerprint));
-  const printsOf = (anchors: readonly Anchor[]) => new Set(anchors.map(({ fingerprint }) => fingerprint));
-  const holdsEnded = (anchors: readonly Anchor[], trustDomain: TrustDomain) => {
-    const wanted = printsOf(anchors);
-    return [...ours].some(([fingerprint, whose]) => whose === trustDomain && !wanted.has(fingerprint));
-  };
   const notesOf = (anchors: readonly Anchor[], trustDomain: TrustDomain) => [
     ...(externalCa
       ? []
@@ -139,7 +132,7 @@ async function effectOf(
         ]),
     ...bundleNotes,
     ...(merged(anchors) ? [] : [NOT_MERGED]),
-    ...(holdsEnded(anchors, trustDomain) ? [NOT_TAKEN_OUT] : []),
+    ...(hasOthers(ours, anchors, trustDomain) ? [NOT_TAKEN_OUT] : []),
     ...(pods.kind === 'not-all' ? [pods.note] : []),
     ...(unnarrowed
       ? [{ code: 'root-not-narrowed', message: 'the root can speak for every identity of this mesh' }]
@@ -147,16 +140,16 @@ async function effectOf(
   ];
   return {
     notesOf,
-    hasEnded: (anchors, trustDomain) => podAnchors.hasOthers(printsOf(anchors), trustDomain),
+    hasEnded: (anchors, trustDomain) => hasOthers(podAnchors.left, anchors, trustDomain),
     standing: new Map<TrustDomain, PropagationState>([
       // What another agent has taken out is for that one to tell of.
       ...[...podAnchors.trustDomains]
         .filter((name) => told.has(name))
         .map((name) => [name, 'accepted'] as const),
-      ...[...ours.values()].map((name) => [name, 'written'] as const),
+      ...[...ours.keys()].map((name) => [name, 'written'] as const),
     ]),
     stateOf: (anchors, trustDomain) => {
-      if (!merged(anchors) || holdsEnded(anchors, trustDomain)) return 'written';
+      if (!merged(anchors) || hasOthers(ours, anchors, trustDomain)) return 'written';
       return pods.kind === 'all' ? 'in-effect' : 'accepted';
     },
   };
