@@ -94,9 +94,10 @@ export interface EndpointDocument {
   readonly last_failure: string | null;
 }
 
-/** Something an operator has to hear of: an endpoint that shows different bundles, a history that was doctored. */
+/** Something that needs an operator's hand: an endpoint that shows different bundles, a history that was doctored. */
 export interface WarningDocument {
-  readonly trust_domain: string;
+  /** Null where the warning is about this agent itself. */
+  readonly trust_domain: string | null;
   readonly code: string;
   readonly message: string;
   readonly since: string;

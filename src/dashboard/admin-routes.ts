@@ -17,6 +17,7 @@ import type {
   StatusDocument,
   VerifyDocument,
   VerifyJwtDocument,
+  WarningDocument,
 } from './admin-documents.ts';
 import {
   actorOf,
@@ -41,7 +42,6 @@ import {
   describeVersion,
 } from './describe.ts';
 import type { InMeshDocument } from './in-mesh-document.ts';
-import { warningsIn } from './warnings.ts';
 import { addSignedBundleRoutes, type SignedBundleServices } from './signed-bundle-routes.ts';
 
 /** What the running agent does for the admin API; everything else is read from the store. */
@@ -55,6 +55,8 @@ export interface AdminServices
   readonly store: Store;
   readonly log: Log;
   status(): Promise<StatusDocument>;
+  /** What needs an operator's hand now. */
+  warnings(): Promise<readonly WarningDocument[]>;
   endpoints(trustDomain: TrustDomain): RelationshipDocument['endpoints'];
   theirSide(trustDomain: TrustDomain): RelationshipDocument['their_side'];
   inMesh(trustDomain: TrustDomain): InMeshDocument | null;
@@ -147,7 +149,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
   app.get('/v1/relationships', async (context) => {
     const held = new Map((await store.currentAll()).map((version) => [version.trustDomain, version]));
     const relationships = await store.relationships();
-    const warnings = await warningsIn(store);
+    const warnings = await services.warnings();
     return context.json(
       relationships.map((each) => describeRelationship(each, held.get(each.trustDomain), services, warnings)),
     );
@@ -158,7 +160,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
     const relationship = await store.relationship(name);
     if (!relationship) return problem(context, 404, 'not-federated', `there is no relationship with ${name}`);
     return context.json(
-      describeRelationship(relationship, await store.current(name), services, await warningsIn(store)),
+      describeRelationship(relationship, await store.current(name), services, await services.warnings()),
     );
   });
 

@@ -107,7 +107,7 @@ describe('trust that is taken away while the mesh cannot be written', () => {
       expect(await warnings()).toMatchObject([
         {
           code: 'mesh-still-trusts',
-          message: expect.stringMatching(/b\.example, of which nothing counts now: /),
+          message: expect.stringMatching(/b\.example, although nothing of it counts now: /),
         },
       ]);
     });

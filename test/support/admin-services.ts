@@ -1,4 +1,4 @@
-import type { AdminServices } from '../../src/dashboard/index.ts';
+import { type AdminServices, warningsIn } from '../../src/dashboard/index.ts';
 import { silentLog } from '../../src/platform/index.ts';
 import type { Store } from '../../src/store/index.ts';
 
@@ -8,6 +8,7 @@ export function stubAdminServices(store: Store, given: Partial<AdminServices> = 
     store,
     log: silentLog,
     inMesh: () => null,
+    warnings: () => warningsIn(store),
     distrusted: () => [],
     endpoints: () => [],
     theirSide: () => null,

@@ -16,11 +16,13 @@ import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import type { LoadedConfig } from '../config/read-config.ts';
 import type { ProcessContext, RunningPart } from '../process.ts';
+import { Attention } from './attention.ts';
 import { createEndpoint } from './endpoint.ts';
 import { AgentError } from './errors.ts';
 import { createInvitations } from './invitations.ts';
 import { startFederationGateway } from '../federation-gateway/start.ts';
 import { ForeignTrust } from './foreign-trust.ts';
+import { stillTrusted } from './still-trusted.ts';
 import { HistoryHeads } from './history-heads.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
 import { startMetricsServer } from '../metrics-server.ts';
@@ -73,6 +75,7 @@ async function startParts(
   const storePath = resolvePath(folder, config.store);
   const store = await openSqliteStore({ path: storePath, create: true, clock, log });
   started.push({ stop: () => store.close() });
+  const attention = new Attention(store, () => clock.now());
   let svid: SvidSource | undefined;
   const heads = new HistoryHeads({
     store,
@@ -183,6 +186,7 @@ async function startParts(
   started.push({ stop: () => adapter.stop() });
   const foreignTrust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
   started.push({ stop: () => foreignTrust.stop() });
+  attention.add('foreign trust', () => stillTrusted(foreignTrust, federation));
   federation.onChange((trustDomain) => {
     foreignTrust.compare();
     // A distrust of one of our own keys has lapsed.
@@ -234,6 +238,7 @@ async function startParts(
     invitations,
     config,
     store,
+    attention,
     storePath,
     federation,
     adapter,

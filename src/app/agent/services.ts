@@ -4,10 +4,8 @@ import {
   type ChangeDocument,
   type RelationshipDocument,
   type StatusDocument,
-  type WarningDocument,
   type IdentityDocument,
   type WorkloadApiDocument,
-  warningsIn,
 } from '../../dashboard/index.ts';
 import type {
   AddRequest,
@@ -32,6 +30,7 @@ import {
   type TrustDomain,
 } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
+import type { Attention } from './attention.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
 import { describeReport } from './describe-report.ts';
@@ -49,6 +48,7 @@ import { verifyChain, verifyToken } from './verify-svids.ts';
 export interface ServiceParts {
   readonly config: AgentConfig;
   readonly store: Store;
+  readonly attention: Attention;
   readonly storePath: string;
   readonly federation: FederationAgent;
   readonly adapter: MeshAdapter;
@@ -95,6 +95,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     store,
     log: log.with({ part: 'admin' }),
     status: () => statusOf(parts),
+    warnings: () => parts.attention.list(),
     historyPlace: () => ({ store: parts.storePath }),
     peerHolds: (trustDomain) => describeHolding(parts.holdings.of(trustDomain)),
     theirSide: (trustDomain) => {
@@ -216,30 +217,9 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
       message: mesh.message ?? null,
     },
     workload_api: parts.workloadApi(),
-    warnings: [...(await warningsIn(store)), ...stillTrusted(parts, relationships)],
+    warnings: await parts.attention.list(),
     relationships: { total: relationships.length, by_state: byState },
   };
-}
-
-/** What the mesh has not let go of although nothing of it counts: it is no longer a peer's, or a stale one's. */
-function stillTrusted(
-  { foreignTrust, federation }: ServiceParts,
-  relationships: readonly { readonly trustDomain: TrustDomain }[],
-): WarningDocument[] {
-  const peers = new Set(relationships.map(({ trustDomain }) => trustDomain));
-  return foreignTrust
-    .list()
-    .filter(({ trustDomain }) => federation.bundles.bundleFor(trustDomain) === undefined)
-    .map(({ trustDomain, message, at }) => {
-      const why = peers.has(trustDomain) ? 'of which nothing counts now' : 'which is no longer a peer';
-      const said = `the mesh may still trust ${trustDomain}, ${why}`;
-      return {
-        trust_domain: trustDomain,
-        code: 'mesh-still-trusts',
-        message: message === undefined ? said : `${said}: ${message}`,
-        since: at.toISOString(),
-      };
-    });
 }
 
 function describeHolding(holding: PeerHolding | undefined): RelationshipDocument['peer_holds'] {
