@@ -114,7 +114,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'key-ambiguous': 'give more digits',
   'not-distrusted': '"federate distrust list" shows those that are',
   'last-own-key':
-    'rotate your mesh to a new root first, so that there is another; if it must go now, say --even-the-last',
+    "rotate your mesh to a new root first, so that there is another; if it must go now, give --even-the-last, and --even-our-own-svid where the agent's own SVID rests on it",
+  'own-svid-key':
+    'have the mesh sign with another root first and give the agent an SVID under it ("federate rotation status"); if the key must go now, give --even-our-own-svid',
   'distrusted-key-offered':
     'do not accept it: somebody offers under another name a key that you know to be in wrong hands',
   'no-svid':

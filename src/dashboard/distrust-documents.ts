@@ -26,6 +26,8 @@ export interface DistrustDocument {
   readonly until?: string;
   /** Says that the last key of our own may go. */
   readonly even_the_last?: boolean;
+  /** Says that a key on which the agent's own SVID rests may go. */
+  readonly even_our_own_svid?: boolean;
 }
 
 /** A key that is out, and what is left of its trust domain. */
@@ -35,6 +37,10 @@ export interface DistrustedDocument extends DistrustedKeyDocument {
   readonly was_trusted: boolean;
   readonly x509_left: number;
   readonly jwt_left: number;
+  /** Whether peers that take our bundle without the key refuse the agent's own SVID. */
+  readonly own_svid_refused: boolean;
+  /** Whether our mesh signs identities under the key now, as far as that is known. */
+  readonly signs_now: boolean;
   /** What the mesh has of the trust domain after some seconds at the most; null where it has nothing, and for keys of ours. */
   readonly in_mesh: InMeshDocument | null;
   /** Whether the mesh had not let go of the key by then. */

@@ -25,6 +25,7 @@ const distrustRequest = z.strictObject({
   ...key,
   until: z.iso.datetime({ offset: true }).optional(),
   even_the_last: z.boolean().optional(),
+  even_our_own_svid: z.boolean().optional(),
 });
 
 /** `GET` and `POST /v1/distrusted`, `POST /v1/trusted-again`. */

@@ -104,6 +104,7 @@ export class FederationAgent {
       has: (name) => this.#pollers.has(name),
       // Whether its endpoint can be verified may have changed: nobody waits for the answer.
       changed: (name) => void this.#pollers.get(name)?.pollAnew(),
+      ownSvid: signer,
     });
     this.reviews = new OfferReviews(this.#parts, {
       relationship: (name) => this.#pollers.get(name)?.relationship,

@@ -4,6 +4,7 @@ import { FederationError } from './errors.ts';
 import { findKey } from './find-key.ts';
 import { keyFingerprintsOf } from './key-fingerprints.ts';
 import type { RefreshParts } from './refresh-parts.ts';
+import { type OwnSvid, verifiesWith } from './own-svid.ts';
 import { withoutKeys } from './without-keys.ts';
 
 /** The operator's word that a key is not to be trusted. */
@@ -17,6 +18,8 @@ export interface DistrustRequest {
   readonly until?: Date;
   /** Says that the last key of our own may go, which every peer will take as the end of all our identities. */
   readonly evenTheLast?: boolean;
+  /** Says that a key may go on which the agent's own SVID rests, although peers refuse our endpoint from then on. */
+  readonly evenOurOwnSvid?: boolean;
 }
 
 /** A key that is out, and what is left. */
@@ -26,6 +29,8 @@ export interface Distrusted {
   readonly wasTrusted: boolean;
   readonly x509Left: number;
   readonly jwtLeft: number;
+  /** Our own SVID verified with what we published before, and does not without the key. */
+  readonly ownSvidRefused: boolean;
 }
 
 /** The peers as the agent knows them. */
@@ -34,6 +39,8 @@ export interface DistrustPeers {
   has(trustDomain: TrustDomain): boolean;
   /** Other keys of it count than before: how it stands is to be looked at anew. */
   changed(trustDomain: TrustDomain): void;
+  /** The SVID that our endpoint shows and that signs for us; undefined where there is none. */
+  ownSvid(): OwnSvid | undefined;
 }
 
 /**
@@ -56,11 +63,12 @@ export class Distrusts {
 
   /**
    * Takes one key out. `told` are bundles besides the held ones to look for it in. Throws `FederationError` `not-federated`,
-   * `key-not-found`, `key-ambiguous`, `distrust-over` where the end is past, `last-own-key`; `StoreError`, and then nothing has changed.
+   * `key-not-found`, `key-ambiguous`, `distrust-over` where the end is past, `last-own-key`, `own-svid-key`; `StoreError`, and then
+   * nothing has changed.
    */
   async distrust(request: DistrustRequest, told: readonly TrustBundle[] = []): Promise<Distrusted> {
     const { store, trusted, clock } = this.#parts;
-    const { trustDomain, actor, reason, until, evenTheLast } = request;
+    const { trustDomain, actor, reason, until, evenTheLast, evenOurOwnSvid } = request;
     const isOurs = this.#isOurs(trustDomain);
     if (!isOurs && !this.#peers.has(trustDomain))
       throw new FederationError('not-federated', `there is no relationship with ${trustDomain}`);
@@ -82,12 +90,25 @@ export class Distrusts {
         `${label} is the last key that we publish: without it every peer refuses all identities of ${trustDomain}`,
       );
     }
+    const svid = isOurs ? this.#peers.ownSvid() : undefined;
+    const ownSvidRefused =
+      svid !== undefined &&
+      before !== undefined &&
+      left !== undefined &&
+      verifiesWith(svid, before, at) &&
+      !verifiesWith(svid, left, at);
+    if (ownSvidRefused && evenOurOwnSvid !== true) {
+      throw new FederationError(
+        'own-svid-key',
+        `the agent's own SVID ${svid.id} rests on ${label}: every peer that takes our bundle without that key refuses our endpoint, and cannot hear from us that it counts again`,
+      );
+    }
     const end = until === undefined ? {} : { until };
     const key: DistrustedKey = { trustDomain, keyFingerprint, label, at, actor, reason, ...end };
     await store.distrustKey(key);
     trusted.distrust(key);
     this.#peers.changed(trustDomain);
-    return { key, wasTrusted, x509Left, jwtLeft };
+    return { key, wasTrusted, x509Left, jwtLeft, ownSvidRefused };
   }
 
   /**

@@ -83,6 +83,8 @@ export type FederationErrorCode =
   | 'distrust-over'
   /** Without it we would publish no key at all, and the operator has not said that this is meant. */
   | 'last-own-key'
+  /** Without it peers would refuse the agent's own SVID, and the operator has not said that this is meant. */
+  | 'own-svid-key'
   /** The operator decides about an offer, and there is none, or another one by now, or the endpoint cannot be asked. */
   | 'nothing-waits'
   | 'offer-changed'

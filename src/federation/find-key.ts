@@ -28,18 +28,17 @@ export function findKey(
   distrusted: readonly NamedKey[] = [],
 ): NamedKey {
   const candidates = [...bundles.flatMap(candidatesOf), ...distrusted.map(candidateOfDistrusted)];
-  const byId = candidates.filter(({ keyId }) => keyId === word);
+  const named = candidates.filter(({ keyId }) => keyId === word);
+  const isDigest = word.toLowerCase().startsWith('sha256:');
   const digits = word
     .toLowerCase()
     .replace(/^sha256:/, '')
     .replaceAll(':', '');
   const isHex = /^[0-9a-f]{6,64}$/.test(digits);
-  const found =
-    byId.length > 0
-      ? byId
-      : isHex
-        ? candidates.filter(({ hex }) => hex.some((each) => each.startsWith(digits)))
-        : [];
+  const byDigits = isHex ? candidates.filter(({ hex }) => hex.some((each) => each.startsWith(digits))) : [];
+  // Key IDs are the peer's choice: one that looks like a digest does not take the place of the key with that digest.
+  const [first, second] = isDigest ? [byDigits, named] : [named, byDigits];
+  const found = first.length > 0 ? first : second;
   const keys = new Map(found.map((each) => [each.keyFingerprint, each]));
   const [only] = keys.values();
   if (keys.size > 1) {

@@ -43,7 +43,8 @@ beforeAll(async () => {
       distrust: async (document) => {
         asked.push(document);
         const left = { was_trusted: true, x509_left: 0, jwt_left: 1 };
-        return { ...key, ...left, ours: true, in_mesh: null, mesh_may_still_trust: false };
+        const ours = { ours: true, own_svid_refused: false, signs_now: true };
+        return { ...key, ...left, ...ours, in_mesh: null, mesh_may_still_trust: false };
       },
     }),
   });
@@ -68,7 +69,11 @@ describe('federate distrust', () => {
     expect(code).toBe(0);
     expect(out).toContain('WARNING: we publish no root any more');
     expect(out).toContain('Left of a.example: 0 roots, 1 JWT key.');
-    expect(out).toContain('federate trust --again own aaaaaaaaaaaa');
+    expect(out).toContain('WARNING: our mesh signs identities under this key now');
+    expect(out).toContain('Peers that hold a request open hear it at once');
+    expect(out).toContain(
+      `federate trust --again own sha256:${'a'.repeat(64)} --socket ${folder.file('admin.sock')}`,
+    );
     expect(asked).toMatchObject([{ trust_domain: 'own', key: 'aaaaaa', reason: 'lost' }]);
     const left = Date.parse(asked[0]?.until ?? '') - Date.now();
     expect(left).toBeGreaterThan(7_000_000);

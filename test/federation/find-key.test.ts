@@ -39,6 +39,15 @@ describe('findKey()', () => {
     expect(find(found.keyFingerprint.slice(0, 6))).toEqual(found);
   });
 
+  it('takes sha256: and digits for those digits, also where a peer gave another key such an ID', () => {
+    const id = `sha256:${root.keyFingerprint}`;
+    const mimic = createTokenKey('P-256', id).authority;
+    const hostile = madeUpBundle(peer, [root], { jwtAuthorities: [mimic] });
+    expect(find(id, [hostile]).keyFingerprint).toBe(root.keyFingerprint);
+    const alone = madeUpBundle(peer, [other], { jwtAuthorities: [mimic] });
+    expect(find(id, [alone]).label).toContain('jwt');
+  });
+
   it.each([
     ['fewer than six digits', root.fingerprint.slice(0, 5)],
     ['no hex', 'zzzzzz'],

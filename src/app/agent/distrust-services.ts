@@ -11,6 +11,7 @@ import { describeReport } from './describe-report.ts';
 import { AgentError } from './errors.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
 import type { OwnBundle } from './own-bundle.ts';
+import type { Rotation } from './rotation.ts';
 
 /** What taking keys out of the trust needs. */
 export interface DistrustParts {
@@ -18,6 +19,7 @@ export interface DistrustParts {
   readonly federation: FederationAgent;
   readonly ownBundle: OwnBundle;
   readonly foreignTrust: Pick<ForeignTrust, 'afterDistrust'>;
+  readonly rotation: Pick<Rotation, 'signing'>;
 }
 
 /** Why a key went, where the operator did not say. */
@@ -25,18 +27,20 @@ const NO_REASON = 'no reason given';
 
 /** The admin API's word about single keys: of peers they are out of the mesh's trust, of our own out of what we publish. */
 export function createDistrustServices(parts: DistrustParts): DistrustServices {
-  const { federation, ownBundle, foreignTrust } = parts;
+  const { federation, ownBundle, foreignTrust, rotation } = parts;
   const { distrusts } = federation;
   const told = (isOurs: boolean) => (isOurs && ownBundle.told ? [ownBundle.told] : []);
   return {
     distrusted: () => distrusts.list().map(describeDistrusted),
     distrust: async (document: DistrustDocument, actor) => {
-      const { key, reason = NO_REASON, until, even_the_last: evenTheLast = false } = document;
+      const { key, reason = NO_REASON, until } = document;
+      const { even_the_last: evenTheLast = false, even_our_own_svid: evenOurOwnSvid = false } = document;
       const trustDomain = nameIn(document, parts);
       const ours = trustDomain === ownName(parts);
       const end = until === undefined ? {} : { until: new Date(until) };
+      const roots = ours ? (ownBundle.current?.x509Authorities ?? []) : [];
       const out = await distrusts.distrust(
-        { trustDomain, key, reason, actor, evenTheLast, ...end },
+        { trustDomain, key, reason, actor, evenTheLast, evenOurOwnSvid, ...end },
         told(ours),
       );
       if (ours) await ownBundle.reconsider();
@@ -46,6 +50,11 @@ export function createDistrustServices(parts: DistrustParts): DistrustServices {
         ...describeDistrusted(out.key),
         ours,
         ...left,
+        own_svid_refused: out.ownSvidRefused,
+        signs_now: roots.some(
+          ({ fingerprint, keyFingerprint }) =>
+            keyFingerprint === out.key.keyFingerprint && rotation.signing?.fingerprints.has(fingerprint),
+        ),
         in_mesh: describeReport(mesh?.report),
         mesh_may_still_trust: mesh?.mayCount ?? false,
       };

@@ -6,6 +6,7 @@ import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
 import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
+import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { tellTaken } from './invite.ts';
 
@@ -83,12 +84,12 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
           throw new UsageError('an invitation says everything about the peer: leave the other --peer out');
         refuseBesideInvitation(options);
         const taken = await agentFor(options).takeInvitation(line);
-        printResult(terminal, options.output, taken, () => tellTaken(taken));
+        printResult(terminal, options.output, taken, () => tellTaken(taken, options));
         finish(exitCodes.done);
         return;
       }
       const answer = await agentFor(options).add(documentFrom(options));
-      printResult(terminal, options.output, answer, () => tell(answer));
+      printResult(terminal, options.output, answer, () => tell(answer, options));
       finish(exitCodes.done);
     });
 }
@@ -167,7 +168,7 @@ export function readText(file: string, option: string): string {
   }
 }
 
-function tell(answer: RefreshDocument): string {
+function tell(answer: RefreshDocument, called: CalledWith): string {
   const lines = [`Federated with ${answer.trust_domain}.`];
   if (answer.code !== null) {
     lines.push(
@@ -175,6 +176,6 @@ function tell(answer: RefreshDocument): string {
       'The bundle you gave is in use; polling goes on.',
     );
   }
-  lines.push(`See it with "federate show ${answer.trust_domain}".`);
+  lines.push(`See it with "${nextStep(called, 'show', answer.trust_domain)}".`);
   return lines.join('\n');
 }

@@ -10,6 +10,7 @@ import type {
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
+import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 import { readText } from './add.ts';
 import { addSignCommand } from './bundle-sign.ts';
@@ -106,18 +107,18 @@ side prints its bundle.`,
         name: file === '-' ? 'standard input' : basename(file),
         ...(reason === undefined ? {} : { reason }),
       });
-      printResult(terminal, options.output, answer, () => tellSet(answer));
+      printResult(terminal, options.output, answer, () => tellSet(answer, options));
       finish(exitCodes.done);
     });
 }
 
-function tellSet({ trust_domain: name, version, poll }: BundleSetDocument): string {
+function tellSet({ trust_domain: name, version, poll }: BundleSetDocument, called: CalledWith): string {
   const lines = [`The bundle of ${name} is now the one you gave, as version ${version}.`];
   if (poll.code !== null)
     lines.push(`Its endpoint could not be polled with it yet [${poll.code}]: ${poll.message ?? ''}`);
   else if (poll.outcome === 'accepted')
     lines.push('Its endpoint was polled with it and offered another, which is in use now.');
-  lines.push(`See it with "federate bundle history ${name}".`);
+  lines.push(`See it with "${nextStep(called, 'bundle', 'history', name)}".`);
   return lines.join('\n');
 }
 

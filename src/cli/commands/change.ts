@@ -3,6 +3,7 @@ import type { ChangeDocument, RefreshDocument } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
+import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
 import { readText } from './add.ts';
@@ -57,7 +58,7 @@ so does the last good bundle. Another trust domain is another relationship.`,
     )
     .action(async (trustDomain: string, options: ChangeOptions) => {
       const answer = await agentFor(options).change(trustDomain, documentFrom(options));
-      printResult(terminal, options.output, answer, () => tell(answer));
+      printResult(terminal, options.output, answer, () => tell(answer, options));
       finish(exitCodes.done);
     });
 }
@@ -114,13 +115,13 @@ function termsFrom({ policy, staleAfter, neverStale }: ChangeOptions): ChangeDoc
   };
 }
 
-function tell({ trust_domain: name, code, message }: RefreshDocument): string {
+function tell({ trust_domain: name, code, message }: RefreshDocument, called: CalledWith): string {
   const lines = [`The relationship with ${name} is changed.`];
   if (code !== null)
     lines.push(
       `Its endpoint could not be polled yet [${code}]: ${message ?? ''}`,
       'The last good bundle stays in use; polling goes on.',
     );
-  lines.push(`See it with "federate show ${name}".`);
+  lines.push(`See it with "${nextStep(called, 'show', name)}".`);
   return lines.join('\n');
 }

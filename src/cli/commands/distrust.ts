@@ -9,6 +9,7 @@ import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { whyInMesh } from '../in-mesh-text.ts';
 import { instantOf, laterBy } from '../instants.ts';
+import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
 interface DistrustOptions extends AgentOptions {
@@ -16,6 +17,7 @@ interface DistrustOptions extends AgentOptions {
   readonly until?: string;
   readonly for?: string;
   readonly evenTheLast?: boolean;
+  readonly evenOurOwnSvid?: boolean;
 }
 
 /** `federate distrust`: one key out of the trust, at once; `federate distrust list`: which are. */
@@ -32,6 +34,10 @@ export function distrustCommand(
     .option('--until <instant>', 'when the key counts again by itself, for instance 2026-11-22T08:00:00Z')
     .option('--for <duration>', 'the same as a time from now, for instance 2h')
     .option('--even-the-last', 'own: although it is the last key that we publish')
+    .option(
+      '--even-our-own-svid',
+      "own: although the agent's own SVID rests on it, so that peers refuse our endpoint",
+    )
     .addHelpText(
       'after',
       `
@@ -45,13 +51,17 @@ It is the public key that is out: another certificate over it, now or later,
 brings nothing back. It stays out over polls and restarts until --until, or until
 "federate trust --again". The mesh is told at once and closes what rested on it;
 where it was not seen to let go of the key, the answer warns and the exit code is 1.
-Of our own keys, peers are no longer told; the mesh itself is yours to rotate.`,
+
+A key of our own leaves the bundle that we publish. Peers that hold a request open
+hear it at once, the others at their next poll. Our own mesh is not told: rotate
+its CA. A key on which the agent's own SVID rests needs --even-our-own-svid,
+because peers then refuse our endpoint and cannot hear from us of an undo.`,
     )
     .action(async (name: string | undefined, key: string | undefined, options: DistrustOptions) => {
       if (name === undefined || key === undefined)
         throw new UsageError('name a trust domain (or own) and one of its keys, or say "distrust list"');
       const answer = await agentFor(options).distrust(documentFrom(name, key, options));
-      printResult(terminal, options.output, answer, () => tell(answer));
+      printResult(terminal, options.output, answer, () => tell(answer, options));
       finish(answer.mesh_may_still_trust ? exitCodes.failed : exitCodes.done);
     });
   withAgent(distrust.command('list'))
@@ -94,7 +104,7 @@ export function trustCommand(program: Command, terminal: Terminal, finish: (code
 }
 
 function documentFrom(name: string, key: string, options: DistrustOptions): DistrustDocument {
-  const { reason, until, for: duration, evenTheLast } = options;
+  const { reason, until, for: duration, evenTheLast, evenOurOwnSvid } = options;
   if (until !== undefined && duration !== undefined)
     throw new UsageError('the end of a distrust is given by --until or by --for, not by both');
   const end =
@@ -109,20 +119,13 @@ function documentFrom(name: string, key: string, options: DistrustOptions): Dist
     ...(reason === undefined ? {} : { reason }),
     ...(end === undefined ? {} : { until: end.toISOString() }),
     ...(evenTheLast === true ? { even_the_last: true } : {}),
+    ...(evenOurOwnSvid === true ? { even_our_own_svid: true } : {}),
   };
 }
 
-function tell(answer: DistrustedDocument): string {
-  const {
-    label,
-    trust_domain: name,
-    until,
-    ours,
-    was_trusted: was,
-    x509_left: roots,
-    jwt_left: jwt,
-  } = answer;
-  const undo = `federate trust --again ${ours ? 'own' : name} ${answer.key_fingerprint.slice(0, 12)}`;
+function tell(answer: DistrustedDocument, called: CalledWith): string {
+  const { label, trust_domain: name, until, ours, was_trusted: was } = answer;
+  const { x509_left: roots, jwt_left: jwt } = answer;
   const lines = [
     `The key ${label} of ${name} is distrusted${until === null ? '' : ` until ${until}`}.`,
     ...(was ? [] : ['It was not trusted before; it is kept out should it ever come.']),
@@ -135,16 +138,46 @@ function tell(answer: DistrustedDocument): string {
         : `WARNING: no root of ${name} counts any more. Every X509-SVID of it is refused from now on.`,
     );
   }
-  if (answer.mesh_may_still_trust && answer.in_mesh !== null) lines.push(warningOf(answer.in_mesh));
-  if (ours) lines.push('Peers are told at their next poll. Our own mesh is not: rotate its CA.');
-  lines.push(`Undo it with "${undo}".`);
+  if (answer.mesh_may_still_trust && answer.in_mesh !== null) lines.push(warningOf(answer.in_mesh, called));
+  if (ours && was) lines.push(...tellOurs(answer));
+  lines.push(...tellUndo(answer, called));
   return lines.join('\n');
 }
 
+/** What taking a key of our own out does, and to whom. */
+function tellOurs({ signs_now: signs, own_svid_refused: refused }: DistrustedDocument): string[] {
+  return [
+    'Peers that hold a request open hear it at once, the others at their next poll.',
+    signs
+      ? 'WARNING: our mesh signs identities under this key now. Peers refuse them: rotate the CA of the mesh.'
+      : 'Our own mesh is not told: it can go on signing under this key until you rotate its CA.',
+    ...(refused
+      ? [
+          "WARNING: the agent's own SVID rests on this key. A peer that has heard it refuses our endpoint, and hears nothing from us any more.",
+        ]
+      : []),
+  ];
+}
+
+/** How it is undone: here, and at the peers that an undo here cannot reach. */
+function tellUndo(answer: DistrustedDocument, called: CalledWith): string[] {
+  const { trust_domain: name, ours, own_svid_refused: refused } = answer;
+  const key = `sha256:${answer.key_fingerprint}`;
+  const undo = nextStep(called, 'trust', '--again', ours ? 'own' : name, key);
+  if (!refused) return ['Undo it with:', `  ${undo}`];
+  return [
+    'Undo it here with these two commands. The second one writes our bundle to a file:',
+    `  ${undo}`,
+    `  ${nextStep(called, 'bundle', 'show', '--document')} > ${name}.json`,
+    'A peer that has heard of it already needs that file as well. Its operator runs:',
+    `  federate bundle set ${name} ${name}.json`,
+  ];
+}
+
 /** What the mesh was not seen to do within some seconds. */
-function warningOf(inMesh: InMeshDocument): string {
+function warningOf(inMesh: InMeshDocument, called: CalledWith): string {
   const why = whyInMesh(inMesh, `what was written there before is ${inMesh.state}`);
-  return `WARNING: the mesh may still trust the key: ${why}. The agent goes on trying; see "federate list".`;
+  return `WARNING: the mesh may still trust the key: ${why}. The agent goes on trying; see "${nextStep(called, 'list')}".`;
 }
 
 function tellAll(all: readonly DistrustedKeyDocument[]): string {

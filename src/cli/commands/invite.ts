@@ -4,6 +4,7 @@ import { parseDurationMs } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';
+import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
 interface InviteOptions extends AgentOptions {
@@ -40,7 +41,7 @@ then show the same four words; compare them over the telephone if in doubt.`,
       const agent = agentFor(options);
       const invited = await agent.invite(documentFrom(options));
       printResult(terminal, options.output, invited, () => invited.line);
-      if (options.output === 'text') terminal.err(tellGiven(invited));
+      if (options.output === 'text') terminal.err(tellGiven(invited, options));
       if (options.wait !== true) {
         finish(exitCodes.done);
         return;
@@ -91,18 +92,19 @@ Take the words from the other side, over the telephone for instance, not from
         terminal,
         options.output,
         approved,
-        () => `Federated with ${approved.peer ?? ''}. See it with "federate show ${approved.peer ?? ''}".`,
+        () =>
+          `Federated with ${approved.peer ?? ''}. See it with "${nextStep(options, 'show', approved.peer ?? '')}".`,
       );
       finish(exitCodes.done);
     });
 }
 
 /** What to tell of an invitation that was taken up here. */
-export function tellTaken({ state, peer, words }: InvitationDocument): string {
+export function tellTaken({ state, peer, words }: InvitationDocument, called: CalledWith): string {
   const shown = `The words on both sides are: ${words ?? ''}`;
   if (state === 'completed')
-    return `Federated with ${peer ?? ''}, in both directions.\n${shown}\nSee it with "federate show ${peer ?? ''}".`;
-  return `${peer ?? ''} asks its operator for approval.\n${shown}\nTell them to the other side. "federate list" shows the relationship once they have approved.`;
+    return `Federated with ${peer ?? ''}, in both directions.\n${shown}\nSee it with "${nextStep(called, 'show', peer ?? '')}".`;
+  return `${peer ?? ''} asks its operator for approval.\n${shown}\nTell them to the other side. "${nextStep(called, 'list')}" shows the relationship once they have approved.`;
 }
 
 function documentFrom({ peer, expires, requireApproval }: InviteOptions): InviteDocument {
@@ -118,19 +120,19 @@ function documentFrom({ peer, expires, requireApproval }: InviteOptions): Invite
   };
 }
 
-function tellGiven({
-  id,
-  peer,
-  expires_at: expiresAt,
-  require_approval: approval,
-}: InvitationDocument): string {
+function tellGiven(
+  { id, peer, expires_at: expiresAt, require_approval: approval }: InvitationDocument,
+  called: CalledWith,
+): string {
   return [
     `Invitation ${id}, good once until ${expiresAt}${peer === null ? '' : `, for ${peer} only`}.`,
     'Send the line to the other operator, and to nobody else; they type:',
     "  federate add --peer '<line>'",
     approval
-      ? 'It then waits for "federate approve WORDS", with the words they read out to you.'
-      : '"federate invite list" shows the words that they see too.',
+      ? `It then waits for "${nextStep(called, 'approve', 'WORDS')}", with the words they read out to you.`
+      : `"${nextStep(called, 'invite', 'list')}" shows the words that they see too.`,
+    'Take it back with:',
+    `  ${nextStep(called, 'invite', 'cancel', id)}`,
   ].join('\n');
 }
 

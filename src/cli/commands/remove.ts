@@ -3,6 +3,7 @@ import type { RemovedDocument } from '../../dashboard/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { whyInMesh } from '../in-mesh-text.ts';
+import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 
 /** `federate remove`: end the relationship and the trust. */
@@ -15,17 +16,17 @@ export function removeCommand(program: Command, terminal: Terminal, finish: (cod
     .addHelpText('after', '\nExample:\n  $ federate remove b.example --reason "contract ended"')
     .action(async (trustDomain: string, options: AgentOptions & { readonly reason?: string }) => {
       const answer = await agentFor(options).remove(trustDomain, options.reason);
-      printResult(terminal, options.output, answer, () => tell(answer));
+      printResult(terminal, options.output, answer, () => tell(answer, options));
       finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
     });
 }
 
-function tell({ trust_domain: name, in_mesh: inMesh }: RemovedDocument): string {
-  const history = `Its history stays: "federate bundle history ${name}".`;
+function tell({ trust_domain: name, in_mesh: inMesh }: RemovedDocument, called: CalledWith): string {
+  const history = `Its history stays: "${nextStep(called, 'bundle', 'history', name)}".`;
   if (inMesh === null) return `${name} is no longer trusted. ${history}`;
   const why = whyInMesh(inMesh, `what was written there is ${inMesh.state}`);
   return [
     `${name} is no longer a peer, but the mesh may still trust it: ${why}.`,
-    `The agent goes on taking it out; "federate status" warns until that is done. ${history}`,
+    `The agent goes on taking it out; "${nextStep(called, 'status')}" warns until that is done. ${history}`,
   ].join('\n');
 }

@@ -9,6 +9,7 @@ import type {
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';
+import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
 interface ReviewOptions extends AgentOptions {
@@ -55,7 +56,7 @@ be carried out; nothing was changed then.`,
         if (options.digest !== undefined || options.reason !== undefined)
           throw new UsageError('--digest and --reason go with --accept, --reject or --reconsider');
         const found = await agentFor(options).review(name);
-        printResult(terminal, options.output, found, () => tellReview(found));
+        printResult(terminal, options.output, found, () => tellReview(found, options));
         finish(exitCodes.done);
         return;
       }
@@ -65,7 +66,7 @@ be carried out; nothing was changed then.`,
       const digest = options.digest ?? (await shownDigest(name, decision, options, terminal));
       const request = { decision, reason: options.reason, ...(digest === undefined ? {} : { digest }) };
       const decided = await agentFor(options).decide(name, request);
-      printResult(terminal, options.output, decided, () => tellDecision(decided));
+      printResult(terminal, options.output, decided, () => tellDecision(decided, options));
       finish(exitCodes.done);
     });
 }
@@ -90,12 +91,12 @@ async function shownDigest(
   if (decision === 'reconsider') return undefined;
   const { waiting } = await agentFor(options).review(name);
   const [offer] = waiting;
-  if (offer && options.output === 'text') terminal.out(tellOffer(offer));
+  if (offer && options.output === 'text') terminal.out(tellOffer(offer, options));
   return offer?.digest;
 }
 
-function tellReview({ waiting, rejected }: ReviewDocument): string {
-  const parts = waiting.map(tellOffer);
+function tellReview({ waiting, rejected }: ReviewDocument, called: CalledWith): string {
+  const parts = waiting.map((offer) => tellOffer(offer, called));
   if (waiting.length === 0) parts.push('Nothing waits for your word.');
   if (rejected.length > 0) {
     const lines = rejected.map(
@@ -113,8 +114,19 @@ const STATUS = {
   rejected: 'is rejected, and still offered',
 } as const;
 
-function tellOffer(offer: OfferDocument): string {
+function tellOffer(offer: OfferDocument, called: CalledWith): string {
   const name = offer.trust_domain;
+  const decide = (decision: string) =>
+    nextStep(
+      called,
+      'review',
+      name,
+      decision,
+      '--digest',
+      offer.digest.slice(0, 12),
+      '--reason',
+      'your reason',
+    );
   const times = offer.seen === 1 ? 'once' : `${offer.seen} times`;
   return [
     `${name}: an offered bundle ${STATUS[offer.status]}`,
@@ -137,10 +149,8 @@ function tellOffer(offer: OfferDocument): string {
     ...offer.removed.map((key) => `  - ${tellKey(key)}`),
     ...offer.kept.map((key) => `    ${tellKey(key)}`),
     '',
-    `  federate review ${name} --accept --digest ${offer.digest.slice(0, 12)} --reason …`,
-    offer.status === 'rejected'
-      ? `  federate review ${name} --reconsider --digest ${offer.digest.slice(0, 12)} --reason …`
-      : `  federate review ${name} --reject --digest ${offer.digest.slice(0, 12)} --reason …`,
+    `  ${decide('--accept')}`,
+    `  ${decide(offer.status === 'rejected' ? '--reconsider' : '--reject')}`,
   ].join('\n');
 }
 
@@ -150,11 +160,15 @@ function tellKey(key: OfferedKeyDocument): string {
   return `root ${key.fingerprint?.slice(0, 12) ?? ''} ${key.subject ?? ''}`.trimEnd().concat(`, ${validity}`);
 }
 
-function tellDecision({ trust_domain: name, decision, digest, poll }: DecidedDocument): string {
+function tellDecision(
+  { trust_domain: name, decision, digest, poll }: DecidedDocument,
+  called: CalledWith,
+): string {
+  const undo = ['--reconsider', '--digest', digest.slice(0, 12), '--reason', 'the rejection was a mistake'];
   const shown = `sha256:${digest}`;
   if (decision === 'accept') return `Accepted: ${shown} is what ${name} is trusted by now.`;
   if (decision === 'reject')
-    return `Rejected: ${shown} is kept out for good. What was trusted of ${name} before stays trusted.\nUndo it with "federate review ${name} --reconsider --digest ${digest.slice(0, 12)} --reason …".`;
+    return `Rejected: ${shown} is kept out for good. What was trusted of ${name} before stays trusted.\nUndo it with:\n  ${nextStep(called, 'review', name, ...undo)}`;
   return `No longer rejected: ${shown} was judged anew, with the outcome ${poll.outcome}${poll.code === null ? '' : ` [${poll.code}]`}.`;
 }
 
