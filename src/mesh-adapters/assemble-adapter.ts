@@ -1,7 +1,7 @@
 import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { AdapterState } from './adapter-state.ts';
 import { followOwnTrust } from './follow-own-trust.ts';
-import type { ForeignTrustReport, MeshAdapter, OwnTrust } from './mesh-adapter.ts';
+import type { ForeignTrustReport, MeshAdapter, OwnTrust, PresentTrust } from './mesh-adapter.ts';
 
 /** A mesh adapter from its two halves: both end with the caller's signal, and with `stop`. */
 export function assembleAdapter(options: {
@@ -14,19 +14,23 @@ export function assembleAdapter(options: {
     wanted: readonly TrustBundle[],
     signal: AbortSignal,
     told: ReadonlySet<TrustDomain>,
+    kept: ReadonlySet<TrustDomain>,
   ) => Promise<readonly ForeignTrustReport[]>;
+  /** Reads what stands in the mesh with our mark. */
+  readonly present: (signal: AbortSignal) => Promise<readonly PresentTrust[]>;
   /** What else is to be ended. */
   readonly stop?: () => Promise<void>;
 }): MeshAdapter {
-  const { kind, scope, state, read, write, stop } = options;
+  const { kind, scope, state, read, write, present, stop } = options;
   const stopping = new AbortController();
   const until = (outer: AbortSignal) => AbortSignal.any([outer, stopping.signal]);
   return {
     kind,
     scope,
     watchOwnTrust: (outer) => followOwnTrust(until(outer), read),
-    applyForeignTrust: (wanted, outer, told = new Set()) =>
-      state.applying(until(outer), (signal) => write(wanted, signal, told)),
+    applyForeignTrust: (wanted, outer, told = new Set(), kept = new Set()) =>
+      state.applying(until(outer), (signal) => write(wanted, signal, told, kept)),
+    presentTrust: (outer) => present(until(outer)),
     onReport: (listener) => state.onReport(listener),
     onProgress: (listener) => state.onProgress(listener),
     status: () => state.status,

@@ -30,6 +30,7 @@ export type {
   MeshAdapter,
   MeshKind,
   OwnTrust,
+  PresentTrust,
   PropagationState,
   TrustScope,
 } from './mesh-adapter.ts';

@@ -45,6 +45,18 @@ export interface ForeignTrustReport {
   readonly at: Date;
 }
 
+/** Foreign trust in a mesh that bears our mark, whether this agent knows of it or not. */
+export interface PresentTrust {
+  readonly trustDomain: TrustDomain;
+  /**
+   * The roots that stand there, or the narrowed anchors that have their names and keys. Undefined where the mesh does not show
+   * them.
+   */
+  readonly roots?: readonly X509Authority[];
+  /** The place in the mesh, in words for an operator. */
+  readonly where: string;
+}
+
 export interface AdapterStatus {
   /** Whether the mesh answered when it was last asked. */
   readonly connected: boolean;
@@ -69,13 +81,16 @@ export interface MeshAdapter {
    * Makes the mesh hold exactly these foreign bundles; doing it again changes nothing. Own entries of other trust
    * domains go, entries that are not ours stay. A refusal of one trust domain does not stop the others. What is not told of,
    * nothing is there of. `told` were told of as more than gone so far. Throws `MeshAdapterError` when the mesh cannot be read or
-   * written at all.
+   * written at all. What stands in the mesh of the trust domains in `kept` stays as it is and is not reported; none of them is wanted.
    */
   applyForeignTrust(
     wanted: readonly TrustBundle[],
     signal: AbortSignal,
     told?: ReadonlySet<TrustDomain>,
+    kept?: ReadonlySet<TrustDomain>,
   ): Promise<readonly ForeignTrustReport[]>;
+  /** Reads what stands in the mesh with our mark, by trust domain; changes nothing. Throws `MeshAdapterError`. */
+  presentTrust(signal: AbortSignal): Promise<readonly PresentTrust[]>;
   /** Calls back when the propagation changes later: a peering stream's ACK, a lost stream. Returns what ends that. */
   onReport(listener: (report: ForeignTrustReport) => void): () => void;
   /**

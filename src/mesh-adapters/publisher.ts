@@ -7,6 +7,11 @@ export interface ForeignTrustPublisherOptions {
   readonly adapter: MeshAdapter;
   /** What the mesh should hold, asked anew for every try. */
   readonly wanted: () => readonly TrustBundle[];
+  /**
+   * Trust domains whose entries in the mesh stay as they are although they are not wanted; asked before every try. Throws
+   * `MeshAdapterError` where the mesh cannot be read: then nothing is written.
+   */
+  readonly kept?: (signal: AbortSignal) => Promise<ReadonlySet<TrustDomain>>;
   /** Called for every report, also for those that say the same as before. */
   readonly onReport: (report: ForeignTrustReport) => void;
   /** How often wanted and actual are compared although nothing was heard. */
@@ -103,10 +108,14 @@ export class ForeignTrustPublisher {
 
   /** One try. Whether it is to be tried again soon is told by false. */
   async #compare(signal: AbortSignal): Promise<boolean> {
-    const { adapter, wanted, clock, log } = this.#options;
-    const bundles = wanted();
+    const { adapter, wanted, kept, clock, log } = this.#options;
+    let bundles = wanted();
     try {
-      const reports = await adapter.applyForeignTrust(bundles, signal, this.#reported);
+      const keeping = await kept?.(signal);
+      bundles = wanted();
+      const staying = new Set(keeping);
+      for (const { trustDomain } of bundles) staying.delete(trustDomain);
+      const reports = await adapter.applyForeignTrust(bundles, signal, this.#reported, staying);
       this.#hasCompared = true;
       for (const report of reports) this.#report(report);
       const named = new Set([...bundles, ...reports].map(({ trustDomain }) => trustDomain));

@@ -27,6 +27,7 @@ async function startMesh(answers: readonly Answer[], store: Store = createMemory
     kind: 'linkerd',
     scope: 'merged',
     watchOwnTrust: async function* () {},
+    presentTrust: async () => [],
     applyForeignTrust: async () => {
       const answer = next.shift();
       if (!answer) return await new Promise(() => {});

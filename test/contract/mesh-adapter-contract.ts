@@ -86,6 +86,38 @@ export function meshAdapterContract(name: string, open: () => Promise<MeshHarnes
       expect(await mesh.state()).toBe(before);
     });
 
+    it('presentTrust() names what bears our mark, and kept trust stays as it is while others are written', async () => {
+      const [west, north] = [await peer('west.example'), await peer('north.example')];
+      const names = async () =>
+        (await mesh.adapter.presentTrust(signal)).map(({ trustDomain }) => trustDomain).sort();
+      expect(await names()).toEqual([]);
+      await apply(west.bundle());
+      const [present] = await mesh.adapter.presentTrust(signal);
+      expect(present).toMatchObject({ trustDomain: 'west.example' });
+      expect(present?.where).not.toBe('');
+      for (const { keyFingerprint } of present?.roots ?? [])
+        expect(keyFingerprint).toBe(west.authority.keyFingerprint);
+      const kept = new Set([west.trustDomain]);
+      const alone = await mesh.adapter.applyForeignTrust([], signal, new Set(), kept);
+      expect(alone).toEqual([]);
+      const reports = await mesh.adapter.applyForeignTrust([north.bundle()], signal, new Set(), kept);
+      expect(Object.keys(states(reports))).toEqual(['north.example']);
+      const holding = {
+        'west.example': [west.authority.keyFingerprint],
+        'north.example': [north.authority.keyFingerprint],
+      };
+      expect(await mesh.held()).toEqual(holding);
+      expect(await names()).toEqual(['north.example', 'west.example']);
+      const before = await mesh.state();
+      await mesh.adapter.applyForeignTrust([north.bundle()], signal, new Set(), kept);
+      expect(await mesh.state()).toBe(before);
+      // Federated again: the same root goes on without a gap, and the peer can be removed as any other.
+      await apply(north.bundle(), west.bundle());
+      expect(await mesh.held()).toEqual(holding);
+      expect(await apply(north.bundle())).toMatchObject({ 'west.example': 'removed' });
+      expect(Object.keys(await mesh.held())).toEqual(['north.example']);
+    });
+
     it('applyForeignTrust() takes a bundle without roots as the revocation of all', async () => {
       const west = await peer('west.example');
       await apply(west.bundle());

@@ -19,6 +19,7 @@ function fakeAdapter() {
     kind: 'files',
     scope: 'per-trust-domain',
     watchOwnTrust: async function* () {},
+    presentTrust: async () => [],
     applyForeignTrust: async (wanted) => {
       asked.push(wanted.map(({ trustDomain }) => trustDomain));
       if (failures > 0) {

@@ -5,9 +5,9 @@ import { Anchors } from '../anchors.ts';
 import { MeshAdapterError } from '../errors.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { ForeignTrustReport, MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
+import type { ForeignTrustReport, MeshAdapter, OwnTrust, PresentTrust } from '../mesh-adapter.ts';
 import type { ClusterTrustBundleMarks } from './render.ts';
-import { type ClusterTrustBundleWriter, writeForeignTrust } from './write-foreign-trust.ts';
+import { type ClusterTrustBundleWriter, readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface ClusterTrustBundleOptions {
   readonly kubernetes: KubernetesSource;
@@ -44,12 +44,13 @@ export function withClusterTrustBundles(
   const write = async (
     wanted: readonly TrustBundle[],
     signal: AbortSignal,
+    kept: ReadonlySet<TrustDomain>,
   ): Promise<readonly ForeignTrustReport[] | MeshAdapterError> => {
     try {
       return await state.applying(signal, async () => {
         // Nothing foreign is let in before it is known what is ours.
         if (!own) throw new MeshAdapterError('own-trust-domain-missing', 'the own roots are not known yet');
-        return await writeForeignTrust(wanted, own, writer, signal);
+        return await writeForeignTrust(wanted, own, writer, signal, kept);
       });
     } catch (error) {
       if (signal.aborted || !(error instanceof MeshAdapterError)) throw error;
@@ -66,10 +67,14 @@ export function withClusterTrustBundles(
         yield told;
       }
     },
-    applyForeignTrust: async (wanted, signal, told = new Set()) => {
+    presentTrust: async (signal) => {
+      const both = await Promise.all([adapter.presentTrust(signal), readPresentTrust(writer, signal)]);
+      return [...Map.groupBy(both.flat(), ({ trustDomain }) => trustDomain).values()].map(joined);
+    },
+    applyForeignTrust: async (wanted, signal, told = new Set(), kept = new Set()) => {
       const [mesh, beside] = await Promise.allSettled([
-        adapter.applyForeignTrust(wanted, signal, told),
-        write(wanted, signal),
+        adapter.applyForeignTrust(wanted, signal, told, kept),
+        write(wanted, signal, kept),
       ]);
       if (mesh.status === 'rejected') throw mesh.reason;
       if (beside.status === 'rejected') throw beside.reason;
@@ -86,6 +91,19 @@ export function withClusterTrustBundles(
       return mesh.connected && !beside.connected && beside.code !== 'not-contacted' ? beside : mesh;
     },
     stop: () => adapter.stop(),
+  };
+}
+
+/** What two places hold of one trust domain, as one. */
+function joined(places: readonly PresentTrust[]): PresentTrust {
+  const [first] = places;
+  if (!first) throw new TypeError('unreachable: a group has a member');
+  const roots = places.flatMap((each) => each.roots ?? []);
+  const unique = [...new Map(roots.map((root) => [root.keyFingerprint, root])).values()];
+  return {
+    trustDomain: first.trustDomain,
+    ...(roots.length > 0 && { roots: unique }),
+    where: places.map(({ where }) => where).join(', '),
   };
 }
 

@@ -1,11 +1,12 @@
 import type { Clock, Random } from '../../platform/index.ts';
-import type { TrustBundle } from '../../spiffe/index.ts';
+import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import { refuseConstrained } from '../admission.ts';
 import type { Anchors } from '../anchors.ts';
 import { MeshAdapterError } from '../errors.ts';
+import { readPresentTrust as readObjects } from '../kubernetes/foreign-objects.ts';
 import { holdForeignObjects } from '../kubernetes/hold-foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { ForeignTrustReport, OwnTrust } from '../mesh-adapter.ts';
+import type { ForeignTrustReport, OwnTrust, PresentTrust } from '../mesh-adapter.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
 import {
   API_VERSIONS,
@@ -34,6 +35,7 @@ export async function writeForeignTrust(
   own: OwnTrust,
   writer: ClusterTrustBundleWriter,
   signal: AbortSignal,
+  kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
   const { client, marks, anchors, unnarrowed, clock } = writer;
   const version = await servedVersion(client, marks, signal);
@@ -47,11 +49,26 @@ export async function writeForeignTrust(
         judge: (admission) => (unnarrowed ? admission : refuseConstrained(admission)),
         // What pods have mounted nobody tells.
         effect: async () => ({ stateOf: () => 'written', notesOf: () => (unnarrowed ? [UNNARROWED] : []) }),
+        kept,
         now: clock.now(),
         signal,
       }),
     { ...writer, signal },
   );
+}
+
+/** The ClusterTrustBundles of ours; a cluster that does not serve such objects has none. Throws `MeshAdapterError`. */
+export async function readPresentTrust(
+  { client, marks }: ClusterTrustBundleWriter,
+  signal: AbortSignal,
+): Promise<readonly PresentTrust[]> {
+  try {
+    const version = await servedVersion(client, marks, signal);
+    return await readObjects(client, clusterTrustBundlePlace(version, marks), signal);
+  } catch (error) {
+    if (error instanceof MeshAdapterError && error.code === 'mesh-not-found') return [];
+    throw error;
+  }
 }
 
 /** Asked every time: the cluster may have been upgraded. */

@@ -42,7 +42,8 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
     scope: 'per-trust-domain',
     state,
     read: (tell, signal) => readOwnTrust({ client, state, tell, clock, random, signal }),
-    write: (wanted, signal) => writer.apply(wanted, signal),
+    present: (signal) => writer.present(signal),
+    write: (wanted, signal, _told, kept) => writer.apply(wanted, signal, kept),
     stop: () => writer.stop(),
   });
 }

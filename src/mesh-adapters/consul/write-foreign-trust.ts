@@ -3,7 +3,7 @@ import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import { type Admission, judgeForeignTrust } from '../admission.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
-import type { ForeignTrustReport } from '../mesh-adapter.ts';
+import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { PeerLink } from './peer-link.ts';
 import { deletePeering, generatePeeringToken, listPeerings, type Peering } from './peerings.ts';
@@ -40,10 +40,15 @@ export class ForeignTrustWriter {
   }
 
   /**
-   * Compares and closes the gap; a peering that cannot be deleted is told of its trust domain and stops nobody else.
+   * Compares and closes the gap, but leaves the peerings of `staying`. A peering that cannot be deleted is reported for its trust
+   * domain and stops no other.
    * Throws `MeshAdapterError` where the cluster cannot be read.
    */
-  async apply(wanted: readonly TrustBundle[], signal: AbortSignal): Promise<ForeignTrustReport[]> {
+  async apply(
+    wanted: readonly TrustBundle[],
+    signal: AbortSignal,
+    staying: ReadonlySet<TrustDomain>,
+  ): Promise<ForeignTrustReport[]> {
     const [own, peerings] = await Promise.all([
       fetchOwnTrust(this.#client, signal),
       listPeerings(this.#client, this.#prefix, signal),
@@ -56,7 +61,7 @@ export class ForeignTrustWriter {
       held: this.#heldKeys(wanted),
       now: this.#clock.now(),
     });
-    const removals = await this.#removeSurplus(peerings, admissions, signal);
+    const removals = await this.#removeSurplus(peerings, admissions, staying, signal);
     const reports = await Promise.all(admissions.map((admission) => this.#hold(admission, signal)));
     const wantedDomains = new Set(wanted.map(({ trustDomain }) => trustDomain));
     return [
@@ -67,6 +72,16 @@ export class ForeignTrustWriter {
       }),
       ...[...removals.values()].filter(({ trustDomain }) => !wantedDomains.has(trustDomain)),
     ];
+  }
+
+  /** The peerings of ours; Consul does not show which roots it took from them. Throws `MeshAdapterError`. */
+  async present(signal: AbortSignal): Promise<PresentTrust[]> {
+    const peerings = await listPeerings(this.#client, this.#prefix, signal);
+    return peerings.flatMap(({ name, state, ownedFor }) =>
+      ownedFor === undefined || state === 'DELETING'
+        ? []
+        : [{ trustDomain: ownedFor, where: `peering ${name}` }],
+    );
   }
 
   async stop(): Promise<void> {
@@ -137,6 +152,7 @@ export class ForeignTrustWriter {
   async #removeSurplus(
     peerings: readonly Peering[],
     admissions: readonly Admission[],
+    staying: ReadonlySet<TrustDomain>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<TrustDomain, ForeignTrustReport>> {
     const kept = new Map(
@@ -146,13 +162,14 @@ export class ForeignTrustWriter {
     );
     const keptDomains = new Set(kept.values());
     for (const [trustDomain, link] of this.#links) {
-      if (keptDomains.has(trustDomain)) continue;
+      if (keptDomains.has(trustDomain) || staying.has(trustDomain)) continue;
       await link.stop();
       this.#links.delete(trustDomain);
     }
     const removals = new Map<TrustDomain, ForeignTrustReport>();
     for (const { name, state, ownedFor } of peerings) {
       if (ownedFor === undefined || kept.get(name) === ownedFor || state === 'DELETING') continue;
+      if (staying.has(ownedFor)) continue;
       const report = { trustDomain: ownedFor, at: this.#clock.now() };
       try {
         await deletePeering(this.#client, name, signal);

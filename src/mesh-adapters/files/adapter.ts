@@ -4,7 +4,7 @@ import { AdapterState } from '../adapter-state.ts';
 import { followOwnTrust } from '../follow-own-trust.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
 import { loadOwnTrust, type OwnFiles, readOwnTrust } from './read-own-trust.ts';
-import { writeForeignTrust } from './write-foreign-trust.ts';
+import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface FilesAdapterOptions {
   readonly trustDomain: TrustDomain;
@@ -35,11 +35,12 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
       followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
         readOwnTrust({ trustDomain, own, signingPemFile, pollMs, state, tell, clock, signal }),
       ),
-    applyForeignTrust: (wanted, outer) =>
+    applyForeignTrust: (wanted, outer, _told, kept = new Set()) =>
       state.applying(outer, async () => {
         const ownTrust = await loadOwnTrust(trustDomain, own);
-        return await writeForeignTrust(wanted, { folder, own: ownTrust, clock });
+        return await writeForeignTrust(wanted, { folder, own: ownTrust, kept, clock });
       }),
+    presentTrust: () => readPresentTrust(folder),
     onReport: (listener) => state.onReport(listener),
     onProgress: (listener) => state.onProgress(listener),
     status: () => state.status,

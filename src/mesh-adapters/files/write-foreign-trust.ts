@@ -12,7 +12,7 @@ import {
 import { type Admission, judgeForeignTrust } from '../admission.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
-import type { ForeignTrustReport, OwnTrust } from '../mesh-adapter.ts';
+import type { ForeignTrustReport, OwnTrust, PresentTrust } from '../mesh-adapter.ts';
 import { readBoundedFile } from './bounded-file.ts';
 import { MANIFEST_FILE, parseManifest, serializeManifest } from './manifest.ts';
 import { filesOf, renderFiles, SHARED_FILES, withRoots } from './render.ts';
@@ -26,9 +26,15 @@ const MAX_FILE_BYTES = 64 * 1024 * 1024;
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
-  options: { readonly folder: string; readonly own: OwnTrust; readonly clock: Clock },
+  options: {
+    readonly folder: string;
+    readonly own: OwnTrust;
+    /** Whose files of ours stay as they stand. */
+    readonly kept: ReadonlySet<TrustDomain>;
+    readonly clock: Clock;
+  },
 ): Promise<ForeignTrustReport[]> {
-  const { folder, own, clock } = options;
+  const { folder, own, kept, clock } = options;
   await attempt(folder, () => mkdir(folder, { recursive: true }));
   const ours = parseManifest(await readBoundedFile(join(folder, MANIFEST_FILE), MAX_FILE_BYTES));
   for (const name of SHARED_FILES) if (!ours.has(name)) await refuseExisting(folder, name);
@@ -46,15 +52,21 @@ export async function writeForeignTrust(
     const bundle = await bundleToHold(admission, folder, ours);
     if (bundle) bundles.push(bundle);
   }
+  for (const trustDomain of kept) {
+    const bundle = await presentBundle(trustDomain, folder, ours);
+    if (bundle) bundles.push(bundle);
+  }
   const files = renderFiles(bundles, own);
-  const claimed = new Set([...ours, ...files.keys()]);
+  const staying = [...kept].flatMap((each) => Object.values(filesOf(each))).filter((name) => ours.has(name));
+  const listed = new Set([...files.keys(), ...staying]);
+  const claimed = new Set([...ours, ...listed]);
   if (claimed.size > ours.size) await write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(claimed)));
   for (const [name, content] of files) await write(folder, name, content);
-  const surplus = [...ours].filter((name) => !files.has(name));
+  const surplus = [...ours].filter((name) => !listed.has(name));
   for (const name of surplus) await attempt(folder, () => rm(join(folder, name), { force: true }));
   if (surplus.length > 0) {
     await attempt(folder, () => syncFolder(folder));
-    await write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(new Set(files.keys()))));
+    await write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(listed)));
   }
   return [
     // Of a refused bundle, too, only what it still lists was left.
@@ -86,17 +98,28 @@ async function bundleToHold(
   ours: ReadonlySet<string>,
 ): Promise<TrustBundle | undefined> {
   if (!refusal) return withRoots(bundle, roots);
-  const name = filesOf(bundle.trustDomain).bundle;
-  const bytes = ours.has(name) ? await readBoundedFile(join(folder, name), MAX_FILE_BYTES) : undefined;
-  if (!bytes || roots.length === 0) return undefined;
-  try {
-    const limits = { ...defaultBundleLimits, maxBytes: MAX_FILE_BYTES };
-    const held = parseBundle(bundle.trustDomain, bytes, limits).bundle;
-    const still = new Set(roots.map(({ fingerprint }) => fingerprint));
-    return withRoots(
+  const held = roots.length === 0 ? undefined : await presentBundle(bundle.trustDomain, folder, ours);
+  const still = new Set(roots.map(({ fingerprint }) => fingerprint));
+  return (
+    held &&
+    withRoots(
       held,
       held.x509Authorities.filter(({ fingerprint }) => still.has(fingerprint)),
-    );
+    )
+  );
+}
+
+/** The bundle of a trust domain as our file of it says; undefined where there is none that can be read. */
+async function presentBundle(
+  trustDomain: TrustDomain,
+  folder: string,
+  ours: ReadonlySet<string>,
+): Promise<TrustBundle | undefined> {
+  const name = filesOf(trustDomain).bundle;
+  const bytes = ours.has(name) ? await readBoundedFile(join(folder, name), MAX_FILE_BYTES) : undefined;
+  if (!bytes) return undefined;
+  try {
+    return parseBundle(trustDomain, bytes, { ...defaultBundleLimits, maxBytes: MAX_FILE_BYTES }).bundle;
   } catch (error) {
     if (error instanceof BundleError) return undefined;
     throw error;
@@ -105,11 +128,27 @@ async function bundleToHold(
 
 function goneTrustDomains(surplus: readonly string[], wanted: readonly TrustBundle[]): TrustDomain[] {
   const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
-  return surplus
+  return trustDomainsOf(surplus).filter((trustDomain) => !named.has(trustDomain));
+}
+
+/** Whose bundle documents these files are. */
+function trustDomainsOf(names: Iterable<string>): TrustDomain[] {
+  return [...names]
     .filter((name) => name.endsWith('.json') && !SHARED_FILES.includes(name))
     .map((name) => name.slice(0, -'.json'.length))
-    .filter((name) => isTrustDomain(name))
-    .filter((trustDomain) => !named.has(trustDomain));
+    .filter((name) => isTrustDomain(name));
+}
+
+/** The bundles in the folder that our list of files names. Throws `MeshAdapterError`: `file-not-ours`, `file-unreadable`. */
+export async function readPresentTrust(folder: string): Promise<PresentTrust[]> {
+  const ours = parseManifest(await readBoundedFile(join(folder, MANIFEST_FILE), MAX_FILE_BYTES));
+  const present: PresentTrust[] = [];
+  for (const trustDomain of trustDomainsOf(ours)) {
+    const bundle = await presentBundle(trustDomain, folder, ours);
+    const where = join(folder, filesOf(trustDomain).bundle);
+    present.push({ trustDomain, ...(bundle && { roots: bundle.x509Authorities }), where });
+  }
+  return present;
 }
 
 async function refuseExisting(folder: string, name: string): Promise<void> {

@@ -6,7 +6,7 @@ import { Anchors } from '../anchors.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { readOwnTrust } from './read-own-trust.ts';
-import { type IstioWriter, writeForeignTrust } from './write-foreign-trust.ts';
+import { type IstioWriter, readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface IstioAdapterOptions {
   readonly kubernetes: KubernetesSource;
@@ -44,6 +44,7 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
     scope: 'merged',
     state,
     read: (tell, signal) => readOwnTrust({ client, objects, state, tell, clock, random, signal }),
-    write: (wanted, signal, told) => writeForeignTrust(wanted, writer, signal, told),
+    present: (signal) => readPresentTrust(writer, signal),
+    write: (wanted, signal, told, kept) => writeForeignTrust(wanted, writer, signal, told, kept),
   });
 }

@@ -10,7 +10,8 @@ import { retryConflicts } from '../retry-conflicts.ts';
 import { Anchors } from '../anchors.ts';
 import { MeshConfigFile } from './mesh-config-file.ts';
 import { type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
-import { planForeignTrust } from './plan.ts';
+import { presentOfAnchors } from '../present-anchors.ts';
+import { ownAnchorsIn, planForeignTrust } from './plan.ts';
 import { ownTrustOfRoots } from './read-own-trust.ts';
 
 export interface IstioFileAdapterOptions {
@@ -63,7 +64,8 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
       await look(tell);
       await watching;
     },
-    write: (wanted, signal, told) =>
+    present: async () => presentOfAnchors(ownAnchorsIn(await file.read()), `caCertificates of ${file.path}`),
+    write: (wanted, signal, told, kept) =>
       retryConflicts(
         async () => {
           const [own, held] = await Promise.all([ownRoots(), file.read()]);
@@ -75,6 +77,7 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
             unnarrowed,
             notes: [],
             told,
+            kept,
             now,
           });
           if (plan.change) await file.replace(held, plan.change);

@@ -56,10 +56,12 @@ export async function planForeignTrust(
     readonly notes: readonly ReportNote[];
     /** Who was told of as more than gone so far: where istiod refuses the config, it goes on with what it had of these. */
     readonly told: ReadonlySet<TrustDomain>;
+    /** Whose anchors of ours stay as they stand. */
+    readonly kept: ReadonlySet<string>;
     readonly now: Date;
   },
 ): Promise<Plan> {
-  const { own, anchors, elsewhere, unnarrowed, notes: more, told, now } = options;
+  const { own, anchors, elsewhere, unnarrowed, notes: more, told, kept, now } = options;
   const config = parseMeshConfig(held.text);
   const present = presentEntries(config, held.said);
   const keys = heldKeys(
@@ -80,13 +82,14 @@ export async function planForeignTrust(
     const there = [...present.own, ...elsewhere];
     chosen.push(...(await anchors.of(trustDomain, rootsToHold(admission, keys), there)));
   }
+  chosen.push(...present.own.flatMap((anchor) => keptAnchor(anchor, kept)));
   chosen.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
   const change = changeOf(held.text, present, chosen);
   const { state, notes } = whatIstioWillDo(config, present.foreign, unnarrowed);
   const named = new Set<string>(wanted.map(({ trustDomain }) => trustDomain));
   const refused = state === 'refused';
   const before = [...present.own.map(({ trustDomain }) => trustDomain), ...(refused ? told : [])];
-  const gone = new Set(before.filter((each) => !named.has(each)));
+  const gone = new Set(before.filter((each) => !named.has(each) && !kept.has(each)));
   const [said] = refused ? notes : [];
   return {
     ...(change && { change }),
@@ -105,6 +108,15 @@ export async function planForeignTrust(
         ),
     ],
   };
+}
+
+/** An anchor that stays as it stands; which root it stands for was noted when it was written, and does not matter here. */
+function keptAnchor(
+  { trustDomain, pem, certificate: { fingerprint } }: PresentAnchor,
+  kept: ReadonlySet<string>,
+): Anchor[] {
+  if (!kept.has(trustDomain) || !isTrustDomain(trustDomain)) return [];
+  return [{ trustDomain, pem, fingerprint, rootFingerprint: fingerprint }];
 }
 
 function presentEntries({ list }: MeshConfigDocument, annotation: string | undefined): Present {

@@ -3,7 +3,8 @@ import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/
 import { MeshAdapterError } from '../errors.ts';
 import { type ConfigMap, withChanges } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { ForeignTrustReport } from '../mesh-adapter.ts';
+import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
+import { presentOfAnchors } from '../present-anchors.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
 import type { Anchor, Anchors } from '../anchors.ts';
 import { meshConfigMaps } from './mesh-config-maps.ts';
@@ -36,8 +37,20 @@ export async function writeForeignTrust(
   writer: IstioWriter,
   signal: AbortSignal,
   told: ReadonlySet<TrustDomain>,
+  kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(() => writeOnce(wanted, writer, signal, told), { ...writer, signal });
+  return await retryConflicts(() => writeOnce(wanted, writer, signal, told, kept), { ...writer, signal });
+}
+
+/** What stands in `caCertificates` of any revision with our mark. Throws `MeshAdapterError`. */
+export async function readPresentTrust(
+  { client, objects, allRevisions: all }: IstioWriter,
+  signal: AbortSignal,
+): Promise<readonly PresentTrust[]> {
+  const { first, others } = await meshConfigMaps(client, objects.mesh, { all, signal });
+  const anchors = [first, ...others].flatMap((mesh) => readableOwnAnchors(rememberedOf(mesh)) ?? []);
+  const { namespace } = first.metadata;
+  return presentOfAnchors(anchors, `caCertificates of the mesh config in namespace ${namespace}`);
 }
 
 async function writeOnce(
@@ -45,6 +58,7 @@ async function writeOnce(
   writer: IstioWriter,
   signal: AbortSignal,
   told: ReadonlySet<TrustDomain>,
+  kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
   const { client, objects, anchors, unnarrowed, clock } = writer;
   const [{ first, others, notes }, roots] = await Promise.all([
@@ -63,6 +77,7 @@ async function writeOnce(
       unnarrowed,
       notes,
       told,
+      kept,
       now,
     });
     try {

@@ -1,6 +1,8 @@
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
 import { MeshAdapterError } from '../errors.ts';
+import type { PresentTrust } from '../mesh-adapter.ts';
 import { ownedNameOf } from '../owned-name.ts';
+import { certificatesIn, rootsIn } from '../present-anchors.ts';
 import type { KubernetesClient } from './kubernetes-client.ts';
 import type { KubernetesCollection, KubernetesObject } from './kubernetes-object.ts';
 
@@ -36,6 +38,26 @@ export interface ForeignObjects {
   readonly taken: ReadonlySet<string>;
 }
 
+/** The objects of ours as trust that is present. Throws `MeshAdapterError`. */
+export async function readPresentTrust(
+  client: KubernetesClient,
+  place: ForeignObjectPlace,
+  signal: AbortSignal,
+): Promise<PresentTrust[]> {
+  const { ours } = await listForeignObjects(client, place, signal);
+  return ours.flatMap(({ trustDomain, pem, object }) =>
+    trustDomain === undefined
+      ? []
+      : [
+          {
+            trustDomain,
+            roots: certificatesIn(pem).flatMap((each) => rootsIn([each.pem])),
+            where: `${place.collection.kind} ${object.metadata.name}`,
+          },
+        ],
+  );
+}
+
 /** Throws `MeshAdapterError`. */
 export async function listForeignObjects(
   client: KubernetesClient,
@@ -58,21 +80,24 @@ export async function listForeignObjects(
 }
 
 /**
- * Makes exactly these objects ours: what must go goes first, what says the same already is not written. Gives the trust
- * domains whose name somebody else's object has. Throws `MeshAdapterError`: `mesh-conflict` where somebody was faster.
+ * Makes exactly these objects ours, next to those of the trust domains in `kept`: what must go goes first, what says the same
+ * already is not written. Gives the trust domains whose name somebody else's object has. Throws `MeshAdapterError`: `mesh-conflict` where somebody was faster.
  */
 export async function writeForeignObjects(
   client: KubernetesClient,
   place: ForeignObjectPlace,
   ours: readonly ForeignObject[],
   wanted: ReadonlyMap<TrustDomain, string>,
+  kept: ReadonlySet<TrustDomain>,
   signal: AbortSignal,
 ): Promise<ReadonlySet<TrustDomain>> {
   const { collection, namePrefix } = place;
   const byName = new Map(ours.map((each) => [each.object.metadata.name, each]));
   const names = new Map([...wanted.keys()].map((name) => [ownedNameOf(name, namePrefix), name]));
-  for (const [name, { object }] of byName)
-    if (!names.has(name)) await client.deleteObject(collection, object, signal);
+  for (const [name, { object, trustDomain }] of byName) {
+    const stays = trustDomain !== undefined && kept.has(trustDomain);
+    if (!names.has(name) && !stays) await client.deleteObject(collection, object, signal);
+  }
   const occupied = new Set<TrustDomain>();
   for (const [name, trustDomain] of names) {
     const pem = wanted.get(trustDomain) ?? '';

@@ -45,11 +45,13 @@ export async function holdForeignObjects(
     /** What is particular about the verifiers of this pool. */
     readonly pool?: Pick<AdmissionContext, 'maxRootsOfOneName' | 'speaksForNamesBelow'>;
     readonly effect: () => Promise<ForeignObjectEffect>;
+    /** Whose objects of ours stay as they stand. */
+    readonly kept: ReadonlySet<TrustDomain>;
     readonly now: Date;
     readonly signal: AbortSignal;
   },
 ): Promise<ForeignTrustReport[]> {
-  const { client, place, anchors, own, judge, pool = {}, effect, now, signal } = options;
+  const { client, place, anchors, own, judge, pool = {}, effect, kept, now, signal } = options;
   const { ours, taken } = await listForeignObjects(client, place, signal);
   const present = ours.flatMap(({ trustDomain, pem }) =>
     trustDomain === undefined ? [] : certificatesIn(pem).map((each) => ({ trustDomain, ...each })),
@@ -70,7 +72,7 @@ export async function holdForeignObjects(
       .filter(([, each]) => each.length > 0)
       .map(([{ bundle }, each]) => [bundle.trustDomain, each.map(({ pem }) => pem).join('')] as const),
   );
-  const occupied = await writeForeignObjects(client, place, ours, pems, signal);
+  const occupied = await writeForeignObjects(client, place, ours, pems, kept, signal);
   anchors.prune([...chosen.values()].flat());
 
   const {
@@ -82,7 +84,7 @@ export async function holdForeignObjects(
   const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
   const ourNames = ours.flatMap(({ trustDomain }) => (trustDomain === undefined ? [] : [trustDomain]));
   const goneOrGoing = [...new Set([...ourNames, ...standing.keys()])].filter(
-    (trustDomain) => !named.has(trustDomain) && !taken.has(trustDomain),
+    (trustDomain) => !named.has(trustDomain) && !taken.has(trustDomain) && !kept.has(trustDomain),
   );
   return [
     ...[...chosen].map(([admission, each]): ForeignTrustReport => {

@@ -6,7 +6,7 @@ import type { MeshAdapter } from '../mesh-adapter.ts';
 import { createKubernetesMeshTrusts, type KumaKubernetesAccess } from './kubernetes-mesh-trusts.ts';
 import { readOwnTrust } from './read-own-trust.ts';
 import { createRestMeshTrusts, type KumaRestAccess } from './rest-mesh-trusts.ts';
-import { writeForeignTrust } from './write-foreign-trust.ts';
+import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface KumaAdapterOptions {
   readonly access: KumaRestAccess | KumaKubernetesAccess;
@@ -37,6 +37,7 @@ export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
     scope: 'per-trust-domain',
     state,
     read: (tell, signal) => readOwnTrust({ trusts, expected, state, tell, clock, random, signal }),
-    write: (wanted, signal, told) => writeForeignTrust(wanted, writer, signal, told),
+    present: (signal) => readPresentTrust(writer, signal),
+    write: (wanted, signal, told, kept) => writeForeignTrust(wanted, writer, signal, told, kept),
   });
 }

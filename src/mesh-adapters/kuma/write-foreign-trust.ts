@@ -3,7 +3,8 @@ import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/
 import { type Admission, heldKeys, judgeForeignTrust, type PresentKey, rootsToHold } from '../admission.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
-import type { ForeignTrustReport } from '../mesh-adapter.ts';
+import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
+import { rootsIn } from '../present-anchors.ts';
 import { ownRootsFromPem } from '../own-roots.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
 import type { MeshTrust } from './mesh-trust.ts';
@@ -30,8 +31,20 @@ export async function writeForeignTrust(
   writer: KumaWriter,
   signal: AbortSignal,
   told: ReadonlySet<TrustDomain>,
+  kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(() => writeOnce(wanted, writer, signal, told), { ...writer, signal });
+  return await retryConflicts(() => writeOnce(wanted, writer, signal, told, kept), { ...writer, signal });
+}
+
+/** The MeshTrusts of ours. Throws `MeshAdapterError`. */
+export async function readPresentTrust(
+  { trusts, marks }: KumaWriter,
+  signal: AbortSignal,
+): Promise<readonly PresentTrust[]> {
+  const ours = (await trusts.list(signal)).filter((trust) => isOwned(trust, marks));
+  return ours.flatMap(({ name, trustDomain, pems }) =>
+    isTrustDomain(trustDomain) ? [{ trustDomain, roots: rootsIn(pems), where: `MeshTrust ${name}` }] : [],
+  );
 }
 
 async function writeOnce(
@@ -39,6 +52,7 @@ async function writeOnce(
   { trusts, marks, expected, clock }: KumaWriter,
   signal: AbortSignal,
   told: ReadonlySet<TrustDomain>,
+  kept: ReadonlySet<string>,
 ): Promise<ForeignTrustReport[]> {
   const found = await trusts.list(signal);
   const { own, ownAliases } = ownTrustOf(found, expected);
@@ -66,7 +80,7 @@ async function writeOnce(
   const gone = new Set<TrustDomain>(fault ? told : []);
   // What must go goes first: trust that ended outlasts nothing that is new.
   for (const trust of ours) {
-    if (names.has(trust.name)) continue;
+    if (names.has(trust.name) || kept.has(trust.trustDomain)) continue;
     await trusts.delete(trust, signal);
     const { trustDomain } = trust;
     if (isTrustDomain(trustDomain)) gone.add(trustDomain);

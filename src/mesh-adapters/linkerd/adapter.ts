@@ -3,11 +3,13 @@ import type { Pin, TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../adapter-state.ts';
 import { assembleAdapter } from '../assemble-adapter.ts';
 import { Anchors } from '../anchors.ts';
+import { readPresentTrust } from '../kubernetes/foreign-objects.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
 import { PodAnchors } from './pod-anchors.ts';
 import { linkerdObjects, readOwnTrust } from './read-own-trust.ts';
+import { sourcePlace } from './render.ts';
 import { type LinkerdWriter, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface LinkerdAdapterOptions {
@@ -59,6 +61,7 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
     scope: 'merged',
     state,
     read: (tell, signal) => readOwnTrust({ client, objects, pins, state, tell, clock, random, signal }),
-    write: (wanted, signal, told) => writeForeignTrust(wanted, writer, signal, told),
+    present: (signal) => readPresentTrust(client, sourcePlace(trustNamespace, namePrefix), signal),
+    write: (wanted, signal, told, kept) => writeForeignTrust(wanted, writer, signal, told, kept),
   });
 }

@@ -58,8 +58,9 @@ export async function writeForeignTrust(
   writer: LinkerdWriter,
   signal: AbortSignal,
   told: ReadonlySet<TrustDomain>,
+  kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(() => writeOnce(wanted, writer, signal, told), { ...writer, signal });
+  return await retryConflicts(() => writeOnce(wanted, writer, signal, told, kept), { ...writer, signal });
 }
 
 async function writeOnce(
@@ -67,6 +68,7 @@ async function writeOnce(
   writer: LinkerdWriter,
   signal: AbortSignal,
   told: ReadonlySet<TrustDomain>,
+  kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
   const { client, objects, anchors, pins, clock } = writer;
   const [config, roots] = await Promise.all([
@@ -82,6 +84,7 @@ async function writeOnce(
     judge: (admission) => narrowable(admission, writer),
     pool: { maxRootsOfOneName: MAX_ROOTS_OF_ONE_NAME, speaksForNamesBelow: !writer.unnarrowed },
     effect: () => effectOf(writer, values.externalCa, told, signal),
+    kept,
     now: clock.now(),
     signal,
   });

@@ -7,7 +7,7 @@ import { FilePolls } from './file-polls.ts';
 import type { PeerEndpoints } from './peer-endpoint.ts';
 import { readOwnTrust } from './read-own-trust.ts';
 import type { SpireAccess } from './spire-access.ts';
-import { writeForeignTrust } from './write-foreign-trust.ts';
+import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface SpireAdapterOptions {
   readonly access: SpireAccess;
@@ -37,7 +37,13 @@ export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
     state,
     read: (tell, signal) =>
       readOwnTrust({ access, ownedFile, trustDomain, pollMs, state, tell, clock, random, signal }),
-    write: (wanted, signal) =>
-      writeForeignTrust(wanted, { access, trustDomain, filePolls, ownedFile, endpoints, clock }, signal),
+    present: (signal) => readPresentTrust({ access, ownedFile, clock }, signal),
+    write: (wanted, signal, _told, kept) =>
+      writeForeignTrust(
+        wanted,
+        { access, trustDomain, filePolls, ownedFile, endpoints, clock },
+        signal,
+        kept,
+      ),
   });
 }

@@ -41,6 +41,8 @@ export interface Plan {
 
 export interface PlanContext {
   readonly noted: Owned;
+  /** Whose bundles and relationships of ours stay as they stand. */
+  readonly kept: ReadonlySet<TrustDomain>;
   /** Trust domains that SPIRE polls because its configuration file says so. */
   readonly polledByFile: ReadonlySet<string>;
   /** Where SPIRE shall poll by itself; undefined: nowhere, every bundle is pushed. */
@@ -57,7 +59,7 @@ export function planForeignTrust(
   content: SpireContent,
   context: PlanContext,
 ): Plan {
-  const { noted, polledByFile, endpoints, now } = context;
+  const { noted, kept: staying, polledByFile, endpoints, now } = context;
   const wishes = new Map(wanted.map(({ trustDomain }) => [trustDomain, endpoints?.(trustDomain)]));
   const linked = ownRelationships(wanted, content, noted, wishes);
   const isPolledByOthers = (name: string) =>
@@ -110,8 +112,8 @@ export function planForeignTrust(
       bundles: new Set([...owned, ...kept]),
       relationships: new Set([...linked, ...polled]),
     },
-    unlink: [...linked].filter((name) => !polled.has(name)),
-    drop: [...owned].filter((name) => !kept.has(name)),
+    unlink: [...linked].filter((name) => !polled.has(name) && !staying.has(name)),
+    drop: [...owned].filter((name) => !kept.has(name) && !staying.has(name)),
   };
 }
 

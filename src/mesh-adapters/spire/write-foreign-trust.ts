@@ -1,13 +1,13 @@
 import type { Clock } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import type { ForeignTrustReport } from '../mesh-adapter.ts';
+import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
 import { expectServer } from './expected-server.ts';
 import type { FilePolls } from './file-polls.ts';
 import { endRelationship, holdTarget, removeBundle } from './hold-trust.ts';
 import { type Owned, readOwned, sameOwned, writeOwned } from './owned.ts';
 import type { PeerEndpoints } from './peer-endpoint.ts';
 import { type Plan, planForeignTrust, type SpireContent } from './plan.ts';
-import { nameOf, parseOwnBundle, sameAuthorities } from './render.ts';
+import { nameOf, parseOwnBundle, readableRoots, sameAuthorities } from './render.ts';
 import type { SpireAccess } from './spire-access.ts';
 import { type SpireServer, withSpire } from './spire-server.ts';
 
@@ -31,10 +31,11 @@ export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   writer: SpireWriter,
   signal: AbortSignal,
+  kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
   try {
     return await withSpire(writer.access, { clock: writer.clock, signal }, (server) =>
-      write(wanted, server, writer),
+      write(wanted, server, writer, kept),
     );
   } catch (error) {
     writer.filePolls.forget();
@@ -42,10 +43,29 @@ export async function writeForeignTrust(
   }
 }
 
+/** The bundles and relationships that are noted as ours and that SPIRE holds. Throws `MeshAdapterError`. */
+export async function readPresentTrust(
+  { access, ownedFile, clock }: Pick<SpireWriter, 'access' | 'ownedFile' | 'clock'>,
+  signal: AbortSignal,
+): Promise<readonly PresentTrust[]> {
+  const { bundles, relationships } = await readOwned(ownedFile);
+  const ours = new Set([...bundles, ...relationships]);
+  if (ours.size === 0) return [];
+  const there = await withSpire(access, { clock, signal }, async (server) =>
+    byName(await server.federatedBundles()),
+  );
+  return [...ours].flatMap((trustDomain) => {
+    const bundle = there.get(trustDomain);
+    if (!bundle) return [];
+    return [{ trustDomain, roots: readableRoots(bundle), where: `the federated bundle of ${trustDomain}` }];
+  });
+}
+
 async function write(
   wanted: readonly TrustBundle[],
   server: SpireServer,
   { trustDomain: configured, filePolls, ownedFile, endpoints, clock }: SpireWriter,
+  kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
   const noted = await readOwned(ownedFile);
   const own = expectServer(parseOwnBundle(await server.ownBundle()), configured, noted.server);
@@ -56,7 +76,7 @@ async function write(
   };
   const now = clock.now();
   const planFor = (content: SpireContent) =>
-    planForeignTrust(wanted, content, { noted, polledByFile: filePolls.found, endpoints, now });
+    planForeignTrust(wanted, content, { noted, kept, polledByFile: filePolls.found, endpoints, now });
   let ours = noted;
   const note = async (next: Owned) => {
     if (!sameOwned(ours, next)) await writeOwned(ownedFile, next);

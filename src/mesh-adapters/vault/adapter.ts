@@ -2,7 +2,7 @@ import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { Pin, TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../adapter-state.ts';
 import { assembleAdapter } from '../assemble-adapter.ts';
-import { writeForeignTrust } from '../files/write-foreign-trust.ts';
+import { readPresentTrust, writeForeignTrust } from '../files/write-foreign-trust.ts';
 import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
 import { fetchOwnTrust, readOwnTrust, type VaultSource } from './read-own-trust.ts';
 import { type VaultAccess, VaultClient } from './vault-client.ts';
@@ -58,7 +58,8 @@ export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
         random,
         signal,
       }),
-    write: async (wanted, signal) =>
-      writeForeignTrust(wanted, { folder, own: await ownTrust(signal), clock }),
+    present: () => readPresentTrust(folder),
+    write: async (wanted, signal, _told, kept) =>
+      writeForeignTrust(wanted, { folder, own: await ownTrust(signal), kept, clock }),
   });
 }

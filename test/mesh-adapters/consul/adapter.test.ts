@@ -57,11 +57,11 @@ meshAdapterContract('createConsulAdapter()', async () => {
     ...consul,
     adapter: {
       ...adapter,
-      applyForeignTrust: (wanted, abort) => {
+      applyForeignTrust: (wanted, abort, ...more) => {
         for (const { x509Authorities } of wanted)
           for (const { fingerprint, keyFingerprint } of x509Authorities)
             keyOf.set(fingerprint, keyFingerprint);
-        return adapter.applyForeignTrust(wanted, abort);
+        return adapter.applyForeignTrust(wanted, abort, ...more);
       },
     },
     held: async () =>
