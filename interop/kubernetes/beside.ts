@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { RelationshipDocument, StatusDocument } from '../../src/dashboard/index.ts';
+import type { RelationshipDocument, StatusDocument } from '../../src/admin-client/index.ts';
 import { presentCa } from '../../test/e2e/agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
 import { until } from '../support/until.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { connectMtls, createSpiffeVerifier } from '../../src/mtls/index.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { BundleSet, pemFromCertificates, pinOfBundle, serializeBundle } from '../../src/spiffe/index.ts';
-import type { RelationshipDocument } from '../../src/dashboard/index.ts';
+import type { RelationshipDocument } from '../../src/admin-client/index.ts';
 import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
 import { type Agents, startAgents } from '../../test/e2e/running-agents.ts';
 import { Child } from '../support/child.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import type { StatusDocument } from '../../src/dashboard/index.ts';
+import type { StatusDocument } from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { until } from '../../test/e2e/agent-process.ts';
 import { startAgents } from '../../test/e2e/running-agents.ts';

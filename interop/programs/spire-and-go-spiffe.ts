@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import type { VerifyDocument } from '../../src/dashboard/index.ts';
+import type { VerifyDocument } from '../../src/admin-client/index.ts';
 import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
 import { Child } from '../support/child.ts';
 import { findExecutable, firstLineOf, type InteropProgram } from '../support/program.ts';

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { StatusDocument } from '../../src/dashboard/index.ts';
+import type { StatusDocument } from '../../src/admin-client/index.ts';
 import { runVerb } from '../../src/demo/child-process.ts';
 import { createLayout, type Layout, names } from '../../src/demo/layout.ts';
 import { type MeshName, Meshes, type StandIns } from '../../src/demo/meshes.ts';

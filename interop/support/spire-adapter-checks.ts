@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import type { RelationshipDocument, StatusDocument } from '../../src/dashboard/index.ts';
+import type { RelationshipDocument, StatusDocument } from '../../src/admin-client/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { presentCa } from '../../test/e2e/agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import type { RefreshDocument, RelationshipDocument } from '../../src/dashboard/index.ts';
+import type { RefreshDocument, RelationshipDocument } from '../../src/admin-client/index.ts';
 import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
 import type { Spire } from './spire.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
-import type { HistoryDocument, ReviewDocument, VerifyJwtDocument } from '../../src/dashboard/index.ts';
+import type { HistoryDocument, ReviewDocument, VerifyJwtDocument } from '../../src/admin-client/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { presentTimes, until } from '../../test/e2e/agent-process.ts';
 import type { Agents, RunningAgent } from '../../test/e2e/running-agents.ts';

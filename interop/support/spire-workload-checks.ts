@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import type { VerifyDocument } from '../../src/dashboard/index.ts';
+import type { VerifyDocument } from '../../src/admin-client/index.ts';
 import { bundleOf, serializeBundle } from '../../src/spiffe/index.ts';
 import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
 import { createTokenKey, signToken } from '../../test/support/test-tokens.ts';

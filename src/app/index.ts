@@ -1,7 +1,7 @@
 /** From one YAML file to a running process: config → parts → start and stop. */
 export { type ConsulToExamine, examineConsulMesh, examineIstioMesh } from './doctor.ts';
 export type { Examination } from '../mesh-adapters/index.ts';
-export { CONFIG_KINDS, type ConfigKind } from './config/config-kinds.ts';
+export type { ConfigKind } from './config/config-kinds.ts';
 export { ConfigError, type ConfigMistake } from './config/read-config.ts';
 export { renderEnvoy } from './envoy/render.ts';
 export { renderFederationGateway } from './federation-gateway/render.ts';

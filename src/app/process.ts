@@ -1,6 +1,6 @@
+import { createJsonLog } from '../telemetry/index.ts';
 import {
   type Clock,
-  createJsonLog,
   describeError,
   type Environment,
   type Log,

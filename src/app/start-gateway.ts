@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { Gateway, parseRouteTable, type RouteTable } from '../gateway/index.ts';
-import { createMetrics, describeError, watchFiles } from '../platform/index.ts';
+import { createMetrics } from '../telemetry/index.ts';
+import { describeError, watchFiles } from '../platform/index.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import { resolvePath } from './config/fields.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';

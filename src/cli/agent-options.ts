@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
-import { type AdminClient, createAdminClient } from '../dashboard/index.ts';
+import { type AdminClient, createAdminClient } from '../admin-client/index.ts';
 import type { OutputFormat } from './terminal.ts';
 
 /** The options every verb has that asks the agent. */

@@ -1,4 +1,4 @@
-import type { InMeshDocument } from '../dashboard/index.ts';
+import type { InMeshDocument } from '../admin-client/index.ts';
 
 /** Why the mesh is as it is with a trust domain, with the code; `otherwise` where it gave no reason. */
 export function whyInMesh({ code, message }: InMeshDocument, otherwise: string): string {

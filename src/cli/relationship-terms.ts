@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { AddDocument } from '../dashboard/index.ts';
+import type { AddDocument } from '../admin-client/index.ts';
 import { durationOf } from './instants.ts';
 import { UsageError } from './terminal.ts';
 

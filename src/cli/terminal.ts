@@ -1,5 +1,5 @@
 import { describeError } from '../platform/index.ts';
-import { CodedError } from '../spiffe/index.ts';
+import { CodedError } from '../errors/index.ts';
 import { exitCodeFor, type ExitCode, exitCodes } from './exit-codes.ts';
 import { hintFor } from './hints.ts';
 

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
 
 /** The version in `package.json`. */
 export function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
+  const document: unknown = JSON.parse(text);
+  if (typeof document === 'object' && document !== null && 'version' in document)
+    return String(document.version);
+  throw new TypeError('package.json has no version');
 }

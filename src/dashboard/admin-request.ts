@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
 import { z } from 'zod';
-import { CodedError } from '../spiffe/index.ts';
+import { CodedError } from '../errors/index.ts';
 
 /** The longest reason an operator may give. */
 export const MAX_REASON_CHARACTERS = 1000;

@@ -2,7 +2,8 @@ import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
 import { describeError, type Log } from '../platform/index.ts';
-import { CodedError, parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
+import { CodedError } from '../errors/index.ts';
+import { parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
 import type {
   AddDocument,
@@ -18,7 +19,7 @@ import type {
   VerifyDocument,
   VerifyJwtDocument,
   WarningDocument,
-} from './admin-documents.ts';
+} from '../admin-client/index.ts';
 import {
   actorOf,
   AdminError,
@@ -41,7 +42,7 @@ import {
   describeRelationship,
   describeVersion,
 } from './describe.ts';
-import type { InMeshDocument } from './in-mesh-document.ts';
+import type { InMeshDocument } from '../admin-client/index.ts';
 import { addSignedBundleRoutes, type SignedBundleServices } from './signed-bundle-routes.ts';
 
 /** What the running agent does for the admin API; everything else is read from the store. */

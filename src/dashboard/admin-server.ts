@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { listenOnUnixSocket } from '../platform/index.ts';
-import { CodedError } from '../spiffe/index.ts';
+import { CodedError } from '../errors/index.ts';
 import { type AdminServices, createAdminRoutes } from './admin-routes.ts';
 
 export type AdminServerErrorCode = 'admin-socket-in-use' | 'admin-socket-failed';

@@ -16,9 +16,9 @@ import type {
   RelationshipDocument,
   VersionDocument,
   WarningDocument,
-} from './admin-documents.ts';
-import type { DistrustedKeyDocument } from './distrust-documents.ts';
-import type { InMeshDocument } from './in-mesh-document.ts';
+} from '../admin-client/index.ts';
+import type { DistrustedKeyDocument } from '../admin-client/index.ts';
+import type { InMeshDocument } from '../admin-client/index.ts';
 
 /** The admin API's documents from what the store holds: instants as text, sequences as decimal text. */
 

@@ -6,7 +6,7 @@ import type {
   DistrustedDocument,
   DistrustedKeyDocument,
   TrustAgainDocument,
-} from './distrust-documents.ts';
+} from '../admin-client/index.ts';
 
 /** What the running agent does about single keys. */
 export interface DistrustServices {

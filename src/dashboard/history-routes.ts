@@ -9,7 +9,7 @@ import type {
   StoryDocument,
   TrustedAtDocument,
   TrustedDocument,
-} from './history-documents.ts';
+} from '../admin-client/index.ts';
 
 /** What the history is read from. */
 export interface HistoryServices {

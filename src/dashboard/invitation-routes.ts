@@ -2,7 +2,7 @@ import type { Hono } from 'hono';
 import { z } from 'zod';
 import type { StoredInvitation } from '../store/index.ts';
 import { actorOf, dropUndefined, readBody } from './admin-request.ts';
-import type { InvitationDocument, InviteDocument, InvitedDocument } from './invitation-documents.ts';
+import type { InvitationDocument, InviteDocument, InvitedDocument } from '../admin-client/index.ts';
 
 /** What the running agent does about invitations for the admin API. */
 export interface InvitationServices {

@@ -2,7 +2,7 @@ import type { Hono } from 'hono';
 import { z } from 'zod';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
 import { actorOf, dropUndefined, MAX_REASON_CHARACTERS, readBody } from './admin-request.ts';
-import type { DecidedDocument, DecisionDocument, ReviewDocument } from './review-documents.ts';
+import type { DecidedDocument, DecisionDocument, ReviewDocument } from '../admin-client/index.ts';
 
 /** What the running agent does about offers that wait. */
 export interface ReviewServices {

@@ -1,5 +1,5 @@
 import type { Hono } from 'hono';
-import type { RotationDocument } from './rotation-documents.ts';
+import type { RotationDocument } from '../admin-client/index.ts';
 
 /** What the running agent tells of the rotation of its own roots. */
 export interface RotationServices {

@@ -1,15 +1,7 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
+import type { SignedBundleDocument } from '../admin-client/index.ts';
 import { readBody } from './admin-request.ts';
-
-/** Our bundle with our signature. */
-export interface SignedBundleDocument {
-  readonly trust_domain: string;
-  readonly signer_id: string;
-  /** When the signature ends: with the lifetime asked for, or with our SVID. */
-  readonly expires_at: string;
-  readonly token: string;
-}
 
 export interface SignedBundleServices {
   signBundle(lifetimeSeconds: number): Promise<SignedBundleDocument>;

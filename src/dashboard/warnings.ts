@@ -1,5 +1,5 @@
 import type { StoreReader } from '../store/index.ts';
-import type { WarningDocument } from './admin-documents.ts';
+import type { WarningDocument } from '../admin-client/index.ts';
 
 const MAX_OPEN = 10_000;
 

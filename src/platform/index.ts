@@ -1,12 +1,12 @@
-/** What the machine gives: time, chance, log, metrics, durable files. Handed in everywhere; only `app` picks the real ones. */
+/** What the machine gives: time, chance, durable files, and the shapes of the log and the metrics. Handed in everywhere; only `app` picks the real ones. */
 export { type Clock, systemClock } from './clock.ts';
 export { syncFolder, writeDurably } from './durable-file.ts';
 export { formatDurationMs, parseDurationMs, parseSizeBytes } from './duration.ts';
 export { type Environment, systemEnvironment } from './environment.ts';
 export { type ListenAddress, type ListenFailure, listenOn } from './listen.ts';
 export { createLocalNames, type LocalNames } from './local-names.ts';
-export { createJsonLog, describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
-export { createMetrics, type Metrics } from './metrics.ts';
+export { describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
+export type { Metrics } from './metrics.ts';
 export { type Random, systemRandom } from './random.ts';
 export { watchFiles } from './watch-file.ts';
 export { clearSocketPath, listenOnUnixSocket, socketFileIsGone } from './unix-socket.ts';

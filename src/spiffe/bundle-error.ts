@@ -1,4 +1,4 @@
-import { CodedError } from './coded-error.ts';
+import { CodedError } from '../errors/index.ts';
 
 export type BundleErrorCode =
   /** The bytes are no JSON text we accept; the cause is a `JsonError` (TDB-20, TDB-43). */

@@ -1,4 +1,4 @@
-import { CodedError } from './coded-error.ts';
+import { CodedError } from '../errors/index.ts';
 
 /** The bytes are not the DER they should be. */
 export class DerError extends CodedError<'der-malformed'> {

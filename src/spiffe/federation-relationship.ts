@@ -1,4 +1,4 @@
-import { CodedError } from './coded-error.ts';
+import { CodedError } from '../errors/index.ts';
 import type { SpiffeId } from './spiffe-id.ts';
 
 /**

@@ -5,7 +5,7 @@ export { bundleOf, x509AuthorityFromDer } from './bundle-from-certificates.ts';
 export { parseBundleMap, serializeBundleMap } from './bundle-map.ts';
 export { defaultBundleLimits } from './bundle-reader.ts';
 export { BundleSet } from './bundle-set.ts';
-export { CodedError } from './coded-error.ts';
+export { CodedError } from '../errors/index.ts';
 export { certificatesFromDer } from './der-certificates.ts';
 export { parseEndpointUrl, RelationshipError } from './federation-relationship.ts';
 export { verifyJwtSvid } from './jwt-svid.ts';

@@ -1,5 +1,5 @@
 import { decodeBase64 } from './base64.ts';
-import { CodedError } from './coded-error.ts';
+import { CodedError } from '../errors/index.ts';
 
 export type PemErrorCode =
   | 'pem-malformed'

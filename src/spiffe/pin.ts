@@ -1,6 +1,6 @@
 import type { TrustBundle } from './bundle.ts';
 import { contentDigest } from './bundle-diff.ts';
-import { CodedError } from './coded-error.ts';
+import { CodedError } from '../errors/index.ts';
 
 declare const pinBrand: unique symbol;
 

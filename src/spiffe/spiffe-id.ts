@@ -1,4 +1,4 @@
-import { CodedError } from './coded-error.ts';
+import { CodedError } from '../errors/index.ts';
 import { isTrustDomain, parseTrustDomain, type TrustDomain, TrustDomainError } from './trust-domain.ts';
 
 declare const spiffeIdBrand: unique symbol;

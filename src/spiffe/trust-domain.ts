@@ -1,4 +1,4 @@
-import { CodedError } from './coded-error.ts';
+import { CodedError } from '../errors/index.ts';
 
 declare const trustDomainBrand: unique symbol;
 

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { CodedError } from './coded-error.ts';
+import { CodedError } from '../errors/index.ts';
 import { bytesEqual, CONSTRUCTED, CONTEXT, DerError, DerReader, Tag } from './der.ts';
 import { type DistinguishedName, nameKey, nameText, parseDistinguishedName } from './distinguished-name.ts';
 import type { GeneralNameKind } from './general-name.ts';

@@ -1,4 +1,4 @@
-import { CodedError } from './coded-error.ts';
+import { CodedError } from '../errors/index.ts';
 import type { Certificate } from './x509-certificate.ts';
 
 export type X509PathErrorCode =

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
-import { AdminServer, type DistrustDocument } from '../../src/dashboard/index.ts';
+import type { DistrustDocument } from '../../src/admin-client/index.ts';
+import { AdminServer } from '../../src/dashboard/index.ts';
 import { bundleOf, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdminServices } from '../support/admin-services.ts';

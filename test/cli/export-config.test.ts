@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { exportForSpireControllerManager } from '../../src/cli/export-targets/spire-controller-manager.ts';
 import { main } from '../../src/cli/main.ts';
-import { AdminServer, type StatusDocument } from '../../src/dashboard/index.ts';
+import type { StatusDocument } from '../../src/admin-client/index.ts';
+import { AdminServer } from '../../src/dashboard/index.ts';
 import {
   certificatesFromPem,
   defaultBundleLimits,

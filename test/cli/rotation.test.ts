@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
-import { AdminServer, type GateDocument, type RotationDocument } from '../../src/dashboard/index.ts';
+import type { GateDocument, RotationDocument } from '../../src/admin-client/index.ts';
+import { AdminServer } from '../../src/dashboard/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdminServices } from '../support/admin-services.ts';
 import { tempDir } from '../support/temp-dir.ts';

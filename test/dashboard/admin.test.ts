@@ -1,12 +1,7 @@
 import { statSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import {
-  type AddDocument,
-  AdminServer,
-  type AdminServices,
-  type ChangeDocument,
-  createAdminClient,
-} from '../../src/dashboard/index.ts';
+import { type AddDocument, type ChangeDocument, createAdminClient } from '../../src/admin-client/index.ts';
+import { AdminServer, type AdminServices } from '../../src/dashboard/index.ts';
 import { bundleOf, CodedError, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { stubAdminServices } from '../support/admin-services.ts';

@@ -7,7 +7,7 @@ import { freePorts } from '../../src/demo/free-ports.ts';
 import { certificatesFromPem, pemFromCertificates } from '../../src/spiffe/index.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 import type { TestCa } from '../support/test-ca.ts';
-import type { HistoryDocument, RelationshipDocument, StatusDocument } from '../../src/dashboard/index.ts';
+import type { HistoryDocument, RelationshipDocument, StatusDocument } from '../../src/admin-client/index.ts';
 import {
   type AgentHome,
   type Answered,

@@ -5,7 +5,7 @@ import type {
   RelationshipDocument,
   ReviewDocument,
   StatusDocument,
-} from '../../src/dashboard/index.ts';
+} from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import type { TestCa } from '../support/test-ca.ts';

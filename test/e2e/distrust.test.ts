@@ -6,7 +6,7 @@ import type {
   HistoryDocument,
   StatusDocument,
   VerifyDocument,
-} from '../../src/dashboard/index.ts';
+} from '../../src/admin-client/index.ts';
 import { createLayout, names } from '../../src/demo/layout.ts';
 import { Meshes } from '../../src/demo/meshes.ts';
 import { openTls } from '../../src/demo/tls-probe.ts';

@@ -5,7 +5,7 @@ import type {
   HeadDocument,
   StatusDocument,
   StoryDocument,
-} from '../../src/dashboard/index.ts';
+} from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { doctorStore } from '../store/doctored-store.ts';

@@ -3,7 +3,7 @@ import {
   createAdminClient,
   type InvitationDocument,
   type InvitedDocument,
-} from '../../src/dashboard/index.ts';
+} from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { AgentHome, type FederateProcess, federate, presentCa, until } from './agent-process.ts';

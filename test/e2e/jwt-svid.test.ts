@@ -6,7 +6,7 @@ import type {
   HistoryDocument,
   StatusDocument,
   VerifyJwtDocument,
-} from '../../src/dashboard/index.ts';
+} from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import {
   bundleOf,

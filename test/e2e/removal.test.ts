@@ -6,7 +6,7 @@ import type {
   RelationshipDocument,
   RemovedDocument,
   StatusDocument,
-} from '../../src/dashboard/index.ts';
+} from '../../src/admin-client/index.ts';
 import { federate, presentCa, until } from './agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 

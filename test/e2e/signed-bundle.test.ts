@@ -3,7 +3,7 @@ import type {
   RelationshipDocument,
   SignedBundleDocument,
   StatusDocument,
-} from '../../src/dashboard/index.ts';
+} from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import type { TestCa } from '../support/test-ca.ts';

@@ -1,6 +1,6 @@
 import { statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { StatusDocument } from '../../src/dashboard/index.ts';
+import type { StatusDocument } from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { spiffeWorkloadService } from '../../src/grpc/index.ts';
 import { serializeBundle } from '../../src/spiffe/index.ts';

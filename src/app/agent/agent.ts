@@ -9,7 +9,7 @@ import {
 } from '../../federation/index.ts';
 import type { MeshAdapter, OwnTrust } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
-import { createMetrics } from '../../platform/index.ts';
+import { createMetrics } from '../../telemetry/index.ts';
 import { defaultBundleLimits } from '../../spiffe/index.ts';
 import { openSqliteStore } from '../../store/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';

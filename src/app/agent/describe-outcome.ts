@@ -1,4 +1,4 @@
-import type { RefreshDocument } from '../../dashboard/index.ts';
+import type { RefreshDocument } from '../../admin-client/index.ts';
 import type { RefreshOutcome } from '../../federation/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 

@@ -1,4 +1,4 @@
-import type { InMeshDocument } from '../../dashboard/index.ts';
+import type { InMeshDocument } from '../../admin-client/index.ts';
 import type { ForeignTrustReport } from '../../mesh-adapters/index.ts';
 
 /** What the admin API says of the last word of the mesh; null where it has nothing. */

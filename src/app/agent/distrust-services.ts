@@ -1,9 +1,5 @@
-import {
-  type DistrustDocument,
-  type DistrustServices,
-  describeDistrusted,
-  type TrustAgainDocument,
-} from '../../dashboard/index.ts';
+import type { DistrustDocument, TrustAgainDocument } from '../../admin-client/index.ts';
+import { type DistrustServices, describeDistrusted } from '../../dashboard/index.ts';
 import type { FederationAgent } from '../../federation/index.ts';
 import { parseTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';

@@ -1,5 +1,5 @@
 import { BundleEndpoint, type BundleEndpointOptions } from '../../bundle-endpoint/index.ts';
-import type { IdentityDocument } from '../../dashboard/index.ts';
+import type { IdentityDocument } from '../../admin-client/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import type { Metrics } from '../../platform/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';

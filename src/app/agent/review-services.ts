@@ -1,4 +1,5 @@
-import type { OfferDocument, OfferedKeyDocument, ReviewServices } from '../../dashboard/index.ts';
+import type { OfferDocument, OfferedKeyDocument } from '../../admin-client/index.ts';
+import type { ReviewServices } from '../../dashboard/index.ts';
 import type { FederationAgent, WaitingOffer } from '../../federation/index.ts';
 import { contentDigest, type JwtAuthority, type X509Authority } from '../../spiffe/index.ts';
 import { describeOutcome } from './describe-outcome.ts';

@@ -4,8 +4,8 @@ import type {
   PollerDocument,
   RotationDocument,
   RotationPeerDocument,
-  RotationServices,
-} from '../../dashboard/index.ts';
+} from '../../admin-client/index.ts';
+import type { RotationServices } from '../../dashboard/index.ts';
 import {
   type GateVerdict,
   judgeRetire,

@@ -1,12 +1,12 @@
-import {
-  type AddDocument,
-  type AdminServices,
-  type ChangeDocument,
-  type RelationshipDocument,
-  type StatusDocument,
-  type IdentityDocument,
-  type WorkloadApiDocument,
-} from '../../dashboard/index.ts';
+import type {
+  AddDocument,
+  ChangeDocument,
+  RelationshipDocument,
+  StatusDocument,
+  IdentityDocument,
+  WorkloadApiDocument,
+} from '../../admin-client/index.ts';
+import type { AdminServices } from '../../dashboard/index.ts';
 import type {
   AddRequest,
   EndpointHealth,

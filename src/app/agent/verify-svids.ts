@@ -1,4 +1,5 @@
-import { describeAuthority, type VerifyDocument, type VerifyJwtDocument } from '../../dashboard/index.ts';
+import type { VerifyDocument, VerifyJwtDocument } from '../../admin-client/index.ts';
+import { describeAuthority } from '../../dashboard/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import {
   type BundleSource,

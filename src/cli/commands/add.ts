@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import type { AddDocument, RefreshDocument } from '../../dashboard/index.ts';
-import { looksLikeInvitation } from '../../federation/index.ts';
+import type { AddDocument, RefreshDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
@@ -79,7 +78,7 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
     .action(async (options: AddOptions) => {
       const [first, another] = options.peer;
       const line = first === '-' ? readText('-', '--peer').trim() : first;
-      if (first === '-' || looksLikeInvitation(line)) {
+      if (first === '-' || (await isInvitation(line))) {
         if (another !== undefined)
           throw new UsageError('an invitation says everything about the peer: leave the other --peer out');
         refuseBesideInvitation(options);
@@ -94,7 +93,14 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
     });
 }
 
-/** An invitation says all of it already. */
+/** Whether the word is an invitation. A URL is answered at once, so that the rooms of the server stay unloaded. */
+async function isInvitation(word: string): Promise<boolean> {
+  if (URL.parse(word)?.protocol === 'https:') return false;
+  const { looksLikeInvitation } = await import('../../federation/index.ts');
+  return looksLikeInvitation(word);
+}
+
+/** Throws `UsageError` for an option next to an invitation, which contains everything already. */
 function refuseBesideInvitation({
   peer: _line,
   socket: _socket,

@@ -6,7 +6,7 @@ import type {
   DiffDocument,
   DistrustedKeyDocument,
   HistoryDocument,
-} from '../../dashboard/index.ts';
+} from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';

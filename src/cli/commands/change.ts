@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { ChangeDocument, RefreshDocument } from '../../dashboard/index.ts';
+import type { ChangeDocument, RefreshDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';

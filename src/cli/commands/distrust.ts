@@ -4,7 +4,7 @@ import type {
   DistrustedDocument,
   DistrustedKeyDocument,
   InMeshDocument,
-} from '../../dashboard/index.ts';
+} from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { whyInMesh } from '../in-mesh-text.ts';

@@ -1,11 +1,5 @@
 import type { Command } from 'commander';
-import {
-  type ConsulToExamine,
-  type Examination,
-  examineConsulMesh,
-  examineIstioMesh,
-} from '../../app/index.ts';
-import { parseSpiffeId, type SpiffeId } from '../../spiffe/index.ts';
+import type { ConsulToExamine, Examination } from '../../app/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
@@ -26,7 +20,7 @@ interface ConsulOptions extends CommonOptions {
   readonly address?: string;
   readonly tokenFile?: string;
   readonly caFile?: string;
-  readonly identity?: readonly SpiffeId[];
+  readonly identity?: readonly string[];
   readonly to?: string;
 }
 
@@ -71,9 +65,10 @@ Examples:
   $ federate doctor istio --kubeconfig ~/.kube/config --context prod --ignore ambient-namespace
   $ federate doctor istio --kubeconfig kubeconfig --output json | jq -r '.findings[].code'`,
     )
-    .action(async ({ config, ...options }: IstioOptions) =>
-      report(await examineIstioMesh({ configFile: config, ...options }), options),
-    );
+    .action(async ({ config, ...options }: IstioOptions) => {
+      const { examineIstioMesh } = await import('../../app/index.ts');
+      report(await examineIstioMesh({ configFile: config, ...options }), options);
+    });
 
   common(doctor.command('consul'))
     .description('say why a foreign identity cannot pass the intentions of a Consul mesh, and what does')
@@ -83,7 +78,7 @@ Examples:
     .option(
       '--identity <spiffe id>',
       'a foreign identity to ask about; again for each further one',
-      (text: string, before: readonly SpiffeId[] | undefined) => [...(before ?? []), parseSpiffeId(text)],
+      (text: string, before: readonly string[] | undefined) => [...(before ?? []), text],
     )
     .option('--to <service>', 'the Consul service it wants to reach')
     .addHelpText(
@@ -101,12 +96,14 @@ Examples:
         throw new UsageError('--address is an http or https URL, such as http://127.0.0.1:8500');
       if (to !== undefined && identity.length === 0 && config === undefined)
         throw new UsageError('--to goes with --identity: who wants to reach it?');
+      const { parseSpiffeId } = await import('../../spiffe/index.ts');
+      const { examineConsulMesh } = await import('../../app/index.ts');
       const asked: ConsulToExamine = {
         configFile: config,
         address,
         tokenFile: options.tokenFile,
         caFile: options.caFile,
-        identities: identity,
+        identities: identity.map((text) => parseSpiffeId(text)),
         service: to,
       };
       report(await examineConsulMesh(asked), options);

@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander';
-import { renderEnvoy, renderFederationGateway } from '../../app/index.ts';
-import type { BundleDocument, StatusDocument } from '../../dashboard/index.ts';
-import { CodedError, defaultBundleLimits, parseBundle, parseTrustDomain } from '../../spiffe/index.ts';
+import type { BundleDocument, StatusDocument } from '../../admin-client/index.ts';
+import { CodedError } from '../../errors/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { ExportedTrust, ExportTarget } from '../export-targets/exported-trust.ts';
@@ -90,7 +89,7 @@ be changed. The other direction, our trust in them, is "federate add".`,
           'own-bundle-unknown',
           'there is nothing to export yet: our own mesh has not told its roots',
         );
-      const trust = trustOf(name, status, await agent.bundle(name, undefined));
+      const trust = await trustOf(name, status, await agent.bundle(name, undefined));
       const config = await TARGETS[options.for](trust);
       const answer = { for: options.for, trust_domain: name, config };
       printResult(terminal, options.output, answer, () => config);
@@ -105,6 +104,7 @@ async function printEnvoy(
 ): Promise<void> {
   if (file === undefined)
     throw new UsageError(`--for ${ENVOY} needs --config, the config of a sidecar or of a gateway`);
+  const { renderEnvoy } = await import('../../app/index.ts');
   const { stands_for: standsFor, bootstrap } = await renderEnvoy(file, {
     ...(trustSocket === undefined ? {} : { socket: trustSocket }),
     ...(trust === undefined ? {} : { resource: trust }),
@@ -116,6 +116,7 @@ async function printEnvoy(
 /** The own trust domain is in the config, or known to the agent that runs with it. */
 async function printGateway({ config: file, output }: ExportOptions, terminal: Terminal): Promise<void> {
   if (file === undefined) throw new UsageError(`--for ${GATEWAY} needs --config, the agent's config`);
+  const { renderFederationGateway } = await import('../../app/index.ts');
   const { trustDomain, bootstrap } = await renderFederationGateway(file, async (socket) => {
     const { trust_domain: name } = await agentFor({ socket, output }).status();
     if (name !== null) return name;
@@ -128,7 +129,12 @@ async function printGateway({ config: file, output }: ExportOptions, terminal: T
   printResult(terminal, output, { for: GATEWAY, trust_domain: trustDomain, config }, () => config);
 }
 
-function trustOf(name: string, { endpoint }: StatusDocument, { document }: BundleDocument): ExportedTrust {
+async function trustOf(
+  name: string,
+  { endpoint }: StatusDocument,
+  { document }: BundleDocument,
+): Promise<ExportedTrust> {
+  const { defaultBundleLimits, parseBundle, parseTrustDomain } = await import('../../spiffe/index.ts');
   const { bundle } = parseBundle(parseTrustDomain(name), Buffer.from(document, 'utf8'), defaultBundleLimits);
   return {
     trustDomain: name,

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import type { HeadDocument } from '../../dashboard/index.ts';
+import type { HeadDocument } from '../../admin-client/index.ts';
 import { writeDurably } from '../../platform/index.ts';
-import { parseTrustDomain } from '../../spiffe/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderTable } from '../table.ts';
@@ -22,8 +21,7 @@ Examples:
   $ federate history heads b.example --export kept-of-b.jsonl`,
     )
     .action(async (peer: string | undefined, options: AgentOptions & { readonly export?: string }) => {
-      const of = peer === undefined ? undefined : parseTrustDomain(peer);
-      const heads = await agentFor(options).historyHeads(of);
+      const heads = await agentFor(options).historyHeads(peer);
       if (options.export !== undefined)
         await writeDurably(
           options.export,

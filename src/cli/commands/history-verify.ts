@@ -1,28 +1,12 @@
 import type { Command } from 'commander';
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import { parseBundleFile } from '../../federation/index.ts';
-import { defaultBundleLimits, parseTrustDomain, type TrustBundle } from '../../spiffe/index.ts';
-import {
-  type HistoryEvidence,
-  type HistoryReport,
-  openSqliteStoreForReading,
-  readHeads,
-  trustDomainOfExport,
-  verifyExport,
-  verifyStoreFile,
-} from '../../store/index.ts';
+import type { HistoryReport } from '../../store/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { printResult, type Terminal } from '../terminal.ts';
+import type { Evidence } from '../verify-history.ts';
 
-interface VerifyOptions extends AgentOptions {
-  readonly bundle?: string;
-  readonly trustDomain?: string;
-  readonly heads?: readonly string[];
-}
-
-const SQLITE_MAGIC = 'SQLite format 3\0';
+interface VerifyOptions extends AgentOptions, Evidence {}
 
 /** `federate history verify [STORE|EXPORT]`. */
 export function addVerify(history: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
@@ -58,68 +42,12 @@ Examples:
     )
     .action(async (file: string | undefined, options: VerifyOptions) => {
       const path = file ?? (await agentFor(options).historyPlace()).store;
+      const { verifyFile } = await import('../verify-history.ts');
       const report = await verifyFile(path, options);
       const answer = describeReport(path, report);
       printResult(terminal, options.output, answer, () => tellReport(path, report));
       finish(report.found === 0 ? exitCodes.done : exitCodes.failed);
     });
-}
-
-async function verifyFile(path: string, options: VerifyOptions): Promise<HistoryReport> {
-  const heads = (options.heads ?? []).flatMap((file) => {
-    const kept = readHeads(readBytes(file, '--heads'));
-    if (kept.length === 0) throw new UsageError(`there is no head of a history in ${file}`);
-    return kept;
-  });
-  if (isStore(path)) {
-    const roots = await rootsFrom(options, async () => {
-      await using store = await openSqliteStoreForReading({ path });
-      return store.getMeta('own-trust-domain');
-    });
-    return verifyStoreFile(path, evidenceOf(roots, heads));
-  }
-  const bytes = readBytes(path, 'verify');
-  const roots = await rootsFrom(options, async () => trustDomainOfExport(bytes));
-  return verifyExport(bytes, evidenceOf(roots, heads));
-}
-
-function evidenceOf(roots: TrustBundle | undefined, heads: HistoryEvidence['heads'] = []): HistoryEvidence {
-  return { heads, ...(roots ? { roots } : {}) };
-}
-
-async function rootsFrom(
-  { bundle, trustDomain }: VerifyOptions,
-  nameInFile: () => Promise<string | undefined>,
-): Promise<TrustBundle | undefined> {
-  if (bundle === undefined) return undefined;
-  const name = trustDomain ?? (await nameInFile());
-  if (name === undefined)
-    throw new UsageError('the history does not say whose it is: give --trust-domain with --bundle');
-  return parseBundleFile(parseTrustDomain(name), readBytes(bundle, '--bundle'), defaultBundleLimits).bundle;
-}
-
-function isStore(path: string): boolean {
-  const start = Buffer.alloc(SQLITE_MAGIC.length);
-  const file = attempt(path, 'verify', () => openSync(path, 'r'));
-  try {
-    attempt(path, 'verify', () => readSync(file, start, 0, start.length, 0));
-  } finally {
-    closeSync(file);
-  }
-  return start.toString('latin1') === SQLITE_MAGIC;
-}
-
-function readBytes(path: string, option: string): Uint8Array {
-  return attempt(path, option, () => readFileSync(path));
-}
-
-function attempt<Result>(path: string, option: string, work: () => Result): Result {
-  try {
-    return work();
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new UsageError(`reading ${path} for ${option} failed: ${why}`, { cause });
-  }
 }
 
 function describeReport(file: string, report: HistoryReport) {

@@ -1,17 +1,7 @@
 import type { Command } from 'commander';
-import {
-  describeEvent,
-  describeTrustedAt,
-  type StoryDocument,
-  type TrustedAtDocument,
-  type TrustedDocument,
-} from '../../dashboard/index.ts';
-import { systemClock, writeDurably } from '../../platform/index.ts';
-import { parseTrustDomain } from '../../spiffe/index.ts';
-import { exportHistory, headDocument, openSqliteStoreForReading } from '../../store/index.ts';
+import type { StoryDocument, TrustedAtDocument, TrustedDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { chainOfAgent } from '../history-source.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { addHeads } from './history-heads.ts';
 import { addVerify } from './history-verify.ts';
@@ -67,62 +57,39 @@ async function storyOf(options: HistoryOptions): Promise<StoryDocument> {
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > 10_000)
     throw new UsageError('--limit is a whole number from 1 to 10000');
   if (options.store === undefined) return agentFor(options).story(options.of, limit);
-  const of = options.of === undefined ? {} : { trustDomain: parseTrustDomain(options.of) };
-  await using store = await openSqliteStoreForReading({ path: options.store });
-  const head = await store.chainHead();
-  const [newest] = await store.signedHeads({ limit: 1 });
-  return {
-    events: (await store.events({ ...of, limit })).map(describeEvent),
-    links: head?.number ?? 0,
-    head: head?.hash ?? null,
-    newest_head: newest ? headDocument(newest) : null,
-  };
+  const { storyOfFile } = await import('../history-file.ts');
+  return storyOfFile(options.store, options.of, limit);
 }
 
 async function trustedAt(options: HistoryOptions, at: string): Promise<TrustedAtDocument> {
   const instant = new Date(at);
   if (Number.isNaN(instant.getTime()))
     throw new UsageError(`--at is an instant such as 2026-11-21T10:00Z, not ${JSON.stringify(at)}`);
-  const of = options.of === undefined ? undefined : parseTrustDomain(options.of);
+  const of = await trustDomainOf(options.of);
   const answer = await (options.store === undefined
     ? agentFor(options).trustedAt(instant.toISOString())
-    : readTrustedAt(options.store, instant));
+    : (await import('../history-file.ts')).trustedAtInFile(options.store, instant));
   if (of === undefined) return answer;
   return { ...answer, trusted: answer.trusted.filter(({ trust_domain: name }) => name === of) };
 }
 
-async function readTrustedAt(path: string, instant: Date): Promise<TrustedAtDocument> {
-  await using store = await openSqliteStoreForReading({ path });
-  return describeTrustedAt(instant, await store.trustedAt(instant));
+/** The name in `--of`, checked. Rejects with the codes of a malformed trust domain. */
+async function trustDomainOf(text: string | undefined): Promise<string | undefined> {
+  if (text === undefined) return undefined;
+  const { parseTrustDomain } = await import('../../spiffe/index.ts');
+  return parseTrustDomain(text);
 }
 
 async function writeExport(terminal: Terminal, options: HistoryOptions, file: string): Promise<void> {
   if (options.of !== undefined)
     throw new UsageError('an export is the whole history, or it would prove nothing: give it without --of');
-  const at = systemClock.now();
-  await using store =
-    options.store === undefined ? undefined : await openSqliteStoreForReading({ path: options.store });
-  const agent = agentFor(options);
-  const name = store
-    ? ((await store.getMeta('own-trust-domain')) ?? null)
-    : (await agent.status()).trust_domain;
-  let lines = 0;
-  const text = async function* () {
-    for await (const line of exportHistory(store ?? chainOfAgent(agent), { trustDomain: name, at })) {
-      lines += 1;
-      yield `${line}\n`;
-    }
-  };
-  if (file === '-') {
-    for await (const line of text()) terminal.out(line.trimEnd());
-    return;
-  }
-  await writeDurably(file, text(), 0o600);
-  const answer = { file, lines, trust_domain: name, exported_at: at.toISOString() };
+  const { exportTo } = await import('../history-file.ts');
+  const answer = await exportTo(file, options.store, agentFor(options), (line) => terminal.out(line));
+  if (file === '-') return;
   printResult(terminal, options.output, answer, () =>
     [
-      `The history of ${name ?? 'this agent'} is in ${file}: ${lines} lines.`,
-      `Whoever has it can verify it with "federate history verify ${file}", or without us: docs/history.md.`,
+      `The history of ${answer.trust_domain ?? 'this agent'} is in ${file}: ${answer.lines} lines.`,
+      `Anybody who has the file can verify it with "federate history verify ${file}", or without Federate: docs/history.md.`,
     ].join('\n'),
   );
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { AdminClient, InvitationDocument, InviteDocument } from '../../dashboard/index.ts';
+import type { AdminClient, InvitationDocument, InviteDocument } from '../../admin-client/index.ts';
 import { parseDurationMs } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';

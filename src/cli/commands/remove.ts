@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { RemovedDocument } from '../../dashboard/index.ts';
+import type { RemovedDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { whyInMesh } from '../in-mesh-text.ts';

@@ -5,7 +5,7 @@ import type {
   OfferDocument,
   OfferedKeyDocument,
   ReviewDocument,
-} from '../../dashboard/index.ts';
+} from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';

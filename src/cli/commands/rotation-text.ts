@@ -4,7 +4,7 @@ import type {
   PollerDocument,
   RotationDocument,
   RotationPeerDocument,
-} from '../../dashboard/index.ts';
+} from '../../admin-client/index.ts';
 import { formatDurationMs } from '../../platform/index.ts';
 import { renderFields, renderTable } from '../table.ts';
 

@@ -3,7 +3,7 @@ import type {
   MissingDocument,
   OwnRootDocument,
   RotationDocument,
-} from '../../dashboard/index.ts';
+} from '../../admin-client/index.ts';
 
 /** What is waited for. */
 export interface WaitTarget {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { GateDocument, MissingDocument, RotationDocument } from '../../dashboard/index.ts';
+import type { GateDocument, MissingDocument, RotationDocument } from '../../admin-client/index.ts';
 import { formatDurationMs, parseDurationMs, systemClock } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { StatusDocument, WarningDocument } from '../../dashboard/index.ts';
+import type { StatusDocument, WarningDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';

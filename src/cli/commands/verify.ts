@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { VerifyDocument, VerifyJwtDocument } from '../../dashboard/index.ts';
+import type { VerifyDocument, VerifyJwtDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';

@@ -1,4 +1,3 @@
-import { createNarrowedAnchor, parseTrustDomain, pemFromCertificates } from '../../spiffe/index.ts';
 import { type ExportedTrust, indented } from './exported-trust.ts';
 
 /**
@@ -6,6 +5,9 @@ import { type ExportedTrust, indented } from './exported-trust.ts';
  * domains, so what is printed are narrowed anchors: same key and name, constrained to our trust domain (§9).
  */
 export async function exportForIstio(trust: ExportedTrust): Promise<string> {
+  const { createNarrowedAnchor, parseTrustDomain, pemFromCertificates } = await import(
+    '../../spiffe/index.ts'
+  );
   const name = parseTrustDomain(trust.trustDomain);
   const entries: string[] = [];
   for (const root of trust.roots) {

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { AdminServer, createAdminClient } from '../../../src/dashboard/index.ts';
+import { createAdminClient } from '../../../src/admin-client/index.ts';
+import { AdminServer } from '../../../src/dashboard/index.ts';
 import { stubAdminServices } from '../../support/admin-services.ts';
 import { answers } from '../../support/fake-peer.ts';
 import { hostileAnswers } from '../../support/hostile-answers.ts';

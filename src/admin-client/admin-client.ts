@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { CodedError } from '../spiffe/index.ts';
+import { CodedError } from '../errors/index.ts';
 import type { DecidedDocument, DecisionDocument, ReviewDocument } from './review-documents.ts';
 import type {
   DistrustDocument,
@@ -29,7 +29,7 @@ import type {
   VerifyDocument,
   VerifyJwtDocument,
 } from './admin-documents.ts';
-import type { SignedBundleDocument } from './signed-bundle-routes.ts';
+import type { SignedBundleDocument } from './signed-bundle-document.ts';
 
 import type { InvitationDocument, InviteDocument, InvitedDocument } from './invitation-documents.ts';
 import type { RotationDocument } from './rotation-documents.ts';
