@@ -10,7 +10,7 @@ import type {
   RelationshipDocument,
   ReviewDocument,
   StatusDocument,
-} from '../../src/dashboard/index.ts';
+} from '../../src/admin-client/index.ts';
 import type { TestCa } from '../support/test-ca.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 import { type AgentHome, federate, presentCa, until } from './agent-process.ts';
