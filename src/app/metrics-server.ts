@@ -3,12 +3,18 @@ import { type ListenAddress, listenOn, type Metrics } from '../platform/index.ts
 import { CodedError } from '../spiffe/index.ts';
 import type { RunningPart } from './process.ts';
 
+/** A server of numbers and of readiness. */
+export interface MetricsServer extends RunningPart {
+  /** Rejects with `CodedError` `port-in-use`, `listen-failed`. */
+  start(): Promise<void>;
+}
+
 /** `/metrics` and `/healthz` over plain HTTP, for a scraper and a load balancer; nothing secret is told. */
-export async function startMetricsServer(
+export function createMetricsServer(
   address: ListenAddress,
   metrics: Metrics,
   ready: () => boolean,
-): Promise<RunningPart> {
+): MetricsServer {
   const server = createServer({ headersTimeout: 5000, requestTimeout: 5000 }, (request, response) => {
     if (request.url === '/healthz') {
       response
@@ -24,17 +30,19 @@ export async function startMetricsServer(
     }
   });
   server.maxConnections = 100;
-  await listenOn({
-    server: server,
-    address: address,
-    purpose: 'metrics',
-    refusal: (code, message, options) => new CodedError(code, message, options),
-    // Out of file descriptors: the next scrape tries again.
-    onAcceptError: () => {},
-  });
   return {
+    start: () =>
+      listenOn({
+        server,
+        address,
+        purpose: 'metrics',
+        refusal: (code, message, options) => new CodedError(code, message, options),
+        // Out of file descriptors: the next scrape tries again.
+        onAcceptError: () => {},
+      }),
     stop: () =>
       new Promise((resolve) => {
+        // Also calls back where it never listened.
         server.close(() => resolve());
         server.closeAllConnections();
       }),

@@ -3,7 +3,8 @@ import { parse } from 'yaml';
 import { Gateway, parseRouteTable, type RouteTable } from '../gateway/index.ts';
 import { createMetrics } from '../telemetry/index.ts';
 import { describeError, watchFiles } from '../platform/index.ts';
-import { startMetricsServer } from './metrics-server.ts';
+import { createMetricsServer } from './metrics-server.ts';
+import { partOf, Parts } from './parts.ts';
 import { resolvePath } from './config/fields.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { ConfigError, type LoadedConfig } from './config/read-config.ts';
@@ -32,51 +33,87 @@ export async function startGateway(
     log,
     metrics,
   });
-  const metricsServer = config.metrics && (await startMetricsServer(config.metrics, metrics, () => true));
-  try {
-    await gateway.start(config.listen);
-  } catch (error) {
-    await metricsServer?.stop();
-    throw error;
-  }
+  const parts = new Parts(
+    [
+      ...(config.metrics
+        ? [
+            partOf(
+              'metrics',
+              createMetricsServer(config.metrics, metrics, () => true),
+            ),
+          ]
+        : []),
+      {
+        name: 'gateway',
+        start: () => gateway.start(config.listen),
+        stop: () => gateway.stop(config.drain_timeout),
+      },
+      partOf('routes', followRoutes(file, gateway, { clock, log })),
+    ],
+    log,
+  );
+  await parts.start();
+  return parts;
+}
+
+/** Gives the gateway the routes of the file each time they change. */
+function followRoutes(
+  file: string,
+  gateway: Gateway,
+  { clock, log }: Pick<ProcessContext, 'clock' | 'log'>,
+): { start(): void; stop(): Promise<void> } {
   const stopping = new AbortController();
-  const watching = watchFiles({
-    paths: [file],
-    everyMs: LOOK_EVERY_MS,
-    clock,
-    signal: stopping.signal,
-    onChange: async () => {
-      try {
-        const routes = await readRoutes(file);
-        gateway.setRoutes(routes);
-        log.info('routes read again', {
-          file,
-          routes: routes.size,
-        });
-      } catch (error) {
-        log.error('routes not usable, the old ones stay', {
-          file,
-          error: describeError(error),
-        });
-      }
-    },
-  });
+  let watching: Promise<void> | undefined;
+  let text: string | undefined;
+  const look = async () => {
+    try {
+      const found = await readFile(file, 'utf8');
+      if (found === text) return;
+      text = found;
+      const routes = routesOf(file, found);
+      gateway.setRoutes(routes);
+      log.info('routes read', { file, routes: routes.size });
+    } catch (error) {
+      log.error('routes not usable, the old ones stay', { file, error: describeError(error) });
+    }
+  };
   return {
+    start: () => {
+      watching = watchFiles({
+        paths: [file],
+        everyMs: LOOK_EVERY_MS,
+        clock,
+        signal: stopping.signal,
+        look,
+      });
+    },
     stop: async () => {
       stopping.abort();
       await watching;
-      await gateway.stop(config.drain_timeout);
-      await metricsServer?.stop();
     },
   };
 }
 
 /** The route table of a file. Throws `ConfigError` `config-unreadable` or `config-invalid`. */
 export async function readRoutes(file: string): Promise<RouteTable> {
+  let text: string;
   try {
-    return parseRouteTable(parse(await readFile(file, 'utf8'), { uniqueKeys: true }));
+    text = await readFile(file, 'utf8');
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError('config-invalid', `the routes ${file} cannot be used: ${why}`, [], { cause });
+    throw unusable(file, cause);
   }
+  return routesOf(file, text);
+}
+
+function routesOf(file: string, text: string): RouteTable {
+  try {
+    return parseRouteTable(parse(text, { uniqueKeys: true }));
+  } catch (cause) {
+    throw unusable(file, cause);
+  }
+}
+
+function unusable(file: string, cause: unknown): ConfigError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ConfigError('config-invalid', `the routes ${file} cannot be used: ${why}`, [], { cause });
 }

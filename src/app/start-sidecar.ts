@@ -4,7 +4,8 @@ import { resolveEndpointAddress } from '../workload-api/index.ts';
 import { resolvePath } from './config/fields.ts';
 import type { LoadedConfig } from './config/read-config.ts';
 import type { SidecarConfig } from './config/sidecar-config.ts';
-import { startMetricsServer } from './metrics-server.ts';
+import { createMetricsServer } from './metrics-server.ts';
+import { partOf, Parts } from './parts.ts';
 import type { ProcessContext, RunningPart } from './process.ts';
 
 /** Starts the proxy beside a workload. Rejects with `MtlsError`, `SidecarError`, and `WorkloadApiError` `endpoint-address-…`. */
@@ -34,20 +35,22 @@ export async function startSidecar(
     })),
     drainMs: config.drain_timeout,
   });
-  const metricsServer =
-    config.metrics && (await startMetricsServer(config.metrics, metrics, () => sidecar.ready));
-  try {
-    await sidecar.start();
-  } catch (error) {
-    await metricsServer?.stop();
-    throw error;
-  }
-  return {
-    stop: async () => {
-      await sidecar.stop();
-      await metricsServer?.stop();
-    },
-  };
+  const parts = new Parts(
+    [
+      ...(config.metrics
+        ? [
+            partOf(
+              'metrics',
+              createMetricsServer(config.metrics, metrics, () => sidecar.ready),
+            ),
+          ]
+        : []),
+      partOf('sidecar', sidecar),
+    ],
+    context.log,
+  );
+  await parts.start();
+  return parts;
 }
 
 function supplyOf(

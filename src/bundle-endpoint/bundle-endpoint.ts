@@ -17,7 +17,7 @@ import type { TrustBundle } from '../spiffe/index.ts';
 import { EndpointError } from './errors.ts';
 import { type EndpointExtension, extensionRequestOf, serveExtension } from './extension.ts';
 import { OpenConnections } from './open-connections.ts';
-import { type PublishedBundle, publishedBundle } from './published-bundle.ts';
+import { type PublishedBundle, publishedBundle, tagOfBundle } from './published-bundle.ts';
 import { createBundleRoutes } from './routes.ts';
 import { WaitingClients } from './waiting-clients.ts';
 import { readWebCertificate } from './web-certificate.ts';
@@ -204,6 +204,13 @@ export class BundleEndpoint {
     });
   }
 
+  /** Serves this bundle if another one is served. Whether it had to. */
+  correct(bundle: TrustBundle | undefined): boolean {
+    if (!bundle || tagOfBundle(bundle) === this.#published?.etag) return false;
+    this.publish(bundle);
+    return true;
+  }
+
   /** Serves something else beside the bundle from now on, on paths of its own; nothing again with `undefined`. */
   extend(extension: EndpointExtension | undefined): void {
     this.#extension = extension;
@@ -312,15 +319,19 @@ export class BundleEndpoint {
       this.#stopping.signal.addEventListener('abort', unwatch, { once: true });
       return;
     }
-    this.#show(await readWebCertificate(profile, url));
+    let shown = await readWebCertificate(profile, url);
+    this.#show(shown);
     this.#watching = watchFiles({
       paths: [profile.certificateFile, profile.keyFile],
       everyMs: LOOK_EVERY_MS,
       clock,
       signal: this.#stopping.signal,
-      onChange: async () => {
+      look: async () => {
         try {
-          this.#show(await readWebCertificate(profile, url));
+          const found = await readWebCertificate(profile, url);
+          if (found.cert === shown.cert && found.key === shown.key) return;
+          this.#show(found);
+          shown = found;
           log.info('certificate read again', { file: profile.certificateFile });
         } catch (error) {
           log.error('certificate not usable, the last one stays', { error: describeError(error) });

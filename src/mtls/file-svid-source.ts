@@ -11,59 +11,59 @@ const OTHERS_MAY = 0o007;
 
 /** An SVID kept in files by something else that renews it; re-read when they change, and a bad pair leaves the last good one. */
 export interface FileSvidSource extends SvidSource {
+  /** Reads the files and watches them from then on. Rejects with `MtlsError` `svid-invalid` when they cannot be used. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/**
- * Reads the files and watches them. A key file that every user of the machine may read is told by a warning. Throws
- * `MtlsError` `svid-invalid` when they cannot be used at the start.
- */
-export async function createFileSvidSource(options: {
+/** An SVID of files; there is none before `start`. Warns of a key file that every user of the machine may read. */
+export function createFileSvidSource(options: {
   readonly certificateFile: string;
   readonly keyFile: string;
   readonly clock: Clock;
   readonly log: Log;
-}): Promise<FileSvidSource> {
+}): FileSvidSource {
   const { certificateFile, keyFile, clock, log } = options;
   const listeners = new Set<() => void>();
   const stopping = new AbortController();
   let current: Svid | undefined;
-  // Watched from before the first look, so that no change falls between the two.
-  const watching = watchFiles({
-    paths: [certificateFile, keyFile],
-    everyMs: LOOK_EVERY_MS,
-    clock,
-    signal: stopping.signal,
-    onChange: async () => {
-      try {
-        current = await readSvid(certificateFile, keyFile, log);
-      } catch (error) {
-        // Often one file is new already and the other is not yet: the next look finds both.
-        log.warn('SVID files not usable, the last SVID stays', { error: describeError(error) });
-        return;
-      }
-      log.info('SVID renewed', { id: current.id, not_after: current.notAfter });
+  let watching: Promise<void> | undefined;
+  const look = async () => {
+    let found: Svid;
+    try {
+      found = await readSvid(certificateFile, keyFile, log);
+    } catch (error) {
+      // Often one file is new already and the other is not yet: the next look finds both.
+      log.warn('SVID files not usable, the last SVID stays', { error: describeError(error) });
+      return;
+    }
+    if (current && isSame(current, found)) return;
+    current = found;
+    log.info('SVID renewed', { id: found.id, not_after: found.notAfter });
+    for (const listener of listeners) listener();
+  };
+  return {
+    start: async () => {
+      current = await readSvid(certificateFile, keyFile, log);
+      const paths = [certificateFile, keyFile];
+      watching = watchFiles({ paths, everyMs: LOOK_EVERY_MS, clock, signal: stopping.signal, look });
       for (const listener of listeners) listener();
     },
-  });
-  const stop = async () => {
-    stopping.abort();
-    await watching;
-  };
-  try {
-    current = await readSvid(certificateFile, keyFile, log);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return {
     current: () => current,
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    stop,
+    stop: async () => {
+      stopping.abort();
+      await watching;
+    },
   };
+}
+
+/** A key fits its certificate, so the chain tells whether it is the same SVID. */
+function isSame(a: Svid, b: Svid): boolean {
+  return Buffer.concat(a.certificateChain).equals(Buffer.concat(b.certificateChain));
 }
 
 async function readSvid(certificateFile: string, keyFile: string, log: Log): Promise<Svid> {

@@ -1,29 +1,38 @@
 import { stat } from 'node:fs/promises';
 import type { Clock } from './clock.ts';
 
+/** A change can leave every mark of a file as it was, so the content is looked at this often in any case. */
+const ANYWAY_MS = 60_000;
+
 /**
- * Calls `onChange` whenever the content of one of `paths` may have changed (device, inode, size, time), looking
- * every `everyMs`. Looking, not listening: it also sees files that appear, are swapped by a symbolic link as
- * Kubernetes does, or live on a network mount. Ends when the signal aborts.
+ * Calls `look` once, and again whenever the content of one of `paths` may have changed (device, inode, size, time). The marks are
+ * taken before each look, so a change during a look leads to another one. It compares every `everyMs` instead of listening, so it
+ * also sees files that appear, that are swapped by a symbolic link as Kubernetes does, or that are on a network mount. Once a
+ * minute it looks without a sign of a change. Ends when the signal aborts; rejects with what `look` throws.
  */
 export async function watchFiles(options: {
   readonly paths: readonly string[];
   readonly everyMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  readonly onChange: () => void | Promise<void>;
+  /** Reads the files, and does nothing where their content is the same as before. */
+  readonly look: () => void | Promise<void>;
 }): Promise<void> {
-  let before = await marks(options.paths);
-  while (!options.signal.aborted) {
+  const { paths, everyMs, clock, signal, look } = options;
+  let before: string | undefined;
+  let lookedMs = 0;
+  while (!signal.aborted) {
+    const now = await marks(paths);
+    if (now !== before || clock.monotonicMs() - lookedMs >= ANYWAY_MS) {
+      before = now;
+      lookedMs = clock.monotonicMs();
+      await look();
+    }
     try {
-      await options.clock.sleep(options.everyMs, options.signal);
+      await clock.sleep(everyMs, signal);
     } catch {
       return;
     }
-    const after = await marks(options.paths);
-    if (after === before) continue;
-    before = after;
-    await options.onChange();
   }
 }
 

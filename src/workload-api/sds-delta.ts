@@ -29,9 +29,9 @@ export class DeltaStream implements SdsStream {
     });
   }
 
-  push(): void {
+  push(): boolean {
     // One that never answers gets no more than this many responses; the newest state follows its next answer.
-    if (this.#blocked || this.#unanswered.size >= MAX_UNANSWERED) return;
+    if (this.#blocked || this.#unanswered.size >= MAX_UNANSWERED) return false;
     if (this.#everything) for (const name of this.#parts.everyName()) this.#subscribe(name);
     const resources: DeltaDiscoveryResponse['resources'][number][] = [];
     const removed: string[] = [];
@@ -50,7 +50,7 @@ export class DeltaStream implements SdsStream {
       touched.push(subscription);
       resources.push({ version, resource, name });
     }
-    if (resources.length === 0 && removed.length === 0) return;
+    if (resources.length === 0 && removed.length === 0) return false;
     this.#nonce += 1;
     const nonce = this.#nonce.toString();
     this.#unanswered.set(nonce, touched);
@@ -62,6 +62,7 @@ export class DeltaStream implements SdsStream {
       removed_resources: removed,
     });
     this.#parts.observe('sent', this);
+    return true;
   }
 
   end(): void {

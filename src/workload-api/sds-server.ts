@@ -91,11 +91,14 @@ export class SdsServer {
     return this.#socket.reopen();
   }
 
-  /** Some secrets may have changed (all, when none is named): streams that hold another version get the new one. */
-  pushChanged(names?: readonly string[]): void {
+  /** Some secrets may have changed (all, when none is named): streams that hold another version get the new one. Whether one did. */
+  pushChanged(names?: readonly string[]): boolean {
+    let isSent = false;
     for (const stream of this.#streams) {
-      if (!names || names.some((name) => stream.subscriptions.has(name))) stream.push();
+      if (names && !names.some((name) => stream.subscriptions.has(name))) continue;
+      if (stream.push()) isSent = true;
     }
+    return isSent;
   }
 
   acknowledged(name: string): SdsAcknowledgement {

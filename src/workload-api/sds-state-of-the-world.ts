@@ -31,9 +31,9 @@ export class StateOfTheWorldStream implements SdsStream {
     });
   }
 
-  push(): void {
+  push(): boolean {
     // A proxy that does not read costs one response: it gets the newest state when it reads again.
-    if (this.#blocked) return;
+    if (this.#blocked) return false;
     if (this.#everything) this.#want(this.#parts.everyName());
     const { message, versions } = responseOf(
       [...this.subscriptions.keys()],
@@ -41,7 +41,7 @@ export class StateOfTheWorldStream implements SdsStream {
       (this.#nonce + 1).toString(),
     );
     const changed = [...versions].some(([name, version]) => this.subscriptions.get(name)?.sent !== version);
-    if (!changed) return;
+    if (!changed) return false;
     this.#nonce += 1;
     for (const [name, version] of versions) {
       const subscription = this.subscriptions.get(name);
@@ -49,6 +49,7 @@ export class StateOfTheWorldStream implements SdsStream {
     }
     this.#blocked = !this.#call.write(message);
     this.#parts.observe('sent', this);
+    return true;
   }
 
   end(): void {

@@ -9,7 +9,7 @@ import { type SdsProxySecret, SdsServer } from './sds-server.ts';
 import { type OpenStreams, SpiffeWorkloadApi } from './spiffe-workload-api.ts';
 import { TrustSecrets } from './trust-secrets.ts';
 import { createSdsObserver } from './workload-metrics.ts';
-import type { WorkloadState } from './workload-state.ts';
+import { isSameState, type WorkloadState } from './workload-state.ts';
 
 /** What a workload socket gives out, and where that comes from. */
 export interface WorkloadServerOptions {
@@ -84,10 +84,16 @@ export class WorkloadServer {
       this.#again = true;
       return this.#refreshing;
     }
-    this.#refreshing = this.#refresh().finally(() => {
-      this.#refreshing = undefined;
-    });
-    return this.#refreshing;
+    const refreshing = this.#refresh();
+    this.#refreshing = refreshing;
+    return refreshing;
+  }
+
+  /** Gives out the present state if another one is given out. Whether it had to. */
+  async correct(): Promise<boolean> {
+    if (this.#refreshing || isSameState(this.#state, this.#wanted())) return false;
+    await this.refresh();
+    return true;
   }
 
   serving(): WorkloadServing {
@@ -106,20 +112,29 @@ export class WorkloadServer {
   }
 
   async #refresh(): Promise<void> {
-    do {
-      this.#again = false;
-      const { own: ownNow, foreign: foreignNow, svid } = this.#options;
-      const own = ownNow();
-      // Our own name is our own mesh's alone, whatever a peer offers.
-      const foreign = foreignNow().filter(({ trustDomain }) => trustDomain !== own?.trustDomain);
-      const state = { own, foreign, identity: svid ? (svid.current() ?? 'awaited') : 'none' } as const;
-      const anchors = await this.#anchors.of(foreign);
-      this.#nobody ??= await createNobodysRoot(this.#options.clock.now());
-      this.#state = state;
-      this.#secrets = new TrustSecrets({ state, anchors, nobody: this.#nobody });
-      this.#sds.pushChanged();
-      this.#api.changed();
-      this.#health.changed();
-    } while (this.#again);
+    try {
+      do {
+        this.#again = false;
+        const state = this.#wanted();
+        const anchors = await this.#anchors.of(state.foreign);
+        this.#nobody ??= await createNobodysRoot(this.#options.clock.now());
+        this.#state = state;
+        this.#secrets = new TrustSecrets({ state, anchors, nobody: this.#nobody });
+        this.#sds.pushChanged();
+        this.#api.changed();
+        this.#health.changed();
+      } while (this.#again);
+    } finally {
+      // In the same turn as the look at `#again`: a change that comes after that look begins a refresh of its own.
+      this.#refreshing = undefined;
+    }
+  }
+
+  #wanted(): WorkloadState {
+    const { own: ownNow, foreign: foreignNow, svid } = this.#options;
+    const own = ownNow();
+    // Our own name is our own mesh's alone, whatever a peer offers.
+    const foreign = foreignNow().filter(({ trustDomain }) => trustDomain !== own?.trustDomain);
+    return { own, foreign, identity: svid ? (svid.current() ?? 'awaited') : 'none' };
   }
 }

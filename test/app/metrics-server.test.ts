@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { get } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { startMetricsServer } from '../../src/app/metrics-server.ts';
+import { createMetricsServer } from '../../src/app/metrics-server.ts';
 import { createMetrics } from '../../src/telemetry/index.ts';
 import { hostileToTls, swarm } from '../support/hostile-clients.ts';
 import { captureHello } from '../support/capture-hello.ts';
@@ -24,7 +24,8 @@ async function start(ready: () => boolean = () => true) {
   const metrics = createMetrics({ processMetrics: false });
   metrics.counter('federate_test_total', 'A counter').inc({});
   const port = await freePort();
-  const server = await startMetricsServer({ host: '127.0.0.1', port }, metrics, ready);
+  const server = createMetricsServer({ host: '127.0.0.1', port }, metrics, ready);
+  await server.start();
   stops.push(() => server.stop());
   const ask = async (path: string): Promise<readonly [status: number | undefined, body: string]> => {
     const [response] = await once(get({ host: '127.0.0.1', port, path, agent: false }), 'response');
@@ -35,7 +36,7 @@ async function start(ready: () => boolean = () => true) {
   return { port, metrics, ask };
 }
 
-describe('startMetricsServer()', () => {
+describe('createMetricsServer()', () => {
   it('tells the numbers and whether it is ready, and nothing else', async () => {
     let ready = false;
     const { ask } = await start(() => ready);
@@ -50,9 +51,9 @@ describe('startMetricsServer()', () => {
 
   it('says which port is in use', async () => {
     const { port, metrics } = await start();
-    await expect(startMetricsServer({ host: '127.0.0.1', port }, metrics, () => true)).rejects.toMatchObject({
-      code: 'port-in-use',
-    });
+    const second = createMetricsServer({ host: '127.0.0.1', port }, metrics, () => true);
+    await expect(second.start()).rejects.toMatchObject({ code: 'port-in-use' });
+    await second.stop();
   });
 
   it('is not disturbed by clients that speak TLS, noise or nothing, and ends with them still there', async () => {

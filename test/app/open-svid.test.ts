@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openSvid } from '../../src/app/agent/open-svid.ts';
+import { createSvid } from '../../src/app/agent/open-svid.ts';
 import { svidSource } from '../../src/app/config/svid-config.ts';
 import { silentLog, systemRandom } from '../../src/platform/index.ts';
 import { FakeWorkloadApi } from '../support/fake-workload-api.ts';
@@ -33,12 +33,13 @@ afterEach(async () => {
 async function open(config: unknown, environment: Record<string, string> = {}) {
   const clock = new TestClock(TEST_INSTANT);
   const context = { clock, random: systemRandom, log: silentLog, environment };
-  const own = await openSvid(svidSource.parse(config), folder.path, context);
+  const own = createSvid(svidSource.parse(config), folder.path, context);
   closing.push(() => own.stop());
+  await own.start();
   return own;
 }
 
-describe('openSvid() of a Workload API', () => {
+describe('createSvid() of a Workload API', () => {
   it('gives the SVID and tells where it comes from, and why there is none (WLAPI-24)', async () => {
     const own = await open({ workload_api: `unix://${api.path}` });
     const none = { source: 'workload-api', from: `unix://${api.path}`, id: null, not_after: null };

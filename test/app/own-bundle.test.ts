@@ -25,8 +25,8 @@ function create(store = createMemoryStore(), expected?: typeof NAME) {
     origin: 'istio',
     clock,
     log,
-    publish: (bundle) => published.push(bundle),
   });
+  own.follow((bundle) => published.push(bundle));
   return { own, published, store, clock, log };
 }
 

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { agentConfigSchema } from '../../src/app/config/agent-config.ts';
 import { gatewayBootstrap } from '../../src/app/federation-gateway/bootstrap.ts';
-import { startFederationGateway } from '../../src/app/federation-gateway/start.ts';
+import { createFederationGateway } from '../../src/app/federation-gateway/gateway.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { createConsulAdapter, type OwnTrust } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
@@ -43,7 +43,7 @@ describe.skipIf(CONSUL === undefined || ENVOY === undefined)(
     let east: TestCa;
     let own: OwnTrust | undefined;
     let foreign: TrustBundle[];
-    let part: Awaited<ReturnType<typeof startFederationGateway>>;
+    let part: Awaited<ReturnType<typeof createFederationGateway>>;
     let port: number;
     const programs: RunningProgram[] = [];
 
@@ -134,13 +134,14 @@ describe.skipIf(CONSUL === undefined || ENVOY === undefined)(
       });
       if (!own || mesh.kind !== 'consul' || !mesh.federation_gateway) throw new TypeError('nothing to start');
       const current = bundleOf(own.trustDomain, [...own.roots]);
-      part = await startFederationGateway(
+      part = await createFederationGateway(
         { mesh },
         consul.folder.path,
         { current },
         { list: () => foreign },
         context,
       );
+      await part?.start();
       const bootstrap = gatewayBootstrap({
         gateway: mesh.federation_gateway,
         sdsSocket: gateway.sds_socket,

@@ -42,6 +42,7 @@ async function open(): Promise<FileSvidSource> {
     clock,
     log,
   });
+  await source.start();
   return source;
 }
 

@@ -1,170 +1,111 @@
 import { AdminServer } from '../../dashboard/index.ts';
-import {
-  createForbiddenRanges,
-  defaultFetchLimits,
-  defaultRedirectSettings,
-  defaultScheduleSettings,
-  FederationAgent,
-  PeerHoldings,
-} from '../../federation/index.ts';
-import type { MeshAdapter, OwnTrust } from '../../mesh-adapters/index.ts';
-import type { SvidSource } from '../../mtls/index.ts';
+import { FederationAgent, PeerHoldings } from '../../federation/index.ts';
 import { createMetrics } from '../../telemetry/index.ts';
-import { defaultBundleLimits } from '../../spiffe/index.ts';
-import { openSqliteStore } from '../../store/index.ts';
+import { openSqliteStore, type Store } from '../../store/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import type { LoadedConfig } from '../config/read-config.ts';
+import { createFederationGateway } from '../federation-gateway/gateway.ts';
+import { createMetricsServer } from '../metrics-server.ts';
+import { type Part, partOf, Parts } from '../parts.ts';
 import type { ProcessContext, RunningPart } from '../process.ts';
 import { Attention } from './attention.ts';
 import { createEndpoint } from './endpoint.ts';
-import { AgentError } from './errors.ts';
-import { createInvitations } from './invitations.ts';
-import { startFederationGateway } from '../federation-gateway/start.ts';
+import { pollingOf } from './federation-options.ts';
 import { ForeignTrust } from './foreign-trust.ts';
-import { stillTrusted } from './still-trusted.ts';
 import { HistoryHeads } from './history-heads.ts';
+import { createInvitations } from './invitations.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
-import { startMetricsServer } from '../metrics-server.ts';
+import { createOwnSvid } from './open-svid.ts';
 import { OwnBundle } from './own-bundle.ts';
+import { OwnTrustWatch } from './own-trust-watch.ts';
 import { peerEndpoints } from './peer-endpoints.ts';
+import { Reconciliation, type Served } from './reconciliation.ts';
 import { rememberHolding, Rotation, rotationTimes } from './rotation.ts';
-import { planOfConfig } from './rotation-plan.ts';
 import { createRotationMetrics } from './rotation-metrics.ts';
+import { planOfConfig } from './rotation-plan.ts';
 import { createAdminServices } from './services.ts';
-import { startWorkloadApi, type WorkloadApiPart } from './workload-api.ts';
 import { anyExtension, createSignedBundles } from './signed-bundles.ts';
+import { stillTrusted } from './still-trusted.ts';
+import { createWorkloadApi } from './workload-api.ts';
 
 /** How long requests in flight may go on when the agent stops. */
 const DRAIN_MS = 5000;
 
 /**
- * Starts the agent: the store first (it refuses a second agent), then everything it feeds. What was trusted and
- * published before the last stop is so again before the first poll or the first word from the mesh. Throws the coded
- * errors of the rooms; what was started until then is stopped.
+ * Starts the agent. The store comes first, because it refuses a second agent. Then everything is built and connected, and only then
+ * started, in order. What was trusted and published before the last stop is so again before anybody is served and before
+ * the first poll. Throws the coded errors of the rooms; what was started until then is stopped.
  */
 export async function startAgent(
   loaded: LoadedConfig<AgentConfig>,
   context: ProcessContext,
 ): Promise<RunningPart> {
-  const started: RunningPart[] = [];
-  const stop = async () => {
-    for (const part of started.splice(0).reverse()) await part.stop();
-  };
-  try {
-    await startParts(loaded, context, started);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return { stop };
+  const agent = await buildAgent(loaded, context);
+  await agent.start();
+  return agent;
 }
 
-async function startParts(
+/** Opens the store and builds the agent. Throws `StoreError`, and what the parts throw that cannot be built; then the store is closed. */
+export async function buildAgent(loaded: LoadedConfig<AgentConfig>, context: ProcessContext): Promise<Parts> {
+  const { config, folder } = loaded;
+  const { clock, log } = context;
+  const path = resolvePath(folder, config.store);
+  const store = await openSqliteStore({ path, create: true, clock, log });
+  try {
+    return new Parts(
+      [{ name: 'store', stop: () => store.close() }, ...(await connectParts(loaded, context, store, path))],
+      log,
+    );
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Builds all parts, connects them, and lists them in the order in which they start. Nothing changes or is served before that. */
+async function connectParts(
   loaded: LoadedConfig<AgentConfig>,
   context: ProcessContext,
-  started: RunningPart[],
-): Promise<void> {
+  store: Store,
+  storePath: string,
+): Promise<readonly Part[]> {
   const { config, folder } = loaded;
   const { clock, random, log } = context;
   for (const { level, code, message } of planOfConfig(loaded))
     log.warn('times of the config do not fit', { risk: level, code, why: message });
   const metrics = createMetrics({ processMetrics: true });
-  const startedAt = clock.now();
-
-  const storePath = resolvePath(folder, config.store);
-  const store = await openSqliteStore({ path: storePath, create: true, clock, log });
-  started.push({ stop: () => store.close() });
+  const stopping = new AbortController();
   const attention = new Attention(store, () => clock.now());
-  let svid: SvidSource | undefined;
-  const heads = new HistoryHeads({
-    store,
-    signer: () => svid?.current(),
-    clock,
-    log: log.with({ part: 'history' }),
-  });
-  // Stopped right before the store, so that the last head covers the agent's last word.
-  started.push({ stop: () => heads.stop() });
-  await heads.start();
-  const remember = (kind: 'agent-started' | 'agent-stopped', message: string) =>
-    store.recordEvent({ at: clock.now(), kind, actor: 'agent', message });
-  await remember('agent-started', `the agent started beside a mesh of kind ${config.mesh.kind}`);
-  started.push({ stop: () => remember('agent-stopped', 'the agent stopped in order') });
 
-  let holdings: PeerHoldings | undefined;
-  const served = await createEndpoint(config, folder, metrics, context, {
-    onRequest: (seen) => holdings?.note(seen),
-    onServed: (address, tag) => holdings?.noteServed(address, tag),
-  });
-  started.push(served);
-  const { endpoint } = served;
-  ({ svid } = served);
-
-  let workloadApi: WorkloadApiPart | undefined;
-  const own = new OwnBundle({
+  const identity = createOwnSvid(config, folder, context);
+  const svid = identity?.svid;
+  const signer = () => svid?.current();
+  const heads = new HistoryHeads({ store, signer, clock, log: log.with({ part: 'history' }) });
+  const ownBundle = new OwnBundle({
     store,
     expected: config.trust_domain,
     refreshHintSeconds: config.endpoint.refresh_hint / 1000,
     origin: config.mesh.kind,
     clock,
     log,
-    publish: (bundle) => {
-      endpoint.publish(bundle);
-      workloadApi?.trustChanged();
-    },
   });
-  await own.load();
-  await endpoint.start(config.endpoint.listen);
-  started.push({ stop: () => endpoint.stop(DRAIN_MS) });
+  const own = () => ownBundle.current;
 
-  const polling = config.federation;
-  const limits = {
-    fetchLimits: {
-      ...defaultFetchLimits,
-      connectMs: polling.connect_timeout,
-      tlsMs: polling.connect_timeout,
-      totalMs: polling.total_timeout,
-      maxBodyBytes: polling.max_document,
-    },
-    bundleLimits: { ...defaultBundleLimits, maxBytes: polling.max_document },
-  };
+  const polling = pollingOf(config);
   const federation = new FederationAgent({
     store,
-    own: () => own.current,
-    ...(config.trust_domain === undefined ? {} : { ownTrustDomain: config.trust_domain }),
+    own,
     clock,
     random,
     log: log.with({ part: 'federation' }),
     metrics,
-    ...limits,
-    guard: createForbiddenRanges(polling.forbidden_addresses),
-    redirects: {
-      ...defaultRedirectSettings,
-      follow: polling.max_redirects > 0,
-      max: polling.max_redirects,
-    },
-    schedule: {
-      ...defaultScheduleSettings,
-      floorMs: polling.minimum_poll,
-      ceilingMs: polling.maximum_poll,
-      withoutHintMs: polling.default_poll,
-    },
-    signer: () => svid?.current(),
+    ...polling,
+    signer,
     historyHead: () => heads.newest,
-    watch: { seconds: Math.round(polling.hold / 1000), most: polling.max_held },
-    concurrency: polling.max_polls_in_flight,
   });
-  const stopping = new AbortController();
-  started.push({
-    stop: async () => {
-      stopping.abort();
-      await federation.stop();
-    },
-  });
-  await federation.start(stopping.signal);
-
-  holdings = new PeerHoldings({
-    ownTrustDomain: () => own.current?.trustDomain,
+  const holdings = new PeerHoldings({
+    ownTrustDomain: () => own()?.trustDomain,
     relationshipWith: (trustDomain) => federation.relationshipWith(trustDomain),
     bundles: federation.bundles,
     clock,
@@ -174,37 +115,35 @@ async function startParts(
       void federation.observations.noteHolding(holding);
     },
   });
-  holdings.restore(await store.peerHoldings());
-  federation.observations.start();
-  started.push({ stop: () => federation.observations.stop() });
+  const signedBundles = createSignedBundles({ own, svid, federation, clock });
+  const { fetchLimits, bundleLimits } = polling;
+  const invitations = await createInvitations(
+    { config, folder, store, federation, own, svid, limits: { fetchLimits, bundleLimits } },
+    context,
+  );
 
-  const signedBundles = createSignedBundles({ own: () => own.current, svid, federation, clock });
-  endpoint.extend(anyExtension([federation.observations, signedBundles.extension]));
-
-  const endpoints = peerEndpoints(federation, () => own.current?.trustDomain);
-  const adapter = createMeshAdapter(config, folder, context, endpoints);
-  started.push({ stop: () => adapter.stop() });
-  const foreignTrust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
-  started.push({ stop: () => foreignTrust.stop() });
-  attention.add('foreign trust', () => stillTrusted(foreignTrust, federation));
-  federation.onChange((trustDomain) => {
-    foreignTrust.compare();
-    // A distrust of one of our own keys has lapsed.
-    if (trustDomain === own.current?.trustDomain)
-      own
-        .reconsider()
-        .catch((error: unknown) => log.error('our own bundle was not published anew', { error }));
+  const endpoint = createEndpoint(config, folder, svid, metrics, context, {
+    onRequest: (seen) => holdings.note(seen),
+    onServed: (address, tag) => holdings.noteServed(address, tag),
   });
-  await foreignTrust.start();
-  const gateway = await startFederationGateway(config, folder, own, federation.bundles, context);
-  if (gateway) {
-    started.push(gateway);
-    federation.onChange(() => gateway.trustChanged());
-  }
-
+  endpoint.extend(anyExtension([invitations, federation.observations, signedBundles.extension]));
+  const adapter = createMeshAdapter(
+    config,
+    folder,
+    context,
+    peerEndpoints(federation, () => own()?.trustDomain),
+  );
+  const foreignTrust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
+  const gateway = await createFederationGateway(config, folder, ownBundle, federation.bundles, context);
+  const workloadApi = createWorkloadApi(
+    config,
+    folder,
+    { own, foreign: () => federation.bundles.list(), svid, metrics },
+    context,
+  );
   const rotation = new Rotation({
     store,
-    own: () => own.current,
+    own,
     svid,
     holdings,
     relationships: () => federation.status(),
@@ -214,26 +153,39 @@ async function startParts(
     log: log.with({ part: 'rotation' }),
   });
   createRotationMetrics(metrics, rotation);
-  rotation.start();
-  started.push({ stop: () => rotation.stop() });
-  workloadApi = await startWorkloadApi(
-    config,
-    folder,
-    { own: () => own.current, foreign: () => federation.bundles.list(), svid, metrics },
-    context,
-  );
-  if (workloadApi) started.push(workloadApi);
-  federation.onChange(() => workloadApi?.trustChanged());
+  const ownTrust = new OwnTrustWatch({ adapter, own: ownBundle, clock, log });
 
-  const invitations = await createInvitations(
-    { config, folder, store, federation, own: () => own.current, svid, limits },
-    context,
-  );
-  started.push({ stop: () => invitations.stop() });
-  await invitations.start();
-  // One after the other: what is given to it here takes the place of what it had.
-  endpoint.extend(anyExtension([invitations, federation.observations, signedBundles.extension]));
+  ownBundle.follow((bundle) => {
+    endpoint.publish(bundle);
+    workloadApi?.trustChanged();
+    gateway?.trustChanged();
+    // Which foreign roots are admitted depends on our own.
+    foreignTrust.compare();
+  });
+  ownTrust.onTaken((trust) => void rotation.observe(trust));
+  federation.onChange((trustDomain) => {
+    foreignTrust.compare();
+    gateway?.trustChanged();
+    workloadApi?.trustChanged();
+    // A distrust of one of our own keys has begun or ended.
+    if (trustDomain === own()?.trustDomain)
+      ownBundle
+        .reconsider()
+        .catch((error: unknown) => log.error('our own bundle was not published again', { error }));
+  });
+  attention.add('foreign trust', () => stillTrusted(foreignTrust, federation));
+  attention.add('own trust', () => ownTrust.warnings());
 
+  const served: Served[] = [
+    { name: 'own trust', correct: () => ownTrust.tryAgain() },
+    { name: 'own bundle', correct: () => ownBundle.reconsider() },
+    { name: 'endpoint', correct: () => endpoint.correct(own()) },
+    ...(workloadApi ? [{ name: 'workload API', correct: () => workloadApi.correct() }] : []),
+    ...(gateway ? [{ name: 'federation gateway', correct: () => gateway.correct() }] : []),
+  ];
+  const reconciliation = new Reconciliation(served, { clock, log, metrics });
+
+  const ready = () => own() !== undefined && endpoint.ready;
   const services = createAdminServices({
     invitations,
     config,
@@ -247,60 +199,54 @@ async function startParts(
     rotation,
     signedBundles,
     foreignTrust,
-    startedAt,
+    startedAt: clock.now(),
     clock,
     log,
     metrics,
-    own: () => own.current,
-    ownBundle: own,
+    own,
+    ownBundle,
     serving: () => endpoint.ready,
     workloadApi: () => workloadApi?.describe() ?? null,
-    identity: () => served.identity(),
+    identity: () => identity?.describe() ?? null,
   });
   const admin = new AdminServer({ path: resolvePath(folder, config.admin_socket), services });
-  await admin.start();
-  started.push({ stop: () => admin.stop() });
-  if (config.metrics) {
-    started.push(
-      await startMetricsServer(config.metrics, metrics, () => own.current !== undefined && endpoint.ready),
-    );
-  }
-  // What foreign roots are admitted hangs on our own: they are judged anew when ours change.
-  const watching = followOwnTrust(adapter, own, context, stopping.signal, (trust) => {
-    foreignTrust.compare();
-    gateway?.trustChanged();
-    void rotation.observe(trust);
-  });
-  started.push({
-    stop: async () => {
-      stopping.abort();
-      await watching;
-    },
-  });
-}
+  const metricsServer = config.metrics && createMetricsServer(config.metrics, metrics, ready);
 
-/** Takes up every word of the mesh about its roots until the agent stops. */
-async function followOwnTrust(
-  adapter: MeshAdapter,
-  own: OwnBundle,
-  { log }: ProcessContext,
-  signal: AbortSignal,
-  observed: (trust: OwnTrust) => void,
-): Promise<void> {
-  try {
-    for await (const trust of adapter.watchOwnTrust(signal)) {
-      try {
-        await own.observe(trust);
-        observed(trust);
-      } catch (error) {
-        // Kept out, not fatal: the last own bundle goes on being served, and peers go on being polled.
-        log.error('own roots of the mesh not taken', {
-          error,
-          code: error instanceof AgentError ? error.code : undefined,
-        });
-      }
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
+  const remember = (kind: 'agent-started' | 'agent-stopped', message: string) =>
+    store.recordEvent({ at: clock.now(), kind, actor: 'agent', message });
+  return [
+    // Stopped right before the store, so that the last head covers the agent's last word.
+    partOf('history', heads),
+    {
+      name: 'record of starts',
+      start: () => remember('agent-started', `the agent started beside a mesh of kind ${config.mesh.kind}`),
+      stop: () => remember('agent-stopped', 'the agent stopped in order'),
+    },
+    ...(identity ? [partOf('own SVID', identity)] : []),
+    { name: 'own bundle', start: () => ownBundle.load() },
+    { name: 'holdings', start: async () => holdings.restore(await store.peerHoldings()) },
+    {
+      name: 'federation',
+      start: () => federation.start(stopping.signal),
+      stop: () => federation.stop(),
+    },
+    partOf('observations', federation.observations),
+    partOf('invitations', invitations),
+    {
+      name: 'endpoint',
+      start: () => endpoint.start(config.endpoint.listen),
+      stop: () => endpoint.stop(DRAIN_MS),
+    },
+    { name: 'mesh adapter', stop: () => adapter.stop() },
+    partOf('foreign trust', foreignTrust),
+    ...(gateway ? [partOf('federation gateway', gateway)] : []),
+    partOf('rotation', rotation),
+    ...(workloadApi ? [partOf('workload API', workloadApi)] : []),
+    partOf('admin socket', admin),
+    ...(metricsServer ? [partOf('metrics', metricsServer)] : []),
+    partOf('own trust', ownTrust),
+    partOf('reconciliation', reconciliation),
+    // First to stop: nobody waits for the mesh or for a peer any more.
+    { name: 'stopping', stop: () => stopping.abort() },
+  ];
 }

@@ -1,31 +1,22 @@
 import { BundleEndpoint, type BundleEndpointOptions } from '../../bundle-endpoint/index.ts';
-import type { IdentityDocument } from '../../admin-client/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import type { Metrics } from '../../platform/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
-import type { ProcessContext, RunningPart } from '../process.ts';
-import { openSvid } from './open-svid.ts';
-
-/** The bundle endpoint of an agent, and where its SVID comes from. */
-export interface AgentEndpoint extends RunningPart {
-  readonly endpoint: BundleEndpoint;
-  /** Our SVID now; with `https_web` only where the config names an identity. */
-  readonly svid: SvidSource | undefined;
-  /** How it stands with our SVID; null where the config names none. */
-  identity(): IdentityDocument | null;
-}
+import type { ProcessContext } from '../process.ts';
 
 /** Builds the endpoint that the config names; `start` is left to the caller. */
-export async function createEndpoint(
+export function createEndpoint(
   config: AgentConfig,
   folder: string,
+  svid: SvidSource | undefined,
   metrics: Metrics,
   context: ProcessContext,
   listeners: Pick<BundleEndpointOptions, 'onRequest' | 'onServed'>,
-): Promise<AgentEndpoint> {
+): BundleEndpoint {
   const { endpoint } = config;
-  const common = {
+  return new BundleEndpoint({
+    profile: identityOf(endpoint, folder, svid),
     path: endpoint.path,
     url: endpoint.url,
     limits: {
@@ -37,27 +28,21 @@ export async function createEndpoint(
     clock: context.clock,
     log: context.log.with({ part: 'endpoint' }),
     metrics,
-  };
-  if (endpoint.profile === 'https_spiffe') {
-    const own = await openSvid(endpoint.svid, folder, context);
-    const { svid } = own;
+  });
+}
+
+function identityOf(
+  endpoint: AgentConfig['endpoint'],
+  folder: string,
+  svid: SvidSource | undefined,
+): BundleEndpointOptions['profile'] {
+  if (endpoint.profile === 'https_web') {
     return {
-      endpoint: new BundleEndpoint({ profile: { kind: 'https_spiffe', svid }, ...common }),
-      svid,
-      identity: () => own.describe(),
-      stop: () => own.stop(),
+      kind: 'https_web',
+      certificateFile: resolvePath(folder, endpoint.certificate_file),
+      keyFile: resolvePath(folder, endpoint.key_file),
     };
   }
-  const own = config.identity && (await openSvid(config.identity, folder, context));
-  const profile = {
-    kind: 'https_web' as const,
-    certificateFile: resolvePath(folder, endpoint.certificate_file),
-    keyFile: resolvePath(folder, endpoint.key_file),
-  };
-  return {
-    endpoint: new BundleEndpoint({ profile, ...common }),
-    svid: own?.svid,
-    identity: () => own?.describe() ?? null,
-    stop: async () => own?.stop(),
-  };
+  if (!svid) throw new TypeError('unreachable: the schema asks for an SVID with https_spiffe');
+  return { kind: 'https_spiffe', svid };
 }

@@ -8,26 +8,32 @@ import {
   WorkloadX509Client,
 } from '../../workload-api/index.ts';
 import type { Clock } from '../../platform/index.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
 import type { SvidConfig } from '../config/svid-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import type { ProcessContext, RunningPart } from '../process.ts';
 
-/** The agent's own SVID, kept new until it is stopped. */
+/** The agent's own SVID, kept new from its start until it is stopped. */
 export interface OwnSvid extends RunningPart {
   readonly svid: SvidSource;
+  /** Begins to follow it. Rejects with `MtlsError` `svid-invalid` for files that cannot be used; what comes from a socket may come later. */
+  start(): Promise<void>;
   /** Where it comes from and how it stands. */
   describe(): IdentityDocument;
 }
 
-/**
- * Our SVID from where the config says. Rejects with `MtlsError` `svid-invalid` for files that cannot be used, and with
- * `WorkloadApiError` `endpoint-address-missing`, `endpoint-address-invalid`; what comes from a socket may come later.
- */
-export async function openSvid(
-  config: SvidConfig,
+/** The SVID that the config names for the endpoint, or with `https_web` for the agent alone. Throws as `createSvid` does. */
+export function createOwnSvid(
+  { endpoint, identity }: Pick<AgentConfig, 'endpoint' | 'identity'>,
   folder: string,
   context: ProcessContext,
-): Promise<OwnSvid> {
+): OwnSvid | undefined {
+  const config = endpoint.profile === 'https_spiffe' ? endpoint.svid : identity;
+  return config && createSvid(config, folder, context);
+}
+
+/** Our SVID from where the config says; there is none before `start`. Throws `WorkloadApiError` `endpoint-address-missing`, `endpoint-address-invalid`. */
+export function createSvid(config: SvidConfig, folder: string, context: ProcessContext): OwnSvid {
   const { clock, log, random } = context;
   if ('workload_api' in config) {
     const address = resolveEndpointAddress(config.workload_api, context.environment);
@@ -36,9 +42,9 @@ export async function openSvid(
     const { spiffe_id: spiffeId, hint } = config;
     const choice = { ...(spiffeId && { spiffeId }), ...(hint !== undefined && { hint }) };
     const svid = createWorkloadSvidSource(client, choice, own);
-    client.start();
     return {
       svid,
+      start: async () => client.start(),
       describe: () =>
         describeSvid('workload-api', address.uri, svid, client.problem ?? expiryOf(svid, clock)),
       stop: async () => {
@@ -58,15 +64,15 @@ export async function openSvid(
       log: log.with({ part: 'sds' }),
     });
     const svid = createSdsSvidSource(client, config.resource, log);
-    client.start();
     return {
       svid,
+      start: async () => client.start(),
       describe: () => describeSvid('sds', socketPath, svid, expiryOf(svid, clock)),
       stop: () => client.stop(),
     };
   }
   const certificateFile = resolvePath(folder, config.certificate_file);
-  const svid = await createFileSvidSource({
+  const svid = createFileSvidSource({
     certificateFile,
     keyFile: resolvePath(folder, config.key_file),
     clock,
@@ -74,6 +80,7 @@ export async function openSvid(
   });
   return {
     svid,
+    start: () => svid.start(),
     describe: () => describeSvid('files', certificateFile, svid, expiryOf(svid, clock)),
     stop: () => svid.stop(),
   };

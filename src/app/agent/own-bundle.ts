@@ -22,8 +22,6 @@ export interface OwnBundleOptions {
   readonly origin: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** Called with every new own bundle, after the store has it. */
-  readonly publish: (bundle: TrustBundle) => void;
 }
 
 /**
@@ -32,6 +30,7 @@ export interface OwnBundleOptions {
  */
 export class OwnBundle {
   readonly #options: OwnBundleOptions;
+  readonly #listeners = new Set<(bundle: TrustBundle) => void>();
   #current: TrustBundle | undefined;
   /** What the mesh said last, distrusted keys included. */
   #told: TrustBundle | undefined;
@@ -41,6 +40,12 @@ export class OwnBundle {
 
   constructor(options: OwnBundleOptions) {
     this.#options = options;
+  }
+
+  /** Calls back with the present bundle, if there is one, and with every later one after the store has it. */
+  follow(listener: (bundle: TrustBundle) => void): void {
+    this.#listeners.add(listener);
+    if (this.#current) listener(this.#current);
   }
 
   /** The bundle as last stored; undefined before the mesh was ever heard. */
@@ -101,14 +106,16 @@ export class OwnBundle {
   }
 
   /**
-   * The operator has taken a key of ours out, or let one in again: the bundle is published anew without it, or with it as soon as
-   * the mesh has told it. Throws `StoreError`.
+   * Publishes again what the mesh reported last, without the keys that the operator distrusts now. Resolves with whether another bundle
+   * is published than before. Throws `StoreError`.
    */
-  async reconsider(): Promise<void> {
+  async reconsider(): Promise<boolean> {
+    const before = this.#current;
     await this.#inTurn(async () => {
       const basis = this.#told ?? this.#current;
       if (basis) await this.#settle(basis);
     });
+    return this.#current !== before;
   }
 
   async #settle(basis: TrustBundle): Promise<void> {
@@ -120,7 +127,7 @@ export class OwnBundle {
     const held = await store.current(trustDomain);
     const content = bundleOf(trustDomain, roots, { jwtAuthorities });
     if (held && bundlesEqual(held.bundle, content)) {
-      if (!this.#current) this.#take(held.bundle);
+      if (!this.#current || !bundlesEqual(this.#current, held.bundle)) this.#take(held.bundle);
       return;
     }
     // Begun at the time in seconds, so that a lost store starts above every number its peers have seen (FED-52).
@@ -167,7 +174,7 @@ export class OwnBundle {
   #take(bundle: TrustBundle): void {
     const published = { ...bundle, refreshHintSeconds: this.#options.refreshHintSeconds };
     this.#current = published;
-    this.#options.publish(published);
+    for (const listener of this.#listeners) listener(published);
   }
 
   #refuseOther(said: TrustDomain, expected: TrustDomain | undefined): void {

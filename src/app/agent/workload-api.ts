@@ -9,8 +9,12 @@ import type { ProcessContext, RunningPart } from '../process.ts';
 
 /** The agent's socket for proxies and workloads. */
 export interface WorkloadApiPart extends RunningPart {
+  /** Opens the socket. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
+  start(): Promise<void>;
   /** A bundle, foreign or our own, may be another now. */
   trustChanged(): void;
+  /** Gives out what is trusted now, if something else is given out. Whether it had to. */
+  correct(): Promise<boolean>;
   describe(): WorkloadApiDocument;
 }
 
@@ -18,8 +22,8 @@ const MODES = { owner: 0o600, group: 0o660, everyone: 0o666 } as const;
 /** How many refusals one answer of the admin API tells. */
 const MOST_REFUSALS = 100;
 
-/** Serves the trust to proxies and workloads, where the config names a socket for it. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
-export async function startWorkloadApi(
+/** Serves the trust to proxies and workloads, where the config names a socket for it. */
+export function createWorkloadApi(
   config: Pick<AgentConfig, 'workload_api'>,
   folder: string,
   parts: {
@@ -29,7 +33,7 @@ export async function startWorkloadApi(
     readonly metrics: Metrics;
   },
   { clock, log: outer }: ProcessContext,
-): Promise<WorkloadApiPart | undefined> {
+): WorkloadApiPart | undefined {
   if (!config.workload_api) return undefined;
   const { socket, access, give_own_svid: gives, max_streams: maxStreams } = config.workload_api;
   const { own, foreign, svid, metrics } = parts;
@@ -44,9 +48,12 @@ export async function startWorkloadApi(
     metrics,
   });
   const path = resolvePath(folder, socket);
-  await server.start(path, MODES[access]);
-  log.info('workload API and SDS served', { socket: path, gives_svid: gives });
   return {
+    start: async () => {
+      await server.start(path, MODES[access]);
+      log.info('workload API and SDS served', { socket: path, gives_svid: gives });
+    },
+    correct: () => server.correct(),
     trustChanged: () => {
       server.refresh().catch((error: unknown) => log.error('proxies were not told of new trust', { error }));
     },

@@ -107,8 +107,5 @@ export async function readOwnTrust(options: {
     ...('pemFiles' in own ? own.pemFiles : [own.bundleFile]),
     ...(signingPemFile === undefined ? [] : [signingPemFile]),
   ];
-  // Watched from before the first look, so that no change falls between the two.
-  const watching = watchFiles({ paths, everyMs: pollMs, clock, signal, onChange: look });
-  await look();
-  await watching;
+  await watchFiles({ paths, everyMs: pollMs, clock, signal, look });
 }

@@ -56,13 +56,9 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
     kind: 'istio',
     scope: 'merged',
     state,
-    read: async (tell, signal) => {
+    read: (tell, signal) => {
       const paths = [file.path, ...ownPemFiles];
-      const onChange = () => look(tell);
-      // Watched from before the first look, so that no change falls between the two.
-      const watching = watchFiles({ paths, everyMs: pollMs, clock, signal, onChange });
-      await look(tell);
-      await watching;
+      return watchFiles({ paths, everyMs: pollMs, clock, signal, look: () => look(tell) });
     },
     present: async () => presentOfAnchors(ownAnchorsIn(await file.read()), `caCertificates of ${file.path}`),
     write: (wanted, signal, told, kept) =>

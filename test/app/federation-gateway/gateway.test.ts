@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { plainAgentConfig } from '../../support/agent-config.ts';
 import { agentConfigSchema } from '../../../src/app/config/agent-config.ts';
-import { startFederationGateway } from '../../../src/app/federation-gateway/start.ts';
+import { createFederationGateway } from '../../../src/app/federation-gateway/gateway.ts';
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
 import { pemFromCertificates, type TrustBundle } from '../../../src/spiffe/index.ts';
 import { SdsClient, type SdsSecret } from '../../../src/workload-api/index.ts';
@@ -54,8 +54,9 @@ async function startGateway(more: { readonly identities?: { spiffe_id: string; s
   });
   const own = { current: ca.bundle() };
   let foreign: readonly TrustBundle[] = [west.bundle(), east.bundle()];
-  const part = await startFederationGateway({ mesh }, folder.path, own, { list: () => foreign }, context);
+  const part = await createFederationGateway({ mesh }, folder.path, own, { list: () => foreign }, context);
   if (!part) throw new TypeError('the config describes a gateway');
+  await part.start();
   const envoy = new SdsClient({
     socketPath: folder.file('sds.sock'),
     resourceNames: ['foreign', 'consul', 'leaf:west-web', 'leaf:federation-gateway', 'leaf:info'],
@@ -104,7 +105,7 @@ function trustOf(secret: SdsSecret | undefined) {
   };
 }
 
-describe('startFederationGateway()', () => {
+describe('createFederationGateway()', () => {
   it('serves the leaf of each identity’s Consul service, and of no other', async () => {
     await using world = await startGateway();
     await until(() => world.secret('leaf:west-web') && world.secret('leaf:federation-gateway'));

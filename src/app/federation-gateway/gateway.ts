@@ -17,16 +17,20 @@ const NOBODY = parseTrustDomain('nobody.invalid');
 
 /** The federation gateway's part of the agent: what its Envoy is told. */
 export interface FederationGatewayPart extends RunningPart {
+  /** Opens the socket and follows Consul's leaves. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
+  start(): Promise<void>;
   /** A bundle, foreign or our own, may be another now. */
   trustChanged(): void;
+  /** Sends what is trusted now to an Envoy that holds something else. Whether one did. */
+  correct(): boolean;
 }
 
 /**
  * Serves the Envoy of a federation gateway, where the config describes one: the leaf of a Consul service for each foreign
  * identity, which identities of which trust domains are let in, and our own roots, over SDS on a socket of its own (it gives
- * out private keys). Throws `WorkloadApiError` `socket-in-use`, `socket-failed`.
+ * out private keys).
  */
-export async function startFederationGateway(
+export async function createFederationGateway(
   { mesh }: Pick<AgentConfig, 'mesh'>,
   folder: string,
   own: { readonly current: TrustBundle | undefined },
@@ -60,11 +64,14 @@ export async function startFederationGateway(
     },
     log,
   });
-  await server.start(sdsSocket);
-  leaves.start();
-  log.info('federation gateway served', { socket: sdsSocket, identities: gateway.identities.length });
   return {
-    trustChanged: () => server.pushChanged([gatewaySecrets.foreign, gatewaySecrets.own]),
+    start: async () => {
+      await server.start(sdsSocket);
+      leaves.start();
+      log.info('federation gateway served', { socket: sdsSocket, identities: gateway.identities.length });
+    },
+    trustChanged: () => void server.pushChanged([gatewaySecrets.foreign, gatewaySecrets.own]),
+    correct: () => server.pushChanged(),
     stop: async () => {
       await leaves.stop();
       await server.stop();

@@ -1,0 +1,51 @@
+import {
+  createForbiddenRanges,
+  defaultFetchLimits,
+  defaultRedirectSettings,
+  defaultScheduleSettings,
+  type FederationAgentOptions,
+} from '../../federation/index.ts';
+import { defaultBundleLimits } from '../../spiffe/index.ts';
+import type { AgentConfig } from '../config/agent-config.ts';
+
+/** How peers are polled, as the config says it. */
+export function pollingOf(
+  config: AgentConfig,
+): Pick<
+  FederationAgentOptions,
+  | 'ownTrustDomain'
+  | 'fetchLimits'
+  | 'bundleLimits'
+  | 'guard'
+  | 'redirects'
+  | 'schedule'
+  | 'watch'
+  | 'concurrency'
+> {
+  const { trust_domain: ownTrustDomain, federation: polling } = config;
+  return {
+    ...(ownTrustDomain === undefined ? {} : { ownTrustDomain }),
+    fetchLimits: {
+      ...defaultFetchLimits,
+      connectMs: polling.connect_timeout,
+      tlsMs: polling.connect_timeout,
+      totalMs: polling.total_timeout,
+      maxBodyBytes: polling.max_document,
+    },
+    bundleLimits: { ...defaultBundleLimits, maxBytes: polling.max_document },
+    guard: createForbiddenRanges(polling.forbidden_addresses),
+    redirects: {
+      ...defaultRedirectSettings,
+      follow: polling.max_redirects > 0,
+      max: polling.max_redirects,
+    },
+    schedule: {
+      ...defaultScheduleSettings,
+      floorMs: polling.minimum_poll,
+      ceilingMs: polling.maximum_poll,
+      withoutHintMs: polling.default_poll,
+    },
+    watch: { seconds: Math.round(polling.hold / 1000), most: polling.max_held },
+    concurrency: polling.max_polls_in_flight,
+  };
+}
