@@ -36,7 +36,7 @@ const writeCertificate = ({ certPem }: TestLeaf) => writeFileSync(folder.file('s
 const writeKey = ({ keyPem }: TestLeaf) => writeFileSync(folder.file('svid.key'), keyPem, { mode: 0o600 });
 
 async function open(): Promise<FileSvidSource> {
-  source = await createFileSvidSource({
+  source = createFileSvidSource({
     certificateFile: folder.file('svid.pem'),
     keyFile: folder.file('svid.key'),
     clock,

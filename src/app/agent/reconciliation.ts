@@ -47,9 +47,10 @@ export class Reconciliation {
 
   /** Compares everything once. Never rejects. */
   async compare(): Promise<void> {
-    for (const { name, correct } of this.#served) {
+    for (const each of this.#served) {
+      const { name } = each;
       try {
-        if (!(await correct())) continue;
+        if (!(await each.correct())) continue;
         this.#corrected.inc({ part: name });
         this.#log.warn('what was served was not what is trusted, and was corrected', { of: name });
       } catch (error) {
