@@ -30,6 +30,7 @@ import type {
   VerifyJwtDocument,
 } from './admin-documents.ts';
 import type { SignedBundleDocument } from './signed-bundle-document.ts';
+import type { UnrecordedTrustDocument } from './unrecorded-trust-document.ts';
 
 import type { InvitationDocument, InviteDocument, InvitedDocument } from './invitation-documents.ts';
 import type { RotationDocument } from './rotation-documents.ts';
@@ -68,6 +69,8 @@ export interface AdminClient {
   distrusted(): Promise<DistrustedKeyDocument[]>;
   distrust(document: DistrustDocument): Promise<DistrustedDocument>;
   trustAgain(document: TrustAgainDocument): Promise<DistrustedKeyDocument>;
+  unrecordedTrust(): Promise<UnrecordedTrustDocument[]>;
+  dropUnrecordedTrust(trustDomain: string): Promise<RemovedDocument>;
   invite(document: InviteDocument): Promise<InvitedDocument>;
   invitations(): Promise<InvitationDocument[]>;
   cancelInvitation(id: string): Promise<InvitationDocument>;
@@ -120,6 +123,8 @@ export function createAdminClient(options: {
     distrusted: () => ask('GET', '/v1/distrusted'),
     distrust: (document) => ask('POST', '/v1/distrusted', document),
     trustAgain: (document) => ask('POST', '/v1/trusted-again', document),
+    unrecordedTrust: () => ask('GET', '/v1/unrecorded-trust'),
+    dropUnrecordedTrust: (trustDomain) => ask('DELETE', `/v1/unrecorded-trust/${named(trustDomain)}`),
     invite: (document) => ask('POST', '/v1/invitations', document),
     invitations: () => ask('GET', '/v1/invitations'),
     cancelInvitation: (id) => ask('DELETE', `/v1/invitations/${named(id)}`),

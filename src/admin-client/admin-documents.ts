@@ -186,10 +186,12 @@ export interface AddDocument {
   readonly endpoint_id?: string;
   /** With `signed_bundle`: whose signature counts. */
   readonly signer_id?: string;
-  /** One of `bundle` (a SPIFFE bundle document or PEM), `pin`, or `web_pki`. */
+  /** One of `bundle` (a SPIFFE bundle document or PEM), `pin`, `web_pki`, or `from_mesh`. */
   readonly bundle?: string;
   readonly pin?: string;
   readonly web_pki?: boolean;
+  /** The keys that stand in our own mesh without a record prove the first bundle. */
+  readonly from_mesh?: boolean;
   readonly ca_pem?: string;
   /** Further addresses of the same endpoint, tried in order. */
   readonly more_endpoint_urls?: readonly string[];

@@ -55,4 +55,5 @@ export type {
 } from './rotation-documents.ts';
 export type { IdentityDocument } from './identity-documents.ts';
 export type { WorkloadApiDocument } from './workload-api-documents.ts';
+export type { UnrecordedTrustDocument } from './unrecorded-trust-document.ts';
 export type { SignedBundleDocument } from './signed-bundle-document.ts';

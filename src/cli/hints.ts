@@ -126,6 +126,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'signed-bundle-expired':
     'ask the peer for a newer one: "federate bundle sign" on their side, or whoever carries it is behind',
   'signed-bundle-signer': 'compare --signer with "signs as" of "federate status" on the peer\'s side',
+  'no-unrecorded-trust': '"federate adopt" lists the trust in the mesh without a record',
+  'mesh-shows-no-keys':
+    'have a pin from the peer by a way you trust ("federate status" on their side), and give it with --pin',
   'no-bundle': '"federate list" shows whose bundles are held; add the trust domain with "federate add"',
 };
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addCommand } from './commands/add.ts';
+import { adoptCommand } from './commands/adopt.ts';
 import { bundleCommand } from './commands/bundle.ts';
 import { changeCommand } from './commands/change.ts';
 import { distrustCommand, trustCommand } from './commands/distrust.ts';
@@ -72,6 +73,7 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     refreshCommand,
     changeCommand,
     removeCommand,
+    adoptCommand,
     reviewCommand,
     distrustCommand,
     trustCommand,

@@ -44,6 +44,7 @@ import {
 } from './describe.ts';
 import type { InMeshDocument } from '../admin-client/index.ts';
 import { addSignedBundleRoutes, type SignedBundleServices } from './signed-bundle-routes.ts';
+import { addUnrecordedRoutes, type UnrecordedServices } from './unrecorded-routes.ts';
 
 /** What the running agent does for the admin API; everything else is read from the store. */
 export interface AdminServices
@@ -52,7 +53,8 @@ export interface AdminServices
     InvitationServices,
     ReviewServices,
     RotationServices,
-    SignedBundleServices {
+    SignedBundleServices,
+    UnrecordedServices {
   readonly store: Store;
   readonly log: Log;
   status(): Promise<StatusDocument>;
@@ -82,6 +84,7 @@ const NOT_FOUND_CODES: ReadonlySet<string> = new Set([
   'no-bundle',
   'no-such-version',
   'no-such-invitation',
+  'no-unrecorded-trust',
 ]);
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 
@@ -98,6 +101,7 @@ const addRequest = z.strictObject({
   bundle: z.string().optional(),
   pin: z.string().optional(),
   web_pki: z.boolean().optional(),
+  from_mesh: z.boolean().optional(),
   ca_pem: z.string().optional(),
   more_endpoint_urls: moreUrls,
   policy,
@@ -242,6 +246,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
   });
 
   addDistrustRoutes(app, services);
+  addUnrecordedRoutes(app, services);
   addRotationRoutes(app, services);
   addSignedBundleRoutes(app, services);
   addInvitationRoutes(app, services);

@@ -7,4 +7,5 @@ export { warningsIn } from './warnings.ts';
 export { describeTrustedAt } from './history-routes.ts';
 export type { ReviewServices } from './review-routes.ts';
 export type { DistrustServices } from './distrust-routes.ts';
+export type { UnrecordedServices } from './unrecorded-routes.ts';
 export type { RotationServices } from './rotation-routes.ts';

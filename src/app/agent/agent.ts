@@ -174,6 +174,7 @@ async function connectParts(
         .catch((error: unknown) => log.error('our own bundle was not published again', { error }));
   });
   attention.add('foreign trust', () => stillTrusted(foreignTrust, federation));
+  attention.add('trust without a record', () => foreignTrust.unrecorded.warnings());
   attention.add('own trust', () => ownTrust.warnings());
 
   const served: Served[] = [

@@ -9,6 +9,7 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { ProcessContext } from '../process.ts';
 import { MeshReports } from './mesh-reports.ts';
+import { UnrecordedTrust } from './unrecorded-trust.ts';
 
 /** How often the mesh is compared with what it should hold, even when nothing was heard. */
 const RESYNC_MS = 60_000;
@@ -24,6 +25,8 @@ const SILENT = {
 
 /** Keeps the mesh holding the bundles that the federation trusts, and knows how far each came. */
 export class ForeignTrust {
+  /** What the mesh holds although the store has no record of it. */
+  readonly unrecorded: UnrecordedTrust;
   readonly #publisher: ForeignTrustPublisher;
   readonly #reports = new MeshReports();
   readonly #federation: Pick<FederationAgent, 'bundles' | 'noteInMesh'>;
@@ -47,9 +50,17 @@ export class ForeignTrust {
     this.#clock = clock;
     this.#log = log;
     this.#stopping = stopping;
+    const unrecorded = new UnrecordedTrust({
+      adapter,
+      store,
+      clock,
+      log: log.with({ part: 'foreign-trust' }),
+    });
+    this.unrecorded = unrecorded;
     this.#publisher = new ForeignTrustPublisher({
       adapter,
       wanted: () => federation.bundles.list(),
+      kept: (signal) => unrecorded.kept(signal),
       resyncMs: RESYNC_MS,
       clock,
       random,
@@ -82,6 +93,17 @@ export class ForeignTrust {
   /** All of which the mesh has, or may have, something. */
   list(): readonly ForeignTrustReport[] {
     return this.#reports.list();
+  }
+
+  /**
+   * Takes trust without a record out of the mesh, because the operator wants that; what the mesh still has of it after some seconds.
+   * Throws `AgentError` `no-unrecorded-trust`, `StoreError`.
+   */
+  async dropUnrecorded(trustDomain: TrustDomain, actor: string): Promise<ForeignTrustReport | undefined> {
+    await this.unrecorded.drop(trustDomain, actor);
+    this.#publisher.mayHold(trustDomain);
+    this.compare();
+    return await this.afterRemoval(trustDomain);
   }
 
   /** What the mesh still has of a peer that was removed: undefined once it has nothing. Waits some seconds for that, or until it failed. */

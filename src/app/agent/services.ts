@@ -37,6 +37,8 @@ import { describeReport } from './describe-report.ts';
 import { describeOutcome } from './describe-outcome.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
 import { createDistrustServices } from './distrust-services.ts';
+import { addFromMesh } from './add-from-mesh.ts';
+import { createUnrecordedServices } from './unrecorded-services.ts';
 import { createRotationServices } from './rotation-services.ts';
 import type { Rotation } from './rotation.ts';
 import type { OwnBundle } from './own-bundle.ts';
@@ -92,6 +94,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     ...createDistrustServices(parts),
     ...createReviewServices(federation),
     ...createRotationServices(parts),
+    ...createUnrecordedServices(parts.foreignTrust),
     store,
     log: log.with({ part: 'admin' }),
     status: () => statusOf(parts),
@@ -108,10 +111,14 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
       if (!parts.own()) {
         throw new AgentError(
           'own-bundle-unknown',
-          'a peer can be added once our own mesh has told its roots, so that the two can be told apart; see "federate status"',
+          'our own mesh has not reported its roots yet, and a peer is checked against them; add it after that',
         );
       }
-      const { relationship, firstPoll } = await federation.add(addRequestFrom(document, actor));
+      const request = addRequestFrom(document, actor);
+      const { relationship, firstPoll } =
+        document.from_mesh === true
+          ? await addFromMesh(federation, request, parts.foreignTrust.unrecorded.pinsOf(request.trustDomain))
+          : await federation.add(request);
       return describeOutcome(relationship.trustDomain, firstPoll ?? { kind: 'unchanged' });
     },
     change: async (trustDomain, document, actor) => {

@@ -19,6 +19,7 @@ interface AddOptions extends AgentOptions, TermsOptions {
   readonly bundle?: string;
   readonly pin?: string;
   readonly webPki?: boolean;
+  readonly fromMesh?: boolean;
   readonly caFile?: string;
 }
 
@@ -50,6 +51,10 @@ export function addCommand(program: Command, terminal: Terminal, finish: (code: 
       'first trust from a pin: sha256: of the bundle, or of the public key of one of its roots',
     )
     .option('--web-pki', 'https_web: first trust from the Web PKI alone')
+    .option(
+      '--from-mesh',
+      'first trust from a key that our mesh holds of the peer, after a lost store ("federate adopt")',
+    )
     .option(
       '--ca-file <file>',
       "https_web: the endpoint's certificate is checked with these CAs instead of the system's",
@@ -119,11 +124,12 @@ function documentFrom(options: AddOptions): AddDocument {
     throw new UsageError(
       '--peer with a URL needs --trust-domain as well; only an invitation needs nothing else',
     );
-  const proofs = [options.bundle, options.pin, options.webPki === true ? 'web-pki' : undefined].filter(
-    (proof) => proof !== undefined,
-  );
-  if (proofs.length > 1)
-    throw new UsageError('first trust comes from one of --bundle, --pin and --web-pki, not from several');
+  const { fromMesh = false, webPki = false } = options;
+  const proofs = [options.bundle !== undefined, options.pin !== undefined, webPki, fromMesh];
+  if (proofs.filter(Boolean).length > 1)
+    throw new UsageError(
+      'first trust comes from one of --bundle, --pin, --web-pki and --from-mesh, not from several',
+    );
   const signed = signedSource({ ...options, peer: options.peer[0] });
   if (signed && (profile ?? options.endpointId ?? options.caFile) !== undefined)
     throw new UsageError('--signed takes the place of --profile, --endpoint-id and --ca-file');
@@ -159,7 +165,8 @@ function documentFrom(options: AddOptions): AddDocument {
     ...(options.endpointId === undefined ? {} : { endpoint_id: options.endpointId }),
     ...(options.bundle === undefined ? {} : { bundle: readText(options.bundle, '--bundle') }),
     ...(options.pin === undefined ? {} : { pin: options.pin }),
-    ...(options.webPki === true ? { web_pki: true } : {}),
+    ...(webPki ? { web_pki: true } : {}),
+    ...(fromMesh ? { from_mesh: true } : {}),
     ...(options.caFile === undefined ? {} : { ca_pem: readText(options.caFile, '--ca-file') }),
   };
 }
