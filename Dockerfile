@@ -10,6 +10,7 @@ COPY src src
 
 # Sockets and state live in volumes that belong to the unprivileged user; the root file system can be read-only.
 RUN ln -s /opt/federate/bin/federate.js /usr/local/bin/federate \
+  && ln -s /opt/federate/bin/federate-probe.js /usr/local/bin/federate-probe \
   && mkdir -p /run/federate /var/lib/federate \
   && chown node:node /run/federate /var/lib/federate
 USER node

@@ -1,5 +1,11 @@
 import { createServer } from 'node:http';
-import { type ListenAddress, listenOn, type Metrics } from '../platform/index.ts';
+import {
+  answerHealth,
+  type ListenAddress,
+  listenOn,
+  type Metrics,
+  type NotReady,
+} from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
 import type { RunningPart } from './process.ts';
 
@@ -9,17 +15,22 @@ export interface MetricsServer extends RunningPart {
   start(): Promise<void>;
 }
 
-/** `/metrics` and `/healthz` over plain HTTP, for a scraper and a load balancer; nothing secret is told. */
+/**
+ * Serves `/metrics`, `/livez`, `/readyz` and `/healthz` (the short form of `/readyz`) over plain HTTP, for a scraper, a supervisor and a
+ * load balancer. It gives away nothing secret.
+ */
 export function createMetricsServer(
   address: ListenAddress,
   metrics: Metrics,
-  ready: () => boolean,
+  notReady: NotReady,
 ): MetricsServer {
   const server = createServer({ headersTimeout: 5000, requestTimeout: 5000 }, (request, response) => {
+    if (answerHealth(request, response, notReady)) return;
     if (request.url === '/healthz') {
+      const ready = notReady() === undefined;
       response
-        .writeHead(ready() ? 200 : 503, { 'content-type': 'text/plain' })
-        .end(ready() ? 'ready\n' : 'not ready\n');
+        .writeHead(ready ? 200 : 503, { 'content-type': 'text/plain' })
+        .end(ready ? 'ready\n' : 'not ready\n');
     } else if (request.url === '/metrics') {
       metrics.render().then(
         (text) => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text),

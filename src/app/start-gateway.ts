@@ -39,7 +39,9 @@ export async function startGateway(
         ? [
             partOf(
               'metrics',
-              createMetricsServer(config.metrics, metrics, () => true),
+              createMetricsServer(config.metrics, metrics, () =>
+                gateway.listening ? undefined : 'the gateway does not listen yet',
+              ),
             ),
           ]
         : []),

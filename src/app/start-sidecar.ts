@@ -41,7 +41,9 @@ export async function startSidecar(
         ? [
             partOf(
               'metrics',
-              createMetricsServer(config.metrics, metrics, () => sidecar.ready),
+              createMetricsServer(config.metrics, metrics, () =>
+                sidecar.ready ? undefined : 'the mesh has not given an SVID and trust yet',
+              ),
             ),
           ]
         : []),

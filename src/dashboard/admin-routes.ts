@@ -77,6 +77,8 @@ export interface AdminServices
   verify(pem: string, peerRole: 'client' | 'server'): Promise<VerifyDocument>;
   verifyJwt(token: string, audiences: readonly string[]): Promise<VerifyJwtDocument>;
   renderMetrics(): Promise<string>;
+  /** Why the agent is not ready, for `/readyz`. */
+  notReady(): string | undefined;
 }
 
 const NOT_FOUND_CODES: ReadonlySet<string> = new Set([

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
-import { listenOnUnixSocket } from '../platform/index.ts';
+import { answerHealth, listenOnUnixSocket } from '../platform/index.ts';
 import { CodedError } from '../errors/index.ts';
 import { type AdminServices, createAdminRoutes } from './admin-routes.ts';
 
@@ -9,7 +9,7 @@ export type AdminServerErrorCode = 'admin-socket-in-use' | 'admin-socket-failed'
 /** The admin socket could not be opened. */
 export class AdminServerError extends CodedError<AdminServerErrorCode> {}
 
-/** The admin API on a Unix socket that only the agent's own user may open. */
+/** Serves the admin API, `/livez` and `/readyz` on a Unix socket that only the agent's own user may open. */
 export class AdminServer {
   readonly #server: Server;
   readonly #path: string;
@@ -18,10 +18,10 @@ export class AdminServer {
     this.#path = options.path;
     const routes = createAdminRoutes(options.services);
     const listener = getRequestListener(routes.fetch);
-    this.#server = createServer(
-      { headersTimeout: 10_000, requestTimeout: 30_000 },
-      (request, response) => void listener(request, response),
-    );
+    this.#server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000 }, (request, response) => {
+      if (!answerHealth(request, response, () => options.services.notReady()))
+        void listener(request, response);
+    });
   }
 
   /** Throws `AdminServerError`: `admin-socket-in-use`, `admin-socket-failed`. */

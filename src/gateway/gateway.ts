@@ -76,6 +76,11 @@ export class Gateway {
     });
   }
 
+  /** Whether the gateway takes connections. */
+  get listening(): boolean {
+    return this.#server.listening;
+  }
+
   /** Replaces the table for new connections; open ones go on. */
   setRoutes(routes: RouteTable): void {
     this.#routes = routes;

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Hono } from 'hono';
-import { listenOnUnixSocket, type Log } from '../platform/index.ts';
+import { answerHealth, listenOnUnixSocket, type Log } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
 import { readBoundedBody } from './bounded-body.ts';
 import {
@@ -20,14 +20,21 @@ interface Operator {
 
 const MAX_BODY_BYTES = 16_384;
 
-/** HTTP with JSON on a Unix socket of mode 0600: whoever may open it commands the simulated mesh. */
+/**
+ * Serves HTTP with JSON on a Unix socket of mode 0600, with `/livez` and `/readyz`. A process that may open the socket commands the
+ * simulated mesh.
+ */
 export class ControlServer {
   readonly #path: string;
   readonly #server: Server;
 
   constructor(options: { readonly path: string; readonly operator: Operator; readonly log: Log }) {
     this.#path = options.path;
-    this.#server = createServer(requestListener(controlApp(options), options.log));
+    const listener = requestListener(controlApp(options), options.log);
+    this.#server = createServer((request, response) => {
+      // The socket opens last, so a control plane that answers is ready.
+      if (!answerHealth(request, response, () => undefined)) listener(request, response);
+    });
   }
 
   /** Throws `EADDRINUSE` where another process answers on the socket. */

@@ -21,10 +21,11 @@ async function freePort(): Promise<number> {
 }
 
 async function start(ready: () => boolean = () => true) {
+  const notReady = () => (ready() ? undefined : 'the mesh is silent');
   const metrics = createMetrics({ processMetrics: false });
   metrics.counter('federate_test_total', 'A counter').inc({});
   const port = await freePort();
-  const server = createMetricsServer({ host: '127.0.0.1', port }, metrics, ready);
+  const server = createMetricsServer({ host: '127.0.0.1', port }, metrics, notReady);
   await server.start();
   stops.push(() => server.stop());
   const ask = async (path: string): Promise<readonly [status: number | undefined, body: string]> => {
@@ -37,12 +38,16 @@ async function start(ready: () => boolean = () => true) {
 }
 
 describe('createMetricsServer()', () => {
-  it('tells the numbers and whether it is ready, and nothing else', async () => {
+  it('serves the numbers, liveness and readiness, and nothing else', async () => {
     let ready = false;
     const { ask } = await start(() => ready);
     expect(await ask('/healthz')).toEqual([503, 'not ready\n']);
+    expect(await ask('/readyz')).toEqual([503, 'not ready: the mesh is silent\n']);
+    expect(await ask('/livez')).toEqual([200, 'alive\n']);
     ready = true;
     expect(await ask('/healthz')).toEqual([200, 'ready\n']);
+    expect(await ask('/readyz')).toEqual([200, 'ready\n']);
+    expect(await ask('/livez')).toEqual([200, 'alive\n']);
     const [status, numbers] = await ask('/metrics');
     expect(status).toBe(200);
     expect(numbers).toContain('federate_test_total 1');
@@ -51,7 +56,7 @@ describe('createMetricsServer()', () => {
 
   it('says which port is in use', async () => {
     const { port, metrics } = await start();
-    const second = createMetricsServer({ host: '127.0.0.1', port }, metrics, () => true);
+    const second = createMetricsServer({ host: '127.0.0.1', port }, metrics, () => undefined);
     await expect(second.start()).rejects.toMatchObject({ code: 'port-in-use' });
     await second.stop();
   });

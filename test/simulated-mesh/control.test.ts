@@ -50,6 +50,25 @@ describe('the control socket', () => {
     }
   });
 
+  it.each([
+    ['/livez', 'alive\n'],
+    ['/readyz', 'ready\n'],
+  ])('answers %s for a health check', async (path, text) => {
+    const { mesh, options } = await startIstio(folder.path);
+    try {
+      const answer = await new Promise((done, fail) => {
+        request({ socketPath: options.controlSocket, path }, (response) => {
+          response.setEncoding('utf8').on('data', (body) => done([response.statusCode, body]));
+        })
+          .on('error', fail)
+          .end();
+      });
+      expect(answer).toEqual([200, text]);
+    } finally {
+      await mesh.stop();
+    }
+  });
+
   it('rotates step by step and refuses a step out of order', async () => {
     const { mesh, options } = await startConsul(folder.path);
     const client = createControlClient(options.controlSocket);

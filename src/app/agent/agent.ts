@@ -20,6 +20,7 @@ import { createOwnSvid } from './open-svid.ts';
 import { OwnBundle } from './own-bundle.ts';
 import { OwnTrustWatch } from './own-trust-watch.ts';
 import { peerEndpoints } from './peer-endpoints.ts';
+import { agentReadiness } from './readiness.ts';
 import { Reconciliation, type Served } from './reconciliation.ts';
 import { rememberHolding, Rotation, rotationTimes } from './rotation.ts';
 import { createRotationMetrics } from './rotation-metrics.ts';
@@ -186,7 +187,7 @@ async function connectParts(
   ];
   const reconciliation = new Reconciliation(served, { clock, log, metrics });
 
-  const ready = () => own() !== undefined && endpoint.ready;
+  const notReady = agentReadiness({ own, serving: () => endpoint.ready });
   const services = createAdminServices({
     invitations,
     config,
@@ -207,11 +208,12 @@ async function connectParts(
     own,
     ownBundle,
     serving: () => endpoint.ready,
+    notReady,
     workloadApi: () => workloadApi?.describe() ?? null,
     identity: () => identity?.describe() ?? null,
   });
   const admin = new AdminServer({ path: resolvePath(folder, config.admin_socket), services });
-  const metricsServer = config.metrics && createMetricsServer(config.metrics, metrics, ready);
+  const metricsServer = config.metrics && createMetricsServer(config.metrics, metrics, notReady);
 
   const remember = (kind: 'agent-started' | 'agent-stopped', message: string) =>
     store.recordEvent({ at: clock.now(), kind, actor: 'agent', message });

@@ -18,7 +18,7 @@ import type {
 } from '../../federation/index.ts';
 import type { MeshAdapter } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
-import type { Clock, Log, Metrics } from '../../platform/index.ts';
+import type { Clock, Log, Metrics, NotReady } from '../../platform/index.ts';
 import {
   type BundleSource,
   type EndpointProfile,
@@ -58,6 +58,7 @@ export interface ServiceParts {
   readonly ownBundle: OwnBundle;
   readonly svid: SvidSource | undefined;
   readonly serving: () => boolean;
+  readonly notReady: NotReady;
   readonly workloadApi: () => WorkloadApiDocument | null;
   readonly identity: () => IdentityDocument | null;
   readonly signedBundles: SignedBundles;
@@ -159,6 +160,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     verify: (pem, peerRole) => verifyChain(verifying, pem, peerRole),
     verifyJwt: (token, audiences) => verifyToken(verifying, token, audiences),
     renderMetrics: () => metrics.render(),
+    notReady: parts.notReady,
     ...createInvitationServices(parts.invitations),
   };
 }
@@ -196,7 +198,7 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
   const serving = parts.serving();
   const agentId = parts.svid?.current()?.id ?? null;
   return {
-    ready: own !== undefined && serving,
+    ready: parts.notReady() === undefined,
     trust_domain: own?.trustDomain ?? config.trust_domain ?? null,
     started_at: parts.startedAt.toISOString(),
     own:

@@ -75,5 +75,7 @@ export const processFields = {
   log_level: logLevel(),
   metrics: listenAddress()
     .optional()
-    .describe('Where `/metrics` and `/healthz` are served over plain HTTP; off when absent.'),
+    .describe(
+      'Where `/metrics`, `/livez`, `/readyz` and `/healthz` are served over plain HTTP; off when absent.',
+    ),
 };

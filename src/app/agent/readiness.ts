@@ -1,0 +1,18 @@
+import type { NotReady } from '../../platform/index.ts';
+import type { TrustBundle } from '../../spiffe/index.ts';
+
+/**
+ * Says why an agent is not ready, for `/readyz`, `/healthz` and `federate status`. An agent is ready when peers can poll it: it knows its
+ * own roots, and its bundle endpoint serves them.
+ */
+export function agentReadiness(parts: {
+  readonly own: () => TrustBundle | undefined;
+  readonly serving: () => boolean;
+}): NotReady {
+  return () => {
+    if (parts.own() === undefined) return 'the mesh has not reported its roots yet';
+    if (!parts.serving())
+      return 'the bundle endpoint cannot serve: it has no certificate or SVID that it may show';
+    return undefined;
+  };
+}
