@@ -1,4 +1,4 @@
-export { serializeBundle, parseBundle } from './bundle-document.ts';
+export { jwkText, serializeBundle, parseBundle } from './bundle-document.ts';
 export { bundlesEqual, contentDigest, diffBundles } from './bundle-diff.ts';
 export { BundleError } from './bundle-error.ts';
 export { bundleOf, x509AuthorityFromDer } from './bundle-from-certificates.ts';

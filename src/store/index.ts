@@ -42,6 +42,13 @@ export { type ProvenHead, proveHead, signHead } from './head-statement.ts';
 export type { TrustedAt } from './trusted-at.ts';
 export { verifyStoreFile } from './verify-store.ts';
 export { createMemoryStore } from './memory-store.ts';
+export {
+  type HeldKey,
+  KEY_KINDS,
+  type KeyKind,
+  keyNamesOf,
+  type PriorTrust,
+} from './prior-trust.ts';
 export type {
   BootstrapProof,
   ChangePolicy,

@@ -3,6 +3,7 @@ import { contentDigest, serializeBundle, type TrustDomain } from '../spiffe/inde
 import { type BundleVersion, cleanVersion, type NewVersion } from './bundle-version.ts';
 import { invitationExists, invitationSpent, relationshipExists, rolledBack, StoreError } from './errors.ts';
 import { cleanEvent, type NewEvent, type StoredEvent } from './event.ts';
+import { type HeldKey, heldKeysAfter } from './prior-trust.ts';
 import { cleanIncident, incidentBegan, incidentEnded, offerSeen, type StoredIncident } from './incident.ts';
 import { changedInvitation, cleanInvitation, type StoredInvitation } from './invitation.ts';
 import { checkLinkPage, checkPage, checkReplacement } from './arguments.ts';
@@ -12,14 +13,16 @@ import { createOperatorWordMaps } from './memory-operator-words.ts';
 import { cleanStageChange, livesOf, type RootStageChange } from './own-root.ts';
 import { cleanHolding, type StoredHolding } from './peer-holding.ts';
 import { patchRelationship, type Relationship } from './relationship.ts';
-import type { Store } from './store.ts';
+import type { Replacement, Store } from './store.ts';
 import { trustedAt } from './trusted-at.ts';
 import { authorityRefs, changeBetween } from './version-change.ts';
 
 interface Held {
   readonly version: BundleVersion;
-  /** The highest sequence seen with this content. */
+  /** The sequence that counts. */
   readonly sequence: bigint | undefined;
+  /** The one that counted when the content came. */
+  readonly anchor: bigint | undefined;
 }
 
 /** A store that lives and ends with the process, for tests and one-shot commands. Same contract as the SQLite one. */
@@ -27,6 +30,7 @@ export function createMemoryStore(): Store {
   const relationships = new Map<TrustDomain, Relationship>();
   const versions = new Map<TrustDomain, BundleVersion[]>();
   const held = new Map<TrustDomain, Held>();
+  const heldKeys = new Map<TrustDomain, readonly HeldKey[]>();
   const events: StoredEvent[] = [];
   const incidents: StoredIncident[] = [];
   const invitations = new Map<string, StoredInvitation>();
@@ -52,7 +56,10 @@ export function createMemoryStore(): Store {
     chain.remember('event', eventRow(kept));
   };
   const words = createOperatorWordMaps((event) => addEvent(event), chain.remember);
-  const append = (version: NewVersion): BundleVersion => {
+  const append = (
+    version: NewVersion,
+    { keepsSequence = false, unusable = false }: Pick<Replacement, 'keepsSequence' | 'unusable'> = {},
+  ): BundleVersion => {
     const { bundle } = version;
     const past = versions.get(bundle.trustDomain) ?? [];
     const before = held.get(bundle.trustDomain);
@@ -74,8 +81,15 @@ export function createMemoryStore(): Store {
     };
     versions.set(bundle.trustDomain, [...past, added]);
     chain.remember('bundle_version', versionRow(added));
-    held.set(bundle.trustDomain, { version: added, sequence: bundle.sequence });
-    return added;
+    const highest = [bundle.sequence, before?.sequence].filter((each) => each !== undefined);
+    const kept = highest.toSorted((a, b) => (a < b ? 1 : -1))[0];
+    const sequence = keepsSequence ? kept : bundle.sequence;
+    held.set(bundle.trustDomain, { version: added, sequence, anchor: sequence });
+    if (version.verdict !== 'own') {
+      const known = before ? (heldKeys.get(bundle.trustDomain) ?? []) : [];
+      heldKeys.set(bundle.trustDomain, heldKeysAfter(known, version, unusable).sort(byKey));
+    }
+    return current(bundle.trustDomain) ?? added;
   };
   const bundleAt = (trustDomain: TrustDomain, instant: Date): BundleVersion | undefined => {
     const version = (versions.get(trustDomain) ?? []).findLast((each) => each.receivedAt <= instant);
@@ -119,6 +133,7 @@ export function createMemoryStore(): Store {
           invitation && changedInvitation(invitations.get(`${invitation.role} ${invitation.id}`), invitation);
         if (invitation && !spent) throw invitationSpent(invitation.id);
         held.delete(trustDomain);
+        heldKeys.delete(trustDomain);
         const first = firstVersion ? append(firstVersion) : undefined;
         relationships.set(trustDomain, patchRelationship(relationship, {}));
         if (spent) invitations.set(`${spent.role} ${spent.id}`, spent);
@@ -138,6 +153,7 @@ export function createMemoryStore(): Store {
         holdings.delete(trustDomain);
         const last = held.get(trustDomain);
         held.delete(trustDomain);
+        heldKeys.delete(trustDomain);
         endOpen(trustDomain, at, actor);
         addEvent(
           { at, kind: 'relationship-removed', trustDomain, actor, message: reason },
@@ -146,6 +162,11 @@ export function createMemoryStore(): Store {
         return true;
       }),
     current: (trustDomain) => turn(() => current(trustDomain)),
+    priorTrust: (trustDomain) =>
+      turn(() => {
+        const anchor = held.get(trustDomain)?.anchor;
+        return { keys: heldKeys.get(trustDomain) ?? [], ...(anchor === undefined ? {} : { anchor }) };
+      }),
     currentAll: () => turn(() => [...held.keys()].flatMap((name) => current(name) ?? []).sort(byTrustDomain)),
     replaceCurrent: (replacement) =>
       turn(() => {
@@ -168,7 +189,7 @@ export function createMemoryStore(): Store {
             held.set(trustDomain, { ...requireHeld(trustDomain), sequence: offered });
           return current(trustDomain) ?? 'conflict';
         }
-        const added = append(version);
+        const added = append(version, replacement);
         if (event) addEvent(event, added.number);
         return added;
       }),
@@ -329,6 +350,10 @@ function newestFirst(a: StoredInvitation, b: StoredInvitation): number {
   return (
     b.createdAt.getTime() - a.createdAt.getTime() || (`${a.id} ${a.role}` < `${b.id} ${b.role}` ? -1 : 1)
   );
+}
+
+function byKey(a: HeldKey, b: HeldKey): number {
+  return `${a.kind} ${a.key}` < `${b.kind} ${b.key}` ? -1 : 1;
 }
 
 function byTrustDomain(a: { trustDomain: string }, b: { trustDomain: string }): number {

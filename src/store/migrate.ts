@@ -8,6 +8,7 @@ import { invitations } from './migrations/0004-invitations.ts';
 import { chain } from './migrations/0005-chain.ts';
 import { rotation } from './migrations/0006-rotation.ts';
 import { peerHeads } from './migrations/0007-peer-heads.ts';
+import { priorTrust } from './migrations/0008-prior-trust.ts';
 
 /** All steps, in order; the last one's number is the shape this version of Federate works with. */
 export const migrations: readonly Migration[] = [
@@ -18,6 +19,7 @@ export const migrations: readonly Migration[] = [
   chain,
   rotation,
   peerHeads,
+  priorTrust,
 ];
 
 /** The shape this version of Federate works with. */

@@ -90,6 +90,7 @@ function storeOver(open: OpenDatabase): Store {
     relationships: () => read(() => relationships.list()),
     relationship: (trustDomain) => read(() => relationships.get(trustDomain)),
     current: (trustDomain) => snapshot(() => versions.current(trustDomain)),
+    priorTrust: (trustDomain) => snapshot(() => versions.priorTrust(trustDomain)),
     currentAll: () => snapshot(() => versions.currentAll()),
     history: (trustDomain, page = {}) =>
       snapshot(() => {
@@ -170,7 +171,7 @@ function storeOver(open: OpenDatabase): Store {
           versions.raiseSequence(trustDomain, sequence);
           return versions.current(trustDomain) ?? 'conflict';
         }
-        const added = versions.append(version, held);
+        const added = versions.append(version, held, replacement);
         if (event) audit.addEvent(event, added.number);
         return added;
       }),

@@ -8,10 +8,13 @@ import {
   type VersionVerdict,
 } from './bundle-version.ts';
 import { rolledBack } from './errors.ts';
+import { heldKeysAfter, type PriorTrust } from './prior-trust.ts';
 import { versionRow } from './history-rows.ts';
 import type { AddLink } from './sqlite-chain.ts';
+import { createPriorTrustTables } from './sqlite-prior-trust.ts';
 import { readStoredDocument } from './stored-document.ts';
 import { createKeyTable } from './sqlite-keys.ts';
+import type { Replacement } from './store.ts';
 import { authorityRefs, byFingerprint, changeBetween } from './version-change.ts';
 
 interface VersionRow {
@@ -110,6 +113,7 @@ export function createVersionTables(database: Database, addLink: AddLink) {
   const deletePointer = database.prepare<[string]>('DELETE FROM current_bundle WHERE trust_domain = ?');
 
   const keys = createKeyTable(database);
+  const priorTrust = createPriorTrustTables(database);
 
   const refsOf = (
     trustDomain: string,
@@ -175,7 +179,11 @@ export function createVersionTables(database: Database, addLink: AddLink) {
      * Adds a version and makes it current in the place of `held`, which `pointer` gave in the same transaction. Throws `StoreError`
      * `sequence-rolled-back`, told by the database itself.
      */
-    append(offered: NewVersion, held: CurrentPointer | undefined): BundleVersion {
+    append(
+      offered: NewVersion,
+      held: CurrentPointer | undefined,
+      { keepsSequence = false, unusable = false }: Pick<Replacement, 'keepsSequence' | 'unusable'> = {},
+    ): BundleVersion {
       const version = cleanVersion(offered);
       const { bundle } = version;
       const { trustDomain } = bundle;
@@ -199,12 +207,24 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       for (const change of ['added', 'kept', 'removed'] as const)
         for (const { fingerprint } of diff[change]) insertLink.run(trustDomain, number, fingerprint, change);
       addLink('bundle_version', id, row);
+      const { sequence = null } = bundle;
+      const counts = keepsSequence ? highest(held?.sequence ?? null, sequence) : sequence;
+      const text = counts?.toString() ?? null;
       const { changes } = held
-        ? updatePointer.run(number, row.sequence, digest, trustDomain, held.number, held.digest)
-        : insertPointer.run(trustDomain, number, row.sequence, digest);
+        ? updatePointer.run(number, text, digest, trustDomain, held.number, held.digest)
+        : insertPointer.run(trustDomain, number, text, digest);
       if (changes !== 1) throw new TypeError('unreachable: the pointer was read in this very transaction');
-      return { ...version, trustDomain, number, digest, document, diff };
+      if (version.verdict !== 'own') {
+        const before = held ? priorTrust.get(trustDomain).keys : [];
+        const anchor = counts === null ? {} : { anchor: counts };
+        priorTrust.replace(trustDomain, { keys: heldKeysAfter(before, version, unusable), ...anchor });
+      }
+      const counted = counts === null || counts === sequence ? bundle : { ...bundle, sequence: counts };
+      return { ...version, bundle: counted, trustDomain, number, digest, document, diff };
     },
+
+    /** What the next offer is to be judged by. */
+    priorTrust: (trustDomain: TrustDomain): PriorTrust => priorTrust.get(trustDomain),
 
     /** The held sequence becomes `sequence` if that is higher. */
     raiseSequence(trustDomain: TrustDomain, sequence: bigint | undefined): void {
@@ -214,8 +234,16 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     },
 
     /** Ends the trust: nothing is current any more. The history stays. */
-    forgetCurrent: (trustDomain: TrustDomain): void => void deletePointer.run(trustDomain),
+    forgetCurrent(trustDomain: TrustDomain): void {
+      deletePointer.run(trustDomain);
+      priorTrust.forget(trustDomain);
+    },
   };
+}
+
+function highest(one: bigint | null, other: bigint | null): bigint | null {
+  if (one === null || other === null) return one ?? other;
+  return one > other ? one : other;
 }
 
 function nameOf(trustDomain: TrustDomain, number: number): string {

@@ -7,6 +7,7 @@ import type { InvitationChange, InvitationRole, StoredInvitation } from './invit
 import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
 import type { RootLife, RootStageChange } from './own-root.ts';
 import type { StoredHolding } from './peer-holding.ts';
+import type { PriorTrust } from './prior-trust.ts';
 import type { Relationship, RelationshipPatch } from './relationship.ts';
 import type { TrustedAt } from './trusted-at.ts';
 
@@ -18,6 +19,13 @@ export interface Replacement {
   /** Its sequence as `current()` gave it; `null` when it had none; left out when it does not matter. */
   readonly expectedSequence?: bigint | null;
   readonly version: NewVersion;
+  /**
+   * The sequence that counts never becomes lower by this version, nor does it end: an operator's file, or an address that numbers
+   * otherwise, says nothing about the endpoint's numbers. Default: the version's own sequence counts.
+   */
+  readonly keepsSequence?: boolean;
+  /** The document listed entries of which none could be used: keys that are gone with it count as known when they come back. */
+  readonly unusable?: boolean;
   /** Told in the same transaction. */
   readonly event?: NewEvent;
 }
@@ -42,6 +50,8 @@ export interface StoreReader extends AsyncDisposable {
    * which is what the next offer is to be judged against.
    */
   current(trustDomain: TrustDomain): Promise<BundleVersion | undefined>;
+  /** What the next offer is to be judged by, next to the current version. */
+  priorTrust(trustDomain: TrustDomain): Promise<PriorTrust>;
   /** All of them, by trust domain, our own included. */
   currentAll(): Promise<BundleVersion[]>;
 

@@ -7,6 +7,7 @@ import {
   type JwtAuthority,
   parseSpiffeId,
   serializeBundle,
+  type TrustBundle,
 } from '../../src/spiffe/index.ts';
 import { type BundleVersion, type Store, StoreError } from '../../src/store/index.ts';
 import {
@@ -438,6 +439,102 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect(await replace([2], undefined)).toMatchObject({ number: 2 });
       expect((await store.current(istio))?.bundle.sequence).toBeUndefined();
       expect(await replace([3], 1n)).toMatchObject({ number: 3 });
+    });
+
+    it('replaceCurrent() keeps the highest sequence where the caller asks for it, with a lower one and with none', async () => {
+      await federate([1], 9n);
+      const put = async (offered: TrustBundle) => {
+        const held = await store.current(istio);
+        return store.replaceCurrent({
+          trustDomain: istio,
+          expectedDigest: held?.digest ?? null,
+          version: version(offered, at(60), 'operator'),
+          keepsSequence: true,
+        });
+      };
+      for (const offered of [bundle([2], 4n), bundle([3]), bundle([4], 8n)])
+        expect(await put(offered)).toMatchObject({ bundle: { sequence: 9n } });
+      expect((await store.current(istio))?.bundle.sequence).toBe(9n);
+      await expect(replace([1], 8n)).rejects.toMatchObject({ code: 'sequence-rolled-back' });
+      expect(await put(bundle([5], 12n))).toMatchObject({ bundle: { sequence: 12n } });
+    });
+
+    it('priorTrust() tells since when each key is held without a gap, and on whose word', async () => {
+      await federate([1], 1n);
+      await replace([1, 2], 2n, at(60));
+      await replace([2, 3], 3n, at(120));
+      await replace([2, 3, 1], 4n, at(180));
+      const known = async () =>
+        Object.fromEntries(
+          (await store.priorTrust(istio)).keys.map(({ kind, key, since, vouched, gone }) => [
+            `${kind} ${roots.findIndex(({ keyFingerprint }) => keyFingerprint === key) + 1}`,
+            [since.getTime() - start.getTime(), vouched, gone?.known],
+          ]),
+        );
+      expect(await known()).toEqual({
+        'x509 1': [180_000, false, undefined],
+        'x509 2': [60_000, false, undefined],
+        'x509 3': [120_000, false, undefined],
+      });
+      await store.replaceCurrent({
+        trustDomain: istio,
+        expectedDigest: (await store.current(istio))?.digest ?? null,
+        version: version(bundle([2], 5n), at(200), 'operator'),
+      });
+      expect(await known()).toEqual({ 'x509 2': [60_000, true, undefined] });
+      await store.removeRelationship(istio, { at: at(210), actor: 'ann', reason: 'over' });
+      expect((await store.priorTrust(istio)).keys).toEqual([]);
+    });
+
+    it('priorTrust() keeps the last keys of a kind as gone: known after a document that could not be used, not after a revocation', async () => {
+      const jwtAuthorities = [{ keyId: 'k', jwk: jwk() }];
+      const put = async (offered: TrustBundle, when: Date, unusable = false) =>
+        store.replaceCurrent({
+          trustDomain: istio,
+          expectedDigest: (await store.current(istio))?.digest ?? null,
+          version: version(offered, when),
+          unusable,
+        });
+      const gone = async () =>
+        (await store.priorTrust(istio)).keys.map(({ kind, since, gone: end }) => [
+          kind,
+          since.getTime() - start.getTime(),
+          end && [end.at.getTime() - start.getTime(), end.known],
+        ]);
+      await store.addRelationship(
+        relationship(),
+        version({ ...bundle([1], 1n), jwtAuthorities }, start, 'bootstrap'),
+        added(),
+      );
+      await put(bundle([1], 2n), at(10));
+      expect(await gone()).toEqual([
+        ['jwt', 0, [10_000, false]],
+        ['x509', 0, undefined],
+      ]);
+      await put(bundle([], 3n), at(20), true);
+      expect(await gone()).toEqual([
+        ['jwt', 0, [10_000, false]],
+        ['x509', 0, [20_000, true]],
+      ]);
+      // The time without them does not count as held.
+      await put({ ...bundle([1], 4n), jwtAuthorities }, at(50));
+      expect(await gone()).toEqual([
+        ['jwt', 40_000, undefined],
+        ['x509', 30_000, undefined],
+      ]);
+    });
+
+    it('priorTrust() keeps the sequence that counted when the content came, while a higher one is noted', async () => {
+      expect(await store.priorTrust(istio)).toEqual({ keys: [] });
+      await federate([1], 5n);
+      await store.noteUnchanged(istio, at(10), { sequence: 8n });
+      expect([(await store.priorTrust(istio)).anchor, (await store.current(istio))?.bundle.sequence]).toEqual(
+        [5n, 8n],
+      );
+      await replace([1, 2], 9n);
+      expect((await store.priorTrust(istio)).anchor).toBe(9n);
+      await replace([1], undefined);
+      expect(await store.priorTrust(istio)).not.toHaveProperty('anchor');
     });
 
     it('replaceCurrent() compares sequences as 64-bit numbers, digit for digit (TDB-08)', async () => {

@@ -1,6 +1,11 @@
 import Sqlite from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import { silentLog, systemClock } from '../../src/platform/index.ts';
+import type { TrustBundle } from '../../src/spiffe/index.ts';
+import { openSqliteStore } from '../../src/store/index.ts';
 import { APPLICATION_ID, migrate, migrations, SHAPE } from '../../src/store/migrate.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { added, at, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
 const shapeOf = (database: Sqlite.Database) =>
   database.prepare('SELECT type, name, sql FROM sqlite_schema ORDER BY type, name').all();
@@ -57,6 +62,33 @@ describe('migrate()', () => {
       },
     ]);
     database.close();
+  });
+
+  it('finds out from the history since when keys are held, and begins to compare numbers with the present one', async () => {
+    using folder = tempDir();
+    const path = folder.file('federate.db');
+    const store = await openSqliteStore({ path, create: true, clock: systemClock, log: silentLog });
+    const jwtAuthorities = [
+      { keyId: 'k', jwk: { kty: 'OKP', crv: 'Ed25519', x: 'a'.repeat(42).concat('A') } },
+    ];
+    await store.addRelationship(relationship(), version(bundle([1], 1n), start, 'bootstrap'), added());
+    const replace = async (offered: TrustBundle, when: Date) =>
+      store.replaceCurrent({
+        trustDomain: istio,
+        expectedDigest: (await store.current(istio))?.digest ?? null,
+        version: version(offered, when),
+      });
+    await replace({ ...bundle([1, 2], 2n), jwtAuthorities }, at(60));
+    await replace({ ...bundle([2, 1, 3], 3n), jwtAuthorities }, at(120));
+    const expected = await store.priorTrust(istio);
+    await store.close();
+    const database = new Sqlite(path);
+    database.exec('DROP TABLE held_key; DROP TABLE sequence_anchor; PRAGMA user_version = 7');
+    database.close();
+    const migrated = await openSqliteStore({ path, clock: systemClock, log: silentLog });
+    expect(await migrated.priorTrust(istio)).toEqual(expected);
+    expect(expected).toMatchObject({ anchor: 3n, keys: { length: 4 } });
+    await migrated.close();
   });
 
   it('goes the whole way or not at all', () => {

@@ -1,0 +1,90 @@
+import type { Database } from 'better-sqlite3';
+import type { TrustDomain } from '../spiffe/index.ts';
+import type { HeldKey, KeyKind, PriorTrust } from './prior-trust.ts';
+
+interface HeldKeyRow {
+  readonly trust_domain: string;
+  readonly kind: KeyKind;
+  readonly key: string;
+  readonly since: string;
+  readonly vouched: number;
+  readonly gone_at: string | null;
+  readonly known: number;
+}
+
+/** What offers are judged by next to the held bundle, in SQL. What writes is to be called inside a transaction. */
+export function createPriorTrustTables(database: Database) {
+  const select = database.prepare<[string], HeldKeyRow>(
+    `SELECT trust_domain, kind, key, since, vouched, gone_at, known FROM held_key WHERE trust_domain = ?
+     ORDER BY kind, key`,
+  );
+  const upsert = database.prepare<[HeldKeyRow]>(
+    `INSERT INTO held_key (trust_domain, kind, key, since, vouched, gone_at, known)
+     VALUES ($trust_domain, $kind, $key, $since, $vouched, $gone_at, $known)
+     ON CONFLICT DO UPDATE SET since = excluded.since, vouched = excluded.vouched, gone_at = excluded.gone_at,
+       known = excluded.known`,
+  );
+  const remove = database.prepare<[string, string, string]>(
+    'DELETE FROM held_key WHERE trust_domain = ? AND kind = ? AND key = ?',
+  );
+  const clear = database.prepare<[string]>('DELETE FROM held_key WHERE trust_domain = ?');
+  const selectAnchor = database
+    .prepare<[string], string>('SELECT sequence FROM sequence_anchor WHERE trust_domain = ?')
+    .pluck();
+  const upsertAnchor = database.prepare<[string, string]>(
+    `INSERT INTO sequence_anchor (trust_domain, sequence) VALUES (?, ?)
+     ON CONFLICT DO UPDATE SET sequence = excluded.sequence`,
+  );
+  const clearAnchor = database.prepare<[string]>('DELETE FROM sequence_anchor WHERE trust_domain = ?');
+
+  return {
+    get(trustDomain: TrustDomain): PriorTrust {
+      const anchor = selectAnchor.get(trustDomain);
+      const keys = select.all(trustDomain).map(heldKeyOf);
+      return { keys, ...(anchor === undefined ? {} : { anchor: BigInt(anchor) }) };
+    },
+    /** Puts these in the place of those before; a row that stays as it is is not written. */
+    replace(trustDomain: TrustDomain, { keys, anchor }: PriorTrust): void {
+      if (anchor === undefined) clearAnchor.run(trustDomain);
+      else upsertAnchor.run(trustDomain, anchor.toString());
+      const before = new Map(select.all(trustDomain).map((row) => [nameOf(row), row]));
+      for (const row of keys.map((key) => rowOf(trustDomain, key))) {
+        const old = before.get(nameOf(row));
+        before.delete(nameOf(row));
+        if (JSON.stringify(old) !== JSON.stringify(row)) upsert.run(row);
+      }
+      for (const { kind, key } of before.values()) remove.run(trustDomain, kind, key);
+    },
+    /** Forgets all of them. */
+    forget(trustDomain: TrustDomain): void {
+      clear.run(trustDomain);
+      clearAnchor.run(trustDomain);
+    },
+  };
+}
+
+function nameOf({ kind, key }: HeldKeyRow): string {
+  return `${kind} ${key}`;
+}
+
+function rowOf(trustDomain: TrustDomain, { kind, key, since, vouched, gone }: HeldKey): HeldKeyRow {
+  return {
+    trust_domain: trustDomain,
+    kind,
+    key,
+    since: since.toISOString(),
+    vouched: Number(vouched),
+    gone_at: gone?.at.toISOString() ?? null,
+    known: Number(gone?.known ?? true),
+  };
+}
+
+function heldKeyOf({ kind, key, since, vouched, gone_at: goneAt, known }: HeldKeyRow): HeldKey {
+  return {
+    kind,
+    key,
+    since: new Date(since),
+    vouched: vouched === 1,
+    ...(goneAt === null ? {} : { gone: { at: new Date(goneAt), known: known === 1 } }),
+  };
+}
