@@ -49,11 +49,21 @@ export class AdapterState {
     this.#troubles.set(part, { code, message: sentenceOf(error) });
   }
 
-  /** Runs one comparison of what the mesh holds, and remembers how it went. Throws what `work` throws. */
-  async applying<Value>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
+  /**
+   * Runs one comparison of what the mesh holds, and remembers how it went. `work` calls `noteTrouble` where it has reports and the mesh
+   * took nothing of what was written. Throws what `work` throws.
+   */
+  async applying<Value>(
+    signal: AbortSignal,
+    work: (signal: AbortSignal, noteTrouble: (error: unknown) => void) => Promise<Value>,
+  ): Promise<Value> {
+    let trouble: unknown;
     try {
-      const value = await work(signal);
-      this.contact('foreign-trust');
+      const value = await work(signal, (error) => {
+        trouble = error;
+      });
+      if (trouble === undefined) this.contact('foreign-trust');
+      else this.trouble('foreign-trust', trouble);
       return value;
     } catch (error) {
       if (!signal.aborted) this.trouble('foreign-trust', error);

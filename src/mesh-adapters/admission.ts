@@ -23,6 +23,14 @@ export type AdmissionCode =
   | 'no-usable-root'
   | 'root-constrained'
   | 'root-not-narrowable'
+  /** The peer has more roots than a mesh takes of one peer. */
+  | 'too-many-roots'
+  /** What the peer's roots become in the mesh is longer than a mesh takes of one peer. */
+  | 'bundle-too-large'
+  /** The place in the mesh is full, and smaller peers go first. */
+  | 'mesh-full'
+  /** A root cannot be read, or cannot be written in the form that the mesh has. */
+  | 'root-not-renderable'
   /** A note, no refusal: another root bears the same name, with a key identifier that tells them apart. */
   | 'root-name-shared';
 
@@ -56,6 +64,9 @@ export interface AdmissionContext {
   readonly now: Date;
 }
 
+/** As many roots as a mesh is given of one peer; trust domains in use have one to five. */
+export const MAX_ROOTS_OF_PEER = 100;
+
 const DNS_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 /**
@@ -81,7 +92,7 @@ export function judgeForeignTrust(
     names.add(bundle.trustDomain);
     judged.set(
       bundle,
-      refusal ? { bundle, roots: [], refusal, notes: [] } : judgeRoots(bundle, owners, seen, context),
+      refusal ? { bundle, roots: [], refusal, notes: [] } : judgeReadable(bundle, owners, seen, context),
     );
   }
   return wanted.flatMap((bundle) => judged.get(bundle) ?? []);
@@ -121,10 +132,19 @@ export function rootsToHold(
     : roots;
 }
 
+/**
+ * The admission as refused for this reason; what it says of roots stays, so that `rootsToHold` leaves those that are in the mesh. An
+ * earlier refusal stays too.
+ */
+export function refuseAdmission(admission: Admission, code: AdmissionCode, message: string): Admission {
+  return admission.refusal ? admission : { ...admission, refusal: note(code, message) };
+}
+
 /** An anchor states constraints of ours in the place of the root's own, so a root that has some cannot be narrowed. */
 export function refuseConstrained(admission: Admission): Admission {
+  if (admission.refusal) return admission;
   const constrained = admission.roots.find((root) => parseCertificate(root.der).extensions.nameConstraints);
-  if (!constrained || admission.refusal) return admission;
+  if (!constrained) return admission;
   const message = `root ${JSON.stringify(constrained.subject)} has name constraints of its own, which a narrowed anchor would lift`;
   return { ...admission, roots: [], refusal: note('root-constrained', message) };
 }
@@ -200,6 +220,31 @@ class Namesakes {
   }
 }
 
+/** Judges the roots. A peer with a root that cannot be read is refused, so that its root stops nobody else. */
+function judgeReadable(
+  bundle: TrustBundle,
+  owners: Map<string, TrustDomain>,
+  seen: Namesakes,
+  context: AdmissionContext,
+): Admission {
+  const unreadable: X509Authority[] = [];
+  for (const root of bundle.x509Authorities) {
+    try {
+      parseCertificate(root.der);
+    } catch {
+      unreadable.push(root);
+    }
+  }
+  const [first] = unreadable;
+  if (!first) return judgeRoots(bundle, owners, seen, context);
+  const readable = bundle.x509Authorities.filter((root) => !unreadable.includes(root));
+  const message = `${label(first)} of ${bundle.trustDomain} cannot be read`;
+  const refused = { bundle, roots: [], refusal: note('root-not-renderable', message), notes: [] };
+  const roots = readable.filter((root) => context.held.get(root.keyFingerprint) === bundle.trustDomain);
+  for (const root of roots) seen.add(namedRoot(root, bundle.trustDomain));
+  return { ...refused, roots };
+}
+
 function judgeRoots(
   bundle: TrustBundle,
   owners: Map<string, TrustDomain>,
@@ -220,6 +265,10 @@ function judgeRoots(
       dangerOf(named, owners, seen.of(named), context, notes) ?? crowdOf(named, seen, usable, context);
     if (danger) refusal ??= danger;
     else usable.push(named);
+  }
+  if (usable.length > MAX_ROOTS_OF_PEER) {
+    const message = `${trustDomain} has ${usable.length} roots, and a mesh is given at most ${MAX_ROOTS_OF_PEER} of one peer`;
+    refusal ??= note('too-many-roots', message);
   }
   if (!refusal) {
     for (const named of usable) owners.set(named.root.keyFingerprint, trustDomain);

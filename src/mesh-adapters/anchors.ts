@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import {
   type AnchorIdentities,
   type Certificate,
@@ -65,8 +66,10 @@ export class Anchors {
     present: readonly PresentAnchor[],
   ): Promise<Anchor> {
     const named = { trustDomain, rootFingerprint: root.fingerprint };
-    if (this.#unnarrowed)
+    if (this.#unnarrowed) {
+      assertReadable(root.der);
       return { ...named, pem: pemFromCertificates([root.der]), fingerprint: root.fingerprint };
+    }
     const real = parseCertificate(root.der);
     const found = present.find(
       (each) =>
@@ -86,7 +89,13 @@ async function make(
   identities: AnchorIdentities,
 ): Promise<Anchor> {
   const der = await createNarrowedAnchor(root, named.trustDomain, identities);
+  assertReadable(der);
   return { ...named, pem: pemFromCertificates([der]), fingerprint: parseCertificate(der).fingerprint };
+}
+
+/** Because one certificate that OpenSSL cannot read makes a proxy refuse a whole pool. Throws what OpenSSL says. */
+function assertReadable(der: Uint8Array): void {
+  void new X509Certificate(der).publicKey;
 }
 
 function onePerKey(roots: readonly X509Authority[]): X509Authority[] {

@@ -1,5 +1,6 @@
 import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { AdapterState } from './adapter-state.ts';
+import type { MeshAdapterError } from './errors.ts';
 import { followOwnTrust } from './follow-own-trust.ts';
 import type { ForeignTrustReport, MeshAdapter, OwnTrust, PresentTrust } from './mesh-adapter.ts';
 
@@ -15,6 +16,8 @@ export function assembleAdapter(options: {
     signal: AbortSignal,
     told: ReadonlySet<TrustDomain>,
     kept: ReadonlySet<TrustDomain>,
+    /** Every write of this comparison failed, which a report of one peer does not say. */
+    noteTrouble: (error: MeshAdapterError) => void,
   ) => Promise<readonly ForeignTrustReport[]>;
   /** Reads what stands in the mesh with our mark. */
   readonly present: (signal: AbortSignal) => Promise<readonly PresentTrust[]>;
@@ -29,7 +32,7 @@ export function assembleAdapter(options: {
     scope,
     watchOwnTrust: (outer) => followOwnTrust(until(outer), read),
     applyForeignTrust: (wanted, outer, told = new Set(), kept = new Set()) =>
-      state.applying(until(outer), (signal) => write(wanted, signal, told, kept)),
+      state.applying(until(outer), (signal, noteTrouble) => write(wanted, signal, told, kept, noteTrouble)),
     presentTrust: (outer) => present(until(outer)),
     onReport: (listener) => state.onReport(listener),
     onProgress: (listener) => state.onProgress(listener),

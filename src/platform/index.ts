@@ -9,5 +9,6 @@ export { createLocalNames, type LocalNames } from './local-names.ts';
 export { describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
 export type { Metrics } from './metrics.ts';
 export { type Random, systemRandom } from './random.ts';
+export { type Sized, smallestFirst } from './smallest-first.ts';
 export { watchFiles } from './watch-file.ts';
 export { clearSocketPath, listenOnUnixSocket, socketFileIsGone } from './unix-socket.ts';

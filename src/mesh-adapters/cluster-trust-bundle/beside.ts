@@ -47,10 +47,10 @@ export function withClusterTrustBundles(
     kept: ReadonlySet<TrustDomain>,
   ): Promise<readonly ForeignTrustReport[] | MeshAdapterError> => {
     try {
-      return await state.applying(signal, async () => {
+      return await state.applying(signal, async (_signal, noteTrouble) => {
         // Nothing foreign is let in before it is known what is ours.
         if (!own) throw new MeshAdapterError('own-trust-domain-missing', 'the own roots are not known yet');
-        return await writeForeignTrust(wanted, own, writer, signal, kept);
+        return await writeForeignTrust(wanted, own, writer, signal, kept, noteTrouble);
       });
     } catch (error) {
       if (signal.aborted || !(error instanceof MeshAdapterError)) throw error;
@@ -78,7 +78,7 @@ export function withClusterTrustBundles(
       ]);
       if (mesh.status === 'rejected') throw mesh.reason;
       if (beside.status === 'rejected') throw beside.reason;
-      if (!(beside.value instanceof MeshAdapterError)) return withRefusals(mesh.value, beside.value);
+      if (!(beside.value instanceof MeshAdapterError)) return withFaults(mesh.value, beside.value);
       const trouble = failureOf(beside.value);
       const reports = mesh.value.map((report) => withTrouble(report, trouble));
       return [...reports, ...notGone([...wanted, ...reports], told, trouble, clock)];
@@ -107,20 +107,39 @@ function joined(places: readonly PresentTrust[]): PresentTrust {
   };
 }
 
-/** A report of the mesh says what is wrong with the ClusterTrustBundle, where it has nothing to say of the mesh itself. */
-function withRefusals(
+/**
+ * The reports of the mesh, with what is wrong with the ClusterTrustBundle where there is nothing to say of the mesh itself. A peer is
+ * gone when it is gone from both.
+ */
+function withFaults(
   reports: readonly ForeignTrustReport[],
   beside: readonly ForeignTrustReport[],
 ): readonly ForeignTrustReport[] {
-  const refusals = new Map(
-    beside.filter(({ state }) => state === 'refused').map((report) => [report.trustDomain, report]),
-  );
-  return reports.map((report) => {
-    const refusal = refusals.get(report.trustDomain);
-    if (report.code !== undefined || !refusal) return report;
-    const message = `its ClusterTrustBundle is refused: ${refusal.message ?? refusal.code ?? ''}`;
-    return { ...report, code: 'cluster-trust-bundle-refused', message };
+  const faults = new Map(beside.filter(hasFault).map((report) => [report.trustDomain, report]));
+  const both = reports.map((report) => {
+    const fault = faults.get(report.trustDomain);
+    if (!fault) return report;
+    faults.delete(report.trustDomain);
+    const trouble = troubleOf(fault);
+    if (report.state === 'removed')
+      return { ...report, ...trouble, state: 'failed' as const, endedRootsStand: true };
+    const stand = fault.endedRootsStand === true && { endedRootsStand: true };
+    return { ...report, ...(report.code === undefined && trouble), ...stand };
   });
+  return [...both, ...[...faults.values()].map((fault) => ({ ...fault, ...troubleOf(fault) }))];
+}
+
+function hasFault({ state }: ForeignTrustReport): boolean {
+  return state === 'refused' || state === 'failed';
+}
+
+function troubleOf({ state, code, message = code ?? '' }: ForeignTrustReport): Trouble {
+  return state === 'refused'
+    ? { code: 'cluster-trust-bundle-refused', message: `its ClusterTrustBundle is refused: ${message}` }
+    : {
+        code: 'cluster-trust-bundle-failed',
+        message: `its ClusterTrustBundle could not be written: ${message}`,
+      };
 }
 
 interface Trouble {

@@ -7,6 +7,7 @@ import { readPresentTrust as readObjects } from '../kubernetes/foreign-objects.t
 import { holdForeignObjects } from '../kubernetes/hold-foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import type { ForeignTrustReport, OwnTrust, PresentTrust } from '../mesh-adapter.ts';
+import { OBJECT_LIMITS } from '../place-peers.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
 import {
   API_VERSIONS,
@@ -14,6 +15,9 @@ import {
   type ClusterTrustBundleMarks,
   clusterTrustBundlePlace,
 } from './render.ts';
+
+/** Each ClusterTrustBundle is read for itself, so all of them together have no limit. */
+const LIMITS = { ...OBJECT_LIMITS, bytesOfAll: Number.POSITIVE_INFINITY };
 
 const UNNARROWED = {
   code: 'root-not-narrowed',
@@ -29,18 +33,19 @@ export interface ClusterTrustBundleWriter {
   readonly random: Random;
 }
 
-/** Makes the cluster hold one ClusterTrustBundle of ours for each of these bundles and none else of ours. Throws `MeshAdapterError`. */
+/** Makes the cluster hold one ClusterTrustBundle of ours for each of these bundles and no other of ours. Throws `MeshAdapterError`. */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   own: OwnTrust,
   writer: ClusterTrustBundleWriter,
   signal: AbortSignal,
   kept: ReadonlySet<TrustDomain>,
+  noteTrouble: (error: MeshAdapterError) => void,
 ): Promise<ForeignTrustReport[]> {
   const { client, marks, anchors, unnarrowed, clock } = writer;
   const version = await servedVersion(client, marks, signal);
   return await retryConflicts(
-    () =>
+    (isLastTry) =>
       holdForeignObjects(wanted, {
         client,
         place: clusterTrustBundlePlace(version, marks),
@@ -50,6 +55,8 @@ export async function writeForeignTrust(
         // What pods have mounted nobody tells.
         effect: async () => ({ stateOf: () => 'written', notesOf: () => (unnarrowed ? [UNNARROWED] : []) }),
         kept,
+        limits: LIMITS,
+        writing: { isLastTry, noteTrouble },
         now: clock.now(),
         signal,
       }),

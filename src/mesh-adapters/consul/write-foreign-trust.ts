@@ -1,14 +1,16 @@
+import { peeringTrustBundleMessage } from '../../grpc/index.ts';
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import { type Admission, judgeForeignTrust } from '../admission.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
+import { OBJECT_LIMITS, placePeers } from '../place-peers.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { PeerLink } from './peer-link.ts';
 import { deletePeering, generatePeeringToken, listPeerings, type Peering } from './peerings.ts';
 import { fetchOwnTrust } from './read-own-trust.ts';
-import { peerNameOf } from './render.ts';
+import { peerNameOf, renderTrustBundle } from './render.ts';
 
 /** How long a comparison waits for the control plane's answer to a new bundle. */
 const ANSWER_MS = 5000;
@@ -53,14 +55,25 @@ export class ForeignTrustWriter {
       fetchOwnTrust(this.#client, signal),
       listPeerings(this.#client, this.#prefix, signal),
     ]);
-    const admissions = judgeForeignTrust(wanted, {
+    const held = this.#heldKeys(wanted);
+    const judged = judgeForeignTrust(wanted, {
       own,
       ownAliases: [],
       scope: 'per-trust-domain',
       taken: this.#takenBy(peerings, wanted),
-      held: this.#heldKeys(wanted),
+      held,
       now: this.#clock.now(),
     });
+    const placed = await placePeers(judged, {
+      held,
+      render: ({ bundle }, roots) => ({ roots, message: renderTrustBundle(bundle.trustDomain, roots) }),
+      bytesOf: ({ message }) => peeringTrustBundleMessage.encode(message).length,
+      limits: OBJECT_LIMITS,
+    });
+    const admissions = placed.map(({ admission, rendered }) => ({
+      ...admission,
+      roots: rendered?.roots ?? [],
+    }));
     const removals = await this.#removeSurplus(peerings, admissions, staying, signal);
     const reports = await Promise.all(admissions.map((admission) => this.#hold(admission, signal)));
     const wantedDomains = new Set(wanted.map(({ trustDomain }) => trustDomain));

@@ -13,6 +13,7 @@ import { type MeshConfigDocument, parseMeshConfig } from './mesh-config-document
 import { presentOfAnchors } from '../present-anchors.ts';
 import { ownAnchorsIn, planForeignTrust } from './plan.ts';
 import { ownTrustOfRoots } from './read-own-trust.ts';
+import { ROOM_IN_FILE } from './room.ts';
 
 export interface IstioFileAdapterOptions {
   /** What istiod is given as `--meshConfig`; written by us too, so it must be a plain file in a folder we may write. */
@@ -71,6 +72,7 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
             anchors,
             elsewhere: [],
             unnarrowed,
+            room: ROOM_IN_FILE,
             notes: [],
             told,
             kept,

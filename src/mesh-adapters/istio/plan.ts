@@ -1,10 +1,12 @@
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { heldKeys, judgeForeignTrust, refuseConstrained, rootsToHold } from '../admission.ts';
+import { heldKeys, judgeForeignTrust, refuseConstrained } from '../admission.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
 import type { Anchor, Anchors, PresentAnchor } from '../anchors.ts';
+import { placePeers } from '../place-peers.ts';
 import { type CaEntry, type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
 import { faultOf, type OwnEntries, ownAnchorOf, parseOwnEntries, renderOwnEntries } from './own-entries.ts';
+import { bytesOfEntries, limitsOfEntries, type MeshConfigRoom } from './room.ts';
 import { insertOwnEntries, removeOwnEntries } from './splice.ts';
 
 /** A mesh config with what was remembered of our entries in it; both are texts that are kept somewhere. */
@@ -30,13 +32,15 @@ export interface Plan {
 
 interface Present {
   readonly own: readonly PresentAnchor[];
+  /** How much of the text those of a trust domain are. */
+  readonly ownBytes: ReadonlyMap<string, number>;
   readonly foreign: readonly CaEntry[];
   readonly said: OwnEntries;
 }
 
 /** The anchors of ours that a mesh config holds. Throws `MeshAdapterError` `mesh-config-…`. */
 export function ownAnchorsIn({ text, said }: RememberedConfig): readonly PresentAnchor[] {
-  return presentEntries(parseMeshConfig(text), said).own;
+  return presentEntries(text, parseMeshConfig(text), said).own;
 }
 
 /**
@@ -53,6 +57,8 @@ export async function planForeignTrust(
     /** Anchors that stand elsewhere in the mesh, which are taken again rather than made anew. */
     readonly elsewhere: readonly PresentAnchor[];
     readonly unnarrowed: boolean;
+    /** What the place of the config takes besides it. */
+    readonly room: MeshConfigRoom;
     readonly notes: readonly ReportNote[];
     /** Who was told of as more than gone so far: where istiod refuses the config, it goes on with what it had of these. */
     readonly told: ReadonlySet<TrustDomain>;
@@ -61,14 +67,14 @@ export async function planForeignTrust(
     readonly now: Date;
   },
 ): Promise<Plan> {
-  const { own, anchors, elsewhere, unnarrowed, notes: more, told, kept, now } = options;
+  const { own, anchors, elsewhere, unnarrowed, room, notes: more, told, kept, now } = options;
   const config = parseMeshConfig(held.text);
-  const present = presentEntries(config, held.said);
+  const present = presentEntries(held.text, config, held.said);
   const keys = heldKeys(
     present.own.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint })),
     wanted,
   );
-  const admissions = judgeForeignTrust(wanted, {
+  const judged = judgeForeignTrust(wanted, {
     own: own(config),
     ownAliases: config.trustDomainAliases,
     scope: 'merged',
@@ -76,12 +82,18 @@ export async function planForeignTrust(
     held: keys,
     now,
   }).map((admission) => (unnarrowed ? admission : refuseConstrained(admission)));
-  const chosen: Anchor[] = [];
-  for (const admission of admissions) {
-    const { trustDomain } = admission.bundle;
-    const there = [...present.own, ...elsewhere];
-    chosen.push(...(await anchors.of(trustDomain, rootsToHold(admission, keys), there)));
-  }
+  // What is kept stays in the text, as what is not ours does.
+  const replaced = [...present.ownBytes].filter(([trustDomain]) => !kept.has(trustDomain));
+  const replacedBytes = replaced.reduce((sum, [, bytes]) => sum + bytes, 0);
+  const limits = limitsOfEntries(room, Buffer.byteLength(held.text) - replacedBytes);
+  const placed = await placePeers(judged, {
+    held: keys,
+    render: ({ bundle }, roots) => anchors.of(bundle.trustDomain, roots, [...present.own, ...elsewhere]),
+    bytesOf: (each) => bytesOfEntries(each, limits),
+    limits,
+  });
+  const admissions = placed.map(({ admission }) => admission);
+  const chosen = placed.flatMap(({ rendered = [] }) => rendered);
   chosen.push(...present.own.flatMap((anchor) => keptAnchor(anchor, kept)));
   chosen.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
   const change = changeOf(held.text, present, chosen);
@@ -119,16 +131,22 @@ function keptAnchor(
   return [{ trustDomain, pem, fingerprint, rootFingerprint: fingerprint }];
 }
 
-function presentEntries({ list }: MeshConfigDocument, annotation: string | undefined): Present {
+function presentEntries(text: string, { list }: MeshConfigDocument, annotation: string | undefined): Present {
   const said = parseOwnEntries(annotation);
   const own: PresentAnchor[] = [];
+  const ownBytes = new Map<string, number>();
   const foreign: CaEntry[] = [];
   for (const entry of list?.entries ?? []) {
     const anchor = ownAnchorOf(entry, said);
-    if (anchor) own.push(anchor);
-    else foreign.push(entry);
+    if (!anchor) {
+      foreign.push(entry);
+      continue;
+    }
+    own.push(anchor);
+    const bytes = Buffer.byteLength(text.slice(entry.from, entry.to));
+    ownBytes.set(anchor.trustDomain, (ownBytes.get(anchor.trustDomain) ?? 0) + bytes);
   }
-  return { own, foreign, said };
+  return { own, ownBytes, foreign, said };
 }
 
 function orderOf({ trustDomain, rootFingerprint }: Anchor): string {

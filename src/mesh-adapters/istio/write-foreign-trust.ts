@@ -11,6 +11,7 @@ import { meshConfigMaps } from './mesh-config-maps.ts';
 import { OWN_ENTRIES_ANNOTATION } from './own-entries.ts';
 import { ownAnchorsIn, planForeignTrust, type RememberedConfig } from './plan.ts';
 import { type IstioObjects, MESH_KEY, meshTextOf, ownTrustOf } from './read-own-trust.ts';
+import { roomInConfigMap } from './room.ts';
 
 /** Tries to write one ConfigMap before everything is read again. */
 const QUICK_TRIES = 5;
@@ -75,6 +76,7 @@ async function writeOnce(
       anchors,
       elsewhere,
       unnarrowed,
+      room: roomInConfigMap(mesh),
       notes,
       told,
       kept,

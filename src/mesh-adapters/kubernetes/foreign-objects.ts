@@ -2,6 +2,7 @@ import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
 import { MeshAdapterError } from '../errors.ts';
 import type { PresentTrust } from '../mesh-adapter.ts';
 import { ownedNameOf } from '../owned-name.ts';
+import type { PeerWrites } from '../peer-writes.ts';
 import { certificatesIn, rootsIn } from '../present-anchors.ts';
 import type { KubernetesClient } from './kubernetes-client.ts';
 import type { KubernetesCollection, KubernetesObject } from './kubernetes-object.ts';
@@ -79,36 +80,72 @@ export async function listForeignObjects(
   return { ours, taken };
 }
 
+/** What an object of ours is to hold. */
+export interface WantedObject {
+  readonly pem: string;
+  /** The part of it that stands there already; empty where there is none. Written where the API server refuses the whole. */
+  readonly standing: string;
+}
+
 /**
- * Makes exactly these objects ours, next to those of the trust domains in `kept`: what must go goes first, what says the same
- * already is not written. Gives the trust domains whose name somebody else's object has. Throws `MeshAdapterError`: `mesh-conflict` where somebody was faster.
+ * Makes exactly these objects ours, next to those of the trust domains in `kept`: what must go goes first, and what says the same already is not written. Each object stands for
+ * itself: `writes` keeps what the API server answers for one peer. Returns the trust domains whose name another object has, and those
+ * whose object is deleted and still there. Throws as `PeerWrites.attempt`.
  */
 export async function writeForeignObjects(
   client: KubernetesClient,
   place: ForeignObjectPlace,
   ours: readonly ForeignObject[],
-  wanted: ReadonlyMap<TrustDomain, string>,
+  wanted: ReadonlyMap<TrustDomain, WantedObject>,
   kept: ReadonlySet<TrustDomain>,
+  writes: PeerWrites,
   signal: AbortSignal,
-): Promise<ReadonlySet<TrustDomain>> {
+): Promise<{ readonly occupied: ReadonlySet<TrustDomain>; readonly lingering: ReadonlySet<TrustDomain> }> {
   const { collection, namePrefix } = place;
   const byName = new Map(ours.map((each) => [each.object.metadata.name, each]));
   const names = new Map([...wanted.keys()].map((name) => [ownedNameOf(name, namePrefix), name]));
+  const lingering = new Set<TrustDomain>();
   for (const [name, { object, trustDomain }] of byName) {
     const stays = trustDomain !== undefined && kept.has(trustDomain);
-    if (!names.has(name) && !stays) await client.deleteObject(collection, object, signal);
+    if (names.has(name) || stays) continue;
+    const fault = await writes.attempt(trustDomain, () => client.deleteObject(collection, object, signal));
+    if (!fault && trustDomain !== undefined && hasFinalizers(object)) lingering.add(trustDomain);
   }
   const occupied = new Set<TrustDomain>();
   for (const [name, trustDomain] of names) {
-    const pem = wanted.get(trustDomain) ?? '';
+    const { pem = '', standing = '' } = wanted.get(trustDomain) ?? {};
     const there = byName.get(name);
     if (!there) {
-      if (!(await create(client, place, name, trustDomain, pem, signal))) occupied.add(trustDomain);
-    } else if (there.pem !== pem || there.trustDomain !== trustDomain) {
-      await client.replaceObject(collection, changed(there.object, place.render(pem), trustDomain), signal);
+      await writes.attempt(trustDomain, async () => {
+        if (!(await create(client, place, name, trustDomain, pem, signal))) occupied.add(trustDomain);
+      });
+      continue;
     }
+    if (there.pem === pem && there.trustDomain === trustDomain) continue;
+    const replace = (text: string) =>
+      client.replaceObject(collection, changed(there.object, place.render(text), trustDomain), signal);
+    await writes.attempt(trustDomain, async () => {
+      try {
+        await replace(pem);
+      } catch (error) {
+        if (!isRefusal(error) || there.pem === standing) throw error;
+        // What the peer no longer lists goes all the same.
+        if (standing === '') await client.deleteObject(collection, there.object, signal);
+        else await replace(standing);
+        throw error;
+      }
+    });
   }
-  return occupied;
+  return { occupied, lingering };
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof MeshAdapterError && error.code === 'mesh-refused';
+}
+
+/** Such an object stays, with all that it holds, until the owner of each finalizer lets it go. */
+function hasFinalizers({ metadata: { finalizers } }: KubernetesObject): boolean {
+  return Array.isArray(finalizers) && finalizers.length > 0;
 }
 
 async function create(

@@ -1,14 +1,10 @@
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import {
-  type Admission,
-  type AdmissionContext,
-  heldKeys,
-  judgeForeignTrust,
-  rootsToHold,
-} from '../admission.ts';
+import { type Admission, type AdmissionContext, heldKeys, judgeForeignTrust } from '../admission.ts';
 import type { Anchor, Anchors } from '../anchors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
+import { type PlaceLimits, placePeers } from '../place-peers.ts';
+import { PeerWrites, type PeerWriting } from '../peer-writes.ts';
 import { certificatesIn } from '../present-anchors.ts';
 import { type ForeignObjectPlace, listForeignObjects, writeForeignObjects } from './foreign-objects.ts';
 import type { KubernetesClient } from './kubernetes-client.ts';
@@ -31,7 +27,7 @@ export interface ForeignObjectEffect {
 
 /**
  * Judges what is wanted for a merged pool, and makes the cluster hold one object of ours for each trust domain that may be
- * there, with its anchors. Throws `MeshAdapterError`: `mesh-conflict` where somebody was faster.
+ * there, with its anchors. Throws `MeshAdapterError`: `mesh-conflict` where another writer was faster, unless this is the last try.
  */
 export async function holdForeignObjects(
   wanted: readonly TrustBundle[],
@@ -44,14 +40,29 @@ export async function holdForeignObjects(
     readonly judge: (admission: Admission) => Admission;
     /** What is particular about the verifiers of this pool. */
     readonly pool?: Pick<AdmissionContext, 'maxRootsOfOneName' | 'speaksForNamesBelow'>;
+    readonly limits: PlaceLimits;
     readonly effect: () => Promise<ForeignObjectEffect>;
+    readonly writing: PeerWriting;
     /** Whose objects of ours stay as they stand. */
     readonly kept: ReadonlySet<TrustDomain>;
     readonly now: Date;
     readonly signal: AbortSignal;
   },
 ): Promise<ForeignTrustReport[]> {
-  const { client, place, anchors, own, judge, pool = {}, effect, kept, now, signal } = options;
+  const {
+    client,
+    place,
+    anchors,
+    own,
+    judge,
+    pool = {},
+    limits,
+    effect,
+    kept,
+    writing,
+    now,
+    signal,
+  } = options;
   const { ours, taken } = await listForeignObjects(client, place, signal);
   const present = ours.flatMap(({ trustDomain, pem }) =>
     trustDomain === undefined ? [] : certificatesIn(pem).map((each) => ({ trustDomain, ...each })),
@@ -61,18 +72,37 @@ export async function holdForeignObjects(
     wanted,
   );
   const context = { own, ownAliases: [], scope: 'merged' as const, taken, held, now, ...pool };
-  const chosen = new Map<Admission, readonly Anchor[]>();
-  for (const admission of judgeForeignTrust(wanted, context).map(judge))
-    chosen.set(
-      admission,
-      await anchors.of(admission.bundle.trustDomain, rootsToHold(admission, held), present),
-    );
-  const pems = new Map(
+  const admissions = judgeForeignTrust(wanted, context).map(judge);
+  const placed = await placePeers(admissions, {
+    held,
+    render: ({ bundle }, roots) => anchors.of(bundle.trustDomain, roots, present),
+    bytesOf: (each) => Buffer.byteLength(pemOf(each)),
+    limits,
+  });
+  const chosen = new Map(placed.map(({ admission, rendered = [] }) => [admission, rendered]));
+  const there = new Set(present.map(({ certificate: { fingerprint } }) => fingerprint));
+  const objects = new Map(
     [...chosen]
       .filter(([, each]) => each.length > 0)
-      .map(([{ bundle }, each]) => [bundle.trustDomain, each.map(({ pem }) => pem).join('')] as const),
+      .map(
+        ([{ bundle }, each]) =>
+          [
+            bundle.trustDomain,
+            { pem: pemOf(each), standing: pemOf(each.filter(({ fingerprint }) => there.has(fingerprint))) },
+          ] as const,
+      ),
   );
-  const occupied = await writeForeignObjects(client, place, ours, pems, kept, signal);
+  const writes = new PeerWrites(signal, writing);
+  const { occupied, lingering } = await writeForeignObjects(
+    client,
+    place,
+    ours,
+    objects,
+    kept,
+    writes,
+    signal,
+  );
+  writes.finish();
   anchors.prune([...chosen.values()].flat());
 
   const {
@@ -93,13 +123,34 @@ export async function holdForeignObjects(
         ...reportOf(admission, stateOf(each, trustDomain), now, notesOf(each, trustDomain)),
         endedRootsStand: hasEnded(each, trustDomain),
       };
+      const fault = writes.faultOf(trustDomain);
+      // A refusal of ours is the reason for what we wrote.
+      if (fault && !admission.refusal) return { ...report, ...fault, endedRootsStand: true };
+      if (fault) return { ...report, state: fault.state, endedRootsStand: true };
+      if (lingering.has(trustDomain)) return { ...report, ...lingers(place, trustDomain) };
       if (!occupied.has(trustDomain)) return report;
       const message = `a ${place.collection.kind} that is not ours has the name of ours for ${trustDomain}`;
       return { ...report, state: 'refused', code: 'trust-domain-taken', message };
     }),
     ...goneOrGoing.map((trustDomain): ForeignTrustReport => {
+      const fault = writes.faultOf(trustDomain);
+      if (fault) return { trustDomain, at: now, ...fault };
+      if (lingering.has(trustDomain)) return { trustDomain, at: now, ...lingers(place, trustDomain) };
       const [said] = notesOf([], trustDomain);
       return { trustDomain, state: standing.get(trustDomain) ?? 'removed', at: now, ...said };
     }),
   ];
+}
+
+function pemOf(anchors: readonly Anchor[]): string {
+  return anchors.map(({ pem }) => pem).join('');
+}
+
+function lingers({ collection }: ForeignObjectPlace, trustDomain: TrustDomain) {
+  return {
+    state: 'failed',
+    code: 'mesh-not-gone',
+    message: `the ${collection.kind} of ${trustDomain} is deleted, and stays with its content until its finalizers are taken away`,
+    endedRootsStand: true,
+  } as const;
 }

@@ -38,6 +38,7 @@ export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
     state,
     read: (tell, signal) => readOwnTrust({ trusts, expected, state, tell, clock, random, signal }),
     present: (signal) => readPresentTrust(writer, signal),
-    write: (wanted, signal, told, kept) => writeForeignTrust(wanted, writer, signal, told, kept),
+    write: (wanted, signal, told, kept, noteTrouble) =>
+      writeForeignTrust(wanted, writer, signal, told, kept, noteTrouble),
   });
 }

@@ -1,11 +1,13 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, heldKeys, judgeForeignTrust, type PresentKey, rootsToHold } from '../admission.ts';
+import { type Admission, heldKeys, judgeForeignTrust, type PresentKey } from '../admission.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
 import { rootsIn } from '../present-anchors.ts';
 import { ownRootsFromPem } from '../own-roots.ts';
+import { OBJECT_LIMITS, placePeers } from '../place-peers.ts';
+import { PeerWrites, type PeerWriting } from '../peer-writes.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
 import type { MeshTrust } from './mesh-trust.ts';
 import type { MeshTrusts, WantedMeshTrust } from './mesh-trusts.ts';
@@ -22,9 +24,9 @@ export interface KumaWriter {
 }
 
 /**
- * Makes the mesh hold one MeshTrust of ours for each of these bundles and none else of ours. What a control plane refuses
- * for one trust domain is told of that one. `told` were told of as more than gone so far. Throws `MeshAdapterError` where the
- * mesh cannot be read, or may not be written.
+ * Makes the mesh hold one MeshTrust of ours for each of these bundles and no other of ours. What a control plane answers for one peer
+ * is reported for that peer and stops no other. `told` were reported as more than gone so far. Throws `MeshAdapterError` where the
+ * mesh cannot be read, or does not know us.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -32,8 +34,12 @@ export async function writeForeignTrust(
   signal: AbortSignal,
   told: ReadonlySet<TrustDomain>,
   kept: ReadonlySet<TrustDomain>,
+  noteTrouble: (error: MeshAdapterError) => void,
 ): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(() => writeOnce(wanted, writer, signal, told, kept), { ...writer, signal });
+  return await retryConflicts(
+    (isLastTry) => writeOnce(wanted, writer, signal, told, kept, { isLastTry, noteTrouble }),
+    { ...writer, signal },
+  );
 }
 
 /** The MeshTrusts of ours. Throws `MeshAdapterError`. */
@@ -53,6 +59,7 @@ async function writeOnce(
   signal: AbortSignal,
   told: ReadonlySet<TrustDomain>,
   kept: ReadonlySet<string>,
+  writing: PeerWriting,
 ): Promise<ForeignTrustReport[]> {
   const found = await trusts.list(signal);
   const { own, ownAliases } = ownTrustOf(found, expected);
@@ -68,33 +75,44 @@ async function writeOnce(
     held,
     now,
   });
-  const rendered = admissions.map((admission) => {
-    const { trustDomain } = admission.bundle;
-    const roots = rootsToHold(admission, held);
-    return { admission, trust: roots.length === 0 ? undefined : renderMeshTrust(trustDomain, roots, marks) };
+  const placed = await placePeers(admissions, {
+    held,
+    render: ({ bundle }, roots) => renderMeshTrust(bundle.trustDomain, roots, marks),
+    bytesOf: ({ spec }) => Buffer.byteLength(JSON.stringify(spec)),
+    limits: OBJECT_LIMITS,
   });
-  const names = new Set(rendered.flatMap(({ trust }) => trust?.name ?? []));
+  const names = new Set(placed.flatMap(({ rendered }) => rendered?.name ?? []));
   const faults = faultsOf(others);
   // Where no proxy takes its configuration, each goes on with what it had.
   const [fault] = faults;
   const gone = new Set<TrustDomain>(fault ? told : []);
+  const writes = new PeerWrites(signal, writing);
   // What must go goes first: trust that ended outlasts nothing that is new.
   for (const trust of ours) {
     if (names.has(trust.name) || kept.has(trust.trustDomain)) continue;
-    await trusts.delete(trust, signal);
-    const { trustDomain } = trust;
-    if (isTrustDomain(trustDomain)) gone.add(trustDomain);
+    const trustDomain = isTrustDomain(trust.trustDomain) ? trust.trustDomain : undefined;
+    await writes.attempt(trustDomain, () => trusts.delete(trust, signal));
+    if (trustDomain !== undefined) gone.add(trustDomain);
   }
   for (const { trustDomain } of wanted) gone.delete(trustDomain);
   const reports: ForeignTrustReport[] = [];
-  for (const { admission, trust } of rendered) {
-    const before = trust && ours.find(({ name }) => name === trust.name);
-    reports.push(await hold(admission, trust, before));
+  for (const { admission, rendered } of placed) {
+    const before = rendered && ours.find(({ name }) => name === rendered.name);
+    reports.push(await hold(admission, rendered, before));
   }
+  writes.finish();
   const state = fault ? 'refused' : 'removed';
   return [
     ...reports,
-    ...[...gone].map((trustDomain): ForeignTrustReport => ({ trustDomain, state, at: now, ...fault })),
+    ...[...gone].map(
+      (trustDomain): ForeignTrustReport => ({
+        trustDomain,
+        state,
+        at: now,
+        ...fault,
+        ...writes.faultOf(trustDomain),
+      }),
+    ),
   ];
 
   async function hold(
@@ -102,16 +120,32 @@ async function writeOnce(
     trust: WantedMeshTrust | undefined,
     before: MeshTrust | undefined,
   ): Promise<ForeignTrustReport> {
+    const { trustDomain } = admission.bundle;
     const state = faults.length > 0 ? 'refused' : 'written';
-    if (!trust || (before && says(before, trust))) return reportOf(admission, state, now, faults);
+    let report = reportOf(admission, state, now, faults);
+    if (trust && !(before && says(before, trust)))
+      await writes.attempt(trustDomain, async () => {
+        const warnings = await put(trust, before);
+        const notes = warnings.map((message) => ({ code: 'mesh-warned', message: message.slice(0, 300) }));
+        report = reportOf(admission, state, now, [...faults, ...notes]);
+      });
+    const failure = writes.faultOf(trustDomain);
+    if (!failure) return report;
+    // A refusal of ours is the reason for what we wrote.
+    return admission.refusal ? { ...report, state: failure.state } : { ...report, ...failure };
+  }
+
+  /** Writes a MeshTrust. Where the control plane refuses it, what the peer no longer lists goes all the same. */
+  async function put(trust: WantedMeshTrust, before: MeshTrust | undefined): Promise<readonly string[]> {
     try {
-      const warnings = await trusts.put(trust, before, signal);
-      const notes = warnings.map((message) => ({ code: 'mesh-warned', message: message.slice(0, 300) }));
-      return reportOf(admission, state, now, [...faults, ...notes]);
+      return await trusts.put(trust, before, signal);
     } catch (error) {
-      if (!(error instanceof MeshAdapterError && error.code === 'mesh-refused')) throw error;
-      const { code, message } = error;
-      return { ...reportOf(admission, 'refused', now), state: 'refused', code, message };
+      if (!(error instanceof MeshAdapterError && error.code === 'mesh-refused') || !before) throw error;
+      const caBundles = trust.spec.caBundles.filter(({ pem }) => before.pems.includes(pem.value));
+      if (caBundles.length === before.pems.length) throw error;
+      if (caBundles.length === 0) await trusts.delete(before, signal);
+      else await trusts.put({ ...trust, spec: { ...trust.spec, caBundles } }, before, signal);
+      throw error;
     }
   }
 }

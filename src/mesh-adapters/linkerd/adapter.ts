@@ -62,6 +62,7 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
     state,
     read: (tell, signal) => readOwnTrust({ client, objects, pins, state, tell, clock, random, signal }),
     present: (signal) => readPresentTrust(client, sourcePlace(trustNamespace, namePrefix), signal),
-    write: (wanted, signal, told, kept) => writeForeignTrust(wanted, writer, signal, told, kept),
+    write: (wanted, signal, told, kept, noteTrouble) =>
+      writeForeignTrust(wanted, writer, signal, told, kept, noteTrouble),
   });
 }

@@ -1,11 +1,20 @@
 import type { Clock, Random } from '../../platform/index.ts';
-import { type Pin, type TrustBundle, type TrustDomain, trustDomainOfDnsAnchor } from '../../spiffe/index.ts';
+import {
+  pemFromCertificates,
+  type Pin,
+  type TrustBundle,
+  type TrustDomain,
+  trustDomainOfDnsAnchor,
+} from '../../spiffe/index.ts';
 import { type Admission, refuseConstrained, refuseUnnarrowable } from '../admission.ts';
 import type { Anchor, Anchors } from '../anchors.ts';
+import type { MeshAdapterError } from '../errors.ts';
 import type { ConfigMapName } from '../kubernetes/config-map.ts';
 import { type ForeignObjectEffect, holdForeignObjects } from '../kubernetes/hold-foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { ForeignTrustReport, PropagationState } from '../mesh-adapter.ts';
+import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
+import type { PeerWriting } from '../peer-writes.ts';
+import type { PlaceLimits } from '../place-peers.ts';
 import { certificatesIn } from '../present-anchors.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
 import { fingerprintsOf, hasOthers, type PodAnchors } from './pod-anchors.ts';
@@ -19,6 +28,13 @@ import { examineBundle } from './trust-manager.ts';
  * `root.linkerd.cluster.local` unless somebody gave them a name. Leaves room for the chains below.
  */
 const MAX_ROOTS_OF_ONE_NAME = 64;
+
+/**
+ * The injector gives every proxy all anchors in one environment variable, and Linux starts no process with one of 128 KiB or more:
+ * beyond that no pod of the mesh would start. Leaves room for the name and for roots that are not known yet.
+ */
+const BYTES_OF_ANCHORS = 120 * 1024;
+const BYTES_OF_PEER = 64 * 1024;
 
 export interface LinkerdWriter {
   readonly client: KubernetesClient;
@@ -59,8 +75,12 @@ export async function writeForeignTrust(
   signal: AbortSignal,
   told: ReadonlySet<TrustDomain>,
   kept: ReadonlySet<TrustDomain>,
+  noteTrouble: (error: MeshAdapterError) => void,
 ): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(() => writeOnce(wanted, writer, signal, told, kept), { ...writer, signal });
+  return await retryConflicts(
+    (isLastTry) => writeOnce(wanted, writer, signal, told, kept, { isLastTry, noteTrouble }),
+    { ...writer, signal },
+  );
 }
 
 async function writeOnce(
@@ -69,6 +89,7 @@ async function writeOnce(
   signal: AbortSignal,
   told: ReadonlySet<TrustDomain>,
   kept: ReadonlySet<TrustDomain>,
+  writing: PeerWriting,
 ): Promise<ForeignTrustReport[]> {
   const { client, objects, anchors, pins, clock } = writer;
   const [config, roots] = await Promise.all([
@@ -76,18 +97,27 @@ async function writeOnce(
     client.get(objects.roots, signal),
   ]);
   const values = parseLinkerdValues(config);
+  const own = ownTrustOf(values, roots, pins);
   return await holdForeignObjects(wanted, {
     client,
     place: sourcePlace(writer.trustNamespace, writer.namePrefix),
     anchors,
-    own: ownTrustOf(values, roots, pins),
+    own,
     judge: (admission) => narrowable(admission, writer),
     pool: { maxRootsOfOneName: MAX_ROOTS_OF_ONE_NAME, speaksForNamesBelow: !writer.unnarrowed },
+    limits: limitsBeside(own.roots),
     effect: () => effectOf(writer, values.externalCa, told, signal),
     kept,
+    writing,
     now: clock.now(),
     signal,
   });
+}
+
+/** What the anchors of all peers may take next to the own ones. */
+function limitsBeside(own: OwnTrust['roots']): PlaceLimits {
+  const ours = Buffer.byteLength(pemFromCertificates(own.map(({ der }) => der)));
+  return { bytesOfPeer: BYTES_OF_PEER, bytesOfAll: Math.max(0, BYTES_OF_ANCHORS - ours) };
 }
 
 function narrowable(admission: Admission, { linkerdPeers, unnarrowed }: LinkerdWriter): Admission {

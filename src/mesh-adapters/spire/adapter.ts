@@ -38,12 +38,13 @@ export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
     read: (tell, signal) =>
       readOwnTrust({ access, ownedFile, trustDomain, pollMs, state, tell, clock, random, signal }),
     present: (signal) => readPresentTrust({ access, ownedFile, clock }, signal),
-    write: (wanted, signal, _told, kept) =>
+    write: (wanted, signal, _told, kept, noteTrouble) =>
       writeForeignTrust(
         wanted,
         { access, trustDomain, filePolls, ownedFile, endpoints, clock },
         signal,
         kept,
+        noteTrouble,
       ),
   });
 }

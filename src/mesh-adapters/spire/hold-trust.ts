@@ -4,7 +4,7 @@ import { reportOf } from '../foreign-report.ts';
 import { codeOfStatus } from '../grpc-call.ts';
 import type { ForeignTrustReport } from '../mesh-adapter.ts';
 import type { SpireContent, Target } from './plan.ts';
-import { commonOf, renderSpireBundle, sameAuthorities, sameEndpoint } from './render.ts';
+import { commonOf, renderWhole, sameAuthorities, sameEndpoint } from './render.ts';
 import type { SpireServer } from './spire-server.ts';
 
 /** Makes SPIRE hold one target, writes nothing where it does, and says what came of it. Throws `MeshAdapterError`. */
@@ -57,10 +57,11 @@ async function holdRelationship(
       : await server.updateRelationship(relationship);
   if (!held || !sameEndpoint(there, relationship)) return told(await update(), polling());
 
+  const whole = renderWhole(admission.bundle);
   const isOurs = (some: SpireBundle | undefined) =>
     some !== undefined &&
     bundle !== undefined &&
-    (sameAuthorities(some, bundle) || sameAuthorities(some, wholeOf(admission)));
+    (sameAuthorities(some, bundle) || (whole !== undefined && sameAuthorities(some, whole)));
   if (isOurs(held)) return polling();
   // One of the two is ahead. SPIRE's own poll would come in a minute or five.
   const refreshed = await server.refresh(trustDomain);
@@ -135,8 +136,4 @@ function refusedBy({ code, message }: SpireStatus) {
   const name = codeOfStatus(code);
   const state = name === 'mesh-refused' ? ('refused' as const) : ('failed' as const);
   return { state, code: name, message: `SPIRE says ${JSON.stringify(message.slice(0, 300))}` };
-}
-
-function wholeOf({ bundle }: Target['admission']): SpireBundle {
-  return renderSpireBundle(bundle, bundle.x509Authorities, bundle.jwtAuthorities);
 }

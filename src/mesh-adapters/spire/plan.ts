@@ -1,15 +1,19 @@
 import type { SpireBundle, SpireFederationRelationship } from '../../grpc/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, heldKeys, judgeForeignTrust, type PresentKey, rootsToHold } from '../admission.ts';
+import { type Admission, heldKeys, judgeForeignTrust, type PresentKey } from '../admission.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
+import { OBJECT_LIMITS, placePeers } from '../place-peers.ts';
 import type { Owned } from './owned.ts';
 import type { PeerEndpoint, PeerEndpoints } from './peer-endpoint.ts';
 import {
   readableRoots,
+  renderableKeys,
   renderRelationship,
   renderSpireBundle,
+  renderWhole,
   sameAuthorities,
   sameEndpoint,
+  sizeOfBundle,
 } from './render.ts';
 
 /** What a SPIRE server holds, by trust domain. */
@@ -51,14 +55,14 @@ export interface PlanContext {
 }
 
 /**
- * Judges what is wanted and says what shall stand for it. Pure. A trust domain has either a bundle that we push or a relationship, and
+ * Judges what is wanted and says what shall stand for it. Changes nothing. A trust domain has either a bundle that we push or a relationship, and
  * nothing of ours where there is anything of others.
  */
-export function planForeignTrust(
+export async function planForeignTrust(
   wanted: readonly TrustBundle[],
   content: SpireContent,
   context: PlanContext,
-): Plan {
+): Promise<Plan> {
   const { noted, kept: staying, polledByFile, endpoints, now } = context;
   const wishes = new Map(wanted.map(({ trustDomain }) => [trustDomain, endpoints?.(trustDomain)]));
   const linked = ownRelationships(wanted, content, noted, wishes);
@@ -68,7 +72,8 @@ export function planForeignTrust(
   // What stands there as we would write it is ours: another agent of ours, or we before the file was lost, wrote it.
   for (const bundle of wanted) {
     const there = content.bundles.get(bundle.trustDomain);
-    if (there && !isPolledByOthers(bundle.trustDomain) && sameAuthorities(there, wholeOf(bundle)))
+    const whole = there && renderWhole(bundle);
+    if (whole && !isPolledByOthers(bundle.trustDomain) && sameAuthorities(there, whole))
       owned.add(bundle.trustDomain);
   }
   const taken = takenOf(content, owned, linked, polledByFile);
@@ -81,13 +86,19 @@ export function planForeignTrust(
     held,
     now,
   });
-  const targets = admissions.map((admission): Target => {
+  const placed = await placePeers(admissions, {
+    held,
+    render: ({ bundle, refusal }, roots) =>
+      renderSpireBundle(bundle, roots, refusal ? keysToHold(bundle, content) : bundle.jwtAuthorities),
+    // A revocation of all is a bundle without authorities.
+    rendersEmpty: true,
+    bytesOf: sizeOfBundle,
+    limits: OBJECT_LIMITS,
+  });
+  const targets = placed.map(({ admission, rendered: bundle }): Target => {
     const { trustDomain } = admission.bundle;
-    if (admission.refusal) {
-      const bundle = lastGoodOf(admission, owned.has(trustDomain), content, held);
+    if (admission.refusal || !bundle)
       return { admission: explained(admission, taken), ...(bundle && { bundle }) };
-    }
-    const bundle = renderSpireBundle(admission.bundle, admission.roots, admission.bundle.jwtAuthorities);
     const wish = wishes.get(trustDomain);
     if (!wish) return { admission, bundle };
     if ('why' in wish) return { admission, bundle, pushed: wish.why };
@@ -127,7 +138,8 @@ function ownRelationships(
   const said = wanted.filter((bundle) => {
     const [there, wish] = [relationships.get(bundle.trustDomain), wishes.get(bundle.trustDomain)];
     if (!there || !wish || 'why' in wish) return false;
-    return sameEndpoint(there, renderRelationship(bundle.trustDomain, wish, wholeOf(bundle)));
+    const whole = renderWhole(bundle);
+    return whole !== undefined && sameEndpoint(there, renderRelationship(bundle.trustDomain, wish, whole));
   });
   return new Set([
     ...[...noted.relationships].filter((name) => relationships.has(name)),
@@ -167,23 +179,10 @@ function explained(admission: Admission, taken: ReadonlyMap<string, string>): Ad
   return { ...admission, refusal: { ...refusal, message } };
 }
 
-/** What of a refused bundle stays in SPIRE; undefined: nothing. */
-function lastGoodOf(
-  admission: Admission,
-  ours: boolean,
-  { bundles }: SpireContent,
-  held: ReadonlyMap<string, TrustDomain>,
-): SpireBundle | undefined {
-  const { bundle } = admission;
-  const there = ours ? bundles.get(bundle.trustDomain) : undefined;
-  const roots = rootsToHold(admission, held);
-  if (!there || roots.length === 0) return undefined;
-  const ids = new Set(there.jwt_authorities.map(({ key_id: id }) => id));
-  return renderSpireBundle(
-    bundle,
-    roots,
-    bundle.jwtAuthorities.filter(({ keyId }) => ids.has(keyId)),
-  );
+/** The JWT keys of a refused bundle that stay in SPIRE: those that are there and that it still lists. */
+function keysToHold({ trustDomain, jwtAuthorities }: TrustBundle, { bundles }: SpireContent) {
+  const ids = new Set(bundles.get(trustDomain)?.jwt_authorities.map(({ key_id: id }) => id));
+  return renderableKeys(jwtAuthorities.filter(({ keyId }) => ids.has(keyId)));
 }
 
 function presentKeys(
@@ -194,8 +193,4 @@ function presentKeys(
     const there = bundles.get(trustDomain);
     return (there ? readableRoots(there) : []).map(({ keyFingerprint }) => ({ trustDomain, keyFingerprint }));
   });
-}
-
-function wholeOf(bundle: TrustBundle): SpireBundle {
-  return renderSpireBundle(bundle, bundle.x509Authorities, bundle.jwtAuthorities);
 }

@@ -26,18 +26,47 @@ export function renderSpireBundle(
       .map(({ der }) => ({ asn1: Buffer.from(der), tainted: false })),
     jwt_authorities: [...jwtAuthorities]
       .sort((a, b) => (a.keyId < b.keyId ? -1 : 1))
-      .map(({ keyId, jwk }) => ({
-        public_key: createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({
-          type: 'spki',
-          format: 'der',
-        }),
-        key_id: keyId,
+      .map((authority) => ({
+        public_key: spkiOf(authority),
+        key_id: authority.keyId,
         expires_at: '0',
         tainted: false,
       })),
     refresh_hint: String(refreshHintSeconds ?? 0),
     sequence_number: String(sequence ?? 0n),
   };
+}
+
+/** The bundle with everything that it lists; undefined where a key of it has no form in SPIRE. */
+export function renderWhole(bundle: TrustBundle): SpireBundle | undefined {
+  const { x509Authorities, jwtAuthorities } = bundle;
+  if (renderableKeys(jwtAuthorities).length < jwtAuthorities.length) return undefined;
+  return renderSpireBundle(bundle, x509Authorities, jwtAuthorities);
+}
+
+/** The JWT keys that SPIRE has a form for. */
+export function renderableKeys(authorities: readonly JwtAuthority[]): JwtAuthority[] {
+  return authorities.filter((authority) => {
+    try {
+      spkiOf(authority);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** About how many bytes a bundle has on the wire. */
+export function sizeOfBundle({ x509_authorities: x509, jwt_authorities: jwt }: SpireBundle): number {
+  const roots = x509.reduce((sum, { asn1 }) => sum + asn1.length + 16, 0);
+  return jwt.reduce(
+    (sum, { public_key: key, key_id: id }) => sum + key.length + Buffer.byteLength(id) + 32,
+    roots,
+  );
+}
+
+function spkiOf({ jwk }: JwtAuthority): Buffer {
+  return createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({ type: 'spki', format: 'der' });
 }
 
 /** A federation relationship, with the first bundle: without it SPIRE could not prove an `https_spiffe` endpoint. */

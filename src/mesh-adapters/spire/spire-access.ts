@@ -11,7 +11,8 @@ import {
 } from '../../spiffe/index.ts';
 import { MeshAdapterError } from '../errors.ts';
 
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+/** A page of bundles, also where others gave SPIRE larger ones than we do. */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 /** How the server's API is reached. */
 export type SpireAccess =

@@ -1,6 +1,10 @@
 import type { Clock } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
+import type { Admission } from '../admission.ts';
+import type { MeshAdapterError } from '../errors.ts';
+import { reportOf } from '../foreign-report.ts';
+import { PeerWrites } from '../peer-writes.ts';
 import { expectServer } from './expected-server.ts';
 import type { FilePolls } from './file-polls.ts';
 import { endRelationship, holdTarget, removeBundle } from './hold-trust.ts';
@@ -32,10 +36,11 @@ export async function writeForeignTrust(
   writer: SpireWriter,
   signal: AbortSignal,
   kept: ReadonlySet<TrustDomain>,
+  noteTrouble: (error: MeshAdapterError) => void,
 ): Promise<ForeignTrustReport[]> {
   try {
     return await withSpire(writer.access, { clock: writer.clock, signal }, (server) =>
-      write(wanted, server, writer, kept),
+      write(wanted, server, writer, kept, new PeerWrites(signal, { isLastTry: true, noteTrouble })),
     );
   } catch (error) {
     writer.filePolls.forget();
@@ -66,6 +71,7 @@ async function write(
   server: SpireServer,
   { trustDomain: configured, filePolls, ownedFile, endpoints, clock }: SpireWriter,
   kept: ReadonlySet<TrustDomain>,
+  writes: PeerWrites,
 ): Promise<ForeignTrustReport[]> {
   const noted = await readOwned(ownedFile);
   const own = expectServer(parseOwnBundle(await server.ownBundle()), configured, noted.server);
@@ -83,12 +89,28 @@ async function write(
     ours = next;
   };
 
+  /** Does one thing for one peer. A call that SPIRE does not take is reported for that peer, and stops no other. */
+  const attempt = async <Report extends ForeignTrustReport | undefined>(
+    trustDomain: TrustDomain,
+    work: () => Promise<Report>,
+    admission?: Admission,
+  ): Promise<Report | ForeignTrustReport> => {
+    let report: Report | undefined;
+    const fault = await writes.attempt(trustDomain, async () => {
+      report = await work();
+    });
+    if (!fault) return report as Report;
+    const begun = admission ? reportOf(admission, fault.state, now) : { trustDomain, at: now };
+    // A refusal of ours is the reason for what we wrote.
+    return admission?.refusal ? { ...begun, state: fault.state } : { ...begun, ...fault };
+  };
+
   // Relationships go first, for a poll that is under way could bring back what is taken out.
-  const first = planFor(before);
+  const first = await planFor(before);
   await note(unionOf(noted, first.claims));
   const failed = new Map<TrustDomain, ForeignTrustReport>();
   for (const trustDomain of first.unlink) {
-    const report = await endRelationship(server, trustDomain, now);
+    const report = await attempt(trustDomain, () => endRelationship(server, trustDomain, now));
     if (report) failed.set(trustDomain, report);
   }
   const unlinked = new Set<string>(first.unlink.filter((name) => !failed.has(name)));
@@ -96,7 +118,7 @@ async function write(
   const content = { ...before, relationships: new Map(linked) };
   await filePolls.ask(server, questionsOf(first, content, unlinked));
 
-  const plan = planFor(content);
+  const plan = await planFor(content);
   await note(unionOf(ours, plan.claims));
   const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
   const reports: ForeignTrustReport[] = [];
@@ -105,20 +127,24 @@ async function write(
     const report =
       failed.get(trustDomain) ??
       (content.bundles.has(trustDomain)
-        ? await removeBundle(server, trustDomain, now)
+        ? await attempt(trustDomain, () => removeBundle(server, trustDomain, now))
         : { trustDomain, state: 'removed' as const, at: now });
     if (report.state === 'removed') released.add(trustDomain);
     if (!named.has(trustDomain)) reports.push(report);
   }
   for (const target of plan.targets) {
     const { trustDomain } = target.admission.bundle;
-    const report = failed.get(trustDomain) ?? (await holdTarget(server, target, content, now));
+    const report =
+      failed.get(trustDomain) ??
+      (await attempt(trustDomain, () => holdTarget(server, target, content, now), target.admission));
     // What SPIRE did not take is not there, and if it is tomorrow, somebody else put it there.
     const absent = !content.bundles.has(trustDomain) && !content.relationships.has(trustDomain);
-    if (absent && !settled(report)) released.add(trustDomain);
+    // A call whose answer is lost may have been done.
+    if (absent && !settled(report) && !writes.faultOf(trustDomain)) released.add(trustDomain);
     reports.push(report);
   }
   await note(subtract(plan.claims, released));
+  writes.finish();
   return inOrderOf(wanted, reports);
 }
 

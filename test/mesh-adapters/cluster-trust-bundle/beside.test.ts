@@ -162,11 +162,11 @@ describe('withClusterTrustBundles()', () => {
   });
 
   it.each([
-    ['list', 403, 'mesh-forbidden'],
-    ['list', 500, 'mesh-unavailable'],
-    ['post', 403, 'mesh-forbidden'],
-    ['post', 422, 'mesh-refused'],
-  ] as const)('changes nothing for the mesh when %s is answered with %i (%s), says why, and heals', async (verb, status, code) => {
+    ['list', 403, 'cluster-trust-bundle-failed', { connected: false, code: 'mesh-forbidden' }],
+    ['list', 500, 'cluster-trust-bundle-failed', { connected: false, code: 'mesh-unavailable' }],
+    ['post', 403, 'cluster-trust-bundle-failed', { connected: false, code: 'mesh-forbidden' }],
+    ['post', 422, 'cluster-trust-bundle-refused', { connected: true }],
+  ] as const)('changes nothing for the mesh when %s is answered with %i (%s), says why, and heals', async (verb, status, reported, standing) => {
     await using mesh = await open();
     const west = await createTestCa({ trustDomain: 'west.example' });
     mesh.api.answer = (request, response) => {
@@ -177,11 +177,11 @@ describe('withClusterTrustBundles()', () => {
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
       {
         state: 'written',
-        code: 'cluster-trust-bundle-failed',
+        code: reported,
         message: expect.stringContaining('no such luck'),
       },
     ]);
-    expect(mesh.adapter.status()).toMatchObject({ connected: false, code });
+    expect(mesh.adapter.status()).toMatchObject(standing);
     mesh.api.answer = () => false;
     const [report] = await mesh.adapter.applyForeignTrust([west.bundle()], signal);
     expect(report?.code).toBeUndefined();

@@ -176,22 +176,30 @@ describe('readOwnTrust() of Kuma', () => {
 
 describe('writeForeignTrust() of Kuma', () => {
   it.each(
-    STATUSES.filter(([status]) => status !== 409),
+    STATUSES.filter(([status]) => status !== 409 && status !== 401),
   )('changes nothing and says why when PUT is answered with %i (%s), and heals', async (status, code) => {
     kuma.answer = ({ method }, response) => {
       if (method !== 'PUT') return false;
       refuse(response, status, 'Could not', 'no such luck');
       return true;
     };
-    await expect(apply(west.bundle())).rejects.toMatchObject({
-      code,
-      message: expect.stringContaining('no such luck'),
-    });
+    const message = expect.stringContaining('no such luck') as string;
+    expect(await apply(west.bundle())).toMatchObject([{ state: 'failed', code, message }]);
     expect(adapter.status()).toMatchObject({ connected: false, code });
     expect(foreign()).toEqual([]);
     kuma.answer = () => false;
     expect(await apply(west.bundle())).toMatchObject([{ state: 'written' }]);
     expect(adapter.status().connected).toBe(true);
+  });
+
+  it('fails as a whole where the control plane does not know us', async () => {
+    kuma.answer = ({ method }, response) => {
+      if (method !== 'PUT') return false;
+      refuse(response, 401, 'Could not', 'who?');
+      return true;
+    };
+    await expect(apply(west.bundle())).rejects.toMatchObject({ code: 'mesh-unauthenticated' });
+    expect(adapter.status()).toMatchObject({ connected: false, code: 'mesh-unauthenticated' });
   });
 
   it('tells a refusal of one trust domain with the fields, and writes the others', async () => {

@@ -354,9 +354,6 @@ describe('writeForeignTrust() of Linkerd', () => {
     ['get', 404, 'mesh-not-found'],
     ['list', 500, 'mesh-unavailable'],
     ['list', 410, 'mesh-expired'],
-    ['post', 403, 'mesh-forbidden'],
-    ['post', 422, 'mesh-refused'],
-    ['post', 500, 'mesh-unavailable'],
   ] as const)('changes nothing and says why when %s is answered with %i (%s), and heals', async (verb, status, code) => {
     await using mesh = await openLinkerd();
     const { api } = mesh.linkerd;
@@ -370,6 +367,32 @@ describe('writeForeignTrust() of Linkerd', () => {
     await expect(failing).rejects.toMatchObject({ code, message: expect.stringContaining('no such luck') });
     expect(mesh.adapter.status()).toMatchObject({ connected: false, code });
     expect(mesh.linkerd.sources).toEqual({});
+    api.answer = () => false;
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'accepted' },
+    ]);
+    expect(mesh.adapter.status().connected).toBe(true);
+  });
+
+  it.each([
+    [403, { state: 'failed', code: 'mesh-forbidden' }, false],
+    [422, { state: 'refused', code: 'mesh-refused' }, true],
+    [500, { state: 'failed', code: 'mesh-unavailable' }, false],
+  ] as const)('reports a ConfigMap that is answered with %i for its peer, and heals', async (status, reported, connected) => {
+    await using mesh = await openLinkerd();
+    const { api } = mesh.linkerd;
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    api.answer = (request, response) => {
+      if (request.verb !== 'post') return false;
+      fail(response, status, 'no such luck');
+      return true;
+    };
+    const message = expect.stringContaining('no such luck') as string;
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { ...reported, message },
+    ]);
+    // A mesh that takes nothing is in trouble; one that refuses a peer is well.
+    expect(mesh.adapter.status().connected).toBe(connected);
     api.answer = () => false;
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
       { state: 'accepted' },

@@ -311,7 +311,6 @@ describe('writeForeignTrust() of SPIRE', () => {
 
   it.each([
     [status.PERMISSION_DENIED, 'mesh-forbidden'],
-    [status.UNAUTHENTICATED, 'mesh-unauthenticated'],
     [status.UNAVAILABLE, 'mesh-unreachable'],
     [status.INTERNAL, 'mesh-unavailable'],
     [status.UNIMPLEMENTED, 'mesh-refused'],
@@ -321,12 +320,31 @@ describe('writeForeignTrust() of SPIRE', () => {
     const west = await createTestCa({ trustDomain: 'west.example' });
     mesh.spire.fault = (call) =>
       call === 'BatchSetFederatedBundle' ? { code, message: 'no such luck' } : undefined;
-    await expect(mesh.adapter.applyForeignTrust([west.bundle()], signal)).rejects.toMatchObject({
-      code: name,
-      message: expect.stringContaining('no such luck'),
-    });
-    expect(mesh.adapter.status()).toMatchObject({ connected: false, code: name });
+    const why = { code: name, message: expect.stringContaining('no such luck') as string };
+    const state = name === 'mesh-refused' ? 'refused' : 'failed';
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { trustDomain: 'west.example', state, ...why },
+    ]);
+    expect(mesh.adapter.status()).toMatchObject(
+      name === 'mesh-refused' ? { connected: true } : { connected: false, code: name },
+    );
     expect(mesh.spire.federated.size).toBe(0);
+    mesh.spire.fault = () => undefined;
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'accepted' },
+    ]);
+    expect(mesh.adapter.status().connected).toBe(true);
+  });
+
+  it('fails as a whole where SPIRE does not know us, and heals', async () => {
+    await using mesh = await openSpire();
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    mesh.spire.fault = (call) =>
+      call === 'BatchSetFederatedBundle' ? { code: status.UNAUTHENTICATED, message: 'who?' } : undefined;
+    await expect(mesh.adapter.applyForeignTrust([west.bundle()], signal)).rejects.toMatchObject({
+      code: 'mesh-unauthenticated',
+    });
+    expect(mesh.adapter.status()).toMatchObject({ connected: false, code: 'mesh-unauthenticated' });
     mesh.spire.fault = () => undefined;
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
       { state: 'accepted' },

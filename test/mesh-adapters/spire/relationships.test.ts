@@ -197,7 +197,7 @@ describe('createSpireAdapter() with relationships', () => {
     const before = await mesh.state();
     const fault = { code: status.INTERNAL, message: 'disk' };
     mesh.spire.fault = (call) => (call === 'BatchDeleteFederationRelationship' ? fault : undefined);
-    await expect(mesh.apply()).rejects.toMatchObject({ code: 'mesh-unavailable' });
+    expect(await mesh.apply()).toMatchObject([{ state: 'failed', code: 'mesh-unavailable' }]);
     expect(await mesh.state()).toBe(before);
     mesh.spire.fault = () => undefined;
     mesh.spire.keepRelationships = true;
