@@ -285,3 +285,30 @@ describe('WorkloadServer', () => {
     await held[1]?.return();
   });
 });
+
+describe('WorkloadServer.correct()', () => {
+  it('gives out what is trusted when a change was not announced, and says so once', async () => {
+    const world = await World.start({ own: a.bundle(), foreign: [b.bundle()] });
+    expect(await world.server.correct()).toBe(false);
+    world.foreign = [];
+    expect(await world.server.correct()).toBe(true);
+    expect(await world.server.correct()).toBe(false);
+    const { bundles } = await world.caller().first(FetchX509Bundles, {});
+    expect(Object.keys(bundles)).toEqual(['spiffe://a.example']);
+  });
+});
+
+describe('WorkloadServer.refresh()', () => {
+  it('loses no change, in whichever turn of another refresh it comes', async () => {
+    const world = await World.start({ own: a.bundle(), foreign: [b.bundle()] });
+    for (let turns = 0; turns < 12; turns += 1) {
+      world.foreign = [b.bundle()];
+      await world.server.refresh();
+      const first = world.server.refresh();
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      world.foreign = [];
+      await Promise.all([first, world.server.refresh()]);
+      expect([turns, await world.server.correct()]).toEqual([turns, false]);
+    }
+  });
+});

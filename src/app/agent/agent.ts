@@ -42,22 +42,28 @@ export async function startAgent(
   loaded: LoadedConfig<AgentConfig>,
   context: ProcessContext,
 ): Promise<RunningPart> {
-  const agent = await buildAgent(loaded, context);
+  const agent = new Parts(await buildAgent(loaded, context), context.log);
   await agent.start();
   return agent;
 }
 
-/** Opens the store and builds the agent. Throws `StoreError`, and what the parts throw that cannot be built; then the store is closed. */
-export async function buildAgent(loaded: LoadedConfig<AgentConfig>, context: ProcessContext): Promise<Parts> {
+/**
+ * Opens the store and builds the parts of the agent, in the order in which they start. Throws `StoreError`, and what the parts throw that
+ * cannot be built; then the store is closed.
+ */
+export async function buildAgent(
+  loaded: LoadedConfig<AgentConfig>,
+  context: ProcessContext,
+): Promise<readonly Part[]> {
   const { config, folder } = loaded;
   const { clock, log } = context;
   const path = resolvePath(folder, config.store);
   const store = await openSqliteStore({ path, create: true, clock, log });
   try {
-    return new Parts(
-      [{ name: 'store', stop: () => store.close() }, ...(await connectParts(loaded, context, store, path))],
-      log,
-    );
+    return [
+      { name: 'store', stop: () => store.close() },
+      ...(await connectParts(loaded, context, store, path)),
+    ];
   } catch (error) {
     await store.close();
     throw error;
