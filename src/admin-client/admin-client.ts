@@ -25,6 +25,7 @@ import type {
   RelationshipDocument,
   RemovedDocument,
   SetBundleDocument,
+  StandingDocument,
   StatusDocument,
   VerifyDocument,
   VerifyJwtDocument,
@@ -45,8 +46,8 @@ export interface AdminClient {
   status(): Promise<StatusDocument>;
   relationships(): Promise<RelationshipDocument[]>;
   relationship(trustDomain: string): Promise<RelationshipDocument>;
-  add(document: AddDocument): Promise<RefreshDocument>;
-  change(trustDomain: string, document: ChangeDocument): Promise<RefreshDocument>;
+  add(document: AddDocument): Promise<StandingDocument>;
+  change(trustDomain: string, document: ChangeDocument): Promise<StandingDocument>;
   remove(trustDomain: string, reason: string | undefined): Promise<RemovedDocument>;
   refresh(trustDomain: string | undefined, acceptOnce: boolean): Promise<RefreshDocument[]>;
   bundles(): Promise<BundleDocument[]>;

@@ -6,6 +6,7 @@
 import type { DistrustedKeyDocument } from './distrust-documents.ts';
 import type { IdentityDocument } from './identity-documents.ts';
 import type { InMeshDocument } from './in-mesh-document.ts';
+import type { WarningCode } from './warning-codes.ts';
 import type { WorkloadApiDocument } from './workload-api-documents.ts';
 /** How a peer's bundle is proved: by who serves it, or by who signed it. */
 export type ProfileName = 'https_web' | 'https_spiffe' | 'signed_bundle';
@@ -98,7 +99,7 @@ export interface EndpointDocument {
 export interface WarningDocument {
   /** Null where the warning is about this agent itself. */
   readonly trust_domain: string | null;
-  readonly code: string;
+  readonly code: WarningCode;
   readonly message: string;
   readonly since: string;
 }
@@ -114,7 +115,12 @@ export interface RelationshipDocument {
   /** With `signed_bundle`: whose signature counts. */
   readonly signer_id: string | null;
   /** Whether the peer says that it holds a relationship with us, or no longer; null where it never said so. */
-  readonly their_side: { readonly state: 'held' | 'ended'; readonly since: string } | null;
+  readonly their_side: {
+    readonly state: 'held' | 'ended';
+    readonly since: string;
+    /** When it said last that it holds one, since the agent started. */
+    readonly last_heard_at: string | null;
+  } | null;
   readonly policy: PolicyName;
   /** After so many seconds without a good poll it is trusted no more until the next one; null: never. */
   readonly stale_after_seconds: number | null;
@@ -131,7 +137,10 @@ export interface RelationshipDocument {
   readonly sequence: string | null;
   readonly warnings: readonly WarningDocument[];
   readonly version: number | null;
+  /** The roots and JWT keys that are held. */
   readonly authorities: number;
+  /** How many of them count: without distrusted keys, and none while the peer is stale. */
+  readonly authorities_counting: number;
   /** Null where the mesh has nothing of it. */
   readonly in_mesh: InMeshDocument | null;
   /** What the peer has proved that it holds of our bundle, with its last request that said so; null where it never did. */
@@ -252,6 +261,12 @@ export interface RefreshDocument {
   readonly outcome: string;
   readonly code: string | null;
   readonly message: string | null;
+}
+
+/** How a relationship stands after the operator has added or changed it, and what needs a hand about it. */
+export interface StandingDocument extends RefreshDocument {
+  readonly state: string;
+  readonly warnings: readonly WarningDocument[];
 }
 
 export interface VerifyDocument {

@@ -16,12 +16,14 @@ export type {
   RelationshipDocument,
   RemovedDocument,
   SetBundleDocument,
+  StandingDocument,
   StatusDocument,
   VerifyDocument,
   VerifyJwtDocument,
   VersionDocument,
   WarningDocument,
 } from './admin-documents.ts';
+export { isWarningCode, WARNING_CODES, type WarningCode } from './warning-codes.ts';
 export type { InMeshDocument } from './in-mesh-document.ts';
 export type { InvitationDocument, InviteDocument, InvitedDocument } from './invitation-documents.ts';
 export type {

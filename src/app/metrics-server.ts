@@ -9,6 +9,9 @@ import {
 import { CodedError } from '../spiffe/index.ts';
 import type { RunningPart } from './process.ts';
 
+/** Counts of what needs a hand, by code. */
+export type WarningCounts = ReadonlyMap<string, number>;
+
 /** A server of numbers and of readiness. */
 export interface MetricsServer extends RunningPart {
   /** Rejects with `CodedError` `port-in-use`, `listen-failed`. */
@@ -16,21 +19,26 @@ export interface MetricsServer extends RunningPart {
 }
 
 /**
- * Serves `/metrics`, `/livez`, `/readyz` and `/healthz` (the short form of `/readyz`) over plain HTTP, for a scraper, a supervisor and a
- * load balancer. It gives away nothing secret.
+ * Serves `/metrics`, `/livez`, `/readyz` and `/healthz` over plain HTTP, for a scraper, a supervisor and a load balancer. `/healthz` is the
+ * short form of `/readyz`, and names the codes of the warnings, each with its count in a line of its own. It gives away nothing secret.
  */
 export function createMetricsServer(
   address: ListenAddress,
   metrics: Metrics,
   notReady: NotReady,
+  warnings: () => Promise<WarningCounts> = async () => new Map(),
 ): MetricsServer {
   const server = createServer({ headersTimeout: 5000, requestTimeout: 5000 }, (request, response) => {
     if (answerHealth(request, response, notReady)) return;
     if (request.url === '/healthz') {
       const ready = notReady() === undefined;
-      response
-        .writeHead(ready ? 200 : 503, { 'content-type': 'text/plain' })
-        .end(ready ? 'ready\n' : 'not ready\n');
+      warnings().then(
+        (counts) =>
+          response
+            .writeHead(ready ? 200 : 503, { 'content-type': 'text/plain' })
+            .end(`${ready ? 'ready' : 'not ready'}\n${linesOf(counts)}`),
+        () => response.writeHead(500).end(),
+      );
     } else if (request.url === '/metrics') {
       metrics.render().then(
         (text) => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text),
@@ -58,4 +66,8 @@ export function createMetricsServer(
         server.closeAllConnections();
       }),
   };
+}
+
+function linesOf(counts: WarningCounts): string {
+  return [...counts].map(([code, count]) => `warning ${code} ${count}\n`).join('');
 }

@@ -1,14 +1,15 @@
-import { parseDurationMs } from '../platform/index.ts';
+import { parseDurationMs, parseInstant } from '../platform/index.ts';
 import { UsageError } from './terminal.ts';
 
 /** The instant that an option gives: ISO 8601 with its zone, so that nobody guesses at it. Throws `UsageError`. */
 export function instantOf(text: string, option: string): Date {
-  const instant = /(?:Z|[+-]\d\d:\d\d)$/.test(text) ? new Date(text) : new Date(Number.NaN);
-  if (Number.isNaN(instant.getTime()))
-    throw new UsageError(
-      `${option} is an instant with its zone, such as 2026-11-22T08:00:00Z, which ${JSON.stringify(text)} is not`,
-    );
-  return instant;
+  const instant = parseInstant(text);
+  if (instant) return instant;
+  const isZoneless = parseInstant(`${text}Z`) ?? parseInstant(`${text}T00:00Z`);
+  const why = isZoneless
+    ? `${JSON.stringify(text)} names no zone: add Z for UTC, or an offset such as +01:00`
+    : `${JSON.stringify(text)} is not one`;
+  throw new UsageError(`${option} takes an instant with its zone, such as 2026-11-22T08:00:00Z; ${why}`);
 }
 
 /** The duration that an option gives, in milliseconds above zero. Throws `UsageError`. */

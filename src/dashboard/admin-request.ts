@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import { z } from 'zod';
 import { CodedError } from '../errors/index.ts';
+import { parseInstant } from '../platform/index.ts';
 
 /** The longest reason an operator may give. */
 export const MAX_REASON_CHARACTERS = 1000;
@@ -27,15 +28,14 @@ export function actorOf(context: Context): string {
   return `operator:${/^[A-Za-z0-9._@-]{1,64}$/.test(name) ? name : 'unknown'}`;
 }
 
-/** An instant of the query, ISO 8601. Throws `AdminError` `request-invalid`. */
+/** An instant of the query, ISO 8601 with its zone. Throws `AdminError` `request-invalid`. */
 export function instantFrom(text: string): Date {
-  const instant = new Date(text);
-  if (Number.isNaN(instant.getTime()))
-    throw new AdminError(
-      'request-invalid',
-      `${JSON.stringify(text)} is no instant such as 2026-11-21T10:00:00Z`,
-    );
-  return instant;
+  const instant = parseInstant(text);
+  if (instant) return instant;
+  throw new AdminError(
+    'request-invalid',
+    `${JSON.stringify(text)} is not an instant with its zone, such as 2026-11-21T10:00:00Z`,
+  );
 }
 
 /** A count of the query, from 1 to 10,000 and 50 where none is given. Throws `AdminError` `request-invalid`. */

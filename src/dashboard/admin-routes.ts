@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { describeError, type Log } from '../platform/index.ts';
 import { CodedError } from '../errors/index.ts';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
-import type { Store } from '../store/index.ts';
+import type { Relationship, Store } from '../store/index.ts';
 import type {
   AddDocument,
   BundleSetDocument,
@@ -15,6 +15,7 @@ import type {
   RelationshipDocument,
   RemovedDocument,
   SetBundleDocument,
+  StandingDocument,
   StatusDocument,
   VerifyDocument,
   VerifyJwtDocument,
@@ -62,11 +63,15 @@ export interface AdminServices
   warnings(): Promise<readonly WarningDocument[]>;
   endpoints(trustDomain: TrustDomain): RelationshipDocument['endpoints'];
   theirSide(trustDomain: TrustDomain): RelationshipDocument['their_side'];
+  /** The relationship as the agent goes by it, which is newer than the store's; undefined where none is polled. */
+  standing(trustDomain: TrustDomain): Relationship | undefined;
+  /** How many roots and JWT keys of a peer count now; undefined where none is polled. */
+  countingAuthorities(trustDomain: TrustDomain): number | undefined;
   inMesh(trustDomain: TrustDomain): InMeshDocument | null;
   /** What the peer has proved that it holds of our bundle. */
   peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
-  add(request: AddDocument, actor: string): Promise<RefreshDocument>;
-  change(trustDomain: TrustDomain, request: ChangeDocument, actor: string): Promise<RefreshDocument>;
+  add(request: AddDocument, actor: string): Promise<StandingDocument>;
+  change(trustDomain: TrustDomain, request: ChangeDocument, actor: string): Promise<StandingDocument>;
   /** Ends a relationship; what the mesh still has of it after a few seconds is in the answer. */
   remove(trustDomain: TrustDomain, actor: string, reason: string): Promise<InMeshDocument | null>;
   setBundle(trustDomain: TrustDomain, request: SetBundleDocument, actor: string): Promise<BundleSetDocument>;
@@ -158,7 +163,14 @@ export function createAdminRoutes(services: AdminServices): Hono {
     const relationships = await store.relationships();
     const warnings = await services.warnings();
     return context.json(
-      relationships.map((each) => describeRelationship(each, held.get(each.trustDomain), services, warnings)),
+      relationships.map((each) =>
+        describeRelationship(
+          services.standing(each.trustDomain) ?? each,
+          held.get(each.trustDomain),
+          services,
+          warnings,
+        ),
+      ),
     );
   });
 
@@ -167,7 +179,12 @@ export function createAdminRoutes(services: AdminServices): Hono {
     const relationship = await store.relationship(name);
     if (!relationship) return problem(context, 404, 'not-federated', `there is no relationship with ${name}`);
     return context.json(
-      describeRelationship(relationship, await store.current(name), services, await services.warnings()),
+      describeRelationship(
+        services.standing(name) ?? relationship,
+        await store.current(name),
+        services,
+        await services.warnings(),
+      ),
     );
   });
 

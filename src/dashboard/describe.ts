@@ -114,10 +114,12 @@ export function describeRelationship(
     distrusted(): readonly DistrustedKeyDocument[];
     endpoints(trustDomain: TrustDomain): RelationshipDocument['endpoints'];
     theirSide(trustDomain: TrustDomain): RelationshipDocument['their_side'];
+    countingAuthorities(trustDomain: TrustDomain): number | undefined;
   },
   warnings: readonly WarningDocument[],
 ): RelationshipDocument {
   const { profile } = relationship;
+  const authorities = (held?.bundle.x509Authorities.length ?? 0) + (held?.bundle.jwtAuthorities.length ?? 0);
   return {
     trust_domain: relationship.trustDomain,
     endpoint_url: relationship.endpointUrl,
@@ -141,7 +143,8 @@ export function describeRelationship(
     sequence: held?.bundle.sequence?.toString() ?? null,
     warnings: warnings.filter(({ trust_domain: name }) => name === relationship.trustDomain),
     version: held?.number ?? null,
-    authorities: (held?.bundle.x509Authorities.length ?? 0) + (held?.bundle.jwtAuthorities.length ?? 0),
+    authorities,
+    authorities_counting: seen.countingAuthorities(relationship.trustDomain) ?? authorities,
     in_mesh: seen.inMesh(relationship.trustDomain),
     peer_holds: seen.peerHolds(relationship.trustDomain),
   };

@@ -1,5 +1,5 @@
 import type { StoreReader } from '../store/index.ts';
-import type { WarningDocument } from '../admin-client/index.ts';
+import { isWarningCode, type WarningDocument } from '../admin-client/index.ts';
 
 const MAX_OPEN = 10_000;
 
@@ -8,9 +8,9 @@ export async function warningsIn(store: StoreReader): Promise<WarningDocument[]>
   const open = await store.incidents({ open: true, limit: MAX_OPEN });
   return open
     .filter(({ kind }) => kind === 'equivocation' || kind === 'history-doctored')
-    .map(({ trustDomain, code, message, at }) => ({
+    .map(({ kind, trustDomain, code, message, at }) => ({
       trust_domain: trustDomain,
-      code,
+      code: isWarningCode(code) ? code : kind === 'equivocation' ? 'other-content' : 'history-taken-back',
       message,
       since: at.toISOString(),
     }));

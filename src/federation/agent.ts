@@ -21,7 +21,7 @@ import { PeerPoller, type PollObserver } from './peer-poller.ts';
 import { PollSlots, pollSlotSettings } from './poll-slots.ts';
 import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
-import { nextPollDelayMs, type ScheduleSettings } from './schedule.ts';
+import { nextPollDelayMs, pollIntervalMs, type ScheduleSettings } from './schedule.ts';
 import { type RelationshipStatus, relationshipStatus } from './relationship-status.ts';
 import type { OperatorOverride } from './settle-offer.ts';
 import { TrustedBundles } from './trusted-bundles.ts';
@@ -304,6 +304,11 @@ export class FederationAgent {
   /** The relationship with a trust domain as it stands. */
   relationshipWith(trustDomain: TrustDomain): Relationship | undefined {
     return this.#pollers.get(trustDomain)?.relationship;
+  }
+
+  /** How long it can take from one poll of a peer to the next, by the hint of the bundle that is held. */
+  pollIntervalMs(trustDomain: TrustDomain): number {
+    return pollIntervalMs(this.#held.bundleFor(trustDomain)?.refreshHintSeconds, this.#schedule);
   }
 
   /** The bundle with this `contentDigest` came so far in our mesh: its owner is told with the next request. */

@@ -30,6 +30,8 @@ export type {
 } from './rotation/rotation-view.ts';
 export { createHostLookup } from './host-lookup.ts';
 export { type DocumentTag, fetchBundle, type FetchOutcome, type FetchRequest } from './fetch-bundle.ts';
+export type { TheirSide } from './holding/their-side.ts';
+export { staleFrom } from './relationship-state.ts';
 export type { MeshProgress } from './holding/holding-claims.ts';
 export {
   PeerHoldings,

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { get } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createMetricsServer } from '../../src/app/metrics-server.ts';
+import { createMetricsServer, type WarningCounts } from '../../src/app/metrics-server.ts';
 import { createMetrics } from '../../src/telemetry/index.ts';
 import { hostileToTls, swarm } from '../support/hostile-clients.ts';
 import { captureHello } from '../support/capture-hello.ts';
@@ -20,12 +20,12 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function start(ready: () => boolean = () => true) {
+async function start(ready: () => boolean = () => true, warnings?: () => Promise<WarningCounts>) {
   const notReady = () => (ready() ? undefined : 'the mesh is silent');
   const metrics = createMetrics({ processMetrics: false });
   metrics.counter('federate_test_total', 'A counter').inc({});
   const port = await freePort();
-  const server = createMetricsServer({ host: '127.0.0.1', port }, metrics, notReady);
+  const server = createMetricsServer({ host: '127.0.0.1', port }, metrics, notReady, warnings);
   await server.start();
   stops.push(() => server.stop());
   const ask = async (path: string): Promise<readonly [status: number | undefined, body: string]> => {
@@ -52,6 +52,14 @@ describe('createMetricsServer()', () => {
     expect(status).toBe(200);
     expect(numbers).toContain('federate_test_total 1');
     expect(await ask('/')).toEqual([404, '']);
+  });
+
+  it('names the codes of warnings and how many there are of each, ready or not', async () => {
+    const { ask } = await start(
+      () => true,
+      async () => new Map([['offer-waits', 2]]),
+    );
+    expect(await ask('/healthz')).toEqual([200, 'ready\nwarning offer-waits 2\n']);
   });
 
   it('says which port is in use', async () => {

@@ -69,6 +69,17 @@ describe('verifyChain() of what would be accepted otherwise', () => {
     expect(await verifyChain(parts, chain, 'client')).toMatchObject({ accepted: false, code: 'peer-stale' });
   });
 
+  it('says that the peer is stale also of a chain that what is held refuses: the peer is not to be added again', async () => {
+    const stranger = await createTestCa({ trustDomain: NAME, subject: 'CN=Stranger' });
+    const answer = await verifyChain(
+      await partsFor(undefined),
+      (await stranger.issueLeaf()).certPem,
+      'client',
+    );
+    expect(answer).toMatchObject({ accepted: false, code: 'peer-stale' });
+    expect(answer.message).toContain('would refuse this too');
+  });
+
   it('keeps the first reason where what is held refuses it too', async () => {
     const parts = await partsFor(withoutKeys(whole, new Set([two.authority.keyFingerprint])));
     const stranger = await createTestCa({ trustDomain: NAME, subject: 'CN=Stranger' });

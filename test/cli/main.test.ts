@@ -120,6 +120,21 @@ describe('federate', () => {
     expect(err).not.toBe('');
   });
 
+  it.each([
+    ['history', '--at'],
+    ['bundle', 'show', 'b.example', '--at'],
+    ['distrust', 'b.example', 'aaaaaa', '--until'],
+  ])('takes no time without a zone: %s %s', async (...words) => {
+    for (const instant of ['2026-11-21T10:00', '2026-11-21']) {
+      const { code, err } = await run(...words, instant);
+      expect([code, err]).toEqual([2, expect.stringContaining('names no zone')]);
+    }
+    expect((await run(...words, '2026-02-31T10:00Z')).err).toContain('is not one');
+    expect((await run(...words, '2036-11-21T10:00+02:00', '--socket', '/nonexistent/admin.sock')).code).toBe(
+      3,
+    );
+  });
+
   it('add wants URL, trust domain and profile, each by name, and guesses none of them (FED-03, FED-06)', async () => {
     const words = {
       '--peer': 'https://b.example/',

@@ -102,7 +102,7 @@ describe('AdminServer', () => {
     const client = await start(folder.file('admin.sock'));
     const first = (await client.history(PEER, 10)).versions[1];
     expect((await client.bundle(PEER, first?.received_at)).version).toBe(1);
-    await expect(client.bundle(PEER, '2000-01-01')).rejects.toMatchObject({ code: 'no-bundle' });
+    await expect(client.bundle(PEER, '2000-01-01T00:00Z')).rejects.toMatchObject({ code: 'no-bundle' });
   });
 
   it.each([
@@ -112,6 +112,11 @@ describe('AdminServer', () => {
     ['a version that is not there', (client: Client) => client.diff(PEER, '7', undefined), 'no-such-version'],
     ['a version that is no number', (client: Client) => client.diff(PEER, 'x', undefined), 'request-invalid'],
     ['an instant that is none', (client: Client) => client.bundle(PEER, 'yesterday'), 'request-invalid'],
+    [
+      'an instant without a zone',
+      (client: Client) => client.bundle(PEER, '2030-01-01T00:00'),
+      'request-invalid',
+    ],
     ['a limit out of bounds', (client: Client) => client.history(PEER, 0), 'request-invalid'],
     ['a token for nobody', (client: Client) => client.verifyJwt('x', []), 'request-invalid'],
     ['a token for an empty name', (client: Client) => client.verifyJwt('x', ['']), 'request-invalid'],
@@ -162,6 +167,7 @@ describe('AdminServer', () => {
     using folder = tempDir();
     const seen: unknown[] = [];
     const poll = { trust_domain: PEER, outcome: 'unchanged', code: null, message: null };
+    const standing = { ...poll, state: 'active', warnings: [] };
     const client = await start(folder.file('admin.sock'), {
       setBundle: async (...words) => {
         seen.push(words);
@@ -169,12 +175,12 @@ describe('AdminServer', () => {
       },
       change: async (...words) => {
         seen.push(words);
-        return poll;
+        return standing;
       },
     });
     const bundle = { document: 'pem', name: 'roots.pem', reason: 'lost' };
     expect(await client.setBundle(PEER, bundle)).toEqual({ trust_domain: PEER, version: 7, poll });
-    expect(await client.change(PEER, { ca_pem: null })).toEqual(poll);
+    expect(await client.change(PEER, { ca_pem: null })).toEqual(standing);
     expect(seen).toEqual([
       [PEER, bundle, 'operator:tester'],
       [PEER, { ca_pem: null }, 'operator:tester'],

@@ -81,6 +81,11 @@ describe('every command that an answer prints can be run as it stands', { timeou
     const key = roots[1]?.authority.keyFingerprint ?? '';
     const { text } = await tell(a, 'distrust', 'b.example', key);
     expect((await a.ask<DistrustedKeyDocument[]>('distrust', 'list')).answer).toHaveLength(1);
+    const { warnings } = (await a.ask<StatusDocument>('status')).answer;
+    expect(warnings).toMatchObject([
+      { trust_domain: 'b.example', code: 'needs-bootstrap' },
+      { code: 'peer-keys-distrusted' },
+    ]);
     await runPrinted(commandsIn(text).filter((command) => command.includes('trust --again')));
     expect((await a.ask('distrust', 'list')).answer).toEqual([]);
   });
@@ -127,6 +132,9 @@ describe('every command that an answer prints can be run as it stands', { timeou
   it('after change, bundle set and invite', async () => {
     const changed = await tell(a, 'change', 'b.example', '--policy', 'ask-always');
     expect(await runPrinted(commandsIn(changed.text))).toContain('ask-always');
+    const short = await tell(a, 'change', 'b.example', '--stale-after', '1s');
+    expect(short.text).toContain('[stale-after-short]');
+    expect((await tell(a, 'change', 'b.example', '--never-stale')).text).not.toContain('WARNING');
     writeFileSync(agents.file('b.json'), (await b.ask<BundleDocument>('bundle', 'show')).answer.document);
     const set = await tell(a, 'bundle', 'set', 'b.example', agents.file('b.json'));
     expect(await runPrinted(commandsIn(set.text))).toContain('version');

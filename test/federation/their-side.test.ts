@@ -31,16 +31,23 @@ describe('TheirSides', () => {
 
   it('takes two held requests without the word for the end, after it was said, and no short ones', async () => {
     await hear('held', false);
-    expect(sides.of(istio)).toEqual({ state: 'held', since: now });
+    expect(sides.of(istio)).toEqual({ state: 'held', since: now, heardAt: now });
     for (let times = 0; times < 5; times += 1) await hear('nothing', false);
     await hear('nothing');
     expect(sides.of(istio)?.state).toBe('held');
     await clock.advance(1000);
     await hear('nothing');
-    expect(sides.of(istio)).toEqual({ state: 'ended', since: clock.now() });
+    expect(sides.of(istio)).toEqual({ state: 'ended', since: clock.now(), heardAt: now });
     expect(await open()).toEqual(['peer-dropped-us']);
     await hear('nothing');
     expect(await store.incidents()).toHaveLength(1);
+  });
+
+  it('remembers when it was heard last', async () => {
+    await hear('held');
+    await clock.advance(60_000);
+    await hear('held');
+    expect(sides.of(istio)).toEqual({ state: 'held', since: now, heardAt: clock.now() });
   });
 
   it('begins to count anew with each word', async () => {

@@ -12,6 +12,8 @@ export function stubAdminServices(store: Store, given: Partial<AdminServices> = 
     distrusted: () => [],
     endpoints: () => [],
     theirSide: () => null,
+    standing: () => undefined,
+    countingAuthorities: () => undefined,
     peerHolds: () => null,
     ...given,
   };

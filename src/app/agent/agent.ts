@@ -10,6 +10,7 @@ import { createMetricsServer } from '../metrics-server.ts';
 import { type Part, partOf, Parts } from '../parts.ts';
 import type { ProcessContext, RunningPart } from '../process.ts';
 import { Attention } from './attention.ts';
+import { addAttentionSources } from './attention-sources.ts';
 import { createEndpoint } from './endpoint.ts';
 import { pollingOf } from './federation-options.ts';
 import { ForeignTrust } from './foreign-trust.ts';
@@ -27,7 +28,6 @@ import { createRotationMetrics } from './rotation-metrics.ts';
 import { planOfConfig } from './rotation-plan.ts';
 import { createAdminServices } from './services.ts';
 import { anyExtension, createSignedBundles } from './signed-bundles.ts';
-import { stillTrusted } from './still-trusted.ts';
 import { createWorkloadApi } from './workload-api.ts';
 
 /** How long requests in flight may go on when the agent stops. */
@@ -180,7 +180,13 @@ async function connectParts(
         .reconsider()
         .catch((error: unknown) => log.error('our own bundle was not published again', { error }));
   });
-  attention.add('foreign trust', () => stillTrusted(foreignTrust, federation));
+  addAttentionSources(attention, {
+    federation,
+    foreignTrust,
+    own: ownBundle,
+    rotation,
+    now: () => clock.now(),
+  });
   attention.add('trust without a record', () => foreignTrust.unrecorded.warnings());
   attention.add('own trust', () => ownTrust.warnings());
 
@@ -219,7 +225,8 @@ async function connectParts(
     identity: () => identity?.describe() ?? null,
   });
   const admin = new AdminServer({ path: resolvePath(folder, config.admin_socket), services });
-  const metricsServer = config.metrics && createMetricsServer(config.metrics, metrics, notReady);
+  const metricsServer =
+    config.metrics && createMetricsServer(config.metrics, metrics, notReady, () => attention.counts());
 
   const remember = (kind: 'agent-started' | 'agent-stopped', message: string) =>
     store.recordEvent({ at: clock.now(), kind, actor: 'agent', message });

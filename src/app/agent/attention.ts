@@ -30,6 +30,13 @@ export class Attention {
     return lists.flat();
   }
 
+  /** How many warnings there are of each code. */
+  async counts(): Promise<ReadonlyMap<string, number>> {
+    const counts = new Map<string, number>();
+    for (const { code } of await this.list()) counts.set(code, (counts.get(code) ?? 0) + 1);
+    return counts;
+  }
+
   async #ask({
     name,
     source,

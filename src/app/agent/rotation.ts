@@ -13,6 +13,7 @@ import {
   type RotationView,
   type Signing,
 } from '../../federation/index.ts';
+import { isWarningCode, type WarningDocument } from '../../admin-client/index.ts';
 import type { OwnTrust } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import { type Clock, describeError, formatDurationMs, type Log } from '../../platform/index.ts';
@@ -50,6 +51,8 @@ export class Rotation {
   #told: Signing | undefined;
   #signing: Signing | undefined;
   #risks: readonly PlanFinding[] = [];
+  /** When each impossible risk was found first. */
+  readonly #since = new Map<PlanFinding['code'], Date>();
   #versions: { readonly of: TrustBundle; readonly list: readonly OwnVersion[] } | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #running: Promise<void> | undefined;
@@ -66,6 +69,15 @@ export class Rotation {
   /** What does not fit together, as it was found last. */
   get risks(): readonly PlanFinding[] {
     return this.#risks;
+  }
+
+  /** What cannot work about the rotation of our roots, and since when that is known. */
+  impossible(): readonly Pick<WarningDocument, 'code' | 'message' | 'since'>[] {
+    return this.#risks.flatMap((risk) => {
+      if (risk.level !== 'impossible' || !isWarningCode(risk.code)) return [];
+      const since = this.#since.get(risk.code) ?? this.#options.clock.now();
+      return [{ code: risk.code, message: risk.message, since: since.toISOString() }];
+    });
   }
 
   /** Begins to look, now and again; ends with `stop`. */
@@ -267,6 +279,9 @@ export class Rotation {
     const { store, log } = this.#options;
     const before = this.#risks;
     this.#risks = found;
+    const impossible = new Set(found.filter(({ level }) => level === 'impossible').map(({ code }) => code));
+    for (const code of impossible) if (!this.#since.has(code)) this.#since.set(code, at);
+    for (const code of this.#since.keys()) if (!impossible.has(code)) this.#since.delete(code);
     const told = { at, trustDomain, actor: 'agent' };
     for (const risk of found) {
       if (risk.level === 'note' || before.some((each) => sameRisk(each, risk))) continue;

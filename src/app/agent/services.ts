@@ -14,6 +14,7 @@ import type {
   Invitations,
   PeerHolding,
   PeerHoldings,
+  RefreshOutcome,
   RelationshipChange,
 } from '../../federation/index.ts';
 import type { MeshAdapter } from '../../mesh-adapters/index.ts';
@@ -90,6 +91,11 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
   };
   const distrusted = (trustDomain: TrustDomain) =>
     federation.distrusts.list().filter((key) => key.trustDomain === trustDomain);
+  const describeStanding = async (trustDomain: TrustDomain, outcome: RefreshOutcome) => ({
+    ...describeOutcome(trustDomain, outcome),
+    state: federation.relationshipWith(trustDomain)?.state ?? 'removed',
+    warnings: (await parts.attention.list()).filter(({ trust_domain: name }) => name === trustDomain),
+  });
   const verifying = { bundles, held, distrusted, store, clock };
   return {
     ...createDistrustServices(parts),
@@ -104,7 +110,15 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     peerHolds: (trustDomain) => describeHolding(parts.holdings.of(trustDomain)),
     theirSide: (trustDomain) => {
       const side = federation.theirSide(trustDomain);
-      return side ? { state: side.state, since: side.since.toISOString() } : null;
+      if (!side) return null;
+      const { state, since, heardAt } = side;
+      return { state, since: since.toISOString(), last_heard_at: heardAt?.toISOString() ?? null };
+    },
+    standing: (trustDomain) => federation.relationshipWith(trustDomain),
+    countingAuthorities: (trustDomain) => {
+      if (!federation.relationshipWith(trustDomain)) return undefined;
+      const counting = federation.bundles.bundleFor(trustDomain);
+      return (counting?.x509Authorities.length ?? 0) + (counting?.jwtAuthorities.length ?? 0);
     },
     endpoints: (trustDomain) => federation.endpoints(trustDomain).map(describeEndpoint),
     inMesh: (trustDomain) => describeReport(parts.foreignTrust.of(trustDomain)),
@@ -120,11 +134,11 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
         document.from_mesh === true
           ? await addFromMesh(federation, request, parts.foreignTrust.unrecorded.pinsOf(request.trustDomain))
           : await federation.add(request);
-      return describeOutcome(relationship.trustDomain, firstPoll ?? { kind: 'unchanged' });
+      return describeStanding(relationship.trustDomain, firstPoll ?? { kind: 'unchanged' });
     },
     change: async (trustDomain, document, actor) => {
       const { poll } = await federation.change(trustDomain, changeFrom(document, actor));
-      return describeOutcome(trustDomain, poll);
+      return describeStanding(trustDomain, poll);
     },
     signBundle: async (seconds) => {
       const { token, expiresAt } = await parts.signedBundles.sign(seconds * 1000);

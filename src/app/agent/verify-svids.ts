@@ -111,9 +111,15 @@ async function butFor(
   let trustDomain: TrustDomain;
   try {
     trustDomain = await verify(held);
-  } catch {
-    // Refused by what is held too: then the first reason is the whole one.
-    return { code, message };
+  } catch (heldError) {
+    const name = error.trustDomain;
+    // Refused by what is held too: then the first reason is the whole one, unless it denies that anything is held.
+    if (code !== 'no-bundle' || name === undefined || !held.bundleFor(name)) return { code, message };
+    const why = heldError instanceof Error ? heldError.message : String(heldError);
+    return {
+      code: 'peer-stale',
+      message: `no poll of ${name} has succeeded for longer than its limit allows, so nothing of it counts; what is held of it would refuse this too: ${why}`,
+    };
   }
   const stale = held.bundleFor(trustDomain) && !bundles.bundleFor(trustDomain);
   if (stale)

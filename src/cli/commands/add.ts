@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import type { AddDocument, RefreshDocument } from '../../admin-client/index.ts';
+import type { AddDocument, StandingDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
@@ -8,6 +8,7 @@ import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../re
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { tellTaken } from './invite.ts';
+import { tellWarning } from './status.ts';
 
 interface AddOptions extends AgentOptions, TermsOptions {
   readonly peer: readonly [string, ...string[]];
@@ -181,14 +182,23 @@ export function readText(file: string, option: string): string {
   }
 }
 
-function tell(answer: RefreshDocument, called: CalledWith): string {
+function tell(answer: StandingDocument, called: CalledWith): string {
   const lines = [`Federated with ${answer.trust_domain}.`];
   if (answer.code !== null) {
     lines.push(
       `Its endpoint could not be polled yet [${answer.code}]: ${answer.message ?? ''}`,
-      'The bundle you gave is in use; polling goes on.',
+      inUse(answer, 'The bundle you gave'),
     );
   }
+  lines.push(...answer.warnings.map(tellWarning));
   lines.push(`See it with "${nextStep(called, 'show', answer.trust_domain)}".`);
   return lines.join('\n');
+}
+
+/** What counts of a peer whose endpoint gave nothing new. */
+export function inUse({ state }: StandingDocument, bundle: string): string {
+  if (state === 'stale') return 'Nobody of it is accepted until a poll succeeds; polling goes on.';
+  if (state === 'needs-bootstrap')
+    return 'Its endpoint can no longer be authenticated, so polls cannot help: "federate bundle set --help" shows the way out.';
+  return `${bundle} is in use; polling goes on.`;
 }

@@ -10,6 +10,7 @@ import type {
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
+import { instantOf } from '../instants.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 import { readText } from './add.ts';
@@ -42,7 +43,8 @@ function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
         options: AgentOptions & { readonly at?: string; readonly document?: boolean },
       ) => {
         const agent = agentFor(options);
-        const shown = await agent.bundle(name ?? (await ownName(agent)), options.at);
+        const at = options.at === undefined ? undefined : instantOf(options.at, '--at').toISOString();
+        const shown = await agent.bundle(name ?? (await ownName(agent)), at);
         if (options.document === true) terminal.out(shown.document);
         else {
           // What was distrusted at an instant is for the history to tell.

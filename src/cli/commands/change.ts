@@ -1,12 +1,13 @@
 import { type Command, Option } from 'commander';
-import type { ChangeDocument, RefreshDocument } from '../../admin-client/index.ts';
+import type { ChangeDocument, StandingDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
-import { readText } from './add.ts';
+import { inUse, readText } from './add.ts';
+import { tellWarning } from './status.ts';
 
 interface ChangeOptions extends AgentOptions, TermsOptions {
   readonly peer?: readonly [string, ...string[]];
@@ -115,13 +116,15 @@ function termsFrom({ policy, staleAfter, neverStale }: ChangeOptions): ChangeDoc
   };
 }
 
-function tell({ trust_domain: name, code, message }: RefreshDocument, called: CalledWith): string {
+function tell(answer: StandingDocument, called: CalledWith): string {
+  const { trust_domain: name, code, message } = answer;
   const lines = [`The relationship with ${name} is changed.`];
   if (code !== null)
     lines.push(
       `Its endpoint could not be polled yet [${code}]: ${message ?? ''}`,
-      'The last good bundle stays in use; polling goes on.',
+      inUse(answer, 'The last good bundle'),
     );
+  lines.push(...answer.warnings.map(tellWarning));
   lines.push(`See it with "${nextStep(called, 'show', name)}".`);
   return lines.join('\n');
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { StoryDocument, TrustedAtDocument, TrustedDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { instantOf } from '../instants.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { addHeads } from './history-heads.ts';
 import { addVerify } from './history-verify.ts';
@@ -62,9 +63,7 @@ async function storyOf(options: HistoryOptions): Promise<StoryDocument> {
 }
 
 async function trustedAt(options: HistoryOptions, at: string): Promise<TrustedAtDocument> {
-  const instant = new Date(at);
-  if (Number.isNaN(instant.getTime()))
-    throw new UsageError(`--at is an instant such as 2026-11-21T10:00Z, not ${JSON.stringify(at)}`);
+  const instant = instantOf(at, '--at');
   const of = await trustDomainOf(options.of);
   const answer = await (options.store === undefined
     ? agentFor(options).trustedAt(instant.toISOString())

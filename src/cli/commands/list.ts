@@ -44,7 +44,7 @@ function tellShortly(one: RelationshipDocument, now: Date): string {
     one.state,
     ...(one.policy === 'ask-on-dangerous' ? [] : [one.policy]),
     one.sequence === null ? 'no sequence' : `sequence ${one.sequence}`,
-    one.authorities === 1 ? '1 authority' : `${one.authorities} authorities`,
+    authoritiesText(one),
     one.last_success_at === null ? 'never fresh' : `fresh ${since(one.last_success_at, now)} ago`,
     `next poll ${one.next_poll_at === null ? 'not planned' : `in ${until(one.next_poll_at, now)}`}`,
   ];
@@ -55,8 +55,11 @@ function tellShortly(one: RelationshipDocument, now: Date): string {
     ...(one.their_side?.state === 'ended'
       ? ['  their side: seems to have ended its relationship with us']
       : []),
-    ...(one.reason === null ? [] : [`  why: ${one.reason.message} [${one.reason.code}]`]),
-    `  in the mesh: ${one.in_mesh?.state ?? 'not yet'}${one.in_mesh?.code == null ? '' : ` [${one.in_mesh.code}]`}`,
+    // A warning has said it already.
+    ...(one.reason === null || one.warnings.some(({ message }) => message === one.reason?.message)
+      ? []
+      : [`  why: ${one.reason.message} [${one.reason.code}]`]),
+    `  in the mesh: ${one.in_mesh === null ? notInMesh(one) : one.in_mesh.state}${one.in_mesh?.code == null ? '' : ` [${one.in_mesh.code}]`}`,
   ].join('\n');
 }
 
@@ -80,7 +83,7 @@ function tellOne(one: RelationshipDocument, now: Date): string {
     ],
     ['bootstrapped by', one.bootstrap],
     ['since', one.created_at],
-    ['sequence', `${one.sequence ?? 'none'} (version ${one.version ?? '-'}, ${one.authorities} authorities)`],
+    ['sequence', `${one.sequence ?? 'none'} (version ${one.version ?? '-'}, ${authoritiesText(one)})`],
     [
       'fresh',
       one.last_success_at === null
@@ -91,14 +94,14 @@ function tellOne(one: RelationshipDocument, now: Date): string {
       'distrusted',
       `${key.label} since ${key.since}${key.until === null ? '' : ` until ${key.until}`}: ${key.reason}`,
     ]),
-    ['their side', tellTheirSide(one)],
+    ['their side', tellTheirSide(one, now)],
     ['last attempt', one.last_attempt_at ?? 'never'],
     ['failures in a row', one.consecutive_failures.toString()],
     ['next poll', one.next_poll_at === null ? undefined : `in ${until(one.next_poll_at, now)}`],
     [
       'in the mesh',
       one.in_mesh === null
-        ? 'not yet'
+        ? notInMesh(one)
         : [one.in_mesh.state, one.in_mesh.message].filter((part) => part !== null).join(': '),
     ],
     ['the peer holds', tellHolding(one, now)],
@@ -113,10 +116,33 @@ function tellHolding({ peer_holds: holds }: RelationshipDocument, now: Date): st
   return `our sequence ${holds.sequence ?? '-'}, ${reached}, said ${since(holds.seen_at, now)} ago by ${holds.signer}`;
 }
 
-function tellTheirSide({ their_side: side }: RelationshipDocument): string | undefined {
+/** How long after its last word a peer's silence is worth a remark: it speaks with each request that we leave open, every few minutes. */
+const SILENCE_MS = 30 * 60_000;
+
+function tellTheirSide({ their_side: side }: RelationshipDocument, now: Date): string | undefined {
   if (side === null) return undefined;
-  if (side.state === 'held') return `holds a relationship with us, as it said first ${side.since}`;
-  return `seems to have ended its relationship with us at ${side.since} [peer-dropped-us]; ${hintFor('peer-dropped-us') ?? ''}`;
+  const { state, since: at, last_heard_at: heard } = side;
+  if (state === 'ended')
+    return `seems to have ended its relationship with us, noticed ${since(at, now)} ago (${at}) [peer-dropped-us]; ${hintFor('peer-dropped-us') ?? ''}`;
+  const age = heard === null ? '' : `, last ${since(heard, now)} ago`;
+  const isOld = heard !== null && now.getTime() - Date.parse(heard) > SILENCE_MS;
+  return `holds a relationship with us: it said so first ${since(at, now)} ago (${at})${age}${isOld ? '; it has said nothing since, so it may have ended' : ''}`;
+}
+
+/** How much of what is held counts. */
+function authoritiesText({
+  authorities: held,
+  authorities_counting: counting,
+}: RelationshipDocument): string {
+  const all = held === 1 ? '1 authority' : `${held} authorities`;
+  return counting === held ? all : `${all}, of which ${counting === 0 ? 'none counts' : `${counting} count`}`;
+}
+
+/** Why the mesh has nothing of a peer. */
+function notInMesh({ state, authorities, authorities_counting: counting }: RelationshipDocument): string {
+  if (state === 'stale') return 'nothing, because the peer is stale';
+  if (counting === 0 && authorities > 0) return 'nothing, because no key of the peer counts';
+  return authorities === 0 ? 'nothing, because nothing is held' : 'not yet';
 }
 
 function tellEndpoint(

@@ -12,6 +12,8 @@ export type TheirWord = 'held' | 'nothing';
 export interface TheirSide {
   readonly state: 'held' | 'ended';
   readonly since: Date;
+  /** When it said last that it holds one, since the agent started. */
+  readonly heardAt?: Date;
 }
 
 /** An endpoint may fail to prove one request in time; it had all the time of two held ones. */
@@ -57,8 +59,9 @@ export class TheirSides {
     const at = this.#clock.now();
     if (word === 'held') {
       this.#silent.delete(trustDomain);
-      if (before?.state === 'held') return;
-      this.#known.set(trustDomain, { state: 'held', since: at });
+      const isNew = before?.state !== 'held';
+      this.#known.set(trustDomain, { state: 'held', since: isNew ? at : before.since, heardAt: at });
+      if (!isNew) return;
       if (before) await this.#record(() => this.#end(trustDomain, at));
       return;
     }
@@ -66,7 +69,8 @@ export class TheirSides {
     const silent = (this.#silent.get(trustDomain) ?? 0) + 1;
     this.#silent.set(trustDomain, silent);
     if (silent < SILENT_ANSWERS) return;
-    this.#known.set(trustDomain, { state: 'ended', since: at });
+    const { heardAt } = before;
+    this.#known.set(trustDomain, { state: 'ended', since: at, ...(heardAt ? { heardAt } : {}) });
     this.#log.warn('a peer seems to have ended its relationship with us', { trustDomain });
     const message = `${trustDomain} seems to hold no relationship with us any more: it takes our bundle no longer, and our workloads will be refused there`;
     const about = { at, trustDomain, actor: 'agent', origin, code: 'peer-dropped-us', message };

@@ -1,0 +1,91 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { main } from '../../src/cli/main.ts';
+import type { WarningDocument } from '../../src/admin-client/index.ts';
+import { AdminServer, type AdminServices } from '../../src/dashboard/index.ts';
+import { createMemoryStore, type Relationship } from '../../src/store/index.ts';
+import { added, bundle, istio, relationship, version } from '../store/sample-bundles.ts';
+import { stubAdminServices } from '../support/admin-services.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const stops: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+/** What `federate list` and `federate show` print of one peer with two roots that an agent knows so. */
+async function printed(services: Partial<AdminServices>) {
+  const folder = tempDir();
+  const store = createMemoryStore();
+  await store.addRelationship(relationship(), version(bundle([1, 2], 7n)), added());
+  const path = folder.file('admin.sock');
+  const server = new AdminServer({ path, services: stubAdminServices(store, services) });
+  await server.start();
+  stops.push(
+    () => folder[Symbol.dispose](),
+    () => server.stop(),
+  );
+  const run = async (...words: string[]) => {
+    const out: string[] = [];
+    const terminal = { out: (text: string) => out.push(text), err: (text: string) => out.push(text) };
+    expect(await main([...words, '--socket', path], terminal)).toBe(0);
+    return out.join('\n');
+  };
+  return { list: await run('list'), show: await run('show', istio) };
+}
+
+const ago = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+const standing = (rest: Partial<Relationship>) => ({ standing: () => ({ ...relationship(), ...rest }) });
+
+describe('federate list and show', () => {
+  it('goes by what the agent knows, which is newer than the store: the next poll after an add', async () => {
+    const nextPollAt = new Date(Date.now() + 240_000);
+    const { list, show } = await printed(standing({ nextPollAt }));
+    expect(list).toMatch(/next poll in \d/);
+    expect(show).toMatch(/next poll +in \d/);
+    expect((await printed({})).list).toContain('next poll not planned');
+  });
+
+  it('says that nothing counts where every key is distrusted', async () => {
+    const { list, show } = await printed({ countingAuthorities: () => 0 });
+    for (const text of [list, show]) {
+      expect(text).toContain('2 authorities, of which none counts');
+      expect(text).toContain('nothing, because no key of the peer counts');
+    }
+    expect((await printed({ countingAuthorities: () => 1 })).list).toContain('of which 1 count');
+    expect((await printed({ countingAuthorities: () => 2 })).list).toContain('2 authorities ·');
+  });
+
+  it('does not say "not yet" of a stale peer, and does not say its reason twice', async () => {
+    const message = 'no poll has succeeded for too long';
+    const warning: WarningDocument = {
+      trust_domain: istio,
+      code: 'trust-stale',
+      message,
+      since: ago(5),
+    };
+    const stale = standing({ state: 'stale', stateReason: { code: 'trust-stale', message } });
+    const { list, show } = await printed({
+      ...stale,
+      countingAuthorities: () => 0,
+      warnings: async () => [warning],
+    });
+    expect(list).not.toContain('not yet');
+    expect(list).toContain('nothing, because the peer is stale');
+    expect(list.split(message)).toHaveLength(2);
+    expect(show).toContain(`WARNING  ${message} [trust-stale]`);
+  });
+
+  it('says how old the word of the other side is, and that it is silent since', async () => {
+    const heard = (minutes: number | null) =>
+      printed({
+        theirSide: () => ({
+          state: 'held',
+          since: ago(7200),
+          last_heard_at: minutes === null ? null : ago(minutes),
+        }),
+      });
+    expect((await heard(2)).show).toMatch(/said so first 5d.* ago \(.*\), last \S+ ago$/m);
+    expect((await heard(120)).show).toContain('it has said nothing since, so it may have ended');
+    expect((await heard(null)).show).not.toContain('nothing since');
+  });
+});
