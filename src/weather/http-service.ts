@@ -16,7 +16,8 @@ export class WeatherError extends CodedError<WeatherErrorCode> {}
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-const CALL_TIMEOUT_MS = 3000;
+/** How long a call to another workload may take. */
+export const CALL_TIMEOUT_MS = 3000;
 const MAX_ANSWER_BYTES = 256 * 1024;
 
 /** Serves `routes` (exact paths, GET only) over plain HTTP. Throws `WeatherError` `port-in-use`, `listen-failed`. */
@@ -84,11 +85,11 @@ export interface CallAnswer {
 }
 
 /** One GET, bounded in time and size. Throws `WeatherError` `upstream-unreachable`, `upstream-broken`. */
-export function call(url: string): Promise<CallAnswer> {
+export function call(url: string, timeoutMs = CALL_TIMEOUT_MS): Promise<CallAnswer> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error) =>
       reject(new WeatherError('upstream-unreachable', `calling ${url} failed: ${cause.message}`, { cause }));
-    const outgoing = request(url, { timeout: CALL_TIMEOUT_MS }, (incoming) => {
+    const outgoing = request(url, (incoming) => {
       const parts: Buffer[] = [];
       let length = 0;
       incoming.on('data', (part: Buffer) => {
@@ -106,7 +107,11 @@ export function call(url: string): Promise<CallAnswer> {
           );
       });
     });
-    outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${CALL_TIMEOUT_MS} ms`)));
+    const timer = setTimeout(
+      () => outgoing.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)),
+      timeoutMs,
+    );
+    outgoing.on('close', () => clearTimeout(timer));
     outgoing.on('error', fail);
     outgoing.end();
   });

@@ -18,5 +18,5 @@ export function startInfo(options: { readonly listen: ListenAddress }): Promise<
 function callerOf(incoming: IncomingMessage): string {
   const header = incoming.headers['x-forwarded-client-cert'];
   const uri = typeof header === 'string' ? /(?:^|;)URI=([^;,]+)/.exec(header)?.[1] : undefined;
-  return uri ?? 'somebody without a certificate';
+  return uri ?? 'a caller without a certificate';
 }

@@ -1,5 +1,8 @@
-/** The one page of the weather application. Its script asks `/api/weather` again and again and writes text only, never markup. */
-export const weatherPage = `<!doctype html>
+import type { PageView } from './page-view.ts';
+
+/** Renders the one page of the weather application with its content, so that a browser shows it at once and without a script. */
+export function renderPage({ places, remark }: PageView): string {
+  return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -32,59 +35,51 @@ export const weatherPage = `<!doctype html>
 <body>
 <main>
   <h1>Weather across two meshes</h1>
-  <p class="lead">The weather comes from the Istio mesh; the remark comes from the Consul mesh, over mutual TLS that no gateway decrypts.</p>
-  <ul class="places" id="places" aria-label="Weather by place"></ul>
-  <section class="remark" id="remark" aria-live="polite">
-    <h2 id="remark-title">Asking the info service…</h2>
-    <p id="remark-text"></p>
-    <p class="fine" id="remark-fine"></p>
+  <p class="lead">The weather comes from the Istio mesh. The remark comes from the Consul mesh, over mutual TLS that no gateway decrypts.</p>
+  <ul class="places" id="places" aria-label="Weather by place">${places.map(renderPlace).join('')}</ul>
+  <section class="remark ${remark.good ? 'good' : 'bad'}" id="remark" aria-live="polite">
+    <h2 id="remark-title">${escape(remark.title)}</h2>
+    <p id="remark-text">${escape(remark.text)}</p>
+    <p class="fine" id="remark-fine">${escape(remark.fine)}</p>
   </section>
 </main>
-<script src="/page.js"></script>
+<script src="/page.js" defer></script>
 </body>
 </html>
 `;
+}
 
-/** Served on its own so that the page needs no inline script (Content-Security-Policy). */
-export const weatherScript = `'use strict';
-const skies = { sunny: '☀️', cloudy: '☁️', rain: '☂️', snow: '❄️' };
-const byId = (id) => document.getElementById(id);
-function line(className, text) {
-  const element = document.createElement('div');
-  element.className = className;
-  element.textContent = text;
-  return element;
+function renderPlace({ symbol, place, degrees, wind }: PageView['places'][number]): string {
+  const line = (name: string, text: string) => `<div class="${name}">${escape(text)}</div>`;
+  return `<li>${line('sky', symbol)}${line('place', place)}${line('degrees', degrees)}${line('wind', wind)}</li>`;
 }
-function show(report) {
-  byId('places').replaceChildren(...report.weather.map((each) => {
-    const item = document.createElement('li');
-    item.append(
-      line('sky', skies[each.sky] || ''), line('place', each.place),
-      line('degrees', each.celsius + ' °C'), line('wind', each.sky + ', wind ' + each.wind_kmh + ' km/h'));
-    return item;
-  }));
-  const { remark, remarkMissing } = report;
-  tell(remark ? 'good' : 'bad',
-    remark ? 'The info service remarks' : 'No remark: the info service cannot be called',
-    remark ? remark.text : remarkMissing.message,
-    remark ? 'It was called by ' + remark.caller : 'Reason: ' + remarkMissing.code);
+
+/** What other services say is text: no character of it may begin markup. */
+function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
-function tell(kind, title, text, fine) {
-  byId('remark').className = 'remark ' + kind;
-  byId('remark-title').textContent = title;
-  byId('remark-text').textContent = text;
-  byId('remark-fine').textContent = fine;
-}
+
+/**
+ * Asks for the page again every second and takes the parts that changed. Served on its own so that the page needs no inline script
+ * (Content-Security-Policy). It parses the server's page into a document that runs nothing, and copies elements from it.
+ */
+export const pageScript = `'use strict';
+const parts = ['places', 'remark'];
 async function refresh() {
   try {
-    const response = await fetch('/api/weather', { cache: 'no-store' });
-    const report = await response.json();
-    if (response.ok) show(report);
-    else tell('bad', 'The backend cannot be called', report.message, 'Reason: ' + report.code);
+    const response = await fetch('/', { cache: 'no-store' });
+    const next = new DOMParser().parseFromString(await response.text(), 'text/html');
+    for (const id of parts) {
+      const [old, found] = [document.getElementById(id), next.getElementById(id)];
+      if (!old.isEqualNode(found)) old.replaceWith(document.importNode(found, true));
+    }
   } catch (error) {
-    tell('bad', 'The page cannot reach its own server', String(error), '');
+    document.getElementById('remark').className = 'remark bad';
+    document.getElementById('remark-title').textContent = 'The page cannot reach its own server';
+    document.getElementById('remark-text').textContent = 'What you see is old. The page tries again every second.';
+    document.getElementById('remark-fine').textContent = 'Reason: ' + error.message;
   }
   setTimeout(refresh, 1000);
 }
-refresh();
+setTimeout(refresh, 1000);
 `;

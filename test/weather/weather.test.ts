@@ -37,13 +37,13 @@ async function weatherWith(listener: RequestListener): Promise<Record<string, un
 }
 
 describe('startInfo()', () => {
-  it('says which SPIFFE ID its sidecar names, and nobody when there is none', async () => {
+  it('says which SPIFFE ID its sidecar names, and says when there is none', async () => {
     const info = await running(startInfo({ listen: LOOPBACK }));
     const header = 'By=spiffe://b.example/info;Hash=00;URI=spiffe://a.example/backend';
     const known = await fetch(`${info.url}/remark`, { headers: { 'x-forwarded-client-cert': header } });
     expect(await known.json()).toMatchObject({ caller: 'spiffe://a.example/backend' });
     const unknown = await fetch(`${info.url}/remark`);
-    expect(await unknown.json()).toMatchObject({ caller: 'somebody without a certificate' });
+    expect(await unknown.json()).toMatchObject({ caller: 'a caller without a certificate' });
   });
 
   it('answers 404 and 405 where they belong', async () => {
@@ -94,15 +94,70 @@ describe('startBackend()', () => {
 });
 
 describe('startFrontend()', () => {
+  /** The page of a frontend whose backend is `listener`, as text. */
+  async function pageWith(listener: RequestListener, timeoutMs?: number): Promise<string> {
+    const backendUrl = await sidecar(listener);
+    const frontend = await running(
+      startFrontend({ listen: LOOPBACK, backendUrl, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
+    );
+    const page = await fetch(frontend.url);
+    expect(page.status).toBe(200);
+    return page.text();
+  }
+
   it('serves a page that runs no script but its own', async () => {
-    const frontend = await running(startFrontend({ listen: LOOPBACK, backendUrl: await sidecar(() => {}) }));
+    const backendUrl = await sidecar((_request, response) => response.end('{}'));
+    const frontend = await running(startFrontend({ listen: LOOPBACK, backendUrl }));
     const page = await fetch(frontend.url);
     expect(page.headers.get('content-security-policy')).toMatch(/default-src 'none'; script-src 'self'/);
-    const text = await page.text();
-    expect(text).toContain('<script src="/page.js"></script>');
+    expect((await page.text()).match(/<script.*/g)).toEqual(['<script src="/page.js" defer></script>']);
     const script = await (await fetch(`${frontend.url}/page.js`)).text();
-    // What other services say is shown as text, never as markup.
     expect(script).not.toMatch(/innerHTML|insertAdjacentHTML|document\.write/);
+  });
+
+  it('has the weather and the remark in its first answer', async () => {
+    const info = await running(startInfo({ listen: LOOPBACK }));
+    const backend = await running(startBackend({ listen: LOOPBACK, infoUrl: info.url }));
+    const frontend = await running(startFrontend({ listen: LOOPBACK, backendUrl: backend.url }));
+    const text = await (await fetch(frontend.url)).text();
+    expect(text).toContain('<div class="place">Lisbon</div>');
+    expect(text).toContain('<div class="wind">Sunny, wind 14 km/h</div>');
+    expect(text).toContain('>Remark from the info service</h2>');
+    expect(text).toContain('Take a coat');
+    expect(text).not.toMatch(/Asking|undefined/);
+  });
+
+  it('shows why the remark is missing, as a sentence', async () => {
+    const text = await pageWith((_request, response) =>
+      response.end('{"weather":[],"remarkMissing":{"code":"no-bundle","message":"there is no bundle of b"}}'),
+    );
+    expect(text).toContain('No remark: the info service cannot be called');
+    expect(text).toContain('There is no bundle of b.</p>');
+    expect(text).toContain('Reason: no-bundle');
+  });
+
+  it('waits no longer than it may for a silent backend, and then says so', async () => {
+    const text = await pageWith(() => {}, 50);
+    expect(text).toContain('The backend cannot be called');
+    expect(text).toContain('no answer within 0.05 s.');
+  });
+
+  it.each([
+    ['an error of the backend', '{"code":"broken","message":"it is broken"}', 500, 'It is broken.'],
+    ['an answer without sense', '{"weather":[7,{"place":1}],"remark":{},"x":1}', 200, 'Unknown.'],
+  ])('shows %s', async (_what, body, status, sentence) => {
+    expect(await pageWith((_request, response) => response.writeHead(status).end(body))).toContain(sentence);
+  });
+
+  it('shows what other services say as text, never as markup', async () => {
+    const hostile = `<img src=x onerror="alert('1')">&`;
+    const report = {
+      weather: [{ place: hostile, sky: hostile, celsius: 1, wind_kmh: 1 }],
+      remark: { text: hostile, caller: hostile },
+    };
+    const text = await pageWith((_request, response) => response.end(JSON.stringify(report)));
+    expect(text).not.toContain('<img');
+    expect(text).toContain('&#60;img src=x onerror=&#34;alert(&#39;1&#39;)&#34;&#62;&#38;');
   });
 
   it('passes on the weather, and says honestly when the backend cannot be called', async () => {
