@@ -25,6 +25,7 @@ export const WARNING_CODES = [
   'peer-roots-end',
   'peer-roots-ended',
   'peer-dropped-us',
+  'peer-flapping',
   // Our own roots.
   'own-keys-distrusted',
   'own-root-ends',

@@ -1,13 +1,16 @@
-import type { StoreReader } from '../store/index.ts';
+import type { IncidentKind, StoreReader } from '../store/index.ts';
 import { isWarningCode, type WarningDocument } from '../admin-client/index.ts';
 
 const MAX_OPEN = 10_000;
 
-/** What goes on that no poll shows: endpoints that were found to show different bundles, and histories that were doctored. */
+/** Incidents that an operator has to look into, although polls may go well meanwhile. */
+const LOUD: ReadonlySet<IncidentKind> = new Set(['equivocation', 'history-doctored', 'peer-flapping']);
+
+/** The incidents that need an operator's hand: endpoints that show different bundles or change them all the time, and doctored histories. */
 export async function warningsIn(store: StoreReader): Promise<WarningDocument[]> {
-  const open = await store.incidents({ open: true, limit: MAX_OPEN });
+  const open = await store.incidents({ open: true, offers: false, limit: MAX_OPEN });
   return open
-    .filter(({ kind }) => kind === 'equivocation' || kind === 'history-doctored')
+    .filter(({ kind }) => LOUD.has(kind))
     .map(({ kind, trustDomain, code, message, at }) => ({
       trust_domain: trustDomain,
       code: isWarningCode(code) ? code : kind === 'equivocation' ? 'other-content' : 'history-taken-back',

@@ -2,6 +2,7 @@ import type { Clock, Log, Metrics, Random } from '../platform/index.ts';
 import type { BundleLimits, StatementSigner, TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { SignedHead, Store } from '../store/index.ts';
 import type { AddressGuard } from './address-guard.ts';
+import type { ChangeBudgetSettings } from './change-budget.ts';
 import type { WatchSettings } from './endpoint-watch.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { HostLookup } from './host-lookup.ts';
@@ -27,6 +28,8 @@ export interface FederationAgentOptions {
   /** Refuses addresses that are never asked, whoever names them. */
   readonly guard?: AddressGuard;
   readonly schedule: ScheduleSettings;
+  /** How often the bundle of one peer may change; default `defaultChangeBudgetSettings`. */
+  readonly changeBudget?: ChangeBudgetSettings;
   readonly watch: WatchSettings;
   /** Whose signature tells peers what we hold of them; nothing is told without one. */
   readonly signer?: () => StatementSigner | undefined;

@@ -1,9 +1,11 @@
 import { createSpiffeVerifier } from '../mtls/index.ts';
+import { TokenBucket } from '../platform/index.ts';
 import { type BundleSource, contentDigest, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
 import { type AddNote, addRelationship, type AddRequest, prepareRelationship } from './add-relationship.ts';
 import type { FederationAgentOptions } from './agent-options.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
+import { type ChangeBudgetSettings, defaultChangeBudgetSettings } from './change-budget.ts';
 import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
 import { Distrusts } from './distrust-key.ts';
 import { FederationError } from './errors.ts';
@@ -21,7 +23,7 @@ import { PeerPoller, type PollObserver } from './peer-poller.ts';
 import { PollSlots, pollSlotSettings } from './poll-slots.ts';
 import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
-import { nextPollDelayMs, pollIntervalMs, type ScheduleSettings } from './schedule.ts';
+import { nextPollDelayMs, pollIntervalMs, retryRate, type ScheduleSettings } from './schedule.ts';
 import { type RelationshipStatus, relationshipStatus } from './relationship-status.ts';
 import type { OperatorOverride } from './settle-offer.ts';
 import { TrustedBundles } from './trusted-bundles.ts';
@@ -56,6 +58,8 @@ export class FederationAgent {
   readonly #trusted: TrustedBundles;
   readonly #theirSides: TheirSides;
   readonly #schedule: ScheduleSettings;
+  readonly #budget: ChangeBudgetSettings;
+  readonly #retries: TokenBucket;
   readonly #slots: PollSlots;
   readonly #watch: WatchSettings;
   readonly #watchPlaces: WatchPlaces;
@@ -111,6 +115,8 @@ export class FederationAgent {
       pollAnew: (name, override) => this.#pollerOf(name).pollAnew(override),
     });
     this.#schedule = options.schedule;
+    this.#budget = options.changeBudget ?? defaultChangeBudgetSettings;
+    this.#retries = new TokenBucket(clock, retryRate);
     this.#slots = new PollSlots(pollSlotSettings(options.concurrency, clock));
     this.#watch = options.watch;
     this.#watchPlaces = new WatchPlaces(options.watch.most);
@@ -317,6 +323,11 @@ export class FederationAgent {
       this.#pollers.get(trustDomain)?.tellHolding();
   }
 
+  /** A peer has shown that it is up: where the last poll of it failed, it is asked now. */
+  noteContact(trustDomain: TrustDomain): void {
+    this.#pollers.get(trustDomain)?.peerIsBack();
+  }
+
   /** How each address of a peer's endpoint did since the agent started; none where there is no relationship. */
   endpoints(trustDomain: TrustDomain): EndpointHealth[] {
     return this.#pollers.get(trustDomain)?.endpoints() ?? [];
@@ -349,6 +360,8 @@ export class FederationAgent {
       parts: this.#parts,
       slots: this.#slots,
       schedule: this.#schedule,
+      budget: this.#budget,
+      retries: this.#retries,
       watch: this.#watch,
       watchPlaces: this.#watchPlaces,
       observe: this.#observe,

@@ -1,5 +1,6 @@
-import { describeError } from '../platform/index.ts';
+import { describeError, type TokenBucket } from '../platform/index.ts';
 import type { IncidentKind, Relationship, RelationshipPatch } from '../store/index.ts';
+import { ChangeBudget, type ChangeBudgetSettings } from './change-budget.ts';
 import { EndpointWatch, type WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
 import type { PollLane, PollSlots } from './poll-slots.ts';
 import { type EndpointHealth, EndpointUrls } from './endpoint-urls.ts';
@@ -7,8 +8,8 @@ import { type RefreshedFrom, refreshFromAny } from './refresh-from-any.ts';
 import type { PollIncident, RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import type { OperatorOverride } from './settle-offer.ts';
-import { staleFrom, staleState, stateAfter } from './relationship-state.ts';
-import { nextPollDelayMs, type ScheduleSettings } from './schedule.ts';
+import { type StateAfter, staleFrom, staleState, stateAfter } from './relationship-state.ts';
+import { nextPollDelayMs, retryDelayMs, type ScheduleSettings } from './schedule.ts';
 import { missingEndpointTrust } from './serving.ts';
 
 /** Told when a poll ended, for numbers. */
@@ -18,7 +19,13 @@ const POLL_INCIDENTS: readonly PollIncident[] = [
   'endpoint-unreachable',
   'bundle-refused',
   'bundle-quarantined',
+  'peer-flapping',
 ];
+
+/** While a peer flaps no request is held at it, so it is polled this often: a removal must not wait for the refresh hint. */
+const FLAPPING_POLL_MS = 10_000;
+/** Retries that find no room are spread over this time. */
+const RETRY_SPREAD_MS = 5000;
 
 /** What a poll changes about its relationship; never the terms, which are the operator's. */
 type PollPatch = Pick<
@@ -27,7 +34,7 @@ type PollPatch = Pick<
 > & { readonly nextPollAt: Date };
 
 /** For a wait that is cut short; an error with a stack for each would cost more than the wait. */
-const WOKEN = new Error('the schedule is to be looked at anew');
+const WOKEN = new Error('the schedule must be looked at again');
 
 /**
  * Keeps one relationship fresh: polls, remembers how it stands, waits as the schedule says, for ever. One poll in flight
@@ -40,10 +47,17 @@ export class PeerPoller {
   readonly #observe: PollObserver;
   readonly #watch: EndpointWatch;
   readonly #urls: EndpointUrls;
+  readonly #budget: ChangeBudget;
+  /** Shared by all peers. */
+  readonly #retries: TokenBucket;
   readonly #stop = new AbortController();
   #relationship: Relationship;
   #tag: RememberedTag | undefined;
   #dueAtMs: number;
+  /** When the next poll is due by hint and interval; a poll before that is a retry. */
+  #regularAtMs: number;
+  #lastPollMs = Number.NEGATIVE_INFINITY;
+  #isUnreachable = false;
   /** What the last poll was. */
   #lane: PollLane = 'brisk';
   #inFlight: Promise<RefreshResult> | undefined;
@@ -60,6 +74,9 @@ export class PeerPoller {
     readonly watch: WatchSettings;
     readonly watchPlaces: WatchPlaces;
     readonly observe: PollObserver;
+    readonly budget: ChangeBudgetSettings;
+    /** Limits the retries of all peers together. */
+    readonly retries: TokenBucket;
     /** Milliseconds until the first poll of the loop. */
     readonly firstPollInMs: number;
     /** The tag of the document that the bootstrap fetched. */
@@ -70,6 +87,8 @@ export class PeerPoller {
     this.#relationship = { ...options.relationship, nextPollAt };
     this.#urls = new EndpointUrls(options.parts.clock);
     this.#limitAge();
+    this.#budget = new ChangeBudget(options.parts.clock, options.budget);
+    this.#retries = options.retries;
     this.#slots = options.slots;
     this.#schedule = options.schedule;
     this.#observe = options.observe;
@@ -79,10 +98,11 @@ export class PeerPoller {
       places: options.watchPlaces,
       // The address that answered the last poll is the one that knows our tag.
       relationship: () => ({ ...this.#relationship, endpointUrl: this.#urls.inOrder(this.#relationship)[0] }),
-      ring: async () => (await this.poll()).outcome.kind !== 'unchanged',
+      ring: async () => (await this.poll()).outcome.kind === 'accepted',
     });
     this.#tag = options.tag;
     this.#dueAtMs = options.parts.clock.monotonicMs() + options.firstPollInMs;
+    this.#regularAtMs = this.#dueAtMs;
   }
 
   /** The relationship as the last poll left it. */
@@ -140,6 +160,18 @@ export class PeerPoller {
     this.#watch.renew();
   }
 
+  /**
+   * The peer has shown that it is up, as by a poll of ours that it proved: where our last poll failed, the next one is made now. A peer
+   * that shows it again and again is asked no more often than the floor of the schedule allows.
+   */
+  peerIsBack(): void {
+    if (!this.#isUnreachable) return;
+    const atMs = Math.max(this.#parts.clock.monotonicMs(), this.#lastPollMs + this.#schedule.floorMs);
+    if (atMs >= this.#dueAtMs) return;
+    this.#dueAtMs = atMs;
+    this.#wake?.abort(WOKEN);
+  }
+
   /** Begins to poll, until `stop`. */
   start(): void {
     this.#loop ??= this.#run();
@@ -173,16 +205,26 @@ export class PeerPoller {
     while (!this.#stop.signal.aborted) {
       const waitMs = this.#dueAtMs - clock.monotonicMs();
       if (waitMs <= 0) {
-        await this.poll();
+        if (this.#mayPollNow()) await this.poll();
         continue;
       }
       this.#wake = new AbortController();
       try {
         await clock.sleep(waitMs, this.#wake.signal);
       } catch {
-        // Woken to look at the schedule anew: polled by hand, or stopped.
+        // Woken to look at the schedule again: polled by hand, the peer is back, or stopped.
       }
     }
+  }
+
+  /** A retry needs room among the retries of all peers; without it, it is put off, at most until the regular poll. */
+  #mayPollNow(): boolean {
+    const { clock, random } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= this.#regularAtMs || this.#retries.take()) return true;
+    const laterMs = nowMs + Math.max(this.#retries.waitMs(), RETRY_SPREAD_MS * random.fraction());
+    this.#dueAtMs = Math.min(this.#regularAtMs, laterMs);
+    return false;
   }
 
   async #begin(override: OperatorOverride | undefined): Promise<RefreshResult> {
@@ -190,6 +232,7 @@ export class PeerPoller {
     const startedMs = this.#parts.clock.monotonicMs();
     const outcome = await this.#once(override);
     this.#inFlight = undefined;
+    this.#lastPollMs = this.#parts.clock.monotonicMs();
     this.#wake?.abort(WOKEN);
     const result = { trustDomain, outcome };
     this.#observe(result, this.#parts.clock.monotonicMs() - startedMs);
@@ -204,7 +247,12 @@ export class PeerPoller {
         this.#lane,
         signal,
         () =>
-          refreshFromAny(this.#parts, this.#relationship, this.#urls, { tag: this.#tag, override, signal }),
+          refreshFromAny(this.#parts, this.#relationship, this.#urls, {
+            tag: this.#tag,
+            override,
+            budget: this.#budget,
+            signal,
+          }),
         (lane) => {
           this.#lane = lane;
         },
@@ -213,10 +261,11 @@ export class PeerPoller {
       if (outcome.kind === 'called-off') {
         // Somebody else ended the relationship in the store: nothing to do but to look again later.
         this.#dueAtMs = this.#parts.clock.monotonicMs() + this.#schedule.withoutHintMs;
+        this.#regularAtMs = this.#dueAtMs;
         return outcome;
       }
       this.#tag = refreshed.tag;
-      this.#watch.follow(this.#tag);
+      this.#watch.follow(this.#budget.isFlapping ? undefined : this.#tag);
       await this.#remember(refreshed, outcome);
       return outcome;
     } catch (error) {
@@ -259,11 +308,29 @@ export class PeerPoller {
         ...(refreshed.offered?.sequence === undefined ? {} : { sequence: refreshed.offered.sequence }),
       });
     }
-    const over = endedBy(incident);
+    const over = endedBy(incident).filter((kind) => kind !== 'peer-flapping' || !this.#budget.isFlapping);
     if (over.length > 0 && this.#incidentsMayBeOpen) {
       await store.endIncidents({ trustDomain, at, actor: 'agent', kinds: over });
-      this.#incidentsMayBeOpen = incident !== undefined;
+      this.#incidentsMayBeOpen = incident !== undefined || (await this.#hasOpenIncident());
     }
+  }
+
+  /** The store leaves an incident open that comes and goes, and a peer flaps until it is calm: they are ended by a later poll. */
+  async #hasOpenIncident(): Promise<boolean> {
+    const { trustDomain } = this.#relationship;
+    const open = await this.#parts.store.incidents({ trustDomain, open: true, offers: false });
+    const ended = endedBy(undefined);
+    return open.some(({ kind }) => ended.includes(kind));
+  }
+
+  /** A peer that flaps is shown as such until it is calm, also while one of its changes is taken now and then. */
+  #calming(after: StateAfter): StateAfter {
+    if (after.state !== 'active' || after.reason || !this.#budget.isFlapping) return after;
+    const { trustDomain } = this.#relationship;
+    return {
+      state: 'flapping',
+      reason: { code: 'peer-flapping', message: this.#budget.describe(trustDomain) },
+    };
   }
 
   #apply(patch: PollPatch): void {
@@ -289,11 +356,20 @@ export class PeerPoller {
     const bundle = held.bundleFor(trustDomain);
     const now = clock.now();
     const good = outcome.kind === 'unchanged' || outcome.kind === 'accepted';
-    const after = stateAfter(outcome, missingEndpointTrust(profile, endpointBundles, now), bundle);
+    const after = this.#calming(
+      stateAfter(outcome, missingEndpointTrust(profile, endpointBundles, now), bundle),
+    );
     const stale = !good && trusted.isStale(trustDomain);
     const { state, reason } = stale ? staleState(this.#relationship, after) : after;
-    const delayMs = nextPollDelayMs(bundle?.refreshHintSeconds, this.#schedule, random);
+    const regularMs = nextPollDelayMs(bundle?.refreshHintSeconds, this.#schedule, random);
+    this.#isUnreachable = outcome.kind === 'failed' && outcome.code !== 'endpoint-bundle-missing';
+    const delayMs = this.#budget.isFlapping
+      ? Math.min(regularMs, Math.max(FLAPPING_POLL_MS, this.#schedule.floorMs))
+      : this.#isUnreachable
+        ? retryDelayMs(consecutiveFailures + 1, regularMs, random)
+        : regularMs;
     this.#dueAtMs = clock.monotonicMs() + delayMs;
+    this.#regularAtMs = clock.monotonicMs() + (this.#isUnreachable ? regularMs : delayMs);
     return {
       state,
       stateReason: reason,

@@ -1,4 +1,5 @@
 import type { Relationship } from '../store/index.ts';
+import type { ChangeBudget } from './change-budget.ts';
 import type { EndpointUrls } from './endpoint-urls.ts';
 import { refreshOnce } from './refresh.ts';
 import type { Refreshed, RememberedTag } from './refresh-outcome.ts';
@@ -22,6 +23,7 @@ export async function refreshFromAny(
   options: {
     readonly tag?: RememberedTag | undefined;
     readonly override?: OperatorOverride | undefined;
+    readonly budget?: ChangeBudget | undefined;
     readonly signal: AbortSignal;
   },
 ): Promise<RefreshedFrom> {

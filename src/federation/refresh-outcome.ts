@@ -25,6 +25,8 @@ export type RefreshOutcome =
       readonly overridden?: string;
     }
   | { readonly kind: 'quarantined' | 'refused' | 'failed'; readonly code: string; readonly message: string }
+  /** The peer has changed its bundle too often: this offer waits for `waitMs` at least, and the last good bundle stays. */
+  | { readonly kind: 'flapping'; readonly code: string; readonly message: string; readonly waitMs: number }
   /** The relationship ended, or the agent stops: nothing was changed. */
   | { readonly kind: 'called-off' };
 
@@ -45,7 +47,7 @@ export interface RefreshResult {
 /** What can go wrong in a poll, as the incident log calls it. */
 export type PollIncident = Extract<
   IncidentKind,
-  'endpoint-unreachable' | 'bundle-refused' | 'bundle-quarantined'
+  'endpoint-unreachable' | 'bundle-refused' | 'bundle-quarantined' | 'peer-flapping'
 >;
 
 /** A poll that led to nothing, for a reason with a code. */

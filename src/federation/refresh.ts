@@ -1,6 +1,7 @@
 import { describeError } from '../platform/index.ts';
 import { BundleError, parseBundle } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
+import type { ChangeBudget } from './change-budget.ts';
 import { FetchError, type FetchTrace } from './errors.ts';
 import { recordFetch } from './fetch-record.ts';
 import { fetchIdentified } from './holding/fetch-identified.ts';
@@ -21,6 +22,7 @@ export async function refreshOnce(
   options: {
     readonly tag?: RememberedTag | undefined;
     readonly override?: OperatorOverride | undefined;
+    readonly budget?: ChangeBudget | undefined;
     readonly signal: AbortSignal;
   },
 ): Promise<Refreshed> {

@@ -23,6 +23,8 @@ export function stateAfter(
   switch (outcome.kind) {
     case 'quarantined':
       return { state: 'quarantined', reason: { code: outcome.code, message: outcome.message } };
+    case 'flapping':
+      return { state: 'flapping', reason: { code: outcome.code, message: outcome.message } };
     case 'refused':
     case 'failed':
       return { state: 'failing', reason: { code: outcome.code, message: outcome.message } };

@@ -1,4 +1,4 @@
-import type { Random } from '../platform/index.ts';
+import type { Random, TokenBucketSettings } from '../platform/index.ts';
 
 /** How often a peer is asked. All in milliseconds but the share. */
 export interface ScheduleSettings {
@@ -27,8 +27,8 @@ export function pollIntervalMs(refreshHintSeconds: number | undefined, settings:
 }
 
 /**
- * How long to wait after a poll, whether it worked or not: a failure is no reason to ask more often (FED-45).
- * Chance only shortens the wait, so the next poll is never later than the hint (FED-46).
+ * How long to wait after a poll that reached its endpoint. Chance only shortens the wait, so the next poll is never later than the
+ * hint (FED-46).
  */
 export function nextPollDelayMs(
   refreshHintSeconds: number | undefined,
@@ -37,4 +37,20 @@ export function nextPollDelayMs(
 ): number {
   const share = Math.min(Math.max(settings.jitterShare, 0), 1);
   return Math.round(pollIntervalMs(refreshHintSeconds, settings) * (1 - share * random.fraction()));
+}
+
+/** The first retry after a failed poll; each further one waits twice as long, until the interval is reached. */
+const FIRST_RETRY_MS = 2000;
+/** Retries of all peers together: so many at once, then one every 100 ms. */
+export const retryRate: TokenBucketSettings = { most: 32, everyMs: 100 };
+
+/**
+ * How long to wait after the given number of failed polls in a row. A peer that restarts is back within seconds, so the first retries
+ * come soon; a peer that stays away is asked at the interval `regularMs`, as FED-45 wants it. Chance takes up to half off, so that
+ * peers which failed together are not asked together.
+ */
+export function retryDelayMs(failures: number, regularMs: number, random: Random): number {
+  const backoffMs = FIRST_RETRY_MS * 2 ** Math.min(Math.max(failures, 1) - 1, 30);
+  if (backoffMs >= regularMs) return regularMs;
+  return Math.round(backoffMs * (1 - 0.5 * random.fraction()));
 }

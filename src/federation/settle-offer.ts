@@ -1,5 +1,6 @@
-import { type BundleNote, contentDigest, type TrustBundle } from '../spiffe/index.ts';
+import { type BundleNote, contentDigest, serializeBundle, type TrustBundle } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
+import type { ChangeBudget } from './change-budget.ts';
 import type { FetchTrace } from './errors.ts';
 import { provedBy } from './fetch-record.ts';
 import { failedPoll, type Refreshed, type RefreshOutcome } from './refresh-outcome.ts';
@@ -24,6 +25,8 @@ export interface Offer {
   readonly notes: readonly BundleNote[];
   readonly trace: FetchTrace;
   readonly override?: OperatorOverride | undefined;
+  /** How often this peer may change; absent: as often as it likes. */
+  readonly budget?: ChangeBudget | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -52,8 +55,15 @@ export async function settleOffer(
       case 'refused':
         return { outcome: pick(verdict), incident: 'bundle-refused' };
       case 'accepted': {
+        const change = { diff: verdict.diff, bytes: serializeBundle(offer.bundle).length };
+        // What an operator asks for by name is taken at once.
+        const waitMs = offer.override ? 0 : (offer.budget?.waitMs(change) ?? 0);
+        if (waitMs > 0) return flapping(offer, waitMs);
         const written = await write(parts, relationship, offer, before, verdict);
-        if (written) return written;
+        if (written) {
+          offer.budget?.spend(change);
+          return written;
+        }
         const current = await store.current(trustDomain);
         if (current) held.replace(current.bundle);
         else if (!(await store.relationship(trustDomain))) return { outcome: { kind: 'called-off' } };
@@ -65,6 +75,11 @@ export async function settleOffer(
     `the bundle of ${trustDomain} was changed by somebody else again and again`,
     'bundle-refused',
   );
+}
+
+function flapping({ bundle, budget }: Offer, waitMs: number): Refreshed {
+  const message = budget?.describe(bundle.trustDomain) ?? '';
+  return { outcome: { kind: 'flapping', code: 'peer-flapping', message, waitMs }, incident: 'peer-flapping' };
 }
 
 function pick({ kind, code, message }: Extract<Verdict, { code: string }>): RefreshOutcome {

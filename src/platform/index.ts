@@ -11,5 +11,6 @@ export { describeError, type Log, type LogFields, type LogLevel, silentLog } fro
 export type { Metrics } from './metrics.ts';
 export { type Random, systemRandom } from './random.ts';
 export { type Sized, smallestFirst } from './smallest-first.ts';
+export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';
 export { watchFiles } from './watch-file.ts';
 export { clearSocketPath, listenOnUnixSocket, socketFileIsGone } from './unix-socket.ts';

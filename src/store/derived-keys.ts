@@ -30,10 +30,10 @@ export function derivedKeyFindings(database: Database): Finding[] {
        first_seen_at FROM authority_key WHERE trust_domain = ? ORDER BY fingerprint`,
   );
   const versions = database.prepare<[], VersionRow>(
-    `SELECT v.trust_domain, v.number, v.received_at, v.digest, v.document, v.sequence,
+    `SELECT v.trust_domain, v.number, v.received_at, v.digest, v.document_head || k.content AS document, v.sequence,
        EXISTS (SELECT 1 FROM event AS e WHERE e.trust_domain = v.trust_domain
          AND e.kind = 'relationship-removed' AND e.version_number = v.number) AS ended
-     FROM bundle_version AS v ORDER BY v.trust_domain, v.number`,
+     FROM bundle_version AS v JOIN bundle_keys AS k ON k.id = v.keys_id ORDER BY v.trust_domain, v.number`,
   );
   const findings: Finding[] = [];
   let name: string | undefined;

@@ -21,6 +21,7 @@ export type EventKind =
   | 'offer-reconsidered'
   | 'trust-stale'
   | 'peer-dropped-us'
+  | 'peer-flapping'
   | 'equivocation'
   | 'history-doctored'
   | 'invitation-given'

@@ -11,6 +11,7 @@ export type IncidentKind = Extract<
   | 'bundle-quarantined'
   | 'trust-stale'
   | 'peer-dropped-us'
+  | 'peer-flapping'
   | 'mesh-refused'
   | 'equivocation'
   | 'history-doctored'
@@ -86,4 +87,16 @@ export function incidentEnded(
   const times = count === 1 ? 'once' : `${count} times`;
   const message = `${kind} (${code}) is over; it was seen ${times} since ${incident.at.toISOString()}`;
   return { at, kind: 'recovered', trustDomain, actor, code, message, detail: { kind, count } };
+}
+
+/** Incidents of one kind that may begin for one peer within `INCIDENT_WINDOW_MS`, before one that is open stays so. */
+export const INCIDENTS_IN_WINDOW = 6;
+export const INCIDENT_WINDOW_MS = 60 * 60_000;
+
+/**
+ * Whether an open incident may end, by how many of its kind began within the window, itself included. Because trouble that comes and
+ * goes would otherwise add rows without end, it stays open then, is counted up, and ends with the first good poll of a calmer time.
+ */
+export function mayEnd(begunInWindow: number): boolean {
+  return begunInWindow < INCIDENTS_IN_WINDOW;
 }

@@ -4,7 +4,9 @@ import { type BundleVersion, cleanVersion, type NewVersion } from './bundle-vers
 import { invitationExists, invitationSpent, relationshipExists, rolledBack, StoreError } from './errors.ts';
 import { cleanEvent, type NewEvent, type StoredEvent } from './event.ts';
 import { type HeldKey, heldKeysAfter } from './prior-trust.ts';
-import { cleanIncident, incidentBegan, incidentEnded, offerSeen, type StoredIncident } from './incident.ts';
+import { createMemoryIncidents } from './memory-incidents.ts';
+import { thinnedHeads } from './peer-head-rule.ts';
+import { markOf } from './version-mark.ts';
 import { changedInvitation, cleanInvitation, type StoredInvitation } from './invitation.ts';
 import { checkLinkPage, checkPage, checkReplacement } from './arguments.ts';
 import { eventRow, versionRow } from './history-rows.ts';
@@ -32,11 +34,10 @@ export function createMemoryStore(): Store {
   const held = new Map<TrustDomain, Held>();
   const heldKeys = new Map<TrustDomain, readonly HeldKey[]>();
   const events: StoredEvent[] = [];
-  const incidents: StoredIncident[] = [];
   const invitations = new Map<string, StoredInvitation>();
   const stages: RootStageChange[] = [];
   const holdings = new Map<TrustDomain, StoredHolding>();
-  const peerHeads: PeerHead[] = [];
+  let peerHeads: readonly PeerHead[] = [];
   const meta = new Map<string, string>();
   const chain = createMemoryChain();
   let closed = false;
@@ -102,19 +103,7 @@ export function createMemoryStore(): Store {
     );
     return removed ? undefined : version;
   };
-  const endOpen = (trustDomain: TrustDomain, at: Date, actor: string, kinds?: readonly string[]): number => {
-    let ended = 0;
-    for (const [index, incident] of incidents.entries()) {
-      if (incident.trustDomain !== trustDomain || incident.endedAt) continue;
-      if (kinds && !kinds.includes(incident.kind)) continue;
-      const over = { ...incident, endedAt: at };
-      incidents[index] = over;
-      chain.addIncident(over);
-      addEvent(incidentEnded(incident, at, actor));
-      ended += 1;
-    }
-    return ended;
-  };
+  const incidents = createMemoryIncidents({ addEvent, addIncident: (over) => chain.addIncident(over) });
   /** Gives `work` the whole of the turn, and its failure to the promise, as a transaction would. */
   const turn = async <T>(work: () => T): Promise<T> => {
     if (closed) throw new StoreError('store-closed', 'the store was used after it had been closed');
@@ -154,7 +143,7 @@ export function createMemoryStore(): Store {
         const last = held.get(trustDomain);
         held.delete(trustDomain);
         heldKeys.delete(trustDomain);
-        endOpen(trustDomain, at, actor);
+        incidents.end(trustDomain, at, actor, { forGood: true });
         addEvent(
           { at, kind: 'relationship-removed', trustDomain, actor, message: reason },
           last?.version.number,
@@ -213,6 +202,17 @@ export function createMemoryStore(): Store {
         const past = (versions.get(trustDomain) ?? []).filter(({ number }) => number < before);
         return past.toReversed().slice(0, limit);
       }),
+    versionMarks: (trustDomain, page = {}) =>
+      turn(() => {
+        const { limit, before } = checkPage(page);
+        const past = (versions.get(trustDomain) ?? []).filter(({ number }) => number < before);
+        return past.toReversed().slice(0, limit).map(markOf);
+      }),
+    currentMark: (trustDomain) =>
+      turn(() => {
+        const now = current(trustDomain);
+        return now && markOf(now);
+      }),
     bundleAt: (trustDomain, instant) => turn(() => bundleAt(trustDomain, instant)),
     everHeld: (trustDomain, digest) =>
       turn(() => (versions.get(trustDomain) ?? []).some((version) => version.digest === digest)),
@@ -229,48 +229,11 @@ export function createMemoryStore(): Store {
         );
         return wanted.toReversed().slice(0, limit);
       }),
-    recordIncident: (told) =>
-      turn(() => {
-        const incident = cleanIncident(told);
-        const { at, trustDomain, kind, code } = incident;
-        const index = incidents.findIndex(
-          (open) =>
-            !open.endedAt && open.trustDomain === trustDomain && open.kind === kind && open.code === code,
-        );
-        const open = incidents[index];
-        if (open) {
-          const offer = offerSeen(open.offer, incident.offered, at);
-          incidents[index] = {
-            ...open,
-            ...incident,
-            at: open.at,
-            lastAt: at,
-            count: open.count + 1,
-            ...(offer ? { offer } : {}),
-          };
-          return 'ongoing';
-        }
-        const offer = offerSeen(undefined, incident.offered, at);
-        incidents.push({
-          ...incident,
-          id: incidents.length + 1,
-          lastAt: at,
-          count: 1,
-          ...(offer ? { offer } : {}),
-        });
-        addEvent(incidentBegan(incident));
-        return 'began';
-      }),
-    endIncidents: ({ trustDomain, at, actor, kinds }) => turn(() => endOpen(trustDomain, at, actor, kinds)),
-    incidents: ({ trustDomain, open, ...page } = {}) =>
-      turn(() => {
-        const { limit } = checkPage(page);
-        return incidents
-          .filter((each) => trustDomain === undefined || each.trustDomain === trustDomain)
-          .filter((each) => open === undefined || open === (each.endedAt === undefined))
-          .toReversed()
-          .slice(0, limit);
-      }),
+    recordIncident: (told) => turn(() => incidents.record(told)),
+    endIncidents: ({ trustDomain, at, actor, kinds }) =>
+      turn(() => incidents.end(trustDomain, at, actor, { kinds })),
+    incidents: ({ trustDomain, open, offers = true, ...page } = {}) =>
+      turn(() => incidents.list({ trustDomain, open, offers, limit: checkPage(page).limit })),
     distrustedKeys: () => turn(() => words.distrustedKeys()),
     rejectedOffers: (trustDomain) => turn(() => words.rejectedOffers(trustDomain)),
     rejection: (trustDomain, digest) => turn(() => words.rejection(trustDomain, digest)),
@@ -329,7 +292,12 @@ export function createMemoryStore(): Store {
           .slice(0, limit);
       }),
     getMeta: (key) => turn(() => meta.get(key)),
-    recordPeerHead: (head) => turn(() => void peerHeads.push(head)),
+    recordPeerHead: (head) =>
+      turn(() => {
+        const isOfPeer = ({ trustDomain }: PeerHead) => trustDomain === head.trustDomain;
+        const stay = new Set(thinnedHeads([...peerHeads.filter(isOfPeer), head]));
+        peerHeads = [...peerHeads, head].filter((each) => !isOfPeer(each) || stay.has(each));
+      }),
     setMeta: (key, value) => turn(() => void meta.set(key, value)),
     close: async () => {
       closed = true;

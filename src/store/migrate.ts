@@ -7,6 +7,7 @@ import { operatorWords } from './migrations/0003-operator-words.ts';
 import { invitations } from './migrations/0004-invitations.ts';
 import { chain } from './migrations/0005-chain.ts';
 import { rotation } from './migrations/0006-rotation.ts';
+import { oneDocumentPerDigest } from './migrations/0009-one-document-per-digest.ts';
 import { peerHeads } from './migrations/0007-peer-heads.ts';
 import { priorTrust } from './migrations/0008-prior-trust.ts';
 
@@ -20,6 +21,7 @@ export const migrations: readonly Migration[] = [
   rotation,
   peerHeads,
   priorTrust,
+  oneDocumentPerDigest,
 ];
 
 /** The shape this version of Federate works with. */

@@ -3,7 +3,7 @@ import { printable } from './printable.ts';
 
 /**
  * Where a relationship stands: no bundle yet · agreed, but not yet approved by our operator · fresh · last polls failed, last
- * good bundle in use · too old to be trusted (FED-57) · an offer waits for the operator · its endpoint can no longer be
+ * good bundle in use · changes too often, last good bundle in use · too old to be trusted (FED-57) · an offer waits for the operator · its endpoint can no longer be
  * authenticated (FED-58) · ended.
  */
 export type RelationshipState =
@@ -11,6 +11,7 @@ export type RelationshipState =
   | 'awaiting-approval'
   | 'active'
   | 'failing'
+  | 'flapping'
   | 'stale'
   | 'quarantined'
   | 'needs-bootstrap'

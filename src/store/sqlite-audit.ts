@@ -6,6 +6,8 @@ import {
   type IncidentKind,
   incidentBegan,
   incidentEnded,
+  INCIDENT_WINDOW_MS,
+  mayEnd,
   offerSeen,
   type NewIncident,
   type StoredIncident,
@@ -67,10 +69,11 @@ export function createAuditTables(database: Database, addLink: AddLink) {
     `SELECT ${INCIDENT_COLUMNS} FROM incident WHERE trust_domain = ? AND ended_at IS NULL ORDER BY id`,
   );
   const selectIncidents = database.prepare<
-    { name: string | null; open: number | null; limit: number },
+    { name: string | null; open: number | null; offers: number; limit: number },
     IncidentRow
   >(
-    `SELECT ${INCIDENT_COLUMNS} FROM incident
+    `SELECT ${INCIDENT_COLUMNS.replace('offered_document', 'iif($offers, offered_document, NULL) AS offered_document')}
+     FROM incident
      WHERE ($name IS NULL OR trust_domain = $name) AND ($open IS NULL OR (ended_at IS NULL) = $open)
      ORDER BY id DESC LIMIT $limit`,
   );
@@ -81,13 +84,22 @@ export function createAuditTables(database: Database, addLink: AddLink) {
        $offered_document, $offered_digest, $offered_since, $offered_times)`,
   );
   const repeatIncident = database.prepare<
-    [Pick<IncidentRow, 'id' | 'last_at' | 'message' | 'origin' | 'actor' | 'sequence' | OfferedColumn>]
+    [
+      Pick<IncidentRow, 'id' | 'last_at' | 'message' | 'origin' | 'actor' | 'sequence' | OfferedColumn> & {
+        readonly has_offer: number;
+      },
+    ]
   >(
     `UPDATE incident SET times = times + 1, last_at = $last_at, message = $message, origin = $origin, actor = $actor,
-       sequence = coalesce($sequence, sequence), offered_document = coalesce($offered_document, offered_document),
+       sequence = iif($has_offer, $sequence, coalesce($sequence, sequence)), offered_document = coalesce($offered_document, offered_document),
        offered_digest = $offered_digest, offered_since = $offered_since, offered_times = $offered_times
      WHERE id = $id`,
   );
+  const countBegun = database
+    .prepare<[string, IncidentKind, string], number>(
+      'SELECT count(*) FROM incident WHERE trust_domain = ? AND kind = ? AND began_at > ?',
+    )
+    .pluck();
   const endIncident = database.prepare<[string, number]>('UPDATE incident SET ended_at = ? WHERE id = ?');
 
   const addEvent = (told: NewEvent, versionNumber?: number): void => {
@@ -108,9 +120,13 @@ export function createAuditTables(database: Database, addLink: AddLink) {
       const sequence = incident.sequence?.toString() ?? null;
       const open = selectOpen.all(trustDomain).find((each) => each.kind === kind && each.code === code);
       if (open) {
-        const seen = offeredColumns(incidentOf(open).offer, offered, at);
+        const now = offeredColumns(offerOf(open), offered, at);
+        // The document that is there already is not written again.
+        const isKept = now.offered_digest === open.offered_digest && sequence === open.sequence;
+        const seen = isKept ? { ...now, offered_document: null } : now;
         const last_at = at.toISOString();
-        repeatIncident.run({ id: open.id, last_at, message, origin, actor, sequence, ...seen });
+        const has_offer = Number(offered !== undefined);
+        repeatIncident.run({ id: open.id, last_at, message, origin, actor, sequence, has_offer, ...seen });
         return 'ongoing';
       }
       insertIncident.run({
@@ -128,8 +144,21 @@ export function createAuditTables(database: Database, addLink: AddLink) {
       return 'began';
     },
     hasOpenIncident: (trustDomain: TrustDomain): boolean => selectOpen.get(trustDomain) !== undefined,
-    endIncidents(trustDomain: TrustDomain, at: Date, actor: string, kinds?: readonly IncidentKind[]): number {
-      const ending = selectOpen.all(trustDomain).filter((row) => !kinds || kinds.includes(row.kind));
+    /** Ends what is open, of these kinds or all; what comes and goes stays open for a while, unless `forGood`. */
+    endIncidents(
+      trustDomain: TrustDomain,
+      at: Date,
+      actor: string,
+      {
+        kinds,
+        forGood = false,
+      }: { readonly kinds?: readonly IncidentKind[] | undefined; readonly forGood?: boolean },
+    ): number {
+      const since = new Date(at.getTime() - INCIDENT_WINDOW_MS).toISOString();
+      const ending = selectOpen
+        .all(trustDomain)
+        .filter(({ kind }) => !kinds || kinds.includes(kind))
+        .filter(({ kind }) => forGood || mayEnd(countBegun.get(trustDomain, kind, since) ?? 0));
       for (const row of ending) {
         endIncident.run(at.toISOString(), row.id);
         const incident = incidentOf(row);
@@ -138,15 +167,31 @@ export function createAuditTables(database: Database, addLink: AddLink) {
       }
       return ending.length;
     },
-    incidents: (
-      trustDomain: TrustDomain | undefined,
-      open: boolean | undefined,
-      limit: number,
-    ): StoredIncident[] =>
-      selectIncidents
-        .all({ name: trustDomain ?? null, open: open === undefined ? null : Number(open), limit })
-        .map(incidentOf),
+    incidents: (wanted: {
+      readonly trustDomain: TrustDomain | undefined;
+      readonly isOpen: boolean | undefined;
+      readonly offers: boolean;
+      readonly limit: number;
+    }): StoredIncident[] => {
+      const { trustDomain, isOpen, offers, limit } = wanted;
+      return selectIncidents
+        .all({
+          name: trustDomain ?? null,
+          open: isOpen === undefined ? null : Number(isOpen),
+          offers: Number(offers),
+          limit,
+        })
+        .map(incidentOf);
+    },
   };
+}
+
+/** The offer of an incident, without its document. */
+function offerOf(row: IncidentRow): StoredIncident['offer'] {
+  const { offered_digest: digest, offered_since: since, offered_times: times } = row;
+  return digest === null || since === null || times === null
+    ? undefined
+    : { digest, since: new Date(since), times };
 }
 
 /** The offer of an incident after it was seen once more. */
@@ -180,7 +225,7 @@ function eventOf(row: EventRow): StoredEvent {
 
 function incidentOf(row: IncidentRow): StoredIncident {
   const trustDomain = parseTrustDomain(row.trust_domain);
-  const { offered_digest: digest, offered_since: since, offered_times: times } = row;
+  const offer = offerOf(row);
   return {
     id: row.id,
     at: new Date(row.began_at),
@@ -194,9 +239,7 @@ function incidentOf(row: IncidentRow): StoredIncident {
     origin: row.origin,
     actor: row.actor,
     ...(row.sequence === null ? {} : { sequence: BigInt(row.sequence) }),
-    ...(digest === null || since === null || times === null
-      ? {}
-      : { offer: { digest, since: new Date(since), times } }),
+    ...(offer ? { offer } : {}),
     ...(row.offered_document === null
       ? {}
       : {

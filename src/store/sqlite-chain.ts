@@ -11,6 +11,7 @@ import {
   rowText,
   type SignedHead,
 } from './chain.ts';
+import { DOCUMENT_SQL } from './document-parts.ts';
 import { StoreError } from './errors.ts';
 
 interface LinkRow {
@@ -28,9 +29,12 @@ interface HeadRow {
   readonly statement: string | null;
 }
 
-/** SQL that reads the row `?` of a chained table with the columns that count. */
+/** SQL that reads the row `?` of a chained table with the columns that count, a document put together again. */
 export function selectChainedRow(table: ChainedTable): string {
-  return `SELECT ${chainedColumns[table].join(', ')} FROM ${table} WHERE id = ?`;
+  const columns = chainedColumns[table].map((column) =>
+    table === 'bundle_version' && column === 'document' ? `${DOCUMENT_SQL} AS document` : column,
+  );
+  return `SELECT ${columns.join(', ')} FROM ${table} WHERE id = ?`;
 }
 
 /** Adds a row, given without its `id`, to the end of the chain. To be called in the transaction that wrote the row. */

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
 import type { PeerHead } from './chain.ts';
+import { PEER_HEAD_DAYS_KEPT, PEER_HEADS_KEPT } from './peer-head-rule.ts';
 
 interface PeerHeadRow {
   readonly seen_at: string;
@@ -24,6 +25,12 @@ export function createPeerHeadTable(database: Database) {
     `INSERT INTO peer_head (${COLUMNS})
      VALUES ($seen_at, $trust_domain, $signed_at, $number, $hash, $chain, $signer, $statement)`,
   );
+  const thin = database.prepare<[string, string, number, string, number]>(
+    `DELETE FROM peer_head WHERE trust_domain = ?
+       AND id NOT IN (SELECT id FROM peer_head WHERE trust_domain = ? ORDER BY id DESC LIMIT ?)
+       AND id NOT IN (SELECT max(id) FROM peer_head WHERE trust_domain = ?
+         GROUP BY substr(seen_at, 1, 10) ORDER BY substr(seen_at, 1, 10) DESC LIMIT ?)`,
+  );
   return {
     list: (trustDomain: TrustDomain, limit: number): PeerHead[] =>
       select.all(trustDomain, limit).map((row) => ({
@@ -36,8 +43,9 @@ export function createPeerHeadTable(database: Database) {
         signer: row.signer,
         statement: row.statement,
       })),
-    add: (head: PeerHead): void =>
-      void insert.run({
+    /** Adds a head, and thins those of its peer by the rule of `thinnedHeads`. */
+    add: (head: PeerHead): void => {
+      insert.run({
         seen_at: head.seenAt.toISOString(),
         trust_domain: head.trustDomain,
         signed_at: head.at.toISOString(),
@@ -46,6 +54,9 @@ export function createPeerHeadTable(database: Database) {
         chain: head.chain,
         signer: head.signer,
         statement: head.statement,
-      }),
+      });
+      const { trustDomain: name } = head;
+      thin.run(name, name, PEER_HEADS_KEPT, name, PEER_HEAD_DAYS_KEPT);
+    },
   };
 }

@@ -97,6 +97,12 @@ function storeOver(open: OpenDatabase): Store {
         const { limit, before } = checkPage(page);
         return versions.history(trustDomain, before, limit);
       }),
+    versionMarks: (trustDomain, page = {}) =>
+      read(() => {
+        const { limit, before } = checkPage(page);
+        return versions.marks(trustDomain, before, limit);
+      }),
+    currentMark: (trustDomain) => read(() => versions.currentMark(trustDomain)),
     bundleAt: (trustDomain, instant) => snapshot(() => versions.bundleAt(trustDomain, instant)),
     everHeld: (trustDomain, digest) => read(() => versions.everHeld(trustDomain, digest)),
     trustedAt: (instant) =>
@@ -104,8 +110,8 @@ function storeOver(open: OpenDatabase): Store {
         trustedAt(instant, versions.names(), (name) => versions.bundleAt(name, instant), words.keyWords()),
       ),
     events: ({ trustDomain, ...page } = {}) => read(() => audit.events(trustDomain, checkPage(page).limit)),
-    incidents: ({ trustDomain, open: isOpen, ...page } = {}) =>
-      read(() => audit.incidents(trustDomain, isOpen, checkPage(page).limit)),
+    incidents: ({ trustDomain, open: isOpen, offers = true, ...page } = {}) =>
+      read(() => audit.incidents({ trustDomain, isOpen, offers, limit: checkPage(page).limit })),
     distrustedKeys: () => read(() => words.distrustedKeys()),
     rejectedOffers: (trustDomain) => read(() => words.rejectedOffers(trustDomain)),
     rejection: (trustDomain, digest) => read(() => words.rejection(trustDomain, digest)),
@@ -149,7 +155,7 @@ function storeOver(open: OpenDatabase): Store {
         if (!relationships.remove(trustDomain)) return false;
         const versionNumber = versions.pointer(trustDomain)?.number;
         versions.forgetCurrent(trustDomain);
-        audit.endIncidents(trustDomain, at, actor);
+        audit.endIncidents(trustDomain, at, actor, { forGood: true });
         audit.addEvent(
           { at, kind: 'relationship-removed', trustDomain, actor, message: reason },
           versionNumber,
@@ -189,7 +195,7 @@ function storeOver(open: OpenDatabase): Store {
     recordIncident: (incident) => write(() => audit.recordIncident(incident)),
     endIncidents: async ({ trustDomain, at, actor, kinds }) => {
       if (!guarded(() => audit.hasOpenIncident(trustDomain))) return 0;
-      return write(() => audit.endIncidents(trustDomain, at, actor, kinds));
+      return write(() => audit.endIncidents(trustDomain, at, actor, { kinds }));
     },
     distrustKey: (key) => write(() => words.distrust(key)),
     trustKeyAgain: (again) => write(() => words.trustAgain(again)),

@@ -7,6 +7,7 @@ import {
   type NewVersion,
   type VersionVerdict,
 } from './bundle-version.ts';
+import { documentParts } from './document-parts.ts';
 import { rolledBack } from './errors.ts';
 import { heldKeysAfter, type PriorTrust } from './prior-trust.ts';
 import { versionRow } from './history-rows.ts';
@@ -16,6 +17,7 @@ import { readStoredDocument } from './stored-document.ts';
 import { createKeyTable } from './sqlite-keys.ts';
 import type { Replacement } from './store.ts';
 import { authorityRefs, byFingerprint, changeBetween } from './version-change.ts';
+import type { VersionMark } from './version-mark.ts';
 
 interface VersionRow {
   readonly trust_domain: string;
@@ -30,6 +32,14 @@ interface VersionRow {
 
 interface CurrentRow extends VersionRow {
   readonly held_sequence: string | null;
+}
+
+interface MarkRow {
+  readonly number: number;
+  readonly digest: string;
+  readonly received_at: string;
+  readonly origin: string;
+  readonly sequence: string | null;
 }
 
 interface PointerRow {
@@ -50,29 +60,43 @@ interface LinkRow {
   readonly change: 'added' | 'kept' | 'removed';
 }
 
+type InsertedVersion = Omit<ReturnType<typeof versionRow>, 'document'> & {
+  readonly document_head: string;
+  readonly keys_id: number | bigint;
+};
+
 const COLUMNS =
-  'v.trust_domain, v.number, v.received_at, v.verdict, v.origin, v.proved_by, v.digest, v.document';
+  'v.trust_domain, v.number, v.received_at, v.verdict, v.origin, v.proved_by, v.digest, v.document_head || k.content AS document';
+const KEYS_JOIN = 'JOIN bundle_keys AS k ON k.id = v.keys_id';
 
 /** The history and what is current, in SQL. What writes is to be called inside a transaction. */
 export function createVersionTables(database: Database, addLink: AddLink) {
   const selectCurrent = database.prepare<[string], CurrentRow>(
     `SELECT ${COLUMNS}, c.sequence AS held_sequence FROM current_bundle AS c
-     JOIN bundle_version AS v USING (trust_domain, number) WHERE c.trust_domain = ?`,
+     JOIN bundle_version AS v USING (trust_domain, number) ${KEYS_JOIN} WHERE c.trust_domain = ?`,
   );
   const selectAllCurrent = database.prepare<[], CurrentRow>(
     `SELECT ${COLUMNS}, c.sequence AS held_sequence FROM current_bundle AS c
-     JOIN bundle_version AS v USING (trust_domain, number) ORDER BY c.trust_domain`,
+     JOIN bundle_version AS v USING (trust_domain, number) ${KEYS_JOIN} ORDER BY c.trust_domain`,
   );
   const selectHistory = database.prepare<[string, number, number], VersionRow>(
-    `SELECT ${COLUMNS} FROM bundle_version AS v WHERE v.trust_domain = ? AND v.number < ?
+    `SELECT ${COLUMNS} FROM bundle_version AS v ${KEYS_JOIN} WHERE v.trust_domain = ? AND v.number < ?
      ORDER BY v.number DESC LIMIT ?`,
   );
   const selectAt = database.prepare<{ name: string; at: string }, VersionRow>(
-    `SELECT ${COLUMNS} FROM bundle_version AS v
+    `SELECT ${COLUMNS} FROM bundle_version AS v ${KEYS_JOIN}
      WHERE v.trust_domain = $name AND v.number = (
          SELECT max(number) FROM bundle_version WHERE trust_domain = $name AND received_at <= $at)
        AND NOT EXISTS (SELECT 1 FROM event AS e
          WHERE e.trust_domain = $name AND e.kind = 'relationship-removed' AND e.version_number = v.number AND e.at <= $at)`,
+  );
+  const selectMarks = database.prepare<[string, number, number], MarkRow>(
+    `SELECT number, digest, received_at, origin, sequence FROM bundle_version
+     WHERE trust_domain = ? AND number < ? ORDER BY number DESC LIMIT ?`,
+  );
+  const selectCurrentMark = database.prepare<[string], MarkRow>(
+    `SELECT v.number, v.digest, v.received_at, v.origin, c.sequence FROM current_bundle AS c
+     JOIN bundle_version AS v USING (trust_domain, number) WHERE c.trust_domain = ?`,
   );
   // Two plain statements: SQLite plans a join or an ORDER BY with parameters anew each time it runs, at ten times the cost.
   const selectLinks = database.prepare<[string, number], LinkRow>(
@@ -90,9 +114,17 @@ export function createVersionTables(database: Database, addLink: AddLink) {
   const selectLastNumber = database
     .prepare<[string], number>('SELECT coalesce(max(number), 0) FROM bundle_version WHERE trust_domain = ?')
     .pluck();
-  const insertVersion = database.prepare<[ReturnType<typeof versionRow>]>(
-    `INSERT INTO bundle_version (trust_domain, number, received_at, sequence, verdict, origin, proved_by, digest, document)
-     VALUES ($trust_domain, $number, $received_at, $sequence, $verdict, $origin, $proved_by, $digest, $document)`,
+  const insertVersion = database.prepare<[InsertedVersion]>(
+    `INSERT INTO bundle_version (trust_domain, number, received_at, sequence, verdict, origin, proved_by, digest,
+       document_head, keys_id)
+     VALUES ($trust_domain, $number, $received_at, $sequence, $verdict, $origin, $proved_by, $digest,
+       $document_head, $keys_id)`,
+  );
+  const selectKeysId = database
+    .prepare<[string, string], number>('SELECT id FROM bundle_keys WHERE digest = ? AND content = ?')
+    .pluck();
+  const insertKeys = database.prepare<[string, string]>(
+    'INSERT INTO bundle_keys (digest, content) VALUES (?, ?)',
   );
   const insertLink = database.prepare<[string, number, string, string]>(
     'INSERT INTO bundle_version_authority (trust_domain, number, fingerprint, change) VALUES (?, ?, ?, ?)',
@@ -166,6 +198,12 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     currentAll: (): BundleVersion[] => selectAllCurrent.all().map(currentOf),
     history: (trustDomain: TrustDomain, before: number, limit: number): BundleVersion[] =>
       selectHistory.all(trustDomain, before, limit).map(versionOf),
+    marks: (trustDomain: TrustDomain, before: number, limit: number): VersionMark[] =>
+      selectMarks.all(trustDomain, before, limit).map(markOfRow),
+    currentMark: (trustDomain: TrustDomain): VersionMark | undefined => {
+      const row = selectCurrentMark.get(trustDomain);
+      return row && markOfRow(row);
+    },
     /** Every trust domain of which there ever was a bundle. */
     names: (): TrustDomain[] => selectNames.all().map((name) => parseTrustDomain(name)),
     everHeld: (trustDomain: TrustDomain, digest: string): boolean =>
@@ -196,7 +234,10 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       const row = versionRow({ ...version, trustDomain, number, digest, document });
       let id: number | bigint;
       try {
-        ({ lastInsertRowid: id } = insertVersion.run(row));
+        const { document: text, ...others } = row;
+        const { head, keys: content } = documentParts(text);
+        const keys_id = selectKeysId.get(digest, content) ?? insertKeys.run(digest, content).lastInsertRowid;
+        ({ lastInsertRowid: id } = insertVersion.run({ ...others, document_head: head, keys_id }));
       } catch (error) {
         const back = error instanceof Error && error.message === 'sequence-rolled-back';
         throw back ? rolledBack(trustDomain, bundle.sequence ?? 0n, held?.sequence ?? 0n) : error;
@@ -248,4 +289,9 @@ function highest(one: bigint | null, other: bigint | null): bigint | null {
 
 function nameOf(trustDomain: TrustDomain, number: number): string {
   return `version ${number} of ${trustDomain}`;
+}
+
+function markOfRow({ number, digest, received_at: at, origin, sequence }: MarkRow): VersionMark {
+  const held = sequence === null ? {} : { sequence: BigInt(sequence) };
+  return { number, digest, receivedAt: new Date(at), origin, ...held };
 }

@@ -10,6 +10,7 @@ import type { StoredHolding } from './peer-holding.ts';
 import type { PriorTrust } from './prior-trust.ts';
 import type { Relationship, RelationshipPatch } from './relationship.ts';
 import type { TrustedAt } from './trusted-at.ts';
+import type { VersionMark } from './version-mark.ts';
 
 /** A write that names what it replaces. */
 export interface Replacement {
@@ -60,6 +61,13 @@ export interface StoreReader extends AsyncDisposable {
     trustDomain: TrustDomain,
     page?: { readonly limit?: number; readonly before?: number },
   ): Promise<BundleVersion[]>;
+  /** As `history`, without the documents: for comparisons. */
+  versionMarks(
+    trustDomain: TrustDomain,
+    page?: { readonly limit?: number; readonly before?: number },
+  ): Promise<VersionMark[]>;
+  /** As `current`, without the document; `sequence` is the highest one seen with this content. */
+  currentMark(trustDomain: TrustDomain): Promise<VersionMark | undefined>;
   /** The version that was trusted at an instant; undefined before the first and between a removal and a new beginning. */
   bundleAt(trustDomain: TrustDomain, instant: Date): Promise<BundleVersion | undefined>;
 
@@ -71,10 +79,14 @@ export interface StoreReader extends AsyncDisposable {
 
   /** The audit log, newest first; `limit` defaults to 100. */
   events(filter?: { readonly trustDomain?: TrustDomain; readonly limit?: number }): Promise<StoredEvent[]>;
-  /** Incidents, newest first, over or still going on; `open: true` gives only the latter. `limit` defaults to 100. */
+  /**
+   * Incidents, newest first, over or still going on; `open: true` gives only the latter, `offers: false` leaves out the offered bundles,
+   * whose documents need not be read then. `limit` defaults to 100.
+   */
   incidents(filter?: {
     readonly trustDomain?: TrustDomain;
     readonly open?: boolean;
+    readonly offers?: boolean;
     readonly limit?: number;
   }): Promise<StoredIncident[]>;
 

@@ -7,6 +7,7 @@ import type { Finding, HistoryReport } from './history-finding.ts';
 import { type HistoryEvidence, judgeHistory } from './judge-history.ts';
 import { migrate } from './migrate.ts';
 import { createChainTable } from './sqlite-chain.ts';
+import { PEER_HEADS_KEPT } from './peer-head-rule.ts';
 import { storeErrorFrom } from './sqlite-error.ts';
 
 const PAGE = 1000;
@@ -43,7 +44,8 @@ export async function verifyStoreFile(path: string, evidence: HistoryEvidence = 
       ...incidentFindings(database),
       ...rootStageFindings(database),
       ...missingBetween(database, 'own_root_stage'),
-      ...missingBetween(database, 'peer_head'),
+      // Older heads of peers are thinned, so a gap among them says nothing.
+      ...missingBetween(database, 'peer_head', PEER_HEADS_KEPT),
     ];
     const chain = createChainTable(database);
     return await judgeHistory({ links: allLinks(chain), heads: chain.heads(ALL), more }, evidence);
@@ -131,13 +133,18 @@ function missingEnd(database: Database, table: (typeof COUNTED)[number]): Findin
 }
 
 /** IDs that were given in the middle and are not there, in tables whose rows are not each in the chain. */
-function missingBetween(database: Database, table: 'incident' | 'own_root_stage' | 'peer_head'): Finding[] {
+function missingBetween(
+  database: Database,
+  table: 'incident' | 'own_root_stage' | 'peer_head',
+  newest = ALL,
+): Finding[] {
   return database
-    .prepare<[], { readonly first: number; readonly last: number }>(
+    .prepare<[number], { readonly first: number; readonly last: number }>(
       `SELECT previous + 1 AS first, id - 1 AS last
-       FROM (SELECT id, lag(id, 1, 0) OVER (ORDER BY id) AS previous FROM ${table}) WHERE previous < id - 1 ORDER BY id`,
+       FROM (SELECT id, lag(id, 1, 0) OVER (ORDER BY id) AS previous FROM ${table})
+       WHERE previous < id - 1 AND id - 1 > (SELECT max(id) FROM ${table}) - ? ORDER BY id`,
     )
-    .all()
+    .all(newest)
     .map(({ first, last }) => {
       const row = `${table} ${first}`;
       return {

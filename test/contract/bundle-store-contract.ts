@@ -110,6 +110,46 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect(await store.peerHeads(consul)).toEqual([head(consul, 2)]);
     });
 
+    it('recordPeerHead() thins old heads: the newest 64 of a peer stay, and of older ones the last of each day', async () => {
+      const hour = 3600;
+      for (let number = 1; number <= 200; number += 1)
+        await store.recordPeerHead({
+          trustDomain: istio,
+          seenAt: at(number * 6 * hour),
+          at: at(number * 6 * hour),
+          number,
+          hash: 'ab'.repeat(32),
+          chain: 'cd'.repeat(32),
+          signer: 'spiffe://istio.example/federate',
+          statement: `the ${number}th`,
+        });
+      const kept = (await store.peerHeads(istio, { limit: 1000 })).map(({ number }) => number).toReversed();
+      const newest = Array.from({ length: 64 }, (_, index) => 137 + index);
+      expect(kept.slice(-64)).toEqual(newest);
+      // The start is noon: the last head before midnight of the first day is the first one, then every fourth.
+      expect(kept.slice(0, -64)).toEqual(Array.from({ length: 34 }, (_, index) => 1 + 4 * index));
+    });
+
+    it('versionMarks() and currentMark() tell what comparisons need, as history() and current() have it', async () => {
+      expect(await store.currentMark(istio)).toBeUndefined();
+      await federate([1], 1n);
+      await replace([1, 2], 2n, at(60));
+      await store.noteUnchanged(istio, at(61), { sequence: 9n });
+      const history = await store.history(istio);
+      expect(await store.versionMarks(istio)).toEqual(
+        history.map(({ number, digest, receivedAt, origin, bundle: { sequence } }) => ({
+          number,
+          digest,
+          receivedAt,
+          origin,
+          sequence,
+        })),
+      );
+      expect(await store.versionMarks(istio, { limit: 1, before: 2 })).toMatchObject([{ number: 1 }]);
+      expect(await store.currentMark(istio)).toMatchObject({ number: 2, sequence: 9n });
+      expect(await store.versionMarks(consul)).toEqual([]);
+    });
+
     it('chains every row it writes, and gives the links in pages', async () => {
       expect(await store.chainHead()).toBeUndefined();
       await federate([1], 1n);
@@ -764,6 +804,50 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect((await store.events()).filter(({ kind }) => kind === 'recovered')).toHaveLength(2);
       expect(await store.recordIncident({ ...outage, at: at(120) })).toBe('began');
       expect(await store.incidents()).toHaveLength(3);
+    });
+
+    it('endIncidents() leaves one open that came and went all the time, until it is calm, and counts it up', async () => {
+      const seconds = (minute: number, more = 0) => minute * 60 + more;
+      const end = (minute: number) =>
+        store.endIncidents({ trustDomain: istio, at: at(seconds(minute, 30)), actor: 'agent' });
+      const offered = bundle([4, 5], 3n);
+      for (let minute = 0; minute < 60; minute += 1) {
+        const other = { kind: 'bundle-refused' as const, code: `code-${minute % 3}`, offered };
+        await store.recordIncident({ ...outage, ...other, at: at(seconds(minute)) });
+        await end(minute);
+      }
+      const incidents = await store.incidents();
+      expect(incidents.length).toBeLessThanOrEqual(6 + 2);
+      expect(incidents.reduce((sum, { count }) => sum + count, 0)).toBe(60);
+      expect((await store.events()).length).toBeLessThanOrEqual(2 * incidents.length);
+      expect(await end(60 + 70)).toBeGreaterThan(0);
+      expect(await store.incidents({ open: true })).toEqual([]);
+      // The end of the relationship ends them all at once.
+      await federate([1], 1n);
+      for (let minute = 200; minute < 220; minute += 1) {
+        await store.recordIncident({ ...outage, at: at(seconds(minute)) });
+        await end(minute);
+      }
+      expect(await store.incidents({ open: true })).toHaveLength(1);
+      await store.removeRelationship(istio, { at: at(seconds(221)), actor: 'operator:1000', reason: 'over' });
+      expect(await store.incidents({ open: true })).toEqual([]);
+    });
+
+    it('incidents() leaves the offered bundles out where they are not wanted, and keeps the number of the newest', async () => {
+      const refused = { ...outage, kind: 'bundle-refused' as const, code: 'offer-rejected' };
+      await store.recordIncident({ ...refused, offered: bundle([4, 5], 3n) });
+      const [bare] = await store.incidents({ offers: false });
+      expect(bare?.offered).toBeUndefined();
+      expect(bare).toMatchObject({
+        sequence: 3n,
+        offer: { digest: contentDigest(bundle([4, 5])), times: 1 },
+      });
+      await store.recordIncident({ ...refused, offered: bundle([4, 5], 3n) });
+      const [full] = await store.incidents();
+      expect(full?.offered && contentDigest(full.offered)).toBe(contentDigest(bundle([4, 5])));
+      expect(full?.offer?.times).toBe(2);
+      await store.recordIncident({ ...refused, offered: bundle([6]) });
+      expect((await store.incidents({ offers: false }))[0]?.sequence).toBeUndefined();
     });
 
     it('setMeta() keeps one value per name', async () => {

@@ -36,14 +36,72 @@ describe('FederationAgent and its schedule', () => {
     expect(world.agent.status()[0]?.nextPollAt).toEqual(new Date(world.clock.now().getTime() + 300_000));
   });
 
-  it('waits for the next interval after a failure: ten intervals, ten attempts (FED-45)', async () => {
+  it('retries a few times soon after a failure, then waits for each interval: ten intervals, ten attempts (FED-45)', async () => {
     await using world = await AgentWorld.start(now);
     peer.answer = answers.status(503);
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));
     expect(peer.connections).toBe(1);
-    for (let interval = 0; interval < 10; interval += 1) await world.pollAfter(60_000, peer);
-    expect(peer.connections).toBe(11);
-    expect(world.agent.status()[0]?.consecutiveFailures).toBe(11);
+    for (const seconds of [2, 4, 8, 16, 32]) {
+      expect(world.clock.waits()).toEqual([seconds * 1000]);
+      await world.pollAfter(seconds * 1000, peer);
+    }
+    for (let interval = 0; interval < 10; interval += 1) {
+      expect(world.clock.waits()).toEqual([60_000]);
+      await world.pollAfter(60_000, peer);
+    }
+    expect(peer.connections).toBe(16);
+    expect(world.agent.status()[0]?.consecutiveFailures).toBe(16);
+  });
+
+  it('asks a peer at once when it proves that it is back, but no more often than the floor allows', async () => {
+    await using world = await AgentWorld.start(now);
+    peer.answer = answers.status(503);
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 300 }));
+    for (const seconds of [2, 4, 8, 16, 32, 64]) await world.pollAfter(seconds * 1000, peer);
+    expect(world.clock.waits()).toEqual([128_000]);
+    // It is up again, yet its endpoint still fails: the next poll is at once, the one after that waits for the floor.
+    await world.clock.advance(10_000);
+    world.agent.noteContact(peerName);
+    await world.pollAfter(0, peer);
+    for (let time = 0; time < 100; time += 1) world.agent.noteContact(peerName);
+    expect(await world.clock.untilSleeping(1)).toEqual([5_000]);
+    peer.answer = serve([r1, r2], { sequence: 2n });
+    await world.pollAfter(5_000, peer);
+    expect(world.trusted()).toHaveLength(2);
+    // A peer that answers is asked by its hint, whatever it proves.
+    world.agent.noteContact(peerName);
+    expect(await world.clock.untilSleeping(1)).toEqual([300_000]);
+  });
+
+  it('bounds the retries of all peers together, and still asks each at its interval', async () => {
+    const asked = new Map<string, number>();
+    const lookup = (host: string) => {
+      asked.set(host, (asked.get(host) ?? 0) + 1);
+      return Promise.reject(new Error('the network is down'));
+    };
+    const total = () => [...asked.values()].reduce((sum, times) => sum + times, 0);
+    await using world = await AgentWorld.start(now, { lookup });
+    const peers = 200;
+    for (let index = 0; index < peers; index += 1) {
+      const trustDomain = parseTrustDomain(`peer-${index}.example`);
+      const rest = { sequence: 1n, refreshHintSeconds: 300 };
+      await world.agent.add({
+        ...addWithBundle(peer, [await createAuthority(`root ${index}`, now)]),
+        trustDomain,
+        endpointUrl: `https://${trustDomain}/`,
+        profile: { kind: 'https_web' },
+        bootstrap: { kind: 'bundle', document: Buffer.from(documentOf([r1], rest, trustDomain)) },
+      });
+      r1 = await createAuthority('root 1', now);
+    }
+    expect(total()).toBe(peers);
+    await world.clock.advance(4000);
+    // 32 at once and 10 a second.
+    expect(total() - peers).toBeGreaterThan(32);
+    expect(total() - peers).toBeLessThanOrEqual(32 + 40);
+    await world.clock.advance(300_000);
+    expect(Math.min(...asked.values())).toBeGreaterThanOrEqual(2);
+    expect(total() - peers).toBeLessThanOrEqual(peers + 32 + 3040);
   });
 
   it('begins a new interval when it was asked to poll in between', async () => {

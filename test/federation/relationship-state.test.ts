@@ -26,6 +26,10 @@ describe('stateAfter()', () => {
       state: 'quarantined',
       reason: problem,
     });
+    expect(stateAfter({ kind: 'flapping', waitMs: 1, ...problem }, undefined, held)).toEqual({
+      state: 'flapping',
+      reason: problem,
+    });
     expect(stateAfter({ kind: 'unchanged' }, undefined, undefined)).toEqual({
       state: 'active',
       reason: null,

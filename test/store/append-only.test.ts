@@ -73,8 +73,8 @@ describe('the history, at the sqlite3 prompt', () => {
   const insert = (number: number, sequence: string | null, verdict = 'accepted') =>
     raw
       .prepare(
-        `INSERT INTO bundle_version (trust_domain, number, received_at, sequence, verdict, origin, digest, document)
-         VALUES ('istio.example', ?, '2026-03-01T12:00:00.000Z', ?, ?, 'prompt', 'd', '{}')`,
+        `INSERT INTO bundle_version (trust_domain, number, received_at, sequence, verdict, origin, digest, keys_id)
+         VALUES ('istio.example', ?, '2026-03-01T12:00:00.000Z', ?, ?, 'prompt', 'd', 1)`,
       )
       .run(number, sequence, verdict);
 

@@ -150,7 +150,6 @@ describe('the chain of a store', () => {
     database.pragma('foreign_keys = OFF');
     for (const table of [
       'relationship',
-      'bundle_version',
       'authority_key',
       'bundle_version_authority',
       'event',
@@ -159,6 +158,10 @@ describe('the chain of a store', () => {
       'offer_rejection',
     ])
       database.exec(`INSERT INTO main.${table} SELECT * FROM present.${table} ORDER BY 1`);
+    database.exec(`INSERT INTO main.bundle_version
+      SELECT v.id, v.trust_domain, v.number, v.received_at, v.sequence, v.verdict, v.origin, v.proved_by, v.digest, d.document
+      FROM present.bundle_version AS v JOIN present.bundle_document AS d
+        ON d.trust_domain = v.trust_domain AND d.version = v.number ORDER BY v.id`);
     for (const name of ['a.example', 'b.example', 'c.example'])
       database.exec(
         `INSERT INTO main.current_bundle SELECT * FROM present.current_bundle WHERE trust_domain = '${name}'`,

@@ -6,14 +6,8 @@ import {
   type StatementSigner,
 } from '../../src/spiffe/index.ts';
 import { openSqliteStore, signHead, type Store } from '../../src/store/index.ts';
-import {
-  CHAIN_START,
-  chainedColumns,
-  type ChainedRow,
-  type ChainedTable,
-  linkHash,
-  rowText,
-} from '../../src/store/chain.ts';
+import { CHAIN_START, type ChainedRow, type ChainedTable, linkHash, rowText } from '../../src/store/chain.ts';
+import { selectChainedRow } from '../../src/store/sqlite-chain.ts';
 import { silentLog } from '../../src/platform/index.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -233,11 +227,7 @@ export function doctorStore(path: string, sql: string, more: { readonly rechain?
       )
       .all();
     for (const { number, table_name: table, row_id: id } of links) {
-      const row = raw
-        .prepare<[number], ChainedRow>(
-          `SELECT ${chainedColumns[table].join(', ')} FROM ${table} WHERE id = ?`,
-        )
-        .get(id);
+      const row = raw.prepare<[number], ChainedRow>(selectChainedRow(table)).get(id);
       previous = linkHash(number, previous, rowText(table, row ?? {}));
       raw.prepare('UPDATE chain SET hash = ? WHERE number = ?').run(previous, number);
     }

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { contentDigest } from '../../src/spiffe/index.ts';
-import { openSqliteStoreForReading, type Store } from '../../src/store/index.ts';
+import { contentDigest, serializeBundle } from '../../src/spiffe/index.ts';
+import { openSqliteStoreForReading, type Store, verifyStoreFile } from '../../src/store/index.ts';
 import { describeStoreContract } from '../contract/bundle-store-contract.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { openAt, openRaw } from './open-store.ts';
@@ -86,14 +86,40 @@ describe('openSqliteStore() on a file', () => {
     expect(await reader.history(istio)).toEqual(await store.history(istio));
   });
 
+  it('stores the keys of a bundle once, however often a peer goes back to them', async () => {
+    const every = [1, 2, 3, 4, 5, 6, 7, 8];
+    await federate(every, 1n);
+    for (let number = 2n; number <= 2000n; number += 1n)
+      await replace(number % 2n === 0n ? every.slice(1) : every, number);
+    const history = await store.history(istio, { limit: 2000 });
+    const text = history.map(({ document }) => Buffer.from(document).toString());
+    expect(text).toEqual(
+      Array.from({ length: 2000 }, (_, index) =>
+        Buffer.from(
+          serializeBundle(bundle(index % 2 === 0 ? every.slice(1) : every, 2000n - BigInt(index))),
+        ).toString(),
+      ),
+    );
+    await store.close();
+    const raw = openRaw(path);
+    expect(raw.prepare('SELECT count(*) FROM bundle_keys').pluck().get()).toBe(2);
+    const documents = text.reduce((sum, each) => sum + each.length, 0);
+    raw.pragma('wal_checkpoint(TRUNCATE)');
+    raw.close();
+    // The chain, the event and one small row for each key of it: the documents alone would be several times that.
+    expect(statSync(path).size).toBeLessThan(documents / 3);
+    expect((await verifyStoreFile(path)).findings).toEqual([]);
+    store = await openAt(path);
+  });
+
   it('refuses to write history that is not a bundle any more when it is read (store-corrupt)', async () => {
     await federate([1], 1n);
     await store.close();
     const raw = openRaw(path);
-    raw.exec('DROP TRIGGER bundle_version_is_not_changed');
-    const set = raw.prepare('UPDATE bundle_version SET document = ?');
-    expect(raw.prepare('SELECT document FROM bundle_version').pluck().get()).toContain('x5c');
-    set.run('{"keys":[],"spiffe_sequence":1}');
+    raw.exec('DROP TRIGGER bundle_keys_is_not_changed');
+    const set = raw.prepare('UPDATE bundle_keys SET content = ?');
+    expect(raw.prepare('SELECT document FROM bundle_document').pluck().get()).toContain('x5c');
+    set.run('"keys":[]}');
     raw.close();
     store = await openAt(path);
     await expect(store.current(istio)).rejects.toMatchObject({ code: 'store-corrupt' });

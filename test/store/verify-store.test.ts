@@ -65,9 +65,20 @@ describe('verifyStoreFile()', () => {
     ],
     [
       'bundle_version',
-      'UPDATE bundle_version SET document = (SELECT document FROM bundle_version WHERE id = 1) WHERE id = 2',
+      'UPDATE bundle_version SET keys_id = (SELECT keys_id FROM bundle_version WHERE id = 1) WHERE id = 2',
       'row-changed: bundle_version 2',
     ],
+    [
+      'bundle_version',
+      "UPDATE bundle_version SET document_head = '{' WHERE id = 2",
+      'row-changed: bundle_version 2',
+    ],
+    [
+      'bundle_keys',
+      'UPDATE bundle_keys SET content = (SELECT content FROM bundle_keys WHERE id = 1) WHERE id = 2',
+      'row-changed: bundle_version 2',
+    ],
+    ['bundle_keys', 'DELETE FROM bundle_keys WHERE id = 2', 'row-changed: bundle_version 2'],
     ['event', "UPDATE event SET message = 'something else' WHERE id = 1", 'row-changed: event 1'],
     ['event', "UPDATE event SET detail = NULL WHERE kind = 'bundle-accepted'", 'row-changed: event 5'],
     ['event', "UPDATE event SET actor = 'operator:0' WHERE id = 3", 'row-changed: event 3'],
@@ -151,7 +162,7 @@ describe('verifyStoreFile()', () => {
   const insertions: [string, string, string][] = [
     [
       'bundle_version',
-      'INSERT INTO bundle_version SELECT 100, trust_domain, 3, received_at, sequence, verdict, origin, proved_by, digest, document FROM bundle_version WHERE id = 2',
+      'INSERT INTO bundle_version SELECT 100, trust_domain, 3, received_at, sequence, verdict, origin, proved_by, digest, document_head, keys_id FROM bundle_version WHERE id = 2',
       'row-inserted: bundle_version 100',
     ],
     [

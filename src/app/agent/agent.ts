@@ -117,6 +117,7 @@ async function connectParts(
     bundles: federation.bundles,
     clock,
     log: log.with({ part: 'holdings' }),
+    onContact: (trustDomain) => federation.noteContact(trustDomain),
     onHolding: (holding) => {
       rememberHolding(holding, store, log);
       void federation.observations.noteHolding(holding);

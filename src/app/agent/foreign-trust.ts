@@ -71,7 +71,7 @@ export class ForeignTrust {
 
   /** Begins to compare. What the mesh was not seen to take or let go of before the start is known again, for it may still be so. */
   async start(): Promise<void> {
-    const open = await this.#store.incidents({ open: true, limit: MAX_OPEN });
+    const open = await this.#store.incidents({ open: true, offers: false, limit: MAX_OPEN });
     for (const { kind, trustDomain, code, message, at } of open.toReversed()) {
       if (kind !== 'mesh-refused') continue;
       this.#reports.note({ trustDomain, state: 'failed', code, message, at });

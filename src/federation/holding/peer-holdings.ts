@@ -47,7 +47,9 @@ export interface PeerHoldingsOptions {
   readonly bundles: BundleSource;
   readonly clock: Clock;
   readonly log: Log;
-  /** Called after each proved statement. */
+  /** Called after each request that proves which peer it comes from, also where it says the same as before. */
+  readonly onContact?: (trustDomain: TrustDomain) => void;
+  /** Called after each new statement that is proved. */
   readonly onHolding?: (holding: PeerHolding) => void;
 }
 
@@ -137,6 +139,7 @@ export class PeerHoldings {
     const known = this.#holdings.get(trustDomain);
     if (known?.token === token) {
       this.#holdings.set(trustDomain, { ...known, address, seenAt: clock.now() });
+      this.#options.onContact?.(trustDomain);
       return true;
     }
     if (this.#inFlight >= MAX_IN_FLIGHT || !this.#work.allows(address)) return false;
@@ -153,6 +156,7 @@ export class PeerHoldings {
       });
       const holding = readHolding(claims);
       if (!holding || signer.id !== issuer.id) return false;
+      this.#options.onContact?.(trustDomain);
       const newest = this.#holdings.get(trustDomain);
       // An older one, played again, says nothing about now; within one second the one that came last counts.
       const seconds = (instant: Date) => Math.floor(instant.getTime() / 1000);

@@ -43,7 +43,11 @@ export class TheirSides {
 
   /** Takes up what was on record before the start. Throws `StoreError`. */
   async load(): Promise<void> {
-    for (const { kind, trustDomain, at } of await this.#store.incidents({ open: true, limit: 10_000 }))
+    for (const { kind, trustDomain, at } of await this.#store.incidents({
+      open: true,
+      offers: false,
+      limit: 10_000,
+    }))
       if (kind === 'peer-dropped-us') this.#known.set(trustDomain, { state: 'ended', since: at });
   }
 

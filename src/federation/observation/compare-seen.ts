@@ -159,7 +159,7 @@ async function checkOwnHistory(
 }
 
 async function beginOf(store: Store, trustDomain: TrustDomain): Promise<Date | undefined> {
-  const [first] = await store.history(trustDomain, { limit: 1, before: 2 });
+  const [first] = await store.versionMarks(trustDomain, { limit: 1, before: 2 });
   return first?.receivedAt;
 }
 

@@ -104,9 +104,10 @@ export class Observations {
     await this.#loop;
   }
 
-  /** Something about this peer changed: its agent is asked soon. */
+  /** Something about this peer changed: its agent is asked soon. Further changes do not put that off. */
   changed(trustDomain: TrustDomain): void {
-    this.#dueMs.set(trustDomain, this.#parts.clock.monotonicMs() + SOON_MS);
+    const soonMs = this.#parts.clock.monotonicMs() + SOON_MS;
+    this.#dueMs.set(trustDomain, Math.min(soonMs, this.#dueMs.get(trustDomain) ?? soonMs));
   }
 
   /** A peer has proved what it holds of us. Never rejects. */

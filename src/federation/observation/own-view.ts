@@ -12,21 +12,21 @@ export async function viewOfPeer(
   { trustDomain, lastSuccessAt, createdAt }: Relationship,
   limit: number,
 ): Promise<EndpointView> {
-  const history = await store.history(trustDomain, { limit });
-  const held = await store.current(trustDomain);
+  const history = await store.versionMarks(trustDomain, { limit });
+  const held = await store.currentMark(trustDomain);
   const taken = history
     .filter(({ origin, receivedAt }) => origin.startsWith('https://') && receivedAt >= createdAt)
-    .map(({ digest, bundle, receivedAt }) => seenVersion(digest, bundle.sequence, receivedAt));
-  // What came in a file was shown by the endpoint too once it was polled; and content goes on under new numbers without a new version.
+    .map(({ digest, sequence, receivedAt }) => seenVersion(digest, sequence, receivedAt));
+  // The endpoint showed what came in a file too, once it was polled. Content goes on under new numbers without a new version.
   const [newest] = history;
-  const isRenumbered = newest?.bundle.sequence !== held?.bundle.sequence;
+  const isRenumbered = newest?.sequence !== held?.sequence;
   const shown =
     held && lastSuccessAt && held.receivedAt <= lastSuccessAt
-      ? [seenVersion(held.digest, held.bundle.sequence, isRenumbered ? lastSuccessAt : held.receivedAt)]
+      ? [seenVersion(held.digest, held.sequence, isRenumbered ? lastSuccessAt : held.receivedAt)]
       : [];
-  const incidents = await store.incidents({ trustDomain, open: true });
-  const offered = incidents.flatMap(({ offered: bundle, offer }) =>
-    bundle && offer ? [seenVersion(offer.digest, bundle.sequence, offer.since)] : [],
+  const incidents = await store.incidents({ trustDomain, open: true, offers: false });
+  const offered = incidents.flatMap(({ sequence, offer }) =>
+    offer ? [seenVersion(offer.digest, sequence, offer.since)] : [],
   );
   const versions = [...offered, ...taken, ...shown].sort(newestFirst);
   return {
@@ -45,11 +45,9 @@ export async function viewOfOwn(
   now: Date,
   limit: number,
 ): Promise<EndpointView> {
-  const history = await store.history(trustDomain, { limit });
+  const history = await store.versionMarks(trustDomain, { limit });
   return {
-    versions: history.map(({ digest, bundle, receivedAt }) =>
-      seenVersion(digest, bundle.sequence, receivedAt),
-    ),
+    versions: history.map(({ digest, sequence, receivedAt }) => seenVersion(digest, sequence, receivedAt)),
     confirmedAt: now,
   };
 }
