@@ -1,0 +1,4 @@
+declare module 'semver' {
+  /** Whether the version is within the range. */
+  export function satisfies(version: string, range: string): boolean;
+}
