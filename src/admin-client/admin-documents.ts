@@ -208,11 +208,17 @@ export interface AddDocument {
   readonly stale_after_seconds?: number;
 }
 
-export interface RemovedDocument {
-  readonly trust_domain: string;
-  readonly removed: true;
+/** What came of taking a peer's trust out of the mesh. */
+export interface OutOfMeshDocument {
   /** What the mesh still has of it; null once it has nothing. */
   readonly in_mesh: InMeshDocument | null;
+  /** What readers of the mesh's configuration still have to do, where it has nothing of it any more; null where that is nothing. */
+  readonly note: { readonly code: string; readonly message: string } | null;
+}
+
+export interface RemovedDocument extends OutOfMeshDocument {
+  readonly trust_domain: string;
+  readonly removed: true;
 }
 
 /** A bundle that the operator puts in the place of the held one. */

@@ -14,6 +14,7 @@ export type {
   ProblemDocument,
   RefreshDocument,
   RelationshipDocument,
+  OutOfMeshDocument,
   RemovedDocument,
   SetBundleDocument,
   StandingDocument,

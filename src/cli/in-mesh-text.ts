@@ -4,3 +4,8 @@ import type { InMeshDocument } from '../admin-client/index.ts';
 export function whyInMesh({ code, message }: InMeshDocument, otherwise: string): string {
   return `${message ?? otherwise}${code === null ? '' : ` [${code}]`}`;
 }
+
+/** What readers of the mesh's configuration still have to do, with the code. */
+export function noteText({ code, message }: { readonly code: string; readonly message: string }): string {
+  return `Note: ${message} [${code}]`;
+}

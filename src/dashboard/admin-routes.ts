@@ -43,7 +43,7 @@ import {
   describeRelationship,
   describeVersion,
 } from './describe.ts';
-import type { InMeshDocument } from '../admin-client/index.ts';
+import type { InMeshDocument, OutOfMeshDocument } from '../admin-client/index.ts';
 import { addSignedBundleRoutes, type SignedBundleServices } from './signed-bundle-routes.ts';
 import { addUnrecordedRoutes, type UnrecordedServices } from './unrecorded-routes.ts';
 
@@ -73,7 +73,7 @@ export interface AdminServices
   add(request: AddDocument, actor: string): Promise<StandingDocument>;
   change(trustDomain: TrustDomain, request: ChangeDocument, actor: string): Promise<StandingDocument>;
   /** Ends a relationship; what the mesh still has of it after a few seconds is in the answer. */
-  remove(trustDomain: TrustDomain, actor: string, reason: string): Promise<InMeshDocument | null>;
+  remove(trustDomain: TrustDomain, actor: string, reason: string): Promise<OutOfMeshDocument>;
   setBundle(trustDomain: TrustDomain, request: SetBundleDocument, actor: string): Promise<BundleSetDocument>;
   refresh(
     trustDomain: TrustDomain | undefined,
@@ -205,7 +205,7 @@ export function createAdminRoutes(services: AdminServices): Hono {
     const answer: RemovedDocument = {
       trust_domain: name,
       removed: true,
-      in_mesh: await services.remove(name, actorOf(context), reason),
+      ...(await services.remove(name, actorOf(context), reason)),
     };
     return context.json(answer);
   });

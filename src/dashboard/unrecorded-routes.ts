@@ -1,13 +1,13 @@
 import type { Hono } from 'hono';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
-import type { InMeshDocument, RemovedDocument, UnrecordedTrustDocument } from '../admin-client/index.ts';
+import type { OutOfMeshDocument, RemovedDocument, UnrecordedTrustDocument } from '../admin-client/index.ts';
 import { actorOf } from './admin-request.ts';
 
 /** What the running agent does about trust without a record. */
 export interface UnrecordedServices {
   unrecordedTrust(): readonly UnrecordedTrustDocument[];
   /** Takes it out of the mesh; what the mesh still has of it after a few seconds is the answer. */
-  dropUnrecordedTrust(trustDomain: TrustDomain, actor: string): Promise<InMeshDocument | null>;
+  dropUnrecordedTrust(trustDomain: TrustDomain, actor: string): Promise<OutOfMeshDocument>;
 }
 
 /** `GET /v1/unrecorded-trust` and `DELETE /v1/unrecorded-trust/:name`. */
@@ -18,7 +18,7 @@ export function addUnrecordedRoutes(app: Hono, services: UnrecordedServices): vo
     const answer: RemovedDocument = {
       trust_domain: name,
       removed: true,
-      in_mesh: await services.dropUnrecordedTrust(name, actorOf(context)),
+      ...(await services.dropUnrecordedTrust(name, actorOf(context))),
     };
     return context.json(answer);
   });

@@ -29,6 +29,8 @@ export type AdmissionCode =
   | 'bundle-too-large'
   /** The place in the mesh is full, and smaller peers go first. */
   | 'mesh-full'
+  /** The files of the peer would have a longer name than a file may have. */
+  | 'trust-domain-too-long'
   /** A root cannot be read, or cannot be written in the form that the mesh has. */
   | 'root-not-renderable'
   /** A note, no refusal: another root bears the same name, with a key identifier that tells them apart. */
@@ -239,10 +241,11 @@ function judgeReadable(
   if (!first) return judgeRoots(bundle, owners, seen, context);
   const readable = bundle.x509Authorities.filter((root) => !unreadable.includes(root));
   const message = `${label(first)} of ${bundle.trustDomain} cannot be read`;
-  const refused = { bundle, roots: [], refusal: note('root-not-renderable', message), notes: [] };
-  const roots = readable.filter((root) => context.held.get(root.keyFingerprint) === bundle.trustDomain);
-  for (const root of roots) seen.add(namedRoot(root, bundle.trustDomain));
-  return { ...refused, roots };
+  // What is in the mesh stays there, so it counts.
+  for (const root of readable)
+    if (context.held.get(root.keyFingerprint) === bundle.trustDomain)
+      seen.add(namedRoot(root, bundle.trustDomain));
+  return { bundle, roots: readable, refusal: note('root-not-renderable', message), notes: [] };
 }
 
 function judgeRoots(

@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import {
   type AnchorIdentities,
   type Certificate,
@@ -9,6 +8,7 @@ import {
   type TrustDomain,
   type X509Authority,
 } from '../spiffe/index.ts';
+import { assertReadable } from './readable.ts';
 
 /** An anchor as it is written: what stands in the mesh, and which real root it stands for. */
 export interface Anchor {
@@ -66,10 +66,8 @@ export class Anchors {
     present: readonly PresentAnchor[],
   ): Promise<Anchor> {
     const named = { trustDomain, rootFingerprint: root.fingerprint };
-    if (this.#unnarrowed) {
-      assertReadable(root.der);
+    if (this.#unnarrowed)
       return { ...named, pem: pemFromCertificates([root.der]), fingerprint: root.fingerprint };
-    }
     const real = parseCertificate(root.der);
     const found = present.find(
       (each) =>
@@ -89,13 +87,8 @@ async function make(
   identities: AnchorIdentities,
 ): Promise<Anchor> {
   const der = await createNarrowedAnchor(root, named.trustDomain, identities);
-  assertReadable(der);
+  assertReadable({ der });
   return { ...named, pem: pemFromCertificates([der]), fingerprint: parseCertificate(der).fingerprint };
-}
-
-/** Because one certificate that OpenSSL cannot read makes a proxy refuse a whole pool. Throws what OpenSSL says. */
-function assertReadable(der: Uint8Array): void {
-  void new X509Certificate(der).publicKey;
 }
 
 function onePerKey(roots: readonly X509Authority[]): X509Authority[] {

@@ -1,6 +1,7 @@
 import { describeError, smallestFirst } from '../platform/index.ts';
 import type { X509Authority } from '../spiffe/index.ts';
-import { type Admission, type AdmissionContext, refuseAdmission, rootsToHold } from './admission.ts';
+import { type Admission, refuseAdmission } from './admission.ts';
+import { assertReadable } from './readable.ts';
 
 /** How much a mesh is given. */
 export interface PlaceLimits {
@@ -35,8 +36,10 @@ interface Item<Rendered> extends PlacedPeer<Rendered> {
 export async function placePeers<Rendered>(
   admissions: readonly Admission[],
   options: {
-    /** That of the context in which the admissions were judged. */
-    readonly held: AdmissionContext['held'];
+    /** The roots of a refused peer that stay: those that are in the mesh and that it still lists. */
+    readonly rootsToKeep: (
+      admission: Admission,
+    ) => readonly X509Authority[] | Promise<readonly X509Authority[]>;
     /** What these roots of a peer become. It is asked only for roots, one at least, unless `rendersEmpty`. */
     readonly render: (admission: Admission, roots: readonly X509Authority[]) => Rendered | Promise<Rendered>;
     /** Whether a peer without roots has something in the mesh too. */
@@ -45,10 +48,14 @@ export async function placePeers<Rendered>(
     readonly limits: PlaceLimits;
   },
 ): Promise<readonly PlacedPeer<Rendered>[]> {
-  const { held, render, rendersEmpty = false, bytesOf, limits } = options;
+  const { rootsToKeep, render, rendersEmpty = false, bytesOf, limits } = options;
 
-  const rendered = async (admission: Admission, roots: readonly X509Authority[]) =>
-    roots.length > 0 || (rendersEmpty && !admission.refusal) ? await render(admission, roots) : undefined;
+  const rendered = async (admission: Admission, roots: readonly X509Authority[]) => {
+    for (const root of roots) assertReadable(root);
+    return roots.length > 0 || (rendersEmpty && !admission.refusal)
+      ? await render(admission, roots)
+      : undefined;
+  };
   const itemOf = (admission: Admission, value: Rendered | undefined): Item<Rendered> => ({
     admission,
     rendered: value,
@@ -58,7 +65,7 @@ export async function placePeers<Rendered>(
   /** What stays of a refused peer: all of it that can be rendered. */
   const restOf = async (admission: Admission): Promise<Item<Rendered>> => {
     const roots: X509Authority[] = [];
-    for (const root of rootsToHold(admission, held)) {
+    for (const root of await rootsToKeep(admission)) {
       try {
         await rendered(admission, [root]);
         roots.push(root);

@@ -17,6 +17,7 @@ export {
   standsFor,
   trustDomainOfDnsAnchor,
 } from './narrowed-anchor.ts';
+export { createNobodysRoot } from './nobodys-root.ts';
 export { certificatesFromPem, PemError, pemFromCertificates } from './pem.ts';
 export { bundleMatchesPin, matchPin, PinError, parsePin, pinOfBundle, pinOfKey } from './pin.ts';
 export { MAX_STATEMENT_CHARACTERS, signStatement, verifyStatement } from './signed-statement.ts';

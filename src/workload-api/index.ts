@@ -7,7 +7,6 @@ export {
 } from './endpoint-address.ts';
 export { WorkloadApiError, type WorkloadApiErrorCode } from './errors.ts';
 export { HealthService } from './health-service.ts';
-export { createNobodysRoot } from './nobody.ts';
 export { SdsClient, type SdsClientOptions } from './sds-client.ts';
 export { type SdsAcknowledgement, SdsServer } from './sds-server.ts';
 export { createSdsSvidSource } from './sds-svid-source.ts';

@@ -1,10 +1,9 @@
 import type { SvidSource } from '../mtls/index.ts';
 import type { Clock, Log, Metrics } from '../platform/index.ts';
-import type { TrustBundle } from '../spiffe/index.ts';
+import { createNobodysRoot, type TrustBundle } from '../spiffe/index.ts';
 import { HealthService } from './health-service.ts';
 import { keepSocket } from './keep-socket.ts';
 import { NarrowedAnchors } from './narrowed-anchors.ts';
-import { createNobodysRoot } from './nobody.ts';
 import { type SdsProxySecret, SdsServer } from './sds-server.ts';
 import { type OpenStreams, SpiffeWorkloadApi } from './spiffe-workload-api.ts';
 import { TrustSecrets } from './trust-secrets.ts';

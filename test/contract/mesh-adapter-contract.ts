@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ForeignTrustReport, MeshAdapter, OwnTrust } from '../../src/mesh-adapters/index.ts';
 import { bundleOf, contentDigest, parseTrustDomain, type TrustDomain } from '../../src/spiffe/index.ts';
+import { HOSTILE_PEERS } from '../support/hostile-peers.ts';
 import { createTestCa } from '../support/test-ca.ts';
 
 /** A mesh with an adapter beside it, as the contract needs them. */
@@ -169,6 +170,39 @@ export function meshAdapterContract(name: string, open: () => Promise<MeshHarnes
       const named = bundleOf(parseTrustDomain(trustDomain), [west.authority]);
       expect(await apply(named)).toEqual({ [trustDomain]: 'refused' });
       expect(await mesh.held()).toEqual({});
+    });
+
+    it.each(
+      HOSTILE_PEERS,
+    )('applyForeignTrust() refuses a peer with %s, and takes out what ends for another', async (_what, make, code) => {
+      const hostile = await make();
+      const [old, next, north] = [
+        await peer('west.example'),
+        await peer('west.example'),
+        await peer('north.example'),
+      ];
+      await apply(bundleOf(old.trustDomain, [old.authority, next.authority]), north.bundle());
+      const [refused, honest, gone] = await mesh.adapter.applyForeignTrust([hostile, next.bundle()], signal);
+      expect(refused).toMatchObject({ trustDomain: hostile.trustDomain, state: 'refused', code });
+      expect(['written', 'accepted']).toContain(honest?.state);
+      expect(gone).toMatchObject({ trustDomain: 'north.example', state: 'removed' });
+      expect(await mesh.held()).toEqual({ 'west.example': [next.authority.keyFingerprint] });
+      const before = await mesh.state();
+      await apply(hostile, next.bundle());
+      expect(await mesh.state()).toBe(before);
+    });
+
+    it('applyForeignTrust() leaves of a peer that becomes too large what is there and what it still lists', async () => {
+      const [, make] = HOSTILE_PEERS.find(([, , code]) => code === 'too-many-roots') ?? [];
+      const large = await make?.();
+      if (!large) throw new Error('there is a peer with too many roots');
+      const { trustDomain } = large;
+      const ended = await peer(trustDomain);
+      const [stays] = large.x509Authorities;
+      if (!stays) throw new Error('it has roots');
+      await apply(bundleOf(trustDomain, [ended.authority, stays]));
+      expect(await apply(large)).toEqual({ [trustDomain]: 'refused' });
+      expect(await mesh.held()).toEqual({ [trustDomain]: [stays.keyFingerprint] });
     });
 
     it('applyForeignTrust() leaves an expired root out and writes the others', async () => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { peerNameOf, renderTrustBundle } from '../../src/mesh-adapters/consul/render.ts';
 import { clusterTrustBundlePlace } from '../../src/mesh-adapters/cluster-trust-bundle/render.ts';
-import { renderFiles } from '../../src/mesh-adapters/files/render.ts';
+import { filesOf, renderMaps, renderPeerFiles } from '../../src/mesh-adapters/files/render.ts';
 import { renderMeshTrust } from '../../src/mesh-adapters/kuma/render.ts';
 import { sourcePlace } from '../../src/mesh-adapters/linkerd/render.ts';
 import { renderSpireBundle } from '../../src/mesh-adapters/spire/render.ts';
@@ -22,11 +22,16 @@ const roots = certificatesFromPem(
 ).map(x509AuthorityFromDer);
 const bundle = bundleOf(trustDomain, roots, { sequence: 18446744073709551615n, refreshHintSeconds: 300 });
 
-describe('renderFiles()', () => {
+describe('renderPeerFiles() and renderMaps()', () => {
   it('gives a PEM, a bundle document and the maps, whatever the order of the roots', async () => {
     const own = { trustDomain: parseTrustDomain('east.example'), roots: roots.slice(0, 1) };
-    const files = renderFiles([bundle], own);
-    expect(renderFiles([bundleOf(trustDomain, roots.toReversed(), bundle)], own)).toEqual(files);
+    const filesFor = (some: typeof bundle) => {
+      const names = filesOf(some.trustDomain);
+      const { pem, document } = renderPeerFiles(some);
+      return new Map([[names.pem, pem], [names.bundle, document], ...renderMaps([some], own)]);
+    };
+    const files = filesFor(bundle);
+    expect(filesFor(bundleOf(trustDomain, roots.toReversed(), bundle))).toEqual(files);
     expect([...files.keys()]).toEqual([
       'west.example.pem',
       'west.example.json',

@@ -106,7 +106,10 @@ export class ForeignTrust {
     return await this.afterRemoval(trustDomain);
   }
 
-  /** What the mesh still has of a peer that was removed: undefined once it has nothing. Waits some seconds for that, or until it failed. */
+  /**
+   * What the mesh still has of a peer that was removed: undefined once it has nothing, or a report `removed` where readers of the
+   * mesh's configuration have something to do. Waits some seconds for that, or until it failed.
+   */
   async afterRemoval(trustDomain: TrustDomain): Promise<ForeignTrustReport | undefined> {
     // Before it was compared once, nobody knows what it has of whom.
     if (!this.#publisher.hasCompared) this.#publisher.mayHold(trustDomain);
@@ -114,7 +117,7 @@ export class ForeignTrust {
       trustDomain,
       (said) => said === undefined || hasFailed(said),
     );
-    if (wasCompared) return report;
+    if (wasCompared) return report ?? this.#reports.farewellOf(trustDomain);
     // On record, because after a restart nothing else would tell of it.
     this.#publisher.mayHold(trustDomain);
     this.#heard({ ...SILENT, trustDomain, at: this.#clock.now() });

@@ -5,6 +5,8 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 /** The last word of the mesh about each foreign trust domain of which it has, or may have, something. */
 export class MeshReports {
   readonly #reports = new Map<TrustDomain, ForeignTrustReport>();
+  /** What was said last of those that are gone, where it asks for something. */
+  readonly #farewells = new Map<TrustDomain, ForeignTrustReport>();
   readonly #watching = new Set<() => void>();
 
   /**
@@ -17,14 +19,24 @@ export class MeshReports {
     const goesOn = before?.state === state && before.digest === digest;
     const same = goesOn && before.code === code;
     const at = goesOn && (same || state === 'failed') ? before.at : report.at;
-    if (state === 'removed') this.#reports.delete(trustDomain);
-    else this.#reports.set(trustDomain, { ...report, at });
+    if (state === 'removed') {
+      this.#reports.delete(trustDomain);
+      if (code !== undefined) this.#farewells.set(trustDomain, report);
+    } else {
+      this.#reports.set(trustDomain, { ...report, at });
+      this.#farewells.delete(trustDomain);
+    }
     for (const look of this.#watching) look();
     return !same;
   }
 
   of(trustDomain: TrustDomain): ForeignTrustReport | undefined {
     return this.#reports.get(trustDomain);
+  }
+
+  /** The report that a trust domain is gone, where it says more than that; undefined once there is another one. */
+  farewellOf(trustDomain: TrustDomain): ForeignTrustReport | undefined {
+    return this.#farewells.get(trustDomain);
   }
 
   list(): readonly ForeignTrustReport[] {

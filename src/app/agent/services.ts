@@ -34,7 +34,7 @@ import type { Store } from '../../store/index.ts';
 import type { Attention } from './attention.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
-import { describeReport } from './describe-report.ts';
+import { describeRemoval, describeReport } from './describe-report.ts';
 import { describeOutcome } from './describe-outcome.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
 import { createDistrustServices } from './distrust-services.ts';
@@ -160,7 +160,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     },
     remove: async (trustDomain, actor, reason) => {
       await federation.remove(trustDomain, { actor, reason });
-      return describeReport(await parts.foreignTrust.afterRemoval(trustDomain));
+      return describeRemoval(await parts.foreignTrust.afterRemoval(trustDomain));
     },
     refresh: async (trustDomain, override) => {
       if (trustDomain !== undefined && override) {

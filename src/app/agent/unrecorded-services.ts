@@ -1,5 +1,5 @@
 import { describeAuthority, type UnrecordedServices } from '../../dashboard/index.ts';
-import { describeReport } from './describe-report.ts';
+import { describeRemoval } from './describe-report.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
 
 /** What the admin API can ask about trust in the mesh that the store has no record of. */
@@ -13,6 +13,6 @@ export function createUnrecordedServices(foreignTrust: ForeignTrust): Unrecorded
         roots: roots?.map(describeAuthority) ?? null,
       })),
     dropUnrecordedTrust: async (trustDomain, actor) =>
-      describeReport(await foreignTrust.dropUnrecorded(trustDomain, actor)),
+      describeRemoval(await foreignTrust.dropUnrecorded(trustDomain, actor)),
   };
 }

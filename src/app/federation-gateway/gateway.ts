@@ -1,12 +1,13 @@
 import { ConsulLeaves } from '../../mesh-adapters/index.ts';
 import {
+  createNobodysRoot,
   parseTrustDomain,
   pemFromCertificates,
   type TrustBundle,
   type TrustDomain,
   trustDomainOf,
 } from '../../spiffe/index.ts';
-import { createNobodysRoot, type SdsSecret, SdsServer } from '../../workload-api/index.ts';
+import { type SdsSecret, SdsServer } from '../../workload-api/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { FederationGatewayConfig } from '../config/federation-gateway-config.ts';
 import { resolvePath } from '../config/fields.ts';

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { RemovedDocument, UnrecordedTrustDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { whyInMesh } from '../in-mesh-text.ts';
+import { noteText, whyInMesh } from '../in-mesh-text.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
@@ -69,8 +69,14 @@ function tellOne(
   ].join('\n');
 }
 
-function tellDropped({ trust_domain: name, in_mesh: inMesh }: RemovedDocument, called: CalledWith): string {
-  if (inMesh === null) return `The mesh no longer trusts ${name}.`;
+function tellDropped(
+  { trust_domain: name, in_mesh: inMesh, note }: RemovedDocument,
+  called: CalledWith,
+): string {
+  if (inMesh === null)
+    return [`The mesh no longer trusts ${name}.`, ...(note === null ? [] : [`${noteText(note)}.`])].join(
+      '\n',
+    );
   const why = whyInMesh(inMesh, `what was written there is ${inMesh.state}`);
   return `The mesh may still trust ${name}: ${why}. The agent tries again; see "${nextStep(called, 'status')}".`;
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { RemovedDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { whyInMesh } from '../in-mesh-text.ts';
+import { noteText, whyInMesh } from '../in-mesh-text.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 
@@ -21,9 +21,13 @@ export function removeCommand(program: Command, terminal: Terminal, finish: (cod
     });
 }
 
-function tell({ trust_domain: name, in_mesh: inMesh }: RemovedDocument, called: CalledWith): string {
+function tell({ trust_domain: name, in_mesh: inMesh, note }: RemovedDocument, called: CalledWith): string {
   const history = `Its history stays: "${nextStep(called, 'bundle', 'history', name)}".`;
-  if (inMesh === null) return `${name} is no longer trusted. ${history}`;
+  if (inMesh === null)
+    return [
+      `${name} is no longer trusted. ${history}`,
+      ...(note === null ? [] : [`${noteText(note)}.`]),
+    ].join('\n');
   const why = whyInMesh(inMesh, `what was written there is ${inMesh.state}`);
   return [
     `${name} is no longer a peer, but the mesh may still trust it: ${why}.`,

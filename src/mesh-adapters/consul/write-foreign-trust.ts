@@ -1,7 +1,7 @@
 import { peeringTrustBundleMessage } from '../../grpc/index.ts';
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, judgeForeignTrust } from '../admission.ts';
+import { type Admission, judgeForeignTrust, rootsToHold } from '../admission.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
@@ -65,7 +65,7 @@ export class ForeignTrustWriter {
       now: this.#clock.now(),
     });
     const placed = await placePeers(judged, {
-      held,
+      rootsToKeep: (admission) => rootsToHold(admission, held),
       render: ({ bundle }, roots) => ({ roots, message: renderTrustBundle(bundle.trustDomain, roots) }),
       bytesOf: ({ message }) => peeringTrustBundleMessage.encode(message).length,
       limits: OBJECT_LIMITS,
@@ -126,15 +126,16 @@ export class ForeignTrustWriter {
     const link = this.#links.get(trustDomain);
     const now = this.#clock.now();
     if (refusal) {
-      if (link) {
-        // Nothing is added, and what the peer no longer lists goes; the rest stays.
-        const still = new Set(admission.roots.map(({ fingerprint }) => fingerprint));
-        link.update(
-          bundle,
-          link.roots.filter(({ fingerprint }) => still.has(fingerprint)),
-        );
-      }
-      return reportOf(admission, 'refused', now);
+      const report = reportOf(admission, 'refused', now);
+      if (!link) return report;
+      // Nothing is added, and what the peer no longer lists goes; the rest stays.
+      const still = new Set(admission.roots.map(({ fingerprint }) => fingerprint));
+      link.update(
+        bundle,
+        link.roots.filter(({ fingerprint }) => still.has(fingerprint)),
+      );
+      const { state, code } = await link.settled(ANSWER_MS, signal);
+      return { ...report, endedRootsStand: state !== 'accepted' || code !== undefined };
     }
     // A bundle without roots revokes all: its peering is gone by now.
     if (admission.roots.length === 0) return reportOf(admission, 'accepted', now);

@@ -1,8 +1,9 @@
 import type { Clock, Log } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../adapter-state.ts';
+import { MeshAdapterError } from '../errors.ts';
 import { followOwnTrust } from '../follow-own-trust.ts';
-import type { MeshAdapter } from '../mesh-adapter.ts';
+import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
 import { loadOwnTrust, type OwnFiles, readOwnTrust } from './read-own-trust.ts';
 import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
@@ -28,6 +29,16 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
   const { trustDomain, own, signingPemFile, foreignFolder: folder, pollMs, clock, log } = options;
   const state = new AdapterState({ clock, log });
   const stopping = new AbortController();
+  let known: OwnTrust | undefined;
+  // Own files that are being written must not keep a revocation from the folder: foreign roots are judged by what was read last.
+  const ownTrust = async (): Promise<OwnTrust> => {
+    try {
+      known = await loadOwnTrust(trustDomain, own);
+    } catch (error) {
+      if (known === undefined || !(error instanceof MeshAdapterError)) throw error;
+    }
+    return known;
+  };
   return {
     kind: 'files',
     scope: 'per-trust-domain',
@@ -37,8 +48,7 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
       ),
     applyForeignTrust: (wanted, outer, _told, kept = new Set()) =>
       state.applying(outer, async () => {
-        const ownTrust = await loadOwnTrust(trustDomain, own);
-        return await writeForeignTrust(wanted, { folder, own: ownTrust, kept, clock });
+        return await writeForeignTrust(wanted, { folder, own: await ownTrust(), kept, clock });
       }),
     presentTrust: () => readPresentTrust(folder),
     onReport: (listener) => state.onReport(listener),

@@ -31,7 +31,15 @@ export function renderGrpcBundleMap(own: OwnTrust, foreign: readonly TrustBundle
 const keyTypes = new WeakMap<X509Authority, string | undefined>();
 
 function keyTypeOf(authority: X509Authority): string | undefined {
-  if (!keyTypes.has(authority))
-    keyTypes.set(authority, new X509Certificate(authority.der).publicKey.asymmetricKeyType);
+  if (!keyTypes.has(authority)) keyTypes.set(authority, readKeyType(authority));
   return keyTypes.get(authority);
+}
+
+/** Undefined where OpenSSL cannot read the root, which gRPC could not either. */
+function readKeyType({ der }: X509Authority): string | undefined {
+  try {
+    return new X509Certificate(der).publicKey.asymmetricKeyType;
+  } catch {
+    return undefined;
+  }
 }

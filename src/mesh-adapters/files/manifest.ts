@@ -1,3 +1,4 @@
+import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
 import { MeshAdapterError } from '../errors.ts';
 
 /** The file that lists which files in the folder are ours. */
@@ -6,9 +7,19 @@ export const MANIFEST_FILE = '.federate-files.json';
 const FILE_NAME = /^[a-z0-9._-]{1,260}\.(pem|json)$/;
 const MAX_FILES = 20_001;
 
-/** The names of our files. Throws `MeshAdapterError` `file-not-ours` for a list that is none: then nothing may be touched. */
-export function parseManifest(bytes: Uint8Array | undefined): Set<string> {
-  if (!bytes) return new Set();
+/** What we remember of the folder. */
+export interface Manifest {
+  /** The names of our files. */
+  readonly files: ReadonlySet<string>;
+  /** Whose trust ended, and when: their PEM files hold a root whose key nobody has. */
+  readonly ended: ReadonlyMap<TrustDomain, Date>;
+  /** PEM of that root; undefined before it was needed. */
+  readonly nobody: string | undefined;
+}
+
+/** Reads the list. Throws `MeshAdapterError` `file-not-ours` for one that we did not write: then nothing may be touched. */
+export function parseManifest(bytes: Uint8Array | undefined): Manifest {
+  if (!bytes) return { files: new Set(), ended: new Map(), nobody: undefined };
   const notOurs = (cause?: unknown) =>
     new MeshAdapterError('file-not-ours', `${MANIFEST_FILE} is not a list that we wrote`, { cause });
   let value: unknown;
@@ -17,13 +28,30 @@ export function parseManifest(bytes: Uint8Array | undefined): Set<string> {
   } catch (error) {
     throw notOurs(error);
   }
-  const { files } = Object(value) as { files?: unknown };
+  const { files, ended, nobody } = Object(value) as Readonly<Record<string, unknown>>;
   if (!Array.isArray(files) || files.length > MAX_FILES) throw notOurs();
   const names = files.filter((name): name is string => typeof name === 'string' && FILE_NAME.test(name));
   if (names.length !== files.length) throw notOurs();
-  return new Set(names);
+  return {
+    files: new Set(names),
+    ended: new Map(
+      Object.entries(Object(ended) as Readonly<Record<string, unknown>>).flatMap(([name, at]) => {
+        const since = new Date(String(at));
+        return isTrustDomain(name) && !Number.isNaN(since.getTime()) ? [[name, since] as const] : [];
+      }),
+    ),
+    nobody: typeof nobody === 'string' ? nobody : undefined,
+  };
 }
 
-export function serializeManifest(files: ReadonlySet<string>): string {
-  return `${JSON.stringify({ files: [...files].sort() }, undefined, 2)}\n`;
+export function serializeManifest({ files, ended, nobody }: Manifest): string {
+  const since = [...ended].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const value = {
+    files: [...files].toSorted(),
+    ...(since.length > 0 && {
+      ended: Object.fromEntries(since.map(([name, at]) => [name, at.toISOString()])),
+    }),
+    ...(nobody !== undefined && { nobody }),
+  };
+  return `${JSON.stringify(value, undefined, 2)}\n`;
 }

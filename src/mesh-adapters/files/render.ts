@@ -20,18 +20,30 @@ export function filesOf(trustDomain: TrustDomain): { readonly pem: string; reado
   return { pem: `${trustDomain}.pem`, bundle: `${trustDomain}.json` };
 }
 
-/** Every file that these bundles become, by name: a PEM and a bundle document each, one map of all, and the one for gRPC, which has our own roots too. */
-export function renderFiles(bundles: readonly TrustBundle[], own: OwnTrust): ReadonlyMap<string, Uint8Array> {
-  const files = new Map<string, Uint8Array>();
-  for (const bundle of bundles) {
-    const { pem, bundle: document } = filesOf(bundle.trustDomain);
-    const sorted = [...bundle.x509Authorities].sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1));
-    files.set(pem, Buffer.from(pemFromCertificates(sorted.map(({ der }) => der))));
-    files.set(document, serializeBundle(bundle));
-  }
-  files.set(BUNDLE_MAP_FILE, serializeBundleMap(bundles));
-  files.set(GRPC_BUNDLE_MAP_FILE, renderGrpcBundleMap(own, bundles));
-  return files;
+/** The files of one peer. */
+export interface PeerFiles {
+  readonly bundle: TrustBundle;
+  /** Empty where the bundle has no roots. */
+  readonly pem: Uint8Array;
+  readonly document: Uint8Array;
+}
+
+/** The files of one peer, its roots in one order. Throws where a certificate or a key has no text form. */
+export function renderPeerFiles(bundle: TrustBundle): PeerFiles {
+  const sorted = [...bundle.x509Authorities].sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1));
+  return {
+    bundle,
+    pem: Buffer.from(pemFromCertificates(sorted.map(({ der }) => der))),
+    document: serializeBundle(bundle),
+  };
+}
+
+/** The maps of all bundles, by file name: one of the foreign ones, and the one for gRPC, which has our own roots too. */
+export function renderMaps(bundles: readonly TrustBundle[], own: OwnTrust): ReadonlyMap<string, Uint8Array> {
+  return new Map([
+    [BUNDLE_MAP_FILE, serializeBundleMap(bundles)],
+    [GRPC_BUNDLE_MAP_FILE, renderGrpcBundleMap(own, bundles)],
+  ]);
 }
 
 /** A bundle with only some of its roots; everything else of it stays. */

@@ -3,26 +3,40 @@ import { join } from 'node:path';
 import { type Clock, syncFolder, writeDurably } from '../../platform/index.ts';
 import {
   BundleError,
+  createNobodysRoot,
   defaultBundleLimits,
   isTrustDomain,
   parseBundle,
+  parseTrustDomain,
   type TrustBundle,
   type TrustDomain,
 } from '../../spiffe/index.ts';
-import { type Admission, judgeForeignTrust } from '../admission.ts';
+import { type Admission, judgeForeignTrust, refuseAdmission } from '../admission.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PresentTrust } from '../mesh-adapter.ts';
+import { type PlacedPeer, type PlaceLimits, placePeers } from '../place-peers.ts';
 import { readBoundedFile } from './bounded-file.ts';
-import { MANIFEST_FILE, parseManifest, serializeManifest } from './manifest.ts';
-import { filesOf, renderFiles, SHARED_FILES, withRoots } from './render.ts';
+import { type Manifest, MANIFEST_FILE, parseManifest, serializeManifest } from './manifest.ts';
+import { filesOf, type PeerFiles, renderMaps, renderPeerFiles, SHARED_FILES, withRoots } from './render.ts';
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
+/** How long the PEM file of a peer that is gone holds a root whose key nobody has. */
+export const NOBODY_MS = 7 * 86_400_000;
+/** A file name has 255 bytes; a draft of it has 19 more than the trust domain. */
+const MAX_NAME_BYTES = 230;
+const BYTES_OF_ALL = 32 * 1024 * 1024;
+/** Our list of files has room for this many peers. */
+const MAX_PEERS = 9000;
+/** A PEM file and a bundle document of one peer, and the maps, which readers take as a whole. */
+const LIMITS: PlaceLimits = { bytesOfPeer: 512 * 1024, bytesOfAll: BYTES_OF_ALL };
 
 /**
- * Makes the folder hold exactly the files of these bundles beside what is not ours. A file is claimed in the list of ours
- * before it is written and leaves the list after it is gone, so that a crash leaves nothing behind that nobody owns.
- * Throws `MeshAdapterError`: `file-not-ours`, `file-unreadable`, `file-unwritable`.
+ * Makes the folder hold exactly the files of these bundles next to what is not ours. A peer that revoked all its roots, or that is gone,
+ * leaves a PEM file with a root whose key nobody has, because readers such as Envoy take no empty or missing file for a change. What
+ * cannot be written for one peer is reported for that peer. A file is claimed in the list of ours before it is written and leaves the
+ * list after it is gone, so that a crash leaves nothing behind without an owner. Throws `MeshAdapterError`: `file-not-ours`,
+ * `file-unreadable`, `file-unwritable`.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -36,9 +50,99 @@ export async function writeForeignTrust(
 ): Promise<ForeignTrustReport[]> {
   const { folder, own, kept, clock } = options;
   await attempt(folder, () => mkdir(folder, { recursive: true }));
-  const ours = parseManifest(await readBoundedFile(join(folder, MANIFEST_FILE), MAX_FILE_BYTES));
+  const before = parseManifest(await readBoundedFile(join(folder, MANIFEST_FILE), MAX_FILE_BYTES));
+  const { files: ours } = before;
   for (const name of SHARED_FILES) if (!ours.has(name)) await refuseExisting(folder, name);
   const now = clock.now();
+  const placed = await place(wanted, { folder, own, ours, now });
+
+  const peers = placed.flatMap(({ rendered }) => rendered ?? []);
+  const named = new Set(peers.map(({ bundle }) => bundle.trustDomain));
+  const ended = endedOf(before, named, kept, now);
+  const isBare = peers.some(({ bundle }) => bundle.x509Authorities.length === 0);
+  const nobody = before.nobody ?? (isBare || ended.size > 0 ? await createNobodysRoot(now) : undefined);
+  const nobodys = Buffer.from(nobody ?? '');
+  const keptNames = [...kept]
+    .flatMap((each) => Object.values(filesOf(each)))
+    .filter((name) => ours.has(name));
+  const peerNames = [...named].flatMap((each) => Object.values(filesOf(each)));
+  const endedNames = [...ended.keys()].map((each) => filesOf(each).pem);
+  const listed = new Set([...SHARED_FILES, ...peerNames, ...endedNames, ...keptNames]);
+  const surplus = [...ours].filter((name) => !listed.has(name));
+
+  const faults = new Map<TrustDomain, MeshAdapterError>();
+  /** One file of one peer. A fault of it stops no other file. */
+  const attemptFor = async (trustDomain: TrustDomain, work: () => Promise<unknown>) => {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (!(error instanceof MeshAdapterError)) throw error;
+      faults.set(trustDomain, error);
+      return false;
+    }
+  };
+  const note = (manifest: Manifest) => write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(manifest)));
+
+  await note({ files: new Set([...ours, ...listed]), ended, nobody });
+  // What ends goes first: it waits for nothing that is new.
+  for (const trustDomain of ended.keys()) {
+    const { pem } = filesOf(trustDomain);
+    const isHeld = await attemptFor(trustDomain, () => write(folder, pem, nobodys));
+    // Without room for that root, no file is next best: a reader that starts later lets nobody in.
+    if (!isHeld) await attemptFor(trustDomain, () => remove(folder, pem));
+  }
+  const left: string[] = [];
+  for (const name of surplus) {
+    const isGone = await attemptFor(trustDomainOf(name), () => remove(folder, name));
+    if (!isGone) left.push(name);
+  }
+  const bundles = [...peers.map(({ bundle }) => bundle), ...(await presentBundles(kept, folder, ours))];
+  for (const [name, content] of renderMaps(bundles, own)) await write(folder, name, content);
+  for (const { bundle, pem, document } of peers) {
+    const { trustDomain } = bundle;
+    const names = filesOf(trustDomain);
+    await attemptFor(trustDomain, () => write(folder, names.pem, pem.length > 0 ? pem : nobodys));
+    await attemptFor(trustDomain, () => write(folder, names.bundle, document));
+  }
+  if (surplus.length > left.length) await attempt(folder, () => syncFolder(folder));
+  await note({ files: new Set([...listed, ...left]), ended, nobody });
+
+  const gone = new Set(trustDomainsOf([...surplus, ...left]));
+  for (const { trustDomain } of wanted) gone.delete(trustDomain);
+  return [
+    ...placed.map(({ admission }): ForeignTrustReport => {
+      const report = { ...reportOf(admission, 'written', now), endedRootsStand: false };
+      const fault = faultOf(faults.get(admission.bundle.trustDomain));
+      if (!fault) return report;
+      // A refusal of ours is the reason for what we wrote.
+      return admission.refusal
+        ? { ...report, state: fault.state, endedRootsStand: true }
+        : { ...report, ...fault, endedRootsStand: true };
+    }),
+    ...[...gone].map((trustDomain): ForeignTrustReport => {
+      const report = { trustDomain, at: now };
+      const fault = faultOf(faults.get(trustDomain));
+      return { ...report, ...(fault ?? heldByNobody(folder, trustDomain, ended.get(trustDomain) ?? now)) };
+    }),
+  ];
+}
+
+/** Judges what is wanted and renders what fits. */
+async function place(
+  wanted: readonly TrustBundle[],
+  {
+    folder,
+    own,
+    ours,
+    now,
+  }: {
+    readonly folder: string;
+    readonly own: OwnTrust;
+    readonly ours: ReadonlySet<string>;
+    readonly now: Date;
+  },
+): Promise<readonly PlacedPeer<PeerFiles>[]> {
   const admissions = judgeForeignTrust(wanted, {
     own,
     ownAliases: [],
@@ -46,35 +150,76 @@ export async function writeForeignTrust(
     taken: await takenNames(folder, wanted, ours),
     held: new Map(),
     now,
+  }).map(refuseLongName);
+  const present = new Map<TrustDomain, TrustBundle | undefined>();
+  const presentOf = async ({ bundle: { trustDomain } }: Admission) => {
+    if (!present.has(trustDomain)) present.set(trustDomain, await presentBundle(trustDomain, folder, ours));
+    return present.get(trustDomain);
+  };
+  return await placePeers(admissions, {
+    rootsToKeep: async (admission) => {
+      const there = new Set(
+        (await presentOf(admission))?.x509Authorities.map(({ fingerprint }) => fingerprint),
+      );
+      return admission.roots.filter(({ fingerprint }) => there.has(fingerprint));
+    },
+    render: async (admission, roots) => {
+      const { bundle, refusal } = admission;
+      return renderPeerFiles(
+        withRoots(refusal ? await lastGood(bundle, await presentOf(admission)) : bundle, roots),
+      );
+    },
+    rendersEmpty: true,
+    bytesOf: ({ pem, document }) =>
+      Math.max(pem.length + document.length, Math.ceil(BYTES_OF_ALL / MAX_PEERS)),
+    limits: LIMITS,
   });
-  const bundles: TrustBundle[] = [];
-  for (const admission of admissions) {
-    const bundle = await bundleToHold(admission, folder, ours);
-    if (bundle) bundles.push(bundle);
-  }
-  for (const trustDomain of kept) {
-    const bundle = await presentBundle(trustDomain, folder, ours);
-    if (bundle) bundles.push(bundle);
-  }
-  const files = renderFiles(bundles, own);
-  const staying = [...kept].flatMap((each) => Object.values(filesOf(each))).filter((name) => ours.has(name));
-  const listed = new Set([...files.keys(), ...staying]);
-  const claimed = new Set([...ours, ...listed]);
-  if (claimed.size > ours.size) await write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(claimed)));
-  for (const [name, content] of files) await write(folder, name, content);
-  const surplus = [...ours].filter((name) => !listed.has(name));
-  for (const name of surplus) await attempt(folder, () => rm(join(folder, name), { force: true }));
-  if (surplus.length > 0) {
-    await attempt(folder, () => syncFolder(folder));
-    await write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(listed)));
-  }
-  return [
-    // Of a refused bundle, too, only what it still lists was left.
-    ...admissions.map((admission) => ({ ...reportOf(admission, 'written', now), endedRootsStand: false })),
-    ...goneTrustDomains(surplus, wanted).map(
-      (trustDomain): ForeignTrustReport => ({ trustDomain, state: 'removed', at: now }),
+}
+
+/** What stands there of a refused bundle, without the JWT keys that it no longer lists. */
+async function lastGood(bundle: TrustBundle, there: TrustBundle | undefined): Promise<TrustBundle> {
+  const listed = new Set(bundle.jwtAuthorities.map(({ keyId, jwk }) => JSON.stringify([keyId, jwk])));
+  return {
+    ...(there ?? bundle),
+    jwtAuthorities: (there?.jwtAuthorities ?? []).filter(({ keyId, jwk }) =>
+      listed.has(JSON.stringify([keyId, jwk])),
     ),
-  ];
+  };
+}
+
+function refuseLongName(admission: Admission): Admission {
+  const { trustDomain } = admission.bundle;
+  if (Buffer.byteLength(trustDomain) <= MAX_NAME_BYTES) return admission;
+  const message = `${trustDomain} is longer than the ${MAX_NAME_BYTES} characters that the name of a file has room for`;
+  return refuseAdmission(admission, 'trust-domain-too-long', message);
+}
+
+/** Whose trust ended and when: those of before whose time is not over, and those whose files are there and not wanted now. */
+function endedOf(
+  { files, ended }: Manifest,
+  named: ReadonlySet<TrustDomain>,
+  kept: ReadonlySet<TrustDomain>,
+  now: Date,
+): ReadonlyMap<TrustDomain, Date> {
+  const since = new Map(trustDomainsOf(files).map((trustDomain) => [trustDomain, now]));
+  for (const [trustDomain, at] of ended)
+    if (now.getTime() - at.getTime() < NOBODY_MS) since.set(trustDomain, at);
+  for (const trustDomain of [...named, ...kept]) since.delete(trustDomain);
+  return since;
+}
+
+function heldByNobody(folder: string, trustDomain: TrustDomain, since: Date) {
+  const path = JSON.stringify(join(folder, filesOf(trustDomain).pem));
+  const until = new Date(since.getTime() + NOBODY_MS).toISOString();
+  return {
+    state: 'removed',
+    code: 'files-held-by-nobody',
+    message: `${path} holds a root whose key nobody has until ${until}; restart each process that reads it only at its start, or that cannot be seen to follow it`,
+  } as const;
+}
+
+function faultOf(error: MeshAdapterError | undefined) {
+  return error && ({ state: 'failed', code: error.code, message: error.message } as const);
 }
 
 /** Trust domains whose file names are in use by files that are not ours; `bundles` would be a map's own name. */
@@ -89,24 +234,6 @@ async function takenNames(
       if (!ours.has(name) && (await exists(join(folder, name)))) taken.add(trustDomain);
   }
   return taken;
-}
-
-/** What shall be in the folder of one bundle: what was admitted; of a refused one what is there and still listed. */
-async function bundleToHold(
-  { bundle, roots, refusal }: Admission,
-  folder: string,
-  ours: ReadonlySet<string>,
-): Promise<TrustBundle | undefined> {
-  if (!refusal) return withRoots(bundle, roots);
-  const held = roots.length === 0 ? undefined : await presentBundle(bundle.trustDomain, folder, ours);
-  const still = new Set(roots.map(({ fingerprint }) => fingerprint));
-  return (
-    held &&
-    withRoots(
-      held,
-      held.x509Authorities.filter(({ fingerprint }) => still.has(fingerprint)),
-    )
-  );
 }
 
 /** The bundle of a trust domain as our file of it says; undefined where there is none that can be read. */
@@ -126,9 +253,17 @@ async function presentBundle(
   }
 }
 
-function goneTrustDomains(surplus: readonly string[], wanted: readonly TrustBundle[]): TrustDomain[] {
-  const named = new Set(wanted.map(({ trustDomain }) => trustDomain));
-  return trustDomainsOf(surplus).filter((trustDomain) => !named.has(trustDomain));
+async function presentBundles(
+  trustDomains: Iterable<TrustDomain>,
+  folder: string,
+  ours: ReadonlySet<string>,
+): Promise<TrustBundle[]> {
+  const bundles: TrustBundle[] = [];
+  for (const trustDomain of trustDomains) {
+    const bundle = await presentBundle(trustDomain, folder, ours);
+    if (bundle) bundles.push(bundle);
+  }
+  return bundles;
 }
 
 /** Whose bundle documents these files are. */
@@ -139,9 +274,14 @@ function trustDomainsOf(names: Iterable<string>): TrustDomain[] {
     .filter((name) => isTrustDomain(name));
 }
 
+/** Whose file this is. Throws what `parseTrustDomain` throws for a name that we gave to no peer. */
+function trustDomainOf(name: string): TrustDomain {
+  return parseTrustDomain(name.replace(/\.(pem|json)$/, ''));
+}
+
 /** The bundles in the folder that our list of files names. Throws `MeshAdapterError`: `file-not-ours`, `file-unreadable`. */
 export async function readPresentTrust(folder: string): Promise<PresentTrust[]> {
-  const ours = parseManifest(await readBoundedFile(join(folder, MANIFEST_FILE), MAX_FILE_BYTES));
+  const { files: ours } = parseManifest(await readBoundedFile(join(folder, MANIFEST_FILE), MAX_FILE_BYTES));
   const present: PresentTrust[] = [];
   for (const trustDomain of trustDomainsOf(ours)) {
     const bundle = await presentBundle(trustDomain, folder, ours);
@@ -174,6 +314,11 @@ async function write(folder: string, name: string, content: Uint8Array): Promise
   const before = await readBoundedFile(path, MAX_FILE_BYTES);
   if (before && Buffer.compare(before, content) === 0) return;
   await attempt(path, () => writeDurably(path, content));
+}
+
+function remove(folder: string, name: string): Promise<void> {
+  const path = join(folder, name);
+  return attempt(path, () => rm(path, { force: true }));
 }
 
 async function attempt(path: string, work: () => Promise<unknown>): Promise<void> {

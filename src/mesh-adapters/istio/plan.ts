@@ -1,5 +1,5 @@
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { heldKeys, judgeForeignTrust, refuseConstrained } from '../admission.ts';
+import { heldKeys, judgeForeignTrust, refuseConstrained, rootsToHold } from '../admission.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
 import type { Anchor, Anchors, PresentAnchor } from '../anchors.ts';
@@ -87,7 +87,7 @@ export async function planForeignTrust(
   const replacedBytes = replaced.reduce((sum, [, bytes]) => sum + bytes, 0);
   const limits = limitsOfEntries(room, Buffer.byteLength(held.text) - replacedBytes);
   const placed = await placePeers(judged, {
-    held: keys,
+    rootsToKeep: (admission) => rootsToHold(admission, keys),
     render: ({ bundle }, roots) => anchors.of(bundle.trustDomain, roots, [...present.own, ...elsewhere]),
     bytesOf: (each) => bytesOfEntries(each, limits),
     limits,

@@ -1,5 +1,11 @@
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, type AdmissionContext, heldKeys, judgeForeignTrust } from '../admission.ts';
+import {
+  type Admission,
+  type AdmissionContext,
+  heldKeys,
+  judgeForeignTrust,
+  rootsToHold,
+} from '../admission.ts';
 import type { Anchor, Anchors } from '../anchors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
@@ -74,7 +80,7 @@ export async function holdForeignObjects(
   const context = { own, ownAliases: [], scope: 'merged' as const, taken, held, now, ...pool };
   const admissions = judgeForeignTrust(wanted, context).map(judge);
   const placed = await placePeers(admissions, {
-    held,
+    rootsToKeep: (admission) => rootsToHold(admission, held),
     render: ({ bundle }, roots) => anchors.of(bundle.trustDomain, roots, present),
     bytesOf: (each) => Buffer.byteLength(pemOf(each)),
     limits,

@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, heldKeys, judgeForeignTrust, type PresentKey } from '../admission.ts';
+import { type Admission, heldKeys, judgeForeignTrust, type PresentKey, rootsToHold } from '../admission.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { reportOf } from '../foreign-report.ts';
 import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
@@ -76,7 +76,7 @@ async function writeOnce(
     now,
   });
   const placed = await placePeers(admissions, {
-    held,
+    rootsToKeep: (admission) => rootsToHold(admission, held),
     render: ({ bundle }, roots) => renderMeshTrust(bundle.trustDomain, roots, marks),
     bytesOf: ({ spec }) => Buffer.byteLength(JSON.stringify(spec)),
     limits: OBJECT_LIMITS,

@@ -1,6 +1,6 @@
 import type { SpireBundle, SpireFederationRelationship } from '../../grpc/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, heldKeys, judgeForeignTrust, type PresentKey } from '../admission.ts';
+import { type Admission, heldKeys, judgeForeignTrust, type PresentKey, rootsToHold } from '../admission.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
 import { OBJECT_LIMITS, placePeers } from '../place-peers.ts';
 import type { Owned } from './owned.ts';
@@ -87,7 +87,7 @@ export async function planForeignTrust(
     now,
   });
   const placed = await placePeers(admissions, {
-    held,
+    rootsToKeep: (admission) => rootsToHold(admission, held),
     render: ({ bundle, refusal }, roots) =>
       renderSpireBundle(bundle, roots, refusal ? keysToHold(bundle, content) : bundle.jwtAuthorities),
     // A revocation of all is a bundle without authorities.

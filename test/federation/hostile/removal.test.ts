@@ -30,7 +30,7 @@ async function adminOf({ agents }: HostileWorld, path: string) {
     services: stubAdminServices(agents.store, {
       remove: async (trustDomain, actor, reason) => {
         await agents.agent.remove(trustDomain, { actor, reason });
-        return null;
+        return { in_mesh: null, note: null };
       },
     }),
   });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadOwnTrust } from '../../../src/mesh-adapters/files/read-own-trust.ts';
@@ -6,16 +6,20 @@ import { createFilesAdapter, MeshAdapterError } from '../../../src/mesh-adapters
 import { silentLog, systemClock } from '../../../src/platform/index.ts';
 import {
   bundleOf,
+  certificatesFromPem,
   type KeyKind,
   parseBundleMap,
+  parseCertificate,
   parseTrustDomain,
   pemFromCertificates,
   serializeBundle,
 } from '../../../src/spiffe/index.ts';
 import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
 import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa } from '../../support/test-ca.ts';
+import { createTestCa, TEST_INSTANT } from '../../support/test-ca.ts';
+import { TestClock } from '../../support/test-clock.ts';
 import { createTokenKey } from '../../support/test-tokens.ts';
+import { folderState } from './folder-state.ts';
 
 const trustDomain = parseTrustDomain('east.example');
 
@@ -55,10 +59,7 @@ async function openFiles(folder = tempDir()) {
           .filter(([, keys]) => keys.length > 0),
       );
     },
-    state: async () =>
-      names()
-        .map((name) => `${name}\n${readFileSync(join(foreignFolder, name), 'utf8')}`)
-        .join('\n'),
+    state: async () => folderState(foreignFolder),
     [Symbol.asyncDispose]: async () => {
       await adapter.stop();
       folder[Symbol.dispose]();
@@ -99,6 +100,7 @@ describe('createFilesAdapter()', () => {
       'bundles.json',
       'grpc-bundles.json',
       'north.example.pem',
+      'west.example.pem',
     ]);
     expect(mapped()).toEqual([]);
     expect(readFileSync(join(files.foreignFolder, 'north.example.pem'), 'utf8')).toBe('mine');
@@ -254,6 +256,128 @@ describe('createFilesAdapter()', () => {
     );
     const map = parseBundleMap(readFileSync(join(files.foreignFolder, 'bundles.json')));
     expect(map.get(west.trustDomain)?.bundle.jwtAuthorities).toEqual(jwtAuthorities);
+  });
+});
+
+describe('the PEM file of a peer whose trust ended', () => {
+  async function openAt(clock: TestClock) {
+    const folder = tempDir();
+    const ca = await createTestCa({ trustDomain });
+    writeFileSync(folder.file('own.pem'), pemFromCertificates([ca.root]));
+    const foreignFolder = folder.file('foreign');
+    const adapter = createFilesAdapter({
+      trustDomain,
+      own: { pemFiles: [folder.file('own.pem')] },
+      foreignFolder,
+      pollMs: 5,
+      clock,
+      log: silentLog,
+    });
+    const path = join(foreignFolder, 'west.example.pem');
+    return {
+      folder,
+      path,
+      foreignFolder,
+      ownPem: folder.file('own.pem'),
+      apply: (...bundles: Parameters<typeof adapter.applyForeignTrust>[0]) =>
+        adapter.applyForeignTrust(bundles, signal),
+      /** The subjects in the PEM file. */
+      subjects: () =>
+        certificatesFromPem(readFileSync(path, 'utf8')).map((der) => parseCertificate(der).subject),
+      [Symbol.dispose]: () => folder[Symbol.dispose](),
+    };
+  }
+  const NOBODY = ['O=federate,CN=no longer trusted'];
+  const { signal } = new AbortController();
+
+  it('holds a root whose key nobody has once the peer revokes all, the same one each time, and the roots when they are back', async () => {
+    using files = await openAt(new TestClock(TEST_INSTANT));
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await files.apply(west.bundle(1n));
+    await files.apply(bundleOf(west.trustDomain, [], { sequence: 2n }));
+    expect(files.subjects()).toEqual(NOBODY);
+    const before = folderState(files.foreignFolder) + readFileSync(files.path, 'utf8');
+    await files.apply(bundleOf(west.trustDomain, [], { sequence: 2n }));
+    expect(folderState(files.foreignFolder) + readFileSync(files.path, 'utf8')).toBe(before);
+    await files.apply(west.bundle(3n));
+    expect(files.subjects()).toEqual(['O=west.example,CN=Root']);
+  });
+
+  it('holds it for a week after a removal, and the report says what a reader must do', async () => {
+    const clock = new TestClock(TEST_INSTANT);
+    using files = await openAt(clock);
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await files.apply(west.bundle());
+    expect(await files.apply()).toMatchObject([
+      {
+        trustDomain: 'west.example',
+        state: 'removed',
+        code: 'files-held-by-nobody',
+        message: expect.stringMatching(/west\.example\.pem.*until 2030-01-08T12:00:00.000Z.*restart/),
+      },
+    ]);
+    expect(files.subjects()).toEqual(NOBODY);
+    expect(existsSync(join(files.foreignFolder, 'west.example.json'))).toBe(false);
+    await clock.advance(7 * 86_400_000 - 1);
+    expect(await files.apply()).toEqual([]);
+    expect(files.subjects()).toEqual(NOBODY);
+    await clock.advance(1);
+    await files.apply();
+    expect(existsSync(files.path)).toBe(false);
+  });
+
+  it('gives a peer its roots again that comes back within the week', async () => {
+    using files = await openAt(new TestClock(TEST_INSTANT));
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await files.apply(west.bundle());
+    await files.apply();
+    expect(await files.apply(west.bundle())).toMatchObject([{ state: 'written' }]);
+    expect(files.subjects()).toEqual(['O=west.example,CN=Root']);
+  });
+
+  it('is not called gone where it cannot be written, and the other peers are', async () => {
+    using files = await openAt(new TestClock(TEST_INSTANT));
+    const [west, north] = [
+      await createTestCa({ trustDomain: 'west.example' }),
+      await createTestCa({ trustDomain: 'north.example' }),
+    ];
+    await files.apply(west.bundle(), north.bundle());
+    rmSync(files.path);
+    mkdirSync(files.path);
+    writeFileSync(join(files.path, 'theirs'), 'x');
+    expect(await files.apply()).toMatchObject([
+      { trustDomain: 'north.example', state: 'removed' },
+      { trustDomain: 'west.example', state: 'failed', code: 'file-unwritable' },
+    ]);
+    expect(await files.apply(north.bundle(), west.bundle())).toMatchObject([
+      { trustDomain: 'north.example', state: 'written' },
+      { trustDomain: 'west.example', state: 'failed' },
+    ]);
+  });
+
+  it('is written although our own files cannot be read just then', async () => {
+    using files = await openAt(new TestClock(TEST_INSTANT));
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    await files.apply(west.bundle());
+    writeFileSync(files.ownPem, '-----BEGIN CERTIFICATE-----\nhalf');
+    expect(await files.apply()).toMatchObject([{ state: 'removed' }]);
+    expect(files.subjects()).toEqual(NOBODY);
+  });
+
+  it('refuses a peer with a name that no file can have, and writes the others', async () => {
+    using files = await openAt(new TestClock(TEST_INSTANT));
+    const name = Array.from({ length: 60 }, () => 'abc')
+      .join('.')
+      .concat('.example');
+    const [long, west] = [
+      await createTestCa({ trustDomain: name }),
+      await createTestCa({ trustDomain: 'west.example' }),
+    ];
+    expect(await files.apply(long.bundle(), west.bundle())).toMatchObject([
+      { state: 'refused', code: 'trust-domain-too-long' },
+      { state: 'written' },
+    ]);
+    expect(files.subjects()).toEqual(['O=west.example,CN=Root']);
   });
 });
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -22,6 +22,7 @@ import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.t
 import { TestClock } from '../../support/test-clock.ts';
 import { answerHalf } from '../kubernetes/fake-api-server.ts';
 import { untilHealed, untilTold } from '../until.ts';
+import { folderState } from '../files/folder-state.ts';
 import { FakeVault, refuse } from './fake-vault.ts';
 
 const trustDomain = parseTrustDomain('vault.example');
@@ -48,7 +49,6 @@ async function openVault(more: Partial<VaultAdapterOptions> = {}, token?: string
     log: silentLog,
     ...more,
   });
-  const names = () => (existsSync(foreignFolder) ? readdirSync(foreignFolder).sort() : []);
   return {
     adapter,
     vault,
@@ -65,10 +65,7 @@ async function openVault(more: Partial<VaultAdapterOptions> = {}, token?: string
           ])
           .filter(([, keys]) => keys.length > 0),
       ),
-    state: async () =>
-      names()
-        .map((name) => `${name}\n${readFileSync(join(foreignFolder, name), 'utf8')}`)
-        .join('\n'),
+    state: async () => folderState(foreignFolder),
     [Symbol.asyncDispose]: async () => {
       await adapter.stop();
       await vault.stop();

@@ -1,9 +1,13 @@
-import { generateKeyPair, issueCertificate, pemFromCertificates } from '../spiffe/index.ts';
+import { pemFromCertificates } from './pem.ts';
+import { generateKeyPair, issueCertificate } from './x509-issue.ts';
 
 const A_DAY_MS = 86_400_000;
 const YEARS_MS = 30 * 365 * A_DAY_MS;
 
-/** PEM of a root whose key is thrown away at once, so that nobody can ever be let in by it. */
+/**
+ * PEM of a root whose key is thrown away at once. It takes the place of roots that ended wherever a reader refuses an empty list and
+ * goes on with the last one, as Envoy does.
+ */
 export async function createNobodysRoot(now: Date): Promise<string> {
   const { publicKey, privateKey } = await generateKeyPair('P-256');
   const root = await issueCertificate({
