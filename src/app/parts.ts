@@ -1,14 +1,23 @@
-import { describeError, type Log } from '../platform/index.ts';
+import { type Clock, describeError, type Log } from '../platform/index.ts';
 import type { RunningPart } from './process.ts';
 
 /** One part of a process, built and connected. */
 export interface Part {
   /** What the log calls it. */
   readonly name: string;
-  /** Begins to serve or to change. Left out: the part only has to be stopped. */
+  /** Begins to serve or to change. Left out: what the part is made of is open already, and only has to be stopped. */
   start?(): Promise<void> | void;
   /** Ends the part. Must also work after a `start` that failed half way. */
   stop?(): Promise<void> | void;
+  /** How long `stop` may take; left out: 8 s. After that the next part is stopped. */
+  readonly stopWithinMs?: number;
+}
+
+const STOP_WITHIN_MS = 8000;
+
+/** A part of the process took too long to stop. */
+class SlowPartError extends Error {
+  readonly code = 'part-did-not-stop';
 }
 
 /**
@@ -17,14 +26,17 @@ export interface Part {
  */
 export class Parts implements RunningPart {
   readonly #parts: readonly Part[];
+  readonly #clock: Clock;
   readonly #log: Log;
-  readonly #begun: Part[] = [];
+  readonly #begun = new Set<Part>();
   #stopped: Promise<void> | undefined;
   #busyWith: string | undefined;
 
-  constructor(parts: readonly Part[], log: Log) {
+  constructor(parts: readonly Part[], { clock, log }: { readonly clock: Clock; readonly log: Log }) {
     this.#parts = parts;
+    this.#clock = clock;
     this.#log = log;
+    for (const part of parts) if (!part.start) this.#begun.add(part);
   }
 
   /** The part that is being started or stopped now. */
@@ -32,27 +44,32 @@ export class Parts implements RunningPart {
     return this.#busyWith;
   }
 
+  /** How long `stop` takes at most where all is well but for one part. */
+  get stopWithinMs(): number {
+    return Math.max(0, ...this.#parts.map(({ stopWithinMs = STOP_WITHIN_MS }) => stopWithinMs));
+  }
+
   /** Starts each part after the one before it. When a part fails, stops those that have begun, that part included, and rejects with its error. */
   async start(): Promise<void> {
     try {
       for (const part of this.#parts) {
         if (this.#stopped) return;
-        this.#begun.push(part);
+        if (!part.start) continue;
+        this.#begun.add(part);
         this.#busyWith = part.name;
-        await part.start?.();
+        await part.start();
       }
-      this.#busyWith = undefined;
+      if (!this.#stopped) this.#busyWith = undefined;
     } catch (error) {
-      // Whoever called `stop` during the start hears from `stop` how it ended.
+      // What called `stop` during the start learns from `stop` how it ended.
       if (this.#stopped) return;
-      await this.stop().catch(() => {
-        // Each part that could not stop is in the log; the error of the start is the one to report.
-      });
+      // Each part that could not stop is in the log; the error of the start is the one to report.
+      await this.stop().catch(() => {});
       throw error;
     }
   }
 
-  /** Stops what has begun. A part that fails does not keep the others; rejects with the first error after all of them. */
+  /** Stops what has begun. A part that fails, or takes too long, does not keep the others; rejects with the first error after all of them. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stopAll();
     return this.#stopped;
@@ -60,10 +77,11 @@ export class Parts implements RunningPart {
 
   async #stopAll(): Promise<void> {
     const failures: unknown[] = [];
-    for (const part of this.#begun.splice(0).reverse()) {
+    for (const part of this.#parts.toReversed()) {
+      if (!this.#begun.has(part)) continue;
       this.#busyWith = part.name;
       try {
-        await part.stop?.();
+        await this.#stopOne(part);
       } catch (error) {
         this.#log.error('a part could not be stopped', { of: part.name, error: describeError(error) });
         failures.push(error);
@@ -71,6 +89,21 @@ export class Parts implements RunningPart {
     }
     this.#busyWith = undefined;
     if (failures.length > 0) throw failures[0];
+  }
+
+  async #stopOne(part: Part): Promise<void> {
+    const { name, stopWithinMs = STOP_WITHIN_MS } = part;
+    const over = new AbortController();
+    const late = this.#clock.sleep(stopWithinMs, over.signal).then(() => {
+      throw new SlowPartError(`${name} did not stop within ${stopWithinMs} ms`);
+    });
+    // Also where it is called off.
+    late.catch(() => {});
+    try {
+      await Promise.race([Promise.resolve(part.stop?.()), late]);
+    } finally {
+      over.abort();
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { createJsonLog } from '../telemetry/index.ts';
+import { createJsonLog, type JsonLog } from '../telemetry/index.ts';
 import {
   type Clock,
   describeError,
@@ -10,6 +10,7 @@ import {
   systemEnvironment,
   systemRandom,
 } from '../platform/index.ts';
+import type { Parts } from './parts.ts';
 
 /** What every process is given: the real clock, chance, log and environment. Only this room knows them. */
 export interface ProcessContext {
@@ -25,38 +26,148 @@ export interface RunningPart {
   stop(): Promise<void>;
 }
 
+/** One process as its config describes it. */
+export interface ProcessPlan {
+  /** What its log lines call it. */
+  readonly name: string;
+  readonly logLevel: LogLevel;
+  /** Fields of the lines that say that it starts and that it is ready: version, config and addresses. */
+  readonly about: Readonly<Record<string, unknown>>;
+  /** Builds its parts and starts none. */
+  build(context: ProcessContext): Promise<Parts>;
+  /** Reads the config file again: the log level in it, and the other keys that have changed. Throws `ConfigError`. */
+  reread(): { readonly logLevel: LogLevel; readonly changed: readonly string[] };
+}
+
+/** What the operating system gives to a process. */
+export interface Host {
+  /** Calls back at each of these signals. */
+  onSignal(signal: NodeJS.Signals, listener: () => void): void;
+  /** Calls back with each error that nobody caught. */
+  onFatal(listener: (error: unknown) => void): void;
+  /** Ends the process now. */
+  exit(code: number): void;
+  /** Ends the process with its exit code after some time, if something still keeps it running then. */
+  exitIfKept(ms: number): void;
+}
+
+/** Time for the last words of the command, after everything has been stopped. */
+const LEFT_OVER_MS = 1000;
+/** A part may take until its own limit; this is for what is between the parts. */
+const STOP_SLACK_MS = 5000;
+
+const systemHost: Host = {
+  onSignal: (signal, listener) => void process.on(signal, listener),
+  onFatal: (listener) => {
+    process.on('uncaughtException', listener);
+    process.on('unhandledRejection', listener);
+  },
+  exit: (code) => process.exit(code),
+  exitIfKept: (ms) => void setTimeout(() => process.exit(), ms).unref(),
+};
+
 /**
- * Starts a part and keeps it until SIGTERM or SIGINT, then stops it; a second signal ends the process at once. An
- * error at start is the caller's; one that nobody caught later is logged and ends the process with exit code 1.
+ * Runs a process until SIGTERM or SIGINT, then stops it; a signal during the start stops what has begun. Ends the process with code 1
+ * at a second signal, after a stop that failed or took too long, and after an error that nobody caught. SIGHUP reads the config
+ * again and never ends the process. Rejects with the error of a start that failed, which is a log line too; nothing is left
+ * running then.
  */
 export async function runUntilSignal(
-  name: string,
-  logLevel: LogLevel,
-  start: (context: ProcessContext) => Promise<RunningPart>,
+  plan: ProcessPlan,
+  host: Host = systemHost,
+  clock: Clock = systemClock,
+  jsonLog: JsonLog = createJsonLog(plan.logLevel),
 ): Promise<void> {
-  const log = createJsonLog(logLevel).with({ process: name });
-  const fatal = (error: unknown) => {
+  const log = jsonLog.with({ process: plan.name });
+  host.onFatal((error) => {
     log.error('process failed', {
       error: describeError(error),
       stack: error instanceof Error ? error.stack : undefined,
     });
-    process.exit(1);
-  };
-  process.on('uncaughtException', fatal);
-  process.on('unhandledRejection', fatal);
-  const signalled = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+    host.exit(1);
   });
-  const part = await start({
-    clock: systemClock,
-    random: systemRandom,
-    log,
-    environment: systemEnvironment,
+  host.onSignal('SIGHUP', () => rereadConfig(plan, jsonLog, log));
+  let signal: NodeJS.Signals | undefined;
+  const signalled = new Promise<void>((resolve) => {
+    for (const each of ['SIGTERM', 'SIGINT'] as const)
+      host.onSignal(each, () => {
+        if (signal !== undefined) host.exit(1);
+        signal ??= each;
+        resolve();
+      });
   });
-  log.info('process ready', { pid: process.pid });
-  const signal = await signalled;
-  for (const again of ['SIGTERM', 'SIGINT'] as const) process.once(again, () => process.exit(1));
+
+  log.info('process starting', plan.about);
+  const building = plan.build({ clock, random: systemRandom, log, environment: systemEnvironment });
+  const starting = building.then((parts) => (signal === undefined ? parts.start() : undefined));
+  try {
+    await Promise.race([starting, signalled]);
+    if (signal === undefined) log.info('process ready', { ...plan.about, pid: process.pid });
+  } catch (error) {
+    logFailedStart(log, error);
+    host.exitIfKept(LEFT_OVER_MS);
+    throw error;
+  }
+  await signalled;
   log.info('process stopping', { signal });
-  await part.stop();
+  // A start that fails now is part of the stop.
+  starting.catch(() => {});
+  if (!(await stopInTime(building, clock, log))) host.exit(1);
   log.info('process stopped');
+  host.exitIfKept(LEFT_OVER_MS);
+}
+
+/** One line for a process that could not start; it has the code and, of a config, every mistake. */
+export function logFailedStart(log: Log, error: unknown): void {
+  const { code } = describeError(error);
+  const mistakes = error instanceof Error && 'mistakes' in error ? { mistakes: error.mistakes } : {};
+  log.error('process could not start', { code, error: describeError(error), ...mistakes });
+}
+
+/** Whether all parts stopped, without an error and within the time that they may take. */
+async function stopInTime(building: Promise<Parts>, clock: Clock, log: Log): Promise<boolean> {
+  const over = new AbortController();
+  let parts: Parts | undefined;
+  const stopping = building.then(
+    async (built) => {
+      parts = built;
+      await built.stop();
+      return true;
+    },
+    (error: unknown) => {
+      logFailedStart(log, error);
+      return false;
+    },
+  );
+  const late = clock
+    .sleep(STOP_SLACK_MS, over.signal)
+    .then(() => clock.sleep(parts?.stopWithinMs ?? 0, over.signal))
+    .then(
+      () => {
+        log.error('process did not stop in time', { busy_with: parts?.busyWith ?? 'building its parts' });
+        return false;
+      },
+      // Stopped in time, and nobody looks at this any more.
+      () => false,
+    );
+  try {
+    return await Promise.race([stopping, late]);
+  } catch (error) {
+    log.error('process did not stop in order', { error: describeError(error) });
+    return false;
+  } finally {
+    over.abort();
+  }
+}
+
+/** Takes the log level of the config file as it is now. What else has changed in it takes effect after a restart, and the log says so. */
+function rereadConfig(plan: ProcessPlan, jsonLog: JsonLog, log: Log): void {
+  try {
+    const { logLevel, changed } = plan.reread();
+    jsonLog.setLevel(logLevel);
+    log.info('config read again', { log_level: logLevel });
+    if (changed.length > 0) log.warn('the config has changed, and takes effect after a restart', { changed });
+  } catch (error) {
+    log.error('config not usable, the old one stays', { error: describeError(error) });
+  }
 }

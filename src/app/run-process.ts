@@ -1,6 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type ListenAddress, type LogLevel, version } from '../platform/index.ts';
+import { createJsonLog } from '../telemetry/index.ts';
 import { type ConfigKind, configSchemas } from './config/config-kinds.ts';
-import { readConfig } from './config/read-config.ts';
-import { runUntilSignal } from './process.ts';
+import { type LoadedConfig, readConfig } from './config/read-config.ts';
+import type { Parts } from './parts.ts';
+import { logFailedStart, type ProcessContext, type ProcessPlan, runUntilSignal } from './process.ts';
 
 /** Something about a good config that its writer should know. */
 export interface ConfigNote {
@@ -26,43 +30,114 @@ export async function notesOnConfig(kind: ConfigKind, file: string): Promise<rea
 
 /**
  * Runs one process until SIGTERM or SIGINT. Only the parts of that process are loaded, so that a gateway is not as large
- * as an agent. Rejects with `ConfigError` or the coded error of the room that could not start; then nothing is left
- * running.
+ * as an agent. Rejects with `ConfigError` or the coded error of the room that could not start, after a log line that
+ * says the same; then nothing is left running.
  */
 export async function runProcess(kind: ConfigKind, file: string): Promise<void> {
+  let plan: ProcessPlan;
+  try {
+    plan = await planOf(kind, file);
+  } catch (error) {
+    logFailedStart(createJsonLog('info').with({ process: kind }), error);
+    throw error;
+  }
+  return runUntilSignal(plan);
+}
+
+async function planOf(kind: ConfigKind, file: string): Promise<ProcessPlan> {
   switch (kind) {
     case 'agent': {
       const loaded = readConfig(file, configSchemas.agent);
-      const { startAgent } = await import('./agent/agent.ts');
-      return runUntilSignal('agent', loaded.config.log_level, (context) => startAgent(loaded, context));
+      const { buildAgent } = await import('./agent/agent.ts');
+      const { endpoint, admin_socket, metrics, workload_api } = loaded.config;
+      return planFor(kind, loaded, () => readConfig(file, configSchemas.agent), buildAgent, {
+        endpoint: placeOf(endpoint.listen),
+        endpoint_url: endpoint.url.href,
+        admin_socket,
+        metrics: placeOf(metrics),
+        workload_socket: workload_api?.socket,
+      });
     }
     case 'gateway': {
       const loaded = readConfig(file, configSchemas.gateway);
-      const { startGateway } = await import('./start-gateway.ts');
-      return runUntilSignal('gateway', loaded.config.log_level, (context) => startGateway(loaded, context));
+      const { buildGateway } = await import('./build-gateway.ts');
+      const { listen, metrics } = loaded.config;
+      return planFor(kind, loaded, () => readConfig(file, configSchemas.gateway), buildGateway, {
+        gateway: placeOf(listen),
+        metrics: placeOf(metrics),
+      });
     }
     case 'sidecar': {
       const loaded = readConfig(file, configSchemas.sidecar);
-      const { startSidecar } = await import('./start-sidecar.ts');
-      return runUntilSignal('sidecar', loaded.config.log_level, (context) => startSidecar(loaded, context));
+      const { buildSidecar } = await import('./build-sidecar.ts');
+      const { inbound, outbound, metrics } = loaded.config;
+      return planFor(kind, loaded, () => readConfig(file, configSchemas.sidecar), buildSidecar, {
+        inbound: placeOf(inbound?.listen),
+        outbound: outbound.map(({ listen }) => placeOf(listen)),
+        metrics: placeOf(metrics),
+      });
     }
     case 'simulated-istio': {
       const loaded = readConfig(file, configSchemas['simulated-istio']);
-      const { startSimulatedIstio } = await import('./start-simulated-mesh.ts');
-      return runUntilSignal(kind, loaded.config.log_level, (context) => startSimulatedIstio(loaded, context));
+      const { buildSimulatedIstio } = await import('./build-simulated-mesh.ts');
+      const { kubernetes_listen, control_socket } = loaded.config;
+      const again = () => readConfig(file, configSchemas['simulated-istio']);
+      return planFor(kind, loaded, again, buildSimulatedIstio, {
+        kubernetes: placeOf(kubernetes_listen),
+        control_socket,
+      });
     }
     case 'simulated-consul': {
       const loaded = readConfig(file, configSchemas['simulated-consul']);
-      const { startSimulatedConsul } = await import('./start-simulated-mesh.ts');
-      return runUntilSignal(kind, loaded.config.log_level, (context) =>
-        startSimulatedConsul(loaded, context),
-      );
+      const { buildSimulatedConsul } = await import('./build-simulated-mesh.ts');
+      const { http_listen, grpc_listen, control_socket } = loaded.config;
+      const again = () => readConfig(file, configSchemas['simulated-consul']);
+      return planFor(kind, loaded, again, buildSimulatedConsul, {
+        http: placeOf(http_listen),
+        grpc: placeOf(grpc_listen),
+        control_socket,
+      });
     }
     case 'weather': {
       const loaded = readConfig(file, configSchemas.weather);
-      const { startWeather } = await import('./start-weather.ts');
-      const { log_level: level, role } = loaded.config;
-      return runUntilSignal(`weather-${role}`, level, (context) => startWeather(loaded, context));
+      const { buildWeather } = await import('./build-weather.ts');
+      const { role, listen } = loaded.config;
+      const again = () => readConfig(file, configSchemas.weather);
+      return planFor(`weather-${role}`, loaded, again, buildWeather, { http: placeOf(listen) });
     }
   }
+}
+
+function planFor<Config extends { readonly log_level: LogLevel }>(
+  name: string,
+  loaded: LoadedConfig<Config>,
+  again: () => LoadedConfig<Config>,
+  build: (loaded: LoadedConfig<Config>, context: ProcessContext) => Promise<Parts>,
+  addresses: Readonly<Record<string, unknown>>,
+): ProcessPlan {
+  const { config, file } = loaded;
+  return {
+    name,
+    logLevel: config.log_level,
+    about: { version: version(), config: file, addresses },
+    build: (context) => build(loaded, context),
+    reread: () => {
+      const now = again().config;
+      return { logLevel: now.log_level, changed: changedKeys(config, now) };
+    },
+  };
+}
+
+/** The keys of a config, the log level aside, whose values differ. */
+function changedKeys(before: object, now: object): readonly string[] {
+  const [a, b] = [new Map(Object.entries(before)), new Map(Object.entries(now))];
+  return [...new Set([...a.keys(), ...b.keys()])].filter(
+    (key) => key !== 'log_level' && !isDeepStrictEqual(a.get(key), b.get(key)),
+  );
+}
+
+function placeOf(address: ListenAddress | undefined): string | undefined {
+  if (!address) return undefined;
+  const { host, port } = address;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

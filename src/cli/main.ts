@@ -20,7 +20,7 @@ import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { type OutputFormat, processTerminal, reportError, type Terminal } from './terminal.ts';
-import { version } from './version.ts';
+import { version } from '../platform/index.ts';
 
 /**
  * The whole command: `words` are the arguments after `federate`. Resolves to the exit code (0 done, 1 refused or failed,

@@ -12,7 +12,7 @@ import { get } from 'node:https';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createAdminClient } from '../../src/admin-client/index.ts';
-import { buildAgent } from '../../src/app/agent/agent.ts';
+import { partsOfAgent } from '../../src/app/agent/agent.ts';
 import { agentConfigSchema } from '../../src/app/config/agent-config.ts';
 import { type Part, Parts } from '../../src/app/parts.ts';
 import { freePorts } from '../../src/demo/free-ports.ts';
@@ -68,7 +68,7 @@ beforeAll(async () => {
   seed = tempDir();
   const world = await World.create(seed);
   await world.writeOwn(ours[0]);
-  const agent = new Parts(await world.build(), silentLog);
+  const agent = new Parts(await world.build(), world);
   await agent.start();
   await until(world.clock, () => world.log.records.some(({ message }) => message === 'own bundle published'));
   const admin = createAdminClient({
@@ -169,7 +169,7 @@ class World {
       workload_api: { socket: 'workload.sock' },
     });
     const { clock, log } = this;
-    return buildAgent(
+    return partsOfAgent(
       { config, folder: this.folder.path, file: this.folder.file('agent.yaml') },
       { clock, log, random: systemRandom, environment: {} },
     );
@@ -244,19 +244,19 @@ async function restart(index: number) {
   const parts = await world.build();
   const agent = new Parts(
     parts.map((part, at) => ({
-      ...part,
+      name: part.name,
       start: async () => {
         if (at === index) await Promise.all([part.start?.(), world.change()]);
         else await part.start?.();
       },
       stop: async () => part.stop?.(),
     })),
-    world.log,
+    world,
   );
   return { world, folder, agent, parts };
 }
 
-describe('startAgent()', () => {
+describe('partsOfAgent()', () => {
   const STEPS = 17;
 
   it('has as many steps as are tried below', async () => {

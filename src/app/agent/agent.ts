@@ -8,7 +8,7 @@ import type { LoadedConfig } from '../config/read-config.ts';
 import { createFederationGateway } from '../federation-gateway/gateway.ts';
 import { createMetricsServer } from '../metrics-server.ts';
 import { type Part, partOf, Parts } from '../parts.ts';
-import type { ProcessContext, RunningPart } from '../process.ts';
+import type { ProcessContext } from '../process.ts';
 import { Attention } from './attention.ts';
 import { addAttentionSources } from './attention-sources.ts';
 import { createEndpoint } from './endpoint.ts';
@@ -34,24 +34,16 @@ import { createWorkloadApi } from './workload-api.ts';
 const DRAIN_MS = 5000;
 
 /**
- * Starts the agent. The store comes first, because it refuses a second agent. Then everything is built and connected, and only then
- * started, in order. What was trusted and published before the last stop is so again before anybody is served and before
- * the first poll. Throws the coded errors of the rooms; what was started until then is stopped.
+ * Opens the store, which refuses a second agent, and builds everything else around it; the agent runs once the parts are started. What was
+ * trusted and published before the last stop is so again before the first client is served and before the first poll. Throws
+ * `StoreError`, and what the parts throw that cannot be built; then the store is closed.
  */
-export async function startAgent(
-  loaded: LoadedConfig<AgentConfig>,
-  context: ProcessContext,
-): Promise<RunningPart> {
-  const agent = new Parts(await buildAgent(loaded, context), context.log);
-  await agent.start();
-  return agent;
+export async function buildAgent(loaded: LoadedConfig<AgentConfig>, context: ProcessContext): Promise<Parts> {
+  return new Parts(await partsOfAgent(loaded, context), context);
 }
 
-/**
- * Opens the store and builds the parts of the agent, in the order in which they start. Throws `StoreError`, and what the parts throw that
- * cannot be built; then the store is closed.
- */
-export async function buildAgent(
+/** The parts of `buildAgent` in the order in which they start; the store, which is first, is open. */
+export async function partsOfAgent(
   loaded: LoadedConfig<AgentConfig>,
   context: ProcessContext,
 ): Promise<readonly Part[]> {

@@ -4,7 +4,7 @@ import { resolvePath } from '../config/fields.ts';
 import { gatewayConfigSchema } from '../config/gateway-config.ts';
 import { ConfigError, readConfig } from '../config/read-config.ts';
 import { sidecarConfigSchema } from '../config/sidecar-config.ts';
-import { readRoutes } from '../start-gateway.ts';
+import { readRoutes } from '../build-gateway.ts';
 import { sniGatewayBootstrap } from './gateway-bootstrap.ts';
 import { sidecarBootstrap } from './sidecar-bootstrap.ts';
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { simulatedIstioConfigSchema } from '../../src/app/config/simulate-config.ts';
 import { readConfig } from '../../src/app/config/read-config.ts';
-import { startSimulatedIstio } from '../../src/app/start-simulated-mesh.ts';
+import { buildSimulatedIstio } from '../../src/app/build-simulated-mesh.ts';
 import { createIstioAdapter } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { createControlClient } from '../../src/simulated-mesh/index.ts';
@@ -23,10 +23,11 @@ const BASE = {
 async function startWith(changes: object, systemNamespace: string) {
   const folder = tempDir();
   writeFileSync(folder.file('istio.yaml'), stringify({ ...BASE, ...changes }));
-  const mesh = await startSimulatedIstio(
+  const mesh = await buildSimulatedIstio(
     readConfig(folder.file('istio.yaml'), simulatedIstioConfigSchema),
     parts,
   );
+  await mesh.start();
   const adapter = createIstioAdapter({
     kubernetes: { kind: 'kubeconfig', path: folder.file('agent.kubeconfig') },
     systemNamespace,
@@ -53,7 +54,7 @@ async function startWith(changes: object, systemNamespace: string) {
   };
 }
 
-describe('startSimulatedIstio()', () => {
+describe('buildSimulatedIstio()', () => {
   it('starts with the least config: foreign roots have effect, and nobody gets an administrator', async () => {
     await using istio = await startWith({}, 'istio-system');
     expect(await istio.apply('west.example')).toMatchObject([{ state: 'written' }]);

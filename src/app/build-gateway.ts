@@ -8,16 +8,18 @@ import { partOf, Parts } from './parts.ts';
 import { resolvePath } from './config/fields.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import { ConfigError, type LoadedConfig } from './config/read-config.ts';
-import type { ProcessContext, RunningPart } from './process.ts';
+import type { ProcessContext } from './process.ts';
 
 /** How often the route table is looked at. */
 const LOOK_EVERY_MS = 1000;
+/** What it takes to stop when nothing has to be drained. */
+const STOP_MS = 3000;
 
-/** Starts the gateway and follows its route table. Throws `ConfigError` for a bad table at the start, `GatewayError`. */
-export async function startGateway(
+/** Builds the gateway, which follows its route table. Throws `ConfigError` for a bad table. */
+export async function buildGateway(
   { config, folder }: LoadedConfig<GatewayConfig>,
   { clock, log }: ProcessContext,
-): Promise<RunningPart> {
+): Promise<Parts> {
   const metrics = createMetrics({ processMetrics: true });
   const file = resolvePath(folder, config.routes_file);
   const gateway = new Gateway({
@@ -33,7 +35,7 @@ export async function startGateway(
     log,
     metrics,
   });
-  const parts = new Parts(
+  return new Parts(
     [
       ...(config.metrics
         ? [
@@ -49,13 +51,12 @@ export async function startGateway(
         name: 'gateway',
         start: () => gateway.start(config.listen),
         stop: () => gateway.stop(config.drain_timeout),
+        stopWithinMs: config.drain_timeout + STOP_MS,
       },
       partOf('routes', followRoutes(file, gateway, { clock, log })),
     ],
-    log,
+    { clock, log },
   );
-  await parts.start();
-  return parts;
 }
 
 /** Gives the gateway the routes of the file each time they change. */

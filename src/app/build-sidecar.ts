@@ -6,13 +6,16 @@ import type { LoadedConfig } from './config/read-config.ts';
 import type { SidecarConfig } from './config/sidecar-config.ts';
 import { createMetricsServer } from './metrics-server.ts';
 import { partOf, Parts } from './parts.ts';
-import type { ProcessContext, RunningPart } from './process.ts';
+import type { ProcessContext } from './process.ts';
 
-/** Starts the proxy beside a workload. Rejects with `MtlsError`, `SidecarError`, and `WorkloadApiError` `endpoint-address-…`. */
-export async function startSidecar(
+/** What it takes to stop when nothing has to be drained. */
+const STOP_MS = 3000;
+
+/** Builds the proxy of a workload. Rejects with `WorkloadApiError` `endpoint-address-…`; its start rejects with `MtlsError`, `SidecarError`. */
+export async function buildSidecar(
   { config, folder }: LoadedConfig<SidecarConfig>,
   context: ProcessContext,
-): Promise<RunningPart> {
+): Promise<Parts> {
   const metrics = createMetrics({ processMetrics: true });
   const sidecar = new Sidecar({
     ...context,
@@ -35,7 +38,7 @@ export async function startSidecar(
     })),
     drainMs: config.drain_timeout,
   });
-  const parts = new Parts(
+  return new Parts(
     [
       ...(config.metrics
         ? [
@@ -47,12 +50,10 @@ export async function startSidecar(
             ),
           ]
         : []),
-      partOf('sidecar', sidecar),
+      { ...partOf('sidecar', sidecar), stopWithinMs: config.drain_timeout + STOP_MS },
     ],
-    context.log,
+    context,
   );
-  await parts.start();
-  return parts;
 }
 
 function supplyOf(

@@ -2,13 +2,14 @@ import { SimulatedConsul, SimulatedIstio } from '../simulated-mesh/index.ts';
 import { resolvePath } from './config/fields.ts';
 import type { LoadedConfig } from './config/read-config.ts';
 import type { SimulatedConsulConfig, SimulatedIstioConfig } from './config/simulate-config.ts';
-import type { ProcessContext, RunningPart } from './process.ts';
+import { partOf, Parts } from './parts.ts';
+import type { ProcessContext } from './process.ts';
 
-/** Starts the Istio-flavoured control plane. Rejects with the room's coded error. */
-export async function startSimulatedIstio(
+/** Builds the Istio-flavoured control plane; its start rejects with the room's coded error. */
+export async function buildSimulatedIstio(
   { config, folder }: LoadedConfig<SimulatedIstioConfig>,
   context: ProcessContext,
-): Promise<RunningPart> {
+): Promise<Parts> {
   const mesh = new SimulatedIstio({
     ...context,
     folder: resolvePath(folder, config.folder),
@@ -30,15 +31,14 @@ export async function startSimulatedIstio(
       sdsSocket: resolvePath(folder, each.sds_socket),
     })),
   });
-  await mesh.start();
-  return mesh;
+  return new Parts([partOf('mesh', mesh)], context);
 }
 
-/** Starts the Consul-flavoured control plane. Rejects with the room's coded error. */
-export async function startSimulatedConsul(
+/** Builds the Consul-flavoured control plane; its start rejects with the room's coded error. */
+export async function buildSimulatedConsul(
   { config, folder }: LoadedConfig<SimulatedConsulConfig>,
   context: ProcessContext,
-): Promise<RunningPart> {
+): Promise<Parts> {
   const mesh = new SimulatedConsul({
     ...context,
     folder: resolvePath(folder, config.folder),
@@ -56,6 +56,5 @@ export async function startSimulatedConsul(
       sdsSocket: resolvePath(folder, each.sds_socket),
     })),
   });
-  await mesh.start();
-  return mesh;
+  return new Parts([partOf('mesh', mesh)], context);
 }
