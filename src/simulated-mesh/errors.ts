@@ -11,7 +11,9 @@ export type SimulatedMeshErrorCode =
   | 'control-refused'
   | 'control-malformed'
   | 'peering-token'
-  | 'peering-stream';
+  | 'peering-stream'
+  | 'port-in-use'
+  | 'listen-failed';
 
 /** A simulated control plane could not do what was asked; `code` says why. */
 export class SimulatedMeshError extends CodedError<SimulatedMeshErrorCode> {}

@@ -69,6 +69,11 @@ export class FederateProcess {
     });
   }
 
+  /** Sends a signal that does not have to end it. */
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** Sends a signal and tells how it ended; one that does not end is killed and told as that. */
   async end(signal: NodeJS.Signals): Promise<Ending> {
     this.#child.kill(signal);

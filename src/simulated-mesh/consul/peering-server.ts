@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
 import {
@@ -23,6 +22,7 @@ import { pemFromCertificates } from '../../spiffe/index.ts';
 import type { WorkloadSvid } from '../workload-identities.ts';
 import type { PeerStreamSession } from './peer-stream-session.ts';
 import type { PeeringRefusal, Peerings } from './peerings.ts';
+import { listenForMesh } from '../listen.ts';
 
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const MAX_CONNECTIONS = 256;
@@ -86,7 +86,7 @@ export class PeeringServer {
     server.maxConnections = MAX_CONNECTIONS;
     server.on('tlsClientError', (error) => this.#log.debug('peering handshake failed', { error }));
     this.#tls = server;
-    await once(server.listen(listen.port, listen.host), 'listening');
+    await listenForMesh(server, listen, 'peering with the simulated Consul');
   }
 
   /** New connections get this certificate. */

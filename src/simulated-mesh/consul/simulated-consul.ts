@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -20,6 +19,7 @@ import { PeeringDialer } from './peering-dialer.ts';
 import { PeeringServer } from './peering-server.ts';
 import { Peerings } from './peerings.ts';
 import { foreignBundles, foreignStatus, perDomainValidationSecret } from './per-domain-trust.ts';
+import { listenForMesh } from '../listen.ts';
 
 const DEFAULT_DATACENTER = 'dc1';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -92,7 +92,7 @@ export class SimulatedConsul {
     await serverIdentity.start();
     await peeringServer.start(this.#options.peering, identityOf(serverIdentity));
     await plane.start();
-    await once(http.listen(this.#options.http.port, this.#options.http.host), 'listening');
+    await listenForMesh(http, this.#options.http, 'the HTTP API of the simulated Consul');
     peerings.resume();
     await plane.openControl();
     this.#log.info('control plane ready', {

@@ -1,6 +1,5 @@
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { mkdir } from 'node:fs/promises';
 import type { Clock, Log, Random } from '../../platform/index.ts';
@@ -12,6 +11,7 @@ import { ConfigMapStore, type StoreSnapshot } from './config-map-store.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { kubernetesApi } from './kubernetes-api.ts';
 import { openServingCertificate } from './serving-certificate.ts';
+import { listenForMesh } from '../listen.ts';
 
 const MAX_CONNECTIONS = 1024;
 
@@ -84,7 +84,7 @@ export class KubernetesServer {
     );
     server.maxConnections = MAX_CONNECTIONS;
     this.#server = server;
-    await once(server.listen(port, host), 'listening');
+    await listenForMesh(server, { host, port }, 'the Kubernetes API of the simulated Istio');
     const authority = advertisedHost.includes(':') ? `[${advertisedHost}]` : advertisedHost;
     const cluster = {
       server: `https://${authority}:${this.address().port}`,
