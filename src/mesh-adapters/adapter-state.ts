@@ -16,7 +16,10 @@ export class AdapterState {
   readonly #log: Log;
   readonly #listeners = new Set<(report: ForeignTrustReport) => void>();
   readonly #watchers = new Set<() => void>();
-  readonly #troubles = new Map<AdapterPart, { readonly code: string; readonly message: string }>();
+  readonly #troubles = new Map<
+    AdapterPart,
+    { readonly code: string; readonly message: string; readonly since: Date }
+  >();
   #lastContactAt: Date | undefined;
 
   constructor(options: { readonly clock: Clock; readonly log: Log }) {
@@ -44,9 +47,10 @@ export class AdapterState {
   /** The mesh did not answer, or not with what we can use. The same trouble again is not logged again. */
   trouble(part: AdapterPart, error: unknown): void {
     const { code = 'mesh-failed' } = describeError(error);
-    if (this.#troubles.get(part)?.code !== code)
-      this.#log.warn('mesh cannot be read or written', { what: part, code, error });
-    this.#troubles.set(part, { code, message: sentenceOf(error) });
+    const before = this.#troubles.get(part);
+    if (before?.code !== code) this.#log.warn('mesh cannot be read or written', { what: part, code, error });
+    const since = before?.since ?? this.#clock.now();
+    this.#troubles.set(part, { code, message: sentenceOf(error), since });
   }
 
   /**

@@ -2,6 +2,7 @@ import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { AdapterState } from './adapter-state.ts';
 import type { MeshAdapterError } from './errors.ts';
 import { followOwnTrust } from './follow-own-trust.ts';
+import type { SecondLook } from './second-look.ts';
 import type { ForeignTrustReport, MeshAdapter, OwnTrust, PresentTrust } from './mesh-adapter.ts';
 
 /** A mesh adapter from its two halves: both end with the caller's signal, and with `stop`. */
@@ -11,6 +12,8 @@ export function assembleAdapter(options: {
   readonly state: AdapterState;
   /** Tells the own trust as often as it likes, until the signal aborts. */
   readonly read: (tell: (own: OwnTrust) => void, signal: AbortSignal) => Promise<void>;
+  /** For a place that is not read as a whole; left out where what is read is the state of one instant. */
+  readonly secondLook?: SecondLook;
   readonly write: (
     wanted: readonly TrustBundle[],
     signal: AbortSignal,
@@ -24,13 +27,13 @@ export function assembleAdapter(options: {
   /** What else is to be ended. */
   readonly stop?: () => Promise<void>;
 }): MeshAdapter {
-  const { kind, scope, state, read, write, present, stop } = options;
+  const { kind, scope, state, read, secondLook, write, present, stop } = options;
   const stopping = new AbortController();
   const until = (outer: AbortSignal) => AbortSignal.any([outer, stopping.signal]);
   return {
     kind,
     scope,
-    watchOwnTrust: (outer) => followOwnTrust(until(outer), read),
+    watchOwnTrust: (outer) => followOwnTrust(until(outer), read, secondLook),
     applyForeignTrust: (wanted, outer, told = new Set(), kept = new Set()) =>
       state.applying(until(outer), (signal, noteTrouble) => write(wanted, signal, told, kept, noteTrouble)),
     presentTrust: (outer) => present(until(outer)),

@@ -11,6 +11,7 @@ export { examineIstio, examineIstioFile } from './istio/examine.ts';
 export { createKumaAdapter } from './kuma/adapter.ts';
 export { createLinkerdAdapter } from './linkerd/adapter.ts';
 export { ForeignTrustPublisher } from './publisher.ts';
+export { withMissing } from './second-look.ts';
 export { createSpireAdapter } from './spire/adapter.ts';
 export { createVaultAdapter } from './vault/adapter.ts';
 

@@ -8,6 +8,11 @@ export interface OwnTrust {
   readonly jwtAuthorities?: readonly JwtAuthority[];
   /** Fingerprints of the roots that sign identities now, where the mesh tells it; absent where nobody knows. */
   readonly signing?: readonly string[];
+  /**
+   * False where the place was seen in this state only once, so that what is missing may only be late: as a file that is being written,
+   * or one of two objects. The same is reported again, confirmed, after a second look. Absent where it is confirmed.
+   */
+  readonly isConfirmed?: boolean;
 }
 
 /**
@@ -62,6 +67,8 @@ export interface AdapterStatus {
   readonly connected: boolean;
   readonly code?: string;
   readonly message?: string;
+  /** Since when that is so. */
+  readonly since?: Date;
   readonly lastContactAt?: Date;
 }
 

@@ -50,6 +50,39 @@ describe('OwnBundle', () => {
     expect(published).toHaveLength(1);
   });
 
+  it('goes on publishing what is missing in a report that is not confirmed, also after a restart', async () => {
+    const { own, published, store } = create();
+    const [one, two, three] = [await root('CN=1'), await root('CN=2'), await root('CN=3')];
+    await own.observe({ trustDomain: NAME, roots: [one, two] });
+    const counting = await own.observe({ trustDomain: NAME, roots: [one], isConfirmed: false });
+    expect([published.length, counting.roots.length]).toEqual([1, 2]);
+    const restarted = create(store);
+    await restarted.own.load();
+    await restarted.own.observe({ trustDomain: NAME, roots: [two], isConfirmed: false });
+    expect(restarted.published).toHaveLength(1);
+    // A root that appears goes out at once.
+    await restarted.own.observe({ trustDomain: NAME, roots: [two, three], isConfirmed: false });
+    expect(restarted.published.at(-1)?.x509Authorities).toHaveLength(3);
+    await restarted.own.observe({ trustDomain: NAME, roots: [two, three] });
+    expect(restarted.published.at(-1)?.x509Authorities).toHaveLength(2);
+  });
+
+  it('takes out a key that the operator distrusts without a second look', async () => {
+    const { own, published, store, clock } = create();
+    const [one, two] = [await root('CN=1'), await root('CN=2')];
+    await own.observe({ trustDomain: NAME, roots: [one, two], isConfirmed: false });
+    await store.distrustKey({
+      trustDomain: NAME,
+      keyFingerprint: two.keyFingerprint,
+      at: clock.now(),
+      actor: 'operator:1',
+      reason: 'stolen',
+      label: 'CN=2',
+    });
+    await own.reconsider();
+    expect(published.at(-1)?.x509Authorities).toEqual([one]);
+  });
+
   it('does not believe a mesh that tells no roots: publishing that would revoke everybody', async () => {
     const { own, published, log } = create();
     await own.observe({ trustDomain: NAME, roots: [await root('CN=1')] });

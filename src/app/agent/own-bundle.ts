@@ -1,4 +1,4 @@
-import type { OwnTrust } from '../../mesh-adapters/index.ts';
+import { type OwnTrust, withMissing } from '../../mesh-adapters/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import {
   bundleOf,
@@ -78,11 +78,12 @@ export class OwnBundle {
   }
 
   /**
-   * The mesh has said its roots and JWT keys. Equal content changes nothing; no keys at all, or no roots where there were
-   * some, are not believed, for publishing that would revoke every identity of ours at every peer. Throws `AgentError`
-   * `own-trust-domain-changed`, `StoreError`.
+   * Takes the roots and JWT keys that the mesh reports, and gives what counts of them. Equal content changes nothing. A report without
+   * keys, or without roots where there were some, is not believed, because publishing it would revoke every identity of ours at every
+   * peer. What is missing in a report that is not confirmed stays published. Throws `AgentError` `own-trust-domain-changed`,
+   * `StoreError`.
    */
-  async observe(trust: OwnTrust): Promise<void> {
+  async observe(trust: OwnTrust): Promise<OwnTrust> {
     const { store, log, expected } = this.#options;
     this.#refusal = undefined;
     try {
@@ -92,17 +93,29 @@ export class OwnBundle {
       if (error instanceof AgentError) this.#refusal = error;
       throw error;
     }
-    const { trustDomain, roots, jwtAuthorities = [] } = trust;
+    const { trustDomain } = trust;
     const held = await store.current(trustDomain);
+    const before = this.#told ?? held?.bundle;
+    const counting =
+      trust.isConfirmed === false && before
+        ? withMissing(trust, { ...before, roots: before.x509Authorities })
+        : trust;
+    const { roots, jwtAuthorities = [] } = counting;
+    if (roots.length > trust.roots.length)
+      log.info('own roots are missing in the mesh, and stay published until a second look', {
+        trust_domain: trustDomain,
+        missing: roots.length - trust.roots.length,
+      });
     const hadRoots = (held?.bundle.x509Authorities.length ?? 0) > 0;
     if (roots.length === 0 && (hadRoots || jwtAuthorities.length === 0)) {
       log.error('own mesh tells no roots, the last ones stay', { trust_domain: trustDomain });
-      return;
+      return counting;
     }
     await store.setMeta(OWN_TRUST_DOMAIN, trustDomain);
     const told = bundleOf(trustDomain, roots, { jwtAuthorities });
     this.#told = told;
     await this.#inTurn(() => this.#settle(told));
+    return counting;
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { WarningDocument } from '../../admin-client/index.ts';
-import type { MeshAdapter, OwnTrust } from '../../mesh-adapters/index.ts';
+import type { AdapterStatus, MeshAdapter, OwnTrust } from '../../mesh-adapters/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import { AgentError } from './errors.ts';
 import type { OwnBundle } from './own-bundle.ts';
@@ -7,7 +7,7 @@ import type { OwnBundle } from './own-bundle.ts';
 /** Takes up what the mesh reports of its own roots, and tries again what could not be taken up. */
 export class OwnTrustWatch {
   readonly #options: {
-    readonly adapter: Pick<MeshAdapter, 'watchOwnTrust'>;
+    readonly adapter: Pick<MeshAdapter, 'watchOwnTrust' | 'status'>;
     readonly own: Pick<OwnBundle, 'observe'>;
     readonly clock: Clock;
     readonly log: Log;
@@ -20,7 +20,7 @@ export class OwnTrustWatch {
   #untaken: { readonly trust: OwnTrust; readonly error: unknown; readonly since: Date } | undefined;
 
   constructor(options: {
-    readonly adapter: Pick<MeshAdapter, 'watchOwnTrust'>;
+    readonly adapter: Pick<MeshAdapter, 'watchOwnTrust' | 'status'>;
     readonly own: Pick<OwnBundle, 'observe'>;
     readonly clock: Clock;
     readonly log: Log;
@@ -55,9 +55,9 @@ export class OwnTrustWatch {
     return this.#untaken === undefined;
   }
 
-  /** Warns when the newest report of the mesh is not what we publish. */
+  /** Warns when the newest report of the mesh is not what we publish, or when the mesh reports what cannot be read. */
   warnings(): readonly WarningDocument[] {
-    if (!this.#untaken) return [];
+    if (!this.#untaken) return unreadable(this.#options.adapter.status());
     const { error, since } = this.#untaken;
     const why = error instanceof Error ? error.message : String(error);
     return [
@@ -83,8 +83,9 @@ export class OwnTrustWatch {
 
   async #take(trust: OwnTrust): Promise<void> {
     const { own, clock, log } = this.#options;
+    let counting: OwnTrust;
     try {
-      await own.observe(trust);
+      counting = await own.observe(trust);
     } catch (error) {
       // Not fatal: the last own bundle is still served, and peers are still polled.
       log.error('own roots of the mesh not taken', {
@@ -95,7 +96,7 @@ export class OwnTrustWatch {
       return;
     }
     this.#untaken = undefined;
-    for (const listener of this.#listeners) listener(trust);
+    for (const listener of this.#listeners) listener(counting);
   }
 
   async #inTurn(work: () => Promise<void>): Promise<void> {
@@ -104,3 +105,24 @@ export class OwnTrustWatch {
     await turn;
   }
 }
+
+/** What our own mesh says of its roots cannot be read. That it does not answer at all is reported with the mesh. */
+function unreadable({ code, message, since }: AdapterStatus): readonly WarningDocument[] {
+  if (code === undefined || since === undefined || !UNREADABLE.has(code)) return [];
+  return [
+    {
+      trust_domain: null,
+      code,
+      message: `our own mesh reports roots that cannot be read, and the last good ones stay published: ${message ?? code}`,
+      since: since.toISOString(),
+    },
+  ];
+}
+
+const UNREADABLE: ReadonlySet<string> = new Set([
+  'own-roots-malformed',
+  'own-trust-domain-malformed',
+  'own-trust-domain-missing',
+  'own-trust-domain-ambiguous',
+  'file-unreadable',
+]);

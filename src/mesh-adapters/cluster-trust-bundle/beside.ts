@@ -6,6 +6,7 @@ import { MeshAdapterError } from '../errors.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import type { ForeignTrustReport, MeshAdapter, OwnTrust, PresentTrust } from '../mesh-adapter.ts';
+import { withMissing } from '../second-look.ts';
 import type { ClusterTrustBundleMarks } from './render.ts';
 import { type ClusterTrustBundleWriter, readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
@@ -63,7 +64,7 @@ export function withClusterTrustBundles(
     scope: adapter.scope,
     watchOwnTrust: async function* (signal) {
       for await (const told of adapter.watchOwnTrust(signal)) {
-        own = told;
+        own = own && told.isConfirmed === false ? withMissing(told, own) : told;
         yield told;
       }
     },

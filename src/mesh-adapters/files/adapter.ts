@@ -4,7 +4,8 @@ import { AdapterState } from '../adapter-state.ts';
 import { MeshAdapterError } from '../errors.ts';
 import { followOwnTrust } from '../follow-own-trust.ts';
 import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
-import { loadOwnTrust, type OwnFiles, readOwnTrust } from './read-own-trust.ts';
+import { SecondLook } from '../second-look.ts';
+import { loadOwnTrust, type OwnFiles, readOnce, readOwnTrust } from './read-own-trust.ts';
 import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface FilesAdapterOptions {
@@ -33,18 +34,27 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
   // Own files that are being written must not keep a revocation from the folder: foreign roots are judged by what was read last.
   const ownTrust = async (): Promise<OwnTrust> => {
     try {
-      known = await loadOwnTrust(trustDomain, own);
+      known = secondLook.counting(await loadOwnTrust(trustDomain, own));
     } catch (error) {
       if (known === undefined || !(error instanceof MeshAdapterError)) throw error;
     }
     return known;
   };
+  const secondLook = new SecondLook({
+    look: () => readOnce({ trustDomain, own, signingPemFile }),
+    pollMs,
+    onTrouble: (error) => state.trouble('roots', error),
+    clock,
+  });
   return {
     kind: 'files',
     scope: 'per-trust-domain',
     watchOwnTrust: (outer) =>
-      followOwnTrust(AbortSignal.any([outer, stopping.signal]), (tell, signal) =>
-        readOwnTrust({ trustDomain, own, signingPemFile, pollMs, state, tell, clock, signal }),
+      followOwnTrust(
+        AbortSignal.any([outer, stopping.signal]),
+        (tell, signal) =>
+          readOwnTrust({ trustDomain, own, signingPemFile, pollMs, state, tell, clock, signal }),
+        secondLook,
       ),
     applyForeignTrust: (wanted, outer, _told, kept = new Set()) =>
       state.applying(outer, async () => {

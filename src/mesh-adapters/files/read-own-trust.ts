@@ -16,17 +16,12 @@ import { readBoundedFile } from './bounded-file.ts';
 /** Where the own roots are: PEM files, or one SPIFFE bundle document. */
 export type OwnFiles = { readonly pemFiles: readonly string[] } | { readonly bundleFile: string };
 
-/** Notes on entries that are left out although they may be keys of ours: a peer would take them for revoked. */
-const LOSSES: ReadonlySet<BundleNoteCode> = new Set([
-  'entry-not-an-object',
-  'entry-holds-secret',
-  'entry-key-type-unknown',
-  'entry-without-certificate',
-  'entry-certificate-malformed',
-  'entry-certificate-not-a-ca',
-  'entry-key-unsupported',
-  'entry-key-mismatch',
-  'entry-without-key-id',
+/** Notes that leave no key out. With any other a peer would take a key of ours for revoked. */
+const HARMLESS: ReadonlySet<BundleNoteCode> = new Set([
+  'entry-repeated',
+  'entry-surplus-certificates',
+  'entry-key-id-shared',
+  'refresh-hint-ignored',
 ]);
 
 /**
@@ -56,11 +51,11 @@ export async function loadOwnTrust(trustDomain: TrustDomain, own: OwnFiles): Pro
 }
 
 function refuseLoss(notes: readonly BundleNote[], path: string): void {
-  const loss = notes.find(({ code }) => LOSSES.has(code));
+  const loss = notes.find(({ code }) => !HARMLESS.has(code));
   if (!loss) return;
   throw new MeshAdapterError(
     'own-roots-malformed',
-    `the own bundle in ${path} could not be published as a whole: ${loss.message}`,
+    `the own bundle in ${path} is not published, because an entry of it would be left out, and peers would take its key for revoked: ${loss.message}`,
   );
 }
 
@@ -75,6 +70,19 @@ async function loadSigning(signingPemFile: string | undefined): Promise<readonly
   if (signingPemFile === undefined) return undefined;
   const pem = (await read(signingPemFile)).toString('utf8');
   return ownRootsFromPem([pem], signingPemFile).map(({ fingerprint }) => fingerprint);
+}
+
+/** The own trust with the roots that sign now, as the files say it at this moment. Throws as `loadOwnTrust`. */
+export async function readOnce(options: {
+  readonly trustDomain: TrustDomain;
+  readonly own: OwnFiles;
+  readonly signingPemFile?: string | undefined;
+}): Promise<OwnTrust> {
+  const [trust, signing] = await Promise.all([
+    loadOwnTrust(options.trustDomain, options.own),
+    loadSigning(options.signingPemFile),
+  ]);
+  return { ...trust, ...(signing ? { signing } : {}) };
 }
 
 /** Tells the own trust now and after each change of the files, until the signal aborts. A bad file changes nothing. */
@@ -92,11 +100,7 @@ export async function readOwnTrust(options: {
   const { trustDomain, own, signingPemFile, pollMs, state, tell, clock, signal } = options;
   const look = async () => {
     try {
-      const [trust, signing] = await Promise.all([
-        loadOwnTrust(trustDomain, own),
-        loadSigning(signingPemFile),
-      ]);
-      tell({ ...trust, ...(signing ? { signing } : {}) });
+      tell(await readOnce({ trustDomain, own, signingPemFile }));
       state.contact('roots');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;

@@ -5,7 +5,8 @@ import type { MeshAdapter } from '../mesh-adapter.ts';
 import { Anchors } from '../anchors.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import { readOwnTrust } from './read-own-trust.ts';
+import { SecondLook } from '../second-look.ts';
+import { fetchOwnTrust, readOwnTrust } from './read-own-trust.ts';
 import { type IstioWriter, readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface IstioAdapterOptions {
@@ -38,12 +39,18 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
     roots: options.rootConfigMap,
   };
   const anchors = new Anchors({ unnarrowed });
+  const secondLook = new SecondLook({
+    look: (signal) => fetchOwnTrust(client, objects, signal),
+    onTrouble: (error) => state.trouble('own-trust', error),
+    clock,
+  });
   const writer: IstioWriter = { client, objects, allRevisions, anchors, unnarrowed, clock, random };
   return assembleAdapter({
     kind: 'istio',
     scope: 'merged',
     state,
     read: (tell, signal) => readOwnTrust({ client, objects, state, tell, clock, random, signal }),
+    secondLook,
     present: (signal) => readPresentTrust(writer, signal),
     write: (wanted, signal, told, kept) => writeForeignTrust(wanted, writer, signal, told, kept),
   });

@@ -6,6 +6,7 @@ import { MeshAdapterError } from '../errors.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
 import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
 import { ownRootsFromPem } from '../own-roots.ts';
+import { SecondLook } from '../second-look.ts';
 import { retryConflicts } from '../retry-conflicts.ts';
 import { Anchors } from '../anchors.ts';
 import { MeshConfigFile } from './mesh-config-file.ts';
@@ -42,10 +43,19 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
     const roots = ownRootsFromPem(texts, ownPemFiles.join(', '));
     return (config: MeshConfigDocument): OwnTrust => ownTrustOfRoots(config, roots);
   };
+  const readOnce = async (): Promise<OwnTrust> => {
+    const [own, { text }] = await Promise.all([ownRoots(), file.read()]);
+    return own(parseMeshConfig(text));
+  };
+  const secondLook = new SecondLook({
+    look: readOnce,
+    pollMs,
+    onTrouble: (error) => state.trouble('own-trust', error),
+    clock,
+  });
   const look = async (tell: (own: OwnTrust) => void) => {
     try {
-      const [own, { text }] = await Promise.all([ownRoots(), file.read()]);
-      tell(own(parseMeshConfig(text)));
+      tell(await readOnce());
       state.contact('own-trust');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;
@@ -61,6 +71,7 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
       const paths = [file.path, ...ownPemFiles];
       return watchFiles({ paths, everyMs: pollMs, clock, signal, look: () => look(tell) });
     },
+    secondLook,
     present: async () => presentOfAnchors(ownAnchorsIn(await file.read()), `caCertificates of ${file.path}`),
     write: (wanted, signal, told, kept) =>
       retryConflicts(
@@ -68,7 +79,7 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
           const [own, held] = await Promise.all([ownRoots(), file.read()]);
           const now = clock.now();
           const plan = await planForeignTrust(wanted, held, {
-            own,
+            own: (config) => secondLook.counting(own(config)),
             anchors,
             elsewhere: [],
             unnarrowed,

@@ -55,6 +55,19 @@ export function ownTrustOfRoots(config: MeshConfigDocument, roots: OwnTrust['roo
   );
 }
 
+/** The own trust as the two ConfigMaps have it now. Throws `MeshAdapterError`. */
+export async function fetchOwnTrust(
+  client: KubernetesClient,
+  objects: IstioObjects,
+  signal: AbortSignal,
+): Promise<OwnTrust> {
+  const [mesh, roots] = await Promise.all([
+    client.get(objects.mesh, signal),
+    client.get(objects.roots, signal),
+  ]);
+  return ownTrustOf(parseMeshConfig(meshTextOf(mesh)), roots);
+}
+
 /** Tells the own trust now and after each change of either ConfigMap, until the signal aborts. */
 export async function readOwnTrust(options: {
   readonly client: KubernetesClient;

@@ -4,7 +4,8 @@ import { AdapterState } from '../adapter-state.ts';
 import { assembleAdapter } from '../assemble-adapter.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
 import { createKubernetesMeshTrusts, type KumaKubernetesAccess } from './kubernetes-mesh-trusts.ts';
-import { readOwnTrust } from './read-own-trust.ts';
+import { SecondLook } from '../second-look.ts';
+import { ownTrustOf, readOwnTrust } from './read-own-trust.ts';
 import { createRestMeshTrusts, type KumaRestAccess } from './rest-mesh-trusts.ts';
 import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
@@ -31,12 +32,19 @@ export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
     access.kind === 'rest'
       ? createRestMeshTrusts(access, mesh, clock)
       : createKubernetesMeshTrusts(access, mesh, clock);
+  const secondLook = new SecondLook({
+    look: async (signal) => ownTrustOf(await trusts.list(signal), expected).own,
+    ...(access.kind === 'rest' ? { pollMs: access.pollMs } : {}),
+    onTrouble: (error) => state.trouble('own-trust', error),
+    clock,
+  });
   const writer = { trusts, marks: { mesh, namePrefix, origin }, expected, clock, random };
   return assembleAdapter({
     kind: 'kuma',
     scope: 'per-trust-domain',
     state,
     read: (tell, signal) => readOwnTrust({ trusts, expected, state, tell, clock, random, signal }),
+    secondLook,
     present: (signal) => readPresentTrust(writer, signal),
     write: (wanted, signal, told, kept, noteTrouble) =>
       writeForeignTrust(wanted, writer, signal, told, kept, noteTrouble),

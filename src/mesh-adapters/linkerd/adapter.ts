@@ -8,7 +8,8 @@ import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import type { MeshAdapter } from '../mesh-adapter.ts';
 import { PodAnchors } from './pod-anchors.ts';
-import { linkerdObjects, readOwnTrust } from './read-own-trust.ts';
+import { SecondLook } from '../second-look.ts';
+import { fetchOwnTrust, linkerdObjects, readOwnTrust } from './read-own-trust.ts';
 import { sourcePlace } from './render.ts';
 import { type LinkerdWriter, writeForeignTrust } from './write-foreign-trust.ts';
 
@@ -42,6 +43,11 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
   const state = new AdapterState({ clock, log });
   const client = new KubernetesClient({ source: options.kubernetes, clock });
   const objects = linkerdObjects(namespace);
+  const secondLook = new SecondLook({
+    look: (signal) => fetchOwnTrust(client, objects, pins, signal),
+    onTrouble: (error) => state.trouble('own-trust', error),
+    clock,
+  });
   const writer: LinkerdWriter = {
     client,
     objects,
@@ -61,6 +67,7 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
     scope: 'merged',
     state,
     read: (tell, signal) => readOwnTrust({ client, objects, pins, state, tell, clock, random, signal }),
+    secondLook,
     present: (signal) => readPresentTrust(client, sourcePlace(trustNamespace, namePrefix), signal),
     write: (wanted, signal, told, kept, noteTrouble) =>
       writeForeignTrust(wanted, writer, signal, told, kept, noteTrouble),

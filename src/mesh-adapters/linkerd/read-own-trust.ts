@@ -100,6 +100,20 @@ export function ownTrustOf(values: LinkerdValues, roots: ConfigMap, pins: readon
   return { trustDomain, roots: own };
 }
 
+/** The own trust as the two ConfigMaps have it now. Throws `MeshAdapterError`. */
+export async function fetchOwnTrust(
+  client: KubernetesClient,
+  objects: LinkerdObjects,
+  pins: readonly Pin[],
+  signal: AbortSignal,
+): Promise<OwnTrust> {
+  const [config, roots] = await Promise.all([
+    client.get(objects.config, signal),
+    client.get(objects.roots, signal),
+  ]);
+  return ownTrustOf(parseLinkerdValues(config), roots, pins);
+}
+
 /** Tells the own trust now and after each change of either ConfigMap, until the signal aborts. */
 export async function readOwnTrust(options: {
   readonly client: KubernetesClient;

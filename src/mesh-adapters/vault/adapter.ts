@@ -3,6 +3,7 @@ import type { Pin, TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../adapter-state.ts';
 import { assembleAdapter } from '../assemble-adapter.ts';
 import { readPresentTrust, writeForeignTrust } from '../files/write-foreign-trust.ts';
+import { SecondLook } from '../second-look.ts';
 import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
 import { fetchOwnTrust, readOwnTrust, type VaultSource } from './read-own-trust.ts';
 import { type VaultAccess, VaultClient } from './vault-client.ts';
@@ -41,6 +42,12 @@ export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
     }
     return known;
   };
+  const secondLook = new SecondLook({
+    look: (signal) => fetchOwnTrust(source, signal),
+    pollMs,
+    onTrouble: (error) => state.trouble('roots', error),
+    clock,
+  });
   return assembleAdapter({
     kind: 'vault',
     scope: 'per-trust-domain',
@@ -58,8 +65,9 @@ export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
         random,
         signal,
       }),
+    secondLook,
     present: () => readPresentTrust(folder),
     write: async (wanted, signal, _told, kept) =>
-      writeForeignTrust(wanted, { folder, own: await ownTrust(signal), kept, clock }),
+      writeForeignTrust(wanted, { folder, own: secondLook.counting(await ownTrust(signal)), kept, clock }),
   });
 }

@@ -417,6 +417,9 @@ describe('loadOwnTrust()', () => {
     ['a private JWT key', { d: 'c2VjcmV0LXZhbHVl' }],
     ['a root without certificate', { use: 'x509-svid' }],
     ['a root that is no certificate', { use: 'x509-svid', x5c: ['AAAA'] }],
+    ['a misspelt use', { use: 'jwt-svd' }],
+    ['no use', { use: undefined }],
+    ['a key of a use that we do not carry', { use: 'wit-svid' }],
   ])('takes an own bundle as a whole or not at all: %s', async (_what, change) => {
     using folder = tempDir();
     const own = await createTestCa({ trustDomain });
@@ -427,11 +430,12 @@ describe('loadOwnTrust()', () => {
       writeFileSync(bundleFile, JSON.stringify({ keys: [...keys, ...more] }));
       return loadOwnTrust(trustDomain, { bundleFile });
     };
-    // An entry of a use that is not ours to publish is no loss.
-    const whole = await load({ ...keys[1], use: 'wit-svid', kid: 'w' });
+    // An entry twice loses nothing.
+    const whole = await load(keys[1] ?? {});
     expect([whole.roots.length, whole.jwtAuthorities?.length]).toEqual([1, 1]);
     const refusal = await load({ ...keys[1], kid: 'k2', ...change }).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'own-roots-malformed' });
+    expect(String(refusal)).toContain('entry 2');
     expect(String(refusal)).not.toContain('c2VjcmV0LXZhbHVl');
   });
 });
