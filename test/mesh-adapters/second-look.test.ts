@@ -42,7 +42,7 @@ function follow(pollMs?: number) {
       told.push(
         roots
           .map(({ fingerprint }) => names.get(fingerprint))
-          .sort()
+          .toSorted()
           .join('') + (isConfirmed ? '' : '?'),
       );
   })();
