@@ -38,13 +38,10 @@ function follow(pollMs?: number) {
       if (place !== 'broken') tell(place);
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
     };
-    for await (const { roots, isConfirmed = true } of followOwnTrust(stopping.signal, read, secondLook))
-      told.push(
-        roots
-          .map(({ fingerprint }) => names.get(fingerprint))
-          .toSorted()
-          .join('') + (isConfirmed ? '' : '?'),
-      );
+    for await (const { roots, isConfirmed = true } of followOwnTrust(stopping.signal, read, secondLook)) {
+      const letters = roots.map(({ fingerprint }) => names.get(fingerprint) ?? '').toSorted();
+      told.push(`${letters.join('')}${isConfirmed ? '' : '?'}`);
+    }
   })();
   const set = (...roots: readonly (typeof a)[]) => {
     place = { trustDomain, roots: roots as OwnTrust['roots'] };
