@@ -5,6 +5,7 @@
 export const WARNING_CODES = [
   'attention-unknown',
   'own-roots-not-taken',
+  'own-roots-unreadable',
   'unrecorded-trust',
   // What others found out about an endpoint or a history.
   'other-content',

@@ -112,8 +112,8 @@ function unreadable({ code, message, since }: AdapterStatus): readonly WarningDo
   return [
     {
       trust_domain: null,
-      code,
-      message: `our own mesh reports roots that cannot be read, and the last good ones stay published: ${message ?? code}`,
+      code: 'own-roots-unreadable',
+      message: `the roots of our own mesh cannot be read, and the last good ones stay published: ${message ?? code}`,
       since: since.toISOString(),
     },
   ];
