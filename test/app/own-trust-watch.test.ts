@@ -31,7 +31,7 @@ describe('OwnTrustWatch', () => {
     expect(watching.warnings()).toEqual([
       {
         trust_domain: null,
-        code,
+        code: 'own-roots-unreadable',
         message: expect.stringContaining('entry 2 …') as string,
         since: TEST_INSTANT.toISOString(),
       },

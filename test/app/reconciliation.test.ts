@@ -76,6 +76,7 @@ describe('OwnTrustWatch', () => {
           yield trust;
           await clock.sleep(EVERY_MS * 100, signal);
         },
+        status: () => ({ connected: true }),
       },
       own,
       clock,
