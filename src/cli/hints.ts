@@ -59,6 +59,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'sequence-rolled-back':
     'ask the peer whether it lost its counter; "federate review <trust domain>" shows what is offered and takes it, on record',
   'own-root-offered': 'tell the peer: a root of ours must not stand in their bundle',
+  'root-names-another-trust-domain':
+    'check --trust-domain; if the root is really meant for that name, "federate add --accept-foreign-root" takes it, on record',
   'root-of-another-trust-domain':
     'a root may speak for one trust domain only; ask both peers who holds its key',
   'store-locked': 'stop the other agent, or give this one a store of its own',
@@ -95,6 +97,10 @@ const HINTS: Readonly<Record<string, string>> = {
   'own-bundle-unknown': '"federate status" says whether the mesh is connected',
   'all-roots-replaced':
     '"federate review <trust domain>" shows what would change; ask the peer for the digest by another way',
+  'all-jwt-keys-replaced':
+    '"federate review <trust domain>" shows what would change; ask the peer for the digest by another way',
+  'sequence-jumped':
+    'ask the peer how it numbers its bundles; "federate review <trust domain>" shows what is offered and takes it, on record',
   'policy-asks-always': '"federate review <trust domain>" shows the new keys; accept or reject them there',
   'offer-rejected': 'tell the peer; "federate review <trust domain> --reconsider" takes the rejection back',
   'nothing-waits': '"federate show <trust domain>" tells how it stands',

@@ -3,6 +3,7 @@ import { type NewEvent, type NewVersion, type Relationship, StoreError } from '.
 import { checkEndpoint } from './check-endpoint.ts';
 import { type BootstrapRequest, establishTrust, type FirstTrust } from './bootstrap.ts';
 import { FederationError } from './errors.ts';
+import { isForeignKeyCode } from './foreign-key.ts';
 import { keyFingerprintsOf } from './key-fingerprints.ts';
 import { checkTerms, type RelationshipTerms } from './relationship-terms.ts';
 import type { RefreshParts } from './refresh-parts.ts';
@@ -39,7 +40,7 @@ export interface AddedRelationship {
  * Bootstraps a relationship and stores it with its first bundle in one transaction; when anything is wrong nothing is
  * stored. `known` are the relationships there are. Throws `FederationError`: `own-trust-domain`, `already-federated`,
  * `relationship-invalid`, `endpoint-trust-domain-unknown`, `serving-cycle`, `own-root-offered`,
- * `root-of-another-trust-domain`, and the codes of `establishTrust`; `StoreError` when the store fails.
+ * `root-of-another-trust-domain`, `root-names-another-trust-domain`, `distrusted-key-offered`, and the codes of `establishTrust`; `StoreError` when the store fails.
  */
 export async function addRelationship(
   parts: RefreshParts,
@@ -87,11 +88,7 @@ export async function prepareRelationship(
     now: at,
     override: request.force === true ? {} : undefined,
   });
-  if (
-    verdict.kind === 'quarantined' &&
-    verdict.code !== 'all-roots-replaced' &&
-    verdict.code !== 'policy-asks-always'
-  )
+  if (verdict.kind === 'quarantined' && isForeignKeyCode(verdict.code))
     throw new FederationError(verdict.code, `${verdict.message}: nothing was added`);
   if (verdict.kind !== 'accepted') throw new TypeError(`unreachable: a first bundle is not ${verdict.kind}`);
 

@@ -30,6 +30,8 @@ export interface FederationAgentOptions {
   readonly schedule: ScheduleSettings;
   /** How often the bundle of one peer may change; default `defaultChangeBudgetSettings`. */
   readonly changeBudget?: ChangeBudgetSettings;
+  /** For so long a key is held before it counts as an overlap over `https_web`; default a day. */
+  readonly overlapLeadMs?: number | undefined;
   readonly watch: WatchSettings;
   /** Whose signature tells peers what we hold of them; nothing is told without one. */
   readonly signer?: () => StatementSigner | undefined;

@@ -2,6 +2,7 @@ import { createSpiffeVerifier } from '../mtls/index.ts';
 import { TokenBucket } from '../platform/index.ts';
 import { type BundleSource, contentDigest, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
+import { AddressNumbers } from './address-numbers.ts';
 import { type AddNote, addRelationship, type AddRequest, prepareRelationship } from './add-relationship.ts';
 import type { FederationAgentOptions } from './agent-options.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
@@ -75,6 +76,7 @@ export class FederationAgent {
   constructor(options: FederationAgentOptions) {
     const { own, clock, log } = options;
     const held = new HeldBundles(log);
+    const addressNumbers = new AddressNumbers();
     const trusted = new TrustedBundles({ held, clock, log });
     const endpointBundles: BundleSource = {
       bundleFor: (trustDomain) =>
@@ -89,6 +91,7 @@ export class FederationAgent {
       else {
         this.#holding.drops(trustDomain);
         this.carried.drop(trustDomain);
+        addressNumbers.forget(trustDomain);
       }
     });
     this.#trusted = trusted;
@@ -98,6 +101,7 @@ export class FederationAgent {
       theirSides: this.#theirSides,
       holding: this.#holding,
       carried: this.carried,
+      addressNumbers,
       lookup: options.lookup ?? createHostLookup(),
       held,
       trusted,

@@ -73,6 +73,7 @@ export type FederationErrorCode =
   | 'serving-cycle'
   | 'own-root-offered'
   | 'root-of-another-trust-domain'
+  | 'root-names-another-trust-domain'
   | 'distrusted-key-offered'
   /** No key that we know, or more than one, has the name the operator gave. */
   | 'key-not-found'

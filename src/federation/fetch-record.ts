@@ -15,11 +15,13 @@ export function recordFetch(
     readonly trace: FetchTrace | undefined;
     readonly outcome: { readonly kind: string; readonly code?: string };
     readonly error?: unknown;
+    /** The code of what an operator should look at, although the fetch went well. */
+    readonly warning?: string | undefined;
     /** The document, where it could be read. */
     readonly offer?: ParsedBundle | undefined;
   },
 ): void {
-  const { trustDomain, endpointUrl, profile, trace, outcome, error, offer } = fetched;
+  const { trustDomain, endpointUrl, profile, trace, outcome, error, offer, warning } = fetched;
   const notes = offer?.notes ?? [];
   const fields = {
     trustDomain,
@@ -34,11 +36,12 @@ export function recordFetch(
     ...(notes.length === 0 ? {} : { notes: [...new Set(notes.map(({ code }) => code))] }),
     outcome: outcome.kind,
     ...(outcome.code === undefined ? {} : { code: outcome.code }),
+    ...(warning === undefined ? {} : { code: warning }),
     ...(error === undefined ? {} : { error }),
     ...(trace === undefined ? {} : { durationMs: trace.durationMs }),
   };
   // A published private key is a reason to wake somebody, however well the fetch went.
-  const good = GOOD.has(outcome.kind) && !notes.some(({ grave }) => grave);
+  const good = GOOD.has(outcome.kind) && warning === undefined && !notes.some(({ grave }) => grave);
   if (good) log.info('bundle fetch', fields);
   else log.warn('bundle fetch', fields);
 }

@@ -1,12 +1,22 @@
-import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import { type TrustBundle, type TrustDomain, trustDomainsNamedBy } from '../spiffe/index.ts';
 import { keyFingerprintsOf } from './key-fingerprints.ts';
 
-/** Whose key an offer has taken: one of our own mesh, one of another trust domain, or one that is distrusted elsewhere. */
-export type ForeignKeyCode =
-  | 'own-root-offered'
-  | 'root-of-another-trust-domain'
-  /** One that the operator has distrusted under another name. */
-  | 'distrusted-key-offered';
+/**
+ * Whose key an offer has taken: one of our own mesh · one of another trust domain · a root whose certificate names another trust domain ·
+ * one that the operator has distrusted under another name.
+ */
+const FOREIGN_KEY_CODES = [
+  'own-root-offered',
+  'root-of-another-trust-domain',
+  'root-names-another-trust-domain',
+  'distrusted-key-offered',
+] as const;
+export type ForeignKeyCode = (typeof FOREIGN_KEY_CODES)[number];
+
+/** Whether a code is about a key that belongs to somebody else. */
+export function isForeignKeyCode(code: string): code is ForeignKeyCode {
+  return FOREIGN_KEY_CODES.some((each) => each === code);
+}
 
 /** A key of an offered bundle that belongs to somebody else. */
 export interface ForeignKey {
@@ -54,11 +64,30 @@ export function findForeignKey(
       message: `${offered.trustDomain} offers a ${useOf(offered, theirs)} whose key belongs to ${other.trustDomain} (${theirs})`,
     };
   }
+  const misnamed = findMisnamedRoot(offered, added);
+  if (misnamed) return misnamed;
   for (const { trustDomain, keyFingerprint } of distrusted) {
     if (trustDomain === offered.trustDomain || !added.includes(keyFingerprint)) continue;
     return {
       code: 'distrusted-key-offered',
       message: `${offered.trustDomain} offers a ${useOf(offered, keyFingerprint)} whose key is distrusted as one of ${trustDomain} (${keyFingerprint})`,
+    };
+  }
+  return undefined;
+}
+
+/** A new root whose SPIFFE ID is one of another trust domain: often the name of the relationship was mistyped. */
+function findMisnamedRoot(
+  { trustDomain, x509Authorities }: TrustBundle,
+  added: readonly string[],
+): ForeignKey | undefined {
+  for (const root of x509Authorities) {
+    const named = added.includes(root.keyFingerprint) ? trustDomainsNamedBy(root) : [];
+    const [other] = named;
+    if (other === undefined || named.includes(trustDomain)) continue;
+    return {
+      code: 'root-names-another-trust-domain',
+      message: `the root ${root.subject || root.fingerprint} in the bundle of ${trustDomain} has a SPIFFE ID of ${other}`,
     };
   }
   return undefined;

@@ -91,8 +91,9 @@ export class OfferReviews {
    */
   async accept(decision: Decision): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
     const { trustDomain, actor, reason } = decision;
-    const { digest, status } = await this.#find(decision);
-    const { outcome } = await this.#peers.pollAnew(trustDomain, { digest, actor, reason });
+    const { digest, status, offered } = await this.#find(decision);
+    const shown = offered.sequence === undefined ? {} : { shownSequence: offered.sequence };
+    const { outcome } = await this.#peers.pollAnew(trustDomain, { digest, actor, reason, ...shown });
     const held = this.#parts.held.bundleFor(trustDomain);
     if (!held || contentDigest(held) !== digest) throw notTaken(trustDomain, digest, outcome);
     if (status === 'rejected') await this.#reconsider({ ...decision, digest });

@@ -20,6 +20,8 @@ const POLL_INCIDENTS: readonly PollIncident[] = [
   'bundle-refused',
   'bundle-quarantined',
   'peer-flapping',
+  'bundle-unusable',
+  'sequence-jumped',
 ];
 
 /** While a peer flaps no request is held at it, so it is polled this often: a removal must not wait for the refresh hint. */
@@ -288,13 +290,14 @@ export class PeerPoller {
   ): Promise<void> {
     const { store, clock } = this.#parts;
     const { trustDomain } = this.#relationship;
-    const patch = this.#patch(outcome);
+    const patch = this.#patch(outcome, refreshed);
     // Memory first: it is what the schedule and `status` go by, also when the disk is full.
     this.#apply(patch);
     await store.updateRelationship(trustDomain, patch);
     const at = clock.now();
     const { incident } = refreshed;
-    if (incident !== undefined && 'code' in outcome) {
+    const why = refreshed.reason ?? ('code' in outcome ? outcome : undefined);
+    if (incident !== undefined && why) {
       this.#incidentsMayBeOpen = true;
       await store.recordIncident({
         at,
@@ -302,13 +305,15 @@ export class PeerPoller {
         kind: incident,
         actor: 'agent',
         origin: refreshed.endpointUrl,
-        code: outcome.code,
-        message: outcome.message,
+        code: why.code,
+        message: why.message,
         ...(refreshed.offered ? { offered: refreshed.offered } : {}),
         ...(refreshed.offered?.sequence === undefined ? {} : { sequence: refreshed.offered.sequence }),
       });
     }
-    const over = endedBy(incident).filter((kind) => kind !== 'peer-flapping' || !this.#budget.isFlapping);
+    const over = endedBy(incident, isGood(outcome)).filter(
+      (kind) => kind !== 'peer-flapping' || !this.#budget.isFlapping,
+    );
     if (over.length > 0 && this.#incidentsMayBeOpen) {
       await store.endIncidents({ trustDomain, at, actor: 'agent', kinds: over });
       this.#incidentsMayBeOpen = incident !== undefined || (await this.#hasOpenIncident());
@@ -319,7 +324,7 @@ export class PeerPoller {
   async #hasOpenIncident(): Promise<boolean> {
     const { trustDomain } = this.#relationship;
     const open = await this.#parts.store.incidents({ trustDomain, open: true, offers: false });
-    const ended = endedBy(undefined);
+    const ended = endedBy(undefined, true);
     return open.some(({ kind }) => ended.includes(kind));
   }
 
@@ -350,15 +355,17 @@ export class PeerPoller {
     this.#parts.trusted.staleFrom(this.#relationship.trustDomain, staleFrom(this.#relationship));
   }
 
-  #patch(outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>): PollPatch {
+  #patch(
+    outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
+    reported?: Pick<RefreshedFrom, 'incident' | 'reason'>,
+  ): PollPatch {
     const { held, trusted, clock, random, endpointBundles } = this.#parts;
     const { trustDomain, profile, consecutiveFailures } = this.#relationship;
     const bundle = held.bundleFor(trustDomain);
     const now = clock.now();
-    const good = outcome.kind === 'unchanged' || outcome.kind === 'accepted';
-    const after = this.#calming(
-      stateAfter(outcome, missingEndpointTrust(profile, endpointBundles, now), bundle),
-    );
+    const good = isGood(outcome);
+    const missing = missingEndpointTrust(profile, endpointBundles, now);
+    const after = this.#calming(stateAfter(outcome, missing, bundle, reported));
     const stale = !good && trusted.isStale(trustDomain);
     const { state, reason } = stale ? staleState(this.#relationship, after) : after;
     const regularMs = nextPollDelayMs(bundle?.refreshHintSeconds, this.#schedule, random);
@@ -382,7 +389,13 @@ export class PeerPoller {
 }
 
 /** What a poll puts an end to: an unreachable endpoint proves nothing about its offers; an offer proves that it is reachable. */
-function endedBy(incident: PollIncident | undefined): readonly IncidentKind[] {
-  if (incident === undefined) return [...POLL_INCIDENTS, 'trust-stale'];
-  return incident === 'endpoint-unreachable' ? [] : POLL_INCIDENTS.filter((kind) => kind !== incident);
+function endedBy(incident: PollIncident | undefined, good: boolean): readonly IncidentKind[] {
+  if (incident === 'endpoint-unreachable') return [];
+  const over = POLL_INCIDENTS.filter((kind) => kind !== incident);
+  return good ? [...over, 'trust-stale'] : over;
+}
+
+/** Whether a poll found out what the peer trusts now. */
+function isGood({ kind }: RefreshOutcome): boolean {
+  return kind === 'unchanged' || kind === 'accepted';
 }

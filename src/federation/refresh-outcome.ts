@@ -1,5 +1,5 @@
 import type { BundleNote, TrustBundle, TrustDomain } from '../spiffe/index.ts';
-import type { IncidentKind } from '../store/index.ts';
+import type { IncidentKind, StateReason } from '../store/index.ts';
 import type { DocumentTag } from './fetch-bundle.ts';
 import type { VerdictNote } from './verdict.ts';
 
@@ -36,6 +36,8 @@ export interface Refreshed {
   readonly tag?: RememberedTag;
   readonly offered?: TrustBundle;
   readonly incident?: PollIncident;
+  /** Why a poll that brought a good document still needs an operator's eye; goes with `incident`. */
+  readonly reason?: StateReason;
 }
 
 /** The name of the trust domain a result belongs to, and what came of the poll. */
@@ -47,7 +49,12 @@ export interface RefreshResult {
 /** What can go wrong in a poll, as the incident log calls it. */
 export type PollIncident = Extract<
   IncidentKind,
-  'endpoint-unreachable' | 'bundle-refused' | 'bundle-quarantined' | 'peer-flapping'
+  | 'endpoint-unreachable'
+  | 'bundle-refused'
+  | 'bundle-quarantined'
+  | 'bundle-unusable'
+  | 'sequence-jumped'
+  | 'peer-flapping'
 >;
 
 /** A poll that led to nothing, for a reason with a code. */

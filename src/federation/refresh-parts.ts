@@ -3,11 +3,13 @@ import type { Clock, Log, Random } from '../platform/index.ts';
 import type { BundleLimits, BundleSource, TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
 import type { AddressGuard } from './address-guard.ts';
+import type { AddressNumbers } from './address-numbers.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { HostLookup } from './host-lookup.ts';
 import type { HoldingStatements } from './holding/holding-statements.ts';
 import type { HeldBundles } from './held-bundles.ts';
 import type { RedirectSettings } from './redirects.ts';
+import type { ScheduleSettings } from './schedule.ts';
 import type { TheirSides } from './holding/their-side.ts';
 import type { TrustedBundles } from './trusted-bundles.ts';
 import type { CarriedBundles } from './signed-bundle/carried-bundles.ts';
@@ -34,6 +36,11 @@ export interface RefreshParts {
   readonly fetchLimits: FetchLimits;
   readonly bundleLimits: BundleLimits;
   readonly redirects: RedirectSettings;
+  readonly schedule: ScheduleSettings;
+  /** For so long a key is held before it counts as an overlap over `https_web`; default a day. */
+  readonly overlapLeadMs?: number | undefined;
+  /** How each address of an endpoint numbers its content. */
+  readonly addressNumbers?: AddressNumbers | undefined;
   /** Signed bundles that were accepted, to be carried on. */
   readonly carried: CarriedBundles;
   /** What peers are told of what we hold of them. */

@@ -31,7 +31,9 @@ export async function refreshOnce(
   let trace: FetchTrace | undefined;
   let offer: Pick<Offer, 'bundle' | 'notes'> | undefined;
   const record = (refreshed: Refreshed, error?: unknown): Refreshed => {
-    recordFetch(log, { trustDomain, endpointUrl, profile, trace, error, offer, outcome: refreshed.outcome });
+    const { outcome, reason } = refreshed;
+    const found = { trustDomain, endpointUrl, profile, trace, error, offer, outcome };
+    recordFetch(log, { ...found, warning: reason?.code });
     return refreshed;
   };
 
@@ -78,7 +80,9 @@ export async function refreshOnce(
     const settled = await settleOffer(parts, relationship, { ...offer, trace, ...options });
     const { kind } = settled.outcome;
     const bundle = held.bundleFor(trustDomain);
-    const same = bundle !== undefined && (kind === 'unchanged' || kind === 'accepted');
+    // What an operator should look at is read again at each poll.
+    const isPlain = settled.incident === undefined && bundle !== undefined;
+    const same = isPlain && (kind === 'unchanged' || kind === 'accepted');
     if (same && signed) parts.carried.carry(trustDomain, signed);
     if (!same || fetched.etag === undefined) return record({ ...settled, offered: offer.bundle });
     const expires = signed ? { expiresAt: signed.expiresAt } : {};

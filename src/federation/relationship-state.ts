@@ -1,7 +1,7 @@
 import { formatDurationMs } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
 import type { Relationship, RelationshipState, StateReason } from '../store/index.ts';
-import type { RefreshOutcome } from './refresh-outcome.ts';
+import type { Refreshed, RefreshOutcome } from './refresh-outcome.ts';
 
 /** Where a relationship stands after a poll, and why. */
 export interface StateAfter {
@@ -11,12 +11,14 @@ export interface StateAfter {
 
 /**
  * The state that a poll leads to. Pure. `missing` is why the endpoint can no longer be verified, if it cannot: then
- * only the operator can help, whatever the poll itself said (FED-58). A bundle without usable keys is told as such (TDB-05).
+ * only the operator can help, whatever the poll itself said (FED-58). A bundle without usable keys is told as such (TDB-05). A document
+ * of which nothing can be used counts as a revocation, but the relationship is `failing`, because it is probably the wrong document.
  */
 export function stateAfter(
   outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
   missing: string | undefined,
   held: TrustBundle | undefined,
+  reported?: Pick<Refreshed, 'incident' | 'reason'>,
 ): StateAfter {
   if (missing !== undefined)
     return { state: 'needs-bootstrap', reason: { code: 'endpoint-bundle-missing', message: missing } };
@@ -30,6 +32,9 @@ export function stateAfter(
       return { state: 'failing', reason: { code: outcome.code, message: outcome.message } };
     case 'unchanged':
     case 'accepted':
+      if (reported?.reason && reported.incident === 'bundle-unusable')
+        return { state: 'failing', reason: reported.reason };
+      if (reported?.reason) return { state: 'active', reason: reported.reason };
       return { state: 'active', reason: held ? withoutKeys(held) : null };
   }
 }

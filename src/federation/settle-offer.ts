@@ -1,10 +1,19 @@
-import { type BundleNote, contentDigest, serializeBundle, type TrustBundle } from '../spiffe/index.ts';
+import {
+  type BundleNote,
+  bundlesEqual,
+  contentDigest,
+  serializeBundle,
+  type TrustBundle,
+} from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
 import type { ChangeBudget } from './change-budget.ts';
 import type { FetchTrace } from './errors.ts';
 import { provedBy } from './fetch-record.ts';
+import { DEFAULT_OVERLAP_LEAD_MS, overlapLeadMs } from './judge-overlap.ts';
 import { failedPoll, type Refreshed, type RefreshOutcome } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
+import { defaultScheduleSettings } from './schedule.ts';
+import { hasUnusableEntries, whyUnusable } from './unusable-document.ts';
 import { judge, type Override, type Verdict } from './verdict.ts';
 
 /** On whose word an objection may be set aside this once, for the record. */
@@ -14,7 +23,11 @@ export interface OperatorOverride extends Override {
 }
 
 /** As much of a poll's surroundings as judging and writing need. */
-type SettleParts = Pick<RefreshParts, 'store' | 'held' | 'trusted' | 'own' | 'clock'>;
+type SettleParts = Pick<
+  RefreshParts,
+  'store' | 'held' | 'trusted' | 'own' | 'clock' | 'overlapLeadMs' | 'addressNumbers'
+> &
+  Partial<Pick<RefreshParts, 'schedule'>>;
 
 /** Somebody who writes the same trust domain again and again does not keep us busy for ever. */
 const MAX_ATTEMPTS_TO_WRITE = 3;
@@ -48,8 +61,9 @@ export async function settleOffer(
     const verdict = await judgeOffer(parts, relationship, offer, before);
     switch (verdict.kind) {
       case 'unchanged':
-        if (before && verdict.metadataChanged) await rememberMetadata(parts, before, offer.bundle);
-        return { outcome: { kind: 'unchanged' } };
+        if (before && verdict.metadataChanged) await rememberMetadata(parts, before, offer.bundle, verdict);
+        noteNumber(parts, relationship, offer);
+        return { outcome: { kind: 'unchanged' }, ...oddities(offer, verdict) };
       case 'quarantined':
         return { outcome: pick(verdict), incident: 'bundle-quarantined' };
       case 'refused':
@@ -62,7 +76,8 @@ export async function settleOffer(
         const written = await write(parts, relationship, offer, before, verdict);
         if (written) {
           offer.budget?.spend(change);
-          return written;
+          noteNumber(parts, relationship, offer);
+          return { ...written, ...oddities(offer) };
         }
         const current = await store.current(trustDomain);
         if (current) held.replace(current.bundle);
@@ -82,37 +97,76 @@ function flapping({ bundle, budget }: Offer, waitMs: number): Refreshed {
   return { outcome: { kind: 'flapping', code: 'peer-flapping', message, waitMs }, incident: 'peer-flapping' };
 }
 
+/** What an operator should look at although the document counts: none of it can be used, or its number is beyond reason. */
+function oddities(
+  offer: Offer,
+  { jump }: Pick<Extract<Verdict, { kind: 'unchanged' }>, 'jump'> = {},
+): Pick<Refreshed, 'incident' | 'reason'> {
+  const unusable = whyUnusable(offer);
+  if (unusable) return { incident: 'bundle-unusable', reason: unusable };
+  return jump ? { incident: 'sequence-jumped', reason: { code: jump.code, message: jump.message } } : {};
+}
+
+function noteNumber(
+  { addressNumbers }: SettleParts,
+  { trustDomain, endpointUrl }: Relationship,
+  { bundle }: Offer,
+): void {
+  const { sequence } = bundle;
+  if (sequence !== undefined)
+    addressNumbers?.note(trustDomain, endpointUrl, { digest: contentDigest(bundle), sequence });
+}
+
 function pick({ kind, code, message }: Extract<Verdict, { code: string }>): RefreshOutcome {
   return { kind, code, message };
 }
 
 async function judgeOffer(
-  { store, own, held, trusted, clock }: SettleParts,
-  { trustDomain, profile, policy, createdAt }: Relationship,
+  parts: SettleParts,
+  { trustDomain, endpointUrl, profile, policy, createdAt }: Relationship,
   { bundle, override }: Offer,
   before: TrustBundle | undefined,
 ): Promise<Verdict> {
+  const { store, own, held, trusted, clock, addressNumbers, schedule = defaultScheduleSettings } = parts;
   const said = await store.rejection(trustDomain, contentDigest(bundle));
   // A relationship that was made again begins from nothing (FED-60).
   const rejected = said && said.at >= createdAt ? said : undefined;
   const now = clock.now();
   const surroundings = { own: own(), others: held.list(), distrusted: trusted.distrusted() };
-  return judge({ ...surroundings, held: before, offered: bundle, profile, now, policy, rejected, override });
+  const isSame = before && bundlesEqual(before, bundle) && before.sequence === bundle.sequence;
+  const prior = before && !isSame ? await store.priorTrust(trustDomain) : undefined;
+  const { overlapLeadMs: leadMs = DEFAULT_OVERLAP_LEAD_MS } = parts;
+  return judge({
+    ...surroundings,
+    held: before,
+    offered: bundle,
+    profile,
+    now,
+    policy,
+    rejected,
+    override,
+    prior,
+    overlapLeadMs: overlapLeadMs(leadMs, before?.refreshHintSeconds, schedule),
+    heldNumberHere: before && addressNumbers?.numberOf(trustDomain, endpointUrl, contentDigest(before)),
+  });
 }
 
 /**
  * The keys are the same and the number or the hint moved: the number counts from now on, so that going back behind it
- * is seen (invariant 3), and the history is left alone (invariant 8). A number that is gone is not forgotten.
+ * is seen (invariant 3), and the history is left alone (invariant 8). A number that is gone is not forgotten, and one that is lower
+ * or jumps is not remembered.
  */
 async function rememberMetadata(
   { store, held, clock }: SettleParts,
   before: TrustBundle,
   offered: TrustBundle,
+  { leavesSequence }: Pick<Extract<Verdict, { kind: 'unchanged' }>, 'leavesSequence'>,
 ): Promise<void> {
-  const sequence = offered.sequence ?? before.sequence;
-  if (offered.sequence !== undefined && offered.sequence !== before.sequence)
-    await store.noteUnchanged(offered.trustDomain, clock.now(), { sequence: offered.sequence });
-  held.remember(sequence === undefined ? offered : { ...offered, sequence });
+  const sequence = leavesSequence ? before.sequence : (offered.sequence ?? before.sequence);
+  if (sequence !== undefined && sequence !== before.sequence)
+    await store.noteUnchanged(offered.trustDomain, clock.now(), { sequence });
+  const { sequence: _, ...unnumbered } = offered;
+  held.remember(sequence === undefined ? unnumbered : { ...unnumbered, sequence });
 }
 
 /** One transaction, then memory, then the listeners; undefined when somebody was faster. */
@@ -121,18 +175,22 @@ async function write(
   { trustDomain, endpointUrl }: Relationship,
   { bundle, notes: ignored, trace, override }: Offer,
   before: TrustBundle | undefined,
-  { diff, notes, overridden }: Extract<Verdict, { kind: 'accepted' }>,
+  { diff, notes, overridden, leavesSequence }: Extract<Verdict, { kind: 'accepted' }>,
 ): Promise<Refreshed | undefined> {
   const at = clock.now();
   const proof = provedBy(trace);
   const added = diff.addedX509.length + diff.addedJwt.length;
   const removed = diff.removedX509.length + diff.removedJwt.length;
+  // A number that is not the one that counts is not kept with the content: others compare numbers.
+  const { sequence: _, ...unnumbered } = bundle;
   const byOperator = overridden !== undefined && override !== undefined;
   const written = await store.replaceCurrent({
     trustDomain,
     expectedDigest: before ? contentDigest(before) : null,
+    ...(leavesSequence ? { keepsSequence: 'next' as const } : {}),
+    ...(hasUnusableEntries({ notes: ignored }) ? { unusable: true } : {}),
     version: {
-      bundle,
+      bundle: leavesSequence ? unnumbered : bundle,
       receivedAt: at,
       verdict: byOperator ? 'operator' : 'accepted',
       origin: trace.redirects.at(-1) ?? endpointUrl,
@@ -156,7 +214,7 @@ async function write(
     },
   });
   if (written === 'conflict') return undefined;
-  held.replace(bundle);
+  held.replace(leavesSequence ? written.bundle : bundle);
   const told = overridden === undefined ? {} : { overridden };
   return {
     outcome: { kind: 'accepted', versionNumber: written.number, added, removed, notes, ignored, ...told },

@@ -6,12 +6,16 @@ import {
   type EndpointProfile,
   type TrustBundle,
 } from '../spiffe/index.ts';
-import type { ChangePolicy, RejectedOffer } from '../store/index.ts';
+import { type ChangePolicy, keyNamesOf, type PriorTrust, type RejectedOffer } from '../store/index.ts';
 import { findForeignKey, type ForeignKeyCode, type Surroundings } from './foreign-key.ts';
+import { judgeNumber } from './judge-number.ts';
+import { type DisplacementCode, findDisplacement } from './judge-overlap.ts';
 
 /** Why an offered bundle waits for an operator while the held one stays (design, invariant 4). */
 export type QuarantineCode =
-  | 'all-roots-replaced'
+  | DisplacementCode
+  /** Its number is far above the held one and the time: taken, it would keep everything later out. */
+  | 'sequence-jumped'
   /** The policy of the relationship is to ask about every key that comes. */
   | 'policy-asks-always'
   | ForeignKeyCode;
@@ -25,10 +29,12 @@ export interface VerdictNote {
     | 'content-changed-under-same-sequence'
     | 'sequence-appeared'
     | 'sequence-disappeared'
+    | 'sequence-jumped'
+    | 'sequence-lower-at-this-address'
     | 'all-keys-revoked'
     | 'no-x509-roots'
     | 'all-roots-outside-validity'
-    | 'all-roots-replaced'
+    | DisplacementCode
     | 'operator-override';
   readonly message: string;
 }
@@ -36,11 +42,20 @@ export interface VerdictNote {
 /** What to do with an offered bundle. */
 export type Verdict =
   /** Same content. `metadataChanged` says that the sequence or the hint moved: remembered, but no history row (invariant 8). */
-  | { readonly kind: 'unchanged'; readonly metadataChanged: boolean }
+  | {
+      readonly kind: 'unchanged';
+      readonly metadataChanged: boolean;
+      /** The number of the offer is not remembered: it is lower, or it jumps. */
+      readonly leavesSequence?: true;
+      /** The number is beyond reason, which an operator should know. */
+      readonly jump?: VerdictNote;
+    }
   | {
       readonly kind: 'accepted';
       readonly diff: BundleDiff;
       readonly notes: readonly VerdictNote[];
+      /** The held number stays the one that counts: this address numbers otherwise. */
+      readonly leavesSequence?: true;
       /** The objection that the operator's override set aside. */
       readonly overridden?: QuarantineCode | RefusalCode;
     }
@@ -56,6 +71,8 @@ export type Verdict =
 export interface Override {
   /** The `contentDigest` of the one offer meant; without it, whatever is offered now. */
   readonly digest?: string;
+  /** The sequence that was shown with it: a number that jumps on from there was not meant. */
+  readonly shownSequence?: bigint;
 }
 
 /** Everything `judge` looks at. */
@@ -70,17 +87,29 @@ export interface JudgeInput extends Surroundings {
   /** The operator's word that this very content is kept out for good. */
   readonly rejected?: Pick<RejectedOffer, 'at' | 'actor' | 'reason'> | undefined;
   readonly override?: Override | undefined;
+  /** Since when keys are held, and which number counted at first; absent: all that is held counts. */
+  readonly prior?: PriorTrust | undefined;
+  /** For so long a key is held before it counts as an overlap; default 0. */
+  readonly overlapLeadMs?: number | undefined;
+  /** The number under which this very address gave the held content. */
+  readonly heldNumberHere?: bigint | undefined;
 }
 
 /**
- * Whether an authenticated, well-formed bundle becomes the current one. Pure. By content: equal content is
- * `unchanged`; a lower sequence is refused (FED-48); an equal sequence over other content is adopted and told
- * (FED-50), as are a number that appears or disappears (FED-51); a valid empty bundle is a revocation and is
- * honoured (TDB-04, TDB-05). Over `https_web`, where the held keys had no part in authenticating the offer,
- * roots without any overlap wait for an operator, and so do roots that follow a full revocation: else whoever
- * holds the web server would replace all roots in two steps. A new key, of a root or for JWTs, that is ours or of another trust domain
- * always waits (TDB-42). By policy, `auto` does not ask about replaced roots, and `ask-always` asks about every key that
- * comes; one that only goes is never waited with, for till then it would be trusted. What the operator rejected stays out.
+ * Whether an authenticated, well-formed bundle becomes the current one. Pure.
+ *
+ * - Equal content is `unchanged`, also under a lower number: a replica or a restored server counts otherwise. Its number is remembered
+ *   unless it is lower or jumps.
+ * - Other content under a lower number is refused (FED-48), unless it only takes keys away and this very address numbered the held
+ *   content lower as well. A number beyond reason waits for an operator.
+ * - Other content under an equal number is adopted and reported (FED-50), as are a number that appears or disappears (FED-51).
+ * - A valid empty bundle is a revocation and is honoured (TDB-04, TDB-05).
+ * - Over `https_web` the held keys have no part in authenticating the offer. There an offer waits for an operator when none of its roots,
+ *   or none of its JWT keys, was held for the lead time (`judge-overlap.ts`).
+ * - A new key, of a root or for JWTs, that is ours or of another trust domain always waits (TDB-42).
+ *
+ * By policy, `auto` does not ask about replaced keys, and `ask-always` asks about every key that comes. A removal alone never waits for
+ * that policy: until it is applied, the removed key would stay trusted. What the operator rejected stays out.
  */
 export function judge(input: JudgeInput): Verdict {
   const { held, offered, override } = input;
@@ -90,19 +119,15 @@ export function judge(input: JudgeInput): Verdict {
     );
 
   const objection = objectTo(input);
-  const allowed =
-    override !== undefined && (override.digest === undefined || override.digest === contentDigest(offered));
-  if (objection && !allowed) return objection;
+  if (objection && !sets(override, objection, input)) return objection;
 
-  // After the rollback check: equal content under a lower number is still a counter that ran backwards.
-  if (held && bundlesEqual(held, offered) && !objection) {
-    const metadataChanged =
-      held.sequence !== offered.sequence || held.refreshHintSeconds !== offered.refreshHintSeconds;
-    return { kind: 'unchanged', metadataChanged };
-  }
+  if (held && bundlesEqual(held, offered)) return unchanged(held, input);
   const notes = notesOn(input);
   const diff = diffBundles(held, offered);
-  if (!objection) return { kind: 'accepted', diff, notes };
+  if (!objection) {
+    const lower = isLower(held, offered) ? ({ leavesSequence: true } as const) : {};
+    return { kind: 'accepted', diff, notes, ...lower };
+  }
   const told: VerdictNote = {
     code: 'operator-override',
     message: `accepted by the operator although ${objection.message}`,
@@ -112,16 +137,63 @@ export function judge(input: JudgeInput): Verdict {
 
 type Objection = Extract<Verdict, { kind: 'quarantined' | 'refused' }>;
 
+/** Whether the operator's word covers this offer and this objection. */
+function sets(override: Override | undefined, { code }: Objection, { offered, now }: JudgeInput): boolean {
+  if (!override) return false;
+  const { digest, shownSequence: shown } = override;
+  if (digest !== undefined && digest !== contentDigest(offered)) return false;
+  if (code !== 'sequence-jumped' || digest === undefined || offered.sequence === undefined) return true;
+  return shown !== undefined && judgeNumber(shown, offered.sequence, now) === 'ordinary';
+}
+
+function unchanged(held: TrustBundle, input: JudgeInput): Verdict {
+  const { offered } = input;
+  const step = stepOf(input);
+  const leaves = isLower(held, offered) || (step !== 'ordinary' && held.sequence !== offered.sequence);
+  const moved = held.sequence !== offered.sequence && !leaves;
+  return {
+    kind: 'unchanged',
+    metadataChanged: moved || held.refreshHintSeconds !== offered.refreshHintSeconds,
+    ...(leaves ? { leavesSequence: true } : {}),
+    ...(leaves && step === 'beyond-reason'
+      ? { jump: { code: 'sequence-jumped', message: `${describeJump(input)}; the number is not remembered` } }
+      : {}),
+  };
+}
+
+function isLower(held: TrustBundle | undefined, offered: TrustBundle): boolean {
+  return held?.sequence !== undefined && offered.sequence !== undefined && offered.sequence < held.sequence;
+}
+
+/** How the offered number stands to the one that counted when the held content came; a first bundle's number is its own. */
+function stepOf({ held, offered, prior, now }: JudgeInput) {
+  if (!held || offered.sequence === undefined || offered.sequence === held.sequence) return 'ordinary';
+  return judgeNumber(prior ? prior.anchor : held.sequence, offered.sequence, now);
+}
+
+function describeJump({ held, offered, now }: JudgeInput): string {
+  const before = held?.sequence === undefined ? 'no number' : `sequence ${held.sequence}`;
+  return `the endpoint jumps from ${before} of ${offered.trustDomain} to ${offered.sequence}, far above it and above the time in seconds, ${Math.floor(now.getTime() / 1000)}`;
+}
+
+/** Whether a lower number is only this address's way of counting, and the offer takes keys away and brings none. */
+function isRemovalHere({ held, offered, profile, heldNumberHere }: JudgeInput, diff: BundleDiff): boolean {
+  if (!held || profile.kind === 'signed_bundle' || offered.sequence === undefined) return false;
+  const added = diff.addedX509.length + diff.addedJwt.length;
+  return added === 0 && heldNumberHere !== undefined && offered.sequence > heldNumberHere;
+}
+
 function objectTo(input: JudgeInput): Objection | undefined {
   const { held, offered, policy, rejected } = input;
-  if (held?.sequence !== undefined && offered.sequence !== undefined && offered.sequence < held.sequence) {
+  if (held && bundlesEqual(held, offered)) return undefined;
+  const diff = diffBundles(held, offered);
+  if (isLower(held, offered) && !isRemovalHere(input, diff)) {
     return {
       kind: 'refused',
       code: 'sequence-rolled-back',
-      message: `the endpoint offers sequence ${offered.sequence} of ${offered.trustDomain}, which is older than the held ${held.sequence}`,
+      message: `the endpoint offers sequence ${offered.sequence} of ${offered.trustDomain}, which is older than the held ${held?.sequence}`,
     };
   }
-  if (held && bundlesEqual(held, offered)) return undefined;
   if (rejected) {
     return {
       kind: 'refused',
@@ -129,7 +201,10 @@ function objectTo(input: JudgeInput): Objection | undefined {
       message: `the endpoint offers what ${rejected.actor} rejected at ${rejected.at.toISOString()}: ${rejected.reason}`,
     };
   }
-  const diff = diffBundles(held, offered);
+  if (stepOf(input) === 'beyond-reason') {
+    const message = `${describeJump(input)}: if it were taken, every later change below it would be refused`;
+    return { kind: 'quarantined', code: 'sequence-jumped', message, diff };
+  }
   const foreign = findForeignKey(held, offered, input);
   if (foreign) return { kind: 'quarantined', ...foreign, diff };
   if (!held) return undefined;
@@ -142,45 +217,39 @@ function objectTo(input: JudgeInput): Objection | undefined {
       diff,
     };
   }
-  if (policy !== 'auto' && replacesAllRoots(input)) {
-    return {
-      kind: 'quarantined',
-      code: 'all-roots-replaced',
-      message: `${replacement(held, offered)}, and only Web PKI vouches for it`,
-      diff,
-    };
+  const displaced = displacementBy(input);
+  if (policy !== 'auto' && displaced) {
+    const { code, message } = displaced;
+    return { kind: 'quarantined', code, message: `${message}, and only Web PKI vouches for it`, diff };
   }
   return undefined;
 }
 
-/** Whether whoever holds the web server could have put all these roots there: nothing that is held had a part in it. */
-function replacesAllRoots({ held, offered, profile }: JudgeInput): boolean {
-  if (!held || profile.kind !== 'https_web' || offered.x509Authorities.length === 0) return false;
-  return !sharesAKey(held, offered);
-}
-
-function replacement(held: TrustBundle, { trustDomain }: TrustBundle): string {
-  const before =
-    held.x509Authorities.length === 0 ? 'after a full revocation' : 'without any overlap with the held ones';
-  return `the endpoint offers only new roots of ${trustDomain} ${before}`;
-}
-
-/** Whether some root's key was held before, under whatever certificate. */
-function sharesAKey(held: TrustBundle, offered: TrustBundle): boolean {
-  const known = new Set(held.x509Authorities.map(({ keyFingerprint }) => keyFingerprint));
-  return offered.x509Authorities.some(({ keyFingerprint }) => known.has(keyFingerprint));
+/** Whether the web server alone could have put all these keys there: nothing that was held for long has a part in it. */
+function displacementBy({ held, offered, profile, prior, overlapLeadMs: leadMs = 0, now }: JudgeInput) {
+  if (!held || profile.kind !== 'https_web') return undefined;
+  const keys = prior?.keys ?? keyNamesOf(held).map((name) => ({ ...name, since: now, vouched: true }));
+  return findDisplacement(keys, offered, { leadMs, now });
 }
 
 function notesOn(input: JudgeInput): VerdictNote[] {
   const { held, offered, now, policy } = input;
   const notes: VerdictNote[] = [];
-  if (held && policy === 'auto' && replacesAllRoots(input))
-    notes.push({
-      code: 'all-roots-replaced',
-      message: `${replacement(held, offered)}, which the policy lets through`,
-    });
+  const displaced = policy === 'auto' ? displacementBy(input) : undefined;
+  if (displaced)
+    notes.push({ code: displaced.code, message: `${displaced.message}, which the policy lets through` });
   const name = offered.trustDomain;
+  if (isLower(held, offered))
+    notes.push({
+      code: 'sequence-lower-at-this-address',
+      message: `${name} takes keys away under sequence ${offered.sequence}; this address counts lower than ${held?.sequence}, which stays the number that counts`,
+    });
   if (held) {
+    if (stepOf(input) !== 'ordinary' && !isLower(held, offered))
+      notes.push({
+        code: 'sequence-jumped',
+        message: `${name} jumps from ${held.sequence ?? 'no number'} to sequence ${offered.sequence}`,
+      });
     if (held.sequence !== undefined && held.sequence === offered.sequence)
       notes.push({
         code: 'content-changed-under-same-sequence',

@@ -10,6 +10,7 @@ export { certificatesFromDer } from './der-certificates.ts';
 export { parseEndpointUrl, RelationshipError } from './federation-relationship.ts';
 export { verifyJwtSvid } from './jwt-svid.ts';
 export { JwtSvidError } from './jwt-svid-error.ts';
+export { trustDomainsNamedBy } from './named-trust-domains.ts';
 export {
   createNarrowedAnchor,
   isDnsNarrowedAnchor,

@@ -11,6 +11,8 @@ export type EventKind =
   | 'bundle-accepted'
   | 'bundle-refused'
   | 'bundle-quarantined'
+  | 'bundle-unusable'
+  | 'sequence-jumped'
   | 'endpoint-unreachable'
   | 'recovered'
   | 'own-bundle-changed'

@@ -9,6 +9,8 @@ export type IncidentKind = Extract<
   | 'endpoint-unreachable'
   | 'bundle-refused'
   | 'bundle-quarantined'
+  | 'bundle-unusable'
+  | 'sequence-jumped'
   | 'trust-stale'
   | 'peer-dropped-us'
   | 'peer-flapping'

@@ -3,7 +3,7 @@ import { contentDigest, serializeBundle, type TrustDomain } from '../spiffe/inde
 import { type BundleVersion, cleanVersion, type NewVersion } from './bundle-version.ts';
 import { invitationExists, invitationSpent, relationshipExists, rolledBack, StoreError } from './errors.ts';
 import { cleanEvent, type NewEvent, type StoredEvent } from './event.ts';
-import { type HeldKey, heldKeysAfter } from './prior-trust.ts';
+import { type HeldKey, heldKeysAfter, keptSequence } from './prior-trust.ts';
 import { createMemoryIncidents } from './memory-incidents.ts';
 import { thinnedHeads } from './peer-head-rule.ts';
 import { markOf } from './version-mark.ts';
@@ -59,7 +59,7 @@ export function createMemoryStore(): Store {
   const words = createOperatorWordMaps((event) => addEvent(event), chain.remember);
   const append = (
     version: NewVersion,
-    { keepsSequence = false, unusable = false }: Pick<Replacement, 'keepsSequence' | 'unusable'> = {},
+    { keepsSequence, unusable = false }: Pick<Replacement, 'keepsSequence' | 'unusable'> = {},
   ): BundleVersion => {
     const { bundle } = version;
     const past = versions.get(bundle.trustDomain) ?? [];
@@ -82,9 +82,9 @@ export function createMemoryStore(): Store {
     };
     versions.set(bundle.trustDomain, [...past, added]);
     chain.remember('bundle_version', versionRow(added));
-    const highest = [bundle.sequence, before?.sequence].filter((each) => each !== undefined);
-    const kept = highest.toSorted((a, b) => (a < b ? 1 : -1))[0];
-    const sequence = keepsSequence ? kept : bundle.sequence;
+    const sequence = keepsSequence
+      ? keptSequence(before?.sequence, bundle.sequence, keepsSequence)
+      : bundle.sequence;
     held.set(bundle.trustDomain, { version: added, sequence, anchor: sequence });
     if (version.verdict !== 'own') {
       const known = before ? (heldKeys.get(bundle.trustDomain) ?? []) : [];

@@ -2,6 +2,8 @@ import { hash } from 'node:crypto';
 import { jwkText, type TrustBundle } from '../spiffe/index.ts';
 import type { NewVersion } from './bundle-version.ts';
 
+const MOST_SEQUENCE = 2n ** 64n - 1n;
+
 /** What a key verifies: X.509 roots and JWT keys are never compared with each other. */
 export const KEY_KINDS = ['x509', 'jwt'] as const;
 export type KeyKind = (typeof KEY_KINDS)[number];
@@ -24,6 +26,18 @@ export interface HeldKey extends KeyName {
    * again: after a document that could not be used, but not after a revocation.
    */
   readonly gone?: { readonly at: Date; readonly known: boolean };
+}
+
+/** The sequence that counts after a version that keeps the held one; `undefined` where there never was a number. */
+export function keptSequence(
+  held: bigint | undefined,
+  offered: bigint | undefined,
+  keeps: 'held' | 'next',
+): bigint | undefined {
+  const step = keeps === 'next' ? 1n : 0n;
+  const next = held === undefined || held === MOST_SEQUENCE ? held : held + step;
+  if (next === undefined || offered === undefined) return next ?? offered;
+  return next > offered ? next : offered;
 }
 
 /** What the next offer of a trust domain is judged by, next to the bundle itself. */

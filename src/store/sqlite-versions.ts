@@ -9,7 +9,7 @@ import {
 } from './bundle-version.ts';
 import { documentParts } from './document-parts.ts';
 import { rolledBack } from './errors.ts';
-import { heldKeysAfter, type PriorTrust } from './prior-trust.ts';
+import { heldKeysAfter, keptSequence, type PriorTrust } from './prior-trust.ts';
 import { versionRow } from './history-rows.ts';
 import type { AddLink } from './sqlite-chain.ts';
 import { createPriorTrustTables } from './sqlite-prior-trust.ts';
@@ -220,7 +220,7 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     append(
       offered: NewVersion,
       held: CurrentPointer | undefined,
-      { keepsSequence = false, unusable = false }: Pick<Replacement, 'keepsSequence' | 'unusable'> = {},
+      { keepsSequence, unusable = false }: Pick<Replacement, 'keepsSequence' | 'unusable'> = {},
     ): BundleVersion {
       const version = cleanVersion(offered);
       const { bundle } = version;
@@ -248,8 +248,9 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       for (const change of ['added', 'kept', 'removed'] as const)
         for (const { fingerprint } of diff[change]) insertLink.run(trustDomain, number, fingerprint, change);
       addLink('bundle_version', id, row);
-      const { sequence = null } = bundle;
-      const counts = keepsSequence ? highest(held?.sequence ?? null, sequence) : sequence;
+      const counts = keepsSequence
+        ? keptSequence(held?.sequence ?? undefined, bundle.sequence, keepsSequence)
+        : bundle.sequence;
       const text = counts?.toString() ?? null;
       const { changes } = held
         ? updatePointer.run(number, text, digest, trustDomain, held.number, held.digest)
@@ -257,10 +258,11 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       if (changes !== 1) throw new TypeError('unreachable: the pointer was read in this very transaction');
       if (version.verdict !== 'own') {
         const before = held ? priorTrust.get(trustDomain).keys : [];
-        const anchor = counts === null ? {} : { anchor: counts };
+        const anchor = counts === undefined ? {} : { anchor: counts };
         priorTrust.replace(trustDomain, { keys: heldKeysAfter(before, version, unusable), ...anchor });
       }
-      const counted = counts === null || counts === sequence ? bundle : { ...bundle, sequence: counts };
+      const counted =
+        counts === bundle.sequence || counts === undefined ? bundle : { ...bundle, sequence: counts };
       return { ...version, bundle: counted, trustDomain, number, digest, document, diff };
     },
 
@@ -280,11 +282,6 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       priorTrust.forget(trustDomain);
     },
   };
-}
-
-function highest(one: bigint | null, other: bigint | null): bigint | null {
-  if (one === null || other === null) return one ?? other;
-  return one > other ? one : other;
 }
 
 function nameOf(trustDomain: TrustDomain, number: number): string {

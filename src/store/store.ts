@@ -21,10 +21,11 @@ export interface Replacement {
   readonly expectedSequence?: bigint | null;
   readonly version: NewVersion;
   /**
-   * The sequence that counts never becomes lower by this version, nor does it end: an operator's file, or an address that numbers
-   * otherwise, says nothing about the endpoint's numbers. Default: the version's own sequence counts.
+   * The sequence that counts never becomes lower by this version, nor does it end, because an operator's file, or an address that numbers
+   * otherwise, says nothing about the endpoint's numbers. With `next` it goes up by one, so that what had the held number before stays
+   * out. Default: the version's own sequence counts.
    */
-  readonly keepsSequence?: boolean;
+  readonly keepsSequence?: 'held' | 'next';
   /** The document listed entries of which none could be used: keys that are gone with it count as known when they come back. */
   readonly unusable?: boolean;
   /** Told in the same transaction. */

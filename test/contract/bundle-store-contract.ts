@@ -483,13 +483,13 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
 
     it('replaceCurrent() keeps the highest sequence where the caller asks for it, with a lower one and with none', async () => {
       await federate([1], 9n);
-      const put = async (offered: TrustBundle) => {
+      const put = async (offered: TrustBundle, keeps: 'held' | 'next' = 'held') => {
         const held = await store.current(istio);
         return store.replaceCurrent({
           trustDomain: istio,
           expectedDigest: held?.digest ?? null,
           version: version(offered, at(60), 'operator'),
-          keepsSequence: true,
+          keepsSequence: keeps,
         });
       };
       for (const offered of [bundle([2], 4n), bundle([3]), bundle([4], 8n)])
@@ -497,6 +497,9 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect((await store.current(istio))?.bundle.sequence).toBe(9n);
       await expect(replace([1], 8n)).rejects.toMatchObject({ code: 'sequence-rolled-back' });
       expect(await put(bundle([5], 12n))).toMatchObject({ bundle: { sequence: 12n } });
+      expect(await put(bundle([6]), 'next')).toMatchObject({ bundle: { sequence: 13n } });
+      expect((await store.priorTrust(istio)).anchor).toBe(13n);
+      await expect(replace([5], 12n)).rejects.toMatchObject({ code: 'sequence-rolled-back' });
     });
 
     it('priorTrust() tells since when each key is held without a gap, and on whose word', async () => {

@@ -148,10 +148,38 @@ describe('FederationAgent and what it trusts', () => {
     );
     expect(await world.poll()).toBe('accepted');
     expect(world.trusted()).toEqual([]);
-    expect(world.state()).toBe('active no-usable-keys');
+    expect(world.state()).toBe('failing no-usable-entries');
+    expect(await kinds()).toEqual(['relationship-added', 'bundle-accepted', 'bundle-unusable']);
+    expect(await world.poll()).toBe('unchanged');
+    expect(world.state()).toBe('failing no-usable-entries');
     // Whoever holds the web server cannot use this to put in roots of their own in two steps.
     peer.answer = serve([r3], { sequence: 3n });
     expect(await world.poll()).toBe('quarantined all-roots-replaced');
+    // The roots that were held before are not new.
+    peer.answer = serve([r1], { sequence: 3n });
+    expect(await world.poll()).toBe('accepted');
+    expect(world.state()).toBe('active');
+    expect(await world.store.incidents({ trustDomain: peerName, open: true })).toEqual([]);
+  });
+
+  it('says that a peer has revoked all its keys, whose roots come back by an operator only (TDB-04)', async () => {
+    await addOverWeb();
+    peer.answer = answers.document('{"spiffe_sequence":2,"keys":[]}');
+    expect(await world.poll()).toBe('accepted');
+    expect(world.state()).toBe('active no-usable-keys');
+    peer.answer = serve([r1], { sequence: 3n });
+    expect(await world.poll()).toBe('quarantined all-roots-replaced');
+  });
+
+  it('warns of a number beyond reason over equal content until it is gone, and forgets it', async () => {
+    await addOverWeb();
+    peer.answer = serve([r1], { sequence: 2n ** 64n - 1n });
+    expect(await world.poll()).toBe('unchanged');
+    expect(world.state()).toBe('active sequence-jumped');
+    expect((await kinds()).at(-1)).toBe('sequence-jumped');
+    peer.answer = serve([r1, r2], { sequence: 2n });
+    expect(await world.poll()).toBe('accepted');
+    expect(world.state()).toBe('active');
   });
 
   it('loads what it trusts from the store, and trusts it while the endpoint is down (FED-47, FED-57)', async () => {
@@ -224,7 +252,7 @@ describe('FederationAgent and sequences', () => {
       ({ kind }) => kind === 'operator-override',
     );
     expect(event).toMatchObject({ actor: 'operator:1000', code: 'sequence-rolled-back' });
-    peer.answer = serve([r1, r2], { sequence: 3n });
+    peer.answer = serve([r1], { sequence: 3n });
     expect(await world.poll()).toBe('refused sequence-rolled-back');
   });
 

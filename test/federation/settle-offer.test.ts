@@ -144,7 +144,7 @@ describe('settleOffer()', () => {
     });
     expect(held.bundleFor(istio)).toMatchObject({ sequence: 5n, refreshHintSeconds: 60 });
     expect((await store.current(istio))?.bundle.sequence).toBe(5n);
-    expect((await settle(bundle([1], 4n))).outcome).toMatchObject({ code: 'sequence-rolled-back' });
+    expect((await settle(bundle([1, 2], 4n))).outcome).toMatchObject({ code: 'sequence-rolled-back' });
   });
 
   it('notes nothing in the store where only the hint moved, nor where there never was a number', async () => {

@@ -2,7 +2,13 @@ import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { judge, type JudgeInput, type Verdict } from '../../src/federation/verdict.ts';
-import { contentDigest, type JwtAuthority, parseSpiffeId, type TrustBundle } from '../../src/spiffe/index.ts';
+import {
+  bundlesEqual,
+  contentDigest,
+  type JwtAuthority,
+  parseSpiffeId,
+  type TrustBundle,
+} from '../../src/spiffe/index.ts';
 import { INSTANT, madeUpBundle, madeUpRoot } from './made-up-bundle.ts';
 
 const web = { kind: 'https_web' } as const;
@@ -145,9 +151,17 @@ describe('judge()', () => {
     expect(lower).toMatchObject({ kind: 'refused', code: 'sequence-rolled-back' });
   });
 
-  it('refuses a lower sequence over equal content too (invariant 3)', () => {
+  it('calls equal content under a lower sequence unchanged, and leaves the number alone (FED-48, invariant 3)', () => {
     const held = peer(['r1'], { sequence: 5n });
-    expect(code(verdictOn(held, { ...held, sequence: 4n }))).toBe('sequence-rolled-back');
+    expect(verdictOn(held, { ...held, sequence: 4n })).toEqual({
+      kind: 'unchanged',
+      metadataChanged: false,
+      leavesSequence: true,
+    });
+    expect(verdictOn(held, { ...held, sequence: 4n, refreshHintSeconds: 60 })).toMatchObject({
+      metadataChanged: true,
+      leavesSequence: true,
+    });
   });
 
   it('takes the bundle retrieved last where there are no numbers (FED-49)', () => {
@@ -314,7 +328,7 @@ describe('judge()', () => {
       fc.property(bundles, bundles, fc.constantFrom(web, spiffe), (held, offered, profile) => {
         const verdict = verdictOn(held, offered, { profile });
         const lower = (held.sequence ?? 0n) > (offered.sequence ?? 2n ** 64n);
-        expect(verdict.kind === 'refused').toBe(lower);
+        expect(verdict.kind === 'refused').toBe(lower && !bundlesEqual(held, offered));
         fc.pre(verdict.kind === 'accepted');
         expect(verdictOn(offered, offered, { profile }).kind).toBe('unchanged');
       }),

@@ -5,7 +5,13 @@ export function meaningOf({ code, relationship }: Pick<WaitingOffer, 'code' | 'r
   const name = relationship.trustDomain;
   switch (code) {
     case 'all-roots-replaced':
-      return `None of the keys you trust for ${name} is in this bundle, and nothing but its web server's certificate vouches for it: whoever controls that server or its DNS name could have put the keys there. If ${name} has really changed all its roots, its operators can tell you the digest of the new bundle. Until you decide, the old keys stay trusted and workloads under the new ones are refused.`;
+      return `No root in this bundle has been trusted for ${name} for long, and nothing but its web server's certificate vouches for it: whoever controls that server or its DNS name could have put the keys there. If ${name} has really changed all its roots, its operators can tell you the digest of the new bundle. Until you decide, what was trusted before stays trusted, and workloads under newer roots are refused.`;
+    case 'all-jwt-keys-replaced':
+      return `None of the JWT keys in this bundle has been trusted for ${name} for long, and nothing but its web server's certificate vouches for them: whoever controls that server or its DNS name could have put them there. Its operators can tell you the digest of the new bundle. Until you decide, the old keys stay trusted and tokens under the new ones are refused.`;
+    case 'sequence-jumped':
+      return `${name} offers a bundle whose number is far above the last one and above the time in seconds. If you accept it, every later bundle with a number below it is refused, also one in which ${name} revokes a key. Somebody who controls its endpoint can do that on purpose; a publisher that numbers in another way from now on does it by mistake. Ask its operators how they number their bundles, and compare the digest. If you accept by mistake, the next lower number waits for you as "sequence-rolled-back", and can be accepted too.`;
+    case 'root-names-another-trust-domain':
+      return `A root in the bundle of ${name} has a SPIFFE ID of another trust domain in its certificate. Perhaps the name of the relationship is mistyped, or the URL is another peer's. Ask its operators which trust domain the root is for.`;
     case 'policy-asks-always':
       return `The relationship with ${name} is set to ask about every new key. Its operators can tell you whether they have added these. Until you decide, what is trusted stays as it is, keys that this bundle no longer has included.`;
     case 'own-root-offered':

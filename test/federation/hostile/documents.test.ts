@@ -85,6 +85,8 @@ const quarantined: readonly (readonly [
     'root-of-another-trust-domain',
     () => bundle({ roots: [next, around.otherCa] }),
   ],
+  ['a sequence of 2^63 (TDB-08)', 'sequence-jumped', () => bundle({ sequence: 2n ** 63n })],
+  ['a sequence of 2^64 - 1 (TDB-08)', 'sequence-jumped', () => bundle({ sequence: 2n ** 64n - 1n })],
 ];
 
 describe('FederationAgent asks an operator when the document holds (invariant 4, TDB-42)', () => {
@@ -135,13 +137,6 @@ const accepted: readonly (readonly [is: string, document: () => string, event: s
     'no sequence any more (FED-51)',
     () => documentOf(bundle()).replace(/"spiffe_sequence":\s*\d+,?/, ''),
     'bundle-accepted sequence-disappeared',
-    2,
-  ],
-  ['a sequence of 2^63 (TDB-08)', () => documentOf(bundle({ sequence: 2n ** 63n })), 'bundle-accepted', 2],
-  [
-    'a sequence of 2^64 - 1 (TDB-08)',
-    () => documentOf(bundle({ sequence: 2n ** 64n - 1n })),
-    'bundle-accepted',
     2,
   ],
   [

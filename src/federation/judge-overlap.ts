@@ -1,0 +1,85 @@
+import { formatDurationMs } from '../platform/index.ts';
+import type { TrustBundle } from '../spiffe/index.ts';
+import { type HeldKey, KEY_KINDS, type KeyKind, keyNamesOf } from '../store/index.ts';
+import { pollIntervalMs, type ScheduleSettings } from './schedule.ts';
+
+/** For so long a key is held before it counts as an overlap, unless the config says otherwise; never less than three refresh hints. */
+export const DEFAULT_OVERLAP_LEAD_MS = 24 * 60 * 60_000;
+const HINTS = 3;
+
+/** Why an offer is taken for a takeover: its keys of one kind are all new, or have not been held for long enough. */
+export type DisplacementCode = 'all-roots-replaced' | 'all-jwt-keys-replaced';
+
+/** An offer without any key of one kind that was held long enough. */
+export interface Displacement {
+  readonly code: DisplacementCode;
+  readonly message: string;
+}
+
+const CODES: Readonly<Record<KeyKind, DisplacementCode>> = {
+  x509: 'all-roots-replaced',
+  jwt: 'all-jwt-keys-replaced',
+};
+const NOUNS: Readonly<Record<KeyKind, string>> = { x509: 'root', jwt: 'JWT key' };
+
+/** How long a key of this peer has to be held before it counts as an overlap. */
+export function overlapLeadMs(
+  leadMs: number,
+  refreshHintSeconds: number | undefined,
+  schedule: ScheduleSettings,
+): number {
+  return Math.max(leadMs, HINTS * pollIntervalMs(refreshHintSeconds, schedule));
+}
+
+/**
+ * The first kind of key of which `offered` has some, but none that was held for the lead time. Pure. Because a key that was added a
+ * moment ago does not count, adding one and dropping the others is judged like replacing them in one step. Keys of the bootstrap and
+ * those that an operator accepted count at once. Keys that went with an unusable document count as held, those that were revoked do
+ * not. The first JWT keys of a trust domain need an overlap of its roots.
+ */
+export function findDisplacement(
+  keys: readonly HeldKey[],
+  offered: TrustBundle,
+  { leadMs, now }: { readonly leadMs: number; readonly now: Date },
+): Displacement | undefined {
+  const names = keyNamesOf(offered);
+  const counts = ({ vouched, since, gone }: HeldKey): boolean => {
+    if (gone && !gone.known) return false;
+    return vouched || (gone?.at ?? now).getTime() - since.getTime() >= leadMs;
+  };
+  const overlaps = (kind: KeyKind) =>
+    keys.some(
+      (held) =>
+        held.kind === kind &&
+        counts(held) &&
+        names.some((name) => name.kind === kind && name.key === held.key),
+    );
+  for (const kind of KEY_KINDS) {
+    const isOffered = names.some((name) => name.kind === kind);
+    if (!isOffered || overlaps(kind)) continue;
+    const held = keys.filter((each) => each.kind === kind);
+    if (kind === 'jwt' && held.length === 0 && overlaps('x509')) continue;
+    if (kind === 'x509' && held.length === 0 && keys.length > 0)
+      return {
+        code: CODES[kind],
+        message: `the endpoint offers roots of ${offered.trustDomain}, which had none`,
+      };
+    const young = held.some(({ gone, key }) => !gone && names.some((name) => name.key === key));
+    return { code: CODES[kind], message: describe(offered, kind, held, young ? leadMs : undefined) };
+  }
+  return undefined;
+}
+
+function describe(
+  { trustDomain }: TrustBundle,
+  kind: KeyKind,
+  held: readonly HeldKey[],
+  leadMs: number | undefined,
+): string {
+  const noun = NOUNS[kind];
+  if (leadMs !== undefined)
+    return `the endpoint drops every ${noun} of ${trustDomain} that was held for ${formatDurationMs(leadMs)}, and keeps only newer ones`;
+  if (held.every(({ gone }) => gone && !gone.known))
+    return `the endpoint offers ${noun}s of ${trustDomain} after a full revocation`;
+  return `the endpoint offers only new ${noun}s of ${trustDomain} without any overlap with the held ones`;
+}

@@ -1,0 +1,40 @@
+import type { BundleNote, BundleNoteCode, ParsedBundle } from '../spiffe/index.ts';
+import type { StateReason } from '../store/index.ts';
+
+/** Remarks about entries that are used all the same. */
+const USED: ReadonlySet<BundleNoteCode> = new Set([
+  'entry-surplus-certificates',
+  'entry-key-id-shared',
+  'entry-repeated',
+]);
+
+/** The notes about entries that were left out. */
+function leftOut(notes: readonly BundleNote[]): readonly BundleNote[] {
+  return notes.filter(({ index, code }) => index !== undefined && !USED.has(code));
+}
+
+/** Whether an entry was left out, so that a key which is missing may be in it: that is not the peer's word that the key is revoked. */
+export function hasUnusableEntries({ notes }: Pick<ParsedBundle, 'notes'>): boolean {
+  return leftOut(notes).length > 0;
+}
+
+/**
+ * Why a document of which nothing can be used is probably another one than the peer's bundle; undefined for a bundle with keys, and
+ * for an empty one, which is a revocation (TDB-04, TDB-05). Pure.
+ */
+export function whyUnusable({ bundle, notes }: ParsedBundle): StateReason | undefined {
+  const { trustDomain, x509Authorities, jwtAuthorities } = bundle;
+  const [first, ...others] = leftOut(notes);
+  if (x509Authorities.length > 0 || jwtAuthorities.length > 0 || !first) return undefined;
+  const nothing = `nothing of ${trustDomain} is trusted until its endpoint serves its bundle again`;
+  if ([first, ...others].every(({ code }) => code === 'entry-use-unknown')) {
+    return {
+      code: 'no-spiffe-keys',
+      message: `no entry of this document is for SPIFFE SVIDs, that is with "use" x509-svid or jwt-svid: is this the OIDC keys URL? ${nothing}`,
+    };
+  }
+  return {
+    code: 'no-usable-entries',
+    message: `no entry of this document can be used (${first.message}): ${nothing}`,
+  };
+}
