@@ -19,6 +19,7 @@ export function pollingOf(
   | 'guard'
   | 'redirects'
   | 'schedule'
+  | 'overlapLeadMs'
   | 'watch'
   | 'concurrency'
 > {
@@ -45,6 +46,7 @@ export function pollingOf(
       ceilingMs: polling.maximum_poll,
       withoutHintMs: polling.default_poll,
     },
+    overlapLeadMs: polling.overlap_lead,
     watch: { seconds: Math.round(polling.hold / 1000), most: polling.max_held },
     concurrency: polling.max_polls_in_flight,
   };

@@ -45,10 +45,14 @@ function ofState(relationship: Relationship): Finding[] {
   const message = stateReason?.message ?? `the relationship with ${trustDomain} is ${state}`;
   if (state === 'stale')
     return [{ code: 'trust-stale', message, since: staleFrom(relationship) ?? lastSuccessAt ?? createdAt }];
-  if (state === 'needs-bootstrap')
-    return [{ code: 'needs-bootstrap', message, since: lastSuccessAt ?? createdAt }];
-  return [];
+  const since = lastSuccessAt ?? createdAt;
+  if (state === 'needs-bootstrap') return [{ code: 'needs-bootstrap', message, since }];
+  const odd = state === 'quarantined' ? undefined : ODD_DOCUMENTS.find((code) => code === stateReason?.code);
+  return odd === undefined ? [] : [{ code: odd, message, since }];
 }
+
+/** Reasons for which a document that could be read still needs a hand. */
+const ODD_DOCUMENTS = ['no-spiffe-keys', 'no-usable-entries', 'sequence-jumped'] as const;
 
 function ofAge({ relationship, pollIntervalMs }: PeerFacts): Finding[] {
   const { trustDomain, staleAfterSeconds, createdAt } = relationship;
@@ -70,6 +74,8 @@ function ofKeys({ relationship, held, undistrusted, distrusted }: PeerFacts, now
   const { trustDomain, lastSuccessAt, createdAt } = relationship;
   if (!held || !undistrusted) return [];
   if (held.x509Authorities.length + held.jwtAuthorities.length === 0) {
+    // An unusable document is not a revocation, and is reported as what it is.
+    if (ODD_DOCUMENTS.some((code) => code === relationship.stateReason?.code)) return [];
     const message = `${trustDomain} has revoked all its keys: every identity of it is refused`;
     return [{ code: 'no-usable-keys', message, since: lastSuccessAt ?? createdAt }];
   }

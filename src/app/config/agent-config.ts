@@ -198,6 +198,11 @@ const federation = z.strictObject({
     .describe(
       'Ranges that the agent never connects to, whoever names an address in them, in CIDR notation: `10.0.0.0/8`. For a peer in them there is no way around it.',
     ),
+  overlap_lead: duration()
+    .prefault('1d')
+    .describe(
+      'For an `https_web` peer: how long a root or JWT key is held before it counts as an overlap, and never less than three refresh hints. An offer without such a key waits for `federate review` as a takeover would.',
+    ),
   max_document: size().prefault('1MiB').describe('Largest bundle document that is read.'),
   max_redirects: z
     .int()

@@ -19,10 +19,14 @@ export async function viewOfPeer(
     .map(({ digest, sequence, receivedAt }) => seenVersion(digest, sequence, receivedAt));
   // The endpoint showed what came in a file too, once it was polled. Content goes on under new numbers without a new version.
   const [newest] = history;
-  const isRenumbered = newest?.sequence !== held?.sequence;
+  const { anchor } = await store.priorTrust(trustDomain);
+  // The number that counts may come from elsewhere: a file of the operator, or an address that counts higher.
+  const isSeen = held?.sequence !== undefined && anchor !== undefined && held.sequence > anchor;
+  const sequence = isSeen ? held.sequence : newest?.sequence;
+  const isRenumbered = newest?.sequence !== sequence;
   const shown =
     held && lastSuccessAt && held.receivedAt <= lastSuccessAt
-      ? [seenVersion(held.digest, held.sequence, isRenumbered ? lastSuccessAt : held.receivedAt)]
+      ? [seenVersion(held.digest, sequence, isRenumbered ? lastSuccessAt : held.receivedAt)]
       : [];
   const incidents = await store.incidents({ trustDomain, open: true, offers: false });
   const offered = incidents.flatMap(({ sequence, offer }) =>
