@@ -1,11 +1,12 @@
 import { describeError, type TokenBucket } from '../platform/index.ts';
-import type { IncidentKind, Relationship, RelationshipPatch } from '../store/index.ts';
+import type { Relationship, RelationshipPatch } from '../store/index.ts';
 import { ChangeBudget, type ChangeBudgetSettings } from './change-budget.ts';
 import { EndpointWatch, type WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
 import type { PollLane, PollSlots } from './poll-slots.ts';
 import { type EndpointHealth, EndpointUrls } from './endpoint-urls.ts';
+import { endedBy, isGood } from './poll-incidents.ts';
 import { type RefreshedFrom, refreshFromAny } from './refresh-from-any.ts';
-import type { PollIncident, RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
+import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import type { OperatorOverride } from './settle-offer.ts';
 import { type StateAfter, staleFrom, staleState, stateAfter } from './relationship-state.ts';
@@ -14,15 +15,6 @@ import { missingEndpointTrust } from './serving.ts';
 
 /** Told when a poll ended, for numbers. */
 export type PollObserver = (result: RefreshResult, durationMs: number) => void;
-
-const POLL_INCIDENTS: readonly PollIncident[] = [
-  'endpoint-unreachable',
-  'bundle-refused',
-  'bundle-quarantined',
-  'peer-flapping',
-  'bundle-unusable',
-  'sequence-jumped',
-];
 
 /** While a peer flaps no request is held at it, so it is polled this often: a removal must not wait for the refresh hint. */
 const FLAPPING_POLL_MS = 10_000;
@@ -386,16 +378,4 @@ export class PeerPoller {
       consecutiveFailures: good ? 0 : consecutiveFailures + 1,
     };
   }
-}
-
-/** What a poll puts an end to: an unreachable endpoint proves nothing about its offers; an offer proves that it is reachable. */
-function endedBy(incident: PollIncident | undefined, good: boolean): readonly IncidentKind[] {
-  if (incident === 'endpoint-unreachable') return [];
-  const over = POLL_INCIDENTS.filter((kind) => kind !== incident);
-  return good ? [...over, 'trust-stale'] : over;
-}
-
-/** Whether a poll found out what the peer trusts now. */
-function isGood({ kind }: RefreshOutcome): boolean {
-  return kind === 'unchanged' || kind === 'accepted';
 }

@@ -26,15 +26,14 @@ export function whyUnusable({ bundle, notes }: ParsedBundle): StateReason | unde
   const { trustDomain, x509Authorities, jwtAuthorities } = bundle;
   const [first, ...others] = leftOut(notes);
   if (x509Authorities.length > 0 || jwtAuthorities.length > 0 || !first) return undefined;
-  const nothing = `nothing of ${trustDomain} is trusted until its endpoint serves its bundle again`;
   if ([first, ...others].every(({ code }) => code === 'entry-use-unknown')) {
     return {
       code: 'no-spiffe-keys',
-      message: `no entry of this document is for SPIFFE SVIDs, that is with "use" x509-svid or jwt-svid: is this the OIDC keys URL? ${nothing}`,
+      message: `no entry of this document is for SPIFFE SVIDs, that is with "use" x509-svid or jwt-svid: is this the OIDC keys URL? Until the endpoint of ${trustDomain} serves its bundle again, nothing of it is trusted`,
     };
   }
   return {
     code: 'no-usable-entries',
-    message: `no entry of this document can be used (${first.message}): ${nothing}`,
+    message: `no entry of this document can be used (${first.message}): until the endpoint of ${trustDomain} serves its bundle again, nothing of it is trusted`,
   };
 }
