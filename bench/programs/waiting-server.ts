@@ -14,7 +14,12 @@ const endpoint = new BundleEndpoint({
   profile: { kind: 'https_web', certificateFile: files.certificate, keyFile: files.key },
   url: new URL('https://localhost/'),
   path: '/',
-  limits: { maxConnections: clients + 10, maxConnectionsPerAddress: clients + 10, maxWaiting: clients },
+  limits: {
+    maxConnections: clients + 10,
+    maxConnectionsPerAddress: clients + 10,
+    maxWaiting: 2 * clients,
+    maxWaitingPerAddress: clients,
+  },
   clock: systemClock,
   log: silentLog,
   metrics: createMetrics({ processMetrics: false }),

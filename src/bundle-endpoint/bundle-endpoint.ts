@@ -5,8 +5,10 @@ import { TLSSocket } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
 import { secureContextOptions, type SvidSource, tlsIdentity } from '../mtls/index.ts';
 import {
+  addressGroup,
   type Clock,
   describeError,
+  KeyedCounts,
   type ListenAddress,
   type Log,
   listenOn,
@@ -18,7 +20,8 @@ import { EndpointError } from './errors.ts';
 import { type EndpointExtension, extensionRequestOf, serveExtension } from './extension.ts';
 import { OpenConnections } from './open-connections.ts';
 import { type PublishedBundle, publishedBundle, tagOfBundle } from './published-bundle.ts';
-import { createBundleRoutes } from './routes.ts';
+import { RequestLog } from './request-log.ts';
+import { type BundleClient, createBundleRoutes } from './routes.ts';
 import { WaitingClients } from './waiting-clients.ts';
 import { readWebCertificate } from './web-certificate.ts';
 
@@ -33,6 +36,8 @@ export interface EndpointLimits {
   readonly maxConnectionsPerAddress: number;
   /** Clients that are held until the bundle changes; further ones are answered at once. Left out: 2,000. */
   readonly maxWaiting?: number;
+  /** The same, of one address (IPv6: of one /64), for clients that did not prove which peer they are. Left out: 16. */
+  readonly maxWaitingPerAddress?: number;
   /** Longest TLS handshake; left out: 5 s. */
   readonly handshakeMs?: number;
   /** From the first byte of a request to the end of its headers; left out: 5 s. */
@@ -57,11 +62,12 @@ export interface BundleEndpointOptions {
   readonly path: string;
   readonly limits: EndpointLimits;
   /**
-   * Told of each request for the bundle before it is answered, which never waits for it. Where it resolves with true before the
-   * answer goes, `Federate-Relationship: held` says that we hold a relationship with who asked; nothing is said otherwise,
-   * so that nobody learns by asking in another's name with whom we have one.
+   * Called for each request for the bundle before it is answered. Resolves with the peer that the client proved to be, or undefined. Only a
+   * request that wishes to be held waits for it. Where the name is there before the answer goes, `Federate-Relationship: held`
+   * says that we hold a relationship with the client; nothing is said otherwise, so that nobody learns by asking in another's
+   * name with whom we have one.
    */
-  readonly onRequest?: (seen: SeenBundleRequest) => Promise<boolean> | void;
+  readonly onRequest?: (seen: SeenBundleRequest) => Promise<string | undefined> | void;
   /** Told when a client that sent no statement was given the whole bundle: its address, and the tag of what it was given. */
   readonly onServed?: (address: string, tag: string) => void;
   readonly clock: Clock;
@@ -78,6 +84,9 @@ const IDLE_MS = 30_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const REQUESTS_PER_CONNECTION = 1000;
 const MAX_WAITING = 2000;
+const MAX_WAITING_PER_ADDRESS = 16;
+/** A client that wishes to be held waits so long for its proof, and then counts as anybody. */
+const PROOF_MS = 500;
 /** How often certificate files are looked at. */
 const LOOK_EVERY_MS = 2000;
 
@@ -89,7 +98,9 @@ export class BundleEndpoint {
   readonly #options: BundleEndpointOptions;
   readonly #server: Server;
   readonly #stopping = new AbortController();
-  readonly #perAddress = new Map<string, number>();
+  readonly #perAddress = new KeyedCounts();
+  /** Whom the client of an answer proved to be, as soon as that is known. */
+  readonly #provers = new WeakMap<object, Promise<string | undefined>>();
   readonly #open = new OpenConnections();
   /** The tag of the bundle in an answer. */
   readonly #given = new WeakMap<object, string>();
@@ -114,9 +125,10 @@ export class BundleEndpoint {
       'Connections not served',
       ['reason'],
     );
+    const requestLog = new RequestLog(clock, log);
     this.#record = (request, socket, response, startMs) => {
       requests.inc({ status: response.statusCode });
-      log.info('request', {
+      requestLog.answered({
         method: request.method,
         path: request.url,
         status: response.statusCode,
@@ -127,14 +139,23 @@ export class BundleEndpoint {
       });
     };
     const { handshakeMs = HANDSHAKE_MS, headersMs = HEADERS_MS, idleMs = IDLE_MS } = limits;
-    const waiting = new WaitingClients(clock, limits.maxWaiting ?? MAX_WAITING);
+    const waiting = new WaitingClients(clock, {
+      most: limits.maxWaiting ?? MAX_WAITING,
+      mostPerAddress: limits.maxWaitingPerAddress ?? MAX_WAITING_PER_ADDRESS,
+    });
     this.#waiting = waiting;
     const held = metrics.gauge('federate_endpoint_waiting', 'Clients held until the bundle changes');
     Object.assign(held, { collect: () => held.set(waiting.count) });
     const routes = createBundleRoutes(options.path, () => this.#published, waiting);
     const listener = getRequestListener(
-      async (request, { outgoing }) => {
-        const response = await routes.fetch(request);
+      async (request, { incoming, outgoing }) => {
+        const { socket } = incoming;
+        const client: BundleClient = {
+          connection: socket,
+          address: socket.remoteAddress ?? 'unknown',
+          prove: () => this.#proved(outgoing),
+        };
+        const response = await routes.fetch(request, { client });
         // Here and not when it is out: the bundle may be another one by then.
         const tag = response.status === 200 ? response.headers.get('etag') : null;
         if (tag !== null) this.#given.set(outgoing, tag);
@@ -158,6 +179,7 @@ export class BundleEndpoint {
         const startMs = clock.monotonicMs();
         const { socket } = request;
         this.#open.requestBegun(socket);
+        waiting.release(socket);
         response.once('close', () => {
           this.#open.requestEnded(socket);
           this.#record(request, socket, response, startMs);
@@ -268,9 +290,13 @@ export class BundleEndpoint {
   #see(request: IncomingMessage, response: ServerResponse): void {
     const { onRequest, onServed } = this.#options;
     const seen = seenRequestOf(request);
-    void onRequest?.(seen)?.then((known) => {
-      if (known && !response.headersSent) response.setHeader('federate-relationship', 'held');
-    });
+    const proving = onRequest?.(seen);
+    if (proving) {
+      this.#provers.set(response, proving);
+      void proving.then((peer) => {
+        if (peer !== undefined && !response.headersSent) response.setHeader('federate-relationship', 'held');
+      });
+    }
     if (!onServed || request.method !== 'GET' || seen.statement !== undefined) return;
     response.once('finish', () => {
       const tag = this.#given.get(response);
@@ -278,21 +304,30 @@ export class BundleEndpoint {
     });
   }
 
+  /** Whom a client proved to be; undefined also where that takes too long to wait for. */
+  async #proved(response: object): Promise<string | undefined> {
+    const proving = this.#provers.get(response);
+    if (!proving) return undefined;
+    const known = new AbortController();
+    const late = this.#options.clock.sleep(PROOF_MS, known.signal).then(
+      () => undefined,
+      () => undefined,
+    );
+    const peer = await Promise.race([proving, late]);
+    known.abort();
+    return peer;
+  }
+
   #admit(socket: Socket, rejected: { inc(labels: { reason: string }): void }): void {
-    const address = socket.remoteAddress ?? 'unknown';
-    const count = (this.#perAddress.get(address) ?? 0) + 1;
-    if (count > this.#options.limits.maxConnectionsPerAddress) {
+    const address = addressGroup(socket.remoteAddress ?? 'unknown');
+    if (this.#perAddress.of(address) >= this.#options.limits.maxConnectionsPerAddress) {
       rejected.inc({ reason: 'too-many-of-address' });
       socket.destroy();
       return;
     }
-    this.#perAddress.set(address, count);
+    this.#perAddress.add(address);
     this.#open.opened(socket);
-    socket.once('close', () => {
-      const left = (this.#perAddress.get(address) ?? 1) - 1;
-      if (left === 0) this.#perAddress.delete(address);
-      else this.#perAddress.set(address, left);
-    });
+    socket.once('close', () => this.#perAddress.remove(address));
   }
 
   async #identify(): Promise<void> {

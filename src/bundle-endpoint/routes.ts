@@ -2,9 +2,19 @@ import { Hono } from 'hono';
 import { problem } from './problem.ts';
 import { preferredWaitSeconds } from './prefer.ts';
 import { matchesTag, type PublishedBundle } from './published-bundle.ts';
-import type { WaitingClients } from './waiting-clients.ts';
+import type { WaitingClient, WaitingClients } from './waiting-clients.ts';
 
 const WAITED_ENOUGH = Promise.resolve();
+
+/** Who asks. */
+export interface BundleClient extends Pick<WaitingClient, 'connection' | 'address'> {
+  /** The peer that the client proves to be. */
+  prove(): Promise<string | undefined>;
+}
+
+interface Env {
+  readonly Bindings: { readonly client: BundleClient };
+}
 
 /**
  * The endpoint's HTTP: GET and HEAD of `/` and of `path` answer with the newest bundle (FED-12, FED-13), with an exact
@@ -17,8 +27,8 @@ export function createBundleRoutes(
   path: string,
   current: () => PublishedBundle | undefined,
   waiting: WaitingClients,
-): Hono {
-  const app = new Hono();
+): Hono<Env> {
+  const app = new Hono<Env>();
   const serve = (ifNoneMatch: string | undefined, more: Readonly<Record<string, string>>): Response => {
     const bundle = current();
     if (!bundle)
@@ -36,13 +46,21 @@ export function createBundleRoutes(
   };
   for (const route of new Set(['/', path])) {
     // Hono answers HEAD from GET, without the body.
-    app.get(route, async ({ req }) => {
+    app.get(route, async ({ req, env }) => {
       const tag = req.header('if-none-match');
       const seconds = preferredWaitSeconds(req.header('prefer'));
       if (seconds === undefined) return serve(tag, {});
-      const bundle = current();
-      const nothingNew = req.method === 'GET' && bundle !== undefined && matchesTag(tag, bundle.etag);
-      const wait = nothingNew && seconds > 0 ? waiting.wait(seconds, req.raw.signal) : WAITED_ENOUGH;
+      const isCurrent = () => {
+        const bundle = current();
+        return req.method === 'GET' && seconds > 0 && bundle !== undefined && matchesTag(tag, bundle.etag);
+      };
+      let wait: Promise<void> | undefined = WAITED_ENOUGH;
+      if (isCurrent()) {
+        const { prove, connection, address } = env.client;
+        const peer = await prove();
+        // The bundle may have changed while the proof was looked at.
+        if (isCurrent()) wait = waiting.wait(seconds, req.raw.signal, { connection, address, peer });
+      }
       await wait;
       return serve(tag, { vary: 'prefer', ...(wait ? { 'preference-applied': `wait=${seconds}` } : {}) });
     });

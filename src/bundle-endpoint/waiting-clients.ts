@@ -1,28 +1,58 @@
-import type { Clock } from '../platform/index.ts';
+import { addressGroup, type Clock, KeyedCounts } from '../platform/index.ts';
 
-interface WaitingClient {
+/** Who asks to be held. */
+export interface WaitingClient {
+  /** The same object for every request of one connection. */
+  readonly connection: object;
+  readonly address: string;
+  /** The peer it proved to be; undefined for anybody else. */
+  readonly peer?: string | undefined;
+}
+
+/** How many clients are held at once. */
+export interface WaitingLimits {
+  /** Over all of them. A quarter of the places is kept for clients that proved which peer they are. */
+  readonly most: number;
+  /** Of one address, for clients that proved nothing; an IPv6 network of 64 bits counts as one address. */
+  readonly mostPerAddress: number;
+}
+
+interface Held {
   readonly endMs: number;
   readonly done: () => void;
 }
 
-/** How often those whose time is up are looked for: one timer for all, for thousands of their own would cost more than they do. */
+/** How often clients whose time is up are looked for: one timer for all, because thousands of timers would cost more. */
 const LOOK_EVERY_MS = 1000;
-/** Whoever is woken comes back for a handshake; so many at once, every so many milliseconds, is what one core can take. */
+/** Each woken client comes back for a handshake; so many at once, every so many milliseconds, is what one core can take. */
 const WOKEN_AT_ONCE = 32;
 const WAKE_EVERY_MS = 16;
+/** The share of all places that only proved peers may take. */
+const PROVED_SHARE = 0.25;
+/** Places of one proved peer: its agent may have replicas. */
+const MOST_PER_PEER = 8;
+/** A /48 has so many times the places of one address. */
+const NETWORK_FACTOR = 4;
 
-/** Clients whose request is held until the bundle changes. Each costs an open connection and a few hundred bytes. */
+/**
+ * Clients whose request is held until the bundle changes. Each costs an open connection and a few hundred bytes. A connection has one
+ * held request, and an address and a peer have few, so that nobody takes the places of all others; what finds no room is
+ * answered at once.
+ */
 export class WaitingClients {
   readonly #clock: Clock;
-  readonly #most: number;
-  readonly #waiting = new Set<WaitingClient>();
+  readonly #limits: WaitingLimits;
+  readonly #waiting = new Set<Held>();
+  readonly #byConnection = new Map<object, Held>();
+  /** Places by address, network and peer. */
+  readonly #taken = new KeyedCounts();
   readonly #closing = new AbortController();
+  #unproved = 0;
   #looking = false;
 
-  /** At most so many at once. */
-  constructor(clock: Clock, most: number) {
+  constructor(clock: Clock, limits: WaitingLimits) {
     this.#clock = clock;
-    this.#most = most;
+    this.#limits = limits;
   }
 
   /** How many wait now. */
@@ -32,23 +62,39 @@ export class WaitingClients {
 
   /**
    * Resolves when the bundle has changed, when `seconds` have passed, when the client has gone or when the endpoint stops.
-   * Undefined at once where there is no room for one more.
+   * Undefined at once where there is no room for one more. A request that is held already on the same connection is answered:
+   * with pipelining its answer has to go out before any later one.
    */
-  wait(seconds: number, gone: AbortSignal): Promise<void> | undefined {
-    if (this.#waiting.size >= this.#most || this.#closing.signal.aborted || gone.aborted) return undefined;
+  wait(seconds: number, gone: AbortSignal, client: WaitingClient): Promise<void> | undefined {
+    if (this.#closing.signal.aborted || gone.aborted) return undefined;
+    this.release(client.connection);
+    const places = this.#placesOf(client);
+    if (!places) return undefined;
     return new Promise((resolve) => {
-      const client: WaitingClient = {
+      const held: Held = {
         endMs: this.#clock.monotonicMs() + seconds * 1000,
         done: () => {
-          this.#waiting.delete(client);
-          gone.removeEventListener('abort', client.done);
+          if (!this.#waiting.delete(held)) return;
+          if (this.#byConnection.get(client.connection) === held)
+            this.#byConnection.delete(client.connection);
+          if (client.peer === undefined) this.#unproved -= 1;
+          for (const place of places) this.#taken.remove(place);
+          gone.removeEventListener('abort', held.done);
           resolve();
         },
       };
-      this.#waiting.add(client);
-      gone.addEventListener('abort', client.done, { once: true });
+      this.#waiting.add(held);
+      this.#byConnection.set(client.connection, held);
+      if (client.peer === undefined) this.#unproved += 1;
+      for (const place of places) this.#taken.add(place);
+      gone.addEventListener('abort', held.done, { once: true });
       if (!this.#looking) void this.#look();
     });
+  }
+
+  /** Another request came on this connection: the held one before it is answered, because answers go out in order. */
+  release(connection: object): void {
+    this.#byConnection.get(connection)?.done();
   }
 
   /** The bundle has changed: all who wait now are answered, a few at a time. */
@@ -60,10 +106,25 @@ export class WaitingClients {
     }
   }
 
-  /** Nobody waits any more: all are answered at once, and come back to whoever is here next. */
+  /** Nobody waits any more: all are answered at once, and come back to the agent that is here next. */
   close(): void {
     this.#closing.abort();
     for (const { done } of this.#waiting) done();
+  }
+
+  /** The places that a client takes; undefined where one of them is full. */
+  #placesOf({ address, peer }: WaitingClient): readonly string[] | undefined {
+    const { most, mostPerAddress } = this.#limits;
+    if (this.#waiting.size >= most) return undefined;
+    if (peer !== undefined) {
+      const place = `peer ${peer}`;
+      return this.#taken.of(place) < MOST_PER_PEER ? [place] : undefined;
+    }
+    if (this.#unproved >= most - Math.floor(most * PROVED_SHARE)) return undefined;
+    const [own, network] = [`address ${addressGroup(address)}`, `network ${addressGroup(address, 48)}`];
+    const hasRoom =
+      this.#taken.of(own) < mostPerAddress && this.#taken.of(network) < mostPerAddress * NETWORK_FACTOR;
+    return hasRoom ? [own, network] : undefined;
   }
 
   async #look(): Promise<void> {

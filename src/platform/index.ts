@@ -1,14 +1,17 @@
 /** What the machine gives: time, chance, durable files, and the shapes of the log and the metrics. Handed in everywhere; only `app` picks the real ones. */
+export { addressGroup } from './address-group.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { syncFolder, writeDurably } from './durable-file.ts';
 export { formatDurationMs, parseDurationMs, parseSizeBytes } from './duration.ts';
 export { type Environment, systemEnvironment } from './environment.ts';
 export { answerHealth, type NotReady } from './health.ts';
 export { parseInstant } from './instant.ts';
+export { KeyedCounts } from './keyed-counts.ts';
 export { type ListenAddress, type ListenFailure, listenOn } from './listen.ts';
 export { createLocalNames, type LocalNames } from './local-names.ts';
 export { describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
 export type { Metrics } from './metrics.ts';
+export { printable } from './printable.ts';
 export { type Random, systemRandom } from './random.ts';
 export { type Sized, smallestFirst } from './smallest-first.ts';
 export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';

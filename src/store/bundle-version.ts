@@ -1,5 +1,5 @@
+import { printable } from '../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
-import { printable } from './printable.ts';
 
 /**
  * On whose word a version became current: the bootstrap of a relationship · judged and accepted from its endpoint ·

@@ -1,5 +1,5 @@
+import { printable } from '../platform/index.ts';
 import type { TrustDomain } from '../spiffe/index.ts';
-import { printable } from './printable.ts';
 
 /** What the audit log can tell. */
 export type EventKind =

@@ -1,7 +1,7 @@
+import { printable } from '../platform/index.ts';
 import { contentDigest, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 import { checkSequence } from './arguments.ts';
 import type { EventKind, NewEvent } from './event.ts';
-import { printable } from './printable.ts';
 
 /** What can go wrong with a peer for a while. Each is also the kind of the event that tells of its beginning. */
 export type IncidentKind = Extract<

@@ -1,5 +1,5 @@
+import { printable } from '../platform/index.ts';
 import type { TrustDomain } from '../spiffe/index.ts';
-import { printable } from './printable.ts';
 import type { StateReason } from './relationship.ts';
 
 /** On which side of an invitation we stand. */

@@ -1,6 +1,6 @@
+import { printable } from '../platform/index.ts';
 import type { TrustDomain } from '../spiffe/index.ts';
 import type { NewEvent } from './event.ts';
-import { printable } from './printable.ts';
 
 /** A key that is kept out of the trust, whatever the bundles of its trust domain say. */
 export interface DistrustedKey {

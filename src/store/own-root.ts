@@ -1,5 +1,5 @@
+import { printable } from '../platform/index.ts';
 import type { TrustDomain } from '../spiffe/index.ts';
-import { printable } from './printable.ts';
 
 /** Where a root of our own stands: peers can have it · it signs · it signed, and what it signed is still about · no longer published. */
 export type RootStage = 'published' | 'in-use' | 'retiring' | 'gone';

@@ -1,6 +1,6 @@
+import { printable } from '../platform/index.ts';
 import { parseSpiffeId, parseTrustDomain, type SpiffeId, type TrustDomain } from '../spiffe/index.ts';
 import { checkSequence } from './arguments.ts';
-import { printable } from './printable.ts';
 
 /** What a peer proved that it holds of our bundle, as it is kept over a restart. */
 export interface StoredHolding {

@@ -1,5 +1,5 @@
+import { printable } from '../platform/index.ts';
 import type { EndpointProfile, SpiffeId, TrustDomain } from '../spiffe/index.ts';
-import { printable } from './printable.ts';
 
 /**
  * Where a relationship stands: no bundle yet · agreed, but not yet approved by our operator · fresh · last polls failed, last

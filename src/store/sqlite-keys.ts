@@ -1,6 +1,6 @@
+import { printable } from '../platform/index.ts';
 import type { Database } from 'better-sqlite3';
 import { pemFromCertificates, type TrustBundle } from '../spiffe/index.ts';
-import { printable } from './printable.ts';
 import { authorityRefs, jwtFingerprint } from './version-change.ts';
 
 const MAX_NAME_CHARACTERS = 1000;

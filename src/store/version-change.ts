@@ -1,7 +1,7 @@
+import { printable } from '../platform/index.ts';
 import { createHash } from 'node:crypto';
 import type { JwtAuthority, TrustBundle } from '../spiffe/index.ts';
 import type { AuthorityRef, VersionChange } from './bundle-version.ts';
-import { printable } from './printable.ts';
 
 const MAX_LABEL_CHARACTERS = 120;
 

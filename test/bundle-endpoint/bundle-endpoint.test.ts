@@ -165,12 +165,14 @@ describe('BundleEndpoint over HTTP', () => {
     expect(await ask(etag)).toBe(200);
   });
 
-  it('says Federate-Relationship only where who asks was proved before the answer went, and waits for no proof', async () => {
+  it('says Federate-Relationship only where who asks was proved before the answer went, and waits for no proof for long', async () => {
     const asked: (string | undefined)[] = [];
     const { port, publish } = await start({
       onRequest: ({ statement }) => {
         asked.push(statement);
-        return statement === 'late' ? new Promise(() => {}) : Promise.resolve(statement === 'proved');
+        return statement === 'late'
+          ? new Promise(() => {})
+          : Promise.resolve(statement === 'proved' ? 'b.example' : undefined);
       },
     });
     publish(1n);

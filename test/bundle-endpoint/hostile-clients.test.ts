@@ -214,7 +214,7 @@ describe('BundleEndpoint and hostile clients', () => {
   });
 
   it('clients that ask to wait fill their own room only, and go without being waited for', async () => {
-    await start({ maxWaiting: 5 });
+    await start({ maxWaiting: 6 });
     const first = heard(await speak('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n'));
     const etag = /etag: (\S+)/i.exec(await first)?.[1];
     const wish = `GET / HTTP/1.1\r\nhost: a\r\nif-none-match: ${etag}\r\nprefer: wait=300\r\nconnection: close\r\n\r\n`;
@@ -224,5 +224,31 @@ describe('BundleEndpoint and hostile clients', () => {
     await honest();
     for (const socket of waiting) socket.destroy();
     await expect.poll(() => metrics.render(), { timeout: 5000 }).toContain('federate_endpoint_waiting 0');
+  });
+
+  it('two connections with a thousand pipelined wishes to wait hold two places, and are answered', async () => {
+    await start({ maxWaiting: 100 });
+    const first = heard(await speak('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n'));
+    const etag = /etag: (\S+)/i.exec(await first)?.[1];
+    const wish = `GET / HTTP/1.1\r\nhost: a\r\nif-none-match: ${etag}\r\nprefer: wait=300\r\n\r\n`;
+    const greedy = await Promise.all(Array.from({ length: 2 }, () => speak(wish.repeat(999))));
+    let bytes = 0;
+    for (const socket of greedy) socket.on('data', (part: Buffer) => (bytes += part.length));
+    const honestOne = await speak(wish);
+    const held = async () => Number(/federate_endpoint_waiting (\d+)/.exec(await metrics.render())?.[1]);
+    await expect.poll(answered, { timeout: 10_000 }).toBeGreaterThan(400);
+    expect(bytes).toBeGreaterThan(0);
+    expect(await held()).toBeLessThanOrEqual(3);
+    endpoint.publish(bundleOf(ca.trustDomain, [ca.authority], { sequence: 2n, refreshHintSeconds: 300 }));
+    const [answer] = await once(honestOne, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('one log line per request is bounded and printable, and lines are bounded too', async () => {
+    const path = `/${'%1b[2J'.repeat(1000)}`;
+    await heard(await speak(`GET ${path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`));
+    await expect.poll(answered).toBe(1);
+    const line = log.records.find(({ message }) => message === 'request');
+    expect(String(line?.fields['path']).length).toBeLessThanOrEqual(200);
   });
 });

@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { WaitingClients } from '../../src/bundle-endpoint/waiting-clients.ts';
+import { type WaitingClient, WaitingClients } from '../../src/bundle-endpoint/waiting-clients.ts';
 import { TestClock } from '../support/test-clock.ts';
 
 const START = new Date('2030-01-01T12:00:00Z');
 const stays = () => new AbortController().signal;
 
 /** Counts the clients that were answered. */
-function room(most = 10_000) {
+function room(most = 10_000, mostPerAddress = 10_000) {
   const clock = new TestClock(START);
-  const clients = new WaitingClients(clock, most);
+  const clients = new WaitingClients(clock, { most, mostPerAddress });
   let answered = 0;
-  const wait = (seconds: number, gone = stays()) => {
-    const waiting = clients.wait(seconds, gone);
+  const wait = (seconds: number, gone = stays(), client: Partial<WaitingClient> = {}) => {
+    const waiting = clients.wait(seconds, gone, { connection: {}, address: '192.0.2.1', ...client });
     void waiting?.then(() => {
       answered += 1;
     });
@@ -53,6 +53,60 @@ describe('WaitingClients', () => {
     await clock.advance(16 * 50);
     expect(answered()).toBe(3203);
     expect(clients.count).toBe(0);
+  });
+
+  it('holds one request per connection: a further one has the one before it answered', async () => {
+    const { clock, clients, wait, answered } = room();
+    const connection = {};
+    for (let request = 0; request < 1000; request += 1) expect(wait(300, stays(), { connection })).toBe(true);
+    expect(clients.count).toBe(1);
+    await clock.advance(0);
+    expect(answered()).toBe(999);
+    clients.release(connection);
+    await clock.advance(0);
+    expect([clients.count, answered()]).toEqual([0, 1000]);
+  });
+
+  it('has few places for one address, of which a /64 of IPv6 is one, and a few more for a /48', () => {
+    const { wait } = room(10_000, 2);
+    const from = (address: string) => wait(300, stays(), { address });
+    expect([from('192.0.2.9'), from('::ffff:192.0.2.9'), from('192.0.2.9')]).toEqual([true, true, false]);
+    expect([from('2001:db8::1'), from('2001:db8::2'), from('2001:db8:0:0:ffff::3')]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    expect(from('2001:db8:0:1::1')).toBe(true);
+    const others = Array.from({ length: 100 }, (_, index) =>
+      from(`2001:db8:0:${(index + 2).toString(16)}::1`),
+    );
+    expect(others.filter(Boolean)).toHaveLength(5);
+    expect(from('2001:db8:1::1')).toBe(true);
+  });
+
+  it('keeps a quarter of its places for peers that prove who they are, and few for each of them', () => {
+    const { wait } = room(40, 1000);
+    const unproved = Array.from({ length: 100 }, (_, index) =>
+      wait(300, stays(), { address: `2001:db8:${index.toString(16)}::1` }),
+    );
+    expect(unproved.filter(Boolean)).toHaveLength(30);
+    const proved = (peer: string) => wait(300, stays(), { peer });
+    expect(Array.from({ length: 20 }, () => proved('greedy.example')).filter(Boolean)).toHaveLength(8);
+    expect([proved('b.example'), proved('c.example'), proved('d.example')]).toEqual([true, true, false]);
+  });
+
+  it('gives every place back', async () => {
+    const { wait, clients, clock } = room(4, 1);
+    for (let round = 0; round < 10; round += 1) {
+      const gone = new AbortController();
+      expect(wait(300, gone.signal)).toBe(true);
+      expect(wait(300, gone.signal)).toBe(false);
+      expect(wait(300, gone.signal, { peer: 'b.example' })).toBe(true);
+      gone.abort();
+      gone.abort();
+      await clock.advance(0);
+      expect(clients.count).toBe(0);
+    }
   });
 
   it('has room for so many, and takes the next when one has gone', async () => {

@@ -11,6 +11,7 @@ describe('createBundleRoutes() and Prefer: wait (RFC 7240)', () => {
   let clock: TestClock;
   let clients: WaitingClients;
   let current: PublishedBundle;
+  let proving: Promise<string | undefined>;
   const publish = (sequence: bigint) => {
     current = publishedBundle(
       bundleOf(ca.trustDomain, [ca.authority], { sequence, refreshHintSeconds: 300 }),
@@ -20,14 +21,16 @@ describe('createBundleRoutes() and Prefer: wait (RFC 7240)', () => {
   const ask = async (prefer: string, tag = current.etag, method = 'GET') => {
     const headers = { prefer, ...(tag === '' ? {} : { 'if-none-match': tag }) };
     const request = new Request('https://a.example/', { method, headers });
-    return createBundleRoutes('/', () => current, clients).fetch(request);
+    const client = { connection: {}, address: '192.0.2.1', prove: () => proving };
+    return createBundleRoutes('/', () => current, clients).fetch(request, { client });
   };
   const seen = ({ status, headers }: Response) => [status, headers.get('preference-applied')];
 
   beforeEach(async () => {
     ca = await createTestCa({ trustDomain: 'a.example' });
     clock = new TestClock(new Date('2030-01-01T12:00:00Z'));
-    clients = new WaitingClients(clock, 1);
+    clients = new WaitingClients(clock, { most: 1, mostPerAddress: 10 });
+    proving = Promise.resolve(undefined);
     publish(1n);
   });
   afterEach(() => clients.close());
@@ -56,6 +59,16 @@ describe('createBundleRoutes() and Prefer: wait (RFC 7240)', () => {
     expect(seen(await ask('wait=60', ''))).toEqual([200, 'wait=60']);
     expect(seen(await ask('wait=0'))).toEqual([304, 'wait=0']);
     expect(seen(await ask('wait=60', current.etag, 'HEAD'))).toEqual([304, 'wait=60']);
+  });
+
+  it('gives the newest bundle where it changed while the client was being proved', async () => {
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    proving = promise;
+    const answer = ask('wait=60');
+    publish(2n);
+    resolve('b.example');
+    expect(seen(await answer)).toEqual([200, 'wait=60']);
+    expect(clients.count).toBe(0);
   });
 
   it('answers at once, and does not say that it waited, where there is no room or no such wish', async () => {

@@ -23,6 +23,7 @@ export function createEndpoint(
       maxConnections: endpoint.max_connections,
       maxConnectionsPerAddress: endpoint.max_connections_per_address,
       maxWaiting: endpoint.max_waiting,
+      maxWaitingPerAddress: endpoint.max_waiting_per_address,
     },
     ...listeners,
     clock: context.clock,

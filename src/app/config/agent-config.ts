@@ -37,7 +37,16 @@ const endpointCommon = {
     .int()
     .min(0)
     .default(2000)
-    .describe('Clients held until the bundle changes (`Prefer: wait`); further ones are answered at once.'),
+    .describe(
+      'Clients held until the bundle changes (`Prefer: wait`), one on each connection; further ones are answered at once. A quarter of the places is kept for peers that prove who they are.',
+    ),
+  max_waiting_per_address: z
+    .int()
+    .min(0)
+    .default(16)
+    .describe(
+      'The same, of one remote address (IPv6: of one /64; a /48 has four times as many), for clients that do not prove which peer they are.',
+    ),
 };
 
 const endpoint = z.discriminatedUnion('profile', [

@@ -82,17 +82,17 @@ export class PeerHoldings {
   }
 
   /**
-   * A request for our bundle came in. Returns at once; a statement is proved behind it. Resolves with whether it was, so by the agent of a
-   * relationship that we hold. Never rejects.
+   * A request for our bundle came in. Returns at once; a statement is proved behind it. Resolves with the peer whose agent the client
+   * proved to be, of the relationships that we hold; undefined for anybody else. Never rejects.
    */
-  async note(seen: SeenRequest): Promise<boolean> {
+  async note(seen: SeenRequest): Promise<TrustDomain | undefined> {
     const { statement } = seen;
     if (statement === undefined || statement.length > MAX_HOLDING_CHARACTERS) {
       this.#notePlain(seen);
-      return false;
+      return undefined;
     }
     const proved = await this.#prove(seen.address, statement);
-    if (!proved) this.#notePlain(seen);
+    if (proved === undefined) this.#notePlain(seen);
     return proved;
   }
 
@@ -129,20 +129,20 @@ export class PeerHoldings {
     return [...this.#plain.values()];
   }
 
-  async #prove(address: string, token: string): Promise<boolean> {
+  async #prove(address: string, token: string): Promise<TrustDomain | undefined> {
     const { relationshipWith, ownTrustDomain, bundles, clock, log } = this.#options;
     const issuer = claimedIssuer(token);
     const relationship = issuer && relationshipWith(issuer.trustDomain);
     const own = ownTrustDomain();
-    if (!relationship || own === undefined || issuer.id !== agentOf(relationship)) return false;
+    if (!relationship || own === undefined || issuer.id !== agentOf(relationship)) return undefined;
     const { trustDomain } = relationship;
     const known = this.#holdings.get(trustDomain);
     if (known?.token === token) {
       this.#holdings.set(trustDomain, { ...known, address, seenAt: clock.now() });
       this.#options.onContact?.(trustDomain);
-      return true;
+      return trustDomain;
     }
-    if (this.#inFlight >= MAX_IN_FLIGHT || !this.#work.allows(address)) return false;
+    if (this.#inFlight >= MAX_IN_FLIGHT || !this.#work.allows(address)) return undefined;
     this.#inFlight += 1;
     const arrival = (this.#arrivals += 1);
     try {
@@ -155,13 +155,14 @@ export class PeerHoldings {
         maxCharacters: MAX_HOLDING_CHARACTERS,
       });
       const holding = readHolding(claims);
-      if (!holding || signer.id !== issuer.id) return false;
+      if (!holding || signer.id !== issuer.id) return undefined;
       this.#options.onContact?.(trustDomain);
       const newest = this.#holdings.get(trustDomain);
       // An older one, played again, says nothing about now; within one second the one that came last counts.
       const seconds = (instant: Date) => Math.floor(instant.getTime() / 1000);
-      if (newest && seconds(issuedAt) < seconds(newest.saidAt)) return true;
-      if (newest && seconds(issuedAt) === seconds(newest.saidAt) && arrival < newest.arrival) return true;
+      if (newest && seconds(issuedAt) < seconds(newest.saidAt)) return trustDomain;
+      if (newest && seconds(issuedAt) === seconds(newest.saidAt) && arrival < newest.arrival)
+        return trustDomain;
       const knownSince = newest && sayTheSame(newest, holding) ? newest.knownSince : now;
       const proved = {
         ...holding,
@@ -178,14 +179,14 @@ export class PeerHoldings {
       // Until now it was taken for anybody: its first polls from here, before there was a relationship to prove anything by.
       if (newest?.address !== address) this.#plain.delete(address);
       this.#options.onHolding?.(proved);
-      return true;
+      return trustDomain;
     } catch (error) {
       log.info('what a poll says it holds is not proved', {
         trustDomain,
         address,
         error: describeError(error),
       });
-      return false;
+      return undefined;
     } finally {
       this.#inFlight -= 1;
     }

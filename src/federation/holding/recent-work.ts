@@ -1,10 +1,10 @@
-import type { Clock } from '../../platform/index.ts';
+import { addressGroup, type Clock } from '../../platform/index.ts';
 
 const WINDOW_MS = 60_000;
 /** Addresses that are remembered; with more, all wait for the next minute rather than none being counted. */
 const MAX_ADDRESSES = 10_000;
 
-/** Counts costly work per address and minute. */
+/** Counts costly work per address and minute; an IPv6 network of 64 bits counts as one address. */
 export class RecentWork {
   readonly #clock: Clock;
   readonly #most: number;
@@ -24,9 +24,10 @@ export class RecentWork {
       this.#counts.clear();
       this.#sinceMs = now;
     }
-    const count = this.#counts.get(address) ?? 0;
+    const group = addressGroup(address);
+    const count = this.#counts.get(group) ?? 0;
     if (count >= this.#most || (count === 0 && this.#counts.size >= MAX_ADDRESSES)) return false;
-    this.#counts.set(address, count + 1);
+    this.#counts.set(group, count + 1);
     return true;
   }
 }
