@@ -56,8 +56,8 @@ export function createBundleRoutes(
       };
       let wait: Promise<void> | undefined = WAITED_ENOUGH;
       if (isCurrent()) {
-        const { prove, connection, address } = env.client;
-        const peer = await prove();
+        const { connection, address } = env.client;
+        const peer = await env.client.prove();
         // The bundle may have changed while the proof was looked at.
         if (isCurrent()) wait = waiting.wait(seconds, req.raw.signal, { connection, address, peer });
       }
