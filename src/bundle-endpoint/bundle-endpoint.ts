@@ -16,6 +16,7 @@ import {
   watchFiles,
 } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
+import { ClientProofs } from './client-proofs.ts';
 import { EndpointError } from './errors.ts';
 import { type EndpointExtension, extensionRequestOf, serveExtension } from './extension.ts';
 import { OpenConnections } from './open-connections.ts';
@@ -85,8 +86,6 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const REQUESTS_PER_CONNECTION = 1000;
 const MAX_WAITING = 2000;
 const MAX_WAITING_PER_ADDRESS = 16;
-/** A client that wishes to be held waits so long for its proof, and then counts as anybody. */
-const PROOF_MS = 500;
 /** How often certificate files are looked at. */
 const LOOK_EVERY_MS = 2000;
 
@@ -99,8 +98,7 @@ export class BundleEndpoint {
   readonly #server: Server;
   readonly #stopping = new AbortController();
   readonly #perAddress = new KeyedCounts();
-  /** Whom the client of an answer proved to be, as soon as that is known. */
-  readonly #provers = new WeakMap<object, Promise<string | undefined>>();
+  readonly #proofs: ClientProofs;
   readonly #open = new OpenConnections();
   /** The tag of the bundle in an answer. */
   readonly #given = new WeakMap<object, string>();
@@ -118,6 +116,7 @@ export class BundleEndpoint {
 
   constructor(options: BundleEndpointOptions) {
     this.#options = options;
+    this.#proofs = new ClientProofs(options.clock);
     const { log, clock, metrics, limits } = options;
     const requests = metrics.counter('federate_endpoint_requests_total', 'Requests by status', ['status']);
     const rejected = metrics.counter(
@@ -153,7 +152,7 @@ export class BundleEndpoint {
         const client: BundleClient = {
           connection: socket,
           address: socket.remoteAddress ?? 'unknown',
-          prove: () => this.#proved(outgoing),
+          prove: () => this.#proofs.of(outgoing),
         };
         const response = await routes.fetch(request, { client });
         // Here and not when it is out: the bundle may be another one by then.
@@ -292,7 +291,7 @@ export class BundleEndpoint {
     const seen = seenRequestOf(request);
     const proving = onRequest?.(seen);
     if (proving) {
-      this.#provers.set(response, proving);
+      this.#proofs.begun(response, proving);
       void proving.then((peer) => {
         if (peer !== undefined && !response.headersSent) response.setHeader('federate-relationship', 'held');
       });
@@ -302,20 +301,6 @@ export class BundleEndpoint {
       const tag = this.#given.get(response);
       if (tag !== undefined) onServed(seen.address, tag);
     });
-  }
-
-  /** Whom a client proved to be; undefined also where that takes too long to wait for. */
-  async #proved(response: object): Promise<string | undefined> {
-    const proving = this.#provers.get(response);
-    if (!proving) return undefined;
-    const known = new AbortController();
-    const late = this.#options.clock.sleep(PROOF_MS, known.signal).then(
-      () => undefined,
-      () => undefined,
-    );
-    const peer = await Promise.race([proving, late]);
-    known.abort();
-    return peer;
   }
 
   #admit(socket: Socket, rejected: { inc(labels: { reason: string }): void }): void {
