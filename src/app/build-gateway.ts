@@ -7,7 +7,8 @@ import { createMetricsServer } from './metrics-server.ts';
 import { partOf, Parts } from './parts.ts';
 import { resolvePath } from './config/fields.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
-import { ConfigError, type LoadedConfig } from './config/read-config.ts';
+import { ConfigError } from './config/config-error.ts';
+import type { LoadedConfig } from './config/read-config.ts';
 import type { ProcessContext } from './process.ts';
 
 /** How often the route table is looked at. */

@@ -5,12 +5,14 @@ import {
   examineIstioFile,
   type KubernetesSource,
 } from '../mesh-adapters/index.ts';
-import { systemClock } from '../platform/index.ts';
+import { systemClock, systemEnvironment } from '../platform/index.ts';
 import type { SpiffeId } from '../spiffe/index.ts';
 import { agentConfigSchema, type AgentConfig } from './config/agent-config.ts';
 import type { FederationGatewayConfig } from './config/federation-gateway-config.ts';
 import { resolvePath } from './config/fields.ts';
-import { ConfigError, type LoadedConfig, readConfig } from './config/read-config.ts';
+import { ConfigError } from './config/config-error.ts';
+import { type LoadedConfig, readConfig } from './config/read-config.ts';
+import { isInCluster, usualKubernetes } from './usual-kubeconfig.ts';
 
 /** Where an Istio to be examined is: as the config of its agent says, or as the words of the command do. */
 export interface IstioToExamine {
@@ -41,10 +43,14 @@ export async function examineIstioMesh(
   const kubeconfig =
     asked.kubeconfig ?? (found?.mesh.kubeconfig && resolvePath(found.folder, found.mesh.kubeconfig));
   const context = asked.context ?? found?.mesh.context;
+  // A config without a kubeconfig means the service account of its pod, where this is one.
+  const inPod = found !== undefined && isInCluster(systemEnvironment);
   const kubernetes: KubernetesSource =
-    kubeconfig === undefined
-      ? { kind: 'in-cluster' }
-      : { kind: 'kubeconfig', path: kubeconfig, ...(context === undefined ? {} : { context }) };
+    kubeconfig !== undefined
+      ? { kind: 'kubeconfig', path: kubeconfig, ...(context === undefined ? {} : { context }) }
+      : inPod
+        ? { kind: 'in-cluster' }
+        : usualKubernetes(systemEnvironment, context);
   return await examineIstio({
     kubernetes,
     systemNamespace: asked.namespace ?? found?.mesh.system_namespace ?? 'istio-system',

@@ -6,28 +6,6 @@ import { type LoadedConfig, readConfig } from './config/read-config.ts';
 import type { Parts } from './parts.ts';
 import { logFailedStart, type ProcessContext, type ProcessPlan, runUntilSignal } from './process.ts';
 
-/** Something about a good config that its writer should know. */
-export interface ConfigNote {
-  readonly level: string;
-  readonly code: string;
-  readonly message: string;
-}
-
-/** Reads and checks one config file and starts nothing. Throws `ConfigError` with every mistake. */
-export function checkConfig(kind: ConfigKind, file: string): void {
-  readConfig(file, configSchemas[kind]);
-}
-
-/**
- * What is not wrong with a config but should be known. Rejects with `ConfigError` as `checkConfig` throws it, and where the times it names
- * cannot work together.
- */
-export async function notesOnConfig(kind: ConfigKind, file: string): Promise<readonly ConfigNote[]> {
-  if (kind !== 'agent') return [];
-  const { planOfConfig } = await import('./agent/rotation-plan.ts');
-  return planOfConfig(readConfig(file, configSchemas.agent));
-}
-
 /**
  * Runs one process until SIGTERM or SIGINT. Only the parts of that process are loaded, so that a gateway is not as large
  * as an agent. Rejects with `ConfigError` or the coded error of the room that could not start, after a log line that

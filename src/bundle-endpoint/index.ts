@@ -8,4 +8,5 @@ export {
 } from './bundle-endpoint.ts';
 export { EndpointError, type EndpointErrorCode } from './errors.ts';
 export { tagOfBundle } from './published-bundle.ts';
+export { readWebCertificate } from './web-certificate.ts';
 export type { EndpointExtension, ExtensionAnswer, ExtensionPlan, ExtensionRequest } from './extension.ts';

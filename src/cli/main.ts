@@ -19,6 +19,7 @@ import { rotationCommand } from './commands/rotation.ts';
 import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { refuseUnknownVerb } from './known-verbs.ts';
 import { type OutputFormat, processTerminal, reportError, type Terminal } from './terminal.ts';
 import { version } from '../platform/index.ts';
 
@@ -35,6 +36,7 @@ export async function main(words: readonly string[], terminal: Terminal = proces
   };
   const program = createProgram(terminal, finish);
   try {
+    refuseUnknownVerb(program, words);
     await program.parseAsync(words, { from: 'user' });
     return exitCode;
   } catch (error) {

@@ -57,8 +57,10 @@ export function reportError(terminal: Terminal, format: OutputFormat, error: unk
     );
   } else {
     terminal.err(printable(`federate: ${sentenceOf(error)}${code === undefined ? '' : ` [${code}]`}`));
-    for (const { path, message } of mistakes)
-      terminal.err(printable(`  ${path === '' ? '' : `${path}: `}${message}`));
+    for (const { path, line, message } of mistakes) {
+      const place = line === undefined || path === `line ${line}` ? '' : `line ${line}: `;
+      terminal.err(printable(`  ${place}${path === '' ? '' : `${path}: `}${message}`));
+    }
     if (hint !== undefined) terminal.err(`  → ${hint}`);
   }
   return code === undefined ? exitCodes.failed : exitCodeFor(code);

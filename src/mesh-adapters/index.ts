@@ -22,6 +22,7 @@ export type { Examination } from './finding.ts';
 export type { MeshAdapterErrorCode } from './errors.ts';
 export type { FilesAdapterOptions } from './files/adapter.ts';
 export type { IstioAdapterOptions } from './istio/adapter.ts';
+export { openKubernetesAccess } from './kubernetes/kubernetes-access.ts';
 export type { KubernetesSource } from './kubernetes/kubernetes-access.ts';
 export type { KumaAdapterOptions } from './kuma/adapter.ts';
 export type { LinkerdAdapterOptions } from './linkerd/adapter.ts';

@@ -1,6 +1,7 @@
 /** What the machine gives: time, chance, durable files, and the shapes of the log and the metrics. Handed in everywhere; only `app` picks the real ones. */
 export { addressGroup } from './address-group.ts';
 export { type Clock, systemClock } from './clock.ts';
+export { closest, didYouMean } from './closest.ts';
 export { syncFolder, writeDurably } from './durable-file.ts';
 export { formatDurationMs, parseDurationMs, parseSizeBytes } from './duration.ts';
 export { type Environment, systemEnvironment } from './environment.ts';

@@ -104,6 +104,96 @@ describe('checkConfig()', () => {
     expect(mistakesIn(text).map((mistake) => mistake.path)).toContain(path);
   });
 
+  it.each([
+    [
+      'an unknown kind',
+      GOOD.replace('kind: files', 'kind: file'),
+      'mesh.kind',
+      /^is one of istio, .*not "file"; did you mean "files"\?$/,
+    ],
+    [
+      'a kind that is missing',
+      GOOD.replace('  kind: files\n', ''),
+      'mesh.kind',
+      /^is missing: one of istio, /,
+    ],
+    [
+      'a mistyped key',
+      GOOD.replace('store:', 'stroe:'),
+      'stroe',
+      /^there is no such key; did you mean "store"\?$/,
+    ],
+    [
+      'a key of another section',
+      GOOD.replace('store:', 'frobnicate:'),
+      'frobnicate',
+      /^there is no such key$/,
+    ],
+    ['a mistyped word', `${GOOD}log_level: wran\n`, 'log_level', /did you mean "warn"\?$/],
+    ['a number for a text', GOOD.replace('federate.db', '5'), 'store', /^is a text, not 5$/],
+    ['a list for a section', `${GOOD}federation: []\n`, 'federation', /^is a section with keys, not a list$/],
+    [
+      'a number that is too large',
+      `${GOOD}federation: { max_redirects: 9 }\n`,
+      'federation.max_redirects',
+      /^is at most 5, not 9$/,
+    ],
+    ['an empty list', GOOD.replace('[roots.pem]', '[]'), 'mesh.own_pem_files', /^has at least 1 entry$/],
+    ['an empty text', GOOD.replace('tls.crt', '""'), 'endpoint.certificate_file', /^is not empty$/],
+    [
+      'no URL',
+      GOOD.replace(/mesh:[^]*$/, 'mesh: { kind: consul, address: nowhere }\n'),
+      'mesh.address',
+      /^is a URL such as /,
+    ],
+  ])('says in plain words what is wrong: %s', (_what, text, path, message) => {
+    expect(mistakesIn(text).find((mistake) => mistake.path === path)?.message).toMatch(message);
+    for (const mistake of mistakesIn(text)) expect(mistake.message).not.toMatch(/[Ii]nvalid|discriminator/);
+  });
+
+  it('judges a section by the variant that was probably meant where its kind is wrong', () => {
+    const paths = (text: string) => mistakesIn(text).map(({ path }) => path);
+    const typo = GOOD.replace('kind: files', 'kind: fiels').replace('foreign_folder: foreign', 'poll: 5');
+    expect(paths(typo)).toEqual(['mesh.foreign_folder', 'mesh.kind', 'mesh.poll']);
+    const missing = GOOD.replace('  profile: https_web\n', '').replace('127.0.0.1:8443', 'nowhere');
+    expect(paths(missing)).toEqual(['endpoint.profile', 'endpoint.listen']);
+    const nothingNear = GOOD.replace('kind: files', 'kind: nomad');
+    expect(paths(nothingNear)).toEqual(['mesh.kind']);
+  });
+
+  it('finds what does not go together across sections although other fields are wrong', () => {
+    const text = GOOD.replace('trust_domain: a.example', 'log_level: loud').replace(
+      'own_pem_files: [roots.pem]',
+      'poll: 5',
+    );
+    expect(
+      mistakesIn(text)
+        .map(({ path }) => path)
+        .sort(),
+    ).toEqual(['log_level', 'mesh', 'mesh.poll', 'trust_domain']);
+  });
+
+  it('judges an SVID by the source that knows most of its keys', () => {
+    const text = `${GOOD}identity: { certificat_file: a, key_file: b }\n`;
+    expect(mistakesIn(text).map(({ path, message }) => [path, message])).toEqual([
+      ['identity.certificate_file', 'is missing'],
+      ['identity.certificat_file', 'there is no such key; did you mean "certificate_file"?'],
+    ]);
+  });
+
+  it('gives the line of each mistake, and of what is missing the line of its section', () => {
+    const text = GOOD.replace('listen: 127.0.0.1:8443', 'listen: nowhere').replace(
+      '  key_file: tls.key\n',
+      '',
+    );
+    expect(mistakesIn(text).map(({ path, line }) => [path, line])).toEqual([
+      ['endpoint.key_file', 4],
+      ['endpoint.listen', 6],
+    ]);
+    const list = `${GOOD}federation:\n  forbidden_addresses:\n    - 10.0.0.0/8\n    - 10.0.0.0/33\n`;
+    expect(mistakesIn(list)).toMatchObject([{ path: 'federation.forbidden_addresses[1]', line: 17 }]);
+  });
+
   it('says so when the file is not there', () => {
     expect(() => checkConfig('agent', '/nonexistent/agent.yaml')).toThrowError(
       expect.objectContaining({ code: 'config-unreadable' }),

@@ -19,7 +19,7 @@ async function check(hint: string, rotation: object): Promise<{ code: number; an
     }),
   );
   const out: string[] = [];
-  const code = await main(['check-config', file, '--output', 'json'], {
+  const code = await main(['check-config', file, '--without-files', '--output', 'json'], {
     out: (text) => out.push(text),
     err: () => {},
   });

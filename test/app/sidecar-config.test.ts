@@ -25,8 +25,8 @@ describe('checkConfig() of a sidecar', () => {
     expect(mistakes('outbound: []')).toEqual(['sds_socket']);
     expect(mistakes('sds_socket: s.sock\nworkload_api: unix:///a')).toEqual(['workload_api']);
     expect(mistakes('sds_socket: s.sock\nhint: x\nspiffe_id: spiffe://a.example/x')).toEqual([
-      'spiffe_id',
       'hint',
+      'spiffe_id',
     ]);
     expect(mistakes('workload_api: /run/agent.sock')).toEqual(['workload_api']);
   });

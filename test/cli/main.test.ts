@@ -121,6 +121,33 @@ describe('federate', () => {
   });
 
   it.each([
+    [['frobnicate', '--help'], 'frobnicate'],
+    [['--help', 'frobnicate'], 'frobnicate'],
+    [['help', 'frobnicate'], 'frobnicate'],
+    [['statsu', '--help'], 'did you mean "status"?'],
+    [['bundle', 'shwo', '--help'], 'did you mean "show"?'],
+    [['bundle', 'frobnicate', '-h'], 'below "bundle"'],
+    [['simulate', 'envoy', '--help'], 'below "simulate"'],
+    [['rotation', 'frobnicate', '--help'], 'frobnicate'],
+    [['frobnicate', '--version'], 'frobnicate'],
+  ])('refuses a verb that there is not, next to --help too: %j', async (words, why) => {
+    const { code, out, err } = await run(...words);
+    expect([code, out, err]).toEqual([2, '', expect.stringContaining(why)]);
+  });
+
+  it.each([
+    [['help']],
+    [['help', 'bundle']],
+    [['bundle', '--help']],
+    [['list', '--socket', 'frobnicate', '--help']],
+    [['distrust', 'b.example', 'aaaaaa', '--help']],
+    [['show', 'list', '--help']],
+  ])('still helps with %j', async (words) => {
+    const { code, out } = await run(...words);
+    expect([code, out]).toEqual([0, expect.stringContaining('Usage:')]);
+  });
+
+  it.each([
     ['history', '--at'],
     ['bundle', 'show', 'b.example', '--at'],
     ['distrust', 'b.example', 'aaaaaa', '--until'],

@@ -1,6 +1,7 @@
 import { type PlanFinding, planHint, planLifetime } from '../../federation/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
-import { ConfigError, type LoadedConfig } from '../config/read-config.ts';
+import { ConfigError } from '../config/config-error.ts';
+import type { LoadedConfig } from '../config/read-config.ts';
 import { rotationTimes } from './rotation.ts';
 
 /**

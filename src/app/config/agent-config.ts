@@ -5,6 +5,7 @@ import { federationGateway } from './federation-gateway-config.ts';
 import {
   duration,
   endpointUrlField,
+  evenIfWrong,
   listenAddress,
   path,
   processFields,
@@ -126,7 +127,7 @@ const istio = z
     for (const key of ['kubeconfig', 'context'] as const)
       if (inFiles && mesh[key] !== undefined)
         refuse(key, 'does not go with mesh_config_file, which is without Kubernetes');
-  });
+  }, evenIfWrong);
 
 const consul = z.strictObject({
   kind: z.literal('consul'),
@@ -275,18 +276,22 @@ export const agentConfigSchema = z
       .prefault({})
       .describe('How the rotation of own roots is judged (`federate rotation`).'),
   })
-  .superRefine(checkMesh)
-  .superRefine(checkIdentity)
-  .superRefine(checkGivenSvid);
+  .superRefine(checkMesh, evenIfWrong)
+  .superRefine(checkIdentity, evenIfWrong)
+  .superRefine(checkGivenSvid, evenIfWrong);
+
+/** What a check across sections is given: where a section is wrong, what could be read of it. */
+type Loose<Section> = Partial<Section> | undefined;
 
 /** What a mesh needs beyond its own section. */
 function checkMesh(
-  config: { readonly trust_domain?: TrustDomain | undefined; readonly mesh: z.output<typeof mesh> },
+  config: { readonly trust_domain?: TrustDomain | undefined; readonly mesh?: Loose<z.output<typeof mesh>> },
   context: z.RefinementCtx,
 ): void {
-  const { kind } = config.mesh;
+  const { mesh: section } = config;
+  const kind = section?.kind;
   const untold =
-    kind === 'files' || kind === 'vault' || (kind === 'spire' && config.mesh.address !== undefined);
+    kind === 'files' || kind === 'vault' || (section?.kind === 'spire' && section.address !== undefined);
   if (untold && config.trust_domain === undefined) {
     context.addIssue({
       code: 'custom',
@@ -294,8 +299,8 @@ function checkMesh(
       message: `is needed with this mesh of kind ${kind}, which does not tell it`,
     });
   }
-  if (config.mesh.kind !== 'files') return;
-  if ((config.mesh.own_pem_files === undefined) === (config.mesh.own_bundle_file === undefined)) {
+  if (section?.kind !== 'files') return;
+  if ((section.own_pem_files === undefined) === (section.own_bundle_file === undefined)) {
     context.addIssue({
       code: 'custom',
       path: ['mesh'],
@@ -306,10 +311,10 @@ function checkMesh(
 
 /** One SVID per agent: whoever knows it at the endpoint must find it below its signatures too. */
 function checkIdentity(
-  { endpoint: { profile }, identity }: { endpoint: z.output<typeof endpoint>; identity?: unknown },
+  config: { readonly endpoint?: Loose<z.output<typeof endpoint>>; readonly identity?: unknown },
   context: z.RefinementCtx,
 ): void {
-  if (identity === undefined || profile === 'https_web') return;
+  if (config.identity === undefined || config.endpoint?.profile !== 'https_spiffe') return;
   context.addIssue({
     code: 'custom',
     path: ['identity'],
@@ -320,13 +325,13 @@ function checkIdentity(
 /** Only what the agent has can be given. */
 function checkGivenSvid(
   config: {
-    readonly endpoint: z.output<typeof endpoint>;
+    readonly endpoint?: Loose<z.output<typeof endpoint>>;
     readonly identity?: unknown;
-    readonly workload_api?: z.output<typeof workloadApi> | undefined;
+    readonly workload_api?: Loose<z.output<typeof workloadApi>>;
   },
   context: z.RefinementCtx,
 ): void {
-  const hasSvid = config.endpoint.profile === 'https_spiffe' || config.identity !== undefined;
+  const hasSvid = config.endpoint?.profile !== 'https_web' || config.identity !== undefined;
   if (config.workload_api?.give_own_svid !== true || hasSvid) return;
   context.addIssue({
     code: 'custom',

@@ -32,6 +32,11 @@ function wanted<Value>(read: (text: string) => Value | undefined, rule: string) 
   });
 }
 
+/** Has a check of several fields run although some of them are wrong, so that all mistakes are found at once; fields may be missing then. */
+export const evenIfWrong = {
+  when: ({ value }: { readonly value: unknown }) => typeof value === 'object' && value !== null,
+};
+
 /** A duration with its unit, such as `"30s"` or `"1h30m"`; becomes milliseconds. */
 export const duration = () =>
   wanted(parseDurationMs, 'a duration has a unit, such as "250ms", "30s", "5m" or "1h30m"');

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, path, pinField, trustDomainField } from './fields.ts';
+import { duration, evenIfWrong, path, pinField, trustDomainField } from './fields.ts';
 
 const kubernetes = {
   kubeconfig: path()
@@ -54,7 +54,7 @@ export const kumaMesh = z
       const message = rest ? 'does not go with "address"' : 'goes with "address" only';
       context.addIssue({ code: 'custom', path: [key], message });
     }
-  });
+  }, evenIfWrong);
 
 /** `mesh` of kind `vault`. */
 export const vaultMesh = z.strictObject({
@@ -131,7 +131,7 @@ export const spireMesh = z
       if (mesh.address !== undefined && mesh[key] === undefined) say(key, 'is needed with "address"');
       if (mesh.socket !== undefined && mesh[key] !== undefined) say(key, 'goes with "address" only');
     }
-  });
+  }, evenIfWrong);
 
 /** `mesh` of kind `linkerd`. */
 export const linkerdMesh = z

@@ -32,8 +32,12 @@ export function renderConfigReference(): string {
   });
   return `# Config files
 
-One YAML file per process, checked as a whole before anything starts (\`federate check-config\`). Durations and sizes have
+One YAML file per process, checked as a whole before anything starts. Durations and sizes have
 units (\`30s\`, \`5m\`, \`64KiB\`); relative paths start at the folder of the file; secrets are paths, never values.
+
+\`federate check-config FILE\` names every mistake at once, with its line, and starts nothing. It opens the files that the config names:
+each has to be there and readable, certificates have to be valid now and to belong to their keys, and keys and tokens have mode 0600.
+Run it as the user that the process runs as. \`--without-files\` checks the text alone, for instance in CI.
 
 ${sections.join('\n')}`;
 }

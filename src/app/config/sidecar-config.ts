@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, listenAddress, path, processFields, spiffeIdField } from './fields.ts';
+import { duration, evenIfWrong, listenAddress, path, processFields, spiffeIdField } from './fields.ts';
 import { workloadApiFields } from './svid-config.ts';
 
 const inbound = z.strictObject({
@@ -49,6 +49,6 @@ export const sidecarConfigSchema = z
       refuse('workload_api', 'does not go with "sds_socket": one of the two gives the SVID');
     if (id !== undefined) refuse('spiffe_id', 'goes with "workload_api"');
     if (hint !== undefined) refuse('hint', 'goes with "workload_api"');
-  });
+  }, evenIfWrong);
 
 export type SidecarConfig = z.output<typeof sidecarConfigSchema>;

@@ -1,7 +1,8 @@
 import { parseTrustDomain } from '../../spiffe/index.ts';
 import { agentConfigSchema } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
-import { ConfigError, readConfig } from '../config/read-config.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { readConfig } from '../config/read-config.ts';
 import { gatewayBootstrap } from './bootstrap.ts';
 
 /**

@@ -51,12 +51,16 @@ export function doctorCommand(program: Command, terminal: Terminal, finish: (cod
     .description(
       'name the missing flag or the policy trap of an Istio mesh: multiroot, xDS agent, permissive mTLS, rules without a trust domain, empty subjectAltNames, ambient',
     )
-    .option('--kubeconfig <file>', 'kubeconfig; without it and --config the in-cluster service account')
+    .option(
+      '--kubeconfig <file>',
+      'kubeconfig; without it that of --config, of KUBECONFIG, or ~/.kube/config',
+    )
     .option('--context <name>', 'context of the kubeconfig')
     .option('--namespace <name>', 'namespace of istiod (default: istio-system)')
     .addHelpText(
       'after',
       `${AFTER}
+Without any kubeconfig the service account of the pod is used.
 It needs to list configmaps and deployments of that namespace, and namespaces,
 peerauthentications, authorizationpolicies, destinationrules and serviceentries.
 

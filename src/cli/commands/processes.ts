@@ -1,8 +1,15 @@
 import type { Command } from 'commander';
 import type { ConfigKind } from '../../app/index.ts';
+import { didYouMean } from '../../platform/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+
+interface CheckOptions {
+  readonly kind: string;
+  readonly withoutFiles?: boolean;
+  readonly output: OutputFormat;
+}
 
 /** Every kind of config file. The type makes the list complete, and nothing of the server is loaded for it. */
 const CONFIG_KINDS: Readonly<Record<ConfigKind, true>> = {
@@ -90,15 +97,28 @@ export function processCommands(
   );
 
   withOutput(program.command('check-config <file>'))
-    .description('check a config file as a whole and start nothing; every mistake is told with its path')
+    .description(
+      'check a config file and the files that it names, and start nothing; names every mistake with its line',
+    )
     .requiredOption('--kind <kind>', `what the file is for: ${kindNames}`, 'agent')
-    .addHelpText('after', '\nExample:\n  $ federate check-config agent.yaml')
-    .action(async (file: string, options: { readonly kind: string; readonly output: OutputFormat }) => {
+    .option('--without-files', 'check the text alone, for a machine that has not the files it names')
+    .addHelpText(
+      'after',
+      `
+A file that is named has to be there and readable. Certificates have to be valid
+now and to belong to their keys, and keys and tokens to be closed to other users
+(mode 0600). Run it as the user that the process runs as.
+
+Examples:
+  $ federate check-config /etc/federate/agent.yaml
+  $ federate check-config agent.yaml --without-files`,
+    )
+    .action(async (file: string, options: CheckOptions) => {
       const kind = options.kind;
-      if (!isConfigKind(kind)) throw new UsageError(`--kind is one of ${kindNames}`);
-      const { checkConfig, notesOnConfig } = await import('../../app/index.ts');
-      checkConfig(kind, file);
-      const notes = await notesOnConfig(kind, file);
+      if (!isConfigKind(kind))
+        throw new UsageError(`--kind is one of ${kindNames}${didYouMean(kind, Object.keys(CONFIG_KINDS))}`);
+      const { checkConfigWithFiles } = await import('../../app/index.ts');
+      const notes = await checkConfigWithFiles(kind, file, { withoutFiles: options.withoutFiles === true });
       printResult(terminal, options.output, { file, kind, ok: true, notes }, () =>
         [
           `${file} is a good ${kind} config.`,

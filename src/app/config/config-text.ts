@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { ConfigError, type ConfigMistake } from './config-error.ts';
+
+/** A config file as it was read: its YAML, and where in the text each field stands. */
+export interface ConfigText {
+  readonly file: string;
+  /** The folder that its relative paths start from. */
+  readonly folder: string;
+  readonly value: unknown;
+  /** The line, counted from 1, of a field; of what is missing, the line of the section that should have it, if it is in one. */
+  lineOf(path: readonly PropertyKey[]): number | undefined;
+}
+
+/** More than any sensible config; a larger file is a mistake in the path. */
+const MAX_CONFIG_BYTES = 1024 * 1024;
+
+/** Reads one YAML file. Throws `ConfigError` `config-unreadable`, `config-not-yaml`. */
+export function readConfigText(file: string): ConfigText {
+  const text = readText(file);
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const notYaml = (mistakes: readonly ConfigMistake[], cause?: unknown) =>
+    new ConfigError('config-not-yaml', `the config ${file} is not YAML`, mistakes, { cause });
+  if (document.errors.length > 0) {
+    throw notYaml(
+      document.errors.map((error) => {
+        const { line } = lines.linePos(error.pos[0]);
+        return { path: `line ${line}`, line, message: error.message.split('\n')[0] ?? '' };
+      }),
+    );
+  }
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch (cause) {
+    // Aliases are only followed here: one that leads nowhere, or too many of them.
+    throw notYaml([{ path: '', message: cause instanceof Error ? cause.message : String(cause) }], cause);
+  }
+  return {
+    file: resolve(file),
+    folder: dirname(resolve(file)),
+    value,
+    lineOf: (path) => {
+      const offset = offsetOf(document, path);
+      return offset === undefined ? undefined : lines.linePos(offset).line;
+    },
+  };
+}
+
+/** Where the key of a field stands, or its entry in a list; else the section that should have it, where that is not the file as a whole. */
+function offsetOf(document: Document, path: readonly PropertyKey[]): number | undefined {
+  let node: unknown = document.contents;
+  let offset: number | undefined;
+  for (const part of path) {
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(part));
+      if (!pair) break;
+      offset = rangeStart(pair.key) ?? offset;
+      node = pair.value;
+    } else if (isSeq(node)) {
+      const item: unknown = node.items[Number(part)];
+      if (item === undefined) break;
+      offset = rangeStart(item) ?? offset;
+      node = item;
+    } else break;
+  }
+  return offset;
+}
+
+function rangeStart(node: unknown): number | undefined {
+  return (isMap(node) || isSeq(node) || isScalar(node) ? (node as Node).range : undefined)?.[0];
+}
+
+function readText(file: string): string {
+  try {
+    const bytes = readFileSync(file);
+    if (bytes.length > MAX_CONFIG_BYTES) throw new RangeError(`it is larger than ${MAX_CONFIG_BYTES} bytes`);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError('config-unreadable', `reading the config ${file} failed: ${why}`, [], { cause });
+  }
+}

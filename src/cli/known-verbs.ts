@@ -1,0 +1,41 @@
+import type { Command } from 'commander';
+import { didYouMean } from '../platform/index.ts';
+import { UsageError } from './terminal.ts';
+
+/**
+ * Refuses a verb that there is not, also next to `--help`, where the parser would print the help of the verb above and call it done.
+ * Throws `UsageError`.
+ */
+export function refuseUnknownVerb(program: Command, words: readonly string[]): void {
+  let command = program;
+  let isAboutHelp = false;
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index] ?? '';
+    if (word === '--') return;
+    if (word.startsWith('-') && word !== '-') {
+      if (takesNextWord(command, word)) index += 1;
+      continue;
+    }
+    // `federate help list` is about a verb, too.
+    if (word === 'help' && command === program && !isAboutHelp) {
+      isAboutHelp = true;
+      continue;
+    }
+    const { commands } = command;
+    const found = commands.find((each) => each.name() === word || each.aliases().includes(word));
+    if (found) {
+      command = found;
+      continue;
+    }
+    // A verb that takes arguments may have verbs below it, too: this is an argument then.
+    if (commands.length === 0 || command.registeredArguments.length > 0) return;
+    const place = command === program ? '' : ` below ${JSON.stringify(command.name())}`;
+    const names = commands.map((each) => each.name());
+    throw new UsageError(`there is no verb ${JSON.stringify(word)}${place}${didYouMean(word, names)}`);
+  }
+}
+
+function takesNextWord(command: Command, word: string): boolean {
+  const option = command.options.find(({ short, long }) => word === short || word === long);
+  return option !== undefined && (option.required || option.optional);
+}
