@@ -17,6 +17,7 @@ export const WARNING_CODES = [
   // A peer.
   'mesh-still-trusts',
   'mesh-refused',
+  'socket-refused',
   'offer-waits',
   'trust-stale',
   'stale-after-short',

@@ -6,6 +6,7 @@ export {
   resolveEndpointAddress,
 } from './endpoint-address.ts';
 export { WorkloadApiError, type WorkloadApiErrorCode } from './errors.ts';
+export { FittedTrust, type UnservedSince } from './fit-bundles.ts';
 export { HealthService } from './health-service.ts';
 export { SdsClient, type SdsClientOptions } from './sds-client.ts';
 export { type SdsAcknowledgement, SdsServer } from './sds-server.ts';

@@ -1,4 +1,5 @@
-import { describeError, type Log } from '../platform/index.ts';
+import { X509Certificate } from 'node:crypto';
+import { describeError } from '../platform/index.ts';
 import {
   createNarrowedAnchor,
   pemFromCertificates,
@@ -6,46 +7,47 @@ import {
   type TrustDomain,
   type X509Authority,
 } from '../spiffe/index.ts';
+import type { Unserved } from './fit-bundles.ts';
 
 /** Narrowed anchors that stay the same as long as their root does, so that a proxy is not sent equal trust in other bytes. */
 export class NarrowedAnchors {
-  readonly #log: Log;
-  #made = new Map<string, string>();
+  #made = new Map<string, string | Unserved>();
 
-  constructor(log: Log) {
-    this.#log = log;
-  }
-
-  /** PEM of the anchors of each trust domain that has roots; those of roots that are gone are forgotten. */
-  async of(bundles: readonly TrustBundle[]): Promise<ReadonlyMap<TrustDomain, string>> {
-    const kept = new Map<string, string>();
+  /**
+   * PEM of the anchors of each trust domain that has roots; those of roots that are gone are forgotten. A root that cannot be narrowed
+   * is left out and reported, because it must not keep the trust of other peers back.
+   */
+  async of(bundles: readonly TrustBundle[]): Promise<{
+    readonly pems: ReadonlyMap<TrustDomain, string>;
+    readonly unnarrowed: readonly Unserved[];
+  }> {
+    const kept = new Map<string, string | Unserved>();
     const pems = new Map<TrustDomain, string>();
+    const unnarrowed = new Map<TrustDomain, Unserved>();
     for (const { trustDomain, x509Authorities } of bundles) {
       const parts: string[] = [];
       for (const root of x509Authorities) {
         const key = `${trustDomain} ${root.fingerprint}`;
-        const pem = this.#made.get(key) ?? (await this.#narrow(root, trustDomain));
-        if (pem === undefined) continue;
-        kept.set(key, pem);
-        parts.push(pem);
+        const made = this.#made.get(key) ?? (await narrow(root, trustDomain));
+        kept.set(key, made);
+        if (typeof made === 'string') parts.push(made);
+        else unnarrowed.set(trustDomain, made);
       }
       if (parts.length > 0) pems.set(trustDomain, parts.join(''));
     }
     this.#made = kept;
-    return pems;
+    return { pems, unnarrowed: [...unnarrowed.values()] };
   }
+}
 
-  /** Nothing for a root that cannot be narrowed: one peer's odd root must not keep the others' trust back. */
-  async #narrow(root: X509Authority, trustDomain: TrustDomain): Promise<string | undefined> {
-    try {
-      return pemFromCertificates([await createNarrowedAnchor(root, trustDomain)]);
-    } catch (error) {
-      this.#log.error('a root cannot be narrowed and is left out of the merged pool', {
-        trust_domain: trustDomain,
-        fingerprint: root.fingerprint,
-        error: describeError(error),
-      });
-      return undefined;
-    }
+async function narrow(root: X509Authority, trustDomain: TrustDomain): Promise<string | Unserved> {
+  try {
+    const der = await createNarrowedAnchor(root, trustDomain);
+    // A proxy refuses the whole pool for one certificate that it cannot read.
+    void new X509Certificate(der).publicKey;
+    return pemFromCertificates([der]);
+  } catch (error) {
+    const message = `root ${JSON.stringify(root.subject)} (${root.fingerprint.slice(0, 16)}) of ${trustDomain} cannot be narrowed and is left out of the secret MERGED: ${describeError(error).message}`;
+    return { trustDomain, code: 'root-not-narrowable', message };
   }
 }

@@ -1,6 +1,7 @@
 import type { SvidSource } from '../mtls/index.ts';
 import type { Clock, Log, Metrics } from '../platform/index.ts';
 import { createNobodysRoot, type TrustBundle } from '../spiffe/index.ts';
+import { FittedTrust, type Unserved, type UnservedSince } from './fit-bundles.ts';
 import { HealthService } from './health-service.ts';
 import { keepSocket } from './keep-socket.ts';
 import { NarrowedAnchors } from './narrowed-anchors.ts';
@@ -28,6 +29,8 @@ export interface WorkloadServing {
   readonly sdsStreams: number;
   readonly proxySecrets: readonly SdsProxySecret[];
   readonly workloadStreams: OpenStreams;
+  /** Peers that are not given out, or not with all of their roots. */
+  readonly unserved: readonly UnservedSince[];
 }
 
 /** One Unix socket with the SPIFFE Workload API and Envoy's SDS, as SPIRE's agent has it. */
@@ -36,7 +39,8 @@ export class WorkloadServer {
   readonly #sds: SdsServer;
   readonly #api: SpiffeWorkloadApi;
   readonly #health: HealthService;
-  readonly #anchors: NarrowedAnchors;
+  readonly #fitted: FittedTrust;
+  readonly #anchors = new NarrowedAnchors();
   readonly #unfollow: (() => void) | undefined;
   readonly #stopping = new AbortController();
   #keeping: Promise<void> | undefined;
@@ -49,7 +53,7 @@ export class WorkloadServer {
   constructor(options: WorkloadServerOptions) {
     const { clock, log, metrics, maxStreams, svid } = options;
     this.#options = options;
-    this.#anchors = new NarrowedAnchors(log);
+    this.#fitted = new FittedTrust({ clock, log });
     this.#api = new SpiffeWorkloadApi({ state: () => this.#state, clock, maxStreams });
     this.#health = new HealthService({ serving: () => this.#state.own !== undefined, maxStreams });
     this.#sds = new SdsServer({
@@ -90,7 +94,7 @@ export class WorkloadServer {
 
   /** Gives out the present state if another one is given out. Whether it had to. */
   async correct(): Promise<boolean> {
-    if (this.#refreshing || isSameState(this.#state, this.#wanted())) return false;
+    if (this.#refreshing || isSameState(this.#state, this.#wanted().state)) return false;
     await this.refresh();
     return true;
   }
@@ -100,6 +104,7 @@ export class WorkloadServer {
       sdsStreams: this.#sds.streams,
       proxySecrets: this.#sds.proxySecrets(),
       workloadStreams: this.#api.streams,
+      unserved: this.#fitted.unserved,
     };
   }
 
@@ -114,10 +119,11 @@ export class WorkloadServer {
     try {
       do {
         this.#again = false;
-        const state = this.#wanted();
-        const anchors = await this.#anchors.of(state.foreign);
+        const { state, unserved } = this.#wanted();
+        const { pems: anchors, unnarrowed } = await this.#anchors.of(state.foreign);
         this.#nobody ??= await createNobodysRoot(this.#options.clock.now());
         this.#state = state;
+        this.#fitted.note([...unserved, ...unnarrowed]);
         this.#secrets = new TrustSecrets({ state, anchors, nobody: this.#nobody });
         this.#sds.pushChanged();
         this.#api.changed();
@@ -129,11 +135,13 @@ export class WorkloadServer {
     }
   }
 
-  #wanted(): WorkloadState {
+  #wanted(): { readonly state: WorkloadState; readonly unserved: readonly Unserved[] } {
     const { own: ownNow, foreign: foreignNow, svid } = this.#options;
     const own = ownNow();
     // Our own name is our own mesh's alone, whatever a peer offers.
-    const foreign = foreignNow().filter(({ trustDomain }) => trustDomain !== own?.trustDomain);
-    return { own, foreign, identity: svid ? (svid.current() ?? 'awaited') : 'none' };
+    const offered = foreignNow().filter(({ trustDomain }) => trustDomain !== own?.trustDomain);
+    const { foreign, unserved } = this.#fitted.of(own, offered);
+    const identity = svid ? (svid.current() ?? 'awaited') : 'none';
+    return { state: { own, foreign, identity }, unserved };
   }
 }

@@ -46,6 +46,8 @@ export class FakeSpireServer {
   fault: (call: Call) => FakeSpireFault = () => undefined;
   /** What one bundle is refused with although the call succeeds. */
   refuse: (trustDomain: string, bundle?: SpireBundle) => SpireStatus | undefined = () => undefined;
+  /** What the deletion of one bundle is refused with although the call succeeds. */
+  refuseDelete: (trustDomain: string) => SpireStatus | undefined = () => undefined;
   readonly calls: Call[] = [];
   #server: Server | undefined;
 
@@ -215,6 +217,8 @@ export class FakeSpireServer {
   }
 
   #delete(name: string, mode: number): SpireStatus {
+    const refused = this.refuseDelete(name);
+    if (refused) return refused;
     if (!this.federated.has(name)) return { code: status.NOT_FOUND, message: 'bundle not found' };
     const used = this.entries.some((entry) => entry.includes(name));
     if (used && mode === SPIRE_DELETE_MODE.restrict)

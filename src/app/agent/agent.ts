@@ -182,6 +182,7 @@ async function connectParts(
   });
   attention.add('trust without a record', () => foreignTrust.unrecorded.warnings());
   attention.add('own trust', () => ownTrust.warnings());
+  attention.add('sockets', () => [...(workloadApi?.warnings() ?? []), ...(gateway?.warnings() ?? [])]);
 
   const served: Served[] = [
     { name: 'own trust', correct: () => ownTrust.tryAgain() },

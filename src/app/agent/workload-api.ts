@@ -1,10 +1,11 @@
-import type { WorkloadApiDocument } from '../../admin-client/index.ts';
+import type { WarningDocument, WorkloadApiDocument } from '../../admin-client/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import type { Metrics } from '../../platform/index.ts';
 import type { TrustBundle } from '../../spiffe/index.ts';
 import { WorkloadServer } from '../../workload-api/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
+import { unservedWarning } from '../unserved-warning.ts';
 import type { ProcessContext, RunningPart } from '../process.ts';
 
 /** The agent's socket for proxies and workloads. */
@@ -16,6 +17,8 @@ export interface WorkloadApiPart extends RunningPart {
   /** Gives out what is trusted now, if something else is given out. Whether it had to. */
   correct(): Promise<boolean>;
   describe(): WorkloadApiDocument;
+  /** Peers that the socket does not give out, or not with all of their roots. */
+  warnings(): readonly WarningDocument[];
 }
 
 const MODES = { owner: 0o600, group: 0o660, everyone: 0o666 } as const;
@@ -71,6 +74,8 @@ export function createWorkloadApi(
         workload_streams: Object.values(workloadStreams).reduce((sum, count) => sum + count, 0),
       };
     },
+    warnings: () =>
+      server.serving().unserved.map((each) => unservedWarning('the socket for workloads', each)),
     stop: () => server.stop(),
   };
 }

@@ -7,7 +7,9 @@ import {
   type TrustDomain,
   trustDomainOf,
 } from '../../spiffe/index.ts';
-import { type SdsSecret, SdsServer } from '../../workload-api/index.ts';
+import { FittedTrust, type SdsSecret, SdsServer } from '../../workload-api/index.ts';
+import type { WarningDocument } from '../../admin-client/index.ts';
+import { unservedWarning } from '../unserved-warning.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { FederationGatewayConfig } from '../config/federation-gateway-config.ts';
 import { resolvePath } from '../config/fields.ts';
@@ -24,6 +26,8 @@ export interface FederationGatewayPart extends RunningPart {
   trustChanged(): void;
   /** Sends what is trusted now to an Envoy that holds something else. Whether one did. */
   correct(): boolean;
+  /** Peers that the socket does not give out, or not with all of their roots. */
+  warnings(): readonly WarningDocument[];
 }
 
 /**
@@ -44,6 +48,7 @@ export async function createFederationGateway(
   const nobody = await createNobodysRoot(clock.now());
   const log = outer.with({ part: 'federation-gateway' });
   const services = [gateway.service, ...gateway.identities.map(({ service }) => service)];
+  const named = new Set(gateway.identities.map((each) => trustDomainOf(each.spiffe_id)));
   const byName = new Map(services.map((service) => [gatewaySecrets.leaf(service), service]));
   const leaves = new ConsulLeaves({
     address,
@@ -55,10 +60,17 @@ export async function createFederationGateway(
     random,
     log,
   });
+  const fitted = new FittedTrust({ clock, log });
+  const trusted = () => {
+    const bundles = foreign.list().filter(({ trustDomain }) => named.has(trustDomain));
+    const { foreign: given, unserved } = fitted.of(undefined, bundles);
+    fitted.note(unserved);
+    return given;
+  };
   const server = new SdsServer({
     secrets: (name): SdsSecret | undefined => {
       if (name === gatewaySecrets.foreign)
-        return foreignSecret(gateway, own.current?.trustDomain, foreign.list(), nobody);
+        return foreignSecret(gateway, own.current?.trustDomain, trusted(), nobody);
       if (name === gatewaySecrets.own) return own.current && ownSecret(own.current, nobody);
       const leaf = leaves.current(byName.get(name) ?? '');
       return leaf && { name, kind: 'certificate', chainPem: leaf.chainPem, keyPem: leaf.keyPem };
@@ -73,6 +85,7 @@ export async function createFederationGateway(
     },
     trustChanged: () => void server.pushChanged([gatewaySecrets.foreign, gatewaySecrets.own]),
     correct: () => server.pushChanged(),
+    warnings: () => fitted.unserved.map((each) => unservedWarning('the federation gateway', each)),
     stop: async () => {
       await leaves.stop();
       await server.stop();

@@ -6,6 +6,7 @@ import { silentLog, systemClock, systemRandom } from '../../../src/platform/inde
 import { pemFromCertificates, type TrustBundle } from '../../../src/spiffe/index.ts';
 import { SdsClient, type SdsSecret } from '../../../src/workload-api/index.ts';
 import { FakeCluster } from '../../mesh-adapters/consul/fake-cluster.ts';
+import { HOSTILE_PEERS } from '../../support/hostile-peers.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createTestCa } from '../../support/test-ca.ts';
 
@@ -68,6 +69,7 @@ async function startGateway(more: { readonly identities?: { spiffe_id: string; s
     ca,
     west,
     envoy,
+    warnings: () => part.warnings(),
     secret: (name: string) => envoy.current(name),
     holds: (...bundles: TrustBundle[]) => {
       foreign = bundles;
@@ -167,5 +169,30 @@ describe('createFederationGateway()', () => {
       domains: ['nobody.invalid'],
       ids: ['spiffe://nobody.invalid/'],
     });
+  });
+
+  it.each(
+    HOSTILE_PEERS,
+  )('leaves a peer with %s out, says so, and takes out what ends for another', async (_what, make, code) => {
+    const hostile = await make();
+    await using world = await startGateway({
+      identities: [
+        ...GATEWAY.identities,
+        { spiffe_id: `spiffe://${hostile.trustDomain}/x`, service: 'odd-web' },
+      ],
+    });
+    const domains = () => trustOf(world.secret('foreign'))?.domains;
+    await until(() => domains()?.includes(world.west.trustDomain));
+    const next = await createTestCa({ trustDomain: 'west.example', ...LONG });
+    const pem = pemFromCertificates([next.root]);
+    world.holds(hostile, next.bundle());
+    await until(() => {
+      const secret = world.secret('foreign');
+      return secret?.kind === 'spiffe-validation' && secret.trustDomains[0]?.trustBundlePem === pem;
+    });
+    expect(domains()).toEqual(['west.example']);
+    expect(world.warnings()).toMatchObject([
+      { trust_domain: hostile.trustDomain, code: 'socket-refused', message: expect.stringContaining(code) },
+    ]);
   });
 });
