@@ -3,7 +3,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'agent-unreachable':
     'is the agent running, and is --socket (or FEDERATE_SOCKET) its admin_socket? Only its own user may open it',
   'already-federated':
-    'see it with "federate show <trust domain>"; to start over, "federate remove" it first',
+    'see it with "federate show <trust domain>"; a new invitation renews it while a root of it is held here; else "federate remove" it first',
   'not-federated': '"federate list" shows the relationships there are',
   'own-trust-domain': 'name the peer\'s trust domain; "federate status" shows our own',
   'identity-missing':

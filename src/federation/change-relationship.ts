@@ -1,4 +1,4 @@
-import type { EndpointProfile } from '../spiffe/index.ts';
+import type { EndpointProfile, SpiffeId } from '../spiffe/index.ts';
 import type { ChangePolicy, Relationship } from '../store/index.ts';
 import { checkEndpoint } from './check-endpoint.ts';
 import { FederationError } from './errors.ts';
@@ -14,6 +14,8 @@ export interface RelationshipChange {
   readonly profile?: EndpointProfile;
   /** The private CA of an `https_web` endpoint; `null` goes back to the public ones. With another profile it goes by itself. */
   readonly webPkiCaPem?: string | null;
+  /** The SPIFFE ID whose signed statements count as the peer's own. */
+  readonly agentId?: SpiffeId;
   readonly policy?: ChangePolicy;
   /** `null` ends the limit. */
   readonly staleAfterSeconds?: number | null;
@@ -46,6 +48,7 @@ export async function changeRelationship(
     profile,
     endpointUrl: change.endpointUrl ?? relationship.endpointUrl,
     ...(caPem === undefined ? {} : { webPkiCaPem: caPem }),
+    ...(change.agentId === undefined ? {} : { agentId: change.agentId }),
   };
   checkEndpoint(parts, changed, known);
   const terms = checkTerms(changed, {
@@ -62,6 +65,7 @@ export async function changeRelationship(
       moreEndpointUrls: terms.moreEndpointUrls ?? [],
       profile: after.profile,
       webPkiCaPem: caPem ?? null,
+      ...(change.agentId === undefined ? {} : { agentId: change.agentId }),
       policy: terms.policy ?? 'ask-on-dangerous',
       staleAfterSeconds: limit ?? null,
     },

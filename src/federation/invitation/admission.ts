@@ -4,7 +4,7 @@ import { CodedError } from '../../spiffe/index.ts';
 import { StoreError, type StoredInvitation } from '../../store/index.ts';
 import { type InvitationBook, MAX_TRIES } from './book.ts';
 import { InvitationError } from './errors.ts';
-import { federateWith, proofDetail, refuseFederated } from './federate-with.ts';
+import { federateWith, proofDetail, provable } from './federate-with.ts';
 import { fetchAsTold } from './fetch-told.ts';
 import type { OwnIdentity } from './own-side.ts';
 import type { InvitationParts } from './parts.ts';
@@ -111,7 +111,6 @@ export class Admission {
       );
     if (theirs.trustDomain === ours.trustDomain)
       throw new InvitationError('invitation-own', `it was used by ${ours.trustDomain} itself, which gave it`);
-    refuseFederated(this.#parts, theirs.trustDomain);
     compareClocks(theirs, clock.now());
     await proveTranscript(signature, {
       kind: 'transcript',
@@ -121,7 +120,7 @@ export class Admission {
       transcript,
       now: clock.now(),
       peer: theirs,
-      bundles: toldBundle(this.#parts, theirs.bundle),
+      bundles: toldBundle(this.#parts, provable(this.#parts, theirs.bundle)),
     });
     const words = wordsOf(transcript);
     const first = await fetchAsTold(this.#parts, theirs, this.#stop);

@@ -2,7 +2,7 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 import type { StoredInvitation } from '../../store/index.ts';
 import type { InvitationBook } from './book.ts';
 import { InvitationError } from './errors.ts';
-import { federateWith, proofDetail, refuseFederated } from './federate-with.ts';
+import { federateWith, proofDetail } from './federate-with.ts';
 import { fetchAsTold } from './fetch-told.ts';
 import { serializeInvitation } from './line.ts';
 import { ownEndpoint, ownIdentity } from './own-side.ts';
@@ -38,8 +38,7 @@ export class InvitationDesk {
 
   /**
    * A new invitation, and its line: the only place where the secret ever is. Throws `InvitationError` `invitation-expiry-invalid`,
-   * `too-many-invitations`, `invitation-own`, `own-bundle-unknown`, `identity-missing`, `identity-unusable`; `FederationError`
-   * `already-federated`; `StoreError`.
+   * `too-many-invitations`, `invitation-own`, `own-bundle-unknown`, `identity-missing`, `identity-unusable`; `StoreError`.
    */
   async give(request: InvitationRequest): Promise<{ line: string; invitation: StoredInvitation }> {
     const { peer, expiresInSeconds = DEFAULT_SECONDS, requireApproval = false, actor } = request;
@@ -102,7 +101,6 @@ export class InvitationDesk {
         'invitation-own',
         `${own} is our own trust domain; an invitation is for another one`,
       );
-    refuseFederated(this.#parts, peer);
   }
 
   /** Takes an invitation back that is open or waits for approval. Throws `InvitationError` `no-such-invitation`, `invitation-not-open`. */

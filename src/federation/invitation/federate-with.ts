@@ -1,5 +1,5 @@
-import type { TrustDomain } from '../../spiffe/index.ts';
-import type { InvitationChange } from '../../store/index.ts';
+import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import { type InvitationChange, StoreError } from '../../store/index.ts';
 import type { AddRequest } from '../add-relationship.ts';
 import type { InvitedBundle } from '../bootstrap.ts';
 import { FederationError } from '../errors.ts';
@@ -15,16 +15,34 @@ export interface InvitedPeer {
 }
 
 /**
- * Adds the relationship with the other side of an invitation, which is spent in the same transaction. Rejects with what adding a
- * relationship is refused with, and with `StoreError` `invitation-spent` when somebody was faster.
+ * Adds the relationship with the other side of an invitation, which is spent in the same transaction. A relationship that exists is
+ * renewed: its endpoint becomes what the invitation says, it is polled, and what is trusted stays until that poll is judged. Rejects
+ * with what adding or changing a relationship is refused with, and with `StoreError` `invitation-spent` when somebody was faster.
  */
-export async function federateWith({ federation }: InvitationParts, peer: InvitedPeer): Promise<void> {
-  await federation.add(requestFor(peer));
+export async function federateWith(parts: InvitationParts, peer: InvitedPeer): Promise<void> {
+  const { federation, store } = parts;
+  if (!isFederated(federation, peer.side.trustDomain)) {
+    await federation.add(requestFor(peer));
+    return;
+  }
+  if (!(await store.changeInvitation(peer.spent)))
+    throw new StoreError('invitation-spent', `the invitation ${peer.spent.id} is in another state now`);
+  const { side, actor, first } = peer;
+  const [endpointUrl = '', ...moreEndpointUrls] = side.endpointUrls;
+  await federation.change(side.trustDomain, {
+    endpointUrl,
+    moreEndpointUrls,
+    profile: side.profile,
+    agentId: side.agentId,
+    webPkiCaPem: side.webPkiCaPem ?? null,
+    actor,
+    reason: `renewed by ${first.detail}`,
+  });
 }
 
 /** Refuses beforehand what `federateWith` would refuse, before the other side relies on it. Rejects as that does. */
 export async function checkPeer({ federation }: InvitationParts, peer: InvitedPeer): Promise<void> {
-  await federation.check(requestFor(peer));
+  if (!isFederated(federation, peer.side.trustDomain)) await federation.check(requestFor(peer));
 }
 
 function requestFor({ side, first, actor, spent }: InvitedPeer): AddRequest {
@@ -45,10 +63,22 @@ function requestFor({ side, first, actor, spent }: InvitedPeer): AddRequest {
   };
 }
 
-/** Throws `FederationError` `already-federated` where there is a relationship with that trust domain. */
-export function refuseFederated({ federation }: InvitationParts, peer: TrustDomain): void {
-  if (!isFederated(federation, peer)) return;
-  throw new FederationError('already-federated', `there is a relationship with ${peer} already`);
+/**
+ * What the other side of an invitation is to be proved by: what it told, and where there is a relationship with it, only those roots
+ * of it that count here already. Because anybody who has a line can tell any bundle, and a relationship must not pass to them. Throws
+ * `FederationError` `already-federated` where none of these roots counts here.
+ */
+export function provable({ federation }: InvitationParts, told: TrustBundle): TrustBundle {
+  const { trustDomain, x509Authorities } = told;
+  if (!isFederated(federation, trustDomain)) return told;
+  const counting = federation.bundles.bundleFor(trustDomain)?.x509Authorities ?? [];
+  const keys = new Set(counting.map(({ keyFingerprint }) => keyFingerprint));
+  const shared = x509Authorities.filter(({ keyFingerprint }) => keys.has(keyFingerprint));
+  if (shared.length > 0) return { ...told, x509Authorities: shared };
+  throw new FederationError(
+    'already-federated',
+    `there is a relationship with ${trustDomain} already, and it cannot be renewed: none of the roots that came with the invitation counts here`,
+  );
 }
 
 export function isFederated(federation: Federation, peer: TrustDomain): boolean {

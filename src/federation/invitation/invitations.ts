@@ -3,7 +3,9 @@ import { CodedError } from '../../spiffe/index.ts';
 import { describeError } from '../../platform/index.ts';
 import { InvitationBook } from './book.ts';
 import { InvitationDesk, type InvitationRequest } from './desk.ts';
+import { FederationError } from '../errors.ts';
 import { InvitationError } from './errors.ts';
+import { isFederated } from './federate-with.ts';
 import { parseInvitation } from './line.ts';
 import type { InvitationParts } from './parts.ts';
 import { InvitationReception } from './reception.ts';
@@ -95,8 +97,14 @@ export class Invitations {
     this.#taking.add(id);
     try {
       const before = await this.#parts.store.invitation('newcomer', id);
-      if (before?.state === 'completed')
+      if (before?.state === 'completed') {
+        if (isFederated(this.#parts.federation, invitation.trustDomain))
+          throw new FederationError(
+            'already-federated',
+            `the invitation ${id} was used here already, and there is a relationship with ${invitation.trustDomain}`,
+          );
         throw new InvitationError('invitation-not-open', `the invitation ${id} was used here already`);
+      }
       const settled =
         (before && UNFINISHED.includes(before.state) ? await this.#askAgain(before) : undefined) ??
         (await this.#redemption.redeem(invitation, identity, actor));

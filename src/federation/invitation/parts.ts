@@ -1,8 +1,15 @@
 import type { SvidSource } from '../../mtls/index.ts';
 import type { Clock, Log, Random } from '../../platform/index.ts';
-import type { BundleLimits, BundleSource, EndpointProfile, TrustBundle } from '../../spiffe/index.ts';
+import type {
+  BundleLimits,
+  BundleSource,
+  EndpointProfile,
+  TrustBundle,
+  TrustDomain,
+} from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { AddRequest } from '../add-relationship.ts';
+import type { RelationshipChange } from '../change-relationship.ts';
 import type { AddressGuard } from '../address-guard.ts';
 import type { FetchLimits } from '../fetch-limits.ts';
 import type { HostLookup } from '../host-lookup.ts';
@@ -14,6 +21,7 @@ export interface Federation {
   add(request: AddRequest): Promise<unknown>;
   /** Whether `add` would take that now. */
   check(request: AddRequest): Promise<void>;
+  change(trustDomain: TrustDomain, change: RelationshipChange): Promise<unknown>;
   status(): readonly RelationshipStatus[];
 }
 

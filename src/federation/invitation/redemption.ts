@@ -1,7 +1,7 @@
 import type { StoredInvitation } from '../../store/index.ts';
 import { InvitationError } from './errors.ts';
 import { Exchange, type ExchangeAnswer } from './exchange.ts';
-import { checkPeer, refuseFederated } from './federate-with.ts';
+import { checkPeer, provable } from './federate-with.ts';
 import { holdAgainstLine } from './inviter-proof.ts';
 import type { Invitation } from './line.ts';
 import { type OwnIdentity, ownIdentity, ownSide } from './own-side.ts';
@@ -31,7 +31,7 @@ export class Redemption {
 
   /**
    * Whatever can be refused without asking anybody. Throws `InvitationError` `invitation-own`, `invitation-for-another`,
-   * `invitation-expired`, and what `ownIdentity` throws; `FederationError` `already-federated`.
+   * `invitation-expired`, and what `ownIdentity` throws.
    */
   check({ trustDomain, expectedPeer, expiresAt }: Invitation): OwnIdentity {
     const identity = ownIdentity(this.#parts);
@@ -52,13 +52,13 @@ export class Redemption {
         'invitation-expired',
         `this invitation was good until ${expiresAt.toISOString()}, and now is ${now.toISOString()}`,
       );
-    refuseFederated(this.#parts, trustDomain);
     return identity;
   }
 
   /**
    * Goes through the exchange. What was sent is on record before it is sent, so that a break afterwards can be asked about.
-   * Rejects with `InvitationError` `invitation-refused`, `invitation-declined`, `inviter-unproved`,
+   * A relationship that exists is renewed. Rejects with `FederationError` `already-federated` where that cannot be; `InvitationError`
+   * `invitation-refused`, `invitation-declined`, `inviter-unproved`,
    * `invitation-address-refused`, `invitation-exchange-failed`; `StoreError`.
    */
   async redeem(invitation: Invitation, identity: OwnIdentity, actor: string): Promise<Settled> {
@@ -86,7 +86,7 @@ export class Redemption {
       transcript: offerOf({ invitationId: id, inviter, commitment, exporter }),
       now: this.#parts.clock.now(),
       peer: inviter,
-      bundles: toldBundle(this.#parts, roots),
+      bundles: toldBundle(this.#parts, provable(this.#parts, roots)),
     });
     // What we would not take is refused now, while the inviter trusts nobody yet.
     await checkPeer(this.#parts, this.#settlement.asPeer({ id }, inviter, actor));

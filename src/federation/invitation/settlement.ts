@@ -1,7 +1,7 @@
 import { CodedError } from '../../spiffe/index.ts';
 import type { StoredInvitation } from '../../store/index.ts';
 import { InvitationError } from './errors.ts';
-import { federateWith, type InvitedPeer, isFederated, proofDetail } from './federate-with.ts';
+import { federateWith, type InvitedPeer, proofDetail, provable } from './federate-with.ts';
 import type { OwnIdentity } from './own-side.ts';
 import type { InvitationParts } from './parts.ts';
 import { parseSide, type Side } from './side.ts';
@@ -42,8 +42,9 @@ export class Settlement {
       transcript: Buffer.from(taken.transcript ?? '', 'hex'),
       now: clock.now(),
       peer: inviter,
-      // All of it: a signature under a pinned root has vouched for it before anything was kept.
-      bundles: toldBundle(this.#parts, inviter.bundle),
+      // All of it: a signature under a pinned root has vouched for it before anything was kept. Where there is a relationship, only
+      // what counts of it already.
+      bundles: toldBundle(this.#parts, provable(this.#parts, inviter.bundle)),
     });
     // What is signed counts, not what is written beside it.
     const status = claims.get('status');
@@ -106,16 +107,12 @@ export class Settlement {
   }
 
   async #complete(taken: StoredInvitation, side: Side, actor: string): Promise<void> {
-    const { store, federation } = this.#parts;
+    const { store } = this.#parts;
     const peer = this.asPeer(taken, side, actor);
-    // Both sides may have invited each other at once: one relationship is enough.
-    if (isFederated(federation, side.trustDomain)) {
-      await store.changeInvitation(peer.spent);
-      return;
-    }
     try {
       await federateWith(this.#parts, peer);
     } catch (error) {
+      // Both sides may have invited each other at once: one relationship is enough.
       if (!(error instanceof CodedError && error.code === 'already-federated')) throw error;
       await store.changeInvitation(peer.spent);
     }

@@ -87,7 +87,60 @@ describe('an invitation', () => {
     await a.clock.advance(31_000);
     await b.clock.advance(31_000);
     expect(await b.take(await a.give())).toBe('completed');
-    await expect(a.give({ peer: b.ca.trustDomain })).rejects.toMatchObject({ code: 'already-federated' });
+  });
+
+  it.each([
+    'newcomer',
+    'inviter',
+  ] as const)('renews a relationship that one side has lost, as %s, without a removal on the other side', async (role) => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example');
+    expect(await b.take(await a.give())).toBe('completed');
+    // What an agent without its store knows of its peers.
+    const word = { actor: 'operator:bob', reason: 'the disk was lost' };
+    await b.federation.remove(a.ca.trustDomain, word);
+    const kept = a.federation.bundles.bundleFor(b.ca.trustDomain);
+    const outcome =
+      role === 'newcomer'
+        ? await b.take(await a.give({ peer: b.ca.trustDomain }))
+        : await a.take(await b.give());
+    expect(outcome).toBe('completed');
+    expect(a.federated()).toEqual(['b.example active invitation']);
+    expect(b.federated()).toEqual(['a.example active invitation']);
+    expect(a.federation.bundles.bundleFor(b.ca.trustDomain)).toEqual(kept);
+    const [event] = (await a.store.events({ trustDomain: b.ca.trustDomain })).filter(
+      ({ kind }) => kind === 'relationship-changed',
+    );
+    expect(event?.message).toContain('renewed by invitation ');
+  });
+
+  it('renews a relationship whose peer has moved and has another root by now', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example');
+    expect(await b.take(await a.give())).toBe('completed');
+    await b.federation.remove(a.ca.trustDomain, { actor: 'operator:bob', reason: 'the disk was lost' });
+    const next = await createTestCa({ trustDomain: 'b.example', ...VALID });
+    b.own = bundleOf(b.ca.trustDomain, [b.ca.authority, next.authority], {
+      sequence: 2n,
+      refreshHintSeconds: 300,
+    });
+    b.endpoint.publish(b.own);
+    expect(await b.take(await a.give())).toBe('completed');
+    expect(a.federation.bundles.bundleFor(b.ca.trustDomain)?.x509Authorities).toHaveLength(2);
+  });
+
+  it('renews by approval: nothing changes before the operator confirms', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example');
+    expect(await b.take(await a.give())).toBe('completed');
+    await b.federation.remove(a.ca.trustDomain, { actor: 'operator:bob', reason: 'the disk was lost' });
+    for (const { clock } of [a, b]) await clock.advance(1000);
+    expect(await b.take(await a.give({ requireApproval: true }))).toBe('awaiting-approval');
+    expect(b.federated()).toEqual([]);
+    const waiting = (await a.invitations.list()).find(({ state }) => state === 'awaiting-approval');
+    await a.invitations.approve(waiting?.id ?? '', 'operator:ann');
+    await b.until('newcomer completed', a);
+    expect(b.federated()).toEqual(['a.example active invitation']);
   });
 
   it('leaves a secret nowhere: not in the store, not in the log', async () => {

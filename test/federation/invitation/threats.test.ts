@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { parseInvitation, serializeInvitation } from '../../../src/federation/invitation/line.ts';
 import { createForbiddenRanges } from '../../../src/federation/index.ts';
+import { bundleOf } from '../../../src/spiffe/index.ts';
 import { Interceptor, type Passing } from '../../support/interceptor.ts';
 import { createTestCa } from '../../support/test-ca.ts';
 import { InvitationSide, type SideOptions, strangersCertificate } from './world.ts';
@@ -317,18 +318,42 @@ describe('an invitation that goes astray', () => {
     expect(await b.take(line)).toBe('completed');
   });
 
-  it('is refused by the agent that gave it, and by one that is federated with the inviter already', async () => {
+  it('is refused by the agent that gave it, and by one that has used it', async () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');
     expect(await a.take(await a.give())).toBe('invitation-own');
-    const [line, second] = [await a.give(), await a.give()];
+    const line = await a.give();
     expect(await b.take(line)).toBe('completed');
-    expect(await b.take(second)).toBe('already-federated');
-    // The same trust domain, but an agent that has forgotten it: the inviter refuses.
+    expect(await b.take(line)).toBe('already-federated');
     await b.federation.remove(a.ca.trustDomain, { actor: 'operator:bob', reason: 'test' });
-    expect(await b.take(second)).toBe('invitation-declined');
     expect(await b.take(line)).toBe('invitation-not-open');
     expect(a.federated()).toEqual(['b.example active invitation']);
+  });
+
+  it.each([
+    'newcomer',
+    'inviter',
+  ] as const)('does not give a relationship to somebody who only has the line, and tells the roots of the peer next to their own: %s', async (role) => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example');
+    expect(await b.take(await a.give())).toBe('completed');
+    const before = a.federation.bundles.bundleFor(b.ca.trustDomain);
+    await using thief = await InvitationSide.start('b.example');
+    // A root that counts here already, so that the two seem to overlap.
+    thief.own = bundleOf(b.ca.trustDomain, [b.ca.authority, thief.ca.authority], {
+      sequence: 9n,
+      refreshHintSeconds: 300,
+    });
+    thief.endpoint.publish(thief.own);
+    const outcome = role === 'newcomer' ? await thief.take(await a.give()) : await a.take(await thief.give());
+    expect(outcome).toBe(role === 'newcomer' ? 'invitation-declined' : 'inviter-unproved');
+    // Roots of their own only.
+    thief.own = bundleOf(b.ca.trustDomain, [thief.ca.authority], { sequence: 9n, refreshHintSeconds: 300 });
+    thief.endpoint.publish(thief.own);
+    const again = role === 'newcomer' ? await thief.take(await a.give()) : await a.take(await thief.give());
+    expect(again).toBe(role === 'newcomer' ? 'invitation-declined' : 'already-federated');
+    expect(a.federation.bundles.bundleFor(b.ca.trustDomain)).toEqual(before);
+    expect(a.federation.relationshipWith(b.ca.trustDomain)?.endpointUrl).toBe(b.url);
   });
 
   it('is not proved by a key that the operator distrusts', async () => {
