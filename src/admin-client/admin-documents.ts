@@ -161,7 +161,8 @@ export interface StatusDocument {
   readonly started_at: string;
   readonly own: {
     readonly sequence: string | null;
-    readonly version: number;
+    /** Null while the store cannot be read. */
+    readonly version: number | null;
     readonly authorities: number;
     readonly pin: string;
   } | null;

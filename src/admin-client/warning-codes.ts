@@ -4,6 +4,7 @@
  */
 export const WARNING_CODES = [
   'attention-unknown',
+  'store-unusable',
   'own-roots-not-taken',
   'own-roots-unreadable',
   'unrecorded-trust',

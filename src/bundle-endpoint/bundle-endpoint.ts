@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -112,6 +113,7 @@ export class BundleEndpoint {
   #published: PublishedBundle | undefined;
   #extension: EndpointExtension | undefined;
   #identified = false;
+  #certificateEndsAt: Date | undefined;
   #watching: Promise<void> | undefined;
 
   constructor(options: BundleEndpointOptions) {
@@ -144,7 +146,7 @@ export class BundleEndpoint {
     });
     this.#waiting = waiting;
     const held = metrics.gauge('federate_endpoint_waiting', 'Clients held until the bundle changes');
-    Object.assign(held, { collect: () => held.set(waiting.count) });
+    metrics.beforeRender(() => held.set(waiting.count));
     const routes = createBundleRoutes(options.path, () => this.#published, waiting);
     const listener = getRequestListener(
       async (request, { incoming, outgoing }) => {
@@ -212,6 +214,11 @@ export class BundleEndpoint {
   /** Whether a bundle and a certificate are there, so that a poll can succeed. */
   get ready(): boolean {
     return this.#published !== undefined && this.#identified && this.#server.listening;
+  }
+
+  /** When the certificate ends that is shown now; undefined where none is. */
+  get certificateEndsAt(): Date | undefined {
+    return this.#certificateEndsAt;
   }
 
   /** Serves this bundle from now on. Throws `TypeError` for one without sequence or refresh hint. */
@@ -363,12 +370,14 @@ export class BundleEndpoint {
   /** All settings again: what `setSecureContext` is not given it forgets. */
   #show(identity: { readonly cert: string; readonly key: string }): void {
     this.#server.setSecureContext({ ...secureContextOptions(), ...identity });
+    this.#certificateEndsAt = new X509Certificate(identity.cert).validToDate;
     this.#identified = true;
   }
 
   /** Our SVID has expired or was taken back: no handshake succeeds until there is another (WLAPI-24). */
   #conceal(): void {
     this.#server.setSecureContext(secureContextOptions());
+    this.#certificateEndsAt = undefined;
     this.#identified = false;
   }
 }

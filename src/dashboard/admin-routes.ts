@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { describeError, type Log } from '../platform/index.ts';
 import { CodedError } from '../errors/index.ts';
 import { parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
-import type { Relationship, Store } from '../store/index.ts';
+import { type Relationship, type Store, StoreError } from '../store/index.ts';
 import type {
   AddDocument,
   BundleSetDocument,
@@ -44,6 +44,7 @@ import {
   describeVersion,
 } from './describe.ts';
 import type { InMeshDocument, OutOfMeshDocument } from '../admin-client/index.ts';
+import { logOperatorActions } from './operator-actions.ts';
 import { addSignedBundleRoutes, type SignedBundleServices } from './signed-bundle-routes.ts';
 import { addUnrecordedRoutes, type UnrecordedServices } from './unrecorded-routes.ts';
 
@@ -65,6 +66,8 @@ export interface AdminServices
   theirSide(trustDomain: TrustDomain): RelationshipDocument['their_side'];
   /** The relationship as the agent goes by it, which is newer than the store's; undefined where none is polled. */
   standing(trustDomain: TrustDomain): Relationship | undefined;
+  /** Every relationship, by trust domain, for the time in which the store cannot be read. */
+  standings(): readonly Relationship[];
   /** How many roots and JWT keys of a peer count now; undefined where none is polled. */
   countingAuthorities(trustDomain: TrustDomain): number | undefined;
   inMesh(trustDomain: TrustDomain): InMeshDocument | null;
@@ -143,10 +146,21 @@ const refreshRequest = z.strictObject({
   accept_once: z.boolean().optional(),
 });
 
+/** What the store says, or `instead` while it cannot be read; the warnings say then that it cannot. */
+async function read<Result>(ask: () => Promise<Result>, instead: () => Result): Promise<Result> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof StoreError) return instead();
+    throw error;
+  }
+}
+
 /** The admin API. Errors answer with `{ code, message }`: 404 for what is not there, 409 for what is refused, 400 for a bad request. */
 export function createAdminRoutes(services: AdminServices): Hono {
   const { store } = services;
   const app = new Hono();
+  app.use(logOperatorActions(services.log));
   app.use(
     bodyLimit({
       maxSize: MAX_BODY_BYTES,
@@ -159,8 +173,15 @@ export function createAdminRoutes(services: AdminServices): Hono {
   app.get('/metrics', async (context) => context.text(await services.renderMetrics()));
 
   app.get('/v1/relationships', async (context) => {
-    const held = new Map((await store.currentAll()).map((version) => [version.trustDomain, version]));
-    const relationships = await store.relationships();
+    const versions = await read(
+      () => store.currentAll(),
+      () => [],
+    );
+    const held = new Map(versions.map((version) => [version.trustDomain, version]));
+    const relationships = await read(
+      () => store.relationships(),
+      () => services.standings(),
+    );
     const warnings = await services.warnings();
     return context.json(
       relationships.map((each) =>
@@ -176,12 +197,18 @@ export function createAdminRoutes(services: AdminServices): Hono {
 
   app.get('/v1/relationships/:name', async (context) => {
     const name = parseTrustDomain(context.req.param('name'));
-    const relationship = await store.relationship(name);
+    const relationship = await read(
+      () => store.relationship(name),
+      () => services.standing(name),
+    );
     if (!relationship) return problem(context, 404, 'not-federated', `there is no relationship with ${name}`);
     return context.json(
       describeRelationship(
         services.standing(name) ?? relationship,
-        await store.current(name),
+        await read(
+          () => store.current(name),
+          () => undefined,
+        ),
         services,
         await services.warnings(),
       ),

@@ -105,6 +105,9 @@ export function describeDistrusted(key: DistrustedKey): DistrustedKeyDocument {
   };
 }
 
+/** Warnings about the agent itself on which the trust in every peer depends. */
+const CONCERN_ALL: ReadonlySet<WarningDocument['code']> = new Set(['store-unusable']);
+
 export function describeRelationship(
   relationship: Relationship,
   held: BundleVersion | undefined,
@@ -141,7 +144,9 @@ export function describeRelationship(
     next_poll_at: relationship.nextPollAt?.toISOString() ?? null,
     consecutive_failures: relationship.consecutiveFailures,
     sequence: held?.bundle.sequence?.toString() ?? null,
-    warnings: warnings.filter(({ trust_domain: name }) => name === relationship.trustDomain),
+    warnings: warnings.filter(
+      ({ trust_domain: name, code }) => name === relationship.trustDomain || CONCERN_ALL.has(code),
+    ),
     version: held?.number ?? null,
     authorities,
     authorities_counting: seen.countingAuthorities(relationship.trustDomain) ?? authorities,

@@ -29,18 +29,16 @@ export function createAgentMetrics(
   );
   const states = metrics.gauge('federate_relationships', 'Relationships by state', ['state']);
   // An age is only right at the moment it is asked for.
-  Object.assign(ages, {
-    collect: () => {
-      ages.reset();
-      failures.reset();
-      states.reset();
-      for (const { trustDomain, lastSuccessAt, createdAt, consecutiveFailures, state } of relationships()) {
-        const since = lastSuccessAt ?? createdAt;
-        ages.set({ trust_domain: trustDomain }, (clock.now().getTime() - since.getTime()) / 1000);
-        failures.set({ trust_domain: trustDomain }, consecutiveFailures);
-        states.inc({ state });
-      }
-    },
+  metrics.beforeRender(() => {
+    ages.reset();
+    failures.reset();
+    states.reset();
+    for (const { trustDomain, lastSuccessAt, createdAt, consecutiveFailures, state } of relationships()) {
+      const since = lastSuccessAt ?? createdAt;
+      ages.set({ trust_domain: trustDomain }, (clock.now().getTime() - since.getTime()) / 1000);
+      failures.set({ trust_domain: trustDomain }, consecutiveFailures);
+      states.inc({ state });
+    }
   });
   return {
     observe: ({ outcome }, durationMs) => {

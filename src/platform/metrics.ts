@@ -8,6 +8,8 @@ export interface Metrics {
   counter(name: string, help: string, labels?: readonly string[]): Counter;
   gauge(name: string, help: string, labels?: readonly string[]): Gauge;
   histogram(name: string, help: string, buckets: readonly number[], labels?: readonly string[]): Histogram;
+  /** Works out numbers right before they are rendered, each time; all of them are set before the first one is rendered. */
+  beforeRender(prepare: () => void | Promise<void>): void;
   /** The text exposition format. */
   render(): Promise<string>;
 }

@@ -17,6 +17,7 @@ export {
 } from './chain.ts';
 export { StoreError, type StoreErrorCode } from './errors.ts';
 export type { EventKind, NewEvent, StoredEvent } from './event.ts';
+export type { RecordedEvent, StoreObserver } from './observer.ts';
 export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
 export type { RootLife, RootStage, RootStageChange, StageEvidence } from './own-root.ts';
 export type { StoredHolding } from './peer-holding.ts';

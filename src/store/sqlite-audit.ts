@@ -13,6 +13,7 @@ import {
   type StoredIncident,
 } from './incident.ts';
 import { eventRow, incidentRow } from './history-rows.ts';
+import type { RecordedEvent } from './observer.ts';
 import type { AddLink } from './sqlite-chain.ts';
 import { readStoredDocument } from './stored-document.ts';
 
@@ -53,8 +54,12 @@ const EVENT_COLUMNS = 'id, at, kind, trust_domain, actor, code, message, version
 const INCIDENT_COLUMNS =
   'id, began_at, last_at, ended_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document, offered_digest, offered_since, offered_times';
 
-/** The audit log and the incidents, in SQL. What writes is to be called inside a transaction. */
-export function createAuditTables(database: Database, addLink: AddLink) {
+/** The audit log and the incidents, in SQL. What writes is called inside a transaction; `noteEvent` learns of each event in it. */
+export function createAuditTables(
+  database: Database,
+  addLink: AddLink,
+  noteEvent: (event: RecordedEvent) => void,
+) {
   const insertEvent = database.prepare<[ReturnType<typeof eventRow>]>(
     `INSERT INTO event (at, kind, trust_domain, actor, code, message, version_number, detail)
      VALUES ($at, $kind, $trust_domain, $actor, $code, $message, $version_number, $detail)`,
@@ -103,8 +108,10 @@ export function createAuditTables(database: Database, addLink: AddLink) {
   const endIncident = database.prepare<[string, number]>('UPDATE incident SET ended_at = ? WHERE id = ?');
 
   const addEvent = (told: NewEvent, versionNumber?: number): void => {
-    const row = eventRow({ ...cleanEvent(told), ...(versionNumber === undefined ? {} : { versionNumber }) });
+    const event = { ...cleanEvent(told), ...(versionNumber === undefined ? {} : { versionNumber }) };
+    const row = eventRow(event);
     addLink('event', insertEvent.run(row).lastInsertRowid, row);
+    noteEvent(event);
   };
 
   return {

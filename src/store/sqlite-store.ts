@@ -2,7 +2,13 @@ import type { Clock, Log } from '../platform/index.ts';
 import { contentDigest } from '../spiffe/index.ts';
 import { checkLinkPage, checkPage, checkReplacement, checkSequence } from './arguments.ts';
 import { type OpenDatabase, openDatabase, openDatabaseForReading } from './database.ts';
-import { invitationExists, invitationSpent, relationshipExists, StoreError } from './errors.ts';
+import {
+  invitationExists,
+  invitationSpent,
+  relationshipExists,
+  StoreError,
+  type StoreErrorCode,
+} from './errors.ts';
 import { GroupedWrites } from './grouped-writes.ts';
 import { patchRelationship } from './relationship.ts';
 import { createAuditTables } from './sqlite-audit.ts';
@@ -14,6 +20,7 @@ import { createRelationshipTable } from './sqlite-relationships.ts';
 import { createPeerHeadTable } from './sqlite-peer-heads.ts';
 import { createRotationTables } from './sqlite-rotation.ts';
 import { createVersionTables } from './sqlite-versions.ts';
+import type { RecordedEvent, StoreObserver } from './observer.ts';
 import type { Store, StoreReader } from './store.ts';
 import { trustedAt } from './trusted-at.ts';
 
@@ -25,6 +32,8 @@ export interface SqliteStoreOptions {
   readonly create?: boolean;
   /** How many bytes the file may grow to before writes are refused with `store-full`. Default: what the disk has. */
   readonly maxBytes?: number;
+  /** Learns what is recorded, and when the file or its disk cannot be used. */
+  readonly observer?: StoreObserver;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -35,10 +44,10 @@ export interface SqliteStoreOptions {
  * `store-locked`, `store-newer`, `store-not-a-store`, `store-read-only`, `store-full`, `store-corrupt`, `store-failed`.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { path, create = false, maxBytes, clock, log } = options;
+  const { path, create = false, maxBytes, observer, clock, log } = options;
   if (maxBytes !== undefined && !(maxBytes > 0))
     throw new RangeError(`the size of a store is above 0 bytes, not ${maxBytes}`);
-  return storeOver(openDatabase({ path, create, maxBytes, clock, log }));
+  return storeOver(openDatabase({ path, create, maxBytes, clock, log }), observer);
 }
 
 /**
@@ -51,13 +60,15 @@ export async function openSqliteStoreForReading(options: { readonly path: string
 }
 
 /** SQLite is synchronous inside: a method is done when it returns, but for the grouped writes, and a write is one transaction. */
-function storeOver(open: OpenDatabase): Store {
+function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
   const { database, path } = open;
+  /** The events of the transaction that is under way. */
+  let recording: RecordedEvent[] = [];
   const relationships = createRelationshipTable(database);
   const invitations = createInvitationTable(database);
   const chain = createChainTable(database);
   const versions = createVersionTables(database, chain.add);
-  const audit = createAuditTables(database, chain.add);
+  const audit = createAuditTables(database, chain.add, (event) => void recording.push(event));
   const words = createOperatorWordTables(database, (event) => audit.addEvent(event), chain.add);
   const rotation = createRotationTables(database);
   const peerHeads = createPeerHeadTable(database);
@@ -73,17 +84,28 @@ function storeOver(open: OpenDatabase): Store {
     try {
       return work();
     } catch (error) {
-      throw storeErrorFrom(error, path);
+      const translated = storeErrorFrom(error, path);
+      if (translated instanceof StoreError && isTrouble(translated)) observer?.failed(translated);
+      throw translated;
     }
   };
   const read = async <T>(work: () => T): Promise<T> => guarded(work);
   const inTransaction = database.transaction((work: () => unknown) => work());
   // Several statements that belong to one moment need a transaction even when they only read.
   const snapshot = <T>(work: () => T): Promise<T> => read(() => inTransaction.deferred(work) as T);
-  const grouped = new GroupedWrites((work) => guarded(() => inTransaction.immediate(work)));
+  const transact = <T>(work: () => T): T => {
+    recording = [];
+    const result = guarded(() => inTransaction.immediate(work) as T);
+    observer?.wrote();
+    const recorded = recording;
+    recording = [];
+    if (recorded.length > 0) observer?.recorded(recorded);
+    return result;
+  };
+  const grouped = new GroupedWrites(transact);
   const write = async <T>(work: () => T): Promise<T> => {
     grouped.flush();
-    return guarded(() => inTransaction.immediate(work) as T);
+    return transact(work);
   };
 
   return {
@@ -231,4 +253,17 @@ function storeOver(open: OpenDatabase): Store {
       await this.close();
     },
   };
+}
+
+/** What the file or its disk is to blame for, not the request. */
+const TROUBLES: ReadonlySet<StoreErrorCode> = new Set([
+  'store-corrupt',
+  'store-read-only',
+  'store-full',
+  'store-busy',
+  'store-failed',
+]);
+
+function isTrouble({ code }: StoreError): boolean {
+  return TROUBLES.has(code);
 }

@@ -6,11 +6,18 @@ export function createMetrics(options: { readonly processMetrics: boolean }): Me
   const registry = new Registry();
   if (options.processMetrics) collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  const preparing: (() => void | Promise<void>)[] = [];
   return {
     counter: (name, help, labels = []) => new Counter({ name, help, labelNames: [...labels], registers }),
     gauge: (name, help, labels = []) => new Gauge({ name, help, labelNames: [...labels], registers }),
     histogram: (name, help, buckets, labels = []) =>
       new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers }),
-    render: () => registry.metrics(),
+    beforeRender: (prepare) => void preparing.push(prepare),
+    // Prom-client collects all numbers at the same time: what one collector sets for another would be late by one scrape.
+    render: async () => {
+      // What cannot be worked out, as with a store that cannot be read, keeps the other numbers from nobody.
+      await Promise.allSettled(preparing.map(async (prepare) => prepare()));
+      return registry.metrics();
+    },
   };
 }

@@ -257,7 +257,7 @@ async function restart(index: number) {
 }
 
 describe('partsOfAgent()', () => {
-  const STEPS = 17;
+  const STEPS = 18;
 
   it('has as many steps as are tried below', async () => {
     const { folder, parts } = await restart(0);

@@ -5,6 +5,7 @@ import { AdminServer, type AdminServices } from '../../src/dashboard/index.ts';
 import { bundleOf, CodedError, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { stubAdminServices } from '../support/admin-services.ts';
+import { createFailingStore } from '../support/failing-store.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
@@ -147,7 +148,7 @@ describe('AdminServer', () => {
       code: 'internal',
       message: expect.not.stringContaining('secret'),
     });
-    expect(log.records).toHaveLength(1);
+    expect(log.records.filter(({ level }) => level === 'error')).toHaveLength(1);
   });
 
   it('tells a failure and its causes as one sentence, on one line', async () => {
@@ -213,3 +214,74 @@ describe('AdminServer', () => {
 });
 
 type Client = Awaited<ReturnType<typeof start>>;
+
+describe('logOperatorActions()', () => {
+  it('logs what is to change something, with actor, trust domain and what became of it, and no question', async () => {
+    using folder = tempDir();
+    const log = createRecordingLog();
+    const client = await start(folder.file('admin.sock'), {
+      log,
+      warnings: async () => [],
+      remove: async () => ({ in_mesh: null, mesh_may_still_trust: false, note: null }),
+      distrust: async () => {
+        throw new CodedError('key-not-found', 'it names no key');
+      },
+    });
+    await client.relationships();
+    await client.remove(PEER, 'the contract ended');
+    await expect(client.distrust({ trust_domain: PEER, key: 'abcdef' })).rejects.toThrow('no key');
+    const actions = log.records.filter(({ message }) => message === 'operator action');
+    expect(actions.map(({ level, fields }) => [level, fields])).toEqual([
+      [
+        'info',
+        {
+          action: 'DELETE /v1/relationships/b.example',
+          actor: 'operator:tester',
+          trust_domain: PEER,
+          status: 200,
+          code: null,
+        },
+      ],
+      [
+        'warn',
+        {
+          action: 'POST /v1/distrusted',
+          actor: 'operator:tester',
+          trust_domain: PEER,
+          status: 409,
+          code: 'key-not-found',
+        },
+      ],
+    ]);
+  });
+
+  it('answers relationships from memory while the store cannot be read', async () => {
+    using folder = tempDir();
+    const store = createFailingStore(await storeWithTwoVersions());
+    const standings = await store.relationships();
+    const client = await start(folder.file('admin.sock'), {
+      store,
+      warnings: async () => [
+        {
+          trust_domain: null,
+          code: 'store-unusable',
+          message: 'the disk',
+          since: TEST_INSTANT.toISOString(),
+        },
+      ],
+      standings: () => standings,
+      standing: () => standings[0],
+    });
+    store.failNext({ method: 'currentAll' });
+    store.failNext({ method: 'relationships' });
+    const shown = {
+      trust_domain: PEER,
+      version: null,
+      warnings: [{ code: 'store-unusable' }],
+    };
+    expect(await client.relationships()).toMatchObject([shown]);
+    store.failNext({ method: 'relationship' });
+    store.failNext({ method: 'current' });
+    expect(await client.relationship(PEER)).toMatchObject(shown);
+  });
+});

@@ -1,7 +1,7 @@
 import { AdminServer } from '../../dashboard/index.ts';
 import { FederationAgent, PeerHoldings } from '../../federation/index.ts';
 import { createMetrics } from '../../telemetry/index.ts';
-import { openSqliteStore, type Store } from '../../store/index.ts';
+import { openSqliteStore, type Store, type StoreObserver } from '../../store/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import type { LoadedConfig } from '../config/read-config.ts';
@@ -9,12 +9,14 @@ import { createFederationGateway } from '../federation-gateway/gateway.ts';
 import { createMetricsServer } from '../metrics-server.ts';
 import { type Part, partOf, Parts } from '../parts.ts';
 import type { ProcessContext } from '../process.ts';
+import { createAgentMetrics } from './agent-metrics.ts';
 import { Attention } from './attention.ts';
 import { addAttentionSources } from './attention-sources.ts';
 import { createEndpoint } from './endpoint.ts';
 import { pollingOf } from './federation-options.ts';
 import { ForeignTrust } from './foreign-trust.ts';
 import { HistoryHeads } from './history-heads.ts';
+import { createHistoryLog } from './history-log.ts';
 import { createInvitations } from './invitations.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
 import { createOwnSvid } from './open-svid.ts';
@@ -28,6 +30,7 @@ import { createRotationMetrics } from './rotation-metrics.ts';
 import { planOfConfig } from './rotation-plan.ts';
 import { createAdminServices } from './services.ts';
 import { anyExtension, createSignedBundles } from './signed-bundles.ts';
+import { StoreHealth } from './store-health.ts';
 import { createWorkloadApi } from './workload-api.ts';
 
 /** How long requests in flight may go on when the agent stops. */
@@ -46,15 +49,22 @@ export async function buildAgent(loaded: LoadedConfig<AgentConfig>, context: Pro
 export async function partsOfAgent(
   loaded: LoadedConfig<AgentConfig>,
   context: ProcessContext,
+  openStore = openSqliteStore,
 ): Promise<readonly Part[]> {
   const { config, folder } = loaded;
   const { clock, log } = context;
   const path = resolvePath(folder, config.store);
-  const store = await openSqliteStore({ path, create: true, clock, log });
+  const health = new StoreHealth({ clock, log: log.with({ part: 'store' }) });
+  const observer: StoreObserver = {
+    recorded: createHistoryLog(log),
+    wrote: () => health.wrote(),
+    failed: (error) => health.failed(error),
+  };
+  const store = await openStore({ path, create: true, observer, clock, log });
   try {
     return [
       { name: 'store', stop: () => store.close() },
-      ...(await connectParts(loaded, context, store, path)),
+      ...(await connectParts(loaded, context, { store, path, health })),
     ];
   } catch (error) {
     await store.close();
@@ -66,8 +76,11 @@ export async function partsOfAgent(
 async function connectParts(
   loaded: LoadedConfig<AgentConfig>,
   context: ProcessContext,
-  store: Store,
-  storePath: string,
+  {
+    store,
+    path: storePath,
+    health,
+  }: { readonly store: Store; readonly path: string; readonly health: StoreHealth },
 ): Promise<readonly Part[]> {
   const { config, folder } = loaded;
   const { clock, random, log } = context;
@@ -182,7 +195,11 @@ async function connectParts(
   });
   attention.add('trust without a record', () => foreignTrust.unrecorded.warnings());
   attention.add('own trust', () => ownTrust.warnings());
+<<<<<<< HEAD
   attention.add('sockets', () => [...(workloadApi?.warnings() ?? []), ...(gateway?.warnings() ?? [])]);
+=======
+  attention.add('store', () => health.warnings());
+>>>>>>> 9ff09f8 (agent: show a store that cannot be used, and log every event)
 
   const served: Served[] = [
     { name: 'own trust', correct: () => ownTrust.tryAgain() },
@@ -193,7 +210,24 @@ async function connectParts(
   ];
   const reconciliation = new Reconciliation(served, { clock, log, metrics });
 
-  const notReady = agentReadiness({ own, serving: () => endpoint.ready });
+  const notReady = agentReadiness({
+    own,
+    serving: () => endpoint.ready,
+    storeTrouble: () => health.trouble,
+  });
+  createAgentMetrics(metrics, {
+    attention,
+    federation,
+    foreignTrust,
+    adapter,
+    svid,
+    endpoint,
+    invitations,
+    notReady,
+    health,
+    storePath,
+    clock,
+  });
   const services = createAdminServices({
     invitations,
     config,
@@ -225,6 +259,7 @@ async function connectParts(
   const remember = (kind: 'agent-started' | 'agent-stopped', message: string) =>
     store.recordEvent({ at: clock.now(), kind, actor: 'agent', message });
   return [
+    { name: 'health of the store', start: () => health.start(store), stop: () => health.stop() },
     // Stopped right before the store, so that the last head covers the agent's last word.
     partOf('history', heads),
     {

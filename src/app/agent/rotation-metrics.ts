@@ -22,17 +22,15 @@ export function createRotationMetrics(metrics: Metrics, rotation: Rotation): voi
     'federate_unknown_pollers',
     'Addresses that poll our bundle without saying who they are',
   );
-  Object.assign(roots, {
-    collect: async () => {
-      const [view, lagging] = await Promise.all([rotation.view(), rotation.laggards()]);
-      for (const stage of STAGES)
-        roots.set({ stage }, view?.roots.filter(({ life }) => life.stage === stage).length ?? 0);
-      for (const level of LEVELS)
-        risks.set({ level }, rotation.risks.filter((each) => each.level === level).length);
-      laggards.set(lagging);
-      pollers.set(view?.pollers.length ?? 0);
-      const last = Math.max(...(view?.roots.map(({ authority }) => authority.notAfter.getTime()) ?? []));
-      if (view && Number.isFinite(last)) ends.set((last - view.now.getTime()) / 1000);
-    },
+  metrics.beforeRender(async () => {
+    const [view, lagging] = await Promise.all([rotation.view(), rotation.laggards()]);
+    for (const stage of STAGES)
+      roots.set({ stage }, view?.roots.filter(({ life }) => life.stage === stage).length ?? 0);
+    for (const level of LEVELS)
+      risks.set({ level }, rotation.risks.filter((each) => each.level === level).length);
+    laggards.set(lagging);
+    pollers.set(view?.pollers.length ?? 0);
+    const last = Math.max(...(view?.roots.map(({ authority }) => authority.notAfter.getTime()) ?? []));
+    if (view && Number.isFinite(last)) ends.set((last - view.now.getTime()) / 1000);
   });
 }

@@ -30,7 +30,7 @@ import {
   type TrustBundle,
   type TrustDomain,
 } from '../../spiffe/index.ts';
-import type { Store } from '../../store/index.ts';
+import { type Store, StoreError } from '../../store/index.ts';
 import type { Attention } from './attention.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
@@ -115,6 +115,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
       return { state, since: since.toISOString(), last_heard_at: heardAt?.toISOString() ?? null };
     },
     standing: (trustDomain) => federation.relationshipWith(trustDomain),
+    standings: () => federation.status(),
     countingAuthorities: (trustDomain) => {
       if (!federation.relationshipWith(trustDomain)) return undefined;
       const counting = federation.bundles.bundleFor(trustDomain);
@@ -199,14 +200,25 @@ function refusalOf({ refusal }: ServiceParts['ownBundle']) {
   return refusal && { code: refusal.code, message: refusal.message };
 }
 
+/** What a reading of the store gives; undefined where the store cannot be read. */
+async function unlessUnusable<Result>(reading: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof StoreError) return undefined;
+    throw error;
+  }
+}
+
 async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
-  const { config, adapter, store } = parts;
+  const { config, adapter, federation, store } = parts;
   const own = parts.own();
   const status = adapter.status();
   // Who answers well may still not be the mesh that we stand beside.
   const mesh = status.code === undefined ? { ...status, ...refusalOf(parts.ownBundle) } : status;
-  const version = own && (await store.current(own.trustDomain));
-  const relationships = await store.relationships();
+  // What does not come from memory is left out when the store cannot be read: the warnings say so.
+  const version = own && (await unlessUnusable(store.current(own.trustDomain)));
+  const relationships = federation.status();
   const byState: Record<string, number> = {};
   for (const { state } of relationships) byState[state] = (byState[state] ?? 0) + 1;
   const serving = parts.serving();
@@ -215,15 +227,14 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
     ready: parts.notReady() === undefined,
     trust_domain: own?.trustDomain ?? config.trust_domain ?? null,
     started_at: parts.startedAt.toISOString(),
-    own:
-      own && version
-        ? {
-            sequence: own.sequence?.toString() ?? null,
-            version: version.number,
-            authorities: own.x509Authorities.length + own.jwtAuthorities.length,
-            pin: pinOfBundle(own),
-          }
-        : null,
+    own: own
+      ? {
+          sequence: own.sequence?.toString() ?? null,
+          version: version?.number ?? null,
+          authorities: own.x509Authorities.length + own.jwtAuthorities.length,
+          pin: pinOfBundle(own),
+        }
+      : null,
     endpoint: {
       url: config.endpoint.url.href,
       profile: config.endpoint.profile,
