@@ -195,11 +195,8 @@ async function connectParts(
   });
   attention.add('trust without a record', () => foreignTrust.unrecorded.warnings());
   attention.add('own trust', () => ownTrust.warnings());
-<<<<<<< HEAD
   attention.add('sockets', () => [...(workloadApi?.warnings() ?? []), ...(gateway?.warnings() ?? [])]);
-=======
   attention.add('store', () => health.warnings());
->>>>>>> 9ff09f8 (agent: show a store that cannot be used, and log every event)
 
   const served: Served[] = [
     { name: 'own trust', correct: () => ownTrust.tryAgain() },
