@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs';
-import { expect } from 'vitest';
 import { type AdminClient, createAdminClient } from '../../src/admin-client/index.ts';
 import { partsOfAgent } from '../../src/app/agent/agent.ts';
 import { type AgentConfig, agentConfigSchema } from '../../src/app/config/agent-config.ts';
@@ -79,7 +78,8 @@ export class AgentInProcess implements AsyncDisposable {
   /** Moves time on until the condition holds. */
   async until(condition: () => boolean | Promise<boolean>): Promise<void> {
     for (let step = 0; step < 500 && !(await condition()); step += 1) await this.clock.advance(100);
-    expect(await condition()).toBe(true);
+    if (!(await condition()))
+      throw new Error('the agent did not come into the state that the test waits for');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
