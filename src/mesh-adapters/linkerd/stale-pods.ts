@@ -1,29 +1,44 @@
 import { createHash } from 'node:crypto';
 import { MeshAdapterError } from '../errors.ts';
+import type { ConfigMap } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import { collectionOf } from '../kubernetes/kubernetes-object.ts';
+import { collectionOf, type KubernetesObject } from '../kubernetes/kubernetes-object.ts';
 import type { Note } from './trust-manager.ts';
 
 const PODS = collectionOf({ kind: 'Pod', api: 'api/v1', plural: 'pods' });
 const HASH_ANNOTATION = 'linkerd.io/trust-root-sha256';
-/** What pods carry whose chart was rendered without anchors, as the control plane's with an external CA. */
+/**
+ * What pods carry whose chart was rendered without anchors, as those of the control plane with an external CA. Their proxies take the
+ * anchors from the ConfigMap when their containers start.
+ */
 const HASH_OF_NOTHING = sha256('');
+/** A kubelet may start a container with the ConfigMap of some seconds ago. */
+const KUBELET_MS = 5000;
+/** Pods that a sentence names. */
+const MAX_NAMED = 5;
 
 /** How many pods of the mesh have the present anchors. */
 export type PodsInEffect =
   | { readonly kind: 'all'; readonly pods: number }
   | { readonly kind: 'none-there' }
-  | { readonly kind: 'not-all'; readonly note: Note };
+  /** `areStale`: some pod may have other anchors than the present ones. */
+  | { readonly kind: 'not-all'; readonly areStale: boolean; readonly note: Note };
 
 /**
  * Compares the anchors that each pod of the mesh was given when it was injected with the present ones; only a restart gives
- * it others (mesh-surfaces §5). Throws `MeshAdapterError` except where we may not list pods.
+ * it others (mesh-surfaces §5). A pod of the control plane has the present ones where all its containers started after the ConfigMap
+ * `roots` was last changed. Throws `MeshAdapterError` except where we may not list pods.
  */
 export async function podsInEffect(
   client: KubernetesClient,
-  options: { readonly namespace: string; readonly anchorsText: string; readonly signal: AbortSignal },
+  options: {
+    readonly namespace: string;
+    readonly roots: ConfigMap;
+    readonly anchorsText: string;
+    readonly signal: AbortSignal;
+  },
 ): Promise<PodsInEffect> {
-  const { namespace, anchorsText, signal } = options;
+  const { namespace, roots, anchorsText, signal } = options;
   let pods: Awaited<ReturnType<typeof client.listObjects>>['items'];
   try {
     const selector = { labelSelector: `linkerd.io/control-plane-ns=${namespace}` };
@@ -31,24 +46,83 @@ export async function podsInEffect(
   } catch (error) {
     if (!(error instanceof MeshAdapterError && error.code === 'mesh-forbidden')) throw error;
     const message = 'we may not list pods, so it is not known which of them have the present anchors';
-    return { kind: 'not-all', note: { code: 'pods-unreadable', message } };
+    return { kind: 'not-all', areStale: false, note: { code: 'pods-unreadable', message } };
   }
   // The injector takes the text as it is, some versions without the line end.
   const present = new Set([sha256(anchorsText), sha256(anchorsText.trimEnd())]);
-  const hashes = pods.map(({ metadata }) => metadata.annotations?.[HASH_ANNOTATION]);
-  const untold = hashes.filter((hash) => hash === undefined || hash === HASH_OF_NOTHING).length;
-  const stale = hashes.filter((hash) => hash !== undefined && hash !== HASH_OF_NOTHING && !present.has(hash));
+  const changedAt = lastChangeOf(roots);
+  const running = pods.filter((pod) => !isOver(pod));
+  const [stale, untold] = [[], []] as [KubernetesObject[], KubernetesObject[]];
+  for (const pod of running) {
+    const hash = pod.metadata.annotations?.[HASH_ANNOTATION];
+    if (hash !== undefined && present.has(hash)) continue;
+    const startedAt = hash === HASH_OF_NOTHING ? startOf(pod) : undefined;
+    if (hash === undefined || (hash === HASH_OF_NOTHING && !(startedAt && changedAt))) untold.push(pod);
+    else if (!startedAt || !changedAt || startedAt.getTime() < changedAt.getTime() + KUBELET_MS)
+      stale.push(pod);
+  }
   if (stale.length > 0) {
-    const message = `stale proxies: ${stale.length} of ${pods.length} pods were injected with other anchors; restart the control plane and these workloads`;
-    return { kind: 'not-all', note: { code: 'stale-proxies', message } };
+    const message = `stale proxies: ${stale.length} of ${running.length} pods may have other anchors (${named(stale)}); restart the control plane, and then these workloads`;
+    return { kind: 'not-all', areStale: true, note: { code: 'stale-proxies', message } };
   }
-  if (untold > 0) {
-    const message = `${untold} of ${pods.length} pods do not tell which anchors they were injected with, the others have the present ones`;
-    return { kind: 'not-all', note: { code: 'proxies-untold', message } };
+  if (untold.length > 0) {
+    const message = `${untold.length} of ${running.length} pods do not tell which anchors they have (${named(untold)}), the others have the present ones`;
+    const areStale = untold.some(
+      ({ metadata }) => metadata.annotations?.[HASH_ANNOTATION] === HASH_OF_NOTHING,
+    );
+    return { kind: 'not-all', areStale, note: { code: 'proxies-untold', message } };
   }
-  return pods.length === 0 ? { kind: 'none-there' } : { kind: 'all', pods: pods.length };
+  return running.length === 0 ? { kind: 'none-there' } : { kind: 'all', pods: running.length };
+}
+
+/** When an object was last written, as the API server noted it; undefined where it did not. */
+function lastChangeOf({ metadata: { managedFields } }: KubernetesObject): Date | undefined {
+  const times = (Array.isArray(managedFields) ? managedFields : []).flatMap(
+    (each: unknown) => dateOf((Object(each) as { time?: unknown }).time)?.getTime() ?? [],
+  );
+  return times.length === 0 ? undefined : new Date(Math.max(...times));
+}
+
+/** When the last of a pod's containers started; undefined while one of them does not run. */
+function startOf({ status }: KubernetesObject): Date | undefined {
+  const { containerStatuses, initContainerStatuses } = Object(status) as Readonly<Record<string, unknown>>;
+  if (!Array.isArray(containerStatuses) || containerStatuses.length === 0) return undefined;
+  const sidecars = (Array.isArray(initContainerStatuses) ? initContainerStatuses : []).flatMap(
+    (each: unknown) => startedAtOf(each) ?? [],
+  );
+  const starts = containerStatuses.map((each: unknown) => startedAtOf(each));
+  const times = [...sidecars, ...starts].map((time) => time?.getTime());
+  return times.every((time) => time !== undefined) ? new Date(Math.min(...times)) : undefined;
+}
+
+/** When a container started that runs. A proxy can be an init container that goes on running. */
+function startedAtOf(container: unknown): Date | undefined {
+  const { state } = Object(container) as { state?: unknown };
+  const { running } = Object(state) as { running?: unknown };
+  return dateOf((Object(running) as { startedAt?: unknown }).startedAt);
+}
+
+function dateOf(value: unknown): Date | undefined {
+  const date = typeof value === 'string' ? new Date(value) : undefined;
+  return date && !Number.isNaN(date.getTime()) ? date : undefined;
+}
+
+/** The names of the first of them. */
+function named(pods: readonly KubernetesObject[]): string {
+  const names = pods.slice(0, MAX_NAMED).map(({ metadata: { namespace, name } }) => {
+    return namespace === undefined ? name : `${namespace}/${name}`;
+  });
+  return pods.length > MAX_NAMED
+    ? `${names.join(', ')} and ${pods.length - MAX_NAMED} more`
+    : names.join(', ');
 }
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
+}
+
+/** A pod that has ended keeps its labels, and nobody is let in by it. */
+function isOver({ status }: KubernetesObject): boolean {
+  const { phase } = Object(status) as { phase?: unknown };
+  return phase === 'Succeeded' || phase === 'Failed';
 }

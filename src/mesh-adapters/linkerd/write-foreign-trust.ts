@@ -138,19 +138,20 @@ async function effectOf(
   told: ReadonlySet<TrustDomain>,
   signal: AbortSignal,
 ): Promise<ForeignObjectEffect> {
-  const anchorsText = anchorsTextOf(await client.get(objects.roots, signal));
+  const roots = await client.get(objects.roots, signal);
+  const anchorsText = anchorsTextOf(roots);
   const there = certificatesIn(anchorsText).map(({ certificate }) => certificate);
   const fingerprints = fingerprintsOf(there);
   const { namespace }: ConfigMapName = objects.roots;
   const [bundleNotes, pods] = await Promise.all([
     examineBundle(client, bundle, namePrefix, signal),
-    podsInEffect(client, { namespace, anchorsText, signal }),
+    podsInEffect(client, { namespace, roots, anchorsText, signal }),
   ]);
   // Anchors as they are, unnarrowed, do not say whose they are.
   const ours = new Map<TrustDomain, Set<string>>();
   for (const [trustDomain, certificates] of Map.groupBy(there, trustDomainOfDnsAnchor))
     if (trustDomain !== undefined) ours.set(trustDomain, fingerprintsOf(certificates));
-  podAnchors.note(ours, pods.kind === 'not-all' && pods.note.code === 'stale-proxies', told);
+  podAnchors.note(ours, pods.kind === 'not-all' && pods.areStale, told);
   const merged = (anchors: readonly Anchor[]) =>
     anchors.every(({ fingerprint }) => fingerprints.has(fingerprint));
   const notesOf = (anchors: readonly Anchor[], trustDomain: TrustDomain) => [

@@ -191,6 +191,59 @@ describe('createLinkerdAdapter()', () => {
       expect(await each.applyForeignTrust([], signal, told)).toEqual([]);
   });
 
+  it('counts pods of the control plane, which carry no hash with an external CA, by when their containers started', async () => {
+    await using mesh = await openLinkerd();
+    const { linkerd } = mesh;
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    const told = new Set([west.trustDomain]);
+    const apply = async (...bundles: Parameters<typeof mesh.adapter.applyForeignTrust>[0]) =>
+      await mesh.adapter.applyForeignTrust(bundles, signal, told);
+    linkerd.changedAt = '2030-01-01T12:00:00Z';
+    const old = linkerd.addControlPlanePod('2030-01-01T11:00:00Z');
+    expect(await apply(west.bundle())).toMatchObject([
+      { state: 'accepted', code: 'stale-proxies', message: expect.stringContaining('1 of 1 pods') },
+    ]);
+    // A kubelet may have started it with the ConfigMap of before.
+    linkerd.api.delete(old);
+    const early = linkerd.addControlPlanePod('2030-01-01T12:00:03Z');
+    expect(await apply(west.bundle())).toMatchObject([{ state: 'accepted', code: 'stale-proxies' }]);
+    linkerd.api.delete(early);
+    const right = linkerd.addControlPlanePod('2030-01-01T12:01:00Z');
+    linkerd.addControlPlanePod('2030-01-01T10:00:00Z', 'Succeeded');
+    expect(await apply(west.bundle())).toMatchObject([{ state: 'in-effect' }]);
+    // The peer goes, and the workloads are restarted: destination, identity and injector still have its anchor.
+    linkerd.changedAt = '2030-01-01T13:00:00Z';
+    await apply();
+    linkerd.addPod();
+    expect(await apply()).toMatchObject([
+      {
+        trustDomain: 'west.example',
+        state: 'accepted',
+        code: 'stale-proxies',
+        message: expect.stringContaining('restart the control plane'),
+      },
+    ]);
+    linkerd.api.delete(right);
+    const starting = linkerd.addControlPlanePod(undefined);
+    expect(await apply()).toMatchObject([{ state: 'accepted', code: 'proxies-untold' }]);
+    linkerd.api.delete(starting);
+    linkerd.addControlPlanePod('2030-01-01T13:30:00Z');
+    expect(await apply()).toEqual([]);
+  });
+
+  it('does not call a peer gone where the API server does not say when the anchors changed', async () => {
+    await using mesh = await openLinkerd();
+    const { linkerd } = mesh;
+    const west = await createTestCa({ trustDomain: 'west.example' });
+    linkerd.addControlPlanePod('2030-01-01T11:00:00Z');
+    expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
+      { state: 'accepted', code: 'proxies-untold' },
+    ]);
+    expect(await mesh.adapter.applyForeignTrust([], signal, new Set([west.trustDomain]))).toMatchObject([
+      { state: 'accepted', code: 'proxies-untold' },
+    ]);
+  });
+
   it('says that a peer is gone which no pod can have, whatever else pods have', async () => {
     await using mesh = await openLinkerd();
     const { linkerd } = mesh;

@@ -16,6 +16,8 @@ const BY_LABEL = {
  */
 export class FakeLinkerd {
   readonly api = new FakeApiServer();
+  /** When the anchors of the mesh were last changed; undefined: the API server does not say so. */
+  changedAt: string | undefined;
   /** Whether trust-manager runs. */
   syncing = true;
   #ownPem = '';
@@ -74,8 +76,7 @@ export class FakeLinkerd {
       }
     }
     this.api.putObject(BUNDLE, { ...bundle, status: { conditions: [condition] } });
-    if (condition.status === 'True')
-      this.api.putObject(ROOTS, { kind: 'ConfigMap', data: { 'ca-bundle.crt': pems.join('') } });
+    if (condition.status === 'True') this.putAnchors(pems.join(''));
   }
 
   get anchors(): string {
@@ -84,7 +85,28 @@ export class FakeLinkerd {
   }
 
   putAnchors(pem: string): void {
-    this.api.putObject(ROOTS, { kind: 'ConfigMap', data: { 'ca-bundle.crt': pem } });
+    const managedFields =
+      this.changedAt === undefined ? [] : [{ manager: 'trust-manager', time: this.changedAt }];
+    this.api.putObject(ROOTS, {
+      kind: 'ConfigMap',
+      metadata: { managedFields },
+      data: { 'ca-bundle.crt': pem },
+    });
+  }
+
+  /** A pod of the control plane, whose chart knew no anchors, with its container and its proxy started then. */
+  addControlPlanePod(startedAt: string | undefined, phase = 'Running'): string {
+    const path = this.addPod(createHash('sha256').update('').digest('hex'));
+    const state = startedAt === undefined ? { waiting: {} } : { running: { startedAt } };
+    this.api.putObject(path, {
+      ...this.api.object(path),
+      status: {
+        phase,
+        initContainerStatuses: [{ state: { terminated: {} } }, { state }],
+        containerStatuses: [{ state }],
+      },
+    });
+    return path;
   }
 
   /** Injects a pod with the present anchors, or with what `hash` says; gives its path, so that it can go again. */
