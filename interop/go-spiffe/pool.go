@@ -40,6 +40,30 @@ func poolOf(path string) (*x509.CertPool, error) {
 	return anchors, nil
 }
 
+// anchors POOL_FILE: whether Go reads each certificate of a pool, and its key; AppendCertsFromPEM leaves out the others in silence.
+func anchors(_ context.Context, words []string) error {
+	if len(words) != 1 {
+		return errors.New("anchors POOL_FILE")
+	}
+	text, err := os.ReadFile(words[0])
+	if err != nil {
+		return err
+	}
+	count := 0
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return err
+		}
+		if certificate.PublicKey == nil {
+			return errors.New("its key is of a kind that Go does not know")
+		}
+		count++
+	}
+	say(map[string]any{"anchors": count})
+	return nil
+}
+
 func verifyBy(anchors *x509.CertPool, path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -14,6 +14,7 @@ import { Child } from '../support/child.ts';
 import { grpcChecks } from '../support/grpc-checks.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
 import { meshWorkloadChecks } from '../support/mesh-workload-checks.ts';
+import { rootChecks } from '../support/root-checks.ts';
 import { workloadChecks } from '../support/workload-checks.ts';
 
 const SOURCE = join(import.meta.dirname, '../go-spiffe');
@@ -43,6 +44,10 @@ export const goSpiffe: InteropProgram = {
     { name: 'its bundle handler is polled, through a rotation', run: pollTheirEndpoint },
     { name: 'its verifier on our SVIDs; a forgery is refused', run: verifyOurs },
     { name: 'mutual TLS with it as the server, and as the client', run: mutualTls },
+    ...rootChecks(async (executable, pem) => {
+      const { error } = await ask(executable, 'anchors', pem);
+      return error === undefined ? undefined : String(error);
+    }, 'PrintableString with _'),
     ...workloadChecks,
     ...grpcChecks,
     ...meshWorkloadChecks,

@@ -12,6 +12,7 @@ import {
   nowish,
   PemFolder,
 } from '../support/linkerd-mesh.ts';
+import { rootChecks } from '../support/root-checks.ts';
 import type { InteropCheck, InteropProgram } from '../support/program.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -42,6 +43,10 @@ function linkerdVerifier(name: string, folder: string, aboutUris: InteropCheck):
       },
       { name: 'one of another trust domain is refused, and passes by the plain root', run: forgedDns },
       aboutUris,
+      ...rootChecks(
+        (executable, pem) => ask(executable, ['anchors', pem])[0]?.refused,
+        'a root with a byte behind it',
+      ),
       { name: 'peers whose roots bear one name, and the own root among them', run: oneName },
       { name: 'whole handshakes in both directions; RSA leaves connect with nobody', run: handshakes },
     ],

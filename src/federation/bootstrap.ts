@@ -9,6 +9,7 @@ import {
   type EndpointProfile,
   matchPin,
   parseBundle,
+  portableAuthorityFromDer,
   type ParsedBundle,
   PemError,
   type Pin,
@@ -16,7 +17,6 @@ import {
   pinOfKey,
   type TrustBundle,
   type TrustDomain,
-  x509AuthorityFromDer,
 } from '../spiffe/index.ts';
 import type { BootstrapProof, InvitationChange } from '../store/index.ts';
 import { FederationError, FetchError, type FetchTrace } from './errors.ts';
@@ -126,7 +126,7 @@ export function parseBundleFile(
     const text = Buffer.from(document.buffer, document.byteOffset, document.byteLength);
     if (!text.includes('-----BEGIN')) return parseBundle(trustDomain, document, limits);
     const ders = certificatesFromPem(text.toString('utf8'));
-    return { bundle: bundleOf(trustDomain, ders.map(x509AuthorityFromDer)), notes: [] };
+    return { bundle: bundleOf(trustDomain, ders.map(portableAuthorityFromDer)), notes: [] };
   } catch (error) {
     if (error instanceof BundleError || error instanceof PemError)
       throw new FederationError(

@@ -1,5 +1,5 @@
 import type { JwtAuthority, TrustBundle, X509Authority } from './bundle.ts';
-import { type BundleLimits, defaultBundleLimits, readBundle } from './bundle-reader.ts';
+import { type BundleLimits, type BundleReading, defaultBundleLimits, readBundle } from './bundle-reader.ts';
 import type { BundleNote } from './bundle-note.ts';
 import { BundleError } from './bundle-error.ts';
 import { jwkOfPublicKey } from './jwk.ts';
@@ -23,8 +23,9 @@ export function parseBundle(
   trustDomain: TrustDomain,
   bytes: Uint8Array,
   limits: BundleLimits = defaultBundleLimits,
+  reading: BundleReading = 'portable',
 ): ParsedBundle {
-  return readBundle(trustDomain, parseBundleJson(bytes, limits), limits);
+  return readBundle(trustDomain, parseBundleJson(bytes, limits), limits, reading);
 }
 
 /** The JSON of a bundle or a bundle map. Throws `BundleError`: `bundle-not-json`, `bundle-too-large`. */

@@ -20,7 +20,11 @@ export type BundleErrorCode =
   | 'authority-not-a-certificate'
   | 'authority-not-a-ca'
   /** The certificate's key is of a kind that a bundle cannot hold. */
-  | 'authority-key-unsupported';
+  | 'authority-key-unsupported'
+  /** We can read the certificate, but not every verifier of others can. */
+  | 'authority-not-portable'
+  /** No anchor can stand for the certificate in a merged pool. */
+  | 'authority-not-narrowable';
 
 /** A bundle, a bundle map or an authority is refused. */
 export class BundleError extends CodedError<BundleErrorCode> {}

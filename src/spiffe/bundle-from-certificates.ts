@@ -1,6 +1,7 @@
 import type { JwtAuthority, TrustBundle, X509Authority } from './bundle.ts';
 import { BundleError } from './bundle-error.ts';
 import { DerError } from './der.ts';
+import { readingProblem } from './interoperable-authority.ts';
 import { jwkOfPublicKey } from './jwk.ts';
 import type { TrustDomain } from './trust-domain.ts';
 import { type Certificate, CertificateError, parseCertificate } from './x509-certificate.ts';
@@ -26,6 +27,20 @@ export function x509AuthorityFromDer(der: Uint8Array): X509Authority {
     notBefore: certificate.notBefore,
     notAfter: certificate.notAfter,
   };
+}
+
+/**
+ * The same of a CA certificate that stands next to those of others, and therefore has to be one that every verifier can read.
+ * Throws `BundleError` as `x509AuthorityFromDer` does, and `authority-not-portable`.
+ */
+export function portableAuthorityFromDer(der: Uint8Array): X509Authority {
+  const authority = x509AuthorityFromDer(der);
+  const problem = readingProblem(authority);
+  if (problem === undefined) return authority;
+  throw new BundleError(
+    'authority-not-portable',
+    `other programs cannot read the certificate ${JSON.stringify(authority.subject)}: ${problem}`,
+  );
 }
 
 /** A bundle of these authorities, each held once. */

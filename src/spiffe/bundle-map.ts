@@ -35,7 +35,7 @@ export function parseBundleMap(
         `a bundle map has at most ${limits.maxEntries} bundles and entries`,
       );
     try {
-      const parsed = readBundle(name, value, { ...limits, maxEntries });
+      const parsed = readBundle(name, value, { ...limits, maxEntries }, 'portable');
       maxEntries -= parsed.bundle.x509Authorities.length + parsed.bundle.jwtAuthorities.length;
       bundles.set(name, parsed);
     } catch (error) {

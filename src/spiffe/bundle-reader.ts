@@ -1,7 +1,7 @@
 import type { JwtAuthority, TrustBundle, X509Authority } from './bundle.ts';
 import { decodeBase64 } from './base64.ts';
 import { BundleError } from './bundle-error.ts';
-import { x509AuthorityFromDer } from './bundle-from-certificates.ts';
+import { portableAuthorityFromDer, x509AuthorityFromDer } from './bundle-from-certificates.ts';
 import type { BundleNote, BundleNoteCode } from './bundle-note.ts';
 import { holdsSecret, isKnownKeyType, jwkOfPublicKey, readJwk, statesKey } from './jwk.ts';
 import { JsonNumber, type JsonObject, type JsonValue } from './strict-json.ts';
@@ -17,6 +17,12 @@ export interface BundleLimits {
   readonly maxDepth: number;
 }
 
+/**
+ * Which X.509 authorities count. `portable`: those that every verifier can read, as for everything that a peer publishes. `readable`:
+ * those that we can read, for our own bundle and for the history.
+ */
+export type BundleReading = 'portable' | 'readable';
+
 export const defaultBundleLimits: BundleLimits = { maxBytes: 1_048_576, maxEntries: 1000, maxDepth: 16 };
 
 const MAX_SEQUENCE = 2n ** 64n - 1n;
@@ -27,6 +33,7 @@ export function readBundle(
   trustDomain: TrustDomain,
   document: JsonValue,
   limits: BundleLimits,
+  reading: BundleReading,
 ): { bundle: TrustBundle; notes: readonly BundleNote[] } {
   const entries = document instanceof Map ? document.get('keys') : undefined;
   if (!(document instanceof Map) || !Array.isArray(entries)) {
@@ -38,7 +45,7 @@ export function readBundle(
       `a bundle has at most ${limits.maxEntries} entries, this one has ${entries.length}`,
     );
   }
-  const reader = new EntryReader();
+  const reader = new EntryReader(reading);
   const sequence = readSequence(document.get('spiffe_sequence'));
   const hint = readRefreshHint(document.get('spiffe_refresh_hint'));
   for (const [index, entry] of entries.entries()) reader.read(entry, index);
@@ -91,6 +98,11 @@ class EntryReader {
   readonly x509 = new Map<string, X509Authority>();
   readonly jwt: JwtAuthority[] = [];
   readonly notes: BundleNote[] = [];
+  readonly #reading: BundleReading;
+
+  constructor(reading: BundleReading) {
+    this.#reading = reading;
+  }
 
   read(entry: JsonValue, index: number): void {
     if (!(entry instanceof Map)) {
@@ -101,7 +113,7 @@ class EntryReader {
       this.notes.push({
         code: 'entry-holds-secret',
         index,
-        message: `entry ${index} is ignored: it publishes private or symmetric key material, which is now known to others`,
+        message: `entry ${index + 1} is ignored: it publishes private or symmetric key material, which is now known to others`,
         grave: true,
       });
       return;
@@ -134,13 +146,13 @@ class EntryReader {
     }
     let authority: X509Authority;
     try {
-      authority = x509AuthorityFromDer(der);
+      authority = (this.#reading === 'portable' ? portableAuthorityFromDer : x509AuthorityFromDer)(der);
     } catch (error) {
       if (!(error instanceof BundleError)) throw error;
       this.#note(noteCodeOf(error), index, error.message);
       return;
     }
-    const jwk = jwkOfPublicKey(parseCertificate(der).spkiDer);
+    const jwk = jwkOfPublicKey(parseCertificate(authority.der).spkiDer);
     if (!jwk || !statesKey(entry, jwk)) {
       this.#note('entry-key-mismatch', index, 'the key members state the key of the certificate');
       return;
@@ -152,7 +164,7 @@ class EntryReader {
       this.notes.push({
         code: 'entry-surplus-certificates',
         index,
-        message: `entry ${index} has ${surplus.length} certificates too many, which are ignored`,
+        message: `entry ${index + 1} has ${surplus.length} certificates too many, which are ignored`,
       });
     }
   }
@@ -177,19 +189,20 @@ class EntryReader {
       this.notes.push({
         code: 'entry-key-id-shared',
         index,
-        message: `entry ${index} shares the kid ${shown(keyId)} with another key; both stay candidates`,
+        message: `entry ${index + 1} shares the kid ${shown(keyId)} with another key; both stay candidates`,
       });
     }
     this.jwt.push({ keyId, jwk });
   }
 
   #note(code: BundleNoteCode, index: number, rule: string): void {
-    this.notes.push({ code, index, message: `entry ${index} is ignored: ${rule}` });
+    this.notes.push({ code, index, message: `entry ${index + 1} is ignored: ${rule}` });
   }
 }
 
 function noteCodeOf(error: BundleError): BundleNoteCode {
   if (error.code === 'authority-not-a-ca') return 'entry-certificate-not-a-ca';
+  if (error.code === 'authority-not-portable') return 'entry-certificate-not-portable';
   if (error.code === 'authority-key-unsupported') return 'entry-key-unsupported';
   return 'entry-certificate-malformed';
 }

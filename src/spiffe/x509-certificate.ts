@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto';
 import { CodedError } from '../errors/index.ts';
+import { type AlgorithmIdentifier, readAlgorithm } from './algorithm-identifier.ts';
 import { bytesEqual, CONSTRUCTED, CONTEXT, DerError, DerReader, Tag } from './der.ts';
 import { type DistinguishedName, nameKey, nameText, parseDistinguishedName } from './distinguished-name.ts';
 import type { GeneralNameKind } from './general-name.ts';
+import { keyFingerprintOf } from './key-identity.ts';
 import { type CertificateExtensions, type KeyUsageName, parseExtensions } from './x509-extensions.ts';
 import { type ConstrainedName, constrainedNamesOf } from './x509-name-constraints.ts';
 
@@ -10,12 +12,6 @@ export type CertificateErrorCode = 'certificate-malformed' | 'certificate-versio
 
 /** The bytes are not one X.509 v3 certificate in DER. */
 export class CertificateError extends CodedError<CertificateErrorCode> {}
-
-/** An AlgorithmIdentifier: the object identifier and the parameters' DER, absent where there are none. */
-export interface AlgorithmIdentifier {
-  readonly oid: string;
-  readonly parameters?: Uint8Array;
-}
 
 /** Subject alternative names as text: URIs, DNS names, addresses, e-mail addresses. */
 export interface SubjectAltNames {
@@ -104,9 +100,9 @@ export class Certificate {
     return this.#fingerprint;
   }
 
-  /** SHA-256 of the SubjectPublicKeyInfo, 64 lower-case hex digits. */
+  /** What names the key, however it is encoded; see `keyFingerprintOf`. */
   get keyFingerprint(): string {
-    this.#keyFingerprint ??= hash('sha256', this.spkiDer, 'hex');
+    this.#keyFingerprint ??= keyFingerprintOf(this.spkiDer);
     return this.#keyFingerprint;
   }
 
@@ -217,14 +213,4 @@ function readSerialNumber(tbs: DerReader): string {
     throw new DerError('a serial number has at most 20 octets');
   }
   return Buffer.from(serial).toString('hex');
-}
-
-/** Reads an AlgorithmIdentifier. Throws `DerError`. */
-export function readAlgorithm(reader: DerReader): AlgorithmIdentifier {
-  const sequence = reader.enter(Tag.sequence);
-  const oid = sequence.objectIdentifier();
-  if (sequence.done) return { oid };
-  const parameters = sequence.element();
-  sequence.end();
-  return { oid, parameters };
 }

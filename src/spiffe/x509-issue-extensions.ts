@@ -1,6 +1,6 @@
 import { CONSTRUCTED, CONTEXT, Tag } from './der.ts';
 import { derElement, derInteger, derObjectIdentifier } from './der-writer.ts';
-import { EXTENDED_KEY_USAGE_OIDS, KEY_USAGE_NAMES, type KeyUsageName } from './x509-extensions.ts';
+import { KEY_USAGE_NAMES, type KeyUsageName } from './x509-extensions.ts';
 
 /** An extension to be put into a certificate. */
 export interface ExtensionRequest {
@@ -47,11 +47,9 @@ export function keyUsageExtension(usages: readonly KeyUsageName[]): ExtensionReq
   };
 }
 
-/** extendedKeyUsage, not critical (X509-12). */
-export function extendedKeyUsageExtension(
-  purposes: readonly ('serverAuth' | 'clientAuth')[],
-): ExtensionRequest {
-  const oids = purposes.map((purpose) => derObjectIdentifier(EXTENDED_KEY_USAGE_OIDS[purpose]));
+/** extendedKeyUsage, not critical (X509-12), of the purposes' object identifiers. */
+export function extendedKeyUsageExtension(purposes: readonly string[]): ExtensionRequest {
+  const oids = purposes.map(derObjectIdentifier);
   return { oid: '2.5.29.37', critical: false, value: derElement(Tag.sequence, ...oids) };
 }
 

@@ -2,7 +2,7 @@ import { generateKeyPair as generateKeyPairCallback, hash, type KeyObject } from
 import { promisify } from 'node:util';
 import { bytesEqual, DerReader, Tag } from './der.ts';
 import { parseCertificate } from './x509-certificate.ts';
-import type { KeyUsageName } from './x509-extensions.ts';
+import { EXTENDED_KEY_USAGE_OIDS, type KeyUsageName } from './x509-extensions.ts';
 import {
   authorityKeyIdExtension,
   basicConstraintsExtension,
@@ -135,7 +135,10 @@ function extensionsOf(
   const { uriSans = [], dnsSans = [], withKeyIdentifiers = true, extensions = [] } = request;
   const named: ExtensionRequest[] = [basicConstraintsExtension(request.isCa, request.pathLength)];
   if (request.keyUsage.length > 0) named.push(keyUsageExtension(request.keyUsage));
-  if (request.extendedKeyUsage) named.push(extendedKeyUsageExtension(request.extendedKeyUsage));
+  if (request.extendedKeyUsage) {
+    const purposes = request.extendedKeyUsage.map((purpose) => EXTENDED_KEY_USAGE_OIDS[purpose]);
+    named.push(extendedKeyUsageExtension(purposes));
+  }
   if (uriSans.length + dnsSans.length > 0) {
     const emptySubject = request.subjectDer ? request.subjectDer.length === 2 : request.subject === '';
     named.push(subjectAltNameExtension(request.sanCritical ?? emptySubject, uriSans, dnsSans));

@@ -1,5 +1,6 @@
 import { bytesEqual, DerError } from './der.ts';
 import type { Certificate } from './x509-certificate.ts';
+import { publicKeyOf } from './x509-certificate-key.ts';
 import { EXTENDED_KEY_USAGE_OIDS } from './x509-extensions.ts';
 import { judgeNames } from './x509-name-constraints.ts';
 import {
@@ -10,7 +11,6 @@ import {
   type X509PathErrorCode,
 } from './x509-path-error.ts';
 import { judgePolicies, type PolicySettings } from './x509-policy.ts';
-import { publicKeyOf } from './x509-public-key.ts';
 import { keyRefusal, signatureIsBy, signatureSchemeOf } from './x509-signature.ts';
 
 /** How much one verification may take in and do (X509-37). */

@@ -1,7 +1,9 @@
 import { constants, verify } from 'node:crypto';
+import { type AlgorithmIdentifier, readAlgorithm } from './algorithm-identifier.ts';
 import { CONSTRUCTED, CONTEXT, DerError, DerReader, Tag } from './der.ts';
-import { type AlgorithmIdentifier, type Certificate, readAlgorithm } from './x509-certificate.ts';
-import { keyObjectOf, type PublicKeyShape, publicKeyOf } from './x509-public-key.ts';
+import type { Certificate } from './x509-certificate.ts';
+import { keyObjectOf, publicKeyOf } from './x509-certificate-key.ts';
+import type { PublicKeyShape } from './x509-public-key.ts';
 
 /** How a certificate was signed, if in a way we accept: SHA-256 or better (X509-36). */
 export type SignatureScheme =

@@ -16,7 +16,7 @@ export function readStoredDocument(
 ): TrustBundle {
   let bundle: TrustBundle;
   try {
-    ({ bundle } = parseBundle(trustDomain, document, LIMITS));
+    ({ bundle } = parseBundle(trustDomain, document, LIMITS, 'readable'));
   } catch (error) {
     throw new StoreError('store-corrupt', `${which} in the store cannot be read`, { cause: error });
   }

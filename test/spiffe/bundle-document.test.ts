@@ -104,7 +104,7 @@ describe('parseBundle()', () => {
   it('says what it passed over, in a few words of the document', () => {
     const notes = (entry: unknown) =>
       parseBundle(td, Buffer.from(JSON.stringify({ keys: [entry] }))).notes.map(({ message }) => message)[0];
-    expect(notes({ kty: 'RSA' })).toMatch(/^entry 0 is ignored: use is .* not missing$/);
+    expect(notes({ kty: 'RSA' })).toMatch(/^entry 1 is ignored: use is .* not missing$/);
     expect(notes({ kty: 'RSA', use: 5 })).toMatch(/not of another type$/);
     expect(notes({ kty: 'RSA', use: 'x'.repeat(61) })).toMatch(/ not "x{60}"$/);
     expect(notes({ kty: 'AKP', use: 'x509-svid' })).toMatch(/not "AKP"$/);

@@ -4,9 +4,14 @@ import {
   isDnsNarrowedAnchor,
   isNarrowedAnchor,
   parseCertificate,
+  parseTrustDomain,
+  readingProblem,
   standsFor,
   verifyX509Path,
+  x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
+import { extendedKeyUsageExtension } from '../../src/spiffe/x509-issue-extensions.ts';
+import { oddRoots } from '../support/odd-roots.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
 
 const now = TEST_INSTANT;
@@ -96,5 +101,41 @@ describe('createNarrowedAnchor()', () => {
         expect.objectContaining({ name: 'X509PathError' }),
       );
     }
+  });
+
+  it.each([
+    ['any purpose', ['2.5.29.37.0'], ['2.5.29.37.0']],
+    ['servers alone', ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.3'], ['1.3.6.1.5.5.7.3.1']],
+    ['code signing alone', ['1.3.6.1.5.5.7.3.3'], ['1.3.6.1.5.5.7.3.3']],
+  ])('allows what a root for %s allows, and never has an empty list of purposes', async (_, stated, kept) => {
+    const overrides = { extensions: [extendedKeyUsageExtension(stated)] };
+    const west = await createTestCa({ trustDomain: 'west.example', overrides });
+    const anchor = parseCertificate(await createNarrowedAnchor(west.authority, west.trustDomain));
+    expect([...(anchor.extendedKeyUsage ?? [])]).toEqual(kept);
+  });
+
+  it('is read by every program for every odd root that counts, and keeps its name and dates', async () => {
+    for (const { name, der } of oddRoots().filter(({ counts }) => counts)) {
+      if (name.startsWith('name constraints')) continue;
+      const real = parseCertificate(der);
+      const made = await createNarrowedAnchor(x509AuthorityFromDer(der), parseTrustDomain('odd.example'));
+      const anchor = parseCertificate(made);
+      expect(standsFor(anchor, real, 'odd.example'), name).toBe(true);
+      expect(readingProblem(anchor), name).toBeUndefined();
+    }
+  });
+
+  it.each([
+    [
+      'a root with name constraints, which it would lift',
+      'west.example',
+      { nameConstraints: { permittedDns: ['a.example'] } },
+    ],
+    ['a trust domain that looks like an address, which Go refuses as a constraint', '10.0.0.1', {}],
+  ])('refuses %s', async (_, trustDomain, overrides) => {
+    const west = await createTestCa({ trustDomain, overrides });
+    await expect(createNarrowedAnchor(west.authority, west.trustDomain)).rejects.toThrow(
+      expect.objectContaining({ code: 'authority-not-narrowable' }),
+    );
   });
 });

@@ -5,6 +5,7 @@
 //! ```text
 //! server ANCHORS CHAIN ID     the chain as that of a server that must be ID (a DNS name or a SPIFFE ID)
 //! client ANCHORS CHAIN        the chain as that of a client; the answer has the names in it
+//! anchors ANCHORS              whether all of them can be anchors
 //! meet ID CLIENT_ANCHORS CLIENT_CHAIN CLIENT_KEY SERVER_ANCHORS SERVER_CHAIN SERVER_KEY     a handshake, TLS 1.3
 //! ```
 
@@ -43,6 +44,10 @@ fn answer(words: &[&str]) -> Answer {
             let chain = certificates(chain)?;
             proxy::verify_client(&certificates(anchors)?, &chain)?;
             proxy::names_of(&chain[0])
+        }
+        ["anchors", anchors] => {
+            proxy::roots_of(&certificates(anchors)?)?;
+            Ok(Vec::new())
         }
         [
             "meet",

@@ -35,7 +35,7 @@ export async function loadOwnTrust(trustDomain: TrustDomain, own: OwnFiles): Pro
   }
   const bytes = await read(own.bundleFile);
   try {
-    const { bundle, notes } = parseBundle(trustDomain, bytes);
+    const { bundle, notes } = parseBundle(trustDomain, bytes, defaultBundleLimits, 'readable');
     refuseLoss(notes, own.bundleFile);
     return { trustDomain, roots: bundle.x509Authorities, jwtAuthorities: bundle.jwtAuthorities };
   } catch (cause) {
