@@ -22,6 +22,13 @@ export interface AuthorityDocument {
   readonly not_after: string;
 }
 
+/** An entry of a peer's bundle that is not used. `entry` counts from 1. */
+export interface LeftOutDocument {
+  readonly entry: number;
+  readonly code: string;
+  readonly message: string;
+}
+
 export interface BundleDocument {
   readonly trust_domain: string;
   readonly version: number;
@@ -34,6 +41,8 @@ export interface BundleDocument {
   readonly origin: string;
   readonly x509_authorities: readonly AuthorityDocument[];
   readonly jwt_key_ids: readonly string[];
+  /** Which entries of the document that the peer gave last are not used; empty for an earlier instant. */
+  readonly left_out: readonly LeftOutDocument[];
   /** The SPIFFE bundle document itself. */
   readonly document: string;
 }
@@ -268,6 +277,8 @@ export interface RefreshDocument {
   readonly outcome: string;
   readonly code: string | null;
   readonly message: string | null;
+  /** Which entries of the peer's bundle are not used. */
+  readonly left_out: readonly LeftOutDocument[];
 }
 
 /** How a relationship stands after the operator has added or changed it, and what needs a hand about it. */

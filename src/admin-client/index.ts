@@ -11,6 +11,7 @@ export type {
   EventDocument,
   HistoryDocument,
   IncidentDocument,
+  LeftOutDocument,
   ProblemDocument,
   RefreshDocument,
   RelationshipDocument,

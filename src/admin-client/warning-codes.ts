@@ -27,6 +27,7 @@ export const WARNING_CODES = [
   'no-spiffe-keys',
   'no-usable-entries',
   'sequence-jumped',
+  'bundle-entries-not-used',
   'peer-keys-distrusted',
   'peer-roots-end',
   'peer-roots-ended',
@@ -38,6 +39,7 @@ export const WARNING_CODES = [
   'own-root-ended',
   'root-ends',
   'hint-too-long',
+  'root-not-portable',
   'own-svid-unproven',
 ] as const;
 

@@ -11,6 +11,7 @@ import type {
   ChangeDocument,
   DiffDocument,
   ProblemDocument,
+  LeftOutDocument,
   RefreshDocument,
   RelationshipDocument,
   RemovedDocument,
@@ -71,6 +72,8 @@ export interface AdminServices
   /** How many roots and JWT keys of a peer count now; undefined where none is polled. */
   countingAuthorities(trustDomain: TrustDomain): number | undefined;
   inMesh(trustDomain: TrustDomain): InMeshDocument | null;
+  /** Which entries of a peer's bundle are not used. */
+  leftOut(trustDomain: TrustDomain): readonly LeftOutDocument[];
   /** What the peer has proved that it holds of our bundle. */
   peerHolds(trustDomain: TrustDomain): RelationshipDocument['peer_holds'];
   add(request: AddDocument, actor: string): Promise<StandingDocument>;
@@ -256,7 +259,10 @@ export function createAdminRoutes(services: AdminServices): Hono {
         'no-bundle',
         `there ${at === undefined ? 'is' : 'was'} no bundle of ${name}${at === undefined ? '' : ` at ${at}`}`,
       );
-    return context.json(describeBundle(version));
+    return context.json({
+      ...describeBundle(version),
+      left_out: at === undefined ? services.leftOut(name) : [],
+    });
   });
 
   app.put('/v1/bundles/:name', async (context) => {

@@ -46,6 +46,7 @@ export function describeBundle(version: BundleVersion): BundleDocument {
     origin: version.origin,
     x509_authorities: bundle.x509Authorities.map(describeAuthority),
     jwt_key_ids: bundle.jwtAuthorities.map((authority) => authority.keyId),
+    left_out: [],
     document: Buffer.from(version.document).toString('utf8'),
   };
 }

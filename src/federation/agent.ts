@@ -20,6 +20,7 @@ import { Observations } from './observation/observations.ts';
 import { createHostLookup } from './host-lookup.ts';
 import { OfferReviews } from './offer-reviews.ts';
 import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
+import { LeftOutEntries } from './left-out-entries.ts';
 import { PeerPoller, type PollObserver } from './peer-poller.ts';
 import { PollSlots, pollSlotSettings } from './poll-slots.ts';
 import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
@@ -49,6 +50,8 @@ export class FederationAgent {
   readonly distrusts: Distrusts;
   /** The signed bundles that peers sent, for others to fetch from us. */
   readonly carried = new CarriedBundles();
+  /** Which entries of the peers' bundles are not used. */
+  readonly leftOut = new LeftOutEntries();
   /** The offers that wait for the operator. */
   readonly reviews: OfferReviews;
   /** What agents tell each other of what endpoints showed them; `start` and `stop` are the caller's. */
@@ -92,6 +95,7 @@ export class FederationAgent {
         this.#holding.drops(trustDomain);
         this.carried.drop(trustDomain);
         addressNumbers.forget(trustDomain);
+        this.leftOut.forget(trustDomain);
       }
     });
     this.#trusted = trusted;
@@ -102,6 +106,7 @@ export class FederationAgent {
       holding: this.#holding,
       carried: this.carried,
       addressNumbers,
+      leftOut: this.leftOut,
       lookup: options.lookup ?? createHostLookup(),
       held,
       trusted,
@@ -214,6 +219,7 @@ export class FederationAgent {
       );
       const { bundle, etag, signed } = first;
       this.#held.replace(bundle);
+      this.leftOut.note(trustDomain, first.notes, this.#parts.clock.now());
       if (signed) this.carried.carry(trustDomain, signed);
       const waitMs = first.fetched
         ? nextPollDelayMs(bundle.refreshHintSeconds, this.#schedule, this.#parts.random)

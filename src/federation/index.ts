@@ -45,6 +45,7 @@ export type { BundleListener } from './held-bundles.ts';
 export type { InvitationRequest } from './invitation/desk.ts';
 export { InvitationError, type InvitationErrorCode } from './invitation/errors.ts';
 export { Invitations } from './invitation/invitations.ts';
+export type { LeftOut } from './left-out-entries.ts';
 export { looksLikeInvitation } from './invitation/line.ts';
 export type { InvitationParts } from './invitation/parts.ts';
 export type { EndpointHealth } from './endpoint-urls.ts';

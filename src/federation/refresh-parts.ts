@@ -7,6 +7,7 @@ import type { AddressNumbers } from './address-numbers.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { HostLookup } from './host-lookup.ts';
 import type { HoldingStatements } from './holding/holding-statements.ts';
+import type { LeftOutEntries } from './left-out-entries.ts';
 import type { HeldBundles } from './held-bundles.ts';
 import type { RedirectSettings } from './redirects.ts';
 import type { ScheduleSettings } from './schedule.ts';
@@ -43,6 +44,8 @@ export interface RefreshParts {
   readonly addressNumbers?: AddressNumbers | undefined;
   /** Signed bundles that were accepted, to be carried on. */
   readonly carried: CarriedBundles;
+  /** Which entries of the peers' latest documents are not used. */
+  readonly leftOut?: LeftOutEntries | undefined;
   /** What peers are told of what we hold of them. */
   readonly holding?: HoldingStatements | undefined;
 }

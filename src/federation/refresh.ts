@@ -83,6 +83,8 @@ export async function refreshOnce(
     // What an operator should look at is read again at each poll.
     const isPlain = settled.incident === undefined && bundle !== undefined;
     const same = isPlain && (kind === 'unchanged' || kind === 'accepted');
+    if (bundle && (kind === 'unchanged' || kind === 'accepted'))
+      parts.leftOut?.note(trustDomain, offer.notes, clock.now());
     if (same && signed) parts.carried.carry(trustDomain, signed);
     if (!same || fetched.etag === undefined) return record({ ...settled, offered: offer.bundle });
     const expires = signed ? { expiresAt: signed.expiresAt } : {};

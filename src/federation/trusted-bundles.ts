@@ -2,6 +2,7 @@ import type { Clock, Log } from '../platform/index.ts';
 import type { BundleSource, TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { DistrustedKey } from '../store/index.ts';
 import { type BundleListener, type HeldBundles, notifyListeners } from './held-bundles.ts';
+import { portablePart } from './portable-part.ts';
 import { withoutKeys } from './without-keys.ts';
 
 /** For waits that are cut short; an error with a stack for each would cost more than the wait. */
@@ -9,7 +10,7 @@ const WOKEN = new Error('something else is to be waited for');
 
 /**
  * What counts of what is held, and the one place where that is worked out: held bundles without the keys that the operator
- * distrusts, and none of a peer that is staler than its limit allows (FED-57). Whoever verifies, publishes or renders takes
+ * distrusts and without roots that other programs cannot read, and none of a peer that is staler than its limit allows (FED-57). Whoever verifies, publishes or renders takes
  * this; whoever judges an offer compares with what is held. Instants are compared when asked, so no timer has to be in time
  * for that; `run` only tells the listeners.
  */
@@ -30,7 +31,10 @@ export class TrustedBundles implements BundleSource {
     this.#clock = options.clock;
     this.#log = options.log;
     this.evenStale = {
-      bundleFor: (trustDomain) => this.filter(this.#held.bundleFor(trustDomain)),
+      bundleFor: (trustDomain) => {
+        const bundle = this.#held.bundleFor(trustDomain);
+        return this.filter(bundle && portablePart(bundle));
+      },
       distrustedKeys: (trustDomain) => this.distrustedKeys(trustDomain),
     };
     this.#held.onChange((trustDomain) => this.#tell(trustDomain));

@@ -21,6 +21,7 @@ async function printed(answer: Partial<StandingDocument>) {
     code: 'connect-failed',
     message: 'nobody answers',
     state: 'failing',
+    left_out: [],
     warnings: [],
     ...answer,
   });

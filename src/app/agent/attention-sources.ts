@@ -3,6 +3,7 @@ import { type FederationAgent, withoutKeys } from '../../federation/index.ts';
 import type { Attention } from './attention.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
 import type { OwnBundle } from './own-bundle.ts';
+import { leftOutWarnings } from './left-out-warnings.ts';
 import { ownWarnings } from './own-warnings.ts';
 import { peerWarnings } from './peer-warnings.ts';
 import type { Rotation } from './rotation.ts';
@@ -22,6 +23,7 @@ export function addAttentionSources(attention: Attention, parts: AttentionParts)
   const { federation, foreignTrust, own, rotation, now } = parts;
   attention.add('foreign trust', () => stillTrusted(foreignTrust, federation));
   attention.add('peers', () => warningsOfPeers(parts));
+  attention.add('bundles of peers', () => leftOutWarnings(federation.leftOut.list()));
   attention.add('offers', () => offersThatWait(federation));
   attention.add('own roots', () =>
     ownWarnings(

@@ -35,7 +35,7 @@ import type { Attention } from './attention.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { AgentError } from './errors.ts';
 import { describeRemoval, describeReport } from './describe-report.ts';
-import { describeOutcome } from './describe-outcome.ts';
+import { describeLeftOut, describeOutcome } from './describe-outcome.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
 import { createDistrustServices } from './distrust-services.ts';
 import { addFromMesh } from './add-from-mesh.ts';
@@ -92,7 +92,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
   const distrusted = (trustDomain: TrustDomain) =>
     federation.distrusts.list().filter((key) => key.trustDomain === trustDomain);
   const describeStanding = async (trustDomain: TrustDomain, outcome: RefreshOutcome) => ({
-    ...describeOutcome(trustDomain, outcome),
+    ...describeOutcome(trustDomain, outcome, federation.leftOut.of(trustDomain)),
     state: federation.relationshipWith(trustDomain)?.state ?? 'removed',
     warnings: (await parts.attention.list()).filter(({ trust_domain: name }) => name === trustDomain),
   });
@@ -121,6 +121,7 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
       const counting = federation.bundles.bundleFor(trustDomain);
       return (counting?.x509Authorities.length ?? 0) + (counting?.jwtAuthorities.length ?? 0);
     },
+    leftOut: (trustDomain) => describeLeftOut(federation.leftOut.of(trustDomain)),
     endpoints: (trustDomain) => federation.endpoints(trustDomain).map(describeEndpoint),
     inMesh: (trustDomain) => describeReport(parts.foreignTrust.of(trustDomain)),
     add: async (document, actor) => {
@@ -157,7 +158,11 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
         actor,
         reason,
       });
-      return { trust_domain: trustDomain, version: versionNumber, poll: describeOutcome(trustDomain, poll) };
+      return {
+        trust_domain: trustDomain,
+        version: versionNumber,
+        poll: describeOutcome(trustDomain, poll, federation.leftOut.of(trustDomain)),
+      };
     },
     remove: async (trustDomain, actor, reason) => {
       await federation.remove(trustDomain, { actor, reason });
@@ -167,10 +172,12 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
       if (trustDomain !== undefined && override) {
         const reason = 'accepted once by the operator';
         const { outcome } = await federation.override(trustDomain, { actor: override.actor, reason });
-        return [describeOutcome(trustDomain, outcome)];
+        return [describeOutcome(trustDomain, outcome, federation.leftOut.of(trustDomain))];
       }
       const results = await federation.refresh(trustDomain);
-      return results.map((result) => describeOutcome(result.trustDomain, result.outcome));
+      return results.map((result) =>
+        describeOutcome(result.trustDomain, result.outcome, federation.leftOut.of(result.trustDomain)),
+      );
     },
     verify: (pem, peerRole) => verifyChain(verifying, pem, peerRole),
     verifyJwt: (token, audiences) => verifyToken(verifying, token, audiences),

@@ -136,6 +136,7 @@ function tellBundle(bundle: BundleDocument, distrusted: readonly DistrustedKeyDo
     ['received', `${bundle.received_at} from ${bundle.origin} (${bundle.verdict})`],
     ['refresh hint', bundle.refresh_hint_seconds === null ? 'none' : `${bundle.refresh_hint_seconds}s`],
     ['pin', bundle.pin],
+    ...bundle.left_out.map(({ message, code }): [string, string] => ['NOT USED', `${message} [${code}]`]),
     ['JWT keys', bundle.jwt_key_ids.length === 0 ? undefined : bundle.jwt_key_ids.join(', ')],
     ...distrusted
       .filter((key) => key.trust_domain === bundle.trust_domain)

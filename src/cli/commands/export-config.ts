@@ -135,7 +135,12 @@ async function trustOf(
   { document }: BundleDocument,
 ): Promise<ExportedTrust> {
   const { defaultBundleLimits, parseBundle, parseTrustDomain } = await import('../../spiffe/index.ts');
-  const { bundle } = parseBundle(parseTrustDomain(name), Buffer.from(document, 'utf8'), defaultBundleLimits, 'readable');
+  const { bundle } = parseBundle(
+    parseTrustDomain(name),
+    Buffer.from(document, 'utf8'),
+    defaultBundleLimits,
+    'readable',
+  );
   return {
     trustDomain: name,
     endpointUrl: endpoint.url,

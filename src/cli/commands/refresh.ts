@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { leftOutLines } from '../left-out-lines.ts';
 import { renderTable } from '../table.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
@@ -22,11 +23,14 @@ export function refreshCommand(program: Command, terminal: Terminal, finish: (co
         printResult(terminal, options.output, answers, () =>
           answers.length === 0
             ? 'There are no relationships to refresh.'
-            : renderTable(
-                ['TRUST DOMAIN', 'OUTCOME', 'WHY'],
-                answers.map((each) => [each.trust_domain, each.outcome, each.message ?? '']),
-                200,
-              ),
+            : [
+                renderTable(
+                  ['TRUST DOMAIN', 'OUTCOME', 'WHY'],
+                  answers.map((each) => [each.trust_domain, each.outcome, each.message ?? '']),
+                  200,
+                ),
+                ...answers.flatMap(({ trust_domain: name, left_out: left }) => leftOutLines(name, left)),
+              ].join('\n'),
         );
         finish(answers.every((each) => each.code === null) ? exitCodes.done : exitCodes.failed);
       },

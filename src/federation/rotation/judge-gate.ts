@@ -1,4 +1,5 @@
 import type { TrustDomain } from '../../spiffe/index.ts';
+import { readingProblem } from '../../spiffe/index.ts';
 import { judgePeer, judgePoller, type Missing, type ReadyBy } from './judge-readiness.ts';
 import type { OwnRoot, RotationView } from './rotation-view.ts';
 
@@ -23,7 +24,7 @@ export function judgeUse(root: OwnRoot, view: RotationView): GateVerdict {
   if (view.now >= notAfter)
     missing.push({ code: 'root-expired', message: `the root ended at ${notAfter.toISOString()}` });
   const readiness = judgeEverybody(root, view);
-  return verdict([...missing, ...readiness.missing], readiness.taken);
+  return verdict([...missing, ...unreadable(view.roots), ...readiness.missing], readiness.taken);
 }
 
 /**
@@ -54,9 +55,23 @@ export function judgeRetire(root: OwnRoot, view: RotationView): GateVerdict {
     });
   const readiness = successors.map((each) => judgeEverybody(each, view));
   return verdict(
-    [...missing, ...readiness.flatMap((each) => each.missing)],
+    [
+      ...missing,
+      ...unreadable(view.roots.filter((each) => each !== root)),
+      ...readiness.flatMap((each) => each.missing),
+    ],
     readiness.flatMap((each) => each.taken),
   );
+}
+
+/** Because a peer may refuse the whole bundle for one root that it cannot read, no other root in it is sure to have arrived either. */
+function unreadable(roots: readonly OwnRoot[]): Missing[] {
+  return roots.flatMap(({ authority, life }) => {
+    const problem = life.stage === 'gone' ? undefined : readingProblem(authority);
+    if (problem === undefined) return [];
+    const message = `other programs cannot read the root ${life.label}, and may refuse the whole bundle: ${problem}`;
+    return [{ code: 'root-not-portable' as const, message }];
+  });
 }
 
 function judgeEverybody(root: OwnRoot, view: RotationView): Pick<GateVerdict, 'missing' | 'taken'> {

@@ -21,6 +21,8 @@ export type MissingCode =
   | 'pollers-forgotten'
   | 'root-not-yet-valid'
   | 'root-expired'
+  /** Programs of peers cannot read the root. */
+  | 'root-not-portable'
   | 'signing-unknown'
   | 'still-signing'
   /** No other root signs. */

@@ -1,4 +1,5 @@
 import { formatDurationMs } from '../../platform/index.ts';
+import { readingProblem } from '../../spiffe/index.ts';
 import type { OwnRoot, RotationTimes } from './rotation-view.ts';
 
 export type PlanCode =
@@ -10,6 +11,8 @@ export type PlanCode =
   | 'identities-outlive-root'
   /** A root nears its end and no root after it is published. */
   | 'root-ends'
+  /** A root of ours that programs of peers cannot read, so that they refuse the whole bundle or leave the root out. */
+  | 'root-not-portable'
   /** The agent's own SVID is not proven by the bundle that we publish. */
   | 'own-svid-unproven'
   /** Some pollers take less than a minute for a minute, or do not look at the hint at all. */
@@ -86,7 +89,21 @@ export function planRoots(roots: readonly OwnRoot[], times: RotationTimes, now: 
       }`,
     });
   }
-  return [...findings, ...planHint(times)];
+  return [...findings, ...unreadableRoots(roots), ...planHint(times)];
+}
+
+function unreadableRoots(roots: readonly OwnRoot[]): PlanFinding[] {
+  return roots.flatMap(({ authority, life }) => {
+    const problem = readingProblem(authority);
+    if (problem === undefined) return [];
+    return [
+      {
+        level: 'impossible' as const,
+        code: 'root-not-portable' as const,
+        message: `other programs cannot read the root ${life.label}: ${problem}; peers that are built with Go (SPIRE, Istio, Consul) refuse our whole bundle for it, or leave the root out; replace it, or take it out of the mesh's CA`,
+      },
+    ];
+  });
 }
 
 /** What there is to say about the hint alone. Pure. */

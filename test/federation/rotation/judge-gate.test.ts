@@ -4,9 +4,20 @@ import {
   judgeUse,
   type OwnRoot,
   type PlainPoller,
+  planRoots,
   type RotationView,
 } from '../../../src/federation/index.ts';
-import { at, holding, now, ownRoot, ownVersion, peerB, peerC, viewOf } from './rotation-world.ts';
+import {
+  at,
+  holding,
+  now,
+  ownRoot,
+  ownVersion,
+  peerB,
+  peerC,
+  unreadableRoot,
+  viewOf,
+} from './rotation-world.ts';
 
 const use = (rest: Partial<RotationView> = {}) => {
   const view = viewOf(rest);
@@ -120,6 +131,39 @@ describe('judgeUse()', () => {
     expect(judged({})).toEqual([]);
     expect(judged({ notBefore: at(1) })).toEqual(['root-not-yet-valid']);
     expect(judged({ notAfter: now })).toEqual(['root-expired']);
+  });
+});
+
+describe('a root that other programs cannot read', () => {
+  const odd = (number: number, stage: 'published' | 'in-use') => {
+    const root = ownRoot(number, stage);
+    return { ...root, authority: { ...root.authority, ...unreadableRoot() } };
+  };
+
+  it('is never safe to use, and neither is a root next to it', () => {
+    const roots = [odd(1, 'in-use'), ownRoot(2, 'published')];
+    expect(codes(use({ roots }))).toEqual(['root-not-portable']);
+    expect(use({ roots }).missing[0]?.message).toContain('its serial number is negative');
+    const itself = use({ roots: [ownRoot(1, 'in-use'), odd(2, 'published')], peers: [] });
+    expect(codes(itself)).toEqual(['root-not-portable']);
+  });
+
+  it('does not stand in the way of its own end, only of that of others', () => {
+    const signing = ownRoot(2, 'in-use', { inUseAt: at(-3600) });
+    const ended = { publishedAt: at(-9000), retiringAt: at(-3600) };
+    const retiring = ownRoot(1, 'retiring', ended);
+    const bad = { ...retiring, authority: { ...retiring.authority, ...unreadableRoot() } };
+    expect(judgeRetire(bad, viewOf({ roots: [bad, signing] }))).toMatchObject({ safe: true });
+    const third = odd(3, 'published');
+    expect(codes(judgeRetire(retiring, viewOf({ roots: [retiring, signing, third] })))).toEqual([
+      'root-not-portable',
+    ]);
+  });
+
+  it('is a finding that makes a working rotation impossible', () => {
+    const { times } = viewOf();
+    const found = planRoots([odd(1, 'in-use'), ownRoot(2, 'published')], times, now);
+    expect(found).toMatchObject([{ level: 'impossible', code: 'root-not-portable' }]);
   });
 });
 

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { PeerHolding } from '../../../src/federation/index.ts';
 import type { OwnRoot, OwnVersion, RotationView } from '../../../src/federation/index.ts';
 import { parseSpiffeId, parseTrustDomain, type X509Authority } from '../../../src/spiffe/index.ts';
+import { oddCertificate, soundParts } from '../../support/odd-certificates.ts';
 import type { RootStage } from '../../../src/store/index.ts';
 
 export const us = parseTrustDomain('us.example');
@@ -9,6 +11,7 @@ export const peerC = parseTrustDomain('c.example');
 /** The instant of every judgement. */
 export const now = new Date('2030-01-01T12:00:00Z');
 
+const ROOT = oddCertificate(soundParts());
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
@@ -19,7 +22,7 @@ export const fingerprintOf = (number: number): string => `${number}`.repeat(64);
 /** A root of ours with this number, published five minutes ago. */
 export function ownRoot(number: number, stage: RootStage, rest: Partial<OwnRoot['life']> = {}): OwnRoot {
   const authority: X509Authority = {
-    der: new Uint8Array(),
+    der: ROOT,
     fingerprint: fingerprintOf(number),
     keyFingerprint: fingerprintOf(number),
     subject: `CN=Root ${number}`,
@@ -37,6 +40,12 @@ export function ownRoot(number: number, stage: RootStage, rest: Partial<OwnRoot[
     ...rest,
   };
   return { authority, life };
+}
+
+/** A root with a negative serial number, which Go refuses. */
+export function unreadableRoot(): Pick<X509Authority, 'der' | 'fingerprint'> {
+  const der = oddCertificate({ ...soundParts(), serial: Uint8Array.of(0xee, 1) });
+  return { der, fingerprint: createHash('sha256').update(der).digest('hex') };
 }
 
 /** A version with these roots; its sequence is its digest's digit. */
