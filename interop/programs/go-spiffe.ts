@@ -46,7 +46,7 @@ export const goSpiffe: InteropProgram = {
     { name: 'mutual TLS with it as the server, and as the client', run: mutualTls },
     ...rootChecks(async (executable, pem) => {
       const { error } = await ask(executable, 'anchors', pem);
-      return error === undefined ? undefined : String(error);
+      return error === undefined ? undefined : JSON.stringify(error);
     }, 'PrintableString with _'),
     ...workloadChecks,
     ...grpcChecks,

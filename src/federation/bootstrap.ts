@@ -7,6 +7,7 @@ import {
   certificatesFromPem,
   CodedError,
   type EndpointProfile,
+  isKeyPinned,
   matchPin,
   parseBundle,
   portableAuthorityFromDer,
@@ -252,7 +253,7 @@ function vouchedBy({ trustDomain }: BootstrapRequest, offered: TrustBundle, pin:
     );
   }
   const x509Authorities = offered.x509Authorities.filter(
-    ({ keyFingerprint }) => named === 'bundle' || pinOfKey(keyFingerprint) === pin,
+    (authority) => named === 'bundle' || isKeyPinned(authority, pin),
   );
   return { named, bundle: { ...offered, x509Authorities } };
 }

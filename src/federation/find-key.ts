@@ -1,4 +1,4 @@
-import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
+import { keyNamesOfAuthority, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 import { FederationError } from './errors.ts';
 import { jwtKeyFingerprint } from './key-fingerprints.ts';
 
@@ -58,10 +58,10 @@ export function findKey(
 
 function candidatesOf({ x509Authorities, jwtAuthorities }: TrustBundle): Candidate[] {
   return [
-    ...x509Authorities.map(({ fingerprint, keyFingerprint, subject }) => ({
-      keyFingerprint,
-      label: `${fingerprint.slice(0, 6)} ${subject}`.trimEnd(),
-      hex: [fingerprint, keyFingerprint],
+    ...x509Authorities.map((authority) => ({
+      keyFingerprint: authority.keyFingerprint,
+      label: `${authority.fingerprint.slice(0, 6)} ${authority.subject}`.trimEnd(),
+      hex: [authority.fingerprint, ...keyNamesOfAuthority(authority)],
     })),
     ...jwtAuthorities.map((authority) => {
       const keyFingerprint = jwtKeyFingerprint(authority);

@@ -3,7 +3,7 @@ import {
   certificatesFromPem,
   PemError,
   type Pin,
-  pinOfKey,
+  isKeyPinned,
   type X509Authority,
   x509AuthorityFromDer,
 } from '../spiffe/index.ts';
@@ -26,6 +26,6 @@ export function ownRootsFromPem(pems: readonly string[], where: string): X509Aut
 }
 
 /** Whether a pin names the root, by the digest of its key or of its certificate. */
-export function isPinned({ keyFingerprint, fingerprint }: X509Authority, pin: Pin): boolean {
-  return pin === pinOfKey(keyFingerprint) || pin === `sha256:${fingerprint}`;
+export function isPinned(root: X509Authority, pin: Pin): boolean {
+  return pin === `sha256:${root.fingerprint}` || isKeyPinned(root, pin);
 }

@@ -6,7 +6,7 @@ export interface X509Authority {
   readonly der: Uint8Array;
   /** SHA-256 of `der`, 64 lower-case hex digits. */
   readonly fingerprint: string;
-  /** SHA-256 of the SubjectPublicKeyInfo, 64 lower-case hex digits: what stays when a CA is re-issued with the same key. */
+  /** What names the key, 64 lower-case hex digits: it stays when a CA is re-issued with the same key, however that is encoded. */
   readonly keyFingerprint: string;
   /** The subject as people read it, for instance `O=istio.example,CN=Root 1`; may be empty. */
   readonly subject: string;

@@ -1,3 +1,4 @@
+export { keyNamesOfAuthority } from './authority-key.ts';
 export { jwkText, serializeBundle, parseBundle } from './bundle-document.ts';
 export { bundlesEqual, contentDigest, diffBundles } from './bundle-diff.ts';
 export { BundleError } from './bundle-error.ts';
@@ -21,7 +22,7 @@ export {
 } from './narrowed-anchor.ts';
 export { createNobodysRoot } from './nobodys-root.ts';
 export { certificatesFromPem, PemError, pemFromCertificates } from './pem.ts';
-export { bundleMatchesPin, matchPin, PinError, parsePin, pinOfBundle, pinOfKey } from './pin.ts';
+export { bundleMatchesPin, isKeyPinned, matchPin, PinError, parsePin, pinOfBundle, pinOfKey } from './pin.ts';
 export { MAX_STATEMENT_CHARACTERS, signStatement, verifyStatement } from './signed-statement.ts';
 export { StatementError } from './signed-statement-error.ts';
 export {

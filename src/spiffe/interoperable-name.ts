@@ -27,7 +27,9 @@ function valueProblem({ type, tag, value }: NameAttribute): string | undefined {
   if (!isShortOid(type)) return `has an attribute ${type} with a number that Go cannot hold`;
   switch (tag) {
     case Tag.utf8String: {
-      const wrong = [...new TextDecoder('utf-8', { ignoreBOM: true }).decode(value)].find(isNoncharacter);
+      const wrong = Array.from(new TextDecoder('utf-8', { ignoreBOM: true }).decode(value)).find(
+        isNoncharacter,
+      );
       return wrong === undefined ? undefined : unfit('UTF8String', wrong);
     }
     case Tag.printableString:
@@ -35,7 +37,7 @@ function valueProblem({ type, tag, value }: NameAttribute): string | undefined {
     case Tag.numericString:
       return outside('NumericString', value, /[^0-9 ]/);
     case Tag.ia5String:
-      return outside('IA5String', value, /[^\x00-\x7f]/);
+      return outside('IA5String', value, /[\u0080-\u00ff]/);
     case Tag.teletexString:
       return undefined;
     case Tag.bmpString:

@@ -14,9 +14,14 @@ export function keyFingerprintOf(spkiDer: Uint8Array): string {
   return hash('sha256', canonicalSpki(spkiDer), 'hex');
 }
 
-/** The digest of the bytes as they stand: what `keyFingerprintOf` was before it knew that keys have several encodings. */
-export function spkiFingerprintOf(spkiDer: Uint8Array): string {
-  return hash('sha256', spkiDer, 'hex');
+/**
+ * Every digest by which a key may be on record: `keyFingerprintOf`, and the digest of the encoding as it stands, which was its name
+ * before. They differ only for an RSA key that is named id-RSASSA-PSS.
+ */
+export function keyNamesOf(spkiDer: Uint8Array): readonly string[] {
+  const canonical = canonicalSpki(spkiDer);
+  const name = hash('sha256', canonical, 'hex');
+  return canonical === spkiDer ? [name] : [name, hash('sha256', spkiDer, 'hex')];
 }
 
 function canonicalSpki(spkiDer: Uint8Array): Uint8Array {

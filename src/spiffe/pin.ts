@@ -1,4 +1,5 @@
-import type { TrustBundle } from './bundle.ts';
+import { keyNamesOfAuthority } from './authority-key.ts';
+import type { TrustBundle, X509Authority } from './bundle.ts';
 import { contentDigest } from './bundle-diff.ts';
 import { CodedError } from '../errors/index.ts';
 
@@ -41,9 +42,12 @@ export function pinOfKey(keyFingerprint: string): Pin {
  */
 export function matchPin(bundle: TrustBundle, pin: Pin): 'bundle' | 'key' | undefined {
   if (pinOfBundle(bundle) === pin) return 'bundle';
-  return bundle.x509Authorities.some(({ keyFingerprint }) => pinOfKey(keyFingerprint) === pin)
-    ? 'key'
-    : undefined;
+  return bundle.x509Authorities.some((authority) => isKeyPinned(authority, pin)) ? 'key' : undefined;
+}
+
+/** Whether a pin names the key of an authority, also by the digest of an encoding that is not our own. */
+export function isKeyPinned(authority: X509Authority, pin: Pin): boolean {
+  return keyNamesOfAuthority(authority).some((name) => pin === pinOfKey(name));
 }
 
 /** Whether a pin names the bundle's content or the key of one of its X.509 authorities; see `matchPin`. */

@@ -4,7 +4,7 @@ import { type AlgorithmIdentifier, readAlgorithm } from './algorithm-identifier.
 import { bytesEqual, CONSTRUCTED, CONTEXT, DerError, DerReader, Tag } from './der.ts';
 import { type DistinguishedName, nameKey, nameText, parseDistinguishedName } from './distinguished-name.ts';
 import type { GeneralNameKind } from './general-name.ts';
-import { keyFingerprintOf } from './key-identity.ts';
+import { keyFingerprintOf, keyNamesOf } from './key-identity.ts';
 import { type CertificateExtensions, type KeyUsageName, parseExtensions } from './x509-extensions.ts';
 import { type ConstrainedName, constrainedNamesOf } from './x509-name-constraints.ts';
 
@@ -106,6 +106,11 @@ export class Certificate {
     return this.#keyFingerprint;
   }
 
+  /** Every digest by which the key may be on record, `keyFingerprint` first. */
+  get keyNames(): readonly string[] {
+    return keyNamesOf(this.spkiDer);
+  }
+
   /** The subject as people read it; empty for the empty name. */
   get subject(): string {
     this.#subject ??= nameText(this.#subjectName);
@@ -171,8 +176,12 @@ export class Certificate {
     return this.#issuerKey;
   }
 
-  /** Whether issuer and subject are the same name, so that the certificate says it issued itself. */
+  /**
+   * Whether issuer and subject are the same name, so that the certificate says it issued itself. Because an empty name names nobody, a
+   * certificate without one never does: it would be exempt from path lengths and name constraints.
+   */
   get isSelfIssued(): boolean {
+    if (this.subjectDer.length === 2) return false;
     return bytesEqual(this.issuerDer, this.subjectDer) || this.issuerKey === this.subjectKey;
   }
 

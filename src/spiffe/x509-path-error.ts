@@ -17,6 +17,7 @@ export type X509PathErrorCode =
   | 'not-yet-valid'
   | 'expired'
   | 'unknown-critical-extension'
+  /** An empty issuer name, and no key identifiers that name an issuer in its place. */
   | 'issuer-name-empty'
   /** The certificate's signature is by none of the candidates' keys. */
   | 'signature-invalid'

@@ -49,6 +49,13 @@ interface PathSearchSettings {
 
 type Path = readonly PlacedCertificate[];
 
+/** Refusals that only say that a candidate was not the issuer. */
+const SEARCHING: ReadonlySet<X509PathErrorCode> = new Set([
+  'issuer-not-found',
+  'issuer-name-empty',
+  'signature-invalid',
+]);
+
 /**
  * A search from the leaf upwards. A candidate issuer joins the path only if every rule of RFC 5280 §6.1 that it and
  * what is below it decide holds, so that a path which reaches an anchor needs only its policies judged. For one search.
@@ -144,6 +151,7 @@ export class PathSearch {
     }
     return (
       this.#keyRefusal(issuer) ??
+      namelessRefusal(child, issuer) ??
       this.#signatureRefusal(child, issuer) ??
       this.#certificateRefusal(issuer) ??
       this.#issuerRefusal(path, issuer) ??
@@ -166,9 +174,6 @@ export class PathSearch {
     const [unknown] = certificate.extensions.unknownCritical;
     if (unknown !== undefined) {
       return refuse('unknown-critical-extension', placed, `critical extension ${unknown} is not known, in`);
-    }
-    if (certificate.issuerDer.length === 2) {
-      return refuse('issuer-name-empty', placed, 'the issuer name is empty, in');
     }
     return undefined;
   }
@@ -291,10 +296,23 @@ export class PathSearch {
 
   /** Keeps the most telling refusal: a broken rule before a missing issuer or another key, then the longer path. */
   #note(path: Path, error: X509PathError): void {
-    const isSearching = error.code === 'issuer-not-found' || error.code === 'signature-invalid';
+    const isSearching = SEARCHING.has(error.code);
     const rank = path.length + (isSearching ? 0 : 1000);
     if (!this.#furthest || rank > this.#furthest.rank) this.#furthest = { rank, error };
   }
+}
+
+/**
+ * An empty issuer name names nobody, so that the key identifiers have to: Consul's secondary datacenters issue so (X509-26). They narrow
+ * what may be tried; only the signature proves.
+ */
+function namelessRefusal(child: PlacedCertificate, issuer: PlacedCertificate): X509PathError | undefined {
+  const { issuerDer, authorityKeyId } = child.certificate;
+  if (issuerDer.length !== 2) return undefined;
+  if (issuer.role === 'anchor') return refuse('issuer-name-empty', issuer, 'an anchor has a name, unlike');
+  if (authorityKeyId !== undefined && authorityKeyId === issuer.certificate.subjectKeyId) return undefined;
+  const why = 'the issuer name is empty, and the key identifiers do not name an issuer, in';
+  return refuse('issuer-name-empty', child, why);
 }
 
 function refuse(
@@ -311,7 +329,7 @@ function refuse(
 
 /** The same name and key are the same authority, however often it was certified: no path goes through it twice. */
 function isSameAuthority(a: Certificate, b: Certificate): boolean {
-  return bytesEqual(a.spkiDer, b.spkiDer) && bytesEqual(a.subjectDer, b.subjectDer);
+  return a.keyFingerprint === b.keyFingerprint && bytesEqual(a.subjectDer, b.subjectDer);
 }
 
 function keyIdRank(child: Certificate, issuer: Certificate): number {

@@ -13,7 +13,7 @@ export interface PathInput {
   readonly helpers: readonly Uint8Array[];
   /** Where a path may end, self-signed or not (X509-24). */
   readonly anchors: readonly X509Authority[] | readonly Uint8Array[];
-  /** SHA-256 of the public keys (SubjectPublicKeyInfo) of certificates that are passed over as helper and as anchor. */
+  /** Keys, by their `keyFingerprint`, whose certificates are passed over as helper and as anchor. */
   readonly distrustedKeys?: ReadonlySet<string>;
   readonly now: Date;
   /** What the leaf is used for; without it, extended key usage is not looked at. */
@@ -70,7 +70,8 @@ export function verifyX509Path(input: PathInput): VerifiedPath {
     place(anchor instanceof Uint8Array ? readOrSkip(anchor) : readAuthority(anchor), 'anchor', index),
   );
   const { distrustedKeys } = input;
-  const usable = ({ certificate }: PlacedCertificate) => !distrustedKeys?.has(certificate.keyFingerprint);
+  const usable = ({ certificate }: PlacedCertificate) =>
+    !distrustedKeys || !certificate.keyNames.some((name) => distrustedKeys.has(name));
   const search = new PathSearch({
     helpers: helpers.filter(usable),
     anchors: anchors.filter(usable),

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { isTrustDomain, type TrustBundle } from '../spiffe/index.ts';
+import { certificatesFromPem, isTrustDomain, parseCertificate, type TrustBundle } from '../spiffe/index.ts';
 import type { AuthorityRef } from './bundle-version.ts';
 import type { Finding } from './history-finding.ts';
 import { type KeyRow, keyRows } from './sqlite-keys.ts';
@@ -97,7 +97,9 @@ function keyFindings(name: string, should: ReadonlyMap<string, KeyRow>, are: rea
       if (!row) return [finding(fingerprint, 'is gone, though a bundle holds it')];
       const columns = Object.keys(key) as (keyof KeyRow)[];
       const wrong = columns.filter((column) =>
-        column === 'jwk' ? !sameJwk(row.jwk, key.jwk) : row[column] !== key[column],
+        column === 'jwk'
+          ? !sameJwk(row.jwk, key.jwk)
+          : row[column] !== key[column] && !(column === 'key_fingerprint' && namesKey(row, key)),
       );
       return wrong.length === 0
         ? []
@@ -107,6 +109,12 @@ function keyFindings(name: string, should: ReadonlyMap<string, KeyRow>, are: rea
       .filter(({ fingerprint }) => !should.has(fingerprint))
       .map(({ fingerprint }) => finding(fingerprint, 'was in no bundle')),
   ];
+}
+
+/** A row may name its key by the digest of an encoding that is not our own, from before keys were named by what they are. */
+function namesKey({ key_fingerprint: written }: KeyRow, { pem }: KeyRow): boolean {
+  const [der] = pem === null ? [] : certificatesFromPem(pem);
+  return der !== undefined && written !== null && parseCertificate(der).keyNames.includes(written);
 }
 
 /** The members of a key have no order: the table has the peer's, the canonical document its own. */

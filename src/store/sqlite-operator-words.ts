@@ -1,5 +1,10 @@
 import type { Database } from 'better-sqlite3';
-import { parseTrustDomain, type TrustDomain } from '../spiffe/index.ts';
+import {
+  certificatesFromPem,
+  parseCertificate,
+  parseTrustDomain,
+  type TrustDomain,
+} from '../spiffe/index.ts';
 import type { NewEvent } from './event.ts';
 import { keyWordRow, offerWordRow } from './history-rows.ts';
 import type { AddLink } from './sqlite-chain.ts';
@@ -56,6 +61,17 @@ export function createOperatorWordTables(
     `INSERT INTO offer_rejection (at, trust_domain, digest, word, actor, reason)
      VALUES ($at, $trust_domain, $digest, $word, $actor, $reason)`,
   );
+  const selectCertificate = database
+    .prepare<[string], string>(
+      'SELECT pem FROM authority_key WHERE key_fingerprint = ? AND pem IS NOT NULL LIMIT 1',
+    )
+    .pluck();
+  // A row may have the digest of another encoding of the key, from before keys were named by what they are.
+  const nameOf = ({ key_fingerprint: written }: { readonly key_fingerprint: string }): string => {
+    const pem = selectCertificate.get(written);
+    const [der] = pem === undefined ? [] : certificatesFromPem(pem);
+    return der ? parseCertificate(der).keyFingerprint : written;
+  };
   const addKeyWord = (row: ReturnType<typeof keyWordRow>) =>
     addLink('key_distrust', insertKeyWord.run(row).lastInsertRowid, row);
   const addOfferWord = (row: ReturnType<typeof offerWordRow>) =>
@@ -65,8 +81,8 @@ export function createOperatorWordTables(
 
   return {
     /** Every word about keys that was ever said, in its order. */
-    keyWords: (): KeyWord[] => selectKeyWords.all().map(keyWordOf),
-    distrustedKeys: (): DistrustedKey[] => selectDistrusted.all().map(distrustOf),
+    keyWords: (): KeyWord[] => selectKeyWords.all().map((row) => keyWordOf(row, nameOf(row))),
+    distrustedKeys: (): DistrustedKey[] => selectDistrusted.all().map((row) => distrustOf(row, nameOf(row))),
     distrust(told: DistrustedKey): void {
       const key = cleanDistrust(told);
       addKeyWord(keyWordRow(key, 'distrusted', key.label));
@@ -76,9 +92,14 @@ export function createOperatorWordTables(
     trustAgain(told: KeyTrustedAgain): boolean {
       const before = selectDistrusted
         .all()
-        .find((row) => row.trust_domain === told.trustDomain && row.key_fingerprint === told.keyFingerprint);
+        .find(
+          (row) =>
+            row.trust_domain === told.trustDomain &&
+            [row.key_fingerprint, nameOf(row)].includes(told.keyFingerprint),
+        );
       if (!before) return false;
-      const again = { ...told, ...cleanWord(told) };
+      // By the name that was written, since the two words stand for one key.
+      const again = { ...told, ...cleanWord(told), keyFingerprint: before.key_fingerprint };
       addKeyWord(keyWordRow(again, again.word, before.key));
       addEvent(keyTrustedAgain(again, before.key));
       return true;
@@ -102,15 +123,15 @@ export function createOperatorWordTables(
   };
 }
 
-function keyWordOf(row: ReturnType<typeof keyWordRow>): KeyWord {
+function keyWordOf(row: ReturnType<typeof keyWordRow>, keyFingerprint: string): KeyWord {
   const { word, label } = row;
-  return { ...distrustOf({ ...row, key: label, since: row.at }), word, label };
+  return { ...distrustOf({ ...row, key: label, since: row.at }, keyFingerprint), word, label };
 }
 
-function distrustOf(row: DistrustRow): DistrustedKey {
+function distrustOf(row: DistrustRow, keyFingerprint: string): DistrustedKey {
   return {
     trustDomain: parseTrustDomain(row.trust_domain),
-    keyFingerprint: row.key_fingerprint,
+    keyFingerprint,
     label: row.key,
     at: new Date(row.since),
     actor: row.actor,

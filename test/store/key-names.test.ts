@@ -1,0 +1,55 @@
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { bundleOf, parseCertificate, x509AuthorityFromDer } from '../../src/spiffe/index.ts';
+import { verifyStoreFile } from '../../src/store/index.ts';
+import {
+  algorithm,
+  oddCertificate,
+  rsaSpki,
+  soundExtensions,
+  soundParts,
+} from '../support/odd-certificates.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { openAt } from './open-store.ts';
+import { added, at, istio, relationship, start, version } from './sample-bundles.ts';
+
+/** A root under id-RSASSA-PSS, named as the agent named it before it knew that a key has several encodings. */
+function formerRoot() {
+  const { n = '' } = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
+  const modulus = BigInt(`0x${Buffer.from(n, 'base64url').toString('hex')}`);
+  const spki = rsaSpki(modulus, 65537n, algorithm('1.2.840.113549.1.1.10'));
+  const root = x509AuthorityFromDer(
+    oddCertificate({ ...soundParts(), spki, extensions: soundExtensions(spki) }),
+  );
+  const { spkiDer } = parseCertificate(root.der);
+  return {
+    now: root,
+    former: { ...root, keyFingerprint: createHash('sha256').update(spkiDer).digest('hex') },
+  };
+}
+
+describe('a store with keys under the digest of another encoding', () => {
+  it('goes on distrusting them, by the name that they have now, and trusts them again by either', async () => {
+    using folder = tempDir();
+    const path = folder.file('federate.db');
+    const { now, former } = formerRoot();
+    expect(former.keyFingerprint).not.toBe(now.keyFingerprint);
+    const store = await openAt(path);
+    try {
+      const bundle = bundleOf(istio, [former], { sequence: 10n });
+      await store.addRelationship(relationship(), version(bundle, start, 'bootstrap'), added());
+      const word = { trustDomain: istio, at: at(12), actor: 'operator:t', reason: 'stolen' };
+      const { keyFingerprint } = former;
+      for (const name of [now.keyFingerprint, former.keyFingerprint]) {
+        await store.distrustKey({ ...word, keyFingerprint, label: 'aaaaaa CN=Odd root' });
+        expect(await store.distrustedKeys()).toMatchObject([{ keyFingerprint: now.keyFingerprint }]);
+        const again = { ...word, keyFingerprint: name, word: 'trusted-again' as const };
+        expect(await store.trustKeyAgain(again)).toBe(true);
+        expect(await store.distrustedKeys()).toEqual([]);
+      }
+    } finally {
+      await store.close();
+    }
+    expect((await verifyStoreFile(path)).findings).toEqual([]);
+  });
+});
