@@ -62,6 +62,7 @@ export async function addRelationship(
       throw alreadyFederated(request, error);
     throw error;
   }
+  parts.leftOut?.note(request.trustDomain, first.notes, relationship.createdAt);
   return { relationship, first, digest: contentDigest(first.bundle), notes };
 }
 

@@ -219,7 +219,6 @@ export class FederationAgent {
       );
       const { bundle, etag, signed } = first;
       this.#held.replace(bundle);
-      this.leftOut.note(trustDomain, first.notes, this.#parts.clock.now());
       if (signed) this.carried.carry(trustDomain, signed);
       const waitMs = first.fetched
         ? nextPollDelayMs(bundle.refreshHintSeconds, this.#schedule, this.#parts.random)
