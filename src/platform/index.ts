@@ -12,7 +12,7 @@ export { type ListenAddress, type ListenFailure, listenOn } from './listen.ts';
 export { createLocalNames, type LocalNames } from './local-names.ts';
 export { describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
 export type { Metrics } from './metrics.ts';
-export { printable } from './printable.ts';
+export { printable, printableData, printableJson, printableLines } from './printable.ts';
 export { type Random, systemRandom } from './random.ts';
 export { type Sized, smallestFirst } from './smallest-first.ts';
 export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';
