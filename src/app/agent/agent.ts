@@ -231,6 +231,7 @@ async function connectParts(
     store,
     attention,
     storePath,
+    folder,
     federation,
     adapter,
     svid,
