@@ -1,9 +1,12 @@
+import { createSign, generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { freePorts } from '../../src/demo/free-ports.ts';
 import { tempDir } from '../../test/support/temp-dir.ts';
 import { Child } from './child.ts';
 import { until } from './until.ts';
 
+const KEY_ID = 'interop';
+const DAY_SECONDS = 86_400;
 const TRUSTS = '/meshes/default/meshtrusts';
 
 /** A MeshTrust as the REST API tells it, as far as the checks look at it. */
@@ -17,9 +20,14 @@ export interface SeenMeshTrust {
   readonly status?: { readonly origin?: { readonly kri?: string } };
 }
 
-/** A Kuma control plane in universal mode with everything in memory, whose mesh has an identity of its own, until the scope ends. */
+/**
+ * A Kuma control plane in universal mode with everything in memory, whose mesh has an identity of its own, until the scope ends. It does
+ * not take requests from this machine for those of the administrator, as it does by default: otherwise no token would be looked at.
+ */
 export class KumaControlPlane {
   readonly #folder = tempDir();
+  /** Signs tokens for the administrator. */
+  readonly #keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
   readonly #executable: string;
   #ports: readonly number[] = [];
   #process: Child | undefined;
@@ -47,7 +55,15 @@ export class KumaControlPlane {
   async run(): Promise<void> {
     const [http, https, diagnostics, dataplanes, between, monitoring] = this.#ports.map(String);
     mkdirSync(this.file('work'), { recursive: true });
-    const process = new Child(this.#executable, ['run', '--log-level', 'info'], {
+    const key = this.#keys.publicKey.export({ type: 'pkcs1', format: 'pem' });
+    writeFileSync(this.file('key.pem'), key);
+    const publicKeys = [{ kid: KEY_ID, keyFile: this.file('key.pem') }];
+    // JSON is YAML too.
+    const config = { apiServer: { authn: { tokens: { validator: { publicKeys } } } } };
+    writeFileSync(this.file('kuma-cp.yaml'), JSON.stringify(config));
+    const options = ['run', '--log-level', 'info', '--config-file', this.file('kuma-cp.yaml')];
+    const process = new Child(this.#executable, options, {
+      KUMA_API_SERVER_AUTHN_LOCALHOST_IS_ADMIN: 'false',
       KUMA_ENVIRONMENT: 'universal',
       KUMA_STORE_TYPE: 'memory',
       KUMA_GENERAL_WORK_DIR: this.file('work'),
@@ -65,6 +81,9 @@ export class KumaControlPlane {
         () => false,
       ),
     );
+    // In any other mode Kuma makes no MeshTrust of a MeshIdentity.
+    const meshServices = { mode: 'Exclusive' };
+    await this.ask('PUT', '/meshes/default', { type: 'Mesh', name: 'default', meshServices });
     await this.ask('PUT', '/meshes/default/meshidentities/identity', identity());
     await until('the MeshTrust of the identity', async () => await this.own());
   }
@@ -74,11 +93,27 @@ export class KumaControlPlane {
     this.#process = undefined;
   }
 
-  /** The token that it made for its administrator, in a file. */
+  /** A token of the administrator, in a file. */
   async writeToken(path = this.file('token')): Promise<string> {
-    const { data } = await this.ask<{ data: string }>('GET', '/global-secrets/admin-user-token');
-    writeFileSync(path, Buffer.from(data, 'base64').toString('utf8'), { mode: 0o600 });
+    writeFileSync(path, this.#token(), { mode: 0o600 });
     return path;
+  }
+
+  #token(): string {
+    const now = Math.floor(Date.now() / 1000);
+    const claims = {
+      Name: 'interop',
+      Groups: ['mesh-system:admin'],
+      jti: 'interop',
+      iat: now,
+      nbf: now - 60,
+      exp: now + DAY_SECONDS,
+    };
+    const text = [{ alg: 'RS256', typ: 'JWT', kid: KEY_ID }, claims]
+      .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+      .join('.');
+    const signature = createSign('sha256').update(text).sign(this.#keys.privateKey, 'base64url');
+    return `${text}.${signature}`;
   }
 
   async trusts(): Promise<readonly SeenMeshTrust[]> {
@@ -96,11 +131,11 @@ export class KumaControlPlane {
     await this.ask('PUT', `${TRUSTS}/${name}`, { type: 'MeshTrust', mesh: 'default', name, spec });
   }
 
-  /** One request from this machine, which makes it one of the administrator. Throws with what it said instead of a good answer. */
+  /** One request of the administrator. Throws with what it said instead of a good answer. */
   async ask<Body>(method: string, path: string, body?: unknown): Promise<Body> {
     const answer = await fetch(new URL(path, this.url), {
       method,
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${this.#token()}` },
       ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(10_000),
     });

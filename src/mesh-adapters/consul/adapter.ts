@@ -37,6 +37,8 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
   const client = new ConsulClient({ address, tokenFile, caFile, datacenter, clock });
   const onReport: Parameters<MeshAdapter['onReport']>[0] = (report) => state.report(report);
   const writer = new ForeignTrustWriter({ client, peerNamePrefix, onReport, clock, random, log });
+  // A cluster that answers again has its servers back.
+  state.onProgress(() => writer.dialNow());
   return assembleAdapter({
     kind: 'consul',
     scope: 'per-trust-domain',

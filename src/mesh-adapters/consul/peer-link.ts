@@ -63,6 +63,8 @@ export class PeerLink {
   /** Since a stream was last open. */
   readonly #tried = new Set<string>();
   #turn = 0;
+  /** Ends the pause before the next dialing. */
+  #wake: (() => void) | undefined;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
@@ -101,6 +103,11 @@ export class PeerLink {
       over.abort();
     }
     return this.report();
+  }
+
+  /** Dials now where a stream was lost and the link waits before it dials again. */
+  dialNow(): void {
+    this.#wake?.();
   }
 
   report(): ForeignTrustReport {
@@ -151,12 +158,19 @@ export class PeerLink {
         log.warn('peering stream lost', { trustDomain: this.#bundle.trustDomain, failures, error });
         this.#lost(error);
       }
-      try {
-        await clock.sleep(backoffMs(failures, random), signal);
-      } catch {
-        return;
-      }
+      await this.#pause(backoffMs(failures, random));
     }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const waking = new AbortController();
+    this.#wake = () => waking.abort();
+    try {
+      await this.#options.clock.sleep(ms, AbortSignal.any([this.#stopping.signal, waking.signal]));
+    } catch {
+      // Woken, or stopped: the loop looks at why.
+    }
+    this.#wake = undefined;
   }
 
   /** Dials, exchanges the secret where there is none, and stays on the stream. Only ever throws. */

@@ -97,6 +97,11 @@ export class ForeignTrustWriter {
     );
   }
 
+  /** Dials every stream that was lost, because the cluster answers again. */
+  dialNow(): void {
+    for (const link of this.#links.values()) link.dialNow();
+  }
+
   async stop(): Promise<void> {
     await Promise.all([...this.#links.values()].map((link) => link.stop()));
     this.#links.clear();

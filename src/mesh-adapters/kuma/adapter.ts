@@ -43,7 +43,8 @@ export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
     kind: 'kuma',
     scope: 'per-trust-domain',
     state,
-    read: (tell, signal) => readOwnTrust({ trusts, expected, state, tell, clock, random, signal }),
+    read: (tell, signal) =>
+      readOwnTrust({ trusts, marks: writer.marks, expected, state, tell, clock, random, signal }),
     secondLook,
     present: (signal) => readPresentTrust(writer, signal),
     write: (wanted, signal, told, kept, noteTrouble) =>

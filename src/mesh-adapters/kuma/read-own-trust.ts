@@ -6,6 +6,7 @@ import type { OwnTrust } from '../mesh-adapter.ts';
 import { ownRootsFromPem } from '../own-roots.ts';
 import type { MeshTrust } from './mesh-trust.ts';
 import type { MeshTrusts } from './mesh-trusts.ts';
+import { isOwned, type MeshTrustMarks } from './render.ts';
 
 /** The own trust, and the other trust domains that the mesh itself issues identities in (its other zones, for instance). */
 export interface KumaOwnTrust {
@@ -53,9 +54,13 @@ export function ownTrustOf(trusts: readonly MeshTrust[], expected: TrustDomain |
   return { own: { trustDomain: chosen, roots }, ownAliases: others };
 }
 
-/** Tells the own trust now and after each change of the MeshTrusts, until the signal aborts. */
+/**
+ * Tells the own trust now and after each change of the MeshTrusts, until the signal aborts. A MeshTrust of ours that was edited or
+ * deleted is progress, so that it is put right at once.
+ */
 export async function readOwnTrust(options: {
   readonly trusts: MeshTrusts;
+  readonly marks: MeshTrustMarks;
   readonly expected: TrustDomain | undefined;
   readonly state: AdapterState;
   readonly tell: (own: OwnTrust) => void;
@@ -63,9 +68,13 @@ export async function readOwnTrust(options: {
   readonly random: Random;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { trusts, expected, state, tell, clock, random, signal } = options;
+  const { trusts, marks, expected, state, tell, clock, random, signal } = options;
+  let ours: string | undefined;
   await trusts.follow({
     onTrusts: (found) => {
+      const before = ours;
+      ours = contentOf(found.filter((trust) => isOwned(trust, marks)));
+      if (before !== undefined && before !== ours) state.progress();
       try {
         tell(ownTrustOf(found, expected).own);
         state.contact('own-trust');
@@ -81,6 +90,20 @@ export async function readOwnTrust(options: {
     random,
     signal,
   });
+}
+
+function contentOf(trusts: readonly MeshTrust[]): string {
+  const texts = trusts.map(({ name, trustDomain, pems, labels }) =>
+    JSON.stringify([
+      name,
+      trustDomain,
+      pems,
+      Object.entries(labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .toSorted(),
+    ]),
+  );
+  return texts.toSorted().join();
 }
 
 function listed(names: readonly string[]): string {

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { PeerLink } from '../../../src/mesh-adapters/consul/peer-link.ts';
 import { peerNameOf } from '../../../src/mesh-adapters/consul/render.ts';
 import { bundleOf, parseTrustDomain, type TrustBundle } from '../../../src/spiffe/index.ts';
 import { status as grpcStatus, Metadata } from '@grpc/grpc-js';
@@ -14,6 +15,7 @@ import {
   createConsulAdapter,
   type ForeignTrustReport,
   type MeshAdapter,
+  MeshAdapterError,
 } from '../../../src/mesh-adapters/index.ts';
 import { systemRandom } from '../../../src/platform/index.ts';
 import { startConsul } from '../../simulated-mesh/support/meshes.ts';
@@ -327,6 +329,34 @@ describe('PeerLink: a cluster that was signed or named anew', () => {
     cluster.onStream = acceptBundles;
     await untilHealed(clock, () => last()?.code === undefined, 'the recovery');
     expect(exchanges).toBe(1);
+  });
+});
+
+describe('PeerLink.dialNow()', () => {
+  it('ends the pause before the next dialing, once, and does nothing at other times', async () => {
+    let dialed = 0;
+    const link = new PeerLink({
+      bundle: west.bundle(),
+      roots: [west.authority],
+      generateToken: async () => {
+        dialed += 1;
+        throw new MeshAdapterError('mesh-unreachable', 'it is away');
+      },
+      onReport: () => {},
+      clock,
+      random: systemRandom,
+      log,
+    });
+    await untilTold(() => dialed === 1, 'the first dialing');
+    await untilTold(() => log.records.length === 1, 'its end');
+    await clock.untilSleeping();
+    link.dialNow();
+    await untilTold(() => dialed === 2, 'the second dialing, without a pause');
+    await clock.untilSleeping();
+    expect(dialed).toBe(2);
+    await link.stop();
+    link.dialNow();
+    expect(dialed).toBe(2);
   });
 });
 

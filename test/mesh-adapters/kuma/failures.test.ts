@@ -265,6 +265,31 @@ describe('writeForeignTrust() of Kuma', () => {
     expect(kuma.trusts.get(name)).toEqual(made);
   });
 
+  it.each([
+    ['deleted', (name: string) => void kuma.trusts.delete(name)],
+    [
+      'edited',
+      (name: string) => {
+        const trust = kuma.trusts.get(name);
+        if (trust) trust.spec.caBundles = [];
+      },
+    ],
+  ])('asks to be compared as soon as it sees that its MeshTrust was %s', async (_what, change) => {
+    follow();
+    await untilTold(() => told.length === 1, 'the first roots');
+    await apply(west.bundle());
+    const progress = { count: 0 };
+    adapter.onProgress(() => {
+      progress.count += 1;
+    });
+    await untilHealed(clock, () => progress.count > 0, 'its own write to be seen');
+    const [name = ''] = [...kuma.trusts.keys()].filter((key) => key.includes('federate-'));
+    const before = progress.count;
+    change(name);
+    const took = await untilHealed(clock, () => progress.count > before, 'the change to be seen');
+    expect(took).toBeLessThanOrEqual(10_000);
+  });
+
   it('goes on when another agent with its own prefix writes to the same mesh, and neither touches the other', async () => {
     const other = createKumaAdapter({
       access: { kind: 'rest', address: kuma.url, pollMs: 5000 },
