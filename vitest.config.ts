@@ -1,10 +1,14 @@
 import { defineConfig } from 'vitest/config';
+import { PATIENCE_MS, patienceEnvironment, TEST_PATIENCE_MS } from './test/support/patience.ts';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // One setting for all: see test/support/patience.ts. No test has a time of its own.
+    testTimeout: TEST_PATIENCE_MS,
+    hookTimeout: TEST_PATIENCE_MS,
+    expect: { poll: { timeout: PATIENCE_MS } },
+    env: patienceEnvironment,
     pool: 'forks',
     maxWorkers: 2,
   },

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { tempDir } from '../test/support/temp-dir.ts';
-import { createLayout, Meshes, names } from '../src/demo/index.ts';
+import { createLayout, Meshes, names, silentWaits } from '../src/demo/index.ts';
 import { systemClock } from '../src/platform/index.ts';
 import { type Bench, median } from './support/measure.ts';
 
@@ -14,7 +14,7 @@ export const propagation: Bench = {
   name: 'propagation',
   async run({ quick }) {
     using folder = tempDir();
-    const meshes = new Meshes(await createLayout(folder.path, '5m'), systemClock);
+    const meshes = new Meshes(await createLayout(folder.path, '5m'), silentWaits(systemClock));
     try {
       await meshes.start();
       await meshes.add('istio', ['--pin', await meshes.pinOf('consul')]);

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { main } from '../src/cli/main.ts';
-import { createLayout, Meshes, names } from '../src/demo/index.ts';
+import { createLayout, Meshes, names, silentWaits } from '../src/demo/index.ts';
 import { systemClock } from '../src/platform/index.ts';
 import { parseBundle, parseTrustDomain, type TrustBundle } from '../src/spiffe/index.ts';
 import { AgentHome, presentCa } from '../test/e2e/agent-process.ts';
@@ -24,7 +24,10 @@ export const rotation: Bench = {
   name: 'rotation',
   async run({ quick }) {
     using folder = tempDir();
-    const meshes = new Meshes(await createLayout(folder.file('meshes'), `${HINT_MS / 1000}s`), systemClock);
+    const meshes = new Meshes(
+      await createLayout(folder.file('meshes'), `${HINT_MS / 1000}s`),
+      silentWaits(systemClock),
+    );
     const agents: { end(signal: NodeJS.Signals): Promise<unknown> }[] = [];
     const callers: Caller[] = [];
     const sidecars = sidecarCalls(meshes);

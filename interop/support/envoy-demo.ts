@@ -4,6 +4,7 @@ import { runVerb } from '../../src/demo/child-process.ts';
 import { createLayout, type Layout, names } from '../../src/demo/layout.ts';
 import { type MeshName, Meshes, type StandIns } from '../../src/demo/meshes.ts';
 import { probeTls } from '../../src/demo/tls-probe.ts';
+import { silentWaits } from '../../src/demo/until.ts';
 import { Traffic } from '../../src/demo/traffic.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { tempDir } from '../../test/support/temp-dir.ts';
@@ -66,7 +67,7 @@ async function proxiesHold(meshes: Meshes, mesh: MeshName, peer: string, roots: 
 export async function demoWithEnvoy(binary: string): Promise<void> {
   using folder = tempDir();
   const layout = await createLayout(folder.path);
-  const meshes = new Meshes(layout, systemClock, await envoys(binary, layout));
+  const meshes = new Meshes(layout, silentWaits(systemClock), await envoys(binary, layout));
   try {
     await meshes.start();
     check((await meshes.call()).remark === undefined, 'nothing comes of a call before the meshes federate');

@@ -1,3 +1,4 @@
+import { silentWaits } from '../../src/demo/until.ts';
 import assert from 'node:assert/strict';
 import { createLayout, names } from '../../src/demo/layout.ts';
 import { Meshes } from '../../src/demo/meshes.ts';
@@ -10,7 +11,7 @@ import type { InteropCheck } from './program.ts';
 /** The two simulated meshes with their agents, federated or not yet, until the work is done. */
 export async function withMeshes(work: (meshes: Meshes) => Promise<void>): Promise<void> {
   using folder = tempDir();
-  const meshes = new Meshes(await createLayout(folder.path), systemClock);
+  const meshes = new Meshes(await createLayout(folder.path), silentWaits(systemClock));
   try {
     await meshes.start();
     await work(meshes);

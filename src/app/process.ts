@@ -8,9 +8,11 @@ import {
   type Random,
   systemClock,
   systemEnvironment,
+  systemLoad,
   systemRandom,
 } from '../platform/index.ts';
 import type { Parts } from './parts.ts';
+import { reportSlowStart } from './start-progress.ts';
 
 /** What every process is given: the real clock, chance, log and environment. Only this room knows them. */
 export interface ProcessContext {
@@ -99,9 +101,21 @@ export async function runUntilSignal(
 
   log.info('process starting', plan.about);
   const building = plan.build({ clock, random: systemRandom, log, environment: systemEnvironment });
-  const starting = building.then((parts) => (signal === undefined ? parts.start() : undefined));
+  let built: Parts | undefined;
+  const starting = building.then((parts) => {
+    built = parts;
+    return signal === undefined ? parts.start() : undefined;
+  });
+  const started = new AbortController();
+  void reportSlowStart({
+    busyWith: () => built?.busyWith,
+    clock,
+    load: systemLoad,
+    log,
+    signal: started.signal,
+  });
   try {
-    await Promise.race([starting, signalled]);
+    await Promise.race([starting, signalled]).finally(() => started.abort());
     if (signal === undefined) log.info('process ready', { ...plan.about, pid: process.pid });
   } catch (error) {
     logFailedStart(log, error);

@@ -60,9 +60,9 @@ const HINTS: Readonly<Record<string, string>> = {
     'ask the peer whether it lost its counter; "federate review <trust domain>" shows what is offered and takes it, on record',
   'own-root-offered': 'tell the peer: a root of ours must not stand in their bundle',
   'root-names-another-trust-domain':
-    'check --trust-domain; if the root is really meant for that name, "federate add --even-foreign-keys" takes it, on record',
+    'check --trust-domain; if the root is really meant for that name, "federate add --accept-foreign-root" takes it, on record',
   'root-of-another-trust-domain':
-    'a root may speak for one trust domain only; ask both peers who holds its key; "federate add --even-foreign-keys" takes it, on record',
+    'a root may speak for one trust domain only; ask both peers who holds its key',
   'store-locked': 'stop the other agent, or give this one a store of its own',
   'store-newer': 'start the version of Federate that wrote it; stores are never downgraded',
   'store-read-only': 'check owner and mode of the store, its folder and its disk',
@@ -94,7 +94,6 @@ const HINTS: Readonly<Record<string, string>> = {
   'audience-missing': 'ask the issuer for a token for your audience',
   'audience-mismatch':
     'ask the issuer for a token for your audience; audiences are compared letter by letter',
-  'own-ambiguous': 'put "spiffe://" before the name of the trust domain that you mean',
   'own-bundle-unknown': '"federate status" says whether the mesh is connected',
   'all-roots-replaced':
     '"federate review <trust domain>" shows what would change; ask the peer for the digest by another way',

@@ -33,7 +33,10 @@ export class FederateProcess {
   checkRunning(): void {
     if (this.running) return;
     const last = readFileSync(this.logFile, 'utf8').trim().split('\n').slice(-3).join('\n');
-    throw new DemoError('demo-process-ended', `the process ${this.name} ended: ${last}`);
+    throw new DemoError(
+      'demo-process-ended',
+      `the process ${this.name} ended; its log is ${this.logFile} and ends with: ${last}`,
+    );
   }
 
   signal(signal: NodeJS.Signals): void {

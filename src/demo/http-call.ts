@@ -34,3 +34,16 @@ export function httpGet(url: string, timeoutMs = 5000): Promise<HttpAnswer> {
     call.end();
   });
 }
+
+/** Whether the process behind this Unix socket says that it is ready. Rejects where none answers. */
+export function readiness(socketPath: string, timeoutMs = 5000): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path: '/readyz', timeout: timeoutMs }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    call.on('timeout', () => call.destroy(new Error(`no answer on ${socketPath} within ${timeoutMs} ms`)));
+    call.on('error', reject);
+    call.end();
+  });
+}

@@ -3,3 +3,4 @@ export { createLayout, names } from './layout.ts';
 export { Meshes } from './meshes.ts';
 export { type DemoOptions, runDemo } from './run-demo.ts';
 export type { StepRecord } from './story.ts';
+export { silentWaits } from './until.ts';

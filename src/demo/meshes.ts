@@ -1,9 +1,8 @@
 import { join } from 'node:path';
-import type { Clock } from '../platform/index.ts';
 import { type ControlStatus, createControlClient, type ControlClient } from '../simulated-mesh/index.ts';
 import { FederateProcess, runVerb } from './child-process.ts';
-import { check, until } from './until.ts';
-import { httpGet } from './http-call.ts';
+import { check, until, type Waits } from './until.ts';
+import { httpGet, readiness } from './http-call.ts';
 import { type Layout, names } from './layout.ts';
 
 export type MeshName = 'istio' | 'consul';
@@ -21,13 +20,13 @@ export type StandIns = ReadonlyMap<string, readonly [program: string, ...words: 
 export class Meshes {
   readonly layout: Layout;
   readonly control: Readonly<Record<MeshName, ControlClient>>;
-  readonly #clock: Clock;
+  readonly #waits: Waits;
   readonly #standIns: StandIns;
   readonly #processes = new Map<string, FederateProcess>();
 
-  constructor(layout: Layout, clock: Clock, standIns: StandIns = new Map()) {
+  constructor(layout: Layout, waits: Waits, standIns: StandIns = new Map()) {
     this.layout = layout;
-    this.#clock = clock;
+    this.#waits = waits;
     this.#standIns = standIns;
     this.control = {
       istio: createControlClient(layout.istio('control.sock')),
@@ -39,10 +38,11 @@ export class Meshes {
     return this.#processes.size;
   }
 
-  /** Starts everything and waits until both agents are ready and the page answers. */
-  async start(): Promise<void> {
+  /** Starts everything and waits until both agents are ready and the page answers. `did` takes each stage when it is done. */
+  async start(did: (text: string) => void = () => {}): Promise<void> {
     for (const mesh of ['istio', 'consul'] as const) this.#run(mesh, 'control', ['simulate', mesh]);
     await Promise.all([this.status('istio'), this.status('consul')]);
+    did('started two control planes');
     for (const mesh of ['istio', 'consul'] as const) {
       this.#run(mesh, 'agent', ['agent']);
       this.#run(mesh, 'gateway', ['gateway']);
@@ -56,7 +56,8 @@ export class Meshes {
       this.#run(mesh, `${workload}-sidecar`, ['sidecar']);
     }
     await Promise.all([this.agentReady('istio'), this.agentReady('consul')]);
-    await until(this.#clock, 'the weather page answers', async () => {
+    did('started two agents, two gateways, and three workloads with their sidecars');
+    await until(this.#waits, 'the weather page answers', async () => {
       this.checkRunning();
       const { status } = await httpGet(`http://127.0.0.1:${this.layout.ports.frontend}/api/weather`);
       return status === 200 ? true : undefined;
@@ -65,7 +66,7 @@ export class Meshes {
 
   /** The control plane's own account of its mesh; waits until it answers. */
   async status(mesh: MeshName): Promise<ControlStatus> {
-    const { found } = await until(this.#clock, `the ${mesh} control plane answers`, () => {
+    const { found } = await until(this.#waits, `the ${mesh} control plane answers`, () => {
       this.checkRunning();
       return this.control[mesh].status();
     });
@@ -75,14 +76,13 @@ export class Meshes {
   /** Waits until the agent of a mesh serves its own bundle. */
   async agentReady(mesh: MeshName): Promise<void> {
     await until(
-      this.#clock,
+      this.#waits,
       `the ${mesh} agent is ready`,
       async () => {
         this.checkRunning();
-        return (await this.verb(mesh, ['status'])).exitCode === 0 ? true : undefined;
+        return (await readiness(this.layout[mesh]('admin.sock'))) ? true : undefined;
       },
-      // All processes start at once, and a machine may have other things to do.
-      { everyMs: 200, timeoutMs: 120_000 },
+      { everyMs: 100 },
     );
   }
 
@@ -147,6 +147,11 @@ export class Meshes {
 
   checkRunning(): void {
     for (const process of this.#processes.values()) process.checkRunning();
+  }
+
+  /** Ends every process at once, when there is no time to wait. */
+  end(): void {
+    for (const process of this.#processes.values()) process.signal('SIGTERM');
   }
 
   /** Ends every process, workloads first. */

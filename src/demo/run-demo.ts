@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../platform/index.ts';
+import { systemClock, systemLoad } from '../platform/index.ts';
 import { createLayout, names } from './layout.ts';
 import { Meshes } from './meshes.ts';
 import { gatewayPassesThrough, refuseForgedPeer } from './steps/attack-and-inspect.ts';
@@ -10,6 +10,7 @@ import { surviveIncidents } from './steps/incidents.ts';
 import { removePeer } from './steps/remove.ts';
 import { rotateUnderTraffic } from './steps/rotate.ts';
 import { type StepRecord, tellStory } from './story.ts';
+import type { Waits } from './until.ts';
 
 export interface DemoOptions {
   /** Stop after the second step, leave the meshes running, and end with SIGINT or SIGTERM. */
@@ -20,23 +21,32 @@ export interface DemoOptions {
     record(record: StepRecord): void;
     /** What a person must know in every output format. */
     notice(text: string): void;
+    /** Why nothing happens for a while. */
+    progress(text: string): void;
   };
 }
 
 /** Tells the whole story with real processes over real TLS on loopback. Whether every step held. */
 export async function runDemo({ keep, output }: DemoOptions): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'federate-demo-'));
-  const meshes = new Meshes(await createLayout(folder), systemClock);
+  const waits: Waits = {
+    clock: systemClock,
+    load: systemLoad,
+    report: (text) => output.progress(`   … ${text}`),
+  };
+  const meshes = new Meshes(await createLayout(folder), waits);
+  // Also when the reader of the story goes away, as `| head` does.
+  process.once('exit', () => meshes.end());
   const interrupted = new Promise<'interrupted'>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('interrupted'));
   });
-  const opening = [refusedBefore(meshes), federateBothWays(meshes, systemClock)];
+  const opening = [refusedBefore(meshes), federateBothWays(meshes, waits)];
   const rest = [
     refuseForgedPeer(meshes),
     gatewayPassesThrough(meshes),
-    rotateUnderTraffic(meshes, systemClock),
-    surviveIncidents(meshes, systemClock),
-    removePeer(meshes, systemClock),
+    rotateUnderTraffic(meshes, waits),
+    surviveIncidents(meshes, waits),
+    removePeer(meshes, waits),
   ];
   const start = systemClock.monotonicMs();
   try {
@@ -46,6 +56,8 @@ export async function runDemo({ keep, output }: DemoOptions): Promise<boolean> {
     ]);
     if (outcome === 'interrupted') {
       output.notice('Interrupted.');
+      await meshes.stop();
+      rmSync(folder, { recursive: true, force: true });
       return false;
     }
     if (outcome !== undefined) {

@@ -1,18 +1,40 @@
-import type { Clock } from '../platform/index.ts';
+import { type Clock, type LoadSource, overloadSentence, slowdownOf, systemLoad } from '../platform/index.ts';
 import { DemoError } from './child-process.ts';
 
+/** What a wait needs: time, the load of the machine, and a place for progress. */
+export interface Waits {
+  readonly clock: Clock;
+  readonly load: LoadSource;
+  /** Takes a sentence for people, each time a wait has lasted long. */
+  report(text: string): void;
+}
+
+/** Waits that report nothing, for programs that only want the meshes. */
+export function silentWaits(clock: Clock): Waits {
+  return { clock, load: systemLoad, report: () => {} };
+}
+
+/** A wait fails after this long on a machine with idle cores. */
+const PATIENCE_MS = 60_000;
+/** An overloaded machine gets so many times more, at most. */
+const MOST_PATIENCE = 10;
+const REPORT_EVERY_MS = 5000;
+
 /**
- * Asks again and again until `look` gives something, and returns it with the milliseconds it took. Throws `DemoError`
- * `demo-timeout` after `timeoutMs`, with what was waited for and the last reason it did not come.
+ * Looks again and again until `look` gives something, and returns it with the milliseconds it took. Reports every five seconds what it
+ * waits for, and whether the machine is overloaded. Throws `DemoError` `demo-timeout` after a minute, or later on an overloaded machine,
+ * with what it waited for and the last reason why it did not come.
  */
 export async function until<Found>(
-  clock: Clock,
+  waits: Waits,
   what: string,
   look: () => Promise<Found | undefined>,
-  options: { readonly timeoutMs?: number; readonly everyMs?: number } = {},
+  options: { readonly everyMs?: number } = {},
 ): Promise<{ readonly found: Found; readonly ms: number }> {
-  const { timeoutMs = 30_000, everyMs = 25 } = options;
+  const { clock } = waits;
+  const { everyMs = 25 } = options;
   const start = clock.monotonicMs();
+  let reportAt = REPORT_EVERY_MS;
   let last: unknown;
   for (;;) {
     try {
@@ -22,10 +44,18 @@ export async function until<Found>(
       if (error instanceof DemoError && error.code === 'demo-process-ended') throw error;
       last = error;
     }
-    if (clock.monotonicMs() - start > timeoutMs) {
-      throw new DemoError('demo-timeout', `waited ${Math.round(timeoutMs / 1000)} s in vain: ${what}`, {
+    const waited = clock.monotonicMs() - start;
+    const now = waits.load();
+    const seconds = Math.round(waited / 1000);
+    const because = overloadSentence(now);
+    const reason = because === undefined ? '' : `; ${because}`;
+    if (waited > PATIENCE_MS * Math.min(MOST_PATIENCE, slowdownOf(now)))
+      throw new DemoError('demo-timeout', `waited ${seconds} s in vain until ${what}${reason}`, {
         cause: last,
       });
+    if (waited >= reportAt) {
+      reportAt = waited + REPORT_EVERY_MS;
+      waits.report(`after ${seconds} s still waiting until ${what}${reason}`);
     }
     await clock.sleep(everyMs);
   }

@@ -138,7 +138,7 @@ export class FederationAgent {
       head: options.historyHead ?? (() => undefined),
       metrics: options.metrics,
     });
-    held.onChange((trustDomain, bundle) => this.observations.changed(trustDomain, bundle !== undefined));
+    held.onChange((trustDomain) => this.observations.changed(trustDomain));
     this.#observe = createAgentMetrics(options.metrics, clock, relationships).observe;
   }
 

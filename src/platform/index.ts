@@ -9,10 +9,17 @@ export { answerHealth, type NotReady } from './health.ts';
 export { parseInstant } from './instant.ts';
 export { KeyedCounts } from './keyed-counts.ts';
 export { type ListenAddress, type ListenFailure, listenOn } from './listen.ts';
+export {
+  type LoadSource,
+  type MachineLoad,
+  overloadSentence,
+  slowdownOf,
+  systemLoad,
+} from './machine-load.ts';
 export { createLocalNames, type LocalNames } from './local-names.ts';
 export { describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
 export type { Metrics } from './metrics.ts';
-export { printable, printableData, printableJson, printableLines } from './printable.ts';
+export { printable } from './printable.ts';
 export { type Random, systemRandom } from './random.ts';
 export { type Sized, smallestFirst } from './smallest-first.ts';
 export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';

@@ -10,7 +10,7 @@ import {
 import { basename, join } from 'node:path';
 import { get } from 'node:https';
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAdminClient } from '../../src/admin-client/index.ts';
 import { partsOfAgent } from '../../src/app/agent/agent.ts';
 import { agentConfigSchema } from '../../src/app/config/agent-config.ts';
@@ -101,7 +101,7 @@ beforeAll(async () => {
   await agent.stop();
   await peers[LAPSING].close();
   await peers[STALING].close();
-}, 60_000);
+});
 afterAll(async () => {
   await peers[MOVING].close();
   seed[Symbol.dispose]();
@@ -279,7 +279,7 @@ describe('partsOfAgent()', () => {
       client.start();
       const served = () => ['a.example', ...PEERS].map((name) => of(name));
       await until(world.clock, () => served().join() === '2,1,2,nobody');
-      await vi.waitFor(async () => expect(await world.endpoint()).toBe(2));
+      await expect.poll(() => world.endpoint()).toBe(2);
       await until(world.clock, () => (world.files()[MOVING] ?? 0) === 1 && world.files()[LAPSING] === 2);
       expect(world.log.records.filter(({ message }) => message.includes('was corrected'))).toEqual([]);
     } finally {
@@ -287,5 +287,5 @@ describe('partsOfAgent()', () => {
       await agent.stop();
       folder[Symbol.dispose]();
     }
-  }, 60_000);
+  });
 });

@@ -103,10 +103,27 @@ describe('runUntilSignal()', () => {
       { name: 'endpoint', start: portInUse },
     ]);
     const failure = ended.catch((error: unknown) => error);
-    await clock.untilSleeping();
+    // The limit of the stop, and the next report of a slow start.
+    await clock.untilSleeping(2);
     await clock.advance(10_000);
     expect(await failure).toMatchObject({ code: 'port-in-use' });
     expect(logged('a part could not be stopped')).toMatchObject({ of: 'hangs' });
+  });
+
+  it('says which part a slow start waits for, and stops saying so when it is ready', async () => {
+    let finish = () => {};
+    const { clock, logged, log, turns } = run([
+      { name: 'slow', start: () => new Promise<void>((resolve) => (finish = resolve)) },
+    ]);
+    await turns();
+    await clock.untilSleeping();
+    await clock.advance(5000);
+    expect(logged('process still starting')).toMatchObject({ seconds: 5, busy_with: 'slow' });
+    finish();
+    await turns();
+    const count = log.records.length;
+    await clock.advance(60_000);
+    expect(log.records).toHaveLength(count);
   });
 
   it('stops in order when SIGTERM comes while a part starts, even one that never ends starting', async () => {

@@ -109,7 +109,7 @@ describe('BundleEndpoint and hostile clients', () => {
     await honest();
     const isGone = ({ closed, readableEnded }: Socket) => closed || readableEnded;
     for (const socket of open) socket.resume();
-    await expect.poll(() => open.filter(isGone).length, { timeout: 10_000 }).toBe(SWARM);
+    await expect.poll(() => open.filter(isGone).length).toBe(SWARM);
     await honest();
     expect(answered()).toBe(2);
     expect(log.records.filter(({ level }) => level === 'error')).toEqual([]);
@@ -125,14 +125,14 @@ describe('BundleEndpoint and hostile clients', () => {
     }
     await honest();
     await expect
-      .poll(async () => (await rejected()).join(), { timeout: 10_000 })
+      .poll(async () => (await rejected()).join())
       .toMatch(new RegExp(`handshake"} ${hello.length - 1}`));
   });
 
   it('a thousand idle connections leave room for an honest one, and go when their time is up', async () => {
     sockets.push(...(await swarm(1000, plug, port)));
     await honest();
-    await expect.poll(async () => (await rejected()).join(), { timeout: 15_000 }).toMatch(/handshake"} 1000/);
+    await expect.poll(async () => (await rejected()).join()).toMatch(/handshake"} 1000/);
     await honest();
   });
 
@@ -200,14 +200,14 @@ describe('BundleEndpoint and hostile clients', () => {
       pour();
     });
     await honest();
-    await expect.poll(() => answered(), { timeout: 10_000 }).toBeGreaterThan(1);
+    await expect.poll(() => answered()).toBeGreaterThan(1);
     let before = -1;
     const stalls = () => {
       const same = answered() === before;
       before = answered();
       return same;
     };
-    await expect.poll(stalls, { interval: 300, timeout: 10_000 }).toBe(true);
+    await expect.poll(stalls, { interval: 300 }).toBe(true);
     expect(answered()).toBeLessThanOrEqual(1002);
     hostile.destroy();
     await honest();
@@ -223,7 +223,7 @@ describe('BundleEndpoint and hostile clients', () => {
     expect(await heard(await speak(wish))).toMatch(/^HTTP\/1\.1 304 /);
     await honest();
     for (const socket of waiting) socket.destroy();
-    await expect.poll(() => metrics.render(), { timeout: 5000 }).toContain('federate_endpoint_waiting 0');
+    await expect.poll(() => metrics.render()).toContain('federate_endpoint_waiting 0');
   });
 
   it('two connections with a thousand pipelined wishes to wait hold two places, and are answered', async () => {
@@ -236,7 +236,7 @@ describe('BundleEndpoint and hostile clients', () => {
     for (const socket of greedy) socket.on('data', (part: Buffer) => (bytes += part.length));
     const honestOne = await speak(wish);
     const held = async () => Number(/federate_endpoint_waiting (\d+)/.exec(await metrics.render())?.[1]);
-    await expect.poll(answered, { timeout: 10_000 }).toBeGreaterThan(400);
+    await expect.poll(answered).toBeGreaterThan(400);
     expect(bytes).toBeGreaterThan(0);
     expect(await held()).toBeLessThanOrEqual(3);
     endpoint.publish(bundleOf(ca.trustDomain, [ca.authority], { sequence: 2n, refreshHintSeconds: 300 }));

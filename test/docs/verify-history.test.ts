@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { createMemoryStore, exportHistory, linkHash, verifyExport } from '../../src/store/index.ts';
 import { createHistoryCas, type HistoryCas, second, writeHistory } from '../store/doctored-store.ts';
+import { TEST_PATIENCE_MS } from '../support/patience.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../docs/verify-history.py', import.meta.url));
@@ -38,7 +39,7 @@ async function judge(exported: readonly string[], roots?: string) {
     [SCRIPT, path, ...(roots === undefined ? [] : [roots])],
     {
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: TEST_PATIENCE_MS,
     },
   );
   const { found } = await verifyExport(Buffer.from(text));

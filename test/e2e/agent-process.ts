@@ -4,12 +4,12 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
+import { until as untilTrue } from '../support/until.ts';
 import { createTestCa, type TestCa } from '../support/test-ca.ts';
 
 const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');
 const HOUR_MS = 3_600_000;
-/** Far beyond every bound of the product; what takes longer hangs. */
-const PATIENCE_MS = 20_000;
 
 /** What a verb answered with `--output json`. */
 export interface Answered<Answer> {
@@ -89,13 +89,9 @@ export async function federate(...words: string[]): Promise<Ending> {
   return await new FederateProcess(words).ended;
 }
 
-/** Resolves when the condition holds, looked at again and again. Throws after 20 s with what was waited for. */
+/** Resolves when the condition holds. Throws after `PATIENCE_MS` with what it waited for. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
-    await new Promise((wait) => setTimeout(wait, 20));
-  }
+  await untilTrue(condition, what);
 }
 
 /** A CA that is valid now. */

@@ -39,7 +39,7 @@ beforeAll(async () => {
   const [two, three] = await Promise.all([presentCa('b.example', 'CN=B2'), presentCa('b.example', 'CN=B3')]);
   roots = [second.ca, two, three];
   writeFileSync(agents.file('web-ca.pem'), pemFromCertificates([agents.webCa.root]));
-}, 60_000);
+});
 afterAll(async () => {
   await Promise.all([agentA, agentB].map((agent) => agent.end('SIGKILL')));
   await agents[Symbol.asyncDispose]();
@@ -62,7 +62,7 @@ const killA = async () => {
   await until('the agent', async () => (await text('status')).code === 0);
 };
 
-describe('what the operator decides about a peer', { timeout: 120_000 }, () => {
+describe('what the operator decides about a peer', () => {
   it('adds a peer with two addresses, the first of them dead, on terms; show tells how each does', async () => {
     const status = (await b.ask<StatusDocument>('status')).answer;
     const { code } = await a.ask(

@@ -1,3 +1,4 @@
+import { silentWaits } from '../../src/demo/until.ts';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -21,14 +22,14 @@ let rootKey: string;
 beforeAll(async () => {
   folder = tempDir();
   mkdirSync(folder.file('demo'));
-  meshes = new Meshes(await createLayout(folder.file('demo')), systemClock);
+  meshes = new Meshes(await createLayout(folder.file('demo')), silentWaits(systemClock));
   await meshes.start();
   const [ofIstio, ofConsul] = [await meshes.pinOf('istio'), await meshes.pinOf('consul')];
   await meshes.add('istio', ['--pin', ofConsul]);
   await meshes.add('consul', ['--pin', ofIstio]);
   await untilCalls(true);
   rootKey = (await meshes.status('istio')).roots[0]?.keyFingerprint ?? '';
-}, 60_000);
+});
 afterAll(async () => {
   await meshes.stop();
   folder[Symbol.dispose]();

@@ -162,7 +162,7 @@ describe('SIGHUP', () => {
     const file = web.file('hup.yaml');
     const start = new FederateProcess(['agent', '--config', web.writeConfig(file, { log_level: 'error' })]);
     // Nothing is logged at this level; the admin socket says that it runs.
-    await expect.poll(async () => (await web.ask('status')).code, { timeout: 30_000 }).toBe(0);
+    await expect.poll(async () => (await web.ask('status')).code).toBe(0);
     web.writeConfig(file, { log_level: 'debug' }, { path: '/other' });
     start.kill('SIGHUP');
     await start.untilLogged('config read again');

@@ -37,7 +37,7 @@ beforeAll(async () => {
   await ready();
   await federateWith(homes[0], homes[1]);
   await federateWith(homes[1], homes[0]);
-}, 120_000);
+});
 afterAll(async () => {
   await Promise.all(running.map((process) => process.end('SIGTERM')));
   folder[Symbol.dispose]();
@@ -73,7 +73,7 @@ describe('A history that proves itself, between two agents', () => {
     expect(verified).toMatchObject({ code: 0, answer: { sound: true } });
     const at = await federate('history', '--at', new Date().toISOString(), '--socket', a.socket);
     expect(at.out).toContain('b.example  version 1');
-  }, 120_000);
+  });
 
   it('is kept by the peer, who gives back what was signed', async () => {
     await stop(1);
@@ -84,7 +84,7 @@ describe('A history that proves itself, between two agents', () => {
     });
     expect(await warnings(homes[0])).toEqual([]);
     expect(await warnings(homes[1])).toEqual([]);
-  }, 120_000);
+  });
 
   it('is found doctored where it was cut off while the agent was down, by the peer, and by the heads it kept', async () => {
     const [a, b] = homes;
@@ -107,5 +107,5 @@ describe('A history that proves itself, between two agents', () => {
     const verified = await a.ask('history', 'verify', '--heads', folder.file('kept.jsonl'));
     expect(verified.code).toBe(1);
     expect(JSON.stringify(verified.answer)).toMatch(/history-rewritten|tail-missing/);
-  }, 120_000);
+  });
 });

@@ -56,7 +56,7 @@ const isActive = async (home: AgentHome, peer: string) => {
   );
 };
 
-describe('federate invite and federate add', { timeout: 120_000 }, () => {
+describe('federate invite and federate add', () => {
   it.each([
     ['https_spiffe', 'https_spiffe'],
     ['https_web', 'https_web'],

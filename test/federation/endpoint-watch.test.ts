@@ -1,3 +1,4 @@
+import { until as untilTrue } from '../support/until.ts';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Answer, answers, FakePeer, head, type SeenRequest } from '../support/fake-peer.ts';
 import { addWithBundle, AgentWorld, documentOf, endpointId, peerName } from './agent-world.ts';
@@ -47,14 +48,7 @@ async function federated(options: Parameters<typeof AgentWorld.start>[1] = {}): 
   return world;
 }
 
-/** Gives pending work its turns until the condition holds. */
-async function until(condition: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 20_000; turn += 1) {
-    if (condition()) return;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  throw new Error('waited in vain');
-}
+const until = (condition: () => boolean) => untilTrue(condition, 'the watch');
 
 describe('EndpointWatch', () => {
   it('hears of a change at once from an endpoint that holds requests, by an ordinary poll of its own', async () => {

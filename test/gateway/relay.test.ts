@@ -151,7 +151,7 @@ describe.each([
           before = sent;
           return same;
         },
-        { interval: 200, timeout: 10_000 },
+        { interval: 200 },
       )
       .toBe(true);
     // Socket buffers of the system on both hops, and what the gateway holds: far from "without end".

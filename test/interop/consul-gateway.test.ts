@@ -15,6 +15,7 @@ import { silentLog, systemClock, systemRandom } from '../../src/platform/index.t
 import { bundleOf, pemFromCertificates, type TrustBundle } from '../../src/spiffe/index.ts';
 import { createTestCa, type TestCa } from '../support/test-ca.ts';
 import { type ConsulServer, startConsul } from './consul-server.ts';
+import { PATIENCE_MS } from '../support/patience.ts';
 import { eventually, type RunningProgram, startProgram, validNow } from './program.ts';
 
 /** Paths of the real programs; without both nothing here runs. */
@@ -76,8 +77,8 @@ describe.skipIf(CONSUL === undefined || ENVOY === undefined)(
       }
       await adapter.stop();
       await startGateway(gatewayPort, sidecarPort);
-      await eventually(async () => (await get('web')).status === 200, 60);
-    }, 180_000);
+      await eventually(async () => (await get('web')).status === 200);
+    });
     afterAll(async () => {
       for (const program of programs) await program[Symbol.asyncDispose]();
       await part?.stop();
@@ -180,7 +181,7 @@ describe.skipIf(CONSUL === undefined || ENVOY === undefined)(
             checkServerIdentity: () => undefined,
             headers,
             agent: false,
-            timeout: 10_000,
+            timeout: PATIENCE_MS,
           },
           (answer) => {
             let body = '';
@@ -281,6 +282,6 @@ describe.skipIf(CONSUL === undefined || ENVOY === undefined)(
       part?.trustChanged();
       await eventually(async () => (await get('web')).status === 200);
       expect((await get('web')).status).toBe(200);
-    }, 60_000);
+    });
   },
 );

@@ -51,7 +51,7 @@ describe.skipIf(BINARY === undefined)('the Consul adapter beside the real produc
       log: silentLog,
     });
     adapter.onReport((report) => reports.push(report));
-  }, 60_000);
+  });
   afterAll(async () => {
     await adapter.stop();
     await consul[Symbol.asyncDispose]();
@@ -68,7 +68,7 @@ describe.skipIf(BINARY === undefined)('the Consul adapter beside the real produc
     const both = { ...one.bundle(), x509Authorities: [one.authority, two.authority] };
     expect(await adapter.applyForeignTrust([both], signal)).toMatchObject([{ state: 'accepted' }]);
     expect(await held()).toBe(2);
-  }, 30_000);
+  });
 
   it('tells what is exported to the trust domain', async () => {
     await consul.call('PUT', '/v1/config', {
@@ -79,7 +79,7 @@ describe.skipIf(BINARY === undefined)('the Consul adapter beside the real produc
     await consul.call('PUT', '/v1/agent/service/register', { Name: 'info', Port: 1 });
     await eventually(() => reports.at(-1)?.code === 'services-exported');
     expect(reports.at(-1)?.message).toBe('exported to it: "info"');
-  }, 30_000);
+  });
 
   it('says of a foreign identity why it cannot pass, and of a token what it may not see', async () => {
     const rules =
@@ -100,14 +100,14 @@ describe.skipIf(BINARY === undefined)('the Consul adapter beside the real produc
     expect(await examine(await consul.token('blind', 'peering = "read"'))).toContain('token-may-not-read');
     await consul.call('PUT', '/v1/config', { Kind: 'service-defaults', Name: 'info', Protocol: 'http' });
     expect(await examine(reader, consulForm)).toEqual(['services-exported', 'intention-wants-mesh-gateway']);
-  }, 30_000);
+  });
 
   it('makes a peering anew that was deleted in Consul', async () => {
     await consul.call('DELETE', `/v1/peering/${WEST}`);
     await eventually(() => reports.some(({ code }) => code === 'peering-terminated'));
     await eventually(() => reports.at(-1)?.state === 'accepted');
     expect(await peerings()).toMatchObject([{ Name: WEST, State: 'ACTIVE' }]);
-  }, 30_000);
+  });
 
   it('follows the own roots through a change of the CA', async () => {
     const seen: number[] = [];
@@ -120,11 +120,11 @@ describe.skipIf(BINARY === undefined)('the Consul adapter beside the real produc
       });
     }
     expect(seen).toEqual([1, 2]);
-  }, 60_000);
+  });
 
   it('takes the trust away', async () => {
     expect(await adapter.applyForeignTrust([], signal)).toMatchObject([{ state: 'removed' }]);
     await eventually(async () => (await peerings()).length === 0);
     expect(await peerings()).toEqual([]);
-  }, 30_000);
+  });
 });

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
+import { PATIENCE_MS } from '../support/patience.ts';
 
 /** A real program that a test runs; ended with the test. */
 export interface RunningProgram {
@@ -22,20 +23,18 @@ export function startProgram(
       if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, 'exit');
       child.kill();
-      const slow = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      const slow = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
       await ended;
       clearTimeout(slow);
     },
   };
 }
 
-/** Waits until `look` gives something; programs need their seconds. Throws what `look` threw last. */
-export async function eventually<Value>(
-  look: () => Promise<Value> | Value,
-  seconds = 30,
-): Promise<NonNullable<Value>> {
+/** Waits until `look` gives something. Throws what `look` threw last after `PATIENCE_MS`. */
+export async function eventually<Value>(look: () => Promise<Value> | Value): Promise<NonNullable<Value>> {
   let trouble: unknown = new Error('there was nothing to see');
-  for (let tries = 0; tries < seconds * 10; tries += 1) {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (performance.now() < deadline) {
     try {
       const value = await look();
       if (value !== undefined && value !== null && value !== false) return value;

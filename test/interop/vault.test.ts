@@ -59,7 +59,7 @@ describe.skipIf(BINARY === undefined)('the Vault adapter beside the real product
     }
     await call('POST', 'sys/mounts/team/pki', { type: 'pki', config: { max_lease_ttl: '8760h' } });
     await call('POST', 'team/pki/root/generate/internal', { common_name: 'root 1', ttl: '8000h' });
-  }, 30_000);
+  });
   afterAll(async () => {
     server.kill();
     await once(server, 'exit');

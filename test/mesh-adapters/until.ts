@@ -1,7 +1,8 @@
+import { PATIENCE_MS } from '../support/patience.ts';
+import { until } from '../support/until.ts';
 import type { TestClock } from '../support/test-clock.ts';
 
 const STEP_MS = 250;
-const LONGEST_STEPS = 4000;
 
 /**
  * Lets real sockets work and moves the clock on in small steps until the condition holds, so that pauses between tries
@@ -12,7 +13,8 @@ export async function untilHealed(
   condition: () => boolean | Promise<boolean>,
   what: string,
 ): Promise<number> {
-  for (let step = 0; step < LONGEST_STEPS; step += 1) {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (let step = 0; performance.now() < deadline; step += 1) {
     if (await condition()) return step * STEP_MS;
     await letSocketsWork();
     if (await condition()) return step * STEP_MS;
@@ -23,11 +25,7 @@ export async function untilHealed(
 
 /** Lets real sockets work while the clock stands still, until the condition holds. */
 export async function untilTold(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (let step = 0; step < LONGEST_STEPS; step += 1) {
-    if (await condition()) return;
-    await letSocketsWork();
-  }
-  throw new Error(`waited in vain for ${what}`);
+  await until(condition, what);
 }
 
 async function letSocketsWork(): Promise<void> {

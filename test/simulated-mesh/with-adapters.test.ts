@@ -10,7 +10,8 @@ import {
 } from '../../src/spiffe/index.ts';
 import { SdsClient } from '../../src/workload-api/index.ts';
 import { tempDir } from '../support/temp-dir.ts';
-import { startConsul, startIstio, until } from './support/meshes.ts';
+import { startConsul, startIstio } from './support/meshes.ts';
+import { until } from '../support/until.ts';
 
 const parts = { clock: systemClock, random: systemRandom, log: silentLog };
 

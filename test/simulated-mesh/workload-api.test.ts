@@ -9,7 +9,8 @@ import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa } from '../support/test-ca.ts';
 import { WorkloadCaller, workloadHeader } from '../support/workload-caller.ts';
 import { kubernetesClient } from './support/kubernetes-client.ts';
-import { CLUSTER_ID, startConsul, startIstio, until } from './support/meshes.ts';
+import { CLUSTER_ID, startConsul, startIstio } from './support/meshes.ts';
+import { until } from '../support/until.ts';
 import { Peer } from './support/peer.ts';
 
 const { FetchX509SVID, FetchX509Bundles, FetchJWTSVID } = spiffeWorkloadService;

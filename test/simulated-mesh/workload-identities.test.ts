@@ -6,7 +6,8 @@ import { parseSpiffeId, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { TestClock } from '../support/test-clock.ts';
-import { NOW, until } from './support/meshes.ts';
+import { NOW } from './support/meshes.ts';
+import { until } from '../support/until.ts';
 
 const trustDomain = parseTrustDomain('consul.example');
 const TTL = 60_000;

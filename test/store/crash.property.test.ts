@@ -119,5 +119,5 @@ describe('openSqliteStore() after crashes', () => {
       }),
       { numRuns: 25 },
     );
-  }, 60_000);
+  });
 });

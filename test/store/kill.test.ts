@@ -68,7 +68,7 @@ describe('kill -9', () => {
       raw.close();
     }
     expect(acknowledged.size).toBeGreaterThan(ROUNDS);
-  }, 120_000);
+  });
 
   it('in the middle of the first start leaves a file that the next start makes a store of', async () => {
     const turns = fc.sample(fc.integer({ min: 0, max: 300 }), { numRuns: 12, seed: 20_260_301 });
@@ -90,7 +90,7 @@ describe('kill -9', () => {
       expect(raw.pragma('integrity_check', { simple: true })).toBe('ok');
       raw.close();
     }
-  }, 120_000);
+  });
 
   it('is not needed for two first starts at once: one gets the store, the other is told', async () => {
     using folder = tempDir();

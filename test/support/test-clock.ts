@@ -1,4 +1,5 @@
 import type { Clock } from '../../src/platform/index.ts';
+import { until } from './until.ts';
 
 /** A clock that stands still until it is moved; sleepers wake in the order of their instants. */
 export class TestClock implements Clock {
@@ -49,11 +50,8 @@ export class TestClock implements Clock {
 
   /** Resolves once at least `count` sleepers wait, giving pending work its turns. */
   async untilSleeping(count = 1): Promise<number[]> {
-    for (let turn = 0; turn < 20_000; turn += 1) {
-      if (this.#sleepers.size >= count) return this.waits();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    throw new Error(`expected ${count} sleepers, saw ${this.#sleepers.size}`);
+    await until(() => this.#sleepers.size >= count, `${count} sleepers`);
+    return this.waits();
   }
 
   /** Moves time on by `ms`, waking those whose instant has come, and lets them run. */

@@ -231,7 +231,6 @@ async function connectParts(
     store,
     attention,
     storePath,
-    folder,
     federation,
     adapter,
     svid,

@@ -1,7 +1,6 @@
 import { ConsulLeaves } from '../../mesh-adapters/index.ts';
 import {
   createNobodysRoot,
-  currentPart,
   parseTrustDomain,
   pemFromCertificates,
   type TrustBundle,
@@ -63,10 +62,7 @@ export async function createFederationGateway(
   });
   const fitted = new FittedTrust({ clock, log });
   const trusted = () => {
-    const bundles = foreign
-      .list()
-      .filter(({ trustDomain }) => named.has(trustDomain))
-      .map((bundle) => currentPart(bundle, clock.now()));
+    const bundles = foreign.list().filter(({ trustDomain }) => named.has(trustDomain));
     const { foreign: given, unserved } = fitted.of(undefined, bundles);
     fitted.note(unserved);
     return given;
@@ -75,8 +71,7 @@ export async function createFederationGateway(
     secrets: (name): SdsSecret | undefined => {
       if (name === gatewaySecrets.foreign)
         return foreignSecret(gateway, own.current?.trustDomain, trusted(), nobody);
-      if (name === gatewaySecrets.own)
-        return own.current && ownSecret(currentPart(own.current, clock.now()), nobody);
+      if (name === gatewaySecrets.own) return own.current && ownSecret(own.current, nobody);
       const leaf = leaves.current(byName.get(name) ?? '');
       return leaf && { name, kind: 'certificate', chainPem: leaf.chainPem, keyPem: leaf.keyPem };
     },

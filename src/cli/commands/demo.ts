@@ -33,6 +33,7 @@ Examples:
           record: (record) => {
             if (json) terminal.out(JSON.stringify(record));
           },
+          progress: (text) => (json ? terminal.err(text.trim()) : terminal.out(text)),
           notice: (text) => (json ? terminal.err(text) : terminal.out(text)),
         },
       });

@@ -3,8 +3,7 @@ import type { StoryDocument, TrustedAtDocument, TrustedDocument } from '../../ad
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { instantOf } from '../instants.ts';
-import { printableJson } from '../../platform/index.ts';
-import { cleanIn, printResult, type Terminal, UsageError } from '../terminal.ts';
+import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { addHeads } from './history-heads.ts';
 import { addVerify } from './history-verify.ts';
 
@@ -60,7 +59,7 @@ async function storyOf(options: HistoryOptions): Promise<StoryDocument> {
     throw new UsageError('--limit is a whole number from 1 to 10000');
   if (options.store === undefined) return agentFor(options).story(options.of, limit);
   const { storyOfFile } = await import('../history-file.ts');
-  return cleanIn(options.output, await storyOfFile(options.store, options.of, limit));
+  return storyOfFile(options.store, options.of, limit);
 }
 
 async function trustedAt(options: HistoryOptions, at: string): Promise<TrustedAtDocument> {
@@ -68,9 +67,7 @@ async function trustedAt(options: HistoryOptions, at: string): Promise<TrustedAt
   const of = await trustDomainOf(options.of);
   const answer = await (options.store === undefined
     ? agentFor(options).trustedAt(instant.toISOString())
-    : (await import('../history-file.ts'))
-        .trustedAtInFile(options.store, instant)
-        .then((found) => cleanIn(options.output, found)));
+    : (await import('../history-file.ts')).trustedAtInFile(options.store, instant));
   if (of === undefined) return answer;
   return { ...answer, trusted: answer.trusted.filter(({ trust_domain: name }) => name === of) };
 }
@@ -86,9 +83,7 @@ async function writeExport(terminal: Terminal, options: HistoryOptions, file: st
   if (options.of !== undefined)
     throw new UsageError('an export is the whole history, or it would prove nothing: give it without --of');
   const { exportTo } = await import('../history-file.ts');
-  const answer = await exportTo(file, options.store, agentFor(options), (line) =>
-    terminal.out(printableJson(line)),
-  );
+  const answer = await exportTo(file, options.store, agentFor(options), (line) => terminal.out(line));
   if (file === '-') return;
   printResult(terminal, options.output, answer, () =>
     [

@@ -1,18 +1,17 @@
 import { writeFileSync } from 'node:fs';
-import type { Clock } from '../../platform/index.ts';
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
 import type { Step } from '../story.ts';
-import { check, until } from '../until.ts';
+import { check, until, type Waits } from '../until.ts';
 
 /** Step 1: both meshes up, and the call is refused for the honest reason. */
 export function refusedBefore(meshes: Meshes): Step {
   return {
     title: 'Two meshes, each with its own root CA, that do not know each other',
     async run(tell) {
-      await meshes.start();
+      await meshes.start((text) => tell.did(text));
       const [istio, consul] = await Promise.all([meshes.status('istio'), meshes.status('consul')]);
-      tell.did(`started ${meshes.processCount} processes on loopback; logs are in ${meshes.layout.folder}`);
+      tell.did(`${meshes.processCount} processes run on loopback; their logs are in ${meshes.layout.folder}`);
       tell.did(
         `Istio-flavoured mesh ${istio.trustDomain}, root ${istio.roots[0]?.fingerprint.slice(0, 16) ?? ''}`,
       );
@@ -38,7 +37,8 @@ export function refusedBefore(meshes: Meshes): Step {
 }
 
 /** Step 2: `federate add` in both directions; the same call succeeds. */
-export function federateBothWays(meshes: Meshes, clock: Clock): Step {
+export function federateBothWays(meshes: Meshes, waits: Waits): Step {
+  const { clock } = waits;
   const { layout } = meshes;
   return {
     title: 'federate add, once on each side: by a pin here, by a bundle file there',
@@ -50,7 +50,7 @@ export function federateBothWays(meshes: Meshes, clock: Clock): Step {
         `istio: federate add --peer https://127.0.0.1:${layout.ports.consulEndpoint}/ … --pin ${pin.slice(0, 23)}…`,
       );
 
-      const { found: missing } = await until(clock, 'info refuses what it cannot verify', async () => {
+      const { found: missing } = await until(waits, 'info refuses what it cannot verify', async () => {
         const outcome = await meshes.call();
         check(outcome.remark === undefined, 'one direction alone is not enough for mutual TLS');
         return outcome.missing?.code === 'peer-refused' ? outcome.missing : undefined;
@@ -67,7 +67,7 @@ export function federateBothWays(meshes: Meshes, clock: Clock): Step {
       );
 
       const { found: remark } = await until(
-        clock,
+        waits,
         'the call succeeds',
         async () => (await meshes.call()).remark,
       );

@@ -1,10 +1,9 @@
-import type { Clock } from '../../platform/index.ts';
 import { HostileEndpoint } from '../hostile-endpoint.ts';
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
 import type { Step, StepTeller } from '../story.ts';
 import { tellTraffic, Traffic } from '../traffic.ts';
-import { check, until } from '../until.ts';
+import { check, until, type Waits } from '../until.ts';
 
 interface Incident {
   readonly code: string;
@@ -13,7 +12,8 @@ interface Incident {
 }
 
 /** Step 6: an outage, a rollback and a malformed bundle; calls go on, and each stands in the history. */
-export function surviveIncidents(meshes: Meshes, clock: Clock): Step {
+export function surviveIncidents(meshes: Meshes, waits: Waits): Step {
+  const { clock } = waits;
   return {
     title: 'An endpoint outage, a rollback and a malformed bundle: last good stays',
     async run(tell) {
@@ -24,18 +24,18 @@ export function surviveIncidents(meshes: Meshes, clock: Clock): Step {
       try {
         await meshes.stopAgent('consul');
         tell.did('stopped the agent of the Consul mesh: its bundle endpoint is down');
-        await told(meshes, clock, tell, (incident) => /connect|response/.test(incident.code));
+        await told(meshes, waits, tell, (incident) => /connect|response/.test(incident.code));
 
         hostile = await HostileEndpoint.start(identity, meshes.layout.ports.consulEndpoint);
         hostile.serve(withLowerSequence(good));
         tell.did('an intruder with a valid SVID of the endpoint serves an older sequence');
-        await told(meshes, clock, tell, (incident) => incident.code === 'sequence-rolled-back');
+        await told(meshes, waits, tell, (incident) => incident.code === 'sequence-rolled-back');
 
         hostile.serve(good.slice(0, good.length / 2));
         tell.did('then half a document');
         await told(
           meshes,
-          clock,
+          waits,
           tell,
           (incident) =>
             /json|bundle|document/.test(incident.code) && incident.code !== 'sequence-rolled-back',
@@ -45,7 +45,7 @@ export function surviveIncidents(meshes: Meshes, clock: Clock): Step {
         hostile = undefined;
         meshes.startAgent('consul');
         await meshes.agentReady('consul');
-        await until(clock, 'every incident has ended', async () =>
+        await until(waits, 'every incident has ended', async () =>
           (await incidentsOf(meshes)).every((incident) => incident.ended_at !== null) ? true : undefined,
         );
         tell.did('started the agent again');
@@ -75,11 +75,11 @@ export function surviveIncidents(meshes: Meshes, clock: Clock): Step {
 
 async function told(
   meshes: Meshes,
-  clock: Clock,
+  waits: Waits,
   tell: StepTeller,
   is: (incident: Incident) => boolean,
 ): Promise<void> {
-  const { found } = await until(clock, 'the incident is in the history', async () =>
+  const { found } = await until(waits, 'the incident is in the history', async () =>
     (await incidentsOf(meshes)).find(is),
   );
   tell.saw(`in the history: ${found.message} [${found.code}]`);

@@ -1,16 +1,16 @@
 import { once } from 'node:events';
-import type { Clock } from '../../platform/index.ts';
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
 import type { Step } from '../story.ts';
 import { openTls } from '../tls-probe.ts';
-import { check, until } from '../until.ts';
+import { check, until, type Waits } from '../until.ts';
 
 /** The bound that the sidecar states for closing what rested on removed trust, and the way of the removal there. */
 const CLOSED_WITHIN_MS = 5000;
 
 /** Step 7: removed means removed. */
-export function removePeer(meshes: Meshes, clock: Clock): Step {
+export function removePeer(meshes: Meshes, waits: Waits): Step {
+  const { clock } = waits;
   return {
     title: 'federate remove: the next call is refused, open connections are closed, the history stays',
     async run(tell) {
@@ -37,7 +37,7 @@ export function removePeer(meshes: Meshes, clock: Clock): Step {
       tell.note('closed_after_ms', Math.round(closedAt - start));
 
       const { found: missing } = await until(
-        clock,
+        waits,
         'the next call is refused',
         async () => (await meshes.call()).missing,
       );

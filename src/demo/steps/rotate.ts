@@ -1,12 +1,12 @@
-import type { Clock } from '../../platform/index.ts';
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
 import type { Step, StepTeller } from '../story.ts';
 import { tellTraffic, Traffic } from '../traffic.ts';
-import { check, until } from '../until.ts';
+import { check, until, type Waits } from '../until.ts';
 
 /** Step 5: publish, activate, retire, while calls go on all the time. */
-export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
+export function rotateUnderTraffic(meshes: Meshes, waits: Waits): Step {
+  const { clock } = waits;
   return {
     title: `${names.consul.slice(0, 8)}….consul rotates its root while calls go on all the time`,
     async run(tell) {
@@ -17,7 +17,7 @@ export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
         const published = rootsOf(await meshes.status('consul'));
         const added = published.find((root) => !before.includes(root));
         check(added !== undefined, 'publishing adds a root');
-        const { ms: reached } = await until(clock, 'the new root is in effect in the other mesh', () =>
+        const { ms: reached } = await until(waits, 'the new root is in effect in the other mesh', () =>
           inEffect(meshes, published.length),
         );
         tell.did(`published the new root ${added.slice(0, 16)}; the old one still signs`);
@@ -25,7 +25,7 @@ export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
         await passGate(meshes, tell, 'use');
 
         await meshes.control.consul.rotate('activate');
-        const { found: number } = await until(clock, 'info has an SVID under the new root', async () => {
+        const { found: number } = await until(waits, 'info has an SVID under the new root', async () => {
           const { workloads } = await meshes.status('consul');
           const info = workloads.find((workload) => workload.spiffeId === names.infoId);
           const settled = workloads.every((workload) => workload.sds.every((secret) => secret.inEffect));
@@ -37,7 +37,7 @@ export function rotateUnderTraffic(meshes: Meshes, clock: Clock): Step {
 
         await passGate(meshes, tell, 'retire');
         await meshes.control.consul.rotate('retire');
-        await until(clock, 'the old root is gone from the other mesh', () =>
+        await until(waits, 'the old root is gone from the other mesh', () =>
           inEffect(meshes, published.length - 1),
         );
         tell.did('retired the old root');

@@ -104,10 +104,10 @@ export class Observations {
     await this.#loop;
   }
 
-  /** Another bundle of this peer is held, so its agent is asked soon; or none is, because it is not a peer any more. */
-  changed(trustDomain: TrustDomain, isHeld: boolean): void {
-    if (!isHeld) void this.#dropped(trustDomain);
-    else this.#dueMs.set(trustDomain, this.#parts.clock.monotonicMs() + SOON_MS);
+  /** Something about this peer changed: its agent is asked soon. Further changes do not put that off. */
+  changed(trustDomain: TrustDomain): void {
+    const soonMs = this.#parts.clock.monotonicMs() + SOON_MS;
+    this.#dueMs.set(trustDomain, Math.min(soonMs, this.#dueMs.get(trustDomain) ?? soonMs));
   }
 
   /** A peer has proved what it holds of us. Never rejects. */
@@ -203,19 +203,6 @@ export class Observations {
       if (!(error instanceof StatementError)) throw error;
       log.warn('what a peer says it saw is not proved', { trustDomain, error: describeError(error) });
       return 'not-proven';
-    }
-  }
-
-  /** What only a former peer reported is over. Never rejects. */
-  async #dropped(trustDomain: TrustDomain): Promise<void> {
-    this.#dueMs.delete(trustDomain);
-    try {
-      await this.#record.forget(trustDomain);
-    } catch (error) {
-      this.#parts.log.error('what a former peer reported was not ended', {
-        trustDomain,
-        error: describeError(error),
-      });
     }
   }
 

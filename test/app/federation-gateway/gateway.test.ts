@@ -7,6 +7,7 @@ import { pemFromCertificates, type TrustBundle } from '../../../src/spiffe/index
 import { SdsClient, type SdsSecret } from '../../../src/workload-api/index.ts';
 import { FakeCluster } from '../../mesh-adapters/consul/fake-cluster.ts';
 import { HOSTILE_PEERS } from '../../support/hostile-peers.ts';
+import { PATIENCE_MS } from '../../support/patience.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createTestCa } from '../../support/test-ca.ts';
 
@@ -97,7 +98,7 @@ async function startGateway(more: { readonly identities?: { spiffe_id: string; s
 
 /** Sockets are real here: waits until what was pushed has come. */
 const until = (condition: () => unknown) =>
-  vi.waitFor(() => expect(Boolean(condition())).toBe(true), { timeout: 10_000, interval: 10 });
+  vi.waitFor(() => expect(Boolean(condition())).toBe(true), { timeout: PATIENCE_MS, interval: 10 });
 
 function trustOf(secret: SdsSecret | undefined) {
   if (secret?.kind !== 'spiffe-validation') return undefined;

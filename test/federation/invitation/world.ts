@@ -19,6 +19,7 @@ import {
   type TrustBundle,
 } from '../../../src/spiffe/index.ts';
 import { openSqliteStore, type Store } from '../../../src/store/index.ts';
+import { PATIENCE_MS } from '../../support/patience.ts';
 import { createRecordingLog } from '../../support/recording-log.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createTestCa, type TestCa } from '../../support/test-ca.ts';
@@ -212,9 +213,10 @@ export class InvitationSide {
     }
   }
 
-  /** Resolves when the newest invitation is as told; moves the clocks on, a second at a time, so that what waits goes on. */
+  /** Resolves when the newest invitation is as given; moves the clocks on, a second at a time, so that what waits goes on. */
   async until(newest: string, ...others: readonly InvitationSide[]): Promise<void> {
-    for (let turn = 0; turn < 400; turn += 1) {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (let turn = 0; performance.now() < deadline; turn += 1) {
       if ((await this.newest()) === newest) return;
       if (turn % 8 === 0) for (const { clock } of [this, ...others]) await clock.advance(1000);
       await new Promise((resolve) => setTimeout(resolve, 10));

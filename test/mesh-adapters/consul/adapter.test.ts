@@ -119,7 +119,7 @@ describe('createConsulAdapter()', () => {
     consul.mesh.redirectPeersTo(undefined);
     expect(await accepted).toMatchObject({ trustDomain: 'west.example' });
     leader.close();
-  }, 20_000);
+  });
 
   it('tells a cluster that does not answer by its code', async () => {
     await using consul = await openConsul();

@@ -419,7 +419,7 @@ describe('PeerLink: a peering that the cluster ended', () => {
     // Half a minute at the longest between two tries, and quicker only in the beginning.
     expect(tokens).toBeGreaterThan(10);
     expect(tokens).toBeLessThan(60);
-  }, 30_000);
+  });
 
   it('makes the peering again that an operator deleted in the cluster', async () => {
     using folder = tempDir();

@@ -12,7 +12,8 @@ import { SdsClient } from '../../../src/workload-api/index.ts';
 import { createTestCa } from '../../support/test-ca.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { Peer } from '../support/peer.ts';
-import { CLUSTER_ID, startConsul, until } from '../support/meshes.ts';
+import { CLUSTER_ID, startConsul } from '../support/meshes.ts';
+import { until } from '../../support/until.ts';
 
 const OWN = `${CLUSTER_ID}.consul`;
 

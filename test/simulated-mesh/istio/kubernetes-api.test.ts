@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { tempDir } from '../../support/temp-dir.ts';
 import { kubernetesClient } from '../support/kubernetes-client.ts';
-import { startIstio, until } from '../support/meshes.ts';
+import { startIstio } from '../support/meshes.ts';
+import { until } from '../../support/until.ts';
 
 const MAPS = '/api/v1/namespaces/istio-system/configmaps';
 const MESH = `${MAPS}/istio`;

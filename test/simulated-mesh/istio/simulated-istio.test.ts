@@ -7,7 +7,8 @@ import { silentLog } from '../../../src/platform/index.ts';
 import { createTestCa } from '../../support/test-ca.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { kubernetesClient } from '../support/kubernetes-client.ts';
-import { startIstio, until } from '../support/meshes.ts';
+import { startIstio } from '../support/meshes.ts';
+import { until } from '../../support/until.ts';
 
 const MESH = '/api/v1/namespaces/istio-system/configmaps/istio';
 const ROOTS = '/api/v1/namespaces/shop/configmaps/istio-ca-root-cert';

@@ -53,12 +53,3 @@ export async function startConsul(folder: string, more: Partial<SimulatedConsulO
   await mesh.start();
   return { mesh, clock, log, options, url: `http://127.0.0.1:${mesh.httpAddress().port}` };
 }
-
-/** Waits, turn by turn of the event loop, until the condition holds. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let turn = 0; turn < 50_000; turn += 1) {
-    if (condition()) return;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  throw new Error(`waited in vain for ${what}`);
-}

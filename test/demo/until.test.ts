@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { DemoError } from '../../src/demo/child-process.ts';
+import { until, type Waits } from '../../src/demo/until.ts';
+import { TestClock } from '../support/test-clock.ts';
+
+function waits(load: number): { readonly clock: TestClock; readonly waits: Waits; readonly said: string[] } {
+  const clock = new TestClock(new Date('2026-11-22T08:00:00Z'));
+  const said: string[] = [];
+  return {
+    clock,
+    said,
+    waits: { clock, load: () => ({ load, cores: 2 }), report: (text) => said.push(text) },
+  };
+}
+
+describe('until() of the demonstration', () => {
+  it('gives what it found and how long that took, and says nothing when it is quick', async () => {
+    const { clock, said, waits: given } = waits(0);
+    let found: string | undefined;
+    const waiting = until(given, 'the agent is ready', async () => found);
+    await clock.untilSleeping();
+    found = 'yes';
+    await clock.advance(25);
+    expect(await waiting).toEqual({ found: 'yes', ms: 25 });
+    expect(said).toEqual([]);
+  });
+
+  it('says every five seconds what it waits for, and gives up after a minute with the last reason', async () => {
+    const { clock, said, waits: given } = waits(1);
+    const waiting = until(given, 'the agent is ready', () => Promise.reject(new Error('refused'))).catch(
+      (error: unknown) => error,
+    );
+    for (let second = 0; second < 60; second += 1) {
+      await clock.untilSleeping();
+      await clock.advance(1000);
+    }
+    await clock.untilSleeping();
+    await clock.advance(25);
+    const error = await waiting;
+    expect(error).toBeInstanceOf(DemoError);
+    expect(error).toMatchObject({
+      code: 'demo-timeout',
+      message: expect.stringMatching(/^waited 60 s in vain until the agent is ready$/),
+      cause: new Error('refused'),
+    });
+    expect(said[0]).toBe('after 5 s still waiting until the agent is ready');
+    expect(said).toHaveLength(12);
+  });
+
+  it('says that the machine is overloaded, and waits longer then', async () => {
+    const { clock, said, waits: given } = waits(20);
+    let found: boolean | undefined;
+    const waiting = until(given, 'the page answers', async () => found);
+    for (let second = 0; second < 120; second += 1) {
+      await clock.untilSleeping();
+      await clock.advance(1000);
+    }
+    expect(said[0]).toBe(
+      'after 5 s still waiting until the page answers; this machine is overloaded: 20 processes want 2 cores',
+    );
+    found = true;
+    await clock.untilSleeping();
+    await clock.advance(25);
+    expect(await waiting).toMatchObject({ found: true });
+  });
+
+  it('ends at once when a process has ended', async () => {
+    const { waits: given } = waits(0);
+    const ended = new DemoError('demo-process-ended', 'the process istio/agent ended');
+    await expect(until(given, 'the agent is ready', () => Promise.reject(ended))).rejects.toBe(ended);
+  });
+});
