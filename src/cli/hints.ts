@@ -66,6 +66,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'store-locked': 'stop the other agent, or give this one a store of its own',
   'store-newer': 'start the version of Federate that wrote it; stores are never downgraded',
   'store-read-only': 'check owner and mode of the store, its folder and its disk',
+  'store-log-foreign':
+    'to restore the backup, move the files that end in -wal, -shm and .state away, then start; where file and log were moved together and belong together, move only .state away (docs/operations.md)',
   'store-full': 'free some space on the disk of the store; what was acknowledged is safe',
   'store-not-a-store': 'check the path; Federate does not write into other databases',
   'store-missing': 'check the path of the store',

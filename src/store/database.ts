@@ -6,6 +6,7 @@ import { StoreError } from './errors.ts';
 import { migrate, readShape, SHAPE } from './migrate.ts';
 import { storeErrorFrom } from './sqlite-error.ts';
 import { createPrivately, lockStore } from './store-lock.ts';
+import { refuseForeignLog, WalGuard } from './wal-guard.ts';
 
 /** How long a write waits for somebody at the sqlite3 prompt to end a transaction; the process stands still meanwhile. */
 const BUSY_TIMEOUT_MS = 1000;
@@ -14,6 +15,8 @@ const BUSY_TIMEOUT_MS = 1000;
 export interface OpenDatabase {
   readonly database: Database;
   readonly path: string;
+  /** To be called after each commit. */
+  readonly committed: () => void;
   readonly close: () => void;
 }
 
@@ -29,7 +32,7 @@ export function openDatabase(options: {
   if (options.path === ':memory:') {
     const database = new Sqlite(':memory:');
     prepare(database, ':memory:', maxBytes);
-    return { database, path: ':memory:', close: () => void database.close() };
+    return { database, path: ':memory:', committed: () => {}, close: () => void database.close() };
   }
   const path = canonicalPath(options.path);
   return translating(path, () => {
@@ -37,27 +40,34 @@ export function openDatabase(options: {
     // Locked before anything is created or changed, so that two first starts at once do not both do it.
     const lock = lockStore(path, clock);
     let database: Database | undefined;
+    let guard: WalGuard | undefined;
     try {
       if (createPrivately(path)) log.info('store created', { path });
+      guard = new WalGuard(path);
       database = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
       readShape(database, path);
       keepPrivate(path, log);
       for (const step of prepare(database, path, maxBytes)) {
         log.info('store brought to a newer shape', { path, shape: step.number, name: step.name });
       }
+      guard.follow(database);
       // SQLite opens a file it may not write for reading, and says so only at the first change: that is now, and it is undone.
       database.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${SHAPE}; ROLLBACK`);
     } catch (error) {
       database?.close();
+      guard?.closed();
       lock.release();
       throw error;
     }
-    const opened = database;
+    const [opened, logGuard] = [database, guard];
     return {
       database,
       path,
+      committed: () => logGuard.committed(),
       close: () => {
+        logGuard.closing();
         opened.close();
+        logGuard.closed();
         lock.release();
       },
     };
@@ -69,6 +79,7 @@ export function openDatabaseForReading(path: string): OpenDatabase {
   const real = canonicalPath(path);
   return translating(real, () => {
     if (isMissing(real)) throw missing(real);
+    refuseForeignLog(real);
     const database = new Sqlite(real, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
     try {
       const shape = readShape(database, real);
@@ -83,7 +94,7 @@ export function openDatabaseForReading(path: string): OpenDatabase {
       database.close();
       throw error;
     }
-    return { database, path: real, close: () => void database.close() };
+    return { database, path: real, committed: () => {}, close: () => void database.close() };
   });
 }
 
@@ -91,8 +102,6 @@ function prepare(database: Database, path: string, maxBytes: number | undefined)
   // WAL lets people read at any moment; FULL makes every acknowledged commit survive a power cut.
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
-  // A log of one megabyte is soon written over from its start; one that grows costs more at every sync.
-  database.pragma('wal_autocheckpoint = 256');
   guard(database);
   const steps = migrate(database, path);
   if (maxBytes !== undefined) {

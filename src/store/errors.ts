@@ -9,6 +9,7 @@ import { CodedError, type TrustDomain } from '../spiffe/index.ts';
  * - `store-older` opened for reading only, and not yet brought to the present shape by an agent
  * - `store-not-a-store` the file is something else
  * - `store-corrupt` the file is damaged
+ * - `store-log-foreign` the write-ahead log next to the file continues another file: a backup was put in its place
  * - `store-read-only` the file, its folder or its disk cannot be written
  * - `store-full` no room left on the disk
  * - `store-busy` somebody else keeps a write transaction open for longer than we wait
@@ -26,6 +27,7 @@ export type StoreErrorCode =
   | 'store-older'
   | 'store-not-a-store'
   | 'store-corrupt'
+  | 'store-log-foreign'
   | 'store-read-only'
   | 'store-full'
   | 'store-busy'

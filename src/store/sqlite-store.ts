@@ -96,6 +96,7 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
   const transact = <T>(work: () => T): T => {
     recording = [];
     const result = guarded(() => inTransaction.immediate(work) as T);
+    open.committed();
     observer?.wrote();
     const recorded = recording;
     recording = [];

@@ -333,7 +333,7 @@ describe('SIGTERM', () => {
     for (const moment of ['store created', 'own bundle published'] as const) {
       // Without a store every step of a first start is taken.
       if (moment === 'store created')
-        for (const name of ['federate.db', 'federate.db-wal', 'federate.db-shm', 'federate.db.lock'])
+        for (const name of ['', '-wal', '-shm', '.lock', '.state'].map((end) => `federate.db${end}`))
           rmSync(a.file(name), { force: true });
       const starting = a.start();
       await starting.untilLogged(moment);

@@ -117,7 +117,8 @@ describe('openSqliteStore()', () => {
     const store = await openAt(path);
     await federate(store);
     await store.close();
-    if (process.geteuid?.() === 0) for (const file of [path, `${path}.lock`]) chownSync(file, NOBODY, NOBODY);
+    if (process.geteuid?.() === 0)
+      for (const end of ['', '.lock', '.state']) chownSync(`${path}${end}`, NOBODY, NOBODY);
     chmodSync(folder.path, 0o777);
     await (await unprivileged(() => openAt(path))).close();
     chmodSync(path, 0o400);

@@ -1,43 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tempDir } from '../support/temp-dir.ts';
+import { kill, said, startChild } from './child-store.ts';
 import { openAt, openRaw } from './open-store.ts';
 import { istio } from './sample-bundles.ts';
 
 const ROUNDS = 24;
-const script = fileURLToPath(new URL('./appending-child.ts', import.meta.url));
-
-function startChild(path: string, mode: 'append' | 'hold') {
-  const child = spawn(process.execPath, [script, path, mode], { stdio: ['ignore', 'pipe', 'pipe'] });
-  child.setMaxListeners(0); // `said` leaves one behind each time it looks
-  const output = { text: '', errors: '' };
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    output.text += chunk;
-  });
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    output.errors += chunk;
-  });
-  return { child, output };
-}
-
-/** Until the child has said `lines` whole lines. */
-async function said({ child, output }: ReturnType<typeof startChild>, lines: number): Promise<void> {
-  while (output.text.split('\n').length <= lines) {
-    if (child.exitCode !== null) throw new Error(`the child ended by itself: ${output.errors}`);
-    await Promise.race([once(child.stdout, 'data'), once(child, 'close')]);
-  }
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  const gone = once(child, 'close');
-  child.kill('SIGKILL');
-  await gone;
-}
-
 describe('kill -9', () => {
   it('at any moment loses nothing that was acknowledged and leaves a store that opens', async () => {
     using folder = tempDir();
