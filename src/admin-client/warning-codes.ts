@@ -5,6 +5,9 @@
 export const WARNING_CODES = [
   'attention-unknown',
   'store-unusable',
+  'mesh-unreachable',
+  'own-svid-unusable',
+  'endpoint-certificate-unusable',
   'own-roots-not-taken',
   'own-roots-unreadable',
   'unrecorded-trust',

@@ -1,10 +1,9 @@
-import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
-import { secureContextOptions, type SvidSource, tlsIdentity } from '../mtls/index.ts';
+import { secureContextOptions } from '../mtls/index.ts';
 import {
   addressGroup,
   type Clock,
@@ -14,7 +13,6 @@ import {
   type Log,
   listenOn,
   type Metrics,
-  watchFiles,
 } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
 import { ClientProofs } from './client-proofs.ts';
@@ -25,12 +23,7 @@ import { type PublishedBundle, publishedBundle, tagOfBundle } from './published-
 import { RequestLog } from './request-log.ts';
 import { type BundleClient, createBundleRoutes } from './routes.ts';
 import { WaitingClients } from './waiting-clients.ts';
-import { readWebCertificate } from './web-certificate.ts';
-
-/** How the endpoint proves who it is (SPIFFE Federation §5.2). */
-export type EndpointIdentity =
-  | { readonly kind: 'https_spiffe'; readonly svid: SvidSource }
-  | { readonly kind: 'https_web'; readonly certificateFile: string; readonly keyFile: string };
+import { type EndpointIdentity, ShownIdentity } from './shown-identity.ts';
 
 export interface EndpointLimits {
   /** Connections at once, handshakes included; further ones are closed. */
@@ -87,8 +80,6 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const REQUESTS_PER_CONNECTION = 1000;
 const MAX_WAITING = 2000;
 const MAX_WAITING_PER_ADDRESS = 16;
-/** How often certificate files are looked at. */
-const LOOK_EVERY_MS = 2000;
 
 /**
  * Serves our bundle over HTTPS (HTTP/1.1, TLS 1.2 and 1.3, Mozilla's intermediate profile: FED-15). Its certificate is swapped
@@ -97,7 +88,7 @@ const LOOK_EVERY_MS = 2000;
 export class BundleEndpoint {
   readonly #options: BundleEndpointOptions;
   readonly #server: Server;
-  readonly #stopping = new AbortController();
+  readonly #identity: ShownIdentity;
   readonly #perAddress = new KeyedCounts();
   readonly #proofs: ClientProofs;
   readonly #open = new OpenConnections();
@@ -112,9 +103,6 @@ export class BundleEndpoint {
   ) => void;
   #published: PublishedBundle | undefined;
   #extension: EndpointExtension | undefined;
-  #identified = false;
-  #certificateEndsAt: Date | undefined;
-  #watching: Promise<void> | undefined;
 
   constructor(options: BundleEndpointOptions) {
     this.#options = options;
@@ -194,6 +182,7 @@ export class BundleEndpoint {
         if (!this.#served(request, response, answer)) answer();
       },
     );
+    this.#identity = new ShownIdentity({ ...options, server: this.#server });
     this.#server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
     this.#server.maxConnections = limits.maxConnections;
     this.#server.on('connection', (socket: Socket) => this.#admit(socket, rejected));
@@ -213,12 +202,17 @@ export class BundleEndpoint {
 
   /** Whether a bundle and a certificate are there, so that a poll can succeed. */
   get ready(): boolean {
-    return this.#published !== undefined && this.#identified && this.#server.listening;
+    return this.#published !== undefined && this.#identity.endsAt !== undefined && this.#server.listening;
   }
 
   /** When the certificate ends that is shown now; undefined where none is. */
   get certificateEndsAt(): Date | undefined {
-    return this.#certificateEndsAt;
+    return this.#identity.endsAt;
+  }
+
+  /** Why the certificate files could not be used when they were read last, so that the certificate before is still shown. */
+  get certificateTrouble(): Error | undefined {
+    return this.#identity.trouble;
   }
 
   /** Serves this bundle from now on. Throws `TypeError` for one without sequence or refresh hint. */
@@ -246,7 +240,7 @@ export class BundleEndpoint {
 
   /** Throws `EndpointError`: `port-in-use`, `listen-failed`, and for `https_web` `certificate-unusable`, `certificate-other-host`. */
   async start(address: ListenAddress): Promise<void> {
-    await this.#identify();
+    await this.#identity.start();
     await listenOn({
       server: this.#server,
       address: address,
@@ -266,9 +260,8 @@ export class BundleEndpoint {
 
   /** Takes no more connections and closes those on which nobody waits for an answer; requests in flight may go on for `graceMs`. */
   async stop(graceMs: number): Promise<void> {
-    this.#stopping.abort();
     this.#waiting.close();
-    await this.#watching;
+    await this.#identity.stop();
     if (!this.#server.listening) return;
     const timer = setTimeout(() => this.#open.closeAll(), graceMs);
     await new Promise<void>((resolve) => {
@@ -320,65 +313,6 @@ export class BundleEndpoint {
     this.#perAddress.add(address);
     this.#open.opened(socket);
     socket.once('close', () => this.#perAddress.remove(address));
-  }
-
-  async #identify(): Promise<void> {
-    const { profile, url, clock, log } = this.#options;
-    if (profile.kind === 'https_spiffe') {
-      const { svid } = profile;
-      const show = () => {
-        const current = svid.current();
-        if (!current) {
-          this.#conceal();
-          return;
-        }
-        try {
-          this.#show(tlsIdentity(current));
-        } catch (error) {
-          log.error('own SVID not usable, the last one stays', {
-            id: current.id,
-            error: describeError(error),
-          });
-        }
-      };
-      show();
-      const unwatch = svid.onChange(show);
-      this.#stopping.signal.addEventListener('abort', unwatch, { once: true });
-      return;
-    }
-    let shown = await readWebCertificate(profile, url);
-    this.#show(shown);
-    this.#watching = watchFiles({
-      paths: [profile.certificateFile, profile.keyFile],
-      everyMs: LOOK_EVERY_MS,
-      clock,
-      signal: this.#stopping.signal,
-      look: async () => {
-        try {
-          const found = await readWebCertificate(profile, url);
-          if (found.cert === shown.cert && found.key === shown.key) return;
-          this.#show(found);
-          shown = found;
-          log.info('certificate read again', { file: profile.certificateFile });
-        } catch (error) {
-          log.error('certificate not usable, the last one stays', { error: describeError(error) });
-        }
-      },
-    });
-  }
-
-  /** All settings again: what `setSecureContext` is not given it forgets. */
-  #show(identity: { readonly cert: string; readonly key: string }): void {
-    this.#server.setSecureContext({ ...secureContextOptions(), ...identity });
-    this.#certificateEndsAt = new X509Certificate(identity.cert).validToDate;
-    this.#identified = true;
-  }
-
-  /** Our SVID has expired or was taken back: no handshake succeeds until there is another (WLAPI-24). */
-  #conceal(): void {
-    this.#server.setSecureContext(secureContextOptions());
-    this.#certificateEndsAt = undefined;
-    this.#identified = false;
   }
 }
 

@@ -2,7 +2,6 @@
 export {
   BundleEndpoint,
   type BundleEndpointOptions,
-  type EndpointIdentity,
   type EndpointLimits,
   type SeenBundleRequest,
 } from './bundle-endpoint.ts';
@@ -10,3 +9,4 @@ export { EndpointError, type EndpointErrorCode } from './errors.ts';
 export { tagOfBundle } from './published-bundle.ts';
 export { readWebCertificate } from './web-certificate.ts';
 export type { EndpointExtension, ExtensionAnswer, ExtensionPlan, ExtensionRequest } from './extension.ts';
+export type { EndpointIdentity } from './shown-identity.ts';

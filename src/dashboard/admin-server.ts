@@ -39,6 +39,13 @@ export class AdminServer {
     }
   }
 
+  /** Opens the socket again whose file was taken away; clients that are connected stay so. Throws as `start`. */
+  async reopen(): Promise<void> {
+    // First, because closing takes away whatever is at the path.
+    this.#server.close();
+    await this.start();
+  }
+
   async stop(): Promise<void> {
     if (!this.#server.listening) return;
     await new Promise<void>((resolve) => {

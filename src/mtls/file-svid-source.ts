@@ -13,6 +13,8 @@ const OTHERS_MAY = 0o007;
 export interface FileSvidSource extends SvidSource {
   /** Reads the files and watches them from then on. Rejects with `MtlsError` `svid-invalid` when they cannot be used. */
   start(): Promise<void>;
+  /** Why the files could not be used when they were read last; the SVID before is still the current one then. */
+  problem(): MtlsError | undefined;
   stop(): Promise<void>;
 }
 
@@ -28,11 +30,14 @@ export function createFileSvidSource(options: {
   const stopping = new AbortController();
   let current: Svid | undefined;
   let watching: Promise<void> | undefined;
+  let problem: MtlsError | undefined;
   const look = async () => {
     let found: Svid;
     try {
       found = await readSvid(certificateFile, keyFile, log);
+      problem = undefined;
     } catch (error) {
+      problem = error instanceof MtlsError ? error : new MtlsError('svid-invalid', String(error));
       // Often one file is new already and the other is not yet: the next look finds both.
       log.warn('SVID files not usable, the last SVID stays', { error: describeError(error) });
       return;
@@ -54,6 +59,7 @@ export function createFileSvidSource(options: {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    problem: () => problem,
     stop: async () => {
       stopping.abort();
       await watching;

@@ -7,6 +7,7 @@ export { formatDurationMs, parseDurationMs, parseSizeBytes } from './duration.ts
 export { type Environment, systemEnvironment } from './environment.ts';
 export { answerHealth, type NotReady } from './health.ts';
 export { parseInstant } from './instant.ts';
+export { keepSocket } from './keep-socket.ts';
 export { KeyedCounts } from './keyed-counts.ts';
 export { type ListenAddress, type ListenFailure, listenOn } from './listen.ts';
 export {

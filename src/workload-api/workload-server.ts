@@ -1,9 +1,8 @@
 import type { SvidSource } from '../mtls/index.ts';
-import type { Clock, Log, Metrics } from '../platform/index.ts';
+import { type Clock, keepSocket, type Log, type Metrics } from '../platform/index.ts';
 import { createNobodysRoot, type TrustBundle } from '../spiffe/index.ts';
 import { FittedTrust, type Unserved, type UnservedSince } from './fit-bundles.ts';
 import { HealthService } from './health-service.ts';
-import { keepSocket } from './keep-socket.ts';
 import { NarrowedAnchors } from './narrowed-anchors.ts';
 import { type SdsProxySecret, SdsServer } from './sds-server.ts';
 import { type OpenStreams, SpiffeWorkloadApi } from './spiffe-workload-api.ts';

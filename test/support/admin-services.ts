@@ -15,6 +15,7 @@ export function stubAdminServices(store: Store, given: Partial<AdminServices> = 
     standing: () => undefined,
     countingAuthorities: () => undefined,
     peerHolds: () => null,
+    leftOut: () => [],
     ...given,
   };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is not there answers when it is called

@@ -1,4 +1,3 @@
-import { AdminServer } from '../../dashboard/index.ts';
 import { FederationAgent, PeerHoldings } from '../../federation/index.ts';
 import { createMetrics } from '../../telemetry/index.ts';
 import { openSqliteStore, type Store, type StoreObserver } from '../../store/index.ts';
@@ -9,6 +8,7 @@ import { createFederationGateway } from '../federation-gateway/gateway.ts';
 import { createMetricsServer } from '../metrics-server.ts';
 import { type Part, partOf, Parts } from '../parts.ts';
 import type { ProcessContext } from '../process.ts';
+import { createAdminSocket } from './admin-socket.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { Attention } from './attention.ts';
 import { addAttentionSources } from './attention-sources.ts';
@@ -24,6 +24,7 @@ import { OwnBundle } from './own-bundle.ts';
 import { OwnTrustWatch } from './own-trust-watch.ts';
 import { peerEndpoints } from './peer-endpoints.ts';
 import { agentReadiness } from './readiness.ts';
+import { Resources } from './resources.ts';
 import { Reconciliation, type Served } from './reconciliation.ts';
 import { rememberHolding, Rotation, rotationTimes } from './rotation.ts';
 import { createRotationMetrics } from './rotation-metrics.ts';
@@ -197,6 +198,13 @@ async function connectParts(
   attention.add('own trust', () => ownTrust.warnings());
   attention.add('sockets', () => [...(workloadApi?.warnings() ?? []), ...(gateway?.warnings() ?? [])]);
   attention.add('store', () => health.warnings());
+  const resources = new Resources({
+    mesh: () => adapter.status(),
+    identity: () => identity?.describe() ?? null,
+    endpoint,
+    now: () => clock.now(),
+  });
+  attention.add('resources', () => resources.warnings());
 
   const served: Served[] = [
     { name: 'own trust', correct: () => ownTrust.tryAgain() },
@@ -249,7 +257,7 @@ async function connectParts(
     workloadApi: () => workloadApi?.describe() ?? null,
     identity: () => identity?.describe() ?? null,
   });
-  const admin = new AdminServer({ path: resolvePath(folder, config.admin_socket), services });
+  const admin = createAdminSocket(resolvePath(folder, config.admin_socket), services, context);
   const metricsServer =
     config.metrics && createMetricsServer(config.metrics, metrics, notReady, () => attention.counts());
 

@@ -81,7 +81,7 @@ export function createSvid(config: SvidConfig, folder: string, context: ProcessC
   return {
     svid,
     start: () => svid.start(),
-    describe: () => describeSvid('files', certificateFile, svid, expiryOf(svid, clock)),
+    describe: () => describeSvid('files', certificateFile, svid, expiryOf(svid, clock) ?? svid.problem()),
     stop: () => svid.stop(),
   };
 }

@@ -1,3 +1,4 @@
+import { keepSocket } from '../../platform/index.ts';
 import { ConsulLeaves } from '../../mesh-adapters/index.ts';
 import {
   createNobodysRoot,
@@ -77,9 +78,13 @@ export async function createFederationGateway(
     },
     log,
   });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let keeping: Promise<void> | undefined;
   return {
     start: async () => {
       await server.start(sdsSocket);
+      keeping = keepSocket({ path: sdsSocket, reopen: () => server.reopen(), clock, log, signal });
       leaves.start();
       log.info('federation gateway served', { socket: sdsSocket, identities: gateway.identities.length });
     },
@@ -87,6 +92,8 @@ export async function createFederationGateway(
     correct: () => server.pushChanged(),
     warnings: () => fitted.unserved.map((each) => unservedWarning('the federation gateway', each)),
     stop: async () => {
+      stopping.abort();
+      await keeping;
       await leaves.stop();
       await server.stop();
     },

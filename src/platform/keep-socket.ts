@@ -1,11 +1,13 @@
-import { type Clock, type Log, socketFileIsGone } from '../platform/index.ts';
+import type { Clock } from './clock.ts';
+import type { Log } from './log.ts';
+import { socketFileIsGone } from './unix-socket.ts';
 
 /** How often the file is looked for. */
 const LOOK_MS = 5000;
 
 /**
- * Until the signal aborts: opens a socket again when its file was taken away, by who tidies temporary folders for instance. Nobody
- * could come in any more, and nothing would tell. What somebody else has put at the path is left alone.
+ * Until the signal aborts: opens a socket again when its file was taken away, for instance by a program that tidies temporary folders.
+ * No client could come in any more, and nothing would show it. A file that another program put at the path is left alone.
  */
 export async function keepSocket(options: {
   readonly path: string;
@@ -25,9 +27,9 @@ export async function keepSocket(options: {
     if (!(await socketFileIsGone(path))) continue;
     try {
       await reopen();
-      log.warn('the file of the workload socket was taken away by somebody; it is there again', { path });
+      log.warn('the file of a socket was taken away; it is there again', { path });
     } catch (error) {
-      log.error('the file of the workload socket was taken away, and could not be made again', {
+      log.error('the file of a socket was taken away, and could not be made again', {
         path,
         error,
       });

@@ -1,0 +1,26 @@
+import { AdminServer, type AdminServices } from '../../dashboard/index.ts';
+import { keepSocket } from '../../platform/index.ts';
+import type { ProcessContext } from '../process.ts';
+
+/** The admin socket, whose file is put back when it is taken away: else no operator could reach the agent. */
+export function createAdminSocket(
+  path: string,
+  services: AdminServices,
+  { clock, log }: Pick<ProcessContext, 'clock' | 'log'>,
+): { start(): Promise<void>; stop(): Promise<void> } {
+  const server = new AdminServer({ path, services });
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let keeping: Promise<void> | undefined;
+  return {
+    start: async () => {
+      await server.start();
+      keeping = keepSocket({ path, reopen: () => server.reopen(), clock, log, signal });
+    },
+    stop: async () => {
+      stopping.abort();
+      await keeping;
+      await server.stop();
+    },
+  };
+}

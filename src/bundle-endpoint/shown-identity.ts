@@ -1,0 +1,133 @@
+import { X509Certificate } from 'node:crypto';
+import type { Server } from 'node:https';
+import { secureContextOptions, type SvidSource, tlsIdentity } from '../mtls/index.ts';
+import { type Clock, describeError, type Log, watchFiles } from '../platform/index.ts';
+import { EndpointError } from './errors.ts';
+import { readWebCertificate, type WebCertificate } from './web-certificate.ts';
+
+/** How the endpoint proves who it is (SPIFFE Federation §5.2). */
+export type EndpointIdentity =
+  | { readonly kind: 'https_spiffe'; readonly svid: SvidSource }
+  | { readonly kind: 'https_web'; readonly certificateFile: string; readonly keyFile: string };
+
+/** How often certificate files are looked at. */
+const LOOK_EVERY_MS = 2000;
+
+/** The certificate that the endpoint shows in handshakes, swapped without a restart when its source has a new one. */
+export class ShownIdentity {
+  readonly #options: {
+    readonly profile: EndpointIdentity;
+    readonly url: URL;
+    readonly server: Server;
+    readonly clock: Clock;
+    readonly log: Log;
+  };
+  readonly #stopping = new AbortController();
+  #watching: Promise<void> | undefined;
+  #endsAt: Date | undefined;
+  #trouble: Error | undefined;
+
+  constructor(options: {
+    readonly profile: EndpointIdentity;
+    readonly url: URL;
+    readonly server: Server;
+    readonly clock: Clock;
+    readonly log: Log;
+  }) {
+    this.#options = options;
+  }
+
+  /** When the certificate ends that is shown now; undefined where none is. */
+  get endsAt(): Date | undefined {
+    return this.#endsAt;
+  }
+
+  /** Why the files could not be used when they were read last; the certificate before is still shown then. */
+  get trouble(): Error | undefined {
+    return this.#trouble;
+  }
+
+  /** Shows the present certificate and follows its source. Rejects with `EndpointError` `certificate-unusable`, `certificate-other-host`. */
+  async start(): Promise<void> {
+    const { profile } = this.#options;
+    if (profile.kind === 'https_spiffe') this.#followSvid(profile.svid);
+    else await this.#followFiles(profile);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#watching;
+  }
+
+  #followSvid(svid: SvidSource): void {
+    const { log } = this.#options;
+    const show = () => {
+      const current = svid.current();
+      if (!current) {
+        this.#conceal();
+        return;
+      }
+      try {
+        this.#show(tlsIdentity(current));
+      } catch (error) {
+        log.error('own SVID not usable, the last one stays', { id: current.id, error: describeError(error) });
+      }
+    };
+    show();
+    this.#stopping.signal.addEventListener('abort', svid.onChange(show), { once: true });
+  }
+
+  async #followFiles(files: { readonly certificateFile: string; readonly keyFile: string }): Promise<void> {
+    const { url, clock, log } = this.#options;
+    let shown = await readWebCertificate(files, url);
+    this.#show(shown);
+    this.#watching = watchFiles({
+      paths: [files.certificateFile, files.keyFile],
+      everyMs: LOOK_EVERY_MS,
+      clock,
+      signal: this.#stopping.signal,
+      look: async () => {
+        try {
+          const found = await readWebCertificate(files, url);
+          if (found.cert !== shown.cert || found.key !== shown.key) {
+            this.#refuseEnded(found, files.certificateFile);
+            this.#show(found);
+            shown = found;
+            log.info('certificate read again', { file: files.certificateFile });
+          }
+          this.#trouble = undefined;
+        } catch (error) {
+          this.#trouble = error instanceof Error ? error : new Error(String(error));
+          log.error('certificate not usable, the last one stays', { error: describeError(error) });
+        }
+      },
+    });
+  }
+
+  /** A certificate that has ended never takes the place of one that has not. */
+  #refuseEnded({ cert }: WebCertificate, file: string): void {
+    const now = this.#options.clock.now();
+    const end = endOf(cert);
+    if (end > now || this.#endsAt === undefined || this.#endsAt <= now) return;
+    throw new EndpointError(
+      'certificate-unusable',
+      `the certificate in ${file} ended at ${end.toISOString()}, and the one that is shown has not`,
+    );
+  }
+
+  /** All settings again: what `setSecureContext` is not given it forgets. */
+  #show(identity: WebCertificate): void {
+    this.#options.server.setSecureContext({ ...secureContextOptions(), ...identity });
+    this.#endsAt = endOf(identity.cert);
+  }
+
+  /** Our SVID has expired or was taken back: no handshake succeeds until there is another (WLAPI-24). */
+  #conceal(): void {
+    this.#options.server.setSecureContext(secureContextOptions());
+    this.#endsAt = undefined;
+  }
+}
+
+function endOf(pem: string): Date {
+  return new X509Certificate(pem).validToDate;
+}

@@ -1,0 +1,82 @@
+import { createServer } from 'node:https';
+import { writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ShownIdentity } from '../../src/bundle-endpoint/shown-identity.ts';
+import { createRecordingLog } from '../support/recording-log.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
+import { TestClock } from '../support/test-clock.ts';
+
+const LOOK_MS = 2000;
+const DAY_MS = 86_400_000;
+const later = (days: number) => new Date(TEST_INSTANT.getTime() + days * DAY_MS);
+
+let folder: ReturnType<typeof tempDir>;
+let ca: TestCa;
+let clock: TestClock;
+let shown: ShownIdentity;
+const log = createRecordingLog();
+
+beforeEach(async () => {
+  folder = tempDir();
+  clock = new TestClock(TEST_INSTANT);
+  ca = await createTestCa({ trustDomain: 'web.example' });
+  shown = new ShownIdentity({
+    profile: { kind: 'https_web', certificateFile: folder.file('tls.crt'), keyFile: folder.file('tls.key') },
+    url: new URL('https://localhost/'),
+    server: createServer(),
+    clock,
+    log,
+  });
+});
+afterEach(async () => {
+  await shown.stop();
+  folder[Symbol.dispose]();
+});
+
+/** Puts a certificate for `localhost` into the files. */
+async function write(notAfter: Date): Promise<void> {
+  const leaf = await ca.issueLeaf({ uriSans: [], dnsSans: ['localhost'], notAfter });
+  writeFileSync(folder.file('tls.key'), leaf.keyPem, { mode: 0o600 });
+  writeFileSync(folder.file('tls.crt'), leaf.certPem);
+}
+
+/** Moves time on until the condition holds. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let look = 0; look < 100 && !condition(); look += 1) {
+    await clock.untilSleeping();
+    await clock.advance(LOOK_MS);
+  }
+  expect(condition()).toBe(true);
+}
+
+describe('ShownIdentity of certificate files', () => {
+  it('shows a new certificate soon, and says when the shown one ends', async () => {
+    await write(later(1));
+    await shown.start();
+    expect([shown.endsAt, shown.trouble]).toEqual([later(1), undefined]);
+    await write(later(30));
+    await until(() => shown.endsAt?.getTime() === later(30).getTime());
+    expect(shown.trouble).toBeUndefined();
+  });
+
+  it('never shows one that has ended in the place of one that has not', async () => {
+    await write(later(1));
+    await shown.start();
+    await write(new Date(TEST_INSTANT.getTime() - 1000));
+    await until(() => shown.trouble !== undefined);
+    expect(shown.trouble).toMatchObject({ code: 'certificate-unusable' });
+    expect(shown.endsAt).toEqual(later(1));
+    await write(later(30));
+    await until(() => shown.trouble === undefined);
+    expect(shown.endsAt).toEqual(later(30));
+  });
+
+  it('keeps the last one while the files cannot be used, and says why', async () => {
+    await write(later(1));
+    await shown.start();
+    writeFileSync(folder.file('tls.crt'), 'half');
+    await until(() => shown.trouble !== undefined);
+    expect(shown.endsAt).toEqual(later(1));
+  });
+});
