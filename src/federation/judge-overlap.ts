@@ -1,6 +1,7 @@
 import { formatDurationMs } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
 import { type HeldKey, KEY_KINDS, type KeyKind, keyNamesOf } from '../store/index.ts';
+import { withoutKeys } from './without-keys.ts';
 import { pollIntervalMs, type ScheduleSettings } from './schedule.ts';
 
 /** For so long a key is held before it counts as an overlap, unless the config says otherwise; never less than three refresh hints. */
@@ -22,6 +23,14 @@ const CODES: Readonly<Record<KeyKind, DisplacementCode>> = {
 };
 const NOUNS: Readonly<Record<KeyKind, string>> = { x509: 'root', jwt: 'JWT key' };
 
+/** What overlaps are judged by. */
+export interface OverlapTerms {
+  readonly leadMs: number;
+  readonly now: Date;
+  /** Keys of this trust domain that the operator distrusts (`keyFingerprint`): they vouch for nothing. */
+  readonly distrusted: ReadonlySet<string>;
+}
+
 /** How long a key of this peer has to be held before it counts as an overlap. */
 export function overlapLeadMs(
   leadMs: number,
@@ -35,14 +44,18 @@ export function overlapLeadMs(
  * The first kind of key of which `offered` has some, but none that was held for the lead time. Pure. Because a key that was added a
  * moment ago does not count, adding one and dropping the others is judged like replacing them in one step. Keys of the bootstrap and
  * those that an operator accepted count at once. Keys that went with an unusable document count as held, those that were revoked do
- * not. The first JWT keys of a trust domain need an overlap of its roots.
+ * not. A root that has ended and a key that is distrusted vouch for nothing. The first JWT keys of a trust domain need an overlap of its
+ * roots.
  */
 export function findDisplacement(
   keys: readonly HeldKey[],
-  offered: TrustBundle,
-  { leadMs, now }: { readonly leadMs: number; readonly now: Date },
+  bundle: TrustBundle,
+  { leadMs, now, distrusted }: OverlapTerms,
 ): Displacement | undefined {
+  const offered = withoutEnded(withoutKeys(bundle, distrusted), now);
   const names = keyNamesOf(offered);
+  // A root that is not valid yet is new trust, but cannot vouch for any.
+  const valid = keyNamesOf(withoutFuture(offered, now));
   const counts = ({ vouched, since, gone }: HeldKey): boolean => {
     if (gone && !gone.known) return false;
     return vouched || (gone?.at ?? now).getTime() - since.getTime() >= leadMs;
@@ -52,7 +65,7 @@ export function findDisplacement(
       (held) =>
         held.kind === kind &&
         counts(held) &&
-        names.some((name) => name.kind === kind && name.key === held.key),
+        valid.some((name) => name.kind === kind && name.key === held.key),
     );
   for (const kind of KEY_KINDS) {
     const isOffered = names.some((name) => name.kind === kind);
@@ -70,6 +83,14 @@ export function findDisplacement(
   return undefined;
 }
 
+function withoutEnded(bundle: TrustBundle, now: Date): TrustBundle {
+  return { ...bundle, x509Authorities: bundle.x509Authorities.filter(({ notAfter }) => now <= notAfter) };
+}
+
+function withoutFuture(bundle: TrustBundle, now: Date): TrustBundle {
+  return { ...bundle, x509Authorities: bundle.x509Authorities.filter(({ notBefore }) => notBefore <= now) };
+}
+
 function describe(
   { trustDomain }: TrustBundle,
   kind: KeyKind,
@@ -78,7 +99,7 @@ function describe(
 ): string {
   const noun = NOUNS[kind];
   if (leadMs !== undefined)
-    return `the endpoint drops every ${noun} of ${trustDomain} that was held for ${formatDurationMs(leadMs)}, and keeps only newer ones`;
+    return `the endpoint drops every ${noun} of ${trustDomain} that counts as held, and keeps only ones that were held for less than ${formatDurationMs(leadMs)}`;
   if (held.every(({ gone }) => gone && !gone.known))
     return `the endpoint offers ${noun}s of ${trustDomain} after a full revocation`;
   return `the endpoint offers only new ${noun}s of ${trustDomain} without any overlap with the held ones`;

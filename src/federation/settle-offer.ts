@@ -175,7 +175,7 @@ async function write(
   { trustDomain, endpointUrl }: Relationship,
   { bundle, notes: ignored, trace, override }: Offer,
   before: TrustBundle | undefined,
-  { diff, notes, overridden, leavesSequence }: Extract<Verdict, { kind: 'accepted' }>,
+  { diff, notes, overridden, leavesSequence, leaptFrom }: Extract<Verdict, { kind: 'accepted' }>,
 ): Promise<Refreshed | undefined> {
   const at = clock.now();
   const proof = provedBy(trace);
@@ -188,6 +188,7 @@ async function write(
     trustDomain,
     expectedDigest: before ? contentDigest(before) : null,
     ...(leavesSequence ? { keepsSequence: 'next' as const } : {}),
+    ...(leaptFrom === undefined ? {} : { leaptFrom }),
     ...(hasUnusableEntries({ notes: ignored }) ? { unusable: true } : {}),
     version: {
       bundle: leavesSequence ? unnumbered : bundle,

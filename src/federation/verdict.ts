@@ -30,7 +30,7 @@ export interface VerdictNote {
     | 'sequence-appeared'
     | 'sequence-disappeared'
     | 'sequence-jumped'
-    | 'sequence-lower-at-this-address'
+    | 'removal-under-lower-sequence'
     | 'all-keys-revoked'
     | 'no-x509-roots'
     | 'all-roots-outside-validity'
@@ -54,8 +54,10 @@ export type Verdict =
       readonly kind: 'accepted';
       readonly diff: BundleDiff;
       readonly notes: readonly VerdictNote[];
-      /** The held number stays the one that counts: this address numbers otherwise. */
+      /** The held number stays the one that counts: the offer has a lower one. */
       readonly leavesSequence?: true;
+      /** The number from which the offered one is a leap. */
+      readonly leaptFrom?: bigint;
       /** The objection that the operator's override set aside. */
       readonly overridden?: QuarantineCode | RefusalCode;
     }
@@ -100,8 +102,8 @@ export interface JudgeInput extends Surroundings {
  *
  * - Equal content is `unchanged`, also under a lower number: a replica or a restored server counts otherwise. Its number is remembered
  *   unless it is lower or jumps.
- * - Other content under a lower number is refused (FED-48), unless it only takes keys away and this very address numbered the held
- *   content lower as well. A number beyond reason waits for an operator.
+ * - Other content under a lower number is refused (FED-48), unless it only takes keys away and its publisher may count lower
+ *   (`isLateRemoval`). A number beyond reason waits for an operator.
  * - Other content under an equal number is adopted and reported (FED-50), as are a number that appears or disappears (FED-51).
  * - A valid empty bundle is a revocation and is honoured (TDB-04, TDB-05).
  * - Over `https_web` the held keys have no part in authenticating the offer. There an offer waits for an operator when none of its roots,
@@ -125,8 +127,10 @@ export function judge(input: JudgeInput): Verdict {
   const notes = notesOn(input);
   const diff = diffBundles(held, offered);
   if (!objection) {
-    const lower = isLower(held, offered) ? ({ leavesSequence: true } as const) : {};
-    return { kind: 'accepted', diff, notes, ...lower };
+    if (isLower(held, offered)) return { kind: 'accepted', diff, notes, leavesSequence: true };
+    const step = stepOf(input);
+    const leap = step === 'leap' || step === 'by-clock' ? { leaptFrom: lineBefore(input) } : {};
+    return { kind: 'accepted', diff, notes, ...leap };
   }
   const told: VerdictNote = {
     code: 'operator-override',
@@ -176,18 +180,36 @@ function describeJump({ held, offered, now }: JudgeInput): string {
   return `the endpoint jumps from ${before} of ${offered.trustDomain} to ${offered.sequence}, far above it and above the time in seconds, ${Math.floor(now.getTime() / 1000)}`;
 }
 
-/** Whether a lower number is only this address's way of counting, and the offer takes keys away and brings none. */
-function isRemovalHere({ held, offered, profile, heldNumberHere }: JudgeInput, diff: BundleDiff): boolean {
-  if (!held || profile.kind === 'signed_bundle' || offered.sequence === undefined) return false;
-  const added = diff.addedX509.length + diff.addedJwt.length;
-  return added === 0 && heldNumberHere !== undefined && offered.sequence > heldNumberHere;
+/** For so long the owner of an endpoint may take back a leap that somebody else made in its name. */
+const FORMER_MS = 30 * 24 * 60 * 60_000;
+
+/** The number from which a leap was made: that of an earlier leap, if it was not long ago. */
+function lineBefore({ held, prior, now }: JudgeInput): bigint {
+  const { former } = prior ?? {};
+  if (former && now.getTime() - former.at.getTime() < FORMER_MS) return former.sequence;
+  return (prior ? prior.anchor : held?.sequence) ?? 0n;
+}
+
+/**
+ * Whether an offer under a lower number takes keys away and brings none, and its number is above one from which its publisher may count:
+ * the one that this address gave the held content, the one that the content came with, or the one before a leap. Nothing that was
+ * published before has such a number. Never for a signed bundle, whose carrier can choose among all that were signed.
+ */
+function isLateRemoval(input: JudgeInput, diff: BundleDiff): boolean {
+  const { held, offered, profile, prior, heldNumberHere } = input;
+  if (!held || profile.kind === 'signed_bundle' || diff.addedX509.length + diff.addedJwt.length > 0)
+    return false;
+  const former = prior?.former ? lineBefore(input) : undefined;
+  return [heldNumberHere, prior?.anchor, former].some(
+    (line) => line !== undefined && offered.sequence !== undefined && offered.sequence > line,
+  );
 }
 
 function objectTo(input: JudgeInput): Objection | undefined {
   const { held, offered, policy, rejected } = input;
   if (held && bundlesEqual(held, offered)) return undefined;
   const diff = diffBundles(held, offered);
-  if (isLower(held, offered) && !isRemovalHere(input, diff)) {
+  if (isLower(held, offered) && !isLateRemoval(input, diff)) {
     return {
       kind: 'refused',
       code: 'sequence-rolled-back',
@@ -226,10 +248,16 @@ function objectTo(input: JudgeInput): Objection | undefined {
 }
 
 /** Whether the web server alone could have put all these keys there: nothing that was held for long has a part in it. */
-function displacementBy({ held, offered, profile, prior, overlapLeadMs: leadMs = 0, now }: JudgeInput) {
+function displacementBy(input: JudgeInput) {
+  const { held, offered, profile, prior, overlapLeadMs: leadMs = 0, now } = input;
   if (!held || profile.kind !== 'https_web') return undefined;
   const keys = prior?.keys ?? keyNamesOf(held).map((name) => ({ ...name, since: now, vouched: true }));
-  return findDisplacement(keys, offered, { leadMs, now });
+  const distrusted = new Set(
+    input.distrusted?.flatMap(({ trustDomain, keyFingerprint }) =>
+      trustDomain === offered.trustDomain ? keyFingerprint : [],
+    ),
+  );
+  return findDisplacement(keys, offered, { leadMs, now, distrusted });
 }
 
 function notesOn(input: JudgeInput): VerdictNote[] {
@@ -241,8 +269,8 @@ function notesOn(input: JudgeInput): VerdictNote[] {
   const name = offered.trustDomain;
   if (isLower(held, offered))
     notes.push({
-      code: 'sequence-lower-at-this-address',
-      message: `${name} takes keys away under sequence ${offered.sequence}; this address counts lower than ${held?.sequence}, which stays the number that counts`,
+      code: 'removal-under-lower-sequence',
+      message: `${name} takes keys away under sequence ${offered.sequence}, which is lower than ${held?.sequence}: what it publishes next must be above that`,
     });
   if (held) {
     if (stepOf(input) !== 'ordinary' && !isLower(held, offered))

@@ -3,7 +3,7 @@ import { contentDigest, serializeBundle, type TrustDomain } from '../spiffe/inde
 import { type BundleVersion, cleanVersion, type NewVersion } from './bundle-version.ts';
 import { invitationExists, invitationSpent, relationshipExists, rolledBack, StoreError } from './errors.ts';
 import { cleanEvent, type NewEvent, type StoredEvent } from './event.ts';
-import { type HeldKey, heldKeysAfter, keptSequence } from './prior-trust.ts';
+import { formerAfter, type HeldKey, heldKeysAfter, keptSequence, type PriorTrust } from './prior-trust.ts';
 import { createMemoryIncidents } from './memory-incidents.ts';
 import { thinnedHeads } from './peer-head-rule.ts';
 import { markOf } from './version-mark.ts';
@@ -25,6 +25,7 @@ interface Held {
   readonly sequence: bigint | undefined;
   /** The one that counted when the content came. */
   readonly anchor: bigint | undefined;
+  readonly former: PriorTrust['former'];
 }
 
 /** A store that lives and ends with the process, for tests and one-shot commands. Same contract as the SQLite one. */
@@ -59,7 +60,11 @@ export function createMemoryStore(): Store {
   const words = createOperatorWordMaps((event) => addEvent(event), chain.remember);
   const append = (
     version: NewVersion,
-    { keepsSequence, unusable = false }: Pick<Replacement, 'keepsSequence' | 'unusable'> = {},
+    {
+      keepsSequence,
+      unusable = false,
+      leaptFrom,
+    }: Pick<Replacement, 'keepsSequence' | 'unusable' | 'leaptFrom'> = {},
   ): BundleVersion => {
     const { bundle } = version;
     const past = versions.get(bundle.trustDomain) ?? [];
@@ -85,7 +90,8 @@ export function createMemoryStore(): Store {
     const sequence = keepsSequence
       ? keptSequence(before?.sequence, bundle.sequence, keepsSequence)
       : bundle.sequence;
-    held.set(bundle.trustDomain, { version: added, sequence, anchor: sequence });
+    const { former } = formerAfter(before?.former, version, leaptFrom);
+    held.set(bundle.trustDomain, { version: added, sequence, anchor: sequence, former });
     if (version.verdict !== 'own') {
       const known = before ? (heldKeys.get(bundle.trustDomain) ?? []) : [];
       heldKeys.set(bundle.trustDomain, heldKeysAfter(known, version, unusable).sort(byKey));
@@ -153,8 +159,12 @@ export function createMemoryStore(): Store {
     current: (trustDomain) => turn(() => current(trustDomain)),
     priorTrust: (trustDomain) =>
       turn(() => {
-        const anchor = held.get(trustDomain)?.anchor;
-        return { keys: heldKeys.get(trustDomain) ?? [], ...(anchor === undefined ? {} : { anchor }) };
+        const { anchor, former } = held.get(trustDomain) ?? {};
+        return {
+          keys: heldKeys.get(trustDomain) ?? [],
+          ...(anchor === undefined ? {} : { anchor }),
+          ...(anchor === undefined || !former ? {} : { former }),
+        };
       }),
     currentAll: () => turn(() => [...held.keys()].flatMap((name) => current(name) ?? []).sort(byTrustDomain)),
     replaceCurrent: (replacement) =>

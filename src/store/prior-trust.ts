@@ -46,6 +46,19 @@ export interface PriorTrust {
   readonly keys: readonly HeldKey[];
   /** The sequence that counted when the current content came; absent without one. */
   readonly anchor?: bigint;
+  /** The number from which the present numbers were reached by a leap, and when: the owner may still count from there. */
+  readonly former?: { readonly sequence: bigint; readonly at: Date };
+}
+
+/** The former number after a version: a leap begins it, an operator's word ends it, and anything else leaves it. */
+export function formerAfter(
+  before: PriorTrust['former'],
+  { receivedAt: at, verdict }: Pick<NewVersion, 'receivedAt' | 'verdict'>,
+  leaptFrom: bigint | undefined,
+): Pick<PriorTrust, 'former'> {
+  if (verdict === 'bootstrap' || verdict === 'operator') return {};
+  const former = leaptFrom === undefined ? before : { sequence: leaptFrom, at };
+  return former ? { former } : {};
 }
 
 /** The keys of a bundle, each once. */

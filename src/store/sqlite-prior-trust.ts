@@ -12,6 +12,12 @@ interface HeldKeyRow {
   readonly known: number;
 }
 
+interface AnchorRow {
+  readonly sequence: string;
+  readonly former: string | null;
+  readonly former_at: string | null;
+}
+
 /** What offers are judged by next to the held bundle, in SQL. What writes is to be called inside a transaction. */
 export function createPriorTrustTables(database: Database) {
   const select = database.prepare<[string], HeldKeyRow>(
@@ -28,25 +34,31 @@ export function createPriorTrustTables(database: Database) {
     'DELETE FROM held_key WHERE trust_domain = ? AND kind = ? AND key = ?',
   );
   const clear = database.prepare<[string]>('DELETE FROM held_key WHERE trust_domain = ?');
-  const selectAnchor = database
-    .prepare<[string], string>('SELECT sequence FROM sequence_anchor WHERE trust_domain = ?')
-    .pluck();
-  const upsertAnchor = database.prepare<[string, string]>(
-    `INSERT INTO sequence_anchor (trust_domain, sequence) VALUES (?, ?)
-     ON CONFLICT DO UPDATE SET sequence = excluded.sequence`,
+  const selectAnchor = database.prepare<[string], AnchorRow>(
+    'SELECT sequence, former, former_at FROM sequence_anchor WHERE trust_domain = ?',
+  );
+  const upsertAnchor = database.prepare<[string, string, string | null, string | null]>(
+    `INSERT INTO sequence_anchor (trust_domain, sequence, former, former_at) VALUES (?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET sequence = excluded.sequence, former = excluded.former, former_at = excluded.former_at`,
   );
   const clearAnchor = database.prepare<[string]>('DELETE FROM sequence_anchor WHERE trust_domain = ?');
 
   return {
     get(trustDomain: TrustDomain): PriorTrust {
-      const anchor = selectAnchor.get(trustDomain);
+      const row = selectAnchor.get(trustDomain);
       const keys = select.all(trustDomain).map(heldKeyOf);
-      return { keys, ...(anchor === undefined ? {} : { anchor: BigInt(anchor) }) };
+      return { keys, ...(row ? anchorOf(row) : {}) };
     },
     /** Puts these in the place of those before; a row that stays as it is is not written. */
-    replace(trustDomain: TrustDomain, { keys, anchor }: PriorTrust): void {
+    replace(trustDomain: TrustDomain, { keys, anchor, former }: PriorTrust): void {
       if (anchor === undefined) clearAnchor.run(trustDomain);
-      else upsertAnchor.run(trustDomain, anchor.toString());
+      else
+        upsertAnchor.run(
+          trustDomain,
+          anchor.toString(),
+          former?.sequence.toString() ?? null,
+          former?.at.toISOString() ?? null,
+        );
       const before = new Map(select.all(trustDomain).map((row) => [nameOf(row), row]));
       for (const row of keys.map((key) => rowOf(trustDomain, key))) {
         const old = before.get(nameOf(row));
@@ -60,6 +72,13 @@ export function createPriorTrustTables(database: Database) {
       clear.run(trustDomain);
       clearAnchor.run(trustDomain);
     },
+  };
+}
+
+function anchorOf({ sequence, former, former_at: at }: AnchorRow): Omit<PriorTrust, 'keys'> {
+  return {
+    anchor: BigInt(sequence),
+    ...(former === null || at === null ? {} : { former: { sequence: BigInt(former), at: new Date(at) } }),
   };
 }
 

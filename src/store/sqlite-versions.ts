@@ -9,7 +9,7 @@ import {
 } from './bundle-version.ts';
 import { documentParts } from './document-parts.ts';
 import { rolledBack } from './errors.ts';
-import { heldKeysAfter, keptSequence, type PriorTrust } from './prior-trust.ts';
+import { formerAfter, heldKeysAfter, keptSequence, type PriorTrust } from './prior-trust.ts';
 import { versionRow } from './history-rows.ts';
 import type { AddLink } from './sqlite-chain.ts';
 import { createPriorTrustTables } from './sqlite-prior-trust.ts';
@@ -220,7 +220,11 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     append(
       offered: NewVersion,
       held: CurrentPointer | undefined,
-      { keepsSequence, unusable = false }: Pick<Replacement, 'keepsSequence' | 'unusable'> = {},
+      {
+        keepsSequence,
+        unusable = false,
+        leaptFrom,
+      }: Pick<Replacement, 'keepsSequence' | 'unusable' | 'leaptFrom'> = {},
     ): BundleVersion {
       const version = cleanVersion(offered);
       const { bundle } = version;
@@ -257,9 +261,12 @@ export function createVersionTables(database: Database, addLink: AddLink) {
         : insertPointer.run(trustDomain, number, text, digest);
       if (changes !== 1) throw new TypeError('unreachable: the pointer was read in this very transaction');
       if (version.verdict !== 'own') {
-        const before = held ? priorTrust.get(trustDomain).keys : [];
-        const anchor = counts === undefined ? {} : { anchor: counts };
-        priorTrust.replace(trustDomain, { keys: heldKeysAfter(before, version, unusable), ...anchor });
+        const before: PriorTrust = held ? priorTrust.get(trustDomain) : { keys: [] };
+        priorTrust.replace(trustDomain, {
+          keys: heldKeysAfter(before.keys, version, unusable),
+          ...(counts === undefined ? {} : { anchor: counts }),
+          ...formerAfter(before.former, version, leaptFrom),
+        });
       }
       const counted =
         counts === bundle.sequence || counts === undefined ? bundle : { ...bundle, sequence: counts };

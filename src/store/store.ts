@@ -26,6 +26,8 @@ export interface Replacement {
    * out. Default: the version's own sequence counts.
    */
   readonly keepsSequence?: 'held' | 'next';
+  /** The number from which this version's number was reached by a leap. */
+  readonly leaptFrom?: bigint;
   /** The document listed entries of which none could be used: keys that are gone with it count as known when they come back. */
   readonly unusable?: boolean;
   /** Told in the same transaction. */

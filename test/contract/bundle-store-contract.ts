@@ -580,6 +580,23 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect(await store.priorTrust(istio)).not.toHaveProperty('anchor');
     });
 
+    it('priorTrust() keeps the number before a leap until an operator sets a version', async () => {
+      await federate([1], 5n);
+      const put = async (numbers: readonly number[], sequence: bigint, rest: object, by?: 'operator') =>
+        store.replaceCurrent({
+          trustDomain: istio,
+          expectedDigest: (await store.current(istio))?.digest ?? null,
+          version: version(bundle(numbers, sequence), at(60), by),
+          ...rest,
+        });
+      expect(await store.priorTrust(istio)).not.toHaveProperty('former');
+      await put([1, 2], 9_000n, { leaptFrom: 5n });
+      await put([1], 9_001n, {});
+      expect((await store.priorTrust(istio)).former).toEqual({ sequence: 5n, at: at(60) });
+      await put([2], 9_002n, {}, 'operator');
+      expect(await store.priorTrust(istio)).not.toHaveProperty('former');
+    });
+
     it('replaceCurrent() compares sequences as 64-bit numbers, digit for digit (TDB-08)', async () => {
       await federate([1], 9n);
       for (const [index, sequence] of [

@@ -5,11 +5,12 @@ import { INSTANT } from './made-up-bundle.ts';
 const seconds = BigInt(INSTANT.getTime() / 1000);
 const judged = (anchor: bigint | undefined, ...offered: bigint[]) =>
   offered.map((number) => judgeNumber(anchor, number, INSTANT));
-const [ordinary, byClock, beyond] = ['ordinary', 'by-clock', 'beyond-reason'];
+const [ordinary, leap, byClock, beyond] = ['ordinary', 'leap', 'by-clock', 'beyond-reason'];
 
 describe('judgeNumber()', () => {
-  it('lets a counter go on by a million, or to the time in seconds, and no further', () => {
-    expect(judged(5n, 6n, 1_000_005n)).toEqual([ordinary, ordinary]);
+  it('lets a counter go on by a thousand, leap by a million, go to the time in seconds, and no further', () => {
+    expect(judged(5n, 6n, 1_005n)).toEqual([ordinary, ordinary]);
+    expect(judged(5n, 1_006n, 1_000_005n)).toEqual([leap, leap]);
     expect(judged(5n, 1_000_006n, seconds, seconds + 300n)).toEqual([byClock, byClock, byClock]);
     expect(judged(5n, seconds + 301n, seconds * 1000n, 2n ** 64n - 1n)).toEqual([beyond, beyond, beyond]);
   });
@@ -32,9 +33,9 @@ describe('judgeNumber()', () => {
     expect(judged(ahead, ahead + 1_000n, ahead + 1_001n)).toEqual([ordinary, beyond]);
   });
 
-  it('lets numbers that are written as a date go on to the next year', () => {
-    expect(judged(20301231235959n, 20310101000000n)).toEqual([ordinary]);
-    expect(judged(2030123101n, 2031010100n)).toEqual([ordinary]);
+  it('lets numbers that are written as a date leap to the next year', () => {
+    expect(judged(20301231235959n, 20310101000000n)).toEqual([leap]);
+    expect(judged(2030123101n, 2031010100n)).toEqual([leap]);
     expect(judged(20301231235959n, 2n ** 63n)).toEqual([beyond]);
   });
 

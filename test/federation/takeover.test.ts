@@ -23,6 +23,7 @@ const leftOut: BundleNote = {
 let store: Store;
 let held: HeldBundles;
 let clock: TestClock;
+let trusted: TrustedBundles;
 let poll: (
   offered: TrustBundle,
   more?: Partial<Relationship>,
@@ -33,7 +34,7 @@ beforeEach(() => {
   store = createMemoryStore();
   held = new HeldBundles(createRecordingLog());
   clock = new TestClock(began);
-  const trusted = new TrustedBundles({ held, clock, log: createRecordingLog() });
+  trusted = new TrustedBundles({ held, clock, log: createRecordingLog() });
   const addressNumbers = new AddressNumbers();
   poll = async (offered, more = web, { notes = [], overlapLeadMs } = {}) => {
     const { outcome, incident } = await settleOffer(
@@ -131,6 +132,31 @@ describe('a takeover of an https_web endpoint in two steps', () => {
     expect(await poll(bundle([2], 7n), {})).toBe('accepted');
   });
 
+  it('is not vouched for by a root that has ended, is not valid yet, or is distrusted', async () => {
+    const [one] = bundle([1]).x509Authorities;
+    if (!one) throw new Error('a sample has roots');
+    const dated = (notBefore: Date, notAfter: Date, ...numbers: number[]) => ({
+      ...bundle(numbers, 6n),
+      x509Authorities: [{ ...one, notBefore, notAfter }, ...bundle(numbers).x509Authorities],
+    });
+    const [past, future] = [new Date(began.getTime() - 1), new Date(began.getTime() + 1)];
+    expect(await poll(dated(past, past, 2))).toBe(replaced);
+    expect(await poll(dated(future, future, 2))).toBe(replaced);
+    // Alone it is new trust too, as soon as it is valid.
+    held.replace({ ...bundle([2], 5n) });
+    expect(await poll(dated(future, future))).toBe(replaced);
+    held.replace(bundle([1], 5n));
+    trusted.distrust({
+      trustDomain: istio,
+      keyFingerprint: one.keyFingerprint,
+      label: 'root 1',
+      at: began,
+      actor: 'ann',
+      reason: 'stolen',
+    });
+    expect(await poll(bundle([1, 2], 6n))).toBe(replaced);
+  });
+
   it('takes the roots that an operator accepted as an overlap at once', async () => {
     const file = version(bundle([2], 6n), began, 'operator');
     await store.replaceCurrent({
@@ -211,10 +237,38 @@ describe('a sequence that jumps', () => {
     expect(await poll(bundle([1], 6n))).toBe('accepted');
   });
 
-  it('cannot be made small by many polls of equal content', async () => {
-    for (const sequence of [1_000_005n, 1_900_000n, 2_000_005n])
-      expect(await poll(bundle([1, 2], sequence))).toMatch(/^unchanged/);
-    expect(held.bundleFor(istio)?.sequence).toBe(1_000_005n);
+  it('is remembered over equal content only as far as its publisher may have counted', async () => {
+    for (const sequence of [1_006n, 1_000_005n, now])
+      expect(await poll(bundle([1, 2], sequence))).toBe('unchanged');
+    expect(held.bundleFor(istio)?.sequence).toBe(5n);
+    for (const sequence of [1_005n, 2_005n]) expect(await poll(bundle([1, 2], sequence))).toBe('unchanged');
+    expect(held.bundleFor(istio)?.sequence).toBe(1_005n);
+    // Not even that keeps the owner's own revocation out; what brings a key stays out.
+    expect(await poll(bundle([1, 2, 3], 6n))).toBe('refused sequence-rolled-back');
+    expect(await poll(bundle([1], 5n))).toBe('refused sequence-rolled-back');
+    expect(await poll(bundle([1], 6n))).toBe('accepted');
+  });
+
+  it.each([
+    ['by a leap', 900_000n],
+    ['to the time', now],
+  ])('%s with one more root does not keep the owner’s own revocation out', async (_how, sequence) => {
+    expect(await poll(bundle([1, 2, 3], sequence))).toBe('accepted');
+    expect(await poll(bundle([1, 2, 3, 4], sequence + 1n))).toBe('accepted');
+    // What was published before stays out, and so does what brings a key.
+    expect(await poll(bundle([1, 2], 5n))).toBe('refused sequence-rolled-back');
+    expect(await poll(bundle([1, 2, 5], 6n))).toBe('refused sequence-rolled-back');
+    expect(await poll(bundle([1, 2], 6n))).toBe('accepted');
+    expect(held.bundleFor(istio)?.x509Authorities).toHaveLength(2);
+    expect(await poll(bundle([1, 2, 3, 4], sequence + 1n))).toBe('refused sequence-rolled-back');
+    // The way on for the owner: numbers above, such as the time.
+    expect(await poll(bundle([1, 2, 5], now + 100n))).toBe('accepted');
+  });
+
+  it('to the time is not taken back after a month', async () => {
+    expect(await poll(bundle([1, 2, 3], now))).toBe('accepted');
+    await clock.advance(31 * 24 * HOUR_MS);
+    expect(await poll(bundle([1, 2], 6n))).toBe('refused sequence-rolled-back');
   });
 
   it('to the time in seconds is taken with other content and on record, and not remembered over equal content', async () => {
@@ -262,7 +316,7 @@ describe('a replica of the endpoint that counts lower', () => {
     expect(await poll(bundle([1, 2, 3], 51n), replica)).toBe('refused sequence-rolled-back');
     expect(await poll(bundle([1], 51n), replica)).toBe('accepted');
     expect((await store.events({ trustDomain: istio, limit: 1 }))[0]).toMatchObject({
-      code: 'sequence-lower-at-this-address',
+      code: 'removal-under-lower-sequence',
     });
     // What was taken away does not come back under a number that was there before.
     expect(await poll(bundle([1, 2], 50n), replica)).toBe('refused sequence-rolled-back');

@@ -27,8 +27,8 @@ export function surviveIncidents(meshes: Meshes, waits: Waits): Step {
         await told(meshes, waits, tell, (incident) => /connect|response/.test(incident.code));
 
         hostile = await HostileEndpoint.start(identity, meshes.layout.ports.consulEndpoint);
-        hostile.serve(withLowerSequence(good));
-        tell.did('an intruder with a valid SVID of the endpoint serves an older sequence');
+        hostile.serve(olderAndEmpty(good));
+        tell.did('an intruder with a valid SVID of the endpoint serves an older sequence without any key');
         await told(meshes, waits, tell, (incident) => incident.code === 'sequence-rolled-back');
 
         hostile.serve(good.slice(0, good.length / 2));
@@ -105,10 +105,12 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-/** The document with a sequence one lower; done on the text, for a sequence has more digits than a number holds. */
-function withLowerSequence(document: string): string {
-  return document.replace(
-    /("spiffe_sequence"\s*:\s*)(\d+)/,
-    (_all, name: string, digits: string) => `${name}${BigInt(digits) - 1n}`,
-  );
+/** The document with a sequence one lower and without keys; done on the text, because a sequence has more digits than a number holds. */
+function olderAndEmpty(document: string): string {
+  return document
+    .replace(
+      /("spiffe_sequence"\s*:\s*)(\d+)/,
+      (_all, name: string, digits: string) => `${name}${BigInt(digits) - 1n}`,
+    )
+    .replace(/("keys"\s*:\s*)\[.*\]/s, '$1[]');
 }

@@ -32,9 +32,13 @@ export const priorTrust: Migration = {
   -- The number that counted when the current content came: what a later number is compared with.
   CREATE TABLE sequence_anchor (
     trust_domain TEXT PRIMARY KEY,
-    sequence TEXT NOT NULL
+    sequence TEXT NOT NULL,
+    -- The number from which it was reached by a leap, and when: its owner may still count from there.
+    former TEXT,
+    former_at TEXT,
+    CHECK ((former IS NULL) = (former_at IS NULL))
   ) STRICT, WITHOUT ROWID;
-  INSERT INTO sequence_anchor
+  INSERT INTO sequence_anchor (trust_domain, sequence)
   SELECT trust_domain, sequence FROM current_bundle JOIN relationship USING (trust_domain) WHERE sequence IS NOT NULL;
 `,
   fill(database) {
