@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { Gateway, parseRouteTable, type RouteTable } from '../gateway/index.ts';
 import { createMetrics } from '../telemetry/index.ts';
-import { describeError, watchFiles } from '../platform/index.ts';
+import { describeError, watchFiles, readRegularText } from '../platform/index.ts';
 import { createMetricsServer } from './metrics-server.ts';
 import { partOf, Parts } from './parts.ts';
 import { resolvePath } from './config/fields.ts';
@@ -71,7 +70,7 @@ function followRoutes(
   let text: string | undefined;
   const look = async () => {
     try {
-      const found = await readFile(file, 'utf8');
+      const found = await readRegularText(file);
       if (found === text) return;
       text = found;
       const routes = routesOf(file, found);
@@ -102,7 +101,7 @@ function followRoutes(
 export async function readRoutes(file: string): Promise<RouteTable> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = await readRegularText(file);
   } catch (cause) {
     throw unusable(file, cause);
   }

@@ -26,6 +26,7 @@ export interface ExtensionAnswer {
 
 /** How an extension takes a request on: its body up to a bound, then an answer, which may take its time. */
 export interface ExtensionPlan {
+  /** With a larger body the request is answered as any unknown path is. */
   readonly maxBodyBytes: number;
   /** Undefined: answered as any unknown path is. */
   answer(body: Uint8Array): Promise<ExtensionAnswer | undefined>;
@@ -83,9 +84,9 @@ export async function serveExtension(
       else unknownPath();
       return;
     }
-    // What was not read would be taken for the next request.
+    // Not 413, by which anybody would learn that something is served here. What was not read would be taken for the next request.
     response.shouldKeepAlive = false;
-    send({ status: 413, body: '{"code":"request-too-large"}' });
+    unknownPath();
   } catch (error) {
     // Nobody is there any more to be told.
     if (response.destroyed || !request.complete) return;

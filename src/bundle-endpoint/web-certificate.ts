@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { readRegularText } from '../platform/index.ts';
 import { EndpointError } from './errors.ts';
 
 /** A Web PKI certificate chain and its key, PEM. */
@@ -22,7 +22,7 @@ export async function readWebCertificate(
   let key: string;
   let leaf: X509Certificate;
   try {
-    [cert, key] = await Promise.all([readFile(certificateFile, 'utf8'), readFile(keyFile, 'utf8')]);
+    [cert, key] = await Promise.all([readRegularText(certificateFile), readRegularText(keyFile)]);
     leaf = new X509Certificate(cert);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);

@@ -9,6 +9,7 @@ import { createAgentMetrics } from './agent-metrics.ts';
 import { type ChangeBudgetSettings, defaultChangeBudgetSettings } from './change-budget.ts';
 import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
 import { Distrusts } from './distrust-key.ts';
+import { ended } from './ended.ts';
 import { FederationError } from './errors.ts';
 import { type TheirSide, TheirSides } from './holding/their-side.ts';
 import type { EndpointHealth } from './endpoint-urls.ts';
@@ -189,7 +190,7 @@ export class FederationAgent {
   /** Stops polling and calls off fetches in flight; what is trusted stays in `bundles`. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    await Promise.all([...this.#pollers.values()].map((poller) => poller.stop()));
+    await Promise.all([...this.#pollers.values()].map((poller) => ended(this.#parts.clock, poller.stop())));
     await this.#waiting;
   }
 
@@ -257,12 +258,14 @@ export class FederationAgent {
     { actor, reason }: { readonly actor: string; readonly reason: string },
   ): Promise<void> {
     const poller = this.#pollerOf(trustDomain);
-    await poller.stop();
+    // Called off at once; whatever it still does is waited for after the trust is gone.
+    const stopped = poller.stop();
     const { store, clock } = this.#parts;
     let removed: boolean;
     try {
       removed = await store.removeRelationship(trustDomain, { at: clock.now(), actor, reason });
     } catch (error) {
+      await ended(clock, stopped);
       // Not removed on record, so not removed: or it would be back, unannounced, after the next start.
       if (this.#pollers.get(trustDomain) === poller) this.#open(poller.relationship, 0).start();
       throw error;
@@ -273,6 +276,7 @@ export class FederationAgent {
       this.#trusted.staleFrom(trustDomain, undefined);
       this.#theirSides.forget(trustDomain);
     }
+    await ended(clock, stopped);
     if (!removed) throw notFederated(trustDomain);
   }
 

@@ -81,7 +81,11 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
     return await timer.within(limits.totalMs, late, async () => {
       let url = configuredUrl(request);
       if (url.protocol === 'file:')
-        return { kind: 'document', body: await readSourceFile(url, limits.maxBodyBytes), trace: trace() };
+        return {
+          kind: 'document',
+          body: await readSourceFile(url, limits.maxBodyBytes, timer.signal),
+          trace: trace(),
+        };
       let redirectedFrom: AddressKind | undefined;
       for (;;) {
         proof = {};

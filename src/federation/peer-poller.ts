@@ -258,6 +258,8 @@ export class PeerPoller {
         this.#regularAtMs = this.#dueAtMs;
         return outcome;
       }
+      // Removed, or stopped, while it was written.
+      if (signal.aborted) return { kind: 'called-off' };
       this.#tag = refreshed.tag;
       this.#watch.follow(this.#budget.isFlapping ? undefined : this.#tag);
       await this.#remember(refreshed, outcome);
@@ -289,6 +291,7 @@ export class PeerPoller {
     const at = clock.now();
     const { incident } = refreshed;
     const why = refreshed.reason ?? ('code' in outcome ? outcome : undefined);
+    if (this.#stop.signal.aborted) return;
     if (incident !== undefined && why) {
       this.#incidentsMayBeOpen = true;
       await store.recordIncident({

@@ -61,7 +61,7 @@ export async function settleOffer(
     const verdict = await judgeOffer(parts, relationship, offer, before);
     switch (verdict.kind) {
       case 'unchanged':
-        if (before && verdict.metadataChanged) await rememberMetadata(parts, before, offer.bundle, verdict);
+        if (before && verdict.metadataChanged) await rememberMetadata(parts, before, offer, verdict);
         noteNumber(parts, relationship, offer);
         return { outcome: { kind: 'unchanged' }, ...oddities(offer, verdict) };
       case 'quarantined':
@@ -80,6 +80,7 @@ export async function settleOffer(
           return { ...written, ...oddities(offer) };
         }
         const current = await store.current(trustDomain);
+        if (offer.signal.aborted) continue;
         if (current) held.replace(current.bundle);
         else if (!(await store.relationship(trustDomain))) return { outcome: { kind: 'called-off' } };
       }
@@ -110,10 +111,10 @@ function oddities(
 function noteNumber(
   { addressNumbers }: SettleParts,
   { trustDomain, endpointUrl }: Relationship,
-  { bundle }: Offer,
+  { bundle, signal }: Offer,
 ): void {
   const { sequence } = bundle;
-  if (sequence !== undefined)
+  if (sequence !== undefined && !signal.aborted)
     addressNumbers?.note(trustDomain, endpointUrl, { digest: contentDigest(bundle), sequence });
 }
 
@@ -159,12 +160,14 @@ async function judgeOffer(
 async function rememberMetadata(
   { store, held, clock }: SettleParts,
   before: TrustBundle,
-  offered: TrustBundle,
+  { bundle: offered, signal }: Pick<Offer, 'bundle' | 'signal'>,
   { leavesSequence }: Pick<Extract<Verdict, { kind: 'unchanged' }>, 'leavesSequence'>,
 ): Promise<void> {
   const sequence = leavesSequence ? before.sequence : (offered.sequence ?? before.sequence);
   if (sequence !== undefined && sequence !== before.sequence)
     await store.noteUnchanged(offered.trustDomain, clock.now(), { sequence });
+  // It may have been removed meanwhile, and must not come back.
+  if (signal.aborted) return;
   const { sequence: _, ...unnumbered } = offered;
   held.remember(sequence === undefined ? unnumbered : { ...unnumbered, sequence });
 }
@@ -173,7 +176,7 @@ async function rememberMetadata(
 async function write(
   { store, held, clock }: SettleParts,
   { trustDomain, endpointUrl }: Relationship,
-  { bundle, notes: ignored, trace, override }: Offer,
+  { bundle, notes: ignored, trace, override, signal }: Offer,
   before: TrustBundle | undefined,
   { diff, notes, overridden, leavesSequence, leaptFrom }: Extract<Verdict, { kind: 'accepted' }>,
 ): Promise<Refreshed | undefined> {
@@ -215,6 +218,8 @@ async function write(
     },
   });
   if (written === 'conflict') return undefined;
+  // Removed while it was written: the removal, which comes after it in the store, counts.
+  if (signal.aborted) return { outcome: { kind: 'called-off' } };
   held.replace(leavesSequence ? written.bundle : bundle);
   const told = overridden === undefined ? {} : { overridden };
   return {

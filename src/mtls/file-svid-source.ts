@@ -1,5 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
-import { type Clock, describeError, type Log, watchFiles } from '../platform/index.ts';
+import { stat } from 'node:fs/promises';
+import { type Clock, describeError, type Log, watchFiles, readRegularText } from '../platform/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Svid, type SvidSource, svidFromPem } from './svid.ts';
 
@@ -74,7 +74,10 @@ function isSame(a: Svid, b: Svid): boolean {
 
 async function readSvid(certificateFile: string, keyFile: string, log: Log): Promise<Svid> {
   try {
-    const [chain, key] = await Promise.all([readText(certificateFile), readText(keyFile)]);
+    const [chain, key] = await Promise.all([
+      readRegularText(certificateFile, MAX_FILE_BYTES),
+      readRegularText(keyFile, MAX_FILE_BYTES),
+    ]);
     const svid = svidFromPem(chain, key);
     await warnOfMode(keyFile, log);
     return svid;
@@ -86,12 +89,6 @@ async function readSvid(certificateFile: string, keyFile: string, log: Log): Pro
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new MtlsError('svid-invalid', `reading the SVID failed: ${why}`, { cause });
   }
-}
-
-async function readText(file: string): Promise<string> {
-  const { size } = await stat(file);
-  if (size > MAX_FILE_BYTES) throw new RangeError(`${file} is larger than ${MAX_FILE_BYTES} bytes`);
-  return await readFile(file, 'utf8');
 }
 
 /** Not refused: who mounts keys does not always choose their mode, and a new SVID must not be lost by it. */

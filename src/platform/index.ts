@@ -22,6 +22,7 @@ export { describeError, type Log, type LogFields, type LogLevel, silentLog } fro
 export type { Metrics } from './metrics.ts';
 export { printable } from './printable.ts';
 export { type Random, systemRandom } from './random.ts';
+export { readRegularFile, readRegularText, RegularFileError } from './regular-file.ts';
 export { type Sized, smallestFirst } from './smallest-first.ts';
 export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';
 export { watchFiles } from './watch-file.ts';

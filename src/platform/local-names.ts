@@ -1,5 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { readRegularText } from './regular-file.ts';
 
 /** What this machine itself says about host names, without asking any name server. */
 export interface LocalNames {
@@ -72,12 +73,14 @@ function parsedFile<Value>(path: string, parse: (text: string) => Value): () => 
   return async () => {
     const mark = await markOf(path);
     if (known?.mark !== mark)
-      known = { mark, value: parse(mark === NO_FILE ? '' : await readFile(path, 'utf8')) };
+      known = { mark, value: parse(mark === NO_FILE ? '' : await readRegularText(path, MAX_NAMES_BYTES)) };
     return known.value;
   };
 }
 
 const NO_FILE = 'none';
+/** Lists of hosts to be blocked have some megabytes. */
+const MAX_NAMES_BYTES = 16 * 1024 * 1024;
 
 async function markOf(path: string): Promise<string> {
   try {

@@ -34,6 +34,9 @@ beforeAll(async () => {
   for (const [index, home] of homes.entries()) {
     home.writeRoots(roots[index] as TestCa);
     await home.writeEndpointCertificate(roots[index] as TestCa);
+    // B carries what came to it signed; the others keep to themselves with whom they federate.
+    if (home.trustDomain === 'b.example')
+      home.writeConfig(home.configFile, {}, { carry_signed_bundles: true });
   }
   agents = homes.map((home) => home.start());
   await Promise.all(agents.map((agent) => agent.untilLogged('own bundle published')));
@@ -103,5 +106,16 @@ describe('a signed bundle and the federate command', () => {
       SIGNER,
     );
     expect(gone).toMatchObject({ answer: { code: 'status-refused' } });
+    // C holds a signed bundle of A, and does not serve it.
+    const kept = await b.ask(
+      'change',
+      'a.example',
+      '--peer',
+      `${c.url}federate/v1/signed-bundle/a.example`,
+      '--signed',
+      '--signer',
+      SIGNER,
+    );
+    expect(kept).toMatchObject({ answer: { code: 'status-refused' } });
   });
 });

@@ -505,6 +505,32 @@ describe('FederationAgent.remove()', () => {
     expect(world.trusted()).toBeUndefined();
   });
 
+  it('takes the trust away first, also where what it called off never ends', async () => {
+    await using world = await AgentWorld.start(now);
+    peer.answer = serve([r1], { sequence: 1n });
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    expect(world.trusted()).toHaveLength(1);
+    let isStuck = false;
+    Object.assign(world.store, {
+      rejection: () => {
+        isStuck = true;
+        return new Promise<never>(() => {});
+      },
+    });
+    peer.answer = serve([r1, r2], { sequence: 2n });
+    void world.poll();
+    await expect.poll(() => isStuck).toBe(true);
+    const removing = world.agent.remove(peerName, { actor: 'operator:1000', reason: 'over' });
+    for (let turn = 0; turn < 1000 && world.trusted(); turn += 1)
+      await new Promise((resolve) => setImmediate(resolve));
+    expect(world.trusted()).toBeUndefined();
+    expect(await world.store.relationships()).toEqual([]);
+    await world.clock.untilSleeping(1);
+    await world.clock.advance(5000);
+    await removing;
+    expect(await world.store.incidents()).toEqual([]);
+  });
+
   it('drops the late answer of a fetch in flight', async () => {
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
     let answer = () => {};

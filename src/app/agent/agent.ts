@@ -129,7 +129,13 @@ async function connectParts(
       void federation.observations.noteHolding(holding);
     },
   });
-  const signedBundles = createSignedBundles({ own, svid, federation, clock });
+  const signedBundles = createSignedBundles({
+    own,
+    svid,
+    federation,
+    carry: config.endpoint.carry_signed_bundles,
+    clock,
+  });
   const { fetchLimits, bundleLimits } = polling;
   const invitations = await createInvitations(
     { config, folder, store, federation, own, svid, limits: { fetchLimits, bundleLimits } },

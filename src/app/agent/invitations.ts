@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readRegularText } from '../../platform/index.ts';
 import {
   createForbiddenRanges,
   createHostLookup,
@@ -50,7 +50,7 @@ export async function createInvitations(
 
 async function readCa(path: string): Promise<string> {
   try {
-    const pem = await readFile(path, 'utf8');
+    const pem = await readRegularText(path);
     certificatesFromPem(pem);
     return pem;
   } catch (cause) {

@@ -20,9 +20,11 @@ export function createSignedBundles(parts: {
   readonly own: () => TrustBundle | undefined;
   readonly svid: SvidSource | undefined;
   readonly federation: Pick<FederationAgent, 'carried'>;
+  /** Whether those of peers are served too, which tells anybody with whom we federate. */
+  readonly carry: boolean;
   readonly clock: Clock;
 }): SignedBundles {
-  const { own, svid, federation, clock } = parts;
+  const { own, svid, federation, carry, clock } = parts;
   const sign = (lifetimeMs: number): Promise<SignedBundle> => {
     const bundle = own();
     const signer = svid?.current();
@@ -47,7 +49,7 @@ export function createSignedBundles(parts: {
         if (!wanted || method !== 'GET') return undefined;
         const [, name] = wanted;
         if (name === undefined) return own() && svid?.current() ? plan(ownNow) : undefined;
-        const carried = isTrustDomain(name) ? federation.carried.of(name, clock.now()) : undefined;
+        const carried = carry && isTrustDomain(name) ? federation.carried.of(name, clock.now()) : undefined;
         return carried && plan(() => Promise.resolve(carried));
       },
     },

@@ -41,6 +41,12 @@ const endpointCommon = {
     .describe(
       'Clients held until the bundle changes (`Prefer: wait`), one on each connection; further ones are answered at once. A quarter of the places is kept for peers that prove who they are.',
     ),
+  carry_signed_bundles: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether signed bundles of peers are served to anybody at `/federate/v1/signed-bundle/<trust domain>`. It shows with whom this agent federates.',
+    ),
   max_waiting_per_address: z
     .int()
     .min(0)

@@ -41,6 +41,8 @@ const LIFETIME_MS = 5 * 60_000;
 /** Answers per address and minute; each costs two signatures. */
 const PER_ADDRESS = 30;
 const MAX_IN_FLIGHT = 8;
+/** A refusal goes out so long after its request; looking at a proof takes a few milliseconds of it. */
+const REFUSAL_MS = 250;
 
 /** How asking a peer ended. */
 export type AskOutcome = 'compared' | 'nothing-to-show' | 'not-known-there' | 'failed' | 'not-proven';
@@ -138,23 +140,20 @@ export class Observations {
     }
   }
 
-  /** Takes on a request for what we saw; what proves no agent of a relationship is answered as any unknown path is. */
+  /**
+   * Takes on a request for what we saw. What proves no agent of a relationship is answered as any unknown path is, and after the same
+   * time whether or not there is a relationship with the claimed peer: nobody learns with whom we federate by asking in another's name.
+   */
   accept({ method, path, remoteAddress, holding }: ObservationRequest) {
     if (path !== SEEN_PATH || method !== 'GET' || holding === undefined) return undefined;
-    const asker = this.#claimedAsker(holding);
-    if (!asker || this.#inFlight >= MAX_IN_FLIGHT || !this.#work.allows(remoteAddress)) return undefined;
     return {
       maxBodyBytes: 0,
       answer: async () => {
-        this.#inFlight += 1;
-        try {
-          const body = await this.#answer(asker, holding);
-          return body === undefined
-            ? undefined
-            : { status: 200, body, headers: { 'content-type': 'application/jose' } };
-        } finally {
-          this.#inFlight -= 1;
-        }
+        const startMs = this.#parts.clock.monotonicMs();
+        const body = await this.#answerOf(holding, remoteAddress);
+        if (body !== undefined) return { status: 200, body, headers: { 'content-type': 'application/jose' } };
+        await this.#untilMs(startMs + REFUSAL_MS);
+        return undefined;
       },
     };
   }
@@ -203,6 +202,26 @@ export class Observations {
       if (!(error instanceof StatementError)) throw error;
       log.warn('what a peer says it saw is not proved', { trustDomain, error: describeError(error) });
       return 'not-proven';
+    }
+  }
+
+  async #answerOf(holding: string, remoteAddress: string): Promise<string | undefined> {
+    const asker = this.#claimedAsker(holding);
+    if (!asker || this.#inFlight >= MAX_IN_FLIGHT || !this.#work.allows(remoteAddress)) return undefined;
+    this.#inFlight += 1;
+    try {
+      return await this.#answer(asker, holding);
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  async #untilMs(instantMs: number): Promise<void> {
+    const { clock } = this.#parts;
+    try {
+      await clock.sleep(Math.max(0, instantMs - clock.monotonicMs()), this.#stopping.signal);
+    } catch {
+      // The agent stops.
     }
   }
 

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import { dirname, join, resolve } from 'node:path';
+import { readRegularText } from '../../platform/index.ts';
 import { parse } from 'yaml';
 import { MeshAdapterError } from '../errors.ts';
 import type { ConnectionOptions } from '../http-request.ts';
@@ -41,7 +41,7 @@ function inClusterAccess(source: KubernetesSource & { kind: 'in-cluster' }): Kub
   const folder = source.serviceAccountFolder ?? SERVICE_ACCOUNT_FOLDER;
   const read = async (name: string) => {
     try {
-      return await readFile(join(folder, name), 'utf8');
+      return await readRegularText(join(folder, name));
     } catch (cause) {
       throw unusable(`${join(folder, name)} of the service account could not be read`, cause);
     }
@@ -64,7 +64,7 @@ async function kubeconfigAccess({
   const config = new KubeConfig();
   let tokenFile: string | undefined;
   try {
-    const text = await readFile(path, 'utf8');
+    const text = await readRegularText(path);
     config.loadFromString(text);
     config.makePathsAbsolute(dirname(path));
     if (context !== undefined) {

@@ -1,7 +1,7 @@
 import { Client, credentials } from '@grpc/grpc-js';
-import { readFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import type { PeerCertificate } from 'node:tls';
+import { readRegularFile } from '../../platform/index.ts';
 import {
   CodedError,
   parseLeafIdentity,
@@ -74,7 +74,7 @@ export async function openSpire(access: SpireAccess): Promise<Client> {
 
 async function readCredential(path: string): Promise<Buffer> {
   try {
-    return await readFile(path);
+    return await readRegularFile(path);
   } catch (cause) {
     const message = `${JSON.stringify(path)} could not be read`;
     throw new MeshAdapterError('credentials-unusable', message, { cause });

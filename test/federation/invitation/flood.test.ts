@@ -97,7 +97,7 @@ describe('the path of invitations', () => {
     const socket = await dial(a.port);
     socket.write(`POST ${pathOf(id)} HTTP/1.1\r\nhost: x\r\ncontent-length: 5000\r\n\r\n`);
     const [answer] = (await once(socket, 'data')) as [Buffer];
-    expect(answer.toString('latin1')).toContain('HTTP/1.1 413');
+    expect(answer.toString('latin1')).toContain('HTTP/1.1 404');
     socket.destroy();
   });
 });

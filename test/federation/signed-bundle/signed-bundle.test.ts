@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type AddRequest, signBundle } from '../../../src/federation/index.ts';
@@ -252,5 +253,22 @@ describe('A signed bundle', () => {
       reason: 'a bucket',
     });
     expect(poll).toMatchObject({ kind: 'accepted' });
+  });
+
+  it.each([
+    ['a FIFO that nobody writes', (path: string) => void execFileSync('mkfifo', [path])],
+    ['a folder', (path: string) => mkdirSync(path)],
+    ['a device without end', (path: string) => symlinkSync('/dev/zero', path)],
+  ])('holds nobody up where its file becomes %s', async (_, make) => {
+    const path = folder.file('peer.jws');
+    writeFileSync(path, await signed([ca], 1n));
+    await using world = await AgentWorld.start(TEST_INSTANT);
+    await world.agent.add(request({ endpointUrl: pathToFileURL(path).href }));
+    rmSync(path);
+    make(path);
+    expect(await world.poll()).toBe('failed file-unreadable');
+    expect(world.trusted()).toHaveLength(1);
+    await world.agent.remove(peerName, { actor: 'operator:1000', reason: 'over' });
+    expect(world.trusted()).toBeUndefined();
   });
 });

@@ -1,0 +1,15 @@
+import type { Clock } from '../platform/index.ts';
+
+/** How long a stop or a removal waits for polls that were called off. */
+const STOP_MS = 5000;
+
+/**
+ * Waits for what was told to stop, but for `STOP_MS` at most: a file system or a name server that never answers holds nobody up. What
+ * ends later finds its signal aborted, and changes nothing.
+ */
+export async function ended(clock: Clock, stopped: Promise<void>): Promise<void> {
+  const over = new AbortController();
+  const late = clock.sleep(STOP_MS, over.signal).catch(() => {});
+  await Promise.race([stopped, late]);
+  over.abort();
+}

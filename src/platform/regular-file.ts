@@ -1,0 +1,63 @@
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+
+/** Why a file is not read: it is something else than a regular file, or larger than it may be. */
+export class RegularFileError extends Error {
+  readonly code: 'file-not-regular' | 'file-too-large';
+
+  constructor(code: RegularFileError['code'], message: string) {
+    super(message);
+    this.name = 'RegularFileError';
+    this.code = code;
+  }
+}
+
+/** Enough for certificates, keys, tokens and kubeconfigs. */
+export const MAX_FILE_BYTES = 1024 * 1024;
+
+const CHUNK_BYTES = 65_536;
+
+/**
+ * A whole regular file of at most `maxBytes`. Never waits for a writer: because a FIFO, a socket or a device in the place of a file would
+ * hold the reader for ever, it is opened without blocking, and anything but a regular file is refused. Symbolic links are followed, as
+ * Kubernetes needs it. Rejects with `RegularFileError`, or with the system's own error (`ENOENT`, `EACCES`, …).
+ */
+export async function readRegularFile(path: string, maxBytes = MAX_FILE_BYTES): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY).catch(
+    (error: unknown) => {
+      // How Linux refuses to open a socket.
+      if (error instanceof Error && 'code' in error && error.code === 'ENXIO') throw notRegular(path);
+      throw error;
+    },
+  );
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile()) throw notRegular(path);
+    if (stats.size > maxBytes) throw tooLarge(path, maxBytes);
+    // The size is not relied on: the file may grow, and those of /proc have none.
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for (;;) {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES);
+      if (bytesRead === 0) return Buffer.concat(chunks, length);
+      length += bytesRead;
+      if (length > maxBytes) throw tooLarge(path, maxBytes);
+      chunks.push(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** The same, as UTF-8 text. */
+export async function readRegularText(path: string, maxBytes = MAX_FILE_BYTES): Promise<string> {
+  return (await readRegularFile(path, maxBytes)).toString('utf8');
+}
+
+function notRegular(path: string): RegularFileError {
+  return new RegularFileError('file-not-regular', `${JSON.stringify(path)} is not a regular file`);
+}
+
+function tooLarge(path: string, maxBytes: number): RegularFileError {
+  return new RegularFileError('file-too-large', `${JSON.stringify(path)} is larger than ${maxBytes} bytes`);
+}
