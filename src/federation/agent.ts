@@ -6,14 +6,14 @@ import { AddressNumbers } from './address-numbers.ts';
 import { type AddNote, addRelationship, type AddRequest, prepareRelationship } from './add-relationship.ts';
 import type { FederationAgentOptions } from './agent-options.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
-import { type ChangeBudgetSettings, defaultChangeBudgetSettings } from './change-budget.ts';
+import { defaultChangeBudgetSettings } from './change-budget.ts';
 import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
 import { Distrusts } from './distrust-key.ts';
 import { ended } from './ended.ts';
 import { FederationError } from './errors.ts';
 import { type TheirSide, TheirSides } from './holding/their-side.ts';
 import type { EndpointHealth } from './endpoint-urls.ts';
-import { WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
+import { WatchPlaces } from './endpoint-watch.ts';
 import { type BundleListener, HeldBundles } from './held-bundles.ts';
 import type { MeshProgress } from './holding/holding-claims.ts';
 import { HoldingStatements } from './holding/holding-statements.ts';
@@ -22,11 +22,11 @@ import { createHostLookup } from './host-lookup.ts';
 import { OfferReviews } from './offer-reviews.ts';
 import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
 import { LeftOutEntries } from './left-out-entries.ts';
-import { PeerPoller, type PollObserver } from './peer-poller.ts';
+import { PeerPoller, type SharedByPollers } from './peer-poller.ts';
 import { PollSlots, pollSlotSettings } from './poll-slots.ts';
 import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
 import type { RefreshParts } from './refresh-parts.ts';
-import { nextPollDelayMs, pollIntervalMs, retryRate, type ScheduleSettings } from './schedule.ts';
+import { nextPollDelayMs, pollIntervalMs, retryRate } from './schedule.ts';
 import { type RelationshipStatus, relationshipStatus } from './relationship-status.ts';
 import type { OperatorOverride } from './settle-offer.ts';
 import { TrustedBundles } from './trusted-bundles.ts';
@@ -62,13 +62,7 @@ export class FederationAgent {
   readonly #holding: HoldingStatements;
   readonly #trusted: TrustedBundles;
   readonly #theirSides: TheirSides;
-  readonly #schedule: ScheduleSettings;
-  readonly #budget: ChangeBudgetSettings;
-  readonly #retries: TokenBucket;
-  readonly #slots: PollSlots;
-  readonly #watch: WatchSettings;
-  readonly #watchPlaces: WatchPlaces;
-  readonly #observe: PollObserver;
+  readonly #shared: SharedByPollers;
   readonly #pollers = new Map<TrustDomain, PeerPoller>();
   /** Trust domains whose bootstrap is under way. */
   readonly #adding = new Set<TrustDomain>();
@@ -124,12 +118,6 @@ export class FederationAgent {
       relationship: (name) => this.#pollers.get(name)?.relationship,
       pollAnew: (name, override) => this.#pollerOf(name).pollAnew(override),
     });
-    this.#schedule = options.schedule;
-    this.#budget = options.changeBudget ?? defaultChangeBudgetSettings;
-    this.#retries = new TokenBucket(clock, retryRate);
-    this.#slots = new PollSlots(pollSlotSettings(options.concurrency, clock));
-    this.#watch = options.watch;
-    this.#watchPlaces = new WatchPlaces(options.watch.most);
     const relationships = () => [...this.#pollers.values()].map(({ relationship }) => relationship);
     this.observations = new Observations({
       ...this.#parts,
@@ -140,7 +128,16 @@ export class FederationAgent {
       metrics: options.metrics,
     });
     held.onChange((trustDomain) => this.observations.changed(trustDomain));
-    this.#observe = createAgentMetrics(options.metrics, clock, relationships).observe;
+    this.#shared = {
+      parts: this.#parts,
+      schedule: options.schedule,
+      budget: options.changeBudget ?? defaultChangeBudgetSettings,
+      retries: new TokenBucket(clock, retryRate),
+      slots: new PollSlots(pollSlotSettings(options.concurrency, clock)),
+      watch: options.watch,
+      watchPlaces: new WatchPlaces(options.watch.most),
+      observe: createAgentMetrics(options.metrics, clock, relationships).observe,
+    };
   }
 
   /** Every foreign bundle as it counts now: without distrusted keys, and none of a peer that is stale. */
@@ -222,7 +219,7 @@ export class FederationAgent {
       this.#held.replace(bundle);
       if (signed) this.carried.carry(trustDomain, signed);
       const waitMs = first.fetched
-        ? nextPollDelayMs(bundle.refreshHintSeconds, this.#schedule, this.#parts.random)
+        ? nextPollDelayMs(bundle.refreshHintSeconds, this.#shared.schedule, this.#parts.random)
         : 0;
       const poller = this.#open(
         relationship,
@@ -327,7 +324,7 @@ export class FederationAgent {
 
   /** How long it can take from one poll of a peer to the next, by the hint of the bundle that is held. */
   pollIntervalMs(trustDomain: TrustDomain): number {
-    return pollIntervalMs(this.#held.bundleFor(trustDomain)?.refreshHintSeconds, this.#schedule);
+    return pollIntervalMs(this.#held.bundleFor(trustDomain)?.refreshHintSeconds, this.#shared.schedule);
   }
 
   /** The bundle with this `contentDigest` came so far in our mesh: its owner is told with the next request. */
@@ -366,19 +363,7 @@ export class FederationAgent {
 
   #open(relationship: Relationship, firstPollInMs: number, tag?: RememberedTag): PeerPoller {
     const { trustDomain } = relationship;
-    const poller = new PeerPoller({
-      relationship,
-      firstPollInMs,
-      tag,
-      parts: this.#parts,
-      slots: this.#slots,
-      schedule: this.#schedule,
-      budget: this.#budget,
-      retries: this.#retries,
-      watch: this.#watch,
-      watchPlaces: this.#watchPlaces,
-      observe: this.#observe,
-    });
+    const poller = new PeerPoller({ relationship, firstPollInMs, tag, shared: this.#shared });
     this.#pollers.set(trustDomain, poller);
     // Added while the agent was being stopped: it is in the store, and is polled after the next start.
     if (this.#stop.signal.aborted) void poller.stop();

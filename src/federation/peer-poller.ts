@@ -30,6 +30,19 @@ type PollPatch = Pick<
 /** For a wait that is cut short; an error with a stack for each would cost more than the wait. */
 const WOKEN = new Error('the schedule must be looked at again');
 
+/** What the pollers of all peers share. */
+export interface SharedByPollers {
+  readonly parts: RefreshParts;
+  readonly slots: PollSlots;
+  readonly schedule: ScheduleSettings;
+  readonly watch: WatchSettings;
+  readonly watchPlaces: WatchPlaces;
+  readonly observe: PollObserver;
+  readonly budget: ChangeBudgetSettings;
+  /** Limits the retries of all peers together. */
+  readonly retries: TokenBucket;
+}
+
 /**
  * Keeps one relationship fresh: polls, remembers how it stands, waits as the schedule says, for ever. One poll in flight
  * at most; whoever asks for another one meanwhile gets that one's result.
@@ -61,41 +74,34 @@ export class PeerPoller {
   #incidentsMayBeOpen = true;
 
   constructor(options: {
-    readonly parts: RefreshParts;
+    readonly shared: SharedByPollers;
     readonly relationship: Relationship;
-    readonly slots: PollSlots;
-    readonly schedule: ScheduleSettings;
-    readonly watch: WatchSettings;
-    readonly watchPlaces: WatchPlaces;
-    readonly observe: PollObserver;
-    readonly budget: ChangeBudgetSettings;
-    /** Limits the retries of all peers together. */
-    readonly retries: TokenBucket;
     /** Milliseconds until the first poll of the loop. */
     readonly firstPollInMs: number;
     /** The tag of the document that the bootstrap fetched. */
     readonly tag?: RememberedTag | undefined;
   }) {
-    this.#parts = options.parts;
-    const nextPollAt = new Date(options.parts.clock.now().getTime() + options.firstPollInMs);
+    const { parts, slots, schedule, watch, watchPlaces, observe, budget, retries } = options.shared;
+    this.#parts = parts;
+    const nextPollAt = new Date(parts.clock.now().getTime() + options.firstPollInMs);
     this.#relationship = { ...options.relationship, nextPollAt };
-    this.#urls = new EndpointUrls(options.parts.clock);
+    this.#urls = new EndpointUrls(parts.clock);
     this.#limitAge();
-    this.#budget = new ChangeBudget(options.parts.clock, options.budget);
-    this.#retries = options.retries;
-    this.#slots = options.slots;
-    this.#schedule = options.schedule;
-    this.#observe = options.observe;
+    this.#budget = new ChangeBudget(parts.clock, budget);
+    this.#retries = retries;
+    this.#slots = slots;
+    this.#schedule = schedule;
+    this.#observe = observe;
     this.#watch = new EndpointWatch({
-      parts: options.parts,
-      settings: options.watch,
-      places: options.watchPlaces,
+      parts: parts,
+      settings: watch,
+      places: watchPlaces,
       // The address that answered the last poll is the one that knows our tag.
       relationship: () => ({ ...this.#relationship, endpointUrl: this.#urls.inOrder(this.#relationship)[0] }),
       ring: async () => (await this.poll()).outcome.kind === 'accepted',
     });
     this.#tag = options.tag;
-    this.#dueAtMs = options.parts.clock.monotonicMs() + options.firstPollInMs;
+    this.#dueAtMs = parts.clock.monotonicMs() + options.firstPollInMs;
     this.#regularAtMs = this.#dueAtMs;
   }
 
