@@ -16,6 +16,11 @@ export type ClientHelloRefusal =
 /** A ClientHello larger than this is refused; real ones stay under 2 KiB. */
 export const MAX_CLIENT_HELLO_BYTES = 16 * 1024;
 
+/** Clients use one record, or two with a large key share; more than this many are refused as too large. */
+export const MAX_CLIENT_HELLO_RECORDS = 16;
+
+const RECORD_HEADER_BYTES = 5;
+const MESSAGE_HEAD_BYTES = 4;
 const HANDSHAKE_RECORD = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME_EXTENSION = 0;
@@ -25,15 +30,77 @@ const MAX_RECORD_BYTES = 16 * 1024;
 const NEED_MORE: ClientHello = { kind: 'need-more' };
 
 /**
- * Reads the server name from the first bytes of a TLS connection, whole from the beginning each time, however they are cut into
- * segments and records (RFC 8446 §4.1.2, §5.1; RFC 6066 §3). Never throws. The name comes back in lower case, without a
- * dot at the end; absent when the client named none.
+ * Reads the server name from the first bytes of a TLS connection, however they are cut into segments and records (RFC 8446 §4.1.2, §5.1;
+ * RFC 6066 §3). Goes on where the last segment ended, so that a byte costs the same however many came before it. Never throws.
+ * The name comes back in lower case, without a dot at the end; absent when the client named none.
  */
+export class ClientHelloReader {
+  readonly #header: number[] = [];
+  readonly #parts: Uint8Array[] = [];
+  /** The first four bytes of the message: its type and length. */
+  readonly #head: number[] = [];
+  #records = 0;
+  /** Bytes of the present record that are still to come. */
+  #left = 0;
+  #have = 0;
+  #wanted: number | undefined;
+  #result: ClientHello = NEED_MORE;
+
+  /** Takes the next bytes, and says what all of them are. */
+  push(bytes: Uint8Array): ClientHello {
+    for (let at = 0; at < bytes.length && this.#result === NEED_MORE; ) {
+      if (this.#left === 0) {
+        this.#takeHeaderByte(bytes[at] ?? 0);
+        at += 1;
+      } else {
+        const part = bytes.subarray(at, at + this.#left);
+        this.#takeBody(part);
+        at += part.length;
+      }
+    }
+    return this.#result;
+  }
+
+  #takeHeaderByte(byte: number): void {
+    this.#header.push(byte);
+    const [type, major, , high = 0, low = 0] = this.#header;
+    if (type !== HANDSHAKE_RECORD || (major !== undefined && major !== 3)) {
+      this.#result = refused(this.#records === 0 ? 'not-tls' : 'hello-malformed');
+      return;
+    }
+    if (this.#header.length < RECORD_HEADER_BYTES) return;
+    this.#header.length = 0;
+    this.#records += 1;
+    this.#left = (high << 8) | low;
+    if (this.#left === 0 || this.#left > MAX_RECORD_BYTES) this.#result = refused('hello-malformed');
+    else if (this.#records > MAX_CLIENT_HELLO_RECORDS) this.#result = refused('hello-too-large');
+  }
+
+  #takeBody(part: Uint8Array): void {
+    this.#left -= part.length;
+    this.#have += part.length;
+    this.#parts.push(part);
+    if (this.#wanted === undefined) {
+      this.#head.push(...part.subarray(0, MESSAGE_HEAD_BYTES - this.#head.length));
+      const [type, ...length] = this.#head;
+      if (length.length < MESSAGE_HEAD_BYTES - 1) return;
+      this.#wanted = MESSAGE_HEAD_BYTES + length.reduce((sum, byte) => sum * 256 + byte, 0);
+      if (type !== CLIENT_HELLO) this.#result = refused('hello-malformed');
+      else if (this.#wanted > MAX_CLIENT_HELLO_BYTES) this.#result = refused('hello-too-large');
+    }
+    if (this.#result === NEED_MORE && this.#have >= this.#wanted)
+      this.#result = readMessage(Buffer.concat(this.#parts).subarray(0, this.#wanted));
+  }
+}
+
+/** What these bytes are, as `ClientHelloReader` says it when they come in one piece. */
 export function readClientHello(bytes: Uint8Array): ClientHello {
-  const message = joinRecords(bytes);
-  if (!(message instanceof Uint8Array)) return message;
+  return new ClientHelloReader().push(bytes);
+}
+
+function readMessage(message: Uint8Array): ClientHello {
   const reader = new Reader(message);
-  reader.skip(4); // type and length, checked by joinRecords
+  reader.skip(MESSAGE_HEAD_BYTES); // type and length, which brought us here
   reader.skip(2 + 32); // legacy version, random
   reader.vector(1); // legacy session ID
   reader.vector(2); // cipher suites
@@ -52,37 +119,6 @@ export function readClientHello(bytes: Uint8Array): ClientHello {
     found = body;
   }
   return found ? readServerName(found) : { kind: 'hello', serverName: undefined };
-}
-
-/** The handshake message out of the records that carry it, or why it is not there (yet). */
-function joinRecords(bytes: Uint8Array): Uint8Array | ClientHello {
-  const parts: Uint8Array[] = [];
-  let have = 0;
-  let wanted = 4;
-  let offset = 0;
-  while (have < wanted) {
-    if (offset > MAX_CLIENT_HELLO_BYTES) return refused('hello-too-large');
-    const [type, major] = bytes.subarray(offset, offset + 2);
-    if (type === undefined) return NEED_MORE;
-    if (type !== HANDSHAKE_RECORD || (major !== undefined && major !== 3))
-      return refused(offset === 0 ? 'not-tls' : 'hello-malformed');
-    if (bytes.length < offset + 5) return NEED_MORE;
-    const length = ((bytes[offset + 3] ?? 0) << 8) | (bytes[offset + 4] ?? 0);
-    if (length === 0 || length > MAX_RECORD_BYTES) return refused('hello-malformed');
-    const body = bytes.subarray(offset + 5, offset + 5 + length);
-    parts.push(body);
-    have += body.length;
-    if (have >= 4 && wanted === 4) {
-      const head = Buffer.concat(parts).subarray(0, 4);
-      if (head[0] !== CLIENT_HELLO) return refused('hello-malformed');
-      wanted = 4 + head.readUIntBE(1, 3);
-      if (wanted > MAX_CLIENT_HELLO_BYTES) return refused('hello-too-large');
-    }
-    if (have >= wanted) break;
-    if (body.length < length) return NEED_MORE;
-    offset += 5 + length;
-  }
-  return Buffer.concat(parts).subarray(0, wanted);
 }
 
 function readServerName(body: Uint8Array): ClientHello {

@@ -1,5 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import {
+  addressGroup,
+  KeyedCounts,
   type Clock,
   describeError,
   type ListenAddress,
@@ -49,7 +51,7 @@ export class Gateway {
   readonly #options: GatewayOptions;
   readonly #server: Server;
   readonly #open = new Set<Socket>();
-  readonly #perAddress = new Map<string, number>();
+  readonly #perAddress = new KeyedCounts();
   readonly #counted: (outcome: string) => void;
   #routes: RouteTable;
   #relay: Relay = pipeRelay;
@@ -123,8 +125,8 @@ export class Gateway {
     // What breaks a connection is told by its outcome; without a listener it would end the process.
     client.on('error', () => {});
     this.#open.add(client);
-    const count = (this.#perAddress.get(remote) ?? 0) + 1;
-    this.#perAddress.set(remote, count);
+    const address = addressGroup(remote);
+    const count = this.#perAddress.add(address);
     try {
       const { outcome, ...fields } = await this.#pass(client, count);
       this.#counted(outcome);
@@ -132,9 +134,7 @@ export class Gateway {
       log.info('connection ended', { code: outcome, remote, ms, ...fields });
     } finally {
       this.#open.delete(client);
-      const left = (this.#perAddress.get(remote) ?? 1) - 1;
-      if (left === 0) this.#perAddress.delete(remote);
-      else this.#perAddress.set(remote, left);
+      this.#perAddress.remove(address);
     }
   }
 

@@ -13,6 +13,8 @@ export type SidecarErrorCode =
   | 'peer-refused'
   /** The peer ended a connection that it had answered on before. */
   | 'peer-broke'
+  /** The answer has a status or headers that HTTP does not have. */
+  | 'answer-malformed'
   /** Nothing moved on the connection for too long. */
   | 'peer-silent'
   | 'port-in-use'

@@ -66,20 +66,44 @@ interface Exchange {
  */
 export function forward(exchange: Exchange, attempt = 1): void {
   const { incoming, response, onFailure } = exchange;
-  const outgoing = exchange.open();
-  let answered = false;
+  let outgoing: ClientRequest;
+  try {
+    outgoing = exchange.open();
+  } catch (error) {
+    // A method, a path or a header that our server took and our client does not send.
+    const why = error instanceof Error ? error.message : String(error);
+    sendProblem(response, 502, 'request-malformed', `the request cannot be passed on: ${why}`);
+    return;
+  }
+  let state: 'waiting' | 'passing' | 'refused' = 'waiting';
+  const refuse = (why: string) => {
+    if (state !== 'waiting') return;
+    state = 'refused';
+    onFailure(new SidecarError('answer-malformed', `the answer cannot be passed on: ${why}`), outgoing);
+    outgoing.destroy();
+  };
   outgoing.setTimeout(SILENCE_MS, () =>
     outgoing.destroy(
       new SidecarError('peer-silent', `there was no answer within ${SILENCE_MS / 1000} seconds`),
     ),
   );
   outgoing.on('response', (answer) => {
-    answered = true;
-    response.writeHead(answer.statusCode ?? 502, forwardedHeaders(answer.headers));
+    const odd = passHead(answer, response);
+    if (odd !== undefined) {
+      refuse(odd);
+      return;
+    }
+    state = 'passing';
     pipeline(answer, response, () => {});
   });
+  // Without a listener Node closes the connection and says nothing more.
+  outgoing.on('upgrade', (_answer, socket) => {
+    socket.destroy();
+    refuse('it changes the protocol, which nobody asked for');
+  });
   outgoing.on('error', (error) => {
-    if (answered || response.destroyed) response.destroy();
+    if (state === 'refused') return;
+    if (state === 'passing' || response.destroyed) response.destroy();
     // It may have been closed while nobody used it; that says nothing about a new connection.
     else if (outgoing.reusedSocket && isRepeatable(incoming) && attempt < MAX_ATTEMPTS)
       forward(exchange, attempt + 1);
@@ -88,6 +112,19 @@ export function forward(exchange: Exchange, attempt = 1): void {
   response.once('close', () => outgoing.destroy());
   incoming.once('error', () => outgoing.destroy());
   incoming.pipe(outgoing);
+}
+
+/** Passes on status and headers of an answer; why not, where they are none that HTTP has. */
+function passHead(answer: IncomingMessage, response: ServerResponse): string | undefined {
+  const { statusCode = 0, headers } = answer;
+  if (statusCode < 200 || statusCode > 599) return `its status is ${statusCode}`;
+  try {
+    response.writeHead(statusCode, forwardedHeaders(headers));
+    return undefined;
+  } catch (error) {
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function isRepeatable({ method, headers }: IncomingMessage): boolean {

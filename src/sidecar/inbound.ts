@@ -94,7 +94,7 @@ export class Inbound {
             sendProblem(
               response,
               502,
-              'workload-unreachable',
+              error instanceof SidecarError ? error.code : 'workload-unreachable',
               `the workload did not answer: ${error.message}`,
             ),
         });

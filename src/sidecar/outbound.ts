@@ -113,7 +113,7 @@ export class Outbound {
   #explain(error: Error, outgoing: ClientRequest, response: ServerResponse): void {
     const { code, message } = error instanceof CodedError ? error : this.#whyEnded(error, outgoing);
     this.#parts.log.info('call failed', { code, reason: message, to: this.#options.serverName });
-    sendProblem(response, code === 'peer-broke' || code === 'peer-silent' ? 502 : 503, code, message);
+    sendProblem(response, BAD_GATEWAY.has(code) ? 502 : 503, code, message);
   }
 
   /** TLS 1.3 lets us finish before the other side has judged our SVID: its refusal is an end before the first byte. */
@@ -178,6 +178,9 @@ export class Outbound {
     setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS).unref();
   }
 }
+
+/** The other side was there, and its answer was none; anything else may be better at the next try. */
+const BAD_GATEWAY: ReadonlySet<string> = new Set(['peer-broke', 'peer-silent', 'answer-malformed']);
 
 /** Node's connection pool over connections of ours. */
 class MtlsAgent extends Agent {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { ClientHelloReader } from '../../src/gateway/client-hello.ts';
 import { readClientHello } from '../../src/gateway/index.ts';
 import { captureHello } from '../support/capture-hello.ts';
 
@@ -63,9 +64,47 @@ describe('readClientHello()', () => {
   });
 
   it('gives the same answer however the message is cut into records', () => {
-    for (const size of [1, 2, 3, 4, 5, 7, 100, 1000]) {
-      expect(readClientHello(recut(real, size))).toEqual({ kind: 'hello', serverName: 'info.west.example' });
-    }
+    const length = real.length - 5;
+    for (const count of [1, 2, 3, 5, 15, 16])
+      expect(readClientHello(recut(real, Math.ceil(length / count)))).toEqual({
+        kind: 'hello',
+        serverName: 'info.west.example',
+      });
+    // The head of the message in records of one byte each.
+    const oneByOne = [...real.subarray(5, 13)].flatMap((byte) => [22, 3, 1, 0, 1, byte]);
+    const rest = recut(Buffer.concat([real.subarray(0, 5), real.subarray(13)]), length);
+    expect(readClientHello(Buffer.concat([Buffer.from(oneByOne), rest])).kind).toBe('hello');
+  });
+
+  it('refuses more than 16 records, as soon as the seventeenth begins', () => {
+    const cut = recut(real, 1);
+    const reader = new ClientHelloReader();
+    expect(reader.push(cut.subarray(0, 16 * 6 + 4)).kind).toBe('need-more');
+    expect(reader.push(cut.subarray(16 * 6 + 4))).toEqual({ kind: 'refused', code: 'hello-too-large' });
+    expect(reader.push(real)).toEqual({ kind: 'refused', code: 'hello-too-large' });
+  });
+
+  it('says the same for bytes in any pieces as for all of them at once', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(real.length - 1), fc.nat(255)), { maxLength: 3 }),
+        fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: 20, max: 2000 }),
+        (changes, pieces, size) => {
+          const bytes = recut(real, size);
+          for (const [at, value] of changes) bytes[at] = value;
+          const reader = new ClientHelloReader();
+          let inPieces = reader.push(new Uint8Array());
+          for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
+            const length = pieces[turn % pieces.length] ?? 1;
+            inPieces = reader.push(bytes.subarray(at, at + length));
+            at += length;
+          }
+          expect(inPieces).toEqual(readClientHello(bytes));
+        },
+      ),
+      { numRuns: 1000 },
+    );
   });
 
   it.each([

@@ -319,6 +319,33 @@ describe('Sidecar', () => {
     await stopped;
   });
 
+  it.each([
+    ['status 099', 'HTTP/1.1 099 Odd\r\ncontent-length: 2\r\n\r\nhi'],
+    ['status 000', 'HTTP/1.1 000 Odd\r\ncontent-length: 2\r\n\r\nhi'],
+    ['status 600', 'HTTP/1.1 600 Odd\r\ncontent-length: 2\r\n\r\nhi'],
+    ['status 999', 'HTTP/1.1 999 Odd\r\ncontent-length: 2\r\n\r\nhi'],
+    [
+      'a protocol change that nobody asked for',
+      'HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n',
+    ],
+    ['control characters in a header', 'HTTP/1.1 200 OK\r\nx: a\u0001b\u007f\r\ncontent-length: 0\r\n\r\n'],
+    ['a header without a name', 'HTTP/1.1 200 OK\r\n: a\r\ncontent-length: 0\r\n\r\n'],
+    ['no HTTP at all', 'SSH-2.0-x\r\n'],
+  ])('answers 502 where the workload answers with %s, and goes on', async (_, bytes) => {
+    await using world = new World();
+    let odd = true;
+    const workload = await world.workload((incoming, response) => {
+      if (odd) incoming.socket.end(bytes, 'latin1');
+      else response.end('fine');
+    });
+    const inbound = { listen: loopback(), forwardTo: loopback(workload), allow: [caller.id] };
+    const { sidecar } = await world.sidecar(info, perDomain(b.bundle(), a.bundle()), { inbound });
+    const port = sidecar.inbound?.address().port ?? 0;
+    expect(await knock(world, port, caller)).toContain('HTTP/1.1 502 ');
+    odd = false;
+    expect(await knock(world, port, caller)).toContain('fine');
+  });
+
   it('says that the workload does not answer', async () => {
     await using world = new World();
     const gone = await world.workload((incoming) => incoming.socket.destroy());
