@@ -276,8 +276,8 @@ export function createAdminRoutes(services: AdminServices): Hono {
     const limit = countFrom(context.req.query('limit'));
     return context.json({
       trust_domain: name,
-      versions: (await store.history(name, { limit })).map(describeVersion),
-      incidents: (await store.incidents({ trustDomain: name, limit })).map(describeIncident),
+      versions: (await store.versionLines(name, { limit })).map(describeVersion),
+      incidents: (await store.incidents({ trustDomain: name, offers: false, limit })).map(describeIncident),
       events: (await store.events({ trustDomain: name, limit })).map(describeEvent),
     });
   });
@@ -330,22 +330,24 @@ async function diffOf(
   from: string | undefined,
   to: string | undefined,
 ): Promise<DiffDocument> {
-  const versions = await store.history(name, { limit: 1000 });
-  const newest = versions[0];
+  const [newest] = await store.versionLines(name, { limit: 1 });
   if (!newest) throw new AdminError('no-bundle', `there is no history of ${name}`);
-  const find = (number: number) => {
-    const version = versions.find((each) => each.number === number);
-    if (!version)
+  const lineAt = async (number: number) => {
+    const [line] = await store.versionLines(name, { limit: 1, before: number + 1 });
+    return line?.number === number ? line : undefined;
+  };
+  const find = async (number: number) => {
+    const line = await lineAt(number);
+    if (!line)
       throw new AdminError(
         'no-such-version',
         `there is no version ${number} of ${name}, the newest is ${newest.number}`,
       );
-    return version;
+    return line;
   };
-  const after = to === undefined ? newest : find(countFrom(to));
+  const after = to === undefined ? newest : await find(countFrom(to));
   const keysOf = (version: typeof newest) => [...version.diff.kept, ...version.diff.added];
-  const before =
-    from === undefined ? versions.find((each) => each.number === after.number - 1) : find(countFrom(from));
+  const before = from === undefined ? await lineAt(after.number - 1) : await find(countFrom(from));
   const had = new Map((before ? keysOf(before) : []).map((key) => [key.fingerprint, key]));
   const has = new Map(keysOf(after).map((key) => [key.fingerprint, key]));
   return {

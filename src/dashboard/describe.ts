@@ -1,6 +1,7 @@
 import type {
   AuthorityRef,
   BundleVersion,
+  VersionLine,
   DistrustedKey,
   Relationship,
   StoredEvent,
@@ -51,11 +52,11 @@ export function describeBundle(version: BundleVersion): BundleDocument {
   };
 }
 
-export function describeVersion(version: BundleVersion): VersionDocument {
+export function describeVersion(version: VersionLine): VersionDocument {
   return {
     trust_domain: version.trustDomain,
     version: version.number,
-    sequence: version.bundle.sequence?.toString() ?? null,
+    sequence: version.sequence?.toString() ?? null,
     digest: version.digest,
     received_at: version.receivedAt.toISOString(),
     verdict: version.verdict,

@@ -40,7 +40,7 @@ export {
 export type { Finding, FindingCode, HistoryReport } from './history-finding.ts';
 export { type HistoryEvidence } from './judge-history.ts';
 export { type ProvenHead, proveHead, signHead } from './head-statement.ts';
-export type { VersionMark } from './version-mark.ts';
+export type { VersionLine, VersionMark } from './version-mark.ts';
 export type { TrustedAt } from './trusted-at.ts';
 export { verifyStoreFile } from './verify-store.ts';
 export { createMemoryStore } from './memory-store.ts';

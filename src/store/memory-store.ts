@@ -6,7 +6,7 @@ import { cleanEvent, type NewEvent, type StoredEvent } from './event.ts';
 import { formerAfter, type HeldKey, heldKeysAfter, keptSequence, type PriorTrust } from './prior-trust.ts';
 import { createMemoryIncidents } from './memory-incidents.ts';
 import { thinnedHeads } from './peer-head-rule.ts';
-import { markOf } from './version-mark.ts';
+import { lineOf, markOf } from './version-mark.ts';
 import { changedInvitation, cleanInvitation, type StoredInvitation } from './invitation.ts';
 import { checkLinkPage, checkPage, checkReplacement } from './arguments.ts';
 import { eventRow, versionRow } from './history-rows.ts';
@@ -217,6 +217,12 @@ export function createMemoryStore(): Store {
         const { limit, before } = checkPage(page);
         const past = (versions.get(trustDomain) ?? []).filter(({ number }) => number < before);
         return past.toReversed().slice(0, limit).map(markOf);
+      }),
+    versionLines: (trustDomain, page = {}) =>
+      turn(() => {
+        const { limit, before } = checkPage(page);
+        const past = (versions.get(trustDomain) ?? []).filter(({ number }) => number < before);
+        return past.toReversed().slice(0, limit).map(lineOf);
       }),
     currentMark: (trustDomain) =>
       turn(() => {

@@ -125,6 +125,11 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
         const { limit, before } = checkPage(page);
         return versions.marks(trustDomain, before, limit);
       }),
+    versionLines: (trustDomain, page = {}) =>
+      snapshot(() => {
+        const { limit, before } = checkPage(page);
+        return versions.lines(trustDomain, before, limit);
+      }),
     currentMark: (trustDomain) => read(() => versions.currentMark(trustDomain)),
     bundleAt: (trustDomain, instant) => snapshot(() => versions.bundleAt(trustDomain, instant)),
     everHeld: (trustDomain, digest) => read(() => versions.everHeld(trustDomain, digest)),

@@ -17,9 +17,9 @@ import { readStoredDocument } from './stored-document.ts';
 import { createKeyTable } from './sqlite-keys.ts';
 import type { Replacement } from './store.ts';
 import { authorityRefs, byFingerprint, changeBetween } from './version-change.ts';
-import type { VersionMark } from './version-mark.ts';
+import type { VersionLine, VersionMark } from './version-mark.ts';
 
-interface VersionRow {
+interface LineRow {
   readonly trust_domain: string;
   readonly number: number;
   readonly received_at: string;
@@ -27,6 +27,10 @@ interface VersionRow {
   readonly origin: string;
   readonly proved_by: string | null;
   readonly digest: string;
+  readonly sequence: string | null;
+}
+
+interface VersionRow extends LineRow {
   readonly document: string;
 }
 
@@ -66,7 +70,7 @@ type InsertedVersion = Omit<ReturnType<typeof versionRow>, 'document'> & {
 };
 
 const COLUMNS =
-  'v.trust_domain, v.number, v.received_at, v.verdict, v.origin, v.proved_by, v.digest, v.document_head || k.content AS document';
+  'v.trust_domain, v.number, v.received_at, v.verdict, v.origin, v.proved_by, v.digest, v.sequence, v.document_head || k.content AS document';
 const KEYS_JOIN = 'JOIN bundle_keys AS k ON k.id = v.keys_id';
 
 /** The history and what is current, in SQL. What writes is to be called inside a transaction. */
@@ -89,6 +93,10 @@ export function createVersionTables(database: Database, addLink: AddLink) {
          SELECT max(number) FROM bundle_version WHERE trust_domain = $name AND received_at <= $at)
        AND NOT EXISTS (SELECT 1 FROM event AS e
          WHERE e.trust_domain = $name AND e.kind = 'relationship-removed' AND e.version_number = v.number AND e.at <= $at)`,
+  );
+  const selectLines = database.prepare<[string, number, number], LineRow>(
+    `SELECT trust_domain, number, received_at, verdict, origin, proved_by, digest, sequence FROM bundle_version
+     WHERE trust_domain = ? AND number < ? ORDER BY number DESC LIMIT ?`,
   );
   const selectMarks = database.prepare<[string, number, number], MarkRow>(
     `SELECT number, digest, received_at, origin, sequence FROM bundle_version
@@ -157,14 +165,11 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       .filter((link) => changes.includes(link.change))
       .flatMap(({ fingerprint }) => selectKey.get(trustDomain, fingerprint) ?? [])
       .sort(byFingerprint);
-  const versionOf = (row: VersionRow): BundleVersion => {
+  const lineOfRow = (row: LineRow): Omit<BundleVersion, 'bundle' | 'document'> => {
     const trustDomain = parseTrustDomain(row.trust_domain);
-    const document = Buffer.from(row.document);
     return {
       trustDomain,
       number: row.number,
-      bundle: readStoredDocument(trustDomain, document, nameOf(trustDomain, row.number), row.digest),
-      document: new Uint8Array(document),
       digest: row.digest,
       receivedAt: new Date(row.received_at),
       verdict: row.verdict,
@@ -175,6 +180,16 @@ export function createVersionTables(database: Database, addLink: AddLink) {
         removed: refsOf(trustDomain, row.number, ['removed']),
         kept: refsOf(trustDomain, row.number, ['kept']),
       },
+    };
+  };
+  const versionOf = (row: VersionRow): BundleVersion => {
+    const line = lineOfRow(row);
+    const document = Buffer.from(row.document);
+    const which = nameOf(line.trustDomain, row.number);
+    return {
+      ...line,
+      bundle: readStoredDocument(line.trustDomain, document, which, row.digest),
+      document: new Uint8Array(document),
     };
   };
   const currentOf = (row: CurrentRow): BundleVersion => {
@@ -198,6 +213,11 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     currentAll: (): BundleVersion[] => selectAllCurrent.all().map(currentOf),
     history: (trustDomain: TrustDomain, before: number, limit: number): BundleVersion[] =>
       selectHistory.all(trustDomain, before, limit).map(versionOf),
+    lines: (trustDomain: TrustDomain, before: number, limit: number): VersionLine[] =>
+      selectLines.all(trustDomain, before, limit).map((row) => ({
+        ...lineOfRow(row),
+        ...(row.sequence === null ? {} : { sequence: BigInt(row.sequence) }),
+      })),
     marks: (trustDomain: TrustDomain, before: number, limit: number): VersionMark[] =>
       selectMarks.all(trustDomain, before, limit).map(markOfRow),
     currentMark: (trustDomain: TrustDomain): VersionMark | undefined => {

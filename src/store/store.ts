@@ -10,7 +10,7 @@ import type { StoredHolding } from './peer-holding.ts';
 import type { PriorTrust } from './prior-trust.ts';
 import type { Relationship, RelationshipPatch } from './relationship.ts';
 import type { TrustedAt } from './trusted-at.ts';
-import type { VersionMark } from './version-mark.ts';
+import type { VersionLine, VersionMark } from './version-mark.ts';
 
 /** A write that names what it replaces. */
 export interface Replacement {
@@ -69,6 +69,11 @@ export interface StoreReader extends AsyncDisposable {
     trustDomain: TrustDomain,
     page?: { readonly limit?: number; readonly before?: number },
   ): Promise<VersionMark[]>;
+  /** As `history`, without the documents but with what changed: for lists. */
+  versionLines(
+    trustDomain: TrustDomain,
+    page?: { readonly limit?: number; readonly before?: number },
+  ): Promise<VersionLine[]>;
   /** As `current`, without the document; `sequence` is the highest one seen with this content. */
   currentMark(trustDomain: TrustDomain): Promise<VersionMark | undefined>;
   /** The version that was trusted at an instant; undefined before the first and between a removal and a new beginning. */

@@ -9,3 +9,14 @@ export function markOf({ number, digest, receivedAt, origin, bundle }: BundleVer
   const { sequence } = bundle;
   return { number, digest, receivedAt, origin, ...(sequence === undefined ? {} : { sequence }) };
 }
+
+/** A version with what it changed, without its document: what lists of versions show. */
+export interface VersionLine extends Omit<BundleVersion, 'bundle' | 'document'> {
+  readonly sequence?: bigint;
+}
+
+export function lineOf(version: BundleVersion): VersionLine {
+  const { bundle, document: _, ...rest } = version;
+  const { sequence } = bundle;
+  return { ...rest, ...(sequence === undefined ? {} : { sequence }) };
+}

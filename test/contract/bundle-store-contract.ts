@@ -145,6 +145,13 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
           sequence,
         })),
       );
+      expect(await store.versionLines(istio)).toEqual(
+        history.map((each) => {
+          const { bundle: held, document: _, ...rest } = each;
+          return { ...rest, sequence: held.sequence };
+        }),
+      );
+      expect(await store.versionLines(istio, { limit: 1, before: 2 })).toMatchObject([{ number: 1 }]);
       expect(await store.versionMarks(istio, { limit: 1, before: 2 })).toMatchObject([{ number: 1 }]);
       expect(await store.currentMark(istio)).toMatchObject({ number: 2, sequence: 9n });
       expect(await store.versionMarks(consul)).toEqual([]);

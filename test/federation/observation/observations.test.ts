@@ -326,4 +326,17 @@ describe('Observations', () => {
     expect(asked()).toBe(3);
     await agent.observations.stop();
   });
+
+  it('asks a peer that changes all the time too', async () => {
+    await a.add(third, endpointOfT.url(), caOfT.bundle(1n));
+    const asked = () => endpointOfT.requests.filter(({ path }) => path === SEEN_PATH).length;
+    const { clock, agent } = a.world;
+    agent.observations.start();
+    for (let change = 0; change < 30; change += 1) {
+      agent.observations.changed(third);
+      await clock.advance(500);
+    }
+    await expect.poll(asked).toBeGreaterThan(0);
+    await agent.observations.stop();
+  });
 });
