@@ -5,10 +5,13 @@ import { connect, type Server } from 'node:net';
 /** Connections that wait to be taken; the system cuts it to its own limit. */
 const BACKLOG = 4096;
 
+/** The system has no file descriptor left for a client: it stays in the queue, and is taken when there is one. */
+function stayInQueue(): void {}
+
 /**
- * Listens on a Unix socket that only the own user may open (mode 0600), unless another mode is given. The file a dead process left behind is
- * replaced; one that somebody still answers on is not (`EADDRINUSE`), and neither is a file of another kind
- * (`EEXIST`). Throws the system's error otherwise.
+ * Listens on a Unix socket that only the own user may open (mode 0600), unless another mode is given. The file that a dead process left
+ * behind is replaced. One on which another process answers is not (`EADDRINUSE`), and neither is a file of another kind (`EEXIST`).
+ * Throws the system's error otherwise. A client that cannot be taken later does not end the process.
  */
 export async function listenOnUnixSocket(server: Server, path: string, mode = 0o600): Promise<void> {
   await clearSocketPath(path);
@@ -22,6 +25,8 @@ export async function listenOnUnixSocket(server: Server, path: string, mode = 0o
     process.umask(mask);
   }
   await listening;
+  // Without a listener an error of `accept` is one that nobody caught.
+  if (!server.listeners('error').includes(stayInQueue)) server.on('error', stayInQueue);
   await chmod(path, mode);
 }
 

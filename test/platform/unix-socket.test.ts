@@ -16,6 +16,16 @@ describe('listenOnUnixSocket()', () => {
     await once(server, 'close');
   });
 
+  it('does not end the process when the system has no file descriptor for a client', async () => {
+    using folder = tempDir();
+    const server = createServer();
+    await listenOnUnixSocket(server, folder.file('a.sock'));
+    const failed = Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' });
+    expect(() => server.emit('error', failed)).not.toThrow();
+    server.close();
+    await once(server, 'close');
+  });
+
   it('replaces what a killed process left behind, but never a socket that answers or a file', async () => {
     using folder = tempDir();
     const path = folder.file('a.sock');
