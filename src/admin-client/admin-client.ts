@@ -12,6 +12,7 @@ import type {
   HistoryPlaceDocument,
   LinkDocument,
   StoryDocument,
+  StoryQuery,
   TrustedAtDocument,
 } from './history-documents.ts';
 import type {
@@ -59,7 +60,7 @@ export interface AdminClient {
   diff(trustDomain: string, from: string | undefined, to: string | undefined): Promise<DiffDocument>;
   verify(pem: string, peerRole: 'client' | 'server'): Promise<VerifyDocument>;
   verifyJwt(token: string, audiences: readonly string[]): Promise<VerifyJwtDocument>;
-  story(of: string | undefined, limit: number): Promise<StoryDocument>;
+  story(wanted: StoryQuery): Promise<StoryDocument>;
   trustedAt(instant: string): Promise<TrustedAtDocument>;
   historyLinks(after: number, limit: number): Promise<LinkDocument[]>;
   historyHeads(of?: string): Promise<HeadDocument[]>;
@@ -83,6 +84,8 @@ export interface AdminClient {
 export function createAdminClient(options: {
   readonly socketPath: string;
   readonly operator: string;
+  /** The user that the command runs as, where the operator called it by sudo. */
+  readonly operatorAs?: string;
   readonly timeoutMs: number;
 }): AdminClient {
   const ask = <Answer>(method: string, path: string, body?: unknown) =>
@@ -111,7 +114,11 @@ export function createAdminClient(options: {
       ask('GET', `/v1/bundles/${named(trustDomain)}/diff${query({ from, to })}`),
     verify: (pem, peerRole) => ask('POST', '/v1/verify', { pem, peer_role: peerRole }),
     verifyJwt: (token, audiences) => ask('POST', '/v1/verify-jwt', { token, audiences }),
-    story: (of, limit) => ask('GET', `/v1/history${query({ of, limit: limit.toString() })}`),
+    story: ({ limit, after, kinds, ...wanted }) =>
+      ask(
+        'GET',
+        `/v1/history${query({ ...wanted, kinds: kinds?.join(','), after: after?.toString(), limit: limit.toString() })}`,
+      ),
     trustedAt: (instant) => ask('GET', `/v1/history/at${query({ instant })}`),
     historyLinks: (after, limit) =>
       ask('GET', `/v1/history/links${query({ after: after.toString(), limit: limit.toString() })}`),
@@ -142,7 +149,12 @@ function query(parameters: Readonly<Record<string, string | undefined>>): string
 }
 
 function askAgent<Answer>(
-  options: { readonly socketPath: string; readonly operator: string; readonly timeoutMs: number },
+  options: {
+    readonly socketPath: string;
+    readonly operator: string;
+    readonly operatorAs?: string;
+    readonly timeoutMs: number;
+  },
   method: string,
   path: string,
   body: unknown,
@@ -164,7 +176,10 @@ function askAgent<Answer>(
         path,
         timeout: options.timeoutMs,
         headers: {
-          'x-federate-operator': options.operator,
+          'x-federate-operator': encodeURIComponent(options.operator),
+          ...(options.operatorAs === undefined
+            ? {}
+            : { 'x-federate-operator-as': encodeURIComponent(options.operatorAs) }),
           ...(payload === undefined
             ? {}
             : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),

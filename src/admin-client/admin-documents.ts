@@ -79,6 +79,8 @@ export interface IncidentDocument {
 }
 
 export interface EventDocument {
+  /** Grows with every event of the store. */
+  readonly id: number;
   readonly at: string;
   readonly kind: string;
   readonly trust_domain: string | null;

@@ -49,3 +49,15 @@ export interface LinkDocument {
 export interface HistoryPlaceDocument {
   readonly store: string;
 }
+
+/** Which events of the story are wanted; what is left out does not matter. */
+export interface StoryQuery {
+  readonly of?: string;
+  /** Instants, ISO 8601 with their zone: from `since` on, before `until`. */
+  readonly since?: string;
+  readonly until?: string;
+  readonly kinds?: readonly string[];
+  /** Only those after the event with this `id`, and then the oldest first. */
+  readonly after?: number;
+  readonly limit: number;
+}

@@ -39,6 +39,7 @@ export type {
   HistoryPlaceDocument,
   LinkDocument,
   StoryDocument,
+  StoryQuery,
   TrustedAtDocument,
   TrustedDocument,
 } from './history-documents.ts';

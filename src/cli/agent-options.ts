@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
 import { type AdminClient, createAdminClient } from '../admin-client/index.ts';
+import { type Environment, systemEnvironment } from '../platform/index.ts';
 import type { OutputFormat } from './terminal.ts';
 
 /** The options every verb has that asks the agent. */
@@ -31,10 +32,26 @@ export function withAgent(command: Command): Command {
 
 /** The agent behind `--socket`. Adding a peer fetches from it, so an answer may take as long as a poll does. */
 export function agentFor(options: AgentOptions): AdminClient {
-  return createAdminClient({ socketPath: options.socket, operator: operatorName(), timeoutMs: 60_000 });
+  const { name, as } = operatorOf(systemEnvironment, userName());
+  return createAdminClient({
+    socketPath: options.socket,
+    operator: name,
+    ...(as === undefined ? {} : { operatorAs: as }),
+    timeoutMs: 60_000,
+  });
 }
 
-function operatorName(): string {
+/** Who runs this command: behind `sudo` the person who called it, and `as` whom it runs. */
+export function operatorOf(
+  { SUDO_USER: caller }: Environment,
+  user: string,
+): { readonly name: string; readonly as?: string } {
+  return caller === undefined || caller === '' || caller === user
+    ? { name: user }
+    : { name: caller, as: user };
+}
+
+function userName(): string {
   try {
     return userInfo().username;
   } catch {

@@ -18,6 +18,7 @@ const USAGE_CODES: ReadonlySet<string> = new Set([
   'invitation-version',
   'invitation-expiry-invalid',
   'relationship-invalid',
+  'event-kind-unknown',
 ]);
 
 const USAGE_PREFIXES = ['trust-domain-', 'id-'];

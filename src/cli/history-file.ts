@@ -3,17 +3,16 @@ import type {
   HeadDocument,
   LinkDocument,
   StoryDocument,
+  StoryQuery,
   TrustedAtDocument,
 } from '../admin-client/index.ts';
-import { describeEvent, describeTrustedAt } from '../dashboard/index.ts';
+import { describeTrustedAt, storyIn } from '../dashboard/index.ts';
 import { CodedError } from '../errors/index.ts';
 import { systemClock, writeDurably } from '../platform/index.ts';
-import { parseTrustDomain } from '../spiffe/index.ts';
 import {
   type ChainLink,
   type ChainReader,
   exportHistory,
-  headDocument,
   isChainedTable,
   openSqliteStoreForReading,
   type SignedHead,
@@ -21,22 +20,10 @@ import {
 
 /** What `federate history` reads from a store file and writes to an export. Loads SQLite, so the verb imports it on demand. */
 
-/** The newest `limit` events in the store at `path`, of one trust domain or of all. */
-export async function storyOfFile(
-  path: string,
-  of: string | undefined,
-  limit: number,
-): Promise<StoryDocument> {
-  const only = of === undefined ? {} : { trustDomain: parseTrustDomain(of) };
+/** The wanted events in the store at `path`. */
+export async function storyOfFile(path: string, wanted: StoryQuery): Promise<StoryDocument> {
   await using store = await openSqliteStoreForReading({ path });
-  const head = await store.chainHead();
-  const [newest] = await store.signedHeads({ limit: 1 });
-  return {
-    events: (await store.events({ ...only, limit })).map(describeEvent),
-    links: head?.number ?? 0,
-    head: head?.hash ?? null,
-    newest_head: newest ? headDocument(newest) : null,
-  };
+  return await storyIn(store, wanted);
 }
 
 /** What was trusted at `instant`, as the store at `path` has it. */

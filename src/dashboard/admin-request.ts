@@ -7,7 +7,9 @@ import { parseInstant } from '../platform/index.ts';
 export const MAX_REASON_CHARACTERS = 1000;
 
 /** A question that the admin API cannot answer; 404 for what is not there, else 400. */
-export class AdminError extends CodedError<'no-bundle' | 'no-such-version' | 'request-invalid'> {}
+export class AdminError extends CodedError<
+  'no-bundle' | 'no-such-version' | 'request-invalid' | 'event-kind-unknown'
+> {}
 
 /** The body of a request, as `schema` has it. Throws `AdminError` `request-invalid`. */
 export async function readBody<Value>(context: Context, schema: z.ZodType<Value>): Promise<Value> {
@@ -22,10 +24,27 @@ export async function readBody<Value>(context: Context, schema: z.ZodType<Value>
   throw new AdminError('request-invalid', `the request is not understood: ${z.prettifyError(result.error)}`);
 }
 
-/** Who asks, as the command says it. Only for the record: whoever can open the socket is an operator already. */
+/**
+ * Who asks, for the record: `operator:alice`, or `operator:alice as root` behind sudo. The names are the caller's own claim. What the
+ * kernel proves is that the caller runs as the agent's own user or as root, because nobody else can open the socket (mode 0600).
+ */
 export function actorOf(context: Context): string {
-  const name = context.req.header('x-federate-operator') ?? '';
-  return `operator:${/^[A-Za-z0-9._@-]{1,64}$/.test(name) ? name : 'unknown'}`;
+  const name = nameIn(context, 'x-federate-operator') ?? 'unknown';
+  const as = nameIn(context, 'x-federate-operator-as');
+  return `operator:${name}${as === undefined ? '' : ` as ${as}`}`;
+}
+
+/** A user name of a header, without what would make it look like another actor. */
+function nameIn(context: Context, header: string): string | undefined {
+  const text = context.req.header(header);
+  if (text === undefined || text === '') return undefined;
+  let name: string;
+  try {
+    name = decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+  return name.replaceAll(/[^\p{L}\p{N}._@\\+-]/gu, '_').slice(0, 40);
 }
 
 /** An instant of the query, ISO 8601 with its zone. Throws `AdminError` `request-invalid`. */

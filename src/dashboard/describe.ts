@@ -85,6 +85,7 @@ export function describeIncident(incident: StoredIncident): IncidentDocument {
 
 export function describeEvent(event: StoredEvent): EventDocument {
   return {
+    id: event.id,
     at: event.at.toISOString(),
     kind: event.kind,
     trust_domain: event.trustDomain ?? null,

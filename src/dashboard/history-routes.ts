@@ -1,12 +1,23 @@
 import type { Hono } from 'hono';
 import { parseTrustDomain } from '../spiffe/index.ts';
-import { type ChainLink, headDocument, type Store, type TrustedAt } from '../store/index.ts';
+import {
+  type ChainLink,
+  EVENT_KINDS,
+  type EventKind,
+  headDocument,
+  isEventKind,
+  type Store,
+  type StoreReader,
+  type TrustedAt,
+} from '../store/index.ts';
+import { didYouMean } from '../platform/index.ts';
 import { AdminError, countFrom, instantFrom } from './admin-request.ts';
 import { describeBundle, describeEvent } from './describe.ts';
 import type {
   HistoryPlaceDocument,
   LinkDocument,
   StoryDocument,
+  StoryQuery,
   TrustedAtDocument,
   TrustedDocument,
 } from '../admin-client/index.ts';
@@ -24,19 +35,17 @@ const MAX_PAGE_CHARACTERS = 8 * 1024 * 1024;
 export function addHistoryRoutes(app: Hono, services: HistoryServices): void {
   const { store } = services;
   app.get('/v1/history', async (context) => {
-    const { of, limit } = context.req.query();
-    const events = await store.events({
-      limit: countFrom(limit),
-      ...(of === undefined ? {} : { trustDomain: parseTrustDomain(of) }),
-    });
-    const head = await store.chainHead();
-    const [newest] = await store.signedHeads({ limit: 1 });
-    return context.json({
-      events: events.map(describeEvent),
-      links: head?.number ?? 0,
-      head: head?.hash ?? null,
-      newest_head: newest ? headDocument(newest) : null,
-    } satisfies StoryDocument);
+    const { of, limit, since, until, kinds, after } = context.req.query();
+    return context.json(
+      await storyIn(store, {
+        limit: countFrom(limit),
+        ...(of === undefined ? {} : { of }),
+        ...(since === undefined ? {} : { since }),
+        ...(until === undefined ? {} : { until }),
+        ...(kinds === undefined ? {} : { kinds: kinds.split(',') }),
+        ...(after === undefined ? {} : { after: numberFrom(after) }),
+      }),
+    );
   });
   app.get('/v1/history/at', async (context) => {
     const instant = instantFrom(context.req.query('instant') ?? '');
@@ -55,6 +64,38 @@ export function addHistoryRoutes(app: Hono, services: HistoryServices): void {
     return context.json(heads.map(headDocument));
   });
   app.get('/v1/history/place', (context) => context.json(services.historyPlace()));
+}
+
+/** The story that a store tells, as programs and people get it. Throws `AdminError` `event-kind-unknown`, `request-invalid`. */
+export async function storyIn(
+  store: StoreReader,
+  { of, since, until, kinds, after, limit }: StoryQuery,
+): Promise<StoryDocument> {
+  const events = await store.events({
+    limit,
+    ...(of === undefined ? {} : { trustDomain: parseTrustDomain(of) }),
+    ...(since === undefined ? {} : { since: instantFrom(since) }),
+    ...(until === undefined ? {} : { until: instantFrom(until) }),
+    ...(kinds === undefined ? {} : { kinds: kinds.map(kindFrom) }),
+    ...(after === undefined ? {} : { after }),
+  });
+  const head = await store.chainHead();
+  const [newest] = await store.signedHeads({ limit: 1 });
+  return {
+    events: events.map(describeEvent),
+    links: head?.number ?? 0,
+    head: head?.hash ?? null,
+    newest_head: newest ? headDocument(newest) : null,
+  };
+}
+
+function kindFrom(word: string): EventKind {
+  if (isEventKind(word)) return word;
+  const near = didYouMean(word, EVENT_KINDS);
+  throw new AdminError(
+    'event-kind-unknown',
+    `there is no kind of event ${JSON.stringify(word)}${near === '' ? `: it is one of ${EVENT_KINDS.join(', ')}` : near}`,
+  );
 }
 
 /** What was trusted at an instant, as programs and people get it. */

@@ -4,7 +4,7 @@ export type { AdminServices } from './admin-routes.ts';
 export { AdminServer, AdminServerError } from './admin-server.ts';
 export { describeAuthority, describeDistrusted, describeEvent } from './describe.ts';
 export { warningsIn } from './warnings.ts';
-export { describeTrustedAt } from './history-routes.ts';
+export { describeTrustedAt, storyIn } from './history-routes.ts';
 export type { ReviewServices } from './review-routes.ts';
 export type { DistrustServices } from './distrust-routes.ts';
 export type { UnrecordedServices } from './unrecorded-routes.ts';

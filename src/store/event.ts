@@ -2,41 +2,61 @@ import { printable } from '../platform/index.ts';
 import type { TrustDomain } from '../spiffe/index.ts';
 
 /** What the audit log can tell. */
-export type EventKind =
-  | 'agent-started'
-  | 'agent-stopped'
-  | 'relationship-added'
-  | 'relationship-changed'
-  | 'relationship-removed'
-  | 'bundle-accepted'
-  | 'bundle-refused'
-  | 'bundle-quarantined'
-  | 'bundle-unusable'
-  | 'sequence-jumped'
-  | 'endpoint-unreachable'
-  | 'recovered'
-  | 'own-bundle-changed'
-  | 'operator-override'
-  | 'key-distrusted'
-  | 'key-trusted-again'
-  | 'offer-rejected'
-  | 'offer-reconsidered'
-  | 'trust-stale'
-  | 'peer-dropped-us'
-  | 'peer-flapping'
-  | 'equivocation'
-  | 'history-doctored'
-  | 'invitation-given'
-  | 'invitation-taken'
-  | 'invitation-refused'
-  | 'invitation-ended'
-  | 'root-published'
-  | 'root-in-use'
-  | 'root-retiring'
-  | 'root-gone'
-  | 'rotation-risk'
-  | 'mesh-updated'
-  | 'mesh-refused';
+export const EVENT_KINDS = [
+  'agent-started',
+  'agent-stopped',
+  'relationship-added',
+  'relationship-changed',
+  'relationship-removed',
+  'bundle-accepted',
+  'bundle-refused',
+  'bundle-quarantined',
+  'bundle-unusable',
+  'sequence-jumped',
+  'endpoint-unreachable',
+  'recovered',
+  'own-bundle-changed',
+  'operator-override',
+  'key-distrusted',
+  'key-trusted-again',
+  'offer-rejected',
+  'offer-reconsidered',
+  'trust-stale',
+  'peer-dropped-us',
+  'peer-flapping',
+  'equivocation',
+  'history-doctored',
+  'invitation-given',
+  'invitation-taken',
+  'invitation-refused',
+  'invitation-ended',
+  'root-published',
+  'root-in-use',
+  'root-retiring',
+  'root-gone',
+  'rotation-risk',
+  'mesh-updated',
+  'mesh-refused',
+] as const;
+
+export type EventKind = (typeof EVENT_KINDS)[number];
+
+export function isEventKind(word: string): word is EventKind {
+  return (EVENT_KINDS as readonly string[]).includes(word);
+}
+
+/** Which events are wanted; what is left out does not matter. */
+export interface EventFilter {
+  readonly trustDomain?: TrustDomain;
+  /** From this instant on. */
+  readonly since?: Date;
+  /** Before this instant. */
+  readonly until?: Date;
+  readonly kinds?: readonly EventKind[];
+  /** Only those after the event with this `id`, and then the oldest first. */
+  readonly after?: number;
+  readonly limit?: number;
+}
 
 /** One line for the audit log: who did what, and why. */
 export interface NewEvent {

@@ -16,7 +16,14 @@ export {
   type SignedHead,
 } from './chain.ts';
 export { StoreError, type StoreErrorCode } from './errors.ts';
-export type { EventKind, NewEvent, StoredEvent } from './event.ts';
+export {
+  EVENT_KINDS,
+  type EventFilter,
+  type EventKind,
+  isEventKind,
+  type NewEvent,
+  type StoredEvent,
+} from './event.ts';
 export type { RecordedEvent, StoreObserver } from './observer.ts';
 export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
 export type { RootLife, RootStage, RootStageChange, StageEvidence } from './own-root.ts';

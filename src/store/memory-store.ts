@@ -2,7 +2,7 @@ import type { PeerHead } from './chain.ts';
 import { contentDigest, serializeBundle, type TrustDomain } from '../spiffe/index.ts';
 import { type BundleVersion, cleanVersion, type NewVersion } from './bundle-version.ts';
 import { invitationExists, invitationSpent, relationshipExists, rolledBack, StoreError } from './errors.ts';
-import { cleanEvent, type NewEvent, type StoredEvent } from './event.ts';
+import { cleanEvent, type EventFilter, type NewEvent, type StoredEvent } from './event.ts';
 import { formerAfter, type HeldKey, heldKeysAfter, keptSequence, type PriorTrust } from './prior-trust.ts';
 import { createMemoryIncidents } from './memory-incidents.ts';
 import { thinnedHeads } from './peer-head-rule.ts';
@@ -237,13 +237,11 @@ export function createMemoryStore(): Store {
         trustedAt(instant, [...versions.keys()], (name) => bundleAt(name, instant), words.keyWords()),
       ),
     recordEvent: (event) => turn(() => addEvent(event)),
-    events: ({ trustDomain, ...page } = {}) =>
+    events: ({ limit: wantedLimit, ...filter } = {}) =>
       turn(() => {
-        const { limit } = checkPage(page);
-        const wanted = events.filter(
-          (event) => trustDomain === undefined || event.trustDomain === trustDomain,
-        );
-        return wanted.toReversed().slice(0, limit);
+        const { limit } = checkPage(wantedLimit === undefined ? {} : { limit: wantedLimit });
+        const wanted = events.filter((event) => isWanted(event, filter));
+        return (filter.after === undefined ? wanted.toReversed() : wanted).slice(0, limit);
       }),
     recordIncident: (told) => turn(() => incidents.record(told)),
     endIncidents: ({ trustDomain, at, actor, kinds }) =>
@@ -342,4 +340,14 @@ function byKey(a: HeldKey, b: HeldKey): number {
 
 function byTrustDomain(a: { trustDomain: string }, b: { trustDomain: string }): number {
   return a.trustDomain < b.trustDomain ? -1 : a.trustDomain > b.trustDomain ? 1 : 0;
+}
+
+function isWanted(event: StoredEvent, { trustDomain, since, until, kinds, after }: EventFilter): boolean {
+  return (
+    (trustDomain === undefined || event.trustDomain === trustDomain) &&
+    (since === undefined || event.at >= since) &&
+    (until === undefined || event.at < until) &&
+    (kinds === undefined || kinds.includes(event.kind)) &&
+    (after === undefined || event.id > after)
+  );
 }

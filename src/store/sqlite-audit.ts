@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { parseTrustDomain, serializeBundle, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
-import { cleanEvent, type EventKind, type NewEvent, type StoredEvent } from './event.ts';
+import { cleanEvent, type EventFilter, type EventKind, type NewEvent, type StoredEvent } from './event.ts';
 import {
   cleanIncident,
   type IncidentKind,
@@ -16,6 +16,16 @@ import { eventRow, incidentRow } from './history-rows.ts';
 import type { RecordedEvent } from './observer.ts';
 import type { AddLink } from './sqlite-chain.ts';
 import { readStoredDocument } from './stored-document.ts';
+
+interface EventParameters {
+  readonly name: string | null;
+  readonly since: string | null;
+  readonly until: string | null;
+  /** A JSON list. */
+  readonly kinds: string | null;
+  readonly after: number | null;
+  readonly limit: number;
+}
 
 interface EventRow {
   readonly id: number;
@@ -70,6 +80,15 @@ export function createAuditTables(
   const selectEventsOf = database.prepare<[string, number], EventRow>(
     `SELECT ${EVENT_COLUMNS} FROM event WHERE trust_domain = ? ORDER BY id DESC LIMIT ?`,
   );
+  const selectFiltered = (order: 'ASC' | 'DESC') =>
+    database.prepare<EventParameters, EventRow>(
+      `SELECT ${EVENT_COLUMNS} FROM event
+       WHERE ($name IS NULL OR trust_domain = $name) AND ($since IS NULL OR at >= $since)
+         AND ($until IS NULL OR at < $until) AND ($after IS NULL OR id > $after)
+         AND ($kinds IS NULL OR kind IN (SELECT value FROM json_each($kinds)))
+       ORDER BY id ${order} LIMIT $limit`,
+    );
+  const [selectNewest, selectNext] = [selectFiltered('DESC'), selectFiltered('ASC')];
   const selectOpen = database.prepare<[string], IncidentRow>(
     `SELECT ${INCIDENT_COLUMNS} FROM incident WHERE trust_domain = ? AND ended_at IS NULL ORDER BY id`,
   );
@@ -116,10 +135,23 @@ export function createAuditTables(
 
   return {
     addEvent,
-    events: (trustDomain: TrustDomain | undefined, limit: number): StoredEvent[] =>
-      (trustDomain === undefined ? selectEvents.all(limit) : selectEventsOf.all(trustDomain, limit)).map(
-        eventOf,
-      ),
+    events: ({ trustDomain, ...filter }: EventFilter, limit: number): StoredEvent[] => {
+      if (Object.keys(filter).length === 0)
+        return (
+          trustDomain === undefined ? selectEvents.all(limit) : selectEventsOf.all(trustDomain, limit)
+        ).map(eventOf);
+      const { since, until, kinds, after = null } = filter;
+      const select = after === null ? selectNewest : selectNext;
+      const parameters = {
+        name: trustDomain ?? null,
+        since: since?.toISOString() ?? null,
+        until: until?.toISOString() ?? null,
+        kinds: kinds === undefined ? null : JSON.stringify(kinds),
+        after,
+        limit,
+      };
+      return select.all(parameters).map(eventOf);
+    },
 
     recordIncident(told: NewIncident): 'began' | 'ongoing' {
       const incident = cleanIncident(told);

@@ -137,7 +137,8 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
       snapshot(() =>
         trustedAt(instant, versions.names(), (name) => versions.bundleAt(name, instant), words.keyWords()),
       ),
-    events: ({ trustDomain, ...page } = {}) => read(() => audit.events(trustDomain, checkPage(page).limit)),
+    events: ({ limit, ...filter } = {}) =>
+      read(() => audit.events(filter, checkPage(limit === undefined ? {} : { limit }).limit)),
     incidents: ({ trustDomain, open: isOpen, offers = true, ...page } = {}) =>
       read(() => audit.incidents({ trustDomain, isOpen, offers, limit: checkPage(page).limit })),
     distrustedKeys: () => read(() => words.distrustedKeys()),

@@ -1,7 +1,7 @@
 import type { TrustDomain } from '../spiffe/index.ts';
 import type { BundleVersion, NewVersion } from './bundle-version.ts';
 import type { ChainHead, ChainLink, PeerHead, SignedHead } from './chain.ts';
-import type { NewEvent, StoredEvent } from './event.ts';
+import type { EventFilter, NewEvent, StoredEvent } from './event.ts';
 import type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
 import type { InvitationChange, InvitationRole, StoredInvitation } from './invitation.ts';
 import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
@@ -86,7 +86,7 @@ export interface StoreReader extends AsyncDisposable {
   trustedAt(instant: Date): Promise<TrustedAt[]>;
 
   /** The audit log, newest first; `limit` defaults to 100. */
-  events(filter?: { readonly trustDomain?: TrustDomain; readonly limit?: number }): Promise<StoredEvent[]>;
+  events(filter?: EventFilter): Promise<StoredEvent[]>;
   /**
    * Incidents, newest first, over or still going on; `open: true` gives only the latter, `offers: false` leaves out the offered bundles,
    * whose documents need not be read then. `limit` defaults to 100.

@@ -1,3 +1,6 @@
+import type { StoryDocument, StoryQuery } from '../../src/admin-client/index.ts';
+import { operatorOf } from '../../src/cli/agent-options.ts';
+import { followStory } from '../../src/cli/history-follow.ts';
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
@@ -216,5 +219,97 @@ describe('federate history verify', () => {
     expect(out).toContain(
       'the history ends at link 20, but link 26 was signed by spiffe://a.example/federate',
     );
+  });
+});
+
+describe('federate history, by time and kind', () => {
+  const kindsOf = async (...words: string[]) => {
+    const { code, out, err } = await history(...words, '--output', 'json');
+    expect([code, err]).toEqual([0, '']);
+    return (JSON.parse(out) as StoryDocument).events.map(({ kind }) => kind);
+  };
+
+  it('gives the events of some kinds, from the agent and from a file', async () => {
+    const all = await kindsOf('--limit', '10000');
+    const [kind = ''] = all;
+    for (const place of [[], ['--store', file]]) {
+      expect(await kindsOf('--kind', kind, ...place)).toEqual(all.filter((each) => each === kind));
+      expect(new Set(await kindsOf('--kind', `${kind},${all.at(-1)}`, ...place))).toEqual(
+        new Set([kind, all.at(-1)]),
+      );
+    }
+  });
+
+  it('gives the events of a time', async () => {
+    const { events } = JSON.parse((await history('--output', 'json')).out) as StoryDocument;
+    const [newest, oldest] = [events[0], events.at(-1)];
+    expect(await kindsOf('--since', '2100-01-01T00:00Z')).toEqual([]);
+    expect(await kindsOf('--until', oldest?.at ?? '')).toEqual([]);
+    expect(await kindsOf('--since', newest?.at ?? '')).toEqual(
+      events.filter(({ at }) => at === newest?.at).map(({ kind }) => kind),
+    );
+  });
+
+  it.each([
+    ['a kind that there is not', ['--kind', 'bundle-acepted'], 'did you mean "bundle-accepted"?'],
+    ['a time without a zone', ['--since', '2026-11-21T10:00'], 'names no zone'],
+    ['an instant and a kind', ['--at', '2026-11-21T10:00Z', '--kind', 'recovered'], 'without --kind'],
+    ['an export of a time', ['--export', '-', '--since', '2026-11-21T10:00Z'], 'without --since'],
+    ['a follow with an end', ['--follow', '--until', '2026-11-21T10:00Z'], 'without --until'],
+  ])('refuses %s as wrong usage', async (_what, words, why) => {
+    const { code, err } = await history(...words);
+    expect([code, err]).toEqual([2, expect.stringContaining(why)]);
+  });
+
+  it('follows: what there is, oldest first, then each new event, over an agent that is away for a while', async () => {
+    const lines: string[] = [];
+    const said: string[] = [];
+    const stop = new Error('enough');
+    const event = (id: number) => ({
+      id,
+      at: '2030-01-01T12:00:00.000Z',
+      kind: 'recovered',
+      trust_domain: null,
+      actor: 'agent',
+      code: null,
+      message: `event ${id}`,
+    });
+    const answers = [
+      async () => [event(2), event(1)],
+      async () => [event(3)],
+      async () => Promise.reject(new Error('the agent does not answer')),
+      async () => Promise.reject(new Error('the agent does not answer')),
+      async () => [event(4), event(5)],
+    ];
+    const asked: StoryQuery[] = [];
+    const following = followStory(
+      async (wanted) => {
+        asked.push(wanted);
+        const events = await answers.shift()?.();
+        return { events: events ?? [], links: 0, head: null, newest_head: null };
+      },
+      { limit: 2, kinds: ['recovered'] },
+      'text',
+      { out: (text) => lines.push(text), err: (text) => said.push(text) },
+      async () => {
+        if (answers.length === 0) throw stop;
+      },
+    );
+    await expect(following).rejects.toBe(stop);
+    expect(lines.map((line) => /event \d/.exec(line)?.[0])).toEqual(
+      [1, 2, 3, 4, 5].map((id) => `event ${id}`),
+    );
+    expect(said).toEqual(['Waiting: the agent does not answer', 'The agent answers again.']);
+    expect(asked.map(({ after }) => after)).toEqual([undefined, 2, 3, 3, 3]);
+    expect(asked.every(({ kinds }) => kinds?.[0] === 'recovered')).toBe(true);
+  });
+});
+
+describe('operatorOf()', () => {
+  it('names the person who called sudo, and as whom the command runs', () => {
+    expect(operatorOf({}, 'root')).toEqual({ name: 'root' });
+    expect(operatorOf({ SUDO_USER: 'alice' }, 'root')).toEqual({ name: 'alice', as: 'root' });
+    expect(operatorOf({ SUDO_USER: 'alice' }, 'alice')).toEqual({ name: 'alice' });
+    expect(operatorOf({ SUDO_USER: '' }, 'federate')).toEqual({ name: 'federate' });
   });
 });

@@ -182,6 +182,27 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect(await store.chainHead()).toEqual({ number, hash });
     });
 
+    it('events() gives those of a time, of some kinds, and after a number, oldest first only then', async () => {
+      const kinds = ['key-distrusted', 'agent-started', 'key-trusted-again', 'agent-stopped'] as const;
+      for (const [index, kind] of kinds.entries()) {
+        const about = kind.startsWith('key') ? { trustDomain: istio } : {};
+        await store.recordEvent({ at: at(index), kind, actor: 'agent', message: kind, ...about });
+      }
+      const found = async (filter: Parameters<Store['events']>[0]) =>
+        (await store.events(filter)).map(({ kind }) => kind);
+      const [started, again, stopped] = [kinds[1], kinds[2], kinds[3]];
+      expect(await found({ since: at(1) })).toEqual([stopped, again, started]);
+      expect(await found({ since: at(1), until: at(3) })).toEqual([again, started]);
+      expect(await found({ kinds: ['agent-started', 'agent-stopped'] })).toEqual([stopped, started]);
+      expect(await found({ kinds: [] })).toEqual([]);
+      expect(await found({ kinds: ['agent-started'], trustDomain: istio })).toEqual([]);
+      expect(await found({ trustDomain: istio, since: at(1) })).toEqual([again]);
+      const [, , second] = await store.events();
+      expect(await found({ after: second?.id ?? 0 })).toEqual([again, stopped]);
+      expect(await found({ after: second?.id ?? 0, limit: 1 })).toEqual([again]);
+      expect(await found({ after: 1_000_000 })).toEqual([]);
+    });
+
     it('addRelationship() keeps the relationship, its first version and the audit line together', async () => {
       await federate([1], 5n);
       expect(await store.relationships()).toEqual([relationship()]);

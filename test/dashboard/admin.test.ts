@@ -128,6 +128,38 @@ describe('AdminServer', () => {
     await expect(ask(client)).rejects.toMatchObject({ code });
   });
 
+  it('records who asked: behind sudo the person and the user, and no name that looks like another actor', async () => {
+    using folder = tempDir();
+    const path = folder.file('admin.sock');
+    const actors: string[] = [];
+    await start(path, {
+      remove: async (_name, actor) => {
+        actors.push(actor);
+        throw new CodedError('not-federated', 'there is no relationship');
+      },
+    });
+    for (const [operator, operatorAs] of [
+      ['alice', undefined],
+      ['alice', 'root'],
+      ['DOMAIN\\alice', undefined],
+      ['Jürgen', undefined],
+      ['agent) \u001b[31m', 'x as root'],
+      ['', undefined],
+    ] as const) {
+      const as = operatorAs === undefined ? {} : { operatorAs };
+      const client = createAdminClient({ socketPath: path, operator, ...as, timeoutMs: 5000 });
+      await client.remove('c.example', undefined).catch(() => {});
+    }
+    expect(actors).toEqual([
+      'operator:alice',
+      'operator:alice as root',
+      'operator:DOMAIN\\alice',
+      'operator:Jürgen',
+      'operator:agent____31m as x_as_root',
+      'operator:unknown',
+    ]);
+  });
+
   it('passes on the code of the agent, who asked, and hides what it did not expect', async () => {
     using folder = tempDir();
     const actors: string[] = [];

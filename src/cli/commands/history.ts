@@ -1,9 +1,15 @@
 import type { Command } from 'commander';
-import type { StoryDocument, TrustedAtDocument, TrustedDocument } from '../../admin-client/index.ts';
+import type {
+  StoryDocument,
+  StoryQuery,
+  TrustedAtDocument,
+  TrustedDocument,
+} from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { instantOf } from '../instants.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { followStory, tellEvent } from '../history-follow.ts';
 import { addHeads } from './history-heads.ts';
 import { addVerify } from './history-verify.ts';
 
@@ -11,6 +17,10 @@ interface HistoryOptions extends AgentOptions {
   readonly store?: string;
   readonly of?: string;
   readonly limit: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly kind?: readonly string[];
+  readonly follow?: boolean;
   readonly at?: string;
   readonly export?: string;
 }
@@ -22,6 +32,14 @@ export function historyCommand(program: Command, terminal: Terminal, finish: (co
     .option('--at <instant>', 'what was trusted then, of every trust domain, such as 2026-11-21T10:00Z')
     .option('--export <file>', 'write the whole history with its proofs to a file, - for standard output')
     .option('--of <trust-domain>', 'only what is about this trust domain')
+    .option('--since <instant>', 'only events from then on')
+    .option('--until <instant>', 'only events before then')
+    .option(
+      '--kind <kind>',
+      'only events of this kind, such as bundle-accepted; again, or with commas, for each further one',
+      (words: string, before: readonly string[] | undefined) => [...(before ?? []), ...words.split(',')],
+    )
+    .option('-f, --follow', 'oldest first, and go on with each new event until interrupted')
     .option('--limit <count>', 'how many events at the most', '50')
     .option('--store <file>', 'read this store instead of asking the agent: beside it, after it, or a copy')
     .addHelpText(
@@ -29,6 +47,9 @@ export function historyCommand(program: Command, terminal: Terminal, finish: (co
       `
 Examples:
   $ federate history --limit 10
+  $ federate history --since 2026-11-21T10:00Z --until 2026-11-21T11:00Z
+  $ federate history --kind key-distrusted,key-trusted-again --of b.example
+  $ federate history --follow --output json | jq -r .message
   $ federate history --at 2026-11-21T10:00Z
   $ federate history --at 2026-11-21T10:00Z --of b.example --store backup.db
   $ federate history --export evidence.jsonl
@@ -39,12 +60,17 @@ How others verify an export with openssl and nothing of ours stands in docs/hist
     .action(async (options: HistoryOptions) => {
       if (options.at !== undefined && options.export !== undefined)
         throw new UsageError('--export writes the whole history: give it without --at');
+      refuseFilters(options);
+      if (options.follow === true) {
+        await followStory((wanted) => ask(options, wanted), queryFrom(options), options.output, terminal);
+        return;
+      }
       if (options.export !== undefined) await writeExport(terminal, options, options.export);
       else if (options.at !== undefined) {
         const answer = await trustedAt(options, options.at);
         printResult(terminal, options.output, answer, () => tellTrusted(answer));
       } else {
-        const story = await storyOf(options);
+        const story = await ask(options, queryFrom(options));
         printResult(terminal, options.output, story, () => tellStory(story));
       }
       finish(exitCodes.done);
@@ -53,13 +79,41 @@ How others verify an export with openssl and nothing of ours stands in docs/hist
   addVerify(history, terminal, finish);
 }
 
-async function storyOf(options: HistoryOptions): Promise<StoryDocument> {
-  const limit = Number(options.limit);
+/** The options that choose events say nothing about an instant or an export. */
+function refuseFilters({ at, export: file, follow, until, ...options }: HistoryOptions): void {
+  if (follow === true && until !== undefined)
+    throw new UsageError('--follow has no end: give it without --until');
+  const given = (['since', 'kind'] as const).filter((name) => options[name] !== undefined);
+  const others = [
+    ...given,
+    ...(until === undefined ? [] : ['until']),
+    ...(follow === true ? ['follow'] : []),
+  ];
+  const [first] = others;
+  if (first === undefined) return;
+  if (at !== undefined)
+    throw new UsageError(`--at is about what was trusted at an instant: give it without --${first}`);
+  if (file !== undefined)
+    throw new UsageError(`--export writes the whole history: give it without --${first}`);
+}
+
+function queryFrom({ limit: count, of, since, until, kind }: HistoryOptions): StoryQuery {
+  const limit = Number(count);
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > 10_000)
     throw new UsageError('--limit is a whole number from 1 to 10000');
-  if (options.store === undefined) return agentFor(options).story(options.of, limit);
+  return {
+    limit,
+    ...(of === undefined ? {} : { of }),
+    ...(since === undefined ? {} : { since: instantOf(since, '--since').toISOString() }),
+    ...(until === undefined ? {} : { until: instantOf(until, '--until').toISOString() }),
+    ...(kind === undefined ? {} : { kinds: kind }),
+  };
+}
+
+async function ask({ store, ...options }: HistoryOptions, wanted: StoryQuery): Promise<StoryDocument> {
+  if (store === undefined) return await agentFor(options).story(wanted);
   const { storyOfFile } = await import('../history-file.ts');
-  return storyOfFile(options.store, options.of, limit);
+  return await storyOfFile(store, wanted);
 }
 
 async function trustedAt(options: HistoryOptions, at: string): Promise<TrustedAtDocument> {
@@ -94,10 +148,7 @@ async function writeExport(terminal: Terminal, options: HistoryOptions, file: st
 }
 
 function tellStory({ events, links, newest_head: newest }: StoryDocument): string {
-  const lines = events.map(
-    ({ at, trust_domain: name, kind, actor, message }) =>
-      `${at.slice(0, 19)}Z  ${name ?? '-'}  ${kind}  ${message} (${actor})`,
-  );
+  const lines = events.map(tellEvent);
   const signed =
     newest === null
       ? 'no head of it was noted yet'

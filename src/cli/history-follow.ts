@@ -1,0 +1,47 @@
+import type { EventDocument, StoryDocument, StoryQuery } from '../admin-client/index.ts';
+import { describeError, systemClock } from '../platform/index.ts';
+import { type OutputFormat, printResult, type Terminal } from './terminal.ts';
+
+const LOOK_EVERY_MS = 1000;
+/** How many events one look takes up at the most; the next look goes on. */
+const MOST_AT_ONCE = 10_000;
+
+/**
+ * Prints the wanted events, the oldest first, then each new one, until the process is interrupted: in text a line each, in JSON a document
+ * a line. An agent that stops answering after the first look is waited for, and said so on standard error. Rejects when the first look fails.
+ */
+export async function followStory(
+  ask: (wanted: StoryQuery) => Promise<StoryDocument>,
+  wanted: StoryQuery,
+  output: OutputFormat,
+  terminal: Terminal,
+  pause: () => Promise<void> = () => systemClock.sleep(LOOK_EVERY_MS),
+): Promise<never> {
+  const print = (events: readonly EventDocument[]) => {
+    for (const event of events)
+      if (output === 'json') terminal.out(JSON.stringify(event));
+      else printResult(terminal, output, event, () => tellEvent(event));
+  };
+  const { events } = await ask(wanted);
+  print(events.toReversed());
+  let last = events[0]?.id ?? 0;
+  let isSilent = false;
+  for (;;) {
+    await pause();
+    try {
+      const { events: more } = await ask({ ...wanted, after: last, limit: MOST_AT_ONCE });
+      if (isSilent) terminal.err('The agent answers again.');
+      isSilent = false;
+      print(more);
+      last = more.at(-1)?.id ?? last;
+    } catch (error) {
+      if (!isSilent) terminal.err(`Waiting: ${describeError(error).message}`);
+      isSilent = true;
+    }
+  }
+}
+
+/** One event as a line. */
+export function tellEvent({ at, trust_domain: name, kind, actor, message }: EventDocument): string {
+  return `${at.slice(0, 19)}Z  ${name ?? '-'}  ${kind}  ${message} (${actor})`;
+}
