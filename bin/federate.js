@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 // Plain JavaScript that any Node can read, so that an old one gets a sentence instead of a syntax error.
+import { existsSync } from 'node:fs';
+
 const major = Number(process.versions.node.split('.')[0]);
 
 if (major < 24) {
@@ -9,6 +11,9 @@ if (major < 24) {
   );
   process.exitCode = 2;
 } else {
-  const { main } = await import('../src/cli/main.ts');
+  // A checkout runs its sources. A package has JavaScript only, because Node strips no types under node_modules.
+  const source = new URL('../src/cli/main.ts', import.meta.url);
+  const built = new URL('../dist/cli/main.js', import.meta.url);
+  const { main } = await import((existsSync(source) ? source : built).href);
   process.exitCode = await main(process.argv.slice(2));
 }

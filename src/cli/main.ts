@@ -21,7 +21,7 @@ import { verifyCommand } from './commands/verify.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { refuseUnknownVerb } from './known-verbs.ts';
 import { type OutputFormat, processTerminal, reportError, type Terminal } from './terminal.ts';
-import { version } from '../platform/index.ts';
+import { versionLine } from '../platform/index.ts';
 
 /**
  * The whole command: `words` are the arguments after `federate`. Resolves to the exit code (0 done, 1 refused or failed,
@@ -53,7 +53,7 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
   const program = new Command('federate');
   program
     .description('SPIFFE trust-bundle exchange between service meshes')
-    .version(version())
+    .version(versionLine())
     .exitOverride()
     // Else `invite list --socket S` would give S to `invite`, which has the option too.
     .enablePositionalOptions()

@@ -27,4 +27,4 @@ export { type Sized, smallestFirst } from './smallest-first.ts';
 export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';
 export { watchFiles } from './watch-file.ts';
 export { clearSocketPath, listenOnUnixSocket, socketFileIsGone } from './unix-socket.ts';
-export { version } from './version.ts';
+export { version, versionLine } from './version.ts';

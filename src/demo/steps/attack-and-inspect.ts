@@ -86,8 +86,8 @@ export function gatewayPassesThrough(meshes: Meshes): Step {
       tell.saw('the config of both gateways names no certificate, no key and no SDS socket');
       const source = new URL('../../gateway/', import.meta.url);
       const tls = readdirSync(source, { recursive: true, encoding: 'utf8' })
-        .filter((name) => name.endsWith('.ts'))
-        .filter((name) => /from 'node:tls'/.test(readFileSync(new URL(name, source), 'utf8')));
+        .filter((name) => /\.[jt]s$/.test(name))
+        .filter((name) => /from ['"]node:tls['"]/.test(readFileSync(new URL(name, source), 'utf8')));
       check(tls.length === 0, 'no file of the gateway imports node:tls');
       tell.saw('and its code cannot: no file of src/gateway imports node:tls');
 
