@@ -1,4 +1,4 @@
-import { type Clock, describeError, type Log, type Random } from '../platform/index.ts';
+import { type Clock, describeError, type Log, type Random, TokenBucket } from '../platform/index.ts';
 import { contentDigest, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 import { backoffMs } from './backoff.ts';
 import type { ForeignTrustReport, MeshAdapter } from './mesh-adapter.ts';
@@ -24,10 +24,13 @@ export interface ForeignTrustPublisherOptions {
 }
 
 const DEFAULT_BATCH_MS = 20;
+/** Tries that triggers cause: so many in a burst, then one every half second, however many peers change. */
+const TRIGGERED_TRIES = { most: 20, everyMs: 500 };
 
 /**
  * The loop that keeps a mesh holding what it should: compares after each trigger, every `resyncMs`, and with backoff
- * after a failure. Nothing is queued, so nothing can be lost: every try begins with what is wanted then.
+ * after a failure. Nothing is queued, so nothing can be lost: every try begins with what is wanted then. Triggers that never end neither
+ * put a try off for longer than half a second, nor cause more than two a second.
  */
 export class ForeignTrustPublisher {
   readonly #options: ForeignTrustPublisherOptions;
@@ -39,10 +42,12 @@ export class ForeignTrustPublisher {
   #wake: (() => void) | undefined;
   #waiting: { readonly asked: number; readonly resolve: () => void }[] = [];
   #hasCompared = false;
+  readonly #tries: TokenBucket;
   #running: Promise<void> | undefined;
 
   constructor(options: ForeignTrustPublisherOptions) {
     this.#options = options;
+    this.#tries = new TokenBucket(options.clock, TRIGGERED_TRIES);
   }
 
   /** Something may have changed: compare soon. */
@@ -101,7 +106,10 @@ export class ForeignTrustPublisher {
       this.#answered = answering;
       this.#tellSettled(answering);
       const pauseMs = failures === 0 ? resyncMs : Math.min(resyncMs, backoffMs(failures, random));
-      if (await this.#sleepOrTrigger(pauseMs, answering)) await this.#pause(batchMs);
+      if (await this.#sleepOrTrigger(pauseMs, answering)) {
+        await this.#pause(Math.max(batchMs, this.#tries.waitMs()));
+        this.#tries.take();
+      }
     }
     this.#tellSettled(this.#asked);
   }

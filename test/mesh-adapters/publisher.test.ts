@@ -187,4 +187,35 @@ describe('ForeignTrustPublisher', () => {
     await publisher.stop();
     expect(listeners.size).toBe(0);
   });
+
+  it('is neither kept from comparing by triggers that never end, nor kept busy by them', async () => {
+    const { publisher, clock, asked } = await setup();
+    publisher.start();
+    await clock.untilSleeping(1);
+    let settled = 0;
+    let longestMs = 0;
+    for (let change = 0; change < 3000; change += 1) {
+      publisher.trigger();
+      const sinceMs = clock.monotonicMs();
+      void publisher.settled().then(() => {
+        settled += 1;
+        longestMs = Math.max(longestMs, clock.monotonicMs() - sinceMs);
+      });
+      await clock.advance(10);
+    }
+    // Thirty seconds of a hundred changes each: a burst, then two tries a second.
+    expect(asked.length).toBeGreaterThan(60);
+    expect(asked.length).toBeLessThanOrEqual(1 + 20 + 61);
+    await clock.advance(1000);
+    expect(settled).toBe(3000);
+    expect(longestMs).toBeLessThanOrEqual(1100);
+    // After a quiet time a change is written at once again.
+    await clock.advance(20_000);
+    const before = asked.length;
+    publisher.trigger();
+    await clock.advance(0);
+    await clock.advance(20);
+    expect(asked.length).toBe(before + 1);
+    await publisher.stop();
+  });
 });
