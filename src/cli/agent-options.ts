@@ -1,8 +1,8 @@
 import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
-import { type AdminClient, createAdminClient } from '../admin-client/index.ts';
+import { type AdminClient, AdminClientError, createAdminClient } from '../admin-client/index.ts';
 import { type Environment, systemEnvironment } from '../platform/index.ts';
-import type { OutputFormat } from './terminal.ts';
+import { cleanIn, type OutputFormat } from './terminal.ts';
 
 /** The options every verb has that asks the agent. */
 export interface AgentOptions {
@@ -30,14 +30,36 @@ export function withAgent(command: Command): Command {
   );
 }
 
-/** The agent behind `--socket`. Adding a peer fetches from it, so an answer may take as long as a poll does. */
+/**
+ * The agent behind `--socket`. Adding a peer fetches from it, so an answer may take as long as a poll does. For text output every
+ * value of its answers and errors is cleaned, because key IDs, names and reasons come from peers.
+ */
 export function agentFor(options: AgentOptions): AdminClient {
   const { name, as } = operatorOf(systemEnvironment, userName());
-  return createAdminClient({
+  const client = createAdminClient({
     socketPath: options.socket,
     operator: name,
     ...(as === undefined ? {} : { operatorAs: as }),
     timeoutMs: 60_000,
+  });
+  return options.output === 'json' ? client : withCleanAnswers(client);
+}
+
+function withCleanAnswers(client: AdminClient): AdminClient {
+  return new Proxy(client, {
+    get: (target, name, receiver) => {
+      const method: unknown = Reflect.get(target, name, receiver);
+      if (typeof method !== 'function') return method;
+      return async (...words: unknown[]) => {
+        try {
+          return cleanIn('text', await Reflect.apply(method, target, words));
+        } catch (error) {
+          if (!(error instanceof AdminClientError)) throw error;
+          const { code, message } = cleanIn('text', { code: error.code, message: error.message });
+          throw new AdminClientError(code, message, { cause: error.cause });
+        }
+      };
+    },
   });
 }
 

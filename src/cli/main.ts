@@ -20,7 +20,7 @@ import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { refuseUnknownVerb } from './known-verbs.ts';
-import { type OutputFormat, processTerminal, reportError, type Terminal } from './terminal.ts';
+import { guarded, type OutputFormat, processTerminal, reportError, type Terminal } from './terminal.ts';
 import { versionLine } from '../platform/index.ts';
 
 /**
@@ -34,14 +34,15 @@ export async function main(words: readonly string[], terminal: Terminal = proces
   const finish = (code: ExitCode) => {
     exitCode = code;
   };
-  const program = createProgram(terminal, finish);
+  const safe = guarded(terminal);
+  const program = createProgram(safe, finish);
   try {
     refuseUnknownVerb(program, words);
     await program.parseAsync(words, { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-    return reportError(terminal, formatIn(words), error);
+    return reportError(safe, formatIn(words), error);
   }
 }
 

@@ -1,4 +1,4 @@
-import { describeError } from '../platform/index.ts';
+import { describeError, printableData, printableJson, printableLines } from '../platform/index.ts';
 import { CodedError } from '../errors/index.ts';
 import { exitCodeFor, type ExitCode, exitCodes } from './exit-codes.ts';
 import { hintFor } from './hints.ts';
@@ -16,6 +16,11 @@ export const processTerminal: Terminal = {
 
 export type OutputFormat = 'text' | 'json';
 
+/** A document as JSON, laid out for people and safe for their terminal. */
+export function jsonText(document: unknown): string {
+  return printableJson(JSON.stringify(document, undefined, 2));
+}
+
 /** Prints one result: `text` for people, or the document itself with `--output json`. */
 export function printResult(
   terminal: Terminal,
@@ -23,13 +28,27 @@ export function printResult(
   document: unknown,
   text: () => string,
 ): void {
-  terminal.out(format === 'json' ? JSON.stringify(document, undefined, 2) : printable(text()));
+  terminal.out(format === 'json' ? jsonText(document) : text());
 }
 
-/** Key IDs, subjects and audiences come from others: what could steer a terminal is not put on one. */
-function printable(text: string): string {
-  return text.replace(/[^\P{C}\n]/gu, '\ufffd');
+/**
+ * The same terminal behind the last line of defence: nothing that could steer it is put on it, whatever a verb prints. Values from
+ * others are cleaned before that, where their documents are taken (`agentFor`, `cleanIn`), so that they cannot make lines either.
+ */
+export function guarded(terminal: Terminal): Terminal {
+  return {
+    out: (text) => terminal.out(printableLines(text)),
+    err: (text) => terminal.err(printableLines(text)),
+  };
 }
+
+/** Data from others for text output: every value on one line and without what could steer a terminal. For JSON it stays as it is. */
+export function cleanIn<Value>(format: OutputFormat, data: Value): Value {
+  return format === 'json' ? data : printableData(data, DOCUMENTS);
+}
+
+/** A bundle document is printed as a whole, as the JSON that it is. */
+const DOCUMENTS: ReadonlySet<string> = new Set(['document']);
 
 /** The command was called with words that do not go together; exit code 2. */
 export class UsageError extends CodedError<'usage'> {
@@ -49,17 +68,15 @@ export function reportError(terminal: Terminal, format: OutputFormat, error: unk
     error instanceof Error && 'mistakes' in error && Array.isArray(error.mistakes) ? error.mistakes : [];
   if (format === 'json') {
     terminal.out(
-      JSON.stringify(
-        { error: { code: code ?? 'internal', message: sentenceOf(error), hint: hint ?? null, mistakes } },
-        undefined,
-        2,
-      ),
+      jsonText({
+        error: { code: code ?? 'internal', message: sentenceOf(error), hint: hint ?? null, mistakes },
+      }),
     );
   } else {
-    terminal.err(printable(`federate: ${sentenceOf(error)}${code === undefined ? '' : ` [${code}]`}`));
+    terminal.err(`federate: ${sentenceOf(error)}${code === undefined ? '' : ` [${code}]`}`);
     for (const { path, line, message } of mistakes) {
       const place = line === undefined || path === `line ${line}` ? '' : `line ${line}: `;
-      terminal.err(printable(`  ${place}${path === '' ? '' : `${path}: `}${message}`));
+      terminal.err(`  ${place}${path === '' ? '' : `${path}: `}${message}`);
     }
     if (hint !== undefined) terminal.err(`  → ${hint}`);
   }

@@ -20,7 +20,7 @@ export {
 export { createLocalNames, type LocalNames } from './local-names.ts';
 export { describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
 export type { Metrics } from './metrics.ts';
-export { printable } from './printable.ts';
+export { printable, printableData, printableJson, printableLines } from './printable.ts';
 export { type Random, systemRandom } from './random.ts';
 export { readRegularFile, readRegularText, RegularFileError } from './regular-file.ts';
 export { type Sized, smallestFirst } from './smallest-first.ts';

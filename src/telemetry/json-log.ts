@@ -1,5 +1,5 @@
 import { destination, type Level, pino } from 'pino';
-import { describeError, type Log, type LogFields, type LogLevel } from '../platform/index.ts';
+import { describeError, type Log, type LogFields, type LogLevel, printableJson } from '../platform/index.ts';
 
 /** A log of lines of JSON, whose level can change while it is used. */
 export interface JsonLog extends Log {
@@ -22,6 +22,8 @@ export function createJsonLog(level: LogLevel): JsonLog {
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
+      // Values come from peers, and people read logs on a terminal.
+      hooks: { streamWrite: printableJson },
     },
     destination({ dest: 2, sync: true }),
   );

@@ -12,6 +12,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
 import { instantOf } from '../instants.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
+import { printableJson } from '../../platform/index.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 import { readText } from './add.ts';
 import { addSignCommand } from './bundle-sign.ts';
@@ -45,7 +46,7 @@ function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
         const agent = agentFor(options);
         const at = options.at === undefined ? undefined : instantOf(options.at, '--at').toISOString();
         const shown = await agent.bundle(name ?? (await ownName(agent)), at);
-        if (options.document === true) terminal.out(shown.document);
+        if (options.document === true) terminal.out(printableJson(shown.document));
         else {
           // What was distrusted at an instant is for the history to tell.
           const distrusted = options.at === undefined ? await agent.distrusted() : [];

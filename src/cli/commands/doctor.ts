@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { ConsulToExamine, Examination } from '../../app/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+import { cleanIn, type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
 
 interface CommonOptions {
   readonly config?: string;
@@ -43,7 +43,7 @@ export function doctorCommand(program: Command, terminal: Terminal, finish: (cod
       findings,
       ignored: examination.findings.length - findings.length,
     };
-    printResult(terminal, output, document, () => tell(document));
+    printResult(terminal, output, document, () => tell(cleanIn(output, document)));
     finish(healthy ? exitCodes.done : exitCodes.failed);
   };
 

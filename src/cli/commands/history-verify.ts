@@ -3,7 +3,7 @@ import type { HistoryReport } from '../../store/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';
-import { printResult, type Terminal } from '../terminal.ts';
+import { cleanIn, printResult, type Terminal } from '../terminal.ts';
 import type { Evidence } from '../verify-history.ts';
 
 interface VerifyOptions extends AgentOptions, Evidence {}
@@ -43,7 +43,7 @@ Examples:
     .action(async (file: string | undefined, options: VerifyOptions) => {
       const path = file ?? (await agentFor(options).historyPlace()).store;
       const { verifyFile } = await import('../verify-history.ts');
-      const report = await verifyFile(path, options);
+      const report = cleanIn(options.output, await verifyFile(path, options));
       const answer = describeReport(path, report);
       printResult(terminal, options.output, answer, () => tellReport(path, report));
       finish(report.found === 0 ? exitCodes.done : exitCodes.failed);

@@ -8,7 +8,8 @@ import type {
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { instantOf } from '../instants.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { printableJson } from '../../platform/index.ts';
+import { cleanIn, printResult, type Terminal, UsageError } from '../terminal.ts';
 import { followStory, tellEvent } from '../history-follow.ts';
 import { addHeads } from './history-heads.ts';
 import { addVerify } from './history-verify.ts';
@@ -113,7 +114,7 @@ function queryFrom({ limit: count, of, since, until, kind }: HistoryOptions): St
 async function ask({ store, ...options }: HistoryOptions, wanted: StoryQuery): Promise<StoryDocument> {
   if (store === undefined) return await agentFor(options).story(wanted);
   const { storyOfFile } = await import('../history-file.ts');
-  return await storyOfFile(store, wanted);
+  return cleanIn(options.output, await storyOfFile(store, wanted));
 }
 
 async function trustedAt(options: HistoryOptions, at: string): Promise<TrustedAtDocument> {
@@ -121,7 +122,9 @@ async function trustedAt(options: HistoryOptions, at: string): Promise<TrustedAt
   const of = await trustDomainOf(options.of);
   const answer = await (options.store === undefined
     ? agentFor(options).trustedAt(instant.toISOString())
-    : (await import('../history-file.ts')).trustedAtInFile(options.store, instant));
+    : (await import('../history-file.ts'))
+        .trustedAtInFile(options.store, instant)
+        .then((found) => cleanIn(options.output, found)));
   if (of === undefined) return answer;
   return { ...answer, trusted: answer.trusted.filter(({ trust_domain: name }) => name === of) };
 }
@@ -137,7 +140,9 @@ async function writeExport(terminal: Terminal, options: HistoryOptions, file: st
   if (options.of !== undefined)
     throw new UsageError('an export is the whole history, or it would prove nothing: give it without --of');
   const { exportTo } = await import('../history-file.ts');
-  const answer = await exportTo(file, options.store, agentFor(options), (line) => terminal.out(line));
+  const answer = await exportTo(file, options.store, agentFor(options), (line) =>
+    terminal.out(printableJson(line)),
+  );
   if (file === '-') return;
   printResult(terminal, options.output, answer, () =>
     [

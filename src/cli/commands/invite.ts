@@ -5,7 +5,7 @@ import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { jsonText, printResult, type Terminal, UsageError } from '../terminal.ts';
 
 interface InviteOptions extends AgentOptions {
   readonly peer?: string;
@@ -49,7 +49,7 @@ then show the same four words; compare them over the telephone if in doubt.`,
       const used = await untilUsed(agent, invited.id);
       const good = used.state === 'completed' || used.state === 'awaiting-approval';
       if (options.output === 'text') terminal.err(tellUsed(used));
-      else terminal.out(JSON.stringify(used, undefined, 2));
+      else terminal.out(jsonText(used));
       finish(good ? exitCodes.done : exitCodes.failed);
     });
 
