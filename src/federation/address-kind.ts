@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { embeddedIpv4 } from './embedded-ipv4.ts';
 
 /**
  * How far an address reaches: the whole network, an organisation's own, this machine; or `special`, where no bundle
@@ -6,35 +7,60 @@ import { BlockList, isIP } from 'node:net';
  */
 export type AddressKind = 'public' | 'private' | 'loopback' | 'special';
 
-const SPECIAL_V4 = [
+/** Where clouds hand out credentials. */
+const METADATA = [
+  '169.254.169.254/32', // most of them
+  '169.254.170.2/32', // AWS, containers
+  '169.254.170.23/32', // AWS, pods
+  '100.100.100.200/32', // Alibaba Cloud
+  '168.63.129.16/32', // Azure
+  '192.0.0.192/32', // Oracle Cloud, its first generation
+  'fd00:ec2::/32', // AWS
+  'fd20:ce::254/128', // Google Cloud
+  'fd00:c1::a9fe:a9fe/128', // Oracle Cloud
+  'fd00:42::42/128', // Scaleway
+];
+const SPECIAL = [
   '0.0.0.0/8',
   '169.254.0.0/16',
   '224.0.0.0/4',
   '240.0.0.0/4',
-  '100.100.100.200/32',
-  '192.0.0.192/32',
+  '::/128',
+  'fe80::/10',
+  'fec0::/10',
+  'ff00::/8',
 ];
-const PRIVATE_V4 = [
+const LOOPBACK = ['127.0.0.0/8', '::1/128'];
+const PRIVATE = [
   '10.0.0.0/8',
   '172.16.0.0/12',
   '192.168.0.0/16',
   '100.64.0.0/10',
   '192.0.0.0/24',
   '198.18.0.0/15',
+  'fc00::/7',
+  '64:ff9b:1::/48',
 ];
+
+const metadata = listOf(METADATA);
 
 /** Looked through in this order: a metadata address inside a private range is special. */
 const LISTS: readonly (readonly [AddressKind, BlockList])[] = [
-  ['special', listOf(SPECIAL_V4, ['::/128', 'fe80::/10', 'fec0::/10', 'ff00::/8', 'fd00:ec2::/32'])],
-  ['loopback', listOf(['127.0.0.0/8'], ['::1/128'])],
-  ['private', listOf(PRIVATE_V4, ['fc00::/7', '64:ff9b:1::/48'])],
+  ['special', listOf([...METADATA, ...SPECIAL])],
+  ['loopback', listOf(LOOPBACK)],
+  ['private', listOf(PRIVATE)],
 ];
 
-/** The kind of an IP address, also of an IPv4 address inside an IPv6 one (mapped, NAT64, 6to4); anything unreadable is `special`. */
+/** Whether a cloud hands out credentials at an address, also where an IPv6 address leads to it. */
+export function isMetadataAddress(address: string): boolean {
+  return [address, ...embeddedIpv4(address)].some((each) => isIn(metadata, each));
+}
+
+/** The kind of an IP address, also of an IPv4 address inside an IPv6 one (`embeddedIpv4`); anything unreadable is `special`. */
 export function addressKind(address: string): AddressKind {
-  const family = isIP(address);
-  if (family === 0 || address.includes('%')) return 'special';
-  const found = LISTS.find(([, list]) => list.check(address, family === 4 ? 'ipv4' : 'ipv6'));
+  if (isIP(address) === 0 || address.includes('%')) return 'special';
+  const all = [address, ...embeddedIpv4(address)];
+  const found = LISTS.find(([, list]) => all.some((each) => isIn(list, each)));
   return found?.[0] ?? 'public';
 }
 
@@ -47,19 +73,15 @@ export function redirectMayReach(from: AddressKind, to: AddressKind): boolean {
   return to === 'public' || (to === from && to !== 'special');
 }
 
-function listOf(v4: readonly string[], v6: readonly string[]): BlockList {
+function isIn(list: BlockList, address: string): boolean {
+  return list.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6');
+}
+
+function listOf(ranges: readonly string[]): BlockList {
   const list = new BlockList();
-  for (const range of v4) {
+  for (const range of ranges) {
     const [base = '', bits] = range.split('/');
-    const prefix = Number(bits);
-    list.addSubnet(base, prefix, 'ipv4'); // mapped addresses, ::ffff:a.b.c.d, are checked against these too
-    list.addSubnet(`64:ff9b::${base}`, 96 + prefix, 'ipv6');
-    const hex = Buffer.from(base.split('.').map(Number)).toString('hex');
-    list.addSubnet(`2002:${hex.slice(0, 4)}:${hex.slice(4)}::`, 16 + prefix, 'ipv6');
-  }
-  for (const range of v6) {
-    const [base = '', bits] = range.split('/');
-    list.addSubnet(base, Number(bits), 'ipv6');
+    list.addSubnet(base, Number(bits), isIP(base) === 4 ? 'ipv4' : 'ipv6');
   }
   return list;
 }

@@ -13,10 +13,49 @@ describe('createForbiddenRanges()', () => {
     ['0.0.0.0/0', '8.8.8.8', '2001:db8::1'],
     ['fd00::/8', 'fdab::1', 'fe00::1'],
     ['2001:db8::/32', '2001:db8:1::', '2001:db9::'],
+    ['fe80::/10', 'fe80::1%eth0', 'fdc0::1'],
+    ['10.0.0.0/8', '64:ff9b::a01:203', '64:ff9b::b01:203'],
+    ['10.0.0.0/8', '64:ff9b:1::a01:203', '64:ff9b:1::b01:203'],
+    ['10.0.0.0/8', '64:ff9b:1:a01:2:300::', '64:ff9b:1:b01:2:300::'],
+    ['10.0.0.0/8', '64:ff9b:1:a:1:203::', '64:ff9b:1:b:1:203::'],
+    ['10.0.0.0/8', '64:ff9b:1:5:a:102:300:0', '64:ff9b:1:5:b:102:300:0'],
+    ['10.0.0.0/8', '2002:a01:203::1', '2002:b01:203::1'],
+    ['10.0.0.0/8', '2001:0:a01:203:0:0:f7f7:f7f7', '2001:0:801:203:0:0:f7f7:f7f7'],
+    ['10.0.0.0/8', '2001:0:808:808:0:0:f5fe:fdfc', '2001:0:808:808:0:0:f4fe:fdfc'],
+    ['10.0.0.0/8', '::ffff:0:10.1.2.3', '::ffff:0:11.1.2.3'],
+    ['10.0.0.0/8', '::10.1.2.3', '::11.1.2.3'],
+    ['10.0.0.0/8', 'fd00::5efe:10.1.2.3', 'fd00::5efe:11.1.2.3'],
+    ['10.0.0.0/8', '2001:db8::200:5efe:a01:203', '2001:db8::300:5efe:a01:203'],
   ])('of %s holds %s and not %s', (range, inside, outside) => {
     const guard = createForbiddenRanges(['203.0.113.0/24', range]);
     expect(guard(inside)).toContain(range);
     expect(guard(outside)).toBeUndefined();
+  });
+
+  it.each([
+    '169.254.169.254',
+    '168.63.129.16',
+    '::ffff:168.63.129.16',
+    '64:ff9b::a83f:8110',
+    '100.100.100.200',
+    'fd00:ec2::254',
+    'fd20:ce::254',
+    '2002:a9fe:a9fe::',
+  ])('refuses the metadata service at %s, whatever ranges are listed', (address) => {
+    expect(createForbiddenRanges([])(address)).toContain('credentials');
+  });
+
+  it('refuses nothing else without a range', () => {
+    for (const address of [
+      '192.0.2.1',
+      '10.0.0.1',
+      '127.0.0.1',
+      '::1',
+      '2001:db8::1',
+      'fd00::1',
+      'not-an-address',
+    ])
+      expect(createForbiddenRanges([])(address)).toBeUndefined();
   });
 
   it.each([

@@ -12,11 +12,19 @@ describe('addressKind()', () => {
   });
 
   it('knows the places where clouds hand out credentials, also inside private ranges', () => {
-    for (const address of ['169.254.169.254', 'fd00:ec2::254', '100.100.100.200', '192.0.0.192'])
+    for (const address of [
+      '169.254.169.254',
+      '168.63.129.16',
+      'fd00:ec2::254',
+      'fd20:ce::254',
+      'fd00:42::42',
+      '100.100.100.200',
+      '192.0.0.192',
+    ])
       expect(`${address} ${addressKind(address)}`).toBe(`${address} special`);
   });
 
-  it('knows an IPv4 address in an IPv6 one: mapped, NAT64, 6to4', () => {
+  it('knows an IPv4 address in an IPv6 one: mapped, translated, NAT64, 6to4, Teredo, ISATAP', () => {
     expect(addressKind('::ffff:8.8.8.8')).toBe('public');
     expect(addressKind('::ffff:127.0.0.1')).toBe('loopback');
     expect(addressKind('::ffff:a9fe:a9fe')).toBe('special');
@@ -24,6 +32,12 @@ describe('addressKind()', () => {
     expect(addressKind('64:ff9b::7f00:1')).toBe('loopback');
     expect(addressKind('2002:a00:1::1')).toBe('private');
     expect(addressKind('2002:7f00:1::1')).toBe('loopback');
+    expect(addressKind('2001:0:808:808::80ff:fffe')).toBe('loopback');
+    expect(addressKind('2001:0:a9fe:a9fe::')).toBe('special');
+    expect(addressKind('2001:db8::5efe:192.168.1.1')).toBe('private');
+    expect(addressKind('::ffff:0:127.0.0.1')).toBe('loopback');
+    expect(addressKind('64:ff9b:1::808:808')).toBe('private');
+    expect(addressKind('64:ff9b:1::7f00:1')).toBe('loopback');
   });
 
   it('takes what is no address for special', () => {

@@ -212,7 +212,7 @@ const federation = z.strictObject({
     .array(addressRange())
     .default([])
     .describe(
-      'Ranges that the agent never connects to, whoever names an address in them, in CIDR notation: `10.0.0.0/8`. For a peer in them there is no way around it.',
+      'Ranges that the agent never connects to, in CIDR notation: `10.0.0.0/8`. This holds for every peer, invitation and redirect, and for IPv6 addresses that lead to an IPv4 address in them (mapped, NAT64, 6to4, Teredo, ISATAP). The addresses at which clouds hand out credentials are always forbidden.',
     ),
   overlap_lead: duration()
     .prefault('1d')
