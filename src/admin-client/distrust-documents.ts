@@ -18,7 +18,7 @@ export interface DistrustedKeyDocument {
 
 /** The operator's word that a key is not to be trusted. */
 export interface DistrustDocument {
-  /** A trust domain; `own` is ours. */
+  /** A trust domain, also with `spiffe://` before it; `own` is ours, unless a peer has that name. */
   readonly trust_domain: string;
   /** Hex digits of a fingerprint (six at least) or a JWT key ID. */
   readonly key: string;

@@ -96,6 +96,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'audience-missing': 'ask the issuer for a token for your audience',
   'audience-mismatch':
     'ask the issuer for a token for your audience; audiences are compared letter by letter',
+  'own-ambiguous': 'put "spiffe://" before the name of the trust domain that you mean',
   'own-bundle-unknown': '"federate status" says whether the mesh is connected',
   'all-roots-replaced':
     '"federate review <trust domain>" shows what would change; ask the peer for the digest by another way',

@@ -127,7 +127,10 @@ export class FederationAgent {
       head: options.historyHead ?? (() => undefined),
       metrics: options.metrics,
     });
-    held.onChange((trustDomain) => this.observations.changed(trustDomain));
+    held.onChange((trustDomain, bundle) => {
+      if (bundle) this.observations.changed(trustDomain);
+      else void this.observations.dropped(trustDomain);
+    });
     this.#shared = {
       parts: this.#parts,
       schedule: options.schedule,

@@ -1,11 +1,11 @@
 import type { DistrustDocument, TrustAgainDocument } from '../../admin-client/index.ts';
 import { type DistrustServices, describeDistrusted } from '../../dashboard/index.ts';
 import type { FederationAgent } from '../../federation/index.ts';
-import { parseTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
+import type { TrustDomain } from '../../spiffe/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { describeReport } from './describe-report.ts';
-import { AgentError } from './errors.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
+import { namedTrustDomain } from './named-trust-domain.ts';
 import type { OwnBundle } from './own-bundle.ts';
 import type { Rotation } from './rotation.ts';
 
@@ -70,14 +70,14 @@ function ownName({ config, ownBundle }: DistrustParts): TrustDomain | undefined 
   return ownBundle.current?.trustDomain ?? config.trust_domain;
 }
 
-/** The trust domain that is meant; `own` is ours. */
 function nameIn(
   { trust_domain: name }: { readonly trust_domain: string },
   parts: DistrustParts,
 ): TrustDomain {
-  if (name !== 'own') return parseTrustDomain(name);
-  const own = ownName(parts);
-  if (own === undefined)
-    throw new AgentError('own-bundle-unknown', 'our own mesh has not told its roots yet');
-  return own;
+  const { federation } = parts;
+  // A former peer counts too, as long as one of its keys is distrusted.
+  const isPeer = (peer: TrustDomain) =>
+    federation.relationshipWith(peer) !== undefined ||
+    federation.distrusts.list().some(({ trustDomain }) => trustDomain === peer);
+  return namedTrustDomain(name, ownName(parts), isPeer);
 }

@@ -5,6 +5,8 @@ export type AgentErrorCode =
   | 'own-trust-domain-changed'
   /** The mesh has not told its roots yet, so a peer cannot be judged against them. */
   | 'own-bundle-unknown'
+  /** "own" was said, and a peer has that name. */
+  | 'own-ambiguous'
   /** The mesh holds nothing of that trust domain without a record in the store. */
   | 'no-unrecorded-trust'
   /** The mesh does not show which roots it holds, so they cannot prove a first bundle. */

@@ -28,7 +28,7 @@ export function distrustCommand(
 ): void {
   const distrust = withAgent(program.command('distrust'))
     .description('take one key of a peer, or of our own, out of the trust at once, whatever its bundle says')
-    .argument('[peer]', "the peer's trust domain, or own for ours")
+    .argument('[peer]', "the peer's trust domain, or own for ours (a peer of that name is spiffe://own)")
     .argument('[key]', 'six or more hex digits of a fingerprint, a pin, or a JWT key ID')
     .option('--reason <text>', 'why, for the audit log')
     .option('--until <instant>', 'when the key counts again by itself, for instance 2026-11-22T08:00:00Z')
@@ -159,11 +159,16 @@ function tellOurs({ signs_now: signs, own_svid_refused: refused }: DistrustedDoc
   ];
 }
 
+/** `own` alone means ours. */
+function unambiguous(peer: string): string {
+  return peer === 'own' ? 'spiffe://own' : peer;
+}
+
 /** How it is undone: here, and at the peers that an undo here cannot reach. */
 function tellUndo(answer: DistrustedDocument, called: CalledWith): string[] {
   const { trust_domain: name, ours, own_svid_refused: refused } = answer;
   const key = `sha256:${answer.key_fingerprint}`;
-  const undo = nextStep(called, 'trust', '--again', ours ? 'own' : name, key);
+  const undo = nextStep(called, 'trust', '--again', ours ? 'own' : unambiguous(name), key);
   if (!refused) return ['Undo it with:', `  ${undo}`];
   return [
     'Undo it here with these two commands. The second one writes our bundle to a file:',

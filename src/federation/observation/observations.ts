@@ -112,6 +112,19 @@ export class Observations {
     this.#dueMs.set(trustDomain, Math.min(soonMs, this.#dueMs.get(trustDomain) ?? soonMs));
   }
 
+  /** This relationship is over: what only that peer reported is over too. Never rejects. */
+  async dropped(trustDomain: TrustDomain): Promise<void> {
+    this.#dueMs.delete(trustDomain);
+    try {
+      await this.#record.forget(trustDomain);
+    } catch (error) {
+      this.#parts.log.error('what a former peer reported was not ended', {
+        trustDomain,
+        error: describeError(error),
+      });
+    }
+  }
+
   /** A peer has proved what it holds of us. Never rejects. */
   async noteHolding(
     holding: Pick<PeerHolding, 'trustDomain' | 'digest' | 'sequence' | 'since'>,

@@ -1,6 +1,7 @@
 import type { Clock, Log, Metrics } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
-import type { Store } from '../../store/index.ts';
+import type { Relationship, Store } from '../../store/index.ts';
+import { ConflictObservers } from './conflict-observers.ts';
 import type { ViewConflictCode } from './judge-views.ts';
 
 /**
@@ -25,6 +26,7 @@ export interface Conflict {
 
 const KINDS = ['equivocation', 'history-doctored'] as const;
 type Kind = (typeof KINDS)[number];
+const MAX_OPEN = 10_000;
 
 function kindOf(code: ConflictCode): Kind {
   return code === 'history-taken-back' || code === 'own-history-doctored'
@@ -39,16 +41,19 @@ function kindOf(code: ConflictCode): Kind {
 export class ConflictRecord {
   readonly #parts: { readonly store: Store; readonly clock: Clock; readonly log: Log };
   readonly #count: { inc(labels: { code: string }): void };
-  /** Who says so, by subject and kind. */
-  readonly #observers = new Map<string, Set<TrustDomain>>();
+  readonly #observers: ConflictObservers;
 
   constructor(parts: {
     readonly store: Store;
     readonly clock: Clock;
     readonly log: Log;
     readonly metrics: Metrics;
+    readonly relationships: () => readonly Relationship[];
   }) {
     this.#parts = parts;
+    this.#observers = new ConflictObservers(parts.store, (name) =>
+      parts.relationships().some(({ trustDomain }) => trustDomain === name),
+    );
     this.#count = parts.metrics.counter(
       'federate_equivocations_total',
       'Endpoints found to show different bundles, and histories found doctored, by code',
@@ -60,7 +65,7 @@ export class ConflictRecord {
   async tell({ code, subject, observer, message }: Conflict): Promise<void> {
     const { store, clock, log } = this.#parts;
     const kind = kindOf(code);
-    this.#observersOf(subject, kind).add(observer);
+    await this.#observers.add(nameOf(subject, kind), observer);
     const incident = { kind, code, message, trustDomain: subject, at: clock.now(), actor: 'agent' };
     const told = await store.recordIncident({ ...incident, origin: `the agent of ${observer}` });
     if (told === 'ongoing') return;
@@ -70,17 +75,23 @@ export class ConflictRecord {
 
   /** What this observer says about the subject fits. Rejects with `StoreError`. */
   async fits(subject: TrustDomain, observer: TrustDomain, kind: Kind): Promise<void> {
-    const observers = this.#observersOf(subject, kind);
-    observers.delete(observer);
-    if (observers.size > 0) return;
+    await this.#observers.delete(nameOf(subject, kind), observer);
+    if ((await this.#observers.of(nameOf(subject, kind))).size > 0) return;
     const { store, clock } = this.#parts;
     await store.endIncidents({ trustDomain: subject, at: clock.now(), actor: 'agent', kinds: [kind] });
   }
 
-  #observersOf(subject: TrustDomain, kind: Kind): Set<TrustDomain> {
-    const name = `${kind} ${subject}`;
-    const known = this.#observers.get(name) ?? new Set();
-    this.#observers.set(name, known);
-    return known;
+  /** This peer is not one any more: what only it reported is over. Rejects with `StoreError`. */
+  async forget(observer: TrustDomain): Promise<void> {
+    const open = await this.#parts.store.incidents({ open: true, offers: false, limit: MAX_OPEN });
+    for (const { trustDomain: subject, kind } of open) {
+      const known = KINDS.find((each) => each === kind);
+      if (known && (await this.#observers.of(nameOf(subject, known))).has(observer))
+        await this.fits(subject, observer, known);
+    }
   }
+}
+
+function nameOf(subject: TrustDomain, kind: Kind): string {
+  return `${kind} ${subject}`;
 }

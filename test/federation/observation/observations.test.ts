@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { claimedIssuer } from '../../../src/federation/holding/claimed-issuer.ts';
+import { ConflictRecord } from '../../../src/federation/observation/record-conflict.ts';
+import { silentLog } from '../../../src/platform/index.ts';
 import { SEEN_PATH, SEEN_TYPE, seenClaims } from '../../../src/federation/observation/seen-claims.ts';
 import {
   bundleOf,
@@ -9,6 +11,7 @@ import {
   type TrustBundle,
 } from '../../../src/spiffe/index.ts';
 import { createMemoryStore } from '../../../src/store/index.ts';
+import { createMetrics } from '../../../src/telemetry/index.ts';
 import { answers, FakePeer } from '../../support/fake-peer.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
 import { federated, type Mesh } from './two-meshes.ts';
@@ -78,6 +81,38 @@ describe('Two agents that federate', () => {
     expect(await a.world.store.incidents({ trustDomain: third, open: true })).toMatchObject([{ count: 2 }]);
     await b.ask(a.name);
     expect(await b.conflicts()).toEqual(['other-content t.example']);
+  });
+
+  it('keep the alarm over a restart until that very peer reports that all is well, or is not one any more', async () => {
+    await bothFederateWithT();
+    const rows = () => a.world.store.incidents({ trustDomain: third, open: true });
+    const other = parseTrustDomain('o.example');
+    const otherCa = await createTestCa({ trustDomain: other });
+    for (const mesh of [a, b]) shown.set(mesh.name, await withAnother(2n));
+    for (const mesh of [a, b]) await mesh.world.agent.refresh(third);
+    await a.ask(b.name);
+    expect(await rows()).toHaveLength(1);
+    const record = () =>
+      new ConflictRecord({
+        store: a.world.store,
+        clock: a.world.clock,
+        log: silentLog,
+        metrics: createMetrics({ processMetrics: false }),
+        relationships: () => a.world.agent.status(),
+      });
+    // Another peer saw what we saw: the agent that was started again does not take that for the end.
+    await record().fits(third, other, 'equivocation');
+    expect(await rows()).toHaveLength(1);
+    await record().tell({ code: 'other-content', subject: third, observer: other, message: 'so it is' });
+    await record().fits(third, b.name, 'equivocation');
+    // The other one is not a peer of ours.
+    expect(await rows()).toHaveLength(0);
+    await a.add(other, endpointOfT.url(), otherCa.bundle(1n));
+    await record().tell({ code: 'other-content', subject: third, observer: other, message: 'so it is' });
+    await record().fits(third, b.name, 'equivocation');
+    expect(await rows()).toHaveLength(1);
+    await record().forget(other);
+    expect(await rows()).toHaveLength(0);
   });
 
   it('catch it also where the hostile offer was quarantined and never trusted', async () => {

@@ -1,0 +1,29 @@
+import { parseTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
+import { AgentError } from './errors.ts';
+
+const OURS = 'own';
+const SCHEME = 'spiffe://';
+
+/**
+ * The trust domain that an operator's word means: a name, `spiffe://` and a name, or `own` for ours. Because a peer may be called `own`,
+ * the word alone is refused while one is known. Throws `AgentError` `own-bundle-unknown`, `own-ambiguous`; `TrustDomainError`.
+ */
+export function namedTrustDomain(
+  word: string,
+  own: TrustDomain | undefined,
+  isPeer: (name: TrustDomain) => boolean,
+): TrustDomain {
+  if (word.startsWith(SCHEME)) return parseTrustDomain(word.slice(SCHEME.length));
+  const name = parseTrustDomain(word);
+  if (word !== OURS || own === name) return name;
+  if (isPeer(name)) {
+    const ours = own === undefined ? 'ours by its name' : `ours as spiffe://${own}`;
+    throw new AgentError(
+      'own-ambiguous',
+      `"own" means our own trust domain, and there is a peer of that name: name the peer as spiffe://own, and ${ours}`,
+    );
+  }
+  if (own === undefined)
+    throw new AgentError('own-bundle-unknown', 'our own mesh has not told its roots yet');
+  return own;
+}
