@@ -181,6 +181,8 @@ export interface StatusDocument {
     readonly url: string;
     readonly profile: string;
     readonly endpoint_id: string | null;
+    /** On the agent's machine: the file with the CA of an `https_web` endpoint that is not in the public Web PKI. */
+    readonly ca_file: string | null;
     readonly serving: boolean;
   };
   /** The SPIFFE ID whose signature is this agent's; null where it has no SVID (yet). */
@@ -218,6 +220,8 @@ export interface AddDocument {
   readonly more_endpoint_urls?: readonly string[];
   readonly policy?: PolicyName;
   readonly stale_after_seconds?: number;
+  /** Takes the first bundle although a key of it belongs to, or names, another trust domain; on record. */
+  readonly even_foreign_keys?: boolean;
 }
 
 /** What came of taking a peer's trust out of the mesh. */

@@ -60,9 +60,9 @@ const HINTS: Readonly<Record<string, string>> = {
     'ask the peer whether it lost its counter; "federate review <trust domain>" shows what is offered and takes it, on record',
   'own-root-offered': 'tell the peer: a root of ours must not stand in their bundle',
   'root-names-another-trust-domain':
-    'check --trust-domain; if the root is really meant for that name, "federate add --accept-foreign-root" takes it, on record',
+    'check --trust-domain; if the root is really meant for that name, "federate add --even-foreign-keys" takes it, on record',
   'root-of-another-trust-domain':
-    'a root may speak for one trust domain only; ask both peers who holds its key',
+    'a root may speak for one trust domain only; ask both peers who holds its key; "federate add --even-foreign-keys" takes it, on record',
   'store-locked': 'stop the other agent, or give this one a store of its own',
   'store-newer': 'start the version of Federate that wrote it; stores are never downgraded',
   'store-read-only': 'check owner and mode of the store, its folder and its disk',

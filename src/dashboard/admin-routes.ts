@@ -119,6 +119,7 @@ const addRequest = z.strictObject({
   more_endpoint_urls: moreUrls,
   policy,
   stale_after_seconds: seconds.optional(),
+  even_foreign_keys: z.boolean().optional(),
 }) satisfies z.ZodType<unknown>;
 
 const changeRequest = z.strictObject({

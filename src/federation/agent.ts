@@ -127,10 +127,7 @@ export class FederationAgent {
       head: options.historyHead ?? (() => undefined),
       metrics: options.metrics,
     });
-    held.onChange((trustDomain, bundle) => {
-      if (bundle) this.observations.changed(trustDomain);
-      else void this.observations.dropped(trustDomain);
-    });
+    held.onChange((trustDomain, bundle) => this.observations.changed(trustDomain, bundle !== undefined));
     this.#shared = {
       parts: this.#parts,
       schedule: options.schedule,

@@ -52,7 +52,7 @@ async function exported(product: string, told: Partial<Told> = {}, ...words: str
     workload_api: null,
     relationships: { total: 0, by_state: {} },
     ...told,
-    endpoint: { url: 'https://a.example:8443/', serving: true, ...spiffe, ...told.endpoint },
+    endpoint: { url: 'https://a.example:8443/', serving: true, ca_file: null, ...spiffe, ...told.endpoint },
   };
   const path = folder.file('admin.sock');
   const server = new AdminServer({

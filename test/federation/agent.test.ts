@@ -171,6 +171,22 @@ describe('FederationAgent and what it trusts', () => {
     expect(await world.poll()).toBe('quarantined all-roots-replaced');
   });
 
+  it('keeps the highest number when an operator sets a bundle, so that nothing old comes back', async () => {
+    await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    peer.answer = serve([r1, r2], { sequence: 7n });
+    expect(await world.poll()).toBe('accepted');
+    const by = { actor: 'operator:1000', reason: 'root 2 is stolen', name: 'new.pem' };
+    peer.answer = serve([r1, r2], { sequence: 6n });
+    const set = await world.agent.setBundle(peerName, { document: Buffer.from(r1.pem), ...by });
+    expect(set.poll).toMatchObject({ kind: 'refused', code: 'sequence-rolled-back' });
+    const older = { document: Buffer.from(documentOf([r1, r3], { sequence: 2n })), ...by };
+    expect((await world.agent.setBundle(peerName, older)).poll).toMatchObject({ kind: 'refused' });
+    expect(world.agent.held.bundleFor(peerName)?.sequence).toBe(7n);
+    await world.restart();
+    expect(await world.poll()).toBe('refused sequence-rolled-back');
+    expect(world.trusted()).toEqual(only(r1, r3));
+  });
+
   it('warns of a number beyond reason over equal content until it is gone, and forgets it', async () => {
     await addOverWeb();
     peer.answer = serve([r1], { sequence: 2n ** 64n - 1n });

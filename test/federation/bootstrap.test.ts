@@ -7,8 +7,10 @@ import {
   parseTrustDomain,
   pinOfBundle,
   pinOfKey,
+  serializeBundle,
 } from '../../src/spiffe/index.ts';
 import { answers, FakePeer } from '../support/fake-peer.ts';
+import { createTestCa } from '../support/test-ca.ts';
 import {
   addWithBundle,
   AgentWorld,
@@ -308,6 +310,25 @@ describe('FederationAgent.add() and what is there already', () => {
       ({ kind }) => kind === 'relationship-added',
     );
     expect(event?.code).toBe('root-of-another-trust-domain');
+  });
+
+  it('refuses a mistyped trust domain, whose root names another one, unless that is meant, on record', async () => {
+    const ca = await createTestCa({
+      trustDomain: 'peer-two.example',
+      notBefore: new Date(now.getTime() - 1000),
+    });
+    const file = Buffer.from(serializeBundle(bundleOf(peerName, [ca.authority])));
+    const bootstrap = { kind: 'bundle', document: file } as const;
+    expect(await refused({ bootstrap })).toMatchObject({
+      code: 'root-names-another-trust-domain',
+      message: expect.stringContaining('peer-two.example'),
+    });
+    expect(world.agent.status()).toEqual([]);
+    await world.agent.add(request({ bootstrap, force: true }));
+    const [event] = (await world.store.events({ trustDomain: peerName })).filter(
+      ({ kind }) => kind === 'relationship-added',
+    );
+    expect(event?.code).toBe('root-names-another-trust-domain');
   });
 
   it('refuses an endpoint in a trust domain whose bundle is not held (FED-31)', async () => {

@@ -150,6 +150,28 @@ describe('OfferReviews', () => {
     expect((await only()).status).toBe('quarantined');
   });
 
+  it('accept() takes no number that jumped on after it was shown, and takes one that was shown', async () => {
+    await offerReplaced();
+    const { digest } = await only();
+    peer.answer = serve([two], { sequence: 2n ** 64n - 1n });
+    await expect(world.agent.reviews.accept(word({ digest }))).rejects.toMatchObject({
+      code: 'offer-changed',
+    });
+    expect(world.agent.held.bundleFor(peerName)?.sequence).toBe(1n);
+    // An honest peer that numbers in milliseconds from now on, and the way out of a mistake.
+    const millis = BigInt(world.clock.now().getTime());
+    peer.answer = serve([one, two], { sequence: millis });
+    expect(await world.poll()).toBe('quarantined sequence-jumped');
+    expect((await world.agent.reviews.accept(word())).outcome).toMatchObject({
+      overridden: 'sequence-jumped',
+    });
+    expect(await world.poll()).toBe('unchanged');
+    peer.answer = serve([one], { sequence: 2n });
+    expect(await world.poll()).toBe('refused sequence-rolled-back');
+    await world.agent.reviews.accept(word());
+    expect(world.agent.held.bundleFor(peerName)?.sequence).toBe(2n);
+  });
+
   it('reconsider() takes a rejection back, on record: it is asked about again', async () => {
     await offerReplaced();
     const { digest } = await only();

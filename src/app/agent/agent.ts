@@ -245,6 +245,7 @@ async function connectParts(
     store,
     attention,
     storePath,
+    folder,
     federation,
     adapter,
     svid,

@@ -33,6 +33,7 @@ import {
 import { type Store, StoreError } from '../../store/index.ts';
 import type { Attention } from './attention.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
+import { resolvePath } from '../config/fields.ts';
 import { AgentError } from './errors.ts';
 import { describeRemoval, describeReport } from './describe-report.ts';
 import { describeLeftOut, describeOutcome } from './describe-outcome.ts';
@@ -53,6 +54,8 @@ export interface ServiceParts {
   readonly store: Store;
   readonly attention: Attention;
   readonly storePath: string;
+  /** The folder of the config file. */
+  readonly folder: string;
   readonly federation: FederationAgent;
   readonly adapter: MeshAdapter;
   readonly own: () => TrustBundle | undefined;
@@ -217,6 +220,11 @@ async function unlessUnusable<Result>(reading: Promise<Result>): Promise<Result 
   }
 }
 
+function endpointCaFile({ config: { endpoint }, folder }: ServiceParts): string | null {
+  const file = endpoint.profile === 'https_web' ? endpoint.ca_file : undefined;
+  return file === undefined ? null : resolvePath(folder, file);
+}
+
 async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
   const { config, adapter, federation, store } = parts;
   const own = parts.own();
@@ -246,6 +254,7 @@ async function statusOf(parts: ServiceParts): Promise<StatusDocument> {
       url: config.endpoint.url.href,
       profile: config.endpoint.profile,
       endpoint_id: config.endpoint.profile === 'https_spiffe' ? agentId : null,
+      ca_file: endpointCaFile(parts),
       serving,
     },
     agent_id: agentId,
@@ -289,6 +298,7 @@ function addRequestFrom(document: AddDocument, actor: string): AddRequest {
     ...(document.stale_after_seconds === undefined
       ? {}
       : { staleAfterSeconds: document.stale_after_seconds }),
+    ...(document.even_foreign_keys === true ? { force: true } : {}),
     bootstrap:
       document.bundle === undefined
         ? document.pin === undefined

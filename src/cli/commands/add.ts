@@ -22,6 +22,7 @@ interface AddOptions extends AgentOptions, TermsOptions {
   readonly webPki?: boolean;
   readonly fromMesh?: boolean;
   readonly caFile?: string;
+  readonly evenForeignKeys?: boolean;
 }
 
 /** `federate add`: bootstrap trust with a peer, once. */
@@ -59,6 +60,10 @@ export function addCommand(program: Command, terminal: Terminal, finish: (code: 
     .option(
       '--ca-file <file>',
       "https_web: the endpoint's certificate is checked with these CAs instead of the system's",
+    )
+    .option(
+      '--even-foreign-keys',
+      'although a key of the first bundle belongs to another trust domain, or a root names one, on record',
     )
     .addHelpText(
       'after',
@@ -169,6 +174,7 @@ function documentFrom(options: AddOptions): AddDocument {
     ...(webPki ? { web_pki: true } : {}),
     ...(fromMesh ? { from_mesh: true } : {}),
     ...(options.caFile === undefined ? {} : { ca_pem: readText(options.caFile, '--ca-file') }),
+    ...(options.evenForeignKeys === true ? { even_foreign_keys: true } : {}),
   };
 }
 
@@ -183,7 +189,11 @@ export function readText(file: string, option: string): string {
 }
 
 function tell(answer: StandingDocument, called: CalledWith): string {
-  const lines = [`Federated with ${answer.trust_domain}.`];
+  const { trust_domain: name } = answer;
+  const lines = [
+    `Federated with ${name} in one direction: identities of ${name} are accepted here.`,
+    `For the other direction, the operator of ${name} runs the line that "${nextStep(called, 'status')}" prints.`,
+  ];
   if (answer.code !== null) {
     lines.push(
       `Its endpoint could not be polled yet [${answer.code}]: ${answer.message ?? ''}`,

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { StatusDocument, WarningDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
@@ -90,8 +91,10 @@ function invitation({ endpoint, own, trust_domain: trustDomain }: StatusDocument
     'A peer that trusts this terminal federates with us by:',
     `  federate add --peer ${endpoint.url} \\`,
     `    --trust-domain ${trustDomain} --profile ${endpoint.profile} \\`,
+    ...(!endpoint.ca_file ? [] : [`    --ca-file ${basename(endpoint.ca_file)} \\`]),
     ...(endpoint.endpoint_id === null ? [] : [`    --endpoint-id ${endpoint.endpoint_id} \\`]),
     `    --pin ${own.pin}`,
+    ...(!endpoint.ca_file ? [] : [`It needs a copy of ${endpoint.ca_file}, the CA of our endpoint.`]),
   ];
   return lines.join('\n');
 }

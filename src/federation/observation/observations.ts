@@ -106,23 +106,17 @@ export class Observations {
     await this.#loop;
   }
 
-  /** Something about this peer changed: its agent is asked soon. Further changes do not put that off. */
-  changed(trustDomain: TrustDomain): void {
+  /**
+   * Another bundle of this peer is held, so its agent is asked soon, and further changes do not put that off; or none is held, because it
+   * is not a peer any more.
+   */
+  changed(trustDomain: TrustDomain, isHeld: boolean): void {
+    if (!isHeld) {
+      void this.#dropped(trustDomain);
+      return;
+    }
     const soonMs = this.#parts.clock.monotonicMs() + SOON_MS;
     this.#dueMs.set(trustDomain, Math.min(soonMs, this.#dueMs.get(trustDomain) ?? soonMs));
-  }
-
-  /** This relationship is over: what only that peer reported is over too. Never rejects. */
-  async dropped(trustDomain: TrustDomain): Promise<void> {
-    this.#dueMs.delete(trustDomain);
-    try {
-      await this.#record.forget(trustDomain);
-    } catch (error) {
-      this.#parts.log.error('what a former peer reported was not ended', {
-        trustDomain,
-        error: describeError(error),
-      });
-    }
   }
 
   /** A peer has proved what it holds of us. Never rejects. */
@@ -235,6 +229,19 @@ export class Observations {
       await clock.sleep(Math.max(0, instantMs - clock.monotonicMs()), this.#stopping.signal);
     } catch {
       // The agent stops.
+    }
+  }
+
+  /** What only a former peer reported is over. Never rejects. */
+  async #dropped(trustDomain: TrustDomain): Promise<void> {
+    this.#dueMs.delete(trustDomain);
+    try {
+      await this.#record.forget(trustDomain);
+    } catch (error) {
+      this.#parts.log.error('what a former peer reported was not ended', {
+        trustDomain,
+        error: describeError(error),
+      });
     }
   }
 
