@@ -1,5 +1,6 @@
 import {
   type Certificate,
+  currentRoots,
   parseCertificate,
   type TrustBundle,
   type TrustDomain,
@@ -16,6 +17,8 @@ export type AdmissionCode =
   | 'trust-domain-not-dns'
   | 'trust-domain-nested'
   | 'root-expired'
+  /** It waits for its beginning while the one that it renews stands. */
+  | 'root-not-yet-valid'
   | 'root-is-own'
   | 'root-of-another-peer'
   | 'twin-root'
@@ -258,9 +261,17 @@ function judgeRoots(
   const notes: AdmissionNote[] = [];
   const usable: NamedRoot[] = [];
   let refusal: AdmissionNote | undefined;
+  const current = currentRoots(x509Authorities, context.now);
   for (const root of x509Authorities) {
     if (root.notAfter <= context.now) {
       notes.push(note('root-expired', `${label(root)} expired at ${root.notAfter.toISOString()}`));
+      continue;
+    }
+    if (!current.includes(root)) {
+      const why = `and one with its name and key is valid now`;
+      notes.push(
+        note('root-not-yet-valid', `${label(root)} begins at ${root.notBefore.toISOString()}, ${why}`),
+      );
       continue;
     }
     const named = namedRoot(root, trustDomain);

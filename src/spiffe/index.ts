@@ -7,6 +7,7 @@ export { parseBundleMap, serializeBundleMap } from './bundle-map.ts';
 export { defaultBundleLimits } from './bundle-reader.ts';
 export { BundleSet } from './bundle-set.ts';
 export { CodedError } from '../errors/index.ts';
+export { currentPart, currentRoots } from './current-roots.ts';
 export { certificatesFromDer } from './der-certificates.ts';
 export { parseEndpointUrl, RelationshipError } from './federation-relationship.ts';
 export { readingProblem } from './interoperable-authority.ts';

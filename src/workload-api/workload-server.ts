@@ -1,6 +1,6 @@
 import type { SvidSource } from '../mtls/index.ts';
 import { type Clock, keepSocket, type Log, type Metrics } from '../platform/index.ts';
-import { createNobodysRoot, type TrustBundle } from '../spiffe/index.ts';
+import { createNobodysRoot, currentPart, type TrustBundle } from '../spiffe/index.ts';
 import { FittedTrust, type Unserved, type UnservedSince } from './fit-bundles.ts';
 import { HealthService } from './health-service.ts';
 import { NarrowedAnchors } from './narrowed-anchors.ts';
@@ -135,12 +135,22 @@ export class WorkloadServer {
   }
 
   #wanted(): { readonly state: WorkloadState; readonly unserved: readonly Unserved[] } {
-    const { own: ownNow, foreign: foreignNow, svid } = this.#options;
-    const own = ownNow();
+    const { own: ownNow, foreign: foreignNow, svid, clock } = this.#options;
+    const now = clock.now();
+    const whole = ownNow();
+    const own = whole && currentOwn(whole, now);
     // Our own name is our own mesh's alone, whatever a peer offers.
-    const offered = foreignNow().filter(({ trustDomain }) => trustDomain !== own?.trustDomain);
+    const offered = foreignNow()
+      .filter(({ trustDomain }) => trustDomain !== own?.trustDomain)
+      .map((bundle) => currentPart(bundle, now));
     const { foreign, unserved } = this.#fitted.of(own, offered);
     const identity = svid ? (svid.current() ?? 'awaited') : 'none';
     return { state: { own, foreign, identity }, unserved };
   }
+}
+
+/** Our own bundle without roots that have ended. Where all have ended they stay: a set without a root would read as no answer at all. */
+function currentOwn(own: TrustBundle, now: Date): TrustBundle {
+  const part = currentPart(own, now);
+  return part.x509Authorities.length === 0 ? own : part;
 }

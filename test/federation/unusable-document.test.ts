@@ -22,8 +22,8 @@ describe('whyUnusable()', () => {
 
   it.each([
     ['kty is missing', [{ use: 'x509-svid', x5c: ['AA=='] }], 'kty is RSA, EC or OKP, not missing'],
-    ['the certificate is malformed', [{ ...ec, use: 'x509-svid', x5c: ['AA=='] }], 'entry 0 is ignored'],
-    ['one is for SPIFFE, and broken', [ec, { use: 'jwt-svid' }], 'entry 0 is ignored'],
+    ['the certificate is malformed', [{ ...ec, use: 'x509-svid', x5c: ['AA=='] }], 'entry 1 is ignored'],
+    ['one is for SPIFFE, and broken', [ec, { use: 'jwt-svid' }], 'entry 1 is ignored'],
   ])('names the first entry where %s', (_what, keys, why) => {
     expect(whyUnusable(read(...keys))).toEqual({
       code: 'no-usable-entries',

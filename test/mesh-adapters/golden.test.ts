@@ -25,10 +25,11 @@ const bundle = bundleOf(trustDomain, roots, { sequence: 18446744073709551615n, r
 describe('renderPeerFiles() and renderMaps()', () => {
   it('gives a PEM, a bundle document and the maps, whatever the order of the roots', async () => {
     const own = { trustDomain: parseTrustDomain('east.example'), roots: roots.slice(0, 1) };
+    const start = roots[0]?.notBefore ?? new Date(0);
     const filesFor = (some: typeof bundle) => {
       const names = filesOf(some.trustDomain);
       const { pem, document } = renderPeerFiles(some);
-      return new Map([[names.pem, pem], [names.bundle, document], ...renderMaps([some], own)]);
+      return new Map([[names.pem, pem], [names.bundle, document], ...renderMaps([some], own, start)]);
     };
     const files = filesFor(bundle);
     expect(filesFor(bundleOf(trustDomain, roots.toReversed(), bundle))).toEqual(files);

@@ -47,6 +47,7 @@ class World {
   own: TrustBundle | undefined;
   foreign: TrustBundle[] = [];
   svid: Svid | undefined;
+  readonly clock = new TestClock(TEST_INSTANT);
   readonly #folder = tempDir();
   readonly socket = this.#folder.file('workload.sock');
   readonly server: WorkloadServer;
@@ -59,7 +60,7 @@ class World {
         ? { svid: { current: () => this.svid, onChange: () => () => undefined } }
         : {}),
       maxStreams: options.maxStreams ?? 100,
-      clock: new TestClock(TEST_INSTANT),
+      clock: this.clock,
       log: silentLog,
       metrics: createMetrics({ processMetrics: false }),
     });
@@ -85,6 +86,46 @@ class World {
 
 const ofA = () => bundleOf(a.trustDomain, [a.authority], { jwtAuthorities: [keyA.authority] });
 const ofB = () => bundleOf(b.trustDomain, [b.authority], { jwtAuthorities: [keyB.authority] });
+
+describe('WorkloadServer and the dates of roots', () => {
+  const hour = 3_600_000;
+  const older = ({ authority }: TestCa, endsInMs: number) => ({
+    ...authority,
+    fingerprint: 'e'.repeat(64),
+    der: Uint8Array.from([...authority.der, 0]),
+    notBefore: new Date(TEST_INSTANT.getTime() - 400 * 24 * hour),
+    notAfter: new Date(TEST_INSTANT.getTime() + endsInMs),
+  });
+  const lengths = async (world: World) => {
+    const { bundles } = await world.caller().first(FetchX509Bundles, {});
+    return Object.fromEntries(Object.entries(bundles).map(([id, { length }]) => [id, length]));
+  };
+
+  it('gives out no root that has ended, its own neither, and takes one out when it ends', async () => {
+    const own = bundleOf(a.trustDomain, [older(a, hour), a.authority]);
+    const foreign = [
+      bundleOf(b.trustDomain, [older(b, -hour), b.authority]),
+      bundleOf(c.trustDomain, [{ ...older(c, -hour), der: c.root }]),
+    ];
+    const world = await World.start({ own, foreign });
+    const [ofRootA, ofRootB] = [a.root.length, b.root.length];
+    expect(await lengths(world)).toEqual({
+      'spiffe://a.example': 2 * ofRootA + 1,
+      'spiffe://b.example': ofRootB,
+    });
+    expect(await world.server.correct()).toBe(false);
+    await world.clock.advance(hour);
+    expect(await world.server.correct()).toBe(true);
+    expect(await lengths(world)).toEqual({ 'spiffe://a.example': ofRootA, 'spiffe://b.example': ofRootB });
+    expect(await world.server.correct()).toBe(false);
+  });
+
+  it('keeps our own roots where all have ended, so that the foreign ones stay', async () => {
+    const own = bundleOf(a.trustDomain, [{ ...older(a, -hour), der: a.root }]);
+    const world = await World.start({ own, foreign: [ofB()] });
+    expect(Object.keys(await lengths(world))).toEqual(['spiffe://a.example', 'spiffe://b.example']);
+  });
+});
 
 describe('WorkloadServer', () => {
   it('answers a plain client without TLS on a Unix socket of the mode it was given (WLAPI-01, WLAPI-02, WLAPI-05)', async () => {

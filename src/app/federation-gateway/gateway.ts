@@ -2,6 +2,7 @@ import { keepSocket } from '../../platform/index.ts';
 import { ConsulLeaves } from '../../mesh-adapters/index.ts';
 import {
   createNobodysRoot,
+  currentPart,
   parseTrustDomain,
   pemFromCertificates,
   type TrustBundle,
@@ -63,7 +64,10 @@ export async function createFederationGateway(
   });
   const fitted = new FittedTrust({ clock, log });
   const trusted = () => {
-    const bundles = foreign.list().filter(({ trustDomain }) => named.has(trustDomain));
+    const bundles = foreign
+      .list()
+      .filter(({ trustDomain }) => named.has(trustDomain))
+      .map((bundle) => currentPart(bundle, clock.now()));
     const { foreign: given, unserved } = fitted.of(undefined, bundles);
     fitted.note(unserved);
     return given;
@@ -72,7 +76,8 @@ export async function createFederationGateway(
     secrets: (name): SdsSecret | undefined => {
       if (name === gatewaySecrets.foreign)
         return foreignSecret(gateway, own.current?.trustDomain, trusted(), nobody);
-      if (name === gatewaySecrets.own) return own.current && ownSecret(own.current, nobody);
+      if (name === gatewaySecrets.own)
+        return own.current && ownSecret(currentPart(own.current, clock.now()), nobody);
       const leaf = leaves.current(byName.get(name) ?? '');
       return leaf && { name, kind: 'certificate', chainPem: leaf.chainPem, keyPem: leaf.keyPem };
     },

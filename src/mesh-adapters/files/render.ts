@@ -1,6 +1,8 @@
 import {
   bundleOf,
+  currentRoots,
   pemFromCertificates,
+  readingProblem,
   serializeBundle,
   serializeBundleMap,
   type TrustBundle,
@@ -39,10 +41,16 @@ export function renderPeerFiles(bundle: TrustBundle): PeerFiles {
 }
 
 /** The maps of all bundles, by file name: one of the foreign ones, and the one for gRPC, which has our own roots too. */
-export function renderMaps(bundles: readonly TrustBundle[], own: OwnTrust): ReadonlyMap<string, Uint8Array> {
+export function renderMaps(
+  bundles: readonly TrustBundle[],
+  own: OwnTrust,
+  now: Date,
+): ReadonlyMap<string, Uint8Array> {
+  // Of our own roots as of others': a reader refuses the whole map for one that it cannot read.
+  const roots = currentRoots(own.roots, now).filter((root) => readingProblem(root) === undefined);
   return new Map([
     [BUNDLE_MAP_FILE, serializeBundleMap(bundles)],
-    [GRPC_BUNDLE_MAP_FILE, renderGrpcBundleMap(own, bundles)],
+    [GRPC_BUNDLE_MAP_FILE, renderGrpcBundleMap({ ...own, roots }, bundles)],
   ]);
 }
 

@@ -4,6 +4,7 @@ import { type Clock, syncFolder, writeDurably } from '../../platform/index.ts';
 import {
   BundleError,
   createNobodysRoot,
+  currentPart,
   defaultBundleLimits,
   isTrustDomain,
   parseBundle,
@@ -97,8 +98,9 @@ export async function writeForeignTrust(
     const isGone = await attemptFor(trustDomainOf(name), () => remove(folder, name));
     if (!isGone) left.push(name);
   }
-  const bundles = [...peers.map(({ bundle }) => bundle), ...(await presentBundles(kept, folder, ours))];
-  for (const [name, content] of renderMaps(bundles, own)) await write(folder, name, content);
+  const present = await presentBundles(kept, folder, ours);
+  const bundles = [...peers.map(({ bundle }) => bundle), ...present.map((each) => currentPart(each, now))];
+  for (const [name, content] of renderMaps(bundles, own, now)) await write(folder, name, content);
   for (const { bundle, pem, document } of peers) {
     const { trustDomain } = bundle;
     const names = filesOf(trustDomain);

@@ -435,7 +435,7 @@ describe('loadOwnTrust()', () => {
     expect([whole.roots.length, whole.jwtAuthorities?.length]).toEqual([1, 1]);
     const refusal = await load({ ...keys[1], kid: 'k2', ...change }).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'own-roots-malformed' });
-    expect(String(refusal)).toContain('entry 2');
+    expect(String(refusal)).toContain('entry 3');
     expect(String(refusal)).not.toContain('c2VjcmV0LXZhbHVl');
   });
 });
