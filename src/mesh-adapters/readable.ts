@@ -1,13 +1,10 @@
-import { X509Certificate } from 'node:crypto';
-
-const readable = new WeakSet<object>();
+import { readingProblem, type X509Authority } from '../spiffe/index.ts';
 
 /**
- * Sees that OpenSSL reads a certificate and its key, because one that it cannot read makes verifiers refuse everything that stands
- * next to it. Throws what OpenSSL says.
+ * Sees that every verifier reads a certificate, because one that it cannot read makes it refuse everything that stands next to it. The
+ * reader of bundles leaves such roots out; a bundle that was stored before it did may have one. Throws what is wrong.
  */
-export function assertReadable(certificate: { readonly der: Uint8Array }): void {
-  if (readable.has(certificate)) return;
-  void new X509Certificate(certificate.der).publicKey;
-  readable.add(certificate);
+export function assertReadable(certificate: Pick<X509Authority, 'der' | 'fingerprint'>): void {
+  const problem = readingProblem(certificate);
+  if (problem !== undefined) throw new TypeError(`others cannot read it: ${problem}`);
 }

@@ -1,6 +1,11 @@
-import { X509Certificate } from 'node:crypto';
 import { type Clock, type Log, smallestFirst } from '../platform/index.ts';
-import { bundleOf, type TrustBundle, type TrustDomain, type X509Authority } from '../spiffe/index.ts';
+import {
+  bundleOf,
+  readingProblem,
+  type TrustBundle,
+  type TrustDomain,
+  type X509Authority,
+} from '../spiffe/index.ts';
 
 /** Why a peer is not given out, or only what was given out of it before. */
 export interface Unserved {
@@ -125,7 +130,7 @@ function faultOf(bundle: TrustBundle): Unserved | undefined {
   }
   const unreadable = x509Authorities.find((root) => !isReadable(root));
   if (unreadable) {
-    const message = `root ${JSON.stringify(unreadable.subject)} (${unreadable.fingerprint.slice(0, 16)}) of ${trustDomain} cannot be read by OpenSSL`;
+    const message = `root ${JSON.stringify(unreadable.subject)} (${unreadable.fingerprint.slice(0, 16)}) of ${trustDomain} cannot be read by every verifier`;
     return { trustDomain, code: 'root-not-renderable', message };
   }
   const size = sizeOf(bundle);
@@ -159,21 +164,10 @@ function sizeOf({ x509Authorities, jwtAuthorities }: TrustBundle): number {
   return Math.max(roots, keys);
 }
 
-const readable = new WeakMap<X509Authority, boolean>();
-
+/** Whether every verifier reads the root. The reader of bundles leaves others out; a bundle that was stored before it did may have one. */
 function isReadable(root: X509Authority): boolean {
-  let found = readable.get(root);
-  if (found === undefined) {
-    found = canRead(root);
-    readable.set(root, found);
-  }
-  return found;
-}
-
-function canRead({ der }: X509Authority): boolean {
   try {
-    void new X509Certificate(der).publicKey;
-    return true;
+    return readingProblem(root) === undefined;
   } catch {
     return false;
   }

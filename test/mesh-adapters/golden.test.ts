@@ -29,7 +29,11 @@ describe('renderPeerFiles() and renderMaps()', () => {
     const filesFor = (some: typeof bundle) => {
       const names = filesOf(some.trustDomain);
       const { pem, document } = renderPeerFiles(some);
-      return new Map([[names.pem, pem], [names.bundle, document], ...renderMaps([some], own, start)]);
+      return new Map([
+        [names.pem, pem],
+        [names.bundle, document],
+        ...renderMaps([some], own, { ended: [], nobody: undefined, now: start }),
+      ]);
     };
     const files = filesFor(bundle);
     expect(filesFor(bundleOf(trustDomain, roots.toReversed(), bundle))).toEqual(files);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { bundleOf, parseTrustDomain, type TrustBundle, type X509Authority } from '../../src/spiffe/index.ts';
 import { createTestCa } from './test-ca.ts';
 
@@ -15,7 +16,8 @@ async function roots(count: number): Promise<X509Authority[]> {
 /** A root as a store of an older version may hold it: no certificate at all. */
 async function unreadable(): Promise<X509Authority> {
   const { authority } = await createTestCa({ trustDomain: NAME });
-  return { ...authority, der: Uint8Array.from([0x30, 0x03, 0x02, 0x01, 0x01]) };
+  const der = Uint8Array.from([0x30, 0x03, 0x02, 0x01, 0x01]);
+  return { ...authority, der, fingerprint: createHash('sha256').update(der).digest('hex') };
 }
 
 /** Roots with names so long that their anchors are long too. */

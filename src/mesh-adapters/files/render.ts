@@ -1,5 +1,6 @@
 import {
   bundleOf,
+  certificatesFromPem,
   currentRoots,
   pemFromCertificates,
   readingProblem,
@@ -7,6 +8,7 @@ import {
   serializeBundleMap,
   type TrustBundle,
   type TrustDomain,
+  x509AuthorityFromDer,
 } from '../../spiffe/index.ts';
 import type { OwnTrust } from '../mesh-adapter.ts';
 import { GRPC_BUNDLE_MAP_FILE, renderGrpcBundleMap } from './grpc-bundle-map.ts';
@@ -40,16 +42,29 @@ export function renderPeerFiles(bundle: TrustBundle): PeerFiles {
   };
 }
 
-/** The maps of all bundles, by file name: one of the foreign ones, and the one for gRPC, which has our own roots too. */
+/**
+ * The maps of all bundles, by file name: one of the foreign ones, and the one for gRPC, which has our own roots too. In the first one the
+ * trust domains in `ended`, and those without roots, have a root whose key nobody has: Envoy refuses a whole map for one empty list of
+ * keys, and an empty map, and goes on with what it had of all peers.
+ */
 export function renderMaps(
   bundles: readonly TrustBundle[],
   own: OwnTrust,
-  now: Date,
+  {
+    ended,
+    nobody,
+    now,
+  }: { readonly ended: Iterable<TrustDomain>; readonly nobody: string | undefined; readonly now: Date },
 ): ReadonlyMap<string, Uint8Array> {
+  const nobodys = nobody === undefined ? [] : certificatesFromPem(nobody).map(x509AuthorityFromDer);
+  const ends = [...ended].map((trustDomain) => bundleOf(trustDomain, []));
+  const mapped = [...bundles, ...ends].map((bundle) =>
+    bundle.x509Authorities.length === 0 ? withRoots(bundle, nobodys) : bundle,
+  );
   // Of our own roots as of others': a reader refuses the whole map for one that it cannot read.
   const roots = currentRoots(own.roots, now).filter((root) => readingProblem(root) === undefined);
   return new Map([
-    [BUNDLE_MAP_FILE, serializeBundleMap(bundles)],
+    [BUNDLE_MAP_FILE, serializeBundleMap(mapped)],
     [GRPC_BUNDLE_MAP_FILE, renderGrpcBundleMap({ ...own, roots }, bundles)],
   ]);
 }

@@ -100,7 +100,8 @@ export async function writeForeignTrust(
   }
   const present = await presentBundles(kept, folder, ours);
   const bundles = [...peers.map(({ bundle }) => bundle), ...present.map((each) => currentPart(each, now))];
-  for (const [name, content] of renderMaps(bundles, own, now)) await write(folder, name, content);
+  for (const [name, content] of renderMaps(bundles, own, { ended: ended.keys(), nobody, now }))
+    await write(folder, name, content);
   for (const { bundle, pem, document } of peers) {
     const { trustDomain } = bundle;
     const names = filesOf(trustDomain);

@@ -19,7 +19,7 @@ import { tempDir } from '../../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../../support/test-ca.ts';
 import { TestClock } from '../../support/test-clock.ts';
 import { createTokenKey } from '../../support/test-tokens.ts';
-import { folderState } from './folder-state.ts';
+import { folderState, keysInFolder, NOBODY } from './folder-state.ts';
 
 const trustDomain = parseTrustDomain('east.example');
 
@@ -48,17 +48,7 @@ async function openFiles(folder = tempDir()) {
       const next = await createTestCa({ trustDomain });
       writeFileSync(pemFile, pemFromCertificates([ca.root, next.root]));
     },
-    held: async () => {
-      const map = parseBundleMap(readFileSync(join(foreignFolder, 'bundles.json')));
-      return Object.fromEntries(
-        [...map]
-          .map(([name, { bundle }]): [string, string[]] => [
-            name,
-            bundle.x509Authorities.map(({ keyFingerprint }) => keyFingerprint),
-          ])
-          .filter(([, keys]) => keys.length > 0),
-      );
-    },
+    held: async () => keysInFolder(foreignFolder),
     state: async () => folderState(foreignFolder),
     [Symbol.asyncDispose]: async () => {
       await adapter.stop();
@@ -89,7 +79,7 @@ describe('createFilesAdapter()', () => {
     expect(readFileSync(join(files.foreignFolder, 'west.example.json'))).toEqual(
       Buffer.from(serializeBundle(west.bundle(7n))),
     );
-    const mapped = () => [...parseBundleMap(readFileSync(join(files.foreignFolder, 'bundles.json'))).keys()];
+    const mapped = () => Object.keys(keysInFolder(files.foreignFolder));
     expect(mapped()).toEqual(['west.example']);
     writeFileSync(join(files.foreignFolder, 'north.example.pem'), 'mine');
     const north = await createTestCa({ trustDomain: 'north.example' });
@@ -284,10 +274,16 @@ describe('the PEM file of a peer whose trust ended', () => {
       /** The subjects in the PEM file. */
       subjects: () =>
         certificatesFromPem(readFileSync(path, 'utf8')).map((der) => parseCertificate(der).subject),
+      /** The subjects in the map of all bundles, by trust domain. */
+      mapped: () => {
+        const map = parseBundleMap(readFileSync(join(foreignFolder, 'bundles.json')));
+        return Object.fromEntries(
+          [...map].map(([name, { bundle }]) => [name, bundle.x509Authorities.map(({ subject }) => subject)]),
+        );
+      },
       [Symbol.dispose]: () => folder[Symbol.dispose](),
     };
   }
-  const NOBODY = ['O=federate,CN=no longer trusted'];
   const { signal } = new AbortController();
 
   it('holds a root whose key nobody has once the peer revokes all, the same one each time, and the roots when they are back', async () => {
@@ -295,7 +291,8 @@ describe('the PEM file of a peer whose trust ended', () => {
     const west = await createTestCa({ trustDomain: 'west.example' });
     await files.apply(west.bundle(1n));
     await files.apply(bundleOf(west.trustDomain, [], { sequence: 2n }));
-    expect(files.subjects()).toEqual(NOBODY);
+    expect(files.subjects()).toEqual([NOBODY]);
+    expect(files.mapped()).toEqual({ 'west.example': [NOBODY] });
     const before = folderState(files.foreignFolder) + readFileSync(files.path, 'utf8');
     await files.apply(bundleOf(west.trustDomain, [], { sequence: 2n }));
     expect(folderState(files.foreignFolder) + readFileSync(files.path, 'utf8')).toBe(before);
@@ -316,14 +313,16 @@ describe('the PEM file of a peer whose trust ended', () => {
         message: expect.stringMatching(/west\.example\.pem.*until 2030-01-08T12:00:00.000Z.*restart/),
       },
     ]);
-    expect(files.subjects()).toEqual(NOBODY);
+    expect(files.subjects()).toEqual([NOBODY]);
     expect(existsSync(join(files.foreignFolder, 'west.example.json'))).toBe(false);
+    expect(files.mapped()).toEqual({ 'west.example': [NOBODY] });
     await clock.advance(7 * 86_400_000 - 1);
     expect(await files.apply()).toEqual([]);
-    expect(files.subjects()).toEqual(NOBODY);
+    expect(files.subjects()).toEqual([NOBODY]);
     await clock.advance(1);
     await files.apply();
     expect(existsSync(files.path)).toBe(false);
+    expect(files.mapped()).toEqual({});
   });
 
   it('gives a peer its roots again that comes back within the week', async () => {
@@ -361,7 +360,7 @@ describe('the PEM file of a peer whose trust ended', () => {
     await files.apply(west.bundle());
     writeFileSync(files.ownPem, '-----BEGIN CERTIFICATE-----\nhalf');
     expect(await files.apply()).toMatchObject([{ state: 'removed' }]);
-    expect(files.subjects()).toEqual(NOBODY);
+    expect(files.subjects()).toEqual([NOBODY]);
   });
 
   it('refuses a peer with a name that no file can have, and writes the others', async () => {

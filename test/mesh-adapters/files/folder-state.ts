@@ -1,7 +1,34 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseBundleMap } from '../../../src/spiffe/index.ts';
 
-/** The files in a folder of foreign bundles by name, without those that only say of peers that they are gone. */
+/** The root whose key nobody has. */
+export const NOBODY = 'O=federate,CN=no longer trusted';
+
+/** The roots in the map of a folder of foreign bundles, by trust domain, without those whose key nobody has. */
+function rootsInFolder(folder: string) {
+  const map = parseBundleMap(readFileSync(join(folder, 'bundles.json')));
+  return Object.fromEntries(
+    [...map]
+      .map(
+        ([name, { bundle }]) =>
+          [name, bundle.x509Authorities.filter(({ subject }) => subject !== NOBODY)] as const,
+      )
+      .filter(([, roots]) => roots.length > 0),
+  );
+}
+
+/** The keys of those roots. */
+export function keysInFolder(folder: string): Record<string, string[]> {
+  return Object.fromEntries(
+    Object.entries(rootsInFolder(folder)).map(([name, roots]) => [
+      name,
+      roots.map(({ keyFingerprint }) => keyFingerprint),
+    ]),
+  );
+}
+
+/** What the files in a folder of foreign bundles say of peers, without what only says that peers are gone. */
 export function folderState(folder: string): string {
   if (!existsSync(folder)) return '';
   const manifest = JSON.parse(readFileSync(join(folder, '.federate-files.json'), 'utf8')) as {
@@ -12,10 +39,11 @@ export function folderState(folder: string): string {
   return readdirSync(folder)
     .filter((name) => !nobodys.includes(name))
     .sort()
-    .map((name) =>
-      name === '.federate-files.json'
-        ? manifest.files.filter((file) => !nobodys.includes(file)).join()
-        : `${name}\n${readFileSync(join(folder, name), 'utf8')}`,
-    )
+    .map((name) => {
+      if (name === '.federate-files.json')
+        return manifest.files.filter((file) => !nobodys.includes(file)).join();
+      if (name === 'bundles.json') return JSON.stringify(rootsInFolder(folder));
+      return `${name}\n${readFileSync(join(folder, name), 'utf8')}`;
+    })
     .join('\n');
 }

@@ -1,6 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   createVaultAdapter,
@@ -10,7 +9,6 @@ import {
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
 import {
   bundleOf,
-  parseBundleMap,
   parsePin,
   parseTrustDomain,
   pemFromCertificates,
@@ -23,7 +21,7 @@ import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.t
 import { TestClock } from '../../support/test-clock.ts';
 import { answerHalf } from '../kubernetes/fake-api-server.ts';
 import { untilHealed, untilTold } from '../until.ts';
-import { folderState } from '../files/folder-state.ts';
+import { folderState, keysInFolder } from '../files/folder-state.ts';
 import { FakeVault, refuse } from './fake-vault.ts';
 
 const trustDomain = parseTrustDomain('vault.example');
@@ -57,15 +55,7 @@ async function openVault(more: Partial<VaultAdapterOptions> = {}, token?: string
     own,
     trustDomain,
     addOwnRoot: async () => vault.put('two', pemOf(await createTestCa({ trustDomain }))),
-    held: async () =>
-      Object.fromEntries(
-        [...parseBundleMap(readFileSync(join(foreignFolder, 'bundles.json')))]
-          .map(([name, { bundle }]): [string, string[]] => [
-            name,
-            bundle.x509Authorities.map(({ keyFingerprint }) => keyFingerprint),
-          ])
-          .filter(([, keys]) => keys.length > 0),
-      ),
+    held: async () => keysInFolder(foreignFolder),
     state: async () => folderState(foreignFolder),
     [Symbol.asyncDispose]: async () => {
       await adapter.stop();
