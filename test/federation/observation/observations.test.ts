@@ -368,7 +368,7 @@ describe('Observations', () => {
     const { clock, agent } = a.world;
     agent.observations.start();
     for (let change = 0; change < 30; change += 1) {
-      agent.observations.changed(third);
+      agent.observations.changed(third, true);
       await clock.advance(500);
     }
     await expect.poll(asked).toBeGreaterThan(0);
