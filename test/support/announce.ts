@@ -10,7 +10,7 @@ const usually = `The tests usually take ${USUAL_MINUTES} minutes on two idle cor
 const here =
   slowness < 1.5
     ? ''
-    : ` This machine is busy or slow now (${slowness.toFixed(1)} times slower): expect about ${minutes} minutes.`;
+    : ` This machine is busy or slow now (${slowness.toFixed(1)} times slower): they may take up to ${minutes} minutes.`;
 process.stdout.write(
   `${usually}${here}\nA test waits up to ${Math.round(PATIENCE_MS / 1000)} s for a condition.\n`,
 );

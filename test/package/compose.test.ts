@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { parseDurationMs } from '../../src/platform/index.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+
+interface HealthCheck {
+  readonly test: readonly string[];
+  readonly interval: string;
+  readonly timeout: string;
+  readonly start_period: string;
+}
+
+interface Compose {
+  readonly services: Readonly<Record<string, { readonly healthcheck?: HealthCheck }>>;
+}
+
+function healthChecks(): [service: string, check: HealthCheck][] {
+  const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
+  const { services } = parse(text, { merge: true }) as Compose;
+  return Object.entries(services).flatMap(([name, { healthcheck }]) =>
+    healthcheck ? [[name, healthcheck]] : [],
+  );
+}
+
+describe('the health checks of docker-compose.yml', () => {
+  it.each(healthChecks())('%s: asks a socket by the tiny probe', (_service, { test }) => {
+    expect(test).toEqual(['CMD', 'federate-probe', expect.stringMatching(/^\/run\/federate\/\w+\.sock$/)]);
+  });
+
+  it.each(healthChecks())('%s: has patience with a busy machine', (_service, check) => {
+    expect(parseDurationMs(check.interval)).toBeGreaterThanOrEqual(5000);
+    expect(parseDurationMs(check.timeout)).toBeGreaterThanOrEqual(30_000);
+    expect(parseDurationMs(check.start_period)).toBeGreaterThanOrEqual(60_000);
+  });
+
+  it.each(healthChecks())('%s: has no key that docker-compose 1.29 refuses', (_service, check) => {
+    expect(Object.keys(check).sort()).toEqual(['interval', 'retries', 'start_period', 'test', 'timeout']);
+  });
+
+  it('are there for both agents and both control planes', () => {
+    expect(healthChecks().map(([service]) => service)).toEqual([
+      'istio-control',
+      'istio-agent',
+      'consul-control',
+      'consul-agent',
+    ]);
+  });
+
+  it('find the probe in the image', () => {
+    const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
+    expect(dockerfile).toContain('ln -s /opt/federate/bin/federate-probe.js /usr/local/bin/federate-probe');
+  });
+});
