@@ -10,6 +10,8 @@ export const WARNING_CODES = [
   'endpoint-certificate-unusable',
   'own-roots-not-taken',
   'own-roots-unreadable',
+  'endpoint-certificate-ends',
+  'own-svid-ends',
   'unrecorded-trust',
   // What others found out about an endpoint or a history.
   'other-content',

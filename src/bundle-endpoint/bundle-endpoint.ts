@@ -24,6 +24,7 @@ import { RequestLog } from './request-log.ts';
 import { type BundleClient, createBundleRoutes } from './routes.ts';
 import { WaitingClients } from './waiting-clients.ts';
 import { type EndpointIdentity, ShownIdentity } from './shown-identity.ts';
+import type { ShownCertificate } from './web-certificate.ts';
 
 export interface EndpointLimits {
   /** Connections at once, handshakes included; further ones are closed. */
@@ -203,6 +204,11 @@ export class BundleEndpoint {
   /** Whether a bundle and a certificate are there, so that a poll can succeed. */
   get ready(): boolean {
     return this.#published !== undefined && this.#identity.endsAt !== undefined && this.#server.listening;
+  }
+
+  /** The certificate of `https_web` that is shown now; undefined with another profile, and before the start. */
+  get webCertificate(): ShownCertificate | undefined {
+    return this.#identity.web;
   }
 
   /** When the certificate ends that is shown now; undefined where none is. */

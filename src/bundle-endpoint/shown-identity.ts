@@ -3,7 +3,12 @@ import type { Server } from 'node:https';
 import { secureContextOptions, type SvidSource, tlsIdentity } from '../mtls/index.ts';
 import { type Clock, describeError, type Log, watchFiles } from '../platform/index.ts';
 import { EndpointError } from './errors.ts';
-import { readWebCertificate, type WebCertificate } from './web-certificate.ts';
+import {
+  readWebCertificate,
+  type ShownCertificate,
+  type WebCertificate,
+  whyWorse,
+} from './web-certificate.ts';
 
 /** How the endpoint proves who it is (SPIFFE Federation §5.2). */
 export type EndpointIdentity =
@@ -26,6 +31,7 @@ export class ShownIdentity {
   #watching: Promise<void> | undefined;
   #endsAt: Date | undefined;
   #trouble: Error | undefined;
+  #web: ShownCertificate | undefined;
 
   constructor(options: {
     readonly profile: EndpointIdentity;
@@ -40,6 +46,11 @@ export class ShownIdentity {
   /** When the certificate ends that is shown now; undefined where none is. */
   get endsAt(): Date | undefined {
     return this.#endsAt;
+  }
+
+  /** The certificate of `https_web` that is shown now; undefined with another profile, and before the start. */
+  get web(): ShownCertificate | undefined {
+    return this.#web;
   }
 
   /** Why the files could not be used when they were read last; the certificate before is still shown then. */
@@ -81,6 +92,7 @@ export class ShownIdentity {
     const { url, clock, log } = this.#options;
     let shown = await readWebCertificate(files, url);
     this.#show(shown);
+    this.#web = { ...datesOf(shown), file: files.certificateFile };
     this.#watching = watchFiles({
       paths: [files.certificateFile, files.keyFile],
       everyMs: LOOK_EVERY_MS,
@@ -90,9 +102,10 @@ export class ShownIdentity {
         try {
           const found = await readWebCertificate(files, url);
           if (found.cert !== shown.cert || found.key !== shown.key) {
-            this.#refuseEnded(found, files.certificateFile);
+            this.#refuseWorse(found, shown, files.certificateFile);
             this.#show(found);
             shown = found;
+            this.#web = { ...datesOf(found), file: files.certificateFile };
             log.info('certificate read again', { file: files.certificateFile });
           }
           this.#trouble = undefined;
@@ -104,21 +117,20 @@ export class ShownIdentity {
     });
   }
 
-  /** A certificate that has ended never takes the place of one that has not. */
-  #refuseEnded({ cert }: WebCertificate, file: string): void {
-    const now = this.#options.clock.now();
-    const end = endOf(cert);
-    if (end > now || this.#endsAt === undefined || this.#endsAt <= now) return;
+  /** A certificate that has ended, or has not begun, never takes the place of one that is valid. */
+  #refuseWorse(found: WebCertificate, shown: WebCertificate, file: string): void {
+    const why = whyWorse(found, shown, this.#options.clock.now());
+    if (why === undefined) return;
     throw new EndpointError(
       'certificate-unusable',
-      `the certificate in ${file} ended at ${end.toISOString()}, and the one that is shown has not`,
+      `the certificate in ${file} ${why}, and the one that is shown is valid`,
     );
   }
 
   /** All settings again: what `setSecureContext` is not given it forgets. */
-  #show(identity: WebCertificate): void {
-    this.#options.server.setSecureContext({ ...secureContextOptions(), ...identity });
-    this.#endsAt = endOf(identity.cert);
+  #show({ cert, key }: Pick<WebCertificate, 'cert' | 'key'>): void {
+    this.#options.server.setSecureContext({ ...secureContextOptions(), cert, key });
+    this.#endsAt = endOf(cert);
   }
 
   /** Our SVID has expired or was taken back: no handshake succeeds until there is another (WLAPI-24). */
@@ -126,6 +138,10 @@ export class ShownIdentity {
     this.#options.server.setSecureContext(secureContextOptions());
     this.#endsAt = undefined;
   }
+}
+
+function datesOf({ notBefore, notAfter }: WebCertificate) {
+  return { notBefore, notAfter };
 }
 
 function endOf(pem: string): Date {

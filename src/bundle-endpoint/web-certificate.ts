@@ -7,6 +7,34 @@ import { EndpointError } from './errors.ts';
 export interface WebCertificate {
   readonly cert: string;
   readonly key: string;
+  /** When the leaf begins and ends. */
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** The certificate of an `https_web` endpoint that is shown now. */
+export interface ShownCertificate extends Pick<WebCertificate, 'notBefore' | 'notAfter'> {
+  readonly file: string;
+}
+
+/** Why `found` does not take the place of `shown`: because clients accept this one and would refuse that one. */
+export function whyWorse(
+  found: Pick<WebCertificate, 'notBefore' | 'notAfter'>,
+  shown: Pick<WebCertificate, 'notBefore' | 'notAfter'>,
+  now: Date,
+): string | undefined {
+  if (whyNotValid(shown, now) !== undefined) return undefined;
+  return whyNotValid(found, now);
+}
+
+function whyNotValid(
+  { notBefore, notAfter }: Pick<WebCertificate, 'notBefore' | 'notAfter'>,
+  now: Date,
+): string | undefined {
+  if (notAfter <= now) return `ended at ${notAfter.toISOString()}`;
+  if (notBefore > now)
+    return `begins at ${notBefore.toISOString()}, and now is ${now.toISOString()}: do the clocks agree?`;
+  return undefined;
 }
 
 /**
@@ -46,7 +74,7 @@ export async function readWebCertificate(
       `the certificate in ${certificateFile} does not name ${host}, the host of ${url.href}`,
     );
   }
-  return { cert, key };
+  return { cert, key, notBefore: leaf.validFromDate, notAfter: leaf.validToDate };
 }
 
 function keyFits(leaf: X509Certificate, key: string): boolean {

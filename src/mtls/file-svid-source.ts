@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { type Clock, describeError, type Log, watchFiles, readRegularText } from '../platform/index.ts';
+import { parseCertificate } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Svid, type SvidSource, svidFromPem } from './svid.ts';
 
@@ -35,13 +36,23 @@ export function createFileSvidSource(options: {
     let found: Svid;
     try {
       found = await readSvid(certificateFile, keyFile, log);
-      problem = undefined;
     } catch (error) {
       problem = error instanceof MtlsError ? error : new MtlsError('svid-invalid', String(error));
       // Often one file is new already and the other is not yet: the next look finds both.
       log.warn('SVID files not usable, the last SVID stays', { error: describeError(error) });
       return;
     }
+    const now = clock.now();
+    const why = whyNotValid(found, now);
+    if (current && why !== undefined && !isSame(current, found) && whyNotValid(current, now) === undefined) {
+      problem = new MtlsError(
+        'svid-invalid',
+        `the SVID in ${certificateFile} ${why}, and the last one is valid`,
+      );
+      log.warn('SVID files not usable, the last SVID stays', { error: describeError(problem) });
+      return;
+    }
+    problem = undefined;
     if (current && isSame(current, found)) return;
     current = found;
     log.info('SVID renewed', { id: found.id, not_after: found.notAfter });
@@ -65,6 +76,14 @@ export function createFileSvidSource(options: {
       await watching;
     },
   };
+}
+
+function whyNotValid({ notAfter, certificateChain: [leaf] }: Svid, now: Date): string | undefined {
+  if (notAfter <= now) return `ended at ${notAfter.toISOString()}`;
+  const notBefore = leaf && parseCertificate(leaf).notBefore;
+  return notBefore && notBefore > now
+    ? `begins at ${notBefore.toISOString()}, and now is ${now.toISOString()}: do the clocks agree?`
+    : undefined;
 }
 
 /** A key fits its certificate, so the chain tells whether it is the same SVID. */

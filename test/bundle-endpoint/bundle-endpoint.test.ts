@@ -548,6 +548,47 @@ describe('BundleEndpoint with https_web (FED-02)', () => {
     expect(await shown()).toBe(second);
   });
 
+  it.each([
+    [
+      'expired',
+      { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('2002-01-01T00:00:00Z') },
+      'ended at 2002-01-01',
+    ],
+    [
+      'not valid yet',
+      { notBefore: new Date('2090-01-01T00:00:00Z'), notAfter: new Date('2091-01-01T00:00:00Z') },
+      'begins at 2090-01-01',
+    ],
+  ])('keeps a valid certificate in the place of one that is %s, and says so until a good one is there', async (_what, dates, why) => {
+    using folder = tempDir();
+    await webFiles(folder, 'federation.a.example');
+    const clock = new TestClock(NOW);
+    const log = createRecordingLog();
+    const { port, publish, endpoint } = await start({ profile: profile(folder), url, clock, log });
+    publish(1n);
+    const shown = async () => {
+      const socket = await handshake(port);
+      const der = socket.getPeerX509Certificate()?.raw;
+      socket.destroy();
+      return der && parseCertificate(der).fingerprint;
+    };
+    const first = await shown();
+    expect(endpoint.webCertificate).toMatchObject({ file: folder.file('tls.crt') });
+    const ca = await createTestCa({ trustDomain: 'web.example', ...dates });
+    const leaf = await ca.issueLeaf({ path: '/web', dnsSans: ['federation.a.example'], ...dates });
+    writeFileSync(folder.file('tls.crt'), leaf.certPem);
+    writeFileSync(folder.file('tls.key'), leaf.keyPem);
+    await clock.untilSleeping();
+    await clock.advance(2000);
+    await expect.poll(() => endpoint.certificateTrouble?.message).toContain(why);
+    expect(await shown()).toBe(first);
+    expect(log.records.filter((record) => record.level === 'error')).toHaveLength(1);
+    const good = await webFiles(folder, 'federation.a.example');
+    await clock.advance(2000);
+    await expect.poll(shown).toBe(good);
+    expect(endpoint.certificateTrouble).toBeUndefined();
+  });
+
   it('does not start with a certificate for another host (FED-16)', async () => {
     using folder = tempDir();
     await webFiles(folder, 'federation.b.example');

@@ -57,6 +57,29 @@ async function look(until: () => boolean): Promise<void> {
 const warnings = () => log.records.filter(({ level }) => level === 'warn');
 
 describe('createFileSvidSource()', () => {
+  it.each([
+    [
+      'has expired',
+      { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('2002-01-01T00:00:00Z') },
+    ],
+    [
+      'is not valid yet',
+      { notBefore: new Date('2038-01-01T00:00:00Z'), notAfter: new Date('2039-01-01T00:00:00Z') },
+    ],
+  ])('keeps a valid SVID in the place of one that %s, and says why', async (_what, dates) => {
+    const opened = await open();
+    const bad = await ca.issueLeaf({ path: '/bad', ...dates });
+    writeCertificate(bad);
+    writeKey(bad);
+    await look(() => opened.problem() !== undefined);
+    expect(opened.current()?.id).toBe(first.id);
+    expect(opened.problem()?.message).toMatch(/ended at 2002|begins at 2038/);
+    writeCertificate(second);
+    writeKey(second);
+    await look(() => opened.current()?.id === second.id);
+    expect([opened.current()?.id, opened.problem()]).toEqual([second.id, undefined]);
+  });
+
   it('gives the SVID of the files with its chain, and the next one when both have changed', async () => {
     const files = await open();
     const before = files.current();

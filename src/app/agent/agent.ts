@@ -21,6 +21,7 @@ import { createInvitations } from './invitations.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
 import { createOwnSvid } from './open-svid.ts';
 import { OwnBundle } from './own-bundle.ts';
+import { OwnCertificates } from './own-certificates.ts';
 import { OwnTrustWatch } from './own-trust-watch.ts';
 import { peerEndpoints } from './peer-endpoints.ts';
 import { agentReadiness } from './readiness.ts';
@@ -200,6 +201,13 @@ async function connectParts(
     rotation,
     now: () => clock.now(),
   });
+  const ownCertificates = new OwnCertificates({
+    endpoint,
+    identity,
+    clock,
+    log: log.with({ part: 'certificates' }),
+  });
+  attention.add('own certificates', () => ownCertificates.warnings());
   attention.add('trust without a record', () => foreignTrust.unrecorded.warnings());
   attention.add('own trust', () => ownTrust.warnings());
   attention.add('sockets', () => [...(workloadApi?.warnings() ?? []), ...(gateway?.warnings() ?? [])]);
@@ -294,6 +302,7 @@ async function connectParts(
       start: () => endpoint.start(config.endpoint.listen),
       stop: () => endpoint.stop(DRAIN_MS),
     },
+    partOf('own certificates', ownCertificates),
     { name: 'mesh adapter', stop: () => adapter.stop() },
     partOf('foreign trust', foreignTrust),
     ...(gateway ? [partOf('federation gateway', gateway)] : []),
