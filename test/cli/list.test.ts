@@ -75,6 +75,13 @@ describe('federate list and show', () => {
     expect(show).toContain(`WARNING  ${message} [trust-stale]`);
   });
 
+  it('names the peer in what it says to do, so that the command can be run', async () => {
+    const stateReason = { code: 'endpoint-bundle-missing', message: 'no root is left' };
+    const { show } = await printed(standing({ state: 'needs-bootstrap', stateReason }));
+    expect(show).toContain(`"federate bundle set ${istio} FILE"`);
+    expect(show).not.toContain('<trust domain>');
+  });
+
   it('says how old the word of the other side is, and that it is silent since', async () => {
     const heard = (minutes: number | null) =>
       printed({

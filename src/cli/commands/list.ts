@@ -67,7 +67,7 @@ function tellOne(one: RelationshipDocument, now: Date): string {
   const fields = renderFields([
     ['trust domain', one.trust_domain],
     ['state', one.reason === null ? one.state : `${one.state}: ${one.reason.message} [${one.reason.code}]`],
-    ['what to do', one.reason === null ? undefined : hintFor(one.reason.code)],
+    ['what to do', one.reason === null ? undefined : hintFor(one.reason.code, one.trust_domain)],
     ['endpoint', one.endpoints.length === 0 ? one.endpoint_url : undefined],
     ...one.endpoints.map((endpoint, index): [string, string] => [
       index === 0 ? 'endpoint' : 'or',
@@ -119,11 +119,14 @@ function tellHolding({ peer_holds: holds }: RelationshipDocument, now: Date): st
 /** How long after its last word a peer's silence is worth a remark: it speaks with each request that we leave open, every few minutes. */
 const SILENCE_MS = 30 * 60_000;
 
-function tellTheirSide({ their_side: side }: RelationshipDocument, now: Date): string | undefined {
+function tellTheirSide(
+  { their_side: side, trust_domain: name }: RelationshipDocument,
+  now: Date,
+): string | undefined {
   if (side === null) return undefined;
   const { state, since: at, last_heard_at: heard } = side;
   if (state === 'ended')
-    return `seems to have ended its relationship with us, noticed ${since(at, now)} ago (${at}) [peer-dropped-us]; ${hintFor('peer-dropped-us') ?? ''}`;
+    return `seems to have ended its relationship with us, noticed ${since(at, now)} ago (${at}) [peer-dropped-us]; ${hintFor('peer-dropped-us', name) ?? ''}`;
   const age = heard === null ? '' : `, last ${since(heard, now)} ago`;
   const isOld = heard !== null && now.getTime() - Date.parse(heard) > SILENCE_MS;
   return `holds a relationship with us: it said so first ${since(at, now)} ago (${at})${age}${isOld ? '; it has said nothing since, so it may have ended' : ''}`;
