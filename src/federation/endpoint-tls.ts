@@ -1,7 +1,7 @@
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createHash } from 'node:crypto';
-import { connectMtls, type PeerVerifier } from '../mtls/index.ts';
+import { connectMtls, type PeerVerifier, sentChain } from '../mtls/index.ts';
 import { CodedError, type EndpointProfile, type SpiffeId } from '../spiffe/index.ts';
 import { type AddressKind, addressKind } from './address-kind.ts';
 import { connectUnproved } from './connect-unproved.ts';
@@ -9,6 +9,7 @@ import { FetchError } from './errors.ts';
 import { hostOf, openTcp, type OpenTcpRequest } from './open-tcp.ts';
 import { settleSocket } from './settle-socket.ts';
 import { webPkiContext } from './web-pki-context.ts';
+import { webRefusal } from './web-refusal.ts';
 
 /** How the endpoint proves who it is. */
 export interface EndpointTrust {
@@ -74,11 +75,19 @@ function overWebPki(
       host, // what the certificate has to name (FED-26)
       ...(isIP(host) ? {} : { servername: host }),
       secureContext: webPkiContext(trust.webPkiCaPem),
-      rejectUnauthorized: true,
+      // Judged all the same, and refused below: a socket that Node closes itself has no certificate any more that could be told of.
+      rejectUnauthorized: false,
       ALPNProtocols: ['http/1.1'],
     });
-    await settleSocket(socket, 'secureConnect', timer.signal, (cause) => webRefusal(url, cause));
-    if (!socket.authorized || socket.isSessionReused())
+    const { webPkiCaPem: caPem } = trust;
+    const failed = (cause: Error) => webRefusal(url, cause, { shown: [], caPem });
+    await settleSocket(socket, 'secureConnect', timer.signal, failed);
+    if (!socket.authorized) {
+      const code = String(socket.authorizationError);
+      const cause = Object.assign(new Error(`${url.hostname}: ${code}`), { code });
+      throw webRefusal(url, cause, { shown: sentChain(socket).certificates, caPem });
+    }
+    if (socket.isSessionReused())
       throw new FetchError(
         'web-certificate-refused',
         `${url.host} showed no certificate that could be verified`,
@@ -95,29 +104,6 @@ function provenBy(socket: TLSSocket): { leafFingerprint: string; rootFingerprint
     root = root.issuerCertificate;
   return { leafFingerprint: sha256(leaf.raw), rootFingerprint: sha256(root.raw) };
 }
-
-function webRefusal(url: URL, cause: Error): FetchError {
-  const code = 'code' in cause ? String(cause.code) : '';
-  // OpenSSL's verdicts on a chain are bare words in capitals; protocol and socket failures begin with ERR_SSL or E….
-  const aboutCertificate = code === 'ERR_TLS_CERT_ALTNAME_INVALID' || VERIFY_CODES.test(code);
-  if (!aboutCertificate)
-    return new FetchError(
-      'tls-failed',
-      `the TLS handshake with ${url.host} failed: ${code || cause.message}`,
-      { cause },
-    );
-  return new FetchError(
-    'web-certificate-refused',
-    `${url.host} showed a certificate that Web PKI does not vouch for (${code}); an endpoint that shows an X509-SVID needs the profile https_spiffe`,
-    { cause: new Error(cause.message.replace(ADVICE, '')) },
-  );
-}
-
-/** What Node adds for those who start it themselves; whoever reads our message did not. */
-const ADVICE = /; if the root CA is installed locally.*$/s;
-
-const VERIFY_CODES =
-  /CERT|CRL|SIGNATURE|ISSUER|PATH_LENGTH|PURPOSE|HOSTNAME_MISMATCH|SELF_SIGNED|VERIFY|KEY_TOO_SMALL|MD_TOO_WEAK|UNSUITABLE/;
 
 async function overSpiffe(
   tcp: Socket,

@@ -114,7 +114,7 @@ describe('fetchBundle() over https_web', () => {
   it('says what is wrong with a certificate, and nothing of how to start Node', async () => {
     const { message, cause } = await refusal(fetchBundle(request({ webPkiCaPem: undefined })));
     expect(message).toContain('UNABLE_TO_VERIFY_LEAF_SIGNATURE');
-    expect(cause).toMatchObject({ message: 'unable to verify the first certificate' });
+    expect(cause).toMatchObject({ message: expect.stringContaining('UNABLE_TO_VERIFY_LEAF_SIGNATURE') });
     const other = await refusal(fetchBundle(request({ endpointUrl: peer.url('/', '127.0.0.1') })));
     expect(other.cause).toMatchObject({ message: expect.stringContaining('127.0.0.1') });
   });
@@ -144,6 +144,32 @@ describe('fetchBundle() over https_web', () => {
     );
     expect(await refused({})).toBe('web-certificate-refused');
     expect(peer.requests).toHaveLength(1);
+  });
+
+  it('says what is wrong with a certificate: its dates, its names, or which issuer is missing or unknown', async () => {
+    const hour = 3_600_000;
+    const message = async (rest: Partial<FetchRequest> = {}) => {
+      const error = await refusal(fetchBundle(request(rest)));
+      expect(error.code).toBe('web-certificate-refused');
+      expect(error.message).not.toContain('https_spiffe');
+      return error.message;
+    };
+    const dates = (from: number, to: number) => ({
+      notBefore: new Date(now.getTime() + from * hour),
+      notAfter: new Date(now.getTime() + to * hour),
+    });
+    const seconds = (date: Date) => date.toISOString().slice(0, 19);
+    peer.become(await webCa.web(['localhost'], dates(-2, -1)));
+    expect(await message()).toContain(`expired on ${seconds(dates(-2, -1).notAfter)}`);
+    peer.become(await webCa.web(['localhost'], dates(1, 2)));
+    expect(await message()).toContain(`begins at ${seconds(dates(1, 2).notBefore)}`);
+    peer.become(await webCa.web(['other.example']));
+    expect(await message()).toContain('is for other.example, and the URL names localhost');
+    // The leaf alone, of a CA that is not given.
+    peer.become(await webCa.web(['localhost']));
+    expect(await message({ webPkiCaPem: otherRoot.pem })).toMatch(
+      /intermediate certificate .* or this CA is unknown/,
+    );
   });
 
   it('does not take an X509-SVID instead, and says which profile would (FED-07)', async () => {
