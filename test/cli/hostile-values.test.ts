@@ -34,8 +34,10 @@ const version = {
   added: [key],
   removed: [key],
 };
+const leftOut = { entry: 1, code: 'entry-use-unknown', message: 'entry 1 is not used' };
 const bundle = {
   ...version,
+  left_out: [leftOut],
   refresh_hint_seconds: 300,
   pin: `sha256:${HEX}`,
   x509_authorities: [authority],
@@ -70,7 +72,13 @@ const distrusted = {
 };
 const warning = { trust_domain: 'b.example', code: 'offer-waits', message: 'look at it', since: AT };
 const inMesh = { state: 'refused', code: 'twin-root', message: 'two of a name' };
-const poll = { trust_domain: 'b.example', outcome: 'refused', code: 'c', message: 'why' };
+const poll = {
+  trust_domain: 'b.example',
+  outcome: 'refused',
+  code: 'c',
+  message: 'why',
+  left_out: [leftOut],
+};
 const relationship = {
   trust_domain: 'b.example',
   endpoint_url: 'https://b.example/',
