@@ -64,6 +64,9 @@ export class KumaControlPlane {
     const options = ['run', '--log-level', 'info', '--config-file', this.file('kuma-cp.yaml')];
     const process = new Child(this.#executable, options, {
       KUMA_API_SERVER_AUTHN_LOCALHOST_IS_ADMIN: 'false',
+      KUMA_API_SERVER_HTTP_INTERFACE: '127.0.0.1',
+      KUMA_API_SERVER_HTTPS_INTERFACE: '127.0.0.1',
+      KUMA_REPORTS_ENABLED: 'false',
       KUMA_ENVIRONMENT: 'universal',
       KUMA_STORE_TYPE: 'memory',
       KUMA_GENERAL_WORK_DIR: this.file('work'),
