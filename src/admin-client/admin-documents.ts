@@ -302,6 +302,8 @@ export interface VerifyDocument {
   readonly bundle_version: number | null;
   readonly bundle_digest: string | null;
   readonly not_after: string | null;
+  /** What was let pass although a strict verifier would refuse it. */
+  readonly warnings: readonly string[];
   readonly code: string | null;
   readonly message: string | null;
 }

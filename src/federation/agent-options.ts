@@ -32,6 +32,8 @@ export interface FederationAgentOptions {
   readonly changeBudget?: ChangeBudgetSettings;
   /** For so long a key is held before it counts as an overlap over `https_web`; default a day. */
   readonly overlapLeadMs?: number | undefined;
+  /** Refuses SVIDs of peers whose key usage is missing or not critical (X509-11); default false. */
+  readonly strictKeyUsage?: boolean | undefined;
   readonly watch: WatchSettings;
   /** Whose signature tells peers what we hold of them; nothing is told without one. */
   readonly signer?: () => StatementSigner | undefined;

@@ -1,4 +1,4 @@
-import { createSpiffeVerifier } from '../mtls/index.ts';
+import { createEndpointVerifier } from './endpoint-verifier.ts';
 import { TokenBucket } from '../platform/index.ts';
 import { type BundleSource, contentDigest, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
@@ -106,7 +106,7 @@ export class FederationAgent {
       held,
       trusted,
       endpointBundles,
-      verifier: createSpiffeVerifier({ bundles: endpointBundles, clock }),
+      verifier: createEndpointVerifier(options, endpointBundles),
     };
     this.distrusts = new Distrusts(this.#parts, {
       has: (name) => this.#pollers.has(name),

@@ -271,7 +271,7 @@ function explain(error: unknown, { trustDomain, endpointUrl }: BootstrapRequest)
  * as it will at every later poll; over `https_web` Web PKI vouches for the rest.
  */
 function prove(
-  { clock, trusted }: RefreshParts,
+  { clock, trusted, strictKeyUsage }: RefreshParts,
   request: BootstrapRequest,
   offered: TrustBundle,
   chains: OfferedChains | undefined,
@@ -289,7 +289,7 @@ function prove(
   if (chains) {
     const bundles = new BundleSet([trusted.filter(bundle)]);
     try {
-      chains.verifyWith(createSpiffeVerifier({ bundles, clock }));
+      chains.verifyWith(createSpiffeVerifier({ bundles, clock, strictKeyUsage }));
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       throw new FetchError(

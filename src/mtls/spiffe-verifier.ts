@@ -1,5 +1,11 @@
 import type { Clock } from '../platform/index.ts';
-import { type BundleSource, contentDigest, type TrustBundle, verifyX509Svid } from '../spiffe/index.ts';
+import {
+  type BundleSource,
+  contentDigest,
+  type TrustBundle,
+  verifyX509Svid,
+  type X509Svid,
+} from '../spiffe/index.ts';
 import type { PeerVerifier, VerifiedPeer } from './peer.ts';
 import { VerifiedPeers } from './verified-peers.ts';
 
@@ -19,8 +25,12 @@ export function createSpiffeVerifier(options: {
   readonly clock: Clock;
   /** How many accepted chains are remembered, 0 for none; default 4096. */
   readonly cacheEntries?: number;
+  /** Refuses leaves whose key usage is missing or not critical (X509-11). */
+  readonly strictKeyUsage?: boolean | undefined;
+  /** Called for an accepted leaf that a strict verifier would refuse; not again while it is remembered. */
+  readonly onWarning?: (svid: X509Svid) => void;
 }): PeerVerifier {
-  const { bundles, clock, cacheEntries } = options;
+  const { bundles, clock, cacheEntries, strictKeyUsage = false, onWarning } = options;
   const accepted = new VerifiedPeers<Trust>(cacheEntries);
   const stillTrusted = (peer: VerifiedPeer, { bundle, distrusted }: Trust) => {
     if (bundles.distrustedKeys?.(peer.trustDomain) !== distrusted) return false;
@@ -32,7 +42,8 @@ export function createSpiffeVerifier(options: {
       const now = clock.now();
       const known = accepted.find(chain, peerRole, now, stillTrusted);
       if (known) return known;
-      const svid = verifyX509Svid(chain, bundles, { now, peerRole });
+      const svid = verifyX509Svid(chain, bundles, { now, peerRole, strictKeyUsage });
+      if (svid.warnings.length > 0) onWarning?.(svid);
       const peer: VerifiedPeer = {
         id: svid.id,
         trustDomain: svid.trustDomain,

@@ -18,7 +18,7 @@ const digests = new WeakMap<TrustBundle, string>();
 /**
  * SHA-256, lower-case hex, over the trust domain and its authorities in their one order; sequence and refresh hint
  * have no part in it. Lines of text, each ended by a line feed: `spiffe-bundle-content-v1`, the trust domain, then
- * `x509 <sha256 of the DER>` by fingerprint and `jwt <key ID as JSON> <JWK as JSON>` by key ID.
+ * `x509 <sha256 of the DER>` by fingerprint and `jwt <key ID as JSON> <JWK as JSON>` by key ID, with the algorithm as JSON behind it where the key is for one only.
  */
 export function contentDigest(bundle: TrustBundle): string {
   const known = digests.get(bundle);
@@ -27,9 +27,7 @@ export function contentDigest(bundle: TrustBundle): string {
     'spiffe-bundle-content-v1',
     bundle.trustDomain,
     ...sortedX509(bundle.x509Authorities).map(({ fingerprint }) => `x509 ${fingerprint}`),
-    ...sortedJwt(bundle.jwtAuthorities).map(
-      ({ keyId, jwk }) => `jwt ${JSON.stringify(keyId)} ${jwkText(jwk)}`,
-    ),
+    ...sortedJwt(bundle.jwtAuthorities).map((authority) => `jwt ${jwtLabel(authority)}`),
   ];
   const digest = hash('sha256', `${lines.join('\n')}\n`, 'hex');
   digests.set(bundle, digest);
@@ -59,8 +57,10 @@ export function diffBundles(before: TrustBundle | undefined, after: TrustBundle)
   };
 }
 
-function jwtLabel({ keyId, jwk }: JwtAuthority): string {
-  return `${JSON.stringify(keyId)} ${jwkText(jwk)}`;
+/** Without an algorithm as it was before algorithms were kept, so that the digests of such bundles stay. */
+function jwtLabel({ keyId, jwk, algorithm }: JwtAuthority): string {
+  const label = `${JSON.stringify(keyId)} ${jwkText(jwk)}`;
+  return algorithm === undefined ? label : `${label} ${JSON.stringify(algorithm)}`;
 }
 
 function missingIn<Value>(other: ReadonlyMap<string, Value>, values: ReadonlyMap<string, Value>): Value[] {

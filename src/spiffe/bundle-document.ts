@@ -71,7 +71,10 @@ export function sortedX509(authorities: readonly X509Authority[]): X509Authority
 /** JWT authorities in the one order: by key ID, and where two share one, by key. */
 export function sortedJwt(authorities: readonly JwtAuthority[]): JwtAuthority[] {
   return [...authorities].sort(
-    (a, b) => compare(a.keyId, b.keyId) || compare(jwkText(a.jwk), jwkText(b.jwk)),
+    (a, b) =>
+      compare(a.keyId, b.keyId) ||
+      compare(jwkText(a.jwk), jwkText(b.jwk)) ||
+      compare(a.algorithm ?? '', b.algorithm ?? ''),
   );
 }
 
@@ -96,8 +99,9 @@ function x509Entry(authority: X509Authority): Record<string, unknown> {
   return { ...jwk, use: 'x509-svid', x5c: [base64] };
 }
 
-function jwtEntry({ keyId, jwk }: JwtAuthority): Record<string, unknown> {
-  return { ...orderedJwk(jwk), use: 'jwt-svid', kid: keyId };
+function jwtEntry({ keyId, jwk, algorithm }: JwtAuthority): Record<string, unknown> {
+  const named = algorithm === undefined ? {} : { alg: algorithm };
+  return { ...orderedJwk(jwk), use: 'jwt-svid', kid: keyId, ...named };
 }
 
 function orderedJwk(jwk: Readonly<Record<string, string>>): Record<string, string> {

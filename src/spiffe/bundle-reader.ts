@@ -1,9 +1,10 @@
 import type { JwtAuthority, TrustBundle, X509Authority } from './bundle.ts';
-import { decodeBase64 } from './base64.ts';
+import { decodeBase64, decodeBase64url } from './base64.ts';
 import { BundleError } from './bundle-error.ts';
 import { portableAuthorityFromDer, x509AuthorityFromDer } from './bundle-from-certificates.ts';
 import type { BundleNote, BundleNoteCode } from './bundle-note.ts';
-import { holdsSecret, isKnownKeyType, jwkOfPublicKey, readJwk, statesKey } from './jwk.ts';
+import { rsaKeyProblem } from './interoperable-key.ts';
+import { holdsSecret, isKnownKeyType, jwkOfPublicKey, type PublicJwk, readJwk, statesKey } from './jwk.ts';
 import { JsonNumber, type JsonObject, type JsonValue } from './strict-json.ts';
 import type { TrustDomain } from './trust-domain.ts';
 import { parseCertificate } from './x509-certificate.ts';
@@ -180,6 +181,16 @@ class EntryReader {
       this.#note('entry-key-unsupported', index, 'the key members state a public key');
       return;
     }
+    const problem = this.#reading === 'portable' ? jwtKeyProblem(jwk) : undefined;
+    if (problem !== undefined) {
+      this.#note('entry-key-unsupported', index, `other programs cannot read the key: ${problem}`);
+      return;
+    }
+    const use = readKeyUse(entry);
+    if (typeof use === 'string') {
+      this.#note('entry-key-unsupported', index, use);
+      return;
+    }
     const rivals = this.jwt.filter((authority) => authority.keyId === keyId);
     if (rivals.some((rival) => JSON.stringify(rival.jwk) === JSON.stringify(jwk))) {
       this.#note('entry-repeated', index, 'an authority is listed once');
@@ -192,12 +203,32 @@ class EntryReader {
         message: `entry ${index + 1} shares the kid ${shown(keyId)} with another key; both stay candidates`,
       });
     }
-    this.jwt.push({ keyId, jwk });
+    this.jwt.push({ keyId, jwk, ...use });
   }
 
   #note(code: BundleNoteCode, index: number, rule: string): void {
     this.notes.push({ code, index, message: `entry ${index + 1} is ignored: ${rule}` });
   }
+}
+
+/** Why other programs cannot read a key for JWTs, or refuse all keys for it; a key that is too short only proves nothing. */
+function jwtKeyProblem({ kty, n = '', e = '' }: PublicJwk): string | undefined {
+  if (kty !== 'RSA') return undefined;
+  const [modulus, exponent] = [decodeBase64url(n), decodeBase64url(e)];
+  if (!modulus || !exponent) return 'its numbers are not base64url';
+  return rsaKeyProblem({ kind: 'rsa', modulus, exponent, onlyPss: false });
+}
+
+/** What `alg` and `key_ops` say of a JWT key (RFC 7517 §4.3, §4.4), or why it may not check signatures. */
+function readKeyUse(entry: JsonObject): { readonly algorithm?: string } | string {
+  const operations = entry.get('key_ops');
+  if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))
+    return 'key_ops of a JWT key has "verify"';
+  const algorithm = entry.get('alg');
+  if (algorithm === undefined) return {};
+  if (typeof algorithm !== 'string' || !/^[!-~]{1,40}$/.test(algorithm))
+    return 'alg is the name of an algorithm';
+  return { algorithm };
 }
 
 function noteCodeOf(error: BundleError): BundleNoteCode {

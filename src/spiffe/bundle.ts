@@ -19,6 +19,8 @@ export interface JwtAuthority {
   readonly keyId: string;
   /** The public members only: `kty` and what it requires, never `d`. */
   readonly jwk: Readonly<Record<string, string>>;
+  /** `alg`: the one algorithm that the key is for (RFC 7517 §4.4); absent where the bundle names none. */
+  readonly algorithm?: string;
 }
 
 /** What one trust domain's identities are checked against (SPIFFE Trust Domain and Bundle §4). Immutable; the name travels with it (TDB-39). */

@@ -117,7 +117,12 @@ function candidatesFor(
     );
   }
   const whose = keyId === undefined ? `of trust domain ${trustDomain}` : `${shown(keyId)} of ${trustDomain}`;
-  const fitting = named.filter(({ jwk }) => fitsAlgorithm(jwk, algorithm));
+  // RFC 7517 §4.4: a key that names an algorithm is for that one only.
+  const fitting = named.filter(
+    (authority) =>
+      fitsAlgorithm(authority.jwk, algorithm) &&
+      (authority.algorithm === undefined || authority.algorithm === algorithm),
+  );
   if (fitting.length === 0)
     throw refuse('key-unfit', `the token is signed with ${algorithm}, which no JWT key ${whose} is for`);
   if (fitting.length > MAX_KEYS_TRIED) {

@@ -48,6 +48,7 @@ export interface CertificateExtensions {
 type Draft = { -readonly [Member in keyof CertificateExtensions]: CertificateExtensions[Member] };
 
 const MAX_EXTENSIONS = 64;
+const CERTIFICATE_POLICIES = '2.5.29.32';
 /** The key identifiers: RFC 5280 §4.2.1.1 and §4.2.1.2 want them not critical, since they prove nothing. */
 const NEVER_CRITICAL: ReadonlySet<string> = new Set(['2.5.29.14', '2.5.29.35']);
 
@@ -77,6 +78,7 @@ export function parseExtensions(explicit: DerReader | undefined): CertificateExt
 }
 
 function readKnown(draft: Draft, oid: string, critical: boolean, value: Uint8Array): boolean {
+  let isKnown = true;
   const reader = new DerReader(value);
   switch (oid) {
     case '2.5.29.14':
@@ -106,10 +108,12 @@ function readKnown(draft: Draft, oid: string, critical: boolean, value: Uint8Arr
       const policies = readPolicyExtension(draft.policies, oid, reader);
       if (!policies) return false;
       draft.policies = policies;
+      // RFC 5280 §4.2.1.4: who cannot interpret a qualifier of critical policies has to refuse the certificate.
+      if (oid === CERTIFICATE_POLICIES && critical && policies.unknownQualifier) isKnown = false;
     }
   }
   reader.end();
-  return true;
+  return isKnown;
 }
 
 function readKeyUsage(reader: DerReader): ReadonlySet<KeyUsageName> {

@@ -45,6 +45,8 @@ interface PathSearchSettings {
   readonly leewaySeconds: number;
   readonly purpose: 'client' | 'server' | undefined;
   readonly policies: PolicySettings | undefined;
+  /** Helpers that could not be read, in words. */
+  readonly unreadable: readonly string[];
 }
 
 type Path = readonly PlacedCertificate[];
@@ -77,7 +79,18 @@ export class PathSearch {
     this.#judgeLeaf(leaf);
     const path = this.#extend([leaf]);
     if (path) return path;
-    throw this.#furthest?.error ?? new TypeError('unreachable: a search without a path notes why');
+    const error = this.#furthest?.error;
+    if (!error) throw new TypeError('unreachable: a search without a path notes why');
+    throw this.#withUnreadable(error);
+  }
+
+  /** A sent certificate that could not be read may be the very one that is missing. */
+  #withUnreadable(error: X509PathError): X509PathError {
+    const { unreadable } = this.#settings;
+    if (unreadable.length === 0 || !SEARCHING.has(error.code)) return error;
+    const { certificate } = error;
+    const options = certificate ? { certificate } : {};
+    return new X509PathError(error.code, [error.message, ...unreadable].join('; '), options);
   }
 
   #judgeLeaf(leaf: PlacedCertificate): void {

@@ -65,7 +65,13 @@ export function verifyX509Path(input: PathInput): VerifiedPath {
     );
   }
   const leaf: PlacedCertificate = { certificate: readLeaf(input.leaf), role: 'leaf', index: 0 };
-  const helpers = input.helpers.flatMap((der, index) => place(readOrSkip(der), 'helper', index));
+  const unreadable: string[] = [];
+  const helpers = input.helpers.flatMap((der, index) => {
+    const read = readHelper(der);
+    if (read instanceof Certificate) return place(read, 'helper', index);
+    unreadable.push(`helper ${index} could not be read: ${read}`);
+    return [];
+  });
   const anchors = input.anchors.flatMap((anchor, index) =>
     place(anchor instanceof Uint8Array ? readOrSkip(anchor) : readAuthority(anchor), 'anchor', index),
   );
@@ -80,6 +86,7 @@ export function verifyX509Path(input: PathInput): VerifiedPath {
     leewaySeconds,
     purpose: input.purpose,
     policies: input.policies,
+    unreadable,
   });
   const path = search.from(leaf).map(({ certificate }) => certificate);
   const notAfter = new Date(Math.min(...path.map((certificate) => certificate.notAfter.getTime())));
@@ -101,7 +108,16 @@ function readLeaf(der: Uint8Array | Certificate): Certificate {
   }
 }
 
-/** A helper that cannot be read is of no help: surplus is ignored (X509-38), and nothing is trusted for its sake. */
+/** A helper, or why it cannot be read: then it is of no help. Surplus is ignored (X509-38), and nothing is trusted for its sake. */
+function readHelper(der: Uint8Array): Certificate | string {
+  try {
+    return new Certificate(der);
+  } catch (error) {
+    if (error instanceof CertificateError) return error.message;
+    throw error;
+  }
+}
+
 function readOrSkip(der: Uint8Array): Certificate | undefined {
   try {
     return new Certificate(der);

@@ -9,6 +9,8 @@ export interface PolicyExtensions {
   readonly requireExplicitPolicy?: number;
   readonly inhibitPolicyMapping?: number;
   readonly inhibitAnyPolicy?: number;
+  /** Whether a policy has a qualifier that is neither a CPS pointer nor a user notice. */
+  readonly unknownQualifier?: true;
 }
 
 export const ANY_POLICY = '2.5.29.32.0';
@@ -26,7 +28,7 @@ export function readPolicyExtension(
 ): PolicyExtensions | undefined {
   switch (oid) {
     case '2.5.29.32':
-      return { ...before, policies: readPolicies(reader) };
+      return { ...before, ...readPolicies(reader) };
     case '2.5.29.33':
       return { ...before, mappings: readMappings(reader) };
     case '2.5.29.36':
@@ -38,9 +40,13 @@ export function readPolicyExtension(
   }
 }
 
-function readPolicies(reader: DerReader): ReadonlySet<string> {
+/** RFC 5280 §4.2.1.4 defines two kinds of qualifiers. */
+const QUALIFIERS: ReadonlySet<string> = new Set(['1.3.6.1.5.5.7.2.1', '1.3.6.1.5.5.7.2.2']);
+
+function readPolicies(reader: DerReader): Pick<PolicyExtensions, 'policies' | 'unknownQualifier'> {
   const sequence = reader.enter(Tag.sequence);
   const policies = new Set<string>();
+  let unknown = false;
   do {
     const information = sequence.enter(Tag.sequence);
     const policy = information.objectIdentifier();
@@ -48,11 +54,23 @@ function readPolicies(reader: DerReader): ReadonlySet<string> {
     policies.add(policy);
     if (policies.size > MAX_POLICIES)
       throw new DerError(`a certificate has at most ${MAX_POLICIES} policies`);
-    // Qualifiers are for display; RFC 5280 §6.1 gives them no part in accepting a path.
-    if (!information.done) information.element(Tag.sequence);
+    // Qualifiers are for display: RFC 5280 §6.1 gives them no part in accepting a path.
+    if (!information.done && !readQualifiers(information.enter(Tag.sequence))) unknown = true;
     information.end();
   } while (!sequence.done);
-  return policies;
+  return { policies, ...(unknown ? { unknownQualifier: true } : {}) };
+}
+
+/** Whether all qualifiers are of a kind that we know. */
+function readQualifiers(qualifiers: DerReader): boolean {
+  let known = true;
+  while (!qualifiers.done) {
+    const qualifier = qualifiers.enter(Tag.sequence);
+    known = QUALIFIERS.has(qualifier.objectIdentifier()) && known;
+    if (!qualifier.done) qualifier.element();
+    qualifier.end();
+  }
+  return known;
 }
 
 function readMappings(reader: DerReader): [string, string][] {

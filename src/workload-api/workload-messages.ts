@@ -85,7 +85,13 @@ function rootsOf({ x509Authorities }: TrustBundle): Buffer {
 /** Plain keys with their IDs and without `use`, as SPIRE's agent gives them (WLAPI-23). */
 function jwkSetOf({ jwtAuthorities }: TrustBundle): Buffer {
   return Buffer.from(
-    JSON.stringify({ keys: jwtAuthorities.map(({ keyId, jwk }) => ({ ...jwk, kid: keyId })) }),
+    JSON.stringify({
+      keys: jwtAuthorities.map(({ keyId, jwk, algorithm }) => ({
+        ...jwk,
+        kid: keyId,
+        ...(algorithm === undefined ? {} : { alg: algorithm }),
+      })),
+    }),
   );
 }
 

@@ -49,6 +49,24 @@ async function partsFor(
   };
 }
 
+describe('verifyChain() of what a strict verifier would refuse', () => {
+  it('says so, and refuses it with the strict switch (X509-11)', async () => {
+    const parts = await partsFor(whole);
+    const { certPem } = await one.issueLeaf({ keyUsage: [] });
+    expect(await verifyChain(parts, certPem, 'client')).toMatchObject({
+      accepted: true,
+      warnings: ['key-usage-missing'],
+    });
+    const strict = { ...parts, strictKeyUsage: true };
+    expect(await verifyChain(strict, certPem, 'client')).toMatchObject({
+      accepted: false,
+      code: 'key-usage',
+    });
+    const sound = await verifyChain(strict, (await one.issueLeaf()).certPem, 'client');
+    expect(sound).toMatchObject({ accepted: true, warnings: [] });
+  });
+});
+
 describe('verifyChain() of what would be accepted otherwise', () => {
   it('names the distrusted key and why, and still tells the version of what is accepted beside it', async () => {
     const keys = [two.authority.keyFingerprint];

@@ -11,11 +11,11 @@ export function stubAdminServices(store: Store, given: Partial<AdminServices> = 
     warnings: () => warningsIn(store),
     distrusted: () => [],
     endpoints: () => [],
+    leftOut: () => [],
     theirSide: () => null,
     standing: () => undefined,
     countingAuthorities: () => undefined,
     peerHolds: () => null,
-    leftOut: () => [],
     ...given,
   };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what is not there answers when it is called

@@ -18,6 +18,7 @@ export function pollingOf(
   | 'bundleLimits'
   | 'guard'
   | 'redirects'
+  | 'strictKeyUsage'
   | 'schedule'
   | 'overlapLeadMs'
   | 'watch'
@@ -47,6 +48,7 @@ export function pollingOf(
       withoutHintMs: polling.default_poll,
     },
     overlapLeadMs: polling.overlap_lead,
+    strictKeyUsage: polling.strict_key_usage,
     watch: { seconds: Math.round(polling.hold / 1000), most: polling.max_held },
     concurrency: polling.max_polls_in_flight,
   };

@@ -99,7 +99,8 @@ export function createAdminServices(parts: ServiceParts): AdminServices {
     state: federation.relationshipWith(trustDomain)?.state ?? 'removed',
     warnings: (await parts.attention.list()).filter(({ trust_domain: name }) => name === trustDomain),
   });
-  const verifying = { bundles, held, distrusted, store, clock };
+  const { strict_key_usage: strictKeyUsage } = parts.config.federation;
+  const verifying = { bundles, held, distrusted, store, clock, strictKeyUsage };
   return {
     ...createDistrustServices(parts),
     ...createReviewServices(federation),

@@ -22,6 +22,8 @@ export interface VerifyParts {
   readonly distrusted: (trustDomain: TrustDomain) => readonly DistrustedKey[];
   readonly store: Pick<Store, 'current'>;
   readonly clock: Clock;
+  /** Refuses SVIDs whose key usage is missing or not critical, as the agent does then. */
+  readonly strictKeyUsage?: boolean;
 }
 
 const REFUSED = {
@@ -38,9 +40,10 @@ export async function verifyChain(
   pem: string,
   peerRole: 'client' | 'server',
 ): Promise<VerifyDocument> {
-  const { bundles, clock } = parts;
+  const { bundles, clock, strictKeyUsage = false } = parts;
+  const options = { now: clock.now(), peerRole, strictKeyUsage };
   try {
-    const svid = verifyX509Svid(certificatesFromPem(pem), bundles, { now: clock.now(), peerRole });
+    const svid = verifyX509Svid(certificatesFromPem(pem), bundles, options);
     const anchor = bundles
       .bundleFor(svid.trustDomain)
       ?.x509Authorities.find((authority) => authority.fingerprint === svid.anchorFingerprint);
@@ -52,16 +55,17 @@ export async function verifyChain(
       bundle_version: await versionOf(parts, svid),
       bundle_digest: svid.bundleDigest,
       not_after: svid.notAfter.toISOString(),
+      warnings: svid.warnings,
       code: null,
       message: null,
     };
   } catch (error) {
     if (!(error instanceof X509SvidError || error instanceof PemError)) throw error;
     const why = await butFor(parts, error, async (source) => {
-      const svid = verifyX509Svid(certificatesFromPem(pem), source, { now: clock.now(), peerRole });
+      const svid = verifyX509Svid(certificatesFromPem(pem), source, options);
       return svid.trustDomain;
     });
-    return { ...REFUSED, anchor: null, not_after: null, ...why };
+    return { ...REFUSED, anchor: null, not_after: null, warnings: [], ...why };
   }
 }
 

@@ -219,6 +219,12 @@ const federation = z.strictObject({
     .describe(
       'For an `https_web` peer: how long a root or JWT key is held before it counts as an overlap, and never less than three refresh hints. An offer without such a key waits for `federate review` as a takeover would.',
     ),
+  strict_key_usage: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Refuses X509-SVIDs of peers whose key usage is missing or not critical (X509-11). Without it they are accepted, logged, and counted in `federate_svid_warnings_total`.',
+    ),
   max_document: size().prefault('1MiB').describe('Largest bundle document that is read.'),
   max_redirects: z
     .int()

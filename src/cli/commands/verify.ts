@@ -100,8 +100,17 @@ function tellChain(answer: VerifyDocument): string {
     ],
     ['of', tellBundle(answer)],
     ['until', answer.not_after ?? undefined],
+    ...answer.warnings.map((warning): [string, string] => [
+      'WARNING',
+      `${WARNINGS[warning] ?? warning}: strict verifiers refuse it [${warning}]`,
+    ]),
   ]);
 }
+
+const WARNINGS: Readonly<Record<string, string>> = {
+  'key-usage-missing': 'the leaf has no key usage',
+  'key-usage-not-critical': 'the key usage of the leaf is not critical',
+};
 
 function tellToken(answer: VerifyJwtDocument): string {
   if (!answer.accepted) return tellRefusal(answer);
