@@ -27,12 +27,18 @@ export function certificatesFromPem(pem: string): Uint8Array[] {
       `a PEM text has at most ${MAX_PEM_CHARACTERS} characters, this one has ${pem.length}`,
     );
   }
+  refuseOtherForms(pem);
   const certificates: Uint8Array[] = [];
   let body: string[] | undefined;
   for (const [index, rawLine] of pem.split('\n').entries()) {
     const line = rawLine.trim();
     const [, edge, label = ''] = BOUNDARY.exec(line) ?? [];
     if (edge === undefined) {
+      if (GLUED.test(line))
+        throw new PemError(
+          'pem-malformed',
+          `in line ${index + 1} two blocks are glued together: a line end is missing between END and BEGIN`,
+        );
       body?.push(line);
       continue;
     }
@@ -70,6 +76,20 @@ export function certificatesFromPem(pem: string): Uint8Array[] {
   if (body) throw new PemError('pem-malformed', 'the last block has no end');
   if (certificates.length === 0) throw new PemError('pem-empty', 'the PEM text holds no certificate');
   return certificates;
+}
+
+const GLUED = /-----END [A-Z0-9 ]+-----.*-----BEGIN [A-Z0-9 ]+-----/;
+
+/** What people take for PEM: the text was read as UTF-8, so bytes that are none show as replacement characters. */
+function refuseOtherForms(text: string): void {
+  if (text.includes('\u0000') && /B\u0000?E\u0000?G\u0000?I\u0000?N/.test(text))
+    throw new PemError('pem-malformed', 'the text is UTF-16: save it as ASCII or UTF-8');
+  // A DER certificate is a sequence with a length of two bytes: 30 82 …
+  if (text.startsWith('0\uFFFD') && !text.includes('-----BEGIN'))
+    throw new PemError(
+      'pem-malformed',
+      'this is DER, not PEM: convert it with "openssl x509 -inform der -in FILE"',
+    );
 }
 
 /** These certificates as one PEM text, 64 characters a line, with a line end after each block. */

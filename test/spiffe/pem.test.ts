@@ -82,4 +82,18 @@ describe('x509AuthorityFromDer()', () => {
     buffer.fill(0);
     expect(authority.der).toEqual(root);
   });
+
+  it('says what it was given instead of PEM, and where', async () => {
+    const ca = await createTestCa({ trustDomain: 'a.example' });
+    const good = pemFromCertificates([ca.root]);
+    expect(() => certificatesFromPem(Buffer.from(ca.root).toString('utf8'))).toThrowError(/is DER, not PEM/);
+    expect(() => certificatesFromPem(Buffer.from(good, 'utf16le').toString('utf8'))).toThrowError(
+      /is UTF-16/,
+    );
+    const lines = good.trimEnd().split('\n').length;
+    expect(() => certificatesFromPem(good.trimEnd() + good)).toThrowError(
+      new RegExp(`in line ${lines} two blocks are glued together`),
+    );
+    expect(certificatesFromPem(good + good)).toHaveLength(2);
+  });
 });
