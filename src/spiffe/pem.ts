@@ -82,7 +82,7 @@ const GLUED = /-----END [A-Z0-9 ]+-----.*-----BEGIN [A-Z0-9 ]+-----/;
 
 /** What people take for PEM: the text was read as UTF-8, so bytes that are none show as replacement characters. */
 function refuseOtherForms(text: string): void {
-  if (text.includes('\u0000') && /B\u0000?E\u0000?G\u0000?I\u0000?N/.test(text))
+  if (text.includes('\0') && text.replaceAll('\0', '').includes('-----BEGIN'))
     throw new PemError('pem-malformed', 'the text is UTF-16: save it as ASCII or UTF-8');
   // A DER certificate is a sequence with a length of two bytes: 30 82 …
   if (text.startsWith('0\uFFFD') && !text.includes('-----BEGIN'))
