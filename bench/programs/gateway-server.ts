@@ -1,6 +1,5 @@
 import { Gateway, parseRouteTable } from '../../src/gateway/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import { silentLog, systemClock } from '../../src/platform/index.ts';
+import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
 
 /** Our gateway with the routes it is given; prints its port. */
 const routes = JSON.parse(process.argv[2] ?? '{}') as unknown;

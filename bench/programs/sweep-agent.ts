@@ -6,8 +6,7 @@ import {
   defaultWatchSettings,
   FederationAgent,
 } from '../../src/federation/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
+import { createMetrics, silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import {
   bundleOf,
   certificatesFromPem,

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { BundleEndpoint } from '../../src/bundle-endpoint/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import { silentLog, systemClock } from '../../src/platform/index.ts';
+import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
 import { parseBundle, parseTrustDomain } from '../../src/spiffe/index.ts';
 import type { BenchFiles } from '../support/bench-files.ts';
 

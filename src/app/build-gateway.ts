@@ -1,7 +1,6 @@
 import { parse } from 'yaml';
 import { Gateway, parseRouteTable, type RouteTable } from '../gateway/index.ts';
-import { createMetrics } from '../telemetry/index.ts';
-import { describeError, watchFiles, readRegularText } from '../platform/index.ts';
+import { createMetrics, describeError, readRegularText, watchFiles } from '../platform/index.ts';
 import { createMetricsServer } from './metrics-server.ts';
 import { partOf, Parts } from './parts.ts';
 import { resolvePath } from './config/fields.ts';

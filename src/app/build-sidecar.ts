@@ -1,4 +1,4 @@
-import { createMetrics } from '../telemetry/index.ts';
+import { createMetrics } from '../platform/index.ts';
 import { Sidecar, type SidecarOptions } from '../sidecar/index.ts';
 import { resolveEndpointAddress } from '../workload-api/index.ts';
 import { resolvePath } from './config/fields.ts';

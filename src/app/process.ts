@@ -1,8 +1,9 @@
-import { createJsonLog, type JsonLog } from '../telemetry/index.ts';
 import {
   type Clock,
+  createJsonLog,
   describeError,
   type Environment,
+  type JsonLog,
   type Log,
   type LogLevel,
   type Random,

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type ListenAddress, type LogLevel, version } from '../platform/index.ts';
-import { createJsonLog } from '../telemetry/index.ts';
+import { createJsonLog, type ListenAddress, type LogLevel, version } from '../platform/index.ts';
 import { type ConfigKind, configSchemas } from './config/config-kinds.ts';
 import { type LoadedConfig, readConfig } from './config/read-config.ts';
 import type { Parts } from './parts.ts';

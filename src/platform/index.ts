@@ -2,11 +2,13 @@
 export { addressGroup } from './address-group.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { closest, didYouMean } from './closest.ts';
+export { createMetrics } from './create-metrics.ts';
 export { syncFolder, writeDurably } from './durable-file.ts';
 export { formatDurationMs, parseDurationMs, parseSizeBytes } from './duration.ts';
 export { type Environment, systemEnvironment } from './environment.ts';
 export { answerHealth, type NotReady } from './health.ts';
 export { parseInstant } from './instant.ts';
+export { createJsonLog, type JsonLog } from './json-log.ts';
 export { keepSocket } from './keep-socket.ts';
 export { KeyedCounts } from './keyed-counts.ts';
 export { type ListenAddress, type ListenFailure, listenOn } from './listen.ts';

@@ -3,7 +3,7 @@ import { get } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createMetricsServer, type WarningCounts } from '../../src/app/metrics-server.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
+import { createMetrics } from '../../src/platform/index.ts';
 import { hostileToTls, swarm } from '../support/hostile-clients.ts';
 import { captureHello } from '../support/capture-hello.ts';
 

@@ -5,7 +5,7 @@ import { Reconciliation } from '../../src/app/agent/reconciliation.ts';
 import type { OwnTrust } from '../../src/mesh-adapters/index.ts';
 import { parseTrustDomain, type TrustBundle } from '../../src/spiffe/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
+import { createMetrics } from '../../src/platform/index.ts';
 import { createFailingStore } from '../support/failing-store.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';

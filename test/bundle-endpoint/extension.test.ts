@@ -3,8 +3,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { BundleEndpoint, type ExtensionRequest } from '../../src/bundle-endpoint/index.ts';
 import { svidFromPem } from '../../src/mtls/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import { systemClock } from '../../src/platform/index.ts';
+import { createMetrics, systemClock } from '../../src/platform/index.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { createTestCa } from '../support/test-ca.ts';
 

@@ -73,7 +73,7 @@ describe('federate verify --jwt', () => {
     expect([code, err]).toEqual([0, '']);
     expect(out.split('\n')).toEqual([
       'accepted  spiffe://a.example/w',
-      'by key    "k\\u001b\ufffd2J1" (ES256)',
+      'by key    "k\ufffd\ufffd2J1" (ES256)',
       'of        a.example, bundle version 1',
       'for       "info.b.example"',
       'until     2030-01-01T12:05:00.000Z',

@@ -7,8 +7,7 @@ import {
   FederationAgent,
   type FederationAgentOptions,
 } from '../../src/federation/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import { silentLog, systemClock } from '../../src/platform/index.ts';
+import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
 import {
   bundleOf,
   defaultBundleLimits,

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createEndpointVerifier } from '../../src/federation/endpoint-verifier.ts';
 import { BundleSet } from '../../src/spiffe/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
+import { createMetrics } from '../../src/platform/index.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';

@@ -10,8 +10,7 @@ import {
   parseRouteTable,
   pipeRelay,
 } from '../../src/gateway/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import { systemClock } from '../../src/platform/index.ts';
+import { createMetrics, systemClock } from '../../src/platform/index.ts';
 import { captureHello } from '../support/capture-hello.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { createTestCa } from '../support/test-ca.ts';

@@ -46,6 +46,6 @@ describe('createLocalNames()', () => {
   it('tells of a file that is there and cannot be read', async () => {
     using folder = tempDir();
     const names = createLocalNames({ hosts: folder.path, resolvConf: folder.file('resolv.conf') });
-    await expect(names()).rejects.toMatchObject({ code: 'EISDIR' });
+    await expect(names()).rejects.toMatchObject({ code: 'file-not-regular' });
   });
 });

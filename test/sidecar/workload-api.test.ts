@@ -1,7 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import { systemRandom } from '../../src/platform/index.ts';
+import { createMetrics, systemRandom } from '../../src/platform/index.ts';
 import { Sidecar, type SidecarOptions } from '../../src/sidecar/index.ts';
 import { parseEndpointAddress } from '../../src/workload-api/index.ts';
 import { FakeWorkloadApi } from '../support/fake-workload-api.ts';

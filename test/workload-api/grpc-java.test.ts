@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import { silentLog } from '../../src/platform/index.ts';
+import { createMetrics, silentLog } from '../../src/platform/index.ts';
 import { WorkloadServer } from '../../src/workload-api/index.ts';
 import { callHeaders, firstFlight, frame } from '../support/http2-bytes.ts';
 import { tempDir } from '../support/temp-dir.ts';

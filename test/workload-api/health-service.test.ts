@@ -1,8 +1,7 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { healthService } from '../../src/grpc/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import { silentLog } from '../../src/platform/index.ts';
+import { createMetrics, silentLog } from '../../src/platform/index.ts';
 import type { TrustBundle } from '../../src/spiffe/index.ts';
 import { WorkloadServer } from '../../src/workload-api/index.ts';
 import { tempDir } from '../support/temp-dir.ts';

@@ -4,7 +4,7 @@ import {
   secretDiscoveryService,
   spiffeWorkloadService,
 } from '../../src/grpc/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
+import { createMetrics } from '../../src/platform/index.ts';
 import { bundleOf, parseTrustDomain, type TrustBundle } from '../../src/spiffe/index.ts';
 import { WorkloadServer } from '../../src/workload-api/index.ts';
 import { decodeSecret, type SdsSecret } from '../../src/workload-api/secret.ts';

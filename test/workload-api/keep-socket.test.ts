@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { spiffeWorkloadService } from '../../src/grpc/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
+import { createMetrics } from '../../src/platform/index.ts';
 import { WorkloadServer } from '../../src/workload-api/index.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';

@@ -7,8 +7,7 @@ import {
   secretDiscoveryService,
 } from '../../src/grpc/index.ts';
 import { type Svid, svidFromPem } from '../../src/mtls/index.ts';
-import { createMetrics } from '../../src/telemetry/index.ts';
-import type { Metrics } from '../../src/platform/index.ts';
+import { createMetrics, type Metrics } from '../../src/platform/index.ts';
 import { bundleOf, type TrustBundle } from '../../src/spiffe/index.ts';
 import { decodeSecret, type SdsSecret } from '../../src/workload-api/secret.ts';
 import { WorkloadServer } from '../../src/workload-api/index.ts';

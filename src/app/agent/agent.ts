@@ -1,5 +1,5 @@
 import { FederationAgent, PeerHoldings } from '../../federation/index.ts';
-import { createMetrics } from '../../telemetry/index.ts';
+import { createMetrics } from '../../platform/index.ts';
 import { openSqliteStore, type Store, type StoreObserver } from '../../store/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';

@@ -10,8 +10,7 @@ import {
   Invitations,
 } from '../../../src/federation/index.ts';
 import { type Svid, svidFromPem } from '../../../src/mtls/index.ts';
-import { createMetrics } from '../../../src/telemetry/index.ts';
-import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
+import { createMetrics, silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
 import {
   bundleOf,
   defaultBundleLimits,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { claimedIssuer } from '../../../src/federation/holding/claimed-issuer.ts';
 import { ConflictRecord } from '../../../src/federation/observation/record-conflict.ts';
-import { silentLog } from '../../../src/platform/index.ts';
+import { createMetrics, silentLog } from '../../../src/platform/index.ts';
 import { SEEN_PATH, SEEN_TYPE, seenClaims } from '../../../src/federation/observation/seen-claims.ts';
 import {
   bundleOf,
@@ -11,7 +11,6 @@ import {
   type TrustBundle,
 } from '../../../src/spiffe/index.ts';
 import { createMemoryStore } from '../../../src/store/index.ts';
-import { createMetrics } from '../../../src/telemetry/index.ts';
 import { answers, FakePeer } from '../../support/fake-peer.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
 import { federated, type Mesh } from './two-meshes.ts';

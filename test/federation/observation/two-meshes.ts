@@ -1,7 +1,6 @@
 import { BundleEndpoint } from '../../../src/bundle-endpoint/index.ts';
 import { svidFromPem } from '../../../src/mtls/index.ts';
-import { createMetrics } from '../../../src/telemetry/index.ts';
-import { silentLog } from '../../../src/platform/index.ts';
+import { createMetrics, silentLog } from '../../../src/platform/index.ts';
 import {
   bundleOf,
   parseSpiffeId,

@@ -1,8 +1,14 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Metrics } from '../platform/index.ts';
+import { createRequire } from 'node:module';
+import type { Metrics } from './metrics.ts';
+
+/** Loads prom-client when the first registry is made: a command that only asks a running agent does not pay for it. */
+const load = createRequire(import.meta.url);
 
 /** A registry of its own, so that two agents in one process do not share numbers. */
 export function createMetrics(options: { readonly processMetrics: boolean }): Metrics {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the package and its types have one name
+  const prometheus = load('prom-client') as typeof import('prom-client');
+  const { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } = prometheus;
   const registry = new Registry();
   if (options.processMetrics) collectDefaultMetrics({ register: registry });
   const registers = [registry];

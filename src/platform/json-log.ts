@@ -1,5 +1,10 @@
-import { destination, type Level, pino } from 'pino';
-import { describeError, type Log, type LogFields, type LogLevel, printableJson } from '../platform/index.ts';
+import { createRequire } from 'node:module';
+import type { Level } from 'pino';
+import { describeError, type Log, type LogFields, type LogLevel } from './log.ts';
+import { printableJson } from './printable.ts';
+
+/** Loads pino when the first log is made: a command that only asks a running agent does not pay for it. */
+const load = createRequire(import.meta.url);
 
 /** A log of lines of JSON, whose level can change while it is used. */
 export interface JsonLog extends Log {
@@ -14,6 +19,8 @@ const RANKS: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, 
  * whatever the names of the values in the program: `trustDomain` is written as `trust_domain`.
  */
 export function createJsonLog(level: LogLevel): JsonLog {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the package and its types have one name
+  const { destination, pino } = load('pino') as typeof import('pino');
   const threshold = { level };
   const root = pino(
     {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { CodedError } from '../../src/spiffe/index.ts';
-import { writtenFields } from '../../src/telemetry/index.ts';
+import { writtenFields } from '../../src/platform/json-log.ts';
 
 describe('writtenFields()', () => {
   it('writes every name of a field in snake_case, at every level, and keeps names that are data', () => {
