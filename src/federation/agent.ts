@@ -30,6 +30,7 @@ import { nextPollDelayMs, pollIntervalMs, retryRate } from './schedule.ts';
 import { type RelationshipStatus, relationshipStatus } from './relationship-status.ts';
 import type { OperatorOverride } from './settle-offer.ts';
 import { TrustedBundles } from './trusted-bundles.ts';
+import { vouchingRoots } from './vouching-roots.ts';
 import { CarriedBundles } from './signed-bundle/carried-bundles.ts';
 
 /** A relationship that was added. */
@@ -320,6 +321,11 @@ export class FederationAgent {
   /** The relationship with a trust domain as it stands. */
   relationshipWith(trustDomain: TrustDomain): Relationship | undefined {
     return this.#pollers.get(trustDomain)?.relationship;
+  }
+
+  /** The roots of a told bundle that were held long enough to renew the relationship by an invitation. Rejects with `StoreError`. */
+  vouchingRoots(told: TrustBundle): Promise<TrustBundle | undefined> {
+    return vouchingRoots(this.#parts, told);
   }
 
   /** How long it can take from one poll of a peer to the next, by the hint of the bundle that is held. */

@@ -41,6 +41,24 @@ export function overlapLeadMs(
 }
 
 /**
+ * The held keys that `bundle` has as well and that vouch for it: held for the lead time without a gap, or brought by the bootstrap or an
+ * operator. Pure. A root that has ended or is not valid yet vouches for nothing, and neither does a key that is distrusted.
+ */
+export function vouchingKeys(
+  keys: readonly HeldKey[],
+  bundle: TrustBundle,
+  { leadMs, now, distrusted }: OverlapTerms,
+): HeldKey[] {
+  const valid = keyNamesOf(withoutFuture(withoutEnded(withoutKeys(bundle, distrusted), now), now));
+  return keys.filter((held) => {
+    const { vouched, since, gone } = held;
+    if (gone && !gone.known) return false;
+    if (!vouched && (gone?.at ?? now).getTime() - since.getTime() < leadMs) return false;
+    return valid.some((name) => name.kind === held.kind && name.key === held.key);
+  });
+}
+
+/**
  * The first kind of key of which `offered` has some, but none that was held for the lead time. Pure. Because a key that was added a
  * moment ago does not count, adding one and dropping the others is judged like replacing them in one step. Keys of the bootstrap and
  * those that an operator accepted count at once. Keys that went with an unusable document count as held, those that were revoked do
@@ -54,19 +72,8 @@ export function findDisplacement(
 ): Displacement | undefined {
   const offered = withoutEnded(withoutKeys(bundle, distrusted), now);
   const names = keyNamesOf(offered);
-  // A root that is not valid yet is new trust, but cannot vouch for any.
-  const valid = keyNamesOf(withoutFuture(offered, now));
-  const counts = ({ vouched, since, gone }: HeldKey): boolean => {
-    if (gone && !gone.known) return false;
-    return vouched || (gone?.at ?? now).getTime() - since.getTime() >= leadMs;
-  };
-  const overlaps = (kind: KeyKind) =>
-    keys.some(
-      (held) =>
-        held.kind === kind &&
-        counts(held) &&
-        valid.some((name) => name.kind === kind && name.key === held.key),
-    );
+  const vouching = vouchingKeys(keys, bundle, { leadMs, now, distrusted });
+  const overlaps = (kind: KeyKind) => vouching.some((held) => held.kind === kind);
   for (const kind of KEY_KINDS) {
     const isOffered = names.some((name) => name.kind === kind);
     if (!isOffered || overlaps(kind)) continue;

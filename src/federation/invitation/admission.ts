@@ -120,7 +120,7 @@ export class Admission {
       transcript,
       now: clock.now(),
       peer: theirs,
-      bundles: toldBundle(this.#parts, provable(this.#parts, theirs.bundle)),
+      bundles: toldBundle(this.#parts, await provable(this.#parts, theirs.bundle)),
     });
     const words = wordsOf(transcript);
     const first = await fetchAsTold(this.#parts, theirs, this.#stop);

@@ -2,7 +2,7 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 import type { StoredInvitation } from '../../store/index.ts';
 import type { InvitationBook } from './book.ts';
 import { InvitationError } from './errors.ts';
-import { federateWith, proofDetail } from './federate-with.ts';
+import { federateWith, proofDetail, provable } from './federate-with.ts';
 import { fetchAsTold } from './fetch-told.ts';
 import { serializeInvitation } from './line.ts';
 import { ownEndpoint, ownIdentity } from './own-side.ts';
@@ -138,6 +138,8 @@ export class InvitationDesk {
     const { id, peerStatement = '', words = '' } = invitation;
     const { clock, bundleLimits: limits } = this.#parts;
     const side = parseSide(peerStatement, { role: 'newcomer', invitationId: id, limits });
+    // Again, because roots may have been revoked since the peer signed.
+    await provable(this.#parts, side.bundle);
     const first = await fetchAsTold(this.#parts, side, signal);
     await federateWith(this.#parts, {
       side,

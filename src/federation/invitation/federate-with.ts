@@ -65,19 +65,18 @@ function requestFor({ side, first, actor, spent }: InvitedPeer): AddRequest {
 
 /**
  * What the other side of an invitation is to be proved by: what it told, and where there is a relationship with it, only those roots
- * of it that count here already. Because anybody who has a line can tell any bundle, and a relationship must not pass to them. Throws
- * `FederationError` `already-federated` where none of these roots counts here.
+ * of it that were held here for the overlap lead time. Because anybody who has a line can tell any bundle, and whoever holds an
+ * `https_web` endpoint can add a root to it: the relationship must pass to neither of them. Rejects with `FederationError`
+ * `already-federated` where no root proves that, and with `StoreError`.
  */
-export function provable({ federation }: InvitationParts, told: TrustBundle): TrustBundle {
-  const { trustDomain, x509Authorities } = told;
+export async function provable({ federation }: InvitationParts, told: TrustBundle): Promise<TrustBundle> {
+  const { trustDomain } = told;
   if (!isFederated(federation, trustDomain)) return told;
-  const counting = federation.bundles.bundleFor(trustDomain)?.x509Authorities ?? [];
-  const keys = new Set(counting.map(({ keyFingerprint }) => keyFingerprint));
-  const shared = x509Authorities.filter(({ keyFingerprint }) => keys.has(keyFingerprint));
-  if (shared.length > 0) return { ...told, x509Authorities: shared };
+  const vouching = await federation.vouchingRoots(told);
+  if (vouching) return vouching;
   throw new FederationError(
     'already-federated',
-    `there is a relationship with ${trustDomain} already, and it cannot be renewed: none of the roots that came with the invitation counts here`,
+    `there is a relationship with ${trustDomain} already, and it cannot be renewed: none of the roots that came with the invitation was held here for federation.overlap_lead. Wait for that time, or remove the relationship first`,
   );
 }
 

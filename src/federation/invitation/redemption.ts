@@ -86,7 +86,7 @@ export class Redemption {
       transcript: offerOf({ invitationId: id, inviter, commitment, exporter }),
       now: this.#parts.clock.now(),
       peer: inviter,
-      bundles: toldBundle(this.#parts, provable(this.#parts, roots)),
+      bundles: toldBundle(this.#parts, await provable(this.#parts, roots)),
     });
     // What we would not take is refused now, while the inviter trusts nobody yet.
     await checkPeer(this.#parts, this.#settlement.asPeer({ id }, inviter, actor));

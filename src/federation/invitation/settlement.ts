@@ -44,7 +44,7 @@ export class Settlement {
       peer: inviter,
       // All of it: a signature under a pinned root has vouched for it before anything was kept. Where there is a relationship, only
       // what counts of it already.
-      bundles: toldBundle(this.#parts, provable(this.#parts, inviter.bundle)),
+      bundles: toldBundle(this.#parts, await provable(this.#parts, inviter.bundle)),
     });
     // What is signed counts, not what is written beside it.
     const status = claims.get('status');

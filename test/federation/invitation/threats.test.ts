@@ -356,6 +356,63 @@ describe('an invitation that goes astray', () => {
     expect(a.federation.relationshipWith(b.ca.trustDomain)?.endpointUrl).toBe(b.url);
   });
 
+  it.each([
+    'newcomer',
+    'inviter',
+  ] as const)('does not renew a relationship under a root that was added over the endpoint a moment ago: %s', async (role) => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example', { profile: 'https_web' });
+    expect(await b.take(await a.give())).toBe('completed');
+    await using thief = await InvitationSide.start('b.example');
+    const both = bundleOf(b.ca.trustDomain, [b.ca.authority, thief.ca.authority], {
+      sequence: 2n,
+      refreshHintSeconds: 300,
+    });
+    thief.own = both;
+    for (const { endpoint } of [b, thief]) endpoint.publish(both);
+    await a.federation.refresh(b.ca.trustDomain);
+    expect(a.federation.bundles.bundleFor(b.ca.trustDomain)?.x509Authorities).toHaveLength(2);
+    const attack = async () =>
+      role === 'newcomer' ? thief.take(await a.give()) : a.take(await thief.give());
+    const almostADay = 24 * 3_600_000 - 1000;
+    for (const waitMs of [0, almostADay]) {
+      for (const { clock } of [a, thief]) await clock.advance(waitMs);
+      expect(await attack()).toBe(role === 'newcomer' ? 'invitation-declined' : 'inviter-unproved');
+      expect(a.federation.relationshipWith(b.ca.trustDomain)?.endpointUrl).toBe(b.url);
+    }
+  });
+
+  it('renews a relationship under a root that was added by polls, once it has been held for the lead time', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example', { profile: 'https_web' });
+    expect(await b.take(await a.give())).toBe('completed');
+    await using moved = await InvitationSide.start('b.example');
+    const both = bundleOf(b.ca.trustDomain, [b.ca.authority, moved.ca.authority], {
+      sequence: 2n,
+      refreshHintSeconds: 300,
+    });
+    moved.own = both;
+    for (const { endpoint } of [b, moved]) endpoint.publish(both);
+    await a.federation.refresh(b.ca.trustDomain);
+    for (const { clock } of [a, moved]) await clock.advance(24 * 3_600_000);
+    expect(await moved.take(await a.give())).toBe('completed');
+    expect(a.federation.relationshipWith(b.ca.trustDomain)?.endpointUrl).toBe(moved.url);
+  });
+
+  it('is not approved when the roots that it was proved by were revoked meanwhile', async () => {
+    await using a = await InvitationSide.start('a.example');
+    await using b = await InvitationSide.start('b.example', { profile: 'https_web' });
+    expect(await b.take(await a.give())).toBe('completed');
+    await b.federation.remove(a.ca.trustDomain, { actor: 'operator:bob', reason: 'the disk was lost' });
+    expect(await b.take(await a.give({ requireApproval: true }))).toBe('awaiting-approval');
+    b.endpoint.publish(bundleOf(b.ca.trustDomain, [], { sequence: 2n, refreshHintSeconds: 300 }));
+    await a.federation.refresh(b.ca.trustDomain);
+    const waiting = (await a.invitations.list()).find(({ state }) => state === 'awaiting-approval');
+    await expect(a.invitations.approve(waiting?.id ?? '', 'operator:ann')).rejects.toMatchObject({
+      code: 'already-federated',
+    });
+  });
+
   it('is not proved by a key that the operator distrusts', async () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');

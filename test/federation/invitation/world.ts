@@ -175,6 +175,7 @@ export class InvitationSide {
         bundles: federation.bundles,
         status: () => federation.status(),
         check: (request) => federation.check(request),
+        vouchingRoots: (told) => federation.vouchingRoots(told),
         change: (trustDomain, change) => federation.change(trustDomain, change),
         add: async (request) => {
           await federation.add(request);
