@@ -1,160 +1,64 @@
 import { request } from 'node:http';
+import type { Answer, CallInput, RouteName } from '../admin/index.ts';
 import { CodedError } from '../errors/index.ts';
-import type { DecidedDocument, DecisionDocument, ReviewDocument } from './review-documents.ts';
-import type {
-  DistrustDocument,
-  DistrustedDocument,
-  DistrustedKeyDocument,
-  TrustAgainDocument,
-} from './distrust-documents.ts';
-import type {
-  HeadDocument,
-  HistoryPlaceDocument,
-  LinkDocument,
-  StoryDocument,
-  StoryQuery,
-  TrustedAtDocument,
-} from './history-documents.ts';
-import type {
-  AddDocument,
-  BundleDocument,
-  BundleSetDocument,
-  ChangeDocument,
-  DiffDocument,
-  HistoryDocument,
-  RefreshDocument,
-  RelationshipDocument,
-  RemovedDocument,
-  SetBundleDocument,
-  StandingDocument,
-  StatusDocument,
-  VerifyDocument,
-  VerifyJwtDocument,
-} from './admin-documents.ts';
-import type { SignedBundleDocument } from './signed-bundle-document.ts';
-import type { UnrecordedTrustDocument } from './unrecorded-trust-document.ts';
 
-import type { InvitationDocument, InviteDocument, InvitedDocument } from './invitation-documents.ts';
-import type { RotationDocument } from './rotation-documents.ts';
-
-/** Nobody answered on the admin socket; or what the agent answered is the agent's own error, with its own code. */
+/** No agent answered on the admin socket; or what the agent answered is the agent's own error, with its own code. */
 export class AdminClientError extends CodedError {}
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** What the `federate` command asks a running agent. Every method throws `AdminClientError`: `agent-unreachable`, or the agent's code. */
+/** Asks a running agent. */
 export interface AdminClient {
-  status(): Promise<StatusDocument>;
-  relationships(): Promise<RelationshipDocument[]>;
-  relationship(trustDomain: string): Promise<RelationshipDocument>;
-  add(document: AddDocument): Promise<StandingDocument>;
-  change(trustDomain: string, document: ChangeDocument): Promise<StandingDocument>;
-  remove(trustDomain: string, reason: string | undefined): Promise<RemovedDocument>;
-  refresh(trustDomain: string | undefined, acceptOnce: boolean): Promise<RefreshDocument[]>;
-  bundles(): Promise<BundleDocument[]>;
-  bundle(trustDomain: string, at: string | undefined): Promise<BundleDocument>;
-  /** Our bundle with our signature, good for so many seconds at the most. */
-  signBundle(lifetimeSeconds: number): Promise<SignedBundleDocument>;
-  setBundle(trustDomain: string, document: SetBundleDocument): Promise<BundleSetDocument>;
-  history(trustDomain: string, limit: number | undefined): Promise<HistoryDocument>;
-  diff(trustDomain: string, from: string | undefined, to: string | undefined): Promise<DiffDocument>;
-  verify(pem: string, peerRole: 'client' | 'server'): Promise<VerifyDocument>;
-  verifyJwt(token: string, audiences: readonly string[]): Promise<VerifyJwtDocument>;
-  story(wanted: StoryQuery): Promise<StoryDocument>;
-  trustedAt(instant: string): Promise<TrustedAtDocument>;
-  historyLinks(after: number, limit: number): Promise<LinkDocument[]>;
-  historyHeads(of?: string): Promise<HeadDocument[]>;
-  historyPlace(): Promise<HistoryPlaceDocument>;
-  review(trustDomain: string | undefined): Promise<ReviewDocument>;
-  decide(trustDomain: string, decision: DecisionDocument): Promise<DecidedDocument>;
-  rotation(): Promise<RotationDocument>;
-  distrusted(): Promise<DistrustedKeyDocument[]>;
-  distrust(document: DistrustDocument): Promise<DistrustedDocument>;
-  trustAgain(document: TrustAgainDocument): Promise<DistrustedKeyDocument>;
-  unrecordedTrust(): Promise<UnrecordedTrustDocument[]>;
-  dropUnrecordedTrust(trustDomain: string): Promise<RemovedDocument>;
-  invite(document: InviteDocument): Promise<InvitedDocument>;
-  invitations(): Promise<InvitationDocument[]>;
-  cancelInvitation(id: string): Promise<InvitationDocument>;
-  approveInvitation(wordsOrId: string): Promise<InvitationDocument>;
-  takeInvitation(line: string): Promise<InvitationDocument>;
+  /**
+   * Calls one route of the contract, such as `call('GET /v1/bundles/{trust_domain}', { params: { trust_domain: 'b.example' } })`. Throws
+   * `AdminClientError`: `agent-unreachable`, or the agent's code.
+   */
+  call<Name extends RouteName>(name: Name, ...input: Input<Name>): Promise<Answer<Name>>;
 }
 
-/** A client of the agent on the Unix socket `socketPath`; `operator` goes into the audit log, `timeoutMs` bounds each request. */
-export function createAdminClient(options: {
+/** A route that needs nothing is called by its name alone. */
+type Input<Name extends RouteName> =
+  Record<never, never> extends CallInput<Name> ? [input?: CallInput<Name>] : [input: CallInput<Name>];
+
+/** Where and how an agent is asked: `operator` goes into the audit log, `timeoutMs` bounds each request. */
+interface ClientOptions {
   readonly socketPath: string;
   readonly operator: string;
   /** The user that the command runs as, where the operator called it by sudo. */
   readonly operatorAs?: string;
   readonly timeoutMs: number;
-}): AdminClient {
-  const ask = <Answer>(method: string, path: string, body?: unknown) =>
-    askAgent<Answer>(options, method, path, body);
-  const named = (trustDomain: string) => encodeURIComponent(trustDomain);
+}
+
+/** A client of the agent on the Unix socket `socketPath`. */
+export function createAdminClient(options: ClientOptions): AdminClient {
   return {
-    status: () => ask('GET', '/v1/status'),
-    relationships: () => ask('GET', '/v1/relationships'),
-    relationship: (trustDomain) => ask('GET', `/v1/relationships/${named(trustDomain)}`),
-    add: (document) => ask('POST', '/v1/relationships', document),
-    change: (trustDomain, document) => ask('PATCH', `/v1/relationships/${named(trustDomain)}`, document),
-    remove: (trustDomain, reason) =>
-      ask('DELETE', `/v1/relationships/${named(trustDomain)}${query({ reason })}`),
-    refresh: (trustDomain, acceptOnce) =>
-      ask('POST', '/v1/refresh', {
-        ...(trustDomain === undefined ? {} : { trust_domain: trustDomain }),
-        ...(acceptOnce ? { accept_once: true } : {}),
-      }),
-    bundles: () => ask('GET', '/v1/bundles'),
-    bundle: (trustDomain, at) => ask('GET', `/v1/bundles/${named(trustDomain)}${query({ at })}`),
-    signBundle: (seconds) => ask('POST', '/v1/signed-bundle', { lifetime_seconds: seconds }),
-    setBundle: (trustDomain, document) => ask('PUT', `/v1/bundles/${named(trustDomain)}`, document),
-    history: (trustDomain, limit) =>
-      ask('GET', `/v1/bundles/${named(trustDomain)}/history${query({ limit: limit?.toString() })}`),
-    diff: (trustDomain, from, to) =>
-      ask('GET', `/v1/bundles/${named(trustDomain)}/diff${query({ from, to })}`),
-    verify: (pem, peerRole) => ask('POST', '/v1/verify', { pem, peer_role: peerRole }),
-    verifyJwt: (token, audiences) => ask('POST', '/v1/verify-jwt', { token, audiences }),
-    story: ({ limit, after, kinds, ...wanted }) =>
-      ask(
-        'GET',
-        `/v1/history${query({ ...wanted, kinds: kinds?.join(','), after: after?.toString(), limit: limit.toString() })}`,
-      ),
-    trustedAt: (instant) => ask('GET', `/v1/history/at${query({ instant })}`),
-    historyLinks: (after, limit) =>
-      ask('GET', `/v1/history/links${query({ after: after.toString(), limit: limit.toString() })}`),
-    historyHeads: (of) => ask('GET', `/v1/history/heads${query({ of })}`),
-    historyPlace: () => ask('GET', '/v1/history/place'),
-    review: (trustDomain) =>
-      ask('GET', trustDomain === undefined ? '/v1/offers' : `/v1/offers/${named(trustDomain)}`),
-    decide: (trustDomain, decision) => ask('POST', `/v1/offers/${named(trustDomain)}`, decision),
-    rotation: () => ask('GET', '/v1/rotation'),
-    distrusted: () => ask('GET', '/v1/distrusted'),
-    distrust: (document) => ask('POST', '/v1/distrusted', document),
-    trustAgain: (document) => ask('POST', '/v1/trusted-again', document),
-    unrecordedTrust: () => ask('GET', '/v1/unrecorded-trust'),
-    dropUnrecordedTrust: (trustDomain) => ask('DELETE', `/v1/unrecorded-trust/${named(trustDomain)}`),
-    invite: (document) => ask('POST', '/v1/invitations', document),
-    invitations: () => ask('GET', '/v1/invitations'),
-    cancelInvitation: (id) => ask('DELETE', `/v1/invitations/${named(id)}`),
-    approveInvitation: (wordsOrId) => ask('POST', '/v1/invitations/approve', { words_or_id: wordsOrId }),
-    takeInvitation: (line) => ask('POST', '/v1/invitations/take', { line }),
+    call: <Name extends RouteName>(name: Name, ...[input]: Input<Name>) => {
+      const { params = {}, query = {}, body }: Parts = input ?? {};
+      const [method = '', path = ''] = name.split(' ');
+      const filled = path.replaceAll(/\{(\w+)\}/g, (_, param: string) =>
+        encodeURIComponent(params[param] ?? ''),
+      );
+      return askAgent<Answer<Name>>(options, method, `${filled}${queryText(query)}`, body);
+    },
   };
 }
 
-function query(parameters: Readonly<Record<string, string | undefined>>): string {
-  const present = Object.entries(parameters).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
+/** What a call can have, whatever its route. */
+interface Parts {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly body?: unknown;
+}
+
+function queryText(query: NonNullable<Parts['query']>): string {
+  const present = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)]],
   );
   return present.length === 0 ? '' : `?${new URLSearchParams(present).toString()}`;
 }
 
 function askAgent<Answer>(
-  options: {
-    readonly socketPath: string;
-    readonly operator: string;
-    readonly operatorAs?: string;
-    readonly timeoutMs: number;
-  },
+  options: ClientOptions,
   method: string,
   path: string,
   body: unknown,
@@ -205,7 +109,7 @@ function askAgent<Answer>(
         unreachable(new Error(`it answered ${status} with something that is not JSON`, { cause }));
         return;
       }
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own agent's documents, see admin-documents.ts
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own agent's documents, see the contract in admin/api
       if (status < 400) resolve(answer as Answer);
       else reject(problemFrom(status, answer));
     };

@@ -1,4 +1,4 @@
-import type { WarningDocument } from '../admin-client/index.ts';
+import type { WarningDocument } from '../admin/index.ts';
 import type { UnservedSince } from '../workload-api/index.ts';
 
 /** The warning that a socket does not give out a peer, or not with all of its roots. */

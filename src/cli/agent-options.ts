@@ -46,21 +46,17 @@ export function agentFor(options: AgentOptions): AdminClient {
 }
 
 function withCleanAnswers(client: AdminClient): AdminClient {
-  return new Proxy(client, {
-    get: (target, name, receiver) => {
-      const method: unknown = Reflect.get(target, name, receiver);
-      if (typeof method !== 'function') return method;
-      return async (...words: unknown[]) => {
-        try {
-          return cleanIn('text', await Reflect.apply(method, target, words));
-        } catch (error) {
-          if (!(error instanceof AdminClientError)) throw error;
-          const { code, message } = cleanIn('text', { code: error.code, message: error.message });
-          throw new AdminClientError(code, message, { cause: error.cause });
-        }
-      };
+  return {
+    call: async (...request) => {
+      try {
+        return cleanIn('text', await client.call(...request));
+      } catch (error) {
+        if (!(error instanceof AdminClientError)) throw error;
+        const { code, message } = cleanIn('text', { code: error.code, message: error.message });
+        throw new AdminClientError(code, message, { cause: error.cause });
+      }
     },
-  });
+  };
 }
 
 /** Who runs this command: behind `sudo` the person who called it, and `as` whom it runs. */

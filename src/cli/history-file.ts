@@ -6,7 +6,7 @@ import type {
   StoryQuery,
   TrustedAtDocument,
 } from '../admin-client/index.ts';
-import { describeTrustedAt, storyIn } from '../dashboard/index.ts';
+import { describeTrustedAt, storyIn } from '../admin/index.ts';
 import { CodedError } from '../errors/index.ts';
 import { systemClock, writeDurably } from '../platform/index.ts';
 import {
@@ -52,7 +52,7 @@ export async function exportTo(
     storePath === undefined ? undefined : await openSqliteStoreForReading({ path: storePath });
   const name = store
     ? ((await store.getMeta('own-trust-domain')) ?? null)
-    : (await agent.status()).trust_domain;
+    : (await agent.call('GET /v1/status')).trust_domain;
   let lines = 0;
   const text = async function* () {
     for await (const line of exportHistory(store ?? chainOfAgent(agent), { trustDomain: name, at })) {
@@ -69,8 +69,8 @@ export async function exportTo(
 function chainOfAgent(agent: AdminClient): ChainReader {
   return {
     chainLinks: async ({ after = 0, limit = 500 } = {}) =>
-      (await agent.historyLinks(after, limit)).map(linkFrom),
-    signedHeads: async () => (await agent.historyHeads()).map(headFrom),
+      (await agent.call('GET /v1/history/links', { query: { after, limit } })).map(linkFrom),
+    signedHeads: async () => (await agent.call('GET /v1/history/heads')).map(headFrom),
   };
 }
 

@@ -48,7 +48,7 @@ describe('the metrics of an agent', () => {
 
   it('count an open invitation', async () => {
     await using world = await AgentInProcess.start();
-    await world.admin.invite({ peer: 'b.example', expires_in_seconds: 600 });
+    await world.admin.call('POST /v1/invitations', { body: { peer: 'b.example', expires_in_seconds: 600 } });
     const text = await (await world.web('/metrics')).text();
     expect(valueOf(text, 'federate_open_invitations{role="inviter"}')).toBe(1);
   });

@@ -77,20 +77,24 @@ beforeAll(async () => {
     timeoutMs: 20_000,
   });
   for (const name of PEERS)
-    await admin.add({
-      trust_domain: name,
-      endpoint_url: peers[name].url(),
-      profile: 'https_spiffe',
-      endpoint_id: `spiffe://${name}/endpoint`,
-      bundle: documentOf(theirs[name], 1n),
-      ...(name === STALING ? { stale_after_seconds: STALE_S } : {}),
+    await admin.call('POST /v1/relationships', {
+      body: {
+        trust_domain: name,
+        endpoint_url: peers[name].url(),
+        profile: 'https_spiffe',
+        endpoint_id: `spiffe://${name}/endpoint`,
+        bundle: documentOf(theirs[name], 1n),
+        ...(name === STALING ? { stale_after_seconds: STALE_S } : {}),
+      },
     });
   let isDistrusted = false;
   const distrusted = admin
-    .distrust({
-      trust_domain: LAPSING,
-      key: theirs[LAPSING][1].authority.fingerprint,
-      until: new Date(TEST_INSTANT.getTime() + LAPSES_S * 1000).toISOString(),
+    .call('POST /v1/distrusted', {
+      body: {
+        trust_domain: LAPSING,
+        key: theirs[LAPSING][1].authority.fingerprint,
+        until: new Date(TEST_INSTANT.getTime() + LAPSES_S * 1000).toISOString(),
+      },
     })
     .finally(() => {
       isDistrusted = true;

@@ -56,8 +56,11 @@ describe('createHistoryLog()', () => {
 
   it('has a line for each event of the history of a running agent', async () => {
     await using world = await AgentInProcess.start();
-    await world.admin.invite({ peer: 'b.example', expires_in_seconds: 600 });
-    const { events } = await world.admin.history('a.example', 100);
+    await world.admin.call('POST /v1/invitations', { body: { peer: 'b.example', expires_in_seconds: 600 } });
+    const { events } = await world.admin.call('GET /v1/bundles/{trust_domain}/history', {
+      params: { trust_domain: 'a.example' },
+      query: { limit: 100 },
+    });
     const lines = world.log.records.filter(({ message }) => message === 'history');
     const logged = lines.map(({ fields }) => fields['event']);
     expect(logged).toEqual(expect.arrayContaining(['agent-started', 'invitation-given']));

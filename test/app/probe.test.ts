@@ -5,10 +5,10 @@ import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { AdminServer } from '../../src/dashboard/index.ts';
+import { AdminServer } from '../../src/admin/index.ts';
 import { answerHealth } from '../../src/platform/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdminServices } from '../support/admin-services.ts';
+import { stubAdmin } from '../support/admin-handlers.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const PROBE = resolve(import.meta.dirname, '../../bin/federate-probe.js');
@@ -41,7 +41,7 @@ async function adminSocket(reason: () => string | undefined): Promise<string> {
   const path = fileNamed('admin.sock');
   const server = new AdminServer({
     path,
-    services: stubAdminServices(createMemoryStore(), { notReady: reason }),
+    ...stubAdmin(createMemoryStore(), {}, { notReady: reason }),
   });
   await server.start();
   stops.push(() => server.stop());

@@ -1,6 +1,6 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { IdentityDocument } from '../../src/admin-client/index.ts';
+import type { IdentityDocument } from '../../src/admin/index.ts';
 import { type ResourceParts, Resources } from '../../src/app/agent/resources.ts';
 import { AgentInProcess } from '../support/agent-in-process.ts';
 import { TEST_INSTANT } from '../support/test-ca.ts';
@@ -94,11 +94,14 @@ describe('Resources', () => {
 describe('an agent whose resources fail', () => {
   it('warns of SVID files that cannot be used while the last SVID is shown, until they can', async () => {
     await using world = await AgentInProcess.start();
-    const codes = async () => (await world.admin.status()).warnings.map(({ code }) => code);
+    const codes = async () => (await world.admin.call('GET /v1/status')).warnings.map(({ code }) => code);
     const leaf = await world.ca.issueLeaf({ path: '/federate', notAfter: new Date('2040-01-01T00:00:00Z') });
     writeFileSync(world.folder.file('svid.pem'), 'half a certi');
     await world.until(async () => (await codes()).includes('own-svid-unusable'));
-    expect((await world.admin.status()).identity).toMatchObject({ code: 'svid-invalid', id: leaf.id });
+    expect((await world.admin.call('GET /v1/status')).identity).toMatchObject({
+      code: 'svid-invalid',
+      id: leaf.id,
+    });
     writeFileSync(world.folder.file('svid.pem'), leaf.certPem);
     writeFileSync(world.folder.file('svid.key'), leaf.keyPem, { mode: 0o600 });
     await world.until(async () => !(await codes()).includes('own-svid-unusable'));
@@ -107,14 +110,16 @@ describe('an agent whose resources fail', () => {
   it('warns of own roots that cannot be read', async () => {
     await using world = await AgentInProcess.start();
     rmSync(world.folder.file('roots.pem'));
-    await world.until(async () => !(await world.admin.status()).mesh.connected);
-    expect((await world.admin.status()).warnings.map(({ code }) => code)).toContain('mesh-unreachable');
+    await world.until(async () => !(await world.admin.call('GET /v1/status')).mesh.connected);
+    expect((await world.admin.call('GET /v1/status')).warnings.map(({ code }) => code)).toContain(
+      'mesh-unreachable',
+    );
   });
 
   it('puts back the file of its admin socket', async () => {
     await using world = await AgentInProcess.start();
     rmSync(world.folder.file('admin.sock'));
     await world.until(() => existsSync(world.folder.file('admin.sock')));
-    expect((await world.admin.status()).ready).toBe(true);
+    expect((await world.admin.call('GET /v1/status')).ready).toBe(true);
   });
 });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createRotationServices } from '../../src/app/agent/rotation-services.ts';
+import type { RotationDocument } from '../../src/admin/index.ts';
+import { rotationHandlers } from '../../src/app/agent/admin/rotation.ts';
 import { Rotation } from '../../src/app/agent/rotation.ts';
 import { PeerHoldings } from '../../src/federation/index.ts';
 import { type Svid, svidFromPem } from '../../src/mtls/index.ts';
@@ -99,7 +100,13 @@ const events = async (kind: string) =>
   (await store.events())
     .filter((event) => event.kind === kind)
     .map(({ code, message }) => ({ code, message }));
-const status = () => createRotationServices({ rotation, own: () => own }).rotation();
+const status = async (): Promise<RotationDocument> =>
+  rotationHandlers({ rotation, own: () => own })['GET /v1/rotation']({
+    params: {},
+    query: undefined,
+    body: undefined,
+    actor: 'operator:test',
+  });
 
 /** What the peer proved: it holds the version that is published now, in effect. */
 const peerHoldsNewest = () =>

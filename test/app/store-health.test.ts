@@ -61,10 +61,10 @@ describe('an agent whose store cannot be used', () => {
     world.breakStore(full());
     world.writeRoots(world.ca, await world.anotherRoot());
     await world.until(() => world.log.records.some(({ fields }) => fields['code'] === 'store-full'));
-    const status = await world.admin.status();
+    const status = await world.admin.call('GET /v1/status');
     expect(status).toMatchObject({ ready: false, own: { authorities: 1, version: null } });
     expect(status.warnings.map(({ code }) => code)).toContain('store-unusable');
-    expect(await world.admin.relationships()).toEqual([]);
+    expect(await world.admin.call('GET /v1/relationships')).toEqual([]);
     const readyz = await world.web('/readyz');
     expect([readyz.status, await readyz.text()]).toEqual([503, expect.stringContaining('no room')]);
     const numbers = await (await world.web('/metrics')).text();
@@ -73,7 +73,7 @@ describe('an agent whose store cannot be used', () => {
 
     world.breakStore(undefined);
     await world.until(async () => {
-      const now = await world.admin.status();
+      const now = await world.admin.call('GET /v1/status');
       return now.ready && now.own?.authorities === 2 && now.warnings.length === 0;
     });
     expect(await (await world.web('/metrics')).text()).toMatch(/^federate_store_usable 1$/m);

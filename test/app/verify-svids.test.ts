@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type VerifyParts, verifyChain, verifyToken } from '../../src/app/agent/verify-svids.ts';
+import { type VerifyParts, verifyChain, verifyToken } from '../../src/app/agent/admin/verify-svids.ts';
 import { findKey } from '../../src/federation/find-key.ts';
 import { withoutKeys } from '../../src/federation/index.ts';
 import { BundleSet, bundleOf, parseTrustDomain, type TrustBundle } from '../../src/spiffe/index.ts';

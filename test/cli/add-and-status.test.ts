@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AddDocument, StatusDocument } from '../../src/admin-client/index.ts';
 import { main } from '../../src/cli/main.ts';
-import { AdminServer } from '../../src/dashboard/index.ts';
+import { AdminServer } from '../../src/admin/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdminServices } from '../support/admin-services.ts';
+import { stubAdmin } from '../support/admin-handlers.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const status: StatusDocument = {
@@ -34,10 +34,9 @@ beforeAll(async () => {
   folder = tempDir();
   server = new AdminServer({
     path: folder.file('admin.sock'),
-    services: stubAdminServices(createMemoryStore(), {
-      status: async () => told,
-      warnings: async () => [],
-      add: async (document) => {
+    ...stubAdmin(createMemoryStore(), {
+      'GET /v1/status': () => told,
+      'POST /v1/relationships': ({ body: document }) => {
         added = document;
         return {
           trust_domain: document.trust_domain,

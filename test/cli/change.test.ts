@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import type { StandingDocument } from '../../src/admin-client/index.ts';
-import { AdminServer } from '../../src/dashboard/index.ts';
+import { AdminServer } from '../../src/admin/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdminServices } from '../support/admin-services.ts';
+import { stubAdmin } from '../support/admin-handlers.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const stops: (() => unknown)[] = [];
@@ -25,7 +25,10 @@ async function printed(answer: Partial<StandingDocument>) {
     warnings: [],
     ...answer,
   });
-  const server = new AdminServer({ path, services: stubAdminServices(createMemoryStore(), { change }) });
+  const server = new AdminServer({
+    path,
+    ...stubAdmin(createMemoryStore(), { 'PATCH /v1/relationships/{trust_domain}': change }),
+  });
   await server.start();
   stops.push(
     () => folder[Symbol.dispose](),

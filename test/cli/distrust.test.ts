@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import type { DistrustDocument } from '../../src/admin-client/index.ts';
-import { AdminServer } from '../../src/dashboard/index.ts';
+import { AdminServer } from '../../src/admin/index.ts';
 import { bundleOf, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdminServices } from '../support/admin-services.ts';
+import { stubAdmin } from '../support/admin-handlers.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
 
@@ -39,10 +39,10 @@ beforeAll(async () => {
   });
   server = new AdminServer({
     path: folder.file('admin.sock'),
-    services: stubAdminServices(store, {
-      distrusted: () => [key],
-      distrust: async (document) => {
-        asked.push(document);
+    ...stubAdmin(store, {
+      'GET /v1/distrusted': () => [key],
+      'POST /v1/distrusted': ({ body }) => {
+        asked.push(body);
         const left = { was_trusted: true, x509_left: 0, jwt_left: 1 };
         const ours = { ours: true, own_svid_refused: false, signs_now: true };
         return { ...key, ...left, ...ours, in_mesh: null, mesh_may_still_trust: false };

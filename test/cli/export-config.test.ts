@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { exportForSpireControllerManager } from '../../src/cli/export-targets/spire-controller-manager.ts';
 import { main } from '../../src/cli/main.ts';
 import type { StatusDocument } from '../../src/admin-client/index.ts';
-import { AdminServer } from '../../src/dashboard/index.ts';
+import { AdminServer } from '../../src/admin/index.ts';
 import {
   certificatesFromPem,
   defaultBundleLimits,
@@ -14,7 +14,7 @@ import {
   parseTrustDomain,
 } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
-import { stubAdminServices } from '../support/admin-services.ts';
+import { stubAdmin } from '../support/admin-handlers.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
 
@@ -57,7 +57,7 @@ async function exported(product: string, told: Partial<Told> = {}, ...words: str
   const path = folder.file('admin.sock');
   const server = new AdminServer({
     path,
-    services: stubAdminServices(store, { status: async () => status }),
+    ...stubAdmin(store, { 'GET /v1/status': () => status }),
   });
   await server.start();
   const out: string[] = [];

@@ -4,7 +4,7 @@ import { followStory } from '../../src/cli/history-follow.ts';
 import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
-import { AdminServer, warningsIn } from '../../src/dashboard/index.ts';
+import { AdminServer, warningsIn } from '../../src/admin/index.ts';
 import { parseTrustDomain, pemFromCertificates } from '../../src/spiffe/index.ts';
 import { createMemoryStore, openSqliteStore, type Store } from '../../src/store/index.ts';
 import { silentLog } from '../../src/platform/index.ts';
@@ -15,7 +15,7 @@ import {
   second,
   writeHistory,
 } from '../store/doctored-store.ts';
-import { stubAdminServices } from '../support/admin-services.ts';
+import { stubAdmin } from '../support/admin-handlers.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { TEST_INSTANT } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
@@ -40,10 +40,11 @@ beforeAll(async () => {
   writeFileSync(folder.file('roots.pem'), pemFromCertificates([cas.ownCa.root]));
   server = new AdminServer({
     path: folder.file('admin.sock'),
-    services: stubAdminServices(store, {
-      historyPlace: () => ({ store: file }),
-      status: async () => Object.assign(Object.create(null), { trust_domain: 'a.example' }),
-    }),
+    ...stubAdmin(
+      store,
+      { 'GET /v1/status': () => Object.assign(Object.create(null), { trust_domain: 'a.example' }) },
+      { storePath: file },
+    ),
   });
   await server.start();
 });
@@ -148,7 +149,7 @@ describe('federate status and show', () => {
     const path = folder.file('loud.sock');
     const loud = new AdminServer({
       path,
-      services: stubAdminServices(open, { distrusted: () => [], endpoints: () => [], peerHolds: () => null }),
+      ...stubAdmin(open),
     });
     await loud.start();
     const out: string[] = [];

@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import type { WarningDocument } from '../../src/admin-client/index.ts';
-import { AdminServer, type AdminServices } from '../../src/dashboard/index.ts';
+import { AdminServer } from '../../src/admin/index.ts';
+import type { PeersSeen } from '../../src/app/agent/admin/peers-seen.ts';
 import { createMemoryStore, type Relationship } from '../../src/store/index.ts';
 import { added, bundle, istio, relationship, version } from '../store/sample-bundles.ts';
-import { stubAdminServices } from '../support/admin-services.ts';
+import { stubAdmin } from '../support/admin-handlers.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const stops: (() => unknown)[] = [];
@@ -13,12 +14,12 @@ afterEach(async () => {
 });
 
 /** What `federate list` and `federate show` print of one peer with two roots that an agent knows so. */
-async function printed(services: Partial<AdminServices>) {
+async function printed(seen: Partial<PeersSeen>, warnings?: readonly WarningDocument[]) {
   const folder = tempDir();
   const store = createMemoryStore();
   await store.addRelationship(relationship(), version(bundle([1, 2], 7n)), added());
   const path = folder.file('admin.sock');
-  const server = new AdminServer({ path, services: stubAdminServices(store, services) });
+  const server = new AdminServer({ path, ...stubAdmin(store, {}, { seen, ...(warnings && { warnings }) }) });
   await server.start();
   stops.push(
     () => folder[Symbol.dispose](),
@@ -64,11 +65,7 @@ describe('federate list and show', () => {
       since: ago(5),
     };
     const stale = standing({ state: 'stale', stateReason: { code: 'trust-stale', message } });
-    const { list, show } = await printed({
-      ...stale,
-      countingAuthorities: () => 0,
-      warnings: async () => [warning],
-    });
+    const { list, show } = await printed({ ...stale, countingAuthorities: () => 0 }, [warning]);
     expect(list).not.toContain('not yet');
     expect(list).toContain('nothing, because the peer is stale');
     expect(list.split(message)).toHaveLength(2);

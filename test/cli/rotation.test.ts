@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import type { GateDocument, RotationDocument } from '../../src/admin-client/index.ts';
-import { AdminServer } from '../../src/dashboard/index.ts';
+import { AdminServer } from '../../src/admin/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdminServices } from '../support/admin-services.ts';
+import { stubAdmin } from '../support/admin-handlers.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const AT = '2030-01-01T12:00:00.000Z';
@@ -68,8 +68,11 @@ async function run(answers: readonly RotationDocument[], ...words: string[]) {
   const folder = tempDir();
   const left = [...answers];
   const last = answers.at(-1) ?? document();
-  const services = stubAdminServices(createMemoryStore(), { rotation: async () => left.shift() ?? last });
-  const server = new AdminServer({ path: folder.file('admin.sock'), services });
+  const rotation = { 'GET /v1/rotation': () => left.shift() ?? last };
+  const server = new AdminServer({
+    path: folder.file('admin.sock'),
+    ...stubAdmin(createMemoryStore(), rotation),
+  });
   await server.start();
   stops.push(
     () => folder[Symbol.dispose](),

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { AdminServer } from '../../src/dashboard/index.ts';
+import { AdminServer } from '../../src/admin/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdminServices } from '../support/admin-services.ts';
+import { stubAdmin } from '../support/admin-handlers.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -55,7 +55,7 @@ function federate(...words: readonly string[]): Promise<Run> {
 /** An admin socket with an empty store behind it. */
 async function adminSocket(): Promise<string> {
   const path = fileNamed('admin.sock');
-  const server = new AdminServer({ path, services: stubAdminServices(createMemoryStore()) });
+  const server = new AdminServer({ path, ...stubAdmin(createMemoryStore()) });
   await server.start();
   stops.push(() => server.stop());
   return path;

@@ -1,12 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { verifyChain, verifyToken } from '../../src/app/agent/verify-svids.ts';
+import { verifyChain, verifyToken } from '../../src/app/agent/admin/verify-svids.ts';
 import { main } from '../../src/cli/main.ts';
 import type { VerifyJwtDocument } from '../../src/admin-client/index.ts';
-import { AdminServer } from '../../src/dashboard/index.ts';
+import { AdminServer } from '../../src/admin/index.ts';
 import { BundleSet, bundleOf, contentDigest, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdminServices } from '../support/admin-services.ts';
+import { stubAdmin } from '../support/admin-handlers.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
@@ -41,11 +41,14 @@ beforeAll(async () => {
   const parts = { bundles, held: bundles, distrusted: () => [], store, clock: new TestClock(TEST_INSTANT) };
   server = new AdminServer({
     path: folder.file('admin.sock'),
-    services: stubAdminServices(store, {
-      log,
-      verify: (pem, role) => verifyChain(parts, pem, role),
-      verifyJwt: (word, audiences) => verifyToken(parts, word, audiences),
-    }),
+    ...stubAdmin(
+      store,
+      {
+        'POST /v1/verify': ({ body }) => verifyChain(parts, body.pem, body.peer_role),
+        'POST /v1/verify-jwt': ({ body }) => verifyToken(parts, body.token, body.audiences),
+      },
+      { log },
+    ),
   });
   await server.start();
 });

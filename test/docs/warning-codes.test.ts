@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { isWarningCode, WARNING_CODES } from '../../src/admin-client/index.ts';
+import { isWarningCode, WARNING_CODES } from '../../src/admin/index.ts';
 
 describe('docs/operations.md', () => {
   it('says of every code of a warning what it means and what to do, and of no other', () => {

@@ -48,9 +48,9 @@ async function startTwo(ofA: Kind, ofB: Kind): Promise<[AgentHome, AgentHome]> {
 /** Asked without a process of its own, where a test looks again and again. */
 const clientOf = ({ socket: socketPath }: AgentHome) =>
   createAdminClient({ socketPath, operator: 'test', timeoutMs: 20_000 });
-const invitationsOf = (home: AgentHome) => clientOf(home).invitations();
+const invitationsOf = (home: AgentHome) => clientOf(home).call('GET /v1/invitations');
 const isActive = async (home: AgentHome, peer: string) => {
-  const all = await clientOf(home).relationships();
+  const all = await clientOf(home).call('GET /v1/relationships');
   return all.some(({ trust_domain: name, state, bootstrap }) =>
     [name, state, bootstrap].join(' ').startsWith(`${peer} active invitation`),
   );
@@ -93,7 +93,10 @@ describe('federate invite and federate add', () => {
     expect(taken.code).toBe(0);
     const words = /The words on both sides are: (.*)/.exec(taken.out)?.[1] ?? '';
     expect(words.split(' ')).toHaveLength(4);
-    expect(await Promise.all([a, b].map((home) => clientOf(home).relationships()))).toEqual([[], []]);
+    expect(await Promise.all([a, b].map((home) => clientOf(home).call('GET /v1/relationships')))).toEqual([
+      [],
+      [],
+    ]);
     expect((await invitationsOf(a))[0]).toMatchObject({ state: 'awaiting-approval', words });
 
     await Promise.all(running.map((agent) => agent.end('SIGKILL')));

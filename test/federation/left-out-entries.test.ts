@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LeftOutEntries } from '../../src/federation/left-out-entries.ts';
 import { leftOutWarnings } from '../../src/app/agent/left-out-warnings.ts';
 import { leftOutLines } from '../../src/cli/left-out-lines.ts';
-import { describeLeftOut, describeOutcome } from '../../src/app/agent/describe-outcome.ts';
+import { describeLeftOut, describeOutcome } from '../../src/app/agent/admin/describe-outcome.ts';
 import { parseBundle, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { oddRoots } from '../support/odd-roots.ts';
 import { createTestCa } from '../support/test-ca.ts';

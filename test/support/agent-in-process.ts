@@ -41,7 +41,7 @@ export class AgentInProcess implements AsyncDisposable {
     writeFileSync(world.folder.file('svid.pem'), leaf.certPem);
     writeFileSync(world.folder.file('svid.key'), leaf.keyPem, { mode: 0o600 });
     await world.startAgain();
-    await world.until(async () => (await world.admin.status()).ready);
+    await world.until(async () => (await world.admin.call('GET /v1/status')).ready);
     return world;
   }
 

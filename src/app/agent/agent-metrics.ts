@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { WARNING_CODES } from '../../admin-client/index.ts';
+import { WARNING_CODES } from '../../admin/index.ts';
 import type { FederationAgent, Invitations } from '../../federation/index.ts';
 import type { MeshAdapter } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';

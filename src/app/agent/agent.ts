@@ -1,3 +1,4 @@
+import type { AdminHandlers } from '../../admin/index.ts';
 import { FederationAgent, PeerHoldings } from '../../federation/index.ts';
 import { createMetrics } from '../../platform/index.ts';
 import { openSqliteStore, type Store, type StoreObserver } from '../../store/index.ts';
@@ -8,6 +9,20 @@ import { createFederationGateway } from '../federation-gateway/gateway.ts';
 import { createMetricsServer } from '../metrics-server.ts';
 import { type Part, partOf, Parts } from '../parts.ts';
 import type { ProcessContext } from '../process.ts';
+import { bundleHandlers } from './admin/bundles.ts';
+import { distrustedHandlers } from './admin/distrusted.ts';
+import { historyHandlers } from './admin/history.ts';
+import { invitationHandlers } from './admin/invitations.ts';
+import { offerHandlers } from './admin/offers.ts';
+import { peersSeen } from './admin/peers-seen.ts';
+import { refreshHandlers } from './admin/refresh.ts';
+import { relationshipChangeHandlers } from './admin/relationship-changes.ts';
+import { relationshipHandlers } from './admin/relationships.ts';
+import { rotationHandlers } from './admin/rotation.ts';
+import { signedBundleHandlers } from './admin/signed-bundle.ts';
+import { statusHandlers } from './admin/status.ts';
+import { unrecordedTrustHandlers } from './admin/unrecorded-trust.ts';
+import { verifyHandlers } from './admin/verify.ts';
 import { createAdminSocket } from './admin-socket.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { Attention } from './attention.ts';
@@ -30,7 +45,6 @@ import { Reconciliation, type Served } from './reconciliation.ts';
 import { rememberHolding, Rotation, rotationTimes } from './rotation.ts';
 import { createRotationMetrics } from './rotation-metrics.ts';
 import { planOfConfig } from './rotation-plan.ts';
-import { createAdminServices } from './services.ts';
 import { anyExtension, createSignedBundles } from './signed-bundles.ts';
 import { StoreHealth } from './store-health.ts';
 import { createWorkloadApi } from './workload-api.ts';
@@ -247,32 +261,40 @@ async function connectParts(
     storePath,
     clock,
   });
-  const services = createAdminServices({
-    invitations,
-    config,
-    store,
-    attention,
-    storePath,
-    folder,
-    federation,
-    adapter,
-    svid,
-    holdings,
-    rotation,
-    signedBundles,
-    foreignTrust,
-    startedAt: clock.now(),
-    clock,
-    log,
-    metrics,
-    own,
-    ownBundle,
-    serving: () => endpoint.ready,
-    notReady,
-    workloadApi: () => workloadApi?.describe() ?? null,
-    identity: () => identity?.describe() ?? null,
-  });
-  const admin = createAdminSocket(resolvePath(folder, config.admin_socket), services, context);
+  const handlers: AdminHandlers = {
+    ...statusHandlers({
+      config,
+      folder,
+      store,
+      attention,
+      federation,
+      adapter,
+      ownBundle,
+      svid,
+      serving: () => endpoint.ready,
+      notReady,
+      workloadApi: () => workloadApi?.describe() ?? null,
+      identity: () => identity?.describe() ?? null,
+      startedAt: clock.now(),
+    }),
+    ...relationshipHandlers({ store, attention, seen: peersSeen({ federation, foreignTrust, holdings }) }),
+    ...relationshipChangeHandlers({ federation, foreignTrust, attention, own }),
+    ...refreshHandlers(federation),
+    ...bundleHandlers({ store, federation }),
+    ...offerHandlers(federation),
+    ...distrustedHandlers({ config, federation, ownBundle, foreignTrust, rotation }),
+    ...invitationHandlers(invitations),
+    ...rotationHandlers({ rotation, own }),
+    ...signedBundleHandlers({ signedBundles, own, svid }),
+    ...unrecordedTrustHandlers(foreignTrust),
+    ...verifyHandlers({ federation, ownBundle, store, config, clock }),
+    ...historyHandlers({ store, storePath }),
+  };
+  const admin = createAdminSocket(
+    resolvePath(folder, config.admin_socket),
+    { handlers, notReady, log: log.with({ part: 'admin' }), renderMetrics: () => metrics.render() },
+    context,
+  );
   const metricsServer =
     config.metrics && createMetricsServer(config.metrics, metrics, notReady, () => attention.counts());
 

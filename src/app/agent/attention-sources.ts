@@ -1,4 +1,4 @@
-import type { WarningDocument } from '../../admin-client/index.ts';
+import type { WarningDocument } from '../../admin/index.ts';
 import { type FederationAgent, withoutKeys } from '../../federation/index.ts';
 import type { Attention } from './attention.ts';
 import type { ForeignTrust } from './foreign-trust.ts';

@@ -1,5 +1,5 @@
-import type { WarningDocument } from '../../admin-client/index.ts';
-import { warningsIn } from '../../dashboard/index.ts';
+import type { WarningDocument } from '../../admin/index.ts';
+import { warningsIn } from '../../admin/index.ts';
 import type { Store } from '../../store/index.ts';
 
 /** Says what needs an operator's hand now, from memory or from the store; an empty list when nothing does. */

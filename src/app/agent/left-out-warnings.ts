@@ -1,4 +1,4 @@
-import type { WarningDocument } from '../../admin-client/index.ts';
+import type { WarningDocument } from '../../admin/index.ts';
 import type { LeftOut } from '../../federation/index.ts';
 
 const MOST_SHOWN = 5;

@@ -1,4 +1,4 @@
-import type { IdentityDocument } from '../../admin-client/index.ts';
+import type { IdentityDocument } from '../../admin/index.ts';
 import { createFileSvidSource, type SvidSource } from '../../mtls/index.ts';
 import {
   createSdsSvidSource,

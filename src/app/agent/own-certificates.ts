@@ -1,4 +1,4 @@
-import type { WarningCode, WarningDocument } from '../../admin-client/index.ts';
+import type { WarningCode, WarningDocument } from '../../admin/index.ts';
 import type { BundleEndpoint } from '../../bundle-endpoint/index.ts';
 import type { Svid } from '../../mtls/index.ts';
 import { type Clock, formatDurationMs, type Log } from '../../platform/index.ts';

@@ -1,4 +1,4 @@
-import type { WarningDocument } from '../../admin-client/index.ts';
+import type { WarningDocument } from '../../admin/index.ts';
 import type { AdapterStatus, MeshAdapter, OwnTrust } from '../../mesh-adapters/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import { AgentError } from './errors.ts';

@@ -1,4 +1,4 @@
-import type { WarningDocument } from '../../admin-client/index.ts';
+import type { WarningDocument } from '../../admin/index.ts';
 import type { DistrustedKey } from '../../store/index.ts';
 import type { TrustBundle } from '../../spiffe/index.ts';
 import { endOfRoots, labelOf, whenText } from './root-ends.ts';

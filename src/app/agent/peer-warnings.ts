@@ -1,4 +1,4 @@
-import type { WarningDocument } from '../../admin-client/index.ts';
+import type { WarningDocument } from '../../admin/index.ts';
 import { staleFrom, type TheirSide } from '../../federation/index.ts';
 import type { ForeignTrustReport } from '../../mesh-adapters/index.ts';
 import { formatDurationMs } from '../../platform/index.ts';

@@ -1,5 +1,5 @@
-import type { WarningCode, WarningDocument } from '../../admin-client/index.ts';
-import type { IdentityDocument } from '../../admin-client/index.ts';
+import type { WarningCode, WarningDocument } from '../../admin/index.ts';
+import type { IdentityDocument } from '../../admin/index.ts';
 import type { AdapterStatus } from '../../mesh-adapters/index.ts';
 
 /** What is outside of the agent and must work for it. */

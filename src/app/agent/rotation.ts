@@ -13,7 +13,7 @@ import {
   type RotationView,
   type Signing,
 } from '../../federation/index.ts';
-import { isWarningCode, type WarningDocument } from '../../admin-client/index.ts';
+import { isWarningCode, type WarningDocument } from '../../admin/index.ts';
 import type { OwnTrust } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import { type Clock, describeError, formatDurationMs, type Log } from '../../platform/index.ts';

@@ -1,4 +1,4 @@
-import type { WarningDocument } from '../../admin-client/index.ts';
+import type { WarningDocument } from '../../admin/index.ts';
 import type { FederationAgent } from '../../federation/index.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
 

@@ -1,4 +1,4 @@
-import type { WarningDocument } from '../../admin-client/index.ts';
+import type { WarningDocument } from '../../admin/index.ts';
 import type { MeshAdapter, PresentTrust } from '../../mesh-adapters/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import { type Pin, pinOfKey, type TrustDomain } from '../../spiffe/index.ts';

@@ -1,4 +1,4 @@
-import type { WarningDocument, WorkloadApiDocument } from '../../admin-client/index.ts';
+import type { WarningDocument, WorkloadApiDocument } from '../../admin/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import type { Metrics } from '../../platform/index.ts';
 import type { TrustBundle } from '../../spiffe/index.ts';

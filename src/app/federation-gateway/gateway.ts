@@ -10,7 +10,7 @@ import {
   trustDomainOf,
 } from '../../spiffe/index.ts';
 import { FittedTrust, type SdsSecret, SdsServer } from '../../workload-api/index.ts';
-import type { WarningDocument } from '../../admin-client/index.ts';
+import type { WarningDocument } from '../../admin/index.ts';
 import { unservedWarning } from '../unserved-warning.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { FederationGatewayConfig } from '../config/federation-gateway-config.ts';

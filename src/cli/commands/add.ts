@@ -93,12 +93,12 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
         if (another !== undefined)
           throw new UsageError('an invitation says everything about the peer: leave the other --peer out');
         refuseBesideInvitation(options);
-        const taken = await agentFor(options).takeInvitation(line);
+        const taken = await agentFor(options).call('POST /v1/invitations/take', { body: { line } });
         printResult(terminal, options.output, taken, () => tellTaken(taken, options));
         finish(exitCodes.done);
         return;
       }
-      const answer = await agentFor(options).add(documentFrom(options));
+      const answer = await agentFor(options).call('POST /v1/relationships', { body: documentFrom(options) });
       printResult(terminal, options.output, answer, () => tell(answer, options));
       finish(exitCodes.done);
     });

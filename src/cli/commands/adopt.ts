@@ -33,12 +33,14 @@ by a key that stands in the mesh.`,
       const agent = agentFor(options);
       if (options.drop === true) {
         if (trustDomain === undefined) throw new UsageError('--drop needs the trust domain');
-        const answer = await agent.dropUnrecordedTrust(trustDomain);
+        const answer = await agent.call('DELETE /v1/unrecorded-trust/{trust_domain}', {
+          params: { trust_domain: trustDomain },
+        });
         printResult(terminal, options.output, answer, () => tellDropped(answer, options));
         finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
         return;
       }
-      const all = await agent.unrecordedTrust();
+      const all = await agent.call('GET /v1/unrecorded-trust');
       const listed =
         trustDomain === undefined ? all : all.filter((each) => each.trust_domain === trustDomain);
       printResult(terminal, options.output, listed, () => tell(listed, options));

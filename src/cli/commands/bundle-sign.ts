@@ -31,7 +31,9 @@ before it ends, and after each rotation; the endpoint serves a fresh one at
       const lifetimeMs = parseDurationMs(options.expires);
       if (lifetimeMs === undefined || lifetimeMs < 60_000)
         throw new UsageError('--expires is a duration of a minute or more, such as 24h or 7d');
-      const answer = await agentFor(options).signBundle(Math.floor(lifetimeMs / 1000));
+      const answer = await agentFor(options).call('POST /v1/signed-bundle', {
+        body: { lifetime_seconds: Math.floor(lifetimeMs / 1000) },
+      });
       const { token, expires_at: end, signer_id: signer } = answer;
       if (options.file !== undefined) await writeOrRefuse(options.file, `${token}\n`);
       printResult(terminal, options.output, answer, () =>

@@ -45,11 +45,14 @@ function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
       ) => {
         const agent = agentFor(options);
         const at = options.at === undefined ? undefined : instantOf(options.at, '--at').toISOString();
-        const shown = await agent.bundle(name ?? (await ownName(agent)), at);
+        const shown = await agent.call('GET /v1/bundles/{trust_domain}', {
+          params: { trust_domain: name ?? (await ownName(agent)) },
+          query: { at },
+        });
         if (options.document === true) terminal.out(printableJson(shown.document));
         else {
           // What was distrusted at an instant is for the history to tell.
-          const distrusted = options.at === undefined ? await agent.distrusted() : [];
+          const distrusted = options.at === undefined ? await agent.call('GET /v1/distrusted') : [];
           printResult(terminal, options.output, shown, () => tellBundle(shown, distrusted));
         }
         finish(exitCodes.done);
@@ -64,7 +67,10 @@ function addHistory(bundle: Command, terminal: Terminal, finish: (code: ExitCode
     .addHelpText('after', '\nExample:\n  $ federate bundle history b.example --limit 5')
     .action(async (name: string | undefined, options: AgentOptions & { readonly limit: number }) => {
       const agent = agentFor(options);
-      const history = await agent.history(name ?? (await ownName(agent)), options.limit);
+      const history = await agent.call('GET /v1/bundles/{trust_domain}/history', {
+        params: { trust_domain: name ?? (await ownName(agent)) },
+        query: { limit: options.limit },
+      });
       printResult(terminal, options.output, history, () => tellHistory(history));
       finish(exitCodes.done);
     });
@@ -78,7 +84,10 @@ function addDiff(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
     .addHelpText('after', '\nExample:\n  $ federate bundle diff b.example --from 1 --to 3')
     .action(
       async (name: string, options: AgentOptions & { readonly from?: string; readonly to?: string }) => {
-        const diff = await agentFor(options).diff(name, options.from, options.to);
+        const diff = await agentFor(options).call('GET /v1/bundles/{trust_domain}/diff', {
+          params: { trust_domain: name },
+          query: { from: options.from, to: options.to },
+        });
         printResult(terminal, options.output, diff, () => tellDiff(diff));
         finish(exitCodes.done);
       },
@@ -105,10 +114,13 @@ side prints its bundle.`,
     )
     .action(async (name: string, file: string, options: AgentOptions & { readonly reason?: string }) => {
       const { reason } = options;
-      const answer = await agentFor(options).setBundle(name, {
-        document: readText(file, '<file>'),
-        name: file === '-' ? 'standard input' : basename(file),
-        ...(reason === undefined ? {} : { reason }),
+      const answer = await agentFor(options).call('PUT /v1/bundles/{trust_domain}', {
+        params: { trust_domain: name },
+        body: {
+          document: readText(file, '<file>'),
+          name: file === '-' ? 'standard input' : basename(file),
+          ...(reason === undefined ? {} : { reason }),
+        },
       });
       printResult(terminal, options.output, answer, () => tellSet(answer, options));
       finish(exitCodes.done);
@@ -126,7 +138,7 @@ function tellSet({ trust_domain: name, version, poll }: BundleSetDocument, calle
 }
 
 async function ownName(agent: ReturnType<typeof agentFor>): Promise<string> {
-  const { trust_domain: name } = await agent.status();
+  const { trust_domain: name } = await agent.call('GET /v1/status');
   return name ?? '';
 }
 

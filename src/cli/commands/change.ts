@@ -58,7 +58,10 @@ The new endpoint is asked at once; when it does not answer, the change stays and
 so does the last good bundle. Another trust domain is another relationship.`,
     )
     .action(async (trustDomain: string, options: ChangeOptions) => {
-      const answer = await agentFor(options).change(trustDomain, documentFrom(options));
+      const answer = await agentFor(options).call('PATCH /v1/relationships/{trust_domain}', {
+        params: { trust_domain: trustDomain },
+        body: documentFrom(options),
+      });
       printResult(terminal, options.output, answer, () => tell(answer, options));
       finish(exitCodes.done);
     });

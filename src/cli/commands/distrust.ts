@@ -60,7 +60,9 @@ because peers then refuse our endpoint and cannot hear from us of an undo.`,
     .action(async (name: string | undefined, key: string | undefined, options: DistrustOptions) => {
       if (name === undefined || key === undefined)
         throw new UsageError('name a trust domain (or own) and one of its keys, or say "distrust list"');
-      const answer = await agentFor(options).distrust(documentFrom(name, key, options));
+      const answer = await agentFor(options).call('POST /v1/distrusted', {
+        body: documentFrom(name, key, options),
+      });
       printResult(terminal, options.output, answer, () => tell(answer, options));
       finish(answer.mesh_may_still_trust ? exitCodes.failed : exitCodes.done);
     });
@@ -68,7 +70,7 @@ because peers then refuse our endpoint and cannot hear from us of an undo.`,
     .description('the keys that are distrusted now, by whom, since when, until when and why')
     .addHelpText('after', '\nExample:\n  $ federate distrust list')
     .action(async (options: AgentOptions) => {
-      const all = await agentFor(options).distrusted();
+      const all = await agentFor(options).call('GET /v1/distrusted');
       printResult(terminal, options.output, all, () => tellAll(all));
       finish(exitCodes.done);
     });
@@ -91,7 +93,9 @@ export function trustCommand(program: Command, terminal: Terminal, finish: (code
     )
     .action(async (name: string, key: string, options: AgentOptions & { readonly reason?: string }) => {
       const reason = options.reason === undefined ? {} : { reason: options.reason };
-      const answer = await agentFor(options).trustAgain({ trust_domain: name, key, ...reason });
+      const answer = await agentFor(options).call('POST /v1/trusted-again', {
+        body: { trust_domain: name, key, ...reason },
+      });
       printResult(
         terminal,
         options.output,

@@ -82,14 +82,18 @@ be changed. The other direction, our trust in them, is "federate add".`,
       if (options.config !== undefined)
         throw new UsageError(`--config goes with --for ${ENVOY} and --for ${GATEWAY}`);
       const agent = agentFor(options);
-      const status = await agent.status();
+      const status = await agent.call('GET /v1/status');
       const { trust_domain: name } = status;
       if (name === null || status.own === null)
         throw new CodedError(
           'own-bundle-unknown',
           'there is nothing to export yet: our own mesh has not told its roots',
         );
-      const trust = await trustOf(name, status, await agent.bundle(name, undefined));
+      const trust = await trustOf(
+        name,
+        status,
+        await agent.call('GET /v1/bundles/{trust_domain}', { params: { trust_domain: name } }),
+      );
       const config = await TARGETS[options.for](trust);
       const answer = { for: options.for, trust_domain: name, config };
       printResult(terminal, options.output, answer, () => config);
@@ -118,7 +122,7 @@ async function printGateway({ config: file, output }: ExportOptions, terminal: T
   if (file === undefined) throw new UsageError(`--for ${GATEWAY} needs --config, the agent's config`);
   const { renderFederationGateway } = await import('../../app/index.ts');
   const { trustDomain, bootstrap } = await renderFederationGateway(file, async (socket) => {
-    const { trust_domain: name } = await agentFor({ socket, output }).status();
+    const { trust_domain: name } = await agentFor({ socket, output }).call('GET /v1/status');
     if (name !== null) return name;
     throw new CodedError(
       'own-bundle-unknown',

@@ -21,7 +21,7 @@ Examples:
   $ federate history heads b.example --export kept-of-b.jsonl`,
     )
     .action(async (peer: string | undefined, options: AgentOptions & { readonly export?: string }) => {
-      const heads = await agentFor(options).historyHeads(peer);
+      const heads = await agentFor(options).call('GET /v1/history/heads', { query: { of: peer } });
       if (options.export !== undefined)
         await writeDurably(
           options.export,

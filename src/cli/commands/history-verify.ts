@@ -41,7 +41,7 @@ Examples:
   $ federate history verify evidence.jsonl --heads kept-by-b.jsonl`,
     )
     .action(async (file: string | undefined, options: VerifyOptions) => {
-      const path = file ?? (await agentFor(options).historyPlace()).store;
+      const path = file ?? (await agentFor(options).call('GET /v1/history/place')).store;
       const { verifyFile } = await import('../verify-history.ts');
       const report = cleanIn(options.output, await verifyFile(path, options));
       const answer = describeReport(path, report);

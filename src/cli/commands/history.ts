@@ -112,7 +112,10 @@ function queryFrom({ limit: count, of, since, until, kind }: HistoryOptions): St
 }
 
 async function ask({ store, ...options }: HistoryOptions, wanted: StoryQuery): Promise<StoryDocument> {
-  if (store === undefined) return await agentFor(options).story(wanted);
+  if (store === undefined) {
+    const query = { ...wanted, kinds: wanted.kinds?.join(',') };
+    return await agentFor(options).call('GET /v1/history', { query });
+  }
   const { storyOfFile } = await import('../history-file.ts');
   return cleanIn(options.output, await storyOfFile(store, wanted));
 }
@@ -121,7 +124,7 @@ async function trustedAt(options: HistoryOptions, at: string): Promise<TrustedAt
   const instant = instantOf(at, '--at');
   const of = await trustDomainOf(options.of);
   const answer = await (options.store === undefined
-    ? agentFor(options).trustedAt(instant.toISOString())
+    ? agentFor(options).call('GET /v1/history/at', { query: { instant: instant.toISOString() } })
     : (await import('../history-file.ts'))
         .trustedAtInFile(options.store, instant)
         .then((found) => cleanIn(options.output, found)));

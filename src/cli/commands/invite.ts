@@ -39,7 +39,7 @@ then show the same four words; compare them over the telephone if in doubt.`,
     )
     .action(async (options: InviteOptions) => {
       const agent = agentFor(options);
-      const invited = await agent.invite(documentFrom(options));
+      const invited = await agent.call('POST /v1/invitations', { body: documentFrom(options) });
       printResult(terminal, options.output, invited, () => invited.line);
       if (options.output === 'text') terminal.err(tellGiven(invited, options));
       if (options.wait !== true) {
@@ -57,7 +57,7 @@ then show the same four words; compare them over the telephone if in doubt.`,
     .description('the invitations that were given and taken up, with their words')
     .addHelpText('after', '\nExample:\n  $ federate invite list')
     .action(async (options: AgentOptions) => {
-      const all = await agentFor(options).invitations();
+      const all = await agentFor(options).call('GET /v1/invitations');
       printResult(terminal, options.output, all, () => tellAll(all));
       finish(exitCodes.done);
     });
@@ -66,7 +66,7 @@ then show the same four words; compare them over the telephone if in doubt.`,
     .description('take an invitation back that is open, or waits for approval')
     .addHelpText('after', '\nExample:\n  $ federate invite cancel 3f6c01d29a44b7e0')
     .action(async (id: string, options: AgentOptions) => {
-      const cancelled = await agentFor(options).cancelInvitation(id);
+      const cancelled = await agentFor(options).call('DELETE /v1/invitations/{id}', { params: { id } });
       printResult(terminal, options.output, cancelled, () => `The invitation ${id} is good for nothing now.`);
       finish(exitCodes.done);
     });
@@ -87,7 +87,9 @@ Take the words from the other side, over the telephone for instance, not from
 "federate invite list": if they differ, somebody stands in between.`,
     )
     .action(async (words: readonly string[], options: AgentOptions) => {
-      const approved = await agentFor(options).approveInvitation(words.join(' '));
+      const approved = await agentFor(options).call('POST /v1/invitations/approve', {
+        body: { words_or_id: words.join(' ') },
+      });
       printResult(
         terminal,
         options.output,
@@ -138,7 +140,7 @@ function tellGiven(
 
 async function untilUsed(agent: AdminClient, id: string): Promise<InvitationDocument> {
   for (;;) {
-    const all = await agent.invitations();
+    const all = await agent.call('GET /v1/invitations');
     const ours = all.find((each) => each.id === id && each.role === 'inviter');
     if (ours && ours.state !== 'open') return ours;
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));

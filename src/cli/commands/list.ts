@@ -14,7 +14,7 @@ export function listCommand(program: Command, terminal: Terminal, finish: (code:
     .description('all relationships: state, sequence, freshness, next poll')
     .addHelpText('after', '\nExample:\n  $ federate list --output json | jq -r ".[].trust_domain"')
     .action(async (options: AgentOptions) => {
-      const all = await agentFor(options).relationships();
+      const all = await agentFor(options).call('GET /v1/relationships');
       printResult(terminal, options.output, all, () => tellAll(all, new Date()));
       finish(exitCodes.done);
     });
@@ -26,7 +26,9 @@ export function showCommand(program: Command, terminal: Terminal, finish: (code:
     .description('one relationship in full: state and why, freshness, next poll, what the mesh has of it')
     .addHelpText('after', '\nExample:\n  $ federate show b.example')
     .action(async (trustDomain: string, options: AgentOptions) => {
-      const one = await agentFor(options).relationship(trustDomain);
+      const one = await agentFor(options).call('GET /v1/relationships/{trust_domain}', {
+        params: { trust_domain: trustDomain },
+      });
       printResult(terminal, options.output, one, () => tellOne(one, new Date()));
       finish(exitCodes.done);
     });

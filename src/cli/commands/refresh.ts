@@ -19,7 +19,9 @@ export function refreshCommand(program: Command, terminal: Terminal, finish: (co
         if (options.acceptOnce === true && trustDomain === undefined) {
           throw new UsageError('--accept-once is the word for one peer: name its trust domain');
         }
-        const answers = await agentFor(options).refresh(trustDomain, options.acceptOnce === true);
+        const answers = await agentFor(options).call('POST /v1/refresh', {
+          body: { trust_domain: trustDomain, accept_once: options.acceptOnce === true },
+        });
         printResult(terminal, options.output, answers, () =>
           answers.length === 0
             ? 'There are no relationships to refresh.'

@@ -15,7 +15,10 @@ export function removeCommand(program: Command, terminal: Terminal, finish: (cod
     .option('--reason <text>', 'why, for the audit log')
     .addHelpText('after', '\nExample:\n  $ federate remove b.example --reason "contract ended"')
     .action(async (trustDomain: string, options: AgentOptions & { readonly reason?: string }) => {
-      const answer = await agentFor(options).remove(trustDomain, options.reason);
+      const answer = await agentFor(options).call('DELETE /v1/relationships/{trust_domain}', {
+        params: { trust_domain: trustDomain },
+        query: { reason: options.reason },
+      });
       printResult(terminal, options.output, answer, () => tell(answer, options));
       finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
     });

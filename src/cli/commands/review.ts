@@ -55,7 +55,11 @@ be carried out; nothing was changed then.`,
       if (decision === undefined) {
         if (options.digest !== undefined || options.reason !== undefined)
           throw new UsageError('--digest and --reason go with --accept, --reject or --reconsider');
-        const found = await agentFor(options).review(name);
+        const agent = agentFor(options);
+        const found =
+          name === undefined
+            ? await agent.call('GET /v1/offers')
+            : await agent.call('GET /v1/offers/{trust_domain}', { params: { trust_domain: name } });
         printResult(terminal, options.output, found, () => tellReview(found, options));
         finish(exitCodes.done);
         return;
@@ -65,7 +69,10 @@ be carried out; nothing was changed then.`,
         throw new UsageError(`--${decision} needs --reason: it is kept in the audit log`);
       const digest = options.digest ?? (await shownDigest(name, decision, options, terminal));
       const request = { decision, reason: options.reason, ...(digest === undefined ? {} : { digest }) };
-      const decided = await agentFor(options).decide(name, request);
+      const decided = await agentFor(options).call('POST /v1/offers/{trust_domain}', {
+        params: { trust_domain: name },
+        body: request,
+      });
       printResult(terminal, options.output, decided, () => tellDecision(decided, options));
       finish(exitCodes.done);
     });
@@ -89,7 +96,9 @@ async function shownDigest(
   terminal: Terminal,
 ): Promise<string | undefined> {
   if (decision === 'reconsider') return undefined;
-  const { waiting } = await agentFor(options).review(name);
+  const { waiting } = await agentFor(options).call('GET /v1/offers/{trust_domain}', {
+    params: { trust_domain: name },
+  });
   const [offer] = waiting;
   if (offer && options.output === 'text') terminal.out(tellOffer(offer, options));
   return offer?.digest;

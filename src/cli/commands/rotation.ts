@@ -43,7 +43,7 @@ Examples:
   $ federate rotation status --output json | jq -r '.peers[] | select(.newest != true).trust_domain'`,
     )
     .action(async (options: AgentOptions) => {
-      const document = await agentFor(options).rotation();
+      const document = await agentFor(options).call('GET /v1/rotation');
       printResult(terminal, options.output, document, () => tellRotation(document, new Date()));
       finish(exitCodes.done);
     });
@@ -113,7 +113,7 @@ async function waitFor(
   const endMs = systemClock.monotonicMs() + timeoutMs;
   let told = '';
   for (;;) {
-    const document = await agent.rotation();
+    const document = await agent.call('GET /v1/rotation');
     checkNames(target, document);
     const gate = judgeWait(document, target);
     const leftMs = endMs - systemClock.monotonicMs();

@@ -14,7 +14,7 @@ export function statusCommand(program: Command, terminal: Terminal, finish: (cod
     )
     .addHelpText('after', '\nExample:\n  $ federate status --output json | jq -r .own.pin')
     .action(async (options: AgentOptions) => {
-      const status = await agentFor(options).status();
+      const status = await agentFor(options).call('GET /v1/status');
       printResult(terminal, options.output, status, () => tell(status));
       finish(status.ready ? exitCodes.done : exitCodes.failed);
     });

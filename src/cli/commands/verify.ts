@@ -66,7 +66,9 @@ async function judgeChain(
   if (chain === undefined)
     throw new UsageError('give a certificate chain (a PEM file, or -), or a token with --jwt');
   if (looksLikeToken(chain)) throw new UsageError('this is a token: give it with --jwt, and an --audience');
-  const answer = await agentFor(options).verify(readText(chain, 'verify'), options.peerRole);
+  const answer = await agentFor(options).call('POST /v1/verify', {
+    body: { pem: readText(chain, 'verify'), peer_role: options.peerRole },
+  });
   printResult(terminal, options.output, answer, () => tellChain(answer));
   return answer.accepted;
 }
@@ -83,7 +85,9 @@ async function judgeToken(
     throw new UsageError(
       '--jwt needs --audience, the name the validator goes by: a token for nobody in particular proves nothing',
     );
-  const answer = await agentFor(options).verifyJwt(readToken(jwt), audiences);
+  const answer = await agentFor(options).call('POST /v1/verify-jwt', {
+    body: { token: readToken(jwt), audiences },
+  });
   printResult(terminal, options.output, answer, () => tellToken(answer));
   return answer.accepted;
 }

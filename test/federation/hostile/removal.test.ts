@@ -1,12 +1,13 @@
 import { statSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createAdminClient } from '../../../src/admin-client/index.ts';
-import { AdminServer } from '../../../src/dashboard/index.ts';
-import { stubAdminServices } from '../../support/admin-services.ts';
+import { AdminServer } from '../../../src/admin/index.ts';
+import { stubAdmin } from '../../support/admin-handlers.ts';
 import { answers } from '../../support/fake-peer.ts';
 import { hostileAnswers } from '../../support/hostile-answers.ts';
 import type { Surroundings } from '../../support/hostile-identities.ts';
 import type { Deed } from '../../support/hostile-peer.ts';
+import { parseTrustDomain } from '../../../src/spiffe/index.ts';
 import { receptions } from '../../support/hostile-receptions.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createTestCa, type TestCa } from '../../support/test-ca.ts';
@@ -27,10 +28,11 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 async function adminOf({ agents }: HostileWorld, path: string) {
   const server = new AdminServer({
     path,
-    services: stubAdminServices(agents.store, {
-      remove: async (trustDomain, actor, reason) => {
+    ...stubAdmin(agents.store, {
+      'DELETE /v1/relationships/{trust_domain}': async ({ params, query: { reason }, actor }) => {
+        const trustDomain = parseTrustDomain(params.trust_domain);
         await agents.agent.remove(trustDomain, { actor, reason });
-        return { in_mesh: null, note: null };
+        return { trust_domain: trustDomain, removed: true, in_mesh: null, note: null };
       },
     }),
   });
@@ -76,7 +78,12 @@ describe('A poll in flight when `federate remove` lands leaves no trace (FED-59,
     await peer.fake.until((fake) => fake.connections > connections && fake.requests.length >= requests);
     for (let count = 0; count < 100; count += 1) await turn();
 
-    expect(await admin.client.remove(peerName, 'no longer wanted')).toEqual({
+    expect(
+      await admin.client.call('DELETE /v1/relationships/{trust_domain}', {
+        params: { trust_domain: peerName },
+        query: { reason: 'no longer wanted' },
+      }),
+    ).toEqual({
       trust_domain: peerName,
       removed: true,
       in_mesh: null,
@@ -96,7 +103,9 @@ describe('A poll in flight when `federate remove` lands leaves no trace (FED-59,
     expect(await store.incidents({ trustDomain: peerName })).toEqual([]);
     expect(agents.changes.slice(announced)).toEqual([[peerName, undefined]]);
     expect(agents.trusted()).toBeUndefined();
-    await expect(admin.client.relationship(peerName)).rejects.toMatchObject({ code: 'not-federated' });
+    await expect(
+      admin.client.call('GET /v1/relationships/{trust_domain}', { params: { trust_domain: peerName } }),
+    ).rejects.toMatchObject({ code: 'not-federated' });
   });
 
   it('a write that had begun is finished first, and then ended with everything else', async () => {
@@ -116,7 +125,9 @@ describe('A poll in flight when `federate remove` lands leaves no trace (FED-59,
     peer.misbehave({ answer: newer() });
     const polling = agents.poll();
     await writing;
-    const removing = admin.client.remove(peerName, undefined);
+    const removing = admin.client.call('DELETE /v1/relationships/{trust_domain}', {
+      params: { trust_domain: peerName },
+    });
     for (let count = 0; count < 100; count += 1) await turn();
     expect(await agents.store.relationship(peerName)).toBeDefined();
     write();
@@ -140,7 +151,9 @@ describe('A poll in flight when `federate remove` lands leaves no trace (FED-59,
     agents.store.replaceCurrent = async (replacement) => {
       tries += 1;
       if (tries > 1) return replaceCurrent(replacement);
-      removing = admin.client.remove(peerName, undefined);
+      removing = admin.client.call('DELETE /v1/relationships/{trust_domain}', {
+        params: { trust_domain: peerName },
+      });
       for (let count = 0; count < 100; count += 1) await turn();
       return 'conflict';
     };

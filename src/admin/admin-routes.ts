@@ -1,0 +1,100 @@
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { describeError, type Log } from '../platform/index.ts';
+import { CodedError } from '../errors/index.ts';
+import { actorOf } from './actor.ts';
+import type { ProblemDocument } from './api/fields.ts';
+import { BAD_REQUEST_CODES, NOT_FOUND_CODES, type Route } from './api/route.ts';
+import { type AdminHandlers, routes } from './api/routes.ts';
+import { openApiDocument } from './openapi-document.ts';
+import { logOperatorActions } from './operator-actions.ts';
+import { readBody, readQuery } from './read-request.ts';
+
+/** What the server serves. */
+export interface AdminServices {
+  readonly handlers: AdminHandlers;
+  readonly log: Log;
+  readonly renderMetrics: () => Promise<string>;
+}
+
+const MAX_BODY_BYTES = 2 * 1024 * 1024;
+
+/** The admin API. Errors answer with `{ code, message }`: 404 for what is not there, 409 for what is refused, 400 for a bad request. */
+export function createAdminRoutes({ handlers, log, renderMetrics }: AdminServices): Hono {
+  const app = new Hono();
+  app.use(logOperatorActions(log));
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: (context) =>
+        problem(context, 413, 'request-too-large', `a request has at most ${MAX_BODY_BYTES} bytes`),
+    }),
+  );
+  app.get('/metrics', async (context) => context.text(await renderMetrics()));
+  const all = { ...handlers, 'GET /v1/openapi.json': openApiDocument };
+  for (const name of Object.keys(all).filter(isRouteName)) {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the request is checked by the schemas of this very route
+    serve(app, name, routes[name], all[name] as Handler);
+  }
+  app.notFound((context) =>
+    problem(context, 404, 'not-found', `the admin API has no ${context.req.method} ${context.req.path}`),
+  );
+  app.onError((error, context) => {
+    if (error instanceof CodedError)
+      return problem(context, statusOf(error.code), error.code, sentenceOf(error));
+    log.error('admin request failed', { path: context.req.path, error: describeError(error) });
+    return problem(
+      context,
+      500,
+      'internal',
+      'the agent failed in a way it did not expect; its log has the details',
+    );
+  });
+  return app;
+}
+
+type Handler = (request: {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly actor: string;
+}) => object | Promise<object>;
+
+function isRouteName(name: string): name is keyof typeof routes {
+  return name in routes;
+}
+
+/** Answers one route of the contract: checks the query and the body, and hands them to its code. */
+function serve(app: Hono, name: string, route: Route, handler: Handler): void {
+  const [method = '', path = ''] = name.split(' ');
+  app.on(method, path.replaceAll(/\{(\w+)\}/g, ':$1'), async (context) => {
+    const answer = await handler({
+      params: context.req.param(),
+      query: route.query && readQuery(context, route.query),
+      body: route.body && (await readBody(context, route.body)),
+      actor: actorOf(context),
+    });
+    return context.json(answer, route.status ?? 200);
+  });
+}
+
+function statusOf(code: string): 400 | 404 | 409 {
+  if (NOT_FOUND_CODES.has(code)) return 404;
+  return BAD_REQUEST_CODES.has(code) ? 400 : 409;
+}
+
+/** The whole story in one sentence: what failed, then each cause. */
+function sentenceOf(error: Error): string {
+  const parts = [error.message];
+  for (let cause = error.cause; cause instanceof Error && parts.length < 6; cause = cause.cause) {
+    if (!parts.some((part) => part.includes(cause instanceof Error ? cause.message : '')))
+      parts.push(cause.message);
+  }
+  // Messages of OpenSSL end with a line end.
+  return parts.map((part) => part.trimEnd()).join(': ');
+}
+
+function problem(context: Context, status: 400 | 404 | 409 | 413 | 500, code: string, message: string) {
+  const body: ProblemDocument = { code, message };
+  return context.json(body, status);
+}

@@ -1,0 +1,14 @@
+import type { InMeshDocument, OutOfMeshDocument } from '../../../admin/index.ts';
+import type { ForeignTrustReport } from '../../../mesh-adapters/index.ts';
+
+/** What the admin API says of the last word of the mesh; null where it has nothing. */
+export function describeReport(report: ForeignTrustReport | undefined): InMeshDocument | null {
+  return report ? { state: report.state, code: report.code ?? null, message: report.message ?? null } : null;
+}
+
+/** What the admin API says after a removal: what the mesh still has, or what its last report of the peer asks for. */
+export function describeRemoval(report: ForeignTrustReport | undefined): OutOfMeshDocument {
+  if (report?.state !== 'removed') return { in_mesh: describeReport(report), note: null };
+  const { code, message } = report;
+  return { in_mesh: null, note: code === undefined || message === undefined ? null : { code, message } };
+}
