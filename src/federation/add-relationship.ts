@@ -8,6 +8,7 @@ import { keyFingerprintsOf } from './key-fingerprints.ts';
 import { checkTerms, type RelationshipTerms } from './relationship-terms.ts';
 import type { RefreshParts } from './refresh-parts.ts';
 import { parseSourceUrl } from './signed-bundle/source-url.ts';
+import { whyUnusable } from './unusable-document.ts';
 import { judge } from './verdict.ts';
 
 /** A peer to federate with, in one direction: we will accept its identities (FED-11). */
@@ -93,7 +94,9 @@ export async function prepareRelationship(
     throw new FederationError(verdict.code, `${verdict.message}: nothing was added`);
   if (verdict.kind !== 'accepted') throw new TypeError(`unreachable: a first bundle is not ${verdict.kind}`);
 
+  const unusable = whyUnusable(first);
   const notes: AddNote[] = [
+    ...(unusable ? [unusable] : []),
     ...servingNotes(depth, request),
     ...rootNotes(bundle, at),
     ...first.notes,
@@ -110,7 +113,8 @@ export async function prepareRelationship(
     ...(bootstrap.caPem === undefined ? {} : { webPkiCaPem: bootstrap.caPem }),
     ...(request.agentId === undefined ? {} : { agentId: request.agentId }),
     ...terms,
-    state: first.fetched ? 'active' : 'pending',
+    state: unusable ? 'failing' : first.fetched ? 'active' : 'pending',
+    ...(unusable ? { stateReason: unusable } : {}),
     ...(first.fetched ? { lastAttemptAt: at, lastSuccessAt: at } : {}),
   };
   const version: NewVersion = {

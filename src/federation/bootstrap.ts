@@ -28,6 +28,7 @@ import type { RefreshParts } from './refresh-parts.ts';
 import { endpointTrustDomain, hasUsableRoot } from './serving.ts';
 import { fetchedDocument, limitsOf } from './signed-bundle/fetched-document.ts';
 import { type SignedBundle, unprovedDocument } from './signed-bundle/signed-bundle.ts';
+import { leftOutNotes, whyUnusable } from './unusable-document.ts';
 
 /** What makes the first bundle of a peer trustworthy (design, section 6). Never nothing. */
 export type Bootstrap = (
@@ -56,6 +57,9 @@ export interface BootstrapRequest {
   readonly profile: EndpointProfile;
   readonly bootstrap: Bootstrap;
 }
+
+/** An error names at most this many roots and entries. */
+const MOST_SHOWN = 5;
 
 /** The first bundle of a peer from an invitation. */
 export type InvitedBundle = Omit<FirstTrust, 'proof'> & { readonly detail: string };
@@ -97,7 +101,7 @@ export async function establishTrust(
         ? fromInvitation(bootstrap.first)
         : await fromAnyEndpoint(parts, request, [endpointUrl, ...moreEndpointUrls], signal);
   // What the operator distrusts does not count here either.
-  refuseUnusable(parts.trusted.filter(first.bundle), profile, parts.clock.now());
+  refuseUnusable({ ...first, bundle: parts.trusted.filter(first.bundle) }, profile, parts.clock.now());
   return first;
 }
 
@@ -303,18 +307,29 @@ function prove(
   return { kind: named === 'bundle' ? 'bundle-pin' : 'key-pin', detail };
 }
 
-/** A first bundle that verifies nobody is a mistake, not a revocation: there was nothing to revoke. */
-function refuseUnusable(bundle: TrustBundle, profile: EndpointProfile, now: Date): void {
-  const { trustDomain, x509Authorities, jwtAuthorities } = bundle;
-  if (hasUsableRoot(bundle, now)) return;
+/**
+ * Refuses a first bundle that verifies nobody: it is a mistake, not a revocation. One whose entries other programs cannot read is let in
+ * without keys. Because the peer can mend it, the relationship waits for that and says which entry is wrong. Where only a root of the
+ * peer could prove its endpoint, nothing could ever be mended, so that is refused as well.
+ */
+function refuseUnusable(first: ParsedBundle, profile: EndpointProfile, now: Date): void {
+  const { trustDomain, jwtAuthorities } = first.bundle;
+  if (hasUsableRoot(first.bundle, now)) return;
   const selfServing = endpointTrustDomain(profile) === trustDomain;
-  if (!selfServing && jwtAuthorities.length > 0) return;
-  const roots = x509Authorities.map(
+  const why = whyUnusable(first);
+  if (!selfServing && (jwtAuthorities.length > 0 || why?.code === 'no-usable-entries')) return;
+  throw new FederationError(
+    'bootstrap-bundle-unusable',
+    `the bundle of ${trustDomain} has no X.509 root that is valid at ${now.toISOString()}: ${whyNoRootCounts(first)}`,
+  );
+}
+
+/** Why no root of a bundle counts now: when each is valid, and which entries are not used. */
+export function whyNoRootCounts(parsed: ParsedBundle): string {
+  const roots = parsed.bundle.x509Authorities.map(
     ({ subject, fingerprint, notBefore, notAfter }) =>
       `${subject || fingerprint} is valid from ${notBefore.toISOString()} to ${notAfter.toISOString()}`,
   );
-  throw new FederationError(
-    'bootstrap-bundle-unusable',
-    `the bundle of ${trustDomain} has no X.509 root that is valid at ${now.toISOString()}: ${roots.join(', ') || 'it has none at all'}`,
-  );
+  const found = [...roots, ...leftOutNotes(parsed).map(({ message }) => message)];
+  return found.slice(0, MOST_SHOWN).join('; ') || 'it has none at all';
 }

@@ -107,6 +107,8 @@ function describe(
   const noun = NOUNS[kind];
   if (leadMs !== undefined)
     return `the endpoint drops every ${noun} of ${trustDomain} that counts as held, and keeps only ones that were held for less than ${formatDurationMs(leadMs)}`;
+  if (held.length === 0)
+    return `the endpoint offers ${noun}s of ${trustDomain}, of which none was held before`;
   if (held.every(({ gone }) => gone && !gone.known))
     return `the endpoint offers ${noun}s of ${trustDomain} after a full revocation`;
   return `the endpoint offers only new ${noun}s of ${trustDomain} without any overlap with the held ones`;

@@ -1,5 +1,5 @@
 import type { TrustDomain } from '../spiffe/index.ts';
-import { parseBundleFile } from './bootstrap.ts';
+import { parseBundleFile, whyNoRootCounts } from './bootstrap.ts';
 import { FederationError } from './errors.ts';
 import { findForeignKey } from './foreign-key.ts';
 import type { RefreshParts } from './refresh-parts.ts';
@@ -30,12 +30,13 @@ export async function putOperatorBundle(
   trustDomain: TrustDomain,
   { document, name, actor, reason }: OperatorBundle,
 ): Promise<number> {
-  const { bundle } = parseBundleFile(trustDomain, document, bundleLimits);
+  const parsed = parseBundleFile(trustDomain, document, bundleLimits);
+  const { bundle } = parsed;
   const at = clock.now();
   if (!hasUsableRoot(bundle, at)) {
     throw new FederationError(
       'bootstrap-bundle-unusable',
-      `the bundle given for ${trustDomain} has no X.509 root that is valid at ${at.toISOString()}`,
+      `the bundle given for ${trustDomain} has no X.509 root that is valid at ${at.toISOString()}: ${whyNoRootCounts(parsed)}`,
     );
   }
   const surroundings = { own: own(), others: held.list(), distrusted: trusted.distrusted() };

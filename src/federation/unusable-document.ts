@@ -9,22 +9,22 @@ const USED: ReadonlySet<BundleNoteCode> = new Set([
 ]);
 
 /** The notes about entries that were left out. */
-function leftOut(notes: readonly BundleNote[]): readonly BundleNote[] {
+export function leftOutNotes({ notes }: Pick<ParsedBundle, 'notes'>): readonly BundleNote[] {
   return notes.filter(({ index, code }) => index !== undefined && !USED.has(code));
 }
 
 /** Whether an entry was left out, so that a key which is missing may be in it: that is not the peer's word that the key is revoked. */
-export function hasUnusableEntries({ notes }: Pick<ParsedBundle, 'notes'>): boolean {
-  return leftOut(notes).length > 0;
+export function hasUnusableEntries(parsed: Pick<ParsedBundle, 'notes'>): boolean {
+  return leftOutNotes(parsed).length > 0;
 }
 
 /**
  * Why a document of which nothing can be used is probably another one than the peer's bundle; undefined for a bundle with keys, and
  * for an empty one, which is a revocation (TDB-04, TDB-05). Pure.
  */
-export function whyUnusable({ bundle, notes }: ParsedBundle): StateReason | undefined {
-  const { trustDomain, x509Authorities, jwtAuthorities } = bundle;
-  const [first, ...others] = leftOut(notes);
+export function whyUnusable(parsed: ParsedBundle): StateReason | undefined {
+  const { trustDomain, x509Authorities, jwtAuthorities } = parsed.bundle;
+  const [first, ...others] = leftOutNotes(parsed);
   if (x509Authorities.length > 0 || jwtAuthorities.length > 0 || !first) return undefined;
   if ([first, ...others].every(({ code }) => code === 'entry-use-unknown')) {
     return {

@@ -10,6 +10,7 @@ import {
   serializeBundle,
 } from '../../src/spiffe/index.ts';
 import { answers, FakePeer } from '../support/fake-peer.ts';
+import { oddRoots } from '../support/odd-roots.ts';
 import { createTestCa } from '../support/test-ca.ts';
 import {
   addWithBundle,
@@ -133,6 +134,59 @@ describe('FederationAgent.add() with a bundle file', () => {
     ['an expired root', () => document(expired), 'bootstrap-bundle-unusable'],
   ])('refuses %s', async (_what, bytes, code) => {
     expect((await refused({ bootstrap: { kind: 'bundle', document: bytes() } })).code).toBe(code);
+  });
+
+  describe('whose entries other programs cannot read', () => {
+    const odd = oddRoots().filter(({ counts }) => !counts);
+    const broken = (der: Uint8Array) =>
+      Buffer.from(
+        JSON.stringify({
+          spiffe_sequence: 1,
+          keys: [{ kty: 'EC', crv: 'P-256', use: 'x509-svid', x5c: [Buffer.from(der).toString('base64')] }],
+        }),
+      );
+    const overTheWeb = () => ({ profile: overWeb, endpointUrl: peer.url('/', 'localhost') });
+
+    it.each(
+      odd.map(({ name, der }) => [name, der] as const),
+    )('adds the peer without keys and says why: %s', async (_name, der) => {
+      peer.become(await webCa.web(['localhost']));
+      peer.answer = answers.document(broken(der).toString());
+      const bootstrap = { kind: 'bundle', document: broken(der), caPem: webCa.pem } as const;
+      const { notes } = await world.agent.add(request({ ...overTheWeb(), bootstrap }));
+      expect(notes).toContainEqual({
+        code: 'no-usable-entries',
+        message: expect.stringContaining('entry 1 is ignored: ') as unknown,
+      });
+      expect(world.trusted()).toEqual([]);
+      expect(world.state()).toBe('failing no-usable-entries');
+      // A root that comes later is held for no time at all: Web PKI alone does not vouch for it.
+      peer.answer = serve([root], { sequence: 2n });
+      expect(await world.poll()).toBe('quarantined all-roots-replaced');
+    });
+
+    it('is failing from the start where the endpoint itself gave the document', async () => {
+      const [{ der } = { der: new Uint8Array() }] = odd;
+      peer.become(await webCa.web(['localhost']));
+      peer.answer = answers.document(broken(der).toString());
+      const bootstrap = { kind: 'web-pki', caPem: webCa.pem } as const;
+      const { relationship } = await world.agent.add(request({ ...overTheWeb(), bootstrap }));
+      expect(relationship).toMatchObject({ state: 'failing', stateReason: { code: 'no-usable-entries' } });
+    });
+
+    it('is refused with the reason where only a root of it could prove the endpoint', async () => {
+      const [{ der } = { der: new Uint8Array() }] = odd;
+      const error = await refused({ bootstrap: { kind: 'bundle', document: broken(der) } });
+      expect(error.code).toBe('bootstrap-bundle-unusable');
+      expect(error.message).toContain('entry 1 is ignored: ');
+    });
+
+    it('is refused where every entry is for another use, such as OIDC keys', async () => {
+      const document = Buffer.from('{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","use":"sig"}]}');
+      const error = await refused({ ...overTheWeb(), bootstrap: { kind: 'bundle', document } });
+      expect(error).toMatchObject({ code: 'bootstrap-bundle-unusable' });
+      expect(error.message).toContain('entry 1 is ignored: ');
+    });
   });
 
   it('refuses a certificate that is no CA, as PEM and as an entry (TDB-28)', async () => {

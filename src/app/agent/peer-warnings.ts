@@ -76,7 +76,7 @@ function ofKeys({ relationship, held, undistrusted, distrusted }: PeerFacts, now
   if (held.x509Authorities.length + held.jwtAuthorities.length === 0) {
     // An unusable document is not a revocation, and is reported as what it is.
     if (ODD_DOCUMENTS.some((code) => code === relationship.stateReason?.code)) return [];
-    const message = `${trustDomain} has revoked all its keys: every identity of it is refused`;
+    const message = `the bundle of ${trustDomain} that is held has no key: every identity of it is refused`;
     return [{ code: 'no-usable-keys', message, since: lastSuccessAt ?? createdAt }];
   }
   if (held.x509Authorities.length > 0 && undistrusted.x509Authorities.length === 0) {
