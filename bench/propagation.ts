@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { tempDir } from '../test/support/temp-dir.ts';
-import { createLayout, Meshes, names, silentWaits } from '../src/demo/index.ts';
+import { createLayout, Meshes, names, silentWaits } from '../src/demonstration/demo/index.ts';
 import { systemClock } from '../src/platform/index.ts';
 import { type Bench, median } from './support/measure.ts';
 

@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { main } from '../src/cli/main.ts';
-import { createLayout, Meshes, names, silentWaits } from '../src/demo/index.ts';
+import { createLayout, Meshes, names, silentWaits } from '../src/demonstration/demo/index.ts';
 import { systemClock } from '../src/platform/index.ts';
 import { parseBundle, parseTrustDomain, type TrustBundle } from '../src/spiffe/index.ts';
 import { AgentHome, presentCa } from '../test/e2e/agent-process.ts';
-import { freePorts } from '../src/demo/free-ports.ts';
+import { freePorts } from '../src/demonstration/demo/free-ports.ts';
 import { tempDir } from '../test/support/temp-dir.ts';
 import { Caller, PlainPeer } from './support/callers.ts';
 import { type Bench, median } from './support/measure.ts';

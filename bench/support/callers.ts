@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
-import { names } from '../../src/demo/index.ts';
+import { names } from '../../src/demonstration/demo/index.ts';
 import { connectMtls, createSpiffeVerifier, svidFromPem } from '../../src/mtls/index.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import {

@@ -1,6 +1,6 @@
 import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import {
   type DiscoveryRequest,
   type DiscoveryResponse,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import type { StatusDocument } from '../../src/admin-client/index.ts';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { until } from '../../test/e2e/agent-process.ts';
 import { startAgents } from '../../test/e2e/running-agents.ts';
 import { Child } from '../support/child.ts';

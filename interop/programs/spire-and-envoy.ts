@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { freePorts } from '../../src/demo/free-ports.ts';
-import { openTls } from '../../src/demo/tls-probe.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
+import { openTls } from '../../src/demonstration/demo/tls-probe.ts';
 import { presentCa, until } from '../../test/e2e/agent-process.ts';
 import { type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
 import { MeshEnvoy } from '../support/mesh-envoy.ts';

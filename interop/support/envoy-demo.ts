@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import type { StatusDocument } from '../../src/admin-client/index.ts';
-import { runVerb } from '../../src/demo/child-process.ts';
-import { createLayout, type Layout, names } from '../../src/demo/layout.ts';
-import { type MeshName, Meshes, type StandIns } from '../../src/demo/meshes.ts';
-import { probeTls } from '../../src/demo/tls-probe.ts';
-import { silentWaits } from '../../src/demo/until.ts';
-import { Traffic } from '../../src/demo/traffic.ts';
+import { runVerb } from '../../src/demonstration/demo/child-process.ts';
+import { createLayout, type Layout, names } from '../../src/demonstration/demo/layout.ts';
+import { type MeshName, Meshes, type StandIns } from '../../src/demonstration/demo/meshes.ts';
+import { probeTls } from '../../src/demonstration/demo/tls-probe.ts';
+import { silentWaits } from '../../src/demonstration/demo/until.ts';
+import { Traffic } from '../../src/demonstration/demo/traffic.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { tempDir } from '../../test/support/temp-dir.ts';
 import { check, until } from './until.ts';

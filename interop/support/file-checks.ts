@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { freePorts } from '../../src/demo/free-ports.ts';
-import { probeTls } from '../../src/demo/tls-probe.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
+import { probeTls } from '../../src/demonstration/demo/tls-probe.ts';
 import { createFilesAdapter } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock } from '../../src/platform/index.ts';
 import { bundleOf, pemFromCertificates, type TrustBundle } from '../../src/spiffe/index.ts';

@@ -1,9 +1,9 @@
-import { silentWaits } from '../../src/demo/until.ts';
+import { silentWaits } from '../../src/demonstration/demo/until.ts';
 import assert from 'node:assert/strict';
-import { createLayout, names } from '../../src/demo/layout.ts';
-import { Meshes } from '../../src/demo/meshes.ts';
+import { createLayout, names } from '../../src/demonstration/demo/layout.ts';
+import { Meshes } from '../../src/demonstration/demo/meshes.ts';
 import { systemClock } from '../../src/platform/index.ts';
-import { ROTATION_STEPS } from '../../src/simulated-mesh/index.ts';
+import { ROTATION_STEPS } from '../../src/demonstration/simulated-mesh/index.ts';
 import { tempDir } from '../../test/support/temp-dir.ts';
 import { Child } from './child.ts';
 import type { InteropCheck } from './program.ts';

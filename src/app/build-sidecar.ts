@@ -1,5 +1,5 @@
 import { createMetrics } from '../platform/index.ts';
-import { Sidecar, type SidecarOptions } from '../sidecar/index.ts';
+import { Sidecar, type SidecarOptions } from '../demonstration/sidecar/index.ts';
 import { resolveEndpointAddress } from '../workload-api/index.ts';
 import { resolvePath } from './config/fields.ts';
 import type { LoadedConfig } from './config/read-config.ts';

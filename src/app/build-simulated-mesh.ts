@@ -1,4 +1,4 @@
-import { SimulatedConsul, SimulatedIstio } from '../simulated-mesh/index.ts';
+import { SimulatedConsul, SimulatedIstio } from '../demonstration/simulated-mesh/index.ts';
 import { resolvePath } from './config/fields.ts';
 import type { LoadedConfig } from './config/read-config.ts';
 import type { SimulatedConsulConfig, SimulatedIstioConfig } from './config/simulate-config.ts';

@@ -1,4 +1,9 @@
-import { startBackend, startFrontend, startInfo, type WeatherService } from '../weather/index.ts';
+import {
+  startBackend,
+  startFrontend,
+  startInfo,
+  type WeatherService,
+} from '../demonstration/weather/index.ts';
 import type { LoadedConfig } from './config/read-config.ts';
 import type { WeatherConfig } from './config/simulate-config.ts';
 import { Parts } from './parts.ts';

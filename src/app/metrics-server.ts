@@ -7,7 +7,7 @@ import {
   type NotReady,
 } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
-import type { RunningPart } from './process.ts';
+import type { RunningPart } from './parts.ts';
 
 /** Counts of what needs a hand, by code. */
 export type WarningCounts = ReadonlyMap<string, number>;

@@ -1,5 +1,10 @@
 import { type Clock, describeError, type Log } from '../platform/index.ts';
-import type { RunningPart } from './process.ts';
+
+/** Something that runs until it is stopped. */
+export interface RunningPart {
+  /** Ends it within the bounds of its config; nothing acknowledged is lost. */
+  stop(): Promise<void>;
+}
 
 /** One part of a process, built and connected. */
 export interface Part {

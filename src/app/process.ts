@@ -23,12 +23,6 @@ export interface ProcessContext {
   readonly environment: Environment;
 }
 
-/** Something that runs until it is stopped. */
-export interface RunningPart {
-  /** Ends it within the bounds of its config; nothing acknowledged is lost. */
-  stop(): Promise<void>;
-}
-
 /** One process as its config describes it. */
 export interface ProcessPlan {
   /** What its log lines call it. */

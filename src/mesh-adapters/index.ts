@@ -3,23 +3,23 @@ export { withClusterTrustBundles } from './cluster-trust-bundle/beside.ts';
 export { createConsulAdapter } from './consul/adapter.ts';
 export { examineConsul } from './consul/examine.ts';
 export { ConsulLeaves } from './consul/leaves.ts';
-export { MeshAdapterError } from './errors.ts';
+export { MeshAdapterError } from './contract/errors.ts';
 export { createFilesAdapter } from './files/adapter.ts';
 export { createIstioAdapter } from './istio/adapter.ts';
 export { createIstioFileAdapter } from './istio/file-adapter.ts';
 export { examineIstio, examineIstioFile } from './istio/examine.ts';
 export { createKumaAdapter } from './kuma/adapter.ts';
 export { createLinkerdAdapter } from './linkerd/adapter.ts';
-export { ForeignTrustPublisher } from './publisher.ts';
-export { withMissing } from './second-look.ts';
+export { ForeignTrustPublisher } from './contract/publisher.ts';
+export { withMissing } from './contract/second-look.ts';
 export { createSpireAdapter } from './spire/adapter.ts';
 export { createVaultAdapter } from './vault/adapter.ts';
 
-export type { AdmissionCode } from './admission.ts';
+export type { AdmissionCode } from './contract/admission.ts';
 export type { ClusterTrustBundleOptions } from './cluster-trust-bundle/beside.ts';
 export type { ConsulAdapterOptions } from './consul/adapter.ts';
-export type { Examination } from './finding.ts';
-export type { MeshAdapterErrorCode } from './errors.ts';
+export type { Examination } from './contract/finding.ts';
+export type { MeshAdapterErrorCode } from './contract/errors.ts';
 export type { FilesAdapterOptions } from './files/adapter.ts';
 export type { IstioAdapterOptions } from './istio/adapter.ts';
 export { openKubernetesAccess } from './kubernetes/kubernetes-access.ts';
@@ -35,8 +35,8 @@ export type {
   PresentTrust,
   PropagationState,
   TrustScope,
-} from './mesh-adapter.ts';
-export type { ForeignTrustPublisherOptions } from './publisher.ts';
+} from './contract/mesh-adapter.ts';
+export type { ForeignTrustPublisherOptions } from './contract/publisher.ts';
 export type { SpireAdapterOptions } from './spire/adapter.ts';
 export type { PeerEndpoints } from './spire/peer-endpoint.ts';
 export type { SpireAccess } from './spire/spire-access.ts';

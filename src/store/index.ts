@@ -5,7 +5,7 @@ export type {
   NewVersion,
   VersionChange,
   VersionVerdict,
-} from './bundle-version.ts';
+} from './model/bundle-version.ts';
 export {
   type ChainedTable,
   type ChainHead,
@@ -14,8 +14,8 @@ export {
   linkHash,
   type PeerHead,
   type SignedHead,
-} from './chain.ts';
-export { StoreError, type StoreErrorCode } from './errors.ts';
+} from './model/chain.ts';
+export { StoreError, type StoreErrorCode } from './model/errors.ts';
 export {
   EVENT_KINDS,
   type EventFilter,
@@ -23,19 +23,19 @@ export {
   isEventKind,
   type NewEvent,
   type StoredEvent,
-} from './event.ts';
-export type { RecordedEvent, StoreObserver } from './observer.ts';
-export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
-export type { RootLife, RootStage, RootStageChange, StageEvidence } from './own-root.ts';
-export type { StoredHolding } from './peer-holding.ts';
-export type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
+} from './model/event.ts';
+export type { RecordedEvent, StoreObserver } from './model/observer.ts';
+export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './model/operator-words.ts';
+export type { RootLife, RootStage, RootStageChange, StageEvidence } from './model/own-root.ts';
+export type { StoredHolding } from './model/peer-holding.ts';
+export type { IncidentKind, NewIncident, StoredIncident } from './model/incident.ts';
 export type {
   InvitationChange,
   InvitationPatch,
   InvitationRole,
   InvitationState,
   StoredInvitation,
-} from './invitation.ts';
+} from './model/invitation.ts';
 export {
   type ChainReader,
   exportHistory,
@@ -43,21 +43,21 @@ export {
   readHeads,
   trustDomainOfExport,
   verifyExport,
-} from './history-export.ts';
-export type { Finding, FindingCode, HistoryReport } from './history-finding.ts';
-export { type HistoryEvidence } from './judge-history.ts';
-export { type ProvenHead, proveHead, signHead } from './head-statement.ts';
-export type { VersionLine, VersionMark } from './version-mark.ts';
-export type { TrustedAt } from './trusted-at.ts';
-export { verifyStoreFile } from './verify-store.ts';
-export { createMemoryStore } from './memory-store.ts';
+} from './history/history-export.ts';
+export type { Finding, FindingCode, HistoryReport } from './history/history-finding.ts';
+export { type HistoryEvidence } from './history/judge-history.ts';
+export { type ProvenHead, proveHead, signHead } from './history/head-statement.ts';
+export type { VersionLine, VersionMark } from './model/version-mark.ts';
+export type { TrustedAt } from './model/trusted-at.ts';
+export { verifyStoreFile } from './history/verify-store.ts';
+export { createMemoryStore } from './sql/memory-store.ts';
 export {
   type HeldKey,
   KEY_KINDS,
   type KeyKind,
   keyNamesOf,
   type PriorTrust,
-} from './prior-trust.ts';
+} from './model/prior-trust.ts';
 export type {
   BootstrapProof,
   ChangePolicy,
@@ -65,6 +65,6 @@ export type {
   RelationshipPatch,
   RelationshipState,
   StateReason,
-} from './relationship.ts';
-export { openSqliteStore, openSqliteStoreForReading, type SqliteStoreOptions } from './sqlite-store.ts';
-export type { IncidentEnd, Replacement, Store, StoreReader } from './store.ts';
+} from './model/relationship.ts';
+export { openSqliteStore, openSqliteStoreForReading, type SqliteStoreOptions } from './sql/sqlite-store.ts';
+export type { IncidentEnd, Replacement, Store, StoreReader } from './model/store.ts';

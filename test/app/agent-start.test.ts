@@ -15,7 +15,7 @@ import { createAdminClient } from '../../src/admin-client/index.ts';
 import { partsOfAgent } from '../../src/app/agent/agent.ts';
 import { agentConfigSchema } from '../../src/app/config/agent-config.ts';
 import { type Part, Parts } from '../../src/app/parts.ts';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { silentLog, systemRandom } from '../../src/platform/index.ts';
 import {
   bundleOf,

@@ -6,7 +6,7 @@ import { readConfig } from '../../src/app/config/read-config.ts';
 import { buildSimulatedIstio } from '../../src/app/build-simulated-mesh.ts';
 import { createIstioAdapter } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
-import { createControlClient } from '../../src/simulated-mesh/index.ts';
+import { createControlClient } from '../../src/demonstration/simulated-mesh/index.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa } from '../support/test-ca.ts';
 

@@ -2,7 +2,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { checkConfigWithFiles, ConfigError, type ConfigMistake } from '../../src/app/index.ts';
-import { bundleText } from '../../src/spiffe/bundle-document.ts';
+import { bundleText } from '../../src/spiffe/bundle/bundle-document.ts';
 import { bundleOf, parseTrustDomain, pemFromCertificates } from '../../src/spiffe/index.ts';
 import { plainAgentConfig } from '../support/agent-config.ts';
 import { tempDir } from '../support/temp-dir.ts';

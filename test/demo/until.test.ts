@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DemoError } from '../../src/demo/child-process.ts';
-import { until, type Waits } from '../../src/demo/until.ts';
+import { DemoError } from '../../src/demonstration/demo/child-process.ts';
+import { until, type Waits } from '../../src/demonstration/demo/until.ts';
 import { TestClock } from '../support/test-clock.ts';
 
 function waits(load: number): { readonly clock: TestClock; readonly waits: Waits; readonly said: string[] } {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { certificatesFromPem, pemFromCertificates } from '../../src/spiffe/index.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 import type { TestCa } from '../support/test-ca.ts';

@@ -6,7 +6,7 @@ import type {
   ReviewDocument,
   StatusDocument,
 } from '../../src/admin-client/index.ts';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import type { TestCa } from '../support/test-ca.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';

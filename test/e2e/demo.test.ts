@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { StepRecord } from '../../src/demo/index.ts';
+import type { StepRecord } from '../../src/demonstration/demo/index.ts';
 import { TEST_PATIENCE_MS } from '../support/patience.ts';
 
 const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');

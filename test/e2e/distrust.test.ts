@@ -1,4 +1,4 @@
-import { silentWaits } from '../../src/demo/until.ts';
+import { silentWaits } from '../../src/demonstration/demo/until.ts';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,9 +8,9 @@ import type {
   StatusDocument,
   VerifyDocument,
 } from '../../src/admin-client/index.ts';
-import { createLayout, names } from '../../src/demo/layout.ts';
-import { Meshes } from '../../src/demo/meshes.ts';
-import { openTls } from '../../src/demo/tls-probe.ts';
+import { createLayout, names } from '../../src/demonstration/demo/layout.ts';
+import { Meshes } from '../../src/demonstration/demo/meshes.ts';
+import { openTls } from '../../src/demonstration/demo/tls-probe.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { until } from './agent-process.ts';

@@ -3,7 +3,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { AgentHome, FederateProcess, presentCa } from './agent-process.ts';
 

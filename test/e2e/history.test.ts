@@ -6,7 +6,7 @@ import type {
   StatusDocument,
   StoryDocument,
 } from '../../src/admin-client/index.ts';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { doctorStore } from '../store/doctored-store.ts';
 import { tempDir } from '../support/temp-dir.ts';

@@ -4,7 +4,7 @@ import {
   type InvitationDocument,
   type InvitedDocument,
 } from '../../src/admin-client/index.ts';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { AgentHome, type FederateProcess, federate, presentCa, until } from './agent-process.ts';
 

@@ -7,7 +7,7 @@ import type {
   StatusDocument,
   VerifyJwtDocument,
 } from '../../src/admin-client/index.ts';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import {
   bundleOf,
   parseBundle,

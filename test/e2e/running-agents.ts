@@ -1,4 +1,4 @@
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { AgentHome, type FederateProcess, presentCa } from './agent-process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import type { TestCa } from '../support/test-ca.ts';

@@ -4,7 +4,7 @@ import type {
   SignedBundleDocument,
   StatusDocument,
 } from '../../src/admin-client/index.ts';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import type { TestCa } from '../support/test-ca.ts';
 import { AgentHome, type FederateProcess, presentCa, until } from './agent-process.ts';

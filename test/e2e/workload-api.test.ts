@@ -1,7 +1,7 @@
 import { statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StatusDocument } from '../../src/admin-client/index.ts';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { spiffeWorkloadService } from '../../src/grpc/index.ts';
 import { serializeBundle } from '../../src/spiffe/index.ts';
 import { tempDir } from '../support/temp-dir.ts';

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { agentConfigSchema } from '../../src/app/config/agent-config.ts';
 import { gatewayBootstrap } from '../../src/app/federation-gateway/bootstrap.ts';
 import { createFederationGateway } from '../../src/app/federation-gateway/gateway.ts';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { createConsulAdapter, type OwnTrust } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { bundleOf, pemFromCertificates, type TrustBundle } from '../../src/spiffe/index.ts';

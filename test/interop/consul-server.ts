@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { eventually, startProgram } from './program.ts';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { createVaultAdapter, type MeshAdapter } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { parseBundleMap, parseTrustDomain, pinOfKey } from '../../src/spiffe/index.ts';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { JsonApi } from '../../src/mesh-adapters/json-api.ts';
+import { JsonApi } from '../../src/mesh-adapters/contract/json-api.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { tempDir } from '../support/temp-dir.ts';

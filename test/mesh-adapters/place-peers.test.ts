@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { judgeForeignTrust, rootsToHold } from '../../src/mesh-adapters/admission.ts';
-import { placePeers } from '../../src/mesh-adapters/place-peers.ts';
+import { judgeForeignTrust, rootsToHold } from '../../src/mesh-adapters/contract/admission.ts';
+import { placePeers } from '../../src/mesh-adapters/contract/place-peers.ts';
 import { bundleOf, parseTrustDomain, type TrustBundle, type X509Authority } from '../../src/spiffe/index.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { followOwnTrust } from '../../src/mesh-adapters/follow-own-trust.ts';
+import { followOwnTrust } from '../../src/mesh-adapters/contract/follow-own-trust.ts';
 import { MeshAdapterError, type OwnTrust } from '../../src/mesh-adapters/index.ts';
-import { SecondLook, withMissing } from '../../src/mesh-adapters/second-look.ts';
+import { SecondLook, withMissing } from '../../src/mesh-adapters/contract/second-look.ts';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
 import { createTokenKey } from '../support/test-tokens.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Agent, createServer, type IncomingHttpHeaders, type RequestListener, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createMetrics, systemRandom } from '../../src/platform/index.ts';
-import { Sidecar, type SidecarOptions } from '../../src/sidecar/index.ts';
+import { Sidecar, type SidecarOptions } from '../../src/demonstration/sidecar/index.ts';
 import { parseTrustDomain, pemFromCertificates, type TrustBundle } from '../../src/spiffe/index.ts';
 import { type SdsSecret, SdsServer } from '../../src/workload-api/index.ts';
 import { createRecordingLog } from '../support/recording-log.ts';

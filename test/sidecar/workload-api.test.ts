@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createMetrics, systemRandom } from '../../src/platform/index.ts';
-import { Sidecar, type SidecarOptions } from '../../src/sidecar/index.ts';
+import { Sidecar, type SidecarOptions } from '../../src/demonstration/sidecar/index.ts';
 import { parseEndpointAddress } from '../../src/workload-api/index.ts';
 import { FakeWorkloadApi } from '../support/fake-workload-api.ts';
 import { tempDir } from '../support/temp-dir.ts';

@@ -3,9 +3,9 @@ import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/platform/index.ts';
-import { CertificateAuthority } from '../../src/simulated-mesh/certificate-authority.ts';
-import { consulCertificateProfile } from '../../src/simulated-mesh/consul/certificate-profile.ts';
-import { istioCertificateProfile } from '../../src/simulated-mesh/istio/certificate-profile.ts';
+import { CertificateAuthority } from '../../src/demonstration/simulated-mesh/certificate-authority.ts';
+import { consulCertificateProfile } from '../../src/demonstration/simulated-mesh/consul/certificate-profile.ts';
+import { istioCertificateProfile } from '../../src/demonstration/simulated-mesh/istio/certificate-profile.ts';
 import {
   EXTENDED_KEY_USAGE_OIDS,
   generateKeyPair,

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { statSync } from 'node:fs';
 import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createControlClient } from '../../src/simulated-mesh/index.ts';
+import { createControlClient } from '../../src/demonstration/simulated-mesh/index.ts';
 import {
   bundleOf,
   BundleSet,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { CertificateAuthority } from '../../src/simulated-mesh/certificate-authority.ts';
-import { consulCertificateProfile } from '../../src/simulated-mesh/consul/certificate-profile.ts';
-import { WorkloadIdentities } from '../../src/simulated-mesh/workload-identities.ts';
+import { CertificateAuthority } from '../../src/demonstration/simulated-mesh/certificate-authority.ts';
+import { consulCertificateProfile } from '../../src/demonstration/simulated-mesh/consul/certificate-profile.ts';
+import { WorkloadIdentities } from '../../src/demonstration/simulated-mesh/workload-identities.ts';
 import { parseSpiffeId, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createRecordingLog } from '../support/recording-log.ts';
 import { tempDir } from '../support/temp-dir.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeBase64, decodeBase64url } from '../../src/spiffe/base64.ts';
+import { decodeBase64, decodeBase64url } from '../../src/spiffe/base/base64.ts';
 
 describe('decodeBase64() and decodeBase64url() (TDB-21, TDB-26)', () => {
   it('undo what Node writes, and read no other spelling of the same bytes', () => {

@@ -9,8 +9,8 @@ import {
   X509PathError,
   type PathInput,
 } from '../../src/spiffe/index.ts';
-import { CONSTRUCTED, CONTEXT, DerReader, Tag } from '../../src/spiffe/der.ts';
-import { derElement, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
+import { CONSTRUCTED, CONTEXT, DerReader, Tag } from '../../src/spiffe/base/der.ts';
+import { derElement, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
 import { TEST_INSTANT } from '../support/test-ca.ts';
 
 /** A certificate with the key it is for. */

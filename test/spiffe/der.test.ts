@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DerReader, Tag } from '../../src/spiffe/der.ts';
-import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
+import { DerReader, Tag } from '../../src/spiffe/base/der.ts';
+import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
 import { attempt, codeOf } from './attempt.ts';
 
 const read = (hex: string) => new DerReader(Buffer.from(hex.replaceAll(' ', ''), 'hex'));

@@ -1,8 +1,8 @@
 import { createHmac, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { verifyJwtSvid } from '../../src/spiffe/index.ts';
-import { MAX_KEYS_TRIED } from '../../src/spiffe/jwt-svid.ts';
-import { MAX_JWT_SVID_CHARACTERS } from '../../src/spiffe/jwt-svid-token.ts';
+import { MAX_KEYS_TRIED } from '../../src/spiffe/svid/jwt-svid.ts';
+import { MAX_JWT_SVID_CHARACTERS } from '../../src/spiffe/svid/jwt-svid-token.ts';
 import {
   createTokenKey,
   jwtAuthorityOf,

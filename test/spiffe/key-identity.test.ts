@@ -13,7 +13,7 @@ import {
   verifyX509Path,
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
-import { keyFingerprintOf } from '../../src/spiffe/key-identity.ts';
+import { keyFingerprintOf } from '../../src/spiffe/x509/key-identity.ts';
 import {
   algorithm,
   oddCertificate,
@@ -21,8 +21,8 @@ import {
   soundParts,
   spkiOf,
 } from '../support/odd-certificates.ts';
-import { derElement } from '../../src/spiffe/der-writer.ts';
-import { DerReader, Tag } from '../../src/spiffe/der.ts';
+import { derElement } from '../../src/spiffe/base/der-writer.ts';
+import { DerReader, Tag } from '../../src/spiffe/base/der.ts';
 import { type Made, makeCa, makeLeaf, rebuild } from './chain-maker.ts';
 import { TEST_INSTANT } from '../support/test-ca.ts';
 

@@ -10,7 +10,7 @@ import {
   verifyX509Path,
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
-import { extendedKeyUsageExtension } from '../../src/spiffe/x509-issue-extensions.ts';
+import { extendedKeyUsageExtension } from '../../src/spiffe/x509/issue-extensions.ts';
 import { oddRoots } from '../support/odd-roots.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
 

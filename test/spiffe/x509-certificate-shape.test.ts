@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { CONSTRUCTED, CONTEXT, DerReader, Tag } from '../../src/spiffe/der.ts';
-import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
+import { CONSTRUCTED, CONTEXT, DerReader, Tag } from '../../src/spiffe/base/der.ts';
+import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
 import { parseCertificate } from '../../src/spiffe/index.ts';
 import { codeOf } from './attempt.ts';
 import { type Made, makeCa, makeLeaf, rebuild, rebuildExtensions, unknownExtension } from './chain-maker.ts';

@@ -1,8 +1,8 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/der.ts';
-import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
+import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/base/der.ts';
+import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
 import { parseCertificate } from '../../src/spiffe/index.ts';
 import { attempt, codeOf } from './attempt.ts';
 import { type Made, makeCa, makeLeaf, rebuild, unknownExtension } from './chain-maker.ts';

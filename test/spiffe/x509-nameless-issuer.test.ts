@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseCertificate } from '../../src/spiffe/index.ts';
-import { authorityKeyIdExtension } from '../../src/spiffe/x509-issue-extensions.ts';
+import { authorityKeyIdExtension } from '../../src/spiffe/x509/issue-extensions.ts';
 import { judge, type Made, makeCa, makeLeaf } from './chain-maker.ts';
 
 /**

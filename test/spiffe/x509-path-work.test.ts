@@ -1,6 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type * as Crypto from 'node:crypto';
-import type * as NameConstraints from '../../src/spiffe/x509-name-constraints.ts';
+import type * as NameConstraints from '../../src/spiffe/x509/name-constraints.ts';
 import { judge, type Made, makeCa, makeLeaf } from './chain-maker.ts';
 
 /** What was really done, counted where it is done. */
@@ -15,7 +15,7 @@ vi.mock('node:crypto', async (importOriginal) => {
   return { ...crypto, verify };
 });
 
-vi.mock('../../src/spiffe/x509-name-constraints.ts', async (importOriginal) => {
+vi.mock('../../src/spiffe/x509/name-constraints.ts', async (importOriginal) => {
   const constraints = await importOriginal<typeof NameConstraints>();
   const judgeNames: typeof constraints.judgeNames = (subtrees, names, count) =>
     constraints.judgeNames(subtrees, names, () => {

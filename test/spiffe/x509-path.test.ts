@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { generateKeyPair, type PathInput, verifyX509Path, X509PathError } from '../../src/spiffe/index.ts';
-import { DerReader, Tag } from '../../src/spiffe/der.ts';
-import { derElement, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
+import { DerReader, Tag } from '../../src/spiffe/base/der.ts';
+import { derElement, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
 import { TEST_INSTANT } from '../support/test-ca.ts';
 import { judge, type Made, makeCa, makeLeaf, rebuild, unknownExtension } from './chain-maker.ts';
 

@@ -1,8 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { Tag } from '../../src/spiffe/der.ts';
-import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
-import { readPublicKey } from '../../src/spiffe/x509-public-key.ts';
+import { Tag } from '../../src/spiffe/base/der.ts';
+import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
+import { readPublicKey } from '../../src/spiffe/x509/public-key.ts';
 import { codeOf } from './attempt.ts';
 
 const RSA = '1.2.840.113549.1.1.1';

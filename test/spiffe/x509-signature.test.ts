@@ -1,9 +1,9 @@
 import { constants, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/der.ts';
-import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
-import type { PublicKeyShape } from '../../src/spiffe/x509-public-key.ts';
-import { keyRefusal, signatureSchemeOf } from '../../src/spiffe/x509-signature.ts';
+import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/base/der.ts';
+import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
+import type { PublicKeyShape } from '../../src/spiffe/x509/public-key.ts';
+import { keyRefusal, signatureSchemeOf } from '../../src/spiffe/x509/signature.ts';
 import { codeOf } from './attempt.ts';
 import { judge, makeCa, makeLeaf, rebuild } from './chain-maker.ts';
 

@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/der.ts';
-import { derElement, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
+import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/base/der.ts';
+import { derElement, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
 import {
   BundleSet,
   bundleOf,

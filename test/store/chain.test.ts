@@ -2,9 +2,9 @@ import Sqlite from 'better-sqlite3';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMemoryStore, verifyStoreFile } from '../../src/store/index.ts';
-import { CHAIN_START, type ChainLink, linkHash, rowText } from '../../src/store/chain.ts';
-import { ChainJudge } from '../../src/store/chain-judge.ts';
-import { APPLICATION_ID, migrations } from '../../src/store/migrate.ts';
+import { CHAIN_START, type ChainLink, linkHash, rowText } from '../../src/store/model/chain.ts';
+import { ChainJudge } from '../../src/store/history/chain-judge.ts';
+import { APPLICATION_ID, migrations } from '../../src/store/sql/migrate.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import {
   createHistoryCas,

@@ -6,8 +6,14 @@ import {
   type StatementSigner,
 } from '../../src/spiffe/index.ts';
 import { openSqliteStore, signHead, type Store } from '../../src/store/index.ts';
-import { CHAIN_START, type ChainedRow, type ChainedTable, linkHash, rowText } from '../../src/store/chain.ts';
-import { selectChainedRow } from '../../src/store/sqlite-chain.ts';
+import {
+  CHAIN_START,
+  type ChainedRow,
+  type ChainedTable,
+  linkHash,
+  rowText,
+} from '../../src/store/model/chain.ts';
+import { selectChainedRow } from '../../src/store/sql/sqlite-chain.ts';
 import { silentLog } from '../../src/platform/index.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { GroupedWrites } from '../../src/store/grouped-writes.ts';
+import { GroupedWrites } from '../../src/store/sql/grouped-writes.ts';
 
 /** Transactions over a list that forget what was done in them when they fail. */
 function journal() {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lockStore } from '../../src/store/store-lock.ts';
+import { lockStore } from '../../src/store/sql/store-lock.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { TestClock } from '../support/test-clock.ts';
 import { start } from './sample-bundles.ts';

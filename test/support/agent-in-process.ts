@@ -3,7 +3,7 @@ import { type AdminClient, createAdminClient } from '../../src/admin-client/inde
 import { partsOfAgent } from '../../src/app/agent/agent.ts';
 import { type AgentConfig, agentConfigSchema } from '../../src/app/config/agent-config.ts';
 import { Parts } from '../../src/app/parts.ts';
-import { freePorts } from '../../src/demo/free-ports.ts';
+import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { systemRandom } from '../../src/platform/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { openSqliteStore, type Store, type StoreError } from '../../src/store/index.ts';

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, hash, type KeyObject, sign } from 'node:crypto';
-import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/der.ts';
-import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
+import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/base/der.ts';
+import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
 
 /** What signs every odd certificate: nobody checks it, since all of them are roots. */
 const KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' });

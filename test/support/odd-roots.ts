@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/der.ts';
-import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/der-writer.ts';
+import { CONSTRUCTED, CONTEXT, Tag } from '../../src/spiffe/base/der.ts';
+import { derElement, derInteger, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
 import {
   algorithm,
   attribute,

@@ -2,7 +2,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { startBackend, startFrontend, startInfo } from '../../src/weather/index.ts';
+import { startBackend, startFrontend, startInfo } from '../../src/demonstration/weather/index.ts';
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
 const stops: (() => Promise<unknown> | void)[] = [];

@@ -11,7 +11,8 @@ import type { Clock } from '../../platform/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import type { SvidConfig } from '../config/svid-config.ts';
 import { resolvePath } from '../config/fields.ts';
-import type { ProcessContext, RunningPart } from '../process.ts';
+import type { RunningPart } from '../parts.ts';
+import type { ProcessContext } from '../process.ts';
 
 /** The agent's own SVID, kept new from its start until it is stopped. */
 export interface OwnSvid extends RunningPart {

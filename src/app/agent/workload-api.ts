@@ -6,7 +6,8 @@ import { WorkloadServer } from '../../workload-api/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import { unservedWarning } from '../unserved-warning.ts';
-import type { ProcessContext, RunningPart } from '../process.ts';
+import type { RunningPart } from '../parts.ts';
+import type { ProcessContext } from '../process.ts';
 
 /** The agent's socket for proxies and workloads. */
 export interface WorkloadApiPart extends RunningPart {

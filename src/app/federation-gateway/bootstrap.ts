@@ -12,12 +12,6 @@ import { gatewaySecrets } from './secrets.ts';
 
 const AGENT_CLUSTER = 'agent';
 
-/** One service as one foreign identity reaches it: a cluster of its own, because the certificate inside hangs on who comes. */
-export interface GatewayCluster {
-  readonly name: string;
-  readonly id: SpiffeId;
-}
-
 /**
  * The bootstrap of the Envoy of a federation gateway. Outside it lets in the listed identities only, each by the roots of its own
  * trust domain, with the leaf of the gateway's own service; inside it shows the leaf of the Consul service that stands for

@@ -16,7 +16,8 @@ import type { AgentConfig } from '../config/agent-config.ts';
 import type { FederationGatewayConfig } from '../config/federation-gateway-config.ts';
 import { resolvePath } from '../config/fields.ts';
 import { gatewaySecrets } from './secrets.ts';
-import type { ProcessContext, RunningPart } from '../process.ts';
+import type { RunningPart } from '../parts.ts';
+import type { ProcessContext } from '../process.ts';
 
 const NOBODY = parseTrustDomain('nobody.invalid');
 

@@ -1,5 +1,5 @@
+import type { SpiffeId } from '../../spiffe/index.ts';
 import type { FederationGatewayConfig } from '../config/federation-gateway-config.ts';
-import type { GatewayCluster } from './bootstrap.ts';
 
 type Route = FederationGatewayConfig['routes'][number];
 
@@ -19,6 +19,12 @@ const TYPE = {
   rawBuffer: 'type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer',
   internalListener: 'type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
 } as const;
+
+/** One service as one foreign identity reaches it: a cluster of its own, because the certificate inside hangs on who comes. */
+export interface GatewayCluster {
+  readonly name: string;
+  readonly id: SpiffeId;
+}
 
 interface FilterOptions {
   readonly route: Route;

@@ -23,7 +23,7 @@ Examples:
     .action(async (options: { readonly keep?: boolean; readonly output: OutputFormat }) => {
       const json = options.output === 'json';
       // Loaded when it is wanted: the other verbs should start fast.
-      const { runDemo } = await import('../../demo/index.ts');
+      const { runDemo } = await import('../../demonstration/demo/index.ts');
       const succeeded = await runDemo({
         keep: options.keep === true,
         output: {

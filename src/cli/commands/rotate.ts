@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ControlClient, ControlStatus, RotationStep } from '../../simulated-mesh/index.ts';
+import type { ControlClient, ControlStatus, RotationStep } from '../../demonstration/simulated-mesh/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
@@ -14,7 +14,7 @@ const ROTATION_STEPS = ['publish', 'activate', 'retire'] as const satisfies read
 
 /** Loaded when it is wanted: the other verbs should start fast. */
 async function controlAt(path: string): Promise<ControlClient> {
-  const { createControlClient } = await import('../../simulated-mesh/index.ts');
+  const { createControlClient } = await import('../../demonstration/simulated-mesh/index.ts');
   return createControlClient(path);
 }
 

@@ -1,12 +1,12 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import { AdapterState } from '../adapter-state.ts';
-import { Anchors } from '../anchors.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { AdapterState } from '../contract/adapter-state.ts';
+import { Anchors } from '../contract/anchors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { ForeignTrustReport, MeshAdapter, OwnTrust, PresentTrust } from '../mesh-adapter.ts';
-import { withMissing } from '../second-look.ts';
+import type { ForeignTrustReport, MeshAdapter, OwnTrust, PresentTrust } from '../contract/mesh-adapter.ts';
+import { withMissing } from '../contract/second-look.ts';
 import type { ClusterTrustBundleMarks } from './render.ts';
 import { type ClusterTrustBundleWriter, readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 

@@ -1,14 +1,14 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import { refuseConstrained } from '../admission.ts';
-import type { Anchors } from '../anchors.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { refuseConstrained } from '../contract/admission.ts';
+import type { Anchors } from '../contract/anchors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import { readPresentTrust as readObjects } from '../kubernetes/foreign-objects.ts';
 import { holdForeignObjects } from '../kubernetes/hold-foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { ForeignTrustReport, OwnTrust, PresentTrust } from '../mesh-adapter.ts';
-import { OBJECT_LIMITS } from '../place-peers.ts';
-import { retryConflicts } from '../retry-conflicts.ts';
+import type { ForeignTrustReport, OwnTrust, PresentTrust } from '../contract/mesh-adapter.ts';
+import { OBJECT_LIMITS } from '../contract/place-peers.ts';
+import { retryConflicts } from '../contract/retry-conflicts.ts';
 import {
   API_VERSIONS,
   type ApiVersion,

@@ -1,5 +1,5 @@
 import type { Clock, Random } from '../../platform/index.ts';
-import { backoffMs } from '../backoff.ts';
+import { backoffMs } from '../contract/backoff.ts';
 import type { ConsulClient } from './consul-client.ts';
 
 const WAIT_SECONDS = 300;

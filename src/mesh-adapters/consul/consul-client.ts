@@ -1,7 +1,7 @@
 import type { Clock } from '../../platform/index.ts';
-import { readCaFile } from '../ca-file.ts';
-import { fetchHttp, type HttpAnswer, parseJsonAnswer, refusedByStatus } from '../http-request.ts';
-import { readTokenFile } from '../token-file.ts';
+import { readCaFile } from '../contract/ca-file.ts';
+import { fetchHttp, type HttpAnswer, parseJsonAnswer, refusedByStatus } from '../contract/http-request.ts';
+import { readTokenFile } from '../contract/token-file.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
 const TIMEOUT_MS = 15_000;

@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/index.ts';
 import type { SpiffeId } from '../../spiffe/index.ts';
-import { type Examination, type Finding, told, wrong } from '../finding.ts';
+import { type Examination, type Finding, told, wrong } from '../contract/finding.ts';
 import { ConsulClient } from './consul-client.ts';
 import { type ConsulFacts, readConsulFacts } from './facts.ts';
 import { HTTP_PROTOCOLS, judgeIdentity, protocolOf } from './judge-identity.ts';

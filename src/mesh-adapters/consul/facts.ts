@@ -1,6 +1,6 @@
-import { MeshAdapterError } from '../errors.ts';
-import { type Finding, inOrder, wrong } from '../finding.ts';
-import type { OwnTrust } from '../mesh-adapter.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { type Finding, inOrder, wrong } from '../contract/finding.ts';
+import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { listPeerings, type Peering } from './peerings.ts';
 import { fetchOwnTrust } from './read-own-trust.ts';

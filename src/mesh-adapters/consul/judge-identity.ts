@@ -1,5 +1,5 @@
 import { type SpiffeId, trustDomainOf } from '../../spiffe/index.ts';
-import { type Finding, told, wrong } from '../finding.ts';
+import { type Finding, told, wrong } from '../contract/finding.ts';
 import { consulServiceIdOf } from './consul-id.ts';
 import type { ConsulFacts, IntentionSource, ServiceIntentions } from './facts.ts';
 

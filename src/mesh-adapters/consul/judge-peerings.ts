@@ -1,5 +1,5 @@
 import type { SpiffeId } from '../../spiffe/index.ts';
-import { type Finding, told, wrong } from '../finding.ts';
+import { type Finding, told, wrong } from '../contract/finding.ts';
 import type { ConsulFacts } from './facts.ts';
 import type { Peering } from './peerings.ts';
 

@@ -8,7 +8,7 @@ import {
   trustDomainOf,
   X509SvidError,
 } from '../../spiffe/index.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import { consulServiceIdOf } from './consul-id.ts';
 
 /** The certificate of a Consul service, with its private key. PEM throughout. */

@@ -13,8 +13,8 @@ import {
   statusMessage,
 } from '../../grpc/index.ts';
 import type { Clock } from '../../platform/index.ts';
-import { withDeadline } from '../deadline.ts';
-import { MeshAdapterError, type MeshAdapterErrorCode } from '../errors.ts';
+import { withDeadline } from '../contract/deadline.ts';
+import { MeshAdapterError, type MeshAdapterErrorCode } from '../contract/errors.ts';
 import { isDialAddress, type PeeringToken } from './peering-token.ts';
 
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;

@@ -1,8 +1,8 @@
 import { type Clock, describeError, type Log, type Random } from '../../platform/index.ts';
 import { contentDigest, type TrustBundle, type X509Authority } from '../../spiffe/index.ts';
-import { backoffMs } from '../backoff.ts';
-import { MeshAdapterError } from '../errors.ts';
-import type { ForeignTrustReport, PropagationState } from '../mesh-adapter.ts';
+import { backoffMs } from '../contract/backoff.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import type { ForeignTrustReport, PropagationState } from '../contract/mesh-adapter.ts';
 import { addressOfLeader } from './leader-address.ts';
 import { LeaderElsewhere, PeerConnection } from './peer-connection.ts';
 import { PeerSession } from './peer-session.ts';

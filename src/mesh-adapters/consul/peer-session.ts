@@ -9,7 +9,7 @@ import {
   peeringTrustBundleMessage,
   type ReplicationMessage,
 } from '../../grpc/index.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import { isDialAddress } from './peering-token.ts';
 
 /** A bundle to be sent, with the digest it is reported by. */

@@ -1,4 +1,4 @@
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 
 /** What a peering token says: where to dial, whom to find there, and the secret for the first time. */
 export interface PeeringToken {

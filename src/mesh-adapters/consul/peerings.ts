@@ -1,5 +1,5 @@
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { parsePeeringToken, type PeeringToken } from './peering-token.ts';
 import { OWNER_META_KEY } from './render.ts';

@@ -1,9 +1,9 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain } from '../../spiffe/index.ts';
-import type { AdapterState } from '../adapter-state.ts';
-import { MeshAdapterError } from '../errors.ts';
-import type { OwnTrust } from '../mesh-adapter.ts';
-import { ownRootsFromPem } from '../own-roots.ts';
+import type { AdapterState } from '../contract/adapter-state.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import type { OwnTrust } from '../contract/mesh-adapter.ts';
+import { ownRootsFromPem } from '../contract/own-roots.ts';
 import { followBlockingQuery } from './blocking-query.ts';
 import type { ConsulClient } from './consul-client.ts';
 

@@ -1,6 +1,6 @@
 import type { PeeringTrustBundle } from '../../grpc/index.ts';
 import { pemFromCertificates, type TrustDomain, type X509Authority } from '../../spiffe/index.ts';
-import { ownedNameOf } from '../owned-name.ts';
+import { ownedNameOf } from '../contract/owned-name.ts';
 
 /** The key of a peering's Meta that says it is ours, and of which trust domain. */
 export const OWNER_META_KEY = 'federate-trust-domain';

@@ -1,11 +1,11 @@
 import { peeringTrustBundleMessage } from '../../grpc/index.ts';
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, judgeForeignTrust, rootsToHold } from '../admission.ts';
-import { MeshAdapterError } from '../errors.ts';
-import { reportOf } from '../foreign-report.ts';
-import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
-import { OBJECT_LIMITS, placePeers } from '../place-peers.ts';
+import { type Admission, judgeForeignTrust, rootsToHold } from '../contract/admission.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { reportOf } from '../contract/foreign-report.ts';
+import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
+import { OBJECT_LIMITS, placePeers } from '../contract/place-peers.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { PeerLink } from './peer-link.ts';
 import { deletePeering, generatePeeringToken, listPeerings, type Peering } from './peerings.ts';

@@ -1,10 +1,10 @@
 import type { Clock, Log } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
-import { AdapterState } from '../adapter-state.ts';
-import { MeshAdapterError } from '../errors.ts';
-import { followOwnTrust } from '../follow-own-trust.ts';
-import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
-import { SecondLook } from '../second-look.ts';
+import { AdapterState } from '../contract/adapter-state.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { followOwnTrust } from '../contract/follow-own-trust.ts';
+import type { MeshAdapter, OwnTrust } from '../contract/mesh-adapter.ts';
+import { SecondLook } from '../contract/second-look.ts';
 import { loadOwnTrust, type OwnFiles, readOnce, readOwnTrust } from './read-own-trust.ts';
 import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { bundleOf, serializeBundleMap, type TrustBundle, type X509Authority } from '../../spiffe/index.ts';
-import type { OwnTrust } from '../mesh-adapter.ts';
+import type { OwnTrust } from '../contract/mesh-adapter.ts';
 
 /** The bundle map that gRPC reads as `spiffe_trust_bundle_map_file` (gRFC A87). */
 export const GRPC_BUNDLE_MAP_FILE = 'grpc-bundles.json';

@@ -1,5 +1,5 @@
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 
 /** The file that lists which files in the folder are ours. */
 export const MANIFEST_FILE = '.federate-files.json';

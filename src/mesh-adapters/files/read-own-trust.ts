@@ -7,10 +7,10 @@ import {
   parseBundle,
   type TrustDomain,
 } from '../../spiffe/index.ts';
-import type { AdapterState } from '../adapter-state.ts';
-import { MeshAdapterError } from '../errors.ts';
-import type { OwnTrust } from '../mesh-adapter.ts';
-import { ownRootsFromPem } from '../own-roots.ts';
+import type { AdapterState } from '../contract/adapter-state.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import type { OwnTrust } from '../contract/mesh-adapter.ts';
+import { ownRootsFromPem } from '../contract/own-roots.ts';
 import { readBoundedFile } from './bounded-file.ts';
 
 /** Where the own roots are: PEM files, or one SPIFFE bundle document. */

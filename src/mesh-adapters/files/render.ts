@@ -10,7 +10,7 @@ import {
   type TrustDomain,
   x509AuthorityFromDer,
 } from '../../spiffe/index.ts';
-import type { OwnTrust } from '../mesh-adapter.ts';
+import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import { GRPC_BUNDLE_MAP_FILE, renderGrpcBundleMap } from './grpc-bundle-map.ts';
 
 /** The file that holds every foreign bundle at once (SPIFFE Trust Domain and Bundle §5). */

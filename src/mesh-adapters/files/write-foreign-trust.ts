@@ -12,11 +12,11 @@ import {
   type TrustBundle,
   type TrustDomain,
 } from '../../spiffe/index.ts';
-import { type Admission, judgeForeignTrust, refuseAdmission } from '../admission.ts';
-import { MeshAdapterError } from '../errors.ts';
-import { reportOf } from '../foreign-report.ts';
-import type { ForeignTrustReport, OwnTrust, PresentTrust } from '../mesh-adapter.ts';
-import { type PlacedPeer, type PlaceLimits, placePeers } from '../place-peers.ts';
+import { type Admission, judgeForeignTrust, refuseAdmission } from '../contract/admission.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { reportOf } from '../contract/foreign-report.ts';
+import type { ForeignTrustReport, OwnTrust, PresentTrust } from '../contract/mesh-adapter.ts';
+import { type PlacedPeer, type PlaceLimits, placePeers } from '../contract/place-peers.ts';
 import { readBoundedFile } from './bounded-file.ts';
 import { type Manifest, MANIFEST_FILE, parseManifest, serializeManifest } from './manifest.ts';
 import { filesOf, type PeerFiles, renderMaps, renderPeerFiles, SHARED_FILES, withRoots } from './render.ts';

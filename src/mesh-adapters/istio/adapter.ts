@@ -1,11 +1,11 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
-import { AdapterState } from '../adapter-state.ts';
-import { assembleAdapter } from '../assemble-adapter.ts';
-import type { MeshAdapter } from '../mesh-adapter.ts';
-import { Anchors } from '../anchors.ts';
+import { AdapterState } from '../contract/adapter-state.ts';
+import { assembleAdapter } from '../contract/assemble-adapter.ts';
+import type { MeshAdapter } from '../contract/mesh-adapter.ts';
+import { Anchors } from '../contract/anchors.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import { SecondLook } from '../second-look.ts';
+import { SecondLook } from '../contract/second-look.ts';
 import { fetchOwnTrust, readOwnTrust } from './read-own-trust.ts';
 import { type IstioWriter, readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 

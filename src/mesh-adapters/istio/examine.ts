@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/index.ts';
-import { MeshAdapterError } from '../errors.ts';
-import { type Examination, told, wrong } from '../finding.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { type Examination, told, wrong } from '../contract/finding.ts';
 import { type IstioFacts, readIstioFacts } from './facts.ts';
 import { judgeControlPlanes } from './judge-control-planes.ts';
 import { judgeMeshConfig, judgeMeshConfigs } from './judge-mesh-configs.ts';

@@ -1,5 +1,5 @@
-import { MeshAdapterError } from '../errors.ts';
-import { type Finding, inOrder, told, wrong } from '../finding.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { type Finding, inOrder, told, wrong } from '../contract/finding.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { collectionOf } from '../kubernetes/kubernetes-object.ts';
 import { fieldsOf, listOf, type MeshObject, meshObjectOf, textOf } from './fields.ts';

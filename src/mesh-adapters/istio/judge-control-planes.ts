@@ -1,4 +1,4 @@
-import { type Finding, told, wrong } from '../finding.ts';
+import { type Finding, told, wrong } from '../contract/finding.ts';
 import type { IstioFacts } from './facts.ts';
 import { spireTemplatesIn } from './revisions.ts';
 

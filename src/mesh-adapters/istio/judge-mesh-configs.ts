@@ -1,5 +1,5 @@
-import { MeshAdapterError } from '../errors.ts';
-import { type Finding, told, wrong } from '../finding.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { type Finding, told, wrong } from '../contract/finding.ts';
 import {
   isTrustDomain,
   parseCertificate,

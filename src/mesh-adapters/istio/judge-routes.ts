@@ -1,4 +1,4 @@
-import { type Finding, wrong } from '../finding.ts';
+import { type Finding, wrong } from '../contract/finding.ts';
 import type { IstioFacts } from './facts.ts';
 import { type Fields, fieldsOf, listOf, textOf, textsOf } from './fields.ts';
 

@@ -1,5 +1,5 @@
 import { isMap, isPair, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 
 const KEY = 'caCertificates';
 const MAX_ALIASES = 100;

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { writeDurably } from '../../platform/index.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
 import { parseOwnEntries } from './own-entries.ts';
 import type { RememberedConfig } from './plan.ts';

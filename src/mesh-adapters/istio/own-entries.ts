@@ -5,7 +5,7 @@ import {
   parseCertificate,
   PemError,
 } from '../../spiffe/index.ts';
-import type { Anchor, PresentAnchor } from '../anchors.ts';
+import type { Anchor, PresentAnchor } from '../contract/anchors.ts';
 import type { CaEntry } from './mesh-config-document.ts';
 import type { ListOrigin } from './splice.ts';
 

@@ -1,9 +1,9 @@
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { heldKeys, judgeForeignTrust, refuseConstrained, rootsToHold } from '../admission.ts';
-import { reportOf } from '../foreign-report.ts';
-import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
-import type { Anchor, Anchors, PresentAnchor } from '../anchors.ts';
-import { placePeers } from '../place-peers.ts';
+import { heldKeys, judgeForeignTrust, refuseConstrained, rootsToHold } from '../contract/admission.ts';
+import { reportOf } from '../contract/foreign-report.ts';
+import type { ForeignTrustReport, OwnTrust, PropagationState } from '../contract/mesh-adapter.ts';
+import type { Anchor, Anchors, PresentAnchor } from '../contract/anchors.ts';
+import { placePeers } from '../contract/place-peers.ts';
 import { type CaEntry, type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
 import { faultOf, type OwnEntries, ownAnchorOf, parseOwnEntries, renderOwnEntries } from './own-entries.ts';
 import { bytesOfEntries, limitsOfEntries, type MeshConfigRoom } from './room.ts';

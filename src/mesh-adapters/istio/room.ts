@@ -1,6 +1,6 @@
-import type { Anchor } from '../anchors.ts';
+import type { Anchor } from '../contract/anchors.ts';
 import { type ConfigMap } from '../kubernetes/config-map.ts';
-import type { PlaceLimits } from '../place-peers.ts';
+import type { PlaceLimits } from '../contract/place-peers.ts';
 import { MESH_KEY } from './read-own-trust.ts';
 import { OWN_ENTRIES_ANNOTATION, renderOwnEntries } from './own-entries.ts';
 import { renderBlockEntries } from './render.ts';

@@ -1,12 +1,12 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import { type ConfigMap, withChanges } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
-import { presentOfAnchors } from '../present-anchors.ts';
-import { retryConflicts } from '../retry-conflicts.ts';
-import type { Anchor, Anchors } from '../anchors.ts';
+import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
+import { presentOfAnchors } from '../contract/present-anchors.ts';
+import { retryConflicts } from '../contract/retry-conflicts.ts';
+import type { Anchor, Anchors } from '../contract/anchors.ts';
 import { meshConfigMaps } from './mesh-config-maps.ts';
 import { OWN_ENTRIES_ANNOTATION } from './own-entries.ts';
 import { ownAnchorsIn, planForeignTrust, type RememberedConfig } from './plan.ts';

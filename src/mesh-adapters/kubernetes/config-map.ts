@@ -1,4 +1,4 @@
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import {
   collectionOf,
   type KubernetesCollection,

@@ -1,9 +1,9 @@
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
-import { MeshAdapterError } from '../errors.ts';
-import type { PresentTrust } from '../mesh-adapter.ts';
-import { ownedNameOf } from '../owned-name.ts';
-import type { PeerWrites } from '../peer-writes.ts';
-import { certificatesIn, rootsIn } from '../present-anchors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import type { PresentTrust } from '../contract/mesh-adapter.ts';
+import { ownedNameOf } from '../contract/owned-name.ts';
+import type { PeerWrites } from '../contract/peer-writes.ts';
+import { certificatesIn, rootsIn } from '../contract/present-anchors.ts';
 import type { KubernetesClient } from './kubernetes-client.ts';
 import type { KubernetesCollection, KubernetesObject } from './kubernetes-object.ts';
 

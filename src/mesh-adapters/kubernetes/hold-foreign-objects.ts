@@ -5,13 +5,13 @@ import {
   heldKeys,
   judgeForeignTrust,
   rootsToHold,
-} from '../admission.ts';
-import type { Anchor, Anchors } from '../anchors.ts';
-import { reportOf } from '../foreign-report.ts';
-import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
-import { type PlaceLimits, placePeers } from '../place-peers.ts';
-import { PeerWrites, type PeerWriting } from '../peer-writes.ts';
-import { certificatesIn } from '../present-anchors.ts';
+} from '../contract/admission.ts';
+import type { Anchor, Anchors } from '../contract/anchors.ts';
+import { reportOf } from '../contract/foreign-report.ts';
+import type { ForeignTrustReport, OwnTrust, PropagationState } from '../contract/mesh-adapter.ts';
+import { type PlaceLimits, placePeers } from '../contract/place-peers.ts';
+import { PeerWrites, type PeerWriting } from '../contract/peer-writes.ts';
+import { certificatesIn } from '../contract/present-anchors.ts';
 import { type ForeignObjectPlace, listForeignObjects, writeForeignObjects } from './foreign-objects.ts';
 import type { KubernetesClient } from './kubernetes-client.ts';
 

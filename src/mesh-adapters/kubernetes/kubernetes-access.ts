@@ -2,9 +2,9 @@ import type { RequestOptions } from 'node:https';
 import { dirname, join, resolve } from 'node:path';
 import { readRegularText } from '../../platform/index.ts';
 import { parse } from 'yaml';
-import { MeshAdapterError } from '../errors.ts';
-import type { ConnectionOptions } from '../http-request.ts';
-import { readTokenFile } from '../token-file.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import type { ConnectionOptions } from '../contract/http-request.ts';
+import { readTokenFile } from '../contract/token-file.ts';
 
 /** Where the API server is and how to speak to it. */
 export interface KubernetesAccess {

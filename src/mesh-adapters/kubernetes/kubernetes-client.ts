@@ -6,9 +6,9 @@ import {
   parseJsonAnswer,
   readBody,
   refusedByStatus,
-} from '../http-request.ts';
-import { withDeadline } from '../deadline.ts';
-import { MeshAdapterError } from '../errors.ts';
+} from '../contract/http-request.ts';
+import { withDeadline } from '../contract/deadline.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import { type ConfigMap, type ConfigMapName, configMapsOf, parseConfigMap } from './config-map.ts';
 import { type KubernetesAccess, type KubernetesSource, openKubernetesAccess } from './kubernetes-access.ts';
 import {

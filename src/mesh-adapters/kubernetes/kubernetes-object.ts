@@ -1,4 +1,4 @@
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 
 /** Any object as the API server gave it; everything we do not know of is kept for writing it back. */
 export interface KubernetesObject {

@@ -1,5 +1,5 @@
-import { MeshAdapterError } from '../errors.ts';
-import { parseJsonAnswer, refusedByStatus } from '../http-request.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { parseJsonAnswer, refusedByStatus } from '../contract/http-request.ts';
 import { type KubernetesObject, parseKubernetesObject } from './kubernetes-object.ts';
 
 /**

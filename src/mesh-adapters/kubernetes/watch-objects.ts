@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../../platform/index.ts';
-import { backoffMs } from '../backoff.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { backoffMs } from '../contract/backoff.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import type { KubernetesClient, ObjectSelector } from './kubernetes-client.ts';
 import type { KubernetesCollection, KubernetesObject } from './kubernetes-object.ts';
 

@@ -1,10 +1,10 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
-import { AdapterState } from '../adapter-state.ts';
-import { assembleAdapter } from '../assemble-adapter.ts';
-import type { MeshAdapter } from '../mesh-adapter.ts';
+import { AdapterState } from '../contract/adapter-state.ts';
+import { assembleAdapter } from '../contract/assemble-adapter.ts';
+import type { MeshAdapter } from '../contract/mesh-adapter.ts';
 import { createKubernetesMeshTrusts, type KumaKubernetesAccess } from './kubernetes-mesh-trusts.ts';
-import { SecondLook } from '../second-look.ts';
+import { SecondLook } from '../contract/second-look.ts';
 import { ownTrustOf, readOwnTrust } from './read-own-trust.ts';
 import { createRestMeshTrusts, type KumaRestAccess } from './rest-mesh-trusts.ts';
 import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';

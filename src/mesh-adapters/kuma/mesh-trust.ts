@@ -1,4 +1,4 @@
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 
 /** A MeshTrust, as REST and Kubernetes both tell it (mesh-surfaces §4). */
 export interface MeshTrust {

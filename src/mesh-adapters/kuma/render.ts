@@ -1,5 +1,5 @@
 import { pemFromCertificates, type TrustDomain, type X509Authority } from '../../spiffe/index.ts';
-import { ownedNameOf } from '../owned-name.ts';
+import { ownedNameOf } from '../contract/owned-name.ts';
 import type { MeshTrust } from './mesh-trust.ts';
 import type { WantedMeshTrust } from './mesh-trusts.ts';
 

@@ -1,9 +1,9 @@
 import type { Clock } from '../../platform/index.ts';
-import { MeshAdapterError } from '../errors.ts';
-import { JsonApi } from '../json-api.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { JsonApi } from '../contract/json-api.ts';
 import { textsOf } from '../kubernetes/kubernetes-object.ts';
-import { poll } from '../poll.ts';
-import { readTokenFile } from '../token-file.ts';
+import { poll } from '../contract/poll.ts';
+import { readTokenFile } from '../contract/token-file.ts';
 import { type MeshTrust, parseMeshTrust } from './mesh-trust.ts';
 import type { MeshTrusts } from './mesh-trusts.ts';
 

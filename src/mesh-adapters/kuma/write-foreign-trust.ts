@@ -1,14 +1,20 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, heldKeys, judgeForeignTrust, type PresentKey, rootsToHold } from '../admission.ts';
-import { MeshAdapterError } from '../errors.ts';
-import { reportOf } from '../foreign-report.ts';
-import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
-import { rootsIn } from '../present-anchors.ts';
-import { ownRootsFromPem } from '../own-roots.ts';
-import { OBJECT_LIMITS, placePeers } from '../place-peers.ts';
-import { PeerWrites, type PeerWriting } from '../peer-writes.ts';
-import { retryConflicts } from '../retry-conflicts.ts';
+import {
+  type Admission,
+  heldKeys,
+  judgeForeignTrust,
+  type PresentKey,
+  rootsToHold,
+} from '../contract/admission.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { reportOf } from '../contract/foreign-report.ts';
+import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
+import { rootsIn } from '../contract/present-anchors.ts';
+import { ownRootsFromPem } from '../contract/own-roots.ts';
+import { OBJECT_LIMITS, placePeers } from '../contract/place-peers.ts';
+import { PeerWrites, type PeerWriting } from '../contract/peer-writes.ts';
+import { retryConflicts } from '../contract/retry-conflicts.ts';
 import type { MeshTrust } from './mesh-trust.ts';
 import type { MeshTrusts, WantedMeshTrust } from './mesh-trusts.ts';
 import { ownTrustOf } from './read-own-trust.ts';

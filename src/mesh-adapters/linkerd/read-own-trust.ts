@@ -1,13 +1,13 @@
 import { parse } from 'yaml';
 import type { Clock, Random } from '../../platform/index.ts';
 import { isDnsNarrowedAnchor, isTrustDomain, parseCertificate, type Pin } from '../../spiffe/index.ts';
-import type { AdapterPart, AdapterState } from '../adapter-state.ts';
-import { MeshAdapterError } from '../errors.ts';
+import type { AdapterPart, AdapterState } from '../contract/adapter-state.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import type { ConfigMap, ConfigMapName } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { watchConfigMap } from '../kubernetes/watch-config-map.ts';
-import type { OwnTrust } from '../mesh-adapter.ts';
-import { isPinned, ownRootsFromPem } from '../own-roots.ts';
+import type { OwnTrust } from '../contract/mesh-adapter.ts';
+import { isPinned, ownRootsFromPem } from '../contract/own-roots.ts';
 import { ANCHORS_KEY } from './render.ts';
 
 const CONFIG_KEY = 'values';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import type { ConfigMap } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { collectionOf, type KubernetesObject } from '../kubernetes/kubernetes-object.ts';

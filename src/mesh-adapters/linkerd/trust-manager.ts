@@ -1,4 +1,4 @@
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import { FOREIGN_TRUST_LABEL } from '../kubernetes/foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import {

@@ -6,17 +6,17 @@ import {
   type TrustDomain,
   trustDomainOfDnsAnchor,
 } from '../../spiffe/index.ts';
-import { type Admission, refuseConstrained, refuseUnnarrowable } from '../admission.ts';
-import type { Anchor, Anchors } from '../anchors.ts';
-import type { MeshAdapterError } from '../errors.ts';
+import { type Admission, refuseConstrained, refuseUnnarrowable } from '../contract/admission.ts';
+import type { Anchor, Anchors } from '../contract/anchors.ts';
+import type { MeshAdapterError } from '../contract/errors.ts';
 import type { ConfigMapName } from '../kubernetes/config-map.ts';
 import { type ForeignObjectEffect, holdForeignObjects } from '../kubernetes/hold-foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
-import type { ForeignTrustReport, OwnTrust, PropagationState } from '../mesh-adapter.ts';
-import type { PeerWriting } from '../peer-writes.ts';
-import type { PlaceLimits } from '../place-peers.ts';
-import { certificatesIn } from '../present-anchors.ts';
-import { retryConflicts } from '../retry-conflicts.ts';
+import type { ForeignTrustReport, OwnTrust, PropagationState } from '../contract/mesh-adapter.ts';
+import type { PeerWriting } from '../contract/peer-writes.ts';
+import type { PlaceLimits } from '../contract/place-peers.ts';
+import { certificatesIn } from '../contract/present-anchors.ts';
+import { retryConflicts } from '../contract/retry-conflicts.ts';
 import { fingerprintsOf, hasOthers, type PodAnchors } from './pod-anchors.ts';
 import { anchorsTextOf, type LinkerdObjects, ownTrustOf, parseLinkerdValues } from './read-own-trust.ts';
 import { sourcePlace } from './render.ts';

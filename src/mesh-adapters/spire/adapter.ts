@@ -1,7 +1,7 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
-import { AdapterState } from '../adapter-state.ts';
-import { assembleAdapter } from '../assemble-adapter.ts';
-import type { MeshAdapter } from '../mesh-adapter.ts';
+import { AdapterState } from '../contract/adapter-state.ts';
+import { assembleAdapter } from '../contract/assemble-adapter.ts';
+import type { MeshAdapter } from '../contract/mesh-adapter.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { FilePolls } from './file-polls.ts';
 import type { PeerEndpoints } from './peer-endpoint.ts';

@@ -1,6 +1,6 @@
 import type { TrustDomain } from '../../spiffe/index.ts';
-import { MeshAdapterError } from '../errors.ts';
-import type { OwnTrust } from '../mesh-adapter.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import { readOwned } from './owned.ts';
 
 /**

@@ -1,8 +1,8 @@
 import type { SpireBundle, SpireFederationRelationship, SpireStatus } from '../../grpc/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
-import { reportOf } from '../foreign-report.ts';
-import { codeOfStatus } from '../grpc-call.ts';
-import type { ForeignTrustReport } from '../mesh-adapter.ts';
+import { reportOf } from '../contract/foreign-report.ts';
+import { codeOfStatus } from '../contract/grpc-call.ts';
+import type { ForeignTrustReport } from '../contract/mesh-adapter.ts';
 import type { SpireContent, Target } from './plan.ts';
 import { commonOf, renderWhole, sameAuthorities, sameEndpoint } from './render.ts';
 import type { SpireServer } from './spire-server.ts';

@@ -1,6 +1,6 @@
 import { writeDurably } from '../../platform/index.ts';
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;

@@ -1,8 +1,14 @@
 import type { SpireBundle, SpireFederationRelationship } from '../../grpc/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, heldKeys, judgeForeignTrust, type PresentKey, rootsToHold } from '../admission.ts';
-import type { OwnTrust } from '../mesh-adapter.ts';
-import { OBJECT_LIMITS, placePeers } from '../place-peers.ts';
+import {
+  type Admission,
+  heldKeys,
+  judgeForeignTrust,
+  type PresentKey,
+  rootsToHold,
+} from '../contract/admission.ts';
+import type { OwnTrust } from '../contract/mesh-adapter.ts';
+import { OBJECT_LIMITS, placePeers } from '../contract/place-peers.ts';
 import type { Owned } from './owned.ts';
 import type { PeerEndpoint, PeerEndpoints } from './peer-endpoint.ts';
 import {

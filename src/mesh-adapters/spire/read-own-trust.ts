@@ -1,5 +1,5 @@
 import type { TrustDomain } from '../../spiffe/index.ts';
-import { type OwnTrustPolling, pollOwnTrust } from '../poll-own-trust.ts';
+import { type OwnTrustPolling, pollOwnTrust } from '../contract/poll-own-trust.ts';
 import { expectServer, notedServer } from './expected-server.ts';
 import { parseOwnBundle } from './render.ts';
 import type { SpireAccess } from './spire-access.ts';

@@ -9,8 +9,8 @@ import {
   type X509Authority,
   x509AuthorityFromDer,
 } from '../../spiffe/index.ts';
-import { MeshAdapterError } from '../errors.ts';
-import type { OwnTrust } from '../mesh-adapter.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import type { PeerEndpoint } from './peer-endpoint.ts';
 
 /** A bundle as SPIRE keeps it: these roots and JWT keys, with the sequence and hint that the bundle came with. */

@@ -9,7 +9,7 @@ import {
   spiffeIdOf,
   type TrustDomain,
 } from '../../spiffe/index.ts';
-import { MeshAdapterError } from '../errors.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
 
 /** A page of bundles, also where others gave SPIRE larger ones than we do. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;

@@ -8,8 +8,8 @@ import {
   spireTrustDomainService,
 } from '../../grpc/index.ts';
 import type { Clock } from '../../platform/index.ts';
-import { MeshAdapterError } from '../errors.ts';
-import { callOnce } from '../grpc-call.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { callOnce } from '../contract/grpc-call.ts';
 import { openSpire, type SpireAccess } from './spire-access.ts';
 
 const PAGE_SIZE = 100;

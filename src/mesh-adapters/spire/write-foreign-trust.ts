@@ -1,10 +1,10 @@
 import type { Clock } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import type { ForeignTrustReport, PresentTrust } from '../mesh-adapter.ts';
-import type { Admission } from '../admission.ts';
-import type { MeshAdapterError } from '../errors.ts';
-import { reportOf } from '../foreign-report.ts';
-import { PeerWrites } from '../peer-writes.ts';
+import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
+import type { Admission } from '../contract/admission.ts';
+import type { MeshAdapterError } from '../contract/errors.ts';
+import { reportOf } from '../contract/foreign-report.ts';
+import { PeerWrites } from '../contract/peer-writes.ts';
 import { expectServer } from './expected-server.ts';
 import type { FilePolls } from './file-polls.ts';
 import { endRelationship, holdTarget, removeBundle } from './hold-trust.ts';

@@ -1,10 +1,10 @@
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { Pin, TrustDomain } from '../../spiffe/index.ts';
-import { AdapterState } from '../adapter-state.ts';
-import { assembleAdapter } from '../assemble-adapter.ts';
+import { AdapterState } from '../contract/adapter-state.ts';
+import { assembleAdapter } from '../contract/assemble-adapter.ts';
 import { readPresentTrust, writeForeignTrust } from '../files/write-foreign-trust.ts';
-import { SecondLook } from '../second-look.ts';
-import type { MeshAdapter, OwnTrust } from '../mesh-adapter.ts';
+import { SecondLook } from '../contract/second-look.ts';
+import type { MeshAdapter, OwnTrust } from '../contract/mesh-adapter.ts';
 import { fetchOwnTrust, readOwnTrust, type VaultSource } from './read-own-trust.ts';
 import { type VaultAccess, VaultClient } from './vault-client.ts';
 

@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { parseCertificate, type Pin, type TrustDomain, type X509Authority } from '../../spiffe/index.ts';
-import { MeshAdapterError } from '../errors.ts';
-import type { OwnTrust } from '../mesh-adapter.ts';
-import { isPinned, ownRootsFromPem } from '../own-roots.ts';
-import { type OwnTrustPolling, pollOwnTrust } from '../poll-own-trust.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import type { OwnTrust } from '../contract/mesh-adapter.ts';
+import { isPinned, ownRootsFromPem } from '../contract/own-roots.ts';
+import { type OwnTrustPolling, pollOwnTrust } from '../contract/poll-own-trust.ts';
 import type { VaultClient, VaultIssuer } from './vault-client.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { Clock } from '../../platform/index.ts';
-import { MeshAdapterError } from '../errors.ts';
-import { JsonApi } from '../json-api.ts';
-import { readTokenFile } from '../token-file.ts';
+import { MeshAdapterError } from '../contract/errors.ts';
+import { JsonApi } from '../contract/json-api.ts';
+import { readTokenFile } from '../contract/token-file.ts';
 
 const MAX_ISSUERS = 100;
 

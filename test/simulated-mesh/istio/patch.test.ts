@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { jsonPatch, mergePatch } from '../../../src/simulated-mesh/istio/patch.ts';
+import { jsonPatch, mergePatch } from '../../../src/demonstration/simulated-mesh/istio/patch.ts';
 
 describe('mergePatch()', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { openServingCertificate } from '../../../src/simulated-mesh/istio/serving-certificate.ts';
+import { openServingCertificate } from '../../../src/demonstration/simulated-mesh/istio/serving-certificate.ts';
 import { certificatesFromPem, parseCertificate } from '../../../src/spiffe/index.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { TestClock } from '../../support/test-clock.ts';

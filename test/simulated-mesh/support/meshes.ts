@@ -1,7 +1,7 @@
 import { systemRandom } from '../../../src/platform/index.ts';
-import type { SimulatedConsulOptions } from '../../../src/simulated-mesh/index.ts';
-import { SimulatedConsul, SimulatedIstio } from '../../../src/simulated-mesh/index.ts';
-import type { SimulatedIstioOptions } from '../../../src/simulated-mesh/index.ts';
+import type { SimulatedConsulOptions } from '../../../src/demonstration/simulated-mesh/index.ts';
+import { SimulatedConsul, SimulatedIstio } from '../../../src/demonstration/simulated-mesh/index.ts';
+import type { SimulatedIstioOptions } from '../../../src/demonstration/simulated-mesh/index.ts';
 import { parseTrustDomain } from '../../../src/spiffe/index.ts';
 import { createRecordingLog } from '../../support/recording-log.ts';
 import { TestClock } from '../../support/test-clock.ts';

@@ -1,0 +1,25 @@
+import { CodedError } from '../../spiffe/index.ts';
+
+export type SidecarErrorCode =
+  /** The SDS server has not given the trust yet. */
+  | 'no-trust'
+  /** A merged pool lets in only listed trust domains, and the peer's is not one of them. */
+  | 'trust-domain-not-accepted'
+  | 'id-not-accepted'
+  /** No path from the peer's SVID to any root of the merged pool. */
+  | 'path-refused'
+  | 'peer-not-authorized'
+  /** The peer ended the connection before its first byte: it refused our SVID, or went away. */
+  | 'peer-refused'
+  /** The peer ended a connection that it had answered on before. */
+  | 'peer-broke'
+  /** The answer has a status or headers that HTTP does not have. */
+  | 'answer-malformed'
+  /** Nothing moved on the connection for too long. */
+  | 'peer-silent'
+  | 'port-in-use'
+  | 'listen-failed'
+  | 'trust-malformed';
+
+/** Why a sidecar did not make or admit a connection. */
+export class SidecarError extends CodedError<SidecarErrorCode> {}

@@ -1,0 +1,175 @@
+import { Agent, createServer, request, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import {
+  type ConnectionRegistry,
+  MtlsServer,
+  type PeerVerifier,
+  refusalFields,
+  type SvidSource,
+  type VerifiedPeer,
+} from '../../mtls/index.ts';
+import type { Log } from '../../platform/index.ts';
+import type { SpiffeId } from '../../spiffe/index.ts';
+import type { CountConnection } from './count-connection.ts';
+import { SidecarError } from './errors.ts';
+import { forward, requestHeaders, sendProblem } from './forward.ts';
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface InboundOptions {
+  readonly listen: Address;
+  /** The workload, spoken to in plain HTTP. */
+  readonly forwardTo: Address;
+  /** Who may call. */
+  readonly allow: readonly SpiffeId[];
+  /** Longest TLS handshake; left out: 5 s. */
+  readonly handshakeMs?: number;
+}
+
+/** How long a request in flight may go on after the trust it rests on was removed. */
+export const CLOSE_WITHIN_MS = 1000;
+/** Bytes of headers in one message, on every side. */
+export const MAX_HEADER_BYTES = 16 * 1024;
+
+/** Calls to the workload: mTLS in, plain HTTP on, with the caller's proved ID in `x-forwarded-client-cert`. */
+export class Inbound {
+  readonly #server: MtlsServer;
+  readonly #http: Server;
+  readonly #listen: Address;
+  readonly #toWorkload = new Agent({ keepAlive: true, maxFreeSockets: 32 });
+  readonly #peers = new WeakMap<object, VerifiedPeer>();
+  readonly #open = new Set<TLSSocket>();
+  readonly #busy = new Map<object, number>();
+  readonly #ending = new WeakSet<object>();
+
+  constructor(
+    options: InboundOptions,
+    parts: {
+      readonly svid: SvidSource;
+      readonly verifier: PeerVerifier;
+      readonly registry: ConnectionRegistry;
+      readonly log: Log;
+      readonly count: CountConnection;
+    },
+  ) {
+    const allowed = new Set(options.allow);
+    const { svid, registry, log, count } = parts;
+    this.#listen = options.listen;
+    this.#http = createServer(
+      {
+        headersTimeout: 10_000,
+        requestTimeout: 60_000,
+        keepAliveTimeout: 60_000,
+        maxHeaderSize: MAX_HEADER_BYTES,
+      },
+      (incoming, response) => {
+        const { socket } = incoming;
+        const peer = this.#peers.get(socket);
+        // Every socket the HTTP server has was handed over below, with its peer.
+        if (!peer) throw new TypeError('unreachable: a request on a connection without a proved peer');
+        this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
+        response.once('close', () => this.#settled(socket));
+        const headers = {
+          ...requestHeaders(incoming.headers),
+          'x-forwarded-client-cert': `By=${svid.current()?.id ?? ''};Hash=${peer.leafFingerprint};URI=${peer.id}`,
+        };
+        const { method, url: path } = incoming;
+        forward({
+          incoming,
+          response,
+          open: () =>
+            request({
+              ...options.forwardTo,
+              method,
+              path,
+              headers,
+              agent: this.#toWorkload,
+              maxHeaderSize: MAX_HEADER_BYTES,
+            }),
+          onFailure: (error) =>
+            sendProblem(
+              response,
+              502,
+              error instanceof SidecarError ? error.code : 'workload-unreachable',
+              `the workload did not answer: ${error.message}`,
+            ),
+        });
+      },
+    );
+    // It never listens, but only what listens watches its time limits and its idle connections.
+    this.#http.emit('listening');
+    this.#server = new MtlsServer({
+      svid,
+      verifier: parts.verifier,
+      ...(options.handshakeMs === undefined ? {} : { handshakeTimeoutMs: options.handshakeMs }),
+      authorize: (peer) => {
+        if (allowed.has(peer.id)) return;
+        throw new SidecarError(
+          'peer-not-authorized',
+          `${peer.id} is proved, but not on the list of those that may call`,
+        );
+      },
+      log,
+      onRefused: (refused) => {
+        count('inbound', refused.code);
+        log.info('connection refused', { remote: refused.remote, ...refusalFields(refused) });
+      },
+      onConnection: (socket, peer) => {
+        count('inbound', 'accepted');
+        log.info('connection accepted', {
+          code: 'accepted',
+          peer: peer.id,
+          leaf: peer.leafFingerprint,
+          root: peer.anchorFingerprint,
+          bundle: peer.bundleDigest,
+          remote: socket.remoteAddress,
+        });
+        this.#peers.set(socket, peer);
+        this.#open.add(socket);
+        socket.once('close', () => this.#open.delete(socket));
+        registry.add({ socket, peer, peerRole: 'client', end: () => this.#end(socket) });
+        this.#http.emit('connection', socket);
+      },
+    });
+  }
+
+  /** Throws `MtlsError` `port-in-use`, `listen-failed`. */
+  async start(): Promise<void> {
+    await this.#server.listen(this.#listen.port, this.#listen.host);
+  }
+
+  address(): AddressInfo {
+    return this.#server.address();
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    // Stops the watch over idle connections and closes them; those with a request in flight may finish it.
+    this.#http.close();
+    const closed = this.#server.close(graceMs);
+    // One on which nothing was asked yet is idle too, though not for the HTTP server.
+    for (const socket of this.#open) if (!this.#busy.has(socket)) socket.destroy();
+    await closed;
+    this.#toWorkload.destroy();
+  }
+
+  /** Ends a connection: at once when it is idle, else after its request, and in any case within the bound. */
+  #end(socket: TLSSocket): void {
+    if (!this.#busy.has(socket)) {
+      socket.destroy();
+      return;
+    }
+    this.#ending.add(socket);
+    setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS).unref();
+  }
+
+  #settled(socket: Socket): void {
+    const left = (this.#busy.get(socket) ?? 1) - 1;
+    if (left > 0) this.#busy.set(socket, left);
+    else this.#busy.delete(socket);
+    if (left <= 0 && this.#ending.has(socket)) socket.destroySoon();
+  }
+}

@@ -1,0 +1,82 @@
+import { ConnectionRegistry } from '../../mtls/index.ts';
+import { type Clock, describeError, type Log, type Metrics, type Random } from '../../platform/index.ts';
+import { Inbound, type InboundOptions } from './inbound.ts';
+import { Outbound, type OutboundOptions } from './outbound.ts';
+import type { CountConnection } from './count-connection.ts';
+import { createSupply, type Supply, type SupplyOptions } from './supply.ts';
+
+export interface SidecarOptions {
+  readonly supply: SupplyOptions;
+  readonly inbound?: InboundOptions;
+  readonly outbound: readonly OutboundOptions[];
+  /** How long requests in flight may go on at the end. */
+  readonly drainMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/**
+ * The mTLS proxy beside one workload: SVID and trust come over SDS or from a Workload API and are swapped while it runs; a peer is proved before
+ * the first application byte in either role; when trust changes, connections that rested on what is gone are closed, within
+ * `CLOSE_WITHIN_MS`.
+ */
+export class Sidecar {
+  readonly #options: SidecarOptions;
+  readonly #supply: Supply;
+  readonly #registry: ConnectionRegistry;
+  readonly inbound: Inbound | undefined;
+  readonly outbound: readonly Outbound[];
+
+  constructor(options: SidecarOptions) {
+    this.#options = options;
+    const { clock, log } = options;
+    this.#supply = createSupply(options.supply, options);
+    const { svid, verifier } = this.#supply;
+    this.#registry = new ConnectionRegistry({ clock, log });
+    this.#supply.onTrustChange(() => {
+      this.#registry.reverify(verifier).catch((error: unknown) => {
+        // Closing too much is safe, leaving open what nobody judged is not.
+        log.error('judging open connections failed, closing all', { error: describeError(error) });
+        this.#registry.closeAll();
+      });
+    });
+    const connections = options.metrics.counter(
+      'federate_sidecar_connections_total',
+      'mTLS connections by direction, and accepted or why not',
+      ['direction', 'outcome'],
+    );
+    const count: CountConnection = (direction, outcome) => connections.inc({ direction, outcome });
+    const parts = { svid, verifier, registry: this.#registry, log, count };
+    this.inbound = options.inbound && new Inbound(options.inbound, parts);
+    this.outbound = options.outbound.map((each) => new Outbound(each, parts));
+  }
+
+  /** Whether there is an SVID to show, so that a call can succeed. */
+  get ready(): boolean {
+    return this.#supply.svid.current() !== undefined;
+  }
+
+  /** Listens; throws `MtlsError` and `SidecarError` `port-in-use`, `listen-failed`. */
+  async start(): Promise<void> {
+    this.#supply.start();
+    try {
+      await this.inbound?.start();
+      for (const outbound of this.outbound) await outbound.start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    const { drainMs } = this.#options;
+    await Promise.all([
+      this.inbound?.stop(drainMs),
+      ...this.outbound.map((outbound) => outbound.stop(drainMs)),
+    ]);
+    this.#registry.closeAll();
+    await this.#supply.stop();
+  }
+}

@@ -1,0 +1,17 @@
+import {
+  BundleError,
+  certificatesFromPem,
+  PemError,
+  type X509Authority,
+  x509AuthorityFromDer,
+} from '../../spiffe/index.ts';
+
+/** The authorities of a PEM text; nothing for what cannot be read, which the products keep and only their proxies would notice. */
+export function authoritiesOfPem(pem: string): X509Authority[] {
+  try {
+    return certificatesFromPem(pem).map(x509AuthorityFromDer);
+  } catch (error) {
+    if (error instanceof PemError || error instanceof BundleError) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import { type Clock, parseDurationMs, type Random } from '../../../platform/index.ts';
+import type { ConsulState, Table } from './consul-state.ts';
+
+const DEFAULT_WAIT_MS = 300_000;
+const LONGEST_WAIT_MS = 600_000;
+
+/** What `index` and `wait` of a request ask for; undefined for a request that shall not wait. */
+export interface BlockingRequest {
+  readonly index: number;
+  readonly waitMs: number;
+}
+
+/** From the query parameters; undefined where there is no index above 0. A malformed index or wait gives the text of the refusal. */
+export function parseBlockingRequest(query: {
+  readonly index?: string | undefined;
+  readonly wait?: string | undefined;
+}): BlockingRequest | undefined | string {
+  const { index = '0', wait } = query;
+  if (!/^\d{1,15}$/.test(index)) return 'Invalid index';
+  const asked = wait === undefined || wait === '' ? DEFAULT_WAIT_MS : parseDurationMs(wait);
+  if (asked === undefined) return 'Invalid wait time';
+  if (Number(index) === 0) return undefined;
+  return { index: Number(index), waitMs: Math.min(asked === 0 ? DEFAULT_WAIT_MS : asked, LONGEST_WAIT_MS) };
+}
+
+/**
+ * Resolves when the table's index is above the asked one, when the wait (with a sixteenth of jitter, as the product
+ * adds) is over, when the state was reset, or when the signal aborts.
+ */
+export async function waitForChange(options: {
+  readonly state: ConsulState;
+  readonly table: Table;
+  readonly request: BlockingRequest;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { state, table, request, clock } = options;
+  const over = new AbortController();
+  const { era } = state;
+  const timer = clock
+    .sleep(
+      request.waitMs * (1 + options.random.fraction() / 16),
+      AbortSignal.any([over.signal, options.signal]),
+    )
+    .then(
+      () => over.abort(),
+      () => over.abort(),
+    );
+  while (!over.signal.aborted && state.era === era && state.indexOf(table) <= request.index) {
+    await new Promise<void>((resolve) => {
+      const forget = state.onceChanged(resolve);
+      over.signal.addEventListener(
+        'abort',
+        () => {
+          forget();
+          resolve();
+        },
+        { once: true },
+      );
+    });
+  }
+  over.abort();
+  await timer;
+}

@@ -1,0 +1,36 @@
+import type { Clock, Log, Random } from '../../../platform/index.ts';
+import type { TrustDomain } from '../../../spiffe/index.ts';
+
+/** A workload of the simulated Istio; its ID is `spiffe://<td>/ns/<namespace>/sa/<account>`. */
+export interface IstioWorkload {
+  readonly name: string;
+  readonly namespace: string;
+  readonly account: string;
+  /** Unix socket on which its proxy gets `default` and `ROOTCA` over SDS, and the workload itself the SPIFFE Workload API. */
+  readonly sdsSocket: string;
+}
+
+/** What a simulated Istio is made of. */
+export interface SimulatedIstioOptions {
+  /** Holds the CA and the Kubernetes objects; made with mode 0700 when it is not there. */
+  readonly folder: string;
+  readonly trustDomain: TrustDomain;
+  readonly trustDomainAliases?: readonly TrustDomain[];
+  /** Where the Kubernetes API listens; port 0 lets the system choose. `advertisedHost` is what kubeconfigs say instead of `host`. */
+  readonly kubernetes: { readonly host: string; readonly port: number; readonly advertisedHost?: string };
+  /** Written (mode 0600) for the agent's adapter: a service account that may read ConfigMaps and update the mesh ConfigMap, no more. */
+  readonly kubeconfigFile: string;
+  /** Written (mode 0600) for the operator, who may do everything; not written when absent. */
+  readonly adminKubeconfigFile?: string;
+  /** `ISTIO_MULTIROOT_MESH` of istiod: without it `caCertificates` have no effect. Default true. */
+  readonly multiroot?: boolean;
+  /** Default `istio-system`. */
+  readonly systemNamespace?: string;
+  readonly workloads: readonly IstioWorkload[];
+  /** Life of a workload's SVID, default one hour; renewed at half of it. */
+  readonly svidTtlMs?: number;
+  readonly controlSocket: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}

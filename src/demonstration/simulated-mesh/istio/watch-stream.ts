@@ -1,0 +1,129 @@
+import type { Clock } from '../../../platform/index.ts';
+import type { Change, ConfigMapStore } from './config-map-store.ts';
+import type { ConfigMap } from './kubernetes-object.ts';
+import { KubernetesError, type StatusDocument } from './kubernetes-status.ts';
+import type { Selector } from './selectors.ts';
+
+type WatchEvent =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: ConfigMap }
+  | { readonly type: 'BOOKMARK'; readonly object: unknown }
+  | { readonly type: 'ERROR'; readonly object: StatusDocument };
+
+const BOOKMARK_EVERY_MS = 60_000;
+/** Events a slow client may be behind before it is cut off; it can resume from its last version. */
+const MAX_QUEUED = 1000;
+
+/**
+ * The body of a watch: one JSON event a line, from `fromVersion` on (or beginning with everything there is, where that
+ * is 0), until the timeout, the client's end or the server's. A version that was compacted away gives one `ERROR` with
+ * `410 Gone`, and the client lists anew.
+ */
+export function watchStream(options: {
+  readonly store: ConfigMapStore;
+  readonly namespace?: string | undefined;
+  readonly selector: Selector;
+  readonly fromVersion: number;
+  readonly bookmarks: boolean;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly onEnd: () => void;
+}): ReadableStream<Uint8Array> {
+  const { store, clock, namespace, selector } = options;
+  const ended = new AbortController();
+  const over = AbortSignal.any([ended.signal, options.signal]);
+  let cancelled = false;
+  const matches = (object: ConfigMap | undefined) =>
+    object !== undefined &&
+    (namespace === undefined || object.metadata.namespace === namespace) &&
+    selector(object);
+
+  const start = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    const send = (event: WatchEvent) => {
+      if (over.aborted) return;
+      if ((controller.desiredSize ?? 0) < -MAX_QUEUED) ended.abort();
+      else controller.enqueue(Buffer.from(`${JSON.stringify(event)}\n`));
+    };
+    const sendChange = (change: Change) => {
+      const event = eventOf(change, matches);
+      if (event) send(event);
+    };
+    const bookmark = () => send({ type: 'BOOKMARK', object: bookmarkObject(store.version) });
+    const unsubscribe = store.onChange(sendChange);
+    over.addEventListener(
+      'abort',
+      () => {
+        unsubscribe();
+        options.onEnd();
+        if (!cancelled) controller.close();
+      },
+      { once: true },
+    );
+    try {
+      if (options.fromVersion === 0) {
+        for (const object of store.list(namespace)) if (matches(object)) send({ type: 'ADDED', object });
+      } else for (const change of store.changesAfter(options.fromVersion)) sendChange(change);
+    } catch (error) {
+      if (!(error instanceof KubernetesError)) throw error;
+      send({ type: 'ERROR', object: error.toStatus() });
+      ended.abort();
+      return;
+    }
+    void keepAlive({
+      clock,
+      over,
+      timeoutMs: options.timeoutMs,
+      bookmark: options.bookmarks ? bookmark : undefined,
+    }).then(() => ended.abort());
+  };
+  const cancel = () => {
+    cancelled = true;
+    ended.abort();
+  };
+  return new ReadableStream({ start, cancel });
+}
+
+/** Sends bookmarks until the timeout, one more right before it, and resolves then or when the watch is over. */
+async function keepAlive(options: {
+  readonly clock: Clock;
+  readonly over: AbortSignal;
+  readonly timeoutMs: number;
+  readonly bookmark: (() => void) | undefined;
+}): Promise<void> {
+  const end = options.clock.monotonicMs() + options.timeoutMs;
+  for (;;) {
+    const left = end - options.clock.monotonicMs();
+    if (left <= 0 || options.over.aborted) return;
+    try {
+      await options.clock.sleep(Math.min(left, BOOKMARK_EVERY_MS), options.over);
+    } catch {
+      return;
+    }
+    options.bookmark?.();
+  }
+}
+
+/** What a change looks like through a selector: entering it is ADDED, leaving it DELETED. */
+function eventOf(
+  change: Change,
+  matches: (object: ConfigMap | undefined) => boolean,
+): WatchEvent | undefined {
+  const before = matches(change.before);
+  if (change.type === 'DELETED') return before ? { type: 'DELETED', object: change.object } : undefined;
+  const after = matches(change.object);
+  if (after) return { type: before ? 'MODIFIED' : 'ADDED', object: change.object };
+  if (!before || !change.before) return undefined;
+  const { resourceVersion } = change.object.metadata;
+  return {
+    type: 'DELETED',
+    object: { ...change.before, metadata: { ...change.before.metadata, resourceVersion } },
+  };
+}
+
+function bookmarkObject(version: number) {
+  return {
+    kind: 'ConfigMap',
+    apiVersion: 'v1',
+    metadata: { resourceVersion: String(version), creationTimestamp: null },
+  };
+}

@@ -1,0 +1,127 @@
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type ListenAddress, listenOn } from '../../platform/index.ts';
+import { CodedError } from '../../spiffe/index.ts';
+
+/** A workload that listens. */
+export interface WeatherService {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export type WeatherErrorCode = 'port-in-use' | 'listen-failed' | 'upstream-unreachable' | 'upstream-broken';
+
+/** A workload could not listen, or the service it calls did not answer sensibly. */
+export class WeatherError extends CodedError<WeatherErrorCode> {}
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
+/** How long a call to another workload may take. */
+export const CALL_TIMEOUT_MS = 3000;
+const MAX_ANSWER_BYTES = 256 * 1024;
+
+/** Serves `routes` (exact paths, GET only) over plain HTTP. Throws `WeatherError` `port-in-use`, `listen-failed`. */
+export async function serve(
+  listen: ListenAddress,
+  routes: Readonly<Record<string, Handler>>,
+): Promise<WeatherService> {
+  const server = createServer({ headersTimeout: 5000, requestTimeout: 10_000 }, (incoming, response) => {
+    void answer(routes, incoming, response);
+  });
+  await listenOn({
+    server: server,
+    address: listen,
+    purpose: 'the weather application',
+    refusal: (code, message, options) => new WeatherError(code, message, options),
+    // A demonstration that is out of file descriptors answers nobody until some are free; there is nothing to do.
+    onAcceptError: () => {},
+  });
+  return { url: `http://${listen.host}:${portOf(server)}`, stop: () => close(server) };
+}
+
+function portOf(server: Server): number {
+  const address = server.address() as AddressInfo;
+  return address.port;
+}
+
+async function answer(
+  routes: Readonly<Record<string, Handler>>,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const [path = '/'] = (incoming.url ?? '/').split('?');
+  const handler = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  try {
+    if (!handler)
+      sendJson(response, 404, { code: 'not-found', message: `there is nothing at ${path.slice(0, 100)}` });
+    else if (incoming.method !== 'GET')
+      sendJson(response.setHeader('allow', 'GET'), 405, { code: 'method-not-allowed', message: 'only GET' });
+    else await handler(incoming, response);
+  } catch (error) {
+    const code = error instanceof CodedError ? error.code : 'internal';
+    if (!response.headersSent)
+      sendJson(response, 502, { code, message: error instanceof Error ? error.message : 'it failed' });
+    else response.destroy();
+  }
+}
+
+async function close(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+export function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+    .end(JSON.stringify(body));
+}
+
+/** What another workload said: its status and its JSON. */
+export interface CallAnswer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** One GET, bounded in time and size. Throws `WeatherError` `upstream-unreachable`, `upstream-broken`. */
+export function call(url: string, timeoutMs = CALL_TIMEOUT_MS): Promise<CallAnswer> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: Error) =>
+      reject(new WeatherError('upstream-unreachable', `calling ${url} failed: ${cause.message}`, { cause }));
+    const outgoing = request(url, (incoming) => {
+      const parts: Buffer[] = [];
+      let length = 0;
+      incoming.on('data', (part: Buffer) => {
+        length += part.length;
+        if (length > MAX_ANSWER_BYTES) outgoing.destroy(new Error('the answer is too large'));
+        else parts.push(part);
+      });
+      incoming.on('error', fail);
+      incoming.on('end', () => {
+        const body = parseObject(Buffer.concat(parts).toString('utf8'));
+        if (body) resolve({ status: incoming.statusCode ?? 0, body });
+        else
+          reject(
+            new WeatherError('upstream-broken', `${url} answered with something that is no JSON object`),
+          );
+      });
+    });
+    const timer = setTimeout(
+      () => outgoing.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)),
+      timeoutMs,
+    );
+    outgoing.on('close', () => clearTimeout(timer));
+    outgoing.on('error', fail);
+    outgoing.end();
+  });
+}
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}

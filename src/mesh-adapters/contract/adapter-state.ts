@@ -1,0 +1,111 @@
+import { type Clock, describeError, type Log } from '../../platform/index.ts';
+import type { AdapterStatus, ForeignTrustReport } from './mesh-adapter.ts';
+
+const MAX_CAUSES = 4;
+const MAX_CAUSE_LENGTH = 500;
+
+/** One thing that an adapter does with its mesh: trouble with it is over when this same thing succeeds. */
+export type AdapterPart = 'mesh-config' | 'roots' | 'own-trust' | 'foreign-trust';
+
+/**
+ * What an adapter remembers of how it stands with its mesh, and who wants to hear of changes. Trouble is kept for each
+ * part, so that a mesh that can be read does not hide that it cannot be written.
+ */
+export class AdapterState {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #listeners = new Set<(report: ForeignTrustReport) => void>();
+  readonly #watchers = new Set<() => void>();
+  readonly #troubles = new Map<
+    AdapterPart,
+    { readonly code: string; readonly message: string; readonly since: Date }
+  >();
+  #lastContactAt: Date | undefined;
+
+  constructor(options: { readonly clock: Clock; readonly log: Log }) {
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  get status(): AdapterStatus {
+    const [trouble] = this.#troubles.values();
+    const lastContactAt = this.#lastContactAt;
+    if (trouble) return { connected: false, ...trouble, ...(lastContactAt && { lastContactAt }) };
+    if (lastContactAt) return { connected: true, lastContactAt };
+    return { connected: false, code: 'not-contacted', message: 'the mesh was not asked yet' };
+  }
+
+  /** This part went well. Who is back may have been restored, and hold something else: that is progress. */
+  contact(part: AdapterPart): void {
+    const before = this.status.connected;
+    const returns = this.#troubles.delete(part) && part !== 'foreign-trust';
+    this.#lastContactAt = this.#clock.now();
+    if (!before && this.status.connected) this.#log.info('mesh answers');
+    if (returns) this.progress();
+  }
+
+  /** The mesh did not answer, or not with what we can use. The same trouble again is not logged again. */
+  trouble(part: AdapterPart, error: unknown): void {
+    const { code = 'mesh-failed' } = describeError(error);
+    const before = this.#troubles.get(part);
+    if (before?.code !== code) this.#log.warn('mesh cannot be read or written', { what: part, code, error });
+    const since = before?.since ?? this.#clock.now();
+    this.#troubles.set(part, { code, message: sentenceOf(error), since });
+  }
+
+  /**
+   * Runs one comparison of what the mesh holds, and remembers how it went. `work` calls `noteTrouble` where it has reports and the mesh
+   * took nothing of what was written. Throws what `work` throws.
+   */
+  async applying<Value>(
+    signal: AbortSignal,
+    work: (signal: AbortSignal, noteTrouble: (error: unknown) => void) => Promise<Value>,
+  ): Promise<Value> {
+    let trouble: unknown;
+    try {
+      const value = await work(signal, (error) => {
+        trouble = error;
+      });
+      if (trouble === undefined) this.contact('foreign-trust');
+      else this.trouble('foreign-trust', trouble);
+      return value;
+    } catch (error) {
+      if (!signal.aborted) this.trouble('foreign-trust', error);
+      throw error;
+    }
+  }
+
+  onReport(listener: (report: ForeignTrustReport) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  report(report: ForeignTrustReport): void {
+    for (const listener of this.#listeners) listener(report);
+  }
+
+  onProgress(listener: () => void): () => void {
+    this.#watchers.add(listener);
+    return () => this.#watchers.delete(listener);
+  }
+
+  /** The mesh has made something of what was written, or may have lost it. */
+  progress(): void {
+    for (const listener of this.#watchers) listener();
+  }
+}
+
+/** The sentence, and behind it what lay below: who reads the status does not have the log beside it. */
+function sentenceOf(error: unknown): string {
+  const parts: string[] = [];
+  for (let each = error; each !== undefined && parts.length < MAX_CAUSES; each = causeOf(each)) {
+    const { code = '', message } = describeError(each);
+    // A connection that was tried at several addresses says nothing but its code.
+    parts.push((message === '' ? code : message).slice(0, MAX_CAUSE_LENGTH));
+  }
+  return parts.join(': ');
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined;
+}

@@ -1,0 +1,48 @@
+import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import type { AdapterState } from './adapter-state.ts';
+import type { MeshAdapterError } from './errors.ts';
+import { followOwnTrust } from './follow-own-trust.ts';
+import type { SecondLook } from './second-look.ts';
+import type { ForeignTrustReport, MeshAdapter, OwnTrust, PresentTrust } from './mesh-adapter.ts';
+
+/** A mesh adapter from its two halves: both end with the caller's signal, and with `stop`. */
+export function assembleAdapter(options: {
+  readonly kind: MeshAdapter['kind'];
+  readonly scope: MeshAdapter['scope'];
+  readonly state: AdapterState;
+  /** Tells the own trust as often as it likes, until the signal aborts. */
+  readonly read: (tell: (own: OwnTrust) => void, signal: AbortSignal) => Promise<void>;
+  /** For a place that is not read as a whole; left out where what is read is the state of one instant. */
+  readonly secondLook?: SecondLook;
+  readonly write: (
+    wanted: readonly TrustBundle[],
+    signal: AbortSignal,
+    told: ReadonlySet<TrustDomain>,
+    kept: ReadonlySet<TrustDomain>,
+    /** Every write of this comparison failed, which a report of one peer does not say. */
+    noteTrouble: (error: MeshAdapterError) => void,
+  ) => Promise<readonly ForeignTrustReport[]>;
+  /** Reads what stands in the mesh with our mark. */
+  readonly present: (signal: AbortSignal) => Promise<readonly PresentTrust[]>;
+  /** What else is to be ended. */
+  readonly stop?: () => Promise<void>;
+}): MeshAdapter {
+  const { kind, scope, state, read, secondLook, write, present, stop } = options;
+  const stopping = new AbortController();
+  const until = (outer: AbortSignal) => AbortSignal.any([outer, stopping.signal]);
+  return {
+    kind,
+    scope,
+    watchOwnTrust: (outer) => followOwnTrust(until(outer), read, secondLook),
+    applyForeignTrust: (wanted, outer, told = new Set(), kept = new Set()) =>
+      state.applying(until(outer), (signal, noteTrouble) => write(wanted, signal, told, kept, noteTrouble)),
+    presentTrust: (outer) => present(until(outer)),
+    onReport: (listener) => state.onReport(listener),
+    onProgress: (listener) => state.onProgress(listener),
+    status: () => state.status,
+    stop: async () => {
+      stopping.abort();
+      await stop?.();
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import { bundlesEqual, bundleOf, type TrustBundle } from '../../spiffe/index.ts';
+import { Latest } from './latest.ts';
+import type { OwnTrust } from './mesh-adapter.ts';
+import type { SecondLook } from './second-look.ts';
+
+/**
+ * Runs `read`, which tells the own trust as often as it likes, and gives on what differs from the time before; ends with
+ * the signal and lets `read` end first. With `secondLook` a root that is missing is confirmed before it counts as gone.
+ */
+export async function* followOwnTrust(
+  signal: AbortSignal,
+  read: (tell: (own: OwnTrust) => void, signal: AbortSignal) => Promise<void>,
+  secondLook?: SecondLook,
+): AsyncIterable<OwnTrust> {
+  const ended = new AbortController();
+  const both = AbortSignal.any([signal, ended.signal]);
+  const latest = new Latest<OwnTrust>();
+  const emit = (own: OwnTrust) => latest.set(own);
+  const reading = read((own) => (secondLook ? secondLook.take(own, emit, both) : emit(own)), both);
+  let before: TrustBundle | undefined;
+  let signedBefore: string | undefined;
+  let wasConfirmed = true;
+  try {
+    for await (const own of latest.values(both)) {
+      const { trustDomain, roots, jwtAuthorities = [], signing, isConfirmed = true } = own;
+      const now = bundleOf(trustDomain, roots, { jwtAuthorities });
+      const signed = signing?.toSorted().join();
+      const same = before?.trustDomain === now.trustDomain && bundlesEqual(before, now);
+      if (same && signed === signedBefore && isConfirmed === wasConfirmed) continue;
+      before = now;
+      signedBefore = signed;
+      wasConfirmed = isConfirmed;
+      yield {
+        trustDomain,
+        roots: now.x509Authorities,
+        jwtAuthorities,
+        ...(signing ? { signing } : {}),
+        ...(isConfirmed ? {} : { isConfirmed }),
+      };
+    }
+  } finally {
+    ended.abort();
+    await reading;
+  }
+}

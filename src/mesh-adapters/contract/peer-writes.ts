@@ -1,0 +1,85 @@
+import type { TrustDomain } from '../../spiffe/index.ts';
+import { MeshAdapterError } from './errors.ts';
+import type { ForeignTrustReport } from './mesh-adapter.ts';
+
+/** Why the mesh does not have what it should of one peer. */
+export type PeerFault = Required<Pick<ForeignTrustReport, 'code' | 'message'>> & {
+  readonly state: 'refused' | 'failed';
+};
+
+/** What a comparison knows of the writes that it does. */
+export interface PeerWriting {
+  /** A conflict is not worth another reading of the whole, and is reported. */
+  readonly isLastTry: boolean;
+  /** Called where the mesh took none of the writes. */
+  readonly noteTrouble: (error: MeshAdapterError) => void;
+}
+
+/** Writes that the mesh does not answer, one after the other, before it counts as away. */
+const MAX_SILENT = 3;
+
+/**
+ * Writes peer by peer. Because an API server can refuse the object of one peer for a reason of that peer, no answer to one write stops
+ * the writes that come later. Only a mesh that does not know us, or that stays silent, ends them all.
+ */
+export class PeerWrites {
+  readonly #signal: AbortSignal;
+  readonly #writing: PeerWriting;
+  readonly #faults = new Map<TrustDomain, PeerFault>();
+  #conflict: MeshAdapterError | undefined;
+  #unnamed: MeshAdapterError | undefined;
+  #failure: MeshAdapterError | undefined;
+  #hasTaken = false;
+  #silent = 0;
+
+  constructor(signal: AbortSignal, writing: PeerWriting) {
+    this.#signal = signal;
+    this.#writing = writing;
+  }
+
+  /**
+   * Does one write for one peer; undefined stands for something of ours that names no peer. Returns the fault where it failed. Throws
+   * what is not a `MeshAdapterError`, and `mesh-unauthenticated` or `mesh-unreachable` of a mesh that is away.
+   */
+  async attempt(
+    trustDomain: TrustDomain | undefined,
+    work: () => Promise<void>,
+  ): Promise<PeerFault | undefined> {
+    try {
+      await work();
+      this.#silent = 0;
+      this.#hasTaken = true;
+      return undefined;
+    } catch (error) {
+      if (this.#signal.aborted || !(error instanceof MeshAdapterError)) throw error;
+      this.#silent = error.code === 'mesh-unreachable' ? this.#silent + 1 : 0;
+      if (error.code === 'mesh-unauthenticated' || this.#silent === MAX_SILENT) throw error;
+      if (error.code === 'mesh-conflict') this.#conflict ??= error;
+      // A refusal says that the mesh is well, and the peer is not.
+      if (error.code === 'mesh-refused') this.#hasTaken = true;
+      this.#failure ??= error;
+      if (trustDomain === undefined) {
+        this.#unnamed ??= error;
+        return undefined;
+      }
+      const { code, message } = error;
+      const fault = { state: code === 'mesh-refused' ? 'refused' : 'failed', code, message } as const;
+      this.#faults.set(trustDomain, fault);
+      return fault;
+    }
+  }
+
+  faultOf(trustDomain: TrustDomain): PeerFault | undefined {
+    return this.#faults.get(trustDomain);
+  }
+
+  /**
+   * Ends the writes. Throws `mesh-conflict` where somebody was faster and there is another try, and what went wrong with something
+   * that names no peer, because no report could say it.
+   */
+  finish(): void {
+    if (this.#conflict && !this.#writing.isLastTry) throw this.#conflict;
+    if (this.#unnamed) throw this.#unnamed;
+    if (this.#failure && !this.#hasTaken) this.#writing.noteTrouble(this.#failure);
+  }
+}

@@ -1,0 +1,33 @@
+import type { Clock, Random } from '../../platform/index.ts';
+import { backoffMs } from './backoff.ts';
+
+/**
+ * Looks now and every `everyMs` until the signal aborts; after a look that throws it tells the trouble and looks again
+ * after a pause that grows to half a minute.
+ */
+export async function poll(options: {
+  readonly look: (signal: AbortSignal) => Promise<void>;
+  readonly everyMs: number;
+  readonly onTrouble: (error: unknown) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { look, everyMs, onTrouble, clock, random, signal } = options;
+  let failures = 0;
+  while (!signal.aborted) {
+    try {
+      await look(signal);
+      failures = 0;
+    } catch (error) {
+      if (signal.aborted) return;
+      failures += 1;
+      onTrouble(error);
+    }
+    try {
+      await clock.sleep(failures === 0 ? everyMs : backoffMs(failures, random), signal);
+    } catch {
+      return;
+    }
+  }
+}

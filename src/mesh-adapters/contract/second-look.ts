@@ -1,0 +1,130 @@
+import type { Clock } from '../../platform/index.ts';
+import { bundleOf, bundlesEqual, diffBundles, type TrustBundle } from '../../spiffe/index.ts';
+import { MeshAdapterError } from './errors.ts';
+import type { OwnTrust } from './mesh-adapter.ts';
+
+/** A file that a slow command writes in parts is complete after this time. */
+const LEAST_MS = 5000;
+/** A place that cannot be read is looked at ever more rarely, up to this pause. */
+const MOST_MS = 60_000;
+
+/** How the place that the own trust comes from is read a second time. */
+export interface SecondLookOptions {
+  /** Reads the own trust now. Throws `MeshAdapterError`. */
+  readonly look: (signal: AbortSignal) => Promise<OwnTrust>;
+  /** How often the place is polled; the second look comes one poll later, and not before five seconds. */
+  readonly pollMs?: number;
+  readonly onTrouble: (error: MeshAdapterError) => void;
+  readonly clock: Clock;
+}
+
+/**
+ * Holds back that a root of our own is gone until a second look says so too. Because the place may be written in parts, as a PEM file
+ * is by `cat`, a root that is missing once may only be late, and publishing its end revokes every identity under it at every peer.
+ * A root that appears is reported at once.
+ */
+export class SecondLook {
+  readonly #options: SecondLookOptions;
+  /** The last report in which nothing was missing by accident. */
+  #confirmed: OwnTrust | undefined;
+  /** The report that a second look is to confirm, unless that is over. */
+  #waiting: { readonly own: OwnTrust; readonly over: AbortSignal } | undefined;
+  #ending: AbortController | undefined;
+
+  constructor(options: SecondLookOptions) {
+    this.#options = options;
+  }
+
+  /** Takes one look, and emits it; again as confirmed once a second look found the same. */
+  take(own: OwnTrust, emit: (own: OwnTrust) => void, signal: AbortSignal): void {
+    if (this.#confirmed && !isAnyMissing(own, this.#confirmed)) {
+      this.#confirm(own, emit);
+      return;
+    }
+    if (this.#waiting && !this.#waiting.over.aborted && sameTrust(this.#waiting.own, own)) return;
+    this.#ending?.abort();
+    const ending = new AbortController();
+    const over = AbortSignal.any([signal, ending.signal]);
+    this.#ending = ending;
+    this.#waiting = { own, over };
+    emit({ ...own, isConfirmed: false });
+    void this.#lookAgain(own, emit, over, signal);
+  }
+
+  /** What counts of a look now: with what is missing in it and not confirmed as gone. */
+  counting(own: OwnTrust): OwnTrust {
+    return this.#confirmed ? withMissing(own, this.#confirmed) : own;
+  }
+
+  #confirm(own: OwnTrust, emit: (own: OwnTrust) => void): void {
+    this.#ending?.abort();
+    this.#waiting = undefined;
+    this.#confirmed = own;
+    emit(own);
+  }
+
+  async #lookAgain(
+    own: OwnTrust,
+    emit: (own: OwnTrust) => void,
+    over: AbortSignal,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { look, pollMs = 0, onTrouble, clock } = this.#options;
+    let pauseMs = Math.max(pollMs, LEAST_MS);
+    for (;;) {
+      try {
+        await clock.sleep(pauseMs, over);
+        const again = await look(over);
+        if (over.aborted) return;
+        if (sameTrust(again, own)) this.#confirm(again, emit);
+        else this.take(again, emit, signal);
+        return;
+      } catch (error) {
+        if (over.aborted) return;
+        if (!(error instanceof MeshAdapterError)) throw error;
+        // A place that cannot be read confirms nothing.
+        onTrouble(error);
+        pauseMs = Math.max(pollMs, Math.min(2 * pauseMs, MOST_MS));
+      }
+    }
+  }
+}
+
+/** The report together with the roots and JWT keys of `before` that it lacks; of another trust domain nothing is added. */
+export function withMissing(
+  own: OwnTrust,
+  before: Pick<OwnTrust, 'trustDomain' | 'roots' | 'jwtAuthorities'>,
+): OwnTrust {
+  if (own.trustDomain !== before.trustDomain) return own;
+  const { keptX509, removedX509, addedX509, keptJwt, removedJwt, addedJwt } = diffBundles(
+    asBundle(before),
+    asBundle(own),
+  );
+  return {
+    ...own,
+    roots: [...keptX509, ...removedX509, ...addedX509],
+    jwtAuthorities: [...keptJwt, ...removedJwt, ...addedJwt],
+  };
+}
+
+function isAnyMissing(own: OwnTrust, before: OwnTrust): boolean {
+  if (own.trustDomain !== before.trustDomain) return false;
+  const { removedX509, removedJwt } = diffBundles(asBundle(before), asBundle(own));
+  return removedX509.length > 0 || removedJwt.length > 0;
+}
+
+function sameTrust(a: OwnTrust, b: OwnTrust): boolean {
+  return bundlesEqual(asBundle(a), asBundle(b)) && signingOf(a) === signingOf(b);
+}
+
+function signingOf({ signing }: OwnTrust): string | undefined {
+  return signing?.toSorted().join();
+}
+
+function asBundle({
+  trustDomain,
+  roots,
+  jwtAuthorities = [],
+}: Pick<OwnTrust, 'trustDomain' | 'roots' | 'jwtAuthorities'>): TrustBundle {
+  return bundleOf(trustDomain, roots, { jwtAuthorities });
+}

@@ -1,0 +1,83 @@
+import { serializeBundle } from '../../spiffe/index.ts';
+import type { BundleVersion } from './bundle-version.ts';
+import type { StoredEvent } from './event.ts';
+import type { StoredIncident } from './incident.ts';
+import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
+
+/** A version as its table has it. */
+export function versionRow(version: Omit<BundleVersion, 'diff'>) {
+  const { trustDomain, number, receivedAt, bundle, verdict, origin, provedBy, digest, document } = version;
+  return {
+    trust_domain: trustDomain,
+    number,
+    received_at: receivedAt.toISOString(),
+    sequence: bundle.sequence?.toString() ?? null,
+    verdict,
+    origin,
+    proved_by: provedBy ?? null,
+    digest,
+    document: Buffer.from(document).toString(),
+  };
+}
+
+/** An event as its table has it. */
+export function eventRow(event: Omit<StoredEvent, 'id'>) {
+  const { at, kind, trustDomain, actor, code, message, versionNumber, detail } = event;
+  return {
+    at: at.toISOString(),
+    kind,
+    trust_domain: trustDomain ?? null,
+    actor,
+    code: code ?? null,
+    message,
+    version_number: versionNumber ?? null,
+    detail: detail === undefined ? null : JSON.stringify(detail),
+  };
+}
+
+/** An incident as its table has it. */
+export function incidentRow(incident: StoredIncident) {
+  const { at, lastAt, endedAt, count, kind, trustDomain, code, message, origin, actor, sequence } = incident;
+  const { offered, offer } = incident;
+  return {
+    began_at: at.toISOString(),
+    last_at: lastAt.toISOString(),
+    ended_at: endedAt?.toISOString() ?? null,
+    times: count,
+    kind,
+    trust_domain: trustDomain,
+    code,
+    message,
+    origin,
+    actor,
+    sequence: sequence?.toString() ?? null,
+    offered_document: offered ? Buffer.from(serializeBundle(offered)).toString() : null,
+    offered_digest: offer?.digest ?? null,
+    offered_since: offer?.since.toISOString() ?? null,
+    offered_times: offer?.times ?? null,
+  };
+}
+
+/** The operator's word about a key as its table has it. */
+export function keyWordRow(
+  { at, trustDomain, keyFingerprint, until, actor, reason }: Omit<DistrustedKey, 'label'>,
+  word: 'distrusted' | KeyTrustedAgain['word'],
+  label: string,
+) {
+  return {
+    at: at.toISOString(),
+    trust_domain: trustDomain,
+    key_fingerprint: keyFingerprint,
+    word,
+    label,
+    until: until?.toISOString() ?? null,
+    actor,
+    reason,
+  };
+}
+
+/** The operator's word about an offer as its table has it. */
+export function offerWordRow(offer: RejectedOffer, word: 'rejected' | 'reconsidered') {
+  const { at, trustDomain, digest, actor, reason } = offer;
+  return { at: at.toISOString(), trust_domain: trustDomain, digest, word, actor, reason };
+}

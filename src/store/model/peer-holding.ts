@@ -1,0 +1,70 @@
+import { printable } from '../../platform/index.ts';
+import { parseSpiffeId, parseTrustDomain, type SpiffeId, type TrustDomain } from '../../spiffe/index.ts';
+import { checkSequence } from './arguments.ts';
+
+/** What a peer proved that it holds of our bundle, as it is kept over a restart. */
+export interface StoredHolding {
+  readonly trustDomain: TrustDomain;
+  /** `contentDigest` of the version. */
+  readonly digest: string;
+  readonly sequence?: bigint;
+  readonly since: Date;
+  /** How far it came in the peer's mesh. */
+  readonly inMesh?: { readonly progress: 'written' | 'accepted' | 'in-effect'; readonly since: Date };
+  readonly signer: SpiffeId;
+  readonly address: string;
+  readonly saidAt: Date;
+}
+
+/** A row of `peer_holding`. */
+export interface HoldingRow {
+  readonly trust_domain: string;
+  readonly digest: string;
+  readonly sequence: string | null;
+  readonly held_since: string;
+  readonly progress: 'written' | 'accepted' | 'in-effect' | null;
+  readonly progress_since: string | null;
+  readonly signer: string;
+  readonly address: string;
+  readonly said_at: string;
+}
+
+/** As it is kept. Throws `TypeError` where the digest is none, `RangeError` for a sequence beyond 64 bits. */
+export function cleanHolding(holding: StoredHolding): StoredHolding {
+  if (!/^[0-9a-f]{64}$/.test(holding.digest)) throw new TypeError('a digest has 64 hex digits');
+  checkSequence(holding.sequence);
+  return { ...holding, address: printable(holding.address, 100) };
+}
+
+/** The row of a holding. */
+export function rowOfHolding(holding: StoredHolding): HoldingRow {
+  const { trustDomain, digest, sequence, since, inMesh, signer, address, saidAt } = cleanHolding(holding);
+  return {
+    trust_domain: trustDomain,
+    digest,
+    sequence: sequence?.toString() ?? null,
+    held_since: since.toISOString(),
+    progress: inMesh?.progress ?? null,
+    progress_since: inMesh?.since.toISOString() ?? null,
+    signer,
+    address,
+    said_at: saidAt.toISOString(),
+  };
+}
+
+/** The holding of a row. */
+export function holdingOfRow(row: HoldingRow): StoredHolding {
+  const { progress, progress_since: progressSince } = row;
+  return {
+    trustDomain: parseTrustDomain(row.trust_domain),
+    digest: row.digest,
+    since: new Date(row.held_since),
+    signer: parseSpiffeId(row.signer),
+    address: row.address,
+    saidAt: new Date(row.said_at),
+    ...(row.sequence === null ? {} : { sequence: BigInt(row.sequence) }),
+    ...(progress === null || progressSince === null
+      ? {}
+      : { inMesh: { progress, since: new Date(progressSince) } }),
+  };
+}

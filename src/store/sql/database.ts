@@ -1,0 +1,160 @@
+import { chmodSync, existsSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import Sqlite, { type Database } from 'better-sqlite3';
+import type { Clock, Log } from '../../platform/index.ts';
+import { StoreError } from '../model/errors.ts';
+import { migrate, readShape, SHAPE } from './migrate.ts';
+import { storeErrorFrom } from './sqlite-error.ts';
+import { createPrivately, lockStore } from './store-lock.ts';
+import { refuseForeignLog, WalGuard } from './wal-guard.ts';
+
+/** How long a write waits for somebody at the sqlite3 prompt to end a transaction; the process stands still meanwhile. */
+const BUSY_TIMEOUT_MS = 1000;
+
+/** A database file that is open, ours and in the present shape. */
+export interface OpenDatabase {
+  readonly database: Database;
+  readonly path: string;
+  /** To be called after each commit. */
+  readonly committed: () => void;
+  readonly close: () => void;
+}
+
+/** Opens for reading and writing, as the one agent of this store; see `openSqliteStore` for what it throws. */
+export function openDatabase(options: {
+  readonly path: string;
+  readonly create: boolean;
+  readonly maxBytes?: number | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}): OpenDatabase {
+  const { create, maxBytes, clock, log } = options;
+  if (options.path === ':memory:') {
+    const database = new Sqlite(':memory:');
+    prepare(database, ':memory:', maxBytes);
+    return { database, path: ':memory:', committed: () => {}, close: () => void database.close() };
+  }
+  const path = canonicalPath(options.path);
+  return translating(path, () => {
+    if (!create && isMissing(path)) throw missing(path);
+    // Locked before anything is created or changed, so that two first starts at once do not both do it.
+    const lock = lockStore(path, clock);
+    let database: Database | undefined;
+    let guard: WalGuard | undefined;
+    try {
+      if (createPrivately(path)) log.info('store created', { path });
+      guard = new WalGuard(path);
+      database = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
+      readShape(database, path);
+      keepPrivate(path, log);
+      for (const step of prepare(database, path, maxBytes)) {
+        log.info('store brought to a newer shape', { path, shape: step.number, name: step.name });
+      }
+      guard.follow(database);
+      // SQLite opens a file it may not write for reading, and says so only at the first change: that is now, and it is undone.
+      database.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${SHAPE}; ROLLBACK`);
+    } catch (error) {
+      database?.close();
+      guard?.closed();
+      lock.release();
+      throw error;
+    }
+    const [opened, logGuard] = [database, guard];
+    return {
+      database,
+      path,
+      committed: () => logGuard.committed(),
+      close: () => {
+        logGuard.closing();
+        opened.close();
+        logGuard.closed();
+        lock.release();
+      },
+    };
+  });
+}
+
+/** Opens for reading only, without the lock: beside a running agent or after it. See `openSqliteStoreForReading`. */
+export function openDatabaseForReading(path: string): OpenDatabase {
+  const real = canonicalPath(path);
+  return translating(real, () => {
+    if (isMissing(real)) throw missing(real);
+    refuseForeignLog(real);
+    const database = new Sqlite(real, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    try {
+      const shape = readShape(database, real);
+      if (shape < SHAPE) {
+        throw new StoreError(
+          'store-older',
+          `the store ${real} has shape ${shape}, this version of Federate reads ${SHAPE}: start the agent once, which converts it`,
+        );
+      }
+      guard(database);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+    return { database, path: real, committed: () => {}, close: () => void database.close() };
+  });
+}
+
+function prepare(database: Database, path: string, maxBytes: number | undefined) {
+  // WAL lets people read at any moment; FULL makes every acknowledged commit survive a power cut.
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  guard(database);
+  const steps = migrate(database, path);
+  if (maxBytes !== undefined) {
+    const pageSize = Number(database.pragma('page_size', { simple: true }));
+    database.pragma(`max_page_count = ${Math.max(1, Math.floor(maxBytes / pageSize))}`);
+  }
+  return steps;
+}
+
+function guard(database: Database): void {
+  database.pragma('foreign_keys = ON');
+  // A file that somebody tampered with must not run functions of ours from its schema.
+  database.pragma('trusted_schema = OFF');
+  database.pragma('cell_size_check = ON');
+}
+
+/** One name per file, whichever link led to it, so that the lock beside it is one too. */
+function canonicalPath(path: string): string {
+  const absolute = resolve(path);
+  // better-sqlite3 trims names; a file whose name ends in a blank would become another file.
+  if (absolute !== absolute.trim()) throw new TypeError('the path of a store does not end in a blank');
+  if (existsSync(absolute)) return realpathSync(absolute);
+  if (!existsSync(dirname(absolute))) {
+    throw new StoreError('store-missing', `the folder ${dirname(absolute)} of the store does not exist`);
+  }
+  return join(realpathSync(dirname(absolute)), basename(absolute));
+}
+
+/** An empty file is what a first start leaves that was killed at once: no store yet. */
+function isMissing(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
+}
+
+function missing(path: string): StoreError {
+  return new StoreError(
+    'store-missing',
+    `there is no store at ${path}; a new one is made only when asked for`,
+  );
+}
+
+/** Takes group and others off the file and its companions, should somebody have let them in. */
+function keepPrivate(path: string, log: Log): void {
+  const open = [path, `${path}-wal`, `${path}-shm`].filter(
+    (file) => ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0,
+  );
+  for (const file of open) chmodSync(file, 0o600);
+  if (open.length > 0) log.warn('store was open to other users, now it is not', { path });
+}
+
+function translating<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw storeErrorFrom(error, path);
+  }
+}

@@ -1,0 +1,133 @@
+import type { Database } from 'better-sqlite3';
+import { parseTrustDomain } from '../../spiffe/index.ts';
+import {
+  changedInvitation,
+  cleanInvitation,
+  type InvitationChange,
+  type InvitationRole,
+  type InvitationState,
+  type StoredInvitation,
+} from '../model/invitation.ts';
+
+interface InvitationRow {
+  readonly id: string;
+  readonly role: InvitationRole;
+  readonly state: InvitationState;
+  readonly state_code: string | null;
+  readonly state_message: string | null;
+  readonly peer: string | null;
+  readonly public_key: string | null;
+  readonly require_approval: number;
+  readonly failed_tries: number;
+  readonly created_at: string;
+  readonly created_by: string;
+  readonly expires_at: string;
+  readonly ended_at: string | null;
+  readonly transcript: string | null;
+  readonly words: string | null;
+  readonly root_pins: string | null;
+  readonly peer_statement: string | null;
+}
+
+const COLUMNS = [
+  'id',
+  'role',
+  'state',
+  'state_code',
+  'state_message',
+  'peer',
+  'public_key',
+  'require_approval',
+  'failed_tries',
+  'created_at',
+  'created_by',
+  'expires_at',
+  'ended_at',
+  'transcript',
+  'words',
+  'root_pins',
+  'peer_statement',
+] as const satisfies readonly (keyof InvitationRow)[];
+
+/** The invitations, in SQL. What writes is to be called inside a transaction. */
+export function createInvitationTable(database: Database) {
+  const select = database.prepare<[string, string], InvitationRow>(
+    `SELECT ${COLUMNS.join(', ')} FROM invitation WHERE id = ? AND role = ?`,
+  );
+  const selectNewest = database.prepare<[number], InvitationRow>(
+    `SELECT ${COLUMNS.join(', ')} FROM invitation ORDER BY created_at DESC, id, role LIMIT ?`,
+  );
+  const insert = database.prepare<[InvitationRow]>(
+    `INSERT INTO invitation (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map((name) => `$${name}`).join(', ')})`,
+  );
+  const update = database.prepare<[InvitationRow]>(
+    `UPDATE invitation SET ${COLUMNS.map((name) => `${name} = $${name}`).join(', ')}
+     WHERE id = $id AND role = $role`,
+  );
+  const get = (role: InvitationRole, id: string): StoredInvitation | undefined => {
+    const row = select.get(id, role);
+    return row && invitationOf(row);
+  };
+  return {
+    get,
+    /** Newest first. */
+    list: (limit: number): StoredInvitation[] => selectNewest.all(limit).map(invitationOf),
+    /** False when there is one already. */
+    insert(invitation: StoredInvitation): boolean {
+      const row = rowOf(cleanInvitation(invitation));
+      if (select.get(row.id, row.role)) return false;
+      insert.run(row);
+      return true;
+    },
+    /** False when it is in none of the states that the change names. */
+    change(change: InvitationChange): boolean {
+      const after = changedInvitation(get(change.role, change.id), change);
+      if (after) update.run(rowOf(after));
+      return after !== undefined;
+    },
+  };
+}
+
+function rowOf(invitation: StoredInvitation): InvitationRow {
+  return {
+    id: invitation.id,
+    role: invitation.role,
+    state: invitation.state,
+    state_code: invitation.reason?.code ?? null,
+    state_message: invitation.reason?.message ?? null,
+    peer: invitation.peer ?? null,
+    public_key: invitation.publicKey ?? null,
+    require_approval: Number(invitation.requireApproval),
+    failed_tries: invitation.failedTries,
+    created_at: invitation.createdAt.toISOString(),
+    created_by: invitation.createdBy,
+    expires_at: invitation.expiresAt.toISOString(),
+    ended_at: invitation.endedAt?.toISOString() ?? null,
+    transcript: invitation.transcript ?? null,
+    words: invitation.words ?? null,
+    root_pins: invitation.rootPins === undefined ? null : invitation.rootPins.join(' '),
+    peer_statement: invitation.peerStatement ?? null,
+  };
+}
+
+function invitationOf(row: InvitationRow): StoredInvitation {
+  const { state_code: code, state_message: message } = row;
+  return {
+    id: row.id,
+    role: row.role,
+    state: row.state,
+    ...(code === null || message === null ? {} : { reason: { code, message } }),
+    ...(row.peer === null ? {} : { peer: parseTrustDomain(row.peer) }),
+    ...(row.public_key === null ? {} : { publicKey: row.public_key }),
+    requireApproval: row.require_approval === 1,
+    failedTries: row.failed_tries,
+    createdAt: new Date(row.created_at),
+    createdBy: row.created_by,
+    expiresAt: new Date(row.expires_at),
+    ...(row.ended_at === null ? {} : { endedAt: new Date(row.ended_at) }),
+    ...(row.transcript === null ? {} : { transcript: row.transcript }),
+    ...(row.words === null ? {} : { words: row.words }),
+    ...(row.root_pins === null ? {} : { rootPins: row.root_pins.split(' ') }),
+    ...(row.peer_statement === null ? {} : { peerStatement: row.peer_statement }),
+  };
+}

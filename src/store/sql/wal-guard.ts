@@ -1,0 +1,152 @@
+import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import type { Database } from 'better-sqlite3';
+import { StoreError } from '../model/errors.ts';
+import { createPrivately } from './store-lock.ts';
+
+/** A write-ahead log of this many bytes holds its header and no frame. */
+const EMPTY_WAL_BYTES = 32;
+/** Pages that the log may grow to, roughly, before they go into the file: a log of one megabyte is soon written over from its start. */
+const CHECKPOINT_FRAMES = 256;
+const [FEWEST_COMMITS, MOST_COMMITS] = [8, 512];
+/** The note is written over in place, which works on a full disk too. */
+const NOTE_BYTES = 256;
+
+/** A checkpoint is under way · the file stands as noted, and a log may go on · closed in order, with no log. */
+type NoteState = 'checkpoint' | 'open' | 'closed';
+
+/** How the database file looked when only its log was written from then on. */
+interface FileMark {
+  readonly size: string;
+  readonly mtime_ns: string;
+}
+
+/**
+ * Ties the write-ahead log to the database file that it continues. SQLite does not: it plays any log that lies next to a file into it,
+ * so that a backup which is copied over the file, next to the log of a killed agent, silently gets newer rows back.
+ *
+ * In a store that is open only checkpoints write into the file itself. They are made here and nowhere else, each between two notes in
+ * `<store>.state`: one that a checkpoint is under way, and one with the size and the time of change that the file has after it. A log
+ * with frames and a file that looks otherwise than noted do not belong together, and a store that was closed in order has no log.
+ * Without a note nothing is known, and nothing refused.
+ *
+ * No descriptor of the database file may be closed while SQLite has it open: that would drop SQLite's locks (POSIX).
+ */
+export class WalGuard {
+  readonly #path: string;
+  readonly #note: number;
+  readonly #file: number;
+  #database: Database | undefined;
+  #commits = 0;
+  #commitsPerCheckpoint = FEWEST_COMMITS;
+
+  /** To be called with the store's lock held and before SQLite opens the file. Throws `StoreError` `store-log-foreign`. */
+  constructor(path: string) {
+    refuseForeignLog(path);
+    this.#path = path;
+    createPrivately(noteFile(path));
+    this.#note = openSync(noteFile(path), 'r+');
+    this.#file = openSync(path, 'r');
+    this.#write('checkpoint');
+  }
+
+  /** SQLite has opened the file; `wal_autocheckpoint` is off from now on. */
+  follow(database: Database): void {
+    this.#database = database;
+    database.pragma('wal_autocheckpoint = 0');
+    this.#checkpoint(database, 'TRUNCATE');
+  }
+
+  /** A transaction was committed: now and then the log goes into the file. */
+  committed(): void {
+    this.#commits += 1;
+    if (this.#database && this.#commits >= this.#commitsPerCheckpoint)
+      this.#checkpoint(this.#database, 'PASSIVE');
+  }
+
+  /** SQLite is about to close the file, which makes the last checkpoint. */
+  closing(): void {
+    try {
+      this.#write('checkpoint');
+    } catch {
+      // On a disk that fails the note stays as it was, and closing changes the file only where the disk works.
+    }
+  }
+
+  /** SQLite has closed the file. */
+  closed(): void {
+    try {
+      if (!hasFrames(this.#path)) this.#write('closed');
+    } catch {
+      // On a disk that fails it goes on saying that a checkpoint was under way.
+    }
+    closeSync(this.#note);
+    closeSync(this.#file);
+  }
+
+  /** A checkpoint that cannot be made leaves the log as it is, and the next one tries again. */
+  #checkpoint(database: Database, mode: 'PASSIVE' | 'TRUNCATE'): void {
+    const commits = this.#commits;
+    this.#commits = 0;
+    try {
+      this.#write('checkpoint');
+      const [result] = database.pragma(`wal_checkpoint(${mode})`) as { readonly log: number }[];
+      // The time of change has to be on the disk before it is noted.
+      fsyncSync(this.#file);
+      this.#write('open');
+      const frames = result?.log ?? 0;
+      if (mode === 'PASSIVE' && frames > 0) {
+        const wanted = Math.round((commits * CHECKPOINT_FRAMES) / frames);
+        this.#commitsPerCheckpoint = Math.min(Math.max(wanted, FEWEST_COMMITS), MOST_COMMITS);
+      }
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error)) throw error;
+    }
+  }
+
+  #write(state: NoteState): void {
+    const mark = state === 'open' ? markOf(this.#path) : undefined;
+    const note = JSON.stringify({ state, ...mark }).padEnd(NOTE_BYTES - 1);
+    writeSync(this.#note, `${note}\n`, 0, 'utf8');
+    fsyncSync(this.#note);
+  }
+}
+
+/**
+ * Refuses a log that continues another database file than the one it lies next to. Throws `StoreError` `store-log-foreign`, and changes
+ * nothing.
+ */
+export function refuseForeignLog(path: string): void {
+  if (!hasFrames(path)) return;
+  const note = noteOf(path);
+  if (note === undefined || note.state === 'checkpoint') return;
+  const mark = markOf(path);
+  if (!mark || (note.state === 'open' && note.size === mark.size && note.mtime_ns === mark.mtime_ns)) return;
+  throw new StoreError(
+    'store-log-foreign',
+    `the log ${path}-wal does not belong to the store ${path} next to it: one of the two was replaced after the last agent ended, and the log would change what the store holds`,
+  );
+}
+
+function noteFile(path: string): string {
+  return `${path}.state`;
+}
+
+function hasFrames(path: string): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > EMPTY_WAL_BYTES;
+}
+
+function markOf(path: string): FileMark | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found && { size: found.size.toString(), mtime_ns: found.mtimeNs.toString() };
+}
+
+/** What was noted last; undefined where no note can be read. */
+function noteOf(path: string): (Partial<FileMark> & { readonly state: NoteState }) | undefined {
+  try {
+    const note: unknown = JSON.parse(readFileSync(noteFile(path), 'utf8'));
+    const { state, ...mark } = Object(note) as Partial<FileMark> & { readonly state?: unknown };
+    return state === 'checkpoint' || state === 'open' || state === 'closed' ? { ...mark, state } : undefined;
+  } catch {
+    return undefined;
+  }
+}
