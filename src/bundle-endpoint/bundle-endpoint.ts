@@ -30,9 +30,15 @@ export interface EndpointLimits {
   /** Connections at once, handshakes included; further ones are closed. */
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
-  /** Clients that are held until the bundle changes; further ones are answered at once. Left out: 2,000. */
+  /**
+   * Clients that are held until the bundle changes; further ones are answered at once. Left out:
+   * 2,000.
+   */
   readonly maxWaiting?: number;
-  /** The same, of one address (IPv6: of one /64), for clients that did not prove which peer they are. Left out: 16. */
+  /**
+   * The same, of one address (IPv6: of one /64), for clients that did not prove which peer they
+   * are. Left out: 16.
+   */
   readonly maxWaitingPerAddress?: number;
   /** Longest TLS handshake; left out: 5 s. */
   readonly handshakeMs?: number;
@@ -58,13 +64,17 @@ export interface BundleEndpointOptions {
   readonly path: string;
   readonly limits: EndpointLimits;
   /**
-   * Called for each request for the bundle before it is answered. Resolves with the peer that the client proved to be, or undefined. Only a
-   * request that wishes to be held waits for it. Where the name is there before the answer goes, `Federate-Relationship: held`
-   * says that we hold a relationship with the client; nothing is said otherwise, so that nobody learns by asking in another's
-   * name with whom we have one.
+   * Called for each request for the bundle before it is answered. Resolves with the peer that the
+   * client proved to be, or undefined. Only a request that wishes to be held waits for it. Where
+   * the name is there before the answer goes, `Federate-Relationship: held` says that we hold a
+   * relationship with the client; nothing is said otherwise, so that nobody learns by asking in
+   * another's name with whom we have one.
    */
   readonly onRequest?: (seen: SeenBundleRequest) => Promise<string | undefined> | void;
-  /** Told when a client that sent no statement was given the whole bundle: its address, and the tag of what it was given. */
+  /**
+   * Told when a client that sent no statement was given the whole bundle: its address, and the tag
+   * of what it was given.
+   */
   readonly onServed?: (address: string, tag: string) => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -73,7 +83,9 @@ export interface BundleEndpointOptions {
 
 const HANDSHAKE_MS = 5000;
 const HEADERS_MS = 5000;
-/** The whole request, body included. A body is never read, so this ends only what headers do not. */
+/**
+ * The whole request, body included. A body is never read, so this ends only what headers do not.
+ */
 const REQUEST_MS = 10_000;
 const IDLE_MS = 30_000;
 /** Room for what an identified poll says of itself. */
@@ -83,8 +95,9 @@ const MAX_WAITING = 2000;
 const MAX_WAITING_PER_ADDRESS = 16;
 
 /**
- * Serves our bundle over HTTPS (HTTP/1.1, TLS 1.2 and 1.3, Mozilla's intermediate profile: FED-15). Its certificate is swapped
- * without a restart or a dropped request. Limits hold against clients that are slow, greedy or many.
+ * Serves our bundle over HTTPS (HTTP/1.1, TLS 1.2 and 1.3, Mozilla's intermediate profile: FED-15).
+ * Its certificate is swapped without a restart or a dropped request. Limits hold against clients
+ * that are slow, greedy or many.
  */
 export class BundleEndpoint {
   readonly #options: BundleEndpointOptions;
@@ -151,7 +164,8 @@ export class BundleEndpoint {
         if (tag !== null) this.#given.set(outgoing, tag);
         return response;
       },
-      // HTTP/1.0 knows no Host, and load balancers ask in it whether we are there; no route looks at it.
+      // HTTP/1.0 knows no Host, and load balancers ask in it whether we are there; no route looks
+      // at it.
       { hostname: 'localhost' },
     );
     this.#server = createServer(
@@ -189,7 +203,8 @@ export class BundleEndpoint {
     this.#server.on('connection', (socket: Socket) => this.#admit(socket, rejected));
     this.#server.on('secureConnection', (socket) => this.#open.secured(socket));
     this.#server.on('drop', () => rejected.inc({ reason: 'too-many' }));
-    // Node says `Connection: close` at the limit and then goes on answering 503; who does not listen is closed.
+    // Node says `Connection: close` at the limit and then goes on answering 503; who does not
+    // listen is closed.
     this.#server.on('dropRequest', (_request, socket) => {
       rejected.inc({ reason: 'too-many-requests' });
       socket.destroy();
@@ -206,7 +221,10 @@ export class BundleEndpoint {
     return this.#published !== undefined && this.#identity.endsAt !== undefined && this.#server.listening;
   }
 
-  /** The certificate of `https_web` that is shown now; undefined with another profile, and before the start. */
+  /**
+   * The certificate of `https_web` that is shown now; undefined with another profile, and before
+   * the start.
+   */
   get webCertificate(): ShownCertificate | undefined {
     return this.#identity.web;
   }
@@ -216,12 +234,17 @@ export class BundleEndpoint {
     return this.#identity.endsAt;
   }
 
-  /** Why the certificate files could not be used when they were read last, so that the certificate before is still shown. */
+  /**
+   * Why the certificate files could not be used when they were read last, so that the certificate
+   * before is still shown.
+   */
   get certificateTrouble(): Error | undefined {
     return this.#identity.trouble;
   }
 
-  /** Serves this bundle from now on. Throws `TypeError` for one without sequence or refresh hint. */
+  /**
+   * Serves this bundle from now on. Throws `TypeError` for one without sequence or refresh hint.
+   */
   publish(bundle: TrustBundle): void {
     const before = this.#published;
     this.#published = publishedBundle(bundle);
@@ -239,12 +262,18 @@ export class BundleEndpoint {
     return true;
   }
 
-  /** Serves something else beside the bundle from now on, on paths of its own; nothing again with `undefined`. */
+  /**
+   * Serves something else beside the bundle from now on, on paths of its own; nothing again with
+   * `undefined`.
+   */
   extend(extension: EndpointExtension | undefined): void {
     this.#extension = extension;
   }
 
-  /** Throws `EndpointError`: `port-in-use`, `listen-failed`, and for `https_web` `certificate-unusable`, `certificate-other-host`. */
+  /**
+   * Throws `EndpointError`: `port-in-use`, `listen-failed`, and for `https_web`
+   * `certificate-unusable`, `certificate-other-host`.
+   */
   async start(address: ListenAddress): Promise<void> {
     await this.#identity.start();
     await listenOn({
@@ -264,7 +293,10 @@ export class BundleEndpoint {
     return address;
   }
 
-  /** Takes no more connections and closes those on which nobody waits for an answer; requests in flight may go on for `graceMs`. */
+  /**
+   * Takes no more connections and closes those on which nobody waits for an answer; requests in
+   * flight may go on for `graceMs`.
+   */
   async stop(graceMs: number): Promise<void> {
     this.#waiting.close();
     await this.#identity.stop();

@@ -3,7 +3,10 @@ import type { Clock } from '../platform/index.ts';
 /** A client that wishes to be held waits so long for its proof, and then counts as anybody. */
 const PROOF_MS = 500;
 
-/** Which peers the clients of answers prove to be. A proof is looked at beside the request, and nothing but a wish to be held waits for it. */
+/**
+ * Which peers the clients of answers prove to be. A proof is looked at beside the request, and
+ * nothing but a wish to be held waits for it.
+ */
 export class ClientProofs {
   readonly #clock: Clock;
   readonly #proving = new WeakMap<object, Promise<string | undefined>>();

@@ -13,7 +13,10 @@ export interface ExtensionRequest {
   readonly connection: object;
   /** For instance `TLSv1.3`. */
   readonly tlsVersion: string;
-  /** Keying material of this connection, for whoever wants to say something about it (RFC 8446 §7.5). */
+  /**
+   * Keying material of this connection, for whoever wants to say something about it (RFC 8446
+   * §7.5).
+   */
   exportKey(length: number, label: string): Uint8Array;
 }
 
@@ -24,7 +27,10 @@ export interface ExtensionAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** How an extension takes a request on: its body up to a bound, then an answer, which may take its time. */
+/**
+ * How an extension takes a request on: its body up to a bound, then an answer, which may take its
+ * time.
+ */
 export interface ExtensionPlan {
   /** With a larger body the request is answered as any unknown path is. */
   readonly maxBodyBytes: number;
@@ -33,8 +39,8 @@ export interface ExtensionPlan {
 }
 
 /**
- * Something else that is served at the endpoint. Asked for every path that is none of the bundle's, without waiting; what it
- * does not take on (undefined) is answered as any unknown path is.
+ * Something else that is served at the endpoint. Asked for every path that is none of the bundle's,
+ * without waiting; what it does not take on (undefined) is answered as any unknown path is.
  */
 export interface EndpointExtension {
   accept(request: ExtensionRequest): ExtensionPlan | undefined;
@@ -57,8 +63,8 @@ export function extensionRequestOf(request: IncomingMessage): ExtensionRequest |
 }
 
 /**
- * Reads the body within its bound and sends the answer, or has `unknownPath` answer. Never rejects; `failed` is told what
- * `answer` threw.
+ * Reads the body within its bound and sends the answer, or has `unknownPath` answer. Never rejects;
+ * `failed` is told what `answer` threw.
  */
 export async function serveExtension(
   plan: ExtensionPlan,
@@ -84,7 +90,8 @@ export async function serveExtension(
       else unknownPath();
       return;
     }
-    // Not 413, by which anybody would learn that something is served here. What was not read would be taken for the next request.
+    // Not 413, by which anybody would learn that something is served here. What was not read would
+    // be taken for the next request.
     response.shouldKeepAlive = false;
     unknownPath();
   } catch (error) {
@@ -96,7 +103,9 @@ export async function serveExtension(
   }
 }
 
-/** The whole body, or undefined where it is larger. Rejects when the connection ends before it does. */
+/**
+ * The whole body, or undefined where it is larger. Rejects when the connection ends before it does.
+ */
 function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Array | undefined> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) return Promise.resolve(undefined);
   return new Promise((resolve, reject) => {

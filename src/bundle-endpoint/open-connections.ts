@@ -8,13 +8,16 @@ interface Connection {
   tls?: TLSSocket;
   /** Requests that were begun and not answered yet. */
   requests: number;
-  /** How much the client had sent at the end of its last request; more than that is the beginning of the next. */
+  /**
+   * How much the client had sent at the end of its last request; more than that is the beginning of
+   * the next.
+   */
   readBytes: number;
 }
 
 /**
- * Every connection of the endpoint, those in their handshake included, which the HTTP server does not know; and whether
- * somebody waits for an answer on it.
+ * Every connection of the endpoint, those in their handshake included, which the HTTP server does
+ * not know; and whether somebody waits for an answer on it.
  */
 export class OpenConnections {
   readonly #byEnds = new Map<string, Connection>();
@@ -55,7 +58,10 @@ export class OpenConnections {
     if (this.#closing && connection.requests === 0) tls.destroySoon();
   }
 
-  /** Closes now where no request is under way, a half-sent one included, and elsewhere with the end of the request. */
+  /**
+   * Closes now where no request is under way, a half-sent one included, and elsewhere with the end
+   * of the request.
+   */
   closeIdle(): void {
     this.#closing = true;
     for (const { socket, tls, requests, readBytes } of this.#byEnds.values())

@@ -1,4 +1,7 @@
-/** Why a request was not answered with a bundle; never bundle-shaped (FED-23). RFC 9457, with our code. */
+/**
+ * Why a request was not answered with a bundle; never bundle-shaped (FED-23). RFC 9457, with our
+ * code.
+ */
 export function problem(
   status: number,
   code: string,

@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto';
 import { serializeBundle, type TrustBundle } from '../spiffe/index.ts';
 
-/** A bundle as it is served: its bytes and their tag, made once per version and never per request. */
+/**
+ * A bundle as it is served: its bytes and their tag, made once per version and never per request.
+ */
 export interface PublishedBundle {
   readonly body: Uint8Array<ArrayBuffer>;
   /** A strong entity tag, quoted (RFC 9110 §8.8.3). */
   readonly etag: string;
 }
 
-/** Throws `TypeError` for a bundle without sequence or refresh hint: ours always have both (TDB-07, TDB-10). */
+/**
+ * Throws `TypeError` for a bundle without sequence or refresh hint: ours always have both (TDB-07,
+ * TDB-10).
+ */
 export function publishedBundle(bundle: TrustBundle): PublishedBundle {
   if (bundle.sequence === undefined || bundle.refreshHintSeconds === undefined) {
     throw new TypeError('a published bundle has a sequence and a refresh hint');
@@ -23,7 +28,8 @@ export function tagOfBundle(bundle: TrustBundle): string {
 }
 
 /**
- * Whether `If-None-Match` names exactly this tag: only an exact match answers 304, weak tags and `*` do not (FED-24).
+ * Whether `If-None-Match` names exactly this tag: only an exact match answers 304, weak tags and
+ * `*` do not (FED-24).
  */
 export function matchesTag(ifNoneMatch: string | undefined, etag: string): boolean {
   return ifNoneMatch?.split(',').some((tag) => tag.trim() === etag) ?? false;

@@ -12,8 +12,9 @@ export interface AnsweredRequest extends LogFields {
 }
 
 /**
- * Logs requests: one line each, with what the client chose bounded and printable. Because anybody can send requests, lines are limited too;
- * the next line says how many were left out. The metric counts every request.
+ * Logs requests: one line each, with what the client chose bounded and printable. Because anybody
+ * can send requests, lines are limited too; the next line says how many were left out. The metric
+ * counts every request.
  */
 export class RequestLog {
   readonly #log: Log;

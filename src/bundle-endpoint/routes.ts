@@ -17,11 +17,13 @@ interface Env {
 }
 
 /**
- * The endpoint's HTTP: GET and HEAD of `/` and of `path` answer with the newest bundle (FED-12, FED-13), with an exact
- * `If-None-Match` 304 (FED-24); 503 before there is one, 404 for other paths, 405 for other methods (FED-23). No client
- * authentication (FED-14). A GET with a current tag and `Prefer: wait=N` is held until there is another bundle or the time
- * is up (RFC 7240 §4.3), as long as there is room; `Preference-Applied` says that it would be or was. No HSTS header, on which the standard is silent (FED-15): it speaks to browsers, and an endpoint URL is
- * never `http:` (FED-08).
+ * The endpoint's HTTP: GET and HEAD of `/` and of `path` answer with the newest bundle (FED-12,
+ * FED-13), with an exact `If-None-Match` 304 (FED-24); 503 before there is one, 404 for other
+ * paths, 405 for other methods (FED-23). No client authentication (FED-14). A GET with a current
+ * tag and `Prefer: wait=N` is held until there is another bundle or the time is up (RFC 7240 §4.3),
+ * as long as there is room; `Preference-Applied` says that it would be or was. No HSTS header, on
+ * which the standard is silent (FED-15): it speaks to browsers, and an endpoint URL is never
+ * `http:` (FED-08).
  */
 export function createBundleRoutes(
   path: string,

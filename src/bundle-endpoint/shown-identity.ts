@@ -18,7 +18,10 @@ export type EndpointIdentity =
 /** How often certificate files are looked at. */
 const LOOK_EVERY_MS = 2000;
 
-/** The certificate that the endpoint shows in handshakes, swapped without a restart when its source has a new one. */
+/**
+ * The certificate that the endpoint shows in handshakes, swapped without a restart when its source
+ * has a new one.
+ */
 export class ShownIdentity {
   readonly #options: {
     readonly profile: EndpointIdentity;
@@ -48,17 +51,26 @@ export class ShownIdentity {
     return this.#endsAt;
   }
 
-  /** The certificate of `https_web` that is shown now; undefined with another profile, and before the start. */
+  /**
+   * The certificate of `https_web` that is shown now; undefined with another profile, and before
+   * the start.
+   */
   get web(): ShownCertificate | undefined {
     return this.#web;
   }
 
-  /** Why the files could not be used when they were read last; the certificate before is still shown then. */
+  /**
+   * Why the files could not be used when they were read last; the certificate before is still shown
+   * then.
+   */
   get trouble(): Error | undefined {
     return this.#trouble;
   }
 
-  /** Shows the present certificate and follows its source. Rejects with `EndpointError` `certificate-unusable`, `certificate-other-host`. */
+  /**
+   * Shows the present certificate and follows its source. Rejects with `EndpointError`
+   * `certificate-unusable`, `certificate-other-host`.
+   */
   async start(): Promise<void> {
     const { profile } = this.#options;
     if (profile.kind === 'https_spiffe') this.#followSvid(profile.svid);
@@ -133,7 +145,10 @@ export class ShownIdentity {
     this.#endsAt = endOf(cert);
   }
 
-  /** Our SVID has expired or was taken back: no handshake succeeds until there is another (WLAPI-24). */
+  /**
+   * Our SVID has expired or was taken back: no handshake succeeds until there is another
+   * (WLAPI-24).
+   */
   #conceal(): void {
     this.#options.server.setSecureContext(secureContextOptions());
     this.#endsAt = undefined;

@@ -11,9 +11,14 @@ export interface WaitingClient {
 
 /** How many clients are held at once. */
 export interface WaitingLimits {
-  /** Over all of them. A quarter of the places is kept for clients that proved which peer they are. */
+  /**
+   * Over all of them. A quarter of the places is kept for clients that proved which peer they are.
+   */
   readonly most: number;
-  /** Of one address, for clients that proved nothing; an IPv6 network of 64 bits counts as one address. */
+  /**
+   * Of one address, for clients that proved nothing; an IPv6 network of 64 bits counts as one
+   * address.
+   */
   readonly mostPerAddress: number;
 }
 
@@ -22,9 +27,15 @@ interface Held {
   readonly done: () => void;
 }
 
-/** How often clients whose time is up are looked for: one timer for all, because thousands of timers would cost more. */
+/**
+ * How often clients whose time is up are looked for: one timer for all, because thousands of timers
+ * would cost more.
+ */
 const LOOK_EVERY_MS = 1000;
-/** Each woken client comes back for a handshake; so many at once, every so many milliseconds, is what one core can take. */
+/**
+ * Each woken client comes back for a handshake; so many at once, every so many milliseconds, is
+ * what one core can take.
+ */
 const WOKEN_AT_ONCE = 32;
 const WAKE_EVERY_MS = 16;
 /** The share of all places that only proved peers may take. */
@@ -35,9 +46,9 @@ const MOST_PER_PEER = 8;
 const NETWORK_FACTOR = 4;
 
 /**
- * Clients whose request is held until the bundle changes. Each costs an open connection and a few hundred bytes. A connection has one
- * held request, and an address and a peer have few, so that nobody takes the places of all others; what finds no room is
- * answered at once.
+ * Clients whose request is held until the bundle changes. Each costs an open connection and a few
+ * hundred bytes. A connection has one held request, and an address and a peer have few, so that
+ * nobody takes the places of all others; what finds no room is answered at once.
  */
 export class WaitingClients {
   readonly #clock: Clock;
@@ -61,9 +72,10 @@ export class WaitingClients {
   }
 
   /**
-   * Resolves when the bundle has changed, when `seconds` have passed, when the client has gone or when the endpoint stops.
-   * Undefined at once where there is no room for one more. A request that is held already on the same connection is answered:
-   * with pipelining its answer has to go out before any later one.
+   * Resolves when the bundle has changed, when `seconds` have passed, when the client has gone or
+   * when the endpoint stops. Undefined at once where there is no room for one more. A request that
+   * is held already on the same connection is answered: with pipelining its answer has to go out
+   * before any later one.
    */
   wait(seconds: number, gone: AbortSignal, client: WaitingClient): Promise<void> | undefined {
     if (this.#closing.signal.aborted || gone.aborted) return undefined;
@@ -92,7 +104,10 @@ export class WaitingClients {
     });
   }
 
-  /** Another request came on this connection: the held one before it is answered, because answers go out in order. */
+  /**
+   * Another request came on this connection: the held one before it is answered, because answers go
+   * out in order.
+   */
   release(connection: object): void {
     this.#byConnection.get(connection)?.done();
   }
@@ -106,7 +121,9 @@ export class WaitingClients {
     }
   }
 
-  /** Nobody waits any more: all are answered at once, and come back to the agent that is here next. */
+  /**
+   * Nobody waits any more: all are answered at once, and come back to the agent that is here next.
+   */
   close(): void {
     this.#closing.abort();
     for (const { done } of this.#waiting) done();

@@ -17,7 +17,10 @@ export interface ShownCertificate extends Pick<WebCertificate, 'notBefore' | 'no
   readonly file: string;
 }
 
-/** Why `found` does not take the place of `shown`: because clients accept this one and would refuse that one. */
+/**
+ * Why `found` does not take the place of `shown`: because clients accept this one and would refuse
+ * that one.
+ */
 export function whyWorse(
   found: Pick<WebCertificate, 'notBefore' | 'notAfter'>,
   shown: Pick<WebCertificate, 'notBefore' | 'notAfter'>,
@@ -38,8 +41,9 @@ function whyNotValid(
 }
 
 /**
- * Reads chain and key and holds them against each other and against the host of the advertised URL (FED-16). Throws
- * `EndpointError` `certificate-unusable`, `certificate-other-host`; the key is in no message.
+ * Reads chain and key and holds them against each other and against the host of the advertised URL
+ * (FED-16). Throws `EndpointError` `certificate-unusable`, `certificate-other-host`; the key is in
+ * no message.
  */
 export async function readWebCertificate(
   files: { readonly certificateFile: string; readonly keyFile: string },

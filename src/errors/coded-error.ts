@@ -1,6 +1,7 @@
 /**
- * The base of every room's error: something outside us failed. `code` is a stable word that operators and tests
- * go by; the message is one sentence for people, without a full stop; `cause` keeps what lies underneath.
+ * The base of every room's error: something outside us failed. `code` is a stable word that
+ * operators and tests go by; the message is one sentence for people, without a full stop; `cause`
+ * keeps what lies underneath.
  */
 export class CodedError<Code extends string = string> extends Error {
   readonly code: Code;

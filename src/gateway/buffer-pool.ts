@@ -1,4 +1,7 @@
-/** Buffers for reads, in two sizes, used again and again: a relay that allocates spends its time in garbage collection. */
+/**
+ * Buffers for reads, in two sizes, used again and again: a relay that allocates spends its time in
+ * garbage collection.
+ */
 export class BufferPool {
   readonly smallBytes: number;
   readonly largeBytes: number;

@@ -16,7 +16,10 @@ export type ClientHelloRefusal =
 /** A ClientHello larger than this is refused; real ones stay under 2 KiB. */
 export const MAX_CLIENT_HELLO_BYTES = 16 * 1024;
 
-/** Clients use one record, or two with a large key share; more than this many are refused as too large. */
+/**
+ * Clients use one record, or two with a large key share; more than this many are refused as too
+ * large.
+ */
 export const MAX_CLIENT_HELLO_RECORDS = 16;
 
 const RECORD_HEADER_BYTES = 5;
@@ -30,9 +33,10 @@ const MAX_RECORD_BYTES = 16 * 1024;
 const NEED_MORE: ClientHello = { kind: 'need-more' };
 
 /**
- * Reads the server name from the first bytes of a TLS connection, however they are cut into segments and records (RFC 8446 §4.1.2, §5.1;
- * RFC 6066 §3). Goes on where the last segment ended, so that a byte costs the same however many came before it. Never throws.
- * The name comes back in lower case, without a dot at the end; absent when the client named none.
+ * Reads the server name from the first bytes of a TLS connection, however they are cut into
+ * segments and records (RFC 8446 §4.1.2, §5.1; RFC 6066 §3). Goes on where the last segment ended,
+ * so that a byte costs the same however many came before it. Never throws. The name comes back in
+ * lower case, without a dot at the end; absent when the client named none.
  */
 export class ClientHelloReader {
   readonly #header: number[] = [];
@@ -134,7 +138,10 @@ function readServerName(body: Uint8Array): ClientHello {
   return serverName === undefined ? refused('server-name-invalid') : { kind: 'hello', serverName };
 }
 
-/** Lower case, without a dot at the end; undefined when it is no host name: letters, digits, hyphen, underscore and dots. */
+/**
+ * Lower case, without a dot at the end; undefined when it is no host name: letters, digits, hyphen,
+ * underscore and dots.
+ */
 export function normalizeServerName(text: string): string | undefined {
   const name = text.toLowerCase().replace(/\.$/, '');
   const valid =

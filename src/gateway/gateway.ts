@@ -40,12 +40,15 @@ export type GatewayErrorCode = 'port-in-use' | 'listen-failed' | 'upstream-unrea
 /** The gateway could not listen, or could not reach where a route goes. */
 export class GatewayError extends CodedError<GatewayErrorCode> {}
 
-/** A fatal TLS alert `unrecognized_name` (RFC 6066 §3), so that the client's error says what is wrong. */
+/**
+ * A fatal TLS alert `unrecognized_name` (RFC 6066 §3), so that the client's error says what is
+ * wrong.
+ */
 const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
 
 /**
- * Passes TLS connections on by the server name in their ClientHello, byte for byte. It holds no key, decrypts nothing and has no
- * default route. One log line per connection.
+ * Passes TLS connections on by the server name in their ClientHello, byte for byte. It holds no
+ * key, decrypts nothing and has no default route. One log line per connection.
  */
 export class Gateway {
   readonly #options: GatewayOptions;
@@ -138,7 +141,9 @@ export class Gateway {
     }
   }
 
-  /** One connection from its first byte to its last: how it went, and the fields of its log line. */
+  /**
+   * One connection from its first byte to its last: how it went, and the fields of its log line.
+   */
   async #pass(client: Socket, countOfAddress: number): Promise<{ readonly outcome: string } & LogFields> {
     const { limits } = this.#options;
     if (countOfAddress > limits.maxConnectionsPerAddress) {
@@ -165,7 +170,8 @@ export class Gateway {
       client.destroy();
       return { outcome: error instanceof GatewayError ? error.code : 'upstream-unreachable', ...fields };
     }
-    // From here on the connection ends with its upstream; the client's handle may move to another socket.
+    // From here on the connection ends with its upstream; the client's handle may move to another
+    // socket.
     this.#open.add(upstream.socket);
     const { outcome, bytesUp, bytesDown } = await upstream.run(client, hello.bytes, limits.idleTimeoutMs);
     this.#open.delete(upstream.socket);
@@ -174,8 +180,9 @@ export class Gateway {
 }
 
 /**
- * Resolves once the upstream is connected. Rejects with `GatewayError` `upstream-unreachable`, `upstream-timeout`; gives up when the
- * client goes. Plain timers and listeners: abort signals would be a fifth of what a connection costs.
+ * Resolves once the upstream is connected. Rejects with `GatewayError` `upstream-unreachable`,
+ * `upstream-timeout`; gives up when the client goes. Plain timers and listeners: abort signals
+ * would be a fifth of what a connection costs.
  */
 function connected(upstream: Socket, target: RouteTarget, timeoutMs: number, client: Socket): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -2,9 +2,10 @@ import { type OnReadOpts, Socket } from 'node:net';
 import type { BufferPool } from './buffer-pool.ts';
 
 /**
- * One direction of a relay: what is read into pooled buffers is written to `target` as it is. A buffer goes back to the
- * pool only when the write is through, and reading stops while the target is behind. An idle direction holds one small
- * buffer; large ones come only after a read has filled what there was.
+ * One direction of a relay: what is read into pooled buffers is written to `target` as it is. A
+ * buffer goes back to the pool only when the write is through, and reading stops while the target
+ * is behind. An idle direction holds one small buffer; large ones come only after a read has filled
+ * what there was.
  */
 export class PooledReader {
   readonly #pool: BufferPool;
@@ -65,9 +66,10 @@ interface SocketInside {
 }
 
 /**
- * An accepted connection in a socket that reads into pooled buffers: Node offers that only for sockets it connects itself, so
- * the handle is moved into a new one. Returns what the old socket had read already, or undefined when it cannot be done, and
- * then the old socket is as it was. The handle is undocumented: see `canMoveHandles`.
+ * An accepted connection in a socket that reads into pooled buffers: Node offers that only for
+ * sockets it connects itself, so the handle is moved into a new one. Returns what the old socket
+ * had read already, or undefined when it cannot be done, and then the old socket is as it was. The
+ * handle is undocumented: see `canMoveHandles`.
  */
 export function moveHandle(
   accepted: Socket,

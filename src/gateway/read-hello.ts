@@ -6,7 +6,10 @@ export type ReceivedHello =
   | { readonly kind: 'hello'; readonly serverName: string | undefined; readonly bytes: Buffer }
   | { readonly kind: 'refused'; readonly code: ClientHelloRefusal | 'hello-timeout' | 'closed-early' };
 
-/** Waits for the whole ClientHello, at most `timeoutMs`, within the limits of `ClientHelloReader`; leaves the socket paused. */
+/**
+ * Waits for the whole ClientHello, at most `timeoutMs`, within the limits of `ClientHelloReader`;
+ * leaves the socket paused.
+ */
 export function receiveHello(socket: Socket, timeoutMs: number): Promise<ReceivedHello> {
   return new Promise((resolve) => {
     const reader = new ClientHelloReader();

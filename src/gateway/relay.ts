@@ -30,7 +30,10 @@ export const pipeRelay: Relay = {
   },
 };
 
-/** Reads into pooled buffers in both directions; about twice as fast in bulk. It moves handles, so `chooseRelay` tries it first. */
+/**
+ * Reads into pooled buffers in both directions; about twice as fast in bulk. It moves handles, so
+ * `chooseRelay` tries it first.
+ */
 export function createPooledRelay(): Relay {
   const pool = new BufferPool({ smallBytes: 8 * 1024, largeBytes: 256 * 1024, maxKept: 64 });
   return {
@@ -63,7 +66,10 @@ export async function chooseRelay(): Promise<Relay> {
   return (await worksOverLoopback(fast)) ? fast : pipeRelay;
 }
 
-/** Echoes a known text through `relay`, with an end in each direction. False when anything differs, throws or takes too long. */
+/**
+ * Echoes a known text through `relay`, with an end in each direction. False when anything differs,
+ * throws or takes too long.
+ */
 async function worksOverLoopback(relay: Relay): Promise<boolean> {
   const echo = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => {});

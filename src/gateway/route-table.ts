@@ -22,9 +22,9 @@ export interface RouteTable {
 }
 
 /**
- * A table from an object of names (`info.example` or `*.example`) and addresses (`host:port`). A `*.suffix` stands for one
- * or more labels before it, never for the suffix itself. Throws `RouteTableError` `routes-not-a-table`, `route-invalid`,
- * `route-duplicate`.
+ * A table from an object of names (`info.example` or `*.example`) and addresses (`host:port`). A
+ * `*.suffix` stands for one or more labels before it, never for the suffix itself. Throws
+ * `RouteTableError` `routes-not-a-table`, `route-invalid`, `route-duplicate`.
  */
 export function parseRouteTable(value: unknown): RouteTable {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

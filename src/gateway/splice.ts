@@ -8,12 +8,15 @@ export interface SpliceResult {
   readonly bytesDown: number;
 }
 
-/** Who moves the bytes: Node's pipes, pooled readers in both directions, or pipes from the client and a pooled reader back. */
+/**
+ * Who moves the bytes: Node's pipes, pooled readers in both directions, or pipes from the client
+ * and a pooled reader back.
+ */
 export type SpliceMode = 'pipe' | 'pooled' | 'pipe-up';
 
 /**
- * Passes bytes both ways until both sides have ended: back-pressure by pausing whoever is faster, an end in one
- * direction leaves the other open (half-close), a break in one closes both.
+ * Passes bytes both ways until both sides have ended: back-pressure by pausing whoever is faster,
+ * an end in one direction leaves the other open (half-close), a break in one closes both.
  */
 export function splice(
   client: Socket,
@@ -39,7 +42,8 @@ export function splice(
         if (open === 0) resolve({ outcome, bytesUp: client.bytesRead, bytesDown: upstream.bytesRead });
       });
     };
-    // Every byte passes through the client's socket, in or out, so its timer alone says whether there was one.
+    // Every byte passes through the client's socket, in or out, so its timer alone says whether
+    // there was one.
     client.setTimeout(idleTimeoutMs, () => broke('idle-timeout'));
     watch(client, 'client-broke');
     watch(upstream, 'upstream-broke');

@@ -1,4 +1,7 @@
-/** The gRPC interfaces we speak in both roles, as typed messages and service definitions written from field numbers. */
+/**
+ * The gRPC interfaces we speak in both roles, as typed messages and service definitions written
+ * from field numbers.
+ */
 export { type HealthCheckRequest, type HealthCheckResponse, healthService } from './health.ts';
 export type { MessageType } from './message-type.ts';
 export {

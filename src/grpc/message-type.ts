@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import protobuf, { type Root } from 'protobufjs';
 
-/** Bytes of one protobuf message type to a plain object and back; absent scalars read as their defaults, absent messages stay absent. */
+/**
+ * Bytes of one protobuf message type to a plain object and back; absent scalars read as their
+ * defaults, absent messages stay absent.
+ */
 export interface MessageType<Message> {
   readonly encode: (message: Message) => Buffer;
   /** Throws a plain `Error` when the bytes are no such message. */
@@ -15,8 +18,8 @@ export function loadProto(name: string): Root {
 }
 
 /**
- * The codec of one message of `root`. The interface named as `Message` must say what the proto says; nothing
- * can check that here, so the room's tests send each message through both directions.
+ * The codec of one message of `root`. The interface named as `Message` must say what the proto
+ * says; nothing can check that here, so the room's tests send each message through both directions.
  */
 export function messageType<Message extends object>(root: Root, name: string): MessageType<Message> {
   const type = root.lookupType(name);
@@ -36,7 +39,10 @@ export function messageType<Message extends object>(root: Root, name: string): M
   };
 }
 
-/** protobufjs writes an absent message as null; here it is an absent member, so that `?.` and `in` read naturally. */
+/**
+ * protobufjs writes an absent message as null; here it is an absent member, so that `?.` and `in`
+ * read naturally.
+ */
 function dropAbsentMessages(value: unknown): void {
   if (Array.isArray(value)) {
     for (const each of value) dropAbsentMessages(each);

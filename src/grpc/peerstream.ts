@@ -48,7 +48,9 @@ export interface PeeringTrustBundle {
   readonly modify_index?: string;
 }
 
-/** The resource URLs of the stream; each equals the type URL of the `Any` that carries the resource. */
+/**
+ * The resource URLs of the stream; each equals the type URL of the `Any` that carries the resource.
+ */
 export const PEERING_TRUST_BUNDLE_URL =
   'type.googleapis.com/hashicorp.consul.internal.peering.PeeringTrustBundle';
 export const PEERING_SERVER_ADDRESSES_URL =

@@ -24,13 +24,18 @@ export interface DiscoveryResponse {
   readonly nonce: string;
 }
 
-/** A request of the incremental variant: what is asked for besides, and no more; or an answer to a response. */
+/**
+ * A request of the incremental variant: what is asked for besides, and no more; or an answer to a
+ * response.
+ */
 export interface DeltaDiscoveryRequest {
   readonly node?: { readonly id: string; readonly cluster: string };
   readonly type_url: string;
   readonly resource_names_subscribe: readonly string[];
   readonly resource_names_unsubscribe: readonly string[];
-  /** In the first request of a stream: what the client holds from an earlier one, with its versions. */
+  /**
+   * In the first request of a stream: what the client holds from an earlier one, with its versions.
+   */
   readonly initial_resource_versions: Readonly<Record<string, string>>;
   readonly response_nonce: string;
   /** Present on a NACK. */

@@ -26,7 +26,10 @@ export interface SpireBundle {
   readonly sequence_number: string;
 }
 
-/** `spire.api.types.FederationRelationship`: a bundle that SPIRE keeps fresh by itself. One of the two profiles is there. */
+/**
+ * `spire.api.types.FederationRelationship`: a bundle that SPIRE keeps fresh by itself. One of the
+ * two profiles is there.
+ */
 export interface SpireFederationRelationship {
   readonly trust_domain: string;
   readonly bundle_endpoint_url: string;
@@ -53,7 +56,10 @@ interface Results {
   readonly results: readonly { readonly status?: SpireStatus }[];
 }
 
-/** What becomes of registration entries that federate with a bundle that is deleted: refuse, delete them, or let them go on without it. */
+/**
+ * What becomes of registration entries that federate with a bundle that is deleted: refuse, delete
+ * them, or let them go on without it.
+ */
 export const SPIRE_DELETE_MODE = { restrict: 0, delete: 1, dissociate: 2 } as const;
 
 const root = loadProto('spire');
@@ -107,8 +113,9 @@ const relationships = of<{ readonly federation_relationships: readonly SpireFede
 const relationshipResults = of<Results>('BatchFederationRelationshipResponse');
 
 /**
- * SPIRE's `TrustDomain` service: the trust domains whose endpoints the server polls by itself. Its list has those that came by this
- * service only; those of the server's configuration file are told by nothing but `RefreshBundle`, which knows both.
+ * SPIRE's `TrustDomain` service: the trust domains whose endpoints the server polls by itself. Its
+ * list has those that came by this service only; those of the server's configuration file are told
+ * by nothing but `RefreshBundle`, which knows both.
  */
 export const spireTrustDomainService = {
   ListFederationRelationships: method({

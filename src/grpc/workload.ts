@@ -1,7 +1,10 @@
 import { loadProto, messageType } from './message-type.ts';
 import { method } from './service.ts';
 
-/** One X509-SVID of a caller. Certificates are DER, one after the other, leaf first; the key is PKCS#8 DER (WLAPI-20). */
+/**
+ * One X509-SVID of a caller. Certificates are DER, one after the other, leaf first; the key is
+ * PKCS#8 DER (WLAPI-20).
+ */
 export interface WorkloadX509Svid {
   readonly spiffe_id: string;
   readonly x509_svid: Buffer;
@@ -65,7 +68,9 @@ export interface ValueMessage {
 const root = loadProto('workload');
 const nothing = (name: string) => messageType<Record<never, never>>(root, `federate.workload.${name}`);
 
-/** The SPIFFE Workload API. Its service has no package (Workload API §2), so neither has its path. */
+/**
+ * The SPIFFE Workload API. Its service has no package (Workload API §2), so neither has its path.
+ */
 export const spiffeWorkloadService = {
   FetchX509SVID: method({
     path: '/SpiffeWorkloadAPI/FetchX509SVID',

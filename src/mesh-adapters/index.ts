@@ -1,4 +1,7 @@
-/** One folder per mesh: its own roots out, foreign bundles in; and the loop that keeps wanted and actual the same. */
+/**
+ * One folder per mesh: its own roots out, foreign bundles in; and the loop that keeps wanted and
+ * actual the same.
+ */
 export { withClusterTrustBundles } from './cluster-trust-bundle/beside.ts';
 export { createConsulAdapter } from './consul/adapter.ts';
 export { examineConsul } from './consul/examine.ts';

@@ -20,7 +20,10 @@ export interface ConnectMtlsOptions {
   readonly timeoutMs: number;
   /** A connection to use instead of a new one. */
   readonly socket?: Socket;
-  /** Called with a peer that was not proved or not admitted, for the caller's record; the rejection follows. */
+  /**
+   * Called with a peer that was not proved or not admitted, for the caller's record; the rejection
+   * follows.
+   */
   readonly onRefused?: (refused: RefusedPeer) => void;
 }
 
@@ -28,10 +31,11 @@ const contexts = new WeakMap<Svid, SecureContext>();
 let withoutSvid: SecureContext | undefined;
 
 /**
- * A TLS connection whose peer is proved and admitted before it is handed over; no byte was sent or read on it. In
- * TLS 1.3 the other side judges us only after this: it may still end the connection before its first byte. Rejects
- * with the verifier's and authorizer's errors, and `MtlsError` `no-svid`, `connect-failed`, `handshake-failed`,
- * `handshake-timeout`, `session-reused`, `no-certificate`, `chain-too-long`; with the signal's reason when it aborts.
+ * A TLS connection whose peer is proved and admitted before it is handed over; no byte was sent or
+ * read on it. In TLS 1.3 the other side judges us only after this: it may still end the connection
+ * before its first byte. Rejects with the verifier's and authorizer's errors, and `MtlsError`
+ * `no-svid`, `connect-failed`, `handshake-failed`, `handshake-timeout`, `session-reused`,
+ * `no-certificate`, `chain-too-long`; with the signal's reason when it aborts.
  */
 export async function connectMtls(
   options: ConnectMtlsOptions,
@@ -108,8 +112,8 @@ export async function connectMtls(
 }
 
 /**
- * Why a connection that `connectMtls` gave ended without one application byte of the peer: in TLS 1.3 that is all a
- * client ever learns of a refusal (X509-42). Nothing when the peer has spoken.
+ * Why a connection that `connectMtls` gave ended without one application byte of the peer: in TLS
+ * 1.3 that is all a client ever learns of a refusal (X509-42). Nothing when the peer has spoken.
  */
 export function closedBeforeFirstByte(socket: TLSSocket, peer: VerifiedPeer): MtlsError | undefined {
   if (socket.bytesRead > 0) return undefined;

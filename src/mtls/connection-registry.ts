@@ -8,7 +8,10 @@ export interface OpenConnection {
   readonly socket: TLSSocket;
   readonly peer: VerifiedPeer;
   readonly peerRole: PeerRole;
-  /** Ends it within the bound that the owner states, for instance after the request in flight; left out: at once. */
+  /**
+   * Ends it within the bound that the owner states, for instance after the request in flight; left
+   * out: at once.
+   */
   readonly end?: () => void;
 }
 
@@ -18,12 +21,16 @@ interface Watched {
   waiting: AbortController;
 }
 
-/** How many connections are judged again in one go, so that a change of trust does not stop the process. */
+/**
+ * How many connections are judged again in one go, so that a change of trust does not stop the
+ * process.
+ */
 const SLICE = 64;
 
 /**
- * The open connections, so that removed means removed (FED-61): when trust changes each is judged again and closed when
- * it would no longer be accepted; when a certificate on its path ends it is closed then.
+ * The open connections, so that removed means removed (FED-61): when trust changes each is judged
+ * again and closed when it would no longer be accepted; when a certificate on its path ends it is
+ * closed then.
  */
 export class ConnectionRegistry {
   readonly #open = new Map<TLSSocket, Watched>();
@@ -57,8 +64,8 @@ export class ConnectionRegistry {
   }
 
   /**
-   * Judges every open connection again, some at a time; how many were closed. One that now rests on another path is
-   * kept under that path's authority and end.
+   * Judges every open connection again, some at a time; how many were closed. One that now rests on
+   * another path is kept under that path's authority and end.
    */
   async reverify(verifier: PeerVerifier): Promise<number> {
     let closed = 0;

@@ -17,7 +17,9 @@ export type MtlsErrorCode =
   | 'handshake-timeout'
   /** More clients at once are in their handshake than are waited for. */
   | 'too-many-handshakes'
-  /** The peer ended the connection before its first byte: it refused our SVID, or closed (X509-42). */
+  /**
+   * The peer ended the connection before its first byte: it refused our SVID, or closed (X509-42).
+   */
   | 'peer-closed-before-first-byte'
   | 'port-in-use'
   | 'listen-failed';

@@ -10,16 +10,28 @@ const LOOK_EVERY_MS = 2000;
 const MAX_FILE_BYTES = 256 * 1024;
 const OTHERS_MAY = 0o007;
 
-/** An SVID kept in files by something else that renews it; re-read when they change, and a bad pair leaves the last good one. */
+/**
+ * An SVID kept in files by something else that renews it; re-read when they change, and a bad pair
+ * leaves the last good one.
+ */
 export interface FileSvidSource extends SvidSource {
-  /** Reads the files and watches them from then on. Rejects with `MtlsError` `svid-invalid` when they cannot be used. */
+  /**
+   * Reads the files and watches them from then on. Rejects with `MtlsError` `svid-invalid` when
+   * they cannot be used.
+   */
   start(): Promise<void>;
-  /** Why the files could not be used when they were read last; the SVID before is still the current one then. */
+  /**
+   * Why the files could not be used when they were read last; the SVID before is still the current
+   * one then.
+   */
   problem(): MtlsError | undefined;
   stop(): Promise<void>;
 }
 
-/** An SVID of files; there is none before `start`. Warns of a key file that every user of the machine may read. */
+/**
+ * An SVID of files; there is none before `start`. Warns of a key file that every user of the
+ * machine may read.
+ */
 export function createFileSvidSource(options: {
   readonly certificateFile: string;
   readonly keyFile: string;
@@ -110,7 +122,10 @@ async function readSvid(certificateFile: string, keyFile: string, log: Log): Pro
   }
 }
 
-/** Not refused: who mounts keys does not always choose their mode, and a new SVID must not be lost by it. */
+/**
+ * Not refused: who mounts keys does not always choose their mode, and a new SVID must not be lost
+ * by it.
+ */
 async function warnOfMode(keyFile: string, log: Log): Promise<void> {
   const { mode } = await stat(keyFile);
   if ((mode & OTHERS_MAY) === 0) return;

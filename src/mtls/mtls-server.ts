@@ -39,8 +39,9 @@ export interface MtlsServerOptions {
 }
 
 /**
- * A TLS server that hands on a connection only after the client's SVID was proved and admitted, synchronously at the end
- * of the handshake. No CA is listed, nothing is resumed, and its own SVID is swapped without touching open connections.
+ * A TLS server that hands on a connection only after the client's SVID was proved and admitted,
+ * synchronously at the end of the handshake. No CA is listed, nothing is resumed, and its own SVID
+ * is swapped without touching open connections.
  */
 export class MtlsServer {
   readonly #options: MtlsServerOptions;
@@ -102,7 +103,9 @@ export class MtlsServer {
     return address;
   }
 
-  /** Takes no more connections, ends handshakes at once, and connections still open after `graceMs`. */
+  /**
+   * Takes no more connections, ends handshakes at once, and connections still open after `graceMs`.
+   */
   async close(graceMs: number): Promise<void> {
     this.#unwatch();
     if (!this.#tcp.listening) return;
@@ -154,8 +157,9 @@ export class MtlsServer {
   }
 
   /**
-   * Makes room for a newcomer: an honest handshake is over in a moment, so the oldest is the one that is only held open. All
-   * may come from one address, a gateway's, which is why none has a share of its own.
+   * Makes room for a newcomer: an honest handshake is over in a moment, so the oldest is the one
+   * that is only held open. All may come from one address, a gateway's, which is why none has a
+   * share of its own.
    */
   #giveUpOldest(): void {
     const [oldest] = this.#handshakes;
@@ -186,7 +190,8 @@ export class MtlsServer {
       const refused = refusedPeer(error, sent, peer);
       socket.destroy();
       if (!(error instanceof CodedError)) {
-        // A fault of ours closes this connection, never the server: whoever connects must not be able to stop it.
+        // A fault of ours closes this connection, never the server: whoever connects must not be
+        // able to stop it.
         this.#options.log.error('judging a connection failed', { remote, error: describeError(error) });
       }
       this.#refused({ remote, ...refused });

@@ -26,22 +26,28 @@ export interface PeerVerifier {
   verify(chain: readonly Uint8Array[], peerRole: PeerRole): VerifiedPeer;
 }
 
-/** Whether a proved peer is admitted: returns, or throws a `CodedError` such as `MtlsError` `peer-not-authorized`. */
+/**
+ * Whether a proved peer is admitted: returns, or throws a `CodedError` such as `MtlsError`
+ * `peer-not-authorized`.
+ */
 export type Authorize = (peer: VerifiedPeer) => void;
 
 const MAX_CERTIFICATES = 8;
 const MAX_CHAIN_BYTES = 64 * 1024;
 
-/** The certificates of a peer as it sent them, leaf first: all of them, unless `tooLong`, or none. */
+/**
+ * The certificates of a peer as it sent them, leaf first: all of them, unless `tooLong`, or none.
+ */
 export interface SentChain {
   readonly certificates: readonly Uint8Array[];
   readonly tooLong: boolean;
 }
 
 /**
- * Proves the peer of a connection whose handshake has just ended, by what `sentChain` gave; to be called synchronously,
- * before anybody else listens, so that no application byte passes before it and the question whether the peer is admitted
- * (X509-43). Throws the verifier's errors, and `MtlsError` `session-reused`, `no-certificate`, `chain-too-long`.
+ * Proves the peer of a connection whose handshake has just ended, by what `sentChain` gave; to be
+ * called synchronously, before anybody else listens, so that no application byte passes before it
+ * and the question whether the peer is admitted (X509-43). Throws the verifier's errors, and
+ * `MtlsError` `session-reused`, `no-certificate`, `chain-too-long`.
  */
 export function provePeer(
   socket: TLSSocket,
@@ -65,7 +71,10 @@ export function provePeer(
   return verifier.verify(certificates, peerRole);
 }
 
-/** What the peer showed. To be asked once: a second time Node has lost the issuers, and in a client the leaf as well. */
+/**
+ * What the peer showed. To be asked once: a second time Node has lost the issuers, and in a client
+ * the leaf as well.
+ */
 export function sentChain(socket: TLSSocket): SentChain {
   const certificates: Uint8Array[] = [];
   let bytes = 0;

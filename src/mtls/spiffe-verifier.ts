@@ -16,9 +16,10 @@ interface Trust {
 }
 
 /**
- * A verifier that takes the anchors of the peer's own trust domain from `bundles` and from nowhere else (X509-20,
- * X509-23). What it accepted it remembers, for exactly the certificates as sent and as long as the same bundle
- * content is held, the same keys are distrusted and nothing on the path has ended; refusals are never remembered.
+ * A verifier that takes the anchors of the peer's own trust domain from `bundles` and from nowhere
+ * else (X509-20, X509-23). What it accepted it remembers, for exactly the certificates as sent and
+ * as long as the same bundle content is held, the same keys are distrusted and nothing on the path
+ * has ended; refusals are never remembered.
  */
 export function createSpiffeVerifier(options: {
   readonly bundles: BundleSource;
@@ -27,7 +28,10 @@ export function createSpiffeVerifier(options: {
   readonly cacheEntries?: number;
   /** Refuses leaves whose key usage is missing or not critical (X509-11). */
   readonly strictKeyUsage?: boolean | undefined;
-  /** Called for an accepted leaf that a strict verifier would refuse; not again while it is remembered. */
+  /**
+   * Called for an accepted leaf that a strict verifier would refuse; not again while it is
+   * remembered.
+   */
   readonly onWarning?: (svid: X509Svid) => void;
 }): PeerVerifier {
   const { bundles, clock, cacheEntries, strictKeyUsage = false, onWarning } = options;

@@ -26,8 +26,8 @@ export interface SvidSource {
 }
 
 /**
- * An SVID from PEM texts. Throws `MtlsError` `svid-invalid` when the chain is no X509-SVID or the key is not the
- * leaf's; the key is in no message.
+ * An SVID from PEM texts. Throws `MtlsError` `svid-invalid` when the chain is no X509-SVID or the
+ * key is not the leaf's; the key is in no message.
  */
 export function svidFromPem(chainPem: string, keyPem: string): Svid {
   return svidOf(
@@ -37,8 +37,8 @@ export function svidFromPem(chainPem: string, keyPem: string): Svid {
 }
 
 /**
- * An SVID as the Workload API gives it: certificates in DER one after the other, leaf first, and the key as unencrypted
- * PKCS#8 in DER (WLAPI-20). Throws as `svidFromPem` does.
+ * An SVID as the Workload API gives it: certificates in DER one after the other, leaf first, and
+ * the key as unencrypted PKCS#8 in DER (WLAPI-20). Throws as `svidFromPem` does.
  */
 export function svidFromDer(chainDer: Uint8Array, keyDer: Uint8Array): Svid {
   return svidOf(

@@ -1,7 +1,10 @@
 import { constants } from 'node:crypto';
 import type { SecureContextOptions, SecureVersion } from 'node:tls';
 
-/** Mozilla's intermediate profile without its DHE suites, which it is dropping; the client's preference decides (FED-15). */
+/**
+ * Mozilla's intermediate profile without its DHE suites, which it is dropping; the client's
+ * preference decides (FED-15).
+ */
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
@@ -17,8 +20,9 @@ const CIPHERS = [
 const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
 
 /**
- * Set on top by a server of the mesh's own traffic, where FED-15 does not bind: the order above decides, whose first suite
- * costs the least, unless the client puts ChaCha20 first as one without AES instructions does.
+ * Set on top by a server of the mesh's own traffic, where FED-15 does not bind: the order above
+ * decides, whose first suite costs the least, unless the client puts ChaCha20 first as one without
+ * AES instructions does.
  */
 export const SERVER_CHOOSES_SUITE: SecureContextOptions = {
   honorCipherOrder: true,
@@ -26,9 +30,9 @@ export const SERVER_CHOOSES_SUITE: SecureContextOptions = {
 };
 
 /**
- * The TLS settings of every server and client here, without certificate and key. Tickets are off and there is no
- * session store, so nothing can be resumed (FED-42). `setSecureContext` forgets what it is not given: pass all of it
- * again each time.
+ * The TLS settings of every server and client here, without certificate and key. Tickets are off
+ * and there is no session store, so nothing can be resumed (FED-42). `setSecureContext` forgets
+ * what it is not given: pass all of it again each time.
  */
 export function secureContextOptions(minVersion: SecureVersion = 'TLSv1.2'): SecureContextOptions {
   return {
@@ -38,7 +42,8 @@ export function secureContextOptions(minVersion: SecureVersion = 'TLSv1.2'): Sec
     ecdhCurve: 'X25519MLKEM768:X25519:prime256v1:secp384r1',
     honorCipherOrder: false,
     secureOptions: SECURE_OPTIONS,
-    // Empty, not absent: no CA is listed to the peer, no system store is used, and Node keeps the chain as sent.
+    // Empty, not absent: no CA is listed to the peer, no system store is used, and Node keeps the
+    // chain as sent.
     ca: [],
   };
 }

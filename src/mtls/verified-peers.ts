@@ -3,12 +3,16 @@ import type { PeerRole, VerifiedPeer } from './peer.ts';
 
 /** Peers remembered by default; one costs about 4 KB. */
 const DEFAULT_ENTRIES = 4096;
-/** A peer may send any surplus beside its chain; what is so long is proved anew each time instead of kept. */
+/**
+ * A peer may send any surplus beside its chain; what is so long is proved anew each time instead of
+ * kept.
+ */
 const LONGEST_CHAIN_BYTES = 16 * 1024;
 
 /**
- * Peers that were accepted, by exactly the certificates they sent and the role they played. Refusals are never in it.
- * Whether what was accepted under one trust still holds under another is its owner's to ask.
+ * Peers that were accepted, by exactly the certificates they sent and the role they played.
+ * Refusals are never in it. Whether what was accepted under one trust still holds under another is
+ * its owner's to ask.
  */
 export class VerifiedPeers<Trust> {
   readonly #entries = new Map<string, { readonly peer: VerifiedPeer; readonly trust: Trust }>();
@@ -19,7 +23,9 @@ export class VerifiedPeers<Trust> {
     this.#capacity = capacity;
   }
 
-  /** The peer as it was accepted, unless something on its path has ended or `stillTrusted` says no. */
+  /**
+   * The peer as it was accepted, unless something on its path has ended or `stillTrusted` says no.
+   */
   find(
     chain: readonly Uint8Array[],
     peerRole: PeerRole,

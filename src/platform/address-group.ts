@@ -1,11 +1,15 @@
 import { isIP } from 'node:net';
 
-/** How many leading groups of 16 bits count as one address: a customer has a /64 at least, an organisation often a /48. */
+/**
+ * How many leading groups of 16 bits count as one address: a customer has a /64 at least, an
+ * organisation often a /48.
+ */
 export type AddressGroupSize = 64 | 48;
 
 /**
- * What counts as one address where something is limited per address: an IPv4 address, also one written as IPv6 (`::ffff:…`), and of
- * IPv6 the network, since anybody with one IPv6 address has 2^64 of them. Any other text stands for itself.
+ * What counts as one address where something is limited per address: an IPv4 address, also one
+ * written as IPv6 (`::ffff:…`), and of IPv6 the network, since anybody with one IPv6 address has
+ * 2^64 of them. Any other text stands for itself.
  */
 export function addressGroup(address: string, size: AddressGroupSize = 64): string {
   const [bare = ''] = address.split('%');

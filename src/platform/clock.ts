@@ -1,16 +1,23 @@
 import { performance } from 'node:perf_hooks';
 
-/** Time as the rooms see it: the wall clock for validity, a monotonic one for durations, and waiting. */
+/**
+ * Time as the rooms see it: the wall clock for validity, a monotonic one for durations, and
+ * waiting.
+ */
 export interface Clock {
   /** The wall-clock instant, for certificate validity and records. */
   now(): Date;
-  /** Milliseconds from an arbitrary origin that never run backwards, for durations and deadlines. */
+  /**
+   * Milliseconds from an arbitrary origin that never run backwards, for durations and deadlines.
+   */
   monotonicMs(): number;
   /** Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** The longest wait one Node timer can hold; longer ones fire at once, so they are cut into pieces. */
+/**
+ * The longest wait one Node timer can hold; longer ones fire at once, so they are cut into pieces.
+ */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
@@ -25,7 +32,10 @@ export const systemClock: Clock = {
   },
 };
 
-/** Not the one of `node:timers/promises`: that makes an error with a stack of its own each time it is called off. */
+/**
+ * Not the one of `node:timers/promises`: that makes an error with a stack of its own each time it
+ * is called off.
+ */
 function oneTimer(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {

@@ -1,6 +1,7 @@
 /**
- * The candidate that a mistyped word most probably means; undefined where none is near. Near is a third of the letters wrong at most:
- * one letter left out, added, changed or swapped with its neighbour counts as one.
+ * The candidate that a mistyped word most probably means; undefined where none is near. Near is a
+ * third of the letters wrong at most: one letter left out, added, changed or swapped with its
+ * neighbour counts as one.
  */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;

@@ -1,7 +1,10 @@
 import { createRequire } from 'node:module';
 import type { Metrics } from './metrics.ts';
 
-/** Loads prom-client when the first registry is made: a command that only asks a running agent does not pay for it. */
+/**
+ * Loads prom-client when the first registry is made: a command that only asks a running agent does
+ * not pay for it.
+ */
 const load = createRequire(import.meta.url);
 
 /** A registry of its own, so that two agents in one process do not share numbers. */
@@ -19,9 +22,11 @@ export function createMetrics(options: { readonly processMetrics: boolean }): Me
     histogram: (name, help, buckets, labels = []) =>
       new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers }),
     beforeRender: (prepare) => void preparing.push(prepare),
-    // Prom-client collects all numbers at the same time: what one collector sets for another would be late by one scrape.
+    // Prom-client collects all numbers at the same time: what one collector sets for another would
+    // be late by one scrape.
     render: async () => {
-      // What cannot be worked out, as with a store that cannot be read, keeps the other numbers from nobody.
+      // What cannot be worked out, as with a store that cannot be read, keeps the other numbers
+      // from nobody.
       await Promise.allSettled(preparing.map(async (prepare) => prepare()));
       return registry.metrics();
     },

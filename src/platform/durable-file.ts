@@ -3,9 +3,10 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /**
- * Replaces `path` by `content` so that a reader sees the old file or the new one, and a power cut keeps one of
- * them: written beside it, synced, renamed, and the folder synced. Throws the system's own error (`ENOSPC`,
- * `EACCES`, …), or what an iterable content throws, and leaves the old file in place.
+ * Replaces `path` by `content` so that a reader sees the old file or the new one, and a power cut
+ * keeps one of them: written beside it, synced, renamed, and the folder synced. Throws the system's
+ * own error (`ENOSPC`, `EACCES`, …), or what an iterable content throws, and leaves the old file in
+ * place.
  */
 export async function writeDurably(
   path: string,

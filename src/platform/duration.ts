@@ -1,7 +1,10 @@
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const UNITS_BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
-/** Milliseconds from `"250ms"`, `"30s"`, `"5m"`, `"1h30m"`, `"2d"`; undefined for anything else, a bare number included. */
+/**
+ * Milliseconds from `"250ms"`, `"30s"`, `"5m"`, `"1h30m"`, `"2d"`; undefined for anything else, a
+ * bare number included.
+ */
 export function parseDurationMs(text: string): number | undefined {
   if (!/^(?:\d+(?:ms|[smhd]))+$/.test(text)) return undefined;
   let total = 0;

@@ -4,11 +4,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 export type NotReady = () => string | undefined;
 
 /**
- * Answers `/livez` and `/readyz` as plain text and returns true. Returns false for every other path: the caller answers that.
+ * Answers `/livez` and `/readyz` as plain text and returns true. Returns false for every other
+ * path: the caller answers that.
  *
- * - `/livez` is 200 as long as the process answers at all. A supervisor restarts a process that does not answer it.
- * - `/readyz` is 200 when the process can do its work, and 503 with the reason when it cannot. A restart does not help then, because
- *   the reason is usually outside of the process.
+ * - `/livez` is 200 as long as the process answers at all. A supervisor restarts a process that
+ *   does not answer it.
+ * - `/readyz` is 200 when the process can do its work, and 503 with the reason when it cannot. A
+ *   restart does not help then, because the reason is usually outside of the process.
  *
  * Both answers read memory only, so that a probe costs next to nothing.
  */

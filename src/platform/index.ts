@@ -1,4 +1,7 @@
-/** What the machine gives: time, chance, durable files, and the shapes of the log and the metrics. Handed in everywhere; only `app` picks the real ones. */
+/**
+ * What the machine gives: time, chance, durable files, and the shapes of the log and the metrics.
+ * Handed in everywhere; only `app` picks the real ones.
+ */
 export { addressGroup } from './address-group.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { closest, didYouMean } from './closest.ts';

@@ -1,8 +1,9 @@
 const INSTANT = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.\d{1,9})?)?(?:Z|[+-](\d\d):(\d\d))$/;
 
 /**
- * An instant as ISO 8601 with its zone, such as `2026-11-22T08:00:00Z` or `2026-11-22T09:00+01:00`; undefined for any other text. A time
- * without a zone is one of them, because `Date` would take it for local time, and so is a day that the calendar does not have.
+ * An instant as ISO 8601 with its zone, such as `2026-11-22T08:00:00Z` or `2026-11-22T09:00+01:00`;
+ * undefined for any other text. A time without a zone is one of them, because `Date` would take it
+ * for local time, and so is a day that the calendar does not have.
  */
 export function parseInstant(text: string): Date | undefined {
   const match = INSTANT.exec(text);

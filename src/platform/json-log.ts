@@ -3,20 +3,26 @@ import type { Level } from 'pino';
 import { describeError, type Log, type LogFields, type LogLevel } from './log.ts';
 import { printableJson } from './printable.ts';
 
-/** Loads pino when the first log is made: a command that only asks a running agent does not pay for it. */
+/**
+ * Loads pino when the first log is made: a command that only asks a running agent does not pay for
+ * it.
+ */
 const load = createRequire(import.meta.url);
 
 /** A log of lines of JSON, whose level can change while it is used. */
 export interface JsonLog extends Log {
-  /** Writes records from this level up from now on, also those of logs that were made `with` fields. */
+  /**
+   * Writes records from this level up from now on, also those of logs that were made `with` fields.
+   */
   setLevel(level: LogLevel): void;
 }
 
 const RANKS: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 /**
- * A log that writes one line of JSON per record to standard error, from `level` up. Names of fields are written in snake_case,
- * whatever the names of the values in the program: `trustDomain` is written as `trust_domain`.
+ * A log that writes one line of JSON per record to standard error, from `level` up. Names of fields
+ * are written in snake_case, whatever the names of the values in the program: `trustDomain` is
+ * written as `trust_domain`.
  */
 export function createJsonLog(level: LogLevel): JsonLog {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the package and its types have one name
@@ -69,8 +75,9 @@ function wrap(sink: Sink, threshold: { readonly level: LogLevel }): Log {
 const DEPTH = 4;
 
 /**
- * Fields as they are written: names in snake_case at every level, an error as its code, its sentence and its causes, a 64-bit number
- * as decimal text. The stack is kept out of ordinary records.
+ * Fields as they are written: names in snake_case at every level, an error as its code, its
+ * sentence and its causes, a 64-bit number as decimal text. The stack is kept out of ordinary
+ * records.
  */
 export function writtenFields(fields: LogFields, depth = 0): Record<string, unknown> {
   return Object.fromEntries(
@@ -86,7 +93,10 @@ function written(value: unknown, depth: number): unknown {
   return Object.getPrototypeOf(value) === Object.prototype ? writtenFields({ ...value }, depth + 1) : value;
 }
 
-/** Only names of the program's own form change: a trust domain or a path that is a name in a map stays as it is. */
+/**
+ * Only names of the program's own form change: a trust domain or a path that is a name in a map
+ * stays as it is.
+ */
 function snakeCase(name: string): string {
   if (!/^[a-z][A-Za-z0-9]*$/.test(name)) return name;
   return name.replace(/([a-z0-9])([A-Z]+)/g, '$1_$2').toLowerCase();

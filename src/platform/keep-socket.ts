@@ -6,8 +6,9 @@ import { socketFileIsGone } from './unix-socket.ts';
 const LOOK_MS = 5000;
 
 /**
- * Until the signal aborts: opens a socket again when its file was taken away, for instance by a program that tidies temporary folders.
- * No client could come in any more, and nothing would show it. A file that another program put at the path is left alone.
+ * Until the signal aborts: opens a socket again when its file was taken away, for instance by a
+ * program that tidies temporary folders. No client could come in any more, and nothing would show
+ * it. A file that another program put at the path is left alone.
  */
 export async function keepSocket(options: {
   readonly path: string;

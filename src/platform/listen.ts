@@ -9,9 +9,10 @@ export interface ListenAddress {
 export type ListenFailure = 'port-in-use' | 'listen-failed';
 
 /**
- * Listens on a TCP address. When it cannot, rejects with what `refusal` makes of the code, a sentence that names the address
- * and the purpose, and the system's error: each room speaks with errors of its own. Once it listens, a failure to accept
- * (no file descriptors left, for one) goes to `onAcceptError`; without a listener it would end the process.
+ * Listens on a TCP address. When it cannot, rejects with what `refusal` makes of the code, a
+ * sentence that names the address and the purpose, and the system's error: each room speaks with
+ * errors of its own. Once it listens, a failure to accept (no file descriptors left, for one) goes
+ * to `onAcceptError`; without a listener it would end the process.
  */
 export async function listenOn(options: {
   readonly server: Server;

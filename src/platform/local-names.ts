@@ -8,11 +8,17 @@ export interface LocalNames {
   readonly addresses: ReadonlyMap<string, readonly string[]>;
   /** What is tried behind a name that no name server knows as it stands, in order. */
   readonly searchDomains: readonly string[];
-  /** A name with at least so many dots is asked as it stands first, and with the search domains after that. */
+  /**
+   * A name with at least so many dots is asked as it stands first, and with the search domains
+   * after that.
+   */
   readonly minDots: number;
 }
 
-/** As many search domains as glibc reads at most, and the bounds that resolv.conf(5) names for `ndots`. */
+/**
+ * As many search domains as glibc reads at most, and the bounds that resolv.conf(5) names for
+ * `ndots`.
+ */
 const MAX_SEARCH_DOMAINS = 6;
 const MAX_MIN_DOTS = 15;
 
@@ -30,7 +36,10 @@ export function parseHostsFile(text: string): ReadonlyMap<string, readonly strin
   return addresses;
 }
 
-/** How a resolv.conf(5) wants short names to be completed: the last `search` or `domain` line counts. */
+/**
+ * How a resolv.conf(5) wants short names to be completed: the last `search` or `domain` line
+ * counts.
+ */
 export function parseSearchList(text: string): Pick<LocalNames, 'searchDomains' | 'minDots'> {
   let searchDomains: readonly string[] = [];
   let minDots = 1;
@@ -51,8 +60,8 @@ export function parseSearchList(text: string): Pick<LocalNames, 'searchDomains' 
 }
 
 /**
- * Gives what the machine's hosts file and resolv.conf say now; a file is read again only when it has changed, and one
- * that is not there says nothing.
+ * Gives what the machine's hosts file and resolv.conf say now; a file is read again only when it
+ * has changed, and one that is not there says nothing.
  */
 export function createLocalNames(
   paths: { readonly hosts: string; readonly resolvConf: string } = {

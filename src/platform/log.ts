@@ -1,7 +1,10 @@
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Where a room says what happened: a fixed message, the data in fields. A room never decides where it goes. */
+/**
+ * Where a room says what happened: a fixed message, the data in fields. A room never decides where
+ * it goes.
+ */
 export interface Log {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;

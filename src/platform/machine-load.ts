@@ -1,6 +1,9 @@
 import { availableParallelism, loadavg } from 'node:os';
 
-/** How busy the machine is: processes that want a core, averaged over a minute, and the cores there are. */
+/**
+ * How busy the machine is: processes that want a core, averaged over a minute, and the cores there
+ * are.
+ */
 export interface MachineLoad {
   readonly load: number;
   readonly cores: number;
@@ -16,7 +19,10 @@ export function slowdownOf({ load, cores }: MachineLoad): number {
   return Math.max(1, load / cores);
 }
 
-/** One sentence that says that the machine is overloaded; undefined below two processes for each core. */
+/**
+ * One sentence that says that the machine is overloaded; undefined below two processes for each
+ * core.
+ */
 export function overloadSentence(now: MachineLoad): string | undefined {
   if (slowdownOf(now) < 2) return undefined;
   const cores = now.cores === 1 ? '1 core' : `${now.cores} cores`;

@@ -1,14 +1,17 @@
 import type { Counter, Gauge, Histogram } from 'prom-client';
 
 /**
- * The numbers of one process in Prometheus form. A room makes its own instruments from it by name; every name
- * begins with `federate_`.
+ * The numbers of one process in Prometheus form. A room makes its own instruments from it by name;
+ * every name begins with `federate_`.
  */
 export interface Metrics {
   counter(name: string, help: string, labels?: readonly string[]): Counter;
   gauge(name: string, help: string, labels?: readonly string[]): Gauge;
   histogram(name: string, help: string, buckets: readonly number[], labels?: readonly string[]): Histogram;
-  /** Works out numbers right before they are rendered, each time; all of them are set before the first one is rendered. */
+  /**
+   * Works out numbers right before they are rendered, each time; all of them are set before the
+   * first one is rendered.
+   */
   beforeRender(prepare: () => void | Promise<void>): void;
   /** The text exposition format. */
   render(): Promise<string>;

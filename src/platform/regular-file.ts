@@ -18,9 +18,10 @@ export const MAX_FILE_BYTES = 1024 * 1024;
 const CHUNK_BYTES = 65_536;
 
 /**
- * A whole regular file of at most `maxBytes`. Never waits for a writer: because a FIFO, a socket or a device in the place of a file would
- * hold the reader for ever, it is opened without blocking, and anything but a regular file is refused. Symbolic links are followed, as
- * Kubernetes needs it. Rejects with `RegularFileError`, or with the system's own error (`ENOENT`, `EACCES`, …).
+ * A whole regular file of at most `maxBytes`. Never waits for a writer: because a FIFO, a socket or
+ * a device in the place of a file would hold the reader for ever, it is opened without blocking,
+ * and anything but a regular file is refused. Symbolic links are followed, as Kubernetes needs it.
+ * Rejects with `RegularFileError`, or with the system's own error (`ENOENT`, `EACCES`, …).
  */
 export async function readRegularFile(path: string, maxBytes = MAX_FILE_BYTES): Promise<Buffer> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY).catch(

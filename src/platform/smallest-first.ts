@@ -6,8 +6,8 @@ export interface Sized {
 }
 
 /**
- * Chooses what fits into `room`, the smallest first. One item that grows loses its place before any smaller one does, and the same
- * items always give the same choice, in whichever order they come.
+ * Chooses what fits into `room`, the smallest first. One item that grows loses its place before any
+ * smaller one does, and the same items always give the same choice, in whichever order they come.
  */
 export function smallestFirst<Item extends Sized>(
   items: readonly Item[],

@@ -8,7 +8,10 @@ export interface TokenBucketSettings {
   readonly everyMs: number;
 }
 
-/** Allows a burst, and after that a steady rate. Time comes from the clock when the bucket is asked, so no timer runs. */
+/**
+ * Allows a burst, and after that a steady rate. Time comes from the clock when the bucket is asked,
+ * so no timer runs.
+ */
 export class TokenBucket {
   readonly #clock: Clock;
   readonly #settings: TokenBucketSettings;
@@ -34,7 +37,10 @@ export class TokenBucket {
     return this.#tokens;
   }
 
-  /** Takes `cost` tokens, or none where there are fewer. A cost above `most` counts as `most`, so that it can be paid at all. */
+  /**
+   * Takes `cost` tokens, or none where there are fewer. A cost above `most` counts as `most`, so
+   * that it can be paid at all.
+   */
   take(cost = 1): boolean {
     const asked = Math.min(cost, this.#settings.most);
     if (this.tokens < asked) return false;

@@ -5,21 +5,27 @@ import { connect, type Server } from 'node:net';
 /** Connections that wait to be taken; the system cuts it to its own limit. */
 const BACKLOG = 4096;
 
-/** The system has no file descriptor left for a client: it stays in the queue, and is taken when there is one. */
+/**
+ * The system has no file descriptor left for a client: it stays in the queue, and is taken when
+ * there is one.
+ */
 function stayInQueue(): void {}
 
 /**
- * Listens on a Unix socket that only the own user may open (mode 0600), unless another mode is given. The file that a dead process left
- * behind is replaced. One on which another process answers is not (`EADDRINUSE`), and neither is a file of another kind (`EEXIST`).
- * Throws the system's error otherwise. A client that cannot be taken later does not end the process.
+ * Listens on a Unix socket that only the own user may open (mode 0600), unless another mode is
+ * given. The file that a dead process left behind is replaced. One on which another process answers
+ * is not (`EADDRINUSE`), and neither is a file of another kind (`EEXIST`). Throws the system's
+ * error otherwise. A client that cannot be taken later does not end the process.
  */
 export async function listenOnUnixSocket(server: Server, path: string, mode = 0o600): Promise<void> {
   await clearSocketPath(path);
-  // `listen` binds before it returns, so the mask is on for this one call only; the file is private from its first moment.
+  // `listen` binds before it returns, so the mask is on for this one call only; the file is private
+  // from its first moment.
   const mask = process.umask(0o177);
   let listening: Promise<unknown>;
   try {
-    // After a restart every proxy of a machine comes back at once, and one that finds no place in the queue is refused.
+    // After a restart every proxy of a machine comes back at once, and one that finds no place in
+    // the queue is refused.
     listening = once(server.listen({ path, backlog: BACKLOG }), 'listening');
   } finally {
     process.umask(mask);
@@ -30,7 +36,10 @@ export async function listenOnUnixSocket(server: Server, path: string, mode = 0o
   await chmod(path, mode);
 }
 
-/** Removes the socket file of a process that is gone. Throws `EADDRINUSE` where one answers, `EEXIST` for another kind of file. */
+/**
+ * Removes the socket file of a process that is gone. Throws `EADDRINUSE` where one answers,
+ * `EEXIST` for another kind of file.
+ */
 export async function clearSocketPath(path: string): Promise<void> {
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -42,7 +51,10 @@ export async function clearSocketPath(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-/** Whether nothing is at that path: somebody took away the file of a socket that may still be listened on. */
+/**
+ * Whether nothing is at that path: somebody took away the file of a socket that may still be
+ * listened on.
+ */
 export async function socketFileIsGone(path: string): Promise<boolean> {
   try {
     await lstat(path);

@@ -18,7 +18,10 @@ export function versionLine(): string {
   return `${version()} (commit ${commit ?? 'unknown'}, Node.js ${process.versions.node})`;
 }
 
-/** The commit that is checked out, from Git's own files; undefined where there are none. `git` may be a folder, or a file that names one. */
+/**
+ * The commit that is checked out, from Git's own files; undefined where there are none. `git` may
+ * be a folder, or a file that names one.
+ */
 export function commitOf(git: string): string | undefined {
   const folder = /^gitdir: (.+)$/m.exec(textOf(git) ?? '')?.[1] ?? git;
   const head = textOf(join(folder, 'HEAD'))?.trim() ?? '';

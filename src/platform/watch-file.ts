@@ -1,14 +1,19 @@
 import { stat } from 'node:fs/promises';
 import type { Clock } from './clock.ts';
 
-/** A change can leave every mark of a file as it was, so the content is looked at this often in any case. */
+/**
+ * A change can leave every mark of a file as it was, so the content is looked at this often in any
+ * case.
+ */
 const ANYWAY_MS = 60_000;
 
 /**
- * Calls `look` once, and again whenever the content of one of `paths` may have changed (device, inode, size, time). The marks are
- * taken before each look, so a change during a look leads to another one. It compares every `everyMs` instead of listening, so it
- * also sees files that appear, that are swapped by a symbolic link as Kubernetes does, or that are on a network mount. Once a
- * minute it looks without a sign of a change. Ends when the signal aborts; rejects with what `look` throws.
+ * Calls `look` once, and again whenever the content of one of `paths` may have changed (device,
+ * inode, size, time). The marks are taken before each look, so a change during a look leads to
+ * another one. It compares every `everyMs` instead of listening, so it also sees files that appear,
+ * that are swapped by a symbolic link as Kubernetes does, or that are on a network mount. Once a
+ * minute it looks without a sign of a change. Ends when the signal aborts; rejects with what `look`
+ * throws.
  */
 export async function watchFiles(options: {
   readonly paths: readonly string[];

@@ -1,4 +1,7 @@
-/** What the agent remembers: relationships, the bundle of each trust domain, and everything that was. */
+/**
+ * What the agent remembers: relationships, the bundle of each trust domain, and everything that
+ * was.
+ */
 export type {
   AuthorityRef,
   BundleVersion,

@@ -12,12 +12,15 @@ const AUTHORITY_INDEX = 1;
 const NO_AUTHORITY = /[^A-Za-z0-9\-._~!$&'()*+,;=:@[\]%]/g;
 
 /**
- * Makes what an HTTP/2 client sends acceptable to nghttp2 where the only fault is its `:authority`: gRPC for Java names the *path* of
- * a Unix socket there (`/run/federate.sock`), nghttp2 refuses every such request as a protocol error, and nobody on such a socket
- * looks at the value. Each byte that may not stand there becomes a hyphen; nothing gets longer or shorter, so that frames and the
- * client's table of headers (HPACK) stay as they are. Huffman-coded values are left alone: those clients write such values plain.
+ * Makes what an HTTP/2 client sends acceptable to nghttp2 where the only fault is its `:authority`:
+ * gRPC for Java names the *path* of a Unix socket there (`/run/federate.sock`), nghttp2 refuses
+ * every such request as a protocol error, and nobody on such a socket looks at the value. Each byte
+ * that may not stand there becomes a hyphen; nothing gets longer or shorter, so that frames and the
+ * client's table of headers (HPACK) stay as they are. Huffman-coded values are left alone: those
+ * clients write such values plain.
  *
- * Gives back the bytes to pass on for each chunk; the head of a frame is kept back until all of it is there, at most 16 KiB.
+ * Gives back the bytes to pass on for each chunk; the head of a frame is kept back until all of it
+ * is there, at most 16 KiB.
  */
 export function createAuthorityRepair(): (chunk: Buffer) => Buffer {
   let kept: Buffer = Buffer.alloc(0);
@@ -52,7 +55,10 @@ function repairHeaders(payload: Buffer, flags: number): void {
   repairBlock(payload.subarray(start, Math.max(start, payload.length - padding)));
 }
 
-/** Goes through the fields of a header block (RFC 7541 §6); a malformed one is left as it is, for the library to refuse. */
+/**
+ * Goes through the fields of a header block (RFC 7541 §6); a malformed one is left as it is, for
+ * the library to refuse.
+ */
 function repairBlock(block: Buffer): void {
   let at = 0;
   while (at < block.length) {
@@ -79,7 +85,10 @@ function repairBlock(block: Buffer): void {
   }
 }
 
-/** An integer with a prefix of so many bits (RFC 7541 §5.1), and where it ends; undefined where it does not, or is absurd. */
+/**
+ * An integer with a prefix of so many bits (RFC 7541 §5.1), and where it ends; undefined where it
+ * does not, or is absurd.
+ */
 function readInteger(
   bytes: Buffer,
   at: number,

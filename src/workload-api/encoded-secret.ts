@@ -22,7 +22,10 @@ export function encodedSecret(secret: SdsSecret): EncodedSecret {
   return found;
 }
 
-/** A version is what the content is, so equal content is never a new version, not even after a restart. */
+/**
+ * A version is what the content is, so equal content is never a new version, not even after a
+ * restart.
+ */
 export function versionOf(resources: readonly AnyMessage[]): string {
   const hash = createHash('sha256');
   for (const { value } of resources) hash.update(value);

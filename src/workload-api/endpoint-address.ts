@@ -17,8 +17,9 @@ const TCP = /^tcp:\/\/(?:\[([0-9a-f:.]+)\]|([0-9.]+)):([0-9]{1,5})$/i;
 const MAX_PATH_BYTES = 107;
 
 /**
- * The address of a Workload API, `unix:///path/to.sock` or `tcp://127.0.0.1:8000` (Workload Endpoint §4, WLAPI-07): an absolute path and
- * nothing else, or an IP address with a port and nothing else. Throws `WorkloadApiError` `endpoint-address-invalid`.
+ * The address of a Workload API, `unix:///path/to.sock` or `tcp://127.0.0.1:8000` (Workload
+ * Endpoint §4, WLAPI-07): an absolute path and nothing else, or an IP address with a port and
+ * nothing else. Throws `WorkloadApiError` `endpoint-address-invalid`.
  */
 export function parseEndpointAddress(uri: string): EndpointAddress {
   const unix = UNIX.exec(uri)?.[1];
@@ -36,8 +37,8 @@ export function parseEndpointAddress(uri: string): EndpointAddress {
 }
 
 /**
- * What the config says: an address, or the name of the variable that holds it. Throws `WorkloadApiError` `endpoint-address-missing`,
- * `endpoint-address-invalid`.
+ * What the config says: an address, or the name of the variable that holds it. Throws
+ * `WorkloadApiError` `endpoint-address-missing`, `endpoint-address-invalid`.
  */
 export function resolveEndpointAddress(
   configured: EndpointAddress | typeof ENDPOINT_VARIABLE,

@@ -13,5 +13,8 @@ export type WorkloadApiErrorCode =
   /** A message of the Workload API lacks what it must have, or holds what cannot be read. */
   | 'message-malformed';
 
-/** A socket that could not be opened, an address that names none, or a secret or message that cannot be used. */
+/**
+ * A socket that could not be opened, an address that names none, or a secret or message that cannot
+ * be used.
+ */
 export class WorkloadApiError extends CodedError<WorkloadApiErrorCode> {}

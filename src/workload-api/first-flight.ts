@@ -9,9 +9,10 @@ const MAX_CONCURRENT_STREAMS = 3;
 const MAX_SETTINGS_BYTES = 100 * SETTING_BYTES;
 
 /**
- * Whether the first bytes of an HTTP/2 client say that it takes no streams from the server at all (`SETTINGS_MAX_CONCURRENT_STREAMS`
- * of 0). gRPC's Java and C-core clients say so, and these are among those who put the path of a Unix socket where a host belongs;
- * Envoy, grpc-go and grpc-js do neither. Undefined as long as more bytes are needed to tell. Bytes that are no HTTP/2: false.
+ * Whether the first bytes of an HTTP/2 client say that it takes no streams from the server at all
+ * (`SETTINGS_MAX_CONCURRENT_STREAMS` of 0). gRPC's Java and C-core clients say so, and these are
+ * among those who put the path of a Unix socket where a host belongs; Envoy, grpc-go and grpc-js do
+ * neither. Undefined as long as more bytes are needed to tell. Bytes that are no HTTP/2: false.
  */
 export function takesNoStreams(bytes: Buffer): boolean | undefined {
   const known = Math.min(bytes.length, CLIENT_PREFACE.length);

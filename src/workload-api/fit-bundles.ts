@@ -32,15 +32,18 @@ export interface FittedBundles {
 
 const MAX_ROOTS_OF_PEER = 100;
 const BYTES_OF_PEER = 256 * 1024;
-/** One gRPC message has at most 4 MiB for most clients; leaves room for the names and for an SVID. */
+/**
+ * One gRPC message has at most 4 MiB for most clients; leaves room for the names and for an SVID.
+ */
 const BYTES_OF_ALL = 3.5 * 1024 * 1024;
 /** What PEM adds to each certificate, and what an anchor is longer than its root at most. */
 const BYTES_AROUND_ROOT = 600;
 
 /**
- * Leaves out what proxies and workloads could not take, because they refuse a whole message for one root that they cannot read and for
- * one byte too many. A peer that is left out keeps what was given out of it `before` and what it still lists. Where all do not fit
- * together, the smallest peers have their places first. Equal bundles stay the same objects.
+ * Leaves out what proxies and workloads could not take, because they refuse a whole message for one
+ * root that they cannot read and for one byte too many. A peer that is left out keeps what was
+ * given out of it `before` and what it still lists. Where all do not fit together, the smallest
+ * peers have their places first. Equal bundles stay the same objects.
  */
 function fitBundles(
   own: TrustBundle | undefined,
@@ -164,7 +167,10 @@ function sizeOf({ x509Authorities, jwtAuthorities }: TrustBundle): number {
   return Math.max(roots, keys);
 }
 
-/** Whether every verifier reads the root. The reader of bundles leaves others out; a bundle that was stored before it did may have one. */
+/**
+ * Whether every verifier reads the root. The reader of bundles leaves others out; a bundle that was
+ * stored before it did may have one.
+ */
 function isReadable(root: X509Authority): boolean {
   try {
     return readingProblem(root) === undefined;

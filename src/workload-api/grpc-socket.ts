@@ -13,7 +13,10 @@ export interface GrpcService {
 /** No request of these services is long; a token or a list of names is the longest. */
 const MAX_REQUEST_BYTES = 1024 * 1024;
 
-/** gRPC services on one Unix socket, without TLS: who may open the file may ask (WLAPI-01, WLAPI-05). */
+/**
+ * gRPC services on one Unix socket, without TLS: who may open the file may ask (WLAPI-01,
+ * WLAPI-05).
+ */
 export class GrpcSocket {
   readonly #grpc = new Server({ 'grpc.max_receive_message_length': MAX_REQUEST_BYTES });
   readonly #sockets = new Set<Socket>();
@@ -30,13 +33,18 @@ export class GrpcSocket {
     this.#listener = this.#createListener();
   }
 
-  /** Opens the socket with that mode. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
+  /**
+   * Opens the socket with that mode. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`.
+   */
   async start(path: string, mode?: number): Promise<void> {
     this.#place = { path, mode };
     await this.#listen(path, mode);
   }
 
-  /** Opens a socket whose file was taken away at its place again; who is connected stays so. Throws as `start`. */
+  /**
+   * Opens a socket whose file was taken away at its place again; who is connected stays so. Throws
+   * as `start`.
+   */
   async reopen(): Promise<void> {
     if (!this.#place) throw new TypeError('only a socket that was opened is opened again');
     const before = this.#listener;

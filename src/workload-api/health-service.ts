@@ -13,8 +13,9 @@ import { refuse, StateStreams, TOO_MANY } from './state-streams.ts';
 const SERVICES = new Set(['', 'SpiffeWorkloadAPI', 'envoy.service.secret.v3.SecretDiscoveryService']);
 
 /**
- * gRPC's health check, which `spire-agent healthcheck` and `grpc_health_probe` ask for. Serving means that there is trust to give out.
- * It needs no header: it says nothing that the header is there to protect.
+ * gRPC's health check, which `spire-agent healthcheck` and `grpc_health_probe` ask for. Serving
+ * means that there is trust to give out. It needs no header: it says nothing that the header is
+ * there to protect.
  */
 export class HealthService implements GrpcService {
   readonly #serving: () => boolean;

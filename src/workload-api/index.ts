@@ -1,4 +1,6 @@
-/** What proxies and workloads ask for: Envoy's secret discovery service and the SPIFFE Workload API. */
+/**
+ * What proxies and workloads ask for: Envoy's secret discovery service and the SPIFFE Workload API.
+ */
 export {
   ENDPOINT_VARIABLE,
   type EndpointAddress,

@@ -9,13 +9,17 @@ import {
 } from '../spiffe/index.ts';
 import type { Unserved } from './fit-bundles.ts';
 
-/** Narrowed anchors that stay the same as long as their root does, so that a proxy is not sent equal trust in other bytes. */
+/**
+ * Narrowed anchors that stay the same as long as their root does, so that a proxy is not sent equal
+ * trust in other bytes.
+ */
 export class NarrowedAnchors {
   #made = new Map<string, string | Unserved>();
 
   /**
-   * PEM of the anchors of each trust domain that has roots; those of roots that are gone are forgotten. A root that cannot be narrowed
-   * is left out and reported, because it must not keep the trust of other peers back.
+   * PEM of the anchors of each trust domain that has roots; those of roots that are gone are
+   * forgotten. A root that cannot be narrowed is left out and reported, because it must not keep
+   * the trust of other peers back.
    */
   async of(bundles: readonly TrustBundle[]): Promise<{
     readonly pems: ReadonlyMap<TrustDomain, string>;

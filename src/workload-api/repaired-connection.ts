@@ -4,8 +4,9 @@ import { createAuthorityRepair } from './authority-repair.ts';
 import { takesNoStreams } from './first-flight.ts';
 
 /**
- * Gives the connection to `use` once its client has begun to speak: as it is, or through `createAuthorityRepair` where the client
- * is of those that may need it. Not all go through it, because Node reads a socket without a detour much faster.
+ * Gives the connection to `use` once its client has begun to speak: as it is, or through
+ * `createAuthorityRepair` where the client is of those that may need it. Not all go through it,
+ * because Node reads a socket without a detour much faster.
  */
 export function withFirstFlight(socket: Socket, use: (connection: Duplex) => void): void {
   let heard: Buffer = Buffer.alloc(0);

@@ -16,7 +16,10 @@ export interface SdsClientOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Throws for a secret that its user could not work with; it is refused then (NACK) like one that cannot be read. */
+  /**
+   * Throws for a secret that its user could not work with; it is refused then (NACK) like one that
+   * cannot be read.
+   */
   readonly check?: (secret: SdsSecret) => void;
 }
 
@@ -26,8 +29,9 @@ const LONGEST_WAIT_MS = 5000;
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Asks an SDS server for secrets and keeps them as they change. When the server goes away the last good ones stay and
- * it is asked again, with a growing wait; what cannot be used is refused (NACK) and the last good one stays too.
+ * Asks an SDS server for secrets and keeps them as they change. When the server goes away the last
+ * good ones stay and it is asked again, with a growing wait; what cannot be used is refused (NACK)
+ * and the last good one stays too.
  */
 export class SdsClient {
   readonly #options: SdsClientOptions;
@@ -56,7 +60,9 @@ export class SdsClient {
     return this.#secrets.get(name)?.secret;
   }
 
-  /** Calls back with the name of each secret that changed, until the returned function is called. */
+  /**
+   * Calls back with the name of each secret that changed, until the returned function is called.
+   */
   onChange(listener: (name: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -84,7 +90,8 @@ export class SdsClient {
   /** One stream from its beginning to its end; whether the server answered on it. */
   #streamOnce(signal: AbortSignal): Promise<boolean> {
     const { socketPath, log, resourceNames } = this.#options;
-    // A client per stream: the library's own waits between connections are longer than a restart of the server.
+    // A client per stream: the library's own waits between connections are longer than a restart of
+    // the server.
     const client = new Client(`unix:${socketPath}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': MAX_RESPONSE_BYTES,
     });
@@ -105,7 +112,8 @@ export class SdsClient {
         this.#connected = true;
         this.#take(stream, response);
       });
-      // The end of a stream tells itself twice: as an error and as a status. The status always comes.
+      // The end of a stream tells itself twice: as an error and as a status. The status always
+      // comes.
       stream.on('error', () => {});
       stream.on('status', ({ code, details }) => {
         if (!signal.aborted && code !== status.OK)
@@ -145,7 +153,8 @@ export class SdsClient {
       stream.write(this.#request({ ...answer, version_info: this.#version }));
       return;
     }
-    // A secret that cannot be used keeps none of the others back, so that an SVID is renewed beside a bad bundle.
+    // A secret that cannot be used keeps none of the others back, so that an SVID is renewed beside
+    // a bad bundle.
     log.error('SDS secret refused, the last one stays', { error: describeError(problem) });
     const { message } = problem;
     stream.write(

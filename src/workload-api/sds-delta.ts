@@ -4,7 +4,10 @@ import { encodedSecret } from './encoded-secret.ts';
 import { refusalOf } from './sds-state-of-the-world.ts';
 import { reasonOf, type SdsStream, type SdsStreamParts, settle, type Subscription } from './sds-stream.ts';
 
-/** `DeltaSecrets`: a response holds what changed, and a request what is asked for besides, or no more. */
+/**
+ * `DeltaSecrets`: a response holds what changed, and a request what is asked for besides, or no
+ * more.
+ */
 export class DeltaStream implements SdsStream {
   readonly subscriptions = new Map<string, Subscription>();
   nodeId = '';
@@ -30,7 +33,8 @@ export class DeltaStream implements SdsStream {
   }
 
   push(): boolean {
-    // One that never answers gets no more than this many responses; the newest state follows its next answer.
+    // One that never answers gets no more than this many responses; the newest state follows its
+    // next answer.
     if (this.#blocked || this.#unanswered.size >= MAX_UNANSWERED) return false;
     if (this.#everything) for (const name of this.#parts.everyName()) this.#subscribe(name);
     const resources: DeltaDiscoveryResponse['resources'][number][] = [];

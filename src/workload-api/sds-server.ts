@@ -24,7 +24,10 @@ import { refuse, TOO_MANY } from './state-streams.ts';
 export interface SdsAcknowledgement {
   /** What is handed out now; empty while there is nothing to hand out. */
   readonly currentVersion: string;
-  /** One entry per stream that asked for the secret: the version it acknowledged last, or why it refused the last one. */
+  /**
+   * One entry per stream that asked for the secret: the version it acknowledged last, or why it
+   * refused the last one.
+   */
   readonly proxies: readonly { readonly acknowledged?: string; readonly refused?: string }[];
 }
 
@@ -56,8 +59,9 @@ export interface SdsServerOptions {
 const MAX_STREAMS = 1024;
 
 /**
- * Envoy's secret discovery service (SDS v3, state of the world and incremental) on a Unix socket. A secret is sent when it is asked
- * for and whenever it changes; one that does not exist yet is sent when it does. ACKs and NACKs are kept per stream.
+ * Envoy's secret discovery service (SDS v3, state of the world and incremental) on a Unix socket. A
+ * secret is sent when it is asked for and whenever it changes; one that does not exist yet is sent
+ * when it does. ACKs and NACKs are kept per stream.
  */
 export class SdsServer {
   readonly #parts: SdsStreamParts;
@@ -81,17 +85,26 @@ export class SdsServer {
     this.#socket = new GrpcSocket([{ addTo: (server) => this.#addTo(server) }, ...beside], maxStreams);
   }
 
-  /** Opens the socket, with mode 0600 unless another is given. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
+  /**
+   * Opens the socket, with mode 0600 unless another is given. Throws `WorkloadApiError`
+   * `socket-in-use`, `socket-failed`.
+   */
   start(socketPath: string, mode?: number): Promise<void> {
     return this.#socket.start(socketPath, mode);
   }
 
-  /** Opens the socket again whose file was taken away; proxies that are connected stay so. Throws as `start`. */
+  /**
+   * Opens the socket again whose file was taken away; proxies that are connected stay so. Throws as
+   * `start`.
+   */
   reopen(): Promise<void> {
     return this.#socket.reopen();
   }
 
-  /** Some secrets may have changed (all, when none is named): streams that hold another version get the new one. Whether one did. */
+  /**
+   * Some secrets may have changed (all, when none is named): streams that hold another version get
+   * the new one. Whether one did.
+   */
   pushChanged(names?: readonly string[]): boolean {
     let isSent = false;
     for (const stream of this.#streams) {
@@ -122,7 +135,10 @@ export class SdsServer {
     return this.#streams.size;
   }
 
-  /** Every secret that a connected proxy asked for and that there is, with how far it has come there. */
+  /**
+   * Every secret that a connected proxy asked for and that there is, with how far it has come
+   * there.
+   */
   proxySecrets(): readonly SdsProxySecret[] {
     return [...this.#streams].flatMap(({ nodeId, subscriptions }) =>
       [...subscriptions].flatMap(([secret, { acknowledged, refused }]) => {

@@ -10,7 +10,10 @@ import {
   type Subscription,
 } from './sds-stream.ts';
 
-/** `StreamSecrets`: every response holds all secrets of the stream, and every request the names of all that are wanted. */
+/**
+ * `StreamSecrets`: every response holds all secrets of the stream, and every request the names of
+ * all that are wanted.
+ */
 export class StateOfTheWorldStream implements SdsStream {
   readonly subscriptions = new Map<string, Subscription>();
   nodeId = '';

@@ -12,7 +12,10 @@ export interface SdsStream {
   /** The proxy's own name for itself; empty until it has said it. */
   readonly nodeId: string;
   readonly subscriptions: ReadonlyMap<string, Subscription>;
-  /** Sends what the proxy does not have yet of the secrets it asked for. Whether there was something to send. */
+  /**
+   * Sends what the proxy does not have yet of the secrets it asked for. Whether there was something
+   * to send.
+   */
   push(): boolean;
   end(): void;
 }

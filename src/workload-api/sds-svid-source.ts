@@ -2,7 +2,10 @@ import { type Svid, type SvidSource, svidFromPem } from '../mtls/index.ts';
 import { describeError, type Log } from '../platform/index.ts';
 import type { SdsClient } from './sds-client.ts';
 
-/** Our SVID as the secret `name` of an SDS server gives it; one that cannot be used leaves the last good one. */
+/**
+ * Our SVID as the secret `name` of an SDS server gives it; one that cannot be used leaves the last
+ * good one.
+ */
 export function createSdsSvidSource(client: SdsClient, name: string, log: Log): SvidSource {
   const listeners = new Set<() => void>();
   let current: Svid | undefined;

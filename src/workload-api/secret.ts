@@ -15,11 +15,17 @@ import { WorkloadApiError } from './errors.ts';
 /** A URI SAN that a peer must have: the whole of it, or its beginning. */
 export type UriSanMatcher = { readonly exact: string } | { readonly prefix: string };
 
-/** One SDS secret: an SVID with its key, or the trust that peers are checked against. PEM throughout. */
+/**
+ * One SDS secret: an SVID with its key, or the trust that peers are checked against. PEM
+ * throughout.
+ */
 export type SdsSecret = { readonly name: string } & (
   | { readonly kind: 'certificate'; readonly chainPem: string; readonly keyPem: string }
   | {
-      /** One pool in which any root may speak for any peer, and the URI SANs let in. Envoy lets in all when none is listed, our sidecar none. */
+      /**
+       * One pool in which any root may speak for any peer, and the URI SANs let in. Envoy lets in
+       * all when none is listed, our sidecar none.
+       */
       readonly kind: 'merged-validation';
       readonly trustedCaPem: string;
       readonly allowedUriSans: readonly UriSanMatcher[];

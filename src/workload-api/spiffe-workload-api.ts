@@ -35,9 +35,9 @@ const MAX_STREAMS = 1024;
 export type OpenStreams = Readonly<Record<'FetchX509SVID' | 'FetchX509Bundles' | 'FetchJWTBundles', number>>;
 
 /**
- * The SPIFFE Workload API: what workloads verify their peers with and, where there is an SVID to give, what they show. Callers are
- * not told apart: who may open the socket gets all of it. The methods for WIT-SVIDs are not there, which gRPC answers with
- * Unimplemented (WLAPI-28).
+ * The SPIFFE Workload API: what workloads verify their peers with and, where there is an SVID to
+ * give, what they show. Callers are not told apart: who may open the socket gets all of it. The
+ * methods for WIT-SVIDs are not there, which gRPC answers with Unimplemented (WLAPI-28).
  */
 export class SpiffeWorkloadApi implements GrpcService {
   readonly #state: () => WorkloadState;

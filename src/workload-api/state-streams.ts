@@ -11,8 +11,9 @@ interface Stream {
 }
 
 /**
- * The open streams of one method, on which every message is the complete state (WLAPI-13). All share one encoding; equal content is
- * not sent again, and a client that does not read costs one message, whatever changes meanwhile.
+ * The open streams of one method, on which every message is the complete state (WLAPI-13). All
+ * share one encoding; equal content is not sent again, and a client that does not read costs one
+ * message, whatever changes meanwhile.
  */
 export class StateStreams {
   readonly #encode: () => EncodedState;

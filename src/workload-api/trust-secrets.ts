@@ -11,7 +11,10 @@ export const SECRET_NAMES = {
   own: 'ROOTCA',
   /** The bundle of every trust domain, each for its own peers. */
   all: 'ALL',
-  /** Our own roots and a narrowed anchor for each foreign one, in one pool, for proxies that know no SPIFFE validator. */
+  /**
+   * Our own roots and a narrowed anchor for each foreign one, in one pool, for proxies that know no
+   * SPIFFE validator.
+   */
   merged: 'MERGED',
 } as const;
 
@@ -25,8 +28,9 @@ export interface SecretParts {
 }
 
 /**
- * The secrets of one state, by name. `spiffe://td` is there for every trust domain: of one that is not trusted it lists a root whose
- * key nobody has, for Envoy goes on with the last secret when one is taken away, and must be told that nobody is let in.
+ * The secrets of one state, by name. `spiffe://td` is there for every trust domain: of one that is
+ * not trusted it lists a root whose key nobody has, for Envoy goes on with the last secret when one
+ * is taken away, and must be told that nobody is let in.
  */
 export class TrustSecrets {
   readonly #parts: SecretParts;
@@ -45,7 +49,10 @@ export class TrustSecrets {
     return secret;
   }
 
-  /** Everything there is, for a proxy that names nothing: each trust domain and the SVID by its ID, as SPIRE's agent does. */
+  /**
+   * Everything there is, for a proxy that names nothing: each trust domain and the SVID by its ID,
+   * as SPIRE's agent does.
+   */
   names(): readonly string[] {
     const { own, foreign, identity } = this.#parts.state;
     const domains = [...(own ? [own] : []), ...foreign].map(({ trustDomain }) => `spiffe://${trustDomain}`);
@@ -86,7 +93,8 @@ export class TrustSecrets {
       name,
       kind: 'merged-validation',
       trustedCaPem: [rootsPem(own), ...this.#parts.anchors.values()].join(''),
-      // Envoy takes any of all the names that it is told, so names from here would let in whom its own config does not.
+      // Envoy takes any of all the names that it is told, so names from here would let in whom its
+      // own config does not.
       allowedUriSans: [],
     };
   }

@@ -14,8 +14,8 @@ export interface Refusal {
 export type Rendered<Message> = { readonly message: Message } | { readonly refusal: Refusal };
 
 /**
- * `FetchX509SVID`: the SVID with its own bundle, and every foreign one (WLAPI-18). PermissionDenied where callers get no SVID,
- * Unavailable while it is awaited (WLAPI-09).
+ * `FetchX509SVID`: the SVID with its own bundle, and every foreign one (WLAPI-18). PermissionDenied
+ * where callers get no SVID, Unavailable while it is awaited (WLAPI-09).
  */
 export function renderX509Svids(state: WorkloadState): Rendered<X509SvidResponse> {
   const found = identityOf(state);
@@ -38,7 +38,10 @@ export function renderX509Svids(state: WorkloadState): Rendered<X509SvidResponse
   };
 }
 
-/** `FetchX509Bundles`: roots of every trust domain, our own always among them (WLAPI-21); one without roots has no entry (WLAPI-25). */
+/**
+ * `FetchX509Bundles`: roots of every trust domain, our own always among them (WLAPI-21); one
+ * without roots has no entry (WLAPI-25).
+ */
 export function renderX509Bundles({ own, foreign }: WorkloadState): Rendered<X509BundlesResponse> {
   if (!own) return NOT_TOLD;
   if (own.x509Authorities.length === 0)
@@ -46,7 +49,10 @@ export function renderX509Bundles({ own, foreign }: WorkloadState): Rendered<X50
   return { message: { crl: [], bundles: byId([own, ...withRoots(foreign)], rootsOf) } };
 }
 
-/** `FetchJWTBundles`: a JWK Set for every trust domain, empty where it has no JWT key (WLAPI-22, WLAPI-25). */
+/**
+ * `FetchJWTBundles`: a JWK Set for every trust domain, empty where it has no JWT key (WLAPI-22,
+ * WLAPI-25).
+ */
 export function renderJwtBundles({ own, foreign }: WorkloadState): Rendered<JwtBundlesResponse> {
   if (!own) return NOT_TOLD;
   return { message: { bundles: byId([own, ...foreign], jwkSetOf) } };

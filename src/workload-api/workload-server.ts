@@ -68,7 +68,10 @@ export class WorkloadServer {
     });
   }
 
-  /** Opens the socket with that mode, with the present state. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
+  /**
+   * Opens the socket with that mode, with the present state. Throws `WorkloadApiError`
+   * `socket-in-use`, `socket-failed`.
+   */
   async start(socketPath: string, mode: number): Promise<void> {
     await this.refresh();
     await this.#sds.start(socketPath, mode);
@@ -78,8 +81,8 @@ export class WorkloadServer {
   }
 
   /**
-   * Something may have changed: everybody who asked gets the new state. Changes that come while one is worked out go out together;
-   * resolves when what there is now has been sent.
+   * Something may have changed: everybody who asked gets the new state. Changes that come while one
+   * is worked out go out together; resolves when what there is now has been sent.
    */
   refresh(): Promise<void> {
     if (this.#refreshing) {
@@ -129,7 +132,8 @@ export class WorkloadServer {
         this.#health.changed();
       } while (this.#again);
     } finally {
-      // In the same turn as the look at `#again`: a change that comes after that look begins a refresh of its own.
+      // In the same turn as the look at `#again`: a change that comes after that look begins a
+      // refresh of its own.
       this.#refreshing = undefined;
     }
   }
@@ -149,7 +153,10 @@ export class WorkloadServer {
   }
 }
 
-/** Our own bundle without roots that have ended. Where all have ended they stay: a set without a root would read as no answer at all. */
+/**
+ * Our own bundle without roots that have ended. Where all have ended they stay: a set without a
+ * root would read as no answer at all.
+ */
 function currentOwn(own: TrustBundle, now: Date): TrustBundle {
   const part = currentPart(own, now);
   return part.x509Authorities.length === 0 ? own : part;

@@ -7,7 +7,10 @@ export interface WorkloadState {
   readonly own: TrustBundle | undefined;
   /** Every foreign bundle that counts, each of another trust domain. */
   readonly foreign: readonly TrustBundle[];
-  /** The SVID that callers get: `none` where they get none here, `awaited` where it has not come yet. */
+  /**
+   * The SVID that callers get: `none` where they get none here, `awaited` where it has not come
+   * yet.
+   */
   readonly identity: Svid | 'none' | 'awaited';
 }
 

@@ -6,8 +6,9 @@ import { WORKLOAD_HEADER } from './workload-header.ts';
 /** Why nothing comes from a Workload API now. */
 export interface WorkloadApiProblem {
   /**
-   * `permission-denied`: it knows no identity for us, or none any more · `refused`: it will never answer, and is not asked again ·
-   * `unavailable`: it does not answer now · `message-malformed`: what it said last cannot be used.
+   * `permission-denied`: it knows no identity for us, or none any more · `refused`: it will never
+   * answer, and is not asked again · `unavailable`: it does not answer now · `message-malformed`:
+   * what it said last cannot be used.
    */
   readonly code: 'permission-denied' | 'refused' | 'unavailable' | 'message-malformed';
   readonly message: string;
@@ -44,9 +45,10 @@ interface StreamEnd {
 }
 
 /**
- * One streaming call of a Workload API, held open (WLAPI-12): when it ends another is opened, at once after a long stream, and with waits
- * that grow to ten seconds where it is not answered. InvalidArgument and Unimplemented are told and not tried again; everything
- * else may pass (WLAPI-08).
+ * One streaming call of a Workload API, held open (WLAPI-12): when it ends another is opened, at
+ * once after a long stream, and with waits that grow to ten seconds where it is not answered.
+ * InvalidArgument and Unimplemented are told and not tried again; everything else may pass
+ * (WLAPI-08).
  */
 export class WorkloadStream<Message> {
   readonly #options: WorkloadStreamOptions<Message>;
@@ -68,7 +70,10 @@ export class WorkloadStream<Message> {
     this.#running = this.#run();
   }
 
-  /** Ends the open stream, if there is one, for another: who is listened to may hang, or no longer be the one behind the address. */
+  /**
+   * Ends the open stream, if there is one, for another: who is listened to may hang, or no longer
+   * be the one behind the address.
+   */
   reopen(): void {
     this.#cancel();
   }
@@ -104,7 +109,8 @@ export class WorkloadStream<Message> {
   /** One stream from its beginning to its end. */
   #streamOnce(signal: AbortSignal): Promise<StreamEnd> {
     const { address, method, clock } = this.#options;
-    // A client per stream: the library's own waits between connections are longer than a restart of the server.
+    // A client per stream: the library's own waits between connections are longer than a restart of
+    // the server.
     const client = new Client(address.target, credentials.createInsecure(), {
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
       // A key is on its way: never by way of a proxy that the environment names.
@@ -133,7 +139,8 @@ export class WorkloadStream<Message> {
         silence.abort();
         if (!signal.aborted) this.#take(message);
       });
-      // The end of a stream tells itself twice: as an error and as a status. The status always comes.
+      // The end of a stream tells itself twice: as an error and as a status. The status always
+      // comes.
       stream.on('error', () => {});
       stream.on('status', ({ code, details }) => {
         silence.abort();
@@ -170,7 +177,10 @@ export class WorkloadStream<Message> {
   }
 }
 
-/** What the library puts around its words about a connection: an instant, which would make each failure another one, and an empty note. */
+/**
+ * What the library puts around its words about a connection: an instant, which would make each
+ * failure another one, and an empty note.
+ */
 const DECORATION = / ?\(\d{4}-\d\d-\d\dT[\d:.]+Z\)|\.? Resolution note: $/g;
 const MAX_DETAILS = 1000;
 

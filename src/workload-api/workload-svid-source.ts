@@ -4,13 +4,18 @@ import type { SpiffeId } from '../spiffe/index.ts';
 import type { WorkloadX509Client } from './workload-x509-client.ts';
 import type { OfferedSvid } from './x509-offer.ts';
 
-/** Which of several SVIDs is meant; with neither it is the first, the default identity (WLAPI-26). */
+/**
+ * Which of several SVIDs is meant; with neither it is the first, the default identity (WLAPI-26).
+ */
 export interface SvidChoice {
   readonly spiffeId?: SpiffeId;
   readonly hint?: string;
 }
 
-/** The part of its life after which an SVID has been renewed where all is well: SPIRE does it at half. */
+/**
+ * The part of its life after which an SVID has been renewed where all is well: SPIRE does it at
+ * half.
+ */
 const RENEWED_BY = 0.75;
 
 /** Our SVID as a Workload API gives it, watched over until it is stopped. */
@@ -19,8 +24,9 @@ export interface WorkloadSvidSource extends SvidSource {
 }
 
 /**
- * One of the SVIDs of a Workload API client as our own. It is new in the moment in which the client has a new one, and there is none once
- * it has expired, was taken back, or none of those given is the chosen one.
+ * One of the SVIDs of a Workload API client as our own. It is new in the moment in which the client
+ * has a new one, and there is none once it has expired, was taken back, or none of those given is
+ * the chosen one.
  */
 export function createWorkloadSvidSource(
   client: WorkloadX509Client,

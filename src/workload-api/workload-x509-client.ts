@@ -13,9 +13,10 @@ export interface WorkloadX509ClientOptions {
 }
 
 /**
- * What a Workload API gives us by `FetchX509SVID`, kept as it changes: our SVIDs, and the bundles by which peers are checked. Each message
- * takes the place of the one before. While the server is away the last good one stays; when it says that there is no identity for us
- * any more, SVIDs and bundles are gone at once (WLAPI-24).
+ * What a Workload API gives us by `FetchX509SVID`, kept as it changes: our SVIDs, and the bundles
+ * by which peers are checked. Each message takes the place of the one before. While the server is
+ * away the last good one stays; when it says that there is no identity for us any more, SVIDs and
+ * bundles are gone at once (WLAPI-24).
  */
 export class WorkloadX509Client {
   readonly #stream: WorkloadStream<X509SvidResponse>;
@@ -37,7 +38,10 @@ export class WorkloadX509Client {
     });
   }
 
-  /** The SVIDs that are ours now, the default one first; none before the first message and after a denial. */
+  /**
+   * The SVIDs that are ours now, the default one first; none before the first message and after a
+   * denial.
+   */
   get svids(): readonly OfferedSvid[] {
     return this.#svids;
   }
@@ -62,7 +66,10 @@ export class WorkloadX509Client {
     return this.#stream.stop();
   }
 
-  /** Calls back after each message that was taken up and after a denial, until the returned function is called. */
+  /**
+   * Calls back after each message that was taken up and after a denial, until the returned function
+   * is called.
+   */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -74,7 +81,8 @@ export class WorkloadX509Client {
     try {
       bundles = new BundleSet(readOfferedBundles(svids, message));
     } catch (error) {
-      // A bad foreign bundle does not keep our own SVID from being renewed; the bundles stay as they were, all of them.
+      // A bad foreign bundle does not keep our own SVID from being renewed; the bundles stay as
+      // they were, all of them.
       this.#become(svids, this.#bundles);
       throw error;
     }

@@ -29,8 +29,10 @@ const MAX_HINT_BYTES = 1024;
 const ID_PREFIX = 'spiffe://';
 
 /**
- * The SVIDs of a message of `FetchX509SVID`, at least one; the first is the caller's default identity (WLAPI-26). A message that lacks what it must have, or of which anything cannot be read, is refused as a whole
- * (WLAPI-16, WLAPI-20): `WorkloadApiError` `message-malformed`. Of two with one hint the first counts (WLAPI-26).
+ * The SVIDs of a message of `FetchX509SVID`, at least one; the first is the caller's default
+ * identity (WLAPI-26). A message that lacks what it must have, or of which anything cannot be read,
+ * is refused as a whole (WLAPI-16, WLAPI-20): `WorkloadApiError` `message-malformed`. Of two with
+ * one hint the first counts (WLAPI-26).
  */
 export function readOfferedSvids({ svids }: Pick<X509SvidResponse, 'svids'>): OfferedSvid[] {
   if (svids.length === 0) throw malformed('it has no SVID');
@@ -46,8 +48,8 @@ export function readOfferedSvids({ svids }: Pick<X509SvidResponse, 'svids'>): Of
 }
 
 /**
- * The bundles by which peers are checked: of each SVID's trust domain what stands beside it, of every other what the map says
- * (WLAPI-17). Throws `WorkloadApiError` `message-malformed`.
+ * The bundles by which peers are checked: of each SVID's trust domain what stands beside it, of
+ * every other what the map says (WLAPI-17). Throws `WorkloadApiError` `message-malformed`.
  */
 export function readOfferedBundles(
   svids: readonly OfferedSvid[],
@@ -70,7 +72,9 @@ function readBundleMap(map: Readonly<Record<string, Buffer>>): TrustBundle[] {
   return bundles;
 }
 
-/** The ID of a trust domain; its bare name is taken as well, an ID with a path is not (WLAPI-19). */
+/**
+ * The ID of a trust domain; its bare name is taken as well, an ID with a path is not (WLAPI-19).
+ */
 function readKey(key: string): TrustDomain {
   return parseTrustDomain(key.startsWith(ID_PREFIX) ? key.slice(ID_PREFIX.length) : key);
 }

@@ -9,7 +9,10 @@ const ENTRY = fileURLToPath(new URL('../../../bin/federate.js', import.meta.url)
 /** The demonstration could not go on. */
 export class DemoError extends CodedError<'demo-process-ended' | 'demo-timeout' | 'demo-check-failed'> {}
 
-/** A process of the demonstration, `federate` with those words unless another program is named; what it logs goes to a file. */
+/**
+ * A process of the demonstration, `federate` with those words unless another program is named; what
+ * it logs goes to a file.
+ */
 export class FederateProcess {
   readonly name: string;
   readonly logFile: string;

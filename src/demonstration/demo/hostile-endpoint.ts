@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:https';
 import type { ProbeIdentity } from './tls-probe.ts';
 
 /**
- * A bundle endpoint that somebody has taken over: it shows a valid SVID of the real one, and serves whatever it
- * likes. Only for the demonstration.
+ * A bundle endpoint that somebody has taken over: it shows a valid SVID of the real one, and serves
+ * whatever it likes. Only for the demonstration.
  */
 export class HostileEndpoint {
   readonly #server: Server;

@@ -6,7 +6,10 @@ export interface HttpAnswer {
   readonly body: unknown;
 }
 
-/** One GET over a connection of its own, bounded in time and size; rejects when nothing sensible comes back. */
+/**
+ * One GET over a connection of its own, bounded in time and size; rejects when nothing sensible
+ * comes back.
+ */
 export function httpGet(url: string, timeoutMs = 5000): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const call = request(url, { agent: new Agent({ keepAlive: false }), timeout: timeoutMs }, (response) => {
@@ -35,7 +38,9 @@ export function httpGet(url: string, timeoutMs = 5000): Promise<HttpAnswer> {
   });
 }
 
-/** Whether the process behind this Unix socket says that it is ready. Rejects where none answers. */
+/**
+ * Whether the process behind this Unix socket says that it is ready. Rejects where none answers.
+ */
 export function readiness(socketPath: string, timeoutMs = 5000): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const call = request({ socketPath, path: '/readyz', timeout: timeoutMs }, (response) => {

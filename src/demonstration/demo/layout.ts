@@ -17,7 +17,9 @@ export const names = {
   infoServerName: `info.default.dc1.internal.${CLUSTER_ID}.consul`,
 } as const;
 
-/** Where everything of one run of the demonstration is: one folder, ports of the loopback address. */
+/**
+ * Where everything of one run of the demonstration is: one folder, ports of the loopback address.
+ */
 export interface Layout {
   readonly folder: string;
   readonly ports: Readonly<Record<PortName, number>>;
@@ -47,7 +49,10 @@ type PortName = (typeof PORT_NAMES)[number];
 /** How often the agents of the demonstration ask each other; a user would take minutes. */
 const REFRESH_HINT = '1s';
 
-/** Makes the folders, chooses ports, and writes the config file of every process. `refreshHint` is a duration such as `5m`. */
+/**
+ * Makes the folders, chooses ports, and writes the config file of every process. `refreshHint` is a
+ * duration such as `5m`.
+ */
 export async function createLayout(folder: string, refreshHint = REFRESH_HINT): Promise<Layout> {
   const chosen = await freePorts(PORT_NAMES.length);
   const ports = Object.fromEntries(PORT_NAMES.map((name, index) => [name, chosen[index] ?? 0])) as Record<
@@ -120,7 +125,8 @@ function writeMeshConfigs({ ports, istio, consul }: Layout, refreshHint: string)
     mesh,
     workload_api: { socket: 'workload.sock' },
     federation: { minimum_poll: '250ms' },
-    // Every workload gets its new SVID at once, and a push to a proxy on this machine takes no time.
+    // Every workload gets its new SVID at once, and a push to a proxy on this machine takes no
+    // time.
     rotation: { settle: '500ms', leaf_lifetime: '1s' },
   });
   write(istio('agent.yaml'), agent(ports.istioEndpoint, { kind: 'istio', kubeconfig: 'kubeconfig' }));

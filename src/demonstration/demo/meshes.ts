@@ -13,7 +13,10 @@ export interface CallOutcome {
   readonly missing?: { readonly code: string; readonly message: string };
 }
 
-/** Other programs that take the place of `federate` processes, by mesh and name (`istio/gateway`): the program, then its words. */
+/**
+ * Other programs that take the place of `federate` processes, by mesh and name (`istio/gateway`):
+ * the program, then its words.
+ */
 export type StandIns = ReadonlyMap<string, readonly [program: string, ...words: string[]]>;
 
 /** The two meshes of the demonstration, as running `federate` processes. */
@@ -38,7 +41,10 @@ export class Meshes {
     return this.#processes.size;
   }
 
-  /** Starts everything and waits until both agents are ready and the page answers. `did` takes each stage when it is done. */
+  /**
+   * Starts everything and waits until both agents are ready and the page answers. `did` takes each
+   * stage when it is done.
+   */
   async start(did: (text: string) => void = () => {}): Promise<void> {
     for (const mesh of ['istio', 'consul'] as const) this.#run(mesh, 'control', ['simulate', mesh]);
     await Promise.all([this.status('istio'), this.status('consul')]);

@@ -58,7 +58,8 @@ export async function runDemo({ keep, output }: DemoOptions): Promise<boolean> {
       output.notice('Interrupted.');
       await meshes.stop();
       rmSync(folder, { recursive: true, force: true });
-      // The story may still wait for something that cannot come now, and would keep the process for minutes.
+      // The story may still wait for something that cannot come now, and would keep the process for
+      // minutes.
       process.exit(1);
     }
     if (outcome !== undefined) {

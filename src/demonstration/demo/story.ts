@@ -29,7 +29,9 @@ export interface StoryOutput {
   record(record: StepRecord): void;
 }
 
-/** Runs the steps in order and tells them; stops at the first that fails. Returns its error, if any. */
+/**
+ * Runs the steps in order and tells them; stops at the first that fails. Returns its error, if any.
+ */
 export async function tellStory(steps: readonly Step[], clock: Clock, output: StoryOutput): Promise<unknown> {
   for (const [index, step] of steps.entries()) {
     const number = index + 1;

@@ -17,7 +17,10 @@ export interface ProbeResult {
   readonly firstLine: string | undefined;
 }
 
-/** Opens TLS to a gateway for `serverName`, asks for `/remark` in HTTP, and tells what came back. Bounded by `timeoutMs`. */
+/**
+ * Opens TLS to a gateway for `serverName`, asks for `/remark` in HTTP, and tells what came back.
+ * Bounded by `timeoutMs`.
+ */
 export async function probeTls(options: {
   readonly port: number;
   readonly serverName: string;
@@ -32,7 +35,8 @@ export async function probeTls(options: {
     text += part.toString('latin1');
     if (text.includes('\r\n')) socket.destroy();
   });
-  // A refusal may come as a reset or as an alert; either way there is no byte, which is what is told.
+  // A refusal may come as a reset or as an alert; either way there is no byte, which is what is
+  // told.
   socket.on('error', () => {});
   socket.write('GET /remark HTTP/1.1\r\nhost: info\r\nconnection: close\r\n\r\n');
   await once(socket, 'close');
@@ -50,7 +54,8 @@ export async function openTls(options: {
     host: '127.0.0.1',
     port: options.port,
     servername: options.serverName,
-    // A look at what is shown; whether it may be trusted is what the demonstration asks the real parts.
+    // A look at what is shown; whether it may be trusted is what the demonstration asks the real
+    // parts.
     rejectUnauthorized: false,
     ...(options.identity
       ? { cert: options.identity.certificateChainPem, key: options.identity.privateKeyPem }

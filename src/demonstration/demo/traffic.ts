@@ -17,7 +17,10 @@ export interface TrafficReport {
 /** Pause between two calls of one kind. */
 const PAUSE_MS = 15;
 
-/** Calls info again and again until it is stopped, in two ways at once, and counts every single call. */
+/**
+ * Calls info again and again until it is stopped, in two ways at once, and counts every single
+ * call.
+ */
 export class Traffic {
   readonly #meshes: Meshes;
   readonly #clock: Clock;

@@ -27,9 +27,10 @@ const MOST_PATIENCE = 10;
 const REPORT_EVERY_MS = 5000;
 
 /**
- * Looks again and again until `look` gives something, and returns it with the milliseconds it took. Reports every five seconds what it
- * waits for, and whether the machine is overloaded. Throws `DemoError` `demo-timeout` after a minute, or later on an overloaded machine,
- * with what it waited for and the last reason why it did not come.
+ * Looks again and again until `look` gives something, and returns it with the milliseconds it took.
+ * Reports every five seconds what it waits for, and whether the machine is overloaded. Throws
+ * `DemoError` `demo-timeout` after a minute, or later on an overloaded machine, with what it waited
+ * for and the last reason why it did not come.
  */
 export async function until<Found>(
   waits: Waits,
@@ -67,7 +68,10 @@ export async function until<Found>(
   }
 }
 
-/** Throws `DemoError` `demo-check-failed` unless `condition` holds; `what` says what should have been. */
+/**
+ * Throws `DemoError` `demo-check-failed` unless `condition` holds; `what` says what should have
+ * been.
+ */
 export function check(condition: boolean, what: string): asserts condition {
   if (!condition) throw new DemoError('demo-check-failed', `a check failed: ${what}`);
 }

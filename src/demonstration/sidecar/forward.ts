@@ -27,12 +27,16 @@ const IDENTITY_HEADER = 'x-forwarded-client-cert';
 
 /** How long nothing may move between a request and the end of its answer. */
 const SILENCE_MS = 300_000;
-/** Kept connections that turn out to be dead, one after the other, before the last one's end is the answer. */
+/**
+ * Kept connections that turn out to be dead, one after the other, before the last one's end is the
+ * answer.
+ */
 const MAX_ATTEMPTS = 10;
 
 /**
- * The headers of a message as they are passed on: without what belongs to one hop and without a claimed identity, also
- * where its name is spelt as some servers read it alike. How long the body is stays said, whatever `connection` names.
+ * The headers of a message as they are passed on: without what belongs to one hop and without a
+ * claimed identity, also where its name is spelt as some servers read it alike. How long the body
+ * is stays said, whatever `connection` names.
  */
 function forwardedHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const named = (headers.connection ?? '')
@@ -45,7 +49,10 @@ function forwardedHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => passes(name)));
 }
 
-/** As `forwardedHeaders`, and a body of unknown length is framed anew: left to itself Node sends that of a GET bare. */
+/**
+ * As `forwardedHeaders`, and a body of unknown length is framed anew: left to itself Node sends
+ * that of a GET bare.
+ */
 export function requestHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const chunked = headers['transfer-encoding'] === undefined ? {} : { 'transfer-encoding': 'chunked' };
   return { ...forwardedHeaders(headers), ...chunked };
@@ -61,8 +68,9 @@ interface Exchange {
 }
 
 /**
- * Passes a request on and its answer back, bodies with back-pressure; a break on either side ends the other. A request without
- * body that changes nothing is sent again when a kept connection turns out to be dead.
+ * Passes a request on and its answer back, bodies with back-pressure; a break on either side ends
+ * the other. A request without body that changes nothing is sent again when a kept connection turns
+ * out to be dead.
  */
 export function forward(exchange: Exchange, attempt = 1): void {
   const { incoming, response, onFailure } = exchange;

@@ -35,7 +35,10 @@ export const CLOSE_WITHIN_MS = 1000;
 /** Bytes of headers in one message, on every side. */
 export const MAX_HEADER_BYTES = 16 * 1024;
 
-/** Calls to the workload: mTLS in, plain HTTP on, with the caller's proved ID in `x-forwarded-client-cert`. */
+/**
+ * Calls to the workload: mTLS in, plain HTTP on, with the caller's proved ID in
+ * `x-forwarded-client-cert`.
+ */
 export class Inbound {
   readonly #server: MtlsServer;
   readonly #http: Server;
@@ -147,7 +150,8 @@ export class Inbound {
   }
 
   async stop(graceMs: number): Promise<void> {
-    // Stops the watch over idle connections and closes them; those with a request in flight may finish it.
+    // Stops the watch over idle connections and closes them; those with a request in flight may
+    // finish it.
     this.#http.close();
     const closed = this.#server.close(graceMs);
     // One on which nothing was asked yet is idle too, though not for the HTTP server.
@@ -156,7 +160,10 @@ export class Inbound {
     this.#toWorkload.destroy();
   }
 
-  /** Ends a connection: at once when it is idle, else after its request, and in any case within the bound. */
+  /**
+   * Ends a connection: at once when it is idle, else after its request, and in any case within the
+   * bound.
+   */
   #end(socket: TLSSocket): void {
     if (!this.#busy.has(socket)) {
       socket.destroy();

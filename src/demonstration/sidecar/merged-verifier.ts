@@ -18,10 +18,11 @@ import { SidecarError } from './errors.ts';
 import { checkMatchers, letsIn, matchedText } from './uri-san.ts';
 
 /**
- * Verifies as Envoy does with one `trusted_ca` and SAN matchers: a path to any root of the pool, name constraints of the roots
- * included, and an ID that a matcher lets in; with no matcher nobody is let in. The pool itself binds no root to a trust
- * domain: that is what narrowed anchors are for. Our leaf rules hold besides. Throws `SidecarError` `trust-malformed` when the
- * pool holds anything but CA certificates, or a matcher is no beginning of an ID.
+ * Verifies as Envoy does with one `trusted_ca` and SAN matchers: a path to any root of the pool,
+ * name constraints of the roots included, and an ID that a matcher lets in; with no matcher nobody
+ * is let in. The pool itself binds no root to a trust domain: that is what narrowed anchors are
+ * for. Our leaf rules hold besides. Throws `SidecarError` `trust-malformed` when the pool holds
+ * anything but CA certificates, or a matcher is no beginning of an ID.
  */
 export function createMergedVerifier(options: {
   readonly trustedCaPem: string;
@@ -32,7 +33,8 @@ export function createMergedVerifier(options: {
   checkMatchers(allowedUriSans);
   const anchors = readAnchors(trustedCaPem);
   const bundleDigest = createHash('sha256').update(trustedCaPem).digest('hex');
-  // The pool of one verifier never changes, so what it accepted holds until something on the path ends.
+  // The pool of one verifier never changes, so what it accepted holds until something on the path
+  // ends.
   const accepted = new VerifiedPeers<undefined>();
   return {
     verify(chain, peerRole) {

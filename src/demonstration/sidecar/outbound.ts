@@ -37,7 +37,10 @@ export interface OutboundOptions {
 
 const CONNECT_TIMEOUT_MS = 5000;
 const MAX_CONNECTIONS = 64;
-/** Shorter than the other side keeps an idle connection, so that it seldom closes one that is about to be used. */
+/**
+ * Shorter than the other side keeps an idle connection, so that it seldom closes one that is about
+ * to be used.
+ */
 const IDLE_MS = 30_000;
 const LIMITS = { headersTimeout: 10_000, requestTimeout: 60_000, maxHeaderSize: MAX_HEADER_BYTES };
 
@@ -50,8 +53,9 @@ export interface OutboundParts {
 }
 
 /**
- * Calls from the workload: plain HTTP in, mTLS out. When there is no connection the answer is 503 with the honest reason
- * (`{ code, message }`). Connections are kept and used again; each is judged again whenever trust changes.
+ * Calls from the workload: plain HTTP in, mTLS out. When there is no connection the answer is 503
+ * with the honest reason (`{ code, message }`). Connections are kept and used again; each is judged
+ * again whenever trust changes.
  */
 export class Outbound {
   readonly #options: OutboundOptions;
@@ -116,7 +120,10 @@ export class Outbound {
     sendProblem(response, BAD_GATEWAY.has(code) ? 502 : 503, code, message);
   }
 
-  /** TLS 1.3 lets us finish before the other side has judged our SVID: its refusal is an end before the first byte. */
+  /**
+   * TLS 1.3 lets us finish before the other side has judged our SVID: its refusal is an end before
+   * the first byte.
+   */
   #whyEnded(cause: Error, { socket, reusedSocket }: ClientRequest): SidecarError {
     const peer = socket && this.#peers.get(socket);
     if (peer && socket instanceof TLSSocket && !reusedSocket && closedBeforeFirstByte(socket, peer)) {
@@ -166,7 +173,10 @@ export class Outbound {
     return socket;
   }
 
-  /** An idle connection ends at once; one with a request in flight after it, and in any case within the bound. */
+  /**
+   * An idle connection ends at once; one with a request in flight after it, and in any case within
+   * the bound.
+   */
   #end(socket: TLSSocket): void {
     const idle = Object.values(this.#agent.freeSockets).some((sockets) => sockets?.includes(socket));
     if (idle) {
@@ -179,7 +189,9 @@ export class Outbound {
   }
 }
 
-/** The other side was there, and its answer was none; anything else may be better at the next try. */
+/**
+ * The other side was there, and its answer was none; anything else may be better at the next try.
+ */
 const BAD_GATEWAY: ReadonlySet<string> = new Set(['peer-broke', 'peer-silent', 'answer-malformed']);
 
 /** Node's connection pool over connections of ours. */

@@ -18,9 +18,9 @@ export interface SidecarOptions {
 }
 
 /**
- * The mTLS proxy beside one workload: SVID and trust come over SDS or from a Workload API and are swapped while it runs; a peer is proved before
- * the first application byte in either role; when trust changes, connections that rested on what is gone are closed, within
- * `CLOSE_WITHIN_MS`.
+ * The mTLS proxy beside one workload: SVID and trust come over SDS or from a Workload API and are
+ * swapped while it runs; a peer is proved before the first application byte in either role; when
+ * trust changes, connections that rested on what is gone are closed, within `CLOSE_WITHIN_MS`.
  */
 export class Sidecar {
   readonly #options: SidecarOptions;

@@ -26,7 +26,10 @@ export type SupplyOptions =
       readonly choice: SvidChoice;
     };
 
-/** The SVID and the trust of a sidecar, as they change. Whoever uses them never learns where they come from. */
+/**
+ * The SVID and the trust of a sidecar, as they change. Whoever uses them never learns where they
+ * come from.
+ */
 export interface Supply {
   readonly svid: SvidSource;
   readonly verifier: PeerVerifier;

@@ -13,8 +13,8 @@ import { createMergedVerifier } from './merged-verifier.ts';
 import { checkMatchers, letsIn, matchedText } from './uri-san.ts';
 
 /**
- * The trust that the mesh hands to this sidecar, as a verifier that changes with it. A secret that cannot be used leaves the
- * last good one.
+ * The trust that the mesh hands to this sidecar, as a verifier that changes with it. A secret that
+ * cannot be used leaves the last good one.
  */
 export class MeshTrust implements PeerVerifier {
   readonly #client: SdsClient;
@@ -45,7 +45,10 @@ export class MeshTrust implements PeerVerifier {
     this.#listeners.add(listener);
   }
 
-  /** Throws what the verifier of the secret throws, and `SidecarError` `no-trust` before there is one. */
+  /**
+   * Throws what the verifier of the secret throws, and `SidecarError` `no-trust` before there is
+   * one.
+   */
   verify(...chain: Parameters<PeerVerifier['verify']>): ReturnType<PeerVerifier['verify']> {
     if (!this.#verifier)
       throw new SidecarError('no-trust', 'the mesh has not told this sidecar yet whom to trust');
@@ -67,8 +70,9 @@ export class MeshTrust implements PeerVerifier {
 }
 
 /**
- * The verifier that a secret describes: merged semantics, or per trust domain. Throws `SidecarError` `trust-malformed` for
- * a secret that no peer can be checked against, which the sidecar then refuses (NACK).
+ * The verifier that a secret describes: merged semantics, or per trust domain. Throws
+ * `SidecarError` `trust-malformed` for a secret that no peer can be checked against, which the
+ * sidecar then refuses (NACK).
  */
 export function verifierFor(secret: SdsSecret, clock: Clock): PeerVerifier {
   switch (secret.kind) {
@@ -93,7 +97,8 @@ function bundlesIn(
   return new BundleSet(
     trustDomains.map(({ name, trustBundlePem }) => {
       try {
-        // An empty bundle is a revocation: its peers are refused, and it keeps nobody else's change out.
+        // An empty bundle is a revocation: its peers are refused, and it keeps nobody else's change
+        // out.
         const ders = trustBundlePem.trim() === '' ? [] : certificatesFromPem(trustBundlePem);
         return bundleOf(name, ders.map(x509AuthorityFromDer));
       } catch (cause) {
@@ -106,7 +111,10 @@ function bundlesIn(
   );
 }
 
-/** `verifier`, of which only IDs pass that a matcher lets in; all of them when none is listed, as in Envoy. */
+/**
+ * `verifier`, of which only IDs pass that a matcher lets in; all of them when none is listed, as in
+ * Envoy.
+ */
 function restricted(verifier: PeerVerifier, allowed: readonly UriSanMatcher[]): PeerVerifier {
   if (allowed.length === 0) return verifier;
   return {

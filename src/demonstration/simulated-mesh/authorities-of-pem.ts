@@ -6,7 +6,10 @@ import {
   x509AuthorityFromDer,
 } from '../../spiffe/index.ts';
 
-/** The authorities of a PEM text; nothing for what cannot be read, which the products keep and only their proxies would notice. */
+/**
+ * The authorities of a PEM text; nothing for what cannot be read, which the products keep and only
+ * their proxies would notice.
+ */
 export function authoritiesOfPem(pem: string): X509Authority[] {
   try {
     return certificatesFromPem(pem).map(x509AuthorityFromDer);

@@ -5,7 +5,9 @@ import { syncFolder, writeDurably } from '../../platform/index.ts';
 import { certificatesFromPem, pemFromCertificates, type TrustDomain } from '../../spiffe/index.ts';
 import { SimulatedMeshError } from './errors.ts';
 
-/** `next`: trusted but not signing yet · `active`: signs · `retiring`: trusted still, signs no more. */
+/**
+ * `next`: trusted but not signing yet · `active`: signs · `retiring`: trusted still, signs no more.
+ */
 export type RootPhase = 'next' | 'active' | 'retiring';
 
 /** A root with its secrets, as the folder keeps it. */
@@ -34,8 +36,9 @@ const STATE_FILE = 'ca.json';
 const ORDER: readonly RootPhase[] = ['retiring', 'active', 'next'];
 
 /**
- * The files of a CA: `ca.json` says which roots there are and in which phase, each root has its PEM files beside it.
- * The files are written first and `ca.json` last, so that a crash leaves the old state or the new one.
+ * The files of a CA: `ca.json` says which roots there are and in which phase, each root has its PEM
+ * files beside it. The files are written first and `ca.json` last, so that a crash leaves the old
+ * state or the new one.
  */
 export class CaFolder {
   readonly #path: string;
@@ -55,7 +58,10 @@ export class CaFolder {
     this.#lastNumber = lastNumber;
   }
 
-  /** Throws `SimulatedMeshError`: `ca-state-malformed`, `ca-other-trust-domain`; the system's error otherwise. */
+  /**
+   * Throws `SimulatedMeshError`: `ca-state-malformed`, `ca-other-trust-domain`; the system's error
+   * otherwise.
+   */
   static async open(path: string, trustDomain: TrustDomain): Promise<CaFolder> {
     const state = await readState(path);
     if (!state) return new CaFolder(path, trustDomain, [], 0);

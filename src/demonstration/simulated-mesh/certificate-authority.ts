@@ -23,7 +23,9 @@ export interface OwnRoot {
   readonly number: number;
   readonly phase: RootPhase;
   readonly authority: X509Authority;
-  /** What a holder of an older root needs besides: this root's key, signed by the root before it. */
+  /**
+   * What a holder of an older root needs besides: this root's key, signed by the root before it.
+   */
   readonly crossSigned?: Uint8Array;
   /** The certificate under this root that signs leaves; absent while the root is `next`. */
   readonly intermediate?: Uint8Array;
@@ -45,9 +47,10 @@ const INTERMEDIATE_LIFE_MS = 365 * DAY_MS;
 const INTERMEDIATE_MARGIN_MS = 30 * DAY_MS;
 
 /**
- * The CA of a simulated mesh: root, intermediate, leaves, and a rotation in three steps so that nothing is signed by
- * a root that peers could not know yet (FED-18) and no root goes while it is needed (FED-20). All of it is kept in a
- * folder, keys with mode 0600, and survives a restart in the middle of a rotation.
+ * The CA of a simulated mesh: root, intermediate, leaves, and a rotation in three steps so that
+ * nothing is signed by a root that peers could not know yet (FED-18) and no root goes while it is
+ * needed (FED-20). All of it is kept in a folder, keys with mode 0600, and survives a restart in
+ * the middle of a rotation.
  */
 export class CertificateAuthority {
   readonly trustDomain: TrustDomain;
@@ -56,7 +59,10 @@ export class CertificateAuthority {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #listeners = new Set<() => void>();
-  /** One change at a time: issuing waits for a rotation step, and rotation steps wait for one another. */
+  /**
+   * One change at a time: issuing waits for a rotation step, and rotation steps wait for one
+   * another.
+   */
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: CertificateAuthorityOptions, folder: CaFolder) {
@@ -68,8 +74,9 @@ export class CertificateAuthority {
   }
 
   /**
-   * The CA kept in `folder`, or a new one where there is none. Throws `SimulatedMeshError`: `ca-state-malformed`,
-   * `ca-other-trust-domain`; the system's error when the folder cannot be read or written.
+   * The CA kept in `folder`, or a new one where there is none. Throws `SimulatedMeshError`:
+   * `ca-state-malformed`, `ca-other-trust-domain`; the system's error when the folder cannot be
+   * read or written.
    */
   static async open(options: CertificateAuthorityOptions): Promise<CertificateAuthority> {
     await mkdir(options.folder, { recursive: true, mode: 0o700 });
@@ -105,7 +112,10 @@ export class CertificateAuthority {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Makes the next root and lists it among the own roots; the active one goes on signing. Throws `rotation-phase`. */
+  /**
+   * Makes the next root and lists it among the own roots; the active one goes on signing. Throws
+   * `rotation-phase`.
+   */
   publish(): Promise<void> {
     return this.#inTurn(async () => {
       this.#expect('stable', 'publish');
@@ -117,7 +127,10 @@ export class CertificateAuthority {
     });
   }
 
-  /** Lets the next root sign, by an intermediate of its own; the old root stays trusted. Throws `rotation-phase`. */
+  /**
+   * Lets the next root sign, by an intermediate of its own; the old root stays trusted. Throws
+   * `rotation-phase`.
+   */
   activate(): Promise<void> {
     return this.#inTurn(async () => {
       this.#expect('published', 'activate');
@@ -146,8 +159,8 @@ export class CertificateAuthority {
   }
 
   /**
-   * Signs a leaf for any URI it is given, in this product's shape (X509-10, X509-12, X509-14): who may have which ID is
-   * the caller's to say.
+   * Signs a leaf for any URI it is given, in this product's shape (X509-10, X509-12, X509-14): who
+   * may have which ID is the caller's to say.
    */
   async issueLeaf(request: {
     readonly uri: string;

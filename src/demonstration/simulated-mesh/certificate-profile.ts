@@ -1,17 +1,24 @@
 import type { IssueRequest, KeyKind, TrustDomain } from '../../spiffe/index.ts';
 
-/** What the certificates of one product's CA look like; the CA itself is the same for all of them. */
+/**
+ * What the certificates of one product's CA look like; the CA itself is the same for all of them.
+ */
 export interface CertificateProfile {
   readonly caKey: KeyKind;
   readonly leafKey: KeyKind;
-  /** Subject of the root, RFC 4514; `mark` is a few random hex digits for products that put some in. */
+  /**
+   * Subject of the root, RFC 4514; `mark` is a few random hex digits for products that put some in.
+   */
   rootSubject(trustDomain: TrustDomain, mark: string): string;
   intermediateSubject(trustDomain: TrustDomain, mark: string): string;
   readonly caKeyUsage: IssueRequest['keyUsage'];
   readonly leafKeyUsage: IssueRequest['keyUsage'];
   /** Whether signing certificates carry the trust domain's own ID (X509-17). */
   readonly caCarriesSpiffeId: boolean;
-  /** Whether a new root is also signed by the old one, so that whoever holds only the old root can follow. */
+  /**
+   * Whether a new root is also signed by the old one, so that whoever holds only the old root can
+   * follow.
+   */
   readonly crossSigns: boolean;
   /** How long before its issuance a leaf begins to be valid, against clocks that run behind. */
   readonly backdateMs: number;

@@ -7,7 +7,9 @@ export interface ControlClient {
   status(): Promise<ControlStatus>;
   /** Answers with the status after the step. */
   rotate(step: RotationStep): Promise<ControlStatus>;
-  /** A leaf for any SPIFFE ID, signed by this mesh's CA: a test device, see `ControlPlane.forge`. */
+  /**
+   * A leaf for any SPIFFE ID, signed by this mesh's CA: a test device, see `ControlPlane.forge`.
+   */
   forge(id: string): Promise<ForgedIdentity>;
 }
 
@@ -15,8 +17,9 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 const TIMEOUT_MS = 30_000;
 
 /**
- * A client of the control socket at `socketPath`. Its methods throw `SimulatedMeshError`: `control-unreachable`,
- * `control-refused` (the sentence of the control plane in the message), `control-malformed`.
+ * A client of the control socket at `socketPath`. Its methods throw `SimulatedMeshError`:
+ * `control-unreachable`, `control-refused` (the sentence of the control plane in the message),
+ * `control-malformed`.
  */
 export function createControlClient(socketPath: string): ControlClient {
   return {

@@ -29,9 +29,15 @@ export interface Workload extends IdentityHolder {
   readonly sdsSocket: string;
 }
 
-/** What a product adds to the common part: how its foreign trust looks to a proxy and to the operator. */
+/**
+ * What a product adds to the common part: how its foreign trust looks to a proxy and to the
+ * operator.
+ */
 interface TrustEffect {
-  /** The `ROOTCA` secret that every proxy of the mesh gets, made of the own roots and the foreign trust. */
+  /**
+   * The `ROOTCA` secret that every proxy of the mesh gets, made of the own roots and the foreign
+   * trust.
+   */
   validationSecret(ownRoots: readonly OwnRoot[]): SdsSecret;
   foreign(): readonly ForeignStatus[];
   /** The foreign trust by trust domain, for workloads that verify themselves. */
@@ -42,8 +48,9 @@ interface TrustEffect {
 const DEFAULT_SVID_TTL_MS = 3_600_000;
 
 /**
- * What both simulated meshes share: the CA, the workloads' SVIDs, a socket for each workload, and the operator's
- * control socket. Which foreign trust there is and how it looks is the product's, handed in as `effect`.
+ * What both simulated meshes share: the CA, the workloads' SVIDs, a socket for each workload, and
+ * the operator's control socket. Which foreign trust there is and how it looks is the product's,
+ * handed in as `effect`.
  */
 export class ControlPlane {
   readonly authority: CertificateAuthority;
@@ -100,7 +107,10 @@ export class ControlPlane {
     return new ControlPlane(options, authority);
   }
 
-  /** Issues the SVIDs and opens the workloads' sockets. Throws `WorkloadApiError` when a socket is taken. */
+  /**
+   * Issues the SVIDs and opens the workloads' sockets. Throws `WorkloadApiError` when a socket is
+   * taken.
+   */
   async start(): Promise<void> {
     await this.#identities.start();
     this.authority.onChange(() => this.trustChanged());
@@ -108,7 +118,10 @@ export class ControlPlane {
       await this.#sockets.get(name)?.start(sdsSocket);
   }
 
-  /** Opens the control socket; the last thing a control plane does, so that an answer on it means that it is ready. */
+  /**
+   * Opens the control socket; the last thing a control plane does, so that an answer on it means
+   * that it is ready.
+   */
   async openControl(): Promise<void> {
     await mkdir(dirname(this.#options.controlSocket), { recursive: true });
     await this.#control.start();
@@ -125,17 +138,22 @@ export class ControlPlane {
     for (const socket of this.#sockets.values()) socket.trustChanged();
   }
 
-  /** One step of a root rotation; after `activate` every workload has an SVID under the new root. Throws `rotation-phase`. */
+  /**
+   * One step of a root rotation; after `activate` every workload has an SVID under the new root.
+   * Throws `rotation-phase`.
+   */
   async rotate(step: RotationStep): Promise<ControlStatus> {
     await this.authority[step]();
-    // Proxies hold the new root since `publish`; peers had the time between the two commands (FED-18).
+    // Proxies hold the new root since `publish`; peers had the time between the two commands
+    // (FED-18).
     if (step === 'activate') await this.#identities.reissueAll();
     return this.status();
   }
 
   /**
-   * Signs a leaf for any SPIFFE ID, of any trust domain. This is a test device and has no counterpart in the products:
-   * it plays the insider of a mesh who abuses its CA, so that one can watch the peers refuse what it signs.
+   * Signs a leaf for any SPIFFE ID, of any trust domain. This is a test device and has no
+   * counterpart in the products: it plays the insider of a mesh who abuses its CA, so that one can
+   * watch the peers refuse what it signs.
    */
   async forge(id: string): Promise<ForgedIdentity> {
     const spiffeId = parseSpiffeId(id);

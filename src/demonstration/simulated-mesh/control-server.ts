@@ -21,8 +21,8 @@ interface Operator {
 const MAX_BODY_BYTES = 16_384;
 
 /**
- * Serves HTTP with JSON on a Unix socket of mode 0600, with `/livez` and `/readyz`. A process that may open the socket commands the
- * simulated mesh.
+ * Serves HTTP with JSON on a Unix socket of mode 0600, with `/livez` and `/readyz`. A process that
+ * may open the socket commands the simulated mesh.
  */
 export class ControlServer {
   readonly #path: string;

@@ -36,7 +36,10 @@ export interface SecretStatus {
   readonly secret: string;
   /** What is handed out now. */
   readonly currentVersion: string;
-  /** Streams that asked for the secret, and what each acknowledged last; absent before its first ACK. */
+  /**
+   * Streams that asked for the secret, and what each acknowledged last; absent before its first
+   * ACK.
+   */
   readonly proxies: readonly { readonly acknowledged?: string; readonly refused?: string }[];
   /** Whether every proxy that asks for the secret runs with the current version. */
   readonly inEffect: boolean;
@@ -63,7 +66,9 @@ export interface ControlStatus {
   readonly refused?: { readonly code: string; readonly message: string };
 }
 
-/** Answer of `POST /forge`: an identity this mesh's CA signed although it is not the mesh's to give. */
+/**
+ * Answer of `POST /forge`: an identity this mesh's CA signed although it is not the mesh's to give.
+ */
 export interface ForgedIdentity {
   readonly spiffeId: string;
   /** Leaf first, then intermediates. */

@@ -1,4 +1,6 @@
-/** Istio- and Consul-flavoured control planes with real CAs, behind the products' own interfaces. */
+/**
+ * Istio- and Consul-flavoured control planes with real CAs, behind the products' own interfaces.
+ */
 export { type ControlClient, createControlClient } from './control-client.ts';
 export {
   type ControlStatus,

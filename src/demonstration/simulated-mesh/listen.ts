@@ -2,7 +2,10 @@ import type { Server } from 'node:net';
 import { type ListenAddress, listenOn } from '../../platform/index.ts';
 import { SimulatedMeshError } from './errors.ts';
 
-/** Listens for `purpose`, as the sentence goes on. Rejects with `SimulatedMeshError` `port-in-use`, `listen-failed`. */
+/**
+ * Listens for `purpose`, as the sentence goes on. Rejects with `SimulatedMeshError` `port-in-use`,
+ * `listen-failed`.
+ */
 export function listenForMesh(server: Server, address: ListenAddress, purpose: string): Promise<void> {
   return listenOn({
     server,

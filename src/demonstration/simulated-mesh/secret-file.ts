@@ -2,7 +2,10 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Random, writeDurably } from '../../platform/index.ts';
 
-/** The secret in the file `path`, made (mode 0600, 256 random bits) where there is none. Throws the system's error. */
+/**
+ * The secret in the file `path`, made (mode 0600, 256 random bits) where there is none. Throws the
+ * system's error.
+ */
 export async function secretFromFile(path: string, random: Random): Promise<string> {
   try {
     const secret = (await readFile(path, 'utf8')).trim();

@@ -4,8 +4,8 @@ import { writeDurably } from '../../platform/index.ts';
 import { SimulatedMeshError } from './errors.ts';
 
 /**
- * A JSON file (mode 0600) that follows a value in memory: saving only marks, the newest value is written behind,
- * and `written` tells when it has arrived.
+ * A JSON file (mode 0600) that follows a value in memory: saving only marks, the newest value is
+ * written behind, and `written` tells when it has arrived.
  */
 export class SnapshotFile<Value> {
   readonly #path: string;
@@ -16,7 +16,10 @@ export class SnapshotFile<Value> {
     this.#path = path;
   }
 
-  /** What an earlier process left, or undefined. Throws `SimulatedMeshError` `state-malformed`; the system's error otherwise. */
+  /**
+   * What an earlier process left, or undefined. Throws `SimulatedMeshError` `state-malformed`; the
+   * system's error otherwise.
+   */
   async load(): Promise<Value | undefined> {
     let text: string;
     try {
@@ -36,12 +39,16 @@ export class SnapshotFile<Value> {
     const waiting = this.#pending !== undefined;
     this.#pending = { value };
     if (waiting) return;
-    // A failed write is told to whoever waits for `written` next, and the one after it starts afresh.
+    // A failed write is told to whoever waits for `written` next, and the one after it starts
+    // afresh.
     this.#writing = this.#writing.catch(() => {}).then(() => this.#write());
     this.#writing.catch(() => {});
   }
 
-  /** Resolves when everything saved so far is on disk. Throws the system's error when the last write failed. */
+  /**
+   * Resolves when everything saved so far is on disk. Throws the system's error when the last write
+   * failed.
+   */
   written(): Promise<void> {
     return this.#writing;
   }

@@ -25,7 +25,10 @@ export interface WorkloadSvid {
 
 const RETRY_MS = 1000;
 
-/** Keeps every workload supplied with a short-lived SVID: issued at start, renewed at half its life, re-issued on demand. */
+/**
+ * Keeps every workload supplied with a short-lived SVID: issued at start, renewed at half its life,
+ * re-issued on demand.
+ */
 export class WorkloadIdentities {
   readonly #authority: CertificateAuthority;
   readonly #workloads: readonly IdentityHolder[];
@@ -57,7 +60,10 @@ export class WorkloadIdentities {
     this.#onRenewed = options.onRenewed;
   }
 
-  /** Issues the first SVID of every workload, then goes on renewing until `stop`. Throws what the CA throws. */
+  /**
+   * Issues the first SVID of every workload, then goes on renewing until `stop`. Throws what the CA
+   * throws.
+   */
   async start(): Promise<void> {
     await this.reissueAll();
     this.#running = this.#renewForever();

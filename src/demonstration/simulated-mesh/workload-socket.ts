@@ -31,8 +31,9 @@ export interface WorkloadSupply {
 }
 
 /**
- * The Unix socket of one workload: SDS for its proxy and the SPIFFE Workload API for itself, as on that of a SPIRE agent.
- * The socket tells who calls: whoever may open it is the workload, and nobody else's SVID is given out on it.
+ * The Unix socket of one workload: SDS for its proxy and the SPIFFE Workload API for itself, as on
+ * that of a SPIRE agent. The socket tells who calls: whoever may open it is the workload, and
+ * nobody else's SVID is given out on it.
  */
 export class WorkloadSocket {
   readonly #supply: WorkloadSupply;
@@ -54,7 +55,9 @@ export class WorkloadSocket {
     });
   }
 
-  /** Opens the socket with mode 0600. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
+  /**
+   * Opens the socket with mode 0600. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`.
+   */
   async start(path: string): Promise<void> {
     await mkdir(dirname(path), { recursive: true });
     await this.#sds.start(path);

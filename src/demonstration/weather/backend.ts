@@ -3,7 +3,9 @@ import { CodedError } from '../../spiffe/index.ts';
 import { call, sendJson, serve, type WeatherService } from './http-service.ts';
 import { type PlaceWeather, sampleWeather } from './sample-weather.ts';
 
-/** What the backend answers: the weather, and info's remark or the honest reason why it is missing. */
+/**
+ * What the backend answers: the weather, and info's remark or the honest reason why it is missing.
+ */
 export interface WeatherReport {
   readonly weather: readonly PlaceWeather[];
   readonly remark?: { readonly text: string; readonly caller: string };

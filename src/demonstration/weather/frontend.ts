@@ -22,7 +22,9 @@ const PAGE_HEADERS = {
 /** The backend needs this long for the info service, and its own answer must still arrive. */
 const BACKEND_TIMEOUT_MS = CALL_TIMEOUT_MS + 1000;
 
-/** The frontend: the page with the backend's answer in it, and the answer itself at `/api/weather`. */
+/**
+ * The frontend: the page with the backend's answer in it, and the answer itself at `/api/weather`.
+ */
 export function startFrontend(options: {
   readonly listen: ListenAddress;
   readonly backendUrl: string;

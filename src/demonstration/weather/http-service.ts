@@ -20,7 +20,10 @@ export type Handler = (request: IncomingMessage, response: ServerResponse) => vo
 export const CALL_TIMEOUT_MS = 3000;
 const MAX_ANSWER_BYTES = 256 * 1024;
 
-/** Serves `routes` (exact paths, GET only) over plain HTTP. Throws `WeatherError` `port-in-use`, `listen-failed`. */
+/**
+ * Serves `routes` (exact paths, GET only) over plain HTTP. Throws `WeatherError` `port-in-use`,
+ * `listen-failed`.
+ */
 export async function serve(
   listen: ListenAddress,
   routes: Readonly<Record<string, Handler>>,
@@ -33,7 +36,8 @@ export async function serve(
     address: listen,
     purpose: 'the weather application',
     refusal: (code, message, options) => new WeatherError(code, message, options),
-    // A demonstration that is out of file descriptors answers nobody until some are free; there is nothing to do.
+    // A demonstration that is out of file descriptors answers nobody until some are free; there is
+    // nothing to do.
     onAcceptError: () => {},
   });
   return { url: `http://${listen.host}:${portOf(server)}`, stop: () => close(server) };
@@ -84,7 +88,10 @@ export interface CallAnswer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-/** One GET, bounded in time and size. Throws `WeatherError` `upstream-unreachable`, `upstream-broken`. */
+/**
+ * One GET, bounded in time and size. Throws `WeatherError` `upstream-unreachable`,
+ * `upstream-broken`.
+ */
 export function call(url: string, timeoutMs = CALL_TIMEOUT_MS): Promise<CallAnswer> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error) =>

@@ -1,6 +1,9 @@
 import type { PageView } from './page-view.ts';
 
-/** Renders the one page of the weather application with its content, so that a browser shows it at once and without a script. */
+/**
+ * Renders the one page of the weather application with its content, so that a browser shows it at
+ * once and without a script.
+ */
 export function renderPage({ places, remark }: PageView): string {
   return `<!doctype html>
 <html lang="en">
@@ -60,8 +63,9 @@ function escape(text: string): string {
 }
 
 /**
- * Asks for the page again every second and takes the parts that changed. Served on its own so that the page needs no inline script
- * (Content-Security-Policy). It parses the server's page into a document that runs nothing, and copies elements from it.
+ * Asks for the page again every second and takes the parts that changed. Served on its own so that
+ * the page needs no inline script (Content-Security-Policy). It parses the server's page into a
+ * document that runs nothing, and copies elements from it.
  */
 export const pageScript = `'use strict';
 const parts = ['places', 'remark'];

@@ -21,9 +21,10 @@ export interface ClusterTrustBundleOptions {
 }
 
 /**
- * The adapter of any mesh, and beside it the same foreign trust as ClusterTrustBundles, one for each trust domain, as
- * narrowed anchors (mesh-surfaces §8, §9). Each goes its own way: the mesh being away keeps no revocation from the
- * ClusterTrustBundles, and trouble with these is told at the mesh's reports. Gone is what is gone from both.
+ * The adapter of any mesh, and beside it the same foreign trust as ClusterTrustBundles, one for
+ * each trust domain, as narrowed anchors (mesh-surfaces §8, §9). Each goes its own way: the mesh
+ * being away keeps no revocation from the ClusterTrustBundles, and trouble with these is told at
+ * the mesh's reports. Gone is what is gone from both.
  */
 export function withClusterTrustBundles(
   adapter: MeshAdapter,
@@ -109,8 +110,8 @@ function joined(places: readonly PresentTrust[]): PresentTrust {
 }
 
 /**
- * The reports of the mesh, with what is wrong with the ClusterTrustBundle where there is nothing to say of the mesh itself. A peer is
- * gone when it is gone from both.
+ * The reports of the mesh, with what is wrong with the ClusterTrustBundle where there is nothing to
+ * say of the mesh itself. A peer is gone when it is gone from both.
  */
 function withFaults(
   reports: readonly ForeignTrustReport[],
@@ -148,13 +149,18 @@ interface Trouble {
   readonly message: string;
 }
 
-/** The same where the ClusterTrustBundles could not be written: what ended may still stand there. */
+/**
+ * The same where the ClusterTrustBundles could not be written: what ended may still stand there.
+ */
 function withTrouble(report: ForeignTrustReport, trouble: Trouble): ForeignTrustReport {
   if (report.state === 'removed') return { ...report, ...trouble, state: 'failed' };
   return { ...report, ...(report.code === undefined && trouble), endedRootsStand: true };
 }
 
-/** What the mesh holds nothing of may still stand as a ClusterTrustBundle, where these could not be written. */
+/**
+ * What the mesh holds nothing of may still stand as a ClusterTrustBundle, where these could not be
+ * written.
+ */
 function notGone(
   named: readonly { readonly trustDomain: TrustDomain }[],
   told: ReadonlySet<TrustDomain>,

@@ -8,11 +8,16 @@ export type ApiVersion = (typeof API_VERSIONS)[number];
 /** How ClusterTrustBundles of ours are named. */
 export interface ClusterTrustBundleMarks {
   readonly namePrefix: string;
-  /** Such as `federate.example/peers`; the API asks that the names of a signer's objects begin with it. */
+  /**
+   * Such as `federate.example/peers`; the API asks that the names of a signer's objects begin with
+   * it.
+   */
   readonly signerName?: string | undefined;
 }
 
-/** One ClusterTrustBundle for each foreign trust domain, for the whole cluster (mesh-surfaces §8). */
+/**
+ * One ClusterTrustBundle for each foreign trust domain, for the whole cluster (mesh-surfaces §8).
+ */
 export function clusterTrustBundlePlace(
   version: ApiVersion,
   { namePrefix, signerName }: ClusterTrustBundleMarks,

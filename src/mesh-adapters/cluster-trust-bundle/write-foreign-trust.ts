@@ -33,7 +33,10 @@ export interface ClusterTrustBundleWriter {
   readonly random: Random;
 }
 
-/** Makes the cluster hold one ClusterTrustBundle of ours for each of these bundles and no other of ours. Throws `MeshAdapterError`. */
+/**
+ * Makes the cluster hold one ClusterTrustBundle of ours for each of these bundles and no other of
+ * ours. Throws `MeshAdapterError`.
+ */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   own: OwnTrust,
@@ -64,7 +67,10 @@ export async function writeForeignTrust(
   );
 }
 
-/** The ClusterTrustBundles of ours; a cluster that does not serve such objects has none. Throws `MeshAdapterError`. */
+/**
+ * The ClusterTrustBundles of ours; a cluster that does not serve such objects has none. Throws
+ * `MeshAdapterError`.
+ */
 export async function readPresentTrust(
   { client, marks }: ClusterTrustBundleWriter,
   signal: AbortSignal,

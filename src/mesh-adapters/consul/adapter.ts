@@ -21,7 +21,10 @@ export interface ConsulAdapterOptions {
   readonly log: Log;
 }
 
-/** Consul: roots by blocking queries, foreign trust by speaking as one cluster peer for each trust domain (mesh-surfaces §3). */
+/**
+ * Consul: roots by blocking queries, foreign trust by speaking as one cluster peer for each trust
+ * domain (mesh-surfaces §3).
+ */
 export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter {
   const {
     address,

@@ -30,8 +30,9 @@ export class ConsulClient {
   }
 
   /**
-   * One request; `waitMs` is how long the server may think it over in a blocking query. Throws `MeshAdapterError`:
-   * `credentials-unusable` for a token or CA file, the codes of `fetchHttp` and `refusedByStatus`.
+   * One request; `waitMs` is how long the server may think it over in a blocking query. Throws
+   * `MeshAdapterError`: `credentials-unusable` for a token or CA file, the codes of `fetchHttp` and
+   * `refusedByStatus`.
    */
   async send(
     method: 'GET' | 'PUT' | 'POST' | 'DELETE',

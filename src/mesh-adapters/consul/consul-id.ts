@@ -10,7 +10,10 @@ export interface ConsulServiceId {
 
 const FORM = /^(?:\/ap\/([^/]+))?\/ns\/([^/]+)\/dc\/([^/]+)\/svc\/([^/]+)$/;
 
-/** Reads `spiffe://<td>[/ap/<partition>]/ns/<ns>/dc/<dc>/svc/<service>`; undefined for any other form (mesh-surfaces §3). */
+/**
+ * Reads `spiffe://<td>[/ap/<partition>]/ns/<ns>/dc/<dc>/svc/<service>`; undefined for any other
+ * form (mesh-surfaces §3).
+ */
 export function consulServiceIdOf(id: SpiffeId): ConsulServiceId | undefined {
   const [, partition, namespace, datacenter, service] = FORM.exec(pathOf(id)) ?? [];
   if (namespace === undefined || datacenter === undefined || service === undefined) return undefined;

@@ -10,7 +10,10 @@ export interface ConsulExaminationOptions {
   /** Base URL of the HTTP API. */
   readonly address: string;
   readonly tokenFile?: string;
-  /** The token is the agent's own, so it must be able to write peerings; default false: it only reads. */
+  /**
+   * The token is the agent's own, so it must be able to write peerings; default false: it only
+   * reads.
+   */
   readonly tokenIsAgents?: boolean;
   /** PEM file with what signs the API's certificate; without it the system's store is asked. */
   readonly caFile?: string;
@@ -18,9 +21,14 @@ export interface ConsulExaminationOptions {
   readonly peerNamePrefix?: string;
   /** Foreign identities about which to say whether they reach `service`, and why not. */
   readonly identities?: readonly SpiffeId[];
-  /** The destination of those identities; without it the sources of all intentions are looked at. */
+  /**
+   * The destination of those identities; without it the sources of all intentions are looked at.
+   */
   readonly service?: string;
-  /** Which service's leaf a federation gateway shows for which foreign identity, where one is configured. */
+  /**
+   * Which service's leaf a federation gateway shows for which foreign identity, where one is
+   * configured.
+   */
   readonly gateway?: ReadonlyMap<SpiffeId, string>;
   /** Which service's leaf such a gateway shows for itself. */
   readonly gatewayService?: string;
@@ -31,8 +39,9 @@ export interface ConsulExaminationOptions {
 }
 
 /**
- * Looks at a Consul cluster, changes nothing, and says what stops foreign identities, or lets in more than it should, and
- * what does away with it (mesh-surfaces §3). A cluster that cannot be read is a finding too.
+ * Looks at a Consul cluster, changes nothing, and says what stops foreign identities, or lets in
+ * more than it should, and what does away with it (mesh-surfaces §3). A cluster that cannot be read
+ * is a finding too.
  */
 export async function examineConsul(options: ConsulExaminationOptions): Promise<Examination> {
   const { address, tokenFile, caFile, datacenter, peerNamePrefix = 'federate-', clock, signal } = options;

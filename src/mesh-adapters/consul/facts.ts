@@ -47,7 +47,9 @@ export interface ConsulRight {
   readonly allowed: boolean;
 }
 
-/** What was read of a cluster; what could not be read is told in `findings` and is undefined here. */
+/**
+ * What was read of a cluster; what could not be read is told in `findings` and is undefined here.
+ */
 export interface ConsulFacts {
   readonly settings: ConsulSettings | undefined;
   readonly own: OwnTrust | undefined;
@@ -56,12 +58,17 @@ export interface ConsulFacts {
   readonly intentions: readonly ServiceIntentions[] | undefined;
   /** Protocol by service, and the default of all under `*`. */
   readonly protocols: ReadonlyMap<string, string> | undefined;
-  /** What the token may and may not do; undefined where ACLs are off or the cluster does not tell. */
+  /**
+   * What the token may and may not do; undefined where ACLs are off or the cluster does not tell.
+   */
   readonly rights: readonly ConsulRight[] | undefined;
   readonly findings: readonly Finding[];
 }
 
-/** Reads all that an examination looks at; nothing is written. A part that cannot be read becomes a finding, not an error. */
+/**
+ * Reads all that an examination looks at; nothing is written. A part that cannot be read becomes a
+ * finding, not an error.
+ */
 export async function readConsulFacts(
   client: ConsulClient,
   options: {
@@ -134,7 +141,10 @@ function leafRight(service: string): AskedRight {
   return { rule, purpose: 'leaf', asked: { Resource: 'service', Segment: service, Access: 'write' } };
 }
 
-/** Lists leave out in silence what a token may not read, so its rights are asked; that changes nothing, though it is a POST. */
+/**
+ * Lists leave out in silence what a token may not read, so its rights are asked; that changes
+ * nothing, though it is a POST.
+ */
 async function readRights(
   client: ConsulClient,
   leafServices: readonly string[],

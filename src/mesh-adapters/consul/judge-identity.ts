@@ -7,8 +7,9 @@ import type { ConsulFacts, IntentionSource, ServiceIntentions } from './facts.ts
 export const HTTP_PROTOCOLS: ReadonlySet<string> = new Set(['http', 'http2', 'grpc']);
 
 /**
- * Whether a foreign identity gets past the intentions of `service` (of any destination, where none is named), why not, and
- * what does. With `leaf` it comes through a federation gateway that shows the leaf of that service for it. Pure.
+ * Whether a foreign identity gets past the intentions of `service` (of any destination, where none
+ * is named), why not, and what does. With `leaf` it comes through a federation gateway that shows
+ * the leaf of that service for it. Pure.
  */
 export function judgeIdentity(
   id: SpiffeId,
@@ -72,7 +73,9 @@ export function judgeIdentity(
   return [judgeSource(id, { name: consulId.service, peer: peering.name }, intentions, facts, service)];
 }
 
-/** The protocol of a service, or of all where it has none of its own; undefined where nobody says. */
+/**
+ * The protocol of a service, or of all where it has none of its own; undefined where nobody says.
+ */
 export function protocolOf(service: string | undefined, { protocols }: ConsulFacts): string | undefined {
   return (service === undefined ? undefined : protocols?.get(service)) ?? protocols?.get('*');
 }
@@ -117,7 +120,10 @@ function judgeSource(
   );
 }
 
-/** The intention that decides: an exact destination goes before `*`, and there an exact source before `*`. */
+/**
+ * The intention that decides: an exact destination goes before `*`, and there an exact source
+ * before `*`.
+ */
 function deciding(
   { name, peer }: Pick<IntentionSource, 'name' | 'peer'>,
   intentions: readonly ServiceIntentions[],

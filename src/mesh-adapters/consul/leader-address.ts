@@ -1,7 +1,8 @@
 /**
- * Where to dial after a follower has named the leader. What it names is the leader's address among servers, with the port of
- * their own RPC (8300), not the one peers are served at; so an address that is `known` as such goes first: the same, one of the same
- * host, any that was not `tried`; and what was named itself where nothing else is left.
+ * Where to dial after a follower has named the leader. What it names is the leader's address among
+ * servers, with the port of their own RPC (8300), not the one peers are served at; so an address
+ * that is `known` as such goes first: the same, one of the same host, any that was not `tried`; and
+ * what was named itself where nothing else is left.
  */
 export function addressOfLeader(named: string, known: readonly string[], tried: ReadonlySet<string>): string {
   const open = known.filter((address) => !tried.has(address));

@@ -21,8 +21,8 @@ export interface ConsulLeaf {
 }
 
 /**
- * The leaf from the body of `/v1/agent/connect/ca/leaf/<service>` (mesh-surfaces §3). Throws `MeshAdapterError`
- * `mesh-answer-malformed`, also where the certificate is not of `service`.
+ * The leaf from the body of `/v1/agent/connect/ca/leaf/<service>` (mesh-surfaces §3). Throws
+ * `MeshAdapterError` `mesh-answer-malformed`, also where the certificate is not of `service`.
  */
 export function parseConsulLeaf(service: string, value: unknown): ConsulLeaf {
   const { CertPEM: chainPem, PrivateKeyPEM: keyPem } = Object(value) as Readonly<Record<string, unknown>>;

@@ -3,11 +3,17 @@ import { ConsulClient } from './consul-client.ts';
 import { followBlockingQuery } from './blocking-query.ts';
 import { type ConsulLeaf, parseConsulLeaf } from './leaf.ts';
 
-/** How many leaves are asked for at first while others wait; each of them then holds one blocking query. */
+/**
+ * How many leaves are asked for at first while others wait; each of them then holds one blocking
+ * query.
+ */
 const START_EVERY_MS = 20;
 
 export interface ConsulLeavesOptions {
-  /** Base URL of the HTTP API of a Consul agent, which signs nothing itself but keeps each leaf fresh. */
+  /**
+   * Base URL of the HTTP API of a Consul agent, which signs nothing itself but keeps each leaf
+   * fresh.
+   */
   readonly address: string;
   /** Holds an ACL token with `service:write` for each of the services; read for every request. */
   readonly tokenFile?: string;
@@ -22,8 +28,8 @@ export interface ConsulLeavesOptions {
 }
 
 /**
- * The leaves of some Consul services, each kept fresh by a blocking query of its own. While Consul does not answer the last
- * one stays; nothing is written anywhere.
+ * The leaves of some Consul services, each kept fresh by a blocking query of its own. While Consul
+ * does not answer the last one stays; nothing is written anywhere.
  */
 export class ConsulLeaves {
   readonly #options: ConsulLeavesOptions;

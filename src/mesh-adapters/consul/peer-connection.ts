@@ -20,7 +20,9 @@ import { isDialAddress, type PeeringToken } from './peering-token.ts';
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const EXCHANGE_MS = 10_000;
 const HEARTBEAT_EVERY_MS = 15_000;
-/** A server that took an Open subscribes at once; who says nothing for this long has not taken it. */
+/**
+ * A server that took an Open subscribes at once; who says nothing for this long has not taken it.
+ */
 const OPENING_MS = HEARTBEAT_EVERY_MS;
 const SILENCE_LIMIT_MS = 120_000;
 
@@ -34,7 +36,10 @@ export class LeaderElsewhere extends Error {
   }
 }
 
-/** A gRPC connection to one server of the cluster, verified against the token's CA under the token's server name. */
+/**
+ * A gRPC connection to one server of the cluster, verified against the token's CA under the token's
+ * server name.
+ */
 export class PeerConnection {
   readonly #client: Client;
   readonly #clock: Clock;
@@ -53,8 +58,9 @@ export class PeerConnection {
   }
 
   /**
-   * A stream secret for the token's single-use secret. Throws `LeaderElsewhere`, `MeshAdapterError`:
-   * `peering-secret-refused`, `peering-terminated`, `peer-stream-lost`, `mesh-unreachable`.
+   * A stream secret for the token's single-use secret. Throws `LeaderElsewhere`,
+   * `MeshAdapterError`: `peering-secret-refused`, `peering-terminated`, `peer-stream-lost`,
+   * `mesh-unreachable`.
    */
   exchangeSecret(token: PeeringToken, signal: AbortSignal): Promise<string> {
     const { path, requestSerialize, responseDeserialize } = peerStreamService.ExchangeSecret;
@@ -81,10 +87,10 @@ export class PeerConnection {
   }
 
   /**
-   * Opens the stream, hands every message to `receive` until it is over, and keeps it alive. Resolves never: it throws what
-   * `receive` throws, the signal's reason, `LeaderElsewhere`, or `MeshAdapterError` `peer-stream-lost` (also
-   * when the opening is not answered within 15 s, or nothing is heard for two minutes), `peering-secret-refused`,
-   * `peering-terminated`.
+   * Opens the stream, hands every message to `receive` until it is over, and keeps it alive.
+   * Resolves never: it throws what `receive` throws, the signal's reason, `LeaderElsewhere`, or
+   * `MeshAdapterError` `peer-stream-lost` (also when the opening is not answered within 15 s, or
+   * nothing is heard for two minutes), `peering-secret-refused`, `peering-terminated`.
    */
   async run(options: {
     readonly start: (send: (message: ReplicationMessage) => void) => void;
@@ -151,7 +157,8 @@ function codeOf(code: status): MeshAdapterErrorCode {
     case status.PERMISSION_DENIED:
     case status.UNAUTHENTICATED:
       return 'peering-secret-refused';
-    // The cluster does not know the peering, or is deleting it: what it imported is gone, and a new token is needed.
+    // The cluster does not know the peering, or is deleting it: what it imported is gone, and a new
+    // token is needed.
     case status.NOT_FOUND:
     case status.INVALID_ARGUMENT:
     case status.ABORTED:

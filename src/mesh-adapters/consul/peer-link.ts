@@ -11,9 +11,14 @@ import { renderTrustBundle } from './render.ts';
 
 /** Redirections to a leader before we take a pause. */
 const MAX_REDIRECTS = 5;
-/** A stream that was open this long was a good one; after a shorter one the pauses go on growing. */
+/**
+ * A stream that was open this long was a good one; after a shorter one the pauses go on growing.
+ */
 const GOOD_STREAM_MS = 60_000;
-/** Streams in a row that came to nothing before the cluster is asked for what it is called and signed by now. */
+/**
+ * Streams in a row that came to nothing before the cluster is asked for what it is called and
+ * signed by now.
+ */
 const STALE_AFTER = 3;
 /** Services that a sentence names. */
 const MAX_NAMED = 20;
@@ -38,8 +43,9 @@ interface Outcome {
 }
 
 /**
- * Our side of one peering, for one trust domain: dials with a fresh token, sends the bundle, keeps the stream, and dials
- * again when it is lost. The stream's secret lives here and nowhere else; after a restart a new token takes its place.
+ * Our side of one peering, for one trust domain: dials with a fresh token, sends the bundle, keeps
+ * the stream, and dials again when it is lost. The stream's secret lives here and nowhere else;
+ * after a restart a new token takes its place.
  */
 export class PeerLink {
   readonly #options: PeerLinkOptions;
@@ -54,7 +60,9 @@ export class PeerLink {
   #session: PeerSession | undefined;
   #token: PeeringToken | undefined;
   #secret: string | undefined;
-  /** Whether the token may be of before the cluster's CA, its name or the cluster itself changed. */
+  /**
+   * Whether the token may be of before the cluster's CA, its name or the cluster itself changed.
+   */
   #stale = false;
   #addresses: readonly string[] = [];
   #exports: readonly string[] = [];
@@ -78,7 +86,9 @@ export class PeerLink {
     return this.#roots;
   }
 
-  /** Sends these roots on the open stream, or on the next one; what is the same already is not sent. */
+  /**
+   * Sends these roots on the open stream, or on the next one; what is the same already is not sent.
+   */
   update(bundle: TrustBundle, roots: readonly X509Authority[]): void {
     const digest = contentDigest(bundle);
     const same = this.#sentLabel === labelOf(digest, roots);
@@ -151,7 +161,8 @@ export class PeerLink {
         }
         redirects = 0;
         this.#tried.clear();
-        // By its length, not by what it brought: who ends every stream after the first message shall not keep us busy.
+        // By its length, not by what it brought: who ends every stream after the first message
+        // shall not keep us busy.
         failures = clock.monotonicMs() - dialedMs >= GOOD_STREAM_MS ? 1 : failures + 1;
         this.#forget(error);
         this.#stale = failures % STALE_AFTER === 0;
@@ -262,7 +273,8 @@ export class PeerLink {
     const code = error instanceof MeshAdapterError ? error.code : undefined;
     if (code === 'peering-secret-refused' || code === 'peering-terminated') this.#secret = undefined;
     if (code === 'peering-terminated') this.#forgetPeering();
-    // A leader that we were sent to may be gone: back to the addresses of the token, or of the next one where this is spent.
+    // A leader that we were sent to may be gone: back to the addresses of the token, or of the next
+    // one where this is spent.
     this.#addresses = this.#token && this.#secret !== undefined ? this.#token.addresses : [];
   }
 
@@ -286,7 +298,9 @@ export class PeerLink {
   }
 }
 
-/** What the trust opens: proxies take the roots of a peer only for services that are exported to it. */
+/**
+ * What the trust opens: proxies take the roots of a peer only for services that are exported to it.
+ */
 function noteOf(
   services: readonly string[],
 ): { readonly code: string; readonly message: string } | undefined {

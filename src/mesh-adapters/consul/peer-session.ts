@@ -42,8 +42,9 @@ const SUBSCRIBED = [
 ];
 
 /**
- * The dialing side of one open peering stream (mesh-surfaces §3): subscribes as a cluster would, sends our bundle under
- * ID `roots` to who subscribed it, and takes note of the answer. Knows nothing of connections and time.
+ * The dialing side of one open peering stream (mesh-surfaces §3): subscribes as a cluster would,
+ * sends our bundle under ID `roots` to who subscribed it, and takes note of the answer. Knows
+ * nothing of connections and time.
  */
 export class PeerSession {
   readonly #options: PeerSessionOptions;
@@ -64,7 +65,10 @@ export class PeerSession {
     for (const resourceUrl of SUBSCRIBED) this.#answer(resourceUrl, '');
   }
 
-  /** Takes one message. Throws `MeshAdapterError` `peering-terminated` for the word that the peering is over. */
+  /**
+   * Takes one message. Throws `MeshAdapterError` `peering-terminated` for the word that the peering
+   * is over.
+   */
   receive(message: ReplicationMessage): void {
     if (message.request) this.#onRequest(message.request);
     else if (message.response) this.#onResponse(message.response);

@@ -1,6 +1,8 @@
 import { MeshAdapterError } from '../contract/errors.ts';
 
-/** What a peering token says: where to dial, whom to find there, and the secret for the first time. */
+/**
+ * What a peering token says: where to dial, whom to find there, and the secret for the first time.
+ */
 export interface PeeringToken {
   /** PEM; the only roots the connection is verified against. */
   readonly caPem: string;
@@ -17,8 +19,9 @@ const MAX_ADDRESSES = 32;
 const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$/;
 
 /**
- * Reads a peering token (mesh-surfaces §3). Throws `MeshAdapterError` `peering-token-malformed`, also for one without a CA:
- * then the listener has no TLS, and roots are not sent to whom we do not know.
+ * Reads a peering token (mesh-surfaces §3). Throws `MeshAdapterError` `peering-token-malformed`,
+ * also for one without a CA: then the listener has no TLS, and roots are not sent to whom we do not
+ * know.
  */
 export function parsePeeringToken(text: string): PeeringToken {
   if (text.length > MAX_CHARACTERS) throw malformed('it is too long');

@@ -16,7 +16,10 @@ export interface Peering {
   readonly underPrefix: boolean;
 }
 
-/** All peerings of the cluster; ours are those under our prefix that name a trust domain. Throws `MeshAdapterError`. */
+/**
+ * All peerings of the cluster; ours are those under our prefix that name a trust domain. Throws
+ * `MeshAdapterError`.
+ */
 export async function listPeerings(
   client: ConsulClient,
   prefix: string,
@@ -46,7 +49,10 @@ export async function listPeerings(
   });
 }
 
-/** A new token for a peering of ours; the peering is made where it is not there. Throws `MeshAdapterError`. */
+/**
+ * A new token for a peering of ours; the peering is made where it is not there. Throws
+ * `MeshAdapterError`.
+ */
 export async function generatePeeringToken(
   client: ConsulClient,
   name: string,
@@ -61,7 +67,10 @@ export async function generatePeeringToken(
   return parsePeeringToken(token);
 }
 
-/** Ends a peering and with it the trust it brought; one that is gone already is fine. Throws `MeshAdapterError`. */
+/**
+ * Ends a peering and with it the trust it brought; one that is gone already is fine. Throws
+ * `MeshAdapterError`.
+ */
 export async function deletePeering(client: ConsulClient, name: string, signal: AbortSignal): Promise<void> {
   try {
     await client.send('DELETE', `/v1/peering/${encodeURIComponent(name)}`, { signal });

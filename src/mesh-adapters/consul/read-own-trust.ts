@@ -10,8 +10,9 @@ import type { ConsulClient } from './consul-client.ts';
 const PATH = '/v1/connect/ca/roots';
 
 /**
- * The own trust from the body of `/v1/connect/ca/roots`: every root, active and retiring, never an intermediate
- * (mesh-surfaces §3). Throws `MeshAdapterError`: `mesh-answer-malformed`, `own-trust-domain-malformed`, `own-roots-malformed`.
+ * The own trust from the body of `/v1/connect/ca/roots`: every root, active and retiring, never an
+ * intermediate (mesh-surfaces §3). Throws `MeshAdapterError`: `mesh-answer-malformed`,
+ * `own-trust-domain-malformed`, `own-roots-malformed`.
  */
 export function parseOwnTrust(value: unknown): OwnTrust {
   const { TrustDomain: trustDomain, Roots: roots } = Object(value) as {
@@ -32,7 +33,8 @@ export function parseOwnTrust(value: unknown): OwnTrust {
     if (typeof pem === 'string') return pem;
     throw new MeshAdapterError('own-roots-malformed', `a root of ${PATH} has no RootCert`);
   });
-  // Of more than one, none is told: the product has one active root, and a guess would let a root go too early.
+  // Of more than one, none is told: the product has one active root, and a guess would let a root
+  // go too early.
   const active = pems.filter((_, index) => {
     const { Active: signs } = Object(roots[index]) as { Active?: unknown };
     return signs === true;

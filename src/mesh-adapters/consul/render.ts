@@ -5,7 +5,9 @@ import { ownedNameOf } from '../contract/owned-name.ts';
 /** The key of a peering's Meta that says it is ours, and of which trust domain. */
 export const OWNER_META_KEY = 'federate-trust-domain';
 
-/** What a peer sends of itself: its trust domain and its roots, one certificate a PEM, in one order. */
+/**
+ * What a peer sends of itself: its trust domain and its roots, one certificate a PEM, in one order.
+ */
 export function renderTrustBundle(
   trustDomain: TrustDomain,
   roots: readonly X509Authority[],

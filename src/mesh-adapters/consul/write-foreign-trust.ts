@@ -15,7 +15,10 @@ import { peerNameOf, renderTrustBundle } from './render.ts';
 /** How long a comparison waits for the control plane's answer to a new bundle. */
 const ANSWER_MS = 5000;
 
-/** Keeps one peering for each foreign trust domain, each speaking for that one alone (mesh-surfaces §3). */
+/**
+ * Keeps one peering for each foreign trust domain, each speaking for that one alone (mesh-surfaces
+ * §3).
+ */
 export class ForeignTrustWriter {
   readonly #client: ConsulClient;
   readonly #prefix: string;
@@ -42,9 +45,9 @@ export class ForeignTrustWriter {
   }
 
   /**
-   * Compares and closes the gap, but leaves the peerings of `staying`. A peering that cannot be deleted is reported for its trust
-   * domain and stops no other.
-   * Throws `MeshAdapterError` where the cluster cannot be read.
+   * Compares and closes the gap, but leaves the peerings of `staying`. A peering that cannot be
+   * deleted is reported for its trust domain and stops no other. Throws `MeshAdapterError` where
+   * the cluster cannot be read.
    */
   async apply(
     wanted: readonly TrustBundle[],
@@ -87,7 +90,10 @@ export class ForeignTrustWriter {
     ];
   }
 
-  /** The peerings of ours; Consul does not show which roots it took from them. Throws `MeshAdapterError`. */
+  /**
+   * The peerings of ours; Consul does not show which roots it took from them. Throws
+   * `MeshAdapterError`.
+   */
   async present(signal: AbortSignal): Promise<PresentTrust[]> {
     const peerings = await listPeerings(this.#client, this.#prefix, signal);
     return peerings.flatMap(({ name, state, ownedFor }) =>
@@ -107,7 +113,10 @@ export class ForeignTrustWriter {
     this.#links.clear();
   }
 
-  /** The product keeps bundles by trust domain and lets the last one win: what others speak for is not ours to claim. */
+  /**
+   * The product keeps bundles by trust domain and lets the last one win: what others speak for is
+   * not ours to claim.
+   */
   #takenBy(peerings: readonly Peering[], wanted: readonly TrustBundle[]): Set<string> {
     const others = peerings.filter(({ ownedFor }) => ownedFor === undefined);
     const names = new Set(others.map(({ name }) => name));

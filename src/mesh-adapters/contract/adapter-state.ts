@@ -4,12 +4,16 @@ import type { AdapterStatus, ForeignTrustReport } from './mesh-adapter.ts';
 const MAX_CAUSES = 4;
 const MAX_CAUSE_LENGTH = 500;
 
-/** One thing that an adapter does with its mesh: trouble with it is over when this same thing succeeds. */
+/**
+ * One thing that an adapter does with its mesh: trouble with it is over when this same thing
+ * succeeds.
+ */
 export type AdapterPart = 'mesh-config' | 'roots' | 'own-trust' | 'foreign-trust';
 
 /**
- * What an adapter remembers of how it stands with its mesh, and who wants to hear of changes. Trouble is kept for each
- * part, so that a mesh that can be read does not hide that it cannot be written.
+ * What an adapter remembers of how it stands with its mesh, and who wants to hear of changes.
+ * Trouble is kept for each part, so that a mesh that can be read does not hide that it cannot be
+ * written.
  */
 export class AdapterState {
   readonly #clock: Clock;
@@ -35,7 +39,10 @@ export class AdapterState {
     return { connected: false, code: 'not-contacted', message: 'the mesh was not asked yet' };
   }
 
-  /** This part went well. Who is back may have been restored, and hold something else: that is progress. */
+  /**
+   * This part went well. Who is back may have been restored, and hold something else: that is
+   * progress.
+   */
   contact(part: AdapterPart): void {
     const before = this.status.connected;
     const returns = this.#troubles.delete(part) && part !== 'foreign-trust';
@@ -44,7 +51,10 @@ export class AdapterState {
     if (returns) this.progress();
   }
 
-  /** The mesh did not answer, or not with what we can use. The same trouble again is not logged again. */
+  /**
+   * The mesh did not answer, or not with what we can use. The same trouble again is not logged
+   * again.
+   */
   trouble(part: AdapterPart, error: unknown): void {
     const { code = 'mesh-failed' } = describeError(error);
     const before = this.#troubles.get(part);
@@ -54,8 +64,9 @@ export class AdapterState {
   }
 
   /**
-   * Runs one comparison of what the mesh holds, and remembers how it went. `work` calls `noteTrouble` where it has reports and the mesh
-   * took nothing of what was written. Throws what `work` throws.
+   * Runs one comparison of what the mesh holds, and remembers how it went. `work` calls
+   * `noteTrouble` where it has reports and the mesh took nothing of what was written. Throws what
+   * `work` throws.
    */
   async applying<Value>(
     signal: AbortSignal,
@@ -95,7 +106,9 @@ export class AdapterState {
   }
 }
 
-/** The sentence, and behind it what lay below: who reads the status does not have the log beside it. */
+/**
+ * The sentence, and behind it what lay below: who reads the status does not have the log beside it.
+ */
 function sentenceOf(error: unknown): string {
   const parts: string[] = [];
   for (let each = error; each !== undefined && parts.length < MAX_CAUSES; each = causeOf(each)) {

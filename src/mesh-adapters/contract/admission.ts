@@ -36,7 +36,10 @@ export type AdmissionCode =
   | 'trust-domain-too-long'
   /** A root cannot be read, or cannot be written in the form that the mesh has. */
   | 'root-not-renderable'
-  /** A note, no refusal: another root bears the same name, with a key identifier that tells them apart. */
+  /**
+   * A note, no refusal: another root bears the same name, with a key identifier that tells them
+   * apart.
+   */
   | 'root-name-shared';
 
 export interface AdmissionNote {
@@ -47,7 +50,10 @@ export interface AdmissionNote {
 /** What may become of one wanted bundle. */
 export interface Admission {
   readonly bundle: TrustBundle;
-  /** Roots that may be in the mesh. With a `refusal` nothing is added: only those of them that are there already stay. */
+  /**
+   * Roots that may be in the mesh. With a `refusal` nothing is added: only those of them that are
+   * there already stay.
+   */
   readonly roots: readonly X509Authority[];
   readonly refusal?: AdmissionNote;
   readonly notes: readonly AdmissionNote[];
@@ -60,11 +66,20 @@ export interface AdmissionContext {
   readonly scope: TrustScope;
   /** Trust domains that entries in the mesh which are not ours speak for. */
   readonly taken: ReadonlySet<string>;
-  /** Which wanted trust domain brought a key (`keyFingerprint`) that is in the mesh now: first come, first served. */
+  /**
+   * Which wanted trust domain brought a key (`keyFingerprint`) that is in the mesh now: first come,
+   * first served.
+   */
   readonly held: ReadonlyMap<string, TrustDomain>;
-  /** How many roots of one name the verifiers of this pool can tell apart; without it as many as come. */
+  /**
+   * How many roots of one name the verifiers of this pool can tell apart; without it as many as
+   * come.
+   */
   readonly maxRootsOfOneName?: number;
-  /** Whether an anchor of this pool speaks for names below its trust domain too, as one for DNS names does. */
+  /**
+   * Whether an anchor of this pool speaks for names below its trust domain too, as one for DNS
+   * names does.
+   */
   readonly speaksForNamesBelow?: boolean;
   readonly now: Date;
 }
@@ -75,8 +90,9 @@ export const MAX_ROOTS_OF_PEER = 100;
 const DNS_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 /**
- * Judges what is wanted before any of it is written (mesh-surfaces §1 rules 3 and 4). Pure. An expired root is left out;
- * a root that could hurt the mesh or another peer refuses its whole bundle.
+ * Judges what is wanted before any of it is written (mesh-surfaces §1 rules 3 and 4). Pure. An
+ * expired root is left out; a root that could hurt the mesh or another peer refuses its whole
+ * bundle.
  */
 export function judgeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -109,7 +125,10 @@ export interface PresentKey {
   readonly keyFingerprint: string;
 }
 
-/** Which of the wanted trust domains already has which key in the mesh; a key that its bundle no longer lists is free again. */
+/**
+ * Which of the wanted trust domains already has which key in the mesh; a key that its bundle no
+ * longer lists is free again.
+ */
 export function heldKeys(
   present: Iterable<PresentKey>,
   wanted: readonly TrustBundle[],
@@ -125,8 +144,9 @@ export function heldKeys(
 }
 
 /**
- * What of an admission belongs into the mesh: what was admitted. A refused bundle adds nothing, and what it no longer
- * lists goes; the rest of what is there stays (the last good). `held` is that of the context it was judged in.
+ * What of an admission belongs into the mesh: what was admitted. A refused bundle adds nothing, and
+ * what it no longer lists goes; the rest of what is there stays (the last good). `held` is that of
+ * the context it was judged in.
  */
 export function rootsToHold(
   { bundle, roots, refusal }: Admission,
@@ -138,14 +158,17 @@ export function rootsToHold(
 }
 
 /**
- * The admission as refused for this reason; what it says of roots stays, so that `rootsToHold` leaves those that are in the mesh. An
- * earlier refusal stays too.
+ * The admission as refused for this reason; what it says of roots stays, so that `rootsToHold`
+ * leaves those that are in the mesh. An earlier refusal stays too.
  */
 export function refuseAdmission(admission: Admission, code: AdmissionCode, message: string): Admission {
   return admission.refusal ? admission : { ...admission, refusal: note(code, message) };
 }
 
-/** An anchor states constraints of ours in the place of the root's own, so a root that has some cannot be narrowed. */
+/**
+ * An anchor states constraints of ours in the place of the root's own, so a root that has some
+ * cannot be narrowed.
+ */
 export function refuseConstrained(admission: Admission): Admission {
   if (admission.refusal) return admission;
   const constrained = admission.roots.find((root) => parseCertificate(root.der).extensions.nameConstraints);
@@ -154,7 +177,10 @@ export function refuseConstrained(admission: Admission): Admission {
   return { ...admission, roots: [], refusal: note('root-constrained', message) };
 }
 
-/** A pool whose verifier does not narrow the identities of this peer takes its roots only where the operator has said so. */
+/**
+ * A pool whose verifier does not narrow the identities of this peer takes its roots only where the
+ * operator has said so.
+ */
 export function refuseUnnarrowable(admission: Admission, why: string): Admission {
   if (admission.refusal || admission.bundle.x509Authorities.length === 0) return admission;
   return { ...admission, roots: [], refusal: note('root-not-narrowable', why) };
@@ -189,7 +215,10 @@ function refusalOfName(
       );
 }
 
-/** The names of workloads lie below their trust domain, so that one may also lie below another trust domain that is longer. */
+/**
+ * The names of workloads lie below their trust domain, so that one may also lie below another trust
+ * domain that is longer.
+ */
 function isNested(one: string, other: string): boolean {
   return one.endsWith(`.${other}`) || other.endsWith(`.${one}`);
 }
@@ -209,7 +238,10 @@ function namedRoot(root: X509Authority, trustDomain: TrustDomain | undefined): N
   return { root, certificate: parseCertificate(root.der), trustDomain };
 }
 
-/** The roots that share one pool, by their names: thousands of peers do not make it slow to find those of one name. */
+/**
+ * The roots that share one pool, by their names: thousands of peers do not make it slow to find
+ * those of one name.
+ */
 class Namesakes {
   readonly #byName = new Map<string, NamedRoot[]>();
 
@@ -225,7 +257,10 @@ class Namesakes {
   }
 }
 
-/** Judges the roots. A peer with a root that cannot be read is refused, so that its root stops nobody else. */
+/**
+ * Judges the roots. A peer with a root that cannot be read is refused, so that its root stops
+ * nobody else.
+ */
 function judgeReadable(
   bundle: TrustBundle,
   owners: Map<string, TrustDomain>,
@@ -309,7 +344,8 @@ function dangerOf(
   if (owner !== undefined && owner !== trustDomain)
     return note('root-of-another-peer', `${label(root)} of ${trustDomain} has the key of a root of ${owner}`);
   if (scope !== 'merged') return undefined;
-  // One pool: the verifier chooses an issuer by name and key identifier, and must not find two (rule 4).
+  // One pool: the verifier chooses an issuer by name and key identifier, and must not find two
+  // (rule 4).
   for (const other of namesakes) {
     if (other.trustDomain === trustDomain) continue;
     const [a, b] = [other.certificate.subjectKeyId, named.certificate.subjectKeyId];
@@ -327,7 +363,10 @@ function dangerOf(
   return undefined;
 }
 
-/** A verifier that tries every root of a name gives up after so many, and the own leaves would be refused with the foreign ones. */
+/**
+ * A verifier that tries every root of a name gives up after so many, and the own leaves would be
+ * refused with the foreign ones.
+ */
 function crowdOf(
   named: NamedRoot,
   seen: Namesakes,

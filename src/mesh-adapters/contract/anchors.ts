@@ -28,8 +28,9 @@ export interface PresentAnchor {
 }
 
 /**
- * Gives each root one anchor and keeps to it: a changed set makes Istio re-issue the certificate of every proxy, and
- * Linkerd restart every pod, so an anchor that is in the mesh, or was made before, is taken again.
+ * Gives each root one anchor and keeps to it: a changed set makes Istio re-issue the certificate of
+ * every proxy, and Linkerd restart every pod, so an anchor that is in the mesh, or was made before,
+ * is taken again.
  */
 export class Anchors {
   readonly #made = new Map<string, Anchor>();
@@ -41,7 +42,10 @@ export class Anchors {
     this.#identities = options.identities ?? 'uri';
   }
 
-  /** The anchors of these roots, by fingerprint of the root. Roots that differ only in their dates share the longest-lived. */
+  /**
+   * The anchors of these roots, by fingerprint of the root. Roots that differ only in their dates
+   * share the longest-lived.
+   */
   async of(
     trustDomain: TrustDomain,
     roots: readonly X509Authority[],

@@ -12,7 +12,10 @@ export function assembleAdapter(options: {
   readonly state: AdapterState;
   /** Tells the own trust as often as it likes, until the signal aborts. */
   readonly read: (tell: (own: OwnTrust) => void, signal: AbortSignal) => Promise<void>;
-  /** For a place that is not read as a whole; left out where what is read is the state of one instant. */
+  /**
+   * For a place that is not read as a whole; left out where what is read is the state of one
+   * instant.
+   */
   readonly secondLook?: SecondLook;
   readonly write: (
     wanted: readonly TrustBundle[],

@@ -3,7 +3,10 @@ import type { Random } from '../../platform/index.ts';
 const FIRST_MS = 500;
 const LONGEST_MS = 30_000;
 
-/** How long to wait before the next try: doubling from half a second to half a minute, the upper half of it by chance. */
+/**
+ * How long to wait before the next try: doubling from half a second to half a minute, the upper
+ * half of it by chance.
+ */
 export function backoffMs(failures: number, random: Random): number {
   const whole = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(Math.max(failures - 1, 0), 20));
   return whole / 2 + (whole / 2) * random.fraction();

@@ -2,8 +2,8 @@ import type { Clock } from '../../platform/index.ts';
 import { MeshAdapterError } from './errors.ts';
 
 /**
- * Runs `work` under a signal that ends it after `ms`. Throws `MeshAdapterError` `mesh-unreachable` when the time is over,
- * the outer signal's reason when that aborts, else what `work` throws.
+ * Runs `work` under a signal that ends it after `ms`. Throws `MeshAdapterError` `mesh-unreachable`
+ * when the time is over, the outer signal's reason when that aborts, else what `work` throws.
  */
 export async function withDeadline<Value>(
   options: {

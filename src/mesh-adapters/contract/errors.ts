@@ -27,11 +27,16 @@ export type MeshAdapterErrorCode =
   | 'own-trust-domain-malformed'
   /** The mesh tells of no trust domain of its own, or not of the one that the config names. */
   | 'own-trust-domain-missing'
-  /** The mesh has several trust domains of its own, and the config does not say which one is meant. */
+  /**
+   * The mesh has several trust domains of its own, and the config does not say which one is meant.
+   */
   | 'own-trust-domain-ambiguous'
   /** Behind the address stands another trust domain than the one that we wrote for. */
   | 'own-trust-domain-changed'
-  /** Key `mesh` is not there or is no YAML mapping that could be changed without touching anything else. */
+  /**
+   * Key `mesh` is not there or is no YAML mapping that could be changed without touching anything
+   * else.
+   */
   | 'mesh-config-missing'
   | 'mesh-config-malformed'
   | 'mesh-config-unsupported'

@@ -2,7 +2,10 @@
 export interface Finding {
   /** A stable word that scripts can go by. */
   readonly code: string;
-  /** `wrong`: stops foreign identities, or lets in more than it should. `note`: good to know, nothing to repair. */
+  /**
+   * `wrong`: stops foreign identities, or lets in more than it should. `note`: good to know,
+   * nothing to repair.
+   */
   readonly level: 'wrong' | 'note';
   /** What it is about: an object of the mesh, a service, a trust domain. */
   readonly where?: string;

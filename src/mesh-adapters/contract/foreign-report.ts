@@ -2,7 +2,10 @@ import { contentDigest } from '../../spiffe/index.ts';
 import type { Admission } from './admission.ts';
 import type { ForeignTrustReport, PropagationState } from './mesh-adapter.ts';
 
-/** The report of one admission: its refusal, or the state it came to with the first thing worth knowing about it. */
+/**
+ * The report of one admission: its refusal, or the state it came to with the first thing worth
+ * knowing about it.
+ */
 export function reportOf(
   admission: Admission,
   state: PropagationState,

@@ -6,8 +6,8 @@ import { MeshAdapterError, type MeshAdapterErrorCode } from './errors.ts';
 const TIMEOUT_MS = 15_000;
 
 /**
- * One call with one answer, bounded in time: 15 s, or `ms`. `what` names it in messages. Throws `MeshAdapterError`, the signal's
- * reason.
+ * One call with one answer, bounded in time: 15 s, or `ms`. `what` names it in messages. Throws
+ * `MeshAdapterError`, the signal's reason.
  */
 export function callOnce<Request, Answer>(
   client: Client,

@@ -25,7 +25,10 @@ export interface HttpAnswer {
   readonly body: Buffer;
 }
 
-/** Sends a request and gives the answer as soon as its headers are there. Throws `MeshAdapterError` `mesh-unreachable`. */
+/**
+ * Sends a request and gives the answer as soon as its headers are there. Throws `MeshAdapterError`
+ * `mesh-unreachable`.
+ */
 export function openHttp(request: HttpRequest): Promise<IncomingMessage> {
   const { method, url, headers, body, connection, signal } = request;
   const send = url.protocol === 'https:' ? tlsRequest : plainRequest;
@@ -47,8 +50,8 @@ export function openHttp(request: HttpRequest): Promise<IncomingMessage> {
 }
 
 /**
- * One whole request and answer, bounded in bytes and time. Throws `MeshAdapterError`: `mesh-unreachable`, also for half
- * an answer; `mesh-answer-malformed` for one beyond `maxBytes`.
+ * One whole request and answer, bounded in bytes and time. Throws `MeshAdapterError`:
+ * `mesh-unreachable`, also for half an answer; `mesh-answer-malformed` for one beyond `maxBytes`.
  */
 export function fetchHttp(
   request: HttpRequest,
@@ -98,7 +101,9 @@ export function parseJsonAnswer(body: Uint8Array, what: string): unknown {
   }
 }
 
-/** What a status of 400 and more means, as an error. `text` is what the mesh says, cut to a line. */
+/**
+ * What a status of 400 and more means, as an error. `text` is what the mesh says, cut to a line.
+ */
 export function refusedByStatus(status: number, what: string, text: string): MeshAdapterError {
   const said = text.split('\n', 1)[0]?.slice(0, 300) ?? '';
   return new MeshAdapterError(

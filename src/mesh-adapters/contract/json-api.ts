@@ -8,7 +8,10 @@ const TIMEOUT_MS = 15_000;
 export interface JsonApiOptions {
   /** Base URL; its path goes before every path. */
   readonly address: string;
-  /** PEM file with what signs the server's certificate; read for every request. Without it the system's store is asked. */
+  /**
+   * PEM file with what signs the server's certificate; read for every request. Without it the
+   * system's store is asked.
+   */
   readonly caFile?: string | undefined;
   /** Headers that say who we are, asked for every request. */
   readonly credentials: () => Promise<Readonly<Record<string, string>>>;
@@ -26,8 +29,8 @@ export class JsonApi {
   }
 
   /**
-   * One request; the value of a body that is JSON, undefined for an empty one. Throws `MeshAdapterError`:
-   * `credentials-unusable`, and the codes of `fetchHttp` and `refusedByStatus`.
+   * One request; the value of a body that is JSON, undefined for an empty one. Throws
+   * `MeshAdapterError`: `credentials-unusable`, and the codes of `fetchHttp` and `refusedByStatus`.
    */
   async send(
     method: HttpRequest['method'],

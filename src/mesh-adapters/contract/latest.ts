@@ -1,4 +1,7 @@
-/** Hands the newest value from who finds it to who iterates; values that were overtaken are left out. */
+/**
+ * Hands the newest value from who finds it to who iterates; values that were overtaken are left
+ * out.
+ */
 export class Latest<Value> {
   #value: Value | undefined;
   #wake: (() => void) | undefined;

@@ -10,8 +10,8 @@ import {
 import { MeshAdapterError } from './errors.ts';
 
 /**
- * The mesh's own roots from PEM texts, all or none: publishing some of them would revoke the others at every peer.
- * Throws `MeshAdapterError` `own-roots-malformed`.
+ * The mesh's own roots from PEM texts, all or none: publishing some of them would revoke the others
+ * at every peer. Throws `MeshAdapterError` `own-roots-malformed`.
  */
 export function ownRootsFromPem(pems: readonly string[], where: string): X509Authority[] {
   try {

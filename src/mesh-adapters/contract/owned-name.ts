@@ -4,8 +4,9 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 const MAX_NAME_CHARACTERS = 63;
 
 /**
- * The name of an object of ours that stands for a trust domain: readable, a DNS label, and no other trust domain's. What is
- * given as `within` sets apart the names of places that share one space of names.
+ * The name of an object of ours that stands for a trust domain: readable, a DNS label, and no other
+ * trust domain's. What is given as `within` sets apart the names of places that share one space of
+ * names.
  */
 export function ownedNameOf(trustDomain: TrustDomain, prefix: string, within = ''): string {
   const mark = createHash('sha256').update(`${within}${trustDomain}`).digest('hex').slice(0, 8);

@@ -19,8 +19,9 @@ export interface PeerWriting {
 const MAX_SILENT = 3;
 
 /**
- * Writes peer by peer. Because an API server can refuse the object of one peer for a reason of that peer, no answer to one write stops
- * the writes that come later. Only a mesh that does not know us, or that stays silent, ends them all.
+ * Writes peer by peer. Because an API server can refuse the object of one peer for a reason of that
+ * peer, no answer to one write stops the writes that come later. Only a mesh that does not know us,
+ * or that stays silent, ends them all.
  */
 export class PeerWrites {
   readonly #signal: AbortSignal;
@@ -38,8 +39,9 @@ export class PeerWrites {
   }
 
   /**
-   * Does one write for one peer; undefined stands for something of ours that names no peer. Returns the fault where it failed. Throws
-   * what is not a `MeshAdapterError`, and `mesh-unauthenticated` or `mesh-unreachable` of a mesh that is away.
+   * Does one write for one peer; undefined stands for something of ours that names no peer. Returns
+   * the fault where it failed. Throws what is not a `MeshAdapterError`, and `mesh-unauthenticated`
+   * or `mesh-unreachable` of a mesh that is away.
    */
   async attempt(
     trustDomain: TrustDomain | undefined,
@@ -74,8 +76,8 @@ export class PeerWrites {
   }
 
   /**
-   * Ends the writes. Throws `mesh-conflict` where somebody was faster and there is another try, and what went wrong with something
-   * that names no peer, because no report could say it.
+   * Ends the writes. Throws `mesh-conflict` where somebody was faster and there is another try, and
+   * what went wrong with something that names no peer, because no report could say it.
    */
   finish(): void {
     if (this.#conflict && !this.#writing.isLastTry) throw this.#conflict;

@@ -12,8 +12,9 @@ export interface PlaceLimits {
 }
 
 /**
- * What a mesh with one object for each peer is given. One object fits into what an API server or a control plane takes at once, and
- * all of them into one gRPC message, because control planes send their proxies the whole set.
+ * What a mesh with one object for each peer is given. One object fits into what an API server or a
+ * control plane takes at once, and all of them into one gRPC message, because control planes send
+ * their proxies the whole set.
  */
 export const OBJECT_LIMITS: PlaceLimits = { bytesOfPeer: 256 * 1024, bytesOfAll: 3.5 * 1024 * 1024 };
 
@@ -29,18 +30,24 @@ interface Item<Rendered> extends PlacedPeer<Rendered> {
 }
 
 /**
- * Renders what each peer is to have in the mesh and sees that it fits, before any of it is written. A peer whose roots cannot be
- * rendered, or that is too large, is refused by itself: of its roots only those stay that are in the mesh and that it still lists.
- * Where all do not fit together, the smallest peers have their places first.
+ * Renders what each peer is to have in the mesh and sees that it fits, before any of it is written.
+ * A peer whose roots cannot be rendered, or that is too large, is refused by itself: of its roots
+ * only those stay that are in the mesh and that it still lists. Where all do not fit together, the
+ * smallest peers have their places first.
  */
 export async function placePeers<Rendered>(
   admissions: readonly Admission[],
   options: {
-    /** The roots of a refused peer that stay: those that are in the mesh and that it still lists. */
+    /**
+     * The roots of a refused peer that stay: those that are in the mesh and that it still lists.
+     */
     readonly rootsToKeep: (
       admission: Admission,
     ) => readonly X509Authority[] | Promise<readonly X509Authority[]>;
-    /** What these roots of a peer become. It is asked only for roots, one at least, unless `rendersEmpty`. */
+    /**
+     * What these roots of a peer become. It is asked only for roots, one at least, unless
+     * `rendersEmpty`.
+     */
     readonly render: (admission: Admission, roots: readonly X509Authority[]) => Rendered | Promise<Rendered>;
     /** Whether a peer without roots has something in the mesh too. */
     readonly rendersEmpty?: boolean;

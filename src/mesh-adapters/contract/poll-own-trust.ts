@@ -13,7 +13,10 @@ export interface OwnTrustPolling {
   readonly signal: AbortSignal;
 }
 
-/** Tells what `fetch` brings now and every `pollMs` until the signal aborts. What cannot be read changes nothing. */
+/**
+ * Tells what `fetch` brings now and every `pollMs` until the signal aborts. What cannot be read
+ * changes nothing.
+ */
 export async function pollOwnTrust(
   fetch: (signal: AbortSignal) => Promise<OwnTrust>,
   { pollMs, state, tell, clock, random, signal }: OwnTrustPolling,

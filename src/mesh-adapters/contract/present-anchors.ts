@@ -23,7 +23,10 @@ export function certificatesIn(text: string): Omit<PresentAnchor, 'trustDomain'>
   }
 }
 
-/** The same anchors as trust that is present, by trust domain. An anchor under a name that is not a trust domain is left out. */
+/**
+ * The same anchors as trust that is present, by trust domain. An anchor under a name that is not a
+ * trust domain is left out.
+ */
 export function presentOfAnchors(
   anchors: readonly Pick<PresentAnchor, 'trustDomain' | 'pem'>[],
   where: string,

@@ -8,15 +8,19 @@ export interface ForeignTrustPublisherOptions {
   /** What the mesh should hold, asked anew for every try. */
   readonly wanted: () => readonly TrustBundle[];
   /**
-   * Trust domains whose entries in the mesh stay as they are although they are not wanted; asked before every try. Throws
-   * `MeshAdapterError` where the mesh cannot be read: then nothing is written.
+   * Trust domains whose entries in the mesh stay as they are although they are not wanted; asked
+   * before every try. Throws `MeshAdapterError` where the mesh cannot be read: then nothing is
+   * written.
    */
   readonly kept?: (signal: AbortSignal) => Promise<ReadonlySet<TrustDomain>>;
   /** Called for every report, also for those that say the same as before. */
   readonly onReport: (report: ForeignTrustReport) => void;
   /** How often wanted and actual are compared although nothing was heard. */
   readonly resyncMs: number;
-  /** Changes that come within this time are written together: some meshes re-issue every certificate for each write. */
+  /**
+   * Changes that come within this time are written together: some meshes re-issue every certificate
+   * for each write.
+   */
   readonly batchMs?: number;
   readonly clock: Clock;
   readonly random: Random;
@@ -24,13 +28,17 @@ export interface ForeignTrustPublisherOptions {
 }
 
 const DEFAULT_BATCH_MS = 20;
-/** Tries that triggers cause: so many in a burst, then one every half second, however many peers change. */
+/**
+ * Tries that triggers cause: so many in a burst, then one every half second, however many peers
+ * change.
+ */
 const TRIGGERED_TRIES = { most: 20, everyMs: 500 };
 
 /**
- * The loop that keeps a mesh holding what it should: compares after each trigger, every `resyncMs`, and with backoff
- * after a failure. Nothing is queued, so nothing can be lost: every try begins with what is wanted then. Triggers that never end neither
- * put a try off for longer than half a second, nor cause more than two a second.
+ * The loop that keeps a mesh holding what it should: compares after each trigger, every `resyncMs`,
+ * and with backoff after a failure. Nothing is queued, so nothing can be lost: every try begins
+ * with what is wanted then. Triggers that never end neither put a try off for longer than half a
+ * second, nor cause more than two a second.
  */
 export class ForeignTrustPublisher {
   readonly #options: ForeignTrustPublisherOptions;
@@ -57,8 +65,8 @@ export class ForeignTrustPublisher {
   }
 
   /**
-   * The mesh may hold something of this trust domain although no try has told so, as what was written before the start: that it is
-   * gone, or cannot be taken out, is to be told too.
+   * The mesh may hold something of this trust domain although no try has told so, as what was
+   * written before the start: that it is gone, or cannot be taken out, is to be told too.
    */
   mayHold(trustDomain: TrustDomain): void {
     this.#reported.add(trustDomain);
@@ -84,7 +92,10 @@ export class ForeignTrustPublisher {
     });
   }
 
-  /** Resolves when every trigger so far was followed by a try, successful or not, or when the publisher has stopped. */
+  /**
+   * Resolves when every trigger so far was followed by a try, successful or not, or when the
+   * publisher has stopped.
+   */
   settled(): Promise<void> {
     if (this.#answered >= this.#asked || this.#stopping.signal.aborted) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push({ asked: this.#asked, resolve }));

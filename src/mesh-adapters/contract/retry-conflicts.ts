@@ -6,8 +6,8 @@ import { MeshAdapterError } from './errors.ts';
 const MAX_TRIES = 6;
 
 /**
- * Reads and writes once more where another writer was faster (`mesh-conflict`), six times at most. `work` learns whether it is the last
- * try. Throws what `work` throws.
+ * Reads and writes once more where another writer was faster (`mesh-conflict`), six times at most.
+ * `work` learns whether it is the last try. Throws what `work` throws.
  */
 export async function retryConflicts<Value>(
   work: (isLastTry: boolean) => Promise<Value>,

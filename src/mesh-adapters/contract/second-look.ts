@@ -12,16 +12,20 @@ const MOST_MS = 60_000;
 export interface SecondLookOptions {
   /** Reads the own trust now. Throws `MeshAdapterError`. */
   readonly look: (signal: AbortSignal) => Promise<OwnTrust>;
-  /** How often the place is polled; the second look comes one poll later, and not before five seconds. */
+  /**
+   * How often the place is polled; the second look comes one poll later, and not before five
+   * seconds.
+   */
   readonly pollMs?: number;
   readonly onTrouble: (error: MeshAdapterError) => void;
   readonly clock: Clock;
 }
 
 /**
- * Holds back that a root of our own is gone until a second look says so too. Because the place may be written in parts, as a PEM file
- * is by `cat`, a root that is missing once may only be late, and publishing its end revokes every identity under it at every peer.
- * A root that appears is reported at once.
+ * Holds back that a root of our own is gone until a second look says so too. Because the place may
+ * be written in parts, as a PEM file is by `cat`, a root that is missing once may only be late, and
+ * publishing its end revokes every identity under it at every peer. A root that appears is reported
+ * at once.
  */
 export class SecondLook {
   readonly #options: SecondLookOptions;
@@ -90,7 +94,10 @@ export class SecondLook {
   }
 }
 
-/** The report together with the roots and JWT keys of `before` that it lacks; of another trust domain nothing is added. */
+/**
+ * The report together with the roots and JWT keys of `before` that it lacks; of another trust
+ * domain nothing is added.
+ */
 export function withMissing(
   own: OwnTrust,
   before: Pick<OwnTrust, 'trustDomain' | 'roots' | 'jwtAuthorities'>,

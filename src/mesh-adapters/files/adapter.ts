@@ -22,16 +22,18 @@ export interface FilesAdapterOptions {
 }
 
 /**
- * Plain files, for every mesh that has no adapter yet: own roots from PEM files or a SPIFFE bundle document, foreign
- * bundles as `<td>.pem`, `<td>.json` and one map `bundles.json`, and `grpc-bundles.json` for gRPC's own verification with our roots
- * among them, each replaced as a whole.
+ * Plain files, for every mesh that has no adapter yet: own roots from PEM files or a SPIFFE bundle
+ * document, foreign bundles as `<td>.pem`, `<td>.json` and one map `bundles.json`, and
+ * `grpc-bundles.json` for gRPC's own verification with our roots among them, each replaced as a
+ * whole.
  */
 export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
   const { trustDomain, own, signingPemFile, foreignFolder: folder, pollMs, clock, log } = options;
   const state = new AdapterState({ clock, log });
   const stopping = new AbortController();
   let known: OwnTrust | undefined;
-  // Own files that are being written must not keep a revocation from the folder: foreign roots are judged by what was read last.
+  // Own files that are being written must not keep a revocation from the folder: foreign roots are
+  // judged by what was read last.
   const ownTrust = async (): Promise<OwnTrust> => {
     try {
       known = secondLook.counting(await loadOwnTrust(trustDomain, own));

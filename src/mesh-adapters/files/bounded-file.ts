@@ -1,7 +1,10 @@
 import { readRegularFile } from '../../platform/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 
-/** A whole regular file of at most `maxBytes`, or undefined where there is none. Throws `MeshAdapterError` `file-unreadable`. */
+/**
+ * A whole regular file of at most `maxBytes`, or undefined where there is none. Throws
+ * `MeshAdapterError` `file-unreadable`.
+ */
 export async function readBoundedFile(path: string, maxBytes: number): Promise<Buffer | undefined> {
   try {
     return await readRegularFile(path, maxBytes);

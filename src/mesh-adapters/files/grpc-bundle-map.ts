@@ -5,12 +5,16 @@ import type { OwnTrust } from '../contract/mesh-adapter.ts';
 /** The bundle map that gRPC reads as `spiffe_trust_bundle_map_file` (gRFC A87). */
 export const GRPC_BUNDLE_MAP_FILE = 'grpc-bundles.json';
 
-/** The key types that gRPC's C core and Java take; one root of another kind makes them refuse the whole map. */
+/**
+ * The key types that gRPC's C core and Java take; one root of another kind makes them refuse the
+ * whole map.
+ */
 const GRPC_KEY_TYPES: ReadonlySet<string | undefined> = new Set(['rsa', 'ec']);
 
 /**
- * A bundle map for gRPC's own SPIFFE verification: our roots too, because with this file it looks at no other, and nothing that
- * makes an implementation of it refuse all of it: no JWT keys, no roots with Ed25519 keys, no sequences.
+ * A bundle map for gRPC's own SPIFFE verification: our roots too, because with this file it looks
+ * at no other, and nothing that makes an implementation of it refuse all of it: no JWT keys, no
+ * roots with Ed25519 keys, no sequences.
  */
 export function renderGrpcBundleMap(own: OwnTrust, foreign: readonly TrustBundle[]): Uint8Array {
   const all = [
@@ -27,7 +31,8 @@ export function renderGrpcBundleMap(own: OwnTrust, foreign: readonly TrustBundle
   return serializeBundleMap(bundles.filter(({ x509Authorities }) => x509Authorities.length > 0));
 }
 
-// The map is rendered at every comparison with the mesh; reading all certificates each time would cost the most.
+// The map is rendered at every comparison with the mesh; reading all certificates each time would
+// cost the most.
 const keyTypes = new WeakMap<X509Authority, string | undefined>();
 
 function keyTypeOf(authority: X509Authority): string | undefined {

@@ -17,7 +17,10 @@ export interface Manifest {
   readonly nobody: string | undefined;
 }
 
-/** Reads the list. Throws `MeshAdapterError` `file-not-ours` for one that we did not write: then nothing may be touched. */
+/**
+ * Reads the list. Throws `MeshAdapterError` `file-not-ours` for one that we did not write: then
+ * nothing may be touched.
+ */
 export function parseManifest(bytes: Uint8Array | undefined): Manifest {
   if (!bytes) return { files: new Set(), ended: new Map(), nobody: undefined };
   const notOurs = (cause?: unknown) =>

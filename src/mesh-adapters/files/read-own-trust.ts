@@ -25,8 +25,8 @@ const HARMLESS: ReadonlySet<BundleNoteCode> = new Set([
 ]);
 
 /**
- * The own trust as the files say it now: roots, and from a bundle document the JWT keys too; all of it or nothing. Throws
- * `MeshAdapterError`: `file-unreadable`, `own-roots-malformed`.
+ * The own trust as the files say it now: roots, and from a bundle document the JWT keys too; all of
+ * it or nothing. Throws `MeshAdapterError`: `file-unreadable`, `own-roots-malformed`.
  */
 export async function loadOwnTrust(trustDomain: TrustDomain, own: OwnFiles): Promise<OwnTrust> {
   if ('pemFiles' in own) {
@@ -65,14 +65,20 @@ async function read(path: string): Promise<Buffer> {
   throw new MeshAdapterError('file-unreadable', `${JSON.stringify(path)} is not there`);
 }
 
-/** The fingerprints of the roots in the PEM file that names what signs now; undefined where there is no such file. Throws as `loadOwnTrust`. */
+/**
+ * The fingerprints of the roots in the PEM file that names what signs now; undefined where there is
+ * no such file. Throws as `loadOwnTrust`.
+ */
 async function loadSigning(signingPemFile: string | undefined): Promise<readonly string[] | undefined> {
   if (signingPemFile === undefined) return undefined;
   const pem = (await read(signingPemFile)).toString('utf8');
   return ownRootsFromPem([pem], signingPemFile).map(({ fingerprint }) => fingerprint);
 }
 
-/** The own trust with the roots that sign now, as the files say it at this moment. Throws as `loadOwnTrust`. */
+/**
+ * The own trust with the roots that sign now, as the files say it at this moment. Throws as
+ * `loadOwnTrust`.
+ */
 export async function readOnce(options: {
   readonly trustDomain: TrustDomain;
   readonly own: OwnFiles;
@@ -85,7 +91,10 @@ export async function readOnce(options: {
   return { ...trust, ...(signing ? { signing } : {}) };
 }
 
-/** Tells the own trust now and after each change of the files, until the signal aborts. A bad file changes nothing. */
+/**
+ * Tells the own trust now and after each change of the files, until the signal aborts. A bad file
+ * changes nothing.
+ */
 export async function readOwnTrust(options: {
   readonly trustDomain: TrustDomain;
   readonly own: OwnFiles;

@@ -32,7 +32,10 @@ export interface PeerFiles {
   readonly document: Uint8Array;
 }
 
-/** The files of one peer, its roots in one order. Throws where a certificate or a key has no text form. */
+/**
+ * The files of one peer, its roots in one order. Throws where a certificate or a key has no text
+ * form.
+ */
 export function renderPeerFiles(bundle: TrustBundle): PeerFiles {
   const sorted = [...bundle.x509Authorities].sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1));
   return {
@@ -43,9 +46,10 @@ export function renderPeerFiles(bundle: TrustBundle): PeerFiles {
 }
 
 /**
- * The maps of all bundles, by file name: one of the foreign ones, and the one for gRPC, which has our own roots too. In the first one the
- * trust domains in `ended`, and those without roots, have a root whose key nobody has: Envoy refuses a whole map for one empty list of
- * keys, and an empty map, and goes on with what it had of all peers.
+ * The maps of all bundles, by file name: one of the foreign ones, and the one for gRPC, which has
+ * our own roots too. In the first one the trust domains in `ended`, and those without roots, have a
+ * root whose key nobody has: Envoy refuses a whole map for one empty list of keys, and an empty
+ * map, and goes on with what it had of all peers.
  */
 export function renderMaps(
   bundles: readonly TrustBundle[],

@@ -33,11 +33,12 @@ const MAX_PEERS = 9000;
 const LIMITS: PlaceLimits = { bytesOfPeer: 512 * 1024, bytesOfAll: BYTES_OF_ALL };
 
 /**
- * Makes the folder hold exactly the files of these bundles next to what is not ours. A peer that revoked all its roots, or that is gone,
- * leaves a PEM file with a root whose key nobody has, because readers such as Envoy take no empty or missing file for a change. What
- * cannot be written for one peer is reported for that peer. A file is claimed in the list of ours before it is written and leaves the
- * list after it is gone, so that a crash leaves nothing behind without an owner. Throws `MeshAdapterError`: `file-not-ours`,
- * `file-unreadable`, `file-unwritable`.
+ * Makes the folder hold exactly the files of these bundles next to what is not ours. A peer that
+ * revoked all its roots, or that is gone, leaves a PEM file with a root whose key nobody has,
+ * because readers such as Envoy take no empty or missing file for a change. What cannot be written
+ * for one peer is reported for that peer. A file is claimed in the list of ours before it is
+ * written and leaves the list after it is gone, so that a crash leaves nothing behind without an
+ * owner. Throws `MeshAdapterError`: `file-not-ours`, `file-unreadable`, `file-unwritable`.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -197,7 +198,10 @@ function refuseLongName(admission: Admission): Admission {
   return refuseAdmission(admission, 'trust-domain-too-long', message);
 }
 
-/** Whose trust ended and when: those of before whose time is not over, and those whose files are there and not wanted now. */
+/**
+ * Whose trust ended and when: those of before whose time is not over, and those whose files are
+ * there and not wanted now.
+ */
 function endedOf(
   { files, ended }: Manifest,
   named: ReadonlySet<TrustDomain>,
@@ -225,7 +229,10 @@ function faultOf(error: MeshAdapterError | undefined) {
   return error && ({ state: 'failed', code: error.code, message: error.message } as const);
 }
 
-/** Trust domains whose file names are in use by files that are not ours; `bundles` would be a map's own name. */
+/**
+ * Trust domains whose file names are in use by files that are not ours; `bundles` would be a map's
+ * own name.
+ */
 async function takenNames(
   folder: string,
   wanted: readonly TrustBundle[],
@@ -239,7 +246,10 @@ async function takenNames(
   return taken;
 }
 
-/** The bundle of a trust domain as our file of it says; undefined where there is none that can be read. */
+/**
+ * The bundle of a trust domain as our file of it says; undefined where there is none that can be
+ * read.
+ */
 async function presentBundle(
   trustDomain: TrustDomain,
   folder: string,
@@ -282,7 +292,10 @@ function trustDomainOf(name: string): TrustDomain {
   return parseTrustDomain(name.replace(/\.(pem|json)$/, ''));
 }
 
-/** The bundles in the folder that our list of files names. Throws `MeshAdapterError`: `file-not-ours`, `file-unreadable`. */
+/**
+ * The bundles in the folder that our list of files names. Throws `MeshAdapterError`:
+ * `file-not-ours`, `file-unreadable`.
+ */
 export async function readPresentTrust(folder: string): Promise<PresentTrust[]> {
   const { files: ours } = parseManifest(await readBoundedFile(join(folder, MANIFEST_FILE), MAX_FILE_BYTES));
   const present: PresentTrust[] = [];

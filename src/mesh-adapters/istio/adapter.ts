@@ -19,7 +19,10 @@ export interface IstioAdapterOptions {
   readonly rootConfigMap: { readonly namespace: string; readonly name: string };
   /** Also write the mesh ConfigMaps of the other revisions; default true. */
   readonly allRevisions?: boolean;
-  /** The operator accepts that foreign roots are written as they are and can speak for every trust domain. */
+  /**
+   * The operator accepts that foreign roots are written as they are and can speak for every trust
+   * domain.
+   */
   readonly acceptUnnarrowed?: boolean;
   readonly clock: Clock;
   readonly random: Random;
@@ -27,8 +30,9 @@ export interface IstioAdapterOptions {
 }
 
 /**
- * Istio: roots from `istio-ca-root-cert`, trust domain from the mesh ConfigMap, foreign trust into its `caCertificates`,
- * as narrowed anchors because Istio keeps one merged pool (mesh-surfaces §2, §9).
+ * Istio: roots from `istio-ca-root-cert`, trust domain from the mesh ConfigMap, foreign trust into
+ * its `caCertificates`, as narrowed anchors because Istio keeps one merged pool (mesh-surfaces §2,
+ * §9).
  */
 export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
   const { clock, random, log, acceptUnnarrowed: unnarrowed = false, allRevisions = true } = options;

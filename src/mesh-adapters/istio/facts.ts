@@ -12,7 +12,9 @@ export interface Istiod {
   readonly env: ReadonlyMap<string, string>;
 }
 
-/** What was read of a cluster; what could not be read is told in `findings` and is undefined here. */
+/**
+ * What was read of a cluster; what could not be read is told in `findings` and is undefined here.
+ */
 export interface IstioFacts {
   readonly configMaps: readonly MeshObject[] | undefined;
   readonly istiods: readonly Istiod[] | undefined;
@@ -24,7 +26,10 @@ export interface IstioFacts {
   readonly findings: readonly Finding[];
 }
 
-/** Reads all that an examination looks at; nothing is written. A part that cannot be read becomes a finding, not an error. */
+/**
+ * Reads all that an examination looks at; nothing is written. A part that cannot be read becomes a
+ * finding, not an error.
+ */
 export async function readIstioFacts(
   client: KubernetesClient,
   systemNamespace: string,

@@ -13,7 +13,10 @@ export interface MeshObject {
 /** A part of an object whose fields nobody has checked yet. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** Reads what is there and takes what is missing for empty: an examination must not stumble over somebody's object. */
+/**
+ * Reads what is there and takes what is missing for empty: an examination must not stumble over
+ * somebody's object.
+ */
 export function meshObjectOf({ metadata, ...object }: KubernetesObject): MeshObject {
   const { name, namespace = '', labels = {}, annotations = {} } = metadata;
   return {

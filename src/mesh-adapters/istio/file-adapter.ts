@@ -17,12 +17,18 @@ import { ownTrustOfRoots } from './read-own-trust.ts';
 import { ROOM_IN_FILE } from './room.ts';
 
 export interface IstioFileAdapterOptions {
-  /** What istiod is given as `--meshConfig`; written by us too, so it must be a plain file in a folder we may write. */
+  /**
+   * What istiod is given as `--meshConfig`; written by us too, so it must be a plain file in a
+   * folder we may write.
+   */
   readonly meshConfigFile: string;
   /** PEM files with the roots that istiod's CA signs under. */
   readonly ownPemFiles: readonly string[];
   readonly pollMs: number;
-  /** The operator accepts that foreign roots are written as they are and can speak for every trust domain. */
+  /**
+   * The operator accepts that foreign roots are written as they are and can speak for every trust
+   * domain.
+   */
   readonly acceptUnnarrowed?: boolean;
   readonly clock: Clock;
   readonly random: Random;
@@ -30,8 +36,8 @@ export interface IstioFileAdapterOptions {
 }
 
 /**
- * Istio without Kubernetes: own roots from PEM files, trust domain and `caCertificates` in the file that istiod watches as its
- * mesh config, narrowed as in a ConfigMap (mesh-surfaces §2, §9).
+ * Istio without Kubernetes: own roots from PEM files, trust domain and `caCertificates` in the file
+ * that istiod watches as its mesh config, narrowed as in a ConfigMap (mesh-surfaces §2, §9).
  */
 export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAdapter {
   const { ownPemFiles, pollMs, acceptUnnarrowed: unnarrowed = false, clock, random, log } = options;

@@ -6,7 +6,10 @@ const ON: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True'])
 /** Pods of a namespace, or one pod, in ambient mode. */
 const DATAPLANE_LABEL = 'istio.io/dataplane-mode';
 
-/** What the deployments of istiod and the namespaces say: flags, SPIRE, ambient (mesh-surfaces §2). Pure. */
+/**
+ * What the deployments of istiod and the namespaces say: flags, SPIRE, ambient (mesh-surfaces §2).
+ * Pure.
+ */
 export function judgeControlPlanes(
   { istiods, configMaps, namespaces }: IstioFacts,
   systemNamespace: string,

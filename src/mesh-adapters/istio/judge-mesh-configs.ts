@@ -70,7 +70,10 @@ function readMeshConfig(
   }
 }
 
-/** The mesh config that the control plane of this one applies before it; one that cannot be read is told elsewhere. */
+/**
+ * The mesh config that the control plane of this one applies before it; one that cannot be read is
+ * told elsewhere.
+ */
 function sharedOf({ istiods, configMaps }: IstioFacts, { labels }: MeshObject): AppliedBefore | undefined {
   const revision = labels['istio.io/rev'] || 'default';
   const names = (istiods ?? [])
@@ -198,7 +201,10 @@ function firstCertificate(pem: string) {
   }
 }
 
-/** Revisions that do not hold the same foreign roots: some workloads accept a peer and others do not. */
+/**
+ * Revisions that do not hold the same foreign roots: some workloads accept a peer and others do
+ * not.
+ */
 function judgeDifferences(
   configs: readonly { readonly object: MeshObject; readonly config: MeshConfigDocument }[],
 ): Finding[] {

@@ -2,12 +2,18 @@ import { type Finding, told, wrong } from '../contract/finding.ts';
 import type { IstioFacts } from './facts.ts';
 import { type Fields, fieldsOf, type MeshObject, listOf, textOf, textsOf } from './fields.ts';
 
-/** Policies that let in more than they seem to, once foreign roots are there (mesh-surfaces §2). Pure. */
+/**
+ * Policies that let in more than they seem to, once foreign roots are there (mesh-surfaces §2).
+ * Pure.
+ */
 export function judgePolicies(facts: IstioFacts, rootNamespace: string): Finding[] {
   return [...judgeMtls(facts, rootNamespace), ...judgeAuthorization(facts, rootNamespace)];
 }
 
-/** With anything but STRICT a foreign client whose ALPN is not Istio's is taken as plain TCP, and no identity is checked. */
+/**
+ * With anything but STRICT a foreign client whose ALPN is not Istio's is taken as plain TCP, and no
+ * identity is checked.
+ */
 function judgeMtls({ peerAuthentications, namespaces }: IstioFacts, rootNamespace: string): Finding[] {
   if (!peerAuthentications) return [];
   const findings: Finding[] = [];

@@ -32,7 +32,8 @@ export function judgeRoutes({ serviceEntries, destinationRules }: IstioFacts): F
         const sni = textOf(tls['sni']) !== '';
         // SIMPLE without an SNI of its own is checked against the DNS name that was asked for.
         if (mode === 'SIMPLE') return sni;
-        // Services of the cluster have their names from their pods; what has an SNI of its own or stands outside has not.
+        // Services of the cluster have their names from their pods; what has an SNI of its own or
+        // stands outside has not.
         return (mode === 'ISTIO_MUTUAL' || mode === 'MUTUAL') && (sni || hosts.has(host));
       });
       if (open.length === 0) return [];

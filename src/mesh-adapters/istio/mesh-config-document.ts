@@ -26,11 +26,16 @@ export interface CaList {
   readonly entries: readonly CaEntry[];
 }
 
-/** Key `mesh` of the mesh ConfigMap, as far as trust goes, with the places an entry could be put. */
+/**
+ * Key `mesh` of the mesh ConfigMap, as far as trust goes, with the places an entry could be put.
+ */
 export interface MeshConfigDocument {
   readonly trustDomain: string;
   readonly trustDomainAliases: readonly string[];
-  /** `defaultConfig.proxyMetadata.PROXY_CONFIG_XDS_AGENT` is on: proxies get roots other than the own ones. */
+  /**
+   * `defaultConfig.proxyMetadata.PROXY_CONFIG_XDS_AGENT` is on: proxies get roots other than the
+   * own ones.
+   */
   readonly xdsAgent: boolean;
   readonly list?: CaList;
   /** The top level of the text: a block mapping, `{…}`, or nothing but comments. */
@@ -42,14 +47,17 @@ export interface MeshConfigDocument {
   readonly rest: unknown;
 }
 
-/** What a mesh config says that is applied before another one, as far as the other leaves it unsaid. */
+/**
+ * What a mesh config says that is applied before another one, as far as the other leaves it unsaid.
+ */
 export type AppliedBefore = Pick<MeshConfigDocument, 'trustDomain' | 'trustDomainAliases' | 'xdsAgent'>;
 
 const DEFAULTS: AppliedBefore = { trustDomain: 'cluster.local', trustDomainAliases: [], xdsAgent: false };
 
 /**
- * Reads the YAML of key `mesh`, as istiod has it once `before` was applied (aliases add up, fields replace). Throws `MeshAdapterError`: `mesh-config-malformed` where istiod would not read it either,
- * `mesh-config-unsupported` where it is written in a way that we do not change.
+ * Reads the YAML of key `mesh`, as istiod has it once `before` was applied (aliases add up, fields
+ * replace). Throws `MeshAdapterError`: `mesh-config-malformed` where istiod would not read it
+ * either, `mesh-config-unsupported` where it is written in a way that we do not change.
  */
 export function parseMeshConfig(text: string, before = DEFAULTS): MeshConfigDocument {
   const document = parseDocument(text, { keepSourceTokens: true, lineCounter: new LineCounter() });

@@ -9,8 +9,8 @@ import type { RememberedConfig } from './plan.ts';
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
- * A mesh config in a file that `pilot-discovery --meshConfig` watches; what is remembered of our entries lies beside it, in
- * `<file>.federate.json`, since the file itself belongs to its owner.
+ * A mesh config in a file that `pilot-discovery --meshConfig` watches; what is remembered of our
+ * entries lies beside it, in `<file>.federate.json`, since the file itself belongs to its owner.
  */
 export class MeshConfigFile {
   readonly path: string;
@@ -31,9 +31,10 @@ export class MeshConfigFile {
   }
 
   /**
-   * Puts `after` in the place of `before`. What may be ours is remembered before the config is written, and what is not ours any
-   * more is forgotten after it, so that a crash leaves no entry behind that nobody owns. Throws `MeshAdapterError`
-   * `mesh-conflict` where somebody else wrote meanwhile, `file-unwritable`.
+   * Puts `after` in the place of `before`. What may be ours is remembered before the config is
+   * written, and what is not ours any more is forgotten after it, so that a crash leaves no entry
+   * behind that nobody owns. Throws `MeshAdapterError` `mesh-conflict` where somebody else wrote
+   * meanwhile, `file-unwritable`.
    */
   async replace(before: RememberedConfig, after: RememberedConfig): Promise<void> {
     await this.#write(this.#beside, joined(before.said, after.said));
@@ -66,7 +67,10 @@ export class MeshConfigFile {
 
 const NOTHING = '{"anchors":[]}';
 
-/** The fingerprints of both, so that an entry of either is known for ours; how the list was before is told by the later. */
+/**
+ * The fingerprints of both, so that an entry of either is known for ours; how the list was before
+ * is told by the later.
+ */
 function joined(before: string | undefined, after: string | undefined): string {
   const later = Object(JSON.parse(after ?? NOTHING)) as { readonly anchors?: readonly unknown[] };
   const known = new Set(parseOwnEntries(after).fingerprints);

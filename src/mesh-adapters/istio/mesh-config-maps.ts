@@ -21,8 +21,9 @@ export interface MeshConfigMaps {
 }
 
 /**
- * The mesh ConfigMap of every revision (mesh-surfaces §2), or only the configured one. An agent that may not list the
- * namespace is content with the configured one and says so. Throws `MeshAdapterError`.
+ * The mesh ConfigMap of every revision (mesh-surfaces §2), or only the configured one. An agent
+ * that may not list the namespace is content with the configured one and says so. Throws
+ * `MeshAdapterError`.
  */
 export async function meshConfigMaps(
   client: KubernetesClient,

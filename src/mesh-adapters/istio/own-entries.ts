@@ -9,7 +9,9 @@ import type { Anchor, PresentAnchor } from '../contract/anchors.ts';
 import type { CaEntry } from './mesh-config-document.ts';
 import type { ListOrigin } from './splice.ts';
 
-/** The annotation of the mesh ConfigMap that says which entries are ours (mesh-surfaces §1 rule 7). */
+/**
+ * The annotation of the mesh ConfigMap that says which entries are ours (mesh-surfaces §1 rule 7).
+ */
 export const OWN_ENTRIES_ANNOTATION = 'federate.dev/ca-certificates';
 
 const MAX_ANNOTATION_CHARACTERS = 262_144;
@@ -21,7 +23,10 @@ export interface OwnEntries {
   readonly origin?: ListOrigin;
 }
 
-/** Reads the annotation. One that is missing or not as we write it says nothing: entries are still known by their mark. */
+/**
+ * Reads the annotation. One that is missing or not as we write it says nothing: entries are still
+ * known by their mark.
+ */
 export function parseOwnEntries(annotation: string | undefined): OwnEntries {
   const nothing: OwnEntries = { fingerprints: new Set() };
   if (annotation === undefined || annotation.length > MAX_ANNOTATION_CHARACTERS) return nothing;
@@ -45,7 +50,10 @@ export function parseOwnEntries(annotation: string | undefined): OwnEntries {
   };
 }
 
-/** The annotation for these anchors: with the fingerprint of what is written also that of the real root, for the audit. */
+/**
+ * The annotation for these anchors: with the fingerprint of what is written also that of the real
+ * root, for the audit.
+ */
 export function renderOwnEntries(anchors: readonly Anchor[], origin: ListOrigin | undefined): string {
   return JSON.stringify({
     anchors: anchors.map(({ trustDomain, fingerprint, rootFingerprint }) => ({
@@ -68,7 +76,10 @@ export function ownAnchorOf(entry: CaEntry, own: OwnEntries): PresentAnchor | un
   return ours ? { trustDomain, pem, certificate } : undefined;
 }
 
-/** Why istiod would refuse an entry, and with it the whole set (mesh-surfaces §2); undefined where it would not. */
+/**
+ * Why istiod would refuse an entry, and with it the whole set (mesh-surfaces §2); undefined where
+ * it would not.
+ */
 export function faultOf(entry: CaEntry): string | undefined {
   if (entry.pem === undefined) return undefined;
   const certificate = firstCertificate(entry.pem);

@@ -9,7 +9,10 @@ import { faultOf, type OwnEntries, ownAnchorOf, parseOwnEntries, renderOwnEntrie
 import { bytesOfEntries, limitsOfEntries, type MeshConfigRoom } from './room.ts';
 import { insertOwnEntries, removeOwnEntries } from './splice.ts';
 
-/** A mesh config with what was remembered of our entries in it; both are texts that are kept somewhere. */
+/**
+ * A mesh config with what was remembered of our entries in it; both are texts that are kept
+ * somewhere.
+ */
 export interface RememberedConfig {
   readonly text: string;
   /** Undefined where nothing is remembered, or is to be. */
@@ -44,8 +47,8 @@ export function ownAnchorsIn({ text, said }: RememberedConfig): readonly Present
 }
 
 /**
- * What `caCertificates` is to hold beside what is not ours, so that it has exactly the anchors of these bundles. Writes nothing.
- * Throws `MeshAdapterError` `mesh-config-…`, and what `own` throws.
+ * What `caCertificates` is to hold beside what is not ours, so that it has exactly the anchors of
+ * these bundles. Writes nothing. Throws `MeshAdapterError` `mesh-config-…`, and what `own` throws.
  */
 export async function planForeignTrust(
   wanted: readonly TrustBundle[],
@@ -60,7 +63,10 @@ export async function planForeignTrust(
     /** What the place of the config takes besides it. */
     readonly room: MeshConfigRoom;
     readonly notes: readonly ReportNote[];
-    /** Who was told of as more than gone so far: where istiod refuses the config, it goes on with what it had of these. */
+    /**
+     * Who was told of as more than gone so far: where istiod refuses the config, it goes on with
+     * what it had of these.
+     */
     readonly told: ReadonlySet<TrustDomain>;
     /** Whose anchors of ours stay as they stand. */
     readonly kept: ReadonlySet<string>;
@@ -122,7 +128,10 @@ export async function planForeignTrust(
   };
 }
 
-/** An anchor that stays as it stands; which root it stands for was noted when it was written, and does not matter here. */
+/**
+ * An anchor that stays as it stands; which root it stands for was noted when it was written, and
+ * does not matter here.
+ */
 function keptAnchor(
   { trustDomain, pem, certificate: { fingerprint } }: PresentAnchor,
   kept: ReadonlySet<string>,

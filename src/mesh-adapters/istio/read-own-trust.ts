@@ -31,8 +31,8 @@ export function meshTextOf(configMap: ConfigMap): string {
 }
 
 /**
- * The own trust from the two ConfigMaps (mesh-surfaces §2). Throws `MeshAdapterError`: `own-roots-malformed`,
- * `own-trust-domain-malformed`.
+ * The own trust from the two ConfigMaps (mesh-surfaces §2). Throws `MeshAdapterError`:
+ * `own-roots-malformed`, `own-trust-domain-malformed`.
  */
 export function ownTrustOf(config: MeshConfigDocument, roots: ConfigMap): OwnTrust {
   const { namespace, name } = roots.metadata;
@@ -45,7 +45,10 @@ export function ownTrustOf(config: MeshConfigDocument, roots: ConfigMap): OwnTru
   return ownTrustOfRoots(config, ownRootsFromPem([pem], `ConfigMap ${namespace}/${name}`));
 }
 
-/** These roots with the trust domain of the mesh config. Throws `MeshAdapterError` `own-trust-domain-malformed`. */
+/**
+ * These roots with the trust domain of the mesh config. Throws `MeshAdapterError`
+ * `own-trust-domain-malformed`.
+ */
 export function ownTrustOfRoots(config: MeshConfigDocument, roots: OwnTrust['roots']): OwnTrust {
   const { trustDomain } = config;
   if (isTrustDomain(trustDomain)) return { trustDomain, roots };

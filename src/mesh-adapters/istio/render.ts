@@ -4,7 +4,9 @@ export interface WantedEntry {
   readonly pem: string;
 }
 
-/** Entries as lines of a block sequence, each with the indentation of its dash (mesh-surfaces §2). */
+/**
+ * Entries as lines of a block sequence, each with the indentation of its dash (mesh-surfaces §2).
+ */
 export function renderBlockEntries(entries: readonly WantedEntry[], indent: string, eol: string): string {
   return entries
     .flatMap(({ trustDomain, pem }) => [

@@ -8,8 +8,9 @@ interface ConfigMapView {
 }
 
 /**
- * Whether a ConfigMap is the mesh config of a control plane: `istio`, or `istio-<revision>` with the label of that
- * revision, which an installation sets and a ConfigMap for SHARED_MESH_CONFIG has no reason to have (mesh-surfaces §2).
+ * Whether a ConfigMap is the mesh config of a control plane: `istio`, or `istio-<revision>` with
+ * the label of that revision, which an installation sets and a ConfigMap for SHARED_MESH_CONFIG has
+ * no reason to have (mesh-surfaces §2).
  */
 export function isRevisionConfigMap({ name, labels, data }: ConfigMapView): boolean {
   if (!(MESH_KEY in data)) return false;
@@ -17,7 +18,10 @@ export function isRevisionConfigMap({ name, labels, data }: ConfigMapView): bool
   return name === 'istio' || (revision !== '' && name === `istio-${revision}`);
 }
 
-/** The injector's ConfigMaps whose templates give sidecars the socket of SPIRE: such workloads do not look at caCertificates. */
+/**
+ * The injector's ConfigMaps whose templates give sidecars the socket of SPIRE: such workloads do
+ * not look at caCertificates.
+ */
 export function spireTemplatesIn(configMaps: readonly Pick<ConfigMapView, 'name' | 'data'>[]): string[] {
   return configMaps
     .filter(({ name }) => /^istio-sidecar-injector(-|$)/.test(name))

@@ -16,7 +16,9 @@ const RESERVE_BYTES = 1024;
 /** No list in a mesh config is indented deeper than this. */
 const DEEPEST_INDENT = ' '.repeat(16);
 
-/** How long the text of a mesh config may be, and what is remembered of our entries in it, in bytes. */
+/**
+ * How long the text of a mesh config may be, and what is remembered of our entries in it, in bytes.
+ */
 export interface MeshConfigRoom {
   readonly text: number;
   readonly said: number;
@@ -40,7 +42,10 @@ export function roomInConfigMap({ metadata, data = {}, binaryData }: ConfigMap):
   };
 }
 
-/** The limits of entries, and how much more one byte of what is remembered costs than one of the text. */
+/**
+ * The limits of entries, and how much more one byte of what is remembered costs than one of the
+ * text.
+ */
 export interface EntryLimits extends PlaceLimits {
   readonly factor: number;
 }
@@ -52,7 +57,9 @@ export function limitsOfEntries(room: MeshConfigRoom, othersBytes: number): Entr
   return { bytesOfPeer: BYTES_OF_PEER, bytesOfAll: text, factor: Math.max(1, text / said) };
 }
 
-/** How much of the room anchors take: of the text or of what is remembered, whichever is scarcer. */
+/**
+ * How much of the room anchors take: of the text or of what is remembered, whichever is scarcer.
+ */
 export function bytesOfEntries(anchors: readonly Anchor[], { factor }: EntryLimits): number {
   const text = Buffer.byteLength(renderBlockEntries(anchors, DEEPEST_INDENT, '\r\n'));
   return Math.max(text, Math.ceil(Buffer.byteLength(renderOwnEntries(anchors, undefined)) * factor));

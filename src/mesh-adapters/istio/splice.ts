@@ -9,8 +9,8 @@ import {
 import { renderBlockEntries, renderFlowEntries, type WantedEntry } from './render.ts';
 
 /**
- * What the text cannot say about how it was before our entries came: the whole key is ours, or it stood with this
- * instead of a list. Kept beside the fingerprints in our annotation.
+ * What the text cannot say about how it was before our entries came: the whole key is ours, or it
+ * stood with this instead of a list. Kept beside the fingerprints in our annotation.
  */
 export type ListOrigin = { readonly kind: 'key' } | { readonly kind: 'value'; readonly was: string };
 
@@ -21,8 +21,8 @@ export interface SplicedText {
 }
 
 /**
- * Takes our entries out of the text and gives it back as it was before them; everything else stays byte for byte.
- * Throws `MeshAdapterError`: `mesh-config-malformed`, `mesh-config-unsupported`.
+ * Takes our entries out of the text and gives it back as it was before them; everything else stays
+ * byte for byte. Throws `MeshAdapterError`: `mesh-config-malformed`, `mesh-config-unsupported`.
  */
 export function removeOwnEntries(
   text: string,
@@ -52,8 +52,9 @@ function removeEntry(text: string, { dash, from, to }: CaEntry): string {
 }
 
 /**
- * Puts entries into a text that has none of ours, in front of those that are there. Throws `MeshAdapterError`
- * `mesh-config-malformed`, and `mesh-config-unsupported` where taking them out again would not give the same text.
+ * Puts entries into a text that has none of ours, in front of those that are there. Throws
+ * `MeshAdapterError` `mesh-config-malformed`, and `mesh-config-unsupported` where taking them out
+ * again would not give the same text.
  */
 export function insertOwnEntries(text: string, wanted: readonly WantedEntry[]): SplicedText {
   if (wanted.length === 0) return { text };
@@ -134,7 +135,10 @@ function lineStart(text: string, at: number): number {
   return text.lastIndexOf('\n', at - 1) + 1;
 }
 
-/** Behind the line feed of the line that `at` ends; a block scalar's end is behind its line feed already. */
+/**
+ * Behind the line feed of the line that `at` ends; a block scalar's end is behind its line feed
+ * already.
+ */
 function lineEnd(text: string, at: number): number {
   if (text[at - 1] === '\n') return at;
   const end = text.indexOf('\n', at);

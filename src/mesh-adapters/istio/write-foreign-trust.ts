@@ -28,10 +28,11 @@ export interface IstioWriter {
 }
 
 /**
- * Makes `caCertificates` of every revision hold exactly the anchors of these bundles beside what is not ours. Each object is
- * read and replaced by its version; where somebody was faster all is read again. Nothing is written where nothing changes.
- * Throws `MeshAdapterError`; where only another revision than the configured one fails, that is reported and the rest is done.
- * `told` were told of as more than gone so far.
+ * Makes `caCertificates` of every revision hold exactly the anchors of these bundles beside what is
+ * not ours. Each object is read and replaced by its version; where somebody was faster all is read
+ * again. Nothing is written where nothing changes. Throws `MeshAdapterError`; where only another
+ * revision than the configured one fails, that is reported and the rest is done. `told` were told
+ * of as more than gone so far.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -87,7 +88,8 @@ async function writeOnce(
     } catch (error) {
       const conflict = error instanceof MeshAdapterError && error.code === 'mesh-conflict';
       if (!conflict || tries === QUICK_TRIES) throw error;
-      // Somebody who writes in a loop is overtaken only without a pause, and without reading all the rest first.
+      // Somebody who writes in a loop is overtaken only without a pause, and without reading all
+      // the rest first.
       return await write(await client.get(mesh.metadata, signal), tries + 1);
     }
     chosen.push(...plan.chosen);
@@ -133,7 +135,10 @@ function readableOwnAnchors(config: RememberedConfig) {
   }
 }
 
-/** Whose trust hangs on a revision that was not written: all that are wanted, and who is to go and has anchors there, or may have. */
+/**
+ * Whose trust hangs on a revision that was not written: all that are wanted, and who is to go and
+ * has anchors there, or may have.
+ */
 function inRevision(
   mesh: ConfigMap,
   wanted: readonly TrustBundle[],

@@ -14,7 +14,9 @@ export interface ConfigMapName {
   readonly name: string;
 }
 
-/** A ConfigMap as the API server gave it; everything we do not know of is kept for writing it back. */
+/**
+ * A ConfigMap as the API server gave it; everything we do not know of is kept for writing it back.
+ */
 export interface ConfigMap extends KubernetesObject {
   readonly metadata: KubernetesObject['metadata'] & { readonly namespace: string };
   readonly data?: Readonly<Record<string, string>>;
@@ -43,7 +45,10 @@ export function parseConfigMap(value: unknown): ConfigMap {
   };
 }
 
-/** The ConfigMap with another value under `key` and under one annotation; undefined takes the annotation away. */
+/**
+ * The ConfigMap with another value under `key` and under one annotation; undefined takes the
+ * annotation away.
+ */
 export function withChanges(
   configMap: ConfigMap,
   changes: {

@@ -16,7 +16,9 @@ const TRUST_DOMAIN_ANNOTATION = 'federate.dev/trust-domain';
 /** A kind of object of which one holds the roots of one foreign trust domain. */
 export interface ForeignObjectPlace {
   readonly collection: KubernetesCollection;
-  /** Objects under this prefix that carry the label are ours; those of other agents have another. */
+  /**
+   * Objects under this prefix that carry the label are ours; those of other agents have another.
+   */
   readonly namePrefix: string;
   /** What stands beside the metadata, `apiVersion` and `kind` too. */
   readonly render: (pem: string) => Readonly<Record<string, unknown>>;
@@ -83,14 +85,18 @@ export async function listForeignObjects(
 /** What an object of ours is to hold. */
 export interface WantedObject {
   readonly pem: string;
-  /** The part of it that stands there already; empty where there is none. Written where the API server refuses the whole. */
+  /**
+   * The part of it that stands there already; empty where there is none. Written where the API
+   * server refuses the whole.
+   */
   readonly standing: string;
 }
 
 /**
- * Makes exactly these objects ours, next to those of the trust domains in `kept`: what must go goes first, and what says the same already is not written. Each object stands for
- * itself: `writes` keeps what the API server answers for one peer. Returns the trust domains whose name another object has, and those
- * whose object is deleted and still there. Throws as `PeerWrites.attempt`.
+ * Makes exactly these objects ours, next to those of the trust domains in `kept`: what must go goes
+ * first, and what says the same already is not written. Each object stands for itself: `writes`
+ * keeps what the API server answers for one peer. Returns the trust domains whose name another
+ * object has, and those whose object is deleted and still there. Throws as `PeerWrites.attempt`.
  */
 export async function writeForeignObjects(
   client: KubernetesClient,

@@ -23,17 +23,24 @@ interface ForeignObjectNote {
 /** What is known of the effect once the objects stand. */
 export interface ForeignObjectEffect {
   readonly stateOf: (anchors: readonly Anchor[], trustDomain: TrustDomain) => PropagationState;
-  /** What is worth knowing of the pool where it should hold these for the trust domain and no others, the gravest first. */
+  /**
+   * What is worth knowing of the pool where it should hold these for the trust domain and no
+   * others, the gravest first.
+   */
   readonly notesOf: (anchors: readonly Anchor[], trustDomain: TrustDomain) => readonly ForeignObjectNote[];
-  /** For whom verifiers may have anchors of ours that are to go, and how far these stand; where they read them in another place than ours. */
+  /**
+   * For whom verifiers may have anchors of ours that are to go, and how far these stand; where they
+   * read them in another place than ours.
+   */
   readonly standing?: ReadonlyMap<TrustDomain, PropagationState>;
   /** Whether they may have others than these for the trust domain. */
   readonly hasEnded?: (anchors: readonly Anchor[], trustDomain: TrustDomain) => boolean;
 }
 
 /**
- * Judges what is wanted for a merged pool, and makes the cluster hold one object of ours for each trust domain that may be
- * there, with its anchors. Throws `MeshAdapterError`: `mesh-conflict` where another writer was faster, unless this is the last try.
+ * Judges what is wanted for a merged pool, and makes the cluster hold one object of ours for each
+ * trust domain that may be there, with its anchors. Throws `MeshAdapterError`: `mesh-conflict`
+ * where another writer was faster, unless this is the last try.
  */
 export async function holdForeignObjects(
   wanted: readonly TrustBundle[],

@@ -9,7 +9,10 @@ import { readTokenFile } from '../contract/token-file.ts';
 /** Where the API server is and how to speak to it. */
 export interface KubernetesAccess {
   readonly server: URL;
-  /** Trust, client certificate and headers for one request; asked every time, because tokens are renewed. */
+  /**
+   * Trust, client certificate and headers for one request; asked every time, because tokens are
+   * renewed.
+   */
   readonly connection: () => Promise<ConnectionOptions>;
 }
 
@@ -22,8 +25,8 @@ const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 const IN_CLUSTER_SERVER = 'https://kubernetes.default.svc';
 
 /**
- * Finds the way to the API server. Throws `MeshAdapterError` `credentials-unusable` for a kubeconfig that is not there,
- * does not parse, or names no such context or cluster.
+ * Finds the way to the API server. Throws `MeshAdapterError` `credentials-unusable` for a
+ * kubeconfig that is not there, does not parse, or names no such context or cluster.
  */
 export async function openKubernetesAccess(source: KubernetesSource): Promise<KubernetesAccess> {
   switch (source.kind) {
@@ -36,7 +39,9 @@ export async function openKubernetesAccess(source: KubernetesSource): Promise<Ku
   }
 }
 
-/** The service account of the pod, read from its files for every request as the kubelet renews them. */
+/**
+ * The service account of the pod, read from its files for every request as the kubelet renews them.
+ */
 function inClusterAccess(source: KubernetesSource & { kind: 'in-cluster' }): KubernetesAccess {
   const folder = source.serviceAccountFolder ?? SERVICE_ACCOUNT_FOLDER;
   const read = async (name: string) => {
@@ -59,7 +64,8 @@ async function kubeconfigAccess({
   path,
   context,
 }: KubernetesSource & { kind: 'kubeconfig' }): Promise<KubernetesAccess> {
-  // Loaded here alone: the package is large, and only a kubeconfig with its many kinds of credentials needs it.
+  // Loaded here alone: the package is large, and only a kubeconfig with its many kinds of
+  // credentials needs it.
   const { KubeConfig } = await import('@kubernetes/client-node');
   const config = new KubeConfig();
   let tokenFile: string | undefined;
@@ -96,7 +102,10 @@ async function kubeconfigAccess({
   };
 }
 
-/** The file of the user's `tokenFile`, of which the package knows nothing; projected tokens are given so. A relative path is meant from `folder`. */
+/**
+ * The file of the user's `tokenFile`, of which the package knows nothing; projected tokens are
+ * given so. A relative path is meant from `folder`.
+ */
 function tokenFileIn(kubeconfig: string, userName: string | undefined, folder: string): string | undefined {
   const { users } = Object(parse(kubeconfig)) as { users?: unknown };
   for (const each of Array.isArray(users) ? users : []) {
@@ -108,7 +117,10 @@ function tokenFileIn(kubeconfig: string, userName: string | undefined, folder: s
   return undefined;
 }
 
-/** The headers that are one text each, which those of credentials are, by their names in small letters. */
+/**
+ * The headers that are one text each, which those of credentials are, by their names in small
+ * letters.
+ */
 function textHeaders(headers: RequestOptions['headers']): Record<string, string> {
   return Object.fromEntries(
     Object.entries(Object(headers))

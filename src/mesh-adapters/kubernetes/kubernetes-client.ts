@@ -24,7 +24,10 @@ const TIMEOUT_MS = 15_000;
 /** Pages are small enough for the bytes above unless objects are very large. */
 const PAGE_OBJECTS = 100;
 const MAX_PAGES = 500;
-/** A watch is asked to end by itself after this; one that does not is dead, and is cut a little later. */
+/**
+ * A watch is asked to end by itself after this; one that does not is dead, and is cut a little
+ * later.
+ */
 const WATCH_SECONDS = 240;
 const WATCH_GRACE_MS = 30_000;
 
@@ -40,7 +43,10 @@ export interface ObjectList {
   readonly resourceVersion: string;
 }
 
-/** The few requests to a Kubernetes API server that the adapters need, each bounded in bytes and time. */
+/**
+ * The few requests to a Kubernetes API server that the adapters need, each bounded in bytes and
+ * time.
+ */
 export class KubernetesClient {
   readonly #source: KubernetesSource;
   readonly #clock: Clock;
@@ -62,7 +68,10 @@ export class KubernetesClient {
     return parseConfigMap(await this.replaceObject(collection, configMap, signal));
   }
 
-  /** Throws `MeshAdapterError`: `mesh-not-found`, and the codes of `refusedByStatus` and `fetchHttp`. */
+  /**
+   * Throws `MeshAdapterError`: `mesh-not-found`, and the codes of `refusedByStatus` and
+   * `fetchHttp`.
+   */
   async getObject(
     collection: KubernetesCollection,
     name: string,
@@ -82,7 +91,10 @@ export class KubernetesClient {
     return parseKubernetesObject(value, collection.kind);
   }
 
-  /** Writes an object in the place of the version it was read as. Throws `mesh-conflict` where somebody was faster. */
+  /**
+   * Writes an object in the place of the version it was read as. Throws `mesh-conflict` where
+   * somebody was faster.
+   */
   async replaceObject(
     collection: KubernetesCollection,
     object: KubernetesObject,
@@ -92,7 +104,10 @@ export class KubernetesClient {
     return parseKubernetesObject(value, collection.kind);
   }
 
-  /** Deletes an object as it was read; one that is gone already is fine. Throws `mesh-conflict` where somebody changed it meanwhile. */
+  /**
+   * Deletes an object as it was read; one that is gone already is fine. Throws `mesh-conflict`
+   * where somebody changed it meanwhile.
+   */
   async deleteObject(
     collection: KubernetesCollection,
     { metadata }: KubernetesObject,
@@ -108,8 +123,8 @@ export class KubernetesClient {
   }
 
   /**
-   * The selected objects, page by page. Throws `mesh-answer-malformed` for a list beyond our limits, `mesh-expired` where
-   * the server forgot the list between two pages.
+   * The selected objects, page by page. Throws `mesh-answer-malformed` for a list beyond our
+   * limits, `mesh-expired` where the server forgot the list between two pages.
    */
   async listObjects(
     { kind, path }: KubernetesCollection,
@@ -141,8 +156,9 @@ export class KubernetesClient {
   }
 
   /**
-   * What happens to the selected objects after `resourceVersion`, until the server ends the watch. Throws
-   * `MeshAdapterError`: `mesh-expired` where the version is too old (list again), `mesh-unreachable` for a broken connection.
+   * What happens to the selected objects after `resourceVersion`, until the server ends the watch.
+   * Throws `MeshAdapterError`: `mesh-expired` where the version is too old (list again),
+   * `mesh-unreachable` for a broken connection.
    */
   async *watchObjects(
     { kind, path }: KubernetesCollection,
@@ -214,7 +230,10 @@ export class KubernetesClient {
     }
   }
 
-  /** A server that is elsewhere by now, or has other credentials for us, is found by reading the kubeconfig again. */
+  /**
+   * A server that is elsewhere by now, or has other credentials for us, is found by reading the
+   * kubeconfig again.
+   */
   #reconsiderAccess(error: unknown): void {
     const code = error instanceof MeshAdapterError ? error.code : undefined;
     if (code === 'mesh-unreachable' || code === 'mesh-unauthenticated') this.#access = undefined;

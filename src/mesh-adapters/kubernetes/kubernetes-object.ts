@@ -1,6 +1,8 @@
 import { MeshAdapterError } from '../contract/errors.ts';
 
-/** Any object as the API server gave it; everything we do not know of is kept for writing it back. */
+/**
+ * Any object as the API server gave it; everything we do not know of is kept for writing it back.
+ */
 export interface KubernetesObject {
   readonly metadata: {
     readonly name: string;
@@ -22,7 +24,10 @@ export interface KubernetesCollection {
   readonly path: string;
 }
 
-/** The collection of a kind. `api` is such as `api/v1` or `apis/kuma.io/v1alpha1`; without a namespace that of the whole cluster. */
+/**
+ * The collection of a kind. `api` is such as `api/v1` or `apis/kuma.io/v1alpha1`; without a
+ * namespace that of the whole cluster.
+ */
 export function collectionOf(options: {
   readonly kind: string;
   readonly api: string;
@@ -34,7 +39,10 @@ export function collectionOf(options: {
   return { kind, path: `/${api}${within}/${plural}` };
 }
 
-/** An object from JSON, of which only the metadata is looked at. Throws `MeshAdapterError` `mesh-answer-malformed`. */
+/**
+ * An object from JSON, of which only the metadata is looked at. Throws `MeshAdapterError`
+ * `mesh-answer-malformed`.
+ */
 export function parseKubernetesObject(value: unknown, kind: string): KubernetesObject {
   const object = record(value, kind, 'the object');
   const metadata = record(object['metadata'], kind, 'metadata');
@@ -55,7 +63,9 @@ export function parseKubernetesObject(value: unknown, kind: string): KubernetesO
   };
 }
 
-/** A mapping of texts. Throws `MeshAdapterError` `mesh-answer-malformed`; `what` names the field. */
+/**
+ * A mapping of texts. Throws `MeshAdapterError` `mesh-answer-malformed`; `what` names the field.
+ */
 export function textsOf(value: unknown, kind: string, what: string): Readonly<Record<string, string>> {
   const entries = Object.entries(record(value, kind, what));
   for (const [key, each] of entries)

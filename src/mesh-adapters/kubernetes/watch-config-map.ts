@@ -1,7 +1,10 @@
 import { type ConfigMap, type ConfigMapName, configMapsOf, parseConfigMap } from './config-map.ts';
 import { watchObjects, type WatchOptions } from './watch-objects.ts';
 
-/** Tells one ConfigMap now (undefined: it is not there) and after each change until the signal aborts, as `watchObjects` does. */
+/**
+ * Tells one ConfigMap now (undefined: it is not there) and after each change until the signal
+ * aborts, as `watchObjects` does.
+ */
 export async function watchConfigMap(
   options: WatchOptions & {
     readonly target: ConfigMapName;

@@ -3,15 +3,18 @@ import { parseJsonAnswer, refusedByStatus } from '../contract/http-request.ts';
 import { type KubernetesObject, parseKubernetesObject } from './kubernetes-object.ts';
 
 /**
- * What a watch tells: that the server has taken it, a new state of an object, that one is gone, or only how far the
- * watch has come.
+ * What a watch tells: that the server has taken it, a new state of an object, that one is gone, or
+ * only how far the watch has come.
  */
 export type WatchEvent =
   | { readonly kind: 'open'; readonly resourceVersion: string }
   | { readonly kind: 'bookmark'; readonly resourceVersion: string }
   | { readonly kind: 'object' | 'gone'; readonly resourceVersion: string; readonly object: KubernetesObject };
 
-/** Whole lines of at most `maxBytes`; what a broken connection left of one is dropped. Throws `MeshAdapterError` `mesh-answer-malformed`. */
+/**
+ * Whole lines of at most `maxBytes`; what a broken connection left of one is dropped. Throws
+ * `MeshAdapterError` `mesh-answer-malformed`.
+ */
 export async function* linesOf(chunks: AsyncIterable<Buffer>, maxBytes: number): AsyncIterable<string> {
   let pending: Buffer[] = [];
   let bytes = 0;
@@ -31,7 +34,10 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>, maxBytes: number):
   }
 }
 
-/** One line of a watch of objects of `kind`. Throws `MeshAdapterError`: the code of an `ERROR` event, `mesh-answer-malformed`. */
+/**
+ * One line of a watch of objects of `kind`. Throws `MeshAdapterError`: the code of an `ERROR`
+ * event, `mesh-answer-malformed`.
+ */
 export function parseWatchEvent(line: string, kind: string, what: string): WatchEvent {
   const value = parseJsonAnswer(Buffer.from(line), what);
   const { type, object } = Object(value) as { type?: unknown; object?: unknown };

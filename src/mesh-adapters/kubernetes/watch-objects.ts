@@ -14,9 +14,9 @@ export interface WatchOptions {
 }
 
 /**
- * Tells the selected objects by name now and after each change until the signal aborts: list, then watch from
- * the list's version; a watch that ends in good order goes on where it was, anything else begins with a list again, and
- * trouble is told and followed by a growing pause.
+ * Tells the selected objects by name now and after each change until the signal aborts: list, then
+ * watch from the list's version; a watch that ends in good order goes on where it was, anything
+ * else begins with a list again, and trouble is told and followed by a growing pause.
  */
 export async function watchObjects(
   options: WatchOptions & {
@@ -58,7 +58,8 @@ export async function watchObjects(
       if (signal.aborted) return;
       failures += 1;
       const code = error instanceof MeshAdapterError ? error.code : undefined;
-      // Who comes back may be a cluster restored from a backup, whose versions count anew from an older one.
+      // Who comes back may be a cluster restored from a backup, whose versions count anew from an
+      // older one.
       version = undefined;
       // Too old is the ordinary end of a long silence: list at once, but only once in a row.
       if (code === 'mesh-expired' && failures === 1) continue;

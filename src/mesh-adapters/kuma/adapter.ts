@@ -17,14 +17,20 @@ export interface KumaAdapterOptions {
   readonly trustDomain?: TrustDomain | undefined;
   /** MeshTrusts under this prefix that also carry our label are ours. */
   readonly namePrefix: string;
-  /** Label `kuma.io/origin` of what we make: `zone` at the control plane of a federated zone, `global` at a global one. */
+  /**
+   * Label `kuma.io/origin` of what we make: `zone` at the control plane of a federated zone,
+   * `global` at a global one.
+   */
   readonly origin?: 'zone' | 'global' | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** Kuma: roots from the MeshTrusts made from a MeshIdentity, one MeshTrust of ours for each foreign trust domain (mesh-surfaces §4). */
+/**
+ * Kuma: roots from the MeshTrusts made from a MeshIdentity, one MeshTrust of ours for each foreign
+ * trust domain (mesh-surfaces §4).
+ */
 export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
   const { access, mesh, namePrefix, origin, trustDomain: expected, clock, random, log } = options;
   const state = new AdapterState({ clock, log });

@@ -19,8 +19,9 @@ export interface MeshTrustSpec {
 }
 
 /**
- * A MeshTrust from its spec and status. Fields that somebody else left out or misshaped read as empty: their object must
- * not keep us from our work. Throws `MeshAdapterError` `mesh-answer-malformed` where it has no spec.
+ * A MeshTrust from its spec and status. Fields that somebody else left out or misshaped read as
+ * empty: their object must not keep us from our work. Throws `MeshAdapterError`
+ * `mesh-answer-malformed` where it has no spec.
  */
 export function parseMeshTrust(
   name: string,

@@ -19,7 +19,10 @@ export interface MeshTrusts {
   ): Promise<readonly string[]>;
   /** Deletes it; one that is gone already is fine. */
   delete(trust: MeshTrust, signal: AbortSignal): Promise<void>;
-  /** Tells all of them now and after each change until the signal aborts; trouble is told and tried again. */
+  /**
+   * Tells all of them now and after each change until the signal aborts; trouble is told and tried
+   * again.
+   */
   follow(options: {
     readonly onTrusts: (trusts: readonly MeshTrust[]) => void;
     readonly onContact: () => void;

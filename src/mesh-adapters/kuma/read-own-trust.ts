@@ -8,17 +8,20 @@ import type { MeshTrust } from './mesh-trust.ts';
 import type { MeshTrusts } from './mesh-trusts.ts';
 import { isOwned, type MeshTrustMarks } from './render.ts';
 
-/** The own trust, and the other trust domains that the mesh itself issues identities in (its other zones, for instance). */
+/**
+ * The own trust, and the other trust domains that the mesh itself issues identities in (its other
+ * zones, for instance).
+ */
 export interface KumaOwnTrust {
   readonly own: OwnTrust;
   readonly ownAliases: readonly string[];
 }
 
 /**
- * The own trust from the MeshTrusts that the control plane made from a MeshIdentity, `status.origin.kri` (mesh-surfaces
- * §4). Throws `MeshAdapterError`: `own-trust-domain-missing` where there is none, or not the expected one,
- * `own-trust-domain-ambiguous` where there are several and none is expected, `own-trust-domain-malformed`,
- * `own-roots-malformed`.
+ * The own trust from the MeshTrusts that the control plane made from a MeshIdentity,
+ * `status.origin.kri` (mesh-surfaces §4). Throws `MeshAdapterError`: `own-trust-domain-missing`
+ * where there is none, or not the expected one, `own-trust-domain-ambiguous` where there are
+ * several and none is expected, `own-trust-domain-malformed`, `own-roots-malformed`.
  */
 export function ownTrustOf(trusts: readonly MeshTrust[], expected: TrustDomain | undefined): KumaOwnTrust {
   const own = trusts.filter(({ originKri }) => originKri !== undefined);
@@ -55,8 +58,8 @@ export function ownTrustOf(trusts: readonly MeshTrust[], expected: TrustDomain |
 }
 
 /**
- * Tells the own trust now and after each change of the MeshTrusts, until the signal aborts. A MeshTrust of ours that was edited or
- * deleted is progress, so that it is put right at once.
+ * Tells the own trust now and after each change of the MeshTrusts, until the signal aborts. A
+ * MeshTrust of ours that was edited or deleted is progress, so that it is put right at once.
  */
 export async function readOwnTrust(options: {
   readonly trusts: MeshTrusts;

@@ -42,7 +42,10 @@ export function renderMeshTrust(
   };
 }
 
-/** Whether the MeshTrust is one that we made: under our prefix, with our label, and not made from a MeshIdentity. */
+/**
+ * Whether the MeshTrust is one that we made: under our prefix, with our label, and not made from a
+ * MeshIdentity.
+ */
 export function isOwned(trust: MeshTrust, { namePrefix }: MeshTrustMarks): boolean {
   return (
     trust.originKri === undefined &&

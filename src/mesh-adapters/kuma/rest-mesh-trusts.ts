@@ -22,7 +22,10 @@ export interface KumaRestAccess {
   readonly pollMs: number;
 }
 
-/** The MeshTrusts of a mesh by the control plane's REST API. It has no versions: the last writer of a name wins. */
+/**
+ * The MeshTrusts of a mesh by the control plane's REST API. It has no versions: the last writer of
+ * a name wins.
+ */
 export function createRestMeshTrusts(access: KumaRestAccess, mesh: string, clock: Clock): MeshTrusts {
   const { address, caFile, tokenFile, pollMs } = access;
   const api = new JsonApi({
@@ -89,7 +92,10 @@ function parseItem(item: unknown): MeshTrust {
   return parseMeshTrust(name, known, { spec, status });
 }
 
-/** Only the offset of the link to the next page is followed: it may name an address by which we cannot reach the API. */
+/**
+ * Only the offset of the link to the next page is followed: it may name an address by which we
+ * cannot reach the API.
+ */
 function offsetOf(next: unknown): string | undefined {
   if (typeof next !== 'string' || !URL.canParse(next, 'http://next/')) return undefined;
   return new URL(next, 'http://next/').searchParams.get('offset') ?? undefined;

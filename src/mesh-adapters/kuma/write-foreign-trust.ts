@@ -30,9 +30,10 @@ export interface KumaWriter {
 }
 
 /**
- * Makes the mesh hold one MeshTrust of ours for each of these bundles and no other of ours. What a control plane answers for one peer
- * is reported for that peer and stops no other. `told` were reported as more than gone so far. Throws `MeshAdapterError` where the
- * mesh cannot be read, or does not know us.
+ * Makes the mesh hold one MeshTrust of ours for each of these bundles and no other of ours. What a
+ * control plane answers for one peer is reported for that peer and stops no other. `told` were
+ * reported as more than gone so far. Throws `MeshAdapterError` where the mesh cannot be read, or
+ * does not know us.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -141,7 +142,10 @@ async function writeOnce(
     return admission.refusal ? { ...report, state: failure.state } : { ...report, ...failure };
   }
 
-  /** Writes a MeshTrust. Where the control plane refuses it, what the peer no longer lists goes all the same. */
+  /**
+   * Writes a MeshTrust. Where the control plane refuses it, what the peer no longer lists goes all
+   * the same.
+   */
   async function put(trust: WantedMeshTrust, before: MeshTrust | undefined): Promise<readonly string[]> {
     try {
       return await trusts.put(trust, before, signal);
@@ -156,7 +160,10 @@ async function writeOnce(
   }
 }
 
-/** What others speak for is not ours to add to: the product joins all MeshTrusts of one trust domain. */
+/**
+ * What others speak for is not ours to add to: the product joins all MeshTrusts of one trust
+ * domain.
+ */
 function takenBy(
   others: readonly MeshTrust[],
   wanted: readonly TrustBundle[],
@@ -182,7 +189,10 @@ function presentKeys(ours: readonly MeshTrust[]): PresentKey[] {
   });
 }
 
-/** MeshTrusts of others that break the configuration of every proxy of the mesh, ours with it (mesh-surfaces §4). */
+/**
+ * MeshTrusts of others that break the configuration of every proxy of the mesh, ours with it
+ * (mesh-surfaces §4).
+ */
 function faultsOf(others: readonly MeshTrust[]): { readonly code: string; readonly message: string }[] {
   return others.flatMap(({ name, trustDomain, pems }) => {
     const said = JSON.stringify(trustDomain.slice(0, 80));

@@ -17,16 +17,24 @@ export interface LinkerdAdapterOptions {
   readonly kubernetes: KubernetesSource;
   /** Linkerd's own namespace, `linkerd` in most installations. */
   readonly namespace: string;
-  /** The namespace in which trust-manager looks for its sources, `cert-manager` in most installations. */
+  /**
+   * The namespace in which trust-manager looks for its sources, `cert-manager` in most
+   * installations.
+   */
   readonly trustNamespace: string;
   /** The Bundle whose target is the ConfigMap with Linkerd's anchors. */
   readonly bundle: string;
   readonly namePrefix: string;
   /** The anchors that are the mesh's own; without any those that do not bear our mark. */
   readonly pins: readonly Pin[];
-  /** Trust domains of other Linkerd meshes: only their DNS identities can be narrowed for rustls. */
+  /**
+   * Trust domains of other Linkerd meshes: only their DNS identities can be narrowed for rustls.
+   */
   readonly linkerdPeers: readonly TrustDomain[];
-  /** The operator accepts that foreign roots are written as they are; then `pins` must tell the own ones. */
+  /**
+   * The operator accepts that foreign roots are written as they are; then `pins` must tell the own
+   * ones.
+   */
   readonly acceptUnnarrowed?: boolean;
   readonly clock: Clock;
   readonly random: Random;
@@ -34,8 +42,9 @@ export interface LinkerdAdapterOptions {
 }
 
 /**
- * Linkerd with trust-manager: own anchors from `linkerd-identity-trust-roots`, foreign ones through ConfigMaps of ours that the
- * Bundle takes as a source, narrowed to DNS names because Linkerd keeps one merged pool (mesh-surfaces §5, §9).
+ * Linkerd with trust-manager: own anchors from `linkerd-identity-trust-roots`, foreign ones through
+ * ConfigMaps of ours that the Bundle takes as a source, narrowed to DNS names because Linkerd keeps
+ * one merged pool (mesh-surfaces §5, §9).
  */
 export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapter {
   const { namespace, trustNamespace, bundle, namePrefix, pins, clock, random, log } = options;

@@ -18,15 +18,18 @@ export function hasOthers(
 }
 
 /**
- * The anchors that pods may still have: each keeps those with which it was injected until it is restarted, and all that can be seen
- * of that is whether some pod has others than the present ones.
+ * The anchors that pods may still have: each keeps those with which it was injected until it is
+ * restarted, and all that can be seen of that is whether some pod has others than the present ones.
  */
 export class PodAnchors {
   readonly #left = new Map<TrustDomain, Set<string>>();
   /** Whose anchors were told of before the start, and may be in pods since then. */
   #before: ReadonlySet<TrustDomain> | undefined;
 
-  /** Takes up what stands where new pods get theirs. `areStale`: some pod has others; `told`: who was told of as more than gone. */
+  /**
+   * Takes up what stands where new pods get theirs. `areStale`: some pod has others; `told`: who
+   * was told of as more than gone.
+   */
   note(present: AnchorsByOwner, areStale: boolean, told: ReadonlySet<TrustDomain>): void {
     this.#before ??= new Set(told);
     if (!areStale) {

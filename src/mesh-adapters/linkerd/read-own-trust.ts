@@ -33,7 +33,10 @@ export interface LinkerdValues {
   readonly externalCa: boolean;
 }
 
-/** The values of ConfigMap `linkerd-config` (mesh-surfaces §5). Throws `MeshAdapterError`: `mesh-config-missing`, `mesh-config-malformed`. */
+/**
+ * The values of ConfigMap `linkerd-config` (mesh-surfaces §5). Throws `MeshAdapterError`:
+ * `mesh-config-missing`, `mesh-config-malformed`.
+ */
 export function parseLinkerdValues(config: ConfigMap): LinkerdValues {
   const { namespace, name } = config.metadata;
   const text = config.data?.[CONFIG_KEY];
@@ -71,8 +74,9 @@ export function anchorsTextOf(roots: ConfigMap): string {
 }
 
 /**
- * The own trust: of the anchors that proxies get, the pinned ones; without pins those that do not bear our mark, for foreign
- * ones are among them. Throws `MeshAdapterError`: `own-trust-domain-malformed`, `own-roots-malformed`.
+ * The own trust: of the anchors that proxies get, the pinned ones; without pins those that do not
+ * bear our mark, for foreign ones are among them. Throws `MeshAdapterError`:
+ * `own-trust-domain-malformed`, `own-roots-malformed`.
  */
 export function ownTrustOf(values: LinkerdValues, roots: ConfigMap, pins: readonly Pin[]): OwnTrust {
   const { trustDomain } = values;

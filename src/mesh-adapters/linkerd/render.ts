@@ -5,7 +5,10 @@ import { FOREIGN_TRUST_LABEL } from '../kubernetes/foreign-objects.ts';
 /** The key of every ConfigMap with anchors, Linkerd's own and ours. */
 export const ANCHORS_KEY = 'ca-bundle.crt';
 
-/** Our sources for trust-manager: one ConfigMap for each foreign trust domain, in the trust namespace. */
+/**
+ * Our sources for trust-manager: one ConfigMap for each foreign trust domain, in the trust
+ * namespace.
+ */
 export function sourcePlace(trustNamespace: string, namePrefix: string): ForeignObjectPlace {
   return {
     collection: configMapsOf(trustNamespace),

@@ -8,8 +8,8 @@ import type { Note } from './trust-manager.ts';
 const PODS = collectionOf({ kind: 'Pod', api: 'api/v1', plural: 'pods' });
 const HASH_ANNOTATION = 'linkerd.io/trust-root-sha256';
 /**
- * What pods carry whose chart was rendered without anchors, as those of the control plane with an external CA. Their proxies take the
- * anchors from the ConfigMap when their containers start.
+ * What pods carry whose chart was rendered without anchors, as those of the control plane with an
+ * external CA. Their proxies take the anchors from the ConfigMap when their containers start.
  */
 const HASH_OF_NOTHING = sha256('');
 /** A kubelet may start a container with the ConfigMap of some seconds ago. */
@@ -25,9 +25,10 @@ export type PodsInEffect =
   | { readonly kind: 'not-all'; readonly areStale: boolean; readonly note: Note };
 
 /**
- * Compares the anchors that each pod of the mesh was given when it was injected with the present ones; only a restart gives
- * it others (mesh-surfaces §5). A pod of the control plane has the present ones where all its containers started after the ConfigMap
- * `roots` was last changed. Throws `MeshAdapterError` except where we may not list pods.
+ * Compares the anchors that each pod of the mesh was given when it was injected with the present
+ * ones; only a restart gives it others (mesh-surfaces §5). A pod of the control plane has the
+ * present ones where all its containers started after the ConfigMap `roots` was last changed.
+ * Throws `MeshAdapterError` except where we may not list pods.
  */
 export async function podsInEffect(
   client: KubernetesClient,

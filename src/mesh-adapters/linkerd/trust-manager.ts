@@ -25,7 +25,10 @@ export interface Note {
   readonly message: string;
 }
 
-/** Why trust-manager may not bring our sources to the proxies; nothing where nothing is in the way. Throws `MeshAdapterError`. */
+/**
+ * Why trust-manager may not bring our sources to the proxies; nothing where nothing is in the way.
+ * Throws `MeshAdapterError`.
+ */
 export async function examineBundle(
   client: KubernetesClient,
   name: string,
@@ -69,8 +72,9 @@ export async function examineBundle(
 }
 
 /**
- * The Bundle, or the ClusterBundle of its name once that has taken its place: where the Bundle says that it was migrated, or is
- * gone. A cluster that does not know ClusterBundles forbids them to whoever has no right to them, so that tells nothing.
+ * The Bundle, or the ClusterBundle of its name once that has taken its place: where the Bundle says
+ * that it was migrated, or is gone. A cluster that does not know ClusterBundles forbids them to
+ * whoever has no right to them, so that tells nothing.
  */
 async function findBundle(
   client: KubernetesClient,
@@ -101,7 +105,9 @@ async function bundleOf(
   }
 }
 
-/** Whether a source takes our ConfigMaps: by our label and nothing else, or one of them by its name. */
+/**
+ * Whether a source takes our ConfigMaps: by our label and nothing else, or one of them by its name.
+ */
 function referenceOf({ spec }: KubernetesObject, namePrefix: string): 'label' | 'name' | undefined {
   const { sources, sourceRefs } = Object(spec) as { sources?: unknown; sourceRefs?: unknown };
   const references = [

@@ -30,8 +30,9 @@ import { examineBundle } from './trust-manager.ts';
 const MAX_ROOTS_OF_ONE_NAME = 64;
 
 /**
- * The injector gives every proxy all anchors in one environment variable, and Linux starts no process with one of 128 KiB or more:
- * beyond that no pod of the mesh would start. Leaves room for the name and for roots that are not known yet.
+ * The injector gives every proxy all anchors in one environment variable, and Linux starts no
+ * process with one of 128 KiB or more: beyond that no pod of the mesh would start. Leaves room for
+ * the name and for roots that are not known yet.
  */
 const BYTES_OF_ANCHORS = 120 * 1024;
 const BYTES_OF_PEER = 64 * 1024;
@@ -66,8 +67,9 @@ const NOT_TAKEN_OUT = {
 };
 
 /**
- * Makes trust-manager's namespace hold one ConfigMap of ours for each of these bundles, and tells how far their anchors came:
- * into the anchors that new pods get, and into every pod. `told` were told of as more than gone so far. Throws `MeshAdapterError`.
+ * Makes trust-manager's namespace hold one ConfigMap of ours for each of these bundles, and tells
+ * how far their anchors came: into the anchors that new pods get, and into every pod. `told` were
+ * told of as more than gone so far. Throws `MeshAdapterError`.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],

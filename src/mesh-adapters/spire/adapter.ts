@@ -17,14 +17,20 @@ export interface SpireAdapterOptions {
   readonly ownedFile: string;
   /** The server's trust domain; without it that of the server that was written to first. */
   readonly trustDomain?: TrustDomain | undefined;
-  /** Gives SPIRE federation relationships, to poll these endpoints by itself, in the place of bundles. */
+  /**
+   * Gives SPIRE federation relationships, to poll these endpoints by itself, in the place of
+   * bundles.
+   */
   readonly endpoints?: PeerEndpoints | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
 
-/** SPIRE: the server's own bundle, JWT keys too, and one federated bundle or relationship for each foreign trust domain (mesh-surfaces §6). */
+/**
+ * SPIRE: the server's own bundle, JWT keys too, and one federated bundle or relationship for each
+ * foreign trust domain (mesh-surfaces §6).
+ */
 export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
   const { access, pollMs, ownedFile, trustDomain, endpoints, clock, random, log } = options;
   const filePolls = new FilePolls(clock);

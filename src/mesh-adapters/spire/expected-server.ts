@@ -4,9 +4,10 @@ import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import { readOwned } from './owned.ts';
 
 /**
- * The own trust, if it is of one of the trust domains that are expected, where any is: the one of the config, the one that was
- * written to before. A server of another one behind the same socket would be given trust that is not meant for it, and lose bundles
- * that are not ours. Throws `MeshAdapterError` `own-trust-domain-changed`.
+ * The own trust, if it is of one of the trust domains that are expected, where any is: the one of
+ * the config, the one that was written to before. A server of another one behind the same socket
+ * would be given trust that is not meant for it, and lose bundles that are not ours. Throws
+ * `MeshAdapterError` `own-trust-domain-changed`.
  */
 export function expectServer(own: OwnTrust, ...expected: readonly (TrustDomain | undefined)[]): OwnTrust {
   const other = expected.find((name) => name !== undefined && name !== own.trustDomain);
@@ -15,7 +16,10 @@ export function expectServer(own: OwnTrust, ...expected: readonly (TrustDomain |
   throw new MeshAdapterError('own-trust-domain-changed', message);
 }
 
-/** The trust domain of the server that was written to before; undefined where none was, or where the note of it cannot be read. */
+/**
+ * The trust domain of the server that was written to before; undefined where none was, or where the
+ * note of it cannot be read.
+ */
 export async function notedServer(ownedFile: string): Promise<TrustDomain | undefined> {
   try {
     return (await readOwned(ownedFile)).server;

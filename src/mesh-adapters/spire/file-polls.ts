@@ -5,9 +5,10 @@ import type { SpireServer } from './spire-server.ts';
 const VALID_MS = 600_000;
 
 /**
- * Which trust domains SPIRE polls because its configuration file says so (`federates_with`). No list has them; SPIRE tells only
- * when it is asked to poll one now, and logs each such question that it denies. So it is asked once in ten minutes, and before
- * anything is written. The file is read at SPIRE's start, which mostly shows in that it does not answer.
+ * Which trust domains SPIRE polls because its configuration file says so (`federates_with`). No
+ * list has them; SPIRE tells only when it is asked to poll one now, and logs each such question
+ * that it denies. So it is asked once in ten minutes, and before anything is written. The file is
+ * read at SPIRE's start, which mostly shows in that it does not answer.
  */
 export class FilePolls {
   readonly #clock: Clock;
@@ -22,7 +23,10 @@ export class FilePolls {
     return new Set([...this.#known].filter(([, { polled }]) => polled).map(([name]) => name));
   }
 
-  /** Asks for those that are not known to be free, and for those that are to be asked for `again`. Throws `MeshAdapterError`. */
+  /**
+   * Asks for those that are not known to be free, and for those that are to be asked for `again`.
+   * Throws `MeshAdapterError`.
+   */
   async ask(server: SpireServer, questions: ReadonlyMap<string, 'once' | 'again'>): Promise<void> {
     for (const [name, when] of questions) {
       const known = this.#known.get(name);

@@ -7,7 +7,10 @@ import type { SpireContent, Target } from './plan.ts';
 import { commonOf, renderWhole, sameAuthorities, sameEndpoint } from './render.ts';
 import type { SpireServer } from './spire-server.ts';
 
-/** Makes SPIRE hold one target, writes nothing where it does, and says what came of it. Throws `MeshAdapterError`. */
+/**
+ * Makes SPIRE hold one target, writes nothing where it does, and says what came of it. Throws
+ * `MeshAdapterError`.
+ */
 export async function holdTarget(
   server: SpireServer,
   target: Target,
@@ -23,7 +26,8 @@ export async function holdTarget(
   const report = reportOf(admission, 'accepted', now, note);
   const there = content.bundles.get(trustDomain);
   if (!bundle || (there && sameAuthorities(there, bundle))) return report;
-  // A revocation of all is an empty bundle: registration entries go on naming the trust domain, and trust nobody of it.
+  // A revocation of all is an empty bundle: registration entries go on naming the trust domain, and
+  // trust nobody of it.
   const status = await put(bundle, there, (some) => server.set(some));
   return status.code === 0 ? report : { ...report, ...refusedBy(status) };
 }
@@ -83,8 +87,9 @@ async function holdRelationship(
 }
 
 /**
- * Writes a bundle. SPIRE reads certificates with other eyes than we, and refuses the whole for one; it then adds nothing of it, and what
- * the bundle no longer lists goes all the same. The status of the whole.
+ * Writes a bundle. SPIRE reads certificates with other eyes than we, and refuses the whole for one;
+ * it then adds nothing of it, and what the bundle no longer lists goes all the same. The status of
+ * the whole.
  */
 async function put(
   bundle: SpireBundle,
@@ -99,7 +104,10 @@ async function put(
   return shrunk.code === 0 ? status : shrunk;
 }
 
-/** Ends a relationship of ours; what SPIRE polled so far stays. The report where it could not be. Throws `MeshAdapterError`. */
+/**
+ * Ends a relationship of ours; what SPIRE polled so far stays. The report where it could not be.
+ * Throws `MeshAdapterError`.
+ */
 export async function endRelationship(
   server: SpireServer,
   trustDomain: TrustDomain,
@@ -111,8 +119,8 @@ export async function endRelationship(
 }
 
 /**
- * Deletes a bundle: first so that nothing else changes, and where registration entries federate with it so that they go on
- * without it. Throws `MeshAdapterError`.
+ * Deletes a bundle: first so that nothing else changes, and where registration entries federate
+ * with it so that they go on without it. Throws `MeshAdapterError`.
  */
 export async function removeBundle(
   server: SpireServer,

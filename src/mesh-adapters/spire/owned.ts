@@ -7,7 +7,10 @@ const MAX_BYTES = 8 * 1024 * 1024;
 
 /** What in a SPIRE server is ours. */
 export interface Owned {
-  /** The trust domain of the server; undefined where nothing was noted yet, or by a version that did not note it. */
+  /**
+   * The trust domain of the server; undefined where nothing was noted yet, or by a version that did
+   * not note it.
+   */
   readonly server: TrustDomain | undefined;
   /** Whose bundles are ours. */
   readonly bundles: ReadonlySet<TrustDomain>;
@@ -16,8 +19,8 @@ export interface Owned {
 }
 
 /**
- * SPIRE has no place for a mark on a bundle or a relationship, so a file of ours says which are ours; without it nothing is.
- * Throws `MeshAdapterError`: `file-unreadable`, `file-not-ours`.
+ * SPIRE has no place for a mark on a bundle or a relationship, so a file of ours says which are
+ * ours; without it nothing is. Throws `MeshAdapterError`: `file-unreadable`, `file-not-ours`.
  */
 export async function readOwned(path: string): Promise<Owned> {
   const bytes = await readBoundedFile(path, MAX_BYTES);

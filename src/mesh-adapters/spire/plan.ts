@@ -30,7 +30,10 @@ export interface SpireContent {
   readonly relationships: ReadonlyMap<string, SpireFederationRelationship>;
 }
 
-/** What shall stand in SPIRE for one wanted bundle: nothing of ours, a bundle, or a relationship that brings its first bundle. */
+/**
+ * What shall stand in SPIRE for one wanted bundle: nothing of ours, a bundle, or a relationship
+ * that brings its first bundle.
+ */
 export interface Target {
   readonly admission: Admission;
   readonly bundle?: SpireBundle;
@@ -61,8 +64,9 @@ export interface PlanContext {
 }
 
 /**
- * Judges what is wanted and says what shall stand for it. Changes nothing. A trust domain has either a bundle that we push or a relationship, and
- * nothing of ours where there is anything of others.
+ * Judges what is wanted and says what shall stand for it. Changes nothing. A trust domain has
+ * either a bundle that we push or a relationship, and nothing of ours where there is anything of
+ * others.
  */
 export async function planForeignTrust(
   wanted: readonly TrustBundle[],
@@ -75,7 +79,8 @@ export async function planForeignTrust(
   const isPolledByOthers = (name: string) =>
     polledByFile.has(name) || (content.relationships.has(name) && !linked.has(name as TrustDomain));
   const owned = new Set([...noted.bundles, ...noted.relationships].filter((name) => !isPolledByOthers(name)));
-  // What stands there as we would write it is ours: another agent of ours, or we before the file was lost, wrote it.
+  // What stands there as we would write it is ours: another agent of ours, or we before the file
+  // was lost, wrote it.
   for (const bundle of wanted) {
     const there = content.bundles.get(bundle.trustDomain);
     const whole = there && renderWhole(bundle);
@@ -134,7 +139,9 @@ export async function planForeignTrust(
   };
 }
 
-/** Whose relationships in SPIRE are ours: those that are noted, and those that say what we would. */
+/**
+ * Whose relationships in SPIRE are ours: those that are noted, and those that say what we would.
+ */
 function ownRelationships(
   wanted: readonly TrustBundle[],
   { relationships }: SpireContent,
@@ -185,7 +192,10 @@ function explained(admission: Admission, taken: ReadonlyMap<string, string>): Ad
   return { ...admission, refusal: { ...refusal, message } };
 }
 
-/** The JWT keys of a refused bundle that stay in SPIRE: those that are there and that it still lists. */
+/**
+ * The JWT keys of a refused bundle that stay in SPIRE: those that are there and that it still
+ * lists.
+ */
 function keysToHold({ trustDomain, jwtAuthorities }: TrustBundle, { bundles }: SpireContent) {
   const ids = new Set(bundles.get(trustDomain)?.jwt_authorities.map(({ key_id: id }) => id));
   return renderableKeys(jwtAuthorities.filter(({ keyId }) => ids.has(keyId)));

@@ -13,7 +13,10 @@ import { MeshAdapterError } from '../contract/errors.ts';
 import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import type { PeerEndpoint } from './peer-endpoint.ts';
 
-/** A bundle as SPIRE keeps it: these roots and JWT keys, with the sequence and hint that the bundle came with. */
+/**
+ * A bundle as SPIRE keeps it: these roots and JWT keys, with the sequence and hint that the bundle
+ * came with.
+ */
 export function renderSpireBundle(
   { trustDomain, sequence, refreshHintSeconds }: TrustBundle,
   roots: readonly X509Authority[],
@@ -69,7 +72,10 @@ function spkiOf({ jwk }: JwtAuthority): Buffer {
   return createPublicKey({ key: { ...jwk }, format: 'jwk' }).export({ type: 'spki', format: 'der' });
 }
 
-/** A federation relationship, with the first bundle: without it SPIRE could not prove an `https_spiffe` endpoint. */
+/**
+ * A federation relationship, with the first bundle: without it SPIRE could not prove an
+ * `https_spiffe` endpoint.
+ */
 export function renderRelationship(
   trustDomain: TrustDomain,
   { url, profile }: Extract<PeerEndpoint, { url: string }>,
@@ -99,13 +105,19 @@ function hrefOf(url: string): string {
   return URL.parse(url)?.href ?? url;
 }
 
-/** The name in a message of SPIRE, which old ones wrote with the scheme; as it is where it is no trust domain. */
+/**
+ * The name in a message of SPIRE, which old ones wrote with the scheme; as it is where it is no
+ * trust domain.
+ */
 export function nameOf({ trust_domain: name }: { readonly trust_domain: string }): string {
   const plain = name.replace(/^spiffe:\/\//, '');
   return isTrustDomain(plain) ? plain : name;
 }
 
-/** Whether both say the same to a verifier, whatever the order; sequence and hint say nothing to one. */
+/**
+ * Whether both say the same to a verifier, whatever the order; sequence and hint say nothing to
+ * one.
+ */
 export function sameAuthorities(a: SpireBundle, b: SpireBundle): boolean {
   const [one, two] = [authoritiesOf(a), authoritiesOf(b)];
   return one.size === two.size && [...one].every((each) => two.has(each));
@@ -133,7 +145,9 @@ function textOfKey({ key_id: id, public_key: key }: SpireBundle['jwt_authorities
   return `jwt ${id} ${key.toString('base64')}`;
 }
 
-/** The roots of a bundle that is in SPIRE, those left out that are tainted or that we cannot read. */
+/**
+ * The roots of a bundle that is in SPIRE, those left out that are tainted or that we cannot read.
+ */
 export function readableRoots({ x509_authorities: authorities }: SpireBundle): X509Authority[] {
   return authorities.flatMap(({ asn1, tainted }) => {
     if (tainted) return [];
@@ -147,8 +161,9 @@ export function readableRoots({ x509_authorities: authorities }: SpireBundle): X
 }
 
 /**
- * The own trust from the server's own bundle: every authority that is not tainted, all or none (mesh-surfaces §6). Throws
- * `MeshAdapterError`: `own-trust-domain-malformed`, `own-roots-malformed`.
+ * The own trust from the server's own bundle: every authority that is not tainted, all or none
+ * (mesh-surfaces §6). Throws `MeshAdapterError`: `own-trust-domain-malformed`,
+ * `own-roots-malformed`.
  */
 export function parseOwnBundle(bundle: SpireBundle): OwnTrust {
   const { trust_domain: name, x509_authorities: x509, jwt_authorities: jwt } = bundle;

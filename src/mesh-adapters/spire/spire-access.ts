@@ -43,8 +43,8 @@ const CHANNEL = {
 } as const;
 
 /**
- * A connection for a few calls; credentials are read anew for each, because they are renewed. Throws `MeshAdapterError`
- * `credentials-unusable`.
+ * A connection for a few calls; credentials are read anew for each, because they are renewed.
+ * Throws `MeshAdapterError` `credentials-unusable`.
  */
 export async function openSpire(access: SpireAccess): Promise<Client> {
   if (access.kind === 'socket') {

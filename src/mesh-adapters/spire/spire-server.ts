@@ -25,15 +25,23 @@ export type SpireRefresh =
   /** Nothing in SPIRE polls this trust domain, and no poll of it is under way any more. */
   | { readonly kind: 'not-polled' };
 
-/** The few calls to a SPIRE server that the adapter needs; every method throws `MeshAdapterError`. */
+/**
+ * The few calls to a SPIRE server that the adapter needs; every method throws `MeshAdapterError`.
+ */
 export interface SpireServer {
   ownBundle(): Promise<SpireBundle>;
   federatedBundles(): Promise<readonly SpireBundle[]>;
   /** What SPIRE holds for one foreign trust domain; undefined: nothing. */
   federatedBundle(trustDomain: string): Promise<SpireBundle | undefined>;
-  /** The federation relationships that were made by the API, without bundles. Those of the configuration file are not told. */
+  /**
+   * The federation relationships that were made by the API, without bundles. Those of the
+   * configuration file are not told.
+   */
   relationships(): Promise<readonly SpireFederationRelationship[]>;
-  /** Asks SPIRE to poll a trust domain now: the only way to see relationships of the configuration file too. */
+  /**
+   * Asks SPIRE to poll a trust domain now: the only way to see relationships of the configuration
+   * file too.
+   */
   refresh(trustDomain: string): Promise<SpireRefresh>;
   set(bundle: SpireBundle): Promise<SpireStatus>;
   delete(trustDomain: string, mode: keyof typeof SPIRE_DELETE_MODE): Promise<SpireStatus>;
@@ -97,7 +105,8 @@ function serverOf(
         return (await unlessNotFound(polled)) ? { kind: 'polled' } : { kind: 'not-polled' };
       } catch (error) {
         if (!(error instanceof MeshAdapterError)) throw error;
-        // A poll that fails is told as an internal error. That nobody polls is told at once, so who takes too long polls.
+        // A poll that fails is told as an internal error. That nobody polls is told at once, so who
+        // takes too long polls.
         const late = error.code === 'mesh-unreachable' && clock.monotonicMs() - begun >= REFRESH_MS;
         if (late || error.code === 'mesh-unavailable') return { kind: 'failed', message: error.message };
         throw error;

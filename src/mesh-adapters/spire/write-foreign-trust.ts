@@ -28,8 +28,9 @@ export interface SpireWriter {
 }
 
 /**
- * Makes SPIRE hold exactly these bundles beside what is not ours. A trust domain is claimed in the file of ours before anything
- * of it is written and leaves it after that is gone. Throws `MeshAdapterError` where SPIRE or the file fails as a whole.
+ * Makes SPIRE hold exactly these bundles beside what is not ours. A trust domain is claimed in the
+ * file of ours before anything of it is written and leaves it after that is gone. Throws
+ * `MeshAdapterError` where SPIRE or the file fails as a whole.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -48,7 +49,10 @@ export async function writeForeignTrust(
   }
 }
 
-/** The bundles and relationships that are noted as ours and that SPIRE holds. Throws `MeshAdapterError`. */
+/**
+ * The bundles and relationships that are noted as ours and that SPIRE holds. Throws
+ * `MeshAdapterError`.
+ */
 export async function readPresentTrust(
   { access, ownedFile, clock }: Pick<SpireWriter, 'access' | 'ownedFile' | 'clock'>,
   signal: AbortSignal,
@@ -89,7 +93,10 @@ async function write(
     ours = next;
   };
 
-  /** Does one thing for one peer. A call that SPIRE does not take is reported for that peer, and stops no other. */
+  /**
+   * Does one thing for one peer. A call that SPIRE does not take is reported for that peer, and
+   * stops no other.
+   */
   const attempt = async <Report extends ForeignTrustReport | undefined>(
     trustDomain: TrustDomain,
     work: () => Promise<Report>,
@@ -148,7 +155,10 @@ async function write(
   return inOrderOf(wanted, reports);
 }
 
-/** What SPIRE's configuration file has to be asked about: whatever is wanted once, and before a write each time. */
+/**
+ * What SPIRE's configuration file has to be asked about: whatever is wanted once, and before a
+ * write each time.
+ */
 function questionsOf(
   { targets, drop }: Plan,
   { bundles, relationships }: SpireContent,

@@ -12,7 +12,10 @@ export interface VaultAdapterOptions {
   readonly access: VaultAccess;
   /** A PKI mount does not know which trust domain its roots speak for. */
   readonly trustDomain: TrustDomain;
-  /** The roots of the mount that are ours, by key or certificate; without any those that signed themselves. */
+  /**
+   * The roots of the mount that are ours, by key or certificate; without any those that signed
+   * themselves.
+   */
   readonly pins: readonly Pin[];
   /** How often the mount is looked at; it has no watch. */
   readonly pollMs: number;
@@ -24,8 +27,8 @@ export interface VaultAdapterOptions {
 }
 
 /**
- * A PKI mount of Vault or OpenBao as the source of own roots (mesh-surfaces §8). It holds no foreign trust: that is written
- * to files, as the `files` adapter does.
+ * A PKI mount of Vault or OpenBao as the source of own roots (mesh-surfaces §8). It holds no
+ * foreign trust: that is written to files, as the `files` adapter does.
  */
 export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
   const { access, trustDomain, pins, pollMs, foreignFolder: folder, clock, random, log } = options;
@@ -33,7 +36,8 @@ export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
   const where = `mount ${JSON.stringify(access.mount)} at ${access.address}`;
   const source: VaultSource = { client: new VaultClient(access, clock), trustDomain, pins, where };
   let known: OwnTrust | undefined;
-  // A vault that is away must not keep a revocation from the files: then foreign roots are judged by what was read last.
+  // A vault that is away must not keep a revocation from the files: then foreign roots are judged
+  // by what was read last.
   const ownTrust = async (signal: AbortSignal): Promise<OwnTrust> => {
     try {
       known = await fetchOwnTrust(source, signal);

@@ -7,9 +7,10 @@ import { type OwnTrustPolling, pollOwnTrust } from '../contract/poll-own-trust.t
 import type { VaultClient, VaultIssuer } from './vault-client.ts';
 
 /**
- * The anchors among the certificates of a mount (mesh-surfaces §8): with pins exactly the pinned ones, by the digest of the
- * key or of the certificate; without any those that signed themselves. Chains hold intermediates, which are none. Throws
- * `MeshAdapterError` `own-roots-malformed` where a pinned one is missing, or nothing is left.
+ * The anchors among the certificates of a mount (mesh-surfaces §8): with pins exactly the pinned
+ * ones, by the digest of the key or of the certificate; without any those that signed themselves.
+ * Chains hold intermediates, which are none. Throws `MeshAdapterError` `own-roots-malformed` where
+ * a pinned one is missing, or nothing is left.
  */
 export function anchorsOf(
   issuers: readonly VaultIssuer[],
@@ -54,7 +55,10 @@ export interface VaultSource {
   readonly where: string;
 }
 
-/** Tells the own trust now and every `pollMs` until the signal aborts. What cannot be read changes nothing. */
+/**
+ * Tells the own trust now and every `pollMs` until the signal aborts. What cannot be read changes
+ * nothing.
+ */
 export async function readOwnTrust({
   source,
   ...polling

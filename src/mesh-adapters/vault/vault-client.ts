@@ -12,7 +12,10 @@ export interface VaultAccess {
   /** The path of the PKI secrets engine, such as `pki` or `team/pki`. */
   readonly mount: string;
   readonly namespace?: string | undefined;
-  /** With a token revoked issuers are seen; it needs `read` on `<mount>/issuer/*` and `list` on `<mount>/issuers`. */
+  /**
+   * With a token revoked issuers are seen; it needs `read` on `<mount>/issuer/*` and `list` on
+   * `<mount>/issuers`.
+   */
   readonly tokenFile?: string | undefined;
   /** PEM file with what signs the server's certificate. */
   readonly caFile?: string | undefined;
@@ -46,7 +49,10 @@ export class VaultClient {
     });
   }
 
-  /** Throws `MeshAdapterError`: `mesh-not-found` for a mount without issuers, `mesh-answer-malformed`, the codes of `JsonApi.send`. */
+  /**
+   * Throws `MeshAdapterError`: `mesh-not-found` for a mount without issuers,
+   * `mesh-answer-malformed`, the codes of `JsonApi.send`.
+   */
   async issuers(signal: AbortSignal): Promise<readonly VaultIssuer[]> {
     const { keys } = await this.#read('/issuers', signal, { list: 'true' });
     if (!Array.isArray(keys) || keys.length > MAX_ISSUERS)

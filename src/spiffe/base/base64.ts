@@ -1,4 +1,7 @@
-/** The bytes of strict base64 (RFC 4648 §4: standard alphabet, padded, no white space, no stray bits), else undefined. */
+/**
+ * The bytes of strict base64 (RFC 4648 §4: standard alphabet, padded, no white space, no stray
+ * bits), else undefined.
+ */
 export function decodeBase64(text: string): Uint8Array | undefined {
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
   const bytes = Buffer.from(text, 'base64');

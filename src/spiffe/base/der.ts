@@ -7,7 +7,10 @@ export class DerError extends CodedError<'der-malformed'> {
   }
 }
 
-/** The tags the certificate walk meets (X.690 §8); context tags are `CONTEXT | n`, constructed ones with `CONSTRUCTED` too. */
+/**
+ * The tags the certificate walk meets (X.690 §8); context tags are `CONTEXT | n`, constructed ones
+ * with `CONSTRUCTED` too.
+ */
 export const Tag = {
   boolean: 0x01,
   integer: 0x02,
@@ -32,9 +35,10 @@ export const CONTEXT = 0x80;
 export const CONSTRUCTED = 0x20;
 
 /**
- * Walks DER from left to right and refuses whatever has more than one encoding: indefinite and non-minimal
- * lengths, padded integers, booleans other than 0x00 and 0xFF, set unused bits, high tag numbers. Every reader
- * ends with `end()`, so that nothing trails. Throws `DerError`; never reads beyond its slice and copies nothing.
+ * Walks DER from left to right and refuses whatever has more than one encoding: indefinite and
+ * non-minimal lengths, padded integers, booleans other than 0x00 and 0xFF, set unused bits, high
+ * tag numbers. Every reader ends with `end()`, so that nothing trails. Throws `DerError`; never
+ * reads beyond its slice and copies nothing.
  */
 export class DerReader {
   readonly bytes: Uint8Array;
@@ -81,7 +85,9 @@ export class DerReader {
     return new DerReader(this.bytes, start, end);
   }
 
-  /** A reader over the content if the next element has this tag, else undefined and nothing is read. */
+  /**
+   * A reader over the content if the next element has this tag, else undefined and nothing is read.
+   */
   enterOptional(tag: number): DerReader | undefined {
     return this.nextTag === tag ? this.enter(tag) : undefined;
   }
@@ -149,7 +155,10 @@ export class DerReader {
     return bits;
   }
 
-  /** A UTCTime or GeneralizedTime in the one form RFC 5280 §4.1.2.5 allows: seconds, `Z`, no fraction. */
+  /**
+   * A UTCTime or GeneralizedTime in the one form RFC 5280 §4.1.2.5 allows: seconds, `Z`, no
+   * fraction.
+   */
   time(): Date {
     const tag = this.nextTag;
     if (tag !== Tag.utcTime && tag !== Tag.generalizedTime)
@@ -215,7 +224,9 @@ function firstTwoArcs(joined: number): string {
   return `${root}.${joined - 40 * root}`;
 }
 
-/** The same with arcs of any size; only for content whose form was checked up to the first long arc. */
+/**
+ * The same with arcs of any size; only for content whose form was checked up to the first long arc.
+ */
 function decodeLongObjectIdentifier(content: Uint8Array): string {
   let text = '';
   let arc = 0n;

@@ -16,9 +16,10 @@ const MAX_CERTIFICATES = 1000;
 const BOUNDARY = /^-----(BEGIN|END) ([A-Z0-9 ]+)-----$/;
 
 /**
- * The certificates of a PEM text (RFC 7468), in order, as DER that nobody has judged yet. Text around the blocks is
- * skipped. Throws `PemError`: `pem-private-key` if a key is among them (they do not belong in a file of certificates),
- * `pem-unexpected-label`, `pem-malformed`, `pem-too-large`, `pem-empty`.
+ * The certificates of a PEM text (RFC 7468), in order, as DER that nobody has judged yet. Text
+ * around the blocks is skipped. Throws `PemError`: `pem-private-key` if a key is among them (they
+ * do not belong in a file of certificates), `pem-unexpected-label`, `pem-malformed`,
+ * `pem-too-large`, `pem-empty`.
  */
 export function certificatesFromPem(pem: string): Uint8Array[] {
   if (pem.length > MAX_PEM_CHARACTERS) {
@@ -80,7 +81,10 @@ export function certificatesFromPem(pem: string): Uint8Array[] {
 
 const GLUED = /-----END [A-Z0-9 ]+-----.*-----BEGIN [A-Z0-9 ]+-----/;
 
-/** What people take for PEM: the text was read as UTF-8, so bytes that are none show as replacement characters. */
+/**
+ * What people take for PEM: the text was read as UTF-8, so bytes that are none show as replacement
+ * characters.
+ */
 function refuseOtherForms(text: string): void {
   if (text.includes('\0') && text.replaceAll('\0', '').includes('-----BEGIN'))
     throw new PemError('pem-malformed', 'the text is UTF-16: save it as ASCII or UTF-8');

@@ -18,7 +18,10 @@ export class JsonNumber {
     this.source = source;
   }
 
-  /** The value if the number is written as an integer of at most 40 digits, without fraction or exponent. */
+  /**
+   * The value if the number is written as an integer of at most 40 digits, without fraction or
+   * exponent.
+   */
   get integer(): bigint | undefined {
     // A megabyte of digits would take a tenth of a second to read, and stands for nothing here.
     return /^-?[0-9]{1,40}$/.test(this.source) ? BigInt(this.source) : undefined;
@@ -35,9 +38,10 @@ export interface JsonLimits {
 }
 
 /**
- * Reads one JSON text (RFC 8259) and nothing else: UTF-8 without byte order mark, no trailing text (TDB-43), no member
- * name twice in one object, escaped spellings included (TDB-20). Objects become maps, numbers keep their source.
- * Throws `JsonError`: `json-too-large`, `json-encoding`, `json-syntax`, `json-duplicate-member`, `json-too-deep`.
+ * Reads one JSON text (RFC 8259) and nothing else: UTF-8 without byte order mark, no trailing text
+ * (TDB-43), no member name twice in one object, escaped spellings included (TDB-20). Objects become
+ * maps, numbers keep their source. Throws `JsonError`: `json-too-large`, `json-encoding`,
+ * `json-syntax`, `json-duplicate-member`, `json-too-deep`.
  */
 export function parseStrictJson(bytes: Uint8Array, limits: JsonLimits): JsonValue {
   if (bytes.length > limits.maxBytes) {

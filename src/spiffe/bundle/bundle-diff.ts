@@ -16,9 +16,11 @@ export interface BundleDiff {
 const digests = new WeakMap<TrustBundle, string>();
 
 /**
- * SHA-256, lower-case hex, over the trust domain and its authorities in their one order; sequence and refresh hint
- * have no part in it. Lines of text, each ended by a line feed: `spiffe-bundle-content-v1`, the trust domain, then
- * `x509 <sha256 of the DER>` by fingerprint and `jwt <key ID as JSON> <JWK as JSON>` by key ID, with the algorithm as JSON behind it where the key is for one only.
+ * SHA-256, lower-case hex, over the trust domain and its authorities in their one order; sequence
+ * and refresh hint have no part in it. Lines of text, each ended by a line feed:
+ * `spiffe-bundle-content-v1`, the trust domain, then `x509 <sha256 of the DER>` by fingerprint and
+ * `jwt <key ID as JSON> <JWK as JSON>` by key ID, with the algorithm as JSON behind it where the
+ * key is for one only.
  */
 export function contentDigest(bundle: TrustBundle): string {
   const known = digests.get(bundle);
@@ -34,7 +36,10 @@ export function contentDigest(bundle: TrustBundle): string {
   return digest;
 }
 
-/** Whether two bundles trust the same for the same trust domain: authorities as sets, without sequence and hint. */
+/**
+ * Whether two bundles trust the same for the same trust domain: authorities as sets, without
+ * sequence and hint.
+ */
 export function bundlesEqual(a: TrustBundle, b: TrustBundle): boolean {
   return contentDigest(a) === contentDigest(b);
 }
@@ -57,7 +62,10 @@ export function diffBundles(before: TrustBundle | undefined, after: TrustBundle)
   };
 }
 
-/** Without an algorithm as it was before algorithms were kept, so that the digests of such bundles stay. */
+/**
+ * Without an algorithm as it was before algorithms were kept, so that the digests of such bundles
+ * stay.
+ */
 function jwtLabel({ keyId, jwk, algorithm }: JwtAuthority): string {
   const label = `${JSON.stringify(keyId)} ${jwkText(jwk)}`;
   return algorithm === undefined ? label : `${label} ${JSON.stringify(algorithm)}`;

@@ -14,10 +14,11 @@ export interface ParsedBundle {
 }
 
 /**
- * A bundle from its document (SPIFFE Trust Domain and Bundle §4). A bad entry is ignored and noted, a bad document is
- * refused. The document does not name its trust domain, so the caller does (TDB-39). An empty `keys` is legal and
- * revokes everything (TDB-04). Throws `BundleError`: `bundle-not-json`, `bundle-too-large`, `bundle-not-a-bundle`,
- * `bundle-too-many-entries`, `bundle-sequence`, `bundle-refresh-hint`.
+ * A bundle from its document (SPIFFE Trust Domain and Bundle §4). A bad entry is ignored and noted,
+ * a bad document is refused. The document does not name its trust domain, so the caller does
+ * (TDB-39). An empty `keys` is legal and revokes everything (TDB-04). Throws `BundleError`:
+ * `bundle-not-json`, `bundle-too-large`, `bundle-not-a-bundle`, `bundle-too-many-entries`,
+ * `bundle-sequence`, `bundle-refresh-hint`.
  */
 export function parseBundle(
   trustDomain: TrustDomain,
@@ -28,7 +29,10 @@ export function parseBundle(
   return readBundle(trustDomain, parseBundleJson(bytes, limits), limits, reading);
 }
 
-/** The JSON of a bundle or a bundle map. Throws `BundleError`: `bundle-not-json`, `bundle-too-large`. */
+/**
+ * The JSON of a bundle or a bundle map. Throws `BundleError`: `bundle-not-json`,
+ * `bundle-too-large`.
+ */
 export function parseBundleJson(bytes: Uint8Array, limits: BundleLimits): JsonValue {
   try {
     return parseStrictJson(bytes, limits);
@@ -41,8 +45,9 @@ export function parseBundleJson(bytes: Uint8Array, limits: BundleLimits): JsonVa
 }
 
 /**
- * The one document of a bundle: fixed order of members, X.509 entries by fingerprint, then JWT entries by key ID, so
- * that equal bundles are equal bytes (TDB-01, TDB-02, TDB-14, TDB-16, TDB-18, TDB-21, TDB-22, TDB-33).
+ * The one document of a bundle: fixed order of members, X.509 entries by fingerprint, then JWT
+ * entries by key ID, so that equal bundles are equal bytes (TDB-01, TDB-02, TDB-14, TDB-16, TDB-18,
+ * TDB-21, TDB-22, TDB-33).
  */
 export function serializeBundle(bundle: TrustBundle): Uint8Array {
   return Buffer.from(`${bundleText(bundle)}\n`);
@@ -83,7 +88,8 @@ export function jwkText(jwk: Readonly<Record<string, string>>): string {
   return JSON.stringify(orderedJwk(jwk));
 }
 
-// An authority is written with every version that has it; reading its certificate each time would cost the most.
+// An authority is written with every version that has it; reading its certificate each time would
+// cost the most.
 const authorityJwks = new WeakMap<X509Authority, Record<string, string>>();
 
 function x509Entry(authority: X509Authority): Record<string, unknown> {

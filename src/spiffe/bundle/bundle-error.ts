@@ -12,7 +12,10 @@ export type BundleErrorCode =
   | 'bundle-sequence'
   /** `spiffe_refresh_hint` is no integer (TDB-12). */
   | 'bundle-refresh-hint'
-  /** A bundle map without an object `trust_domains`, or with a key that is no trust domain (MAP-01, MAP-06). */
+  /**
+   * A bundle map without an object `trust_domains`, or with a key that is no trust domain (MAP-01,
+   * MAP-06).
+   */
   | 'map-not-a-map'
   | 'map-trust-domain'
   /** One bundle of a map is refused; the cause says why (MAP-06). */

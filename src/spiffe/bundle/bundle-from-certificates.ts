@@ -7,8 +7,9 @@ import type { TrustDomain } from '../id/trust-domain.ts';
 import { type Certificate, CertificateError, parseCertificate } from '../x509/certificate.ts';
 
 /**
- * A CA certificate as an authority of a bundle. Its dates are not looked at (TDB-29), nor who signed it (X509-24).
- * Throws `BundleError`: `authority-not-a-certificate`, `authority-not-a-ca` (TDB-28), `authority-key-unsupported`.
+ * A CA certificate as an authority of a bundle. Its dates are not looked at (TDB-29), nor who
+ * signed it (X509-24). Throws `BundleError`: `authority-not-a-certificate`, `authority-not-a-ca`
+ * (TDB-28), `authority-key-unsupported`.
  */
 export function x509AuthorityFromDer(der: Uint8Array): X509Authority {
   const certificate = readCertificate(der);
@@ -30,8 +31,9 @@ export function x509AuthorityFromDer(der: Uint8Array): X509Authority {
 }
 
 /**
- * The same of a CA certificate that stands next to those of others, and therefore has to be one that every verifier can read.
- * Throws `BundleError` as `x509AuthorityFromDer` does, and `authority-not-portable`.
+ * The same of a CA certificate that stands next to those of others, and therefore has to be one
+ * that every verifier can read. Throws `BundleError` as `x509AuthorityFromDer` does, and
+ * `authority-not-portable`.
  */
 export function portableAuthorityFromDer(der: Uint8Array): X509Authority {
   const authority = x509AuthorityFromDer(der);

@@ -5,10 +5,11 @@ import { type BundleLimits, defaultBundleLimits, readBundle } from './bundle-rea
 import { isTrustDomain, type TrustDomain } from '../id/trust-domain.ts';
 
 /**
- * The bundles of a bundle map (SPIFFE Trust Domain and Bundle §5), all or none. Hints in it are the publisher's and
- * say nothing about reading the map (MAP-04). A trust domain that comes twice, also in an escaped spelling, refuses
- * the map (MAP-03), and so does one bad name or bundle (MAP-06). Throws `BundleError`: `bundle-not-json`,
- * `bundle-too-large`, `bundle-too-many-entries`, `map-not-a-map`, `map-trust-domain`, `map-bundle`.
+ * The bundles of a bundle map (SPIFFE Trust Domain and Bundle §5), all or none. Hints in it are the
+ * publisher's and say nothing about reading the map (MAP-04). A trust domain that comes twice, also
+ * in an escaped spelling, refuses the map (MAP-03), and so does one bad name or bundle (MAP-06).
+ * Throws `BundleError`: `bundle-not-json`, `bundle-too-large`, `bundle-too-many-entries`,
+ * `map-not-a-map`, `map-trust-domain`, `map-bundle`.
  */
 export function parseBundleMap(
   bytes: Uint8Array,
@@ -48,7 +49,10 @@ export function parseBundleMap(
   return bundles;
 }
 
-/** The one bundle map of these bundles, by trust domain, without their refresh hints (MAP-01, MAP-02, MAP-04). */
+/**
+ * The one bundle map of these bundles, by trust domain, without their refresh hints (MAP-01,
+ * MAP-02, MAP-04).
+ */
 export function serializeBundleMap(bundles: Iterable<TrustBundle>): Uint8Array {
   const byName = new Map<TrustDomain, TrustBundle>();
   for (const bundle of bundles) {

@@ -17,7 +17,10 @@ export type BundleNoteCode =
   /** TDB-28 */
   | 'entry-certificate-not-a-ca'
   | 'entry-key-unsupported'
-  /** We can read the certificate, but not every verifier of others can, and some would refuse the whole bundle for it. */
+  /**
+   * We can read the certificate, but not every verifier of others can, and some would refuse the
+   * whole bundle for it.
+   */
   | 'entry-certificate-not-portable'
   /** TDB-27 */
   | 'entry-key-mismatch'
@@ -35,7 +38,10 @@ export type BundleNoteCode =
 /** Something odd about a bundle document: an entry that was ignored, or used with a remark. */
 export interface BundleNote {
   readonly code: BundleNoteCode;
-  /** The entry's place in `keys`, from 0; absent where the note is about the whole document. A message counts from 1, as people do. */
+  /**
+   * The entry's place in `keys`, from 0; absent where the note is about the whole document. A
+   * message counts from 1, as people do.
+   */
   readonly index?: number;
   readonly message: string;
   /** Set where somebody should be woken. */

@@ -19,8 +19,9 @@ export interface BundleLimits {
 }
 
 /**
- * Which X.509 authorities count. `portable`: those that every verifier can read, as for everything that a peer publishes. `readable`:
- * those that we can read, for our own bundle and for the history.
+ * Which X.509 authorities count. `portable`: those that every verifier can read, as for everything
+ * that a peer publishes. `readable`: those that we can read, for our own bundle and for the
+ * history.
  */
 export type BundleReading = 'portable' | 'readable';
 
@@ -211,7 +212,10 @@ class EntryReader {
   }
 }
 
-/** Why other programs cannot read a key for JWTs, or refuse all keys for it; a key that is too short only proves nothing. */
+/**
+ * Why other programs cannot read a key for JWTs, or refuse all keys for it; a key that is too short
+ * only proves nothing.
+ */
 function jwtKeyProblem({ kty, n = '', e = '' }: PublicJwk): string | undefined {
   if (kty !== 'RSA') return undefined;
   const [modulus, exponent] = [decodeBase64url(n), decodeBase64url(e)];
@@ -219,7 +223,10 @@ function jwtKeyProblem({ kty, n = '', e = '' }: PublicJwk): string | undefined {
   return rsaKeyProblem({ kind: 'rsa', modulus, exponent, onlyPss: false });
 }
 
-/** What `alg` and `key_ops` say of a JWT key (RFC 7517 §4.3, §4.4), or why it may not check signatures. */
+/**
+ * What `alg` and `key_ops` say of a JWT key (RFC 7517 §4.3, §4.4), or why it may not check
+ * signatures.
+ */
 function readKeyUse(entry: JsonObject): { readonly algorithm?: string } | string {
   const operations = entry.get('key_ops');
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify')))

@@ -15,9 +15,10 @@ const MAX_REMEMBERED = 8192;
 const remembered = new Map<string, string | undefined>();
 
 /**
- * Why some verifier cannot read a CA certificate, in words that continue "others cannot read it: …", or undefined where Go,
- * BoringSSL, OpenSSL, rustls and Java all can. Because many of them refuse a whole set of roots for one that they cannot read, such a
- * certificate must not stand next to those of others. It is stricter than our own reader, and judges neither dates nor signature.
+ * Why some verifier cannot read a CA certificate, in words that continue "others cannot read it:
+ * …", or undefined where Go, BoringSSL, OpenSSL, rustls and Java all can. Because many of them
+ * refuse a whole set of roots for one that they cannot read, such a certificate must not stand next
+ * to those of others. It is stricter than our own reader, and judges neither dates nor signature.
  */
 export function readingProblem({
   der,
@@ -75,7 +76,9 @@ function bodyProblem({
   return extensionsProblem(tbs.enter(CONTEXT | CONSTRUCTED | 3));
 }
 
-/** Java reads the parameters of an algorithm that it knows, and refuses the certificate with them. */
+/**
+ * Java reads the parameters of an algorithm that it knows, and refuses the certificate with them.
+ */
 function signatureAlgorithmProblem({ oid, parameters }: AlgorithmIdentifier): string | undefined {
   if (!isShortOid(oid)) return 'its signature algorithm has a number that Go cannot hold';
   if (signatureSchemeOf({ oid, ...(parameters ? { parameters } : {}) })) return undefined;

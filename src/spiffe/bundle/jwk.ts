@@ -17,7 +17,9 @@ const REQUIRED: ReadonlyMap<string, readonly string[]> = new Map([
 /** Members that hold private or symmetric key material (RFC 7518 §6.2.2, §6.3.2, §6.4). */
 const PRIVATE: readonly string[] = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
-/** Whether a JWK holds what must never be in a bundle: private members, or a symmetric key (TDB-37). */
+/**
+ * Whether a JWK holds what must never be in a bundle: private members, or a symmetric key (TDB-37).
+ */
 export function holdsSecret(entry: JsonObject): boolean {
   return entry.get('kty') === 'oct' || PRIVATE.some((member) => entry.has(member));
 }
@@ -27,7 +29,10 @@ export function isKnownKeyType(kty: unknown): boolean {
   return typeof kty === 'string' && REQUIRED.has(kty);
 }
 
-/** The JWK of a SubjectPublicKeyInfo, or undefined for a kind of key that JWKs of a bundle cannot hold. Throws `DerError`. */
+/**
+ * The JWK of a SubjectPublicKeyInfo, or undefined for a kind of key that JWKs of a bundle cannot
+ * hold. Throws `DerError`.
+ */
 export function jwkOfPublicKey(spkiDer: Uint8Array): PublicJwk | undefined {
   return jwkOfShape(readPublicKey(spkiDer));
 }
@@ -61,7 +66,10 @@ export function statesKey(entry: JsonObject, jwk: PublicJwk): boolean {
   });
 }
 
-/** The key an entry states, by its public members alone, or undefined if they state none that can be used. */
+/**
+ * The key an entry states, by its public members alone, or undefined if they state none that can be
+ * used.
+ */
 export function readJwk(entry: JsonObject): PublicJwk | undefined {
   const kty = entry.get('kty');
   const required = typeof kty === 'string' ? REQUIRED.get(kty) : undefined;

@@ -5,7 +5,10 @@ import { CertificateError, parseCertificate } from '../x509/certificate.ts';
 
 const named = new WeakMap<X509Authority, readonly TrustDomain[]>();
 
-/** The trust domains of the SPIFFE IDs among the names of an authority; a CA may have one (X509-SVID §4.1), and many have none. */
+/**
+ * The trust domains of the SPIFFE IDs among the names of an authority; a CA may have one (X509-SVID
+ * §4.1), and many have none.
+ */
 export function trustDomainsNamedBy(authority: X509Authority): readonly TrustDomain[] {
   const known = named.get(authority);
   if (known) return known;

@@ -20,17 +20,18 @@ import {
 const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2';
 
 /**
- * What the identities are that an anchor may speak for: SPIFFE IDs of the trust domain, or DNS names below it as Linkerd
- * has them. Everything else is shut out.
+ * What the identities are that an anchor may speak for: SPIFFE IDs of the trust domain, or DNS
+ * names below it as Linkerd has them. Everything else is shut out.
  */
 export type AnchorIdentities = 'uri' | 'dns';
 
 /**
- * An anchor for a merged pool that stands for `root` but can speak for `trustDomain` alone (mesh-surfaces §9): same
- * subject, key, key identifier and dates, and critical name constraints. Because nobody checks an anchor's signature, a throwaway key
- * signs it. Two calls give certificates that differ in their signature only. What is the root's is copied byte for byte. Throws `BundleError`
- * `authority-not-narrowable` for a root with name constraints of its own, which the anchor's would lift, and where some program could not
- * read the anchor.
+ * An anchor for a merged pool that stands for `root` but can speak for `trustDomain` alone
+ * (mesh-surfaces §9): same subject, key, key identifier and dates, and critical name constraints.
+ * Because nobody checks an anchor's signature, a throwaway key signs it. Two calls give
+ * certificates that differ in their signature only. What is the root's is copied byte for byte.
+ * Throws `BundleError` `authority-not-narrowable` for a root with name constraints of its own,
+ * which the anchor's would lift, and where some program could not read the anchor.
  */
 export async function createNarrowedAnchor(
   root: X509Authority,
@@ -73,7 +74,9 @@ export async function createNarrowedAnchor(
   );
 }
 
-/** Go takes no address for the host of a URI constraint, and no label of more than 63 characters. */
+/**
+ * Go takes no address for the host of a URI constraint, and no label of more than 63 characters.
+ */
 function isConstraint(trustDomain: TrustDomain): boolean {
   return (
     /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/.test(trustDomain) && !/(?:^|\.)[0-9]+$/.test(trustDomain)
@@ -109,8 +112,8 @@ function extensionsOf(
 }
 
 /**
- * The purposes of a root that matter to TLS; of a root that has none of them all that it has. The anchor allows what the root allows,
- * and its list is never empty, which no program reads.
+ * The purposes of a root that matter to TLS; of a root that has none of them all that it has. The
+ * anchor allows what the root allows, and its list is never empty, which no program reads.
  */
 function purposesToKeep(purposes: ReadonlySet<string>): readonly string[] {
   const { serverAuth, clientAuth, any } = EXTENDED_KEY_USAGE_OIDS;
@@ -126,17 +129,26 @@ function validityOf({ tbsDer }: Certificate): Uint8Array {
   return tbs.element(Tag.sequence);
 }
 
-/** Whether `certificate` is an anchor that `createNarrowedAnchor` made for SPIFFE IDs of `trustDomain`, told by its serial number. */
+/**
+ * Whether `certificate` is an anchor that `createNarrowedAnchor` made for SPIFFE IDs of
+ * `trustDomain`, told by its serial number.
+ */
 export function isNarrowedAnchor(certificate: Certificate, trustDomain: string): boolean {
   return certificate.serialNumberHex === markOf(certificate.keyFingerprint, trustDomain, 'uri');
 }
 
-/** Whether `certificate` is an anchor that `createNarrowedAnchor` made for DNS names, of whichever trust domain. */
+/**
+ * Whether `certificate` is an anchor that `createNarrowedAnchor` made for DNS names, of whichever
+ * trust domain.
+ */
 export function isDnsNarrowedAnchor(certificate: Certificate): boolean {
   return certificate.serialNumberHex === markOf(certificate.keyFingerprint, '', 'dns');
 }
 
-/** For whom an anchor speaks that `createNarrowedAnchor` made for DNS names; undefined for every other certificate. */
+/**
+ * For whom an anchor speaks that `createNarrowedAnchor` made for DNS names; undefined for every
+ * other certificate.
+ */
 export function trustDomainOfDnsAnchor(certificate: Certificate): TrustDomain | undefined {
   if (!isDnsNarrowedAnchor(certificate)) return undefined;
   const permitted = certificate.extensions.nameConstraints?.permitted ?? [];
@@ -164,8 +176,9 @@ export function standsFor(
 }
 
 /**
- * The serial number is also our mark, so that an entry is known for ours even where the annotation was lost. That of an
- * anchor for DNS names does not hang on the trust domain: where it stands nothing says for whom it is.
+ * The serial number is also our mark, so that an entry is known for ours even where the annotation
+ * was lost. That of an anchor for DNS names does not hang on the trust domain: where it stands
+ * nothing says for whom it is.
  */
 function markOf(keyFingerprint: string, trustDomain: string, identities: AnchorIdentities): string {
   const whom = identities === 'uri' ? trustDomain : '*';

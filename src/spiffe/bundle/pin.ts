@@ -5,7 +5,10 @@ import { CodedError } from '../../errors/index.ts';
 
 declare const pinBrand: unique symbol;
 
-/** `sha256:` and 64 lower-case hex digits: of a bundle's content, or of a root's public key. Made only by parsing. */
+/**
+ * `sha256:` and 64 lower-case hex digits: of a bundle's content, or of a root's public key. Made
+ * only by parsing.
+ */
 export type Pin = string & { readonly [pinBrand]: true };
 
 /** A text is no pin. */
@@ -37,20 +40,27 @@ export function pinOfKey(keyFingerprint: string): Pin {
 }
 
 /**
- * What of a bundle a pin names: the whole content, or the key of one of its X.509 authorities, or nothing. A key pin
- * says nothing about the bundle's other authorities, so the bundle must then come over a connection proven by that key.
+ * What of a bundle a pin names: the whole content, or the key of one of its X.509 authorities, or
+ * nothing. A key pin says nothing about the bundle's other authorities, so the bundle must then
+ * come over a connection proven by that key.
  */
 export function matchPin(bundle: TrustBundle, pin: Pin): 'bundle' | 'key' | undefined {
   if (pinOfBundle(bundle) === pin) return 'bundle';
   return bundle.x509Authorities.some((authority) => isKeyPinned(authority, pin)) ? 'key' : undefined;
 }
 
-/** Whether a pin names the key of an authority, also by the digest of an encoding that is not our own. */
+/**
+ * Whether a pin names the key of an authority, also by the digest of an encoding that is not our
+ * own.
+ */
 export function isKeyPinned(authority: X509Authority, pin: Pin): boolean {
   return keyNamesOfAuthority(authority).some((name) => pin === pinOfKey(name));
 }
 
-/** Whether a pin names the bundle's content or the key of one of its X.509 authorities; see `matchPin`. */
+/**
+ * Whether a pin names the bundle's content or the key of one of its X.509 authorities; see
+ * `matchPin`.
+ */
 export function bundleMatchesPin(bundle: TrustBundle, pin: Pin): boolean {
   return matchPin(bundle, pin) !== undefined;
 }

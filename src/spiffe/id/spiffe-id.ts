@@ -3,14 +3,20 @@ import { isTrustDomain, parseTrustDomain, type TrustDomain, TrustDomainError } f
 
 declare const spiffeIdBrand: unique symbol;
 
-/** A SPIFFE ID, such as `spiffe://istio.example/ns/weather/sa/backend`; made only by parsing (SPIFFE-ID §2). */
+/**
+ * A SPIFFE ID, such as `spiffe://istio.example/ns/weather/sa/backend`; made only by parsing
+ * (SPIFFE-ID §2).
+ */
 export type SpiffeId = string & { readonly [spiffeIdBrand]: true };
 
 export type SpiffeIdErrorCode =
   | 'id-scheme'
   | 'id-trust-domain'
   | 'id-too-long'
-  /** `spiffeIdOf` was given a path without its slash, which would have become part of the trust domain. */
+  /**
+   * `spiffeIdOf` was given a path without its slash, which would have become part of the trust
+   * domain.
+   */
   | 'id-path-leading-slash'
   | 'id-path-character'
   | 'id-path-empty-segment'
@@ -20,15 +26,18 @@ export type SpiffeIdErrorCode =
 /** A text is no SPIFFE ID. */
 export class SpiffeIdError extends CodedError<SpiffeIdErrorCode> {}
 
-/** SPIFFE-ID §2.3: IDs up to this many bytes are supported everywhere; longer ones are refused (ID-11). */
+/**
+ * SPIFFE-ID §2.3: IDs up to this many bytes are supported everywhere; longer ones are refused
+ * (ID-11).
+ */
 export const MAX_SPIFFE_ID_BYTES = 2048;
 
 const SCHEME = 'spiffe://';
 const SEGMENT = /^[A-Za-z0-9._-]+$/;
 
 /**
- * A SPIFFE ID from its text, read as it stands: nothing is lowered, decoded or resolved (ID-16, ID-17).
- * Throws `SpiffeIdError` with the code of the first rule that is broken.
+ * A SPIFFE ID from its text, read as it stands: nothing is lowered, decoded or resolved (ID-16,
+ * ID-17). Throws `SpiffeIdError` with the code of the first rule that is broken.
  */
 export function parseSpiffeId(text: string): SpiffeId {
   const refusal = refuse(text);
@@ -47,12 +56,18 @@ export function trustDomainOf(id: SpiffeId): TrustDomain {
   return parseTrustDomain(split(id).name);
 }
 
-/** The path of an ID with its leading slash, or the empty string where the ID names the trust domain itself. */
+/**
+ * The path of an ID with its leading slash, or the empty string where the ID names the trust domain
+ * itself.
+ */
 export function pathOf(id: SpiffeId): string {
   return split(id).path;
 }
 
-/** The ID of a trust domain itself (`spiffe://td`), or of `path` in it. Throws `SpiffeIdError` as `parseSpiffeId` does. */
+/**
+ * The ID of a trust domain itself (`spiffe://td`), or of `path` in it. Throws `SpiffeIdError` as
+ * `parseSpiffeId` does.
+ */
 export function spiffeIdOf(trustDomain: TrustDomain, path = ''): SpiffeId {
   if (path !== '' && !path.startsWith('/')) {
     throw new SpiffeIdError(

@@ -17,8 +17,9 @@ const MAX_TRUST_DOMAIN_BYTES = 255;
 const ALLOWED = /^[a-z0-9._-]+$/;
 
 /**
- * A trust domain from its bare name. Compared byte for byte afterwards; never lowered, resolved or looked up
- * (SPIFFE-ID §2.1). Throws `TrustDomainError`: `trust-domain-empty`, `trust-domain-character`, `trust-domain-too-long`.
+ * A trust domain from its bare name. Compared byte for byte afterwards; never lowered, resolved or
+ * looked up (SPIFFE-ID §2.1). Throws `TrustDomainError`: `trust-domain-empty`,
+ * `trust-domain-character`, `trust-domain-too-long`.
  */
 export function parseTrustDomain(text: string): TrustDomain {
   if (text === '') throw new TrustDomainError('trust-domain-empty', 'a trust domain name is not empty');

@@ -1,6 +1,9 @@
 import type { PublicJwk } from '../bundle/jwk.ts';
 
-/** The nine algorithms a JWT-SVID may be signed with (JWT-SVID §2.1), each with the key it takes (RFC 7518 §3.1). */
+/**
+ * The nine algorithms a JWT-SVID may be signed with (JWT-SVID §2.1), each with the key it takes
+ * (RFC 7518 §3.1).
+ */
 const ALGORITHMS = {
   RS256: { kty: 'RSA' },
   RS384: { kty: 'RSA' },
@@ -18,7 +21,10 @@ export type JwsAlgorithm = keyof typeof ALGORITHMS;
 /** The names of the nine, for sentences. */
 export const JWS_ALGORITHMS = Object.keys(ALGORITHMS).join(', ');
 
-/** Whether a value is one of the nine, letter by letter: never `none`, never a symmetric one (JWT-02). */
+/**
+ * Whether a value is one of the nine, letter by letter: never `none`, never a symmetric one
+ * (JWT-02).
+ */
 export function isJwsAlgorithm(value: unknown): value is JwsAlgorithm {
   return typeof value === 'string' && Object.hasOwn(ALGORITHMS, value);
 }

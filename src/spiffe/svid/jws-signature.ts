@@ -13,13 +13,19 @@ type CheckingKey =
 // An authority is prepared once and proves many tokens.
 const keys = new WeakMap<JwtAuthority, CheckingKey>();
 
-/** Why the key of an authority may not check signatures, by the same floor as for certificates (X509-36), or undefined. */
+/**
+ * Why the key of an authority may not check signatures, by the same floor as for certificates
+ * (X509-36), or undefined.
+ */
 export function jwtKeyRefusal(authority: JwtAuthority): string | undefined {
   const key = keyOf(authority);
   return key.kind === 'refused' ? key.why : undefined;
 }
 
-/** Whether the authority's key made the signature of a token in compact serialization whose header says `algorithm`. */
+/**
+ * Whether the authority's key made the signature of a token in compact serialization whose header
+ * says `algorithm`.
+ */
 export async function isSignedBy(
   token: string,
   algorithm: JwsAlgorithm,
@@ -31,7 +37,8 @@ export async function isSignedBy(
     await compactVerify(token, checking.key, { algorithms: [algorithm] });
     return true;
   } catch (error) {
-    // A token that the library does not take, or a key that does not go with the algorithm, has proven nothing.
+    // A token that the library does not take, or a key that does not go with the algorithm, has
+    // proven nothing.
     if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof DOMException)
       return false;
     throw error;

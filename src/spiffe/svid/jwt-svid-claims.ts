@@ -3,10 +3,15 @@ import { shown } from './jwt-svid-token.ts';
 import { parseSpiffeId, pathOf, type SpiffeId, SpiffeIdError } from '../id/spiffe-id.ts';
 import { JsonNumber, type JsonObject } from '../base/strict-json.ts';
 
-/** The last second of the year 9999: no token lives longer, and every instant up to it is a `Date`. */
+/**
+ * The last second of the year 9999: no token lives longer, and every instant up to it is a `Date`.
+ */
 const MAX_SECONDS = 253_402_300_799;
 
-/** The workload a token is about: `sub` (JWT-08, JWT-09). Throws `JwtSvidError`: `id-invalid`, `id-without-path`. */
+/**
+ * The workload a token is about: `sub` (JWT-08, JWT-09). Throws `JwtSvidError`: `id-invalid`,
+ * `id-without-path`.
+ */
 export function readSubject(claims: JsonObject): SpiffeId {
   const subject = claims.get('sub');
   if (typeof subject !== 'string')
@@ -33,9 +38,10 @@ export interface TokenTimes {
 }
 
 /**
- * The times of a token, if it may be used at `now`: before `exp`, not before `nbf`, not before it was issued, each with
- * `leewaySeconds` (JWT-13, JWT-14; RFC 7519 §4.1.4 to §4.1.6). Throws `JwtSvidError`: `expiry-missing`,
- * `token-claims-malformed`, `token-expired`, `token-not-yet-valid`, `token-issued-in-future`.
+ * The times of a token, if it may be used at `now`: before `exp`, not before `nbf`, not before it
+ * was issued, each with `leewaySeconds` (JWT-13, JWT-14; RFC 7519 §4.1.4 to §4.1.6). Throws
+ * `JwtSvidError`: `expiry-missing`, `token-claims-malformed`, `token-expired`,
+ * `token-not-yet-valid`, `token-issued-in-future`.
  */
 export function judgeTimes(
   claims: JsonObject,
@@ -76,8 +82,8 @@ function readInstant(claims: JsonObject, name: string, claimedId: SpiffeId): Dat
 }
 
 /**
- * The audiences of a token, of which one is exactly one of `expected` (JWT-10). Throws `JwtSvidError`:
- * `audience-missing`, `token-claims-malformed`, `audience-mismatch`.
+ * The audiences of a token, of which one is exactly one of `expected` (JWT-10). Throws
+ * `JwtSvidError`: `audience-missing`, `token-claims-malformed`, `audience-mismatch`.
  */
 export function judgeAudience(
   claims: JsonObject,

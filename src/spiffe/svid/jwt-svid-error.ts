@@ -5,7 +5,10 @@ export type JwtSvidErrorCode =
   | 'token-too-large'
   /** Not three parts of base64url: JSON serialization, JWE, white space, padding (JWT-01). */
   | 'token-not-compact'
-  /** The header is no JSON object, or has a member twice; the cause is a `JsonError` where there is one. */
+  /**
+   * The header is no JSON object, or has a member twice; the cause is a `JsonError` where there is
+   * one.
+   */
   | 'token-header-malformed'
   /** `alg` is not one of the nine (JWT-02). */
   | 'token-algorithm'
@@ -13,11 +16,19 @@ export type JwtSvidErrorCode =
   | 'token-type'
   /** `kid` is there and no text of 1 to 1024 characters. */
   | 'token-key-id'
-  /** A header beside `alg`, `kid` and `typ`: `jwk`, `jku`, `x5c`, `x5u`, `crit` and any other (JWT-07). */
+  /**
+   * A header beside `alg`, `kid` and `typ`: `jwk`, `jku`, `x5c`, `x5u`, `crit` and any other
+   * (JWT-07).
+   */
   | 'token-header-parameter'
-  /** The claims are no JSON object, have a member twice, or one of them is not of its type (JWT-08 to JWT-14). */
+  /**
+   * The claims are no JSON object, have a member twice, or one of them is not of its type (JWT-08
+   * to JWT-14).
+   */
   | 'token-claims-malformed'
-  /** `sub` is missing or no SPIFFE ID; the cause is a `SpiffeIdError` where there is one (JWT-08). */
+  /**
+   * `sub` is missing or no SPIFFE ID; the cause is a `SpiffeIdError` where there is one (JWT-08).
+   */
   | 'id-invalid'
   /** `sub` names a trust domain, not a workload (JWT-09). */
   | 'id-without-path'
@@ -29,7 +40,10 @@ export type JwtSvidErrorCode =
   | 'key-unknown'
   /** The keys there are do not go with `alg` (JWT-03). */
   | 'key-unfit'
-  /** The keys that go with `alg` are too weak, or too large to be checked: RSA from 2048 to 16384 bits. */
+  /**
+   * The keys that go with `alg` are too weak, or too large to be checked: RSA from 2048 to 16384
+   * bits.
+   */
   | 'key-refused'
   /** More keys would have to be tried than `MAX_KEYS_TRIED`. */
   | 'too-many-keys'
@@ -49,7 +63,7 @@ export type JwtSvidErrorCode =
   | 'audience-mismatch';
 
 /**
- * A JWT-SVID is not accepted. The message never holds the token, which is a credential. The claimed ID is that of `sub`, proven
- * only for the codes about times and audience.
+ * A JWT-SVID is not accepted. The message never holds the token, which is a credential. The claimed
+ * ID is that of `sub`, proven only for the codes about times and audience.
  */
 export class JwtSvidError extends SvidError<JwtSvidErrorCode> {}

@@ -3,7 +3,9 @@ import { isJwsAlgorithm, JWS_ALGORITHMS, type JwsAlgorithm } from './jws-algorit
 import { JwtSvidError, type JwtSvidErrorCode } from './jwt-svid-error.ts';
 import { JsonError, type JsonObject, type JsonValue, parseStrictJson } from '../base/strict-json.ts';
 
-/** The longest token that is looked at: twice what most HTTP servers take as all headers together. */
+/**
+ * The longest token that is looked at: twice what most HTTP servers take as all headers together.
+ */
 export const MAX_JWT_SVID_CHARACTERS = 16_384;
 
 const MAX_KEY_ID_CHARACTERS = 1024;
@@ -19,9 +21,10 @@ export interface JwtSvidToken {
 }
 
 /**
- * Reads a JWS in compact serialization (RFC 7515 §7.1) with the header a JWT-SVID may have, and its claims
- * (JWT-SVID §2, §5.1; JWT-01, JWT-02, JWT-05, JWT-07). `alg` is looked at before anything else the token says.
- * Throws `JwtSvidError`: the codes with `token-` up to `token-claims-malformed`.
+ * Reads a JWS in compact serialization (RFC 7515 §7.1) with the header a JWT-SVID may have, and its
+ * claims (JWT-SVID §2, §5.1; JWT-01, JWT-02, JWT-05, JWT-07). `alg` is looked at before anything
+ * else the token says. Throws `JwtSvidError`: the codes with `token-` up to
+ * `token-claims-malformed`.
  */
 export function parseJwtSvidToken(token: string): JwtSvidToken {
   if (token.length > MAX_JWT_SVID_CHARACTERS) {
@@ -74,7 +77,10 @@ function judgeType(header: JsonObject): void {
   throw new JwtSvidError('token-type', `typ is JWT or JOSE where it is there, not ${shown(type)}`);
 }
 
-/** Whatever else a header says, a key above all, is not for us to obey; refused rather than passed over (RFC 7515 §4.1.11). */
+/**
+ * Whatever else a header says, a key above all, is not for us to obey; refused rather than passed
+ * over (RFC 7515 §4.1.11).
+ */
 function judgeNames(header: JsonObject): void {
   for (const name of header.keys()) {
     if (!HEADERS.has(name))

@@ -9,7 +9,10 @@ import { type SpiffeId, trustDomainOf } from '../id/spiffe-id.ts';
 import type { JsonObject } from '../base/strict-json.ts';
 import type { TrustDomain } from '../id/trust-domain.ts';
 
-/** How many signatures of one token are checked at the most: a token without `kid` may be by any fitting key. */
+/**
+ * How many signatures of one token are checked at the most: a token without `kid` may be by any
+ * fitting key.
+ */
 export const MAX_KEYS_TRIED = 100;
 
 /** Clocks may differ by this much at the most, which is also the default (JWT-13). */
@@ -26,23 +29,29 @@ export interface JwtSvid extends TokenTimes {
   readonly authority: JwtAuthority;
   /** `contentDigest` of the bundle that proved it. */
   readonly bundleDigest: string;
-  /** All claims; what they mean beyond those above is the trust domain's own affair (ID-23, JWT-17). */
+  /**
+   * All claims; what they mean beyond those above is the trust domain's own affair (ID-23, JWT-17).
+   */
   readonly claims: JsonObject;
 }
 
 export interface JwtSvidOptions {
   readonly now: Date;
-  /** Who the validator is: one of these must be among the token's audiences. At least one, none empty (JWT-11). */
+  /**
+   * Who the validator is: one of these must be among the token's audiences. At least one, none
+   * empty (JWT-11).
+   */
   readonly audiences: readonly string[];
   /** 0 to 60, default 60 (JWT-13). */
   readonly leewaySeconds?: number;
 }
 
 /**
- * Proves a JWT-SVID in compact serialization with the JWT authorities of the bundle of the trust domain in its own `sub`
- * and with no other key, least of all one that the token brings (JWT-SVID §4; JWT-01 to JWT-17). The signature is
- * checked before times and audience, so that what is said about these is about a genuine token. Rejects with
- * `JwtSvidError`, with `TypeError` or `RangeError` for options that make no sense.
+ * Proves a JWT-SVID in compact serialization with the JWT authorities of the bundle of the trust
+ * domain in its own `sub` and with no other key, least of all one that the token brings (JWT-SVID
+ * §4; JWT-01 to JWT-17). The signature is checked before times and audience, so that what is said
+ * about these is about a genuine token. Rejects with `JwtSvidError`, with `TypeError` or
+ * `RangeError` for options that make no sense.
  */
 export async function verifyJwtSvid(
   token: string,
@@ -100,7 +109,10 @@ function bundleFor(id: SpiffeId, source: BundleSource): TrustBundle {
   return bundle;
 }
 
-/** The keys that may have made the signature: those of the token's `kid` alone if it has one, else all that fit (JWT-04). */
+/**
+ * The keys that may have made the signature: those of the token's `kid` alone if it has one, else
+ * all that fit (JWT-04).
+ */
 function candidatesFor(
   { algorithm, keyId }: JwtSvidToken,
   { trustDomain, jwtAuthorities }: TrustBundle,

@@ -9,7 +9,10 @@ export type StatementErrorCode =
   | 'statement-type'
   /** `alg` is none that we take, or does not go with the signer's key. */
   | 'statement-algorithm'
-  /** The chain in `x5c` is not proven by the bundle of its own trust domain; the cause is an `X509SvidError`. */
+  /**
+   * The chain in `x5c` is not proven by the bundle of its own trust domain; the cause is an
+   * `X509SvidError`.
+   */
   | 'signer-refused'
   /** The signer's key did not make the signature. */
   | 'signature-invalid'

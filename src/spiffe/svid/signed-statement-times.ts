@@ -7,7 +7,10 @@ const LEEWAY_MS = 60_000;
 /** The last second of the year 9999. */
 const MAX_SECONDS = 253_402_300_799n;
 
-/** A claim that is a whole number of seconds since 1970. Throws `StatementError` `statement-malformed`. */
+/**
+ * A claim that is a whole number of seconds since 1970. Throws `StatementError`
+ * `statement-malformed`.
+ */
 export function readInstant(claims: JsonObject, name: 'iat' | 'exp'): Date {
   const value = claims.get(name);
   const seconds = value instanceof JsonNumber ? value.integer : undefined;
@@ -19,7 +22,10 @@ export function readInstant(claims: JsonObject, name: 'iat' | 'exp'): Date {
   );
 }
 
-/** Throws `StatementError` `statement-expired`, `statement-from-the-future`, with a minute of leeway for clocks that differ. */
+/**
+ * Throws `StatementError` `statement-expired`, `statement-from-the-future`, with a minute of leeway
+ * for clocks that differ.
+ */
 export function judgeStatementTimes(times: {
   readonly issuedAt: Date;
   readonly expiresAt: Date;

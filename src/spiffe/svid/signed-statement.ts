@@ -21,7 +21,9 @@ const HEADERS: ReadonlySet<string> = new Set(['alg', 'typ', 'x5c']);
 /** The claims that are not the caller's. */
 const OWN_CLAIMS: ReadonlySet<string> = new Set(['iss', 'aud', 'iat', 'exp']);
 
-/** What a statement is about; each kind has a `typ` of its own, so that none can stand for another. */
+/**
+ * What a statement is about; each kind has a `typ` of its own, so that none can stand for another.
+ */
 export type StatementType = `federate-${string}+jws`;
 
 /** Who signs: an X509-SVID and its key. */
@@ -53,9 +55,9 @@ export interface Statement {
 }
 
 /**
- * A statement of ours: a JWS in compact serialization (RFC 7515 §7.1) over JSON claims, signed with the key of an
- * X509-SVID whose chain is in `x5c` (§4.1.6). Times are kept in whole seconds. Throws `StatementError` `statement-algorithm` for a
- * key that no JWS algorithm goes with.
+ * A statement of ours: a JWS in compact serialization (RFC 7515 §7.1) over JSON claims, signed with
+ * the key of an X509-SVID whose chain is in `x5c` (§4.1.6). Times are kept in whole seconds. Throws
+ * `StatementError` `statement-algorithm` for a key that no JWS algorithm goes with.
  */
 export async function signStatement(request: StatementRequest): Promise<string> {
   const { type, signer, audience, issuedAt, expiresAt, claims } = request;
@@ -89,9 +91,10 @@ export interface StatementOptions {
 }
 
 /**
- * Proves a statement: read within bounds, its signer's chain proven by the bundle of the signer's own trust domain as in a
- * handshake where the signer is the server, signed by that leaf's key, of the expected kind, for us, and not over. Whether
- * that signer may say such a thing is the caller's to ask. Rejects with `StatementError`.
+ * Proves a statement: read within bounds, its signer's chain proven by the bundle of the signer's
+ * own trust domain as in a handshake where the signer is the server, signed by that leaf's key, of
+ * the expected kind, for us, and not over. Whether that signer may say such a thing is the caller's
+ * to ask. Rejects with `StatementError`.
  */
 export async function verifyStatement(token: string, options: StatementOptions): Promise<Statement> {
   const { type, audience, bundles, now, maxCharacters = MAX_STATEMENT_CHARACTERS } = options;
@@ -141,7 +144,8 @@ function read(token: string, type: StatementType, maxCharacters: number) {
   const algorithm = header.get('alg');
   if (!isJwsAlgorithm(algorithm))
     throw new StatementError('statement-algorithm', 'the statement is signed with no algorithm that we take');
-  // A header that we do not know, `crit` above all, could change what the signature means (RFC 7515 §4.1.11).
+  // A header that we do not know, `crit` above all, could change what the signature means (RFC 7515
+  // §4.1.11).
   for (const name of header.keys())
     if (!HEADERS.has(name)) throw malformed(`its header has ${name.slice(0, 40)}`);
   if (header.get('typ') !== type)

@@ -9,11 +9,16 @@ import type { PolicySettings } from '../x509/policy.ts';
 export interface PathInput {
   /** DER, or the certificate where it has been read already. */
   readonly leaf: Uint8Array | Certificate;
-  /** Certificates the peer sent beside its leaf: helpers, never anchors (X509-25). In any order, surplus allowed. */
+  /**
+   * Certificates the peer sent beside its leaf: helpers, never anchors (X509-25). In any order,
+   * surplus allowed.
+   */
   readonly helpers: readonly Uint8Array[];
   /** Where a path may end, self-signed or not (X509-24). */
   readonly anchors: readonly X509Authority[] | readonly Uint8Array[];
-  /** Keys, by their `keyFingerprint`, whose certificates are passed over as helper and as anchor. */
+  /**
+   * Keys, by their `keyFingerprint`, whose certificates are passed over as helper and as anchor.
+   */
   readonly distrustedKeys?: ReadonlySet<string>;
   readonly now: Date;
   /** What the leaf is used for; without it, extended key usage is not looked at. */
@@ -32,19 +37,22 @@ export interface VerifiedPath {
   readonly notAfter: Date;
 }
 
-// A bundle's authorities live as long as the bundle; reading them anew for every peer would cost more than the rest.
+// A bundle's authorities live as long as the bundle; reading them anew for every peer would cost
+// more than the rest.
 const readAnchors = new WeakMap<X509Authority, Certificate>();
 
 /**
- * Looks for a path from the leaf to one of the anchors and validates it (RFC 5280 §6, X509-24 to X509-29, X509-31 to
- * X509-34, X509-36 to X509-38). Every candidate issuer is tried, in bounded work. Synchronous.
- * Throws `X509PathError`, whose code and certificate are those of the attempt that came furthest, and `RangeError` where
- * `now` is no instant or the leeway no number of seconds from 0.
+ * Looks for a path from the leaf to one of the anchors and validates it (RFC 5280 §6, X509-24 to
+ * X509-29, X509-31 to X509-34, X509-36 to X509-38). Every candidate issuer is tried, in bounded
+ * work. Synchronous. Throws `X509PathError`, whose code and certificate are those of the attempt
+ * that came furthest, and `RangeError` where `now` is no instant or the leeway no number of seconds
+ * from 0.
  */
 export function verifyX509Path(input: PathInput): VerifiedPath {
   const { leewaySeconds = 0 } = input;
   const nowSeconds = Math.floor(input.now.getTime() / 1000);
-  // Every comparison with NaN is false: without this an instant that is none would find nothing expired.
+  // Every comparison with NaN is false: without this an instant that is none would find nothing
+  // expired.
   if (!Number.isFinite(nowSeconds) || !Number.isFinite(leewaySeconds) || leewaySeconds < 0) {
     throw new RangeError('a path is judged at an instant that exists, with a leeway of zero seconds or more');
   }
@@ -108,7 +116,10 @@ function readLeaf(der: Uint8Array | Certificate): Certificate {
   }
 }
 
-/** A helper, or why it cannot be read: then it is of no help. Surplus is ignored (X509-38), and nothing is trusted for its sake. */
+/**
+ * A helper, or why it cannot be read: then it is of no help. Surplus is ignored (X509-38), and
+ * nothing is trusted for its sake.
+ */
 function readHelper(der: Uint8Array): Certificate | string {
   try {
     return new Certificate(der);

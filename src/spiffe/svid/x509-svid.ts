@@ -24,7 +24,10 @@ export type X509SvidErrorCode =
   | 'id-without-path'
   /** A signing certificate presented as an identity (X509-07, X509-19). */
   | 'leaf-is-ca'
-  /** keyUsage has `keyCertSign` or `cRLSign` (X509-08, X509-09), or lacks `digitalSignature` (X509-11). */
+  /**
+   * keyUsage has `keyCertSign` or `cRLSign` (X509-08, X509-09), or lacks `digitalSignature`
+   * (X509-11).
+   */
   | 'key-usage'
   /** Extended key usage without the role the peer plays (X509-13). */
   | 'extended-key-usage'
@@ -71,10 +74,10 @@ export interface X509SvidOptions {
 }
 
 /**
- * Proves the chain a peer presented, leaf first: leaf rules, then a path to the authorities of the bundle of the trust
- * domain in the leaf's own ID and to no others (X509-SVID §5; X509-01 to X509-14, X509-19 to X509-25), and through no key
- * that the source distrusts.
- * Possession of the leaf's key is the handshake's to prove. Synchronous. Throws `X509SvidError`.
+ * Proves the chain a peer presented, leaf first: leaf rules, then a path to the authorities of the
+ * bundle of the trust domain in the leaf's own ID and to no others (X509-SVID §5; X509-01 to
+ * X509-14, X509-19 to X509-25), and through no key that the source distrusts. Possession of the
+ * leaf's key is the handshake's to prove. Synchronous. Throws `X509SvidError`.
  */
 export function verifyX509Svid(
   chain: readonly Uint8Array[],
@@ -149,8 +152,8 @@ export function verifyX509Svid(
 }
 
 /**
- * The ID of a leaf that obeys the leaf rules (X509-SVID §5.2), without any proof. Throws `X509SvidError` as
- * `verifyX509Svid` does, except for the rules on roles, bundles and paths.
+ * The ID of a leaf that obeys the leaf rules (X509-SVID §5.2), without any proof. Throws
+ * `X509SvidError` as `verifyX509Svid` does, except for the rules on roles, bundles and paths.
  */
 export function parseLeafIdentity(leafDer: Uint8Array): SpiffeId {
   return judgeLeaf(readLeaf(leafDer), {}).id;

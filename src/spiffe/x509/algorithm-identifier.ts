@@ -1,6 +1,9 @@
 import { type DerReader, Tag } from '../base/der.ts';
 
-/** An AlgorithmIdentifier: the object identifier and the parameters' DER, absent where there are none. */
+/**
+ * An AlgorithmIdentifier: the object identifier and the parameters' DER, absent where there are
+ * none.
+ */
 export interface AlgorithmIdentifier {
   readonly oid: string;
   readonly parameters?: Uint8Array;

@@ -15,7 +15,10 @@ export function publicKeyOf(certificate: Certificate): PublicKeyShape {
   return shape;
 }
 
-/** The key of a certificate to check signatures with. Throws what `createPublicKey` throws where the numbers are no key. */
+/**
+ * The key of a certificate to check signatures with. Throws what `createPublicKey` throws where the
+ * numbers are no key.
+ */
 export function keyObjectOf(certificate: Certificate): KeyObject {
   const known = keysOfCertificates.get(certificate);
   if (known) return known;
@@ -27,7 +30,10 @@ export function keyObjectOf(certificate: Certificate): KeyObject {
 const MAX_CACHED_KEYS = 2048;
 const keys = new Map<string, KeyObject>();
 
-/** By content, since peers send the same intermediates again and again: making a key costs more than a signature check. */
+/**
+ * By content, since peers send the same intermediates again and again: making a key costs more than
+ * a signature check.
+ */
 function keyFromCache(spkiDer: Uint8Array): KeyObject {
   const label = hash('sha256', spkiDer, 'base64');
   const known = keys.get(label);

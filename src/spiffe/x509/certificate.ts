@@ -22,8 +22,9 @@ export interface SubjectAltNames {
 }
 
 /**
- * One X.509 v3 certificate, read strictly (RFC 5280 §4.1). It says what the certificate states; whether any of it is
- * to be believed is for `verifyX509Path`. Everything points into `der`, which must not be changed afterwards.
+ * One X.509 v3 certificate, read strictly (RFC 5280 §4.1). It says what the certificate states;
+ * whether any of it is to be believed is for `verifyX509Path`. Everything points into `der`, which
+ * must not be changed afterwards.
  */
 export class Certificate {
   readonly der: Uint8Array;
@@ -177,8 +178,9 @@ export class Certificate {
   }
 
   /**
-   * Whether issuer and subject are the same name, so that the certificate says it issued itself. Because an empty name names nobody, a
-   * certificate without one never does: it would be exempt from path lengths and name constraints.
+   * Whether issuer and subject are the same name, so that the certificate says it issued itself.
+   * Because an empty name names nobody, a certificate without one never does: it would be exempt
+   * from path lengths and name constraints.
    */
   get isSelfIssued(): boolean {
     if (this.subjectDer.length === 2) return false;
@@ -198,7 +200,9 @@ function addressText(bytes: Uint8Array): string {
   return `#${Buffer.from(bytes).toString('hex')}`;
 }
 
-/** Reads one certificate. Throws `CertificateError`: `certificate-malformed`, `certificate-version`. */
+/**
+ * Reads one certificate. Throws `CertificateError`: `certificate-malformed`, `certificate-version`.
+ */
 export function parseCertificate(der: Uint8Array): Certificate {
   return new Certificate(der);
 }
@@ -217,7 +221,8 @@ function readVersion(tbs: DerReader): void {
 
 function readSerialNumber(tbs: DerReader): string {
   const serial = tbs.integer();
-  // RFC 5280 §4.1.2.2: up to 20 octets, and users handle negative ones gracefully. A 21st octet is only ever the sign.
+  // RFC 5280 §4.1.2.2: up to 20 octets, and users handle negative ones gracefully. A 21st octet is
+  // only ever the sign.
   if (serial.length > 21 || (serial.length === 21 && serial[0] !== 0)) {
     throw new DerError('a serial number has at most 20 octets');
   }

@@ -5,8 +5,9 @@ const MAX_CERTIFICATES = 1000;
 const PEM_BEGINS = Buffer.from('-----BEGIN');
 
 /**
- * The certificates of DER ones written one after the other (Workload API §5.1), in order, copied and judged by nobody yet; none of no
- * bytes. Throws `CertificateError` `certificate-malformed`, for PEM too (WLAPI-20).
+ * The certificates of DER ones written one after the other (Workload API §5.1), in order, copied
+ * and judged by nobody yet; none of no bytes. Throws `CertificateError` `certificate-malformed`,
+ * for PEM too (WLAPI-20).
  */
 export function certificatesFromDer(bytes: Uint8Array): Uint8Array[] {
   const reader = new DerReader(bytes);

@@ -25,7 +25,10 @@ export interface NameAttribute {
   readonly text?: string;
 }
 
-/** A distinguished name: its relative names from the outside in, each a set of attributes (RFC 5280 §4.1.2.4). */
+/**
+ * A distinguished name: its relative names from the outside in, each a set of attributes (RFC 5280
+ * §4.1.2.4).
+ */
 export type DistinguishedName = readonly (readonly NameAttribute[])[];
 
 /** Reads a whole Name. Throws `DerError`. */
@@ -52,7 +55,10 @@ export function parseDistinguishedName(der: Uint8Array): DistinguishedName {
   return relativeNames;
 }
 
-/** A name as people read it, in the order of the DER: `O=istio.example,CN=Root 1`; empty for the empty name. */
+/**
+ * A name as people read it, in the order of the DER: `O=istio.example,CN=Root 1`; empty for the
+ * empty name.
+ */
 export function nameText(name: DistinguishedName): string {
   return name
     .map((attributes) =>
@@ -67,14 +73,17 @@ export function nameText(name: DistinguishedName): string {
 }
 
 /**
- * A text that two names share exactly if they are the same name (RFC 5280 §7.1): strings by their folded text, so that
- * a CA that changed from PrintableString to UTF8String still chains.
+ * A text that two names share exactly if they are the same name (RFC 5280 §7.1): strings by their
+ * folded text, so that a CA that changed from PrintableString to UTF8String still chains.
  */
 export function nameKey(name: DistinguishedName): string {
   return relativeNameKeys(name).join('\u0001');
 }
 
-/** The folded text of each relative name, from the outside in: directory name constraints compare these. */
+/**
+ * The folded text of each relative name, from the outside in: directory name constraints compare
+ * these.
+ */
 export function relativeNameKeys(name: DistinguishedName): string[] {
   return name.map((attributes) =>
     attributes
@@ -116,7 +125,8 @@ function stringText(tag: number, value: Uint8Array): string | undefined {
 }
 
 function escapeText(text: string): string {
-  // Control and direction characters would let a peer's certificate draw on the operator's terminal.
+  // Control and direction characters would let a peer's certificate draw on the operator's
+  // terminal.
   return text.replace(/[,+"\\<>;=]/g, '\\$&').replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
   });

@@ -41,7 +41,9 @@ export interface CertificateExtensions {
   /** Lower-case hex. */
   readonly authorityKeyId?: string;
   readonly policies?: PolicyExtensions;
-  /** Critical extensions this implementation does not process, by object identifier (RFC 5280 §4.2). */
+  /**
+   * Critical extensions this implementation does not process, by object identifier (RFC 5280 §4.2).
+   */
   readonly unknownCritical: readonly string[];
 }
 
@@ -49,10 +51,16 @@ type Draft = { -readonly [Member in keyof CertificateExtensions]: CertificateExt
 
 const MAX_EXTENSIONS = 64;
 const CERTIFICATE_POLICIES = '2.5.29.32';
-/** The key identifiers: RFC 5280 §4.2.1.1 and §4.2.1.2 want them not critical, since they prove nothing. */
+/**
+ * The key identifiers: RFC 5280 §4.2.1.1 and §4.2.1.2 want them not critical, since they prove
+ * nothing.
+ */
 const NEVER_CRITICAL: ReadonlySet<string> = new Set(['2.5.29.14', '2.5.29.35']);
 
-/** Reads the content of the `[3]` element, or of none. Throws `DerError`, also for an extension that comes twice. */
+/**
+ * Reads the content of the `[3]` element, or of none. Throws `DerError`, also for an extension that
+ * comes twice.
+ */
 export function parseExtensions(explicit: DerReader | undefined): CertificateExtensions {
   const unknownCritical: string[] = [];
   const draft: Draft = { unknownCritical };
@@ -108,7 +116,8 @@ function readKnown(draft: Draft, oid: string, critical: boolean, value: Uint8Arr
       const policies = readPolicyExtension(draft.policies, oid, reader);
       if (!policies) return false;
       draft.policies = policies;
-      // RFC 5280 §4.2.1.4: who cannot interpret a qualifier of critical policies has to refuse the certificate.
+      // RFC 5280 §4.2.1.4: who cannot interpret a qualifier of critical policies has to refuse the
+      // certificate.
       if (oid === CERTIFICATE_POLICIES && critical && policies.unknownQualifier) isKnown = false;
     }
   }

@@ -13,10 +13,16 @@ export type GeneralNameKind =
   | 'ip'
   | 'registeredId';
 
-/** One GeneralName: text for the IA5String forms, bytes for the others (for a directory name the whole Name). */
+/**
+ * One GeneralName: text for the IA5String forms, bytes for the others (for a directory name the
+ * whole Name).
+ */
 export interface GeneralName {
   readonly kind: GeneralNameKind;
-  /** Set for `email`, `dns`, `uri` if the bytes are what an IA5String may hold; absent with 0x80 and above or NUL in them (X509-05). */
+  /**
+   * Set for `email`, `dns`, `uri` if the bytes are what an IA5String may hold; absent with 0x80 and
+   * above or NUL in them (X509-05).
+   */
   readonly text?: string;
   /** The content, for a directory name the DER of the Name. */
   readonly bytes: Uint8Array;

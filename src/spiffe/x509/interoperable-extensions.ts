@@ -10,8 +10,9 @@ const TEXT_NAMES: readonly number[] = [CONTEXT | 1, CONTEXT | 2, URI];
 const IP = CONTEXT | 7;
 
 /**
- * Why other verifiers cannot read the extensions of a CA certificate, or undefined where they all can. `explicit` is the content of the
- * `[3]` element. What our own reader refuses is taken as read already. Throws `DerError` where a part is not what it should be.
+ * Why other verifiers cannot read the extensions of a CA certificate, or undefined where they all
+ * can. `explicit` is the content of the `[3]` element. What our own reader refuses is taken as read
+ * already. Throws `DerError` where a part is not what it should be.
  */
 export function extensionsProblem(explicit: DerReader): string | undefined {
   const sequence = explicit.enter(Tag.sequence);
@@ -26,7 +27,10 @@ export function extensionsProblem(explicit: DerReader): string | undefined {
   return undefined;
 }
 
-/** Processed by every verifier; a root with any other critical extension proves nothing here or elsewhere. */
+/**
+ * Processed by every verifier; a root with any other critical extension proves nothing here or
+ * elsewhere.
+ */
 const PROCESSED: ReadonlySet<string> = new Set([
   '2.5.29.15',
   '2.5.29.17',
@@ -132,7 +136,10 @@ function policyMappingsProblem(value: DerReader): string | undefined {
   return undefined;
 }
 
-/** GeneralNames as Go reads them: text in ASCII, URIs that it can take apart, addresses of four or sixteen bytes. */
+/**
+ * GeneralNames as Go reads them: text in ASCII, URIs that it can take apart, addresses of four or
+ * sixteen bytes.
+ */
 function namesProblem(names: DerReader, where: string): string | undefined {
   if (names.done) return `its ${where} is empty`;
   while (!names.done) {
@@ -165,13 +172,17 @@ function generalNameProblem(names: DerReader, where: string): string | undefined
   }
   if (tag === IP && content.length !== 4 && content.length !== 16)
     return `its ${where} has an address of ${content.length} bytes`;
-  // The forms that are left (otherName, x400Address, ediPartyName) have content that verifiers disagree about.
+  // The forms that are left (otherName, x400Address, ediPartyName) have content that verifiers
+  // disagree about.
   return tag === IP ? undefined : `its ${where} has a name of a form that not every verifier reads`;
 }
 
 const URI_CHARACTERS = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*$/;
 
-/** Whether a URI is one that Go, Java and we take apart alike: a scheme, then a host of letters, digits, hyphens and dots, or no host. */
+/**
+ * Whether a URI is one that Go, Java and we take apart alike: a scheme, then a host of letters,
+ * digits, hyphens and dots, or no host.
+ */
 function isPlainUri(text: string): boolean {
   const [, authority, rest = ''] = /^[A-Za-z][A-Za-z0-9+.-]*:(?:\/\/([^/?#]*))?(.*)$/.exec(text) ?? [];
   if (!/^[A-Za-z]/.test(text) || !text.includes(':')) return false;

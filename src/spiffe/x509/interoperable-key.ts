@@ -22,7 +22,10 @@ export function keyProblem(shape: PublicKeyShape): string | undefined {
   }
 }
 
-/** Why other programs cannot read an RSA key, whatever its length: what holds for keys that sign JWTs too. */
+/**
+ * Why other programs cannot read an RSA key, whatever its length: what holds for keys that sign
+ * JWTs too.
+ */
 export function rsaKeyProblem({
   modulus,
   exponent,
@@ -47,8 +50,8 @@ const P = 2n ** 255n - 19n;
 const D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
 
 /**
- * Whether 32 bytes are a point of edwards25519 (RFC 8032 §5.1.3). OpenSSL takes any 32 bytes for a key, and only finds at the first
- * signature that it is none.
+ * Whether 32 bytes are a point of edwards25519 (RFC 8032 §5.1.3). OpenSSL takes any 32 bytes for a
+ * key, and only finds at the first signature that it is none.
  */
 function isEd25519Point(bytes: Uint8Array): boolean {
   const encoded = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);

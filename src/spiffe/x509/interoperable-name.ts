@@ -3,8 +3,9 @@ import { isShortOid } from './short-oid.ts';
 import { type DistinguishedName, type NameAttribute, parseDistinguishedName } from './distinguished-name.ts';
 
 /**
- * Why other verifiers cannot read a distinguished name, or undefined where they all can. Go refuses every certificate with a string
- * outside the alphabet of its type, and knows no other types; BoringSSL refuses characters that Unicode keeps for nobody.
+ * Why other verifiers cannot read a distinguished name, or undefined where they all can. Go refuses
+ * every certificate with a string outside the alphabet of its type, and knows no other types;
+ * BoringSSL refuses characters that Unicode keeps for nobody.
  */
 export function nameProblem(der: Uint8Array): string | undefined {
   let name: DistinguishedName;

@@ -10,7 +10,10 @@ export interface ExtensionRequest {
   readonly value: Uint8Array;
 }
 
-/** Name constraints to be stated; IP subtrees as `address/prefix length`, for instance `0.0.0.0/0` and `::/0`. */
+/**
+ * Name constraints to be stated; IP subtrees as `address/prefix length`, for instance `0.0.0.0/0`
+ * and `::/0`.
+ */
 export interface NameConstraintsRequest {
   readonly permittedUris?: readonly string[];
   readonly permittedDns?: readonly string[];
@@ -73,7 +76,10 @@ export function authorityKeyIdExtension(keyId: Uint8Array): ExtensionRequest {
   return { oid: '2.5.29.35', critical: false, value: derElement(Tag.sequence, derElement(CONTEXT, keyId)) };
 }
 
-/** nameConstraints, critical (RFC 5280 §4.2.1.10). Throws `TypeError` for an IP subtree that is none. */
+/**
+ * nameConstraints, critical (RFC 5280 §4.2.1.10). Throws `TypeError` for an IP subtree that is
+ * none.
+ */
 export function nameConstraintsExtension(request: NameConstraintsRequest): ExtensionRequest {
   const permitted = subtrees(
     request.permittedUris,

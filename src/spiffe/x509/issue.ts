@@ -20,9 +20,15 @@ export interface IssueRequest {
   /** RFC 4514 text such as `O=istio.example,CN=Root 1`, written in this order; or empty. */
   readonly subject: string;
   readonly publicKey: KeyObject;
-  /** Whose name the certificate bears as its issuer, and whose key signs it; absent where it issues itself. */
+  /**
+   * Whose name the certificate bears as its issuer, and whose key signs it; absent where it issues
+   * itself.
+   */
   readonly issuer?: { readonly certificate: Uint8Array; readonly key: KeyObject };
-  /** Signs where there is no `issuer`: the own private key, or a throwaway key for an anchor that is only a name and a key. */
+  /**
+   * Signs where there is no `issuer`: the own private key, or a throwaway key for an anchor that is
+   * only a name and a key.
+   */
   readonly signingKey?: KeyObject;
   /** Hex; random if absent. */
   readonly serialNumber?: string;
@@ -38,7 +44,9 @@ export interface IssueRequest {
   /** By default the names are critical exactly if the subject is empty (X509-14). */
   readonly sanCritical?: boolean;
   readonly nameConstraints?: NameConstraintsRequest;
-  /** subjectKeyIdentifier and, below an issuer that has one, authorityKeyIdentifier; default true. */
+  /**
+   * subjectKeyIdentifier and, below an issuer that has one, authorityKeyIdentifier; default true.
+   */
   readonly withKeyIdentifiers?: boolean;
   /** Hex, instead of an identifier made from the key. */
   readonly subjectKeyId?: string;
@@ -46,7 +54,10 @@ export interface IssueRequest {
   readonly subjectDer?: Uint8Array;
   /** The issuer byte for byte, instead of the issuer's subject. */
   readonly issuerDer?: Uint8Array;
-  /** Further extensions as they stand; one with the number of an extension named above takes its place. */
+  /**
+   * Further extensions as they stand; one with the number of an extension named above takes its
+   * place.
+   */
   readonly extensions?: readonly ExtensionRequest[];
   /** RSA-PSS instead of PKCS #1 v1.5. */
   readonly rsaPss?: boolean;
@@ -79,7 +90,10 @@ export async function generateKeyPair(kind: KeyKind): Promise<KeyPair> {
   }
 }
 
-/** Makes one certificate, DER, signed with SHA-256 or what the curve asks for. Throws `TypeError` for a request without a key to sign. */
+/**
+ * Makes one certificate, DER, signed with SHA-256 or what the curve asks for. Throws `TypeError`
+ * for a request without a key to sign.
+ */
 export async function issueCertificate(request: IssueRequest): Promise<Uint8Array> {
   // Loaded on first use: most processes never issue anything.
   const { Extension, Name, PublicKey, X509CertificateGenerator } = await import('./library.ts');

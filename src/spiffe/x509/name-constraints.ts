@@ -7,7 +7,10 @@ import {
 } from './distinguished-name.ts';
 import { type GeneralName, type GeneralNameKind, readGeneralName } from './general-name.ts';
 
-/** One subtree of names; one that cannot be processed matches nothing and refuses every name of its kind. */
+/**
+ * One subtree of names; one that cannot be processed matches nothing and refuses every name of its
+ * kind.
+ */
 export interface NameSubtree {
   readonly kind: GeneralNameKind;
   /** Absent where the form, its content or its bounds cannot be processed (RFC 5280 §4.2.1.10). */
@@ -22,7 +25,10 @@ export interface NameConstraints {
   readonly excluded: readonly NameSubtree[];
 }
 
-/** One name of a certificate in the form that subtrees compare; undefined parts mean that it could not be read. */
+/**
+ * One name of a certificate in the form that subtrees compare; undefined parts mean that it could
+ * not be read.
+ */
 export interface ConstrainedName {
   readonly kind: GeneralNameKind;
   /** What to show of it in a refusal. */
@@ -53,8 +59,9 @@ export function readNameConstraints(reader: DerReader): NameConstraints {
 }
 
 /**
- * Whether every name is within the constraints: in no excluded subtree of its kind and, where its kind is permitted at
- * all, in one of those. `count` is called once for each comparison, and may throw to end the work (X509-37).
+ * Whether every name is within the constraints: in no excluded subtree of its kind and, where its
+ * kind is permitted at all, in one of those. `count` is called once for each comparison, and may
+ * throw to end the work (X509-37).
  */
 export function judgeNames(
   constraints: NameConstraints,
@@ -80,7 +87,10 @@ export function judgeNames(
   return WITHIN;
 }
 
-/** The names of a certificate that constraints bind: its subject if there is one, and its alternative names. */
+/**
+ * The names of a certificate that constraints bind: its subject if there is one, and its
+ * alternative names.
+ */
 export function constrainedNamesOf(
   subject: DistinguishedName,
   altNames: readonly GeneralName[] | undefined,
@@ -89,7 +99,8 @@ export function constrainedNamesOf(
   if (subject.length > 0) {
     names.push({ kind: 'directory', shown: 'the subject', relativeNames: relativeNameKeys(subject) });
   }
-  // RFC 5280 §4.2.1.10: e-mail constraints bind addresses in the subject only where there are no alternative names.
+  // RFC 5280 §4.2.1.10: e-mail constraints bind addresses in the subject only where there are no
+  // alternative names.
   if (!altNames) {
     for (const attribute of subject.flat()) {
       if (attribute.type !== EMAIL_ADDRESS_ATTRIBUTE) continue;
@@ -99,7 +110,9 @@ export function constrainedNamesOf(
   return names;
 }
 
-/** Whether a wildcard DNS name stands for a name that is excluded: `*.b.example` for `a.b.example`. */
+/**
+ * Whether a wildcard DNS name stands for a name that is excluded: `*.b.example` for `a.b.example`.
+ */
 function coversExcluded({ host: excluded }: NameSubtree, { host = '' }: ConstrainedName): boolean {
   return host.startsWith('*.') && host.slice(2) === excluded?.replace(/^[^.]*\.?/, '');
 }
@@ -166,7 +179,10 @@ function dnsMatcher(base: string): ((name: ConstrainedName) => boolean) | undefi
   return ({ host = '' }) => host === base || host.endsWith(`.${base}`);
 }
 
-/** A plain name matches that host only, a leading dot matches what is below it and not itself (X509-31). */
+/**
+ * A plain name matches that host only, a leading dot matches what is below it and not itself
+ * (X509-31).
+ */
 function hostMatcher(
   base: string,
   hostOf: (name: ConstrainedName) => string | undefined,
@@ -183,7 +199,10 @@ function emailMatcher(base: string): ((name: ConstrainedName) => boolean) | unde
   return wanted && (({ mailbox }) => mailbox?.local === wanted.local && mailbox.host === wanted.host);
 }
 
-/** A mailbox (RFC 5321 §4.1.2); its local part keeps its case, and holds an at sign only between quotes. */
+/**
+ * A mailbox (RFC 5321 §4.1.2); its local part keeps its case, and holds an at sign only between
+ * quotes.
+ */
 function readMailbox(text: string): { local: string; host: string } | undefined {
   const at = text.lastIndexOf('@');
   const local = text.slice(0, at);
@@ -241,7 +260,10 @@ function emailName(text: string): ConstrainedName {
   return mailbox ? { kind: 'email', shown, mailbox } : { kind: 'email', shown };
 }
 
-/** The host of a URI if it is a fully qualified name: not missing, no IP address, more than one label (X509-32). */
+/**
+ * The host of a URI if it is a fully qualified name: not missing, no IP address, more than one
+ * label (X509-32).
+ */
 function uriHost(text: string): string | undefined {
   const authority = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(text)?.[1];
   if (authority === undefined) return undefined;

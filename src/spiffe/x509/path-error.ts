@@ -45,7 +45,10 @@ export interface CertificateReference {
   readonly fingerprint: string;
 }
 
-/** No acceptable path leads from the leaf to an anchor; the code is that of the path that came furthest. */
+/**
+ * No acceptable path leads from the leaf to an anchor; the code is that of the path that came
+ * furthest.
+ */
 export class X509PathError extends CodedError<X509PathErrorCode> {
   /** The certificate the refusal is about; absent where the input as a whole is refused. */
   readonly certificate: CertificateReference | undefined;

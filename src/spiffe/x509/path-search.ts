@@ -59,8 +59,9 @@ const SEARCHING: ReadonlySet<X509PathErrorCode> = new Set([
 ]);
 
 /**
- * A search from the leaf upwards. A candidate issuer joins the path only if every rule of RFC 5280 §6.1 that it and
- * what is below it decide holds, so that a path which reaches an anchor needs only its policies judged. For one search.
+ * A search from the leaf upwards. A candidate issuer joins the path only if every rule of RFC 5280
+ * §6.1 that it and what is below it decide holds, so that a path which reaches an anchor needs only
+ * its policies judged. For one search.
  */
 export class PathSearch {
   readonly #settings: PathSearchSettings;
@@ -118,7 +119,8 @@ export class PathSearch {
       const whole = candidate.role === 'anchor' ? this.#withPolicies(longer) : this.#extend(longer);
       if (whole) return whole;
     }
-    // Counts only where no candidate came: of equal refusals the first is kept, and every candidate left one at least.
+    // Counts only where no candidate came: of equal refusals the first is kept, and every candidate
+    // left one at least.
     const issuer = JSON.stringify(top.certificate.issuer);
     const why = `no anchor and no sent certificate is the issuer ${issuer} of`;
     this.#note(path, refuse('issuer-not-found', top, why));
@@ -140,7 +142,10 @@ export class PathSearch {
     return undefined;
   }
 
-  /** Same name first by bytes, then by folded text; anchors before helpers; key identifiers only order (X509-29). */
+  /**
+   * Same name first by bytes, then by folded text; anchors before helpers; key identifiers only
+   * order (X509-29).
+   */
   *#candidatesFor(certificate: Certificate): Generator<PlacedCertificate> {
     const { anchors, helpers } = this.#settings;
     const byKeyId = (a: PlacedCertificate, b: PlacedCertificate) =>
@@ -283,7 +288,8 @@ export class PathSearch {
     const constraints = issuer.certificate.extensions.nameConstraints;
     if (!constraints) return undefined;
     for (const [index, below] of path.entries()) {
-      // RFC 5280 §6.1.3 (b) and (c): self-issued certificates are exempt, except the last one of the path.
+      // RFC 5280 §6.1.3 (b) and (c): self-issued certificates are exempt, except the last one of
+      // the path.
       if (index > 0 && below.certificate.isSelfIssued) continue;
       const { maxNameComparisons: limit } = this.#settings.limits;
       const verdict = judgeNames(constraints, below.certificate.constrainedNames, () =>
@@ -307,7 +313,10 @@ export class PathSearch {
     if (used > limit) throw refuse(code, about, `a path was not found within ${limit} ${what}, the last for`);
   }
 
-  /** Keeps the most telling refusal: a broken rule before a missing issuer or another key, then the longer path. */
+  /**
+   * Keeps the most telling refusal: a broken rule before a missing issuer or another key, then the
+   * longer path.
+   */
   #note(path: Path, error: X509PathError): void {
     const isSearching = SEARCHING.has(error.code);
     const rank = path.length + (isSearching ? 0 : 1000);
@@ -316,8 +325,8 @@ export class PathSearch {
 }
 
 /**
- * An empty issuer name names nobody, so that the key identifiers have to: Consul's secondary datacenters issue so (X509-26). They narrow
- * what may be tried; only the signature proves.
+ * An empty issuer name names nobody, so that the key identifiers have to: Consul's secondary
+ * datacenters issue so (X509-26). They narrow what may be tried; only the signature proves.
  */
 function namelessRefusal(child: PlacedCertificate, issuer: PlacedCertificate): X509PathError | undefined {
   const { issuerDer, authorityKeyId } = child.certificate;
@@ -340,7 +349,10 @@ function refuse(
   });
 }
 
-/** The same name and key are the same authority, however often it was certified: no path goes through it twice. */
+/**
+ * The same name and key are the same authority, however often it was certified: no path goes
+ * through it twice.
+ */
 function isSameAuthority(a: Certificate, b: Certificate): boolean {
   return a.keyFingerprint === b.keyFingerprint && bytesEqual(a.subjectDer, b.subjectDer);
 }

@@ -1,6 +1,9 @@
 import { CONTEXT, DerError, type DerReader, Tag } from '../base/der.ts';
 
-/** What a certificate says about certificate policies (RFC 5280 §4.2.1.4, §4.2.1.5, §4.2.1.11, §4.2.1.14). */
+/**
+ * What a certificate says about certificate policies (RFC 5280 §4.2.1.4, §4.2.1.5, §4.2.1.11,
+ * §4.2.1.14).
+ */
 export interface PolicyExtensions {
   /** The policies asserted, by object identifier. */
   readonly policies?: ReadonlySet<string>;
@@ -19,7 +22,8 @@ const MAX_POLICIES = 100;
 const MAX_SKIP = 0xffff_ffff;
 
 /**
- * What `before` says with the policy extension `oid` added, or undefined if `oid` is none. Throws `DerError`.
+ * What `before` says with the policy extension `oid` added, or undefined if `oid` is none. Throws
+ * `DerError`.
  */
 export function readPolicyExtension(
   before: PolicyExtensions | undefined,

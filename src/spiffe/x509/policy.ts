@@ -16,7 +16,10 @@ export interface PolicyProblem {
   readonly message: string;
 }
 
-/** A policy that is valid at one depth, what the next certificate may call it, and from where it comes. */
+/**
+ * A policy that is valid at one depth, what the next certificate may call it, and from where it
+ * comes.
+ */
 interface PolicyNode {
   readonly policy: string;
   expected: ReadonlySet<string>;
@@ -27,8 +30,9 @@ interface PolicyNode {
 type Level = Map<string, PolicyNode>;
 
 /**
- * Judges the certificate policies of a path, given without its anchor, topmost certificate first. It is RFC 5280 §6.1
- * with the policy graph of RFC 9618 §5 instead of the tree, which a hostile CA can make grow without bound.
+ * Judges the certificate policies of a path, given without its anchor, topmost certificate first.
+ * It is RFC 5280 §6.1 with the policy graph of RFC 9618 §5 instead of the tree, which a hostile CA
+ * can make grow without bound.
  */
 export function judgePolicies(
   path: readonly Certificate[],
@@ -112,7 +116,10 @@ function map(level: Level, mappings: readonly (readonly [string, string])[], isA
   }
 }
 
-/** RFC 5280 §6.1.5 (g): whether some policy that is asked for, in the anchor's words, reaches the last certificate. */
+/**
+ * RFC 5280 §6.1.5 (g): whether some policy that is asked for, in the anchor's words, reaches the
+ * last certificate.
+ */
 function isAccepted(last: Level, accepted: ReadonlySet<string> | undefined): boolean {
   if (!accepted || accepted.has(ANY_POLICY) || last.has(ANY_POLICY)) return true;
   const seen = new Set<PolicyNode>();

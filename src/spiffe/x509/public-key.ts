@@ -24,7 +24,10 @@ const CURVES: Readonly<Record<string, { curve: 'P-256' | 'P-384' | 'P-521'; size
   '1.3.132.0.35': { curve: 'P-521', size: 66 },
 };
 
-/** Reads a SubjectPublicKeyInfo. Keys of kinds and curves we do not know are `unknown`. Throws `DerError`. */
+/**
+ * Reads a SubjectPublicKeyInfo. Keys of kinds and curves we do not know are `unknown`. Throws
+ * `DerError`.
+ */
 export function readPublicKey(spkiDer: Uint8Array): PublicKeyShape {
   const outer = new DerReader(spkiDer);
   const sequence = outer.enter(Tag.sequence);

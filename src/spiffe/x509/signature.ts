@@ -31,7 +31,9 @@ const MGF1 = '1.2.840.113549.1.1.8';
 const MIN_RSA_BITS = 2048;
 const MAX_RSA_BITS = 16_384;
 
-/** The scheme an AlgorithmIdentifier names, or undefined if it is none we accept. Throws `DerError`. */
+/**
+ * The scheme an AlgorithmIdentifier names, or undefined if it is none we accept. Throws `DerError`.
+ */
 export function signatureSchemeOf({ oid, parameters }: AlgorithmIdentifier): SignatureScheme | undefined {
   const pkcs1 = RSA_PKCS1[oid];
   if (pkcs1 !== undefined) {
@@ -49,7 +51,10 @@ export function signatureSchemeOf({ oid, parameters }: AlgorithmIdentifier): Sig
   return oid === '1.2.840.113549.1.1.10' && parameters ? readPss(parameters) : undefined;
 }
 
-/** RSASSA-PSS-params (RFC 4055 §3.1). The defaults are SHA-1, so both hashes have to be there, and be the same. */
+/**
+ * RSASSA-PSS-params (RFC 4055 §3.1). The defaults are SHA-1, so both hashes have to be there, and
+ * be the same.
+ */
 function readPss(parameters: Uint8Array): SignatureScheme | undefined {
   const outer = new DerReader(parameters);
   const sequence = outer.enter(Tag.sequence);
@@ -102,7 +107,10 @@ export function keyRefusal(shape: PublicKeyShape): string | undefined {
   }
 }
 
-/** Whether the issuer's key made the certificate's signature. A key of another kind than the scheme made nothing. */
+/**
+ * Whether the issuer's key made the certificate's signature. A key of another kind than the scheme
+ * made nothing.
+ */
 export function signatureIsBy(
   certificate: Certificate,
   scheme: SignatureScheme,
@@ -127,7 +135,8 @@ export function signatureIsBy(
         return scheme satisfies never;
     }
   } catch {
-    // Numbers that are no key (a point off its curve), or a key whose own parameters forbid this scheme, signed nothing.
+    // Numbers that are no key (a point off its curve), or a key whose own parameters forbid this
+    // scheme, signed nothing.
     return false;
   }
 }

@@ -11,7 +11,10 @@ interface Step {
 export class BundleTimeline {
   readonly #steps: ReadonlyMap<string, Step[]>;
 
-  /** `signers` are SPIFFE IDs; only their trust domains are remembered. One that is no SPIFFE ID is passed over. */
+  /**
+   * `signers` are SPIFFE IDs; only their trust domains are remembered. One that is no SPIFFE ID is
+   * passed over.
+   */
   constructor(signers: Iterable<string>) {
     this.#steps = new Map([...signers].flatMap((id) => nameOf(id)).map((name) => [name, []]));
   }
@@ -25,7 +28,10 @@ export class BundleTimeline {
     this.#steps.get(name)?.push({ at, document });
   }
 
-  /** The bundles of the signer's trust domain that were in effect in the second of `at`, newest first. */
+  /**
+   * The bundles of the signer's trust domain that were in effect in the second of `at`, newest
+   * first.
+   */
   bundlesAt(signer: string, at: Date): TrustBundle[] {
     const [name] = nameOf(signer);
     const steps = (name && this.#steps.get(name)) ?? [];

@@ -11,7 +11,10 @@ export interface ExpectedHead {
   readonly told: string;
 }
 
-/** Walks a chain from its first link on and tells what does not hold. Pure; give the links in their order. */
+/**
+ * Walks a chain from its first link on and tells what does not hold. Pure; give the links in their
+ * order.
+ */
 export class ChainJudge {
   readonly #wanted: ReadonlySet<number>;
   readonly #hashes = new Map<number, string>();
@@ -36,7 +39,10 @@ export class ChainJudge {
     return this.#last;
   }
 
-  /** What is wrong with the next link and its row; a finding here says nothing about the links after it. */
+  /**
+   * What is wrong with the next link and its row; a finding here says nothing about the links after
+   * it.
+   */
   add(link: ChainLink): Finding[] {
     const findings: Finding[] = [];
     const row = `${link.table} ${link.rowId}`;

@@ -23,8 +23,8 @@ interface VersionRow {
 }
 
 /**
- * The tables of keys repeat, for people, what stands in the bundles. Made anew from the bundles of a store, they must come out
- * the same; and each bundle must be what its digest and sequence say.
+ * The tables of keys repeat, for people, what stands in the bundles. Made anew from the bundles of
+ * a store, they must come out the same; and each bundle must be what its digest and sequence say.
  */
 export function derivedKeyFindings(database: Database): Finding[] {
   const selectLinks = database.prepare<[string, number], { fingerprint: string; change: string }>(
@@ -116,7 +116,10 @@ function keyFindings(name: string, should: ReadonlyMap<string, KeyRow>, are: rea
   ];
 }
 
-/** A row may name its key by the digest of an encoding that is not our own, from before keys were named by what they are. */
+/**
+ * A row may name its key by the digest of an encoding that is not our own, from before keys were
+ * named by what they are.
+ */
 function namesKey({ key_fingerprint: written }: KeyRow, { pem }: KeyRow): boolean {
   const [der] = pem === null ? [] : certificatesFromPem(pem);
   return der !== undefined && written !== null && parseCertificate(der).keyNames.includes(written);

@@ -2,8 +2,8 @@ import type { Database } from 'better-sqlite3';
 import type { Finding } from './history-finding.ts';
 
 /**
- * The stages of our own roots repeat, for people and for the gate of a rotation, what chained events tell: each row has its event, each
- * event its row, and the label is that of the key.
+ * The stages of our own roots repeat, for people and for the gate of a rotation, what chained
+ * events tell: each row has its event, each event its row, and the label is that of the key.
  */
 export function rootStageFindings(database: Database): Finding[] {
   const rows = database

@@ -21,7 +21,9 @@ export interface ProvenHead extends ChainHead {
   readonly statement: Statement;
 }
 
-/** Signs a head with our SVID. Rejects with `StatementError` for a key that cannot sign statements. */
+/**
+ * Signs a head with our SVID. Rejects with `StatementError` for a key that cannot sign statements.
+ */
 export async function signHead(
   { number, hash }: ChainHead,
   chain: string,
@@ -44,7 +46,10 @@ export async function signHead(
 /** A head's statement says something that is no head. */
 export class HeadError extends CodedError<'head-malformed'> {}
 
-/** Proves a head that somebody signed. Rejects with `StatementError`, and with `HeadError` where the claims are no head. */
+/**
+ * Proves a head that somebody signed. Rejects with `StatementError`, and with `HeadError` where the
+ * claims are no head.
+ */
 export async function proveHead(token: string, bundles: BundleSource, now: Date): Promise<ProvenHead> {
   const statement = await verifyStatement(token, { type: TYPE, audience: AUDIENCE, bundles, now });
   const { claims } = statement;

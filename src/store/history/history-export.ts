@@ -27,8 +27,9 @@ interface HeadDocument {
 }
 
 /**
- * The whole history as lines of JSON, each without its line feed: what it is, every link with its row, the heads, the end. Whoever
- * has it needs nothing of us to verify it (docs/history.md). Rejects with what `reader` rejects with.
+ * The whole history as lines of JSON, each without its line feed: what it is, every link with its
+ * row, the heads, the end. Whoever has it needs nothing of us to verify it (docs/history.md).
+ * Rejects with what `reader` rejects with.
  */
 export async function* exportHistory(
   reader: ChainReader,
@@ -98,7 +99,10 @@ export function trustDomainOfExport(bytes: Uint8Array): string | undefined {
   return typeof name === 'string' ? name : undefined;
 }
 
-/** The heads in a file of lines, such as a peer exports of those it holds of us; lines that are something else are passed over. */
+/**
+ * The heads in a file of lines, such as a peer exports of those it holds of us; lines that are
+ * something else are passed over.
+ */
 export function readHeads(bytes: Uint8Array): SignedHead[] {
   return [...linesOf(bytes)].flatMap(({ value }) => {
     const line = readLine(value);

@@ -46,7 +46,10 @@ export interface HistoryReport {
   /** The last link's hash. */
   readonly head: string | undefined;
   readonly heads: { readonly signed: number; readonly unsigned: number };
-  /** The newest head that is proven and stands in the chain; everything up to it is as it was when it was signed. */
+  /**
+   * The newest head that is proven and stands in the chain; everything up to it is as it was when
+   * it was signed.
+   */
   readonly newestSigned:
     | { readonly number: number; readonly at: Date; readonly signer: string; readonly rootedIn: string }
     | undefined;

@@ -7,7 +7,10 @@ import { type Finding, type HistoryReport, MAX_FINDINGS } from './history-findin
 
 /** What a history is held against besides itself. */
 export interface HistoryEvidence {
-  /** The bundle of the agent's trust domain, had by a way that is trusted; without it heads rest on the bundles of the history itself. */
+  /**
+   * The bundle of the agent's trust domain, had by a way that is trusted; without it heads rest on
+   * the bundles of the history itself.
+   */
   readonly roots?: TrustBundle;
   /** Heads of this history that others kept: a peer's copies. */
   readonly heads?: readonly SignedHead[];
@@ -18,8 +21,8 @@ interface Judged extends ExpectedHead {
 }
 
 /**
- * Judges a chain, its rows and the heads that were signed: link by link, then head by head. `more` is what was found by
- * other means. Everything is told that is wrong, not the first only.
+ * Judges a chain, its rows and the heads that were signed: link by link, then head by head. `more`
+ * is what was found by other means. Everything is told that is wrong, not the first only.
  */
 export async function judgeHistory(
   history: {

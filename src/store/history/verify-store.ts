@@ -24,9 +24,10 @@ const COUNTED = [
 ] as const;
 
 /**
- * Judges the history in a store file: beside a running agent, after it, or a copy; nothing is written. Beside the chain and its
- * heads it looks at whatever follows from the history: keys, current bundles, incidents, and the shape of the file. Rejects with
- * `StoreError` where the file cannot be read as a store of the present shape.
+ * Judges the history in a store file: beside a running agent, after it, or a copy; nothing is
+ * written. Beside the chain and its heads it looks at whatever follows from the history: keys,
+ * current bundles, incidents, and the shape of the file. Rejects with `StoreError` where the file
+ * cannot be read as a store of the present shape.
  */
 export async function verifyStoreFile(path: string, evidence: HistoryEvidence = {}): Promise<HistoryReport> {
   const open = openDatabaseForReading(path);
@@ -121,7 +122,10 @@ function insertedRows(database: Database, table: ChainedTable): Finding[] {
     }));
 }
 
-/** SQLite remembers the highest ID it ever gave; one that was given and is not there, at the end, was taken out. */
+/**
+ * SQLite remembers the highest ID it ever gave; one that was given and is not there, at the end,
+ * was taken out.
+ */
 function missingEnd(database: Database, table: (typeof COUNTED)[number]): Finding[] {
   const given =
     database.prepare<[string], number>('SELECT seq FROM sqlite_sequence WHERE name = ?').pluck().get(table) ??
@@ -132,7 +136,10 @@ function missingEnd(database: Database, table: (typeof COUNTED)[number]): Findin
   return [{ code: 'tail-missing', row: `${table} ${newest + 1}`, message: `${which} once stood at the end` }];
 }
 
-/** IDs that were given in the middle and are not there, in tables whose rows are not each in the chain. */
+/**
+ * IDs that were given in the middle and are not there, in tables whose rows are not each in the
+ * chain.
+ */
 function missingBetween(
   database: Database,
   table: 'incident' | 'own_root_stage' | 'peer_head',

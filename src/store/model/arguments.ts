@@ -15,7 +15,10 @@ export function checkPage(page: { readonly limit?: number; readonly before?: num
   return { limit, before };
 }
 
-/** The page of the chain a caller asked for; from the first link on unless `after` says otherwise. Throws `RangeError`. */
+/**
+ * The page of the chain a caller asked for; from the first link on unless `after` says otherwise.
+ * Throws `RangeError`.
+ */
 export function checkLinkPage(page: { readonly limit?: number; readonly after?: number }): {
   limit: number;
   after: number;
@@ -27,7 +30,10 @@ export function checkLinkPage(page: { readonly limit?: number; readonly after?: 
   return { limit, after };
 }
 
-/** A bundle is kept under its own trust domain only (TDB-39). Throws `TypeError`, or `RangeError` for a sequence beyond 64 bits. */
+/**
+ * A bundle is kept under its own trust domain only (TDB-39). Throws `TypeError`, or `RangeError`
+ * for a sequence beyond 64 bits.
+ */
 export function checkReplacement(input: {
   readonly trustDomain: TrustDomain;
   readonly version: NewVersion;

@@ -2,12 +2,16 @@ import { printable } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 
 /**
- * On whose word a version became current: the bootstrap of a relationship · judged and accepted from its endpoint ·
- * our own mesh's roots · the operator, who alone may go back to a lower sequence (FED-52).
+ * On whose word a version became current: the bootstrap of a relationship · judged and accepted
+ * from its endpoint · our own mesh's roots · the operator, who alone may go back to a lower
+ * sequence (FED-52).
  */
 export type VersionVerdict = 'bootstrap' | 'accepted' | 'own' | 'operator';
 
-/** A bundle on its way into the history; document, digest and what changed are worked out by the store. */
+/**
+ * A bundle on its way into the history; document, digest and what changed are worked out by the
+ * store.
+ */
 export interface NewVersion {
   readonly bundle: TrustBundle;
   readonly receivedAt: Date;
@@ -21,9 +25,14 @@ export interface NewVersion {
 /** One key of a bundle as the history names it. */
 export interface AuthorityRef {
   readonly kind: 'x509' | 'jwt';
-  /** SHA-256 of the certificate, or of key ID and key of a JWT authority, 64 lower-case hex digits. */
+  /**
+   * SHA-256 of the certificate, or of key ID and key of a JWT authority, 64 lower-case hex digits.
+   */
   readonly fingerprint: string;
-  /** Six digits of the fingerprint and the subject or key ID, safe to print: `3f2a91 O=istio.example,CN=Root 1`. */
+  /**
+   * Six digits of the fingerprint and the subject or key ID, safe to print: `3f2a91
+   * O=istio.example,CN=Root 1`.
+   */
   readonly label: string;
 }
 

@@ -2,8 +2,9 @@ import { hash } from 'node:crypto';
 import type { TrustDomain } from '../../spiffe/index.ts';
 
 /**
- * The rows the chain commits to, and the columns of each that count, in the order of the text. A row is chained when it is
- * written; an incident when it is over, since until then it is counted up. Never changed for a table that has been chained.
+ * The rows the chain commits to, and the columns of each that count, in the order of the text. A
+ * row is chained when it is written; an incident when it is over, since until then it is counted
+ * up. Never changed for a table that has been chained.
  */
 export const chainedColumns = {
   bundle_version: [
@@ -82,7 +83,10 @@ export interface SignedHead extends ChainHead {
   readonly at: Date;
   /** Hash of the first link, which tells this chain from every other. */
   readonly chain: string;
-  /** The SPIFFE ID that signed, and its statement (`federate-head+jws`), which brings the certificates. */
+  /**
+   * The SPIFFE ID that signed, and its statement (`federate-head+jws`), which brings the
+   * certificates.
+   */
   readonly signer?: string;
   readonly statement?: string;
 }
@@ -96,8 +100,8 @@ export interface PeerHead extends SignedHead {
 }
 
 /**
- * A row as the chain commits to it: JSON without blanks, the table's name first, then the columns in the order of
- * `chainedColumns`. Texts are kept as they are, numbers are whole.
+ * A row as the chain commits to it: JSON without blanks, the table's name first, then the columns
+ * in the order of `chainedColumns`. Texts are kept as they are, numbers are whole.
  */
 export function rowText(table: ChainedTable, row: ChainedRow): string {
   const text: Record<string, string | number | null> = { table };
@@ -105,7 +109,10 @@ export function rowText(table: ChainedTable, row: ChainedRow): string {
   return JSON.stringify(text);
 }
 
-/** SHA-256 over the format's name, the link's number, the hash before it and the text of its row, joined by line feeds; in hex. */
+/**
+ * SHA-256 over the format's name, the link's number, the hash before it and the text of its row,
+ * joined by line feeds; in hex.
+ */
 export function linkHash(number: number, previous: string, text: string): string {
   return hash('sha256', `federate-chain-1\n${number}\n${previous}\n${text}`, 'hex');
 }

@@ -9,7 +9,8 @@ import { CodedError, type TrustDomain } from '../../spiffe/index.ts';
  * - `store-older` opened for reading only, and not yet brought to the present shape by an agent
  * - `store-not-a-store` the file is something else
  * - `store-corrupt` the file is damaged
- * - `store-log-foreign` the write-ahead log next to the file continues another file: a backup was put in its place
+ * - `store-log-foreign` the write-ahead log next to the file continues another file: a backup was
+ *   put in its place
  * - `store-read-only` the file, its folder or its disk cannot be written
  * - `store-full` no room left on the disk
  * - `store-busy` somebody else keeps a write transaction open for longer than we wait
@@ -17,7 +18,8 @@ import { CodedError, type TrustDomain } from '../../spiffe/index.ts';
  * - `store-closed` used after it was closed
  * - `relationship-exists` a relationship with this trust domain is already there
  * - `invitation-exists` an invitation with this ID is already there, in this role
- * - `invitation-spent` the invitation that a relationship was to rest on is no longer in the state for that
+ * - `invitation-spent` the invitation that a relationship was to rest on is no longer in the state
+ *   for that
  * - `sequence-rolled-back` a version older than the held one, without the operator's word (FED-48)
  */
 export type StoreErrorCode =

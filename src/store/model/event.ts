@@ -81,7 +81,10 @@ export interface StoredEvent extends NewEvent {
 /** Characters of JSON an event's `detail` may have; more is left out, and the detail says so. */
 const MAX_DETAIL_CHARACTERS = 65_536;
 
-/** The event as it is kept: printable text of bounded length, and a detail that is plain JSON (bigint as decimal text). */
+/**
+ * The event as it is kept: printable text of bounded length, and a detail that is plain JSON
+ * (bigint as decimal text).
+ */
 export function cleanEvent(event: NewEvent): NewEvent {
   const { code, detail, ...rest } = event;
   return {

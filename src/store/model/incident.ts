@@ -3,7 +3,10 @@ import { contentDigest, type TrustBundle, type TrustDomain } from '../../spiffe/
 import { checkSequence } from './arguments.ts';
 import type { EventKind, NewEvent } from './event.ts';
 
-/** What can go wrong with a peer for a while. Each is also the kind of the event that tells of its beginning. */
+/**
+ * What can go wrong with a peer for a while. Each is also the kind of the event that tells of its
+ * beginning.
+ */
 export type IncidentKind = Extract<
   EventKind,
   | 'endpoint-unreachable'
@@ -19,7 +22,10 @@ export type IncidentKind = Extract<
   | 'history-doctored'
 >;
 
-/** One failed attempt, as whoever failed tells it: every time anew, the store knows whether it goes on. */
+/**
+ * One failed attempt, as whoever failed tells it: every time anew, the store knows whether it goes
+ * on.
+ */
 export interface NewIncident {
   readonly at: Date;
   readonly kind: IncidentKind;
@@ -38,16 +44,25 @@ export interface NewIncident {
 /** An incident from its beginning to its end. However often it repeats, it is one. */
 export interface StoredIncident extends NewIncident {
   readonly id: number;
-  /** When the newest repetition was, and how many there were; `at` is the beginning, `message` and the offer are the newest. */
+  /**
+   * When the newest repetition was, and how many there were; `at` is the beginning, `message` and
+   * the offer are the newest.
+   */
   readonly lastAt: Date;
   readonly count: number;
-  /** `contentDigest` of the offer it shows, since when and how often that very one was seen; absent without an offer. */
+  /**
+   * `contentDigest` of the offer it shows, since when and how often that very one was seen; absent
+   * without an offer.
+   */
   readonly offer?: { readonly digest: string; readonly since: Date; readonly times: number };
   /** Absent while it goes on. */
   readonly endedAt?: Date;
 }
 
-/** The incident as it is kept: printable text of bounded length, and the sequence of the offer where only that tells it. */
+/**
+ * The incident as it is kept: printable text of bounded length, and the sequence of the offer where
+ * only that tells it.
+ */
 export function cleanIncident(incident: NewIncident): NewIncident {
   const sequence = incident.sequence ?? incident.offered?.sequence;
   checkSequence(sequence);
@@ -61,7 +76,10 @@ export function cleanIncident(incident: NewIncident): NewIncident {
   };
 }
 
-/** How the offer of an incident stands after it was seen once more: counted up while it is the same, else begun anew. */
+/**
+ * How the offer of an incident stands after it was seen once more: counted up while it is the same,
+ * else begun anew.
+ */
 export function offerSeen(
   before: StoredIncident['offer'],
   offered: TrustBundle | undefined,
@@ -91,13 +109,17 @@ export function incidentEnded(
   return { at, kind: 'recovered', trustDomain, actor, code, message, detail: { kind, count } };
 }
 
-/** Incidents of one kind that may begin for one peer within `INCIDENT_WINDOW_MS`, before one that is open stays so. */
+/**
+ * Incidents of one kind that may begin for one peer within `INCIDENT_WINDOW_MS`, before one that is
+ * open stays so.
+ */
 export const INCIDENTS_IN_WINDOW = 6;
 export const INCIDENT_WINDOW_MS = 60 * 60_000;
 
 /**
- * Whether an open incident may end, by how many of its kind began within the window, itself included. Because trouble that comes and
- * goes would otherwise add rows without end, it stays open then, is counted up, and ends with the first good poll of a calmer time.
+ * Whether an open incident may end, by how many of its kind began within the window, itself
+ * included. Because trouble that comes and goes would otherwise add rows without end, it stays open
+ * then, is counted up, and ends with the first good poll of a calmer time.
  */
 export function mayEnd(begunInWindow: number): boolean {
   return begunInWindow < INCIDENTS_IN_WINDOW;

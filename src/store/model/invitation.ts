@@ -6,9 +6,10 @@ import type { StateReason } from './relationship.ts';
 export type InvitationRole = 'inviter' | 'newcomer';
 
 /**
- * Where an invitation stands. For the inviter: may be redeemed · redeemed, and waits for our operator · done · three wrong tries ·
- * time over · taken back. For the newcomer: said to the inviter, whose answer is not known yet · the inviter's operator is asked
- * · done · came to nothing.
+ * Where an invitation stands. For the inviter: may be redeemed · redeemed, and waits for our
+ * operator · done · three wrong tries · time over · taken back. For the newcomer: said to the
+ * inviter, whose answer is not known yet · the inviter's operator is asked · done · came to
+ * nothing.
  */
 export type InvitationState =
   | 'open'
@@ -27,7 +28,10 @@ export interface StoredInvitation {
   readonly role: InvitationRole;
   readonly state: InvitationState;
   readonly reason?: StateReason;
-  /** The inviter's trust domain; or the one that is expected to redeem it, and then the one that did. */
+  /**
+   * The inviter's trust domain; or the one that is expected to redeem it, and then the one that
+   * did.
+   */
   readonly peer?: TrustDomain;
   /** Inviter: the public half of the key derived from the secret, 64 hex digits. */
   readonly publicKey?: string;
@@ -75,7 +79,10 @@ export interface InvitationChange {
   readonly patch: InvitationPatch;
 }
 
-/** States after which an invitation is history; only what a newcomer tried in vain may be tried again. */
+/**
+ * States after which an invitation is history; only what a newcomer tried in vain may be tried
+ * again.
+ */
 export const ENDED_STATES: ReadonlySet<InvitationState> = new Set([
   'completed',
   'burned',
@@ -100,7 +107,10 @@ export function cleanInvitation(invitation: StoredInvitation): StoredInvitation 
   };
 }
 
-/** The invitation with a change put in; undefined where it does not start from a state that the change names. */
+/**
+ * The invitation with a change put in; undefined where it does not start from a state that the
+ * change names.
+ */
 export function changedInvitation(
   before: StoredInvitation | undefined,
   { from, patch }: InvitationChange,

@@ -32,13 +32,19 @@ export interface RejectedOffer {
 
 const HEX64 = /^[0-9a-f]{64}$/;
 
-/** As it is kept: texts printable and of bounded length. Throws `TypeError` where the fingerprint is none. */
+/**
+ * As it is kept: texts printable and of bounded length. Throws `TypeError` where the fingerprint is
+ * none.
+ */
 export function cleanDistrust(key: DistrustedKey): DistrustedKey {
   if (!HEX64.test(key.keyFingerprint)) throw new TypeError('a key fingerprint has 64 hex digits');
   return { ...key, ...cleanWord(key), label: printable(key.label, 200) };
 }
 
-/** As it is kept: texts printable and of bounded length. Throws `TypeError` where the digest is none. */
+/**
+ * As it is kept: texts printable and of bounded length. Throws `TypeError` where the digest is
+ * none.
+ */
 export function cleanRejection(offer: RejectedOffer): RejectedOffer {
   if (!HEX64.test(offer.digest)) throw new TypeError('a digest has 64 hex digits');
   return { ...offer, ...cleanWord(offer) };
@@ -63,7 +69,9 @@ export function keyDistrusted({ at, trustDomain, actor, ...key }: DistrustedKey)
   };
 }
 
-/** The audit line of a key that counts again; `label` is what it was called when it was taken out. */
+/**
+ * The audit line of a key that counts again; `label` is what it was called when it was taken out.
+ */
 export function keyTrustedAgain(told: KeyTrustedAgain, label: string): NewEvent {
   const { at, trustDomain, actor, word, reason, keyFingerprint } = told;
   return {

@@ -1,10 +1,16 @@
 import { printable } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 
-/** Where a root of our own stands: peers can have it · it signs · it signed, and what it signed is still about · no longer published. */
+/**
+ * Where a root of our own stands: peers can have it · it signs · it signed, and what it signed is
+ * still about · no longer published.
+ */
 export type RootStage = 'published' | 'in-use' | 'retiring' | 'gone';
 
-/** How a stage is known: from our bundle · the mesh said what signs · the agent's own SVID chains to it · the config names it · there is no other root. */
+/**
+ * How a stage is known: from our bundle · the mesh said what signs · the agent's own SVID chains to
+ * it · the config names it · there is no other root.
+ */
 export type StageEvidence = 'bundle' | 'mesh' | 'own-svid' | 'config' | 'only-root';
 
 /** A root of our own came to a stage. */
@@ -36,13 +42,19 @@ export interface RootLife {
 
 const HEX64 = /^[0-9a-f]{64}$/;
 
-/** As it is kept: the label printable and of bounded length. Throws `TypeError` where the fingerprint is none. */
+/**
+ * As it is kept: the label printable and of bounded length. Throws `TypeError` where the
+ * fingerprint is none.
+ */
 export function cleanStageChange(change: RootStageChange): RootStageChange {
   if (!HEX64.test(change.fingerprint)) throw new TypeError('a fingerprint has 64 hex digits');
   return { ...change, label: printable(change.label, 200) };
 }
 
-/** The lives that these stages make up, in the order of their newest stage; the changes are in the order they came. */
+/**
+ * The lives that these stages make up, in the order of their newest stage; the changes are in the
+ * order they came.
+ */
 export function livesOf(changes: readonly RootStageChange[]): RootLife[] {
   const lives = new Map<string, RootLife>();
   for (const change of changes) {

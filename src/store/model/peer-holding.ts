@@ -29,7 +29,10 @@ export interface HoldingRow {
   readonly said_at: string;
 }
 
-/** As it is kept. Throws `TypeError` where the digest is none, `RangeError` for a sequence beyond 64 bits. */
+/**
+ * As it is kept. Throws `TypeError` where the digest is none, `RangeError` for a sequence beyond 64
+ * bits.
+ */
 export function cleanHolding(holding: StoredHolding): StoredHolding {
   if (!/^[0-9a-f]{64}$/.test(holding.digest)) throw new TypeError('a digest has 64 hex digits');
   checkSequence(holding.sequence);

@@ -11,24 +11,34 @@ export type KeyKind = (typeof KEY_KINDS)[number];
 /** A key of a bundle by what it is, whatever certificate or key ID is around it. */
 export interface KeyName {
   readonly kind: KeyKind;
-  /** For a root `keyFingerprint`; for a JWT key the SHA-256 of its JWK in the one order. 64 lower-case hex digits. */
+  /**
+   * For a root `keyFingerprint`; for a JWT key the SHA-256 of its JWK in the one order. 64
+   * lower-case hex digits.
+   */
   readonly key: string;
 }
 
 /** Since when a key of a peer has been held without a gap, and on whose word. */
 export interface HeldKey extends KeyName {
-  /** When it was first held; a time during which it was gone does not count and moves this instant on. */
+  /**
+   * When it was first held; a time during which it was gone does not count and moves this instant
+   * on.
+   */
   readonly since: Date;
   /** Whether the bootstrap or an operator brought it, and not a poll. */
   readonly vouched: boolean;
   /**
-   * Present when the bundle has no key of this kind at all any more. `known` says whether the key counts as held when it is offered
-   * again: after a document that could not be used, but not after a revocation.
+   * Present when the bundle has no key of this kind at all any more. `known` says whether the key
+   * counts as held when it is offered again: after a document that could not be used, but not after
+   * a revocation.
    */
   readonly gone?: { readonly at: Date; readonly known: boolean };
 }
 
-/** The sequence that counts after a version that keeps the held one; `undefined` where there never was a number. */
+/**
+ * The sequence that counts after a version that keeps the held one; `undefined` where there never
+ * was a number.
+ */
 export function keptSequence(
   held: bigint | undefined,
   offered: bigint | undefined,
@@ -42,15 +52,24 @@ export function keptSequence(
 
 /** What the next offer of a trust domain is judged by, next to the bundle itself. */
 export interface PriorTrust {
-  /** Since when the keys are held, in the order of kind and key; none for a trust domain without a relationship. */
+  /**
+   * Since when the keys are held, in the order of kind and key; none for a trust domain without a
+   * relationship.
+   */
   readonly keys: readonly HeldKey[];
   /** The sequence that counted when the current content came; absent without one. */
   readonly anchor?: bigint;
-  /** The number from which the present numbers were reached by a leap, and when: the owner may still count from there. */
+  /**
+   * The number from which the present numbers were reached by a leap, and when: the owner may still
+   * count from there.
+   */
   readonly former?: { readonly sequence: bigint; readonly at: Date };
 }
 
-/** The former number after a version: a leap begins it, an operator's word ends it, and anything else leaves it. */
+/**
+ * The former number after a version: a leap begins it, an operator's word ends it, and anything
+ * else leaves it.
+ */
 export function formerAfter(
   before: PriorTrust['former'],
   { receivedAt: at, verdict }: Pick<NewVersion, 'receivedAt' | 'verdict'>,
@@ -73,8 +92,9 @@ export function keyNamesOf({ x509Authorities, jwtAuthorities }: TrustBundle): Ke
 }
 
 /**
- * The held keys after a version became current. Pure. A key that is gone is forgotten while others of its kind are there. When the last
- * one of a kind goes, they are kept as gone, because new keys of that kind replace them all.
+ * The held keys after a version became current. Pure. A key that is gone is forgotten while others
+ * of its kind are there. When the last one of a kind goes, they are kept as gone, because new keys
+ * of that kind replace them all.
  */
 export function heldKeysAfter(
   before: readonly HeldKey[],

@@ -2,8 +2,9 @@ import { printable } from '../../platform/index.ts';
 import type { EndpointProfile, SpiffeId, TrustDomain } from '../../spiffe/index.ts';
 
 /**
- * Where a relationship stands: no bundle yet · agreed, but not yet approved by our operator · fresh · last polls failed, last
- * good bundle in use · changes too often, last good bundle in use · too old to be trusted (FED-57) · an offer waits for the operator · its endpoint can no longer be
+ * Where a relationship stands: no bundle yet · agreed, but not yet approved by our operator · fresh
+ * · last polls failed, last good bundle in use · changes too often, last good bundle in use · too
+ * old to be trusted (FED-57) · an offer waits for the operator · its endpoint can no longer be
  * authenticated (FED-58) · ended.
  */
 export type RelationshipState =
@@ -23,7 +24,10 @@ export interface StateReason {
   readonly message: string;
 }
 
-/** What the first trust in a peer rested on, for the audit; `detail` names the file, the pin or the CA, never a secret. */
+/**
+ * What the first trust in a peer rested on, for the audit; `detail` names the file, the pin or the
+ * CA, never a secret.
+ */
 export interface BootstrapProof {
   readonly kind:
     | 'bundle-file'
@@ -37,8 +41,8 @@ export interface BootstrapProof {
 }
 
 /**
- * Which changes of a peer's roots wait for the operator: as few as the invariants allow · those that are dangerous (the default) ·
- * every one.
+ * Which changes of a peer's roots wait for the operator: as few as the invariants allow · those
+ * that are dangerous (the default) · every one.
  */
 export type ChangePolicy = 'auto' | 'ask-on-dangerous' | 'ask-always';
 
@@ -51,11 +55,16 @@ export interface Relationship {
   readonly profile: EndpointProfile;
   /** The CA file of an `https_web` endpoint that is not in the public Web PKI, PEM. */
   readonly webPkiCaPem?: string;
-  /** The SPIFFE ID whose signed statements count as the peer's own, where it is not the endpoint ID. */
+  /**
+   * The SPIFFE ID whose signed statements count as the peer's own, where it is not the endpoint ID.
+   */
   readonly agentId?: SpiffeId;
   /** Default `ask-on-dangerous`. */
   readonly policy?: ChangePolicy;
-  /** After so many seconds without a good poll the peer is trusted no more until the next one (FED-57); default never. */
+  /**
+   * After so many seconds without a good poll the peer is trusted no more until the next one
+   * (FED-57); default never.
+   */
   readonly staleAfterSeconds?: number;
   readonly state: RelationshipState;
   readonly stateReason?: StateReason;
@@ -86,8 +95,8 @@ export interface RelationshipPatch {
 }
 
 /**
- * `relationship` with the fields of `patch` put in, as it is kept: the reason printable and of bounded length, a policy that is the
- * default and a list without addresses left out.
+ * `relationship` with the fields of `patch` put in, as it is kept: the reason printable and of
+ * bounded length, a policy that is the default and a list without addresses left out.
  */
 export function patchRelationship(relationship: Relationship, patch: RelationshipPatch): Relationship {
   const merged = { ...relationship, ...patch };

@@ -5,7 +5,9 @@ import type { AuthorityRef, VersionChange } from './bundle-version.ts';
 
 const MAX_LABEL_CHARACTERS = 120;
 
-/** The authorities of a bundle as the history names them, each once, in the order of their labels. */
+/**
+ * The authorities of a bundle as the history names them, each once, in the order of their labels.
+ */
 export function authorityRefs(bundle: TrustBundle): AuthorityRef[] {
   const refs = new Map<string, AuthorityRef>();
   for (const { fingerprint, subject } of bundle.x509Authorities) {
@@ -22,7 +24,10 @@ export function authorityRefs(bundle: TrustBundle): AuthorityRef[] {
   return [...refs.values()].sort(byFingerprint);
 }
 
-/** What `after` has that `before` had not, and the other way round; everything is added when nothing was held. */
+/**
+ * What `after` has that `before` had not, and the other way round; everything is added when nothing
+ * was held.
+ */
 export function changeBetween(
   before: readonly AuthorityRef[],
   after: readonly AuthorityRef[],
@@ -41,7 +46,10 @@ export function byFingerprint(a: AuthorityRef, b: AuthorityRef): number {
   return a.fingerprint < b.fingerprint ? -1 : a.fingerprint > b.fingerprint ? 1 : 0;
 }
 
-/** SHA-256 over key ID and public members, so that a key ID given to another key is another authority. */
+/**
+ * SHA-256 over key ID and public members, so that a key ID given to another key is another
+ * authority.
+ */
 export function jwtFingerprint(authority: JwtAuthority): string {
   const members = Object.entries(authority.jwk).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   return createHash('sha256')

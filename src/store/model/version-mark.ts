@@ -1,6 +1,9 @@
 import type { BundleVersion } from './bundle-version.ts';
 
-/** A version without its document: what comparisons go by, because reading every document would keep the agent busy for seconds. */
+/**
+ * A version without its document: what comparisons go by, because reading every document would keep
+ * the agent busy for seconds.
+ */
 export interface VersionMark extends Pick<BundleVersion, 'number' | 'digest' | 'receivedAt' | 'origin'> {
   readonly sequence?: bigint;
 }

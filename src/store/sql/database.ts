@@ -8,7 +8,10 @@ import { storeErrorFrom } from './sqlite-error.ts';
 import { createPrivately, lockStore } from './store-lock.ts';
 import { refuseForeignLog, WalGuard } from './wal-guard.ts';
 
-/** How long a write waits for somebody at the sqlite3 prompt to end a transaction; the process stands still meanwhile. */
+/**
+ * How long a write waits for somebody at the sqlite3 prompt to end a transaction; the process
+ * stands still meanwhile.
+ */
 const BUSY_TIMEOUT_MS = 1000;
 
 /** A database file that is open, ours and in the present shape. */
@@ -20,7 +23,10 @@ export interface OpenDatabase {
   readonly close: () => void;
 }
 
-/** Opens for reading and writing, as the one agent of this store; see `openSqliteStore` for what it throws. */
+/**
+ * Opens for reading and writing, as the one agent of this store; see `openSqliteStore` for what it
+ * throws.
+ */
 export function openDatabase(options: {
   readonly path: string;
   readonly create: boolean;
@@ -37,7 +43,8 @@ export function openDatabase(options: {
   const path = canonicalPath(options.path);
   return translating(path, () => {
     if (!create && isMissing(path)) throw missing(path);
-    // Locked before anything is created or changed, so that two first starts at once do not both do it.
+    // Locked before anything is created or changed, so that two first starts at once do not both do
+    // it.
     const lock = lockStore(path, clock);
     let database: Database | undefined;
     let guard: WalGuard | undefined;
@@ -51,7 +58,8 @@ export function openDatabase(options: {
         log.info('store brought to a newer shape', { path, shape: step.number, name: step.name });
       }
       guard.follow(database);
-      // SQLite opens a file it may not write for reading, and says so only at the first change: that is now, and it is undone.
+      // SQLite opens a file it may not write for reading, and says so only at the first change:
+      // that is now, and it is undone.
       database.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${SHAPE}; ROLLBACK`);
     } catch (error) {
       database?.close();
@@ -74,7 +82,10 @@ export function openDatabase(options: {
   });
 }
 
-/** Opens for reading only, without the lock: beside a running agent or after it. See `openSqliteStoreForReading`. */
+/**
+ * Opens for reading only, without the lock: beside a running agent or after it. See
+ * `openSqliteStoreForReading`.
+ */
 export function openDatabaseForReading(path: string): OpenDatabase {
   const real = canonicalPath(path);
   return translating(real, () => {

@@ -5,8 +5,9 @@ interface WaitingWrite {
 }
 
 /**
- * Small writes that are asked for in the same turn of the event loop, carried out in one transaction at its end: a sync of the disk
- * costs more than all of them. Each is told when it is written, and none before.
+ * Small writes that are asked for in the same turn of the event loop, carried out in one
+ * transaction at its end: a sync of the disk costs more than all of them. Each is told when it is
+ * written, and none before.
  */
 export class GroupedWrites {
   readonly #inTransaction: (work: () => unknown) => unknown;
@@ -17,7 +18,10 @@ export class GroupedWrites {
     this.#inTransaction = inTransaction;
   }
 
-  /** Resolves with what `work` gives once it is written. Rejects with what it throws; others of its group are not touched by that. */
+  /**
+   * Resolves with what `work` gives once it is written. Rejects with what it throws; others of its
+   * group are not touched by that.
+   */
   add<Result>(work: () => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.length === 0) setImmediate(() => this.flush());
@@ -25,7 +29,10 @@ export class GroupedWrites {
     });
   }
 
-  /** Writes now what waits. To be called before any other write, so that writes happen in the order in which they were asked for. */
+  /**
+   * Writes now what waits. To be called before any other write, so that writes happen in the order
+   * in which they were asked for.
+   */
   flush(): void {
     const group = this.#waiting;
     this.#waiting = [];
@@ -34,7 +41,8 @@ export class GroupedWrites {
     try {
       results = this.#inTransaction(() => group.map(({ work }) => work())) as unknown[];
     } catch {
-      // One of them, or the disk: each is tried by itself, so that each hears of its own failure only.
+      // One of them, or the disk: each is tried by itself, so that each hears of its own failure
+      // only.
       for (const each of group) this.#alone(each);
       return;
     }

@@ -53,7 +53,10 @@ export function createMemoryIncidents(tell: {
       tell.addEvent(incidentBegan(incident));
       return 'began';
     },
-    /** Ends what is open, of these kinds or all; what comes and goes stays open for a while, unless `forGood`. */
+    /**
+     * Ends what is open, of these kinds or all; what comes and goes stays open for a while, unless
+     * `forGood`.
+     */
     end(
       trustDomain: TrustDomain,
       at: Date,

@@ -15,7 +15,10 @@ import {
   type RejectedOffer,
 } from '../model/operator-words.ts';
 
-/** The operator's word about keys and offers, in memory. `addEvent` puts a line on record, `remember` a row into the chain. */
+/**
+ * The operator's word about keys and offers, in memory. `addEvent` puts a line on record,
+ * `remember` a row into the chain.
+ */
 export function createOperatorWordMaps(addEvent: (event: NewEvent) => void, remember: RememberRow) {
   const keys = new Map<string, DistrustedKey>();
   const said: KeyWord[] = [];

@@ -40,7 +40,10 @@ interface Held {
   readonly former: PriorTrust['former'];
 }
 
-/** A store that lives and ends with the process, for tests and one-shot commands. Same contract as the SQLite one. */
+/**
+ * A store that lives and ends with the process, for tests and one-shot commands. Same contract as
+ * the SQLite one.
+ */
 export function createMemoryStore(): Store {
   const relationships = new Map<TrustDomain, Relationship>();
   const versions = new Map<TrustDomain, BundleVersion[]>();

@@ -27,12 +27,16 @@ export const migrations: readonly Migration[] = [
 /** The shape this version of Federate works with. */
 export const SHAPE = migrations.length;
 
-/** `application_id` of a store in the file's header: "Fede". Tells our files from other SQLite files. */
+/**
+ * `application_id` of a store in the file's header: "Fede". Tells our files from other SQLite
+ * files.
+ */
 export const APPLICATION_ID = 0x46656465;
 
 /**
- * The shape of the file behind `database`; 0 is an empty one. Throws `StoreError`: `store-not-a-store` when it belongs to another
- * program, `store-newer` when a newer Federate wrote it.
+ * The shape of the file behind `database`; 0 is an empty one. Throws `StoreError`:
+ * `store-not-a-store` when it belongs to another program, `store-newer` when a newer Federate wrote
+ * it.
  */
 export function readShape(database: Database, path: string): number {
   const applicationId = database.pragma('application_id', { simple: true });
@@ -51,7 +55,10 @@ export function readShape(database: Database, path: string): number {
   return shape;
 }
 
-/** Brings the file to the present shape in one transaction: the whole way or not at all. Returns the steps that were taken. */
+/**
+ * Brings the file to the present shape in one transaction: the whole way or not at all. Returns the
+ * steps that were taken.
+ */
 export function migrate(database: Database, path: string): readonly Migration[] {
   return database
     .transaction(() => {

@@ -70,7 +70,10 @@ const EVENT_COLUMNS = 'id, at, kind, trust_domain, actor, code, message, version
 const INCIDENT_COLUMNS =
   'id, began_at, last_at, ended_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document, offered_digest, offered_since, offered_times';
 
-/** The audit log and the incidents, in SQL. What writes is called inside a transaction; `noteEvent` learns of each event in it. */
+/**
+ * The audit log and the incidents, in SQL. What writes is called inside a transaction; `noteEvent`
+ * learns of each event in it.
+ */
 export function createAuditTables(
   database: Database,
   addLink: AddLink,
@@ -189,7 +192,10 @@ export function createAuditTables(
       return 'began';
     },
     hasOpenIncident: (trustDomain: TrustDomain): boolean => selectOpen.get(trustDomain) !== undefined,
-    /** Ends what is open, of these kinds or all; what comes and goes stays open for a while, unless `forGood`. */
+    /**
+     * Ends what is open, of these kinds or all; what comes and goes stays open for a while, unless
+     * `forGood`.
+     */
     endIncidents(
       trustDomain: TrustDomain,
       at: Date,

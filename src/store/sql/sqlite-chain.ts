@@ -29,7 +29,10 @@ interface HeadRow {
   readonly statement: string | null;
 }
 
-/** SQL that reads the row `?` of a chained table with the columns that count, a document put together again. */
+/**
+ * SQL that reads the row `?` of a chained table with the columns that count, a document put
+ * together again.
+ */
 export function selectChainedRow(table: ChainedTable): string {
   const columns = chainedColumns[table].map((column) =>
     table === 'bundle_version' && column === 'document' ? `${DOCUMENT_SQL} AS document` : column,
@@ -37,7 +40,10 @@ export function selectChainedRow(table: ChainedTable): string {
   return `SELECT ${columns.join(', ')} FROM ${table} WHERE id = ?`;
 }
 
-/** Adds a row, given without its `id`, to the end of the chain. To be called in the transaction that wrote the row. */
+/**
+ * Adds a row, given without its `id`, to the end of the chain. To be called in the transaction that
+ * wrote the row.
+ */
 export type AddLink = (table: ChainedTable, rowId: number | bigint, row: ChainedRow) => void;
 
 /** The chain and its heads, in SQL. What writes is to be called inside a transaction. */

@@ -2,8 +2,9 @@ import Sqlite from 'better-sqlite3';
 import { StoreError, type StoreErrorCode } from '../model/errors.ts';
 
 /**
- * What SQLite reports, in the store's words, with the original as `cause`. Anything that does not come from SQLite or the file
- * system is given back as it is: a mistake of the program must stay one.
+ * What SQLite reports, in the store's words, with the original as `cause`. Anything that does not
+ * come from SQLite or the file system is given back as it is: a mistake of the program must stay
+ * one.
  */
 export function storeErrorFrom(error: unknown, path: string): unknown {
   if (error instanceof StoreError || !(error instanceof Error)) return error;

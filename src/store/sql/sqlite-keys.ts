@@ -75,7 +75,10 @@ export function createKeyTable(database: Database) {
   );
 
   return {
-    /** Writes down the keys of `bundle` that were never seen before, as first seen `at`; their number. */
+    /**
+     * Writes down the keys of `bundle` that were never seen before, as first seen `at`; their
+     * number.
+     */
     remember(bundle: TrustBundle, at: string): number {
       const { trustDomain } = bundle;
       const isNew = (fingerprint: string) => selectKey.get(trustDomain, fingerprint) === undefined;

@@ -39,7 +39,10 @@ interface RejectionRow {
   readonly reason: string;
 }
 
-/** The operator's word about keys and offers, in SQL. What writes is to be called inside a transaction; `addEvent` puts a line on record. */
+/**
+ * The operator's word about keys and offers, in SQL. What writes is to be called inside a
+ * transaction; `addEvent` puts a line on record.
+ */
 export function createOperatorWordTables(
   database: Database,
   addEvent: (event: NewEvent) => void,
@@ -66,7 +69,8 @@ export function createOperatorWordTables(
       'SELECT pem FROM authority_key WHERE key_fingerprint = ? AND pem IS NOT NULL LIMIT 1',
     )
     .pluck();
-  // A row may have the digest of another encoding of the key, from before keys were named by what they are.
+  // A row may have the digest of another encoding of the key, from before keys were named by what
+  // they are.
   const nameOf = ({ key_fingerprint: written }: { readonly key_fingerprint: string }): string => {
     const pem = selectCertificate.get(written);
     const [der] = pem === undefined ? [] : certificatesFromPem(pem);

@@ -18,7 +18,10 @@ interface AnchorRow {
   readonly former_at: string | null;
 }
 
-/** What offers are judged by next to the held bundle, in SQL. What writes is to be called inside a transaction. */
+/**
+ * What offers are judged by next to the held bundle, in SQL. What writes is to be called inside a
+ * transaction.
+ */
 export function createPriorTrustTables(database: Database) {
   const select = database.prepare<[string], HeldKeyRow>(
     `SELECT trust_domain, kind, key, since, vouched, gone_at, known FROM held_key WHERE trust_domain = ?

@@ -19,10 +19,16 @@ interface StageRow {
   readonly known_by: StageEvidence;
 }
 
-/** The roots that are told of: with more, those whose stage is the oldest are left to whoever asks the table. */
+/**
+ * The roots that are told of: with more, those whose stage is the oldest are left to whoever asks
+ * the table.
+ */
 const MOST_ROOTS = 256;
 
-/** The life of our own roots and the holdings of peers, in SQL. What writes is to be called inside a transaction. */
+/**
+ * The life of our own roots and the holdings of peers, in SQL. What writes is to be called inside a
+ * transaction.
+ */
 export function createRotationTables(database: Database) {
   const selectStages = database.prepare<[string, string, number], StageRow>(
     `SELECT at, trust_domain, fingerprint, label, stage, known_by FROM own_root_stage

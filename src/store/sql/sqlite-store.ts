@@ -28,9 +28,14 @@ import { trustedAt } from '../model/trusted-at.ts';
 export interface SqliteStoreOptions {
   /** The file; `:memory:` for one that ends with the process. */
   readonly path: string;
-  /** Whether a missing file is made. Default no: a missing database is an error, not an invitation. */
+  /**
+   * Whether a missing file is made. Default no: a missing database is an error, not an invitation.
+   */
   readonly create?: boolean;
-  /** How many bytes the file may grow to before writes are refused with `store-full`. Default: what the disk has. */
+  /**
+   * How many bytes the file may grow to before writes are refused with `store-full`. Default: what
+   * the disk has.
+   */
   readonly maxBytes?: number;
   /** Learns what is recorded, and when the file or its disk cannot be used. */
   readonly observer?: StoreObserver;
@@ -39,9 +44,10 @@ export interface SqliteStoreOptions {
 }
 
 /**
- * Opens the store of one agent and keeps every other agent off it until it is closed or the process ends. The file and its
- * companions get mode 0600; an older shape is brought to the present one. Rejects with `StoreError`: `store-missing`,
- * `store-locked`, `store-newer`, `store-not-a-store`, `store-read-only`, `store-full`, `store-corrupt`, `store-failed`.
+ * Opens the store of one agent and keeps every other agent off it until it is closed or the process
+ * ends. The file and its companions get mode 0600; an older shape is brought to the present one.
+ * Rejects with `StoreError`: `store-missing`, `store-locked`, `store-newer`, `store-not-a-store`,
+ * `store-read-only`, `store-full`, `store-corrupt`, `store-failed`.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { path, create = false, maxBytes, observer, clock, log } = options;
@@ -51,15 +57,19 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 }
 
 /**
- * Opens a store for reading only, beside a running agent or after it: no lock, nothing is created or converted. Rejects with
- * `StoreError`: `store-missing`, `store-newer`, `store-older`, `store-not-a-store`, `store-corrupt`, `store-failed`, and
- * `store-read-only` in a folder where SQLite cannot make its shared-memory file beside the store.
+ * Opens a store for reading only, beside a running agent or after it: no lock, nothing is created
+ * or converted. Rejects with `StoreError`: `store-missing`, `store-newer`, `store-older`,
+ * `store-not-a-store`, `store-corrupt`, `store-failed`, and `store-read-only` in a folder where
+ * SQLite cannot make its shared-memory file beside the store.
  */
 export async function openSqliteStoreForReading(options: { readonly path: string }): Promise<StoreReader> {
   return storeOver(openDatabaseForReading(options.path));
 }
 
-/** SQLite is synchronous inside: a method is done when it returns, but for the grouped writes, and a write is one transaction. */
+/**
+ * SQLite is synchronous inside: a method is done when it returns, but for the grouped writes, and a
+ * write is one transaction.
+ */
 function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
   const { database, path } = open;
   /** The events of the transaction that is under way. */
@@ -176,7 +186,8 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
         if (event) audit.addEvent(event);
         return true;
       };
-      // How the last poll went, of thousands of peers: nobody waits for it, unlike for what goes on record.
+      // How the last poll went, of thousands of peers: nobody waits for it, unlike for what goes on
+      // record.
       return event ? write(update) : grouped.add(update);
     },
     removeRelationship: (trustDomain, { at, actor, reason }) =>

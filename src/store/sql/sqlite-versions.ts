@@ -106,7 +106,8 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     `SELECT v.number, v.digest, v.received_at, v.origin, c.sequence FROM current_bundle AS c
      JOIN bundle_version AS v USING (trust_domain, number) WHERE c.trust_domain = ?`,
   );
-  // Two plain statements: SQLite plans a join or an ORDER BY with parameters anew each time it runs, at ten times the cost.
+  // Two plain statements: SQLite plans a join or an ORDER BY with parameters anew each time it
+  // runs, at ten times the cost.
   const selectLinks = database.prepare<[string, number], LinkRow>(
     'SELECT fingerprint, change FROM bundle_version_authority WHERE trust_domain = ? AND number = ?',
   );
@@ -234,8 +235,8 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     },
 
     /**
-     * Adds a version and makes it current in the place of `held`, which `pointer` gave in the same transaction. Throws `StoreError`
-     * `sequence-rolled-back`, told by the database itself.
+     * Adds a version and makes it current in the place of `held`, which `pointer` gave in the same
+     * transaction. Throws `StoreError` `sequence-rolled-back`, told by the database itself.
      */
     append(
       offered: NewVersion,
@@ -249,7 +250,8 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       const version = cleanVersion(offered);
       const { bundle } = version;
       const { trustDomain } = bundle;
-      // What is held is always the newest; only a trust domain without any must look for its last number.
+      // What is held is always the newest; only a trust domain without any must look for its last
+      // number.
       const number = (held?.number ?? selectLastNumber.get(trustDomain) ?? 0) + 1;
       const digest = contentDigest(bundle);
       const document = new Uint8Array(serializeBundle(bundle));
@@ -266,7 +268,8 @@ export function createVersionTables(database: Database, addLink: AddLink) {
         const back = error instanceof Error && error.message === 'sequence-rolled-back';
         throw back ? rolledBack(trustDomain, bundle.sequence ?? 0n, held?.sequence ?? 0n) : error;
       }
-      // A document that could not be read later must not become the current one: with a key that is new here it is read back at once.
+      // A document that could not be read later must not become the current one: with a key that is
+      // new here it is read back at once.
       if (keys.remember(bundle, row.received_at) > 0)
         readStoredDocument(trustDomain, document, nameOf(trustDomain, number), digest);
       for (const change of ['added', 'kept', 'removed'] as const)

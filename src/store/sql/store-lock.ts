@@ -7,11 +7,13 @@ import { StoreError } from '../model/errors.ts';
 const RACE_TIMEOUT_MS = 250;
 
 /**
- * Keeps a second agent off a store for as long as this process lives and `release` was not called. The lock is SQLite's
- * own write lock on a small file beside the store, so it dies with the process however that ends, and the store itself stays
- * open to readers. Throws `StoreError` `store-locked`, naming the holder's process.
+ * Keeps a second agent off a store for as long as this process lives and `release` was not called.
+ * The lock is SQLite's own write lock on a small file beside the store, so it dies with the process
+ * however that ends, and the store itself stays open to readers. Throws `StoreError`
+ * `store-locked`, naming the holder's process.
  *
- * Nothing in this process may open the lock file by other means: closing any descriptor of it would drop the lock (POSIX).
+ * Nothing in this process may open the lock file by other means: closing any descriptor of it would
+ * drop the lock (POSIX).
  */
 export function lockStore(storePath: string, clock: Clock): { release(): void } {
   const path = `${storePath}.lock`;
@@ -19,11 +21,13 @@ export function lockStore(storePath: string, clock: Clock): { release(): void } 
   const since = clock.now().toISOString();
   const lock = new Sqlite(path, { timeout: RACE_TIMEOUT_MS });
   try {
-    // In two steps, so that whoever is refused can read who holds it: the name is committed first, then it is locked for good.
+    // In two steps, so that whoever is refused can read who holds it: the name is committed first,
+    // then it is locked for good.
     for (let attempt = 1; ; attempt += 1) {
       const signed = signIn(lock, since);
       lock.exec('BEGIN IMMEDIATE');
-      // Another one may have signed in between and lost; the name that stands there has to be the holder's.
+      // Another one may have signed in between and lost; the name that stands there has to be the
+      // holder's.
       const holder = holderOf(lock);
       if (!signed || attempt === 5 || (holder?.pid === process.pid && holder.since === since)) break;
       lock.exec('ROLLBACK');
@@ -37,7 +41,10 @@ export function lockStore(storePath: string, clock: Clock): { release(): void } 
   return { release: () => void lock.close() };
 }
 
-/** False on a full disk, which must not keep an agent from starting with the trust it has: it locks without leaving its name. */
+/**
+ * False on a full disk, which must not keep an agent from starting with the trust it has: it locks
+ * without leaving its name.
+ */
 function signIn(lock: Sqlite.Database, since: string): boolean {
   try {
     lock
@@ -57,7 +64,10 @@ function signIn(lock: Sqlite.Database, since: string): boolean {
   }
 }
 
-/** The file, with mode 0600 from its first moment; one that is there already is left alone and not even opened. */
+/**
+ * The file, with mode 0600 from its first moment; one that is there already is left alone and not
+ * even opened.
+ */
 export function createPrivately(path: string): boolean {
   try {
     closeSync(openSync(path, 'wx', 0o600));

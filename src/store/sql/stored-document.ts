@@ -5,8 +5,9 @@ import { StoreError } from '../model/errors.ts';
 const LIMITS = { maxBytes: 2 ** 30, maxEntries: 1_000_000, maxDepth: 16 };
 
 /**
- * A document of the store as a bundle. Throws `StoreError` `store-corrupt` when it cannot be read or, where a digest is given, is not
- * the content that was written. `which` begins the sentence: `version 3 of istio.example`.
+ * A document of the store as a bundle. Throws `StoreError` `store-corrupt` when it cannot be read
+ * or, where a digest is given, is not the content that was written. `which` begins the sentence:
+ * `version 3 of istio.example`.
  */
 export function readStoredDocument(
   trustDomain: TrustDomain,

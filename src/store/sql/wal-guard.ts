@@ -5,13 +5,19 @@ import { createPrivately } from './store-lock.ts';
 
 /** A write-ahead log of this many bytes holds its header and no frame. */
 const EMPTY_WAL_BYTES = 32;
-/** Pages that the log may grow to, roughly, before they go into the file: a log of one megabyte is soon written over from its start. */
+/**
+ * Pages that the log may grow to, roughly, before they go into the file: a log of one megabyte is
+ * soon written over from its start.
+ */
 const CHECKPOINT_FRAMES = 256;
 const [FEWEST_COMMITS, MOST_COMMITS] = [8, 512];
 /** The note is written over in place, which works on a full disk too. */
 const NOTE_BYTES = 256;
 
-/** A checkpoint is under way · the file stands as noted, and a log may go on · closed in order, with no log. */
+/**
+ * A checkpoint is under way · the file stands as noted, and a log may go on · closed in order, with
+ * no log.
+ */
 type NoteState = 'checkpoint' | 'open' | 'closed';
 
 /** How the database file looked when only its log was written from then on. */
@@ -21,15 +27,18 @@ interface FileMark {
 }
 
 /**
- * Ties the write-ahead log to the database file that it continues. SQLite does not: it plays any log that lies next to a file into it,
- * so that a backup which is copied over the file, next to the log of a killed agent, silently gets newer rows back.
+ * Ties the write-ahead log to the database file that it continues. SQLite does not: it plays any
+ * log that lies next to a file into it, so that a backup which is copied over the file, next to the
+ * log of a killed agent, silently gets newer rows back.
  *
- * In a store that is open only checkpoints write into the file itself. They are made here and nowhere else, each between two notes in
- * `<store>.state`: one that a checkpoint is under way, and one with the size and the time of change that the file has after it. A log
- * with frames and a file that looks otherwise than noted do not belong together, and a store that was closed in order has no log.
- * Without a note nothing is known, and nothing refused.
+ * In a store that is open only checkpoints write into the file itself. They are made here and
+ * nowhere else, each between two notes in `<store>.state`: one that a checkpoint is under way, and
+ * one with the size and the time of change that the file has after it. A log with frames and a file
+ * that looks otherwise than noted do not belong together, and a store that was closed in order has
+ * no log. Without a note nothing is known, and nothing refused.
  *
- * No descriptor of the database file may be closed while SQLite has it open: that would drop SQLite's locks (POSIX).
+ * No descriptor of the database file may be closed while SQLite has it open: that would drop
+ * SQLite's locks (POSIX).
  */
 export class WalGuard {
   readonly #path: string;
@@ -39,7 +48,10 @@ export class WalGuard {
   #commits = 0;
   #commitsPerCheckpoint = FEWEST_COMMITS;
 
-  /** To be called with the store's lock held and before SQLite opens the file. Throws `StoreError` `store-log-foreign`. */
+  /**
+   * To be called with the store's lock held and before SQLite opens the file. Throws `StoreError`
+   * `store-log-foreign`.
+   */
   constructor(path: string) {
     refuseForeignLog(path);
     this.#path = path;
@@ -68,7 +80,8 @@ export class WalGuard {
     try {
       this.#write('checkpoint');
     } catch {
-      // On a disk that fails the note stays as it was, and closing changes the file only where the disk works.
+      // On a disk that fails the note stays as it was, and closing changes the file only where the
+      // disk works.
     }
   }
 
@@ -112,8 +125,8 @@ export class WalGuard {
 }
 
 /**
- * Refuses a log that continues another database file than the one it lies next to. Throws `StoreError` `store-log-foreign`, and changes
- * nothing.
+ * Refuses a log that continues another database file than the one it lies next to. Throws
+ * `StoreError` `store-log-foreign`, and changes nothing.
  */
 export function refuseForeignLog(path: string): void {
   if (!hasFrames(path)) return;

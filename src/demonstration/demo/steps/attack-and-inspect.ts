@@ -5,7 +5,10 @@ import type { Step } from '../story.ts';
 import { leafFingerprint, probeTls } from '../tls-probe.ts';
 import { check } from '../until.ts';
 
-/** Step 3: an SVID that names mesh A, signed by mesh B's trusted root, is refused; its genuine twin is not. */
+/**
+ * Step 3: an SVID that names mesh A, signed by mesh B's trusted root, is refused; its genuine twin
+ * is not.
+ */
 export function refuseForgedPeer(meshes: Meshes): Step {
   const { ports } = meshes.layout;
   return {

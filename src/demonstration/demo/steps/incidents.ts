@@ -11,7 +11,10 @@ interface Incident {
   readonly ended_at: string | null;
 }
 
-/** Step 6: an outage, a rollback and a malformed bundle; calls go on, and each stands in the history. */
+/**
+ * Step 6: an outage, a rollback and a malformed bundle; calls go on, and each stands in the
+ * history.
+ */
 export function surviveIncidents(meshes: Meshes, waits: Waits): Step {
   const { clock } = waits;
   return {
@@ -105,7 +108,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-/** The document with a sequence one lower and without keys; done on the text, because a sequence has more digits than a number holds. */
+/**
+ * The document with a sequence one lower and without keys; done on the text, because a sequence has
+ * more digits than a number holds.
+ */
 function olderAndEmpty(document: string): string {
   return document
     .replace(

@@ -5,7 +5,10 @@ import type { Step } from '../story.ts';
 import { openTls } from '../tls-probe.ts';
 import { check, until, type Waits } from '../until.ts';
 
-/** The bound that the sidecar states for closing what rested on removed trust, and the way of the removal there. */
+/**
+ * The bound that the sidecar states for closing what rested on removed trust, and the way of the
+ * removal there.
+ */
 const CLOSED_WITHIN_MS = 5000;
 
 /** Step 7: removed means removed. */

@@ -10,7 +10,10 @@ export interface BlockingRequest {
   readonly waitMs: number;
 }
 
-/** From the query parameters; undefined where there is no index above 0. A malformed index or wait gives the text of the refusal. */
+/**
+ * From the query parameters; undefined where there is no index above 0. A malformed index or wait
+ * gives the text of the refusal.
+ */
 export function parseBlockingRequest(query: {
   readonly index?: string | undefined;
   readonly wait?: string | undefined;
@@ -24,8 +27,8 @@ export function parseBlockingRequest(query: {
 }
 
 /**
- * Resolves when the table's index is above the asked one, when the wait (with a sixteenth of jitter, as the product
- * adds) is over, when the state was reset, or when the signal aborts.
+ * Resolves when the table's index is above the asked one, when the wait (with a sixteenth of
+ * jitter, as the product adds) is over, when the state was reset, or when the signal aborts.
  */
 export async function waitForChange(options: {
   readonly state: ConsulState;

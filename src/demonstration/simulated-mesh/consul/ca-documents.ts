@@ -12,7 +12,10 @@ export function caRootsDocument(trustDomain: TrustDomain, roots: readonly OwnRoo
   };
 }
 
-/** The body of the same with `?pem=true`: roots and intermediates in one text, which is why nobody should pin it. */
+/**
+ * The body of the same with `?pem=true`: roots and intermediates in one text, which is why nobody
+ * should pin it.
+ */
 export function caRootsPem(roots: readonly OwnRoot[]): string {
   return pemFromCertificates(roots.flatMap((root) => [root.authority.der, ...helpersOf(root)]));
 }
@@ -69,7 +72,9 @@ function colonHex(hex: string): string {
   return hex.match(/../g)?.join(':') ?? '';
 }
 
-/** The product prints the low 64 bits as a number; we keep to what a JSON reader can hold exactly. */
+/**
+ * The product prints the low 64 bits as a number; we keep to what a JSON reader can hold exactly.
+ */
 function shortSerialNumber(hex: string): number {
   return Number.parseInt(hex.slice(-12), 16);
 }

@@ -11,7 +11,9 @@ const KINDS: ReadonlySet<string> = new Set([
   'service-defaults',
 ]);
 
-/** `/v1/config`: config entries of the kinds that cross-mesh traffic needs, with compare-and-set. */
+/**
+ * `/v1/config`: config entries of the kinds that cross-mesh traffic needs, with compare-and-set.
+ */
 export function addConfigRoutes(
   app: Hono,
   request: ConsulRequest,

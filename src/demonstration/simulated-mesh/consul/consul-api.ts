@@ -22,7 +22,10 @@ interface ConsulApiOptions extends ConsulRequest {
   readonly log: Log;
 }
 
-/** The part of Consul's HTTP API that an adapter meets (mesh-surfaces §3): roots, leaves, peerings, config entries. */
+/**
+ * The part of Consul's HTTP API that an adapter meets (mesh-surfaces §3): roots, leaves, peerings,
+ * config entries.
+ */
 export function consulApi(options: ConsulApiOptions): Hono {
   const { state, trustDomain, datacenter, ownRoots, log } = options;
   const app = new Hono();

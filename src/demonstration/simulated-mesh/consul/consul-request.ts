@@ -20,7 +20,10 @@ export interface ConsulRequest {
   readonly signal: AbortSignal;
 }
 
-/** Throws the 403 of the product unless the request's token has the permission; ours has all of them. */
+/**
+ * Throws the 403 of the product unless the request's token has the permission; ours has all of
+ * them.
+ */
 export function requireToken(context: Context, request: ConsulRequest, permission: string): void {
   if (request.aclToken === undefined) return;
   const bearer = /^Bearer (\S+)$/i.exec(context.req.header('authorization') ?? '')?.[1];
@@ -48,8 +51,8 @@ export async function jsonObject(context: Context): Promise<Readonly<Record<stri
 }
 
 /**
- * Answers from a table, after waiting for it where `index` says so, and names the table's index in the headers. What
- * `read` gives is sent as JSON, or as it stands where it is a response already.
+ * Answers from a table, after waiting for it where `index` says so, and names the table's index in
+ * the headers. What `read` gives is sent as JSON, or as it stands where it is a response already.
  */
 export async function answerTable(
   context: Context,

@@ -148,7 +148,10 @@ export class ConsulState {
     return [...this.#config.values()].filter((entry) => entry.kind === kind);
   }
 
-  /** With `cas` only where that is the entry's index, 0 meaning "not there yet"; false where it is not. */
+  /**
+   * With `cas` only where that is the entry's index, 0 meaning "not there yet"; false where it is
+   * not.
+   */
   putConfigEntry(entry: Pick<ConfigEntry, 'kind' | 'name' | 'body'>, cas?: number): boolean {
     const held = this.configEntry(entry.kind, entry.name);
     if (cas !== undefined && cas !== (held?.modifyIndex ?? 0)) return false;
@@ -174,7 +177,10 @@ export class ConsulState {
     this.#save();
   }
 
-  /** What restoring an old snapshot does to clients: all indexes start low again and every blocking query ends. */
+  /**
+   * What restoring an old snapshot does to clients: all indexes start low again and every blocking
+   * query ends.
+   */
   resetIndexes(): void {
     this.#index = 1;
     this.#tables = tablesAt(1);

@@ -1,12 +1,18 @@
 import type { Clock, Log, Random } from '../../../platform/index.ts';
 
-/** A service of the simulated Consul; its ID is `spiffe://<uuid>.consul/ns/<namespace>/dc/<dc>/svc/<service>`. */
+/**
+ * A service of the simulated Consul; its ID is
+ * `spiffe://<uuid>.consul/ns/<namespace>/dc/<dc>/svc/<service>`.
+ */
 export interface ConsulWorkload {
   readonly name: string;
   /** Default `default`. */
   readonly namespace?: string;
   readonly service: string;
-  /** Unix socket on which its proxy gets `default` and `ROOTCA` over SDS, and the workload itself the SPIFFE Workload API. */
+  /**
+   * Unix socket on which its proxy gets `default` and `ROOTCA` over SDS, and the workload itself
+   * the SPIFFE Workload API.
+   */
   readonly sdsSocket: string;
 }
 
@@ -20,9 +26,15 @@ export interface SimulatedConsulOptions {
   readonly datacenter?: string;
   /** The HTTP API; port 0 lets the system choose. */
   readonly http: { readonly host: string; readonly port: number };
-  /** The gRPC over TLS listener of peerings; `advertisedHost` is what peering tokens say instead of `host`. */
+  /**
+   * The gRPC over TLS listener of peerings; `advertisedHost` is what peering tokens say instead of
+   * `host`.
+   */
   readonly peering: { readonly host: string; readonly port: number; readonly advertisedHost?: string };
-  /** With it ACLs are on: a token with all rights is made, kept there (mode 0600), and asked for. Without it everything is allowed, as in `consul agent -dev`. */
+  /**
+   * With it ACLs are on: a token with all rights is made, kept there (mode 0600), and asked for.
+   * Without it everything is allowed, as in `consul agent -dev`.
+   */
   readonly aclTokenFile?: string;
   readonly workloads: readonly ConsulWorkload[];
   /** Life of a workload's SVID, default one hour (the product: 72 hours); renewed at half of it. */

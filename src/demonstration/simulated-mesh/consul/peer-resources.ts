@@ -11,7 +11,10 @@ import type { OwnRoot } from '../certificate-authority.ts';
 import type { ConsulState } from './consul-state.ts';
 import type { PeerResource } from './peer-stream-session.ts';
 
-/** What a cluster has of one resource type for the peer of that name; nothing of a type that is not simulated. */
+/**
+ * What a cluster has of one resource type for the peer of that name; nothing of a type that is not
+ * simulated.
+ */
 export function peerResources(
   resourceUrl: string,
   peerName: string,

@@ -46,8 +46,9 @@ const RESOURCE_URLS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * One side of a peering stream after its Open: subscriptions, resources with nonces, their acknowledgement, heartbeats,
- * and the word that the peering is over (mesh-surfaces §3). Both sides run the same.
+ * One side of a peering stream after its Open: subscriptions, resources with nonces, their
+ * acknowledgement, heartbeats, and the word that the peering is over (mesh-surfaces §3). Both sides
+ * run the same.
  */
 export class PeerStreamSession {
   readonly #options: PeerStreamSessionOptions;
@@ -90,7 +91,10 @@ export class PeerStreamSession {
     } else if (message.open) this.#end('a stream is opened once, by its first message');
   }
 
-  /** Sends a type again where the peer subscribed it and its content is another than what was sent last. */
+  /**
+   * Sends a type again where the peer subscribed it and its content is another than what was sent
+   * last.
+   */
   changed(resourceUrl: string): void {
     const subscription = this.#subscribed.get(resourceUrl);
     if (subscription) this.#send(resourceUrl, subscription);

@@ -14,7 +14,10 @@ const LONGEST_RETRY_MS = 30_000;
 const CALL_TIMEOUT_MS = 10_000;
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
-/** Keeps the streams that we open ourselves: connects, exchanges the secret once, and begins again when a stream is lost. */
+/**
+ * Keeps the streams that we open ourselves: connects, exchanges the secret once, and begins again
+ * when a stream is lost.
+ */
 export class PeeringDialer {
   readonly #options: PeeringDialerOptions;
   readonly #running = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();
@@ -67,7 +70,8 @@ export class PeeringDialer {
     const client = new Client(address, credentials.createSsl(Buffer.from(dial.caPems.join('\n'))), {
       'grpc.ssl_target_name_override': dial.serverName,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      // A channel of its own each time: nothing of an earlier connection, its certificate least of all, is used again.
+      // A channel of its own each time: nothing of an earlier connection, its certificate least of
+      // all, is used again.
       'grpc.use_local_subchannel_pool': 1,
     });
     const abort = () => client.close();
@@ -143,7 +147,8 @@ export class PeeringDialer {
             ),
           );
       });
-      // The status says the same and always comes; without a listener the error would end the process.
+      // The status says the same and always comes; without a listener the error would end the
+      // process.
       call.on('error', () => {});
     });
   }

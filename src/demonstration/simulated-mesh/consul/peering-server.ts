@@ -36,8 +36,8 @@ const REFUSALS: Readonly<Record<PeeringRefusal, { readonly code: status; readonl
 };
 
 /**
- * The gRPC over TLS listener of `PeerStreamService`. TLS is ended by us and not by grpc-js, so that the server's
- * certificate follows the mesh CA without a restart.
+ * The gRPC over TLS listener of `PeerStreamService`. TLS is ended by us and not by grpc-js, so that
+ * the server's certificate follows the mesh CA without a restart.
  */
 export class PeeringServer {
   readonly #peerings: Peerings;
@@ -52,7 +52,10 @@ export class PeeringServer {
 
   constructor(options: {
     readonly peerings: Peerings;
-    /** On a follower the leader's `host:port`, to which streams are sent away; undefined on the leader. */
+    /**
+     * On a follower the leader's `host:port`, to which streams are sent away; undefined on the
+     * leader.
+     */
     readonly leaderAddress: () => string | undefined;
     readonly log: Log;
   }) {

@@ -19,7 +19,9 @@ export function serializePeeringToken(token: PeeringToken): string {
   return Buffer.from(JSON.stringify(token)).toString('base64');
 }
 
-/** Throws `SimulatedMeshError` `peering-token` for anything that is no token one could dial with. */
+/**
+ * Throws `SimulatedMeshError` `peering-token` for anything that is no token one could dial with.
+ */
 export function parsePeeringToken(text: string): PeeringToken {
   if (text.length > MAX_TOKEN_CHARACTERS) throw refused('it is too long');
   let value: unknown;

@@ -17,7 +17,9 @@ import { parsePeeringToken, type PeeringToken, serializePeeringToken } from './p
 /** Why a peering request is not granted, as HTTP or gRPC tells it. */
 export type PeeringRefusal = 'invalid' | 'unknown-peering' | 'wrong-secret' | 'being-deleted';
 
-/** How long a deleted peering is still listed as `DELETING`: the product deletes in the background. */
+/**
+ * How long a deleted peering is still listed as `DELETING`: the product deletes in the background.
+ */
 const DELETION_DELAY_MS = 200;
 const MAX_ROOTS = 100;
 
@@ -37,7 +39,9 @@ interface PeeringsOptions {
   readonly signal: AbortSignal;
 }
 
-/** The life of the peerings of a cluster: tokens, secrets, streams, what was imported, and the end. */
+/**
+ * The life of the peerings of a cluster: tokens, secrets, streams, what was imported, and the end.
+ */
 export class Peerings {
   readonly #options: PeeringsOptions;
   readonly #sessions = new Map<string, PeerStreamSession>();
@@ -52,7 +56,10 @@ export class Peerings {
     return `server.${this.#options.datacenter}.peering.${this.#options.trustDomain}`;
   }
 
-  /** A token for `name`, whose peering begins with it (PENDING). A second token for it replaces the unused first. */
+  /**
+   * A token for `name`, whose peering begins with it (PENDING). A second token for it replaces the
+   * unused first.
+   */
   generateToken(request: {
     readonly name: string;
     readonly meta: Readonly<Record<string, string>>;
@@ -136,7 +143,8 @@ export class Peerings {
     const secret = open.stream_secret_id;
     const known = secret !== '' && (secret === pendingStreamSecret || secret === streamSecret);
     if (!known) return 'wrong-secret';
-    // The first stream under a pending secret makes it the only one; until then the one before it still holds.
+    // The first stream under a pending secret makes it the only one; until then the one before it
+    // still holds.
     const pending =
       secret === pendingStreamSecret || pendingStreamSecret === undefined ? {} : { pendingStreamSecret };
     return this.#begin(
@@ -163,7 +171,9 @@ export class Peerings {
     if (peering?.state === 'ACTIVE') this.#options.state.putPeering({ ...peering, state: 'FAILING' });
   }
 
-  /** Ends a peering: what was imported goes at once, the peer is told, the row goes a moment later. */
+  /**
+   * Ends a peering: what was imported goes at once, the peer is told, the row goes a moment later.
+   */
   delete(name: string): void {
     const { state, clock, signal, log } = this.#options;
     const peering = state.peering(name);
@@ -183,7 +193,10 @@ export class Peerings {
     void deletion.finally(() => this.#deletions.delete(deletion));
   }
 
-  /** After a start: finishes deletions that were under way, dials what we dial, and waits for the others. */
+  /**
+   * After a start: finishes deletions that were under way, dials what we dial, and waits for the
+   * others.
+   */
   resume(): void {
     const { state } = this.#options;
     for (const peering of state.peerings()) {

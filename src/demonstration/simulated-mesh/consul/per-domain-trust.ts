@@ -16,9 +16,10 @@ import type { ForeignStatus } from '../control-status.ts';
 import type { Peering } from './consul-state.ts';
 
 /**
- * What every proxy of the cluster verifies against: one bundle for each trust domain, the own one first. As in the
- * product the map is filled peering by peering, so a peer that claims another's trust domain, or ours, takes its place.
- * A name that is no trust domain is left out: no proxy could be told of it.
+ * What every proxy of the cluster verifies against: one bundle for each trust domain, the own one
+ * first. As in the product the map is filled peering by peering, so a peer that claims another's
+ * trust domain, or ours, takes its place. A name that is no trust domain is left out: no proxy
+ * could be told of it.
  */
 export function perDomainValidationSecret(options: {
   readonly name: string;
@@ -40,7 +41,10 @@ export function perDomainValidationSecret(options: {
   };
 }
 
-/** The same foreign trust for workloads: what cannot be read as an authority is left out, and nothing else with it. */
+/**
+ * The same foreign trust for workloads: what cannot be read as an authority is left out, and
+ * nothing else with it.
+ */
 export function foreignBundles(peerings: readonly Peering[]): TrustBundle[] {
   return peerings.flatMap(({ trustBundle }) =>
     trustBundle && isTrustDomain(trustBundle.trustDomain)

@@ -41,8 +41,9 @@ interface Parts {
 }
 
 /**
- * A Consul-flavoured control plane: the HTTP API with blocking queries, cluster peering over gRPC, the Connect CA, and
- * what a server makes of the peers' bundles for its proxies. An adapter cannot tell it from the product.
+ * A Consul-flavoured control plane: the HTTP API with blocking queries, cluster peering over gRPC,
+ * the Connect CA, and what a server makes of the peers' bundles for its proxies. An adapter cannot
+ * tell it from the product.
  */
 export class SimulatedConsul {
   readonly trustDomain: TrustDomain;
@@ -63,15 +64,16 @@ export class SimulatedConsul {
   }
 
   /**
-   * Brings up the CA, the peering listener, the HTTP API, the workloads' sockets and the control socket, then logs `control
-   * plane ready`. Throws `SimulatedMeshError` `ca-…`, `state-malformed`; the system's error for a port or socket that
-   * is taken.
+   * Brings up the CA, the peering listener, the HTTP API, the workloads' sockets and the control
+   * socket, then logs `control plane ready`. Throws `SimulatedMeshError` `ca-…`, `state-malformed`;
+   * the system's error for a port or socket that is taken.
    */
   async start(): Promise<void> {
     try {
       await this.#start();
     } catch (error) {
-      // What came up before the failure is taken down again: its ports and sockets shall not stay taken.
+      // What came up before the failure is taken down again: its ports and sockets shall not stay
+      // taken.
       await this.stop();
       throw error;
     }
@@ -84,7 +86,8 @@ export class SimulatedConsul {
     plane.authority.onChange(() => {
       state.changed('roots');
       peerings.rootsChanged();
-      // A new signer has a new chain; the certificate of the peering listener shall not outlive the old one.
+      // A new signer has a new chain; the certificate of the peering listener shall not outlive the
+      // old one.
       serverIdentity.reissueAll().catch((error: unknown) => {
         this.#log.error('certificate of the peering listener not renewed', { error });
       });
@@ -157,7 +160,9 @@ export class SimulatedConsul {
     this.#started().state.resetIndexes();
   }
 
-  /** Plays a follower: peering calls are sent away to the leader at `host:port`. Undefined ends it. */
+  /**
+   * Plays a follower: peering calls are sent away to the leader at `host:port`. Undefined ends it.
+   */
   redirectPeersTo(leaderAddress: string | undefined): void {
     this.#leaderAddress = leaderAddress;
   }

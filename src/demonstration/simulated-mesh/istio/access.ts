@@ -44,7 +44,10 @@ export function adminAccount(token: string): Account {
   return { name: 'kubernetes-admin', token, may: () => true };
 }
 
-/** What an agent's role allows: read every ConfigMap, change the one mesh ConfigMap, nothing else (mesh-surfaces §2). */
+/**
+ * What an agent's role allows: read every ConfigMap, change the one mesh ConfigMap, nothing else
+ * (mesh-surfaces §2).
+ */
 export function agentAccount(
   token: string,
   mesh: { readonly namespace: string; readonly name: string },

@@ -24,8 +24,8 @@ export function checkConfigMap(input: ConfigMapInput): void {
 }
 
 /**
- * A ConfigMap from a request's JSON; `path` is what the URL names, which the body must not contradict. Throws
- * `KubernetesError`: `BadRequest`, `Invalid`.
+ * A ConfigMap from a request's JSON; `path` is what the URL names, which the body must not
+ * contradict. Throws `KubernetesError`: `BadRequest`, `Invalid`.
  */
 export function parseConfigMap(
   body: unknown,

@@ -26,8 +26,9 @@ export interface StoreSnapshot {
 const KEPT_CHANGES = 1000;
 
 /**
- * The ConfigMaps of a cluster as its API server keeps them: one growing `resourceVersion` for all, writes that name
- * the version they replace, and a bounded list of changes that watches resume from.
+ * The ConfigMaps of a cluster as its API server keeps them: one growing `resourceVersion` for all,
+ * writes that name the version they replace, and a bounded list of changes that watches resume
+ * from.
  */
 export class ConfigMapStore {
   readonly #objects = new Map<string, ConfigMap>();
@@ -106,8 +107,9 @@ export class ConfigMapStore {
   }
 
   /**
-   * Replaces an object. Equal content writes nothing and keeps the version. Throws `KubernetesError`: `NotFound`,
-   * `Conflict` where `resourceVersion` is not the present one, `Invalid`.
+   * Replaces an object. Equal content writes nothing and keeps the version. Throws
+   * `KubernetesError`: `NotFound`, `Conflict` where `resourceVersion` is not the present one,
+   * `Invalid`.
    */
   update(input: ConfigMapInput): ConfigMap {
     checkConfigMap(input);
@@ -133,7 +135,10 @@ export class ConfigMapStore {
     return object;
   }
 
-  /** The changes after `version`, oldest first. Throws `KubernetesError` `Expired` where some of them are gone. */
+  /**
+   * The changes after `version`, oldest first. Throws `KubernetesError` `Expired` where some of
+   * them are gone.
+   */
   changesAfter(version: number): readonly Change[] {
     if (version < this.#compactedVersion) {
       throw new KubernetesError(
@@ -144,7 +149,10 @@ export class ConfigMapStore {
     return this.#changes.filter((change) => change.version > version);
   }
 
-  /** Forgets all changes so far, as etcd does in time: watches can be resumed from the present version on. */
+  /**
+   * Forgets all changes so far, as etcd does in time: watches can be resumed from the present
+   * version on.
+   */
   compact(): void {
     this.#changes = [];
     this.#compactedVersion = this.#version;

@@ -3,7 +3,10 @@ import { dirname } from 'node:path';
 import { stringify } from 'yaml';
 import { writeDurably } from '../../../platform/index.ts';
 
-/** Writes a kubeconfig with one cluster, one user and one context (mode 0600). Throws the system's error. */
+/**
+ * Writes a kubeconfig with one cluster, one user and one context (mode 0600). Throws the system's
+ * error.
+ */
 export async function writeKubeconfig(
   path: string,
   options: {

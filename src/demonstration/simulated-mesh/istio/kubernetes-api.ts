@@ -16,9 +16,9 @@ const SHORTEST_WATCH_MS = 30 * 60_000;
 type Env = { Variables: { account: Account } };
 
 /**
- * The part of a Kubernetes API server that an Istio adapter meets: ConfigMaps with list, watch, create, replace, patch
- * and delete, namespaces, bearer tokens with roles, and `Status` objects for every refusal (mesh-surfaces §12). Watches
- * end when `signal` aborts.
+ * The part of a Kubernetes API server that an Istio adapter meets: ConfigMaps with list, watch,
+ * create, replace, patch and delete, namespaces, bearer tokens with roles, and `Status` objects for
+ * every refusal (mesh-surfaces §12). Watches end when `signal` aborts.
  */
 export function kubernetesApi(options: {
   readonly store: ConfigMapStore;

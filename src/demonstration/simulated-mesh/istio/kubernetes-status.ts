@@ -46,7 +46,10 @@ export interface StatusDocument {
   readonly code?: number;
 }
 
-/** A refusal of the simulated Kubernetes API; `code` is the `reason` of the `Status` object it becomes. */
+/**
+ * A refusal of the simulated Kubernetes API; `code` is the `reason` of the `Status` object it
+ * becomes.
+ */
 export class KubernetesError extends CodedError<KubernetesReason> {
   get httpStatus(): StatusCode {
     return HTTP_CODES[this.code];

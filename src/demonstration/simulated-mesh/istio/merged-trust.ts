@@ -12,12 +12,18 @@ import type { OwnRoot } from '../certificate-authority.ts';
 import type { ForeignStatus } from '../control-status.ts';
 import { type MeshConfig, MeshConfigError } from './mesh-config.ts';
 
-/** The foreign anchors of istiod: merged into one pool, with what the entries say of trust domains beside it. */
+/**
+ * The foreign anchors of istiod: merged into one pool, with what the entries say of trust domains
+ * beside it.
+ */
 export interface ForeignAnchors {
   /** PEM texts as they stand in the entries. */
   readonly pems: readonly string[];
   readonly foreign: readonly ForeignStatus[];
-  /** For workloads: each trust domain with the anchors of the entries that name it. An anchor that names none is in no bundle. */
+  /**
+   * For workloads: each trust domain with the anchors of the entries that name it. An anchor that
+   * names none is in no bundle.
+   */
   readonly bundles: readonly TrustBundle[];
 }
 
@@ -25,9 +31,10 @@ export interface ForeignAnchors {
 export const NO_FOREIGN_ANCHORS: ForeignAnchors = { pems: [], foreign: [], bundles: [] };
 
 /**
- * The anchors of `caCertificates`, all or none: one entry whose first PEM block is no CA certificate and the whole set
- * is refused (mesh-surfaces §2). As in the product nothing binds an anchor to its `trustDomains`, and further blocks of
- * an entry are not looked at. Throws `MeshConfigError` `ca-certificate-malformed`.
+ * The anchors of `caCertificates`, all or none: one entry whose first PEM block is no CA
+ * certificate and the whole set is refused (mesh-surfaces §2). As in the product nothing binds an
+ * anchor to its `trustDomains`, and further blocks of an entry are not looked at. Throws
+ * `MeshConfigError` `ca-certificate-malformed`.
  */
 export function readForeignAnchors(config: MeshConfig): ForeignAnchors {
   const pems: string[] = [];
@@ -44,8 +51,9 @@ export function readForeignAnchors(config: MeshConfig): ForeignAnchors {
 }
 
 /**
- * What every proxy of the mesh verifies against: one pool of the own roots and the foreign anchors, in which any root
- * can sign for any trust domain, and the list of URI SAN prefixes that are let in.
+ * What every proxy of the mesh verifies against: one pool of the own roots and the foreign anchors,
+ * in which any root can sign for any trust domain, and the list of URI SAN prefixes that are let
+ * in.
  */
 export function mergedValidationSecret(options: {
   readonly name: string;

@@ -17,7 +17,9 @@ export interface MeshConfig {
 
 type MeshConfigErrorCode = 'mesh-config-malformed' | 'ca-certificate-malformed';
 
-/** istiod does not take the mesh config, or the set of roots in it, and goes on with the one before. */
+/**
+ * istiod does not take the mesh config, or the set of roots in it, and goes on with the one before.
+ */
 export class MeshConfigError extends CodedError<MeshConfigErrorCode> {}
 
 /** Reads key `mesh`. Throws `MeshConfigError` `mesh-config-malformed`. */

@@ -6,7 +6,10 @@ export interface IstioWorkload {
   readonly name: string;
   readonly namespace: string;
   readonly account: string;
-  /** Unix socket on which its proxy gets `default` and `ROOTCA` over SDS, and the workload itself the SPIFFE Workload API. */
+  /**
+   * Unix socket on which its proxy gets `default` and `ROOTCA` over SDS, and the workload itself
+   * the SPIFFE Workload API.
+   */
   readonly sdsSocket: string;
 }
 
@@ -16,9 +19,15 @@ export interface SimulatedIstioOptions {
   readonly folder: string;
   readonly trustDomain: TrustDomain;
   readonly trustDomainAliases?: readonly TrustDomain[];
-  /** Where the Kubernetes API listens; port 0 lets the system choose. `advertisedHost` is what kubeconfigs say instead of `host`. */
+  /**
+   * Where the Kubernetes API listens; port 0 lets the system choose. `advertisedHost` is what
+   * kubeconfigs say instead of `host`.
+   */
   readonly kubernetes: { readonly host: string; readonly port: number; readonly advertisedHost?: string };
-  /** Written (mode 0600) for the agent's adapter: a service account that may read ConfigMaps and update the mesh ConfigMap, no more. */
+  /**
+   * Written (mode 0600) for the agent's adapter: a service account that may read ConfigMaps and
+   * update the mesh ConfigMap, no more.
+   */
   readonly kubeconfigFile: string;
   /** Written (mode 0600) for the operator, who may do everything; not written when absent. */
   readonly adminKubeconfigFile?: string;

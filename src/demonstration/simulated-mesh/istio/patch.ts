@@ -3,7 +3,10 @@ import { KubernetesError } from './kubernetes-status.ts';
 
 type Json = unknown;
 
-/** JSON Merge Patch (RFC 7396). For a ConfigMap, which holds maps and no lists, a strategic merge patch is the same. */
+/**
+ * JSON Merge Patch (RFC 7396). For a ConfigMap, which holds maps and no lists, a strategic merge
+ * patch is the same.
+ */
 export function mergePatch(target: Json, patch: Json): Json {
   if (!isObject(patch)) return patch;
   const result: Record<string, Json> = isObject(target) ? { ...target } : {};
@@ -17,8 +20,8 @@ export function mergePatch(target: Json, patch: Json): Json {
 const MAX_OPERATIONS = 10_000;
 
 /**
- * JSON Patch (RFC 6902). Throws `KubernetesError`: `BadRequest` for what is no patch, `Invalid` for one that does not
- * apply, a failed `test` above all.
+ * JSON Patch (RFC 6902). Throws `KubernetesError`: `BadRequest` for what is no patch, `Invalid` for
+ * one that does not apply, a failed `test` above all.
  */
 export function jsonPatch(target: Json, patch: Json): Json {
   if (!Array.isArray(patch) || patch.length > MAX_OPERATIONS) {

@@ -11,7 +11,10 @@ export function meshConfigText(store: ConfigMapStore, namespace: string): string
   return store.get(namespace, MESH_CONFIG_MAP)?.data?.[MESH_KEY];
 }
 
-/** Makes the namespaces, and the mesh ConfigMap as an installation of Istio leaves it, where they are missing. */
+/**
+ * Makes the namespaces, and the mesh ConfigMap as an installation of Istio leaves it, where they
+ * are missing.
+ */
 export function seedCluster(
   store: ConfigMapStore,
   options: {
@@ -46,7 +49,10 @@ export function seedCluster(
   });
 }
 
-/** Writes the own roots into `istio-ca-root-cert` of every namespace, as istiod does for its proxies. */
+/**
+ * Writes the own roots into `istio-ca-root-cert` of every namespace, as istiod does for its
+ * proxies.
+ */
 export function publishOwnRoots(store: ConfigMapStore, rootCertPem: string): void {
   for (const namespace of store.namespaces()) {
     const input = {

@@ -4,7 +4,10 @@ import type { ConfigMap } from './kubernetes-object.ts';
 /** Whether an object is selected. */
 export type Selector = (object: ConfigMap) => boolean;
 
-/** What `fieldSelector` and `labelSelector` let through. Throws `KubernetesError` `BadRequest` for what is not understood. */
+/**
+ * What `fieldSelector` and `labelSelector` let through. Throws `KubernetesError` `BadRequest` for
+ * what is not understood.
+ */
 export function parseSelectors(query: {
   readonly fieldSelector?: string | undefined;
   readonly labelSelector?: string | undefined;

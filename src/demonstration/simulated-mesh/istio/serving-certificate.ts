@@ -11,7 +11,10 @@ import {
   pemFromCertificates,
 } from '../../../spiffe/index.ts';
 
-/** How the API server shows itself, and the CA that kubeconfigs name for it. It has nothing to do with the mesh's CA. */
+/**
+ * How the API server shows itself, and the CA that kubeconfigs name for it. It has nothing to do
+ * with the mesh's CA.
+ */
 export interface ServingCertificate {
   readonly caPem: string;
   readonly certificatePem: string;
@@ -20,7 +23,10 @@ export interface ServingCertificate {
 
 const DAY_MS = 86_400_000;
 
-/** The serving certificate for `hosts`, by the CA kept in `folder`, which is made where there is none. Throws the system's error. */
+/**
+ * The serving certificate for `hosts`, by the CA kept in `folder`, which is made where there is
+ * none. Throws the system's error.
+ */
 export async function openServingCertificate(options: {
   readonly folder: string;
   readonly hosts: readonly string[];
@@ -79,7 +85,10 @@ async function makeCa(folder: string, clock: Clock) {
   return { certificate, key: pair.privateKey };
 }
 
-/** GeneralNames with DNS names (tag 2) and addresses (tag 7); the issuing room only knows URI and DNS names. */
+/**
+ * GeneralNames with DNS names (tag 2) and addresses (tag 7); the issuing room only knows URI and
+ * DNS names.
+ */
 function subjectAltNames(hosts: readonly string[]): Buffer {
   const names = hosts.map((host) => {
     const family = isIP(host);

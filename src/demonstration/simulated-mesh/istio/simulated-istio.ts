@@ -21,8 +21,9 @@ import { MESH_CONFIG_MAP, meshConfigText, publishOwnRoots, seedCluster } from '.
 const DEFAULT_SYSTEM_NAMESPACE = 'istio-system';
 
 /**
- * An Istio-flavoured control plane: the ConfigMaps of a cluster behind the Kubernetes API, istiod's CA, and what istiod
- * makes of the mesh config for its proxies. An adapter cannot tell it from the product.
+ * An Istio-flavoured control plane: the ConfigMaps of a cluster behind the Kubernetes API, istiod's
+ * CA, and what istiod makes of the mesh config for its proxies. An adapter cannot tell it from the
+ * product.
  */
 export class SimulatedIstio {
   readonly #options: SimulatedIstioOptions;
@@ -43,15 +44,16 @@ export class SimulatedIstio {
   }
 
   /**
-   * Brings up the CA, the Kubernetes API (and writes its kubeconfigs), the workloads' sockets and the control socket, then logs
-   * `control plane ready`. Throws `SimulatedMeshError` `ca-…`, `state-malformed`; the system's error for a port or
-   * socket that is taken.
+   * Brings up the CA, the Kubernetes API (and writes its kubeconfigs), the workloads' sockets and
+   * the control socket, then logs `control plane ready`. Throws `SimulatedMeshError` `ca-…`,
+   * `state-malformed`; the system's error for a port or socket that is taken.
    */
   async start(): Promise<void> {
     try {
       await this.#start();
     } catch (error) {
-      // What came up before the failure is taken down again: its ports and sockets shall not stay taken.
+      // What came up before the failure is taken down again: its ports and sockets shall not stay
+      // taken.
       await this.stop();
       throw error;
     }
@@ -155,7 +157,10 @@ export class SimulatedIstio {
     return this.#started().plane.forge(id);
   }
 
-  /** Forgets the API's past changes, so that a watch from an older version gets 410, as after a compaction of etcd. */
+  /**
+   * Forgets the API's past changes, so that a watch from an older version gets 410, as after a
+   * compaction of etcd.
+   */
   compact(): void {
     this.#started().kubernetes.store.compact();
   }
@@ -166,8 +171,9 @@ export class SimulatedIstio {
   }
 
   /**
-   * What istiod does when the mesh config changes. A config that does not parse changes nothing; a bad certificate
-   * changes the accepted trust domains, which are read from the config itself, and keeps the anchors before it.
+   * What istiod does when the mesh config changes. A config that does not parse changes nothing; a
+   * bad certificate changes the accepted trust domains, which are read from the config itself, and
+   * keeps the anchors before it.
    */
   #takeMeshConfig(text: string | undefined): void {
     this.#refused = undefined;

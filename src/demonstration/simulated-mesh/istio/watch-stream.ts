@@ -14,9 +14,9 @@ const BOOKMARK_EVERY_MS = 60_000;
 const MAX_QUEUED = 1000;
 
 /**
- * The body of a watch: one JSON event a line, from `fromVersion` on (or beginning with everything there is, where that
- * is 0), until the timeout, the client's end or the server's. A version that was compacted away gives one `ERROR` with
- * `410 Gone`, and the client lists anew.
+ * The body of a watch: one JSON event a line, from `fromVersion` on (or beginning with everything
+ * there is, where that is 0), until the timeout, the client's end or the server's. A version that
+ * was compacted away gives one `ERROR` with `410 Gone`, and the client lists anew.
  */
 export function watchStream(options: {
   readonly store: ConfigMapStore;
@@ -83,7 +83,10 @@ export function watchStream(options: {
   return new ReadableStream({ start, cancel });
 }
 
-/** Sends bookmarks until the timeout, one more right before it, and resolves then or when the watch is over. */
+/**
+ * Sends bookmarks until the timeout, one more right before it, and resolves then or when the watch
+ * is over.
+ */
 async function keepAlive(options: {
   readonly clock: Clock;
   readonly over: AbortSignal;

@@ -1,16 +1,21 @@
 import type { Migration } from '../migration.ts';
 
-// A sequence as canonical decimal text of an unsigned 64-bit integer: SQLite's own integers end at 2^63-1.
+// A sequence as canonical decimal text of an unsigned 64-bit integer: SQLite's own integers end at
+// 2^63-1.
 const IS_SEQUENCE = `CHECK (
     sequence NOT GLOB '*[^0-9]*' AND length(sequence) BETWEEN 1 AND 20
     AND (sequence = '0' OR sequence NOT GLOB '0*')
     AND (length(sequence) < 20 OR sequence <= '18446744073709551615'))`;
 
-/** SQL: whether the decimal text `a` is a smaller number than the decimal text `b`; null when one of them is. */
+/**
+ * SQL: whether the decimal text `a` is a smaller number than the decimal text `b`; null when one of
+ * them is.
+ */
 const isLower = (a: string, b: string) =>
   `(length(${a}) < length(${b}) OR (length(${a}) = length(${b}) AND ${a} < ${b}))`;
 
-// REPLACE deletes without asking the DELETE trigger, hence the third one: a key that is taken stays taken.
+// REPLACE deletes without asking the DELETE trigger, hence the third one: a key that is taken stays
+// taken.
 const appendOnly = (table: string, key: string) => `
   CREATE TRIGGER ${table}_is_not_changed BEFORE UPDATE ON ${table}
   BEGIN SELECT RAISE(ABORT, '${table} is history: nothing in it is changed'); END;

@@ -10,7 +10,10 @@ const appendOnly = (table: string) => `
   WHEN EXISTS (SELECT 1 FROM ${table} AS old WHERE old.id = NEW.id)
   BEGIN SELECT RAISE(ABORT, '${table} is history: nothing in it is replaced'); END;`;
 
-/** The operator's word about single keys and single offers, and how long and how often an incident saw the offer it shows. */
+/**
+ * The operator's word about single keys and single offers, and how long and how often an incident
+ * saw the offer it shows.
+ */
 export const operatorWords: Migration = {
   number: 3,
   name: "the operator's word about keys and offers",

@@ -15,7 +15,10 @@ const appendOnly = (table: string) => `
   CREATE TRIGGER ${table}_is_not_deleted BEFORE DELETE ON ${table}
   BEGIN SELECT RAISE(ABORT, '${table} is history: nothing in it is deleted'); END;`;
 
-/** Every row of the history commits to the one before it; heads of the chain are signed. What is there already is chained by `fill`. */
+/**
+ * Every row of the history commits to the one before it; heads of the chain are signed. What is
+ * there already is chained by `fill`.
+ */
 export const chain: Migration = {
   number: 5,
   name: 'the history proves itself',

@@ -1,6 +1,9 @@
 import type { Migration } from '../migration.ts';
 
-/** The heads of their histories that peers showed us, signed by their agents: we keep them, so that they cannot be taken back. */
+/**
+ * The heads of their histories that peers showed us, signed by their agents: we keep them, so that
+ * they cannot be taken back.
+ */
 export const peerHeads: Migration = {
   number: 7,
   name: 'heads that peers showed',

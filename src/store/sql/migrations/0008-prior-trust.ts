@@ -10,7 +10,9 @@ interface HeldNow {
   readonly vouched: number;
 }
 
-/** Since when each key of a peer is held, and the number that counted when the current content came. */
+/**
+ * Since when each key of a peer is held, and the number that counted when the current content came.
+ */
 export const priorTrust: Migration = {
   number: 8,
   name: 'what offers are judged by',

@@ -17,13 +17,15 @@ const appendOnly = (table: string) => `
   WHEN EXISTS (SELECT 1 FROM ${table} AS old WHERE old.id = NEW.id)
   BEGIN SELECT RAISE(ABORT, '${table} is history: nothing in it is replaced'); END;`;
 
-// Where the list of keys begins in the canonical document. Before it stand only the sequence and the refresh hint.
+// Where the list of keys begins in the canonical document. Before it stand only the sequence and
+// the refresh hint.
 const KEYS_AT = `instr(document, '"keys":[')`;
 
 /**
- * The keys of a bundle are stored once, however often a peer goes back to them, and versions refer to them. The chain goes on
- * committing to whole documents: `document_head` and the stored keys together are the very text that was there before. The table of
- * relationships is made again because its checks must allow the state `flapping`.
+ * The keys of a bundle are stored once, however often a peer goes back to them, and versions refer
+ * to them. The chain goes on committing to whole documents: `document_head` and the stored keys
+ * together are the very text that was there before. The table of relationships is made again
+ * because its checks must allow the state `flapping`.
  */
 export const oneDocumentPerDigest: Migration = {
   number: 9,
