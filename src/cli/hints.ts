@@ -3,7 +3,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'agent-unreachable':
     'is the agent running, and is --socket (or FEDERATE_SOCKET) its admin_socket? Only its own user may open it',
   'already-federated':
-    'see it with "federate show <trust domain>"; a new invitation renews it while a root of it is held here; else "federate remove" it first',
+    'see it with "federate show <trust domain>"; a new invitation renews it while a root of it has been held here for federation.overlap_lead; else "federate remove" it first',
   'not-federated': '"federate list" shows the relationships there are',
   'own-trust-domain': 'name the peer\'s trust domain; "federate status" shows our own',
   'identity-missing':
@@ -40,6 +40,13 @@ const HINTS: Readonly<Record<string, string>> = {
     'compare with what "federate status" prints on the peer\'s side; if it changed, "federate change <trust domain> --endpoint-id" follows',
   'connect-failed':
     'is its endpoint up, and reachable from here? If it moved, "federate change <trust domain> --peer URL" follows',
+  'proxy-unreachable': 'is federation.proxy.url in the config right, and does the proxy run?',
+  'proxy-refused':
+    'let the proxy allow the host and port of the endpoint, or list the host in federation.proxy.no_proxy; with status 407 see federation.proxy.credentials_file',
+  'proxy-answer-invalid':
+    'federation.proxy.url has to name the port of an HTTP proxy that knows CONNECT; SOCKS and https:// proxies are not supported',
+  'proxy-credentials-unusable':
+    'the file of federation.proxy.credentials_file has one line, "user:password", and mode 0600',
   'response-broken':
     'is that its bundle endpoint? The API port of a SPIRE server, 8081 by default, is none; "federate change <trust domain> --peer URL" follows',
   'status-refused':

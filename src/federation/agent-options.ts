@@ -8,6 +8,7 @@ import type { FetchLimits } from './fetch-limits.ts';
 import type { HostLookup } from './host-lookup.ts';
 import type { RedirectSettings } from './redirects.ts';
 import type { ScheduleSettings } from './schedule.ts';
+import type { OutgoingProxy } from './proxy/outgoing-proxy.ts';
 
 /** What the agent works with. */
 export interface FederationAgentOptions {
@@ -27,6 +28,8 @@ export interface FederationAgentOptions {
   readonly lookup?: HostLookup;
   /** Refuses addresses that are never asked, whoever names them. */
   readonly guard?: AddressGuard;
+  /** Through which endpoints are reached; undefined: directly. */
+  readonly proxy?: OutgoingProxy | undefined;
   readonly schedule: ScheduleSettings;
   /** How often the bundle of one peer may change; default `defaultChangeBudgetSettings`. */
   readonly changeBudget?: ChangeBudgetSettings;

@@ -184,6 +184,7 @@ async function fromEndpoint(
       verifier: chains ?? parts.verifier,
       lookup: parts.lookup,
       guard: parts.guard,
+      proxy: parts.proxy,
       limits: limitsOf(profile, parts.fetchLimits),
       redirects: parts.redirects,
       clock: parts.clock,

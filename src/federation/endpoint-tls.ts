@@ -3,7 +3,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createHash } from 'node:crypto';
 import { connectMtls, type PeerVerifier, sentChain } from '../mtls/index.ts';
 import { CodedError, type EndpointProfile, type SpiffeId } from '../spiffe/index.ts';
-import { type AddressKind, addressKind } from './address-kind.ts';
+import type { AddressKind } from './address-kind.ts';
 import { connectUnproved } from './connect-unproved.ts';
 import { FetchError } from './errors.ts';
 import { hostOf, openTcp, type OpenTcpRequest } from './open-tcp.ts';
@@ -42,11 +42,10 @@ export interface OpenEndpointRequest extends OpenTcpRequest {
  * Opens a new TLS connection to the host of `url` and verifies the peer before any byte of HTTP, by the profile and
  * nothing else: no falling back from one to the other (FED-07), no certificate of ours (FED-40), no resumed session
  * (FED-42). Throws `FetchError` `connect-failed`, `connect-timeout`, `redirect-refused`, `tls-failed`, `tls-timeout`,
- * `web-certificate-refused`, `svid-refused`, `endpoint-id-mismatch`, or the signal's reason.
+ * `web-certificate-refused`, `svid-refused`, `endpoint-id-mismatch`, those of a proxy, or the signal's reason.
  */
 export async function openEndpoint(request: OpenEndpointRequest): Promise<VerifiedEndpoint> {
-  const tcp = await openTcp(request);
-  const at = addressKind(tcp.remoteAddress ?? '');
+  const { socket: tcp, at } = await openTcp(request);
   try {
     const { profile } = request.trust;
     // What it brings is signed by the trust domain itself: all it can do is to bring nothing, until the signed end of the last one.

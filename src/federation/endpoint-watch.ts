@@ -149,6 +149,7 @@ export class EndpointWatch {
         verifier: this.#parts.verifier,
         lookup: this.#parts.lookup,
         guard: this.#parts.guard,
+        proxy: this.#parts.proxy,
         etag: tag.etag,
         waitSeconds: seconds,
         limits: {

@@ -8,6 +8,14 @@ export type FetchErrorCode =
   | 'connect-timeout'
   /** An address that the operator has forbidden, or that an invitation may not lead to. */
   | 'address-forbidden'
+  /** The TCP connection to `federation.proxy` did not come about. */
+  | 'proxy-unreachable'
+  /** The proxy gave no answer in time, another status than 2xx, or no HTTP. */
+  | 'proxy-timeout'
+  | 'proxy-refused'
+  | 'proxy-answer-invalid'
+  /** The file with the credentials for the proxy cannot be read, is open to others, or has another form. */
+  | 'proxy-credentials-unusable'
   | 'tls-failed'
   | 'tls-timeout'
   /** `https_web`: chain, validity or host name of the server certificate (FED-26). */

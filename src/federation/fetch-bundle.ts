@@ -12,6 +12,7 @@ import { httpGet } from './http-get.ts';
 import { type RedirectSettings, redirectTarget } from './redirects.ts';
 import { readSourceFile } from './signed-bundle/read-source-file.ts';
 import { parseSourceUrl } from './signed-bundle/source-url.ts';
+import type { OutgoingProxy } from './proxy/outgoing-proxy.ts';
 
 /** One fetch: whose bundle, from where, and how the endpoint proves who it is (FED-03, FED-04). */
 export interface FetchRequest {
@@ -30,6 +31,8 @@ export interface FetchRequest {
   readonly holding?: string;
   readonly lookup: HostLookup;
   readonly guard?: AddressGuard | undefined;
+  /** Through which endpoints are reached; undefined: directly. */
+  readonly proxy: OutgoingProxy | undefined;
   readonly limits: FetchLimits;
   readonly redirects: RedirectSettings;
   readonly clock: Clock;
@@ -95,6 +98,7 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
           trust: request,
           lookup: request.lookup,
           guard: request.guard,
+          proxy: request.proxy,
           limits,
           timer,
         });

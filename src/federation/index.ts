@@ -28,6 +28,7 @@ export type {
   RotationTimes,
   RotationView,
 } from './rotation/rotation-view.ts';
+export { type OutgoingProxy, parseExemptHost } from './proxy/outgoing-proxy.ts';
 export { createHostLookup } from './host-lookup.ts';
 export { type DocumentTag, fetchBundle, type FetchOutcome, type FetchRequest } from './fetch-bundle.ts';
 export type { TheirSide } from './holding/their-side.ts';

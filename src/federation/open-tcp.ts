@@ -7,6 +7,8 @@ import { FetchError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { FetchTimer } from './fetch-timer.ts';
 import type { HostLookup } from './host-lookup.ts';
+import { openTunnel } from './proxy/open-tunnel.ts';
+import { isExempt, type OutgoingProxy, proxyAuthorization } from './proxy/outgoing-proxy.ts';
 import { settleSocket } from './settle-socket.ts';
 
 /** What opening a TCP connection takes. */
@@ -17,6 +19,8 @@ export interface OpenTcpRequest {
   readonly redirectedFrom?: AddressKind | undefined;
   /** Refuses addresses that are never asked, wherever they came from. */
   readonly guard?: AddressGuard | undefined;
+  /** Through which endpoints are reached; undefined: directly. */
+  readonly proxy: OutgoingProxy | undefined;
   readonly limits: FetchLimits;
   readonly timer: FetchTimer;
 }
@@ -26,22 +30,79 @@ export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
+/** A connection to an endpoint over which nothing has been sent yet. */
+export interface OpenedTcp {
+  readonly socket: Socket;
+  /** What kind of address the endpoint is at; behind a proxy a name counts as public, because only the proxy knows its address. */
+  readonly at: AddressKind;
+}
+
+/** RFC 6761 §6.3: the machine that resolves the name, which is the proxy. */
+const LOCALHOST = /(?:^|\.)localhost\.?$/i;
+
 /**
  * Connects to the host of `url`, at the first of its addresses that answers; the name lookup is within the same limit.
  * Addresses that the URL may not lead to are never connected to: judged by what the name resolves to, at the moment of
- * connecting, so a name cannot stand for one address when it is looked at and for another when it is used. Throws
- * `FetchError` `connect-failed`, `connect-timeout`, `address-forbidden`, `redirect-refused`, or the signal's reason.
+ * connecting, so a name cannot stand for one address when it is looked at and for another when it is used. Through a proxy the same
+ * holds for addresses in the URL and for `localhost`; all other names are resolved by the proxy. Throws `FetchError` `connect-failed`,
+ * `connect-timeout`, `address-forbidden`, `redirect-refused`, the codes of `openTunnel`, `proxy-unreachable`,
+ * `proxy-credentials-unusable`, or the signal's reason.
  */
-export function openTcp(request: OpenTcpRequest): Promise<Socket> {
-  const { url, limits, timer } = request;
-  const late = () =>
-    new FetchError('connect-timeout', `no connection to ${url.host} within ${limits.connectMs} ms`);
-  return timer.within(limits.connectMs, late, async () => {
-    const addresses = await addressesOf(request);
+export async function openTcp(request: OpenTcpRequest): Promise<OpenedTcp> {
+  const { url, proxy } = request;
+  if (proxy && !isExempt(proxy, hostOf(url))) return throughProxy(request, proxy);
+  const { limits } = request;
+  const socket = await connectTo(request, url, {
+    addresses: () => addressesOf(request),
+    late: () =>
+      new FetchError('connect-timeout', `no connection to ${url.host} within ${limits.connectMs} ms`),
+    failed: (cause) => noConnection(url, cause),
+  });
+  return { socket, at: addressKind(socket.remoteAddress ?? '') };
+}
+
+async function throughProxy(request: OpenTcpRequest, proxy: OutgoingProxy): Promise<OpenedTcp> {
+  const { url, lookup, limits, timer } = request;
+  const host = hostOf(url);
+  const address = isIP(host) ? host : LOCALHOST.test(host) ? '127.0.0.1' : undefined;
+  if (address !== undefined) admit(request, [address]);
+  const authorization = await proxyAuthorization(proxy);
+  const unreachable = (why: string, cause?: unknown) =>
+    new FetchError('proxy-unreachable', `no connection to the proxy ${proxy.url.host}: ${why}`, { cause });
+  const failed = (cause: unknown) => unreachable(whyOf(cause), cause);
+  const proxyHost = hostOf(proxy.url);
+  const socket = await connectTo(request, proxy.url, {
+    // The operator names the proxy: no guard and no kind of address keeps us from it.
+    addresses: async () => {
+      try {
+        return isIP(proxyHost) ? [proxyHost] : await lookup(proxyHost, timer.signal);
+      } catch (error) {
+        throw failed(error);
+      }
+    },
+    late: () => unreachable(`not within ${limits.connectMs} ms`),
+    failed,
+  });
+  await openTunnel(socket, { url, authorization, limits, timer });
+  return { socket, at: address === undefined ? 'public' : addressKind(address) };
+}
+
+/** Connects to the host and port of a URL, at one of the addresses given. */
+function connectTo(
+  { limits, timer }: OpenTcpRequest,
+  url: URL,
+  how: {
+    readonly addresses: () => Promise<readonly string[]>;
+    readonly late: () => FetchError;
+    readonly failed: (cause: Error) => FetchError;
+  },
+): Promise<Socket> {
+  return timer.within(limits.connectMs, how.late, async () => {
+    const addresses = await how.addresses();
     timer.signal.throwIfAborted();
     const socket = connect({
       host: hostOf(url),
-      port: Number(url.port || 443),
+      port: Number(url.port || (url.protocol === 'http:' ? 80 : 443)),
       noDelay: true,
       lookup: (_host, _options, callback) =>
         callback(
@@ -52,7 +113,7 @@ export function openTcp(request: OpenTcpRequest): Promise<Socket> {
       // Node's own 250 ms would give up on an address at the other end of the world.
       autoSelectFamilyAttemptTimeout: Math.max(10, Math.floor(limits.connectMs / 3)),
     });
-    return settleSocket(socket, 'connect', timer.signal, (cause) => noConnection(url, cause));
+    return settleSocket(socket, 'connect', timer.signal, how.failed);
   });
 }
 
@@ -71,9 +132,12 @@ async function addressesOf(request: OpenTcpRequest): Promise<readonly string[]> 
 }
 
 function noConnection({ host }: URL, cause: unknown): FetchError {
+  return new FetchError('connect-failed', `no connection to ${host}: ${whyOf(cause)}`, { cause });
+}
+
+function whyOf(cause: unknown): string {
   const { code, message } = describeError(cause);
-  const why = cause instanceof CodedError || code === undefined ? message : code;
-  return new FetchError('connect-failed', `no connection to ${host}: ${why}`, { cause });
+  return cause instanceof CodedError || code === undefined ? message : code;
 }
 
 /** The addresses that may be asked; throws where there is none. */

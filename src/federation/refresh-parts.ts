@@ -14,6 +14,7 @@ import type { ScheduleSettings } from './schedule.ts';
 import type { TheirSides } from './holding/their-side.ts';
 import type { TrustedBundles } from './trusted-bundles.ts';
 import type { CarriedBundles } from './signed-bundle/carried-bundles.ts';
+import type { OutgoingProxy } from './proxy/outgoing-proxy.ts';
 
 /** What a poll needs from its surroundings. */
 export interface RefreshParts {
@@ -36,6 +37,8 @@ export interface RefreshParts {
   readonly log: Log;
   readonly lookup: HostLookup;
   readonly guard?: AddressGuard | undefined;
+  /** Through which endpoints are reached; undefined: directly. */
+  readonly proxy?: OutgoingProxy | undefined;
   readonly fetchLimits: FetchLimits;
   readonly bundleLimits: BundleLimits;
   readonly redirects: RedirectSettings;

@@ -55,6 +55,7 @@ export async function refreshOnce(
       etag: known?.etag,
       lookup: parts.lookup,
       guard: parts.guard,
+      proxy: parts.proxy,
       limits: limitsOf(profile, parts.fetchLimits),
       redirects: parts.redirects,
       signal: options.signal,

@@ -28,6 +28,7 @@ export type { Metrics } from './metrics.ts';
 export { printable, printableData, printableJson, printableLines } from './printable.ts';
 export { type Random, systemRandom } from './random.ts';
 export { readRegularFile, readRegularText, RegularFileError } from './regular-file.ts';
+export { readSecretText, refuseOpenMode, SecretFileError } from './secret-file.ts';
 export { type Sized, smallestFirst } from './smallest-first.ts';
 export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';
 export { watchFiles } from './watch-file.ts';

@@ -80,6 +80,16 @@ describe('checkConfig()', () => {
       'federation.forbidden_addresses[1]',
     ],
     [
+      'a proxy over https',
+      `${GOOD}federation: { proxy: { url: "https://proxy.example:3128" } }`,
+      'federation.proxy.url',
+    ],
+    [
+      'an entry of no_proxy that is no host',
+      `${GOOD}federation: { proxy: { url: "http://proxy.example", no_proxy: ["a.example", "*.example"] } }`,
+      'federation.proxy.no_proxy[1]',
+    ],
+    [
       'a number where a duration belongs',
       `${GOOD}federation: { minimum_poll: 5 }`,
       'federation.minimum_poll',
@@ -102,6 +112,13 @@ describe('checkConfig()', () => {
     ['a port that does not exist', GOOD.replace('8443', '84433'), 'endpoint.listen'],
   ])('refuses %s', (_what, text, path) => {
     expect(mistakesIn(text).map((mistake) => mistake.path)).toContain(path);
+  });
+
+  it('refuses credentials in the URL of a proxy, without repeating them', () => {
+    const text = `${GOOD}federation: { proxy: { url: "http://ann:hunter2@proxy.example:3128" } }`;
+    const [mistake] = mistakesIn(text);
+    expect(mistake?.message).toContain('credentials are in credentials_file');
+    expect(JSON.stringify(mistakesIn(text))).not.toContain('hunter2');
   });
 
   it.each([

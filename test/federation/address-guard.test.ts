@@ -114,10 +114,11 @@ describe('openTcp() with a guard', () => {
         url: new URL(url),
         lookup: async () => found,
         guard,
+        proxy: undefined,
         limits: { ...defaultFetchLimits, connectMs: 500 },
         timer,
       })
-        .then((socket) => socket.destroy())
+        .then(({ socket }) => socket.destroy())
         .finally(() => timer.close());
     };
     await expect(open('https://127.0.0.1:1/', [])).rejects.toMatchObject({ code: 'address-forbidden' });

@@ -68,6 +68,7 @@ function request(rest: Partial<FetchRequest> = {}): FetchRequest {
     lookup: createHostLookup(),
     limits: { ...defaultFetchLimits, maxBodyBytes: 64 * 1024 },
     redirects: defaultRedirectSettings,
+    proxy: undefined,
     signal: new AbortController().signal,
     ...rest,
   };

@@ -32,6 +32,7 @@ import { pollingOf } from './federation-options.ts';
 import { ForeignTrust } from './foreign-trust.ts';
 import { HistoryHeads } from './history-heads.ts';
 import { createHistoryLog } from './history-log.ts';
+import { noticeIgnoredProxy } from './ignored-proxy.ts';
 import { createInvitations } from './invitations.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
 import { createOwnSvid } from './open-svid.ts';
@@ -120,7 +121,8 @@ async function connectParts(
   });
   const own = () => ownBundle.current;
 
-  const polling = pollingOf(config);
+  noticeIgnoredProxy(context.environment, config, log);
+  const polling = pollingOf(config, folder);
   const federation = new FederationAgent({
     store,
     own,
@@ -151,9 +153,9 @@ async function connectParts(
     carry: config.endpoint.carry_signed_bundles,
     clock,
   });
-  const { fetchLimits, bundleLimits } = polling;
+  const { fetchLimits, bundleLimits, proxy } = polling;
   const invitations = await createInvitations(
-    { config, folder, store, federation, own, svid, limits: { fetchLimits, bundleLimits } },
+    { config, folder, store, federation, own, svid, limits: { fetchLimits, bundleLimits, proxy } },
     context,
   );
 

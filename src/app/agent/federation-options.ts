@@ -7,16 +7,19 @@ import {
 } from '../../federation/index.ts';
 import { defaultBundleLimits } from '../../spiffe/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
+import { resolvePath } from '../config/fields.ts';
 
 /** How peers are polled, as the config says it. */
 export function pollingOf(
   config: AgentConfig,
+  folder: string,
 ): Pick<
   FederationAgentOptions,
   | 'ownTrustDomain'
   | 'fetchLimits'
   | 'bundleLimits'
   | 'guard'
+  | 'proxy'
   | 'redirects'
   | 'strictKeyUsage'
   | 'schedule'
@@ -36,6 +39,11 @@ export function pollingOf(
     },
     bundleLimits: { ...defaultBundleLimits, maxBytes: polling.max_document },
     guard: createForbiddenRanges(polling.forbidden_addresses),
+    proxy: polling.proxy && {
+      url: polling.proxy.url,
+      credentialsFile: polling.proxy.credentials_file && resolvePath(folder, polling.proxy.credentials_file),
+      exempt: polling.proxy.no_proxy,
+    },
     redirects: {
       ...defaultRedirectSettings,
       follow: polling.max_redirects > 0,

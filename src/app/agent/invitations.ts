@@ -22,7 +22,7 @@ export interface InvitationSetup {
   readonly federation: FederationAgent;
   readonly own: () => TrustBundle | undefined;
   readonly svid: SvidSource | undefined;
-  readonly limits: Pick<InvitationParts, 'fetchLimits' | 'bundleLimits'>;
+  readonly limits: Pick<InvitationParts, 'fetchLimits' | 'bundleLimits' | 'proxy'>;
 }
 
 /** The agent's invitations; `start` is left to the caller. Throws `AgentError` `ca-file-unusable`. */

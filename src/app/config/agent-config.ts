@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { addressRange } from './address-range.ts';
+import { exemptHost, proxyUrl } from './proxy-fields.ts';
 import { federationGateway } from './federation-gateway-config.ts';
 import {
   duration,
@@ -184,6 +185,23 @@ const mesh = z.discriminatedUnion('kind', [
   files,
 ]);
 
+const proxy = z.strictObject({
+  url: proxyUrl().describe(
+    'The proxy, as `http://host:port`. It sees names and ports of endpoints, and only TLS.',
+  ),
+  credentials_file: path()
+    .optional()
+    .describe(
+      'File with one line, `user:password`, mode 0600. It is read for each connection, so it can be replaced at any time.',
+    ),
+  no_proxy: z
+    .array(exemptHost())
+    .default([])
+    .describe(
+      'Hosts that are connected to directly: an IP address, a host name, or `.example.org` for every name under `example.org`.',
+    ),
+});
+
 const federation = z.strictObject({
   default_poll: duration().prefault('5m').describe('Interval for a peer without a refresh hint (TDB-13).'),
   minimum_poll: duration().prefault('5s').describe('No peer is polled more often, whatever its hint.'),
@@ -224,6 +242,11 @@ const federation = z.strictObject({
     .default(false)
     .describe(
       'Refuses X509-SVIDs of peers whose key usage is missing or not critical (X509-11). Without it they are accepted, logged, and counted in `federate_svid_warnings_total`.',
+    ),
+  proxy: proxy
+    .optional()
+    .describe(
+      'An HTTP proxy (CONNECT) for every connection to bundle endpoints of others. Endpoints are verified as without it. Variables such as `HTTPS_PROXY` are not used.',
     ),
   max_document: size().prefault('1MiB').describe('Largest bundle document that is read.'),
   max_redirects: z

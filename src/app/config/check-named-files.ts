@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { parseRouteTable } from '../../gateway/index.ts';
 import { openKubernetesAccess } from '../../mesh-adapters/index.ts';
 import { svidFromPem } from '../../mtls/index.ts';
-import { formatDurationMs } from '../../platform/index.ts';
+import { formatDurationMs, refuseOpenMode, SecretFileError } from '../../platform/index.ts';
 import {
   type Certificate,
   certificatesFromPem,
@@ -24,7 +24,6 @@ export interface FileFindings {
 }
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
-const GROUP_OR_OTHERS = 0o077;
 const WEEK_MS = 7 * 24 * 3_600_000;
 const SHARE_OF_LIFE = 5;
 
@@ -70,7 +69,7 @@ async function checkOne(named: NamedFiles, around: Surroundings): Promise<void> 
       });
     case 'secret':
       return attempt(named.at, around, async (path) => {
-        await refuseOpenMode(named.at, path, around);
+        await checkMode(named.at, path, around);
         if ((await read(path)).trim() === '') throw new Error('it is empty');
       });
     case 'routes':
@@ -105,7 +104,7 @@ async function checkPair(
     chain = text;
   });
   await attempt(key, around, async (path) => {
-    await refuseOpenMode(key, path, around);
+    await checkMode(key, path, around);
     const keyPem = await read(path);
     if (chain === undefined) return;
     if (named.kind === 'svid') svidFromPem(chain, keyPem);
@@ -204,14 +203,14 @@ function checkValidity(
   }
 }
 
-async function refuseOpenMode({ path }: NamedFile, place: string, { findings }: Surroundings): Promise<void> {
-  const { mode } = await stat(place);
-  if ((mode & GROUP_OR_OTHERS) === 0) return;
-  const shown = (mode & 0o777).toString(8).padStart(4, '0');
-  findings.mistakes.push({
-    path,
-    message: `names ${JSON.stringify(place)}, which others than its owner may open (mode ${shown}): chmod 600`,
-  });
+/** A mode that lets others read a secret is one mistake; the file is still looked at. */
+async function checkMode({ path }: NamedFile, place: string, { findings }: Surroundings): Promise<void> {
+  try {
+    await refuseOpenMode(place);
+  } catch (error) {
+    if (!(error instanceof SecretFileError)) throw error;
+    findings.mistakes.push({ path, message: `names a file that cannot be used: ${error.message}` });
+  }
 }
 
 /** What the process makes itself needs a folder that is there and that it may write into. */

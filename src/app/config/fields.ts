@@ -23,11 +23,16 @@ function parsed<Value>(parse: (text: string) => Value) {
   });
 }
 
-function wanted<Value>(read: (text: string) => Value | undefined, rule: string) {
+/** A value that `read` makes of a text, or the mistake that names the rule and, unless it may hold a secret, the text. */
+export function wanted<Value>(
+  read: (text: string) => Value | undefined,
+  rule: string,
+  { secret = false }: { readonly secret?: boolean } = {},
+) {
   return z.string().transform((text, context) => {
     const value = read(text);
     if (value !== undefined) return value;
-    context.addIssue({ code: 'custom', message: `${rule}, not ${JSON.stringify(text)}` });
+    context.addIssue({ code: 'custom', message: secret ? rule : `${rule}, not ${JSON.stringify(text)}` });
     return z.NEVER;
   });
 }

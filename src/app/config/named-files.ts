@@ -60,6 +60,7 @@ function filesOfAgent(config: Section): NamedFiles[] {
     ...mesh.all('secret', ['token_file']),
     ...mesh.all('made-by-us', ['foreign_folder', 'mesh_config_file', 'owned_file']),
     ...mesh.below('federation_gateway').all('made-by-us', ['sds_socket']),
+    ...config.below('federation').below('proxy').all('secret', ['credentials_file']),
     ...mesh.kubeconfig(),
     ...config.below('cluster_trust_bundles').kubeconfig(),
   ];

@@ -139,9 +139,9 @@ export class Exchange {
 }
 
 async function openTls(parts: InvitationParts, url: URL, timer: FetchTimer): Promise<TLSSocket> {
-  const { lookup, fetchLimits: limits, endpoint } = parts;
+  const { lookup, proxy, fetchLimits: limits, endpoint } = parts;
   const guard = invitationGuard(endpoint.url, parts.guard);
-  const tcp = await openTcp({ url, lookup, guard, limits, timer });
+  const { socket: tcp } = await openTcp({ url, lookup, guard, proxy, limits, timer });
   return connectUnproved(tcp, { url, limits, timer, tls: secureContextOptions('TLSv1.3') });
 }
 

@@ -19,7 +19,7 @@ export async function fetchAsTold(
   side: Side,
   signal: AbortSignal,
 ): Promise<Omit<InvitedBundle, 'detail'>> {
-  const { clock, endpoint, guard, lookup, fetchLimits: limits, bundleLimits } = parts;
+  const { clock, endpoint, guard, lookup, proxy, fetchLimits: limits, bundleLimits } = parts;
   const { trustDomain, profile, endpointUrls, webPkiCaPem } = side;
   let failure: unknown;
   for (const endpointUrl of endpointUrls) {
@@ -31,6 +31,7 @@ export async function fetchAsTold(
         verifier: createSpiffeVerifier({ bundles: toldBundle(parts, side.bundle), clock }),
         webPkiCaPem,
         lookup,
+        proxy,
         guard: invitationGuard(endpoint.url, guard),
         limits,
         redirects: { follow: false, max: 0 },

@@ -14,6 +14,7 @@ import type { AddressGuard } from '../address-guard.ts';
 import type { FetchLimits } from '../fetch-limits.ts';
 import type { HostLookup } from '../host-lookup.ts';
 import type { RelationshipStatus } from '../relationship-status.ts';
+import type { OutgoingProxy } from '../proxy/outgoing-proxy.ts';
 
 /** As much of the federation agent as invitations need. */
 export interface Federation {
@@ -48,6 +49,8 @@ export interface InvitationParts {
   readonly lookup: HostLookup;
   /** Refuses addresses that are never asked. */
   readonly guard?: AddressGuard | undefined;
+  /** Through which endpoints are reached; undefined: directly. */
+  readonly proxy?: OutgoingProxy | undefined;
   readonly fetchLimits: FetchLimits;
   readonly bundleLimits: BundleLimits;
 }

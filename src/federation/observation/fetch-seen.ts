@@ -9,7 +9,7 @@ import { MAX_SEEN_CHARACTERS, SEEN_PATH } from './seen-claims.ts';
 /** What asking takes of a poll's surroundings. */
 export type AskParts = Pick<
   RefreshParts,
-  'verifier' | 'lookup' | 'guard' | 'fetchLimits' | 'clock' | 'holding' | 'store' | 'log'
+  'verifier' | 'lookup' | 'guard' | 'proxy' | 'fetchLimits' | 'clock' | 'holding' | 'store' | 'log'
 >;
 
 /**
@@ -18,7 +18,7 @@ export type AskParts = Pick<
  * that knows nothing of this.
  */
 export async function fetchSeen(
-  { verifier, lookup, guard, fetchLimits, clock }: AskParts,
+  { verifier, lookup, guard, proxy, fetchLimits, clock }: AskParts,
   { endpointUrl, profile, webPkiCaPem }: Relationship,
   holding: string,
   signal: AbortSignal,
@@ -36,6 +36,7 @@ export async function fetchSeen(
         trust: { profile, verifier, webPkiCaPem },
         lookup,
         guard,
+        proxy,
         limits,
         timer,
       });

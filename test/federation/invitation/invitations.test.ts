@@ -3,7 +3,9 @@ import { parseInvitation } from '../../../src/federation/invitation/line.ts';
 import { bundleOf } from '../../../src/spiffe/index.ts';
 import { svidFromPem } from '../../../src/mtls/index.ts';
 import { createTestCa } from '../../support/test-ca.ts';
-import { InvitationSide, VALID } from './world.ts';
+import { FakeProxy } from '../../support/fake-proxy.ts';
+import { Interceptor } from '../../support/interceptor.ts';
+import { InvitationSide, strangersCertificate, VALID } from './world.ts';
 
 describe('an invitation', () => {
   it.each([
@@ -141,6 +143,30 @@ describe('an invitation', () => {
     await a.invitations.approve(waiting?.id ?? '', 'operator:ann');
     await b.until('newcomer completed', a);
     expect(b.federated()).toEqual(['a.example active invitation']);
+  });
+
+  it('is gone through by way of HTTP proxies, which both sides may have', async () => {
+    const identity = await strangersCertificate();
+    await using beforeA = await Interceptor.start(identity);
+    await using beforeB = await Interceptor.start(identity);
+    await using proxyOfA = await FakeProxy.start();
+    await using proxyOfB = await FakeProxy.start();
+    const at = (name: string, { url }: Interceptor) =>
+      `https://${name}.nowhere.example:${new URL(url).port}/`;
+    const [urlOfA, urlOfB] = [at('a', beforeA), at('b', beforeB)];
+    await using a = await InvitationSide.start('a.example', {
+      url: urlOfA,
+      parts: { proxy: proxyOfA.route() },
+    });
+    await using b = await InvitationSide.start('b.example', {
+      url: urlOfB,
+      parts: { proxy: proxyOfB.route() },
+    });
+    beforeA.target = a.port;
+    beforeB.target = b.port;
+    expect(await b.take(await a.give())).toBe('completed');
+    const asked = ({ seen }: FakeProxy) => new Set(seen.map(({ target }) => `https://${target}/`));
+    expect([asked(proxyOfA), asked(proxyOfB)]).toEqual([new Set([urlOfB]), new Set([urlOfA])]);
   });
 
   it('leaves a secret nowhere: not in the store, not in the log', async () => {

@@ -164,6 +164,7 @@ export class InvitationSide {
       schedule: defaultScheduleSettings,
       watch: { ...defaultWatchSettings, most: 0 },
       concurrency: 10,
+      proxy: this.#options.parts?.proxy,
     });
   }
 
