@@ -61,6 +61,13 @@ export async function openEndpoint(request: OpenEndpointRequest): Promise<Verifi
   }
 }
 
+/**
+ * Verifies a server certificate by Web PKI: chain, dates and host name. Node is told not to close the
+ * connection itself, because after that the certificate cannot be read any more, and a refusal could
+ * not say what is wrong with it. Nothing is lost by that. Node judges all the same (`authorized`),
+ * the socket is closed before anybody else has it, no byte of HTTP was written, no session is
+ * offered, and the context holds no certificate of ours.
+ */
 function overWebPki(
   tcp: Socket,
   { url, trust, limits, timer }: OpenEndpointRequest,
@@ -74,7 +81,6 @@ function overWebPki(
       host, // what the certificate has to name (FED-26)
       ...(isIP(host) ? {} : { servername: host }),
       secureContext: webPkiContext(trust.webPkiCaPem),
-      // Judged all the same, and refused below: a socket that Node closes itself has no certificate any more that could be told of.
       rejectUnauthorized: false,
       ALPNProtocols: ['http/1.1'],
     });

@@ -147,6 +147,51 @@ describe('fetchBundle() over https_web', () => {
     expect(peer.requests).toHaveLength(1);
   });
 
+  it('sends nothing to an endpoint that is not verified, and reads nothing of what it sends (FED-26)', async () => {
+    let received = 0;
+    let handshakes = 0;
+    let shown = false;
+    peer.greeting = (socket) => {
+      handshakes += 1;
+      shown ||= socket.getPeerX509Certificate() !== undefined || socket.isSessionReused();
+      socket.on('data', (chunk: Buffer) => (received += chunk.length));
+      // A whole answer before the question.
+      answers.document(document)(socket, { headers: {} } as never, () => {});
+    };
+    const hour = 3_600_000;
+    const expired = {
+      notBefore: new Date(now.getTime() - 2 * hour),
+      notAfter: new Date(now.getTime() - hour),
+    };
+    const cases: (readonly [FakePeerIdentity, Partial<FetchRequest>])[] = [
+      [webIdentity, { webPkiCaPem: otherRoot.pem }],
+      [webIdentity, { webPkiCaPem: undefined }],
+      [webIdentity, { endpointUrl: peer.url('/', '127.0.0.1') }],
+      [await webCa.web(['127.0.0.1']), { endpointUrl: peer.url('/', '127.0.0.1') }],
+      [await webCa.web(['other.example']), {}],
+      [await webCa.web([]), {}],
+      [await webCa.web(['localhost'], expired), {}],
+    ];
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
+      for (const [identity, rest] of cases) {
+        peer.become(identity, { maxVersion });
+        expect((await refusal(fetchBundle(request(rest)))).code).toBe('web-certificate-refused');
+        await peer.until(({ openConnections }) => openConnections === 0);
+      }
+    expect({ received, shown, requests: peer.requests.length }).toEqual({
+      received: 0,
+      shown: false,
+      requests: 0,
+    });
+    // Over TLS 1.3 the connection is closed before the server has the client's last message of the handshake.
+    expect(handshakes).toBeGreaterThanOrEqual(cases.length);
+    // The same counting sees a request where the endpoint is verified.
+    peer.become(webIdentity);
+    await fetchBundle(request()).catch(() => {});
+    await peer.until(({ openConnections }) => openConnections === 0);
+    expect(received).toBeGreaterThan(0);
+  });
+
   it('says what is wrong with a certificate: its dates, its names, or which issuer is missing or unknown', async () => {
     const hour = 3_600_000;
     const message = async (rest: Partial<FetchRequest> = {}) => {
