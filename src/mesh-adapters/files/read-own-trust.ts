@@ -10,7 +10,7 @@ import {
 import type { AdapterState } from '../contract/adapter-state.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { OwnTrust } from '../contract/mesh-adapter.ts';
-import { ownRootsFromPem } from '../contract/own-roots.ts';
+import { ownRootsFromPem, ownRootsFromSources } from '../contract/own-roots.ts';
 import { readBoundedFile } from './bounded-file.ts';
 
 /** Where the own roots are: PEM files, or one SPIFFE bundle document. */
@@ -30,8 +30,10 @@ const HARMLESS: ReadonlySet<BundleNoteCode> = new Set([
  */
 export async function loadOwnTrust(trustDomain: TrustDomain, own: OwnFiles): Promise<OwnTrust> {
   if ('pemFiles' in own) {
-    const texts = await Promise.all(own.pemFiles.map(async (path) => (await read(path)).toString('utf8')));
-    return { trustDomain, roots: ownRootsFromPem(texts, own.pemFiles.join(', ')) };
+    const sources = await Promise.all(
+      own.pemFiles.map(async (where) => ({ where, pems: [(await read(where)).toString('utf8')] })),
+    );
+    return { trustDomain, roots: ownRootsFromSources(sources) };
   }
   const bytes = await read(own.bundleFile);
   try {

@@ -5,7 +5,7 @@ import { assembleAdapter } from '../contract/assemble-adapter.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
 import type { MeshAdapter, OwnTrust } from '../contract/mesh-adapter.ts';
-import { ownRootsFromPem } from '../contract/own-roots.ts';
+import { ownRootsFromSources } from '../contract/own-roots.ts';
 import { SecondLook } from '../contract/second-look.ts';
 import { retryConflicts } from '../contract/retry-conflicts.ts';
 import { Anchors } from '../contract/anchors.ts';
@@ -45,8 +45,10 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
   const file = new MeshConfigFile(options.meshConfigFile);
   const anchors = new Anchors({ unnarrowed });
   const ownRoots = async () => {
-    const texts = await Promise.all(ownPemFiles.map(readPem));
-    const roots = ownRootsFromPem(texts, ownPemFiles.join(', '));
+    const sources = await Promise.all(
+      ownPemFiles.map(async (where) => ({ where, pems: [await readPem(where)] })),
+    );
+    const roots = ownRootsFromSources(sources);
     return (config: MeshConfigDocument): OwnTrust => ownTrustOfRoots(config, roots);
   };
   const readOnce = async (): Promise<OwnTrust> => {

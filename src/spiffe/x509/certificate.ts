@@ -214,7 +214,7 @@ function readVersion(tbs: DerReader): void {
   if (number !== 2) {
     throw new CertificateError(
       'certificate-version',
-      `a certificate is X.509 version 3, this one is version ${number + 1}`,
+      `it is an X.509 certificate of version ${number + 1}, and only version 3 can say what it may be used for: issue it again as version 3`,
     );
   }
 }

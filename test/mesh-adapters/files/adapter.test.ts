@@ -15,6 +15,7 @@ import {
   serializeBundle,
 } from '../../../src/spiffe/index.ts';
 import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
+import { rebuild } from '../../spiffe/chain-maker.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../../support/test-ca.ts';
 import { TestClock } from '../../support/test-clock.ts';
@@ -436,5 +437,30 @@ describe('loadOwnTrust()', () => {
     expect(refusal).toMatchObject({ code: 'own-roots-malformed' });
     expect(String(refusal)).toContain('entry 3');
     expect(String(refusal)).not.toContain('c2VjcmV0LXZhbHVl');
+  });
+
+  it('names the file and the number of a root that cannot be read, and says what is wrong with it', async () => {
+    using folder = tempDir();
+    const own = await createTestCa({ trustDomain });
+    const { root, key } = await createTestCa({ trustDomain });
+    const leaf = await own.issueLeaf({ path: '/workload' });
+    const version1 = rebuild(root, key, (parts) => parts.slice(1));
+    const pemFiles = [folder.file('a.pem'), folder.file('b.pem')];
+    const load = async (...pems: string[]) => {
+      pems.forEach((pem, index) => writeFileSync(pemFiles[index] ?? '', pem));
+      const refusal = await loadOwnTrust(trustDomain, { pemFiles }).catch((error: unknown) => error);
+      expect(refusal).toMatchObject({ code: 'own-roots-malformed' });
+      if (!(refusal instanceof Error && refusal.cause instanceof Error)) throw new Error('expected a cause');
+      return `${refusal.message}: ${refusal.cause.message}`;
+    };
+    const good = pemFromCertificates([own.root]);
+    const old = await load(good, pemFromCertificates([root, version1]));
+    expect(old).toContain(`certificate 2 of the own roots in ${pemFiles[1]} could not be read`);
+    expect(old).toContain('an X.509 certificate of version 1');
+    expect(old).not.toContain('a.pem');
+    expect(await load(leaf.certPem, good)).toContain(`certificate 1 of the own roots in ${pemFiles[0]}`);
+    expect(await load(good, `${good}x`.replace('-----END', '----END'))).toContain(
+      `the own roots in ${pemFiles[1]} could not be read`,
+    );
   });
 });
