@@ -16,7 +16,7 @@ defaultConfig:
 trustDomain: ${ISTIO_TRUST_DOMAIN}
 `;
 
-/** Namespace and ConfigMaps as an installation of Istio with two revisions leaves them, and the rights that docs/meshes.md names. */
+/** Namespace and ConfigMaps as an installation of Istio with two revisions leaves them, and the rights that docs/meshes/istio.md names. */
 export async function prepareIstio(cluster: Cluster, own: TestCa): Promise<void> {
   await cluster.createNamespaces(ISTIO_NAMESPACE);
   const create = (name: string, labels: object, data: object) =>
@@ -27,7 +27,7 @@ export async function prepareIstio(cluster: Cluster, own: TestCa): Promise<void>
   await allowIstio(cluster);
 }
 
-/** The rights that docs/meshes.md names, for the user `federate` or another subject. */
+/** The rights that docs/meshes/istio.md names, for the user `federate` or another subject. */
 export async function allowIstio(cluster: Cluster, subject?: object): Promise<void> {
   const configMaps = { apiGroups: [''], resources: ['configmaps'] };
   await cluster.allow(

@@ -37,7 +37,7 @@ async function putOwn(cluster: Cluster, own: TestCa): Promise<void> {
   await cluster.call('POST', TRUSTS, { ...trust('identity', TRUST_DOMAIN, own), status });
 }
 
-/** A zone with the rights that docs/meshes.md names. */
+/** A zone with the rights that docs/meshes/kuma.md names. */
 async function prepareKuma(cluster: Cluster, own: TestCa): Promise<void> {
   await cluster.createNamespaces(NAMESPACE);
   await cluster.serve(MESH_TRUST);

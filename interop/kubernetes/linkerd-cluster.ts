@@ -11,7 +11,7 @@ export const ANCHORS_KEY = 'ca-bundle.crt';
 export const BUNDLE_GROUP = 'trust.cert-manager.io';
 export const BUNDLES = `/apis/${BUNDLE_GROUP}/v1alpha1/bundles`;
 
-/** Namespaces and configuration as an installation of Linkerd with an external CA leaves them, and the rights that docs/meshes.md names. */
+/** Namespaces and configuration as an installation of Linkerd with an external CA leaves them, and the rights that docs/meshes/linkerd.md names. */
 export async function prepareLinkerd(cluster: Cluster): Promise<void> {
   await cluster.createNamespaces('linkerd', TRUST_NAMESPACE);
   const values = `identity: { externalCA: true }\nidentityTrustDomain: ${LINKERD_TRUST_DOMAIN}\n`;

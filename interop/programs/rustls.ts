@@ -24,7 +24,7 @@ export const rustls = linkerdVerifier('rustls', 'interop/rustls', {
 
 /** The same before RUSTSEC-2026-0098 was mended: what narrowing does not hold there. */
 export const olderRustls = linkerdVerifier('rustls before webpki 0.103.12', 'interop/rustls/older', {
-  name: 'SPIFFE IDs are not narrowed there, as docs/meshes.md says',
+  name: 'SPIFFE IDs are not narrowed there, as docs/meshes/linkerd.md says',
   run: urisUnseen,
 });
 

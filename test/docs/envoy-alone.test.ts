@@ -4,15 +4,15 @@ import { renderEnvoy } from '../../src/app/index.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { federate } from '../e2e/agent-process.ts';
 
-/** The block of docs/meshes.md that begins with the comment `# NAME`. */
+/** The block of docs/meshes/envoy.md that begins with the comment `# NAME`. */
 function block(name: string): string {
-  const text = readFileSync(new URL('../../docs/meshes.md', import.meta.url), 'utf8');
+  const text = readFileSync(new URL('../../docs/meshes/envoy.md', import.meta.url), 'utf8');
   const found = new RegExp(`\`\`\`yaml\\n# ${name.replace('.', '\\.')}\\n([^]*?)\`\`\``).exec(text)?.[1];
-  if (found === undefined) throw new Error(`docs/meshes.md has no block "# ${name}"`);
+  if (found === undefined) throw new Error(`docs/meshes/envoy.md has no block "# ${name}"`);
   return found;
 }
 
-describe('"Envoy alone" in docs/meshes.md', () => {
+describe('docs/meshes/envoy.md', () => {
   it('has an agent config and an Envoy that work as pasted', async () => {
     using folder = tempDir();
     for (const name of ['agent.yaml', 'envoy.yaml']) writeFileSync(folder.file(name), block(name));

@@ -120,7 +120,7 @@ describe('the Consul shape', () => {
 });
 
 describe('a narrowed anchor of the Consul root', () => {
-  it('accepts the Consul leaf as it is, and would refuse one with a DNS SAN (mesh-surfaces §9)', async () => {
+  it('accepts the Consul leaf as it is, and would refuse one with a DNS SAN (docs/narrowing.md)', async () => {
     const authority = await openConsul();
     const [root] = authority.roots();
     if (!root) throw new Error('expected a root');

@@ -93,7 +93,7 @@ describe('the Istio adapter', () => {
   it.each([
     ['narrowed: the peer speaks for its own trust domain only', false],
     ['as it is, where the operator accepts that: the peer takes over the local trust domain', true],
-  ])('writes the root of a peer %s (mesh-surfaces §9)', async (_what, acceptUnnarrowed) => {
+  ])('writes the root of a peer %s (docs/narrowing.md)', async (_what, acceptUnnarrowed) => {
     adapter = istioAdapter(acceptUnnarrowed);
     await adapter.applyForeignTrust([await consulBundle()], stopping.signal);
     const proxy = new SdsClient({

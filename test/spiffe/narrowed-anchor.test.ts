@@ -39,7 +39,7 @@ describe('createNarrowedAnchor()', () => {
     expect(standsFor(anchor, real, 'west.example')).toBe(true);
   });
 
-  it('stops a takeover of the local trust domain that the plain root allows in a merged pool (mesh-surfaces §9)', async () => {
+  it('stops a takeover of the local trust domain that the plain root allows in a merged pool (docs/narrowing.md)', async () => {
     const [local, west] = [
       await createTestCa({ trustDomain: 'istio.example' }),
       await createTestCa({ trustDomain: 'west.example' }),

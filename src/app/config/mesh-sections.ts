@@ -115,7 +115,7 @@ export const spireMesh = z
       .enum(['bundles', 'relationships'])
       .default('bundles')
       .describe(
-        "How foreign trust gets into SPIRE: `bundles` pushes what the agent has verified; `relationships` makes federation relationships, by which SPIRE polls each peer by itself, without the agent's protection against rollback and dangerous changes (docs/meshes.md). Never both for a peer.",
+        "How foreign trust gets into SPIRE: `bundles` pushes what the agent has verified; `relationships` makes federation relationships, by which SPIRE polls each peer by itself, without the agent's protection against rollback and dangerous changes (docs/meshes/spire.md). Never both for a peer.",
       ),
     owned_file: path()
       .optional()

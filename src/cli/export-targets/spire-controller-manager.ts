@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type ExportedTrust, indented } from './exported-trust.ts';
 
-/** The Kubernetes resource of SPIRE's controller manager (mesh-surfaces §6). */
+/** The Kubernetes resource of SPIRE's controller manager (docs/meshes/spire.md). */
 export function exportForSpireControllerManager(trust: ExportedTrust): string {
   const { trustDomain, endpointUrl, endpointId, document } = trust;
   return [

@@ -22,7 +22,7 @@ export interface ClusterTrustBundleOptions {
 
 /**
  * The adapter of any mesh, and beside it the same foreign trust as ClusterTrustBundles, one for
- * each trust domain, as narrowed anchors (mesh-surfaces §8, §9). Each goes its own way: the mesh
+ * each trust domain, as narrowed anchors (docs/meshes/cluster-trust-bundles.md, docs/narrowing.md). Each goes its own way: the mesh
  * being away keeps no revocation from the ClusterTrustBundles, and trouble with these is told at
  * the mesh's reports. Gone is what is gone from both.
  */

@@ -16,7 +16,7 @@ export interface ClusterTrustBundleMarks {
 }
 
 /**
- * One ClusterTrustBundle for each foreign trust domain, for the whole cluster (mesh-surfaces §8).
+ * One ClusterTrustBundle for each foreign trust domain, for the whole cluster (docs/meshes/cluster-trust-bundles.md).
  */
 export function clusterTrustBundlePlace(
   version: ApiVersion,

@@ -23,7 +23,7 @@ export interface ConsulAdapterOptions {
 
 /**
  * Consul: roots by blocking queries, foreign trust by speaking as one cluster peer for each trust
- * domain (mesh-surfaces §3).
+ * domain (docs/meshes/consul.md).
  */
 export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter {
   const {

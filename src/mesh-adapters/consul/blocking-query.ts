@@ -6,7 +6,7 @@ const WAIT_SECONDS = 300;
 
 /**
  * Tells the answer to `path` now and after each change, by blocking queries, until the signal
- * aborts (mesh-surfaces §3). What `take` throws is trouble like that of the query: told, and
+ * aborts (docs/meshes/consul.md). What `take` throws is trouble like that of the query: told, and
  * followed by a growing pause and a question from the beginning.
  */
 export async function followBlockingQuery(options: {

@@ -40,7 +40,7 @@ export interface ConsulExaminationOptions {
 
 /**
  * Looks at a Consul cluster, changes nothing, and says what stops foreign identities, or lets in
- * more than it should, and what does away with it (mesh-surfaces §3). A cluster that cannot be read
+ * more than it should, and what does away with it (docs/meshes/consul.md). A cluster that cannot be read
  * is a finding too.
  */
 export async function examineConsul(options: ConsulExaminationOptions): Promise<Examination> {

@@ -21,7 +21,7 @@ export interface ConsulLeaf {
 }
 
 /**
- * The leaf from the body of `/v1/agent/connect/ca/leaf/<service>` (mesh-surfaces §3). Throws
+ * The leaf from the body of `/v1/agent/connect/ca/leaf/<service>` (docs/meshes/consul.md). Throws
  * `MeshAdapterError` `mesh-answer-malformed`, also where the certificate is not of `service`.
  */
 export function parseConsulLeaf(service: string, value: unknown): ConsulLeaf {

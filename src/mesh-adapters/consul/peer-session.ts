@@ -42,7 +42,7 @@ const SUBSCRIBED = [
 ];
 
 /**
- * The dialing side of one open peering stream (mesh-surfaces §3): subscribes as a cluster would,
+ * The dialing side of one open peering stream (docs/meshes/consul.md): subscribes as a cluster would,
  * sends our bundle under ID `roots` to who subscribed it, and takes note of the answer. Knows
  * nothing of connections and time.
  */

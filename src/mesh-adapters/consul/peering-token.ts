@@ -19,7 +19,7 @@ const MAX_ADDRESSES = 32;
 const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$/;
 
 /**
- * Reads a peering token (mesh-surfaces §3). Throws `MeshAdapterError` `peering-token-malformed`,
+ * Reads a peering token (docs/meshes/consul.md). Throws `MeshAdapterError` `peering-token-malformed`,
  * also for one without a CA: then the listener has no TLS, and roots are not sent to whom we do not
  * know.
  */

@@ -11,7 +11,7 @@ const PATH = '/v1/connect/ca/roots';
 
 /**
  * The own trust from the body of `/v1/connect/ca/roots`: every root, active and retiring, never an
- * intermediate (mesh-surfaces §3). Throws `MeshAdapterError`: `mesh-answer-malformed`,
+ * intermediate (docs/meshes/consul.md). Throws `MeshAdapterError`: `mesh-answer-malformed`,
  * `own-trust-domain-malformed`, `own-roots-malformed`.
  */
 export function parseOwnTrust(value: unknown): OwnTrust {

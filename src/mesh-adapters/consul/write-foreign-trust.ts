@@ -16,8 +16,8 @@ import { peerNameOf, renderTrustBundle } from './render.ts';
 const ANSWER_MS = 5000;
 
 /**
- * Keeps one peering for each foreign trust domain, each speaking for that one alone (mesh-surfaces
- * §3).
+ * Keeps one peering for each foreign trust domain, each speaking for that one alone
+ * (docs/meshes/consul.md).
  */
 export class ForeignTrustWriter {
   readonly #client: ConsulClient;

@@ -8,7 +8,7 @@ import {
 } from '../../spiffe/index.ts';
 import type { OwnTrust, TrustScope } from './mesh-adapter.ts';
 
-/** Why a foreign bundle, or a root of it, stays out of a mesh (mesh-surfaces §1 rules 3 and 4). */
+/** Why a foreign bundle, or a root of it, stays out of a mesh (docs/meshes/README.md). */
 export type AdmissionCode =
   | 'own-trust-domain'
   | 'own-trust-domain-alias'
@@ -90,7 +90,7 @@ export const MAX_ROOTS_OF_PEER = 100;
 const DNS_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 /**
- * Judges what is wanted before any of it is written (mesh-surfaces §1 rules 3 and 4). Pure. An
+ * Judges what is wanted before any of it is written (docs/meshes/README.md). Pure. An
  * expired root is left out; a root that could hurt the mesh or another peer refuses its whole
  * bundle.
  */

@@ -24,7 +24,7 @@ export interface OwnTrust {
 
 /**
  * How far a root that is written reaches: only identities of its own trust domain, only one
- * destination, or every identity there is (mesh-surfaces §1 rule 1).
+ * destination, or every identity there is (docs/meshes/README.md).
  */
 export type TrustScope = 'per-trust-domain' | 'per-destination' | 'merged';
 

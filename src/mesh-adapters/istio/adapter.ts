@@ -31,8 +31,7 @@ export interface IstioAdapterOptions {
 
 /**
  * Istio: roots from `istio-ca-root-cert`, trust domain from the mesh ConfigMap, foreign trust into
- * its `caCertificates`, as narrowed anchors because Istio keeps one merged pool (mesh-surfaces §2,
- * §9).
+ * its `caCertificates`, as narrowed anchors because Istio keeps one merged pool (docs/meshes/istio.md, docs/narrowing.md).
  */
 export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
   const { clock, random, log, acceptUnnarrowed: unnarrowed = false, allRevisions = true } = options;

@@ -21,7 +21,7 @@ export interface IstioExaminationOptions {
 /**
  * Looks at an Istio mesh, changes nothing, and says which flag is missing and which policy would
  * let in more than it should once foreign roots are there, and what does away with it
- * (mesh-surfaces §2). A cluster that cannot be read is a finding too.
+ * (docs/meshes/istio.md). A cluster that cannot be read is a finding too.
  */
 export async function examineIstio(options: IstioExaminationOptions): Promise<Examination> {
   const { kubernetes, systemNamespace, clock, signal } = options;

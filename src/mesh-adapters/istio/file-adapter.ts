@@ -37,7 +37,7 @@ export interface IstioFileAdapterOptions {
 
 /**
  * Istio without Kubernetes: own roots from PEM files, trust domain and `caCertificates` in the file
- * that istiod watches as its mesh config, narrowed as in a ConfigMap (mesh-surfaces §2, §9).
+ * that istiod watches as its mesh config, narrowed as in a ConfigMap (docs/meshes/istio.md, docs/narrowing.md).
  */
 export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAdapter {
   const { ownPemFiles, pollMs, acceptUnnarrowed: unnarrowed = false, clock, random, log } = options;

@@ -7,7 +7,7 @@ const ON: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True'])
 const DATAPLANE_LABEL = 'istio.io/dataplane-mode';
 
 /**
- * What the deployments of istiod and the namespaces say: flags, SPIRE, ambient (mesh-surfaces §2).
+ * What the deployments of istiod and the namespaces say: flags, SPIRE, ambient (docs/meshes/istio.md).
  * Pure.
  */
 export function judgeControlPlanes(

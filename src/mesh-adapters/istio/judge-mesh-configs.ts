@@ -22,7 +22,7 @@ import { isRevisionConfigMap } from './revisions.ts';
 
 const SHARED = 'SHARED_MESH_CONFIG';
 
-/** What the mesh configs of all revisions say (mesh-surfaces §2). Pure. */
+/** What the mesh configs of all revisions say (docs/meshes/istio.md). Pure. */
 export function judgeMeshConfigs(facts: IstioFacts, systemNamespace: string, now: Date): Finding[] {
   const { configMaps } = facts;
   if (!configMaps) return [];

@@ -3,7 +3,7 @@ import type { IstioFacts } from './facts.ts';
 import { type Fields, fieldsOf, type MeshObject, listOf, textOf, textsOf } from './fields.ts';
 
 /**
- * Policies that let in more than they seem to, once foreign roots are there (mesh-surfaces §2).
+ * Policies that let in more than they seem to, once foreign roots are there (docs/meshes/istio.md).
  * Pure.
  */
 export function judgePolicies(facts: IstioFacts, rootNamespace: string): Finding[] {

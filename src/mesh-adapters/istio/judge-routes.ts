@@ -4,7 +4,7 @@ import { type Fields, fieldsOf, listOf, textOf, textsOf } from './fields.ts';
 
 const ADVICE = 'list the SPIFFE IDs that the other side may have in subjectAltNames';
 
-/** Ways out of the mesh on which nobody checks who answers (mesh-surfaces §2). Pure. */
+/** Ways out of the mesh on which nobody checks who answers (docs/meshes/istio.md). Pure. */
 export function judgeRoutes({ serviceEntries, destinationRules }: IstioFacts): Finding[] {
   const entries = serviceEntries ?? [];
   const named = new Set(

@@ -21,7 +21,7 @@ export interface MeshConfigMaps {
 }
 
 /**
- * The mesh ConfigMap of every revision (mesh-surfaces §2), or only the configured one. An agent
+ * The mesh ConfigMap of every revision (docs/meshes/istio.md), or only the configured one. An agent
  * that may not list the namespace is content with the configured one and says so. Throws
  * `MeshAdapterError`.
  */

@@ -10,7 +10,7 @@ import type { CaEntry } from './mesh-config-document.ts';
 import type { ListOrigin } from './splice.ts';
 
 /**
- * The annotation of the mesh ConfigMap that says which entries are ours (mesh-surfaces §1 rule 7).
+ * The annotation of the mesh ConfigMap that says which entries are ours (docs/meshes/README.md).
  */
 export const OWN_ENTRIES_ANNOTATION = 'federate.dev/ca-certificates';
 
@@ -77,7 +77,7 @@ export function ownAnchorOf(entry: CaEntry, own: OwnEntries): PresentAnchor | un
 }
 
 /**
- * Why istiod would refuse an entry, and with it the whole set (mesh-surfaces §2); undefined where
+ * Why istiod would refuse an entry, and with it the whole set (docs/meshes/istio.md); undefined where
  * it would not.
  */
 export function faultOf(entry: CaEntry): string | undefined {

@@ -186,7 +186,7 @@ function changeOf(
   return change(spliced.text, spliced.origin);
 }
 
-/** What can be seen of what istiod will make of it (mesh-surfaces §1 rule 8, §2). */
+/** What can be seen of what istiod will make of it (docs/meshes/README.md, docs/meshes/istio.md). */
 function whatIstioWillDo(
   config: MeshConfigDocument,
   foreign: readonly CaEntry[],

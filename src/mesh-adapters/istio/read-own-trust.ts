@@ -31,7 +31,7 @@ export function meshTextOf(configMap: ConfigMap): string {
 }
 
 /**
- * The own trust from the two ConfigMaps (mesh-surfaces §2). Throws `MeshAdapterError`:
+ * The own trust from the two ConfigMaps (docs/meshes/istio.md). Throws `MeshAdapterError`:
  * `own-roots-malformed`, `own-trust-domain-malformed`.
  */
 export function ownTrustOf(config: MeshConfigDocument, roots: ConfigMap): OwnTrust {

@@ -10,7 +10,7 @@ interface ConfigMapView {
 /**
  * Whether a ConfigMap is the mesh config of a control plane: `istio`, or `istio-<revision>` with
  * the label of that revision, which an installation sets and a ConfigMap for SHARED_MESH_CONFIG has
- * no reason to have (mesh-surfaces §2).
+ * no reason to have (docs/meshes/istio.md).
  */
 export function isRevisionConfigMap({ name, labels, data }: ConfigMapView): boolean {
   if (!(MESH_KEY in data)) return false;

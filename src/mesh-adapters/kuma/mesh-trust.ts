@@ -1,6 +1,6 @@
 import { MeshAdapterError } from '../contract/errors.ts';
 
-/** A MeshTrust, as REST and Kubernetes both tell it (mesh-surfaces §4). */
+/** A MeshTrust, as REST and Kubernetes both tell it (docs/meshes/kuma.md). */
 export interface MeshTrust {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;

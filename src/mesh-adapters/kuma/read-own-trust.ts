@@ -19,7 +19,7 @@ export interface KumaOwnTrust {
 
 /**
  * The own trust from the MeshTrusts that the control plane made from a MeshIdentity,
- * `status.origin.kri` (mesh-surfaces §4). Throws `MeshAdapterError`: `own-trust-domain-missing`
+ * `status.origin.kri` (docs/meshes/kuma.md). Throws `MeshAdapterError`: `own-trust-domain-missing`
  * where there is none, or not the expected one, `own-trust-domain-ambiguous` where there are
  * several and none is expected, `own-trust-domain-malformed`, `own-roots-malformed`.
  */

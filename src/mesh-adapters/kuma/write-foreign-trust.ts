@@ -191,7 +191,7 @@ function presentKeys(ours: readonly MeshTrust[]): PresentKey[] {
 
 /**
  * MeshTrusts of others that break the configuration of every proxy of the mesh, ours with it
- * (mesh-surfaces §4).
+ * (docs/meshes/kuma.md).
  */
 function faultsOf(others: readonly MeshTrust[]): { readonly code: string; readonly message: string }[] {
   return others.flatMap(({ name, trustDomain, pems }) => {

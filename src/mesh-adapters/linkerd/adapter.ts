@@ -44,7 +44,7 @@ export interface LinkerdAdapterOptions {
 /**
  * Linkerd with trust-manager: own anchors from `linkerd-identity-trust-roots`, foreign ones through
  * ConfigMaps of ours that the Bundle takes as a source, narrowed to DNS names because Linkerd keeps
- * one merged pool (mesh-surfaces §5, §9).
+ * one merged pool (docs/meshes/linkerd.md, docs/narrowing.md).
  */
 export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapter {
   const { namespace, trustNamespace, bundle, namePrefix, pins, clock, random, log } = options;

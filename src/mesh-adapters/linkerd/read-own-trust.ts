@@ -34,7 +34,7 @@ export interface LinkerdValues {
 }
 
 /**
- * The values of ConfigMap `linkerd-config` (mesh-surfaces §5). Throws `MeshAdapterError`:
+ * The values of ConfigMap `linkerd-config` (docs/meshes/linkerd.md). Throws `MeshAdapterError`:
  * `mesh-config-missing`, `mesh-config-malformed`.
  */
 export function parseLinkerdValues(config: ConfigMap): LinkerdValues {

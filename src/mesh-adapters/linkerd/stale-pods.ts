@@ -26,7 +26,7 @@ export type PodsInEffect =
 
 /**
  * Compares the anchors that each pod of the mesh was given when it was injected with the present
- * ones; only a restart gives it others (mesh-surfaces §5). A pod of the control plane has the
+ * ones; only a restart gives it others (docs/meshes/linkerd.md). A pod of the control plane has the
  * present ones where all its containers started after the ConfigMap `roots` was last changed.
  * Throws `MeshAdapterError` except where we may not list pods.
  */

@@ -29,7 +29,7 @@ export interface SpireAdapterOptions {
 
 /**
  * SPIRE: the server's own bundle, JWT keys too, and one federated bundle or relationship for each
- * foreign trust domain (mesh-surfaces §6).
+ * foreign trust domain (docs/meshes/spire.md).
  */
 export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
   const { access, pollMs, ownedFile, trustDomain, endpoints, clock, random, log } = options;

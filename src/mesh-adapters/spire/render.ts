@@ -162,7 +162,7 @@ export function readableRoots({ x509_authorities: authorities }: SpireBundle): X
 
 /**
  * The own trust from the server's own bundle: every authority that is not tainted, all or none
- * (mesh-surfaces §6). Throws `MeshAdapterError`: `own-trust-domain-malformed`,
+ * (docs/meshes/spire.md). Throws `MeshAdapterError`: `own-trust-domain-malformed`,
  * `own-roots-malformed`.
  */
 export function parseOwnBundle(bundle: SpireBundle): OwnTrust {

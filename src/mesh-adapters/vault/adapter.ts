@@ -27,7 +27,7 @@ export interface VaultAdapterOptions {
 }
 
 /**
- * A PKI mount of Vault or OpenBao as the source of own roots (mesh-surfaces §8). It holds no
+ * A PKI mount of Vault or OpenBao as the source of own roots (docs/meshes/vault.md). It holds no
  * foreign trust: that is written to files, as the `files` adapter does.
  */
 export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {

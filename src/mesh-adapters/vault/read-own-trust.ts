@@ -7,7 +7,7 @@ import { type OwnTrustPolling, pollOwnTrust } from '../contract/poll-own-trust.t
 import type { VaultClient, VaultIssuer } from './vault-client.ts';
 
 /**
- * The anchors among the certificates of a mount (mesh-surfaces §8): with pins exactly the pinned
+ * The anchors among the certificates of a mount (docs/meshes/vault.md): with pins exactly the pinned
  * ones, by the digest of the key or of the certificate; without any those that signed themselves.
  * Chains hold intermediates, which are none. Throws `MeshAdapterError` `own-roots-malformed` where
  * a pinned one is missing, or nothing is left.

@@ -27,7 +27,7 @@ export type AnchorIdentities = 'uri' | 'dns';
 
 /**
  * An anchor for a merged pool that stands for `root` but can speak for `trustDomain` alone
- * (mesh-surfaces §9): same subject, key, key identifier and dates, and critical name constraints.
+ * (docs/narrowing.md): same subject, key, key identifier and dates, and critical name constraints.
  * Because nobody checks an anchor's signature, a throwaway key signs it. Two calls give
  * certificates that differ in their signature only. What is the root's is copied byte for byte.
  * Throws `BundleError` `authority-not-narrowable` for a root with name constraints of its own,

@@ -150,7 +150,7 @@ describe('createIstioAdapter()', () => {
     expect(report).toMatchObject({ state: 'written', code: 'xds-agent-off' });
   });
 
-  it('refuses a twin of a root of this mesh: same name and key identifier, another key (mesh-surfaces §1 rule 4)', async () => {
+  it('refuses a twin of a root of this mesh: same name and key identifier, another key (docs/meshes/README.md)', async () => {
     await using istio = await openIstio();
     const own = await istio.admin.get({ namespace: 'istio-system', name: 'istio-ca-root-cert' }, signal);
     const [der = new Uint8Array()] = certificatesFromPem(own.data?.['root-cert.pem'] ?? '');

@@ -23,7 +23,7 @@ interface ConsulApiOptions extends ConsulRequest {
 }
 
 /**
- * The part of Consul's HTTP API that an adapter meets (mesh-surfaces §3): roots, leaves, peerings,
+ * The part of Consul's HTTP API that an adapter meets (docs/meshes/consul.md): roots, leaves, peerings,
  * config entries.
  */
 export function consulApi(options: ConsulApiOptions): Hono {

@@ -47,7 +47,7 @@ const RESOURCE_URLS: ReadonlySet<string> = new Set([
 
 /**
  * One side of a peering stream after its Open: subscriptions, resources with nonces, their
- * acknowledgement, heartbeats, and the word that the peering is over (mesh-surfaces §3). Both sides
+ * acknowledgement, heartbeats, and the word that the peering is over (docs/meshes/consul.md). Both sides
  * run the same.
  */
 export class PeerStreamSession {

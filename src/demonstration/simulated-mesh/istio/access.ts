@@ -46,7 +46,7 @@ export function adminAccount(token: string): Account {
 
 /**
  * What an agent's role allows: read every ConfigMap, change the one mesh ConfigMap, nothing else
- * (mesh-surfaces §2).
+ * (docs/meshes/istio.md).
  */
 export function agentAccount(
   token: string,

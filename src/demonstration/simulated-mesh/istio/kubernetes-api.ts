@@ -18,7 +18,7 @@ type Env = { Variables: { account: Account } };
 /**
  * The part of a Kubernetes API server that an Istio adapter meets: ConfigMaps with list, watch,
  * create, replace, patch and delete, namespaces, bearer tokens with roles, and `Status` objects for
- * every refusal (mesh-surfaces §12). Watches end when `signal` aborts.
+ * every refusal (docs/meshes/istio.md). Watches end when `signal` aborts.
  */
 export function kubernetesApi(options: {
   readonly store: ConfigMapStore;

@@ -32,7 +32,7 @@ export const NO_FOREIGN_ANCHORS: ForeignAnchors = { pems: [], foreign: [], bundl
 
 /**
  * The anchors of `caCertificates`, all or none: one entry whose first PEM block is no CA
- * certificate and the whole set is refused (mesh-surfaces §2). As in the product nothing binds an
+ * certificate and the whole set is refused (docs/meshes/istio.md). As in the product nothing binds an
  * anchor to its `trustDomains`, and further blocks of an entry are not looked at. Throws
  * `MeshConfigError` `ca-certificate-malformed`.
  */
