@@ -1,7 +1,4 @@
-/**
- * What the agent remembers: relationships, the bundle of each trust domain, and everything that
- * was.
- */
+/** The agent's memory: relationships, the bundle of each trust domain, and the whole history. */
 export type {
   AuthorityRef,
   BundleVersion,
@@ -28,7 +25,7 @@ export {
   type StoredEvent,
 } from './model/event.ts';
 export type { RecordedEvent, StoreObserver } from './model/observer.ts';
-export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './model/operator-words.ts';
+export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './model/operator-decisions.ts';
 export type { RootLife, RootStage, RootStageChange, StageEvidence } from './model/own-root.ts';
 export type { StoredHolding } from './model/peer-holding.ts';
 export type { IncidentKind, NewIncident, StoredIncident } from './model/incident.ts';

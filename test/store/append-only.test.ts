@@ -25,7 +25,7 @@ describe('the history, at the sqlite3 prompt', () => {
     await store.distrustKey({ ...word, keyFingerprint: 'a'.repeat(64), label: 'aaaaaa CN=Root' });
     await store.rejectOffer({ ...word, digest: 'b'.repeat(64) });
     raw = openRaw(folder.file('federate.db'));
-    // As the sqlite3 program has it.
+    // As the sqlite3 program opens it.
     raw.pragma('recursive_triggers = OFF');
     raw.pragma('foreign_keys = OFF');
   });
@@ -62,7 +62,7 @@ describe('the history, at the sqlite3 prompt', () => {
     });
   }
 
-  it('incident refuses DELETE, REPLACE and a change of what is over', () => {
+  it('incident refuses DELETE, REPLACE and a change of an ended one', () => {
     expect(() => raw.exec('DELETE FROM incident')).toThrow('nothing in it is deleted');
     expect(() => raw.exec('REPLACE INTO incident SELECT * FROM incident')).toThrow(
       'nothing in it is replaced',

@@ -1,5 +1,5 @@
-// A process that appends versions to the store named on its command line and says each one that was acknowledged, until it is
-// killed. Started by child-store.ts.
+// A process that appends versions to the store named on its command line and prints each
+// acknowledged one, until it is killed. Started by child-store.ts.
 import { systemClock } from '../../src/platform/index.ts';
 import { openAt } from './open-store.ts';
 import { added, bundle, istio, relationship, start, version } from './sample-bundles.ts';

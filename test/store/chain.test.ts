@@ -15,7 +15,7 @@ import {
 } from './doctored-store.ts';
 import { openAt, openRaw } from './open-store.ts';
 
-/** A chain over `texts`, as it ought to be. */
+/** A chain over `texts`, made by the rules. */
 function chainOf(texts: readonly string[]): ChainLink[] {
   let previous = CHAIN_START;
   return texts.map((text, index) => {
@@ -28,12 +28,12 @@ function judge(links: readonly ChainLink[], heads: readonly ChainLink[] = []) {
   const judged = new ChainJudge(heads.map(({ number }) => number));
   return [
     ...links.flatMap((link) => judged.add(link)),
-    ...judged.judgeHeads(heads.map(({ number, hash }) => ({ number, hash, told: 'signed' }))),
+    ...judged.judgeHeads(heads.map(({ number, hash }) => ({ number, hash, vouchedBy: 'signed' }))),
   ];
 }
 
 describe('linkHash()', () => {
-  it('is what sha256sum gives for the four parts, joined by line feeds', () => {
+  it('equals the sha256sum of the four parts, joined by line feeds', () => {
     // printf 'federate-chain-1\n1\n%064d\n{"table":"event"}' 0 | sha256sum
     expect(linkHash(1, CHAIN_START, '{"table":"event"}')).toBe(
       'e364700d8f7ad883edbeb2e6377350b20c332ab3c98cf21633c6c576acd125d8',
@@ -42,7 +42,7 @@ describe('linkHash()', () => {
 });
 
 describe('rowText()', () => {
-  it('writes the columns that count in their order, and null for what is not there', () => {
+  it('writes the columns that count in their order, and null for absent ones', () => {
     expect(rowText('offer_rejection', { word: 'rejected', id: 3, extra: 'not chained', actor: 'ž"' })).toBe(
       '{"table":"offer_rejection","id":3,"at":null,"trust_domain":null,"digest":null,"word":"rejected","actor":"ž\\"","reason":null}',
     );
@@ -93,11 +93,11 @@ describe('ChainJudge', () => {
     ]);
   });
 
-  it('takes another chain of the same length for a rewritten one', () => {
+  it('reports another chain of the same length as a rewritten one', () => {
     const judged = new ChainJudge([2]);
     const links = chainOf(['a', 'b']);
     for (const link of links) judged.add(link);
-    const head = { number: 2, hash: links[1]?.hash ?? '', told: 'signed' };
+    const head = { number: 2, hash: links[1]?.hash ?? '', vouchedBy: 'signed' };
     expect(judged.judgeHeads([{ ...head, chain: links[0]?.hash ?? '' }])).toEqual([]);
     expect(judged.judgeHeads([{ ...head, chain: CHAIN_START }])).toMatchObject([
       { code: 'history-rewritten' },
@@ -106,7 +106,7 @@ describe('ChainJudge', () => {
 });
 
 describe('the chain of a store', () => {
-  it('is the same in memory and in SQLite, link by link, whatever was written', async () => {
+  it('is the same in memory and in SQLite, link by link, for every kind of write', async () => {
     const cas = await createHistoryCas();
     const stores = [createMemoryStore(), await openAt(':memory:')];
     const chains = [];
@@ -138,7 +138,7 @@ describe('the chain of a store', () => {
     await store.close();
   });
 
-  it('covers what an older store had, once it is brought to the present shape', async () => {
+  it('covers the rows of an older store after its conversion to the present shape', async () => {
     using folder = tempDir();
     const [present, older] = [folder.file('present.db'), folder.file('older.db')];
     await writeStoreFile(present, await createHistoryCas());

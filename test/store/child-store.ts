@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const script = fileURLToPath(new URL('./appending-child.ts', import.meta.url));
 
-/** A process that has the store open: it appends versions, or holds the store as it is. */
+/** A process that has the store open: it appends versions, or only holds the store. */
 export function startChild(path: string, mode: 'append' | 'hold') {
   const child = spawn(process.execPath, [script, path, mode], { stdio: ['ignore', 'pipe', 'pipe'] });
   child.setMaxListeners(0); // `said` leaves one behind each time it looks
@@ -18,7 +18,7 @@ export function startChild(path: string, mode: 'append' | 'hold') {
   return { child, output };
 }
 
-/** Until the child has said `lines` whole lines. */
+/** Resolves when the child has printed `lines` whole lines. */
 export async function said({ child, output }: ReturnType<typeof startChild>, lines: number): Promise<void> {
   while (output.text.split('\n').length <= lines) {
     if (child.exitCode !== null) throw new Error(`the child ended by itself: ${output.errors}`);
@@ -26,7 +26,7 @@ export async function said({ child, output }: ReturnType<typeof startChild>, lin
   }
 }
 
-/** Ends the child as a power cut would, and resolves when it is gone. */
+/** Kills the child as a power cut would, and resolves when it is gone. */
 export async function kill(child: ChildProcess): Promise<void> {
   const gone = once(child, 'close');
   child.kill('SIGKILL');

@@ -24,7 +24,9 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 3, maxLength: 20 },
 );
 
-/** What has to be in the store: the digest held now, of which version, and the digest of every version ever. */
+/**
+ * What the store must hold: the current digest, its version, and the digest of every version ever.
+ */
 interface Model {
   held: string | null;
   number: number;
@@ -72,7 +74,10 @@ async function perform(
   }
 }
 
-/** The store as another process finds it after this one was cut off: its files as they are, nothing closed. */
+/**
+ * The store as another process finds it after this one was cut off: its files unchanged, nothing
+ * closed.
+ */
 async function afterCrash(path: string, copy: string): Promise<Store> {
   for (const suffix of ['', '-wal'])
     if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
@@ -80,7 +85,7 @@ async function afterCrash(path: string, copy: string): Promise<Store> {
 }
 
 describe('openSqliteStore() after crashes', () => {
-  it('holds what was acknowledged, and its history replays to what is current', async () => {
+  it('holds every acknowledged write, and its history replays to the current bundles', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (all) => {
         using folder = tempDir();

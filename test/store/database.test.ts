@@ -23,7 +23,7 @@ const federate = (store: Store) =>
 
 const NOBODY = 65_534;
 
-/** Does `work` as a user without root's rights, which no file mode stops. */
+/** Does `work` as an ordinary user, because file modes do not stop root. */
 async function unprivileged<T>(work: () => Promise<T>): Promise<T> {
   if (process.geteuid?.() !== 0) return work();
   process.seteuid?.(NOBODY);
@@ -53,25 +53,25 @@ describe('openSqliteStore()', () => {
     await (await openAt(path, { create: false })).close();
   });
 
-  it('says store-missing where the folder is missing, and makes none', async () => {
+  it('refuses a missing folder, and does not create it (store-missing)', async () => {
     await expect(openAt(folder.file('no/such/federate.db'))).rejects.toMatchObject({ code: 'store-missing' });
     expect(existsSync(folder.file('no'))).toBe(false);
   });
 
-  it('goes on with the empty file of a first start that was killed', async () => {
+  it('uses the empty file of a first start that was killed', async () => {
     writeFileSync(path, '');
     await expect(openAt(path, { create: false })).rejects.toMatchObject({ code: 'store-missing' });
     await (await openAt(path)).close();
   });
 
-  it('refuses a file that is no SQLite file, and leaves it as it is (store-not-a-store)', async () => {
+  it('refuses a file that is not an SQLite file, and does not change it (store-not-a-store)', async () => {
     const text = 'recipes of my grandmother\n'.repeat(100);
     writeFileSync(path, text);
     await expect(openAt(path)).rejects.toMatchObject({ code: 'store-not-a-store' });
     expect(statSync(path).size).toBe(text.length);
   });
 
-  it('refuses the SQLite file of another program, and leaves it as it is (store-not-a-store)', async () => {
+  it('refuses the SQLite file of another program, and does not change it (store-not-a-store)', async () => {
     const other = new Sqlite(path);
     other.exec('CREATE TABLE recipe (name TEXT)');
     other.close();
@@ -81,7 +81,7 @@ describe('openSqliteStore()', () => {
     expect(statSync(path)).toMatchObject({ size: before.size, mode: before.mode, mtimeMs: before.mtimeMs });
   });
 
-  it('refuses the store of a newer version, and leaves it as it is (store-newer)', async () => {
+  it('refuses the store of a newer version, and does not change it (store-newer)', async () => {
     const store = await openAt(path);
     await federate(store);
     await store.close();
@@ -96,7 +96,7 @@ describe('openSqliteStore()', () => {
     again.close();
   });
 
-  it('says store-corrupt for a file that was cut, never anything that was not written', async () => {
+  it('reports store-corrupt for a truncated file, and never returns data that was not written', async () => {
     const store = await openAt(path);
     await federate(store);
     await store.close();
@@ -113,7 +113,7 @@ describe('openSqliteStore()', () => {
     await expect(damaged).rejects.toMatchObject({ code: 'store-corrupt' });
   });
 
-  it('refuses a file it may not write, at once and by name (store-read-only)', async () => {
+  it('refuses a file that it cannot write, at once and by name (store-read-only)', async () => {
     const store = await openAt(path);
     await federate(store);
     await store.close();
@@ -130,17 +130,17 @@ describe('openSqliteStore()', () => {
     await expect(unprivileged(() => openAt(path))).rejects.toMatchObject({ code: 'store-read-only' });
   });
 
-  it('refuses a folder it may not write (store-read-only)', async () => {
+  it('refuses a folder that it cannot write (store-read-only)', async () => {
     chmodSync(folder.path, 0o555);
     await expect(unprivileged(() => openAt(path))).rejects.toMatchObject({ code: 'store-read-only' });
   });
 
-  it('says store-failed for a path that is a folder', async () => {
+  it('reports store-failed for a path that is a folder', async () => {
     mkdirSync(path);
     await expect(openAt(path)).rejects.toMatchObject({ code: 'store-failed' });
   });
 
-  it('takes group and others off a file that lets them in, and says so', async () => {
+  it('removes the access of group and others from a file, and logs that', async () => {
     await (await openAt(path)).close();
     chmodSync(path, 0o664);
     const log = createRecordingLog();
@@ -151,7 +151,7 @@ describe('openSqliteStore()', () => {
     await store.close();
   });
 
-  it('waits a moment for a person who keeps a transaction open, then says store-busy', async () => {
+  it('waits a moment for a program that keeps a transaction open, then reports store-busy', async () => {
     const store = await openAt(path);
     await federate(store);
     const raw = openRaw(path);
@@ -164,7 +164,7 @@ describe('openSqliteStore()', () => {
     await store.close();
   });
 
-  it('runs in WAL with every commit synced, foreign keys on and a schema that is not trusted', () => {
+  it('runs in WAL with every commit synced, foreign keys on and an untrusted schema', () => {
     const clock = new TestClock(start);
     const { database, close } = openDatabase({ path, create: true, clock, log: createRecordingLog() });
     const pragma = (name: string) => database.pragma(name, { simple: true });
@@ -186,7 +186,7 @@ describe('openSqliteStore()', () => {
 });
 
 describe('openSqliteStoreForReading()', () => {
-  it('reads while the agent is down, and writes nothing', async () => {
+  it('reads while the agent is stopped, and writes nothing', async () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
     await expect(openSqliteStoreForReading({ path })).rejects.toMatchObject({ code: 'store-missing' });
@@ -196,13 +196,13 @@ describe('openSqliteStoreForReading()', () => {
     await using reader = await openSqliteStoreForReading({ path });
     expect((await reader.current(istio))?.number).toBe(1);
     expect(await reader.history(istio)).toHaveLength(1);
-    // No lock: an agent may start meanwhile.
+    // There is no lock, so an agent may start meanwhile.
     await using agent = await openAt(path);
     await agent.setMeta('a', 'b');
     expect(await reader.getMeta('a')).toBe('b');
   });
 
-  it('says store-older for a store that no agent has converted yet', async () => {
+  it('reports store-older for a store that no agent has converted yet', async () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
     await (await openAt(path)).close();

@@ -24,7 +24,7 @@ export const peer = parseTrustDomain('b.example');
 export const other = parseTrustDomain('c.example');
 export const second = (count: number): Date => new Date(TEST_INSTANT.getTime() + count * 1000);
 
-/** The CAs behind the history of `writeHistory`, and who signs its heads. */
+/** The CAs behind the history of `writeHistory`, and the signer of its heads. */
 export interface HistoryCas {
   readonly ownCa: TestCa;
   readonly peerCa: TestCa;
@@ -51,7 +51,7 @@ export async function createHistoryCas(): Promise<HistoryCas> {
   };
 }
 
-/** Something of everything that can stand in a history, with a signed head in its middle and one near its end. */
+/** Writes every kind of row to a history, with a signed head in its middle and one near its end. */
 export async function writeHistory(store: Store, cas: HistoryCas): Promise<void> {
   const { ownCa, peerCa, newPeerCa, otherCa, jwtAuthorities } = cas;
   const actor = 'operator:1000';
@@ -196,7 +196,7 @@ export async function writeHistory(store: Store, cas: HistoryCas): Promise<void>
   await store.recordEvent({ at: second(13), kind: 'agent-stopped', actor: 'agent', message: 'ended' });
 }
 
-/** Signs the end of the chain as the agent does. */
+/** Signs the end of the chain, as the agent does. */
 export async function recordSignedHead(store: Store, { signer }: HistoryCas, at: Date): Promise<void> {
   const head = await store.chainHead();
   const [first] = await store.chainLinks({ limit: 1 });
@@ -204,7 +204,7 @@ export async function recordSignedHead(store: Store, { signer }: HistoryCas, at:
   await store.recordHead(await signHead(head, first.hash, signer, at));
 }
 
-/** A store file with that history in it, closed again. */
+/** A closed store file with that history. */
 export async function writeStoreFile(path: string, cas: HistoryCas): Promise<void> {
   const store = await openSqliteStore({
     path,
@@ -216,7 +216,9 @@ export async function writeStoreFile(path: string, cas: HistoryCas): Promise<voi
   await store.close();
 }
 
-/** Does to a store what its owner can: takes all triggers off, runs `sql`, puts the triggers back as if nothing had been. */
+/**
+ * Changes a store as its owner could: removes all triggers, runs `sql`, and restores the triggers.
+ */
 export function doctorStore(path: string, sql: string, more: { readonly rechain?: boolean } = {}): void {
   const raw = openRaw(path);
   raw.pragma('foreign_keys = OFF');

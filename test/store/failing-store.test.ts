@@ -3,7 +3,7 @@ import { createMemoryStore } from '../../src/store/index.ts';
 import { createFailingStore } from '../support/failing-store.ts';
 
 describe('createFailingStore()', () => {
-  it('fails the next call only, and never reaches the store with it', async () => {
+  it('fails the next call only, and does not pass it to the store', async () => {
     const store = createFailingStore(createMemoryStore());
     await store.setMeta('a', '1');
     store.failNext();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GroupedWrites } from '../../src/store/sql/grouped-writes.ts';
 
-/** Transactions over a list that forget what was done in them when they fail. */
+/** Transactions over a list. A transaction that fails removes its entries. */
 function journal() {
   const written: string[] = [];
   let transactions = 0;
@@ -19,7 +19,7 @@ function journal() {
 }
 
 describe('GroupedWrites', () => {
-  it('carries out what is asked for in one turn in one transaction, in that order, and tells each its result', async () => {
+  it('performs the writes of one turn in one transaction, in order, and gives each its result', async () => {
     const { written, inTransaction, transactions } = journal();
     const writes = new GroupedWrites(inTransaction);
     const results = ['a', 'b', 'c'].map((name) => writes.add(() => written.push(name)));
@@ -29,7 +29,7 @@ describe('GroupedWrites', () => {
     expect(transactions()).toBe(1);
   });
 
-  it('lets one that fails take none of the others with it', async () => {
+  it('does not fail the other writes when one fails', async () => {
     const { written, inTransaction } = journal();
     const writes = new GroupedWrites(inTransaction);
     const good = writes.add(() => written.push('good'));

@@ -59,7 +59,7 @@ describe.each([
   });
   afterEach(() => store.close());
 
-  it('are kept as they were given and taken up, the newest first, each with its event', async () => {
+  it('are listed as they were issued and redeemed, newest first, each with its event', async () => {
     await store.addInvitation(given, told('invitation-given'));
     await store.addInvitation(taken, told('invitation-taken'));
     expect(await store.invitations()).toEqual([taken, given]);
@@ -75,7 +75,7 @@ describe.each([
     );
   });
 
-  it('change only from a state that the change names: of many at once, one comes first', async () => {
+  it('change only from a state that the change names: of many at once, one succeeds', async () => {
     await store.addInvitation(given, told('invitation-given'));
     const done = await Promise.all(
       Array.from({ length: 20 }, () => store.changeInvitation(redeem, told('invitation-ended'))),
@@ -86,7 +86,7 @@ describe.each([
     expect(await store.changeInvitation({ ...redeem, id: 'ff'.repeat(8) })).toBe(false);
   });
 
-  it('stay ended, but for what a newcomer tried in vain, which then has no end any more', async () => {
+  it('stay ended, except for a failed attempt of a newcomer, which is open again', async () => {
     await store.addInvitation(given, told('invitation-given'));
     await store.addInvitation(taken, told('invitation-taken'));
     expect(await store.changeInvitation(redeem)).toBe(true);
@@ -103,7 +103,7 @@ describe.each([
     expect(await store.invitation('newcomer', taken.id)).toEqual(taken);
   });
 
-  it('are spent in the transaction of the relationship that rests on them, or there is none', async () => {
+  it('are spent in the transaction of their relationship, or neither is written', async () => {
     await store.addInvitation(given, told('invitation-given'));
     const add = () =>
       store.addRelationship(relationship(), version(bundle([1], 5n), start, 'bootstrap'), added(), redeem);
@@ -117,7 +117,7 @@ describe.each([
 });
 
 describe('invitations at the sqlite3 prompt', () => {
-  it('refuse to be opened again, deleted or replaced, and have no column for a secret', async () => {
+  it('cannot be opened again, deleted or replaced, and have no column for a secret', async () => {
     using folder = tempDir();
     const path = folder.file('store.db');
     const store = await openSqliteStore({ path, create: true, clock: systemClock, log: silentLog });

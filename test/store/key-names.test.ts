@@ -13,7 +13,10 @@ import { tempDir } from '../support/temp-dir.ts';
 import { openAt } from './open-store.ts';
 import { added, at, istio, relationship, start, version } from './sample-bundles.ts';
 
-/** A root under id-RSASSA-PSS, named as the agent named it before it knew that a key has several encodings. */
+/**
+ * A root under id-RSASSA-PSS, with the name that older versions of the agent gave it: the digest of
+ * its encoding.
+ */
 function formerRoot() {
   const { n = '' } = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' });
   const modulus = BigInt(`0x${Buffer.from(n, 'base64url').toString('hex')}`);
@@ -29,7 +32,7 @@ function formerRoot() {
 }
 
 describe('a store with keys under the digest of another encoding', () => {
-  it('goes on distrusting them, by the name that they have now, and trusts them again by either', async () => {
+  it('keeps distrusting them under their present name, and trusts them again under either name', async () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
     const { now, former } = formerRoot();

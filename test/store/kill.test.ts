@@ -8,11 +8,12 @@ import { istio } from './sample-bundles.ts';
 
 const ROUNDS = 24;
 describe('kill -9', () => {
-  it('at any moment loses nothing that was acknowledged and leaves a store that opens', async () => {
+  it('loses no acknowledged write at any moment, and leaves a store that opens', async () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
     const acknowledged = new Map<number, string>();
-    // A fixed choice of moments: from right after the start to a few hundred versions later, between two lines as well.
+    // Fixed moments: from right after the start to a few hundred versions later, and between two
+    // lines.
     const moments = fc.sample(
       fc.record({ lines: fc.integer({ min: 0, max: 60 }), microtasks: fc.integer({ min: 0, max: 40 }) }),
       { numRuns: ROUNDS, seed: 20_260_301 },
@@ -39,7 +40,7 @@ describe('kill -9', () => {
     expect(acknowledged.size).toBeGreaterThan(ROUNDS);
   });
 
-  it('in the middle of the first start leaves a file that the next start makes a store of', async () => {
+  it('leaves a file in the middle of the first start that the next start turns into a store', async () => {
     const turns = fc.sample(fc.integer({ min: 0, max: 300 }), { numRuns: 12, seed: 20_260_301 });
     for (const turn of turns) {
       using folder = tempDir();
@@ -61,7 +62,7 @@ describe('kill -9', () => {
     }
   });
 
-  it('is not needed for two first starts at once: one gets the store, the other is told', async () => {
+  it('is not needed for two first starts at once: one gets the store, the other is refused', async () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
     const pair = [startChild(path, 'hold'), startChild(path, 'hold')];
@@ -78,7 +79,7 @@ describe('kill -9', () => {
     expect(outcomes.filter((outcome) => outcome.includes('store-locked'))).toHaveLength(1);
   });
 
-  it('frees the lock of the agent that held it; until then a second one is told who holds it', async () => {
+  it('frees the lock of the agent that held it; until then a second agent is refused with the name of the holder', async () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
     const started = startChild(path, 'hold');

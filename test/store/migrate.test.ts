@@ -11,7 +11,7 @@ const shapeOf = (database: Sqlite.Database) =>
   database.prepare('SELECT type, name, sql FROM sqlite_schema ORDER BY type, name').all();
 
 describe('migrate()', () => {
-  it('brings an empty file to the present shape, and a second time changes nothing', () => {
+  it('converts an empty file to the present shape, and changes nothing the second time', () => {
     const database = new Sqlite(':memory:');
     expect(migrate(database, 'fresh').map(({ number }) => number)).toEqual(
       migrations.map(({ number }) => number),
@@ -43,7 +43,7 @@ describe('migrate()', () => {
     expect(migrations.map(({ number }) => number)).toEqual(migrations.map((_, index) => index + 1));
   });
 
-  it('keeps every relationship when their table is made anew', () => {
+  it('keeps every relationship when their table is created again', () => {
     const database = new Sqlite(':memory:');
     for (const step of migrations.slice(0, 1)) database.exec(step.sql);
     database.pragma(`application_id = ${APPLICATION_ID}`);
@@ -64,7 +64,7 @@ describe('migrate()', () => {
     database.close();
   });
 
-  it('finds out from the history since when keys are held, and begins to compare numbers with the present one', async () => {
+  it('derives from the history since when keys are held, and compares sequences from the present one on', async () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
     const store = await openSqliteStore({ path, create: true, clock: systemClock, log: silentLog });
@@ -94,9 +94,9 @@ describe('migrate()', () => {
     await migrated.close();
   });
 
-  it('goes the whole way or not at all', () => {
+  it('makes all steps or none', () => {
     const database = new Sqlite(':memory:');
-    // Something stands in the way of the last statements of the first step.
+    // A foreign table makes the last statements of the first step fail.
     database.pragma(`application_id = ${APPLICATION_ID}`);
     database.exec('CREATE TABLE trusted_now (x)');
     const shape = shapeOf(database);

@@ -4,12 +4,12 @@ import { openSqliteStore, type SqliteStoreOptions, type Store } from '../../src/
 import { TestClock } from '../support/test-clock.ts';
 import { start } from './sample-bundles.ts';
 
-/** A SQLite store at `path`, made if it is missing, with a clock that stands still. */
+/** A SQLite store at `path`, created if it is missing, with a stopped clock. */
 export function openAt(path: string, rest: Partial<SqliteStoreOptions> = {}): Promise<Store> {
   return openSqliteStore({ path, create: true, clock: new TestClock(start), log: silentLog, ...rest });
 }
 
-/** The file as a person at the sqlite3 prompt has it, with our triggers and nothing else in the way. */
+/** The file as the sqlite3 program opens it, with our triggers and no other protection. */
 export function openRaw(path: string): Sqlite.Database {
   return new Sqlite(path, { fileMustExist: true });
 }

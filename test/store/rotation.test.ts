@@ -59,7 +59,7 @@ describe.each([
   });
   afterEach(() => store.close());
 
-  it('tells each root with its stage and the instants of all of them, with an event each', async () => {
+  it('lists each root with its stage and the instants of all its stages, with an event each', async () => {
     await store.recordRootStages(told([change(FIRST, 'published', 1), change(FIRST, 'in-use', 1)]));
     await store.recordRootStages(told([change(SECOND, 'published', 5)]));
     await store.recordRootStages(told([change(FIRST, 'retiring', 9), change(SECOND, 'in-use', 9)]));
@@ -96,7 +96,7 @@ describe.each([
     ]);
   });
 
-  it('lets a root that is published again begin a new life', async () => {
+  it('begins a new life for a root that is published again', async () => {
     await store.recordRootStages(
       told([
         change(FIRST, 'published', 1),
@@ -117,14 +117,14 @@ describe.each([
     });
   });
 
-  it('keeps nothing of a list of changes of which one is none', async () => {
+  it('writes none of a list of changes when one is invalid', async () => {
     const wrong = told([change(FIRST, 'published', 1), change('nonsense', 'published', 1)]);
     await expect(store.recordRootStages(wrong)).rejects.toThrow('64 hex digits');
     expect(await store.rootLives(consul)).toEqual([]);
     expect(await store.events()).toEqual([]);
   });
 
-  it('keeps the newest word of each peer, as long as there is a relationship with it', async () => {
+  it('keeps the newest holding of each peer, as long as there is a relationship with it', async () => {
     await store.recordPeerHolding(holding);
     expect(await store.peerHoldings()).toEqual([]);
     await store.addRelationship(relationship(), version(bundle([1], 1n), start, 'bootstrap'), added());
@@ -139,7 +139,7 @@ describe.each([
 });
 
 describe('own_root', () => {
-  it('tells people one line for each root, and its table is only ever added to', async () => {
+  it('shows one line for each root, and its table only grows', async () => {
     using folder = tempDir();
     const path = folder.file('store.db');
     const store = await openSqliteStore({ path, create: true, clock: systemClock, log: silentLog });

@@ -10,7 +10,10 @@ import {
 } from '../../src/spiffe/index.ts';
 import type { NewEvent, NewIncident, NewVersion, Relationship } from '../../src/store/index.ts';
 
-/** Eight self-signed CA certificates, `O=istio.example, CN=Root 1` to `Root 8`; made once with openssl, their keys thrown away. */
+/**
+ * Eight self-signed CA certificates, `O=istio.example, CN=Root 1` to `Root 8`, made once with
+ * openssl. Their keys are gone.
+ */
 export const roots = certificatesFromPem(readFileSync(new URL('./roots.pem', import.meta.url), 'utf8')).map(
   x509AuthorityFromDer,
 );
@@ -19,7 +22,7 @@ export const istio = parseTrustDomain('istio.example');
 export const consul = parseTrustDomain('consul.example');
 export const start = new Date('2026-03-01T12:00:00.000Z');
 
-/** `start` and so many seconds. */
+/** `start` plus this many seconds. */
 export const at = (seconds: number): Date => new Date(start.getTime() + seconds * 1000);
 
 /** A bundle with the roots of these numbers (from 1). */

@@ -55,7 +55,7 @@ describe('openSqliteStore() on a file', () => {
     expect(current[0]?.bundle.sequence).toBe(18446744073709551615n);
   });
 
-  it('writes what waits for the end of the turn before it closes', async () => {
+  it('performs waiting writes before it closes', async () => {
     await federate([1], 1n);
     const told = store.updateRelationship(istio, { consecutiveFailures: 3 });
     await reopen();
@@ -63,13 +63,13 @@ describe('openSqliteStore() on a file', () => {
     expect((await store.relationship(istio))?.consecutiveFailures).toBe(3);
   });
 
-  it('keeps an incident that goes on open over a restart', async () => {
+  it('keeps an open incident over a restart', async () => {
     await store.recordIncident(outage);
     await reopen();
     expect(await store.recordIncident(outage)).toBe('ongoing');
   });
 
-  it('gives the file and its companions mode 0600, whatever the umask', async () => {
+  it('gives the file and its companions mode 0600, with any umask', async () => {
     await federate([1], 1n);
     const modes = ['', '-wal', '-shm', '.lock'].map((file) =>
       (statSync(`${path}${file}`).mode & 0o777).toString(8),
@@ -77,7 +77,7 @@ describe('openSqliteStore() on a file', () => {
     expect(modes).toEqual(['600', '600', '600', '600']);
   });
 
-  it('can be read by others while the agent runs and writes', async () => {
+  it('allows other programs to read while the agent writes', async () => {
     await federate([1], 1n);
     await using reader = await openSqliteStoreForReading({ path });
     expect((await reader.current(istio))?.number).toBe(1);
@@ -106,13 +106,14 @@ describe('openSqliteStore() on a file', () => {
     const documents = text.reduce((sum, each) => sum + each.length, 0);
     raw.pragma('wal_checkpoint(TRUNCATE)');
     raw.close();
-    // The chain, the event and one small row for each key of it: the documents alone would be several times that.
+    // The chain, the event and one small row for each key. The documents alone would take several
+    // times that.
     expect(statSync(path).size).toBeLessThan(documents / 3);
     expect((await verifyStoreFile(path)).findings).toEqual([]);
     store = await openAt(path);
   });
 
-  it('refuses to write history that is not a bundle any more when it is read (store-corrupt)', async () => {
+  it('does not write history that cannot be read back as a bundle (store-corrupt)', async () => {
     await federate([1], 1n);
     await store.close();
     const raw = openRaw(path);
@@ -123,7 +124,7 @@ describe('openSqliteStore() on a file', () => {
     raw.close();
     store = await openAt(path);
     await expect(store.current(istio)).rejects.toMatchObject({ code: 'store-corrupt' });
-    // The good word of a later poll is still taken, and heals what is current.
+    // A later successful poll is still recorded, and repairs the current bundle.
     await expect(
       store.replaceCurrent({
         trustDomain: istio,
@@ -135,7 +136,7 @@ describe('openSqliteStore() on a file', () => {
     await expect(store.history(istio)).rejects.toMatchObject({ code: 'store-corrupt' });
   });
 
-  it('refuses a bundle that is not what it would be when read back, and keeps the one it has', async () => {
+  it('refuses a bundle that would read back differently, and keeps the current one', async () => {
     await federate([1], 1n);
     const good = bundle([2], 2n);
     const bad = {
@@ -150,7 +151,7 @@ describe('openSqliteStore() on a file', () => {
     expect(await store.replaceCurrent({ ...place, version: version(good) })).toMatchObject({ number: 2 });
   });
 
-  it('refuses to grow beyond maxBytes with store-full, loses nothing and goes on when there is room', async () => {
+  it('refuses to grow beyond maxBytes with store-full, loses nothing and continues when there is room', async () => {
     await federate([1], 1n);
     await store.close();
     store = await openAt(path, { maxBytes: 200 * 1024 });
@@ -175,7 +176,7 @@ describe('openSqliteStore() on a file', () => {
     await expect(replace([6], 2000n)).resolves.toMatchObject({ number: kept.length + 2 });
   });
 
-  it('tells the story in bundle_rotation: versions, incidents, the end of trust', async () => {
+  it('lists versions, incidents and the end of trust in bundle_rotation', async () => {
     await federate([1], 4n);
     await store.recordIncident(outage);
     await store.recordIncident({ ...outage, at: at(20) });
@@ -214,7 +215,7 @@ describe('openSqliteStore() on a file', () => {
     ]);
   });
 
-  it('tells the life of each key in authority, and what counts now in trusted_now', async () => {
+  it('shows the life of each key in authority, and the present trust in trusted_now', async () => {
     await federate([1, 2], 4n);
     await replace([2, 3], 5n, at(40));
     await store.noteUnchanged(istio, at(90));

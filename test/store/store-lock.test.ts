@@ -5,7 +5,7 @@ import { TestClock } from '../support/test-clock.ts';
 import { start } from './sample-bundles.ts';
 
 describe('lockStore()', () => {
-  it('lets one in at a time, names the holder, and lets the next in after release', () => {
+  it('admits one agent at a time, names the holder, and admits the next after release', () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
     const clock = new TestClock(start);

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => folder[Symbol.dispose]());
 
-/** A copy of the sound store to which `sql` was done. */
+/** A copy of the sound store after `sql` ran on it. */
 const doctored = (sql: string, more?: { readonly rechain?: boolean }) => {
   copies += 1;
   const path = folder.file(`${copies}.db`);
@@ -31,7 +31,7 @@ const found = async (path: string) => {
 };
 
 describe('verifyStoreFile()', () => {
-  it('finds nothing in a sound store, and tells who signed what', async () => {
+  it('finds nothing in a sound store, and names the signers', async () => {
     const report = await verifyStoreFile(sound, { roots: cas.ownCa.bundle() });
     expect(report).toMatchObject({
       links: 27,
@@ -43,7 +43,7 @@ describe('verifyStoreFile()', () => {
     expect((await verifyStoreFile(sound)).newestSigned?.rootedIn).toBe('the bundles of this history');
   });
 
-  it('finds nothing where the triggers were only taken off and put back', async () => {
+  it('finds nothing where the triggers were only removed and restored', async () => {
     expect(await found(doctored('SELECT 1'))).toEqual([]);
   });
 
@@ -211,7 +211,7 @@ describe('verifyStoreFile()', () => {
     expect(await found(doctored(sql))).toEqual(expect.arrayContaining([expect.stringContaining(finding)]));
   });
 
-  it('finds rows that changed places, in their tables or in the chain', async () => {
+  it('finds swapped rows, in their tables or in the chain', async () => {
     const events = `UPDATE event SET id = -1 WHERE id = 2; UPDATE event SET id = 2 WHERE id = 3; UPDATE event SET id = 3 WHERE id = -1`;
     expect(await found(doctored(events))).toEqual(
       expect.arrayContaining(['row-changed: event 2', 'row-changed: event 3']),
@@ -222,7 +222,7 @@ describe('verifyStoreFile()', () => {
     );
   });
 
-  it('finds a history that was written anew from a changed row on, by its signed heads', async () => {
+  it('finds a history rewritten from a changed row on, by its signed heads', async () => {
     const path = doctored("UPDATE event SET message = 'nothing happened' WHERE id = 5", { rechain: true });
     const { findings, newestSigned } = await verifyStoreFile(path);
     expect(findings).toMatchObject([{ code: 'history-rewritten' }]);
@@ -230,7 +230,7 @@ describe('verifyStoreFile()', () => {
     expect(newestSigned?.number).toBe(7);
   });
 
-  it('finds a tail that was cut off, heads and counters doctored as well, by the heads a peer kept', async () => {
+  it('finds a truncated tail with doctored heads and counters, by the heads that a peer kept', async () => {
     const cut = `DELETE FROM chain WHERE number > 20; DELETE FROM chain_head WHERE number > 20;
       DELETE FROM event WHERE id NOT IN (SELECT row_id FROM chain WHERE table_name = 'event');
       DELETE FROM key_distrust WHERE id NOT IN (SELECT row_id FROM chain WHERE table_name = 'key_distrust');
@@ -263,13 +263,13 @@ describe('verifyStoreFile()', () => {
     ]);
   });
 
-  it('says when the heads are not signed under the roots that were given', async () => {
+  it('reports heads that are not signed under the given roots', async () => {
     const foreign = await createHistoryCas();
     const report = await verifyStoreFile(sound, { roots: foreign.ownCa.bundle() });
     expect(report.findings).toMatchObject([{ code: 'head-unproven' }]);
   });
 
-  it('finds triggers and tables that are not those of a store', async () => {
+  it('finds triggers and tables that differ from those of a new store', async () => {
     const path = folder.file('shape.db');
     copyFileSync(sound, path);
     const raw = openRaw(path);
@@ -278,7 +278,7 @@ describe('verifyStoreFile()', () => {
     const { findings } = await verifyStoreFile(path);
     expect(findings.map(({ message }) => message)).toEqual([
       'the trigger event_is_not_changed is gone',
-      "the table extra is none of a store's",
+      'the table extra does not belong to a store',
     ]);
   });
 });

@@ -42,7 +42,7 @@ const late = async () => {
 };
 
 describe('a backup next to the log of a killed agent', () => {
-  it('is another file than the log continues: refused, for an agent and for readers, and nothing is touched', async () => {
+  it('is refused for an agent and for readers, because the log continues another file, and nothing changes', async () => {
     copyFileSync(folder.file('backup.db'), path);
     const before = ['', '-wal', '.state'].map(read);
     for (let times = 0; times < 2; times += 1) {
@@ -63,7 +63,7 @@ describe('a backup next to the log of a killed agent', () => {
       },
     ],
     [
-      'put in the place of a store that was deleted',
+      'copied to the path of a deleted store',
       () => {
         rmSync(path);
         copyFileSync(folder.file('backup.db'), path);
@@ -74,7 +74,7 @@ describe('a backup next to the log of a killed agent', () => {
     await expect(openAt(path)).rejects.toMatchObject({ code: 'store-log-foreign' });
   });
 
-  it('is refused where the log came back after the store was closed in order', async () => {
+  it('is refused where the log reappeared after the store was closed in order', async () => {
     const log = read('-wal');
     expect(await late()).toBe('yes');
     copyFileSync(folder.file('backup.db'), path);
@@ -82,23 +82,23 @@ describe('a backup next to the log of a killed agent', () => {
     await expect(openAt(path)).rejects.toMatchObject({ code: 'store-log-foreign' });
   });
 
-  it('opens once the log was moved away, and holds what the backup holds', async () => {
+  it('opens once the log was moved away, with the content of the backup', async () => {
     copyFileSync(folder.file('backup.db'), path);
     for (const end of ['-wal', '-shm', '.state']) rmSync(file(end), { force: true });
     expect(await late()).toBeUndefined();
   });
 
-  it('is not needed: the store itself goes on with its log after a kill, and once more', async () => {
+  it('does not disturb the store itself, which continues its log after each kill', async () => {
     expect(await late()).toBe('yes');
     expect(await late()).toBe('yes');
   });
 
-  it('opens with its log where both were moved together without the note', async () => {
+  it('opens with its log when both were moved together without the note', async () => {
     rmSync(file('.state'));
     expect(await late()).toBe('yes');
   });
 
-  it('is taken for what it is where the note cannot be read', async () => {
+  it('opens with the log when the note cannot be read', async () => {
     rmSync(file('.state'));
     copyFileSync(folder.file('backup.db'), file('.state'));
     expect(await late()).toBe('yes');
@@ -106,7 +106,7 @@ describe('a backup next to the log of a killed agent', () => {
 });
 
 describe('the note about the store', () => {
-  it('is private, and says how the store stands while it is open and after it', async () => {
+  it('is private, and describes the store while it is open and afterwards', async () => {
     using other = tempDir();
     const elsewhere = other.file('federate.db');
     const store = await openAt(elsewhere);

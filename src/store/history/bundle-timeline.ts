@@ -7,13 +7,13 @@ interface Step {
   readonly document: string;
 }
 
-/** What a history says the bundles of some trust domains were, for proving who signed its heads. */
+/** The bundles that a history gives for some trust domains, for proving who signed its heads. */
 export class BundleTimeline {
   readonly #steps: ReadonlyMap<string, Step[]>;
 
   /**
-   * `signers` are SPIFFE IDs; only their trust domains are remembered. One that is no SPIFFE ID is
-   * passed over.
+   * `signers` are SPIFFE IDs; only their trust domains are remembered. An invalid SPIFFE ID is
+   * skipped.
    */
   constructor(signers: Iterable<string>) {
     this.#steps = new Map([...signers].flatMap((id) => nameOf(id)).map((name) => [name, []]));
@@ -35,7 +35,7 @@ export class BundleTimeline {
   bundlesAt(signer: string, at: Date): TrustBundle[] {
     const [name] = nameOf(signer);
     const steps = (name && this.#steps.get(name)) ?? [];
-    // Statements tell whole seconds, and a root may have come in the middle of one.
+    // Statements carry whole seconds, and a root may have come in the middle of one.
     const [from, until] = [at, new Date(at.getTime() + 1000)].map((each) => each.toISOString());
     const first = steps.findLastIndex((step) => step.at <= (from ?? ''));
     return steps
@@ -50,7 +50,7 @@ function nameOf(signer: string) {
   try {
     return [trustDomainOf(parseSpiffeId(signer))];
   } catch {
-    // Whoever doctored the name of a signer learns that its head is not proven.
+    // A doctored signer name only leaves its head unproven.
     return [];
   }
 }
@@ -60,7 +60,7 @@ function bundleOf(name: string | undefined, document: string): TrustBundle[] {
   try {
     return [readStoredDocument(name, Buffer.from(document), `a bundle of ${name}`)];
   } catch {
-    // A doctored document proves nothing; that it was doctored is told by its row.
+    // A doctored document proves nothing. The finding for its row reports it.
     return [];
   }
 }

@@ -1,19 +1,19 @@
 import { CHAIN_START, type ChainLink, linkHash } from '../model/chain.ts';
 import type { Finding } from './history-finding.ts';
 
-/** A head somebody stands for: it must be in the chain. */
+/** A head that a signer or a note vouches for: it must be in the chain. */
 export interface ExpectedHead {
   readonly number: number;
   readonly hash: string;
-  /** Hash of the first link, where it was said. */
+  /** Hash of the first link, where the head states it. */
   readonly chain?: string;
-  /** Who stands for it and since when, for the message: `signed by spiffe://… at …`. */
-  readonly told: string;
+  /** Who vouches for the head and since when, for the message: `signed by spiffe://… at …`. */
+  readonly vouchedBy: string;
 }
 
 /**
- * Walks a chain from its first link on and tells what does not hold. Pure; give the links in their
- * order.
+ * Walks a chain from its first link on and reports what does not hold. Pure; give the links in
+ * their order.
  */
 export class ChainJudge {
   readonly #wanted: ReadonlySet<number>;
@@ -24,7 +24,7 @@ export class ChainJudge {
   #first: string | undefined;
   #last: string | undefined;
 
-  /** `wanted` are the numbers of the links whose hashes are asked about at the end. */
+  /** `wanted` are the numbers of the links whose hashes `finish` needs at the end. */
   constructor(wanted: Iterable<number>) {
     this.#wanted = new Set(wanted);
   }
@@ -39,22 +39,19 @@ export class ChainJudge {
     return this.#last;
   }
 
-  /**
-   * What is wrong with the next link and its row; a finding here says nothing about the links after
-   * it.
-   */
+  /** Judges the next link and its row. A finding here says nothing about the links after it. */
   add(link: ChainLink): Finding[] {
     const findings: Finding[] = [];
     const row = `${link.table} ${link.rowId}`;
     const expected = this.#number + 1;
     if (link.number < expected)
-      return [{ code: 'row-changed', row, message: `link ${link.number} stands in the chain twice` }];
+      return [{ code: 'row-changed', row, message: `link ${link.number} appears twice in the chain` }];
     if (link.number > expected) {
       findings.push({
         code: 'link-missing',
         message:
           link.number === expected + 1
-            ? `link ${expected} is gone from the chain, and the row it named with it, if that is gone too`
+            ? `link ${expected} is gone from the chain, and perhaps the row it named`
             : `links ${expected} to ${link.number - 1} are gone from the chain`,
       });
       this.#previous = undefined;
@@ -83,16 +80,16 @@ export class ChainJudge {
   judgeHeads(heads: readonly ExpectedHead[]): Finding[] {
     const findings: Finding[] = [];
     let sound = 0;
-    for (const { number, hash, chain, told } of heads) {
+    for (const { number, hash, chain, vouchedBy } of heads) {
       if (number > this.#number) {
         findings.push({
           code: 'tail-missing',
-          message: `the history ends at link ${this.#number}, but link ${number} was ${told}`,
+          message: `the history ends at link ${this.#number}, but link ${number} was ${vouchedBy}`,
         });
       } else if (this.#hashes.get(number) !== hash || (chain ?? this.#first) !== this.#first) {
         findings.push({
           code: 'history-rewritten',
-          message: `link ${number} is not the one that was ${told}: something in links ${sound + 1} to ${number} was written anew`,
+          message: `link ${number} is not the one that was ${vouchedBy}: something in links ${sound + 1} to ${number} was rewritten`,
         });
       } else {
         sound = number;

@@ -18,13 +18,14 @@ interface VersionRow {
   readonly digest: string;
   readonly document: string;
   readonly sequence: string | null;
-  /** Whether the trust ended with it. */
+  /** Whether the trust ended with this version. */
   readonly ended: 0 | 1;
 }
 
 /**
- * The tables of keys repeat, for people, what stands in the bundles. Made anew from the bundles of
- * a store, they must come out the same; and each bundle must be what its digest and sequence say.
+ * Compares the key tables with the bundles. Because the tables repeat for people what the bundles
+ * hold, rebuilding them from the bundles must give the same rows. Each bundle must also match its
+ * digest and sequence.
  */
 export function derivedKeyFindings(database: Database): Finding[] {
   const selectLinks = database.prepare<[string, number], { fingerprint: string; change: string }>(
@@ -80,7 +81,7 @@ export function derivedKeyFindings(database: Database): Finding[] {
 
 function readBundle(row: VersionRow, which: string): TrustBundle | string {
   const { trust_domain: name, document, digest, sequence } = row;
-  if (!isTrustDomain(name)) return `${which}: that is no trust domain`;
+  if (!isTrustDomain(name)) return `${which}: the name is not a trust domain`;
   try {
     const bundle = readStoredDocument(name, Buffer.from(document), which, digest);
     if ((bundle.sequence?.toString() ?? null) === sequence) return bundle;
@@ -117,8 +118,8 @@ function keyFindings(name: string, should: ReadonlyMap<string, KeyRow>, are: rea
 }
 
 /**
- * A row may name its key by the digest of an encoding that is not our own, from before keys were
- * named by what they are.
+ * A row may name its key by the digest of another encoding. Older versions of Federate named keys
+ * that way.
  */
 function namesKey({ key_fingerprint: written }: KeyRow, { pem }: KeyRow): boolean {
   const [der] = pem === null ? [] : certificatesFromPem(pem);
@@ -133,12 +134,12 @@ function sameJwk(a: string | null, b: string | null): boolean {
   try {
     return membersOf(a) === membersOf(b);
   } catch {
-    // What was doctored need not be JSON.
+    // A doctored value need not be JSON.
     return false;
   }
 }
 
-/** Keys of trust domains and of versions that there are not. */
+/** Finds keys of trust domains and versions that do not exist. */
 function strayFindings(database: Database): Finding[] {
   const keys = database
     .prepare<[], string>(
@@ -147,7 +148,7 @@ function strayFindings(database: Database): Finding[] {
     )
     .pluck()
     .all()
-    .map((name) => `authority_key has keys of ${name}, of which there is no version`);
+    .map((name) => `authority_key has keys of ${name}, which has no version`);
   const links = database
     .prepare<[], string>(
       `SELECT DISTINCT 'version ' || number || ' of ' || trust_domain FROM bundle_version_authority AS a
@@ -156,6 +157,6 @@ function strayFindings(database: Database): Finding[] {
     )
     .pluck()
     .all()
-    .map((which) => `bundle_version_authority has keys of ${which}, which is not there`);
+    .map((which) => `bundle_version_authority has keys of ${which}, which does not exist`);
   return [...keys, ...links].map((message) => ({ code: 'key-wrong', message }));
 }

@@ -10,12 +10,12 @@ import {
 import type { ChainHead, SignedHead } from '../model/chain.ts';
 
 const TYPE = 'federate-head+jws';
-/** Heads are for whoever looks later. */
+/** The audience of a head: any later verifier. */
 const AUDIENCE = 'federate-history';
-/** A head is evidence for as long as anybody may ask. */
+/** A head is evidence, so it does not expire in practice. */
 const VALID_YEARS = 50;
 
-/** A head that its agent signed, as its statement says it. */
+/** A head that its agent signed, as the statement gives it. */
 export interface ProvenHead extends ChainHead {
   readonly chain: string;
   readonly statement: Statement;
@@ -43,12 +43,12 @@ export async function signHead(
   return { at, number, hash, chain, signer: signer.id, statement };
 }
 
-/** A head's statement says something that is no head. */
+/** The claims of a head's statement are not a head. */
 export class HeadError extends CodedError<'head-malformed'> {}
 
 /**
- * Proves a head that somebody signed. Rejects with `StatementError`, and with `HeadError` where the
- * claims are no head.
+ * Verifies a signed head. Rejects with `StatementError`, and with `HeadError` where the claims are
+ * not a head.
  */
 export async function proveHead(token: string, bundles: BundleSource, now: Date): Promise<ProvenHead> {
   const statement = await verifyStatement(token, { type: TYPE, audience: AUDIENCE, bundles, now });

@@ -7,10 +7,10 @@ const PAGE = 500;
 const LINE_FEED = 0x0a;
 const HEX64 = /^[0-9a-f]{64}$/;
 
-/** What an export is written from: a store, or whoever asks one. */
+/** The source of an export: a store, or a client of an agent. */
 export type ChainReader = Pick<StoreReader, 'chainLinks' | 'signedHeads'>;
 
-/** A line of an export as JSON; `row` is the very text the chain commits to. */
+/** A line of an export as JSON. `row` is exactly the text that the chain commits to. */
 type ExportLine =
   | { readonly federate_history: 1; readonly trust_domain: string | null; readonly exported_at: string }
   | { readonly link: number; readonly hash: string; readonly row: string | null; readonly names: string }
@@ -27,9 +27,9 @@ interface HeadDocument {
 }
 
 /**
- * The whole history as lines of JSON, each without its line feed: what it is, every link with its
- * row, the heads, the end. Whoever has it needs nothing of us to verify it (docs/history.md).
- * Rejects with what `reader` rejects with.
+ * Writes the whole history as lines of JSON, each without its line feed: a header, every link with
+ * its row, the heads, the end. A reader can verify it without our agent (docs/history.md). Rejects
+ * with what `reader` rejects with.
  */
 export async function* exportHistory(
   reader: ChainReader,
@@ -37,7 +37,7 @@ export async function* exportHistory(
 ): AsyncGenerator<string> {
   const write = (line: ExportLine) => JSON.stringify(line);
   yield write({ federate_history: 1, trust_domain: trustDomain, exported_at: at.toISOString() });
-  // First of all, so that no head is newer than the links that follow.
+  // Read first, so that no head is newer than the links that follow.
   const heads = await reader.signedHeads({ limit: Number.MAX_SAFE_INTEGER });
   let last: ChainLink | undefined;
   for (;;) {
@@ -51,7 +51,7 @@ export async function* exportHistory(
   yield write({ end: { links: last?.number ?? 0, hash: last?.hash ?? null } });
 }
 
-/** A head as exports and peers have it. */
+/** A head in the shape that exports and peers use. */
 export function headDocument(head: SignedHead): HeadDocument {
   const { number, hash, chain, at, signer, statement } = head;
   return {
@@ -64,7 +64,7 @@ export function headDocument(head: SignedHead): HeadDocument {
   };
 }
 
-/** Judges an export as `verifyStoreFile` judges a store, by its lines alone. */
+/** Judges an export as `verifyStoreFile` judges a store, using its lines alone. */
 export function verifyExport(bytes: Uint8Array, evidence: HistoryEvidence = {}): Promise<HistoryReport> {
   const more: Finding[] = [];
   const heads: SignedHead[] = [];
@@ -92,7 +92,7 @@ export function verifyExport(bytes: Uint8Array, evidence: HistoryEvidence = {}):
   return judgeHistory({ links: linksOf(bytes), heads, more }, evidence);
 }
 
-/** Whose history an export says it is. */
+/** The trust domain whose history an export claims to be. */
 export function trustDomainOfExport(bytes: Uint8Array): string | undefined {
   const [first] = linesOf(bytes);
   const { trust_domain: name } = (first && objectOf(first.value)) ?? {};
@@ -100,8 +100,8 @@ export function trustDomainOfExport(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * The heads in a file of lines, such as a peer exports of those it holds of us; lines that are
- * something else are passed over.
+ * Reads the heads from a file of lines, such as a peer's export of the heads it holds of us. Other
+ * lines are skipped.
  */
 export function readHeads(bytes: Uint8Array): SignedHead[] {
   return [...linesOf(bytes)].flatMap(({ value }) => {
@@ -133,19 +133,19 @@ type ReadLine =
   | { readonly kind: 'head'; readonly head: SignedHead }
   | { readonly kind: 'end'; readonly links: number; readonly hash: string | null };
 
-/** What a line says, or why it says nothing. */
+/** The content of a line, or the reason why it cannot be used. */
 function readLine(text: string): ReadLine | string {
   const line = objectOf(text);
-  if (!line) return 'is no JSON object';
+  if (!line) return 'is not a JSON object';
   if (line['federate_history'] === 1) return { kind: 'begin' };
-  if ('head' in line) return readHead(line['head']) ?? 'is no head of a history';
+  if ('head' in line) return readHead(line['head']) ?? 'is not a head of a history';
   if ('end' in line) {
     const { links, hash = null } = Object(line['end']) as Record<string, unknown>;
     return typeof links === 'number' && (hash === null || typeof hash === 'string')
       ? { kind: 'end', links, hash }
-      : 'is no end of an export';
+      : 'is not the end of an export';
   }
-  return readLink(line) ?? 'is no link of a chain';
+  return readLink(line) ?? 'is not a link of a chain';
 }
 
 function readLink({ link: number, hash, row, names }: Record<string, unknown>): ReadLine | undefined {
@@ -154,7 +154,7 @@ function readLink({ link: number, hash, row, names }: Record<string, unknown>): 
   const rowId = Number(id);
   if (!isChainedTable(table) || !isCount(rowId)) return undefined;
   if (row === null) return { kind: 'link', link: { number, hash, table, rowId } };
-  // What a link names must be what it commits to.
+  // The row that a link names must be the row it commits to.
   const said = typeof row === 'string' ? objectOf(row) : undefined;
   if (typeof row !== 'string' || said?.['table'] !== table || said['id'] !== rowId) return undefined;
   return { kind: 'link', link: { number, hash, table, rowId, text: row } };
@@ -181,7 +181,7 @@ function objectOf(text: string): Record<string, unknown> | undefined {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- an object, whose members are looked at one by one
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch {
-    // Whoever calls says which line it was.
+    // The caller adds the number of the line.
     return undefined;
   }
 }

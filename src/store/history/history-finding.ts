@@ -1,19 +1,19 @@
 /**
- * What is wrong with a history; operators and tests go by the word.
+ * The kinds of defects of a history. Operators and tests rely on these codes.
  *
- * - `row-changed` a row, or its place in the chain, is not what was written
+ * - `row-changed` a row, or its place in the chain, differs from what was written
  * - `row-removed` the chain names a row that is not there
- * - `row-inserted` a row that the chain does not name
+ * - `row-inserted` the chain does not name this row
  * - `link-missing` links of the chain itself are gone
- * - `tail-missing` the history ends before a head that was signed, or before rows that it once had
- * - `history-rewritten` the chain holds together, but it is not the one that was signed
- * - `head-unproven` a signed head is not signed by who it says
- * - `key-wrong` what the tables of keys say does not follow from the bundles
- * - `current-wrong` what counts as current is not the newest version of the history
- * - `incident-wrong` an incident without its event, or taken out
- * - `stage-wrong` a stage of an own root without its event, or the other way round
- * - `shape-changed` tables, views or triggers are not those of a store
- * - `file-damaged` the file itself is not sound
+ * - `tail-missing` the history ends before a head that was signed, or before rows that once existed
+ * - `history-rewritten` the chain is consistent, but it is not the signed one
+ * - `head-unproven` the signature of a head is not that of its named signer
+ * - `key-wrong` the tables of keys do not follow from the bundles
+ * - `current-wrong` the current bundle is not the newest version of the history
+ * - `incident-wrong` an incident without its event, or a removed incident
+ * - `stage-wrong` a stage of an own root without its event, or an event without its stage
+ * - `shape-changed` tables, views or triggers differ from those of a new store
+ * - `file-damaged` SQLite finds the file damaged
  * - `export-malformed` a line of an export that cannot be read
  */
 export type FindingCode =
@@ -32,22 +32,22 @@ export type FindingCode =
   | 'file-damaged'
   | 'export-malformed';
 
-/** One thing that is wrong. */
+/** One defect of a history. */
 export interface Finding {
   readonly code: FindingCode;
-  /** The row it is about, as `event 12`, where it is about one. */
+  /** The row in question, as `event 12`, if the finding concerns one row. */
   readonly row?: string;
   readonly message: string;
 }
 
-/** How a history stands: sound where `findings` is empty. */
+/** The verdict on a history: sound where `findings` is empty. */
 export interface HistoryReport {
   readonly links: number;
-  /** The last link's hash. */
+  /** The hash of the last link. */
   readonly head: string | undefined;
   readonly heads: { readonly signed: number; readonly unsigned: number };
   /**
-   * The newest head that is proven and stands in the chain; everything up to it is as it was when
+   * The newest head that is proven and stands in the chain. Everything up to it is unchanged since
    * it was signed.
    */
   readonly newestSigned:
@@ -55,9 +55,9 @@ export interface HistoryReport {
     | undefined;
   /** At most `MAX_FINDINGS`. */
   readonly findings: readonly Finding[];
-  /** How many there are in all. */
+  /** The number of all findings, kept or not. */
   readonly found: number;
 }
 
-/** More are counted, not kept. */
+/** Findings above this number are only counted. */
 export const MAX_FINDINGS = 100;

@@ -5,14 +5,14 @@ import type { ChainLink, SignedHead } from '../model/chain.ts';
 import { proveHead } from './head-statement.ts';
 import { type Finding, type HistoryReport, MAX_FINDINGS } from './history-finding.ts';
 
-/** What a history is held against besides itself. */
+/** Evidence from outside the history, to compare it with. */
 export interface HistoryEvidence {
   /**
-   * The bundle of the agent's trust domain, had by a way that is trusted; without it heads rest on
-   * the bundles of the history itself.
+   * The bundle of the agent's trust domain, obtained in a trusted way. Without it, heads are proven
+   * with the bundles of the history itself.
    */
   readonly roots?: TrustBundle;
-  /** Heads of this history that others kept: a peer's copies. */
+  /** Heads of this history that others kept, such as a peer's copies. */
   readonly heads?: readonly SignedHead[];
 }
 
@@ -21,8 +21,8 @@ interface Judged extends ExpectedHead {
 }
 
 /**
- * Judges a chain, its rows and the heads that were signed: link by link, then head by head. `more`
- * is what was found by other means. Everything is told that is wrong, not the first only.
+ * Judges a chain, its rows and its signed heads: link by link, then head by head. `more` holds
+ * findings from other checks. The result lists everything that is wrong, not only the first defect.
  */
 export async function judgeHistory(
   history: {
@@ -37,35 +37,35 @@ export async function judgeHistory(
   const timeline = new BundleTimeline(heads.flatMap(({ signer }) => signer ?? []));
   const findings: Finding[] = [...(history.more ?? [])];
   let found = findings.length;
-  const tell = (more: readonly Finding[]) => {
+  const report = (more: readonly Finding[]) => {
     found += more.length;
     for (const finding of more) if (findings.length < MAX_FINDINGS) findings.push(finding);
   };
   for (const link of history.links) {
-    tell(judge.add(link));
+    report(judge.add(link));
     timeline.add(link);
   }
 
   const judged: Judged[] = [];
   for (const head of heads) {
     if (head.statement === undefined) {
-      judged.push({ ...head, told: `noted, unsigned, at ${head.at.toISOString()}` });
+      judged.push({ ...head, vouchedBy: `noted, unsigned, at ${head.at.toISOString()}` });
       continue;
     }
     const proven = await judgeHead(head, head.statement, evidence.roots, timeline);
-    if ('code' in proven) tell([proven]);
+    if ('code' in proven) report([proven]);
     else judged.push(proven);
   }
   judged.sort((a, b) => a.number - b.number);
-  tell(judge.judgeHeads(judged));
+  report(judge.judgeHeads(judged));
   const sound = judged.filter((head) => judge.judgeHeads([head]).length === 0);
   const newest = sound.findLast((head) => head.signed);
   const { roots } = evidence;
   if (roots && !sound.some(({ signed }) => signed?.rootedIn === GIVEN))
-    tell([
+    report([
       {
         code: 'head-unproven',
-        message: `no head of this history is signed under the bundle of ${roots.trustDomain} that was given`,
+        message: `no head of this history is signed under the bundle of ${roots.trustDomain} you gave`,
       },
     ]);
   const signed = heads.filter(({ statement }) => statement !== undefined).length;
@@ -95,16 +95,22 @@ async function judgeHead(
   ];
   const unproven = (why: string): Finding => ({
     code: 'head-unproven',
-    message: `the head for link ${head.number}, said to be signed by ${signer} at ${at.toISOString()}, is not proven: ${why}`,
+    message: `the head for link ${head.number}, attributed to ${signer} at ${at.toISOString()}, is not proven: ${why}`,
   });
   let why = `the history has no bundle of that time to prove it`;
   for (const [rootedIn, bundles] of attempts) {
     try {
-      const { number, hash, chain, statement: said } = await proveHead(statement, bundles, at);
-      if (number !== head.number || hash !== head.hash || said.signer.id !== signer)
-        return unproven('what is signed says something else');
-      const signed = { at: said.issuedAt, signer, rootedIn };
-      return { number, hash, chain, told: `signed by ${signer} at ${said.issuedAt.toISOString()}`, signed };
+      const { number, hash, chain, statement: proven } = await proveHead(statement, bundles, at);
+      if (number !== head.number || hash !== head.hash || proven.signer.id !== signer)
+        return unproven('the signed statement names another head');
+      const signed = { at: proven.issuedAt, signer, rootedIn };
+      return {
+        number,
+        hash,
+        chain,
+        vouchedBy: `signed by ${signer} at ${proven.issuedAt.toISOString()}`,
+        signed,
+      };
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;
       why = error.message;

@@ -12,7 +12,7 @@ import { storeErrorFrom } from '../sql/sqlite-error.ts';
 
 const PAGE = 1000;
 const ALL = Number.MAX_SAFE_INTEGER;
-/** The tables of the history that give every ID once, and all of them. */
+/** The history tables: those that use every ID exactly once, and all of them. */
 const COUNTED = [
   'event',
   'incident',
@@ -24,16 +24,16 @@ const COUNTED = [
 ] as const;
 
 /**
- * Judges the history in a store file: beside a running agent, after it, or a copy; nothing is
- * written. Beside the chain and its heads it looks at whatever follows from the history: keys,
- * current bundles, incidents, and the shape of the file. Rejects with `StoreError` where the file
- * cannot be read as a store of the present shape.
+ * Judges the history in a store file: next to a running agent, after it, or in a copy. Writes
+ * nothing. Checks the chain and its heads, and also what follows from the history: keys, current
+ * bundles, incidents, and the shape of the file. Rejects with `StoreError` where the file cannot be
+ * read as a store of the present shape.
  */
 export async function verifyStoreFile(path: string, evidence: HistoryEvidence = {}): Promise<HistoryReport> {
   const open = openDatabaseForReading(path);
   const { database } = open;
   try {
-    // One moment of a store that an agent may be writing meanwhile.
+    // One consistent snapshot of a store that an agent may be writing meanwhile.
     database.exec('BEGIN');
     const more = [
       ...fileFindings(database),
@@ -45,7 +45,7 @@ export async function verifyStoreFile(path: string, evidence: HistoryEvidence = 
       ...incidentFindings(database),
       ...rootStageFindings(database),
       ...missingBetween(database, 'own_root_stage'),
-      // Older heads of peers are thinned, so a gap among them says nothing.
+      // Older heads of peers are thinned, so a gap among them proves nothing.
       ...missingBetween(database, 'peer_head', PEER_HEADS_KEPT),
     ];
     const chain = createChainTable(database);
@@ -68,8 +68,8 @@ function* allLinks(chain: ReturnType<typeof createChainTable>): Generator<ChainL
 }
 
 function fileFindings(database: Database): Finding[] {
-  const told = database.pragma('integrity_check(10)') as readonly { readonly integrity_check: string }[];
-  return told
+  const rows = database.pragma('integrity_check(10)') as readonly { readonly integrity_check: string }[];
+  return rows
     .filter(({ integrity_check: message }) => message !== 'ok')
     .map(({ integrity_check: message }) => ({ code: 'file-damaged', message }));
 }
@@ -80,7 +80,10 @@ interface SchemaRow {
   readonly sql: string | null;
 }
 
-/** Against the shape a new store has: who takes a trigger away may then change what it kept. */
+/**
+ * Compares the schema with that of a new store. Because a removed trigger lets later changes pass,
+ * any difference is a finding.
+ */
 function shapeFindings(database: Database): Finding[] {
   const shapeOf = (of: Database) =>
     new Map(
@@ -98,15 +101,15 @@ function shapeFindings(database: Database): Finding[] {
     ...[...wanted].flatMap(([name, sql]) => {
       const now = actual.get(name);
       if (now === sql) return [];
-      return [finding(actual.has(name) ? `${name} is not what it was made as` : `${name} is gone`)];
+      return [finding(actual.has(name) ? `${name} differs from that of a new store` : `${name} is gone`)];
     }),
     ...[...actual.keys()]
       .filter((name) => !wanted.has(name))
-      .map((name) => finding(`${name} is none of a store's`)),
+      .map((name) => finding(`${name} does not belong to a store`)),
   ];
 }
 
-/** Rows that were written past the chain. */
+/** Finds rows that were written without a link in the chain. */
 function insertedRows(database: Database, table: ChainedTable): Finding[] {
   const chained = table === 'incident' ? 'ended_at IS NOT NULL' : 'true';
   return database
@@ -118,13 +121,13 @@ function insertedRows(database: Database, table: ChainedTable): Finding[] {
     .map((id) => ({
       code: 'row-inserted',
       row: `${table} ${id}`,
-      message: `${table} ${id} is not in the chain: it was put in by other means`,
+      message: `${table} ${id} is not in the chain: it was inserted by other means`,
     }));
 }
 
 /**
- * SQLite remembers the highest ID it ever gave; one that was given and is not there, at the end,
- * was taken out.
+ * Finds rows removed at the end. SQLite remembers the highest ID it ever gave, so a missing one was
+ * removed.
  */
 function missingEnd(database: Database, table: (typeof COUNTED)[number]): Finding[] {
   const given =
@@ -133,13 +136,12 @@ function missingEnd(database: Database, table: (typeof COUNTED)[number]): Findin
   const newest = database.prepare<[], number>(`SELECT coalesce(max(id), 0) FROM ${table}`).pluck().get() ?? 0;
   if (given <= newest) return [];
   const which = given === newest + 1 ? `${table} ${given}` : `${table} ${newest + 1} to ${given}`;
-  return [{ code: 'tail-missing', row: `${table} ${newest + 1}`, message: `${which} once stood at the end` }];
+  return [
+    { code: 'tail-missing', row: `${table} ${newest + 1}`, message: `${which} once existed at the end` },
+  ];
 }
 
-/**
- * IDs that were given in the middle and are not there, in tables whose rows are not each in the
- * chain.
- */
+/** Finds IDs missing in the middle, in tables whose rows are not each in the chain. */
 function missingBetween(
   database: Database,
   table: 'incident' | 'own_root_stage' | 'peer_head',
@@ -162,7 +164,7 @@ function missingBetween(
     });
 }
 
-/** What counts as current is the newest version, unless the trust ended with it. */
+/** The current bundle must be the newest version, unless the trust ended with that version. */
 function currentFindings(database: Database): Finding[] {
   return database
     .prepare<[], { readonly name: string; readonly newest: number | null; readonly held: number | null }>(
@@ -183,12 +185,15 @@ function currentFindings(database: Database): Finding[] {
     .map(({ name, newest, held }) => {
       const row = `current_bundle ${name}`;
       const should = newest === null ? 'no bundle is to be trusted' : `version ${newest} is to be trusted`;
-      const does = held === null ? 'none is' : `the table says version ${held}, or says it wrongly`;
+      const does = held === null ? 'none is' : `the table says version ${held}, or states it wrongly`;
       return { code: 'current-wrong', row, message: `by the history ${should} of ${name}, but ${does}` };
     });
 }
 
-/** An incident that goes on is not chained yet, but its beginning is told by an event. */
+/**
+ * Finds incidents without an event of their beginning. Because an open incident is not chained yet,
+ * that event is its only record.
+ */
 function incidentFindings(database: Database): Finding[] {
   const unheard = database
     .prepare<[], number>(

@@ -3,7 +3,7 @@ import type { NewVersion } from './bundle-version.ts';
 
 const DEFAULT_LIMIT = 100;
 
-/** The page a caller asked for. Throws `RangeError` where a number makes no sense. */
+/** The page a caller asked for. Throws `RangeError` for an invalid number. */
 export function checkPage(page: { readonly limit?: number; readonly before?: number }): {
   limit: number;
   before: number;
@@ -16,8 +16,8 @@ export function checkPage(page: { readonly limit?: number; readonly before?: num
 }
 
 /**
- * The page of the chain a caller asked for; from the first link on unless `after` says otherwise.
- * Throws `RangeError`.
+ * The page of the chain a caller asked for, from the first link on unless `after` is given. Throws
+ * `RangeError`.
  */
 export function checkLinkPage(page: { readonly limit?: number; readonly after?: number }): {
   limit: number;

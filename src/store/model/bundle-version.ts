@@ -2,23 +2,23 @@ import { printable } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 
 /**
- * On whose word a version became current: the bootstrap of a relationship · judged and accepted
- * from its endpoint · our own mesh's roots · the operator, who alone may go back to a lower
- * sequence (FED-52).
+ * Why a version became current: the bootstrap of a relationship · accepted from its endpoint · our
+ * own mesh's roots · a decision of the operator. Only the operator may go back to a lower sequence
+ * (FED-52).
  */
 export type VersionVerdict = 'bootstrap' | 'accepted' | 'own' | 'operator';
 
 /**
- * A bundle on its way into the history; document, digest and what changed are worked out by the
- * store.
+ * A bundle on its way into the history. The store computes its document, its digest and its
+ * changes.
  */
 export interface NewVersion {
   readonly bundle: TrustBundle;
   readonly receivedAt: Date;
   readonly verdict: VersionVerdict;
-  /** From where: an endpoint URL, a mesh adapter (`istio`), a file. */
+  /** Its source: an endpoint URL, a mesh adapter (`istio`), or a file. */
   readonly origin: string;
-  /** Which certificate answered for it: SHA-256 of the endpoint's leaf and of its root. */
+  /** The certificate that proved it: SHA-256 of the endpoint's leaf and of its root. */
   readonly provedBy?: string;
 }
 
@@ -36,7 +36,7 @@ export interface AuthorityRef {
   readonly label: string;
 }
 
-/** What a version changed against the one before it in the same relationship. */
+/** What a version changed, compared with the one before it in the same relationship. */
 export interface VersionChange {
   readonly added: readonly AuthorityRef[];
   readonly removed: readonly AuthorityRef[];
@@ -46,7 +46,10 @@ export interface VersionChange {
 /** One line of a trust domain's history. Never changed once written. */
 export interface BundleVersion {
   readonly trustDomain: TrustDomain;
-  /** 1, 2, 3 … per trust domain; goes on after a relationship was removed and added again. */
+  /**
+   * 1, 2, 3 … per trust domain. The numbers continue after a relationship is removed and added
+   * again.
+   */
   readonly number: number;
   readonly bundle: TrustBundle;
   /** The canonical document (`serializeBundle`). */

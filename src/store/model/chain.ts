@@ -3,8 +3,8 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 
 /**
  * The rows the chain commits to, and the columns of each that count, in the order of the text. A
- * row is chained when it is written; an incident when it is over, since until then it is counted
- * up. Never changed for a table that has been chained.
+ * row is chained when it is written. An incident is chained when it ends, because until then it is
+ * still counted up. Never changed for a table that has been chained.
  */
 export const chainedColumns = {
   bundle_version: [
@@ -54,13 +54,13 @@ export function isChainedTable(name: string): name is ChainedTable {
   return chainedTables.some((table) => table === name);
 }
 
-/** A row as the database gives it. */
+/** A row as the database returns it. */
 export type ChainedRow = Readonly<Record<string, string | number | null>>;
 
-/** What stands before the first link. */
+/** The hash in front of the first link. */
 export const CHAIN_START = '0'.repeat(64);
 
-/** One link: the row it commits to, and its hash, which commits to the link before as well. */
+/** One link: the row it commits to, and its hash, which also commits to the previous link. */
 export interface ChainLink {
   /** 1, 2, 3 … without a gap. */
   readonly number: number;
@@ -72,26 +72,26 @@ export interface ChainLink {
   readonly text?: string;
 }
 
-/** The end of the chain: everything before it follows from its hash. */
+/** The end of the chain. Its hash commits to everything before it. */
 export interface ChainHead {
   readonly number: number;
   readonly hash: string;
 }
 
-/** A head as it was kept: signed by the agent's SVID where it had one. */
+/** A head as stored: signed by the agent's SVID where it had one. */
 export interface SignedHead extends ChainHead {
   readonly at: Date;
-  /** Hash of the first link, which tells this chain from every other. */
+  /** Hash of the first link, which distinguishes this chain from every other. */
   readonly chain: string;
   /**
-   * The SPIFFE ID that signed, and its statement (`federate-head+jws`), which brings the
+   * The SPIFFE ID that signed, and its statement (`federate-head+jws`), which contains the
    * certificates.
    */
   readonly signer?: string;
   readonly statement?: string;
 }
 
-/** A head of its history that a peer's agent signed, and when we saw it. */
+/** A head of a peer's history that its agent signed, and when we saw it. */
 export interface PeerHead extends SignedHead {
   readonly trustDomain: TrustDomain;
   readonly seenAt: Date;

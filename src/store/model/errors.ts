@@ -1,26 +1,27 @@
 import { CodedError, type TrustDomain } from '../../spiffe/index.ts';
 
 /**
- * Why the store could not do what it was asked; operators and tests go by the word.
+ * Why the store refused or failed. Operators and tests rely on these codes.
  *
- * - `store-missing` there is no file, and nobody asked to make one
+ * - `store-missing` there is no file, and the caller did not ask to create one
  * - `store-locked` another agent works on this store
  * - `store-newer` written by a newer version of Federate
- * - `store-older` opened for reading only, and not yet brought to the present shape by an agent
+ * - `store-older` opened for reading only, and no agent has converted it to the present shape yet
  * - `store-not-a-store` the file is something else
  * - `store-corrupt` the file is damaged
- * - `store-log-foreign` the write-ahead log next to the file continues another file: a backup was
- *   put in its place
+ * - `store-log-foreign` the write-ahead log next to the file continues another file: a backup
+ *   replaced it
  * - `store-read-only` the file, its folder or its disk cannot be written
  * - `store-full` no room left on the disk
- * - `store-busy` somebody else keeps a write transaction open for longer than we wait
+ * - `store-busy` another program keeps a write transaction open for longer than we wait
  * - `store-failed` the disk or the database failed in another way
  * - `store-closed` used after it was closed
  * - `relationship-exists` a relationship with this trust domain is already there
  * - `invitation-exists` an invitation with this ID is already there, in this role
- * - `invitation-spent` the invitation that a relationship was to rest on is no longer in the state
- *   for that
- * - `sequence-rolled-back` a version older than the held one, without the operator's word (FED-48)
+ * - `invitation-spent` the invitation behind a new relationship is no longer in a state that
+ *   allows it
+ * - `sequence-rolled-back` a version older than the held one, without a decision of the operator
+ *   (FED-48)
  */
 export type StoreErrorCode =
   | 'store-missing'
@@ -40,14 +41,14 @@ export type StoreErrorCode =
   | 'invitation-spent'
   | 'sequence-rolled-back';
 
-/** The store said no; what was written before stays as it was. */
+/** The store refused or failed; what was written before stays as it was. */
 export class StoreError extends CodedError<StoreErrorCode> {}
 
-/** FED-48: a version older than the held one is kept out unless the operator says so. */
+/** FED-48: a version older than the held one is refused unless the operator decides otherwise. */
 export function rolledBack(trustDomain: TrustDomain, offered: bigint, held: bigint): StoreError {
   return new StoreError(
     'sequence-rolled-back',
-    `a bundle of ${trustDomain} never goes back in sequence: held is ${held}, offered was ${offered}`,
+    `a bundle of ${trustDomain} cannot go back in sequence: held is ${held}, offered was ${offered}`,
   );
 }
 
@@ -61,7 +62,7 @@ export function invitationExists(id: string): StoreError {
   return new StoreError('invitation-exists', `the invitation ${id} is already in the store`);
 }
 
-/** Somebody else was faster: an invitation is good for one relationship. */
+/** Another write used the invitation first: an invitation is good for one relationship. */
 export function invitationSpent(id: string): StoreError {
   return new StoreError('invitation-spent', `the invitation ${id} is no longer open for this`);
 }

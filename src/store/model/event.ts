@@ -1,7 +1,7 @@
 import { printable } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 
-/** What the audit log can tell. */
+/** The kinds of events in the audit log. */
 export const EVENT_KINDS = [
   'agent-started',
   'agent-stopped',
@@ -41,11 +41,11 @@ export const EVENT_KINDS = [
 
 export type EventKind = (typeof EVENT_KINDS)[number];
 
-export function isEventKind(word: string): word is EventKind {
-  return (EVENT_KINDS as readonly string[]).includes(word);
+export function isEventKind(kind: string): kind is EventKind {
+  return (EVENT_KINDS as readonly string[]).includes(kind);
 }
 
-/** Which events are wanted; what is left out does not matter. */
+/** Which events are wanted; a field left out does not filter. */
 export interface EventFilter {
   readonly trustDomain?: TrustDomain;
   /** From this instant on. */
@@ -53,7 +53,7 @@ export interface EventFilter {
   /** Before this instant. */
   readonly until?: Date;
   readonly kinds?: readonly EventKind[];
-  /** Only those after the event with this `id`, and then the oldest first. */
+  /** Only events after the one with this `id`, oldest first. */
   readonly after?: number;
   readonly limit?: number;
 }
@@ -67,23 +67,26 @@ export interface NewEvent {
   readonly actor: string;
   readonly code?: string;
   readonly message: string;
-  /** Data for programs; JSON values and bigint (written as decimal text). Never a secret. */
+  /** Data for programs: JSON values and bigint (written as decimal text). Never a secret. */
   readonly detail?: Readonly<Record<string, unknown>>;
 }
 
-/** An audit line as it was kept. `id` grows with every event of the store. */
+/** An audit line as stored. `id` grows with every event of the store. */
 export interface StoredEvent extends NewEvent {
   readonly id: number;
-  /** The bundle version the event belongs to, where it belongs to one. */
+  /** The bundle version the event belongs to, if any. */
   readonly versionNumber?: number;
 }
 
-/** Characters of JSON an event's `detail` may have; more is left out, and the detail says so. */
+/**
+ * Most characters of JSON in an event's `detail`. A longer detail is left out, and the event states
+ * its length.
+ */
 const MAX_DETAIL_CHARACTERS = 65_536;
 
 /**
- * The event as it is kept: printable text of bounded length, and a detail that is plain JSON
- * (bigint as decimal text).
+ * The event as it is stored: printable text of bounded length, and a detail of plain JSON (bigint
+ * as decimal text).
  */
 export function cleanEvent(event: NewEvent): NewEvent {
   const { code, detail, ...rest } = event;

@@ -2,9 +2,9 @@ import { serializeBundle } from '../../spiffe/index.ts';
 import type { BundleVersion } from './bundle-version.ts';
 import type { StoredEvent } from './event.ts';
 import type { StoredIncident } from './incident.ts';
-import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
+import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-decisions.ts';
 
-/** A version as its table has it. */
+/** A row of the table of versions. */
 export function versionRow(version: Omit<BundleVersion, 'diff'>) {
   const { trustDomain, number, receivedAt, bundle, verdict, origin, provedBy, digest, document } = version;
   return {
@@ -20,7 +20,7 @@ export function versionRow(version: Omit<BundleVersion, 'diff'>) {
   };
 }
 
-/** An event as its table has it. */
+/** A row of the table of events. */
 export function eventRow(event: Omit<StoredEvent, 'id'>) {
   const { at, kind, trustDomain, actor, code, message, versionNumber, detail } = event;
   return {
@@ -35,7 +35,7 @@ export function eventRow(event: Omit<StoredEvent, 'id'>) {
   };
 }
 
-/** An incident as its table has it. */
+/** A row of the table of incidents. */
 export function incidentRow(incident: StoredIncident) {
   const { at, lastAt, endedAt, count, kind, trustDomain, code, message, origin, actor, sequence } = incident;
   const { offered, offer } = incident;
@@ -58,8 +58,8 @@ export function incidentRow(incident: StoredIncident) {
   };
 }
 
-/** The operator's word about a key as its table has it. */
-export function keyWordRow(
+/** A row of the table of decisions about keys. */
+export function keyDecisionRow(
   { at, trustDomain, keyFingerprint, until, actor, reason }: Omit<DistrustedKey, 'label'>,
   word: 'distrusted' | KeyTrustedAgain['word'],
   label: string,
@@ -76,8 +76,8 @@ export function keyWordRow(
   };
 }
 
-/** The operator's word about an offer as its table has it. */
-export function offerWordRow(offer: RejectedOffer, word: 'rejected' | 'reconsidered') {
+/** A row of the table of decisions about offers. */
+export function offerDecisionRow(offer: RejectedOffer, word: 'rejected' | 'reconsidered') {
   const { at, trustDomain, digest, actor, reason } = offer;
   return { at: at.toISOString(), trust_domain: trustDomain, digest, word, actor, reason };
 }

@@ -4,7 +4,7 @@ import { checkSequence } from './arguments.ts';
 import type { EventKind, NewEvent } from './event.ts';
 
 /**
- * What can go wrong with a peer for a while. Each is also the kind of the event that tells of its
+ * What can go wrong with a peer for a while. Each is also the kind of the event that records its
  * beginning.
  */
 export type IncidentKind = Extract<
@@ -23,8 +23,8 @@ export type IncidentKind = Extract<
 >;
 
 /**
- * One failed attempt, as whoever failed tells it: every time anew, the store knows whether it goes
- * on.
+ * One failed attempt. The caller reports every one; the store decides whether it continues an
+ * incident.
  */
 export interface NewIncident {
   readonly at: Date;
@@ -33,35 +33,35 @@ export interface NewIncident {
   readonly actor: string;
   readonly code: string;
   readonly message: string;
-  /** From where: the endpoint URL, usually. */
+  /** Where it happened, usually the endpoint URL. */
   readonly origin: string;
-  /** The sequence of the offer, where one could be read. */
+  /** The sequence of the offer, where it could be read. */
   readonly sequence?: bigint;
-  /** The offer itself, where it could be parsed: what an operator may accept later. */
+  /** The offer itself, where it could be parsed. An operator may accept it later. */
   readonly offered?: TrustBundle;
 }
 
-/** An incident from its beginning to its end. However often it repeats, it is one. */
+/** An incident from its beginning to its end. All its repetitions are one incident. */
 export interface StoredIncident extends NewIncident {
   readonly id: number;
   /**
-   * When the newest repetition was, and how many there were; `at` is the beginning, `message` and
+   * When the newest repetition was, and how many there were. `at` is the beginning; `message` and
    * the offer are the newest.
    */
   readonly lastAt: Date;
   readonly count: number;
   /**
-   * `contentDigest` of the offer it shows, since when and how often that very one was seen; absent
+   * `contentDigest` of the offer it shows, and since when and how often this offer was seen. Absent
    * without an offer.
    */
   readonly offer?: { readonly digest: string; readonly since: Date; readonly times: number };
-  /** Absent while it goes on. */
+  /** Absent while the incident is open. */
   readonly endedAt?: Date;
 }
 
 /**
- * The incident as it is kept: printable text of bounded length, and the sequence of the offer where
- * only that tells it.
+ * The incident as it is stored: printable text of bounded length. The sequence of the offer is kept
+ * only where no offer carries it.
  */
 export function cleanIncident(incident: NewIncident): NewIncident {
   const sequence = incident.sequence ?? incident.offered?.sequence;
@@ -77,8 +77,8 @@ export function cleanIncident(incident: NewIncident): NewIncident {
 }
 
 /**
- * How the offer of an incident stands after it was seen once more: counted up while it is the same,
- * else begun anew.
+ * The count of an incident's offer after one more sighting: increased for the same offer, else
+ * started again.
  */
 export function offerSeen(
   before: StoredIncident['offer'],
@@ -110,16 +110,16 @@ export function incidentEnded(
 }
 
 /**
- * Incidents of one kind that may begin for one peer within `INCIDENT_WINDOW_MS`, before one that is
- * open stays so.
+ * Most incidents of one kind that may begin for one peer within `INCIDENT_WINDOW_MS`. After that an
+ * open incident stays open.
  */
 export const INCIDENTS_IN_WINDOW = 6;
 export const INCIDENT_WINDOW_MS = 60 * 60_000;
 
 /**
  * Whether an open incident may end, by how many of its kind began within the window, itself
- * included. Because trouble that comes and goes would otherwise add rows without end, it stays open
- * then, is counted up, and ends with the first good poll of a calmer time.
+ * included. Because intermittent trouble would otherwise add rows without end, the incident then
+ * stays open and is counted up. It ends with the first good poll of a calmer time.
  */
 export function mayEnd(begunInWindow: number): boolean {
   return begunInWindow < INCIDENTS_IN_WINDOW;

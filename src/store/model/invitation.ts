@@ -2,14 +2,13 @@ import { printable } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { StateReason } from './relationship.ts';
 
-/** On which side of an invitation we stand. */
+/** Our side of an invitation. */
 export type InvitationRole = 'inviter' | 'newcomer';
 
 /**
- * Where an invitation stands. For the inviter: may be redeemed · redeemed, and waits for our
- * operator · done · three wrong tries · time over · taken back. For the newcomer: said to the
- * inviter, whose answer is not known yet · the inviter's operator is asked · done · came to
- * nothing.
+ * The state of an invitation. Inviter: may be redeemed · redeemed, and waits for our operator ·
+ * done · three wrong attempts · expired · revoked. Newcomer: sent to the inviter, whose answer is
+ * not known yet · waits for the inviter's operator · done · failed.
  */
 export type InvitationState =
   | 'open'
@@ -21,17 +20,14 @@ export type InvitationState =
   | 'cancelled'
   | 'failed';
 
-/** An invitation that we gave or took up. No secret is in it. */
+/** An invitation that we issued or redeemed. It holds no secret. */
 export interface StoredInvitation {
-  /** 16 hex digits; one ID can be there twice, once for each role. */
+  /** 16 hex digits. One ID can exist twice, once for each role. */
   readonly id: string;
   readonly role: InvitationRole;
   readonly state: InvitationState;
   readonly reason?: StateReason;
-  /**
-   * The inviter's trust domain; or the one that is expected to redeem it, and then the one that
-   * did.
-   */
+  /** Newcomer: the inviter's trust domain. Inviter: the expected redeemer, later the actual one. */
   readonly peer?: TrustDomain;
   /** Inviter: the public half of the key derived from the secret, 64 hex digits. */
   readonly publicKey?: string;
@@ -40,19 +36,19 @@ export interface StoredInvitation {
   readonly createdAt: Date;
   readonly createdBy: string;
   readonly expiresAt: Date;
-  /** When it came to its end. */
+  /** When it ended. */
   readonly endedAt?: Date;
   /** SHA-256 of what both sides signed, 64 hex digits. */
   readonly transcript?: string;
-  /** What both consoles show. */
+  /** The code that both consoles show. */
   readonly words?: string;
   /** Newcomer: the pins in the line, 32 hex digits each. */
   readonly rootPins?: readonly string[];
-  /** What the peer said of itself, as it said it. */
+  /** What the peer stated about itself, verbatim. */
   readonly peerStatement?: string;
 }
 
-/** What may change of an invitation; a field left out stays. */
+/** The fields of an invitation that may change; a field left out stays. */
 export type InvitationPatch = Partial<
   Pick<
     StoredInvitation,
@@ -71,7 +67,10 @@ export type InvitationPatch = Partial<
   >
 >;
 
-/** A change that names the states it may start from: whoever comes second changes nothing. */
+/**
+ * A change that names the states it may start from. Because of that, the later of two changes has
+ * no effect.
+ */
 export interface InvitationChange {
   readonly id: string;
   readonly role: InvitationRole;
@@ -80,8 +79,7 @@ export interface InvitationChange {
 }
 
 /**
- * States after which an invitation is history; only what a newcomer tried in vain may be tried
- * again.
+ * States after which an invitation is history. Only a newcomer's failed attempt may be tried again.
  */
 export const ENDED_STATES: ReadonlySet<InvitationState> = new Set([
   'completed',
@@ -91,7 +89,7 @@ export const ENDED_STATES: ReadonlySet<InvitationState> = new Set([
   'failed',
 ]);
 
-/** As it is kept. Throws `TypeError` for an ID or a key that is none. */
+/** The invitation as it is stored. Throws `TypeError` for a malformed ID or key. */
 export function cleanInvitation(invitation: StoredInvitation): StoredInvitation {
   const { id, publicKey, transcript, reason } = invitation;
   if (!/^[0-9a-f]{16}$/.test(id)) throw new TypeError('the ID of an invitation has 16 hex digits');
@@ -108,8 +106,8 @@ export function cleanInvitation(invitation: StoredInvitation): StoredInvitation 
 }
 
 /**
- * The invitation with a change put in; undefined where it does not start from a state that the
- * change names.
+ * The invitation with a change applied; undefined where it is in none of the states that the change
+ * names.
  */
 export function changedInvitation(
   before: StoredInvitation | undefined,
@@ -117,8 +115,8 @@ export function changedInvitation(
 ): StoredInvitation | undefined {
   if (!before || !from.includes(before.state)) return undefined;
   if (ENDED_STATES.has(before.state) && !(before.role === 'newcomer' && before.state === 'failed'))
-    throw new TypeError(`an invitation that is ${before.state} stays so`);
-  // Tried anew, it has no end and no reason yet.
+    throw new TypeError(`an invitation that is ${before.state} cannot change`);
+  // A new attempt has no end and no reason yet.
   const { endedAt: _end, reason: _why, ...rest } = before;
   const kept = patch.state !== undefined && before.state === 'failed' ? rest : before;
   return cleanInvitation({ ...kept, ...patch });

@@ -1,14 +1,14 @@
 import type { StoreError } from './errors.ts';
 import type { NewEvent } from './event.ts';
 
-/** An event that is on the disk, with the bundle version that it belongs to. */
+/** An event that is on the disk, with its bundle version. */
 export interface RecordedEvent extends NewEvent {
   readonly versionNumber?: number;
 }
 
-/** What an open store reports of its work. A method that throws is a mistake of the program. */
+/** Receives what an open store reports about its work. A method that throws is a bug. */
 export interface StoreObserver {
-  /** These events are on record now, in their order. */
+  /** These events are now on record, in this order. */
   recorded(events: readonly RecordedEvent[]): void;
   /** A transaction was written. */
   wrote(): void;

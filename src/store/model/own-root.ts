@@ -2,18 +2,18 @@ import { printable } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 
 /**
- * Where a root of our own stands: peers can have it · it signs · it signed, and what it signed is
- * still about · no longer published.
+ * The stage of a root of our own: published · signs · no longer signs, but its certificates are
+ * still valid · no longer published.
  */
 export type RootStage = 'published' | 'in-use' | 'retiring' | 'gone';
 
 /**
- * How a stage is known: from our bundle · the mesh said what signs · the agent's own SVID chains to
- * it · the config names it · there is no other root.
+ * How a stage is known: from our bundle · the mesh reported what signs · the agent's own SVID
+ * chains to it · the config names it · there is no other root.
  */
 export type StageEvidence = 'bundle' | 'mesh' | 'own-svid' | 'config' | 'only-root';
 
-/** A root of our own came to a stage. */
+/** A root of our own reached a stage. */
 export interface RootStageChange {
   readonly trustDomain: TrustDomain;
   /** SHA-256 of the certificate, 64 lower-case hex digits. */
@@ -25,7 +25,7 @@ export interface RootStageChange {
   readonly at: Date;
 }
 
-/** A root of our own, and when it came to each stage since it was published last. */
+/** A root of our own, and when it reached each stage since it was last published. */
 export interface RootLife {
   readonly trustDomain: TrustDomain;
   readonly fingerprint: string;
@@ -43,8 +43,8 @@ export interface RootLife {
 const HEX64 = /^[0-9a-f]{64}$/;
 
 /**
- * As it is kept: the label printable and of bounded length. Throws `TypeError` where the
- * fingerprint is none.
+ * The change as it is stored: the label printable and of bounded length. Throws `TypeError` for a
+ * malformed fingerprint.
  */
 export function cleanStageChange(change: RootStageChange): RootStageChange {
   if (!HEX64.test(change.fingerprint)) throw new TypeError('a fingerprint has 64 hex digits');
@@ -52,8 +52,8 @@ export function cleanStageChange(change: RootStageChange): RootStageChange {
 }
 
 /**
- * The lives that these stages make up, in the order of their newest stage; the changes are in the
- * order they came.
+ * The lives of roots that these stages make up, by their newest stage. `changes` are in the order
+ * they came.
  */
 export function livesOf(changes: readonly RootStageChange[]): RootLife[] {
   const lives = new Map<string, RootLife>();
@@ -62,7 +62,7 @@ export function livesOf(changes: readonly RootStageChange[]): RootLife[] {
     const before = lives.get(fingerprint);
     const now = { trustDomain, fingerprint, label, stage, since: at, knownBy };
     lives.delete(fingerprint);
-    // Published again it begins a new life.
+    // A root that is published again begins a new life.
     if (!before || stage === 'published') lives.set(fingerprint, { ...now, publishedAt: at });
     else lives.set(fingerprint, { ...before, ...now, ...instantOf(stage, at) });
   }

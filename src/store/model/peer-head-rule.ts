@@ -1,14 +1,12 @@
-/** So many of the newest heads of each peer stay, all of them. */
+/** The number of newest heads of each peer that stay, all of them. */
 export const PEER_HEADS_KEPT = 64;
-/**
- * Of the older ones the last head of each day (UTC) stays, for so many days on which there was one.
- */
+/** Of the older heads, the last one of each day (UTC) stays, for this many days that have one. */
 export const PEER_HEAD_DAYS_KEPT = 366;
 
 /**
- * The heads of one peer that stay, of a list in the order in which they were seen. A peer shows a
- * new head every few minutes; what takes its history back is found with the newest head, and an
- * older one shows on which day it was taken back.
+ * Returns the heads of one peer that stay, from a list in the order in which they were seen.
+ * Because a peer shows a new head every few minutes, old ones are thinned. The newest head reveals
+ * a rewritten history; an older one shows on which day it was rewritten.
  */
 export function thinnedHeads<Head extends { readonly seenAt: Date }>(heads: readonly Head[]): Head[] {
   const newest = heads.slice(-PEER_HEADS_KEPT);

@@ -9,7 +9,7 @@ export interface StoredHolding {
   readonly digest: string;
   readonly sequence?: bigint;
   readonly since: Date;
-  /** How far it came in the peer's mesh. */
+  /** How far the bundle has reached in the peer's mesh. */
   readonly inMesh?: { readonly progress: 'written' | 'accepted' | 'in-effect'; readonly since: Date };
   readonly signer: SpiffeId;
   readonly address: string;
@@ -30,8 +30,8 @@ export interface HoldingRow {
 }
 
 /**
- * As it is kept. Throws `TypeError` where the digest is none, `RangeError` for a sequence beyond 64
- * bits.
+ * The holding as it is stored. Throws `TypeError` for a malformed digest, `RangeError` for a
+ * sequence beyond 64 bits.
  */
 export function cleanHolding(holding: StoredHolding): StoredHolding {
   if (!/^[0-9a-f]{64}$/.test(holding.digest)) throw new TypeError('a digest has 64 hex digits');

@@ -4,40 +4,39 @@ import type { NewVersion } from './bundle-version.ts';
 
 const MOST_SEQUENCE = 2n ** 64n - 1n;
 
-/** What a key verifies: X.509 roots and JWT keys are never compared with each other. */
+/** What a key verifies. X.509 roots and JWT keys are never compared with each other. */
 export const KEY_KINDS = ['x509', 'jwt'] as const;
 export type KeyKind = (typeof KEY_KINDS)[number];
 
-/** A key of a bundle by what it is, whatever certificate or key ID is around it. */
+/** A key of a bundle by its key material, regardless of the certificate or key ID around it. */
 export interface KeyName {
   readonly kind: KeyKind;
   /**
-   * For a root `keyFingerprint`; for a JWT key the SHA-256 of its JWK in the one order. 64
+   * For a root `keyFingerprint`; for a JWT key the SHA-256 of its JWK with ordered members. 64
    * lower-case hex digits.
    */
   readonly key: string;
 }
 
-/** Since when a key of a peer has been held without a gap, and on whose word. */
+/** Since when a key of a peer has been held without a gap, and on whose decision. */
 export interface HeldKey extends KeyName {
   /**
-   * When it was first held; a time during which it was gone does not count and moves this instant
+   * When it was first held. A time during which it was gone does not count and moves this instant
    * on.
    */
   readonly since: Date;
-  /** Whether the bootstrap or an operator brought it, and not a poll. */
+  /** Whether the bootstrap or an operator added it, and not a poll. */
   readonly vouched: boolean;
   /**
-   * Present when the bundle has no key of this kind at all any more. `known` says whether the key
-   * counts as held when it is offered again: after a document that could not be used, but not after
-   * a revocation.
+   * Present when the bundle no longer has any key of this kind. `known` says whether the key counts
+   * as held when it is offered again: yes after an unusable document, no after a revocation.
    */
   readonly gone?: { readonly at: Date; readonly known: boolean };
 }
 
 /**
  * The sequence that counts after a version that keeps the held one; `undefined` where there never
- * was a number.
+ * was a sequence.
  */
 export function keptSequence(
   held: bigint | undefined,
@@ -50,25 +49,25 @@ export function keptSequence(
   return next > offered ? next : offered;
 }
 
-/** What the next offer of a trust domain is judged by, next to the bundle itself. */
+/** What the next offer of a trust domain is judged by, in addition to the bundle itself. */
 export interface PriorTrust {
   /**
-   * Since when the keys are held, in the order of kind and key; none for a trust domain without a
+   * Since when the keys are held, ordered by kind and key; empty for a trust domain without a
    * relationship.
    */
   readonly keys: readonly HeldKey[];
   /** The sequence that counted when the current content came; absent without one. */
   readonly anchor?: bigint;
   /**
-   * The number from which the present numbers were reached by a leap, and when: the owner may still
-   * count from there.
+   * The sequence before a leap to the present ones, and when it happened. The owner may still count
+   * from there.
    */
   readonly former?: { readonly sequence: bigint; readonly at: Date };
 }
 
 /**
- * The former number after a version: a leap begins it, an operator's word ends it, and anything
- * else leaves it.
+ * The former sequence after a version: a leap sets it, a decision of the operator clears it,
+ * anything else keeps it.
  */
 export function formerAfter(
   before: PriorTrust['former'],
@@ -93,8 +92,8 @@ export function keyNamesOf({ x509Authorities, jwtAuthorities }: TrustBundle): Ke
 
 /**
  * The held keys after a version became current. Pure. A key that is gone is forgotten while others
- * of its kind are there. When the last one of a kind goes, they are kept as gone, because new keys
- * of that kind replace them all.
+ * of its kind are there. When the last one of a kind goes, all are kept as gone, because the next
+ * keys of that kind replace them all.
  */
 export function heldKeysAfter(
   before: readonly HeldKey[],
@@ -117,7 +116,7 @@ export function heldKeysAfter(
   return [...held, ...gone];
 }
 
-/** Since when a key would have been held, had it not been gone for a while. */
+/** Since when a key would have been held if it had not been gone for a while. */
 function heldSince({ since, gone }: HeldKey, at: Date): Date {
   return gone ? new Date(since.getTime() + at.getTime() - gone.at.getTime()) : since;
 }

@@ -25,7 +25,7 @@ export interface StateReason {
 }
 
 /**
- * What the first trust in a peer rested on, for the audit; `detail` names the file, the pin or the
+ * What the first trust in a peer rested on, for the audit. `detail` names the file, the pin or the
  * CA, never a secret.
  */
 export interface BootstrapProof {
@@ -41,12 +41,12 @@ export interface BootstrapProof {
 }
 
 /**
- * Which changes of a peer's roots wait for the operator: as few as the invariants allow · those
- * that are dangerous (the default) · every one.
+ * Which changes of a peer's roots wait for the operator: as few as the invariants allow · dangerous
+ * ones (the default) · every one.
  */
 export type ChangePolicy = 'auto' | 'ask-on-dangerous' | 'ask-always';
 
-/** One peer whose bundle we keep fresh, and how that goes (SPIFFE Federation §5). */
+/** One peer whose bundle we keep fresh, and the state of that work (SPIFFE Federation §5). */
 export interface Relationship {
   readonly trustDomain: TrustDomain;
   readonly endpointUrl: string;
@@ -62,8 +62,8 @@ export interface Relationship {
   /** Default `ask-on-dangerous`. */
   readonly policy?: ChangePolicy;
   /**
-   * After so many seconds without a good poll the peer is trusted no more until the next one
-   * (FED-57); default never.
+   * After this many seconds without a good poll, the peer is not trusted until the next one
+   * (FED-57). Default: never.
    */
   readonly staleAfterSeconds?: number;
   readonly state: RelationshipState;
@@ -95,8 +95,8 @@ export interface RelationshipPatch {
 }
 
 /**
- * `relationship` with the fields of `patch` put in, as it is kept: the reason printable and of
- * bounded length, a policy that is the default and a list without addresses left out.
+ * Applies `patch` to `relationship` and returns it as stored: the reason printable and of bounded
+ * length, a default policy and an empty list of addresses left out.
  */
 export function patchRelationship(relationship: Relationship, patch: RelationshipPatch): Relationship {
   const merged = { ...relationship, ...patch };

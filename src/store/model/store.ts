@@ -4,7 +4,7 @@ import type { ChainHead, ChainLink, PeerHead, SignedHead } from './chain.ts';
 import type { EventFilter, NewEvent, StoredEvent } from './event.ts';
 import type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
 import type { InvitationChange, InvitationRole, StoredInvitation } from './invitation.ts';
-import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-words.ts';
+import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-decisions.ts';
 import type { RootLife, RootStageChange } from './own-root.ts';
 import type { StoredHolding } from './peer-holding.ts';
 import type { PriorTrust } from './prior-trust.ts';
@@ -23,34 +23,34 @@ export interface Replacement {
   readonly expectedSequence?: bigint | null;
   readonly version: NewVersion;
   /**
-   * The sequence that counts never becomes lower by this version, nor does it end, because an
-   * operator's file, or an address that numbers otherwise, says nothing about the endpoint's
-   * numbers. With `next` it goes up by one, so that what had the held number before stays out.
+   * Keeps the sequence that counts from ending or going down with this version. Because an
+   * operator's file, or an address that numbers differently, says nothing about the endpoint's
+   * numbers. With `next` the sequence goes up by one, so that the replaced content stays out.
    * Default: the version's own sequence counts.
    */
   readonly keepsSequence?: 'held' | 'next';
-  /** The number from which this version's number was reached by a leap. */
+  /** The sequence from which this version leapt to its own. */
   readonly leaptFrom?: bigint;
   /**
-   * The document listed entries of which none could be used: keys that are gone with it count as
-   * known when they come back.
+   * Set when the document listed entries and none was usable. Keys that go with it count as known
+   * when they return.
    */
   readonly unusable?: boolean;
-  /** Told in the same transaction. */
+  /** Recorded in the same transaction. */
   readonly event?: NewEvent;
 }
 
-/** How the incidents of a trust domain came to an end. */
+/** How the incidents of a trust domain ended. */
 export interface IncidentEnd {
   readonly trustDomain: TrustDomain;
   readonly at: Date;
   readonly actor: string;
-  /** Only these; left out: all that are open. */
+  /** Only these kinds; left out: all that are open. */
   readonly kinds?: readonly IncidentKind[];
 }
 
 /**
- * What can be asked of a store. All methods reject with `StoreError` (`store-corrupt`,
+ * The readable side of a store. All methods reject with `StoreError` (`store-corrupt`,
  * `store-failed`, `store-closed`).
  */
 export interface StoreReader extends AsyncDisposable {
@@ -63,9 +63,9 @@ export interface StoreReader extends AsyncDisposable {
    * (`noteUnchanged`), which is what the next offer is to be judged against.
    */
   current(trustDomain: TrustDomain): Promise<BundleVersion | undefined>;
-  /** What the next offer is to be judged by, next to the current version. */
+  /** What the next offer is judged by, in addition to the current version. */
   priorTrust(trustDomain: TrustDomain): Promise<PriorTrust>;
-  /** All of them, by trust domain, our own included. */
+  /** All current versions, by trust domain, our own included. */
   currentAll(): Promise<BundleVersion[]>;
 
   /**
@@ -103,9 +103,8 @@ export interface StoreReader extends AsyncDisposable {
   /** The audit log, newest first; `limit` defaults to 100. */
   events(filter?: EventFilter): Promise<StoredEvent[]>;
   /**
-   * Incidents, newest first, over or still going on; `open: true` gives only the latter, `offers:
-   * false` leaves out the offered bundles, whose documents need not be read then. `limit` defaults
-   * to 100.
+   * Incidents, newest first, ended or open. `open: true` gives only open ones. `offers: false`
+   * leaves out the offered bundles, so that their documents are not read. `limit` defaults to 100.
    */
   incidents(filter?: {
     readonly trustDomain?: TrustDomain;
@@ -115,21 +114,20 @@ export interface StoreReader extends AsyncDisposable {
   }): Promise<StoredIncident[]>;
 
   /**
-   * The keys that are kept out of the trust now, by trust domain; one whose time is over is among
-   * them until that is on record.
+   * The keys that are distrusted now, by trust domain. A key whose time is over stays in the list
+   * until its end is on record.
    */
   distrustedKeys(): Promise<DistrustedKey[]>;
-  /** The offers that are kept out for good, by trust domain. */
+  /** The offers that are rejected for good, by trust domain. */
   rejectedOffers(trustDomain?: TrustDomain): Promise<RejectedOffer[]>;
-  /** Whether the content of that digest is among them. */
+  /** Whether the content with this digest is rejected. */
   rejection(trustDomain: TrustDomain, digest: string): Promise<RejectedOffer | undefined>;
 
-  /** The invitations that we gave and took up, newest first; `limit` defaults to 100. */
+  /** The invitations that we issued and redeemed, newest first; `limit` defaults to 100. */
   invitations(page?: { readonly limit?: number }): Promise<StoredInvitation[]>;
   invitation(role: InvitationRole, id: string): Promise<StoredInvitation | undefined>;
   /**
-   * The end of the chain that every row of the history is part of; undefined while nothing is in
-   * it.
+   * The end of the chain that holds every row of the history; undefined while the chain is empty.
    */
   chainHead(): Promise<ChainHead | undefined>;
   /**
@@ -137,40 +135,40 @@ export interface StoreReader extends AsyncDisposable {
    * page. `limit` defaults to 100.
    */
   chainLinks(page?: { readonly after?: number; readonly limit?: number }): Promise<ChainLink[]>;
-  /** The heads that were kept, newest first; `limit` defaults to 100. */
+  /** The stored heads, newest first; `limit` defaults to 100. */
   signedHeads(page?: { readonly limit?: number }): Promise<SignedHead[]>;
 
   /**
-   * The roots of a trust domain of ours, in the order of their newest stage; at most 256, the
-   * newest of them.
+   * The roots of one of our trust domains, ordered by their newest stage; at most 256, the newest
+   * of them.
    */
   rootLives(trustDomain: TrustDomain): Promise<RootLife[]>;
-  /** What each peer proved last that it holds of our bundle, by trust domain. */
+  /** The last holding of our bundle that each peer proved, by trust domain. */
   peerHoldings(): Promise<StoredHolding[]>;
 
   /** The heads of its history that a peer showed us, newest first; `limit` defaults to 100. */
   peerHeads(trustDomain: TrustDomain, page?: { readonly limit?: number }): Promise<PeerHead[]>;
 
-  /** A small value kept under a name. */
+  /** A small value stored under a name. */
   getMeta(key: string): Promise<string | undefined>;
 
-  /** Gives the file and its lock free. May be called twice. */
+  /** Releases the file and its lock. May be called twice. */
   close(): Promise<void>;
 }
 
 /**
- * What the agent remembers: relationships, the bundle of each trust domain (our own too), and
- * everything that was. A write that has resolved is on the disk and survives a kill or a power cut;
- * one that rejects has changed nothing. Beside what readers meet, writes reject with `StoreError`
- * `store-full`, `store-read-only` and `store-busy`.
+ * The agent's memory: relationships, the bundle of each trust domain (our own too), and the whole
+ * history. A write that has resolved is on the disk and survives a kill or a power cut. A write
+ * that rejects has changed nothing. In addition to the errors of readers, writes reject with
+ * `StoreError` `store-full`, `store-read-only` and `store-busy`.
  */
 export interface Store extends StoreReader {
   /**
-   * A new relationship with its first trusted version (`undefined` where none is proved yet: state
-   * `pending`) and an audit line, in one transaction. Nothing of an earlier relationship counts,
-   * except that version numbers go on (FED-60). With `invitation`, that change is part of the
-   * transaction. Rejects with `relationship-exists`, and with `invitation-spent` where the
-   * invitation is in another state by now.
+   * Adds a relationship with its first trusted version and an audit line, in one transaction.
+   * Without a version (`undefined`) its state is `pending`. Nothing of an earlier relationship
+   * counts, except that version numbers go on (FED-60). With `invitation`, that change is part of
+   * the transaction. Rejects with `relationship-exists`, and with `invitation-spent` where the
+   * invitation has moved to another state.
    */
   addRelationship(
     relationship: Relationship,
@@ -180,15 +178,15 @@ export interface Store extends StoreReader {
   ): Promise<void>;
 
   /**
-   * Changes what `patch` names. False when there is no such relationship: it was removed meanwhile,
-   * and no event is kept.
+   * Changes what `patch` names. False, and no event is kept, when the relationship has been removed
+   * meanwhile.
    */
   updateRelationship(trustDomain: TrustDomain, patch: RelationshipPatch, event?: NewEvent): Promise<boolean>;
 
   /**
-   * Ends the relationship and the trust in one transaction: current bundle gone, open incidents
-   * ended, the history kept, a `relationship-removed` event added (FED-59). False when there was
-   * none.
+   * Ends the relationship and the trust in one transaction. Removes the current bundle, ends open
+   * incidents, keeps the history and adds a `relationship-removed` event (FED-59). False when there
+   * was none.
    */
   removeRelationship(
     trustDomain: TrustDomain,
@@ -196,19 +194,19 @@ export interface Store extends StoreReader {
   ): Promise<boolean>;
 
   /**
-   * Adds a version to the history and makes it current, unless somebody was faster: then
-   * `conflict`, and nothing is written. Equal content writes no history: the current version comes
-   * back (only an operator's lower sequence is a new version then). A version that is not our `own`
-   * needs a relationship, else it is a `conflict` too: the relationship was removed while the poll
-   * was under way. Rejects with `sequence-rolled-back` when the sequence is lower than the held one
-   * and the verdict is not `operator` (FED-48, FED-52).
+   * Adds a version to the history and makes it current. Returns `conflict`, and writes nothing,
+   * when another write was faster. Equal content writes no history: the current version is
+   * returned. Only an operator's lower sequence makes equal content a new version. A version that
+   * is not our `own` needs a relationship, else the result is `conflict`: the relationship was
+   * removed during the poll. Rejects with `sequence-rolled-back` when the sequence is lower than
+   * the held one and the verdict is not `operator` (FED-48, FED-52).
    */
   replaceCurrent(replacement: Replacement): Promise<BundleVersion | 'conflict'>;
 
   /**
-   * A poll found the content we hold: marks the relationship fresh (attempt and success at `at`, no
-   * failures) and raises the sequence that counts as held when `seen.sequence` is higher. Never
-   * touches the history.
+   * Records that a poll found the content we hold. Marks the relationship fresh (attempt and
+   * success at `at`, no failures). Raises the sequence that counts as held when `seen.sequence` is
+   * higher. Never touches the history.
    */
   noteUnchanged(trustDomain: TrustDomain, at: Date, seen?: { readonly sequence?: bigint }): Promise<void>;
 
@@ -216,31 +214,30 @@ export interface Store extends StoreReader {
   recordEvent(event: NewEvent): Promise<void>;
 
   /**
-   * Something went wrong with a peer. The first time is an incident that `began`, with an event;
-   * while it is `ongoing` (same trust domain, kind and code) a repetition is only counted, so that
-   * an outage of a month is one line.
+   * Records trouble with a peer. The first time an incident begins (`began`), with an event. While
+   * it is `ongoing` (same trust domain, kind and code) a repetition is only counted, so that an
+   * outage of a month is one line.
    */
   recordIncident(incident: NewIncident): Promise<'began' | 'ongoing'>;
   /**
-   * All is well again: ends the open incidents of a trust domain with one `recovered` event each,
-   * and gives their number. With none open nothing is written, so it may be called after every good
-   * poll.
+   * Ends the open incidents of a trust domain with one `recovered` event each, and returns their
+   * number. Writes nothing when none is open, so it may be called after every good poll.
    */
   endIncidents(end: IncidentEnd): Promise<number>;
 
   /**
-   * Takes a key out of the trust, with an event; said again it replaces reason and end. The history
-   * of bundles is left alone.
+   * Distrusts a key, with an event. A second call replaces the reason and the end. The history of
+   * bundles does not change.
    */
   distrustKey(key: DistrustedKey): Promise<void>;
   /** Ends the distrust of a key, with an event. False when it was not distrusted. */
   trustKeyAgain(again: KeyTrustedAgain): Promise<boolean>;
-  /** Keeps an offered content out for good, with an event. */
+  /** Rejects an offered content for good, with an event. */
   rejectOffer(offer: RejectedOffer): Promise<void>;
-  /** Takes a rejection back, with an event. False when there was none. */
+  /** Ends the rejection of an offer, with an event. False when it was not rejected. */
   reconsiderOffer(offer: RejectedOffer): Promise<boolean>;
 
-  /** A new invitation, with its event. Rejects with `invitation-exists`. */
+  /** Adds an invitation, with its event. Rejects with `invitation-exists`. */
   addInvitation(invitation: StoredInvitation, event: NewEvent): Promise<void>;
   /**
    * Changes an invitation, with an event. False, and nothing is written, when it is in none of the
@@ -248,23 +245,24 @@ export interface Store extends StoreReader {
    */
   changeInvitation(change: InvitationChange, event?: NewEvent): Promise<boolean>;
   /**
-   * Keeps a head of the chain. Rejects with `store-corrupt` when the chain does not hold that link.
+   * Stores a head of the chain. Rejects with `store-corrupt` when the chain does not hold that
+   * link.
    */
   recordHead(head: SignedHead): Promise<void>;
 
-  /** Roots of ours came to other stages, with an event each, in one transaction. */
+  /** Records that roots of ours reached other stages, with an event each, in one transaction. */
   recordRootStages(
     changes: readonly { readonly change: RootStageChange; readonly event: NewEvent }[],
   ): Promise<void>;
   /**
-   * What a peer proved last that it holds, in the place of what it said before; nothing where there
-   * is no relationship with it.
+   * Stores the last holding that a peer proved, and replaces the one before. Does nothing without a
+   * relationship.
    */
   recordPeerHolding(holding: StoredHolding): Promise<void>;
 
-  /** Keeps a head that a peer showed us. */
+  /** Stores a head that a peer showed us. */
   recordPeerHead(head: PeerHead): Promise<void>;
 
-  /** Keeps a small value under a name: what the agent must not forget about itself. */
+  /** Stores a small value under a name: what the agent must remember about itself. */
   setMeta(key: string, value: string): Promise<void>;
 }

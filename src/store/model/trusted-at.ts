@@ -1,27 +1,27 @@
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { BundleVersion } from './bundle-version.ts';
-import type { DistrustedKey, KeyTrustedAgain } from './operator-words.ts';
+import type { DistrustedKey, KeyTrustedAgain } from './operator-decisions.ts';
 
 /** What was trusted of one trust domain at an instant. */
 export interface TrustedAt {
   readonly version: BundleVersion;
-  /** Keys of that trust domain that did not count then, whatever the bundle says. */
+  /** Keys of that trust domain that were distrusted then, whatever the bundle contains. */
   readonly distrusted: readonly DistrustedKey[];
 }
 
-/** One word about a key, in the order in which they were said. */
-export interface KeyWord extends DistrustedKey {
+/** One decision about a key, in the order in which they were made. */
+export interface KeyDecision extends DistrustedKey {
   readonly word: 'distrusted' | KeyTrustedAgain['word'];
 }
 
-/** Puts together what was trusted at `instant`, by trust domain. */
+/** Computes what was trusted at `instant`, by trust domain. */
 export function trustedAt(
   instant: Date,
   names: readonly TrustDomain[],
   versionOf: (trustDomain: TrustDomain) => BundleVersion | undefined,
-  words: readonly KeyWord[],
+  decisions: readonly KeyDecision[],
 ): TrustedAt[] {
-  const distrusted = distrustedAt(instant, words);
+  const distrusted = distrustedAt(instant, decisions);
   return names
     .toSorted((a, b) => (a < b ? -1 : 1))
     .flatMap((name) => versionOf(name) ?? [])
@@ -31,10 +31,10 @@ export function trustedAt(
     }));
 }
 
-function distrustedAt(instant: Date, words: readonly KeyWord[]): DistrustedKey[] {
-  const newest = new Map<string, KeyWord>();
-  for (const word of words)
-    if (word.at <= instant) newest.set(`${word.trustDomain} ${word.keyFingerprint}`, word);
+function distrustedAt(instant: Date, decisions: readonly KeyDecision[]): DistrustedKey[] {
+  const newest = new Map<string, KeyDecision>();
+  for (const decision of decisions)
+    if (decision.at <= instant) newest.set(`${decision.trustDomain} ${decision.keyFingerprint}`, decision);
   return [...newest.values()].filter(
     ({ word, until }) => word === 'distrusted' && (until === undefined || until > instant),
   );

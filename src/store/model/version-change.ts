@@ -5,9 +5,7 @@ import type { AuthorityRef, VersionChange } from './bundle-version.ts';
 
 const MAX_LABEL_CHARACTERS = 120;
 
-/**
- * The authorities of a bundle as the history names them, each once, in the order of their labels.
- */
+/** The authorities of a bundle as the history names them, each once, ordered by label. */
 export function authorityRefs(bundle: TrustBundle): AuthorityRef[] {
   const refs = new Map<string, AuthorityRef>();
   for (const { fingerprint, subject } of bundle.x509Authorities) {
@@ -25,8 +23,8 @@ export function authorityRefs(bundle: TrustBundle): AuthorityRef[] {
 }
 
 /**
- * What `after` has that `before` had not, and the other way round; everything is added when nothing
- * was held.
+ * The authorities that `after` adds and removes, compared with `before`. Everything is added when
+ * nothing was held.
  */
 export function changeBetween(
   before: readonly AuthorityRef[],
@@ -47,7 +45,7 @@ export function byFingerprint(a: AuthorityRef, b: AuthorityRef): number {
 }
 
 /**
- * SHA-256 over key ID and public members, so that a key ID given to another key is another
+ * SHA-256 over key ID and public members. A key ID that moves to another key is therefore another
  * authority.
  */
 export function jwtFingerprint(authority: JwtAuthority): string {
@@ -57,7 +55,10 @@ export function jwtFingerprint(authority: JwtAuthority): string {
     .digest('hex');
 }
 
-/** Six digits and a name, which comes from a peer's certificate and ends on terminals. */
+/**
+ * Six digits and a name. Because the name comes from a peer's certificate and is shown on
+ * terminals, it is made printable.
+ */
 function authorityLabel(fingerprint: string, name: string): string {
   return `${fingerprint.slice(0, 6)} ${printable(name, MAX_LABEL_CHARACTERS)}`.trimEnd();
 }

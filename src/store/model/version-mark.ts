@@ -1,8 +1,8 @@
 import type { BundleVersion } from './bundle-version.ts';
 
 /**
- * A version without its document: what comparisons go by, because reading every document would keep
- * the agent busy for seconds.
+ * A version without its document, for comparisons. Because reading every document would keep the
+ * agent busy for seconds.
  */
 export interface VersionMark extends Pick<BundleVersion, 'number' | 'digest' | 'receivedAt' | 'origin'> {
   readonly sequence?: bigint;
@@ -13,7 +13,7 @@ export function markOf({ number, digest, receivedAt, origin, bundle }: BundleVer
   return { number, digest, receivedAt, origin, ...(sequence === undefined ? {} : { sequence }) };
 }
 
-/** A version with what it changed, without its document: what lists of versions show. */
+/** A version with its changes and without its document, for lists of versions. */
 export interface VersionLine extends Omit<BundleVersion, 'bundle' | 'document'> {
   readonly sequence?: bigint;
 }

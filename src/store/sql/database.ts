@@ -9,16 +9,16 @@ import { createPrivately, lockStore } from './store-lock.ts';
 import { refuseForeignLog, WalGuard } from './wal-guard.ts';
 
 /**
- * How long a write waits for somebody at the sqlite3 prompt to end a transaction; the process
- * stands still meanwhile.
+ * How long a write waits for another program, such as the sqlite3 prompt, to end a transaction. The
+ * process stands still meanwhile.
  */
 const BUSY_TIMEOUT_MS = 1000;
 
-/** A database file that is open, ours and in the present shape. */
+/** An open database file that is a store in the present shape. */
 export interface OpenDatabase {
   readonly database: Database;
   readonly path: string;
-  /** To be called after each commit. */
+  /** Call this after each commit. */
   readonly committed: () => void;
   readonly close: () => void;
 }
@@ -43,7 +43,7 @@ export function openDatabase(options: {
   const path = canonicalPath(options.path);
   return translating(path, () => {
     if (!create && isMissing(path)) throw missing(path);
-    // Locked before anything is created or changed, so that two first starts at once do not both do
+    // Locks before it creates or changes anything, so that two first starts at once do not both do
     // it.
     const lock = lockStore(path, clock);
     let database: Database | undefined;
@@ -55,11 +55,11 @@ export function openDatabase(options: {
       readShape(database, path);
       keepPrivate(path, log);
       for (const step of prepare(database, path, maxBytes)) {
-        log.info('store brought to a newer shape', { path, shape: step.number, name: step.name });
+        log.info('store converted to a newer shape', { path, shape: step.number, name: step.name });
       }
       guard.follow(database);
-      // SQLite opens a file it may not write for reading, and says so only at the first change:
-      // that is now, and it is undone.
+      // SQLite opens a file that it may not write for reading, and reports that only at the first
+      // change. So change something here, and undo it.
       database.exec(`BEGIN IMMEDIATE; PRAGMA user_version = ${SHAPE}; ROLLBACK`);
     } catch (error) {
       database?.close();
@@ -83,7 +83,7 @@ export function openDatabase(options: {
 }
 
 /**
- * Opens for reading only, without the lock: beside a running agent or after it. See
+ * Opens for reading only, without the lock: next to a running agent or after it. See
  * `openSqliteStoreForReading`.
  */
 export function openDatabaseForReading(path: string): OpenDatabase {
@@ -110,7 +110,7 @@ export function openDatabaseForReading(path: string): OpenDatabase {
 }
 
 function prepare(database: Database, path: string, maxBytes: number | undefined) {
-  // WAL lets people read at any moment; FULL makes every acknowledged commit survive a power cut.
+  // WAL allows reading at any moment; FULL makes every acknowledged commit survive a power cut.
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');
   guard(database);
@@ -124,16 +124,16 @@ function prepare(database: Database, path: string, maxBytes: number | undefined)
 
 function guard(database: Database): void {
   database.pragma('foreign_keys = ON');
-  // A file that somebody tampered with must not run functions of ours from its schema.
+  // A manipulated file must not run our functions from its schema.
   database.pragma('trusted_schema = OFF');
   database.pragma('cell_size_check = ON');
 }
 
-/** One name per file, whichever link led to it, so that the lock beside it is one too. */
+/** One path per file, whichever link led to it, so that there is also one lock. */
 function canonicalPath(path: string): string {
   const absolute = resolve(path);
-  // better-sqlite3 trims names; a file whose name ends in a blank would become another file.
-  if (absolute !== absolute.trim()) throw new TypeError('the path of a store does not end in a blank');
+  // better-sqlite3 trims names, so a name with a blank at the end would become another file.
+  if (absolute !== absolute.trim()) throw new TypeError('the path of a store cannot end with a space');
   if (existsSync(absolute)) return realpathSync(absolute);
   if (!existsSync(dirname(absolute))) {
     throw new StoreError('store-missing', `the folder ${dirname(absolute)} of the store does not exist`);
@@ -141,7 +141,10 @@ function canonicalPath(path: string): string {
   return join(realpathSync(dirname(absolute)), basename(absolute));
 }
 
-/** An empty file is what a first start leaves that was killed at once: no store yet. */
+/**
+ * Whether there is no store yet. An empty file counts as none: a first start that was killed at
+ * once leaves one.
+ */
 function isMissing(path: string): boolean {
   return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
 }
@@ -149,17 +152,17 @@ function isMissing(path: string): boolean {
 function missing(path: string): StoreError {
   return new StoreError(
     'store-missing',
-    `there is no store at ${path}; a new one is made only when asked for`,
+    `there is no store at ${path}; only the agent's first start creates one`,
   );
 }
 
-/** Takes group and others off the file and its companions, should somebody have let them in. */
+/** Removes the access of group and others from the file and its companions. */
 function keepPrivate(path: string, log: Log): void {
   const open = [path, `${path}-wal`, `${path}-shm`].filter(
     (file) => ((statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0,
   );
   for (const file of open) chmodSync(file, 0o600);
-  if (open.length > 0) log.warn('store was open to other users, now it is not', { path });
+  if (open.length > 0) log.warn('store was readable by other users, removed their access', { path });
 }
 
 function translating<T>(path: string, work: () => T): T {

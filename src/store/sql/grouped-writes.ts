@@ -5,9 +5,8 @@ interface WaitingWrite {
 }
 
 /**
- * Small writes that are asked for in the same turn of the event loop, carried out in one
- * transaction at its end: a sync of the disk costs more than all of them. Each is told when it is
- * written, and none before.
+ * Carries out small writes of one turn of the event loop in one transaction at its end. Because a
+ * sync of the disk costs more than all of them. Each write resolves only when it is on the disk.
  */
 export class GroupedWrites {
   readonly #inTransaction: (work: () => unknown) => unknown;
@@ -19,8 +18,8 @@ export class GroupedWrites {
   }
 
   /**
-   * Resolves with what `work` gives once it is written. Rejects with what it throws; others of its
-   * group are not touched by that.
+   * Resolves with the result of `work` once it is written. Rejects with what it throws; that does
+   * not affect others of its group.
    */
   add<Result>(work: () => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
@@ -30,8 +29,8 @@ export class GroupedWrites {
   }
 
   /**
-   * Writes now what waits. To be called before any other write, so that writes happen in the order
-   * in which they were asked for.
+   * Performs the waiting writes now. Call this before any other write, so that writes happen in the
+   * order of their requests.
    */
   flush(): void {
     const group = this.#waiting;
@@ -41,8 +40,8 @@ export class GroupedWrites {
     try {
       results = this.#inTransaction(() => group.map(({ work }) => work())) as unknown[];
     } catch {
-      // One of them, or the disk: each is tried by itself, so that each hears of its own failure
-      // only.
+      // One of them failed, or the disk did. Each is tried again alone, so that each gets only its
+      // own failure.
       for (const each of group) this.#alone(each);
       return;
     }

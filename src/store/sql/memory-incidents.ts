@@ -19,8 +19,8 @@ export function createMemoryIncidents(tell: {
 }) {
   const incidents: StoredIncident[] = [];
   return {
-    record(told: NewIncident): 'began' | 'ongoing' {
-      const incident = cleanIncident(told);
+    record(reported: NewIncident): 'began' | 'ongoing' {
+      const incident = cleanIncident(reported);
       const { at, trustDomain, kind, code } = incident;
       const index = incidents.findIndex(
         (open) =>

@@ -23,7 +23,7 @@ import { changedInvitation, cleanInvitation, type StoredInvitation } from '../mo
 import { checkLinkPage, checkPage, checkReplacement } from '../model/arguments.ts';
 import { eventRow, versionRow } from '../model/history-rows.ts';
 import { createMemoryChain } from './memory-chain.ts';
-import { createOperatorWordMaps } from './memory-operator-words.ts';
+import { createOperatorDecisionMaps } from './memory-operator-decisions.ts';
 import { cleanStageChange, livesOf, type RootStageChange } from '../model/own-root.ts';
 import { cleanHolding, type StoredHolding } from '../model/peer-holding.ts';
 import { patchRelationship, type Relationship } from '../model/relationship.ts';
@@ -72,7 +72,7 @@ export function createMemoryStore(): Store {
     events.push({ ...kept, id: events.length + 1 });
     chain.remember('event', eventRow(kept));
   };
-  const words = createOperatorWordMaps((event) => addEvent(event), chain.remember);
+  const decisions = createOperatorDecisionMaps((event) => addEvent(event), chain.remember);
   const append = (
     version: NewVersion,
     {
@@ -249,7 +249,7 @@ export function createMemoryStore(): Store {
       turn(() => (versions.get(trustDomain) ?? []).some((version) => version.digest === digest)),
     trustedAt: (instant) =>
       turn(() =>
-        trustedAt(instant, [...versions.keys()], (name) => bundleAt(name, instant), words.keyWords()),
+        trustedAt(instant, [...versions.keys()], (name) => bundleAt(name, instant), decisions.keyDecisions()),
       ),
     recordEvent: (event) => turn(() => addEvent(event)),
     events: ({ limit: wantedLimit, ...filter } = {}) =>
@@ -258,18 +258,18 @@ export function createMemoryStore(): Store {
         const wanted = events.filter((event) => isWanted(event, filter));
         return (filter.after === undefined ? wanted.toReversed() : wanted).slice(0, limit);
       }),
-    recordIncident: (told) => turn(() => incidents.record(told)),
+    recordIncident: (reported) => turn(() => incidents.record(reported)),
     endIncidents: ({ trustDomain, at, actor, kinds }) =>
       turn(() => incidents.end(trustDomain, at, actor, { kinds })),
     incidents: ({ trustDomain, open, offers = true, ...page } = {}) =>
       turn(() => incidents.list({ trustDomain, open, offers, limit: checkPage(page).limit })),
-    distrustedKeys: () => turn(() => words.distrustedKeys()),
-    rejectedOffers: (trustDomain) => turn(() => words.rejectedOffers(trustDomain)),
-    rejection: (trustDomain, digest) => turn(() => words.rejection(trustDomain, digest)),
-    distrustKey: (key) => turn(() => words.distrust(key)),
-    trustKeyAgain: (again) => turn(() => words.trustAgain(again)),
-    rejectOffer: (offer) => turn(() => words.reject(offer)),
-    reconsiderOffer: (offer) => turn(() => words.reconsider(offer)),
+    distrustedKeys: () => turn(() => decisions.distrustedKeys()),
+    rejectedOffers: (trustDomain) => turn(() => decisions.rejectedOffers(trustDomain)),
+    rejection: (trustDomain, digest) => turn(() => decisions.rejection(trustDomain, digest)),
+    distrustKey: (key) => turn(() => decisions.distrust(key)),
+    trustKeyAgain: (again) => turn(() => decisions.trustAgain(again)),
+    rejectOffer: (offer) => turn(() => decisions.reject(offer)),
+    reconsiderOffer: (offer) => turn(() => decisions.reconsider(offer)),
     invitations: (page = {}) =>
       turn(() => {
         const { limit } = checkPage(page);

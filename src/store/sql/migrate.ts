@@ -11,7 +11,9 @@ import { oneDocumentPerDigest } from './migrations/0009-one-document-per-digest.
 import { peerHeads } from './migrations/0007-peer-heads.ts';
 import { priorTrust } from './migrations/0008-prior-trust.ts';
 
-/** All steps, in order; the last one's number is the shape this version of Federate works with. */
+/**
+ * All steps, in order. The number of the last one is the shape that this version of Federate uses.
+ */
 export const migrations: readonly Migration[] = [
   firstShape,
   relationshipTerms,
@@ -24,12 +26,12 @@ export const migrations: readonly Migration[] = [
   oneDocumentPerDigest,
 ];
 
-/** The shape this version of Federate works with. */
+/** The shape that this version of Federate uses. */
 export const SHAPE = migrations.length;
 
 /**
- * `application_id` of a store in the file's header: "Fede". Tells our files from other SQLite
- * files.
+ * `application_id` of a store in the file's header: "Fede". It distinguishes our files from other
+ * SQLite files.
  */
 export const APPLICATION_ID = 0x46656465;
 
@@ -49,16 +51,13 @@ export function readShape(database: Database, path: string): number {
   if (shape > SHAPE) {
     throw new StoreError(
       'store-newer',
-      `the store ${path} has shape ${shape}, written by a newer version of Federate; this one knows up to ${SHAPE}`,
+      `the store ${path} has shape ${shape}, written by a newer version of Federate; this version reads up to shape ${SHAPE}`,
     );
   }
   return shape;
 }
 
-/**
- * Brings the file to the present shape in one transaction: the whole way or not at all. Returns the
- * steps that were taken.
- */
+/** Converts the file to the present shape in one transaction. Returns the steps that were taken. */
 export function migrate(database: Database, path: string): readonly Migration[] {
   return database
     .transaction(() => {

@@ -9,8 +9,8 @@ export interface Migration {
   readonly name: string;
   readonly sql: string;
   /**
-   * What SQL alone cannot do with the rows that are there already; runs right after `sql`, and
-   * changes no shape.
+   * Changes to existing rows that SQL alone cannot make. Runs right after `sql`, and changes no
+   * shape.
    */
   fill?(database: Database): void;
 }

@@ -71,8 +71,8 @@ const INCIDENT_COLUMNS =
   'id, began_at, last_at, ended_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document, offered_digest, offered_since, offered_times';
 
 /**
- * The audit log and the incidents, in SQL. What writes is called inside a transaction; `noteEvent`
- * learns of each event in it.
+ * The audit log and the incidents, in SQL. Call writing methods inside a transaction. `noteEvent`
+ * receives each event of the transaction.
  */
 export function createAuditTables(
   database: Database,
@@ -135,8 +135,8 @@ export function createAuditTables(
     .pluck();
   const endIncident = database.prepare<[string, number]>('UPDATE incident SET ended_at = ? WHERE id = ?');
 
-  const addEvent = (told: NewEvent, versionNumber?: number): void => {
-    const event = { ...cleanEvent(told), ...(versionNumber === undefined ? {} : { versionNumber }) };
+  const addEvent = (newEvent: NewEvent, versionNumber?: number): void => {
+    const event = { ...cleanEvent(newEvent), ...(versionNumber === undefined ? {} : { versionNumber }) };
     const row = eventRow(event);
     addLink('event', insertEvent.run(row).lastInsertRowid, row);
     noteEvent(event);
@@ -162,14 +162,14 @@ export function createAuditTables(
       return select.all(parameters).map(eventOf);
     },
 
-    recordIncident(told: NewIncident): 'began' | 'ongoing' {
-      const incident = cleanIncident(told);
+    recordIncident(reported: NewIncident): 'began' | 'ongoing' {
+      const incident = cleanIncident(reported);
       const { at, kind, trustDomain, code, message, origin, actor, offered } = incident;
       const sequence = incident.sequence?.toString() ?? null;
       const open = selectOpen.all(trustDomain).find((each) => each.kind === kind && each.code === code);
       if (open) {
         const now = offeredColumns(offerOf(open), offered, at);
-        // The document that is there already is not written again.
+        // A document that is already stored is not written again.
         const isKept = now.offered_digest === open.offered_digest && sequence === open.sequence;
         const seen = isKept ? { ...now, offered_document: null } : now;
         const last_at = at.toISOString();
@@ -193,8 +193,8 @@ export function createAuditTables(
     },
     hasOpenIncident: (trustDomain: TrustDomain): boolean => selectOpen.get(trustDomain) !== undefined,
     /**
-     * Ends what is open, of these kinds or all; what comes and goes stays open for a while, unless
-     * `forGood`.
+     * Ends the open incidents, of these kinds or all. An intermittent one stays open for a while,
+     * unless `forGood`.
      */
     endIncidents(
       trustDomain: TrustDomain,

@@ -30,8 +30,8 @@ interface HeadRow {
 }
 
 /**
- * SQL that reads the row `?` of a chained table with the columns that count, a document put
- * together again.
+ * SQL that reads the row `?` of a chained table with the columns that count, its document
+ * reassembled.
  */
 export function selectChainedRow(table: ChainedTable): string {
   const columns = chainedColumns[table].map((column) =>
@@ -41,12 +41,12 @@ export function selectChainedRow(table: ChainedTable): string {
 }
 
 /**
- * Adds a row, given without its `id`, to the end of the chain. To be called in the transaction that
+ * Adds a row, given without its `id`, to the end of the chain. Call this in the transaction that
  * wrote the row.
  */
 export type AddLink = (table: ChainedTable, rowId: number | bigint, row: ChainedRow) => void;
 
-/** The chain and its heads, in SQL. What writes is to be called inside a transaction. */
+/** The chain and its heads, in SQL. Call writing methods inside a transaction. */
 export function createChainTable(database: Database) {
   const selectRow = new Map(
     chainedTables.map((table) => [table, database.prepare<[number], ChainedRow>(selectChainedRow(table))]),

@@ -2,9 +2,8 @@ import Sqlite from 'better-sqlite3';
 import { StoreError, type StoreErrorCode } from '../model/errors.ts';
 
 /**
- * What SQLite reports, in the store's words, with the original as `cause`. Anything that does not
- * come from SQLite or the file system is given back as it is: a mistake of the program must stay
- * one.
+ * Translates an error of SQLite to a `StoreError`, with the original as `cause`. Any other error is
+ * returned unchanged, because a bug must stay visible as one.
  */
 export function storeErrorFrom(error: unknown, path: string): unknown {
   if (error instanceof StoreError || !(error instanceof Error)) return error;
@@ -23,13 +22,13 @@ function explain(code: string): [StoreErrorCode, string] {
   if (code.startsWith('SQLITE_READONLY') || code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return [
       'store-read-only',
-      'cannot be written: look at the owner and mode of the file, its folder and disk',
+      'cannot be written: check the owner and mode of the file, its folder and disk',
     ];
   }
   if (code === 'SQLITE_NOTADB') return ['store-not-a-store', 'is not an SQLite file'];
   if (code.startsWith('SQLITE_CORRUPT')) return ['store-corrupt', 'is damaged; restore it from a backup'];
   if (code.startsWith('SQLITE_BUSY')) {
-    return ['store-busy', 'is being written by somebody else, perhaps at the sqlite3 prompt'];
+    return ['store-busy', 'is being written by another program, perhaps the sqlite3 prompt'];
   }
   return ['store-failed', 'could not be used'];
 }

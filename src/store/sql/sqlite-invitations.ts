@@ -49,7 +49,7 @@ const COLUMNS = [
   'peer_statement',
 ] as const satisfies readonly (keyof InvitationRow)[];
 
-/** The invitations, in SQL. What writes is to be called inside a transaction. */
+/** The invitations, in SQL. Call writing methods inside a transaction. */
 export function createInvitationTable(database: Database) {
   const select = database.prepare<[string, string], InvitationRow>(
     `SELECT ${COLUMNS.join(', ')} FROM invitation WHERE id = ? AND role = ?`,

@@ -5,7 +5,7 @@ import { authorityRefs, jwtFingerprint } from '../model/version-change.ts';
 
 const MAX_NAME_CHARACTERS = 1000;
 
-/** A key as its table has it. */
+/** A row of the table of keys. */
 export interface KeyRow {
   readonly trust_domain: string;
   readonly fingerprint: string;
@@ -21,7 +21,7 @@ export interface KeyRow {
   readonly first_seen_at: string;
 }
 
-/** The keys of a bundle as rows, as first seen `at`. */
+/** The keys of a bundle as rows, first seen `at`. */
 export function* keyRows(bundle: TrustBundle, at: string): Generator<KeyRow> {
   const { trustDomain } = bundle;
   const labels = new Map(authorityRefs(bundle).map((ref) => [ref.fingerprint, ref.label]));
@@ -75,10 +75,7 @@ export function createKeyTable(database: Database) {
   );
 
   return {
-    /**
-     * Writes down the keys of `bundle` that were never seen before, as first seen `at`; their
-     * number.
-     */
+    /** Stores the keys of `bundle` that are new, as first seen `at`. Returns their number. */
     remember(bundle: TrustBundle, at: string): number {
       const { trustDomain } = bundle;
       const isNew = (fingerprint: string) => selectKey.get(trustDomain, fingerprint) === undefined;

@@ -16,7 +16,7 @@ interface PeerHeadRow {
 
 const COLUMNS = 'seen_at, trust_domain, signed_at, number, hash, chain, signer, statement';
 
-/** The heads that peers showed us, in SQL. What writes is to be called inside a transaction. */
+/** The heads that peers showed us, in SQL. Call writing methods inside a transaction. */
 export function createPeerHeadTable(database: Database) {
   const select = database.prepare<[string, number], PeerHeadRow>(
     `SELECT ${COLUMNS} FROM peer_head WHERE trust_domain = ? ORDER BY id DESC LIMIT ?`,

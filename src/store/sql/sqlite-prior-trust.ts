@@ -19,7 +19,7 @@ interface AnchorRow {
 }
 
 /**
- * What offers are judged by next to the held bundle, in SQL. What writes is to be called inside a
+ * What offers are judged by in addition to the held bundle, in SQL. Call writing methods inside a
  * transaction.
  */
 export function createPriorTrustTables(database: Database) {
@@ -52,7 +52,7 @@ export function createPriorTrustTables(database: Database) {
       const keys = select.all(trustDomain).map(heldKeyOf);
       return { keys, ...(row ? anchorOf(row) : {}) };
     },
-    /** Puts these in the place of those before; a row that stays as it is is not written. */
+    /** Replaces the stored rows with these. An unchanged row is not written. */
     replace(trustDomain: TrustDomain, { keys, anchor, former }: PriorTrust): void {
       if (anchor === undefined) clearAnchor.run(trustDomain);
       else

@@ -131,7 +131,7 @@ function relationshipOf(row: RelationshipRow): Relationship {
   };
 }
 
-/** Left out where there are none, as it came. */
+/** Left out when empty, as it was given. */
 function moreUrlsOf(row: RelationshipRow): { readonly moreEndpointUrls?: readonly string[] } {
   const urls: unknown = JSON.parse(row.more_endpoint_urls);
   if (!Array.isArray(urls) || !urls.every((url) => typeof url === 'string'))
@@ -139,7 +139,7 @@ function moreUrlsOf(row: RelationshipRow): { readonly moreEndpointUrls?: readonl
   return urls.length === 0 ? {} : { moreEndpointUrls: urls };
 }
 
-/** Who has to prove the bundle: the endpoint, or the signer. */
+/** Who must prove the bundle: the endpoint, or the signer. */
 function provingId(profile: EndpointProfile): string | null {
   if (profile.kind === 'https_web') return null;
   return profile.kind === 'https_spiffe' ? profile.endpointId : profile.signerId;

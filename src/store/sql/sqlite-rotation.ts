@@ -19,14 +19,11 @@ interface StageRow {
   readonly known_by: StageEvidence;
 }
 
-/**
- * The roots that are told of: with more, those whose stage is the oldest are left to whoever asks
- * the table.
- */
+/** Most roots that are returned, those with the newest stages. The table has the others. */
 const MOST_ROOTS = 256;
 
 /**
- * The life of our own roots and the holdings of peers, in SQL. What writes is to be called inside a
+ * The life of our own roots and the holdings of peers, in SQL. Call writing methods inside a
  * transaction.
  */
 export function createRotationTables(database: Database) {
@@ -54,8 +51,8 @@ export function createRotationTables(database: Database) {
   return {
     rootLives: (trustDomain: TrustDomain): RootLife[] =>
       livesOf(selectStages.all(trustDomain, trustDomain, MOST_ROOTS).map(stageOf)),
-    addStage(told: RootStageChange): void {
-      const { at, trustDomain, fingerprint, label, stage, knownBy } = cleanStageChange(told);
+    addStage(change: RootStageChange): void {
+      const { at, trustDomain, fingerprint, label, stage, knownBy } = cleanStageChange(change);
       insertStage.run(at.toISOString(), trustDomain, fingerprint, label, stage, knownBy);
     },
     holdings: (): StoredHolding[] => selectHoldings.all().map(holdingOfRow),

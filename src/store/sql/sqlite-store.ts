@@ -15,7 +15,7 @@ import { createAuditTables } from './sqlite-audit.ts';
 import { createChainTable } from './sqlite-chain.ts';
 import { storeErrorFrom } from './sqlite-error.ts';
 import { createInvitationTable } from './sqlite-invitations.ts';
-import { createOperatorWordTables } from './sqlite-operator-words.ts';
+import { createOperatorDecisionTables } from './sqlite-operator-decisions.ts';
 import { createRelationshipTable } from './sqlite-relationships.ts';
 import { createPeerHeadTable } from './sqlite-peer-heads.ts';
 import { createRotationTables } from './sqlite-rotation.ts';
@@ -28,16 +28,14 @@ import { trustedAt } from '../model/trusted-at.ts';
 export interface SqliteStoreOptions {
   /** The file; `:memory:` for one that ends with the process. */
   readonly path: string;
-  /**
-   * Whether a missing file is made. Default no: a missing database is an error, not an invitation.
-   */
+  /** Whether to create a missing file. Default no: a missing database is an error. */
   readonly create?: boolean;
   /**
-   * How many bytes the file may grow to before writes are refused with `store-full`. Default: what
-   * the disk has.
+   * How many bytes the file may grow to before writes are refused with `store-full`. Default: the
+   * space on the disk.
    */
   readonly maxBytes?: number;
-  /** Learns what is recorded, and when the file or its disk cannot be used. */
+  /** Receives what is recorded, and whether the file or its disk fails. */
   readonly observer?: StoreObserver;
   readonly clock: Clock;
   readonly log: Log;
@@ -45,7 +43,7 @@ export interface SqliteStoreOptions {
 
 /**
  * Opens the store of one agent and keeps every other agent off it until it is closed or the process
- * ends. The file and its companions get mode 0600; an older shape is brought to the present one.
+ * ends. The file and its companions get mode 0600; an older shape is converted to the present one.
  * Rejects with `StoreError`: `store-missing`, `store-locked`, `store-newer`, `store-not-a-store`,
  * `store-read-only`, `store-full`, `store-corrupt`, `store-failed`.
  */
@@ -57,29 +55,29 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
 }
 
 /**
- * Opens a store for reading only, beside a running agent or after it: no lock, nothing is created
- * or converted. Rejects with `StoreError`: `store-missing`, `store-newer`, `store-older`,
- * `store-not-a-store`, `store-corrupt`, `store-failed`, and `store-read-only` in a folder where
- * SQLite cannot make its shared-memory file beside the store.
+ * Opens a store for reading only, next to a running agent or after it: without a lock, and nothing
+ * is created or converted. Rejects with `StoreError`: `store-missing`, `store-newer`,
+ * `store-older`, `store-not-a-store`, `store-corrupt`, `store-failed`, and `store-read-only` in a
+ * folder where SQLite cannot create its shared-memory file.
  */
 export async function openSqliteStoreForReading(options: { readonly path: string }): Promise<StoreReader> {
   return storeOver(openDatabaseForReading(options.path));
 }
 
 /**
- * SQLite is synchronous inside: a method is done when it returns, but for the grouped writes, and a
- * write is one transaction.
+ * The store over SQLite. Because SQLite is synchronous, a method is done when it returns, except
+ * for the grouped writes. A write is one transaction.
  */
 function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
   const { database, path } = open;
-  /** The events of the transaction that is under way. */
+  /** The events of the current transaction. */
   let recording: RecordedEvent[] = [];
   const relationships = createRelationshipTable(database);
   const invitations = createInvitationTable(database);
   const chain = createChainTable(database);
   const versions = createVersionTables(database, chain.add);
   const audit = createAuditTables(database, chain.add, (event) => void recording.push(event));
-  const words = createOperatorWordTables(database, (event) => audit.addEvent(event), chain.add);
+  const decisions = createOperatorDecisionTables(database, (event) => audit.addEvent(event), chain.add);
   const rotation = createRotationTables(database);
   const peerHeads = createPeerHeadTable(database);
   const selectMeta = database.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
@@ -101,7 +99,7 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
   };
   const read = async <T>(work: () => T): Promise<T> => guarded(work);
   const inTransaction = database.transaction((work: () => unknown) => work());
-  // Several statements that belong to one moment need a transaction even when they only read.
+  // Several statements about one moment need a transaction even when they only read.
   const snapshot = <T>(work: () => T): Promise<T> => read(() => inTransaction.deferred(work) as T);
   const transact = <T>(work: () => T): T => {
     recording = [];
@@ -145,15 +143,20 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
     everHeld: (trustDomain, digest) => read(() => versions.everHeld(trustDomain, digest)),
     trustedAt: (instant) =>
       snapshot(() =>
-        trustedAt(instant, versions.names(), (name) => versions.bundleAt(name, instant), words.keyWords()),
+        trustedAt(
+          instant,
+          versions.names(),
+          (name) => versions.bundleAt(name, instant),
+          decisions.keyDecisions(),
+        ),
       ),
     events: ({ limit, ...filter } = {}) =>
       read(() => audit.events(filter, checkPage(limit === undefined ? {} : { limit }).limit)),
     incidents: ({ trustDomain, open: isOpen, offers = true, ...page } = {}) =>
       read(() => audit.incidents({ trustDomain, isOpen, offers, limit: checkPage(page).limit })),
-    distrustedKeys: () => read(() => words.distrustedKeys()),
-    rejectedOffers: (trustDomain) => read(() => words.rejectedOffers(trustDomain)),
-    rejection: (trustDomain, digest) => read(() => words.rejection(trustDomain, digest)),
+    distrustedKeys: () => read(() => decisions.distrustedKeys()),
+    rejectedOffers: (trustDomain) => read(() => decisions.rejectedOffers(trustDomain)),
+    rejection: (trustDomain, digest) => read(() => decisions.rejection(trustDomain, digest)),
     invitations: (page = {}) => read(() => invitations.list(checkPage(page).limit)),
     invitation: (role, id) => read(() => invitations.get(role, id)),
     chainHead: () => read(() => chain.head()),
@@ -186,8 +189,7 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
         if (event) audit.addEvent(event);
         return true;
       };
-      // How the last poll went, of thousands of peers: nobody waits for it, unlike for what goes on
-      // record.
+      // The results of polls of thousands of peers. No caller waits for them, unlike for events.
       return event ? write(update) : grouped.add(update);
     },
     removeRelationship: (trustDomain, { at, actor, reason }) =>
@@ -237,10 +239,10 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
       if (!guarded(() => audit.hasOpenIncident(trustDomain))) return 0;
       return write(() => audit.endIncidents(trustDomain, at, actor, { kinds }));
     },
-    distrustKey: (key) => write(() => words.distrust(key)),
-    trustKeyAgain: (again) => write(() => words.trustAgain(again)),
-    rejectOffer: (offer) => write(() => words.reject(offer)),
-    reconsiderOffer: (offer) => write(() => words.reconsider(offer)),
+    distrustKey: (key) => write(() => decisions.distrust(key)),
+    trustKeyAgain: (again) => write(() => decisions.trustAgain(again)),
+    rejectOffer: (offer) => write(() => decisions.reject(offer)),
+    reconsiderOffer: (offer) => write(() => decisions.reconsider(offer)),
     addInvitation: (invitation, event) =>
       write(() => {
         if (!invitations.insert(invitation)) throw invitationExists(invitation.id);
@@ -273,7 +275,7 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
   };
 }
 
-/** What the file or its disk is to blame for, not the request. */
+/** Whether the file or its disk is at fault, and not the request. */
 const TROUBLES: ReadonlySet<StoreErrorCode> = new Set([
   'store-corrupt',
   'store-read-only',

@@ -73,7 +73,7 @@ const COLUMNS =
   'v.trust_domain, v.number, v.received_at, v.verdict, v.origin, v.proved_by, v.digest, v.sequence, v.document_head || k.content AS document';
 const KEYS_JOIN = 'JOIN bundle_keys AS k ON k.id = v.keys_id';
 
-/** The history and what is current, in SQL. What writes is to be called inside a transaction. */
+/** The versions and what is current, in SQL. Call writing methods inside a transaction. */
 export function createVersionTables(database: Database, addLink: AddLink) {
   const selectCurrent = database.prepare<[string], CurrentRow>(
     `SELECT ${COLUMNS}, c.sequence AS held_sequence FROM current_bundle AS c
@@ -106,8 +106,8 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     `SELECT v.number, v.digest, v.received_at, v.origin, c.sequence FROM current_bundle AS c
      JOIN bundle_version AS v USING (trust_domain, number) WHERE c.trust_domain = ?`,
   );
-  // Two plain statements: SQLite plans a join or an ORDER BY with parameters anew each time it
-  // runs, at ten times the cost.
+  // Two plain statements, because SQLite plans a join or an ORDER BY with parameters again each
+  // time it runs, at ten times the cost.
   const selectLinks = database.prepare<[string, number], LinkRow>(
     'SELECT fingerprint, change FROM bundle_version_authority WHERE trust_domain = ? AND number = ?',
   );
@@ -225,7 +225,7 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       const row = selectCurrentMark.get(trustDomain);
       return row && markOfRow(row);
     },
-    /** Every trust domain of which there ever was a bundle. */
+    /** Every trust domain that ever had a version. */
     names: (): TrustDomain[] => selectNames.all().map((name) => parseTrustDomain(name)),
     everHeld: (trustDomain: TrustDomain, digest: string): boolean =>
       selectDigest.get(trustDomain, digest) !== undefined,
@@ -235,8 +235,8 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     },
 
     /**
-     * Adds a version and makes it current in the place of `held`, which `pointer` gave in the same
-     * transaction. Throws `StoreError` `sequence-rolled-back`, told by the database itself.
+     * Adds a version and makes it current in place of `held`, which `pointer` gave in the same
+     * transaction. Throws `StoreError` `sequence-rolled-back`, decided by the database itself.
      */
     append(
       offered: NewVersion,
@@ -250,8 +250,8 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       const version = cleanVersion(offered);
       const { bundle } = version;
       const { trustDomain } = bundle;
-      // What is held is always the newest; only a trust domain without any must look for its last
-      // number.
+      // The held version is always the newest. Only a trust domain without one must look up its
+      // last number.
       const number = (held?.number ?? selectLastNumber.get(trustDomain) ?? 0) + 1;
       const digest = contentDigest(bundle);
       const document = new Uint8Array(serializeBundle(bundle));
@@ -268,8 +268,8 @@ export function createVersionTables(database: Database, addLink: AddLink) {
         const back = error instanceof Error && error.message === 'sequence-rolled-back';
         throw back ? rolledBack(trustDomain, bundle.sequence ?? 0n, held?.sequence ?? 0n) : error;
       }
-      // A document that could not be read later must not become the current one: with a key that is
-      // new here it is read back at once.
+      // A document that could not be read later must not become current. If it holds a new key, it
+      // is read back at once.
       if (keys.remember(bundle, row.received_at) > 0)
         readStoredDocument(trustDomain, document, nameOf(trustDomain, number), digest);
       for (const change of ['added', 'kept', 'removed'] as const)
@@ -299,7 +299,7 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     /** What the next offer is to be judged by. */
     priorTrust: (trustDomain: TrustDomain): PriorTrust => priorTrust.get(trustDomain),
 
-    /** The held sequence becomes `sequence` if that is higher. */
+    /** Raises the held sequence to `sequence` if that is higher. */
     raiseSequence(trustDomain: TrustDomain, sequence: bigint | undefined): void {
       const held = pointer(trustDomain);
       if (held && sequence !== undefined && sequence > (held.sequence ?? -1n))

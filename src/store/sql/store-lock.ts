@@ -3,17 +3,17 @@ import Sqlite from 'better-sqlite3';
 import type { Clock } from '../../platform/index.ts';
 import { StoreError } from '../model/errors.ts';
 
-/** Long enough for two that start at the same moment to let each other finish a step. */
+/** Long enough for two agents that start at the same moment to let each other finish a step. */
 const RACE_TIMEOUT_MS = 250;
 
 /**
- * Keeps a second agent off a store for as long as this process lives and `release` was not called.
- * The lock is SQLite's own write lock on a small file beside the store, so it dies with the process
- * however that ends, and the store itself stays open to readers. Throws `StoreError`
- * `store-locked`, naming the holder's process.
+ * Keeps a second agent off a store until `release` is called or this process ends. The lock is
+ * SQLite's own write lock on a small file next to the store, so it ends with the process in every
+ * case. The store itself stays open to readers. Throws `StoreError` `store-locked`, naming the
+ * holder's process.
  *
- * Nothing in this process may open the lock file by other means: closing any descriptor of it would
- * drop the lock (POSIX).
+ * Nothing in this process may open the lock file by other means, because closing any descriptor of
+ * it would drop the lock (POSIX).
  */
 export function lockStore(storePath: string, clock: Clock): { release(): void } {
   const path = `${storePath}.lock`;
@@ -21,12 +21,12 @@ export function lockStore(storePath: string, clock: Clock): { release(): void } 
   const since = clock.now().toISOString();
   const lock = new Sqlite(path, { timeout: RACE_TIMEOUT_MS });
   try {
-    // In two steps, so that whoever is refused can read who holds it: the name is committed first,
-    // then it is locked for good.
+    // Two steps, so that a refused agent can read who holds the lock: commit the name first, then
+    // lock for good.
     for (let attempt = 1; ; attempt += 1) {
       const signed = signIn(lock, since);
       lock.exec('BEGIN IMMEDIATE');
-      // Another one may have signed in between and lost; the name that stands there has to be the
+      // Another agent may have written its name in between and lost. The stored name has to be the
       // holder's.
       const holder = holderOf(lock);
       if (!signed || attempt === 5 || (holder?.pid === process.pid && holder.since === since)) break;
@@ -42,8 +42,8 @@ export function lockStore(storePath: string, clock: Clock): { release(): void } 
 }
 
 /**
- * False on a full disk, which must not keep an agent from starting with the trust it has: it locks
- * without leaving its name.
+ * False on a full disk. Because a full disk must not keep an agent from starting with the trust it
+ * has, it then locks without a name.
  */
 function signIn(lock: Sqlite.Database, since: string): boolean {
   try {
@@ -65,7 +65,7 @@ function signIn(lock: Sqlite.Database, since: string): boolean {
 }
 
 /**
- * The file, with mode 0600 from its first moment; one that is there already is left alone and not
+ * Creates the file with mode 0600 from its first moment. An existing file is not changed and not
  * even opened.
  */
 export function createPrivately(path: string): boolean {
@@ -83,12 +83,12 @@ interface Holder {
   readonly since: string;
 }
 
-/** Who holds the lock, if that can be read at this moment. */
+/** The holder of the lock, if it can be read at this moment. */
 function holderOf(lock: Sqlite.Database): Holder | undefined {
   try {
     return lock.prepare<[], Holder>('SELECT pid, since FROM holder').get();
   } catch {
-    // The holder is writing its name right now; the refusal stands without it.
+    // The holder is writing its name right now. The refusal does not need it.
     return undefined;
   }
 }

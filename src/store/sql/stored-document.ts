@@ -1,13 +1,13 @@
 import { contentDigest, parseBundle, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import { StoreError } from '../model/errors.ts';
 
-// What is in the store was bounded when it came in; here only the nesting keeps its limit.
+// The content was bounded when it was stored. Only the nesting is limited here.
 const LIMITS = { maxBytes: 2 ** 30, maxEntries: 1_000_000, maxDepth: 16 };
 
 /**
- * A document of the store as a bundle. Throws `StoreError` `store-corrupt` when it cannot be read
- * or, where a digest is given, is not the content that was written. `which` begins the sentence:
- * `version 3 of istio.example`.
+ * Parses a document of the store to a bundle. Throws `StoreError` `store-corrupt` when it cannot be
+ * read or does not match the given digest. `which` begins the sentence: `version 3 of
+ * istio.example`.
  */
 export function readStoredDocument(
   trustDomain: TrustDomain,

@@ -6,39 +6,39 @@ import { createPrivately } from './store-lock.ts';
 /** A write-ahead log of this many bytes holds its header and no frame. */
 const EMPTY_WAL_BYTES = 32;
 /**
- * Pages that the log may grow to, roughly, before they go into the file: a log of one megabyte is
- * soon written over from its start.
+ * Most pages in the log, roughly, before a checkpoint. A log of one megabyte is soon overwritten
+ * from its start.
  */
 const CHECKPOINT_FRAMES = 256;
 const [FEWEST_COMMITS, MOST_COMMITS] = [8, 512];
-/** The note is written over in place, which works on a full disk too. */
+/** The note is overwritten in place, which works on a full disk too. */
 const NOTE_BYTES = 256;
 
 /**
- * A checkpoint is under way · the file stands as noted, and a log may go on · closed in order, with
- * no log.
+ * A checkpoint is under way · the file is as noted, and a log may continue it · closed in order,
+ * without a log.
  */
 type NoteState = 'checkpoint' | 'open' | 'closed';
 
-/** How the database file looked when only its log was written from then on. */
+/** Size and time of the database file when its log alone began to be written. */
 interface FileMark {
   readonly size: string;
   readonly mtime_ns: string;
 }
 
 /**
- * Ties the write-ahead log to the database file that it continues. SQLite does not: it plays any
- * log that lies next to a file into it, so that a backup which is copied over the file, next to the
- * log of a killed agent, silently gets newer rows back.
+ * Ties the write-ahead log to the database file that it continues. Because SQLite does not: it
+ * replays any log next to a file. A backup copied over the file, next to the log of a killed agent,
+ * would silently get newer rows.
  *
- * In a store that is open only checkpoints write into the file itself. They are made here and
- * nowhere else, each between two notes in `<store>.state`: one that a checkpoint is under way, and
- * one with the size and the time of change that the file has after it. A log with frames and a file
- * that looks otherwise than noted do not belong together, and a store that was closed in order has
- * no log. Without a note nothing is known, and nothing refused.
+ * In an open store only checkpoints write into the file itself. They are made here and nowhere
+ * else, each between two notes in `<store>.state`. The first note says that a checkpoint is under
+ * way. The second gives the size and the time of change of the file after it. A log with frames
+ * does not belong to a file that differs from the note. A store that was closed in order has no
+ * log. Without a note nothing is known, and nothing is refused.
  *
- * No descriptor of the database file may be closed while SQLite has it open: that would drop
- * SQLite's locks (POSIX).
+ * No descriptor of the database file may be closed while SQLite has it open, because that would
+ * drop SQLite's locks (POSIX).
  */
 export class WalGuard {
   readonly #path: string;
@@ -49,8 +49,8 @@ export class WalGuard {
   #commitsPerCheckpoint = FEWEST_COMMITS;
 
   /**
-   * To be called with the store's lock held and before SQLite opens the file. Throws `StoreError`
-   * `store-log-foreign`.
+   * Checks the log. Call this with the store's lock held and before SQLite opens the file. Throws
+   * `StoreError` `store-log-foreign`.
    */
   constructor(path: string) {
     refuseForeignLog(path);
@@ -68,7 +68,7 @@ export class WalGuard {
     this.#checkpoint(database, 'TRUNCATE');
   }
 
-  /** A transaction was committed: now and then the log goes into the file. */
+  /** A transaction was committed: from time to time the log moves into the file. */
   committed(): void {
     this.#commits += 1;
     if (this.#database && this.#commits >= this.#commitsPerCheckpoint)
@@ -80,8 +80,8 @@ export class WalGuard {
     try {
       this.#write('checkpoint');
     } catch {
-      // On a disk that fails the note stays as it was, and closing changes the file only where the
-      // disk works.
+      // On a failing disk the note stays as it was. Closing changes the file only where the disk
+      // works.
     }
   }
 
@@ -90,13 +90,16 @@ export class WalGuard {
     try {
       if (!hasFrames(this.#path)) this.#write('closed');
     } catch {
-      // On a disk that fails it goes on saying that a checkpoint was under way.
+      // On a failing disk the note still says that a checkpoint is under way.
     }
     closeSync(this.#note);
     closeSync(this.#file);
   }
 
-  /** A checkpoint that cannot be made leaves the log as it is, and the next one tries again. */
+  /**
+   * Makes a checkpoint. After a failure the log stays as it is, and the next checkpoint tries
+   * again.
+   */
   #checkpoint(database: Database, mode: 'PASSIVE' | 'TRUNCATE'): void {
     const commits = this.#commits;
     this.#commits = 0;
@@ -125,8 +128,8 @@ export class WalGuard {
 }
 
 /**
- * Refuses a log that continues another database file than the one it lies next to. Throws
- * `StoreError` `store-log-foreign`, and changes nothing.
+ * Refuses a log that continues another database file than the one next to it. Throws `StoreError`
+ * `store-log-foreign`, and changes nothing.
  */
 export function refuseForeignLog(path: string): void {
   if (!hasFrames(path)) return;
@@ -136,7 +139,7 @@ export function refuseForeignLog(path: string): void {
   if (!mark || (note.state === 'open' && note.size === mark.size && note.mtime_ns === mark.mtime_ns)) return;
   throw new StoreError(
     'store-log-foreign',
-    `the log ${path}-wal does not belong to the store ${path} next to it: one of the two was replaced after the last agent ended, and the log would change what the store holds`,
+    `the log ${path}-wal does not belong to the store ${path}: one of the two was replaced after the last agent ended, and the log would change the store`,
   );
 }
 
@@ -153,7 +156,7 @@ function markOf(path: string): FileMark | undefined {
   return found && { size: found.size.toString(), mtime_ns: found.mtimeNs.toString() };
 }
 
-/** What was noted last; undefined where no note can be read. */
+/** The last note; undefined where none can be read. */
 function noteOf(path: string): (Partial<FileMark> & { readonly state: NoteState }) | undefined {
   try {
     const note: unknown = JSON.parse(readFileSync(noteFile(path), 'utf8'));

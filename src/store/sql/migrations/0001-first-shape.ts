@@ -14,8 +14,8 @@ const IS_SEQUENCE = `CHECK (
 const isLower = (a: string, b: string) =>
   `(length(${a}) < length(${b}) OR (length(${a}) = length(${b}) AND ${a} < ${b}))`;
 
-// REPLACE deletes without asking the DELETE trigger, hence the third one: a key that is taken stays
-// taken.
+// REPLACE deletes without firing the DELETE trigger, so a third trigger refuses it: a used key
+// stays used.
 const appendOnly = (table: string, key: string) => `
   CREATE TRIGGER ${table}_is_not_changed BEFORE UPDATE ON ${table}
   BEGIN SELECT RAISE(ABORT, '${table} is history: nothing in it is changed'); END;
@@ -33,7 +33,7 @@ const labels = (sign: '+' | '-', change: string, row: string) => `
       AND a.change ${change}
     ORDER BY k.label))`;
 
-/** Everything the store began with. */
+/** The first shape of the store. */
 export const firstShape: Migration = {
   number: 1,
   name: 'first shape',

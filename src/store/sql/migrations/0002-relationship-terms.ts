@@ -4,9 +4,9 @@ const OLD_COLUMNS = `trust_domain, state, state_code, state_message, endpoint_ur
     bootstrap, bootstrap_detail, last_attempt_at, last_success_at, next_poll_at, consecutive_failures, created_at`;
 
 /**
- * What an operator may agree on with a peer: more addresses, what may change without being asked,
- * how old its bundle may grow, whose signature counts. The table is made anew, since its checks
- * cannot be changed.
+ * The terms an operator may agree on with a peer: more addresses, which changes need no approval,
+ * the maximum age of its bundle, whose signature counts. The table is created again, because SQLite
+ * cannot change its checks.
  */
 export const relationshipTerms: Migration = {
   number: 2,

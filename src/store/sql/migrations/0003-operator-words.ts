@@ -1,6 +1,6 @@
 import type { Migration } from '../migration.ts';
 
-// REPLACE deletes without asking the DELETE trigger, hence the third one.
+// REPLACE deletes without firing the DELETE trigger, so a third trigger refuses it.
 const appendOnly = (table: string) => `
   CREATE TRIGGER ${table}_is_not_changed BEFORE UPDATE ON ${table}
   BEGIN SELECT RAISE(ABORT, '${table} is history: nothing in it is changed'); END;
@@ -11,8 +11,8 @@ const appendOnly = (table: string) => `
   BEGIN SELECT RAISE(ABORT, '${table} is history: nothing in it is replaced'); END;`;
 
 /**
- * The operator's word about single keys and single offers, and how long and how often an incident
- * saw the offer it shows.
+ * The operator's decisions about single keys and single offers, and since when and how often an
+ * incident saw its offer.
  */
 export const operatorWords: Migration = {
   number: 3,

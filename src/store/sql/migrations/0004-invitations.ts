@@ -1,6 +1,6 @@
 import type { Migration } from '../migration.ts';
 
-/** The invitations that were given and taken up. */
+/** The invitations that were issued and redeemed. */
 export const invitations: Migration = {
   number: 4,
   name: 'invitations',

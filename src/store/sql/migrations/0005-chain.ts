@@ -16,8 +16,8 @@ const appendOnly = (table: string) => `
   BEGIN SELECT RAISE(ABORT, '${table} is history: nothing in it is deleted'); END;`;
 
 /**
- * Every row of the history commits to the one before it; heads of the chain are signed. What is
- * there already is chained by `fill`.
+ * Every row of the history commits to the one before it; heads of the chain are signed. `fill`
+ * chains the existing rows.
  */
 export const chain: Migration = {
   number: 5,
@@ -59,7 +59,7 @@ export const chain: Migration = {
   fill,
 };
 
-/** In the order of time, and in one moment a version before what was told about it. */
+/** Ordered by time. Within one moment a version comes before the events about it. */
 function fill(database: Database): void {
   const rows = database
     .prepare<[], { readonly table_name: ChainedTable; readonly id: number }>(

@@ -1,6 +1,6 @@
 import type { Migration } from '../migration.ts';
 
-/** The life of our own roots, and how far each peer said it has come with them. */
+/** The life of our own roots, and the progress that each peer reported for them. */
 export const rotation: Migration = {
   number: 6,
   name: 'the life of our own roots',

@@ -1,8 +1,8 @@
 import type { Migration } from '../migration.ts';
 
 /**
- * The heads of their histories that peers showed us, signed by their agents: we keep them, so that
- * they cannot be taken back.
+ * The signed heads of their histories that peers showed us. Because we keep them, a peer cannot
+ * deny them later.
  */
 export const peerHeads: Migration = {
   number: 7,

@@ -11,7 +11,8 @@ interface HeldNow {
 }
 
 /**
- * Since when each key of a peer is held, and the number that counted when the current content came.
+ * Since when each key of a peer is held, and the sequence that counted when the current content
+ * came.
  */
 export const priorTrust: Migration = {
   number: 8,
@@ -44,7 +45,7 @@ export const priorTrust: Migration = {
   SELECT trust_domain, sequence FROM current_bundle JOIN relationship USING (trust_domain) WHERE sequence IS NOT NULL;
 `,
   fill(database) {
-    // The version that added a key last is the one since which it is held.
+    // A key is held since the last version that added it.
     const rows = database
       .prepare<[], HeldNow>(
         `SELECT c.trust_domain, k.key_fingerprint, k.jwk, v.received_at AS since,
@@ -60,7 +61,7 @@ export const priorTrust: Migration = {
          GROUP BY c.trust_domain, held.fingerprint ORDER BY v.received_at DESC`,
       )
       .all();
-    // Of several certificates over one key the oldest counts: it comes last.
+    // Of several certificates with one key the oldest counts: it comes last.
     const put = database.prepare<[string, string, string, string, number]>(
       `INSERT INTO held_key (trust_domain, kind, key, since, vouched, known) VALUES (?, ?, ?, ?, ?, 1)
        ON CONFLICT DO UPDATE SET since = excluded.since, vouched = max(vouched, excluded.vouched)`,

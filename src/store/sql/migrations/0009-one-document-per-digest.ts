@@ -1,13 +1,16 @@
 import type { Migration } from '../migration.ts';
 
-/** As `peer-head-rule.ts` had it when this step was made: a released step is never edited. */
+/**
+ * A copy of the rule in `peer-head-rule.ts` from when this step was released. A released step is
+ * never edited.
+ */
 const PEER_HEADS_KEPT = 64;
 
 const RELATIONSHIP_COLUMNS = `trust_domain, state, state_code, state_message, endpoint_url, more_endpoint_urls, profile,
     endpoint_id, web_pki_ca_pem, agent_id, policy, stale_after_seconds, bootstrap, bootstrap_detail, last_attempt_at,
     last_success_at, next_poll_at, consecutive_failures, created_at`;
 
-// REPLACE deletes without asking the DELETE trigger, hence the third one.
+// REPLACE deletes without firing the DELETE trigger, so a third trigger refuses it.
 const appendOnly = (table: string) => `
   CREATE TRIGGER ${table}_is_not_changed BEFORE UPDATE ON ${table}
   BEGIN SELECT RAISE(ABORT, '${table} is history: nothing in it is changed'); END;
@@ -22,10 +25,10 @@ const appendOnly = (table: string) => `
 const KEYS_AT = `instr(document, '"keys":[')`;
 
 /**
- * The keys of a bundle are stored once, however often a peer goes back to them, and versions refer
- * to them. The chain goes on committing to whole documents: `document_head` and the stored keys
- * together are the very text that was there before. The table of relationships is made again
- * because its checks must allow the state `flapping`.
+ * Stores the keys of a bundle once, however often a peer goes back to them; versions refer to them.
+ * The chain still commits to whole documents: `document_head` and the stored keys together are
+ * exactly the earlier text. The table of relationships is created again, because its checks must
+ * allow the state `flapping`.
  */
 export const oneDocumentPerDigest: Migration = {
   number: 9,

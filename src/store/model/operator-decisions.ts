@@ -2,26 +2,29 @@ import { printable } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { NewEvent } from './event.ts';
 
-/** A key that is kept out of the trust, whatever the bundles of its trust domain say. */
+/** A key that the operator distrusts, whatever the bundles of its trust domain contain. */
 export interface DistrustedKey {
   readonly trustDomain: TrustDomain;
   /** SHA-256 of the SubjectPublicKeyInfo, 64 lower-case hex digits. */
   readonly keyFingerprint: string;
-  /** What it was called when it was taken out: six digits and the subject or the key ID. */
+  /** Its label when it was distrusted: six digits and the subject or the key ID. */
   readonly label: string;
   readonly at: Date;
   readonly actor: string;
   readonly reason: string;
-  /** When it counts again by itself; absent: never. */
+  /** When the distrust ends by itself; absent: never. */
   readonly until?: Date;
 }
 
-/** The end of a key's distrust: the operator's word, or its time was over. */
+/** The end of a key's distrust: by a decision of the operator, or because its time was over. */
 export interface KeyTrustedAgain extends Omit<DistrustedKey, 'label' | 'until'> {
   readonly word: 'trusted-again' | 'lapsed';
 }
 
-/** An offered bundle that is kept out for good, by its `contentDigest`; or that no longer is. */
+/**
+ * An offered bundle that the operator rejected for good, by its `contentDigest`, or whose rejection
+ * ended.
+ */
 export interface RejectedOffer {
   readonly trustDomain: TrustDomain;
   readonly digest: string;
@@ -33,29 +36,29 @@ export interface RejectedOffer {
 const HEX64 = /^[0-9a-f]{64}$/;
 
 /**
- * As it is kept: texts printable and of bounded length. Throws `TypeError` where the fingerprint is
- * none.
+ * The distrust as it is stored: texts printable and of bounded length. Throws `TypeError` for a
+ * malformed fingerprint.
  */
 export function cleanDistrust(key: DistrustedKey): DistrustedKey {
   if (!HEX64.test(key.keyFingerprint)) throw new TypeError('a key fingerprint has 64 hex digits');
-  return { ...key, ...cleanWord(key), label: printable(key.label, 200) };
+  return { ...key, ...cleanDecision(key), label: printable(key.label, 200) };
 }
 
 /**
- * As it is kept: texts printable and of bounded length. Throws `TypeError` where the digest is
- * none.
+ * The rejection as it is stored: texts printable and of bounded length. Throws `TypeError` for a
+ * malformed digest.
  */
 export function cleanRejection(offer: RejectedOffer): RejectedOffer {
   if (!HEX64.test(offer.digest)) throw new TypeError('a digest has 64 hex digits');
-  return { ...offer, ...cleanWord(offer) };
+  return { ...offer, ...cleanDecision(offer) };
 }
 
-/** Who and why, as it is kept. */
-export function cleanWord({ actor, reason }: { readonly actor: string; readonly reason: string }) {
+/** The actor and the reason, as they are stored. */
+export function cleanDecision({ actor, reason }: { readonly actor: string; readonly reason: string }) {
   return { actor: printable(actor, 100), reason: printable(reason, 1000) };
 }
 
-/** The audit line of a key that was taken out. */
+/** The audit line of a key's distrust. */
 export function keyDistrusted({ at, trustDomain, actor, ...key }: DistrustedKey): NewEvent {
   const { label, keyFingerprint, reason, until } = key;
   const end = until === undefined ? '' : ` until ${until.toISOString()}`;
@@ -70,10 +73,10 @@ export function keyDistrusted({ at, trustDomain, actor, ...key }: DistrustedKey)
 }
 
 /**
- * The audit line of a key that counts again; `label` is what it was called when it was taken out.
+ * The audit line of a key that is trusted again. `label` is its label from when it was distrusted.
  */
-export function keyTrustedAgain(told: KeyTrustedAgain, label: string): NewEvent {
-  const { at, trustDomain, actor, word, reason, keyFingerprint } = told;
+export function keyTrustedAgain(ended: KeyTrustedAgain, label: string): NewEvent {
+  const { at, trustDomain, actor, word, reason, keyFingerprint } = ended;
   return {
     at,
     kind: 'key-trusted-again',
@@ -85,15 +88,15 @@ export function keyTrustedAgain(told: KeyTrustedAgain, label: string): NewEvent 
   };
 }
 
-/** The audit line of an offer that was rejected for good, or is looked at anew. */
-export function offerWord(
+/** The audit line of an offer that was rejected for good, or whose rejection ended. */
+export function offerDecided(
   { at, trustDomain, actor, digest, reason }: RejectedOffer,
   kind: 'offer-rejected' | 'offer-reconsidered',
 ): NewEvent {
-  const said =
+  const outcome =
     kind === 'offer-rejected'
-      ? 'is rejected, and not asked about again'
-      : 'is no longer rejected, and is judged anew';
-  const message = `the offered bundle sha256:${digest} of ${trustDomain} ${said}: ${reason}`;
+      ? 'is rejected and will not wait for the operator again'
+      : 'is no longer rejected and is judged again';
+  const message = `the offered bundle sha256:${digest} of ${trustDomain} ${outcome}: ${reason}`;
   return { at, kind, trustDomain, actor, message, detail: { digest } };
 }

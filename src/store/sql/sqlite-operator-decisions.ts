@@ -6,20 +6,20 @@ import {
   type TrustDomain,
 } from '../../spiffe/index.ts';
 import type { NewEvent } from '../model/event.ts';
-import { keyWordRow, offerWordRow } from '../model/history-rows.ts';
+import { keyDecisionRow, offerDecisionRow } from '../model/history-rows.ts';
 import type { AddLink } from './sqlite-chain.ts';
-import type { KeyWord } from '../model/trusted-at.ts';
+import type { KeyDecision } from '../model/trusted-at.ts';
 import {
   cleanDistrust,
   cleanRejection,
-  cleanWord,
+  cleanDecision,
   type DistrustedKey,
   keyDistrusted,
   keyTrustedAgain,
   type KeyTrustedAgain,
-  offerWord,
+  offerDecided,
   type RejectedOffer,
-} from '../model/operator-words.ts';
+} from '../model/operator-decisions.ts';
 
 interface DistrustRow {
   readonly trust_domain: string;
@@ -40,19 +40,19 @@ interface RejectionRow {
 }
 
 /**
- * The operator's word about keys and offers, in SQL. What writes is to be called inside a
- * transaction; `addEvent` puts a line on record.
+ * The operator's decisions about keys and offers, in SQL. Call writing methods inside a
+ * transaction. `addEvent` adds an event.
  */
-export function createOperatorWordTables(
+export function createOperatorDecisionTables(
   database: Database,
   addEvent: (event: NewEvent) => void,
   addLink: AddLink,
 ) {
   const selectDistrusted = database.prepare<[], DistrustRow>('SELECT * FROM distrusted_key');
-  const selectKeyWords = database.prepare<[], ReturnType<typeof keyWordRow>>(
+  const selectKeyDecisions = database.prepare<[], ReturnType<typeof keyDecisionRow>>(
     'SELECT at, trust_domain, key_fingerprint, word, label, until, actor, reason FROM key_distrust ORDER BY id',
   );
-  const insertKeyWord = database.prepare<[ReturnType<typeof keyWordRow>]>(
+  const insertKeyDecision = database.prepare<[ReturnType<typeof keyDecisionRow>]>(
     `INSERT INTO key_distrust (at, trust_domain, key_fingerprint, word, label, until, actor, reason)
      VALUES ($at, $trust_domain, $key_fingerprint, $word, $label, $until, $actor, $reason)`,
   );
@@ -60,7 +60,7 @@ export function createOperatorWordTables(
     `SELECT * FROM rejected_offer
      WHERE ($name IS NULL OR trust_domain = $name) AND ($digest IS NULL OR digest = $digest)`,
   );
-  const insertOfferWord = database.prepare<[ReturnType<typeof offerWordRow>]>(
+  const insertOfferDecision = database.prepare<[ReturnType<typeof offerDecisionRow>]>(
     `INSERT INTO offer_rejection (at, trust_domain, digest, word, actor, reason)
      VALUES ($at, $trust_domain, $digest, $word, $actor, $reason)`,
   );
@@ -69,65 +69,64 @@ export function createOperatorWordTables(
       'SELECT pem FROM authority_key WHERE key_fingerprint = ? AND pem IS NOT NULL LIMIT 1',
     )
     .pluck();
-  // A row may have the digest of another encoding of the key, from before keys were named by what
-  // they are.
+  // Older versions of Federate may have stored the digest of another encoding of the key.
   const nameOf = ({ key_fingerprint: written }: { readonly key_fingerprint: string }): string => {
     const pem = selectCertificate.get(written);
     const [der] = pem === undefined ? [] : certificatesFromPem(pem);
     return der ? parseCertificate(der).keyFingerprint : written;
   };
-  const addKeyWord = (row: ReturnType<typeof keyWordRow>) =>
-    addLink('key_distrust', insertKeyWord.run(row).lastInsertRowid, row);
-  const addOfferWord = (row: ReturnType<typeof offerWordRow>) =>
-    addLink('offer_rejection', insertOfferWord.run(row).lastInsertRowid, row);
+  const addKeyDecision = (row: ReturnType<typeof keyDecisionRow>) =>
+    addLink('key_distrust', insertKeyDecision.run(row).lastInsertRowid, row);
+  const addOfferDecision = (row: ReturnType<typeof offerDecisionRow>) =>
+    addLink('offer_rejection', insertOfferDecision.run(row).lastInsertRowid, row);
   const rejected = (name: TrustDomain | null, digest: string | null): RejectedOffer[] =>
     selectRejected.all({ name, digest }).map(rejectionOf);
 
   return {
-    /** Every word about keys that was ever said, in its order. */
-    keyWords: (): KeyWord[] => selectKeyWords.all().map((row) => keyWordOf(row, nameOf(row))),
+    /** All decisions about keys, in their order. */
+    keyDecisions: (): KeyDecision[] => selectKeyDecisions.all().map((row) => keyDecisionOf(row, nameOf(row))),
     distrustedKeys: (): DistrustedKey[] => selectDistrusted.all().map((row) => distrustOf(row, nameOf(row))),
-    distrust(told: DistrustedKey): void {
-      const key = cleanDistrust(told);
-      addKeyWord(keyWordRow(key, 'distrusted', key.label));
+    distrust(request: DistrustedKey): void {
+      const key = cleanDistrust(request);
+      addKeyDecision(keyDecisionRow(key, 'distrusted', key.label));
       addEvent(keyDistrusted(key));
     },
     /** False when it is not distrusted. */
-    trustAgain(told: KeyTrustedAgain): boolean {
+    trustAgain(request: KeyTrustedAgain): boolean {
       const before = selectDistrusted
         .all()
         .find(
           (row) =>
-            row.trust_domain === told.trustDomain &&
-            [row.key_fingerprint, nameOf(row)].includes(told.keyFingerprint),
+            row.trust_domain === request.trustDomain &&
+            [row.key_fingerprint, nameOf(row)].includes(request.keyFingerprint),
         );
       if (!before) return false;
-      // By the name that was written, since the two words stand for one key.
-      const again = { ...told, ...cleanWord(told), keyFingerprint: before.key_fingerprint };
-      addKeyWord(keyWordRow(again, again.word, before.key));
+      // Use the name as it was stored, because both names stand for one key.
+      const again = { ...request, ...cleanDecision(request), keyFingerprint: before.key_fingerprint };
+      addKeyDecision(keyDecisionRow(again, again.word, before.key));
       addEvent(keyTrustedAgain(again, before.key));
       return true;
     },
     rejectedOffers: (trustDomain?: TrustDomain): RejectedOffer[] => rejected(trustDomain ?? null, null),
     rejection: (trustDomain: TrustDomain, digest: string): RejectedOffer | undefined =>
       rejected(trustDomain, digest)[0],
-    reject(told: RejectedOffer): void {
-      const offer = cleanRejection(told);
-      addOfferWord(offerWordRow(offer, 'rejected'));
-      addEvent(offerWord(offer, 'offer-rejected'));
+    reject(request: RejectedOffer): void {
+      const offer = cleanRejection(request);
+      addOfferDecision(offerDecisionRow(offer, 'rejected'));
+      addEvent(offerDecided(offer, 'offer-rejected'));
     },
     /** False when it is not rejected. */
-    reconsider(told: RejectedOffer): boolean {
-      const offer = cleanRejection(told);
+    reconsider(request: RejectedOffer): boolean {
+      const offer = cleanRejection(request);
       if (rejected(offer.trustDomain, offer.digest).length === 0) return false;
-      addOfferWord(offerWordRow(offer, 'reconsidered'));
-      addEvent(offerWord(offer, 'offer-reconsidered'));
+      addOfferDecision(offerDecisionRow(offer, 'reconsidered'));
+      addEvent(offerDecided(offer, 'offer-reconsidered'));
       return true;
     },
   };
 }
 
-function keyWordOf(row: ReturnType<typeof keyWordRow>, keyFingerprint: string): KeyWord {
+function keyDecisionOf(row: ReturnType<typeof keyDecisionRow>, keyFingerprint: string): KeyDecision {
   const { word, label } = row;
   return { ...distrustOf({ ...row, key: label, since: row.at }, keyFingerprint), word, label };
 }
