@@ -261,7 +261,7 @@ async function restart(index: number) {
 }
 
 describe('partsOfAgent()', () => {
-  const STEPS = 18;
+  const STEPS = 19;
 
   it('has as many steps as are tried below', async () => {
     const { folder, parts } = await restart(0);

@@ -124,13 +124,10 @@ describe('federate distrust, in the simulated meshes', () => {
     await meshes.ask('consul', ['refresh', names.istio]);
     const { socket } = await openConnection();
     const closed = once(socket, 'close');
-    const out = (await meshes.ask('istio', [
-      'distrust',
-      'own',
-      rootKey,
-      '--reason',
-      'old backup lost',
-    ])) as DistrustedDocument;
+    const words = ['distrust', 'own', rootKey, '--reason', 'old backup lost'];
+    const warned = await meshes.verb('istio', [...words, '--output', 'json']);
+    expect(JSON.parse(warned.stdout)).toMatchObject({ error: { code: 'own-svid-key' } });
+    const out = (await meshes.ask('istio', [...words, '--even-our-own-svid'])) as DistrustedDocument;
     expect(out).toMatchObject({ ours: true, was_trusted: true, x509_left: 1 });
     // The endpoint rings, the peer polls, its mesh is written to: nobody types anything there.
     await closed;

@@ -105,8 +105,10 @@ describe('FederationAgent asks an operator when the document holds (invariant 4,
     await using world = await HostileWorld.start(around);
     const { agents } = world;
     agents.own = { ...around.ownCa.bundle(), jwtAuthorities: [ours] };
+    const others = { ...around.otherCa.bundle(), jwtAuthorities: [theirs] };
+    world.other.misbehave({ answer: answers.document(documentOf(others)) });
     await agents.agent.setBundle(otherName, {
-      document: serializeBundle({ ...around.otherCa.bundle(), jwtAuthorities: [theirs] }),
+      document: serializeBundle(others),
       name: 'other.json',
       actor: 'operator:1000',
       reason: 'test',

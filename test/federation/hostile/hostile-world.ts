@@ -4,6 +4,7 @@ import { createHostLookup } from '../../../src/federation/host-lookup.ts';
 import type { FederationAgentOptions } from '../../../src/federation/index.ts';
 import {
   bundleOf,
+  parseSpiffeId,
   parseTrustDomain,
   serializeBundle,
   type TrustBundle,
@@ -52,15 +53,24 @@ export function serving(roots: readonly X509Authority[], rest: Parameters<typeof
 export class HostileWorld {
   readonly agents: AgentWorld;
   readonly peer: HostilePeer;
+  /** The peer that behaves. */
+  readonly other: HostilePeer;
   readonly around: Surroundings;
   readonly names: FakeNameServer;
   /** The connections that the agent opened, in order. */
   readonly #sockets: Socket[] = [];
   readonly #onSocket: (message: unknown) => void;
 
-  private constructor(agents: AgentWorld, peer: HostilePeer, around: Surroundings, names: FakeNameServer) {
+  private constructor(
+    agents: AgentWorld,
+    peer: HostilePeer,
+    other: HostilePeer,
+    around: Surroundings,
+    names: FakeNameServer,
+  ) {
     this.agents = agents;
     this.peer = peer;
+    this.other = other;
     this.around = around;
     this.names = names;
     this.#onSocket = (message) => {
@@ -90,7 +100,12 @@ export class HostileWorld {
       identity: await endpointOf(peerCa),
       answer: answers.document(documentOf(held)),
     });
-    const world = new HostileWorld(agents, peer, around, names);
+    // It answers, because retries would be counted as connections to the peer that misbehaves.
+    const other = await HostilePeer.start({
+      identity: await endpointOf(otherCa),
+      answer: answers.document(documentOf(otherCa.bundle())),
+    });
+    const world = new HostileWorld(agents, peer, other, around, names);
     const byFile = { actor: 'operator:1000', profile: overSpiffe } as const;
     await agents.agent.add({
       ...byFile,
@@ -99,9 +114,10 @@ export class HostileWorld {
       bootstrap: { kind: 'bundle', document: Buffer.from(documentOf(held)) },
     });
     await agents.agent.add({
-      ...byFile,
+      actor: byFile.actor,
+      profile: { kind: 'https_spiffe', endpointId: parseSpiffeId(`spiffe://${otherName}/endpoint`) },
       trustDomain: otherName,
-      endpointUrl: 'https://127.0.0.1:1/', // nobody is there
+      endpointUrl: other.fake.url(),
       bootstrap: { kind: 'bundle', document: Buffer.from(documentOf(otherCa.bundle())) },
     });
     await agents.clock.untilSleeping(POLLERS);
@@ -152,6 +168,7 @@ export class HostileWorld {
     unsubscribe('net.client.socket', this.#onSocket);
     await this.agents[Symbol.asyncDispose]();
     await this.peer[Symbol.asyncDispose]();
+    await this.other[Symbol.asyncDispose]();
     await this.names[Symbol.asyncDispose]();
   }
 }

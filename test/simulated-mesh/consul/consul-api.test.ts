@@ -231,7 +231,7 @@ describe('start()', () => {
       startConsul(`${folder.path}/second`, {
         http: { host: '127.0.0.1', port: started.mesh.httpAddress().port },
       });
-    await expect(second()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await expect(second()).rejects.toMatchObject({ code: 'port-in-use' });
     const third = await startConsul(`${folder.path}/second`);
     await third.mesh.stop();
   });
