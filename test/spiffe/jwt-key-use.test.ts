@@ -79,4 +79,15 @@ describe('what a JWK says about its use', () => {
     expect(bundle.jwtAuthorities).toEqual([]);
     expect(notes[0]?.message).toContain('exponent has more than 31 bits');
   });
+
+  it.each([
+    ['a point for which everybody can sign', Buffer.alloc(32), 'everybody can sign'],
+    ['no point of the curve', Buffer.alloc(32, 0xff), 'not a point of the curve'],
+  ])('leaves out an Ed25519 key that is %s, in a bundle of a peer', (_, point, why) => {
+    const entry = { kty: 'OKP', crv: 'Ed25519', x: point.toString('base64url'), use: 'jwt-svid', kid: 'k1' };
+    const { bundle, notes } = parseBundle(td, Buffer.from(JSON.stringify({ keys: [entry] })));
+    expect(bundle.jwtAuthorities).toEqual([]);
+    expect(notes[0]?.code).toBe('entry-key-unsupported');
+    expect(notes[0]?.message).toContain(why);
+  });
 });

@@ -186,10 +186,29 @@ function keys(): OddRoot[] {
       false,
       Buffer.concat([ed25519.subarray(0, 12), Buffer.alloc(31, 0xff), Uint8Array.of(0x7f)]),
     ),
+    ...LOW_ORDER_POINTS.map((hex) =>
+      keyed(
+        `Ed25519 of low order, ${hex.slice(0, 6)}…${hex.slice(-2)}`,
+        false,
+        Buffer.concat([ed25519.subarray(0, 12), Buffer.from(hex, 'hex')]),
+      ),
+    ),
     keyed('Ed448', false, spkiOf(generateKeyPairSync('ed448').publicKey)),
     keyed('X25519', false, spkiOf(generateKeyPairSync('x25519').publicKey)),
   ];
 }
+
+/** The points of edwards25519 for which everybody can sign: of order 1, 2, 4 and 8. */
+const LOW_ORDER_POINTS: readonly string[] = [
+  `01${'00'.repeat(31)}`,
+  `ec${'ff'.repeat(30)}7f`,
+  '00'.repeat(32),
+  `${'00'.repeat(31)}80`,
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa',
+];
 
 /** y = 2 belongs to no point of edwards25519. */
 function notAPoint(): Uint8Array {

@@ -3,7 +3,7 @@ import { decodeBase64, decodeBase64url } from '../base/base64.ts';
 import { BundleError } from './bundle-error.ts';
 import { portableAuthorityFromDer, x509AuthorityFromDer } from './bundle-from-certificates.ts';
 import type { BundleNote, BundleNoteCode } from './bundle-note.ts';
-import { rsaKeyProblem } from '../x509/interoperable-key.ts';
+import { ed25519KeyProblem, rsaKeyProblem } from '../x509/interoperable-key.ts';
 import { holdsSecret, isKnownKeyType, jwkOfPublicKey, type PublicJwk, readJwk, statesKey } from './jwk.ts';
 import { JsonNumber, type JsonObject, type JsonValue } from '../base/strict-json.ts';
 import type { TrustDomain } from '../id/trust-domain.ts';
@@ -216,7 +216,11 @@ class EntryReader {
  * Why other programs cannot read a key for JWTs, or refuse all keys for it; a key that is too short
  * only proves nothing.
  */
-function jwtKeyProblem({ kty, n = '', e = '' }: PublicJwk): string | undefined {
+function jwtKeyProblem({ kty, n = '', e = '', x = '' }: PublicJwk): string | undefined {
+  if (kty === 'OKP') {
+    const point = decodeBase64url(x);
+    return point ? ed25519KeyProblem(point) : 'its number is not base64url';
+  }
   if (kty !== 'RSA') return undefined;
   const [modulus, exponent] = [decodeBase64url(n), decodeBase64url(e)];
   if (!modulus || !exponent) return 'its numbers are not base64url';

@@ -14,7 +14,7 @@ export function keyProblem(shape: PublicKeyShape): string | undefined {
     case 'ec':
       return undefined;
     case 'ed25519':
-      return isEd25519Point(shape.x) ? undefined : 'its Ed25519 key is not a point of the curve';
+      return ed25519KeyProblem(shape.x);
     case 'unknown':
       return `its key is of a kind that is not supported (${shape.oid})`;
     default:
@@ -39,6 +39,18 @@ export function rsaKeyProblem({
   return undefined;
 }
 
+/**
+ * Why other programs cannot read an Ed25519 key, or refuse it: what holds for keys that sign JWTs too. Because everybody can sign for a
+ * point of low order, go-jose refuses a whole set of keys with one.
+ */
+export function ed25519KeyProblem(bytes: Uint8Array): string | undefined {
+  const encoded = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
+  if (!isEd25519Point(encoded)) return 'its Ed25519 key is not a point of the curve';
+  return isOfLowOrder(encoded & Y_BITS)
+    ? 'its Ed25519 key is a point for which everybody can sign'
+    : undefined;
+}
+
 function rsaSizeProblem(modulus: Uint8Array): string | undefined {
   const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
   return bits < MIN_RSA_BITS || bits > MAX_RSA_BITS
@@ -47,15 +59,16 @@ function rsaSizeProblem(modulus: Uint8Array): string | undefined {
 }
 
 const P = 2n ** 255n - 19n;
+/** All bits of an encoded point but the highest, which is the sign of x. */
+const Y_BITS = 2n ** 255n - 1n;
 const D = 37095705934669439343138083508754565189542113879843219016388785533085940283555n;
 
 /**
  * Whether 32 bytes are a point of edwards25519 (RFC 8032 §5.1.3). OpenSSL takes any 32 bytes for a
  * key, and only finds at the first signature that it is none.
  */
-function isEd25519Point(bytes: Uint8Array): boolean {
-  const encoded = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
-  const y = encoded & (2n ** 255n - 1n);
+function isEd25519Point(encoded: bigint): boolean {
+  const y = encoded & Y_BITS;
   if (y >= P) return false;
   // x² = u/v. Because v² is a square, u/v is one exactly if u·v is.
   const u = modulo(y * y - 1n);
@@ -63,6 +76,12 @@ function isEd25519Point(bytes: Uint8Array): boolean {
   // Of x = 0 there is one sign only.
   if (u === 0n) return encoded >> 255n === 0n;
   return power(modulo(u * v), (P - 1n) / 2n) === 1n;
+}
+
+/** Whether the points with this y have an order of 1, 2, 4 or 8. Those of order 8 are the ones whose double has y = 0. */
+function isOfLowOrder(y: bigint): boolean {
+  const square = modulo(y * y);
+  return modulo(y * (square - 1n) * (D * square * square + 2n * square - 1n)) === 0n;
 }
 
 function modulo(number: bigint): bigint {
