@@ -1,6 +1,6 @@
 import type { Clock, Metrics } from '../platform/index.ts';
 import type { Relationship } from '../store/index.ts';
-import type { PollObserver } from './peer-poller.ts';
+import type { PollObserver } from './poll/peer-poller.ts';
 
 /**
  * The numbers of the federation agent: polls by outcome and how long they took, and per trust domain the state and the age of

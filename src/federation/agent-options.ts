@@ -1,14 +1,14 @@
 import type { Clock, Log, Metrics, Random } from '../platform/index.ts';
 import type { BundleLimits, StatementSigner, TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { SignedHead, Store } from '../store/index.ts';
-import type { AddressGuard } from './address-guard.ts';
-import type { ChangeBudgetSettings } from './change-budget.ts';
-import type { WatchSettings } from './endpoint-watch.ts';
-import type { FetchLimits } from './fetch-limits.ts';
-import type { HostLookup } from './host-lookup.ts';
-import type { RedirectSettings } from './redirects.ts';
-import type { ScheduleSettings } from './schedule.ts';
-import type { OutgoingProxy } from './proxy/outgoing-proxy.ts';
+import type { AddressGuard } from './fetch/address-guard.ts';
+import type { ChangeBudgetSettings } from './poll/change-budget.ts';
+import type { WatchSettings } from './poll/endpoint-watch.ts';
+import type { FetchLimits } from './fetch/fetch-limits.ts';
+import type { HostLookup } from './fetch/host-lookup.ts';
+import type { RedirectSettings } from './fetch/redirects.ts';
+import type { ScheduleSettings } from './fetch/schedule.ts';
+import type { OutgoingProxy } from './fetch/outgoing-proxy.ts';
 
 /** What the agent works with. */
 export interface FederationAgentOptions {

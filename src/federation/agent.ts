@@ -2,35 +2,40 @@ import { createEndpointVerifier } from './endpoint-verifier.ts';
 import { TokenBucket } from '../platform/index.ts';
 import { type BundleSource, contentDigest, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
-import { AddressNumbers } from './address-numbers.ts';
-import { type AddNote, addRelationship, type AddRequest, prepareRelationship } from './add-relationship.ts';
+import { AddressNumbers } from './poll/address-numbers.ts';
+import {
+  type AddNote,
+  addRelationship,
+  type AddRequest,
+  prepareRelationship,
+} from './operator/add-relationship.ts';
 import type { FederationAgentOptions } from './agent-options.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
-import { defaultChangeBudgetSettings } from './change-budget.ts';
-import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
-import { Distrusts } from './distrust-key.ts';
+import { defaultChangeBudgetSettings } from './poll/change-budget.ts';
+import { changeRelationship, type RelationshipChange } from './operator/change-relationship.ts';
+import { Distrusts } from './operator/distrust-key.ts';
 import { ended } from './ended.ts';
-import { FederationError } from './errors.ts';
-import { type TheirSide, TheirSides } from './holding/their-side.ts';
-import type { EndpointHealth } from './endpoint-urls.ts';
-import { WatchPlaces } from './endpoint-watch.ts';
-import { type BundleListener, HeldBundles } from './held-bundles.ts';
-import type { MeshProgress } from './holding/holding-claims.ts';
+import { FederationError } from './fetch/errors.ts';
+import { type TheirSide, TheirSides } from './fetch/their-side.ts';
+import type { EndpointHealth } from './fetch/endpoint-urls.ts';
+import { WatchPlaces } from './poll/endpoint-watch.ts';
+import { type BundleListener, HeldBundles } from './trust/held-bundles.ts';
+import type { MeshProgress } from './fetch/holding-claims.ts';
 import { HoldingStatements } from './holding/holding-statements.ts';
 import { Observations } from './observation/observations.ts';
-import { createHostLookup } from './host-lookup.ts';
-import { OfferReviews } from './offer-reviews.ts';
-import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
-import { LeftOutEntries } from './left-out-entries.ts';
-import { PeerPoller, type SharedByPollers } from './peer-poller.ts';
-import { PollSlots, pollSlotSettings } from './poll-slots.ts';
-import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
-import type { RefreshParts } from './refresh-parts.ts';
-import { nextPollDelayMs, pollIntervalMs, retryRate } from './schedule.ts';
-import { type RelationshipStatus, relationshipStatus } from './relationship-status.ts';
-import type { OperatorOverride } from './settle-offer.ts';
-import { TrustedBundles } from './trusted-bundles.ts';
-import { vouchingRoots } from './vouching-roots.ts';
+import { createHostLookup } from './fetch/host-lookup.ts';
+import { OfferReviews } from './operator/offer-reviews.ts';
+import { type OperatorBundle, putOperatorBundle } from './operator/operator-bundle.ts';
+import { LeftOutEntries } from './trust/left-out-entries.ts';
+import { PeerPoller, type SharedByPollers } from './poll/peer-poller.ts';
+import { PollSlots, pollSlotSettings } from './poll/poll-slots.ts';
+import type { RefreshOutcome, RefreshResult, RememberedTag } from './poll/refresh-outcome.ts';
+import type { RefreshParts } from './poll/refresh-parts.ts';
+import { nextPollDelayMs, pollIntervalMs, retryRate } from './fetch/schedule.ts';
+import { type RelationshipStatus, relationshipStatus } from './trust/relationship-status.ts';
+import type { OperatorOverride } from './poll/settle-offer.ts';
+import { TrustedBundles } from './trust/trusted-bundles.ts';
+import { vouchingRoots } from './operator/vouching-roots.ts';
 import { CarriedBundles } from './signed-bundle/carried-bundles.ts';
 
 /** A relationship that was added. */

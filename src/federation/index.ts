@@ -1,18 +1,18 @@
 /** Relationships with foreign trust domains: bootstrap, fetch, judge, remember, repeat (SPIFFE Federation §5, §6). */
-export type { AddNote, AddRequest } from './add-relationship.ts';
+export type { AddNote, AddRequest } from './operator/add-relationship.ts';
 export { type AddResult, FederationAgent } from './agent.ts';
 export type { FederationAgentOptions } from './agent-options.ts';
-export { type Bootstrap, parseBundleFile } from './bootstrap.ts';
-export type { RelationshipChange } from './change-relationship.ts';
-export { type Distrusted, Distrusts, type DistrustRequest } from './distrust-key.ts';
+export { type Bootstrap, parseBundleFile } from './operator/bootstrap.ts';
+export type { RelationshipChange } from './operator/change-relationship.ts';
+export { type Distrusted, Distrusts, type DistrustRequest } from './operator/distrust-key.ts';
 export {
   FederationError,
   type FederationErrorCode,
   FetchError,
   type FetchErrorCode,
   type FetchTrace,
-} from './errors.ts';
-export { defaultWatchSettings, type WatchSettings } from './endpoint-watch.ts';
+} from './fetch/errors.ts';
+export { defaultWatchSettings, type WatchSettings } from './poll/endpoint-watch.ts';
 export {
   type GateVerdict,
   judgeRetire,
@@ -28,37 +28,37 @@ export type {
   RotationTimes,
   RotationView,
 } from './rotation/rotation-view.ts';
-export { type OutgoingProxy, parseExemptHost } from './proxy/outgoing-proxy.ts';
-export { createHostLookup } from './host-lookup.ts';
-export { type DocumentTag, fetchBundle, type FetchOutcome, type FetchRequest } from './fetch-bundle.ts';
-export type { TheirSide } from './holding/their-side.ts';
-export { staleFrom } from './relationship-state.ts';
-export type { MeshProgress } from './holding/holding-claims.ts';
+export { type OutgoingProxy, parseExemptHost } from './fetch/outgoing-proxy.ts';
+export { createHostLookup } from './fetch/host-lookup.ts';
+export { type DocumentTag, fetchBundle, type FetchOutcome, type FetchRequest } from './fetch/fetch-bundle.ts';
+export type { TheirSide } from './fetch/their-side.ts';
+export { staleFrom } from './poll/relationship-state.ts';
+export type { MeshProgress } from './fetch/holding-claims.ts';
 export {
   PeerHoldings,
   type PeerHolding,
   type PlainPoller,
   type SeenRequest,
 } from './holding/peer-holdings.ts';
-export { defaultFetchLimits, type FetchLimits } from './fetch-limits.ts';
-export { type AddressGuard, createForbiddenRanges } from './address-guard.ts';
-export type { BundleListener } from './held-bundles.ts';
+export { defaultFetchLimits, type FetchLimits } from './fetch/fetch-limits.ts';
+export { type AddressGuard, createForbiddenRanges } from './fetch/address-guard.ts';
+export type { BundleListener } from './trust/held-bundles.ts';
 export type { InvitationRequest } from './invitation/desk.ts';
 export { InvitationError, type InvitationErrorCode } from './invitation/errors.ts';
 export { Invitations } from './invitation/invitations.ts';
-export type { LeftOut } from './left-out-entries.ts';
+export type { LeftOut } from './trust/left-out-entries.ts';
 export { looksLikeInvitation } from './invitation/line.ts';
 export type { InvitationParts } from './invitation/parts.ts';
-export type { EndpointHealth } from './endpoint-urls.ts';
-export { type Decision, OfferReviews, type WaitingOffer } from './offer-reviews.ts';
-export type { OperatorBundle } from './operator-bundle.ts';
-export { defaultRedirectSettings, type RedirectSettings } from './redirects.ts';
-export type { RefreshOutcome, RefreshResult } from './refresh-outcome.ts';
-export type { RelationshipTerms } from './relationship-terms.ts';
-export type { RelationshipStatus } from './relationship-status.ts';
-export { withoutKeys } from './without-keys.ts';
-export { defaultScheduleSettings, type ScheduleSettings } from './schedule.ts';
-export type { OperatorOverride } from './settle-offer.ts';
+export type { EndpointHealth } from './fetch/endpoint-urls.ts';
+export { type Decision, OfferReviews, type WaitingOffer } from './operator/offer-reviews.ts';
+export type { OperatorBundle } from './operator/operator-bundle.ts';
+export { defaultRedirectSettings, type RedirectSettings } from './fetch/redirects.ts';
+export type { RefreshOutcome, RefreshResult } from './poll/refresh-outcome.ts';
+export type { RelationshipTerms } from './trust/relationship-terms.ts';
+export type { RelationshipStatus } from './trust/relationship-status.ts';
+export { withoutKeys } from './trust/without-keys.ts';
+export { defaultScheduleSettings, type ScheduleSettings } from './fetch/schedule.ts';
+export type { OperatorOverride } from './poll/settle-offer.ts';
 export { type SignedBundle, signBundle } from './signed-bundle/signed-bundle.ts';
 export {
   judge,
@@ -68,4 +68,4 @@ export {
   type RefusalCode,
   type Verdict,
   type VerdictNote,
-} from './verdict.ts';
+} from './trust/verdict.ts';

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type VerifyParts, verifyChain, verifyToken } from '../../src/app/agent/admin/verify-svids.ts';
-import { findKey } from '../../src/federation/find-key.ts';
+import { findKey } from '../../src/federation/trust/find-key.ts';
 import { withoutKeys } from '../../src/federation/index.ts';
 import { BundleSet, bundleOf, parseTrustDomain, type TrustBundle } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type DistrustedKey } from '../../src/store/index.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addressKind, redirectMayReach } from '../../src/federation/address-kind.ts';
+import { addressKind, redirectMayReach } from '../../src/federation/fetch/address-kind.ts';
 
 describe('addressKind()', () => {
   it.each([

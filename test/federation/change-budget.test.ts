@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ChangeBudget, defaultChangeBudgetSettings } from '../../src/federation/change-budget.ts';
+import { ChangeBudget, defaultChangeBudgetSettings } from '../../src/federation/poll/change-budget.ts';
 import { diffBundles } from '../../src/spiffe/index.ts';
 import { TestClock } from '../support/test-clock.ts';
 import { madeUpBundle } from './made-up-bundle.ts';

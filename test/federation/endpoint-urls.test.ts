@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EndpointUrls } from '../../src/federation/endpoint-urls.ts';
+import { EndpointUrls } from '../../src/federation/fetch/endpoint-urls.ts';
 import { answers, FakePeer } from '../support/fake-peer.ts';
 import { TestClock } from '../support/test-clock.ts';
 import { addWithBundle, AgentWorld, endpointId, overSpiffe, peerName, serve } from './agent-world.ts';

@@ -1,9 +1,13 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { FetchError } from '../../src/federation/errors.ts';
-import { fetchBundle, type FetchOutcome, type FetchRequest } from '../../src/federation/fetch-bundle.ts';
-import { defaultFetchLimits } from '../../src/federation/fetch-limits.ts';
-import { createHostLookup, type HostLookup } from '../../src/federation/host-lookup.ts';
-import { defaultRedirectSettings } from '../../src/federation/redirects.ts';
+import { FetchError } from '../../src/federation/fetch/errors.ts';
+import {
+  fetchBundle,
+  type FetchOutcome,
+  type FetchRequest,
+} from '../../src/federation/fetch/fetch-bundle.ts';
+import { defaultFetchLimits } from '../../src/federation/fetch/fetch-limits.ts';
+import { createHostLookup, type HostLookup } from '../../src/federation/fetch/host-lookup.ts';
+import { defaultRedirectSettings } from '../../src/federation/fetch/redirects.ts';
 import { createSpiffeVerifier } from '../../src/mtls/index.ts';
 import {
   BundleSet,

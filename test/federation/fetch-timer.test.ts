@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FetchTimer } from '../../src/federation/fetch-timer.ts';
+import { FetchTimer } from '../../src/federation/fetch/fetch-timer.ts';
 import { TestClock } from '../support/test-clock.ts';
 import { INSTANT } from './made-up-bundle.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createHostLookup } from '../../src/federation/host-lookup.ts';
+import { createHostLookup } from '../../src/federation/fetch/host-lookup.ts';
 import { FakeNameServer } from '../support/fake-name-server.ts';
 
 const { signal } = new AbortController();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { judgeNumber } from '../../src/federation/judge-number.ts';
+import { judgeNumber } from '../../src/federation/trust/judge-number.ts';
 import { INSTANT } from './made-up-bundle.ts';
 
 const seconds = BigInt(INSTANT.getTime() / 1000);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LeftOutEntries } from '../../src/federation/left-out-entries.ts';
+import { LeftOutEntries } from '../../src/federation/trust/left-out-entries.ts';
 import { leftOutWarnings } from '../../src/app/agent/left-out-warnings.ts';
 import { leftOutLines } from '../../src/cli/left-out-lines.ts';
 import { describeLeftOut, describeOutcome } from '../../src/app/agent/admin/describe-outcome.ts';

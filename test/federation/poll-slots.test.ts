@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PollSlots, pollSlotSettings } from '../../src/federation/poll-slots.ts';
+import { PollSlots, pollSlotSettings } from '../../src/federation/poll/poll-slots.ts';
 import { TestClock } from '../support/test-clock.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { FetchError } from '../../src/federation/errors.ts';
-import { defaultRedirectSettings, isRedirect, redirectTarget } from '../../src/federation/redirects.ts';
+import type { FetchError } from '../../src/federation/fetch/errors.ts';
+import { defaultRedirectSettings, isRedirect, redirectTarget } from '../../src/federation/fetch/redirects.ts';
 
 const from = new URL('https://peer.example:8443/a/b?q=1');
 const target = (location: string | string[] | undefined, rest: { taken?: number; follow?: boolean } = {}) =>

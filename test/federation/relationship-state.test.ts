@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { stateAfter } from '../../src/federation/relationship-state.ts';
+import { stateAfter } from '../../src/federation/poll/relationship-state.ts';
 import { madeUpBundle } from './made-up-bundle.ts';
 
 const held = madeUpBundle('peer.example', ['r1']);

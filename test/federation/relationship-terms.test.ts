@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkTerms, type RelationshipTerms } from '../../src/federation/relationship-terms.ts';
+import { checkTerms, type RelationshipTerms } from '../../src/federation/trust/relationship-terms.ts';
 import { overWeb, peerName } from './agent-world.ts';
 
 const check = (terms: RelationshipTerms, endpointUrl = 'https://one.example') =>

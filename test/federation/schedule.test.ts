@@ -4,7 +4,7 @@ import {
   defaultScheduleSettings as settings,
   nextPollDelayMs,
   pollIntervalMs,
-} from '../../src/federation/schedule.ts';
+} from '../../src/federation/fetch/schedule.ts';
 
 const random = (fraction: number) => ({ fraction: () => fraction, bytes: () => new Uint8Array() });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { missingEndpointTrust, servingDepth } from '../../src/federation/serving.ts';
+import { missingEndpointTrust, servingDepth } from '../../src/federation/fetch/serving.ts';
 import { BundleSet, type EndpointProfile, parseSpiffeId, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { INSTANT, madeUpBundle, madeUpRoot } from './made-up-bundle.ts';
 

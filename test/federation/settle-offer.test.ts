@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { HeldBundles } from '../../src/federation/held-bundles.ts';
-import { type Offer, settleOffer } from '../../src/federation/settle-offer.ts';
-import { TrustedBundles } from '../../src/federation/trusted-bundles.ts';
+import { HeldBundles } from '../../src/federation/trust/held-bundles.ts';
+import { type Offer, settleOffer } from '../../src/federation/poll/settle-offer.ts';
+import { TrustedBundles } from '../../src/federation/trust/trusted-bundles.ts';
 import { contentDigest, type TrustBundle } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { added, at, bundle, consul, istio, relationship, start, version } from '../store/sample-bundles.ts';

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { AddressNumbers } from '../../src/federation/address-numbers.ts';
-import { HeldBundles } from '../../src/federation/held-bundles.ts';
-import { settleOffer } from '../../src/federation/settle-offer.ts';
-import { defaultScheduleSettings } from '../../src/federation/schedule.ts';
-import { TrustedBundles } from '../../src/federation/trusted-bundles.ts';
+import { AddressNumbers } from '../../src/federation/poll/address-numbers.ts';
+import { HeldBundles } from '../../src/federation/trust/held-bundles.ts';
+import { settleOffer } from '../../src/federation/poll/settle-offer.ts';
+import { defaultScheduleSettings } from '../../src/federation/fetch/schedule.ts';
+import { TrustedBundles } from '../../src/federation/trust/trusted-bundles.ts';
 import type { BundleNote, TrustBundle } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Relationship, type Store } from '../../src/store/index.ts';
 import { added, bundle, istio, relationship, version } from '../store/sample-bundles.ts';

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { TheirSides } from '../../src/federation/holding/their-side.ts';
+import { TheirSides } from '../../src/federation/fetch/their-side.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { added, istio, relationship } from '../store/sample-bundles.ts';
 import { createFailingStore } from '../support/failing-store.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hasUnusableEntries, whyUnusable } from '../../src/federation/unusable-document.ts';
+import { hasUnusableEntries, whyUnusable } from '../../src/federation/trust/unusable-document.ts';
 import { parseBundle, parseTrustDomain } from '../../src/spiffe/index.ts';
 
 const ec = { kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid: 'k1', alg: 'ES256' };

@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judge, type JudgeInput, type Verdict } from '../../src/federation/verdict.ts';
+import { judge, type JudgeInput, type Verdict } from '../../src/federation/trust/verdict.ts';
 import {
   bundlesEqual,
   contentDigest,

@@ -1,7 +1,7 @@
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakePeer } from '../support/fake-peer.ts';
-import { webPkiContext } from '../../src/federation/web-pki-context.ts';
+import { webPkiContext } from '../../src/federation/fetch/web-pki-context.ts';
 import { AgentWorld, overWeb, peerName, serve } from './agent-world.ts';
 import { type Authority, createAuthority } from './authority.ts';
 

@@ -1,8 +1,8 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findForeignKey } from '../../src/federation/foreign-key.ts';
-import { findKey } from '../../src/federation/find-key.ts';
-import { withoutKeys } from '../../src/federation/without-keys.ts';
+import { findForeignKey } from '../../src/federation/trust/foreign-key.ts';
+import { findKey } from '../../src/federation/trust/find-key.ts';
+import { withoutKeys } from '../../src/federation/trust/without-keys.ts';
 import {
   bundleMatchesPin,
   bundleOf,

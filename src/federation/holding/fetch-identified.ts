@@ -1,5 +1,5 @@
-import { FetchError } from '../errors.ts';
-import { fetchBundle, type FetchOutcome, type FetchRequest } from '../fetch-bundle.ts';
+import { FetchError } from '../fetch/errors.ts';
+import { fetchBundle, type FetchOutcome, type FetchRequest } from '../fetch/fetch-bundle.ts';
 import type { HoldingStatements } from './holding-statements.ts';
 
 /**

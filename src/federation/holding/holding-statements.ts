@@ -12,7 +12,7 @@ import {
   holdingClaims,
   MAX_HOLDING_CHARACTERS,
   type MeshProgress,
-} from './holding-claims.ts';
+} from '../fetch/holding-claims.ts';
 
 const LIFETIME_MS = 10 * 60_000;
 /** For endpoints that took a poll without the statement only. */

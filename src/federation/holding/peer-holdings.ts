@@ -1,7 +1,7 @@
 import { type Clock, describeError, type Log } from '../../platform/index.ts';
 import { type BundleSource, type SpiffeId, type TrustDomain, verifyStatement } from '../../spiffe/index.ts';
 import type { Relationship, StoredHolding } from '../../store/index.ts';
-import { type Holding, HOLDING_TYPE, MAX_HOLDING_CHARACTERS, readHolding } from './holding-claims.ts';
+import { type Holding, HOLDING_TYPE, MAX_HOLDING_CHARACTERS, readHolding } from '../fetch/holding-claims.ts';
 import { claimedIssuer } from './claimed-issuer.ts';
 import { RecentWork } from './recent-work.ts';
 

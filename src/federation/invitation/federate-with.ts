@@ -1,8 +1,8 @@
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import { type InvitationChange, StoreError } from '../../store/index.ts';
-import type { AddRequest } from '../add-relationship.ts';
-import type { InvitedBundle } from '../bootstrap.ts';
-import { FederationError } from '../errors.ts';
+import type { AddRequest } from '../operator/add-relationship.ts';
+import type { InvitedBundle } from '../operator/bootstrap.ts';
+import { FederationError } from '../fetch/errors.ts';
 import type { Federation, InvitationParts } from './parts.ts';
 import type { Side } from './side.ts';
 

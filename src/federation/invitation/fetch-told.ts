@@ -1,8 +1,8 @@
 import { createSpiffeVerifier } from '../../mtls/index.ts';
 import { CodedError, contentDigest, parseBundle } from '../../spiffe/index.ts';
-import type { InvitedBundle } from '../bootstrap.ts';
-import { fetchBundle } from '../fetch-bundle.ts';
-import { provedBy } from '../fetch-record.ts';
+import type { InvitedBundle } from '../operator/bootstrap.ts';
+import { fetchBundle } from '../fetch/fetch-bundle.ts';
+import { provedBy } from '../fetch/fetch-record.ts';
 import { InvitationError } from './errors.ts';
 import { invitationGuard } from './guard.ts';
 import type { InvitationParts } from './parts.ts';

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
-import { type AddressGuard } from '../address-guard.ts';
-import { addressKind } from '../address-kind.ts';
-import { hostOf } from '../open-tcp.ts';
+import { type AddressGuard } from '../fetch/address-guard.ts';
+import { addressKind } from '../fetch/address-kind.ts';
+import { hostOf } from '../fetch/open-tcp.ts';
 
 /**
  * Where the addresses of an invitation may lead, which others have written: never where no endpoint is, nowhere the operator

@@ -3,7 +3,7 @@ import { CodedError } from '../../spiffe/index.ts';
 import { describeError } from '../../platform/index.ts';
 import { InvitationBook } from './book.ts';
 import { InvitationDesk, type InvitationRequest } from './desk.ts';
-import { FederationError } from '../errors.ts';
+import { FederationError } from '../fetch/errors.ts';
 import { InvitationError } from './errors.ts';
 import { isFederated } from './federate-with.ts';
 import { parseInvitation } from './line.ts';

@@ -8,13 +8,13 @@ import type {
   TrustDomain,
 } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
-import type { AddRequest } from '../add-relationship.ts';
-import type { RelationshipChange } from '../change-relationship.ts';
-import type { AddressGuard } from '../address-guard.ts';
-import type { FetchLimits } from '../fetch-limits.ts';
-import type { HostLookup } from '../host-lookup.ts';
-import type { RelationshipStatus } from '../relationship-status.ts';
-import type { OutgoingProxy } from '../proxy/outgoing-proxy.ts';
+import type { AddRequest } from '../operator/add-relationship.ts';
+import type { RelationshipChange } from '../operator/change-relationship.ts';
+import type { AddressGuard } from '../fetch/address-guard.ts';
+import type { FetchLimits } from '../fetch/fetch-limits.ts';
+import type { HostLookup } from '../fetch/host-lookup.ts';
+import type { RelationshipStatus } from '../trust/relationship-status.ts';
+import type { OutgoingProxy } from '../fetch/outgoing-proxy.ts';
 
 /** As much of the federation agent as invitations need. */
 export interface Federation {

@@ -1,9 +1,9 @@
 import type { Relationship } from '../../store/index.ts';
-import { openEndpoint } from '../endpoint-tls.ts';
-import { FetchError } from '../errors.ts';
-import { FetchTimer } from '../fetch-timer.ts';
-import { httpGet } from '../http-get.ts';
-import type { RefreshParts } from '../refresh-parts.ts';
+import { openEndpoint } from '../fetch/endpoint-tls.ts';
+import { FetchError } from '../fetch/errors.ts';
+import { FetchTimer } from '../fetch/fetch-timer.ts';
+import { httpGet } from '../fetch/http-get.ts';
+import type { RefreshParts } from '../poll/refresh-parts.ts';
 import { MAX_SEEN_CHARACTERS, SEEN_PATH } from './seen-claims.ts';
 
 /** What asking takes of a poll's surroundings. */

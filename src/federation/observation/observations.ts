@@ -8,9 +8,9 @@ import {
   verifyStatement,
 } from '../../spiffe/index.ts';
 import type { Relationship, SignedHead, Store } from '../../store/index.ts';
-import { FetchError } from '../errors.ts';
+import { FetchError } from '../fetch/errors.ts';
 import { claimedIssuer } from '../holding/claimed-issuer.ts';
-import { HOLDING_TYPE, MAX_HOLDING_CHARACTERS } from '../holding/holding-claims.ts';
+import { HOLDING_TYPE, MAX_HOLDING_CHARACTERS } from '../fetch/holding-claims.ts';
 import { agentOf, type PeerHolding } from '../holding/peer-holdings.ts';
 import { RecentWork } from '../holding/recent-work.ts';
 import { compareOwn, compareSeen } from './compare-seen.ts';

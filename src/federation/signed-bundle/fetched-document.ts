@@ -1,7 +1,7 @@
 import type { BundleSource, EndpointProfile, TrustDomain } from '../../spiffe/index.ts';
-import type { FetchTrace } from '../errors.ts';
-import type { FetchOutcome } from '../fetch-bundle.ts';
-import type { FetchLimits } from '../fetch-limits.ts';
+import type { FetchTrace } from '../fetch/errors.ts';
+import type { FetchOutcome } from '../fetch/fetch-bundle.ts';
+import type { FetchLimits } from '../fetch/fetch-limits.ts';
 import { maxSignedCharacters, openSignedBundle, type SignedBundle } from './signed-bundle.ts';
 
 /** The document a fetch brought, and the way it went with what proved it. */

@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { holdingClaims } from '../../../src/federation/holding/holding-claims.ts';
+import { holdingClaims } from '../../../src/federation/fetch/holding-claims.ts';
 import { type PeerHolding, PeerHoldings } from '../../../src/federation/index.ts';
 import {
   BundleSet,

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
-import { defaultFetchLimits, type FetchLimits } from '../../../src/federation/fetch-limits.ts';
+import { defaultFetchLimits, type FetchLimits } from '../../../src/federation/fetch/fetch-limits.ts';
 import type { FakePeer } from '../../support/fake-peer.ts';
 import type { Surroundings } from '../../support/hostile-identities.ts';
 import type { Deed } from '../../support/hostile-peer.ts';

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
-import { createHostLookup } from '../../../src/federation/host-lookup.ts';
+import { createHostLookup } from '../../../src/federation/fetch/host-lookup.ts';
 import type { FederationAgentOptions } from '../../../src/federation/index.ts';
 import {
   bundleOf,

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { defaultFetchLimits } from '../../../src/federation/fetch-limits.ts';
+import { defaultFetchLimits } from '../../../src/federation/fetch/fetch-limits.ts';
 import { parseTrustDomain, serializeBundle, type TrustDomain } from '../../../src/spiffe/index.ts';
 import { answers, FakePeer } from '../../support/fake-peer.ts';
 import { hostileAnswers } from '../../support/hostile-answers.ts';

@@ -4,7 +4,7 @@ import {
   isExempt,
   parseExemptHost,
   proxyAuthorization,
-} from '../../../src/federation/proxy/outgoing-proxy.ts';
+} from '../../../src/federation/fetch/outgoing-proxy.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const url = new URL('http://proxy.example:3128');

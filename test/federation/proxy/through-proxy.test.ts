@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createForbiddenRanges } from '../../../src/federation/address-guard.ts';
-import { FetchError } from '../../../src/federation/errors.ts';
-import { fetchBundle, type FetchRequest } from '../../../src/federation/fetch-bundle.ts';
-import { defaultFetchLimits } from '../../../src/federation/fetch-limits.ts';
-import { createHostLookup } from '../../../src/federation/host-lookup.ts';
-import { defaultRedirectSettings } from '../../../src/federation/redirects.ts';
+import { createForbiddenRanges } from '../../../src/federation/fetch/address-guard.ts';
+import { FetchError } from '../../../src/federation/fetch/errors.ts';
+import { fetchBundle, type FetchRequest } from '../../../src/federation/fetch/fetch-bundle.ts';
+import { defaultFetchLimits } from '../../../src/federation/fetch/fetch-limits.ts';
+import { createHostLookup } from '../../../src/federation/fetch/host-lookup.ts';
+import { defaultRedirectSettings } from '../../../src/federation/fetch/redirects.ts';
 import { createSpiffeVerifier } from '../../../src/mtls/index.ts';
 import {
   BundleSet,

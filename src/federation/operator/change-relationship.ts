@@ -1,0 +1,108 @@
+import type { EndpointProfile, SpiffeId } from '../../spiffe/index.ts';
+import type { ChangePolicy, Relationship } from '../../store/index.ts';
+import { checkEndpoint } from './check-endpoint.ts';
+import { FederationError } from '../fetch/errors.ts';
+import type { RefreshParts } from '../poll/refresh-parts.ts';
+import { checkTerms } from '../trust/relationship-terms.ts';
+import { parseSourceUrl } from '../fetch/source-url.ts';
+
+/** New parameters of a relationship; a field left out stays. Another trust domain is another relationship (FED-62). */
+export interface RelationshipChange {
+  readonly endpointUrl?: string;
+  /** Further addresses of the endpoint; none is an empty list. */
+  readonly moreEndpointUrls?: readonly string[];
+  readonly profile?: EndpointProfile;
+  /** The private CA of an `https_web` endpoint; `null` goes back to the public ones. With another profile it goes by itself. */
+  readonly webPkiCaPem?: string | null;
+  /** The SPIFFE ID whose signed statements count as the peer's own. */
+  readonly agentId?: SpiffeId;
+  readonly policy?: ChangePolicy;
+  /** `null` ends the limit. */
+  readonly staleAfterSeconds?: number | null;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/**
+ * Changes where a peer is asked, how its endpoint proves itself, what waits for a word and how old it may grow, on record
+ * (FED-09, FED-10); what is held stays. Returns the relationship as it is now. Throws what `checkEndpoint` and `checkTerms`
+ * throw, `FederationError` `not-federated` when it was removed meanwhile, and `StoreError`.
+ */
+export async function changeRelationship(
+  parts: RefreshParts,
+  relationship: Relationship,
+  change: RelationshipChange,
+  known: ReadonlyMap<string, Relationship>,
+): Promise<Relationship> {
+  const { trustDomain } = relationship;
+  const { actor, reason } = change;
+  const { webPkiCaPem: before, moreEndpointUrls, policy, staleAfterSeconds, ...rest } = relationship;
+  const profile = change.profile ?? relationship.profile;
+  // A private CA says nothing about an endpoint that proves itself in another way.
+  const kept = profile.kind === 'https_web' ? before : undefined;
+  const caPem = change.webPkiCaPem === undefined ? kept : (change.webPkiCaPem ?? undefined);
+  const limit =
+    change.staleAfterSeconds === undefined ? staleAfterSeconds : (change.staleAfterSeconds ?? undefined);
+  const changed: Relationship = {
+    ...rest,
+    profile,
+    endpointUrl: change.endpointUrl ?? relationship.endpointUrl,
+    ...(caPem === undefined ? {} : { webPkiCaPem: caPem }),
+    ...(change.agentId === undefined ? {} : { agentId: change.agentId }),
+  };
+  checkEndpoint(parts, changed, known);
+  const terms = checkTerms(changed, {
+    moreEndpointUrls: change.moreEndpointUrls ?? moreEndpointUrls ?? [],
+    policy: change.policy ?? policy ?? 'ask-on-dangerous',
+    ...(limit === undefined ? {} : { staleAfterSeconds: limit }),
+  });
+  const endpointUrl = parseSourceUrl(changed.endpointUrl, changed.profile).href;
+  const after = { ...changed, endpointUrl, ...terms };
+  const found = await parts.store.updateRelationship(
+    trustDomain,
+    {
+      endpointUrl: after.endpointUrl,
+      moreEndpointUrls: terms.moreEndpointUrls ?? [],
+      profile: after.profile,
+      webPkiCaPem: caPem ?? null,
+      ...(change.agentId === undefined ? {} : { agentId: change.agentId }),
+      policy: terms.policy ?? 'ask-on-dangerous',
+      staleAfterSeconds: limit ?? null,
+    },
+    {
+      at: parts.clock.now(),
+      kind: 'relationship-changed',
+      trustDomain,
+      actor,
+      message: `${wordsFor(relationship, after)}: ${reason}`,
+      detail: { before: partsOf(relationship), after: partsOf(after) },
+    },
+  );
+  if (!found)
+    throw new FederationError('not-federated', `there is no relationship with ${trustDomain} any more`);
+  return after;
+}
+
+function wordsFor(before: Relationship, after: Relationship): string {
+  const { trustDomain, endpointUrl, profile, policy = 'ask-on-dangerous', staleAfterSeconds } = after;
+  const urls = [endpointUrl, ...(after.moreEndpointUrls ?? [])].join(', ');
+  const words = [`the endpoint of ${trustDomain} is now ${urls} (${profile.kind})`];
+  if (policy !== (before.policy ?? 'ask-on-dangerous')) words.push(`the policy ${policy}`);
+  if (staleAfterSeconds !== before.staleAfterSeconds)
+    words.push(
+      staleAfterSeconds === undefined
+        ? 'without a limit of age'
+        : `trusted for ${staleAfterSeconds} s after a good poll`,
+    );
+  return words.join(', ');
+}
+
+function partsOf({
+  endpointUrl,
+  moreEndpointUrls = [],
+  profile,
+  policy = 'ask-on-dangerous',
+  staleAfterSeconds,
+}: Relationship) {
+  return { endpointUrl, moreEndpointUrls, profile, policy, staleAfterSeconds: staleAfterSeconds ?? null };
+}

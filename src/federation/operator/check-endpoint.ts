@@ -1,0 +1,59 @@
+import {
+  certificatesFromPem,
+  CodedError,
+  type EndpointProfile,
+  type TrustDomain,
+  trustDomainOf,
+} from '../../spiffe/index.ts';
+import { FederationError } from '../fetch/errors.ts';
+import type { RefreshParts } from '../poll/refresh-parts.ts';
+import { endpointTrustDomain, servingDepth } from '../fetch/serving.ts';
+import { parseSourceUrl } from '../fetch/source-url.ts';
+
+/** The parameters of a relationship's endpoint (FED-03, FED-04). */
+export interface EndpointParameters {
+  readonly trustDomain: TrustDomain;
+  readonly endpointUrl: string;
+  readonly profile: EndpointProfile;
+  readonly webPkiCaPem?: string | undefined;
+}
+
+/**
+ * Whether a relationship can have this endpoint beside the `known` ones. Returns its serving depth. Throws
+ * `FederationError` `relationship-invalid` (FED-08), `endpoint-trust-domain-unknown` (FED-31), `serving-cycle` (FED-33).
+ */
+export function checkEndpoint(
+  { endpointBundles }: RefreshParts,
+  { trustDomain, endpointUrl, profile, webPkiCaPem }: EndpointParameters,
+  known: ReadonlyMap<string, { readonly profile: EndpointProfile }>,
+): number {
+  try {
+    parseSourceUrl(endpointUrl, profile);
+    if (webPkiCaPem !== undefined) certificatesFromPem(webPkiCaPem);
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error;
+    const message = `the relationship with ${trustDomain} cannot be: ${error.message}`;
+    throw new FederationError('relationship-invalid', message, { cause: error });
+  }
+  if (profile.kind === 'signed_bundle' && trustDomainOf(profile.signerId) !== trustDomain) {
+    throw new FederationError(
+      'relationship-invalid',
+      `the bundle of ${trustDomain} is signed by an identity of ${trustDomain} itself, and ${profile.signerId} is none`,
+    );
+  }
+  if (webPkiCaPem !== undefined && profile.kind !== 'https_web') {
+    throw new FederationError(
+      'relationship-invalid',
+      `a private CA for Web PKI goes with the profile https_web, and that of ${trustDomain} is ${profile.kind}`,
+    );
+  }
+  const depth = servingDepth(trustDomain, profile, (name) => known.get(name)?.profile);
+  const server = endpointTrustDomain(profile);
+  if (server !== undefined && server !== trustDomain && !endpointBundles.bundleFor(server)) {
+    throw new FederationError(
+      'endpoint-trust-domain-unknown',
+      `the endpoint of ${trustDomain} belongs to ${server}, whose bundle is not held: federate with ${server} first`,
+    );
+  }
+  return depth;
+}

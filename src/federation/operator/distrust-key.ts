@@ -1,0 +1,172 @@
+import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import type { DistrustedKey } from '../../store/index.ts';
+import { FederationError } from '../fetch/errors.ts';
+import { findKey } from '../trust/find-key.ts';
+import { keyFingerprintsOf } from '../trust/key-fingerprints.ts';
+import type { RefreshParts } from '../poll/refresh-parts.ts';
+import { type OwnSvid, verifiesWith } from './own-svid.ts';
+import { withoutKeys } from '../trust/without-keys.ts';
+
+/** The operator's word that a key is not to be trusted. */
+export interface DistrustRequest {
+  readonly trustDomain: TrustDomain;
+  /** What `findKey` takes. */
+  readonly key: string;
+  readonly actor: string;
+  readonly reason: string;
+  /** When the key counts again by itself; left out: never. */
+  readonly until?: Date;
+  /** Says that the last key of our own may go, which every peer will take as the end of all our identities. */
+  readonly evenTheLast?: boolean;
+  /** Says that a key may go on which the agent's own SVID rests, although peers refuse our endpoint from then on. */
+  readonly evenOurOwnSvid?: boolean;
+}
+
+/** A key that is out, and what is left. */
+export interface Distrusted {
+  readonly key: DistrustedKey;
+  /** Whether a bundle that counts had it; else it is kept out should it ever come. */
+  readonly wasTrusted: boolean;
+  readonly x509Left: number;
+  readonly jwtLeft: number;
+  /** Our own SVID verified with what we published before, and does not without the key. */
+  readonly ownSvidRefused: boolean;
+}
+
+/** The peers as the agent knows them. */
+export interface DistrustPeers {
+  /** Whether there is a relationship. */
+  has(trustDomain: TrustDomain): boolean;
+  /** Other keys of it count than before: how it stands is to be looked at anew. */
+  changed(trustDomain: TrustDomain): void;
+  /** The SVID that our endpoint shows and that signs for us; undefined where there is none. */
+  ownSvid(): OwnSvid | undefined;
+}
+
+/**
+ * The keys that the operator distrusts, of peers and of our own: each is taken out on record first, then in memory, and
+ * stays out over polls, restarts and new certificates, until its time is over or the operator says so.
+ */
+export class Distrusts {
+  readonly #parts: RefreshParts;
+  readonly #peers: DistrustPeers;
+
+  constructor(parts: RefreshParts, peers: DistrustPeers) {
+    this.#parts = parts;
+    this.#peers = peers;
+  }
+
+  /** Every key that is distrusted now, by trust domain. */
+  list(): readonly DistrustedKey[] {
+    return this.#parts.trusted.distrusted().toSorted((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
+  }
+
+  /**
+   * Takes one key out. `told` are bundles besides the held ones to look for it in. Throws `FederationError` `not-federated`,
+   * `key-not-found`, `key-ambiguous`, `distrust-over` where the end is past, `last-own-key`, `own-svid-key`; `StoreError`, and then
+   * nothing has changed.
+   */
+  async distrust(request: DistrustRequest, told: readonly TrustBundle[] = []): Promise<Distrusted> {
+    const { store, trusted, clock } = this.#parts;
+    const { trustDomain, actor, reason, until, evenTheLast, evenOurOwnSvid } = request;
+    const isOurs = this.#isOurs(trustDomain);
+    if (!isOurs && !this.#peers.has(trustDomain))
+      throw new FederationError('not-federated', `there is no relationship with ${trustDomain}`);
+    const at = clock.now();
+    if (until !== undefined && until <= at) {
+      throw new FederationError(
+        'distrust-over',
+        `a distrust that ends at ${until.toISOString()} would be over already`,
+      );
+    }
+    const { keyFingerprint, label } = this.#find(request, told);
+    const before = this.#counting(trustDomain);
+    const left = before && withoutKeys(before, new Set([keyFingerprint]));
+    const [x509Left, jwtLeft] = [left?.x509Authorities.length ?? 0, left?.jwtAuthorities.length ?? 0];
+    const wasTrusted = before !== undefined && keyFingerprintsOf(before).has(keyFingerprint);
+    if (isOurs && wasTrusted && x509Left + jwtLeft === 0 && evenTheLast !== true) {
+      throw new FederationError(
+        'last-own-key',
+        `${label} is the last key that we publish: without it every peer refuses all identities of ${trustDomain}`,
+      );
+    }
+    const svid = isOurs ? this.#peers.ownSvid() : undefined;
+    const ownSvidRefused =
+      svid !== undefined &&
+      before !== undefined &&
+      left !== undefined &&
+      verifiesWith(svid, before, at) &&
+      !verifiesWith(svid, left, at);
+    if (ownSvidRefused && evenOurOwnSvid !== true) {
+      throw new FederationError(
+        'own-svid-key',
+        `the agent's own SVID ${svid.id} rests on ${label}: every peer that takes our bundle without that key refuses our endpoint, and cannot hear from us that it counts again`,
+      );
+    }
+    const end = until === undefined ? {} : { until };
+    const key: DistrustedKey = { trustDomain, keyFingerprint, label, at, actor, reason, ...end };
+    await store.distrustKey(key);
+    trusted.distrust(key);
+    this.#peers.changed(trustDomain);
+    return { key, wasTrusted, x509Left, jwtLeft, ownSvidRefused };
+  }
+
+  /**
+   * Ends the distrust of a key; gives it as it was. Throws `FederationError` `key-not-found`, `key-ambiguous`, `not-distrusted`;
+   * `StoreError`, and then nothing has changed.
+   */
+  async trustAgain(
+    request: Pick<DistrustRequest, 'trustDomain' | 'key' | 'actor' | 'reason'>,
+    told: readonly TrustBundle[] = [],
+  ): Promise<DistrustedKey> {
+    const { store, trusted, clock } = this.#parts;
+    const { trustDomain, actor, reason } = request;
+    const { keyFingerprint, label } = this.#find(request, told);
+    const key = trusted.distrusted(trustDomain).find((each) => each.keyFingerprint === keyFingerprint);
+    if (!key)
+      throw new FederationError('not-distrusted', `the key ${label} of ${trustDomain} is not distrusted`);
+    const word = 'trusted-again';
+    await store.trustKeyAgain({ trustDomain, keyFingerprint, actor, reason, at: clock.now(), word });
+    trusted.trustAgain(trustDomain, keyFingerprint);
+    this.#peers.changed(trustDomain);
+    return key;
+  }
+
+  /** Takes what the store remembers into memory; what lapsed meanwhile is put on record by whoever waits for it. Throws `StoreError`. */
+  async load(): Promise<void> {
+    for (const key of await this.#parts.store.distrustedKeys()) this.#parts.trusted.distrust(key);
+  }
+
+  /** Puts on record that a key's time out is over. A store that fails is told to the log: after the next start it is tried again. */
+  async lapsed({ trustDomain, keyFingerprint, until }: DistrustedKey): Promise<void> {
+    const { store, clock, log } = this.#parts;
+    const reason = `its time out ended at ${until?.toISOString() ?? 'an unknown instant'}`;
+    const about = { trustDomain, keyFingerprint, actor: 'agent', reason };
+    log.warn('a distrusted key is trusted again', about);
+    this.#peers.changed(trustDomain);
+    try {
+      await store.trustKeyAgain({ ...about, at: clock.now(), word: 'lapsed' });
+    } catch (error) {
+      log.error('the end of a distrust could not be put on record', { trustDomain, keyFingerprint, error });
+    }
+  }
+
+  #isOurs(trustDomain: TrustDomain): boolean {
+    const { own, ownTrustDomain } = this.#parts;
+    return trustDomain === ownTrustDomain || trustDomain === own()?.trustDomain;
+  }
+
+  /** What of a trust domain counts now, staleness aside. */
+  #counting(trustDomain: TrustDomain): TrustBundle | undefined {
+    return this.#isOurs(trustDomain)
+      ? this.#parts.own()
+      : this.#parts.trusted.evenStale.bundleFor(trustDomain);
+  }
+
+  #find({ trustDomain, key }: Pick<DistrustRequest, 'trustDomain' | 'key'>, told: readonly TrustBundle[]) {
+    const { trusted, held } = this.#parts;
+    const places = [this.#counting(trustDomain), held.bundleFor(trustDomain), ...told];
+    const bundles = places.filter((bundle) => bundle !== undefined);
+    return findKey(key, trustDomain, bundles, trusted.distrusted(trustDomain));
+  }
+}

@@ -1,0 +1,204 @@
+import {
+  type BundleDiff,
+  contentDigest,
+  diffBundles,
+  type TrustBundle,
+  type TrustDomain,
+} from '../../spiffe/index.ts';
+import type { Relationship, RejectedOffer, StoredIncident } from '../../store/index.ts';
+import { FederationError } from '../fetch/errors.ts';
+import type { RefreshOutcome, RefreshResult } from '../poll/refresh-outcome.ts';
+import type { RefreshParts } from '../poll/refresh-parts.ts';
+import type { OperatorOverride } from '../poll/settle-offer.ts';
+
+/** An offered bundle that is not trusted, for the operator to decide on. */
+export interface WaitingOffer {
+  readonly relationship: Relationship;
+  /** Whether it waits for a word, or is kept out: by invariant 3, or because it was rejected. */
+  readonly status: 'quarantined' | 'refused' | 'rejected';
+  readonly code: string;
+  readonly message: string;
+  readonly offered: TrustBundle;
+  /** `contentDigest` of the offer. */
+  readonly digest: string;
+  readonly held: TrustBundle | undefined;
+  readonly diff: BundleDiff;
+  /** Which address gave it. */
+  readonly origin: string;
+  /** Since when, how often and when last this very content was seen. */
+  readonly since: Date;
+  readonly times: number;
+  readonly lastAt: Date;
+}
+
+/** The operator's decision about one offer. */
+export interface Decision {
+  readonly trustDomain: TrustDomain;
+  /** The first digits of its digest, at least six; left out: the one that waits. */
+  readonly digest?: string;
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/** The peers as the agent polls them. */
+export interface ReviewPeers {
+  relationship(trustDomain: TrustDomain): Relationship | undefined;
+  /** Throws `FederationError` `not-federated`, `not-started`. */
+  pollAnew(trustDomain: TrustDomain, override?: OperatorOverride): Promise<RefreshResult>;
+}
+
+/** More than anybody would look through. */
+const MOST = 1000;
+
+/**
+ * What waits for the operator (design, invariant 4), and what becomes of it. Accepting takes exactly the content that was
+ * shown, and only if the endpoint still offers it: it is fetched, proved and judged once more.
+ */
+export class OfferReviews {
+  readonly #parts: RefreshParts;
+  readonly #peers: ReviewPeers;
+
+  constructor(parts: RefreshParts, peers: ReviewPeers) {
+    this.#parts = parts;
+    this.#peers = peers;
+  }
+
+  /** Every offer that is kept out now, of one peer or of all, newest first. Throws `FederationError` `not-federated`; `StoreError`. */
+  async waiting(trustDomain?: TrustDomain): Promise<WaitingOffer[]> {
+    const { store } = this.#parts;
+    if (trustDomain !== undefined && !this.#peers.relationship(trustDomain))
+      throw new FederationError('not-federated', `there is no relationship with ${trustDomain}`);
+    const name = trustDomain === undefined ? {} : { trustDomain };
+    const incidents = await store.incidents({ ...name, open: true, limit: MOST });
+    const seen = new Set<TrustDomain>();
+    const newest = incidents.toSorted((a, b) => b.lastAt.getTime() - a.lastAt.getTime() || b.id - a.id);
+    return newest.flatMap((incident) => {
+      // A peer offers one bundle at a time: the one seen last.
+      if (!incident.offered || !isKeptOut(incident) || seen.has(incident.trustDomain)) return [];
+      seen.add(incident.trustDomain);
+      return this.#describe(incident, incident.offered);
+    });
+  }
+
+  /** The contents that were rejected for good. Throws `StoreError`. */
+  rejected(trustDomain?: TrustDomain): Promise<RejectedOffer[]> {
+    return this.#parts.store.rejectedOffers(trustDomain);
+  }
+
+  /**
+   * Takes the offer that waits, on record. Throws `FederationError` `nothing-waits`, `offer-changed` where the endpoint offers
+   * something else by now, `offer-not-confirmed` where it cannot be asked, and then nothing was accepted; `StoreError`.
+   */
+  async accept(decision: Decision): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
+    const { trustDomain, actor, reason } = decision;
+    const { digest, status, offered } = await this.#find(decision);
+    const shown = offered.sequence === undefined ? {} : { shownSequence: offered.sequence };
+    const { outcome } = await this.#peers.pollAnew(trustDomain, { digest, actor, reason, ...shown });
+    const held = this.#parts.held.bundleFor(trustDomain);
+    if (!held || contentDigest(held) !== digest) throw notTaken(trustDomain, digest, outcome);
+    if (status === 'rejected') await this.#reconsider({ ...decision, digest });
+    return { digest, outcome };
+  }
+
+  /** Keeps the content that waits out for good, on record. Throws `FederationError` `nothing-waits`; `StoreError`. */
+  async reject(decision: Decision): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
+    const { trustDomain, actor, reason } = decision;
+    const { digest } = await this.#find(decision);
+    await this.#parts.store.rejectOffer({ trustDomain, digest, at: this.#parts.clock.now(), actor, reason });
+    const { outcome } = await this.#peers.pollAnew(trustDomain);
+    return { digest, outcome };
+  }
+
+  /**
+   * Takes a rejection back, on record: the content is judged anew when it is offered. Throws `FederationError` `not-rejected`,
+   * `not-federated`; `StoreError`.
+   */
+  async reconsider(
+    decision: Decision,
+  ): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
+    const { trustDomain } = decision;
+    const digest = await this.#reconsider(decision);
+    const { outcome } = await this.#peers.pollAnew(trustDomain);
+    return { digest, outcome };
+  }
+
+  async #reconsider({ trustDomain, digest = '', actor, reason }: Decision): Promise<string> {
+    const { store, clock } = this.#parts;
+    const found = (await store.rejectedOffers(trustDomain)).filter((offer) =>
+      offer.digest.startsWith(digest),
+    );
+    const [only] = found;
+    if (!only || found.length > 1) {
+      const which = digest === '' ? 'offer' : `offer sha256:${digest}`;
+      const how = found.length === 0 ? 'no' : `${found.length} times an`;
+      throw new FederationError(
+        'not-rejected',
+        `${how} ${which} of ${trustDomain} was rejected: name one by its digest`,
+      );
+    }
+    await store.reconsiderOffer({ trustDomain, digest: only.digest, at: clock.now(), actor, reason });
+    return only.digest;
+  }
+
+  async #find({ trustDomain, digest }: Decision): Promise<WaitingOffer> {
+    const [offer] = await this.waiting(trustDomain);
+    if (!offer) throw new FederationError('nothing-waits', `no offer of ${trustDomain} waits for a decision`);
+    if (digest !== undefined && !offer.digest.startsWith(digest)) {
+      throw new FederationError(
+        'offer-changed',
+        `what ${trustDomain} offers now is sha256:${offer.digest}, not sha256:${digest}: nothing was decided`,
+      );
+    }
+    return offer;
+  }
+
+  #describe(incident: StoredIncident, offered: TrustBundle): WaitingOffer[] {
+    const { trustDomain, kind, code, message, origin, lastAt, offer } = incident;
+    const relationship = this.#peers.relationship(trustDomain);
+    if (!relationship) return [];
+    const held = this.#parts.held.bundleFor(trustDomain);
+    const digest = contentDigest(offered);
+    return [
+      {
+        relationship,
+        status:
+          code === 'offer-rejected' ? 'rejected' : kind === 'bundle-quarantined' ? 'quarantined' : 'refused',
+        code,
+        message,
+        offered,
+        digest,
+        held,
+        diff: diffBundles(held, offered),
+        origin,
+        since: offer?.since ?? incident.at,
+        times: offer?.times ?? incident.count,
+        lastAt,
+      },
+    ];
+  }
+}
+
+/** Whether an incident is about an offer on which the operator has the last word. */
+function isKeptOut({ kind, code }: StoredIncident): boolean {
+  return kind === 'bundle-quarantined' || code === 'offer-rejected' || code === 'sequence-rolled-back';
+}
+
+function notTaken(trustDomain: TrustDomain, digest: string, outcome: RefreshOutcome): FederationError {
+  const shown = `sha256:${digest.slice(0, 12)}…`;
+  if (outcome.kind === 'failed' || outcome.kind === 'called-off') {
+    const why =
+      outcome.kind === 'failed' ? `${outcome.message} [${outcome.code}]` : 'the poll was called off';
+    return new FederationError(
+      'offer-not-confirmed',
+      `${trustDomain} could not be asked whether it still offers ${shown}, so nothing was accepted: ${why}`,
+    );
+  }
+  const now =
+    'code' in outcome
+      ? `something else, which is ${outcome.kind} [${outcome.code}]: ${outcome.message}`
+      : `a bundle that needs no consent, and that one is trusted now`;
+  return new FederationError(
+    'offer-changed',
+    `${trustDomain} no longer offers ${shown}, which was not accepted; it offers ${now}`,
+  );
+}

@@ -1,0 +1,27 @@
+import type { TrustBundle } from '../../spiffe/index.ts';
+import { DEFAULT_OVERLAP_LEAD_MS, overlapLeadMs, vouchingKeys } from '../trust/judge-overlap.ts';
+import type { RefreshParts } from '../poll/refresh-parts.ts';
+
+/**
+ * `told` with only those of its roots that count here and are held for long enough to vouch for a takeover of the relationship
+ * (`vouchingKeys`); undefined where there is none. Because a root that a poll brought a moment ago may be the attacker's own. Rejects
+ * with `StoreError`.
+ */
+export async function vouchingRoots(
+  parts: Pick<RefreshParts, 'store' | 'held' | 'trusted' | 'clock' | 'overlapLeadMs' | 'schedule'>,
+  told: TrustBundle,
+): Promise<TrustBundle | undefined> {
+  const { store, held, trusted, clock, schedule, overlapLeadMs: leadMs = DEFAULT_OVERLAP_LEAD_MS } = parts;
+  const { trustDomain, x509Authorities } = told;
+  const counting = trusted.bundleFor(trustDomain);
+  if (!counting) return undefined;
+  const { keys } = await store.priorTrust(trustDomain);
+  const vouching = vouchingKeys(keys, counting, {
+    leadMs: overlapLeadMs(leadMs, held.bundleFor(trustDomain)?.refreshHintSeconds, schedule),
+    now: clock.now(),
+    distrusted: new Set(trusted.distrustedKeys(trustDomain)),
+  });
+  const names = new Set(vouching.flatMap(({ kind, key }) => (kind === 'x509' ? [key] : [])));
+  const shared = x509Authorities.filter(({ keyFingerprint }) => names.has(keyFingerprint));
+  return shared.length === 0 ? undefined : { ...told, x509Authorities: shared };
+}

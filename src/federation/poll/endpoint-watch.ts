@@ -1,0 +1,183 @@
+import { describeError } from '../../platform/index.ts';
+import type { Relationship } from '../../store/index.ts';
+import { FetchError } from '../fetch/errors.ts';
+import { recordFetch } from '../fetch/fetch-record.ts';
+import { fetchIdentified } from '../holding/fetch-identified.ts';
+import type { RememberedTag } from './refresh-outcome.ts';
+import type { RefreshParts } from './refresh-parts.ts';
+import { limitsOf } from '../signed-bundle/fetched-document.ts';
+
+/** How requests are held at endpoints that answer when their bundle changes. */
+export interface WatchSettings {
+  /** How long one is held, in seconds; 0 turns it off. Default 300. */
+  readonly seconds: number;
+  /** Requests held at once, over all peers; each costs an open connection. Peers beyond that are only polled. Default 256. */
+  readonly most: number;
+}
+
+export const defaultWatchSettings: WatchSettings = { seconds: 300, most: 256 };
+
+/** The requests that may be held at once, shared by all peers. */
+export class WatchPlaces {
+  #free: number;
+
+  constructor(most: number) {
+    this.#free = most;
+  }
+
+  take(): boolean {
+    if (this.#free <= 0) return false;
+    this.#free -= 1;
+    return true;
+  }
+
+  give(): void {
+    this.#free += 1;
+  }
+}
+
+/** How one held request ended. */
+type Held = 'changed' | 'unchanged' | 'not-held' | 'failed' | 'called-off';
+
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 60_000;
+/** An endpoint that holds requests holds them longer than this, or half the time asked for, or is to be asked less often. */
+const HELD_MS = 10_000;
+
+/** For requests and pauses that are given up: an error with a stack for each would cost more than they do. */
+const OUTDATED = new Error('another bundle is held now');
+
+/**
+ * Keeps a request open at an endpoint that holds it until there is another bundle than ours (RFC 7240 §4.3 `wait`), so that
+ * we hear of a change at once. It only rings: what it brings is thrown away and an ordinary poll is made, verified and
+ * judged as every other. A false alarm, an early failure or answer makes the next one wait, twice as long each time; a
+ * poll that fails ends the watch until one succeeds (FED-45).
+ */
+export class EndpointWatch {
+  readonly #parts: RefreshParts;
+  readonly #settings: WatchSettings;
+  readonly #places: WatchPlaces;
+  readonly #relationship: () => Relationship;
+  readonly #ring: () => Promise<boolean>;
+  #tag: RememberedTag | undefined;
+  #current: AbortController | undefined;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: {
+    readonly parts: RefreshParts;
+    readonly settings: WatchSettings;
+    readonly places: WatchPlaces;
+    readonly relationship: () => Relationship;
+    /** Polls; resolves with whether there was something new. */
+    readonly ring: () => Promise<boolean>;
+  }) {
+    this.#parts = options.parts;
+    this.#settings = options.settings;
+    this.#places = options.places;
+    this.#relationship = options.relationship;
+    this.#ring = options.ring;
+  }
+
+  /** Watches for anything but the document of `tag` from now on; for nothing where there is none, or its endpoint holds no requests. */
+  follow(tag: RememberedTag | undefined): void {
+    const before = this.#tag;
+    this.#tag = tag?.etag.held ? tag : undefined;
+    if (before && (before.bundle !== tag?.bundle || before.etag.tag !== tag.etag.tag))
+      this.#current?.abort(OUTDATED);
+    if (!this.#tag || this.#running || this.#stopped || this.#settings.seconds === 0) return;
+    if (!this.#places.take()) return;
+    this.#running = this.#run().finally(() => {
+      this.#places.give();
+      this.#running = undefined;
+    });
+  }
+
+  /** Asks anew at once, where a request is held: what it says of us is no longer so. */
+  renew(): void {
+    this.#current?.abort(OUTDATED);
+  }
+
+  /** Ends the watch, and resolves when nothing of it runs any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#tag = undefined;
+    this.#current?.abort(OUTDATED);
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#parts;
+    let idle = 0;
+    for (let tag = this.#tag; tag && !this.#stopped; tag = this.#tag) {
+      const startedMs = clock.monotonicMs();
+      const held = await this.#hold(tag);
+      if (held === 'called-off') continue;
+      if (held === 'not-held') return;
+      const early = clock.monotonicMs() - startedMs < Math.min(HELD_MS, this.#settings.seconds * 500);
+      // One that was held for a while and then cut is as good as one that ran out: proxies on the way end long requests.
+      const good = held === 'changed' ? await this.#ring() : !early;
+      idle = good ? 0 : idle + 1;
+      if (idle > 0) await this.#pause(idle);
+    }
+  }
+
+  async #pause(times: number): Promise<void> {
+    const { clock, random } = this.#parts;
+    const whole = Math.min(FIRST_PAUSE_MS * 2 ** (times - 1), LONGEST_PAUSE_MS);
+    const controller = new AbortController();
+    this.#current = controller;
+    try {
+      await clock.sleep(whole * (0.5 + 0.5 * random.fraction()), controller.signal);
+    } catch {
+      // Another bundle, or the end.
+    }
+  }
+
+  async #hold(tag: RememberedTag): Promise<Held> {
+    const { clock, random, fetchLimits, log } = this.#parts;
+    const { trustDomain, endpointUrl, profile, webPkiCaPem } = this.#relationship();
+    // Chance takes some off, so that the requests of one moment do not end in one.
+    const seconds = Math.ceil(this.#settings.seconds * (1 - 0.1 * random.fraction()));
+    const { signal } = (this.#current = new AbortController());
+    const about = { trustDomain, endpointUrl, profile };
+    try {
+      const request = {
+        ...about,
+        clock,
+        webPkiCaPem,
+        verifier: this.#parts.verifier,
+        lookup: this.#parts.lookup,
+        guard: this.#parts.guard,
+        proxy: this.#parts.proxy,
+        etag: tag.etag,
+        waitSeconds: seconds,
+        limits: {
+          ...limitsOf(profile, fetchLimits),
+          firstByteMs: fetchLimits.firstByteMs + seconds * 1000,
+          totalMs: fetchLimits.totalMs + seconds * 1000,
+        },
+        redirects: this.#parts.redirects,
+        signal,
+      };
+      const fetched = await fetchIdentified(request, this.#parts.holding);
+      recordFetch(log, { ...about, trace: fetched.trace, outcome: { kind: 'watched' } });
+      const { theirWord } = fetched.trace;
+      if (theirWord !== undefined)
+        await this.#parts.theirSides?.heard(
+          trustDomain,
+          endpointUrl,
+          theirWord,
+          fetched.kind === 'not-modified' && fetched.held,
+        );
+      if (fetched.kind === 'document') return 'changed';
+      return fetched.held ? 'unchanged' : 'not-held';
+    } catch (error) {
+      if (signal.aborted) return 'called-off';
+      const trace = error instanceof FetchError ? error.trace : undefined;
+      const { code = 'unexpected' } = describeError(error);
+      recordFetch(log, { ...about, trace, error, outcome: { kind: 'watch-failed', code } });
+      return 'failed';
+    }
+  }
+}

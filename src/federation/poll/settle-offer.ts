@@ -1,0 +1,228 @@
+import {
+  type BundleNote,
+  bundlesEqual,
+  contentDigest,
+  serializeBundle,
+  type TrustBundle,
+} from '../../spiffe/index.ts';
+import type { Relationship } from '../../store/index.ts';
+import type { ChangeBudget } from './change-budget.ts';
+import type { FetchTrace } from '../fetch/errors.ts';
+import { provedBy } from '../fetch/fetch-record.ts';
+import { DEFAULT_OVERLAP_LEAD_MS, overlapLeadMs } from '../trust/judge-overlap.ts';
+import { failedPoll, type Refreshed, type RefreshOutcome } from './refresh-outcome.ts';
+import type { RefreshParts } from './refresh-parts.ts';
+import { defaultScheduleSettings } from '../fetch/schedule.ts';
+import { hasUnusableEntries, whyUnusable } from '../trust/unusable-document.ts';
+import { judge, type Override, type Verdict } from '../trust/verdict.ts';
+
+/** On whose word an objection may be set aside this once, for the record. */
+export interface OperatorOverride extends Override {
+  readonly actor: string;
+  readonly reason: string;
+}
+
+/** As much of a poll's surroundings as judging and writing need. */
+type SettleParts = Pick<
+  RefreshParts,
+  'store' | 'held' | 'trusted' | 'own' | 'clock' | 'overlapLeadMs' | 'addressNumbers'
+> &
+  Partial<Pick<RefreshParts, 'schedule'>>;
+
+/** Somebody who writes the same trust domain again and again does not keep us busy for ever. */
+const MAX_ATTEMPTS_TO_WRITE = 3;
+
+/** A document of the endpoint, parsed. */
+export interface Offer {
+  readonly bundle: TrustBundle;
+  readonly notes: readonly BundleNote[];
+  readonly trace: FetchTrace;
+  readonly override?: OperatorOverride | undefined;
+  /** How often this peer may change; absent: as often as it likes. */
+  readonly budget?: ChangeBudget | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Judges an offer against what is held and, where it is accepted, writes it: one transaction, then memory, then the
+ * listeners. Again when somebody else wrote meanwhile. Rejects with `StoreError`.
+ */
+export async function settleOffer(
+  parts: SettleParts,
+  relationship: Relationship,
+  offer: Offer,
+): Promise<Refreshed> {
+  const { store, held } = parts;
+  const { trustDomain } = relationship;
+  for (let attempt = 0; attempt < MAX_ATTEMPTS_TO_WRITE; attempt += 1) {
+    // A late answer of a relationship that was removed meanwhile is dropped (FED-59).
+    if (offer.signal.aborted) return { outcome: { kind: 'called-off' } };
+    const before = held.bundleFor(trustDomain);
+    const verdict = await judgeOffer(parts, relationship, offer, before);
+    switch (verdict.kind) {
+      case 'unchanged':
+        if (before && verdict.metadataChanged) await rememberMetadata(parts, before, offer, verdict);
+        noteNumber(parts, relationship, offer);
+        return { outcome: { kind: 'unchanged' }, ...oddities(offer, verdict) };
+      case 'quarantined':
+        return { outcome: pick(verdict), incident: 'bundle-quarantined' };
+      case 'refused':
+        return { outcome: pick(verdict), incident: 'bundle-refused' };
+      case 'accepted': {
+        const change = { diff: verdict.diff, bytes: serializeBundle(offer.bundle).length };
+        // What an operator asks for by name is taken at once.
+        const waitMs = offer.override ? 0 : (offer.budget?.waitMs(change) ?? 0);
+        if (waitMs > 0) return flapping(offer, waitMs);
+        const written = await write(parts, relationship, offer, before, verdict);
+        if (written) {
+          offer.budget?.spend(change);
+          noteNumber(parts, relationship, offer);
+          return { ...written, ...oddities(offer) };
+        }
+        const current = await store.current(trustDomain);
+        if (offer.signal.aborted) continue;
+        if (current) held.replace(current.bundle);
+        else if (!(await store.relationship(trustDomain))) return { outcome: { kind: 'called-off' } };
+      }
+    }
+  }
+  return failedPoll(
+    'store-conflict',
+    `the bundle of ${trustDomain} was changed by somebody else again and again`,
+    'bundle-refused',
+  );
+}
+
+function flapping({ bundle, budget }: Offer, waitMs: number): Refreshed {
+  const message = budget?.describe(bundle.trustDomain) ?? '';
+  return { outcome: { kind: 'flapping', code: 'peer-flapping', message, waitMs }, incident: 'peer-flapping' };
+}
+
+/** What an operator should look at although the document counts: none of it can be used, or its number is beyond reason. */
+function oddities(
+  offer: Offer,
+  { jump }: Pick<Extract<Verdict, { kind: 'unchanged' }>, 'jump'> = {},
+): Pick<Refreshed, 'incident' | 'reason'> {
+  const unusable = whyUnusable(offer);
+  if (unusable) return { incident: 'bundle-unusable', reason: unusable };
+  return jump ? { incident: 'sequence-jumped', reason: { code: jump.code, message: jump.message } } : {};
+}
+
+function noteNumber(
+  { addressNumbers }: SettleParts,
+  { trustDomain, endpointUrl }: Relationship,
+  { bundle, signal }: Offer,
+): void {
+  const { sequence } = bundle;
+  if (sequence !== undefined && !signal.aborted)
+    addressNumbers?.note(trustDomain, endpointUrl, { digest: contentDigest(bundle), sequence });
+}
+
+function pick({ kind, code, message }: Extract<Verdict, { code: string }>): RefreshOutcome {
+  return { kind, code, message };
+}
+
+async function judgeOffer(
+  parts: SettleParts,
+  { trustDomain, endpointUrl, profile, policy, createdAt }: Relationship,
+  { bundle, override }: Offer,
+  before: TrustBundle | undefined,
+): Promise<Verdict> {
+  const { store, own, held, trusted, clock, addressNumbers, schedule = defaultScheduleSettings } = parts;
+  const said = await store.rejection(trustDomain, contentDigest(bundle));
+  // A relationship that was made again begins from nothing (FED-60).
+  const rejected = said && said.at >= createdAt ? said : undefined;
+  const now = clock.now();
+  const surroundings = { own: own(), others: held.list(), distrusted: trusted.distrusted() };
+  const isSame = before && bundlesEqual(before, bundle) && before.sequence === bundle.sequence;
+  const prior = before && !isSame ? await store.priorTrust(trustDomain) : undefined;
+  const { overlapLeadMs: leadMs = DEFAULT_OVERLAP_LEAD_MS } = parts;
+  return judge({
+    ...surroundings,
+    held: before,
+    offered: bundle,
+    profile,
+    now,
+    policy,
+    rejected,
+    override,
+    prior,
+    overlapLeadMs: overlapLeadMs(leadMs, before?.refreshHintSeconds, schedule),
+    heldNumberHere: before && addressNumbers?.numberOf(trustDomain, endpointUrl, contentDigest(before)),
+  });
+}
+
+/**
+ * The keys are the same and the number or the hint moved: the number counts from now on, so that going back behind it
+ * is seen (invariant 3), and the history is left alone (invariant 8). A number that is gone is not forgotten, and one that is lower
+ * or jumps is not remembered.
+ */
+async function rememberMetadata(
+  { store, held, clock }: SettleParts,
+  before: TrustBundle,
+  { bundle: offered, signal }: Pick<Offer, 'bundle' | 'signal'>,
+  { leavesSequence }: Pick<Extract<Verdict, { kind: 'unchanged' }>, 'leavesSequence'>,
+): Promise<void> {
+  const sequence = leavesSequence ? before.sequence : (offered.sequence ?? before.sequence);
+  if (sequence !== undefined && sequence !== before.sequence)
+    await store.noteUnchanged(offered.trustDomain, clock.now(), { sequence });
+  // It may have been removed meanwhile, and must not come back.
+  if (signal.aborted) return;
+  const { sequence: _, ...unnumbered } = offered;
+  held.remember(sequence === undefined ? unnumbered : { ...unnumbered, sequence });
+}
+
+/** One transaction, then memory, then the listeners; undefined when somebody was faster. */
+async function write(
+  { store, held, clock }: SettleParts,
+  { trustDomain, endpointUrl }: Relationship,
+  { bundle, notes: ignored, trace, override, signal }: Offer,
+  before: TrustBundle | undefined,
+  { diff, notes, overridden, leavesSequence, leaptFrom }: Extract<Verdict, { kind: 'accepted' }>,
+): Promise<Refreshed | undefined> {
+  const at = clock.now();
+  const proof = provedBy(trace);
+  const added = diff.addedX509.length + diff.addedJwt.length;
+  const removed = diff.removedX509.length + diff.removedJwt.length;
+  // A number that is not the one that counts is not kept with the content: others compare numbers.
+  const { sequence: _, ...unnumbered } = bundle;
+  const byOperator = overridden !== undefined && override !== undefined;
+  const written = await store.replaceCurrent({
+    trustDomain,
+    expectedDigest: before ? contentDigest(before) : null,
+    ...(leavesSequence ? { keepsSequence: 'next' as const } : {}),
+    ...(leaptFrom === undefined ? {} : { leaptFrom }),
+    ...(hasUnusableEntries({ notes: ignored }) ? { unusable: true } : {}),
+    version: {
+      bundle: leavesSequence ? unnumbered : bundle,
+      receivedAt: at,
+      verdict: byOperator ? 'operator' : 'accepted',
+      origin: trace.redirects.at(-1) ?? endpointUrl,
+      ...(proof === undefined ? {} : { provedBy: proof }),
+    },
+    event: {
+      at,
+      trustDomain,
+      kind: byOperator ? 'operator-override' : 'bundle-accepted',
+      actor: byOperator ? override.actor : 'agent',
+      ...(byOperator ? { code: overridden } : notes[0] ? { code: notes[0].code } : {}),
+      message: byOperator
+        ? `the operator let in a bundle of ${trustDomain} that was kept out: ${override.reason}`
+        : `a new bundle of ${trustDomain}: ${added} added, ${removed} removed`,
+      detail: {
+        added,
+        removed,
+        notes: notes.map(({ message }) => message),
+        ignored: ignored.map(({ message }) => message),
+      },
+    },
+  });
+  if (written === 'conflict') return undefined;
+  // Removed while it was written: the removal, which comes after it in the store, counts.
+  if (signal.aborted) return { outcome: { kind: 'called-off' } };
+  held.replace(leavesSequence ? written.bundle : bundle);
+  const told = overridden === undefined ? {} : { overridden };
+  return {
+    outcome: { kind: 'accepted', versionNumber: written.number, added, removed, notes, ignored, ...told },
+  };
+}

@@ -1,0 +1,37 @@
+import { contentDigest, type TrustBundle } from '../../spiffe/index.ts';
+import type { Relationship } from '../../store/index.ts';
+
+/** How a relationship stands, as `federate status` tells it. */
+export interface RelationshipStatus extends Relationship {
+  /** What is held of the bundle; absent where nothing is. */
+  readonly bundle?: {
+    readonly digest: string;
+    readonly sequence?: bigint;
+    readonly refreshHintSeconds?: number;
+    readonly x509Roots: number;
+    readonly jwtKeys: number;
+    /** When the last of its roots ends. */
+    readonly rootsUntil?: Date;
+  };
+}
+
+/** The relationship beside what is held of its bundle. */
+export function relationshipStatus(
+  relationship: Relationship,
+  bundle: TrustBundle | undefined,
+): RelationshipStatus {
+  if (!bundle) return relationship;
+  const { sequence, refreshHintSeconds, x509Authorities, jwtAuthorities } = bundle;
+  const ends = x509Authorities.map(({ notAfter }) => notAfter.getTime());
+  return {
+    ...relationship,
+    bundle: {
+      digest: contentDigest(bundle),
+      x509Roots: x509Authorities.length,
+      jwtKeys: jwtAuthorities.length,
+      ...(sequence === undefined ? {} : { sequence }),
+      ...(refreshHintSeconds === undefined ? {} : { refreshHintSeconds }),
+      ...(ends.length === 0 ? {} : { rootsUntil: new Date(Math.max(...ends)) }),
+    },
+  };
+}
