@@ -10,6 +10,7 @@ import { kuma } from './programs/kuma.ts';
 import { openBao } from './programs/openbao.ts';
 import { pySpiffe } from './programs/py-spiffe.ts';
 import { olderRustls, rustls } from './programs/rustls.ts';
+import { schemathesis } from './programs/schemathesis.ts';
 import { spireAndEnvoy } from './programs/spire-and-envoy.ts';
 import { spireAndGoSpiffe } from './programs/spire-and-go-spiffe.ts';
 import { spireControllerManager } from './programs/spire-controller-manager.ts';
@@ -42,6 +43,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   openBao,
   rustls,
   olderRustls,
+  schemathesis,
 ];
 
 function readArguments() {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addCommand } from './commands/add.ts';
+import { adminCommand } from './commands/admin.ts';
 import { adoptCommand } from './commands/adopt.ts';
 import { bundleCommand } from './commands/bundle.ts';
 import { changeCommand } from './commands/change.ts';
@@ -85,6 +86,7 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
     verifyCommand,
     exportConfigCommand,
     doctorCommand,
+    adminCommand,
     processCommands,
     rotateCommand,
     rotationCommand,

@@ -6,7 +6,7 @@ import {
   createAdminClient,
   type WarningDocument,
 } from '../../src/admin-client/index.ts';
-import { type AdminHandlers, AdminServer } from '../../src/admin/index.ts';
+import { type AdminHandlers, AdminServer, openApiDocument } from '../../src/admin/index.ts';
 import { bundleOf, CodedError, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { stubAdmin } from '../support/admin-handlers.ts';
@@ -366,6 +366,12 @@ describe('AdminServer', () => {
     using folder = tempDir();
     const client = await start(folder.file('admin.sock'));
     await expect(ask(client)).rejects.toMatchObject({ code: 'request-invalid' });
+  });
+
+  it('serves the contract of its own version', async () => {
+    using folder = tempDir();
+    const client = await start(folder.file('admin.sock'));
+    expect(await client.call('GET /v1/openapi.json')).toEqual(openApiDocument());
   });
 
   it('refuses a body that is too large', async () => {

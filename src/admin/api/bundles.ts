@@ -112,7 +112,13 @@ const bundleSet = z
   .meta({ id: 'BundleSet', description: 'What was set, and what the poll right after it brought.' });
 export type BundleSetDocument = Document<typeof bundleSet>;
 
-const versionNumber = z.coerce.number<number | string>().int().min(1).max(10_000).optional();
+const versionNumber = z.coerce
+  .number<number | string>()
+  .int()
+  .min(1)
+  .max(10_000)
+  .optional()
+  .describe('The number of a version.');
 
 export const bundleRoutes = {
   'GET /v1/bundles': {
@@ -124,7 +130,7 @@ export const bundleRoutes = {
   'GET /v1/bundles/{trust_domain}': {
     summary: 'The bundle of a trust domain, as it is held or as it was at an instant.',
     role: 'viewer',
-    query: z.object({ at: queryInstant.optional() }),
+    query: z.object({ at: queryInstant.optional().describe('The instant; without it now.') }),
     answer: bundle,
     errors: ['no-bundle'],
   },

@@ -64,8 +64,8 @@ const after = z.coerce.number<number>().int().min(0);
 
 const storyQuery = z.object({
   of: trustDomain.optional(),
-  since: queryInstant.optional(),
-  until: queryInstant.optional(),
+  since: queryInstant.optional().describe('Only events from this instant on.'),
+  until: queryInstant.optional().describe('Only events before this instant.'),
   kinds: z
     .string()
     .transform((text): readonly string[] => text.split(','))
