@@ -81,6 +81,7 @@ export const distrustedRoutes = {
     answer: distrusted,
     status: 201,
     errors: [
+      'not-federated',
       'key-not-found',
       'key-ambiguous',
       'distrust-over',
