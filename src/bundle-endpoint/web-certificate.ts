@@ -1,6 +1,7 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { readRegularText } from '../platform/index.ts';
+import { certificatesFromPem } from '../spiffe/index.ts';
 import { EndpointError } from './errors.ts';
 
 /** A Web PKI certificate chain and its key, PEM. */
@@ -55,7 +56,7 @@ export async function readWebCertificate(
   let leaf: X509Certificate;
   try {
     [cert, key] = await Promise.all([readRegularText(certificateFile), readRegularText(keyFile)]);
-    leaf = new X509Certificate(cert);
+    leaf = leafOf(cert);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new EndpointError(
@@ -64,7 +65,14 @@ export async function readWebCertificate(
       { cause },
     );
   }
-  if (!keyFits(leaf, key)) {
+  const privateKey = privateKeyOf(key);
+  if (!privateKey) {
+    throw new EndpointError(
+      'certificate-unusable',
+      `the file ${keyFile} holds no private key in PEM that can be read without a passphrase`,
+    );
+  }
+  if (!leaf.checkPrivateKey(privateKey)) {
     throw new EndpointError(
       'certificate-unusable',
       `the key in ${keyFile} is not the key of the certificate in ${certificateFile}`,
@@ -81,11 +89,26 @@ export async function readWebCertificate(
   return { cert, key, notBefore: leaf.validFromDate, notAfter: leaf.validToDate };
 }
 
-function keyFits(leaf: X509Certificate, key: string): boolean {
+/**
+ * The first certificate of a PEM text. Throws what is wrong with the text in plain words, where
+ * OpenSSL only says that it found no start: DER, UTF-16, glued blocks. A key may stand in the same
+ * file.
+ */
+function leafOf(pem: string): X509Certificate {
   try {
-    return leaf.checkPrivateKey(createPrivateKey(key));
+    return new X509Certificate(pem);
+  } catch (error) {
+    certificatesFromPem(pem);
+    throw error;
+  }
+}
+
+/** The private key of a PEM text; undefined where it cannot be read. */
+function privateKeyOf(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem);
   } catch {
     // The decoder's own message may quote what it read; the caller's sentence says enough.
-    return false;
+    return undefined;
   }
 }

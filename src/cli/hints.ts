@@ -75,6 +75,10 @@ const HINTS: Readonly<Record<string, string>> = {
   'store-read-only': 'check owner and mode of the store, its folder and its disk',
   'store-log-foreign':
     'to restore the backup, move the files that end in -wal, -shm and .state away, then start; where file and log were moved together and belong together, move only .state away (docs/operations.md)',
+  'store-replaced':
+    'put the files back with "mv"; or stop the agent, put a backup in their place and start it (docs/operations.md)',
+  'listen-failed':
+    'the address has to be one of this machine ("ip address"), or 0.0.0.0 or [::] for all of them; a port below 1024 needs the right to open it',
   'store-full': 'free some space on the disk of the store; what was acknowledged is safe',
   'store-not-a-store': 'check the path; Federate does not write into other databases',
   'store-missing': 'check the path of the store',

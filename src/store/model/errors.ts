@@ -13,6 +13,7 @@ import { CodedError, type TrustDomain } from '../../spiffe/index.ts';
  *   replaced it
  * - `store-read-only` the file, its folder or its disk cannot be written
  * - `store-full` no room left on the disk
+ * - `store-replaced` the file or its log was removed or replaced while the agent runs
  * - `store-busy` another program keeps a write transaction open for longer than we wait
  * - `store-failed` the disk or the database failed in another way
  * - `store-closed` used after it was closed
@@ -33,6 +34,7 @@ export type StoreErrorCode =
   | 'store-log-foreign'
   | 'store-read-only'
   | 'store-full'
+  | 'store-replaced'
   | 'store-busy'
   | 'store-failed'
   | 'store-closed'

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import type { Clock, Log } from '../../platform/index.ts';
 import { StoreError } from '../model/errors.ts';
+import { FileIdentity } from './file-identity.ts';
 import { migrate, readShape, SHAPE } from './migrate.ts';
 import { storeErrorFrom } from './sqlite-error.ts';
 import { createPrivately, lockStore } from './store-lock.ts';
@@ -18,6 +19,8 @@ const BUSY_TIMEOUT_MS = 1000;
 export interface OpenDatabase {
   readonly database: Database;
   readonly path: string;
+  /** Call this before each write. Throws `StoreError` `store-replaced`. */
+  readonly checkFiles: () => void;
   /** Call this after each commit. */
   readonly committed: () => void;
   readonly close: () => void;
@@ -38,7 +41,13 @@ export function openDatabase(options: {
   if (options.path === ':memory:') {
     const database = new Sqlite(':memory:');
     prepare(database, ':memory:', maxBytes);
-    return { database, path: ':memory:', committed: () => {}, close: () => void database.close() };
+    return {
+      database,
+      path: ':memory:',
+      checkFiles: () => {},
+      committed: () => {},
+      close: () => void database.close(),
+    };
   }
   const path = canonicalPath(options.path);
   return translating(path, () => {
@@ -68,9 +77,12 @@ export function openDatabase(options: {
       throw error;
     }
     const [opened, logGuard] = [database, guard];
+    const files = new FileIdentity(path);
+    files.check();
     return {
       database,
       path,
+      checkFiles: () => files.check(),
       committed: () => logGuard.committed(),
       close: () => {
         logGuard.closing();
@@ -105,7 +117,13 @@ export function openDatabaseForReading(path: string): OpenDatabase {
       database.close();
       throw error;
     }
-    return { database, path: real, committed: () => {}, close: () => void database.close() };
+    return {
+      database,
+      path: real,
+      checkFiles: () => {},
+      committed: () => {},
+      close: () => void database.close(),
+    };
   });
 }
 

@@ -103,7 +103,10 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
   const snapshot = <T>(work: () => T): Promise<T> => read(() => inTransaction.deferred(work) as T);
   const transact = <T>(work: () => T): T => {
     recording = [];
-    const result = guarded(() => inTransaction.immediate(work) as T);
+    const result = guarded(() => {
+      open.checkFiles();
+      return inTransaction.immediate(work) as T;
+    });
     open.committed();
     observer?.wrote();
     const recorded = recording;
@@ -278,7 +281,9 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
 /** Whether the file or its disk is at fault, and not the request. */
 const TROUBLES: ReadonlySet<StoreErrorCode> = new Set([
   'store-corrupt',
+  'store-not-a-store',
   'store-read-only',
+  'store-replaced',
   'store-full',
   'store-busy',
   'store-failed',

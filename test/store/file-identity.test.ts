@@ -1,0 +1,53 @@
+import { copyFileSync, renameSync, rmSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { StoreError } from '../../src/store/index.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { openAt } from './open-store.ts';
+
+const WAYS = [
+  ['the store is removed', (path: string) => rmSync(path), ''],
+  [
+    'a copy stands in its place',
+    (path: string) => {
+      copyFileSync(path, `${path}.copy`);
+      renameSync(`${path}.copy`, path);
+    },
+    '',
+  ],
+  ['its log is removed', (path: string) => rmSync(`${path}-wal`), '-wal'],
+] as const;
+
+describe('a store whose files go while it is open', () => {
+  it.each(WAYS)('refuses to write, and says so: %s', async (_what, harm, suffix) => {
+    using folder = tempDir();
+    const path = folder.file('federate.db');
+    const failures: StoreError[] = [];
+    const observer = {
+      failed: (error: StoreError) => void failures.push(error),
+      wrote: () => {},
+      recorded: () => {},
+    };
+    const store = await openAt(path, { observer });
+    await store.setMeta('a', '1');
+    harm(path);
+    await expect(store.setMeta('a', '2')).rejects.toMatchObject({
+      code: 'store-replaced',
+      message: expect.stringContaining(`"${path}${suffix}" was `) as unknown,
+    });
+    expect(failures.map(({ code }) => code)).toEqual(['store-replaced']);
+    expect(await store.getMeta('a')).toBe('1');
+    await store.close();
+  });
+
+  it('writes again when the file is moved back', async () => {
+    using folder = tempDir();
+    const [path, away] = [folder.file('federate.db'), folder.file('away.db')];
+    await using store = await openAt(path);
+    await store.setMeta('a', '1');
+    renameSync(path, away);
+    await expect(store.setMeta('a', '2')).rejects.toMatchObject({ code: 'store-replaced' });
+    renameSync(away, path);
+    await store.setMeta('a', '3');
+    expect(await store.getMeta('a')).toBe('3');
+  });
+});
