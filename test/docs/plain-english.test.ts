@@ -18,7 +18,6 @@ const NOT_YET: readonly string[] = [
   'docs/history.md',
   'docs/invitations.md',
   'docs/narrowing.md',
-  'docs/operations.md',
   'docs/releases.md',
   'docs/rotation.md',
   'docs/security.md',
