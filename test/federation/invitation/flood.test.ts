@@ -27,7 +27,7 @@ const hello = JSON.stringify({ commitment: 'ab'.repeat(32), trust_domain: 'b.exa
 const pathOf = (id: string, step = 'hello') => `/federate/invitations/${id}/${step}`;
 
 describe('the path of invitations', () => {
-  it('is none at all, to the byte, for whoever does not know an open invitation', async () => {
+  it('does not exist, to the byte, for a caller that does not know an open invitation', async () => {
     await using a = await InvitationSide.start('a.example');
     const unknown = await post(a.port, '/no/such/path', hello);
     expect(unknown).toContain('HTTP/1.1 404');

@@ -46,7 +46,7 @@ const changingStatement =
     return { ...passing, body: JSON.stringify({ ...whole, statement: changed }) };
   };
 
-describe('an invitation, with somebody in the middle of every hop', () => {
+describe('an invitation, with a man in the middle of every hop', () => {
   it('passes untouched over a way that only passes bytes on', async () => {
     await using w = await startWatched();
     expect(await w.b.take(await w.a.give())).toBe('completed');
@@ -281,7 +281,7 @@ describe('an invitation whose line is in the wrong hands', () => {
     nothingTrusted(a, b);
   });
 
-  it('is used once, whoever is faster, of many at the same time', async () => {
+  it('is used once by the fastest of many at the same time', async () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');
     await using c = await InvitationSide.start('c.example');
@@ -333,7 +333,7 @@ describe('an invitation that goes astray', () => {
   it.each([
     'newcomer',
     'inviter',
-  ] as const)('does not give a relationship to somebody who only has the line, and tells the roots of the peer next to their own: %s', async (role) => {
+  ] as const)('does not give a relationship to a holder of the line alone, and tells the roots of the peer next to their own: %s', async (role) => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');
     expect(await b.take(await a.give())).toBe('completed');
