@@ -50,6 +50,7 @@ function pathParameters(path: string): Json[] {
     in: 'path',
     required: true,
     schema: { type: 'string', minLength: 1 },
+    ...(name === 'trust_domain' ? { example: 'b.example' } : {}),
   }));
 }
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   type AddDocument,
@@ -366,6 +368,48 @@ describe('AdminServer', () => {
     using folder = tempDir();
     const client = await start(folder.file('admin.sock'));
     await expect(ask(client)).rejects.toMatchObject({ code: 'request-invalid' });
+  });
+
+  it('reads a JSON body whatever content type its caller names, as curl does', async () => {
+    using folder = tempDir();
+    const bodies: unknown[] = [];
+    await start(folder.file('admin.sock'), {
+      'POST /v1/refresh': ({ body }) => {
+        bodies.push(body);
+        return [];
+      },
+    });
+    for (const type of [undefined, 'application/x-www-form-urlencoded', 'text/plain']) {
+      const call = request({
+        socketPath: folder.file('admin.sock'),
+        method: 'POST',
+        path: '/v1/refresh',
+        headers: type === undefined ? {} : { 'content-type': type },
+      });
+      call.end(JSON.stringify({ trust_domain: PEER }));
+      const [response] = (await once(call, 'response')) as [IncomingMessage];
+      response.resume();
+      expect([type, response.statusCode]).toEqual([type, 200]);
+    }
+    expect(bodies).toEqual(Array.from({ length: 3 }, () => ({ trust_domain: PEER })));
+  });
+
+  it.each([
+    ['limit=0', 400],
+    ['limit=x', 400],
+    ['limit=', 400],
+    ['limit=10000&other=1', 200],
+    ['since=yesterday', 400],
+    ['since=2030-01-01T00:00:00Z', 200],
+    ['kinds=bundle-accepted,nothing', 400],
+    ['after=-1', 400],
+  ])('answers the query %s of the history with %d', async (query, status) => {
+    using folder = tempDir();
+    await start(folder.file('admin.sock'));
+    const call = request({ socketPath: folder.file('admin.sock'), path: `/v1/history?${query}` }).end();
+    const [response] = (await once(call, 'response')) as [IncomingMessage];
+    response.resume();
+    expect(response.statusCode).toBe(status);
   });
 
   it('serves the contract of its own version', async () => {
