@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { parse } from 'yaml';
 import type { KubernetesSource } from '../mesh-adapters/index.ts';
-import type { Environment } from '../platform/index.ts';
+import { type Environment, readRegularFileSync } from '../platform/index.ts';
 
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
@@ -35,7 +35,7 @@ function contextsIn(file: string): {
 } {
   let value: unknown;
   try {
-    value = parse(readFileSync(file, 'utf8'));
+    value = parse(readRegularFileSync(file).toString('utf8'));
   } catch {
     return { names: [], current: undefined };
   }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readText } from './commands/add.ts';
+import { readText } from './named-file.ts';
 import { UsageError } from './terminal.ts';
 
 /** How every JWS begins in compact serialization: base64url of a brace and what may follow it, then a dot. */

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { parseBundleFile } from '../federation/index.ts';
 import { defaultBundleLimits, parseTrustDomain, type TrustBundle } from '../spiffe/index.ts';
 import {
@@ -10,6 +10,7 @@ import {
   verifyExport,
   verifyStoreFile,
 } from '../store/index.ts';
+import { readNamedFile } from './named-file.ts';
 import { UsageError } from './terminal.ts';
 
 /** What an operator has to check a history with: our bundle, and heads that others kept. */
@@ -19,12 +20,15 @@ export interface Evidence {
   readonly heads?: readonly string[];
 }
 
+/** A history of years; an export is read as a whole. */
+const MAX_EXPORT_BYTES = 1024 * 1024 * 1024;
+
 const SQLITE_MAGIC = 'SQLite format 3\0';
 
 /** Verifies the store or the export at `path`. Throws `UsageError` where a file cannot be read. */
 export async function verifyFile(path: string, options: Evidence): Promise<HistoryReport> {
   const heads = (options.heads ?? []).flatMap((file) => {
-    const kept = readHeads(readBytes(file, '--heads'));
+    const kept = readHeads(readNamedFile(file, '--heads'));
     if (kept.length === 0) throw new UsageError(`there is no head of a history in ${file}`);
     return kept;
   });
@@ -35,7 +39,7 @@ export async function verifyFile(path: string, options: Evidence): Promise<Histo
     });
     return verifyStoreFile(path, evidenceOf(roots, heads));
   }
-  const bytes = readBytes(path, 'verify');
+  const bytes = readNamedFile(path, 'verify', MAX_EXPORT_BYTES);
   const roots = await rootsFrom(options, async () => trustDomainOfExport(bytes));
   return verifyExport(bytes, evidenceOf(roots, heads));
 }
@@ -52,22 +56,22 @@ async function rootsFrom(
   const name = trustDomain ?? (await nameInFile());
   if (name === undefined)
     throw new UsageError('the history does not say whose it is: give --trust-domain with --bundle');
-  return parseBundleFile(parseTrustDomain(name), readBytes(bundle, '--bundle'), defaultBundleLimits).bundle;
+  return parseBundleFile(parseTrustDomain(name), readNamedFile(bundle, '--bundle'), defaultBundleLimits)
+    .bundle;
 }
 
 function isStore(path: string): boolean {
   const start = Buffer.alloc(SQLITE_MAGIC.length);
-  const file = attempt(path, 'verify', () => openSync(path, 'r'));
+  const file = attempt(path, 'verify', () => {
+    if (!statSync(path).isFile()) throw new Error('it is not a regular file');
+    return openSync(path, 'r');
+  });
   try {
     attempt(path, 'verify', () => readSync(file, start, 0, start.length, 0));
   } finally {
     closeSync(file);
   }
   return start.toString('latin1') === SQLITE_MAGIC;
-}
-
-function readBytes(path: string, option: string): Uint8Array {
-  return attempt(path, option, () => readFileSync(path));
 }
 
 function attempt<Result>(path: string, option: string, work: () => Result): Result {

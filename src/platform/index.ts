@@ -27,10 +27,16 @@ export { describeError, type Log, type LogFields, type LogLevel, silentLog } fro
 export type { Metrics } from './metrics.ts';
 export { printable, printableData, printableJson, printableLines } from './printable.ts';
 export { type Random, systemRandom } from './random.ts';
-export { readRegularFile, readRegularText, RegularFileError } from './regular-file.ts';
+export {
+  readRegularFile,
+  readRegularFileSync,
+  readRegularText,
+  readToEndSync,
+  RegularFileError,
+} from './regular-file.ts';
 export { readSecretText, refuseOpenMode, SecretFileError } from './secret-file.ts';
 export { type Sized, smallestFirst } from './smallest-first.ts';
 export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';
-export { watchFiles } from './watch-file.ts';
+export { fileMarks, watchFiles } from './watch-file.ts';
 export { clearSocketPath, listenOnUnixSocket, socketFileIsGone } from './unix-socket.ts';
 export { version, versionLine } from './version.ts';

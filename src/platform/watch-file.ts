@@ -27,7 +27,7 @@ export async function watchFiles(options: {
   let before: string | undefined;
   let lookedMs = 0;
   while (!signal.aborted) {
-    const now = await marks(paths);
+    const now = await fileMarks(paths);
     if (now !== before || clock.monotonicMs() - lookedMs >= ANYWAY_MS) {
       before = now;
       lookedMs = clock.monotonicMs();
@@ -41,7 +41,8 @@ export async function watchFiles(options: {
   }
 }
 
-async function marks(paths: readonly string[]): Promise<string> {
+/** What changes when one of these files is written or replaced: device, inode, size and time of each. */
+export async function fileMarks(paths: readonly string[]): Promise<string> {
   const each = paths.map(async (path) => {
     try {
       const { dev, ino, size, mtimeMs } = await stat(path);

@@ -22,7 +22,9 @@ function follow(pollMs?: number) {
   const troubles: string[] = [];
   const told: string[] = [];
   let tell: (own: OwnTrust) => void = () => {};
+  let writes = 0;
   const secondLook = new SecondLook({
+    marks: async () => String(writes),
     look: async () => {
       if (place === 'broken') throw new MeshAdapterError('file-unreadable', 'broken');
       return place;
@@ -54,6 +56,10 @@ function follow(pollMs?: number) {
     set,
     break: () => {
       place = 'broken';
+    },
+    /** The place is written again, and has the same in it. */
+    write: () => {
+      writes += 1;
     },
     /** The place is read, as after a sign that it changed. */
     read: async () => {
@@ -128,6 +134,38 @@ describe('A root of our own that is missing', () => {
     expect(place.last()).toBe('C?');
     await place.clock.advance(1);
     await untilTold(() => place.last() === 'C', 'the confirmation');
+  });
+
+  it('is not confirmed by a place that was written between the looks, until it is left alone', async () => {
+    await using place = follow();
+    await place.start();
+    place.set(a);
+    await place.read();
+    for (let round = 0; round < 3; round += 1) {
+      await place.clock.advance(4999);
+      place.write();
+      await place.clock.advance(1);
+      await place.clock.untilSleeping();
+    }
+    expect(place.told).toEqual(['A?']);
+    await place.clock.advance(5000);
+    await untilTold(() => place.last() === 'A', 'the confirmation');
+  });
+
+  it('is believed after a minute of a place that is written all the time', async () => {
+    await using place = follow();
+    await place.start();
+    place.set(a);
+    await place.read();
+    for (let round = 0; round < 11; round += 1) {
+      place.write();
+      await place.clock.advance(5000);
+      await place.clock.untilSleeping();
+    }
+    expect(place.told).toEqual(['A?']);
+    place.write();
+    await place.clock.advance(5000);
+    await untilTold(() => place.last() === 'A', 'the confirmation');
   });
 
   it('is not confirmed by a place that cannot be read, which is reported', async () => {

@@ -1,11 +1,11 @@
 import { constants } from 'node:fs';
-import { access, readFile, stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { parse } from 'yaml';
 import { parseRouteTable } from '../../gateway/index.ts';
 import { openKubernetesAccess } from '../../mesh-adapters/index.ts';
 import { svidFromPem } from '../../mtls/index.ts';
-import { formatDurationMs, refuseOpenMode, SecretFileError } from '../../platform/index.ts';
+import { formatDurationMs, readRegularText, refuseOpenMode, SecretFileError } from '../../platform/index.ts';
 import {
   type Certificate,
   certificatesFromPem,
@@ -161,12 +161,8 @@ function whyOf(error: unknown): string {
 }
 
 async function read(path: string): Promise<string> {
-  const found = await stat(path);
-  if (found.isDirectory()) throw Object.assign(new Error('is a folder'), { code: 'EISDIR' });
-  // A FIFO or a device would keep the check waiting.
-  if (!found.isFile()) throw new Error('it is not a regular file');
-  if (found.size > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`);
-  return await readFile(path, 'utf8');
+  if ((await stat(path)).isDirectory()) throw Object.assign(new Error('is a folder'), { code: 'EISDIR' });
+  return await readRegularText(path, MAX_FILE_BYTES);
 }
 
 function certificatesIn(pem: string): Certificate[] {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { readRegularFileSync } from '../../platform/index.ts';
 import { ConfigError, type ConfigMistake } from './config-error.ts';
 
 /** A config file as it was read: its YAML, and where in the text each field stands. */
@@ -75,8 +75,7 @@ function rangeStart(node: unknown): number | undefined {
 
 function readText(file: string): string {
   try {
-    const bytes = readFileSync(file);
-    if (bytes.length > MAX_CONFIG_BYTES) throw new RangeError(`it is larger than ${MAX_CONFIG_BYTES} bytes`);
+    const bytes = readRegularFileSync(file, MAX_CONFIG_BYTES);
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);

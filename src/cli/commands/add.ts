@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { AddDocument, StandingDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
 import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
+import { readText } from '../named-file.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { tellTaken } from './invite.ts';
@@ -176,16 +176,6 @@ function documentFrom(options: AddOptions): AddDocument {
     ...(options.caFile === undefined ? {} : { ca_pem: readText(options.caFile, '--ca-file') }),
     ...(options.evenForeignKeys === true ? { even_foreign_keys: true } : {}),
   };
-}
-
-/** A file named on the command line; `-` is standard input. */
-export function readText(file: string, option: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new UsageError(`reading the file of ${option} failed: ${why}`, { cause });
-  }
 }
 
 function tell(answer: StandingDocument, called: CalledWith): string {

@@ -14,7 +14,7 @@ import { instantOf } from '../instants.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printableJson } from '../../platform/index.ts';
 import { printResult, type Terminal } from '../terminal.ts';
-import { readText } from './add.ts';
+import { readText } from '../named-file.ts';
 import { addSignCommand } from './bundle-sign.ts';
 
 /** `federate bundle show | history | diff | set | sign`: the bundle of a trust domain, now, at an instant, and how it came to be. */

@@ -6,7 +6,8 @@ import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../re
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
-import { inUse, readText } from './add.ts';
+import { readText } from '../named-file.ts';
+import { inUse } from './add.ts';
 import { tellWarning } from './status.ts';
 
 interface ChangeOptions extends AgentOptions, TermsOptions {

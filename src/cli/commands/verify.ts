@@ -6,7 +6,7 @@ import { hintFor } from '../hints.ts';
 import { renderFields } from '../table.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { looksLikeToken, readToken } from '../token-argument.ts';
-import { readText } from './add.ts';
+import { readText } from '../named-file.ts';
 
 interface VerifyOptions extends AgentOptions {
   readonly peerRole: 'client' | 'server';

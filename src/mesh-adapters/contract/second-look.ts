@@ -7,6 +7,8 @@ import type { OwnTrust } from './mesh-adapter.ts';
 const LEAST_MS = 5000;
 /** A place that cannot be read is looked at ever more rarely, up to this pause. */
 const MOST_MS = 60_000;
+/** A place that is written all the time confirms nothing for so long; then the same trust counts. */
+const UNQUIET_MS = 60_000;
 
 /** How the place that the own trust comes from is read a second time. */
 export interface SecondLookOptions {
@@ -17,6 +19,11 @@ export interface SecondLookOptions {
    * seconds.
    */
   readonly pollMs?: number;
+  /**
+   * What shows that the place was written again, also where the trust in it reads the same. A place
+   * that is written between the looks waits again, for a minute in all.
+   */
+  readonly marks?: () => Promise<string>;
   readonly onTrouble: (error: MeshAdapterError) => void;
   readonly clock: Clock;
 }
@@ -73,16 +80,24 @@ export class SecondLook {
     over: AbortSignal,
     signal: AbortSignal,
   ): Promise<void> {
-    const { look, pollMs = 0, onTrouble, clock } = this.#options;
+    const { look, pollMs = 0, marks = async () => '', onTrouble, clock } = this.#options;
+    const sinceMs = clock.monotonicMs();
     let pauseMs = Math.max(pollMs, LEAST_MS);
     for (;;) {
       try {
+        const before = await marks();
         await clock.sleep(pauseMs, over);
         const again = await look(over);
+        const isQuiet = before === (await marks());
         if (over.aborted) return;
-        if (sameTrust(again, own)) this.#confirm(again, emit);
-        else this.take(again, emit, signal);
-        return;
+        if (!sameTrust(again, own)) {
+          this.take(again, emit, signal);
+          return;
+        }
+        if (isQuiet || clock.monotonicMs() - sinceMs >= UNQUIET_MS) {
+          this.#confirm(again, emit);
+          return;
+        }
       } catch (error) {
         if (over.aborted) return;
         if (!(error instanceof MeshAdapterError)) throw error;

@@ -1,11 +1,11 @@
-import type { Clock, Log } from '../../platform/index.ts';
+import { type Clock, fileMarks, type Log } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import { AdapterState } from '../contract/adapter-state.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { followOwnTrust } from '../contract/follow-own-trust.ts';
 import type { MeshAdapter, OwnTrust } from '../contract/mesh-adapter.ts';
 import { SecondLook } from '../contract/second-look.ts';
-import { loadOwnTrust, type OwnFiles, readOnce, readOwnTrust } from './read-own-trust.ts';
+import { loadOwnTrust, type OwnFiles, pathsOf, readOnce, readOwnTrust } from './read-own-trust.ts';
 import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface FilesAdapterOptions {
@@ -45,6 +45,7 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
   const secondLook = new SecondLook({
     look: () => readOnce({ trustDomain, own, signingPemFile }),
     pollMs,
+    marks: () => fileMarks(pathsOf(own, signingPemFile)),
     onTrouble: (error) => state.trouble('roots', error),
     clock,
   });

@@ -93,6 +93,12 @@ export async function readOnce(options: {
   return { ...trust, ...(signing ? { signing } : {}) };
 }
 
+/** The files that the own trust is in. */
+export function pathsOf(own: OwnFiles, signingPemFile: string | undefined): readonly string[] {
+  const files = 'pemFiles' in own ? own.pemFiles : [own.bundleFile];
+  return signingPemFile === undefined ? files : [...files, signingPemFile];
+}
+
 /**
  * Tells the own trust now and after each change of the files, until the signal aborts. A bad file
  * changes nothing.
@@ -118,9 +124,5 @@ export async function readOwnTrust(options: {
       state.trouble('roots', error);
     }
   };
-  const paths = [
-    ...('pemFiles' in own ? own.pemFiles : [own.bundleFile]),
-    ...(signingPemFile === undefined ? [] : [signingPemFile]),
-  ];
-  await watchFiles({ paths, everyMs: pollMs, clock, signal, look });
+  await watchFiles({ paths: pathsOf(own, signingPemFile), everyMs: pollMs, clock, signal, look });
 }

@@ -1,4 +1,4 @@
-import { type Clock, type Log, type Random, watchFiles } from '../../platform/index.ts';
+import { type Clock, fileMarks, type Log, type Random, watchFiles } from '../../platform/index.ts';
 import { defaultBundleLimits } from '../../spiffe/index.ts';
 import { AdapterState } from '../contract/adapter-state.ts';
 import { assembleAdapter } from '../contract/assemble-adapter.ts';
@@ -58,6 +58,7 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
   const secondLook = new SecondLook({
     look: readOnce,
     pollMs,
+    marks: () => fileMarks(ownPemFiles),
     onTrouble: (error) => state.trouble('own-trust', error),
     clock,
   });
