@@ -9,6 +9,7 @@ export {
 } from './bundle/bundle-from-certificates.ts';
 export { parseBundleMap, serializeBundleMap } from './bundle/bundle-map.ts';
 export { defaultBundleLimits } from './bundle/bundle-reader.ts';
+export { isSignedByOwnKey } from './bundle/self-signature.ts';
 export { BundleSet } from './bundle/bundle-set.ts';
 export { CodedError } from '../errors/index.ts';
 export { currentPart, currentRoots } from './bundle/current-roots.ts';

@@ -21,6 +21,8 @@ export interface Authority {
   web(dnsSans: string[], rest?: { notBefore?: Date; notAfter?: Date }): Promise<FakePeerIdentity>;
   /** The same key in another certificate. */
   renewed(): Promise<X509Authority>;
+  /** A certificate that somebody without the private key made of the same public key. */
+  borrowed(): Promise<X509Authority>;
 }
 
 /** A new authority, valid around `now`; OpenSSL's own checks go by the real time, so `now` is that. */
@@ -31,11 +33,11 @@ export async function createAuthority(
 ): Promise<Authority> {
   const { publicKey, privateKey } = await generateKeyPair('P-256');
   const notBefore = new Date(now.getTime() - 48 * HOUR_MS);
-  const issueRoot = (subject: string) =>
+  const issueRoot = (subject: string, signingKey = privateKey) =>
     issueCertificate({
       subject,
       publicKey,
-      signingKey: privateKey,
+      signingKey,
       notBefore,
       isCa: true,
       notAfter: validity.notAfter ?? new Date(now.getTime() + 48 * HOUR_MS),
@@ -69,6 +71,10 @@ export async function createAuthority(
     svid: (id, rest = {}) => issueLeaf({ uriSans: [id], ...rest }),
     web: (dnsSans, rest = {}) => issueLeaf({ dnsSans, ...rest }),
     renewed: async () => x509AuthorityFromDer(await issueRoot(`CN=${name} renewed`)),
+    borrowed: async () => {
+      const { privateKey: other } = await generateKeyPair('P-256');
+      return x509AuthorityFromDer(await issueRoot(`CN=${name} borrowed`, other));
+    },
   };
 }
 

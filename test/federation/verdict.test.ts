@@ -9,6 +9,7 @@ import {
   parseSpiffeId,
   type TrustBundle,
 } from '../../src/spiffe/index.ts';
+import { createAuthority } from './authority.ts';
 import { INSTANT, madeUpBundle, madeUpRoot } from './made-up-bundle.ts';
 
 const web = { kind: 'https_web' } as const;
@@ -226,9 +227,23 @@ describe('judge()', () => {
     });
   });
 
-  it('takes a root that was issued anew with the same key as an overlap', () => {
-    const renewed = madeUpRoot('r1 renewed', { key: 'r1' });
-    expect(verdictOn(peer(['r1']), peer([renewed]), { profile: web }).kind).toBe('accepted');
+  it('takes a root that was issued again with the same key as an overlap', async () => {
+    const root = await createAuthority('r1', INSTANT);
+    const held = peer([root.x509]);
+    const offered = peer([await root.renewed(), 'r2']);
+    expect(verdictOn(held, offered, { profile: web }).kind).toBe('accepted');
+  });
+
+  it('takes no held key for an overlap in a certificate that this key did not sign', async () => {
+    const root = await createAuthority('r1', INSTANT);
+    const held = peer([root.x509]);
+    const borrowed = await root.borrowed();
+    expect(verdictOn(held, peer([borrowed, 'r2']), { profile: web })).toMatchObject({
+      kind: 'quarantined',
+      code: 'all-roots-replaced',
+    });
+    expect(verdictOn(held, peer([root.x509, borrowed, 'r2']), { profile: web }).kind).toBe('accepted');
+    expect(verdictOn(peer([borrowed, 'r2']), peer([borrowed]), { profile: web }).kind).toBe('accepted');
   });
 
   it('quarantines roots that follow a full revocation over https_web: two steps are no way around', () => {

@@ -19,6 +19,7 @@ export async function vouchingRoots(
   const vouching = vouchingKeys(keys, counting, {
     leadMs: overlapLeadMs(leadMs, held.bundleFor(trustDomain)?.refreshHintSeconds, schedule),
     now: clock.now(),
+    held: counting,
     distrusted: new Set(trusted.distrustedKeys(trustDomain)),
   });
   const names = new Set(vouching.flatMap(({ kind, key }) => (kind === 'x509' ? [key] : [])));

@@ -1,5 +1,5 @@
 import { formatDurationMs } from '../../platform/index.ts';
-import type { TrustBundle } from '../../spiffe/index.ts';
+import { isSignedByOwnKey, type TrustBundle } from '../../spiffe/index.ts';
 import { type HeldKey, KEY_KINDS, type KeyKind, keyNamesOf } from '../../store/index.ts';
 import { withoutKeys } from './without-keys.ts';
 import { pollIntervalMs, type ScheduleSettings } from '../fetch/schedule.ts';
@@ -27,6 +27,8 @@ const NOUNS: Readonly<Record<KeyKind, string>> = { x509: 'root', jwt: 'JWT key' 
 export interface OverlapTerms {
   readonly leadMs: number;
   readonly now: Date;
+  /** What is held now: its certificates vouch as they are. */
+  readonly held: TrustBundle;
   /** Keys of this trust domain that the operator distrusts (`keyFingerprint`): they vouch for nothing. */
   readonly distrusted: ReadonlySet<string>;
 }
@@ -47,9 +49,10 @@ export function overlapLeadMs(
 export function vouchingKeys(
   keys: readonly HeldKey[],
   bundle: TrustBundle,
-  { leadMs, now, distrusted }: OverlapTerms,
+  { leadMs, now, distrusted, held: current }: OverlapTerms,
 ): HeldKey[] {
-  const valid = keyNamesOf(withoutFuture(withoutEnded(withoutKeys(bundle, distrusted), now), now));
+  const counting = withoutFuture(withoutEnded(withoutKeys(bundle, distrusted), now), now);
+  const valid = keyNamesOf(withoutBorrowedKeys(counting, current));
   return keys.filter((held) => {
     const { vouched, since, gone } = held;
     if (gone && !gone.known) return false;
@@ -68,11 +71,11 @@ export function vouchingKeys(
 export function findDisplacement(
   keys: readonly HeldKey[],
   bundle: TrustBundle,
-  { leadMs, now, distrusted }: OverlapTerms,
+  { leadMs, now, distrusted, held: current }: OverlapTerms,
 ): Displacement | undefined {
   const offered = withoutEnded(withoutKeys(bundle, distrusted), now);
   const names = keyNamesOf(offered);
-  const vouching = vouchingKeys(keys, bundle, { leadMs, now, distrusted });
+  const vouching = vouchingKeys(keys, bundle, { leadMs, now, distrusted, held: current });
   const overlaps = (kind: KeyKind) => vouching.some((held) => held.kind === kind);
   for (const kind of KEY_KINDS) {
     const isOffered = names.some((name) => name.kind === kind);
@@ -92,6 +95,18 @@ export function findDisplacement(
 
 function withoutEnded(bundle: TrustBundle, now: Date): TrustBundle {
   return { ...bundle, x509Authorities: bundle.x509Authorities.filter(({ notAfter }) => now <= notAfter) };
+}
+
+/**
+ * Leaves out roots with another certificate than the held ones that their own key did not sign. Because public keys are public, an
+ * attacker can put a held one under another name, which would count as an overlap and prove none of the owner's SVIDs.
+ */
+function withoutBorrowedKeys(bundle: TrustBundle, held: TrustBundle): TrustBundle {
+  const known = new Set(held.x509Authorities.map(({ fingerprint }) => fingerprint));
+  const x509Authorities = bundle.x509Authorities.filter(
+    (root) => known.has(root.fingerprint) || isSignedByOwnKey(root),
+  );
+  return { ...bundle, x509Authorities };
 }
 
 function withoutFuture(bundle: TrustBundle, now: Date): TrustBundle {

@@ -257,7 +257,7 @@ function displacementBy(input: JudgeInput) {
       trustDomain === offered.trustDomain ? keyFingerprint : [],
     ),
   );
-  return findDisplacement(keys, offered, { leadMs, now, distrusted });
+  return findDisplacement(keys, offered, { leadMs, now, distrusted, held });
 }
 
 function notesOn(input: JudgeInput): VerdictNote[] {
