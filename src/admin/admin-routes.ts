@@ -11,7 +11,7 @@ import { logOperatorActions } from './operator-actions.ts';
 import { readBody, readQuery } from './read-request.ts';
 
 /** What the server serves. */
-export interface AdminServices {
+export interface AdminApi {
   readonly handlers: AdminHandlers;
   readonly log: Log;
   readonly renderMetrics: () => Promise<string>;
@@ -20,7 +20,7 @@ export interface AdminServices {
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 
 /** The admin API. Errors answer with `{ code, message }`: 404 for what is not there, 409 for what is refused, 400 for a bad request. */
-export function createAdminRoutes({ handlers, log, renderMetrics }: AdminServices): Hono {
+export function createAdminRoutes({ handlers, log, renderMetrics }: AdminApi): Hono {
   const app = new Hono();
   app.use(logOperatorActions(log));
   app.use(

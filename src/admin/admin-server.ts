@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { answerHealth, listenOnUnixSocket, type NotReady } from '../platform/index.ts';
 import { CodedError } from '../errors/index.ts';
-import { type AdminServices, createAdminRoutes } from './admin-routes.ts';
+import { type AdminApi, createAdminRoutes } from './admin-routes.ts';
 
 export type AdminServerErrorCode = 'admin-socket-in-use' | 'admin-socket-failed';
 
@@ -14,7 +14,7 @@ export class AdminServer {
   readonly #server: Server;
   readonly #path: string;
 
-  constructor(options: AdminServices & { readonly path: string; readonly notReady: NotReady }) {
+  constructor(options: AdminApi & { readonly path: string; readonly notReady: NotReady }) {
     this.#path = options.path;
     const routes = createAdminRoutes(options);
     const listener = getRequestListener(routes.fetch);

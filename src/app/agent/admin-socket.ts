@@ -1,14 +1,14 @@
-import { AdminServer, type AdminServices } from '../../admin/index.ts';
+import { AdminServer, type AdminApi } from '../../admin/index.ts';
 import { keepSocket, type NotReady } from '../../platform/index.ts';
 import type { ProcessContext } from '../process.ts';
 
 /** The admin socket, whose file is put back when it is taken away: else no operator could reach the agent. */
 export function createAdminSocket(
   path: string,
-  services: AdminServices & { readonly notReady: NotReady },
+  api: AdminApi & { readonly notReady: NotReady },
   { clock, log }: Pick<ProcessContext, 'clock' | 'log'>,
 ): { start(): Promise<void>; stop(): Promise<void> } {
-  const server = new AdminServer({ path, ...services });
+  const server = new AdminServer({ path, ...api });
   const stopping = new AbortController();
   const { signal } = stopping;
   let keeping: Promise<void> | undefined;
