@@ -96,7 +96,7 @@ describe('ForeignTrust after a distrust', () => {
     expect(await after).toMatchObject({ report: answer, mayCount });
   });
 
-  it('waits while roots that have ended stand where somebody else brings them', async () => {
+  it('waits while roots that have ended stand where another writer brings them', async () => {
     const standing = { code: 'anchors-not-taken-out', endedRootsStand: true };
     const { clock, trust, compareNow } = await withMesh(standing, { state: 'accepted' });
     trust.compare();

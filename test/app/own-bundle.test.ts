@@ -42,7 +42,7 @@ describe('OwnBundle', () => {
     expect((await store.history(NAME)).map((version) => version.verdict)).toEqual(['own', 'own']);
   });
 
-  it('publishes nothing anew for equal content, in whatever order', async () => {
+  it('publishes nothing again for equal content, in whatever order', async () => {
     const { own, published } = create();
     const [one, two] = [await root('CN=1'), await root('CN=2')];
     await own.observe({ trustDomain: NAME, roots: [one, two] });

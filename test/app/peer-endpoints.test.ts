@@ -56,7 +56,7 @@ describe('peerEndpoints()', () => {
     expect(endpointOf(changes)).toEqual({ why: expect.stringContaining(words) });
   });
 
-  it('says why not while a key is distrusted, and where there is no relationship', () => {
+  it('says why not while a key is distrusted, and without a relationship', () => {
     expect(endpointOf({}, new Set(['00']))).toEqual({ why: expect.stringContaining('distrusted') });
     const none = peerEndpoints(
       { relationshipWith: () => undefined, bundles: { bundleFor: () => undefined, list: () => [] } },

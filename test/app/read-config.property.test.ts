@@ -47,7 +47,7 @@ describe('checkConfig()', () => {
     expect(mistakes(text)).toEqual(['']);
   });
 
-  it('tells a field that is no field by its path, wherever it stands', () => {
+  it('tells a field that is not a field by its path, wherever it stands', () => {
     const word = fc.stringMatching(/^[a-z]{3,12}_x$/);
     fc.assert(
       fc.property(word, fc.constantFrom('', 'endpoint', 'mesh'), fc.jsonValue(), (name, section, value) => {

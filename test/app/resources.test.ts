@@ -35,7 +35,7 @@ function looking(changed: Partial<ResourceParts> = {}) {
 }
 
 describe('Resources', () => {
-  it('has nothing to say where all is well, or where there is no SVID to have', () => {
+  it('has nothing to say where all is well, or without an SVID', () => {
     expect(looking().after(2 * MINUTE_MS)).toEqual([]);
     expect(looking({ identity: () => null }).after(2 * MINUTE_MS)).toEqual([]);
   });

@@ -71,7 +71,7 @@ describe('createBundleRoutes() and Prefer: wait (RFC 7240)', () => {
     expect(clients.count).toBe(0);
   });
 
-  it('answers at once, and does not say that it waited, where there is no room or no such wish', async () => {
+  it('answers at once, and does not say that it waited, without room or such a wish', async () => {
     const answer = ask('wait=60');
     await clock.untilSleeping(1);
     expect(seen(await ask('wait=60'))).toEqual([304, null]);

@@ -103,7 +103,7 @@ describe('federate add', () => {
     expect(text).toContain('the operator of b.example');
   });
 
-  it('takes a key of another trust domain only when it is told to', async () => {
+  it('takes a key of another trust domain only when the operator asks for it', async () => {
     await add('--even-foreign-keys');
     expect(added?.even_foreign_keys).toBe(true);
   });

@@ -205,7 +205,7 @@ describe('federate history verify', () => {
     expect(written.out.split('\n').slice(1)).toEqual(withoutFirst(fromAgent).slice(0, -1));
   });
 
-  it('finds a cut tail by the heads that somebody else kept', async () => {
+  it('finds a cut tail by the heads that another party kept', async () => {
     const kept = folder.file('kept.jsonl');
     await history('--export', kept);
     const lines = readFileSync(kept, 'utf8').trim().split('\n');

@@ -221,7 +221,7 @@ describe('bin/federate.js', () => {
     expect(stderr).not.toMatch(/SyntaxError|\n\s+at /);
   });
 
-  it('ends quietly when whoever reads it stops reading', async () => {
+  it('ends quietly when its reader stops reading', async () => {
     const code = await new Promise((done) => {
       execFile(
         'sh',

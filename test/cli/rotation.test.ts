@@ -146,7 +146,7 @@ describe('federate rotation wait', () => {
     expect((await wait([over], ...words)).code).toBe(0);
   });
 
-  it('waits where there is no such root yet: it may only not have been seen', async () => {
+  it('waits without such a root: it may only not have been seen', async () => {
     const none = document({ roots: [root('a', 'in-use')] });
     const { code, out } = await wait([none, document()], '--for', 'use');
     expect(code).toBe(0);

@@ -464,7 +464,7 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect(labels((await store.current(istio))?.diff.removed ?? [])).toEqual([label(1)]);
     });
 
-    it('replaceCurrent() says conflict when somebody was faster, and writes nothing', async () => {
+    it('replaceCurrent() says conflict when another writer was faster, and writes nothing', async () => {
       await federate([1], 5n);
       const held = await store.current(istio);
       const offer = (numbers: number[], rest = {}) =>
@@ -720,7 +720,7 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       expect(await store.current(istio)).toBeUndefined();
     });
 
-    it('addRelationship() after a removal starts anew: old sequence forgotten, numbers go on (FED-60)', async () => {
+    it('addRelationship() after a removal starts again: old sequence forgotten, numbers go on (FED-60)', async () => {
       await federate([1], 500n);
       await store.removeRelationship(istio, { at: at(100), actor: 'operator:0', reason: 'gone' });
       await store.addRelationship(

@@ -68,7 +68,7 @@ describe('createForbiddenRanges()', () => {
     '10.0.0.0/-1',
     '10.0.0.0/ 8',
     'host/8',
-  ])('refuses %j, which is no range', (range) => {
+  ])('refuses %j, which is not a range', (range) => {
     expect(() => createForbiddenRanges([range])).toThrow(RangeError);
   });
 });

@@ -40,7 +40,7 @@ describe('addressKind()', () => {
     expect(addressKind('64:ff9b:1::7f00:1')).toBe('loopback');
   });
 
-  it('takes what is no address for special', () => {
+  it('takes what is not an address for special', () => {
     for (const text of ['', 'localhost', '127.1', '1.2.3.4.5']) expect(addressKind(text)).toBe('special');
   });
 });

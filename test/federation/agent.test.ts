@@ -210,7 +210,7 @@ describe('FederationAgent and what it trusts', () => {
     expect(world.state()).toBe('failing connect-failed');
   });
 
-  it('replaces what is stored and held, and tells whoever verifies: keys that are new and keys that are gone (FED-56)', async () => {
+  it('replaces what is stored and held, and tells verifiers: keys that are new and keys that are gone (FED-56)', async () => {
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const told: unknown[] = [];
     world.agent.onChange((trustDomain, bundle) => told.push([trustDomain, bundle?.x509Authorities.length]));
@@ -375,7 +375,7 @@ describe('FederationAgent and incidents', () => {
     });
   });
 
-  it('wakes somebody when a private key is published, and keeps its value nowhere (TDB-37)', async () => {
+  it('alerts the operator when a private key is published, and keeps its value nowhere (TDB-37)', async () => {
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const secret = 'c2VjcmV0LXZhbHVlLW9mLWEta2V5';
     const entry = { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', d: secret, use: 'jwt-svid', kid: 'k' };

@@ -189,7 +189,7 @@ describe('FederationAgent.add() with a bundle file', () => {
     });
   });
 
-  it('refuses a certificate that is no CA, as PEM and as an entry (TDB-28)', async () => {
+  it('refuses a certificate that is not a CA, as PEM and as an entry (TDB-28)', async () => {
     const { certificatePem } = await root.svid(endpointId);
     const error = await refused({ bootstrap: { kind: 'bundle', document: Buffer.from(certificatePem) } });
     expect(error).toMatchObject({ code: 'bootstrap-bundle-invalid', cause: { code: 'authority-not-a-ca' } });
@@ -293,7 +293,7 @@ describe('FederationAgent.add() with Web PKI', () => {
     expect(await world.poll()).toBe('unchanged');
   });
 
-  it('is no proof for an https_spiffe endpoint: no silent trust on first use', async () => {
+  it('is not a proof for an https_spiffe endpoint: no silent trust on first use', async () => {
     expect((await refused({ bootstrap: { kind: 'web-pki' } })).code).toBe('bootstrap-required');
     expect(peer.connections).toBe(0);
   });
@@ -337,7 +337,7 @@ describe('FederationAgent.add() and what is there already', () => {
     expect((await refused({ endpointUrl })).code).toBe('relationship-invalid');
   });
 
-  it('refuses a private CA that is no PEM, or that nothing would use', async () => {
+  it('refuses a private CA that is not PEM, or that nothing would use', async () => {
     const web = { profile: overWeb, endpointUrl: peer.url('/', 'localhost') };
     expect((await refused({ ...web, bootstrap: { kind: 'web-pki', caPem: 'hello' } })).code).toBe(
       'relationship-invalid',

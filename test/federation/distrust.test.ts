@@ -50,7 +50,7 @@ describe('Distrusts', () => {
     });
   });
 
-  it('keeps it out over polls, a certificate anew over the same key, and a restart', async () => {
+  it('keeps it out over polls, a new certificate over the same key, and a restart', async () => {
     await world.agent.distrusts.distrust(word(two.x509.keyFingerprint));
     expect(await world.poll()).toBe('unchanged');
     expect(world.trusted()).toEqual([one.x509.fingerprint]);
@@ -63,7 +63,7 @@ describe('Distrusts', () => {
     expect(held()).toBe(3);
   });
 
-  it('judges offers by what is held: a distrusted key that stays in the bundle is no change', async () => {
+  it('judges offers by what is held: a distrusted key that stays in the bundle is not a change', async () => {
     await world.agent.distrusts.distrust(word(two.x509.keyFingerprint));
     expect(await world.poll()).toBe('unchanged');
     expect((await world.store.history(peerName)).length).toBe(1);

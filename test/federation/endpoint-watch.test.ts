@@ -75,7 +75,7 @@ describe('EndpointWatch', () => {
     expect([polls(), watches()]).toEqual([4, 0]);
   });
 
-  it('is held anew when the time is up, and by chance somewhat shorter than wished', async () => {
+  it('is held again when the time is up, and by chance somewhat shorter than wished', async () => {
     peer.answer = holding([r1], 1n);
     await using world = await federated({ watch: { seconds: 100, most: 1 } });
     await until(() => held.length === 1);
@@ -123,7 +123,7 @@ describe('EndpointWatch', () => {
     expect(world.state()).toBe('active');
   });
 
-  it('is held anew at once where something on the way cuts what is held for long', async () => {
+  it('is held again at once where something on the way cuts what is held for long', async () => {
     peer.answer = holding([r1], 1n);
     await using world = await federated();
     for (const count of [1, 2, 3]) {

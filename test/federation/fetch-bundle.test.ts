@@ -349,7 +349,7 @@ describe('fetchBundle() and the answer', () => {
     }
   });
 
-  it('calls whatever breaks off, or is no HTTP, broken', async () => {
+  it('calls whatever breaks off, or is not HTTP, broken', async () => {
     const broken: Answer[] = [
       answers.truncated(document),
       answers.reset(document),
@@ -537,7 +537,7 @@ describe('fetchBundle() and connections', () => {
     }
   });
 
-  it('refuses a URL that is no endpoint URL (FED-08)', async () => {
+  it('refuses a URL that is not an endpoint URL (FED-08)', async () => {
     expect((await refusal(fetchBundle(request({ endpointUrl: 'http://localhost/' })))).code).toBe(
       'url-refused',
     );

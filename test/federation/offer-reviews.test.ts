@@ -92,7 +92,7 @@ describe('OfferReviews', () => {
     });
   });
 
-  it('does not accept what the endpoint offers instead by then, and says what that is', async () => {
+  it('does not accept what the endpoint offers instead, and says what that is', async () => {
     await offerReplaced();
     const { digest } = await only();
     peer.answer = serve([three], { sequence: 3n });
@@ -112,7 +112,7 @@ describe('OfferReviews', () => {
     expect(world.trusted()).toEqual([three.x509.fingerprint]);
   });
 
-  it('says so when what is offered by then needs no consent', async () => {
+  it('says so when the present offer needs no consent', async () => {
     await offerReplaced();
     const { digest } = await only();
     peer.answer = serve([one, three], { sequence: 3n });

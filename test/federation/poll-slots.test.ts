@@ -50,7 +50,7 @@ describe('PollSlots', () => {
     await expect(slots.use('brisk', signal, () => Promise.resolve('yes'))).resolves.toBe('yes');
   });
 
-  it('forgets whoever stops waiting, and leaves no timer behind', async () => {
+  it('forgets a poll that stops waiting, and leaves no timer behind', async () => {
     const { clock, slots, poll, end, begun } = world(1, 1);
     void poll('first');
     const gone = new AbortController();
@@ -121,7 +121,7 @@ describe('PollSlots', () => {
 });
 
 describe('pollSlotSettings()', () => {
-  it('refuses a count that is no positive whole number', () => {
+  it('refuses a count that is not a positive whole number', () => {
     const clock = new TestClock(new Date());
     expect(pollSlotSettings(4, clock)).toMatchObject({ brisk: 4, slow: 32 });
     expect(() => pollSlotSettings(0, clock)).toThrow(RangeError);

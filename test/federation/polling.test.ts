@@ -114,7 +114,7 @@ describe('FederationAgent and its schedule', () => {
     expect(await world.clock.untilSleeping(1)).toEqual([60_000]);
   });
 
-  it('has one fetch in flight for whoever asks, and everybody gets its result', async () => {
+  it('has one fetch in flight for all callers, and each gets its result', async () => {
     await using world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n });
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n }));

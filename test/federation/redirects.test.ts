@@ -80,7 +80,7 @@ describe('redirectTarget()', () => {
     expect(refusal(() => target(['https://a.example/', 'https://b.example/']))).toBe('redirect-refused');
   });
 
-  it('follows unless it is told not to', () => {
+  it('follows unless it is configured not to', () => {
     expect(defaultRedirectSettings).toEqual({ follow: true, max: 5 });
   });
 

@@ -237,7 +237,7 @@ describe('settleOffer()', () => {
     expect(held.bundleFor(istio)?.sequence).toBe(1n);
   });
 
-  it('judges again against what somebody else wrote meanwhile (invariant 3)', async () => {
+  it('judges again against what another writer wrote meanwhile (invariant 3)', async () => {
     const written = { trustDomain: istio, expectedDigest: contentDigest(bundle([1])) };
     expect(
       await store.replaceCurrent({ ...written, version: version(bundle([3], 8n), at(30)) }),
@@ -250,7 +250,7 @@ describe('settleOffer()', () => {
     expect((await settle(bundle([2], 9n))).outcome).toMatchObject({ kind: 'accepted', versionNumber: 3 });
   });
 
-  it('gives up after three attempts where somebody writes again and again', async () => {
+  it('gives up after three attempts where another writer writes again and again', async () => {
     let attempts = 0;
     const busy = Object.assign(Object.create(store) as Store, {
       replaceCurrent: async () => {

@@ -81,7 +81,7 @@ const jwtReplaced = 'quarantined all-jwt-keys-replaced';
 describe('a takeover of an https_web endpoint in two steps', () => {
   beforeEach(() => federate(bundle([1], 5n)));
 
-  it('waits for an operator as one in one step does: a root that was added a moment ago is no overlap', async () => {
+  it('waits for an operator as one in one step does: a root that was added a moment ago is not an overlap', async () => {
     expect(await poll(bundle([2], 6n))).toBe(replaced);
     expect(await poll(bundle([1, 2], 6n))).toBe('accepted');
     await clock.advance(23 * HOUR_MS);

@@ -50,7 +50,7 @@ describe('TheirSides', () => {
     expect(sides.of(istio)).toEqual({ state: 'held', since: now, heardAt: clock.now() });
   });
 
-  it('begins to count anew with each word', async () => {
+  it('begins to count again with each word', async () => {
     await hear('held');
     await hear('nothing');
     await hear('held');

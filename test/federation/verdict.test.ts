@@ -246,7 +246,7 @@ describe('judge()', () => {
     expect(verdictOn(peer([borrowed, 'r2']), peer([borrowed]), { profile: web }).kind).toBe('accepted');
   });
 
-  it('quarantines roots that follow a full revocation over https_web: two steps are no way around', () => {
+  it('quarantines roots that follow a full revocation over https_web: two steps do not get around it', () => {
     expect(verdictOn(peer([]), peer(['r3']), { profile: web })).toMatchObject({
       code: 'all-roots-replaced',
       message: expect.stringContaining('after a full revocation'),

@@ -126,7 +126,7 @@ describe.each([
     client.destroy();
   });
 
-  it('stops reading from whoever is faster than the other side reads', async () => {
+  it('stops reading from a side that is faster than the other side reads', async () => {
     let sent = 0;
     let stalled: Socket | undefined;
     const { port } = await start((socket) => {

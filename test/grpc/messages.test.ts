@@ -44,7 +44,7 @@ describe('spiffeValidatorMessage', () => {
 });
 
 describe('secretDiscoveryService', () => {
-  it('reads an absent error as absent, so that an ACK is no NACK', () => {
+  it('reads an absent error as absent, so that an ACK is not a NACK', () => {
     const { requestSerialize, requestDeserialize } = secretDiscoveryService.StreamSecrets;
     const request = {
       version_info: '7',

@@ -102,7 +102,7 @@ describe.skipIf(BINARY === undefined)('the Consul adapter beside the real produc
     expect(await examine(reader, consulForm)).toEqual(['services-exported', 'intention-wants-mesh-gateway']);
   });
 
-  it('makes a peering anew that was deleted in Consul', async () => {
+  it('makes a peering again that was deleted in Consul', async () => {
     await consul.call('DELETE', `/v1/peering/${WEST}`);
     await eventually(() => reports.some(({ code }) => code === 'peering-terminated'));
     await eventually(() => reports.at(-1)?.state === 'accepted');

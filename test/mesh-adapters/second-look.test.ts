@@ -196,7 +196,7 @@ describe('A root of our own that is missing', () => {
 });
 
 describe('A root of our own that appears', () => {
-  it('is told at once and confirmed', async () => {
+  it('is reported at once and confirmed', async () => {
     await using place = follow();
     await place.start();
     place.set(a, b, c);
@@ -204,7 +204,7 @@ describe('A root of our own that appears', () => {
     expect(place.told).toEqual(['ABC']);
   });
 
-  it('is told at once next to one that is missing', async () => {
+  it('is reported at once next to one that is missing', async () => {
     await using place = follow();
     await place.start();
     place.set(a, c);

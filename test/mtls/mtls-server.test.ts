@@ -247,7 +247,7 @@ describe('MtlsServer', () => {
     expect((await world.rawClient(port, shown(client))).received).toBe('hello');
   });
 
-  it('negotiates once: a client of TLS 1.2 that wants to begin anew is told no', async () => {
+  it('negotiates once: a client of TLS 1.2 that wants to begin again is refused', async () => {
     await using world = new Opened();
     const { verifier } = trusting(a.bundle(), b.bundle());
     const { port } = await world.server({ svid: new HeldSvid(server), verifier });

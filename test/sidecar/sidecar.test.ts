@@ -118,7 +118,7 @@ describe('Sidecar', () => {
     });
   });
 
-  it('frames the chunked body of a GET anew, so that no second request hides in it', async () => {
+  it('frames the chunked body of a GET again, so that no second request hides in it', async () => {
     await using world = new World();
     const { out, seen } = await twoMeshes(world);
     const hidden = 'GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n';

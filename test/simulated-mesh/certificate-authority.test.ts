@@ -182,7 +182,7 @@ describe('CertificateAuthority rotation', () => {
     expect(first?.subjectKeyId).not.toBe(second?.subjectKeyId);
   });
 
-  it('lets whoever holds only the old Consul root follow to the new one by the cross-signed certificate', async () => {
+  it('lets a client that holds only the old Consul root follow to the new one by the cross-signed certificate', async () => {
     const authority = await openConsul();
     const [old] = authority.roots().map((root) => root.authority);
     await authority.publish();

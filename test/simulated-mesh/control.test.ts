@@ -144,7 +144,7 @@ describe('the control socket', () => {
 });
 
 describe('createControlClient()', () => {
-  it('says when nobody answers, and when the answer is no JSON', async () => {
+  it('says when no process answers, and when the answer is not JSON', async () => {
     await expect(createControlClient(folder.file('none.sock')).status()).rejects.toMatchObject({
       code: 'control-unreachable',
     });

@@ -110,7 +110,7 @@ describe('parseBundle()', () => {
     expect(notes({ kty: 'AKP', use: 'x509-svid' })).toMatch(/not "AKP"$/);
   });
 
-  it('passes over a certificate that is no text, and one whose key no JWK can hold (TDB-26)', async () => {
+  it('passes over a certificate that is not text, and one whose key no JWK can hold (TDB-26)', async () => {
     const read = (entry: object) =>
       parseBundle(td, Buffer.from(JSON.stringify({ keys: [entry] }))).notes.map(({ code }) => code);
     for (const x5c of [[5], [null], [{}], [['AA==']], ['']]) {
@@ -135,7 +135,7 @@ describe('parseBundle()', () => {
     expect(read('').notes[0]?.code).toBe('entry-without-key-id');
   });
 
-  it('keeps why a document is no JSON', () => {
+  it('keeps why a document is not JSON', () => {
     const outcome = attempt(() => parseBundle(td, Buffer.from('{')));
     expect('error' in outcome && outcome.error).toMatchObject({
       code: 'bundle-not-json',

@@ -82,7 +82,7 @@ describe('JWT authorities of a bundle', () => {
     expect(text).not.toMatch(/c2VjcmV0LXZhbHVl|"d"|"alg"/);
   });
 
-  it('are left out with a note where they are no keys, and the others stay (TDB-34, TDB-37)', () => {
+  it('are left out with a note where they are not keys, and the others stay (TDB-34, TDB-37)', () => {
     const [good] = (
       JSON.parse(Buffer.from(serializeBundle(holding([{ keyId: 'k', jwk: jwks[2] ?? {} }]))).toString()) as {
         keys: Record<string, unknown>[];

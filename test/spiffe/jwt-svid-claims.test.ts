@@ -96,7 +96,7 @@ describe('verifyJwtSvid() on the claims', () => {
       await expect(verifyJwtSvid(token, both, { ...options, audiences })).rejects.toThrow(TypeError);
   });
 
-  it('refuses a token without exp, or with one that is no instant (JWT-13)', async () => {
+  it('refuses a token without exp, or with one that is not an instant (JWT-13)', async () => {
     for (const exp of [TEST_SECONDS + 300, TEST_SECONDS + 0.5, 253_402_300_799])
       expect(await code(withClaims({ exp }))).toBe('accepted');
     expect(await code(without('exp'))).toBe('expiry-missing');

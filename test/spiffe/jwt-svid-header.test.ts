@@ -176,7 +176,7 @@ describe('verifyJwtSvid() on the header', () => {
     expect(await code(withHeader({ kid: 'k2' }), holding(key, other))).toBe('signature-invalid');
   });
 
-  it('refuses a kid that is no text of a bounded length (JWT-04)', async () => {
+  it('refuses a kid that is not text of a bounded length (JWT-04)', async () => {
     const long = 'k'.repeat(1024);
     const signer = createTokenKey('P-256', long);
     expect(await code(signToken(signer), holding(signer))).toBe('accepted');
@@ -258,7 +258,7 @@ describe('verifyJwtSvid() on the header', () => {
     '{',
     '{"alg":"ES256"}{}',
     '\ufeff{"alg":"ES256"}',
-  ])('refuses a header that is no JSON object, %j', async (header) => {
+  ])('refuses a header that is not JSON object, %j', async (header) => {
     expect(await code(signToken(key, { header: ' {"alg":"ES256"}\n' }))).toBe('accepted');
     expect(await code(signToken(key, { header }))).toBe('token-header-malformed');
   });

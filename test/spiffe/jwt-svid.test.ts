@@ -154,7 +154,7 @@ describe('verifyJwtSvid() on the bundles', () => {
     }
   });
 
-  it('is not troubled by an authority that is no key', async () => {
+  it('is not troubled by an authority that is not a key', async () => {
     const none = { keyId: 'k1', jwk: { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' } };
     expect(await code(signToken(key), holding(key, { authority: none }))).toBe('accepted');
     expect(await code(signToken(key), holding({ authority: none }))).toBe('key-refused');

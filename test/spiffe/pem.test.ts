@@ -60,7 +60,7 @@ describe('certificatesFromPem()', () => {
 });
 
 describe('x509AuthorityFromDer()', () => {
-  it('takes a CA, whoever signed it, and refuses what is none (TDB-26, TDB-28, X509-24)', async () => {
+  it('takes a CA, whatever CA signed it, and refuses what is none (TDB-26, TDB-28, X509-24)', async () => {
     const ca = await createTestCa({ trustDomain: 'a.example', subject: 'O=a.example,CN=Root 1' });
     const authority = x509AuthorityFromDer(ca.root);
     expect(authority).toMatchObject({

@@ -120,7 +120,7 @@ describe('parseStrictJson()', () => {
     expect(plain(parse(text))).toEqual(JSON.parse(text));
   });
 
-  it('keeps why bytes are no UTF-8', () => {
+  it('keeps why bytes are not UTF-8', () => {
     const outcome = attempt(() => parseStrictJson(Buffer.of(0x22, 0xc0, 0x22), limits));
     expect('error' in outcome && outcome.error.cause).toBeInstanceOf(TypeError);
   });

@@ -117,7 +117,7 @@ describe('URI constraints', () => {
     '.',
     'td..example',
     '*.example',
-  ])('that are no host refuse every URI: %j (X509-33)', async (base) => {
+  ])('that are not a host refuse every URI: %j (X509-33)', async (base) => {
     expect(await judgeBoth(uri(base), uri('spiffe://td.example/w'))).toEqual(NEITHER);
     expect(await judgeLeaf(constraints([subtree(uri(base))]), [dns('a.example')])).toBe(WITHIN);
   });
@@ -176,7 +176,7 @@ describe('e-mail constraints', () => {
     expect(await judgeBoth(email(base), email(value))).toEqual(expected);
   });
 
-  it('bind addresses in the subject only where there are no alternative names (X509-33)', async () => {
+  it('bind addresses in the subject only without alternative names (X509-33)', async () => {
     const extension = constraints([subtree(email('td.example'))]);
     const subjectDer = name(['1.2.840.113549.1.9.1', 'a@other.example']);
     const bare = { uriSans: [], subjectDer };
@@ -219,7 +219,7 @@ describe('IP constraints', () => {
     expect(await judgeBoth(ip(10, 1, 0, 128, 255, 255, 255, 128), ip(10, 1, 0, 127))).toEqual(OUT);
   });
 
-  it('refuse what is no network and no address (X509-33)', async () => {
+  it('refuse what is neither a network nor an address (X509-33)', async () => {
     expect(await judgeBoth(ip(10, 1, 0, 0), ip(10, 1, 0, 0))).toEqual(NEITHER);
     expect(await judgeBoth(ip(10, 0, 0, 0, 255, 0, 255, 0), ip(10, 1, 0, 1))).toEqual(NEITHER);
     expect(await judgeBoth(ip(10, 0, 0, 0, 255, 15, 0, 0), ip(10, 0, 0, 1))).toEqual(NEITHER);
@@ -254,7 +254,7 @@ describe('name constraints', () => {
     [1, 'a@td.example'],
     [2, 'td.example'],
     [6, 'spiffe://td.example/w'],
-  ])('whose base is no text refuse every name of kind %i (X509-33)', async (tag, san) => {
+  ])('whose base is not text refuse every name of kind %i (X509-33)', async (tag, san) => {
     const base = tag === 1 ? 'td.example' : san.replace(/^spiffe:..|.w$/g, '');
     expect(await judgeBoth(text(tag, base), text(tag, san))).toEqual(IN);
     for (const odd of ['\u00e9.example', 'td\0.example'])

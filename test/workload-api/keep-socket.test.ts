@@ -59,7 +59,7 @@ async function connected(path: string): Promise<void> {
 }
 
 describe('keepSocket()', () => {
-  it('makes a socket anew whose file was taken away, with its mode, and who was connected stays so', async () => {
+  it('makes a socket again whose file was taken away, with its mode, and open connections stay', async () => {
     const { socket, clock, log, caller, change } = await serve();
     const before = caller().stream(FetchX509Bundles, {});
     await before.next();
@@ -76,7 +76,7 @@ describe('keepSocket()', () => {
     expect(log.records.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
-  it('leaves alone what somebody else has put there, and tries again where the folder is away', async () => {
+  it('leaves alone what another process has put there, and tries again where the folder is away', async () => {
     const { socket, clock, log, caller } = await serve();
     rmSync(socket);
     writeFileSync(socket, 'mine');

@@ -117,7 +117,7 @@ describe('SdsServer', () => {
     expect(client.current('ROOTCA')).toEqual(perDomain);
   });
 
-  it('refuses a socket that somebody answers on', async () => {
+  it('refuses a socket on which a process answers', async () => {
     using folder = tempDir();
     await startServer(folder.file('sds.sock'), new Map());
     await expect(startServer(folder.file('sds.sock'), new Map())).rejects.toMatchObject({

@@ -129,7 +129,7 @@ describe('WorkloadServer as SDS', () => {
     ]);
   });
 
-  it('gives no SVID unless it is told to', async () => {
+  it('gives no SVID unless the config says so', async () => {
     const world = await World.start();
     expect(await world.fetch('default', 'spiffe://a.example/agent')).toEqual([]);
     expect(await world.fetch('ROOTCA')).toHaveLength(1);

@@ -437,7 +437,7 @@ describe('createWorkloadSvidSource()', () => {
     await until(() => idOf(source) === first.id);
   });
 
-  it('asks anew when the SVID is not renewed in time, so that a server that hangs is left for the one in its place', async () => {
+  it('asks again when the SVID is not renewed in time, so that a server that hangs is left for the one in its place', async () => {
     const { hour, short, client, source } = await withSvidOfOneHour();
     server.answer = () => {};
     await clock.advance(2_699_000);

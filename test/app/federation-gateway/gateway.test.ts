@@ -150,7 +150,7 @@ describe('createFederationGateway()', () => {
     expect(trustOf(world.secret('foreign'))).toEqual(nobody);
   });
 
-  it('believes nobody inside once there is no root of our own left', async () => {
+  it('believes no peer inside after the last root of our own is gone', async () => {
     await using world = await startGateway();
     await until(() => world.secret('consul'));
     const before = world.secret('consul');

@@ -80,7 +80,7 @@ describe('An identified poll', () => {
     expect(after?.inMesh).toBeUndefined();
   });
 
-  it('is signed anew only when it says something else, or nears its end', async () => {
+  it('is signed again only when it says something else, or nears its end', async () => {
     await using world = await AgentWorld.start(now, { signer: () => signer });
     await world.agent.add(addWithBundle(peer, [r1], { sequence: 7n }));
     await world.poll();

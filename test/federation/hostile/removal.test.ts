@@ -142,7 +142,7 @@ describe('A poll in flight when `federate remove` lands leaves no trace (FED-59,
     expect(agents.changes.at(-1)).toEqual([peerName, undefined]);
   });
 
-  it('a write that somebody else was faster with is not tried again', async () => {
+  it('a write where another writer was faster is not tried again', async () => {
     using folder = tempDir();
     await using world = await HostileWorld.start(around);
     const { agents, peer } = world;

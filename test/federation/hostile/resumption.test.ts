@@ -55,7 +55,7 @@ async function resumesForOthers(peer: FakePeer, version: SecureVersion): Promise
   return resumed;
 }
 
-describe('FederationAgent judges every connection anew (FED-29, FED-42, invariant 10)', () => {
+describe('FederationAgent judges every connection again (FED-29, FED-42, invariant 10)', () => {
   it.each(
     versions,
   )('over https_spiffe and %s, whatever tickets it was given, and after the root is gone', async (version) => {

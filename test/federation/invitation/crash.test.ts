@@ -137,7 +137,7 @@ describe('an invitation that waits for approval', () => {
     expect(both(a, b)).toEqual(NOTHING);
   });
 
-  it('is told to be over when the same line is taken up again after it was taken back', async () => {
+  it('is reported as over when the same line is taken up again after it was taken back', async () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');
     const line = await a.give({ requireApproval: true });

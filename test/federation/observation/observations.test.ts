@@ -145,7 +145,7 @@ describe('Two agents that federate', () => {
     expect((await a.world.store.events({ limit: 1 }))[0]).toMatchObject({ kind: 'recovered' });
   });
 
-  it('learn when somebody shows a peer a bundle in our name that we never published', async () => {
+  it('learn when an endpoint shows a peer a bundle in our name that we never published', async () => {
     const forged = bundleOf(
       a.name,
       [a.ca.authority, (await createTestCa({ trustDomain: a.name })).authority],

@@ -187,7 +187,7 @@ describe('judgeRetire()', () => {
     expect(codes(retire({ roots: [retiring] }))).toEqual(['no-successor']);
   });
 
-  it('is not safe while somebody does not have the root that signs', () => {
+  it('is not safe while a peer does not have the root that signs', () => {
     expect(codes(retire({ peers: [{ trustDomain: peerB, holding: holding(1) }] }))).toEqual(['peer-behind']);
   });
 

@@ -68,7 +68,7 @@ describe('judgeRootStages()', () => {
     expect(stages([first, second], lives, undefined)).toEqual([]);
   });
 
-  it('lets a root that retired sign again, and one that was gone be published anew', () => {
+  it('lets a root that retired sign again, and one that was gone be published again', () => {
     expect(stages([first], [life(first, 'retiring')], signing(first))).toEqual([
       [first.fingerprint, 'in-use', 'mesh'],
     ]);
@@ -88,7 +88,7 @@ describe('judgeSigning()', () => {
     expect(judge([first])).toBe('only-root');
   });
 
-  it('does not know what signs where nobody tells, or what is told is none of our roots', () => {
+  it('does not know what signs without a report, or when the reported root is not ours', () => {
     expect(judge([first, second])).toBeUndefined();
     expect(judge([first], signing(second), 'none')).toBeUndefined();
     expect(judge([first], signing(second), first.fingerprint)).toBe('own-svid');

@@ -84,7 +84,7 @@ async function federated(): Promise<AgentWorld> {
 }
 
 describe('A signed bundle', () => {
-  it('is taken from whoever carries it, first by a pin and then by the roots held, through a rotation', async () => {
+  it('is taken from any carrier, first by a pin and then by the roots held, through a rotation', async () => {
     await using world = await federated();
     expect(world.trusted()).toEqual([ca.authority.fingerprint]);
     expect(await world.store.relationship(peerName)).toMatchObject({
@@ -187,7 +187,7 @@ describe('A signed bundle', () => {
     expect(await world.poll()).toBe('accepted');
   });
 
-  it('is asked for anew once it is over, although the carrier says that nothing changed', async () => {
+  it('is asked for again once it is over, although the carrier says that nothing changed', async () => {
     await using world = await AgentWorld.start(TEST_INSTANT);
     const token = await signed([ca], 1n);
     carrier.answer = answers.document(token, { etag: '"same"' });

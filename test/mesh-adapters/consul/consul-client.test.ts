@@ -13,7 +13,7 @@ const LONG = { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('
 const { signal } = new AbortController();
 
 describe('ConsulClient over HTTPS', () => {
-  it('believes what the CA file signs and nothing else, and reads the file anew for every request', async () => {
+  it('believes what the CA file signs and nothing else, and reads the file again for every request', async () => {
     using folder = tempDir();
     const ca = await createTestCa({ trustDomain: 'consul.example', ...LONG });
     const other = await createTestCa({ trustDomain: 'other.example', ...LONG });

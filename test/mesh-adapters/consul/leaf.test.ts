@@ -19,7 +19,7 @@ describe('parseConsulLeaf()', () => {
     });
   });
 
-  it('refuses what is no leaf of that service, and quotes no key', async () => {
+  it('refuses what is not a leaf of that service, and quotes no key', async () => {
     const ca = await createTestCa({ trustDomain: CLUSTER });
     const { document } = await leafOf(ca);
     const other = await leafOf(ca, '/ns/default/dc/dc1/svc/other');

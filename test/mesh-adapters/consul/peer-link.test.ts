@@ -286,7 +286,7 @@ describe('PeerLink: the leader', () => {
   });
 });
 
-describe('PeerLink: a cluster that was signed or named anew', () => {
+describe('PeerLink: a cluster that was signed or named again', () => {
   const away = (stream: FakeStream) =>
     void stream.emit('error', { code: grpcStatus.UNAVAILABLE, details: 'nothing comes of it' });
 
@@ -361,7 +361,7 @@ describe('PeerLink.dialNow()', () => {
 });
 
 describe('PeerLink: a peering that the cluster ended', () => {
-  it('tells that it is over and its trust with it, and begins anew with a new token', async () => {
+  it('tells that it is over and its trust with it, and begins again with a new token', async () => {
     await acceptedOnce();
     cluster.streams[0]?.write({ terminated: {} });
     await untilTold(() => last()?.state === 'failed', 'the end');

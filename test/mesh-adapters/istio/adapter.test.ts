@@ -114,7 +114,7 @@ describe('createIstioAdapter()', () => {
     expect(await istio.state()).toBe(before.replace('last: 1', 'last: 2'));
   });
 
-  it('reads again and writes when somebody else was faster (409)', async () => {
+  it('reads again and writes when another writer was faster (409)', async () => {
     await using istio = await openIstio();
     const west = await createTestCa({ trustDomain: 'west.example' });
     const edits = Array.from({ length: 3 }, (_, index) =>

@@ -259,14 +259,14 @@ describe('examineIstio()', () => {
     expect((await examine(api)).findings).toEqual([]);
   });
 
-  it('notes that nobody is kept out where there is no policy at all', async () => {
+  it('notes that no caller is kept out without a policy', async () => {
     await using api = await startCluster();
     set(api, POLICIES, []);
     const { findings } = await examine(api);
     expect(findings).toMatchObject([{ code: 'no-authorization-policy', level: 'note' }]);
   });
 
-  it('tells an unscoped root that somebody else left, and an expired one', async () => {
+  it('tells an unscoped root that another writer left, and an expired one', async () => {
     await using api = await startCluster();
     const { root } = await createTestCa({ trustDomain: 'west.example' });
     const old = await createTestCa({
@@ -347,7 +347,7 @@ describe('examineIstio()', () => {
     expect(examined).toEqual([]);
   });
 
-  it('takes fields that are no fields for empty ones', async () => {
+  it('takes fields that are not fields for empty ones', async () => {
     await using api = await startCluster();
     const odd = (spec: unknown): Made => ({ metadata: { name: 'odd' }, spec });
     for (const path of [NAMESPACES, PEER_AUTHENTICATIONS, DESTINATION_RULES, SERVICE_ENTRIES])

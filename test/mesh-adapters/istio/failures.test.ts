@@ -97,7 +97,7 @@ describe('readOwnTrust() of Istio', () => {
     await untilHealed(clock, () => told.length === 1 && connected(), 'the recovery');
   });
 
-  it('takes the token of the service account anew after 401', async () => {
+  it('takes the token of the service account again after 401', async () => {
     api.token('expired');
     api.answer = ({ token }, response) => {
       if (token === 'good') return false;
@@ -274,7 +274,7 @@ describe('writeForeignTrust() of Istio', () => {
     expect(api.count('put')).toBe(1);
   });
 
-  it('reads again for each try where somebody else was faster (409), at once and then with pauses, keeps what they wrote, and gives up in the end', async () => {
+  it('reads again for each try where another writer was faster (409), at once and then with pauses, keeps what they wrote, and gives up in the end', async () => {
     let edits = 0;
     api.beforePut = () => {
       edits += 1;

@@ -74,7 +74,7 @@ describe('createIstioAdapter() with several revisions', () => {
     await restarted.stop();
   });
 
-  it('writes only the configured one where it is told so', async () => {
+  it('writes only the configured one where the config says so', async () => {
     await using cluster = await startCluster({ allRevisions: false });
     await cluster.adapter.applyForeignTrust([cluster.west], signal);
     expect(cluster.text('istio')).toContain('west.example');
@@ -160,7 +160,7 @@ describe('createIstioAdapter() with several revisions', () => {
     ]);
   });
 
-  it('reads all again where somebody was faster', async () => {
+  it('reads all again where another writer was faster', async () => {
     await using cluster = await startCluster();
     const { api, adapter, west, text } = cluster;
     let changed = false;

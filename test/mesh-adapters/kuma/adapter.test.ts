@@ -129,7 +129,7 @@ describe('createKumaAdapter()', () => {
     expect(await mesh.state()).toBe(before);
   });
 
-  it('tells that a MeshTrust of somebody else breaks the configuration of every proxy, until it is gone', async () => {
+  it('tells that a MeshTrust of another writer breaks the configuration of every proxy, until it is gone', async () => {
     await using mesh = await openRest();
     const west = await createTestCa({ trustDomain: 'west.example' });
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([

@@ -150,7 +150,7 @@ describe('readOwnTrust() of Kuma', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('reads the token anew for every request, and says when its file cannot be read', async () => {
+  it('reads the token again for every request, and says when its file cannot be read', async () => {
     kuma.answer = ({ token }, response) => {
       if (token === 'good') return false;
       refuse(response, 401, 'Unauthenticated', 'wrong token');
@@ -255,7 +255,7 @@ describe('writeForeignTrust() of Kuma', () => {
     expect(foreign()).toEqual(['west.example']);
   });
 
-  it('puts its MeshTrust right after somebody edited it', async () => {
+  it('repairs its MeshTrust after an edit by hand', async () => {
     await apply(west.bundle());
     const [name = ''] = [...kuma.trusts.keys()].filter((key) => key.includes('federate-'));
     const made = structuredClone(kuma.trusts.get(name));
@@ -316,7 +316,7 @@ describe('writeForeignTrust() of Kuma', () => {
 });
 
 describe('writeForeignTrust() of Kuma over Kubernetes', () => {
-  it('reads again for each try where somebody else was faster (409), and keeps labels that others gave', async () => {
+  it('reads again for each try where another writer was faster (409), and keeps labels that others gave', async () => {
     await using api = new FakeApiServer();
     await api.start();
     const trusts = '/apis/kuma.io/v1alpha1/namespaces/kuma-system/meshtrusts';

@@ -365,7 +365,7 @@ describe('createLinkerdAdapter()', () => {
     expect(mesh.linkerd.anchors).toBe(before);
   });
 
-  it('puts right what somebody changed in its ConfigMaps, and deletes one it does not know', async () => {
+  it('repairs what another writer changed in its ConfigMaps, and deletes one it does not know', async () => {
     await using mesh = await openLinkerd();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);

@@ -20,7 +20,7 @@ const sourceRefs = (key = 'ca-bundle.crt') => [
 ];
 
 describe('examineBundle() of Linkerd', () => {
-  it('looks at the ClusterBundle once the Bundle was migrated to one, and where there is no Bundle', async () => {
+  it('looks at the ClusterBundle once the Bundle was migrated to one, and without a Bundle', async () => {
     await using mesh = await open();
     const { api } = mesh.linkerd;
     expect((await mesh.apply())?.code).toBeUndefined();

@@ -223,7 +223,7 @@ describe('createSpireAdapter()', () => {
     expect(mesh.spire.federated.size).toBe(0);
   });
 
-  it('revokes all with an empty bundle, so that registration entries need not be written anew', async () => {
+  it('revokes all with an empty bundle, so that registration entries need not be written again', async () => {
     await using mesh = await openSpire();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);
@@ -352,7 +352,7 @@ describe('writeForeignTrust() of SPIRE', () => {
     expect(mesh.adapter.status().connected).toBe(true);
   });
 
-  it('puts right what a restored backup lost or brought back, and what somebody changed by hand', async () => {
+  it('puts right what a restored backup lost or brought back, and what was changed by hand', async () => {
     await using mesh = await openSpire();
     const [west, north] = [
       await createTestCa({ trustDomain: 'west.example' }),

@@ -152,7 +152,7 @@ describe('createSpireAdapter() with relationships', () => {
     ['a relationship', 'federation relationship'],
     ['a bundle', 'somebody else set'],
     ['federates_with in the file', 'configuration file'],
-  ])('leaves a trust domain alone that already has %s of somebody else', async (kind, words) => {
+  ])('leaves a trust domain alone that already has %s of another writer', async (kind, words) => {
     await using mesh = await openWest();
     const others = spireBundle(mesh.next.bundle());
     if (kind === 'a relationship')
@@ -176,7 +176,7 @@ describe('createSpireAdapter() with relationships', () => {
     expect(await mesh.state()).toBe(before);
   });
 
-  it('puts a relationship right that somebody changed, and knows its own again without the note', async () => {
+  it('repairs a relationship that another writer changed, and knows its own again without the note', async () => {
     await using mesh = await openWest();
     await mesh.apply(mesh.ca.bundle());
     mesh.spire.relationships.set('west.example', relationshipOf('west.example'));
@@ -210,7 +210,7 @@ describe('createSpireAdapter() with relationships', () => {
     expect([mesh.spire.relationships.size, mesh.spire.federated.size]).toEqual([0, 0]);
   });
 
-  it('claims nothing that SPIRE did not take: what stands there tomorrow is somebody else’s', async () => {
+  it('claims nothing that SPIRE did not take: what stands there tomorrow belongs to another writer', async () => {
     await using mesh = await openWest();
     mesh.spire.refuse = () => ({ code: status.INVALID_ARGUMENT, message: 'no such luck' });
     expect(await mesh.apply(mesh.ca.bundle())).toMatchObject([{ state: 'refused', code: 'mesh-refused' }]);

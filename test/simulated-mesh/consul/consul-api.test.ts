@@ -58,7 +58,7 @@ describe('GET /v1/connect/ca/roots', () => {
     expect(root.SigningKeyID.replaceAll(':', '')).toBe(parseCertificate(intermediate).subjectKeyId);
   });
 
-  it('puts intermediates into the PEM form, which is why that is no list of roots', async () => {
+  it('puts intermediates into the PEM form, which is why that is not a list of roots', async () => {
     const { body } = await get(`${ROOTS}?pem=true`);
     expect(certificatesFromPem(body)).toHaveLength(2);
   });
@@ -92,7 +92,7 @@ describe('a blocking query', () => {
     expect(query.state.answer).toMatchObject({ status: 200, index });
   });
 
-  it('returns with a lower index after a reset, from which the client begins anew', async () => {
+  it('returns with a lower index after a reset, from which the client begins again', async () => {
     const { index } = await get(ROOTS);
     const query = pending(`${ROOTS}?index=${index}&wait=5m`);
     await until(() => started.clock.waits().some((wait) => wait >= 300_000 && wait <= 318_750), 'the wait');

@@ -93,7 +93,7 @@ describe('a peering token', () => {
     expect(JSON.stringify(await peering('west'))).not.toContain(peer.token.EstablishmentSecret);
   });
 
-  it('is refused for a name that is no lower-case label', async () => {
+  it('is refused for a name that is not a lower-case label', async () => {
     expect((await post('/v1/peering/token', { PeerName: 'west' })).status).toBe(200);
     for (const PeerName of ['', 'West', 'a.b', '-a']) {
       expect((await post('/v1/peering/token', { PeerName })).status).toBe(400);
@@ -214,7 +214,7 @@ describe('StreamResources', () => {
     expect((await peering('west'))?.State).toBe('FAILING');
   });
 
-  it('refuses a first message that is no Open, a wrong secret, and an unknown peering', async () => {
+  it('refuses a first message that is not Open, a wrong secret, and an unknown peering', async () => {
     const peer = await newPeer('west');
     const secret = await peer.exchange();
     peer.open('wrong');
@@ -248,7 +248,7 @@ describe('StreamResources', () => {
     expect(details?.toString()).toContain('10.0.0.1:8503');
   });
 
-  it('is reachable after a root rotation by whoever holds the token from before', async () => {
+  it('is reachable after a root rotation with the token from before', async () => {
     const peer = await newPeer('west');
     for (const step of ['publish', 'activate', 'retire'] as const) await started.mesh.rotate(step);
     peer.open(await peer.exchange());

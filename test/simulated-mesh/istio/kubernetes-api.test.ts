@@ -172,7 +172,7 @@ describe('writes', () => {
     expect((await admin.call('DELETE', `${MAPS}/mine`)).status).toBe(404);
   });
 
-  it('refuse dry runs, bodies that are no ConfigMap, and too much data', async () => {
+  it('refuse dry runs, bodies that are not a ConfigMap, and too much data', async () => {
     const { body: held } = await agent.call('GET', MESH);
     expect((await agent.call('PUT', `${MESH}?dryRun=All`, held)).status).toBe(400);
     expect((await agent.call('PUT', MESH, { ...held, kind: 'Secret' })).status).toBe(400);

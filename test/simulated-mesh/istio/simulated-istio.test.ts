@@ -130,7 +130,7 @@ describe('caCertificates', () => {
     }
   });
 
-  it('change nothing when the mesh config is no YAML', async () => {
+  it('change nothing when the mesh config is not YAML', async () => {
     await start();
     const { body } = await agent.call('GET', MESH);
     await agent.call('PUT', MESH, { ...body, data: { ...body.data, mesh: 'trustDomain: [' } });
