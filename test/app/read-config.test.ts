@@ -147,8 +147,13 @@ describe('checkConfig()', () => {
       /^there is no such key$/,
     ],
     ['a mistyped word', `${GOOD}log_level: wran\n`, 'log_level', /did you mean "warn"\?$/],
-    ['a number for a text', GOOD.replace('federate.db', '5'), 'store', /^is a text, not 5$/],
-    ['a list for a section', `${GOOD}federation: []\n`, 'federation', /^is a section with keys, not a list$/],
+    ['a number for a text', GOOD.replace('federate.db', '5'), 'store', /^must be a text, not 5$/],
+    [
+      'a list for a section',
+      `${GOOD}federation: []\n`,
+      'federation',
+      /^must be a section with keys, not a list$/,
+    ],
     [
       'a number that is too large',
       `${GOOD}federation: { max_redirects: 9 }\n`,
@@ -209,6 +214,38 @@ describe('checkConfig()', () => {
     ]);
     const list = `${GOOD}federation:\n  forbidden_addresses:\n    - 10.0.0.0/8\n    - 10.0.0.0/33\n`;
     expect(mistakesIn(list)).toMatchObject([{ path: 'federation.forbidden_addresses[1]', line: 17 }]);
+  });
+
+  it.each([
+    ['a key twice', `${GOOD}store: other.db\n`, 14, /stands a second time in its section/],
+    ['a second document', `${GOOD}---\n${GOOD}`, 14, /a second YAML document begins here/],
+    ['a tab', GOOD.replace('  kind', '\tkind'), 11, /a tab is used for the indentation/],
+    ['a colon without a space', GOOD.replace('store: ', 'store:'), 3, /needs a space after it/],
+    ['a line too far to the right', GOOD.replace('  listen', '    listen'), 5, /indented too far/],
+    ['a key too far to the left', GOOD.replace('  listen', ' listen'), 6, /./],
+    ['an open bracket', GOOD.replace('roots.pem]', 'roots.pem'), 13, /./],
+  ])('says in plain words, once a line, what is not YAML: %s', (_what, text, line, message) => {
+    const found = mistakesIn(text);
+    expect(found).toContainEqual(
+      expect.objectContaining({ line, message: expect.stringMatching(message) as unknown }),
+    );
+    const lines = found.map((each) => each.line);
+    expect(new Set(lines).size).toBe(lines.length);
+    for (const each of found) expect(each.message).not.toMatch(/YAML\.|at line|column \d/);
+  });
+
+  it.each([
+    ['UTF-16', Buffer.from(`\uFEFF${GOOD}`, 'utf16le'), 'it is UTF-16: save it as UTF-8'],
+    ['Latin-1', Buffer.from(`${GOOD}# caf\u00e9\n`, 'latin1'), 'it holds bytes that are not UTF-8'],
+  ])('names an encoding that is not UTF-8: %s', (_what, bytes, message) => {
+    using folder = tempDir();
+    writeFileSync(folder.file('agent.yaml'), bytes);
+    expect(() => checkConfig('agent', folder.file('agent.yaml'))).toThrowError(
+      expect.objectContaining({
+        code: 'config-unreadable',
+        message: expect.stringContaining(message) as unknown,
+      }),
+    );
   });
 
   it('says so when the file is not there', () => {

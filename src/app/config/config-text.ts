@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { readRegularFileSync } from '../../platform/index.ts';
 import { ConfigError, type ConfigMistake } from './config-error.ts';
+import { yamlMistakes } from './yaml-mistakes.ts';
 
 /** A config file as it was read: its YAML, and where in the text each field stands. */
 export interface ConfigText {
@@ -24,12 +25,7 @@ export function readConfigText(file: string): ConfigText {
   const notYaml = (mistakes: readonly ConfigMistake[], cause?: unknown) =>
     new ConfigError('config-not-yaml', `the config ${file} is not YAML`, mistakes, { cause });
   if (document.errors.length > 0) {
-    throw notYaml(
-      document.errors.map((error) => {
-        const { line } = lines.linePos(error.pos[0]);
-        return { path: `line ${line}`, line, message: error.message.split('\n')[0] ?? '' };
-      }),
-    );
+    throw notYaml(yamlMistakes(document.errors, lines));
   }
   let value: unknown;
   try {
@@ -75,10 +71,21 @@ function rangeStart(node: unknown): number | undefined {
 
 function readText(file: string): string {
   try {
-    const bytes = readRegularFileSync(file, MAX_CONFIG_BYTES);
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return decode(readRegularFileSync(file, MAX_CONFIG_BYTES));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError('config-unreadable', `reading the config ${file} failed: ${why}`, [], { cause });
+  }
+}
+
+/** The text of UTF-8. Throws in plain words where the bytes are another encoding. */
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    const [first, second] = bytes;
+    const isUtf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+    const what = isUtf16 ? 'it is UTF-16' : 'it holds bytes that are not UTF-8';
+    throw new RangeError(`${what}: save it as UTF-8`, { cause });
   }
 }

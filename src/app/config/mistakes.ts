@@ -126,7 +126,7 @@ function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
   switch (issue.code) {
     case 'invalid_type':
       if (value === undefined) return 'is missing';
-      return `is ${TYPES[issue.expected] ?? `a ${issue.expected}`}, not ${shown(value)}`;
+      return `must be ${TYPES[issue.expected] ?? `a ${issue.expected}`}, not ${shown(value)}`;
     case 'invalid_value': {
       const values = issue.values.map(String);
       const list = values.length === 1 ? `is ${values.join()}` : `is one of ${values.join(', ')}`;
