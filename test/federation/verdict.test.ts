@@ -9,6 +9,7 @@ import {
   parseSpiffeId,
   type TrustBundle,
 } from '../../src/spiffe/index.ts';
+import { keyNamesOf } from '../../src/store/index.ts';
 import { createAuthority } from './authority.ts';
 import { INSTANT, madeUpBundle, madeUpRoot } from './made-up-bundle.ts';
 
@@ -247,9 +248,19 @@ describe('judge()', () => {
   });
 
   it('quarantines roots that follow a full revocation over https_web: two steps do not get around it', () => {
-    expect(verdictOn(peer([]), peer(['r3']), { profile: web })).toMatchObject({
+    const revoked = keyNamesOf(peer(['r1'])).map((key) => ({
+      ...key,
+      since: INSTANT,
+      vouched: true,
+      gone: { at: INSTANT, known: false },
+    }));
+    expect(verdictOn(peer([]), peer(['r3']), { profile: web, prior: { keys: revoked } })).toMatchObject({
       code: 'all-roots-replaced',
       message: expect.stringContaining('after a full revocation'),
+    });
+    expect(verdictOn(peer([]), peer(['r3']), { profile: web })).toMatchObject({
+      code: 'all-roots-replaced',
+      message: expect.stringContaining('none was held before'),
     });
     expect(verdictOn(peer(['r1']), peer(['r3']), { profile: web })).toMatchObject({
       code: 'all-roots-replaced',
