@@ -1,7 +1,7 @@
 /**
- * The base of every room's error: something outside us failed. `code` is a stable word that
- * operators and tests go by; the message is one sentence for people, without a full stop; `cause`
- * keeps what lies underneath.
+ * The base of every room's error: something outside the program failed. `code` is a stable
+ * identifier for operators and tests. The message is one sentence for people, without a full stop.
+ * `cause` keeps the underlying error.
  */
 export class CodedError<Code extends string = string> extends Error {
   readonly code: Code;

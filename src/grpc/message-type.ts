@@ -2,24 +2,24 @@ import { readFileSync } from 'node:fs';
 import protobuf, { type Root } from 'protobufjs';
 
 /**
- * Bytes of one protobuf message type to a plain object and back; absent scalars read as their
- * defaults, absent messages stay absent.
+ * Converts bytes of one protobuf message type to a plain object and back. Absent scalars read as
+ * their defaults; absent messages stay absent.
  */
 export interface MessageType<Message> {
   readonly encode: (message: Message) => Buffer;
-  /** Throws a plain `Error` when the bytes are no such message. */
+  /** Throws a plain `Error` when the bytes are not such a message. */
   readonly decode: (bytes: Uint8Array) => Message;
 }
 
-/** The `.proto` file of this room with that name, parsed; read once per process. */
+/** The `.proto` file of this room with that name, parsed once per process. */
 export function loadProto(name: string): Root {
   const text = readFileSync(new URL(`./proto/${name}.proto`, import.meta.url), 'utf8');
   return protobuf.parse(text, { keepCase: true }).root;
 }
 
 /**
- * The codec of one message of `root`. The interface named as `Message` must say what the proto
- * says; nothing can check that here, so the room's tests send each message through both directions.
+ * The codec of one message of `root`. The interface `Message` must match the proto file. The
+ * compiler cannot check that, so the room's tests send each message in both directions.
  */
 export function messageType<Message extends object>(root: Root, name: string): MessageType<Message> {
   const type = root.lookupType(name);
@@ -40,8 +40,8 @@ export function messageType<Message extends object>(root: Root, name: string): M
 }
 
 /**
- * protobufjs writes an absent message as null; here it is an absent member, so that `?.` and `in`
- * read naturally.
+ * protobufjs writes an absent message as null. Here it becomes an absent member, so that `?.` and
+ * `in` work.
  */
 function dropAbsentMessages(value: unknown): void {
   if (Array.isArray(value)) {

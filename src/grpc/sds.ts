@@ -25,7 +25,7 @@ export interface DiscoveryResponse {
 }
 
 /**
- * A request of the incremental variant: what is asked for besides, and no more; or an answer to a
+ * A request of the incremental variant: additional names, names no longer wanted, or an answer to a
  * response.
  */
 export interface DeltaDiscoveryRequest {
@@ -34,7 +34,8 @@ export interface DeltaDiscoveryRequest {
   readonly resource_names_subscribe: readonly string[];
   readonly resource_names_unsubscribe: readonly string[];
   /**
-   * In the first request of a stream: what the client holds from an earlier one, with its versions.
+   * In the first request of a stream: what the client holds from an earlier stream, with its
+   * versions.
    */
   readonly initial_resource_versions: Readonly<Record<string, string>>;
   readonly response_nonce: string;

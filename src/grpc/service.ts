@@ -1,7 +1,7 @@
 import type { MethodDefinition } from '@grpc/grpc-js';
 import type { MessageType } from './message-type.ts';
 
-/** One method of a service for `@grpc/grpc-js`, of which `path` is `/package.Service/Method`. */
+/** One method of a service for `@grpc/grpc-js`; `path` is `/package.Service/Method`. */
 export function method<Request, Response>(options: {
   readonly path: string;
   readonly request: MessageType<Request>;

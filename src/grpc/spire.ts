@@ -1,7 +1,7 @@
 import { loadProto, messageType } from './message-type.ts';
 import { method } from './service.ts';
 
-/** What became of one item of a batch; `code` is one of gRPC's, 0 for done. */
+/** The result of one item of a batch; `code` is one of gRPC's, 0 for success. */
 export interface SpireStatus {
   readonly code: number;
   readonly message: string;
@@ -27,26 +27,26 @@ export interface SpireBundle {
 }
 
 /**
- * `spire.api.types.FederationRelationship`: a bundle that SPIRE keeps fresh by itself. One of the
- * two profiles is there.
+ * `spire.api.types.FederationRelationship`: a bundle that SPIRE refreshes by itself. It has exactly
+ * one of the two profiles.
  */
 export interface SpireFederationRelationship {
   readonly trust_domain: string;
   readonly bundle_endpoint_url: string;
   readonly https_web?: Readonly<Record<string, never>>;
   readonly https_spiffe?: { readonly endpoint_spiffe_id: string };
-  /** Given with a creation or an update it replaces the bundle that SPIRE holds. */
+  /** In a creation or an update it replaces the bundle that SPIRE holds. */
   readonly trust_domain_bundle?: SpireBundle;
 }
 
-/** Which fields of a relationship an answer shall have. */
+/** The fields of a relationship that an answer contains. */
 export interface SpireRelationshipMask {
   readonly bundle_endpoint_url: boolean;
   readonly bundle_endpoint_profile: boolean;
   readonly trust_domain_bundle: boolean;
 }
 
-/** Which page of a list; the server may give fewer than `page_size`. */
+/** The page of a list; the server may return fewer than `page_size`. */
 export interface SpirePage {
   readonly page_size: number;
   readonly page_token: string;
@@ -57,8 +57,8 @@ interface Results {
 }
 
 /**
- * What becomes of registration entries that federate with a bundle that is deleted: refuse, delete
- * them, or let them go on without it.
+ * What happens to registration entries that federate with a deleted bundle: refuse, delete them, or
+ * dissociate them.
  */
 export const SPIRE_DELETE_MODE = { restrict: 0, delete: 1, dissociate: 2 } as const;
 
@@ -114,8 +114,8 @@ const relationshipResults = of<Results>('BatchFederationRelationshipResponse');
 
 /**
  * SPIRE's `TrustDomain` service: the trust domains whose endpoints the server polls by itself. Its
- * list has those that came by this service only; those of the server's configuration file are told
- * by nothing but `RefreshBundle`, which knows both.
+ * list contains only those added through this service. Those of the server's configuration file
+ * appear only through `RefreshBundle`, which accepts both.
  */
 export const spireTrustDomainService = {
   ListFederationRelationships: method({

@@ -11,7 +11,7 @@ export interface ConnectMtlsOptions {
   readonly port: number;
   /** The SNI; it plays no part in who the peer is (FED-28). */
   readonly serverName?: string;
-  /** What we show; absent: no certificate at all (FED-40). */
+  /** Our SVID to present; absent: no certificate at all (FED-40). */
   readonly svid?: SvidSource;
   readonly verifier: PeerVerifier;
   readonly authorize: Authorize;
@@ -21,7 +21,7 @@ export interface ConnectMtlsOptions {
   /** A connection to use instead of a new one. */
   readonly socket?: Socket;
   /**
-   * Called with a peer that was not proved or not admitted, for the caller's record; the rejection
+   * Called with a peer that was not proved or not admitted, for the caller's record. The rejection
    * follows.
    */
   readonly onRefused?: (refused: RefusedPeer) => void;
@@ -31,11 +31,11 @@ const contexts = new WeakMap<Svid, SecureContext>();
 let withoutSvid: SecureContext | undefined;
 
 /**
- * A TLS connection whose peer is proved and admitted before it is handed over; no byte was sent or
- * read on it. In TLS 1.3 the other side judges us only after this: it may still end the connection
- * before its first byte. Rejects with the verifier's and authorizer's errors, and `MtlsError`
- * `no-svid`, `connect-failed`, `handshake-failed`, `handshake-timeout`, `session-reused`,
- * `no-certificate`, `chain-too-long`; with the signal's reason when it aborts.
+ * Opens a TLS connection whose peer is proved and admitted before it is returned. No application
+ * byte was sent or read on it. In TLS 1.3 the other side judges us only after this, so it may still
+ * end the connection before its first byte. Rejects with the verifier's and authorizer's errors,
+ * and `MtlsError` `no-svid`, `connect-failed`, `handshake-failed`, `handshake-timeout`,
+ * `session-reused`, `no-certificate`, `chain-too-long`; with the signal's reason when it aborts.
  */
 export async function connectMtls(
   options: ConnectMtlsOptions,
@@ -47,7 +47,7 @@ export async function connectMtls(
     ...(options.socket ? { socket: options.socket } : { host, port }),
     ...(options.serverName === undefined ? {} : { servername: options.serverName }),
     secureContext,
-    // The chain is judged below, by our own verifier; the stack's verdict is not asked for.
+    // Our own verifier judges the chain below, instead of the TLS stack.
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
   });
@@ -81,7 +81,7 @@ export async function connectMtls(
     };
     const fail = (error: unknown) => {
       settle();
-      // A late error of a connection that is given up is nobody's concern.
+      // Ignores a late error of an abandoned connection.
       socket.on('error', () => {});
       socket.destroy();
       reject(error);
@@ -94,7 +94,7 @@ export async function connectMtls(
       socket.setNoDelay(true);
     });
     socket.prependOnceListener('secureConnect', () => {
-      // Whoever takes it over listens later; an error until then must not end the process.
+      // The next owner listens later. Until then an error must not end the process.
       socket.on('error', () => {});
       const sent = sentChain(socket);
       let peer: VerifiedPeer | undefined;
@@ -112,8 +112,8 @@ export async function connectMtls(
 }
 
 /**
- * Why a connection that `connectMtls` gave ended without one application byte of the peer: in TLS
- * 1.3 that is all a client ever learns of a refusal (X509-42). Nothing when the peer has spoken.
+ * Why a connection of `connectMtls` ended without one application byte of the peer. Because in TLS
+ * 1.3 a client learns nothing else of a refusal (X509-42). Undefined when the peer has sent a byte.
  */
 export function closedBeforeFirstByte(socket: TLSSocket, peer: VerifiedPeer): MtlsError | undefined {
   if (socket.bytesRead > 0) return undefined;
@@ -123,14 +123,14 @@ export function closedBeforeFirstByte(socket: TLSSocket, peer: VerifiedPeer): Mt
   );
 }
 
-/** One context per SVID, for making one costs as much as a handshake. */
+/** One context per SVID, because making one costs as much as a handshake. */
 function contextFor(source: SvidSource | undefined): SecureContext {
   if (!source) {
     withoutSvid ??= createSecureContext(secureContextOptions());
     return withoutSvid;
   }
   const svid = source.current();
-  if (!svid) throw new MtlsError('no-svid', 'there is no SVID to show yet');
+  if (!svid) throw new MtlsError('no-svid', 'there is no SVID to present yet');
   const known = contexts.get(svid);
   if (known) return known;
   const made = createSecureContext({ ...secureContextOptions(), ...tlsIdentity(svid) });

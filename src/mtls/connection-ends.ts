@@ -1,9 +1,6 @@
 import type { Socket } from 'node:net';
 
-/**
- * What tells one open connection from all others, on the TCP socket and on the TLS socket over it
- * alike.
- */
+/** The key of an open connection, the same for the TCP socket and for the TLS socket over it. */
 export function endsOf({ remoteAddress, remotePort, localPort }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localPort}`;
 }

@@ -3,34 +3,34 @@ import type { Clock, Log } from '../platform/index.ts';
 import { CodedError, type TrustDomain } from '../spiffe/index.ts';
 import type { PeerRole, PeerVerifier, VerifiedPeer } from './peer.ts';
 
-/** An open connection and the trust it rests on. */
+/** An open connection and the trust behind it. */
 export interface OpenConnection {
   readonly socket: TLSSocket;
   readonly peer: VerifiedPeer;
   readonly peerRole: PeerRole;
   /**
-   * Ends it within the bound that the owner states, for instance after the request in flight; left
-   * out: at once.
+   * Ends the connection within the bound that the owner states, for instance after the request in
+   * flight; left out: at once.
    */
   readonly end?: () => void;
 }
 
 interface Watched {
   connection: OpenConnection;
-  /** Ends the wait for the end of the SVID. */
+  /** Cancels the wait for the end of the SVID. */
   waiting: AbortController;
 }
 
 /**
- * How many connections are judged again in one go, so that a change of trust does not stop the
+ * How many connections are judged again in one turn, so that a change of trust does not block the
  * process.
  */
 const SLICE = 64;
 
 /**
- * The open connections, so that removed means removed (FED-61): when trust changes each is judged
- * again and closed when it would no longer be accepted; when a certificate on its path ends it is
- * closed then.
+ * The open connections. Because removed trust must also end connections (FED-61), each is judged
+ * again when trust changes, and closed when it would no longer be accepted. A connection is also
+ * closed when a certificate on its path ends.
  */
 export class ConnectionRegistry {
   readonly #open = new Map<TLSSocket, Watched>();
@@ -50,7 +50,7 @@ export class ConnectionRegistry {
     return [...this.#open.values()].map(({ connection }) => connection);
   }
 
-  /** Watches over a connection until it closes by itself. */
+  /** Watches a connection until it closes by itself. */
   add(connection: OpenConnection): void {
     const { socket } = connection;
     if (socket.destroyed) return;
@@ -64,8 +64,8 @@ export class ConnectionRegistry {
   }
 
   /**
-   * Judges every open connection again, some at a time; how many were closed. One that now rests on
-   * another path is kept under that path's authority and end.
+   * Judges every open connection again, some at a time. Returns how many were closed. A connection
+   * that now relies on another path is kept with that path's authority and end.
    */
   async reverify(verifier: PeerVerifier): Promise<number> {
     let closed = 0;
@@ -79,7 +79,7 @@ export class ConnectionRegistry {
     return closed;
   }
 
-  /** Closes every connection with a peer of one trust domain; how many. */
+  /** Closes every connection with a peer of one trust domain. Returns how many. */
   closeTrustDomain(trustDomain: TrustDomain): number {
     const concerned = this.list().filter(({ peer }) => peer.trustDomain === trustDomain);
     for (const connection of concerned) {
@@ -88,7 +88,7 @@ export class ConnectionRegistry {
     return concerned.length;
   }
 
-  /** Closes everything at once, at the end. */
+  /** Closes all connections at once, at the end. */
   closeAll(): void {
     for (const { socket } of this.list()) socket.destroy();
   }
@@ -117,7 +117,7 @@ export class ConnectionRegistry {
     const left = peer.notAfter.getTime() - this.#clock.now().getTime();
     this.#clock.sleep(Math.max(0, left), watched.waiting.signal).then(
       () => this.#close(watched.connection, 'svid-expired', `the SVID of ${peer.id} has ended`),
-      // Given up: the connection closed, or rests on another path now.
+      // Aborted: the connection closed, or relies on another path now.
       () => {},
     );
   }

@@ -1,21 +1,21 @@
 import { CodedError } from '../spiffe/index.ts';
 
 export type MtlsErrorCode =
-  /** The peer showed no certificate. */
+  /** The peer presented no certificate. */
   | 'no-certificate'
-  /** The peer sent more certificates, or more bytes of them, than are looked at. */
+  /** The peer sent more certificates, or more bytes of them, than the limits allow. */
   | 'chain-too-long'
-  /** The session was resumed, so nothing was proved now (FED-42). */
+  /** The session was resumed, so the peer proved nothing now (FED-42). */
   | 'session-reused'
-  /** The peer is who it says, but is not on the list of those admitted (X509-40). */
+  /** The peer's identity is proved, but it is not on the list of admitted peers (X509-40). */
   | 'peer-not-authorized'
-  /** We have no SVID to show yet. */
+  /** We have no SVID to present yet. */
   | 'no-svid'
   | 'svid-invalid'
   | 'connect-failed'
   | 'handshake-failed'
   | 'handshake-timeout'
-  /** More clients at once are in their handshake than are waited for. */
+  /** Too many clients are in their handshake at once. */
   | 'too-many-handshakes'
   /**
    * The peer ended the connection before its first byte: it refused our SVID, or closed (X509-42).
@@ -24,5 +24,5 @@ export type MtlsErrorCode =
   | 'port-in-use'
   | 'listen-failed';
 
-/** A TLS connection that did not come about, or an SVID of ours that cannot be shown. */
+/** A TLS connection failed, or our own SVID cannot be presented. */
 export class MtlsError extends CodedError<MtlsErrorCode> {}

@@ -4,14 +4,14 @@ import { parseCertificate } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Svid, type SvidSource, svidFromPem } from './svid.ts';
 
-/** How often the files are looked at. */
+/** How often the files are checked. */
 const LOOK_EVERY_MS = 2000;
-/** More than any chain or key. */
+/** Larger than any chain or key. */
 const MAX_FILE_BYTES = 256 * 1024;
 const OTHERS_MAY = 0o007;
 
 /**
- * An SVID kept in files by something else that renews it; re-read when they change, and a bad pair
+ * An SVID in files that another program renews. It is read again when the files change; a bad pair
  * leaves the last good one.
  */
 export interface FileSvidSource extends SvidSource {
@@ -20,17 +20,14 @@ export interface FileSvidSource extends SvidSource {
    * they cannot be used.
    */
   start(): Promise<void>;
-  /**
-   * Why the files could not be used when they were read last; the SVID before is still the current
-   * one then.
-   */
+  /** Why the last reading of the files failed. The SVID before it is still the current one. */
   problem(): MtlsError | undefined;
   stop(): Promise<void>;
 }
 
 /**
- * An SVID of files; there is none before `start`. Warns of a key file that every user of the
- * machine may read.
+ * An SVID from files; there is none before `start`. Logs a warning for a key file that every user
+ * of the machine can read.
  */
 export function createFileSvidSource(options: {
   readonly certificateFile: string;
@@ -50,7 +47,7 @@ export function createFileSvidSource(options: {
       found = await readSvid(certificateFile, keyFile, log);
     } catch (error) {
       problem = error instanceof MtlsError ? error : new MtlsError('svid-invalid', String(error));
-      // Often one file is new already and the other is not yet: the next look finds both.
+      // Often only one of the two files is new. The next check finds both.
       log.warn('SVID files not usable, the last SVID stays', { error: describeError(error) });
       return;
     }
@@ -98,7 +95,7 @@ function whyNotValid({ notAfter, certificateChain: [leaf] }: Svid, now: Date): s
     : undefined;
 }
 
-/** A key fits its certificate, so the chain tells whether it is the same SVID. */
+/** Because a key fits only its certificate, the chain shows whether it is the same SVID. */
 function isSame(a: Svid, b: Svid): boolean {
   return Buffer.concat(a.certificateChain).equals(Buffer.concat(b.certificateChain));
 }
@@ -122,10 +119,7 @@ async function readSvid(certificateFile: string, keyFile: string, log: Log): Pro
   }
 }
 
-/**
- * Not refused: who mounts keys does not always choose their mode, and a new SVID must not be lost
- * by it.
- */
+/** Only warns. Because mounts often choose the mode, and a new SVID must not be lost for it. */
 async function warnOfMode(keyFile: string, log: Log): Promise<void> {
   const { mode } = await stat(keyFile);
   if ((mode & OTHERS_MAY) === 0) return;

@@ -1,6 +1,4 @@
-/**
- * TLS in both roles, whose peer is proved by our own verifier before the first application byte.
- */
+/** TLS in both roles. Our own verifier proves the peer before the first application byte. */
 export { closedBeforeFirstByte, connectMtls, type ConnectMtlsOptions } from './connect-mtls.ts';
 export { endsOf } from './connection-ends.ts';
 export { ConnectionRegistry, type OpenConnection } from './connection-registry.ts';

@@ -14,7 +14,7 @@ import { refusalFields, type RefusedPeer, refusedPeer } from './refused-peer.ts'
 import { type SvidSource, tlsIdentity } from './svid.ts';
 import { SERVER_CHOOSES_SUITE, secureContextOptions } from './tls-profile.ts';
 
-/** A connection that was not handed on, and why. */
+/** A connection that was not passed on, and why. */
 export interface RefusedConnection extends RefusedPeer {
   readonly remote: string | undefined;
 }
@@ -28,26 +28,28 @@ export interface MtlsServerOptions {
   readonly handshakeTimeoutMs?: number;
   /** Connections at once, handshakes included; further ones are closed. Default 10,000. */
   readonly maxConnections?: number;
-  /** Handshakes at once; for a further one the oldest is given up. Default 512. */
+  /** Handshakes at once; for a further one the oldest is closed. Default 512. */
   readonly maxPendingHandshakes?: number;
   /** Default TLS 1.2, which some proxies' clients still need. */
   readonly minVersion?: SecureVersion;
-  /** A proved and admitted peer; no byte was read. The socket is the caller's from here on. */
+  /**
+   * Receives a proved and admitted peer; no byte was read. The socket now belongs to the caller.
+   */
   readonly onConnection: (socket: TLSSocket, peer: VerifiedPeer) => void;
-  /** A connection that was refused, for the caller's own record; left out: it is logged here. */
+  /** Receives a refused connection, for the caller's own record; left out: it is logged here. */
   readonly onRefused?: (refused: RefusedConnection) => void;
 }
 
 /**
- * A TLS server that hands on a connection only after the client's SVID was proved and admitted,
- * synchronously at the end of the handshake. No CA is listed, nothing is resumed, and its own SVID
- * is swapped without touching open connections.
+ * A TLS server that passes on a connection only after the client's SVID was proved and admitted,
+ * synchronously at the end of the handshake. It lists no CA and resumes no session. Its own SVID
+ * can be replaced without touching open connections.
  */
 export class MtlsServer {
   readonly #options: MtlsServerOptions;
   /** Listens, and decides whether a handshake begins at all. */
   readonly #tcp: TcpServer;
-  /** Never listens; does the handshakes. */
+  /** Never listens; performs the handshakes. */
   readonly #tls: Server;
   /** In the order in which they began. */
   readonly #handshakes = new Map<string, Socket>();
@@ -71,7 +73,7 @@ export class MtlsServer {
     this.#tls.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       const late = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
       const code = error instanceof MtlsError ? error.code : late ? 'handshake-timeout' : 'handshake-failed';
-      // A socket that is closed no longer knows whose it was.
+      // A closed socket no longer knows its remote address.
       const remote = socket.remoteAddress ?? this.#givenUp.get(error);
       this.#refused({ remote, code, message: error.message });
       socket.destroy();
@@ -80,7 +82,7 @@ export class MtlsServer {
     this.#unwatch = options.svid.onChange(() => this.#showSvid());
   }
 
-  /** Whether there is an SVID to show; without one every new connection is closed. */
+  /** Whether there is an SVID to present. Without one every new connection is closed. */
   get ready(): boolean {
     return this.#ready;
   }
@@ -103,9 +105,7 @@ export class MtlsServer {
     return address;
   }
 
-  /**
-   * Takes no more connections, ends handshakes at once, and connections still open after `graceMs`.
-   */
+  /** Accepts no more connections. Ends handshakes at once, and open connections after `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#unwatch();
     if (!this.#tcp.listening) return;
@@ -121,7 +121,7 @@ export class MtlsServer {
   #showSvid(): void {
     const svid = this.#options.svid.current();
     if (!svid) {
-      // Expired or taken back: it is not shown any more (WLAPI-24).
+      // Expired or revoked: it is not presented any more (WLAPI-24).
       this.#ready = false;
       return;
     }
@@ -140,26 +140,26 @@ export class MtlsServer {
     }
   }
 
-  /** Without an SVID none begins. */
+  /** Without an SVID no handshake begins. */
   #begin(socket: Socket): void {
     const { remoteAddress: remote } = socket;
     if (!this.#ready) {
       socket.destroy();
-      this.#refused({ remote, code: 'no-svid', message: 'there is no SVID to show yet' });
+      this.#refused({ remote, code: 'no-svid', message: 'there is no SVID to present yet' });
       return;
     }
     if (this.#handshakes.size >= (this.#options.maxPendingHandshakes ?? 512)) this.#giveUpOldest();
     const connection = endsOf(socket);
-    socket.on('error', () => {}); // told by the handshake over it
+    socket.on('error', () => {}); // the handshake over it reports the error
     this.#handshakes.set(connection, socket);
     socket.once('close', () => this.#handshakes.delete(connection));
     this.#tls.emit('connection', socket);
   }
 
   /**
-   * Makes room for a newcomer: an honest handshake is over in a moment, so the oldest is the one
-   * that is only held open. All may come from one address, a gateway's, which is why none has a
-   * share of its own.
+   * Makes room for a new handshake by closing the oldest. Because an honest handshake takes a
+   * moment, the oldest is the one held open. No address has a share of its own, because all may
+   * come from one gateway.
    */
   #giveUpOldest(): void {
     const [oldest] = this.#handshakes;
@@ -190,7 +190,7 @@ export class MtlsServer {
       const refused = refusedPeer(error, sent, peer);
       socket.destroy();
       if (!(error instanceof CodedError)) {
-        // A fault of ours closes this connection, never the server: whoever connects must not be
+        // A fault of ours closes this connection and never the server, because no client must be
         // able to stop it.
         this.#options.log.error('judging a connection failed', { remote, error: describeError(error) });
       }

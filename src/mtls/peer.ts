@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { SpiffeId, TrustDomain } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
 
-/** The part the peer plays in TLS. */
+/** The role of the peer in TLS. */
 export type PeerRole = 'client' | 'server';
 
 /** A peer whose identity was proved on this connection. */
@@ -21,13 +21,15 @@ export interface VerifiedPeer {
   readonly chain: readonly Uint8Array[];
 }
 
-/** Judges a chain as it was sent, synchronously. Throws a `CodedError` that says why not. */
+/**
+ * Judges a chain as it was sent, synchronously. Throws a `CodedError` with the reason of a refusal.
+ */
 export interface PeerVerifier {
   verify(chain: readonly Uint8Array[], peerRole: PeerRole): VerifiedPeer;
 }
 
 /**
- * Whether a proved peer is admitted: returns, or throws a `CodedError` such as `MtlsError`
+ * Decides whether a proved peer is admitted: returns, or throws a `CodedError` such as `MtlsError`
  * `peer-not-authorized`.
  */
 export type Authorize = (peer: VerifiedPeer) => void;
@@ -44,10 +46,10 @@ export interface SentChain {
 }
 
 /**
- * Proves the peer of a connection whose handshake has just ended, by what `sentChain` gave; to be
- * called synchronously, before anybody else listens, so that no application byte passes before it
- * and the question whether the peer is admitted (X509-43). Throws the verifier's errors, and
- * `MtlsError` `session-reused`, `no-certificate`, `chain-too-long`.
+ * Proves the peer of a connection whose handshake has just ended, from the result of `sentChain`.
+ * Call this synchronously, before any other listener, so that no application byte passes before the
+ * peer is proved and admitted (X509-43). Throws the verifier's errors, and `MtlsError`
+ * `session-reused`, `no-certificate`, `chain-too-long`.
  */
 export function provePeer(
   socket: TLSSocket,
@@ -67,13 +69,13 @@ export function provePeer(
       `the peer sent more than ${MAX_CERTIFICATES} certificates or ${MAX_CHAIN_BYTES} bytes of them`,
     );
   }
-  if (certificates.length === 0) throw new MtlsError('no-certificate', 'the peer showed no certificate');
+  if (certificates.length === 0) throw new MtlsError('no-certificate', 'the peer presented no certificate');
   return verifier.verify(certificates, peerRole);
 }
 
 /**
- * What the peer showed. To be asked once: a second time Node has lost the issuers, and in a client
- * the leaf as well.
+ * What the peer presented. Call this once: the second time Node has lost the issuers, and in a
+ * client the leaf as well.
  */
 export function sentChain(socket: TLSSocket): SentChain {
   const certificates: Uint8Array[] = [];

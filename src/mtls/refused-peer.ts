@@ -3,19 +3,19 @@ import type { LogFields } from '../platform/index.ts';
 import { CodedError, X509SvidError } from '../spiffe/index.ts';
 import type { SentChain, VerifiedPeer } from './peer.ts';
 
-/** A peer that was not proved, or not admitted, after its handshake; and what can be said of it. */
+/** A peer that was not proved or not admitted after its handshake, and what is known about it. */
 export interface RefusedPeer {
   readonly code: string;
   readonly message: string;
-  /** Who it was, where that was proved. */
+  /** Its ID, where it was proved. */
   readonly peer?: VerifiedPeer;
-  /** Who it claimed to be, where nothing was proved. */
+  /** The ID it claimed, where nothing was proved. */
   readonly claimedId?: string;
-  /** SHA-256 of the leaf it showed, hex; proved or not. */
+  /** SHA-256 of the leaf it presented, hex; proved or not. */
   readonly leafFingerprint?: string;
 }
 
-/** What to keep of a refusal by `error`: what the peer has sent, and `peer` where it was proved. */
+/** The record of a refusal by `error`: what the peer has sent, and `peer` where it was proved. */
 export function refusedPeer(
   error: unknown,
   { certificates: [leaf] }: SentChain,

@@ -9,7 +9,7 @@ import {
 import type { PeerVerifier, VerifiedPeer } from './peer.ts';
 import { VerifiedPeers } from './verified-peers.ts';
 
-/** What an accepted chain rests on. */
+/** The trust behind an accepted chain. */
 interface Trust {
   readonly bundle: TrustBundle;
   readonly distrusted: ReadonlySet<string> | undefined;
@@ -17,9 +17,9 @@ interface Trust {
 
 /**
  * A verifier that takes the anchors of the peer's own trust domain from `bundles` and from nowhere
- * else (X509-20, X509-23). What it accepted it remembers, for exactly the certificates as sent and
- * as long as the same bundle content is held, the same keys are distrusted and nothing on the path
- * has ended; refusals are never remembered.
+ * else (X509-20, X509-23). It remembers an accepted chain for exactly the certificates as sent. A
+ * memory holds as long as the bundle content and the distrusted keys stay the same and nothing on
+ * the path has ended. Refusals are never remembered.
  */
 export function createSpiffeVerifier(options: {
   readonly bundles: BundleSource;
@@ -29,7 +29,7 @@ export function createSpiffeVerifier(options: {
   /** Refuses leaves whose key usage is missing or not critical (X509-11). */
   readonly strictKeyUsage?: boolean | undefined;
   /**
-   * Called for an accepted leaf that a strict verifier would refuse; not again while it is
+   * Called for an accepted leaf that a strict verifier would refuse; not again while the leaf is
    * remembered.
    */
   readonly onWarning?: (svid: X509Svid) => void;

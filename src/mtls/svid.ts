@@ -9,7 +9,7 @@ import {
 } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
 
-/** An X509-SVID of ours: what we show, and the key to prove it. */
+/** An X509-SVID of ours: the chain to present, and its key. */
 export interface Svid {
   readonly id: SpiffeId;
   /** DER, leaf first, then intermediates. */
@@ -18,7 +18,7 @@ export interface Svid {
   readonly notAfter: Date;
 }
 
-/** Answers with our SVID as it is now; whoever shows it never learns where it comes from. */
+/** Provides our SVID as it is now; its user does not learn where it comes from. */
 export interface SvidSource {
   current(): Svid | undefined;
   /** Calls back after each change until the returned function is called. */
@@ -26,8 +26,8 @@ export interface SvidSource {
 }
 
 /**
- * An SVID from PEM texts. Throws `MtlsError` `svid-invalid` when the chain is no X509-SVID or the
- * key is not the leaf's; the key is in no message.
+ * Makes an SVID from PEM texts. Throws `MtlsError` `svid-invalid` when the chain is not an
+ * X509-SVID or the key is not the leaf's. The key is in no message.
  */
 export function svidFromPem(chainPem: string, keyPem: string): Svid {
   return svidOf(
@@ -37,8 +37,8 @@ export function svidFromPem(chainPem: string, keyPem: string): Svid {
 }
 
 /**
- * An SVID as the Workload API gives it: certificates in DER one after the other, leaf first, and
- * the key as unencrypted PKCS#8 in DER (WLAPI-20). Throws as `svidFromPem` does.
+ * Makes an SVID from the form of the Workload API: concatenated certificates in DER, leaf first,
+ * and the key as unencrypted PKCS#8 in DER (WLAPI-20). Throws as `svidFromPem` does.
  */
 export function svidFromDer(chainDer: Uint8Array, keyDer: Uint8Array): Svid {
   return svidOf(
@@ -51,7 +51,7 @@ function svidOf(readChain: () => Uint8Array[], readPrivateKey: () => KeyObject):
   try {
     const certificateChain = readChain();
     const [leaf] = certificateChain;
-    if (!leaf) throw new MtlsError('svid-invalid', 'there is no certificate in it');
+    if (!leaf) throw new MtlsError('svid-invalid', 'it contains no certificate');
     const id = parseLeafIdentity(leaf);
     const privateKey = readPrivateKey();
     if (!new X509Certificate(leaf).checkPrivateKey(privateKey)) {
@@ -60,7 +60,7 @@ function svidOf(readChain: () => Uint8Array[], readPrivateKey: () => KeyObject):
     return { id, certificateChain, privateKey, notAfter: parseCertificate(leaf).notAfter };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new MtlsError('svid-invalid', `this is no X509-SVID with its key: ${why}`, { cause });
+    throw new MtlsError('svid-invalid', `this is not an X509-SVID with its key: ${why}`, { cause });
   }
 }
 
@@ -68,8 +68,8 @@ function readKey(input: PrivateKeyInput, form: string): KeyObject {
   try {
     return createPrivateKey(input);
   } catch {
-    // The decoder's own message is left out: it may quote what it read.
-    throw new MtlsError('svid-invalid', `the private key is no ${form}`);
+    // Omits the decoder's own message, because it may quote the key.
+    throw new MtlsError('svid-invalid', `the private key is not ${form}`);
   }
 }
 

@@ -20,9 +20,9 @@ const CIPHERS = [
 const SECURE_OPTIONS = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION;
 
 /**
- * Set on top by a server of the mesh's own traffic, where FED-15 does not bind: the order above
- * decides, whose first suite costs the least, unless the client puts ChaCha20 first as one without
- * AES instructions does.
+ * Added by a server of the mesh's own traffic, where FED-15 does not bind. Its order decides, whose
+ * first suite costs the least. A client that puts ChaCha20 first, as one without AES instructions
+ * does, gets that.
  */
 export const SERVER_CHOOSES_SUITE: SecureContextOptions = {
   honorCipherOrder: true,
@@ -32,7 +32,7 @@ export const SERVER_CHOOSES_SUITE: SecureContextOptions = {
 /**
  * The TLS settings of every server and client here, without certificate and key. Tickets are off
  * and there is no session store, so nothing can be resumed (FED-42). `setSecureContext` forgets
- * what it is not given: pass all of it again each time.
+ * what it is not given: pass all of them again each time.
  */
 export function secureContextOptions(minVersion: SecureVersion = 'TLSv1.2'): SecureContextOptions {
   return {
@@ -42,8 +42,8 @@ export function secureContextOptions(minVersion: SecureVersion = 'TLSv1.2'): Sec
     ecdhCurve: 'X25519MLKEM768:X25519:prime256v1:secp384r1',
     honorCipherOrder: false,
     secureOptions: SECURE_OPTIONS,
-    // Empty, not absent: no CA is listed to the peer, no system store is used, and Node keeps the
-    // chain as sent.
+    // Empty, not absent: the peer sees no CA, no system store is used, and Node keeps the chain as
+    // sent.
     ca: [],
   };
 }

@@ -4,15 +4,14 @@ import type { PeerRole, VerifiedPeer } from './peer.ts';
 /** Peers remembered by default; one costs about 4 KB. */
 const DEFAULT_ENTRIES = 4096;
 /**
- * A peer may send any surplus beside its chain; what is so long is proved anew each time instead of
- * kept.
+ * Most bytes of a chain that is remembered. Because a peer may send any surplus with its chain, a
+ * longer one is proved each time.
  */
 const LONGEST_CHAIN_BYTES = 16 * 1024;
 
 /**
- * Peers that were accepted, by exactly the certificates they sent and the role they played.
- * Refusals are never in it. Whether what was accepted under one trust still holds under another is
- * its owner's to ask.
+ * Accepted peers, by exactly the certificates they sent and the role they played. It holds no
+ * refusals. The owner decides whether an acceptance under one trust still holds under another.
  */
 export class VerifiedPeers<Trust> {
   readonly #entries = new Map<string, { readonly peer: VerifiedPeer; readonly trust: Trust }>();
@@ -23,9 +22,7 @@ export class VerifiedPeers<Trust> {
     this.#capacity = capacity;
   }
 
-  /**
-   * The peer as it was accepted, unless something on its path has ended or `stillTrusted` says no.
-   */
+  /** The accepted peer, unless something on its path has ended or `stillTrusted` refuses it. */
   find(
     chain: readonly Uint8Array[],
     peerRole: PeerRole,
@@ -50,7 +47,7 @@ export class VerifiedPeers<Trust> {
   }
 }
 
-/** Lengths go in too, so that no two chains share a digest by being cut differently. */
+/** Includes the lengths, so that no two chains share a digest by another split. */
 function digestOf(chain: readonly Uint8Array[], peerRole: PeerRole): string {
   const hash = createHash('sha256').update(peerRole);
   const length = Buffer.alloc(4);

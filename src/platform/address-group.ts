@@ -1,15 +1,15 @@
 import { isIP } from 'node:net';
 
 /**
- * How many leading groups of 16 bits count as one address: a customer has a /64 at least, an
+ * How many leading groups of 16 bits count as one address: a customer has at least a /64, an
  * organisation often a /48.
  */
 export type AddressGroupSize = 64 | 48;
 
 /**
- * What counts as one address where something is limited per address: an IPv4 address, also one
- * written as IPv6 (`::ffff:…`), and of IPv6 the network, since anybody with one IPv6 address has
- * 2^64 of them. Any other text stands for itself.
+ * The key under which limits per address count. An IPv4 address counts alone, also when written as
+ * IPv6 (`::ffff:…`). An IPv6 address counts as its network, because a client with one has 2^64 of
+ * them. Any other text counts as itself.
  */
 export function addressGroup(address: string, size: AddressGroupSize = 64): string {
   const [bare = ''] = address.split('%');

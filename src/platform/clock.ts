@@ -15,9 +15,7 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-/**
- * The longest wait one Node timer can hold; longer ones fire at once, so they are cut into pieces.
- */
+/** The longest wait of one Node timer. A longer one would fire at once, so it is split. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
@@ -33,8 +31,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * Not the one of `node:timers/promises`: that makes an error with a stack of its own each time it
- * is called off.
+ * Replaces `node:timers/promises`, because that creates an error with a stack each time it is
+ * aborted.
  */
 function oneTimer(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {

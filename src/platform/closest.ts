@@ -1,6 +1,6 @@
 /**
- * The candidate that a mistyped word most probably means; undefined where none is near. Near is a
- * third of the letters wrong at most: one letter left out, added, changed or swapped with its
+ * The candidate that a mistyped word most probably means; undefined where none is near. Near means
+ * at most a third of the letters wrong. One letter left out, added, changed or swapped with its
  * neighbour counts as one.
  */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {
@@ -20,7 +20,7 @@ export function didYouMean(word: string, candidates: Iterable<string>): string {
   return meant === undefined ? '' : `; did you mean ${JSON.stringify(meant)}?`;
 }
 
-/** How many letters have to change: Damerau and Levenshtein, with neighbours swapped once. */
+/** The number of letters to change (Damerau-Levenshtein, with adjacent swaps). */
 function distanceOf(a: string, b: string): number {
   let before: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -22,11 +22,10 @@ export function createMetrics(options: { readonly processMetrics: boolean }): Me
     histogram: (name, help, buckets, labels = []) =>
       new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers }),
     beforeRender: (prepare) => void preparing.push(prepare),
-    // Prom-client collects all numbers at the same time: what one collector sets for another would
-    // be late by one scrape.
+    // Prom-client runs all collectors at the same time, so a value that one sets for another would
+    // be one scrape late.
     render: async () => {
-      // What cannot be worked out, as with a store that cannot be read, keeps the other numbers
-      // from nobody.
+      // A failing collector, as with an unreadable store, must not hide the other numbers.
       await Promise.allSettled(preparing.map(async (prepare) => prepare()));
       return registry.metrics();
     },

@@ -4,9 +4,9 @@ import { basename, dirname, join } from 'node:path';
 
 /**
  * Replaces `path` by `content` so that a reader sees the old file or the new one, and a power cut
- * keeps one of them: written beside it, synced, renamed, and the folder synced. Throws the system's
- * own error (`ENOSPC`, `EACCES`, …), or what an iterable content throws, and leaves the old file in
- * place.
+ * keeps one of them. Writes a file next to it, syncs and renames it, and syncs the folder. Throws
+ * the system's own error (`ENOSPC`, `EACCES`, …), or what an iterable content throws, and leaves
+ * the old file in place.
  */
 export async function writeDurably(
   path: string,

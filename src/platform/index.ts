@@ -1,6 +1,6 @@
 /**
- * What the machine gives: time, chance, durable files, and the shapes of the log and the metrics.
- * Handed in everywhere; only `app` picks the real ones.
+ * The machine's services: time, randomness, durable files, and the interfaces of the log and the
+ * metrics. Callers receive them as parameters; only `app` picks the real ones.
  */
 export { addressGroup } from './address-group.ts';
 export { type Clock, systemClock } from './clock.ts';

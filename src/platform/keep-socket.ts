@@ -2,13 +2,13 @@ import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
 import { socketFileIsGone } from './unix-socket.ts';
 
-/** How often the file is looked for. */
+/** How often the file is checked. */
 const LOOK_MS = 5000;
 
 /**
- * Until the signal aborts: opens a socket again when its file was taken away, for instance by a
- * program that tidies temporary folders. No client could come in any more, and nothing would show
- * it. A file that another program put at the path is left alone.
+ * Opens a socket again when its file was removed, until the signal aborts. Because a program that
+ * tidies temporary folders may remove it, and then no client could connect and no error would
+ * appear. A file that another program put at the path is left alone.
  */
 export async function keepSocket(options: {
   readonly path: string;
@@ -28,9 +28,9 @@ export async function keepSocket(options: {
     if (!(await socketFileIsGone(path))) continue;
     try {
       await reopen();
-      log.warn('the file of a socket was taken away; it is there again', { path });
+      log.warn('the file of a socket was removed; it was created again', { path });
     } catch (error) {
-      log.error('the file of a socket was taken away, and could not be made again', {
+      log.error('the file of a socket was removed, and cannot be created again', {
         path,
         error,
       });

@@ -1,4 +1,4 @@
-/** Counts things by name, and forgets a name with its last one. */
+/** Counts by name, and forgets a name when its count reaches zero. */
 export class KeyedCounts {
   readonly #counts = new Map<string, number>();
 
@@ -6,14 +6,14 @@ export class KeyedCounts {
     return this.#counts.get(name) ?? 0;
   }
 
-  /** One more; the number that there are now. */
+  /** Adds one; returns the new count. */
   add(name: string): number {
     const count = this.of(name) + 1;
     this.#counts.set(name, count);
     return count;
   }
 
-  /** One less. */
+  /** Subtracts one. */
   remove(name: string): void {
     const left = this.of(name) - 1;
     if (left > 0) this.#counts.set(name, left);

@@ -9,15 +9,15 @@ export interface ListenAddress {
 export type ListenFailure = 'port-in-use' | 'listen-failed';
 
 /**
- * Listens on a TCP address. When it cannot, rejects with what `refusal` makes of the code, a
- * sentence that names the address and the purpose, and the system's error: each room speaks with
- * errors of its own. Once it listens, a failure to accept (no file descriptors left, for one) goes
- * to `onAcceptError`; without a listener it would end the process.
+ * Listens on a TCP address. On failure it rejects with the result of `refusal`, because each room
+ * has its own errors. `refusal` gets the code, a sentence that names the address and the purpose,
+ * and the system's error. Later failures to accept (no file descriptors left, for one) go to
+ * `onAcceptError`; without that listener they would end the process.
  */
 export async function listenOn(options: {
   readonly server: Server;
   readonly address: ListenAddress;
-  /** What for, as the sentence goes on: `the bundle endpoint`. */
+  /** The purpose, as the end of a sentence: `the bundle endpoint`. */
   readonly purpose: string;
   readonly refusal: (code: ListenFailure, message: string, options: ErrorOptions) => Error;
   readonly onAcceptError: (error: Error) => void;

@@ -2,27 +2,27 @@ import { stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { readRegularText } from './regular-file.ts';
 
-/** What this machine itself says about host names, without asking any name server. */
+/** What this machine's own files say about host names; no name server is asked. */
 export interface LocalNames {
   /** The addresses of a lower-case name in the hosts file, in the file's order. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
-  /** What is tried behind a name that no name server knows as it stands, in order. */
+  /** Search domains for a name that no name server knows unchanged, in order. */
   readonly searchDomains: readonly string[];
   /**
-   * A name with at least so many dots is asked as it stands first, and with the search domains
-   * after that.
+   * A name with at least this many dots is asked unchanged first, and with the search domains after
+   * that.
    */
   readonly minDots: number;
 }
 
 /**
- * As many search domains as glibc reads at most, and the bounds that resolv.conf(5) names for
+ * As many search domains as glibc reads at most, and the bounds that resolv.conf(5) gives for
  * `ndots`.
  */
 const MAX_SEARCH_DOMAINS = 6;
 const MAX_MIN_DOTS = 15;
 
-/** The names of a hosts file, hosts(5); lines that cannot be read are passed over. */
+/** The names of a hosts file, hosts(5). Unreadable lines are skipped. */
 export function parseHostsFile(text: string): ReadonlyMap<string, readonly string[]> {
   const addresses = new Map<string, string[]>();
   for (const line of text.split('\n')) {
@@ -36,10 +36,7 @@ export function parseHostsFile(text: string): ReadonlyMap<string, readonly strin
   return addresses;
 }
 
-/**
- * How a resolv.conf(5) wants short names to be completed: the last `search` or `domain` line
- * counts.
- */
+/** How a resolv.conf(5) completes short names: the last `search` or `domain` line counts. */
 export function parseSearchList(text: string): Pick<LocalNames, 'searchDomains' | 'minDots'> {
   let searchDomains: readonly string[] = [];
   let minDots = 1;
@@ -60,8 +57,8 @@ export function parseSearchList(text: string): Pick<LocalNames, 'searchDomains' 
 }
 
 /**
- * Gives what the machine's hosts file and resolv.conf say now; a file is read again only when it
- * has changed, and one that is not there says nothing.
+ * Provides the content of the machine's hosts file and resolv.conf. A file is read again only when
+ * it has changed. A missing file counts as empty.
  */
 export function createLocalNames(
   paths: { readonly hosts: string; readonly resolvConf: string } = {
@@ -88,7 +85,7 @@ function parsedFile<Value>(path: string, parse: (text: string) => Value): () => 
 }
 
 const NO_FILE = 'none';
-/** Lists of hosts to be blocked have some megabytes. */
+/** Block lists in hosts files have some megabytes. */
 const MAX_NAMES_BYTES = 16 * 1024 * 1024;
 
 async function markOf(path: string): Promise<string> {

@@ -2,8 +2,8 @@ export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /**
- * Where a room says what happened: a fixed message, the data in fields. A room never decides where
- * it goes.
+ * Where a room reports what happened: a fixed message, the data in fields. A room never decides
+ * where it goes.
  */
 export interface Log {
   debug(message: string, fields?: LogFields): void;
@@ -14,7 +14,7 @@ export interface Log {
   with(fields: LogFields): Log;
 }
 
-/** A log that keeps nothing, for one-shot commands and tests that do not look. */
+/** A log that discards its records, for one-shot commands and tests that do not read it. */
 export const silentLog: Log = {
   debug: () => {},
   info: () => {},

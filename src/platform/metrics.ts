@@ -9,8 +9,8 @@ export interface Metrics {
   gauge(name: string, help: string, labels?: readonly string[]): Gauge;
   histogram(name: string, help: string, buckets: readonly number[], labels?: readonly string[]): Histogram;
   /**
-   * Works out numbers right before they are rendered, each time; all of them are set before the
-   * first one is rendered.
+   * Adds a collector that computes numbers before each rendering. All collectors run before the
+   * first number is rendered.
    */
   beforeRender(prepare: () => void | Promise<void>): void;
   /** The text exposition format. */

@@ -1,16 +1,16 @@
 /**
- * What can steer a terminal, turn a line around, or break it: control, format, lone surrogate and
- * line-breaking characters.
+ * Characters that can steer a terminal, turn a line around, or break it: control, format, lone
+ * surrogate and line-breaking characters.
  */
 const STEERING = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-/** The same without the line feed and the tab, by which our own text is laid out. */
+/** The same without line feed and tab, which lay out our own text. */
 const STEERING_BUT_LAYOUT = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 const REPLACEMENT = '\u{FFFD}';
 
 /**
- * Text of one line that can be shown on a terminal: whatever could steer one or turn the line
- * around (control, format and line-breaking characters) is replaced, and what is longer than
- * `limit` characters is cut. Peers' words end up in the history, and people read it.
+ * Makes text of one line safe for a terminal. Characters that could steer it or turn the line
+ * around (control, format and line-breaking ones) are replaced. Text longer than `limit` characters
+ * is cut. Because texts of peers end up in the history, and people read it.
  */
 export function printable(text: string, limit = Number.POSITIVE_INFINITY): string {
   const clean = text.replaceAll(STEERING, REPLACEMENT);
@@ -18,16 +18,16 @@ export function printable(text: string, limit = Number.POSITIVE_INFINITY): strin
 }
 
 /**
- * Text of several lines for a terminal: line feeds and tabs stay, because they are ours where every
- * value in it is `printable`.
+ * Makes text of several lines safe for a terminal. Line feeds and tabs stay, because they are ours
+ * where every value is `printable`.
  */
 export function printableLines(text: string): string {
   return text.replaceAll(STEERING_BUT_LAYOUT, REPLACEMENT);
 }
 
 /**
- * JSON with the same meaning that can be shown on a terminal: what could steer one is written as
- * `\uXXXX`.
+ * JSON with the same meaning that is safe for a terminal: characters that could steer it are
+ * written as `\uXXXX`.
  */
 export function printableJson(json: string): string {
   return json.replaceAll(STEERING_BUT_LAYOUT, (character) =>
@@ -39,8 +39,8 @@ export function printableJson(json: string): string {
 }
 
 /**
- * The same data with every text in it `printable`, names of fields included; texts under the names
- * in `except` stay as they are.
+ * The same data with every text in it `printable`, names of fields included. Texts under the names
+ * in `except` stay unchanged.
  */
 export function printableData<Value>(data: Value, except: ReadonlySet<string> = new Set()): Value {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the shape stays, only characters of texts change

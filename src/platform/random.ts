@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
-/** Chance as the rooms see it, handed in so that tests can fix it. */
+/** Randomness, passed in so that tests can fix it. */
 export interface Random {
   /** A number in [0, 1), for jitter. Not for secrets. */
   fraction(): number;

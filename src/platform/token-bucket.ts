@@ -2,9 +2,9 @@ import type { Clock } from './clock.ts';
 
 /** How much a bucket holds, and how quickly it fills. */
 export interface TokenBucketSettings {
-  /** Tokens of a full bucket, which is how it begins. */
+  /** Tokens of a full bucket; a bucket begins full. */
   readonly most: number;
-  /** Milliseconds until one more token is in it. */
+  /** Milliseconds until one more token is added. */
   readonly everyMs: number;
 }
 
@@ -28,7 +28,7 @@ export class TokenBucket {
     this.#countedMs = clock.monotonicMs();
   }
 
-  /** The tokens that are in it now; not always a whole number. */
+  /** The tokens that are available now; not always a whole number. */
   get tokens(): number {
     const { most, everyMs } = this.#settings;
     const nowMs = this.#clock.monotonicMs();
@@ -39,7 +39,7 @@ export class TokenBucket {
 
   /**
    * Takes `cost` tokens, or none where there are fewer. A cost above `most` counts as `most`, so
-   * that it can be paid at all.
+   * that it is payable.
    */
   take(cost = 1): boolean {
     const asked = Math.min(cost, this.#settings.most);

@@ -2,20 +2,20 @@ import { once } from 'node:events';
 import { chmod, lstat, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 
-/** Connections that wait to be taken; the system cuts it to its own limit. */
+/** Connections that wait to be accepted; the system reduces it to its own limit. */
 const BACKLOG = 4096;
 
 /**
- * The system has no file descriptor left for a client: it stays in the queue, and is taken when
- * there is one.
+ * The system has no file descriptor left for a client. The client stays in the queue until there is
+ * one.
  */
 function stayInQueue(): void {}
 
 /**
- * Listens on a Unix socket that only the own user may open (mode 0600), unless another mode is
- * given. The file that a dead process left behind is replaced. One on which another process answers
- * is not (`EADDRINUSE`), and neither is a file of another kind (`EEXIST`). Throws the system's
- * error otherwise. A client that cannot be taken later does not end the process.
+ * Listens on a Unix socket that only its own user may open (mode 0600), unless another mode is
+ * given. Replaces the file of a dead process. Refuses a file on which another process answers
+ * (`EADDRINUSE`), and a file of another kind (`EEXIST`). Throws the system's error otherwise. A
+ * later failure to accept a client does not end the process.
  */
 export async function listenOnUnixSocket(server: Server, path: string, mode = 0o600): Promise<void> {
   await clearSocketPath(path);
@@ -24,21 +24,21 @@ export async function listenOnUnixSocket(server: Server, path: string, mode = 0o
   const mask = process.umask(0o177);
   let listening: Promise<unknown>;
   try {
-    // After a restart every proxy of a machine comes back at once, and one that finds no place in
-    // the queue is refused.
+    // After a restart every proxy of a machine returns at once, and one without a place in the
+    // queue is refused.
     listening = once(server.listen({ path, backlog: BACKLOG }), 'listening');
   } finally {
     process.umask(mask);
   }
   await listening;
-  // Without a listener an error of `accept` is one that nobody caught.
+  // Without a listener an error of `accept` would end the process.
   if (!server.listeners('error').includes(stayInQueue)) server.on('error', stayInQueue);
   await chmod(path, mode);
 }
 
 /**
- * Removes the socket file of a process that is gone. Throws `EADDRINUSE` where one answers,
- * `EEXIST` for another kind of file.
+ * Removes the socket file of a dead process. Throws `EADDRINUSE` where one answers, `EEXIST` for
+ * another kind of file.
  */
 export async function clearSocketPath(path: string): Promise<void> {
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
@@ -46,14 +46,13 @@ export async function clearSocketPath(path: string): Promise<void> {
     throw error;
   });
   if (!found) return;
-  if (!found.isSocket()) throw systemError('EEXIST', `${path} exists and is no socket`);
+  if (!found.isSocket()) throw systemError('EEXIST', `${path} exists and is not a socket`);
   if (await answers(path)) throw systemError('EADDRINUSE', `another process listens on ${path}`);
   await rm(path, { force: true });
 }
 
 /**
- * Whether nothing is at that path: somebody took away the file of a socket that may still be
- * listened on.
+ * Whether nothing is at that path: the file of a socket that still listens may have been removed.
  */
 export async function socketFileIsGone(path: string): Promise<boolean> {
   try {

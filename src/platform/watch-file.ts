@@ -2,17 +2,17 @@ import { stat } from 'node:fs/promises';
 import type { Clock } from './clock.ts';
 
 /**
- * A change can leave every mark of a file as it was, so the content is looked at this often in any
- * case.
+ * A change can leave all attributes of a file unchanged, so its content is checked this often in
+ * any case.
  */
 const ANYWAY_MS = 60_000;
 
 /**
  * Calls `look` once, and again whenever the content of one of `paths` may have changed (device,
- * inode, size, time). The marks are taken before each look, so a change during a look leads to
- * another one. It compares every `everyMs` instead of listening, so it also sees files that appear,
- * that are swapped by a symbolic link as Kubernetes does, or that are on a network mount. Once a
- * minute it looks without a sign of a change. Ends when the signal aborts; rejects with what `look`
+ * inode, size, time). It reads the attributes before each look, so a change during a look leads to
+ * another one. It compares every `everyMs` instead of listening. So it also sees files that appear,
+ * files that a symbolic link replaces as in Kubernetes, and files on a network mount. Once a minute
+ * it looks without a sign of a change. Ends when the signal aborts; rejects with what `look`
  * throws.
  */
 export async function watchFiles(options: {
@@ -20,7 +20,7 @@ export async function watchFiles(options: {
   readonly everyMs: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Reads the files, and does nothing where their content is the same as before. */
+  /** Reads the files, and does nothing where their content is unchanged. */
   readonly look: () => void | Promise<void>;
 }): Promise<void> {
   const { paths, everyMs, clock, signal, look } = options;

@@ -31,7 +31,8 @@ describe('secretMessage', () => {
         match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { prefix: 'c' } }],
       },
     });
-    // name=1 "a"; validation_context=4 { trusted_ca=1 { inline_string=3 "b" } ; 15 { san_type=1 URI(3) ; matcher=2 { prefix=2 "c" } } }
+    // name=1 "a"; validation_context=4 { trusted_ca=1 { inline_string=3 "b" } ; 15 { san_type=1
+    // URI(3) ; matcher=2 { prefix=2 "c" } } }
     expect(bytes.toString('hex')).toBe('0a0161220e0a031a01627a0708031203120163');
   });
 });

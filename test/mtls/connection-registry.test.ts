@@ -34,7 +34,7 @@ async function connected(world: Opened) {
 }
 
 describe('ConnectionRegistry', () => {
-  it('reverify() closes those whose root went, and only those (FED-61)', async () => {
+  it('reverify() closes those whose root was removed, and only those (FED-61)', async () => {
     await using world = new Opened();
     const { registry, verifier, bundles, log, dialed, accepted } = await connected(world);
     expect(await registry.reverify(verifier)).toBe(0);
@@ -49,7 +49,7 @@ describe('ConnectionRegistry', () => {
     await expect.poll(() => registry.size).toBe(0);
   });
 
-  it('reverify() leaves the closing to an owner that lets a request finish', async () => {
+  it('reverify() leaves the closing to an owner that completes a request first', async () => {
     await using world = new Opened();
     const { verifier, bundles, clock, dialed, log } = await connected(world);
     const registry = new ConnectionRegistry({ clock, log });
@@ -60,7 +60,7 @@ describe('ConnectionRegistry', () => {
     expect({ asked, destroyed: dialed.socket.destroyed }).toEqual({ asked: 1, destroyed: false });
   });
 
-  it('reverify() goes on under the authority and the end of the path that holds now', async () => {
+  it('reverify() continues with the authority and the end of the path that is valid now', async () => {
     await using world = new Opened();
     const { registry, clock, dialed, verifier } = await connected(world);
     const sooner = new Date(TEST_INSTANT.getTime() + 10_000);
@@ -90,7 +90,7 @@ describe('ConnectionRegistry', () => {
     expect(log.records).toMatchObject([{ fields: { code: 'svid-expired', peer: server.id } }]);
   });
 
-  it('waits no longer for the end of a connection that closed by itself', async () => {
+  it('stops waiting for a connection that closed by itself', async () => {
     await using world = new Opened();
     const { registry, clock, dialed } = await connected(world);
     expect(clock.waits()).toHaveLength(2);

@@ -46,7 +46,7 @@ async function open(): Promise<FileSvidSource> {
   return source;
 }
 
-/** The next look at the files, and what it leads to. */
+/** Runs the next check of the files, and returns the result. */
 async function look(until: () => boolean): Promise<void> {
   await clock.untilSleeping();
   await clock.advance(LOOK_MS);
@@ -80,7 +80,7 @@ describe('createFileSvidSource()', () => {
     expect([opened.current()?.id, opened.problem()]).toEqual([second.id, undefined]);
   });
 
-  it('gives the SVID of the files with its chain, and the next one when both have changed', async () => {
+  it('provides the SVID of the files with its chain, and the next one when both have changed', async () => {
     const files = await open();
     const before = files.current();
     expect(before?.id).toBe(first.id);
@@ -102,7 +102,7 @@ describe('createFileSvidSource()', () => {
     expect(warnings()).toEqual([]);
   });
 
-  it('changes nothing and tells nobody while the files are the same', async () => {
+  it('changes nothing and notifies no listener while the files are the same', async () => {
     const files = await open();
     const before = files.current();
     files.onChange(() => expect.unreachable());
@@ -112,7 +112,7 @@ describe('createFileSvidSource()', () => {
     expect(log.records).toEqual([]);
   });
 
-  it('keeps the last SVID while one file of the pair is new and the other is not, and takes the pair when it is whole', async () => {
+  it('keeps the last SVID while only one file of the pair is new, and uses the pair when it is complete', async () => {
     const files = await open();
     writeCertificate(second);
     await look(() => warnings().length === 1);
@@ -142,7 +142,7 @@ describe('createFileSvidSource()', () => {
     expect(files.current()?.id).toBe(second.id);
   });
 
-  it('sees a pair that is swapped as Kubernetes does, by one symbolic link', async () => {
+  it('sees a pair that is replaced by one symbolic link, as in Kubernetes', async () => {
     for (const [name, leaf] of [
       ['one', first],
       ['two', second],
@@ -182,7 +182,7 @@ describe('createFileSvidSource()', () => {
     const refused = await open().catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: 'svid-invalid' });
     expect(String(refused)).not.toMatch(/top secret|PRIVATE KEY/);
-    // Nothing goes on watching.
+    // No watcher is left.
     expect(clock.waits()).toEqual([]);
   });
 

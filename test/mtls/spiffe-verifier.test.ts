@@ -26,7 +26,7 @@ function setUp(cacheEntries?: number) {
 }
 
 describe('createSpiffeVerifier()', () => {
-  it('remembers whom it accepted, while the same content is held', () => {
+  it('remembers an accepted peer while the bundle content is the same', () => {
     const { verifier, bundles } = setUp();
     const first = verifier.verify(leaf.chain, 'client');
     expect(verifier.verify([...leaf.chain], 'client')).toBe(first);
@@ -38,7 +38,7 @@ describe('createSpiffeVerifier()', () => {
     expect(anew.bundleDigest).not.toBe(first.bundleDigest);
   });
 
-  it('forgets at once when the root or the bundle goes (FED-42)', () => {
+  it('forgets at once when the root or the bundle is removed (FED-42)', () => {
     const { verifier, bundles } = setUp();
     verifier.verify(leaf.chain, 'client');
     bundles.set(other.bundle());
@@ -51,7 +51,7 @@ describe('createSpiffeVerifier()', () => {
     );
   });
 
-  it('forgets at once when a key on the way is distrusted, although the bundle is the same', async () => {
+  it('forgets at once when a key on the path is distrusted, although the bundle is the same', async () => {
     const intermediate = await ca.issueIntermediate();
     const { chain } = await intermediate.issueLeaf();
     const bundles = new BundleSet([ca.bundle()]);
@@ -81,7 +81,7 @@ describe('createSpiffeVerifier()', () => {
     expect(verifier.verify(leaf.chain, 'client').id).toBe(leaf.id);
   });
 
-  it('accepts nobody beyond the end of the path (X509-27)', async () => {
+  it('accepts no peer after the end of its path (X509-27)', async () => {
     const { verifier, clock } = setUp();
     const { notAfter } = verifier.verify(leaf.chain, 'client');
     await clock.advance(notAfter.getTime() - TEST_INSTANT.getTime());
@@ -92,7 +92,7 @@ describe('createSpiffeVerifier()', () => {
     );
   });
 
-  it('does not take a peer accepted in one role for the other (X509-13)', async () => {
+  it('does not accept a peer in one role because of the other (X509-13)', async () => {
     const { verifier } = setUp();
     const client = await ca.issueLeaf({ extendedKeyUsage: ['clientAuth'] });
     expect(verifier.verify(client.chain, 'client').id).toBe(client.id);
@@ -101,7 +101,7 @@ describe('createSpiffeVerifier()', () => {
     );
   });
 
-  it('keeps a bounded number of peers, and no chain padded with surplus', async () => {
+  it('keeps a bounded number of peers, and does not keep a chain with surplus', async () => {
     const { verifier } = setUp(1);
     const first = verifier.verify(leaf.chain, 'client');
     verifier.verify((await ca.issueLeaf()).chain, 'client');

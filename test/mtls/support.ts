@@ -23,19 +23,22 @@ export type TestLeaf = Awaited<ReturnType<TestCa['issueLeaf']>>;
 
 const admitAll: Authorize = () => {};
 
-/** An SVID that a test changes by hand, from the PEM of a leaf. */
+/** An SVID source that a test changes, made from the PEM of a leaf. */
 export class HeldSvid extends ChangingSvid {
   constructor(leaf?: TestLeaf) {
     super(leaf && svidFromPem(leaf.certPem, leaf.keyPem));
   }
 
-  /** Another, or none any more. */
+  /** Sets another SVID, or none. */
   swap(leaf: TestLeaf | undefined): void {
     this.change(leaf && svidFromPem(leaf.certPem, leaf.keyPem));
   }
 }
 
-/** A verifier over a set of bundles that a test changes, with a clock that stands at the instant of the test CA. */
+/**
+ * A verifier over a set of bundles that a test changes. Its clock stands at the instant of the test
+ * CA.
+ */
 export function trusting(...bundles: TrustBundle[]) {
   const set = new BundleSet(bundles);
   const clock = new TestClock(TEST_INSTANT);
@@ -54,7 +57,7 @@ export class Opened {
     this.#closers.push(close);
   }
 
-  /** A server of ours; what it handed on and what it refused. */
+  /** A server of ours, with the connections it passed on and those it refused. */
   async server(options: Partial<MtlsServerOptions> & Pick<MtlsServerOptions, 'svid' | 'verifier'>) {
     const accepted: { socket: TLSSocket; peer: VerifiedPeer }[] = [];
     const refused: RefusedConnection[] = [];
@@ -73,7 +76,7 @@ export class Opened {
     return { server, accepted, refused, port: server.address().port };
   }
 
-  /** Node's own TLS server, for a peer that does as the test likes. */
+  /** Node's own TLS server, for a peer that behaves as the test wants. */
   async rawServer(options: TlsOptions, onConnection: (socket: TLSSocket) => void): Promise<number> {
     const server = createServer({ ...secureContextOptions(), ...options });
     server.on('secureConnection', (socket) => {
@@ -100,7 +103,10 @@ export class Opened {
     return connection;
   }
 
-  /** Node's own TLS client: everything it received until the connection ended, and the sessions it was given. */
+  /**
+   * Node's own TLS client: everything it received until the connection ended, and the sessions it
+   * was given.
+   */
   async rawClient(port: number, options: ConnectionOptions, say?: string) {
     const socket = connect({
       ...secureContextOptions(),
@@ -128,7 +134,7 @@ export class Opened {
   }
 }
 
-/** All that a connection brings until it ends. */
+/** All bytes of a connection until it ends. */
 export async function readAll(socket: TLSSocket): Promise<string> {
   let text = '';
   socket.on('data', (chunk: Buffer) => {

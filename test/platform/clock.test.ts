@@ -20,7 +20,7 @@ describe('systemClock.sleep()', () => {
 });
 
 describe('TestClock', () => {
-  it('wakes sleepers in order and only when their instant has come', async () => {
+  it('wakes sleepers in order, and none before its instant', async () => {
     const clock = new TestClock(new Date('2026-01-01T00:00:00Z'));
     const woken: string[] = [];
     void clock.sleep(2000).then(() => woken.push('two'));

@@ -14,7 +14,7 @@ describe('parseHostsFile()', () => {
     ]);
   });
 
-  it('passes over lines that are none', () => {
+  it('skips invalid lines', () => {
     expect(parseHostsFile('999.1.1.1 a\nhello\n\n127.0.0.1\n').size).toBe(0);
   });
 });
@@ -43,7 +43,7 @@ describe('createLocalNames()', () => {
     expect((await names()).addresses.get('peer.example')).toEqual(['127.0.0.3']);
   });
 
-  it('tells of a file that is there and cannot be read', async () => {
+  it('reports a file that exists and cannot be read', async () => {
     using folder = tempDir();
     const names = createLocalNames({ hosts: folder.path, resolvConf: folder.file('resolv.conf') });
     await expect(names()).rejects.toMatchObject({ code: 'file-not-regular' });

@@ -17,7 +17,7 @@ describe('Text from others', () => {
     expect(printableLines('a\n\tb\rc')).toBe('a\n\tb�c');
   });
 
-  it('means the same as JSON', () => {
+  it('keeps the meaning of JSON', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const shown = printableJson(JSON.stringify(value, undefined, 2));

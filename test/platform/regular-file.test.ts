@@ -23,7 +23,7 @@ describe('readRegularFile()', () => {
     });
     writeFileSync(folder.file('empty'), '');
     expect(await readRegularText(folder.file('empty'))).toBe('');
-    // It tells no size.
+    // Its size is reported as 0.
     expect(await readRegularText('/proc/self/status')).toContain('Pid:');
     await expect(readRegularFile('/proc/self/status', 10)).rejects.toMatchObject({ code: 'file-too-large' });
   });
@@ -39,7 +39,7 @@ describe('readRegularFile()', () => {
     await expect(readRegularFile(folder.file('odd'))).rejects.toMatchObject({ code: 'file-not-regular' });
   });
 
-  it('refuses a socket, and passes on what the system says about a missing file', async () => {
+  it('refuses a socket, and passes on the system error for a missing file', async () => {
     using folder = tempDir();
     const server = createServer().listen(folder.file('socket'));
     await once(server, 'listening');

@@ -16,7 +16,7 @@ describe('TokenBucket', () => {
     expect(bucket.tokens).toBe(3);
   });
 
-  it('takes the whole cost or nothing, and lets a cost be paid that is above what it holds', async () => {
+  it('takes the whole cost or nothing, and allows a cost above its capacity', async () => {
     const clock = new TestClock(new Date(0));
     const bucket = new TokenBucket(clock, { most: 3, everyMs: 1000 });
     expect(bucket.take(2)).toBe(true);

@@ -26,7 +26,7 @@ describe('listenOnUnixSocket()', () => {
     await once(server, 'close');
   });
 
-  it('replaces what a killed process left behind, but never a socket that answers or a file', async () => {
+  it('replaces the socket of a killed process, but never a socket that answers or a file', async () => {
     using folder = tempDir();
     const path = folder.file('a.sock');
     const script = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
