@@ -31,24 +31,24 @@ export interface EndpointLimits {
   readonly maxConnections: number;
   readonly maxConnectionsPerAddress: number;
   /**
-   * Clients that are held until the bundle changes; further ones are answered at once. Left out:
+   * Clients that are held until the bundle changes; further ones are answered at once. Default:
    * 2,000.
    */
   readonly maxWaiting?: number;
   /**
-   * The same, of one address (IPv6: of one /64), for clients that did not prove which peer they
-   * are. Left out: 16.
+   * The same, per address (IPv6: per /64), for clients that did not prove which peer they are.
+   * Default: 16.
    */
   readonly maxWaitingPerAddress?: number;
-  /** Longest TLS handshake; left out: 5 s. */
+  /** Longest TLS handshake. Default: 5 s. */
   readonly handshakeMs?: number;
-  /** From the first byte of a request to the end of its headers; left out: 5 s. */
+  /** From the first byte of a request to the end of its headers. Default: 5 s. */
   readonly headersMs?: number;
-  /** Longest wait for the next request on a kept connection; left out: 30 s. */
+  /** Longest wait for the next request on a kept connection. Default: 30 s. */
   readonly idleMs?: number;
 }
 
-/** What a request for the bundle says of who asks. */
+/** What a request for the bundle reveals about the client. */
 export interface SeenBundleRequest {
   readonly address: string;
   readonly heldTag: string | undefined;
@@ -60,20 +60,20 @@ export interface BundleEndpointOptions {
   readonly profile: EndpointIdentity;
   /** The advertised URL. */
   readonly url: URL;
-  /** A path that serves the bundle besides `/`. */
+  /** A path that serves the bundle in addition to `/`. */
   readonly path: string;
   readonly limits: EndpointLimits;
   /**
    * Called for each request for the bundle before it is answered. Resolves with the peer that the
-   * client proved to be, or undefined. Only a request that wishes to be held waits for it. Where
-   * the name is there before the answer goes, `Federate-Relationship: held` says that we hold a
-   * relationship with the client; nothing is said otherwise, so that nobody learns by asking in
-   * another's name with whom we have one.
+   * client proved to be, or undefined. Only a request that asks to be held waits for it. When the
+   * peer is known before the answer goes, `Federate-Relationship: held` says that we hold a
+   * relationship with the client. Otherwise the header is absent, so that no client can learn our
+   * relationships in another's name.
    */
   readonly onRequest?: (seen: SeenBundleRequest) => Promise<string | undefined> | void;
   /**
-   * Told when a client that sent no statement was given the whole bundle: its address, and the tag
-   * of what it was given.
+   * Called when a client without a statement received the whole bundle, with its address and the
+   * tag of the bundle.
    */
   readonly onServed?: (address: string, tag: string) => void;
   readonly clock: Clock;
@@ -84,11 +84,12 @@ export interface BundleEndpointOptions {
 const HANDSHAKE_MS = 5000;
 const HEADERS_MS = 5000;
 /**
- * The whole request, body included. A body is never read, so this ends only what headers do not.
+ * The whole request, body included. Because a body is never read, this bound covers only what the
+ * bound on headers does not.
  */
 const REQUEST_MS = 10_000;
 const IDLE_MS = 30_000;
-/** Room for what an identified poll says of itself. */
+/** Room for the statement of an identified poll. */
 const MAX_HEADER_BYTES = 16 * 1024;
 const REQUESTS_PER_CONNECTION = 1000;
 const MAX_WAITING = 2000;
@@ -96,7 +97,7 @@ const MAX_WAITING_PER_ADDRESS = 16;
 
 /**
  * Serves our bundle over HTTPS (HTTP/1.1, TLS 1.2 and 1.3, Mozilla's intermediate profile: FED-15).
- * Its certificate is swapped without a restart or a dropped request. Limits hold against clients
+ * Its certificate is replaced without a restart or a dropped request. Limits hold against clients
  * that are slow, greedy or many.
  */
 export class BundleEndpoint {
@@ -159,13 +160,12 @@ export class BundleEndpoint {
           prove: () => this.#proofs.of(outgoing),
         };
         const response = await routes.fetch(request, { client });
-        // Here and not when it is out: the bundle may be another one by then.
+        // Read the tag here, because the bundle may have changed when the answer is out.
         const tag = response.status === 200 ? response.headers.get('etag') : null;
         if (tag !== null) this.#given.set(outgoing, tag);
         return response;
       },
-      // HTTP/1.0 knows no Host, and load balancers ask in it whether we are there; no route looks
-      // at it.
+      // HTTP/1.0 has no Host, and load balancers use it for health checks. No route looks at Host.
       { hostname: 'localhost' },
     );
     this.#server = createServer(
@@ -190,7 +190,7 @@ export class BundleEndpoint {
         });
         const answer = () => {
           this.#see(request, response);
-          // Nobody asked for a body: it is not read, and the connection ends with the answer.
+          // No body is expected: it is not read, and the connection ends with the answer.
           if (announcesBody(request)) response.shouldKeepAlive = false;
           void listener(request, response);
         };
@@ -203,8 +203,8 @@ export class BundleEndpoint {
     this.#server.on('connection', (socket: Socket) => this.#admit(socket, rejected));
     this.#server.on('secureConnection', (socket) => this.#open.secured(socket));
     this.#server.on('drop', () => rejected.inc({ reason: 'too-many' }));
-    // Node says `Connection: close` at the limit and then goes on answering 503; who does not
-    // listen is closed.
+    // Node sends `Connection: close` at the limit and then keeps answering 503. A client that
+    // ignores it is closed.
     this.#server.on('dropRequest', (_request, socket) => {
       rejected.inc({ reason: 'too-many-requests' });
       socket.destroy();
@@ -216,34 +216,35 @@ export class BundleEndpoint {
     });
   }
 
-  /** Whether a bundle and a certificate are there, so that a poll can succeed. */
+  /** Whether there are a bundle and a certificate, so that a poll can succeed. */
   get ready(): boolean {
     return this.#published !== undefined && this.#identity.endsAt !== undefined && this.#server.listening;
   }
 
   /**
-   * The certificate of `https_web` that is shown now; undefined with another profile, and before
-   * the start.
+   * The certificate of `https_web` that is presented now; undefined with another profile, and
+   * before the start.
    */
   get webCertificate(): ShownCertificate | undefined {
     return this.#identity.web;
   }
 
-  /** When the certificate ends that is shown now; undefined where none is. */
+  /** When the presented certificate ends; undefined where there is none. */
   get certificateEndsAt(): Date | undefined {
     return this.#identity.endsAt;
   }
 
   /**
-   * Why the certificate files could not be used when they were read last, so that the certificate
-   * before is still shown.
+   * Why the last reading of the certificate files failed. The certificate before is still
+   * presented.
    */
   get certificateTrouble(): Error | undefined {
     return this.#identity.trouble;
   }
 
   /**
-   * Serves this bundle from now on. Throws `TypeError` for one without sequence or refresh hint.
+   * Serves this bundle from now on. Throws `TypeError` for a bundle without sequence or refresh
+   * hint.
    */
   publish(bundle: TrustBundle): void {
     const before = this.#published;
@@ -255,17 +256,14 @@ export class BundleEndpoint {
     });
   }
 
-  /** Serves this bundle if another one is served. Whether it had to. */
+  /** Serves this bundle if a different one is served. Returns whether it changed anything. */
   correct(bundle: TrustBundle | undefined): boolean {
     if (!bundle || tagOfBundle(bundle) === this.#published?.etag) return false;
     this.publish(bundle);
     return true;
   }
 
-  /**
-   * Serves something else beside the bundle from now on, on paths of its own; nothing again with
-   * `undefined`.
-   */
+  /** Serves an extension on paths of its own from now on; `undefined` removes it. */
   extend(extension: EndpointExtension | undefined): void {
     this.#extension = extension;
   }
@@ -294,8 +292,8 @@ export class BundleEndpoint {
   }
 
   /**
-   * Takes no more connections and closes those on which nobody waits for an answer; requests in
-   * flight may go on for `graceMs`.
+   * Accepts no more connections and closes those without a request in flight. Requests in flight
+   * may take `graceMs`.
    */
   async stop(graceMs: number): Promise<void> {
     this.#waiting.close();
@@ -309,7 +307,7 @@ export class BundleEndpoint {
     clearTimeout(timer);
   }
 
-  /** Whether the extension takes a request on. */
+  /** Whether the extension accepts a request. */
   #served(request: IncomingMessage, response: ServerResponse, unknownPath: () => void): boolean {
     const { path: bundlePath } = this.#options;
     const path = request.url?.split('?')[0];
@@ -323,7 +321,7 @@ export class BundleEndpoint {
     return true;
   }
 
-  /** Tells who asks, and what was given. */
+  /** Reports who polled, and what the client received. */
   #see(request: IncomingMessage, response: ServerResponse): void {
     const { onRequest, onServed } = this.#options;
     const seen = seenRequestOf(request);

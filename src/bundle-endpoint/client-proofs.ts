@@ -1,11 +1,14 @@
 import type { Clock } from '../platform/index.ts';
 
-/** A client that wishes to be held waits so long for its proof, and then counts as anybody. */
+/**
+ * How long a client that asks to be held waits for its proof. After that it counts as an unknown
+ * client.
+ */
 const PROOF_MS = 500;
 
 /**
- * Which peers the clients of answers prove to be. A proof is looked at beside the request, and
- * nothing but a wish to be held waits for it.
+ * The peers that the clients of answers prove to be. A proof is checked in parallel with the
+ * request. Only a request that asks to be held waits for it.
  */
 export class ClientProofs {
   readonly #clock: Clock;
@@ -15,12 +18,12 @@ export class ClientProofs {
     this.#clock = clock;
   }
 
-  /** The proof of the client that gets this answer has begun. */
+  /** Registers the proof of the client that gets this answer. */
   begun(response: object, proving: Promise<string | undefined>): void {
     this.#proving.set(response, proving);
   }
 
-  /** Which peer the client proved to be; undefined also where that takes too long to wait for. */
+  /** The peer that the client proved to be; undefined also where the proof takes too long. */
   async of(response: object): Promise<string | undefined> {
     const proving = this.#proving.get(response);
     if (!proving) return undefined;

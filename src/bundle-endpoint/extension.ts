@@ -1,26 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 
-/** A request on a path that is none of the bundle's, before any of its body is read. */
+/** A request on a path that does not serve the bundle, before any of its body is read. */
 export interface ExtensionRequest {
   readonly method: string;
   /** Path and query as they were sent. */
   readonly path: string;
   readonly remoteAddress: string;
-  /** `Federate-Holding`: who asks, signed; nothing of it is proved here. */
+  /** `Federate-Holding`: the signed statement of the client. Nothing in it is proved here. */
   readonly holding?: string;
-  /** The same object for every request of one connection, to hang what is known about it on. */
+  /**
+   * The same object for every request of one connection, as a key for data about the connection.
+   */
   readonly connection: object;
   /** For instance `TLSv1.3`. */
   readonly tlsVersion: string;
-  /**
-   * Keying material of this connection, for whoever wants to say something about it (RFC 8446
-   * §7.5).
-   */
+  /** Exports keying material of this connection, for statements about it (RFC 8446 §7.5). */
   exportKey(length: number, label: string): Uint8Array;
 }
 
-/** What an extension answers; the body is JSON text. */
+/** The answer of an extension; the body is JSON text. */
 export interface ExtensionAnswer {
   readonly status: number;
   readonly body: string;
@@ -28,25 +27,24 @@ export interface ExtensionAnswer {
 }
 
 /**
- * How an extension takes a request on: its body up to a bound, then an answer, which may take its
- * time.
+ * How an extension handles a request: a body up to a bound, then an answer, which may take time.
  */
 export interface ExtensionPlan {
-  /** With a larger body the request is answered as any unknown path is. */
+  /** A request with a larger body is answered like an unknown path. */
   readonly maxBodyBytes: number;
-  /** Undefined: answered as any unknown path is. */
+  /** Undefined: answered like an unknown path. */
   answer(body: Uint8Array): Promise<ExtensionAnswer | undefined>;
 }
 
 /**
- * Something else that is served at the endpoint. Asked for every path that is none of the bundle's,
- * without waiting; what it does not take on (undefined) is answered as any unknown path is.
+ * An additional service of the endpoint. It is asked synchronously about every path that does not
+ * serve the bundle. A request that it does not accept (undefined) is answered like an unknown path.
  */
 export interface EndpointExtension {
   accept(request: ExtensionRequest): ExtensionPlan | undefined;
 }
 
-/** What the extension is told of a request; undefined for one that did not come over TLS. */
+/** The request as the extension sees it; undefined without TLS. */
 export function extensionRequestOf(request: IncomingMessage): ExtensionRequest | undefined {
   const { method, url, socket, headers } = request;
   if (!(socket instanceof TLSSocket)) return undefined;
@@ -64,7 +62,7 @@ export function extensionRequestOf(request: IncomingMessage): ExtensionRequest |
 
 /**
  * Reads the body within its bound and sends the answer, or has `unknownPath` answer. Never rejects;
- * `failed` is told what `answer` threw.
+ * `failed` receives what `answer` threw.
  */
 export async function serveExtension(
   plan: ExtensionPlan,
@@ -90,12 +88,12 @@ export async function serveExtension(
       else unknownPath();
       return;
     }
-    // Not 413, by which anybody would learn that something is served here. What was not read would
-    // be taken for the next request.
+    // Not 413, because that would reveal that something is served here. Unread bytes would be taken
+    // for the next request.
     response.shouldKeepAlive = false;
     unknownPath();
   } catch (error) {
-    // Nobody is there any more to be told.
+    // The client is gone.
     if (response.destroyed || !request.complete) return;
     failed(error);
     if (!response.headersSent) send({ status: 500, body: '{"code":"internal"}' });
@@ -103,15 +101,14 @@ export async function serveExtension(
   }
 }
 
-/**
- * The whole body, or undefined where it is larger. Rejects when the connection ends before it does.
- */
+/** The whole body, or undefined where it is larger. Rejects when the connection ends first. */
 function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Array | undefined> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) return Promise.resolve(undefined);
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
     let total = 0;
-    // Not by iterating over it: leaving that early ends the connection before the answer is out.
+    // Does not iterate, because leaving the loop early ends the connection before the answer is
+    // out.
     request.on('data', (chunk: Buffer) => {
       total += chunk.length;
       chunks.push(chunk);

@@ -6,25 +6,25 @@ interface Connection {
   readonly socket: Socket;
   /** Absent during the handshake. */
   tls?: TLSSocket;
-  /** Requests that were begun and not answered yet. */
+  /** Requests that began and are not answered yet. */
   requests: number;
   /**
-   * How much the client had sent at the end of its last request; more than that is the beginning of
-   * the next.
+   * The bytes the client had sent at the end of its last request. More bytes are the beginning of
+   * the next one.
    */
   readBytes: number;
 }
 
 /**
- * Every connection of the endpoint, those in their handshake included, which the HTTP server does
- * not know; and whether somebody waits for an answer on it.
+ * Every connection of the endpoint, with its requests in flight. It includes connections in their
+ * handshake, which the HTTP server does not know.
  */
 export class OpenConnections {
   readonly #byEnds = new Map<string, Connection>();
   readonly #byTls = new WeakMap<Socket, Connection>();
   #closing = false;
 
-  /** A TCP connection came in. */
+  /** Registers a new TCP connection. */
   opened(socket: Socket): void {
     const ends = endsOf(socket);
     const connection = { socket, requests: 0, readBytes: 0 };
@@ -34,7 +34,7 @@ export class OpenConnections {
     });
   }
 
-  /** The handshake of a connection has ended well. */
+  /** Records that the handshake of a connection succeeded. */
   secured(tls: TLSSocket): void {
     const connection = this.#byEnds.get(endsOf(tls));
     if (!connection) return;
@@ -42,25 +42,25 @@ export class OpenConnections {
     this.#byTls.set(tls, connection);
   }
 
-  /** A request came in on this connection, as the HTTP server names it. */
+  /** Records a request on this connection, as the HTTP server names it. */
   requestBegun(tls: Socket): void {
     const connection = this.#byTls.get(tls);
     if (connection) connection.requests += 1;
   }
 
-  /** The request was answered, or its connection is gone. */
+  /** Records that the request was answered, or that its connection is gone. */
   requestEnded(tls: Socket): void {
     const connection = this.#byTls.get(tls);
     if (!connection) return;
     connection.requests -= 1;
     connection.readBytes = tls.bytesRead;
-    // The answer goes out first.
+    // Lets the answer go out first.
     if (this.#closing && connection.requests === 0) tls.destroySoon();
   }
 
   /**
-   * Closes now where no request is under way, a half-sent one included, and elsewhere with the end
-   * of the request.
+   * Closes idle connections now, and the others when their request ends. A half-sent request counts
+   * as one.
    */
   closeIdle(): void {
     this.#closing = true;

@@ -1,7 +1,4 @@
-/**
- * Why a request was not answered with a bundle; never bundle-shaped (FED-23). RFC 9457, with our
- * code.
- */
+/** Answers why a request got no bundle; never bundle-shaped (FED-23). RFC 9457, with our code. */
 export function problem(
   status: number,
   code: string,

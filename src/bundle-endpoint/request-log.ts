@@ -1,6 +1,6 @@
 import { type Clock, type Log, type LogFields, printable, TokenBucket } from '../platform/index.ts';
 
-/** Lines for requests: so many at once, then one every 20 ms. */
+/** The rate of lines for requests: a burst, then one every 20 ms. */
 const LINES = { most: 500, everyMs: 20 };
 const MAX_PATH_CHARACTERS = 200;
 const MAX_METHOD_CHARACTERS = 20;
@@ -12,7 +12,7 @@ export interface AnsweredRequest extends LogFields {
 }
 
 /**
- * Logs requests: one line each, with what the client chose bounded and printable. Because anybody
+ * Logs requests, one line each. What the client chose is bounded and printable. Because any client
  * can send requests, lines are limited too; the next line says how many were left out. The metric
  * counts every request.
  */

@@ -6,7 +6,7 @@ import type { WaitingClient, WaitingClients } from './waiting-clients.ts';
 
 const WAITED_ENOUGH = Promise.resolve();
 
-/** Who asks. */
+/** The client of a request. */
 export interface BundleClient extends Pick<WaitingClient, 'connection' | 'address'> {
   /** The peer that the client proves to be. */
   prove(): Promise<string | undefined>;
@@ -17,13 +17,13 @@ interface Env {
 }
 
 /**
- * The endpoint's HTTP: GET and HEAD of `/` and of `path` answer with the newest bundle (FED-12,
- * FED-13), with an exact `If-None-Match` 304 (FED-24); 503 before there is one, 404 for other
- * paths, 405 for other methods (FED-23). No client authentication (FED-14). A GET with a current
- * tag and `Prefer: wait=N` is held until there is another bundle or the time is up (RFC 7240 §4.3),
- * as long as there is room; `Preference-Applied` says that it would be or was. No HSTS header, on
- * which the standard is silent (FED-15): it speaks to browsers, and an endpoint URL is never
- * `http:` (FED-08).
+ * The endpoint's HTTP. GET and HEAD of `/` and of `path` answer with the newest bundle (FED-12,
+ * FED-13), and with 304 for an exact `If-None-Match` (FED-24). The answer is 503 before there is a
+ * bundle, 404 for other paths, 405 for other methods (FED-23). No client authentication (FED-14). A
+ * GET with a current tag and `Prefer: wait=N` is held until the bundle changes or the time is up
+ * (RFC 7240 §4.3), as long as there is room. `Preference-Applied` says that it was held, or would
+ * be. There is no HSTS header, on which the standard is silent (FED-15): it addresses browsers, and
+ * an endpoint URL is never `http:` (FED-08).
  */
 export function createBundleRoutes(
   path: string,
@@ -34,7 +34,9 @@ export function createBundleRoutes(
   const serve = (ifNoneMatch: string | undefined, more: Readonly<Record<string, string>>): Response => {
     const bundle = current();
     if (!bundle)
-      return problem(503, 'bundle-not-ready', 'the mesh has not told its roots yet', { 'retry-after': '5' });
+      return problem(503, 'bundle-not-ready', 'the mesh has not reported its roots yet', {
+        'retry-after': '5',
+      });
     const headers = { etag: bundle.etag, 'cache-control': 'no-cache', ...more };
     if (matchesTag(ifNoneMatch, bundle.etag)) return new Response(null, { status: 304, headers });
     return new Response(bundle.body, {
@@ -60,7 +62,7 @@ export function createBundleRoutes(
       if (isCurrent()) {
         const { connection, address } = env.client;
         const peer = await env.client.prove();
-        // The bundle may have changed while the proof was looked at.
+        // The bundle may have changed while the proof was checked.
         if (isCurrent()) wait = waiting.wait(seconds, req.raw.signal, { connection, address, peer });
       }
       await wait;

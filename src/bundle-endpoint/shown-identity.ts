@@ -10,17 +10,17 @@ import {
   whyWorse,
 } from './web-certificate.ts';
 
-/** How the endpoint proves who it is (SPIFFE Federation §5.2). */
+/** How the endpoint proves its identity (SPIFFE Federation §5.2). */
 export type EndpointIdentity =
   | { readonly kind: 'https_spiffe'; readonly svid: SvidSource }
   | { readonly kind: 'https_web'; readonly certificateFile: string; readonly keyFile: string };
 
-/** How often certificate files are looked at. */
+/** How often certificate files are checked. */
 const LOOK_EVERY_MS = 2000;
 
 /**
- * The certificate that the endpoint shows in handshakes, swapped without a restart when its source
- * has a new one.
+ * The certificate that the endpoint presents in handshakes. It is replaced without a restart when
+ * its source has a new one.
  */
 export class ShownIdentity {
   readonly #options: {
@@ -46,29 +46,26 @@ export class ShownIdentity {
     this.#options = options;
   }
 
-  /** When the certificate ends that is shown now; undefined where none is. */
+  /** When the presented certificate ends; undefined where there is none. */
   get endsAt(): Date | undefined {
     return this.#endsAt;
   }
 
   /**
-   * The certificate of `https_web` that is shown now; undefined with another profile, and before
-   * the start.
+   * The certificate of `https_web` that is presented now; undefined with another profile, and
+   * before the start.
    */
   get web(): ShownCertificate | undefined {
     return this.#web;
   }
 
-  /**
-   * Why the files could not be used when they were read last; the certificate before is still shown
-   * then.
-   */
+  /** Why the last reading of the files failed. The certificate before is still presented. */
   get trouble(): Error | undefined {
     return this.#trouble;
   }
 
   /**
-   * Shows the present certificate and follows its source. Rejects with `EndpointError`
+   * Presents the current certificate and follows its source. Rejects with `EndpointError`
    * `certificate-unusable`, `certificate-other-host`.
    */
   async start(): Promise<void> {
@@ -129,25 +126,24 @@ export class ShownIdentity {
     });
   }
 
-  /** A certificate that has ended, or has not begun, never takes the place of one that is valid. */
+  /** An expired or future certificate never replaces a valid one. */
   #refuseWorse(found: WebCertificate, shown: WebCertificate, file: string): void {
     const why = whyWorse(found, shown, this.#options.clock.now());
     if (why === undefined) return;
     throw new EndpointError(
       'certificate-unusable',
-      `the certificate in ${file} ${why}, and the one that is shown is valid`,
+      `the certificate in ${file} ${why}, and the presented one is valid`,
     );
   }
 
-  /** All settings again: what `setSecureContext` is not given it forgets. */
+  /** Sets all settings again, because `setSecureContext` forgets what it is not given. */
   #show({ cert, key }: Pick<WebCertificate, 'cert' | 'key'>): void {
     this.#options.server.setSecureContext({ ...secureContextOptions(), cert, key });
     this.#endsAt = endOf(cert);
   }
 
   /**
-   * Our SVID has expired or was taken back: no handshake succeeds until there is another
-   * (WLAPI-24).
+   * Our SVID has expired or was revoked: no handshake succeeds until there is another (WLAPI-24).
    */
   #conceal(): void {
     this.#options.server.setSecureContext(secureContextOptions());

@@ -1,23 +1,21 @@
 import { addressGroup, type Clock, KeyedCounts } from '../platform/index.ts';
 
-/** Who asks to be held. */
+/** A client that asks to be held. */
 export interface WaitingClient {
   /** The same object for every request of one connection. */
   readonly connection: object;
   readonly address: string;
-  /** The peer it proved to be; undefined for anybody else. */
+  /** The peer it proved to be; undefined for an unknown client. */
   readonly peer?: string | undefined;
 }
 
 /** How many clients are held at once. */
 export interface WaitingLimits {
-  /**
-   * Over all of them. A quarter of the places is kept for clients that proved which peer they are.
-   */
+  /** Places in total. A quarter of them is kept for clients that proved which peer they are. */
   readonly most: number;
   /**
-   * Of one address, for clients that proved nothing; an IPv6 network of 64 bits counts as one
-   * address.
+   * Places of one address, for clients that proved nothing; an IPv6 network of 64 bits counts as
+   * one address.
    */
   readonly mostPerAddress: number;
 }
@@ -28,13 +26,13 @@ interface Held {
 }
 
 /**
- * How often clients whose time is up are looked for: one timer for all, because thousands of timers
- * would cost more.
+ * How often expired clients are looked for. One timer serves all, because thousands of timers would
+ * cost more.
  */
 const LOOK_EVERY_MS = 1000;
 /**
- * Each woken client comes back for a handshake; so many at once, every so many milliseconds, is
- * what one core can take.
+ * Because each woken client returns with a handshake, clients are woken in batches that one core
+ * can serve.
  */
 const WOKEN_AT_ONCE = 32;
 const WAKE_EVERY_MS = 16;
@@ -42,13 +40,13 @@ const WAKE_EVERY_MS = 16;
 const PROVED_SHARE = 0.25;
 /** Places of one proved peer: its agent may have replicas. */
 const MOST_PER_PEER = 8;
-/** A /48 has so many times the places of one address. */
+/** A /48 has this many times the places of one address. */
 const NETWORK_FACTOR = 4;
 
 /**
  * Clients whose request is held until the bundle changes. Each costs an open connection and a few
- * hundred bytes. A connection has one held request, and an address and a peer have few, so that
- * nobody takes the places of all others; what finds no room is answered at once.
+ * hundred bytes. A connection has one held request, and an address and a peer have few, so that no
+ * client takes the places of all others. A request without a place is answered at once.
  */
 export class WaitingClients {
   readonly #clock: Clock;
@@ -66,16 +64,16 @@ export class WaitingClients {
     this.#limits = limits;
   }
 
-  /** How many wait now. */
+  /** How many clients wait now. */
   get count(): number {
     return this.#waiting.size;
   }
 
   /**
-   * Resolves when the bundle has changed, when `seconds` have passed, when the client has gone or
-   * when the endpoint stops. Undefined at once where there is no room for one more. A request that
-   * is held already on the same connection is answered: with pipelining its answer has to go out
-   * before any later one.
+   * Resolves when the bundle has changed, when `seconds` have passed, when the client is gone or
+   * when the endpoint stops. Undefined at once where there is no room. A request that is already
+   * held on the same connection is answered: with pipelining its answer must go out before any
+   * later one.
    */
   wait(seconds: number, gone: AbortSignal, client: WaitingClient): Promise<void> | undefined {
     if (this.#closing.signal.aborted || gone.aborted) return undefined;
@@ -105,14 +103,14 @@ export class WaitingClients {
   }
 
   /**
-   * Another request came on this connection: the held one before it is answered, because answers go
-   * out in order.
+   * Answers the held request of this connection, because another one came and answers go out in
+   * order.
    */
   release(connection: object): void {
     this.#byConnection.get(connection)?.done();
   }
 
-  /** The bundle has changed: all who wait now are answered, a few at a time. */
+  /** The bundle has changed: answers all waiting clients, a few at a time. */
   async wakeAll(): Promise<void> {
     const all = [...this.#waiting];
     for (let start = 0; start < all.length; start += WOKEN_AT_ONCE) {
@@ -122,7 +120,7 @@ export class WaitingClients {
   }
 
   /**
-   * Nobody waits any more: all are answered at once, and come back to the agent that is here next.
+   * The endpoint stops: answers all waiting clients at once, so that they return to the next agent.
    */
   close(): void {
     this.#closing.abort();

@@ -8,20 +8,17 @@ import { EndpointError } from './errors.ts';
 export interface WebCertificate {
   readonly cert: string;
   readonly key: string;
-  /** When the leaf begins and ends. */
+  /** The validity of the leaf. */
   readonly notBefore: Date;
   readonly notAfter: Date;
 }
 
-/** The certificate of an `https_web` endpoint that is shown now. */
+/** The certificate of an `https_web` endpoint that is presented now. */
 export interface ShownCertificate extends Pick<WebCertificate, 'notBefore' | 'notAfter'> {
   readonly file: string;
 }
 
-/**
- * Why `found` does not take the place of `shown`: because clients accept this one and would refuse
- * that one.
- */
+/** Why `found` must not replace `shown`: clients accept this one and would refuse that one. */
 export function whyWorse(
   found: Pick<WebCertificate, 'notBefore' | 'notAfter'>,
   shown: Pick<WebCertificate, 'notBefore' | 'notAfter'>,
@@ -42,9 +39,9 @@ function whyNotValid(
 }
 
 /**
- * Reads chain and key and holds them against each other and against the host of the advertised URL
- * (FED-16). Throws `EndpointError` `certificate-unusable`, `certificate-other-host`; the key is in
- * no message.
+ * Reads chain and key, and checks them against each other and against the host of the advertised
+ * URL (FED-16). Throws `EndpointError` `certificate-unusable`, `certificate-other-host`; the key is
+ * in no message.
  */
 export async function readWebCertificate(
   files: { readonly certificateFile: string; readonly keyFile: string },
@@ -90,9 +87,8 @@ export async function readWebCertificate(
 }
 
 /**
- * The first certificate of a PEM text. Throws what is wrong with the text in plain words, where
- * OpenSSL only says that it found no start: DER, UTF-16, glued blocks. A key may stand in the same
- * file.
+ * The first certificate of a PEM text; the file may also contain a key. Names the defect of a bad
+ * text (DER, UTF-16, joined blocks), because OpenSSL only reports that it found no start.
  */
 function leafOf(pem: string): X509Certificate {
   try {
@@ -108,7 +104,7 @@ function privateKeyOf(pem: string): KeyObject | undefined {
   try {
     return createPrivateKey(pem);
   } catch {
-    // The decoder's own message may quote what it read; the caller's sentence says enough.
+    // The decoder's own message may quote the key. The caller's sentence is enough.
     return undefined;
   }
 }

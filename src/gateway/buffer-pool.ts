@@ -1,6 +1,6 @@
 /**
- * Buffers for reads, in two sizes, used again and again: a relay that allocates spends its time in
- * garbage collection.
+ * Buffers for reads, in two sizes, which are reused. Because a relay that allocates spends its time
+ * in garbage collection.
  */
 export class BufferPool {
   readonly smallBytes: number;
@@ -9,7 +9,9 @@ export class BufferPool {
   readonly #large: Uint8Array[] = [];
   readonly #maxKept: number;
 
-  /** `maxKept` buffers of each size are kept for later; more are left to the garbage collector. */
+  /**
+   * Keeps up to `maxKept` buffers of each size for later; the garbage collector takes the others.
+   */
   constructor(options: {
     readonly smallBytes: number;
     readonly largeBytes: number;
@@ -25,7 +27,7 @@ export class BufferPool {
     return free.pop() ?? Buffer.allocUnsafeSlow(size === 'small' ? this.smallBytes : this.largeBytes);
   }
 
-  /** Gives a buffer back; nobody may use it after this. */
+  /** Returns a buffer to the pool. The caller must not use it after this. */
   give(buffer: Uint8Array): void {
     const free = buffer.length === this.smallBytes ? this.#small : this.#large;
     if (free.length < this.#maxKept) free.push(buffer);

@@ -1,11 +1,11 @@
-/** What the first bytes of a connection turned out to be. */
+/** The result of reading the first bytes of a connection. */
 export type ClientHello =
   | { readonly kind: 'need-more' }
   | { readonly kind: 'hello'; readonly serverName: string | undefined }
   | { readonly kind: 'refused'; readonly code: ClientHelloRefusal };
 
 export type ClientHelloRefusal =
-  /** The first byte begins no TLS handshake record: plain HTTP, an old SSL, or noise. */
+  /** The first byte does not begin a TLS handshake record: plain HTTP, an old SSL, or noise. */
   | 'not-tls'
   | 'hello-malformed'
   | 'hello-too-large'
@@ -17,7 +17,7 @@ export type ClientHelloRefusal =
 export const MAX_CLIENT_HELLO_BYTES = 16 * 1024;
 
 /**
- * Clients use one record, or two with a large key share; more than this many are refused as too
+ * Clients use one record, or two with a large key share. More records than this are refused as too
  * large.
  */
 export const MAX_CLIENT_HELLO_RECORDS = 16;
@@ -33,10 +33,10 @@ const MAX_RECORD_BYTES = 16 * 1024;
 const NEED_MORE: ClientHello = { kind: 'need-more' };
 
 /**
- * Reads the server name from the first bytes of a TLS connection, however they are cut into
- * segments and records (RFC 8446 §4.1.2, §5.1; RFC 6066 §3). Goes on where the last segment ended,
- * so that a byte costs the same however many came before it. Never throws. The name comes back in
- * lower case, without a dot at the end; absent when the client named none.
+ * Reads the server name from the first bytes of a TLS connection, for any split into segments and
+ * records (RFC 8446 §4.1.2, §5.1; RFC 6066 §3). Continues where the last segment ended, so that a
+ * byte costs the same however many came before it. Never throws. The name is in lower case, without
+ * a dot at the end; absent when the client named none.
  */
 export class ClientHelloReader {
   readonly #header: number[] = [];
@@ -44,13 +44,13 @@ export class ClientHelloReader {
   /** The first four bytes of the message: its type and length. */
   readonly #head: number[] = [];
   #records = 0;
-  /** Bytes of the present record that are still to come. */
+  /** Bytes of the present record that are still missing. */
   #left = 0;
   #have = 0;
   #wanted: number | undefined;
   #result: ClientHello = NEED_MORE;
 
-  /** Takes the next bytes, and says what all of them are. */
+  /** Takes the next bytes, and judges all bytes so far. */
   push(bytes: Uint8Array): ClientHello {
     for (let at = 0; at < bytes.length && this.#result === NEED_MORE; ) {
       if (this.#left === 0) {
@@ -97,14 +97,14 @@ export class ClientHelloReader {
   }
 }
 
-/** What these bytes are, as `ClientHelloReader` says it when they come in one piece. */
+/** The result of `ClientHelloReader` for bytes in one piece. */
 export function readClientHello(bytes: Uint8Array): ClientHello {
   return new ClientHelloReader().push(bytes);
 }
 
 function readMessage(message: Uint8Array): ClientHello {
   const reader = new Reader(message);
-  reader.skip(MESSAGE_HEAD_BYTES); // type and length, which brought us here
+  reader.skip(MESSAGE_HEAD_BYTES); // type and length, already read
   reader.skip(2 + 32); // legacy version, random
   reader.vector(1); // legacy session ID
   reader.vector(2); // cipher suites
@@ -139,8 +139,8 @@ function readServerName(body: Uint8Array): ClientHello {
 }
 
 /**
- * Lower case, without a dot at the end; undefined when it is no host name: letters, digits, hyphen,
- * underscore and dots.
+ * Lower case, without a dot at the end; undefined when the text is not a host name: letters,
+ * digits, hyphen, underscore and dots.
  */
 export function normalizeServerName(text: string): string | undefined {
   const name = text.toLowerCase().replace(/\.$/, '');
@@ -153,7 +153,7 @@ function refused(code: ClientHelloRefusal): ClientHello {
   return { kind: 'refused', code };
 }
 
-/** Reads big-endian fields; past the end it reads nothing and says so. */
+/** Reads big-endian fields. Past the end it reads nothing and reports that. */
 class Reader {
   readonly #bytes: Uint8Array;
   #offset = 0;
@@ -185,7 +185,7 @@ class Reader {
   take(count: number): Uint8Array {
     if (this.failed || this.#offset + count > this.#bytes.length) {
       this.failed = true;
-      // So that a loop "until the end" ends.
+      // So that a loop "until the end" stops.
       this.#offset = this.#bytes.length;
       return new Uint8Array();
     }

@@ -37,18 +37,18 @@ export interface GatewayOptions {
 
 export type GatewayErrorCode = 'port-in-use' | 'listen-failed' | 'upstream-unreachable' | 'upstream-timeout';
 
-/** The gateway could not listen, or could not reach where a route goes. */
+/** The gateway could not listen, or could not reach the target of a route. */
 export class GatewayError extends CodedError<GatewayErrorCode> {}
 
 /**
- * A fatal TLS alert `unrecognized_name` (RFC 6066 §3), so that the client's error says what is
- * wrong.
+ * A fatal TLS alert `unrecognized_name` (RFC 6066 §3), so that the client's error states the
+ * problem.
  */
 const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
 
 /**
  * Passes TLS connections on by the server name in their ClientHello, byte for byte. It holds no
- * key, decrypts nothing and has no default route. One log line per connection.
+ * key, decrypts nothing and has no default route. Writes one log line per connection.
  */
 export class Gateway {
   readonly #options: GatewayOptions;
@@ -81,12 +81,12 @@ export class Gateway {
     });
   }
 
-  /** Whether the gateway takes connections. */
+  /** Whether the gateway accepts connections. */
   get listening(): boolean {
     return this.#server.listening;
   }
 
-  /** Replaces the table for new connections; open ones go on. */
+  /** Replaces the table for new connections; open ones continue. */
   setRoutes(routes: RouteTable): void {
     this.#routes = routes;
   }
@@ -111,7 +111,7 @@ export class Gateway {
     return address;
   }
 
-  /** Takes no more connections; those open may go on for `drainMs`. */
+  /** Accepts no more connections; open ones may continue for `drainMs`. */
   async stop(drainMs: number): Promise<void> {
     if (!this.#server.listening) return;
     const timer = setTimeout(() => {
@@ -125,7 +125,8 @@ export class Gateway {
     const { clock, log } = this.#options;
     const startMs = clock.monotonicMs();
     const remote = client.remoteAddress ?? 'unknown';
-    // What breaks a connection is told by its outcome; without a listener it would end the process.
+    // The outcome reports what broke a connection. Without a listener the error would end the
+    // process.
     client.on('error', () => {});
     this.#open.add(client);
     const address = addressGroup(remote);
@@ -142,7 +143,7 @@ export class Gateway {
   }
 
   /**
-   * One connection from its first byte to its last: how it went, and the fields of its log line.
+   * One connection from its first byte to its last: its outcome, and the fields of its log line.
    */
   async #pass(client: Socket, countOfAddress: number): Promise<{ readonly outcome: string } & LogFields> {
     const { limits } = this.#options;
@@ -181,8 +182,8 @@ export class Gateway {
 
 /**
  * Resolves once the upstream is connected. Rejects with `GatewayError` `upstream-unreachable`,
- * `upstream-timeout`; gives up when the client goes. Plain timers and listeners: abort signals
- * would be a fifth of what a connection costs.
+ * `upstream-timeout`; stops when the client goes. Uses plain timers and listeners, because abort
+ * signals would be a fifth of a connection's cost.
  */
 function connected(upstream: Socket, target: RouteTarget, timeoutMs: number, client: Socket): Promise<void> {
   return new Promise((resolve, reject) => {

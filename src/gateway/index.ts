@@ -1,4 +1,4 @@
-/** SNI passthrough: TLS connections are passed on by server name, and nothing is decrypted. */
+/** SNI passthrough: passes TLS connections on by server name, and decrypts nothing. */
 export { readClientHello, type ClientHello, type ClientHelloRefusal } from './client-hello.ts';
 export {
   Gateway,

@@ -2,10 +2,10 @@ import { type OnReadOpts, Socket } from 'node:net';
 import type { BufferPool } from './buffer-pool.ts';
 
 /**
- * One direction of a relay: what is read into pooled buffers is written to `target` as it is. A
- * buffer goes back to the pool only when the write is through, and reading stops while the target
- * is behind. An idle direction holds one small buffer; large ones come only after a read has filled
- * what there was.
+ * One direction of a relay: bytes read into pooled buffers are written to `target` unchanged. A
+ * buffer returns to the pool only when its write is done, and reading stops while the target is
+ * behind. An idle direction holds one small buffer. Large ones come only after a read has filled
+ * the present one.
  */
 export class PooledReader {
   readonly #pool: BufferPool;
@@ -19,7 +19,7 @@ export class PooledReader {
     this.#pool = pool;
   }
 
-  /** For the constructor of the socket that is read from. */
+  /** For the constructor of the socket to read from. */
   get onread(): OnReadOpts {
     return {
       buffer: () => {
@@ -30,11 +30,11 @@ export class PooledReader {
     };
   }
 
-  /** Until this is called nothing may be read. */
+  /** Connects the target. Nothing may be read before this call. */
   connect(source: Socket, target: Socket): void {
     this.#source = source;
     this.#target = target;
-    // The handle is closed by then, so nothing will be read into the buffer that waits.
+    // The handle is closed now, so nothing will be read into the waiting buffer.
     source.once('close', () => {
       if (this.#waiting) this.#pool.give(this.#waiting);
       this.#waiting = undefined;
@@ -66,10 +66,10 @@ interface SocketInside {
 }
 
 /**
- * An accepted connection in a socket that reads into pooled buffers: Node offers that only for
- * sockets it connects itself, so the handle is moved into a new one. Returns what the old socket
- * had read already, or undefined when it cannot be done, and then the old socket is as it was. The
- * handle is undocumented: see `canMoveHandles`.
+ * Moves an accepted connection into a socket that reads into pooled buffers. Because Node offers
+ * that only for sockets it connects itself, the handle moves into a new socket. Returns what the
+ * old socket had already read. Undefined when the move is impossible; then the old socket is
+ * unchanged. The handle is undocumented: see `canMoveHandles`.
  */
 export function moveHandle(
   accepted: Socket,
@@ -80,10 +80,10 @@ export function moveHandle(
   if (!handle?.readStop || accepted.destroyed || accepted.readableEnded || accepted.writableLength > 0)
     return undefined;
   handle.readStop();
-  // Node goes by this flag, not by the handle, when it is to read again.
+  // Node checks this flag, not the handle, when it should read again.
   handle.reading = false;
   const read: unknown = accepted.read();
-  // An end that was read already would not come again in the new socket.
+  // An end that was already read would not come again in the new socket.
   const { readable } = accepted;
   if (!readable) return undefined;
   const { onread } = reader;

@@ -1,7 +1,10 @@
 import type { Socket } from 'node:net';
 import { ClientHelloReader, type ClientHelloRefusal } from './client-hello.ts';
 
-/** The name a client asks for and the bytes it sent so far, all of which belong to the upstream. */
+/**
+ * The server name a client asks for, and the bytes it sent so far, all of which belong to the
+ * upstream.
+ */
 export type ReceivedHello =
   | { readonly kind: 'hello'; readonly serverName: string | undefined; readonly bytes: Buffer }
   | { readonly kind: 'refused'; readonly code: ClientHelloRefusal | 'hello-timeout' | 'closed-early' };

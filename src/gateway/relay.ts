@@ -4,10 +4,10 @@ import { BufferPool } from './buffer-pool.ts';
 import { moveHandle, PooledReader } from './pooled-socket.ts';
 import { splice, type SpliceResult } from './splice.ts';
 
-/** Passes a connection on: how it dials the upstream, and how the bytes go. */
+/** Passes a connection on: how it dials the upstream, and how the bytes move. */
 export interface Relay {
   readonly kind: 'pooled' | 'pipe';
-  /** Begins to connect; the socket is to be handed to `run` once it is connected. */
+  /** Begins to connect; pass the socket to `run` once it is connected. */
   dial(target: { readonly host: string; readonly port: number }): DialedUpstream;
 }
 
@@ -17,7 +17,7 @@ export interface DialedUpstream {
   run(client: Socket, first: Buffer, idleTimeoutMs: number): Promise<SpliceResult>;
 }
 
-/** Node's own pipes: documented, and right everywhere. */
+/** Node's own pipes: documented, and correct everywhere. */
 export const pipeRelay: Relay = {
   kind: 'pipe',
   dial: (target) => {
@@ -42,7 +42,7 @@ export function createPooledRelay(): Relay {
       const down = new PooledReader(pool);
       const upstream = connect({ ...target, allowHalfOpen: true, noDelay: true, onread: down.onread });
       upstream.on('error', () => {});
-      // Nothing may be read before there is somebody to write it to.
+      // Nothing may be read before there is a socket to write it to.
       upstream.pause();
       return {
         socket: upstream,

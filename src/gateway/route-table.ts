@@ -6,13 +6,13 @@ export type RouteTableErrorCode = 'route-invalid' | 'route-duplicate' | 'routes-
 /** A route table that cannot be used. */
 export class RouteTableError extends CodedError<RouteTableErrorCode> {}
 
-/** Where a connection goes. */
+/** The target of a connection. */
 export interface RouteTarget {
   readonly host: string;
   readonly port: number;
 }
 
-/** Which server name goes where. There is no default route: what is not listed goes nowhere. */
+/** Maps server names to targets. There is no default route: an unlisted name has no target. */
 export interface RouteTable {
   /** The target for a server name in lower case: the exact name, else the longest `*.suffix`. */
   lookup(serverName: string): { readonly route: string; readonly target: RouteTarget } | undefined;
@@ -42,7 +42,7 @@ export function parseRouteTable(value: unknown): RouteTable {
       );
     const table = wildcard ? suffixes : exact;
     if (table.has(key))
-      throw new RouteTableError('route-duplicate', `the route ${JSON.stringify(name)} is there twice`);
+      throw new RouteTableError('route-duplicate', `the route ${JSON.stringify(name)} is listed twice`);
     table.set(key, parseTarget(name, address));
   }
   return {

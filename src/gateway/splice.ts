@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 
 export interface SpliceResult {
-  /** `done` when both sides ended in order; else how it broke. */
+  /** `done` when both sides ended in order; else how the connection broke. */
   readonly outcome: 'done' | 'idle-timeout' | 'client-broke' | 'upstream-broke';
   /** Bytes from the client to the upstream, the ClientHello included; and back. */
   readonly bytesUp: number;
@@ -9,14 +9,14 @@ export interface SpliceResult {
 }
 
 /**
- * Who moves the bytes: Node's pipes, pooled readers in both directions, or pipes from the client
+ * What moves the bytes: Node's pipes, pooled readers in both directions, or pipes from the client
  * and a pooled reader back.
  */
 export type SpliceMode = 'pipe' | 'pooled' | 'pipe-up';
 
 /**
- * Passes bytes both ways until both sides have ended: back-pressure by pausing whoever is faster,
- * an end in one direction leaves the other open (half-close), a break in one closes both.
+ * Passes bytes both ways until both sides have ended. Back-pressure pauses the faster side. An end
+ * in one direction leaves the other open (half-close); a break in one closes both.
  */
 export function splice(
   client: Socket,
@@ -42,8 +42,7 @@ export function splice(
         if (open === 0) resolve({ outcome, bytesUp: client.bytesRead, bytesDown: upstream.bytesRead });
       });
     };
-    // Every byte passes through the client's socket, in or out, so its timer alone says whether
-    // there was one.
+    // Every byte passes through the client's socket, in or out, so its timer alone detects silence.
     client.setTimeout(idleTimeoutMs, () => broke('idle-timeout'));
     watch(client, 'client-broke');
     watch(upstream, 'upstream-broke');
@@ -59,7 +58,7 @@ export function splice(
   });
 }
 
-/** The bytes go by the socket's own reader; what is left is to pass on its end. */
+/** The socket's own reader moves the bytes. This only passes on its end. */
 function readPooled(source: Socket, target: Socket): void {
   source.once('end', () => target.end());
   source.resume();

@@ -14,7 +14,7 @@ import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, type TestCa } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
 
-// What TLS stacks look at is judged by the system's clock, so these certificates are valid now.
+// TLS stacks judge certificates by the system clock, so these are valid now.
 const NOW = new Date();
 const VALID = {
   notBefore: new Date(NOW.getTime() - 3_600_000),
@@ -26,7 +26,7 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-/** Resolves when it is closed, be it by a reset, which `once` of Node would take for a failure. */
+/** Resolves when it is closed, also by a reset, which `once` of Node would treat as a failure. */
 function closeOf(socket: Socket): Promise<void> {
   socket.on('error', () => {});
   return new Promise((resolve) => socket.once('close', () => resolve()));
@@ -117,7 +117,7 @@ describe('BundleEndpoint over HTTP', () => {
     expect(parseBundle(ca.trustDomain, (await get(port)).body).bundle.sequence).toBe(8n);
   });
 
-  it('answers HTTP/1.0 as load balancers speak it, without a Host; HTTP/1.1 has to have one', async () => {
+  it('answers HTTP/1.0 as load balancers speak it, without a Host; HTTP/1.1 needs one', async () => {
     const { port, publish } = await start();
     publish(7n);
     const statusOf = async (words: string) => {
@@ -133,7 +133,7 @@ describe('BundleEndpoint over HTTP', () => {
     expect(await statusOf('GET / HTTP/1.1\r\n\r\n')).toBe('HTTP/1.1 400 Bad Request');
   });
 
-  it('tells who was given the whole bundle, with its tag, but not of those who say themselves what they hold', async () => {
+  it('reports who received the whole bundle, with its tag, but not clients that state what they hold', async () => {
     const served: [string, string][] = [];
     const { port, publish } = await start({ onServed: (address, tag) => served.push([address, tag]) });
     publish(7n);
@@ -164,7 +164,7 @@ describe('BundleEndpoint over HTTP', () => {
     expect(await ask(etag)).toBe(200);
   });
 
-  it('says Federate-Relationship only where who asks was proved before the answer went, and waits for no proof for long', async () => {
+  it('sends Federate-Relationship only when the client was proved before the answer, and never waits long for a proof', async () => {
     const asked: (string | undefined)[] = [];
     const { port, publish } = await start({
       onRequest: ({ statement }) => {
@@ -223,7 +223,7 @@ describe('BundleEndpoint over HTTP', () => {
     expect(endpoint.ready).toBe(true);
   });
 
-  it('takes no bundle without sequence or refresh hint', async () => {
+  it('refuses a bundle without sequence or refresh hint', async () => {
     const { endpoint, ca } = await start();
     expect(() => endpoint.publish(bundleOf(ca.trustDomain, [ca.authority]))).toThrow(/sequence/);
   });
@@ -256,7 +256,7 @@ describe('BundleEndpoint over TLS', () => {
     socket.destroy();
   });
 
-  it('shows no SVID any more that was taken back or has expired, is not ready then, and serves again with the next (WLAPI-24)', async () => {
+  it('stops presenting an SVID that was revoked or has expired, is not ready then, and serves again with the next (WLAPI-24)', async () => {
     const { ca, svid, endpoint, port, publish } = await start();
     publish(1n);
     (await handshake(port)).destroy();
@@ -295,7 +295,7 @@ describe('BundleEndpoint over TLS', () => {
     second.destroy();
   });
 
-  it('gets along with plain HTTP on its port, and with noise', async () => {
+  it('survives plain HTTP and noise on its port', async () => {
     const { port, publish } = await start();
     publish(1n);
     for (const noise of ['GET / HTTP/1.1\r\n\r\n', Buffer.alloc(300, 7)]) {
@@ -308,7 +308,7 @@ describe('BundleEndpoint over TLS', () => {
     expect((await get(port)).status).toBe(200);
   });
 
-  it('holds no more connections per address than allowed, and serves again when they are gone', async () => {
+  it('holds no more connections per address than allowed, and serves again after they are closed', async () => {
     const { port, publish } = await start({ limits: { maxConnections: 50, maxConnectionsPerAddress: 3 } });
     publish(1n);
     const held = await Promise.all([handshake(port), handshake(port), handshake(port)]);
@@ -324,7 +324,7 @@ describe('BundleEndpoint over TLS', () => {
       .toBe(200);
   });
 
-  it('serves again once more connections than it holds have gone', async () => {
+  it('serves again after more connections than its limit have closed', async () => {
     const { port, publish } = await start({ limits: { maxConnections: 3, maxConnectionsPerAddress: 50 } });
     publish(1n);
     const held = await Promise.all([handshake(port), handshake(port), handshake(port)]);
@@ -341,7 +341,7 @@ describe('BundleEndpoint over TLS', () => {
     ],
     [
       'drips its headers',
-      // The honest client beside it has to be in time too, on a busy machine.
+      // The honest client next to it must also be in time on a busy machine.
       { headersMs: 500 },
       async (port: number) => {
         const socket = await handshake(port);
@@ -372,7 +372,7 @@ describe('BundleEndpoint over TLS', () => {
     await closed;
   });
 
-  it('closes a connection on which more is asked than one connection may', async () => {
+  it('closes a connection after its maximum number of requests', async () => {
     const { port, publish } = await start();
     publish(1n);
     const socket = await handshake(port);
@@ -422,7 +422,7 @@ describe('BundleEndpoint over TLS', () => {
     expect(silent.destroyed).toBe(true);
   });
 
-  it('stops at once although clients are connected: in TCP only, after the handshake, between two requests', async () => {
+  it('stops at once despite connected clients: in TCP only, after the handshake, between two requests', async () => {
     const { endpoint, port, publish } = await start();
     publish(1n);
     const agent = new Agent({ keepAlive: true });
@@ -431,7 +431,7 @@ describe('BundleEndpoint over TLS', () => {
     tcp.on('error', () => {});
     await once(tcp, 'connect');
     const silent = await handshake(port);
-    // The grace is longer than any test may take.
+    // The grace period is longer than any test may take.
     await endpoint.stop(3_600_000);
     await Promise.all([tcp, silent].map(async (each) => each.closed || (await closeOf(each))));
     expect([tcp.closed, silent.closed]).toEqual([true, true]);
@@ -446,7 +446,7 @@ describe('BundleEndpoint over TLS', () => {
     half.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
     half.write('GET / HTTP/1.1\r\nHost: a\r\n');
     const agent = new Agent({ keepAlive: true });
-    // Answered after the first half was sent, so the endpoint has seen that as well.
+    // The second half follows the first answer, so the endpoint has seen the first half as well.
     await get(port, { agent });
     await get(port, { agent });
     const stopped = endpoint.stop(3_600_000);
@@ -457,7 +457,7 @@ describe('BundleEndpoint over TLS', () => {
     agent.destroy();
   });
 
-  it('keeps the SVID it shows when the next one cannot be shown, and says so', async () => {
+  it('keeps presenting its SVID when the next one cannot be used, and logs that', async () => {
     const log = createRecordingLog();
     const { svid, port, publish } = await start({ log });
     publish(1n);
@@ -476,7 +476,7 @@ describe('BundleEndpoint over TLS', () => {
     expect((await get(port, { headers: { 'x-big': 'x'.repeat(20_000) } })).status).toBe(431);
   });
 
-  it('says which port is in use', async () => {
+  it('reports a port that is in use', async () => {
     const { endpoint, port } = await start();
     expect(endpoint.address().port).toBe(port);
     const other = new BundleEndpoint({
@@ -524,7 +524,7 @@ describe('BundleEndpoint with https_web (FED-02)', () => {
   });
   const url = new URL('https://federation.a.example/');
 
-  it('shows a new certificate when the files change, and keeps the last one when they are bad', async () => {
+  it('presents a new certificate when the files change, and keeps the last one when they are bad', async () => {
     using folder = tempDir();
     await webFiles(folder, 'federation.a.example');
     const clock = new TestClock(NOW);

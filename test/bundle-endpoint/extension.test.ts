@@ -14,7 +14,7 @@ afterEach(async () => {
 
 const LABEL = 'EXPERIMENTAL-of-a-test';
 
-/** An endpoint on loopback, and one connection to it on which requests can be said one after the other. */
+/** An endpoint on loopback, and one connection to it for requests one after the other. */
 async function start() {
   const valid = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
   const ca = await createTestCa({ trustDomain: 'a.example', ...valid });
@@ -43,7 +43,10 @@ async function start() {
   return { endpoint, dial, log };
 }
 
-/** Sends one request and reads one answer that has a length; an empty text when the connection ends first. */
+/**
+ * Sends one request and reads one answer that has a length; an empty text when the connection ends
+ * first.
+ */
 function say(
   socket: TLSSocket,
   method: string,
@@ -96,7 +99,7 @@ describe('BundleEndpoint.extend()', () => {
     expect(Buffer.from(third?.exportKey(32, LABEL) ?? []).equals(ours)).toBe(false);
   });
 
-  it('never asks it about the bundle, and answers what it does not take on exactly as without it (FED-23)', async () => {
+  it('never asks it about the bundle, and answers requests it does not accept exactly as without it (FED-23)', async () => {
     const { endpoint, dial } = await start();
     const answers = async () => [
       withoutDate(await say(await dial(), 'GET', '/other')),
@@ -139,7 +142,7 @@ describe('BundleEndpoint.extend()', () => {
     expect(answered).toBe(1);
   });
 
-  it('answers 500 when the extension fails, tells the log and nobody else why, and goes on', async () => {
+  it('answers 500 when the extension fails, gives the reason only to the log, and continues', async () => {
     const { endpoint, dial, log } = await start();
     endpoint.extend({
       accept: () => ({

@@ -25,7 +25,7 @@ let ca: TestCa;
 let svid: Svid;
 let hello: Buffer;
 beforeAll(async () => {
-  // What TLS stacks look at is judged by the system's clock, so this certificate is valid now.
+  // TLS stacks judge certificates by the system clock, so this one is valid now.
   const valid = { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 86_400_000) };
   ca = await createTestCa({ trustDomain: 'a.example', ...valid });
   const leaf = await ca.issueLeaf({ path: '/federate', ...valid });
@@ -63,7 +63,7 @@ afterEach(async () => {
   await endpoint.stop(0);
 });
 
-/** A client as it should be. */
+/** A well-behaved client. */
 async function honest(): Promise<void> {
   const outgoing = request({ host: '127.0.0.1', port, rejectUnauthorized: false, agent: false }).end();
   const [response] = await once(outgoing, 'response');
@@ -72,7 +72,7 @@ async function honest(): Promise<void> {
   await once(response, 'end');
 }
 
-/** A TLS connection over which anything can be said. */
+/** A TLS connection over which a test can send any bytes. */
 async function speak(text: string | Uint8Array, then?: (socket: TLSSocket) => void): Promise<TLSSocket> {
   const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
   socket.on('error', () => {});
@@ -83,7 +83,7 @@ async function speak(text: string | Uint8Array, then?: (socket: TLSSocket) => vo
   return socket;
 }
 
-/** Everything a connection says until it is closed. */
+/** All bytes of a connection until it is closed. */
 async function heard(socket: TLSSocket): Promise<string> {
   let text = '';
   socket.on('data', (part: Buffer) => {
@@ -101,7 +101,7 @@ const rejected = async () =>
 describe('BundleEndpoint and hostile clients', () => {
   it.each(
     hostileToTls(Buffer.alloc(200)).map(([what]) => what),
-  )('a client that %s is gone in time, is counted, and nobody else notices', async (what) => {
+  )('a client that %s is closed in time and counted, and does not affect other clients', async (what) => {
     const client = hostileToTls(hello).find(([each]) => each === what)?.[1] as HostileClient;
     const open = await swarm(SWARM, client, port);
     sockets.push(...open);
@@ -116,7 +116,7 @@ describe('BundleEndpoint and hostile clients', () => {
     await endpoint.stop(10_000);
   });
 
-  it('a ClientHello cut at every byte, and the rest of it never sent, holds nobody up', async () => {
+  it('a ClientHello cut at every byte, without its rest, delays no other client', async () => {
     for (let cut = 1; cut < hello.length; cut += 1) {
       const socket = await plug(port);
       socket.write(hello.subarray(0, cut));
@@ -128,7 +128,7 @@ describe('BundleEndpoint and hostile clients', () => {
       .toMatch(new RegExp(`handshake"} ${hello.length - 1}`));
   });
 
-  it('a thousand idle connections leave room for an honest one, and go when their time is up', async () => {
+  it('a thousand idle connections leave room for an honest one, and are closed when their time is up', async () => {
     sockets.push(...(await swarm(1000, plug, port)));
     await honest();
     await expect.poll(async () => (await rejected()).join()).toMatch(/handshake"} 1000/);
@@ -212,7 +212,7 @@ describe('BundleEndpoint and hostile clients', () => {
     await honest();
   });
 
-  it('clients that ask to wait fill their own room only, and go without being waited for', async () => {
+  it('clients that ask to wait fill only their own places, and can leave at any time', async () => {
     await start({ maxWaiting: 6 });
     const first = heard(await speak('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n'));
     const etag = /etag: (\S+)/i.exec(await first)?.[1];
@@ -225,7 +225,7 @@ describe('BundleEndpoint and hostile clients', () => {
     await expect.poll(() => metrics.render()).toContain('federate_endpoint_waiting 0');
   });
 
-  it('two connections with a thousand pipelined wishes to wait hold two places, and are answered', async () => {
+  it('two connections with a thousand pipelined wait requests hold two places, and are answered', async () => {
     await start({ maxWaiting: 100 });
     const first = heard(await speak('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n'));
     const etag = /etag: (\S+)/i.exec(await first)?.[1];

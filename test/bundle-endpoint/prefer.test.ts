@@ -15,7 +15,7 @@ describe('preferredWaitSeconds()', () => {
     expect(preferredWaitSeconds(header)).toBe(seconds);
   });
 
-  it('grants no more than it has to give, however much is asked for', () => {
+  it('grants at most its longest wait', () => {
     expect(preferredWaitSeconds('wait=999999999')).toBe(LONGEST_WAIT_SECONDS);
   });
 

@@ -16,7 +16,7 @@ describe('RequestLog', () => {
     expect(String(fields['method'])).toHaveLength(20);
   });
 
-  it('writes a burst of lines, then fifty a second, and says how many it left out', async () => {
+  it('writes a burst of lines, then fifty a second, and states how many it left out', async () => {
     const log = createRecordingLog();
     const clock = new TestClock(new Date(0));
     const requests = new RequestLog(clock, log);

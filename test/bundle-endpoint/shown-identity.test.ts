@@ -41,7 +41,7 @@ async function write(notAfter: Date): Promise<void> {
   writeFileSync(folder.file('tls.crt'), leaf.certPem);
 }
 
-/** Moves time on until the condition holds. */
+/** Advances time until the condition holds. */
 async function until(condition: () => boolean): Promise<void> {
   for (let look = 0; look < 100 && !condition(); look += 1) {
     await clock.untilSleeping();
@@ -51,7 +51,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('ShownIdentity of certificate files', () => {
-  it('shows a new certificate soon, and says when the shown one ends', async () => {
+  it('presents a new certificate soon, and states when the presented one ends', async () => {
     await write(later(1));
     await shown.start();
     expect([shown.endsAt, shown.trouble]).toEqual([later(1), undefined]);
@@ -60,7 +60,7 @@ describe('ShownIdentity of certificate files', () => {
     expect(shown.trouble).toBeUndefined();
   });
 
-  it('never shows one that has ended in the place of one that has not', async () => {
+  it('never replaces a valid certificate with an expired one', async () => {
     await write(later(1));
     await shown.start();
     await write(new Date(TEST_INSTANT.getTime() - 1000));
@@ -72,7 +72,7 @@ describe('ShownIdentity of certificate files', () => {
     expect(shown.endsAt).toEqual(later(30));
   });
 
-  it('keeps the last one while the files cannot be used, and says why', async () => {
+  it('keeps the last one while the files cannot be used, and states the reason', async () => {
     await write(later(1));
     await shown.start();
     writeFileSync(folder.file('tls.crt'), 'half');

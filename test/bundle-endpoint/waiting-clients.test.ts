@@ -55,7 +55,7 @@ describe('WaitingClients', () => {
     expect(clients.count).toBe(0);
   });
 
-  it('holds one request per connection: a further one has the one before it answered', async () => {
+  it('holds one request per connection: a further one causes the answer to the one before it', async () => {
     const { clock, clients, wait, answered } = room();
     const connection = {};
     for (let request = 0; request < 1000; request += 1) expect(wait(300, stays(), { connection })).toBe(true);
@@ -84,7 +84,7 @@ describe('WaitingClients', () => {
     expect(from('2001:db8:1::1')).toBe(true);
   });
 
-  it('keeps a quarter of its places for peers that prove who they are, and few for each of them', () => {
+  it('keeps a quarter of its places for peers that prove who they are, and few places for each of them', () => {
     const { wait } = room(40, 1000);
     const unproved = Array.from({ length: 100 }, (_, index) =>
       wait(300, stays(), { address: `2001:db8:${index.toString(16)}::1` }),
@@ -95,7 +95,7 @@ describe('WaitingClients', () => {
     expect([proved('b.example'), proved('c.example'), proved('d.example')]).toEqual([true, true, false]);
   });
 
-  it('gives every place back', async () => {
+  it('frees every place', async () => {
     const { wait, clients, clock } = room(4, 1);
     for (let round = 0; round < 10; round += 1) {
       const gone = new AbortController();
@@ -109,7 +109,7 @@ describe('WaitingClients', () => {
     }
   });
 
-  it('has room for so many, and takes the next when one has gone', async () => {
+  it('has a fixed number of places, and accepts the next client when one is free', async () => {
     const { clients, wait, clock } = room(2);
     const leaving = new AbortController();
     expect([wait(300), wait(300, leaving.signal), wait(300)]).toEqual([true, true, false]);
@@ -121,7 +121,7 @@ describe('WaitingClients', () => {
     expect(clock.waits()).toEqual([]);
   });
 
-  it('answers everybody at once when the endpoint stops, also in the middle of waking them, and lets nobody wait any more', async () => {
+  it('answers all clients at once when the endpoint stops, also during a wake-up, and holds no client after that', async () => {
     const { clock, clients, wait, answered } = room();
     for (let index = 0; index < 100; index += 1) wait(300);
     void clients.wakeAll();

@@ -84,7 +84,7 @@ describe('readClientHello()', () => {
     expect(reader.push(real)).toEqual({ kind: 'refused', code: 'hello-too-large' });
   });
 
-  it('says the same for bytes in any pieces as for all of them at once', () => {
+  it('gives the same result for bytes in any pieces as for all of them at once', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(real.length - 1), fc.nat(255)), { maxLength: 3 }),
@@ -134,7 +134,7 @@ describe('readClientHello()', () => {
     expect(readClientHello(bytes)).toEqual({ kind: 'refused', code });
   });
 
-  it('never throws, whatever the bytes', () => {
+  it('never throws, for any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
         expect(['need-more', 'hello', 'refused']).toContain(readClientHello(bytes).kind);

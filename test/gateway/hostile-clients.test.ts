@@ -18,7 +18,7 @@ const LIMITS: GatewayLimits = {
   idleTimeoutMs: 500,
 };
 
-/** What the bytes of each kind of client come to. */
+/** The outcomes of each kind of client. */
 const OUTCOMES: Readonly<Record<string, readonly string[]>> = {
   'says nothing': ['hello-timeout'],
   'says nothing more after half a ClientHello': ['hello-timeout'],
@@ -27,7 +27,7 @@ const OUTCOMES: Readonly<Record<string, readonly string[]>> = {
   'sends noise in a handshake record': ['hello-malformed', 'hello-too-large'],
   'speaks plain HTTP': ['not-tls'],
   'speaks SSL 2': ['not-tls'],
-  // Which TLS they speak is between them and the upstream; the name has no route here.
+  // The TLS version is between them and the upstream; the name has no route here.
   'speaks TLS 1.0': ['no-route'],
   'speaks TLS 1.1': ['no-route'],
   'announces a ClientHello of 16 MiB': ['hello-too-large'],
@@ -98,7 +98,7 @@ async function start(limits: Partial<GatewayLimits> = {}, portOfUp = upstreamPor
   return { gateway, port, log, metrics, outcomes };
 }
 
-/** A client as it should be: its word comes back through TLS that ends at the upstream. */
+/** A well-behaved client: an upstream that ends its TLS echoes its message. */
 async function honest(port: number): Promise<void> {
   const socket: TLSSocket = connectTls({
     host: '127.0.0.1',
@@ -121,7 +121,9 @@ describe('Gateway and hostile clients', () => {
   });
   const kinds = hostileToTls(Buffer.alloc(200)).map(([what]) => what);
 
-  it.each(kinds)('a client that %s: nobody else notices, it ends, and the log says how', async (what) => {
+  it.each(
+    kinds,
+  )('a client that %s: other clients are not affected, it ends, and the log has its outcome', async (what) => {
     const { port, outcomes, gateway, log } = await start();
     const client = hostileToTls(hello).find(([each]) => each === what)?.[1] as HostileClient;
     sockets.push(...(await swarm(SWARM, client, port)));
@@ -129,12 +131,12 @@ describe('Gateway and hostile clients', () => {
     await expect.poll(() => outcomes().length).toBe(SWARM);
     expect(outcomes().filter((code) => !OUTCOMES[what]?.includes(code))).toEqual([]);
     expect(log.records.filter(({ level }) => level === 'error')).toEqual([]);
-    // Were one of them still counted, the server would not come to its end.
+    // If one of them were still counted, the server would not stop.
     for (const socket of sockets.splice(0)) socket.destroy();
     await gateway.stop(10_000);
   });
 
-  it('a ClientHello cut at every byte, and the rest of it never sent, holds nobody up', async () => {
+  it('a ClientHello cut at every byte, without its rest, delays no other client', async () => {
     const { port, outcomes } = await start();
     const cuts = Array.from({ length: hello.length - 1 }, (_, index) => sends(hello.subarray(0, index + 1)));
     sockets.push(...(await Promise.all(cuts.map((client) => client(port)))));
@@ -142,7 +144,7 @@ describe('Gateway and hostile clients', () => {
     await expect.poll(() => outcomes().filter((code) => code === 'hello-timeout').length).toBe(cuts.length);
   });
 
-  it('a thousand idle connections leave room for an honest one, and go when their time is up', async () => {
+  it('a thousand idle connections leave room for an honest one, and are closed when their time is up', async () => {
     const { port, outcomes } = await start({ helloTimeoutMs: 3000 });
     sockets.push(...(await swarm(1000, plug, port)));
     await honest(port);
@@ -161,7 +163,7 @@ describe('Gateway and hostile clients', () => {
     );
   });
 
-  it('closes what comes beyond its limit, says so, and serves again when there is room', async () => {
+  it('closes connections above its limit, logs that, and serves again when there is room', async () => {
     const { port, log } = await start({ maxConnections: 10, helloTimeoutMs: 300 });
     sockets.push(...(await swarm(15, plug, port)));
     await expect
@@ -210,7 +212,7 @@ describe('Gateway and hostile clients', () => {
       return same;
     };
     await expect.poll(stalls, { interval: 200 }).toBe(true);
-    // The system's buffers on both hops and what the gateway holds: far from "without end".
+    // The system's buffers on both hops and those of the gateway: far from "without end".
     expect(taken()).toBeLessThan(64 * 1024 * 1024);
     await honest(port);
     flood.destroy();

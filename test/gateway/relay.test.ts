@@ -153,7 +153,7 @@ describe.each([
         { interval: 200 },
       )
       .toBe(true);
-    // Socket buffers of the system on both hops, and what the gateway holds: far from "without end".
+    // Socket buffers of the system on both hops, and those of the gateway: far from "without end".
     expect(sent).toBeLessThan(64 * 1024 * 1024);
     client.destroy();
     stalled?.destroy();
@@ -187,7 +187,7 @@ describe.each([
     await expect.poll(outcome).toBe('idle-timeout');
   });
 
-  it('closes both sides when one breaks, and counts what is open right', async () => {
+  it('closes both sides when one breaks, and counts open connections correctly', async () => {
     const sockets: Socket[] = [];
     const { gateway, port } = await start(
       (socket) => {
@@ -213,7 +213,7 @@ describe.each([
         await once(client, 'close');
       }
     }
-    // Were one of them still counted, the server would not come to its end.
+    // If one of them were still counted, the server would not stop.
     await gateway.stop(10_000);
     expect(() => gateway.address()).toThrow(/does not listen/);
   });

@@ -7,7 +7,7 @@ const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => lab
 const route = fc.tuple(fc.constantFrom('', '*.'), host).map((parts) => parts.join(''));
 
 describe('parseRouteTable()', () => {
-  it('is a table, or is refused with a RouteTableError, whatever it is made of', () => {
+  it('is a table, or is refused with a RouteTableError, for any input', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.anything(), fc.dictionary(fc.oneof(route, fc.string()), fc.anything())),
