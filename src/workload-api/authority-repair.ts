@@ -4,23 +4,23 @@ const HEADERS_FRAME = 1;
 const PADDED = 0x8;
 const PRIORITY = 0x20;
 const PRIORITY_BYTES = 5;
-/** Our own limit for frames, which is HTTP/2's least; the library refuses what is longer. */
+/** Our own limit for frames, which is HTTP/2's least. The library refuses longer ones. */
 const MAX_FRAME_BYTES = 16_384;
 /** `:authority` in HPACK's static table (RFC 7541 appendix A). */
 const AUTHORITY_INDEX = 1;
-/** What may not stand in an authority (RFC 3986 §3.2), a path's slash above all. */
+/** Characters that an authority cannot contain (RFC 3986 §3.2), a path's slash above all. */
 const NO_AUTHORITY = /[^A-Za-z0-9\-._~!$&'()*+,;=:@[\]%]/g;
 
 /**
- * Makes what an HTTP/2 client sends acceptable to nghttp2 where the only fault is its `:authority`:
- * gRPC for Java names the *path* of a Unix socket there (`/run/federate.sock`), nghttp2 refuses
- * every such request as a protocol error, and nobody on such a socket looks at the value. Each byte
- * that may not stand there becomes a hyphen; nothing gets longer or shorter, so that frames and the
- * client's table of headers (HPACK) stay as they are. Huffman-coded values are left alone: those
+ * Makes the bytes of an HTTP/2 client acceptable to nghttp2 where the only fault is its
+ * `:authority`. gRPC for Java puts the *path* of a Unix socket there (`/run/federate.sock`).
+ * nghttp2 refuses every such request as a protocol error, and on such a socket the value has no
+ * use. Each forbidden byte becomes a hyphen. Nothing gets longer or shorter, so that frames and the
+ * client's table of headers (HPACK) stay valid. Huffman-coded values stay unchanged, because those
  * clients write such values plain.
  *
- * Gives back the bytes to pass on for each chunk; the head of a frame is kept back until all of it
- * is there, at most 16 KiB.
+ * Returns the bytes to pass on for each chunk. The head of a frame is kept back until all of it is
+ * there, at most 16 KiB.
  */
 export function createAuthorityRepair(): (chunk: Buffer) => Buffer {
   let kept: Buffer = Buffer.alloc(0);
@@ -56,8 +56,8 @@ function repairHeaders(payload: Buffer, flags: number): void {
 }
 
 /**
- * Goes through the fields of a header block (RFC 7541 §6); a malformed one is left as it is, for
- * the library to refuse.
+ * Walks the fields of a header block (RFC 7541 §6). A malformed block stays unchanged, for the
+ * library to refuse.
  */
 function repairBlock(block: Buffer): void {
   let at = 0;
@@ -86,8 +86,8 @@ function repairBlock(block: Buffer): void {
 }
 
 /**
- * An integer with a prefix of so many bits (RFC 7541 §5.1), and where it ends; undefined where it
- * does not, or is absurd.
+ * An integer with a prefix of this many bits (RFC 7541 §5.1), and where it ends; undefined where it
+ * does not end, or is absurd.
  */
 function readInteger(
   bytes: Buffer,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { AnyMessage } from '../grpc/index.ts';
 import { encodeSecret, type SdsSecret } from './secret.ts';
 
-/** A secret as it travels, and what it is called in this state. */
+/** A secret in its encoded form, and the version of this content. */
 export interface EncodedSecret {
   readonly resource: AnyMessage;
   readonly version: string;
@@ -11,7 +11,7 @@ export interface EncodedSecret {
 // A thousand proxies that ask for the same secret cost one encoding.
 const encoded = new WeakMap<SdsSecret, EncodedSecret>();
 
-/** The secret for the wire. Whoever hands out secrets makes a new object for a new content. */
+/** Encodes the secret. A server of secrets makes a new object for new content. */
 export function encodedSecret(secret: SdsSecret): EncodedSecret {
   let found = encoded.get(secret);
   if (!found) {
@@ -23,8 +23,8 @@ export function encodedSecret(secret: SdsSecret): EncodedSecret {
 }
 
 /**
- * A version is what the content is, so equal content is never a new version, not even after a
- * restart.
+ * Because the version is derived from the content, equal content never has a new version, even
+ * after a restart.
  */
 export function versionOf(resources: readonly AnyMessage[]): string {
   const hash = createHash('sha256');

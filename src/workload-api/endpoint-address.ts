@@ -4,20 +4,20 @@ import { WorkloadApiError } from './errors.ts';
 /** The environment variable in which a workload finds its Workload API (Workload Endpoint §4). */
 export const ENDPOINT_VARIABLE = 'SPIFFE_ENDPOINT_SOCKET';
 
-/** Where a Workload API is: the URI as it was given, and the same as a gRPC target. */
+/** The address of a Workload API: the URI as it was given, and the same as a gRPC target. */
 export interface EndpointAddress {
   readonly uri: string;
   readonly target: string;
 }
 
-/** A `unix` URI has no authority, so that two slashes are followed by a third. */
+/** A `unix` URI has no authority, so a third slash follows the two. */
 const UNIX = /^unix:(?:\/\/(?=\/)|(?!\/\/))(\/[^?#]+)$/i;
 const TCP = /^tcp:\/\/(?:\[([0-9a-f:.]+)\]|([0-9.]+)):([0-9]{1,5})$/i;
-/** What a Unix socket's name in the file system may have, on Linux; less one for its end. */
+/** The longest path of a Unix socket on Linux, without its final NUL. */
 const MAX_PATH_BYTES = 107;
 
 /**
- * The address of a Workload API, `unix:///path/to.sock` or `tcp://127.0.0.1:8000` (Workload
+ * Reads the address of a Workload API, `unix:///path/to.sock` or `tcp://127.0.0.1:8000` (Workload
  * Endpoint §4, WLAPI-07): an absolute path and nothing else, or an IP address with a port and
  * nothing else. Throws `WorkloadApiError` `endpoint-address-invalid`.
  */
@@ -37,7 +37,7 @@ export function parseEndpointAddress(uri: string): EndpointAddress {
 }
 
 /**
- * What the config says: an address, or the name of the variable that holds it. Throws
+ * Resolves the setting of the config: an address, or the name of the variable that holds it. Throws
  * `WorkloadApiError` `endpoint-address-missing`, `endpoint-address-invalid`.
  */
 export function resolveEndpointAddress(
@@ -60,7 +60,7 @@ function readPath(encoded: string, uri: string): string {
   } catch (cause) {
     throw invalid(uri, 'its path is not well percent-encoded', cause);
   }
-  if (path.includes('\0')) throw invalid(uri, 'a path holds no NUL');
+  if (path.includes('\0')) throw invalid(uri, 'a path cannot contain NUL');
   if (path.endsWith('/')) throw invalid(uri, 'its path names a folder, not a socket');
   if (Buffer.byteLength(path) > MAX_PATH_BYTES)
     throw invalid(uri, `the path of a Unix socket has at most ${MAX_PATH_BYTES} bytes`);
@@ -70,7 +70,7 @@ function readPath(encoded: string, uri: string): string {
 function invalid(uri: string, why: string, cause?: unknown): WorkloadApiError {
   return new WorkloadApiError(
     'endpoint-address-invalid',
-    `${JSON.stringify(uri)} is no address of a Workload API: ${why}`,
+    `${JSON.stringify(uri)} is not an address of a Workload API: ${why}`,
     { cause },
   );
 }

@@ -4,17 +4,14 @@ export type WorkloadApiErrorCode =
   /** Another process answers on the socket. */
   | 'socket-in-use'
   | 'socket-failed'
-  /** A secret that was received is of no kind we know, or does not hold what its kind needs. */
+  /** A received secret is of an unknown kind, or lacks what its kind needs. */
   | 'secret-malformed'
-  /** The address of a Workload API is no `unix` or `tcp` URI of the standard's form. */
+  /** The address of a Workload API is not a `unix` or `tcp` URI of the standard's form. */
   | 'endpoint-address-invalid'
-  /** `SPIFFE_ENDPOINT_SOCKET` is to name the Workload API, and is not set. */
+  /** The config takes the Workload API from `SPIFFE_ENDPOINT_SOCKET`, which is not set. */
   | 'endpoint-address-missing'
-  /** A message of the Workload API lacks what it must have, or holds what cannot be read. */
+  /** A message of the Workload API lacks a required part, or contains an unreadable one. */
   | 'message-malformed';
 
-/**
- * A socket that could not be opened, an address that names none, or a secret or message that cannot
- * be used.
- */
+/** A socket could not be opened, an address is invalid, or a secret or message cannot be used. */
 export class WorkloadApiError extends CodedError<WorkloadApiErrorCode> {}

@@ -1,18 +1,21 @@
-/** What an HTTP/2 client begins with, before it has heard anything (RFC 9113 §3.4). */
+/** The first bytes of an HTTP/2 client, before any answer (RFC 9113 §3.4). */
 export const CLIENT_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
 export const FRAME_HEADER_BYTES = 9;
 const SETTINGS_FRAME = 4;
 const SETTING_BYTES = 6;
 const MAX_CONCURRENT_STREAMS = 3;
-/** No client has that many settings; the length of one that claims more is not waited for. */
+/**
+ * The most bytes of settings to wait for. No client has that many settings, so a longer claimed
+ * length is not waited for.
+ */
 const MAX_SETTINGS_BYTES = 100 * SETTING_BYTES;
 
 /**
- * Whether the first bytes of an HTTP/2 client say that it takes no streams from the server at all
- * (`SETTINGS_MAX_CONCURRENT_STREAMS` of 0). gRPC's Java and C-core clients say so, and these are
- * among those who put the path of a Unix socket where a host belongs; Envoy, grpc-go and grpc-js do
- * neither. Undefined as long as more bytes are needed to tell. Bytes that are no HTTP/2: false.
+ * Whether the first bytes of an HTTP/2 client forbid all streams from the server
+ * (`SETTINGS_MAX_CONCURRENT_STREAMS` of 0). gRPC's Java and C-core clients do, and some of these
+ * put the path of a Unix socket where a host belongs. Envoy, grpc-go and grpc-js do neither.
+ * Undefined as long as more bytes are needed. False for bytes that are not HTTP/2.
  */
 export function takesNoStreams(bytes: Buffer): boolean | undefined {
   const known = Math.min(bytes.length, CLIENT_PREFACE.length);

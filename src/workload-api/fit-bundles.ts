@@ -7,7 +7,7 @@ import {
   type X509Authority,
 } from '../spiffe/index.ts';
 
-/** Why a peer is not given out, or only what was given out of it before. */
+/** Why a peer is left out, or only its earlier keys are given out. */
 export interface Unserved {
   readonly trustDomain: TrustDomain;
   readonly code:
@@ -19,12 +19,12 @@ export interface Unserved {
   readonly message: string;
 }
 
-/** A peer that is not given out, and since when. */
+/** A peer that is left out, and since when. */
 export interface UnservedSince extends Unserved {
   readonly since: Date;
 }
 
-/** What can be given out, in the order in which it came, and why the rest cannot. */
+/** The bundles that can be given out, in their order, and why the others cannot. */
 export interface FittedBundles {
   readonly foreign: readonly TrustBundle[];
   readonly unserved: readonly Unserved[];
@@ -33,17 +33,21 @@ export interface FittedBundles {
 const MAX_ROOTS_OF_PEER = 100;
 const BYTES_OF_PEER = 256 * 1024;
 /**
- * One gRPC message has at most 4 MiB for most clients; leaves room for the names and for an SVID.
+ * Most clients accept one gRPC message of at most 4 MiB. This leaves room for the names and for an
+ * SVID.
  */
 const BYTES_OF_ALL = 3.5 * 1024 * 1024;
-/** What PEM adds to each certificate, and what an anchor is longer than its root at most. */
+/**
+ * The bytes that PEM adds to each certificate, and the most by which an anchor is longer than its
+ * root.
+ */
 const BYTES_AROUND_ROOT = 600;
 
 /**
- * Leaves out what proxies and workloads could not take, because they refuse a whole message for one
- * root that they cannot read and for one byte too many. A peer that is left out keeps what was
- * given out of it `before` and what it still lists. Where all do not fit together, the smallest
- * peers have their places first. Equal bundles stay the same objects.
+ * Leaves out bundles that proxies and workloads could not accept. Because they refuse a whole
+ * message for one unreadable root and for one byte too many. A peer that is left out keeps those
+ * keys given out `before` that it still lists. Where all do not fit together, the smallest peers
+ * come first. Equal bundles stay the same objects.
  */
 function fitBundles(
   own: TrustBundle | undefined,
@@ -61,7 +65,7 @@ function fitBundles(
   const crowded = items.filter((item) => !chosen.has(item));
   for (const { wanted, size } of crowded) {
     const { trustDomain } = wanted;
-    const message = `the roots and keys of ${trustDomain} take ${size} bytes, and after the smaller peers there is no room for them among the ${BYTES_OF_ALL} bytes of one message`;
+    const message = `the roots and keys of ${trustDomain} take ${size} bytes, and the smaller peers leave no room for them in the ${BYTES_OF_ALL} bytes of one message`;
     if (!unserved.has(trustDomain)) unserved.set(trustDomain, { trustDomain, code: 'socket-full', message });
   }
   const rests = crowded.map(({ wanted }) => itemOf(wanted, restOf(wanted, earlier)));
@@ -77,7 +81,7 @@ function fitBundles(
   };
 }
 
-/** Fits what a socket gives out, and remembers who is left out and since when. */
+/** Fits the bundles of a socket, and remembers which peers are left out and since when. */
 export class FittedTrust {
   readonly #clock: Clock;
   readonly #log: Log;
@@ -89,7 +93,7 @@ export class FittedTrust {
     this.#log = log;
   }
 
-  /** What can be given out of these. */
+  /** The bundles among these that can be given out. */
   of(own: TrustBundle | undefined, foreign: readonly TrustBundle[]): FittedBundles {
     const fitted = fitBundles(own, foreign, this.#before);
     this.#before = fitted.foreign;
@@ -100,7 +104,7 @@ export class FittedTrust {
     return this.#unserved;
   }
 
-  /** These are left out now. Each is logged once. */
+  /** Records the peers that are left out now. Each is logged once. */
   note(unserved: readonly Unserved[]): void {
     const before = this.#unserved;
     this.#unserved = unserved.map((each) => {
@@ -142,7 +146,7 @@ function faultOf(bundle: TrustBundle): Unserved | undefined {
   return { trustDomain, code: 'bundle-too-large', message };
 }
 
-/** What was given out of it and is still listed; undefined where that is nothing. */
+/** The earlier keys that are still listed; undefined where there are none. */
 function restOf(
   bundle: TrustBundle,
   earlier: ReadonlyMap<TrustDomain, TrustBundle>,
@@ -157,7 +161,7 @@ function restOf(
   return bundleOf(bundle.trustDomain, x509, { jwtAuthorities });
 }
 
-/** About how many bytes the larger half of a bundle has: its roots as PEM, or its JWT keys. */
+/** The approximate bytes of the larger half of a bundle: its roots as PEM, or its JWT keys. */
 function sizeOf({ x509Authorities, jwtAuthorities }: TrustBundle): number {
   const roots = x509Authorities.reduce(
     (sum, { der }) => sum + Math.ceil(der.length * 1.4) + BYTES_AROUND_ROOT,
@@ -168,8 +172,8 @@ function sizeOf({ x509Authorities, jwtAuthorities }: TrustBundle): number {
 }
 
 /**
- * Whether every verifier reads the root. The reader of bundles leaves others out; a bundle that was
- * stored before it did may have one.
+ * Whether every verifier reads the root. The reader of bundles leaves others out, but an older
+ * stored bundle may have one.
  */
 function isReadable(root: X509Authority): boolean {
   try {

@@ -5,17 +5,17 @@ import { listenOnUnixSocket } from '../platform/index.ts';
 import { withFirstFlight } from './repaired-connection.ts';
 import { WorkloadApiError } from './errors.ts';
 
-/** What a gRPC socket serves: it adds its own methods to the server. */
+/** A service of a gRPC socket: it adds its own methods to the server. */
 export interface GrpcService {
   addTo(server: Server): void;
 }
 
-/** No request of these services is long; a token or a list of names is the longest. */
+/** The largest request. Tokens and lists of names are the longest. */
 const MAX_REQUEST_BYTES = 1024 * 1024;
 
 /**
- * gRPC services on one Unix socket, without TLS: who may open the file may ask (WLAPI-01,
- * WLAPI-05).
+ * gRPC services on one Unix socket, without TLS. A caller that may open the file may use them
+ * (WLAPI-01, WLAPI-05).
  */
 export class GrpcSocket {
   readonly #grpc = new Server({ 'grpc.max_receive_message_length': MAX_REQUEST_BYTES });
@@ -42,14 +42,14 @@ export class GrpcSocket {
   }
 
   /**
-   * Opens a socket whose file was taken away at its place again; who is connected stays so. Throws
-   * as `start`.
+   * Opens a socket again at its place after its file was removed. Connected clients stay connected.
+   * Throws as `start`.
    */
   async reopen(): Promise<void> {
-    if (!this.#place) throw new TypeError('only a socket that was opened is opened again');
+    if (!this.#place) throw new TypeError('a socket must be opened before it can be opened again');
     const before = this.#listener;
     this.#listener = this.#createListener();
-    // First, because closing takes away whatever is at the path.
+    // First, because closing removes any file at the path.
     before.close();
     await this.#listen(this.#place.path, this.#place.mode);
   }
@@ -57,7 +57,7 @@ export class GrpcSocket {
   /** Ends every connection at once. */
   async stop(): Promise<void> {
     this.#grpc.forceShutdown();
-    // Also those that never spoke, which the library does not know.
+    // Includes silent connections, which the library does not know.
     for (const socket of this.#sockets) socket.destroy();
     if (this.#listener.listening) await new Promise<void>((resolve) => this.#listener.close(() => resolve()));
   }

@@ -9,13 +9,13 @@ import { type HealthCheckRequest, type HealthCheckResponse, healthService } from
 import type { GrpcService } from './grpc-socket.ts';
 import { refuse, StateStreams, TOO_MANY } from './state-streams.ts';
 
-/** What can be asked for by name; the empty name is the socket as a whole. */
+/** The services that can be checked by name; the empty name is the socket as a whole. */
 const SERVICES = new Set(['', 'SpiffeWorkloadAPI', 'envoy.service.secret.v3.SecretDiscoveryService']);
 
 /**
- * gRPC's health check, which `spire-agent healthcheck` and `grpc_health_probe` ask for. Serving
- * means that there is trust to give out. It needs no header: it says nothing that the header is
- * there to protect.
+ * gRPC's health check, which `spire-agent healthcheck` and `grpc_health_probe` use. Serving means
+ * that there is trust to give out. It needs no header, because it reveals nothing that the header
+ * protects.
  */
 export class HealthService implements GrpcService {
   readonly #serving: () => boolean;
@@ -25,7 +25,7 @@ export class HealthService implements GrpcService {
 
   constructor(options: {
     readonly serving: () => boolean;
-    /** Watchers at once of the services there are, and again as many of others. */
+    /** Most watchers at once of the known services, and the same number for unknown ones. */
     readonly maxStreams: number;
   }) {
     this.#serving = options.serving;
@@ -45,7 +45,7 @@ export class HealthService implements GrpcService {
           reply: sendUnaryData<HealthCheckResponse>,
         ) => {
           if (SERVICES.has(request.service)) reply(null, this.#answer());
-          else reply({ code: status.NOT_FOUND, details: 'no service of that name is served here' });
+          else reply({ code: status.NOT_FOUND, details: 'this socket has no service of that name' });
         },
         Watch: (call: ServerWritableStream<HealthCheckRequest, Buffer>) => {
           const streams = SERVICES.has(call.request.service) ? this.#known : this.#unknown;
@@ -56,7 +56,7 @@ export class HealthService implements GrpcService {
     );
   }
 
-  /** It may be another answer now: every watcher gets it. */
+  /** Sends the present answer to every watcher, because it may have changed. */
   changed(): void {
     this.#known.changed();
   }

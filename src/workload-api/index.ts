@@ -1,5 +1,6 @@
 /**
- * What proxies and workloads ask for: Envoy's secret discovery service and the SPIFFE Workload API.
+ * The interfaces for proxies and workloads: Envoy's secret discovery service and the SPIFFE
+ * Workload API.
  */
 export {
   ENDPOINT_VARIABLE,

@@ -2,14 +2,14 @@ import type { StructMessage, ValueMessage } from '../grpc/index.ts';
 import { JsonNumber, type JsonObject, type JsonValue } from '../spiffe/index.ts';
 
 /**
- * The registered claims (RFC 7519 §4.1): what other claims mean is between a trust domain and its
- * own workloads.
+ * The registered claims (RFC 7519 §4.1). Other claims have a meaning only within their own trust
+ * domain.
  */
 const REGISTERED = new Set(['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti']);
 
 /**
- * The claims of a proven token; of a foreign one only the registered (WLAPI-27, as SPIRE's agent
- * does).
+ * The claims of a proven token; of a foreign one only the registered claims (WLAPI-27, as SPIRE's
+ * agent does).
  */
 export function claimsMessage(claims: JsonObject, options: { readonly foreign: boolean }): StructMessage {
   return struct(new Map([...claims].filter(([name]) => !options.foreign || REGISTERED.has(name))));

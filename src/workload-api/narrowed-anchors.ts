@@ -10,16 +10,16 @@ import {
 import type { Unserved } from './fit-bundles.ts';
 
 /**
- * Narrowed anchors that stay the same as long as their root does, so that a proxy is not sent equal
- * trust in other bytes.
+ * Narrowed anchors that stay the same as long as their root does, so that a proxy does not receive
+ * equal trust in other bytes.
  */
 export class NarrowedAnchors {
   #made = new Map<string, string | Unserved>();
 
   /**
-   * PEM of the anchors of each trust domain that has roots; those of roots that are gone are
-   * forgotten. A root that cannot be narrowed is left out and reported, because it must not keep
-   * the trust of other peers back.
+   * PEM of the anchors of each trust domain that has roots. Anchors of removed roots are forgotten.
+   * A root that cannot be narrowed is left out and reported, because it must not delay the trust of
+   * other peers.
    */
   async of(bundles: readonly TrustBundle[]): Promise<{
     readonly pems: ReadonlyMap<TrustDomain, string>;
@@ -47,7 +47,7 @@ export class NarrowedAnchors {
 async function narrow(root: X509Authority, trustDomain: TrustDomain): Promise<string | Unserved> {
   try {
     const der = await createNarrowedAnchor(root, trustDomain);
-    // A proxy refuses the whole pool for one certificate that it cannot read.
+    // A proxy refuses the whole pool for one unreadable certificate.
     void new X509Certificate(der).publicKey;
     return pemFromCertificates([der]);
   } catch (error) {

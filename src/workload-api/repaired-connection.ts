@@ -4,9 +4,9 @@ import { createAuthorityRepair } from './authority-repair.ts';
 import { takesNoStreams } from './first-flight.ts';
 
 /**
- * Gives the connection to `use` once its client has begun to speak: as it is, or through
- * `createAuthorityRepair` where the client is of those that may need it. Not all go through it,
- * because Node reads a socket without a detour much faster.
+ * Passes the connection to `use` once its client has sent bytes: directly, or through
+ * `createAuthorityRepair` for clients that may need it. Because Node reads a socket without a
+ * detour much faster, other clients do not pass through it.
  */
 export function withFirstFlight(socket: Socket, use: (connection: Duplex) => void): void {
   let heard: Buffer = Buffer.alloc(0);
@@ -20,7 +20,7 @@ export function withFirstFlight(socket: Socket, use: (connection: Duplex) => voi
     socket.unshift(heard);
     use(repair ? repairedConnection(socket) : socket);
   };
-  // One that breaks before it has said anything is nobody's loss; `close` follows.
+  // A connection that breaks before its first byte needs no handling; `close` follows.
   const ignore = () => undefined;
   socket.on('error', ignore);
   socket.on('data', listen);

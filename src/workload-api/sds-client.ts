@@ -11,14 +11,14 @@ import { decodeSecret, type SdsSecret } from './secret.ts';
 export interface SdsClientOptions {
   readonly socketPath: string;
   readonly resourceNames: readonly string[];
-  /** How the server's operator recognises this client. */
+  /** The name by which the server's operator recognises this client. */
   readonly nodeId: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
   /**
-   * Throws for a secret that its user could not work with; it is refused then (NACK) like one that
-   * cannot be read.
+   * Throws for a secret that its user could not work with. The secret is then refused (NACK), like
+   * an unreadable one.
    */
   readonly check?: (secret: SdsSecret) => void;
 }
@@ -29,9 +29,9 @@ const LONGEST_WAIT_MS = 5000;
 const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 
 /**
- * Asks an SDS server for secrets and keeps them as they change. When the server goes away the last
- * good ones stay and it is asked again, with a growing wait; what cannot be used is refused (NACK)
- * and the last good one stays too.
+ * Asks an SDS server for secrets and keeps them as they change. When the server is gone, the last
+ * good ones stay and the client asks again, with a growing wait. An unusable secret is refused
+ * (NACK), and the last good one stays.
  */
 export class SdsClient {
   readonly #options: SdsClientOptions;
@@ -40,7 +40,7 @@ export class SdsClient {
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #connected = false;
-  /** What the server called the last response that was taken up on this stream. */
+  /** The version of the last response that was accepted on this stream. */
   #version = '';
 
   constructor(options: SdsClientOptions) {
@@ -87,11 +87,11 @@ export class SdsClient {
     }
   }
 
-  /** One stream from its beginning to its end; whether the server answered on it. */
+  /** Runs one stream from its beginning to its end. Returns whether the server answered on it. */
   #streamOnce(signal: AbortSignal): Promise<boolean> {
     const { socketPath, log, resourceNames } = this.#options;
-    // A client per stream: the library's own waits between connections are longer than a restart of
-    // the server.
+    // One client per stream, because the library's own waits between connections are longer than a
+    // restart of the server.
     const client = new Client(`unix:${socketPath}`, credentials.createInsecure(), {
       'grpc.max_receive_message_length': MAX_RESPONSE_BYTES,
     });
@@ -112,8 +112,7 @@ export class SdsClient {
         this.#connected = true;
         this.#take(stream, response);
       });
-      // The end of a stream tells itself twice: as an error and as a status. The status always
-      // comes.
+      // The end of a stream arrives twice: as an error and as a status. The status always comes.
       stream.on('error', () => {});
       stream.on('status', ({ code, details }) => {
         if (!signal.aborted && code !== status.OK)
@@ -139,13 +138,13 @@ export class SdsClient {
         return [];
       }
     });
-    // A response holds all secrets of the stream, also those that are as they were.
+    // A response holds all secrets of the stream, including unchanged ones.
     const changed = received.filter(({ secret: { name }, bytes }) => {
       const held = this.#secrets.get(name);
       return resourceNames.includes(name) && !(held && Buffer.compare(held.bytes, bytes) === 0);
     });
     for (const each of changed) this.#secrets.set(each.secret.name, each);
-    // Taken up before it is acknowledged: an ACK says that new handshakes already use it.
+    // Accepted before it is acknowledged: an ACK promises that new handshakes already use it.
     for (const { secret } of changed) for (const listener of this.#listeners) listener(secret.name);
     const [problem] = problems;
     if (problem === undefined) {
@@ -153,8 +152,8 @@ export class SdsClient {
       stream.write(this.#request({ ...answer, version_info: this.#version }));
       return;
     }
-    // A secret that cannot be used keeps none of the others back, so that an SVID is renewed beside
-    // a bad bundle.
+    // An unusable secret does not delay the others, so that an SVID is renewed in spite of a bad
+    // bundle.
     log.error('SDS secret refused, the last one stays', { error: describeError(problem) });
     const { message } = problem;
     stream.write(

@@ -4,17 +4,14 @@ import { encodedSecret } from './encoded-secret.ts';
 import { refusalOf } from './sds-state-of-the-world.ts';
 import { reasonOf, type SdsStream, type SdsStreamParts, settle, type Subscription } from './sds-stream.ts';
 
-/**
- * `DeltaSecrets`: a response holds what changed, and a request what is asked for besides, or no
- * more.
- */
+/** `DeltaSecrets`: a response holds what changed. A request adds names, or drops them. */
 export class DeltaStream implements SdsStream {
   readonly subscriptions = new Map<string, Subscription>();
   nodeId = '';
   readonly #call: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
   readonly #parts: SdsStreamParts;
   #nonce = 0;
-  /** What was in each response that is not answered yet, oldest first. */
+  /** The content of each response without an answer, oldest first. */
   readonly #unanswered = new Map<string, readonly Subscription[]>();
   #everything = true;
   #blocked = false;
@@ -33,8 +30,8 @@ export class DeltaStream implements SdsStream {
   }
 
   push(): boolean {
-    // One that never answers gets no more than this many responses; the newest state follows its
-    // next answer.
+    // A proxy that never answers gets no more than this many responses. The newest state follows
+    // its next answer.
     if (this.#blocked || this.#unanswered.size >= MAX_UNANSWERED) return false;
     if (this.#everything) for (const name of this.#parts.everyName()) this.#subscribe(name);
     const resources: DeltaDiscoveryResponse['resources'][number][] = [];
@@ -86,7 +83,8 @@ export class DeltaStream implements SdsStream {
       this.#everything = request.resource_names_subscribe.includes('*');
     }
     for (const name of names) {
-      // Asked for anew is sent anew, which is what a client that lost it asks for.
+      // A name that is asked for again is sent again, because a client asks again when it lost the
+      // secret.
       this.subscriptions.delete(name);
       this.#subscribe(name, request.initial_resource_versions[name]);
     }

@@ -20,9 +20,9 @@ import type { SdsEvent, SdsStream, SdsStreamParts } from './sds-stream.ts';
 import type { SdsSecret } from './secret.ts';
 import { refuse, TOO_MANY } from './state-streams.ts';
 
-/** How far one secret has come with the proxies that asked for it. */
+/** The progress of one secret with the proxies that asked for it. */
 export interface SdsAcknowledgement {
-  /** What is handed out now; empty while there is nothing to hand out. */
+  /** The version that is handed out now; empty while there is none. */
   readonly currentVersion: string;
   /**
    * One entry per stream that asked for the secret: the version it acknowledged last, or why it
@@ -36,18 +36,18 @@ export interface SdsProxySecret {
   /** The proxy's own name for itself, such as Envoy's node ID. */
   readonly proxy: string;
   readonly secret: string;
-  /** Whether the proxy has acknowledged what is handed out now. */
+  /** Whether the proxy has acknowledged the present version. */
   readonly current: boolean;
-  /** Why it refused the newest, which it was sent; it goes on with the one before. */
+  /** Why it refused the newest version that it received. It continues with the one before. */
   readonly refused?: string;
 }
 
-/** What a server of secrets is made of. */
+/** The parts of a server of secrets. */
 export interface SdsServerOptions {
   readonly secrets: (name: string) => SdsSecret | undefined;
-  /** The names that a proxy gets which names none; default none. */
+  /** The names for a proxy that names none; default none. */
   readonly everyName?: () => readonly string[];
-  /** Told of each response and each answer to one. */
+  /** Called for each response and each answer to one. */
   readonly observe?: (event: SdsEvent) => void;
   /** Other services on the same socket. */
   readonly beside?: readonly GrpcService[];
@@ -60,8 +60,8 @@ const MAX_STREAMS = 1024;
 
 /**
  * Envoy's secret discovery service (SDS v3, state of the world and incremental) on a Unix socket. A
- * secret is sent when it is asked for and whenever it changes; one that does not exist yet is sent
- * when it does. ACKs and NACKs are kept per stream.
+ * secret is sent when a proxy asks for it and whenever it changes; a missing one is sent once it
+ * exists. ACKs and NACKs are kept per stream.
  */
 export class SdsServer {
   readonly #parts: SdsStreamParts;
@@ -79,7 +79,7 @@ export class SdsServer {
       everyName,
       observe: (event, stream, reason) => {
         observe?.(event);
-        if (event === 'refused') this.#tellRefusal(stream, reason);
+        if (event === 'refused') this.#logRefusal(stream, reason);
       },
     };
     this.#socket = new GrpcSocket([{ addTo: (server) => this.#addTo(server) }, ...beside], maxStreams);
@@ -94,7 +94,7 @@ export class SdsServer {
   }
 
   /**
-   * Opens the socket again whose file was taken away; proxies that are connected stay so. Throws as
+   * Opens the socket again after its file was removed. Connected proxies stay connected. Throws as
    * `start`.
    */
   reopen(): Promise<void> {
@@ -102,8 +102,8 @@ export class SdsServer {
   }
 
   /**
-   * Some secrets may have changed (all, when none is named): streams that hold another version get
-   * the new one. Whether one did.
+   * Sends changed secrets (all, when none is named) to streams that hold another version. Returns
+   * whether any stream did.
    */
   pushChanged(names?: readonly string[]): boolean {
     let isSent = false;
@@ -135,10 +135,7 @@ export class SdsServer {
     return this.#streams.size;
   }
 
-  /**
-   * Every secret that a connected proxy asked for and that there is, with how far it has come
-   * there.
-   */
+  /** Every existing secret that a connected proxy asked for, with its progress there. */
   proxySecrets(): readonly SdsProxySecret[] {
     return [...this.#streams].flatMap(({ nodeId, subscriptions }) =>
       [...subscriptions].flatMap(([secret, { acknowledged, refused }]) => {
@@ -196,7 +193,7 @@ export class SdsServer {
     call.on('close', forget);
   }
 
-  #tellRefusal({ nodeId, subscriptions }: SdsStream, reason: string | undefined): void {
+  #logRefusal({ nodeId, subscriptions }: SdsStream, reason: string | undefined): void {
     const secrets = [...subscriptions]
       .filter(([, { refused }]) => refused !== undefined)
       .map(([name]) => name);

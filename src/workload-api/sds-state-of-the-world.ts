@@ -11,8 +11,8 @@ import {
 } from './sds-stream.ts';
 
 /**
- * `StreamSecrets`: every response holds all secrets of the stream, and every request the names of
- * all that are wanted.
+ * `StreamSecrets`: every response holds all secrets of the stream, and every request all wanted
+ * names.
  */
 export class StateOfTheWorldStream implements SdsStream {
   readonly subscriptions = new Map<string, Subscription>();
@@ -35,7 +35,7 @@ export class StateOfTheWorldStream implements SdsStream {
   }
 
   push(): boolean {
-    // A proxy that does not read costs one response: it gets the newest state when it reads again.
+    // A proxy that does not read costs one response. It gets the newest state when it reads again.
     if (this.#blocked) return false;
     if (this.#everything) this.#want(this.#parts.everyName());
     const { message, versions } = responseOf(
@@ -85,7 +85,7 @@ export class StateOfTheWorldStream implements SdsStream {
   }
 }
 
-/** One response with those of the named secrets that there are, and their versions. */
+/** One response with the existing ones of the named secrets, and their versions. */
 export function responseOf(
   names: readonly string[],
   { secrets }: Pick<SdsStreamParts, 'secrets'>,

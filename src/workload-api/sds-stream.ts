@@ -1,6 +1,6 @@
 import type { SdsSecret } from './secret.ts';
 
-/** How far one secret has come on one stream; versions, and why the last one was refused. */
+/** The progress of one secret on one stream: versions, and why the last one was refused. */
 export interface Subscription {
   sent?: string;
   acknowledged?: string;
@@ -9,26 +9,26 @@ export interface Subscription {
 
 /** One proxy's open stream, of either variant. */
 export interface SdsStream {
-  /** The proxy's own name for itself; empty until it has said it. */
+  /** The proxy's own name for itself; empty until it sends one. */
   readonly nodeId: string;
   readonly subscriptions: ReadonlyMap<string, Subscription>;
   /**
-   * Sends what the proxy does not have yet of the secrets it asked for. Whether there was something
-   * to send.
+   * Sends those secrets the proxy asked for and does not have yet. Returns whether there was one to
+   * send.
    */
   push(): boolean;
   end(): void;
 }
 
-/** What became of a response: sent, taken up (ACK) or refused (NACK). */
+/** The fate of a response: sent, accepted (ACK) or refused (NACK). */
 export type SdsEvent = 'sent' | 'acknowledged' | 'refused';
 
-/** What every stream works with. */
+/** The parts that every stream uses. */
 export interface SdsStreamParts {
   readonly secrets: (name: string) => SdsSecret | undefined;
-  /** The names that a proxy gets which names none. */
+  /** The names for a proxy that names none. */
   readonly everyName: () => readonly string[];
-  /** Called once for each response and each answer to one; `reason` with a refusal. */
+  /** Called for each response and each answer to one; `reason` comes with a refusal. */
   readonly observe: (event: SdsEvent, stream: SdsStream, reason?: string) => void;
 }
 
@@ -36,7 +36,7 @@ export interface SdsStreamParts {
 export const MAX_NAMES_PER_STREAM = 4096;
 const MAX_REASON_CHARACTERS = 1000;
 
-/** Writes down the answer to the newest response for all that was in it. */
+/** Records the answer to the newest response for all secrets in it. */
 export function settle(
   subscriptions: Iterable<Subscription>,
   error: { readonly message: string } | undefined,
@@ -51,7 +51,7 @@ export function settle(
   }
 }
 
-/** What a proxy says, in bounds. */
+/** A text from a proxy, bounded. */
 export function reasonOf({ message }: { readonly message: string }): string {
   return message.slice(0, MAX_REASON_CHARACTERS);
 }

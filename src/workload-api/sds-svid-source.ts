@@ -3,8 +3,7 @@ import { describeError, type Log } from '../platform/index.ts';
 import type { SdsClient } from './sds-client.ts';
 
 /**
- * Our SVID as the secret `name` of an SDS server gives it; one that cannot be used leaves the last
- * good one.
+ * Our SVID from the secret `name` of an SDS server. An unusable secret leaves the last good SVID.
  */
 export function createSdsSvidSource(client: SdsClient, name: string, log: Log): SvidSource {
   const listeners = new Set<() => void>();

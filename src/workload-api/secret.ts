@@ -23,8 +23,8 @@ export type SdsSecret = { readonly name: string } & (
   | { readonly kind: 'certificate'; readonly chainPem: string; readonly keyPem: string }
   | {
       /**
-       * One pool in which any root may speak for any peer, and the URI SANs let in. Envoy lets in
-       * all when none is listed, our sidecar none.
+       * One pool in which any root may prove any peer, and the admitted URI SANs. When none is
+       * listed, Envoy admits all peers and our sidecar none.
        */
       readonly kind: 'merged-validation';
       readonly trustedCaPem: string;
@@ -38,7 +38,7 @@ export type SdsSecret = { readonly name: string } & (
     }
 );
 
-/** The secret as a resource of a discovery response, in the form a real Envoy takes. */
+/** The secret as a resource of a discovery response, in the form that Envoy accepts. */
 export function encodeSecret(secret: SdsSecret): AnyMessage {
   return { type_url: SECRET_TYPE_URL, value: secretMessage.encode({ name: secret.name, ...bodyOf(secret) }) };
 }
@@ -76,7 +76,7 @@ function bodyOf(secret: SdsSecret) {
   }
 }
 
-/** A resource of a discovery response, read. Throws `WorkloadApiError` `secret-malformed`. */
+/** Reads a resource of a discovery response. Throws `WorkloadApiError` `secret-malformed`. */
 export function decodeSecret(resource: AnyMessage): SdsSecret {
   if (resource.type_url !== SECRET_TYPE_URL)
     throw malformed(`its type is ${JSON.stringify(resource.type_url)}`);
@@ -109,7 +109,7 @@ function validationOf(context: CertificateValidationContext) {
     name: parseTrustDomain(each.name),
     trustBundlePem: text(each.trust_bundle),
   }));
-  // As Envoy does: none, or one twice, is refused as a whole.
+  // As in Envoy, an empty list or a repeated trust domain is refused as a whole.
   if (trustDomains.length === 0) throw malformed('the SPIFFE validator lists no trust domain');
   if (new Set(trustDomains.map((each) => each.name)).size !== trustDomains.length) {
     throw malformed('the SPIFFE validator lists a trust domain twice');

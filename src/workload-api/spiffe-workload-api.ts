@@ -35,9 +35,9 @@ const MAX_STREAMS = 1024;
 export type OpenStreams = Readonly<Record<'FetchX509SVID' | 'FetchX509Bundles' | 'FetchJWTBundles', number>>;
 
 /**
- * The SPIFFE Workload API: what workloads verify their peers with and, where there is an SVID to
- * give, what they show. Callers are not told apart: who may open the socket gets all of it. The
- * methods for WIT-SVIDs are not there, which gRPC answers with Unimplemented (WLAPI-28).
+ * The SPIFFE Workload API: what workloads verify their peers with and, where there is an SVID, what
+ * they present. It does not distinguish callers: every caller that may open the socket gets
+ * everything. There are no methods for WIT-SVIDs; gRPC answers those with Unimplemented (WLAPI-28).
  */
 export class SpiffeWorkloadApi implements GrpcService {
   readonly #state: () => WorkloadState;
@@ -91,7 +91,7 @@ export class SpiffeWorkloadApi implements GrpcService {
     );
   }
 
-  /** The state may be another: every stream gets the new one. */
+  /** Sends the present state to every stream, because it may have changed. */
   changed(): void {
     for (const streams of [this.#x509Svids, this.#x509Bundles, this.#jwtBundles]) streams.changed();
   }
@@ -104,21 +104,23 @@ export class SpiffeWorkloadApi implements GrpcService {
     };
   }
 
-  /** There is no key here that signs JWT-SVIDs, so nobody has one to get (WLAPI-09). */
+  /** No key here signs JWT-SVIDs, so no caller gets one (WLAPI-09). */
   async #jwtSvid({ audience }: JwtSvidRequest): Promise<Rendered<JwtSvidResponse>> {
     if (audience.length === 0 || audience.includes(''))
-      return invalid('a JWT-SVID is for at least one audience, and none is empty');
+      return invalid('a JWT-SVID needs at least one audience, and no audience can be empty');
     return {
-      refusal: { code: status.PERMISSION_DENIED, message: 'no JWT-SVIDs are issued here' },
+      refusal: { code: status.PERMISSION_DENIED, message: 'this socket issues no JWT-SVIDs' },
     };
   }
 
   async #validate({ audience, svid }: ValidateJwtSvidRequest): Promise<Rendered<ValidateJwtSvidResponse>> {
-    if (audience === '') return invalid('an audience must be named');
-    if (svid === '') return invalid('a JWT-SVID must be given');
+    if (audience === '') return invalid('the request needs an audience');
+    if (svid === '') return invalid('the request needs a JWT-SVID');
     const state = this.#state();
     if (!state.own)
-      return { refusal: { code: status.UNAVAILABLE, message: 'our own mesh has not told its roots yet' } };
+      return {
+        refusal: { code: status.UNAVAILABLE, message: 'our own mesh has not reported its roots yet' },
+      };
     try {
       const proven = await verifyJwtSvid(svid, bundlesOf(state), {
         now: this.#clock.now(),
@@ -133,7 +135,7 @@ export class SpiffeWorkloadApi implements GrpcService {
   }
 }
 
-/** Absent, twice, or with another value: all the same (WLAPI-04). */
+/** Absent, twice, or with another value: all get the same refusal (WLAPI-04). */
 function refusalOf(metadata: Metadata): Refusal | undefined {
   const values = metadata.get(WORKLOAD_HEADER);
   if (values.length === 1 && values[0] === 'true') return undefined;
@@ -177,7 +179,7 @@ function streamsOf<Message>(
   });
 }
 
-/** The method with responses that are encoded already, once for all streams. */
+/** The method with responses that are encoded in advance, once for all streams. */
 function preEncoded<Request, Response>(
   definition: MethodDefinition<Request, Response>,
 ): MethodDefinition<Request, Buffer> {

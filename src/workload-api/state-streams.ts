@@ -1,7 +1,7 @@
 import { type ServerWritableStream, status } from '@grpc/grpc-js';
 import type { Refusal } from './workload-messages.ts';
 
-/** One message, encoded, or why there is none. */
+/** One encoded message, or why there is none. */
 export type EncodedState = { readonly bytes: Buffer } | { readonly refusal: Refusal };
 
 interface Stream {
@@ -12,8 +12,8 @@ interface Stream {
 
 /**
  * The open streams of one method, on which every message is the complete state (WLAPI-13). All
- * share one encoding; equal content is not sent again, and a client that does not read costs one
- * message, whatever changes meanwhile.
+ * share one encoding. Equal content is not sent again. A client that does not read costs one
+ * message, however many changes come.
  */
 export class StateStreams {
   readonly #encode: () => EncodedState;
@@ -43,7 +43,7 @@ export class StateStreams {
     this.#push(stream);
   }
 
-  /** The state may be another. */
+  /** Sends the present state where it has changed. */
   changed(): void {
     this.#state = undefined;
     for (const stream of this.#streams) this.#push(stream);
@@ -64,7 +64,7 @@ export class StateStreams {
   }
 }
 
-/** Ends a call with a status. Emitted, because a call that is destroyed never sends one. */
+/** Ends a call with a status. Emits it, because a destroyed call never sends one. */
 export function refuse(
   call: { emit(event: 'error', error: Error): unknown },
   { code, message }: Refusal,
@@ -72,5 +72,5 @@ export function refuse(
   call.emit('error', Object.assign(new Error(message), { code, details: message }));
 }
 
-/** What a call beyond the limit gets. */
+/** The refusal of a call beyond the limit. */
 export const TOO_MANY: Refusal = { code: status.RESOURCE_EXHAUSTED, message: 'too many streams' };

@@ -12,25 +12,25 @@ export const SECRET_NAMES = {
   /** The bundle of every trust domain, each for its own peers. */
   all: 'ALL',
   /**
-   * Our own roots and a narrowed anchor for each foreign one, in one pool, for proxies that know no
+   * Our own roots and a narrowed anchor for each foreign one, in one pool, for proxies without a
    * SPIFFE validator.
    */
   merged: 'MERGED',
 } as const;
 
-/** What is made beforehand for the secrets of a state. */
+/** The parts that are computed in advance for the secrets of a state. */
 export interface SecretParts {
   readonly state: WorkloadState;
   /** PEM of the narrowed anchors of each foreign trust domain. */
   readonly anchors: ReadonlyMap<TrustDomain, string>;
-  /** PEM of a root whose key nobody has. */
+  /** PEM of a root whose key no one has. */
   readonly nobody: string;
 }
 
 /**
- * The secrets of one state, by name. `spiffe://td` is there for every trust domain: of one that is
- * not trusted it lists a root whose key nobody has, for Envoy goes on with the last secret when one
- * is taken away, and must be told that nobody is let in.
+ * The secrets of one state, by name. `spiffe://td` exists for every trust domain. For an untrusted
+ * one it lists a root whose key no one has. Because Envoy keeps the last secret when one is
+ * removed, it needs a secret that admits no peer.
  */
 export class TrustSecrets {
   readonly #parts: SecretParts;
@@ -44,14 +44,14 @@ export class TrustSecrets {
   get(name: string): SdsSecret | undefined {
     if (this.#made.has(name)) return this.#made.get(name);
     const secret = this.#make(name);
-    // Names come from outside; those of trust domains that we do not know are not remembered.
+    // Names come from outside, so those of unknown trust domains are not remembered.
     if (secret && this.#made.size < MAX_REMEMBERED) this.#made.set(name, secret);
     return secret;
   }
 
   /**
-   * Everything there is, for a proxy that names nothing: each trust domain and the SVID by its ID,
-   * as SPIRE's agent does.
+   * All secrets, for a proxy that names none: each trust domain and the SVID by its ID, as SPIRE's
+   * agent does.
    */
   names(): readonly string[] {
     const { own, foreign, identity } = this.#parts.state;
@@ -93,8 +93,8 @@ export class TrustSecrets {
       name,
       kind: 'merged-validation',
       trustedCaPem: [rootsPem(own), ...this.#parts.anchors.values()].join(''),
-      // Envoy takes any of all the names that it is told, so names from here would let in whom its
-      // own config does not.
+      // Envoy accepts any of all the names that it gets, so names from here would admit peers that
+      // its own config does not.
       allowedUriSans: [],
     };
   }
@@ -102,7 +102,7 @@ export class TrustSecrets {
   #oneDomain(name: string): SdsSecret | undefined {
     const { own, foreign } = this.#parts.state;
     const trustDomain = trustDomainNamed(name);
-    // Before our own mesh has spoken nothing is known to be untrusted.
+    // Until our own mesh has reported, it is unknown which trust domains are untrusted.
     if (trustDomain === undefined || !own) return undefined;
     const bundle = [own, ...foreign].find((each) => each.trustDomain === trustDomain);
     return (
@@ -117,7 +117,7 @@ export class TrustSecrets {
 
 const MAX_REMEMBERED = 20_000;
 
-/** Undefined where none of them has a root: Envoy takes no empty bundle. */
+/** Undefined where none of them has a root, because Envoy refuses an empty bundle. */
 function perDomain(name: string, bundles: readonly TrustBundle[]): SdsSecret | undefined {
   const trustDomains = bundles
     .filter(({ x509Authorities }) => x509Authorities.length > 0)
@@ -129,7 +129,7 @@ function rootsPem({ x509Authorities }: TrustBundle): string {
   return pemFromCertificates(x509Authorities.map(({ der }) => der));
 }
 
-/** The trust domain of `spiffe://td`, and of nothing else. */
+/** Reads the trust domain from `spiffe://td`, and from nothing else. */
 function trustDomainNamed(name: string): TrustDomain | undefined {
   try {
     const id = parseSpiffeId(name);

@@ -1,5 +1,5 @@
 /**
- * The metadata that every request carries, with the value `true`; what a browser can be made to
- * send does not (Workload Endpoint §3).
+ * The metadata of every request, with the value `true`. A browser cannot be made to send it
+ * (Workload Endpoint §3).
  */
 export const WORKLOAD_HEADER = 'workload.spiffe.io';

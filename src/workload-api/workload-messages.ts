@@ -4,7 +4,7 @@ import type { Svid } from '../mtls/index.ts';
 import { type TrustBundle, trustDomainOf } from '../spiffe/index.ts';
 import type { WorkloadState } from './workload-state.ts';
 
-/** Why a call gets no answer, as gRPC says it. */
+/** Why a call gets no answer, in gRPC's terms. */
 export interface Refusal {
   readonly code: status;
   readonly message: string;
@@ -39,11 +39,11 @@ export function renderX509Svids(state: WorkloadState): Rendered<X509SvidResponse
 }
 
 /**
- * `FetchX509Bundles`: roots of every trust domain, our own always among them (WLAPI-21); one
+ * `FetchX509Bundles`: roots of every trust domain, always with our own (WLAPI-21). A trust domain
  * without roots has no entry (WLAPI-25).
  */
 export function renderX509Bundles({ own, foreign }: WorkloadState): Rendered<X509BundlesResponse> {
-  if (!own) return NOT_TOLD;
+  if (!own) return NOT_REPORTED;
   if (own.x509Authorities.length === 0)
     return refused(status.UNAVAILABLE, `our own trust domain ${own.trustDomain} has no X.509 authority`);
   return { message: { crl: [], bundles: byId([own, ...withRoots(foreign)], rootsOf) } };
@@ -54,7 +54,7 @@ export function renderX509Bundles({ own, foreign }: WorkloadState): Rendered<X50
  * WLAPI-25).
  */
 export function renderJwtBundles({ own, foreign }: WorkloadState): Rendered<JwtBundlesResponse> {
-  if (!own) return NOT_TOLD;
+  if (!own) return NOT_REPORTED;
   return { message: { bundles: byId([own, ...foreign], jwkSetOf) } };
 }
 
@@ -63,10 +63,10 @@ function identityOf({
   own,
 }: WorkloadState): { readonly svid: Svid; readonly own: TrustBundle } | { readonly refusal: Refusal } {
   if (identity === 'none')
-    return refused(status.PERMISSION_DENIED, 'no identity is issued here: this socket gives out trust only');
-  if (identity === 'awaited') return refused(status.UNAVAILABLE, 'the SVID has not come yet');
-  if (!own) return NOT_TOLD;
-  // Its bundle would prove nothing, and the caller would not know.
+    return refused(status.PERMISSION_DENIED, 'this socket gives out trust only and issues no identity');
+  if (identity === 'awaited') return refused(status.UNAVAILABLE, 'the SVID has not arrived yet');
+  if (!own) return NOT_REPORTED;
+  // Its bundle would prove nothing, and the caller could not notice.
   if (trustDomainOf(identity.id) !== own.trustDomain)
     return refused(status.UNAVAILABLE, `${identity.id} is not of our own trust domain ${own.trustDomain}`);
   return { svid: identity, own };
@@ -88,7 +88,7 @@ function rootsOf({ x509Authorities }: TrustBundle): Buffer {
   return Buffer.concat(x509Authorities.map(({ der }) => der));
 }
 
-/** Plain keys with their IDs and without `use`, as SPIRE's agent gives them (WLAPI-23). */
+/** Plain keys with their IDs and without `use`, as SPIRE's agent returns them (WLAPI-23). */
 function jwkSetOf({ jwtAuthorities }: TrustBundle): Buffer {
   return Buffer.from(
     JSON.stringify({
@@ -105,4 +105,4 @@ function refused(code: status, message: string): { readonly refusal: Refusal } {
   return { refusal: { code, message } };
 }
 
-const NOT_TOLD = refused(status.UNAVAILABLE, 'our own mesh has not told its roots yet');
+const NOT_REPORTED = refused(status.UNAVAILABLE, 'our own mesh has not reported its roots yet');

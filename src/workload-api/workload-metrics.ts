@@ -1,7 +1,7 @@
 import type { Metrics } from '../platform/index.ts';
 import type { SdsEvent } from './sds-stream.ts';
 
-/** Counts what proxies are sent and what they answer. */
+/** Counts the messages to proxies and their answers. */
 export function createSdsObserver(metrics: Metrics): (event: SdsEvent) => void {
   const responses = metrics.counter(
     'federate_sds_responses_total',

@@ -10,7 +10,7 @@ import { TrustSecrets } from './trust-secrets.ts';
 import { createSdsObserver } from './workload-metrics.ts';
 import { isSameState, type WorkloadState } from './workload-state.ts';
 
-/** What a workload socket gives out, and where that comes from. */
+/** What a workload socket gives out, and the sources of it. */
 export interface WorkloadServerOptions {
   readonly own: () => TrustBundle | undefined;
   readonly foreign: () => readonly TrustBundle[];
@@ -23,16 +23,16 @@ export interface WorkloadServerOptions {
   readonly metrics: Metrics;
 }
 
-/** How it stands with those who are served. */
+/** The state of its clients. */
 export interface WorkloadServing {
   readonly sdsStreams: number;
   readonly proxySecrets: readonly SdsProxySecret[];
   readonly workloadStreams: OpenStreams;
-  /** Peers that are not given out, or not with all of their roots. */
+  /** Peers that are left out, or whose roots are not all given out. */
   readonly unserved: readonly UnservedSince[];
 }
 
-/** One Unix socket with the SPIFFE Workload API and Envoy's SDS, as SPIRE's agent has it. */
+/** One Unix socket with the SPIFFE Workload API and Envoy's SDS, as in SPIRE's agent. */
 export class WorkloadServer {
   readonly #options: WorkloadServerOptions;
   readonly #sds: SdsServer;
@@ -69,7 +69,7 @@ export class WorkloadServer {
   }
 
   /**
-   * Opens the socket with that mode, with the present state. Throws `WorkloadApiError`
+   * Opens the socket with that mode and the present state. Throws `WorkloadApiError`
    * `socket-in-use`, `socket-failed`.
    */
   async start(socketPath: string, mode: number): Promise<void> {
@@ -81,8 +81,8 @@ export class WorkloadServer {
   }
 
   /**
-   * Something may have changed: everybody who asked gets the new state. Changes that come while one
-   * is worked out go out together; resolves when what there is now has been sent.
+   * Sends the present state to every client, because something may have changed. Changes during one
+   * computation go out together. Resolves when the present state has been sent.
    */
   refresh(): Promise<void> {
     if (this.#refreshing) {
@@ -94,7 +94,10 @@ export class WorkloadServer {
     return refreshing;
   }
 
-  /** Gives out the present state if another one is given out. Whether it had to. */
+  /**
+   * Gives out the present state if a different one is given out. Returns whether it changed
+   * anything.
+   */
   async correct(): Promise<boolean> {
     if (this.#refreshing || isSameState(this.#state, this.#wanted().state)) return false;
     await this.refresh();
@@ -132,8 +135,8 @@ export class WorkloadServer {
         this.#health.changed();
       } while (this.#again);
     } finally {
-      // In the same turn as the look at `#again`: a change that comes after that look begins a
-      // refresh of its own.
+      // In the same turn as the check of `#again`: a change after that check begins its own
+      // refresh.
       this.#refreshing = undefined;
     }
   }
@@ -143,7 +146,7 @@ export class WorkloadServer {
     const now = clock.now();
     const whole = ownNow();
     const own = whole && currentOwn(whole, now);
-    // Our own name is our own mesh's alone, whatever a peer offers.
+    // Our own name belongs to our own mesh alone, whatever a peer offers.
     const offered = foreignNow()
       .filter(({ trustDomain }) => trustDomain !== own?.trustDomain)
       .map((bundle) => currentPart(bundle, now));
@@ -154,8 +157,8 @@ export class WorkloadServer {
 }
 
 /**
- * Our own bundle without roots that have ended. Where all have ended they stay: a set without a
- * root would read as no answer at all.
+ * Our own bundle without expired roots. When all have expired they stay, because a set without a
+ * root would mean no answer at all.
  */
 function currentOwn(own: TrustBundle, now: Date): TrustBundle {
   const part = currentPart(own, now);

@@ -1,14 +1,14 @@
 import type { Svid } from '../mtls/index.ts';
 import { type BundleSource, bundlesEqual, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 
-/** All that a workload socket gives out, at one moment. */
+/** Everything that a workload socket gives out, at one moment. */
 export interface WorkloadState {
-  /** Our own trust domain's bundle; undefined while the mesh has not told it. */
+  /** Our own trust domain's bundle; undefined until the mesh has reported it. */
   readonly own: TrustBundle | undefined;
   /** Every foreign bundle that counts, each of another trust domain. */
   readonly foreign: readonly TrustBundle[];
   /**
-   * The SVID that callers get: `none` where they get none here, `awaited` where it has not come
+   * The SVID that callers get: `none` where they get none here, `awaited` where it has not arrived
    * yet.
    */
   readonly identity: Svid | 'none' | 'awaited';

@@ -3,12 +3,12 @@ import { type Clock, describeError, type Log, type Random } from '../platform/in
 import type { EndpointAddress } from './endpoint-address.ts';
 import { WORKLOAD_HEADER } from './workload-header.ts';
 
-/** Why nothing comes from a Workload API now. */
+/** Why a Workload API sends nothing now. */
 export interface WorkloadApiProblem {
   /**
-   * `permission-denied`: it knows no identity for us, or none any more · `refused`: it will never
+   * `permission-denied`: it has no identity for us, or not any more · `refused`: it will never
    * answer, and is not asked again · `unavailable`: it does not answer now · `message-malformed`:
-   * what it said last cannot be used.
+   * its last message cannot be used.
    */
   readonly code: 'permission-denied' | 'refused' | 'unavailable' | 'message-malformed';
   readonly message: string;
@@ -17,9 +17,9 @@ export interface WorkloadApiProblem {
 export interface WorkloadStreamOptions<Message> {
   readonly address: EndpointAddress;
   readonly method: MethodDefinition<Record<never, never>, Message>;
-  /** Takes up the whole state; throws for one that cannot be used. */
+  /** Accepts the whole state; throws for an unusable one. */
   readonly onMessage: (message: Message) => void;
-  /** What there was must not be used any more (WLAPI-24). */
+  /** Drops the state, which must not be used any more (WLAPI-24). */
   readonly onDenied: () => void;
   readonly clock: Clock;
   readonly random: Random;
@@ -28,9 +28,9 @@ export interface WorkloadStreamOptions<Message> {
 
 const STEP_MS = 1000;
 const LONGEST_WAIT_MS = 10_000;
-/** A stream says something at once (WLAPI-13); one that does not is given up. */
+/** A stream sends a message at once (WLAPI-13). A stream that does not is ended. */
 const FIRST_MESSAGE_MS = 30_000;
-/** A stream that ended sooner than this after its beginning is not opened again at once. */
+/** A stream that lasted less than this is not opened again at once. */
 const SHORT_STREAM_MS = 1000;
 /** Ten thousand federated trust domains have some 20 MB of roots. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
@@ -45,9 +45,9 @@ interface StreamEnd {
 }
 
 /**
- * One streaming call of a Workload API, held open (WLAPI-12): when it ends another is opened, at
- * once after a long stream, and with waits that grow to ten seconds where it is not answered.
- * InvalidArgument and Unimplemented are told and not tried again; everything else may pass
+ * One streaming call of a Workload API, held open (WLAPI-12). When it ends another is opened: at
+ * once after a long stream, and with waits that grow to ten seconds while there is no answer.
+ * InvalidArgument and Unimplemented are reported and not tried again; every other failure may pass
  * (WLAPI-08).
  */
 export class WorkloadStream<Message> {
@@ -61,7 +61,7 @@ export class WorkloadStream<Message> {
     this.#options = options;
   }
 
-  /** Why there is nothing new; undefined while the last word was a good one. */
+  /** Why there is nothing new; undefined while the last message was good. */
   get problem(): WorkloadApiProblem | undefined {
     return this.#problem;
   }
@@ -71,8 +71,8 @@ export class WorkloadStream<Message> {
   }
 
   /**
-   * Ends the open stream, if there is one, for another: who is listened to may hang, or no longer
-   * be the one behind the address.
+   * Replaces the open stream, if there is one. Because its server may hang, or no longer be the one
+   * behind the address.
    */
   reopen(): void {
     this.#cancel();
@@ -92,13 +92,13 @@ export class WorkloadStream<Message> {
       const { answered, code, why: message } = await this.#streamOnce(signal);
       if (signal.aborted) return;
       if (FINAL.has(code)) {
-        this.#tell({ code: 'refused', message });
+        this.#report({ code: 'refused', message });
         return;
       }
       if (code === status.PERMISSION_DENIED) {
-        this.#tell({ code: 'permission-denied', message });
+        this.#report({ code: 'permission-denied', message });
         this.#options.onDenied();
-      } else if (!answered) this.#tell({ code: 'unavailable', message });
+      } else if (!answered) this.#report({ code: 'unavailable', message });
       const lasted = answered && clock.monotonicMs() - begun >= SHORT_STREAM_MS;
       failures = answered ? (lasted ? 0 : 1) : failures + 1;
       const waitMs = Math.min(failures * STEP_MS, LONGEST_WAIT_MS);
@@ -106,14 +106,14 @@ export class WorkloadStream<Message> {
     }
   }
 
-  /** One stream from its beginning to its end. */
+  /** Runs one stream from its beginning to its end. */
   #streamOnce(signal: AbortSignal): Promise<StreamEnd> {
     const { address, method, clock } = this.#options;
-    // A client per stream: the library's own waits between connections are longer than a restart of
-    // the server.
+    // One client per stream, because the library's own waits between connections are longer than a
+    // restart of the server.
     const client = new Client(address.target, credentials.createInsecure(), {
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      // A key is on its way: never by way of a proxy that the environment names.
+      // The message contains a key, so it must never pass a proxy from the environment.
       'grpc.enable_http_proxy': 0,
     });
     const metadata = new Metadata();
@@ -139,15 +139,14 @@ export class WorkloadStream<Message> {
         silence.abort();
         if (!signal.aborted) this.#take(message);
       });
-      // The end of a stream tells itself twice: as an error and as a status. The status always
-      // comes.
+      // The end of a stream arrives twice: as an error and as a status. The status always comes.
       stream.on('error', () => {});
       stream.on('status', ({ code, details }) => {
         silence.abort();
         signal.removeEventListener('abort', onAbort);
         this.#cancel = () => {};
         client.close();
-        resolve({ answered, code, why: silent ? 'it says nothing' : said(code, details) });
+        resolve({ answered, code, why: silent ? 'it sends no message' : describeStatus(code, details) });
       });
     });
   }
@@ -156,15 +155,15 @@ export class WorkloadStream<Message> {
     try {
       this.#options.onMessage(message);
     } catch (error) {
-      // Discarded as a whole; what there was stays (WLAPI-16).
-      this.#tell({ code: 'message-malformed', message: describeError(error).message });
+      // Discarded as a whole; the state before stays (WLAPI-16).
+      this.#report({ code: 'message-malformed', message: describeError(error).message });
       return;
     }
     this.#problem = undefined;
   }
 
-  /** Logged once, however often it is met. */
-  #tell(problem: WorkloadApiProblem): void {
+  /** Logs a problem once, however often it occurs. */
+  #report(problem: WorkloadApiProblem): void {
     const before = this.#problem;
     this.#problem = problem;
     if (before?.code === problem.code && before.message === problem.message) return;
@@ -178,13 +177,13 @@ export class WorkloadStream<Message> {
 }
 
 /**
- * What the library puts around its words about a connection: an instant, which would make each
- * failure another one, and an empty note.
+ * The library's decoration of a connection error: an instant, which would make each failure a new
+ * one, and an empty note.
  */
 const DECORATION = / ?\(\d{4}-\d\d-\d\dT[\d:.]+Z\)|\.? Resolution note: $/g;
 const MAX_DETAILS = 1000;
 
-function said(code: status, details: string): string {
+function describeStatus(code: status, details: string): string {
   if (code === status.OK) return 'it ended the stream without a message';
   return `${status[code]}: ${details.replaceAll(DECORATION, '').slice(0, MAX_DETAILS)}`;
 }

@@ -5,28 +5,26 @@ import type { WorkloadX509Client } from './workload-x509-client.ts';
 import type { OfferedSvid } from './x509-offer.ts';
 
 /**
- * Which of several SVIDs is meant; with neither it is the first, the default identity (WLAPI-26).
+ * Chooses one of several SVIDs. Without a criterion it is the first, the default identity
+ * (WLAPI-26).
  */
 export interface SvidChoice {
   readonly spiffeId?: SpiffeId;
   readonly hint?: string;
 }
 
-/**
- * The part of its life after which an SVID has been renewed where all is well: SPIRE does it at
- * half.
- */
+/** The part of its life after which an SVID is normally renewed: SPIRE renews at half. */
 const RENEWED_BY = 0.75;
 
-/** Our SVID as a Workload API gives it, watched over until it is stopped. */
+/** Our SVID from a Workload API, watched until it is stopped. */
 export interface WorkloadSvidSource extends SvidSource {
   stop(): void;
 }
 
 /**
- * One of the SVIDs of a Workload API client as our own. It is new in the moment in which the client
- * has a new one, and there is none once it has expired, was taken back, or none of those given is
- * the chosen one.
+ * One of the SVIDs of a Workload API client as our own. It changes at the moment the client has a
+ * new one. There is none after it has expired or was revoked, or when no offered SVID matches the
+ * choice.
  */
 export function createWorkloadSvidSource(
   client: WorkloadX509Client,
@@ -51,14 +49,14 @@ export function createWorkloadSvidSource(
     const leftMs = () => svid.notAfter.getTime() - clock.now().getTime();
     try {
       await clock.sleep(leftMs() * RENEWED_BY, signal);
-      log.warn('our SVID is not renewed yet, the Workload API is asked anew', fields);
+      log.warn('our SVID is not renewed yet, asking the Workload API again', fields);
       client.reopen();
       await clock.sleep(leftMs(), signal);
     } catch {
-      // Another has taken its place, or it is the end.
+      // Another has replaced it, or the source has stopped.
       return;
     }
-    log.error('our SVID has expired and no newer one came', fields);
+    log.error('our SVID has expired and no newer one arrived', fields);
     become(undefined);
     client.reopen();
   };
@@ -67,7 +65,7 @@ export function createWorkloadSvidSource(
     const usable = chosen && chosen.notAfter > clock.now() ? chosen : undefined;
     if (!usable && client.svids.length > 0) {
       const offered = client.svids.map(({ svid, hint }) => ({ id: svid.id, hint, not_after: svid.notAfter }));
-      log.warn('none of the SVIDs of the Workload API can be ours', { wanted: choice, offered });
+      log.warn('no SVID of the Workload API matches our choice', { wanted: choice, offered });
     }
     // A message also comes when only a bundle has changed.
     if (chainOf(usable) !== chainOf(current)) become(usable);

@@ -13,10 +13,10 @@ export interface WorkloadX509ClientOptions {
 }
 
 /**
- * What a Workload API gives us by `FetchX509SVID`, kept as it changes: our SVIDs, and the bundles
- * by which peers are checked. Each message takes the place of the one before. While the server is
- * away the last good one stays; when it says that there is no identity for us any more, SVIDs and
- * bundles are gone at once (WLAPI-24).
+ * The state from `FetchX509SVID` of a Workload API: our SVIDs, and the bundles that peers are
+ * checked with. Each message replaces the one before. While the server is gone the last good state
+ * stays. When it reports that we no longer have an identity, SVIDs and bundles are dropped at once
+ * (WLAPI-24).
  */
 export class WorkloadX509Client {
   readonly #stream: WorkloadStream<X509SvidResponse>;
@@ -38,15 +38,12 @@ export class WorkloadX509Client {
     });
   }
 
-  /**
-   * The SVIDs that are ours now, the default one first; none before the first message and after a
-   * denial.
-   */
+  /** Our present SVIDs, the default one first; none before the first message and after a denial. */
   get svids(): readonly OfferedSvid[] {
     return this.#svids;
   }
 
-  /** The bundles of now, whenever it is asked (WLAPI-17). */
+  /** The present bundles, at every call (WLAPI-17). */
   readonly bundles: BundleSource = { bundleFor: (trustDomain) => this.#bundles.bundleFor(trustDomain) };
 
   get problem(): WorkloadApiProblem | undefined {
@@ -57,7 +54,7 @@ export class WorkloadX509Client {
     this.#stream.start();
   }
 
-  /** Asks anew, as when the SVID should have been renewed and was not. */
+  /** Asks again, for instance when the SVID should have been renewed and was not. */
   reopen(): void {
     this.#stream.reopen();
   }
@@ -67,8 +64,8 @@ export class WorkloadX509Client {
   }
 
   /**
-   * Calls back after each message that was taken up and after a denial, until the returned function
-   * is called.
+   * Calls back after each accepted message and after a denial, until the returned function is
+   * called.
    */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
@@ -81,8 +78,8 @@ export class WorkloadX509Client {
     try {
       bundles = new BundleSet(readOfferedBundles(svids, message));
     } catch (error) {
-      // A bad foreign bundle does not keep our own SVID from being renewed; the bundles stay as
-      // they were, all of them.
+      // A bad foreign bundle must not stop the renewal of our own SVID. Then all bundles stay
+      // unchanged.
       this.#become(svids, this.#bundles);
       throw error;
     }

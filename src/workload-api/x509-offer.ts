@@ -13,10 +13,10 @@ import {
 } from '../spiffe/index.ts';
 import { WorkloadApiError } from './errors.ts';
 
-/** One of the SVIDs that a Workload API gives its caller. */
+/** One of the SVIDs that a Workload API offers its caller. */
 export interface OfferedSvid {
   readonly svid: Svid;
-  /** Which of several it is, in the operator's words; empty where nothing was said. */
+  /** Its hint, which identifies it to operators; empty where there is none. */
   readonly hint: string;
   /** The roots of its own trust domain. */
   readonly bundle: TrustBundle;
@@ -29,10 +29,10 @@ const MAX_HINT_BYTES = 1024;
 const ID_PREFIX = 'spiffe://';
 
 /**
- * The SVIDs of a message of `FetchX509SVID`, at least one; the first is the caller's default
- * identity (WLAPI-26). A message that lacks what it must have, or of which anything cannot be read,
- * is refused as a whole (WLAPI-16, WLAPI-20): `WorkloadApiError` `message-malformed`. Of two with
- * one hint the first counts (WLAPI-26).
+ * Reads the SVIDs of a message of `FetchX509SVID`, at least one; the first is the caller's default
+ * identity (WLAPI-26). A message that lacks a required part, or contains an unreadable one, is
+ * refused as a whole (WLAPI-16, WLAPI-20): `WorkloadApiError` `message-malformed`. Of two with one
+ * hint the first counts (WLAPI-26).
  */
 export function readOfferedSvids({ svids }: Pick<X509SvidResponse, 'svids'>): OfferedSvid[] {
   if (svids.length === 0) throw malformed('it has no SVID');
@@ -48,8 +48,8 @@ export function readOfferedSvids({ svids }: Pick<X509SvidResponse, 'svids'>): Of
 }
 
 /**
- * The bundles by which peers are checked: of each SVID's trust domain what stands beside it, of
- * every other what the map says (WLAPI-17). Throws `WorkloadApiError` `message-malformed`.
+ * The bundles that peers are checked with: for each SVID's trust domain the one next to the SVID,
+ * for others that of the map (WLAPI-17). Throws `WorkloadApiError` `message-malformed`.
  */
 export function readOfferedBundles(
   svids: readonly OfferedSvid[],
@@ -60,7 +60,7 @@ export function readOfferedBundles(
   return [...own.values(), ...readBundleMap(federated).filter(({ trustDomain }) => !own.has(trustDomain))];
 }
 
-/** Of no bytes it is a bundle without roots (WLAPI-25). */
+/** No bytes mean a bundle without roots (WLAPI-25). */
 function readBundleMap(map: Readonly<Record<string, Buffer>>): TrustBundle[] {
   const entries = Object.entries(map);
   if (entries.length > MAX_BUNDLES) throw malformed(`it has more than ${MAX_BUNDLES} bundles`);
@@ -73,7 +73,8 @@ function readBundleMap(map: Readonly<Record<string, Buffer>>): TrustBundle[] {
 }
 
 /**
- * The ID of a trust domain; its bare name is taken as well, an ID with a path is not (WLAPI-19).
+ * Reads the ID of a trust domain. Its bare name is accepted as well; an ID with a path is not
+ * (WLAPI-19).
  */
 function readKey(key: string): TrustDomain {
   return parseTrustDomain(key.startsWith(ID_PREFIX) ? key.slice(ID_PREFIX.length) : key);
@@ -85,7 +86,7 @@ function readSvid(message: WorkloadX509Svid, which: string): Omit<OfferedSvid, '
       if (message[field].length === 0) throw malformed(`the field ${field} is empty`);
     const id = parseSpiffeId(message.spiffe_id);
     const svid = svidFromDer(message.x509_svid, message.x509_svid_key);
-    if (svid.id !== id) throw malformed(`it is called ${id}, and its certificate says ${svid.id}`);
+    if (svid.id !== id) throw malformed(`its ID is ${id}, but its certificate has ${svid.id}`);
     return { svid, bundle: readBundle(trustDomainOf(id), message.bundle) };
   });
 }

@@ -19,7 +19,7 @@ function repaired(bytes: Buffer, chunkBytes = bytes.length): Buffer {
 const request = (block: Buffer, flags = 0x4) => Buffer.concat([JAVA, frame(1, flags, 3, block)]);
 
 describe('takesNoStreams()', () => {
-  it('is true of a client that takes no streams from the server, and false of any other', () => {
+  it('is true for a client that accepts no streams from the server, and false for any other', () => {
     expect(takesNoStreams(JAVA)).toBe(true);
     expect(takesNoStreams(firstFlight([2, 0], [3, 100]))).toBe(false);
     expect(takesNoStreams(firstFlight())).toBe(false);
@@ -32,7 +32,7 @@ describe('takesNoStreams()', () => {
     );
   });
 
-  it('waits for more as long as it cannot tell', () => {
+  it('waits for more bytes as long as it cannot decide', () => {
     for (let length = 0; length < JAVA.length; length += 1)
       expect(takesNoStreams(JAVA.subarray(0, length))).toBe(undefined);
   });
@@ -64,7 +64,8 @@ describe('createAuthorityRepair()', () => {
       Buffer.concat([
         // Five bytes of padding; a priority.
         Buffer.from([5, 0, 0, 0, 0, 16]),
-        // Table of 4096; `x: /y` never indexed; `user-agent` from the static table, its value in Huffman code.
+        // Table of 4096; `x: /y` never indexed; `user-agent` from the static table, its value in
+        // Huffman code.
         Buffer.from([0x3f, 0xe1, 0x1f, 0x10]),
         headerString('x'),
         headerString('/y'),
@@ -75,20 +76,20 @@ describe('createAuthorityRepair()', () => {
     expect(repaired(request(block(PATH), 0x2c))).toEqual(request(block(REPAIRED), 0x2c));
   });
 
-  it('touches no other field, no Huffman code, no body and no frame of another kind', () => {
+  it('changes no other field, no Huffman code, no body and no frame of another kind', () => {
     const huffman = Buffer.concat([Buffer.from([0x41, 0x82]), Buffer.from('//')]);
     for (const bytes of [
       request(Buffer.concat([Buffer.from([0x44]), headerString(PATH)])),
       request(huffman),
       Buffer.concat([JAVA, frame(0, 0, 3, authorityField(PATH))]),
       Buffer.concat([JAVA, frame(9, 0, 3, authorityField(PATH))]),
-      // Longer than we let a frame be: the library refuses it.
+      // Longer than our limit for frames, so the library refuses it.
       request(Buffer.concat([authorityField(PATH), Buffer.alloc(20_000)])),
     ])
       expect(repaired(bytes)).toEqual(bytes);
   });
 
-  it('passes on as many bytes as it got, whatever they are, in whatever pieces', () => {
+  it('passes on as many bytes as it received, for any bytes in any pieces', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.integer({ min: 1, max: 50 }), (block, pieces) => {
         const bytes = Buffer.concat([request(Buffer.from(block), 0x2c), request(callHeaders('a', '/A'))]);

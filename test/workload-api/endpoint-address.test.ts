@@ -50,7 +50,7 @@ describe('parseEndpointAddress()', () => {
 describe('resolveEndpointAddress()', () => {
   const address = parseEndpointAddress('unix:///configured.sock');
 
-  it('reads SPIFFE_ENDPOINT_SOCKET where the config says so, and not where it names an address (WLAPI-06)', () => {
+  it('reads SPIFFE_ENDPOINT_SOCKET where the config names it, and not where it has an address (WLAPI-06)', () => {
     const environment = { SPIFFE_ENDPOINT_SOCKET: 'unix:///from/environment.sock' };
     expect(resolveEndpointAddress('SPIFFE_ENDPOINT_SOCKET', environment).target).toBe(
       'unix:/from/environment.sock',
@@ -58,7 +58,7 @@ describe('resolveEndpointAddress()', () => {
     expect(resolveEndpointAddress(address, environment)).toBe(address);
   });
 
-  it('says that the variable is not set, and what is wrong with its value (WLAPI-06, WLAPI-07)', () => {
+  it('reports that the variable is not set, and what is wrong with its value (WLAPI-06, WLAPI-07)', () => {
     for (const environment of [{}, { SPIFFE_ENDPOINT_SOCKET: '' }])
       expect(() => resolveEndpointAddress('SPIFFE_ENDPOINT_SOCKET', environment)).toThrow(
         expect.objectContaining({ code: 'endpoint-address-missing' }),

@@ -33,7 +33,7 @@ async function serve() {
   return { server, socket };
 }
 
-/** The kinds of frames that come back on the stream of a call, up to its first message or its end. */
+/** The kinds of frames on the stream of a call, up to its first message or its end. */
 async function answersTo(
   socketPath: string,
   authority: string,
@@ -69,13 +69,13 @@ describe('WorkloadServer and the clients of gRPC for Java', () => {
     expect(await answersTo(socket, authority, [[3, 0]])).toEqual([1, 0]);
   });
 
-  it('hands every other client to the library as it is', async () => {
+  it('passes every other client to the library unchanged', async () => {
     const { socket } = await serve();
     expect(await answersTo(socket, 'localhost', [[3, 100]])).toEqual([1, 0]);
     expect(await answersTo(socket, '/run/workload.sock', [[3, 100]])).toEqual([3]);
   });
 
-  it('goes on when connections end before, in and after their first words', async () => {
+  it('survives connections that end before, in and after their first bytes', async () => {
     const { socket: path, server } = await serve();
     const flight = firstFlight([3, 0]);
     for (const length of [0, 5, flight.length - 1, flight.length]) {

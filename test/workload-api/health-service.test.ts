@@ -27,7 +27,7 @@ async function serve(maxStreams = 10) {
   });
   const socket = folder.file('workload.sock');
   await server.start(socket, 0o600);
-  // Health is asked for without the header of the Workload API.
+  // Health checks do not need the header of the Workload API.
   const caller = new WorkloadCaller(socket, new Metadata());
   opened.push(
     () => folder[Symbol.dispose](),
@@ -46,7 +46,7 @@ describe('HealthService', () => {
     '',
     'SpiffeWorkloadAPI',
     'envoy.service.secret.v3.SecretDiscoveryService',
-  ])('says of "%s" that it serves once our mesh has told its roots, and not before', async (service) => {
+  ])('says of "%s" that it serves once our mesh has reported its roots, and not before', async (service) => {
     const { caller, toldRoots } = await serve();
     const check = () => caller.call(healthService.Check, { service });
     expect(await check()).toEqual({ status: 'NOT_SERVING' });
@@ -54,7 +54,7 @@ describe('HealthService', () => {
     expect(await check()).toEqual({ status: 'SERVING' });
   });
 
-  it('does not know other services: NotFound, and to who watches a service unknown that may come', async () => {
+  it('does not know other services: NotFound, and SERVICE_UNKNOWN to a watcher', async () => {
     const { caller } = await serve();
     const service = 'spire.api.agent.delegatedidentity.v1.DelegatedIdentity';
     await expect(caller.call(healthService.Check, { service })).rejects.toMatchObject({
@@ -63,7 +63,7 @@ describe('HealthService', () => {
     expect(await caller.first(healthService.Watch, { service })).toEqual({ status: 'SERVICE_UNKNOWN' });
   });
 
-  it('tells who watches each change, and bounds the watchers', async () => {
+  it('sends each change to the watchers, and bounds their number', async () => {
     const { caller, toldRoots } = await serve(1);
     const watching = caller.stream(healthService.Watch, { service: '' });
     expect((await watching.next()).value).toEqual({ status: 'NOT_SERVING' });

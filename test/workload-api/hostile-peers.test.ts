@@ -35,7 +35,7 @@ afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close();
 });
 
-/** A socket that gives out these bundles, and another set from `give` on. */
+/** A socket that gives out these bundles, and another set after `give`. */
 async function serve(...first: readonly TrustBundle[]) {
   const folder = tempDir();
   const socket = folder.file('workload.sock');
@@ -72,7 +72,10 @@ async function serve(...first: readonly TrustBundle[]) {
     server,
     caller,
     secret,
-    /** How many certificates a secret has for each trust domain; those of a merged pool under `pool`. */
+    /**
+     * How many certificates a secret has for each trust domain; those of a merged pool under
+     * `pool`.
+     */
     counts: async (name: string) => {
       const found = await secret(name);
       const count = (pem: string) => pem.split('-----BEGIN').length - 1;
@@ -94,14 +97,14 @@ const both = () => bundleOf(old.trustDomain, [old.authority, next.authority]);
 describe('WorkloadServer with a hostile peer', () => {
   it.each(
     HOSTILE_PEERS,
-  )('leaves a peer with %s out of every secret and bundle, says so, and takes out what ends for another', async (_what, make, code) => {
+  )('leaves a peer with %s out of every secret and bundle, reports that, and clears it when the peer is replaced', async (_what, make, code) => {
     const socket = await serve(both());
     const hostile = await make();
     await socket.give(hostile, next.bundle());
     expect(await socket.counts('ALL')).toEqual({ 'a.example': 1, 'west.example': 1 });
     expect(await socket.counts('MERGED')).toEqual({ pool: 2 });
     expect(await socket.counts('spiffe://west.example')).toEqual({ 'west.example': 1 });
-    // What nobody trusts is a root whose key nobody has.
+    // The secret of an untrusted domain is a root whose key no one has.
     expect(await socket.counts(`spiffe://${hostile.trustDomain}`)).toEqual({ [hostile.trustDomain]: 1 });
     const { bundles } = await socket.caller.first(FetchX509Bundles, {});
     expect(Object.keys(bundles)).toEqual(['spiffe://a.example', 'spiffe://west.example']);
@@ -120,7 +123,7 @@ describe('WorkloadServer with a hostile peer', () => {
     expect(socket.server.serving().unserved).toEqual([]);
   });
 
-  it('goes on giving out of a peer that becomes too large what it still lists', async () => {
+  it('keeps giving out the earlier roots of a peer that becomes too large, if it still lists them', async () => {
     const [, make] = HOSTILE_PEERS.find(([, , code]) => code === 'too-many-roots') ?? [];
     const large = await make?.();
     if (!large) throw new Error('there is a peer with too many roots');
@@ -139,7 +142,7 @@ describe('WorkloadServer with a hostile peer', () => {
     expect(jwt.bundles[`spiffe://${large.trustDomain}`]?.toString()).not.toContain('"kid":"ends"');
   });
 
-  it('leaves out the largest peers where all together burst a message, whatever their order', async () => {
+  it('leaves out the largest peers where all together exceed a message, in any order', async () => {
     const { authority } = await createTestCa({
       trustDomain: 'large.example',
       subject: `OU=${'u'.repeat(50_000)},CN=Root`,

@@ -41,7 +41,7 @@ afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close();
 });
 
-/** A server with what it gives out in plain variables. */
+/** A server whose content is in plain variables. */
 class World {
   own: TrustBundle | undefined;
   foreign: TrustBundle[] = [];
@@ -100,7 +100,7 @@ describe('WorkloadServer and the dates of roots', () => {
     return Object.fromEntries(Object.entries(bundles).map(([id, { length }]) => [id, length]));
   };
 
-  it('gives out no root that has ended, its own neither, and takes one out when it ends', async () => {
+  it('gives out no expired root, foreign or own, and removes one when it expires', async () => {
     const own = bundleOf(a.trustDomain, [older(a, hour), a.authority]);
     const foreign = [
       bundleOf(b.trustDomain, [older(b, -hour), b.authority]),
@@ -119,7 +119,7 @@ describe('WorkloadServer and the dates of roots', () => {
     expect(await world.server.correct()).toBe(false);
   });
 
-  it('keeps our own roots where all have ended, so that the foreign ones stay', async () => {
+  it('keeps our own roots when all have expired, so that the foreign ones stay', async () => {
     const own = bundleOf(a.trustDomain, [{ ...older(a, -hour), der: a.root }]);
     const world = await World.start({ own, foreign: [ofB()] });
     expect(Object.keys(await lengths(world))).toEqual(['spiffe://a.example', 'spiffe://b.example']);
@@ -152,7 +152,7 @@ describe('WorkloadServer', () => {
     await expect(caller.call(ValidateJWTSVID, { audience: 'x', svid: 'y' })).rejects.toEqual(refusal);
   });
 
-  it('gives no identity where none is given here: PermissionDenied; and Unavailable while it is not ready (WLAPI-09, WLAPI-11)', async () => {
+  it('refuses an identity with PermissionDenied where there is none, and with Unavailable while it is awaited (WLAPI-09, WLAPI-11)', async () => {
     const none = await World.start({ own: ofA() });
     const denied = expect.objectContaining({ code: status.PERMISSION_DENIED });
     await expect(none.caller().first(FetchX509SVID, {})).rejects.toEqual(denied);
@@ -167,7 +167,7 @@ describe('WorkloadServer', () => {
     await expect(silent.caller().first(FetchJWTBundles, {})).rejects.toEqual(unavailable);
   });
 
-  it('answers methods that it does not have, those for WIT-SVIDs too, with Unimplemented (WLAPI-10, WLAPI-28)', async () => {
+  it('answers unknown methods, including those for WIT-SVIDs, with Unimplemented (WLAPI-10, WLAPI-28)', async () => {
     const world = await World.start({ own: ofA() });
     const caller = world.caller();
     await caller.first(FetchX509Bundles, {});
@@ -189,7 +189,7 @@ describe('WorkloadServer', () => {
     world.foreign = [ofB(), c.bundle()];
     await world.server.refresh();
     expect(await next()).toEqual(['spiffe://a.example', 'spiffe://b.example', 'spiffe://c.example']);
-    // What changes while one change is worked out goes out together.
+    // Changes during one computation go out together.
     world.foreign = [];
     const refreshes = [world.server.refresh()];
     world.foreign = [ofB()];
@@ -202,7 +202,7 @@ describe('WorkloadServer', () => {
     await stream.return();
   });
 
-  it('gives the SVID, its key and its own bundle in DER, and foreign bundles beside it (WLAPI-18, WLAPI-19, WLAPI-20, WLAPI-26)', async () => {
+  it('gives the SVID, its key and its own bundle in DER, and foreign bundles with it (WLAPI-18, WLAPI-19, WLAPI-20, WLAPI-26)', async () => {
     const own = bundleOf(a.trustDomain, [a.authority, a2.authority]);
     const world = await World.start({ own, foreign: [ofB()], givesSvid: true, svid });
     const { svids, crl, federated_bundles: federated } = await world.caller().first(FetchX509SVID, {});
@@ -311,7 +311,7 @@ describe('WorkloadServer', () => {
     await expect(caller.call(FetchJWTSVID, { audience: [''], spiffe_id: '' })).rejects.toEqual(refusal);
   });
 
-  it('refuses streams beyond the limit, and lets others in when one ends', async () => {
+  it('refuses streams beyond the limit, and accepts others when one ends', async () => {
     const world = await World.start({ own: ofA(), maxStreams: 2 });
     const caller = world.caller();
     const held = [caller.stream(FetchX509Bundles, {}), caller.stream(FetchX509Bundles, {})];
@@ -327,7 +327,7 @@ describe('WorkloadServer', () => {
 });
 
 describe('WorkloadServer.correct()', () => {
-  it('gives out what is trusted when a change was not announced, and says so once', async () => {
+  it('gives out the present trust when a change was not announced, and reports that once', async () => {
     const world = await World.start({ own: a.bundle(), foreign: [b.bundle()] });
     expect(await world.server.correct()).toBe(false);
     world.foreign = [];
@@ -339,7 +339,7 @@ describe('WorkloadServer.correct()', () => {
 });
 
 describe('WorkloadServer.refresh()', () => {
-  it('loses no change, in whichever turn of another refresh it comes', async () => {
+  it('loses no change, at any moment of another refresh', async () => {
     const world = await World.start({ own: a.bundle(), foreign: [b.bundle()] });
     for (let turns = 0; turns < 12; turns += 1) {
       world.foreign = [b.bundle()];
