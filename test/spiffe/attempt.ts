@@ -1,6 +1,9 @@
 import { CodedError } from '../../src/spiffe/index.ts';
 
-/** What came of a call: its value, or the coded error it threw. Any other error goes on: no parser may throw one. */
+/**
+ * The result of a call: its value, or the coded error it threw. Any other error is thrown again,
+ * because no parser may throw one.
+ */
 export function attempt<Value>(call: () => Value): { value: Value } | { error: CodedError } {
   try {
     return { value: call() };
@@ -10,7 +13,7 @@ export function attempt<Value>(call: () => Value): { value: Value } | { error: C
   }
 }
 
-/** The code a call is refused with, or `accepted`. */
+/** The code of a refusal, or `accepted`. */
 export function codeOf(call: () => unknown): string {
   const outcome = attempt(call);
   return 'error' in outcome ? outcome.error.code : 'accepted';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeBase64, decodeBase64url } from '../../src/spiffe/base/base64.ts';
 
 describe('decodeBase64() and decodeBase64url() (TDB-21, TDB-26)', () => {
-  it('undo what Node writes, and read no other spelling of the same bytes', () => {
+  it('decode what Node writes, and read no other spelling of the same bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
         const buffer = Buffer.from(bytes);

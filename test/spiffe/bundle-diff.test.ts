@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 
 describe('contentDigest()', () => {
-  it('is the SHA-256 of the lines its comment tells', () => {
+  it('is the SHA-256 of the lines that its comment describes', () => {
     const bundle = bundleOf(td, roots.toReversed(), { jwtAuthorities: [jwt('b'), jwt('a')], sequence: 5n });
     const lines = [
       'spiffe-bundle-content-v1',
@@ -68,7 +68,7 @@ describe('bundlesEqual()', () => {
 });
 
 describe('diffBundles()', () => {
-  it('tells what is added, removed and kept', () => {
+  it('lists what is added, removed and kept', () => {
     const [a, b, c] = roots;
     if (!a || !b || !c) throw new Error('three roots were made');
     const before = bundleOf(td, [a, b], { jwtAuthorities: [jwt('x'), jwt('y')] });

@@ -13,7 +13,7 @@ describe('parseBundleMap()', () => {
     expect(map.get(parseTrustDomain('a.example'))?.bundle.sequence).toBe(3n);
   });
 
-  it('refuses a trust domain that comes twice, also in an escaped spelling (MAP-02, MAP-03)', () => {
+  it('refuses a repeated trust domain, also in an escaped spelling (MAP-02, MAP-03)', () => {
     expect(codeOf(() => parse('{"trust_domains":{"a":{"keys":[]},"b":{"keys":[]}}}'))).toBe('accepted');
     expect(codeOf(() => parse('{"trust_domains":{"a":{"keys":[]},"a":{"keys":[]}}}'))).toBe(
       'bundle-not-json',

@@ -13,7 +13,7 @@ import { CONSTRUCTED, CONTEXT, DerReader, Tag } from '../../src/spiffe/base/der.
 import { derElement, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
 import { TEST_INSTANT } from '../support/test-ca.ts';
 
-/** A certificate with the key it is for. */
+/** A certificate and its private key. */
 export interface Made extends KeyPair {
   readonly der: Uint8Array;
 }
@@ -60,8 +60,9 @@ async function make(
 }
 
 /**
- * The same certificate with its parts changed, signed anew with ECDSA or RSA (PKCS #1 v1.5) and the given hash, or in a
- * way of its own. The algorithm is an object identifier, or a whole AlgorithmIdentifier.
+ * The same certificate with its parts changed and a new signature with ECDSA or RSA (PKCS #1 v1.5)
+ * and the given hash, or of another kind. The algorithm is an object identifier, or a whole
+ * AlgorithmIdentifier.
  */
 export function rebuild(
   der: Uint8Array,
@@ -96,7 +97,7 @@ export function rebuild(
   );
 }
 
-/** The same certificate with its list of extensions changed, signed anew. */
+/** The same certificate with its list of extensions changed and a new signature. */
 export function rebuildExtensions(
   der: Uint8Array,
   key: KeyObject,
@@ -113,12 +114,12 @@ export function rebuildExtensions(
   });
 }
 
-/** An extension of the given number that nobody knows. */
+/** An unknown extension with the given number. */
 export function unknownExtension(critical: boolean, oid = '1.2.3.4.5') {
   return { oid, critical, value: derElement(Tag.null) };
 }
 
-/** `accepted`, or the code of the refusal and which certificate it is about. */
+/** `accepted`, or the code of the refusal and the certificate in question. */
 export function judge(
   leaf: Uint8Array,
   helpers: readonly Uint8Array[],

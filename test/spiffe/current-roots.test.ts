@@ -24,14 +24,14 @@ beforeAll(async () => {
 });
 
 describe('currentRoots()', () => {
-  it('leaves out what has ended, next to its renewal and alone, in whatever order', () => {
+  it('leaves out expired roots, next to their renewal and alone, in any order', () => {
     expect(currentRoots([ended, renewed], TEST_INSTANT)).toEqual([renewed]);
     expect(currentRoots([renewed, ended], TEST_INSTANT)).toEqual([renewed]);
     expect(currentRoots([ended], TEST_INSTANT)).toEqual([]);
     expect(currentRoots([renewed], renewed.notAfter)).toEqual([]);
   });
 
-  it('holds back a renewal that is not valid yet while the one with its name and key is, and no longer', () => {
+  it('holds back a future renewal exactly while the root with its name and key is valid', () => {
     expect(currentRoots([early, renewed], TEST_INSTANT)).toEqual([renewed]);
     expect(currentRoots([early, renewed], day(5))).toEqual([early, renewed]);
     expect(currentRoots([early, ended], TEST_INSTANT)).toEqual([early]);
@@ -41,7 +41,7 @@ describe('currentRoots()', () => {
     expect(currentRoots([renewed, other], TEST_INSTANT)).toEqual([renewed, other]);
   });
 
-  it('keeps the same objects where nothing is left out', () => {
+  it('keeps the same objects when nothing is left out', () => {
     const bundle = bundleOf(parseTrustDomain('b.example'), [renewed]);
     expect(currentPart(bundle, TEST_INSTANT)).toBe(bundle);
     expect(currentPart({ ...bundle, x509Authorities: [ended, renewed] }, TEST_INSTANT)).toEqual(bundle);

@@ -4,7 +4,7 @@ import { createTestCa } from '../support/test-ca.ts';
 import { codeOf } from './attempt.ts';
 
 describe('certificatesFromDer()', () => {
-  it('splits certificates that follow one another, and copies them (WLAPI-20)', async () => {
+  it('splits concatenated certificates, and copies them (WLAPI-20)', async () => {
     const [a, b] = await Promise.all(
       ['a.example', 'b.example'].map((trustDomain) => createTestCa({ trustDomain })),
     );
@@ -16,7 +16,7 @@ describe('certificatesFromDer()', () => {
     expect(certificatesFromDer(new Uint8Array())).toEqual([]);
   });
 
-  it('refuses what is cut, followed by something else, endless or PEM (WLAPI-20)', async () => {
+  it('refuses truncated, trailing, endless and PEM input (WLAPI-20)', async () => {
     const { root } = await createTestCa({ trustDomain: 'a.example' });
     const bad = [
       root.subarray(0, -1),

@@ -37,8 +37,8 @@ describe('DerReader', () => {
     }
   });
 
-  it('does not read beyond the element that holds what it reads', () => {
-    // The inner length reaches into what follows the outer element.
+  it('does not read beyond the element around it', () => {
+    // The inner length extends past the outer element.
     expect(
       codeOf(() => read('30 03 04 04 00 00 00 00 00').enter(Tag.sequence).content(Tag.octetString)),
     ).toBe('der-malformed');
@@ -72,7 +72,7 @@ describe('DerReader', () => {
     expect(codeOf(() => read(hex).objectIdentifier())).toBe('der-malformed');
   });
 
-  it('undoes derObjectIdentifier()', () => {
+  it('reads what derObjectIdentifier() writes', () => {
     const oids = fc.tuple(fc.nat(1), fc.nat(39), fc.array(fc.nat(2 ** 31 - 1), { maxLength: 8 }));
     fc.assert(
       fc.property(oids, ([root, second, rest]) => {
@@ -82,7 +82,7 @@ describe('DerReader', () => {
     );
   });
 
-  it('undoes derInteger(), and refuses what it does not fit', () => {
+  it('reads what derInteger() writes, and refuses larger values', () => {
     fc.assert(
       fc.property(fc.nat(), (value) => {
         expect(new DerReader(derInteger(value)).smallInteger(value)).toBe(value);

@@ -32,7 +32,7 @@ const verdict = async (more: object, algorithm: 'RS256' | 'PS256') => {
   }
 };
 
-describe('what a JWK says about its use', () => {
+describe('the use of a JWK', () => {
   it('binds a key to the algorithm that it names (RFC 7517 §4.4)', async () => {
     expect([await verdict({}, 'RS256'), await verdict({}, 'PS256')]).toEqual(['accepted', 'accepted']);
     expect([await verdict({ alg: 'RS256' }, 'RS256'), await verdict({ alg: 'RS256' }, 'PS256')]).toEqual([
@@ -61,11 +61,11 @@ describe('what a JWK says about its use', () => {
     expect(notes[0]?.message).toContain(why);
   });
 
-  it('takes key_ops with verify', async () => {
+  it('accepts key_ops with verify', async () => {
     expect(await verdict({ key_ops: ['verify'] }, 'RS256')).toBe('accepted');
   });
 
-  it('takes one key under one key ID once, whatever its algorithms are', () => {
+  it('counts one key under one key ID once, for any algorithms', () => {
     const entry = (alg: string) => ({ ...key.authority.jwk, use: 'jwt-svid', kid: 'k1', alg });
     const document = JSON.stringify({ keys: [entry('RS256'), entry('PS256')] });
     const { bundle, notes } = parseBundle(td, Buffer.from(document));

@@ -31,7 +31,7 @@ describe('verifyJwtSvid() refuses', () => {
     ['token-algorithm', withHeader({ alg: 'x'.repeat(99) }), /, not "x{60}"$/, undefined],
     ['token-type', withHeader({ typ: 'x' }), /not "x"$/, undefined],
     ['token-header-parameter', withHeader({ jku: 'x' }), /not "jku"$/, undefined],
-    ['id-invalid', withClaims({ sub: 'x' }), /^the sub of the token is no SPIFFE ID: /, undefined],
+    ['id-invalid', withClaims({ sub: 'x' }), /^the sub of the token is not a SPIFFE ID: /, undefined],
     ['id-without-path', withClaims({ sub: 'spiffe://a.example' }), /has none$/, 'spiffe://a.example'],
     ['no-bundle', signToken(key), /trust domain a\.example,/, 'spiffe://a.example/w', nobody],
     ['no-authority', signToken(key), /trust domain a\.example /, 'spiffe://a.example/w', emptied],
@@ -99,7 +99,7 @@ describe('verifyJwtSvid() refuses', () => {
     expect([refusal.claimedId, refusal.trustDomain]).toEqual([claimedId, claimedId && 'a.example']);
   });
 
-  it('and keeps the cause where a part of the token could not be read', async () => {
+  it('and keeps the cause when a part of the token could not be read', async () => {
     const [header = '', claims = '', signature = ''] = signToken(key).split('.');
     expect((await refusalOf(`${part('{')}.${claims}.${signature}`)).cause).toBeInstanceOf(JsonError);
     expect((await refusalOf(`${header}.${part('{')}.${signature}`)).cause).toBeInstanceOf(JsonError);
@@ -118,21 +118,21 @@ describe('verifyJwtSvid() refuses', () => {
 });
 
 describe('isSignedBy()', () => {
-  it('is false for a key that may not check signatures, whatever it signed', async () => {
+  it('is false for a key that cannot check signatures, for any signature', async () => {
     expect(jwtKeyRefusal(key.authority)).toBeUndefined();
     expect(await isSignedBy(signToken(key), 'ES256', key.authority)).toBe(true);
     expect(jwtKeyRefusal(weak.authority)).toContain('2048');
     expect(await isSignedBy(signToken(weak, { alg: 'RS256' }), 'RS256', weak.authority)).toBe(false);
   });
 
-  it('is false for a token whose header says another algorithm than the one asked for', async () => {
+  it('is false for a token whose header names another algorithm than the expected one', async () => {
     expect(await isSignedBy(signToken(key), 'RS256', key.authority)).toBe(false);
     expect(await isSignedBy(signToken(key), 'ES384', key.authority)).toBe(false);
   });
 });
 
 describe('a time of zero', () => {
-  it('is an instant like any other', async () => {
+  it('is a valid instant', async () => {
     expect(plainClaims()['nbf']).toBeUndefined();
     expect(await code(withClaims({ nbf: 0, iat: 0 }))).toBe('accepted');
   });

@@ -58,20 +58,20 @@ describe('the name of a key', () => {
     expect(keyFingerprintOf(spki)).toBe(digest(spki));
   });
 
-  it('is that of the bytes for what is not a key', () => {
+  it('is that of the bytes for bytes that are not a key', () => {
     expect(keyFingerprintOf(Uint8Array.of(1, 2))).toBe(digest(Uint8Array.of(1, 2)));
   });
 });
 
 describe('a key in two encodings', () => {
-  it('stays distrusted, by its own name and by the digest that was on record before', () => {
+  it('stays distrusted, under its own name and under the older digest on record', () => {
     for (const bundle of [bundleOf(b, [PLAIN]), bundleOf(b, [PSS])])
       expect(withoutKeys(bundle, new Set([digest(plain)])).x509Authorities).toEqual([]);
     const before = new Set([digest(underPss(plain))]);
     expect(withoutKeys(bundleOf(b, [PSS]), before).x509Authorities).toEqual([]);
   });
 
-  it('is recognised as one of ours, and as one that is distrusted elsewhere', () => {
+  it('is recognised as one of our keys, and as a key that is distrusted elsewhere', () => {
     const offered = bundleOf(b, [PSS]);
     expect(findForeignKey(undefined, offered, { own: bundleOf(own, [PLAIN]), others: [] })?.code).toBe(
       'own-root-offered',

@@ -54,7 +54,8 @@ describe('createNarrowedAnchor()', () => {
     const takeover = await west.issueLeaf({ uriSans: ['spiffe://istio.example/ns/shop/sa/web'] });
     expect(verify(takeover, plainPool).anchor).toEqual(west.root);
     expect(() => verify(takeover, narrowedPool)).toThrow(expect.objectContaining({ name: 'X509PathError' }));
-    // Its own identities go on being accepted, through intermediates and with the real root sent along.
+    // Its own identities are still accepted, through intermediates and with the real root sent
+    // along.
     const below = await west.issueIntermediate();
     const honest = await below.issueLeaf({ path: '/ns/shop/sa/web' });
     expect(verify(honest, narrowedPool).anchor).toEqual(narrowed);
@@ -71,7 +72,7 @@ describe('createNarrowedAnchor()', () => {
     }
   });
 
-  it('for DNS names speaks for names below the trust domain and for nothing else, and bears a mark of its own', async () => {
+  it('for DNS names speaks for names below the trust domain and for nothing else, and has its own mark', async () => {
     const [local, west] = [
       await createTestCa({ trustDomain: 'linkerd.example' }),
       await createTestCa({ trustDomain: 'west.example' }),

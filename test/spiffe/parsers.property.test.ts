@@ -18,7 +18,7 @@ import {
 } from '../../src/spiffe/index.ts';
 import { roots } from '../store/sample-bundles.ts';
 
-/** What `work` gives, or undefined where it refuses with this error and no other. */
+/** The result of `work`, or undefined where it refuses with this error and no other. */
 function attempt<Result>(work: () => Result, refusal: new (...args: never[]) => Error): Result | undefined {
   try {
     return work();
@@ -46,7 +46,7 @@ const damaged = (text: string) =>
     .map(({ at, how }) => text.slice(0, at) + how + text.slice(at + 1));
 
 describe('parsePin()', () => {
-  it('gives back what it was given, in one form, or refuses it with a PinError', () => {
+  it('returns its input in one form, or refuses it with a PinError', () => {
     const nearly = fc.tuple(
       fc.constantFrom('sha256:', 'SHA256:', 'sha-256:', ''),
       fc.stringMatching(/^[0-9a-fA-F]{62,66}$/),
@@ -98,7 +98,7 @@ describe('parseEndpointUrl()', () => {
 });
 
 describe('parseBundleMap()', () => {
-  it('reads back what was written, whichever bundles and in whichever order (MAP-01, MAP-02)', () => {
+  it('reads back what was written, for any bundles in any order (MAP-01, MAP-02)', () => {
     fc.assert(
       fc.property(fc.uniqueArray(bundles, { selector: (each) => each.trustDomain, maxLength: 5 }), (all) => {
         const read = parseBundleMap(serializeBundleMap(all));
@@ -131,7 +131,7 @@ describe('parseBundleMap()', () => {
 });
 
 describe('diffBundles()', () => {
-  it('says what has to be added and removed, and nothing of what stays or of the order', () => {
+  it('lists what has to be added and removed, independent of what stays and of the order', () => {
     const pair = fc.tuple(fc.subarray(roots), fc.shuffledSubarray(roots));
     const name = parseTrustDomain('a.example');
     fc.assert(

@@ -32,7 +32,7 @@ describe('parsePin()', () => {
 });
 
 describe('matchPin()', () => {
-  it('knows the content of a bundle and the keys of its roots', async () => {
+  it('recognises the content of a bundle and the keys of its roots', async () => {
     const ca = await createTestCa({ trustDomain: 'a.example' });
     const other = await createTestCa({ trustDomain: 'a.example' });
     const bundle = ca.bundle(1n);

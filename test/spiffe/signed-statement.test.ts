@@ -33,7 +33,7 @@ const request = {
 } as const;
 const options = { type: TYPE, audience: 'b.example', bundles, now: TEST_INSTANT } as const;
 
-/** A token with any header and claims, really signed by `leaf`. */
+/** A token with any header and claims, with a valid signature of `leaf`. */
 function forge(header: unknown, claims: unknown, key = leaf.key): string {
   const part = (value: unknown) =>
     Buffer.from(typeof value === 'string' ? value : JSON.stringify(value), 'utf8').toString('base64url');
@@ -47,20 +47,24 @@ const at = TEST_INSTANT.getTime() / 1000;
 const plainClaims = { iss: leaf.id, aud: 'b.example', iat: at, exp: at + 300 };
 
 describe('verifyStatement()', () => {
-  it('proves who said what, when and until when', async () => {
+  it('proves the signer, the claims, and the times', async () => {
     const statement = await verifyStatement(await signStatement(request), options);
     expect(statement.signer).toMatchObject({ id: leaf.id, trustDomain: 'a.example' });
     expect(statement).toMatchObject({ issuedAt: TEST_INSTANT, expiresAt: seconds(300) });
     expect(statement.claims.get('sequence')).toEqual(new JsonNumber('7'));
   });
 
-  it.each(['P-256', 'P-384', 'RSA-2048'] as const)('takes the key of an SVID that is %s', async (keyKind) => {
+  it.each([
+    'P-256',
+    'P-384',
+    'RSA-2048',
+  ] as const)('accepts the key of an SVID that is %s', async (keyKind) => {
     const other = await A.issueLeaf({ keyKind });
     const token = await signStatement({ ...request, signer: signerOf(other) });
     expect((await verifyStatement(token, options)).signer.id).toBe(other.id);
   });
 
-  it('takes a chain with an intermediate', async () => {
+  it('accepts a chain with an intermediate', async () => {
     const below = await (await A.issueIntermediate()).issueLeaf();
     const token = await signStatement({ ...request, signer: signerOf(below) });
     expect((await verifyStatement(token, options)).signer.id).toBe(below.id);
@@ -105,7 +109,7 @@ describe('verifyStatement()', () => {
     ['a key of its own', { ...plainHeader, jwk: {} }, plainClaims, 'statement-malformed'],
     ['no certificate', { ...plainHeader, x5c: [] }, plainClaims, 'statement-malformed'],
     ['nine certificates', { ...plainHeader, x5c: Array(9).fill(x5c[0]) }, plainClaims, 'statement-malformed'],
-    ['a certificate that is no base64', { ...plainHeader, x5c: ['-'] }, plainClaims, 'statement-malformed'],
+    ['a certificate that is not base64', { ...plainHeader, x5c: ['-'] }, plainClaims, 'statement-malformed'],
     ['a certificate that is none', { ...plainHeader, x5c: ['AAAA'] }, plainClaims, 'signer-refused'],
     ['a header that is no object', '[]', plainClaims, 'statement-malformed'],
     ['claims twice', plainHeader, '{"iss":"a","iss":"b"}', 'statement-malformed'],
@@ -114,7 +118,12 @@ describe('verifyStatement()', () => {
     ['another audience', plainHeader, { ...plainClaims, aud: 'c.example' }, 'audience-mismatch'],
     ['a list of audiences', plainHeader, { ...plainClaims, aud: ['b.example'] }, 'audience-mismatch'],
     ['no end', plainHeader, { ...plainClaims, exp: undefined }, 'statement-malformed'],
-    ['an end that is no whole number', plainHeader, { ...plainClaims, exp: at + 0.5 }, 'statement-malformed'],
+    [
+      'an end that is not a whole number',
+      plainHeader,
+      { ...plainClaims, exp: at + 0.5 },
+      'statement-malformed',
+    ],
     [
       'an end past the year 9999',
       plainHeader,
@@ -141,7 +150,7 @@ describe('verifyStatement()', () => {
     await expect(verifyStatement(token, options)).rejects.toMatchObject({ code });
   });
 
-  it('goes by the clock with a minute of leeway either way', async () => {
+  it('allows a minute of leeway for clocks in both directions', async () => {
     const token = await signStatement(request);
     const verdictAt = (instant: Date) => verifyStatement(token, { ...options, now: instant });
     await expect(verdictAt(seconds(-60))).resolves.toBeDefined();
@@ -159,11 +168,11 @@ describe('verifyStatement()', () => {
 });
 
 describe('signStatement()', () => {
-  it('never lets a caller write the claims that bind a statement', async () => {
+  it('refuses a caller that sets the claims that bind a statement', async () => {
     await expect(signStatement({ ...request, claims: { exp: 1 } })).rejects.toThrow(TypeError);
   });
 
-  it('refuses a key that no JWS algorithm goes with', async () => {
+  it('refuses a key that fits no JWS algorithm', async () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
     const signer = { ...request.signer, privateKey };
     await expect(signStatement({ ...request, signer })).rejects.toMatchObject({

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 
 const code = (der: Uint8Array) => codeOf(() => parseCertificate(der));
-/** The leaf with the parts of what is signed changed. */
+/** The leaf with its signed parts changed. */
 const withParts = (edit: (parts: Uint8Array[]) => Uint8Array[]) => rebuild(leaf.der, root.privateKey, edit);
 const withExtension = (oid: string, value: Uint8Array, ...more: Uint8Array[]) =>
   rebuildExtensions(leaf.der, root.privateKey, (extensions) => [
@@ -23,7 +23,7 @@ const withExtension = (oid: string, value: Uint8Array, ...more: Uint8Array[]) =>
   ]);
 
 describe('parseCertificate() (RFC 5280 §4.1)', () => {
-  it('lets nothing trail, at whatever level', () => {
+  it('refuses trailing bytes at every level', () => {
     expect(code(withParts((parts) => parts))).toBe('accepted');
     expect(code(withParts((parts) => [...parts, junk]))).toBe('certificate-malformed');
     const validity = withParts((parts) =>
@@ -45,7 +45,7 @@ describe('parseCertificate() (RFC 5280 §4.1)', () => {
     expect(code(withExtension('1.2.3.4.5', junk, junk))).toBe('certificate-malformed');
   });
 
-  it('reads over unique identifiers', () => {
+  it('ignores unique identifiers', () => {
     const [issuer, subject] = [1, 2].map((tag) => derElement(CONTEXT | tag, Uint8Array.of(0, 7)));
     const insert = (...unique: (Uint8Array | undefined)[]) =>
       withParts((parts) => [

@@ -14,7 +14,10 @@ beforeAll(async () => {
   leaf = await makeLeaf(root, { dnsSans: ['a.example'], extendedKeyUsage: ['serverAuth'] });
 });
 
-/** The extensions of a certificate replaced by these, each `[oid, critical, value]`, signed anew. */
+/**
+ * Replaces the extensions of a certificate by these, each `[oid, critical, value]`, and signs it
+ * again.
+ */
 function withExtensions(...extensions: [oid: string, critical: boolean, value: Uint8Array][]): Uint8Array {
   const list = extensions.map(([oid, critical, value]) =>
     derElement(
@@ -34,7 +37,7 @@ const code = (der: Uint8Array) => codeOf(() => parseCertificate(der));
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
 
 describe('parseCertificate()', () => {
-  it('bounds certificate policies and mappings, and lets nothing trail in them (RFC 5280 §4.2.1.4, §4.2.1.5, §4.2.1.11)', () => {
+  it('bounds certificate policies and mappings, and refuses trailing bytes in them (RFC 5280 §4.2.1.4, §4.2.1.5, §4.2.1.11)', () => {
     const oid = (number: number) => derObjectIdentifier(`1.3.6.1.4.1.99.${number}`);
     const list = (count: number, make: (number: number) => Uint8Array) =>
       derElement(Tag.sequence, ...Array.from({ length: count }, (_, number) => make(number)));
@@ -101,7 +104,7 @@ describe('parseCertificate()', () => {
     });
   });
 
-  it('wants version 3', () => {
+  it('requires version 3', () => {
     const version = (...head: Uint8Array[]) =>
       rebuild(leaf.der, root.privateKey, (parts) => [...head, ...parts.slice(1)]);
     expect(code(version(derElement(CONTEXT | CONSTRUCTED | 0, derInteger(2))))).toBe('accepted');
@@ -110,7 +113,7 @@ describe('parseCertificate()', () => {
     expect(code(rebuild(leaf.der, root.privateKey, (parts) => parts.slice(1)))).toBe('certificate-version');
   });
 
-  it('takes serial numbers of up to 20 octets, negative ones and zero too', () => {
+  it('accepts serial numbers of up to 20 octets, including negative ones and zero', () => {
     const serial = (bytes: Uint8Array) =>
       code(rebuild(leaf.der, root.privateKey, (parts) => parts.with(1, derElement(Tag.integer, bytes))));
     expect(serial(Uint8Array.of(0))).toBe('accepted');
@@ -168,7 +171,7 @@ describe('parseCertificate()', () => {
     expect(at('000229000000Z')).toEqual(new Date('2000-02-29T00:00:00Z'));
   });
 
-  it('refuses an extension that comes twice', () => {
+  it('refuses a repeated extension', () => {
     const { oid, critical, value } = unknownExtension(false);
     expect(code(withExtensions([oid, critical, value]))).toBe('accepted');
     expect(code(withExtensions([oid, critical, value], ['1.2.3.4.6', critical, value]))).toBe('accepted');
@@ -220,13 +223,13 @@ describe('parseCertificate()', () => {
     expect(code(withExtensions([oid, false, hex(value)]))).toBe(expected);
   });
 
-  it('takes key identifiers that claim to be critical for extensions it does not know (RFC 5280 §4.2.1.1, §4.2.1.2)', () => {
+  it('treats key identifiers that claim to be critical as unknown extensions (RFC 5280 §4.2.1.1, §4.2.1.2)', () => {
     const unknown = (critical: boolean) =>
       parseCertificate(withExtensions(['2.5.29.14', critical, hex('04 01 00')])).extensions.unknownCritical;
     expect([unknown(false), unknown(true)]).toEqual([[], ['2.5.29.14']]);
   });
 
-  it('shows names without letting them draw on a terminal', async () => {
+  it('shows names without letting them steer a terminal', async () => {
     const subjectDer = derElement(
       Tag.sequence,
       derElement(

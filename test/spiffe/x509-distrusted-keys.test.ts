@@ -38,17 +38,17 @@ const pathOf = (helpers: readonly Made[], anchors: readonly Made[], distrustedKe
 const noPath = expect.objectContaining({ name: 'X509PathError' });
 
 describe('verifyX509Path() with distrusted keys', () => {
-  it('passes over an anchor with such a key', () => {
+  it('skips an anchor with such a key', () => {
     expect(pathOf([], [stolen]).anchor).toEqual(stolen.der);
     expect(() => pathOf([], [stolen], keys)).toThrow(noPath);
   });
 
-  it('passes over a certificate with such a key that another authority signed', () => {
+  it('skips a certificate with such a key that another authority signed', () => {
     expect(pathOf([crossSigned], [good]).anchor).toEqual(good.der);
     expect(() => pathOf([crossSigned], [good], keys)).toThrow(noPath);
   });
 
-  it('still finds the way past it where there is one', async () => {
+  it('still finds another path where there is one', async () => {
     const anew = await makeLeaf(good);
     expect(
       verifyX509Path({
@@ -63,7 +63,7 @@ describe('verifyX509Path() with distrusted keys', () => {
 });
 
 describe('verifyX509Svid() with a source that distrusts keys', () => {
-  it('asks the source for the trust domain of the ID, and lets no path lead through them', () => {
+  it('asks the source for the trust domain of the ID, and accepts no path through its distrusted keys', () => {
     const bundle = bundleOf(trustDomain, [x509AuthorityFromDer(good.der)]);
     const asked: string[] = [];
     const source = (distrusted?: ReadonlySet<string>): BundleSource => ({

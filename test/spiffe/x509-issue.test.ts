@@ -6,7 +6,7 @@ import { createTestCa } from '../support/test-ca.ts';
 const dates = { notBefore: new Date('2030-01-01T00:00:00Z'), notAfter: new Date('2031-01-01T00:00:00Z') };
 
 describe('issueCertificate()', () => {
-  it('makes leaves and CAs of the shape the standard wants (X509-10, X509-12, X509-15, ID-19)', async () => {
+  it('makes leaves and CAs of the shape that the standard requires (X509-10, X509-12, X509-15, ID-19)', async () => {
     const ca = await createTestCa({ trustDomain: 'a.example' });
     const root = parseCertificate(ca.root);
     expect(root.extensions.keyUsage).toMatchObject({
@@ -63,7 +63,7 @@ describe('issueCertificate()', () => {
     ]);
   });
 
-  it('refuses to sign with nothing, and IP subtrees that are none', async () => {
+  it('refuses a missing signing key and invalid IP subtrees', async () => {
     const { publicKey, privateKey } = await generateKeyPair('P-256');
     const request = { subject: 'CN=x', publicKey, ...dates, isCa: true, keyUsage: [] };
     await expect(issueCertificate(request)).rejects.toThrow(TypeError);

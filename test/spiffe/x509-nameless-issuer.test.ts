@@ -4,8 +4,9 @@ import { authorityKeyIdExtension } from '../../src/spiffe/x509/issue-extensions.
 import { judge, type Made, makeCa, makeLeaf } from './chain-maker.ts';
 
 /**
- * A secondary datacenter of Consul has an intermediate without a subject, so that its leaves have an empty issuer (hashicorp/consul
- * 16202). An empty name names nobody: key identifiers name the issuer, and the signature proves it.
+ * A secondary datacenter of Consul has an intermediate without a subject, so that its leaves have
+ * an empty issuer (hashicorp/consul 16202). An empty name identifies no one: key identifiers name
+ * the issuer, and the signature proves it.
  */
 let root: Made;
 let nameless: Made;
@@ -50,7 +51,7 @@ describe('verifyX509Path() and issuers without a name (X509-26)', () => {
     expect(verdict(leaf, [nameless, other])).toBe('signature-invalid of leaf 0');
   });
 
-  it('lets nobody take the place of the issuer by its key identifier', async () => {
+  it('accepts no other issuer with the same key identifier', async () => {
     const { subjectKeyId = '' } = parseCertificate(nameless.der);
     const stranger = await makeCa('CN=Stranger');
     const forger = await makeCa('', stranger, { subjectKeyId });
@@ -60,7 +61,7 @@ describe('verifyX509Path() and issuers without a name (X509-26)', () => {
     expect(verdict(leaf, [forger, nameless])).not.toMatch(/^accepted/);
   });
 
-  it('takes no anchor without a name', async () => {
+  it('accepts no anchor without a name', async () => {
     const anchor = await makeCa('');
     expect(verdict(await makeLeaf(anchor), [], [anchor])).toBe('issuer-name-empty of anchor 0');
   });
@@ -74,7 +75,7 @@ describe('verifyX509Path() and issuers without a name (X509-26)', () => {
     expect(verdict(await makeLeaf(under), [long, under])).toBe('accepted over 4');
   });
 
-  it('holds name constraints against issuers without a name, which never pass for self-issued', async () => {
+  it('applies name constraints to issuers without a name, which never count as self-issued', async () => {
     const narrow = await makeCa('CN=Narrow', undefined, {
       nameConstraints: { permittedDns: ['in.example'] },
     });
@@ -88,7 +89,7 @@ describe('verifyX509Path() and issuers without a name (X509-26)', () => {
     expect(verdict(leaf, [top, inside], [narrow])).toBe('name-not-permitted of leaf 0');
   });
 
-  it('wants a CA that may sign, in dates, of an issuer without a name too', async () => {
+  it('requires that an issuer without a name is a CA that may sign, within its dates', async () => {
     const noCa = await makeCa('', root, { isCa: false, keyUsage: ['digitalSignature'] });
     expect(verdict(await makeLeaf(noCa), [noCa])).toBe('issuer-not-a-ca of helper 0');
     const ended = await makeCa('', root, { notAfter: new Date('2030-01-01T06:00:00Z') });

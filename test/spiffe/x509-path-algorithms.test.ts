@@ -52,7 +52,7 @@ describe('verifyX509Path() and algorithms (X509-36)', () => {
       'signature-algorithm-refused of leaf 0',
     );
     expect(again('1.2.840.10045.4.3.3', 'sha256', root, belowRoot.der)).toBe('signature-invalid of leaf 0');
-    // The hash of an anchor's own signature is nobody's business.
+    // The hash of an anchor's own signature does not matter.
     const oldRoot = rebuild(rsa.der, rsa.privateKey, (parts) => parts, {
       algorithm: '1.2.840.113549.1.1.5',
       hash: 'sha1',

@@ -5,8 +5,8 @@ import { verifyX509Path, X509PathError } from '../../src/spiffe/index.ts';
 import { TEST_INSTANT } from '../support/test-ca.ts';
 import { judge, makeCa, makeLeaf } from './chain-maker.ts';
 
-describe('verifyX509Path() and what it says', () => {
-  it('names a sent certificate that could not be read where the issuer is missing', async () => {
+describe('verifyX509Path() and its messages', () => {
+  it('names a sent certificate that could not be read when the issuer is missing', async () => {
     const root = await makeCa('CN=Root');
     const middle = await makeCa('CN=Middle', root);
     const leaf = await makeLeaf(middle);

@@ -14,7 +14,7 @@ beforeAll(async () => {
   leaf = await makeLeaf(middle);
 });
 
-/** Names are refused where they are, everything else where the rule is broken. */
+/** Names are refused at the certificate with the name, everything else at the broken rule. */
 const blamed = (code: string) => (code === 'name-not-permitted' ? 'leaf 0' : 'helper 0');
 
 describe('verifyX509Path() finds paths', () => {
@@ -32,19 +32,19 @@ describe('verifyX509Path() finds paths', () => {
     expect(verified.notAfter).toEqual(new Date('2030-02-01T00:00:00Z'));
   });
 
-  it('ends at an anchor that is not self-signed, whose issuer is nowhere (X509-24)', () => {
+  it('ends at an anchor that is not self-signed, whose issuer is absent (X509-24)', () => {
     expect(judge(leaf.der, [], [middle.der])).toBe('accepted over 2');
     expect(judge(leaf.der, [middle.der], [middle.der])).toBe('accepted over 2');
   });
 
-  it('takes nothing that was sent for an anchor (X509-25)', () => {
+  it('uses no sent certificate as an anchor (X509-25)', () => {
     expect(judge(leaf.der, [middle.der, root.der], [root.der])).toBe('accepted over 3');
     expect(judge(leaf.der, [middle.der, root.der], [])).toBe('issuer-not-found of helper 1');
     expect(judge(leaf.der, [middle.der], [])).toBe('issuer-not-found of helper 0');
     expect(judge(leaf.der, [], [root.der])).toBe('issuer-not-found of leaf 0');
   });
 
-  it('takes sent certificates in any order, and ignores surplus and what it cannot read (X509-38)', async () => {
+  it('accepts sent certificates in any order, and ignores surplus and unreadable ones (X509-38)', async () => {
     const lower = await makeCa('CN=Lower', middle);
     const low = await makeLeaf(lower);
     const stranger = await makeCa('CN=Stranger');
@@ -72,7 +72,7 @@ describe('verifyX509Path() finds paths', () => {
     }
   });
 
-  it('tries first whom the key identifiers name (X509-29)', async () => {
+  it('tries the issuer that the key identifiers name first (X509-29)', async () => {
     const [one, two, three] = [await makeCa('CN=Same'), await makeCa('CN=Same'), await makeCa('CN=Same')];
     const limits = { maxSignatureChecks: 1 };
     for (const issuer of [one, two, three]) {
@@ -94,7 +94,7 @@ describe('verifyX509Path() finds paths', () => {
     expect(judge(misled.der, [], [root.der])).toBe('accepted over 2');
   });
 
-  it('passes over an expired cross-certificate to the good path behind it (X509-29)', async () => {
+  it('skips an expired cross-certificate and finds the good path behind it (X509-29)', async () => {
     const otherRoot = await makeCa('CN=Other root');
     const expired = await makeCa('CN=Middle', otherRoot, {
       keys: middle,
@@ -110,7 +110,7 @@ describe('verifyX509Path() finds paths', () => {
     expect(judge(leaf.der, [expired.der, middle.der], [otherRoot.der])).toBe('expired of helper 0');
   });
 
-  it('passes over the expired twin of a renewed root, which has its name, key and key identifier (X509-29)', async () => {
+  it('skips the expired twin of a renewed root, which has its name, key and key identifier (X509-29)', async () => {
     const old = await makeCa('CN=Root', undefined, {
       keys: root,
       notAfter: new Date('2030-01-01T01:00:00Z'),
@@ -124,7 +124,7 @@ describe('verifyX509Path() finds paths', () => {
     expect(judge(leaf.der, [middle.der, root.der], [old.der])).toBe('expired of anchor 0');
   });
 
-  it('goes on behind every candidate that breaks a rule, be it first or named by its key identifier (X509-29)', async () => {
+  it('continues after every candidate that breaks a rule, also the first or the one named by its key identifier (X509-29)', async () => {
     const broken: [string, MakeOptions][] = [
       ['not-yet-valid', { notBefore: new Date('2030-12-01T00:00:00Z') }],
       ['issuer-not-a-ca', { isCa: false, keyUsage: [] }],
@@ -187,7 +187,7 @@ describe('verifyX509Path() finds paths', () => {
 });
 
 describe('verifyX509Path() tries candidates in an order (X509-29)', () => {
-  /** One signature check is all there is: only the first candidate counts. */
+  /** Only one signature check is allowed, so only the first candidate counts. */
   const once = { limits: { maxSignatureChecks: 1 } };
   const commonName = (tag: number, text: string) =>
     derElement(
@@ -198,13 +198,13 @@ describe('verifyX509Path() tries candidates in an order (X509-29)', () => {
       ),
     );
 
-  it('first whom the key identifiers name, then who has none, last who has another', async () => {
+  it('first those that the key identifiers name, then those without one, last those with another', async () => {
     const named = await makeCa('CN=Same');
     const other = await makeCa('CN=Same');
     const silent = await makeCa('CN=Same', undefined, { withKeyIdentifiers: false });
     const ofNamed = await makeLeaf(named);
     expect(judge(ofNamed.der, [], [other.der, silent.der, named.der], once)).toBe('accepted over 2');
-    // The authority key identifier is that of a certificate nobody has any more.
+    // The authority key identifier is that of an absent certificate.
     const namelessTwin = await makeCa('CN=Same', undefined, { keys: named, withKeyIdentifiers: false });
     expect(judge(ofNamed.der, [], [other.der, namelessTwin.der], once)).toBe('accepted over 2');
     // Without an authority key identifier the order is that of the bundle.
@@ -213,7 +213,7 @@ describe('verifyX509Path() tries candidates in an order (X509-29)', () => {
     expect(judge(der, [], [silent.der, named.der], once)).toBe('signature-limit of leaf 0');
   });
 
-  it('first who has the very bytes of the name, then who has the same name in other bytes', async () => {
+  it('first those with the exact bytes of the name, then those with the same name in other bytes', async () => {
     const upper = await makeCa('', undefined, { subjectDer: commonName(Tag.printableString, 'ROOT ONE') });
     const lower = await makeCa('', undefined, { subjectDer: commonName(Tag.utf8String, 'root one') });
     const ofLower = await makeLeaf(lower, { withKeyIdentifiers: false });
@@ -226,14 +226,14 @@ describe('verifyX509Path() tries candidates in an order (X509-29)', () => {
     }
   });
 
-  it('anchors before what was sent', async () => {
+  it('anchors before sent certificates', async () => {
     const sent = await makeCa('CN=Same', undefined, { withKeyIdentifiers: false });
     const known = await makeCa('CN=Same', undefined, { withKeyIdentifiers: false });
     const below = await makeLeaf(known, { withKeyIdentifiers: false });
     expect(judge(below.der, [sent.der], [known.der], once)).toBe('accepted over 2');
   });
 
-  it('and tells of the first where several broke a rule', async () => {
+  it('and reports the first where several broke a rule', async () => {
     const expired = await makeCa('CN=Middle', root, {
       keys: middle,
       notAfter: new Date('2030-01-01T01:00:00Z'),
@@ -241,7 +241,7 @@ describe('verifyX509Path() tries candidates in an order (X509-29)', () => {
     const bare = await makeCa('CN=Middle', root, { keys: middle, isCa: false });
     expect(judge(leaf.der, [expired.der, bare.der], [root.der])).toBe('expired of helper 0');
     expect(judge(leaf.der, [bare.der, expired.der], [root.der])).toBe('issuer-not-a-ca of helper 0');
-    // Before those whose key is another one, and whose issuer is nowhere.
+    // Before those with another key, and those whose issuer is absent.
     const stranger = await makeCa('CN=Middle', root);
     const stray = await makeCa('CN=Middle', await makeCa('CN=Nowhere'), { keys: middle });
     expect(judge(leaf.der, [stranger.der, stray.der, bare.der], [root.der])).toBe(

@@ -3,7 +3,7 @@ import type * as Crypto from 'node:crypto';
 import type * as NameConstraints from '../../src/spiffe/x509/name-constraints.ts';
 import { judge, type Made, makeCa, makeLeaf } from './chain-maker.ts';
 
-/** What was really done, counted where it is done. */
+/** The operations really performed, counted where they happen. */
 const work = vi.hoisted(() => ({ signatures: 0, comparisons: 0 }));
 
 vi.mock('node:crypto', async (importOriginal) => {
@@ -37,7 +37,8 @@ describe('verifyX509Path() does a bounded number of signature checks (X509-37)',
   let ring: Made[];
   let below: Made;
   beforeAll(async () => {
-    // A hundred CAs of one name without key identifiers, each certified by the next: every one may have issued every other.
+    // A hundred CAs of one name without key identifiers, each certified by the next: every one is a
+    // candidate issuer of every other.
     const cas = await Promise.all(
       hundred.map(() => makeCa('CN=Same', undefined, { withKeyIdentifiers: false })),
     );
@@ -69,7 +70,7 @@ describe('verifyX509Path() does a bounded number of signature checks (X509-37)',
     expect(work.signatures).toBe(64);
   });
 
-  it('spends one budget on all that is tried, also further up', () => {
+  it('uses one budget for all attempts, also further up', () => {
     const limits = { maxCertificates: 101, maxSignatureChecks: 150 };
     expect(judge(below.der, ders(ring), [], { limits })).toMatch(/^signature-limit of helper/);
     expect(work.signatures).toBe(150);
@@ -87,7 +88,8 @@ describe('verifyX509Path() does a bounded number of signature checks (X509-37)',
     );
     const leaf = await makeLeaf(cas[0] as Made);
     expect(judge(leaf.der, ders(crossed), [])).toMatch(/^issuer-not-found of helper/);
-    // The leaf under three certificates of its issuer, and each of the twelve under three of another.
+    // The leaf under three certificates of its issuer, and each of the twelve under three of
+    // another.
     expect(work.signatures).toBeLessThanOrEqual(3 + 12 * 3);
   });
 
@@ -101,7 +103,7 @@ describe('verifyX509Path() does a bounded number of signature checks (X509-37)',
 });
 
 describe('verifyX509Path() looks at a bounded number of candidates (X509-37)', () => {
-  it('ends at the limit and tells whose issuer it was after', async () => {
+  it('ends at the limit and names the certificate whose issuer it looked for', async () => {
     const [a, b, c] = [await makeCa('CN=A'), await makeCa('CN=B'), await makeCa('CN=C')];
     const helpers = [
       await makeCa('CN=A', b, { keys: a }),
@@ -110,7 +112,7 @@ describe('verifyX509Path() looks at a bounded number of candidates (X509-37)', (
     ];
     const leaf = await makeLeaf(a);
     const run = (maxCandidates: number) => judge(leaf.der, ders(helpers), [], { limits: { maxCandidates } });
-    // A, B, C, and A once more, which is passed over.
+    // A, B, C, and A once more, which is skipped.
     expect(run(4)).toBe('issuer-not-found of helper 2');
     expect(run(3)).toBe('search-limit of helper 2');
     expect(run(1)).toBe('search-limit of helper 0');
@@ -135,7 +137,7 @@ describe('verifyX509Path() does a bounded number of name comparisons (X509-37)',
     expect(work.comparisons).toBe(50_001);
   });
 
-  it('spends one budget on all CAs of a path and on all paths', async () => {
+  it('uses one budget for all CAs of a path and on all paths', async () => {
     const permittedDns = ['in.example', 'in.test'];
     const root = await makeCa('CN=Root', undefined, { nameConstraints: { permittedDns } });
     const middle = await makeCa('CN=Middle', root, {
@@ -145,7 +147,8 @@ describe('verifyX509Path() does a bounded number of name comparisons (X509-37)',
     const leaf = await makeLeaf(middle, { dnsSans: ['a.in.example'] });
     const run = (maxNameComparisons: number) =>
       judge(leaf.der, [middle.der], [root.der], { limits: { maxNameComparisons } });
-    // The middle holds one subtree against two names, the root two against the leaf's two and against the middle's two.
+    // The middle holds one subtree against two names, the root two against the leaf's two and
+    // against the middle's two.
     expect(run(1 * 2 + 2 * 2 + 2 * 2)).toBe('accepted over 3');
     expect(work.comparisons).toBe(10);
     expect(run(9)).toBe('name-comparison-limit of helper 0');

@@ -22,11 +22,11 @@ describe('verifyX509Path() judges each certificate', () => {
     const spoil = (der: Uint8Array) => Uint8Array.from(der).fill((der.at(-1) ?? 0) ^ 1, der.length - 1);
     expect(judge(spoil(leaf.der), [middle.der], [root.der])).toBe('signature-invalid of leaf 0');
     expect(judge(leaf.der, [spoil(middle.der)], [root.der])).toBe('signature-invalid of helper 0');
-    // The signature of an anchor is nobody's business.
+    // The signature of an anchor does not matter.
     expect(judge(leaf.der, [middle.der], [spoil(root.der)])).toBe('accepted over 3');
   });
 
-  it('accepts no chain with a changed byte, wherever it is (X509-26)', () => {
+  it('accepts no chain with a changed byte, at any place (X509-26)', () => {
     const any = fc.tuple(
       fc.nat(1),
       fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
@@ -44,7 +44,7 @@ describe('verifyX509Path() judges each certificate', () => {
     );
   });
 
-  it('asks nobody about revocation: leaving the bundle is the revocation (X509-35)', async () => {
+  it('does not check revocation: leaving the bundle is the revocation (X509-35)', async () => {
     const points = (critical: boolean) => ({ extensions: [unknownExtension(critical, '2.5.29.31')] });
     expect(judge((await makeLeaf(root, points(false))).der, [], [root.der])).toBe('accepted over 2');
     expect(judge((await makeLeaf(root, points(true))).der, [], [root.der])).toBe(
@@ -53,7 +53,7 @@ describe('verifyX509Path() judges each certificate', () => {
     expect(judge((await makeLeaf(root, points(false))).der, [], [])).toBe('issuer-not-found of leaf 0');
   });
 
-  it('takes validity as inclusive at both ends, at one second, at each place (X509-27, X509-28)', async () => {
+  it('treats validity as inclusive at both ends, at one second, at each place (X509-27, X509-28)', async () => {
     const notBefore = new Date('2030-03-01T00:00:00Z');
     const notAfter = new Date('2030-04-01T00:00:00Z');
     const at = (ms: number, base: Date) => ({ now: new Date(base.getTime() + ms) });
@@ -82,7 +82,7 @@ describe('verifyX509Path() judges each certificate', () => {
     }
   });
 
-  it('wants cA and keyCertSign of every issuer, the anchor too (X509-26)', async () => {
+  it('requires cA and keyCertSign of every issuer, the anchor too (X509-26)', async () => {
     const below = async (options: object) => {
       const ca = await makeCa('CN=Middle', root, options);
       return judge((await makeLeaf(ca)).der, [ca.der], [root.der]);
@@ -100,7 +100,7 @@ describe('verifyX509Path() judges each certificate', () => {
     expect(judge((await makeLeaf(mute)).der, [], [mute.der])).toBe('issuer-may-not-sign of anchor 0');
   });
 
-  it('treats a CA without basicConstraints as none (X509-26)', async () => {
+  it('does not treat a certificate without basicConstraints as a CA (X509-26)', async () => {
     const ca = await makeCa('CN=Middle', root);
     const without = rebuild(ca.der, root.privateKey, (parts) => parts.slice(0, -1));
     expect(judge((await makeLeaf(ca)).der, [ca.der], [root.der])).toBe('accepted over 3');
@@ -152,7 +152,7 @@ describe('verifyX509Path() judges each certificate', () => {
     }
   });
 
-  it('wants the purpose of every certificate that states purposes (X509-13, X509-34)', async () => {
+  it('requires the purpose in every certificate that states purposes (X509-13, X509-34)', async () => {
     const codeSigning = [
       {
         oid: '2.5.29.37',
@@ -184,7 +184,7 @@ describe('verifyX509Path() judges each certificate', () => {
     );
   });
 
-  it('judges at no instant that is none, with no leeway that is none (X509-27)', () => {
+  it('refuses an invalid instant and an invalid leeway (X509-27)', () => {
     const run = (more: object) => () => judge(leaf.der, [middle.der], [root.der], more);
     expect(run({ leewaySeconds: 0 })()).toBe('accepted over 3');
     expect(run({ now: new Date(Number.NaN) })).toThrow(RangeError);
@@ -193,7 +193,7 @@ describe('verifyX509Path() judges each certificate', () => {
     }
   });
 
-  it('tells the code, the certificate and its subject, and what stood in the way', () => {
+  it('reports the code, the certificate and its subject, and the obstacle', () => {
     const refused = (input: Partial<PathInput>) => {
       try {
         verifyX509Path({
@@ -240,7 +240,7 @@ describe('verifyX509Path() judges each certificate', () => {
     ]);
   });
 
-  it('refuses what RFC 5280 keeps for CAs or wants of the nameless (§4.2.1.6, §4.2.1.9)', async () => {
+  it('refuses what RFC 5280 reserves for CAs or requires of names (§4.2.1.6, §4.2.1.9)', async () => {
     const signing = await makeLeaf(root, { keyUsage: ['digitalSignature', 'keyCertSign'] });
     expect(judge((await makeLeaf(root)).der, [], [root.der])).toBe('accepted over 2');
     expect(judge(signing.der, [], [root.der])).toBe('profile-violated of leaf 0');
@@ -338,8 +338,9 @@ describe('verifyX509Path() bounds its work (X509-37)', () => {
     );
   });
 
-  it('ends a search whose signatures all hold', async () => {
-    // Every CA certified every other: the number of paths grows with the factorial, the number of signatures does not.
+  it('ends a search whose signatures are all valid', async () => {
+    // Every CA certified every other: the number of paths grows with the factorial, the number of
+    // signatures does not.
     const cas = await Promise.all([1, 2, 3, 4].map((number) => makeCa(`CN=${number}`)));
     const crossed: Uint8Array[] = [];
     for (const subject of cas.keys()) {

@@ -8,7 +8,7 @@ const ANY = '2.5.29.32.0';
 const A = '1.3.6.1.4.1.99.1';
 const B = '1.3.6.1.4.1.99.2';
 
-/** What one certificate of a chain says about policies. */
+/** The policy extensions of one certificate of a chain. */
 interface Says {
   readonly policies?: readonly string[];
   readonly mappings?: readonly (readonly [string, string])[];
@@ -73,7 +73,7 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
     ['nothing is asked, nothing is said', [{}, {}], {}, 'accepted'],
     ['nothing is asked, policies differ', [a, b], {}, 'accepted'],
     [
-      'nothing is asked, and there is nothing left to map',
+      'nothing is required, and there is nothing left to map',
       [{}, { policies: [A], mappings: [[A, B]] }, b],
       {},
       'accepted',
@@ -220,7 +220,7 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
       'accepted',
     ],
     [
-      'a leaf that issued itself may not say any where that is inhibited',
+      'a self-issued leaf cannot use any where that is inhibited',
       [
         { policies: [A], explicit: 0, noAny: 0 },
         { policies: [ANY], selfIssued: true },
@@ -228,7 +228,7 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
       'policy-refused',
     ],
     [
-      'a leaf that issued itself counts down all the same',
+      'a self-issued leaf still counts down',
       [{ policies: [A], explicit: 1 }, { selfIssued: true }],
       'policy-refused',
     ],
@@ -261,13 +261,13 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
     expect(await about([a, a, { policies: [B] }])).toBe('policy-refused of leaf 0');
   });
 
-  it('goes by the anchor’s words for a policy that was mapped', async () => {
+  it('uses the anchor’s name for a mapped policy', async () => {
     const chain = [{ policies: [A], mappings: [[A, B] as const] }, b];
     expect(await run(chain, { ...explicit, acceptedPolicies: new Set([A]) })).toBe('accepted');
     expect(await run(chain, { ...explicit, acceptedPolicies: new Set([B]) })).toBe('policy-refused');
   });
 
-  it('goes by the anchor’s words for a policy that anyPolicy let in and that was mapped', async () => {
+  it('uses the anchor’s name for a mapped policy that anyPolicy admitted', async () => {
     const chain = [{ policies: [ANY], mappings: [[A, B] as const] }, b];
     expect(await run(chain, { ...explicit, acceptedPolicies: new Set([A]) })).toBe('accepted');
     expect(await run(chain, { ...explicit, acceptedPolicies: new Set([B]) })).toBe('policy-refused');
@@ -278,8 +278,9 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
     expect(await run(chain, { ...explicit, inhibitPolicyMapping: true })).toBe('policy-refused');
   });
 
-  it('makes no more of many mappings than their number', async () => {
-    // A tree of valid policies would have 10^8 leaves here, and as many ways lead from the leaf to the anchor.
+  it('does work proportional to the number of mappings', async () => {
+    // A tree of valid policies would have 10^8 leaves here, and as many ways lead from the leaf to
+    // the anchor.
     const policies = Array.from({ length: 10 }, (_, number) => `${A}.${number}`);
     const mappings = policies.flatMap((from) => policies.map((to) => [from, to] as const));
     const chain = [...Array.from({ length: 7 }, () => ({ policies, mappings, explicit: 0 })), { policies }];
@@ -287,7 +288,7 @@ describe('certificate policies (RFC 5280 §6.1)', () => {
     expect(await run(chain, { acceptedPolicies: new Set([B]) })).toBe('policy-refused');
   });
 
-  it('reads qualifiers without minding them', async () => {
+  it('ignores qualifiers', async () => {
     const qualified = derElement(
       Tag.sequence,
       derElement(

@@ -57,7 +57,7 @@ describe('readPublicKey() (X509-36)', () => {
     expect(readPublicKey(spkiOf(pss))).toMatchObject({ kind: 'rsa', onlyPss: true });
   });
 
-  it('takes RSA keys made of two positive numbers, with NULL parameters', () => {
+  it('accepts RSA keys made of two positive numbers, with NULL parameters', () => {
     const key = rsaKey(integer(0x0f, 1), integer(3));
     expect(read(spki(RSA, [none], key))).toBe('accepted');
     expect(read(spki(RSA_PSS, [], key))).toBe('accepted');
@@ -80,7 +80,7 @@ describe('readPublicKey() (X509-36)', () => {
     });
   });
 
-  it('takes EC keys on three named curves as uncompressed points', () => {
+  it('accepts EC keys on three named curves as uncompressed points', () => {
     for (const [curve, size] of [
       ['1.2.840.10045.3.1.7', 32],
       ['1.3.132.0.34', 48],
@@ -100,14 +100,14 @@ describe('readPublicKey() (X509-36)', () => {
     expect([unknown([]), unknown([derElement(Tag.sequence)])]).toEqual([explicit, explicit]);
   });
 
-  it('takes Ed25519 keys of 32 bytes without parameters', () => {
+  it('accepts Ed25519 keys of 32 bytes without parameters', () => {
     expect(read(spki(ED25519, [], new Uint8Array(32)))).toBe('accepted');
     expect(read(spki(ED25519, [none], new Uint8Array(32)))).toBe('der-malformed');
     for (const length of [0, 31, 33])
       expect(read(spki(ED25519, [], new Uint8Array(length)))).toBe('der-malformed');
   });
 
-  it('knows no other kind, and lets nothing trail', () => {
+  it('knows no other kind, and refuses trailing bytes', () => {
     expect(readPublicKey(spki('1.3.101.113', [], new Uint8Array(57)))).toEqual({
       kind: 'unknown',
       oid: '1.3.101.113',

@@ -15,7 +15,7 @@ const algorithm = (oid: string, ...parameters: Uint8Array[]) =>
   derElement(Tag.sequence, derObjectIdentifier(oid), ...parameters);
 const explicit = (tag: number, ...parts: Uint8Array[]) => derElement(CONTEXT | CONSTRUCTED | tag, ...parts);
 
-/** What becomes of RSASSA-PSS with these parameters. */
+/** The verdict on RSASSA-PSS with these parameters. */
 function pss(...parts: Uint8Array[]): unknown {
   return signatureSchemeOf({ oid: '1.2.840.113549.1.1.10', parameters: derElement(Tag.sequence, ...parts) });
 }
@@ -58,7 +58,7 @@ describe('signatureSchemeOf() (X509-36)', () => {
     }
   });
 
-  it('wants the parameters each algorithm has', () => {
+  it('requires the parameters of each algorithm', () => {
     const none = Uint8Array.of(5, 0);
     const other = Uint8Array.of(0x30, 0);
     expect(signatureSchemeOf({ oid: '1.2.840.113549.1.1.11', parameters: none })).toEqual({
@@ -149,7 +149,7 @@ describe('keys of every kind', () => {
     expect(judge((await makeLeaf(root, { keyKind: 'Ed25519' })).der, [], [root.der])).toBe('accepted over 2');
   });
 
-  it('that are a point off their curve signed nothing', async () => {
+  it('with a point off their curve prove nothing', async () => {
     const ca = await makeCa('CN=Root');
     const leaf = await makeLeaf(ca);
     const spki = ca.publicKey.export({ type: 'spki', format: 'der' });
@@ -171,7 +171,8 @@ describe('keys that are for RSASSA-PSS only', () => {
       derElement(Tag.bitString, Uint8Array.of(0), pkcs1),
     );
     const spki = publicKey.export({ type: 'spki', format: 'der' });
-    // The anchor's own signature is not checked, so its key can be swapped for the same one under the other number.
+    // The anchor's own signature is not checked, so its key can be swapped for the same one under
+    // the other number.
     const anchor = replaceOnce(ca.der, spki, bound);
     for (const [rsaPss, expected] of [
       [true, 'accepted over 2'],

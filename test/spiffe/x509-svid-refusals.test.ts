@@ -57,7 +57,7 @@ describe('X509SvidError', () => {
     });
   });
 
-  it('tells a bundle without X.509 authorities from no bundle at all (TDB-04, TDB-31, X509-23)', async () => {
+  it('distinguishes a bundle without X.509 authorities from a missing bundle (TDB-04, TDB-31, X509-23)', async () => {
     const { chain } = await ca.issueLeaf({ uriSans: [id] });
     const empty = bundleOf(parseTrustDomain('a.example'), []);
     expect(refusalOf(() => verify(chain, {}, empty))).toMatchObject({ code: 'no-authority', claimedId: id });
@@ -75,7 +75,7 @@ describe('X509SvidError', () => {
 });
 
 describe('verifyX509Svid()', () => {
-  it('tells which of several authorities proved the peer', async () => {
+  it('reports which of several authorities proved the peer', async () => {
     const second = await createTestCa({ trustDomain: 'a.example' });
     const bundle = bundleOf(parseTrustDomain('a.example'), [ca.authority, second.authority]);
     for (const { authority, issueLeaf } of [ca, second].map((each) => ({
@@ -87,7 +87,7 @@ describe('verifyX509Svid()', () => {
     }
   });
 
-  it('keeps to the limits and the leeway it is given (X509-27, X509-37)', async () => {
+  it('respects the given limits and leeway (X509-27, X509-37)', async () => {
     const { chain } = await (await ca.issueIntermediate()).issueLeaf({
       uriSans: [id],
       notAfter: new Date('2030-01-01T11:59:50Z'),
@@ -102,7 +102,7 @@ describe('verifyX509Svid()', () => {
 });
 
 describe('parseLeafIdentity()', () => {
-  it('asks for no role', async () => {
+  it('does not require a role', async () => {
     for (const purposes of [['clientAuth'], ['serverAuth']] as const) {
       const { chain } = await ca.issueLeaf({ uriSans: [id], extendedKeyUsage: purposes });
       expect(parseLeafIdentity(chain[0] ?? ca.root)).toBe(id);

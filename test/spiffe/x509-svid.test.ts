@@ -69,7 +69,7 @@ describe('verifyX509Svid() on the leaf', () => {
     expect(parseLeafIdentity(svid.leaf)).toBe(svid.id);
   });
 
-  it('goes by the first certificate, whatever genuine one is sent behind it (X509-39)', async () => {
+  it('judges the first certificate, even with a genuine one behind it (X509-39)', async () => {
     const [genuine = new Uint8Array()] = (await a.issueLeaf({ path: '/king' })).chain;
     const [beggar = new Uint8Array()] = (await a.issueLeaf({ path: '/beggar' })).chain;
     const [forged = new Uint8Array()] = (await b.issueLeaf({ uriSans: ['spiffe://a.example/king'] })).chain;
@@ -78,7 +78,7 @@ describe('verifyX509Svid() on the leaf', () => {
     expect(code([forged, genuine])).toMatch(/^path-refused/);
   });
 
-  it('wants exactly one URI, whatever it is a second of (X509-01, X509-02)', async () => {
+  it('requires exactly one URI, and refuses every second one (X509-01, X509-02)', async () => {
     const id = 'spiffe://a.example/w';
     expect(await codeOfLeaf({ uriSans: [id] })).toBe('accepted');
     for (const uriSans of [
@@ -93,7 +93,7 @@ describe('verifyX509Svid() on the leaf', () => {
     expect(await codeOfLeaf({ uriSans: [], subject: 'CN=x' })).toBe('uri-san-count');
   });
 
-  it('lets other names be, which identify nobody (X509-03)', async () => {
+  it('ignores other names, which identify no one (X509-03)', async () => {
     const names = [
       derElement(CONTEXT | 2, Buffer.from('b.example')),
       derElement(CONTEXT | 1, Buffer.from('a@b.example')),
@@ -156,7 +156,7 @@ describe('verifyX509Svid() on the leaf', () => {
     expect(await codeOfLeaf({ uriSans: ['spiffe://a.example'] }, { peerRole })).toBe('id-without-path');
   });
 
-  it('refuses a CA, and takes missing and empty basicConstraints for none (X509-07)', async () => {
+  it('refuses a CA, and treats missing and empty basicConstraints as not a CA (X509-07)', async () => {
     expect(await codeOfLeaf({ isCa: true })).toBe('leaf-is-ca');
     expect(await codeOfLeaf({ isCa: false })).toBe('accepted');
     const [der = a.root] = (await a.issueLeaf()).chain;
@@ -200,7 +200,7 @@ describe('verifyX509Svid() on the leaf', () => {
     ]).toEqual(['key-usage', 'key-usage']);
   });
 
-  it('wants the purpose of the role the peer plays, if any is stated (X509-12, X509-13)', async () => {
+  it('requires the purpose of the role that the peer plays, if any is stated (X509-12, X509-13)', async () => {
     const roles = async (leaf: TestLeafOptions) => [
       await codeOfLeaf(leaf),
       await codeOfLeaf(leaf, { peerRole: 'server' }),
@@ -237,13 +237,13 @@ describe('verifyX509Svid() on the leaf', () => {
     expect(code([der], both, { peerRole: 'server' })).toBe('accepted');
   });
 
-  it('wants critical names where the subject is empty (X509-14)', async () => {
+  it('requires critical names when the subject is empty (X509-14)', async () => {
     expect(await codeOfLeaf({ subject: '', sanCritical: true })).toBe('accepted');
     expect(await codeOfLeaf({ subject: '', sanCritical: false })).toBe('san-not-critical');
     expect(await codeOfLeaf({ subject: 'CN=x', sanCritical: false })).toBe('accepted');
   });
 
-  it('never takes a signing certificate for a peer (X509-19)', async () => {
+  it('never accepts a signing certificate as a peer (X509-19)', async () => {
     const intermediate = await a.issueIntermediate({ uriSans: ['spiffe://a.example/ca'] });
     expect(code((await intermediate.issueLeaf()).chain)).toBe('accepted');
     expect(code(intermediate.intermediates)).toBe('leaf-is-ca');
@@ -271,7 +271,7 @@ describe('verifyX509Svid() on the anchors', () => {
     );
   });
 
-  it('does so also where both roots bear one name (X509-21)', async () => {
+  it('does so also when both roots have one name (X509-21)', async () => {
     const [one, two] = [
       await createTestCa({ trustDomain: 'one.example', subject: 'O=Same' }),
       await createTestCa({ trustDomain: 'two.example', subject: 'O=Same' }),
@@ -299,15 +299,16 @@ describe('verifyX509Svid() on the anchors', () => {
     });
     const [own = a.root] = (await bMiddle.issueLeaf()).chain;
     const [foreign = a.root] = (await bMiddle.issueLeaf({ uriSans: ['spiffe://a.example/w'] })).chain;
-    // B's leaf: only the way to B's root counts, although the other one leads to a root that is trusted for A.
+    // B's leaf: only the path to B's root counts, although the other one leads to a root that is
+    // trusted for A.
     expect(code([own, bMiddle.root])).toBe('accepted');
     expect(code([own, crossed])).toBe('path-refused: issuer-not-found');
-    // A's ID from B's CA: only since A's root really signed that CA (X509-18).
+    // A's ID from B's CA is accepted only because A's root really signed that CA (X509-18).
     expect(code([foreign, crossed])).toBe('accepted');
     expect(code([foreign, bMiddle.root])).toBe('path-refused: issuer-not-found');
   });
 
-  it('is not led astray by an expired look-alike of the root in the chain (X509-21, X509-25)', async () => {
+  it('is not misled by an expired look-alike of the root in the chain (X509-21, X509-25)', async () => {
     const lookAlike = await createTestCa({
       trustDomain: 'b.example',
       notBefore: new Date('2019-01-01T00:00:00Z'),
@@ -319,7 +320,7 @@ describe('verifyX509Svid() on the anchors', () => {
     expect(code([forged, lookAlike.root, middle.root, a.root])).toBe('path-refused: issuer-not-found');
   });
 
-  it('refuses a trust domain without a bundle, under whatever root, and names it (X509-23)', async () => {
+  it('refuses a trust domain without a bundle, under any root, and names it (X509-23)', async () => {
     const { chain } = await a.issueLeaf({ uriSans: ['spiffe://c.example/w'] });
     const outcome = attempt(() => verifyX509Svid(chain, both, options));
     const error = 'error' in outcome ? outcome.error : undefined;
@@ -332,7 +333,7 @@ describe('verifyX509Svid() on the anchors', () => {
     expect(error?.message).toContain('c.example');
   });
 
-  it('takes an intermediate of the bundle for an anchor, whose issuer is nowhere (X509-24, ID-20)', async () => {
+  it('uses an intermediate of the bundle as an anchor, even though its issuer is absent (X509-24, ID-20)', async () => {
     const middle = await a.issueIntermediate();
     const { chain } = await middle.issueLeaf();
     const source = new BundleSet([bundleOf(a.trustDomain, [x509AuthorityFromDer(middle.root)])]);
@@ -340,7 +341,7 @@ describe('verifyX509Svid() on the anchors', () => {
     expect(code(chain.slice(0, 1), source)).toBe('accepted');
   });
 
-  it('takes no root from the peer (X509-25)', async () => {
+  it('uses no root from the peer (X509-25)', async () => {
     const stranger = await createTestCa({ trustDomain: 'a.example' });
     const { chain } = await stranger.issueLeaf();
     expect(code([...chain, stranger.root], new BundleSet([stranger.bundle()]))).toBe('accepted');
@@ -376,13 +377,13 @@ describe('verifyX509Svid() on the anchors', () => {
     );
   });
 
-  it('does not believe a source that answers with another bundle (TDB-39)', async () => {
+  it('refuses a source that answers with another bundle (TDB-39)', async () => {
     const { chain } = await a.issueLeaf();
     const lying: BundleSource = { bundleFor: () => b.bundle() };
     expect(() => verifyX509Svid(chain, lying, options)).toThrow(TypeError);
   });
 
-  it('gives the path’s refusal with the certificate it is about (X509-26, X509-28)', async () => {
+  it('reports the refusal of the path with its certificate (X509-26, X509-28)', async () => {
     const { chain } = await a.issueLeaf();
     const outcome = attempt(() =>
       verifyX509Svid(chain, both, { ...options, now: new Date('2031-01-01T00:00:00Z') }),

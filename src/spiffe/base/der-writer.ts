@@ -11,7 +11,7 @@ function derLength(length: number): number[] {
   return [0x80 | bytes.length, ...bytes];
 }
 
-/** An OBJECT IDENTIFIER from its dotted form. Throws `TypeError` for text that is none. */
+/** An OBJECT IDENTIFIER from its dotted form. Throws `TypeError` for invalid text. */
 export function derObjectIdentifier(dotted: string): Uint8Array {
   const [first, second, ...rest] = dotted.split('.').map(Number);
   if (
@@ -19,7 +19,7 @@ export function derObjectIdentifier(dotted: string): Uint8Array {
     second === undefined ||
     [first, second, ...rest].some((arc) => !Number.isSafeInteger(arc) || arc < 0)
   ) {
-    throw new TypeError(`${dotted} is no object identifier`);
+    throw new TypeError(`${dotted} is not an object identifier`);
   }
   const bytes: number[] = [];
   for (const arc of [first * 40 + second, ...rest]) {

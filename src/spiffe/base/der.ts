@@ -8,8 +8,8 @@ export class DerError extends CodedError<'der-malformed'> {
 }
 
 /**
- * The tags the certificate walk meets (X.690 §8); context tags are `CONTEXT | n`, constructed ones
- * with `CONSTRUCTED` too.
+ * The tags that occur in certificates (X.690 §8). Context tags are `CONTEXT | n`, constructed ones
+ * also have `CONSTRUCTED`.
  */
 export const Tag = {
   boolean: 0x01,
@@ -35,7 +35,7 @@ export const CONTEXT = 0x80;
 export const CONSTRUCTED = 0x20;
 
 /**
- * Walks DER from left to right and refuses whatever has more than one encoding: indefinite and
+ * Walks DER from left to right and refuses everything with more than one encoding: indefinite and
  * non-minimal lengths, padded integers, booleans other than 0x00 and 0xFF, set unused bits, high
  * tag numbers. Every reader ends with `end()`, so that nothing trails. Throws `DerError`; never
  * reads beyond its slice and copies nothing.
@@ -60,7 +60,7 @@ export class DerReader {
     return this.done ? -1 : (this.bytes[this.#position] ?? -1);
   }
 
-  /** Refuses anything left over. */
+  /** Refuses remaining bytes. */
   end(): void {
     if (!this.done)
       throw new DerError(`${this.#end - this.#position} bytes trail where the element should end`);
@@ -86,7 +86,8 @@ export class DerReader {
   }
 
   /**
-   * A reader over the content if the next element has this tag, else undefined and nothing is read.
+   * A reader over the content if the next element has this tag, else undefined without reading
+   * anything.
    */
   enterOptional(tag: number): DerReader | undefined {
     return this.nextTag === tag ? this.enter(tag) : undefined;
@@ -100,7 +101,7 @@ export class DerReader {
     return content[0] === 0xff;
   }
 
-  /** The two's complement bytes of an INTEGER, minimal as DER wants them. */
+  /** The two's complement bytes of an INTEGER, minimal as DER requires. */
   integer(tag: number = Tag.integer): Uint8Array {
     const content = this.content(tag);
     const [first, second] = content;
@@ -114,7 +115,7 @@ export class DerReader {
   /** An INTEGER from 0 to `maximum`, as the small counters of certificates are. */
   smallInteger(maximum: number, tag: number = Tag.integer): number {
     const content = this.integer(tag);
-    if ((content[0] ?? 0) >= 0x80) throw new DerError('the integer is negative where none may be');
+    if ((content[0] ?? 0) >= 0x80) throw new DerError('the integer is negative, which is not allowed here');
     let value = 0;
     for (const byte of content) {
       value = value * 256 + byte;
@@ -190,7 +191,7 @@ export class DerReader {
         throw new DerError('a length is encoded in as few bytes as it needs');
       at += count;
     }
-    if (length > this.#end - at) throw new DerError('an element is longer than what holds it');
+    if (length > this.#end - at) throw new DerError('an element is longer than the data around it');
     this.#position = at + length;
     return [at, this.#position];
   }
@@ -218,14 +219,14 @@ function decodeObjectIdentifier(content: Uint8Array): string {
   return text;
 }
 
-/** Both arcs of the first number, which holds them together (X.690 §8.19.4). */
+/** Both arcs of the first number, which combines them (X.690 §8.19.4). */
 function firstTwoArcs(joined: number): string {
   const root = joined < 40 ? 0 : joined < 80 ? 1 : 2;
   return `${root}.${joined - 40 * root}`;
 }
 
 /**
- * The same with arcs of any size; only for content whose form was checked up to the first long arc.
+ * The same with arcs of any size. Only for content whose form was checked up to the first long arc.
  */
 function decodeLongObjectIdentifier(content: Uint8Array): string {
   let text = '';
@@ -281,7 +282,7 @@ function decodeTime(content: Uint8Array, yearDigits: 2 | 4): Date {
   return instant;
 }
 
-/** Whether two byte strings are equal. Not in constant time: nothing secret is compared. */
+/** Whether two byte strings are equal. Not in constant time, because no secret is compared. */
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;

@@ -16,10 +16,9 @@ const MAX_CERTIFICATES = 1000;
 const BOUNDARY = /^-----(BEGIN|END) ([A-Z0-9 ]+)-----$/;
 
 /**
- * The certificates of a PEM text (RFC 7468), in order, as DER that nobody has judged yet. Text
- * around the blocks is skipped. Throws `PemError`: `pem-private-key` if a key is among them (they
- * do not belong in a file of certificates), `pem-unexpected-label`, `pem-malformed`,
- * `pem-too-large`, `pem-empty`.
+ * The certificates of a PEM text (RFC 7468), in order, as unchecked DER. Text around the blocks is
+ * skipped. Throws `PemError`: `pem-private-key` for a key, which does not belong in a file of
+ * certificates, `pem-unexpected-label`, `pem-malformed`, `pem-too-large`, `pem-empty`.
  */
 export function certificatesFromPem(pem: string): Uint8Array[] {
   if (pem.length > MAX_PEM_CHARACTERS) {
@@ -67,7 +66,7 @@ export function certificatesFromPem(pem: string): Uint8Array[] {
     }
     const der = decodeBase64((body ?? []).join(''));
     if (!der || der.length === 0)
-      throw new PemError('pem-malformed', `the block that ends in line ${index + 1} is no base64`);
+      throw new PemError('pem-malformed', `the block that ends in line ${index + 1} is not base64`);
     if (certificates.length === MAX_CERTIFICATES) {
       throw new PemError('pem-too-large', `a PEM text has at most ${MAX_CERTIFICATES} certificates`);
     }
@@ -82,8 +81,8 @@ export function certificatesFromPem(pem: string): Uint8Array[] {
 const GLUED = /-----END [A-Z0-9 ]+-----.*-----BEGIN [A-Z0-9 ]+-----/;
 
 /**
- * What people take for PEM: the text was read as UTF-8, so bytes that are none show as replacement
- * characters.
+ * Recognises common wrong formats. Because the text was read as UTF-8, invalid bytes appear as
+ * replacement characters.
  */
 function refuseOtherForms(text: string): void {
   if (text.includes('\0') && text.replaceAll('\0', '').includes('-----BEGIN'))

@@ -7,7 +7,7 @@ export type JsonErrorCode =
   | 'json-too-deep'
   | 'json-too-large';
 
-/** The bytes are no JSON text we accept. */
+/** The bytes are not a JSON text that we accept. */
 export class JsonError extends CodedError<JsonErrorCode> {}
 
 /** A number as it was written, so that 64-bit integers keep every digit (TDB-08). */
@@ -23,7 +23,7 @@ export class JsonNumber {
    * exponent.
    */
   get integer(): bigint | undefined {
-    // A megabyte of digits would take a tenth of a second to read, and stands for nothing here.
+    // A megabyte of digits would take a tenth of a second to read, and has no meaning here.
     return /^-?[0-9]{1,40}$/.test(this.source) ? BigInt(this.source) : undefined;
   }
 }
@@ -33,13 +33,13 @@ export type JsonValue = null | boolean | string | JsonNumber | readonly JsonValu
 
 export interface JsonLimits {
   readonly maxBytes: number;
-  /** Objects and arrays inside each other. */
+  /** How deep objects and arrays may be nested. */
   readonly maxDepth: number;
 }
 
 /**
- * Reads one JSON text (RFC 8259) and nothing else: UTF-8 without byte order mark, no trailing text
- * (TDB-43), no member name twice in one object, escaped spellings included (TDB-20). Objects become
+ * Reads exactly one JSON text (RFC 8259): UTF-8 without byte order mark, no trailing text (TDB-43),
+ * no repeated member name in one object, also not in escaped spellings (TDB-20). Objects become
  * maps, numbers keep their source. Throws `JsonError`: `json-too-large`, `json-encoding`,
  * `json-syntax`, `json-duplicate-member`, `json-too-deep`.
  */
@@ -201,6 +201,6 @@ class Reader {
   }
 
   #syntax(what: string): JsonError {
-    return new JsonError('json-syntax', `the text is no JSON: ${what}, at character ${this.#at}`);
+    return new JsonError('json-syntax', `the text is not JSON: ${what}, at character ${this.#at}`);
   }
 }

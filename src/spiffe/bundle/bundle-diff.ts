@@ -12,15 +12,15 @@ export interface BundleDiff {
   readonly keptJwt: readonly JwtAuthority[];
 }
 
-// Asked for on every verification, for bundles that live for hours.
+// Needed at every verification, for bundles that live for hours.
 const digests = new WeakMap<TrustBundle, string>();
 
 /**
- * SHA-256, lower-case hex, over the trust domain and its authorities in their one order; sequence
- * and refresh hint have no part in it. Lines of text, each ended by a line feed:
- * `spiffe-bundle-content-v1`, the trust domain, then `x509 <sha256 of the DER>` by fingerprint and
- * `jwt <key ID as JSON> <JWK as JSON>` by key ID, with the algorithm as JSON behind it where the
- * key is for one only.
+ * SHA-256, lower-case hex, over the trust domain and its sorted authorities, without sequence and
+ * refresh hint. It covers lines of text, each ended by a line feed. First come
+ * `spiffe-bundle-content-v1` and the trust domain. Then `x509 <sha256 of the DER>` by fingerprint
+ * and `jwt <key ID as JSON> <JWK as JSON>` by key ID. The algorithm follows as JSON where the key
+ * is for one only.
  */
 export function contentDigest(bundle: TrustBundle): string {
   const known = digests.get(bundle);
@@ -44,7 +44,7 @@ export function bundlesEqual(a: TrustBundle, b: TrustBundle): boolean {
   return contentDigest(a) === contentDigest(b);
 }
 
-/** What changes from `before` (nothing, if undefined) to `after`, each list in its one order. */
+/** What changes from `before` (nothing, if undefined) to `after`, each list sorted. */
 export function diffBundles(before: TrustBundle | undefined, after: TrustBundle): BundleDiff {
   const oldX509 = new Map(
     (before?.x509Authorities ?? []).map((authority) => [authority.fingerprint, authority]),
@@ -63,8 +63,7 @@ export function diffBundles(before: TrustBundle | undefined, after: TrustBundle)
 }
 
 /**
- * Without an algorithm as it was before algorithms were kept, so that the digests of such bundles
- * stay.
+ * Leaves out a missing algorithm, so that digests from before algorithms were kept stay the same.
  */
 function jwtLabel({ keyId, jwk, algorithm }: JwtAuthority): string {
   const label = `${JSON.stringify(keyId)} ${jwkText(jwk)}`;

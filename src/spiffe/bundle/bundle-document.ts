@@ -7,16 +7,16 @@ import { JsonError, type JsonValue, parseStrictJson } from '../base/strict-json.
 import type { TrustDomain } from '../id/trust-domain.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 
-/** A bundle, and what was odd about its document. */
+/** A bundle, and the notes about its document. */
 export interface ParsedBundle {
   readonly bundle: TrustBundle;
   readonly notes: readonly BundleNote[];
 }
 
 /**
- * A bundle from its document (SPIFFE Trust Domain and Bundle §4). A bad entry is ignored and noted,
- * a bad document is refused. The document does not name its trust domain, so the caller does
- * (TDB-39). An empty `keys` is legal and revokes everything (TDB-04). Throws `BundleError`:
+ * A bundle from its document (SPIFFE Trust Domain and Bundle §4). A bad entry is ignored and noted;
+ * a bad document is refused. Because the document does not name its trust domain, the caller gives
+ * it (TDB-39). An empty `keys` is legal and revokes everything (TDB-04). Throws `BundleError`:
  * `bundle-not-json`, `bundle-too-large`, `bundle-not-a-bundle`, `bundle-too-many-entries`,
  * `bundle-sequence`, `bundle-refresh-hint`.
  */
@@ -45,9 +45,9 @@ export function parseBundleJson(bytes: Uint8Array, limits: BundleLimits): JsonVa
 }
 
 /**
- * The one document of a bundle: fixed order of members, X.509 entries by fingerprint, then JWT
- * entries by key ID, so that equal bundles are equal bytes (TDB-01, TDB-02, TDB-14, TDB-16, TDB-18,
- * TDB-21, TDB-22, TDB-33).
+ * The canonical document of a bundle: fixed order of members, X.509 entries by fingerprint, then
+ * JWT entries by key ID. Equal bundles are therefore equal bytes (TDB-01, TDB-02, TDB-14, TDB-16,
+ * TDB-18, TDB-21, TDB-22, TDB-33).
  */
 export function serializeBundle(bundle: TrustBundle): Uint8Array {
   return Buffer.from(`${bundleText(bundle)}\n`);
@@ -68,12 +68,12 @@ export function bundleText(bundle: TrustBundle, { withHint = true } = {}): strin
   return `{${members.join(',')}}`;
 }
 
-/** X.509 authorities in the one order: by fingerprint. */
+/** X.509 authorities in canonical order: by fingerprint. */
 export function sortedX509(authorities: readonly X509Authority[]): X509Authority[] {
   return [...authorities].sort((a, b) => compare(a.fingerprint, b.fingerprint));
 }
 
-/** JWT authorities in the one order: by key ID, and where two share one, by key. */
+/** JWT authorities in canonical order: by key ID, and by key where two share one. */
 export function sortedJwt(authorities: readonly JwtAuthority[]): JwtAuthority[] {
   return [...authorities].sort(
     (a, b) =>
@@ -83,13 +83,13 @@ export function sortedJwt(authorities: readonly JwtAuthority[]): JwtAuthority[] 
   );
 }
 
-/** The members of a JWK in the one order, as text. */
+/** The members of a JWK in canonical order, as text. */
 export function jwkText(jwk: Readonly<Record<string, string>>): string {
   return JSON.stringify(orderedJwk(jwk));
 }
 
-// An authority is written with every version that has it; reading its certificate each time would
-// cost the most.
+// An authority is written with every version that has it, and reading its certificate each time
+// would cost the most.
 const authorityJwks = new WeakMap<X509Authority, Record<string, string>>();
 
 function x509Entry(authority: X509Authority): Record<string, unknown> {

@@ -7,9 +7,9 @@ import type { TrustDomain } from '../id/trust-domain.ts';
 import { type Certificate, CertificateError, parseCertificate } from '../x509/certificate.ts';
 
 /**
- * A CA certificate as an authority of a bundle. Its dates are not looked at (TDB-29), nor who
- * signed it (X509-24). Throws `BundleError`: `authority-not-a-certificate`, `authority-not-a-ca`
- * (TDB-28), `authority-key-unsupported`.
+ * A CA certificate as an authority of a bundle. Its dates (TDB-29) and its signer (X509-24) do not
+ * matter. Throws `BundleError`: `authority-not-a-certificate`, `authority-not-a-ca` (TDB-28),
+ * `authority-key-unsupported`.
  */
 export function x509AuthorityFromDer(der: Uint8Array): X509Authority {
   const certificate = readCertificate(der);
@@ -31,8 +31,8 @@ export function x509AuthorityFromDer(der: Uint8Array): X509Authority {
 }
 
 /**
- * The same of a CA certificate that stands next to those of others, and therefore has to be one
- * that every verifier can read. Throws `BundleError` as `x509AuthorityFromDer` does, and
+ * The same for a CA certificate that is used together with those of others, and must therefore be
+ * readable for every verifier. Throws `BundleError` as `x509AuthorityFromDer` does, and
  * `authority-not-portable`.
  */
 export function portableAuthorityFromDer(der: Uint8Array): X509Authority {
@@ -67,7 +67,7 @@ export function bundleOf(
 
 function readCertificate(der: Uint8Array): Certificate {
   try {
-    // A copy: an authority outlives the buffer it came in, and must not change with it.
+    // A copy, because an authority outlives its input buffer and must not change with it.
     return parseCertificate(Uint8Array.from(der));
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error;

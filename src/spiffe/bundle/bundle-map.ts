@@ -5,11 +5,11 @@ import { type BundleLimits, defaultBundleLimits, readBundle } from './bundle-rea
 import { isTrustDomain, type TrustDomain } from '../id/trust-domain.ts';
 
 /**
- * The bundles of a bundle map (SPIFFE Trust Domain and Bundle §5), all or none. Hints in it are the
- * publisher's and say nothing about reading the map (MAP-04). A trust domain that comes twice, also
- * in an escaped spelling, refuses the map (MAP-03), and so does one bad name or bundle (MAP-06).
- * Throws `BundleError`: `bundle-not-json`, `bundle-too-large`, `bundle-too-many-entries`,
- * `map-not-a-map`, `map-trust-domain`, `map-bundle`.
+ * The bundles of a bundle map (SPIFFE Trust Domain and Bundle §5), all or none. Its hints are the
+ * publisher's and do not apply to the map (MAP-04). A repeated trust domain, also in an escaped
+ * spelling, refuses the map (MAP-03). So does one bad name or bundle (MAP-06). Throws
+ * `BundleError`: `bundle-not-json`, `bundle-too-large`, `bundle-too-many-entries`, `map-not-a-map`,
+ * `map-trust-domain`, `map-bundle`.
  */
 export function parseBundleMap(
   bytes: Uint8Array,
@@ -26,7 +26,7 @@ export function parseBundleMap(
     if (!isTrustDomain(name)) {
       throw new BundleError(
         'map-trust-domain',
-        `the key ${JSON.stringify(name.slice(0, 80))} of a bundle map is no trust domain`,
+        `the key ${JSON.stringify(name.slice(0, 80))} of a bundle map is not a trust domain`,
       );
     }
     maxEntries -= 1;
@@ -50,7 +50,7 @@ export function parseBundleMap(
 }
 
 /**
- * The one bundle map of these bundles, by trust domain, without their refresh hints (MAP-01,
+ * The canonical bundle map of these bundles, by trust domain, without their refresh hints (MAP-01,
  * MAP-02, MAP-04).
  */
 export function serializeBundleMap(bundles: Iterable<TrustBundle>): Uint8Array {

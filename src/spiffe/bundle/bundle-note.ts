@@ -1,4 +1,4 @@
-/** What can be odd in a bundle document that is accepted all the same. */
+/** The remarks about a bundle document that is still accepted. */
 export type BundleNoteCode =
   /** TDB-38 */
   | 'entry-not-an-object'
@@ -18,8 +18,8 @@ export type BundleNoteCode =
   | 'entry-certificate-not-a-ca'
   | 'entry-key-unsupported'
   /**
-   * We can read the certificate, but not every verifier of others can, and some would refuse the
-   * whole bundle for it.
+   * We can read the certificate, but not every other verifier can, and some would refuse the whole
+   * bundle for it.
    */
   | 'entry-certificate-not-portable'
   /** TDB-27 */
@@ -30,20 +30,20 @@ export type BundleNoteCode =
   | 'entry-without-key-id'
   /** Both keys stay candidates (TDB-35). */
   | 'entry-key-id-shared'
-  /** No entry survived: the trust domain is untrusted (TDB-05). */
+  /** No entry was usable: the trust domain is untrusted (TDB-05). */
   | 'no-usable-keys'
   /** Zero or negative: as if absent (TDB-12). */
   | 'refresh-hint-ignored';
 
-/** Something odd about a bundle document: an entry that was ignored, or used with a remark. */
+/** A remark about a bundle document: an entry was ignored, or used in spite of a defect. */
 export interface BundleNote {
   readonly code: BundleNoteCode;
   /**
-   * The entry's place in `keys`, from 0; absent where the note is about the whole document. A
-   * message counts from 1, as people do.
+   * The entry's place in `keys`, from 0; absent where the note is about the whole document.
+   * Messages count from 1.
    */
   readonly index?: number;
   readonly message: string;
-  /** Set where somebody should be woken. */
+  /** Set for notes that need an operator at once. */
   readonly grave?: true;
 }

@@ -9,17 +9,17 @@ import { JsonNumber, type JsonObject, type JsonValue } from '../base/strict-json
 import type { TrustDomain } from '../id/trust-domain.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 
-/** How large a bundle document may be (TDB-44). */
+/** The size limits of a bundle document (TDB-44). */
 export interface BundleLimits {
   readonly maxBytes: number;
-  /** Entries of `keys`, in a map those of all bundles together. */
+  /** Entries of `keys`; in a map those of all bundles together. */
   readonly maxEntries: number;
-  /** Objects and arrays inside each other. */
+  /** How deep objects and arrays may be nested. */
   readonly maxDepth: number;
 }
 
 /**
- * Which X.509 authorities count. `portable`: those that every verifier can read, as for everything
+ * Which X.509 authorities count. `portable`: those that every verifier can read, for everything
  * that a peer publishes. `readable`: those that we can read, for our own bundle and for the
  * history.
  */
@@ -55,7 +55,7 @@ export function readBundle(
   if (hint === 'ignored')
     notes.push({
       code: 'refresh-hint-ignored',
-      message: 'a refresh hint is positive, this one is as good as absent',
+      message: 'a refresh hint must be positive, this one is ignored',
     });
   if (x509.size === 0 && jwt.length === 0 && entries.length > 0) {
     notes.push({
@@ -91,11 +91,11 @@ function readRefreshHint(value: JsonValue | undefined): number | 'ignored' | und
   if (hint === undefined)
     throw new BundleError('bundle-refresh-hint', 'spiffe_refresh_hint is an integer number of seconds');
   if (hint <= 0n) return 'ignored';
-  // Nobody waits longer than that; the poller clamps anyway.
+  // No poller waits longer, because it clamps the hint anyway.
   return hint > BigInt(Number.MAX_SAFE_INTEGER) ? Number.MAX_SAFE_INTEGER : Number(hint);
 }
 
-/** Collects what the entries of one bundle state, and notes what is odd about them. */
+/** Collects the authorities of the entries of one bundle, and notes their defects. */
 class EntryReader {
   readonly x509 = new Map<string, X509Authority>();
   readonly jwt: JwtAuthority[] = [];
@@ -213,8 +213,8 @@ class EntryReader {
 }
 
 /**
- * Why other programs cannot read a key for JWTs, or refuse all keys for it; a key that is too short
- * only proves nothing.
+ * Why other programs cannot read a JWT key, or would refuse all keys for it. A key that is too
+ * short only proves nothing.
  */
 function jwtKeyProblem({ kty, n = '', e = '', x = '' }: PublicJwk): string | undefined {
   if (kty === 'OKP') {

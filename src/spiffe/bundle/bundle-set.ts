@@ -18,7 +18,7 @@ export class BundleSet implements BundleSource {
     this.#bundles.set(bundle.trustDomain, bundle);
   }
 
-  /** Whether there was one. */
+  /** Returns whether there was one. */
   delete(trustDomain: TrustDomain): boolean {
     return this.#bundles.delete(trustDomain);
   }

@@ -10,11 +10,11 @@ export interface X509Authority {
   /** SHA-256 of `der`, 64 lower-case hex digits. */
   readonly fingerprint: string;
   /**
-   * What names the key, 64 lower-case hex digits: it stays when a CA is re-issued with the same
-   * key, however that is encoded.
+   * The digest of the key, 64 lower-case hex digits. It stays the same when a CA is re-issued with
+   * the same key, in any encoding.
    */
   readonly keyFingerprint: string;
-  /** The subject as people read it, for instance `O=istio.example,CN=Root 1`; may be empty. */
+  /** The subject as text, for instance `O=istio.example,CN=Root 1`; may be empty. */
   readonly subject: string;
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -25,16 +25,13 @@ export interface JwtAuthority {
   readonly keyId: string;
   /** The public members only: `kty` and what it requires, never `d`. */
   readonly jwk: Readonly<Record<string, string>>;
-  /**
-   * `alg`: the one algorithm that the key is for (RFC 7517 §4.4); absent where the bundle names
-   * none.
-   */
+  /** `alg`: the only algorithm of the key (RFC 7517 §4.4); absent where the bundle names none. */
   readonly algorithm?: string;
 }
 
 /**
- * What one trust domain's identities are checked against (SPIFFE Trust Domain and Bundle §4).
- * Immutable; the name travels with it (TDB-39).
+ * The authorities that verify one trust domain's identities (SPIFFE Trust Domain and Bundle §4).
+ * Immutable; it includes the name of its trust domain (TDB-39).
  */
 export interface TrustBundle {
   readonly trustDomain: TrustDomain;
@@ -42,20 +39,19 @@ export interface TrustBundle {
   readonly jwtAuthorities: readonly JwtAuthority[];
   /** `spiffe_sequence`, 0 to 2^64−1. */
   readonly sequence?: bigint;
-  /** `spiffe_refresh_hint` in seconds, as published; clamping is the poller's. */
+  /** `spiffe_refresh_hint` in seconds, as published; the poller clamps it. */
   readonly refreshHintSeconds?: number;
 }
 
 /**
- * Answers with the bundle of one trust domain, or nothing; whoever verifies takes a source and
- * never learns where it came from.
+ * Provides the bundle of one trust domain, or nothing. A verifier takes a source and does not know
+ * where bundles come from.
  */
 export interface BundleSource {
   bundleFor(trustDomain: TrustDomain): TrustBundle | undefined;
   /**
-   * Keys (SHA-256 of the SubjectPublicKeyInfo) of that trust domain that no path may lead through,
-   * although a peer sends CA certificates over them that another authority signed. The same set
-   * until it changes; left out: none.
+   * Keys (SHA-256 of the SubjectPublicKeyInfo) of that trust domain that no path may use, even in
+   * CA certificates that another authority signed. The same set until it changes; left out: none.
    */
   distrustedKeys?(trustDomain: TrustDomain): ReadonlySet<string> | undefined;
 }

@@ -1,12 +1,11 @@
 import type { TrustBundle, X509Authority } from './bundle.ts';
 
 /**
- * The roots that are worth giving out at an instant. A root that has ended proves nothing any more.
- * Because BoringSSL takes the first of several roots with one name, whatever its dates are, an
- * ended root next to its renewal makes Envoy refuse every identity of the trust domain. For the
- * same reason a root that is not valid yet is left out while one with its name and key is; any
- * other is given out early, so that peers have it before it signs. The same array where nothing is
- * left out.
+ * The roots to give out at an instant. An expired root proves nothing. Because BoringSSL takes the
+ * first of several roots with one name, whatever its dates are, an expired root next to its renewal
+ * makes Envoy refuse every identity of the trust domain. For the same reason a future root is left
+ * out while one with its name and key is valid. Any other future root is given out early, so that
+ * peers have it before it signs. Returns the same array where nothing is left out.
  */
 export function currentRoots(roots: readonly X509Authority[], now: Date): readonly X509Authority[] {
   const alive = roots.filter(({ notAfter }) => now < notAfter);
@@ -15,10 +14,7 @@ export function currentRoots(roots: readonly X509Authority[], now: Date): readon
   return current.length === roots.length ? roots : current;
 }
 
-/**
- * A bundle with those of its roots that are worth giving out; see `currentRoots`. The bundle itself
- * where that is all of them.
- */
+/** A bundle with only its `currentRoots`. The bundle itself where these are all. */
 export function currentPart(bundle: TrustBundle, now: Date): TrustBundle {
   const x509Authorities = currentRoots(bundle.x509Authorities, now);
   return x509Authorities === bundle.x509Authorities ? bundle : { ...bundle, x509Authorities };

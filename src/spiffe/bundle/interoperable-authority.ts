@@ -15,10 +15,10 @@ const MAX_REMEMBERED = 8192;
 const remembered = new Map<string, string | undefined>();
 
 /**
- * Why some verifier cannot read a CA certificate, in words that continue "others cannot read it:
- * …", or undefined where Go, BoringSSL, OpenSSL, rustls and Java all can. Because many of them
- * refuse a whole set of roots for one that they cannot read, such a certificate must not stand next
- * to those of others. It is stricter than our own reader, and judges neither dates nor signature.
+ * Why some verifier cannot read a CA certificate, as the end of the sentence "others cannot read
+ * it: …". Undefined where Go, BoringSSL, OpenSSL, rustls and Java all can. Because many of them
+ * refuse a whole set of roots for one unreadable root, such a certificate must not be mixed with
+ * those of others. It is stricter than our own reader, and judges neither dates nor signature.
  */
 export function readingProblem({
   der,
@@ -69,9 +69,7 @@ function bodyProblem({
   // Version, serial number, algorithm, issuer, validity, subject, key: read before.
   for (let element = 0; element < 7; element += 1) tbs.element();
   if (tbs.nextTag !== (CONTEXT | CONSTRUCTED | 3)) {
-    return tbs.done
-      ? 'it has no extensions'
-      : 'it has unique identifiers, which RFC 5280 tells CAs not to use';
+    return tbs.done ? 'it has no extensions' : 'it has unique identifiers, which RFC 5280 forbids CAs to use';
   }
   return extensionsProblem(tbs.enter(CONTEXT | CONSTRUCTED | 3));
 }
@@ -92,7 +90,7 @@ function validityProblem({ notBefore, notAfter }: Certificate): string | undefin
   return notAfter < notBefore ? 'its validity ends before it begins' : undefined;
 }
 
-/** OpenSSL reads it too, as a whole and its key: that finds a point off its curve. */
+/** OpenSSL also reads it, as a whole and its key. That detects a point off its curve. */
 function openSslProblem({ der, spkiDer }: Certificate): string | undefined {
   try {
     void new X509Certificate(der).publicKey;

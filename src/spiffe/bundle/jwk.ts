@@ -4,7 +4,7 @@ import { bytesEqual } from '../base/der.ts';
 import type { JsonObject } from '../base/strict-json.ts';
 import { type PublicKeyShape, readPublicKey } from '../x509/public-key.ts';
 
-/** The public members of a key, `kty` first, in the one order we write them. */
+/** The public members of a key, `kty` first, in the order we write them. */
 export type PublicJwk = Readonly<Record<string, string>>;
 
 /** What each known `kty` requires of a public key (RFC 7518 §6, RFC 8037 §2). */
@@ -18,7 +18,8 @@ const REQUIRED: ReadonlyMap<string, readonly string[]> = new Map([
 const PRIVATE: readonly string[] = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
 /**
- * Whether a JWK holds what must never be in a bundle: private members, or a symmetric key (TDB-37).
+ * Whether a JWK contains what must never be in a bundle: private members, or a symmetric key
+ * (TDB-37).
  */
 export function holdsSecret(entry: JsonObject): boolean {
   return entry.get('kty') === 'oct' || PRIVATE.some((member) => entry.has(member));
@@ -67,8 +68,8 @@ export function statesKey(entry: JsonObject, jwk: PublicJwk): boolean {
 }
 
 /**
- * The key an entry states, by its public members alone, or undefined if they state none that can be
- * used.
+ * The key that an entry states, by its public members alone; undefined where they state no usable
+ * key.
  */
 export function readJwk(entry: JsonObject): PublicJwk | undefined {
   const kty = entry.get('kty');
@@ -85,7 +86,7 @@ export function readJwk(entry: JsonObject): PublicJwk | undefined {
     const canonical = jwkOfPublicKey(spkiDer);
     return canonical && statesKey(entry, canonical) ? canonical : undefined;
   } catch {
-    // The members are no key: the entry states none, which the caller reports.
+    // The members are not a key, so the entry states none, which the caller reports.
     return undefined;
   }
 }

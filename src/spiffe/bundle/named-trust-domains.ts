@@ -30,7 +30,7 @@ function trustDomainIn(uri: string): TrustDomain | undefined {
   try {
     return trustDomainOf(parseSpiffeId(uri));
   } catch (error) {
-    // Another URI than a SPIFFE ID says nothing about trust domains.
+    // A URI that is not a SPIFFE ID does not name a trust domain.
     if (error instanceof SpiffeIdError) return undefined;
     throw error;
   }

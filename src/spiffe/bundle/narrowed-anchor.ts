@@ -20,18 +20,18 @@ import {
 const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2';
 
 /**
- * What the identities are that an anchor may speak for: SPIFFE IDs of the trust domain, or DNS
- * names below it as Linkerd has them. Everything else is shut out.
+ * The kind of identities an anchor may prove: SPIFFE IDs of the trust domain, or DNS names below it
+ * as Linkerd uses them. Everything else is excluded.
  */
 export type AnchorIdentities = 'uri' | 'dns';
 
 /**
- * An anchor for a merged pool that stands for `root` but can speak for `trustDomain` alone
- * (docs/narrowing.md): same subject, key, key identifier and dates, and critical name constraints.
- * Because nobody checks an anchor's signature, a throwaway key signs it. Two calls give
- * certificates that differ in their signature only. What is the root's is copied byte for byte.
- * Throws `BundleError` `authority-not-narrowable` for a root with name constraints of its own,
- * which the anchor's would lift, and where some program could not read the anchor.
+ * Makes an anchor for a merged pool that replaces `root` but can speak for `trustDomain` alone
+ * (docs/narrowing.md). It has the same subject, key, key identifier and dates, and critical name
+ * constraints. Because no verifier checks an anchor's signature, a throwaway key signs it. Two
+ * calls give certificates that differ in their signature only. The root's own fields are copied
+ * byte for byte. Throws `BundleError` `authority-not-narrowable` for a root with name constraints
+ * of its own, which the anchor would remove, and where some program could not read the anchor.
  */
 export async function createNarrowedAnchor(
   root: X509Authority,
@@ -75,7 +75,8 @@ export async function createNarrowedAnchor(
 }
 
 /**
- * Go takes no address for the host of a URI constraint, and no label of more than 63 characters.
+ * Go does not accept an address as the host of a URI constraint, or a label of more than 63
+ * characters.
  */
 function isConstraint(trustDomain: TrustDomain): boolean {
   return (
@@ -112,8 +113,8 @@ function extensionsOf(
 }
 
 /**
- * The purposes of a root that matter to TLS; of a root that has none of them all that it has. The
- * anchor allows what the root allows, and its list is never empty, which no program reads.
+ * The purposes of a root that matter to TLS; all its purposes where none does. The anchor allows
+ * what the root allows. Its list is never empty, because no program reads an empty one.
  */
 function purposesToKeep(purposes: ReadonlySet<string>): readonly string[] {
   const { serverAuth, clientAuth, any } = EXTENDED_KEY_USAGE_OIDS;
@@ -121,7 +122,7 @@ function purposesToKeep(purposes: ReadonlySet<string>): readonly string[] {
   return kept.length > 0 ? kept : [...purposes];
 }
 
-/** The Validity as it stands in the certificate: a date has more than one encoding. */
+/** The Validity as encoded in the certificate, because a date has more than one encoding. */
 function validityOf({ tbsDer }: Certificate): Uint8Array {
   const tbs = new DerReader(tbsDer).enter(Tag.sequence);
   // Version, serial number, algorithm, issuer.
@@ -131,22 +132,22 @@ function validityOf({ tbsDer }: Certificate): Uint8Array {
 
 /**
  * Whether `certificate` is an anchor that `createNarrowedAnchor` made for SPIFFE IDs of
- * `trustDomain`, told by its serial number.
+ * `trustDomain`, by its serial number.
  */
 export function isNarrowedAnchor(certificate: Certificate, trustDomain: string): boolean {
   return certificate.serialNumberHex === markOf(certificate.keyFingerprint, trustDomain, 'uri');
 }
 
 /**
- * Whether `certificate` is an anchor that `createNarrowedAnchor` made for DNS names, of whichever
- * trust domain.
+ * Whether `certificate` is an anchor that `createNarrowedAnchor` made for DNS names, of any trust
+ * domain.
  */
 export function isDnsNarrowedAnchor(certificate: Certificate): boolean {
   return certificate.serialNumberHex === markOf(certificate.keyFingerprint, '', 'dns');
 }
 
 /**
- * For whom an anchor speaks that `createNarrowedAnchor` made for DNS names; undefined for every
+ * The trust domain of an anchor that `createNarrowedAnchor` made for DNS names; undefined for every
  * other certificate.
  */
 export function trustDomainOfDnsAnchor(certificate: Certificate): TrustDomain | undefined {
@@ -156,7 +157,7 @@ export function trustDomainOfDnsAnchor(certificate: Certificate): TrustDomain | 
   return isTrustDomain(host) ? host : undefined;
 }
 
-/** Whether `anchor` still stands for `root` as `createNarrowedAnchor` would make it now. */
+/** Whether `anchor` is still what `createNarrowedAnchor` would make for `root` now. */
 export function standsFor(
   anchor: Certificate,
   root: Certificate,
@@ -176,9 +177,9 @@ export function standsFor(
 }
 
 /**
- * The serial number is also our mark, so that an entry is known for ours even where the annotation
- * was lost. That of an anchor for DNS names does not hang on the trust domain: where it stands
- * nothing says for whom it is.
+ * The serial number, which is also our mark: it identifies our entry even where the annotation was
+ * lost. For DNS names it does not depend on the trust domain, because the place of such an anchor
+ * does not state one.
  */
 function markOf(keyFingerprint: string, trustDomain: string, identities: AnchorIdentities): string {
   const whom = identities === 'uri' ? trustDomain : '*';

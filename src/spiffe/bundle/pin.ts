@@ -11,7 +11,7 @@ declare const pinBrand: unique symbol;
  */
 export type Pin = string & { readonly [pinBrand]: true };
 
-/** A text is no pin. */
+/** A text is not a pin. */
 export class PinError extends CodedError<'pin-malformed'> {}
 
 /** Reads a pin. Throws `PinError`: `pin-malformed`. */
@@ -19,7 +19,7 @@ export function parsePin(text: string): Pin {
   if (!isPin(text)) {
     throw new PinError(
       'pin-malformed',
-      `a pin is sha256: and 64 lower-case hex digits, which ${JSON.stringify(text.slice(0, 100))} is not`,
+      `a pin is sha256: and 64 lower-case hex digits, unlike ${JSON.stringify(text.slice(0, 100))}`,
     );
   }
   return text;
@@ -40,7 +40,7 @@ export function pinOfKey(keyFingerprint: string): Pin {
 }
 
 /**
- * What of a bundle a pin names: the whole content, or the key of one of its X.509 authorities, or
+ * What a pin names in a bundle: the whole content, the key of one of its X.509 authorities, or
  * nothing. A key pin says nothing about the bundle's other authorities, so the bundle must then
  * come over a connection proven by that key.
  */
@@ -49,10 +49,7 @@ export function matchPin(bundle: TrustBundle, pin: Pin): 'bundle' | 'key' | unde
   return bundle.x509Authorities.some((authority) => isKeyPinned(authority, pin)) ? 'key' : undefined;
 }
 
-/**
- * Whether a pin names the key of an authority, also by the digest of an encoding that is not our
- * own.
- */
+/** Whether a pin names the key of an authority, also by the digest of another encoding. */
 export function isKeyPinned(authority: X509Authority, pin: Pin): boolean {
   return keyNamesOfAuthority(authority).some((name) => pin === pinOfKey(name));
 }

@@ -2,9 +2,9 @@ import { CodedError } from '../../errors/index.ts';
 import type { SpiffeId } from './spiffe-id.ts';
 
 /**
- * How a bundle endpoint proves who it is (SPIFFE Federation §5.2); never inferred from anything
- * (FED-06). `signed_bundle` is our own: whoever brings the bundle proves nothing, for it is signed
- * by `signerId`, of the same trust domain.
+ * How a bundle endpoint proves its identity (SPIFFE Federation §5.2); never inferred (FED-06).
+ * `signed_bundle` is our own: the carrier of the bundle proves nothing, because `signerId`, of the
+ * same trust domain, signed it.
  */
 export type EndpointProfile =
   | { readonly kind: 'https_web' }
@@ -24,8 +24,8 @@ const MAX_URL_CHARACTERS = 2048;
  */
 export function parseEndpointUrl(text: string): URL {
   const url = text.length <= MAX_URL_CHARACTERS ? URL.parse(text) : null;
-  // The URL parser drops spaces and control characters and reads a backslash as a slash: what was
-  // checked must be what was written.
+  // The URL parser drops spaces and control characters and reads a backslash as a slash. The
+  // checked URL must be the written one.
   if (!url || /[\s\\\p{Cc}]/u.test(text)) {
     throw new RelationshipError(
       'url-invalid',

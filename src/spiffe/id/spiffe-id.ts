@@ -14,7 +14,7 @@ export type SpiffeIdErrorCode =
   | 'id-trust-domain'
   | 'id-too-long'
   /**
-   * `spiffeIdOf` was given a path without its slash, which would have become part of the trust
+   * `spiffeIdOf` received a path without its slash, which would have become part of the trust
    * domain.
    */
   | 'id-path-leading-slash'
@@ -23,7 +23,7 @@ export type SpiffeIdErrorCode =
   | 'id-path-dot-segment'
   | 'id-path-trailing-slash';
 
-/** A text is no SPIFFE ID. */
+/** A text is not a SPIFFE ID. */
 export class SpiffeIdError extends CodedError<SpiffeIdErrorCode> {}
 
 /**
@@ -36,8 +36,8 @@ const SCHEME = 'spiffe://';
 const SEGMENT = /^[A-Za-z0-9._-]+$/;
 
 /**
- * A SPIFFE ID from its text, read as it stands: nothing is lowered, decoded or resolved (ID-16,
- * ID-17). Throws `SpiffeIdError` with the code of the first rule that is broken.
+ * A SPIFFE ID from its text, read unchanged: nothing is lower-cased, decoded or resolved (ID-16,
+ * ID-17). Throws `SpiffeIdError` with the code of the first broken rule.
  */
 export function parseSpiffeId(text: string): SpiffeId {
   const refusal = refuse(text);
@@ -102,7 +102,7 @@ function refuse(text: string): SpiffeIdError | undefined {
     } catch (error) {
       cause = error;
     }
-    const why = cause instanceof TrustDomainError ? cause.message : 'the name is no trust domain';
+    const why = cause instanceof TrustDomainError ? cause.message : 'the name is not a trust domain';
     return new SpiffeIdError(
       'id-trust-domain',
       `the SPIFFE ID ${quoted} names no valid trust domain: ${why}`,

@@ -7,19 +7,20 @@ export type TrustDomain = string & { readonly [trustDomainBrand]: true };
 
 export type TrustDomainErrorCode = 'trust-domain-empty' | 'trust-domain-character' | 'trust-domain-too-long';
 
-/** A text is no trust domain name. */
+/** A text is not a trust domain name. */
 export class TrustDomainError extends CodedError<TrustDomainErrorCode> {}
 
 /** SPIFFE-ID §2.3: at most 255 bytes. */
 const MAX_TRUST_DOMAIN_BYTES = 255;
 
-// The standard prints the set as "a-z0-9.-_"; the hyphen stands last here so that it is no range.
+// The standard prints the set as "a-z0-9.-_"; the hyphen is last here so that it does not form a
+// range.
 const ALLOWED = /^[a-z0-9._-]+$/;
 
 /**
- * A trust domain from its bare name. Compared byte for byte afterwards; never lowered, resolved or
- * looked up (SPIFFE-ID §2.1). Throws `TrustDomainError`: `trust-domain-empty`,
- * `trust-domain-character`, `trust-domain-too-long`.
+ * A trust domain from its bare name. Compared byte for byte; never lower-cased, resolved or looked
+ * up (SPIFFE-ID §2.1). Throws `TrustDomainError`: `trust-domain-empty`, `trust-domain-character`,
+ * `trust-domain-too-long`.
  */
 export function parseTrustDomain(text: string): TrustDomain {
   if (text === '') throw new TrustDomainError('trust-domain-empty', 'a trust domain name is not empty');

@@ -5,7 +5,7 @@ import type { JwsAlgorithm } from './jws-algorithm.ts';
 import { readPublicKey } from '../x509/public-key.ts';
 import { keyRefusal } from '../x509/signature.ts';
 
-/** A JWT authority's key, or why it may not check signatures. */
+/** A JWT authority's key, or why it cannot check signatures. */
 type CheckingKey =
   | { readonly kind: 'usable'; readonly key: KeyObject }
   | { readonly kind: 'refused'; readonly why: string };
@@ -14,7 +14,7 @@ type CheckingKey =
 const keys = new WeakMap<JwtAuthority, CheckingKey>();
 
 /**
- * Why the key of an authority may not check signatures, by the same floor as for certificates
+ * Why the key of an authority cannot check signatures, by the same minimum as for certificates
  * (X509-36), or undefined.
  */
 export function jwtKeyRefusal(authority: JwtAuthority): string | undefined {
@@ -37,8 +37,8 @@ export async function isSignedBy(
     await compactVerify(token, checking.key, { algorithms: [algorithm] });
     return true;
   } catch (error) {
-    // A token that the library does not take, or a key that does not go with the algorithm, has
-    // proven nothing.
+    // A token that the library refuses, or a key that does not fit the algorithm, has proven
+    // nothing.
     if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof DOMException)
       return false;
     throw error;
@@ -58,8 +58,8 @@ function prepare({ jwk }: JwtAuthority): CheckingKey {
   try {
     key = createPublicKey({ key: { ...jwk }, format: 'jwk' });
   } catch {
-    // A parsed bundle has no such entry; an authority made by hand may.
-    return { kind: 'refused', why: 'its members are no public key' };
+    // A parsed bundle never has such an entry; an authority made by hand may.
+    return { kind: 'refused', why: 'its members are not a public key' };
   }
   const why = keyRefusal(readPublicKey(key.export({ type: 'spki', format: 'der' })));
   return why === undefined ? { kind: 'usable', key } : { kind: 'refused', why };

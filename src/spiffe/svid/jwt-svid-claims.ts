@@ -21,7 +21,9 @@ export function readSubject(claims: JsonObject): SpiffeId {
     id = parseSpiffeId(subject);
   } catch (cause) {
     if (!(cause instanceof SpiffeIdError)) throw cause;
-    throw new JwtSvidError('id-invalid', `the sub of the token is no SPIFFE ID: ${cause.message}`, { cause });
+    throw new JwtSvidError('id-invalid', `the sub of the token is not a SPIFFE ID: ${cause.message}`, {
+      cause,
+    });
   }
   if (pathOf(id) === '')
     throw new JwtSvidError('id-without-path', `the ID of a workload has a path, ${id} has none`, {
@@ -30,7 +32,7 @@ export function readSubject(claims: JsonObject): SpiffeId {
   return id;
 }
 
-/** When a token may be used, as it says. */
+/** The times of a token, as it states them. */
 export interface TokenTimes {
   readonly expiresAt: Date;
   readonly notBefore?: Date;
@@ -58,7 +60,7 @@ export function judgeTimes(
   const notBefore = readInstant(claims, 'nbf', claimedId);
   const issuedAt = readInstant(claims, 'iat', claimedId);
   const leewayMs = leewaySeconds * 1000;
-  // RFC 7519 §4.1.4: now is before exp; at that very instant it is over.
+  // RFC 7519 §4.1.4: now must be before exp, so at that instant the token has expired.
   if (now.getTime() >= expiresAt.getTime() + leewayMs)
     throw refuse('token-expired', `expired at ${expiresAt.toISOString()}`);
   if (notBefore && now.getTime() < notBefore.getTime() - leewayMs)
@@ -82,7 +84,7 @@ function readInstant(claims: JsonObject, name: string, claimedId: SpiffeId): Dat
 }
 
 /**
- * The audiences of a token, of which one is exactly one of `expected` (JWT-10). Throws
+ * The audiences of a token. One of them must be exactly one of `expected` (JWT-10). Throws
  * `JwtSvidError`: `audience-missing`, `token-claims-malformed`, `audience-mismatch`.
  */
 export function judgeAudience(

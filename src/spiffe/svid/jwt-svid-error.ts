@@ -6,28 +6,29 @@ export type JwtSvidErrorCode =
   /** Not three parts of base64url: JSON serialization, JWE, white space, padding (JWT-01). */
   | 'token-not-compact'
   /**
-   * The header is no JSON object, or has a member twice; the cause is a `JsonError` where there is
+   * The header is not a JSON object, or repeats a member; the cause is a `JsonError` where there is
    * one.
    */
   | 'token-header-malformed'
   /** `alg` is not one of the nine (JWT-02). */
   | 'token-algorithm'
-  /** `typ` is there and neither `JWT` nor `JOSE` (JWT-05). */
+  /** `typ` is present and neither `JWT` nor `JOSE` (JWT-05). */
   | 'token-type'
-  /** `kid` is there and no text of 1 to 1024 characters. */
+  /** `kid` is present and not a text of 1 to 1024 characters. */
   | 'token-key-id'
   /**
-   * A header beside `alg`, `kid` and `typ`: `jwk`, `jku`, `x5c`, `x5u`, `crit` and any other
+   * A header other than `alg`, `kid` and `typ`: `jwk`, `jku`, `x5c`, `x5u`, `crit` and any other
    * (JWT-07).
    */
   | 'token-header-parameter'
   /**
-   * The claims are no JSON object, have a member twice, or one of them is not of its type (JWT-08
-   * to JWT-14).
+   * The claims are not a JSON object, repeat a member, or one of them has a wrong type (JWT-08 to
+   * JWT-14).
    */
   | 'token-claims-malformed'
   /**
-   * `sub` is missing or no SPIFFE ID; the cause is a `SpiffeIdError` where there is one (JWT-08).
+   * `sub` is missing or not a SPIFFE ID; the cause is a `SpiffeIdError` where there is one
+   * (JWT-08).
    */
   | 'id-invalid'
   /** `sub` names a trust domain, not a workload (JWT-09). */
@@ -38,7 +39,7 @@ export type JwtSvidErrorCode =
   | 'no-authority'
   /** No JWT authority of that bundle has the token's `kid`; others are not tried (JWT-04). */
   | 'key-unknown'
-  /** The keys there are do not go with `alg` (JWT-03). */
+  /** The candidate keys do not fit `alg` (JWT-03). */
   | 'key-unfit'
   /**
    * The keys that go with `alg` are too weak, or too large to be checked: RSA from 2048 to 16384
@@ -59,7 +60,7 @@ export type JwtSvidErrorCode =
   | 'token-issued-in-future'
   /** `aud` is missing or an empty array (JWT-10). */
   | 'audience-missing'
-  /** `aud` does not contain what the validator goes by (JWT-10). */
+  /** `aud` does not contain an audience of the validator (JWT-10). */
   | 'audience-mismatch';
 
 /**

@@ -3,9 +3,7 @@ import { isJwsAlgorithm, JWS_ALGORITHMS, type JwsAlgorithm } from './jws-algorit
 import { JwtSvidError, type JwtSvidErrorCode } from './jwt-svid-error.ts';
 import { JsonError, type JsonObject, type JsonValue, parseStrictJson } from '../base/strict-json.ts';
 
-/**
- * The longest token that is looked at: twice what most HTTP servers take as all headers together.
- */
+/** The longest token that is read: twice what most HTTP servers accept as all headers together. */
 export const MAX_JWT_SVID_CHARACTERS = 16_384;
 
 const MAX_KEY_ID_CHARACTERS = 1024;
@@ -13,7 +11,7 @@ const MAX_DEPTH = 16;
 const TYPES: readonly (JsonValue | undefined)[] = [undefined, 'JWT', 'JOSE'];
 const HEADERS: ReadonlySet<string> = new Set(['alg', 'kid', 'typ']);
 
-/** What a token says, none of it proven. */
+/** The content of a token, none of it proven. */
 export interface JwtSvidToken {
   readonly algorithm: JwsAlgorithm;
   readonly keyId: string | undefined;
@@ -78,8 +76,8 @@ function judgeType(header: JsonObject): void {
 }
 
 /**
- * Whatever else a header says, a key above all, is not for us to obey; refused rather than passed
- * over (RFC 7515 §4.1.11).
+ * Refuses every other header, a key above all. Because we must not obey it, refusing is safer than
+ * ignoring it (RFC 7515 §4.1.11).
  */
 function judgeNames(header: JsonObject): void {
   for (const name of header.keys()) {

@@ -10,35 +10,36 @@ import type { JsonObject } from '../base/strict-json.ts';
 import type { TrustDomain } from '../id/trust-domain.ts';
 
 /**
- * How many signatures of one token are checked at the most: a token without `kid` may be by any
- * fitting key.
+ * Most signatures checked for one token, because a token without `kid` may be signed by any fitting
+ * key.
  */
 export const MAX_KEYS_TRIED = 100;
 
-/** Clocks may differ by this much at the most, which is also the default (JWT-13). */
+/** The largest difference of clocks, which is also the default (JWT-13). */
 const MAX_LEEWAY_SECONDS = 60;
 
-/** A proven JWT-SVID. Whoever shows it is not proven to be the workload: a token is a bearer's. */
+/**
+ * A proven JWT-SVID. Its bearer is not proven to be the workload, because a token is a bearer
+ * token.
+ */
 export interface JwtSvid extends TokenTimes {
   readonly id: SpiffeId;
   readonly trustDomain: TrustDomain;
-  /** Everyone the token is for, at least one of whom was asked for. */
+  /** Everyone the token is for; at least one of the expected audiences is among them. */
   readonly audiences: readonly string[];
   readonly algorithm: JwsAlgorithm;
   /** The key that made the signature. */
   readonly authority: JwtAuthority;
   /** `contentDigest` of the bundle that proved it. */
   readonly bundleDigest: string;
-  /**
-   * All claims; what they mean beyond those above is the trust domain's own affair (ID-23, JWT-17).
-   */
+  /** All claims. The meaning of further claims is defined by the trust domain (ID-23, JWT-17). */
   readonly claims: JsonObject;
 }
 
 export interface JwtSvidOptions {
   readonly now: Date;
   /**
-   * Who the validator is: one of these must be among the token's audiences. At least one, none
+   * The validator's audiences: one of these must be among the token's audiences. At least one, none
    * empty (JWT-11).
    */
   readonly audiences: readonly string[];
@@ -48,10 +49,10 @@ export interface JwtSvidOptions {
 
 /**
  * Proves a JWT-SVID in compact serialization with the JWT authorities of the bundle of the trust
- * domain in its own `sub` and with no other key, least of all one that the token brings (JWT-SVID
- * §4; JWT-01 to JWT-17). The signature is checked before times and audience, so that what is said
- * about these is about a genuine token. Rejects with `JwtSvidError`, with `TypeError` or
- * `RangeError` for options that make no sense.
+ * domain in its own `sub`. No other key counts, least of all one in the token (JWT-SVID §4; JWT-01
+ * to JWT-17). The signature is checked before times and audience, so that errors about these
+ * concern a genuine token. Rejects with `JwtSvidError`, and with `TypeError` or `RangeError` for
+ * invalid options.
  */
 export async function verifyJwtSvid(
   token: string,
@@ -64,7 +65,7 @@ export async function verifyJwtSvid(
     throw new RangeError(
       `the leeway is from 0 to ${MAX_LEEWAY_SECONDS} seconds, ${leewaySeconds} is outside`,
     );
-  // Compared with no instant, no token would ever be over.
+  // Compared with an invalid date, no token would ever expire.
   if (Number.isNaN(now.getTime())) throw new RangeError('now is an instant, not an invalid date');
   const read = parseJwtSvidToken(token);
   const { algorithm, claims } = read;

@@ -3,14 +3,14 @@ import { SvidError } from './svid-error.ts';
 export type StatementErrorCode =
   /** More characters than allowed. */
   | 'statement-too-large'
-  /** No compact JWS with the header and the JSON claims of a statement. */
+  /** Not a compact JWS with the header and the JSON claims of a statement. */
   | 'statement-malformed'
   /** `typ` is that of another kind of statement. */
   | 'statement-type'
-  /** `alg` is none that we take, or does not go with the signer's key. */
+  /** `alg` is not one that we accept, or does not fit the signer's key. */
   | 'statement-algorithm'
   /**
-   * The chain in `x5c` is not proven by the bundle of its own trust domain; the cause is an
+   * The bundle of the chain's own trust domain does not prove `x5c`; the cause is an
    * `X509SvidError`.
    */
   | 'signer-refused'
@@ -18,7 +18,7 @@ export type StatementErrorCode =
   | 'signature-invalid'
   /** `iss` is not the ID of the signer. */
   | 'issuer-mismatch'
-  /** `aud` is somebody else. */
+  /** `aud` names another audience. */
   | 'audience-mismatch'
   /** `exp` is past. */
   | 'statement-expired'

@@ -18,7 +18,7 @@ export function readInstant(claims: JsonObject, name: 'iat' | 'exp'): Date {
     return new Date(Number(seconds) * 1000);
   throw new StatementError(
     'statement-malformed',
-    `the statement cannot be read: ${name} is no whole number of seconds since 1970`,
+    `the statement cannot be read: ${name} is not a whole number of seconds since 1970`,
   );
 }
 

@@ -11,22 +11,20 @@ import type { SpiffeId } from '../id/spiffe-id.ts';
 import { JsonError, type JsonObject, type JsonValue, parseStrictJson } from '../base/strict-json.ts';
 import { verifyX509Svid, type X509Svid, X509SvidError } from './x509-svid.ts';
 
-/** The longest statement that is read unless a caller says otherwise. */
+/** The longest statement that is read, unless a caller sets another limit. */
 export const MAX_STATEMENT_CHARACTERS = 16_384;
 
 const MAX_DEPTH = 32;
 /** A leaf and its intermediates. */
 const MAX_CERTIFICATES = 8;
 const HEADERS: ReadonlySet<string> = new Set(['alg', 'typ', 'x5c']);
-/** The claims that are not the caller's. */
+/** The claims that the caller cannot set. */
 const OWN_CLAIMS: ReadonlySet<string> = new Set(['iss', 'aud', 'iat', 'exp']);
 
-/**
- * What a statement is about; each kind has a `typ` of its own, so that none can stand for another.
- */
+/** The kinds of statements. Each has its own `typ`, so that none can replace another. */
 export type StatementType = `federate-${string}+jws`;
 
-/** Who signs: an X509-SVID and its key. */
+/** The signer: an X509-SVID and its key. */
 export interface StatementSigner {
   readonly id: SpiffeId;
   /** DER, leaf first, then intermediates. */
@@ -37,7 +35,7 @@ export interface StatementSigner {
 export interface StatementRequest {
   readonly type: StatementType;
   readonly signer: StatementSigner;
-  /** Whom it is for: a trust domain, or a word of the kind of statement. */
+  /** The audience: a trust domain, or a fixed name of the kind of statement. */
   readonly audience: string;
   readonly issuedAt: Date;
   readonly expiresAt: Date;
@@ -45,7 +43,7 @@ export interface StatementRequest {
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
-/** A proven statement: the holder of the SVID said this, for this audience, at this time. */
+/** A proven statement: the holder of the SVID stated this, for this audience, at this time. */
 export interface Statement {
   readonly signer: X509Svid;
   readonly issuedAt: Date;
@@ -55,9 +53,9 @@ export interface Statement {
 }
 
 /**
- * A statement of ours: a JWS in compact serialization (RFC 7515 §7.1) over JSON claims, signed with
- * the key of an X509-SVID whose chain is in `x5c` (§4.1.6). Times are kept in whole seconds. Throws
- * `StatementError` `statement-algorithm` for a key that no JWS algorithm goes with.
+ * Signs a statement of ours: a JWS in compact serialization (RFC 7515 §7.1) over JSON claims,
+ * signed with the key of an X509-SVID whose chain is in `x5c` (§4.1.6). Times are in whole seconds.
+ * Throws `StatementError` `statement-algorithm` for a key that fits no JWS algorithm.
  */
 export async function signStatement(request: StatementRequest): Promise<string> {
   const { type, signer, audience, issuedAt, expiresAt, claims } = request;
@@ -81,7 +79,7 @@ export async function signStatement(request: StatementRequest): Promise<string> 
 
 export interface StatementOptions {
   readonly type: StatementType;
-  /** Who we are to the signer: exactly its `aud`. */
+  /** Our name for the signer: exactly its `aud`. */
   readonly audience: string;
   /** Asked for the bundle of the signer's own trust domain, and for no other. */
   readonly bundles: BundleSource;
@@ -91,10 +89,10 @@ export interface StatementOptions {
 }
 
 /**
- * Proves a statement: read within bounds, its signer's chain proven by the bundle of the signer's
- * own trust domain as in a handshake where the signer is the server, signed by that leaf's key, of
- * the expected kind, for us, and not over. Whether that signer may say such a thing is the caller's
- * to ask. Rejects with `StatementError`.
+ * Proves a statement. It must be within bounds, signed by the key of its leaf, of the expected
+ * kind, for us, and not expired. The bundle of the signer's own trust domain must prove its chain,
+ * as in a handshake where the signer is the server. Whether that signer may state such a thing is
+ * for the caller to decide. Rejects with `StatementError`.
  */
 export async function verifyStatement(token: string, options: StatementOptions): Promise<Statement> {
   const { type, audience, bundles, now, maxCharacters = MAX_STATEMENT_CHARACTERS } = options;
@@ -102,7 +100,7 @@ export async function verifyStatement(token: string, options: StatementOptions):
   const signer = proveSigner(chain, bundles, now);
   const jwk = jwkOfPublicKey(new X509Certificate(chain[0]).publicKey.export({ type: 'spki', format: 'der' }));
   if (!jwk || !fitsAlgorithm(jwk, algorithm))
-    throw new StatementError('statement-algorithm', `${algorithm} does not go with the key of ${signer.id}`);
+    throw new StatementError('statement-algorithm', `${algorithm} does not fit the key of ${signer.id}`);
   if (!(await isSignedBy(token, algorithm, { keyId: '', jwk })))
     throw new StatementError('signature-invalid', `the statement is not signed by the key of ${signer.id}`);
   if (claims.get('iss') !== signer.id)
@@ -143,8 +141,11 @@ function read(token: string, type: StatementType, maxCharacters: number) {
   const header = readObject(headerBytes, 'header', maxCharacters);
   const algorithm = header.get('alg');
   if (!isJwsAlgorithm(algorithm))
-    throw new StatementError('statement-algorithm', 'the statement is signed with no algorithm that we take');
-  // A header that we do not know, `crit` above all, could change what the signature means (RFC 7515
+    throw new StatementError(
+      'statement-algorithm',
+      'the statement is signed with an algorithm that we do not accept',
+    );
+  // An unknown header, `crit` above all, could change the meaning of the signature (RFC 7515
   // §4.1.11).
   for (const name of header.keys())
     if (!HEADERS.has(name)) throw malformed(`its header has ${name.slice(0, 40)}`);
@@ -165,7 +166,7 @@ function readObject(bytes: Uint8Array, what: string, maxBytes: number): JsonObje
     if (!(cause instanceof JsonError)) throw cause;
     throw malformed(`its ${what} could not be read: ${cause.message}`, cause);
   }
-  throw malformed(`its ${what} is no JSON object`);
+  throw malformed(`its ${what} is not a JSON object`);
 }
 
 function readChain(value: JsonValue | undefined): readonly [Uint8Array, ...Uint8Array[]] {
@@ -173,7 +174,7 @@ function readChain(value: JsonValue | undefined): readonly [Uint8Array, ...Uint8
     throw malformed(`x5c is a list of 1 to ${MAX_CERTIFICATES} certificates`);
   const [leaf, ...others] = value.map((each) => {
     const der = typeof each === 'string' ? decodeBase64(each) : undefined;
-    if (!der?.length) throw malformed('x5c holds what is no certificate in base64');
+    if (!der?.length) throw malformed('x5c holds a value that is not a certificate in base64');
     return der;
   });
   if (!leaf) throw malformed('x5c holds no certificate');

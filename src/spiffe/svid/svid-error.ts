@@ -2,9 +2,9 @@ import { CodedError } from '../../errors/index.ts';
 import { type SpiffeId, trustDomainOf } from '../id/spiffe-id.ts';
 import type { TrustDomain } from '../id/trust-domain.ts';
 
-/** What somebody showed to prove an identity is not accepted. */
+/** The proof of an identity that a peer or caller presented is not accepted. */
 export class SvidError<Code extends string> extends CodedError<Code> {
-  /** The ID it claims, as far as it could be read; whether it is proven depends on the code. */
+  /** The claimed ID, as far as it could be read; whether it is proven depends on the code. */
   readonly claimedId: SpiffeId | undefined;
 
   constructor(code: Code, message: string, options: ErrorOptions & { claimedId?: SpiffeId } = {}) {

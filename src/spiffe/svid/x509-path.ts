@@ -5,54 +5,50 @@ import { type PlacedCertificate, X509PathError } from '../x509/path-error.ts';
 import { type PathLimits, PathSearch, defaultPathLimits } from '../x509/path-search.ts';
 import type { PolicySettings } from '../x509/policy.ts';
 
-/** What a path is asked for: RFC 5280 §6.1.1, with explicit anchors and without names. */
+/** The inputs of a path search: RFC 5280 §6.1.1, with explicit anchors and without names. */
 export interface PathInput {
   /** DER, or the certificate where it has been read already. */
   readonly leaf: Uint8Array | Certificate;
   /**
-   * Certificates the peer sent beside its leaf: helpers, never anchors (X509-25). In any order,
+   * Certificates the peer sent with its leaf: helpers, never anchors (X509-25). In any order,
    * surplus allowed.
    */
   readonly helpers: readonly Uint8Array[];
   /** Where a path may end, self-signed or not (X509-24). */
   readonly anchors: readonly X509Authority[] | readonly Uint8Array[];
-  /**
-   * Keys, by their `keyFingerprint`, whose certificates are passed over as helper and as anchor.
-   */
+  /** Keys, by their `keyFingerprint`, whose certificates are skipped as helper and as anchor. */
   readonly distrustedKeys?: ReadonlySet<string>;
   readonly now: Date;
-  /** What the leaf is used for; without it, extended key usage is not looked at. */
+  /** The use of the leaf; without it, extended key usage is ignored. */
   readonly purpose?: 'client' | 'server';
   readonly limits?: Partial<PathLimits>;
   /** Clocks may differ by this much, default 0 (X509-27). */
   readonly leewaySeconds?: number;
-  /** Certificate policies asked for; by default any will do (RFC 5280 §6.1.1 (c) to (g)). */
+  /** Required certificate policies; by default any (RFC 5280 §6.1.1 (c) to (g)). */
   readonly policies?: PolicySettings;
 }
 
-/** A path that holds, leaf first and anchor last, and the earliest end of validity on it. */
+/** A valid path, leaf first and anchor last, and the earliest end of validity on it. */
 export interface VerifiedPath {
   readonly path: readonly Uint8Array[];
   readonly anchor: Uint8Array;
   readonly notAfter: Date;
 }
 
-// A bundle's authorities live as long as the bundle; reading them anew for every peer would cost
+// A bundle's authorities live as long as the bundle. Reading them again for every peer would cost
 // more than the rest.
 const readAnchors = new WeakMap<X509Authority, Certificate>();
 
 /**
- * Looks for a path from the leaf to one of the anchors and validates it (RFC 5280 §6, X509-24 to
- * X509-29, X509-31 to X509-34, X509-36 to X509-38). Every candidate issuer is tried, in bounded
- * work. Synchronous. Throws `X509PathError`, whose code and certificate are those of the attempt
- * that came furthest, and `RangeError` where `now` is no instant or the leeway no number of seconds
- * from 0.
+ * Searches a path from the leaf to one of the anchors and validates it (RFC 5280 §6, X509-24 to
+ * X509-29, X509-31 to X509-34, X509-36 to X509-38). Tries every candidate issuer, in bounded work.
+ * Synchronous. Throws `X509PathError`, whose code and certificate are those of the longest attempt,
+ * and `RangeError` for an invalid `now` or a leeway below 0 seconds.
  */
 export function verifyX509Path(input: PathInput): VerifiedPath {
   const { leewaySeconds = 0 } = input;
   const nowSeconds = Math.floor(input.now.getTime() / 1000);
-  // Every comparison with NaN is false: without this an instant that is none would find nothing
-  // expired.
+  // Every comparison with NaN is false, so with an invalid date nothing would have expired.
   if (!Number.isFinite(nowSeconds) || !Number.isFinite(leewaySeconds) || leewaySeconds < 0) {
     throw new RangeError('a path is judged at an instant that exists, with a leeway of zero seconds or more');
   }
@@ -117,8 +113,8 @@ function readLeaf(der: Uint8Array | Certificate): Certificate {
 }
 
 /**
- * A helper, or why it cannot be read: then it is of no help. Surplus is ignored (X509-38), and
- * nothing is trusted for its sake.
+ * A helper, or why it cannot be read and is therefore skipped. Surplus is ignored (X509-38), and a
+ * helper adds no trust.
  */
 function readHelper(der: Uint8Array): Certificate | string {
   try {

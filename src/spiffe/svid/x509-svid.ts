@@ -18,7 +18,7 @@ export type X509SvidErrorCode =
   | 'uri-san-count'
   /** An alternative name with bytes that an IA5String cannot hold (X509-05). */
   | 'san-malformed'
-  /** The URI is no SPIFFE ID; the cause is a `SpiffeIdError` (X509-04). */
+  /** The URI is not a SPIFFE ID; the cause is a `SpiffeIdError` (X509-04). */
   | 'id-invalid'
   /** The ID names a trust domain, not a workload (X509-06). */
   | 'id-without-path'
@@ -56,7 +56,7 @@ export interface X509Svid {
   readonly bundleDigest: string;
   /** The earliest end of validity on the path. */
   readonly notAfter: Date;
-  /** What was let pass but a strict verifier would refuse (X509-11). */
+  /** Accepted defects that a strict verifier would refuse (X509-11). */
   readonly warnings: readonly X509SvidWarning[];
 }
 
@@ -64,7 +64,7 @@ export type X509SvidWarning = 'key-usage-missing' | 'key-usage-not-critical';
 
 export interface X509SvidOptions {
   readonly now: Date;
-  /** The part the peer plays in TLS: it is the client, or it is the server. */
+  /** The role of the peer in TLS. */
   readonly peerRole: 'client' | 'server';
   /** Refuses leaves whose keyUsage is missing or not critical (X509-11). */
   readonly strictKeyUsage?: boolean;
@@ -74,10 +74,10 @@ export interface X509SvidOptions {
 }
 
 /**
- * Proves the chain a peer presented, leaf first: leaf rules, then a path to the authorities of the
- * bundle of the trust domain in the leaf's own ID and to no others (X509-SVID §5; X509-01 to
- * X509-14, X509-19 to X509-25), and through no key that the source distrusts. Possession of the
- * leaf's key is the handshake's to prove. Synchronous. Throws `X509SvidError`.
+ * Proves the chain a peer presented, leaf first. Checks the leaf rules, then a path to the
+ * authorities of the bundle of the trust domain in the leaf's own ID and to no others (X509-SVID
+ * §5; X509-01 to X509-14, X509-19 to X509-25). No key that the source distrusts may be on the path.
+ * The handshake proves possession of the leaf's key. Synchronous. Throws `X509SvidError`.
  */
 export function verifyX509Svid(
   chain: readonly Uint8Array[],
@@ -152,7 +152,7 @@ export function verifyX509Svid(
 }
 
 /**
- * The ID of a leaf that obeys the leaf rules (X509-SVID §5.2), without any proof. Throws
+ * The ID of a leaf that passes the leaf rules (X509-SVID §5.2), without any proof. Throws
  * `X509SvidError` as `verifyX509Svid` does, except for the rules on roles, bundles and paths.
  */
 export function parseLeafIdentity(leafDer: Uint8Array): SpiffeId {
@@ -177,7 +177,7 @@ function judgeLeaf(
   const id = readId(leaf);
   const refuse = (code: X509SvidErrorCode, message: string) =>
     new X509SvidError(code, message, { claimedId: id });
-  if (leaf.isCa) throw refuse('leaf-is-ca', `a workload's certificate is no CA, but the one of ${id} is`);
+  if (leaf.isCa) throw refuse('leaf-is-ca', `a workload's certificate is not a CA, but the one of ${id} is`);
   if (pathOf(id) === '') throw refuse('id-without-path', `the ID of a workload has a path, ${id} has none`);
   const warnings = judgeKeyUsage(leaf, id, strictKeyUsage);
   if (leaf.subjectDer.length === 2 && !leaf.extensions.subjectAltName?.critical) {
@@ -220,7 +220,7 @@ function readId(leaf: Certificate): SpiffeId {
     return parseSpiffeId(uri.text ?? '');
   } catch (error) {
     if (!(error instanceof SpiffeIdError)) throw error;
-    throw new X509SvidError('id-invalid', `the URI of the leaf is no SPIFFE ID: ${error.message}`, {
+    throw new X509SvidError('id-invalid', `the URI of the leaf is not a SPIFFE ID: ${error.message}`, {
       cause: error,
     });
   }
@@ -230,7 +230,7 @@ function judgeKeyUsage(leaf: Certificate, id: SpiffeId, strict: boolean): X509Sv
   const refuse = (message: string) => new X509SvidError('key-usage', message, { claimedId: id });
   const { keyUsage } = leaf.extensions;
   if (!keyUsage) {
-    if (strict) throw refuse(`key usage is there in an X509-SVID, but missing in that of ${id}`);
+    if (strict) throw refuse(`an X509-SVID has key usage, which that of ${id} lacks`);
     return ['key-usage-missing'];
   }
   for (const usage of ['keyCertSign', 'cRLSign'] as const) {

@@ -2,11 +2,11 @@ import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import type { Certificate } from './certificate.ts';
 import { type PublicKeyShape, readPublicKey } from './public-key.ts';
 
-// An authority is read once and proves many peers; what its key is need not be found out for each.
+// An authority is read once and proves many peers, so the kind of its key is remembered.
 const shapes = new WeakMap<Certificate, PublicKeyShape>();
 const keysOfCertificates = new WeakMap<Certificate, KeyObject>();
 
-/** What the key of a certificate is. Throws `DerError`. */
+/** The kind and the numbers of a certificate's key. Throws `DerError`. */
 export function publicKeyOf(certificate: Certificate): PublicKeyShape {
   const known = shapes.get(certificate);
   if (known) return known;
@@ -16,8 +16,8 @@ export function publicKeyOf(certificate: Certificate): PublicKeyShape {
 }
 
 /**
- * The key of a certificate to check signatures with. Throws what `createPublicKey` throws where the
- * numbers are no key.
+ * The key of a certificate for checking signatures. Throws what `createPublicKey` throws where the
+ * numbers are not a key.
  */
 export function keyObjectOf(certificate: Certificate): KeyObject {
   const known = keysOfCertificates.get(certificate);
@@ -31,8 +31,8 @@ const MAX_CACHED_KEYS = 2048;
 const keys = new Map<string, KeyObject>();
 
 /**
- * By content, since peers send the same intermediates again and again: making a key costs more than
- * a signature check.
+ * By content, because peers send the same intermediates again and again, and making a key costs
+ * more than a signature check.
  */
 function keyFromCache(spkiDer: Uint8Array): KeyObject {
   const label = hash('sha256', spkiDer, 'base64');

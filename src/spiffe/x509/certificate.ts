@@ -22,13 +22,13 @@ export interface SubjectAltNames {
 }
 
 /**
- * One X.509 v3 certificate, read strictly (RFC 5280 §4.1). It says what the certificate states;
- * whether any of it is to be believed is for `verifyX509Path`. Everything points into `der`, which
- * must not be changed afterwards.
+ * One X.509 v3 certificate, read strictly (RFC 5280 §4.1). It contains what the certificate states;
+ * `verifyX509Path` decides whether to believe it. Everything points into `der`, which must not be
+ * changed afterwards.
  */
 export class Certificate {
   readonly der: Uint8Array;
-  /** What the signature covers. */
+  /** The signed bytes. */
   readonly tbsDer: Uint8Array;
   readonly signatureAlgorithm: AlgorithmIdentifier;
   readonly signature: Uint8Array;
@@ -101,24 +101,24 @@ export class Certificate {
     return this.#fingerprint;
   }
 
-  /** What names the key, however it is encoded; see `keyFingerprintOf`. */
+  /** The digest of the key, in any encoding; see `keyFingerprintOf`. */
   get keyFingerprint(): string {
     this.#keyFingerprint ??= keyFingerprintOf(this.spkiDer);
     return this.#keyFingerprint;
   }
 
-  /** Every digest by which the key may be on record, `keyFingerprint` first. */
+  /** Every digest under which the key may be on record, `keyFingerprint` first. */
   get keyNames(): readonly string[] {
     return keyNamesOf(this.spkiDer);
   }
 
-  /** The subject as people read it; empty for the empty name. */
+  /** The subject as text; empty for the empty name. */
   get subject(): string {
     this.#subject ??= nameText(this.#subjectName);
     return this.#subject;
   }
 
-  /** The issuer as people read it. */
+  /** The issuer as text. */
   get issuer(): string {
     this.#issuer ??= nameText(this.#issuerName);
     return this.#issuer;
@@ -165,7 +165,7 @@ export class Certificate {
     return this.extensions.authorityKeyId;
   }
 
-  /** A text that names share exactly if they are the same name (RFC 5280 §7.1). */
+  /** A text that is equal exactly for equal names (RFC 5280 §7.1). */
   get subjectKey(): string {
     this.#subjectKey ??= nameKey(this.#subjectName);
     return this.#subjectKey;
@@ -178,8 +178,8 @@ export class Certificate {
   }
 
   /**
-   * Whether issuer and subject are the same name, so that the certificate says it issued itself.
-   * Because an empty name names nobody, a certificate without one never does: it would be exempt
+   * Whether issuer and subject are the same name, so that the certificate claims to be self-issued.
+   * Because an empty name identifies no one, it never counts: such a certificate would be exempt
    * from path lengths and name constraints.
    */
   get isSelfIssued(): boolean {

@@ -5,9 +5,8 @@ const MAX_CERTIFICATES = 1000;
 const PEM_BEGINS = Buffer.from('-----BEGIN');
 
 /**
- * The certificates of DER ones written one after the other (Workload API §5.1), in order, copied
- * and judged by nobody yet; none of no bytes. Throws `CertificateError` `certificate-malformed`,
- * for PEM too (WLAPI-20).
+ * Splits concatenated certificates in DER (Workload API §5.1), in order, copied and unchecked; none
+ * for no bytes. Throws `CertificateError` `certificate-malformed`, for PEM too (WLAPI-20).
  */
 export function certificatesFromDer(bytes: Uint8Array): Uint8Array[] {
   const reader = new DerReader(bytes);
@@ -25,7 +24,7 @@ export function certificatesFromDer(bytes: Uint8Array): Uint8Array[] {
       'certificate-malformed',
       isPem
         ? 'PEM stands where certificates in DER belong'
-        : `these are no certificates in DER: ${cause.message}`,
+        : `these are not certificates in DER: ${cause.message}`,
       { cause },
     );
   }

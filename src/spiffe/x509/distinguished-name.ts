@@ -56,8 +56,7 @@ export function parseDistinguishedName(der: Uint8Array): DistinguishedName {
 }
 
 /**
- * A name as people read it, in the order of the DER: `O=istio.example,CN=Root 1`; empty for the
- * empty name.
+ * A name as text, in the order of the DER: `O=istio.example,CN=Root 1`; empty for the empty name.
  */
 export function nameText(name: DistinguishedName): string {
   return name
@@ -73,7 +72,7 @@ export function nameText(name: DistinguishedName): string {
 }
 
 /**
- * A text that two names share exactly if they are the same name (RFC 5280 §7.1): strings by their
+ * A text that is equal exactly for equal names (RFC 5280 §7.1). Strings are compared by their
  * folded text, so that a CA that changed from PrintableString to UTF8String still chains.
  */
 export function nameKey(name: DistinguishedName): string {
@@ -125,7 +124,7 @@ function stringText(tag: number, value: Uint8Array): string | undefined {
 }
 
 function escapeText(text: string): string {
-  // Control and direction characters would let a peer's certificate draw on the operator's
+  // Control and direction characters would let a peer's certificate write on the operator's
   // terminal.
   return text.replace(/[,+"\\<>;=]/g, '\\$&').replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;

@@ -24,7 +24,7 @@ export const EXTENDED_KEY_USAGE_OIDS = {
   any: '2.5.29.37.0',
 } as const;
 
-/** What a certificate's extensions say; an absent extension is an absent member. */
+/** The content of a certificate's extensions; an absent extension is an absent member. */
 export interface CertificateExtensions {
   readonly basicConstraints?: {
     readonly critical: boolean;
@@ -52,14 +52,14 @@ type Draft = { -readonly [Member in keyof CertificateExtensions]: CertificateExt
 const MAX_EXTENSIONS = 64;
 const CERTIFICATE_POLICIES = '2.5.29.32';
 /**
- * The key identifiers: RFC 5280 §4.2.1.1 and §4.2.1.2 want them not critical, since they prove
- * nothing.
+ * The key identifiers: RFC 5280 §4.2.1.1 and §4.2.1.2 require them to be not critical, since they
+ * prove nothing.
  */
 const NEVER_CRITICAL: ReadonlySet<string> = new Set(['2.5.29.14', '2.5.29.35']);
 
 /**
- * Reads the content of the `[3]` element, or of none. Throws `DerError`, also for an extension that
- * comes twice.
+ * Reads the content of the `[3]` element, or of none. Throws `DerError`, also for a repeated
+ * extension.
  */
 export function parseExtensions(explicit: DerReader | undefined): CertificateExtensions {
   const unknownCritical: string[] = [];
@@ -116,8 +116,8 @@ function readKnown(draft: Draft, oid: string, critical: boolean, value: Uint8Arr
       const policies = readPolicyExtension(draft.policies, oid, reader);
       if (!policies) return false;
       draft.policies = policies;
-      // RFC 5280 §4.2.1.4: who cannot interpret a qualifier of critical policies has to refuse the
-      // certificate.
+      // RFC 5280 §4.2.1.4: a reader that cannot interpret a qualifier of critical policies has to
+      // refuse the certificate.
       if (oid === CERTIFICATE_POLICIES && critical && policies.unknownQualifier) isKnown = false;
     }
   }
@@ -138,7 +138,7 @@ function readKeyUsage(reader: DerReader): ReadonlySet<KeyUsageName> {
 function readBasicConstraints(reader: DerReader): { isCa: boolean; pathLength?: number } {
   const sequence = reader.enter(Tag.sequence);
   const isCa = sequence.nextTag === Tag.boolean ? sequence.boolean() : false;
-  // RFC 5280 sets no bound; a number beyond any path is as good as none, but it is still a number.
+  // RFC 5280 sets no bound. A number longer than any path has no effect, but it is still a number.
   const pathLength = sequence.nextTag === Tag.integer ? sequence.smallInteger(0xffff_ffff) : undefined;
   sequence.end();
   return pathLength === undefined ? { isCa } : { isCa, pathLength };

@@ -51,7 +51,7 @@ const CONSTRUCTED_KINDS: ReadonlySet<GeneralNameKind> = new Set([
 export function readGeneralName(reader: DerReader): GeneralName {
   const tag = reader.nextTag;
   const kind = (tag & 0xc0) === CONTEXT ? KINDS[tag & 0x1f] : undefined;
-  if (kind === undefined) throw new DerError(`0x${tag.toString(16)} is no tag of a general name`);
+  if (kind === undefined) throw new DerError(`0x${tag.toString(16)} is not a tag of a general name`);
   if (((tag & CONSTRUCTED) !== 0) !== CONSTRUCTED_KINDS.has(kind)) {
     throw new DerError(`a general name of kind ${kind} has the wrong encoding`);
   }
@@ -59,7 +59,7 @@ export function readGeneralName(reader: DerReader): GeneralName {
     const inner = reader.enter(tag);
     const bytes = inner.element(Tag.sequence);
     inner.end();
-    // Read now, so that nothing later meets a name that cannot be read.
+    // Read now, so that later code never meets an unreadable name.
     parseDistinguishedName(bytes);
     return { kind, bytes };
   }

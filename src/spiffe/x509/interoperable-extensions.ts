@@ -11,8 +11,8 @@ const IP = CONTEXT | 7;
 
 /**
  * Why other verifiers cannot read the extensions of a CA certificate, or undefined where they all
- * can. `explicit` is the content of the `[3]` element. What our own reader refuses is taken as read
- * already. Throws `DerError` where a part is not what it should be.
+ * can. `explicit` is the content of the `[3]` element. Our own reader has already accepted them.
+ * Throws `DerError` for a malformed part.
  */
 export function extensionsProblem(explicit: DerReader): string | undefined {
   const sequence = explicit.enter(Tag.sequence);
@@ -28,7 +28,7 @@ export function extensionsProblem(explicit: DerReader): string | undefined {
 }
 
 /**
- * Processed by every verifier; a root with any other critical extension proves nothing here or
+ * Processed by every verifier. A root with any other critical extension proves nothing here or
  * elsewhere.
  */
 const PROCESSED: ReadonlySet<string> = new Set([
@@ -44,7 +44,8 @@ const PROCESSED: ReadonlySet<string> = new Set([
 ]);
 
 function valueProblem(oid: string, critical: boolean, value: DerReader): string | undefined {
-  if (critical && !PROCESSED.has(oid)) return `extension ${oid} is critical, which not every verifier takes`;
+  if (critical && !PROCESSED.has(oid))
+    return `extension ${oid} is critical, which not every verifier accepts`;
   switch (oid) {
     case '2.5.29.14':
       return value.content(Tag.octetString).length === 0 ? 'its subject key identifier is empty' : undefined;
@@ -137,7 +138,7 @@ function policyMappingsProblem(value: DerReader): string | undefined {
 }
 
 /**
- * GeneralNames as Go reads them: text in ASCII, URIs that it can take apart, addresses of four or
+ * Checks GeneralNames as Go reads them: text in ASCII, URIs that it can parse, addresses of four or
  * sixteen bytes.
  */
 function namesProblem(names: DerReader, where: string): string | undefined {
@@ -166,22 +167,20 @@ function generalNameProblem(names: DerReader, where: string): string | undefined
   const text = Buffer.from(content).toString('latin1');
   if (TEXT_NAMES.includes(tag)) {
     if (!/^[!-~]+$/.test(text)) return `its ${where} has a text that is not printable ASCII`;
-    if (tag === URI && !isPlainUri(text))
-      return `its ${where} has a URI that not every verifier can take apart`;
+    if (tag === URI && !isPlainUri(text)) return `its ${where} has a URI that not every verifier can parse`;
     return undefined;
   }
   if (tag === IP && content.length !== 4 && content.length !== 16)
     return `its ${where} has an address of ${content.length} bytes`;
-  // The forms that are left (otherName, x400Address, ediPartyName) have content that verifiers
-  // disagree about.
+  // Verifiers disagree about the content of the other forms (otherName, x400Address, ediPartyName).
   return tag === IP ? undefined : `its ${where} has a name of a form that not every verifier reads`;
 }
 
 const URI_CHARACTERS = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*$/;
 
 /**
- * Whether a URI is one that Go, Java and we take apart alike: a scheme, then a host of letters,
- * digits, hyphens and dots, or no host.
+ * Whether Go, Java and we parse a URI alike: a scheme, then a host of letters, digits, hyphens and
+ * dots, or no host.
  */
 function isPlainUri(text: string): boolean {
   const [, authority, rest = ''] = /^[A-Za-z][A-Za-z0-9+.-]*:(?:\/\/([^/?#]*))?(.*)$/.exec(text) ?? [];
@@ -248,7 +247,7 @@ function nameConstraintsProblem(value: DerReader): string | undefined {
   return undefined;
 }
 
-/** Java takes letters, digits and inner hyphens only. */
+/** Java accepts letters, digits and inner hyphens only. */
 const HOST =
   /^\.?(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
 
@@ -261,7 +260,7 @@ function constraintProblem(subtree: DerReader): string | undefined {
   }
   const content = subtree.content(tag);
   if (tag === IP)
-    return isAddressRange(content) ? undefined : 'its name constraints have an address range that is none';
+    return isAddressRange(content) ? undefined : 'its name constraints have an invalid address range';
   if (!TEXT_NAMES.includes(tag))
     return 'its name constraints have a name of a form that not every verifier reads';
   const text = Buffer.from(content).toString('latin1');

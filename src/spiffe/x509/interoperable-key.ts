@@ -1,9 +1,9 @@
 import type { PublicKeyShape } from './public-key.ts';
 
 const MIN_RSA_BITS = 2048;
-/** Go's TLS and ring take no longer keys. */
+/** Go's TLS and ring accept no longer keys. */
 const MAX_RSA_BITS = 8192;
-/** Go takes no larger exponents. */
+/** Go accepts no larger exponents. */
 const MAX_EXPONENT = 0x7fff_ffff;
 
 /** Why other verifiers cannot check signatures with a key, or undefined where they all can. */
@@ -23,8 +23,7 @@ export function keyProblem(shape: PublicKeyShape): string | undefined {
 }
 
 /**
- * Why other programs cannot read an RSA key, whatever its length: what holds for keys that sign
- * JWTs too.
+ * Why other programs cannot read an RSA key of any length. It applies to keys that sign JWTs too.
  */
 export function rsaKeyProblem({
   modulus,
@@ -40,8 +39,9 @@ export function rsaKeyProblem({
 }
 
 /**
- * Why other programs cannot read an Ed25519 key, or refuse it: what holds for keys that sign JWTs too. Because everybody can sign for a
- * point of low order, go-jose refuses a whole set of keys with one.
+ * Why other programs cannot read an Ed25519 key, or refuse it: what holds for keys that sign JWTs
+ * too. Because everybody can sign for a point of low order, go-jose refuses a whole set of keys
+ * with one.
  */
 export function ed25519KeyProblem(bytes: Uint8Array): string | undefined {
   const encoded = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
@@ -78,7 +78,10 @@ function isEd25519Point(encoded: bigint): boolean {
   return power(modulo(u * v), (P - 1n) / 2n) === 1n;
 }
 
-/** Whether the points with this y have an order of 1, 2, 4 or 8. Those of order 8 are the ones whose double has y = 0. */
+/**
+ * Whether the points with this y have an order of 1, 2, 4 or 8. Those of order 8 are the ones whose
+ * double has y = 0.
+ */
 function isOfLowOrder(y: bigint): boolean {
   const square = modulo(y * y);
   return modulo(y * (square - 1n) * (D * square * square + 2n * square - 1n)) === 0n;

@@ -4,8 +4,8 @@ import { type DistinguishedName, type NameAttribute, parseDistinguishedName } fr
 
 /**
  * Why other verifiers cannot read a distinguished name, or undefined where they all can. Go refuses
- * every certificate with a string outside the alphabet of its type, and knows no other types;
- * BoringSSL refuses characters that Unicode keeps for nobody.
+ * every certificate with a string outside the alphabet of its type, and knows no other types.
+ * BoringSSL refuses Unicode noncharacters.
  */
 export function nameProblem(der: Uint8Array): string | undefined {
   let name: DistinguishedName;
@@ -75,7 +75,7 @@ function bmpProblem(value: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** Whether Unicode keeps this code point for no character, and never will. */
+/** Whether this code point is a Unicode noncharacter. */
 function isNoncharacter(character: string): boolean {
   const point = character.codePointAt(0) ?? 0;
   return (point & 0xfffe) === 0xfffe || (point >= 0xfdd0 && point <= 0xfdef);

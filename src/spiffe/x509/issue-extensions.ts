@@ -2,7 +2,7 @@ import { CONSTRUCTED, CONTEXT, Tag } from '../base/der.ts';
 import { derElement, derInteger, derObjectIdentifier } from '../base/der-writer.ts';
 import { KEY_USAGE_NAMES, type KeyUsageName } from './extensions.ts';
 
-/** An extension to be put into a certificate. */
+/** An extension for a new certificate. */
 export interface ExtensionRequest {
   readonly oid: string;
   readonly critical: boolean;
@@ -11,8 +11,8 @@ export interface ExtensionRequest {
 }
 
 /**
- * Name constraints to be stated; IP subtrees as `address/prefix length`, for instance `0.0.0.0/0`
- * and `::/0`.
+ * Name constraints for a new certificate; IP subtrees as `address/prefix length`, for instance
+ * `0.0.0.0/0` and `::/0`.
  */
 export interface NameConstraintsRequest {
   readonly permittedUris?: readonly string[];
@@ -76,10 +76,7 @@ export function authorityKeyIdExtension(keyId: Uint8Array): ExtensionRequest {
   return { oid: '2.5.29.35', critical: false, value: derElement(Tag.sequence, derElement(CONTEXT, keyId)) };
 }
 
-/**
- * nameConstraints, critical (RFC 5280 §4.2.1.10). Throws `TypeError` for an IP subtree that is
- * none.
- */
+/** nameConstraints, critical (RFC 5280 §4.2.1.10). Throws `TypeError` for an invalid IP subtree. */
 export function nameConstraintsExtension(request: NameConstraintsRequest): ExtensionRequest {
   const permitted = subtrees(
     request.permittedUris,
@@ -122,7 +119,7 @@ function addressAndMask(subtree: string): Uint8Array {
   const bytes = addressBytes(address);
   const prefix = Number(prefixText);
   if (!bytes || prefix > bytes.length * 8)
-    throw new TypeError(`${subtree} is no address with a prefix length`);
+    throw new TypeError(`${subtree} is not an address with a prefix length`);
   const mask = bytes.map((_, index) => 0xff & ~(0xff >> Math.min(8, Math.max(0, prefix - index * 8))));
   return Uint8Array.from([...bytes, ...mask]);
 }

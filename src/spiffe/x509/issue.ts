@@ -15,19 +15,19 @@ import {
   subjectKeyIdExtension,
 } from './issue-extensions.ts';
 
-/** A certificate to be made. Nothing is judged: whoever issues decides what is right. */
+/** A request for a certificate. Nothing is checked: the issuer decides what is right. */
 export interface IssueRequest {
   /** RFC 4514 text such as `O=istio.example,CN=Root 1`, written in this order; or empty. */
   readonly subject: string;
   readonly publicKey: KeyObject;
   /**
-   * Whose name the certificate bears as its issuer, and whose key signs it; absent where it issues
-   * itself.
+   * The issuer whose name the certificate bears and whose key signs it; absent for a self-issued
+   * certificate.
    */
   readonly issuer?: { readonly certificate: Uint8Array; readonly key: KeyObject };
   /**
-   * Signs where there is no `issuer`: the own private key, or a throwaway key for an anchor that is
-   * only a name and a key.
+   * The signing key where there is no `issuer`: the certificate's own private key, or a throwaway
+   * key for an anchor that is only a name and a key.
    */
   readonly signingKey?: KeyObject;
   /** Hex; random if absent. */
@@ -54,10 +54,7 @@ export interface IssueRequest {
   readonly subjectDer?: Uint8Array;
   /** The issuer byte for byte, instead of the issuer's subject. */
   readonly issuerDer?: Uint8Array;
-  /**
-   * Further extensions as they stand; one with the number of an extension named above takes its
-   * place.
-   */
+  /** Further extensions, used unchanged. One with the number of an extension above replaces it. */
   readonly extensions?: readonly ExtensionRequest[];
   /** RSA-PSS instead of PKCS #1 v1.5. */
   readonly rsaPss?: boolean;
@@ -91,11 +88,11 @@ export async function generateKeyPair(kind: KeyKind): Promise<KeyPair> {
 }
 
 /**
- * Makes one certificate, DER, signed with SHA-256 or what the curve asks for. Throws `TypeError`
- * for a request without a key to sign.
+ * Makes one certificate, DER, signed with SHA-256 or the hash that the curve requires. Throws
+ * `TypeError` for a request without a signing key.
  */
 export async function issueCertificate(request: IssueRequest): Promise<Uint8Array> {
-  // Loaded on first use: most processes never issue anything.
+  // Loaded on first use, because most processes never issue anything.
   const { Extension, Name, PublicKey, X509CertificateGenerator } = await import('./library.ts');
   const signer = request.issuer?.key ?? request.signingKey;
   if (!signer) throw new TypeError('a certificate is signed by the key of its issuer or by a signing key');
@@ -124,7 +121,7 @@ export async function issueCertificate(request: IssueRequest): Promise<Uint8Arra
   return der;
 }
 
-/** Names travel through a library on their way; a chain holds only if they arrive unchanged. */
+/** Checks that names passed through the library unchanged, because a chain depends on that. */
 function assertNamesKept(
   der: Uint8Array,
   subjectDer: Uint8Array | undefined,

@@ -6,18 +6,18 @@ import { type PublicKeyShape, readPublicKey } from './public-key.ts';
 const RSA_ENCRYPTION = '1.2.840.113549.1.1.1';
 
 /**
- * SHA-256 of the one SubjectPublicKeyInfo of a key, 64 lower-case hex digits: what a key is called
- * wherever keys are compared. Because one key has several encodings, an RSA key that is named
+ * SHA-256 of the canonical SubjectPublicKeyInfo of a key, 64 lower-case hex digits: the name of a
+ * key wherever keys are compared. Because one key has several encodings, an RSA key under
  * id-RSASSA-PSS counts as the same key under rsaEncryption. EC and Ed25519 keys are read in one
- * encoding only. For bytes that are not a key we know it is the digest of these bytes.
+ * encoding only. For bytes that are not a known key it is the digest of these bytes.
  */
 export function keyFingerprintOf(spkiDer: Uint8Array): string {
   return hash('sha256', canonicalSpki(spkiDer), 'hex');
 }
 
 /**
- * Every digest by which a key may be on record: `keyFingerprintOf`, and the digest of the encoding
- * as it stands, which was its name before. They differ only for an RSA key that is named
+ * Every digest under which a key may be on record: `keyFingerprintOf`, and the digest of its actual
+ * encoding, which older versions of Federate used. They differ only for an RSA key under
  * id-RSASSA-PSS.
  */
 export function keyNamesOf(spkiDer: Uint8Array): readonly string[] {

@@ -8,14 +8,14 @@ import {
 import { type GeneralName, type GeneralNameKind, readGeneralName } from './general-name.ts';
 
 /**
- * One subtree of names; one that cannot be processed matches nothing and refuses every name of its
- * kind.
+ * One subtree of names. A subtree that cannot be processed matches nothing and refuses every name
+ * of its kind.
  */
 export interface NameSubtree {
   readonly kind: GeneralNameKind;
   /** Absent where the form, its content or its bounds cannot be processed (RFC 5280 §4.2.1.10). */
   readonly matches?: (name: ConstrainedName) => boolean;
-  /** For a DNS name, what it is, in small letters. */
+  /** For a DNS name, the name in lower case. */
   readonly host?: string;
 }
 
@@ -26,12 +26,11 @@ export interface NameConstraints {
 }
 
 /**
- * One name of a certificate in the form that subtrees compare; undefined parts mean that it could
- * not be read.
+ * One name of a certificate in the form that subtrees compare. Undefined parts could not be read.
  */
 export interface ConstrainedName {
   readonly kind: GeneralNameKind;
-  /** What to show of it in a refusal. */
+  /** The text for a refusal. */
   readonly shown: string;
   readonly host?: string;
   readonly mailbox?: { readonly local: string; readonly host: string };
@@ -60,7 +59,7 @@ export function readNameConstraints(reader: DerReader): NameConstraints {
 
 /**
  * Whether every name is within the constraints: in no excluded subtree of its kind and, where its
- * kind is permitted at all, in one of those. `count` is called once for each comparison, and may
+ * kind has permitted ones, in one of those. `count` is called once for each comparison, and may
  * throw to end the work (X509-37).
  */
 export function judgeNames(
@@ -110,9 +109,7 @@ export function constrainedNamesOf(
   return names;
 }
 
-/**
- * Whether a wildcard DNS name stands for a name that is excluded: `*.b.example` for `a.b.example`.
- */
+/** Whether a wildcard DNS name covers an excluded name: `*.b.example` for `a.b.example`. */
 function coversExcluded({ host: excluded }: NameSubtree, { host = '' }: ConstrainedName): boolean {
   return host.startsWith('*.') && host.slice(2) === excluded?.replace(/^[^.]*\.?/, '');
 }

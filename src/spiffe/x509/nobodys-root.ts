@@ -5,8 +5,8 @@ const A_DAY_MS = 86_400_000;
 const YEARS_MS = 30 * 365 * A_DAY_MS;
 
 /**
- * PEM of a root whose key is thrown away at once. It takes the place of roots that ended wherever a
- * reader refuses an empty list and goes on with the last one, as Envoy does.
+ * PEM of a root whose key is discarded at once. It replaces expired roots where a reader refuses an
+ * empty list and would keep the last one, as Envoy does.
  */
 export async function createNobodysRoot(now: Date): Promise<string> {
   const { publicKey, privateKey } = await generateKeyPair('P-256');

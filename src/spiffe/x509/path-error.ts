@@ -5,7 +5,7 @@ export type X509PathErrorCode =
   /** The input is larger than the limits allow. */
   | 'too-many-certificates'
   | 'too-many-bytes'
-  /** The search was ended because it did too much of one thing (X509-37). */
+  /** The search did too much work of one kind and ended (X509-37). */
   | 'signature-limit'
   | 'name-comparison-limit'
   | 'search-limit'
@@ -17,9 +17,9 @@ export type X509PathErrorCode =
   | 'not-yet-valid'
   | 'expired'
   | 'unknown-critical-extension'
-  /** An empty issuer name, and no key identifiers that name an issuer in its place. */
+  /** An empty issuer name, and no key identifiers that identify an issuer instead. */
   | 'issuer-name-empty'
-  /** The certificate's signature is by none of the candidates' keys. */
+  /** None of the candidates' keys made the certificate's signature. */
   | 'signature-invalid'
   | 'signature-algorithm-refused'
   | 'key-refused'
@@ -28,7 +28,7 @@ export type X509PathErrorCode =
   /** An issuer whose keyUsage lacks `keyCertSign`. */
   | 'issuer-may-not-sign'
   | 'path-length-exceeded'
-  /** The leaf states what RFC 5280 §4 keeps for CAs, or lacks every binding name. */
+  /** The leaf states what RFC 5280 §4 reserves for CAs, or lacks every binding name. */
   | 'profile-violated'
   | 'name-not-permitted'
   | 'name-constraint-unprocessable'
@@ -45,10 +45,7 @@ export interface CertificateReference {
   readonly fingerprint: string;
 }
 
-/**
- * No acceptable path leads from the leaf to an anchor; the code is that of the path that came
- * furthest.
- */
+/** No acceptable path leads from the leaf to an anchor; the code is that of the longest attempt. */
 export class X509PathError extends CodedError<X509PathErrorCode> {
   /** The certificate the refusal is about; absent where the input as a whole is refused. */
   readonly certificate: CertificateReference | undefined;
@@ -62,7 +59,7 @@ export class X509PathError extends CodedError<X509PathErrorCode> {
     this.certificate = options.certificate;
   }
 
-  /** The subject of that certificate, as people read it. */
+  /** The subject of that certificate, as text. */
   get subject(): string | undefined {
     return this.certificate?.subject;
   }
@@ -75,7 +72,7 @@ export interface PlacedCertificate {
   readonly index: number;
 }
 
-/** How a refusal speaks of a certificate. */
+/** The name of a certificate in a refusal. */
 export function describeCertificate({ certificate, role, index }: PlacedCertificate): string {
   const place = role === 'leaf' ? 'the leaf' : `${role} ${index}`;
   return certificate.subject === '' ? place : `${place} (${certificate.subject})`;

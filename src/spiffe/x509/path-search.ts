@@ -13,7 +13,7 @@ import {
 import { judgePolicies, type PolicySettings } from './policy.ts';
 import { keyRefusal, signatureIsBy, signatureSchemeOf } from './signature.ts';
 
-/** How much one verification may take in and do (X509-37). */
+/** The limits of one verification (X509-37). */
 export interface PathLimits {
   /** Issuers above the leaf, the anchor included. */
   readonly maxDepth: number;
@@ -23,7 +23,7 @@ export interface PathLimits {
   readonly maxBytes: number;
   readonly maxSignatureChecks: number;
   readonly maxNameComparisons: number;
-  /** Candidate issuers looked at, over all attempts. */
+  /** Candidate issuers examined, over all attempts. */
   readonly maxCandidates: number;
 }
 
@@ -36,7 +36,7 @@ export const defaultPathLimits: PathLimits = {
   maxCandidates: 2_000,
 };
 
-/** What a search goes by. */
+/** The inputs of a search. */
 interface PathSearchSettings {
   readonly helpers: readonly PlacedCertificate[];
   readonly anchors: readonly PlacedCertificate[];
@@ -45,13 +45,13 @@ interface PathSearchSettings {
   readonly leewaySeconds: number;
   readonly purpose: 'client' | 'server' | undefined;
   readonly policies: PolicySettings | undefined;
-  /** Helpers that could not be read, in words. */
+  /** Helpers that could not be read, as sentences. */
   readonly unreadable: readonly string[];
 }
 
 type Path = readonly PlacedCertificate[];
 
-/** Refusals that only say that a candidate was not the issuer. */
+/** Refusals that only mean that a candidate was not the issuer. */
 const SEARCHING: ReadonlySet<X509PathErrorCode> = new Set([
   'issuer-not-found',
   'issuer-name-empty',
@@ -59,9 +59,9 @@ const SEARCHING: ReadonlySet<X509PathErrorCode> = new Set([
 ]);
 
 /**
- * A search from the leaf upwards. A candidate issuer joins the path only if every rule of RFC 5280
- * §6.1 that it and what is below it decide holds, so that a path which reaches an anchor needs only
- * its policies judged. For one search.
+ * A search from the leaf upwards. A candidate issuer joins the path only if it passes every rule of
+ * RFC 5280 §6.1 that it and the certificates below it decide. A path that reaches an anchor then
+ * needs only its policies judged. For one search.
  */
 export class PathSearch {
   readonly #settings: PathSearchSettings;
@@ -85,7 +85,7 @@ export class PathSearch {
     throw this.#withUnreadable(error);
   }
 
-  /** A sent certificate that could not be read may be the very one that is missing. */
+  /** A sent certificate that could not be read may be the missing one. */
   #withUnreadable(error: X509PathError): X509PathError {
     const { unreadable } = this.#settings;
     if (unreadable.length === 0 || !SEARCHING.has(error.code)) return error;
@@ -119,7 +119,7 @@ export class PathSearch {
       const whole = candidate.role === 'anchor' ? this.#withPolicies(longer) : this.#extend(longer);
       if (whole) return whole;
     }
-    // Counts only where no candidate came: of equal refusals the first is kept, and every candidate
+    // Counts only where no candidate came. Of equal refusals the first is kept, and every candidate
     // left one at least.
     const issuer = JSON.stringify(top.certificate.issuer);
     const why = `no anchor and no sent certificate is the issuer ${issuer} of`;
@@ -178,7 +178,7 @@ export class PathSearch {
     );
   }
 
-  /** What holds for every certificate of a path, the leaf and the anchor too. */
+  /** The rules for every certificate of a path, including the leaf and the anchor. */
   #certificateRefusal(placed: PlacedCertificate): X509PathError | undefined {
     const { nowSeconds, leewaySeconds } = this.#settings;
     const { certificate } = placed;
@@ -196,7 +196,7 @@ export class PathSearch {
     return undefined;
   }
 
-  /** What RFC 5280 §4 does not let a certificate state that is no CA, or that has no subject. */
+  /** What RFC 5280 §4 forbids a certificate that is not a CA, or has no subject. */
   #profileRefusal(leaf: PlacedCertificate): X509PathError | undefined {
     const { isCa, keyUsage, extensions, subjectDer } = leaf.certificate;
     if (!isCa && keyUsage?.has('keyCertSign')) {
@@ -302,20 +302,23 @@ export class PathSearch {
         : refuse(
             'name-constraint-unprocessable',
             below,
-            `${verdict.name.shown} cannot be held against ${where}, in`,
+            `${verdict.name.shown} cannot be compared with ${where}, in`,
           );
     }
     return undefined;
   }
 
-  /** Ends the whole search at too much of one thing, and tells whose turn it was. */
+  /**
+   * Ends the whole search after too much work of one kind, and names the certificate it was working
+   * on.
+   */
   #count(code: X509PathErrorCode, used: number, limit: number, what: string, about: PlacedCertificate): void {
     if (used > limit) throw refuse(code, about, `a path was not found within ${limit} ${what}, the last for`);
   }
 
   /**
-   * Keeps the most telling refusal: a broken rule before a missing issuer or another key, then the
-   * longer path.
+   * Keeps the most informative refusal: a broken rule before a missing issuer or another key, then
+   * the longer path.
    */
   #note(path: Path, error: X509PathError): void {
     const isSearching = SEARCHING.has(error.code);
@@ -325,8 +328,9 @@ export class PathSearch {
 }
 
 /**
- * An empty issuer name names nobody, so that the key identifiers have to: Consul's secondary
- * datacenters issue so (X509-26). They narrow what may be tried; only the signature proves.
+ * An empty issuer name identifies no one, so the key identifiers have to: Consul's secondary
+ * datacenters issue such certificates (X509-26). They limit the candidates; only the signature
+ * proves.
  */
 function namelessRefusal(child: PlacedCertificate, issuer: PlacedCertificate): X509PathError | undefined {
   const { issuerDer, authorityKeyId } = child.certificate;
@@ -350,8 +354,8 @@ function refuse(
 }
 
 /**
- * The same name and key are the same authority, however often it was certified: no path goes
- * through it twice.
+ * The same name and key are the same authority, however often it was certified, so no path uses it
+ * twice.
  */
 function isSameAuthority(a: Certificate, b: Certificate): boolean {
   return a.keyFingerprint === b.keyFingerprint && bytesEqual(a.subjectDer, b.subjectDer);

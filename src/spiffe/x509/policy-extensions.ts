@@ -1,8 +1,7 @@
 import { CONTEXT, DerError, type DerReader, Tag } from '../base/der.ts';
 
 /**
- * What a certificate says about certificate policies (RFC 5280 §4.2.1.4, §4.2.1.5, §4.2.1.11,
- * §4.2.1.14).
+ * The certificate policies in a certificate (RFC 5280 §4.2.1.4, §4.2.1.5, §4.2.1.11, §4.2.1.14).
  */
 export interface PolicyExtensions {
   /** The policies asserted, by object identifier. */
@@ -22,8 +21,7 @@ const MAX_POLICIES = 100;
 const MAX_SKIP = 0xffff_ffff;
 
 /**
- * What `before` says with the policy extension `oid` added, or undefined if `oid` is none. Throws
- * `DerError`.
+ * Adds the policy extension `oid` to `before`; undefined if `oid` is not one. Throws `DerError`.
  */
 export function readPolicyExtension(
   before: PolicyExtensions | undefined,

@@ -3,7 +3,7 @@ import { ANY_POLICY, type PolicyExtensions } from './policy-extensions.ts';
 
 /** The inputs of RFC 5280 §6.1.1 (c) and (e) to (g); by default any policy will do. */
 export interface PolicySettings {
-  /** The policies of which one has to hold; by default any. */
+  /** The policies of which one must be valid; by default any. */
   readonly acceptedPolicies?: ReadonlySet<string>;
   readonly requireExplicitPolicy?: boolean;
   readonly inhibitPolicyMapping?: boolean;
@@ -17,8 +17,7 @@ export interface PolicyProblem {
 }
 
 /**
- * A policy that is valid at one depth, what the next certificate may call it, and from where it
- * comes.
+ * A policy that is valid at one depth, its possible names in the next certificate, and its origin.
  */
 interface PolicyNode {
   readonly policy: string;
@@ -117,8 +116,8 @@ function map(level: Level, mappings: readonly (readonly [string, string])[], isA
 }
 
 /**
- * RFC 5280 §6.1.5 (g): whether some policy that is asked for, in the anchor's words, reaches the
- * last certificate.
+ * RFC 5280 §6.1.5 (g): whether some required policy, by the anchor's name for it, reaches the last
+ * certificate.
  */
 function isAccepted(last: Level, accepted: ReadonlySet<string> | undefined): boolean {
   if (!accepted || accepted.has(ANY_POLICY) || last.has(ANY_POLICY)) return true;

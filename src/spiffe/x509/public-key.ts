@@ -1,7 +1,7 @@
 import { readAlgorithm } from './algorithm-identifier.ts';
 import { DerError, DerReader, Tag } from '../base/der.ts';
 
-/** What a SubjectPublicKeyInfo holds, as far as this implementation knows keys (X509-36). */
+/** The content of a SubjectPublicKeyInfo, for the kinds of keys that we know (X509-36). */
 export type PublicKeyShape =
   | {
       readonly kind: 'rsa';

@@ -5,7 +5,7 @@ import type { Certificate } from './certificate.ts';
 import { keyObjectOf, publicKeyOf } from './certificate-key.ts';
 import type { PublicKeyShape } from './public-key.ts';
 
-/** How a certificate was signed, if in a way we accept: SHA-256 or better (X509-36). */
+/** The signature scheme of a certificate, if we accept it: SHA-256 or better (X509-36). */
 export type SignatureScheme =
   | { readonly kind: 'rsa-pkcs1'; readonly hash: string }
   | { readonly kind: 'rsa-pss'; readonly hash: string; readonly saltLength: number }
@@ -32,7 +32,7 @@ const MIN_RSA_BITS = 2048;
 const MAX_RSA_BITS = 16_384;
 
 /**
- * The scheme an AlgorithmIdentifier names, or undefined if it is none we accept. Throws `DerError`.
+ * The scheme an AlgorithmIdentifier names, or undefined if we do not accept it. Throws `DerError`.
  */
 export function signatureSchemeOf({ oid, parameters }: AlgorithmIdentifier): SignatureScheme | undefined {
   const pkcs1 = RSA_PKCS1[oid];
@@ -81,7 +81,7 @@ function readPss(parameters: Uint8Array): SignatureScheme | undefined {
   return { kind: 'rsa-pss', hash: hashName, saltLength };
 }
 
-/** Why a public key may not check signatures, in words, or undefined if it may (X509-36). */
+/** Why a public key cannot check signatures, as a sentence, or undefined if it can (X509-36). */
 export function keyRefusal(shape: PublicKeyShape): string | undefined {
   switch (shape.kind) {
     case 'rsa': {
@@ -108,8 +108,8 @@ export function keyRefusal(shape: PublicKeyShape): string | undefined {
 }
 
 /**
- * Whether the issuer's key made the certificate's signature. A key of another kind than the scheme
- * made nothing.
+ * Whether the issuer's key made the certificate's signature. False for a key of another kind than
+ * the scheme.
  */
 export function signatureIsBy(
   certificate: Certificate,
@@ -135,7 +135,7 @@ export function signatureIsBy(
         return scheme satisfies never;
     }
   } catch {
-    // Numbers that are no key (a point off its curve), or a key whose own parameters forbid this
+    // Numbers that are not a key (a point off its curve), or a key whose own parameters forbid this
     // scheme, signed nothing.
     return false;
   }
