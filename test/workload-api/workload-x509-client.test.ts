@@ -315,7 +315,7 @@ describe('WorkloadX509Client', () => {
     await until(() => server.seen.length === 1);
     await clock.advance(30_000);
     await until(() => client.problem !== undefined);
-    expect(client.problem).toMatchObject({ code: 'unavailable', message: 'it says nothing' });
+    expect(client.problem).toMatchObject({ code: 'unavailable', message: 'it sends no message' });
     server.say(message([entry(first, a)]));
     await until(() => clock.waits().length > 0);
     await clock.advance(1000);
@@ -401,7 +401,7 @@ describe('createWorkloadSvidSource()', () => {
     const byBoth = startSource(client, { spiffeId: first.id, hint: 'external' });
     await until(() => byId.current() !== undefined);
     expect([idOf(byId), idOf(byHint), idOf(byBoth)]).toEqual([second.id, second.id, undefined]);
-    const said = log.records.find(({ message: text }) => text.startsWith('none of the SVIDs'));
+    const said = log.records.find(({ message: text }) => text.startsWith('no SVID of the Workload API'));
     expect(JSON.stringify(said?.fields)).toContain(second.id);
     // The message goes on without it: it was taken back.
     server.say(message([entry(first, a)]));
