@@ -166,7 +166,7 @@ describe('judge()', () => {
     });
   });
 
-  it('takes the bundle retrieved last where there are no numbers (FED-49)', () => {
+  it('takes the bundle retrieved last without numbers (FED-49)', () => {
     expect(verdictOn(peer(['r1']), peer(['r1', 'r2']))).toMatchObject({ kind: 'accepted', notes: [] });
   });
 
