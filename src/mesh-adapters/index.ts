@@ -1,6 +1,6 @@
 /**
- * One folder per mesh: its own roots out, foreign bundles in; and the loop that keeps wanted and
- * actual the same.
+ * One folder for each mesh: its own roots out, foreign bundles in; and the loop that keeps wanted
+ * and actual the same.
  */
 export { withClusterTrustBundles } from './cluster-trust-bundle/beside.ts';
 export { createConsulAdapter } from './consul/adapter.ts';

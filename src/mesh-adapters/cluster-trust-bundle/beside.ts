@@ -21,10 +21,10 @@ export interface ClusterTrustBundleOptions {
 }
 
 /**
- * The adapter of any mesh, and beside it the same foreign trust as ClusterTrustBundles, one for
- * each trust domain, as narrowed anchors (docs/meshes/cluster-trust-bundles.md, docs/narrowing.md). Each goes its own way: the mesh
- * being away keeps no revocation from the ClusterTrustBundles, and trouble with these is told at
- * the mesh's reports. Gone is what is gone from both.
+ * Wraps the adapter of any mesh and writes the same foreign trust as ClusterTrustBundles too, one
+ * for each trust domain, as narrowed anchors. The two writes are independent: a mesh that is away
+ * does not delay a revocation in the ClusterTrustBundles. Trouble with a ClusterTrustBundle appears
+ * in the mesh's report. A peer counts as gone when both places dropped it.
  */
 export function withClusterTrustBundles(
   adapter: MeshAdapter,
@@ -50,7 +50,7 @@ export function withClusterTrustBundles(
   ): Promise<readonly ForeignTrustReport[] | MeshAdapterError> => {
     try {
       return await state.applying(signal, async (_signal, noteTrouble) => {
-        // Nothing foreign is let in before it is known what is ours.
+        // Admit nothing foreign before the own trust is known.
         if (!own) throw new MeshAdapterError('own-trust-domain-missing', 'the own roots are not known yet');
         return await writeForeignTrust(wanted, own, writer, signal, kept, noteTrouble);
       });
@@ -96,7 +96,7 @@ export function withClusterTrustBundles(
   };
 }
 
-/** What two places hold of one trust domain, as one. */
+/** Joins what two places hold of one trust domain. */
 function joined(places: readonly PresentTrust[]): PresentTrust {
   const [first] = places;
   if (!first) throw new TypeError('unreachable: a group has a member');
@@ -110,8 +110,8 @@ function joined(places: readonly PresentTrust[]): PresentTrust {
 }
 
 /**
- * The reports of the mesh, with what is wrong with the ClusterTrustBundle where there is nothing to
- * say of the mesh itself. A peer is gone when it is gone from both.
+ * Returns the reports of the mesh. Where the mesh has no trouble of its own, a report carries the
+ * trouble of the ClusterTrustBundle. A peer is gone when both places dropped it.
  */
 function withFaults(
   reports: readonly ForeignTrustReport[],
@@ -150,7 +150,8 @@ interface Trouble {
 }
 
 /**
- * The same where the ClusterTrustBundles could not be written: what ended may still stand there.
+ * Returns the same reports where the ClusterTrustBundles could not be written: ended trust may
+ * still stand there.
  */
 function withTrouble(report: ForeignTrustReport, trouble: Trouble): ForeignTrustReport {
   if (report.state === 'removed') return { ...report, ...trouble, state: 'failed' };
@@ -158,8 +159,7 @@ function withTrouble(report: ForeignTrustReport, trouble: Trouble): ForeignTrust
 }
 
 /**
- * What the mesh holds nothing of may still stand as a ClusterTrustBundle, where these could not be
- * written.
+ * Reports trust that only a ClusterTrustBundle may still hold, because those could not be written.
  */
 function notGone(
   named: readonly { readonly trustDomain: TrustDomain }[],

@@ -9,15 +9,13 @@ export type ApiVersion = (typeof API_VERSIONS)[number];
 export interface ClusterTrustBundleMarks {
   readonly namePrefix: string;
   /**
-   * Such as `federate.example/peers`; the API asks that the names of a signer's objects begin with
-   * it.
+   * Such as `federate.example/peers`. The API requires that the names of a signer's objects begin
+   * with it.
    */
   readonly signerName?: string | undefined;
 }
 
-/**
- * One ClusterTrustBundle for each foreign trust domain, for the whole cluster (docs/meshes/cluster-trust-bundles.md).
- */
+/** Renders one ClusterTrustBundle for each foreign trust domain, for the whole cluster. */
 export function clusterTrustBundlePlace(
   version: ApiVersion,
   { namePrefix, signerName }: ClusterTrustBundleMarks,

@@ -16,12 +16,12 @@ import {
   clusterTrustBundlePlace,
 } from './render.ts';
 
-/** Each ClusterTrustBundle is read for itself, so all of them together have no limit. */
+/** Verifiers read each ClusterTrustBundle separately, so all of them together have no limit. */
 const LIMITS = { ...OBJECT_LIMITS, bytesOfAll: Number.POSITIVE_INFINITY };
 
 const UNNARROWED = {
   code: 'root-not-narrowed',
-  message: 'whoever mounts this ClusterTrustBundle lets the root speak for every identity',
+  message: 'every pod that mounts this ClusterTrustBundle lets the root speak for every identity',
 };
 
 export interface ClusterTrustBundleWriter {
@@ -55,7 +55,7 @@ export async function writeForeignTrust(
         anchors,
         own,
         judge: (admission) => (unnarrowed ? admission : refuseConstrained(admission)),
-        // What pods have mounted nobody tells.
+        // The API does not report what pods have mounted.
         effect: async () => ({ stateOf: () => 'written', notesOf: () => (unnarrowed ? [UNNARROWED] : []) }),
         kept,
         limits: LIMITS,
@@ -84,7 +84,7 @@ export async function readPresentTrust(
   }
 }
 
-/** Asked every time: the cluster may have been upgraded. */
+/** Asked before every comparison, because the cluster may have been upgraded. */
 async function servedVersion(
   client: KubernetesClient,
   marks: ClusterTrustBundleMarks,
@@ -101,6 +101,6 @@ async function servedVersion(
   }
   throw new MeshAdapterError(
     'mesh-not-found',
-    `the API server serves ClusterTrustBundles in none of ${API_VERSIONS.join(', ')}; they may have to be turned on`,
+    `the API server serves ClusterTrustBundles in none of ${API_VERSIONS.join(', ')}; check that the feature is turned on`,
   );
 }

@@ -11,7 +11,7 @@ export interface ConsulAdapterOptions {
   readonly address: string;
   /** Holds an ACL token with `peering:write`; read for every request. */
   readonly tokenFile?: string;
-  /** PEM file with what signs the API's certificate; without it the system's store is asked. */
+  /** PEM file with the CA of the API's certificate. Without it the system's trust store decides. */
   readonly caFile?: string;
   readonly datacenter?: string;
   /** Peerings under this prefix that also carry our mark are ours; default `federate-`. */
@@ -23,7 +23,7 @@ export interface ConsulAdapterOptions {
 
 /**
  * Consul: roots by blocking queries, foreign trust by speaking as one cluster peer for each trust
- * domain (docs/meshes/consul.md).
+ * domain.
  */
 export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter {
   const {

@@ -5,9 +5,9 @@ import type { ConsulClient } from './consul-client.ts';
 const WAIT_SECONDS = 300;
 
 /**
- * Tells the answer to `path` now and after each change, by blocking queries, until the signal
- * aborts (docs/meshes/consul.md). What `take` throws is trouble like that of the query: told, and
- * followed by a growing pause and a question from the beginning.
+ * Reports the answer to `path` now and after each change, by blocking queries, until the signal
+ * aborts. An error that `take` throws counts as an error of the query: it is reported, a growing
+ * pause follows, and the next query starts from the beginning.
  */
 export async function followBlockingQuery(options: {
   readonly client: ConsulClient;
@@ -33,8 +33,8 @@ export async function followBlockingQuery(options: {
       });
       take(value);
       const told = indexOf(answer.headers['x-consul-index']);
-      // An index that did not move and did not wait either: somebody does not understand blocking
-      // queries.
+      // The index did not move and the query did not wait: a proxy on the way does not support
+      // blocking queries.
       const hurried = told === 0 || (told === index && clock.monotonicMs() - askedMs < 1000);
       failures = hurried ? failures + 1 : 0;
       // Backwards means that the cluster was restored: begin again from what it has now.

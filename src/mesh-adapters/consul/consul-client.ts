@@ -17,7 +17,9 @@ export class ConsulClient {
   constructor(options: {
     readonly address: string;
     readonly tokenFile?: string | undefined;
-    /** PEM file with what signs the API's certificate; without it the system's store is asked. */
+    /**
+     * PEM file with the CA of the API's certificate. Without it the system's trust store decides.
+     */
     readonly caFile?: string | undefined;
     readonly datacenter?: string | undefined;
     readonly clock: Clock;

@@ -12,7 +12,7 @@ const FORM = /^(?:\/ap\/([^/]+))?\/ns\/([^/]+)\/dc\/([^/]+)\/svc\/([^/]+)$/;
 
 /**
  * Reads `spiffe://<td>[/ap/<partition>]/ns/<ns>/dc/<dc>/svc/<service>`; undefined for any other
- * form (docs/meshes/consul.md).
+ * form.
  */
 export function consulServiceIdOf(id: SpiffeId): ConsulServiceId | undefined {
   const [, partition, namespace, datacenter, service] = FORM.exec(pathOf(id)) ?? [];

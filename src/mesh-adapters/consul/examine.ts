@@ -15,11 +15,11 @@ export interface ConsulExaminationOptions {
    * reads.
    */
   readonly tokenIsAgents?: boolean;
-  /** PEM file with what signs the API's certificate; without it the system's store is asked. */
+  /** PEM file with the CA of the API's certificate. Without it the system's trust store decides. */
   readonly caFile?: string;
   readonly datacenter?: string;
   readonly peerNamePrefix?: string;
-  /** Foreign identities about which to say whether they reach `service`, and why not. */
+  /** Foreign identities to examine: whether they reach `service`, and if not, why. */
   readonly identities?: readonly SpiffeId[];
   /**
    * The destination of those identities; without it the sources of all intentions are looked at.
@@ -32,16 +32,15 @@ export interface ConsulExaminationOptions {
   readonly gateway?: ReadonlyMap<SpiffeId, string>;
   /** Which service's leaf such a gateway shows for itself. */
   readonly gatewayService?: string;
-  /** Services that such a gateway reaches without looking into what is said. */
+  /** Services that such a gateway reaches as plain TCP, without reading the protocol. */
   readonly gatewayTcpServices?: readonly string[];
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
 /**
- * Looks at a Consul cluster, changes nothing, and says what stops foreign identities, or lets in
- * more than it should, and what does away with it (docs/meshes/consul.md). A cluster that cannot be read
- * is a finding too.
+ * Examines a Consul cluster without changing it. Reports what stops foreign identities, what admits
+ * more than it should, and how to repair it. A cluster that cannot be read is a finding too.
  */
 export async function examineConsul(options: ConsulExaminationOptions): Promise<Examination> {
   const { address, tokenFile, caFile, datacenter, peerNamePrefix = 'federate-', clock, signal } = options;
@@ -75,7 +74,7 @@ function examinedOf({ settings, own, peerings, exports, intentions }: ConsulFact
   ];
 }
 
-/** A gateway that looks into nothing hands on what a client says of itself. */
+/** A gateway that does not parse HTTP passes on what a client claims about itself. */
 function judgeTcpRoutes(services: readonly string[], facts: ConsulFacts): Finding[] {
   return services
     .filter((service) => HTTP_PROTOCOLS.has(protocolOf(service, facts) ?? 'tcp'))
@@ -84,7 +83,7 @@ function judgeTcpRoutes(services: readonly string[], facts: ConsulFacts): Findin
         'gateway-header-forgeable',
         service,
         `the federation gateway reaches it with protocol tcp, and it speaks ${protocolOf(service, facts) ?? ''}: a foreign client can write its own x-forwarded-client-cert`,
-        'set protocol: http in that route of mesh.federation_gateway, and export the configuration of the gateway anew',
+        'set protocol: http in that route of mesh.federation_gateway, and export the configuration of the gateway again',
       ),
     );
 }
@@ -104,7 +103,7 @@ function lackOf(rule: string, purpose: 'peer' | 'read' | 'leaf'): Finding {
       return wrong(
         'token-may-not-peer',
         where,
-        'the token of the agent may not write peerings, so no foreign bundle reaches the cluster',
+        'the token of the agent lacks the right to write peerings, so no foreign bundle reaches the cluster',
         advice,
       );
     case 'leaf':
@@ -118,7 +117,7 @@ function lackOf(rule: string, purpose: 'peer' | 'read' | 'leaf'): Finding {
       return wrong(
         'token-may-not-read',
         where,
-        `the token lacks ${rule}; Consul leaves out in silence what it may not see, so this examination is not whole`,
+        `the token lacks ${rule}; Consul silently leaves out what the token cannot read, so this examination is not complete`,
         `add ${rule} to the policy of the token for this examination`,
       );
     default:

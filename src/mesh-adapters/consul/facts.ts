@@ -5,7 +5,7 @@ import type { ConsulClient } from './consul-client.ts';
 import { listPeerings, type Peering } from './peerings.ts';
 import { fetchOwnTrust } from './read-own-trust.ts';
 
-/** Who a service is exported to, from a config entry of kind `exported-services`. */
+/** The consumer of an exported service, from a config entry of kind `exported-services`. */
 export interface ExportedService {
   /** `*` for all. */
   readonly name: string;
@@ -28,7 +28,10 @@ export interface ServiceIntentions {
   readonly sources: readonly IntentionSource[];
 }
 
-/** How a Consul agent is set up, as far as federation goes; undefined where it does not say. */
+/**
+ * The settings of a Consul agent that matter to federation. A member is undefined where the API
+ * does not report it.
+ */
 export interface ConsulSettings {
   readonly version?: string;
   readonly connect?: boolean;
@@ -36,11 +39,11 @@ export interface ConsulSettings {
   /** Minus one where it is off. */
   readonly grpcTlsPort?: number;
   readonly aclsEnabled?: boolean;
-  /** What happens where no intention matches. */
+  /** The default where no intention matches. */
   readonly intentionDefault?: 'allow' | 'deny';
 }
 
-/** What a token must be allowed: the rule of an ACL policy that gives it, and what for. */
+/** A right that the token needs: the ACL rule that grants it, and its purpose. */
 export interface ConsulRight {
   readonly rule: string;
   readonly purpose: 'peer' | 'read' | 'leaf';
@@ -48,7 +51,8 @@ export interface ConsulRight {
 }
 
 /**
- * What was read of a cluster; what could not be read is told in `findings` and is undefined here.
+ * What the agent read of a cluster. A part that could not be read is undefined here and has a
+ * finding in `findings`.
  */
 export interface ConsulFacts {
   readonly settings: ConsulSettings | undefined;
@@ -58,22 +62,20 @@ export interface ConsulFacts {
   readonly intentions: readonly ServiceIntentions[] | undefined;
   /** Protocol by service, and the default of all under `*`. */
   readonly protocols: ReadonlyMap<string, string> | undefined;
-  /**
-   * What the token may and may not do; undefined where ACLs are off or the cluster does not tell.
-   */
+  /** The rights of the token. Undefined where ACLs are off or the cluster does not report them. */
   readonly rights: readonly ConsulRight[] | undefined;
   readonly findings: readonly Finding[];
 }
 
 /**
- * Reads all that an examination looks at; nothing is written. A part that cannot be read becomes a
- * finding, not an error.
+ * Reads everything that an examination needs and writes nothing. A part that cannot be read becomes
+ * a finding, not an error.
  */
 export async function readConsulFacts(
   client: ConsulClient,
   options: {
     readonly peerNamePrefix: string;
-    /** Services whose leaves a federation gateway of this agent needs. */
+    /** Services with leaves that a federation gateway of this agent needs. */
     readonly leafServices: readonly string[];
   },
   signal: AbortSignal,
@@ -93,10 +95,10 @@ export async function readConsulFacts(
     const { value } = await client.send('GET', path, { signal });
     if (value === null || value === undefined) return [];
     if (Array.isArray(value)) return value.map(record);
-    throw new MeshAdapterError('mesh-answer-malformed', `${path} is no list`);
+    throw new MeshAdapterError('mesh-answer-malformed', `${path} is not a list`);
   };
   const own = await attempt('the own roots', 'no right', () => fetchOwnTrust(client, signal));
-  // A cluster that does not answer at all is told once.
+  // Report a cluster that does not answer once, not once for each request.
   const [first] = findings;
   if (first?.code === 'mesh-unreachable' || first?.code === 'credentials-unusable') {
     return { ...NOTHING, findings };
@@ -133,7 +135,7 @@ const RIGHTS: readonly AskedRight[] = [
     asked: { Resource: 'intention', Segment: 'any', Access: 'read' },
   },
 ];
-/** Consul answers no more than 64 at once. */
+/** Consul answers at most 64 at once. */
 const RIGHTS_AT_ONCE = 64;
 
 function leafRight(service: string): AskedRight {
@@ -142,8 +144,8 @@ function leafRight(service: string): AskedRight {
 }
 
 /**
- * Lists leave out in silence what a token may not read, so its rights are asked; that changes
- * nothing, though it is a POST.
+ * Lists silently leave out what a token cannot read, so this asks for the token's rights. The
+ * request is a POST but changes nothing.
  */
 async function readRights(
   client: ConsulClient,
@@ -180,12 +182,12 @@ const NOTHING: Omit<ConsulFacts, 'findings'> = {
   rights: undefined,
 };
 
-/** Told once, though every request is answered with it. */
+/** Reported once, although the cluster answers every request with it. */
 const TOKEN_UNKNOWN = wrong(
   'token-unknown',
   'ACL token',
-  'the cluster does not know the token: it was deleted, has expired, or is of another cluster',
-  'put a valid token into the file that token_file names; it is read for every request, so nothing needs a restart',
+  'the cluster does not accept the token: it was deleted, has expired, or belongs to another cluster',
+  'put a valid token into the file named in token_file; the agent reads it for every request, so no restart is needed',
 );
 
 function unreadable(what: string, right: string, { code, message }: MeshAdapterError): Finding {
@@ -197,7 +199,7 @@ function unreadable(what: string, right: string, { code, message }: MeshAdapterE
     case 'mesh-unauthenticated':
       return wrong(code, 'ACL token', text, 'set token_file to a file with a valid ACL token');
     case 'credentials-unusable':
-      return wrong(code, 'ACL token', text, 'check the path of token_file and who may read it');
+      return wrong(code, 'ACL token', text, 'check the path of token_file and its permissions');
     case 'mesh-unreachable':
       return wrong(
         code,
@@ -221,7 +223,7 @@ function settingsOf(value: unknown): ConsulSettings {
   const debug = record(DebugConfig);
   const { ConnectEnabled, PeeringEnabled, GRPCTLSPort, ACLsEnabled, DefaultIntentionPolicy } = debug;
   const { ACLDefaultPolicy } = record(debug['ACLResolverSettings']);
-  // Without ACLs nothing is denied by default; the intentions' own default goes first.
+  // Without ACLs Consul denies nothing by default. The default of the intentions takes precedence.
   const policy = DefaultIntentionPolicy || (ACLsEnabled === false ? 'allow' : ACLDefaultPolicy);
   return {
     ...(typeof Version === 'string' && { version: Version }),

@@ -3,13 +3,13 @@ import { type Finding, told, wrong } from '../contract/finding.ts';
 import { consulServiceIdOf } from './consul-id.ts';
 import type { ConsulFacts, IntentionSource, ServiceIntentions } from './facts.ts';
 
-/** What Consul's proxies speak HTTP for. */
+/** The protocols that Consul's proxies handle as HTTP. */
 export const HTTP_PROTOCOLS: ReadonlySet<string> = new Set(['http', 'http2', 'grpc']);
 
 /**
- * Whether a foreign identity gets past the intentions of `service` (of any destination, where none
- * is named), why not, and what does. With `leaf` it comes through a federation gateway that shows
- * the leaf of that service for it. Pure.
+ * Judges whether a foreign identity passes the intentions of `service` (of any destination where no
+ * service is named), why not, and what would let it pass. With `leaf` the identity arrives through
+ * a federation gateway that presents the leaf of that service. Pure.
  */
 export function judgeIdentity(
   id: SpiffeId,
@@ -65,8 +65,8 @@ export function judgeIdentity(
       wrong(
         'intention-wants-mesh-gateway',
         service ?? id,
-        `the protocol is ${protocol}, and then intentions for a peer are matched against x-forwarded-client-cert of Consul's own mesh gateway and no more against the certificate`,
-        'let the identity come through a federation gateway, or set the protocol of the service to tcp',
+        `the protocol is ${protocol}, so Consul matches intentions for a peer against x-forwarded-client-cert of its own mesh gateway and not against the certificate`,
+        'route the identity through a federation gateway, or set the protocol of the service to tcp',
       ),
     ];
   }
@@ -74,7 +74,8 @@ export function judgeIdentity(
 }
 
 /**
- * The protocol of a service, or of all where it has none of its own; undefined where nobody says.
+ * The protocol of a service, or the default of all services. Undefined where no config entry sets
+ * it.
  */
 export function protocolOf(service: string | undefined, { protocols }: ConsulFacts): string | undefined {
   return (service === undefined ? undefined : protocols?.get(service)) ?? protocols?.get('*');
@@ -121,8 +122,8 @@ function judgeSource(
 }
 
 /**
- * The intention that decides: an exact destination goes before `*`, and there an exact source
- * before `*`.
+ * Returns the intention that decides: an exact destination precedes `*`, and then an exact source
+ * precedes `*`.
  */
 function deciding(
   { name, peer }: Pick<IntentionSource, 'name' | 'peer'>,

@@ -3,7 +3,7 @@ import { type Finding, told, wrong } from '../contract/finding.ts';
 import type { ConsulFacts } from './facts.ts';
 import type { Peering } from './peerings.ts';
 
-/** What is wrong with the peerings of foreign trust domains, and what is exported to them. Pure. */
+/** Judges the peerings of foreign trust domains and the services exported to them. Pure. */
 export function judgePeerings(
   { peerings, exports, own }: ConsulFacts,
   gateway: ReadonlyMap<SpiffeId, string>,
@@ -32,7 +32,7 @@ export function judgePeerings(
           wrong(
             'export-to-unknown-peer',
             name,
-            `the service is exported to peer ${JSON.stringify(peer)}, which is no peering of this cluster`,
+            `the service is exported to peer ${JSON.stringify(peer)}, which is not a peering of this cluster`,
             '"federate doctor consul" lists the peerings; correct the config entry exported-services',
           ),
         );
@@ -70,8 +70,8 @@ function judgeState({ name, state, ownedFor }: Peering): Finding[] {
         wrong(
           'peering-terminated',
           whose,
-          `the peering ${name} was ended; its roots are gone from the cluster`,
-          'the agent makes it anew at the next comparison (within a minute); where it does not, see "federate status" and the log of the agent',
+          `the peering ${name} was ended; its roots are no longer in the cluster`,
+          'the agent creates it again at the next comparison (within a minute); if it does not, see "federate status" and the log of the agent',
         ),
       ];
     case 'DELETING':
@@ -88,7 +88,7 @@ function judgeState({ name, state, ownedFor }: Peering): Finding[] {
         wrong(
           'peering-not-active',
           whose,
-          `the peering ${name} is ${state}: the cluster hears nothing from the agent`,
+          `the peering ${name} is ${state}: the cluster receives nothing from the agent`,
           'is the agent running, and does it reach the gRPC TLS port of the servers? See "federate status"',
         ),
       ];
@@ -108,7 +108,7 @@ function judgeClashes(peerings: readonly Peering[], own: string | undefined): Fi
           wrong(
             'trust-domain-claimed-twice',
             trustDomain,
-            `${trustDomain === own ? 'the own trust domain is' : 'it is'} spoken for by ${names.join(' and ')}; Consul keeps one bundle for each trust domain, whoever sent it last`,
+            `${trustDomain === own ? 'the own trust domain is' : 'it is'} claimed by ${names.join(' and ')}; Consul keeps one bundle for each trust domain, the one that arrived last`,
             'delete all but one of these peerings',
           ),
         ]

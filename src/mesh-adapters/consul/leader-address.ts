@@ -1,8 +1,8 @@
 /**
- * Where to dial after a follower has named the leader. What it names is the leader's address among
- * servers, with the port of their own RPC (8300), not the one peers are served at; so an address
- * that is `known` as such goes first: the same, one of the same host, any that was not `tried`; and
- * what was named itself where nothing else is left.
+ * Chooses the address to dial after a follower has named the leader. A follower names the leader's
+ * address among servers with their RPC port (8300), not the port for peers. Addresses that are
+ * `known` for peers therefore come first: the same address, one of the same host, then any that was
+ * not `tried`. The named address itself is the last choice.
  */
 export function addressOfLeader(named: string, known: readonly string[], tried: ReadonlySet<string>): string {
   const open = known.filter((address) => !tried.has(address));

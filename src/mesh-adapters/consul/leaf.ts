@@ -21,13 +21,13 @@ export interface ConsulLeaf {
 }
 
 /**
- * The leaf from the body of `/v1/agent/connect/ca/leaf/<service>` (docs/meshes/consul.md). Throws
+ * The leaf from the body of `/v1/agent/connect/ca/leaf/<service>`. Throws
  * `MeshAdapterError` `mesh-answer-malformed`, also where the certificate is not of `service`.
  */
 export function parseConsulLeaf(service: string, value: unknown): ConsulLeaf {
   const { CertPEM: chainPem, PrivateKeyPEM: keyPem } = Object(value) as Readonly<Record<string, unknown>>;
   if (typeof chainPem !== 'string' || typeof keyPem !== 'string' || !keyPem.includes('PRIVATE KEY-----'))
-    throw malformed(service, 'it has no certificate or no key');
+    throw malformed(service, 'the certificate or the key is missing');
   try {
     const [leaf] = certificatesFromPem(chainPem);
     if (!leaf) throw malformed(service, 'it holds no certificate');

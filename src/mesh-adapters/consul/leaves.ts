@@ -4,23 +4,22 @@ import { followBlockingQuery } from './blocking-query.ts';
 import { type ConsulLeaf, parseConsulLeaf } from './leaf.ts';
 
 /**
- * How many leaves are asked for at first while others wait; each of them then holds one blocking
+ * The number of leaves to request at first while others wait. Each of them then holds one blocking
  * query.
  */
 const START_EVERY_MS = 20;
 
 export interface ConsulLeavesOptions {
   /**
-   * Base URL of the HTTP API of a Consul agent, which signs nothing itself but keeps each leaf
-   * fresh.
+   * Base URL of the HTTP API of a Consul agent. The agent keeps each leaf fresh; it does not sign.
    */
   readonly address: string;
   /** Holds an ACL token with `service:write` for each of the services; read for every request. */
   readonly tokenFile?: string;
-  /** PEM file with what signs the API's certificate; without it the system's store is asked. */
+  /** PEM file with the CA of the API's certificate. Without it the system's trust store decides. */
   readonly caFile?: string;
   readonly services: readonly string[];
-  /** Called with the name of a service whose leaf is another now. */
+  /** Called with the name of a service when its leaf has changed. */
   readonly onChange: (service: string) => void;
   readonly clock: Clock;
   readonly random: Random;
@@ -28,8 +27,8 @@ export interface ConsulLeavesOptions {
 }
 
 /**
- * The leaves of some Consul services, each kept fresh by a blocking query of its own. While Consul
- * does not answer the last one stays; nothing is written anywhere.
+ * Holds the leaves of some Consul services, each kept fresh by its own blocking query. While Consul
+ * does not answer, the last leaf stays. Nothing is written to disk.
  */
 export class ConsulLeaves {
   readonly #options: ConsulLeavesOptions;
@@ -41,13 +40,13 @@ export class ConsulLeaves {
     this.#options = options;
   }
 
-  /** Begins to ask; the first leaves are told by `onChange`. */
+  /** Starts the queries. The first leaves arrive through `onChange`. */
   start(): void {
     const { services } = this.#options;
     this.#running = Promise.all(services.map((service, index) => this.#follow(service, index)));
   }
 
-  /** The leaf as it was last told; undefined before that. */
+  /** The last reported leaf; undefined before the first report. */
   current(service: string): ConsulLeaf | undefined {
     return this.#held.get(service);
   }
@@ -71,7 +70,7 @@ export class ConsulLeaves {
       path: `/v1/agent/connect/ca/leaf/${encodeURIComponent(service)}`,
       take: (value) => {
         const leaf = parseConsulLeaf(service, value);
-        if (troubled) log.info('leaf of a Consul service told again', { service });
+        if (troubled) log.info('leaf of a Consul service reported again', { service });
         troubled = false;
         if (leaf.chainPem === this.#held.get(service)?.chainPem) return;
         this.#held.set(service, leaf);
@@ -79,7 +78,7 @@ export class ConsulLeaves {
         onChange(service);
       },
       onTrouble: (error) => {
-        if (!troubled) log.warn('leaf of a Consul service not told', { service, error });
+        if (!troubled) log.warn('leaf of a Consul service not reported', { service, error });
         troubled = true;
       },
       clock,

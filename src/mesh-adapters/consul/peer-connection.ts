@@ -21,12 +21,13 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const EXCHANGE_MS = 10_000;
 const HEARTBEAT_EVERY_MS = 15_000;
 /**
- * A server that took an Open subscribes at once; who says nothing for this long has not taken it.
+ * A server that accepted an Open subscribes at once. A server that stays silent for this long has
+ * not accepted it.
  */
 const OPENING_MS = HEARTBEAT_EVERY_MS;
 const SILENCE_LIMIT_MS = 120_000;
 
-/** A server that is not the leader says who is. */
+/** A server that is not the leader names the leader. */
 export class LeaderElsewhere extends Error {
   readonly address: string;
 
@@ -87,10 +88,10 @@ export class PeerConnection {
   }
 
   /**
-   * Opens the stream, hands every message to `receive` until it is over, and keeps it alive.
-   * Resolves never: it throws what `receive` throws, the signal's reason, `LeaderElsewhere`, or
+   * Opens the stream, passes every message to `receive` until the stream ends, and keeps it alive.
+   * Never resolves. Throws what `receive` throws, the signal's reason, `LeaderElsewhere`, or
    * `MeshAdapterError` `peer-stream-lost` (also when the opening is not answered within 15 s, or
-   * nothing is heard for two minutes), `peering-secret-refused`, `peering-terminated`.
+   * two minutes pass without a message), `peering-secret-refused`, `peering-terminated`.
    */
   async run(options: {
     readonly start: (send: (message: ReplicationMessage) => void) => void;
@@ -157,8 +158,8 @@ function codeOf(code: status): MeshAdapterErrorCode {
     case status.PERMISSION_DENIED:
     case status.UNAUTHENTICATED:
       return 'peering-secret-refused';
-    // The cluster does not know the peering, or is deleting it: what it imported is gone, and a new
-    // token is needed.
+    // The cluster does not have the peering, or is deleting it: its imported roots are gone and a
+    // new token is needed.
     case status.NOT_FOUND:
     case status.INVALID_ARGUMENT:
     case status.ABORTED:
@@ -179,7 +180,7 @@ function leaderOf(error: ServiceError): string | undefined {
       if (isDialAddress(address)) return address;
     }
   } catch {
-    // Details that do not parse name nobody.
+    // Details that do not parse name no leader.
   }
   return undefined;
 }

@@ -16,8 +16,7 @@ const MAX_REDIRECTS = 5;
  */
 const GOOD_STREAM_MS = 60_000;
 /**
- * Streams in a row that came to nothing before the cluster is asked for what it is called and
- * signed by now.
+ * After this many failed streams in a row the cluster is asked again for its name and its roots.
  */
 const STALE_AFTER = 3;
 /** Services that a sentence names. */
@@ -43,9 +42,9 @@ interface Outcome {
 }
 
 /**
- * Our side of one peering, for one trust domain: dials with a fresh token, sends the bundle, keeps
- * the stream, and dials again when it is lost. The stream's secret lives here and nowhere else;
- * after a restart a new token takes its place.
+ * Runs our side of one peering, for one trust domain: dials with a fresh token, sends the bundle,
+ * keeps the stream, and dials again when it is lost. The stream's secret stays in memory; after a
+ * restart a new token replaces it.
  */
 export class PeerLink {
   readonly #options: PeerLinkOptions;
@@ -55,7 +54,7 @@ export class PeerLink {
   #bundle: TrustBundle;
   #roots: readonly X509Authority[];
   #outcome: Outcome;
-  /** What the control plane has taken, also while the stream is lost. */
+  /** What the control plane has accepted, also while the stream is lost. */
   #accepted: string | undefined;
   #session: PeerSession | undefined;
   #token: PeeringToken | undefined;
@@ -66,9 +65,9 @@ export class PeerLink {
   #stale = false;
   #addresses: readonly string[] = [];
   #exports: readonly string[] = [];
-  /** What the cluster said on a stream, where it did. */
+  /** What the cluster reported on a stream, if anything. */
   #told: readonly string[] = [];
-  /** Since a stream was last open. */
+  /** The time at which a stream was last open. */
   readonly #tried = new Set<string>();
   #turn = 0;
   /** Ends the pause before the next dialing. */
@@ -161,8 +160,8 @@ export class PeerLink {
         }
         redirects = 0;
         this.#tried.clear();
-        // By its length, not by what it brought: who ends every stream after the first message
-        // shall not keep us busy.
+        // Judge a stream by its length, not by its messages: a server that ends every stream after
+        // the first message must not cause a busy loop.
         failures = clock.monotonicMs() - dialedMs >= GOOD_STREAM_MS ? 1 : failures + 1;
         this.#forget(error);
         this.#stale = failures % STALE_AFTER === 0;
@@ -215,7 +214,7 @@ export class PeerLink {
       fresh = await this.#options.generateToken(signal);
     } catch (error) {
       if (!token || secret === undefined || signal.aborted) throw error;
-      // The stream may come back without the API, and with the secret we have.
+      // The stream may return without the API, with the secret that we have.
       return token;
     }
     this.#stale = false;
@@ -250,7 +249,7 @@ export class PeerLink {
       },
       onExports: (services) => {
         const before = this.#exports.join();
-        // A mesh service is told twice: itself, and the proxy that stands before it.
+        // A mesh service is reported twice: itself, and its proxy.
         this.#exports = services.filter((name) => !name.endsWith(PROXY_SUFFIX)).toSorted();
         if (this.#exports.join() === before) return;
         const { log, onReport } = this.#options;
@@ -261,20 +260,20 @@ export class PeerLink {
         if (addresses.length === 0) return;
         this.#addresses = addresses;
         this.#told = addresses;
-        // Whoever tells this has taken the stream.
+        // A server that sends this has accepted the stream.
         this.#tried.clear();
       },
     });
   }
 
-  /** What cannot be used again after this error. */
+  /** Drops what cannot be used again after this error. */
   #forget(error: unknown): void {
     this.#turn += 1;
     const code = error instanceof MeshAdapterError ? error.code : undefined;
     if (code === 'peering-secret-refused' || code === 'peering-terminated') this.#secret = undefined;
     if (code === 'peering-terminated') this.#forgetPeering();
-    // A leader that we were sent to may be gone: back to the addresses of the token, or of the next
-    // one where this is spent.
+    // The named leader may be gone: return to the addresses of the token, or of the next token
+    // where this one is spent.
     this.#addresses = this.#token && this.#secret !== undefined ? this.#token.addresses : [];
   }
 
@@ -299,7 +298,8 @@ export class PeerLink {
 }
 
 /**
- * What the trust opens: proxies take the roots of a peer only for services that are exported to it.
+ * What the trust opens: proxies take the roots of a peer only for services that are exported to
+ * that peer.
  */
 function noteOf(
   services: readonly string[],
@@ -310,7 +310,7 @@ function noteOf(
   return { code: 'services-exported', message: `exported to it: ${named.join(', ')}${more}` };
 }
 
-/** What is sent is told apart by the bundle it is of and by the roots that were let through. */
+/** Identifies what is sent by its bundle and by the roots that were admitted. */
 function labelOf(digest: string, roots: readonly X509Authority[]): string {
   return [digest, ...roots.map(({ fingerprint }) => fingerprint).sort()].join(' ');
 }

@@ -42,9 +42,9 @@ const SUBSCRIBED = [
 ];
 
 /**
- * The dialing side of one open peering stream (docs/meshes/consul.md): subscribes as a cluster would,
- * sends our bundle under ID `roots` to who subscribed it, and takes note of the answer. Knows
- * nothing of connections and time.
+ * The dialing side of one open peering stream: subscribes as a cluster would, sends our bundle
+ * under ID `roots` to a server that subscribed, and records the answer. It has no knowledge of
+ * connections and time.
  */
 export class PeerSession {
   readonly #options: PeerSessionOptions;
@@ -66,8 +66,8 @@ export class PeerSession {
   }
 
   /**
-   * Takes one message. Throws `MeshAdapterError` `peering-terminated` for the word that the peering
-   * is over.
+   * Handles one message. Throws `MeshAdapterError` `peering-terminated` when the message ends the
+   * peering.
    */
   receive(message: ReplicationMessage): void {
     if (message.request) this.#onRequest(message.request);
@@ -103,7 +103,7 @@ export class PeerSession {
       this.#bundleSubscribed = true;
       this.bundleChanged();
     } else if (resourceUrl === EXPORTED_SERVICE_LIST_URL) {
-      // We export nothing through a peering; saying so ends the wait for it.
+      // We export nothing through a peering. This answer ends the server's wait for it.
       this.#respond(
         resourceUrl,
         'exported-service-list',

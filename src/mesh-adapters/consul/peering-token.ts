@@ -1,7 +1,8 @@
 import { MeshAdapterError } from '../contract/errors.ts';
 
 /**
- * What a peering token says: where to dial, whom to find there, and the secret for the first time.
+ * The content of a peering token: addresses to dial, the expected server, and the secret for the
+ * first stream.
  */
 export interface PeeringToken {
   /** PEM; the only roots the connection is verified against. */
@@ -15,13 +16,12 @@ export interface PeeringToken {
 
 const MAX_CHARACTERS = 262_144;
 const MAX_ADDRESSES = 32;
-// No scheme of gRPC's own (`unix:`), no path: only where TCP goes.
+// No scheme of gRPC's own (`unix:`) and no path: only TCP addresses.
 const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$/;
 
 /**
- * Reads a peering token (docs/meshes/consul.md). Throws `MeshAdapterError` `peering-token-malformed`,
- * also for one without a CA: then the listener has no TLS, and roots are not sent to whom we do not
- * know.
+ * Reads a peering token. Throws `MeshAdapterError` `peering-token-malformed`, also for a token
+ * without a CA. Because the listener then has no TLS, roots would go to an unknown server.
  */
 export function parsePeeringToken(text: string): PeeringToken {
   if (text.length > MAX_CHARACTERS) throw malformed('it is too long');
@@ -29,8 +29,8 @@ export function parsePeeringToken(text: string): PeeringToken {
   try {
     value = JSON.parse(Buffer.from(text, 'base64').toString('utf8'));
   } catch {
-    // The cause would quote the token, which is a secret.
-    throw malformed('it is no base64 of JSON');
+    // Leave out the cause: it would quote the token, which is a secret.
+    throw malformed('it is not base64 of JSON');
   }
   const token = Object(value) as Readonly<Record<string, unknown>>;
   const { CA, ManualServerAddresses, ServerAddresses, ServerName, PeerID, EstablishmentSecret } = token;
@@ -58,7 +58,7 @@ export function isDialAddress(address: string): boolean {
 
 function requiredText(value: unknown, name: string): string {
   if (typeof value === 'string' && value !== '') return value;
-  throw malformed(`it has no ${name}`);
+  throw malformed(`${name} is missing`);
 }
 
 function texts(value: unknown): string[] {

@@ -8,9 +8,11 @@ import { OWNER_META_KEY } from './render.ts';
 export interface Peering {
   readonly name: string;
   readonly state: string;
-  /** Whose bundle it carries, where the peering is ours. */
+  /** The trust domain of its bundle, where the peering is ours. */
   readonly ownedFor?: TrustDomain;
-  /** Whose bundle it carries, where the cluster dials and the peer's server name tells. */
+  /**
+   * The trust domain of its bundle, where the cluster dials and the peer's server name contains it.
+   */
   readonly peerTrustDomain?: string;
   /** Whether its name begins with our prefix. */
   readonly underPrefix: boolean;
@@ -27,13 +29,13 @@ export async function listPeerings(
 ): Promise<Peering[]> {
   const { value } = await client.send('GET', '/v1/peerings', { signal });
   if (value !== null && !Array.isArray(value))
-    throw new MeshAdapterError('mesh-answer-malformed', '/v1/peerings is no list');
+    throw new MeshAdapterError('mesh-answer-malformed', '/v1/peerings is not a list');
   return (value ?? []).map((each: unknown): Peering => {
     const { Name, State, Meta, PeerServerName } = Object(each) as Readonly<Record<string, unknown>>;
     if (typeof Name !== 'string' || typeof State !== 'string')
       throw new MeshAdapterError(
         'mesh-answer-malformed',
-        'a peering of /v1/peerings has no name or no state',
+        'a peering of /v1/peerings lacks a name or a state',
       );
     const { [OWNER_META_KEY]: owner } = Object(Meta) as Readonly<Record<string, unknown>>;
     const ours = Name.startsWith(prefix) && typeof owner === 'string' && isTrustDomain(owner);
@@ -68,8 +70,8 @@ export async function generatePeeringToken(
 }
 
 /**
- * Ends a peering and with it the trust it brought; one that is gone already is fine. Throws
- * `MeshAdapterError`.
+ * Ends a peering and the trust that came through it. A peering that does not exist is not an error.
+ * Throws `MeshAdapterError`.
  */
 export async function deletePeering(client: ConsulClient, name: string, signal: AbortSignal): Promise<void> {
   try {

@@ -11,7 +11,7 @@ const PATH = '/v1/connect/ca/roots';
 
 /**
  * The own trust from the body of `/v1/connect/ca/roots`: every root, active and retiring, never an
- * intermediate (docs/meshes/consul.md). Throws `MeshAdapterError`: `mesh-answer-malformed`,
+ * intermediate. Throws `MeshAdapterError`: `mesh-answer-malformed`,
  * `own-trust-domain-malformed`, `own-roots-malformed`.
  */
 export function parseOwnTrust(value: unknown): OwnTrust {
@@ -25,16 +25,16 @@ export function parseOwnTrust(value: unknown): OwnTrust {
   if (!isTrustDomain(name)) {
     throw new MeshAdapterError(
       'own-trust-domain-malformed',
-      `${PATH} names ${JSON.stringify(name.slice(0, 80))} as the trust domain, which is none`,
+      `${PATH} names ${JSON.stringify(name.slice(0, 80))}, which is not a trust domain`,
     );
   }
   const pems = roots.map((root: unknown) => {
     const { RootCert: pem } = Object(root) as { RootCert?: unknown };
     if (typeof pem === 'string') return pem;
-    throw new MeshAdapterError('own-roots-malformed', `a root of ${PATH} has no RootCert`);
+    throw new MeshAdapterError('own-roots-malformed', `a root of ${PATH} lacks RootCert`);
   });
-  // Of more than one, none is told: the product has one active root, and a guess would let a root
-  // go too early.
+  // Report no active root where there are several: the product has one, and a guess would let a
+  // root go too early.
   const active = pems.filter((_, index) => {
     const { Active: signs } = Object(roots[index]) as { Active?: unknown };
     return signs === true;
@@ -44,12 +44,14 @@ export function parseOwnTrust(value: unknown): OwnTrust {
   return { trustDomain: name, roots: ownRootsFromPem(pems, PATH), ...(signing ? { signing } : {}) };
 }
 
-/** The own trust as the cluster tells it now. Throws `MeshAdapterError`. */
+/** Reads the own trust that the cluster reports now. Throws `MeshAdapterError`. */
 export async function fetchOwnTrust(client: ConsulClient, signal: AbortSignal): Promise<OwnTrust> {
   return parseOwnTrust((await client.send('GET', PATH, { signal })).value);
 }
 
-/** Tells the own trust now and after each change, by blocking queries, until the signal aborts. */
+/**
+ * Reports the own trust now and after each change, by blocking queries, until the signal aborts.
+ */
 export async function readOwnTrust(options: {
   readonly client: ConsulClient;
   readonly state: AdapterState;

@@ -2,11 +2,12 @@ import type { PeeringTrustBundle } from '../../grpc/index.ts';
 import { pemFromCertificates, type TrustDomain, type X509Authority } from '../../spiffe/index.ts';
 import { ownedNameOf } from '../contract/owned-name.ts';
 
-/** The key of a peering's Meta that says it is ours, and of which trust domain. */
+/** The key of a peering's Meta that marks it as ours and names its trust domain. */
 export const OWNER_META_KEY = 'federate-trust-domain';
 
 /**
- * What a peer sends of itself: its trust domain and its roots, one certificate a PEM, in one order.
+ * What a peer sends: its trust domain and its roots, one certificate for each PEM, in a fixed
+ * order.
  */
 export function renderTrustBundle(
   trustDomain: TrustDomain,

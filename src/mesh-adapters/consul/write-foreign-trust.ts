@@ -16,8 +16,7 @@ import { peerNameOf, renderTrustBundle } from './render.ts';
 const ANSWER_MS = 5000;
 
 /**
- * Keeps one peering for each foreign trust domain, each speaking for that one alone
- * (docs/meshes/consul.md).
+ * Keeps one peering for each foreign trust domain. Each peering speaks for that trust domain only.
  */
 export class ForeignTrustWriter {
   readonly #client: ConsulClient;
@@ -46,8 +45,8 @@ export class ForeignTrustWriter {
 
   /**
    * Compares and closes the gap, but leaves the peerings of `staying`. A peering that cannot be
-   * deleted is reported for its trust domain and stops no other. Throws `MeshAdapterError` where
-   * the cluster cannot be read.
+   * deleted is reported for its trust domain and does not stop the others. Throws
+   * `MeshAdapterError` where the cluster cannot be read.
    */
   async apply(
     wanted: readonly TrustBundle[],
@@ -81,7 +80,7 @@ export class ForeignTrustWriter {
     const reports = await Promise.all(admissions.map((admission) => this.#hold(admission, signal)));
     const wantedDomains = new Set(wanted.map(({ trustDomain }) => trustDomain));
     return [
-      // A revoked bundle whose peering is still there is not revoked yet.
+      // A revoked bundle is not revoked while its peering still exists.
       ...reports.map((report) => {
         const removal = removals.get(report.trustDomain);
         return removal?.state === 'failed' ? { ...report, ...removal } : report;
@@ -114,8 +113,8 @@ export class ForeignTrustWriter {
   }
 
   /**
-   * The product keeps bundles by trust domain and lets the last one win: what others speak for is
-   * not ours to claim.
+   * The product keeps one bundle for each trust domain and the last one wins. We do not claim a
+   * trust domain that other peerings speak for.
    */
   #takenBy(peerings: readonly Peering[], wanted: readonly TrustBundle[]): Set<string> {
     const others = peerings.filter(({ ownedFor }) => ownedFor === undefined);
@@ -142,7 +141,7 @@ export class ForeignTrustWriter {
     if (refusal) {
       const report = reportOf(admission, 'refused', now);
       if (!link) return report;
-      // Nothing is added, and what the peer no longer lists goes; the rest stays.
+      // Add nothing; remove what the peer no longer lists; keep the rest.
       const still = new Set(admission.roots.map(({ fingerprint }) => fingerprint));
       link.update(
         bundle,
@@ -151,7 +150,7 @@ export class ForeignTrustWriter {
       const { state, code } = await link.settled(ANSWER_MS, signal);
       return { ...report, endedRootsStand: state !== 'accepted' || code !== undefined };
     }
-    // A bundle without roots revokes all: its peering is gone by now.
+    // A bundle without roots revokes all: its peering is already deleted.
     if (admission.roots.length === 0) return reportOf(admission, 'accepted', now);
     const held = link ?? this.#open(admission);
     held.update(bundle, admission.roots);
@@ -176,7 +175,7 @@ export class ForeignTrustWriter {
     return link;
   }
 
-  /** Ends peerings of ours that nothing wanted stands behind, and tells of each how that went. */
+  /** Ends our peerings that no wanted bundle needs, and reports the outcome of each. */
   async #removeSurplus(
     peerings: readonly Peering[],
     admissions: readonly Admission[],

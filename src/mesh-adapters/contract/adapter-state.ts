@@ -11,9 +11,8 @@ const MAX_CAUSE_LENGTH = 500;
 export type AdapterPart = 'mesh-config' | 'roots' | 'own-trust' | 'foreign-trust';
 
 /**
- * What an adapter remembers of how it stands with its mesh, and who wants to hear of changes.
- * Trouble is kept for each part, so that a mesh that can be read does not hide that it cannot be
- * written.
+ * Remembers the state of an adapter towards its mesh, and the listeners for changes. Each part has
+ * its own trouble, so that a mesh that can be read does not hide a failing write.
  */
 export class AdapterState {
   readonly #clock: Clock;
@@ -36,12 +35,12 @@ export class AdapterState {
     const lastContactAt = this.#lastContactAt;
     if (trouble) return { connected: false, ...trouble, ...(lastContactAt && { lastContactAt }) };
     if (lastContactAt) return { connected: true, lastContactAt };
-    return { connected: false, code: 'not-contacted', message: 'the mesh was not asked yet' };
+    return { connected: false, code: 'not-contacted', message: 'the mesh has not been asked yet' };
   }
 
   /**
-   * This part went well. Who is back may have been restored, and hold something else: that is
-   * progress.
+   * Notes that this part succeeded. A mesh that answers again may have been restored from a backup,
+   * so this counts as progress.
    */
   contact(part: AdapterPart): void {
     const before = this.status.connected;
@@ -64,9 +63,9 @@ export class AdapterState {
   }
 
   /**
-   * Runs one comparison of what the mesh holds, and remembers how it went. `work` calls
-   * `noteTrouble` where it has reports and the mesh took nothing of what was written. Throws what
-   * `work` throws.
+   * Runs one comparison of what the mesh holds, and remembers the outcome. `work` calls
+   * `noteTrouble` where it has reports but the mesh accepted none of the writes. Throws what `work`
+   * throws.
    */
   async applying<Value>(
     signal: AbortSignal,
@@ -107,13 +106,14 @@ export class AdapterState {
 }
 
 /**
- * The sentence, and behind it what lay below: who reads the status does not have the log beside it.
+ * Returns the message and after it the messages of its causes. Because the status is read without
+ * the log, it must contain them.
  */
 function sentenceOf(error: unknown): string {
   const parts: string[] = [];
   for (let each = error; each !== undefined && parts.length < MAX_CAUSES; each = causeOf(each)) {
     const { code = '', message } = describeError(each);
-    // A connection that was tried at several addresses says nothing but its code.
+    // An error of a connection that tried several addresses contains only its code.
     parts.push((message === '' ? code : message).slice(0, MAX_CAUSE_LENGTH));
   }
   return parts.join(': ');

@@ -8,7 +8,7 @@ import {
 } from '../../spiffe/index.ts';
 import type { OwnTrust, TrustScope } from './mesh-adapter.ts';
 
-/** Why a foreign bundle, or a root of it, stays out of a mesh (docs/meshes/README.md). */
+/** Why a foreign bundle, or a root of it, stays out of a mesh. */
 export type AdmissionCode =
   | 'own-trust-domain'
   | 'own-trust-domain-alias'
@@ -17,7 +17,7 @@ export type AdmissionCode =
   | 'trust-domain-not-dns'
   | 'trust-domain-nested'
   | 'root-expired'
-  /** It waits for its beginning while the one that it renews stands. */
+  /** The renewed certificate still stands while this one waits for its start. */
   | 'root-not-yet-valid'
   | 'root-is-own'
   | 'root-of-another-peer'
@@ -28,7 +28,7 @@ export type AdmissionCode =
   | 'root-not-narrowable'
   /** The peer has more roots than a mesh takes of one peer. */
   | 'too-many-roots'
-  /** What the peer's roots become in the mesh is longer than a mesh takes of one peer. */
+  /** What the mesh holds for the peer's roots is longer than a mesh accepts of one peer. */
   | 'bundle-too-large'
   /** The place in the mesh is full, and smaller peers go first. */
   | 'mesh-full'
@@ -37,8 +37,7 @@ export type AdmissionCode =
   /** A root cannot be read, or cannot be written in the form that the mesh has. */
   | 'root-not-renderable'
   /**
-   * A note, no refusal: another root bears the same name, with a key identifier that tells them
-   * apart.
+   * A note, not a refusal: another root has the same name, and key identifiers distinguish the two.
    */
   | 'root-name-shared';
 
@@ -47,12 +46,12 @@ export interface AdmissionNote {
   readonly message: string;
 }
 
-/** What may become of one wanted bundle. */
+/** The decision about one wanted bundle. */
 export interface Admission {
   readonly bundle: TrustBundle;
   /**
-   * Roots that may be in the mesh. With a `refusal` nothing is added: only those of them that are
-   * there already stay.
+   * Roots that may be in the mesh. With a `refusal` nothing is added: only roots that are already
+   * there stay.
    */
   readonly roots: readonly X509Authority[];
   readonly refusal?: AdmissionNote;
@@ -64,21 +63,18 @@ export interface AdmissionContext {
   /** Other names of the own trust domain. */
   readonly ownAliases: readonly string[];
   readonly scope: TrustScope;
-  /** Trust domains that entries in the mesh which are not ours speak for. */
+  /** Trust domains that entries of others in the mesh speak for. */
   readonly taken: ReadonlySet<string>;
   /**
-   * Which wanted trust domain brought a key (`keyFingerprint`) that is in the mesh now: first come,
-   * first served.
+   * The wanted trust domain that introduced each key (`keyFingerprint`) now in the mesh: first
+   * come, first served.
    */
   readonly held: ReadonlyMap<string, TrustDomain>;
-  /**
-   * How many roots of one name the verifiers of this pool can tell apart; without it as many as
-   * come.
-   */
+  /** How many roots of one name the verifiers of this pool can distinguish. Absent: no limit. */
   readonly maxRootsOfOneName?: number;
   /**
-   * Whether an anchor of this pool speaks for names below its trust domain too, as one for DNS
-   * names does.
+   * Whether an anchor of this pool speaks for names below its trust domain too, as an anchor for
+   * DNS names does.
    */
   readonly speaksForNamesBelow?: boolean;
   readonly now: Date;
@@ -90,7 +86,7 @@ export const MAX_ROOTS_OF_PEER = 100;
 const DNS_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 /**
- * Judges what is wanted before any of it is written (docs/meshes/README.md). Pure. An
+ * Judges what is wanted before any of it is written. Pure. An
  * expired root is left out; a root that could hurt the mesh or another peer refuses its whole
  * bundle.
  */
@@ -102,7 +98,7 @@ export function judgeForeignTrust(
   const seen = new Namesakes();
   for (const root of context.own.roots) seen.add(namedRoot(root, undefined));
   const names = new Set<TrustDomain>();
-  // Those whose roots are in the mesh come first: nobody is displaced by a peer that came later.
+  // Bundles with roots in the mesh come first: a later peer displaces no earlier one.
   const holders = new Set(context.held.values());
   const order = [...wanted].sort(
     (a, b) => Number(holders.has(b.trustDomain)) - Number(holders.has(a.trustDomain)),
@@ -119,7 +115,7 @@ export function judgeForeignTrust(
   return wanted.flatMap((bundle) => judged.get(bundle) ?? []);
 }
 
-/** A key that stands in the mesh, and for which trust domain. */
+/** A key that stands in the mesh, and its trust domain. */
 export interface PresentKey {
   readonly trustDomain: string;
   readonly keyFingerprint: string;
@@ -144,9 +140,9 @@ export function heldKeys(
 }
 
 /**
- * What of an admission belongs into the mesh: what was admitted. A refused bundle adds nothing, and
- * what it no longer lists goes; the rest of what is there stays (the last good). `held` is that of
- * the context it was judged in.
+ * Returns the roots that belong in the mesh: the admitted ones. A refused bundle adds nothing and
+ * loses what it no longer lists; its other roots stay (the last good). `held` is that of the
+ * context of the judgement.
  */
 export function rootsToHold(
   { bundle, roots, refusal }: Admission,
@@ -158,8 +154,8 @@ export function rootsToHold(
 }
 
 /**
- * The admission as refused for this reason; what it says of roots stays, so that `rootsToHold`
- * leaves those that are in the mesh. An earlier refusal stays too.
+ * Returns the admission as refused for this reason. Its statements about roots stay, so that
+ * `rootsToHold` leaves those that are in the mesh. An earlier refusal stays too.
  */
 export function refuseAdmission(admission: Admission, code: AdmissionCode, message: string): Admission {
   return admission.refusal ? admission : { ...admission, refusal: note(code, message) };
@@ -178,8 +174,8 @@ export function refuseConstrained(admission: Admission): Admission {
 }
 
 /**
- * A pool whose verifier does not narrow the identities of this peer takes its roots only where the
- * operator has said so.
+ * A pool with a verifier that does not narrow the identities of this peer takes its roots only
+ * where the operator accepted that.
  */
 export function refuseUnnarrowable(admission: Admission, why: string): Admission {
   if (admission.refusal || admission.bundle.x509Authorities.length === 0) return admission;
@@ -196,7 +192,7 @@ function refusalOfName(
   if (ownAliases.includes(trustDomain))
     return note('own-trust-domain-alias', `${trustDomain} is another name of this mesh's own trust domain`);
   if (trustDomain === 'cluster.local')
-    return note('trust-domain-ambiguous', 'cluster.local is what every mesh without a name is called');
+    return note('trust-domain-ambiguous', 'cluster.local is the default name of every mesh without a name');
   if (!isDnsName(trustDomain)) {
     return note(
       'trust-domain-not-dns',
@@ -211,7 +207,7 @@ function refusalOfName(
     ? undefined
     : note(
         'trust-domain-nested',
-        `${trustDomain} and ${nested} lie one below the other, and an anchor of this mesh speaks for every name below it`,
+        `one of ${trustDomain} and ${nested} is a subdomain of the other, and an anchor of this mesh speaks for every name below it`,
       );
 }
 
@@ -258,8 +254,8 @@ class Namesakes {
 }
 
 /**
- * Judges the roots. A peer with a root that cannot be read is refused, so that its root stops
- * nobody else.
+ * Judges the roots. A peer with an unreadable root is refused, so that its root does not stop other
+ * peers.
  */
 function judgeReadable(
   bundle: TrustBundle,
@@ -353,19 +349,19 @@ function dangerOf(
     if (a === undefined || b === undefined || a === b) {
       return note(
         'twin-root',
-        `${label(root)} of ${trustDomain} bears the name of a root of ${whose} and nothing tells them apart`,
+        `${label(root)} of ${trustDomain} has the name of a root of ${whose} and verifiers cannot distinguish them`,
       );
     }
     notes.push(
-      note('root-name-shared', `${label(root)} of ${trustDomain} bears the name of a root of ${whose}`),
+      note('root-name-shared', `${label(root)} of ${trustDomain} has the name of a root of ${whose}`),
     );
   }
   return undefined;
 }
 
 /**
- * A verifier that tries every root of a name gives up after so many, and the own leaves would be
- * refused with the foreign ones.
+ * A verifier that tries every root of one name gives up after this many, and then refuses our own
+ * leaves together with the foreign ones.
  */
 function crowdOf(
   named: NamedRoot,
@@ -379,7 +375,7 @@ function crowdOf(
   if (seen.of(named).length + besideIt.length < maxRootsOfOneName) return undefined;
   return note(
     'root-name-crowded',
-    `${label(named.root)} of ${named.trustDomain} would be one more than the ${maxRootsOfOneName} roots of one name that this mesh can tell apart; its owner can give its next root a name of its own`,
+    `${label(named.root)} of ${named.trustDomain} exceeds the ${maxRootsOfOneName} roots of one name that this mesh can distinguish; its owner can give its next root a different name`,
   );
 }
 

@@ -10,7 +10,9 @@ import {
 } from '../../spiffe/index.ts';
 import { assertReadable } from './readable.ts';
 
-/** An anchor as it is written: what stands in the mesh, and which real root it stands for. */
+/**
+ * An anchor as it is written: the certificate in the mesh, and the real root that it represents.
+ */
 export interface Anchor {
   readonly trustDomain: TrustDomain;
   readonly pem: string;
@@ -28,9 +30,9 @@ export interface PresentAnchor {
 }
 
 /**
- * Gives each root one anchor and keeps to it: a changed set makes Istio re-issue the certificate of
- * every proxy, and Linkerd restart every pod, so an anchor that is in the mesh, or was made before,
- * is taken again.
+ * Gives each root one anchor and keeps it. Because a changed set makes Istio re-issue the
+ * certificate of every proxy, and Linkerd restart every pod, an anchor that is in the mesh or was
+ * made before is reused.
  */
 export class Anchors {
   readonly #made = new Map<string, Anchor>();

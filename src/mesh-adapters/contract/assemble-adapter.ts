@@ -10,7 +10,7 @@ export function assembleAdapter(options: {
   readonly kind: MeshAdapter['kind'];
   readonly scope: MeshAdapter['scope'];
   readonly state: AdapterState;
-  /** Tells the own trust as often as it likes, until the signal aborts. */
+  /** Reports the own trust any number of times, until the signal aborts. */
   readonly read: (tell: (own: OwnTrust) => void, signal: AbortSignal) => Promise<void>;
   /**
    * For a place that is not read as a whole; left out where what is read is the state of one
@@ -22,12 +22,12 @@ export function assembleAdapter(options: {
     signal: AbortSignal,
     told: ReadonlySet<TrustDomain>,
     kept: ReadonlySet<TrustDomain>,
-    /** Every write of this comparison failed, which a report of one peer does not say. */
+    /** Every write of this comparison failed. A report of one peer does not show that. */
     noteTrouble: (error: MeshAdapterError) => void,
   ) => Promise<readonly ForeignTrustReport[]>;
-  /** Reads what stands in the mesh with our mark. */
+  /** Reads the entries in the mesh that have our mark. */
   readonly present: (signal: AbortSignal) => Promise<readonly PresentTrust[]>;
-  /** What else is to be ended. */
+  /** Other things to close at the end. */
   readonly stop?: () => Promise<void>;
 }): MeshAdapter {
   const { kind, scope, state, read, secondLook, write, present, stop } = options;

@@ -4,8 +4,8 @@ const FIRST_MS = 500;
 const LONGEST_MS = 30_000;
 
 /**
- * How long to wait before the next try: doubling from half a second to half a minute, the upper
- * half of it by chance.
+ * Returns the wait before the next try: it doubles from half a second to half a minute, and its
+ * upper half is random.
  */
 export function backoffMs(failures: number, random: Random): number {
   const whole = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(Math.max(failures - 1, 0), 20));

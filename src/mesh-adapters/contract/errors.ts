@@ -1,41 +1,39 @@
 import { CodedError } from '../../spiffe/index.ts';
 
 export type MeshAdapterErrorCode =
-  /** Nobody answers, or the connection broke. */
+  /** The mesh does not answer, or the connection broke. */
   | 'mesh-unreachable'
-  /** The mesh knows us not (401). */
+  /** The mesh does not accept our credentials (401). */
   | 'mesh-unauthenticated'
-  /** The mesh knows us, and we may not do this (403). */
+  /** The mesh accepts our credentials, but they lack the right for this request (403). */
   | 'mesh-forbidden'
-  /** What the mesh should have is not there (404). */
+  /** Something that the mesh should have is missing (404). */
   | 'mesh-not-found'
-  /** Somebody else was faster, again and again (409). */
+  /** Another writer was faster, several times in a row (409). */
   | 'mesh-conflict'
-  /** What we remembered is too old to go on from (410). */
+  /** The remembered version is too old to continue from (410). */
   | 'mesh-expired'
   /** The mesh answers that it cannot just now (429, 5xx). */
   | 'mesh-unavailable'
   /** An answer that we do not understand, or that is beyond our limits. */
   | 'mesh-answer-malformed'
-  /** The mesh refuses what we asked for (any other 4xx). */
+  /** The mesh refuses the request (any other 4xx). */
   | 'mesh-refused'
   /** Kubeconfig or service account cannot be used. */
   | 'credentials-unusable'
-  /** The mesh's own roots are not there, or are no CA certificates. */
+  /** The mesh's own roots are missing or are not CA certificates. */
   | 'own-roots-malformed'
   /** The mesh's own trust domain is none. */
   | 'own-trust-domain-malformed'
-  /** The mesh tells of no trust domain of its own, or not of the one that the config names. */
+  /** The mesh reports no trust domain of its own, or not the one in the config. */
   | 'own-trust-domain-missing'
-  /**
-   * The mesh has several trust domains of its own, and the config does not say which one is meant.
-   */
+  /** The mesh has several trust domains of its own, and the config does not choose one. */
   | 'own-trust-domain-ambiguous'
-  /** Behind the address stands another trust domain than the one that we wrote for. */
+  /** The server at the address has another trust domain than the one that we wrote for. */
   | 'own-trust-domain-changed'
   /**
-   * Key `mesh` is not there or is no YAML mapping that could be changed without touching anything
-   * else.
+   * Key `mesh` is missing, or it is not a YAML mapping that can be changed without touching
+   * anything else.
    */
   | 'mesh-config-missing'
   | 'mesh-config-malformed'

@@ -1,23 +1,23 @@
 /** One thing that an examination of a mesh found. */
 export interface Finding {
-  /** A stable word that scripts can go by. */
+  /** A stable code that scripts can match. */
   readonly code: string;
   /**
-   * `wrong`: stops foreign identities, or lets in more than it should. `note`: good to know,
-   * nothing to repair.
+   * `wrong`: stops foreign identities, or admits more than it should. `note`: good to know, nothing
+   * to repair.
    */
   readonly level: 'wrong' | 'note';
-  /** What it is about: an object of the mesh, a service, a trust domain. */
+  /** The subject: an object of the mesh, a service, a trust domain. */
   readonly where?: string;
   readonly message: string;
-  /** What to do about it. */
+  /** How to repair it. */
   readonly advice?: string;
 }
 
-/** What an examination looked at and what it found; nothing was changed by it. */
+/** What an examination read and found. An examination changes nothing. */
 export interface Examination {
   readonly mesh: 'istio' | 'consul';
-  /** What was read, in words, so that silence is told from not having looked. */
+  /** What was read, in text, so that a reader can distinguish "no finding" from "not examined". */
   readonly examined: readonly string[];
   readonly findings: readonly Finding[];
 }
@@ -27,7 +27,7 @@ export function wrong(code: string, where: string, message: string, advice: stri
   return { code, level: 'wrong', where, message, advice };
 }
 
-/** A finding that is good to know. */
+/** A finding for information only. */
 export function told(code: string, where: string, message: string, advice?: string): Finding {
   return { code, level: 'note', where, message, ...(advice === undefined ? {} : { advice }) };
 }

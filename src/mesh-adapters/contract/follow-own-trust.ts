@@ -4,9 +4,9 @@ import type { OwnTrust } from './mesh-adapter.ts';
 import type { SecondLook } from './second-look.ts';
 
 /**
- * Runs `read`, which tells the own trust as often as it likes, and gives on what differs from the
- * time before; ends with the signal and lets `read` end first. With `secondLook` a root that is
- * missing is confirmed before it counts as gone.
+ * Runs `read`, which may report the own trust any number of times, and passes on each report that
+ * differs from the one before. Ends with the signal and waits until `read` has ended. With
+ * `secondLook` a missing root must be confirmed before it counts as gone.
  */
 export async function* followOwnTrust(
   signal: AbortSignal,

@@ -43,7 +43,7 @@ export function callOnce<Request, Answer>(
   });
 }
 
-/** What a status of gRPC that is not OK means. */
+/** Maps each gRPC status other than OK to an error code. */
 export function codeOfStatus(code: number): MeshAdapterErrorCode {
   switch (code) {
     case status.UNAVAILABLE:

@@ -26,7 +26,7 @@ export interface HttpAnswer {
 }
 
 /**
- * Sends a request and gives the answer as soon as its headers are there. Throws `MeshAdapterError`
+ * Sends a request and returns the answer as soon as its headers arrive. Throws `MeshAdapterError`
  * `mesh-unreachable`.
  */
 export function openHttp(request: HttpRequest): Promise<IncomingMessage> {
@@ -50,8 +50,9 @@ export function openHttp(request: HttpRequest): Promise<IncomingMessage> {
 }
 
 /**
- * One whole request and answer, bounded in bytes and time. Throws `MeshAdapterError`:
- * `mesh-unreachable`, also for half an answer; `mesh-answer-malformed` for one beyond `maxBytes`.
+ * Sends one whole request and reads the whole answer, bounded in bytes and time. Throws
+ * `MeshAdapterError`: `mesh-unreachable`, also for an incomplete answer; `mesh-answer-malformed`
+ * for an answer beyond `maxBytes`.
  */
 export function fetchHttp(
   request: HttpRequest,
@@ -97,13 +98,11 @@ export function parseJsonAnswer(body: Uint8Array, what: string): unknown {
   try {
     return JSON.parse(Buffer.from(body).toString('utf8'));
   } catch (cause) {
-    throw new MeshAdapterError('mesh-answer-malformed', `the answer to ${what} is no JSON`, { cause });
+    throw new MeshAdapterError('mesh-answer-malformed', `the answer to ${what} is not JSON`, { cause });
   }
 }
 
-/**
- * What a status of 400 and more means, as an error. `text` is what the mesh says, cut to a line.
- */
+/** Turns a status of 400 or more into an error. `text` is the mesh's message, cut to one line. */
 export function refusedByStatus(status: number, what: string, text: string): MeshAdapterError {
   const said = text.split('\n', 1)[0]?.slice(0, 300) ?? '';
   return new MeshAdapterError(
@@ -136,5 +135,5 @@ function describe({ method, url }: HttpRequest): string {
 }
 
 function unreachable(request: HttpRequest, cause: unknown): MeshAdapterError {
-  return new MeshAdapterError('mesh-unreachable', `${describe(request)} got no whole answer`, { cause });
+  return new MeshAdapterError('mesh-unreachable', `${describe(request)} got an incomplete answer`, { cause });
 }

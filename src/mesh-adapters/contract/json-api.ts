@@ -6,21 +6,21 @@ const MAX_BYTES = 8 * 1024 * 1024;
 const TIMEOUT_MS = 15_000;
 
 export interface JsonApiOptions {
-  /** Base URL; its path goes before every path. */
+  /** Base URL; its path precedes every path. */
   readonly address: string;
   /**
-   * PEM file with what signs the server's certificate; read for every request. Without it the
-   * system's store is asked.
+   * PEM file with the CA of the server's certificate, read for every request. Without it the
+   * system's trust store decides.
    */
   readonly caFile?: string | undefined;
-  /** Headers that say who we are, asked for every request. */
+  /** Headers with our credentials, computed for every request. */
   readonly credentials: () => Promise<Readonly<Record<string, string>>>;
-  /** The sentence in the body of a refusal; nothing where there is none. */
+  /** Reads the message in the body of a refusal; undefined where the body has none. */
   readonly refusalOf: (body: Buffer) => string;
   readonly clock: Clock;
 }
 
-/** An HTTP API that speaks JSON, each request bounded in bytes and time. */
+/** An HTTP API that speaks JSON. Each request is bounded in bytes and time. */
 export class JsonApi {
   readonly #options: JsonApiOptions;
 

@@ -1,17 +1,16 @@
 import type { JwtAuthority, TrustBundle, TrustDomain, X509Authority } from '../../spiffe/index.ts';
 
 /**
- * What the mesh beside us signs its identities with: its trust domain and every root and JWT key,
+ * What the local mesh signs its identities with: its trust domain and every root and JWT key,
  * retiring ones included.
  */
 export interface OwnTrust {
   readonly trustDomain: TrustDomain;
   readonly roots: readonly X509Authority[];
-  /** The keys of its JWT-SVIDs, where the mesh has a place that tells them. */
+  /** The keys of its JWT-SVIDs, where the mesh publishes them. */
   readonly jwtAuthorities?: readonly JwtAuthority[];
   /**
-   * Fingerprints of the roots that sign identities now, where the mesh tells it; absent where
-   * nobody knows.
+   * Fingerprints of the roots that sign identities now. Absent where the mesh does not report them.
    */
   readonly signing?: readonly string[];
   /**
@@ -24,7 +23,7 @@ export interface OwnTrust {
 
 /**
  * How far a root that is written reaches: only identities of its own trust domain, only one
- * destination, or every identity there is (docs/meshes/README.md).
+ * destination, or every identity there is.
  */
 export type TrustScope = 'per-trust-domain' | 'per-destination' | 'merged';
 
@@ -46,30 +45,27 @@ export interface ForeignTrustReport {
   readonly trustDomain: TrustDomain;
   readonly state: PropagationState;
   /**
-   * `contentDigest` of the bundle this is about; absent where nothing of the trust domain is
-   * wanted.
+   * `contentDigest` of the bundle that this report is about. Absent where nothing of the trust
+   * domain is wanted.
    */
   readonly digest?: string;
-  /**
-   * Why, where the state is `refused` or `failed`; beside any other state something the operator
-   * should know.
-   */
+  /** The reason for state `refused` or `failed`. In any other state a note for the operator. */
   readonly code?: string;
   readonly message?: string;
   /**
-   * Whether roots that have ended may still stand where verifiers read them, as where somebody else
-   * brings them there; absent where only the state tells.
+   * Whether ended roots may still stand where verifiers read them, for example because another
+   * program copies them there. Absent where only the state shows it.
    */
   readonly endedRootsStand?: boolean;
   readonly at: Date;
 }
 
-/** Foreign trust in a mesh that bears our mark, whether this agent knows of it or not. */
+/** Foreign trust in a mesh that has our mark, whether this agent knows its trust domain or not. */
 export interface PresentTrust {
   readonly trustDomain: TrustDomain;
   /**
-   * The roots that stand there, or the narrowed anchors that have their names and keys. Undefined
-   * where the mesh does not show them.
+   * The roots that stand there, or the narrowed anchors with their names and keys. Undefined where
+   * the mesh does not show them.
    */
   readonly roots?: readonly X509Authority[];
   /** The place in the mesh, in words for an operator. */
@@ -77,11 +73,11 @@ export interface PresentTrust {
 }
 
 export interface AdapterStatus {
-  /** Whether the mesh answered when it was last asked. */
+  /** Whether the mesh answered the last request. */
   readonly connected: boolean;
   readonly code?: string;
   readonly message?: string;
-  /** Since when that is so. */
+  /** The time of the last change of `reachable`. */
   readonly since?: Date;
   readonly lastContactAt?: Date;
 }
@@ -89,22 +85,23 @@ export interface AdapterStatus {
 /** Every kind of mesh that there is an adapter for. */
 export type MeshKind = 'istio' | 'consul' | 'kuma' | 'linkerd' | 'spire' | 'vault' | 'files';
 
-/** One mesh, seen from the agent beside it: its own roots out, foreign bundles in. */
+/** One mesh, from the agent's side: its own roots out, foreign bundles in. */
 export interface MeshAdapter {
   readonly kind: MeshKind;
   readonly scope: TrustScope;
   /**
-   * The own roots now, then again after each change, until the signal aborts. Trouble is retried
-   * inside with backoff and told by log and `status()`; the iteration itself does not fail.
+   * Yields the own roots now and again after each change, until the signal aborts. The adapter
+   * retries trouble with backoff and reports it by log and `status()`; the iteration itself does
+   * not fail.
    */
   watchOwnTrust(signal: AbortSignal): AsyncIterable<OwnTrust>;
   /**
-   * Makes the mesh hold exactly these foreign bundles; doing it again changes nothing. Own entries
-   * of other trust domains go, entries that are not ours stay. A refusal of one trust domain does
-   * not stop the others. What is not told of, nothing is there of. `told` were told of as more than
-   * gone so far. Throws `MeshAdapterError` when the mesh cannot be read or written at all. What
-   * stands in the mesh of the trust domains in `kept` stays as it is and is not reported; none of
-   * them is wanted.
+   * Makes the mesh hold exactly these foreign bundles; a second call changes nothing. Our entries
+   * of other trust domains are removed, entries of others stay. A refusal of one trust domain does
+   * not stop the others. A trust domain without a report has nothing in the mesh. `reported` are
+   * the trust domains whose last report was more than "gone". What the mesh holds of the trust
+   * domains in `kept` stays as it is and is not reported; none of them is wanted. Throws
+   * `MeshAdapterError` when the mesh cannot be read or written at all.
    */
   applyForeignTrust(
     wanted: readonly TrustBundle[],
@@ -113,7 +110,7 @@ export interface MeshAdapter {
     kept?: ReadonlySet<TrustDomain>,
   ): Promise<readonly ForeignTrustReport[]>;
   /**
-   * Reads what stands in the mesh with our mark, by trust domain; changes nothing. Throws
+   * Reads what the mesh holds with our mark, by trust domain; changes nothing. Throws
    * `MeshAdapterError`.
    */
   presentTrust(signal: AbortSignal): Promise<readonly PresentTrust[]>;
@@ -123,8 +120,8 @@ export interface MeshAdapter {
    */
   onReport(listener: (report: ForeignTrustReport) => void): () => void;
   /**
-   * Calls back when the mesh has made something of what was written, or answers again and may have
-   * lost it, so that comparing again tells more. Returns what ends that.
+   * Calls back when the mesh has applied a write, or answers again and may have lost one. A new
+   * comparison then shows more. Returns a function that ends the subscription.
    */
   onProgress(listener: () => void): () => void;
   status(): AdapterStatus;

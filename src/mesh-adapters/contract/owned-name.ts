@@ -4,9 +4,8 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 const MAX_NAME_CHARACTERS = 63;
 
 /**
- * The name of an object of ours that stands for a trust domain: readable, a DNS label, and no other
- * trust domain's. What is given as `within` sets apart the names of places that share one space of
- * names.
+ * Returns the name of our object for a trust domain: readable, a DNS label, and unique to that
+ * trust domain. `within` separates the names of places that share one name space.
  */
 export function ownedNameOf(trustDomain: TrustDomain, prefix: string, within = ''): string {
   const mark = createHash('sha256').update(`${within}${trustDomain}`).digest('hex').slice(0, 8);

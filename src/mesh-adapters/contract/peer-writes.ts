@@ -7,11 +7,11 @@ export type PeerFault = Required<Pick<ForeignTrustReport, 'code' | 'message'>> &
   readonly state: 'refused' | 'failed';
 };
 
-/** What a comparison knows of the writes that it does. */
+/** What a comparison records about its writes. */
 export interface PeerWriting {
   /** A conflict is not worth another reading of the whole, and is reported. */
   readonly isLastTry: boolean;
-  /** Called where the mesh took none of the writes. */
+  /** Called where the mesh accepted none of the writes. */
   readonly noteTrouble: (error: MeshAdapterError) => void;
 }
 
@@ -20,8 +20,8 @@ const MAX_SILENT = 3;
 
 /**
  * Writes peer by peer. Because an API server can refuse the object of one peer for a reason of that
- * peer, no answer to one write stops the writes that come later. Only a mesh that does not know us,
- * or that stays silent, ends them all.
+ * peer, one refused write does not stop later ones. Only a mesh that rejects our credentials or
+ * stays silent ends them all.
  */
 export class PeerWrites {
   readonly #signal: AbortSignal;
@@ -39,9 +39,9 @@ export class PeerWrites {
   }
 
   /**
-   * Does one write for one peer; undefined stands for something of ours that names no peer. Returns
-   * the fault where it failed. Throws what is not a `MeshAdapterError`, and `mesh-unauthenticated`
-   * or `mesh-unreachable` of a mesh that is away.
+   * Does one write for one peer; undefined stands for an object of ours that names no peer. Returns
+   * the error where the write failed. Throws what is not a `MeshAdapterError`, and
+   * `mesh-unauthenticated` or `mesh-unreachable` of a mesh that is away.
    */
   async attempt(
     trustDomain: TrustDomain | undefined,
@@ -57,7 +57,7 @@ export class PeerWrites {
       this.#silent = error.code === 'mesh-unreachable' ? this.#silent + 1 : 0;
       if (error.code === 'mesh-unauthenticated' || this.#silent === MAX_SILENT) throw error;
       if (error.code === 'mesh-conflict') this.#conflict ??= error;
-      // A refusal says that the mesh is well, and the peer is not.
+      // A refusal shows that the mesh works and the peer's object does not.
       if (error.code === 'mesh-refused') this.#hasTaken = true;
       this.#failure ??= error;
       if (trustDomain === undefined) {
@@ -76,8 +76,8 @@ export class PeerWrites {
   }
 
   /**
-   * Ends the writes. Throws `mesh-conflict` where somebody was faster and there is another try, and
-   * what went wrong with something that names no peer, because no report could say it.
+   * Ends the writes. Throws `mesh-conflict` where another writer was faster and a try remains.
+   * Throws the failure of an object that names no peer, because no report could carry it.
    */
   finish(): void {
     if (this.#conflict && !this.#writing.isLastTry) throw this.#conflict;

@@ -12,13 +12,13 @@ export interface PlaceLimits {
 }
 
 /**
- * What a mesh with one object for each peer is given. One object fits into what an API server or a
- * control plane takes at once, and all of them into one gRPC message, because control planes send
+ * The limits of a mesh with one object for each peer. One object must fit what an API server or a
+ * control plane accepts at once. All of them must fit one gRPC message, because control planes send
  * their proxies the whole set.
  */
 export const OBJECT_LIMITS: PlaceLimits = { bytesOfPeer: 256 * 1024, bytesOfAll: 3.5 * 1024 * 1024 };
 
-/** One peer with what is to stand in the mesh for it; undefined: nothing. */
+/** One peer with its wanted content in the mesh; undefined: nothing. */
 export interface PlacedPeer<Rendered> {
   readonly admission: Admission;
   readonly rendered: Rendered | undefined;
@@ -30,10 +30,10 @@ interface Item<Rendered> extends PlacedPeer<Rendered> {
 }
 
 /**
- * Renders what each peer is to have in the mesh and sees that it fits, before any of it is written.
- * A peer whose roots cannot be rendered, or that is too large, is refused by itself: of its roots
- * only those stay that are in the mesh and that it still lists. Where all do not fit together, the
- * smallest peers have their places first.
+ * Renders the wanted content of each peer and checks that it fits, before anything is written. A
+ * peer with roots that cannot be rendered, or that is too large, is refused alone: only its roots
+ * that are in the mesh and still listed stay. Where all do not fit together, the smallest peers
+ * come first.
  */
 export async function placePeers<Rendered>(
   admissions: readonly Admission[],
@@ -44,10 +44,7 @@ export async function placePeers<Rendered>(
     readonly rootsToKeep: (
       admission: Admission,
     ) => readonly X509Authority[] | Promise<readonly X509Authority[]>;
-    /**
-     * What these roots of a peer become. It is asked only for roots, one at least, unless
-     * `rendersEmpty`.
-     */
+    /** Renders these roots of a peer. Called with at least one root, unless `rendersEmpty`. */
     readonly render: (admission: Admission, roots: readonly X509Authority[]) => Rendered | Promise<Rendered>;
     /** Whether a peer without roots has something in the mesh too. */
     readonly rendersEmpty?: boolean;
@@ -69,7 +66,7 @@ export async function placePeers<Rendered>(
     name: admission.bundle.trustDomain,
     size: value === undefined ? 0 : bytesOf(value),
   });
-  /** What stays of a refused peer: all of it that can be rendered. */
+  /** What stays of a refused peer: everything that can be rendered. */
   const restOf = async (admission: Admission): Promise<Item<Rendered>> => {
     const roots: X509Authority[] = [];
     for (const root of await rootsToKeep(admission)) {
@@ -77,7 +74,7 @@ export async function placePeers<Rendered>(
         await rendered(admission, [root]);
         roots.push(root);
       } catch {
-        // It stands in the mesh and cannot be written again, so it goes.
+        // It stands in the mesh and cannot be written again, so it is removed.
       }
     }
     return itemOf(admission, await rendered(admission, roots));
@@ -103,7 +100,7 @@ export async function placePeers<Rendered>(
   const crowdedOut: Item<Rendered>[] = [];
   for (const item of items) {
     if (chosen.has(item)) continue;
-    const message = `the roots of ${item.name} take ${item.size} bytes, and after the smaller peers there is no room for them among the ${limits.bytesOfAll} bytes of this mesh`;
+    const message = `the roots of ${item.name} take ${item.size} bytes, and after the smaller peers they do not fit into the ${limits.bytesOfAll} bytes of this mesh`;
     crowdedOut.push(await restOf(refuseAdmission(item.admission, 'mesh-full', message)));
   }
   const { chosen: rests } = smallestFirst(crowdedOut, left);

@@ -14,7 +14,7 @@ export interface OwnTrustPolling {
 }
 
 /**
- * Tells what `fetch` brings now and every `pollMs` until the signal aborts. What cannot be read
+ * Reports the result of `fetch` now and every `pollMs` until the signal aborts. A failed read
  * changes nothing.
  */
 export async function pollOwnTrust(

@@ -2,8 +2,8 @@ import type { Clock, Random } from '../../platform/index.ts';
 import { backoffMs } from './backoff.ts';
 
 /**
- * Looks now and every `everyMs` until the signal aborts; after a look that throws it tells the
- * trouble and looks again after a pause that grows to half a minute.
+ * Runs `look` now and every `everyMs` until the signal aborts. After a failure it reports the
+ * trouble and tries again after a pause that grows to half a minute.
  */
 export async function poll(options: {
   readonly look: (signal: AbortSignal) => Promise<void>;

@@ -10,7 +10,7 @@ import {
 import type { PresentAnchor } from './anchors.ts';
 import type { PresentTrust } from './mesh-adapter.ts';
 
-/** The certificates of a text with the PEM of each; none where somebody spoiled the text. */
+/** The certificates of a text with the PEM of each; none where the text does not parse. */
 export function certificatesIn(text: string): Omit<PresentAnchor, 'trustDomain'>[] {
   try {
     const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? [];

@@ -5,20 +5,19 @@ import type { ForeignTrustReport, MeshAdapter } from './mesh-adapter.ts';
 
 export interface ForeignTrustPublisherOptions {
   readonly adapter: MeshAdapter;
-  /** What the mesh should hold, asked anew for every try. */
+  /** The wanted content of the mesh, read again for every try. */
   readonly wanted: () => readonly TrustBundle[];
   /**
-   * Trust domains whose entries in the mesh stay as they are although they are not wanted; asked
-   * before every try. Throws `MeshAdapterError` where the mesh cannot be read: then nothing is
-   * written.
+   * Trust domains with entries that stay as they are although they are not wanted; read before
+   * every try. Throws `MeshAdapterError` where the mesh cannot be read: then nothing is written.
    */
   readonly kept?: (signal: AbortSignal) => Promise<ReadonlySet<TrustDomain>>;
-  /** Called for every report, also for those that say the same as before. */
+  /** Called for every report, also for one that equals the report before. */
   readonly onReport: (report: ForeignTrustReport) => void;
-  /** How often wanted and actual are compared although nothing was heard. */
+  /** How often wanted and actual are compared without a trigger. */
   readonly resyncMs: number;
   /**
-   * Changes that come within this time are written together: some meshes re-issue every certificate
+   * Changes within this time are written together, because some meshes re-issue every certificate
    * for each write.
    */
   readonly batchMs?: number;
@@ -29,21 +28,21 @@ export interface ForeignTrustPublisherOptions {
 
 const DEFAULT_BATCH_MS = 20;
 /**
- * Tries that triggers cause: so many in a burst, then one every half second, however many peers
- * change.
+ * The limit of tries that triggers cause: this many in a burst, then one every half second, however
+ * many peers change.
  */
 const TRIGGERED_TRIES = { most: 20, everyMs: 500 };
 
 /**
- * The loop that keeps a mesh holding what it should: compares after each trigger, every `resyncMs`,
- * and with backoff after a failure. Nothing is queued, so nothing can be lost: every try begins
- * with what is wanted then. Triggers that never end neither put a try off for longer than half a
- * second, nor cause more than two a second.
+ * The loop that keeps a mesh holding what it should: it compares after each trigger, every
+ * `resyncMs`, and with backoff after a failure. Because every try begins with the current wanted
+ * set, there is no queue and nothing can be lost. Continuous triggers delay a try by at most half a
+ * second and cause at most two tries a second.
  */
 export class ForeignTrustPublisher {
   readonly #options: ForeignTrustPublisherOptions;
   readonly #stopping = new AbortController();
-  /** Trust domains that were reported as more than gone. */
+  /** Trust domains whose last report was more than "gone". */
   readonly #reported = new Set<TrustDomain>();
   #asked = 1;
   #answered = 0;
@@ -65,14 +64,17 @@ export class ForeignTrustPublisher {
   }
 
   /**
-   * The mesh may hold something of this trust domain although no try has told so, as what was
-   * written before the start: that it is gone, or cannot be taken out, is to be told too.
+   * Notes that the mesh may hold something of this trust domain although no try reported it, for
+   * example from before the start. Its removal, or a failed removal, must then be reported too.
    */
   mayHold(trustDomain: TrustDomain): void {
     this.#reported.add(trustDomain);
   }
 
-  /** Whether a try has succeeded since the start, which tells of everything that the mesh holds. */
+  /**
+   * Whether a try has succeeded since the start. A successful try reports everything that the mesh
+   * holds.
+   */
   get hasCompared(): boolean {
     return this.#hasCompared;
   }
@@ -125,7 +127,7 @@ export class ForeignTrustPublisher {
     this.#tellSettled(this.#asked);
   }
 
-  /** One try. Whether it is to be tried again soon is told by false. */
+  /** Runs one try. Returns false where another try must follow soon. */
   async #compare(signal: AbortSignal): Promise<boolean> {
     const { adapter, wanted, kept, clock, log } = this.#options;
     let bundles = wanted();
@@ -152,7 +154,7 @@ export class ForeignTrustPublisher {
         going.delete(trustDomain);
         this.#report({ ...failed, trustDomain, digest: contentDigest(bundle) });
       }
-      // What is to go is still there, and that has to be known too.
+      // The entries to remove are still there, and that must be reported too.
       for (const trustDomain of going) this.#report({ ...failed, trustDomain });
       return false;
     }
@@ -164,7 +166,7 @@ export class ForeignTrustPublisher {
     this.#options.onReport(report);
   }
 
-  /** True when woken by a trigger that `answering` did not know of. */
+  /** True when a trigger woke it that `answering` did not cover. */
   async #sleepOrTrigger(ms: number, answering: number): Promise<boolean> {
     if (this.#asked > answering) return true;
     const waking = new AbortController();
@@ -183,7 +185,7 @@ export class ForeignTrustPublisher {
     }
   }
 
-  /** Tells those who wait for no later trigger than this one. */
+  /** Resolves the callers that wait for this trigger or an earlier one. */
   #tellSettled(answered: number): void {
     const due = this.#waiting.filter(({ asked }) => asked <= answered);
     this.#waiting = this.#waiting.filter(({ asked }) => asked > answered);

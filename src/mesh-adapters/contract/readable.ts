@@ -1,9 +1,9 @@
 import { readingProblem, type X509Authority } from '../../spiffe/index.ts';
 
 /**
- * Sees that every verifier reads a certificate, because one that it cannot read makes it refuse
- * everything that stands next to it. The reader of bundles leaves such roots out; a bundle that was
- * stored before it did may have one. Throws what is wrong.
+ * Checks that every verifier can read a certificate, because a verifier refuses the whole pool for
+ * one that it cannot read. The bundle reader leaves such roots out, but a bundle stored by an older
+ * version may contain one. Throws the reason.
  */
 export function assertReadable(certificate: Pick<X509Authority, 'der' | 'fingerprint'>): void {
   const problem = readingProblem(certificate);

@@ -10,12 +10,12 @@ const MOST_MS = 60_000;
 /** A place that is written all the time confirms nothing for so long; then the same trust counts. */
 const UNQUIET_MS = 60_000;
 
-/** How the place that the own trust comes from is read a second time. */
+/** How the source of the own trust is read a second time. */
 export interface SecondLookOptions {
   /** Reads the own trust now. Throws `MeshAdapterError`. */
   readonly look: (signal: AbortSignal) => Promise<OwnTrust>;
   /**
-   * How often the place is polled; the second look comes one poll later, and not before five
+   * How often the source is polled. The second look comes one poll later, and not before five
    * seconds.
    */
   readonly pollMs?: number;
@@ -29,10 +29,10 @@ export interface SecondLookOptions {
 }
 
 /**
- * Holds back that a root of our own is gone until a second look says so too. Because the place may
- * be written in parts, as a PEM file is by `cat`, a root that is missing once may only be late, and
- * publishing its end revokes every identity under it at every peer. A root that appears is reported
- * at once.
+ * Holds back that one of our roots is gone until a second look confirms it. Because a writer may
+ * write the source in parts, as `cat` writes a PEM file, a root that is missing once may only be
+ * late. Publishing its end revokes every identity under it at every peer. A new root is reported at
+ * once.
  */
 export class SecondLook {
   readonly #options: SecondLookOptions;
@@ -62,7 +62,7 @@ export class SecondLook {
     void this.#lookAgain(own, emit, over, signal);
   }
 
-  /** What counts of a look now: with what is missing in it and not confirmed as gone. */
+  /** Returns what counts of this look: its content and what it lacks without confirmation. */
   counting(own: OwnTrust): OwnTrust {
     return this.#confirmed ? withMissing(own, this.#confirmed) : own;
   }
@@ -101,7 +101,7 @@ export class SecondLook {
       } catch (error) {
         if (over.aborted) return;
         if (!(error instanceof MeshAdapterError)) throw error;
-        // A place that cannot be read confirms nothing.
+        // A source that cannot be read confirms nothing.
         onTrouble(error);
         pauseMs = Math.max(pollMs, Math.min(2 * pauseMs, MOST_MS));
       }
@@ -110,8 +110,8 @@ export class SecondLook {
 }
 
 /**
- * The report together with the roots and JWT keys of `before` that it lacks; of another trust
- * domain nothing is added.
+ * Adds to the report the roots and JWT keys of `before` that it lacks; adds nothing of another
+ * trust domain.
  */
 export function withMissing(
   own: OwnTrust,

@@ -11,7 +11,7 @@ import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 export interface FilesAdapterOptions {
   readonly trustDomain: TrustDomain;
   readonly own: OwnFiles;
-  /** PEM file with the roots that sign now, where somebody writes one. */
+  /** PEM file with the roots that sign now, where another program writes one. */
   readonly signingPemFile?: string | undefined;
   /** Made when it is not there; files in it that are not ours stay. */
   readonly foreignFolder: string;
@@ -22,9 +22,9 @@ export interface FilesAdapterOptions {
 }
 
 /**
- * Plain files, for every mesh that has no adapter yet: own roots from PEM files or a SPIFFE bundle
- * document, foreign bundles as `<td>.pem`, `<td>.json` and one map `bundles.json`, and
- * `grpc-bundles.json` for gRPC's own verification with our roots among them, each replaced as a
+ * Plain files, for every mesh without an adapter: own roots from PEM files or a SPIFFE bundle
+ * document; foreign bundles as `<td>.pem`, `<td>.json` and one map `bundles.json`; and
+ * `grpc-bundles.json` with our roots too, for gRPC's own verification. Each file is replaced as a
  * whole.
  */
 export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
@@ -32,8 +32,8 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
   const state = new AdapterState({ clock, log });
   const stopping = new AbortController();
   let known: OwnTrust | undefined;
-  // Own files that are being written must not keep a revocation from the folder: foreign roots are
-  // judged by what was read last.
+  // Own files in the middle of a write must not delay a revocation in the folder: judge foreign
+  // roots by the last good read.
   const ownTrust = async (): Promise<OwnTrust> => {
     try {
       known = secondLook.counting(await loadOwnTrust(trustDomain, own));

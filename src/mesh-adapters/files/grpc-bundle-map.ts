@@ -12,9 +12,9 @@ export const GRPC_BUNDLE_MAP_FILE = 'grpc-bundles.json';
 const GRPC_KEY_TYPES: ReadonlySet<string | undefined> = new Set(['rsa', 'ec']);
 
 /**
- * A bundle map for gRPC's own SPIFFE verification: our roots too, because with this file it looks
- * at no other, and nothing that makes an implementation of it refuse all of it: no JWT keys, no
- * roots with Ed25519 keys, no sequences.
+ * Renders a bundle map for gRPC's own SPIFFE verification. It contains our roots too, because gRPC
+ * then reads no other file. It leaves out what makes an implementation refuse the whole map: JWT
+ * keys, roots with Ed25519 keys, sequences.
  */
 export function renderGrpcBundleMap(own: OwnTrust, foreign: readonly TrustBundle[]): Uint8Array {
   const all = [
@@ -27,7 +27,7 @@ export function renderGrpcBundleMap(own: OwnTrust, foreign: readonly TrustBundle
       x509Authorities.filter((authority) => GRPC_KEY_TYPES.has(keyTypeOf(authority))),
     ),
   );
-  // Without roots nothing of a trust domain is believed, whether it is named or not.
+  // A trust domain without roots is not trusted, whether the map names it or not.
   return serializeBundleMap(bundles.filter(({ x509Authorities }) => x509Authorities.length > 0));
 }
 

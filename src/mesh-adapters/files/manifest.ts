@@ -7,19 +7,22 @@ export const MANIFEST_FILE = '.federate-files.json';
 const FILE_NAME = /^[a-z0-9._-]{1,260}\.(pem|json)$/;
 const MAX_FILES = 20_001;
 
-/** What we remember of the folder. */
+/** What we remember about the folder. */
 export interface Manifest {
   /** The names of our files. */
   readonly files: ReadonlySet<string>;
-  /** Whose trust ended, and when: their PEM files hold a root whose key nobody has. */
+  /**
+   * Trust domains with ended trust, and the time of the end: their PEM files hold a root with a key
+   * that does not exist.
+   */
   readonly ended: ReadonlyMap<TrustDomain, Date>;
   /** PEM of that root; undefined before it was needed. */
   readonly nobody: string | undefined;
 }
 
 /**
- * Reads the list. Throws `MeshAdapterError` `file-not-ours` for one that we did not write: then
- * nothing may be touched.
+ * Reads the list. Throws `MeshAdapterError` `file-not-ours` for a list that we did not write: then
+ * we touch nothing.
  */
 export function parseManifest(bytes: Uint8Array | undefined): Manifest {
   if (!bytes) return { files: new Set(), ended: new Map(), nobody: undefined };

@@ -16,7 +16,9 @@ import { readBoundedFile } from './bounded-file.ts';
 /** Where the own roots are: PEM files, or one SPIFFE bundle document. */
 export type OwnFiles = { readonly pemFiles: readonly string[] } | { readonly bundleFile: string };
 
-/** Notes that leave no key out. With any other a peer would take a key of ours for revoked. */
+/**
+ * Notes that leave no key out. After any other note a peer would treat one of our keys as revoked.
+ */
 const HARMLESS: ReadonlySet<BundleNoteCode> = new Set([
   'entry-repeated',
   'entry-surplus-certificates',
@@ -25,8 +27,8 @@ const HARMLESS: ReadonlySet<BundleNoteCode> = new Set([
 ]);
 
 /**
- * The own trust as the files say it now: roots, and from a bundle document the JWT keys too; all of
- * it or nothing. Throws `MeshAdapterError`: `file-unreadable`, `own-roots-malformed`.
+ * Reads the own trust from the files: roots, and from a bundle document the JWT keys too;
+ * everything or nothing. Throws `MeshAdapterError`: `file-unreadable`, `own-roots-malformed`.
  */
 export async function loadOwnTrust(trustDomain: TrustDomain, own: OwnFiles): Promise<OwnTrust> {
   if ('pemFiles' in own) {
@@ -68,8 +70,8 @@ async function read(path: string): Promise<Buffer> {
 }
 
 /**
- * The fingerprints of the roots in the PEM file that names what signs now; undefined where there is
- * no such file. Throws as `loadOwnTrust`.
+ * The fingerprints of the roots in the PEM file of signing roots; undefined where there is no such
+ * file. Throws as `loadOwnTrust`.
  */
 async function loadSigning(signingPemFile: string | undefined): Promise<readonly string[] | undefined> {
   if (signingPemFile === undefined) return undefined;
@@ -78,7 +80,7 @@ async function loadSigning(signingPemFile: string | undefined): Promise<readonly
 }
 
 /**
- * The own trust with the roots that sign now, as the files say it at this moment. Throws as
+ * The own trust with the roots that sign now, read from the files at this moment. Throws as
  * `loadOwnTrust`.
  */
 export async function readOnce(options: {
@@ -100,7 +102,7 @@ export function pathsOf(own: OwnFiles, signingPemFile: string | undefined): read
 }
 
 /**
- * Tells the own trust now and after each change of the files, until the signal aborts. A bad file
+ * Reports the own trust now and after each change of the files, until the signal aborts. A bad file
  * changes nothing.
  */
 export async function readOwnTrust(options: {

@@ -33,8 +33,8 @@ export interface PeerFiles {
 }
 
 /**
- * The files of one peer, its roots in one order. Throws where a certificate or a key has no text
- * form.
+ * Renders the files of one peer, its roots in a fixed order. Throws where a certificate or a key
+ * has no text form.
  */
 export function renderPeerFiles(bundle: TrustBundle): PeerFiles {
   const sorted = [...bundle.x509Authorities].sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1));
@@ -46,10 +46,10 @@ export function renderPeerFiles(bundle: TrustBundle): PeerFiles {
 }
 
 /**
- * The maps of all bundles, by file name: one of the foreign ones, and the one for gRPC, which has
- * our own roots too. In the first one the trust domains in `ended`, and those without roots, have a
- * root whose key nobody has: Envoy refuses a whole map for one empty list of keys, and an empty
- * map, and goes on with what it had of all peers.
+ * Renders the maps of all bundles, by file name: one of the foreign bundles, and one for gRPC with
+ * our own roots too. In the first map the trust domains in `ended`, and those without roots, have a
+ * root with a key that does not exist. Because Envoy refuses a whole map for one empty list of
+ * keys, and an empty map, it would keep its previous trust in all peers.
  */
 export function renderMaps(
   bundles: readonly TrustBundle[],

@@ -22,7 +22,7 @@ import { type Manifest, MANIFEST_FILE, parseManifest, serializeManifest } from '
 import { filesOf, type PeerFiles, renderMaps, renderPeerFiles, SHARED_FILES, withRoots } from './render.ts';
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
-/** How long the PEM file of a peer that is gone holds a root whose key nobody has. */
+/** How long the PEM file of a removed peer holds a root with a key that does not exist. */
 export const NOBODY_MS = 7 * 86_400_000;
 /** A file name has 255 bytes; a draft of it has 19 more than the trust domain. */
 const MAX_NAME_BYTES = 230;
@@ -33,19 +33,20 @@ const MAX_PEERS = 9000;
 const LIMITS: PlaceLimits = { bytesOfPeer: 512 * 1024, bytesOfAll: BYTES_OF_ALL };
 
 /**
- * Makes the folder hold exactly the files of these bundles next to what is not ours. A peer that
- * revoked all its roots, or that is gone, leaves a PEM file with a root whose key nobody has,
- * because readers such as Envoy take no empty or missing file for a change. What cannot be written
- * for one peer is reported for that peer. A file is claimed in the list of ours before it is
- * written and leaves the list after it is gone, so that a crash leaves nothing behind without an
- * owner. Throws `MeshAdapterError`: `file-not-ours`, `file-unreadable`, `file-unwritable`.
+ * Makes the folder hold exactly the files of these bundles, next to files of others. A peer that
+ * revoked all its roots, or was removed, leaves a PEM file with a root whose private key does not
+ * exist. Because readers such as Envoy ignore an empty or missing file, this is the only change
+ * that they apply. What cannot be written for one peer is reported for that peer. A file enters our
+ * list before it is written and leaves the list after it is deleted, so that a crash leaves no file
+ * without an owner. Throws `MeshAdapterError`: `file-not-ours`, `file-unreadable`,
+ * `file-unwritable`.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   options: {
     readonly folder: string;
     readonly own: OwnTrust;
-    /** Whose files of ours stay as they stand. */
+    /** Trust domains with files of ours that stay as they are. */
     readonly kept: ReadonlySet<TrustDomain>;
     readonly clock: Clock;
   },
@@ -87,11 +88,12 @@ export async function writeForeignTrust(
   const note = (manifest: Manifest) => write(folder, MANIFEST_FILE, Buffer.from(serializeManifest(manifest)));
 
   await note({ files: new Set([...ours, ...listed]), ended, nobody });
-  // What ends goes first: it waits for nothing that is new.
+  // End trust first: it does not wait for new trust.
   for (const trustDomain of ended.keys()) {
     const { pem } = filesOf(trustDomain);
     const isHeld = await attemptFor(trustDomain, () => write(folder, pem, nobodys));
-    // Without room for that root, no file is next best: a reader that starts later lets nobody in.
+    // Without space for that root, a missing file is the next best: a reader that starts later
+    // admits no identity.
     if (!isHeld) await attemptFor(trustDomain, () => remove(folder, pem));
   }
   const left: string[] = [];
@@ -180,7 +182,7 @@ async function place(
   });
 }
 
-/** What stands there of a refused bundle, without the JWT keys that it no longer lists. */
+/** What the folder holds of a refused bundle, without the JWT keys that it no longer lists. */
 async function lastGood(bundle: TrustBundle, there: TrustBundle | undefined): Promise<TrustBundle> {
   const listed = new Set(bundle.jwtAuthorities.map(({ keyId, jwk }) => JSON.stringify([keyId, jwk])));
   return {
@@ -199,8 +201,8 @@ function refuseLongName(admission: Admission): Admission {
 }
 
 /**
- * Whose trust ended and when: those of before whose time is not over, and those whose files are
- * there and not wanted now.
+ * Trust domains with ended trust and the time of the end: earlier ones within their time, and those
+ * with files that are not wanted now.
  */
 function endedOf(
   { files, ended }: Manifest,
@@ -221,7 +223,7 @@ function heldByNobody(folder: string, trustDomain: TrustDomain, since: Date) {
   return {
     state: 'removed',
     code: 'files-held-by-nobody',
-    message: `${path} holds a root whose key nobody has until ${until}; restart each process that reads it only at its start, or that cannot be seen to follow it`,
+    message: `${path} holds a root whose private key does not exist until ${until}; restart each process that reads it only at its start, or that does not visibly follow it`,
   } as const;
 }
 
@@ -230,8 +232,8 @@ function faultOf(error: MeshAdapterError | undefined) {
 }
 
 /**
- * Trust domains whose file names are in use by files that are not ours; `bundles` would be a map's
- * own name.
+ * Trust domains with file names that files of others use; `bundles` would collide with a map's own
+ * name.
  */
 async function takenNames(
   folder: string,
@@ -246,10 +248,7 @@ async function takenNames(
   return taken;
 }
 
-/**
- * The bundle of a trust domain as our file of it says; undefined where there is none that can be
- * read.
- */
+/** The bundle of a trust domain from our file; undefined where no file can be read. */
 async function presentBundle(
   trustDomain: TrustDomain,
   folder: string,
@@ -279,7 +278,7 @@ async function presentBundles(
   return bundles;
 }
 
-/** Whose bundle documents these files are. */
+/** The trust domains of these bundle documents. */
 function trustDomainsOf(names: Iterable<string>): TrustDomain[] {
   return [...names]
     .filter((name) => name.endsWith('.json') && !SHARED_FILES.includes(name))
@@ -287,7 +286,10 @@ function trustDomainsOf(names: Iterable<string>): TrustDomain[] {
     .filter((name) => isTrustDomain(name));
 }
 
-/** Whose file this is. Throws what `parseTrustDomain` throws for a name that we gave to no peer. */
+/**
+ * The trust domain of this file. Throws what `parseTrustDomain` throws for a name that we gave to
+ * no peer.
+ */
 function trustDomainOf(name: string): TrustDomain {
   return parseTrustDomain(name.replace(/\.(pem|json)$/, ''));
 }
@@ -324,7 +326,7 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Replaces the file unless it says the same already. */
+/** Replaces the file unless its content is already the same. */
 async function write(folder: string, name: string, content: Uint8Array): Promise<void> {
   const path = join(folder, name);
   const before = await readBoundedFile(path, MAX_FILE_BYTES);

@@ -20,7 +20,7 @@ export interface IstioAdapterOptions {
   /** Also write the mesh ConfigMaps of the other revisions; default true. */
   readonly allRevisions?: boolean;
   /**
-   * The operator accepts that foreign roots are written as they are and can speak for every trust
+   * The operator accepts that foreign roots are written unchanged and can speak for every trust
    * domain.
    */
   readonly acceptUnnarrowed?: boolean;
@@ -31,7 +31,7 @@ export interface IstioAdapterOptions {
 
 /**
  * Istio: roots from `istio-ca-root-cert`, trust domain from the mesh ConfigMap, foreign trust into
- * its `caCertificates`, as narrowed anchors because Istio keeps one merged pool (docs/meshes/istio.md, docs/narrowing.md).
+ * its `caCertificates`. Because Istio keeps one merged pool, foreign roots become narrowed anchors.
  */
 export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
   const { clock, random, log, acceptUnnarrowed: unnarrowed = false, allRevisions = true } = options;

@@ -19,9 +19,9 @@ export interface IstioExaminationOptions {
 }
 
 /**
- * Looks at an Istio mesh, changes nothing, and says which flag is missing and which policy would
- * let in more than it should once foreign roots are there, and what does away with it
- * (docs/meshes/istio.md). A cluster that cannot be read is a finding too.
+ * Examines an Istio mesh without changing it. Reports missing flags, policies that would admit more
+ * than they should once foreign roots are there, and how to repair both. A cluster that cannot be
+ * read is a finding too.
  */
 export async function examineIstio(options: IstioExaminationOptions): Promise<Examination> {
   const { kubernetes, systemNamespace, clock, signal } = options;
@@ -56,7 +56,7 @@ function examinedOf(facts: IstioFacts): string[] {
   ];
 }
 
-/** The same for a mesh config in a file: only what the file says can be seen. */
+/** Examines a mesh config in a file: only the content of the file is visible. */
 export async function examineIstioFile(path: string, clock: Clock): Promise<Examination> {
   const where = `mesh config ${path}`;
   const noted = told(
@@ -74,7 +74,7 @@ export async function examineIstioFile(path: string, clock: Clock): Promise<Exam
     };
   } catch (error) {
     if (!(error instanceof MeshAdapterError)) throw error;
-    const advice = 'check mesh.mesh_config_file and who may read it';
+    const advice = 'check mesh.mesh_config_file and its permissions';
     return { mesh: 'istio', examined: [], findings: [wrong(error.code, where, error.message, advice)] };
   }
 }

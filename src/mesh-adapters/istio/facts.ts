@@ -13,7 +13,8 @@ export interface Istiod {
 }
 
 /**
- * What was read of a cluster; what could not be read is told in `findings` and is undefined here.
+ * What the agent read of a cluster. A part that could not be read is undefined here and has a
+ * finding in `findings`.
  */
 export interface IstioFacts {
   readonly configMaps: readonly MeshObject[] | undefined;
@@ -27,8 +28,8 @@ export interface IstioFacts {
 }
 
 /**
- * Reads all that an examination looks at; nothing is written. A part that cannot be read becomes a
- * finding, not an error.
+ * Reads everything that an examination needs and writes nothing. A part that cannot be read becomes
+ * a finding, not an error.
  */
 export async function readIstioFacts(
   client: KubernetesClient,
@@ -63,7 +64,7 @@ export async function readIstioFacts(
       }
     });
   const configMaps = await read('configmaps', 'api/v1', systemNamespace);
-  // A server that does not answer at all is told once.
+  // Report a server that does not answer once, not once for each request.
   const [first] = findings;
   if (first?.code === 'mesh-unreachable' || first?.code === 'credentials-unusable')
     return { ...NOTHING, findings };

@@ -10,12 +10,12 @@ export interface MeshObject {
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** A part of an object whose fields nobody has checked yet. */
+/** A part of an object with fields that are not checked yet. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Reads what is there and takes what is missing for empty: an examination must not stumble over
- * somebody's object.
+ * Reads fields that exist and treats missing ones as empty, because an examination must not fail on
+ * a malformed object.
  */
 export function meshObjectOf({ metadata, ...object }: KubernetesObject): MeshObject {
   const { name, namespace = '', labels = {}, annotations = {} } = metadata;

@@ -18,15 +18,15 @@ import { ROOM_IN_FILE } from './room.ts';
 
 export interface IstioFileAdapterOptions {
   /**
-   * What istiod is given as `--meshConfig`; written by us too, so it must be a plain file in a
-   * folder we may write.
+   * The file given to istiod as `--meshConfig`. We write it too, so it must be a plain file in a
+   * writable folder.
    */
   readonly meshConfigFile: string;
   /** PEM files with the roots that istiod's CA signs under. */
   readonly ownPemFiles: readonly string[];
   readonly pollMs: number;
   /**
-   * The operator accepts that foreign roots are written as they are and can speak for every trust
+   * The operator accepts that foreign roots are written unchanged and can speak for every trust
    * domain.
    */
   readonly acceptUnnarrowed?: boolean;
@@ -37,7 +37,7 @@ export interface IstioFileAdapterOptions {
 
 /**
  * Istio without Kubernetes: own roots from PEM files, trust domain and `caCertificates` in the file
- * that istiod watches as its mesh config, narrowed as in a ConfigMap (docs/meshes/istio.md, docs/narrowing.md).
+ * that istiod watches as its mesh config, narrowed as in a ConfigMap.
  */
 export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAdapter {
   const { ownPemFiles, pollMs, acceptUnnarrowed: unnarrowed = false, clock, random, log } = options;
@@ -68,7 +68,7 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
       state.contact('own-trust');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;
-      // What was told before stays.
+      // The last report stays.
       state.trouble('own-trust', error);
     }
   };

@@ -6,10 +6,7 @@ const ON: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True'])
 /** Pods of a namespace, or one pod, in ambient mode. */
 const DATAPLANE_LABEL = 'istio.io/dataplane-mode';
 
-/**
- * What the deployments of istiod and the namespaces say: flags, SPIRE, ambient (docs/meshes/istio.md).
- * Pure.
- */
+/** Judges the deployments of istiod and the namespaces: flags, SPIRE, ambient. Pure. */
 export function judgeControlPlanes(
   { istiods, configMaps, namespaces }: IstioFacts,
   systemNamespace: string,
@@ -74,8 +71,8 @@ function judgeSpire(configMaps: IstioFacts['configMaps']): Finding[] {
     wrong(
       'spire-integrated',
       `ConfigMap ${name}`,
-      'sidecars are given the socket of SPIRE: such workloads have their identity and their trust from SPIRE, and neither the roots of istiod nor caCertificates say anything about them',
-      'run the agent beside SPIRE (mesh.kind: spire), which keeps foreign bundles by trust domain; the registration entries need federatesWith',
+      'sidecars use the socket of SPIRE: such workloads have their identity and their trust from SPIRE, so neither the roots of istiod nor caCertificates describe them',
+      'run the agent next to SPIRE (mesh.kind: spire), which keeps foreign bundles by trust domain; the registration entries need federatesWith',
     ),
   );
 }

@@ -22,7 +22,7 @@ import { isRevisionConfigMap } from './revisions.ts';
 
 const SHARED = 'SHARED_MESH_CONFIG';
 
-/** What the mesh configs of all revisions say (docs/meshes/istio.md). Pure. */
+/** Judges the mesh configs of all revisions. Pure. */
 export function judgeMeshConfigs(facts: IstioFacts, systemNamespace: string, now: Date): Finding[] {
   const { configMaps } = facts;
   if (!configMaps) return [];
@@ -49,7 +49,7 @@ export function judgeMeshConfigs(facts: IstioFacts, systemNamespace: string, now
   return findings;
 }
 
-/** What one mesh config says, wherever it is kept. Pure. */
+/** Judges one mesh config, wherever it is stored. Pure. */
 export function judgeMeshConfig(where: string, held: RememberedConfig, now: Date): Finding[] {
   return readMeshConfig(where, held, now).found;
 }
@@ -65,14 +65,14 @@ function readMeshConfig(
     return { config, found: judgeConfig(where, held.said, config, now) };
   } catch (error) {
     if (!(error instanceof MeshAdapterError)) throw error;
-    const advice = 'correct the YAML; istiod goes on with the last it could read';
+    const advice = 'correct the YAML; istiod keeps using the last version that it could read';
     return { found: [wrong(error.code, where, error.message, advice)] };
   }
 }
 
 /**
- * The mesh config that the control plane of this one applies before it; one that cannot be read is
- * told elsewhere.
+ * The mesh config that the control plane applies before this one. One that cannot be read is
+ * reported elsewhere.
  */
 function sharedOf({ istiods, configMaps }: IstioFacts, { labels }: MeshObject): AppliedBefore | undefined {
   const revision = labels['istio.io/rev'] || 'default';
@@ -113,7 +113,7 @@ function judgeConfig(
       wrong(
         'trust-domain-ambiguous',
         where,
-        'the trust domain is cluster.local, which is what every mesh without a name is called; no peer can tell it from its own',
+        'the trust domain is cluster.local, the default name of every mesh without a name; no peer can distinguish it from its own',
         'give the mesh a trustDomain of its own, with cluster.local in trustDomainAliases until all workloads have new certificates',
       ),
     );
@@ -162,7 +162,7 @@ function judgeForeignEntry(entry: CaEntry, where: string, now: Date): Finding[] 
       told(
         'spiffe-bundle-url',
         where,
-        `the roots of ${whose} come by spiffeBundleUrl: istiod looks every 30 minutes only, and drops them where the endpoint fails at that moment`,
+        `the roots of ${whose} come from spiffeBundleUrl: istiod fetches it only every 30 minutes, and drops the roots where that fetch fails`,
         'federate with it by "federate add" and remove the entry',
       ),
     ];
@@ -183,7 +183,7 @@ function judgeForeignEntry(entry: CaEntry, where: string, now: Date): Finding[] 
           wrong(
             'foreign-root-unscoped',
             where,
-            `the root of an entry for ${whose} that is not ours can speak for every trust domain of this mesh, the own one included`,
+            `the root of an entry for ${whose} that is not ours can speak for every trust domain of this mesh, including the own one`,
             'federate with its trust domain by "federate add", which writes it narrowed, and remove the entry',
           ),
         ]
@@ -249,7 +249,7 @@ function judgeShared(
         wrong(
           'shared-mesh-config-replaced',
           where,
-          `it lists caCertificates, and a list in the mesh ConfigMap, which is applied after it, replaces this one: its roots ${base ? 'are without effect' : 'will be without effect once a foreign root is written there'}`,
+          `it lists caCertificates, and a list in the mesh ConfigMap, which is applied after it, replaces this one: its roots ${base ? 'have no effect' : 'will have no effect once a foreign root is written there'}`,
           'move its caCertificates into the mesh ConfigMap, or federate with those trust domains by "federate add"',
         ),
       ];
@@ -257,7 +257,7 @@ function judgeShared(
       told(
         'shared-mesh-config',
         where,
-        'istiod applies this ConfigMap before the mesh ConfigMap, and what is said here of the latter is said of both together; a list in the latter replaces the one here',
+        'istiod applies this ConfigMap before the mesh ConfigMap, so findings about the latter describe both together; a list in the latter replaces the one here',
       ),
     ];
   });

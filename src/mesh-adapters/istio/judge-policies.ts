@@ -3,7 +3,7 @@ import type { IstioFacts } from './facts.ts';
 import { type Fields, fieldsOf, type MeshObject, listOf, textOf, textsOf } from './fields.ts';
 
 /**
- * Policies that let in more than they seem to, once foreign roots are there (docs/meshes/istio.md).
+ * Policies that let in more than they seem to, once foreign roots are there.
  * Pure.
  */
 export function judgePolicies(facts: IstioFacts, rootNamespace: string): Finding[] {
@@ -11,8 +11,8 @@ export function judgePolicies(facts: IstioFacts, rootNamespace: string): Finding
 }
 
 /**
- * With anything but STRICT a foreign client whose ALPN is not Istio's is taken as plain TCP, and no
- * identity is checked.
+ * In any mode but STRICT, a foreign client with an ALPN other than Istio's counts as plain TCP, and
+ * Istio checks no identity.
  */
 function judgeMtls({ peerAuthentications, namespaces }: IstioFacts, rootNamespace: string): Finding[] {
   if (!peerAuthentications) return [];
@@ -30,7 +30,7 @@ function judgeMtls({ peerAuthentications, namespaces }: IstioFacts, rootNamespac
         wrong(
           'mtls-permissive',
           `PeerAuthentication ${policy.namespace}/${policy.name}`,
-          `it sets ${lax.join(' and ')}: a client whose ALPN is not Istio's is taken as plain TCP there, and no identity is checked`,
+          `it sets ${lax.join(' and ')}: a client with an ALPN other than Istio's counts as plain TCP there, and Istio checks no identity`,
           'set mtls.mode: STRICT for every workload that is reached from another trust domain',
         ),
       );
@@ -42,7 +42,7 @@ function judgeMtls({ peerAuthentications, namespaces }: IstioFacts, rootNamespac
     wrong(
       'mtls-not-strict',
       open.length > 0 ? `namespaces ${open.map(({ name }) => name).join(', ')}` : 'the mesh',
-      `no PeerAuthentication in ${rootNamespace} makes mTLS STRICT, so workloads without a policy of their own are PERMISSIVE: a client whose ALPN is not Istio's is taken as plain TCP, and no identity is checked`,
+      `no PeerAuthentication in ${rootNamespace} makes mTLS STRICT, so workloads without their own policy are PERMISSIVE: a client with an ALPN other than Istio's counts as plain TCP, and Istio checks no identity`,
       `apply a PeerAuthentication with mtls.mode: STRICT in ${rootNamespace}, or in the namespaces that are reached from another trust domain`,
     ),
   );
@@ -96,7 +96,7 @@ function judgeAuthorization(
   return findings;
 }
 
-/** One `source` of an ALLOW rule; what it asks for is asked for together. */
+/** One `source` of an ALLOW rule. Its conditions must all match. */
 function judgeSource(source: Fields, where: string): Finding[] {
   const principals = textsOf(source['principals']);
   const trustDomains = textsOf(source['trustDomains']);
@@ -106,7 +106,7 @@ function judgeSource(source: Fields, where: string): Finding[] {
       wrong(
         'wildcard-principal',
         where,
-        `the principal ${wild.map((each) => JSON.stringify(each)).join(', ')} begins with "*", so it lets in identities of every trust domain whose roots are here`,
+        `the principal ${wild.map((each) => JSON.stringify(each)).join(', ')} begins with "*", so it admits identities of every trust domain with roots in this mesh`,
         'name the trust domain: "<trust domain>/ns/<namespace>/sa/<account>", or "<trust domain>/*" for a whole one',
       ),
     ];
@@ -134,7 +134,7 @@ function judgeSource(source: Fields, where: string): Finding[] {
     wrong(
       'exclusion-only-rule',
       where,
-      `a source says only who is not let in (${excluded.join(', ')}), so it lets in every foreign identity`,
+      `a source lists only exclusions (${excluded.join(', ')}), so it admits every foreign identity`,
       'add principals that name the trust domain of those who are let in',
     ),
   ];

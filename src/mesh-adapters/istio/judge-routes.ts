@@ -4,7 +4,7 @@ import { type Fields, fieldsOf, listOf, textOf, textsOf } from './fields.ts';
 
 const ADVICE = 'list the SPIFFE IDs that the other side may have in subjectAltNames';
 
-/** Ways out of the mesh on which nobody checks who answers (docs/meshes/istio.md). Pure. */
+/** Judges the ways out of the mesh that do not check the identity of the server. Pure. */
 export function judgeRoutes({ serviceEntries, destinationRules }: IstioFacts): Finding[] {
   const entries = serviceEntries ?? [];
   const named = new Set(
@@ -30,10 +30,10 @@ export function judgeRoutes({ serviceEntries, destinationRules }: IstioFacts): F
         const mode = textOf(tls['mode']);
         if (textsOf(tls['subjectAltNames']).length > 0 || named.has(host)) return false;
         const sni = textOf(tls['sni']) !== '';
-        // SIMPLE without an SNI of its own is checked against the DNS name that was asked for.
+        // SIMPLE without its own SNI is checked against the DNS name of the request.
         if (mode === 'SIMPLE') return sni;
-        // Services of the cluster have their names from their pods; what has an SNI of its own or
-        // stands outside has not.
+        // Services of the cluster have the names of their pods. A host with its own SNI or outside
+        // the cluster does not.
         return (mode === 'ISTIO_MUTUAL' || mode === 'MUTUAL') && (sni || hosts.has(host));
       });
       if (open.length === 0) return [];
@@ -49,7 +49,7 @@ export function judgeRoutes({ serviceEntries, destinationRules }: IstioFacts): F
   ];
 }
 
-/** A ServiceEntry whose endpoints are reached by Istio's own mTLS. */
+/** A ServiceEntry with endpoints that Istio's own mTLS reaches. */
 function isMtls(spec: Fields): boolean {
   const labelled = listOf(spec['endpoints']).some(
     ({ labels }) => textOf(fieldsOf(labels)['security.istio.io/tlsMode']) === 'istio',

@@ -4,18 +4,18 @@ import { MeshAdapterError } from '../contract/errors.ts';
 const KEY = 'caCertificates';
 const MAX_ALIASES = 100;
 
-/** One entry of `caCertificates`, and where it stands in the text. */
+/** One entry of `caCertificates`, and its place in the text. */
 export interface CaEntry {
   readonly pem?: string;
   readonly trustDomains: readonly string[];
   /** From the first to behind the last character of the entry's value. */
   readonly from: number;
   readonly to: number;
-  /** Where the dash of a block sequence's entry stands. */
+  /** The position of the dash of a block sequence's entry. */
   readonly dash?: number;
 }
 
-/** Where `caCertificates` stands in the text: its key, and what it holds. */
+/** The place of `caCertificates` in the text: its key and its value. */
 export interface CaList {
   readonly keyFrom: number;
   /** Behind the colon. */
@@ -27,7 +27,8 @@ export interface CaList {
 }
 
 /**
- * Key `mesh` of the mesh ConfigMap, as far as trust goes, with the places an entry could be put.
+ * Key `mesh` of the mesh ConfigMap, as far as trust needs it, with the places where an entry can
+ * go.
  */
 export interface MeshConfigDocument {
   readonly trustDomain: string;
@@ -38,17 +39,17 @@ export interface MeshConfigDocument {
    */
   readonly xdsAgent: boolean;
   readonly list?: CaList;
-  /** The top level of the text: a block mapping, `{…}`, or nothing but comments. */
+  /** The top level of the text: a block mapping, `{…}`, or only comments. */
   readonly top: 'block' | 'flow' | 'empty';
-  /** Where the first key of the top level stands; behind the brace where it is `{…}`. */
+  /** The position of the first key of the top level; after the brace where it is `{…}`. */
   readonly firstKey: number;
   readonly keys: number;
-  /** The value with the entries of `caCertificates` left out, to see that nothing else changed. */
+  /** The value without the entries of `caCertificates`, to check that nothing else changed. */
   readonly rest: unknown;
 }
 
 /**
- * What a mesh config says that is applied before another one, as far as the other leaves it unsaid.
+ * Values of a mesh config that is applied before another one, where the other does not set them.
  */
 export type AppliedBefore = Pick<MeshConfigDocument, 'trustDomain' | 'trustDomainAliases' | 'xdsAgent'>;
 
@@ -66,7 +67,7 @@ export function parseMeshConfig(text: string, before = DEFAULTS): MeshConfigDocu
   const value = readValue(() => document.toJS({ maxAliasCount: MAX_ALIASES }));
   const { contents } = document;
   const empty = contents === null || (isScalar(contents) && contents.value === null);
-  if (!empty && !isMap(contents)) throw malformed('it is no mapping');
+  if (!empty && !isMap(contents)) throw malformed('it is not a mapping');
   const map = isMap(contents) ? contents : undefined;
   const mesh = record(value ?? {}, 'the document');
   const { [KEY]: _, ...rest } = mesh;
@@ -114,7 +115,7 @@ function caList(pair: Pair, plain: unknown, text: string): CaList {
   const style = value.flow ? 'flow' : 'block';
   if (text[from] !== (style === 'flow' ? '[' : '-')) throw unsupported('the list has an anchor or a tag');
   const source = value.srcToken?.type === 'block-seq' ? value.srcToken.items : [];
-  if (!Array.isArray(plain)) throw malformed('caCertificates is no list');
+  if (!Array.isArray(plain)) throw malformed('caCertificates is not a list');
   const entries = value.items.map((item, index): CaEntry => {
     const range = Object(item) as { range?: readonly [number, number, number] };
     const dash = source[index]?.start.find(({ type }) => type === 'seq-item-ind')?.offset;
@@ -143,7 +144,7 @@ function readValue(read: () => unknown): unknown {
 
 function record(value: unknown, where: string): Readonly<Record<string, unknown>> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw malformed(`${where} is no mapping`);
+  throw malformed(`${where} is not a mapping`);
 }
 
 function optionalRecord(value: unknown): Readonly<Record<string, unknown>> {
@@ -152,12 +153,12 @@ function optionalRecord(value: unknown): Readonly<Record<string, unknown>> {
 
 function string(value: unknown, where: string): string {
   if (typeof value === 'string') return value;
-  throw malformed(`${where} is no string`);
+  throw malformed(`${where} is not a string`);
 }
 
 function strings(value: unknown, where: string): string[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw malformed(`${where} is no list`);
+  if (!Array.isArray(value)) throw malformed(`${where} is not a list`);
   return value.map((each, index) => string(each, `${where}[${index}]`));
 }
 

@@ -9,8 +9,8 @@ import type { RememberedConfig } from './plan.ts';
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
- * A mesh config in a file that `pilot-discovery --meshConfig` watches; what is remembered of our
- * entries lies beside it, in `<file>.federate.json`, since the file itself belongs to its owner.
+ * A mesh config in a file that `pilot-discovery --meshConfig` watches. Because the file belongs to
+ * its owner, the memory of our entries is in a second file, `<file>.federate.json`.
  */
 export class MeshConfigFile {
   readonly path: string;
@@ -31,9 +31,9 @@ export class MeshConfigFile {
   }
 
   /**
-   * Puts `after` in the place of `before`. What may be ours is remembered before the config is
-   * written, and what is not ours any more is forgotten after it, so that a crash leaves no entry
-   * behind that nobody owns. Throws `MeshAdapterError` `mesh-conflict` where somebody else wrote
+   * Replaces `before` with `after`. The memory names a possible entry of ours before the config is
+   * written, and drops an old one only afterwards, so that a crash leaves no entry without an
+   * owner. Throws `MeshAdapterError` `mesh-conflict` where another writer changed the file
    * meanwhile, `file-unwritable`.
    */
   async replace(before: RememberedConfig, after: RememberedConfig): Promise<void> {
@@ -68,8 +68,8 @@ export class MeshConfigFile {
 const NOTHING = '{"anchors":[]}';
 
 /**
- * The fingerprints of both, so that an entry of either is known for ours; how the list was before
- * is told by the later.
+ * Joins the fingerprints of both, so that an entry of either counts as ours. The later one
+ * describes the list as it was before.
  */
 function joined(before: string | undefined, after: string | undefined): string {
   const later = Object(JSON.parse(after ?? NOTHING)) as { readonly anchors?: readonly unknown[] };

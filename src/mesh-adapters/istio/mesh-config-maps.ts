@@ -21,9 +21,8 @@ export interface MeshConfigMaps {
 }
 
 /**
- * The mesh ConfigMap of every revision (docs/meshes/istio.md), or only the configured one. An agent
- * that may not list the namespace is content with the configured one and says so. Throws
- * `MeshAdapterError`.
+ * Reads the mesh ConfigMap of every revision, or only the configured one. An agent without the
+ * right to list the namespace uses the configured one and reports that. Throws `MeshAdapterError`.
  */
 export async function meshConfigMaps(
   client: KubernetesClient,
@@ -37,7 +36,7 @@ export async function meshConfigMaps(
     found = items.map(parseConfigMap);
   } catch (error) {
     if (!(error instanceof MeshAdapterError) || error.code !== 'mesh-forbidden') throw error;
-    const message = `the agent may not list the ConfigMaps of ${configured.namespace}, so other revisions than that of ${configured.name} are not written; set mesh.revisions: one where there are none`;
+    const message = `the agent lacks the right to list the ConfigMaps of ${configured.namespace}, so it writes only the revision of ${configured.name}; if there are no other revisions, set mesh.revisions: one`;
     return {
       first: await client.get(configured, signal),
       others: [],
@@ -61,7 +60,7 @@ function viewOf({ metadata, data = {} }: ConfigMap) {
 function spireNotes(found: readonly ConfigMap[]): ReportNote[] {
   return spireTemplatesIn(found.map(viewOf)).map((name) => ({
     code: 'spire-integrated',
-    message: `ConfigMap ${name} gives sidecars the socket of SPIRE; such workloads take no roots from Istio: run the agent beside SPIRE (mesh.kind: spire)`,
+    message: `ConfigMap ${name} gives sidecars the socket of SPIRE; such workloads take no roots from Istio: run the agent next to SPIRE (mesh.kind: spire)`,
   }));
 }
 

@@ -9,14 +9,12 @@ import type { Anchor, PresentAnchor } from '../contract/anchors.ts';
 import type { CaEntry } from './mesh-config-document.ts';
 import type { ListOrigin } from './splice.ts';
 
-/**
- * The annotation of the mesh ConfigMap that says which entries are ours (docs/meshes/README.md).
- */
+/** The annotation of the mesh ConfigMap that lists our entries. */
 export const OWN_ENTRIES_ANNOTATION = 'federate.dev/ca-certificates';
 
 const MAX_ANNOTATION_CHARACTERS = 262_144;
 
-/** What the annotation says. */
+/** The content of the annotation. */
 export interface OwnEntries {
   /** SHA-256 of each certificate that we wrote. */
   readonly fingerprints: ReadonlySet<string>;
@@ -24,8 +22,8 @@ export interface OwnEntries {
 }
 
 /**
- * Reads the annotation. One that is missing or not as we write it says nothing: entries are still
- * known by their mark.
+ * Reads the annotation. A missing annotation, or one in another form, counts as empty: our entries
+ * still have their mark.
  */
 export function parseOwnEntries(annotation: string | undefined): OwnEntries {
   const nothing: OwnEntries = { fingerprints: new Set() };
@@ -51,8 +49,8 @@ export function parseOwnEntries(annotation: string | undefined): OwnEntries {
 }
 
 /**
- * The annotation for these anchors: with the fingerprint of what is written also that of the real
- * root, for the audit.
+ * Returns the annotation for these anchors: the fingerprint of each written certificate and, for
+ * the audit, that of its real root.
  */
 export function renderOwnEntries(anchors: readonly Anchor[], origin: ListOrigin | undefined): string {
   return JSON.stringify({
@@ -65,7 +63,7 @@ export function renderOwnEntries(anchors: readonly Anchor[], origin: ListOrigin 
   });
 }
 
-/** The certificate of an entry of ours, or undefined for somebody else's. */
+/** The certificate of an entry of ours, or undefined for an entry of another owner. */
 export function ownAnchorOf(entry: CaEntry, own: OwnEntries): PresentAnchor | undefined {
   const { pem, trustDomains } = entry;
   const [trustDomain, ...more] = trustDomains;
@@ -77,14 +75,14 @@ export function ownAnchorOf(entry: CaEntry, own: OwnEntries): PresentAnchor | un
 }
 
 /**
- * Why istiod would refuse an entry, and with it the whole set (docs/meshes/istio.md); undefined where
+ * Why istiod would refuse an entry, and with it the whole set; undefined where
  * it would not.
  */
 export function faultOf(entry: CaEntry): string | undefined {
   if (entry.pem === undefined) return undefined;
   const certificate = firstCertificate(entry.pem);
   if (typeof certificate === 'string') return certificate;
-  return certificate.isCa ? undefined : 'its certificate is no CA';
+  return certificate.isCa ? undefined : 'its certificate is not a CA certificate';
 }
 
 function firstCertificate(pem: string) {

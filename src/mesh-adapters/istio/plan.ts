@@ -15,7 +15,7 @@ import { insertOwnEntries, removeOwnEntries } from './splice.ts';
  */
 export interface RememberedConfig {
   readonly text: string;
-  /** Undefined where nothing is remembered, or is to be. */
+  /** Undefined where nothing is remembered, or nothing needs remembering. */
   readonly said: string | undefined;
 }
 
@@ -25,9 +25,9 @@ export interface ReportNote {
   readonly message: string;
 }
 
-/** What is to become of one mesh config. */
+/** The planned change of one mesh config. */
 export interface Plan {
-  /** What is to be written, where that differs from what is there. */
+  /** The text to write, where it differs from the present one. */
   readonly change?: RememberedConfig;
   readonly chosen: readonly Anchor[];
   readonly reports: readonly ForeignTrustReport[];
@@ -47,8 +47,9 @@ export function ownAnchorsIn({ text, said }: RememberedConfig): readonly Present
 }
 
 /**
- * What `caCertificates` is to hold beside what is not ours, so that it has exactly the anchors of
- * these bundles. Writes nothing. Throws `MeshAdapterError` `mesh-config-…`, and what `own` throws.
+ * Plans the content of `caCertificates` next to entries of others, so that it has exactly the
+ * anchors of these bundles. Writes nothing. Throws `MeshAdapterError` `mesh-config-…`, and what
+ * `own` throws.
  */
 export async function planForeignTrust(
   wanted: readonly TrustBundle[],
@@ -57,18 +58,18 @@ export async function planForeignTrust(
     /** The own trust of a mesh with this config. */
     readonly own: (config: MeshConfigDocument) => OwnTrust;
     readonly anchors: Anchors;
-    /** Anchors that stand elsewhere in the mesh, which are taken again rather than made anew. */
+    /** Anchors that stand elsewhere in the mesh, to reuse instead of making new ones. */
     readonly elsewhere: readonly PresentAnchor[];
     readonly unnarrowed: boolean;
-    /** What the place of the config takes besides it. */
+    /** The bytes that the place of the config holds besides it. */
     readonly room: MeshConfigRoom;
     readonly notes: readonly ReportNote[];
     /**
-     * Who was told of as more than gone so far: where istiod refuses the config, it goes on with
-     * what it had of these.
+     * Trust domains whose last report was more than "gone". Where istiod refuses the config, it
+     * keeps its previous trust in these.
      */
     readonly told: ReadonlySet<TrustDomain>;
-    /** Whose anchors of ours stay as they stand. */
+    /** Trust domains with anchors of ours that stay as they are. */
     readonly kept: ReadonlySet<string>;
     readonly now: Date;
   },
@@ -88,7 +89,7 @@ export async function planForeignTrust(
     held: keys,
     now,
   }).map((admission) => (unnarrowed ? admission : refuseConstrained(admission)));
-  // What is kept stays in the text, as what is not ours does.
+  // Kept entries stay in the text, as entries of others do.
   const replaced = [...present.ownBytes].filter(([trustDomain]) => !kept.has(trustDomain));
   const replacedBytes = replaced.reduce((sum, [, bytes]) => sum + bytes, 0);
   const limits = limitsOfEntries(room, Buffer.byteLength(held.text) - replacedBytes);
@@ -129,8 +130,8 @@ export async function planForeignTrust(
 }
 
 /**
- * An anchor that stays as it stands; which root it stands for was noted when it was written, and
- * does not matter here.
+ * An anchor that stays as it is. Its real root was noted when it was written, and does not matter
+ * here.
  */
 function keptAnchor(
   { trustDomain, pem, certificate: { fingerprint } }: PresentAnchor,
@@ -162,7 +163,7 @@ function orderOf({ trustDomain, rootFingerprint }: Anchor): string {
   return `${trustDomain} ${rootFingerprint}`;
 }
 
-/** What is to be written, or undefined where the config says all that already. */
+/** The text to write, or undefined where the config already has the wanted content. */
 function changeOf(
   text: string,
   { own, said }: Present,
@@ -179,14 +180,14 @@ function changeOf(
     text: value,
     said: chosen.length === 0 ? undefined : renderOwnEntries(chosen, origin),
   });
-  // Our entries stand as they should, only what was remembered of them is lost.
+  // Our entries are right; only the memory of them is lost.
   if (same) return change(text, said.origin);
   const without = removeOwnEntries(text, (entry) => ownAnchorOf(entry, said) !== undefined, said.origin);
   const spliced = insertOwnEntries(without, chosen);
   return change(spliced.text, spliced.origin);
 }
 
-/** What can be seen of what istiod will make of it (docs/meshes/README.md, docs/meshes/istio.md). */
+/** Predicts how istiod will react to the config. */
 function whatIstioWillDo(
   config: MeshConfigDocument,
   foreign: readonly CaEntry[],

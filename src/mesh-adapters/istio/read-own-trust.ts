@@ -24,14 +24,11 @@ export function meshTextOf(configMap: ConfigMap): string {
   const text = configMap.data?.[MESH_KEY];
   if (text !== undefined) return text;
   const { namespace, name } = configMap.metadata;
-  throw new MeshAdapterError(
-    'mesh-config-missing',
-    `ConfigMap ${namespace}/${name} has no key "${MESH_KEY}"`,
-  );
+  throw new MeshAdapterError('mesh-config-missing', `ConfigMap ${namespace}/${name} lacks key "${MESH_KEY}"`);
 }
 
 /**
- * The own trust from the two ConfigMaps (docs/meshes/istio.md). Throws `MeshAdapterError`:
+ * The own trust from the two ConfigMaps. Throws `MeshAdapterError`:
  * `own-roots-malformed`, `own-trust-domain-malformed`.
  */
 export function ownTrustOf(config: MeshConfigDocument, roots: ConfigMap): OwnTrust {
@@ -40,7 +37,7 @@ export function ownTrustOf(config: MeshConfigDocument, roots: ConfigMap): OwnTru
   if (pem === undefined)
     throw new MeshAdapterError(
       'own-roots-malformed',
-      `ConfigMap ${namespace}/${name} has no key "${ROOT_KEY}"`,
+      `ConfigMap ${namespace}/${name} lacks key "${ROOT_KEY}"`,
     );
   return ownTrustOfRoots(config, ownRootsFromPem([pem], `ConfigMap ${namespace}/${name}`));
 }
@@ -54,7 +51,7 @@ export function ownTrustOfRoots(config: MeshConfigDocument, roots: OwnTrust['roo
   if (isTrustDomain(trustDomain)) return { trustDomain, roots };
   throw new MeshAdapterError(
     'own-trust-domain-malformed',
-    `the mesh config names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, which is none`,
+    `the mesh config names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, but that is not a trust domain`,
   );
 }
 
@@ -71,7 +68,7 @@ export async function fetchOwnTrust(
   return ownTrustOf(parseMeshConfig(meshTextOf(mesh)), roots);
 }
 
-/** Tells the own trust now and after each change of either ConfigMap, until the signal aborts. */
+/** Reports the own trust now and after each change of either ConfigMap, until the signal aborts. */
 export async function readOwnTrust(options: {
   readonly client: KubernetesClient;
   readonly objects: IstioObjects;
@@ -91,7 +88,7 @@ export async function readOwnTrust(options: {
       state.contact('own-trust');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;
-      // What was told before stays.
+      // The last report stays.
       state.trouble('own-trust', error);
     }
   };

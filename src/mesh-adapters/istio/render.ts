@@ -5,7 +5,7 @@ export interface WantedEntry {
 }
 
 /**
- * Entries as lines of a block sequence, each with the indentation of its dash (docs/meshes/istio.md).
+ * Entries as lines of a block sequence, each with the indentation of its dash.
  */
 export function renderBlockEntries(entries: readonly WantedEntry[], indent: string, eol: string): string {
   return entries

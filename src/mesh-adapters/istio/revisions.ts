@@ -9,8 +9,8 @@ interface ConfigMapView {
 
 /**
  * Whether a ConfigMap is the mesh config of a control plane: `istio`, or `istio-<revision>` with
- * the label of that revision, which an installation sets and a ConfigMap for SHARED_MESH_CONFIG has
- * no reason to have (docs/meshes/istio.md).
+ * the label of that revision. An installation sets that label; a ConfigMap for SHARED_MESH_CONFIG
+ * does not need it.
  */
 export function isRevisionConfigMap({ name, labels, data }: ConfigMapView): boolean {
   if (!(MESH_KEY in data)) return false;
@@ -19,8 +19,8 @@ export function isRevisionConfigMap({ name, labels, data }: ConfigMapView): bool
 }
 
 /**
- * The injector's ConfigMaps whose templates give sidecars the socket of SPIRE: such workloads do
- * not look at caCertificates.
+ * The injector's ConfigMaps with templates that give sidecars the socket of SPIRE: such workloads
+ * do not read caCertificates.
  */
 export function spireTemplatesIn(configMaps: readonly Pick<ConfigMapView, 'name' | 'data'>[]): string[] {
   return configMaps

@@ -11,7 +11,7 @@ const CONFIG_MAP_BYTES = 1024 * 1024;
 const ANNOTATIONS_BYTES = 256 * 1024;
 /** One peer of at least eight that fit. */
 const BYTES_OF_PEER = 128 * 1024;
-/** For what stands around a list of entries, and around the list of what is ours. */
+/** For the text around a list of entries, and around the list of ours. */
 const RESERVE_BYTES = 1024;
 /** No list in a mesh config is indented deeper than this. */
 const DEEPEST_INDENT = ' '.repeat(16);
@@ -24,10 +24,10 @@ export interface MeshConfigRoom {
   readonly said: number;
 }
 
-/** A mesh config in a file is held to what a ConfigMap takes, so that it can move into one. */
+/** A mesh config in a file has the limit of a ConfigMap, so that it can move into one. */
 export const ROOM_IN_FILE: MeshConfigRoom = { text: CONFIG_MAP_BYTES, said: CONFIG_MAP_BYTES };
 
-/** What a ConfigMap takes besides its other values and annotations. */
+/** The size of a ConfigMap's other values and annotations. */
 export function roomInConfigMap({ metadata, data = {}, binaryData }: ConfigMap): MeshConfigRoom {
   const others = [
     ...Object.entries(data).flatMap(([key, value]) => (key === MESH_KEY ? [] : [value])),
@@ -50,7 +50,7 @@ export interface EntryLimits extends PlaceLimits {
   readonly factor: number;
 }
 
-/** What our entries may take next to `othersBytes` of the text that are not ours. */
+/** The size that our entries may have next to `othersBytes` of other text. */
 export function limitsOfEntries(room: MeshConfigRoom, othersBytes: number): EntryLimits {
   const text = Math.max(0, room.text - othersBytes - RESERVE_BYTES);
   const said = Math.max(0, room.said - RESERVE_BYTES);

@@ -9,8 +9,8 @@ import {
 import { renderBlockEntries, renderFlowEntries, type WantedEntry } from './render.ts';
 
 /**
- * What the text cannot say about how it was before our entries came: the whole key is ours, or it
- * stood with this instead of a list. Kept beside the fingerprints in our annotation.
+ * What the text cannot say about its state before our entries: the whole key is ours, or this value
+ * stood instead of a list. Stored with the fingerprints in our annotation.
  */
 export type ListOrigin = { readonly kind: 'key' } | { readonly kind: 'value'; readonly was: string };
 
@@ -46,15 +46,15 @@ function removeEntry(text: string, { dash, from, to }: CaEntry): string {
   if (dash !== undefined) return cut(text, lineStart(text, dash), lineEnd(text, to));
   const behind = skipComma(text, to);
   if (behind > to) return cut(text, from, behind);
-  // The last of several: the comma before it goes with it.
+  // The last of several: the comma before it is removed too.
   const before = /,\s*$/.exec(text.slice(0, from));
   return cut(text, before ? before.index : from, to);
 }
 
 /**
- * Puts entries into a text that has none of ours, in front of those that are there. Throws
- * `MeshAdapterError` `mesh-config-malformed`, and `mesh-config-unsupported` where taking them out
- * again would not give the same text.
+ * Inserts entries into a text that has none of ours, before the existing ones. Throws
+ * `MeshAdapterError` `mesh-config-malformed`, and `mesh-config-unsupported` where removing them
+ * again would not restore the same text.
  */
 export function insertOwnEntries(text: string, wanted: readonly WantedEntry[]): SplicedText {
   if (wanted.length === 0) return { text };
@@ -93,7 +93,7 @@ function insert(
   }
   const indent = top === 'block' ? indentAt(text, firstKey) : '';
   const lines = `${indent}caCertificates:${eol}${renderBlockEntries(wanted, indent, eol)}`;
-  // At the end, where a person would add it; in front where the end is no place to add a line.
+  // At the end, where a person would add it; at the start where the end cannot take another line.
   const atEnd = text === '' || (text.endsWith('\n') && !/(^|\n)\.\.\.\s*(#[^\n]*)?\s*$/.test(text));
   const at = atEnd ? text.length : lineStart(text, firstKey);
   return { text: cut(text, at, at, lines), origin: { kind: 'key' } };
@@ -145,7 +145,7 @@ function lineEnd(text: string, at: number): number {
   return end === -1 ? text.length : end + 1;
 }
 
-/** What stands before `at` on its line. Throws where that is not only blanks. */
+/** The text before `at` on its line. Throws where it is not only blanks. */
 function indentAt(text: string, at: number): string {
   const indent = text.slice(lineStart(text, at), at);
   if (/^ *$/.test(indent)) return indent;

@@ -28,11 +28,11 @@ export interface IstioWriter {
 }
 
 /**
- * Makes `caCertificates` of every revision hold exactly the anchors of these bundles beside what is
- * not ours. Each object is read and replaced by its version; where somebody was faster all is read
- * again. Nothing is written where nothing changes. Throws `MeshAdapterError`; where only another
- * revision than the configured one fails, that is reported and the rest is done. `told` were told
- * of as more than gone so far.
+ * Makes `caCertificates` of every revision hold exactly the anchors of these bundles, next to
+ * entries of others. Each object is replaced by its version; after a conflict everything is read
+ * again. Writes nothing where nothing changes. Where only a revision other than the configured one
+ * fails, that is reported and the rest is done. `reported` are the trust domains whose last report
+ * was more than "gone". Throws `MeshAdapterError`.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -44,7 +44,7 @@ export async function writeForeignTrust(
   return await retryConflicts(() => writeOnce(wanted, writer, signal, told, kept), { ...writer, signal });
 }
 
-/** What stands in `caCertificates` of any revision with our mark. Throws `MeshAdapterError`. */
+/** Reads what `caCertificates` of any revision holds with our mark. Throws `MeshAdapterError`. */
 export async function readPresentTrust(
   { client, objects, allRevisions: all }: IstioWriter,
   signal: AbortSignal,
@@ -88,8 +88,8 @@ async function writeOnce(
     } catch (error) {
       const conflict = error instanceof MeshAdapterError && error.code === 'mesh-conflict';
       if (!conflict || tries === QUICK_TRIES) throw error;
-      // Somebody who writes in a loop is overtaken only without a pause, and without reading all
-      // the rest first.
+      // Against a writer in a loop, only a retry without a pause and without reading the rest first
+      // can win.
       return await write(await client.get(mesh.metadata, signal), tries + 1);
     }
     chosen.push(...plan.chosen);
@@ -125,7 +125,7 @@ function withPlan(mesh: ConfigMap, { text, said }: RememberedConfig): ConfigMap 
   return withChanges(mesh, { key: MESH_KEY, value: text, annotation: OWN_ENTRIES_ANNOTATION, said });
 }
 
-/** A config that cannot be read is told when its turn comes. */
+/** A config that cannot be read is reported in its turn. */
 function readableOwnAnchors(config: RememberedConfig) {
   try {
     return ownAnchorsIn(config);
@@ -136,8 +136,8 @@ function readableOwnAnchors(config: RememberedConfig) {
 }
 
 /**
- * Whose trust hangs on a revision that was not written: all that are wanted, and who is to go and
- * has anchors there, or may have.
+ * Trust domains that depend on a revision that was not written: all wanted ones, and those to be
+ * removed that have anchors there, or may have.
  */
 function inRevision(
   mesh: ConfigMap,
@@ -153,7 +153,7 @@ function inRevision(
   ];
 }
 
-/** One report for each trust domain: of the revision in which it stands worst. */
+/** One report for each trust domain: the one of the revision with the worst state. */
 function worstOf(all: readonly (readonly ForeignTrustReport[])[]): ForeignTrustReport[] {
   const worst = new Map<TrustDomain, ForeignTrustReport>();
   for (const report of all.flat()) {

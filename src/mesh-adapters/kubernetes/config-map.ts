@@ -14,9 +14,7 @@ export interface ConfigMapName {
   readonly name: string;
 }
 
-/**
- * A ConfigMap as the API server gave it; everything we do not know of is kept for writing it back.
- */
+/** A ConfigMap from the API server. Fields that we do not know are kept for writing it back. */
 export interface ConfigMap extends KubernetesObject {
   readonly metadata: KubernetesObject['metadata'] & { readonly namespace: string };
   readonly data?: Readonly<Record<string, string>>;

@@ -10,31 +10,34 @@ import type { KubernetesCollection, KubernetesObject } from './kubernetes-object
 /** The label of every object that holds foreign trust, whichever agent made it. */
 export const FOREIGN_TRUST_LABEL = 'federate.dev/foreign-trust';
 const LABEL_VALUE = 'true';
-/** Whose trust an object holds; a label has no room for a long trust domain. */
+/**
+ * The trust domain of an object, in an annotation, because a label is too short for a long trust
+ * domain.
+ */
 const TRUST_DOMAIN_ANNOTATION = 'federate.dev/trust-domain';
 
-/** A kind of object of which one holds the roots of one foreign trust domain. */
+/** A kind of object: each object holds the roots of one foreign trust domain. */
 export interface ForeignObjectPlace {
   readonly collection: KubernetesCollection;
   /**
    * Objects under this prefix that carry the label are ours; those of other agents have another.
    */
   readonly namePrefix: string;
-  /** What stands beside the metadata, `apiVersion` and `kind` too. */
+  /** The fields next to the metadata, including `apiVersion` and `kind`. */
   readonly render: (pem: string) => Readonly<Record<string, unknown>>;
-  /** The PEM text of an object; empty where somebody spoiled it. */
+  /** The PEM text of an object; empty where the field is malformed. */
   readonly pemOf: (object: KubernetesObject) => string;
 }
 
-/** One object of ours as it stands there. */
+/** One object of ours in the cluster. */
 export interface ForeignObject {
-  /** Undefined where somebody changed the annotation. */
+  /** Undefined where the annotation was edited. */
   readonly trustDomain: TrustDomain | undefined;
   readonly pem: string;
   readonly object: KubernetesObject;
 }
 
-/** What stands there, ours and of other agents. */
+/** The present objects, of ours and of other agents. */
 export interface ForeignObjects {
   readonly ours: readonly ForeignObject[];
   /** Trust domains that objects of other agents hold. */
@@ -73,7 +76,7 @@ export async function listForeignObjects(
   const taken = new Set<string>();
   for (const object of items) {
     const name = object.metadata.annotations?.[TRUST_DOMAIN_ANNOTATION] ?? '';
-    // An annotation that does not belong to the name was edited by somebody.
+    // An annotation that does not match the object's name was edited.
     const right = isTrustDomain(name) && object.metadata.name === ownedNameOf(name, namePrefix);
     const trustDomain = right ? name : undefined;
     if (object.metadata.name.startsWith(namePrefix)) ours.push({ trustDomain, pem: pemOf(object), object });
@@ -82,7 +85,7 @@ export async function listForeignObjects(
   return { ours, taken };
 }
 
-/** What an object of ours is to hold. */
+/** The wanted content of an object of ours. */
 export interface WantedObject {
   readonly pem: string;
   /**
@@ -93,10 +96,10 @@ export interface WantedObject {
 }
 
 /**
- * Makes exactly these objects ours, next to those of the trust domains in `kept`: what must go goes
- * first, and what says the same already is not written. Each object stands for itself: `writes`
- * keeps what the API server answers for one peer. Returns the trust domains whose name another
- * object has, and those whose object is deleted and still there. Throws as `PeerWrites.attempt`.
+ * Makes exactly these objects ours, next to those of the trust domains in `kept`. Removals come
+ * first, and an object with the wanted content is not written. Each object is independent: `writes`
+ * records the API server's answer for each peer. Returns the trust domains whose object name is
+ * taken, and those whose object is deleted and still there. Throws as `PeerWrites.attempt`.
  */
 export async function writeForeignObjects(
   client: KubernetesClient,
@@ -135,7 +138,7 @@ export async function writeForeignObjects(
         await replace(pem);
       } catch (error) {
         if (!isRefusal(error) || there.pem === standing) throw error;
-        // What the peer no longer lists goes all the same.
+        // What the peer no longer lists is removed anyway.
         if (standing === '') await client.deleteObject(collection, there.object, signal);
         else await replace(standing);
         throw error;

@@ -20,17 +20,17 @@ interface ForeignObjectNote {
   readonly message: string;
 }
 
-/** What is known of the effect once the objects stand. */
+/** What is known of the effect once the objects are written. */
 export interface ForeignObjectEffect {
   readonly stateOf: (anchors: readonly Anchor[], trustDomain: TrustDomain) => PropagationState;
   /**
-   * What is worth knowing of the pool where it should hold these for the trust domain and no
-   * others, the gravest first.
+   * Notes about the pool where it should hold these roots for the trust domain and no others, the
+   * most serious first.
    */
   readonly notesOf: (anchors: readonly Anchor[], trustDomain: TrustDomain) => readonly ForeignObjectNote[];
   /**
-   * For whom verifiers may have anchors of ours that are to go, and how far these stand; where they
-   * read them in another place than ours.
+   * Trust domains with removed anchors that verifiers may still have, and the state of each, where
+   * verifiers read another place than ours.
    */
   readonly standing?: ReadonlyMap<TrustDomain, PropagationState>;
   /** Whether they may have others than these for the trust domain. */
@@ -51,12 +51,12 @@ export async function holdForeignObjects(
     readonly own: OwnTrust;
     /** A further judgement, of what this pool can narrow. */
     readonly judge: (admission: Admission) => Admission;
-    /** What is particular about the verifiers of this pool. */
+    /** The properties of the verifiers of this pool. */
     readonly pool?: Pick<AdmissionContext, 'maxRootsOfOneName' | 'speaksForNamesBelow'>;
     readonly limits: PlaceLimits;
     readonly effect: () => Promise<ForeignObjectEffect>;
     readonly writing: PeerWriting;
-    /** Whose objects of ours stay as they stand. */
+    /** Trust domains with objects of ours that stay as they are. */
     readonly kept: ReadonlySet<TrustDomain>;
     readonly now: Date;
     readonly signal: AbortSignal;

@@ -6,11 +6,11 @@ import { MeshAdapterError } from '../contract/errors.ts';
 import type { ConnectionOptions } from '../contract/http-request.ts';
 import { readTokenFile } from '../contract/token-file.ts';
 
-/** Where the API server is and how to speak to it. */
+/** The address of the API server and the credentials for it. */
 export interface KubernetesAccess {
   readonly server: URL;
   /**
-   * Trust, client certificate and headers for one request; asked every time, because tokens are
+   * Trust, client certificate and headers for one request; computed every time, because tokens are
    * renewed.
    */
   readonly connection: () => Promise<ConnectionOptions>;
@@ -75,7 +75,7 @@ async function kubeconfigAccess({
     config.makePathsAbsolute(dirname(path));
     if (context !== undefined) {
       if (!config.getContextObject(context))
-        throw new TypeError(`there is no context ${JSON.stringify(context)}`);
+        throw new TypeError(`context ${JSON.stringify(context)} does not exist`);
       config.setCurrentContext(context);
     }
     tokenFile = tokenFileIn(text, config.getCurrentUser()?.name, dirname(path));
@@ -103,8 +103,8 @@ async function kubeconfigAccess({
 }
 
 /**
- * The file of the user's `tokenFile`, of which the package knows nothing; projected tokens are
- * given so. A relative path is meant from `folder`.
+ * The path in the user's `tokenFile`, a field that the package does not know; projected tokens use
+ * it. A relative path starts at `folder`.
  */
 function tokenFileIn(kubeconfig: string, userName: string | undefined, folder: string): string | undefined {
   const { users } = Object(parse(kubeconfig)) as { users?: unknown };

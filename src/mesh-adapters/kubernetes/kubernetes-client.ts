@@ -25,7 +25,7 @@ const TIMEOUT_MS = 15_000;
 const PAGE_OBJECTS = 100;
 const MAX_PAGES = 500;
 /**
- * A watch is asked to end by itself after this; one that does not is dead, and is cut a little
+ * A watch is requested to end by itself after this. One that does not is dead, and is cut a little
  * later.
  */
 const WATCH_SECONDS = 240;
@@ -37,7 +37,7 @@ export interface ObjectSelector {
   readonly labelSelector?: string;
 }
 
-/** A whole list, and the version from which a watch goes on. */
+/** A whole list, and the version from which a watch continues. */
 export interface ObjectList {
   readonly items: readonly KubernetesObject[];
   readonly resourceVersion: string;
@@ -92,8 +92,8 @@ export class KubernetesClient {
   }
 
   /**
-   * Writes an object in the place of the version it was read as. Throws `mesh-conflict` where
-   * somebody was faster.
+   * Replaces an object at the version that was read. Throws `mesh-conflict` where another writer
+   * was faster.
    */
   async replaceObject(
     collection: KubernetesCollection,
@@ -105,8 +105,8 @@ export class KubernetesClient {
   }
 
   /**
-   * Deletes an object as it was read; one that is gone already is fine. Throws `mesh-conflict`
-   * where somebody changed it meanwhile.
+   * Deletes an object at the version that was read. An object that does not exist is not an error.
+   * Throws `mesh-conflict` where another writer changed it meanwhile.
    */
   async deleteObject(
     collection: KubernetesCollection,
@@ -144,7 +144,7 @@ export class KubernetesClient {
       const { resourceVersion, continue: more } = Object(metadata) as Readonly<Record<string, unknown>>;
       // The server writes an empty list as null here and there.
       if (!(Array.isArray(items) || items === null) || typeof resourceVersion !== 'string')
-        throw new MeshAdapterError('mesh-answer-malformed', `a list of ${kind}s has no items or no version`);
+        throw new MeshAdapterError('mesh-answer-malformed', `a list of ${kind}s lacks items or a version`);
       for (const each of items ?? []) found.push(parseKubernetesObject(each, kind));
       if (typeof more !== 'string' || more === '') return { items: found, resourceVersion };
       next = more;
@@ -156,8 +156,8 @@ export class KubernetesClient {
   }
 
   /**
-   * What happens to the selected objects after `resourceVersion`, until the server ends the watch.
-   * Throws `MeshAdapterError`: `mesh-expired` where the version is too old (list again),
+   * Yields the changes of the selected objects after `resourceVersion`, until the server ends the
+   * watch. Throws `MeshAdapterError`: `mesh-expired` where the version is too old (list again),
    * `mesh-unreachable` for a broken connection.
    */
   async *watchObjects(
@@ -184,7 +184,7 @@ export class KubernetesClient {
       );
     const request = await this.#request('GET', path, query, AbortSignal.any([signal, over.signal]));
     try {
-      // The connection's own keep-alive finds a peer that is gone long before the watch's end does.
+      // The connection's own keep-alive detects a dead peer long before the watch ends.
       const answer = await withDeadline(
         { ms: TIMEOUT_MS, what, clock: this.#clock, signal: request.signal },
         async (opening) => {
@@ -280,7 +280,7 @@ export class KubernetesClient {
   }
 }
 
-/** The sentence of a `Status` object; nothing for a body that is none. */
+/** Reads the message of a `Status` object; undefined for another body. */
 function messageOf(body: Buffer): string {
   try {
     const { message } = Object(JSON.parse(body.toString('utf8'))) as { message?: unknown };

@@ -1,8 +1,6 @@
 import { MeshAdapterError } from '../contract/errors.ts';
 
-/**
- * Any object as the API server gave it; everything we do not know of is kept for writing it back.
- */
+/** Any object from the API server. Fields that we do not know are kept for writing it back. */
 export interface KubernetesObject {
   readonly metadata: {
     readonly name: string;
@@ -18,7 +16,7 @@ export interface KubernetesObject {
 
 /** The objects of one kind in one namespace, or of the whole cluster. */
 export interface KubernetesCollection {
-  /** What people call one of them, such as `ConfigMap`. */
+  /** The name of one such object in messages, such as `ConfigMap`. */
   readonly kind: string;
   /** Such as `/api/v1/namespaces/linkerd/configmaps`. */
   readonly path: string;
@@ -40,7 +38,7 @@ export function collectionOf(options: {
 }
 
 /**
- * An object from JSON, of which only the metadata is looked at. Throws `MeshAdapterError`
+ * Reads an object from JSON; checks only the metadata. Throws `MeshAdapterError`
  * `mesh-answer-malformed`.
  */
 export function parseKubernetesObject(value: unknown, kind: string): KubernetesObject {
@@ -69,7 +67,7 @@ export function parseKubernetesObject(value: unknown, kind: string): KubernetesO
 export function textsOf(value: unknown, kind: string, what: string): Readonly<Record<string, string>> {
   const entries = Object.entries(record(value, kind, what));
   for (const [key, each] of entries)
-    if (typeof each !== 'string') throw malformed(kind, `${what}[${JSON.stringify(key)}] is no string`);
+    if (typeof each !== 'string') throw malformed(kind, `${what}[${JSON.stringify(key)}] is not a string`);
   return Object.fromEntries(entries.map(([key, each]) => [key, String(each)]));
 }
 
@@ -81,7 +79,7 @@ function textsIfThere(member: 'labels' | 'annotations', value: unknown, kind: st
 
 function record(value: unknown, kind: string, what: string): Readonly<Record<string, unknown>> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw malformed(kind, `${what} is no object`);
+  throw malformed(kind, `${what} is not an object`);
 }
 
 function malformed(kind: string, what: string): MeshAdapterError {

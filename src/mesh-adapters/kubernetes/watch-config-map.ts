@@ -2,7 +2,7 @@ import { type ConfigMap, type ConfigMapName, configMapsOf, parseConfigMap } from
 import { watchObjects, type WatchOptions } from './watch-objects.ts';
 
 /**
- * Tells one ConfigMap now (undefined: it is not there) and after each change until the signal
+ * Reports one ConfigMap now (undefined: it does not exist) and after each change until the signal
  * aborts, as `watchObjects` does.
  */
 export async function watchConfigMap(

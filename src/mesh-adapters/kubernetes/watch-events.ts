@@ -3,8 +3,8 @@ import { parseJsonAnswer, refusedByStatus } from '../contract/http-request.ts';
 import { type KubernetesObject, parseKubernetesObject } from './kubernetes-object.ts';
 
 /**
- * What a watch tells: that the server has taken it, a new state of an object, that one is gone, or
- * only how far the watch has come.
+ * An event of a watch: the server accepted the watch, an object has a new state, an object was
+ * deleted, or the watch has reached a version.
  */
 export type WatchEvent =
   | { readonly kind: 'open'; readonly resourceVersion: string }
@@ -61,6 +61,6 @@ export function parseWatchEvent(line: string, kind: string, what: string): Watch
   }
   throw new MeshAdapterError(
     'mesh-answer-malformed',
-    `${what} told an event that is none: ${JSON.stringify(type)}`,
+    `${what} sent an unknown event: ${JSON.stringify(type)}`,
   );
 }

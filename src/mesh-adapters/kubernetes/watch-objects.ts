@@ -14,9 +14,9 @@ export interface WatchOptions {
 }
 
 /**
- * Tells the selected objects by name now and after each change until the signal aborts: list, then
- * watch from the list's version; a watch that ends in good order goes on where it was, anything
- * else begins with a list again, and trouble is told and followed by a growing pause.
+ * Reports the selected objects by name now and after each change until the signal aborts: it lists,
+ * then watches from the list's version. A watch that ends in good order continues from there. After
+ * any other end a pause that grows follows, and then a new list.
  */
 export async function watchObjects(
   options: WatchOptions & {
@@ -52,13 +52,13 @@ export async function watchObjects(
         else objects.set(name, event.object);
         onObjects(objects);
       }
-      // A server that ends every watch at once must not keep us busy.
+      // A server that ends every watch at once must not cause a busy loop.
       failures = silent ? failures + 1 : 0;
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
       const code = error instanceof MeshAdapterError ? error.code : undefined;
-      // Who comes back may be a cluster restored from a backup, whose versions count anew from an
+      // A cluster that answers again may be restored from a backup, with versions that start at an
       // older one.
       version = undefined;
       // Too old is the ordinary end of a long silence: list at once, but only once in a row.

@@ -29,7 +29,7 @@ export interface KumaAdapterOptions {
 
 /**
  * Kuma: roots from the MeshTrusts made from a MeshIdentity, one MeshTrust of ours for each foreign
- * trust domain (docs/meshes/kuma.md).
+ * trust domain.
  */
 export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
   const { access, mesh, namePrefix, origin, trustDomain: expected, clock, random, log } = options;

@@ -1,10 +1,10 @@
 import { MeshAdapterError } from '../contract/errors.ts';
 
-/** A MeshTrust, as REST and Kubernetes both tell it (docs/meshes/kuma.md). */
+/** A MeshTrust, from REST or Kubernetes. */
 export interface MeshTrust {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** As it stands there; the product does not check it. */
+  /** As it is stored; the product does not check it. */
   readonly trustDomain: string;
   /** The PEM texts of its CA bundles, in their order. */
   readonly pems: readonly string[];
@@ -12,15 +12,15 @@ export interface MeshTrust {
   readonly originKri?: string;
 }
 
-/** What is written of a MeshTrust; everything else of it is the control plane's. */
+/** The part of a MeshTrust that we write; the rest belongs to the control plane. */
 export interface MeshTrustSpec {
   readonly trustDomain: string;
   readonly caBundles: readonly { readonly type: 'Pem'; readonly pem: { readonly value: string } }[];
 }
 
 /**
- * A MeshTrust from its spec and status. Fields that somebody else left out or misshaped read as
- * empty: their object must not keep us from our work. Throws `MeshAdapterError`
+ * Reads a MeshTrust from its spec and status. Missing or malformed fields read as empty, because an
+ * object of another owner must not stop the agent. Throws `MeshAdapterError`
  * `mesh-answer-malformed` where it has no spec.
  */
 export function parseMeshTrust(
@@ -30,7 +30,7 @@ export function parseMeshTrust(
 ): MeshTrust {
   const { spec, status } = body;
   if (typeof spec !== 'object' || spec === null)
-    throw new MeshAdapterError('mesh-answer-malformed', `MeshTrust ${name} has no spec`);
+    throw new MeshAdapterError('mesh-answer-malformed', `MeshTrust ${name} lacks a spec`);
   const { trustDomain, caBundles } = spec as { trustDomain?: unknown; caBundles?: unknown };
   const { origin } = Object(status) as { origin?: unknown };
   const { kri } = Object(origin) as { kri?: unknown };

@@ -8,7 +8,7 @@ export interface WantedMeshTrust {
   readonly spec: MeshTrustSpec;
 }
 
-/** The MeshTrusts of one mesh, wherever they are kept. Every method throws `MeshAdapterError`. */
+/** The MeshTrusts of one mesh, from REST or Kubernetes. Every method throws `MeshAdapterError`. */
 export interface MeshTrusts {
   list(signal: AbortSignal): Promise<readonly MeshTrust[]>;
   /** Makes it, or puts it in the place of `before`. Gives what the control plane warns of. */
@@ -17,11 +17,11 @@ export interface MeshTrusts {
     before: MeshTrust | undefined,
     signal: AbortSignal,
   ): Promise<readonly string[]>;
-  /** Deletes it; one that is gone already is fine. */
+  /** Deletes it. One that does not exist is not an error. */
   delete(trust: MeshTrust, signal: AbortSignal): Promise<void>;
   /**
-   * Tells all of them now and after each change until the signal aborts; trouble is told and tried
-   * again.
+   * Reports all of them now and after each change until the signal aborts. It reports trouble and
+   * tries again.
    */
   follow(options: {
     readonly onTrusts: (trusts: readonly MeshTrust[]) => void;

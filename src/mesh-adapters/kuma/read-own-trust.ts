@@ -18,10 +18,10 @@ export interface KumaOwnTrust {
 }
 
 /**
- * The own trust from the MeshTrusts that the control plane made from a MeshIdentity,
- * `status.origin.kri` (docs/meshes/kuma.md). Throws `MeshAdapterError`: `own-trust-domain-missing`
- * where there is none, or not the expected one, `own-trust-domain-ambiguous` where there are
- * several and none is expected, `own-trust-domain-malformed`, `own-roots-malformed`.
+ * The own trust from the MeshTrusts that the control plane made from a MeshIdentity
+ * (`status.origin.kri`). Throws `MeshAdapterError`: `own-trust-domain-missing` where there is none,
+ * or not the expected one, `own-trust-domain-ambiguous` where there are several and none is
+ * expected, `own-trust-domain-malformed`, `own-roots-malformed`.
  */
 export function ownTrustOf(trusts: readonly MeshTrust[], expected: TrustDomain | undefined): KumaOwnTrust {
   const own = trusts.filter(({ originKri }) => originKri !== undefined);
@@ -39,13 +39,13 @@ export function ownTrustOf(trusts: readonly MeshTrust[], expected: TrustDomain |
   if (expected === undefined && others.length > 0) {
     throw new MeshAdapterError(
       'own-trust-domain-ambiguous',
-      `the mesh issues identities in ${listed(names)}, and the config does not say which of them is ours`,
+      `the mesh issues identities in ${listed(names)}, and the config does not choose one of them`,
     );
   }
   if (!isTrustDomain(chosen)) {
     throw new MeshAdapterError(
       'own-trust-domain-malformed',
-      `a MeshTrust names ${JSON.stringify(chosen.slice(0, 80))} as the own trust domain, which is none`,
+      `a MeshTrust names ${JSON.stringify(chosen.slice(0, 80))} as the own trust domain, but that is not a trust domain`,
     );
   }
   const mine = own.filter(({ trustDomain }) => trustDomain.toLowerCase() === chosen);
@@ -58,8 +58,8 @@ export function ownTrustOf(trusts: readonly MeshTrust[], expected: TrustDomain |
 }
 
 /**
- * Tells the own trust now and after each change of the MeshTrusts, until the signal aborts. A
- * MeshTrust of ours that was edited or deleted is progress, so that it is put right at once.
+ * Reports the own trust now and after each change of the MeshTrusts, until the signal aborts. An
+ * edited or deleted MeshTrust of ours counts as progress, so that it is repaired at once.
  */
 export async function readOwnTrust(options: {
   readonly trusts: MeshTrusts;
@@ -83,7 +83,7 @@ export async function readOwnTrust(options: {
         state.contact('own-trust');
       } catch (error) {
         if (!(error instanceof MeshAdapterError)) throw error;
-        // What was told before stays.
+        // The last report stays.
         state.trouble('own-trust', error);
       }
     },

@@ -3,7 +3,7 @@ import { ownedNameOf } from '../contract/owned-name.ts';
 import type { MeshTrust } from './mesh-trust.ts';
 import type { WantedMeshTrust } from './mesh-trusts.ts';
 
-/** The label that says a MeshTrust under our prefix is ours. */
+/** The label that marks a MeshTrust under our prefix as ours. */
 const OWNER_LABEL = 'federate.dev/foreign-trust';
 const OWNER_VALUE = 'true';
 const ORIGIN_LABEL = 'kuma.io/origin';
@@ -12,7 +12,7 @@ const ORIGIN_LABEL = 'kuma.io/origin';
 export interface MeshTrustMarks {
   readonly mesh: string;
   readonly namePrefix: string;
-  /** Where the control plane wants to be told on which side of a zone an object was made. */
+  /** Where the control plane requires the side of a zone on which an object was made. */
   readonly origin: 'zone' | 'global' | undefined;
 }
 
@@ -54,7 +54,7 @@ export function isOwned(trust: MeshTrust, { namePrefix }: MeshTrustMarks): boole
   );
 }
 
-/** Whether the MeshTrust says all that already. */
+/** Whether the MeshTrust already has the wanted content. */
 export function says(trust: MeshTrust, { labels, spec }: WantedMeshTrust): boolean {
   return (
     trust.trustDomain === spec.trustDomain &&

@@ -18,7 +18,7 @@ export interface KumaRestAccess {
   readonly tokenFile?: string;
   /** PEM file with what signs the API's certificate. */
   readonly caFile?: string;
-  /** The API has no watch: how often it is asked. */
+  /** How often the API is polled; it has no watch. */
   readonly pollMs: number;
 }
 
@@ -87,7 +87,7 @@ export function createRestMeshTrusts(access: KumaRestAccess, mesh: string, clock
 function parseItem(item: unknown): MeshTrust {
   const { name, labels, spec, status } = Object(item) as Readonly<Record<string, unknown>>;
   if (typeof name !== 'string')
-    throw new MeshAdapterError('mesh-answer-malformed', 'a MeshTrust has no name');
+    throw new MeshAdapterError('mesh-answer-malformed', 'a MeshTrust lacks a name');
   const known = labels === undefined || labels === null ? {} : textsOf(labels, 'MeshTrust', 'labels');
   return parseMeshTrust(name, known, { spec, status });
 }
@@ -101,7 +101,7 @@ function offsetOf(next: unknown): string | undefined {
   return new URL(next, 'http://next/').searchParams.get('offset') ?? undefined;
 }
 
-/** What the product says: a title, the detail of it, and which fields it does not take. */
+/** Reads the product's message: a title, its detail, and the fields that it refuses. */
 function refusalOf(body: Buffer): string {
   try {
     const said = Object(JSON.parse(body.toString('utf8'))) as Readonly<Record<string, unknown>>;

@@ -23,17 +23,17 @@ import { isOwned, type MeshTrustMarks, meshTrustNameOf, renderMeshTrust, says } 
 export interface KumaWriter {
   readonly trusts: MeshTrusts;
   readonly marks: MeshTrustMarks;
-  /** The own trust domain, where the config says it. */
+  /** The own trust domain, where the config names it. */
   readonly expected: TrustDomain | undefined;
   readonly clock: Clock;
   readonly random: Random;
 }
 
 /**
- * Makes the mesh hold one MeshTrust of ours for each of these bundles and no other of ours. What a
- * control plane answers for one peer is reported for that peer and stops no other. `told` were
- * reported as more than gone so far. Throws `MeshAdapterError` where the mesh cannot be read, or
- * does not know us.
+ * Makes the mesh hold one MeshTrust of ours for each of these bundles and no other of ours. The
+ * control plane's answer for one peer is reported for that peer and does not stop the others.
+ * `reported` are the trust domains whose last report was more than "gone". Throws
+ * `MeshAdapterError` where the mesh cannot be read or does not accept our credentials.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -90,11 +90,11 @@ async function writeOnce(
   });
   const names = new Set(placed.flatMap(({ rendered }) => rendered?.name ?? []));
   const faults = faultsOf(others);
-  // Where no proxy takes its configuration, each goes on with what it had.
+  // Where no proxy accepts its configuration, each keeps its previous one.
   const [fault] = faults;
   const gone = new Set<TrustDomain>(fault ? told : []);
   const writes = new PeerWrites(signal, writing);
-  // What must go goes first: trust that ended outlasts nothing that is new.
+  // Removals come first: ended trust must not outlast new trust.
   for (const trust of ours) {
     if (names.has(trust.name) || kept.has(trust.trustDomain)) continue;
     const trustDomain = isTrustDomain(trust.trustDomain) ? trust.trustDomain : undefined;
@@ -143,8 +143,8 @@ async function writeOnce(
   }
 
   /**
-   * Writes a MeshTrust. Where the control plane refuses it, what the peer no longer lists goes all
-   * the same.
+   * Writes a MeshTrust. Where the control plane refuses it, what the peer no longer lists is
+   * removed anyway.
    */
   async function put(trust: WantedMeshTrust, before: MeshTrust | undefined): Promise<readonly string[]> {
     try {
@@ -160,10 +160,7 @@ async function writeOnce(
   }
 }
 
-/**
- * What others speak for is not ours to add to: the product joins all MeshTrusts of one trust
- * domain.
- */
+/** We do not add to what others speak for: the product joins all MeshTrusts of one trust domain. */
 function takenBy(
   others: readonly MeshTrust[],
   wanted: readonly TrustBundle[],
@@ -182,7 +179,7 @@ function presentKeys(ours: readonly MeshTrust[]): PresentKey[] {
       const roots = ownRootsFromPem(pems, `MeshTrust ${name}`);
       return roots.map(({ keyFingerprint }) => ({ trustDomain, keyFingerprint }));
     } catch (error) {
-      // Somebody spoiled it: it holds nothing, and is written anew.
+      // Its content is malformed: treat it as empty and write it again.
       if (error instanceof MeshAdapterError) return [];
       throw error;
     }
@@ -191,7 +188,7 @@ function presentKeys(ours: readonly MeshTrust[]): PresentKey[] {
 
 /**
  * MeshTrusts of others that break the configuration of every proxy of the mesh, ours with it
- * (docs/meshes/kuma.md).
+ *.
  */
 function faultsOf(others: readonly MeshTrust[]): { readonly code: string; readonly message: string }[] {
   return others.flatMap(({ name, trustDomain, pems }) => {
@@ -200,7 +197,7 @@ function faultsOf(others: readonly MeshTrust[]): { readonly code: string; readon
       return [
         {
           code: 'foreign-entry-invalid',
-          message: `the control plane can configure no proxy because MeshTrust ${name}, which is not ours, is for ${said}, which is no trust domain`,
+          message: `the control plane can configure no proxy because MeshTrust ${name}, which is not ours, names ${said}, which is not a trust domain`,
         },
       ];
     try {
@@ -211,7 +208,7 @@ function faultsOf(others: readonly MeshTrust[]): { readonly code: string; readon
       return [
         {
           code: 'foreign-entry-invalid',
-          message: `every proxy refuses its configuration because MeshTrust ${name}, which is not ours, holds something that is no CA certificate`,
+          message: `every proxy refuses its configuration because MeshTrust ${name}, which is not ours, holds something that is not a CA certificate`,
         },
       ];
     }

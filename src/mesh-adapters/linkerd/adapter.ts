@@ -22,7 +22,7 @@ export interface LinkerdAdapterOptions {
    * installations.
    */
   readonly trustNamespace: string;
-  /** The Bundle whose target is the ConfigMap with Linkerd's anchors. */
+  /** The Bundle with the ConfigMap of Linkerd's anchors as its target. */
   readonly bundle: string;
   readonly namePrefix: string;
   /** The anchors that are the mesh's own; without any those that do not bear our mark. */
@@ -32,7 +32,7 @@ export interface LinkerdAdapterOptions {
    */
   readonly linkerdPeers: readonly TrustDomain[];
   /**
-   * The operator accepts that foreign roots are written as they are; then `pins` must tell the own
+   * The operator accepts that foreign roots are written unchanged. Then `pins` must name the own
    * ones.
    */
   readonly acceptUnnarrowed?: boolean;
@@ -43,8 +43,8 @@ export interface LinkerdAdapterOptions {
 
 /**
  * Linkerd with trust-manager: own anchors from `linkerd-identity-trust-roots`, foreign ones through
- * ConfigMaps of ours that the Bundle takes as a source, narrowed to DNS names because Linkerd keeps
- * one merged pool (docs/meshes/linkerd.md, docs/narrowing.md).
+ * ConfigMaps of ours that are a source of the Bundle. Because Linkerd keeps one merged pool,
+ * foreign anchors are narrowed to DNS names.
  */
 export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapter {
   const { namespace, trustNamespace, bundle, namePrefix, pins, clock, random, log } = options;

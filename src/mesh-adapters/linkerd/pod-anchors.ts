@@ -1,6 +1,6 @@
 import type { TrustDomain } from '../../spiffe/index.ts';
 
-/** The fingerprints of anchors, by whose they are. */
+/** The fingerprints of anchors, by trust domain. */
 export type AnchorsByOwner = ReadonlyMap<TrustDomain, ReadonlySet<string>>;
 
 export function fingerprintsOf(certificates: readonly { readonly fingerprint: string }[]): Set<string> {
@@ -18,17 +18,17 @@ export function hasOthers(
 }
 
 /**
- * The anchors that pods may still have: each keeps those with which it was injected until it is
- * restarted, and all that can be seen of that is whether some pod has others than the present ones.
+ * The anchors that pods may still have. A pod keeps the anchors of its injection until it restarts,
+ * and the only visible fact is whether some pod has anchors other than the present ones.
  */
 export class PodAnchors {
   readonly #left = new Map<TrustDomain, Set<string>>();
-  /** Whose anchors were told of before the start, and may be in pods since then. */
+  /** Trust domains with anchors reported before the start; pods may have had them since then. */
   #before: ReadonlySet<TrustDomain> | undefined;
 
   /**
-   * Takes up what stands where new pods get theirs. `areStale`: some pod has others; `told`: who
-   * was told of as more than gone.
+   * Records the anchors that new pods get. `areStale`: some pod has other anchors; `reported`:
+   * trust domains whose last report was more than "gone".
    */
   note(present: AnchorsByOwner, areStale: boolean, told: ReadonlySet<TrustDomain>): void {
     this.#before ??= new Set(told);
@@ -45,7 +45,7 @@ export class PodAnchors {
     return this.#left;
   }
 
-  /** Whose anchors pods may have. */
+  /** The trust domains with anchors that pods may have. */
   get trustDomains(): ReadonlySet<TrustDomain> {
     return new Set([...this.#left.keys(), ...(this.#before ?? [])]);
   }

@@ -26,15 +26,15 @@ export function linkerdObjects(namespace: string): LinkerdObjects {
   };
 }
 
-/** What the installation's values say. */
+/** The content of the installation's values. */
 export interface LinkerdValues {
   readonly trustDomain: string;
-  /** Whether the trust anchors come from elsewhere than the installation itself. */
+  /** Whether the trust anchors come from outside the installation. */
   readonly externalCa: boolean;
 }
 
 /**
- * The values of ConfigMap `linkerd-config` (docs/meshes/linkerd.md). Throws `MeshAdapterError`:
+ * The values of ConfigMap `linkerd-config`. Throws `MeshAdapterError`:
  * `mesh-config-missing`, `mesh-config-malformed`.
  */
 export function parseLinkerdValues(config: ConfigMap): LinkerdValues {
@@ -43,13 +43,13 @@ export function parseLinkerdValues(config: ConfigMap): LinkerdValues {
   if (text === undefined)
     throw new MeshAdapterError(
       'mesh-config-missing',
-      `ConfigMap ${namespace}/${name} has no key "${CONFIG_KEY}"`,
+      `ConfigMap ${namespace}/${name} lacks key "${CONFIG_KEY}"`,
     );
   let values: unknown;
   try {
     values = parse(text, { maxAliasCount: 100 });
   } catch (cause) {
-    const message = `key "${CONFIG_KEY}" of ConfigMap ${namespace}/${name} is no YAML`;
+    const message = `key "${CONFIG_KEY}" of ConfigMap ${namespace}/${name} is not YAML`;
     throw new MeshAdapterError('mesh-config-malformed', message, { cause });
   }
   const { identityTrustDomain, clusterDomain, identity } = Object(values) as Readonly<
@@ -69,7 +69,7 @@ export function anchorsTextOf(roots: ConfigMap): string {
   const { namespace, name } = roots.metadata;
   throw new MeshAdapterError(
     'own-roots-malformed',
-    `ConfigMap ${namespace}/${name} has no key "${ANCHORS_KEY}"`,
+    `ConfigMap ${namespace}/${name} lacks key "${ANCHORS_KEY}"`,
   );
 }
 
@@ -83,7 +83,7 @@ export function ownTrustOf(values: LinkerdValues, roots: ConfigMap, pins: readon
   if (!isTrustDomain(trustDomain)) {
     throw new MeshAdapterError(
       'own-trust-domain-malformed',
-      `Linkerd names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, which is none`,
+      `Linkerd names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, but that is not a trust domain`,
     );
   }
   const { namespace, name } = roots.metadata;
@@ -118,7 +118,7 @@ export async function fetchOwnTrust(
   return ownTrustOf(parseLinkerdValues(config), roots, pins);
 }
 
-/** Tells the own trust now and after each change of either ConfigMap, until the signal aborts. */
+/** Reports the own trust now and after each change of either ConfigMap, until the signal aborts. */
 export async function readOwnTrust(options: {
   readonly client: KubernetesClient;
   readonly objects: LinkerdObjects;
@@ -140,7 +140,7 @@ export async function readOwnTrust(options: {
       state.contact('own-trust');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;
-      // What was told before stays.
+      // The last report stays.
       state.trouble('own-trust', error);
     }
   };

@@ -21,5 +21,5 @@ export function sourcePlace(trustNamespace: string, namePrefix: string): Foreign
   };
 }
 
-/** What an operator adds to the sources of the Bundle, as one line of YAML. */
+/** The line of YAML that an operator adds to the sources of the Bundle. */
 export const BUNDLE_SOURCE = `{configMap: {selector: {matchLabels: {${FOREIGN_TRUST_LABEL}: "true"}}, key: ${ANCHORS_KEY}}}`;

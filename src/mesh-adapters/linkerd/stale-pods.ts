@@ -8,8 +8,9 @@ import type { Note } from './trust-manager.ts';
 const PODS = collectionOf({ kind: 'Pod', api: 'api/v1', plural: 'pods' });
 const HASH_ANNOTATION = 'linkerd.io/trust-root-sha256';
 /**
- * What pods carry whose chart was rendered without anchors, as those of the control plane with an
- * external CA. Their proxies take the anchors from the ConfigMap when their containers start.
+ * The value in pods with a chart that was rendered without anchors, such as the control plane's
+ * with an external CA. Their proxies read the anchors from the ConfigMap when their containers
+ * start.
  */
 const HASH_OF_NOTHING = sha256('');
 /** A kubelet may start a container with the ConfigMap of some seconds ago. */
@@ -25,10 +26,10 @@ export type PodsInEffect =
   | { readonly kind: 'not-all'; readonly areStale: boolean; readonly note: Note };
 
 /**
- * Compares the anchors that each pod of the mesh was given when it was injected with the present
- * ones; only a restart gives it others (docs/meshes/linkerd.md). A pod of the control plane has the
- * present ones where all its containers started after the ConfigMap `roots` was last changed.
- * Throws `MeshAdapterError` except where we may not list pods.
+ * Compares the anchors that each pod got at its injection with the present ones; only a restart
+ * changes them. A pod of the control plane has the present ones where all its containers started
+ * after the last change of the ConfigMap `roots`. Throws `MeshAdapterError`, except where the agent
+ * lacks the right to list pods.
  */
 export async function podsInEffect(
   client: KubernetesClient,
@@ -46,7 +47,8 @@ export async function podsInEffect(
     ({ items: pods } = await client.listObjects(PODS, selector, signal));
   } catch (error) {
     if (!(error instanceof MeshAdapterError && error.code === 'mesh-forbidden')) throw error;
-    const message = 'we may not list pods, so it is not known which of them have the present anchors';
+    const message =
+      'the agent lacks the right to list pods, so it is unknown which of them have the present anchors';
     return { kind: 'not-all', areStale: false, note: { code: 'pods-unreadable', message } };
   }
   // The injector takes the text as it is, some versions without the line end.
@@ -67,7 +69,7 @@ export async function podsInEffect(
     return { kind: 'not-all', areStale: true, note: { code: 'stale-proxies', message } };
   }
   if (untold.length > 0) {
-    const message = `${untold.length} of ${running.length} pods do not tell which anchors they have (${named(untold)}), the others have the present ones`;
+    const message = `${untold.length} of ${running.length} pods do not show their anchors (${named(untold)}), the others have the present ones`;
     const areStale = untold.some(
       ({ metadata }) => metadata.annotations?.[HASH_ANNOTATION] === HASH_OF_NOTHING,
     );
@@ -96,7 +98,7 @@ function startOf({ status }: KubernetesObject): Date | undefined {
   return times.every((time) => time !== undefined) ? new Date(Math.min(...times)) : undefined;
 }
 
-/** When a container started that runs. A proxy can be an init container that goes on running. */
+/** The start time of a running container. A proxy can be an init container that keeps running. */
 function startedAtOf(container: unknown): Date | undefined {
   const { state } = Object(container) as { state?: unknown };
   const { running } = Object(state) as { running?: unknown };
@@ -122,7 +124,7 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** A pod that has ended keeps its labels, and nobody is let in by it. */
+/** A pod that has ended keeps its labels, but admits no identity. */
 function isOver({ status }: KubernetesObject): boolean {
   const { phase } = Object(status) as { phase?: unknown };
   return phase === 'Succeeded' || phase === 'Failed';

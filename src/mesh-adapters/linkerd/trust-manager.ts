@@ -13,7 +13,9 @@ const BUNDLE = collectionOf({
   api: 'apis/trust.cert-manager.io/v1alpha1',
   plural: 'bundles',
 });
-/** What is to take its place; trust-manager 0.25 has the kind and does not act on it yet. */
+/**
+ * The future replacement of the Bundle; trust-manager 0.25 has the kind and does not act on it yet.
+ */
 const CLUSTER_BUNDLE = collectionOf({
   kind: 'ClusterBundle',
   api: 'apis/trust-manager.io/v1alpha2',
@@ -26,8 +28,8 @@ export interface Note {
 }
 
 /**
- * Why trust-manager may not bring our sources to the proxies; nothing where nothing is in the way.
- * Throws `MeshAdapterError`.
+ * Returns why trust-manager may not bring our sources to the proxies; undefined where nothing stops
+ * it. Throws `MeshAdapterError`.
  */
 export async function examineBundle(
   client: KubernetesClient,
@@ -40,14 +42,14 @@ export async function examineBundle(
     return [
       {
         code: 'bundle-unreadable',
-        message: `we may not read the Bundle ${name} of trust-manager, so nothing is known of how it takes our sources`,
+        message: `the agent lacks the right to read the Bundle ${name} of trust-manager, so it is unknown whether the Bundle takes our sources`,
       },
     ];
   if (!bundle)
     return [
       {
         code: 'bundle-missing',
-        message: `trust-manager has no Bundle ${name}, so nobody brings foreign anchors to the proxies`,
+        message: `trust-manager has no Bundle ${name}, so foreign anchors do not reach the proxies`,
       },
     ];
   const reference = referenceOf(bundle, namePrefix);
@@ -60,7 +62,7 @@ export async function examineBundle(
   if (reference === 'name')
     notes.push({
       code: 'bundle-source-by-name',
-      message: `the Bundle ${name} takes our ConfigMaps by name, and stops as a whole when one goes; take them by label: ${BUNDLE_SOURCE}`,
+      message: `the Bundle ${name} takes our ConfigMaps by name, and stops as a whole when one is deleted; take them by label: ${BUNDLE_SOURCE}`,
     });
   const fault = faultOf(bundle);
   if (fault !== undefined)
@@ -72,9 +74,9 @@ export async function examineBundle(
 }
 
 /**
- * The Bundle, or the ClusterBundle of its name once that has taken its place: where the Bundle says
- * that it was migrated, or is gone. A cluster that does not know ClusterBundles forbids them to
- * whoever has no right to them, so that tells nothing.
+ * Returns the Bundle, or the ClusterBundle of its name once that has replaced it: where the Bundle
+ * is marked as migrated, or is gone. A cluster without ClusterBundles forbids them to a caller
+ * without rights, so that answer is not evidence.
  */
 async function findBundle(
   client: KubernetesClient,
@@ -85,7 +87,7 @@ async function findBundle(
   if (typeof bundle === 'object' && !conditionsOf(bundle).some(isMigrated)) return bundle;
   const successor = await bundleOf(CLUSTER_BUNDLE, client, name, signal);
   if (typeof successor === 'object') return successor;
-  // A migrated Bundle says nothing any more of what is merged.
+  // A migrated Bundle no longer reports what is merged.
   return typeof bundle === 'object' ? successor : bundle;
 }
 
@@ -105,9 +107,7 @@ async function bundleOf(
   }
 }
 
-/**
- * Whether a source takes our ConfigMaps: by our label and nothing else, or one of them by its name.
- */
+/** Whether a source takes our ConfigMaps: by our label only, or one of them by its name. */
 function referenceOf({ spec }: KubernetesObject, namePrefix: string): 'label' | 'name' | undefined {
   const { sources, sourceRefs } = Object(spec) as { sources?: unknown; sourceRefs?: unknown };
   const references = [
@@ -129,7 +129,7 @@ function referenceOf({ spec }: KubernetesObject, namePrefix: string): 'label' | 
   return byName ? 'name' : undefined;
 }
 
-/** What the condition `Synced` says where it is not true. */
+/** The message of the condition `Synced` where it is not true. */
 function faultOf(bundle: KubernetesObject): string | undefined {
   const fault = conditionsOf(bundle).find(({ type, status }) => type === 'Synced' && status !== 'True');
   return fault && JSON.stringify(`${String(fault['reason'])}: ${String(fault['message'])}`.slice(0, 300));

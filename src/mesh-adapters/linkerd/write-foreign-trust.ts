@@ -24,15 +24,16 @@ import { podsInEffect } from './stale-pods.ts';
 import { examineBundle } from './trust-manager.ts';
 
 /**
- * rustls gives up after a hundred signatures that do not match, and Linkerd's roots are all called
- * `root.linkerd.cluster.local` unless somebody gave them a name. Leaves room for the chains below.
+ * rustls gives up after a hundred signatures that do not match. Linkerd's roots are all called
+ * `root.linkerd.cluster.local` unless the operator named them. The limit leaves room for the chains
+ * below.
  */
 const MAX_ROOTS_OF_ONE_NAME = 64;
 
 /**
- * The injector gives every proxy all anchors in one environment variable, and Linux starts no
- * process with one of 128 KiB or more: beyond that no pod of the mesh would start. Leaves room for
- * the name and for roots that are not known yet.
+ * The injector gives every proxy all anchors in one environment variable. Linux starts no process
+ * with a variable of 128 KiB or more, so beyond that no pod of the mesh would start. The limit
+ * leaves room for the variable's name and for roots that are not known yet.
  */
 const BYTES_OF_ANCHORS = 120 * 1024;
 const BYTES_OF_PEER = 64 * 1024;
@@ -47,7 +48,7 @@ export interface LinkerdWriter {
   readonly pins: readonly Pin[];
   readonly anchors: Anchors;
   readonly podAnchors: PodAnchors;
-  /** Trust domains whose workloads have Linkerd's DNS identities, which rustls can narrow. */
+  /** Trust domains of workloads with Linkerd's DNS identities, which rustls can narrow. */
   readonly linkerdPeers: ReadonlySet<TrustDomain>;
   readonly unnarrowed: boolean;
   readonly clock: Clock;
@@ -67,9 +68,9 @@ const NOT_TAKEN_OUT = {
 };
 
 /**
- * Makes trust-manager's namespace hold one ConfigMap of ours for each of these bundles, and tells
- * how far their anchors came: into the anchors that new pods get, and into every pod. `told` were
- * told of as more than gone so far. Throws `MeshAdapterError`.
+ * Makes trust-manager's namespace hold one ConfigMap of ours for each of these bundles, and reports
+ * how far their anchors came: into the anchors that new pods get, and into every pod. `reported`
+ * are the trust domains whose last report was more than "gone". Throws `MeshAdapterError`.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -116,7 +117,7 @@ async function writeOnce(
   });
 }
 
-/** What the anchors of all peers may take next to the own ones. */
+/** The size that the anchors of all peers may have next to the own ones. */
 function limitsBeside(own: OwnTrust['roots']): PlaceLimits {
   const ours = Buffer.byteLength(pemFromCertificates(own.map(({ der }) => der)));
   return { bytesOfPeer: BYTES_OF_PEER, bytesOfAll: Math.max(0, BYTES_OF_ANCHORS - ours) };
@@ -149,7 +150,7 @@ async function effectOf(
     examineBundle(client, bundle, namePrefix, signal),
     podsInEffect(client, { namespace, roots, anchorsText, signal }),
   ]);
-  // Anchors as they are, unnarrowed, do not say whose they are.
+  // Unnarrowed anchors do not show their trust domain.
   const ours = new Map<TrustDomain, Set<string>>();
   for (const [trustDomain, certificates] of Map.groupBy(there, trustDomainOfDnsAnchor))
     if (trustDomain !== undefined) ours.set(trustDomain, fingerprintsOf(certificates));
@@ -178,7 +179,7 @@ async function effectOf(
     notesOf,
     hasEnded: (anchors, trustDomain) => hasOthers(podAnchors.left, anchors, trustDomain),
     standing: new Map<TrustDomain, PropagationState>([
-      // What another agent has taken out is for that one to tell of.
+      // What another agent has removed, that agent reports.
       ...[...podAnchors.trustDomains]
         .filter((name) => told.has(name))
         .map((name) => [name, 'accepted'] as const),

@@ -11,9 +11,9 @@ import { readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
 export interface SpireAdapterOptions {
   readonly access: SpireAccess;
-  /** How often the own bundle is asked for; the API has no watch. */
+  /** How often the own bundle is read; the API has no watch. */
   readonly pollMs: number;
-  /** Where it is noted whose bundles and relationships in SPIRE are ours. */
+  /** The file that records which bundles and relationships in SPIRE are ours. */
   readonly ownedFile: string;
   /** The server's trust domain; without it that of the server that was written to first. */
   readonly trustDomain?: TrustDomain | undefined;
@@ -29,13 +29,13 @@ export interface SpireAdapterOptions {
 
 /**
  * SPIRE: the server's own bundle, JWT keys too, and one federated bundle or relationship for each
- * foreign trust domain (docs/meshes/spire.md).
+ * foreign trust domain.
  */
 export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
   const { access, pollMs, ownedFile, trustDomain, endpoints, clock, random, log } = options;
   const filePolls = new FilePolls(clock);
   const state = new AdapterState({ clock, log });
-  // Who begins anew reads its configuration file anew.
+  // A server that restarts reads its configuration file again.
   state.onProgress(() => filePolls.forget());
   return assembleAdapter({
     kind: 'spire',

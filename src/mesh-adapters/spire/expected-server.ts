@@ -4,15 +4,15 @@ import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import { readOwned } from './owned.ts';
 
 /**
- * The own trust, if it is of one of the trust domains that are expected, where any is: the one of
- * the config, the one that was written to before. A server of another one behind the same socket
- * would be given trust that is not meant for it, and lose bundles that are not ours. Throws
- * `MeshAdapterError` `own-trust-domain-changed`.
+ * Returns the own trust if it is of an expected trust domain, where one is expected: the one of the
+ * config, or the one that was written to before. Because another server behind the same socket
+ * would get trust that is not meant for it, and lose bundles that are not ours, any other is
+ * refused. Throws `MeshAdapterError` `own-trust-domain-changed`.
  */
 export function expectServer(own: OwnTrust, ...expected: readonly (TrustDomain | undefined)[]): OwnTrust {
   const other = expected.find((name) => name !== undefined && name !== own.trustDomain);
   if (other === undefined) return own;
-  const message = `the SPIRE server stands for ${own.trustDomain}, and this agent for ${other}`;
+  const message = `the SPIRE server has trust domain ${own.trustDomain}, and this agent is for ${other}`;
   throw new MeshAdapterError('own-trust-domain-changed', message);
 }
 
@@ -24,7 +24,7 @@ export async function notedServer(ownedFile: string): Promise<TrustDomain | unde
   try {
     return (await readOwned(ownedFile)).server;
   } catch (error) {
-    // Who writes stops there and tells it. That our own roots rotate must not wait for that.
+    // The writer stops there and reports it. The rotation of our own roots must not wait for that.
     if (error instanceof MeshAdapterError) return undefined;
     throw error;
   }

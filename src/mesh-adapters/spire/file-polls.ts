@@ -1,14 +1,14 @@
 import type { Clock } from '../../platform/index.ts';
 import type { SpireServer } from './spire-server.ts';
 
-/** A restart that is over before it is noticed may have brought another configuration file. */
+/** A short restart between two polls may have changed the configuration file. */
 const VALID_MS = 600_000;
 
 /**
- * Which trust domains SPIRE polls because its configuration file says so (`federates_with`). No
- * list has them; SPIRE tells only when it is asked to poll one now, and logs each such question
- * that it denies. So it is asked once in ten minutes, and before anything is written. The file is
- * read at SPIRE's start, which mostly shows in that it does not answer.
+ * Finds out which trust domains SPIRE polls because of its configuration file (`federates_with`).
+ * SPIRE lists them nowhere. It shows one only when it is asked to poll it now, and logs each such
+ * request that it denies. So the agent asks once in ten minutes, and before each write. SPIRE reads
+ * the file at its start, which mostly shows as a time without answers.
  */
 export class FilePolls {
   readonly #clock: Clock;
@@ -18,14 +18,14 @@ export class FilePolls {
     this.#clock = clock;
   }
 
-  /** Those that were found when they were last asked for. */
+  /** The trust domains found at the last request. */
   get found(): ReadonlySet<string> {
     return new Set([...this.#known].filter(([, { polled }]) => polled).map(([name]) => name));
   }
 
   /**
-   * Asks for those that are not known to be free, and for those that are to be asked for `again`.
-   * Throws `MeshAdapterError`.
+   * Asks about those that are not known to be free, and about those in `again`. Throws
+   * `MeshAdapterError`.
    */
   async ask(server: SpireServer, questions: ReadonlyMap<string, 'once' | 'again'>): Promise<void> {
     for (const [name, when] of questions) {
@@ -37,7 +37,7 @@ export class FilePolls {
     }
   }
 
-  /** SPIRE may have begun anew. */
+  /** SPIRE may have restarted. */
   forget(): void {
     this.#known.clear();
   }

@@ -8,8 +8,8 @@ import { commonOf, renderWhole, sameAuthorities, sameEndpoint } from './render.t
 import type { SpireServer } from './spire-server.ts';
 
 /**
- * Makes SPIRE hold one target, writes nothing where it does, and says what came of it. Throws
- * `MeshAdapterError`.
+ * Makes SPIRE hold one target, writes nothing where it already does, and reports the outcome.
+ * Throws `MeshAdapterError`.
  */
 export async function holdTarget(
   server: SpireServer,
@@ -20,14 +20,14 @@ export async function holdTarget(
   const { admission, bundle, relationship, pushed } = target;
   const { trustDomain } = admission.bundle;
   if (relationship) return await holdRelationship(server, target, relationship, content, now);
-  // What is so all the time is told last.
+  // A permanent note comes last.
   const note =
     pushed === undefined || admission.notes.length > 0 ? [] : [{ code: 'bundle-pushed', message: pushed }];
   const report = reportOf(admission, 'accepted', now, note);
   const there = content.bundles.get(trustDomain);
   if (!bundle || (there && sameAuthorities(there, bundle))) return report;
-  // A revocation of all is an empty bundle: registration entries go on naming the trust domain, and
-  // trust nobody of it.
+  // A revocation of all is an empty bundle: registration entries keep naming the trust domain, but
+  // trust none of its identities.
   const status = await put(bundle, there, (some) => server.set(some));
   return status.code === 0 ? report : { ...report, ...refusedBy(status) };
 }
@@ -67,10 +67,10 @@ async function holdRelationship(
     bundle !== undefined &&
     (sameAuthorities(some, bundle) || (whole !== undefined && sameAuthorities(some, whole)));
   if (isOurs(held)) return polling();
-  // One of the two is ahead. SPIRE's own poll would come in a minute or five.
+  // One of the two is ahead. SPIRE's own poll would follow in one to five minutes.
   const refreshed = await server.refresh(trustDomain);
   if (refreshed.kind === 'failed' && BigInt(held.sequence_number) <= (admission.bundle.sequence ?? 0n)) {
-    // What SPIRE holds may be too old to prove the endpoint by, and would stay so; ours was proved.
+    // SPIRE's bundle may be too old to verify the endpoint, and would stay so; ours is verified.
     const done = report(
       'accepted',
       'mesh-poll-failed',
@@ -87,9 +87,9 @@ async function holdRelationship(
 }
 
 /**
- * Writes a bundle. SPIRE reads certificates with other eyes than we, and refuses the whole for one;
- * it then adds nothing of it, and what the bundle no longer lists goes all the same. The status of
- * the whole.
+ * Writes a bundle. SPIRE's certificate checks differ from ours, and SPIRE refuses the whole bundle
+ * for one certificate. Then nothing is added, and what the bundle no longer lists is removed
+ * anyway. Returns the status of the whole.
  */
 async function put(
   bundle: SpireBundle,
@@ -119,8 +119,8 @@ export async function endRelationship(
 }
 
 /**
- * Deletes a bundle: first so that nothing else changes, and where registration entries federate
- * with it so that they go on without it. Throws `MeshAdapterError`.
+ * Deletes a bundle: first without side effects; where registration entries federate with it, in a
+ * way that they continue without it. Throws `MeshAdapterError`.
  */
 export async function removeBundle(
   server: SpireServer,
@@ -143,5 +143,5 @@ export async function removeBundle(
 function refusedBy({ code, message }: SpireStatus) {
   const name = codeOfStatus(code);
   const state = name === 'mesh-refused' ? ('refused' as const) : ('failed' as const);
-  return { state, code: name, message: `SPIRE says ${JSON.stringify(message.slice(0, 300))}` };
+  return { state, code: name, message: `SPIRE answered ${JSON.stringify(message.slice(0, 300))}` };
 }

@@ -5,22 +5,23 @@ import { readBoundedFile } from '../files/bounded-file.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
 
-/** What in a SPIRE server is ours. */
+/** Our entries in a SPIRE server. */
 export interface Owned {
   /**
-   * The trust domain of the server; undefined where nothing was noted yet, or by a version that did
-   * not note it.
+   * The trust domain of the server; undefined where none was noted yet, or an older version wrote
+   * the file.
    */
   readonly server: TrustDomain | undefined;
-  /** Whose bundles are ours. */
+  /** The trust domains of our bundles. */
   readonly bundles: ReadonlySet<TrustDomain>;
-  /** Whose federation relationships are ours. */
+  /** The trust domains of our federation relationships. */
   readonly relationships: ReadonlySet<TrustDomain>;
 }
 
 /**
- * SPIRE has no place for a mark on a bundle or a relationship, so a file of ours says which are
- * ours; without it nothing is. Throws `MeshAdapterError`: `file-unreadable`, `file-not-ours`.
+ * Reads and writes the file that lists our entries, because SPIRE cannot mark a bundle or a
+ * relationship. Without the file nothing is ours. Throws `MeshAdapterError`: `file-unreadable`,
+ * `file-not-ours`.
  */
 export async function readOwned(path: string): Promise<Owned> {
   const bytes = await readBoundedFile(path, MAX_BYTES);
@@ -54,7 +55,7 @@ export async function writeOwned(path: string, { server, bundles, relationships 
   }
 }
 
-/** Whether both say the same. */
+/** Whether both have the same content. */
 export function sameOwned(a: Owned, b: Owned): boolean {
   const same = (one: ReadonlySet<string>, two: ReadonlySet<string>) =>
     one.size === two.size && [...one].every((each) => two.has(each));

@@ -5,5 +5,5 @@ export type PeerEndpoint =
   | { readonly url: string; readonly profile: Exclude<EndpointProfile, { kind: 'signed_bundle' }> }
   | { readonly why: string };
 
-/** Tells of each peer where its bundle may be fetched. */
+/** Reports for each peer the endpoint of its bundle. */
 export type PeerEndpoints = (trustDomain: TrustDomain) => PeerEndpoint;

@@ -22,7 +22,7 @@ import {
   sizeOfBundle,
 } from './render.ts';
 
-/** What a SPIRE server holds, by trust domain. */
+/** The content of a SPIRE server, by trust domain. */
 export interface SpireContent {
   readonly own: OwnTrust;
   readonly bundles: ReadonlyMap<string, SpireBundle>;
@@ -31,8 +31,8 @@ export interface SpireContent {
 }
 
 /**
- * What shall stand in SPIRE for one wanted bundle: nothing of ours, a bundle, or a relationship
- * that brings its first bundle.
+ * The wanted content of SPIRE for one wanted bundle: nothing of ours, a bundle, or a relationship
+ * with its first bundle.
  */
 export interface Target {
   readonly admission: Admission;
@@ -42,21 +42,21 @@ export interface Target {
   readonly pushed?: string;
 }
 
-/** How SPIRE comes from what it holds to what is wanted. */
+/** The steps from what SPIRE holds to what is wanted. */
 export interface Plan {
   readonly targets: readonly Target[];
-  /** What is ours while this is being done. */
+  /** Our entries while these steps run. */
   readonly claims: Owned;
-  /** Whose relationships of ours go, and whose bundles. */
+  /** The trust domains of our relationships to remove, and of our bundles to remove. */
   readonly unlink: readonly TrustDomain[];
   readonly drop: readonly TrustDomain[];
 }
 
 export interface PlanContext {
   readonly noted: Owned;
-  /** Whose bundles and relationships of ours stay as they stand. */
+  /** Trust domains with bundles and relationships of ours that stay as they are. */
   readonly kept: ReadonlySet<TrustDomain>;
-  /** Trust domains that SPIRE polls because its configuration file says so. */
+  /** Trust domains that SPIRE polls because of its configuration file. */
   readonly polledByFile: ReadonlySet<string>;
   /** Where SPIRE shall poll by itself; undefined: nowhere, every bundle is pushed. */
   readonly endpoints: PeerEndpoints | undefined;
@@ -64,9 +64,9 @@ export interface PlanContext {
 }
 
 /**
- * Judges what is wanted and says what shall stand for it. Changes nothing. A trust domain has
- * either a bundle that we push or a relationship, and nothing of ours where there is anything of
- * others.
+ * Judges the wanted bundles and plans the content for each. Changes nothing. A trust domain has
+ * either a bundle that we push or a relationship, and nothing of ours where another owner has an
+ * entry.
  */
 export async function planForeignTrust(
   wanted: readonly TrustBundle[],
@@ -79,8 +79,8 @@ export async function planForeignTrust(
   const isPolledByOthers = (name: string) =>
     polledByFile.has(name) || (content.relationships.has(name) && !linked.has(name as TrustDomain));
   const owned = new Set([...noted.bundles, ...noted.relationships].filter((name) => !isPolledByOthers(name)));
-  // What stands there as we would write it is ours: another agent of ours, or we before the file
-  // was lost, wrote it.
+  // An entry equal to ours is ours: another agent of ours wrote it, or this agent before the file
+  // was lost.
   for (const bundle of wanted) {
     const there = content.bundles.get(bundle.trustDomain);
     const whole = there && renderWhole(bundle);
@@ -117,7 +117,7 @@ export async function planForeignTrust(
       return {
         admission,
         bundle,
-        pushed: `${trustDomain} has no root by which its endpoint could be proved`,
+        pushed: `${trustDomain} has no root that could verify its endpoint`,
       };
     return { admission, bundle, relationship: renderRelationship(trustDomain, wish, bundle) };
   });
@@ -140,7 +140,8 @@ export async function planForeignTrust(
 }
 
 /**
- * Whose relationships in SPIRE are ours: those that are noted, and those that say what we would.
+ * The trust domains of our relationships in SPIRE: noted ones, and those equal to what we would
+ * write.
  */
 function ownRelationships(
   wanted: readonly TrustBundle[],
@@ -160,7 +161,7 @@ function ownRelationships(
   ]);
 }
 
-/** Trust domains that somebody else has bound in SPIRE, and how. */
+/** Trust domains with entries of another owner in SPIRE, and the kind of entry. */
 function takenOf(
   { bundles, relationships }: SpireContent,
   owned: ReadonlySet<string>,
@@ -172,7 +173,7 @@ function takenOf(
   return new Map([
     ...unless(bundles.keys(), owned).map((name): [string, string] => [
       name,
-      `SPIRE holds a bundle of ${name} that somebody else set`,
+      `SPIRE holds a bundle of ${name} that another client set`,
     ]),
     ...unless(relationships.keys(), linked).map((name): [string, string] => [
       name,
@@ -180,7 +181,7 @@ function takenOf(
     ]),
     ...[...polledByFile].map((name): [string, string] => [
       name,
-      `SPIRE polls ${name} by itself, because its configuration file says so (federates_with)`,
+      `SPIRE polls ${name} by itself, because of federates_with in its configuration file`,
     ]),
   ]);
 }

@@ -5,7 +5,9 @@ import { parseOwnBundle } from './render.ts';
 import type { SpireAccess } from './spire-access.ts';
 import { withSpire } from './spire-server.ts';
 
-/** Tells the own trust now and every `pollMs` until the signal aborts; SPIRE's API has no watch. */
+/**
+ * Reports the own trust now and every `pollMs` until the signal aborts; SPIRE's API has no watch.
+ */
 export async function readOwnTrust({
   access,
   ownedFile,

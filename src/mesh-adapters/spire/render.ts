@@ -14,8 +14,8 @@ import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import type { PeerEndpoint } from './peer-endpoint.ts';
 
 /**
- * A bundle as SPIRE keeps it: these roots and JWT keys, with the sequence and hint that the bundle
- * came with.
+ * Renders a bundle in SPIRE's form: these roots and JWT keys, with the sequence and hint of the
+ * bundle.
  */
 export function renderSpireBundle(
   { trustDomain, sequence, refreshHintSeconds }: TrustBundle,
@@ -40,7 +40,9 @@ export function renderSpireBundle(
   };
 }
 
-/** The bundle with everything that it lists; undefined where a key of it has no form in SPIRE. */
+/**
+ * The bundle with everything that it lists; undefined where one of its keys has no form in SPIRE.
+ */
 export function renderWhole(bundle: TrustBundle): SpireBundle | undefined {
   const { x509Authorities, jwtAuthorities } = bundle;
   if (renderableKeys(jwtAuthorities).length < jwtAuthorities.length) return undefined;
@@ -106,18 +108,15 @@ function hrefOf(url: string): string {
 }
 
 /**
- * The name in a message of SPIRE, which old ones wrote with the scheme; as it is where it is no
- * trust domain.
+ * The trust domain in a message of SPIRE, where old versions wrote the scheme too; unchanged where
+ * it is not a trust domain.
  */
 export function nameOf({ trust_domain: name }: { readonly trust_domain: string }): string {
   const plain = name.replace(/^spiffe:\/\//, '');
   return isTrustDomain(plain) ? plain : name;
 }
 
-/**
- * Whether both say the same to a verifier, whatever the order; sequence and hint say nothing to
- * one.
- */
+/** Whether both mean the same to a verifier, in any order. A verifier ignores sequence and hint. */
 export function sameAuthorities(a: SpireBundle, b: SpireBundle): boolean {
   const [one, two] = [authoritiesOf(a), authoritiesOf(b)];
   return one.size === two.size && [...one].every((each) => two.has(each));
@@ -162,7 +161,7 @@ export function readableRoots({ x509_authorities: authorities }: SpireBundle): X
 
 /**
  * The own trust from the server's own bundle: every authority that is not tainted, all or none
- * (docs/meshes/spire.md). Throws `MeshAdapterError`: `own-trust-domain-malformed`,
+ *. Throws `MeshAdapterError`: `own-trust-domain-malformed`,
  * `own-roots-malformed`.
  */
 export function parseOwnBundle(bundle: SpireBundle): OwnTrust {
@@ -171,7 +170,7 @@ export function parseOwnBundle(bundle: SpireBundle): OwnTrust {
   if (!isTrustDomain(trustDomain)) {
     throw new MeshAdapterError(
       'own-trust-domain-malformed',
-      `SPIRE names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, which is none`,
+      `SPIRE names ${JSON.stringify(trustDomain.slice(0, 80))} as its trust domain, but that is not a trust domain`,
     );
   }
   try {

@@ -18,7 +18,9 @@ const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 export type SpireAccess =
   | {
       readonly kind: 'socket';
-      /** The server's own Unix socket, absolute; who may open it is an administrator. */
+      /**
+       * The server's own Unix socket, absolute. Every process that may open it is an administrator.
+       */
       readonly path: string;
     }
   | {
@@ -43,7 +45,7 @@ const CHANNEL = {
 } as const;
 
 /**
- * A connection for a few calls; credentials are read anew for each, because they are renewed.
+ * A connection for a few calls. Credentials are read again for each, because they are renewed.
  * Throws `MeshAdapterError` `credentials-unusable`.
  */
 export async function openSpire(access: SpireAccess): Promise<Client> {
@@ -60,7 +62,7 @@ export async function openSpire(access: SpireAccess): Promise<Client> {
     const tls = credentials.createSsl(roots ?? null, key ?? null, chain ?? null, {
       checkServerIdentity: (_host, certificate) => refusalOf(certificate, server),
     });
-    // Whoever the server is, its SVID says, not its address.
+    // The server's SVID identifies it, not its address.
     return new Client(address, tls, {
       ...CHANNEL,
       'grpc.ssl_target_name_override': trustDomain,

@@ -14,7 +14,9 @@ import { openSpire, type SpireAccess } from './spire-access.ts';
 
 const PAGE_SIZE = 100;
 const MAX_PAGES = 200;
-/** SPIRE has no time limit of its own for a poll, so a silent endpoint would keep us waiting. */
+/**
+ * SPIRE has no time limit of its own for a poll, so without this a silent endpoint would block us.
+ */
 const REFRESH_MS = 5000;
 
 /** What SPIRE did when it was asked to poll a trust domain now. */
@@ -22,7 +24,7 @@ export type SpireRefresh =
   | { readonly kind: 'polled' }
   /** It polls this trust domain by itself, and now it could not. */
   | { readonly kind: 'failed'; readonly message: string }
-  /** Nothing in SPIRE polls this trust domain, and no poll of it is under way any more. */
+  /** SPIRE does not poll this trust domain, and no poll of it is running. */
   | { readonly kind: 'not-polled' };
 
 /**
@@ -34,13 +36,13 @@ export interface SpireServer {
   /** What SPIRE holds for one foreign trust domain; undefined: nothing. */
   federatedBundle(trustDomain: string): Promise<SpireBundle | undefined>;
   /**
-   * The federation relationships that were made by the API, without bundles. Those of the
-   * configuration file are not told.
+   * The federation relationships made through the API, without bundles. Those of the configuration
+   * file are not included.
    */
   relationships(): Promise<readonly SpireFederationRelationship[]>;
   /**
-   * Asks SPIRE to poll a trust domain now: the only way to see relationships of the configuration
-   * file too.
+   * Asks SPIRE to poll a trust domain now, because only this shows relationships of the
+   * configuration file too.
    */
   refresh(trustDomain: string): Promise<SpireRefresh>;
   set(bundle: SpireBundle): Promise<SpireStatus>;
@@ -105,8 +107,8 @@ function serverOf(
         return (await unlessNotFound(polled)) ? { kind: 'polled' } : { kind: 'not-polled' };
       } catch (error) {
         if (!(error instanceof MeshAdapterError)) throw error;
-        // A poll that fails is told as an internal error. That nobody polls is told at once, so who
-        // takes too long polls.
+        // A failed poll comes as an internal error. A trust domain without a poll is answered at
+        // once, so a slow answer means that SPIRE polls.
         const late = error.code === 'mesh-unreachable' && clock.monotonicMs() - begun >= REFRESH_MS;
         if (late || error.code === 'mesh-unavailable') return { kind: 'failed', message: error.message };
         throw error;
@@ -163,6 +165,6 @@ function statusOf({ results }: Results, what: string): SpireStatus {
   const [result, ...more] = results;
   if (!result || more.length > 0)
     throw new MeshAdapterError('mesh-answer-malformed', `${what} gave ${results.length} results for one`);
-  // An empty message is what OK looks like in protobuf.
+  // An empty message is protobuf's form of OK.
   return result.status ?? { code: 0, message: '' };
 }

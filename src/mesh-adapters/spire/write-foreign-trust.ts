@@ -17,7 +17,7 @@ import { type SpireServer, withSpire } from './spire-server.ts';
 
 export interface SpireWriter {
   readonly access: SpireAccess;
-  /** The server's trust domain, where the config says it. */
+  /** The server's trust domain, where the config names it. */
   readonly trustDomain: TrustDomain | undefined;
   readonly filePolls: FilePolls;
   /** Where it is noted what is ours. */
@@ -28,9 +28,9 @@ export interface SpireWriter {
 }
 
 /**
- * Makes SPIRE hold exactly these bundles beside what is not ours. A trust domain is claimed in the
- * file of ours before anything of it is written and leaves it after that is gone. Throws
- * `MeshAdapterError` where SPIRE or the file fails as a whole.
+ * Makes SPIRE hold exactly these bundles, next to entries of others. A trust domain enters our file
+ * before its first write and leaves it after its entries are removed. Throws `MeshAdapterError`
+ * where SPIRE or the file fails as a whole.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
@@ -112,7 +112,7 @@ async function write(
     return admission?.refusal ? { ...begun, state: fault.state } : { ...begun, ...fault };
   };
 
-  // Relationships go first, for a poll that is under way could bring back what is taken out.
+  // Relationships are removed first, because a running poll could bring back a removed bundle.
   const first = await planFor(before);
   await note(unionOf(noted, first.claims));
   const failed = new Map<TrustDomain, ForeignTrustReport>();
@@ -144,9 +144,9 @@ async function write(
     const report =
       failed.get(trustDomain) ??
       (await attempt(trustDomain, () => holdTarget(server, target, content, now), target.admission));
-    // What SPIRE did not take is not there, and if it is tomorrow, somebody else put it there.
+    // What SPIRE did not accept is not there. If it appears tomorrow, another client put it there.
     const absent = !content.bundles.has(trustDomain) && !content.relationships.has(trustDomain);
-    // A call whose answer is lost may have been done.
+    // A call without an answer may still have been applied.
     if (absent && !settled(report) && !writes.faultOf(trustDomain)) released.add(trustDomain);
     reports.push(report);
   }
@@ -156,8 +156,8 @@ async function write(
 }
 
 /**
- * What SPIRE's configuration file has to be asked about: whatever is wanted once, and before a
- * write each time.
+ * The trust domains to check against SPIRE's configuration file: each wanted one once, and again
+ * before each write.
  */
 function questionsOf(
   { targets, drop }: Plan,

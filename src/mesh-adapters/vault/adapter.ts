@@ -10,16 +10,16 @@ import { type VaultAccess, VaultClient } from './vault-client.ts';
 
 export interface VaultAdapterOptions {
   readonly access: VaultAccess;
-  /** A PKI mount does not know which trust domain its roots speak for. */
+  /** A PKI mount does not know the trust domain of its roots. */
   readonly trustDomain: TrustDomain;
   /**
    * The roots of the mount that are ours, by key or certificate; without any those that signed
    * themselves.
    */
   readonly pins: readonly Pin[];
-  /** How often the mount is looked at; it has no watch. */
+  /** How often the mount is polled; it has no watch. */
   readonly pollMs: number;
-  /** Where foreign bundles are written to, as beside a mesh of files. */
+  /** The folder for foreign bundles, as in a mesh of files. */
   readonly foreignFolder: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -27,7 +27,7 @@ export interface VaultAdapterOptions {
 }
 
 /**
- * A PKI mount of Vault or OpenBao as the source of own roots (docs/meshes/vault.md). It holds no
+ * A PKI mount of Vault or OpenBao as the source of own roots. It holds no
  * foreign trust: that is written to files, as the `files` adapter does.
  */
 export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
@@ -36,8 +36,8 @@ export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
   const where = `mount ${JSON.stringify(access.mount)} at ${access.address}`;
   const source: VaultSource = { client: new VaultClient(access, clock), trustDomain, pins, where };
   let known: OwnTrust | undefined;
-  // A vault that is away must not keep a revocation from the files: then foreign roots are judged
-  // by what was read last.
+  // A vault that is away must not delay a revocation in the files: judge foreign roots by the last
+  // good read.
   const ownTrust = async (signal: AbortSignal): Promise<OwnTrust> => {
     try {
       known = await fetchOwnTrust(source, signal);

@@ -7,10 +7,10 @@ import { type OwnTrustPolling, pollOwnTrust } from '../contract/poll-own-trust.t
 import type { VaultClient, VaultIssuer } from './vault-client.ts';
 
 /**
- * The anchors among the certificates of a mount (docs/meshes/vault.md): with pins exactly the pinned
- * ones, by the digest of the key or of the certificate; without any those that signed themselves.
- * Chains hold intermediates, which are none. Throws `MeshAdapterError` `own-roots-malformed` where
- * a pinned one is missing, or nothing is left.
+ * Picks the anchors among the certificates of a mount: with pins exactly the pinned ones, by the
+ * digest of the key or of the certificate; without pins the self-signed ones. Intermediates in a
+ * chain are not anchors. Throws `MeshAdapterError` `own-roots-malformed` where a pinned one is
+ * missing, or nothing is left.
  */
 export function anchorsOf(
   issuers: readonly VaultIssuer[],
@@ -40,13 +40,13 @@ export function anchorsOf(
   return all.filter((root) => pins.some((pin) => isPinned(root, pin)));
 }
 
-/** The own trust as the mount tells it now. Throws `MeshAdapterError`. */
+/** Reads the own trust from the mount now. Throws `MeshAdapterError`. */
 export async function fetchOwnTrust(source: VaultSource, signal: AbortSignal): Promise<OwnTrust> {
   const { client, trustDomain, pins, where } = source;
   return { trustDomain, roots: anchorsOf(await client.issuers(signal), pins, where) };
 }
 
-/** What the own trust is read from. */
+/** The source of the own trust. */
 export interface VaultSource {
   readonly client: VaultClient;
   readonly trustDomain: TrustDomain;
@@ -56,7 +56,7 @@ export interface VaultSource {
 }
 
 /**
- * Tells the own trust now and every `pollMs` until the signal aborts. What cannot be read changes
+ * Reports the own trust now and every `pollMs` until the signal aborts. A failed read changes
  * nothing.
  */
 export async function readOwnTrust({

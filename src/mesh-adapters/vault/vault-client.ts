@@ -59,7 +59,8 @@ export class VaultClient {
       throw malformed(`${this.#mount}/issuers names no issuers, or more than ${MAX_ISSUERS}`);
     const issuers: VaultIssuer[] = [];
     for (const key of keys) {
-      if (typeof key !== 'string') throw malformed(`${this.#mount}/issuers names an issuer that is no text`);
+      if (typeof key !== 'string')
+        throw malformed(`${this.#mount}/issuers names an issuer that is not a string`);
       const issuer = await this.#issuer(key, signal);
       if (issuer) issuers.push(issuer);
     }
@@ -67,12 +68,13 @@ export class VaultClient {
   }
 
   async #issuer(id: string, signal: AbortSignal): Promise<VaultIssuer | undefined> {
-    // Whoever may not authenticate gets the certificates, and does not hear of a revocation.
+    // A caller without the right to authenticate gets the certificates, but does not learn of a
+    // revocation.
     const path = `/issuer/${encodeURIComponent(id)}${this.#authenticated ? '' : '/json'}`;
     const { certificate, ca_chain: chain, revoked } = await this.#read(path, signal);
     const above = chain ?? [];
     if (typeof certificate !== 'string' || !Array.isArray(above))
-      throw malformed(`${this.#mount}${path} has no certificate`);
+      throw malformed(`${this.#mount}${path} lacks a certificate`);
     const pems = [certificate, ...above].filter((each): each is string => typeof each === 'string');
     return revoked === true ? undefined : { id, pems };
   }
@@ -88,7 +90,7 @@ function malformed(message: string): MeshAdapterError {
   return new MeshAdapterError('mesh-answer-malformed', message);
 }
 
-/** What the product says: a list of sentences, each of which may be a list over several lines. */
+/** Reads the product's message: a list of sentences, each possibly over several lines. */
 function refusalOf(body: Buffer): string {
   try {
     const { errors } = Object(JSON.parse(body.toString('utf8'))) as { errors?: unknown };
