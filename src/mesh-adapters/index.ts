@@ -2,7 +2,7 @@
  * One folder for each mesh: its own roots out, foreign bundles in; and the loop that keeps wanted
  * and actual the same.
  */
-export { withClusterTrustBundles } from './cluster-trust-bundle/beside.ts';
+export { withClusterTrustBundles } from './cluster-trust-bundle/with-cluster-trust-bundles.ts';
 export { createConsulAdapter } from './consul/adapter.ts';
 export { examineConsul } from './consul/examine.ts';
 export { ConsulLeaves } from './consul/leaves.ts';
@@ -19,7 +19,7 @@ export { createSpireAdapter } from './spire/adapter.ts';
 export { createVaultAdapter } from './vault/adapter.ts';
 
 export type { AdmissionCode } from './contract/admission.ts';
-export type { ClusterTrustBundleOptions } from './cluster-trust-bundle/beside.ts';
+export type { ClusterTrustBundleOptions } from './cluster-trust-bundle/with-cluster-trust-bundles.ts';
 export type { ConsulAdapterOptions } from './consul/adapter.ts';
 export type { Examination } from './contract/finding.ts';
 export type { MeshAdapterErrorCode } from './contract/errors.ts';

@@ -72,7 +72,7 @@ How others verify an export with openssl and nothing of ours stands in docs/hist
         printResult(terminal, options.output, answer, () => tellTrusted(answer));
       } else {
         const story = await ask(options, queryFrom(options));
-        printResult(terminal, options.output, story, () => tellStory(story));
+        printResult(terminal, options.output, story, () => runStory(story));
       }
       finish(exitCodes.done);
     });
@@ -155,7 +155,7 @@ async function writeExport(terminal: Terminal, options: HistoryOptions, file: st
   );
 }
 
-function tellStory({ events, links, newest_head: newest }: StoryDocument): string {
+function runStory({ events, links, newest_head: newest }: StoryDocument): string {
   const lines = events.map(tellEvent);
   const signed =
     newest === null

@@ -10,19 +10,19 @@ const ENTRY = fileURLToPath(new URL('../../../bin/federate.js', import.meta.url)
 export class DemoError extends CodedError<'demo-process-ended' | 'demo-timeout' | 'demo-check-failed'> {}
 
 /**
- * A process of the demonstration, `federate` with those words unless another program is named; what
- * it logs goes to a file.
+ * A process of the demonstration: `federate` with these arguments, or another program. Its log goes
+ * to a file.
  */
 export class FederateProcess {
   readonly name: string;
   readonly logFile: string;
   readonly #child: ChildProcess;
 
-  constructor(name: string, words: readonly string[], logFile: string, program?: string) {
+  constructor(name: string, args: readonly string[], logFile: string, program?: string) {
     this.name = name;
     this.logFile = logFile;
     const log = openSync(logFile, 'a');
-    this.#child = spawn(program ?? process.execPath, program === undefined ? [ENTRY, ...words] : words, {
+    this.#child = spawn(program ?? process.execPath, program === undefined ? [ENTRY, ...args] : args, {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
@@ -32,7 +32,7 @@ export class FederateProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Throws `DemoError` `demo-process-ended` with the last words of its log when it is gone. */
+  /** Throws `DemoError` `demo-process-ended` with the last lines of its log when it has ended. */
   checkRunning(): void {
     if (this.running) return;
     const last = readFileSync(this.logFile, 'utf8').trim().split('\n').slice(-3).join('\n');
@@ -46,7 +46,7 @@ export class FederateProcess {
     if (this.running) this.#child.kill(signal);
   }
 
-  /** Asks it to stop, and ends it when it has not after `graceMs`. */
+  /** Asks it to stop, and kills it when it has not stopped after `graceMs`. */
   async stop(graceMs = 10_000): Promise<void> {
     if (!this.running) return;
     const exited = once(this.#child, 'exit');
@@ -57,7 +57,7 @@ export class FederateProcess {
   }
 }
 
-/** What a `federate` verb said. */
+/** The output of a `federate` verb. */
 export interface VerbResult {
   readonly exitCode: number;
   readonly stdout: string;
@@ -65,11 +65,11 @@ export interface VerbResult {
 }
 
 /** Runs one verb of the command to its end, as a user would type it. */
-export function runVerb(words: readonly string[]): Promise<VerbResult> {
+export function runVerb(args: readonly string[]): Promise<VerbResult> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      [ENTRY, ...words],
+      [ENTRY, ...args],
       { timeout: 60_000, maxBuffer: 16 * 1024 * 1024 },
       (error, stdout, stderr) => {
         const exitCode = error ? (typeof error.code === 'number' ? error.code : 1) : 0;

@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:https';
 import type { ProbeIdentity } from './tls-probe.ts';
 
 /**
- * A bundle endpoint that somebody has taken over: it shows a valid SVID of the real one, and serves
- * whatever it likes. Only for the demonstration.
+ * A bundle endpoint that an attacker has taken over: it presents a valid SVID of the real endpoint
+ * and serves anything. Only for the demonstration.
  */
 export class HostileEndpoint {
   readonly #server: Server;
@@ -24,7 +24,7 @@ export class HostileEndpoint {
     return endpoint;
   }
 
-  /** What it answers from now on. */
+  /** Sets the answer from now on. */
   serve(body: string): void {
     this.#body = body;
   }

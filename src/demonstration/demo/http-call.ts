@@ -7,8 +7,8 @@ export interface HttpAnswer {
 }
 
 /**
- * One GET over a connection of its own, bounded in time and size; rejects when nothing sensible
- * comes back.
+ * Sends one GET over its own connection, bounded in time and size. Rejects when no valid answer
+ * arrives.
  */
 export function httpGet(url: string, timeoutMs = 5000): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
@@ -39,7 +39,7 @@ export function httpGet(url: string, timeoutMs = 5000): Promise<HttpAnswer> {
 }
 
 /**
- * Whether the process behind this Unix socket says that it is ready. Rejects where none answers.
+ * Whether the process behind this Unix socket reports that it is ready. Rejects where none answers.
  */
 export function readiness(socketPath: string, timeoutMs = 5000): Promise<boolean> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** The story that `federate demo` tells: real processes, real TLS, each step done and checked. */
+/** The story of `federate demo`: real processes, real TLS, each step done and checked. */
 export { createLayout, names } from './layout.ts';
 export { Meshes } from './meshes.ts';
 export { type DemoOptions, runDemo } from './run-demo.ts';

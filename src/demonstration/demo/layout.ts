@@ -46,7 +46,9 @@ const PORT_NAMES = [
 ] as const;
 type PortName = (typeof PORT_NAMES)[number];
 
-/** How often the agents of the demonstration ask each other; a user would take minutes. */
+/**
+ * How often the agents of the demonstration poll each other; real agents poll every few minutes.
+ */
 const REFRESH_HINT = '1s';
 
 /**

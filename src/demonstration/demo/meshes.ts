@@ -7,7 +7,7 @@ import { type Layout, names } from './layout.ts';
 
 export type MeshName = 'istio' | 'consul';
 
-/** What the backend says of a call to info: the remark, or the honest reason why there is none. */
+/** The backend's result of a call to info: the remark, or the reason why the call failed. */
 export interface CallOutcome {
   readonly remark?: { readonly text: string; readonly caller: string };
   readonly missing?: { readonly code: string; readonly message: string };
@@ -15,9 +15,9 @@ export interface CallOutcome {
 
 /**
  * Other programs that take the place of `federate` processes, by mesh and name (`istio/gateway`):
- * the program, then its words.
+ * the program, then its arguments.
  */
-export type StandIns = ReadonlyMap<string, readonly [program: string, ...words: string[]]>;
+export type StandIns = ReadonlyMap<string, readonly [program: string, ...args: string[]]>;
 
 /** The two meshes of the demonstration, as running `federate` processes. */
 export class Meshes {
@@ -93,42 +93,34 @@ export class Meshes {
   }
 
   /** Runs a verb of the command against the agent of a mesh, as its operator would. */
-  verb(mesh: MeshName, words: readonly string[]): ReturnType<typeof runVerb> {
-    return runVerb([...words, '--socket', this.layout[mesh]('admin.sock')]);
+  verb(mesh: MeshName, args: readonly string[]): ReturnType<typeof runVerb> {
+    return runVerb([...args, '--socket', this.layout[mesh]('admin.sock')]);
   }
 
   /** The same, which must succeed; the JSON document it prints. */
-  async ask(mesh: MeshName, words: readonly string[]): Promise<unknown> {
-    const { exitCode, stdout, stderr } = await this.verb(mesh, [...words, '--output', 'json']);
-    check(exitCode === 0, `"federate ${words.join(' ')}" succeeds; it said: ${stderr || stdout}`);
+  async ask(mesh: MeshName, args: readonly string[]): Promise<unknown> {
+    const { exitCode, stdout, stderr } = await this.verb(mesh, [...args, '--output', 'json']);
+    check(exitCode === 0, `"federate ${args.join(' ')}" succeeds; its output: ${stderr || stdout}`);
     return JSON.parse(stdout);
   }
 
-  /** `federate add` of the other mesh at the agent of `mesh`, with the proof given in `words`. */
-  async add(mesh: MeshName, words: readonly string[]): Promise<void> {
+  /** `federate add` of the other mesh at the agent of `mesh`, with the proof given in `args`. */
+  async add(mesh: MeshName, args: readonly string[]): Promise<void> {
     const { ports } = this.layout;
     const [port, trustDomain, endpointId] =
       mesh === 'istio'
         ? [ports.consulEndpoint, names.consul, names.consulAgentId]
         : [ports.istioEndpoint, names.istio, names.istioAgentId];
     const peer = ['--peer', `https://127.0.0.1:${port}/`, '--trust-domain', trustDomain];
-    await this.ask(mesh, [
-      'add',
-      ...peer,
-      '--profile',
-      'https_spiffe',
-      '--endpoint-id',
-      endpointId,
-      ...words,
-    ]);
+    await this.ask(mesh, ['add', ...peer, '--profile', 'https_spiffe', '--endpoint-id', endpointId, ...args]);
   }
 
-  /** The pin of a mesh's own bundle, as its operator would tell it to a peer. */
+  /** Returns the pin of a mesh's own bundle, as its operator would send it to a peer. */
   async pinOf(mesh: MeshName): Promise<string> {
     const status = await this.ask(mesh, ['status']);
     const own = typeof status === 'object' && status !== null && 'own' in status ? status.own : undefined;
     const pin = typeof own === 'object' && own !== null && 'pin' in own ? own.pin : undefined;
-    check(typeof pin === 'string', 'the status of a ready agent tells a pin');
+    check(typeof pin === 'string', 'the status of a ready agent contains a pin');
     return pin;
   }
 
@@ -155,7 +147,7 @@ export class Meshes {
     for (const process of this.#processes.values()) process.checkRunning();
   }
 
-  /** Ends every process at once, when there is no time to wait. */
+  /** Kills every process at once, when there is no time to wait. */
   end(): void {
     for (const process of this.#processes.values()) process.signal('SIGTERM');
   }
@@ -167,13 +159,13 @@ export class Meshes {
     await Promise.all(all.map((process) => process.stop()));
   }
 
-  #run(mesh: MeshName, name: string, words: readonly string[]): void {
+  #run(mesh: MeshName, name: string, args: readonly string[]): void {
     const config = this.layout[mesh](`${name}.yaml`);
     const standIn = this.#standIns.get(`${mesh}/${name}`);
     const logFile = this.logFile(mesh, name);
     const process = standIn
       ? new FederateProcess(`${mesh}/${name}`, standIn.slice(1), logFile, standIn[0])
-      : new FederateProcess(`${mesh}/${name}`, [...words, '--config', config], logFile);
+      : new FederateProcess(`${mesh}/${name}`, [...args, '--config', config], logFile);
     this.#processes.set(join(mesh, name), process);
   }
 }

@@ -9,7 +9,7 @@ import { federateBothWays, refusedBefore } from './steps/federate-both-ways.ts';
 import { surviveIncidents } from './steps/incidents.ts';
 import { removePeer } from './steps/remove.ts';
 import { rotateUnderTraffic } from './steps/rotate.ts';
-import { type StepRecord, tellStory } from './story.ts';
+import { type StepRecord, runStory } from './story.ts';
 import type { Waits } from './until.ts';
 
 export interface DemoOptions {
@@ -19,14 +19,17 @@ export interface DemoOptions {
     /** A line of the story. */
     line(text: string): void;
     record(record: StepRecord): void;
-    /** What a person must know in every output format. */
+    /** Prints what a person must know in every output format. */
     notice(text: string): void;
-    /** Why nothing happens for a while. */
+    /** Prints why nothing happens for a while. */
     progress(text: string): void;
   };
 }
 
-/** Tells the whole story with real processes over real TLS on loopback. Whether every step held. */
+/**
+ * Runs the whole story with real processes over real TLS on loopback. Returns whether every step
+ * held.
+ */
 export async function runDemo({ keep, output }: DemoOptions): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'federate-demo-'));
   const waits: Waits = {
@@ -35,7 +38,7 @@ export async function runDemo({ keep, output }: DemoOptions): Promise<boolean> {
     report: (text) => output.progress(`   … ${text}`),
   };
   const meshes = new Meshes(await createLayout(folder), waits);
-  // Also when the reader of the story goes away, as `| head` does.
+  // Also when the reader of the output closes it, as `| head` does.
   process.once('exit', () => meshes.end());
   const interrupted = new Promise<'interrupted'>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('interrupted'));
@@ -52,14 +55,14 @@ export async function runDemo({ keep, output }: DemoOptions): Promise<boolean> {
   try {
     const outcome = await Promise.race([
       interrupted,
-      tellStory(keep ? opening : [...opening, ...rest], systemClock, output),
+      runStory(keep ? opening : [...opening, ...rest], systemClock, output),
     ]);
     if (outcome === 'interrupted') {
       output.notice('Interrupted.');
       await meshes.stop();
       rmSync(folder, { recursive: true, force: true });
-      // The story may still wait for something that cannot come now, and would keep the process for
-      // minutes.
+      // The story may still wait for something that cannot happen now, and would keep the process
+      // for minutes.
       process.exit(1);
     }
     if (outcome !== undefined) {

@@ -9,11 +9,11 @@ export interface StepRecord {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-/** What a step hands the teller while it runs. */
-export interface StepTeller {
+/** What a step uses to report while it runs. */
+export interface StepReporter {
   /** Something that was done. */
   did(text: string): void;
-  /** Something that was checked, and how; told only after it held. */
+  /** A checked fact, and how it was checked; reported only after it held. */
   saw(text: string): void;
   /** A figure or name for programs. */
   note(key: string, value: unknown): void;
@@ -21,7 +21,7 @@ export interface StepTeller {
 
 export interface Step {
   readonly title: string;
-  run(tell: StepTeller): Promise<void>;
+  run(story: StepReporter): Promise<void>;
 }
 
 export interface StoryOutput {
@@ -30,15 +30,15 @@ export interface StoryOutput {
 }
 
 /**
- * Runs the steps in order and tells them; stops at the first that fails. Returns its error, if any.
+ * Runs the steps in order and reports them; stops at the first failure. Returns its error, if any.
  */
-export async function tellStory(steps: readonly Step[], clock: Clock, output: StoryOutput): Promise<unknown> {
+export async function runStory(steps: readonly Step[], clock: Clock, output: StoryOutput): Promise<unknown> {
   for (const [index, step] of steps.entries()) {
     const number = index + 1;
     const detail: Record<string, unknown> = {};
     const start = clock.monotonicMs();
     output.line(`\n${number}. ${step.title}`);
-    const tell: StepTeller = {
+    const story: StepReporter = {
       did: (text) => output.line(`   · ${text}`),
       saw: (text) => output.line(`   ✓ ${text}`),
       note: (key, value) => {
@@ -47,7 +47,7 @@ export async function tellStory(steps: readonly Step[], clock: Clock, output: St
     };
     let failure: unknown;
     try {
-      await step.run(tell);
+      await step.run(story);
     } catch (error) {
       failure = error;
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'internal';

@@ -8,7 +8,7 @@ export interface ProbeIdentity {
   readonly privateKeyPem: string;
 }
 
-/** What a bare TLS client saw: not one of ours, it checks nothing and only looks. */
+/** What a plain TLS client saw. The client is not ours: it checks nothing and only observes. */
 export interface ProbeResult {
   /** SHA-256 of the certificate that the other side showed. */
   readonly serverFingerprint: string | undefined;
@@ -18,8 +18,8 @@ export interface ProbeResult {
 }
 
 /**
- * Opens TLS to a gateway for `serverName`, asks for `/remark` in HTTP, and tells what came back.
- * Bounded by `timeoutMs`.
+ * Opens TLS to a gateway for `serverName`, sends a request for `/remark` in HTTP, and returns what
+ * arrived. Bounded by `timeoutMs`.
  */
 export async function probeTls(options: {
   readonly port: number;
@@ -35,15 +35,15 @@ export async function probeTls(options: {
     text += part.toString('latin1');
     if (text.includes('\r\n')) socket.destroy();
   });
-  // A refusal may come as a reset or as an alert; either way there is no byte, which is what is
-  // told.
+  // A refusal may arrive as a reset or as an alert. Either way no byte arrives, and that is the
+  // result.
   socket.on('error', () => {});
   socket.write('GET /remark HTTP/1.1\r\nhost: info\r\nconnection: close\r\n\r\n');
   await once(socket, 'close');
   return { serverFingerprint, protocol, firstLine: text === '' ? undefined : text.split('\r\n')[0] };
 }
 
-/** An open TLS connection through a gateway, on which nothing was sent yet. */
+/** An open TLS connection through a gateway, before the first byte. */
 export async function openTls(options: {
   readonly port: number;
   readonly serverName: string;
@@ -54,8 +54,8 @@ export async function openTls(options: {
     host: '127.0.0.1',
     port: options.port,
     servername: options.serverName,
-    // A look at what is shown; whether it may be trusted is what the demonstration asks the real
-    // parts.
+    // Only reads the presented certificate; the demonstration leaves the decision about trust to
+    // the real parts.
     rejectUnauthorized: false,
     ...(options.identity
       ? { cert: options.identity.certificateChainPem, key: options.identity.privateKeyPem }

@@ -3,7 +3,7 @@ import { names } from './layout.ts';
 import type { Meshes } from './meshes.ts';
 import { type ProbeIdentity, probeTls } from './tls-probe.ts';
 
-/** What became of the calls while something else went on. */
+/** The outcome of the calls while something else happened. */
 export interface TrafficReport {
   /** Calls of backend to info through the sidecars, over connections that are kept. */
   readonly calls: number;
@@ -90,7 +90,7 @@ export class Traffic {
   }
 }
 
-/** The counts in words. */
-export function tellTraffic({ calls, handshakes }: TrafficReport): string {
+/** Describes the counts as a sentence. */
+export function describeTraffic({ calls, handshakes }: TrafficReport): string {
   return `${calls} calls through the sidecars and ${handshakes} with a new TLS handshake each, none failed`;
 }

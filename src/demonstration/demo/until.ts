@@ -27,10 +27,10 @@ const MOST_PATIENCE = 10;
 const REPORT_EVERY_MS = 5000;
 
 /**
- * Looks again and again until `look` gives something, and returns it with the milliseconds it took.
+ * Calls `look` until it returns a value, and returns that value with the milliseconds it took.
  * Reports every five seconds what it waits for, and whether the machine is overloaded. Throws
- * `DemoError` `demo-timeout` after a minute, or later on an overloaded machine, with what it waited
- * for and the last reason why it did not come.
+ * `DemoError` `demo-timeout` after a minute, or later on an overloaded machine, with the last
+ * reason.
  */
 export async function until<Found>(
   waits: Waits,
@@ -57,7 +57,7 @@ export async function until<Found>(
     const because = overloadSentence(now);
     const reason = because === undefined ? '' : `; ${because}`;
     if (waited > PATIENCE_MS * Math.min(MOST_PATIENCE, slowdownOf(now)))
-      throw new DemoError('demo-timeout', `waited ${seconds} s in vain until ${what}${reason}`, {
+      throw new DemoError('demo-timeout', `waited ${seconds} s without success until ${what}${reason}`, {
         cause: last,
       });
     if (waited >= reportAt) {
@@ -69,8 +69,7 @@ export async function until<Found>(
 }
 
 /**
- * Throws `DemoError` `demo-check-failed` unless `condition` holds; `what` says what should have
- * been.
+ * Throws `DemoError` `demo-check-failed` unless `condition` holds; `what` names the expectation.
  */
 export function check(condition: boolean, what: string): asserts condition {
   if (!condition) throw new DemoError('demo-check-failed', `a check failed: ${what}`);

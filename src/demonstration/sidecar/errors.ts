@@ -3,7 +3,7 @@ import { CodedError } from '../../spiffe/index.ts';
 export type SidecarErrorCode =
   /** The SDS server has not given the trust yet. */
   | 'no-trust'
-  /** A merged pool lets in only listed trust domains, and the peer's is not one of them. */
+  /** A merged pool admits only listed trust domains, and the peer's is not one of them. */
   | 'trust-domain-not-accepted'
   | 'id-not-accepted'
   /** No path from the peer's SVID to any root of the merged pool. */
@@ -15,7 +15,7 @@ export type SidecarErrorCode =
   | 'peer-broke'
   /** The answer has a status or headers that HTTP does not have. */
   | 'answer-malformed'
-  /** Nothing moved on the connection for too long. */
+  /** The connection was idle for too long. */
   | 'peer-silent'
   | 'port-in-use'
   | 'listen-failed'

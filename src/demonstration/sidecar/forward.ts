@@ -8,7 +8,7 @@ import type {
 import { pipeline } from 'node:stream';
 import { SidecarError } from './errors.ts';
 
-/** Said by the caller's side only; no proxy passes it on (RFC 9110 §7.6.1). */
+/** Headers for one hop only; a proxy does not forward them (RFC 9110 §7.6.1). */
 const HOP_BY_HOP = new Set([
   'connection',
   // Answered by our own server already.
@@ -22,10 +22,10 @@ const HOP_BY_HOP = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
-/** Who called is for the sidecar of the called workload to say, never for the caller. */
+/** Only the sidecar of the called workload may state the caller, never the caller itself. */
 const IDENTITY_HEADER = 'x-forwarded-client-cert';
 
-/** How long nothing may move between a request and the end of its answer. */
+/** The longest silence between a request and the end of its answer. */
 const SILENCE_MS = 300_000;
 /**
  * Kept connections that turn out to be dead, one after the other, before the last one's end is the
@@ -34,9 +34,9 @@ const SILENCE_MS = 300_000;
 const MAX_ATTEMPTS = 10;
 
 /**
- * The headers of a message as they are passed on: without what belongs to one hop and without a
- * claimed identity, also where its name is spelt as some servers read it alike. How long the body
- * is stays said, whatever `connection` names.
+ * Returns the headers of a message for forwarding: without hop-by-hop headers and without a claimed
+ * identity, also where its name is spelt in a way that some servers read as equal. The length of
+ * the body stays, whatever `connection` names.
  */
 function forwardedHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const named = (headers.connection ?? '')
@@ -50,8 +50,8 @@ function forwardedHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
 }
 
 /**
- * As `forwardedHeaders`, and a body of unknown length is framed anew: left to itself Node sends
- * that of a GET bare.
+ * As `forwardedHeaders`, with new framing for a body of unknown length, because Node by default
+ * sends the body of a GET without framing.
  */
 export function requestHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   const chunked = headers['transfer-encoding'] === undefined ? {} : { 'transfer-encoding': 'chunked' };
@@ -63,14 +63,13 @@ interface Exchange {
   readonly response: ServerResponse;
   /** Begins the request to the other side. */
   readonly open: () => ClientRequest;
-  /** There is no answer, and this is why; it is told before anything was said to the caller. */
+  /** There is no answer, and this is the reason. Called before any byte went to the caller. */
   readonly onFailure: (error: Error, outgoing: ClientRequest) => void;
 }
 
 /**
- * Passes a request on and its answer back, bodies with back-pressure; a break on either side ends
- * the other. A request without body that changes nothing is sent again when a kept connection turns
- * out to be dead.
+ * Forwards a request and its answer, bodies with back-pressure; a break on either side ends the
+ * other. Sends a safe request without a body again when a kept connection turns out to be dead.
  */
 export function forward(exchange: Exchange, attempt = 1): void {
   const { incoming, response, onFailure } = exchange;
@@ -104,15 +103,15 @@ export function forward(exchange: Exchange, attempt = 1): void {
     state = 'passing';
     pipeline(answer, response, () => {});
   });
-  // Without a listener Node closes the connection and says nothing more.
+  // Without a listener Node closes the connection without an answer.
   outgoing.on('upgrade', (_answer, socket) => {
     socket.destroy();
-    refuse('it changes the protocol, which nobody asked for');
+    refuse('it switches the protocol without a request for that');
   });
   outgoing.on('error', (error) => {
     if (state === 'refused') return;
     if (state === 'passing' || response.destroyed) response.destroy();
-    // It may have been closed while nobody used it; that says nothing about a new connection.
+    // The server may have closed it while it was idle; a new connection may still work.
     else if (outgoing.reusedSocket && isRepeatable(incoming) && attempt < MAX_ATTEMPTS)
       forward(exchange, attempt + 1);
     else onFailure(error, outgoing);

@@ -24,7 +24,7 @@ export interface InboundOptions {
   readonly listen: Address;
   /** The workload, spoken to in plain HTTP. */
   readonly forwardTo: Address;
-  /** Who may call. */
+  /** The allowed callers. */
   readonly allow: readonly SpiffeId[];
   /** Longest TLS handshake; left out: 5 s. */
   readonly handshakeMs?: number;
@@ -154,7 +154,7 @@ export class Inbound {
     // finish it.
     this.#http.close();
     const closed = this.#server.close(graceMs);
-    // One on which nothing was asked yet is idle too, though not for the HTTP server.
+    // A connection before its first request is idle too, but not for the HTTP server.
     for (const socket of this.#open) if (!this.#busy.has(socket)) socket.destroy();
     await closed;
     this.#toWorkload.destroy();

@@ -19,10 +19,10 @@ import { checkMatchers, letsIn, matchedText } from './uri-san.ts';
 
 /**
  * Verifies as Envoy does with one `trusted_ca` and SAN matchers: a path to any root of the pool,
- * name constraints of the roots included, and an ID that a matcher lets in; with no matcher nobody
- * is let in. The pool itself binds no root to a trust domain: that is what narrowed anchors are
- * for. Our leaf rules hold besides. Throws `SidecarError` `trust-malformed` when the pool holds
- * anything but CA certificates, or a matcher is no beginning of an ID.
+ * name constraints of the roots included, and an ID that a matcher admits. Without a matcher no
+ * peer is admitted. The pool itself binds no root to a trust domain; narrowed anchors do that. Our
+ * leaf rules apply too. Throws `SidecarError` `trust-malformed` when the pool holds anything but CA
+ * certificates, or a matcher is not the beginning of an ID.
  */
 export function createMergedVerifier(options: {
   readonly trustedCaPem: string;

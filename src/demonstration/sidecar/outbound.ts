@@ -28,7 +28,7 @@ import { type Address, CLOSE_WITHIN_MS, MAX_HEADER_BYTES } from './inbound.ts';
 export interface OutboundOptions {
   /** Where the workload calls in plain HTTP. */
   readonly listen: Address;
-  /** Where the connection goes: the other sidecar, or a gateway on the way. */
+  /** The target of the connection: the other sidecar, or a gateway on the way. */
   readonly to: Address;
   readonly serverName: string;
   /** Of these the other side must prove one. */
@@ -38,8 +38,8 @@ export interface OutboundOptions {
 const CONNECT_TIMEOUT_MS = 5000;
 const MAX_CONNECTIONS = 64;
 /**
- * Shorter than the other side keeps an idle connection, so that it seldom closes one that is about
- * to be used.
+ * Shorter than the idle time of the other side, so that it rarely closes a connection just before
+ * its next use.
  */
 const IDLE_MS = 30_000;
 const LIMITS = { headersTimeout: 10_000, requestTimeout: 60_000, maxHeaderSize: MAX_HEADER_BYTES };
@@ -53,9 +53,8 @@ export interface OutboundParts {
 }
 
 /**
- * Calls from the workload: plain HTTP in, mTLS out. When there is no connection the answer is 503
- * with the honest reason (`{ code, message }`). Connections are kept and used again; each is judged
- * again whenever trust changes.
+ * Calls from the workload: plain HTTP in, mTLS out. Without a connection the answer is 503 with the
+ * reason (`{ code, message }`). Connections are reused, and judged again whenever trust changes.
  */
 export class Outbound {
   readonly #options: OutboundOptions;
@@ -183,7 +182,7 @@ export class Outbound {
       socket.destroy();
       return;
     }
-    // Before the pool hears of it, or it would give the connection to the next request first.
+    // Before the pool learns of it, or it would give the connection to the next request first.
     socket.prependOnceListener('free', () => socket.destroy());
     setTimeout(() => socket.destroy(), CLOSE_WITHIN_MS).unref();
   }

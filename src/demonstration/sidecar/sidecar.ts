@@ -18,9 +18,9 @@ export interface SidecarOptions {
 }
 
 /**
- * The mTLS proxy beside one workload: SVID and trust come over SDS or from a Workload API and are
- * swapped while it runs; a peer is proved before the first application byte in either role; when
- * trust changes, connections that rested on what is gone are closed, within `CLOSE_WITHIN_MS`.
+ * The mTLS proxy next to one workload. SVID and trust come over SDS or from a Workload API and are
+ * swapped at run time. In either role a peer is verified before the first application byte. When
+ * trust changes, connections that depended on removed trust are closed within `CLOSE_WITHIN_MS`.
  */
 export class Sidecar {
   readonly #options: SidecarOptions;
@@ -37,7 +37,7 @@ export class Sidecar {
     this.#registry = new ConnectionRegistry({ clock, log });
     this.#supply.onTrustChange(() => {
       this.#registry.reverify(verifier).catch((error: unknown) => {
-        // Closing too much is safe, leaving open what nobody judged is not.
+        // Closing too many connections is safe; leaving an unjudged one open is not.
         log.error('judging open connections failed, closing all', { error: describeError(error) });
         this.#registry.closeAll();
       });

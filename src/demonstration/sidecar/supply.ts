@@ -13,7 +13,7 @@ import { MeshTrust, verifierFor } from './trust.ts';
 /** Where a sidecar gets its SVID and its trust. */
 export type SupplyOptions =
   | {
-      /** The SDS server of the mesh, for this workload, and the names of its two secrets. */
+      /** The SDS server of the mesh for this workload, and the names of its two secrets. */
       readonly kind: 'sds';
       readonly socket: string;
       readonly certificateResource: string;
@@ -26,10 +26,7 @@ export type SupplyOptions =
       readonly choice: SvidChoice;
     };
 
-/**
- * The SVID and the trust of a sidecar, as they change. Whoever uses them never learns where they
- * come from.
- */
+/** The changing SVID and trust of a sidecar. Its users do not depend on the source. */
 export interface Supply {
   readonly svid: SvidSource;
   readonly verifier: PeerVerifier;
@@ -39,7 +36,7 @@ export interface Supply {
   stop(): Promise<void>;
 }
 
-/** What such options describe; nothing is asked for before `start`. */
+/** Builds the supply for these options; sends no request before `start`. */
 export function createSupply(
   options: SupplyOptions,
   parts: { readonly clock: Clock; readonly random: Random; readonly log: Log },

@@ -13,8 +13,8 @@ import { createMergedVerifier } from './merged-verifier.ts';
 import { checkMatchers, letsIn, matchedText } from './uri-san.ts';
 
 /**
- * The trust that the mesh hands to this sidecar, as a verifier that changes with it. A secret that
- * cannot be used leaves the last good one.
+ * The trust that the mesh hands to this sidecar, as a verifier that changes with it. After an
+ * unusable secret the last good one stays.
  */
 export class MeshTrust implements PeerVerifier {
   readonly #client: SdsClient;
@@ -51,7 +51,7 @@ export class MeshTrust implements PeerVerifier {
    */
   verify(...chain: Parameters<PeerVerifier['verify']>): ReturnType<PeerVerifier['verify']> {
     if (!this.#verifier)
-      throw new SidecarError('no-trust', 'the mesh has not told this sidecar yet whom to trust');
+      throw new SidecarError('no-trust', 'the mesh has not sent this sidecar its trust yet');
     return this.#verifier.verify(...chain);
   }
 
@@ -97,8 +97,8 @@ function bundlesIn(
   return new BundleSet(
     trustDomains.map(({ name, trustBundlePem }) => {
       try {
-        // An empty bundle is a revocation: its peers are refused, and it keeps nobody else's change
-        // out.
+        // An empty bundle is a revocation: its peers are refused, and it does not block changes of
+        // other bundles.
         const ders = trustBundlePem.trim() === '' ? [] : certificatesFromPem(trustBundlePem);
         return bundleOf(name, ders.map(x509AuthorityFromDer));
       } catch (cause) {
@@ -112,8 +112,8 @@ function bundlesIn(
 }
 
 /**
- * `verifier`, of which only IDs pass that a matcher lets in; all of them when none is listed, as in
- * Envoy.
+ * Wraps `verifier` so that only IDs pass that a matcher admits; all of them when none is listed, as
+ * in Envoy.
  */
 function restricted(verifier: PeerVerifier, allowed: readonly UriSanMatcher[]): PeerVerifier {
   if (allowed.length === 0) return verifier;

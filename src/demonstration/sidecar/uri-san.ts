@@ -17,8 +17,8 @@ export function matchedText(matcher: UriSanMatcher): string {
 }
 
 /**
- * Every matcher names one whole trust domain (X509-41): a prefix without the slash after it would
- * let in all whose names begin alike. Throws `SidecarError` `trust-malformed`.
+ * Every matcher names one whole trust domain (X509-41), because a prefix without the slash after it
+ * would admit every name that begins alike. Throws `SidecarError` `trust-malformed`.
  */
 export function checkMatchers(matchers: readonly UriSanMatcher[]): void {
   for (const matcher of matchers) {

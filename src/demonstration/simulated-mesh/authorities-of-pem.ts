@@ -7,8 +7,8 @@ import {
 } from '../../spiffe/index.ts';
 
 /**
- * The authorities of a PEM text; nothing for what cannot be read, which the products keep and only
- * their proxies would notice.
+ * The authorities of a PEM text. Empty for unreadable text: the products keep it, and only their
+ * proxies would notice.
  */
 export function authoritiesOfPem(pem: string): X509Authority[] {
   try {

@@ -1,9 +1,9 @@
 import type { Context } from 'hono';
 
 /**
- * The text of a request's body, or undefined when it has more than `maxBytes`; no more than that is
- * read. hono's own `bodyLimit` makes a new `Request` of a body without a length, which fails unless
- * the globals are replaced.
+ * Reads the text of a request's body; undefined when it has more than `maxBytes`, and then reading
+ * stops. Because hono's own `bodyLimit` makes a new `Request` of a body without a length, it fails
+ * unless the globals are replaced.
  */
 export async function readBoundedBody(context: Context, maxBytes: number): Promise<string | undefined> {
   const { body } = context.req.raw;

@@ -6,11 +6,12 @@ import { certificatesFromPem, pemFromCertificates, type TrustDomain } from '../.
 import { SimulatedMeshError } from './errors.ts';
 
 /**
- * `next`: trusted but not signing yet · `active`: signs · `retiring`: trusted still, signs no more.
+ * `next`: trusted but not signing yet · `active`: signs · `retiring`: still trusted, has stopped
+ * signing.
  */
 export type RootPhase = 'next' | 'active' | 'retiring';
 
-/** A root with its secrets, as the folder keeps it. */
+/** A root with its secrets, as stored in the folder. */
 export interface StoredRoot {
   readonly number: number;
   readonly phase: RootPhase;
@@ -36,9 +37,9 @@ const STATE_FILE = 'ca.json';
 const ORDER: readonly RootPhase[] = ['retiring', 'active', 'next'];
 
 /**
- * The files of a CA: `ca.json` says which roots there are and in which phase, each root has its PEM
- * files beside it. The files are written first and `ca.json` last, so that a crash leaves the old
- * state or the new one.
+ * The files of a CA: `ca.json` lists the roots and their phases, and each root has its PEM files
+ * next to it. Because the files are written first and `ca.json` last, a crash leaves the old state
+ * or the new one.
  */
 export class CaFolder {
   readonly #path: string;

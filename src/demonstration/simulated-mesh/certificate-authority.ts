@@ -14,7 +14,7 @@ import { CaFolder, type RootPhase, type StoredRoot } from './ca-folder.ts';
 import type { CertificateProfile } from './certificate-profile.ts';
 import { SimulatedMeshError } from './errors.ts';
 
-/** How far a rotation has come: none under way · the new root is published · the new root signs. */
+/** The phase of a rotation: none running · the new root is published · the new root signs. */
 export type RotationPhase = 'stable' | 'published' | 'activated';
 
 /** A trusted root of the own mesh. */
@@ -23,9 +23,7 @@ export interface OwnRoot {
   readonly number: number;
   readonly phase: RootPhase;
   readonly authority: X509Authority;
-  /**
-   * What a holder of an older root needs besides: this root's key, signed by the root before it.
-   */
+  /** What a holder of an older root needs too: this root's key, signed by the root before it. */
   readonly crossSigned?: Uint8Array;
   /** The certificate under this root that signs leaves; absent while the root is `next`. */
   readonly intermediate?: Uint8Array;
@@ -47,10 +45,10 @@ const INTERMEDIATE_LIFE_MS = 365 * DAY_MS;
 const INTERMEDIATE_MARGIN_MS = 30 * DAY_MS;
 
 /**
- * The CA of a simulated mesh: root, intermediate, leaves, and a rotation in three steps so that
- * nothing is signed by a root that peers could not know yet (FED-18) and no root goes while it is
- * needed (FED-20). All of it is kept in a folder, keys with mode 0600, and survives a restart in
- * the middle of a rotation.
+ * The CA of a simulated mesh: root, intermediate, leaves, and a rotation in three steps. The steps
+ * ensure that a root signs only after peers could learn of it (FED-18) and leaves only after its
+ * last use (FED-20). A folder holds everything, keys with mode 0600, and the CA survives a restart
+ * in the middle of a rotation.
  */
 export class CertificateAuthority {
   readonly trustDomain: TrustDomain;
@@ -113,7 +111,7 @@ export class CertificateAuthority {
   }
 
   /**
-   * Makes the next root and lists it among the own roots; the active one goes on signing. Throws
+   * Makes the next root and lists it among the own roots; the active one keeps signing. Throws
    * `rotation-phase`.
    */
   publish(): Promise<void> {
@@ -159,8 +157,8 @@ export class CertificateAuthority {
   }
 
   /**
-   * Signs a leaf for any URI it is given, in this product's shape (X509-10, X509-12, X509-14): who
-   * may have which ID is the caller's to say.
+   * Signs a leaf for any given URI, in this product's shape (X509-10, X509-12, X509-14). The caller
+   * decides which ID is allowed.
    */
   async issueLeaf(request: {
     readonly uri: string;
@@ -266,7 +264,7 @@ export class CertificateAuthority {
     if (this.phase === phase) return;
     throw new SimulatedMeshError(
       'rotation-phase',
-      `a rotation goes publish, activate, retire: "${step}" needs phase "${phase}", the CA of ${this.trustDomain} is in "${this.phase}"`,
+      `a rotation runs publish, activate, retire: "${step}" needs phase "${phase}", the CA of ${this.trustDomain} is in "${this.phase}"`,
     );
   }
 

@@ -1,8 +1,6 @@
 import type { IssueRequest, KeyKind, TrustDomain } from '../../spiffe/index.ts';
 
-/**
- * What the certificates of one product's CA look like; the CA itself is the same for all of them.
- */
+/** The form of the certificates of one product's CA; the CA itself is the same for all products. */
 export interface CertificateProfile {
   readonly caKey: KeyKind;
   readonly leafKey: KeyKind;
@@ -16,8 +14,7 @@ export interface CertificateProfile {
   /** Whether signing certificates carry the trust domain's own ID (X509-17). */
   readonly caCarriesSpiffeId: boolean;
   /**
-   * Whether a new root is also signed by the old one, so that whoever holds only the old root can
-   * follow.
+   * Whether the old root also signs a new root, so that a holder of only the old root can follow.
    */
   readonly crossSigns: boolean;
   /** How long before its issuance a leaf begins to be valid, against clocks that run behind. */

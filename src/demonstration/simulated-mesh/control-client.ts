@@ -40,7 +40,7 @@ async function call<Answer>(
   try {
     answer = JSON.parse(text);
   } catch (error) {
-    throw new SimulatedMeshError('control-malformed', `the answer of ${socketPath} to ${path} is no JSON`, {
+    throw new SimulatedMeshError('control-malformed', `the answer of ${socketPath} to ${path} is not JSON`, {
       cause: error,
     });
   }

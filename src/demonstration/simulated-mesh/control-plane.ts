@@ -30,7 +30,7 @@ export interface Workload extends IdentityHolder {
 }
 
 /**
- * What a product adds to the common part: how its foreign trust looks to a proxy and to the
+ * What a product adds to the common part: the form of its foreign trust for a proxy and for the
  * operator.
  */
 interface TrustEffect {
@@ -49,8 +49,7 @@ const DEFAULT_SVID_TTL_MS = 3_600_000;
 
 /**
  * What both simulated meshes share: the CA, the workloads' SVIDs, a socket for each workload, and
- * the operator's control socket. Which foreign trust there is and how it looks is the product's,
- * handed in as `effect`.
+ * the operator's control socket. The product provides its foreign trust and its form as `effect`.
  */
 export class ControlPlane {
   readonly authority: CertificateAuthority;
@@ -151,9 +150,9 @@ export class ControlPlane {
   }
 
   /**
-   * Signs a leaf for any SPIFFE ID, of any trust domain. This is a test device and has no
-   * counterpart in the products: it plays the insider of a mesh who abuses its CA, so that one can
-   * watch the peers refuse what it signs.
+   * Signs a leaf for any SPIFFE ID, of any trust domain. This is a test device without a
+   * counterpart in the products: it plays an insider of a mesh who abuses its CA, so that the
+   * peers' refusals can be observed.
    */
   async forge(id: string): Promise<ForgedIdentity> {
     const spiffeId = parseSpiffeId(id);

@@ -11,7 +11,7 @@ import {
 } from './control-status.ts';
 import { requestListener } from './request-listener.ts';
 
-/** What the control socket lets an operator do. */
+/** The operations of the control socket. */
 interface Operator {
   status(): ControlStatus;
   rotate(step: RotationStep): Promise<ControlStatus>;
@@ -70,7 +70,7 @@ function controlApp({ operator, log }: { readonly operator: Operator; readonly l
   app.onError((error, context) => {
     if (error instanceof CodedError) return context.json({ code: error.code, message: error.message }, 409);
     log.error('control request failed', { path: context.req.path, error });
-    return context.json({ code: 'internal', message: 'the request failed, the log says why' }, 500);
+    return context.json({ code: 'internal', message: 'the request failed; the log has the reason' }, 500);
   });
   return app;
 }

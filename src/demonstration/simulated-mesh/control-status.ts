@@ -1,7 +1,7 @@
 import type { RootPhase } from './ca-folder.ts';
 import type { RotationPhase } from './certificate-authority.ts';
 
-/** One of the mesh's own roots, as the control socket tells it. */
+/** One of the mesh's own roots, as the control socket reports it. */
 export interface RootStatus {
   readonly number: number;
   readonly phase: RootPhase;
@@ -31,24 +31,24 @@ export interface WorkloadStatus {
   readonly sds: readonly SecretStatus[];
 }
 
-/** How far one SDS secret has come with the proxies that asked for it. */
+/** How far one SDS secret has reached the proxies that subscribed to it. */
 export interface SecretStatus {
   readonly secret: string;
-  /** What is handed out now. */
+  /** The current version. */
   readonly currentVersion: string;
   /**
-   * Streams that asked for the secret, and what each acknowledged last; absent before its first
-   * ACK.
+   * Streams that subscribed to the secret, and the last version that each acknowledged; absent
+   * before its first ACK.
    */
   readonly proxies: readonly { readonly acknowledged?: string; readonly refused?: string }[];
-  /** Whether every proxy that asks for the secret runs with the current version. */
+  /** Whether every subscribed proxy runs with the current version. */
   readonly inEffect: boolean;
 }
 
 /** Foreign roots that the control plane hands to its proxies, for one trust domain. */
 export interface ForeignStatus {
   readonly trustDomain: string;
-  /** SHA-256 of each certificate; a narrowed anchor has another one than the root it stands for. */
+  /** SHA-256 of each certificate; that of a narrowed anchor differs from that of its root. */
   readonly fingerprints: readonly string[];
   /** Where it came from: `caCertificates[0]`, or a peering's name. */
   readonly source: string;

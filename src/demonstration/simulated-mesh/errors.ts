@@ -1,6 +1,9 @@
 import { CodedError } from '../../spiffe/index.ts';
 
-/** Why a simulated control plane, or its control client, could not do what was asked. */
+/**
+ * The reasons for which a simulated control plane, or its control client, could not do what was
+ * requested.
+ */
 export type SimulatedMeshErrorCode =
   | 'ca-state-malformed'
   | 'ca-other-trust-domain'
@@ -15,5 +18,5 @@ export type SimulatedMeshErrorCode =
   | 'port-in-use'
   | 'listen-failed';
 
-/** A simulated control plane could not do what was asked; `code` says why. */
+/** A simulated control plane could not do what was requested; `code` is the reason. */
 export class SimulatedMeshError extends CodedError<SimulatedMeshErrorCode> {}

@@ -3,8 +3,8 @@ import { type ListenAddress, listenOn } from '../../platform/index.ts';
 import { SimulatedMeshError } from './errors.ts';
 
 /**
- * Listens for `purpose`, as the sentence goes on. Rejects with `SimulatedMeshError` `port-in-use`,
- * `listen-failed`.
+ * Listens; `purpose` continues the sentence of the error. Rejects with `SimulatedMeshError`
+ * `port-in-use`, `listen-failed`.
  */
 export function listenForMesh(server: Server, address: ListenAddress, purpose: string): Promise<void> {
   return listenOn({
@@ -12,7 +12,7 @@ export function listenForMesh(server: Server, address: ListenAddress, purpose: s
     address,
     purpose,
     refusal: (code, message, options) => new SimulatedMeshError(code, message, options),
-    // A demonstration that is out of file descriptors answers nobody until some are free.
+    // A demonstration without free file descriptors does not answer until some are free.
     onAcceptError: () => {},
   });
 }

@@ -4,8 +4,8 @@ import { writeDurably } from '../../platform/index.ts';
 import { SimulatedMeshError } from './errors.ts';
 
 /**
- * A JSON file (mode 0600) that follows a value in memory: saving only marks, the newest value is
- * written behind, and `written` tells when it has arrived.
+ * A JSON file (mode 0600) that follows a value in memory: saving only marks it, the newest value is
+ * written in the background, and `written` resolves when it is on disk.
  */
 export class SnapshotFile<Value> {
   readonly #path: string;
@@ -31,7 +31,7 @@ export class SnapshotFile<Value> {
     try {
       return JSON.parse(text);
     } catch (cause) {
-      throw new SimulatedMeshError('state-malformed', `the state in ${this.#path} is no JSON`, { cause });
+      throw new SimulatedMeshError('state-malformed', `the state in ${this.#path} is not JSON`, { cause });
     }
   }
 
@@ -39,8 +39,8 @@ export class SnapshotFile<Value> {
     const waiting = this.#pending !== undefined;
     this.#pending = { value };
     if (waiting) return;
-    // A failed write is told to whoever waits for `written` next, and the one after it starts
-    // afresh.
+    // The next caller of `written` gets the error of a failed write; the write after it starts
+    // fresh.
     this.#writing = this.#writing.catch(() => {}).then(() => this.#write());
     this.#writing.catch(() => {});
   }

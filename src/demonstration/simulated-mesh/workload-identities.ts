@@ -3,11 +3,11 @@ import type { Clock, Log } from '../../platform/index.ts';
 import type { SpiffeId } from '../../spiffe/index.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
 
-/** Who gets an SVID, and under which name it is asked for. */
+/** The holder of an SVID, and the name of its secret. */
 export interface IdentityHolder {
   readonly name: string;
   readonly id: SpiffeId;
-  /** DNS names beside the ID; none for workloads. */
+  /** DNS names in addition to the ID; none for workloads. */
   readonly dnsSans?: readonly string[];
 }
 
@@ -61,7 +61,7 @@ export class WorkloadIdentities {
   }
 
   /**
-   * Issues the first SVID of every workload, then goes on renewing until `stop`. Throws what the CA
+   * Issues the first SVID of every workload, then keeps renewing until `stop`. Throws what the CA
    * throws.
    */
   async start(): Promise<void> {
@@ -122,7 +122,8 @@ export class WorkloadIdentities {
     try {
       await this.#issue(workload);
     } catch (error) {
-      // The held SVID is good for half its life still; what failed (a full disk, say) may pass.
+      // The held SVID is valid for the other half of its life; the cause (a full disk, for example)
+      // may pass.
       this.#renewAt.set(workload.name, this.#clock.now().getTime() + RETRY_MS);
       this.#log.error('SVID not renewed', { workload: workload.name, spiffeId: workload.id, error });
     }

@@ -12,14 +12,14 @@ import {
 } from '../../workload-api/index.ts';
 import type { WorkloadSvid } from './workload-identities.ts';
 
-/** The names under which proxies ask for their identity and their trust, in both products. */
+/** The names under which proxies request their identity and their trust, in both products. */
 export const IDENTITY_SECRET = 'default';
 export const VALIDATION_SECRET = 'ROOTCA';
 
 /** Of the health of one socket. */
 const MAX_WATCHERS = 64;
 
-/** What one workload is given, as it is now. */
+/** The current SVID and trust of one workload. */
 export interface WorkloadSupply {
   /** Undefined before the first is issued. */
   svid(): WorkloadSvid | undefined;
@@ -32,8 +32,8 @@ export interface WorkloadSupply {
 
 /**
  * The Unix socket of one workload: SDS for its proxy and the SPIFFE Workload API for itself, as on
- * that of a SPIRE agent. The socket tells who calls: whoever may open it is the workload, and
- * nobody else's SVID is given out on it.
+ * that of a SPIRE agent. The socket identifies the caller: a process that may open it is the
+ * workload, and only that workload's SVID is given out on it.
  */
 export class WorkloadSocket {
   readonly #supply: WorkloadSupply;
@@ -78,7 +78,7 @@ export class WorkloadSocket {
     this.#api.changed();
   }
 
-  /** How far each secret has come with the proxies. */
+  /** How far each secret has reached the proxies. */
   acknowledged(): readonly { readonly secret: string; readonly state: SdsAcknowledgement }[] {
     return [IDENTITY_SECRET, VALIDATION_SECRET].map((secret) => ({
       secret,

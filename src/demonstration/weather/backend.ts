@@ -3,16 +3,14 @@ import { CodedError } from '../../spiffe/index.ts';
 import { call, sendJson, serve, type WeatherService } from './http-service.ts';
 import { type PlaceWeather, sampleWeather } from './sample-weather.ts';
 
-/**
- * What the backend answers: the weather, and info's remark or the honest reason why it is missing.
- */
+/** The backend's answer: the weather, and info's remark or the reason why it is missing. */
 export interface WeatherReport {
   readonly weather: readonly PlaceWeather[];
   readonly remark?: { readonly text: string; readonly caller: string };
   readonly remarkMissing?: { readonly code: string; readonly message: string };
 }
 
-/** The backend: weather from fixed sample data, with a remark that it asks the info service for. */
+/** The backend: weather from fixed sample data, with a remark from the info service. */
 export function startBackend(options: {
   readonly listen: ListenAddress;
   readonly infoUrl: string;

@@ -28,7 +28,7 @@ const BACKEND_TIMEOUT_MS = CALL_TIMEOUT_MS + 1000;
 export function startFrontend(options: {
   readonly listen: ListenAddress;
   readonly backendUrl: string;
-  /** How long the page waits for the backend before it says that none answered. */
+  /** How long the page waits for the backend before it reports that none answered. */
   readonly timeoutMs?: number;
 }): Promise<WeatherService> {
   const { timeoutMs = BACKEND_TIMEOUT_MS } = options;
@@ -51,7 +51,7 @@ export function startFrontend(options: {
   });
 }
 
-/** The page never fails: where the backend does not answer in time, it says so. */
+/** The page never fails: where the backend does not answer in time, the page shows that. */
 async function viewFrom(askBackend: () => Promise<CallAnswer>): Promise<PageView> {
   try {
     return viewOf(await askBackend());

@@ -36,8 +36,8 @@ export async function serve(
     address: listen,
     purpose: 'the weather application',
     refusal: (code, message, options) => new WeatherError(code, message, options),
-    // A demonstration that is out of file descriptors answers nobody until some are free; there is
-    // nothing to do.
+    // A demonstration without free file descriptors does not answer until some are free; no action
+    // is needed.
     onAcceptError: () => {},
   });
   return { url: `http://${listen.host}:${portOf(server)}`, stop: () => close(server) };
@@ -82,7 +82,7 @@ export function sendJson(response: ServerResponse, status: number, body: unknown
     .end(JSON.stringify(body));
 }
 
-/** What another workload said: its status and its JSON. */
+/** Another workload's answer: its status and its JSON. */
 export interface CallAnswer {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
@@ -110,7 +110,7 @@ export function call(url: string, timeoutMs = CALL_TIMEOUT_MS): Promise<CallAnsw
         if (body) resolve({ status: incoming.statusCode ?? 0, body });
         else
           reject(
-            new WeatherError('upstream-broken', `${url} answered with something that is no JSON object`),
+            new WeatherError('upstream-broken', `${url} answered with something that is not a JSON object`),
           );
       });
     });

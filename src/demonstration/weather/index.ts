@@ -1,4 +1,4 @@
-/** The weather application: three plain HTTP workloads that know nothing of TLS. */
+/** The weather application: three plain HTTP workloads without any TLS. */
 export { startBackend, type WeatherReport } from './backend.ts';
 export { startFrontend } from './frontend.ts';
 export { WeatherError, type WeatherErrorCode, type WeatherService } from './http-service.ts';

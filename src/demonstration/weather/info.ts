@@ -2,7 +2,7 @@ import type { ListenAddress } from '../../platform/index.ts';
 import type { IncomingMessage } from 'node:http';
 import { sendJson, serve, type WeatherService } from './http-service.ts';
 
-/** The info service: one remark, and the SPIFFE ID that its sidecar says has called. */
+/** The info service: one remark, and the SPIFFE ID of the caller as its sidecar reports it. */
 export function startInfo(options: { readonly listen: ListenAddress }): Promise<WeatherService> {
   return serve(options.listen, {
     '/healthz': (_incoming, response) => sendJson(response, 200, { ok: true }),

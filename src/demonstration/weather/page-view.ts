@@ -1,7 +1,7 @@
 import type { CallAnswer } from './http-service.ts';
 import type { PlaceWeather } from './sample-weather.ts';
 
-/** What the page shows, as sentences for people. */
+/** The content of the page, as sentences for people. */
 export interface PageView {
   readonly places: readonly {
     readonly symbol: string;
@@ -86,7 +86,7 @@ function textOf(value: unknown): string {
   return typeof value === 'string' && value !== '' ? value : 'unknown';
 }
 
-/** An error message as a sentence: a capital where it begins with a word, and a full stop. */
+/** Turns an error message into a sentence: a capital first letter and a full stop. */
 function sentence(text: string): string {
   const capital = /^[a-z]+(?:[ ,.;]|$)/.test(text) ? text.slice(0, 1).toUpperCase() + text.slice(1) : text;
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;

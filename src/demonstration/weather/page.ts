@@ -57,13 +57,13 @@ function renderPlace({ symbol, place, degrees, wind }: PageView['places'][number
   return `<li>${line('sky', symbol)}${line('place', place)}${line('degrees', degrees)}${line('wind', wind)}</li>`;
 }
 
-/** What other services say is text: no character of it may begin markup. */
+/** Text of other services stays text: no character of it may begin markup. */
 function escape(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
 /**
- * Asks for the page again every second and takes the parts that changed. Served on its own so that
+ * Requests the page again every second and replaces the changed parts. Served separately so that
  * the page needs no inline script (Content-Security-Policy). It parses the server's page into a
  * document that runs nothing, and copies elements from it.
  */

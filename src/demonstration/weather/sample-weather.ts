@@ -1,4 +1,4 @@
-/** The weather of one place, from fixed sample data: the demonstration asks no outside service. */
+/** The weather of one place, from fixed sample data: the demonstration calls no outside service. */
 export interface PlaceWeather {
   readonly place: string;
   readonly sky: 'sunny' | 'cloudy' | 'rain' | 'snow';

@@ -46,7 +46,7 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
     kind: 'consul',
     scope: 'per-trust-domain',
     state,
-    read: (tell, signal) => readOwnTrust({ client, state, tell, clock, random, signal }),
+    read: (report, signal) => readOwnTrust({ client, state, report, clock, random, signal }),
     present: (signal) => writer.present(signal),
     write: (wanted, signal, _told, kept) => writer.apply(wanted, signal, kept),
     stop: () => writer.stop(),

@@ -32,13 +32,13 @@ export async function followBlockingQuery(options: {
         signal,
       });
       take(value);
-      const told = indexOf(answer.headers['x-consul-index']);
+      const newIndex = indexOf(answer.headers['x-consul-index']);
       // The index did not move and the query did not wait: a proxy on the way does not support
       // blocking queries.
-      const hurried = told === 0 || (told === index && clock.monotonicMs() - askedMs < 1000);
+      const hurried = newIndex === 0 || (newIndex === index && clock.monotonicMs() - askedMs < 1000);
       failures = hurried ? failures + 1 : 0;
       // Backwards means that the cluster was restored: begin again from what it has now.
-      index = told < index ? 0 : told;
+      index = newIndex < index ? 0 : newIndex;
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;

@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/index.ts';
 import type { SpiffeId } from '../../spiffe/index.ts';
-import { type Examination, type Finding, told, wrong } from '../contract/finding.ts';
+import { type Examination, type Finding, noted, wrong } from '../contract/finding.ts';
 import { ConsulClient } from './consul-client.ts';
 import { type ConsulFacts, readConsulFacts } from './facts.ts';
 import { HTTP_PROTOCOLS, judgeIdentity, protocolOf } from './judge-identity.ts';
@@ -166,7 +166,7 @@ function judgeSettings({ settings, exports }: ConsulFacts): Finding[] {
             'intentions allow by default, so every identity of every trust domain these services are exported to passes',
             'set default_intention_policy = "deny" (or ACLs with default_policy = "deny"), or add an intention with source "*" and action "deny" to each',
           )
-        : told(
+        : noted(
             'intentions-default-allow',
             'Consul',
             'intentions allow by default: what is exported to a peer is open to its whole trust domain',

@@ -1,5 +1,5 @@
 import { type SpiffeId, trustDomainOf } from '../../spiffe/index.ts';
-import { type Finding, told, wrong } from '../contract/finding.ts';
+import { type Finding, noted, wrong } from '../contract/finding.ts';
 import { consulServiceIdOf } from './consul-id.ts';
 import type { ConsulFacts, IntentionSource, ServiceIntentions } from './facts.ts';
 
@@ -93,9 +93,9 @@ function judgeSource(
   const found = deciding(source, intentions, service);
   const entry = `{"Name": ${JSON.stringify(source.name)}, ${source.peer === undefined ? '' : `"Peer": ${JSON.stringify(source.peer)}, `}"Action": "allow"}`;
   if (found?.action === 'allow')
-    return told('identity-passes', id, `it reaches ${target}: an intention allows ${what}`);
+    return noted('identity-passes', id, `it reaches ${target}: an intention allows ${what}`);
   if (found?.action === 'permissions')
-    return told(
+    return noted(
       'identity-passes-by-request',
       id,
       `whether it passes hangs on the request: an intention for ${what} has permissions`,
@@ -108,7 +108,7 @@ function judgeSource(
       `add the source ${entry} to the config entry service-intentions of ${service ?? 'the service'}`,
     );
   if (settings?.intentionDefault === 'allow')
-    return told(
+    return noted(
       'identity-passes',
       id,
       `it reaches ${target}: no intention says otherwise and the default is to allow`,

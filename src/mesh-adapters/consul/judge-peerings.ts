@@ -1,5 +1,5 @@
 import type { SpiffeId } from '../../spiffe/index.ts';
-import { type Finding, told, wrong } from '../contract/finding.ts';
+import { type Finding, noted, wrong } from '../contract/finding.ts';
 import type { ConsulFacts } from './facts.ts';
 import type { Peering } from './peerings.ts';
 
@@ -41,7 +41,7 @@ export function judgePeerings(
     const throughGateway = [...gateway.keys()].some((id) => id.startsWith(`spiffe://${ownedFor}/`));
     if (open.length > 0)
       findings.push(
-        told(
+        noted(
           'services-exported',
           ownedFor ?? name,
           `exported to this trust domain (peer ${name}): ${open.join(', ')}`,

@@ -66,7 +66,7 @@ export class PeerLink {
   #addresses: readonly string[] = [];
   #exports: readonly string[] = [];
   /** What the cluster reported on a stream, if anything. */
-  #told: readonly string[] = [];
+  #namedByServer: readonly string[] = [];
   /** The time at which a stream was last open. */
   readonly #tried = new Set<string>();
   #turn = 0;
@@ -135,7 +135,7 @@ export class PeerLink {
   }
 
   get #known(): readonly string[] {
-    return [...new Set([...(this.#token?.addresses ?? []), ...this.#told])];
+    return [...new Set([...(this.#token?.addresses ?? []), ...this.#namedByServer])];
   }
 
   get #sentLabel(): string {
@@ -240,12 +240,18 @@ export class PeerLink {
       }),
       onAccepted: (label) => {
         this.#accepted = label;
-        if (label === this.#sentLabel) this.#tell({ state: 'accepted', digest: contentDigest(this.#bundle) });
+        if (label === this.#sentLabel)
+          this.#report({ state: 'accepted', digest: contentDigest(this.#bundle) });
       },
       onRefused: (label, reason) => {
         if (label !== this.#sentLabel) return;
         const message = `the control plane refused the bundle: ${JSON.stringify(reason)}`;
-        this.#tell({ state: 'refused', digest: contentDigest(this.#bundle), code: 'mesh-refused', message });
+        this.#report({
+          state: 'refused',
+          digest: contentDigest(this.#bundle),
+          code: 'mesh-refused',
+          message,
+        });
       },
       onExports: (services) => {
         const before = this.#exports.join();
@@ -259,7 +265,7 @@ export class PeerLink {
       onAddresses: (addresses) => {
         if (addresses.length === 0) return;
         this.#addresses = addresses;
-        this.#told = addresses;
+        this.#namedByServer = addresses;
         // A server that sends this has accepted the stream.
         this.#tried.clear();
       },
@@ -286,10 +292,10 @@ export class PeerLink {
   #lost(error: unknown): void {
     const { code = 'peer-stream-lost', message } = describeError(error);
     const held = this.#accepted === this.#sentLabel;
-    this.#tell({ state: held ? 'accepted' : 'failed', digest: contentDigest(this.#bundle), code, message });
+    this.#report({ state: held ? 'accepted' : 'failed', digest: contentDigest(this.#bundle), code, message });
   }
 
-  #tell(outcome: Outcome): void {
+  #report(outcome: Outcome): void {
     this.#outcome = outcome;
     for (const done of this.#waiting) done();
     this.#waiting.clear();

@@ -55,17 +55,17 @@ export async function fetchOwnTrust(client: ConsulClient, signal: AbortSignal): 
 export async function readOwnTrust(options: {
   readonly client: ConsulClient;
   readonly state: AdapterState;
-  readonly tell: (own: OwnTrust) => void;
+  readonly report: (own: OwnTrust) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { state, tell } = options;
+  const { state, report } = options;
   await followBlockingQuery({
     ...options,
     path: PATH,
     take: (value) => {
-      tell(parseOwnTrust(value));
+      report(parseOwnTrust(value));
       state.contact('roots');
     },
     onTrouble: (error) => state.trouble('roots', error),

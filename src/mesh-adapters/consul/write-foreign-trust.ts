@@ -155,8 +155,8 @@ export class ForeignTrustWriter {
     const held = link ?? this.#open(admission);
     held.update(bundle, admission.roots);
     const report = await held.settled(ANSWER_MS, signal);
-    const [said] = admission.notes;
-    return said && report.code === undefined ? { ...report, code: said.code, message: said.message } : report;
+    const [note] = admission.notes;
+    return note && report.code === undefined ? { ...report, code: note.code, message: note.message } : report;
   }
 
   #open({ bundle, roots }: Admission): PeerLink {

@@ -11,7 +11,7 @@ export function assembleAdapter(options: {
   readonly scope: MeshAdapter['scope'];
   readonly state: AdapterState;
   /** Reports the own trust any number of times, until the signal aborts. */
-  readonly read: (tell: (own: OwnTrust) => void, signal: AbortSignal) => Promise<void>;
+  readonly read: (report: (own: OwnTrust) => void, signal: AbortSignal) => Promise<void>;
   /**
    * For a place that is not read as a whole; left out where what is read is the state of one
    * instant.
@@ -20,7 +20,7 @@ export function assembleAdapter(options: {
   readonly write: (
     wanted: readonly TrustBundle[],
     signal: AbortSignal,
-    told: ReadonlySet<TrustDomain>,
+    reported: ReadonlySet<TrustDomain>,
     kept: ReadonlySet<TrustDomain>,
     /** Every write of this comparison failed. A report of one peer does not show that. */
     noteTrouble: (error: MeshAdapterError) => void,
@@ -37,8 +37,10 @@ export function assembleAdapter(options: {
     kind,
     scope,
     watchOwnTrust: (outer) => followOwnTrust(until(outer), read, secondLook),
-    applyForeignTrust: (wanted, outer, told = new Set(), kept = new Set()) =>
-      state.applying(until(outer), (signal, noteTrouble) => write(wanted, signal, told, kept, noteTrouble)),
+    applyForeignTrust: (wanted, outer, reported = new Set(), kept = new Set()) =>
+      state.applying(until(outer), (signal, noteTrouble) =>
+        write(wanted, signal, reported, kept, noteTrouble),
+      ),
     presentTrust: (outer) => present(until(outer)),
     onReport: (listener) => state.onReport(listener),
     onProgress: (listener) => state.onProgress(listener),

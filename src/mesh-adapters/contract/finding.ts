@@ -28,7 +28,7 @@ export function wrong(code: string, where: string, message: string, advice: stri
 }
 
 /** A finding for information only. */
-export function told(code: string, where: string, message: string, advice?: string): Finding {
+export function noted(code: string, where: string, message: string, advice?: string): Finding {
   return { code, level: 'note', where, message, ...(advice === undefined ? {} : { advice }) };
 }
 

@@ -10,7 +10,7 @@ import type { SecondLook } from './second-look.ts';
  */
 export async function* followOwnTrust(
   signal: AbortSignal,
-  read: (tell: (own: OwnTrust) => void, signal: AbortSignal) => Promise<void>,
+  read: (report: (own: OwnTrust) => void, signal: AbortSignal) => Promise<void>,
   secondLook?: SecondLook,
 ): AsyncIterable<OwnTrust> {
   const ended = new AbortController();

@@ -13,12 +13,12 @@ export function reportOf(
   notes: readonly { readonly code: string; readonly message: string }[] = [],
 ): ForeignTrustReport {
   const { bundle, refusal } = admission;
-  const [said] = refusal ? [refusal] : [...notes, ...admission.notes];
+  const [note] = refusal ? [refusal] : [...notes, ...admission.notes];
   return {
     trustDomain: bundle.trustDomain,
     state: refusal ? 'refused' : state,
     digest: contentDigest(bundle),
-    ...(said && { code: said.code, message: said.message }),
+    ...(note && { code: note.code, message: note.message }),
     at,
   };
 }

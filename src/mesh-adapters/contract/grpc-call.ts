@@ -70,6 +70,6 @@ export function codeOfStatus(code: number): MeshAdapterErrorCode {
 }
 
 function failureOf({ code, details }: ServiceError, what: string): MeshAdapterError {
-  const said = JSON.stringify(details.split('\n', 1)[0]?.slice(0, 300) ?? '');
-  return new MeshAdapterError(codeOfStatus(code), `${what} failed with ${status[code] ?? code}: ${said}`);
+  const reason = JSON.stringify(details.split('\n', 1)[0]?.slice(0, 300) ?? '');
+  return new MeshAdapterError(codeOfStatus(code), `${what} failed with ${status[code] ?? code}: ${reason}`);
 }

@@ -104,10 +104,10 @@ export function parseJsonAnswer(body: Uint8Array, what: string): unknown {
 
 /** Turns a status of 400 or more into an error. `text` is the mesh's message, cut to one line. */
 export function refusedByStatus(status: number, what: string, text: string): MeshAdapterError {
-  const said = text.split('\n', 1)[0]?.slice(0, 300) ?? '';
+  const reason = text.split('\n', 1)[0]?.slice(0, 300) ?? '';
   return new MeshAdapterError(
     codeOf(status),
-    `${what} was answered with ${status}${said === '' ? '' : `: ${JSON.stringify(said)}`}`,
+    `${what} was answered with ${status}${reason === '' ? '' : `: ${JSON.stringify(reason)}`}`,
   );
 }
 

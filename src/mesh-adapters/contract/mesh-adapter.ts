@@ -106,7 +106,7 @@ export interface MeshAdapter {
   applyForeignTrust(
     wanted: readonly TrustBundle[],
     signal: AbortSignal,
-    told?: ReadonlySet<TrustDomain>,
+    reported?: ReadonlySet<TrustDomain>,
     kept?: ReadonlySet<TrustDomain>,
   ): Promise<readonly ForeignTrustReport[]>;
   /**

@@ -7,7 +7,7 @@ import { poll } from './poll.ts';
 export interface OwnTrustPolling {
   readonly pollMs: number;
   readonly state: AdapterState;
-  readonly tell: (own: OwnTrust) => void;
+  readonly report: (own: OwnTrust) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
@@ -19,11 +19,11 @@ export interface OwnTrustPolling {
  */
 export async function pollOwnTrust(
   fetch: (signal: AbortSignal) => Promise<OwnTrust>,
-  { pollMs, state, tell, clock, random, signal }: OwnTrustPolling,
+  { pollMs, state, report, clock, random, signal }: OwnTrustPolling,
 ): Promise<void> {
   await poll({
     look: async (abort) => {
-      tell(await fetch(abort));
+      report(await fetch(abort));
       state.contact('roots');
     },
     everyMs: pollMs,

@@ -55,8 +55,8 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
     watchOwnTrust: (outer) =>
       followOwnTrust(
         AbortSignal.any([outer, stopping.signal]),
-        (tell, signal) =>
-          readOwnTrust({ trustDomain, own, signingPemFile, pollMs, state, tell, clock, signal }),
+        (report, signal) =>
+          readOwnTrust({ trustDomain, own, signingPemFile, pollMs, state, report, clock, signal }),
         secondLook,
       ),
     applyForeignTrust: (wanted, outer, _told, kept = new Set()) =>

@@ -112,14 +112,14 @@ export async function readOwnTrust(options: {
   readonly signingPemFile?: string | undefined;
   readonly pollMs: number;
   readonly state: AdapterState;
-  readonly tell: (own: OwnTrust) => void;
+  readonly report: (own: OwnTrust) => void;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { trustDomain, own, signingPemFile, pollMs, state, tell, clock, signal } = options;
+  const { trustDomain, own, signingPemFile, pollMs, state, report, clock, signal } = options;
   const look = async () => {
     try {
-      tell(await readOnce({ trustDomain, own, signingPemFile }));
+      report(await readOnce({ trustDomain, own, signingPemFile }));
       state.contact('roots');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;

@@ -52,9 +52,9 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
     kind: 'istio',
     scope: 'merged',
     state,
-    read: (tell, signal) => readOwnTrust({ client, objects, state, tell, clock, random, signal }),
+    read: (report, signal) => readOwnTrust({ client, objects, state, report, clock, random, signal }),
     secondLook,
     present: (signal) => readPresentTrust(writer, signal),
-    write: (wanted, signal, told, kept) => writeForeignTrust(wanted, writer, signal, told, kept),
+    write: (wanted, signal, reported, kept) => writeForeignTrust(wanted, writer, signal, reported, kept),
   });
 }

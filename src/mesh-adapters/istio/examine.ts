@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
-import { type Examination, told, wrong } from '../contract/finding.ts';
+import { type Examination, noted, wrong } from '../contract/finding.ts';
 import { type IstioFacts, readIstioFacts } from './facts.ts';
 import { judgeControlPlanes } from './judge-control-planes.ts';
 import { judgeMeshConfig, judgeMeshConfigs } from './judge-mesh-configs.ts';
@@ -59,7 +59,7 @@ function examinedOf(facts: IstioFacts): string[] {
 /** Examines a mesh config in a file: only the content of the file is visible. */
 export async function examineIstioFile(path: string, clock: Clock): Promise<Examination> {
   const where = `mesh config ${path}`;
-  const noted = told(
+  const limits = noted(
     'only-mesh-config-examined',
     where,
     'without Kubernetes the flags of istiod and the policies are not looked at',
@@ -70,7 +70,7 @@ export async function examineIstioFile(path: string, clock: Clock): Promise<Exam
     return {
       mesh: 'istio',
       examined: [where],
-      findings: [...judgeMeshConfig(where, held, clock.now()), noted],
+      findings: [...judgeMeshConfig(where, held, clock.now()), limits],
     };
   } catch (error) {
     if (!(error instanceof MeshAdapterError)) throw error;

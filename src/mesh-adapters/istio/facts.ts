@@ -1,5 +1,5 @@
 import { MeshAdapterError } from '../contract/errors.ts';
-import { type Finding, inOrder, told, wrong } from '../contract/finding.ts';
+import { type Finding, inOrder, noted, wrong } from '../contract/finding.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { collectionOf } from '../kubernetes/kubernetes-object.ts';
 import { fieldsOf, listOf, type MeshObject, meshObjectOf, textOf } from './fields.ts';
@@ -117,7 +117,7 @@ function unreadable(what: string, api: string, { code, message }: MeshAdapterErr
         `allow it to read them for this examination: a role with apiGroups ["${group}"], resources ["${what}"], verbs ["list"]`,
       );
     case 'mesh-not-found':
-      return told(
+      return noted(
         'kind-not-served',
         what,
         `the API server does not serve ${what} (${api}), so they were not looked at`,

@@ -62,9 +62,9 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
     onTrouble: (error) => state.trouble('own-trust', error),
     clock,
   });
-  const look = async (tell: (own: OwnTrust) => void) => {
+  const look = async (report: (own: OwnTrust) => void) => {
     try {
-      tell(await readOnce());
+      report(await readOnce());
       state.contact('own-trust');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;
@@ -76,13 +76,13 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
     kind: 'istio',
     scope: 'merged',
     state,
-    read: (tell, signal) => {
+    read: (report, signal) => {
       const paths = [file.path, ...ownPemFiles];
-      return watchFiles({ paths, everyMs: pollMs, clock, signal, look: () => look(tell) });
+      return watchFiles({ paths, everyMs: pollMs, clock, signal, look: () => look(report) });
     },
     secondLook,
     present: async () => presentOfAnchors(ownAnchorsIn(await file.read()), `caCertificates of ${file.path}`),
-    write: (wanted, signal, told, kept) =>
+    write: (wanted, signal, reported, kept) =>
       retryConflicts(
         async () => {
           const [own, held] = await Promise.all([ownRoots(), file.read()]);
@@ -94,7 +94,7 @@ export function createIstioFileAdapter(options: IstioFileAdapterOptions): MeshAd
             unnarrowed,
             room: ROOM_IN_FILE,
             notes: [],
-            told,
+            reported,
             kept,
             now,
           });

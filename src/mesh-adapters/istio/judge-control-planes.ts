@@ -1,4 +1,4 @@
-import { type Finding, told, wrong } from '../contract/finding.ts';
+import { type Finding, noted, wrong } from '../contract/finding.ts';
 import type { IstioFacts } from './facts.ts';
 import { spireTemplatesIn } from './revisions.ts';
 
@@ -14,7 +14,7 @@ export function judgeControlPlanes(
   const findings: Finding[] = [];
   if (istiods?.length === 0)
     findings.push(
-      told(
+      noted(
         'istiod-not-found',
         systemNamespace,
         'no deployment of istiod is in this namespace, so its flags could not be looked at',
@@ -44,7 +44,7 @@ export function judgeControlPlanes(
       );
     if (on('ENABLE_CLUSTER_TRUST_BUNDLE_API'))
       findings.push(
-        told(
+        noted(
           'roots-in-cluster-trust-bundle',
           where,
           'istiod writes its own roots into the ClusterTrustBundle istio.io:istiod-ca:root-cert and not into the ConfigMap istio-ca-root-cert',
@@ -55,7 +55,7 @@ export function judgeControlPlanes(
   const revisions = [...new Set((istiods ?? []).map(({ revision }) => revision))].sort();
   if (revisions.length > 1)
     findings.push(
-      told(
+      noted(
         'several-revisions',
         systemNamespace,
         `there are control planes of ${revisions.length} revisions (${revisions.join(', ')}), each with a mesh ConfigMap of its own`,

@@ -1,5 +1,5 @@
 import { MeshAdapterError } from '../contract/errors.ts';
-import { type Finding, told, wrong } from '../contract/finding.ts';
+import { type Finding, noted, wrong } from '../contract/finding.ts';
 import {
   isTrustDomain,
   parseCertificate,
@@ -40,7 +40,7 @@ export function judgeMeshConfigs(facts: IstioFacts, systemNamespace: string, now
   const configs: { readonly object: MeshObject; readonly config: MeshConfigDocument }[] = [];
   for (const object of meshes) {
     const { data, annotations } = object;
-    const held = { text: data[MESH_KEY] ?? '', said: annotations[OWN_ENTRIES_ANNOTATION] };
+    const held = { text: data[MESH_KEY] ?? '', memory: annotations[OWN_ENTRIES_ANNOTATION] };
     const { config, found } = readMeshConfig(whereOf(object), held, now, sharedOf(facts, object));
     if (config) configs.push({ object, config });
     findings.push(...found);
@@ -62,7 +62,7 @@ function readMeshConfig(
 ): { readonly config?: MeshConfigDocument; readonly found: Finding[] } {
   try {
     const config = parseMeshConfig(held.text, shared);
-    return { config, found: judgeConfig(where, held.said, config, now) };
+    return { config, found: judgeConfig(where, held.memory, config, now) };
   } catch (error) {
     if (!(error instanceof MeshAdapterError)) throw error;
     const advice = 'correct the YAML; istiod keeps using the last version that it could read';
@@ -94,7 +94,7 @@ function whereOf({ namespace, name }: MeshObject): string {
 
 function judgeConfig(
   where: string,
-  said: string | undefined,
+  memory: string | undefined,
   config: MeshConfigDocument,
   now: Date,
 ): Finding[] {
@@ -126,7 +126,7 @@ function judgeConfig(
         'use lower-case letters, digits, dots and hyphens',
       ),
     );
-  const own = parseOwnEntries(said);
+  const own = parseOwnEntries(memory);
   const entries = config.list?.entries ?? [];
   const foreign = entries.filter((entry) => !ownAnchorOf(entry, own));
   const claimed = new Set(entries.flatMap(({ trustDomains }) => trustDomains));
@@ -159,7 +159,7 @@ function judgeForeignEntry(entry: CaEntry, where: string, now: Date): Finding[] 
     ];
   if (entry.pem === undefined)
     return [
-      told(
+      noted(
         'spiffe-bundle-url',
         where,
         `the roots of ${whose} come from spiffeBundleUrl: istiod fetches it only every 30 minutes, and drops the roots where that fetch fails`,
@@ -254,7 +254,7 @@ function judgeShared(
         ),
       ];
     return [
-      told(
+      noted(
         'shared-mesh-config',
         where,
         'istiod applies this ConfigMap before the mesh ConfigMap, so findings about the latter describe both together; a list in the latter replaces the one here',

@@ -1,4 +1,4 @@
-import { type Finding, told, wrong } from '../contract/finding.ts';
+import { type Finding, noted, wrong } from '../contract/finding.ts';
 import type { IstioFacts } from './facts.ts';
 import { type Fields, fieldsOf, type MeshObject, listOf, textOf, textsOf } from './fields.ts';
 
@@ -86,7 +86,7 @@ function judgeAuthorization(
     .filter((name) => !allowing.some(({ namespace }) => namespace === name || namespace === rootNamespace));
   if (open.length > 0)
     findings.push(
-      told(
+      noted(
         'no-authorization-policy',
         `namespaces ${open.join(', ')}`,
         'no AuthorizationPolicy allows anybody in particular here, so every identity of every federated trust domain is let in',

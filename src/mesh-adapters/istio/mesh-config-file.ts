@@ -21,13 +21,13 @@ export class MeshConfigFile {
 
   /** Throws `MeshAdapterError` `mesh-config-missing`, `file-unreadable`. */
   async read(): Promise<RememberedConfig> {
-    const [text, said] = await Promise.all([
+    const [text, memory] = await Promise.all([
       readBoundedFile(this.path, MAX_BYTES),
-      readBoundedFile(this.#beside, MAX_BYTES),
+      readBoundedFile(this.#memoryPath, MAX_BYTES),
     ]);
     if (text === undefined)
       throw new MeshAdapterError('mesh-config-missing', `${JSON.stringify(this.path)} is not there`);
-    return { text: text.toString('utf8'), said: said?.toString('utf8') };
+    return { text: text.toString('utf8'), memory: memory?.toString('utf8') };
   }
 
   /**
@@ -37,16 +37,16 @@ export class MeshConfigFile {
    * meanwhile, `file-unwritable`.
    */
   async replace(before: RememberedConfig, after: RememberedConfig): Promise<void> {
-    await this.#write(this.#beside, joined(before.said, after.said));
+    await this.#write(this.#memoryPath, joined(before.memory, after.memory));
     const now = await readBoundedFile(this.path, MAX_BYTES);
     if (now?.toString('utf8') !== before.text)
       throw new MeshAdapterError('mesh-conflict', `${JSON.stringify(this.path)} was changed meanwhile`);
     if (after.text !== before.text) await this.#write(this.path, after.text);
-    if (after.said !== undefined) await this.#write(this.#beside, after.said);
-    else await this.#attempt(this.#beside, () => rm(this.#beside, { force: true }));
+    if (after.memory !== undefined) await this.#write(this.#memoryPath, after.memory);
+    else await this.#attempt(this.#memoryPath, () => rm(this.#memoryPath, { force: true }));
   }
 
-  get #beside(): string {
+  get #memoryPath(): string {
     return `${this.path}.federate.json`;
   }
 

@@ -16,7 +16,7 @@ import { insertOwnEntries, removeOwnEntries } from './splice.ts';
 export interface RememberedConfig {
   readonly text: string;
   /** Undefined where nothing is remembered, or nothing needs remembering. */
-  readonly said: string | undefined;
+  readonly memory: string | undefined;
 }
 
 /** Something worth knowing about a bundle in the mesh. */
@@ -38,12 +38,12 @@ interface Present {
   /** How much of the text those of a trust domain are. */
   readonly ownBytes: ReadonlyMap<string, number>;
   readonly foreign: readonly CaEntry[];
-  readonly said: OwnEntries;
+  readonly memory: OwnEntries;
 }
 
 /** The anchors of ours that a mesh config holds. Throws `MeshAdapterError` `mesh-config-…`. */
-export function ownAnchorsIn({ text, said }: RememberedConfig): readonly PresentAnchor[] {
-  return presentEntries(text, parseMeshConfig(text), said).own;
+export function ownAnchorsIn({ text, memory }: RememberedConfig): readonly PresentAnchor[] {
+  return presentEntries(text, parseMeshConfig(text), memory).own;
 }
 
 /**
@@ -68,15 +68,15 @@ export async function planForeignTrust(
      * Trust domains whose last report was more than "gone". Where istiod refuses the config, it
      * keeps its previous trust in these.
      */
-    readonly told: ReadonlySet<TrustDomain>;
+    readonly reported: ReadonlySet<TrustDomain>;
     /** Trust domains with anchors of ours that stay as they are. */
     readonly kept: ReadonlySet<string>;
     readonly now: Date;
   },
 ): Promise<Plan> {
-  const { own, anchors, elsewhere, unnarrowed, room, notes: more, told, kept, now } = options;
+  const { own, anchors, elsewhere, unnarrowed, room, notes: more, reported, kept, now } = options;
   const config = parseMeshConfig(held.text);
-  const present = presentEntries(held.text, config, held.said);
+  const present = presentEntries(held.text, config, held.memory);
   const keys = heldKeys(
     present.own.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint })),
     wanted,
@@ -107,9 +107,9 @@ export async function planForeignTrust(
   const { state, notes } = whatIstioWillDo(config, present.foreign, unnarrowed);
   const named = new Set<string>(wanted.map(({ trustDomain }) => trustDomain));
   const refused = state === 'refused';
-  const before = [...present.own.map(({ trustDomain }) => trustDomain), ...(refused ? told : [])];
+  const before = [...present.own.map(({ trustDomain }) => trustDomain), ...(refused ? reported : [])];
   const gone = new Set(before.filter((each) => !named.has(each) && !kept.has(each)));
-  const [said] = refused ? notes : [];
+  const [firstNote] = refused ? notes : [];
   return {
     ...(change && { change }),
     chosen,
@@ -122,7 +122,7 @@ export async function planForeignTrust(
             trustDomain,
             state: refused ? 'refused' : 'removed',
             at: now,
-            ...said,
+            ...firstNote,
           }),
         ),
     ],
@@ -142,12 +142,12 @@ function keptAnchor(
 }
 
 function presentEntries(text: string, { list }: MeshConfigDocument, annotation: string | undefined): Present {
-  const said = parseOwnEntries(annotation);
+  const memory = parseOwnEntries(annotation);
   const own: PresentAnchor[] = [];
   const ownBytes = new Map<string, number>();
   const foreign: CaEntry[] = [];
   for (const entry of list?.entries ?? []) {
-    const anchor = ownAnchorOf(entry, said);
+    const anchor = ownAnchorOf(entry, memory);
     if (!anchor) {
       foreign.push(entry);
       continue;
@@ -156,7 +156,7 @@ function presentEntries(text: string, { list }: MeshConfigDocument, annotation: 
     const bytes = Buffer.byteLength(text.slice(entry.from, entry.to));
     ownBytes.set(anchor.trustDomain, (ownBytes.get(anchor.trustDomain) ?? 0) + bytes);
   }
-  return { own, ownBytes, foreign, said };
+  return { own, ownBytes, foreign, memory };
 }
 
 function orderOf({ trustDomain, rootFingerprint }: Anchor): string {
@@ -166,23 +166,23 @@ function orderOf({ trustDomain, rootFingerprint }: Anchor): string {
 /** The text to write, or undefined where the config already has the wanted content. */
 function changeOf(
   text: string,
-  { own, said }: Present,
+  { own, memory }: Present,
   chosen: readonly Anchor[],
 ): RememberedConfig | undefined {
   const before = own.map(({ trustDomain, certificate }) => `${trustDomain} ${certificate.fingerprint}`);
   const after = chosen.map(({ trustDomain, fingerprint }) => `${trustDomain} ${fingerprint}`);
   const same = before.toSorted().join() === after.toSorted().join();
   const known =
-    chosen.length === said.fingerprints.size &&
-    chosen.every(({ fingerprint }) => said.fingerprints.has(fingerprint));
+    chosen.length === memory.fingerprints.size &&
+    chosen.every(({ fingerprint }) => memory.fingerprints.has(fingerprint));
   if (same && known) return undefined;
   const change = (value: string, origin: OwnEntries['origin']) => ({
     text: value,
-    said: chosen.length === 0 ? undefined : renderOwnEntries(chosen, origin),
+    memory: chosen.length === 0 ? undefined : renderOwnEntries(chosen, origin),
   });
   // Our entries are right; only the memory of them is lost.
-  if (same) return change(text, said.origin);
-  const without = removeOwnEntries(text, (entry) => ownAnchorOf(entry, said) !== undefined, said.origin);
+  if (same) return change(text, memory.origin);
+  const without = removeOwnEntries(text, (entry) => ownAnchorOf(entry, memory) !== undefined, memory.origin);
   const spliced = insertOwnEntries(without, chosen);
   return change(spliced.text, spliced.origin);
 }

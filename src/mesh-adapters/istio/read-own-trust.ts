@@ -73,18 +73,18 @@ export async function readOwnTrust(options: {
   readonly client: KubernetesClient;
   readonly objects: IstioObjects;
   readonly state: AdapterState;
-  readonly tell: (own: OwnTrust) => void;
+  readonly report: (own: OwnTrust) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { objects, state, tell } = options;
+  const { objects, state, report } = options;
   let mesh: ConfigMap | undefined;
   let roots: ConfigMap | undefined;
   const look = () => {
     if (!mesh || !roots) return;
     try {
-      tell(ownTrustOf(parseMeshConfig(meshTextOf(mesh)), roots));
+      report(ownTrustOf(parseMeshConfig(meshTextOf(mesh)), roots));
       state.contact('own-trust');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;

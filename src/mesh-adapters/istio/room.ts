@@ -21,11 +21,11 @@ const DEEPEST_INDENT = ' '.repeat(16);
  */
 export interface MeshConfigRoom {
   readonly text: number;
-  readonly said: number;
+  readonly memory: number;
 }
 
 /** A mesh config in a file has the limit of a ConfigMap, so that it can move into one. */
-export const ROOM_IN_FILE: MeshConfigRoom = { text: CONFIG_MAP_BYTES, said: CONFIG_MAP_BYTES };
+export const ROOM_IN_FILE: MeshConfigRoom = { text: CONFIG_MAP_BYTES, memory: CONFIG_MAP_BYTES };
 
 /** The size of a ConfigMap's other values and annotations. */
 export function roomInConfigMap({ metadata, data = {}, binaryData }: ConfigMap): MeshConfigRoom {
@@ -38,7 +38,7 @@ export function roomInConfigMap({ metadata, data = {}, binaryData }: ConfigMap):
     .flat();
   return {
     text: CONFIG_MAP_BYTES - bytesOfTexts(others),
-    said: ANNOTATIONS_BYTES - bytesOfTexts([...annotations, OWN_ENTRIES_ANNOTATION]),
+    memory: ANNOTATIONS_BYTES - bytesOfTexts([...annotations, OWN_ENTRIES_ANNOTATION]),
   };
 }
 
@@ -53,8 +53,8 @@ export interface EntryLimits extends PlaceLimits {
 /** The size that our entries may have next to `othersBytes` of other text. */
 export function limitsOfEntries(room: MeshConfigRoom, othersBytes: number): EntryLimits {
   const text = Math.max(0, room.text - othersBytes - RESERVE_BYTES);
-  const said = Math.max(0, room.said - RESERVE_BYTES);
-  return { bytesOfPeer: BYTES_OF_PEER, bytesOfAll: text, factor: Math.max(1, text / said) };
+  const memory = Math.max(0, room.memory - RESERVE_BYTES);
+  return { bytesOfPeer: BYTES_OF_PEER, bytesOfAll: text, factor: Math.max(1, text / memory) };
 }
 
 /**

@@ -38,10 +38,10 @@ export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   writer: IstioWriter,
   signal: AbortSignal,
-  told: ReadonlySet<TrustDomain>,
+  reported: ReadonlySet<TrustDomain>,
   kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
-  return await retryConflicts(() => writeOnce(wanted, writer, signal, told, kept), { ...writer, signal });
+  return await retryConflicts(() => writeOnce(wanted, writer, signal, reported, kept), { ...writer, signal });
 }
 
 /** Reads what `caCertificates` of any revision holds with our mark. Throws `MeshAdapterError`. */
@@ -59,7 +59,7 @@ async function writeOnce(
   wanted: readonly TrustBundle[],
   writer: IstioWriter,
   signal: AbortSignal,
-  told: ReadonlySet<TrustDomain>,
+  reported: ReadonlySet<TrustDomain>,
   kept: ReadonlySet<TrustDomain>,
 ): Promise<ForeignTrustReport[]> {
   const { client, objects, anchors, unnarrowed, clock } = writer;
@@ -79,7 +79,7 @@ async function writeOnce(
       unnarrowed,
       room: roomInConfigMap(mesh),
       notes,
-      told,
+      reported,
       kept,
       now,
     });
@@ -103,7 +103,7 @@ async function writeOnce(
       if (!(error instanceof MeshAdapterError) || error.code === 'mesh-conflict') throw error;
       const message = `revision ConfigMap ${mesh.metadata.name}: ${error.message}`;
       all.push(
-        inRevision(mesh, wanted, told).map((trustDomain) => ({
+        inRevision(mesh, wanted, reported).map((trustDomain) => ({
           trustDomain,
           state: 'failed',
           code: error.code,
@@ -118,11 +118,16 @@ async function writeOnce(
 }
 
 function rememberedOf(mesh: ConfigMap): RememberedConfig {
-  return { text: meshTextOf(mesh), said: mesh.metadata.annotations?.[OWN_ENTRIES_ANNOTATION] };
+  return { text: meshTextOf(mesh), memory: mesh.metadata.annotations?.[OWN_ENTRIES_ANNOTATION] };
 }
 
-function withPlan(mesh: ConfigMap, { text, said }: RememberedConfig): ConfigMap {
-  return withChanges(mesh, { key: MESH_KEY, value: text, annotation: OWN_ENTRIES_ANNOTATION, said });
+function withPlan(mesh: ConfigMap, { text, memory }: RememberedConfig): ConfigMap {
+  return withChanges(mesh, {
+    key: MESH_KEY,
+    value: text,
+    annotation: OWN_ENTRIES_ANNOTATION,
+    annotationValue: memory,
+  });
 }
 
 /** A config that cannot be read is reported in its turn. */
@@ -142,9 +147,11 @@ function readableOwnAnchors(config: RememberedConfig) {
 function inRevision(
   mesh: ConfigMap,
   wanted: readonly TrustBundle[],
-  told: ReadonlySet<TrustDomain>,
+  reported: ReadonlySet<TrustDomain>,
 ): readonly TrustDomain[] {
-  const there = readableOwnAnchors(rememberedOf(mesh))?.map(({ trustDomain }) => trustDomain) ?? [...told];
+  const there = readableOwnAnchors(rememberedOf(mesh))?.map(({ trustDomain }) => trustDomain) ?? [
+    ...reported,
+  ];
   return [
     ...new Set([
       ...wanted.map(({ trustDomain }) => trustDomain),

@@ -53,12 +53,15 @@ export function withChanges(
     readonly key: string;
     readonly value: string;
     readonly annotation: string;
-    readonly said: string | undefined;
+    readonly annotationValue: string | undefined;
   },
 ): ConfigMap {
   const { annotations: before, ...metadata } = configMap.metadata;
   const { [changes.annotation]: _, ...others } = before ?? {};
-  const annotations = changes.said === undefined ? others : { ...before, [changes.annotation]: changes.said };
+  const annotations =
+    changes.annotationValue === undefined
+      ? others
+      : { ...before, [changes.annotation]: changes.annotationValue };
   return {
     ...configMap,
     metadata: {

@@ -149,8 +149,8 @@ export async function holdForeignObjects(
       const fault = writes.faultOf(trustDomain);
       if (fault) return { trustDomain, at: now, ...fault };
       if (lingering.has(trustDomain)) return { trustDomain, at: now, ...lingers(place, trustDomain) };
-      const [said] = notesOf([], trustDomain);
-      return { trustDomain, state: standing.get(trustDomain) ?? 'removed', at: now, ...said };
+      const [note] = notesOf([], trustDomain);
+      return { trustDomain, state: standing.get(trustDomain) ?? 'removed', at: now, ...note };
     }),
   ];
 }

@@ -95,9 +95,9 @@ async function kubeconfigAccess({
         throw unusable(`the credentials in kubeconfig ${JSON.stringify(path)} cannot be used`, cause);
       }
       const { headers, ...connection } = options;
-      const said = textHeaders(headers);
-      if (tokenFile !== undefined) said['authorization'] = `Bearer ${await readTokenFile(tokenFile)}`;
-      return { ...connection, headers: said };
+      const sent = textHeaders(headers);
+      if (tokenFile !== undefined) sent['authorization'] = `Bearer ${await readTokenFile(tokenFile)}`;
+      return { ...connection, headers: sent };
     },
   };
 }

@@ -49,11 +49,11 @@ export function createKumaAdapter(options: KumaAdapterOptions): MeshAdapter {
     kind: 'kuma',
     scope: 'per-trust-domain',
     state,
-    read: (tell, signal) =>
-      readOwnTrust({ trusts, marks: writer.marks, expected, state, tell, clock, random, signal }),
+    read: (report, signal) =>
+      readOwnTrust({ trusts, marks: writer.marks, expected, state, report, clock, random, signal }),
     secondLook,
     present: (signal) => readPresentTrust(writer, signal),
-    write: (wanted, signal, told, kept, noteTrouble) =>
-      writeForeignTrust(wanted, writer, signal, told, kept, noteTrouble),
+    write: (wanted, signal, reported, kept, noteTrouble) =>
+      writeForeignTrust(wanted, writer, signal, reported, kept, noteTrouble),
   });
 }

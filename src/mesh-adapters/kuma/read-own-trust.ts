@@ -66,12 +66,12 @@ export async function readOwnTrust(options: {
   readonly marks: MeshTrustMarks;
   readonly expected: TrustDomain | undefined;
   readonly state: AdapterState;
-  readonly tell: (own: OwnTrust) => void;
+  readonly report: (own: OwnTrust) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { trusts, marks, expected, state, tell, clock, random, signal } = options;
+  const { trusts, marks, expected, state, report, clock, random, signal } = options;
   let ours: string | undefined;
   await trusts.follow({
     onTrusts: (found) => {
@@ -79,7 +79,7 @@ export async function readOwnTrust(options: {
       ours = contentOf(found.filter((trust) => isOwned(trust, marks)));
       if (before !== undefined && before !== ours) state.progress();
       try {
-        tell(ownTrustOf(found, expected).own);
+        report(ownTrustOf(found, expected).own);
         state.contact('own-trust');
       } catch (error) {
         if (!(error instanceof MeshAdapterError)) throw error;

@@ -55,7 +55,7 @@ export function isOwned(trust: MeshTrust, { namePrefix }: MeshTrustMarks): boole
 }
 
 /** Whether the MeshTrust already has the wanted content. */
-export function says(trust: MeshTrust, { labels, spec }: WantedMeshTrust): boolean {
+export function matches(trust: MeshTrust, { labels, spec }: WantedMeshTrust): boolean {
   return (
     trust.trustDomain === spec.trustDomain &&
     trust.pems.length === spec.caBundles.length &&

@@ -104,8 +104,8 @@ function offsetOf(next: unknown): string | undefined {
 /** Reads the product's message: a title, its detail, and the fields that it refuses. */
 function refusalOf(body: Buffer): string {
   try {
-    const said = Object(JSON.parse(body.toString('utf8'))) as Readonly<Record<string, unknown>>;
-    const { title, detail, invalid_parameters: parameters } = said;
+    const refusal = Object(JSON.parse(body.toString('utf8'))) as Readonly<Record<string, unknown>>;
+    const { title, detail, invalid_parameters: parameters } = refusal;
     const fields = (Array.isArray(parameters) ? parameters : []).map((each: unknown) => {
       const { field, reason } = Object(each) as { field?: unknown; reason?: unknown };
       return `${String(field)} ${String(reason)}`;

@@ -18,7 +18,7 @@ import { retryConflicts } from '../contract/retry-conflicts.ts';
 import type { MeshTrust } from './mesh-trust.ts';
 import type { MeshTrusts, WantedMeshTrust } from './mesh-trusts.ts';
 import { ownTrustOf } from './read-own-trust.ts';
-import { isOwned, type MeshTrustMarks, meshTrustNameOf, renderMeshTrust, says } from './render.ts';
+import { isOwned, type MeshTrustMarks, meshTrustNameOf, matches, renderMeshTrust } from './render.ts';
 
 export interface KumaWriter {
   readonly trusts: MeshTrusts;
@@ -39,12 +39,12 @@ export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   writer: KumaWriter,
   signal: AbortSignal,
-  told: ReadonlySet<TrustDomain>,
+  reported: ReadonlySet<TrustDomain>,
   kept: ReadonlySet<TrustDomain>,
   noteTrouble: (error: MeshAdapterError) => void,
 ): Promise<ForeignTrustReport[]> {
   return await retryConflicts(
-    (isLastTry) => writeOnce(wanted, writer, signal, told, kept, { isLastTry, noteTrouble }),
+    (isLastTry) => writeOnce(wanted, writer, signal, reported, kept, { isLastTry, noteTrouble }),
     { ...writer, signal },
   );
 }
@@ -64,7 +64,7 @@ async function writeOnce(
   wanted: readonly TrustBundle[],
   { trusts, marks, expected, clock }: KumaWriter,
   signal: AbortSignal,
-  told: ReadonlySet<TrustDomain>,
+  reported: ReadonlySet<TrustDomain>,
   kept: ReadonlySet<string>,
   writing: PeerWriting,
 ): Promise<ForeignTrustReport[]> {
@@ -92,7 +92,7 @@ async function writeOnce(
   const faults = faultsOf(others);
   // Where no proxy accepts its configuration, each keeps its previous one.
   const [fault] = faults;
-  const gone = new Set<TrustDomain>(fault ? told : []);
+  const gone = new Set<TrustDomain>(fault ? reported : []);
   const writes = new PeerWrites(signal, writing);
   // Removals come first: ended trust must not outlast new trust.
   for (const trust of ours) {
@@ -130,7 +130,7 @@ async function writeOnce(
     const { trustDomain } = admission.bundle;
     const state = faults.length > 0 ? 'refused' : 'written';
     let report = reportOf(admission, state, now, faults);
-    if (trust && !(before && says(before, trust)))
+    if (trust && !(before && matches(before, trust)))
       await writes.attempt(trustDomain, async () => {
         const warnings = await put(trust, before);
         const notes = warnings.map((message) => ({ code: 'mesh-warned', message: message.slice(0, 300) }));
@@ -192,12 +192,12 @@ function presentKeys(ours: readonly MeshTrust[]): PresentKey[] {
  */
 function faultsOf(others: readonly MeshTrust[]): { readonly code: string; readonly message: string }[] {
   return others.flatMap(({ name, trustDomain, pems }) => {
-    const said = JSON.stringify(trustDomain.slice(0, 80));
+    const quoted = JSON.stringify(trustDomain.slice(0, 80));
     if (!isTrustDomain(trustDomain))
       return [
         {
           code: 'foreign-entry-invalid',
-          message: `the control plane can configure no proxy because MeshTrust ${name}, which is not ours, names ${said}, which is not a trust domain`,
+          message: `the control plane can configure no proxy because MeshTrust ${name}, which is not ours, names ${quoted}, which is not a trust domain`,
         },
       ];
     try {

@@ -75,10 +75,10 @@ export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapte
     kind: 'linkerd',
     scope: 'merged',
     state,
-    read: (tell, signal) => readOwnTrust({ client, objects, pins, state, tell, clock, random, signal }),
+    read: (report, signal) => readOwnTrust({ client, objects, pins, state, report, clock, random, signal }),
     secondLook,
     present: (signal) => readPresentTrust(client, sourcePlace(trustNamespace, namePrefix), signal),
-    write: (wanted, signal, told, kept, noteTrouble) =>
-      writeForeignTrust(wanted, writer, signal, told, kept, noteTrouble),
+    write: (wanted, signal, reported, kept, noteTrouble) =>
+      writeForeignTrust(wanted, writer, signal, reported, kept, noteTrouble),
   });
 }

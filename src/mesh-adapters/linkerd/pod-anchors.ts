@@ -30,8 +30,8 @@ export class PodAnchors {
    * Records the anchors that new pods get. `areStale`: some pod has other anchors; `reported`:
    * trust domains whose last report was more than "gone".
    */
-  note(present: AnchorsByOwner, areStale: boolean, told: ReadonlySet<TrustDomain>): void {
-    this.#before ??= new Set(told);
+  note(present: AnchorsByOwner, areStale: boolean, reported: ReadonlySet<TrustDomain>): void {
+    this.#before ??= new Set(reported);
     if (!areStale) {
       this.#left.clear();
       this.#before = new Set();

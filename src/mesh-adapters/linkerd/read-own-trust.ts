@@ -124,19 +124,19 @@ export async function readOwnTrust(options: {
   readonly objects: LinkerdObjects;
   readonly pins: readonly Pin[];
   readonly state: AdapterState;
-  readonly tell: (own: OwnTrust) => void;
+  readonly report: (own: OwnTrust) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { objects, pins, state, tell } = options;
+  const { objects, pins, state, report } = options;
   const found = new Map<AdapterPart, ConfigMap>();
   let anchors: string | undefined;
   const look = () => {
     const [config, roots] = [found.get('mesh-config'), found.get('roots')];
     if (!config || !roots) return;
     try {
-      tell(ownTrustOf(parseLinkerdValues(config), roots, pins));
+      report(ownTrustOf(parseLinkerdValues(config), roots, pins));
       state.contact('own-trust');
     } catch (error) {
       if (!(error instanceof MeshAdapterError)) throw error;

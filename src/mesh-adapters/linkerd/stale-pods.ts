@@ -55,12 +55,12 @@ export async function podsInEffect(
   const present = new Set([sha256(anchorsText), sha256(anchorsText.trimEnd())]);
   const changedAt = lastChangeOf(roots);
   const running = pods.filter((pod) => !isOver(pod));
-  const [stale, untold] = [[], []] as [KubernetesObject[], KubernetesObject[]];
+  const [stale, silent] = [[], []] as [KubernetesObject[], KubernetesObject[]];
   for (const pod of running) {
     const hash = pod.metadata.annotations?.[HASH_ANNOTATION];
     if (hash !== undefined && present.has(hash)) continue;
     const startedAt = hash === HASH_OF_NOTHING ? startOf(pod) : undefined;
-    if (hash === undefined || (hash === HASH_OF_NOTHING && !(startedAt && changedAt))) untold.push(pod);
+    if (hash === undefined || (hash === HASH_OF_NOTHING && !(startedAt && changedAt))) silent.push(pod);
     else if (!startedAt || !changedAt || startedAt.getTime() < changedAt.getTime() + KUBELET_MS)
       stale.push(pod);
   }
@@ -68,9 +68,9 @@ export async function podsInEffect(
     const message = `stale proxies: ${stale.length} of ${running.length} pods may have other anchors (${named(stale)}); restart the control plane, and then these workloads`;
     return { kind: 'not-all', areStale: true, note: { code: 'stale-proxies', message } };
   }
-  if (untold.length > 0) {
-    const message = `${untold.length} of ${running.length} pods do not show their anchors (${named(untold)}), the others have the present ones`;
-    const areStale = untold.some(
+  if (silent.length > 0) {
+    const message = `${silent.length} of ${running.length} pods do not show their anchors (${named(silent)}), the others have the present ones`;
+    const areStale = silent.some(
       ({ metadata }) => metadata.annotations?.[HASH_ANNOTATION] === HASH_OF_NOTHING,
     );
     return { kind: 'not-all', areStale, note: { code: 'proxies-untold', message } };

@@ -76,12 +76,12 @@ export async function writeForeignTrust(
   wanted: readonly TrustBundle[],
   writer: LinkerdWriter,
   signal: AbortSignal,
-  told: ReadonlySet<TrustDomain>,
+  reported: ReadonlySet<TrustDomain>,
   kept: ReadonlySet<TrustDomain>,
   noteTrouble: (error: MeshAdapterError) => void,
 ): Promise<ForeignTrustReport[]> {
   return await retryConflicts(
-    (isLastTry) => writeOnce(wanted, writer, signal, told, kept, { isLastTry, noteTrouble }),
+    (isLastTry) => writeOnce(wanted, writer, signal, reported, kept, { isLastTry, noteTrouble }),
     { ...writer, signal },
   );
 }
@@ -90,7 +90,7 @@ async function writeOnce(
   wanted: readonly TrustBundle[],
   writer: LinkerdWriter,
   signal: AbortSignal,
-  told: ReadonlySet<TrustDomain>,
+  reported: ReadonlySet<TrustDomain>,
   kept: ReadonlySet<TrustDomain>,
   writing: PeerWriting,
 ): Promise<ForeignTrustReport[]> {
@@ -109,7 +109,7 @@ async function writeOnce(
     judge: (admission) => narrowable(admission, writer),
     pool: { maxRootsOfOneName: MAX_ROOTS_OF_ONE_NAME, speaksForNamesBelow: !writer.unnarrowed },
     limits: limitsBeside(own.roots),
-    effect: () => effectOf(writer, values.externalCa, told, signal),
+    effect: () => effectOf(writer, values.externalCa, reported, signal),
     kept,
     writing,
     now: clock.now(),
@@ -138,7 +138,7 @@ function narrowable(admission: Admission, { linkerdPeers, unnarrowed }: LinkerdW
 async function effectOf(
   { client, objects, bundle, namePrefix, unnarrowed, podAnchors }: LinkerdWriter,
   externalCa: boolean,
-  told: ReadonlySet<TrustDomain>,
+  reported: ReadonlySet<TrustDomain>,
   signal: AbortSignal,
 ): Promise<ForeignObjectEffect> {
   const roots = await client.get(objects.roots, signal);
@@ -154,7 +154,7 @@ async function effectOf(
   const ours = new Map<TrustDomain, Set<string>>();
   for (const [trustDomain, certificates] of Map.groupBy(there, trustDomainOfDnsAnchor))
     if (trustDomain !== undefined) ours.set(trustDomain, fingerprintsOf(certificates));
-  podAnchors.note(ours, pods.kind === 'not-all' && pods.areStale, told);
+  podAnchors.note(ours, pods.kind === 'not-all' && pods.areStale, reported);
   const merged = (anchors: readonly Anchor[]) =>
     anchors.every(({ fingerprint }) => fingerprints.has(fingerprint));
   const notesOf = (anchors: readonly Anchor[], trustDomain: TrustDomain) => [
@@ -181,7 +181,7 @@ async function effectOf(
     standing: new Map<TrustDomain, PropagationState>([
       // What another agent has removed, that agent reports.
       ...[...podAnchors.trustDomains]
-        .filter((name) => told.has(name))
+        .filter((name) => reported.has(name))
         .map((name) => [name, 'accepted'] as const),
       ...[...ours.keys()].map((name) => [name, 'written'] as const),
     ]),

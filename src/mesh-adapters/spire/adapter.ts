@@ -41,8 +41,8 @@ export function createSpireAdapter(options: SpireAdapterOptions): MeshAdapter {
     kind: 'spire',
     scope: 'per-trust-domain',
     state,
-    read: (tell, signal) =>
-      readOwnTrust({ access, ownedFile, trustDomain, pollMs, state, tell, clock, random, signal }),
+    read: (report, signal) =>
+      readOwnTrust({ access, ownedFile, trustDomain, pollMs, state, report, clock, random, signal }),
     present: (signal) => readPresentTrust({ access, ownedFile, clock }, signal),
     write: (wanted, signal, _told, kept, noteTrouble) =>
       writeForeignTrust(

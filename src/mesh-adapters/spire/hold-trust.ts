@@ -47,19 +47,19 @@ async function holdRelationship(
     message: `SPIRE polls ${url} by itself, and takes what it finds there without a question`,
   };
   const polling = () => reportOf(admission, 'accepted', now, admission.notes.length > 0 ? [] : [polls]);
-  const told = (status: SpireStatus, done: ForeignTrustReport) =>
+  const outcomeOf = (status: SpireStatus, done: ForeignTrustReport) =>
     status.code === 0 ? done : { ...done, ...refusedBy(status) };
   const { trustDomain } = admission.bundle;
   const there = content.relationships.get(trustDomain);
   const held = content.bundles.get(trustDomain);
-  if (!there) return told(await server.createRelationship(relationship), polling());
+  if (!there) return outcomeOf(await server.createRelationship(relationship), polling());
   const update = async () =>
     bundle
       ? await put(bundle, held, (some) =>
           server.updateRelationship({ ...relationship, trust_domain_bundle: some }),
         )
       : await server.updateRelationship(relationship);
-  if (!held || !sameEndpoint(there, relationship)) return told(await update(), polling());
+  if (!held || !sameEndpoint(there, relationship)) return outcomeOf(await update(), polling());
 
   const whole = renderWhole(admission.bundle);
   const isOurs = (some: SpireBundle | undefined) =>
@@ -76,7 +76,7 @@ async function holdRelationship(
       'mesh-poll-failed',
       `SPIRE could not poll ${url}, and was given what we hold: ${refreshed.message}`,
     );
-    return told(await update(), done);
+    return outcomeOf(await update(), done);
   }
   if (isOurs(await server.federatedBundle(trustDomain))) return polling();
   return report(

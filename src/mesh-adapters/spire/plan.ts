@@ -149,7 +149,7 @@ function ownRelationships(
   noted: Owned,
   wishes: ReadonlyMap<TrustDomain, PeerEndpoint | undefined>,
 ): ReadonlySet<TrustDomain> {
-  const said = wanted.filter((bundle) => {
+  const equal = wanted.filter((bundle) => {
     const [there, wish] = [relationships.get(bundle.trustDomain), wishes.get(bundle.trustDomain)];
     if (!there || !wish || 'why' in wish) return false;
     const whole = renderWhole(bundle);
@@ -157,7 +157,7 @@ function ownRelationships(
   });
   return new Set([
     ...[...noted.relationships].filter((name) => relationships.has(name)),
-    ...said.map(({ trustDomain }) => trustDomain),
+    ...equal.map(({ trustDomain }) => trustDomain),
   ]);
 }
 

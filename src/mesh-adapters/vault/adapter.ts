@@ -56,14 +56,14 @@ export function createVaultAdapter(options: VaultAdapterOptions): MeshAdapter {
     kind: 'vault',
     scope: 'per-trust-domain',
     state,
-    read: (tell, signal) =>
+    read: (report, signal) =>
       readOwnTrust({
         source,
         pollMs,
         state,
-        tell: (own) => {
+        report: (own) => {
           known = own;
-          tell(own);
+          report(own);
         },
         clock,
         random,

@@ -13,7 +13,7 @@ export function refuseForgedPeer(meshes: Meshes): Step {
   const { ports } = meshes.layout;
   return {
     title: `A forged peer: ${names.backendId}, signed by the wrong (trusted!) root`,
-    async run(tell) {
+    async run(story) {
       const through = { port: ports.istioGateway, serverName: names.infoServerName };
       const genuine = await meshes.control.istio.forge(names.backendId);
       const accepted = await probeTls({ ...through, identity: genuine });
@@ -21,7 +21,7 @@ export function refuseForgedPeer(meshes: Meshes): Step {
         accepted.firstLine?.includes('200') === true,
         `the genuine twin is accepted; it got ${accepted.firstLine ?? 'nothing'}`,
       );
-      tell.saw(`signed by ${names.istio}'s own CA it is accepted: ${accepted.firstLine ?? ''}`);
+      story.saw(`signed by ${names.istio}'s own CA it is accepted: ${accepted.firstLine ?? ''}`);
 
       const forged = await meshes.control.consul.forge(names.backendId);
       const refused = await probeTls({ ...through, identity: forged });
@@ -29,16 +29,16 @@ export function refuseForgedPeer(meshes: Meshes): Step {
         refused.firstLine === undefined,
         `the forged one gets no byte of an answer; it got ${refused.firstLine ?? ''}`,
       );
-      tell.saw(`signed by ${names.consul}'s CA it is refused before the first byte of an answer`);
+      story.saw(`signed by ${names.consul}'s CA it is refused before the first byte of an answer`);
       const { exitCode, stdout } = await verifyPem(meshes, forged.certificateChainPem);
       check(exitCode === 1, '"federate verify" refuses the forged chain');
-      tell.saw(`federate verify says why: ${stdout.trim()}`);
-      tell.note('verify', stdout.trim());
+      story.saw(`federate verify explains it: ${stdout.trim()}`);
+      story.note('verify', stdout.trim());
 
       const server = await meshes.control.istio.forge(names.infoId);
       const other = await verifyPem(meshes, server.certificateChainPem);
       check(other.exitCode === 1, `an SVID of ${names.consul} signed by ${names.istio}'s CA is refused too`);
-      tell.saw(`and the other way round: ${names.infoId} signed by ${names.istio}'s CA is refused`);
+      story.saw(`and the other way round: ${names.infoId} signed by ${names.istio}'s CA is refused`);
     },
   };
 }
@@ -49,12 +49,12 @@ async function verifyPem(meshes: Meshes, pem: string): ReturnType<Meshes['verb']
   return meshes.verb('istio', ['verify', file, '--peer-role', 'client']);
 }
 
-/** Step 4: the certificate the caller sees is info's own, and the gateways have no key. */
+/** Step 4: the certificate that the caller sees is info's own, and the gateways hold no key. */
 export function gatewayPassesThrough(meshes: Meshes): Step {
   const { layout } = meshes;
   return {
     title: 'The gateways pass TLS through: they read the server name and decrypt nothing',
-    async run(tell) {
+    async run(story) {
       const identity = await meshes.control.istio.forge(names.backendId);
       const seen = await probeTls({
         port: layout.ports.istioGateway,
@@ -74,7 +74,7 @@ export function gatewayPassesThrough(meshes: Meshes): Step {
         "the certificate seen through two gateways is info's own SVID",
       );
       check(direct.serverFingerprint === info.fingerprint, 'and the one seen without a gateway is the same');
-      tell.saw(
+      story.saw(
         `certificate seen through both gateways: ${info.fingerprint.slice(0, 32)}… = info's own SVID (${seen.protocol ?? ''})`,
       );
       check(
@@ -86,13 +86,13 @@ export function gatewayPassesThrough(meshes: Meshes): Step {
         const config = readFileSync(layout[mesh]('gateway.yaml'), 'utf8');
         check(!/key|cert|sds/i.test(config), `the ${mesh} gateway is configured with no key`);
       }
-      tell.saw('the config of both gateways names no certificate, no key and no SDS socket');
+      story.saw('the config of both gateways names no certificate, no key and no SDS socket');
       const source = new URL('../../../gateway/', import.meta.url);
       const tls = readdirSync(source, { recursive: true, encoding: 'utf8' })
         .filter((name) => /\.[jt]s$/.test(name))
         .filter((name) => /from ['"]node:tls['"]/.test(readFileSync(new URL(name, source), 'utf8')));
       check(tls.length === 0, 'no file of the gateway imports node:tls');
-      tell.saw('and its code cannot: no file of src/gateway imports node:tls');
+      story.saw('and its code cannot: no file of src/gateway imports node:tls');
 
       const unknown = await probeTls({
         port: layout.ports.istioGateway,
@@ -103,13 +103,13 @@ export function gatewayPassesThrough(meshes: Meshes): Step {
         (error: Error) => error.message,
       );
       check(unknown !== 'connected', 'a server name without a route is not connected anywhere');
-      tell.saw(`no open proxy: the server name elsewhere.example gets ${alertIn(unknown)}`);
-      tell.note('server_certificate', info.fingerprint);
+      story.saw(`no open proxy: the server name elsewhere.example gets ${alertIn(unknown)}`);
+      story.note('server_certificate', info.fingerprint);
     },
   };
 }
 
-/** OpenSSL's words for an alert, without its file names and line numbers. */
+/** OpenSSL's text for an alert, without its file names and line numbers. */
 function alertIn(message: string): string {
   const alert = /SSL alert number (\d+)/.exec(message)?.[1];
   return alert === '112' ? 'the TLS alert unrecognized_name' : message.trim();

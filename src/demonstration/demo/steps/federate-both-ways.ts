@@ -7,15 +7,17 @@ import { check, until, type Waits } from '../until.ts';
 /** Step 1: both meshes up, and the call is refused for the honest reason. */
 export function refusedBefore(meshes: Meshes): Step {
   return {
-    title: 'Two meshes, each with its own root CA, that do not know each other',
-    async run(tell) {
-      await meshes.start((text) => tell.did(text));
+    title: 'Two meshes, each with its own root CA and without trust in the other',
+    async run(story) {
+      await meshes.start((text) => story.did(text));
       const [istio, consul] = await Promise.all([meshes.status('istio'), meshes.status('consul')]);
-      tell.did(`${meshes.processCount} processes run on loopback; their logs are in ${meshes.layout.folder}`);
-      tell.did(
+      story.did(
+        `${meshes.processCount} processes run on loopback; their logs are in ${meshes.layout.folder}`,
+      );
+      story.did(
         `Istio-flavoured mesh ${istio.trustDomain}, root ${istio.roots[0]?.fingerprint.slice(0, 16) ?? ''}`,
       );
-      tell.did(
+      story.did(
         `Consul-flavoured mesh ${consul.trustDomain}, root ${consul.roots[0]?.fingerprint.slice(0, 16) ?? ''}`,
       );
       check(
@@ -28,10 +30,10 @@ export function refusedBefore(meshes: Meshes): Step {
         missing.message.includes(names.consul),
         `the reason names ${names.consul}; it was: ${missing.message}`,
       );
-      tell.saw(
+      story.saw(
         `backend calls info through the gateways and is refused: ${missing.message} [${missing.code}]`,
       );
-      tell.note('refusal', missing);
+      story.note('refusal', missing);
     },
   };
 }
@@ -42,11 +44,11 @@ export function federateBothWays(meshes: Meshes, waits: Waits): Step {
   const { layout } = meshes;
   return {
     title: 'federate add, once on each side: by a pin here, by a bundle file there',
-    async run(tell) {
+    async run(story) {
       const pin = await meshes.pinOf('consul');
       const start = clock.monotonicMs();
       await meshes.add('istio', ['--pin', pin]);
-      tell.did(
+      story.did(
         `istio: federate add --peer https://127.0.0.1:${layout.ports.consulEndpoint}/ … --pin ${pin.slice(0, 23)}…`,
       );
 
@@ -55,14 +57,14 @@ export function federateBothWays(meshes: Meshes, waits: Waits): Step {
         check(outcome.remark === undefined, 'one direction alone is not enough for mutual TLS');
         return outcome.missing?.code === 'peer-refused' ? outcome.missing : undefined;
       });
-      tell.saw(`one direction is not enough: ${missing.message} [${missing.code}]`);
+      story.saw(`one direction is not enough: ${missing.message} [${missing.code}]`);
 
       const { stdout: document } = await meshes.verb('istio', ['bundle', 'show', '--document']);
       const file = layout.consul('istio-bundle.json');
       writeFileSync(file, document);
       const added = clock.monotonicMs();
       await meshes.add('consul', ['--bundle', file]);
-      tell.did(
+      story.did(
         `consul: federate add --peer https://127.0.0.1:${layout.ports.istioEndpoint}/ … --bundle istio-bundle.json`,
       );
 
@@ -74,12 +76,14 @@ export function federateBothWays(meshes: Meshes, waits: Waits): Step {
       const ms = Math.round(clock.monotonicMs() - added);
       check(
         remark.caller === names.backendId,
-        `info was called by ${names.backendId}, it says ${remark.caller}`,
+        `info was called by ${names.backendId}; it reports ${remark.caller}`,
       );
-      tell.saw(`the same call succeeds ${ms} ms after the second add was typed; info says: "${remark.text}"`);
-      tell.saw(`info knows who called: ${remark.caller}`);
-      tell.note('caller', remark.caller);
-      tell.note('working_after_ms', Math.round(clock.monotonicMs() - start));
+      story.saw(
+        `the same call succeeds ${ms} ms after the second add was typed; info answers: "${remark.text}"`,
+      );
+      story.saw(`info knows the caller: ${remark.caller}`);
+      story.note('caller', remark.caller);
+      story.note('working_after_ms', Math.round(clock.monotonicMs() - start));
     },
   };
 }

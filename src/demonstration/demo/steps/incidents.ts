@@ -1,8 +1,8 @@
 import { HostileEndpoint } from '../hostile-endpoint.ts';
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
-import type { Step, StepTeller } from '../story.ts';
-import { tellTraffic, Traffic } from '../traffic.ts';
+import type { Step, StepReporter } from '../story.ts';
+import { describeTraffic, Traffic } from '../traffic.ts';
 import { check, until, type Waits } from '../until.ts';
 
 interface Incident {
@@ -12,34 +12,34 @@ interface Incident {
 }
 
 /**
- * Step 6: an outage, a rollback and a malformed bundle; calls go on, and each stands in the
- * history.
+ * Step 6: an outage, a rollback and a malformed bundle. Calls continue, and the history records
+ * each incident.
  */
 export function surviveIncidents(meshes: Meshes, waits: Waits): Step {
   const { clock } = waits;
   return {
     title: 'An endpoint outage, a rollback and a malformed bundle: last good stays',
-    async run(tell) {
+    async run(story) {
       const good = String((await bundleOf(meshes))['document']);
       const identity = await meshes.control.consul.forge(names.consulAgentId);
       const traffic = await Traffic.start(meshes, clock);
       let hostile: HostileEndpoint | undefined;
       try {
         await meshes.stopAgent('consul');
-        tell.did('stopped the agent of the Consul mesh: its bundle endpoint is down');
-        await told(meshes, waits, tell, (incident) => /connect|response/.test(incident.code));
+        story.did('stopped the agent of the Consul mesh: its bundle endpoint is down');
+        await recorded(meshes, waits, story, (incident) => /connect|response/.test(incident.code));
 
         hostile = await HostileEndpoint.start(identity, meshes.layout.ports.consulEndpoint);
         hostile.serve(olderAndEmpty(good));
-        tell.did('an intruder with a valid SVID of the endpoint serves an older sequence without any key');
-        await told(meshes, waits, tell, (incident) => incident.code === 'sequence-rolled-back');
+        story.did('an intruder with a valid SVID of the endpoint serves an older sequence without any key');
+        await recorded(meshes, waits, story, (incident) => incident.code === 'sequence-rolled-back');
 
         hostile.serve(good.slice(0, good.length / 2));
-        tell.did('then half a document');
-        await told(
+        story.did('then half a document');
+        await recorded(
           meshes,
           waits,
-          tell,
+          story,
           (incident) =>
             /json|bundle|document/.test(incident.code) && incident.code !== 'sequence-rolled-back',
         );
@@ -51,24 +51,24 @@ export function surviveIncidents(meshes: Meshes, waits: Waits): Step {
         await until(waits, 'every incident has ended', async () =>
           (await incidentsOf(meshes)).every((incident) => incident.ended_at !== null) ? true : undefined,
         );
-        tell.did('started the agent again');
-        tell.saw('the next poll ended every incident, on record');
+        story.did('started the agent again');
+        story.saw('the next poll ended every incident, on record');
       } finally {
         await hostile?.stop();
         const report = await traffic.stop();
-        tell.note('calls', report.calls);
-        tell.note('handshakes', report.handshakes);
-        tell.note('failed', report.failed);
+        story.note('calls', report.calls);
+        story.note('handshakes', report.handshakes);
+        story.note('failed', report.failed);
         check(
           report.failed === 0,
           `every call succeeds; ${report.failed} calls failed: ${report.failures.join('; ')}`,
         );
-        tell.saw(`meanwhile ${tellTraffic(report)}`);
+        story.saw(`meanwhile ${describeTraffic(report)}`);
       }
       const after = String((await bundleOf(meshes))['document']);
       check(after === good, 'the bundle held is the one from before');
-      tell.saw('the bundle held is the same as before, byte for byte');
-      tell.note(
+      story.saw('the bundle held is the same as before, byte for byte');
+      story.note(
         'incidents',
         (await incidentsOf(meshes)).map((incident) => incident.code),
       );
@@ -76,16 +76,16 @@ export function surviveIncidents(meshes: Meshes, waits: Waits): Step {
   };
 }
 
-async function told(
+async function recorded(
   meshes: Meshes,
   waits: Waits,
-  tell: StepTeller,
+  story: StepReporter,
   is: (incident: Incident) => boolean,
 ): Promise<void> {
   const { found } = await until(waits, 'the incident is in the history', async () =>
     (await incidentsOf(meshes)).find(is),
   );
-  tell.saw(`in the history: ${found.message} [${found.code}]`);
+  story.saw(`in the history: ${found.message} [${found.code}]`);
 }
 
 async function bundleOf(meshes: Meshes): Promise<Record<string, unknown>> {

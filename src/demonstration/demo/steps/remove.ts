@@ -16,7 +16,7 @@ export function removePeer(meshes: Meshes, waits: Waits): Step {
   const { clock } = waits;
   return {
     title: 'federate remove: the next call is refused, open connections are closed, the history stays',
-    async run(tell) {
+    async run(story) {
       const identity = await meshes.control.istio.forge(names.backendId);
       const open = await openTls({
         port: meshes.layout.ports.istioGateway,
@@ -27,31 +27,31 @@ export function removePeer(meshes: Meshes, waits: Waits): Step {
       open.on('error', () => {});
       open.resume();
       const closed = once(open, 'close').then(() => clock.monotonicMs());
-      tell.did('opened a connection to info through the gateways, and left it open');
+      story.did('opened a connection to info through the gateways, and left it open');
       await clock.sleep(500);
       check(!open.destroyed, 'the open connection is accepted while the peer is trusted');
 
       const start = clock.monotonicMs();
       await meshes.ask('consul', ['remove', names.istio, '--reason', 'end of the demonstration']);
-      tell.did(`consul: federate remove ${names.istio}`);
+      story.did(`consul: federate remove ${names.istio}`);
       const closedAt = await Promise.race([closed, clock.sleep(CLOSED_WITHIN_MS).then(() => undefined)]);
       check(closedAt !== undefined, `the open connection is closed within ${CLOSED_WITHIN_MS} ms`);
-      tell.saw(`the open connection was closed ${Math.round(closedAt - start)} ms after the verb was typed`);
-      tell.note('closed_after_ms', Math.round(closedAt - start));
+      story.saw(`the open connection was closed ${Math.round(closedAt - start)} ms after the verb was typed`);
+      story.note('closed_after_ms', Math.round(closedAt - start));
 
       const { found: missing } = await until(
         waits,
         'the next call is refused',
         async () => (await meshes.call()).missing,
       );
-      tell.saw(`the next call is refused: ${missing.message} [${missing.code}]`);
+      story.saw(`the next call is refused: ${missing.message} [${missing.code}]`);
 
       const { stdout: history } = await meshes.verb('consul', ['bundle', 'history', names.istio]);
       check(history.includes('version 1'), 'the history of the removed trust domain remains');
-      tell.saw(`its history remains: ${history.trim().split('\n').length} lines`);
+      story.saw(`its history remains: ${history.trim().split('\n').length} lines`);
       const again = await meshes.verb('consul', ['remove', names.istio]);
-      check(again.exitCode === 1, 'removing it twice is told');
-      tell.saw(`removing it twice: ${again.stderr.trim().split('\n')[0] ?? ''}`);
+      check(again.exitCode === 1, 'a second removal is reported as such');
+      story.saw(`removing it twice: ${again.stderr.trim().split('\n')[0] ?? ''}`);
     },
   };
 }

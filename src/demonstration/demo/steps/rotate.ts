@@ -1,7 +1,7 @@
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
-import type { Step, StepTeller } from '../story.ts';
-import { tellTraffic, Traffic } from '../traffic.ts';
+import type { Step, StepReporter } from '../story.ts';
+import { describeTraffic, Traffic } from '../traffic.ts';
 import { check, until, type Waits } from '../until.ts';
 
 /** Step 5: publish, activate, retire, while calls go on all the time. */
@@ -9,7 +9,7 @@ export function rotateUnderTraffic(meshes: Meshes, waits: Waits): Step {
   const { clock } = waits;
   return {
     title: `${names.consul.slice(0, 8)}….consul rotates its root while calls go on all the time`,
-    async run(tell) {
+    async run(story) {
       const before = rootsOf(await meshes.status('consul'));
       const traffic = await Traffic.start(meshes, clock);
       try {
@@ -20,9 +20,9 @@ export function rotateUnderTraffic(meshes: Meshes, waits: Waits): Step {
         const { ms: reached } = await until(waits, 'the new root is in effect in the other mesh', () =>
           inEffect(meshes, published.length),
         );
-        tell.did(`published the new root ${added.slice(0, 16)}; the old one still signs`);
-        tell.saw(`${reached} ms later every proxy of ${names.istio} has acknowledged it`);
-        await passGate(meshes, tell, 'use');
+        story.did(`published the new root ${added.slice(0, 16)}; the old one still signs`);
+        story.saw(`${reached} ms later every proxy of ${names.istio} has acknowledged it`);
+        await passGate(meshes, story, 'use');
 
         await meshes.control.consul.rotate('activate');
         const { found: number } = await until(waits, 'info has an SVID under the new root', async () => {
@@ -31,46 +31,49 @@ export function rotateUnderTraffic(meshes: Meshes, waits: Waits): Step {
           const settled = workloads.every((workload) => workload.sds.every((secret) => secret.inEffect));
           return info?.svid && info.svid.rootNumber > 1 && settled ? info.svid.rootNumber : undefined;
         });
-        tell.did('activated it: every workload got a new SVID under it, without a restart');
-        tell.saw(`info's SVID now chains to root ${number}`);
+        story.did('activated it: every workload got a new SVID under it, without a restart');
+        story.saw(`info's SVID now chains to root ${number}`);
         await traffic.more(20);
 
-        await passGate(meshes, tell, 'retire');
+        await passGate(meshes, story, 'retire');
         await meshes.control.consul.rotate('retire');
-        await until(waits, 'the old root is gone from the other mesh', () =>
+        await until(waits, 'the other mesh no longer has the old root', () =>
           inEffect(meshes, published.length - 1),
         );
-        tell.did('retired the old root');
+        story.did('retired the old root');
         const after = rootsOf(await meshes.status('consul'));
-        check(!after.some((root) => before.includes(root)), 'the old root is gone');
+        check(!after.some((root) => before.includes(root)), 'the old root is no longer there');
         await traffic.more(20);
       } finally {
         const report = await traffic.stop();
-        tell.note('calls', report.calls);
-        tell.note('handshakes', report.handshakes);
-        tell.note('failed', report.failed);
+        story.note('calls', report.calls);
+        story.note('handshakes', report.handshakes);
+        story.note('failed', report.failed);
         check(
           report.failed === 0,
           `every call succeeds; ${report.failed} calls failed: ${report.failures.join('; ')}`,
         );
-        tell.saw(tellTraffic(report));
+        story.saw(describeTraffic(report));
       }
       const { stdout: history } = await meshes.verb('istio', ['bundle', 'history', names.consul]);
       const plus = history.split('\n').filter((line) => line.trim().startsWith('+')).length;
       const minus = history.split('\n').filter((line) => line.trim().startsWith('-')).length;
       check(plus >= 2 && minus >= 1, 'the history shows the added and the removed root');
-      tell.saw('the history tells it, version by version:');
-      for (const line of history.trimEnd().split('\n')) tell.did(line);
+      story.saw('the history lists it, version by version:');
+      for (const line of history.trimEnd().split('\n')) story.did(line);
     },
   };
 }
 
-/** Does not go on before the agent says that the next step is safe. */
-async function passGate(meshes: Meshes, tell: StepTeller, step: 'use' | 'retire'): Promise<void> {
-  const words = ['rotation', 'wait', '--for', step, '--timeout', '30s'];
-  const { exitCode, stdout, stderr } = await meshes.verb('consul', words);
-  check(exitCode === 0, `"federate ${words.join(' ')}" says that it is safe; it said: ${stderr || stdout}`);
-  tell.saw(`federate rotation wait --for ${step}: ${stdout.trim().split('\n')[0] ?? ''}`);
+/** Waits until the agent reports that the next step is safe. */
+async function passGate(meshes: Meshes, story: StepReporter, step: 'use' | 'retire'): Promise<void> {
+  const args = ['rotation', 'wait', '--for', step, '--timeout', '30s'];
+  const { exitCode, stdout, stderr } = await meshes.verb('consul', args);
+  check(
+    exitCode === 0,
+    `"federate ${args.join(' ')}" reports that it is safe; its output: ${stderr || stdout}`,
+  );
+  story.saw(`federate rotation wait --for ${step}: ${stdout.trim().split('\n')[0] ?? ''}`);
 }
 
 function rootsOf(status: Awaited<ReturnType<Meshes['status']>>): string[] {

@@ -4,14 +4,14 @@ import type { ConsulState, Table } from './consul-state.ts';
 const DEFAULT_WAIT_MS = 300_000;
 const LONGEST_WAIT_MS = 600_000;
 
-/** What `index` and `wait` of a request ask for; undefined for a request that shall not wait. */
+/** The `index` and `wait` of a request; undefined for a request that does not wait. */
 export interface BlockingRequest {
   readonly index: number;
   readonly waitMs: number;
 }
 
 /**
- * From the query parameters; undefined where there is no index above 0. A malformed index or wait
+ * Reads the query parameters; undefined where there is no index above 0. A malformed index or wait
  * gives the text of the refusal.
  */
 export function parseBlockingRequest(query: {
@@ -27,7 +27,7 @@ export function parseBlockingRequest(query: {
 }
 
 /**
- * Resolves when the table's index is above the asked one, when the wait (with a sixteenth of
+ * Resolves when the table's index exceeds the requested one, when the wait (with a sixteenth of
  * jitter, as the product adds) is over, when the state was reset, or when the signal aborts.
  */
 export async function waitForChange(options: {

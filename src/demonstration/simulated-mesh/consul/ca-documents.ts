@@ -13,8 +13,8 @@ export function caRootsDocument(trustDomain: TrustDomain, roots: readonly OwnRoo
 }
 
 /**
- * The body of the same with `?pem=true`: roots and intermediates in one text, which is why nobody
- * should pin it.
+ * The body of the same with `?pem=true`: roots and intermediates in one text, so a client should
+ * not pin it.
  */
 export function caRootsPem(roots: readonly OwnRoot[]): string {
   return pemFromCertificates(roots.flatMap((root) => [root.authority.der, ...helpersOf(root)]));
@@ -63,7 +63,7 @@ function helpersOf(root: OwnRoot): Uint8Array[] {
   return [root.intermediate, root.crossSigned].filter((der) => der !== undefined);
 }
 
-/** The product names a root by the SHA-1 of its certificate; nothing rests on it. */
+/** The product names a root by the SHA-1 of its certificate; no security depends on it. */
 function rootId(root: OwnRoot): string {
   return colonHex(createHash('sha1').update(root.authority.der).digest('hex'));
 }
@@ -73,7 +73,8 @@ function colonHex(hex: string): string {
 }
 
 /**
- * The product prints the low 64 bits as a number; we keep to what a JSON reader can hold exactly.
+ * The product prints the low 64 bits as a number; we stay within what a JSON reader can hold
+ * exactly.
  */
 function shortSerialNumber(hex: string): number {
   return Number.parseInt(hex.slice(-12), 16);

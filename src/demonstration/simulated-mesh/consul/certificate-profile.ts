@@ -1,14 +1,14 @@
 import type { CertificateProfile } from '../certificate-profile.ts';
 
 /**
- * Consul's built-in CA: EC P-256, a subject of its own for each root, `digitalSignature` beside the
- * CA bits and the trust domain's ID on CAs (X509-16, X509-17), the new root cross-signed by the old
- * one.
+ * Consul's built-in CA: EC P-256, a separate subject for each root, `digitalSignature` next to the
+ * CA bits, the trust domain's ID on CAs (X509-16, X509-17), and the new root cross-signed by the
+ * old one.
  *
- * Leaves carry the URI SAN and nothing else. In the product DNS SANs go on the leaves of agents, of
- * servers and of API gateways, and on a service's only when the caller asks for them
- * (`agent/leafcert/generate.go`); a leaf without them also passes the narrowed anchor that the
- * Istio side holds, which permits no DNS name that can exist.
+ * Leaves carry only the URI SAN. In the product DNS SANs appear on the leaves of agents, of servers
+ * and of API gateways, and on a service's only on request (`agent/leafcert/generate.go`). A leaf
+ * without them also passes the narrowed anchor of the Istio side, which permits no DNS name that
+ * can exist.
  */
 export const consulCertificateProfile: CertificateProfile = {
   caKey: 'P-256',

@@ -22,10 +22,7 @@ interface ConsulApiOptions extends ConsulRequest {
   readonly log: Log;
 }
 
-/**
- * The part of Consul's HTTP API that an adapter meets (docs/meshes/consul.md): roots, leaves, peerings,
- * config entries.
- */
+/** The part of Consul's HTTP API that an adapter uses: roots, leaves, peerings, config entries. */
 export function consulApi(options: ConsulApiOptions): Hono {
   const { state, trustDomain, datacenter, ownRoots, log } = options;
   const app = new Hono();

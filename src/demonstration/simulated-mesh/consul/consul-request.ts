@@ -8,7 +8,7 @@ import type { ConsulState, Table } from './consul-state.ts';
 
 const MAX_BODY_BYTES = 512 * 1024;
 
-/** What answering a request needs besides the state. */
+/** What a handler needs besides the state. */
 export interface ConsulRequest {
   /** The token that may do everything; undefined where ACLs are off. */
   readonly aclToken: string | undefined;
@@ -44,15 +44,15 @@ export async function jsonObject(context: Context): Promise<Readonly<Record<stri
   try {
     body = JSON.parse(text);
   } catch (cause) {
-    throw new HTTPException(400, { message: 'Request decode failed: the body is no JSON', cause });
+    throw new HTTPException(400, { message: 'Request decode failed: the body is not JSON', cause });
   }
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body };
-  throw new HTTPException(400, { message: 'Request decode failed: the body is no object' });
+  throw new HTTPException(400, { message: 'Request decode failed: the body is not an object' });
 }
 
 /**
- * Answers from a table, after waiting for it where `index` says so, and names the table's index in
- * the headers. What `read` gives is sent as JSON, or as it stands where it is a response already.
+ * Answers from a table, after the wait that `index` requests, and names the table's index in the
+ * headers. The result of `read` is sent as JSON, or unchanged where it is already a response.
  */
 export async function answerTable(
   context: Context,

@@ -1,6 +1,6 @@
 import type { SnapshotFile } from '../snapshot-file.ts';
 
-/** How far a peering is, in the product's words. */
+/** How far a peering is, as the product names it. */
 export type PeeringState = 'PENDING' | 'ESTABLISHING' | 'ACTIVE' | 'FAILING' | 'DELETING' | 'TERMINATED';
 
 /** A peering, with its secrets: the file it is kept in is for this process only. */
@@ -11,7 +11,7 @@ export interface Peering {
   readonly state: PeeringState;
   /** The peer's ID of this peering; set where we dial. */
   readonly remoteId?: string;
-  /** What the token said, where we dial. */
+  /** The content of the token, where we dial. */
   readonly dial?: {
     readonly caPems: readonly string[];
     readonly serverName: string;
@@ -20,11 +20,11 @@ export interface Peering {
   readonly remote?: { readonly partition: string; readonly datacenter: string };
   /** Given out in a token and good for one `ExchangeSecret` (accepting side). */
   readonly establishmentSecret?: string;
-  /** Given for it, and not yet used to open a stream (accepting side). */
+  /** Given for it, and not used yet to open a stream (accepting side). */
   readonly pendingStreamSecret?: string;
   /** What opens a stream now: expected where we accept, presented where we dial. */
   readonly streamSecret?: string;
-  /** What the peer sent last, kept by peering. */
+  /** The last data from the peer, stored by peering. */
   readonly trustBundle?: ImportedBundle;
   readonly createIndex: number;
   readonly modifyIndex: number;
@@ -32,7 +32,7 @@ export interface Peering {
 
 /** A trust bundle as a peer sent it. */
 interface ImportedBundle {
-  /** As the peer claims it; the product does not check whose it is. */
+  /** As the peer claims it; the product does not check the owner. */
   readonly trustDomain: string;
   readonly rootPems: readonly string[];
   readonly createIndex: number;
@@ -59,7 +59,7 @@ export interface ConsulSnapshot {
   readonly configEntries: readonly ConfigEntry[];
 }
 
-/** A new cluster's log has some entries before anybody asks. */
+/** A new cluster's log has some entries before the first request. */
 const FIRST_INDEX = 10;
 
 /** The replicated state of a Consul cluster: tables under one growing index. */
@@ -93,7 +93,7 @@ export class ConsulState {
     return this.#tables[table];
   }
 
-  /** Grows when a snapshot is restored; whoever waits across that has waited for nothing. */
+  /** Grows when a snapshot is restored; a query that waits across it waits for nothing. */
   get era(): number {
     return this.#era;
   }
@@ -119,7 +119,7 @@ export class ConsulState {
     return stored;
   }
 
-  /** Replaces the bundle this peering imported; equal content keeps the index. */
+  /** Replaces the bundle that this peering imported; equal content keeps the index. */
   putTrustBundle(
     name: string,
     bundle: { readonly trustDomain: string; readonly rootPems: readonly string[] },
@@ -149,8 +149,8 @@ export class ConsulState {
   }
 
   /**
-   * With `cas` only where that is the entry's index, 0 meaning "not there yet"; false where it is
-   * not.
+   * With `cas` it writes only where that is the entry's index, 0 meaning "not there yet"; returns
+   * false otherwise.
    */
   putConfigEntry(entry: Pick<ConfigEntry, 'kind' | 'name' | 'body'>, cas?: number): boolean {
     const held = this.configEntry(entry.kind, entry.name);
@@ -171,15 +171,15 @@ export class ConsulState {
     return true;
   }
 
-  /** Marks a table whose rows are kept elsewhere, as the CA keeps its roots, as changed. */
+  /** Marks a table with rows elsewhere, such as the CA's roots, as changed. */
   changed(table: 'roots' | 'leaves'): void {
     this.#touch(table);
     this.#save();
   }
 
   /**
-   * What restoring an old snapshot does to clients: all indexes start low again and every blocking
-   * query ends.
+   * Does to clients what restoring an old snapshot does: all indexes start low again and every
+   * blocking query ends.
    */
   resetIndexes(): void {
     this.#index = 1;

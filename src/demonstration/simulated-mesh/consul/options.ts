@@ -16,7 +16,7 @@ export interface ConsulWorkload {
   readonly sdsSocket: string;
 }
 
-/** What a simulated Consul is made of. */
+/** The options of a simulated Consul. */
 export interface SimulatedConsulOptions {
   /** Holds the CA, peerings and config entries; made with mode 0700 when it is not there. */
   readonly folder: string;
@@ -27,12 +27,12 @@ export interface SimulatedConsulOptions {
   /** The HTTP API; port 0 lets the system choose. */
   readonly http: { readonly host: string; readonly port: number };
   /**
-   * The gRPC over TLS listener of peerings; `advertisedHost` is what peering tokens say instead of
+   * The gRPC over TLS listener of peerings. Peering tokens contain `advertisedHost` instead of
    * `host`.
    */
   readonly peering: { readonly host: string; readonly port: number; readonly advertisedHost?: string };
   /**
-   * With it ACLs are on: a token with all rights is made, kept there (mode 0600), and asked for.
+   * With it ACLs are on: a token with all rights is made, stored there (mode 0600), and required.
    * Without it everything is allowed, as in `consul agent -dev`.
    */
   readonly aclTokenFile?: string;

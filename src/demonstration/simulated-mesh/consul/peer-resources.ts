@@ -12,7 +12,7 @@ import type { ConsulState } from './consul-state.ts';
 import type { PeerResource } from './peer-stream-session.ts';
 
 /**
- * What a cluster has of one resource type for the peer of that name; nothing of a type that is not
+ * What a cluster has of one resource type for the named peer; nothing of a type that is not
  * simulated.
  */
 export function peerResources(

@@ -24,7 +24,7 @@ interface PeerStreamSessionOptions {
   readonly send: (message: ReplicationMessage) => void;
   /** Ends the stream: without a reason in good order, with one as a failure. */
   readonly end: (reason?: string) => void;
-  /** What we have of a type, asked when the peer subscribes and again at `changed`. */
+  /** What we have of a type, read when the peer subscribes and again at `changed`. */
   readonly resources: (resourceUrl: string) => readonly PeerResource[];
   readonly onTrustBundle: (bundle: PeeringTrustBundle) => void;
   readonly onServerAddresses: (value: Buffer) => void;
@@ -47,13 +47,12 @@ const RESOURCE_URLS: ReadonlySet<string> = new Set([
 
 /**
  * One side of a peering stream after its Open: subscriptions, resources with nonces, their
- * acknowledgement, heartbeats, and the word that the peering is over (docs/meshes/consul.md). Both sides
- * run the same.
+ * acknowledgement, heartbeats, and the message that ends the peering. Both sides run the same code.
  */
 export class PeerStreamSession {
   readonly #options: PeerStreamSessionOptions;
   readonly #over = new AbortController();
-  /** What the peer asked for, and how it took the last thing we sent of it. */
+  /** What the peer subscribed to, and its answer to the last resource that we sent. */
   readonly #subscribed = new Map<string, { sent: string; nonce: string; refused?: string }>();
   #nonce = 0;
   #heardMs: number;
@@ -65,7 +64,7 @@ export class PeerStreamSession {
     this.#heardAt = options.clock.now();
   }
 
-  /** When the peer was last heard of. */
+  /** The time of the peer's last message. */
   get lastReceiveAt(): Date {
     return this.#heardAt;
   }
@@ -100,7 +99,7 @@ export class PeerStreamSession {
     if (subscription) this.#send(resourceUrl, subscription);
   }
 
-  /** Tells the peer that the peering is over, and ends the stream. */
+  /** Notifies the peer that the peering is over, and ends the stream. */
   terminate(): void {
     if (this.#over.signal.aborted) return;
     this.#options.send({ terminated: {} });
@@ -112,7 +111,7 @@ export class PeerStreamSession {
     this.#end(reason);
   }
 
-  /** The stream is gone; nothing more is sent. */
+  /** The stream has ended; nothing more is sent. */
   closed(): void {
     this.#over.abort();
   }

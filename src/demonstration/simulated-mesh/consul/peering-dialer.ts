@@ -15,8 +15,8 @@ const CALL_TIMEOUT_MS = 10_000;
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 /**
- * Keeps the streams that we open ourselves: connects, exchanges the secret once, and begins again
- * when a stream is lost.
+ * Keeps the streams that we open: connects, exchanges the secret once, and starts again when a
+ * stream is lost.
  */
 export class PeeringDialer {
   readonly #options: PeeringDialerOptions;
@@ -70,8 +70,8 @@ export class PeeringDialer {
     const client = new Client(address, credentials.createSsl(Buffer.from(dial.caPems.join('\n'))), {
       'grpc.ssl_target_name_override': dial.serverName,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      // A channel of its own each time: nothing of an earlier connection, its certificate least of
-      // all, is used again.
+      // A new channel each time, so that nothing of an earlier connection, above all its
+      // certificate, is used again.
       'grpc.use_local_subchannel_pool': 1,
     });
     const abort = () => client.close();
@@ -100,7 +100,7 @@ export class PeeringDialer {
         { deadline: new Date(this.#options.clock.now().getTime() + CALL_TIMEOUT_MS) },
         (error, response) => {
           if (response) resolve(response);
-          else reject(error ?? new SimulatedMeshError('peering-stream', 'the peer answered nothing'));
+          else reject(error ?? new SimulatedMeshError('peering-stream', 'the peer sent no answer'));
         },
       );
     });
@@ -147,8 +147,8 @@ export class PeeringDialer {
             ),
           );
       });
-      // The status says the same and always comes; without a listener the error would end the
-      // process.
+      // The status has the same content and always arrives; without a listener the error would end
+      // the process.
       call.on('error', () => {});
     });
   }

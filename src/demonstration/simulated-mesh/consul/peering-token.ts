@@ -19,16 +19,14 @@ export function serializePeeringToken(token: PeeringToken): string {
   return Buffer.from(JSON.stringify(token)).toString('base64');
 }
 
-/**
- * Throws `SimulatedMeshError` `peering-token` for anything that is no token one could dial with.
- */
+/** Throws `SimulatedMeshError` `peering-token` for anything but a token with an address to dial. */
 export function parsePeeringToken(text: string): PeeringToken {
   if (text.length > MAX_TOKEN_CHARACTERS) throw refused('it is too long');
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(text, 'base64').toString('utf8'));
   } catch (cause) {
-    throw refused('it is no base64 of JSON', cause);
+    throw refused('it is not base64 of JSON', cause);
   }
   const token = Object(value) as Partial<Record<keyof PeeringToken, unknown>>;
   const manual = stringsOf(token.ManualServerAddresses);
@@ -36,9 +34,9 @@ export function parsePeeringToken(text: string): PeeringToken {
   const { ServerName, PeerID, EstablishmentSecret, Remote } = token;
   if (addresses.length === 0) throw refused('it names no server address');
   if (typeof ServerName !== 'string' || ServerName === '') throw refused('it names no server');
-  if (typeof PeerID !== 'string' || PeerID === '') throw refused('it has no peer ID');
+  if (typeof PeerID !== 'string' || PeerID === '') throw refused('the peer ID is missing');
   if (typeof EstablishmentSecret !== 'string' || EstablishmentSecret === '')
-    throw refused('it has no secret');
+    throw refused('the secret is missing');
   const { Partition, Datacenter } = Object(Remote) as { Partition?: unknown; Datacenter?: unknown };
   return {
     CA: stringsOf(token.CA),

@@ -14,7 +14,7 @@ import { peerResources } from './peer-resources.ts';
 import { PeerStreamSession } from './peer-stream-session.ts';
 import { parsePeeringToken, type PeeringToken, serializePeeringToken } from './peering-token.ts';
 
-/** Why a peering request is not granted, as HTTP or gRPC tells it. */
+/** The reason for a refused peering request, as HTTP or gRPC sends it. */
 export type PeeringRefusal = 'invalid' | 'unknown-peering' | 'wrong-secret' | 'being-deleted';
 
 /**
@@ -57,8 +57,8 @@ export class Peerings {
   }
 
   /**
-   * A token for `name`, whose peering begins with it (PENDING). A second token for it replaces the
-   * unused first.
+   * Returns a token for `name`; its peering begins with the token (PENDING). A second token for it
+   * replaces the unused first.
    */
   generateToken(request: {
     readonly name: string;
@@ -72,7 +72,7 @@ export class Peerings {
     if (held?.dial) return 'invalid';
     const establishmentSecret = randomUUID();
     const peering = state.putPeering({
-      // A peering that its peer ended begins anew, with an ID of its own.
+      // A peering that its peer ended starts again, with a new ID.
       ...(held && held.state !== 'TERMINATED' ? held : { id: randomUUID(), state: 'PENDING' as const }),
       name: request.name,
       meta: request.meta,
@@ -119,7 +119,7 @@ export class Peerings {
     return undefined;
   }
 
-  /** A stream secret for an establishment secret, which is used up by it. */
+  /** Exchanges an establishment secret, which is used up, for a stream secret. */
   exchangeSecret(peerId: string, secret: string): { readonly streamSecret: string } | PeeringRefusal {
     const { state } = this.#options;
     const peering = state.peeringById(peerId);
@@ -162,7 +162,7 @@ export class Peerings {
     return this.#begin(peering, 'dialer', wire);
   }
 
-  /** The stream of a session is gone. */
+  /** Notes that the stream of a session has ended. */
   lost(name: string, session: PeerStreamSession): void {
     session.closed();
     if (this.#sessions.get(name) !== session) return;
@@ -172,7 +172,8 @@ export class Peerings {
   }
 
   /**
-   * Ends a peering: what was imported goes at once, the peer is told, the row goes a moment later.
+   * Ends a peering: imported roots are removed at once, the peer is notified, and the row is
+   * removed a moment later.
    */
   delete(name: string): void {
     const { state, clock, signal, log } = this.#options;
@@ -258,7 +259,9 @@ export class Peerings {
     return session;
   }
 
-  /** As the product: the trust domain a peer claims is taken as it stands, the own one included. */
+  /**
+   * As in the product, a peer's claimed trust domain is accepted as it is, the own one included.
+   */
   #import(name: string, bundle: PeeringTrustBundle, log: Log): void {
     if (bundle.root_pems.length > MAX_ROOTS) throw new RangeError(`a bundle has at most ${MAX_ROOTS} roots`);
     this.#options.state.putTrustBundle(name, {

@@ -18,8 +18,8 @@ import type { Peering } from './consul-state.ts';
 /**
  * What every proxy of the cluster verifies against: one bundle for each trust domain, the own one
  * first. As in the product the map is filled peering by peering, so a peer that claims another's
- * trust domain, or ours, takes its place. A name that is no trust domain is left out: no proxy
- * could be told of it.
+ * trust domain, or ours, replaces it. A name that is not a trust domain is left out: no proxy could
+ * accept it.
  */
 export function perDomainValidationSecret(options: {
   readonly name: string;
@@ -68,7 +68,7 @@ export function foreignStatus(peerings: readonly Peering[]): ForeignStatus[] {
   );
 }
 
-/** Nothing for what does not parse: the product keeps it, and only a proxy would notice. */
+/** Empty for what does not parse: the product keeps it, and only a proxy would notice. */
 function fingerprintsOf(pem: string): string[] {
   try {
     return certificatesFromPem(pem).map((der) => parseCertificate(der).fingerprint);

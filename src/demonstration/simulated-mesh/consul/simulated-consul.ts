@@ -43,7 +43,7 @@ interface Parts {
 /**
  * A Consul-flavoured control plane: the HTTP API with blocking queries, cluster peering over gRPC,
  * the Connect CA, and what a server makes of the peers' bundles for its proxies. An adapter cannot
- * tell it from the product.
+ * distinguish it from the product.
  */
 export class SimulatedConsul {
   readonly trustDomain: TrustDomain;
@@ -54,7 +54,7 @@ export class SimulatedConsul {
   #parts: Parts | undefined;
   #leaderAddress: string | undefined;
 
-  /** Throws `RangeError` when `uuid` is no UUID in lower case. */
+  /** Throws `RangeError` when `uuid` is not a UUID in lower case. */
   constructor(options: SimulatedConsulOptions) {
     if (!UUID.test(options.uuid)) throw new RangeError('the cluster ID is a UUID in lower case');
     this.#options = options;
@@ -72,8 +72,7 @@ export class SimulatedConsul {
     try {
       await this.#start();
     } catch (error) {
-      // What came up before the failure is taken down again: its ports and sockets shall not stay
-      // taken.
+      // Stop the parts that had started before the failure, to free their ports and sockets.
       await this.stop();
       throw error;
     }
@@ -140,7 +139,7 @@ export class SimulatedConsul {
     return this.#started().peeringServer.address();
   }
 
-  /** What the control socket's `GET /status` answers. Throws `not-started`. */
+  /** The answer of the control socket's `GET /status`. Throws `not-started`. */
   status(): ControlStatus {
     return this.#started().plane.status();
   }

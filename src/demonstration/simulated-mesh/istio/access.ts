@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { KubernetesError } from './kubernetes-status.ts';
 
-/** Who asks, as `system:serviceaccount:…` or a user name, and what they may do. */
+/** The caller, as `system:serviceaccount:…` or a user name, and its rights. */
 export interface Account {
   readonly name: string;
   readonly token: string;
@@ -11,7 +11,7 @@ export interface Account {
   ): boolean;
 }
 
-/** What a role allows or forbids. */
+/** The rights of a role. */
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
 
 /** The account a bearer token belongs to. Throws `KubernetesError` `Unauthorized`. */
@@ -45,8 +45,7 @@ export function adminAccount(token: string): Account {
 }
 
 /**
- * What an agent's role allows: read every ConfigMap, change the one mesh ConfigMap, nothing else
- * (docs/meshes/istio.md).
+ * The rights of an agent's role: read every ConfigMap, change the one mesh ConfigMap, nothing else.
  */
 export function agentAccount(
   token: string,

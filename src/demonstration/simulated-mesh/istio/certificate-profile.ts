@@ -2,8 +2,7 @@ import type { CertificateProfile } from '../certificate-profile.ts';
 
 /**
  * Istio's own CA: RSA, every root of a trust domain under the same subject `O=<td>`, `keyCertSign`
- * only, no SPIFFE ID on CAs; leaves two minutes backdated (X509-10,
- * X509-12, X509-14, X509-17).
+ * only, no SPIFFE ID on CAs; leaves two minutes backdated (X509-10, X509-12, X509-14, X509-17).
  */
 export const istioCertificateProfile: CertificateProfile = {
   caKey: 'RSA-2048',

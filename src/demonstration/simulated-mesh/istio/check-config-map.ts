@@ -24,8 +24,8 @@ export function checkConfigMap(input: ConfigMapInput): void {
 }
 
 /**
- * A ConfigMap from a request's JSON; `path` is what the URL names, which the body must not
- * contradict. Throws `KubernetesError`: `BadRequest`, `Invalid`.
+ * Reads a ConfigMap from a request's JSON; `path` is the URL's name, which the body must match.
+ * Throws `KubernetesError`: `BadRequest`, `Invalid`.
  */
 export function parseConfigMap(
   body: unknown,
@@ -33,7 +33,7 @@ export function parseConfigMap(
 ): ConfigMapInput {
   const object = record(body, 'the body');
   if ((object['kind'] ?? 'ConfigMap') !== 'ConfigMap' || (object['apiVersion'] ?? 'v1') !== 'v1') {
-    throw new KubernetesError('BadRequest', 'the object provided is no v1 ConfigMap');
+    throw new KubernetesError('BadRequest', 'the object provided is not a v1 ConfigMap');
   }
   const metadata = record(object['metadata'] ?? {}, 'metadata');
   const name = text(metadata['name'], 'metadata.name') ?? path.name;
@@ -64,20 +64,20 @@ function given<Key extends string, Value>(key: Key, value: Value | undefined): {
 
 function record(value: unknown, what: string): Readonly<Record<string, unknown>> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw new KubernetesError('BadRequest', `${what} is no object`);
+  throw new KubernetesError('BadRequest', `${what} is not an object`);
 }
 
 function text(value: unknown, what: string): string | undefined {
   if (value === undefined || value === null || value === '') return undefined;
   if (typeof value === 'string') return value;
-  throw new KubernetesError('BadRequest', `${what} is no string`);
+  throw new KubernetesError('BadRequest', `${what} is not a string`);
 }
 
 function texts(value: unknown, what: string): Readonly<Record<string, string>> | undefined {
   if (value === undefined || value === null) return undefined;
   const entries = Object.entries(record(value, what)).map(([key, each]): [string, string] => {
     if (typeof each !== 'string')
-      throw new KubernetesError('BadRequest', `${what}[${JSON.stringify(key)}] is no string`);
+      throw new KubernetesError('BadRequest', `${what}[${JSON.stringify(key)}] is not a string`);
     return [key, each];
   });
   return Object.fromEntries(entries);

@@ -7,7 +7,10 @@ import { checkConfigMap } from './check-config-map.ts';
 
 type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
-/** One change of the store; `before` is what was there, for watches whose selector it has left. */
+/**
+ * One change of the store; `before` is the earlier object, for watches with a selector that it
+ * left.
+ */
 export interface Change {
   readonly type: ChangeType;
   readonly version: number;
@@ -15,7 +18,7 @@ export interface Change {
   readonly before?: ConfigMap;
 }
 
-/** What is written to disk; instants and versions go on where they were after a restart. */
+/** What is written to disk; instants and versions continue after a restart. */
 export interface StoreSnapshot {
   readonly version: number;
   readonly namespaces: readonly string[];
@@ -38,7 +41,7 @@ export class ConfigMapStore {
   readonly #save: (snapshot: StoreSnapshot) => void;
   #changes: Change[] = [];
   #version: number;
-  /** A watch from a version below this one cannot be told what it missed. */
+  /** A watch from a version below this one has missed changes that are no longer stored. */
   #compactedVersion: number;
 
   constructor(options: {
@@ -137,7 +140,7 @@ export class ConfigMapStore {
 
   /**
    * The changes after `version`, oldest first. Throws `KubernetesError` `Expired` where some of
-   * them are gone.
+   * them are no longer stored.
    */
   changesAfter(version: number): readonly Change[] {
     if (version < this.#compactedVersion) {

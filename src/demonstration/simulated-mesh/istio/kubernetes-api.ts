@@ -18,7 +18,7 @@ type Env = { Variables: { account: Account } };
 /**
  * The part of a Kubernetes API server that an Istio adapter meets: ConfigMaps with list, watch,
  * create, replace, patch and delete, namespaces, bearer tokens with roles, and `Status` objects for
- * every refusal (docs/meshes/istio.md). Watches end when `signal` aborts.
+ * every refusal. Watches end when `signal` aborts.
  */
 export function kubernetesApi(options: {
   readonly store: ConfigMapStore;
@@ -224,7 +224,7 @@ async function readJson(context: Context<Env>): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new KubernetesError('BadRequest', 'the body is no JSON', { cause: error });
+    throw new KubernetesError('BadRequest', 'the body is not JSON', { cause: error });
   }
 }
 

@@ -9,7 +9,7 @@ export interface ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** A ConfigMap as the server keeps and shows it. */
+/** A ConfigMap as the server stores and shows it. */
 export interface ConfigMap {
   readonly apiVersion: 'v1';
   readonly kind: 'ConfigMap';
@@ -23,7 +23,7 @@ export interface ConfigMapInput {
   readonly metadata: {
     readonly name: string;
     readonly namespace: string;
-    /** The version the client read; absent means "whatever is there". */
+    /** The version that the client read; absent means "any version". */
     readonly resourceVersion?: string;
     readonly uid?: string;
     readonly labels?: Readonly<Record<string, string>>;

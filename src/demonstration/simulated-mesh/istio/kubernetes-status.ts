@@ -34,7 +34,7 @@ const HTTP_CODES: Readonly<Record<KubernetesReason, StatusCode>> = {
 
 type StatusCode = 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 415 | 422 | 429 | 500;
 
-/** The `Status` object with which a Kubernetes API server says no. */
+/** The `Status` object with which a Kubernetes API server refuses a request. */
 export interface StatusDocument {
   readonly kind: 'Status';
   readonly apiVersion: 'v1';

@@ -13,8 +13,8 @@ import type { ForeignStatus } from '../control-status.ts';
 import { type MeshConfig, MeshConfigError } from './mesh-config.ts';
 
 /**
- * The foreign anchors of istiod: merged into one pool, with what the entries say of trust domains
- * beside it.
+ * The foreign anchors of istiod: merged into one pool, together with the trust domains that the
+ * entries name.
  */
 export interface ForeignAnchors {
   /** PEM texts as they stand in the entries. */
@@ -31,10 +31,10 @@ export interface ForeignAnchors {
 export const NO_FOREIGN_ANCHORS: ForeignAnchors = { pems: [], foreign: [], bundles: [] };
 
 /**
- * The anchors of `caCertificates`, all or none: one entry whose first PEM block is no CA
- * certificate and the whole set is refused (docs/meshes/istio.md). As in the product nothing binds an
- * anchor to its `trustDomains`, and further blocks of an entry are not looked at. Throws
- * `MeshConfigError` `ca-certificate-malformed`.
+ * Reads the anchors of `caCertificates`, all or none: one entry with a first PEM block that is not
+ * a CA certificate makes istiod refuse the whole set. As in the product nothing binds an anchor to
+ * its `trustDomains`, and further blocks of an entry are ignored. Throws `MeshConfigError`
+ * `ca-certificate-malformed`.
  */
 export function readForeignAnchors(config: MeshConfig): ForeignAnchors {
   const pems: string[] = [];
@@ -52,8 +52,7 @@ export function readForeignAnchors(config: MeshConfig): ForeignAnchors {
 
 /**
  * What every proxy of the mesh verifies against: one pool of the own roots and the foreign anchors,
- * in which any root can sign for any trust domain, and the list of URI SAN prefixes that are let
- * in.
+ * in which any root can sign for any trust domain, and the list of admitted URI SAN prefixes.
  */
 export function mergedValidationSecret(options: {
   readonly name: string;
@@ -96,7 +95,7 @@ function checkFirstCertificate(pem: string, source: string): string {
     if (!(error instanceof CertificateError)) throw error;
     throw refused('the certificate does not parse', error);
   }
-  throw refused('the certificate is no CA');
+  throw refused('the certificate is not a CA certificate');
 }
 
 function merged(foreign: readonly ForeignStatus[]): ForeignStatus[] {

@@ -8,7 +8,7 @@ export interface CaCertificatesEntry {
   readonly trustDomains: readonly string[];
 }
 
-/** What istiod takes from key `mesh` of the mesh ConfigMap, as far as trust goes. */
+/** What istiod reads from key `mesh` of the mesh ConfigMap, as far as trust needs it. */
 export interface MeshConfig {
   readonly trustDomain: string;
   readonly trustDomainAliases: readonly string[];
@@ -17,9 +17,7 @@ export interface MeshConfig {
 
 type MeshConfigErrorCode = 'mesh-config-malformed' | 'ca-certificate-malformed';
 
-/**
- * istiod does not take the mesh config, or the set of roots in it, and goes on with the one before.
- */
+/** istiod refuses the mesh config, or its set of roots, and keeps the one before. */
 export class MeshConfigError extends CodedError<MeshConfigErrorCode> {}
 
 /** Reads key `mesh`. Throws `MeshConfigError` `mesh-config-malformed`. */
@@ -34,7 +32,7 @@ export function parseMeshConfig(text: string): MeshConfig {
   }
   const mesh = record(value ?? {}, 'the document');
   const entries = mesh['caCertificates'] ?? [];
-  if (!Array.isArray(entries)) throw malformed('caCertificates is no list');
+  if (!Array.isArray(entries)) throw malformed('caCertificates is not a list');
   return {
     trustDomain: string(mesh['trustDomain'] ?? 'cluster.local', 'trustDomain'),
     trustDomainAliases: strings(mesh['trustDomainAliases'], 'trustDomainAliases'),
@@ -58,17 +56,17 @@ function parseEntry(value: unknown, where: string): CaCertificatesEntry {
 
 function record(value: unknown, where: string): Readonly<Record<string, unknown>> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw malformed(`${where} is no mapping`);
+  throw malformed(`${where} is not a mapping`);
 }
 
 function string(value: unknown, where: string): string {
   if (typeof value === 'string') return value;
-  throw malformed(`${where} is no string`);
+  throw malformed(`${where} is not a string`);
 }
 
 function strings(value: unknown, where: string): string[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw malformed(`${where} is no list`);
+  if (!Array.isArray(value)) throw malformed(`${where} is not a list`);
   return value.map((each, index) => string(each, `${where}[${index}]`));
 }
 

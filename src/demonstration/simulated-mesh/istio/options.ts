@@ -13,23 +13,23 @@ export interface IstioWorkload {
   readonly sdsSocket: string;
 }
 
-/** What a simulated Istio is made of. */
+/** The options of a simulated Istio. */
 export interface SimulatedIstioOptions {
   /** Holds the CA and the Kubernetes objects; made with mode 0700 when it is not there. */
   readonly folder: string;
   readonly trustDomain: TrustDomain;
   readonly trustDomainAliases?: readonly TrustDomain[];
   /**
-   * Where the Kubernetes API listens; port 0 lets the system choose. `advertisedHost` is what
-   * kubeconfigs say instead of `host`.
+   * The address of the Kubernetes API; with port 0 the system chooses. Kubeconfigs contain
+   * `advertisedHost` instead of `host`.
    */
   readonly kubernetes: { readonly host: string; readonly port: number; readonly advertisedHost?: string };
   /**
    * Written (mode 0600) for the agent's adapter: a service account that may read ConfigMaps and
-   * update the mesh ConfigMap, no more.
+   * update the mesh ConfigMap only.
    */
   readonly kubeconfigFile: string;
-  /** Written (mode 0600) for the operator, who may do everything; not written when absent. */
+  /** Written (mode 0600) for the operator with all rights; not written when absent. */
   readonly adminKubeconfigFile?: string;
   /** `ISTIO_MULTIROOT_MESH` of istiod: without it `caCertificates` have no effect. Default true. */
   readonly multiroot?: boolean;

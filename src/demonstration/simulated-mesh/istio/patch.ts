@@ -20,8 +20,8 @@ export function mergePatch(target: Json, patch: Json): Json {
 const MAX_OPERATIONS = 10_000;
 
 /**
- * JSON Patch (RFC 6902). Throws `KubernetesError`: `BadRequest` for what is no patch, `Invalid` for
- * one that does not apply, a failed `test` above all.
+ * JSON Patch (RFC 6902). Throws `KubernetesError`: `BadRequest` for a body that is not a patch,
+ * `Invalid` for one that does not apply, above all a failed `test`.
  */
 export function jsonPatch(target: Json, patch: Json): Json {
   if (!Array.isArray(patch) || patch.length > MAX_OPERATIONS) {
@@ -69,7 +69,7 @@ function operationOf(operation: Json): { op: Json; path: string; from: string; v
 function tokensOf(path: string): string[] {
   if (path === '') return [];
   if (!path.startsWith('/'))
-    throw new KubernetesError('BadRequest', `${JSON.stringify(path)} is no JSON pointer`);
+    throw new KubernetesError('BadRequest', `${JSON.stringify(path)} is not a JSON pointer`);
   return path
     .slice(1)
     .split('/')

@@ -5,8 +5,8 @@ import type { ConfigMap } from './kubernetes-object.ts';
 export type Selector = (object: ConfigMap) => boolean;
 
 /**
- * What `fieldSelector` and `labelSelector` let through. Throws `KubernetesError` `BadRequest` for
- * what is not understood.
+ * Parses `fieldSelector` and `labelSelector`. Throws `KubernetesError` `BadRequest` for a form that
+ * is not supported.
  */
 export function parseSelectors(query: {
   readonly fieldSelector?: string | undefined;

@@ -12,8 +12,8 @@ import {
 } from '../../../spiffe/index.ts';
 
 /**
- * How the API server shows itself, and the CA that kubeconfigs name for it. It has nothing to do
- * with the mesh's CA.
+ * The serving certificate of the API server, and the CA that kubeconfigs name for it. It is
+ * independent of the mesh's CA.
  */
 export interface ServingCertificate {
   readonly caPem: string;
@@ -24,7 +24,7 @@ export interface ServingCertificate {
 const DAY_MS = 86_400_000;
 
 /**
- * The serving certificate for `hosts`, by the CA kept in `folder`, which is made where there is
+ * Returns the serving certificate for `hosts` from the CA in `folder`, which is made where there is
  * none. Throws the system's error.
  */
 export async function openServingCertificate(options: {
@@ -86,7 +86,7 @@ async function makeCa(folder: string, clock: Clock) {
 }
 
 /**
- * GeneralNames with DNS names (tag 2) and addresses (tag 7); the issuing room only knows URI and
+ * GeneralNames with DNS names (tag 2) and addresses (tag 7); the issuing room only supports URI and
  * DNS names.
  */
 function subjectAltNames(hosts: readonly string[]): Buffer {

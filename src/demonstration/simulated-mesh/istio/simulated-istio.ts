@@ -22,8 +22,8 @@ const DEFAULT_SYSTEM_NAMESPACE = 'istio-system';
 
 /**
  * An Istio-flavoured control plane: the ConfigMaps of a cluster behind the Kubernetes API, istiod's
- * CA, and what istiod makes of the mesh config for its proxies. An adapter cannot tell it from the
- * product.
+ * CA, and what istiod makes of the mesh config for its proxies. An adapter cannot distinguish it
+ * from the product.
  */
 export class SimulatedIstio {
   readonly #options: SimulatedIstioOptions;
@@ -52,8 +52,7 @@ export class SimulatedIstio {
     try {
       await this.#start();
     } catch (error) {
-      // What came up before the failure is taken down again: its ports and sockets shall not stay
-      // taken.
+      // Stop the parts that had started before the failure, to free their ports and sockets.
       await this.stop();
       throw error;
     }
@@ -142,7 +141,7 @@ export class SimulatedIstio {
     return this.#started().kubernetes.address();
   }
 
-  /** What the control socket's `GET /status` answers. Throws `not-started`. */
+  /** The answer of the control socket's `GET /status`. Throws `not-started`. */
   status(): ControlStatus {
     return this.#started().plane.status();
   }
@@ -171,9 +170,9 @@ export class SimulatedIstio {
   }
 
   /**
-   * What istiod does when the mesh config changes. A config that does not parse changes nothing; a
-   * bad certificate changes the accepted trust domains, which are read from the config itself, and
-   * keeps the anchors before it.
+   * Does what istiod does when the mesh config changes. A config that does not parse changes
+   * nothing. A bad certificate changes the accepted trust domains, which are read from the config
+   * itself, and keeps the earlier anchors.
    */
   #takeMeshConfig(text: string | undefined): void {
     this.#refused = undefined;

@@ -14,9 +14,9 @@ const BOOKMARK_EVERY_MS = 60_000;
 const MAX_QUEUED = 1000;
 
 /**
- * The body of a watch: one JSON event a line, from `fromVersion` on (or beginning with everything
- * there is, where that is 0), until the timeout, the client's end or the server's. A version that
- * was compacted away gives one `ERROR` with `410 Gone`, and the client lists anew.
+ * The body of a watch: one JSON event for each line, starting after `fromVersion` (or with all
+ * objects where that is 0), until the timeout, the client's end or the server's. A version that was
+ * compacted away gives one `ERROR` with `410 Gone`, and the client lists again.
  */
 export function watchStream(options: {
   readonly store: ConfigMapStore;
@@ -106,7 +106,10 @@ async function keepAlive(options: {
   }
 }
 
-/** What a change looks like through a selector: entering it is ADDED, leaving it DELETED. */
+/**
+ * A change as seen through a selector: an object that enters it is ADDED, one that leaves it is
+ * DELETED.
+ */
 function eventOf(
   change: Change,
   matches: (object: ConfigMap | undefined) => boolean,

@@ -64,33 +64,33 @@ export function withClusterTrustBundles(
     kind: adapter.kind,
     scope: adapter.scope,
     watchOwnTrust: async function* (signal) {
-      for await (const told of adapter.watchOwnTrust(signal)) {
-        own = own && told.isConfirmed === false ? withMissing(told, own) : told;
-        yield told;
+      for await (const latest of adapter.watchOwnTrust(signal)) {
+        own = own && latest.isConfirmed === false ? withMissing(latest, own) : latest;
+        yield latest;
       }
     },
     presentTrust: async (signal) => {
       const both = await Promise.all([adapter.presentTrust(signal), readPresentTrust(writer, signal)]);
       return [...Map.groupBy(both.flat(), ({ trustDomain }) => trustDomain).values()].map(joined);
     },
-    applyForeignTrust: async (wanted, signal, told = new Set(), kept = new Set()) => {
-      const [mesh, beside] = await Promise.allSettled([
-        adapter.applyForeignTrust(wanted, signal, told, kept),
+    applyForeignTrust: async (wanted, signal, reported = new Set(), kept = new Set()) => {
+      const [mesh, bundles] = await Promise.allSettled([
+        adapter.applyForeignTrust(wanted, signal, reported, kept),
         write(wanted, signal, kept),
       ]);
       if (mesh.status === 'rejected') throw mesh.reason;
-      if (beside.status === 'rejected') throw beside.reason;
-      if (!(beside.value instanceof MeshAdapterError)) return withFaults(mesh.value, beside.value);
-      const trouble = failureOf(beside.value);
+      if (bundles.status === 'rejected') throw bundles.reason;
+      if (!(bundles.value instanceof MeshAdapterError)) return withFaults(mesh.value, bundles.value);
+      const trouble = failureOf(bundles.value);
       const reports = mesh.value.map((report) => withTrouble(report, trouble));
-      return [...reports, ...notGone([...wanted, ...reports], told, trouble, clock)];
+      return [...reports, ...notGone([...wanted, ...reports], reported, trouble, clock)];
     },
     onReport: (listener) => adapter.onReport(listener),
     onProgress: (listener) => adapter.onProgress(listener),
     status: () => {
       const mesh = adapter.status();
-      const beside = state.status;
-      return mesh.connected && !beside.connected && beside.code !== 'not-contacted' ? beside : mesh;
+      const bundles = state.status;
+      return mesh.connected && !bundles.connected && bundles.code !== 'not-contacted' ? bundles : mesh;
     },
     stop: () => adapter.stop(),
   };
@@ -115,9 +115,9 @@ function joined(places: readonly PresentTrust[]): PresentTrust {
  */
 function withFaults(
   reports: readonly ForeignTrustReport[],
-  beside: readonly ForeignTrustReport[],
+  bundles: readonly ForeignTrustReport[],
 ): readonly ForeignTrustReport[] {
-  const faults = new Map(beside.filter(hasFault).map((report) => [report.trustDomain, report]));
+  const faults = new Map(bundles.filter(hasFault).map((report) => [report.trustDomain, report]));
   const both = reports.map((report) => {
     const fault = faults.get(report.trustDomain);
     if (!fault) return report;
@@ -163,12 +163,12 @@ function withTrouble(report: ForeignTrustReport, trouble: Trouble): ForeignTrust
  */
 function notGone(
   named: readonly { readonly trustDomain: TrustDomain }[],
-  told: ReadonlySet<TrustDomain>,
+  reported: ReadonlySet<TrustDomain>,
   trouble: Trouble,
   clock: Clock,
 ): ForeignTrustReport[] {
   const others = new Set(named.map(({ trustDomain }) => trustDomain));
-  return [...told]
+  return [...reported]
     .filter((trustDomain) => !others.has(trustDomain))
     .map((trustDomain) => ({ trustDomain, state: 'failed', ...trouble, at: clock.now() }));
 }

@@ -233,7 +233,11 @@ describe('withClusterTrustBundles()', () => {
     const { subjectDer, subjectKeyId = '' } = parseCertificate(mesh.own.root);
     const twin = await createTestCa({ trustDomain: 'west.example', overrides: { subjectDer, subjectKeyId } });
     expect(await mesh.adapter.applyForeignTrust([twin.bundle()], signal)).toMatchObject([
-      { state: 'written', code: 'cluster-trust-bundle-refused', message: expect.stringContaining('tell') },
+      {
+        state: 'written',
+        code: 'cluster-trust-bundle-refused',
+        message: expect.stringContaining('distinguish'),
+      },
     ]);
   });
 
