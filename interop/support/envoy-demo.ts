@@ -25,7 +25,7 @@ async function envoys(binary: string, layout: Layout): Promise<StandIns> {
     const words = ['export-config', '--for', 'envoy', '--config', layout[mesh](`${name}.yaml`)];
     const from = kind === 'trust' ? ['--trust-socket', layout[mesh]('workload.sock'), '--trust', 'ALL'] : [];
     const { exitCode, stdout, stderr } = await runVerb([...words, ...from]);
-    check(exitCode === 0, `"federate ${words.join(' ')}" succeeds; it said: ${stderr}`);
+    check(exitCode === 0, `"federate ${words.join(' ')}" succeeds; its output: ${stderr}`);
     const file = layout[mesh](`${name}.envoy.json`);
     writeFileSync(file, stdout);
     const quiet = ['--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning'];

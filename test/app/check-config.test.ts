@@ -200,7 +200,7 @@ describe('checkConfigWithFiles()', () => {
     );
     expect(await told()).toBe('');
     config.mesh['context'] = 'y';
-    expect(await told()).toMatch(/there is no context "y"/);
+    expect(await told()).toMatch(/context "y" does not exist/);
   });
 
   it('names mistakes of the text and of the files at once, each with its line, in the order of the file', async () => {

@@ -40,7 +40,7 @@ describe('until() of the demonstration', () => {
     expect(error).toBeInstanceOf(DemoError);
     expect(error).toMatchObject({
       code: 'demo-timeout',
-      message: expect.stringMatching(/^waited 60 s in vain until the agent is ready$/),
+      message: expect.stringMatching(/^waited 60 s without success until the agent is ready$/),
       cause: new Error('refused'),
     });
     expect(said[0]).toBe('after 5 s still waiting until the agent is ready');

@@ -15,7 +15,10 @@ export interface ClusterTrustBundleMarks {
   readonly signerName?: string | undefined;
 }
 
-/** Renders one ClusterTrustBundle for each foreign trust domain, for the whole cluster. */
+/**
+ * Renders one ClusterTrustBundle for each foreign trust domain, for the whole cluster. See
+ * docs/meshes/cluster-trust-bundles.md.
+ */
 export function clusterTrustBundlePlace(
   version: ApiVersion,
   { namePrefix, signerName }: ClusterTrustBundleMarks,

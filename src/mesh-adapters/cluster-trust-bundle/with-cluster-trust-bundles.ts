@@ -24,7 +24,8 @@ export interface ClusterTrustBundleOptions {
  * Wraps the adapter of any mesh and writes the same foreign trust as ClusterTrustBundles too, one
  * for each trust domain, as narrowed anchors. The two writes are independent: a mesh that is away
  * does not delay a revocation in the ClusterTrustBundles. Trouble with a ClusterTrustBundle appears
- * in the mesh's report. A peer counts as gone when both places dropped it.
+ * in the mesh's report. A peer counts as gone when both places dropped it. See
+ * docs/meshes/cluster-trust-bundles.md.
  */
 export function withClusterTrustBundles(
   adapter: MeshAdapter,

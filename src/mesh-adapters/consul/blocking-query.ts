@@ -7,7 +7,7 @@ const WAIT_SECONDS = 300;
 /**
  * Reports the answer to `path` now and after each change, by blocking queries, until the signal
  * aborts. An error that `take` throws counts as an error of the query: it is reported, a growing
- * pause follows, and the next query starts from the beginning.
+ * pause follows, and the next query starts from the beginning. See docs/meshes/consul.md.
  */
 export async function followBlockingQuery(options: {
   readonly client: ConsulClient;

@@ -40,7 +40,8 @@ export interface ConsulExaminationOptions {
 
 /**
  * Examines a Consul cluster without changing it. Reports what stops foreign identities, what admits
- * more than it should, and how to repair it. A cluster that cannot be read is a finding too.
+ * more than it should, and how to repair it. A cluster that cannot be read is a finding too. See
+ * docs/meshes/consul.md.
  */
 export async function examineConsul(options: ConsulExaminationOptions): Promise<Examination> {
   const { address, tokenFile, caFile, datacenter, peerNamePrefix = 'federate-', clock, signal } = options;

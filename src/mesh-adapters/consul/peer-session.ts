@@ -44,7 +44,7 @@ const SUBSCRIBED = [
 /**
  * The dialing side of one open peering stream: subscribes as a cluster would, sends our bundle
  * under ID `roots` to a server that subscribed, and records the answer. It has no knowledge of
- * connections and time.
+ * connections and time. See docs/meshes/consul.md.
  */
 export class PeerSession {
   readonly #options: PeerSessionOptions;

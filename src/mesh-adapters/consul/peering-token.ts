@@ -21,7 +21,8 @@ const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$/;
 
 /**
  * Reads a peering token. Throws `MeshAdapterError` `peering-token-malformed`, also for a token
- * without a CA. Because the listener then has no TLS, roots would go to an unknown server.
+ * without a CA. Because the listener then has no TLS, roots would go to an unknown server. See
+ * docs/meshes/consul.md.
  */
 export function parsePeeringToken(text: string): PeeringToken {
   if (text.length > MAX_CHARACTERS) throw malformed('it is too long');

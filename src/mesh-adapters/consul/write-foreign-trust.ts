@@ -17,6 +17,7 @@ const ANSWER_MS = 5000;
 
 /**
  * Keeps one peering for each foreign trust domain. Each peering speaks for that trust domain only.
+ * See docs/meshes/consul.md.
  */
 export class ForeignTrustWriter {
   readonly #client: ConsulClient;

@@ -23,7 +23,9 @@ export function ownRootsFromPem(pems: readonly string[], where: string): X509Aut
   return ownRootsFromSources([{ where, pems }]);
 }
 
-/** The same from several places. The error names the place, and the certificate by its number there. */
+/**
+ * The same from several places. The error names the place, and the certificate by its number there.
+ */
 export function ownRootsFromSources(sources: readonly PemSource[]): X509Authority[] {
   const roots = sources.flatMap(rootsOf);
   return [...new Map(roots.map((root) => [root.fingerprint, root])).values()];

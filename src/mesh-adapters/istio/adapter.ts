@@ -32,6 +32,7 @@ export interface IstioAdapterOptions {
 /**
  * Istio: roots from `istio-ca-root-cert`, trust domain from the mesh ConfigMap, foreign trust into
  * its `caCertificates`. Because Istio keeps one merged pool, foreign roots become narrowed anchors.
+ * See docs/meshes/istio.md.
  */
 export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
   const { clock, random, log, acceptUnnarrowed: unnarrowed = false, allRevisions = true } = options;

@@ -21,7 +21,7 @@ export interface IstioExaminationOptions {
 /**
  * Examines an Istio mesh without changing it. Reports missing flags, policies that would admit more
  * than they should once foreign roots are there, and how to repair both. A cluster that cannot be
- * read is a finding too.
+ * read is a finding too. See docs/meshes/istio.md.
  */
 export async function examineIstio(options: IstioExaminationOptions): Promise<Examination> {
   const { kubernetes, systemNamespace, clock, signal } = options;

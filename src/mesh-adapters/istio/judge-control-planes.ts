@@ -6,7 +6,10 @@ const ON: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True'])
 /** Pods of a namespace, or one pod, in ambient mode. */
 const DATAPLANE_LABEL = 'istio.io/dataplane-mode';
 
-/** Judges the deployments of istiod and the namespaces: flags, SPIRE, ambient. Pure. */
+/**
+ * Judges the deployments of istiod and the namespaces: flags, SPIRE, ambient. Pure. See
+ * docs/meshes/istio.md.
+ */
 export function judgeControlPlanes(
   { istiods, configMaps, namespaces }: IstioFacts,
   systemNamespace: string,

@@ -22,7 +22,7 @@ import { isRevisionConfigMap } from './revisions.ts';
 
 const SHARED = 'SHARED_MESH_CONFIG';
 
-/** Judges the mesh configs of all revisions. Pure. */
+/** Judges the mesh configs of all revisions. Pure. See docs/meshes/istio.md. */
 export function judgeMeshConfigs(facts: IstioFacts, systemNamespace: string, now: Date): Finding[] {
   const { configMaps } = facts;
   if (!configMaps) return [];

@@ -4,7 +4,10 @@ import { type Fields, fieldsOf, listOf, textOf, textsOf } from './fields.ts';
 
 const ADVICE = 'list the SPIFFE IDs that the other side may have in subjectAltNames';
 
-/** Judges the ways out of the mesh that do not check the identity of the server. Pure. */
+/**
+ * Judges the ways out of the mesh that do not check the identity of the server. Pure. See
+ * docs/meshes/istio.md.
+ */
 export function judgeRoutes({ serviceEntries, destinationRules }: IstioFacts): Finding[] {
   const entries = serviceEntries ?? [];
   const named = new Set(

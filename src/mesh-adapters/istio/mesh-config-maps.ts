@@ -23,6 +23,7 @@ export interface MeshConfigMaps {
 /**
  * Reads the mesh ConfigMap of every revision, or only the configured one. An agent without the
  * right to list the namespace uses the configured one and reports that. Throws `MeshAdapterError`.
+ * See docs/meshes/istio.md.
  */
 export async function meshConfigMaps(
   client: KubernetesClient,

@@ -9,7 +9,7 @@ import type { Anchor, PresentAnchor } from '../contract/anchors.ts';
 import type { CaEntry } from './mesh-config-document.ts';
 import type { ListOrigin } from './splice.ts';
 
-/** The annotation of the mesh ConfigMap that lists our entries. */
+/** The annotation of the mesh ConfigMap that lists our entries. See docs/meshes/istio.md. */
 export const OWN_ENTRIES_ANNOTATION = 'federate.dev/ca-certificates';
 
 const MAX_ANNOTATION_CHARACTERS = 262_144;

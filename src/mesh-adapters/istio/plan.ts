@@ -187,7 +187,7 @@ function changeOf(
   return change(spliced.text, spliced.origin);
 }
 
-/** Predicts how istiod will react to the config. */
+/** Predicts how istiod will react to the config. See docs/meshes/istio.md. */
 function whatIstioWillDo(
   config: MeshConfigDocument,
   foreign: readonly CaEntry[],

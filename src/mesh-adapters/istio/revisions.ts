@@ -10,7 +10,7 @@ interface ConfigMapView {
 /**
  * Whether a ConfigMap is the mesh config of a control plane: `istio`, or `istio-<revision>` with
  * the label of that revision. An installation sets that label; a ConfigMap for SHARED_MESH_CONFIG
- * does not need it.
+ * does not need it. See docs/meshes/istio.md.
  */
 export function isRevisionConfigMap({ name, labels, data }: ConfigMapView): boolean {
   if (!(MESH_KEY in data)) return false;

@@ -1,6 +1,6 @@
 import { MeshAdapterError } from '../contract/errors.ts';
 
-/** A MeshTrust, from REST or Kubernetes. */
+/** A MeshTrust, from REST or Kubernetes. See docs/meshes/kuma.md. */
 export interface MeshTrust {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;

@@ -21,7 +21,7 @@ export interface KumaOwnTrust {
  * The own trust from the MeshTrusts that the control plane made from a MeshIdentity
  * (`status.origin.kri`). Throws `MeshAdapterError`: `own-trust-domain-missing` where there is none,
  * or not the expected one, `own-trust-domain-ambiguous` where there are several and none is
- * expected, `own-trust-domain-malformed`, `own-roots-malformed`.
+ * expected, `own-trust-domain-malformed`, `own-roots-malformed`. See docs/meshes/kuma.md.
  */
 export function ownTrustOf(trusts: readonly MeshTrust[], expected: TrustDomain | undefined): KumaOwnTrust {
   const own = trusts.filter(({ originKri }) => originKri !== undefined);

@@ -44,7 +44,7 @@ export interface LinkerdAdapterOptions {
 /**
  * Linkerd with trust-manager: own anchors from `linkerd-identity-trust-roots`, foreign ones through
  * ConfigMaps of ours that are a source of the Bundle. Because Linkerd keeps one merged pool,
- * foreign anchors are narrowed to DNS names.
+ * foreign anchors are narrowed to DNS names. See docs/meshes/linkerd.md.
  */
 export function createLinkerdAdapter(options: LinkerdAdapterOptions): MeshAdapter {
   const { namespace, trustNamespace, bundle, namePrefix, pins, clock, random, log } = options;

@@ -29,7 +29,7 @@ export type PodsInEffect =
  * Compares the anchors that each pod got at its injection with the present ones; only a restart
  * changes them. A pod of the control plane has the present ones where all its containers started
  * after the last change of the ConfigMap `roots`. Throws `MeshAdapterError`, except where the agent
- * lacks the right to list pods.
+ * lacks the right to list pods. See docs/meshes/linkerd.md.
  */
 export async function podsInEffect(
   client: KubernetesClient,

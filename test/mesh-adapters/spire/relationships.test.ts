@@ -150,7 +150,7 @@ describe('createSpireAdapter() with relationships', () => {
 
   it.each([
     ['a relationship', 'federation relationship'],
-    ['a bundle', 'somebody else set'],
+    ['a bundle', 'another client set'],
     ['federates_with in the file', 'configuration file'],
   ])('leaves a trust domain alone that already has %s of another writer', async (kind, words) => {
     await using mesh = await openWest();

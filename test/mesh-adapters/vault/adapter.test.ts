@@ -245,7 +245,7 @@ describe('readOwnTrust() of Vault', () => {
     expect(status().message).toContain('"1 error occurred: * permission denied"');
     await mesh.vault.stop();
     await untilHealed(clock, () => status().code === 'mesh-unreachable', 'the loss');
-    expect(status().message).toMatch(/got no whole answer: .*ECONNREFUSED/);
+    expect(status().message).toMatch(/got an incomplete answer: .*ECONNREFUSED/);
   });
 
   it('gives up on a vault that is slow, and hears the next root', async () => {
