@@ -11,7 +11,7 @@ import type { ProcessContext } from './process.ts';
 
 /** How often the route table is looked at. */
 const LOOK_EVERY_MS = 1000;
-/** What it takes to stop when nothing has to be drained. */
+/** The time to stop when nothing has to be drained. */
 const STOP_MS = 3000;
 
 /** Builds the gateway, which follows its route table. Throws `ConfigError` for a bad table. */

@@ -8,10 +8,13 @@ import { createMetricsServer } from './metrics-server.ts';
 import { partOf, Parts } from './parts.ts';
 import type { ProcessContext } from './process.ts';
 
-/** What it takes to stop when nothing has to be drained. */
+/** The time to stop when nothing has to be drained. */
 const STOP_MS = 3000;
 
-/** Builds the proxy of a workload. Rejects with `WorkloadApiError` `endpoint-address-…`; its start rejects with `MtlsError`, `SidecarError`. */
+/**
+ * Builds the proxy of a workload. Rejects with `WorkloadApiError` `endpoint-address-…`; its start
+ * rejects with `MtlsError`, `SidecarError`.
+ */
 export async function buildSidecar(
   { config, folder }: LoadedConfig<SidecarConfig>,
   context: ProcessContext,

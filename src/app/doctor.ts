@@ -14,7 +14,7 @@ import { ConfigError } from './config/config-error.ts';
 import { type LoadedConfig, readConfig } from './config/read-config.ts';
 import { isInCluster, usualKubernetes } from './usual-kubeconfig.ts';
 
-/** Where an Istio to be examined is: as the config of its agent says, or as the words of the command do. */
+/** The Istio to examine, from the config of its agent or from the command line. */
 export interface IstioToExamine {
   readonly configFile?: string | undefined;
   readonly kubeconfig?: string | undefined;
@@ -22,7 +22,7 @@ export interface IstioToExamine {
   readonly namespace?: string | undefined;
 }
 
-/** Where a Consul to be examined is, and the foreign identities that are asked about. */
+/** The Consul to examine, and the foreign identities in question. */
 export interface ConsulToExamine {
   readonly configFile?: string | undefined;
   readonly address?: string | undefined;
@@ -32,7 +32,10 @@ export interface ConsulToExamine {
   readonly service?: string | undefined;
 }
 
-/** Looks at an Istio mesh and changes nothing. Throws `ConfigError`; what the mesh answers is in the findings. */
+/**
+ * Examines an Istio mesh without changing it. Throws `ConfigError`; errors of the mesh are
+ * findings.
+ */
 export async function examineIstioMesh(
   asked: IstioToExamine,
   signal: AbortSignal = new AbortController().signal,
@@ -59,7 +62,10 @@ export async function examineIstioMesh(
   });
 }
 
-/** Looks at a Consul cluster and changes nothing. Throws `ConfigError`; what the cluster answers is in the findings. */
+/**
+ * Examines a Consul cluster without changing it. Throws `ConfigError`; errors of the cluster are
+ * findings.
+ */
 export async function examineConsulMesh(
   asked: ConsulToExamine,
   signal: AbortSignal = new AbortController().signal,
@@ -92,7 +98,10 @@ function gatewayOf({ service, identities, routes }: FederationGatewayConfig) {
 
 type Mesh<Kind> = Extract<AgentConfig['mesh'], { readonly kind: Kind }>;
 
-/** The mesh section of an agent's config. Throws `ConfigError` `config-invalid` where it is another mesh. */
+/**
+ * The mesh section of an agent's config. Throws `ConfigError` `config-invalid` where it is another
+ * mesh.
+ */
 function meshOf<Kind extends AgentConfig['mesh']['kind']>(
   file: string,
   kind: Kind,

@@ -19,8 +19,9 @@ export interface MetricsServer extends RunningPart {
 }
 
 /**
- * Serves `/metrics`, `/livez`, `/readyz` and `/healthz` over plain HTTP, for a scraper, a supervisor and a load balancer. `/healthz` is the
- * short form of `/readyz`, and names the codes of the warnings, each with its count in a line of its own. It gives away nothing secret.
+ * Serves `/metrics`, `/livez`, `/readyz` and `/healthz` over plain HTTP, for a scraper, a
+ * supervisor and a load balancer. `/healthz` is the short form of `/readyz` and lists the codes of
+ * the warnings, each with its count on a separate line. It exposes nothing secret.
  */
 export function createMetricsServer(
   address: ListenAddress,

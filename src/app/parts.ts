@@ -2,15 +2,18 @@ import { type Clock, describeError, type Log } from '../platform/index.ts';
 
 /** Something that runs until it is stopped. */
 export interface RunningPart {
-  /** Ends it within the bounds of its config; nothing acknowledged is lost. */
+  /** Ends it within the limits of its config; nothing acknowledged is lost. */
   stop(): Promise<void>;
 }
 
 /** One part of a process, built and connected. */
 export interface Part {
-  /** What the log calls it. */
+  /** Its name in the log. */
   readonly name: string;
-  /** Begins to serve or to change. Left out: what the part is made of is open already, and only has to be stopped. */
+  /**
+   * Begins to serve or to change. Left out: what the part is made of is open already, and only has
+   * to be stopped.
+   */
   start?(): Promise<void> | void;
   /** Ends the part. Must also work after a `start` that failed half way. */
   stop?(): Promise<void> | void;
@@ -26,8 +29,9 @@ class SlowPartError extends Error {
 }
 
 /**
- * The parts of a process in the order in which they start; they stop in the opposite order. All of them are built and connected
- * before the first one starts, so no change that one of them makes can be missed by another.
+ * The parts of a process in the order in which they start; they stop in the opposite order. All of
+ * them are built and connected before the first one starts, so no change that one of them makes can
+ * be missed by another.
  */
 export class Parts implements RunningPart {
   readonly #parts: readonly Part[];
@@ -54,7 +58,10 @@ export class Parts implements RunningPart {
     return Math.max(0, ...this.#parts.map(({ stopWithinMs = STOP_WITHIN_MS }) => stopWithinMs));
   }
 
-  /** Starts each part after the one before it. When a part fails, stops those that have begun, that part included, and rejects with its error. */
+  /**
+   * Starts each part after the one before it. When a part fails, stops those that have begun, that
+   * part included, and rejects with its error.
+   */
   async start(): Promise<void> {
     try {
       for (const part of this.#parts) {
@@ -66,7 +73,7 @@ export class Parts implements RunningPart {
       }
       if (!this.#stopped) this.#busyWith = undefined;
     } catch (error) {
-      // What called `stop` during the start learns from `stop` how it ended.
+      // A caller of `stop` during the start learns the outcome from `stop`.
       if (this.#stopped) return;
       // Each part that could not stop is in the log; the error of the start is the one to report.
       await this.stop().catch(() => {});
@@ -74,7 +81,10 @@ export class Parts implements RunningPart {
     }
   }
 
-  /** Stops what has begun. A part that fails, or takes too long, does not keep the others; rejects with the first error after all of them. */
+  /**
+   * Stops the started parts. A part that fails, or takes too long, does not stop the others from
+   * stopping; rejects with the first error after all of them.
+   */
   stop(): Promise<void> {
     this.#stopped ??= this.#stopAll();
     return this.#stopped;

@@ -15,7 +15,10 @@ import {
 import type { Parts } from './parts.ts';
 import { reportSlowStart } from './start-progress.ts';
 
-/** What every process is given: the real clock, chance, log and environment. Only this room knows them. */
+/**
+ * The input of every process: the real clock, chance, log and environment. Only this room reads
+ * them.
+ */
 export interface ProcessContext {
   readonly clock: Clock;
   readonly random: Random;
@@ -25,14 +28,19 @@ export interface ProcessContext {
 
 /** One process as its config describes it. */
 export interface ProcessPlan {
-  /** What its log lines call it. */
+  /** Its name in log lines. */
   readonly name: string;
   readonly logLevel: LogLevel;
-  /** Fields of the lines that say that it starts and that it is ready: version, config and addresses. */
+  /**
+   * Fields of its first log line and of the line when it is ready: version, config and addresses.
+   */
   readonly about: Readonly<Record<string, unknown>>;
   /** Builds its parts and starts none. */
   build(context: ProcessContext): Promise<Parts>;
-  /** Reads the config file again: the log level in it, and the other keys that have changed. Throws `ConfigError`. */
+  /**
+   * Reads the config file again: the log level in it, and the other keys that have changed. Throws
+   * `ConfigError`.
+   */
   reread(): { readonly logLevel: LogLevel; readonly changed: readonly string[] };
 }
 
@@ -40,15 +48,17 @@ export interface ProcessPlan {
 export interface Host {
   /** Calls back at each of these signals. */
   onSignal(signal: NodeJS.Signals, listener: () => void): void;
-  /** Calls back with each error that nobody caught. */
+  /** Calls back with each uncaught error. */
   onFatal(listener: (error: unknown) => void): void;
   /** Ends the process now. */
   exit(code: number): void;
-  /** Ends the process with its exit code after some time, if something still keeps it running then. */
+  /**
+   * Ends the process with its exit code after some time, if something still keeps it running then.
+   */
   exitIfKept(ms: number): void;
 }
 
-/** Time for the last words of the command, after everything has been stopped. */
+/** Time for the last output of the command, after everything has been stopped. */
 const LEFT_OVER_MS = 1000;
 /** A part may take until its own limit; this is for what is between the parts. */
 const STOP_SLACK_MS = 5000;
@@ -64,10 +74,10 @@ const systemHost: Host = {
 };
 
 /**
- * Runs a process until SIGTERM or SIGINT, then stops it; a signal during the start stops what has begun. Ends the process with code 1
- * at a second signal, after a stop that failed or took too long, and after an error that nobody caught. SIGHUP reads the config
- * again and never ends the process. Rejects with the error of a start that failed, which is a log line too; nothing is left
- * running then.
+ * Runs a process until SIGTERM or SIGINT, then stops it; a signal during the start stops the
+ * started parts. Ends the process with code 1 at a second signal, after a stop that failed or took
+ * too long, and after an uncaught error. SIGHUP reads the config again and never ends the process.
+ * Rejects with the error of a failed start, which is a log line too; nothing is left running then.
  */
 export async function runUntilSignal(
   plan: ProcessPlan,
@@ -156,7 +166,7 @@ async function stopInTime(building: Promise<Parts>, clock: Clock, log: Log): Pro
         log.error('process did not stop in time', { busy_with: parts?.busyWith ?? 'building its parts' });
         return false;
       },
-      // Stopped in time, and nobody looks at this any more.
+      // Stopped in time; nothing reads this any more.
       () => false,
     );
   try {
@@ -169,7 +179,10 @@ async function stopInTime(building: Promise<Parts>, clock: Clock, log: Log): Pro
   }
 }
 
-/** Takes the log level of the config file as it is now. What else has changed in it takes effect after a restart, and the log says so. */
+/**
+ * Applies the log level of the config file. Other changes in it take effect after a restart, and
+ * the log reports that.
+ */
 function rereadConfig(plan: ProcessPlan, jsonLog: JsonLog, log: Log): void {
   try {
     const { logLevel, changed } = plan.reread();

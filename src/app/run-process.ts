@@ -6,9 +6,9 @@ import type { Parts } from './parts.ts';
 import { logFailedStart, type ProcessContext, type ProcessPlan, runUntilSignal } from './process.ts';
 
 /**
- * Runs one process until SIGTERM or SIGINT. Only the parts of that process are loaded, so that a gateway is not as large
- * as an agent. Rejects with `ConfigError` or the coded error of the room that could not start, after a log line that
- * says the same; then nothing is left running.
+ * Runs one process until SIGTERM or SIGINT. Loads only the parts of that process, so that a gateway
+ * is smaller than an agent. Rejects with `ConfigError` or the coded error of the room that could
+ * not start, after a log line with the same message; then nothing is left running.
  */
 export async function runProcess(kind: ConfigKind, file: string): Promise<void> {
   let plan: ProcessPlan;
@@ -105,7 +105,7 @@ function planFor<Config extends { readonly log_level: LogLevel }>(
   };
 }
 
-/** The keys of a config, the log level aside, whose values differ. */
+/** The keys of a config with different values, without the log level. */
 function changedKeys(before: object, now: object): readonly string[] {
   const [a, b] = [new Map(Object.entries(before)), new Map(Object.entries(now))];
   return [...new Set([...a.keys(), ...b.keys()])].filter(

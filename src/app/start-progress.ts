@@ -3,8 +3,8 @@ import { type Clock, type LoadSource, type Log, overloadSentence } from '../plat
 const REPORT_EVERY_MS = 5000;
 
 /**
- * Logs every five seconds that a process still starts, which part it waits for, and whether the machine is overloaded. Resolves when the
- * signal is aborted, and never rejects.
+ * Logs every five seconds that a process still starts, which part it waits for, and whether the
+ * machine is overloaded. Resolves when the signal is aborted, and never rejects.
  */
 export async function reportSlowStart(start: {
   readonly busyWith: () => string | undefined;

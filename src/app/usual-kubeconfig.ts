@@ -7,8 +7,9 @@ import { type Environment, readRegularFileSync } from '../platform/index.ts';
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
 /**
- * The cluster that kubectl would ask: the files of `KUBECONFIG`, else `~/.kube/config`, else the service account of the pod. Of several
- * files in `KUBECONFIG` it takes the one that holds the wanted context, which is `context` or the first current one.
+ * The cluster that kubectl would use: the files of `KUBECONFIG`, else `~/.kube/config`, else the
+ * service account of the pod. Of several files in `KUBECONFIG` it takes the one with the wanted
+ * context, which is `context` or the first current one.
  */
 export function usualKubernetes(environment: Environment, context?: string): KubernetesSource {
   const listed = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((file) => file !== '');
@@ -28,7 +29,7 @@ export function isInCluster(environment: Environment): boolean {
   return environment['KUBERNETES_SERVICE_HOST'] !== undefined && existsSync(SERVICE_ACCOUNT_TOKEN);
 }
 
-/** Nothing of a file that cannot be read: opening it tells why. */
+/** Skips a file that cannot be read: opening it reports the reason. */
 function contextsIn(file: string): {
   readonly names: readonly string[];
   readonly current: string | undefined;

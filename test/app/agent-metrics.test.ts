@@ -8,7 +8,7 @@ function namesIn(text: string): string[] {
   return [...text.matchAll(/^# TYPE (federate_\w+) /gm)].map(([, name = '']) => name).sort();
 }
 
-/** The value of the first sample whose name and labels begin so. */
+/** The value of the first sample with a name and labels that begin like this. */
 function valueOf(text: string, start: string): number {
   const line = text.split('\n').find((each) => each.startsWith(start));
   return Number(line?.split(' ').at(-1) ?? 'missing');

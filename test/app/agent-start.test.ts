@@ -37,7 +37,10 @@ const LONG = { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('
 /** Polls itself and changes; has a distrusted key whose time ends; becomes stale. */
 const [MOVING, LAPSING, STALING] = ['moving.example', 'lapsing.example', 'staling.example'] as const;
 const PEERS = [MOVING, LAPSING, STALING];
-/** When a distrust ends, and when a peer is stale; both come during the start that is tested. */
+/**
+ * The end of a distrust, and the time at which a peer becomes stale; both fall into the start under
+ * test.
+ */
 const [LAPSES_S, STALE_S] = [102, 103];
 /** The agent was away for so long. */
 const AWAY_MS = 100_000;
@@ -129,7 +132,7 @@ async function until(clock: TestClock, condition: () => boolean): Promise<void> 
   expect(condition()).toBe(true);
 }
 
-/** An agent beside a mesh of files, its peers, and a proxy. */
+/** An agent with a mesh of files, its peers, and a proxy. */
 class World {
   readonly log = createRecordingLog();
   clock = new TestClock(TEST_INSTANT);
@@ -149,7 +152,7 @@ class World {
   async writeOwn(...cas: TestCa[]): Promise<void> {
     writeFileSync(this.folder.file('roots.pem'), pemFromCertificates(cas.map(({ root }) => root)));
     const leaf = await cas[0]?.issueLeaf({ path: '/federate', ...LONG });
-    // Swapped by a symbolic link, as Kubernetes does, so that the pair is never half written.
+    // Swapped by a symbolic link, as Kubernetes does, so that the pair is never incomplete.
     const made = mkdtempSync(this.folder.file('svid-'));
     writeFileSync(join(made, 'tls.key'), leaf?.keyPem ?? '', { mode: 0o600 });
     writeFileSync(join(made, 'tls.crt'), leaf?.certPem ?? '');
@@ -179,7 +182,10 @@ class World {
     );
   }
 
-  /** Everything changes: our mesh has another root, our SVID is another, a peer's root is revoked, and time goes on. */
+  /**
+   * Everything changes: our mesh has another root, our SVID is another, a peer's root is revoked,
+   * and time passes.
+   */
   async change(): Promise<void> {
     await this.writeOwn(ours[1], ours[0]);
     const moving = peers[MOVING];

@@ -55,7 +55,7 @@ async function startWith(changes: object, systemNamespace: string) {
 }
 
 describe('buildSimulatedIstio()', () => {
-  it('starts with the least config: foreign roots have effect, and nobody gets an administrator', async () => {
+  it('starts with the least config: foreign roots have effect, and no administrator exists', async () => {
     await using istio = await startWith({}, 'istio-system');
     expect(await istio.apply('west.example')).toMatchObject([{ state: 'written' }]);
     expect((await istio.status()).foreign).toMatchObject([{ trustDomain: 'west.example' }]);

@@ -52,7 +52,7 @@ const notes = async () => {
 };
 
 describe('checkConfigWithFiles()', () => {
-  it('has nothing to say where everything is there and good', async () => {
+  it('reports nothing where every file exists and is good', async () => {
     expect(await told()).toBe('');
     expect(await notes()).toEqual([]);
   });
@@ -61,7 +61,7 @@ describe('checkConfigWithFiles()', () => {
     [
       'is not there',
       () => (config.endpoint['certificate_file'] = 'none.crt'),
-      /certificate_file: names ".*none\.crt", which is not there/,
+      /certificate_file: names ".*none\.crt", which does not exist/,
     ],
     [
       'is a folder',
@@ -141,7 +141,7 @@ describe('checkConfigWithFiles()', () => {
     expect(await told()).toMatch(expected);
   });
 
-  it('says that a key is of another certificate, and that a certificate is for another host', async () => {
+  it('reports a key of another certificate, and a certificate for another host', async () => {
     write('tls.key', (await ca.issueLeaf()).keyPem, 0o600);
     expect(await told()).toMatch(/endpoint\.key_file: .*is not the key of the certificate/);
     const other = await ca.issueLeaf({ uriSans: [], dnsSans: ['b.example'] });
@@ -168,7 +168,7 @@ describe('checkConfigWithFiles()', () => {
     expect(await told()).toMatch(/identity\.key_file: .*no X509-SVID/);
   });
 
-  it('notes a certificate that ends soon, and one that has ended beside others that go on', async () => {
+  it('notes a certificate that ends soon, and an ended one next to valid ones', async () => {
     const soon = await ca.issueLeaf({
       uriSans: [],
       dnsSans: ['a.example'],
@@ -226,7 +226,7 @@ describe('checkConfigWithFiles()', () => {
         ({ mistakes: found }: ConfigError) => found.map(({ message }) => message).join(),
       );
     };
-    expect(await check()).toMatch(/which is not there/);
+    expect(await check()).toMatch(/which does not exist/);
     write('routes.yaml', 'a.example: nowhere\n');
     expect(await check()).toMatch(/which cannot be used/);
     write('routes.yaml', 'a.example: 10.0.0.1:443\n');

@@ -16,7 +16,7 @@ const west = parseTrustDomain('west.example');
 
 type Answer = Partial<ForeignTrustReport> | 'nothing' | 'down';
 
-/** A mesh that gives the next answers to each comparison; one that is missing never comes. */
+/** A mesh that gives the next answers to each comparison; a missing one never arrives. */
 async function startMesh(answers: readonly Answer[], store: Store = createMemoryStore(), isPeer = true) {
   const clock = new TestClock(TEST_INSTANT);
   const bundles = isPeer ? [(await createTestCa({ trustDomain: west })).bundle()] : [];
@@ -114,7 +114,7 @@ describe('ForeignTrust after a distrust', () => {
     expect(await after).toMatchObject({ report: { state: 'accepted' }, mayCount: false });
   });
 
-  it('does not say that a key is out of a mesh that was not asked yet', async () => {
+  it('does not report a key as removed from a mesh that was not compared yet', async () => {
     const { clock, trust } = await startMesh([]);
     trust.compare();
     const after = trust.afterDistrust(west);
@@ -126,7 +126,7 @@ describe('ForeignTrust after a distrust', () => {
   it.each([
     ['never answers', []],
     ['has not taken it in', [{ state: 'pending' }]],
-    ['goes on holding them', [{ code: 'anchors-not-taken-out', endedRootsStand: true }]],
+    ['keeps holding them', [{ code: 'anchors-not-taken-out', endedRootsStand: true }]],
   ] as const)('does not wait for ever for a mesh that %s', async (_what, answers) => {
     const { clock, trust } = await withMesh(...answers);
     trust.compare();
@@ -139,7 +139,7 @@ describe('ForeignTrust after a distrust', () => {
 });
 
 describe('ForeignTrust after a removal', () => {
-  it('says of a mesh that does not answer that it may still trust the peer, on record until it let go', async () => {
+  it('reports that a silent mesh may still trust the peer, on record until it dropped the trust', async () => {
     const mesh = await withMesh();
     const removed = mesh.remove();
     await mesh.clock.untilSleeping(2);
@@ -164,7 +164,7 @@ describe('ForeignTrust after a removal', () => {
   it.each([
     ['hangs', [], 'mesh-silent'],
     ['is down', ['down', 'down'], 'mesh-unreachable'],
-  ] as const)('does not say that a mesh let go which %s since the start', async (_what, answers, code) => {
+  ] as const)('does not report that a mesh dropped trust which %s since the start', async (_what, answers, code) => {
     const mesh = await startMesh(answers);
     const removed = mesh.remove();
     await mesh.clock.untilSleeping(answers.length === 0 ? 1 : 2);

@@ -31,7 +31,7 @@ async function start(): Promise<HistoryHeads> {
   await heads.start();
   return heads;
 }
-/** Time goes on, and what was begun then comes to its end. */
+/** Moves the clock, and waits until the started work has ended. */
 const pass = async (ms: number) => {
   await clock.advance(ms);
   await clock.untilSleeping();
@@ -83,7 +83,7 @@ describe('HistoryHeads', () => {
     expect((await numbers())[0]).toEqual([3, true]);
   });
 
-  it('notes heads unsigned without an SVID, and signs as soon as there is one', async () => {
+  it('records heads unsigned without an SVID, and signs as soon as there is one', async () => {
     await tell('one');
     signer = undefined;
     const heads = await start();
@@ -99,7 +99,7 @@ describe('HistoryHeads', () => {
     ]);
   });
 
-  it('notes it unsigned where the key cannot sign statements, and says so', async () => {
+  it('records it unsigned where the key cannot sign statements, and reports that', async () => {
     await tell('one');
     signer = { ...cas.signer, privateKey: generateKeyPairSync('ed25519').privateKey };
     const heads = await start();
@@ -108,7 +108,7 @@ describe('HistoryHeads', () => {
     expect(log.records.some(({ level }) => level === 'warn')).toBe(true);
   });
 
-  it('goes on after the store failed, and takes up where an agent before it ended', async () => {
+  it('continues after a failure of the store, from the end of the agent before it', async () => {
     await tell('one');
     await start();
     store.failNext({ method: 'recordHead' });

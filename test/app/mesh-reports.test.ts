@@ -8,7 +8,10 @@ import { TestClock } from '../support/test-clock.ts';
 const west = parseTrustDomain('west.example');
 const MS = 5000;
 
-/** Reports in which the mesh holds `west`, somebody who waits until it is gone, and a comparison which has not ended. */
+/**
+ * Reports in which the mesh holds `west`, a caller that waits until it is gone, and a comparison
+ * that has not ended.
+ */
 function waiting() {
   const clock = new TestClock(TEST_INSTANT);
   const reports = new MeshReports();
@@ -33,7 +36,7 @@ function waiting() {
 }
 
 describe('MeshReports', () => {
-  it('keeps the instant at which something was said first', async () => {
+  it('keeps the instant of the first equal report', async () => {
     const { clock, reports, note } = waiting();
     await clock.advance(1000);
     expect(note('accepted')).toBe(false);
@@ -44,7 +47,7 @@ describe('MeshReports', () => {
     expect(reports.list()).toEqual([]);
   });
 
-  it('keeps the instant at which something failed first, whatever it fails for', async () => {
+  it('keeps the instant of the first failure, whatever the reason', async () => {
     const { clock, reports, note } = waiting();
     note('failed', 'mesh-silent');
     await clock.advance(1000);
@@ -52,7 +55,7 @@ describe('MeshReports', () => {
     expect(reports.of(west)).toMatchObject({ code: 'mesh-unreachable', at: TEST_INSTANT });
   });
 
-  it('does not believe what was said before the comparison', async () => {
+  it('does not trust a report from before the comparison', async () => {
     const { note, compared, after, hasEnded, clock } = waiting();
     note('removed');
     expect(await hasEnded()).toBe(false);
@@ -61,7 +64,7 @@ describe('MeshReports', () => {
     expect(clock.waits()).toEqual([]);
   });
 
-  it('waits for what is said later', async () => {
+  it('waits for a later report', async () => {
     const { note, compared, after, hasEnded, clock } = waiting();
     note('written', 'anchors-not-taken-out');
     compared();

@@ -36,10 +36,10 @@ describe('the mesh section of kind kuma', () => {
   });
 
   it.each([
-    ['a kubeconfig beside an address', { ...rest, kubeconfig: 'config' }, 'mesh.kubeconfig'],
+    ['a kubeconfig and an address', { ...rest, kubeconfig: 'config' }, 'mesh.kubeconfig'],
     ['a token without an address', { kind: 'kuma', token_file: 'token' }, 'mesh.token_file'],
     ['a CA without an address', { kind: 'kuma', ca_file: 'ca.pem' }, 'mesh.ca_file'],
-    ['an address that is no URL', { ...rest, address: 'kuma:5682' }, 'mesh.address'],
+    ['an address that is not a URL', { ...rest, address: 'kuma:5682' }, 'mesh.address'],
     ['an origin that there is not', { ...rest, origin: 'moon' }, 'mesh.origin'],
     ['a prefix of other letters', { ...rest, name_prefix: 'Fed_' }, 'mesh.name_prefix'],
   ])('refuses %s', (_what, mesh, path) => {
@@ -94,7 +94,7 @@ describe('the mesh section of kind spire', () => {
 describe('the mesh section of kind linkerd', () => {
   const pinned_roots = [`sha256:${'0'.repeat(64)}`];
 
-  it('is complete as it is, and takes unnarrowed roots only where own ones are pinned', () => {
+  it('is complete as it is, and accepts unnarrowed roots only where own ones are pinned', () => {
     expect(mistakesOf({ kind: 'linkerd' })).toEqual([]);
     expect(mistakesOf({ kind: 'linkerd', linkerd_peers: ['b.example'], pinned_roots })).toEqual([]);
     expect(mistakesOf({ kind: 'linkerd', accept_unnarrowed_roots: true, pinned_roots })).toEqual([]);
@@ -106,7 +106,7 @@ describe('the mesh section of kind linkerd', () => {
 describe('the section cluster_trust_bundles', () => {
   const mistakes = (section: object) => mistakesOf({ kind: 'kuma' }, { cluster_trust_bundles: section });
 
-  it('stands beside any mesh, and names a signer as Kubernetes does', () => {
+  it('goes with any mesh, and names a signer as Kubernetes does', () => {
     expect(mistakes({})).toEqual([]);
     expect(mistakes({ kubeconfig: 'config', signer_name: 'federate.example/peers' })).toEqual([]);
     expect(mistakes({ signer_name: 'peers' })).toEqual(['cluster_trust_bundles.signer_name']);

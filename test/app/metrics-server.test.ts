@@ -62,14 +62,14 @@ describe('createMetricsServer()', () => {
     expect(await ask('/healthz')).toEqual([200, 'ready\nwarning offer-waits 2\n']);
   });
 
-  it('says which port is in use', async () => {
+  it('names the port that is in use', async () => {
     const { port, metrics } = await start();
     const second = createMetricsServer({ host: '127.0.0.1', port }, metrics, () => undefined);
     await expect(second.start()).rejects.toMatchObject({ code: 'port-in-use' });
     await second.stop();
   });
 
-  it('is not disturbed by clients that speak TLS, noise or nothing, and ends with them still there', async () => {
+  it('is not disturbed by clients that speak TLS, noise or nothing, and stops while they are connected', async () => {
     const { port, ask } = await start();
     for (const [, client] of hostileToTls(await captureHello({ servername: 'a.example' })))
       stops.push(...(await swarm(3, client, port)).map((socket) => () => socket.destroy()));

@@ -19,7 +19,7 @@ describe('namedTrustDomain()', () => {
     );
   });
 
-  it('refuses "own" where a peer has that name, and says how to name each', () => {
+  it('refuses "own" where a peer has that name, and explains how to name each', () => {
     expect(() => namedTrustDomain('own', ours, everybody)).toThrowError(
       expect.objectContaining({
         code: 'own-ambiguous',

@@ -40,7 +40,7 @@ async function open(config: unknown, environment: Record<string, string> = {}) {
 }
 
 describe('createSvid() of a Workload API', () => {
-  it('gives the SVID and tells where it comes from, and why there is none (WLAPI-24)', async () => {
+  it('returns the SVID and its source, and the reason when there is none (WLAPI-24)', async () => {
     const own = await open({ workload_api: `unix://${api.path}` });
     const none = { source: 'workload-api', from: `unix://${api.path}`, id: null, not_after: null };
     expect(own.describe()).toEqual({ ...none, code: null, message: null });
@@ -58,7 +58,7 @@ describe('createSvid() of a Workload API', () => {
       });
   });
 
-  it('finds it where SPIFFE_ENDPOINT_SOCKET says, and takes the SVID that the config means (WLAPI-06)', async () => {
+  it('finds it through SPIFFE_ENDPOINT_SOCKET, and takes the SVID that the config selects (WLAPI-06)', async () => {
     const [first, second] = await Promise.all(['/one', '/two'].map((path) => ca.issueLeaf({ path })));
     const svids = [first, second].flatMap((leaf) => (leaf ? [entry(leaf, ca)] : []));
     api.say(message(svids));

@@ -50,7 +50,7 @@ describe('OwnBundle', () => {
     expect(published).toHaveLength(1);
   });
 
-  it('goes on publishing what is missing in a report that is not confirmed, also after a restart', async () => {
+  it('keeps publishing what an unconfirmed report lacks, also after a restart', async () => {
     const { own, published, store } = create();
     const [one, two, three] = [await root('CN=1'), await root('CN=2'), await root('CN=3')];
     await own.observe({ trustDomain: NAME, roots: [one, two] });
@@ -60,7 +60,7 @@ describe('OwnBundle', () => {
     await restarted.own.load();
     await restarted.own.observe({ trustDomain: NAME, roots: [two], isConfirmed: false });
     expect(restarted.published).toHaveLength(1);
-    // A root that appears goes out at once.
+    // A new root is published at once.
     await restarted.own.observe({ trustDomain: NAME, roots: [two, three], isConfirmed: false });
     expect(restarted.published.at(-1)?.x509Authorities).toHaveLength(3);
     await restarted.own.observe({ trustDomain: NAME, roots: [two, three] });
@@ -83,7 +83,7 @@ describe('OwnBundle', () => {
     expect(published.at(-1)?.x509Authorities).toEqual([one]);
   });
 
-  it('does not believe a mesh that tells no roots: publishing that would revoke everybody', async () => {
+  it('refuses a report without roots, because publishing it would revoke every identity', async () => {
     const { own, published, log } = create();
     await own.observe({ trustDomain: NAME, roots: [await root('CN=1')] });
     await own.observe({ trustDomain: NAME, roots: [] });
@@ -91,7 +91,7 @@ describe('OwnBundle', () => {
     expect(log.records.some((record) => record.level === 'error')).toBe(true);
   });
 
-  it('numbers, keeps and publishes JWT keys like roots, and its history tells them (TDB-07, TDB-33)', async () => {
+  it('numbers, stores and publishes JWT keys like roots, and its history lists them (TDB-07, TDB-33)', async () => {
     const { own, published, store } = create();
     const [one, two] = [createTokenKey('P-256', 'k1').authority, createTokenKey('rsa-2048', 'k2').authority];
     const roots = [await root('CN=1')];
@@ -163,7 +163,7 @@ describe('OwnBundle', () => {
     await own.reconsider();
     await own.observe({ trustDomain: NAME, roots: [two, one] });
     expect(published.map(({ x509Authorities }) => x509Authorities.length)).toEqual([2, 1]);
-    expect(own.told?.x509Authorities).toHaveLength(2);
+    expect(own.reported?.x509Authorities).toHaveLength(2);
     await store.trustKeyAgain({ ...key, reason: 'found', word: 'trusted-again' });
     await own.reconsider();
     const first = BigInt(START.getTime() / 1000);
@@ -171,7 +171,7 @@ describe('OwnBundle', () => {
     expect(own.current?.x509Authorities).toHaveLength(2);
   });
 
-  it('does not publish a distrusted key once more after a crash in between, and says what is left when it was the last', async () => {
+  it('does not publish a distrusted key again after a crash, and reports what is left when it was the last', async () => {
     const store = createMemoryStore();
     const before = create(store);
     const one = await root('CN=1');
@@ -185,7 +185,7 @@ describe('OwnBundle', () => {
     expect(after.published).toHaveLength(1);
   });
 
-  it('publishes a key again whose distrust has ended', async () => {
+  it('publishes a key again when its distrust has ended', async () => {
     const store = createMemoryStore();
     const { own, clock, published } = create(store);
     const [one, two] = [await root('CN=1'), await root('CN=2')];
@@ -198,7 +198,7 @@ describe('OwnBundle', () => {
     expect(published.map(({ x509Authorities }) => x509Authorities.length)).toEqual([1, 2]);
   });
 
-  it('keeps changes that come at once apart, each with a number of its own (TDB-07)', async () => {
+  it('keeps simultaneous changes apart, each with its own number (TDB-07)', async () => {
     const { own, published } = create();
     const roots = [await root('CN=1'), await root('CN=2')];
     await Promise.all([

@@ -27,7 +27,7 @@ describe('The certificates that the agent shows', () => {
     ['not before', 7 * DAY_MS + 1, 90 * DAY_MS, []],
     ['in the last fifth of a short life', 0.2 * DAY_MS, DAY_MS, ['endpoint-certificate-ends']],
     ['not before that', 0.2 * DAY_MS + 1, DAY_MS, []],
-    ['not once it has ended, which is a trouble of its own', 0, DAY_MS, []],
+    ['not once it has ended, which is a warning of its own', 0, DAY_MS, []],
   ])('are warned of %s', (_what, leftMs, lifeMs, expected) => {
     expect(codes({ web: web(leftMs, lifeMs) })).toEqual(expected);
   });

@@ -6,7 +6,7 @@ import { tempDir } from '../support/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
 import { TestClock } from '../support/test-clock.ts';
 
-it('createSvid() tells when the SVID of a file has ended without being renewed', async () => {
+it('createSvid() reports that the SVID of a file has ended without being renewed', async () => {
   using folder = tempDir();
   const ca = await createTestCa({ trustDomain: 'a.example' });
   const leaf = await ca.issueLeaf({ path: '/federate', notAfter: new Date(TEST_INSTANT.getTime() + 60_000) });

@@ -52,7 +52,7 @@ describe('peerEndpoints()', () => {
       { profile: { kind: 'signed_bundle', signerId: parseSpiffeId('spiffe://west.example/federate') } },
       'signed',
     ],
-  ] satisfies [Partial<Relationship>, string][])('says why not for %j', (changes, words) => {
+  ] satisfies [Partial<Relationship>, string][])('gives the reason for %j', (changes, words) => {
     expect(endpointOf(changes)).toEqual({ why: expect.stringContaining(words) });
   });
 

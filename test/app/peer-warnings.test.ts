@@ -39,11 +39,11 @@ function facts(bundle: TrustBundle | undefined, rest: Partial<PeerFacts> = {}): 
 const codes = (given: PeerFacts) => peerWarnings(given, now).map(({ code }) => code);
 
 describe('peerWarnings()', () => {
-  it('has nothing to say of a peer that is well', () => {
+  it('reports nothing of a healthy peer', () => {
     expect(codes(facts(holding(lasting)))).toEqual([]);
   });
 
-  it('says that no root counts where the last one is distrusted, and since when', () => {
+  it('reports that no root counts where the last one is distrusted, and since when', () => {
     const one = { held: holding(lasting), undistrusted: holding(), distrusted: [distrusted(lasting)] };
     expect(peerWarnings(facts(undefined, one), now)).toMatchObject([
       { trust_domain: istio, code: 'peer-keys-distrusted', since: later(-HOUR_MS).toISOString() },
@@ -60,7 +60,7 @@ describe('peerWarnings()', () => {
     expect(codes(facts(holding(last)))).toEqual(expected);
   });
 
-  it('says nothing of an end while another root lasts longer, unless that one is distrusted', () => {
+  it('reports no end while another root lasts longer, unless that one is distrusted', () => {
     const ending = root('one', DAY_MS);
     expect(codes(facts(holding(ending, lasting)))).toEqual([]);
     expect(codes(facts(holding(root('dead', -DAY_MS), lasting)))).toEqual([]);
@@ -68,7 +68,7 @@ describe('peerWarnings()', () => {
     expect(codes(facts(holding(ending, lasting), rest))).toEqual(['peer-roots-end']);
   });
 
-  it('warns of a peer that has revoked everything, of a stale one, and of one whose endpoint cannot be verified', () => {
+  it('warns of a peer that has revoked everything, of a stale one, and of one with an endpoint that cannot be verified', () => {
     expect(codes(facts(holding()))).toEqual(['no-usable-keys']);
     for (const [state, code] of [
       ['stale', 'trust-stale'],
@@ -106,19 +106,19 @@ describe('ownWarnings()', () => {
       ({ code }) => code,
     );
 
-  it('has nothing to say before the mesh was heard, and of roots that last', () => {
+  it('reports nothing before the first report of the mesh, and of roots that last', () => {
     expect(own(undefined)).toEqual([]);
     expect(own(holding(lasting))).toEqual([]);
   });
 
-  it('names each root that has ended, and says it where none is left', () => {
+  it('names each root that has ended, and reports when none is left', () => {
     const dead = root('dead', -DAY_MS);
     expect(own(holding(dead, lasting))).toEqual(['own-root-ended']);
     expect(own(holding(dead))).toEqual(['own-root-ended']);
     expect(own(holding(dead, root('one', DAY_MS)))).toEqual(['own-root-ends', 'own-root-ended']);
   });
 
-  it('says that we publish no root where all are distrusted', () => {
+  it('reports that we publish no root where all are distrusted', () => {
     const rest = { reported: holding(lasting), distrusted: [distrusted(lasting)] };
     expect(own(bundleOf(istio, []), rest)).toEqual(['own-keys-distrusted']);
     expect(own(bundleOf(istio, []))).toEqual([]);

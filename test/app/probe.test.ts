@@ -58,7 +58,7 @@ async function httpServer(): Promise<string> {
 }
 
 describe('federate-probe', () => {
-  it('ends with 0 for a ready agent, with 1 and the reason for one that is not, and tells liveness apart', async () => {
+  it('ends with 0 for a ready agent, with 1 and the reason for one that is not, and distinguishes liveness', async () => {
     let reason: string | undefined;
     const socket = await adminSocket(() => reason);
     expect(await probe([socket])).toEqual({ code: 0, out: 'ready\n', err: '' });
@@ -72,13 +72,13 @@ describe('federate-probe', () => {
     expect((await probe([socket, '/nothing'])).code).toBe(1);
   });
 
-  it('asks an HTTP listener as well', async () => {
+  it('checks an HTTP listener too', async () => {
     const url = await httpServer();
     expect((await probe([url, '/livez'])).code).toBe(0);
     expect(await probe([url])).toMatchObject({ code: 1, err: expect.stringContaining('no roots') });
   });
 
-  it('fails where nothing listens, where the answer is not HTTP, and where no answer comes', async () => {
+  it('fails where nothing listens, where the answer is not HTTP, and where no answer arrives', async () => {
     expect((await probe([fileNamed('none.sock')])).code).toBe(1);
     for (const answer of ['garbage\r\n\r\n', undefined]) {
       const path = fileNamed('odd.sock');

@@ -60,7 +60,7 @@ function run(parts: readonly Part[], more: Partial<ProcessPlan> = {}) {
 }
 
 describe('runUntilSignal()', () => {
-  it('says at the start which version runs, with which config and on which addresses, and ends at SIGTERM', async () => {
+  it('logs its version, config and addresses at the start, and ends at SIGTERM', async () => {
     const order: string[] = [];
     const part = (name: string): Part => ({
       name,
@@ -110,7 +110,7 @@ describe('runUntilSignal()', () => {
     expect(logged('a part could not be stopped')).toMatchObject({ of: 'hangs' });
   });
 
-  it('says which part a slow start waits for, and stops saying so when it is ready', async () => {
+  it('logs which part a slow start waits for, and stops when it is ready', async () => {
     let finish = () => {};
     const { clock, logged, log, turns } = run([
       { name: 'slow', start: () => new Promise<void>((resolve) => (finish = resolve)) },
@@ -126,7 +126,7 @@ describe('runUntilSignal()', () => {
     expect(log.records).toHaveLength(count);
   });
 
-  it('stops in order when SIGTERM comes while a part starts, even one that never ends starting', async () => {
+  it('stops in order when SIGTERM arrives while a part starts, even one that never finishes', async () => {
     const stopped: string[] = [];
     const { host, ended, turns, logged } = run([
       { name: 'a', start: () => {}, stop: () => void stopped.push('a') },
@@ -138,7 +138,7 @@ describe('runUntilSignal()', () => {
     expect([stopped, host.exits, logged('process ready')]).toEqual([['slow', 'a'], [], undefined]);
   });
 
-  it('ends with code 1 when SIGTERM comes while the parts are built, and that never ends', async () => {
+  it('ends with code 1 when SIGTERM arrives during a build that never finishes', async () => {
     const { host, clock, turns, logged } = run([], { build: () => new Promise(() => {}) });
     host.send('SIGTERM');
     await turns();
@@ -175,7 +175,7 @@ describe('runUntilSignal()', () => {
     expect(logged('a part could not be stopped')).toMatchObject({ of: 'hangs' });
   });
 
-  it('ends with code 1 at once at a second signal, and after an error that nobody caught', async () => {
+  it('ends with code 1 at once at a second signal, and after an uncaught error', async () => {
     const { host, turns, logged } = run([{ name: 'hangs', start: () => {}, stop: never }]);
     await turns();
     host.send('SIGTERM');
@@ -186,7 +186,7 @@ describe('runUntilSignal()', () => {
     expect(logged('process failed')).toMatchObject({ error: { message: 'a defect' } });
   });
 
-  it('reads the config again at SIGHUP, names what takes effect after a restart, and goes on', async () => {
+  it('reads the config again at SIGHUP, names what takes effect after a restart, and continues', async () => {
     const { host, levels, turns, logged } = run([], {
       reread: () => ({ logLevel: 'debug', changed: ['endpoint'] }),
     });

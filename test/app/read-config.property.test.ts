@@ -32,7 +32,7 @@ const good = () => ({
 });
 
 describe('checkConfig()', () => {
-  it('refuses with a ConfigError or accepts, whatever the bytes are', () => {
+  it('refuses with a ConfigError or accepts, for any bytes', () => {
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.string()), (bytes) => {
         expect(mistakes(bytes)).toBeDefined();
@@ -62,7 +62,7 @@ describe('checkConfig()', () => {
     );
   });
 
-  it('tells every field that is of another type', () => {
+  it('reports every field of another type', () => {
     const wrong = fc.constantFrom(null, 7, true, [], {});
     fc.assert(
       fc.property(

@@ -36,7 +36,7 @@ describe('checkConfig()', () => {
     expect(mistakesIn(GOOD)).toEqual([]);
   });
 
-  it('takes an identity beside a Web PKI certificate, and only there', () => {
+  it('accepts an identity with a Web PKI certificate, and only there', () => {
     const identity = 'identity: { certificate_file: svid.pem, key_file: svid.key }\n';
     expect(mistakesIn(`${GOOD}${identity}`)).toEqual([]);
     const spiffe = GOOD.replace('https_web', 'https_spiffe').replace(
@@ -60,7 +60,7 @@ describe('checkConfig()', () => {
     ]);
   });
 
-  it('tells every mistake at once, each with its path', () => {
+  it('reports every mistake at once, each with its path', () => {
     const text = GOOD.replace('127.0.0.1:8443', 'nowhere')
       .replace('https://a.example/', 'http://a.example/')
       .replace('store: federate.db', 'stoer: federate.db');
@@ -105,7 +105,7 @@ describe('checkConfig()', () => {
     ],
     ['a duplicate key', `${GOOD}store: again.db\n`, 'line 14'],
     [
-      'a hint that is no whole second',
+      'a hint that is not a whole second',
       GOOD.replace('key_file', 'refresh_hint: 1500ms\n  key_file'),
       'endpoint.refresh_hint',
     ],
@@ -138,13 +138,13 @@ describe('checkConfig()', () => {
       'a mistyped key',
       GOOD.replace('store:', 'stroe:'),
       'stroe',
-      /^there is no such key; did you mean "store"\?$/,
+      /^this key does not exist; did you mean "store"\?$/,
     ],
     [
       'a key of another section',
       GOOD.replace('store:', 'frobnicate:'),
       'frobnicate',
-      /^there is no such key$/,
+      /^this key does not exist$/,
     ],
     ['a mistyped word', `${GOOD}log_level: wran\n`, 'log_level', /did you mean "warn"\?$/],
     ['a number for a text', GOOD.replace('federate.db', '5'), 'store', /^must be a text, not 5$/],
@@ -168,7 +168,7 @@ describe('checkConfig()', () => {
       'mesh.address',
       /^is a URL such as /,
     ],
-  ])('says in plain words what is wrong: %s', (_what, text, path, message) => {
+  ])('explains in plain language what is wrong: %s', (_what, text, path, message) => {
     expect(mistakesIn(text).find((mistake) => mistake.path === path)?.message).toMatch(message);
     for (const mistake of mistakesIn(text)) expect(mistake.message).not.toMatch(/[Ii]nvalid|discriminator/);
   });
@@ -199,7 +199,7 @@ describe('checkConfig()', () => {
     const text = `${GOOD}identity: { certificat_file: a, key_file: b }\n`;
     expect(mistakesIn(text).map(({ path, message }) => [path, message])).toEqual([
       ['identity.certificate_file', 'is missing'],
-      ['identity.certificat_file', 'there is no such key; did you mean "certificate_file"?'],
+      ['identity.certificat_file', 'this key does not exist; did you mean "certificate_file"?'],
     ]);
   });
 

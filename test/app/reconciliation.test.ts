@@ -14,7 +14,7 @@ import { TestClock } from '../support/test-clock.ts';
 const EVERY_MS = 60_000;
 
 describe('Reconciliation', () => {
-  it('compares each minute, counts and logs what it corrects, and goes on after one that fails', async () => {
+  it('compares each minute, counts and logs what it corrects, and continues after a failure', async () => {
     const clock = new TestClock(TEST_INSTANT);
     const log = createRecordingLog();
     const metrics = createMetrics({ processMetrics: false });

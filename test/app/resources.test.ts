@@ -40,7 +40,7 @@ describe('Resources', () => {
     expect(looking({ identity: () => null }).after(2 * MINUTE_MS)).toEqual([]);
   });
 
-  it('warns of a mesh that is away, since when it was seen so, until it is back', () => {
+  it('warns of a mesh that is away, with the time of the first failure, until it returns', () => {
     let connected = false;
     const { after } = looking({
       mesh: () => ({

@@ -5,7 +5,7 @@ import { main } from '../../src/cli/main.ts';
 import { plainAgentConfig } from '../support/agent-config.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-/** What `federate check-config` says of an agent with these times. */
+/** What `federate check-config` reports about an agent with these times. */
 async function check(hint: string, rotation: object): Promise<{ code: number; answer: unknown }> {
   using folder = tempDir();
   const file = folder.file('agent.yaml');
@@ -38,7 +38,7 @@ describe('federate check-config and the times of a rotation', () => {
     });
   });
 
-  it('lets pass what is only risky, and says so', async () => {
+  it('accepts what is only risky, and reports it', async () => {
     expect(await check('5m', { ca_lifetime: '20m', leaf_lifetime: '1m' })).toMatchObject({
       code: 0,
       answer: { ok: true, notes: [{ level: 'risky', code: 'hint-long' }] },

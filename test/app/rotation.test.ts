@@ -64,7 +64,7 @@ beforeEach(async () => {
     holdings,
     relationships: () => [relationship],
     times,
-    toldBy: 'mesh',
+    reportedBy: 'mesh',
     clock,
     log: createRecordingLog(),
   });
@@ -84,7 +84,7 @@ async function publish(...cas: readonly TestCa[]): Promise<void> {
   own = bundle;
 }
 
-/** The mesh tells its roots, and which of them signs. */
+/** The mesh reports its roots, and which of them signs. */
 const told = (signing: TestCa | undefined, ...cas: readonly TestCa[]) =>
   rotation.observe({
     trustDomain: US,
@@ -129,7 +129,7 @@ async function ownSvid(ca: TestCa): Promise<Svid> {
 }
 
 describe('Rotation', () => {
-  it('says that there is nothing to rotate before the mesh has told its roots', async () => {
+  it('reports that there is nothing to rotate before the mesh has reported its roots', async () => {
     await expect(status()).rejects.toMatchObject({ code: 'own-bundle-unknown' });
   });
 
@@ -162,7 +162,7 @@ describe('Rotation', () => {
     for (const kind of ['root-retiring', 'root-gone'] as const) expect(await events(kind)).toHaveLength(1);
   });
 
-  it('tells at once of a root that signs before a peer has it, and whom it hits', async () => {
+  it('reports a root that signs before a peer has it at once, with the affected peers', async () => {
     await publish(first);
     await told(first, first);
     peerHoldsNewest();
@@ -173,7 +173,7 @@ describe('Rotation', () => {
     expect(risk?.message).toContain(PEER);
   });
 
-  it('goes by our own SVID where the mesh does not tell what signs, and says when nobody knows', async () => {
+  it('uses our own SVID where the mesh does not report what signs, and reports when it is unknown', async () => {
     await publish(first, second);
     await told(undefined, first, second);
     expect(await stages()).toEqual(['CN=1 published (bundle)', 'CN=2 published (bundle)']);
@@ -186,7 +186,7 @@ describe('Rotation', () => {
     expect(await stages()).toEqual(['CN=1 retiring (own-svid)', 'CN=2 in-use (own-svid)']);
   });
 
-  it('tells, once, that our own SVID is under a root that is not published, and when that is over', async () => {
+  it('reports once that our own SVID is under a root that is not published, and when that is over', async () => {
     await publish(first);
     svid.change(await ownSvid(first));
     await told(undefined, first);
@@ -201,7 +201,7 @@ describe('Rotation', () => {
     expect((await events('recovered')).map(({ code }) => code)).toEqual(['own-svid-unproven']);
   });
 
-  it('infers a peer that says nothing from who polls from the address of its endpoint, else gives it time', async () => {
+  it('infers the state of a silent peer from polls at the address of its endpoint, otherwise gives it time', async () => {
     await publish(first);
     await told(first, first);
     expect((await status()).peers).toMatchObject([{ trust_domain: PEER, known: 'never-seen', newest: null }]);

@@ -33,7 +33,7 @@ describe('checkConfig() of a sidecar', () => {
 });
 
 describe('renderEnvoy() of a sidecar', () => {
-  it('says that an Envoy needs SDS where the config names a Workload API', async () => {
+  it('reports that an Envoy needs SDS where the config names a Workload API', async () => {
     using folder = tempDir();
     writeFileSync(folder.file('sds.yaml'), 'sds_socket: s.sock');
     writeFileSync(folder.file('api.yaml'), 'workload_api: unix:///run/spire/agent.sock');

@@ -4,7 +4,7 @@ import { createRecordingLog } from '../support/recording-log.ts';
 import { TestClock } from '../support/test-clock.ts';
 
 describe('reportSlowStart()', () => {
-  it('says every five seconds which part a start waits for, and whether the machine is overloaded', async () => {
+  it('reports every five seconds which part a start waits for, and whether the machine is overloaded', async () => {
     const clock = new TestClock(new Date('2026-11-22T08:00:00Z'));
     const log = createRecordingLog();
     const started = new AbortController();

@@ -11,7 +11,7 @@ import { TestClock } from '../support/test-clock.ts';
 const full = () => new StoreError('store-full', 'the store has no room to grow');
 
 describe('StoreHealth', () => {
-  it('is in trouble from the first failure, keeps since when, and ends only after something new was written', async () => {
+  it('is in trouble from the first failure, keeps its time, and ends only after a write of new content', async () => {
     const clock = new TestClock(TEST_INSTANT);
     const health = new StoreHealth({ clock, log: silentLog });
     let isFull = true;
@@ -39,7 +39,7 @@ describe('StoreHealth', () => {
     await health.stop();
   });
 
-  it('tries a store that nobody has written to for a minute, and no other', async () => {
+  it('tests a store without a write for a minute, and no other', async () => {
     const clock = new TestClock(TEST_INSTANT);
     const health = new StoreHealth({ clock, log: silentLog });
     let tries = 0;
@@ -56,7 +56,7 @@ describe('StoreHealth', () => {
 });
 
 describe('an agent whose store cannot be used', () => {
-  it('says so in status, readiness and metrics, from memory, ends at a stop, and goes on when it can', async () => {
+  it('appears in status, readiness and metrics, from memory; ends at a stop; continues when it can', async () => {
     await using world = await AgentInProcess.start();
     world.breakStore(full());
     world.writeRoots(world.ca, await world.anotherRoot());
@@ -96,7 +96,7 @@ describe('openSqliteStore() with an observer', () => {
   const event = (message = 'x') =>
     ({ at: TEST_INSTANT, kind: 'agent-started', actor: 'agent', message }) as const;
 
-  it('reports each event after it is written, and none of a transaction that was refused', async () => {
+  it('reports each event after it is written, and none of a refused transaction', async () => {
     const { seen, observer } = observe();
     const store = await openSqliteStore({
       path: ':memory:',

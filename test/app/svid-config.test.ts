@@ -5,7 +5,7 @@ import { checkConfig, ConfigError } from '../../src/app/index.ts';
 import { plainAgentConfig } from '../support/agent-config.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-/** The mistakes in a config with this SVID source, each as its place and what is said of it. */
+/** The mistakes in a config with this SVID source: place and message. */
 function mistakes(svid: unknown): readonly string[] {
   using folder = tempDir();
   const mesh = { kind: 'files', own_pem_files: ['roots.pem'], foreign_folder: 'foreign' };
@@ -31,7 +31,7 @@ describe('checkConfig() of an SVID source', () => {
     expect(mistakes({ certificate_file: 'svid.pem', key_file: 'svid.key' })).toEqual([]);
   });
 
-  it('says of the source that is meant what is wrong with it', () => {
+  it('reports what is wrong with the intended source', () => {
     expect(mistakes({ workload_api: '/run/spire/agent.sock' })).toEqual([
       expect.stringMatching(/^identity\.workload_api: .*unix:\/\/\//),
     ]);
@@ -44,7 +44,7 @@ describe('checkConfig() of an SVID source', () => {
     expect(mistakes({ certificate_file: 'svid.pem' })).toEqual(['identity.key_file: is missing']);
   });
 
-  it('asks for one source where none or two are meant', () => {
+  it('requires one source where none or two are given', () => {
     for (const svid of [
       {},
       { workload_api: 'unix:///a', sds_socket: 's.sock' },

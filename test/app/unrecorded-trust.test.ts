@@ -70,7 +70,7 @@ async function lostStore(store: Store = createMemoryStore()) {
       names: () => trust.unrecorded.list().map(({ trustDomain }) => trustDomain),
     };
   };
-  // After a removal the file holds a root whose key nobody has.
+  // After a removal the file holds a root whose private key does not exist.
   const holds = (name: string) => {
     const file = folder.file(`foreign/${name}.pem`);
     const roots = existsSync(file) ? certificatesFromPem(readFileSync(file, 'utf8')) : [];
@@ -94,7 +94,7 @@ async function lostStore(store: Store = createMemoryStore()) {
 }
 
 describe('An agent whose store is lost', () => {
-  it('keeps the trust that stands in the mesh with its mark, and warns', async () => {
+  it('keeps trust in the mesh that has its mark, and warns', async () => {
     await using mesh = await lostStore();
     const agent = await mesh.start();
     await agent.compare();
@@ -109,7 +109,7 @@ describe('An agent whose store is lost', () => {
     expect(agent.trust.list()).toEqual([]);
   });
 
-  it('goes on without a gap once a relationship has a bundle, which then can be removed as any other', async () => {
+  it('continues without a gap once a relationship has a bundle, which can then be removed as any other', async () => {
     await using mesh = await lostStore();
     const agent = await mesh.start();
     const before = readFileSync(mesh.folder.file(`foreign/${west}.pem`), 'utf8');
@@ -153,7 +153,7 @@ describe('An agent whose store is lost', () => {
     await expect(agent.trust.dropUnrecorded(west, 'operator:1000')).rejects.toMatchObject({
       code: 'no-unrecorded-trust',
     });
-    // A later start keeps to the operator's decision, also where the mesh was restored in between.
+    // A later start keeps the operator's decision, also where the mesh was restored in between.
     await agent.trust.stop();
     const again = await mesh.start();
     expect(again.names()).toEqual([north]);
@@ -168,7 +168,7 @@ describe('An agent whose store is lost', () => {
     );
   });
 
-  it('keeps a bundle file that it cannot read, and says that the mesh does not show its roots', async () => {
+  it('keeps a bundle file that it cannot read, and reports that the mesh does not show its roots', async () => {
     await using mesh = await lostStore();
     writeFileSync(mesh.folder.file(`foreign/${west}.json`), 'half a docu');
     const agent = await mesh.start();

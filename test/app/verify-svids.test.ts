@@ -21,7 +21,7 @@ beforeAll(async () => {
   whole = bundleOf(NAME, [one.authority, two.authority], { jwtAuthorities: [jwtKey.authority] });
 });
 
-/** What an agent has that holds the whole bundle and lets so much of it count. */
+/** What an agent has that holds the whole bundle and lets only this part of it count. */
 async function partsFor(
   counting: TrustBundle | undefined,
   keys: readonly string[] = [],
@@ -50,7 +50,7 @@ async function partsFor(
 }
 
 describe('verifyChain() of what a strict verifier would refuse', () => {
-  it('says so, and refuses it with the strict switch (X509-11)', async () => {
+  it('warns of it, and refuses it with the strict switch (X509-11)', async () => {
     const parts = await partsFor(whole);
     const { certPem } = await one.issueLeaf({ keyUsage: [] });
     expect(await verifyChain(parts, certPem, 'client')).toMatchObject({
@@ -68,7 +68,7 @@ describe('verifyChain() of what a strict verifier would refuse', () => {
 });
 
 describe('verifyChain() of what would be accepted otherwise', () => {
-  it('names the distrusted key and why, and still tells the version of what is accepted beside it', async () => {
+  it('names the distrusted key and the reason, and still names the version of what is accepted', async () => {
     const keys = [two.authority.keyFingerprint];
     const parts = await partsFor(withoutKeys(whole, new Set(keys)), keys);
     const refused = await verifyChain(parts, (await two.issueLeaf()).certPem, 'client');
@@ -81,13 +81,13 @@ describe('verifyChain() of what would be accepted otherwise', () => {
     });
   });
 
-  it('says that the peer is stale where that is all', async () => {
+  it('reports a stale peer where that is the only reason', async () => {
     const parts = await partsFor(undefined);
     const chain = (await one.issueLeaf()).certPem;
     expect(await verifyChain(parts, chain, 'client')).toMatchObject({ accepted: false, code: 'peer-stale' });
   });
 
-  it('says that the peer is stale also of a chain that what is held refuses: the peer is not to be added again', async () => {
+  it('reports a stale peer also for a chain that the held bundle refuses: the peer must not be added again', async () => {
     const stranger = await createTestCa({ trustDomain: NAME, subject: 'CN=Stranger' });
     const answer = await verifyChain(
       await partsFor(undefined),
@@ -98,7 +98,7 @@ describe('verifyChain() of what would be accepted otherwise', () => {
     expect(answer.message).toContain('would refuse this too');
   });
 
-  it('keeps the first reason where what is held refuses it too', async () => {
+  it('keeps the first reason where the held bundle refuses it too', async () => {
     const parts = await partsFor(withoutKeys(whole, new Set([two.authority.keyFingerprint])));
     const stranger = await createTestCa({ trustDomain: NAME, subject: 'CN=Stranger' });
     const chain = (await stranger.issueLeaf()).certPem;

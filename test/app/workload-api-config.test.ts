@@ -31,13 +31,13 @@ workload_api: ${workloadApi}
 }
 
 describe('checkConfig() of workload_api', () => {
-  it('takes a socket, who may open it, and whether the own SVID is given', () => {
+  it('accepts a socket, its access, and whether the own SVID is given', () => {
     expect(mistakes('{ socket: w.sock }')).toEqual([]);
     expect(mistakes('{ socket: w.sock, access: everyone, max_streams: 10 }')).toEqual([]);
     expect(mistakes('{ socket: w.sock, access: group, give_own_svid: true }')).toEqual([]);
   });
 
-  it('refuses to give a private key to everyone, or an SVID that there is none of', () => {
+  it('refuses to give a private key to everyone, or an SVID that does not exist', () => {
     const place = ['workload_api.give_own_svid'];
     expect(mistakes('{ socket: w.sock, access: everyone, give_own_svid: true }')).toEqual(place);
     const web = 'certificate_file: tls.crt\n  key_file: tls.key';
@@ -45,7 +45,7 @@ describe('checkConfig() of workload_api', () => {
     expect(mistakes('{ socket: w.sock, give_own_svid: true }', web)).toEqual(place);
   });
 
-  it('refuses what it does not know', () => {
+  it('refuses unknown keys', () => {
     expect(mistakes('{ socket: w.sock, access: all }')).toEqual(['workload_api.access']);
     expect(mistakes('{ socket: w.sock, max_streams: 0 }')).toEqual(['workload_api.max_streams']);
     expect(mistakes('{}')).toEqual(['workload_api.socket']);

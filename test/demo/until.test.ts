@@ -14,7 +14,7 @@ function waits(load: number): { readonly clock: TestClock; readonly waits: Waits
 }
 
 describe('until() of the demonstration', () => {
-  it('gives what it found and how long that took, and says nothing when it is quick', async () => {
+  it('returns what it found and the time that took, and reports nothing when it is quick', async () => {
     const { clock, said, waits: given } = waits(0);
     let found: string | undefined;
     const waiting = until(given, 'the agent is ready', async () => found);
@@ -25,7 +25,7 @@ describe('until() of the demonstration', () => {
     expect(said).toEqual([]);
   });
 
-  it('says every five seconds what it waits for, and gives up after a minute with the last reason', async () => {
+  it('reports every five seconds what it waits for, and gives up after a minute with the last reason', async () => {
     const { clock, said, waits: given } = waits(1);
     const waiting = until(given, 'the agent is ready', () => Promise.reject(new Error('refused'))).catch(
       (error: unknown) => error,
@@ -47,7 +47,7 @@ describe('until() of the demonstration', () => {
     expect(said).toHaveLength(12);
   });
 
-  it('says that the machine is overloaded, and waits longer then', async () => {
+  it('reports that the machine is overloaded, and then waits longer', async () => {
     const { clock, said, waits: given } = waits(20);
     let found: boolean | undefined;
     const waiting = until(given, 'the page answers', async () => found);

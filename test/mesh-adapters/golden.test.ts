@@ -23,7 +23,7 @@ const roots = certificatesFromPem(
 const bundle = bundleOf(trustDomain, roots, { sequence: 18446744073709551615n, refreshHintSeconds: 300 });
 
 describe('renderPeerFiles() and renderMaps()', () => {
-  it('gives a PEM, a bundle document and the maps, whatever the order of the roots', async () => {
+  it('gives a PEM, a bundle document and the maps, for any order of the roots', async () => {
     const own = { trustDomain: parseTrustDomain('east.example'), roots: roots.slice(0, 1) };
     const start = roots[0]?.notBefore ?? new Date(0);
     const filesFor = (some: typeof bundle) => {

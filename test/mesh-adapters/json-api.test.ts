@@ -13,7 +13,7 @@ const HOUR_MS = 3_600_000;
 const { signal } = new AbortController();
 
 describe('JsonApi', () => {
-  it('speaks TLS only with a server that the CA file vouches for, and reads that file for every request', async () => {
+  it('speaks TLS only with a server that the CA file signs, and reads that file for every request', async () => {
     const valid = { notBefore: new Date(Date.now() - HOUR_MS), notAfter: new Date(Date.now() + HOUR_MS) };
     const [ca, other] = [
       await createTestCa({ trustDomain: 'kuma.example', ...valid }),

@@ -14,7 +14,10 @@ async function peer(name: string, roots: number): Promise<TrustBundle> {
   );
 }
 
-/** Places peers where each root takes ten bytes; gives what stands then, by name, and the codes of the refusals. */
+/**
+ * Places peers where each root takes ten bytes; returns the content by name, and the codes of the
+ * refusals.
+ */
 async function place(
   wanted: readonly TrustBundle[],
   bytesOfAll: number,
@@ -51,7 +54,7 @@ async function place(
 }
 
 describe('placePeers()', () => {
-  it('gives the smallest peers their places first, whatever the order, and refuses those that are left', async () => {
+  it('places the smallest peers first, in any order, and refuses the rest', async () => {
     const peers = await Promise.all([peer('a.example', 4), peer('b.example', 1), peer('c.example', 2)]);
     const { stands, codes } = await place(peers, 40);
     expect(stands).toEqual({ 'a.example': 0, 'b.example': 1, 'c.example': 2 });
@@ -59,7 +62,7 @@ describe('placePeers()', () => {
     expect((await place(peers.toReversed(), 40)).stands).toEqual(stands);
   });
 
-  it('leaves of a peer that is crowded out what is there and still fits, and gives the same choice again', async () => {
+  it('keeps of a crowded-out peer what is there and still fits, and makes the same choice again', async () => {
     const large = await peer('a.example', 4);
     const peers = [large, await peer('b.example', 1), await peer('c.example', 2)];
     const first = await place(peers, 50, large.x509Authorities.slice(0, 2));
@@ -67,7 +70,7 @@ describe('placePeers()', () => {
     expect(await place(peers, 50, first.roots)).toEqual(first);
   });
 
-  it('keeps nothing of a peer that is crowded out where what is there does not fit either', async () => {
+  it('keeps nothing of a crowded-out peer where what is there does not fit either', async () => {
     const large = await peer('a.example', 4);
     const peers = [large, await peer('b.example', 1), await peer('c.example', 2)];
     const { stands } = await place(peers, 30, large.x509Authorities);
@@ -80,7 +83,7 @@ describe('placePeers()', () => {
     expect(codes).toEqual(['bundle-too-large', undefined]);
   });
 
-  it('refuses a peer whose roots cannot be rendered, keeps those of its roots that can, and goes on', async () => {
+  it('refuses a peer with roots that cannot be rendered, keeps those of its roots that can, and continues', async () => {
     const [hostile, honest] = [await peer('a.example', 2), await peer('b.example', 1)];
     const [odd, stays] = hostile.x509Authorities;
     const held = new Map(

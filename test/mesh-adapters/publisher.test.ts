@@ -74,7 +74,7 @@ describe('ForeignTrustPublisher', () => {
     expect(await clock.untilSleeping()).toEqual([60_000]);
     publisher.trigger();
     publisher.trigger();
-    // Changes that come together are written together.
+    // Simultaneous changes are written together.
     expect(await clock.untilSleeping()).toEqual([20]);
     await clock.advance(20);
     await publisher.settled();
@@ -85,7 +85,7 @@ describe('ForeignTrustPublisher', () => {
     await publisher.stop();
   });
 
-  it('has settled for those who waited for a trigger, though others have come since', async () => {
+  it('has settled for callers that waited for a trigger, although later ones arrived', async () => {
     const { publisher, clock, adapter } = await setup();
     let tries = 0;
     adapter.applyForeignTrust = async () => {
@@ -118,7 +118,7 @@ describe('ForeignTrustPublisher', () => {
     expect(watchers.size).toBe(0);
   });
 
-  it('tries again with growing pauses after failures, and tells them by code', async () => {
+  it('tries again with growing pauses after failures, and reports them by code', async () => {
     const { publisher, clock, asked, reports, fail } = await setup();
     fail(3);
     publisher.start();
@@ -135,7 +135,7 @@ describe('ForeignTrustPublisher', () => {
     await publisher.stop();
   });
 
-  it('tells of what may be there since before the start: that it could not be taken out, that it is gone', async () => {
+  it('reports what may be there since before the start: a failed removal, and that it is gone', async () => {
     const { publisher, clock, wanted, reports, fail } = await setup();
     wanted.splice(0);
     fail(1);
@@ -150,7 +150,7 @@ describe('ForeignTrustPublisher', () => {
     await publisher.stop();
   });
 
-  it('tells of what is to go that it could not be taken out, until it is gone', async () => {
+  it('reports a failed removal until it succeeds', async () => {
     const { publisher, clock, wanted, reports, fail } = await setup();
     publisher.start();
     await publisher.settled();
@@ -171,7 +171,7 @@ describe('ForeignTrustPublisher', () => {
     await publisher.stop();
   });
 
-  it('tells what is gone, and what the adapter tells later', async () => {
+  it('reports what is gone, and later reports of the adapter', async () => {
     const { publisher, clock, wanted, reports, listeners } = await setup();
     publisher.start();
     await publisher.settled();
@@ -188,7 +188,7 @@ describe('ForeignTrustPublisher', () => {
     expect(listeners.size).toBe(0);
   });
 
-  it('is neither kept from comparing by triggers that never end, nor kept busy by them', async () => {
+  it('is neither blocked by triggers that never end, nor kept busy by them', async () => {
     const { publisher, clock, asked } = await setup();
     publisher.start();
     await clock.untilSleeping(1);

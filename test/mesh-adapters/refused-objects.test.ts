@@ -24,7 +24,7 @@ interface RefusingMesh {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 }
 
-/** Object names of `a-copycat.example` begin with this, whatever the prefix. */
+/** Object names of `a-copycat.example` begin with this, for any prefix. */
 const HOSTILE = 'a-copycat-example';
 
 function refuseIn(api: FakeApiServer): (code: number) => void {
@@ -168,7 +168,7 @@ describe.each([
 
   it.each([
     422, 500,
-  ])('answered with %i, it takes out what ends for the peers that come later, and writes what is new for them', async (code) => {
+  ])('answered with %i, it removes what ends for later peers, and writes what is new for them', async (code) => {
     await using mesh = await open();
     const [hostile, next, north, west] = await peers();
     await mesh.adapter.applyForeignTrust([hostile.bundle(), north.bundle()], signal);
@@ -184,7 +184,7 @@ describe.each([
     expect(byName.get('west.example')?.code).toBeUndefined();
   });
 
-  it.each([422, 500])('answered with %i, it does not say that the peer is gone', async (code) => {
+  it.each([422, 500])('answered with %i, it does not report the peer as gone', async (code) => {
     await using mesh = await open();
     const [hostile, , north] = await peers();
     await mesh.adapter.applyForeignTrust([hostile.bundle(), north.bundle()], signal);
@@ -194,7 +194,7 @@ describe.each([
     const byName = new Map(reports.map((report) => [report.trustDomain as string, report]));
     expect(['failed', 'refused']).toContain(byName.get('a-copycat.example')?.state);
     expect(byName.get('north.example')).toMatchObject({ state: 'removed' });
-    // It is said again each time, until it is so.
+    // It is reported each time, until it is done.
     const again = await mesh.adapter.applyForeignTrust([], signal, told);
     expect(again.map(({ trustDomain }) => trustDomain)).toContain('a-copycat.example');
   });

@@ -14,7 +14,10 @@ const [a, b, c] = await Promise.all(
 );
 if (!a || !b || !c) throw new Error('unreachable');
 
-/** A place with roots that a test changes, and what is told of it: names of the roots, with `?` where they are not confirmed. */
+/**
+ * A source with roots that a test changes, and its reports: names of the roots, with `?` where they
+ * are not confirmed.
+ */
 function follow(pollMs?: number) {
   const clock = new TestClock(TEST_INSTANT);
   const names = new Map([a, b, c].map((root) => [root?.fingerprint, root?.subject.slice(3)]));
@@ -81,7 +84,7 @@ function follow(pollMs?: number) {
 }
 
 describe('A root of our own that is missing', () => {
-  it('is gone only after a second look says so, one poll later', async () => {
+  it('is gone only after a second look confirms it, one poll later', async () => {
     await using place = follow(30_000);
     await place.start();
     place.set(a);
@@ -136,7 +139,7 @@ describe('A root of our own that is missing', () => {
     await untilTold(() => place.last() === 'C', 'the confirmation');
   });
 
-  it('is not confirmed by a place that was written between the looks, until it is left alone', async () => {
+  it('is not confirmed by a source that was written between the looks, until the writes end', async () => {
     await using place = follow();
     await place.start();
     place.set(a);
@@ -152,7 +155,7 @@ describe('A root of our own that is missing', () => {
     await untilTold(() => place.last() === 'A', 'the confirmation');
   });
 
-  it('is believed after a minute of a place that is written all the time', async () => {
+  it('is confirmed after a minute of a source that is written all the time', async () => {
     await using place = follow();
     await place.start();
     place.set(a);
@@ -168,7 +171,7 @@ describe('A root of our own that is missing', () => {
     await untilTold(() => place.last() === 'A', 'the confirmation');
   });
 
-  it('is not confirmed by a place that cannot be read, which is reported', async () => {
+  it('is not confirmed by a source that cannot be read, which is reported', async () => {
     await using place = follow();
     await place.start();
     place.set(a);
@@ -214,7 +217,7 @@ describe('A root of our own that appears', () => {
 });
 
 describe('withMissing()', () => {
-  it('adds the roots and JWT keys that are missing, and nothing of another trust domain', async () => {
+  it('adds the missing roots and JWT keys, and nothing of another trust domain', async () => {
     const { authority: key } = createTokenKey();
     const before = { trustDomain, roots: [a, b], jwtAuthorities: [key] };
     const joined = withMissing({ trustDomain, roots: [b, c] }, before);

@@ -20,7 +20,7 @@ export async function untilHealed(
     if (await condition()) return step * STEP_MS;
     await clock.advance(STEP_MS);
   }
-  throw new Error(`waited in vain for ${what}`);
+  throw new Error(`waited without success for ${what}`);
 }
 
 /** Lets real sockets work while the clock stands still, until the condition holds. */

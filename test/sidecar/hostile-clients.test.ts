@@ -23,7 +23,7 @@ beforeAll(async () => {
   hello = await captureHello({ servername: 'info.example' });
 });
 
-/** A sidecar of B before a workload that says what it was asked. */
+/** A sidecar of B in front of a workload that echoes its requests. */
 async function called(world: World, { handshakeMs = 1000, drainMs = 50 } = {}) {
   const seen: {
     method: string | undefined;
@@ -71,7 +71,7 @@ async function connected(world: World, port: number, rest: TlsChoice = {}): Prom
   return socket;
 }
 
-/** What comes back on a connection of the caller until it ends. */
+/** What arrives on a connection of the caller until it ends. */
 async function say(world: World, port: number, text: string, rest: TlsChoice = {}): Promise<string> {
   const socket = await connected(world, port, rest);
   let heard = '';
@@ -88,7 +88,7 @@ const PLAIN = 'GET /honest HTTP/1.1\r\nhost: info\r\nconnection: close\r\n\r\n';
 describe('Sidecar and hostile clients', () => {
   it.each(
     hostileToTls(Buffer.alloc(200)).map(([what]) => what),
-  )('a client that %s is gone in time without a byte of ours, and nobody else notices', async (what) => {
+  )('a client that %s is disconnected in time without a byte of ours, and other clients do not notice', async (what) => {
     await using world = new World();
     const { port, seen, sockets, metrics } = await called(world);
     const client = hostileToTls(hello).find(([each]) => each === what)?.[1] as HostileClient;
@@ -104,7 +104,7 @@ describe('Sidecar and hostile clients', () => {
     expect(await metrics.render()).toMatch(/inbound",outcome="(?!accepted)/);
   });
 
-  it('a proved caller that never asks anything does not delay the end', async () => {
+  it('a verified caller without a request does not delay the stop', async () => {
     await using world = new World();
     const { port, sidecar } = await called(world, { drainMs: 60_000 });
     const silent = await connected(world, port);
@@ -196,7 +196,7 @@ describe('Sidecar and hostile clients', () => {
   it.each([
     'TLSv1.2',
     'TLSv1.3',
-  ] as const)('gives nothing with which a %s session could be resumed, so that no root outlives its removal (FED-42)', async (version) => {
+  ] as const)('gives nothing that could resume a %s session, so that no root outlives its removal (FED-42)', async (version) => {
     await using world = new World();
     const { port, give } = await called(world);
     const first = await connected(world, port, { minVersion: version, maxVersion: version });
@@ -210,7 +210,7 @@ describe('Sidecar and hostile clients', () => {
     const second = await connected(world, port, versions);
     expect(second.isSessionReused()).toBe(false);
     await give(perDomain(b.bundle()));
-    // What the client hears of a refusal may be the end of its handshake or, later, of its connection.
+    // The client may see a refusal as the end of its handshake or, later, of its connection.
     await expect(say(world, port, PLAIN, versions).catch(() => '')).resolves.toBe('');
     expect(world.log.records.some(({ fields }) => fields['code'] === 'no-bundle')).toBe(true);
   });

@@ -63,7 +63,7 @@ async function twoMeshes(
   return { inA, inB, seen, port, out: inA.sidecar.outbound[0]?.address().port ?? 0 };
 }
 
-/** What a TLS client of its own hears from an inbound listener. */
+/** What a separate TLS client receives from an inbound listener. */
 async function knock(world: World, port: number, leaf: TestLeaf): Promise<string> {
   const socket = connect({
     ...secureContextOptions(),
@@ -85,7 +85,7 @@ const forgedByB = () => b.issueLeaf({ uriSans: ['spiffe://a.example/caller'] });
 const codes = (world: World) => world.log.records.map(({ fields }) => fields['code']).filter(Boolean);
 
 describe('Sidecar', () => {
-  it('carries a call across two meshes and says who called', async () => {
+  it('carries a call across two meshes and names the caller', async () => {
     await using world = new World();
     const { out, seen, inA, inB } = await twoMeshes(world);
     const answer = await call(out, {
@@ -138,7 +138,8 @@ describe('Sidecar', () => {
       expect(await knock(world, port, caller)).toContain('from the workload');
       expect(await knock(world, port, await forgedByB())).toBe('');
     }
-    // The pool alone binds nothing: with the plain root the takeover succeeds, which is why anchors are narrowed.
+    // The pool alone binds nothing: with the plain root the takeover succeeds, so anchors are
+    // narrowed.
     const plain = merged([a.root, b.root], 'a.example', 'b.example');
     const { sidecar } = await world.sidecar(await a.issueLeaf({ path: '/backend' }), plain, { inbound });
     expect(await knock(world, sidecar.inbound?.address().port ?? 0, await forgedByB())).toContain(
@@ -147,7 +148,7 @@ describe('Sidecar', () => {
     expect(codes(world).filter((code) => code === 'path-refused')).toHaveLength(2);
   });
 
-  it('admits nobody who is not listed (X509-41)', async () => {
+  it('admits only listed callers (X509-41)', async () => {
     await using world = new World();
     const { port, out, seen } = await twoMeshes(world, { allow: [] });
     expect(await knock(world, port, caller)).toBe('');
@@ -161,7 +162,7 @@ describe('Sidecar', () => {
     });
   });
 
-  it('names the trust domain it has no bundle for', async () => {
+  it('names the trust domain without a bundle', async () => {
     await using world = new World();
     const { out, inA } = await twoMeshes(world, { trustOfA: merged([a.root], 'a.example') });
     const before = await call(out);
@@ -190,7 +191,7 @@ describe('Sidecar', () => {
     expect(JSON.parse(answer.body)).toMatchObject({ code: 'peer-not-authorized' });
   });
 
-  it('closes open connections when their root goes, on the calling side (FED-61)', async () => {
+  it('closes open connections when their root is removed, on the calling side (FED-61)', async () => {
     await using world = new World();
     const { out, inA, seen } = await twoMeshes(world);
     expect((await call(out)).status).toBe(200);
@@ -200,7 +201,7 @@ describe('Sidecar', () => {
     expect(codes(world)).toContain('trust-domain-not-accepted');
   });
 
-  it('closes open connections when their root goes, on the called side (FED-61)', async () => {
+  it('closes open connections when their root is removed, on the called side (FED-61)', async () => {
     await using world = new World();
     const { out, inB, seen } = await twoMeshes(world);
     expect((await call(out)).status).toBe(200);
@@ -213,7 +214,7 @@ describe('Sidecar', () => {
   it.each([
     'called',
     'calling',
-  ] as const)('ends a request in flight too when its root goes, though its answer never comes, on the %s side (FED-61)', async (side) => {
+  ] as const)('ends a running request too when its root is removed, although its answer never arrives, on the %s side (FED-61)', async (side) => {
     await using world = new World();
     const { inA, inB, out } = await twoMeshes(world);
     const outgoing = request({ host: '127.0.0.1', port: out, method: 'POST', agent: false });
@@ -230,7 +231,7 @@ describe('Sidecar', () => {
     expect(incoming.complete).toBe(false);
   });
 
-  it('keeps its trust when the new one cannot be used, refuses it (NACK), and still renews its SVID', async () => {
+  it('keeps its trust when the new one is unusable, refuses it (NACK), and still renews its SVID', async () => {
     await using world = new World();
     const { out, inA } = await twoMeshes(world);
     await inA.give({ name: 'ROOTCA', kind: 'merged-validation', trustedCaPem: 'no PEM', allowedUriSans: [] });
@@ -265,7 +266,7 @@ describe('Sidecar', () => {
     expect(roots.at(-1)).toBe(next.authority.fingerprint);
   });
 
-  it('reads no more than 16 KiB of headers', async () => {
+  it('reads at most 16 KiB of headers', async () => {
     await using world = new World();
     const { port, seen } = await twoMeshes(world);
     const socket = connect({
@@ -286,7 +287,7 @@ describe('Sidecar', () => {
     expect(seen).toEqual([]);
   });
 
-  it('stop() ends idle connections at once and leaves requests in flight the time it was given', async () => {
+  it('stop() ends idle connections at once and gives running requests their time', async () => {
     await using world = new World();
     let answer = () => {};
     const workload = await world.workload((_incoming, response) => {
@@ -324,14 +325,11 @@ describe('Sidecar', () => {
     ['status 000', 'HTTP/1.1 000 Odd\r\ncontent-length: 2\r\n\r\nhi'],
     ['status 600', 'HTTP/1.1 600 Odd\r\ncontent-length: 2\r\n\r\nhi'],
     ['status 999', 'HTTP/1.1 999 Odd\r\ncontent-length: 2\r\n\r\nhi'],
-    [
-      'a protocol change that nobody asked for',
-      'HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n',
-    ],
+    ['an unrequested protocol change', 'HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'],
     ['control characters in a header', 'HTTP/1.1 200 OK\r\nx: a\u0001b\u007f\r\ncontent-length: 0\r\n\r\n'],
     ['a header without a name', 'HTTP/1.1 200 OK\r\n: a\r\ncontent-length: 0\r\n\r\n'],
-    ['no HTTP at all', 'SSH-2.0-x\r\n'],
-  ])('answers 502 where the workload answers with %s, and goes on', async (_, bytes) => {
+    ['bytes that are not HTTP', 'SSH-2.0-x\r\n'],
+  ])('answers 502 where the workload answers with %s, and continues', async (_, bytes) => {
     await using world = new World();
     let odd = true;
     const workload = await world.workload((incoming, response) => {
@@ -346,7 +344,7 @@ describe('Sidecar', () => {
     expect(await knock(world, port, caller)).toContain('fine');
   });
 
-  it('says that the workload does not answer', async () => {
+  it('reports that the workload does not answer', async () => {
     await using world = new World();
     const gone = await world.workload((incoming) => incoming.socket.destroy());
     const inbound = { listen: loopback(), forwardTo: loopback(gone), allow: [caller.id] };

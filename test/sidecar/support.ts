@@ -84,7 +84,10 @@ export class World {
     return (server.address() as AddressInfo).port;
   }
 
-  /** A sidecar with its own SDS server, whose secrets the test changes; it is ready when this resolves. */
+  /**
+   * A sidecar with its own SDS server, whose secrets the test changes; it is ready when this
+   * resolves.
+   */
   async sidecar(leaf: TestLeaf, trust: SdsSecret, options: Partial<SidecarOptions>) {
     const folder = tempDir();
     this.add(() => folder[Symbol.dispose]());

@@ -74,7 +74,7 @@ describe('Sidecar fed by a Workload API', () => {
     expect(await ask()).toBe(200);
     inB.api.say(message([entry(info, b)]));
     await expect.poll(ask, OFTEN).toBe(503);
-    // B's own root under A's name proves nobody of A.
+    // B's own root under A's name verifies no identity of A.
     const taken = () =>
       world.log.records.filter(({ message: text }) => text.includes('state taken up')).length;
     const before = taken();
@@ -85,7 +85,7 @@ describe('Sidecar fed by a Workload API', () => {
     await expect.poll(ask, OFTEN).toBe(200);
   });
 
-  it('goes on while its Workload API is away, and neither calls nor is called when its SVID is taken back (WLAPI-24)', async () => {
+  it('continues while its Workload API is away, and neither calls nor accepts calls when its SVID is withdrawn (WLAPI-24)', async () => {
     await using world = new World();
     const { inA, inB, ask } = await twoDomains(world);
     expect(await ask()).toBe(200);

@@ -90,7 +90,7 @@ describe('the Istio shape', () => {
 });
 
 describe('the Consul shape', () => {
-  it('has CAs on P-256 with the ID of the trust domain and digitalSignature beside the CA bits (X509-16, X509-17)', async () => {
+  it('has CAs on P-256 with the ID of the trust domain and digitalSignature next to the CA bits (X509-16, X509-17)', async () => {
     const authority = await openConsul();
     const issued = await authority.issueLeaf({
       uri: `spiffe://${consulDomain}/ns/default/dc/dc1/svc/info`,
@@ -151,7 +151,7 @@ describe('a narrowed anchor of the Consul root', () => {
 });
 
 describe('CertificateAuthority rotation', () => {
-  it('goes publish, activate, retire, and lists a root before it signs anything (FED-18, FED-20)', async () => {
+  it('runs publish, activate, retire, and lists a root before it signs anything (FED-18, FED-20)', async () => {
     const authority = await openIstio();
     const phases = () => authority.roots().map(({ number, phase }) => `${number} ${phase}`);
     const signer = async () =>
@@ -196,7 +196,7 @@ describe('CertificateAuthority rotation', () => {
     );
   });
 
-  it('tells its listeners of every change', async () => {
+  it('notifies its listeners of every change', async () => {
     const authority = await openConsul();
     const seen: string[] = [];
     const stop = authority.onChange(() => seen.push(authority.phase));
@@ -238,7 +238,7 @@ describe('CertificateAuthority.open()', () => {
     for (const name of keys()) expect(statSync(join(folder.path, name)).mode & 0o777).toBe(0o600);
     await authority.retire();
     expect(keys()).toEqual(['intermediate-2.key', 'root-2.key']);
-    // What a crash between the two writes left behind goes at the next start.
+    // The next start removes what a crash between the two writes left behind.
     writeFileSync(folder.file('root-1.key'), 'left behind');
     await openConsul();
     expect(keys()).toEqual(['intermediate-2.key', 'root-2.key']);

@@ -21,7 +21,7 @@ beforeEach(() => {
 afterEach(() => folder[Symbol.dispose]());
 
 describe('the control socket', () => {
-  it('tells the status of both products', async () => {
+  it('reports the status of both products', async () => {
     const istio = await startIstio(folder.path);
     const consul = await startConsul(folder.path);
     try {
@@ -106,7 +106,7 @@ describe('the control socket', () => {
     }
   });
 
-  it('refuses what it does not know', async () => {
+  it('refuses unknown commands', async () => {
     const { mesh, options } = await startConsul(folder.path);
     const send = (method: string, path: string, body = '') =>
       new Promise<number | undefined>((resolve, reject) => {

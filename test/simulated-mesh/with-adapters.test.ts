@@ -47,7 +47,7 @@ const istioAdapter = (acceptUnnarrowed = false) =>
 const consulAdapter = () =>
   createConsulAdapter({ address: consul.url, tokenFile: folder.file('token'), ...parts });
 
-/** What the adapter says of the own roots, as it says it. */
+/** The adapter's reports of the own roots, unchanged. */
 function follow() {
   const seen: { trustDomain: string; fingerprints: string[] }[] = [];
   const done = (async () => {
@@ -137,7 +137,7 @@ describe('the Consul adapter', () => {
     expect(seen[1]?.fingerprints).toHaveLength(2);
   });
 
-  it('speaks as a peer: the bundle is accepted, replaced and taken away', async () => {
+  it('speaks as a peer: the bundle is accepted, replaced and removed', async () => {
     adapter = consulAdapter();
     const bundle = async () => {
       const [root] = istio.mesh.status().roots.slice(-1);

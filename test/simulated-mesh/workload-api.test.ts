@@ -44,7 +44,7 @@ function callerOf(socket: string, metadata = workloadHeader('true')): WorkloadCa
   return caller;
 }
 
-/** What comes on a stream, message by message, until the end of the test. */
+/** The messages of a stream, one by one, until the end of the test. */
 function watch<Message>(stream: AsyncGenerator<Message, void, void>) {
   closing.push(async () => void (await stream.return()));
   const next = async (): Promise<Message> => {
@@ -73,7 +73,7 @@ const idsIn = ({ svids }: X509SvidResponse) => svids.map(({ spiffe_id: id }) => 
 const rootsIn = ({ svids }: X509SvidResponse) => svids.flatMap(({ bundle }) => certificatesIn(bundle)).length;
 
 describe('the Workload API of a simulated mesh', () => {
-  it('gives each workload its own SVID with its key and bundle, and nobody else’s (WLAPI-18, WLAPI-20)', async () => {
+  it('gives each workload its own SVID with its key and bundle, and no other SVID (WLAPI-18, WLAPI-20)', async () => {
     const workload = (name: string) => ({
       name,
       namespace: 'shop',
@@ -177,7 +177,7 @@ describe('the Workload API of a simulated mesh', () => {
     });
   });
 
-  it('gives what a peering brought: roots that can be read, each trust domain’s own, and never under our own name (WLAPI-19)', async () => {
+  it('gives what a peering brought: readable roots, each trust domain’s own, and never under our own name (WLAPI-19)', async () => {
     const { url } = await consul();
     const own = await callerOf('info').first(FetchX509SVID, {});
     const { next } = watch(callerOf('info').stream(FetchX509SVID, {}));
@@ -207,7 +207,7 @@ describe('the Workload API of a simulated mesh', () => {
     expect(last.svids).toEqual(own.svids);
   });
 
-  it('signs no tokens, and answers nobody without the header (WLAPI-04, WLAPI-09)', async () => {
+  it('signs no tokens, and refuses calls without the header (WLAPI-04, WLAPI-09)', async () => {
     await consul();
     const caller = callerOf('info');
     // The valid twin.

@@ -18,7 +18,7 @@ async function running<Service extends { stop(): Promise<void> }>(
   return service;
 }
 
-/** Stands in for a sidecar: answers whatever the test says. */
+/** Plays a sidecar: sends the answer of the test. */
 async function sidecar(listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -37,7 +37,7 @@ async function weatherWith(listener: RequestListener): Promise<Record<string, un
 }
 
 describe('startInfo()', () => {
-  it('says which SPIFFE ID its sidecar names, and says when there is none', async () => {
+  it('names the SPIFFE ID from its sidecar, and reports when there is none', async () => {
     const info = await running(startInfo({ listen: LOOPBACK }));
     const header = 'By=spiffe://b.example/info;Hash=00;URI=spiffe://a.example/backend';
     const known = await fetch(`${info.url}/remark`, { headers: { 'x-forwarded-client-cert': header } });
@@ -86,7 +86,7 @@ describe('startBackend()', () => {
       ((request) => request.socket.destroy()) as RequestListener,
       { code: 'upstream-unreachable' },
     ],
-  ])('tells %s in the place of the remark, and the weather all the same', async (_what, listener, reason) => {
+  ])('shows %s instead of the remark, and the weather anyway', async (_what, listener, reason) => {
     const report = await weatherWith(listener);
     expect(report['remarkMissing']).toMatchObject(reason);
     expect(report['weather']).toHaveLength(4);
@@ -94,7 +94,7 @@ describe('startBackend()', () => {
 });
 
 describe('startFrontend()', () => {
-  /** The page of a frontend whose backend is `listener`, as text. */
+  /** The page of a frontend with `listener` as its backend, as text. */
   async function pageWith(listener: RequestListener, timeoutMs?: number): Promise<string> {
     const backendUrl = await sidecar(listener);
     const frontend = await running(
@@ -136,7 +136,7 @@ describe('startFrontend()', () => {
     expect(text).toContain('Reason: no-bundle');
   });
 
-  it('waits no longer than it may for a silent backend, and then says so', async () => {
+  it('waits for a silent backend only within its limit, and then reports it', async () => {
     const text = await pageWith(() => {}, 50);
     expect(text).toContain('The backend cannot be called');
     expect(text).toContain('no answer within 0.05 s.');
@@ -149,7 +149,7 @@ describe('startFrontend()', () => {
     expect(await pageWith((_request, response) => response.writeHead(status).end(body))).toContain(sentence);
   });
 
-  it('shows what other services say as text, never as markup', async () => {
+  it('shows text of other services as text, never as markup', async () => {
     const hostile = `<img src=x onerror="alert('1')">&`;
     const report = {
       weather: [{ place: hostile, sky: hostile, celsius: 1, wind_kmh: 1 }],
@@ -160,7 +160,7 @@ describe('startFrontend()', () => {
     expect(text).toContain('&#60;img src=x onerror=&#34;alert(&#39;1&#39;)&#34;&#62;&#38;');
   });
 
-  it('passes on the weather, and says honestly when the backend cannot be called', async () => {
+  it('passes on the weather, and reports when the backend cannot be called', async () => {
     const good = await sidecar((_request, response) => response.end('{"weather":[]}'));
     const working = await running(startFrontend({ listen: LOOPBACK, backendUrl: good }));
     expect(await (await fetch(`${working.url}/api/weather`)).json()).toEqual({ weather: [] });
@@ -170,7 +170,7 @@ describe('startFrontend()', () => {
     expect(await answer.json()).toMatchObject({ code: 'upstream-unreachable' });
   });
 
-  it('says which port is in use', async () => {
+  it('names the port that is in use', async () => {
     const first = await running(startInfo({ listen: LOOPBACK }));
     const port = Number(new URL(first.url).port);
     await expect(startInfo({ listen: { host: '127.0.0.1', port } })).rejects.toMatchObject({

@@ -8,7 +8,7 @@ import type { Attention } from './attention.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
 import type { StoreHealth } from './store-health.ts';
 
-/** What the numbers are taken from. */
+/** The sources of the numbers. */
 export interface AgentMetricsParts {
   readonly attention: Attention;
   readonly federation: FederationAgent;
@@ -26,7 +26,9 @@ export interface AgentMetricsParts {
 /** Invitations in these states can still lead to a relationship. */
 const OPEN: ReadonlySet<string> = new Set(['open', 'redeeming', 'awaiting-approval']);
 
-/** The numbers of an agent as a whole, worked out for each scrape; docs/operations.md lists every one. */
+/**
+ * The numbers of an agent as a whole, computed for each scrape; docs/operations.md lists every one.
+ */
 export function createAgentMetrics(metrics: Metrics, parts: AgentMetricsParts): void {
   const secondsTo = (instant: Date) => (instant.getTime() - parts.clock.now().getTime()) / 1000;
   const build = metrics.gauge('federate_build_info', 'The version that runs; always 1', ['version', 'node']);
@@ -38,7 +40,7 @@ export function createAgentMetrics(metrics: Metrics, parts: AgentMetricsParts): 
 
 function createHealthGauges(metrics: Metrics, parts: AgentMetricsParts): void {
   const { attention, adapter, health, storePath } = parts;
-  const ready = metrics.gauge('federate_ready', 'Whether the agent is ready, as /readyz says');
+  const ready = metrics.gauge('federate_ready', 'Whether the agent is ready, as in /readyz');
   const warnings = metrics.gauge('federate_warnings', 'What needs an operator now, by code', ['code']);
   const usable = metrics.gauge('federate_store_usable', 'Whether the store could be written and read last');
   const bytes = metrics.gauge('federate_store_bytes', 'Size of the store with its write-ahead log');
@@ -72,7 +74,8 @@ function createEndGauges(
   metrics.beforeRender(() => {
     for (const gauge of [ownSvid, certificate, roots]) gauge.reset();
     const current = svid?.current();
-    // Without an SVID there is no end: 0 would be an alarm of its own, and readiness has that one.
+    // Without an SVID there is no end: 0 would raise an alarm of its own, and readiness covers that
+    // case.
     ownSvid.set(current ? secondsTo(current.notAfter) : Number.NaN);
     const { certificateEndsAt } = endpoint;
     certificate.set(certificateEndsAt ? secondsTo(certificateEndsAt) : Number.NaN);

@@ -54,15 +54,18 @@ import { createWorkloadApi } from './workload-api.ts';
 const DRAIN_MS = 5000;
 
 /**
- * Opens the store, which refuses a second agent, and builds everything else around it; the agent runs once the parts are started. What was
- * trusted and published before the last stop is so again before the first client is served and before the first poll. Throws
- * `StoreError`, and what the parts throw that cannot be built; then the store is closed.
+ * Opens the store, which refuses a second agent, and builds everything else around it; the agent
+ * runs once the parts are started. What was trusted and published before the last stop is so again
+ * before the first client is served and before the first poll. Throws `StoreError`, and what the
+ * parts throw that cannot be built; then the store is closed.
  */
 export async function buildAgent(loaded: LoadedConfig<AgentConfig>, context: ProcessContext): Promise<Parts> {
   return new Parts(await partsOfAgent(loaded, context), context);
 }
 
-/** The parts of `buildAgent` in the order in which they start; the store, which is first, is open. */
+/**
+ * The parts of `buildAgent` in the order in which they start; the store, which is first, is open.
+ */
 export async function partsOfAgent(
   loaded: LoadedConfig<AgentConfig>,
   context: ProcessContext,
@@ -89,7 +92,10 @@ export async function partsOfAgent(
   }
 }
 
-/** Builds all parts, connects them, and lists them in the order in which they start. Nothing changes or is served before that. */
+/**
+ * Builds all parts, connects them, and lists them in the order in which they start. Before that,
+ * nothing changes and nothing is served.
+ */
 async function connectParts(
   loaded: LoadedConfig<AgentConfig>,
   context: ProcessContext,
@@ -185,7 +191,7 @@ async function connectParts(
     holdings,
     relationships: () => federation.status(),
     times: rotationTimes(config),
-    toldBy: adapter.kind === 'files' ? 'config' : 'mesh',
+    reportedBy: adapter.kind === 'files' ? 'config' : 'mesh',
     clock,
     log: log.with({ part: 'rotation' }),
   });
@@ -304,11 +310,11 @@ async function connectParts(
     store.recordEvent({ at: clock.now(), kind, actor: 'agent', message });
   return [
     { name: 'health of the store', start: () => health.start(store), stop: () => health.stop() },
-    // Stopped right before the store, so that the last head covers the agent's last word.
+    // Stopped right before the store, so that the last head covers the agent's last entry.
     partOf('history', heads),
     {
       name: 'record of starts',
-      start: () => remember('agent-started', `the agent started beside a mesh of kind ${config.mesh.kind}`),
+      start: () => remember('agent-started', `the agent started next to a mesh of kind ${config.mesh.kind}`),
       stop: () => remember('agent-stopped', 'the agent stopped in order'),
     },
     ...(identity ? [partOf('own SVID', identity)] : []),
@@ -336,7 +342,7 @@ async function connectParts(
     ...(metricsServer ? [partOf('metrics', metricsServer)] : []),
     partOf('own trust', ownTrust),
     partOf('reconciliation', reconciliation),
-    // First to stop: nobody waits for the mesh or for a peer any more.
+    // First to stop: nothing waits for the mesh or for a peer after that.
     { name: 'stopping', stop: () => stopping.abort() },
   ];
 }

@@ -29,7 +29,7 @@ export function addAttentionSources(attention: Attention, parts: AttentionParts)
     ownWarnings(
       {
         published: own.current,
-        reported: own.told,
+        reported: own.reported,
         distrusted: federation.distrusts
           .list()
           .filter(({ trustDomain }) => trustDomain === own.current?.trustDomain),
@@ -62,7 +62,7 @@ function warningsOfPeers({ federation, foreignTrust, now }: AttentionParts): rea
   });
 }
 
-/** Offers on which the operator has the last word and has not said it yet. */
+/** Offers that wait for the operator's decision. */
 async function offersThatWait(federation: FederationAgent): Promise<readonly WarningDocument[]> {
   const waiting = await federation.reviews.waiting();
   return waiting

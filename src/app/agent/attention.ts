@@ -2,13 +2,17 @@ import type { WarningDocument } from '../../admin/index.ts';
 import { warningsIn } from '../../admin/index.ts';
 import type { Store } from '../../store/index.ts';
 
-/** Says what needs an operator's hand now, from memory or from the store; an empty list when nothing does. */
+/**
+ * Lists what needs the operator's attention now, from memory or from the store; empty when nothing
+ * does.
+ */
 export type AttentionSource = () => readonly WarningDocument[] | Promise<readonly WarningDocument[]>;
 
 /**
- * What needs an operator's hand, once for `status`, `list`, `show`, `/healthz` and the metrics. A part that can be in trouble adds a
- * source here instead of reporting in a place of its own. A source that fails is reported as a warning itself, so that a store which
- * cannot be read hides nothing else.
+ * What needs the operator's attention, once for `status`, `list`, `show`, `/healthz` and the
+ * metrics. A part that can be in trouble adds a source here instead of reporting elsewhere. A
+ * source that fails becomes a warning itself, so that a store which cannot be read hides nothing
+ * else.
  */
 export class Attention {
   readonly #sources: { readonly name: string; readonly source: AttentionSource }[] = [];

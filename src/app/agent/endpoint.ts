@@ -44,6 +44,6 @@ function identityOf(
       keyFile: resolvePath(folder, endpoint.key_file),
     };
   }
-  if (!svid) throw new TypeError('unreachable: the schema asks for an SVID with https_spiffe');
+  if (!svid) throw new TypeError('unreachable: the schema requires an SVID with https_spiffe');
   return { kind: 'https_spiffe', svid };
 }

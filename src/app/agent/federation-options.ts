@@ -9,7 +9,7 @@ import { defaultBundleLimits } from '../../spiffe/index.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { resolvePath } from '../config/fields.ts';
 
-/** How peers are polled, as the config says it. */
+/** How peers are polled, from the config. */
 export function pollingOf(
   config: AgentConfig,
   folder: string,

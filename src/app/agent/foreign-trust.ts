@@ -11,19 +11,19 @@ import type { ProcessContext } from '../process.ts';
 import { MeshReports } from './mesh-reports.ts';
 import { UnrecordedTrust } from './unrecorded-trust.ts';
 
-/** How often the mesh is compared with what it should hold, even when nothing was heard. */
+/** How often the mesh is compared with what it should hold, even without a trigger. */
 const RESYNC_MS = 60_000;
-/** How long an operator's word that takes trust away waits for the mesh. */
+/** How long a command that removes trust waits for the mesh. */
 const PATIENCE_MS = 5000;
 const MAX_OPEN = 10_000;
-/** What is to be said of a mesh of which nothing is known in that time. */
+/** The message about a mesh that did not answer in that time. */
 const SILENT = {
   state: 'failed',
   code: 'mesh-silent',
   message: 'the mesh has not answered yet',
 } as const;
 
-/** Keeps the mesh holding the bundles that the federation trusts, and knows how far each came. */
+/** Keeps the mesh holding the bundles that the federation trusts, and reports how far each came. */
 export class ForeignTrust {
   /** What the mesh holds although the store has no record of it. */
   readonly unrecorded: UnrecordedTrust;
@@ -36,7 +36,7 @@ export class ForeignTrust {
   readonly #log: Log;
   readonly #stopping: AbortSignal;
 
-  /** Nobody waits for the mesh any more once `stopping` aborts. */
+  /** Ends every wait for the mesh once `stopping` aborts. */
   constructor(
     adapter: MeshAdapter,
     federation: Pick<FederationAgent, 'bundles' | 'noteInMesh'>,
@@ -65,11 +65,14 @@ export class ForeignTrust {
       clock,
       random,
       log: log.with({ part: 'publisher' }),
-      onReport: (report) => this.#heard(report),
+      onReport: (report) => this.#takeReport(report),
     });
   }
 
-  /** Begins to compare. What the mesh was not seen to take or let go of before the start is known again, for it may still be so. */
+  /**
+   * Starts the comparison. Restores what the mesh had not accepted or removed before the start,
+   * because that may still be so.
+   */
   async start(): Promise<void> {
     const open = await this.#store.incidents({ open: true, offers: false, limit: MAX_OPEN });
     for (const { kind, trustDomain, code, message, at } of open.toReversed()) {
@@ -85,19 +88,19 @@ export class ForeignTrust {
     this.#publisher.trigger();
   }
 
-  /** What the mesh said last of a trust domain; undefined where it has nothing of it. */
+  /** The mesh's last report on a trust domain; undefined where it has nothing of it. */
   of(trustDomain: TrustDomain): ForeignTrustReport | undefined {
     return this.#reports.of(trustDomain);
   }
 
-  /** All of which the mesh has, or may have, something. */
+  /** The trust domains of which the mesh has, or may have, something. */
   list(): readonly ForeignTrustReport[] {
     return this.#reports.list();
   }
 
   /**
-   * Takes trust without a record out of the mesh, because the operator wants that; what the mesh still has of it after some seconds.
-   * Throws `AgentError` `no-unrecorded-trust`, `StoreError`.
+   * Takes trust without a record out of the mesh, because the operator wants that; what the mesh
+   * still has of it after some seconds. Throws `AgentError` `no-unrecorded-trust`, `StoreError`.
    */
   async dropUnrecorded(trustDomain: TrustDomain, actor: string): Promise<ForeignTrustReport | undefined> {
     await this.unrecorded.drop(trustDomain, actor);
@@ -107,33 +110,34 @@ export class ForeignTrust {
   }
 
   /**
-   * What the mesh still has of a peer that was removed: undefined once it has nothing, or a report `removed` where readers of the
-   * mesh's configuration have something to do. Waits some seconds for that, or until it failed.
+   * Returns what the mesh still has of a removed peer: undefined once it has nothing, or a report
+   * `removed` where readers of the mesh's configuration must still act. Waits some seconds for
+   * that, or until it failed.
    */
   async afterRemoval(trustDomain: TrustDomain): Promise<ForeignTrustReport | undefined> {
-    // Before it was compared once, nobody knows what it has of whom.
+    // Before the first comparison it is unknown which trust the mesh holds.
     if (!this.#publisher.hasCompared) this.#publisher.mayHold(trustDomain);
     const { wasCompared, report } = await this.#after(
       trustDomain,
-      (said) => said === undefined || hasFailed(said),
+      (report) => report === undefined || hasFailed(report),
     );
     if (wasCompared) return report ?? this.#reports.farewellOf(trustDomain);
-    // On record, because after a restart nothing else would tell of it.
+    // On record, because after a restart nothing else would report it.
     this.#publisher.mayHold(trustDomain);
-    this.#heard({ ...SILENT, trustDomain, at: this.#clock.now() });
+    this.#takeReport({ ...SILENT, trustDomain, at: this.#clock.now() });
     return this.of(trustDomain);
   }
 
   /**
-   * What the mesh has of a trust domain of which keys were taken away, and whether such a key may still count there. Waits some
-   * seconds for the mesh to let go of them, or until it failed.
+   * Returns what the mesh has of a trust domain that lost keys, and whether such a key may still
+   * count there. Waits some seconds until the mesh has dropped them, or until it failed.
    */
   async afterDistrust(
     trustDomain: TrustDomain,
   ): Promise<{ readonly report: ForeignTrustReport | undefined; readonly mayCount: boolean }> {
     const { wasCompared, report } = await this.#after(
       trustDomain,
-      (said) => said === undefined || !(said.endedRootsStand || said.state === 'pending'),
+      (report) => report === undefined || !(report.endedRootsStand || report.state === 'pending'),
     );
     if (!wasCompared) return { report: { ...SILENT, trustDomain, at: this.#clock.now() }, mayCount: true };
     if (!report) return { report, mayCount: false };
@@ -146,7 +150,7 @@ export class ForeignTrust {
     return this.#publisher.stop();
   }
 
-  #heard(report: ForeignTrustReport): void {
+  #takeReport(report: ForeignTrustReport): void {
     if (!this.#reports.note(report)) return;
     const { trustDomain, state, digest, at } = report;
     if (digest !== undefined && (state === 'written' || state === 'accepted' || state === 'in-effect'))
@@ -175,8 +179,8 @@ function hasFailed({ state }: ForeignTrustReport): boolean {
 }
 
 /**
- * A refusal by the mesh is an incident from its beginning to its end, as is what it holds of somebody of whom it should hold nothing;
- * the rest is an audit line.
+ * A refusal by the mesh is an incident from its beginning to its end, as is trust that it holds
+ * without need. Everything else is an audit line.
  */
 async function rememberReport(store: Store, adapter: MeshAdapter, report: ForeignTrustReport): Promise<void> {
   const { trustDomain, state, digest, at } = report;
@@ -196,12 +200,12 @@ async function rememberReport(store: Store, adapter: MeshAdapter, report: Foreig
   }
   if (state === 'pending') return;
   await store.endIncidents({ trustDomain, at, actor, kinds: ['mesh-refused'] });
-  const said = `the bundle of ${trustDomain} in the mesh is ${state}`;
+  const fact = `the bundle of ${trustDomain} in the mesh is ${state}`;
   await store.recordEvent({
     at,
     kind: 'mesh-updated' as const,
     trustDomain,
     actor,
-    message: report.message === undefined ? said : `${said}: ${report.message}`,
+    message: report.message === undefined ? fact : `${fact}: ${report.message}`,
   });
 }

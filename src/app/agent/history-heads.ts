@@ -4,12 +4,16 @@ import { type SignedHead, signHead, type Store } from '../../store/index.ts';
 
 /** A start is soon followed by the agent's SVID and its first polls; one head for all of them. */
 const FIRST_MS = 10_000;
-/** Whoever doctors the store between two heads can only reach what is newer than the last one. */
+/**
+ * An attacker who edits the store between two heads can only change what is newer than the last
+ * one.
+ */
 const EVERY_MS = 5 * 60_000;
 
 /**
- * Signs the end of the history with the agent's SVID, soon after the start, at intervals and at the end, as long as there is
- * something new in it. Without an SVID the head is noted unsigned, which helps against accidents only.
+ * Signs the end of the history with the agent's SVID: soon after the start, at intervals and at the
+ * end, while there is something new in it. Without an SVID the head is recorded unsigned, which
+ * helps against accidents only.
  */
 export class HistoryHeads {
   readonly #options: {
@@ -31,7 +35,7 @@ export class HistoryHeads {
     this.#options = options;
   }
 
-  /** The newest head that was signed, for peers to keep; undefined before the first. */
+  /** The newest signed head, for peers to keep; undefined before the first. */
   get newest(): SignedHead | undefined {
     return this.#newest?.statement === undefined ? undefined : this.#newest;
   }
@@ -87,7 +91,7 @@ export class HistoryHeads {
       try {
         await clock.sleep(wait, signal);
       } catch {
-        // Stopped, which is the only way this loop ends.
+        // Stopped; this is the only end of the loop.
         return;
       }
       await this.#signOrLog();

@@ -1,7 +1,7 @@
 import type { Log, LogFields } from '../../platform/index.ts';
 import type { EventKind, RecordedEvent } from '../../store/index.ts';
 
-/** Kinds that say that something is wrong, or that a peer's trust has shrunk. */
+/** Kinds that record an error, or a smaller trust in a peer. */
 const WARNINGS: ReadonlySet<EventKind> = new Set([
   'bundle-refused',
   'bundle-quarantined',

@@ -14,7 +14,7 @@ import { resolvePath } from '../config/fields.ts';
 import type { ProcessContext } from '../process.ts';
 import { AgentError } from './errors.ts';
 
-/** What the agent's invitations are made of. */
+/** What the agent's invitations need. */
 export interface InvitationSetup {
   readonly config: AgentConfig;
   readonly folder: string;
@@ -25,7 +25,9 @@ export interface InvitationSetup {
   readonly limits: Pick<InvitationParts, 'fetchLimits' | 'bundleLimits' | 'proxy'>;
 }
 
-/** The agent's invitations; `start` is left to the caller. Throws `AgentError` `ca-file-unusable`. */
+/**
+ * The agent's invitations; `start` is left to the caller. Throws `AgentError` `ca-file-unusable`.
+ */
 export async function createInvitations(
   { config, folder, limits, ...parts }: InvitationSetup,
   { clock, random, log }: ProcessContext,

@@ -3,7 +3,10 @@ import type { LeftOut } from '../../federation/index.ts';
 
 const MOST_SHOWN = 5;
 
-/** Warns of entries of peers' bundles that are not used: at the peer's next rotation its identities would be refused here. */
+/**
+ * Warns of entries of peers' bundles that are not used: at the peer's next rotation its identities
+ * would be refused here.
+ */
 export function leftOutWarnings(found: readonly LeftOut[]): readonly WarningDocument[] {
   return found.map(({ trustDomain, notes, since }) => {
     const shown = notes.slice(0, MOST_SHOWN).map(({ message }) => message);

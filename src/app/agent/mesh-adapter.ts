@@ -19,7 +19,10 @@ import {
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { ProcessContext } from '../process.ts';
 
-/** The adapter for the mesh that the config names, with the outputs beside it; `endpoints` is for meshes that poll peers by themselves. */
+/**
+ * Builds the adapter for the mesh in the config, with the additional outputs. `endpoints` is for
+ * meshes that poll peers by themselves.
+ */
 export function createMeshAdapter(
   config: AgentConfig,
   folder: string,
@@ -177,7 +180,7 @@ function spireAccess(
   const { socket, address, certificate_file: certificate, key_file: key, trust_bundle_file: roots } = mesh;
   if (socket !== undefined) return { kind: 'socket', path: resolve(folder, socket) };
   if (address === undefined || certificate === undefined || key === undefined || roots === undefined)
-    throw new TypeError('unreachable: the schema asks for the files that go with an address');
+    throw new TypeError('unreachable: the schema requires the files that go with an address');
   return {
     kind: 'mtls',
     address,
@@ -190,7 +193,7 @@ function spireAccess(
 
 function ownTrustDomain({ trust_domain: trustDomain, mesh }: AgentConfig): TrustDomain {
   if (trustDomain === undefined)
-    throw new TypeError(`unreachable: the schema asks for trust_domain with ${mesh.kind}`);
+    throw new TypeError(`unreachable: the schema requires trust_domain with ${mesh.kind}`);
   return trustDomain;
 }
 

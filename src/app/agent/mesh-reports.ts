@@ -2,16 +2,16 @@ import type { ForeignTrustPublisher, ForeignTrustReport } from '../../mesh-adapt
 import type { Clock } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 
-/** The last word of the mesh about each foreign trust domain of which it has, or may have, something. */
+/** The mesh's last report on each foreign trust domain of which it has, or may have, something. */
 export class MeshReports {
   readonly #reports = new Map<TrustDomain, ForeignTrustReport>();
-  /** What was said last of those that are gone, where it asks for something. */
+  /** The last reports on removed trust domains that still need an action. */
   readonly #farewells = new Map<TrustDomain, ForeignTrustReport>();
   readonly #watching = new Set<() => void>();
 
   /**
-   * Whether it says something else than the one before it. What says the same, or that the same fails for another reason, keeps the
-   * instant at which it was said first.
+   * Returns whether the report differs from the one before it. An equal report, or the same failure
+   * for another reason, keeps the instant of the first.
    */
   note(report: ForeignTrustReport): boolean {
     const { trustDomain, state, digest, code } = report;
@@ -34,7 +34,10 @@ export class MeshReports {
     return this.#reports.get(trustDomain);
   }
 
-  /** The report that a trust domain is gone, where it says more than that; undefined once there is another one. */
+  /**
+   * The report that a trust domain is gone, where it has more to report; undefined once there is
+   * another one.
+   */
   farewellOf(trustDomain: TrustDomain): ForeignTrustReport | undefined {
     return this.#farewells.get(trustDomain);
   }
@@ -44,8 +47,9 @@ export class MeshReports {
   }
 
   /**
-   * What there is of a trust domain after the mesh was compared with what it should hold now, and `isDone` holds of that; at the
-   * latest after `ms`, or when the signal aborts. Where it was not compared by then, what there is tells nothing.
+   * Waits until the mesh was compared with what it should hold now and `isDone` accepts the report
+   * of a trust domain; at the latest for `ms`, or until the signal aborts. Returns that report.
+   * Without a comparison in that time the report proves nothing.
    */
   async after(
     trustDomain: TrustDomain,

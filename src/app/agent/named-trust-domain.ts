@@ -5,17 +5,18 @@ const OURS = 'own';
 const SCHEME = 'spiffe://';
 
 /**
- * The trust domain that an operator's word means: a name, `spiffe://` and a name, or `own` for ours. Because a peer may be called `own`,
- * the word alone is refused while one is known. Throws `AgentError` `own-bundle-unknown`, `own-ambiguous`; `TrustDomainError`.
+ * Parses an operator's argument as a trust domain: a name, `spiffe://` and a name, or `own` for
+ * ours. Because a peer may be called `own`, the bare name is refused while one is known. Throws
+ * `AgentError` `own-bundle-unknown`, `own-ambiguous`; `TrustDomainError`.
  */
 export function namedTrustDomain(
-  word: string,
+  text: string,
   own: TrustDomain | undefined,
   isPeer: (name: TrustDomain) => boolean,
 ): TrustDomain {
-  if (word.startsWith(SCHEME)) return parseTrustDomain(word.slice(SCHEME.length));
-  const name = parseTrustDomain(word);
-  if (word !== OURS || own === name) return name;
+  if (text.startsWith(SCHEME)) return parseTrustDomain(text.slice(SCHEME.length));
+  const name = parseTrustDomain(text);
+  if (text !== OURS || own === name) return name;
   if (isPeer(name)) {
     const ours = own === undefined ? 'ours by its name' : `ours as spiffe://${own}`;
     throw new AgentError(
@@ -24,6 +25,6 @@ export function namedTrustDomain(
     );
   }
   if (own === undefined)
-    throw new AgentError('own-bundle-unknown', 'our own mesh has not told its roots yet');
+    throw new AgentError('own-bundle-unknown', 'our own mesh has not reported its roots yet');
   return own;
 }

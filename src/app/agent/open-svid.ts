@@ -17,13 +17,19 @@ import type { ProcessContext } from '../process.ts';
 /** The agent's own SVID, kept new from its start until it is stopped. */
 export interface OwnSvid extends RunningPart {
   readonly svid: SvidSource;
-  /** Begins to follow it. Rejects with `MtlsError` `svid-invalid` for files that cannot be used; what comes from a socket may come later. */
+  /**
+   * Starts to follow it. Rejects with `MtlsError` `svid-invalid` for unusable files; an SVID from a
+   * socket may arrive later.
+   */
   start(): Promise<void>;
-  /** Where it comes from and how it stands. */
+  /** Its source and its state. */
   describe(): IdentityDocument;
 }
 
-/** The SVID that the config names for the endpoint, or with `https_web` for the agent alone. Throws as `createSvid` does. */
+/**
+ * The SVID that the config names for the endpoint, or with `https_web` for the agent alone. Throws
+ * as `createSvid` does.
+ */
 export function createOwnSvid(
   { endpoint, identity }: Pick<AgentConfig, 'endpoint' | 'identity'>,
   folder: string,
@@ -33,7 +39,10 @@ export function createOwnSvid(
   return config && createSvid(config, folder, context);
 }
 
-/** Our SVID from where the config says; there is none before `start`. Throws `WorkloadApiError` `endpoint-address-missing`, `endpoint-address-invalid`. */
+/**
+ * Our SVID from the source in the config; undefined before `start`. Throws `WorkloadApiError`
+ * `endpoint-address-missing`, `endpoint-address-invalid`.
+ */
 export function createSvid(config: SvidConfig, folder: string, context: ProcessContext): OwnSvid {
   const { clock, log, random } = context;
   if ('workload_api' in config) {
@@ -92,7 +101,7 @@ interface SvidProblem {
   readonly message: string;
 }
 
-/** An SVID that nobody renews stays what we show, and every peer refuses it. */
+/** We keep presenting an SVID that is not renewed, and every peer refuses it. */
 function expiryOf(svid: SvidSource, clock: Clock): SvidProblem | undefined {
   const current = svid.current();
   if (!current || current.notAfter > clock.now()) return undefined;

@@ -25,15 +25,16 @@ export interface OwnBundleOptions {
 }
 
 /**
- * Our own bundle: what the mesh says its roots are, without the keys that the operator distrusts, numbered and kept. A new
- * version is stored before it is published, so that a sequence that anybody has seen is never used for other content (TDB-07).
+ * Our own bundle: the roots that the mesh reports, without the keys that the operator distrusts,
+ * numbered and stored. Because a new version is stored before it is published, a published sequence
+ * is never used for other content (TDB-07).
  */
 export class OwnBundle {
   readonly #options: OwnBundleOptions;
   readonly #listeners = new Set<(bundle: TrustBundle) => void>();
   #current: TrustBundle | undefined;
-  /** What the mesh said last, distrusted keys included. */
-  #told: TrustBundle | undefined;
+  /** The mesh's last report, distrusted keys included. */
+  #reported: TrustBundle | undefined;
   #refusal: AgentError | undefined;
   /** One version at a time. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -42,30 +43,37 @@ export class OwnBundle {
     this.#options = options;
   }
 
-  /** Calls back with the present bundle, if there is one, and with every later one after the store has it. */
+  /**
+   * Calls back with the present bundle, if there is one, and with every later one after the store
+   * has it.
+   */
   follow(listener: (bundle: TrustBundle) => void): void {
     this.#listeners.add(listener);
     if (this.#current) listener(this.#current);
   }
 
-  /** The bundle as last stored; undefined before the mesh was ever heard. */
+  /** The bundle as last stored; undefined before the mesh's first report. */
   get current(): TrustBundle | undefined {
     return this.#current;
   }
 
-  /** The roots and keys as the mesh told them last, with those that are distrusted; undefined while it has not spoken since the start. */
-  get told(): TrustBundle | undefined {
-    return this.#told;
+  /**
+   * The roots and keys of the mesh's last report, with distrusted ones; undefined before the first
+   * report since the start.
+   */
+  get reported(): TrustBundle | undefined {
+    return this.#reported;
   }
 
-  /** Why what the mesh said last was not taken; undefined where it was. */
+  /** Why the mesh's last report was refused; undefined where it was accepted. */
   get refusal(): AgentError | undefined {
     return this.#refusal;
   }
 
   /**
-   * Takes up what the store remembers, so that the endpoint serves at once, even while the mesh is down. Throws
-   * `AgentError` `own-trust-domain-changed` when the config names another trust domain than the store.
+   * Takes up what the store remembers, so that the endpoint serves at once, even while the mesh is
+   * down. Throws `AgentError` `own-trust-domain-changed` when the config names another trust domain
+   * than the store.
    */
   async load(): Promise<void> {
     const remembered = await this.#options.store.getMeta(OWN_TRUST_DOMAIN);
@@ -78,10 +86,11 @@ export class OwnBundle {
   }
 
   /**
-   * Takes the roots and JWT keys that the mesh reports, and gives what counts of them. Equal content changes nothing. A report without
-   * keys, or without roots where there were some, is not believed, because publishing it would revoke every identity of ours at every
-   * peer. What is missing in a report that is not confirmed stays published. Throws `AgentError` `own-trust-domain-changed`,
-   * `StoreError`.
+   * Takes the roots and JWT keys that the mesh reports, and returns those that count. Equal content
+   * changes nothing. A report without keys, or without roots where there were some, is refused.
+   * Because a peer reads it as a revocation, publishing it would revoke every identity of ours at
+   * every peer. What an unconfirmed report lacks stays published. Throws `AgentError`
+   * `own-trust-domain-changed`, `StoreError`.
    */
   async observe(trust: OwnTrust): Promise<OwnTrust> {
     const { store, log, expected } = this.#options;
@@ -95,7 +104,7 @@ export class OwnBundle {
     }
     const { trustDomain } = trust;
     const held = await store.current(trustDomain);
-    const before = this.#told ?? held?.bundle;
+    const before = this.#reported ?? held?.bundle;
     const counting =
       trust.isConfirmed === false && before
         ? withMissing(trust, { ...before, roots: before.x509Authorities })
@@ -108,24 +117,24 @@ export class OwnBundle {
       });
     const hadRoots = (held?.bundle.x509Authorities.length ?? 0) > 0;
     if (roots.length === 0 && (hadRoots || jwtAuthorities.length === 0)) {
-      log.error('own mesh tells no roots, the last ones stay', { trust_domain: trustDomain });
+      log.error('own mesh reports no roots, the last ones stay', { trust_domain: trustDomain });
       return counting;
     }
     await store.setMeta(OWN_TRUST_DOMAIN, trustDomain);
-    const told = bundleOf(trustDomain, roots, { jwtAuthorities });
-    this.#told = told;
-    await this.#inTurn(() => this.#settle(told));
+    const reported = bundleOf(trustDomain, roots, { jwtAuthorities });
+    this.#reported = reported;
+    await this.#inTurn(() => this.#settle(reported));
     return counting;
   }
 
   /**
-   * Publishes again what the mesh reported last, without the keys that the operator distrusts now. Resolves with whether another bundle
-   * is published than before. Throws `StoreError`.
+   * Publishes again what the mesh reported last, without the keys that the operator distrusts now.
+   * Resolves with whether another bundle is published than before. Throws `StoreError`.
    */
   async reconsider(): Promise<boolean> {
     const before = this.#current;
     await this.#inTurn(async () => {
-      const basis = this.#told ?? this.#current;
+      const basis = this.#reported ?? this.#current;
       if (basis) await this.#settle(basis);
     });
     return this.#current !== before;
@@ -143,7 +152,8 @@ export class OwnBundle {
       if (!this.#current || !bundlesEqual(this.#current, held.bundle)) this.#take(held.bundle);
       return;
     }
-    // Begun at the time in seconds, so that a lost store starts above every number its peers have seen (FED-52).
+    // Begun at the time in seconds, so that a lost store starts above every number its peers have
+    // seen (FED-52).
     const sequence =
       held?.bundle.sequence === undefined
         ? BigInt(Math.floor(now.getTime() / 1000))
@@ -164,8 +174,7 @@ export class OwnBundle {
       },
     });
     // Only this process writes our own bundle, so a conflict can only be a defect.
-    if (written === 'conflict')
-      throw new TypeError(`the own bundle of ${trustDomain} was written by somebody else`);
+    if (written === 'conflict') throw new TypeError(`another process wrote the own bundle of ${trustDomain}`);
     this.#take(written.bundle);
   }
 
@@ -190,11 +199,11 @@ export class OwnBundle {
     for (const listener of this.#listeners) listener(published);
   }
 
-  #refuseOther(said: TrustDomain, expected: TrustDomain | undefined): void {
-    if (expected === undefined || said === expected) return;
+  #refuseOther(named: TrustDomain, expected: TrustDomain | undefined): void {
+    if (expected === undefined || named === expected) return;
     throw new AgentError(
       'own-trust-domain-changed',
-      `our own trust domain is ${expected}, but now ${said} was named; an agent and its store belong to one trust domain`,
+      `our own trust domain is ${expected}, but now the mesh names ${named}; an agent and its store belong to one trust domain`,
     );
   }
 }

@@ -6,7 +6,10 @@ import { parseCertificate } from '../../spiffe/index.ts';
 import type { OwnSvid } from './open-svid.ts';
 
 const LONGEST_LEAD_MS = 7 * 24 * 3_600_000;
-/** An SVID that lives for an hour is renewed at half of it, so a warning days before would be one for ever. */
+/**
+ * An SVID with a life of one hour is renewed at half of it, so a warning days before the end would
+ * never stop.
+ */
 const SHARE_OF_LIFE = 5;
 const LOOK_EVERY_MS = 60_000;
 
@@ -17,8 +20,9 @@ export interface OwnCertificateFacts {
 }
 
 /**
- * Warns of a certificate of ours that ends soon: seven days before, or a fifth of its life where that is shorter. One that has ended,
- * and files that are not used, are reported with the other resources of the agent. Pure.
+ * Warns of a certificate of ours that ends soon: seven days before, or a fifth of its life where
+ * that is shorter. One that has ended, and files that are not used, are reported with the other
+ * resources of the agent. Pure.
  */
 export function certificateWarnings(
   { web, svid }: OwnCertificateFacts,
@@ -60,7 +64,7 @@ function warning(code: WarningCode, message: string, since: Date): WarningDocume
   return { trust_domain: null, code, message, since: since.toISOString() };
 }
 
-/** Looks at the agent's own certificates, for its warnings and for a line in the log when one begins. */
+/** Checks the agent's own certificates, for its warnings and for a log line when one begins. */
 export class OwnCertificates {
   readonly #facts: () => OwnCertificateFacts;
   readonly #clock: Clock;

@@ -44,7 +44,10 @@ export class OwnTrustWatch {
     await this.#turn;
   }
 
-  /** Tries again to take the newest report, when the store could not keep it. Never rejects; true when it was taken now. */
+  /**
+   * Tries again to store the newest report, when the store failed before. Never rejects; true when
+   * it was stored now.
+   */
   async tryAgain(): Promise<boolean> {
     const before = this.#untaken;
     // A report of another trust domain stays refused until the mesh reports something else.
@@ -55,7 +58,10 @@ export class OwnTrustWatch {
     return this.#untaken === undefined;
   }
 
-  /** Warns when the newest report of the mesh is not what we publish, or when the mesh reports what cannot be read. */
+  /**
+   * Warns when the newest report of the mesh is not what we publish, or when the mesh reports what
+   * cannot be read.
+   */
   warnings(): readonly WarningDocument[] {
     if (!this.#untaken) return unreadable(this.#options.adapter.status());
     const { error, since } = this.#untaken;
@@ -106,7 +112,10 @@ export class OwnTrustWatch {
   }
 }
 
-/** What our own mesh says of its roots cannot be read. That it does not answer at all is reported with the mesh. */
+/**
+ * The roots in our own mesh's report cannot be read. A mesh that does not answer at all is reported
+ * with the mesh.
+ */
 function unreadable({ code, message, since }: AdapterStatus): readonly WarningDocument[] {
   if (code === undefined || since === undefined || !UNREADABLE.has(code)) return [];
   return [

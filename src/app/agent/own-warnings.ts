@@ -7,14 +7,14 @@ import { endOfRoots, labelOf, whenText } from './root-ends.ts';
 export interface OwnFacts {
   /** What we publish. */
   readonly published: TrustBundle | undefined;
-  /** What the mesh reported last, distrusted keys included. */
+  /** The mesh's last report, distrusted keys included. */
   readonly reported: TrustBundle | undefined;
   readonly distrusted: readonly DistrustedKey[];
-  /** What is impossible about the rotation of our roots, with the instant at which it was found. */
+  /** The impossible parts of our root rotation, with the instant at which each was found. */
   readonly impossible: readonly Pick<WarningDocument, 'code' | 'message' | 'since'>[];
 }
 
-/** What needs a hand about our own roots. Pure. */
+/** Lists the warnings about our own roots. Pure. */
 export function ownWarnings(facts: OwnFacts, now: Date): readonly WarningDocument[] {
   const { published, reported, distrusted, impossible } = facts;
   const about = impossible.map((finding) => ({ trust_domain: null, ...finding }));
@@ -26,7 +26,7 @@ export function ownWarnings(facts: OwnFacts, now: Date): readonly WarningDocumen
   ];
 }
 
-/** Every root is distrusted: peers that have heard it refuse every X509-SVID of ours. */
+/** Every root is distrusted: peers with this bundle refuse every X509-SVID of ours. */
 function withoutRoots(
   published: TrustBundle,
   reported: TrustBundle,

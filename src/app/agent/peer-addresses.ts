@@ -6,8 +6,8 @@ import type { Relationship } from '../../store/index.ts';
 const MOST = 64;
 
 /**
- * The addresses of peers' endpoints, to guess which poller is which peer where a peer does not say so. A guess only: a peer may
- * poll from elsewhere, and several may share an address.
+ * The addresses of peers' endpoints, to guess the peer behind a poll without a name. A guess only:
+ * a peer may poll from elsewhere, and several may share an address.
  */
 export class PeerAddresses {
   readonly #lookup = createHostLookup();
@@ -20,7 +20,10 @@ export class PeerAddresses {
     return isIP(host) ? [host] : (this.#known.get(host) ?? []);
   }
 
-  /** Looks up the names of these peers' endpoints. Never rejects: a name that is not found keeps what was known of it. */
+  /**
+   * Looks up the names of these peers' endpoints. Never rejects: a name without an answer keeps its
+   * earlier addresses.
+   */
   async refresh(relationships: readonly Relationship[], signal: AbortSignal): Promise<void> {
     const hosts = new Set(relationships.flatMap(({ endpointUrl }) => hostOf(endpointUrl) ?? []));
     for (const host of this.#known.keys()) if (!hosts.has(host)) this.#known.delete(host);
@@ -29,7 +32,7 @@ export class PeerAddresses {
       try {
         this.#known.set(host, await this.#lookup(host, signal));
       } catch {
-        // The poller tells of names that are not found.
+        // The poller reports names that are not found.
       }
     }
   }

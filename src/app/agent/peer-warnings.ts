@@ -10,11 +10,11 @@ import { endOfRoots, whenText } from './root-ends.ts';
 export interface PeerFacts {
   readonly relationship: Relationship;
   readonly held: TrustBundle | undefined;
-  /** What is held without the keys that are distrusted. */
+  /** The held bundle without distrusted keys. */
   readonly undistrusted: TrustBundle | undefined;
   readonly distrusted: readonly DistrustedKey[];
   readonly theirSide: TheirSide | undefined;
-  /** What the mesh said last of it. */
+  /** The mesh's last report on it. */
   readonly inMesh: ForeignTrustReport | undefined;
   /** How long it can take from one good poll to the next. */
   readonly pollIntervalMs: number;
@@ -22,7 +22,7 @@ export interface PeerFacts {
 
 type Finding = Omit<WarningDocument, 'trust_domain' | 'since'> & { readonly since: Date };
 
-/** What needs a hand about one peer. Pure. */
+/** Lists the warnings about one peer. Pure. */
 export function peerWarnings(facts: PeerFacts, now: Date): readonly WarningDocument[] {
   const { trustDomain } = facts.relationship;
   const findings = [
@@ -39,7 +39,10 @@ export function peerWarnings(facts: PeerFacts, now: Date): readonly WarningDocum
   }));
 }
 
-/** States in which nobody of the peer is accepted, or its endpoint cannot be asked. Offers that wait have a source of their own. */
+/**
+ * States in which no identity of the peer is accepted, or its endpoint cannot be polled. Waiting
+ * offers have a source of their own.
+ */
 function ofState(relationship: Relationship): Finding[] {
   const { trustDomain, state, stateReason, lastSuccessAt, createdAt } = relationship;
   const message = stateReason?.message ?? `the relationship with ${trustDomain} is ${state}`;
@@ -64,7 +67,7 @@ function ofAge({ relationship, pollIntervalMs }: PeerFacts): Finding[] {
   return [
     {
       code: 'stale-after-short',
-      message: `the trust in ${trustDomain} ends ${limit} after each good poll, but it is polled every ${interval}: in between nobody of it is accepted`,
+      message: `the trust in ${trustDomain} ends ${limit} after each good poll, but it is polled every ${interval}: in between none of its identities is accepted`,
       since: createdAt,
     },
   ];
@@ -76,7 +79,7 @@ function ofKeys({ relationship, held, undistrusted, distrusted }: PeerFacts, now
   if (held.x509Authorities.length + held.jwtAuthorities.length === 0) {
     // An unusable document is not a revocation, and is reported as what it is.
     if (ODD_DOCUMENTS.some((code) => code === relationship.stateReason?.code)) return [];
-    const message = `the bundle of ${trustDomain} that is held has no key: every identity of it is refused`;
+    const message = `the held bundle of ${trustDomain} has no key: every identity of it is refused`;
     return [{ code: 'no-usable-keys', message, since: lastSuccessAt ?? createdAt }];
   }
   if (held.x509Authorities.length > 0 && undistrusted.x509Authorities.length === 0) {
@@ -94,7 +97,10 @@ function ofKeys({ relationship, held, undistrusted, distrusted }: PeerFacts, now
   return [{ code: 'peer-roots-end', message, since: end.since }];
 }
 
-/** A mesh that does not take what counts; what it still has of a peer that does not count is another warning. */
+/**
+ * A mesh that does not take what counts; what it still has of a peer that does not count is another
+ * warning.
+ */
 function ofMesh({ relationship, inMesh }: PeerFacts): Finding[] {
   if (inMesh?.state !== 'refused' && inMesh?.state !== 'failed') return [];
   const { message = `it is ${inMesh.state}`, code, at } = inMesh;

@@ -2,8 +2,9 @@ import type { NotReady } from '../../platform/index.ts';
 import type { TrustBundle } from '../../spiffe/index.ts';
 
 /**
- * Says why an agent is not ready, for `/readyz`, `/healthz` and `federate status`. An agent is ready when peers can poll it: it knows its
- * own roots, and its bundle endpoint serves them. It is not ready while it cannot take up any change, because its store cannot be used.
+ * Returns why an agent is not ready, for `/readyz`, `/healthz` and `federate status`. An agent is
+ * ready when peers can poll it: it knows its own roots, and its bundle endpoint serves them. It is
+ * not ready while it can apply no change because its store cannot be used.
  */
 export function agentReadiness(parts: {
   readonly own: () => TrustBundle | undefined;
@@ -13,8 +14,7 @@ export function agentReadiness(parts: {
 }): NotReady {
   return () => {
     if (parts.own() === undefined) return 'the mesh has not reported its roots yet';
-    if (!parts.serving())
-      return 'the bundle endpoint cannot serve: it has no certificate or SVID that it may show';
+    if (!parts.serving()) return 'the bundle endpoint cannot serve: it has no certificate or SVID to present';
     return parts.storeTrouble()?.message;
   };
 }

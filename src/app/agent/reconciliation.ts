@@ -11,8 +11,8 @@ export interface Served {
 }
 
 /**
- * Compares what is served with what is trusted, slowly and for ever. Changes are announced when they happen; this corrects what an
- * announcement that was lost, or that failed, left behind.
+ * Compares what is served with what is trusted, slowly and for ever. Changes are announced when
+ * they happen; this corrects what an announcement that was lost, or that failed, left behind.
  */
 export class Reconciliation {
   readonly #served: readonly Served[];

@@ -2,10 +2,10 @@ import type { WarningCode, WarningDocument } from '../../admin/index.ts';
 import type { IdentityDocument } from '../../admin/index.ts';
 import type { AdapterStatus } from '../../mesh-adapters/index.ts';
 
-/** What is outside of the agent and must work for it. */
+/** A resource outside of the agent that it depends on. */
 export interface ResourceParts {
   readonly mesh: () => AdapterStatus;
-  /** How it stands with our own SVID; null where the config names none. */
+  /** The state of our own SVID; null where the config names none. */
   readonly identity: () => IdentityDocument | null;
   readonly endpoint: {
     readonly certificateEndsAt: Date | undefined;
@@ -20,7 +20,7 @@ const FIRST_ANSWER_MS = 60_000;
 
 type Trouble = readonly [code: WarningCode, message: string];
 
-/** Knows which resources of the agent are in trouble, and since when they were seen to be. */
+/** Records which resources of the agent are in trouble, and since when. */
 export class Resources {
   readonly #parts: ResourceParts;
   readonly #startedAt: Date;
@@ -31,7 +31,7 @@ export class Resources {
     this.#startedAt = parts.now();
   }
 
-  /** Looks at all of them once. */
+  /** Checks all of them once. */
   warnings(): readonly WarningDocument[] {
     const now = this.#parts.now();
     const troubles = [this.#mesh(now), this.#svid(now), this.#certificate(now)].filter(

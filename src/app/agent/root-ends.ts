@@ -2,13 +2,16 @@ import { formatDurationMs } from '../../platform/index.ts';
 import type { X509Authority } from '../../spiffe/index.ts';
 
 const LONGEST_LEAD_MS = 7 * 24 * 3_600_000;
-/** A CA that lives for a day is followed by the next one within hours, so seven days would warn for ever. */
+/**
+ * A CA that lives for a day is followed by the next one within hours, so seven days would warn for
+ * ever.
+ */
 const SHARE_OF_LIFE = 5;
 
-/** How the last of some roots stands with its end. */
+/** The state of the last root to end among some roots. */
 export interface RootsEnd {
   readonly ended: boolean;
-  /** Since when there is reason to warn. */
+  /** When the warning began. */
   readonly since: Date;
   /** Of the root that ends last. */
   readonly at: Date;
@@ -16,8 +19,9 @@ export interface RootsEnd {
 }
 
 /**
- * Whether the end of these roots is near: seven days before the last one ends, or a fifth of its life where that is shorter. Undefined
- * while another root lasts longer, and where there is none. Pure.
+ * Whether the end of these roots is near: seven days before the last one ends, or a fifth of its
+ * life where that is shorter. Undefined while another root lasts longer, and where there is none.
+ * Pure.
  */
 export function endOfRoots(roots: readonly X509Authority[], now: Date): RootsEnd | undefined {
   const [first, ...others] = roots;
@@ -31,7 +35,7 @@ export function endOfRoots(roots: readonly X509Authority[], now: Date): RootsEnd
   return { ended, since, at: last.notAfter, label: labelOf(last) };
 }
 
-/** What is said of an end that is near: when, and in how long. */
+/** Describes an end that is near: its time, and how long until then. */
 export function whenText({ at }: RootsEnd, now: Date): string {
   return `at ${at.toISOString()}, in ${formatDurationMs(at.getTime() - now.getTime())}`;
 }

@@ -4,7 +4,7 @@ import type { Rotation } from './rotation.ts';
 const STAGES = ['published', 'in-use', 'retiring'] as const;
 const LEVELS = ['impossible', 'risky'] as const;
 
-/** The numbers of the rotation of our own roots, worked out when they are asked for. */
+/** The numbers of the rotation of our own roots, computed on request. */
 export function createRotationMetrics(metrics: Metrics, rotation: Rotation): void {
   const roots = metrics.gauge('federate_own_roots', 'Roots of our own bundle by stage', ['stage']);
   const ends = metrics.gauge(

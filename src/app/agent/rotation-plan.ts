@@ -5,8 +5,9 @@ import type { LoadedConfig } from '../config/read-config.ts';
 import { rotationTimes } from './rotation.ts';
 
 /**
- * What the config alone says about rotations: whether the lifetime of the mesh's roots, where it names it, the hint and the lifetimes of
- * identities fit together. Throws `ConfigError` `config-invalid` where they cannot work.
+ * Checks what the config alone determines about rotations: whether the lifetime of the mesh's roots
+ * (where it names it), the hint and the lifetimes of identities fit together. Throws `ConfigError`
+ * `config-invalid` where they cannot work.
  */
 export function planOfConfig({ config, file }: LoadedConfig<AgentConfig>): readonly PlanFinding[] {
   const times = rotationTimes(config);

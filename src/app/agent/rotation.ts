@@ -34,21 +34,21 @@ export interface RotationOptions {
   readonly holdings: PeerHoldings;
   readonly relationships: () => readonly Relationship[];
   readonly times: RotationTimes;
-  /** On whose word `OwnTrust.signing` rests. */
-  readonly toldBy: 'mesh' | 'config';
+  /** The source of `OwnTrust.signing`. */
+  readonly reportedBy: 'mesh' | 'config';
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /**
- * Follows our own roots through their stages, puts each on record, and tells of what will go wrong with them before it does.
- * Who has which root comes from `PeerHoldings`; all judging is the federation room's.
+ * Follows our own roots through their stages, records each, and warns of trouble before it happens.
+ * `PeerHoldings` knows which peer has which root; the federation room makes all judgements.
  */
 export class Rotation {
   readonly #options: RotationOptions;
   readonly #addresses = new PeerAddresses();
   readonly #stopping = new AbortController();
-  #told: Signing | undefined;
+  #reported: Signing | undefined;
   #signing: Signing | undefined;
   #risks: readonly PlanFinding[] = [];
   /** When each impossible risk was found first. */
@@ -61,12 +61,12 @@ export class Rotation {
     this.#options = options;
   }
 
-  /** What signs now, as far as it is known. */
+  /** The root that signs now, as far as known. */
   get signing(): Signing | undefined {
     return this.#signing;
   }
 
-  /** What does not fit together, as it was found last. */
+  /** The conflicts of the last check. */
   get risks(): readonly PlanFinding[] {
     return this.#risks;
   }
@@ -93,9 +93,9 @@ export class Rotation {
     await this.#turn;
   }
 
-  /** The mesh has told its roots, after the own bundle was made of them. */
+  /** Handles a report of the mesh's roots, after the own bundle was made of them. */
   async observe({ signing }: OwnTrust): Promise<void> {
-    this.#told = signing && { fingerprints: new Set(signing), knownBy: this.#options.toldBy };
+    this.#reported = signing && { fingerprints: new Set(signing), knownBy: this.#options.reportedBy };
     await this.review();
   }
 
@@ -114,7 +114,7 @@ export class Rotation {
     return turn;
   }
 
-  /** Everything a rotation is judged by, as it is now; undefined before the mesh has told its roots. */
+  /** The current input for judging a rotation; undefined before the mesh has reported its roots. */
   async view(): Promise<RotationView | undefined> {
     await this.review();
     return this.#view();
@@ -148,7 +148,7 @@ export class Rotation {
     if (!bundle) return;
     const now = clock.now();
     const anchor = this.#ownAnchor(bundle, now);
-    this.#signing = judgeSigning({ bundle, told: this.#told, ownAnchor: anchor });
+    this.#signing = judgeSigning({ bundle, told: this.#reported, ownAnchor: anchor });
     const lives = await store.rootLives(bundle.trustDomain);
     const changes = judgeRootStages({ bundle, lives, signing: this.#signing, now });
     if (changes.length > 0) {
@@ -158,7 +158,7 @@ export class Rotation {
     }
     const view = await this.#view();
     if (!view) return;
-    if (lives.length > 0) await this.#tellOfEarlyUse(changes, view);
+    if (lives.length > 0) await this.#reportEarlyUse(changes, view);
     const unproven: PlanFinding[] =
       anchor === 'none'
         ? [
@@ -170,7 +170,7 @@ export class Rotation {
             },
           ]
         : [];
-    await this.#tellOfRisks([...unproven, ...planRoots(view.roots, times, now)], bundle, now);
+    await this.#reportRisks([...unproven, ...planRoots(view.roots, times, now)], bundle, now);
   }
 
   async #view(): Promise<RotationView | undefined> {
@@ -227,7 +227,10 @@ export class Rotation {
     return list;
   }
 
-  /** The root of ours that our own SVID chains to; `none` where it chains to none of them, undefined without a valid SVID. */
+  /**
+   * The root of ours that our own SVID chains to; `none` where it chains to none of them, undefined
+   * without a valid SVID.
+   */
   #ownAnchor(bundle: TrustBundle, now: Date): string | undefined {
     const svid = this.#options.svid?.current();
     if (!svid || svid.notAfter <= now) return undefined;
@@ -245,16 +248,19 @@ export class Rotation {
     const until = (ms: number) =>
       `${formatDurationMs(ms)}, until ${new Date(at.getTime() + ms).toISOString()}`;
     const message = {
-      published: `our root ${label} is published; whoever does not say what it holds is given ${until(leadMs)}`,
+      published: `our root ${label} is published; a peer that does not report what it holds is given ${until(leadMs)}`,
       'in-use': `our root ${label} signs identities from now on (${knownBy})`,
-      retiring: `our root ${label} signs no more (${knownBy}); what it signed may be in use for ${until(leafLifetimeMs)}`,
+      retiring: `our root ${label} has stopped signing (${knownBy}); what it signed may be in use for ${until(leafLifetimeMs)}`,
       gone: `our root ${label} is no longer published`,
     }[stage];
     return { at, kind: `root-${stage}`, trustDomain, actor: 'agent', message, detail: { fingerprint } };
   }
 
-  /** A CA that rotates on its own may sign with a root before anybody has it: said at once, with whom it hits. */
-  async #tellOfEarlyUse(changes: readonly RootStageChange[], view: RotationView): Promise<void> {
+  /**
+   * A CA that rotates on its own may sign with a root before any peer has it. Report that at once,
+   * with the affected peers.
+   */
+  async #reportEarlyUse(changes: readonly RootStageChange[], view: RotationView): Promise<void> {
     const { store, log } = this.#options;
     for (const { fingerprint, stage, label, trustDomain, at } of changes) {
       const root = view.roots.find(({ authority }) => authority.fingerprint === fingerprint);
@@ -275,28 +281,30 @@ export class Rotation {
   }
 
   /** Each risk once, when it appears, and once when it is over. */
-  async #tellOfRisks(found: readonly PlanFinding[], { trustDomain }: TrustBundle, at: Date): Promise<void> {
+  async #reportRisks(found: readonly PlanFinding[], { trustDomain }: TrustBundle, at: Date): Promise<void> {
     const { store, log } = this.#options;
     const before = this.#risks;
     this.#risks = found;
     const impossible = new Set(found.filter(({ level }) => level === 'impossible').map(({ code }) => code));
     for (const code of impossible) if (!this.#since.has(code)) this.#since.set(code, at);
     for (const code of this.#since.keys()) if (!impossible.has(code)) this.#since.delete(code);
-    const told = { at, trustDomain, actor: 'agent' };
+    const event = { at, trustDomain, actor: 'agent' };
     for (const risk of found) {
       if (risk.level === 'note' || before.some((each) => sameRisk(each, risk))) continue;
       log.warn('own roots at risk', { risk: risk.level, code: risk.code, why: risk.message });
-      await store.recordEvent({ ...told, kind: 'rotation-risk', code: risk.code, message: risk.message });
+      await store.recordEvent({ ...event, kind: 'rotation-risk', code: risk.code, message: risk.message });
     }
     for (const risk of before) {
       if (risk.level === 'note' || found.some((each) => sameRisk(each, risk))) continue;
       const message = `no longer so: ${risk.message}`;
-      await store.recordEvent({ ...told, kind: 'recovered', code: risk.code, message });
+      await store.recordEvent({ ...event, kind: 'recovered', code: risk.code, message });
     }
   }
 }
 
-/** The times of the config; what it leaves open goes by the hint and by what the mesh usually does. */
+/**
+ * The times of the config. Missing ones follow from the hint and from the mesh's usual behaviour.
+ */
 export function rotationTimes({ endpoint, mesh, rotation }: AgentConfig): RotationTimes {
   const hintMs = endpoint.refresh_hint;
   return {
@@ -307,7 +315,7 @@ export function rotationTimes({ endpoint, mesh, rotation }: AgentConfig): Rotati
   };
 }
 
-/** Keeps over a restart what a peer proved. What it says again is nothing new. */
+/** Keeps over a restart what a peer proved. A repeated proof adds nothing. */
 export function rememberHolding(holding: PeerHolding, store: Store, log: Log): void {
   if (holding.knownSince < holding.seenAt) return;
   store.recordPeerHolding(holding).catch((error: unknown) => {
@@ -322,7 +330,7 @@ function sameRisk(a: PlanFinding, b: PlanFinding): boolean {
   return a.code === b.code && a.level === b.level;
 }
 
-/** The first few of what is missing, in words. */
+/** The first few of what is missing, as text. */
 function whoIsMissing({ missing }: GateVerdict): string {
   const [first = '', second, ...more] = missing.map(({ message }) => message);
   const rest = more.length === 0 ? '' : `; and ${more.length} more`;

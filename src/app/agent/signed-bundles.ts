@@ -15,12 +15,12 @@ export interface SignedBundles {
   readonly extension: EndpointExtension;
 }
 
-/** Each of them proves itself, so nothing is lost by serving it to anybody. */
+/** Each of them verifies by itself, so any caller may read them. */
 export function createSignedBundles(parts: {
   readonly own: () => TrustBundle | undefined;
   readonly svid: SvidSource | undefined;
   readonly federation: Pick<FederationAgent, 'carried'>;
-  /** Whether those of peers are served too, which tells anybody with whom we federate. */
+  /** Whether those of peers are served too. This shows any caller with whom we federate. */
   readonly carry: boolean;
   readonly clock: Clock;
 }): SignedBundles {
@@ -28,7 +28,7 @@ export function createSignedBundles(parts: {
   const sign = (lifetimeMs: number): Promise<SignedBundle> => {
     const bundle = own();
     const signer = svid?.current();
-    if (!bundle) throw new AgentError('own-bundle-unknown', 'our own mesh has not told its roots yet');
+    if (!bundle) throw new AgentError('own-bundle-unknown', 'our own mesh has not reported its roots yet');
     if (!signer) throw new AgentError('no-svid', 'this agent has no SVID to sign its bundle with');
     return signBundle({ bundle, signer, now: clock.now(), lifetimeMs });
   };

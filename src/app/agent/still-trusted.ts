@@ -2,7 +2,10 @@ import type { WarningDocument } from '../../admin/index.ts';
 import type { FederationAgent } from '../../federation/index.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
 
-/** Warns of trust that the mesh still holds although none of it counts: of a former peer, or of a stale one. */
+/**
+ * Warns of trust that the mesh still holds although none of it counts: of a former peer, or of a
+ * stale one.
+ */
 export function stillTrusted(
   foreignTrust: ForeignTrust,
   federation: FederationAgent,

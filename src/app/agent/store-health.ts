@@ -4,20 +4,20 @@ import type { Store, StoreError } from '../../store/index.ts';
 
 /** How often a store in trouble is tried. */
 const TRY_MS = 10_000;
-/** A store that nobody wrote to for so long is tried, too. */
+/** A store without a write for this long is tested too. */
 const QUIET_MS = 60_000;
 const TRIED_AT = 'store-tried-at';
 
-/** A disk that has no room, is read-only or broken, as the store reported it first. */
+/** The store's first report of a disk that is full, read-only or broken. */
 interface Trouble {
   readonly error: StoreError;
   readonly since: Date;
 }
 
 /**
- * Knows from memory whether the store can be used. While it cannot, no change of a peer or of our own mesh is taken up, because what is
- * trusted is on the disk first. So that must show in `status`, `list`, `show`, readiness and metrics, none of which may need the
- * store for it.
+ * Knows from memory whether the store can be used. While it cannot, the agent applies no change of
+ * a peer or of our own mesh, because trust is written to disk first. `status`, `list`, `show`,
+ * readiness and metrics must show that without reading the store.
  */
 export class StoreHealth {
   readonly #clock: Clock;
@@ -38,7 +38,10 @@ export class StoreHealth {
     return this.#trouble?.error;
   }
 
-  /** A transaction was written. One that changed nothing succeeds on a full disk, too: a trouble ends with a try only. */
+  /**
+   * Notes a written transaction. Because one without changes succeeds on a full disk too, only a
+   * test write ends the trouble.
+   */
   wrote(): void {
     if (!this.#trouble) this.#wroteMs = this.#clock.monotonicMs();
   }

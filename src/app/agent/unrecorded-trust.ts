@@ -5,17 +5,18 @@ import { type Pin, pinOfKey, type TrustDomain } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
 import { AgentError } from './errors.ts';
 
-/** Foreign trust that stands in the mesh with our mark, and since when the agent knows of it. */
+/** Foreign trust in the mesh with our mark, and since when the agent knows of it. */
 export interface UnrecordedEntry extends PresentTrust {
   readonly since: Date;
 }
 
 /**
- * Foreign trust in the mesh that the store has no record of: the store was lost, or is older than this trust. The last good stays,
- * so the mesh keeps it until a relationship with the trust domain holds a bundle again, or until an operator drops it.
+ * Foreign trust in the mesh without a record in the store: the store was lost, or is older than
+ * this trust. The last good stays, so the mesh keeps it until a relationship with the trust domain
+ * holds a bundle again, or until an operator drops it.
  *
- * A trust domain that the store has any version of is recorded. What the mesh holds of a recorded one that is no longer a peer is a
- * removal that has not ended, and goes.
+ * A trust domain with any version in the store is recorded. What the mesh holds of a recorded
+ * former peer is an unfinished removal, and is removed.
  */
 export class UnrecordedTrust {
   readonly #adapter: Pick<MeshAdapter, 'presentTrust'>;
@@ -38,8 +39,8 @@ export class UnrecordedTrust {
   }
 
   /**
-   * The trust domains whose entries stay in the mesh. Reads the mesh at the first call, and the store at each. Throws
-   * `MeshAdapterError`, `StoreError`.
+   * The trust domains with entries that stay in the mesh. Reads the mesh at the first call, and the
+   * store at each. Throws `MeshAdapterError`, `StoreError`.
    */
   async kept(signal: AbortSignal): Promise<ReadonlySet<TrustDomain>> {
     this.#found ??= await this.#look(signal);
@@ -55,7 +56,10 @@ export class UnrecordedTrust {
     return [...(this.#found?.values() ?? [])];
   }
 
-  /** Pins of the keys that stand in the mesh for a trust domain. Throws `AgentError` `no-unrecorded-trust`, `mesh-shows-no-keys`. */
+  /**
+   * Pins of the keys that the mesh holds for a trust domain. Throws `AgentError`
+   * `no-unrecorded-trust`, `mesh-shows-no-keys`.
+   */
   pinsOf(trustDomain: TrustDomain): readonly [Pin, ...Pin[]] {
     const [first, ...more] = new Set(
       (this.#entry(trustDomain).roots ?? []).map(({ keyFingerprint }) => pinOfKey(keyFingerprint)),
@@ -67,7 +71,10 @@ export class UnrecordedTrust {
     );
   }
 
-  /** Records that the operator does not want this trust; the mesh drops it at the next comparison. Throws `AgentError` `no-unrecorded-trust`, `StoreError`. */
+  /**
+   * Records that the operator does not want this trust; the mesh drops it at the next comparison.
+   * Throws `AgentError` `no-unrecorded-trust`, `StoreError`.
+   */
   async drop(trustDomain: TrustDomain, actor: string): Promise<void> {
     const { where } = this.#entry(trustDomain);
     const at = this.#clock.now();

@@ -23,7 +23,7 @@ export interface WorkloadApiPart extends RunningPart {
 }
 
 const MODES = { owner: 0o600, group: 0o660, everyone: 0o666 } as const;
-/** How many refusals one answer of the admin API tells. */
+/** The maximum number of refusals in one answer of the admin API. */
 const MOST_REFUSALS = 100;
 
 /** Serves the trust to proxies and workloads, where the config names a socket for it. */
@@ -59,7 +59,9 @@ export function createWorkloadApi(
     },
     correct: () => server.correct(),
     trustChanged: () => {
-      server.refresh().catch((error: unknown) => log.error('proxies were not told of new trust', { error }));
+      server
+        .refresh()
+        .catch((error: unknown) => log.error('proxies were not notified of new trust', { error }));
     },
     describe: () => {
       const { sdsStreams, proxySecrets, workloadStreams } = server.serving();

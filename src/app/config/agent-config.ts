@@ -28,7 +28,7 @@ const endpointCommon = {
   refresh_hint: duration()
     .refine((ms) => ms >= 1000 && ms % 1000 === 0, 'a refresh hint is at least one whole second')
     .prefault('5m')
-    .describe('How often peers are asked to look again (`spiffe_refresh_hint`); whole seconds.'),
+    .describe('How often peers should poll again (`spiffe_refresh_hint`); whole seconds.'),
   max_connections: z
     .int()
     .min(1)
@@ -71,7 +71,7 @@ const endpoint = z.discriminatedUnion('profile', [
     ca_file: path()
       .optional()
       .describe(
-        'PEM file with the CA above that certificate, where it is not one of the public Web PKI: told to peers in an invitation. Read at the start.',
+        'PEM file with the CA above that certificate, where it is not one of the public Web PKI; an invitation sends it to the peer. Read at the start.',
       ),
   }),
 ]);
@@ -117,7 +117,7 @@ const istio = z
       .boolean()
       .default(false)
       .describe(
-        'Write foreign roots as they are. Any of them can then speak for any trust domain, this one included.',
+        'Write foreign roots unchanged. Any of them can then speak for any trust domain, this one included.',
       ),
   })
   .superRefine((mesh, context) => {
@@ -125,7 +125,7 @@ const istio = z
     const refuse = (key: string, message: string) =>
       context.addIssue({ code: 'custom', path: [key], message });
     if (inFiles && mesh.own_pem_files === undefined)
-      refuse('own_pem_files', 'is needed with mesh_config_file: no ConfigMap tells the roots');
+      refuse('own_pem_files', 'is needed with mesh_config_file: there is no ConfigMap with the roots');
     if (!inFiles && mesh.own_pem_files !== undefined)
       refuse(
         'own_pem_files',
@@ -133,7 +133,7 @@ const istio = z
       );
     for (const key of ['kubeconfig', 'context'] as const)
       if (inFiles && mesh[key] !== undefined)
-        refuse(key, 'does not go with mesh_config_file, which is without Kubernetes');
+        refuse(key, 'does not go with mesh_config_file, which works without Kubernetes');
   }, evenIfWrong);
 
 const consul = z.strictObject({
@@ -156,7 +156,7 @@ const consul = z.strictObject({
   federation_gateway: federationGateway
     .optional()
     .describe(
-      'Lets foreign identities past intentions: each comes in as a Consul service of its own, through an Envoy that is set up by `federate export-config --for consul-gateway`. Absent: only the passthrough.',
+      'Lets foreign identities past intentions: each enters as a Consul service of its own, through an Envoy that `federate export-config --for consul-gateway` configures. Absent: only the passthrough.',
     ),
 });
 
@@ -167,7 +167,7 @@ const files = z.strictObject({
   own_signing_pem_file: path()
     .optional()
     .describe(
-      'A PEM file with the own root that signs identities now; tells `federate rotation` what nobody else can say of a mesh of files.',
+      'A PEM file with the own root that signs identities now. In a mesh of files `federate rotation` has no other source for that.',
     ),
   foreign_folder: path().describe(
     'Folder into which foreign bundles are written, one PEM and one bundle per trust domain.',
@@ -204,8 +204,12 @@ const proxy = z.strictObject({
 
 const federation = z.strictObject({
   default_poll: duration().prefault('5m').describe('Interval for a peer without a refresh hint (TDB-13).'),
-  minimum_poll: duration().prefault('5s').describe('No peer is polled more often, whatever its hint.'),
-  maximum_poll: duration().prefault('1h').describe('No peer is polled less often, whatever its hint.'),
+  minimum_poll: duration()
+    .prefault('5s')
+    .describe('Shortest time between two polls of a peer, whatever its hint.'),
+  maximum_poll: duration()
+    .prefault('1h')
+    .describe('Longest time between two polls of a peer, whatever its hint.'),
   max_polls_in_flight: z
     .int()
     .min(1)
@@ -261,16 +265,18 @@ const rotation = z.strictObject({
   lead: duration()
     .optional()
     .describe(
-      'How long a new root is out before peers that do not say what they hold are taken to have it; without it three refresh hints. Istio reading `spiffeBundleUrl` asks every 30 minutes, whatever the hint.',
+      'How long a new root is published before peers that do not report what they hold count as having it; without it three refresh hints. Istio reading `spiffeBundleUrl` polls every 30 minutes, whatever the hint.',
     ),
   leaf_lifetime: duration()
     .optional()
     .describe(
-      'The longest lifetime of an SVID of the mesh: so long after a root has stopped signing it may not go. Without it 72h for Consul, 24h for the others.',
+      'The longest lifetime of an SVID of the mesh. A root must stay published for this long after it stops signing. Without it 72h for Consul, 24h for the others.',
     ),
   settle: duration()
     .prefault('10s')
-    .describe('How long the mesh of a peer is given to bring a root to its proxies, where it cannot say so.'),
+    .describe(
+      'How long the mesh of a peer may take to bring a root to its proxies, where it cannot report that.',
+    ),
   ca_lifetime: duration()
     .optional()
     .describe(
@@ -284,24 +290,24 @@ export const agentConfigSchema = z
     trust_domain: trustDomainField()
       .optional()
       .describe(
-        'The own trust domain. Needed for `files`, for `vault` and for `spire` by address; for the others it must agree with what the mesh says.',
+        'The own trust domain. Needed for `files`, for `vault` and for `spire` by address; for the others it must agree with what the mesh reports.',
       ),
     store: path().describe('The SQLite store; created with mode 0600 when it is not there.'),
     admin_socket: path()
       .default('/run/federate/admin.sock')
-      .describe('Unix socket of the admin API, mode 0600: who may open it may change trust.'),
+      .describe('Unix socket of the admin API, mode 0600: every process that may open it may change trust.'),
     ...processFields,
     endpoint: endpoint.describe('The bundle endpoint.'),
     identity: svidSource
       .optional()
       .describe(
-        'The X509-SVID this agent signs with (invitations, what it tells peers, its history), where its endpoint is `https_web`; with `https_spiffe` it is `endpoint.svid`.',
+        'The X509-SVID this agent signs with (invitations, reports to peers, its history), where its endpoint is `https_web`; with `https_spiffe` it is `endpoint.svid`.',
       ),
-    mesh: mesh.describe('The mesh the agent stands beside.'),
+    mesh: mesh.describe('The mesh of this agent.'),
     cluster_trust_bundles: clusterTrustBundles
       .optional()
       .describe(
-        'Beside the mesh, whichever it is: foreign trust also as one Kubernetes ClusterTrustBundle per trust domain, for pods to mount.',
+        'In addition to the mesh, whatever its kind: foreign trust also as one Kubernetes ClusterTrustBundle per trust domain, for pods to mount.',
       ),
     workload_api: workloadApi
       .optional()
@@ -315,7 +321,9 @@ export const agentConfigSchema = z
   .superRefine(checkIdentity, evenIfWrong)
   .superRefine(checkGivenSvid, evenIfWrong);
 
-/** What a check across sections is given: where a section is wrong, what could be read of it. */
+/**
+ * The input of a check across sections: which sections are wrong, and what could be read of each.
+ */
 type Loose<Section> = Partial<Section> | undefined;
 
 /** What a mesh needs beyond its own section. */
@@ -325,13 +333,13 @@ function checkMesh(
 ): void {
   const { mesh: section } = config;
   const kind = section?.kind;
-  const untold =
+  const unreported =
     kind === 'files' || kind === 'vault' || (section?.kind === 'spire' && section.address !== undefined);
-  if (untold && config.trust_domain === undefined) {
+  if (unreported && config.trust_domain === undefined) {
     context.addIssue({
       code: 'custom',
       path: ['trust_domain'],
-      message: `is needed with this mesh of kind ${kind}, which does not tell it`,
+      message: `is needed with this mesh of kind ${kind}, which does not report it`,
     });
   }
   if (section?.kind !== 'files') return;
@@ -344,7 +352,9 @@ function checkMesh(
   }
 }
 
-/** One SVID per agent: whoever knows it at the endpoint must find it below its signatures too. */
+/**
+ * One SVID per agent: a peer that knows it from the endpoint must find it below the signatures too.
+ */
 function checkIdentity(
   config: { readonly endpoint?: Loose<z.output<typeof endpoint>>; readonly identity?: unknown },
   context: z.RefinementCtx,

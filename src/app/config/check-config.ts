@@ -13,14 +13,18 @@ export interface ConfigNote {
   readonly message: string;
 }
 
-/** Reads and checks the text of one config file, and opens nothing else. Throws `ConfigError` with every mistake. */
+/**
+ * Reads and checks the text of one config file, and opens nothing else. Throws `ConfigError` with
+ * every mistake.
+ */
 export function checkConfig(kind: ConfigKind, file: string): void {
   readConfig(file, configSchemas[kind]);
 }
 
 /**
- * Checks one config file as a whole, the files that it names among it, unless `withoutFiles`; starts nothing. Gives what is not wrong
- * but should be known. Rejects with `ConfigError` with every mistake, also where the times of the config cannot work together.
+ * Checks one config file as a whole, including the files that it names unless `withoutFiles`;
+ * starts nothing. Returns notes that are not mistakes. Rejects with `ConfigError` with every
+ * mistake, also where the times of the config cannot work together.
  */
 export async function checkConfigWithFiles(
   kind: ConfigKind,

@@ -17,7 +17,7 @@ import { resolvePath } from './fields.ts';
 import type { FieldMistake } from './mistakes.ts';
 import type { NamedFile, NamedFiles } from './named-files.ts';
 
-/** What is wrong with the files that a config names, and what its writer should know of them. */
+/** The mistakes in the files that a config names, and notes for its writer. */
 export interface FileFindings {
   readonly mistakes: FieldMistake[];
   readonly notes: { readonly code: string; readonly message: string }[];
@@ -27,7 +27,10 @@ const MAX_FILE_BYTES = 64 * 1024 * 1024;
 const WEEK_MS = 7 * 24 * 3_600_000;
 const SHARE_OF_LIFE = 5;
 
-/** Opens every named file and says what would not work with it now. Never rejects. Nothing of a key or token is in a message. */
+/**
+ * Opens every named file and reports what would not work with it now. Never rejects. No message
+ * contains any part of a key or token.
+ */
 export async function checkNamedFiles(
   files: readonly NamedFiles[],
   folder: string,
@@ -90,7 +93,10 @@ async function checkOne(named: NamedFiles, around: Surroundings): Promise<void> 
   }
 }
 
-/** A certificate with its key: each readable, the key private, the two belonging together, valid now. */
+/**
+ * A certificate with its key: each readable, the key private, the two belonging together, valid
+ * now.
+ */
 async function checkPair(
   named: NamedFiles & { readonly kind: 'svid' | 'web-certificate' },
   around: Surroundings,
@@ -144,14 +150,14 @@ function whyOf(error: unknown): string {
     error instanceof Error ? (error as NodeJS.ErrnoException) : { code: '', message: String(error) };
   switch (code) {
     case 'ENOENT':
-      return 'which is not there';
+      return 'which does not exist';
     case 'ENOTDIR':
       return 'which is below a file, not below a folder';
     case 'EISDIR':
       return 'which is a folder, not a file';
     case 'EACCES':
     case 'EPERM':
-      return 'which this user may not open';
+      return 'which this user has no right to open';
     default: {
       const cause =
         error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message.trim()}` : '';
@@ -169,7 +175,10 @@ function certificatesIn(pem: string): Certificate[] {
   return certificatesFromPem(pem).map((der) => parseCertificate(der));
 }
 
-/** One that has ended beside others that go on is a note; where none is valid, nothing works with the file. */
+/**
+ * An ended certificate next to valid ones is a note. Where none is valid, nothing works with the
+ * file.
+ */
 function checkValidity(
   { path, file }: NamedFile,
   certificates: readonly Certificate[],
@@ -209,7 +218,7 @@ async function checkMode({ path }: NamedFile, place: string, { findings }: Surro
   }
 }
 
-/** What the process makes itself needs a folder that is there and that it may write into. */
+/** For a file that the process makes itself, the folder must exist and be writable. */
 async function checkPlace(path: string): Promise<void> {
   const folder = dirname(path);
   try {
@@ -221,7 +230,7 @@ async function checkPlace(path: string): Promise<void> {
       code === 'ENOENT'
         ? 'is not there'
         : code === 'EACCES'
-          ? 'may not be written by this user'
+          ? 'cannot be written by this user'
           : 'is not a folder';
     throw new Error(`its folder ${folder} ${why}`, { cause: error });
   }

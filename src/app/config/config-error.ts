@@ -4,7 +4,10 @@ export type ConfigErrorCode = 'config-unreadable' | 'config-not-yaml' | 'config-
 
 /** One mistake in a config file. */
 export interface ConfigMistake {
-  /** The field, such as `mesh.kubernetes.kubeconfig` or `routes[2].to`; empty for the file as a whole. */
+  /**
+   * The field, such as `mesh.kubernetes.kubeconfig` or `routes[2].to`; empty for the file as a
+   * whole.
+   */
   readonly path: string;
   /** The line of the file, counted from 1, where it is known. */
   readonly line?: number;

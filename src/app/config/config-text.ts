@@ -4,13 +4,16 @@ import { readRegularFileSync } from '../../platform/index.ts';
 import { ConfigError, type ConfigMistake } from './config-error.ts';
 import { yamlMistakes } from './yaml-mistakes.ts';
 
-/** A config file as it was read: its YAML, and where in the text each field stands. */
+/** The text of a config file: its YAML, and the place of each field. */
 export interface ConfigText {
   readonly file: string;
   /** The folder that its relative paths start from. */
   readonly folder: string;
   readonly value: unknown;
-  /** The line, counted from 1, of a field; of what is missing, the line of the section that should have it, if it is in one. */
+  /**
+   * The line, counted from 1, of a field; of what is missing, the line of the section that should
+   * have it, if it is in one.
+   */
   lineOf(path: readonly PropertyKey[]): number | undefined;
 }
 
@@ -45,7 +48,10 @@ export function readConfigText(file: string): ConfigText {
   };
 }
 
-/** Where the key of a field stands, or its entry in a list; else the section that should have it, where that is not the file as a whole. */
+/**
+ * The place of a field's key, or of its entry in a list. Otherwise the section that should have it,
+ * unless that is the file as a whole.
+ */
 function offsetOf(document: Document, path: readonly PropertyKey[]): number | undefined {
   let node: unknown = document.contents;
   let offset: number | undefined;

@@ -14,7 +14,7 @@ const serviceName = () =>
 const identity = z.strictObject({
   spiffe_id: spiffeIdField().describe('A foreign identity that is let in; no other is.'),
   service: serviceName().describe(
-    'Consul service whose leaf it gets inside, and which intentions name. One for each identity, and of nothing else.',
+    'Consul service that gives the identity its leaf inside, and that intentions name. One for each identity, and for nothing else.',
   ),
 });
 
@@ -22,18 +22,18 @@ const route = z.strictObject({
   sni: z
     .string()
     .regex(/^(?=.{1,253}$)[a-z0-9-]+(\.[a-z0-9-]+)*$/, 'a server name is a DNS name in lower case')
-    .describe('Server name (SNI) under which foreign clients ask for the service.'),
+    .describe('Server name (SNI) that foreign clients use for the service.'),
   service: serviceName().describe('The Consul service; the gateway insists on its identity.'),
   address: listenAddress().describe("`host:port` of its sidecar's public listener."),
   protocol: z
     .enum(['http', 'tcp'])
     .default('http')
     .describe(
-      'With `http` the service finds the original identity in `x-forwarded-client-cert`; with `tcp` it does not learn it, and a service that speaks HTTP must not be reached so: a client could write that header itself.',
+      'With `http` the service finds the original identity in `x-forwarded-client-cert`; with `tcp` it does not receive it. Do not use `tcp` for a service that speaks HTTP: a client could write that header itself.',
     ),
 });
 
-/** `mesh.federation_gateway` of a Consul mesh: foreign identities that come in as Consul services. */
+/** `mesh.federation_gateway` of a Consul mesh: foreign identities that enter as Consul services. */
 export const federationGateway = z
   .strictObject({
     sds_socket: path().describe(
@@ -42,13 +42,19 @@ export const federationGateway = z
     listen: listenAddress().describe('Where the gateway listens for foreign clients, `host:port`.'),
     service: serviceName()
       .default('federation-gateway')
-      .describe('Consul service whose leaf the gateway shows to foreign clients.'),
+      .describe('Consul service whose leaf the gateway presents to foreign clients.'),
     datacenter: z.string().min(1).default('dc1').describe('Datacenter in the identities of the services.'),
-    identities: z.array(identity).min(1).max(1000).describe('Who is let in, and as which Consul service.'),
+    identities: z
+      .array(identity)
+      .min(1)
+      .max(1000)
+      .describe('The admitted identities, and the Consul service of each.'),
     routes: z.array(route).min(1).max(1000).describe('Which services are reached.'),
     max_connection_age: duration()
       .prefault('10m')
-      .describe('Longest life of a connection: what a removed root let in is over by then. At most an hour.'),
+      .describe(
+        'Longest life of a connection. No connection of a removed root outlasts it. At most an hour.',
+      ),
   })
   .superRefine(({ identities, routes, service, max_connection_age: ageMs }, context) => {
     const refuse = (at: (string | number)[], message: string) =>
@@ -56,9 +62,10 @@ export const federationGateway = z
     const services = new Set([service]);
     const ids = new Set<string>();
     for (const [index, each] of identities.entries()) {
-      // Two identities behind one name could not be told apart by an intention, and the gateway's own speaks for nobody.
+      // An intention could not distinguish two identities behind one name, and the gateway's own
+      // name speaks for no identity.
       if (services.has(each.service))
-        refuse(['identities', index, 'service'], `${each.service} stands for something else already`);
+        refuse(['identities', index, 'service'], `${each.service} already stands for something else`);
       if (ids.has(each.spiffe_id)) refuse(['identities', index, 'spiffe_id'], 'is listed twice');
       services.add(each.service);
       ids.add(each.spiffe_id);
@@ -70,7 +77,7 @@ export const federationGateway = z
       if (identities.some((one) => one.service === each.service))
         refuse(
           ['routes', index, 'service'],
-          `${each.service} stands for a foreign identity and can be no destination`,
+          `${each.service} stands for a foreign identity and cannot be a destination`,
         );
     }
     // Each service gets a cluster for each identity.

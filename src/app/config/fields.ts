@@ -10,7 +10,7 @@ import {
 } from '../../spiffe/index.ts';
 import { ENDPOINT_VARIABLE, parseEndpointAddress } from '../../workload-api/index.ts';
 
-/** A value that is parsed from text by `parse`, whose coded refusal becomes the mistake that is told. */
+/** A value that `parse` reads from text; its coded refusal becomes the reported mistake. */
 function parsed<Value>(parse: (text: string) => Value) {
   return z.string().transform((text, context) => {
     try {
@@ -23,7 +23,10 @@ function parsed<Value>(parse: (text: string) => Value) {
   });
 }
 
-/** A value that `read` makes of a text, or the mistake that names the rule and, unless it may hold a secret, the text. */
+/**
+ * A value that `read` makes of a text, or the mistake that names the rule and, unless it may hold a
+ * secret, the text.
+ */
 export function wanted<Value>(
   read: (text: string) => Value | undefined,
   rule: string,
@@ -37,7 +40,10 @@ export function wanted<Value>(
   });
 }
 
-/** Has a check of several fields run although some of them are wrong, so that all mistakes are found at once; fields may be missing then. */
+/**
+ * Has a check of several fields run although some of them are wrong, so that all mistakes are found
+ * at once; fields may be missing then.
+ */
 export const evenIfWrong = {
   when: ({ value }: { readonly value: unknown }) => typeof value === 'object' && value !== null,
 };
@@ -72,7 +78,9 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   return host !== undefined && port <= 65_535 ? { host, port } : undefined;
 }
 
-/** `file` as it stands when absolute, else from `folder`, which is the one the config file lies in. */
+/**
+ * `file` unchanged when absolute, otherwise resolved from `folder`, the folder of the config file.
+ */
 export function resolvePath(folder: string, file: string): string {
   return isAbsolute(file) ? file : resolve(folder, file);
 }
@@ -80,7 +88,7 @@ export function resolvePath(folder: string, file: string): string {
 export const logLevel = () =>
   z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level that is logged.');
 
-/** What agent, gateway and sidecar can be told about themselves. */
+/** The observability settings of agent, gateway and sidecar. */
 export const processFields = {
   log_level: logLevel(),
   metrics: listenAddress()

@@ -3,7 +3,7 @@ import { duration, listenAddress, path, processFields } from './fields.ts';
 
 /** The config of `federate gateway`. */
 export const gatewayConfigSchema = z.strictObject({
-  listen: listenAddress().describe('Where TLS connections come in, `host:port`.'),
+  listen: listenAddress().describe('Where TLS connections arrive, `host:port`.'),
   routes_file: path().describe(
     'YAML file with the table from server name to address (`info.b.example: 10.0.0.7:8443`, `"*.b.example": …`). Re-read when it changes; a bad one is reported and the old table stays.',
   ),

@@ -32,7 +32,7 @@ export const kumaMesh = z
       .optional()
       .describe('With `address`: file with a user token that may change MeshTrusts.'),
     ca_file: path().optional().describe("With `address`: PEM file with what signs the API's certificate."),
-    poll: duration().prefault('5s').describe('With `address`: how often the API is asked; it has no watch.'),
+    poll: duration().prefault('5s').describe('With `address`: how often the API is polled; it has no watch.'),
     ...kubernetes,
     namespace: z
       .string()
@@ -69,21 +69,21 @@ export const vaultMesh = z.strictObject({
       'a mount is a path such as "pki" or "team/pki"',
     )
     .default('pki')
-    .describe('Path of the PKI secrets engine whose roots are ours.'),
+    .describe('Path of the PKI secrets engine with our roots.'),
   namespace: z.string().min(1).optional().describe('Namespace of that mount.'),
   token_file: path()
     .optional()
     .describe(
-      'File with a token that may read the issuers. Without it what the product shows to everybody is read, which does not tell that an issuer was revoked.',
+      'File with a token that may read the issuers. Without it the agent reads the public part, which does not show that an issuer was revoked.',
     ),
   ca_file: path().optional().describe("PEM file with what signs the server's certificate."),
   pinned_roots: z
     .array(pinField())
     .default([])
     .describe(
-      'The roots that are ours, `sha256:` and the digest of the key or of the certificate, each of which must be there; without any, all certificates of the mount that signed themselves.',
+      'Our roots, `sha256:` and the digest of the key or of the certificate; each must be there. Without any, all self-signed certificates of the mount.',
     ),
-  poll: duration().prefault('30s').describe('How often the mount is looked at; it has no watch.'),
+  poll: duration().prefault('30s').describe('How often the mount is polled; it has no watch.'),
   foreign_folder: path().describe(
     'Folder into which foreign bundles are written, one PEM and one bundle per trust domain.',
   ),
@@ -96,7 +96,7 @@ export const spireMesh = z
     socket: path()
       .optional()
       .describe(
-        "The server's own Unix socket, such as `/tmp/spire-server/private/api.sock`; who may open it is an administrator. Or:",
+        "The server's own Unix socket, such as `/tmp/spire-server/private/api.sock`; every process that may open it is an administrator. Or:",
       ),
     address: z
       .string()
@@ -110,7 +110,7 @@ export const spireMesh = z
       .describe(
         "With `address`: PEM file with the roots of the server's trust domain (`trust_domain` is needed then).",
       ),
-    poll: duration().prefault('5s').describe('How often the own bundle is asked for; the API has no watch.'),
+    poll: duration().prefault('5s').describe('How often the own bundle is read; the API has no watch.'),
     foreign_trust: z
       .enum(['bundles', 'relationships'])
       .default('bundles')
@@ -120,7 +120,7 @@ export const spireMesh = z
     owned_file: path()
       .optional()
       .describe(
-        'File in which it is noted whose federated bundles and relationships are ours, since SPIRE has no place for that; by default `spire-federated.json` beside the store.',
+        'File that lists which federated bundles and relationships are ours, because SPIRE cannot store that; by default `spire-federated.json` next to the store.',
       ),
   })
   .superRefine((mesh, context) => {
@@ -146,7 +146,7 @@ export const linkerdMesh = z
     bundle: z
       .string()
       .default('linkerd-identity-trust-roots')
-      .describe("The Bundle of trust-manager whose target holds Linkerd's anchors."),
+      .describe("The Bundle of trust-manager with Linkerd's anchors in its target."),
     name_prefix: namePrefix('ConfigMaps'),
     linkerd_peers: z
       .array(trustDomainField())
@@ -164,16 +164,17 @@ export const linkerdMesh = z
       .boolean()
       .default(false)
       .describe(
-        'Write foreign roots as they are. Any of them can then speak for any identity, those of this mesh included. Needs `pinned_roots`.',
+        'Write foreign roots unchanged. Any of them can then speak for any identity, those of this mesh included. Needs `pinned_roots`.',
       ),
   })
   .superRefine((mesh, context) => {
     if (!mesh.accept_unnarrowed_roots || mesh.pinned_roots.length > 0) return;
-    const message = 'is needed with accept_unnarrowed_roots: nothing else tells own roots from foreign ones';
+    const message =
+      'is needed with accept_unnarrowed_roots: nothing else distinguishes own roots from foreign ones';
     context.addIssue({ code: 'custom', path: ['pinned_roots'], message });
   });
 
-/** `cluster_trust_bundles`: an output beside the mesh. */
+/** `cluster_trust_bundles`: an output in addition to the mesh. */
 export const clusterTrustBundles = z.strictObject({
   ...kubernetes,
   signer_name: z
@@ -181,11 +182,11 @@ export const clusterTrustBundles = z.strictObject({
     .regex(/^[a-z0-9.-]+\/[a-z0-9._-]+$/, 'a signer is "domain/name", such as "federate.example/peers"')
     .optional()
     .describe(
-      'Signer of the objects, whose names then begin with it; writing them needs the verb `attest` on that signer. Without it they are bound to none.',
+      'Signer of the objects; their names then begin with it, and writing them needs the verb `attest` on that signer. Without it they belong to no signer.',
     ),
   name_prefix: namePrefix('ClusterTrustBundles'),
   accept_unnarrowed_roots: z
     .boolean()
     .default(false)
-    .describe('Write foreign roots as they are. Whoever mounts one lets it speak for any identity.'),
+    .describe('Write foreign roots unchanged. A pod that mounts one lets it speak for any identity.'),
 });

@@ -9,9 +9,9 @@ export interface FieldMistake {
 }
 
 /**
- * What a schema finds wrong with a value, in plain words, every branch of it at once. Where a discriminator is wrong, the section is
- * judged by the variant that was probably meant, so that its other mistakes are found too. Of several findings about one field the
- * first stays.
+ * Describes what a schema finds wrong with a value, every branch of it at once. Where a
+ * discriminator is wrong, the section is judged by the variant that was probably meant, so that its
+ * other mistakes are found too. Of several findings about one field the first stays.
  */
 export function mistakesOf(schema: z.ZodType, value: unknown): readonly FieldMistake[] {
   const result = schema.safeParse(value);
@@ -42,7 +42,7 @@ function mistakesIn(issue: z.core.$ZodIssue, root: Root): FieldMistake[] {
       const known = keysOf(schemaAt(root.schema, path, root.value));
       return issue.keys.map((key) => ({
         path: [...path, key],
-        message: `there is no such key${didYouMean(key, known)}`,
+        message: `this key does not exist${didYouMean(key, known)}`,
       }));
     }
     default:
@@ -50,7 +50,7 @@ function mistakesIn(issue: z.core.$ZodIssue, root: Root): FieldMistake[] {
   }
 }
 
-/** The field that tells the variants apart is missing or names none of them. */
+/** The field that selects the variant is missing or names none of them. */
 function wrongVariant(path: readonly PropertyKey[], discriminator: string, root: Root): FieldMistake[] {
   const section = path.slice(0, -1);
   const value = valueAt(root.value, section);
@@ -74,7 +74,7 @@ function wrongVariant(path: readonly PropertyKey[], discriminator: string, root:
   return [{ path, message }, ...others.map((each) => ({ ...each, path: [...section, ...each.path] }))];
 }
 
-/** The one variant that knows all of the keys, where it is one. */
+/** The one variant that knows all of the keys, where exactly one does. */
 function byKeys<Variant extends { readonly variant: z.core.$ZodType }>(
   variants: readonly Variant[],
   keys: readonly string[],
@@ -87,7 +87,10 @@ function byKeys<Variant extends { readonly variant: z.core.$ZodType }>(
   return fitting.length === 1 ? fitting[0] : undefined;
 }
 
-/** No variant fits: the mistakes of the one that knows most of the keys, or what the union says of itself. */
+/**
+ * No variant fits: the mistakes of the variant that knows most of the keys, or the union's own
+ * message.
+ */
 function noVariant(issue: z.core.$ZodIssue & { readonly code: 'invalid_union' }, root: Root): FieldMistake[] {
   const unknown = issue.errors.map((errors) =>
     errors.reduce((count, each) => count + (each.code === 'unrecognized_keys' ? each.keys.length : 0), 0),
@@ -141,7 +144,7 @@ function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
       if (issue.format === 'url') return `is a URL such as "https://host.example:8443", not ${shown(value)}`;
       if (issue.format === 'uuid')
         return `is a UUID such as "11111111-2222-3333-4444-555555555555", not ${shown(value)}`;
-      // The rules of our own fields say what they want.
+      // The rules of our own fields describe what they accept.
       return `${issue.message}; it is ${shown(value)}`;
     default:
       return issue.message;

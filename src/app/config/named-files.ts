@@ -6,7 +6,7 @@ export interface NamedFile {
   readonly file: string;
 }
 
-/** What a config names outside of itself, by what has to be in it. */
+/** The things outside of itself that a config names, by their content. */
 export type NamedFiles =
   | {
       readonly kind: 'svid' | 'web-certificate';
@@ -17,12 +17,14 @@ export type NamedFiles =
   | { readonly kind: 'certificates' | 'secret' | 'routes'; readonly at: NamedFile }
   | { readonly kind: 'own-bundle'; readonly at: NamedFile; readonly trustDomain: string | undefined }
   | { readonly kind: 'kubeconfig'; readonly at: NamedFile; readonly context?: string }
-  /** A file or folder that the process makes itself: the folder it lies in has to be there, and writable. */
+  /**
+   * A file or folder that the process makes itself: its parent folder must exist and be writable.
+   */
   | { readonly kind: 'made-by-us'; readonly at: NamedFile };
 
 /**
- * The files that a config of this kind names. It takes the value as it was read, which may be wrong in any way: what is not a text is
- * passed over, because the schema has refused it already. Pure.
+ * The files that a config of this kind names. It takes the value as it was read, which may be wrong
+ * in any way: what is not a text is passed over, because the schema has refused it already. Pure.
  */
 export function namedFiles(kind: ConfigKind, value: unknown): readonly NamedFiles[] {
   const config = new Section(value, []);
@@ -66,7 +68,7 @@ function filesOfAgent(config: Section): NamedFiles[] {
   ];
 }
 
-/** One section of the value, whatever stands there. */
+/** One section of the value, of any form. */
 class Section {
   readonly #value: unknown;
   readonly #path: readonly PropertyKey[];

@@ -11,8 +11,9 @@ export interface LoadedConfig<Config> {
 }
 
 /**
- * Reads and checks one YAML file as a whole: unknown keys are refused, and every mistake is named with its path and line.
- * Throws `ConfigError`: `config-unreadable`, `config-not-yaml`, `config-invalid`.
+ * Reads and checks one YAML file as a whole: unknown keys are refused, and every mistake is named
+ * with its path and line. Throws `ConfigError`: `config-unreadable`, `config-not-yaml`,
+ * `config-invalid`.
  */
 export function readConfig<Schema extends z.ZodType>(
   file: string,
@@ -25,7 +26,7 @@ export function readConfig<Schema extends z.ZodType>(
   return { config: result.data, file: text.file, folder: text.folder };
 }
 
-/** Mistakes with their lines, in the order of the file; those that no line can be named for come first. */
+/** Mistakes with their lines, in the order of the file; those without a line come first. */
 export function placed(text: ConfigText, mistakes: readonly FieldMistake[]): ConfigMistake[] {
   return mistakes
     .map(({ path, message }) => {

@@ -57,13 +57,13 @@ function renderFields(schema: JsonSchema, depth: number): string[] {
 }
 
 function traits(field: JsonSchema, required: boolean): string {
-  const words = [
+  const notes = [
     ...(field.const === undefined ? [] : [`\`${field.const}\``]),
     ...(field.enum === undefined ? [] : [field.enum.map((each) => `\`${String(each)}\``).join(', ')]),
     ...(required ? ['required'] : []),
     ...(isPlain(field.default) ? [`default \`${field.default}\``] : []),
   ];
-  return words.length === 0 ? '' : ` (${words.join('; ')})`;
+  return notes.length === 0 ? '' : ` (${notes.join('; ')})`;
 }
 
 function isPlain(value: unknown): value is string | number | boolean {

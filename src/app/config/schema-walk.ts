@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-/** The part of a schema that a path leads to; undefined where it leads nowhere. `value` chooses between the variants of a union. */
+/**
+ * The part of a schema that a path leads to; undefined where it leads nowhere. `value` chooses
+ * between the variants of a union.
+ */
 export function schemaAt(
   schema: z.core.$ZodType,
   path: readonly PropertyKey[],
@@ -24,13 +27,13 @@ export function keysOf(schema: z.core.$ZodType | undefined): readonly string[] {
   return schema instanceof z.core.$ZodObject ? Object.keys(schema._zod.def.shape) : [];
 }
 
-/** The variants of a union at this place; none where it is not one. */
+/** The variants of a union at this place; empty where it is not one. */
 export function variantsOf(schema: z.core.$ZodType | undefined): readonly z.core.$ZodType[] {
   const bare = schema && bared(schema);
   return bare instanceof z.core.$ZodUnion ? bare._zod.def.options : [];
 }
 
-/** The one value of the field by which a variant is told from the others. */
+/** The one value of the field that selects a variant. */
 export function literalOf(variant: z.core.$ZodType, discriminator: string): string | undefined {
   const bare = bared(variant);
   if (!(bare instanceof z.core.$ZodObject)) return undefined;
@@ -40,7 +43,9 @@ export function literalOf(variant: z.core.$ZodType, discriminator: string): stri
   return typeof only === 'string' ? only : undefined;
 }
 
-/** Without default, optional and transformation, and of a union the variant that the value means. */
+/**
+ * Without default, optional and transformation, and of a union the variant that the value means.
+ */
 function unwrapped(schema: z.core.$ZodType, value: unknown): z.core.$ZodType | undefined {
   const bare = bared(schema);
   if (!(bare instanceof z.core.$ZodUnion)) return bare;
@@ -59,7 +64,7 @@ function bared(schema: z.core.$ZodType): z.core.$ZodType {
   return schema instanceof z.core.$ZodPipe ? bared(schema._zod.def.in) : schema;
 }
 
-/** By its discriminator, else the variant that knows most of the keys. */
+/** By its discriminator, otherwise the variant that knows most of the keys. */
 function meantVariant(union: z.core.$ZodUnion, value: unknown): z.core.$ZodType | undefined {
   const keys = Object.keys(Object(value));
   const scored = union._zod.def.options.map((variant) => {

@@ -3,16 +3,19 @@ import { duration, evenIfWrong, listenAddress, path, processFields, spiffeIdFiel
 import { workloadApiFields } from './svid-config.ts';
 
 const inbound = z.strictObject({
-  listen: listenAddress().describe('Where mTLS connections come in, `host:port`.'),
+  listen: listenAddress().describe('Where mTLS connections arrive, `host:port`.'),
   forward_to: listenAddress().describe('The workload, `host:port`, spoken to in plain HTTP.'),
   allow: z.array(spiffeIdField()).default([]).describe('The SPIFFE IDs that may call. Default: none.'),
 });
 
 const outbound = z.strictObject({
   listen: listenAddress().describe('Where the workload calls in plain HTTP; on loopback.'),
-  to: listenAddress().describe('Where the call goes: the other sidecar, or a gateway.'),
+  to: listenAddress().describe('The target of the call: the other sidecar, or a gateway.'),
   server_name: z.string().min(1).describe('The SNI that is sent; a gateway routes by it.'),
-  expect: z.array(spiffeIdField()).min(1).describe('The SPIFFE IDs of which the other side must prove one.'),
+  expect: z
+    .array(spiffeIdField())
+    .min(1)
+    .describe('The accepted SPIFFE IDs; the other side must prove one of them.'),
 });
 
 /** The config of `federate sidecar`. */

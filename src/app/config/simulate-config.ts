@@ -41,7 +41,7 @@ export const simulatedIstioConfigSchema = z.strictObject({
         namespace: z.string().min(1).describe('Namespace of the identity.'),
         service_account: z.string().min(1).describe('Service account of the identity.'),
         sds_socket: path().describe(
-          'The Unix socket of this workload: SDS for its proxy, the SPIFFE Workload API for itself. Who may open it (mode 0600) is the workload.',
+          'The Unix socket of this workload: SDS for its proxy, the SPIFFE Workload API for itself. Every process that may open it (mode 0600) is the workload.',
         ),
       }),
     )
@@ -59,7 +59,7 @@ export const simulatedConsulConfigSchema = z.strictObject({
     .default('dc1')
     .describe('The datacenter in the identities.'),
   http_listen: listenAddress().describe('Where the HTTP API is served, `host:port`.'),
-  grpc_listen: listenAddress().describe('Where peers speak gRPC over TLS, `host:port`.'),
+  grpc_listen: listenAddress().describe('Where peers connect by gRPC over TLS, `host:port`.'),
   grpc_host: z.string().default('127.0.0.1').describe('The host that peering tokens name.'),
   token_file: path()
     .optional()
@@ -71,7 +71,7 @@ export const simulatedConsulConfigSchema = z.strictObject({
         namespace: z.string().default('default').describe('Namespace of the identity.'),
         service: z.string().min(1).describe('Service of the identity.'),
         sds_socket: path().describe(
-          'The Unix socket of this workload: SDS for its proxy, the SPIFFE Workload API for itself. Who may open it (mode 0600) is the workload.',
+          'The Unix socket of this workload: SDS for its proxy, the SPIFFE Workload API for itself. Every process that may open it (mode 0600) is the workload.',
         ),
       }),
     )

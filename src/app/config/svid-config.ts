@@ -8,7 +8,7 @@ const svidFromSds = z
   })
   .describe('The SVID from an SDS server, as sidecars get theirs.');
 
-/** Where a SPIFFE Workload API is, and which of several SVIDs is meant. */
+/** The socket of a SPIFFE Workload API, and the choice among several SVIDs. */
 export const workloadApiFields = {
   workload_api: endpointAddressField().describe(
     'The SPIFFE Workload API, of a SPIRE agent for instance: `unix:///run/spire/agent/api.sock`, or `tcp://127.0.0.1:8000`; `SPIFFE_ENDPOINT_SOCKET` takes it from that environment variable.',
@@ -16,15 +16,15 @@ export const workloadApiFields = {
   spiffe_id: spiffeIdField()
     .optional()
     .describe(
-      'Which of several SVIDs is meant, by its ID; without it and `hint` the first, which is the default one.',
+      'Selects one of several SVIDs by its ID; without it and `hint` the first, which is the default one.',
     ),
-  hint: z.string().min(1).optional().describe('Which of several SVIDs is meant, by its hint.'),
+  hint: z.string().min(1).optional().describe('Selects one of several SVIDs by its hint.'),
 };
 
 const svidFromWorkloadApi = z
   .strictObject(workloadApiFields)
   .describe(
-    'The SVID from a SPIFFE Workload API. It is renewed there, and gone when it is taken back there.',
+    'The SVID from a SPIFFE Workload API, which renews it. When the API withdraws it, the agent has none.',
   );
 
 const svidFromFiles = z

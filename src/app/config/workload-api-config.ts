@@ -10,7 +10,9 @@ export const workloadApi = z
     access: z
       .enum(['owner', 'group', 'everyone'])
       .default('owner')
-      .describe('Who may open the socket: mode 0600, 0660 or 0666. Whoever may gets all that is given out.'),
+      .describe(
+        'Mode of the socket: 0600, 0660 or 0666. Every process that may open it gets everything that is given out.',
+      ),
     give_own_svid: z
       .boolean()
       .default(false)

@@ -14,7 +14,10 @@ export function socketAddress({ host, port }: ListenAddress): object {
   return { socket_address: { address: host, port_value: port } };
 }
 
-/** A cluster that is one Unix socket with gRPC on it: an SDS server. The path is absolute: Envoy may be started anywhere. */
+/**
+ * A cluster that is one Unix socket with gRPC on it: an SDS server. The path is absolute: Envoy may
+ * be started anywhere.
+ */
 export function grpcSocketCluster(name: string, path: string): object {
   return {
     name,
@@ -48,10 +51,13 @@ export function addressCluster(name: string, address: ListenAddress, more: objec
   };
 }
 
-/** By itself Envoy waits up to 30 s after an outage of the agent, and trusts a peer that was removed meanwhile for so long. */
+/**
+ * By itself Envoy waits up to 30 s after an outage of the agent, and trusts a peer that was removed
+ * meanwhile for so long.
+ */
 const RECONNECT = { retry_back_off: { base_interval: '0.5s', max_interval: '2s' } };
 
-/** A secret that comes over SDS from that cluster. */
+/** A secret over SDS from that cluster. */
 export function secretFrom(cluster: string, name: string): object {
   return {
     name,

@@ -16,9 +16,10 @@ export interface RenderedEnvoy {
 }
 
 /**
- * The Envoy bootstrap for what a config of `federate sidecar` or `federate gateway` describes; which of the two it is shows in its
- * fields. `trustSocket` and `trustResource` are for a sidecar whose trust comes from elsewhere than its SVID, such as an agent's workload
- * socket. Throws `ConfigError`; `RouteTableError` for a bad table.
+ * Renders the Envoy bootstrap for a config of `federate sidecar` or `federate gateway`; its fields
+ * show which. `trustSocket` and `trustResource` are for a sidecar with another source for its trust
+ * than for its SVID, such as an agent's workload socket. Throws `ConfigError`; `RouteTableError`
+ * for a bad table.
  */
 export async function renderEnvoy(
   configFile: string,
@@ -46,7 +47,7 @@ function nowhere(file: string): ConfigError {
   return new ConfigError('config-invalid', `the config ${file} is none for an Envoy`, [
     {
       path: 'routes_file',
-      message: 'an Envoy knows its routes from when it was rendered, and this table has none',
+      message: 'an Envoy gets its routes when its bootstrap is rendered, and this table has none',
     },
   ]);
 }

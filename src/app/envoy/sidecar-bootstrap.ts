@@ -21,16 +21,21 @@ export interface SidecarSecrets {
 /** The clusters with SDS on them. */
 const IDENTITY = 'sds-identity';
 const TRUST = 'sds-trust';
-/** What rests on a removed root is over by then; Envoy does not judge open connections again. */
+/**
+ * Connections that depend on a removed root are over after this time; Envoy does not judge open
+ * connections again.
+ */
 const MAX_AGE = '600s';
 
 const TYPES = 'type.googleapis.com/envoy.extensions';
 const HTTP_MANAGER = `${TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager`;
 
 /**
- * The bootstrap of an Envoy that does what `federate sidecar` does with that config. Who may call, and whom a call must reach, is said
- * as exact SPIFFE IDs: beside the trust, which brings no names of its own (an SDS server that sends names with its trust lets
- * those in as well, for Envoy takes any of all). The inbound side asks a second time, by name alone.
+ * Renders the bootstrap of an Envoy that does what `federate sidecar` does with that config. Exact
+ * SPIFFE IDs state the allowed callers and the accepted servers. They stand in the bootstrap, next
+ * to the trust, which brings no names of its own. Because Envoy accepts any of all names, an SDS
+ * server that sends names with its trust admits those too. The inbound side checks a second time,
+ * by name alone.
  */
 export function sidecarBootstrap(config: SidecarConfig, secrets: SidecarSecrets): object {
   const { inbound, outbound, certificate_resource: identity } = config;
@@ -119,7 +124,7 @@ const AGED = {
   },
 };
 
-/** What a peer writes there itself is thrown away; the workload reads who called. */
+/** Removes what a peer writes there itself; the workload reads the caller from it. */
 const FROM_PEERS = {
   forward_client_cert_details: 'SANITIZE_SET',
   set_current_client_cert_details: { uri: true },
@@ -161,7 +166,7 @@ function httpManager(
   };
 }
 
-/** Exactly these IDs and nobody else; with none listed, nobody. */
+/** Exactly these IDs; an empty list admits no identity. */
 function onlyThese(ids: readonly SpiffeId[]): object {
   const policy = {
     permissions: [{ any: true }],

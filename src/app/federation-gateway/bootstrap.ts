@@ -13,9 +13,11 @@ import { gatewaySecrets } from './secrets.ts';
 const AGENT_CLUSTER = 'agent';
 
 /**
- * The bootstrap of the Envoy of a federation gateway. Outside it lets in the listed identities only, each by the roots of its own
- * trust domain, with the leaf of the gateway's own service; inside it shows the leaf of the Consul service that stands for
- * the identity, and insists on the destination's. All keys and roots come over SDS; the document holds none.
+ * Renders the bootstrap of the Envoy of a federation gateway. Outside it admits the listed
+ * identities only, each by the roots of its own trust domain, and presents the leaf of the
+ * gateway's own service. Inside it presents the leaf of the Consul service that stands for the
+ * identity, and requires the destination's. All keys and roots come over SDS; the document holds
+ * none.
  */
 export function gatewayBootstrap(options: {
   readonly gateway: FederationGatewayConfig;
@@ -64,7 +66,7 @@ export function gatewayBootstrap(options: {
         ...routes.flatMap((route) =>
           identities.map(({ spiffe_id: id, service }) => ({
             name: clusterOf(route.sni, id),
-            // The address may be a name, which is looked up again and again.
+            // The address may be a name, which Envoy resolves again and again.
             type: 'STRICT_DNS',
             connect_timeout: '5s',
             ...(route.protocol === 'http' && {

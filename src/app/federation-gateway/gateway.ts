@@ -21,9 +21,12 @@ import type { ProcessContext } from '../process.ts';
 
 const NOBODY = parseTrustDomain('nobody.invalid');
 
-/** The federation gateway's part of the agent: what its Envoy is told. */
+/** The agent's part of the federation gateway: what its Envoy receives. */
 export interface FederationGatewayPart extends RunningPart {
-  /** Opens the socket and follows Consul's leaves. Throws `WorkloadApiError` `socket-in-use`, `socket-failed`. */
+  /**
+   * Opens the socket and follows Consul's leaves. Throws `WorkloadApiError` `socket-in-use`,
+   * `socket-failed`.
+   */
   start(): Promise<void>;
   /** A bundle, foreign or our own, may be another now. */
   trustChanged(): void;
@@ -34,9 +37,9 @@ export interface FederationGatewayPart extends RunningPart {
 }
 
 /**
- * Serves the Envoy of a federation gateway, where the config describes one: the leaf of a Consul service for each foreign
- * identity, which identities of which trust domains are let in, and our own roots, over SDS on a socket of its own (it gives
- * out private keys).
+ * Serves the Envoy of a federation gateway, where the config describes one: the leaf of a Consul
+ * service for each foreign identity, the admitted identities by trust domain, and our own roots. It
+ * uses SDS on a separate socket, because it gives out private keys.
  */
 export async function createFederationGateway(
   { mesh }: Pick<AgentConfig, 'mesh'>,
@@ -107,8 +110,9 @@ export async function createFederationGateway(
 }
 
 /**
- * Who may come in from outside: the listed identities, each by the roots of its own trust domain. Envoy takes no validator
- * without a trust domain and goes on with the last one it took; where none is left, one whose key nobody has stands in.
+ * The validator for clients from outside: the listed identities, each by the roots of its own trust
+ * domain. Envoy refuses a validator without a trust domain and keeps the last one. So where none is
+ * left, a root with a key that does not exist takes its place.
  */
 function foreignSecret(
   { identities }: FederationGatewayConfig,
@@ -131,7 +135,7 @@ function foreignSecret(
   };
 }
 
-/** Whom the gateway believes inside: our own roots, or nobody once there are none. */
+/** The validator for servers inside: our own roots, or none once there are none. */
 function ownSecret(own: TrustBundle, nobody: string): SdsSecret {
   const trust =
     own.x509Authorities.length > 0 ? trustOf(own) : { name: own.trustDomain, trustBundlePem: nobody };

@@ -3,7 +3,10 @@ import type { FederationGatewayConfig } from '../config/federation-gateway-confi
 
 type Route = FederationGatewayConfig['routes'][number];
 
-/** Between two parts of the gateway's own Envoy: it is written over before the route is chosen, and goes no further. */
+/**
+ * Between two parts of the gateway's own Envoy. It is overwritten before the route is chosen, and
+ * not forwarded.
+ */
 const PEER_HEADER = 'x-federate-peer';
 
 const BY_IDENTITY = 'by-identity';
@@ -20,7 +23,10 @@ const TYPE = {
   internalListener: 'type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
 } as const;
 
-/** One service as one foreign identity reaches it: a cluster of its own, because the certificate inside hangs on who comes. */
+/**
+ * One service as one foreign identity reaches it: a separate cluster, because the certificate
+ * inside depends on the caller.
+ */
 export interface GatewayCluster {
   readonly name: string;
   readonly id: SpiffeId;
@@ -32,14 +38,18 @@ interface FilterOptions {
   readonly clusters: readonly GatewayCluster[];
 }
 
-/** What is done with a connection whose client has proved who it is: the cluster is chosen by that alone. */
+/**
+ * Handles a connection after its client proved its identity: that identity alone chooses the
+ * cluster.
+ */
 export function networkFilters(options: FilterOptions): object[] {
   return options.route.protocol === 'http' ? httpFilters(options) : tcpFilters(options);
 }
 
 /**
- * The cluster is chosen by all URI SANs of the certificate, joined: one with a second URI SAN passes for neither of the two
- * (X509-SVID §2 allows one). Envoy's own check of the names is content with any of them.
+ * The cluster is chosen by all URI SANs of the certificate, joined: one with a second URI SAN
+ * passes for neither of the two (X509-SVID §2 allows one). Envoy's own check of the names is
+ * content with any of them.
  */
 function httpFilters({ route, maxAgeMs, clusters }: FilterOptions): object[] {
   const age = seconds(maxAgeMs);
@@ -51,7 +61,7 @@ function httpFilters({ route, maxAgeMs, clusters }: FilterOptions): object[] {
           'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
         stat_prefix: route.sni,
         use_remote_address: true,
-        // What a client writes there itself is thrown away.
+        // Removes what a client writes there itself.
         forward_client_cert_details: 'SANITIZE_SET',
         set_current_client_cert_details: { uri: true },
         request_headers_timeout: '10s',
@@ -111,7 +121,7 @@ function httpFilters({ route, maxAgeMs, clusters }: FilterOptions): object[] {
                 on_no_match: toRoute({
                   direct_response: {
                     status: 403,
-                    body: { inline_string: 'this identity stands for no service here\n' },
+                    body: { inline_string: 'this identity has no service here\n' },
                   },
                 }),
               },
@@ -124,9 +134,9 @@ function httpFilters({ route, maxAgeMs, clusters }: FilterOptions): object[] {
 }
 
 /**
- * A TCP proxy chooses its cluster when the connection begins, before the handshake has told who has come. So this one goes to a
- * listener inside of Envoy once it is told, and hands over the name of the cluster: that of all URI SANs of the
- * certificate, joined.
+ * A TCP proxy chooses its cluster when the connection begins, before the handshake has shown the
+ * client's identity. So this one passes the connection to a listener inside of Envoy after the
+ * handshake, with the name of the cluster: that of all URI SANs of the certificate, joined.
  */
 function tcpFilters({ route, maxAgeMs }: FilterOptions): object[] {
   return [
@@ -160,7 +170,7 @@ function tcpFilters({ route, maxAgeMs }: FilterOptions): object[] {
   ];
 }
 
-/** What the filters above need beside them: the listener inside, and the way to it. */
+/** What the filters above also need: the listener inside, and the way to it. */
 export function byIdentity(): {
   readonly listener: object;
   readonly cluster: object;
@@ -175,7 +185,7 @@ export function byIdentity(): {
           filters: [
             {
               name: 'envoy.filters.network.tcp_proxy',
-              // Who has no cluster of its own is let through to none.
+              // A client without a cluster of its own reaches none.
               typed_config: { '@type': TYPE.tcpProxy, stat_prefix: BY_IDENTITY, cluster: 'nobody' },
             },
           ],

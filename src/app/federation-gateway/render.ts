@@ -6,8 +6,9 @@ import { readConfig } from '../config/read-config.ts';
 import { gatewayBootstrap } from './bootstrap.ts';
 
 /**
- * The Envoy bootstrap of the federation gateway that an agent's config describes, as JSON. `ownTrustDomain` is asked where the
- * config does not name it. Throws `ConfigError`, `config-invalid` where it describes none; what `ownTrustDomain` throws.
+ * Renders the Envoy bootstrap of the federation gateway in an agent's config, as JSON.
+ * `ownTrustDomain` is called where the config does not name it. Throws `ConfigError`,
+ * `config-invalid` where the config has no gateway; what `ownTrustDomain` throws.
  */
 export async function renderFederationGateway(
   configFile: string,
@@ -21,7 +22,7 @@ export async function renderFederationGateway(
         path: 'mesh.federation_gateway',
         message:
           config.mesh.kind === 'consul'
-            ? 'is missing: which foreign identities come in as which Consul services?'
+            ? 'is missing: list the foreign identities and the Consul service of each'
             : `is for a mesh of kind consul, not ${config.mesh.kind}`,
       },
     ]);

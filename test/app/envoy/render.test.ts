@@ -33,12 +33,12 @@ describe('renderEnvoy()', () => {
     await expect(text).toMatchFileSnapshot(`${GOLDEN}/sidecar.json`);
   });
 
-  it('lets nobody in where the config lists nobody', async () => {
+  it('admits no identity where the config lists none', async () => {
     const { bootstrap } = await render(SIDECAR.replace(', allow: ["spiffe://b.example/caller"]', ''));
     expect(JSON.stringify(bootstrap)).toContain('"rules":{"action":"ALLOW","policies":{}}');
   });
 
-  it('takes the trust from where the SVID comes from unless another socket is named', async () => {
+  it('takes the trust from the source of the SVID unless another socket is named', async () => {
     const { bootstrap } = await render(SIDECAR);
     const text = JSON.stringify(bootstrap);
     expect(text.match(/"pipe":\{"path":"[^"]+"/g)).toEqual([
@@ -48,7 +48,7 @@ describe('renderEnvoy()', () => {
     expect(text).toContain('"name":"ROOTCA"');
   });
 
-  it('tells destinations apart that share a port on different addresses', async () => {
+  it('distinguishes destinations that share a port on different addresses', async () => {
     const second = ['127.0.0.2:9001', '[::1]:9001'].map(
       (listen) =>
         `  - { listen: "${listen}", to: "[::1]:8443", server_name: x, expect: ["spiffe://b.example/x"] }\n`,

@@ -106,7 +106,7 @@ describe('gatewayBootstrap()', () => {
     expect(bootstrap).not.toContain('-----BEGIN');
   });
 
-  it('needs nothing of newer versions of Envoy where only HTTP is routed', () => {
+  it('needs no newer version of Envoy where only HTTP is routed', () => {
     const [http] = good.routes;
     const only = JSON.stringify(
       gatewayBootstrap({
@@ -168,7 +168,7 @@ describe('federate export-config --for consul-gateway', () => {
     expect(err).not.toBe('');
   });
 
-  it('asks for --config, and for no other target', async () => {
+  it('requires --config, and only for this target', async () => {
     expect((await run('--for', 'consul-gateway')).code).toBe(2);
     expect((await run('--for', 'spire', '--config', 'x')).code).toBe(2);
   });

@@ -21,7 +21,10 @@ const GATEWAY = {
   routes: [{ sni: 'info.federated', service: 'info', address: '127.0.0.1:21000' }],
 };
 
-/** An agent's part of a gateway with a fake Consul behind it, and who asks it for secrets as Envoy does. */
+/**
+ * An agent's part of a gateway with a fake Consul behind it, and a client that requests secrets as
+ * Envoy does.
+ */
 async function startGateway(more: { readonly identities?: { spiffe_id: string; service: string }[] } = {}) {
   const folder = tempDir();
   const cluster = await FakeCluster.start();
@@ -96,7 +99,7 @@ async function startGateway(more: { readonly identities?: { spiffe_id: string; s
   };
 }
 
-/** Sockets are real here: waits until what was pushed has come. */
+/** Sockets are real here: waits until the pushed secret has arrived. */
 const until = (condition: () => unknown) =>
   vi.waitFor(() => expect(Boolean(condition())).toBe(true), { timeout: PATIENCE_MS, interval: 10 });
 
@@ -134,7 +137,7 @@ describe('createFederationGateway()', () => {
     });
   });
 
-  it('lets in nobody once the last foreign trust domain is gone, or has revoked all its roots', async () => {
+  it('admits no identity once the last foreign trust domain is gone, or has revoked all its roots', async () => {
     await using world = await startGateway();
     await until(() => world.secret('foreign'));
     // Envoy refuses a validator without a trust domain and would keep the one before.
@@ -174,7 +177,7 @@ describe('createFederationGateway()', () => {
 
   it.each(
     HOSTILE_PEERS,
-  )('leaves a peer with %s out, says so, and takes out what ends for another', async (_what, make, code) => {
+  )('leaves a peer with %s out, reports it, and removes what ends for another', async (_what, make, code) => {
     const hostile = await make();
     await using world = await startGateway({
       identities: [

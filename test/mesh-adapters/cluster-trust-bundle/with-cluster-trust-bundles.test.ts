@@ -95,7 +95,7 @@ async function knowOwn(adapter: MeshAdapter): Promise<void> {
 meshAdapterContract('withClusterTrustBundles()', () => open());
 
 describe('withClusterTrustBundles()', () => {
-  it('writes one object for each trust domain, narrowed, beside what the mesh gets', async () => {
+  it('writes one object for each trust domain, narrowed, next to what the mesh gets', async () => {
     await using mesh = await open();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);
@@ -126,14 +126,14 @@ describe('withClusterTrustBundles()', () => {
     expect(mesh.specs()).toEqual([]);
   });
 
-  it('writes roots as they are only where the operator has accepted that', async () => {
+  it('writes unnarrowed roots only where the operator accepted that', async () => {
     await using mesh = await open({ acceptUnnarrowed: true });
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);
     expect(mesh.specs()[0]?.spec.trustBundle).toBe(pemFromCertificates([west.root]));
   });
 
-  it('uses the newest version that the cluster serves, and tells where it serves none', async () => {
+  it('uses the newest version that the cluster serves, and reports when it serves none', async () => {
     await using mesh = await open();
     const west = await createTestCa({ trustDomain: 'west.example' });
     const served = new Set(['v1beta1']);
@@ -166,7 +166,7 @@ describe('withClusterTrustBundles()', () => {
     ['list', 500, 'cluster-trust-bundle-failed', { connected: false, code: 'mesh-unavailable' }],
     ['post', 403, 'cluster-trust-bundle-failed', { connected: false, code: 'mesh-forbidden' }],
     ['post', 422, 'cluster-trust-bundle-refused', { connected: true }],
-  ] as const)('changes nothing for the mesh when %s is answered with %i (%s), says why, and heals', async (verb, status, reported, standing) => {
+  ] as const)('changes nothing for the mesh when %s is answered with %i (%s), reports the reason, and recovers', async (verb, status, reported, standing) => {
     await using mesh = await open();
     const west = await createTestCa({ trustDomain: 'west.example' });
     mesh.api.answer = (request, response) => {
@@ -188,7 +188,7 @@ describe('withClusterTrustBundles()', () => {
     expect(mesh.adapter.status().connected).toBe(true);
   });
 
-  it('goes on removing when the mesh itself cannot be written', async () => {
+  it('keeps removing when the mesh itself cannot be written', async () => {
     await using mesh = await open();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);
@@ -198,7 +198,7 @@ describe('withClusterTrustBundles()', () => {
     expect(mesh.specs()).toEqual([]);
   });
 
-  it('does not say that something is gone of which a ClusterTrustBundle may stand', async () => {
+  it('does not report a peer as gone that a ClusterTrustBundle may still hold', async () => {
     await using mesh = await open();
     const west = await createTestCa({ trustDomain: 'west.example' });
     const told = new Set([west.trustDomain]);
@@ -212,14 +212,14 @@ describe('withClusterTrustBundles()', () => {
       await mesh.adapter.applyForeignTrust([bundleOf(west.trustDomain, [])], signal, told),
     ).toMatchObject([{ state: 'written', code: 'cluster-trust-bundle-failed', endedRootsStand: true }]);
     expect(await mesh.adapter.applyForeignTrust([], signal, told)).toMatchObject(failed);
-    // Now only the ClusterTrustBundle is left; a restart changes nothing about it.
+    // Now only the ClusterTrustBundle is left; a restart does not change that.
     expect(await mesh.create().applyForeignTrust([], signal, told)).toMatchObject(failed);
     mesh.api.answer = () => false;
     expect(await mesh.adapter.applyForeignTrust([], signal, told)).toEqual([]);
     expect(mesh.specs()).toEqual([]);
   });
 
-  it('lets nothing in before it knows the own roots', async () => {
+  it('admits nothing before it knows the own roots', async () => {
     await using mesh = await open();
     const west = await createTestCa({ trustDomain: 'west.example' });
     expect(await mesh.create().applyForeignTrust([west.bundle()], signal)).toMatchObject([
@@ -228,7 +228,7 @@ describe('withClusterTrustBundles()', () => {
     expect(mesh.specs()).toEqual([]);
   });
 
-  it('tells that a root is refused for the pool although the mesh takes it', async () => {
+  it('reports that a root is refused for the pool although the mesh accepts it', async () => {
     await using mesh = await open();
     const { subjectDer, subjectKeyId = '' } = parseCertificate(mesh.own.root);
     const twin = await createTestCa({ trustDomain: 'west.example', overrides: { subjectDer, subjectKeyId } });
@@ -241,7 +241,7 @@ describe('withClusterTrustBundles()', () => {
     ]);
   });
 
-  it('leaves objects of others alone, and takes for taken what another agent wrote', async () => {
+  it('leaves objects of others alone, and treats what another agent wrote as taken', async () => {
     await using mesh = await open();
     const west = await createTestCa({ trustDomain: 'west.example' });
     mesh.api.putObject(`${BUNDLES}/theirs`, { spec: { trustBundle: pemFromCertificates([west.root]) } });

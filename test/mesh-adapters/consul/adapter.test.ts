@@ -31,7 +31,7 @@ async function openConsul() {
     peerings,
     trustDomain: parseTrustDomain(`${CLUSTER_ID}.consul`),
     addOwnRoot: async () => void (await mesh.rotate('publish')),
-    /** The simulation tells certificates; test CAs have one certificate for each key. */
+    /** The simulation reports certificates; test CAs have one certificate for each key. */
     fingerprints: () =>
       Object.fromEntries(
         mesh.status().foreign.map(({ trustDomain, fingerprints }) => [trustDomain, fingerprints]),
@@ -100,7 +100,7 @@ describe('createConsulAdapter()', () => {
     expect((await consul.peerings()).map(({ Name }) => Name)).toEqual(['federate-by-hand', 'partner']);
   });
 
-  it('dials the leader that a follower names, and comes back when nobody is there', async () => {
+  it('dials the leader that a follower names, and returns when the leader does not answer', async () => {
     await using consul = await openConsul();
     let dialed = 0;
     const leader = createServer((socket) => {
@@ -121,7 +121,7 @@ describe('createConsulAdapter()', () => {
     leader.close();
   });
 
-  it('tells a cluster that does not answer by its code', async () => {
+  it('reports a cluster that does not answer by its code', async () => {
     await using consul = await openConsul();
     await consul.mesh.stop();
     await expect(consul.adapter.applyForeignTrust([], signal)).rejects.toMatchObject({

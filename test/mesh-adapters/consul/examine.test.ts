@@ -37,7 +37,7 @@ const settings = (more: object = {}) => ({
   },
 });
 
-/** The answers of a cluster in which nothing is wrong, by path; a number is a status, a text its body with 403. */
+/** The answers of a good cluster, by path; a number is a status, a text its body with 403. */
 const healthy = () =>
   new Map<string, unknown>([
     ['/v1/agent/self', settings()],
@@ -95,7 +95,7 @@ const TRAPS: readonly [string, string, string, unknown][] = [
     '/v1/peerings',
     [peering({ State: 'DELETING' })],
   ],
-  ['peering-not-active', 'a peering nobody speaks on', '/v1/peerings', [peering({ State: 'FAILING' })]],
+  ['peering-not-active', 'a peering without a speaker', '/v1/peerings', [peering({ State: 'FAILING' })]],
   [
     'peering-name-taken',
     'a name of ours without our mark',
@@ -117,13 +117,13 @@ const TRAPS: readonly [string, string, string, unknown][] = [
   ],
   [
     'token-may-not-read',
-    'a token that sees half',
+    'a token with half of the rights',
     '/v1/internal/acl/authorize',
     [{ Allow: true }, { Allow: false }, { Allow: true }],
   ],
   [
     'mesh-forbidden',
-    'a token that may not read',
+    'a token without the right to read',
     '/v1/peerings',
     'Permission denied: token lacks permission peering:read',
   ],
@@ -133,7 +133,7 @@ const TRAPS: readonly [string, string, string, unknown][] = [
 ];
 
 describe('examineConsul()', () => {
-  it('finds nothing wrong in a cluster that is ready, and tells what is exported to whom', async () => {
+  it('finds nothing wrong in a cluster that is ready, and lists what is exported to whom', async () => {
     const { cluster } = await startCluster();
     await using _ = cluster;
     const { findings, examined } = await examine(cluster, { tokenIsAgents: true });
@@ -154,7 +154,7 @@ describe('examineConsul()', () => {
     ]);
   });
 
-  it.each(TRAPS)('tells %s for %s', async (code, _, path, answer) => {
+  it.each(TRAPS)('reports %s for %s', async (code, _, path, answer) => {
     const { cluster, answers } = await startCluster();
     await using __ = cluster;
     answers.set(path, answer);
@@ -164,7 +164,7 @@ describe('examineConsul()', () => {
     expect(found[0]?.advice).toBeTruthy();
   });
 
-  it('asks the agent’s own token for more than that of a reader', async () => {
+  it('asks for more rights of the agent’s own token than of a reader', async () => {
     const { cluster, answers } = await startCluster();
     await using _ = cluster;
     answers.set('/v1/internal/acl/authorize', [{ Allow: false }, { Allow: true }, { Allow: true }]);
@@ -194,7 +194,7 @@ describe('examineConsul()', () => {
     );
   });
 
-  it('says once that nobody answers, or that the token file is not there', async () => {
+  it('reports once that the cluster does not answer, or that the token file is missing', async () => {
     const { cluster } = await startCluster();
     await using _ = cluster;
     expect((await examine(cluster, { tokenFile: '/nonexistent/token' })).codes).toEqual([
@@ -249,11 +249,11 @@ describe('examineConsul() about one identity', () => {
     return findings.find(({ code }) => /^(identity|intention|service-not)-/.test(code));
   };
 
-  it('says that an ID of Consul’s form passes where an intention allows its service of that peer', async () => {
+  it('reports that an ID of Consul’s form passes where an intention allows its service of that peer', async () => {
     expect(await ask(CONSUL_FORM)).toMatchObject({ code: 'identity-passes', level: 'note' });
   });
 
-  it('says why an ID of another form cannot pass, and names the federation gateway', async () => {
+  it('explains why an ID of another form cannot pass, and names the federation gateway', async () => {
     expect(await ask(ISTIO_FORM)).toMatchObject({
       code: 'identity-not-consul-form',
       level: 'wrong',
@@ -261,13 +261,13 @@ describe('examineConsul() about one identity', () => {
     });
   });
 
-  it('says that intentions match only the namespace default', async () => {
+  it('reports that intentions match only the namespace default', async () => {
     expect(await ask('spiffe://west.example/ns/shop/dc/dc1/svc/web')).toMatchObject({
       code: 'identity-not-consul-form',
     });
   });
 
-  it('judges an ID by the Consul service whose leaf a federation gateway shows for it', async () => {
+  it('judges an ID by the Consul service whose leaf a federation gateway presents for it', async () => {
     const gateway = new Map([[parseSpiffeId(ISTIO_FORM), 'west-web']]);
     expect(await ask(ISTIO_FORM, () => {}, { gateway })).toMatchObject({ code: 'intention-missing' });
     const allow = intentions({ Name: 'west-web', Action: 'allow' });
@@ -276,13 +276,13 @@ describe('examineConsul() about one identity', () => {
     ).toMatchObject({ code: 'identity-passes' });
   });
 
-  it('says that a federation gateway helps nobody whose trust domain is not federated', async () => {
+  it('reports that a federation gateway does not help an identity of a trust domain that is not federated', async () => {
     const gateway = new Map([[parseSpiffeId(ISTIO_FORM), 'west-web']]);
     const found = await ask(ISTIO_FORM, (answers) => answers.set('/v1/peerings', []), { gateway });
     expect(found).toMatchObject({ code: 'identity-not-federated' });
   });
 
-  it('warns of a federation gateway that looks into nothing before a service of HTTP', async () => {
+  it('warns of a federation gateway that passes plain TCP to an HTTP service', async () => {
     const { cluster, answers } = await startCluster();
     await using _ = cluster;
     const look = async () => (await examine(cluster, { gatewayTcpServices: ['info'] })).codes;
@@ -319,7 +319,7 @@ describe('examineConsul() about one identity', () => {
     ],
     [
       'intention-denies',
-      'an exact denial beside a wide permission',
+      'an exact denial and a wide permission',
       (answers) =>
         answers.set(
           '/v1/config/service-intentions',
@@ -335,11 +335,11 @@ describe('examineConsul() about one identity', () => {
           intentions({ Name: 'web', Peer: WEST, Permissions: [{ Action: 'allow' }] }),
         ),
     ],
-  ])('says %s for %s', async (code, _, change) => {
+  ])('reports %s for %s', async (code, _, change) => {
     expect(await ask(CONSUL_FORM, change)).toMatchObject({ code });
   });
 
-  it('goes by the protocol of the service before the default of all', async () => {
+  it('uses the protocol of the service before the default of all', async () => {
     const found = await ask(CONSUL_FORM, (answers) => {
       answers.set('/v1/config/proxy-defaults', [{ Config: { protocol: 'http' } }]);
       answers.set('/v1/config/service-defaults', [{ Name: 'info', Protocol: 'tcp' }]);

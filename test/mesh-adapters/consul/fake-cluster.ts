@@ -33,8 +33,9 @@ export interface FakeRequest {
 }
 
 /**
- * A Consul server on loopback that does what a test tells it, also what no server should: the HTTP API by `answer`, the
- * peering streams by `onStream`. Untouched it answers well and takes every bundle.
+ * A Consul server on loopback that a test controls, also for what no server should do: the HTTP API
+ * by `answer`, the peering streams by `onStream`. By default it answers well and accepts every
+ * bundle.
  */
 export class FakeCluster {
   readonly requests: FakeRequest[] = [];
@@ -147,7 +148,9 @@ export class FakeCluster {
   }
 }
 
-/** The ordinary server: asks for the bundle once the stream is opened and acknowledges each one. */
+/**
+ * The ordinary server: subscribes to the bundle once the stream is open and acknowledges each one.
+ */
 export function acceptBundles(stream: FakeStream): void {
   const request = (response_nonce: string) =>
     stream.write({ request: { peer_id: '', resource_url: PEERING_TRUST_BUNDLE_URL, response_nonce } });

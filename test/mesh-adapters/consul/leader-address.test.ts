@@ -15,7 +15,7 @@ describe('addressOfLeader()', () => {
     expect(addressOfLeader('10.0.0.2:8503', KNOWN, new Set(['10.0.0.1:8503']))).toBe('10.0.0.2:8503');
   });
 
-  it('goes on with addresses that were not tried, as behind a load balancer or on one host', () => {
+  it('continues with addresses that were not tried, as behind a load balancer or on one host', () => {
     expect(addressOfLeader('192.168.0.9:8300', KNOWN, new Set([KNOWN[0] ?? '']))).toBe(KNOWN[1]);
     const ports = ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'];
     expect(addressOfLeader('127.0.0.1:8300', ports, new Set(['127.0.0.1:1', '127.0.0.1:2']))).toBe(

@@ -10,7 +10,7 @@ async function leafOf(ca: TestCa, path = '/ns/default/dc/dc1/svc/west-web') {
 }
 
 describe('parseConsulLeaf()', () => {
-  it('gives certificate, key and ID of the service that was asked for', async () => {
+  it('gives certificate, key and ID of the requested service', async () => {
     const { document, id } = await leafOf(await createTestCa({ trustDomain: CLUSTER }));
     expect(parseConsulLeaf('west-web', document)).toMatchObject({
       id,

@@ -61,7 +61,7 @@ function answerRoots(answer: (response: ServerResponse, request: FakeRequest) =>
 }
 
 describe('readOwnTrust() of Consul', () => {
-  it('waits by blocking query at the index it was told, and hears the next change at once', async () => {
+  it('waits by blocking query at the last reported index, and learns of the next change at once', async () => {
     let release: (() => void) | undefined;
     const next = await createTestCa({ trustDomain: 'fake.consul' });
     answerRoots((response, { index }) => {
@@ -86,7 +86,7 @@ describe('readOwnTrust() of Consul', () => {
     ['goes backwards', '3'],
     ['is 0', '0'],
     ['is missing', undefined],
-    ['is no number', 'x'],
+    ['is not a number', 'x'],
   ])('starts again from 0 when the index %s, takes the roots of that answer, and does not spin', async (_what, second) => {
     const next = await createTestCa({ trustDomain: 'fake.consul' });
     answerRoots((response, { index }) => {
@@ -102,7 +102,7 @@ describe('readOwnTrust() of Consul', () => {
     await clock.advance(60_000);
     await untilTold(() => asked().length > 2, 'the third query');
     expect(asked().slice(0, 3)).toEqual([null, '41', null]);
-    // With pauses that double to half a minute, a minute has no room for more.
+    // With pauses that double to half a minute, a minute has room for this many only.
     expect(asked().length).toBeLessThan(14);
   });
 
@@ -127,14 +127,14 @@ describe('readOwnTrust() of Consul', () => {
       'mesh-answer-malformed',
       (response: ServerResponse) => response.end(Buffer.alloc(9 * 1024 * 1024, 32)),
     ],
-  ])('tells an answer of %s as %s, keeps what it had, and heals', async (_what, code, answer) => {
+  ])('reports an answer of %s as %s, keeps what it had, and recovers', async (_what, code, answer) => {
     let broken = false;
     answerRoots((response, { index }) => {
       if (broken) answer(response);
       else if (index === null) {
         response.setHeader('x-consul-index', '7');
         response.end(JSON.stringify(cluster.roots()));
-        // The blocking query that follows is the one that goes wrong.
+        // The next blocking query is the one that fails.
         broken = told.length === 0;
       }
     });
@@ -163,7 +163,8 @@ describe('readOwnTrust() of Consul', () => {
       response.setHeader('x-consul-index', '7');
       response.end(JSON.stringify(cluster.roots()));
     });
-    // The pause after a first failure; then the clock stands still, for the time of the query is counted from its beginning.
+    // The pause after a first failure; then the clock stands still, because the time of the query
+    // counts from its beginning.
     await clock.untilSleeping();
     await clock.advance(500);
     await untilTold(() => asked().at(-1) === '7', 'the blocking query');
@@ -181,7 +182,7 @@ describe('readOwnTrust() of Consul', () => {
     expect(asked().at(-2)).toBeNull();
   });
 
-  it('is refused without a good token (403), says what Consul says, and heals when the token file is good again', async () => {
+  it('is refused without a good token (403), reports Consul’s message, and recovers when the token file is good again', async () => {
     cluster.answer = ({ path, token }, response) => {
       if (path !== '/v1/peerings' || token === 'good') return false;
       response.writeHead(403).end("Permission denied: token lacks permission 'peering:read'");

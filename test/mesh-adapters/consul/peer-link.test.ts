@@ -55,7 +55,7 @@ function open(address: string): void {
   adapter.onReport((report) => void reports.push(report));
 }
 
-/** Begins the comparison; its report comes by `reports`. */
+/** Starts the comparison; its report arrives in `reports`. */
 function apply(): void {
   adapter.applyForeignTrust([west.bundle()], signal).catch(() => {});
 }
@@ -66,7 +66,7 @@ async function acceptedOnce(): Promise<void> {
 }
 
 describe('PeerLink: exported services', () => {
-  it('tells them with the acceptance, in order and without their proxies, and when they change', async () => {
+  it('reports them with the acceptance, in order and without their proxies, and when they change', async () => {
     let stream: FakeStream | undefined;
     cluster.onStream = (opened) => {
       stream = opened;
@@ -99,7 +99,7 @@ describe('PeerLink: exported services', () => {
 });
 
 describe('PeerLink: silence', () => {
-  it('keeps a stream on which heartbeats come, and sends its own every 15 s', async () => {
+  it('keeps a stream with heartbeats, and sends its own every 15 s', async () => {
     let heartbeats = 0;
     cluster.onStream = (stream) => {
       acceptBundles(stream);
@@ -120,7 +120,7 @@ describe('PeerLink: silence', () => {
     expect(reports.map(({ state, code }) => [state, code])).toEqual([['accepted', undefined]]);
   });
 
-  it('gives a silent stream up after two minutes, tells it, and the bundle is held to be accepted until it dials again', async () => {
+  it('gives a silent stream up after two minutes, reports it, and the bundle stays accepted until it dials again', async () => {
     await acceptedOnce();
     for (let beat = 0; beat < 7; beat += 1) await clock.advance(15_000);
     expect(reports).toHaveLength(1);
@@ -136,7 +136,7 @@ describe('PeerLink: silence', () => {
       'the next stream',
     );
     expect(last()).toMatchObject({ state: 'accepted', trustDomain: 'west.example' });
-    // The stream's secret is still good: no new token was asked for.
+    // The stream's secret is still good: no new token was requested.
     expect(cluster.requestsTo(TOKEN)).toHaveLength(1);
   });
 
@@ -172,7 +172,7 @@ describe('PeerLink: tokens', () => {
   it.each([
     [403, "Permission denied: token lacks permission 'peering:write'", 'mesh-forbidden'],
     [500, 'No cluster leader', 'mesh-unavailable'],
-  ])('tells %i for a token, and heals when one is given', async (status, text, code) => {
+  ])('reports %i for a token, and recovers when one is given', async (status, text, code) => {
     let refused = true;
     cluster.answer = ({ path }, response) => {
       if (path !== TOKEN || !refused) return false;
@@ -190,7 +190,7 @@ describe('PeerLink: tokens', () => {
     await untilHealed(clock, () => last()?.state === 'accepted', 'the recovery');
   });
 
-  it('says what a token that cannot be used lacks, and never what it says', async () => {
+  it('reports what an unusable token lacks, and never its content', async () => {
     cluster.answer = ({ path }, response) => {
       if (path !== TOKEN) return false;
       const token = Buffer.from('{"EstablishmentSecret":"hush"}').toString('base64');
@@ -222,18 +222,18 @@ describe('PeerLink: the leader', () => {
     ]);
   const fail = (stream: FakeStream, error: object) => void stream.emit('error', error);
 
-  it('goes to the leader that a follower names, at once, and stays there', async () => {
+  it('dials the leader that a follower names, at once, and stays there', async () => {
     await using leader = await FakeCluster.start(cluster.ca);
     cluster.onStream = (stream) => fail(stream, leaderIs(leader.grpcAddress));
     await acceptedOnce();
     expect(cluster.streams).toHaveLength(1);
     expect(leader.streams).toHaveLength(1);
-    // No pause, and no failure told.
+    // No pause, and no failure reported.
     expect(clock.monotonicMs()).toBe(0);
     expect(reports).toHaveLength(1);
   });
 
-  it('goes to the leader also when the exchange of secrets is sent away', async () => {
+  it('dials the leader also when the exchange of secrets is redirected', async () => {
     await using leader = await FakeCluster.start(cluster.ca);
     cluster.onExchange = (_, callback) => callback(leaderIs(leader.grpcAddress));
     await acceptedOnce();
@@ -241,7 +241,7 @@ describe('PeerLink: the leader', () => {
     expect(leader.streams).toHaveLength(1);
   });
 
-  it('goes back to the addresses of the token when the leader is gone', async () => {
+  it('returns to the addresses of the token when the leader is gone', async () => {
     const leader = await FakeCluster.start(cluster.ca);
     cluster.onStream = (stream) => fail(stream, leaderIs(leader.grpcAddress));
     await acceptedOnce();
@@ -268,7 +268,7 @@ describe('PeerLink: the leader', () => {
     ['a socket file', leaderIs('unix:/run/other.sock')],
     ['an empty address', leaderIs('')],
     [
-      'bytes that are no address',
+      'bytes that are not an address',
       notLeader([{ type_url: 'x.LeaderAddress', value: Buffer.from([0xff, 0xff, 0xff]) }]),
     ],
   ])('dials nothing where the follower names %s, and tries the token again after a pause', async (_what, error) => {
@@ -290,9 +290,9 @@ describe('PeerLink: a cluster that was signed or named again', () => {
   const away = (stream: FakeStream) =>
     void stream.emit('error', { code: grpcStatus.UNAVAILABLE, details: 'nothing comes of it' });
 
-  it('asks for another token when no stream comes to anything any more, and goes where that one says', async () => {
+  it('requests another token when every stream fails, and dials the servers of that one', async () => {
     await acceptedOnce();
-    // Its CA is another one, so what the first token says is of no use any more.
+    // Its CA is new, so the content of the first token is useless.
     await using anew = await FakeCluster.start();
     cluster.answer = ({ path }, response) => {
       if (path !== TOKEN) return false;
@@ -378,7 +378,7 @@ describe('PeerLink: a peering that the cluster ended', () => {
     ['NOT_FOUND', grpcStatus.NOT_FOUND],
     ['ABORTED', grpcStatus.ABORTED],
     ['INVALID_ARGUMENT', grpcStatus.INVALID_ARGUMENT],
-  ])('no longer says accepted when it learns of the end only by %s at the next dialing', async (_what, code) => {
+  ])('stops reporting accepted when it learns of the end only by %s at the next dialing', async (_what, code) => {
     await acceptedOnce();
     cluster.onStream = (stream) => void stream.emit('error', { code, details: 'unknown peering' });
     cluster.streams[0]?.end();
@@ -391,7 +391,7 @@ describe('PeerLink: a peering that the cluster ended', () => {
     expect(cluster.requestsTo(TOKEN).length).toBeGreaterThan(1);
   });
 
-  it('tells a secret that is refused (PERMISSION_DENIED), and takes a new token', async () => {
+  it('reports a secret that is refused (PERMISSION_DENIED), and takes a new token', async () => {
     cluster.onExchange = (_, callback) =>
       callback({ code: grpcStatus.PERMISSION_DENIED, details: 'invalid peering establishment secret' });
     apply();
@@ -416,7 +416,7 @@ describe('PeerLink: a peering that the cluster ended', () => {
       passed += 1000;
     }
     const tokens = cluster.requestsTo(TOKEN).length;
-    // Half a minute at the longest between two tries, and quicker only in the beginning.
+    // Half a minute at the longest between two tries, and shorter only at the beginning.
     expect(tokens).toBeGreaterThan(10);
     expect(tokens).toBeLessThan(60);
   });
@@ -453,7 +453,7 @@ describe('ForeignTrustWriter of Consul', () => {
     ['no list', 'mesh-answer-malformed', 200, '{}'],
     ['a peering without a name', 'mesh-answer-malformed', 200, '[{"State":"ACTIVE"}]'],
     ['no JSON', 'mesh-answer-malformed', 200, '[{'],
-  ])('opens and deletes nothing where the peerings are answered with %s, and says %s', async (_what, code, status, body) => {
+  ])('opens and deletes nothing where the peerings are answered with %s, and reports %s', async (_what, code, status, body) => {
     cluster.answer = ({ path }, response) => {
       if (path !== '/v1/peerings') return false;
       response.writeHead(status).end(body);
@@ -489,7 +489,7 @@ describe('ForeignTrustWriter of Consul', () => {
     expect(await adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([{ state: 'accepted' }]);
   });
 
-  it('goes on with the others when a peering cannot be deleted, and says whose trust is still there', async () => {
+  it('continues with the others when a peering cannot be deleted, and reports whose trust is still there', async () => {
     let refused = true;
     const old = { Name: peerNameOf(parseTrustDomain('old.example'), 'federate-'), State: 'ACTIVE' };
     cluster.answer = ({ method, path }, response) => {
@@ -515,7 +515,7 @@ describe('ForeignTrustWriter of Consul', () => {
     ]);
   });
 
-  it('tells a bundle that the control plane refuses, with its reason, and does not send it again and again', async () => {
+  it('reports a bundle that the control plane refuses, with its reason, and does not send it repeatedly', async () => {
     cluster.onStream = (stream) => {
       acceptBundles(stream);
       const write = stream.write.bind(stream);

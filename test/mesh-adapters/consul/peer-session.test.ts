@@ -51,7 +51,7 @@ function session() {
 }
 
 describe('PeerSession', () => {
-  it('sends Open first, then one subscription for each type, and nothing that was not asked for', () => {
+  it('sends Open first, then one subscription for each type, and nothing without a request', () => {
     const { peer, sent, change } = session();
     peer.start('secret');
     expect(sent[0]?.open).toEqual({ peer_id: 'peer', stream_secret_id: 'secret' });
@@ -60,7 +60,7 @@ describe('PeerSession', () => {
     expect(sent).toHaveLength(5);
   });
 
-  it('tells which services are exported to it, a list with many names cut short, and acknowledges it', () => {
+  it('reports which services are exported to it, a list with many names cut short, and acknowledges it', () => {
     const { peer, sent, told } = session();
     peer.start('secret');
     const list = (services: readonly string[]) =>
@@ -83,7 +83,7 @@ describe('PeerSession', () => {
     expect(told.at(-1)).toHaveLength('exports '.length + 1000 + 999);
   });
 
-  it('sends the bundle as `roots` when it is asked for and when it changed, and hears ACK and NACK by nonce', () => {
+  it('sends the bundle as `roots` on request and after a change, and matches ACK and NACK by nonce', () => {
     const { peer, sent, told, request, change } = session();
     peer.start('secret');
     request('');

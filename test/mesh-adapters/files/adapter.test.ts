@@ -63,7 +63,7 @@ meshAdapterContract('createFilesAdapter()', () => openFiles());
 describe('createFilesAdapter()', () => {
   const { signal } = new AbortController();
 
-  it('writes a PEM and a bundle for each trust domain and one map of exactly these, and keeps files that are not its own (FED-55, MAP-05)', async () => {
+  it('writes a PEM and a bundle for each trust domain and one map of exactly these, and keeps files of others (FED-55, MAP-05)', async () => {
     await using files = await openFiles();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await files.adapter.applyForeignTrust([west.bundle(7n)], signal);
@@ -108,7 +108,7 @@ describe('createFilesAdapter()', () => {
     await expect(files.adapter.applyForeignTrust([], signal)).rejects.toThrow(MeshAdapterError);
   });
 
-  it("writes a map for gRPC with our roots too, and nothing in it for which gRPC's C core or Java refuse all of it (MAP-01, MAP-05)", async () => {
+  it("writes a map for gRPC with our roots too, without anything that makes gRPC's C core or Java refuse all of it (MAP-01, MAP-05)", async () => {
     await using files = await openFiles();
     const peer = (name: string, keyKind: KeyKind) => createTestCa({ trustDomain: name, keyKind });
     const [west, north, south] = await Promise.all([
@@ -131,7 +131,8 @@ describe('createFilesAdapter()', () => {
       entries.every(({ use, kid, x5c }) => use === 'x509-svid' && kid === undefined && x5c.length === 1),
     ).toBe(true);
     expect(read()).not.toContain('spiffe_');
-    // One whose only root gRPC cannot take is as good as unknown to it; a root of ours comes with the next writing.
+    // A peer whose only root gRPC cannot read is unknown to it; a root of ours follows with the
+    // next write.
     await files.addOwnRoot();
     await files.adapter.applyForeignTrust([south.bundle()], signal);
     const after = parseBundleMap(Buffer.from(read()));
@@ -143,7 +144,7 @@ describe('createFilesAdapter()', () => {
   it.each([
     'bundles',
     'grpc-bundles',
-  ])('refuses a trust domain that is called %s, whose file would be a map', async (name) => {
+  ])('refuses a trust domain with the name %s, whose file would be a map', async (name) => {
     await using files = await openFiles();
     const foreign = await createTestCa({ trustDomain: name });
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -154,7 +155,7 @@ describe('createFilesAdapter()', () => {
     ]);
   });
 
-  it('keeps the roots it told when a file turns bad, and says so', async () => {
+  it('keeps the roots it reported when a file turns bad, and reports that', async () => {
     await using files = await openFiles();
     const ended = new AbortController();
     let count = 0;
@@ -173,7 +174,7 @@ describe('createFilesAdapter()', () => {
     expect([count, roots]).toEqual([2, 2]);
   });
 
-  it('tells that the folder cannot be written, also while the own roots can be read, and heals', async () => {
+  it('reports that the folder cannot be written, also while the own roots can be read, and recovers', async () => {
     await using files = await openFiles();
     const west = await createTestCa({ trustDomain: 'west.example' });
     writeFileSync(files.foreignFolder, 'in the way');
@@ -208,7 +209,7 @@ describe('createFilesAdapter()', () => {
     }
   });
 
-  it('reads the own JWT keys from a bundle document, and tells when they alone change', async () => {
+  it('reads the own JWT keys from a bundle document, and reports when they alone change', async () => {
     await using files = await openFiles();
     const own = await createTestCa({ trustDomain });
     const [one, two] = [createTokenKey('P-256', 'k1').authority, createTokenKey('rsa-2048', 'k2').authority];
@@ -237,7 +238,7 @@ describe('createFilesAdapter()', () => {
     ]);
   });
 
-  it('writes the JWT keys of foreign bundles, also of those that have no roots', async () => {
+  it('writes the JWT keys of foreign bundles, also of those without roots', async () => {
     await using files = await openFiles();
     const jwtAuthorities = [createTokenKey().authority];
     const west = bundleOf(parseTrustDomain('west.example'), [], { jwtAuthorities, sequence: 1n });
@@ -287,7 +288,7 @@ describe('the PEM file of a peer whose trust ended', () => {
   }
   const { signal } = new AbortController();
 
-  it('holds a root whose key nobody has once the peer revokes all, the same one each time, and the roots when they are back', async () => {
+  it('holds a root whose private key does not exist once the peer revokes all, the same one each time, and the roots when they are back', async () => {
     using files = await openAt(new TestClock(TEST_INSTANT));
     const west = await createTestCa({ trustDomain: 'west.example' });
     await files.apply(west.bundle(1n));
@@ -301,7 +302,7 @@ describe('the PEM file of a peer whose trust ended', () => {
     expect(files.subjects()).toEqual(['O=west.example,CN=Root']);
   });
 
-  it('holds it for a week after a removal, and the report says what a reader must do', async () => {
+  it('holds it for a week after a removal, and the report names what a reader must do', async () => {
     const clock = new TestClock(TEST_INSTANT);
     using files = await openAt(clock);
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -326,7 +327,7 @@ describe('the PEM file of a peer whose trust ended', () => {
     expect(files.mapped()).toEqual({});
   });
 
-  it('gives a peer its roots again that comes back within the week', async () => {
+  it('restores the roots of a peer that returns within the week', async () => {
     using files = await openAt(new TestClock(TEST_INSTANT));
     const west = await createTestCa({ trustDomain: 'west.example' });
     await files.apply(west.bundle());
@@ -335,7 +336,7 @@ describe('the PEM file of a peer whose trust ended', () => {
     expect(files.subjects()).toEqual(['O=west.example,CN=Root']);
   });
 
-  it('is not called gone where it cannot be written, and the other peers are', async () => {
+  it('is not reported as gone where it cannot be written, and the other peers are', async () => {
     using files = await openAt(new TestClock(TEST_INSTANT));
     const [west, north] = [
       await createTestCa({ trustDomain: 'west.example' }),
@@ -382,7 +383,7 @@ describe('the PEM file of a peer whose trust ended', () => {
 });
 
 describe('watchOwnTrust() with a file that names what signs', () => {
-  it('tells the fingerprint of the root in it, and again when that is another one', async () => {
+  it('reports the fingerprint of the root in it, and again when it changes', async () => {
     using folder = tempDir();
     const [first, second] = await Promise.all([createTestCa({ trustDomain }), createTestCa({ trustDomain })]);
     const [pemFile, signingPemFile] = [folder.file('own.pem'), folder.file('signing.pem')];
@@ -416,7 +417,7 @@ describe('loadOwnTrust()', () => {
     ['a JWT key of an unknown kind', { kty: 'AKP' }],
     ['a private JWT key', { d: 'c2VjcmV0LXZhbHVl' }],
     ['a root without certificate', { use: 'x509-svid' }],
-    ['a root that is no certificate', { use: 'x509-svid', x5c: ['AAAA'] }],
+    ['a root that is not a certificate', { use: 'x509-svid', x5c: ['AAAA'] }],
     ['a misspelt use', { use: 'jwt-svd' }],
     ['no use', { use: undefined }],
     ['a key of a use that we do not carry', { use: 'wit-svid' }],
@@ -430,7 +431,7 @@ describe('loadOwnTrust()', () => {
       writeFileSync(bundleFile, JSON.stringify({ keys: [...keys, ...more] }));
       return loadOwnTrust(trustDomain, { bundleFile });
     };
-    // An entry twice loses nothing.
+    // A duplicate entry loses nothing.
     const whole = await load(keys[1] ?? {});
     expect([whole.roots.length, whole.jwtAuthorities?.length]).toEqual([1, 1]);
     const refusal = await load({ ...keys[1], kid: 'k2', ...change }).catch((error: unknown) => error);

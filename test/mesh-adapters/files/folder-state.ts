@@ -2,10 +2,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseBundleMap } from '../../../src/spiffe/index.ts';
 
-/** The root whose key nobody has. */
+/** The root whose private key does not exist. */
 export const NOBODY = 'O=federate,CN=no longer trusted';
 
-/** The roots in the map of a folder of foreign bundles, by trust domain, without those whose key nobody has. */
+/**
+ * The roots in the map of a folder of foreign bundles, by trust domain, without those whose private
+ * key does not exist.
+ */
 function rootsInFolder(folder: string) {
   const map = parseBundleMap(readFileSync(join(folder, 'bundles.json')));
   return Object.fromEntries(
@@ -28,7 +31,10 @@ export function keysInFolder(folder: string): Record<string, string[]> {
   );
 }
 
-/** What the files in a folder of foreign bundles say of peers, without what only says that peers are gone. */
+/**
+ * The content of the files in a folder of foreign bundles, without files that only show that peers
+ * are gone.
+ */
 export function folderState(folder: string): string {
   if (!existsSync(folder)) return '';
   const manifest = JSON.parse(readFileSync(join(folder, '.federate-files.json'), 'utf8')) as {

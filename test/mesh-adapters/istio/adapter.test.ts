@@ -80,7 +80,7 @@ async function openIstio(more: { readonly acceptUnnarrowed?: boolean } = {}) {
 meshAdapterContract('createIstioAdapter()', () => openIstio());
 
 describe('createIstioAdapter()', () => {
-  it('keeps the anchors in the mesh after a restart, so that no proxy gets a new certificate for nothing', async () => {
+  it('keeps the anchors in the mesh after a restart, so that no proxy gets a new certificate without need', async () => {
     await using istio = await openIstio();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await istio.adapter.applyForeignTrust([west.bundle()], signal);
@@ -92,7 +92,7 @@ describe('createIstioAdapter()', () => {
     expect(istio.mesh.status().foreign.map(({ trustDomain }) => trustDomain)).toEqual(['west.example']);
   });
 
-  it('keeps edits made beside its entries, and entries that are not its own, in their order', async () => {
+  it('keeps edits next to its entries, and entries of others, in their order', async () => {
     await using istio = await openIstio();
     const [west, theirs] = [
       await createTestCa({ trustDomain: 'west.example' }),
@@ -126,7 +126,7 @@ describe('createIstioAdapter()', () => {
     expect(await istio.held()).toEqual({ 'west.example': [west.authority.keyFingerprint] });
   });
 
-  it('says that istiod refuses the whole set because of an entry that is not ours (rule: all or nothing)', async () => {
+  it('reports that istiod refuses the whole set because of an entry that is not ours (rule: all or nothing)', async () => {
     await using istio = await openIstio();
     const west = await createTestCa({ trustDomain: 'west.example' });
     expect((await istio.adapter.applyForeignTrust([west.bundle()], signal))[0]?.state).toBe('written');
@@ -134,7 +134,7 @@ describe('createIstioAdapter()', () => {
     await istio.edit((text) => `${text}caCertificates:\n- pem: nonsense\n  trustDomains: [theirs.example]\n`);
     const refused = [{ trustDomain: 'west.example', state: 'refused', code: 'foreign-entry-invalid' }];
     expect(await istio.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject(refused);
-    // It goes on with what it had, also of who is to go.
+    // It keeps its previous trust, also in removed peers.
     const told = new Set([west.trustDomain]);
     for (const _again of ['at once', 'later'])
       expect(await istio.adapter.applyForeignTrust([], signal, told)).toMatchObject(refused);
@@ -142,7 +142,7 @@ describe('createIstioAdapter()', () => {
     expect(await istio.adapter.applyForeignTrust([], signal, told)).toEqual([]);
   });
 
-  it('says when proxies will not take foreign roots', async () => {
+  it('reports when proxies will not accept foreign roots', async () => {
     await using istio = await openIstio();
     await istio.edit((text) => text.replace('PROXY_CONFIG_XDS_AGENT: "true"', 'OTHER: "true"'));
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -167,7 +167,7 @@ describe('createIstioAdapter()', () => {
     }
   });
 
-  it('lists again when its watch is too old (410), and hears the next change', async () => {
+  it('lists again when its watch is too old (410), and learns of the next change', async () => {
     await using istio = await openIstio();
     const ended = new AbortController();
     let count = 0;
@@ -185,7 +185,7 @@ describe('createIstioAdapter()', () => {
     expect(roots).toBe(2);
   });
 
-  it('writes the root as it is only where the operator has accepted that, and says so', async () => {
+  it('writes the unnarrowed root only where the operator accepted that, and reports it', async () => {
     await using istio = await openIstio({ acceptUnnarrowed: true });
     const west = await createTestCa({ trustDomain: 'west.example' });
     const bundle = bundleOf(parseTrustDomain('west.example'), [x509AuthorityFromDer(west.root)]);

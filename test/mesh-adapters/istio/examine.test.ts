@@ -39,7 +39,7 @@ const namespace = (name: string, labels: object = { 'istio-injection': 'enabled'
 
 const allow = (source: object) => object('allow', 'shop', { rules: [{ from: [{ source }] }] });
 
-/** What an installation of a revision labels its mesh ConfigMap with. */
+/** The label of an installed revision's mesh ConfigMap. */
 const CANARY = { metadata: { labels: { 'istio.io/rev': 'canary' } } };
 
 type Made = Parameters<FakeApiServer['putObject']>[1];
@@ -55,7 +55,7 @@ function set(api: FakeApiServer, path: string, objects: readonly Made[]): void {
   }
 }
 
-/** A cluster in which nothing is wrong. */
+/** A cluster without mistakes. */
 async function startCluster(): Promise<FakeApiServer> {
   const api = new FakeApiServer();
   await api.start();
@@ -114,7 +114,7 @@ const TRAPS: readonly [string, string, (api: FakeApiServer) => void][] = [
     (api) => api.put('istio', { mesh: MESH.replace('east.example', 'cluster.local') }),
   ],
   ['mesh-config-missing', 'no mesh ConfigMap', (api) => api.delete('istio')],
-  ['mesh-config-malformed', 'a mesh config that is no YAML', (api) => api.put('istio', { mesh: '{' })],
+  ['mesh-config-malformed', 'a mesh config that is not YAML', (api) => api.put('istio', { mesh: '{' })],
   [
     'revisions-differ',
     'a revision with other roots',
@@ -127,7 +127,7 @@ const TRAPS: readonly [string, string, (api: FakeApiServer) => void][] = [
   ],
   [
     'foreign-entry-invalid',
-    'a bad certificate that somebody else left',
+    'a bad certificate of another owner',
     (api) => api.put('istio', { mesh: `${MESH}caCertificates: [{pem: nonsense}]\n` }),
   ],
   [
@@ -224,7 +224,7 @@ describe('examineIstio()', () => {
     ]);
   });
 
-  it.each(TRAPS)('tells %s for %s', async (code, _, spoil) => {
+  it.each(TRAPS)('reports %s for %s', async (code, _, spoil) => {
     await using api = await startCluster();
     spoil(api);
     const { findings } = await examine(api);
@@ -233,7 +233,7 @@ describe('examineIstio()', () => {
     expect(found[0]?.advice).toBeTruthy();
   });
 
-  it('lets names of a ServiceEntry stand for those of its DestinationRule, and the checked host of SIMPLE', async () => {
+  it('accepts names of a ServiceEntry for those of its DestinationRule, and the checked host of SIMPLE', async () => {
     await using api = await startCluster();
     set(api, SERVICE_ENTRIES, [
       federated,
@@ -247,7 +247,7 @@ describe('examineIstio()', () => {
     expect((await examine(api)).findings).toEqual([]);
   });
 
-  it('says nothing of a DENY rule that is wide, which denies foreign identities too', async () => {
+  it('reports nothing of a wide DENY rule, which denies foreign identities too', async () => {
     await using api = await startCluster();
     set(api, POLICIES, [
       allow({ principals: ['west.example/ns/shop/sa/web'] }),
@@ -283,7 +283,7 @@ describe('examineIstio()', () => {
     expect(codes).toEqual(['foreign-root-unscoped', 'foreign-entry-expired', 'foreign-root-unscoped']);
   });
 
-  it('tells several revisions, and a shared mesh config whose roots are replaced', async () => {
+  it('reports several revisions, and a shared mesh config with roots that are replaced', async () => {
     await using api = await startCluster();
     const roots = 'caCertificates: [{trustDomains: [west.example], spiffeBundleUrl: "https://x"}]\n';
     api.put('istio', { mesh: `${MESH}${roots}` });
@@ -301,7 +301,7 @@ describe('examineIstio()', () => {
     expect(findings).toContainEqual(expect.objectContaining({ code: 'shared-mesh-config', level: 'note' }));
   });
 
-  it('says what it may not read and what is not served, and goes on with the rest', async () => {
+  it('reports what it has no right to read and what is not served, and continues with the rest', async () => {
     await using api = await startCluster();
     set(api, DEPLOYMENTS, [istiod({})]);
     api.answer = ({ collection }, response) => {
@@ -320,7 +320,7 @@ describe('examineIstio()', () => {
     ]);
   });
 
-  it('reads policies as beta where an older Istio has nothing else', async () => {
+  it('reads policies as beta where an older Istio serves only that', async () => {
     await using api = await startCluster();
     const beta = PEER_AUTHENTICATIONS.replace('/v1/', '/v1beta1/');
     set(api, PEER_AUTHENTICATIONS, []);
@@ -336,7 +336,7 @@ describe('examineIstio()', () => {
     expect(examined).toContain('PeerAuthentications: 1');
   });
 
-  it('says once that nobody answers', async () => {
+  it('reports once that the server does not answer', async () => {
     const api = await startCluster();
     await api[Symbol.asyncDispose]();
     await using gone = new FakeApiServer();

@@ -74,7 +74,7 @@ describe('readOwnTrust() of Istio', () => {
     [403, 'mesh-forbidden'],
     [404, 'mesh-not-found'],
     [500, 'mesh-unavailable'],
-  ])('tells status %i of a list as %s with what the server says, pauses, and heals', async (status, code) => {
+  ])('reports status %i of a list as %s with the server’s message, pauses, and recovers', async (status, code) => {
     api.answer = ({ verb, name }, response) => {
       if (verb !== 'list' || name !== ROOTS) return false;
       fail(response, status, `no such luck with ${name}`);
@@ -114,7 +114,7 @@ describe('readOwnTrust() of Istio', () => {
   it.each([
     [MESH, 'mesh config'],
     [ROOTS, 'roots'],
-  ])('says which ConfigMap is not there (%s), keeps what it told, and hears when it comes back', async (name) => {
+  ])('reports the missing ConfigMap (%s), keeps its last report, and learns when it is back', async (name) => {
     follow();
     await untilTold(() => told.length === 1 && api.watches === 2, 'the first roots');
     const before = api.objects.get(name)?.data ?? {};
@@ -136,7 +136,7 @@ describe('readOwnTrust() of Istio', () => {
     ['no root', { 'root-cert.pem': '' }, 'own-roots-malformed'],
     ['half a root', { 'root-cert.pem': '-----BEGIN CERTIFICATE-----\nMIIB' }, 'own-roots-malformed'],
     ['no key', {}, 'own-roots-malformed'],
-  ])('keeps the roots it had when the ConfigMap says %s', async (_what, data: Record<
+  ])('keeps the roots it had when the ConfigMap has %s', async (_what, data: Record<
     string,
     string
   >, code) => {
@@ -150,7 +150,7 @@ describe('readOwnTrust() of Istio', () => {
     expect(connected()).toBe(true);
   });
 
-  it('goes on from the version it had when a watch ends, without a list', async () => {
+  it('continues from its version when a watch ends, without a list', async () => {
     follow();
     await untilTold(() => told.length === 1 && api.watches === 2, 'the first roots');
     putRoots(own, west);
@@ -182,13 +182,13 @@ describe('readOwnTrust() of Istio', () => {
     expect(api.count('watch', ROOTS)).toBeLessThan(20);
   });
 
-  it('drops half an event of a watch that broke, and misses no change meanwhile', async () => {
+  it('drops an incomplete event of a broken watch, and misses no change meanwhile', async () => {
     follow();
     await untilTold(() => told.length === 1 && api.watches === 2, 'the watches');
     api.endWatches('cut');
     await untilTold(() => !connected(), 'the loss');
     expect(adapter.status()).toMatchObject({ code: 'mesh-unreachable' });
-    // The version it goes on from is gone, as the watch events that were missed are: list again.
+    // The version is no longer stored, nor are the missed events: list again.
     api.answer = ({ verb }, response) => {
       if (verb !== 'watch') return false;
       fail(response, 410, 'too old resource version');
@@ -202,7 +202,7 @@ describe('readOwnTrust() of Istio', () => {
     expect(told[1]).toHaveLength(2);
   });
 
-  it('begins with a list after the connection broke: what a restored backup brought has no event', async () => {
+  it('lists after the connection broke, because a restored backup sends no event', async () => {
     follow();
     await untilTold(() => told.length === 1 && api.watches === 2, 'the watches');
     const roots = api.objects.get(ROOTS);
@@ -212,7 +212,7 @@ describe('readOwnTrust() of Istio', () => {
     expect(told[1]).toHaveLength(2);
   });
 
-  it('comes back after the API server was restarted, with the roots of that moment', async () => {
+  it('returns after the API server was restarted, with the roots of that moment', async () => {
     follow();
     await untilTold(() => told.length === 1 && api.watches === 2, 'the first roots');
     await api.stop();
@@ -236,7 +236,7 @@ describe('writeForeignTrust() of Istio', () => {
     ['PUT', 'put', 404, 'mesh-not-found'],
     ['PUT', 'put', 422, 'mesh-refused'],
     ['PUT', 'put', 500, 'mesh-unavailable'],
-  ])('changes nothing and says why when %s (%s) is answered with %i, and heals', async (_verb, verb, status, code) => {
+  ])('changes nothing and reports the reason when %s (%s) is answered with %i, and recovers', async (_verb, verb, status, code) => {
     api.answer = (request, response) => {
       if (request.verb !== verb) return false;
       fail(response, status, 'no such luck');
@@ -254,12 +254,12 @@ describe('writeForeignTrust() of Istio', () => {
     expect(connected()).toBe(true);
   });
 
-  it('finds after half an answer to its PUT that all is written, and does not write it again', async () => {
+  it('finds after an incomplete answer to its PUT that all is written, and does not write it again', async () => {
     api.beforePut = () => {
       api.answer = (request, response) => {
         if (request.verb !== 'put') return false;
         api.answer = () => false;
-        // Written, but nobody hears of it.
+        // Written, but the answer is lost.
         response.end = ((): typeof response => {
           answerHalf(response);
           return response;
@@ -280,7 +280,7 @@ describe('writeForeignTrust() of Istio', () => {
       edits += 1;
       if (edits <= 4) api.put(MESH, { mesh: `${MESH_TEXT}edit: ${edits}\n` });
     };
-    // Nobody moves the clock: it does not pause.
+    // The clock stands still, so it does not pause.
     expect(await apply(west.bundle())).toMatchObject([{ state: 'written' }]);
     expect(meshText()).toContain('edit: 4\n');
     expect(api.count('put')).toBe(5);
@@ -304,7 +304,7 @@ describe('writeForeignTrust() of Istio', () => {
     expect(meshText()).toBe(replaced);
   });
 
-  it('knows its entries without its annotation, which another writer dropped, and removes them wholly', async () => {
+  it('knows its entries without its annotation, which another writer dropped, and removes them completely', async () => {
     await apply(west.bundle());
     const object = api.objects.get(MESH);
     if (object) delete object.metadata['annotations'];
@@ -316,7 +316,7 @@ describe('writeForeignTrust() of Istio', () => {
     expect(meshText()).toContain('trustDomain:   istio.example   # own');
   });
 
-  it('keeps everything that is not its own byte for byte: other keys, binary data, labels, fields it does not know', async () => {
+  it('keeps everything of others byte for byte: other keys, binary data, labels, fields it does not know', async () => {
     const data = {
       mesh: MESH_TEXT.replaceAll('\n', '\r\n'),
       meshNetworks: 'networks: {}\n\n# \u{1f50f} tail  ',

@@ -81,7 +81,7 @@ describe('createIstioFileAdapter()', () => {
     expect(existsSync(mesh.beside)).toBe(false);
   });
 
-  it('knows its entries again when what it remembered is from before or after a crash', async () => {
+  it('knows its entries again when its memory is from before or after a crash', async () => {
     await using mesh = await openFile({ acceptUnnarrowed: true });
     const west = await createTestCa({ trustDomain: 'west.example' });
     const next = await createTestCa({ trustDomain: 'west.example' });
@@ -102,9 +102,9 @@ describe('createIstioFileAdapter()', () => {
 
   it.each([
     ['a config that is not there', 'mesh-config-missing', undefined],
-    ['a config that is no YAML', 'mesh-config-malformed', 'trustDomain: ['],
+    ['a config that is not YAML', 'mesh-config-malformed', 'trustDomain: ['],
     ['a trust domain that is none', 'own-trust-domain-malformed', 'trustDomain: East_Example!\n'],
-  ])('writes nothing for %s and says so', async (_, code, text) => {
+  ])('writes nothing for %s and reports it', async (_, code, text) => {
     await using mesh = await openFile();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([], signal);

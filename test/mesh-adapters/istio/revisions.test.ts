@@ -42,7 +42,7 @@ async function startCluster(more: { readonly allRevisions?: boolean } = {}) {
 }
 
 describe('createIstioAdapter() with several revisions', () => {
-  it('writes the same anchors into each, leaves other ConfigMaps alone, and takes all back', async () => {
+  it('writes the same anchors into each, leaves other ConfigMaps alone, and removes all again', async () => {
     await using cluster = await startCluster();
     const { adapter, west, text } = cluster;
     expect(await adapter.applyForeignTrust([west], signal)).toMatchObject([{ state: 'written' }]);
@@ -53,7 +53,7 @@ describe('createIstioAdapter() with several revisions', () => {
     expect([text('istio'), text('istio-canary')]).toEqual([MESH, MESH]);
   });
 
-  it('gives a revision that comes later the anchors that the others have', async () => {
+  it('gives a later revision the anchors that the others have', async () => {
     await using cluster = await startCluster();
     const { api, adapter, west, text } = cluster;
     await adapter.applyForeignTrust([west], signal);
@@ -81,7 +81,7 @@ describe('createIstioAdapter() with several revisions', () => {
     expect(cluster.text('istio-canary')).toBe(MESH);
   });
 
-  it('is content with the configured one where it may not list the others, and says so', async () => {
+  it('uses the configured one where it has no right to list the others, and reports that', async () => {
     await using cluster = await startCluster();
     cluster.api.answer = ({ verb, name }, response) => {
       if (verb !== 'list' || name !== '') return false;
@@ -96,7 +96,7 @@ describe('createIstioAdapter() with several revisions', () => {
 
   it.each([
     [
-      'may not be written',
+      'cannot be written',
       'mesh-forbidden',
       (api: FakeApiServer) => {
         api.answer = ({ verb, name }, response) => {
@@ -120,7 +120,7 @@ describe('createIstioAdapter() with several revisions', () => {
     expect(cluster.text('istio')).toContain('west.example');
   });
 
-  it('does not say that a peer is gone which a revision that cannot be written still has', async () => {
+  it('does not report a peer as gone that an unwritable revision still has', async () => {
     await using cluster = await startCluster();
     const { api, adapter, west, text } = cluster;
     await adapter.applyForeignTrust([west], signal);
@@ -137,7 +137,7 @@ describe('createIstioAdapter() with several revisions', () => {
     expect(await adapter.applyForeignTrust([], signal)).toMatchObject([{ state: 'removed' }]);
   });
 
-  it('does not say that a peer is gone while a revision cannot be read', async () => {
+  it('does not report a peer as gone while a revision cannot be read', async () => {
     await using cluster = await startCluster();
     const { api, adapter, west } = cluster;
     await adapter.applyForeignTrust([west], signal);
@@ -149,7 +149,7 @@ describe('createIstioAdapter() with several revisions', () => {
       ]);
   });
 
-  it('tells that SPIRE gives the identities, and that a shared list would be replaced', async () => {
+  it('reports that SPIRE gives the identities, and that a shared list would be replaced', async () => {
     await using cluster = await startCluster();
     const { api, adapter, west } = cluster;
     api.put('istio-shared', { mesh: 'caCertificates: [{spiffeBundleUrl: "https://x"}]\n' });

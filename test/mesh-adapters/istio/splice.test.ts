@@ -51,7 +51,7 @@ describe('insertOwnEntries()', () => {
     await expect(spliced.text).toMatchFileSnapshot(`${FIXTURES}/${name}/mesh-config.yaml`);
   });
 
-  it('keeps everything else byte for byte, whatever is there (property)', () => {
+  it('keeps everything else byte for byte, in any text (property)', () => {
     const line = fc.oneof(
       fc.constantFrom<string[]>(
         '# a comment',
@@ -89,7 +89,7 @@ describe('insertOwnEntries()', () => {
     );
   });
 
-  it('keeps what others add to a list that we began', () => {
+  it('keeps what others add to a list that we started', () => {
     const { text, origin } = insertOwnEntries('a: 1\n', OURS);
     expect(removeOwnEntries(`${text}${theirs}b: 2\n`, isOurs, origin)).toBe(
       `a: 1\ncaCertificates:\n${theirs}b: 2\n`,

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { KubernetesSource } from '../../../src/mesh-adapters/kubernetes/kubernetes-access.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
-/** An object as the fake keeps it. */
+/** An object as the fake stores it. */
 export interface FakeObject {
   metadata: {
     name: string;
@@ -22,7 +22,9 @@ export interface FakeConfigMap extends FakeObject {
   data: Record<string, string>;
 }
 
-/** One request as it arrived; `name` is the object it asks for, or that of its field selector. */
+/**
+ * One request as it arrived; `name` is the object of the request, or that of its field selector.
+ */
 export interface FakeApiRequest {
   readonly verb: 'get' | 'list' | 'watch' | 'put' | 'post' | 'delete';
   readonly name: string;
@@ -39,22 +41,23 @@ const PATH =
   /^((?:\/api\/v1|\/apis\/[^/]+\/[^/]+)(?:\/namespaces\/([^/]+)(?=\/[^/]+))?\/[^/]+)(?:\/([^/]+))?$/;
 
 /**
- * A Kubernetes API server on loopback that does what a test tells it, also what no server should. Untouched it gets, lists,
- * watches, creates, replaces and deletes objects of any kind by resource version. A name without a slash means the
- * ConfigMap of that name in `istio-system`; other objects are named by their whole path.
+ * A Kubernetes API server on loopback that a test controls, also for what no server should do. By
+ * default it gets, lists, watches, creates, replaces and deletes objects of any kind by resource
+ * version. A name without a slash means the ConfigMap of that name in `istio-system`; other objects
+ * are named by their whole path.
  */
 export class FakeApiServer {
   readonly requests: FakeApiRequest[] = [];
   readonly #objects = new Map<string, FakeObject>();
   /** Answers a request; true when it did, else the ordinary answer is given. */
   answer: (request: FakeApiRequest, response: ServerResponse) => boolean = () => false;
-  /** Called before a PUT is looked at: somebody else may be faster. */
+  /** Called before a PUT is handled: another writer may be faster. */
   beforePut: () => void = () => {};
   /** Called after each write by a client: what a controller in the cluster makes of it. */
   onWrite: () => void = () => {};
   readonly #folder = tempDir();
   readonly #watches = new Set<{ collection: string; selects: Selector; response: ServerResponse }>();
-  /** Every change so far, so that a watch hears what happened since the version it goes on from. */
+  /** Every change so far, so that a watch gets what happened since its version. */
   readonly #changes: { version: number; collection: string; type: string; object: FakeObject }[] = [];
   #server: Server | undefined;
   #port = 0;
@@ -90,7 +93,7 @@ export class FakeApiServer {
     return { kind: 'in-cluster', serviceAccountFolder: this.#folder.path, server: this.url };
   }
 
-  /** What the service account's token file says from now on. */
+  /** The content of the service account's token file from now on. */
   token(text: string): void {
     writeFileSync(this.#folder.file('token'), text);
   }
@@ -104,17 +107,20 @@ export class FakeApiServer {
     return this.#objects.get(pathOf(path));
   }
 
-  /** Every object whose path begins with `prefix`, by path. */
+  /** Every object with a path that begins with `prefix`, by path. */
   under(prefix: string): Record<string, FakeObject> {
     return Object.fromEntries([...this.#objects].filter(([path]) => path.startsWith(prefix)));
   }
 
-  /** Puts a ConfigMap in place, as another writer would, and tells the watches. */
+  /** Stores a ConfigMap, as another writer would, and notifies the watches. */
   put(name: string, data: Record<string, string>, more: Record<string, unknown> = {}): void {
     this.putObject(name, { ...this.object(name), ...more, kind: 'ConfigMap', data });
   }
 
-  /** Puts any object in place, as another writer would, and tells the watches; metadata is added to what is there. */
+  /**
+   * Stores any object, as another writer would, and notifies the watches; metadata is added to the
+   * present.
+   */
   putObject(
     name: string,
     object: Record<string, unknown> & { metadata?: Record<string, unknown> },
@@ -145,7 +151,7 @@ export class FakeApiServer {
     });
   }
 
-  /** Tells an event to every watch of the object. */
+  /** Sends an event to every watch of the object. */
   tell(name: string, type: string, object: FakeObject): void {
     const collection = collectionOf(pathOf(name));
     if (type !== 'BOOKMARK') this.#changes.push({ version: this.#version, collection, type, object });
@@ -315,12 +321,12 @@ function selectorOf(query: URLSearchParams): Selector {
     });
 }
 
-/** Answers with a status and the `Status` object that goes with it. */
+/** Answers with a status and the matching `Status` object. */
 export function fail(response: ServerResponse, code: number, message: string): void {
   response.writeHead(code).end(JSON.stringify({ kind: 'Status', status: 'Failure', code, message }));
 }
 
-/** Answers with half of what was announced, and breaks the connection. */
+/** Sends half of the announced answer, and breaks the connection. */
 export function answerHalf(response: ServerResponse): void {
   response.writeHead(200, { 'content-length': 1000 });
   response.write('{"kind":', () => response.destroy());

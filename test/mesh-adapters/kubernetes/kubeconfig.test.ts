@@ -50,7 +50,7 @@ function write(server: string, user: object): void {
 const get = async () => (await client.get(TARGET, signal)).data;
 
 describe('KubernetesClient with a kubeconfig', () => {
-  it('reads the file again when the server is gone or no longer knows the token', async () => {
+  it('reads the file again when the server is gone or no longer accepts the token', async () => {
     write('https://127.0.0.1:1', { token: 'old' });
     await expect(get()).rejects.toMatchObject({ code: 'mesh-unreachable' });
     write(api.url, { token: 'old' });

@@ -13,7 +13,7 @@ const TARGET = { namespace: 'istio-system', name: 'istio' };
 const OBJECT = { kind: 'ConfigMap', metadata: { ...TARGET, resourceVersion: '7' }, data: { mesh: 'a: 1\n' } };
 const { signal } = new AbortController();
 
-/** An API server that answers everything as it is told, and a pod's service account to ask it with. */
+/** An API server that a test controls, and a pod's service account to call it with. */
 async function serve(answer: (request: IncomingMessage, response: ServerResponse) => void) {
   const folder = tempDir();
   writeFileSync(folder.file('token'), 'first\n');
@@ -55,7 +55,7 @@ describe('KubernetesClient', () => {
     [422, 'mesh-refused'],
     [429, 'mesh-unavailable'],
     [500, 'mesh-unavailable'],
-  ])('tells status %i as %s, with what the server says', async (status, code) => {
+  ])('reports status %i as %s, with the server’s message', async (status, code) => {
     let answerStatus = 200;
     using api = await serve((_, response) => {
       response.writeHead(answerStatus);
@@ -106,7 +106,7 @@ describe('KubernetesClient', () => {
     expect(seen).toEqual(['Bearer first', 'Bearer second']);
   });
 
-  it('watch() gives whole events and drops the half of one that a broken connection left', async () => {
+  it('watch() gives whole events and drops the incomplete one of a broken connection', async () => {
     using api = await serve((_, response) => {
       const lines = [
         { type: 'ADDED', object: OBJECT },
@@ -124,7 +124,7 @@ describe('KubernetesClient', () => {
     expect(seen).toEqual(['open 1', 'object 7', 'bookmark 9']);
   });
 
-  it('watch() tells a version that is too old (410), as status and as event', async () => {
+  it('watch() reports a version that is too old (410), as status and as event', async () => {
     let asEvent = true;
     using api = await serve((_, response) => {
       response.writeHead(asEvent ? 200 : 410);

@@ -73,7 +73,7 @@ describe('KubernetesClient with objects of any kind', () => {
 });
 
 describe('watchObjects()', () => {
-  it('tells all selected objects after each change, and forgets after 410 what went while nobody looked', async () => {
+  it('reports all selected objects after each change, and after 410 forgets those that were deleted meanwhile', async () => {
     const told: string[][] = [];
     const ended = new AbortController();
     api.putObject(`${THINGS.path}/one`, thing('one', { of: 'us' }));

@@ -99,7 +99,7 @@ meshAdapterContract('createKumaAdapter() over REST', () => openRest());
 meshAdapterContract('createKumaAdapter() over Kubernetes', () => openKubernetes());
 
 describe('createKumaAdapter()', () => {
-  it('marks what it makes, and says at a federated zone where it was made', async () => {
+  it('marks what it makes, and at a federated zone with the place of its origin', async () => {
     await using mesh = await openRest({ origin: 'zone' });
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);
@@ -122,7 +122,8 @@ describe('createKumaAdapter()', () => {
     mesh.kuma.put('federate-by-hand', 'hand.example', [pem]);
     const before = await mesh.state();
     const [written, refused] = await mesh.adapter.applyForeignTrust([west.bundle(), theirs.bundle()], signal);
-    // A trust domain in capitals is none, and breaks every proxy of the mesh: that is told.
+    // A name in capitals is not a trust domain and breaks every proxy of the mesh: that is
+    // reported.
     expect(written).toMatchObject({ state: 'refused', code: 'foreign-entry-invalid' });
     expect(refused).toMatchObject({ state: 'refused', code: 'trust-domain-taken' });
     await mesh.adapter.applyForeignTrust([], signal);
@@ -141,7 +142,7 @@ describe('createKumaAdapter()', () => {
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
       { state: 'refused', code: 'foreign-entry-invalid', message: expect.stringContaining('broken') },
     ]);
-    // Proxies go on with what they had, also of who is to go.
+    // Proxies keep their previous trust, also in removed peers.
     const told = new Set([west.trustDomain]);
     for (const _again of ['at once', 'later'])
       expect(await mesh.adapter.applyForeignTrust([], signal, told)).toMatchObject([
@@ -163,7 +164,7 @@ describe('createKumaAdapter()', () => {
     ]);
   });
 
-  it('asks which trust domain is ours where the mesh has several, and tells when the named one is not there', async () => {
+  it('requires a choice where the mesh has several trust domains, and reports when the named one is missing', async () => {
     await using mesh = await openRest();
     const other = await createTestCa({ trustDomain: 'default.zone-2.mesh.local' });
     await expect(mesh.adapter.applyForeignTrust([], signal)).resolves.toEqual([]);
@@ -183,7 +184,7 @@ describe('createKumaAdapter()', () => {
     });
   });
 
-  it('tells what the control plane warns of', async () => {
+  it('reports the warnings of the control plane', async () => {
     await using mesh = await openRest();
     mesh.kuma.warnings = ['MeshTrust is experimental'];
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -192,7 +193,7 @@ describe('createKumaAdapter()', () => {
     ]);
   });
 
-  it('keeps what a refused bundle still lists of what is there: the last good', async () => {
+  it('keeps what a refused bundle still lists of the present roots: the last good', async () => {
     await using mesh = await openRest();
     const [west, north] = [
       await createTestCa({ trustDomain: 'west.example' }),

@@ -75,7 +75,7 @@ const STATUSES = [
 describe('readOwnTrust() of Kuma', () => {
   it.each(
     STATUSES,
-  )('tells status %i as %s with what the control plane says, keeps what it told, and heals', async (status, code) => {
+  )('reports status %i as %s with the control plane’s message, keeps its last report, and recovers', async (status, code) => {
     follow();
     await untilTold(() => told.length === 1, 'the first roots');
     kuma.answer = (_request, response) => {
@@ -116,7 +116,7 @@ describe('readOwnTrust() of Kuma', () => {
     expect(adapter.status().connected).toBe(true);
   });
 
-  it('gives up on a control plane that is slow, and comes back', async () => {
+  it('gives up on a slow control plane, and returns', async () => {
     follow();
     await untilTold(() => told.length === 1, 'the first roots');
     kuma.answer = () => true;
@@ -126,7 +126,7 @@ describe('readOwnTrust() of Kuma', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('comes back after the control plane was down, renamed its trust domain, and was restored', async () => {
+  it('returns after the control plane was down, renamed its trust domain, and was restored', async () => {
     follow();
     await untilTold(() => told.length === 1, 'the first roots');
     await kuma.stop();
@@ -178,7 +178,7 @@ describe('readOwnTrust() of Kuma', () => {
 describe('writeForeignTrust() of Kuma', () => {
   it.each(
     STATUSES.filter(([status]) => status !== 409 && status !== 401),
-  )('changes nothing and says why when PUT is answered with %i (%s), and heals', async (status, code) => {
+  )('changes nothing and reports the reason when PUT is answered with %i (%s), and recovers', async (status, code) => {
     kuma.answer = ({ method }, response) => {
       if (method !== 'PUT') return false;
       refuse(response, status, 'Could not', 'no such luck');
@@ -193,7 +193,7 @@ describe('writeForeignTrust() of Kuma', () => {
     expect(adapter.status().connected).toBe(true);
   });
 
-  it('fails as a whole where the control plane does not know us', async () => {
+  it('fails as a whole where the control plane does not accept our credentials', async () => {
     kuma.answer = ({ method }, response) => {
       if (method !== 'PUT') return false;
       refuse(response, 401, 'Could not', 'who?');
@@ -203,7 +203,7 @@ describe('writeForeignTrust() of Kuma', () => {
     expect(adapter.status()).toMatchObject({ connected: false, code: 'mesh-unauthenticated' });
   });
 
-  it('tells a refusal of one trust domain with the fields, and writes the others', async () => {
+  it('reports a refusal of one trust domain with the fields, and writes the others', async () => {
     const north = await createTestCa({ trustDomain: 'north.example' });
     kuma.answer = ({ method, path }, response) => {
       if (method !== 'PUT' || !path.includes('west')) return false;
@@ -222,7 +222,7 @@ describe('writeForeignTrust() of Kuma', () => {
     expect(foreign()).toEqual(['north.example']);
   });
 
-  it('does not write again what was written although half the answer was lost', async () => {
+  it('does not write again what was written although the answer was incomplete', async () => {
     kuma.answer = ({ method }, response) => {
       if (method !== 'PUT') return false;
       kuma.answer = () => false;
@@ -274,7 +274,7 @@ describe('writeForeignTrust() of Kuma', () => {
         if (trust) trust.spec.caBundles = [];
       },
     ],
-  ])('asks to be compared as soon as it sees that its MeshTrust was %s', async (_what, change) => {
+  ])('requests a comparison as soon as it sees that its MeshTrust was %s', async (_what, change) => {
     follow();
     await untilTold(() => told.length === 1, 'the first roots');
     await apply(west.bundle());
@@ -290,7 +290,7 @@ describe('writeForeignTrust() of Kuma', () => {
     expect(took).toBeLessThanOrEqual(10_000);
   });
 
-  it('goes on when another agent with its own prefix writes to the same mesh, and neither touches the other', async () => {
+  it('continues when another agent with its own prefix writes to the same mesh, and neither touches the other', async () => {
     const other = createKumaAdapter({
       access: { kind: 'rest', address: kuma.url, pollMs: 5000 },
       mesh: 'default',
@@ -360,7 +360,7 @@ describe('writeForeignTrust() of Kuma over Kubernetes', () => {
   });
 });
 
-/** Whether a report says again what was told last, as the one does that a second look confirms. */
+/** Whether a report repeats the last one, as a confirming second look does. */
 function isSame(before: readonly string[] | undefined, roots: readonly X509Authority[]): boolean {
   return before?.join() === roots.map(({ keyFingerprint }) => keyFingerprint).join();
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A MeshTrust as the REST API tells it. */
+/** A MeshTrust as the REST API returns it. */
 export interface FakeMeshTrust {
   type: 'MeshTrust';
   mesh: string;
@@ -19,8 +19,9 @@ export interface FakeKumaRequest {
 }
 
 /**
- * The REST API of a Kuma control plane for MeshTrusts, with the product's laxness: it takes any trust domain, looks at the
- * first PEM block only, has no versions, and joins all MeshTrusts of one trust domain. A test may answer in its place.
+ * The REST API of a Kuma control plane for MeshTrusts, with the product's laxness: it accepts any
+ * trust domain, reads the first PEM block only, has no versions, and joins all MeshTrusts of one
+ * trust domain. A test may answer instead.
  */
 export class FakeKumaControlPlane {
   readonly requests: FakeKumaRequest[] = [];
@@ -53,7 +54,7 @@ export class FakeKumaControlPlane {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Puts a MeshTrust in place, as somebody else would. */
+  /** Stores a MeshTrust, as another writer would. */
   put(name: string, trustDomain: string, pems: readonly string[], more: Partial<FakeMeshTrust> = {}): void {
     const caBundles = pems.map((value) => ({ type: 'Pem' as const, pem: { value } }));
     const trust = { type: 'MeshTrust' as const, mesh: 'default', name, labels: {}, ...more };

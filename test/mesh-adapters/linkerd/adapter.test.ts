@@ -32,21 +32,21 @@ async function firstRoots(adapter: MeshAdapter): Promise<string[]> {
 }
 
 describe('createLinkerdAdapter()', () => {
-  it('writes anchors that speak for the DNS identities of the peer alone, and never tells them as its own', async () => {
+  it('writes anchors that speak for the DNS identities of the peer alone, and never reports them as its own', async () => {
     await using mesh = await openLinkerd();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);
     const [, foreign = new Uint8Array()] = certificatesFromPem(mesh.linkerd.anchors);
     expect(isDnsNarrowedAnchor(parseCertificate(foreign))).toBe(true);
     expect(await firstRoots(mesh.adapter)).toEqual([mesh.own.authority.keyFingerprint]);
-    // Also after the source is gone and trust-manager was not there to hear of it.
+    // Also after the source is gone while trust-manager was down.
     mesh.linkerd.syncing = false;
     await mesh.adapter.applyForeignTrust([], signal);
     expect(certificatesFromPem(mesh.linkerd.anchors)).toHaveLength(2);
     expect(await firstRoots(mesh.create())).toEqual([mesh.own.authority.keyFingerprint]);
   });
 
-  it('refuses a peer whose SPIFFE IDs its proxies cannot narrow, unless the operator has accepted that', async () => {
+  it('refuses a peer whose SPIFFE IDs its proxies cannot narrow, unless the operator accepted that', async () => {
     await using mesh = await openLinkerd();
     const consul = await createTestCa({ trustDomain: 'consul.example' });
     expect(await mesh.adapter.applyForeignTrust([consul.bundle()], signal)).toMatchObject([
@@ -74,7 +74,7 @@ describe('createLinkerdAdapter()', () => {
     expect(reports.map(({ code }) => code)).toEqual(['twin-root', 'root-constrained']);
   });
 
-  it('refuses a peer whose trust domain lies above or below another, for DNS anchors speak for everything below', async () => {
+  it('refuses a peer with a trust domain above or below another, because DNS anchors speak for everything below', async () => {
     await using mesh = await openLinkerd();
     const names = ['example', 'linkerd.linkerd.example', 'west.example', 'identity.west.example'];
     const cas = await Promise.all(names.map((each) => createTestCa({ trustDomain: each })));
@@ -97,7 +97,7 @@ describe('createLinkerdAdapter()', () => {
     expect(await apply(westBelow)).toEqual(['identity.west.example accepted', 'west.example removed']);
   });
 
-  it('lets in as many roots of one name as rustls can tell apart, and refuses the peer that brings one more', async () => {
+  it('admits as many roots of one name as rustls can distinguish, and refuses the peer with one more', async () => {
     await using mesh = await openLinkerd();
     const { subjectDer } = parseCertificate(mesh.own.root);
     const twins = async (trustDomain: string, count: number) => {
@@ -114,13 +114,13 @@ describe('createLinkerdAdapter()', () => {
     const north = await createTestCa({ trustDomain: 'north.example' });
     const apply = (...bundles: TrustBundle[]) => mesh.adapter.applyForeignTrust(bundles, signal);
     expect(await apply(west, north.bundle())).toMatchObject([{ state: 'accepted' }, { state: 'accepted' }]);
-    // Whoever came later is refused, wherever it stands; the others keep what they have.
+    // The later peer is refused, in any order; the others keep their roots.
     expect(await apply(thief, west, north.bundle())).toMatchObject([
       { state: 'refused', code: 'root-name-crowded' },
       { state: 'accepted' },
       { state: 'accepted' },
     ]);
-    // What a refused bundle has in the mesh goes on counting.
+    // What a refused bundle has in the mesh still counts.
     const grown = bundleOf(west.trustDomain, [
       ...west.x509Authorities,
       ...(await twins('west.example', 1)).x509Authorities,
@@ -135,7 +135,7 @@ describe('createLinkerdAdapter()', () => {
     expect(await apply(thief, fewer)).toMatchObject([{ state: 'accepted' }, { state: 'accepted' }]);
   });
 
-  it('tells how far anchors came: written, accepted, in effect, and how many pods are stale', async () => {
+  it('reports how far anchors came: written, accepted, in effect, and how many pods are stale', async () => {
     await using mesh = await openLinkerd();
     const { linkerd } = mesh;
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -165,7 +165,7 @@ describe('createLinkerdAdapter()', () => {
     linkerd.api.answer = () => false;
   });
 
-  it('does not say that a peer or a root is gone while pods have it, which is until they are restarted', async () => {
+  it('does not report a peer or a root as gone while pods have it, which is until they are restarted', async () => {
     await using mesh = await openLinkerd();
     const { linkerd } = mesh;
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -211,7 +211,8 @@ describe('createLinkerdAdapter()', () => {
     const right = linkerd.addControlPlanePod('2030-01-01T12:01:00Z');
     linkerd.addControlPlanePod('2030-01-01T10:00:00Z', 'Succeeded');
     expect(await apply(west.bundle())).toMatchObject([{ state: 'in-effect' }]);
-    // The peer goes, and the workloads are restarted: destination, identity and injector still have its anchor.
+    // The peer is removed and the workloads are restarted: destination, identity and injector still
+    // have its anchor.
     linkerd.changedAt = '2030-01-01T13:00:00Z';
     await apply();
     linkerd.addPod();
@@ -231,7 +232,7 @@ describe('createLinkerdAdapter()', () => {
     expect(await apply()).toEqual([]);
   });
 
-  it('does not call a peer gone where the API server does not say when the anchors changed', async () => {
+  it('does not report a peer as gone where the API server does not show when the anchors changed', async () => {
     await using mesh = await openLinkerd();
     const { linkerd } = mesh;
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -244,7 +245,7 @@ describe('createLinkerdAdapter()', () => {
     ]);
   });
 
-  it('says that a peer is gone which no pod can have, whatever else pods have', async () => {
+  it('reports a peer as gone that no pod can have, whatever else pods have', async () => {
     await using mesh = await openLinkerd();
     const { linkerd } = mesh;
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -256,7 +257,7 @@ describe('createLinkerdAdapter()', () => {
     ]);
   });
 
-  it('says so until trust-manager has taken out what has ended: a peer, and a root of one, also after a restart', async () => {
+  it('reports that until trust-manager has removed what has ended: a peer, and a root of one, also after a restart', async () => {
     await using mesh = await openLinkerd();
     const { linkerd } = mesh;
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -320,14 +321,14 @@ describe('createLinkerdAdapter()', () => {
       (linkerd: FakeLinkerd) => linkerd.putValues('identityTrustDomain: linkerd.example\n'),
       'external-ca-off',
     ],
-  ])('tells that %s is in the way, with what to do', async (_what, change, code) => {
+  ])('reports that %s is in the way, with the remedy', async (_what, change, code) => {
     await using mesh = await openLinkerd();
     change(mesh.linkerd);
     const west = await createTestCa({ trustDomain: 'west.example' });
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([{ code }]);
   });
 
-  it('tells that trust-manager did not sync, and why', async () => {
+  it('reports that trust-manager did not sync, and why', async () => {
     await using mesh = await openLinkerd();
     mesh.linkerd.putBundle([
       {
@@ -344,7 +345,7 @@ describe('createLinkerdAdapter()', () => {
     ]);
   });
 
-  it('keeps its anchors after a restart, so that no pod is stale for nothing', async () => {
+  it('keeps its anchors after a restart, so that no pod is stale without need', async () => {
     await using mesh = await openLinkerd();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);
@@ -353,7 +354,7 @@ describe('createLinkerdAdapter()', () => {
     expect(await mesh.state()).toBe(before);
   });
 
-  it('takes for taken what another agent wrote, and leaves it alone', async () => {
+  it('treats what another agent wrote as taken, and leaves it alone', async () => {
     await using mesh = await openLinkerd();
     const west = await createTestCa({ trustDomain: 'west.example' });
     const other = mesh.create({ namePrefix: 'partner-' });
@@ -407,7 +408,7 @@ describe('writeForeignTrust() of Linkerd', () => {
     ['get', 404, 'mesh-not-found'],
     ['list', 500, 'mesh-unavailable'],
     ['list', 410, 'mesh-expired'],
-  ] as const)('changes nothing and says why when %s is answered with %i (%s), and heals', async (verb, status, code) => {
+  ] as const)('changes nothing and reports the reason when %s is answered with %i (%s), and recovers', async (verb, status, code) => {
     await using mesh = await openLinkerd();
     const { api } = mesh.linkerd;
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -444,7 +445,7 @@ describe('writeForeignTrust() of Linkerd', () => {
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
       { ...reported, message },
     ]);
-    // A mesh that takes nothing is in trouble; one that refuses a peer is well.
+    // A mesh that accepts nothing is in trouble; one that refuses a peer is well.
     expect(mesh.adapter.status().connected).toBe(connected);
     api.answer = () => false;
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
@@ -453,7 +454,7 @@ describe('writeForeignTrust() of Linkerd', () => {
     expect(mesh.adapter.status().connected).toBe(true);
   });
 
-  it('finds after half an answer that all is written, and does not write it again', async () => {
+  it('finds after an incomplete answer that all is written, and does not write it again', async () => {
     await using mesh = await openLinkerd();
     const { api } = mesh.linkerd;
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -503,7 +504,7 @@ describe('readOwnTrust() of Linkerd', () => {
     await mesh[Symbol.asyncDispose]();
   });
 
-  it('keeps its roots when the anchors turn bad, and hears the next ones', async () => {
+  it('keeps its roots when the anchors turn bad, and learns of the next ones', async () => {
     mesh.linkerd.putAnchors('');
     await untilTold(() => code() === 'own-roots-malformed', 'the empty anchors');
     mesh.linkerd.putAnchors('-----BEGIN CERTIFICATE-----\nMIIB');
@@ -527,7 +528,7 @@ describe('readOwnTrust() of Linkerd', () => {
     expect(told.slice(1)).toEqual(['cluster.west 1', 'cluster.local 1']);
   });
 
-  it('comes back after the API server was down', async () => {
+  it('returns after the API server was down', async () => {
     await mesh.linkerd.api.stop();
     await untilHealed(clock, () => code() === 'mesh-unreachable', 'the loss');
     await mesh.linkerd.api.start();

@@ -10,13 +10,15 @@ const BY_LABEL = {
 };
 
 /**
- * A cluster with Linkerd and trust-manager: the Bundle joins the own anchors and every ConfigMap its sources select into the
- * anchors of the mesh, at once; a source by name that is not there stops it as a whole. Pods keep the anchors that were there when
- * they were made.
+ * A cluster with Linkerd and trust-manager: the Bundle joins the own anchors and every ConfigMap
+ * that its sources select into the anchors of the mesh, at once. A missing source by name stops it
+ * as a whole. Pods keep the anchors from the time when they were made.
  */
 export class FakeLinkerd {
   readonly api = new FakeApiServer();
-  /** When the anchors of the mesh were last changed; undefined: the API server does not say so. */
+  /**
+   * The time of the last change of the mesh's anchors; undefined: the API server does not show it.
+   */
   changedAt: string | undefined;
   /** Whether trust-manager runs. */
   syncing = true;
@@ -54,7 +56,7 @@ export class FakeLinkerd {
     this.api.delete(BUNDLE);
   }
 
-  /** What trust-manager does. */
+  /** Does what trust-manager does. */
   sync(): void {
     const bundle = this.api.object(BUNDLE);
     if (!this.syncing || !bundle) return;
@@ -94,7 +96,10 @@ export class FakeLinkerd {
     });
   }
 
-  /** A pod of the control plane, whose chart knew no anchors, with its container and its proxy started then. */
+  /**
+   * A pod of the control plane, with a chart without anchors, and its container and proxy started
+   * at these times.
+   */
   addControlPlanePod(startedAt: string | undefined, phase = 'Running'): string {
     const path = this.addPod(createHash('sha256').update('').digest('hex'));
     const state = startedAt === undefined ? { waiting: {} } : { running: { startedAt } };
@@ -109,7 +114,10 @@ export class FakeLinkerd {
     return path;
   }
 
-  /** Injects a pod with the present anchors, or with what `hash` says; gives its path, so that it can go again. */
+  /**
+   * Injects a pod with the present anchors, or with `hash`; returns its path, so that it can be
+   * removed.
+   */
   addPod(hash = createHash('sha256').update(this.anchors).digest('hex')): string {
     this.#pods += 1;
     const path = `/api/v1/pods/pod-${this.#pods}`;

@@ -10,7 +10,7 @@ import { createTestCa, type TestCa } from '../../support/test-ca.ts';
 import { FakeLinkerd } from './fake-linkerd.ts';
 
 const trustDomain = parseTrustDomain('linkerd.example');
-/** What ConfigMap `linkerd-config` says. */
+/** The content of ConfigMap `linkerd-config`. */
 export const VALUES =
   'clusterDomain: cluster.local\nidentityTrustDomain: linkerd.example\nidentity: {externalCA: true}\n';
 const PEERS = ['west.example', 'north.example', 'thief.example', 'a-copycat.example'].map((name) =>
@@ -19,7 +19,7 @@ const PEERS = ['west.example', 'north.example', 'thief.example', 'a-copycat.exam
 /** PEM of the roots of these CAs. */
 export const pemOf = (...cas: readonly TestCa[]) => pemFromCertificates(cas.map(({ root }) => root));
 
-/** A Linkerd mesh with trust-manager, and our adapter beside it. */
+/** A Linkerd mesh with trust-manager, and our adapter. */
 export async function openLinkerd(more: Partial<LinkerdAdapterOptions> = {}) {
   const linkerd = new FakeLinkerd();
   await linkerd.start(VALUES);
@@ -48,7 +48,7 @@ export async function openLinkerd(more: Partial<LinkerdAdapterOptions> = {}) {
     own,
     trustDomain,
     addOwnRoot: async () => linkerd.putOwn(pemOf(own, await createTestCa({ trustDomain }))),
-    /** By the anchors that pods get; whose they are stands at the sources. */
+    /** By the anchors that pods get; the sources show their owners. */
     held: async () => {
       const anchors = new Set(
         certificatesFromPem(linkerd.anchors).map((der) => parseCertificate(der).fingerprint),

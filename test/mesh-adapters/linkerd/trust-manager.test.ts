@@ -36,7 +36,7 @@ describe('examineBundle() of Linkerd', () => {
     expect((await mesh.apply())?.code).toBeUndefined();
   });
 
-  it('tells a Bundle that is gone as missing where it has no right to ClusterBundles, and one it may not read as unreadable', async () => {
+  it('reports a missing Bundle where it has no right to ClusterBundles, and a forbidden one as unreadable', async () => {
     await using mesh = await open();
     const { api } = mesh.linkerd;
     let forbidden = 'clusterbundles';
@@ -52,7 +52,7 @@ describe('examineBundle() of Linkerd', () => {
     expect(await mesh.apply()).toMatchObject({ code: 'bundle-unreadable' });
   });
 
-  it('tells that a migrated Bundle cannot be followed to a ClusterBundle that it may not read', async () => {
+  it('reports that a migrated Bundle cannot be followed to a ClusterBundle that it has no right to read', async () => {
     await using mesh = await open();
     const { api } = mesh.linkerd;
     mesh.linkerd.syncing = false;
@@ -68,7 +68,7 @@ describe('examineBundle() of Linkerd', () => {
 });
 
 describe('createLinkerdAdapter()', () => {
-  it('says so while trust-manager has not merged its anchors, and hears when it has', async () => {
+  it('reports while trust-manager has not merged its anchors, and learns when it has', async () => {
     await using mesh = await open();
     mesh.linkerd.syncing = false;
     expect(await mesh.apply()).toMatchObject({ state: 'written', code: 'anchors-not-merged' });

@@ -14,7 +14,7 @@ const { signal } = new AbortController();
 meshAdapterContract('createSpireAdapter()', () => openSpire());
 
 describe('createSpireAdapter()', () => {
-  it('reads roots and JWT keys, leaves out the tainted, and tells nothing new of another order', async () => {
+  it('reads roots and JWT keys, leaves out the tainted, and reports nothing new for another order', async () => {
     await using mesh = await openSpire();
     const [next, bad] = [await createTestCa({ trustDomain }), await createTestCa({ trustDomain })];
     const [k1, k2] = [createTokenKey('P-256', 'k1').authority, createTokenKey('rsa-2048', 'k2').authority];
@@ -81,7 +81,7 @@ describe('createSpireAdapter()', () => {
     expect(await mesh.state()).toBe(before);
   });
 
-  it('sees what SPIRE polls by its configuration file, asks for it once, and pushes when that has ended', async () => {
+  it('sees what SPIRE polls by its configuration file, asks once, and pushes when that has ended', async () => {
     await using mesh = await openSpire();
     const [west, north] = [
       await createTestCa({ trustDomain: 'west.example' }),
@@ -108,7 +108,7 @@ describe('createSpireAdapter()', () => {
     expect(questions()).toBe(quiet);
   });
 
-  it('asks again after ten minutes, for a restart of SPIRE that nobody noticed', async () => {
+  it('asks again after ten minutes, because SPIRE may have restarted in between', async () => {
     const clock = new TestClock(TEST_INSTANT);
     await using mesh = await openSpire({ clock });
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -132,7 +132,7 @@ describe('createSpireAdapter()', () => {
     expect(Object.keys(await mesh.held())).toEqual(['west.example']);
   });
 
-  it('goes on when SPIRE does not say in time whether it polls, as with a silent endpoint', async () => {
+  it('continues when SPIRE does not answer in time whether it polls, as with a silent endpoint', async () => {
     const clock = new TestClock(TEST_INSTANT);
     await using mesh = await openSpire({ clock });
     const west = await createTestCa({ trustDomain: 'west.example' });
@@ -166,7 +166,7 @@ describe('createSpireAdapter()', () => {
     expect(mesh.adapter.status().connected).toBe(true);
   });
 
-  it('leaves bundles of others alone, reads all pages of them, and does not write over one', async () => {
+  it('leaves bundles of others alone, reads all pages of them, and overwrites none', async () => {
     await using mesh = await openSpire();
     const names = ['a', 'b', 'c', 'd', 'e'].map((name) => `${name}.example`);
     for (const name of names)
@@ -180,7 +180,7 @@ describe('createSpireAdapter()', () => {
     expect(await mesh.state()).toBe(before);
   });
 
-  it('takes its bundles over after the note of them was lost, if they say what is wanted', async () => {
+  it('takes its bundles over after its file was lost, if they are as wanted', async () => {
     await using mesh = await openSpire();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);
@@ -192,7 +192,7 @@ describe('createSpireAdapter()', () => {
     expect(mesh.spire.federated.size).toBe(0);
   });
 
-  it('touches nothing where the note is not its own', async () => {
+  it('touches nothing where the file is not its own', async () => {
     await using mesh = await openSpire();
     const west = await createTestCa({ trustDomain: 'west.example' });
     for (const text of [
@@ -211,7 +211,7 @@ describe('createSpireAdapter()', () => {
     expect(mesh.spire.federated.size).toBe(0);
   });
 
-  it('removes a bundle that registration entries federate with, keeps the entries, and says so', async () => {
+  it('removes a bundle that registration entries federate with, keeps the entries, and reports it', async () => {
     await using mesh = await openSpire();
     const west = await createTestCa({ trustDomain: 'west.example' });
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);
@@ -233,7 +233,7 @@ describe('createSpireAdapter()', () => {
     expect(mesh.spire.entries).toEqual([['west.example']]);
   });
 
-  it('keeps what a refused bundle still lists of what is there, and adds none of its JWT keys', async () => {
+  it('keeps what a refused bundle still lists of the present roots, and adds none of its JWT keys', async () => {
     await using mesh = await openSpire();
     const west = await createTestCa({ trustDomain: 'west.example' });
     const [k1, k2] = [createTokenKey('P-256', 'k1').authority, createTokenKey('P-256', 'k2').authority];
@@ -254,7 +254,7 @@ describe('createSpireAdapter()', () => {
 });
 
 describe('writeForeignTrust() of SPIRE', () => {
-  it('tells what SPIRE refuses of one trust domain, and writes the others', async () => {
+  it('reports what SPIRE refuses of one trust domain, and writes the others', async () => {
     await using mesh = await openSpire();
     const [west, north, south] = (await Promise.all(
       ['west.example', 'north.example', 'south.example'].map((name) => createTestCa({ trustDomain: name })),
@@ -315,7 +315,7 @@ describe('writeForeignTrust() of SPIRE', () => {
     [status.INTERNAL, 'mesh-unavailable'],
     [status.UNIMPLEMENTED, 'mesh-refused'],
     [status.ABORTED, 'mesh-conflict'],
-  ])('changes nothing and says why when a call fails with status %i (%s), and heals', async (code, name) => {
+  ])('changes nothing and reports the reason when a call fails with status %i (%s), and recovers', async (code, name) => {
     await using mesh = await openSpire();
     const west = await createTestCa({ trustDomain: 'west.example' });
     mesh.spire.fault = (call) =>
@@ -336,7 +336,7 @@ describe('writeForeignTrust() of SPIRE', () => {
     expect(mesh.adapter.status().connected).toBe(true);
   });
 
-  it('fails as a whole where SPIRE does not know us, and heals', async () => {
+  it('fails as a whole where SPIRE does not accept our credentials, and recovers', async () => {
     await using mesh = await openSpire();
     const west = await createTestCa({ trustDomain: 'west.example' });
     mesh.spire.fault = (call) =>

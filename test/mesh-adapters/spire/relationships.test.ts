@@ -21,7 +21,7 @@ const westRelationship = {
 
 meshAdapterContract('createSpireAdapter() with relationships', () => openSpire({ endpoints }));
 
-/** A server, an adapter that makes relationships unless told otherwise, and the bundle of a peer. */
+/** A server, an adapter that makes relationships by default, and the bundle of a peer. */
 async function openWest(options: Partial<SpireAdapterOptions> = {}) {
   const mesh = await openSpire({ endpoints, ...options });
   const ca = await createTestCa({ trustDomain: 'west.example' });
@@ -34,7 +34,7 @@ async function openWest(options: Partial<SpireAdapterOptions> = {}) {
 }
 
 describe('createSpireAdapter() with relationships', () => {
-  it('makes a relationship with the first bundle, says who polls now, and writes nothing again', async () => {
+  it('makes a relationship with the first bundle, reports that SPIRE polls now, and writes nothing again', async () => {
     await using mesh = await openWest();
     const reports = await mesh.apply(mesh.ca.bundle(7n));
     expect(reports).toMatchObject([{ state: 'accepted', code: 'mesh-polls' }]);
@@ -60,7 +60,7 @@ describe('createSpireAdapter() with relationships', () => {
     });
   });
 
-  it('has SPIRE poll at once where it holds something else, and says where that does not help', async () => {
+  it('makes SPIRE poll at once where it holds something else, and reports where that does not help', async () => {
     await using mesh = await openWest();
     await mesh.apply(mesh.ca.bundle(1n));
     mesh.spire.endpoints.set('west.example', spireBundle(mesh.both(2n)));
@@ -86,13 +86,13 @@ describe('createSpireAdapter() with relationships', () => {
     expect(mesh.spire.federated.get('west.example')).toMatchObject({ sequence_number: '3' });
   });
 
-  it('has no relationship where the operator has kept something out, and pushes the bundle instead', async () => {
+  it('has no relationship where the operator has excluded something, and pushes the bundle instead', async () => {
     let why: string | undefined;
     await using mesh = await openWest({
       endpoints: (peer) => (why === undefined ? endpoints(peer) : { why }),
     });
     await mesh.apply(mesh.ca.bundle());
-    // What SPIRE polled meanwhile is what nobody let in.
+    // The operator did not admit what SPIRE polled meanwhile.
     mesh.spire.federated.set('west.example', spireBundle(mesh.both()));
     why = 'an offer waits';
     expect(await mesh.apply(mesh.ca.bundle())).toMatchObject([
@@ -105,7 +105,7 @@ describe('createSpireAdapter() with relationships', () => {
     expect(mesh.spire.relationships.has('west.example')).toBe(true);
   });
 
-  it('ends the relationship of a peer whose bundle is refused, and keeps its last good roots', async () => {
+  it('ends the relationship of a peer with a refused bundle, and keeps its last good roots', async () => {
     await using mesh = await openWest();
     await mesh.apply(mesh.ca.bundle());
     const stolen = bundleOf(mesh.ca.trustDomain, [mesh.ca.authority, mesh.own.authority]);
@@ -115,7 +115,7 @@ describe('createSpireAdapter() with relationships', () => {
     expect(await mesh.held()).toEqual({ 'west.example': [mesh.ca.authority.keyFingerprint] });
   });
 
-  it('goes from one kind to the other and back, exactly, when the option is switched', async () => {
+  it('changes from one kind to the other and back, exactly, when the option is switched', async () => {
     await using mesh = await openWest();
     const wanted = [mesh.ca.bundle()];
     mesh.spire.relationships.set('north.example', relationshipOf('north.example'));
@@ -128,7 +128,8 @@ describe('createSpireAdapter() with relationships', () => {
     const again = mesh.create({ endpoints: undefined });
     expect(await again.applyForeignTrust(wanted, signal)).toMatchObject([{ state: 'accepted' }]);
     expect(await mesh.state()).toBe(pushed);
-    // The relationship goes, and SPIRE's word that no poll is under way comes, before a bundle is written.
+    // The relationship is removed, and SPIRE confirms that no poll is running, before a bundle is
+    // written.
     const calls = mesh.spire.calls.slice(begun).filter((call) => !/^(Get|List)/.test(call));
     expect(calls).toEqual(['BatchDeleteFederationRelationship', 'RefreshBundle']);
     expect(await again.applyForeignTrust([], signal)).toMatchObject([{ state: 'removed' }]);
@@ -171,7 +172,7 @@ describe('createSpireAdapter() with relationships', () => {
     }
     await mesh.apply();
     expect(mesh.writes()).toEqual([]);
-    // What SPIRE polled by its own file is SPIRE's.
+    // What SPIRE polled by its own file belongs to SPIRE.
     mesh.spire.federated.delete(kind === 'federates_with in the file' ? 'west.example' : 'none');
     expect(await mesh.state()).toBe(before);
   });
@@ -191,7 +192,7 @@ describe('createSpireAdapter() with relationships', () => {
     expect([mesh.spire.relationships.size, mesh.spire.federated.size]).toEqual([0, 0]);
   });
 
-  it('touches nothing of a peer whose relationship SPIRE does not let go of, and heals', async () => {
+  it('touches nothing of a peer whose relationship SPIRE does not delete, and recovers', async () => {
     await using mesh = await openWest();
     await mesh.apply(mesh.ca.bundle());
     const before = await mesh.state();

@@ -23,7 +23,7 @@ describe('readOwnTrust() of SPIRE', () => {
   beforeEach(async () => {
     clock = new TestClock(TEST_INSTANT);
     mesh = await openSpire({ clock, pollMs: 5000 });
-    // From here on it is known which server is meant.
+    // From here on the expected server is known.
     await mesh.adapter.applyForeignTrust([], signal);
     told = [];
     ended = new AbortController();
@@ -38,7 +38,7 @@ describe('readOwnTrust() of SPIRE', () => {
     await mesh[Symbol.asyncDispose]();
   });
 
-  it('comes back after the socket disappeared and the server was upgraded', async () => {
+  it('returns after the socket disappeared and the server was upgraded', async () => {
     await mesh.spire.stop();
     await untilHealed(clock, () => code() === 'mesh-unreachable', 'the loss');
     let returns = 0;
@@ -51,7 +51,7 @@ describe('readOwnTrust() of SPIRE', () => {
     expect(returns).toBe(1);
   });
 
-  it('gives up on a server that says nothing, and comes back', async () => {
+  it('gives up on a silent server, and returns', async () => {
     mesh.spire.fault = () => 'silence';
     await untilHealed(clock, () => code() === 'mesh-unreachable', 'the end of patience');
     mesh.spire.fault = () => undefined;
@@ -76,7 +76,7 @@ describe('readOwnTrust() of SPIRE', () => {
 });
 
 describe('readOwnTrust() of SPIRE after a restart of the agent', () => {
-  it('does not take the server of another trust domain for the right one, and knows that again', async () => {
+  it('does not confuse the server of another trust domain with the right one, and recognises the right one again', async () => {
     const clock = new TestClock(TEST_INSTANT);
     await using mesh = await openSpire({ clock, pollMs: 5000 });
     await mesh.adapter.applyForeignTrust([], signal);
@@ -110,7 +110,7 @@ describe('readOwnTrust() of SPIRE after a restart of the agent', () => {
 });
 
 describe('openSpire() with an SVID', () => {
-  it('takes the server for what its SVID says only, and is an administrator only with the right one', async () => {
+  it('identifies the server by its SVID only, and is an administrator only with the right one', async () => {
     const hour = 3_600_000;
     const valid = { notBefore: new Date(Date.now() - hour), notAfter: new Date(Date.now() + hour) };
     const ca = await createTestCa({ trustDomain, ...valid });

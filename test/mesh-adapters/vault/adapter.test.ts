@@ -67,7 +67,7 @@ async function openVault(more: Partial<VaultAdapterOptions> = {}, token?: string
 
 meshAdapterContract('createVaultAdapter()', () => openVault());
 
-/** The key fingerprints of the first own trust that is told. */
+/** The key fingerprints of the first reported own trust. */
 async function firstRoots(adapter: MeshAdapter): Promise<string[]> {
   const ended = new AbortController();
   let keys: string[] = [];
@@ -128,7 +128,7 @@ describe('createVaultAdapter()', () => {
     expect(mesh.vault.requests.at(-1)?.namespace).toBe('team-a');
   });
 
-  it('says when no certificate of the mount signed itself', async () => {
+  it('reports when no certificate of the mount is self-signed', async () => {
     await using mesh = await openVault();
     const below = await (await createTestCa({ trustDomain })).issueIntermediate();
     mesh.vault.issuers.clear();
@@ -190,7 +190,7 @@ describe('readOwnTrust() of Vault', () => {
     // Sealed, and a standby that does not forward.
     [503, 'mesh-unavailable'],
     [307, 'mesh-refused'],
-  ])('tells status %i as %s with what the vault says, keeps what it told, and heals', async (code, name) => {
+  ])('reports status %i as %s with the vault’s message, keeps its last report, and recovers', async (code, name) => {
     mesh.vault.answer = (_request, response) => {
       refuse(response, code, ['no such luck']);
       return true;
@@ -236,7 +236,7 @@ describe('readOwnTrust() of Vault', () => {
     expect(told).toHaveLength(1);
   });
 
-  it('tells a refusal that goes over several lines whole, and what lies below a vault that is not reached', async () => {
+  it('reports a refusal over several lines completely, and the cause behind an unreachable vault', async () => {
     mesh.vault.answer = (_request, response) => {
       refuse(response, 403, ['1 error occurred:\n\t* permission denied\n\n']);
       return true;
@@ -248,7 +248,7 @@ describe('readOwnTrust() of Vault', () => {
     expect(status().message).toMatch(/got an incomplete answer: .*ECONNREFUSED/);
   });
 
-  it('gives up on a vault that is slow, and hears the next root', async () => {
+  it('gives up on a slow vault, and learns of the next root', async () => {
     mesh.vault.answer = () => true;
     await untilHealed(clock, () => status().code === 'mesh-unreachable', 'the end of patience');
     mesh.vault.answer = () => false;
@@ -257,7 +257,7 @@ describe('readOwnTrust() of Vault', () => {
     expect(status().connected).toBe(true);
   });
 
-  it('keeps its roots when a restored backup lost the issuers, and when the token ran out', async () => {
+  it('keeps its roots when a restored backup lost the issuers, and when the token expired', async () => {
     const [one] = [...mesh.vault.issuers.values()];
     mesh.vault.issuers.clear();
     await untilHealed(clock, () => status().code === 'mesh-not-found', 'the loss');
@@ -271,7 +271,7 @@ describe('readOwnTrust() of Vault', () => {
   });
 });
 
-/** Whether a report says again what was told last, as the one does that a second look confirms. */
+/** Whether a report repeats the last one, as a confirming second look does. */
 function isSame(before: readonly string[] | undefined, roots: readonly X509Authority[]): boolean {
   return before?.join() === roots.map(({ keyFingerprint }) => keyFingerprint).join();
 }

@@ -15,8 +15,9 @@ interface FakeIssuer {
 }
 
 /**
- * The PKI mount `pki` of a Vault: a list of issuers and each of them, in short for everybody and whole for the token `good`.
- * A mount without issuers answers 404, a mount that is not there 403, as the product does. A test may answer in its place.
+ * The PKI mount `pki` of a Vault: a list of issuers and each of them, in short for every caller and
+ * whole for the token `good`. A mount without issuers answers 404, a missing mount 403, as the
+ * product does. A test may answer instead.
  */
 export class FakeVault {
   readonly requests: FakeVaultRequest[] = [];

@@ -162,7 +162,7 @@ describe('config entries', () => {
 });
 
 describe('ACL', () => {
-  it('asks for the token when a token file is named, except for the roots', async () => {
+  it('requires the token when a token file is named, except for the roots', async () => {
     await started.mesh.stop();
     const aclTokenFile = folder.file('token');
     started = await startConsul(folder.path, { aclTokenFile });

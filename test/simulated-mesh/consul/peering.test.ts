@@ -112,7 +112,7 @@ describe('ExchangeSecret', () => {
 });
 
 describe('StreamResources', () => {
-  it('subscribes to bundles and exports, and sends nothing that was not subscribed', async () => {
+  it('subscribes to bundles and exports, and sends nothing without a subscription', async () => {
     const peer = await connectedPeer('west');
     expect(new Set(peer.received.map(({ request }) => request?.resource_url))).toEqual(
       new Set([EXPORTED_SERVICE_LIST_URL, EXPORTED_SERVICE_URL, PEERING_TRUST_BUNDLE_URL]),
@@ -134,7 +134,7 @@ describe('StreamResources', () => {
     ]);
   });
 
-  it('refuses with an error what it cannot take, and keeps what it had', async () => {
+  it('refuses with an error what it cannot accept, and keeps what it had', async () => {
     const peer = await connectedPeer('west');
     const ca = await createTestCa({ trustDomain: 'istio.example' });
     peer.sendBundle('istio.example', [pemFromCertificates([ca.root])], 'a1');
@@ -226,7 +226,7 @@ describe('StreamResources', () => {
     expect(peer.ended?.code).toBe(5);
   });
 
-  it('lets the peer come back with its stream secret', async () => {
+  it('lets the peer return with its stream secret', async () => {
     const peer = await newPeer('west');
     const secret = await peer.exchange();
     peer.open(secret);
@@ -258,7 +258,7 @@ describe('StreamResources', () => {
 });
 
 describe('trust domains that peers claim', () => {
-  it('are not checked: the one that comes last takes the place, as in the product', async () => {
+  it('are not checked: the last one replaces the others, as in the product', async () => {
     const first = await connectedPeer('a-first');
     const second = await connectedPeer('b-second');
     const one = await createTestCa({ trustDomain: 'istio.example' });
@@ -274,7 +274,7 @@ describe('trust domains that peers claim', () => {
 });
 
 describe('the end of a peering', () => {
-  it('DELETE takes the trust at once, tells the peer, and removes the row in the background', async () => {
+  it('DELETE removes the trust at once, notifies the peer, and removes the row in the background', async () => {
     const peer = await connectedPeer('west');
     const ca = await createTestCa({ trustDomain: 'istio.example' });
     peer.sendBundle('istio.example', [pemFromCertificates([ca.root])]);
@@ -289,7 +289,7 @@ describe('the end of a peering', () => {
     expect((await post('/v1/peering/token', { PeerName: 'west' })).status).toBe(200);
   });
 
-  it('Terminated of the peer takes its trust and leaves the peering TERMINATED', async () => {
+  it('Terminated of the peer removes its trust and leaves the peering TERMINATED', async () => {
     const peer = await connectedPeer('west');
     const ca = await createTestCa({ trustDomain: 'istio.example' });
     peer.sendBundle('istio.example', [pemFromCertificates([ca.root])]);

@@ -78,7 +78,7 @@ describe('get and list', () => {
 });
 
 describe('access', () => {
-  it('answers 401 without a token it knows and 403 beyond the role, as Status objects', async () => {
+  it('answers 401 for an unknown token and 403 beyond the role, as Status objects', async () => {
     const bad = await agent.call('GET', MESH, undefined, { authorization: 'Bearer wrong' });
     expect(bad).toMatchObject({ status: 401, body: { kind: 'Status', reason: 'Unauthorized', code: 401 } });
     const { body: held } = await agent.call('GET', MESH);
@@ -195,7 +195,7 @@ describe('writes', () => {
 describe('watch', () => {
   const NAMED = `${MAPS}?watch=true&fieldSelector=metadata.name%3Dmine`;
 
-  it('tells ADDED, MODIFIED and DELETED of what is selected, from a version on', async () => {
+  it('sends ADDED, MODIFIED and DELETED of what is selected, from a version on', async () => {
     const { body: list } = await agent.call('GET', MAPS);
     const watch = await agent.watch(`${NAMED}&resourceVersion=${list.metadata.resourceVersion}`);
     await create('other');
@@ -222,7 +222,7 @@ describe('watch', () => {
     watch.close();
   });
 
-  it('tells DELETED when an object leaves the label selector', async () => {
+  it('sends DELETED when an object leaves the label selector', async () => {
     const { body } = await create('mine', { labels: { on: 'yes' } });
     const version = body.metadata.resourceVersion;
     const watch = await agent.watch(`${MAPS}?watch=true&labelSelector=on&resourceVersion=${version}`);

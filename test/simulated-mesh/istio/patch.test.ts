@@ -49,8 +49,8 @@ describe('jsonPatch()', () => {
     ['removing everything', [{ op: 'remove', path: '' }], 'Invalid'],
     ['an unknown operation', [{ op: 'none', path: '/a' }], 'BadRequest'],
     ['a pointer that is none', [{ op: 'remove', path: 'a' }], 'BadRequest'],
-    ['what is no list', {}, 'BadRequest'],
-    ['what is no operation', [1], 'BadRequest'],
+    ['a value that is not a list', {}, 'BadRequest'],
+    ['a value that is not an operation', [1], 'BadRequest'],
   ])('refuses %s', (_what, patch, code) => {
     expect(() => jsonPatch({ a: 1 }, [{ op: 'test', path: '/a', value: 1 }])).not.toThrow();
     expect(() => jsonPatch({ a: 1 }, patch)).toThrow(expect.objectContaining({ code }));

@@ -6,7 +6,9 @@ import { parseTrustDomain } from '../../../src/spiffe/index.ts';
 import { createRecordingLog } from '../../support/recording-log.ts';
 import { TestClock } from '../../support/test-clock.ts';
 
-/** What is not judged by OpenSSL, which only knows the system's time, happens at this instant. */
+/**
+ * The instant of everything that OpenSSL does not judge, because OpenSSL uses the system's time.
+ */
 export const NOW = new Date('2026-03-01T12:00:00Z');
 export const CLUSTER_ID = '11111111-2222-3333-4444-555555555555';
 const LOOPBACK = { host: '127.0.0.1', port: 0 };

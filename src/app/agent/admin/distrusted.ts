@@ -22,7 +22,7 @@ export interface DistrustParts {
 export function distrustedHandlers(parts: DistrustParts): HandlersOf<keyof typeof distrustedRoutes> {
   const { federation, ownBundle, foreignTrust, rotation } = parts;
   const { distrusts } = federation;
-  const reported = (isOurs: boolean) => (isOurs && ownBundle.told ? [ownBundle.told] : []);
+  const reported = (isOurs: boolean) => (isOurs && ownBundle.reported ? [ownBundle.reported] : []);
   return {
     'GET /v1/distrusted': () => distrusts.list().map(describeDistrusted),
     'POST /v1/distrusted': async ({ body, actor }) => {

@@ -16,7 +16,7 @@ export function verifyHandlers({
   clock,
 }: {
   readonly federation: Pick<FederationAgent, 'bundles' | 'distrusts' | 'held'>;
-  readonly ownBundle: Pick<OwnBundle, 'current' | 'told'>;
+  readonly ownBundle: Pick<OwnBundle, 'current' | 'reported'>;
   readonly store: Pick<Store, 'current'>;
   readonly config: { readonly federation: Pick<AgentConfig['federation'], 'strict_key_usage'> };
   readonly clock: Clock;
@@ -30,7 +30,7 @@ export function verifyHandlers({
   };
   const held: BundleSource = {
     bundleFor: (trustDomain) => {
-      const own = ownBundle.told ?? ownBundle.current;
+      const own = ownBundle.reported ?? ownBundle.current;
       return own?.trustDomain === trustDomain ? own : federation.held.bundleFor(trustDomain);
     },
   };
