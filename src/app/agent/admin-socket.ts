@@ -2,7 +2,10 @@ import { AdminServer, type AdminApi } from '../../admin/index.ts';
 import { keepSocket, type NotReady } from '../../platform/index.ts';
 import type { ProcessContext } from '../process.ts';
 
-/** The admin socket, whose file is put back when it is taken away: else no operator could reach the agent. */
+/**
+ * The admin socket, whose file is put back when it is taken away: else no operator could reach the
+ * agent.
+ */
 export function createAdminSocket(
   path: string,
   api: AdminApi & { readonly notReady: NotReady },

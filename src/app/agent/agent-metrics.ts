@@ -74,7 +74,7 @@ function createEndGauges(
   metrics.beforeRender(() => {
     for (const gauge of [ownSvid, certificate, roots]) gauge.reset();
     const current = svid?.current();
-    // Without an SVID there is no end: 0 would raise an alarm of its own, and readiness covers that
+    // Without an SVID the end is unknown: 0 would raise an alarm of its own, and readiness covers that
     // case.
     ownSvid.set(current ? secondsTo(current.notAfter) : Number.NaN);
     const { certificateEndsAt } = endpoint;

@@ -14,7 +14,7 @@ export function peerEndpoints(
 ): PeerEndpoints {
   return (trustDomain) => {
     const relationship = federation.relationshipWith(trustDomain);
-    if (!relationship) return { why: `there is no relationship with ${trustDomain}` };
+    if (!relationship) return { why: `we have no relationship with ${trustDomain}` };
     const why = whyNot(relationship, own());
     if (why !== undefined) return { why };
     if ((federation.bundles.distrustedKeys?.(trustDomain)?.size ?? 0) > 0)

@@ -125,7 +125,7 @@ const istio = z
     const refuse = (key: string, message: string) =>
       context.addIssue({ code: 'custom', path: [key], message });
     if (inFiles && mesh.own_pem_files === undefined)
-      refuse('own_pem_files', 'is needed with mesh_config_file: there is no ConfigMap with the roots');
+      refuse('own_pem_files', 'is needed with mesh_config_file: no ConfigMap has the roots');
     if (!inFiles && mesh.own_pem_files !== undefined)
       refuse(
         'own_pem_files',

@@ -26,7 +26,7 @@ interface JsonSchema {
 /** `docs/config.md`: every field of every config file, from the schemas themselves. */
 export function renderConfigReference(): string {
   const sections = CONFIG_KINDS.map((kind) => {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the part of JSON Schema that zod writes for our fields
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- zod writes only this part
     const schema = z.toJSONSchema(configSchemas[kind], { io: 'input', unrepresentable: 'any' }) as JsonSchema;
     return `## ${TITLES[kind]}\n\n${renderFields(schema, 0).join('\n')}\n`;
   });

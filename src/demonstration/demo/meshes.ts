@@ -147,7 +147,7 @@ export class Meshes {
     for (const process of this.#processes.values()) process.checkRunning();
   }
 
-  /** Kills every process at once, when there is no time to wait. */
+  /** Kills every process at once, when a wait is not possible. */
   end(): void {
     for (const process of this.#processes.values()) process.signal('SIGTERM');
   }

@@ -63,7 +63,7 @@ interface Exchange {
   readonly response: ServerResponse;
   /** Begins the request to the other side. */
   readonly open: () => ClientRequest;
-  /** There is no answer, and this is the reason. Called before any byte went to the caller. */
+  /** The reason why no answer arrived. Called before any byte went to the caller. */
   readonly onFailure: (error: Error, outgoing: ClientRequest) => void;
 }
 

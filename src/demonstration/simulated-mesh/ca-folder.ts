@@ -154,7 +154,7 @@ async function readState(path: string): Promise<State | undefined> {
   const text = await readIfThere(join(path, STATE_FILE));
   if (text === undefined) return undefined;
   try {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own file; what matters of it is checked below
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own file, checked below
     const state = JSON.parse(text) as State;
     const numbers = state.roots.map((root) => root.number);
     const active = state.roots.filter((root) => root.phase === 'active').length;

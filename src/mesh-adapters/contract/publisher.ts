@@ -36,7 +36,7 @@ const TRIGGERED_TRIES = { most: 20, everyMs: 500 };
 /**
  * The loop that keeps a mesh holding what it should: it compares after each trigger, every
  * `resyncMs`, and with backoff after a failure. Because every try begins with the current wanted
- * set, there is no queue and nothing can be lost. Continuous triggers delay a try by at most half a
+ * set, nothing is queued and nothing can be lost. Continuous triggers delay a try by at most half a
  * second and cause at most two tries a second.
  */
 export class ForeignTrustPublisher {

@@ -70,7 +70,7 @@ async function read(path: string): Promise<Buffer> {
 }
 
 /**
- * The fingerprints of the roots in the PEM file of signing roots; undefined where there is no such
+ * The fingerprints of the roots in the PEM file of signing roots; undefined without such a
  * file. Throws as `loadOwnTrust`.
  */
 async function loadSigning(signingPemFile: string | undefined): Promise<readonly string[] | undefined> {

@@ -37,7 +37,7 @@ export async function meshConfigMaps(
     found = items.map(parseConfigMap);
   } catch (error) {
     if (!(error instanceof MeshAdapterError) || error.code !== 'mesh-forbidden') throw error;
-    const message = `the agent lacks the right to list the ConfigMaps of ${configured.namespace}, so it writes only the revision of ${configured.name}; if there are no other revisions, set mesh.revisions: one`;
+    const message = `the agent lacks the right to list the ConfigMaps of ${configured.namespace}, so it writes only the revision of ${configured.name}; without other revisions, set mesh.revisions: one`;
     return {
       first: await client.get(configured, signal),
       others: [],

@@ -11,7 +11,7 @@ export interface BlockingRequest {
 }
 
 /**
- * Reads the query parameters; undefined where there is no index above 0. A malformed index or wait
+ * Reads the query parameters; undefined without an index above 0. A malformed index or wait
  * gives the text of the refusal.
  */
 export function parseBlockingRequest(query: {

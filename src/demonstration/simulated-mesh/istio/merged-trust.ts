@@ -87,7 +87,7 @@ function checkFirstCertificate(pem: string, source: string): string {
       },
     );
   const body = FIRST_BLOCK.exec(pem)?.[1];
-  if (body === undefined) throw refused('there is no PEM certificate');
+  if (body === undefined) throw refused('the PEM certificate is missing');
   try {
     const certificate = parseCertificate(Buffer.from(body, 'base64'));
     if (certificate.isCa) return certificate.fingerprint;
