@@ -121,7 +121,7 @@ function httpFilters({ route, maxAgeMs, clusters }: FilterOptions): object[] {
                 on_no_match: toRoute({
                   direct_response: {
                     status: 403,
-                    body: { inline_string: 'this identity has no service here\n' },
+                    body: { inline_string: 'this identity stands for no service here\n' },
                   },
                 }),
               },
