@@ -2,7 +2,10 @@ import { request } from 'node:http';
 import type { Answer, CallInput, RouteName } from '../admin/index.ts';
 import { CodedError } from '../errors/index.ts';
 
-/** No agent answered on the admin socket; or what the agent answered is the agent's own error, with its own code. */
+/**
+ * No agent answered on the admin socket; or what the agent answered is the agent's own error, with
+ * its own code.
+ */
 export class AdminClientError extends CodedError {}
 
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -10,8 +13,9 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Asks a running agent. */
 export interface AdminClient {
   /**
-   * Calls one route of the contract, such as `call('GET /v1/bundles/{trust_domain}', { params: { trust_domain: 'b.example' } })`. Throws
-   * `AdminClientError`: `agent-unreachable`, or the agent's code.
+   * Calls one route of the contract, such as `call('GET /v1/bundles/{trust_domain}', { params: {
+   * trust_domain: 'b.example' } })`. Throws `AdminClientError`: `agent-unreachable`, or the agent's
+   * code.
    */
   call<Name extends RouteName>(name: Name, ...input: Input<Name>): Promise<Answer<Name>>;
 }
@@ -20,7 +24,10 @@ export interface AdminClient {
 type Input<Name extends RouteName> =
   Record<never, never> extends CallInput<Name> ? [input?: CallInput<Name>] : [input: CallInput<Name>];
 
-/** Where and how an agent is asked: `operator` goes into the audit log, `timeoutMs` bounds each request. */
+/**
+ * Where and how an agent is asked: `operator` goes into the audit log, `timeoutMs` bounds each
+ * request.
+ */
 interface ClientOptions {
   readonly socketPath: string;
   readonly operator: string;

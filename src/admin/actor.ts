@@ -1,8 +1,9 @@
 import type { Context } from 'hono';
 
 /**
- * Who asks, for the record: `operator:alice`, or `operator:alice as root` behind sudo. The names are the caller's own claim. What the
- * kernel proves is that the caller runs as the agent's own user or as root, because nobody else can open the socket (mode 0600).
+ * Who asks, for the record: `operator:alice`, or `operator:alice as root` behind sudo. The names
+ * are the caller's own claim. What the kernel proves is that the caller runs as the agent's own
+ * user or as root, because nobody else can open the socket (mode 0600).
  */
 export function actorOf(context: Context): string {
   const name = nameIn(context, 'x-federate-operator') ?? 'unknown';

@@ -19,7 +19,10 @@ export interface AdminApi {
 
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 
-/** The admin API. Errors answer with `{ code, message }`: 404 for what is not there, 409 for what is refused, 400 for a bad request. */
+/**
+ * The admin API. Errors answer with `{ code, message }`: 404 for what is not there, 409 for what is
+ * refused, 400 for a bad request.
+ */
 export function createAdminRoutes({ handlers, log, renderMetrics }: AdminApi): Hono {
   const app = new Hono();
   app.use(logOperatorActions(log));

@@ -9,7 +9,10 @@ export type AdminServerErrorCode = 'admin-socket-in-use' | 'admin-socket-failed'
 /** The admin socket could not be opened. */
 export class AdminServerError extends CodedError<AdminServerErrorCode> {}
 
-/** Serves the admin API, `/livez` and `/readyz` on a Unix socket that only the agent's own user may open. */
+/**
+ * Serves the admin API, `/livez` and `/readyz` on a Unix socket that only the agent's own user may
+ * open.
+ */
 export class AdminServer {
   readonly #server: Server;
   readonly #path: string;
@@ -38,7 +41,10 @@ export class AdminServer {
     }
   }
 
-  /** Opens the socket again whose file was taken away; clients that are connected stay so. Throws as `start`. */
+  /**
+   * Opens the socket again whose file was taken away; clients that are connected stay so. Throws as
+   * `start`.
+   */
   async reopen(): Promise<void> {
     // First, because closing takes away whatever is at the path.
     this.#server.close();

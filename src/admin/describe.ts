@@ -11,7 +11,9 @@ import type { BundleDocument, IncidentDocument, VersionDocument } from './api/bu
 import type { DistrustedKeyDocument } from './api/distrusted.ts';
 import type { AuthorityDocument, ChangedAuthorityDocument, EventDocument } from './api/fields.ts';
 
-/** The admin API's documents from what the store holds: instants as text, sequences as decimal text. */
+/**
+ * The admin API's documents from what the store holds: instants as text, sequences as decimal text.
+ */
 
 export function describeAuthority(authority: X509Authority): AuthorityDocument {
   return {

@@ -1,4 +1,7 @@
-/** The agent's admin API: the contract (`api/`), its OpenAPI document, and the server on a Unix socket. The client is in `admin-client`. */
+/**
+ * The agent's admin API: the contract (`api/`), its OpenAPI document, and the server on a Unix
+ * socket. The client is in `admin-client`.
+ */
 export { AdminServer, AdminServerError } from './admin-server.ts';
 export type { AdminApi } from './admin-routes.ts';
 export { AdminError } from './errors.ts';

@@ -5,7 +5,10 @@ import { type Answer, routes } from './api/routes.ts';
 
 type Json = Record<string, unknown>;
 
-/** The admin API as an OpenAPI 3.1 document. zod writes JSON Schema of the very dialect that OpenAPI 3.1 takes. */
+/**
+ * The admin API as an OpenAPI 3.1 document. zod writes JSON Schema of the very dialect that OpenAPI
+ * 3.1 takes.
+ */
 export function openApiDocument(): Answer<'GET /v1/openapi.json'> {
   const schemas: Record<string, Json> = {};
   const paths: Record<string, Json> = {};
@@ -92,7 +95,10 @@ function jsonOf(schema: Json): Json {
   return { 'application/json': { schema } };
 }
 
-/** A schema as callers write or read it; the named ones in it go to `schemas`. Throws where two different ones have one name. */
+/**
+ * A schema as callers write or read it; the named ones in it go to `schemas`. Throws where two
+ * different ones have one name.
+ */
 function schemaOf(type: z.ZodType, schemas: Record<string, Json>): Json {
   // `input`: an answer may gain members, so it is not closed.
   const whole = z.toJSONSchema(type, { io: 'input' });

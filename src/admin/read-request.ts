@@ -13,7 +13,10 @@ export async function readBody(context: Context, schema: z.ZodType): Promise<unk
   return checked(schema, body);
 }
 
-/** The query of a request, as `schema` has it; other names in it are ignored. Throws `AdminError` `request-invalid`. */
+/**
+ * The query of a request, as `schema` has it; other names in it are ignored. Throws `AdminError`
+ * `request-invalid`.
+ */
 export function readQuery(context: Context, schema: z.ZodType): unknown {
   return checked(schema, context.req.query());
 }

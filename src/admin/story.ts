@@ -12,7 +12,10 @@ import type { StoryDocument, StoryQuery, TrustedAtDocument, TrustedDocument } fr
 import { describeBundle, describeEvent } from './describe.ts';
 import { AdminError } from './errors.ts';
 
-/** The story that a store tells, as programs and people get it. Throws `AdminError` `event-kind-unknown`, `request-invalid`. */
+/**
+ * The story that a store tells, as programs and people get it. Throws `AdminError`
+ * `event-kind-unknown`, `request-invalid`.
+ */
 export async function storyIn(
   store: StoreReader,
   { of, since, until, kinds, after, limit }: StoryQuery,

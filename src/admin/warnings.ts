@@ -7,7 +7,10 @@ const MAX_OPEN = 10_000;
 /** Incidents that an operator has to look into, although polls may go well meanwhile. */
 const LOUD: ReadonlySet<IncidentKind> = new Set(['equivocation', 'history-doctored', 'peer-flapping']);
 
-/** The incidents that need an operator's hand: endpoints that show different bundles or change them all the time, and doctored histories. */
+/**
+ * The incidents that need an operator's hand: endpoints that show different bundles or change them
+ * all the time, and doctored histories.
+ */
 export async function warningsIn(store: StoreReader): Promise<WarningDocument[]> {
   const open = await store.incidents({ open: true, offers: false, limit: MAX_OPEN });
   return open

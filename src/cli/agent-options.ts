@@ -31,8 +31,9 @@ export function withAgent(command: Command): Command {
 }
 
 /**
- * The agent behind `--socket`. Adding a peer fetches from it, so an answer may take as long as a poll does. For text output every
- * value of its answers and errors is cleaned, because key IDs, names and reasons come from peers.
+ * The agent behind `--socket`. Adding a peer fetches from it, so an answer may take as long as a
+ * poll does. For text output every value of its answers and errors is cleaned, because key IDs,
+ * names and reasons come from peers.
  */
 export function agentFor(options: AgentOptions): AdminClient {
   const { name, as } = operatorOf(systemEnvironment, userName());

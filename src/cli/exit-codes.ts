@@ -23,7 +23,10 @@ const USAGE_CODES: ReadonlySet<string> = new Set([
 
 const USAGE_PREFIXES = ['trust-domain-', 'id-'];
 
-/** The exit code for an error's stable code: what the caller typed is 2, an agent that does not answer is 3, the rest is 1. */
+/**
+ * The exit code for an error's stable code: what the caller typed is 2, an agent that does not
+ * answer is 3, the rest is 1.
+ */
 export function exitCodeFor(code: string | undefined): ExitCode {
   if (code === undefined) return exitCodes.failed;
   if (code === 'agent-unreachable') return exitCodes.unreachable;

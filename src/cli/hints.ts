@@ -152,7 +152,10 @@ const HINTS: Readonly<Record<string, string>> = {
   'no-bundle': '"federate list" shows whose bundles are held; add the trust domain with "federate add"',
 };
 
-/** A line that begins with what the reader can do, about this trust domain where one is known; undefined where there is nothing to add. */
+/**
+ * A line that begins with what the reader can do, about this trust domain where one is known;
+ * undefined where there is nothing to add.
+ */
 export function hintFor(code: string | undefined, trustDomain?: string | null): string | undefined {
   const hint = code === undefined ? undefined : HINTS[code];
   return trustDomain == null ? hint : hint?.replaceAll('<trust domain>', trustDomain);

@@ -18,7 +18,10 @@ import {
   type SignedHead,
 } from '../store/index.ts';
 
-/** What `federate history` reads from a store file and writes to an export. Loads SQLite, so the verb imports it on demand. */
+/**
+ * What `federate history` reads from a store file and writes to an export. Loads SQLite, so the
+ * verb imports it on demand.
+ */
 
 /** The wanted events in the store at `path`. */
 export async function storyOfFile(path: string, wanted: StoryQuery): Promise<StoryDocument> {
@@ -40,7 +43,10 @@ interface Exported {
   readonly exported_at: string;
 }
 
-/** Writes the whole history of a store file, or else of the agent, to `file`; `-` prints each line instead. */
+/**
+ * Writes the whole history of a store file, or else of the agent, to `file`; `-` prints each line
+ * instead.
+ */
 export async function exportTo(
   file: string,
   storePath: string | undefined,

@@ -1,6 +1,8 @@
 import type { InMeshDocument } from '../admin-client/index.ts';
 
-/** Why the mesh is as it is with a trust domain, with the code; `otherwise` where it gave no reason. */
+/**
+ * Why the mesh is as it is with a trust domain, with the code; `otherwise` where it gave no reason.
+ */
 export function whyInMesh({ code, message }: InMeshDocument, otherwise: string): string {
   return `${message ?? otherwise}${code === null ? '' : ` [${code}]`}`;
 }

@@ -1,7 +1,10 @@
 import { parseDurationMs, parseInstant } from '../platform/index.ts';
 import { UsageError } from './terminal.ts';
 
-/** The instant that an option gives: ISO 8601 with its zone, so that nobody guesses at it. Throws `UsageError`. */
+/**
+ * The instant that an option gives: ISO 8601 with its zone, so that nobody guesses at it. Throws
+ * `UsageError`.
+ */
 export function instantOf(text: string, option: string): Date {
   const instant = parseInstant(text);
   if (instant) return instant;

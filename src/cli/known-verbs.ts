@@ -3,8 +3,8 @@ import { didYouMean } from '../platform/index.ts';
 import { UsageError } from './terminal.ts';
 
 /**
- * Refuses a verb that there is not, also next to `--help`, where the parser would print the help of the verb above and call it done.
- * Throws `UsageError`.
+ * Refuses a verb that there is not, also next to `--help`, where the parser would print the help of
+ * the verb above and call it done. Throws `UsageError`.
  */
 export function refuseUnknownVerb(program: Command, words: readonly string[]): void {
   let command = program;

@@ -25,8 +25,9 @@ import { guarded, type OutputFormat, processTerminal, reportError, type Terminal
 import { versionLine } from '../platform/index.ts';
 
 /**
- * The whole command: `words` are the arguments after `federate`. Resolves to the exit code (0 done, 1 refused or failed,
- * 2 wrong usage, 3 agent not reachable) and never rejects; what went wrong is on standard error.
+ * The whole command: `words` are the arguments after `federate`. Resolves to the exit code (0 done,
+ * 1 refused or failed, 2 wrong usage, 3 agent not reachable) and never rejects; what went wrong is
+ * on standard error.
  */
 export async function main(words: readonly string[], terminal: Terminal = processTerminal): Promise<number> {
   // Whoever reads us may stop reading, as `| head` does: that is no failure of ours.
@@ -98,7 +99,10 @@ function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Co
   return program;
 }
 
-/** Subcommands made by `command()` inherit settings, but not those that were set after; so all are set here. */
+/**
+ * Subcommands made by `command()` inherit settings, but not those that were set after; so all are
+ * set here.
+ */
 function overrideExits(command: Command): void {
   for (const child of command.commands) {
     child.copyInheritedSettings(command);
@@ -106,7 +110,10 @@ function overrideExits(command: Command): void {
   }
 }
 
-/** The asked output format, read from the words themselves: an error may come before they are parsed. */
+/**
+ * The asked output format, read from the words themselves: an error may come before they are
+ * parsed.
+ */
 function formatIn(words: readonly string[]): OutputFormat {
   const joined = words.join(' ');
   return /(?:^| )(?:--output[= ]|-o ?)json(?: |$)/.test(joined) ? 'json' : 'text';

@@ -8,8 +8,9 @@ const MAX_BYTES = 16 * 1024 * 1024;
 const HANDED_OVER = /^\/dev\/(?:stdin|fd\/\d+)$/;
 
 /**
- * A file named on the command line: `-` is standard input, and `/dev/fd/N` what a shell hands over. Anything else must be a regular
- * file, so that a FIFO does not keep the command waiting. Throws `UsageError`.
+ * A file named on the command line: `-` is standard input, and `/dev/fd/N` what a shell hands over.
+ * Anything else must be a regular file, so that a FIFO does not keep the command waiting. Throws
+ * `UsageError`.
  */
 export function readNamedFile(file: string, option: string, maxBytes = MAX_BYTES): Buffer {
   try {

@@ -24,7 +24,10 @@ export function withTerms(command: Command): Command {
     );
 }
 
-/** `--peer`, which may be said several times: the addresses of one endpoint in the order in which they are tried. */
+/**
+ * `--peer`, which may be said several times: the addresses of one endpoint in the order in which
+ * they are tried.
+ */
 export function eachPeer(url: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), url];
 }

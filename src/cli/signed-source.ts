@@ -16,8 +16,8 @@ export const SIGNED_HELP =
 export const SIGNER_HELP = 'signed: the SPIFFE ID whose signature counts';
 
 /**
- * The parameters of a signed source; undefined without `--signed`. A path becomes the URL of a file, since it is the agent who reads it.
- * Throws `UsageError`.
+ * The parameters of a signed source; undefined without `--signed`. A path becomes the URL of a
+ * file, since it is the agent who reads it. Throws `UsageError`.
  */
 export function signedSource(options: SignedOptions): { url?: string; signerId: string } | undefined {
   if (options.signed !== true) {

@@ -1,6 +1,7 @@
 /**
- * Rows as aligned columns under their headings, two spaces apart. Only the last column may overflow `width`; it is
- * then cut with an ellipsis, as the rows are for people and `--output json` has everything.
+ * Rows as aligned columns under their headings, two spaces apart. Only the last column may overflow
+ * `width`; it is then cut with an ellipsis, as the rows are for people and `--output json` has
+ * everything.
  */
 export function renderTable(
   headings: readonly string[],

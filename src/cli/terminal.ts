@@ -32,8 +32,9 @@ export function printResult(
 }
 
 /**
- * The same terminal behind the last line of defence: nothing that could steer it is put on it, whatever a verb prints. Values from
- * others are cleaned before that, where their documents are taken (`agentFor`, `cleanIn`), so that they cannot make lines either.
+ * The same terminal behind the last line of defence: nothing that could steer it is put on it,
+ * whatever a verb prints. Values from others are cleaned before that, where their documents are
+ * taken (`agentFor`, `cleanIn`), so that they cannot make lines either.
  */
 export function guarded(terminal: Terminal): Terminal {
   return {
@@ -42,7 +43,10 @@ export function guarded(terminal: Terminal): Terminal {
   };
 }
 
-/** Data from others for text output: every value on one line and without what could steer a terminal. For JSON it stays as it is. */
+/**
+ * Data from others for text output: every value on one line and without what could steer a
+ * terminal. For JSON it stays as it is.
+ */
 export function cleanIn<Value>(format: OutputFormat, data: Value): Value {
   return format === 'json' ? data : printableData(data, DOCUMENTS);
 }
@@ -58,8 +62,9 @@ export class UsageError extends CodedError<'usage'> {
 }
 
 /**
- * Tells an error the way the command promises: one sentence with its causes, the code, and what to do next; never
- * a stack trace. With `--output json` the same as a document on standard output. Returns the exit code.
+ * Tells an error the way the command promises: one sentence with its causes, the code, and what to
+ * do next; never a stack trace. With `--output json` the same as a document on standard output.
+ * Returns the exit code.
  */
 export function reportError(terminal: Terminal, format: OutputFormat, error: unknown): ExitCode {
   const { code } = describeError(error);

@@ -15,7 +15,9 @@ export interface FederationAgentOptions {
   readonly store: Store;
   /** Our own trust domain's bundle, once the mesh has told it. */
   readonly own: () => TrustBundle | undefined;
-  /** Our own trust domain by the configuration, which knows it before the mesh has told a bundle. */
+  /**
+   * Our own trust domain by the configuration, which knows it before the mesh has told a bundle.
+   */
   readonly ownTrustDomain?: TrustDomain;
   readonly clock: Clock;
   readonly random: Random;
@@ -24,7 +26,10 @@ export interface FederationAgentOptions {
   readonly fetchLimits: FetchLimits;
   readonly bundleLimits: BundleLimits;
   readonly redirects: RedirectSettings;
-  /** How endpoints' names become addresses; default as this machine does it, without holding a thread. */
+  /**
+   * How endpoints' names become addresses; default as this machine does it, without holding a
+   * thread.
+   */
   readonly lookup?: HostLookup;
   /** Refuses addresses that are never asked, whoever names them. */
   readonly guard?: AddressGuard;
@@ -42,6 +47,9 @@ export interface FederationAgentOptions {
   readonly signer?: () => StatementSigner | undefined;
   /** The newest signed head of our own history, for peers to keep. */
   readonly historyHead?: () => SignedHead | undefined;
-  /** Polls at the same time, over all peers; those that wait long for their endpoint are counted apart, see `PollSlots`. */
+  /**
+   * Polls at the same time, over all peers; those that wait long for their endpoint are counted
+   * apart, see `PollSlots`.
+   */
   readonly concurrency: number;
 }

@@ -4,8 +4,8 @@ import type { Clock } from '../platform/index.ts';
 const STOP_MS = 5000;
 
 /**
- * Waits for what was told to stop, but for `STOP_MS` at most: a file system or a name server that never answers holds nobody up. What
- * ends later finds its signal aborted, and changes nothing.
+ * Waits for what was told to stop, but for `STOP_MS` at most: a file system or a name server that
+ * never answers holds nobody up. What ends later finds its signal aborted, and changes nothing.
  */
 export async function ended(clock: Clock, stopped: Promise<void>): Promise<void> {
   const over = new AbortController();

@@ -5,8 +5,9 @@ import type { FederationAgentOptions } from './agent-options.ts';
 const MOST_LOGGED = 1000;
 
 /**
- * What proves the SVIDs of endpoints and agents of peers. A leaf that passes although a strict verifier would refuse it (X509-11) is
- * counted, and logged once for each SPIFFE ID; with `strictKeyUsage` it is refused.
+ * What proves the SVIDs of endpoints and agents of peers. A leaf that passes although a strict
+ * verifier would refuse it (X509-11) is counted, and logged once for each SPIFFE ID; with
+ * `strictKeyUsage` it is refused.
  */
 export function createEndpointVerifier(
   { clock, log, metrics, strictKeyUsage }: FederationAgentOptions,

@@ -1,4 +1,7 @@
-/** Relationships with foreign trust domains: bootstrap, fetch, judge, remember, repeat (SPIFFE Federation §5, §6). */
+/**
+ * Relationships with foreign trust domains: bootstrap, fetch, judge, remember, repeat (SPIFFE
+ * Federation §5, §6).
+ */
 export type { AddNote, AddRequest } from './operator/add-relationship.ts';
 export { type AddResult, FederationAgent } from './agent.ts';
 export type { FederationAgentOptions } from './agent-options.ts';

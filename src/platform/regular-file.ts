@@ -53,7 +53,9 @@ export async function readRegularText(path: string, maxBytes = MAX_FILE_BYTES): 
   return (await readRegularFile(path, maxBytes)).toString('utf8');
 }
 
-/** The same as `readRegularFile`, in one go: for what a process reads before it does anything else. */
+/**
+ * The same as `readRegularFile`, in one go: for what a process reads before it does anything else.
+ */
 export function readRegularFileSync(path: string, maxBytes = MAX_FILE_BYTES): Buffer {
   let file: number;
   try {
@@ -72,8 +74,9 @@ export function readRegularFileSync(path: string, maxBytes = MAX_FILE_BYTES): Bu
 }
 
 /**
- * Everything up to the end of an open file, which may be a pipe or a terminal, at most `maxBytes`. Waits for its writer. `name` is
- * what an error calls it. Throws `RegularFileError` `file-too-large`, or the system's own error.
+ * Everything up to the end of an open file, which may be a pipe or a terminal, at most `maxBytes`.
+ * Waits for its writer. `name` is what an error calls it. Throws `RegularFileError`
+ * `file-too-large`, or the system's own error.
  */
 export function readToEndSync(file: number, name: string, maxBytes = MAX_FILE_BYTES): Buffer {
   const chunks: Buffer[] = [];

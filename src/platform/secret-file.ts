@@ -14,13 +14,19 @@ export class SecretFileError extends Error {
   }
 }
 
-/** Rejects with `SecretFileError` where others than its owner may open a file, or with the system's own error. */
+/**
+ * Rejects with `SecretFileError` where others than its owner may open a file, or with the system's
+ * own error.
+ */
 export async function refuseOpenMode(path: string): Promise<void> {
   const { mode } = await stat(path);
   if ((mode & GROUP_OR_OTHERS) !== 0) throw new SecretFileError(path, mode);
 }
 
-/** The text of a file that only its owner may open (mode 0600). Rejects as `refuseOpenMode` and `readRegularText` do. */
+/**
+ * The text of a file that only its owner may open (mode 0600). Rejects as `refuseOpenMode` and
+ * `readRegularText` do.
+ */
 export async function readSecretText(path: string, maxBytes: number): Promise<string> {
   await refuseOpenMode(path);
   return readRegularText(path, maxBytes);

@@ -41,7 +41,10 @@ export async function watchFiles(options: {
   }
 }
 
-/** What changes when one of these files is written or replaced: device, inode, size and time of each. */
+/**
+ * What changes when one of these files is written or replaced: device, inode, size and time of
+ * each.
+ */
 export async function fileMarks(paths: readonly string[]): Promise<string> {
   const each = paths.map(async (path) => {
     try {

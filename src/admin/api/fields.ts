@@ -4,8 +4,9 @@ import type { Document } from './route.ts';
 import { WARNING_CODES } from './warning-codes.ts';
 
 /**
- * What several resources of the admin API have in common. Documents are plain JSON: instants are ISO 8601 UTC text, sequences are decimal
- * text (they have 64 bits), digests and fingerprints are 64 hex digits. `--output json` prints them as they are.
+ * What several resources of the admin API have in common. Documents are plain JSON: instants are
+ * ISO 8601 UTC text, sequences are decimal text (they have 64 bits), digests and fingerprints are
+ * 64 hex digits. `--output json` prints them as they are.
  */
 
 /** The longest reason an operator may give. */

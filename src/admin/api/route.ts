@@ -1,12 +1,21 @@
 import type { z } from 'zod';
 
-/** Who may ask: a viewer only reads, an operator decides about trust, an admin sets up and ends relationships. */
+/**
+ * Who may ask: a viewer only reads, an operator decides about trust, an admin sets up and ends
+ * relationships.
+ */
 export type Role = 'viewer' | 'operator' | 'admin';
 
-/** One question or order of the admin API. Its method and path are the key that it stands under, such as `GET /v1/status`. */
+/**
+ * One question or order of the admin API. Its method and path are the key that it stands under,
+ * such as `GET /v1/status`.
+ */
 export interface Route {
   readonly summary: string;
-  /** The role that the caller needs. The Unix socket gives all of them to each caller that can open it. */
+  /**
+   * The role that the caller needs. The Unix socket gives all of them to each caller that can open
+   * it.
+   */
   readonly role: Role;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;

@@ -14,7 +14,10 @@ import { statusRoutes } from './status.ts';
 import { unrecordedTrustRoutes } from './unrecorded-trust.ts';
 import { verifyRoutes } from './verify.ts';
 
-/** The whole admin API. The server, the client, the types of both and the OpenAPI document derive from it. */
+/**
+ * The whole admin API. The server, the client, the types of both and the OpenAPI document derive
+ * from it.
+ */
 export const routes = {
   ...statusRoutes,
   ...relationshipRoutes,
@@ -52,7 +55,9 @@ type BodyOf<Name extends RouteName> = (typeof routes)[Name] extends {
 /** What a route answers. */
 export type Answer<Name extends RouteName> = Document<Of<Name>['answer']>;
 
-/** What a caller gives: the names in the path, the query and the body, each where the route has it. */
+/**
+ * What a caller gives: the names in the path, the query and the body, each where the route has it.
+ */
 export type CallInput<Name extends RouteName> = ([ParamNames<Name>] extends [never]
   ? unknown
   : { readonly params: Params<Name> }) &
@@ -77,5 +82,8 @@ export type HandlersOf<Names extends RouteName> = {
   readonly [Name in Names]: (request: Request<Name>) => Answer<Name> | Promise<Answer<Name>>;
 };
 
-/** The code behind every route that the agent answers. The server answers for the OpenAPI document itself. */
+/**
+ * The code behind every route that the agent answers. The server answers for the OpenAPI document
+ * itself.
+ */
 export type AdminHandlers = HandlersOf<Exclude<RouteName, keyof typeof openapiRoutes>>;

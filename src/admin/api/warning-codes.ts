@@ -1,6 +1,7 @@
 /**
- * Every code of a warning, for `status`, `list`, `show`, `/healthz` and the metrics. docs/operations.md says for each what it means and
- * what to do; test/docs/warning-codes.test.ts holds the two together.
+ * Every code of a warning, for `status`, `list`, `show`, `/healthz` and the metrics.
+ * docs/operations.md says for each what it means and what to do; test/docs/warning-codes.test.ts
+ * holds the two together.
  */
 export const WARNING_CODES = [
   'attention-unknown',

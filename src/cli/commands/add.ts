@@ -104,7 +104,10 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
     });
 }
 
-/** Whether the word is an invitation. A URL is answered at once, so that the rooms of the server stay unloaded. */
+/**
+ * Whether the word is an invitation. A URL is answered at once, so that the rooms of the server
+ * stay unloaded.
+ */
 async function isInvitation(word: string): Promise<boolean> {
   if (URL.parse(word)?.protocol === 'https:') return false;
   const { looksLikeInvitation } = await import('../../federation/index.ts');

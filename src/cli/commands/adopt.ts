@@ -10,7 +10,10 @@ interface AdoptOptions extends AgentOptions {
   readonly drop?: boolean;
 }
 
-/** `federate adopt`: what to do about trust that stands in the mesh although the store has no record of it. */
+/**
+ * `federate adopt`: what to do about trust that stands in the mesh although the store has no record
+ * of it.
+ */
 export function adoptCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   withAgent(program.command('adopt [trust-domain]'))
     .description('list the trust in the mesh that the store has no record of, after a lost store; or drop it')

@@ -10,7 +10,10 @@ interface SignOptions extends AgentOptions {
   readonly file?: string;
 }
 
-/** `federate bundle sign`: our bundle with our signature, for a bucket, a stick or another agent to carry. */
+/**
+ * `federate bundle sign`: our bundle with our signature, for a bucket, a stick or another agent to
+ * carry.
+ */
 export function addSignCommand(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   withAgent(bundle.command('sign'))
     .description('our bundle with our signature: it proves itself, whoever brings it')

@@ -17,7 +17,10 @@ import { printResult, type Terminal } from '../terminal.ts';
 import { readText } from '../named-file.ts';
 import { addSignCommand } from './bundle-sign.ts';
 
-/** `federate bundle show | history | diff | set | sign`: the bundle of a trust domain, now, at an instant, and how it came to be. */
+/**
+ * `federate bundle show | history | diff | set | sign`: the bundle of a trust domain, now, at an
+ * instant, and how it came to be.
+ */
 export function bundleCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   const bundle = program
     .command('bundle')

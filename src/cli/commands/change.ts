@@ -22,7 +22,9 @@ interface ChangeOptions extends AgentOptions, TermsOptions {
   readonly reason?: string;
 }
 
-/** `federate change`: another endpoint for a relationship; what is trusted stays (FED-09, FED-10). */
+/**
+ * `federate change`: another endpoint for a relationship; what is trusted stays (FED-09, FED-10).
+ */
 export function changeCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   withTerms(withAgent(program.command('change <trust-domain>')))
     .description(

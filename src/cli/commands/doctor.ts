@@ -29,7 +29,10 @@ Nothing is changed. Exit code 0 when nothing is wrong, 1 when something is (what
 could not be looked at counts too), 2 for wrong usage. A finding that is known
 and meant is left out with --ignore CODE.`;
 
-/** `federate doctor`: what stands in the way of foreign identities in a mesh, or lets in more than it should. */
+/**
+ * `federate doctor`: what stands in the way of foreign identities in a mesh, or lets in more than
+ * it should.
+ */
 export function doctorCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   const doctor = program
     .command('doctor')

@@ -29,7 +29,10 @@ interface ExportOptions extends AgentOptions {
   readonly trust?: string;
 }
 
-/** `federate export-config`: what a peer that runs something else puts into its own configuration to trust us. */
+/**
+ * `federate export-config`: what a peer that runs something else puts into its own configuration to
+ * trust us.
+ */
 export function exportConfigCommand(
   program: Command,
   terminal: Terminal,

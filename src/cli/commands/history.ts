@@ -26,7 +26,10 @@ interface HistoryOptions extends AgentOptions {
   readonly export?: string;
 }
 
-/** `federate history`: the story, what was trusted at an instant, evidence for others; `verify` proves that nobody touched it. */
+/**
+ * `federate history`: the story, what was trusted at an instant, evidence for others; `verify`
+ * proves that nobody touched it.
+ */
 export function historyCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   const history = withAgent(program.command('history'))
     .description('what happened, what was trusted at an instant, and evidence of it for others')

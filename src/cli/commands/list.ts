@@ -118,7 +118,10 @@ function tellHolding({ peer_holds: holds }: RelationshipDocument, now: Date): st
   return `our sequence ${holds.sequence ?? '-'}, ${reached}, said ${since(holds.seen_at, now)} ago by ${holds.signer}`;
 }
 
-/** How long after its last word a peer's silence is worth a remark: it speaks with each request that we leave open, every few minutes. */
+/**
+ * How long after its last word a peer's silence is worth a remark: it speaks with each request that
+ * we leave open, every few minutes.
+ */
 const SILENCE_MS = 30 * 60_000;
 
 function tellTheirSide(

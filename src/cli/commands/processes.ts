@@ -11,7 +11,10 @@ interface CheckOptions {
   readonly output: OutputFormat;
 }
 
-/** Every kind of config file. The type makes the list complete, and nothing of the server is loaded for it. */
+/**
+ * Every kind of config file. The type makes the list complete, and nothing of the server is loaded
+ * for it.
+ */
 const CONFIG_KINDS: Readonly<Record<ConfigKind, true>> = {
   agent: true,
   gateway: true,
@@ -27,7 +30,10 @@ function isConfigKind(word: string): word is ConfigKind {
   return Object.hasOwn(CONFIG_KINDS, word);
 }
 
-/** The verbs that are long-running processes, each with one YAML file, and the one that checks such a file. */
+/**
+ * The verbs that are long-running processes, each with one YAML file, and the one that checks such
+ * a file.
+ */
 export function processCommands(
   program: Command,
   terminal: Terminal,

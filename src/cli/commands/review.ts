@@ -88,7 +88,10 @@ function decisionIn({ accept, reject, reconsider }: ReviewOptions): DecisionDocu
   return said[0];
 }
 
-/** What is decided about is what was shown: without a digest the offer is shown now, and its digest is sent along. */
+/**
+ * What is decided about is what was shown: without a digest the offer is shown now, and its digest
+ * is sent along.
+ */
 async function shownDigest(
   name: string,
   decision: DecisionDocument['decision'],

@@ -27,8 +27,9 @@ export interface Gate {
 }
 
 /**
- * Whether the step is safe for the root that is meant: the named one, else the newest that is published and not in use, or every one
- * that retires. There being none is not safe: it may only not have been seen yet.
+ * Whether the step is safe for the root that is meant: the named one, else the newest that is
+ * published and not in use, or every one that retires. There being none is not safe: it may only
+ * not have been seen yet.
  */
 export function judgeWait(document: RotationDocument, target: WaitTarget): Gate {
   const { step } = target;
@@ -70,7 +71,10 @@ function none(document: RotationDocument, { step, root }: WaitTarget): MissingDo
     : say('no-root-retires', 'no root has stopped to sign');
 }
 
-/** What is said of a peer or poller counts where that one does; what is said of the root always does. */
+/**
+ * What is said of a peer or poller counts where that one does; what is said of the root always
+ * does.
+ */
 function counts({ peer, poller }: MissingDocument, target: WaitTarget): boolean {
   const who = peer ?? poller;
   return who === null || isMeant(who, target);

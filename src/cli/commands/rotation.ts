@@ -18,7 +18,9 @@ interface WaitOptions extends AgentOptions {
 /** How often the agent is asked while nothing has changed. */
 const ASK_EVERY_MS = 500;
 
-/** `federate rotation status | wait`: where our own roots stand, and whether the next step is safe. */
+/**
+ * `federate rotation status | wait`: where our own roots stand, and whether the next step is safe.
+ */
 export function rotationCommand(
   program: Command,
   terminal: Terminal,

@@ -54,7 +54,9 @@ export function tellWarning({ code, message, since }: WarningDocument): string {
   return `WARNING  ${message} [${code}], since ${since}`;
 }
 
-/** The agent's own SVID: until when it is good and where the next comes from, or why there is none. */
+/**
+ * The agent's own SVID: until when it is good and where the next comes from, or why there is none.
+ */
 function identityFields(identity: StatusDocument['identity']): [string, string][] {
   if (identity === null) return [];
   const { source, from, id, not_after: notAfter, code, message } = identity;

@@ -14,7 +14,10 @@ interface VerifyOptions extends AgentOptions {
   readonly audience?: readonly string[];
 }
 
-/** `federate verify`: would this chain, or this token, be accepted now, and by which root or key of which version? */
+/**
+ * `federate verify`: would this chain, or this token, be accepted now, and by which root or key of
+ * which version?
+ */
 export function verifyCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   withAgent(program.command('verify [chain]'))
     .description(

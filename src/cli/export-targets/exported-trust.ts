@@ -12,7 +12,10 @@ export interface ExportedTrust {
   readonly roots: readonly X509Authority[];
 }
 
-/** Ready configuration of another product, with comments that say where it goes. Each target is one file of this folder. */
+/**
+ * Ready configuration of another product, with comments that say where it goes. Each target is one
+ * file of this folder.
+ */
 export type ExportTarget = (trust: ExportedTrust) => string | Promise<string>;
 
 /** A text as a block of lines, each with `indent` before it. */

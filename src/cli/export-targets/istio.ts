@@ -1,8 +1,9 @@
 import { type ExportedTrust, indented } from './exported-trust.ts';
 
 /**
- * Istio's mesh config (docs/meshes/istio.md), for a mesh without an agent of its own. Its pool of roots is one for all trust
- * domains, so what is printed are narrowed anchors: same key and name, constrained to our trust domain (docs/narrowing.md).
+ * Istio's mesh config (docs/meshes/istio.md), for a mesh without an agent of its own. Its pool of
+ * roots is one for all trust domains, so what is printed are narrowed anchors: same key and name,
+ * constrained to our trust domain (docs/narrowing.md).
  */
 export async function exportForIstio(trust: ExportedTrust): Promise<string> {
   const { createNarrowedAnchor, parseTrustDomain, pemFromCertificates } = await import(

@@ -26,7 +26,10 @@ export function exportForSpireControllerManager(trust: ExportedTrust): string {
 
 const OBJECT_NAME = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
-/** A trust domain may have a name that Kubernetes does not take for an object, as with an underscore. */
+/**
+ * A trust domain may have a name that Kubernetes does not take for an object, as with an
+ * underscore.
+ */
 function objectName(trustDomain: string): string {
   if (OBJECT_NAME.test(trustDomain)) return trustDomain;
   return `trust-domain-${createHash('sha256').update(trustDomain).digest('hex').slice(0, 16)}`;

@@ -1,6 +1,9 @@
 import type { ExportedTrust } from './exported-trust.ts';
 
-/** SPIRE's server: `federates_with` in its configuration with the first bundle, or the same by its own command (docs/meshes/spire.md). */
+/**
+ * SPIRE's server: `federates_with` in its configuration with the first bundle, or the same by its
+ * own command (docs/meshes/spire.md).
+ */
 export function exportForSpire(trust: ExportedTrust): string {
   const { trustDomain, endpointUrl, endpointId, document } = trust;
   const profile =

@@ -6,8 +6,9 @@ import { embeddedIpv4 } from './embedded-ipv4.ts';
 export type AddressGuard = (address: string) => string | undefined;
 
 /**
- * Refuses the ranges that the operator lists, in CIDR notation, and the addresses at which clouds hand out credentials. An IPv6 address
- * that leads to an IPv4 address counts as that one too. Throws `RangeError` for what is not a range.
+ * Refuses the ranges that the operator lists, in CIDR notation, and the addresses at which clouds
+ * hand out credentials. An IPv6 address that leads to an IPv4 address counts as that one too.
+ * Throws `RangeError` for what is not a range.
  */
 export function createForbiddenRanges(ranges: readonly string[]): AddressGuard {
   const lists = ranges.map((range) => [range, listOf(range)] as const);

@@ -2,8 +2,9 @@ import { BlockList, isIP } from 'node:net';
 import { embeddedIpv4 } from './embedded-ipv4.ts';
 
 /**
- * How far an address reaches: the whole network, an organisation's own, this machine; or `special`, where no bundle
- * endpoint is: unspecified, link-local and multicast addresses, and those at which clouds hand out credentials.
+ * How far an address reaches: the whole network, an organisation's own, this machine; or `special`,
+ * where no bundle endpoint is: unspecified, link-local and multicast addresses, and those at which
+ * clouds hand out credentials.
  */
 export type AddressKind = 'public' | 'private' | 'loopback' | 'special';
 
@@ -56,7 +57,10 @@ export function isMetadataAddress(address: string): boolean {
   return [address, ...embeddedIpv4(address)].some((each) => isIn(metadata, each));
 }
 
-/** The kind of an IP address, also of an IPv4 address inside an IPv6 one (`embeddedIpv4`); anything unreadable is `special`. */
+/**
+ * The kind of an IP address, also of an IPv4 address inside an IPv6 one (`embeddedIpv4`); anything
+ * unreadable is `special`.
+ */
 export function addressKind(address: string): AddressKind {
   if (isIP(address) === 0 || address.includes('%')) return 'special';
   const all = [address, ...embeddedIpv4(address)];
@@ -65,9 +69,9 @@ export function addressKind(address: string): AddressKind {
 }
 
 /**
- * Whether a redirect may lead from a connection to an address of the kind `from` to one of the kind `to`: to a public one, or
- * to the same kind. So an endpoint out there cannot make us knock at our own machine or network, and nobody at a
- * metadata service.
+ * Whether a redirect may lead from a connection to an address of the kind `from` to one of the kind
+ * `to`: to a public one, or to the same kind. So an endpoint out there cannot make us knock at our
+ * own machine or network, and nobody at a metadata service.
  */
 export function redirectMayReach(from: AddressKind, to: AddressKind): boolean {
   return to === 'public' || (to === from && to !== 'special');

@@ -7,8 +7,8 @@ import { hostOf } from './open-tcp.ts';
 import { settleSocket } from './settle-socket.ts';
 
 /**
- * TLS with whoever answers: for what proves itself, by a signature over its content or over this very connection. Rejects with
- * `FetchError` `tls-timeout`, `tls-failed`, or the signal's reason.
+ * TLS with whoever answers: for what proves itself, by a signature over its content or over this
+ * very connection. Rejects with `FetchError` `tls-timeout`, `tls-failed`, or the signal's reason.
  */
 export function connectUnproved(
   tcp: Socket,

@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
 
 /**
- * The IPv4 addresses to which a packet for an IPv6 address may be delivered, by the forms in which one is written into the other: mapped
- * and compatible (RFC 4291), translated (RFC 2765), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380: its server and its
- * client) and ISATAP (RFC 5214). Empty for an address without one.
+ * The IPv4 addresses to which a packet for an IPv6 address may be delivered, by the forms in which
+ * one is written into the other: mapped and compatible (RFC 4291), translated (RFC 2765), NAT64
+ * (RFC 6052, RFC 8215), 6to4 (RFC 3056), Teredo (RFC 4380: its server and its client) and ISATAP
+ * (RFC 5214). Empty for an address without one.
  */
 export function embeddedIpv4(address: string): readonly string[] {
   const bytes = ipv6Bytes(address);
@@ -26,7 +27,10 @@ export function embeddedIpv4(address: string): readonly string[] {
   return isIsatap ? [last] : [];
 }
 
-/** Of 64:ff9b:1::/48 an operator may use any part as prefix: every place that leaves only zeros behind the address (RFC 6052 §2.2). */
+/**
+ * Of 64:ff9b:1::/48 an operator may use any part as prefix: every place that leaves only zeros
+ * behind the address (RFC 6052 §2.2).
+ */
 function localNat64(bytes: Uint8Array, at: (...places: readonly number[]) => string): string[] {
   const forms = [
     { places: [6, 7, 9, 10], end: 11 },

@@ -23,7 +23,10 @@ export interface EndpointTrust {
 /** A connection whose peer has been verified and over which nothing has been sent yet. */
 export interface VerifiedEndpoint {
   readonly socket: TLSSocket;
-  /** SHA-256 of the certificates that proved it, 64 lower-case hex digits; absent where only what it brings has to be proved. */
+  /**
+   * SHA-256 of the certificates that proved it, 64 lower-case hex digits; absent where only what it
+   * brings has to be proved.
+   */
   readonly leafFingerprint?: string;
   readonly rootFingerprint?: string;
   /** What kind of address it is at, by which the targets of its redirects are judged. */
@@ -39,16 +42,18 @@ export interface OpenEndpointRequest extends OpenTcpRequest {
 }
 
 /**
- * Opens a new TLS connection to the host of `url` and verifies the peer before any byte of HTTP, by the profile and
- * nothing else: no falling back from one to the other (FED-07), no certificate of ours (FED-40), no resumed session
- * (FED-42). Throws `FetchError` `connect-failed`, `connect-timeout`, `redirect-refused`, `tls-failed`, `tls-timeout`,
- * `web-certificate-refused`, `svid-refused`, `endpoint-id-mismatch`, those of a proxy, or the signal's reason.
+ * Opens a new TLS connection to the host of `url` and verifies the peer before any byte of HTTP, by
+ * the profile and nothing else: no falling back from one to the other (FED-07), no certificate of
+ * ours (FED-40), no resumed session (FED-42). Throws `FetchError` `connect-failed`,
+ * `connect-timeout`, `redirect-refused`, `tls-failed`, `tls-timeout`, `web-certificate-refused`,
+ * `svid-refused`, `endpoint-id-mismatch`, those of a proxy, or the signal's reason.
  */
 export async function openEndpoint(request: OpenEndpointRequest): Promise<VerifiedEndpoint> {
   const { socket: tcp, at } = await openTcp(request);
   try {
     const { profile } = request.trust;
-    // What it brings is signed by the trust domain itself: all it can do is to bring nothing, until the signed end of the last one.
+    // What it brings is signed by the trust domain itself: all it can do is to bring nothing, until
+    // the signed end of the last one.
     if (profile.kind === 'signed_bundle') return { socket: await connectUnproved(tcp, request), at };
     const proved =
       profile.kind === 'https_web'
@@ -62,11 +67,11 @@ export async function openEndpoint(request: OpenEndpointRequest): Promise<Verifi
 }
 
 /**
- * Verifies a server certificate by Web PKI: chain, dates and host name. Node is told not to close the
- * connection itself, because after that the certificate cannot be read any more, and a refusal could
- * not say what is wrong with it. Nothing is lost by that. Node judges all the same (`authorized`),
- * the socket is closed before anybody else has it, no byte of HTTP was written, no session is
- * offered, and the context holds no certificate of ours.
+ * Verifies a server certificate by Web PKI: chain, dates and host name. Node is told not to close
+ * the connection itself, because after that the certificate cannot be read any more, and a refusal
+ * could not say what is wrong with it. Nothing is lost by that. Node judges all the same
+ * (`authorized`), the socket is closed before anybody else has it, no byte of HTTP was written, no
+ * session is offered, and the context holds no certificate of ours.
  */
 function overWebPki(
   tcp: Socket,
@@ -101,7 +106,10 @@ function overWebPki(
   });
 }
 
-/** The ends of the chain that Web PKI verified, the root included although nobody sent it. For the record only. */
+/**
+ * The ends of the chain that Web PKI verified, the root included although nobody sent it. For the
+ * record only.
+ */
 function provenBy(socket: TLSSocket): { leafFingerprint: string; rootFingerprint: string } {
   const leaf = socket.getPeerCertificate(true);
   let root = leaf;
@@ -124,7 +132,8 @@ async function overSpiffe(
         socket: tcp,
         host,
         port: Number(url.port || 443),
-        // The name is for endpoints that share an address; it plays no part in who the peer is (FED-28).
+        // The name is for endpoints that share an address; it plays no part in who the peer is
+        // (FED-28).
         ...(isIP(host) ? {} : { serverName: host }),
         verifier: trust.verifier,
         authorize: ({ id }) => {
@@ -137,7 +146,8 @@ async function overSpiffe(
         timeoutMs: limits.tlsMs,
         signal: timer.signal,
       });
-      // The request is the first to be told of a broken connection; until it is sent nobody else listens.
+      // The request is the first to be told of a broken connection; until it is sent nobody else
+      // listens.
       socket.on('error', () => {});
       return { socket, leafFingerprint: peer.leafFingerprint, rootFingerprint: peer.anchorFingerprint };
     } catch (error) {

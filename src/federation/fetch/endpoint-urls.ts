@@ -12,12 +12,15 @@ export interface EndpointHealth {
 
 type Addresses = Pick<Relationship, 'endpointUrl' | 'moreEndpointUrls'>;
 
-/** How long a later address that answered is asked first, before the first one gets its turn again. */
+/**
+ * How long a later address that answered is asked first, before the first one gets its turn again.
+ */
 const PREFERRED_FOR_MS = 600_000;
 
 /**
- * The addresses of one peer's endpoint, in the order in which a poll tries them: as the operator gave them, but for a while
- * the one first that answered when those before it did not, so that a dead address does not cost its time-out at every poll.
+ * The addresses of one peer's endpoint, in the order in which a poll tries them: as the operator
+ * gave them, but for a while the one first that answered when those before it did not, so that a
+ * dead address does not cost its time-out at every poll.
  */
 export class EndpointUrls {
   readonly #clock: Clock;

@@ -1,7 +1,10 @@
 import { CodedError } from '../../spiffe/index.ts';
 import type { TheirWord } from './their-side.ts';
 
-/** Why one fetch of a bundle document failed; nothing was learned and nothing changes (design, invariant 2). */
+/**
+ * Why one fetch of a bundle document failed; nothing was learned and nothing changes (design,
+ * invariant 2).
+ */
 export type FetchErrorCode =
   | 'url-refused'
   | 'connect-failed'
@@ -14,15 +17,24 @@ export type FetchErrorCode =
   | 'proxy-timeout'
   | 'proxy-refused'
   | 'proxy-answer-invalid'
-  /** The file with the credentials for the proxy cannot be read, is open to others, or has another form. */
+  /**
+   * The file with the credentials for the proxy cannot be read, is open to others, or has another
+   * form.
+   */
   | 'proxy-credentials-unusable'
   | 'tls-failed'
   | 'tls-timeout'
   /** `https_web`: chain, validity or host name of the server certificate (FED-26). */
   | 'web-certificate-refused'
-  /** `https_spiffe`: the server certificate is no valid X509-SVID of the endpoint's trust domain (FED-27). */
+  /**
+   * `https_spiffe`: the server certificate is no valid X509-SVID of the endpoint's trust domain
+   * (FED-27).
+   */
   | 'svid-refused'
-  /** `https_spiffe`: a valid X509-SVID, but of another SPIFFE ID than the configured one (FED-27, FED-37). */
+  /**
+   * `https_spiffe`: a valid X509-SVID, but of another SPIFFE ID than the configured one (FED-27,
+   * FED-37).
+   */
   | 'endpoint-id-mismatch'
   | 'first-byte-timeout'
   | 'total-timeout'
@@ -44,7 +56,10 @@ export type FetchErrorCode =
 export interface FetchTrace {
   /** The redirect targets that were followed, in order. */
   readonly redirects: readonly string[];
-  /** SHA-256 of the certificate that the last endpoint proved itself with, and of the root above it; absent before a proof. */
+  /**
+   * SHA-256 of the certificate that the last endpoint proved itself with, and of the root above it;
+   * absent before a proof.
+   */
   readonly leafFingerprint?: string;
   readonly rootFingerprint?: string;
   readonly durationMs: number;
@@ -62,7 +77,9 @@ export class FetchError extends CodedError<FetchErrorCode> {
   }
 }
 
-/** Why a request of the operator to the federation agent was not carried out; nothing was changed. */
+/**
+ * Why a request of the operator to the federation agent was not carried out; nothing was changed.
+ */
 export type FederationErrorCode =
   | 'own-trust-domain'
   | 'already-federated'
@@ -90,11 +107,19 @@ export type FederationErrorCode =
   | 'not-distrusted'
   /** A distrust is to end before it begins. */
   | 'distrust-over'
-  /** Without it we would publish no key at all, and the operator has not said that this is meant. */
+  /**
+   * Without it we would publish no key at all, and the operator has not said that this is meant.
+   */
   | 'last-own-key'
-  /** Without it peers would refuse the agent's own SVID, and the operator has not said that this is meant. */
+  /**
+   * Without it peers would refuse the agent's own SVID, and the operator has not said that this is
+   * meant.
+   */
   | 'own-svid-key'
-  /** The operator decides about an offer, and there is none, or another one by now, or the endpoint cannot be asked. */
+  /**
+   * The operator decides about an offer, and there is none, or another one by now, or the endpoint
+   * cannot be asked.
+   */
   | 'nothing-waits'
   | 'offer-changed'
   | 'offer-not-confirmed'

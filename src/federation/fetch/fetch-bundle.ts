@@ -19,13 +19,19 @@ export interface FetchRequest {
   readonly trustDomain: TrustDomain;
   readonly endpointUrl: string;
   readonly profile: EndpointProfile;
-  /** Judges the endpoint's X509-SVID for `https_spiffe`, by the latest bundles held (FED-29, FED-31). */
+  /**
+   * Judges the endpoint's X509-SVID for `https_spiffe`, by the latest bundles held (FED-29,
+   * FED-31).
+   */
   readonly verifier: PeerVerifier;
   /** For `https_web`: the only CAs that count, PEM. */
   readonly webPkiCaPem?: string | undefined;
   /** The tag of the document that we hold, to be told when it is still the one. */
   readonly etag?: DocumentTag | undefined;
-  /** How long the endpoint may wait for another document than that of `etag`, default 0; the limits have to allow for it. */
+  /**
+   * How long the endpoint may wait for another document than that of `etag`, default 0; the limits
+   * have to allow for it.
+   */
   readonly waitSeconds?: number;
   /** What we hold, signed; said to the configured URL only, never to where it redirects. */
   readonly holding?: string;
@@ -39,7 +45,9 @@ export interface FetchRequest {
   readonly signal: AbortSignal;
 }
 
-/** An entity tag (RFC 9110 §8.8.3) and the URL whose document it names, at the end of any redirects. */
+/**
+ * An entity tag (RFC 9110 §8.8.3) and the URL whose document it names, at the end of any redirects.
+ */
 export interface DocumentTag {
   readonly tag: string;
   readonly url: string;
@@ -58,9 +66,10 @@ export type FetchOutcome =
   | { readonly kind: 'not-modified'; readonly held: boolean; readonly trace: FetchTrace };
 
 /**
- * Fetches the bundle document of one trust domain: authenticated before the first byte of HTTP, bounded in every
- * direction, on new connections that are closed again, always from the configured URL (SPIFFE Federation §5.2.1.4,
- * §5.2.2.4; FED-26 to FED-42). Throws `FetchError` with the way it went until then in `trace`.
+ * Fetches the bundle document of one trust domain: authenticated before the first byte of HTTP,
+ * bounded in every direction, on new connections that are closed again, always from the configured
+ * URL (SPIFFE Federation §5.2.1.4, §5.2.2.4; FED-26 to FED-42). Throws `FetchError` with the way it
+ * went until then in `trace`.
  */
 export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> {
   const { trustDomain, limits, clock } = request;
@@ -103,7 +112,8 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
           timer,
         });
         proof = certificates;
-        // A tag means something only where it came from: another server may call another document the same.
+        // A tag means something only where it came from: another server may call another document
+        // the same.
         const asked = request.etag?.url === url.href ? request.etag.tag : undefined;
         const waitSeconds = asked === undefined ? 0 : (request.waitSeconds ?? 0);
         const holding = hops.length === 0 ? request.holding : undefined;

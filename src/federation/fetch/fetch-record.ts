@@ -3,8 +3,8 @@ import type { EndpointProfile, ParsedBundle, TrustDomain } from '../../spiffe/in
 import type { FetchTrace } from './errors.ts';
 
 /**
- * The one log record that every fetch leaves, so that "why do we trust this key?" can be answered from the log and the
- * history alone (FED-43).
+ * The one log record that every fetch leaves, so that "why do we trust this key?" can be answered
+ * from the log and the history alone (FED-43).
  */
 export function recordFetch(
   log: Log,

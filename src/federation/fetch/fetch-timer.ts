@@ -9,8 +9,9 @@ interface Phase {
 const OVER = new Error('the wait is over');
 
 /**
- * The time one fetch has: phases within phases, each with its own limit, over one signal for everything the fetch does.
- * One sleeper serves them all, since thousands of fetches end long before any of their limits.
+ * The time one fetch has: phases within phases, each with its own limit, over one signal for
+ * everything the fetch does. One sleeper serves them all, since thousands of fetches end long
+ * before any of their limits.
  */
 export class FetchTimer {
   readonly #clock: Clock;
@@ -29,15 +30,18 @@ export class FetchTimer {
     else signal.addEventListener('abort', this.#onOuter, { once: true });
   }
 
-  /** Aborts with the error of the limit that was passed, or with the reason of the signal that called the fetch off. */
+  /**
+   * Aborts with the error of the limit that was passed, or with the reason of the signal that
+   * called the fetch off.
+   */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
   /**
-   * Runs `work`, and aborts `signal` with `late()` when it takes longer than `ms` milliseconds. `work` must end when the
-   * signal aborts: it owns the sockets that have to be closed. Rejects with the signal's reason then, whatever an
-   * aborted socket or parser says about it.
+   * Runs `work`, and aborts `signal` with `late()` when it takes longer than `ms` milliseconds.
+   * `work` must end when the signal aborts: it owns the sockets that have to be closed. Rejects
+   * with the signal's reason then, whatever an aborted socket or parser says about it.
    */
   async within<Result>(ms: number, late: () => Error, work: () => Promise<Result>): Promise<Result> {
     this.signal.throwIfAborted();
@@ -75,7 +79,10 @@ export class FetchTimer {
     queueMicrotask(() => void this.#run());
   }
 
-  /** Sleeps until the next limit, as long as there is one; limits that were kept in time are gone by then. */
+  /**
+   * Sleeps until the next limit, as long as there is one; limits that were kept in time are gone by
+   * then.
+   */
   async #run(): Promise<void> {
     while (!this.#closed && !this.signal.aborted) {
       let next: Phase | undefined;

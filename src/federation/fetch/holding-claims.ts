@@ -1,6 +1,8 @@
 import type { JsonObject, JsonValue } from '../../spiffe/index.ts';
 
-/** The request header in which a poll says who asks and what it holds of the polled trust domain. */
+/**
+ * The request header in which a poll says who asks and what it holds of the polled trust domain.
+ */
 export const HOLDING_HEADER = 'federate-holding';
 export const HOLDING_TYPE = 'federate-holding+jws';
 /** A longer one is left out, and not looked at: servers limit what headers may have together. */

@@ -2,12 +2,15 @@ import { promises as dns } from 'node:dns';
 import { createLocalNames, type LocalNames } from '../../platform/index.ts';
 
 /**
- * The addresses of a host name, IPv4 or IPv6, in the order in which they are tried; never none. Rejects with the resolver's
- * error, which has a `code`, and soon after the signal aborts.
+ * The addresses of a host name, IPv4 or IPv6, in the order in which they are tried; never none.
+ * Rejects with the resolver's error, which has a `code`, and soon after the signal aborts.
  */
 export type HostLookup = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
 
-/** A name with more addresses than this is tried at so many: an answer must not become a list of places to scan. */
+/**
+ * A name with more addresses than this is tried at so many: an answer must not become a list of
+ * places to scan.
+ */
 const MAX_ADDRESSES = 8;
 
 /** Two tries of 0.7 s and 1.4 s: both are over before the time that a connection has by default. */
@@ -20,10 +23,11 @@ const LOOPBACK: readonly string[] = ['127.0.0.1', '::1'];
 const NO_SUCH_NAME: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA', 'ESERVFAIL', 'EREFUSED']);
 
 /**
- * Looks names up as the machine would (hosts file, then its name servers with its search domains), but never through
- * `getaddrinfo`: that holds one of the few threads of the process until the last name server has timed out, so that
- * two peers whose name servers are silent would keep every other peer from being found (design, invariant 7). Here
- * every lookup has a resolver of its own, that ends with the poll.
+ * Looks names up as the machine would (hosts file, then its name servers with its search domains),
+ * but never through `getaddrinfo`: that holds one of the few threads of the process until the last
+ * name server has timed out, so that two peers whose name servers are silent would keep every other
+ * peer from being found (design, invariant 7). Here every lookup has a resolver of its own, that
+ * ends with the poll.
  */
 export function createHostLookup(
   options: {

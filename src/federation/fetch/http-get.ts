@@ -25,7 +25,10 @@ export type HttpAnswer =
       readonly location: string | readonly string[] | undefined;
     };
 
-/** What the client is told when it is put away; else it would make an error of its own, with a stack, each time. */
+/**
+ * What the client is told when it is put away; else it would make an error of its own, with a
+ * stack, each time.
+ */
 const DONE = new Error('the answer was read');
 
 /** The endpoint heeds the preference `wait` (RFC 7240 §3). */
@@ -35,17 +38,21 @@ const WAIT_APPLIED = /(?:^|,)\s*wait\s*(?:[=;,]|$)/i;
 const ETAG = /^(?:W\/)?"[\x21\x23-\x7e]{0,256}"$/;
 
 /**
- * One GET over a connection whose peer has been verified already; the connection is closed afterwards, so that no
- * later poll rests on today's check (FED-42). Nothing but status 200 carries a document, whatever the body looks like,
- * and 304 counts only where `etag` was sent (FED-34), whose change the endpoint is asked to wait for if it can; the content type is not looked at (FED-35). Throws `FetchError`
- * `first-byte-timeout`, `response-broken`, `status-refused`, `content-encoding-refused`, `body-too-large`, or the
- * signal's reason.
+ * One GET over a connection whose peer has been verified already; the connection is closed
+ * afterwards, so that no later poll rests on today's check (FED-42). Nothing but status 200 carries
+ * a document, whatever the body looks like, and 304 counts only where `etag` was sent (FED-34),
+ * whose change the endpoint is asked to wait for if it can; the content type is not looked at
+ * (FED-35). Throws `FetchError` `first-byte-timeout`, `response-broken`, `status-refused`,
+ * `content-encoding-refused`, `body-too-large`, or the signal's reason.
  */
 export async function httpGet(request: {
   readonly socket: TLSSocket;
   readonly url: URL;
   readonly etag?: string | undefined;
-  /** How long the endpoint may wait for another document than that of `etag`; the limits have to allow for it. */
+  /**
+   * How long the endpoint may wait for another document than that of `etag`; the limits have to
+   * allow for it.
+   */
   readonly waitSeconds: number;
   /** What we hold, signed (`Federate-Holding`). */
   readonly holding?: string | undefined;
@@ -57,7 +64,8 @@ export async function httpGet(request: {
   if (socket.destroyed)
     throw new FetchError('response-broken', `${url.host} closed the connection before the request`);
   const client = new Client(url.origin, {
-    // Called back at once, the client would forget to send: it is still busy with asking for the connection.
+    // Called back at once, the client would forget to send: it is still busy with asking for the
+    // connection.
     connect: (_options, callback) => queueMicrotask(() => callback(null, socket)),
     allowH2: false,
     maxHeaderSize: limits.maxHeaderBytes,
@@ -132,8 +140,9 @@ export async function httpGet(request: {
 }
 
 /**
- * Ends a connection that brings more than head and body may have together, twice over for the framing: interim responses,
- * chunk extensions and trailers have no end of their own, and none of them shows in the body (TDB-44).
+ * Ends a connection that brings more than head and body may have together, twice over for the
+ * framing: interim responses, chunk extensions and trailers have no end of their own, and none of
+ * them shows in the body (TDB-44).
  */
 function countBytes(socket: TLSSocket, limits: FetchLimits, tooMany: (most: number) => Error): () => void {
   const most = 2 * (limits.maxHeaderBytes + limits.maxBodyBytes);

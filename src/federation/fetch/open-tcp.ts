@@ -15,7 +15,10 @@ import { settleSocket } from './settle-socket.ts';
 export interface OpenTcpRequest {
   readonly url: URL;
   readonly lookup: HostLookup;
-  /** The kind of address that redirected here; absent for the configured URL, which is the operator's word. */
+  /**
+   * The kind of address that redirected here; absent for the configured URL, which is the
+   * operator's word.
+   */
   readonly redirectedFrom?: AddressKind | undefined;
   /** Refuses addresses that are never asked, wherever they came from. */
   readonly guard?: AddressGuard | undefined;
@@ -33,7 +36,10 @@ export function hostOf(url: URL): string {
 /** A connection to an endpoint over which nothing has been sent yet. */
 export interface OpenedTcp {
   readonly socket: Socket;
-  /** What kind of address the endpoint is at; behind a proxy a name counts as public, because only the proxy knows its address. */
+  /**
+   * What kind of address the endpoint is at; behind a proxy a name counts as public, because only
+   * the proxy knows its address.
+   */
   readonly at: AddressKind;
 }
 
@@ -41,12 +47,13 @@ export interface OpenedTcp {
 const LOCALHOST = /(?:^|\.)localhost\.?$/i;
 
 /**
- * Connects to the host of `url`, at the first of its addresses that answers; the name lookup is within the same limit.
- * Addresses that the URL may not lead to are never connected to: judged by what the name resolves to, at the moment of
- * connecting, so a name cannot stand for one address when it is looked at and for another when it is used. Through a proxy the same
- * holds for addresses in the URL and for `localhost`; all other names are resolved by the proxy. Throws `FetchError` `connect-failed`,
- * `connect-timeout`, `address-forbidden`, `redirect-refused`, the codes of `openTunnel`, `proxy-unreachable`,
- * `proxy-credentials-unusable`, or the signal's reason.
+ * Connects to the host of `url`, at the first of its addresses that answers; the name lookup is
+ * within the same limit. Addresses that the URL may not lead to are never connected to: judged by
+ * what the name resolves to, at the moment of connecting, so a name cannot stand for one address
+ * when it is looked at and for another when it is used. Through a proxy the same holds for
+ * addresses in the URL and for `localhost`; all other names are resolved by the proxy. Throws
+ * `FetchError` `connect-failed`, `connect-timeout`, `address-forbidden`, `redirect-refused`, the
+ * codes of `openTunnel`, `proxy-unreachable`, `proxy-credentials-unusable`, or the signal's reason.
  */
 export async function openTcp(request: OpenTcpRequest): Promise<OpenedTcp> {
   const { url, proxy } = request;
@@ -153,7 +160,8 @@ function admit({ url, redirectedFrom, guard }: OpenTcpRequest, found: readonly s
   const allowed = addresses.filter((address) => {
     const kind = addressKind(address);
     if (redirectedFrom !== undefined) return redirectMayReach(redirectedFrom, kind);
-    // Where the operator wrote the address itself it is what they want; a name is in the hands of whoever runs its zone.
+    // Where the operator wrote the address itself it is what they want; a name is in the hands of
+    // whoever runs its zone.
     return !named || kind !== 'special';
   });
   if (allowed.length > 0) return allowed;

@@ -16,9 +16,10 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: [^\r\n]*)?$/;
 
 /**
- * Asks the proxy at the other end of `socket` for a tunnel to the host of `url` (CONNECT, RFC 9110 §9.3.6), and resolves when the next
- * byte is the endpoint's. Not one byte of the proxy's answer is left for TLS to read. Rejects with `FetchError` `proxy-refused`,
- * `proxy-timeout`, `proxy-answer-invalid`, or the signal's reason; then the socket is closed.
+ * Asks the proxy at the other end of `socket` for a tunnel to the host of `url` (CONNECT, RFC 9110
+ * §9.3.6), and resolves when the next byte is the endpoint's. Not one byte of the proxy's answer is
+ * left for TLS to read. Rejects with `FetchError` `proxy-refused`, `proxy-timeout`,
+ * `proxy-answer-invalid`, or the signal's reason; then the socket is closed.
  */
 export async function openTunnel(socket: Socket, request: TunnelRequest): Promise<void> {
   const { url, authorization, limits, timer } = request;
@@ -50,7 +51,10 @@ function connectRequest(url: URL, authorization: string | undefined): string {
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
-/** The first line of the final answer, once its head is whole; interim answers (1xx) are passed over. */
+/**
+ * The first line of the final answer, once its head is whole; interim answers (1xx) are passed
+ * over.
+ */
 function readHead(socket: Socket, { url, limits, timer }: TunnelRequest): Promise<string> {
   const { signal } = timer;
   const invalid = (why: string, cause?: unknown) =>

@@ -20,8 +20,8 @@ const CREDENTIALS = /^[^:\u0000-\u001f\u007f]+:[^\u0000-\u001f\u007f]*$/;
 const NAME = /^\.?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?$/;
 
 /**
- * Reads one entry of `no_proxy`: an IP address, a host name, or `.example.org` for every name under `example.org`. Undefined where the
- * text is none of them.
+ * Reads one entry of `no_proxy`: an IP address, a host name, or `.example.org` for every name under
+ * `example.org`. Undefined where the text is none of them.
  */
 export function parseExemptHost(text: string): string | undefined {
   const host = canonicalHost(text.replace(/^\[(.*)\]$/, '$1'));
@@ -37,7 +37,10 @@ export function isExempt({ exempt }: OutgoingProxy, host: string): boolean {
   );
 }
 
-/** The value of `Proxy-Authorization` (RFC 7617); undefined without a file. Rejects with `FetchError` `proxy-credentials-unusable`. */
+/**
+ * The value of `Proxy-Authorization` (RFC 7617); undefined without a file. Rejects with
+ * `FetchError` `proxy-credentials-unusable`.
+ */
 export async function proxyAuthorization({ credentialsFile }: OutgoingProxy): Promise<string | undefined> {
   if (credentialsFile === undefined) return undefined;
   let text: string;

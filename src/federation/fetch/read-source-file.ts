@@ -3,8 +3,9 @@ import { readRegularFile, RegularFileError } from '../../platform/index.ts';
 import { FetchError } from './errors.ts';
 
 /**
- * The bytes of a file, no more than `most`. Ends with the signal also where the file system does not answer. Rejects with `FetchError`
- * `file-unreadable`, `body-too-large`, or with the reason of the signal.
+ * The bytes of a file, no more than `most`. Ends with the signal also where the file system does
+ * not answer. Rejects with `FetchError` `file-unreadable`, `body-too-large`, or with the reason of
+ * the signal.
  */
 export async function readSourceFile(url: URL, most: number, signal: AbortSignal): Promise<Uint8Array> {
   const path = fileURLToPath(url);

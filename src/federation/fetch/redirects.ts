@@ -11,7 +11,10 @@ export interface RedirectSettings {
 
 export const defaultRedirectSettings: RedirectSettings = { follow: true, max: 5 };
 
-/** RFC 7231 §6.4, and 308, which is younger and read as 307. 300 offers a choice that nobody can make here; 304 to 306 do not redirect. */
+/**
+ * RFC 7231 §6.4, and 308, which is younger and read as 307. 300 offers a choice that nobody can
+ * make here; 304 to 306 do not redirect.
+ */
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /** Whether a status asks to look elsewhere. */
@@ -20,9 +23,10 @@ export function isRedirect(status: number): boolean {
 }
 
 /**
- * Where a redirect leads: resolved against the URL that gave it and held to the rules of an endpoint URL (FED-08,
- * FED-36). Never remembered by anyone: the next fetch starts from the configured URL (FED-38). Throws `FetchError`
- * `redirects-off`, `too-many-redirects`, `redirect-refused`.
+ * Where a redirect leads: resolved against the URL that gave it and held to the rules of an
+ * endpoint URL (FED-08, FED-36). Never remembered by anyone: the next fetch starts from the
+ * configured URL (FED-38). Throws `FetchError` `redirects-off`, `too-many-redirects`,
+ * `redirect-refused`.
  */
 export function redirectTarget(input: {
   readonly from: URL;

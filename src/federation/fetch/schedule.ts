@@ -19,7 +19,10 @@ export const defaultScheduleSettings: ScheduleSettings = {
   jitterShare: 0.1,
 };
 
-/** The interval a bundle asks for: its hint, held between floor and ceiling (TDB-12); five minutes without one (TDB-13, FED-44). */
+/**
+ * The interval a bundle asks for: its hint, held between floor and ceiling (TDB-12); five minutes
+ * without one (TDB-13, FED-44).
+ */
 export function pollIntervalMs(refreshHintSeconds: number | undefined, settings: ScheduleSettings): number {
   const hint = refreshHintSeconds ?? 0;
   const wishedMs = hint > 0 ? hint * 1000 : settings.withoutHintMs;
@@ -27,8 +30,8 @@ export function pollIntervalMs(refreshHintSeconds: number | undefined, settings:
 }
 
 /**
- * How long to wait after a poll that reached its endpoint. Chance only shortens the wait, so the next poll is never later than the
- * hint (FED-46).
+ * How long to wait after a poll that reached its endpoint. Chance only shortens the wait, so the
+ * next poll is never later than the hint (FED-46).
  */
 export function nextPollDelayMs(
   refreshHintSeconds: number | undefined,
@@ -39,15 +42,19 @@ export function nextPollDelayMs(
   return Math.round(pollIntervalMs(refreshHintSeconds, settings) * (1 - share * random.fraction()));
 }
 
-/** The first retry after a failed poll; each further one waits twice as long, until the interval is reached. */
+/**
+ * The first retry after a failed poll; each further one waits twice as long, until the interval is
+ * reached.
+ */
 const FIRST_RETRY_MS = 2000;
 /** Retries of all peers together: so many at once, then one every 100 ms. */
 export const retryRate: TokenBucketSettings = { most: 32, everyMs: 100 };
 
 /**
- * How long to wait after the given number of failed polls in a row. A peer that restarts is back within seconds, so the first retries
- * come soon; a peer that stays away is asked at the interval `regularMs`, as FED-45 wants it. Chance takes up to half off, so that
- * peers which failed together are not asked together.
+ * How long to wait after the given number of failed polls in a row. A peer that restarts is back
+ * within seconds, so the first retries come soon; a peer that stays away is asked at the interval
+ * `regularMs`, as FED-45 wants it. Chance takes up to half off, so that peers which failed together
+ * are not asked together.
  */
 export function retryDelayMs(failures: number, regularMs: number, random: Random): number {
   const backoffMs = FIRST_RETRY_MS * 2 ** Math.min(Math.max(failures, 1) - 1, 30);

@@ -7,15 +7,19 @@ import {
 } from '../../spiffe/index.ts';
 import { FederationError } from './errors.ts';
 
-/** The trust domain whose bundle an endpoint, or a signature, is verified with; undefined where Web PKI does it. */
+/**
+ * The trust domain whose bundle an endpoint, or a signature, is verified with; undefined where Web
+ * PKI does it.
+ */
 export function endpointTrustDomain(profile: EndpointProfile): TrustDomain | undefined {
   if (profile.kind === 'https_web') return undefined;
   return trustDomainOf(profile.kind === 'https_spiffe' ? profile.endpointId : profile.signerId);
 }
 
 /**
- * Why no connection to the endpoint can be authenticated at `now`: the bundle of its trust domain is missing, or has no
- * X.509 root within its validity (FED-04, FED-58). Undefined when one can, and for `https_web`.
+ * Why no connection to the endpoint can be authenticated at `now`: the bundle of its trust domain
+ * is missing, or has no X.509 root within its validity (FED-04, FED-58). Undefined when one can,
+ * and for `https_web`.
  */
 export function missingEndpointTrust(
   profile: EndpointProfile,
@@ -38,9 +42,9 @@ export function hasUsableRoot(bundle: TrustBundle, now: Date): boolean {
 }
 
 /**
- * How many other trust domains stand between us and the bundle of `trustDomain` when it is fetched by `profile`: 0 where
- * it serves itself or Web PKI vouches, 1 where another one serves it, and so on. Throws `FederationError`
- * `serving-cycle` when the chain comes back to `trustDomain` (FED-33).
+ * How many other trust domains stand between us and the bundle of `trustDomain` when it is fetched
+ * by `profile`: 0 where it serves itself or Web PKI vouches, 1 where another one serves it, and so
+ * on. Throws `FederationError` `serving-cycle` when the chain comes back to `trustDomain` (FED-33).
  */
 export function servingDepth(
   trustDomain: TrustDomain,

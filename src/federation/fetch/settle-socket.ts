@@ -1,7 +1,10 @@
 import type { Socket } from 'node:net';
 import type { FetchError } from './errors.ts';
 
-/** Resolves with `socket` at `event`; else destroys it and rejects with the signal's reason or the refusal. */
+/**
+ * Resolves with `socket` at `event`; else destroys it and rejects with the signal's reason or the
+ * refusal.
+ */
 export function settleSocket<S extends Socket>(
   socket: S,
   event: 'connect' | 'secureConnect',
@@ -35,7 +38,8 @@ export function settleSocket<S extends Socket>(
       return;
     }
     socket.once(event, onReady);
-    // Stays: a reset after this point is told by whoever uses the socket then, and must not end the process.
+    // Stays: a reset after this point is told by whoever uses the socket then, and must not end the
+    // process.
     socket.on('error', onError);
     socket.once('close', onClose);
     signal.addEventListener('abort', onAbort, { once: true });

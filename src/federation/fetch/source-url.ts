@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { type EndpointProfile, parseEndpointUrl, RelationshipError } from '../../spiffe/index.ts';
 
 /**
- * The URL a bundle comes from: that of an endpoint, or for a signed bundle also a file of this machine, `file:///…`. Throws
- * `RelationshipError` as `parseEndpointUrl` does.
+ * The URL a bundle comes from: that of an endpoint, or for a signed bundle also a file of this
+ * machine, `file:///…`. Throws `RelationshipError` as `parseEndpointUrl` does.
  */
 export function parseSourceUrl(text: string, profile: EndpointProfile): URL {
   if (profile.kind !== 'signed_bundle' || !/^file:/i.test(text)) return parseEndpointUrl(text);

@@ -2,10 +2,15 @@ import type { Clock, Log } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
 
-/** What a peer's endpoint says of itself to whoever has proved who it is: that it holds a relationship with them. Only for people. */
+/**
+ * What a peer's endpoint says of itself to whoever has proved who it is: that it holds a
+ * relationship with them. Only for people.
+ */
 export const RELATIONSHIP_HEADER = 'federate-relationship';
 
-/** What an answer to an identified request said: that they hold a relationship with us, or nothing. */
+/**
+ * What an answer to an identified request said: that they hold a relationship with us, or nothing.
+ */
 export type TheirWord = 'held' | 'nothing';
 
 /** How the relationship looks from the peer's side, as far as its endpoint tells. */
@@ -20,9 +25,10 @@ export interface TheirSide {
 const SILENT_ANSWERS = 2;
 
 /**
- * Whether a peer still holds a relationship with us. Its endpoint says so where it has proved who asks, and says nothing else, so
- * silence means something only after it has spoken: two held requests that it answered without the word end it. It is
- * told to people and changes no trust. Other products say nothing, ever.
+ * Whether a peer still holds a relationship with us. Its endpoint says so where it has proved who
+ * asks, and says nothing else, so silence means something only after it has spoken: two held
+ * requests that it answered without the word end it. It is told to people and changes no trust.
+ * Other products say nothing, ever.
  */
 export class TheirSides {
   readonly #store: Store;
@@ -57,7 +63,10 @@ export class TheirSides {
     this.#silent.delete(trustDomain);
   }
 
-  /** An identified request was answered; `held` says whether it was held until its time was up. Never rejects. */
+  /**
+   * An identified request was answered; `held` says whether it was held until its time was up.
+   * Never rejects.
+   */
   async heard(trustDomain: TrustDomain, origin: string, word: TheirWord, held: boolean): Promise<void> {
     const before = this.#known.get(trustDomain);
     const at = this.#clock.now();

@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 
-/** Private CA files that are in use at once; beyond that the one unused for longest is built again. */
+/**
+ * Private CA files that are in use at once; beyond that the one unused for longest is built again.
+ */
 const MAX_CONTEXTS = 64;
 
 const contexts = new Map<string, SecureContext>();
 
 /**
- * The TLS context for `https_web`: the CAs that Node trusts, or only those of `caPem`. One per set of CAs, shared by all
- * peers, since building one costs more than a handshake; it holds no session and no certificate of ours.
+ * The TLS context for `https_web`: the CAs that Node trusts, or only those of `caPem`. One per set
+ * of CAs, shared by all peers, since building one costs more than a handshake; it holds no session
+ * and no certificate of ours.
  */
 export function webPkiContext(caPem: string | undefined): SecureContext {
   const key = caPem === undefined ? 'public' : createHash('sha256').update(caPem).digest('hex');

@@ -4,19 +4,23 @@ import { FetchError } from './errors.ts';
 
 /** What an endpoint showed, and what it was checked with. */
 interface ShownChain {
-  /** The certificates as they were sent, leaf first; empty where the handshake did not come so far. */
+  /**
+   * The certificates as they were sent, leaf first; empty where the handshake did not come so far.
+   */
   readonly shown: readonly Uint8Array[];
   /** The only CAs that count, PEM; undefined: the public ones. */
   readonly caPem: string | undefined;
 }
 
 /**
- * Why a handshake over `https_web` failed: `web-certificate-refused` with the date, the names or the issuer that is in the way, and
- * `tls-failed` for everything that is not about the certificate. Only a certificate with a SPIFFE ID is pointed to `https_spiffe`.
+ * Why a handshake over `https_web` failed: `web-certificate-refused` with the date, the names or
+ * the issuer that is in the way, and `tls-failed` for everything that is not about the certificate.
+ * Only a certificate with a SPIFFE ID is pointed to `https_spiffe`.
  */
 export function webRefusal(url: URL, cause: Error, chain: ShownChain): FetchError {
   const code = 'code' in cause ? String(cause.code) : '';
-  // OpenSSL's verdicts on a chain are bare words in capitals; protocol and socket failures begin with ERR_SSL or E….
+  // OpenSSL's verdicts on a chain are bare words in capitals; protocol and socket failures begin
+  // with ERR_SSL or E….
   const aboutCertificate = code === 'ERR_TLS_CERT_ALTNAME_INVALID' || VERIFY_CODES.test(code);
   if (!aboutCertificate)
     return new FetchError(
@@ -47,7 +51,8 @@ function explain(url: URL, code: string, { shown, caPem }: ShownChain): string {
   const whose = (each: X509Certificate) =>
     each === leaf ? 'it' : `the CA certificate ${nameOf(each.subject)}`;
   if (code === 'CERT_HAS_EXPIRED') {
-    // Which one OpenSSL meant shows in its date: of all that were sent, it is the one that ended first.
+    // Which one OpenSSL meant shows in its date: of all that were sent, it is the one that ended
+    // first.
     const ended = certificates.reduce((first, each) => (each.validToDate < first.validToDate ? each : first));
     return `${whose(ended)} expired on ${ended.validToDate.toISOString()}`;
   }
@@ -64,7 +69,10 @@ function explain(url: URL, code: string, { shown, caPem }: ShownChain): string {
 
 const UNKNOWN_ISSUER = /SELF_SIGNED|ISSUER|VERIFY_LEAF|CERT_UNTRUSTED|CHAIN_TOO_LONG/;
 
-/** Tells apart what OpenSSL has one word for: a CA that is unknown, one that has another key, an intermediate that was not sent. */
+/**
+ * Tells apart what OpenSSL has one word for: a CA that is unknown, one that has another key, an
+ * intermediate that was not sent.
+ */
 function unknownIssuer(leaf: X509Certificate, last: X509Certificate, caPem: string | undefined): string {
   const trust = caPem === undefined ? 'a public CA' : 'one of the CAs that were given for this peer';
   const remedy = 'give the right CA with --ca-file';

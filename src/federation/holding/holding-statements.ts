@@ -32,9 +32,9 @@ interface Known {
 }
 
 /**
- * What we tell a peer of its own bundle when we poll it: which version is held here and how far it came in our mesh, signed with
- * our SVID. Signed anew only when that changes or is about to end, so that a poll costs what it did. An agent
- * without an SVID says nothing.
+ * What we tell a peer of its own bundle when we poll it: which version is held here and how far it
+ * came in our mesh, signed with our SVID. Signed anew only when that changes or is about to end, so
+ * that a poll costs what it did. An agent without an SVID says nothing.
  */
 export class HoldingStatements {
   readonly #options: {
@@ -78,12 +78,18 @@ export class HoldingStatements {
     return true;
   }
 
-  /** The endpoint of this trust domain answered only without the statement: it is left out for a while. */
+  /**
+   * The endpoint of this trust domain answered only without the statement: it is left out for a
+   * while.
+   */
   leaveOut(trustDomain: TrustDomain): void {
     this.#leftOutUntilMs.set(trustDomain, this.#options.clock.monotonicMs() + LEFT_OUT_MS);
   }
 
-  /** The statement for a poll of this trust domain; undefined where there is nothing to say, or nobody to sign. Never rejects. */
+  /**
+   * The statement for a poll of this trust domain; undefined where there is nothing to say, or
+   * nobody to sign. Never rejects.
+   */
   async statementFor(trustDomain: TrustDomain): Promise<string | undefined> {
     const { signer: current, clock, log } = this.#options;
     const holding = this.#holding(trustDomain);

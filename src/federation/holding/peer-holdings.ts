@@ -26,7 +26,10 @@ export interface PeerHolding extends Holding {
   readonly knownSince: Date;
 }
 
-/** Somebody who polls without saying who it is: another product, or a peer that we have no relationship with. */
+/**
+ * Somebody who polls without saying who it is: another product, or a peer that we have no
+ * relationship with.
+ */
 export interface PlainPoller {
   readonly address: string;
   readonly firstSeenAt: Date;
@@ -47,7 +50,10 @@ export interface PeerHoldingsOptions {
   readonly bundles: BundleSource;
   readonly clock: Clock;
   readonly log: Log;
-  /** Called after each request that proves which peer it comes from, also where it says the same as before. */
+  /**
+   * Called after each request that proves which peer it comes from, also where it says the same as
+   * before.
+   */
   readonly onContact?: (trustDomain: TrustDomain) => void;
   /** Called after each new statement that is proved. */
   readonly onHolding?: (holding: PeerHolding) => void;
@@ -60,9 +66,10 @@ const MAX_IN_FLIGHT = 8;
 const PER_ADDRESS = 30;
 
 /**
- * Who holds what of our bundle, as far as it was proved or can be inferred. What comes in decides nothing about what is
- * answered. A statement counts only where it is signed by the agent of a relationship; all cheap checks come before the
- * signature, and the same statement again costs none.
+ * Who holds what of our bundle, as far as it was proved or can be inferred. What comes in decides
+ * nothing about what is answered. A statement counts only where it is signed by the agent of a
+ * relationship; all cheap checks come before the signature, and the same statement again costs
+ * none.
  */
 export class PeerHoldings {
   readonly #options: PeerHoldingsOptions;
@@ -82,8 +89,9 @@ export class PeerHoldings {
   }
 
   /**
-   * A request for our bundle came in. Returns at once; a statement is proved behind it. Resolves with the peer whose agent the client
-   * proved to be, of the relationships that we hold; undefined for anybody else. Never rejects.
+   * A request for our bundle came in. Returns at once; a statement is proved behind it. Resolves
+   * with the peer whose agent the client proved to be, of the relationships that we hold; undefined
+   * for anybody else. Never rejects.
    */
   async note(seen: SeenRequest): Promise<TrustDomain | undefined> {
     const { statement } = seen;
@@ -113,7 +121,10 @@ export class PeerHoldings {
     }
   }
 
-  /** What the agent of this trust domain holds; undefined where it never said, or the relationship is gone. */
+  /**
+   * What the agent of this trust domain holds; undefined where it never said, or the relationship
+   * is gone.
+   */
   of(trustDomain: TrustDomain): PeerHolding | undefined {
     if (!this.#options.relationshipWith(trustDomain)) this.#holdings.delete(trustDomain);
     return this.#holdings.get(trustDomain);
@@ -158,7 +169,8 @@ export class PeerHoldings {
       if (!holding || signer.id !== issuer.id) return undefined;
       this.#options.onContact?.(trustDomain);
       const newest = this.#holdings.get(trustDomain);
-      // An older one, played again, says nothing about now; within one second the one that came last counts.
+      // An older one, played again, says nothing about now; within one second the one that came
+      // last counts.
       const seconds = (instant: Date) => Math.floor(instant.getTime() / 1000);
       if (newest && seconds(issuedAt) < seconds(newest.saidAt)) return trustDomain;
       if (newest && seconds(issuedAt) === seconds(newest.saidAt) && arrival < newest.arrival)
@@ -176,7 +188,8 @@ export class PeerHoldings {
         arrival,
       };
       this.#holdings.set(trustDomain, proved);
-      // Until now it was taken for anybody: its first polls from here, before there was a relationship to prove anything by.
+      // Until now it was taken for anybody: its first polls from here, before there was a
+      // relationship to prove anything by.
       if (newest?.address !== address) this.#plain.delete(address);
       this.#options.onHolding?.(proved);
       return trustDomain;

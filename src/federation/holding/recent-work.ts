@@ -1,7 +1,10 @@
 import { addressGroup, type Clock } from '../../platform/index.ts';
 
 const WINDOW_MS = 60_000;
-/** Addresses that are remembered; with more, all wait for the next minute rather than none being counted. */
+/**
+ * Addresses that are remembered; with more, all wait for the next minute rather than none being
+ * counted.
+ */
 const MAX_ADDRESSES = 10_000;
 
 /** Counts costly work per address and minute; an IPv6 network of 64 bits counts as one address. */

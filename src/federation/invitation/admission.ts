@@ -34,7 +34,10 @@ export interface Hello {
 /** Proof, signature and JSON around what the newcomer says. */
 const EXTRA_BYTES = 64 * 1024;
 
-/** The longest message that redeems an invitation, in bytes: the newcomer's statement is JSON inside JSON once more. */
+/**
+ * The longest message that redeems an invitation, in bytes: the newcomer's statement is JSON inside
+ * JSON once more.
+ */
 export function maxRedemptionBytes({ bundleLimits }: InvitationParts): number {
   return 2 * maxSideBytes(bundleLimits) + EXTRA_BYTES;
 }
@@ -52,8 +55,9 @@ export class Admission {
   }
 
   /**
-   * Judges one redemption on the connection it came on: trusts the newcomer, has it wait for approval, or counts a try.
-   * Undefined is the answer for whoever has not proved the secret. Rejects with `StoreError` when the disk fails.
+   * Judges one redemption on the connection it came on: trusts the newcomer, has it wait for
+   * approval, or counts a try. Undefined is the answer for whoever has not proved the secret.
+   * Rejects with `StoreError` when the disk fails.
    */
   async judge(
     invitation: StoredInvitation,

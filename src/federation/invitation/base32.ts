@@ -1,6 +1,8 @@
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-/** Base32 (RFC 4648 §6) without padding: letters and digits that no chat, shell or QR code changes. */
+/**
+ * Base32 (RFC 4648 §6) without padding: letters and digits that no chat, shell or QR code changes.
+ */
 export function encodeBase32(bytes: Uint8Array): string {
   let text = '';
   let held = 0;
@@ -17,7 +19,10 @@ export function encodeBase32(bytes: Uint8Array): string {
   return bits === 0 ? text : text + ALPHABET[(held << (5 - bits)) & 31];
 }
 
-/** The whole bytes of a base32 text, in either case; undefined where a character is none of the alphabet. Bits that fill no byte are left out. */
+/**
+ * The whole bytes of a base32 text, in either case; undefined where a character is none of the
+ * alphabet. Bits that fill no byte are left out.
+ */
 export function decodeBase32(text: string): Uint8Array | undefined {
   const bytes: number[] = [];
   let held = 0;

@@ -21,8 +21,8 @@ interface Entry {
 }
 
 /**
- * The invitations that we gave, in memory as they are in the store, so that a request about none of them costs a look into a
- * map. Their states change here only after they have changed in the store.
+ * The invitations that we gave, in memory as they are in the store, so that a request about none of
+ * them costs a look into a map. Their states change here only after they have changed in the store.
  */
 export class InvitationBook {
   readonly #store: Store;
@@ -86,7 +86,9 @@ export class InvitationBook {
     return true;
   }
 
-  /** Changes an invitation from one of those states, with an event. False when it is in another one. */
+  /**
+   * Changes an invitation from one of those states, with an event. False when it is in another one.
+   */
   async change(
     id: string,
     from: readonly InvitationState[],
@@ -136,7 +138,10 @@ export class InvitationBook {
     }
   }
 
-  /** Puts it on record that somebody knocked with an invitation that is over, without waiting for it. */
+  /**
+   * Puts it on record that somebody knocked with an invitation that is over, without waiting for
+   * it.
+   */
   reportKnock({ id, state, peer }: StoredInvitation, remoteAddress: string): void {
     const entry = this.#entries.get(id);
     const nowMs = this.#clock.monotonicMs();

@@ -1,4 +1,7 @@
-/** Writes numbers and texts one after the other, most significant byte first; a text has its length in two bytes before it. */
+/**
+ * Writes numbers and texts one after the other, most significant byte first; a text has its length
+ * in two bytes before it.
+ */
 export class ByteWriter {
   readonly #parts: Uint8Array[] = [];
 
@@ -34,7 +37,10 @@ export class ByteWriter {
   }
 }
 
-/** Reads what `ByteWriter` wrote. Every method throws `RangeError` where the bytes end too early or say what they cannot. */
+/**
+ * Reads what `ByteWriter` wrote. Every method throws `RangeError` where the bytes end too early or
+ * say what they cannot.
+ */
 export class ByteReader {
   readonly #bytes: Buffer;
   #at = 0;

@@ -37,8 +37,9 @@ export class InvitationDesk {
   }
 
   /**
-   * A new invitation, and its line: the only place where the secret ever is. Throws `InvitationError` `invitation-expiry-invalid`,
-   * `too-many-invitations`, `invitation-own`, `own-bundle-unknown`, `identity-missing`, `identity-unusable`; `StoreError`.
+   * A new invitation, and its line: the only place where the secret ever is. Throws
+   * `InvitationError` `invitation-expiry-invalid`, `too-many-invitations`, `invitation-own`,
+   * `own-bundle-unknown`, `identity-missing`, `identity-unusable`; `StoreError`.
    */
   async give(request: InvitationRequest): Promise<{ line: string; invitation: StoredInvitation }> {
     const { peer, expiresInSeconds = DEFAULT_SECONDS, requireApproval = false, actor } = request;
@@ -103,7 +104,10 @@ export class InvitationDesk {
       );
   }
 
-  /** Takes an invitation back that is open or waits for approval. Throws `InvitationError` `no-such-invitation`, `invitation-not-open`. */
+  /**
+   * Takes an invitation back that is open or waits for approval. Throws `InvitationError`
+   * `no-such-invitation`, `invitation-not-open`.
+   */
   async cancel(id: string, actor: string): Promise<StoredInvitation> {
     await this.#book.sweep();
     const invitation = this.#book.get(id);
@@ -128,9 +132,10 @@ export class InvitationDesk {
   }
 
   /**
-   * Confirms whoever redeemed an invitation, by its ID or by the four words that the newcomer's console shows: from then on the
-   * peer is trusted. Throws `InvitationError` `no-such-invitation`, `invitation-not-open`, `newcomer-unreachable`,
-   * `newcomer-endpoint-differs`; what adding a relationship is refused with.
+   * Confirms whoever redeemed an invitation, by its ID or by the four words that the newcomer's
+   * console shows: from then on the peer is trusted. Throws `InvitationError` `no-such-invitation`,
+   * `invitation-not-open`, `newcomer-unreachable`, `newcomer-endpoint-differs`; what adding a
+   * relationship is refused with.
    */
   async approve(wordsOrId: string, actor: string, signal: AbortSignal): Promise<StoredInvitation> {
     await this.#book.sweep();

@@ -23,8 +23,9 @@ const DONE = new Error('the exchange is over');
 const BROKEN = 'the connection ended during the exchange';
 
 /**
- * One TLS 1.3 connection to the inviter, on which a whole exchange takes place. Its certificate is not judged here, by nobody's CAs:
- * what both sides sign names this very connection, so another end of it cannot be passed off.
+ * One TLS 1.3 connection to the inviter, on which a whole exchange takes place. Its certificate is
+ * not judged here, by nobody's CAs: what both sides sign names this very connection, so another end
+ * of it cannot be passed off.
  */
 export class Exchange {
   /** The certificates of the other end as it sent them, leaf first. */
@@ -59,8 +60,8 @@ export class Exchange {
   }
 
   /**
-   * Connects to the first of the URLs that can be connected to. Rejects with `InvitationError` `invitation-address-refused`,
-   * `invitation-exchange-failed`.
+   * Connects to the first of the URLs that can be connected to. Rejects with `InvitationError`
+   * `invitation-address-refused`, `invitation-exchange-failed`.
    */
   static async open(
     parts: InvitationParts,
@@ -89,7 +90,10 @@ export class Exchange {
     );
   }
 
-  /** Says something, and reads the answer within `withinMs`. Rejects with `InvitationError` `invitation-exchange-failed`. */
+  /**
+   * Says something, and reads the answer within `withinMs`. Rejects with `InvitationError`
+   * `invitation-exchange-failed`.
+   */
   async say(path: string, message: unknown, withinMs: number): Promise<ExchangeAnswer> {
     const late = () =>
       new FetchError('total-timeout', `${this.#url.host} did not answer within ${withinMs} ms`);

@@ -4,8 +4,8 @@ import { addressKind } from '../fetch/address-kind.ts';
 import { hostOf } from '../fetch/open-tcp.ts';
 
 /**
- * Where the addresses of an invitation may lead, which others have written: never where no endpoint is, nowhere the operator
- * forbids, and to this machine only where we ourselves are reached at it.
+ * Where the addresses of an invitation may lead, which others have written: never where no endpoint
+ * is, nowhere the operator forbids, and to this machine only where we ourselves are reached at it.
  */
 export function invitationGuard(ownUrl: URL, forbidden: AddressGuard | undefined): AddressGuard {
   const here = hostOf(ownUrl);

@@ -16,12 +16,18 @@ import type { ReceptionRequest } from './wire.ts';
 /** First pause between two questions to an inviter, and the longest. */
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 15_000;
-/** How long after the end of an invitation its inviter is still asked: its operator has a day for approving. */
+/**
+ * How long after the end of an invitation its inviter is still asked: its operator has a day for
+ * approving.
+ */
 const ASKING_MS = 25 * 3_600_000;
 
 const UNFINISHED: readonly string[] = ['redeeming', 'awaiting-approval'];
 
-/** Invitations, of both roles: gives them and receives whoever redeems them; takes others' up, and asks on where an answer was missed. */
+/**
+ * Invitations, of both roles: gives them and receives whoever redeems them; takes others' up, and
+ * asks on where an answer was missed.
+ */
 export class Invitations {
   readonly #parts: InvitationParts;
   readonly #stop = new AbortController();
@@ -44,7 +50,10 @@ export class Invitations {
     this.#redemption = new Redemption(parts, this.#settlement, this.#stop.signal);
   }
 
-  /** Takes what the store remembers, and goes on asking where an answer was missed. Rejects with `StoreError`. */
+  /**
+   * Takes what the store remembers, and goes on asking where an answer was missed. Rejects with
+   * `StoreError`.
+   */
   async start(): Promise<void> {
     await this.#book.load();
     await this.#book.sweep();
@@ -84,9 +93,9 @@ export class Invitations {
   }
 
   /**
-   * Takes an invitation up: both directions are set up when it resolves as `completed`; as `awaiting-approval` the inviter is asked
-   * on. Again with the same line it goes on where it was broken off. Throws what `parseInvitation`, `Redemption.check` and
-   * `Redemption.redeem` throw.
+   * Takes an invitation up: both directions are set up when it resolves as `completed`; as
+   * `awaiting-approval` the inviter is asked on. Again with the same line it goes on where it was
+   * broken off. Throws what `parseInvitation`, `Redemption.check` and `Redemption.redeem` throw.
    */
   async take(line: string, actor: string): Promise<Settled> {
     const invitation = parseInvitation(line);
@@ -119,7 +128,9 @@ export class Invitations {
     }
   }
 
-  /** What the inviter says to something that was broken off; undefined where it is to be begun anew. */
+  /**
+   * What the inviter says to something that was broken off; undefined where it is to be begun anew.
+   */
   async #askAgain(before: StoredInvitation): Promise<Settled | undefined> {
     const settled = await this.#redemption.ask(before);
     if (settled.status === 'ended')

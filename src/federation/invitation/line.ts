@@ -26,7 +26,10 @@ export interface Invitation {
   readonly profile: EndpointProfile;
   /** The SPIFFE ID that signs for the inviter; over `https_spiffe` also its endpoint ID. */
   readonly agentId: SpiffeId;
-  /** The first 16 bytes of the SHA-256 of the public key of each root, present and next: 32 hex digits each, 1 to 8 of them. */
+  /**
+   * The first 16 bytes of the SHA-256 of the public key of each root, present and next: 32 hex
+   * digits each, 1 to 8 of them.
+   */
   readonly rootPins: readonly string[];
   /** Whole seconds. */
   readonly expiresAt: Date;
@@ -60,8 +63,9 @@ export function looksLikeInvitation(text: string): boolean {
 }
 
 /**
- * The one line of an invitation: `FEDERATE:` and base32 of version, flags, length, ID, secret, expiry, names, URLs, pins and a
- * checksum. It holds the secret. Throws `TypeError` for an invitation that a line cannot hold.
+ * The one line of an invitation: `FEDERATE:` and base32 of version, flags, length, ID, secret,
+ * expiry, names, URLs, pins and a checksum. It holds the secret. Throws `TypeError` for an
+ * invitation that a line cannot hold.
  */
 export function serializeInvitation(invitation: Invitation): string {
   const { id, secret, trustDomain, endpointUrls, profile, agentId, rootPins, expectedPeer } = invitation;
@@ -98,9 +102,9 @@ export function serializeInvitation(invitation: Invitation): string {
 }
 
 /**
- * Reads a line, in either case and with whatever white space a chat put into it. Throws `InvitationError`
- * `invitation-malformed`, `invitation-version`, `invitation-cut`, `invitation-mistyped`; no message repeats the line, which holds a
- * secret.
+ * Reads a line, in either case and with whatever white space a chat put into it. Throws
+ * `InvitationError` `invitation-malformed`, `invitation-version`, `invitation-cut`,
+ * `invitation-mistyped`; no message repeats the line, which holds a secret.
  */
 export function parseInvitation(text: string): Invitation {
   const joined = text.replace(/\s+/g, '');

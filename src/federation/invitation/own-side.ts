@@ -17,8 +17,8 @@ export interface OwnIdentity {
 const PIN_DIGITS = 32;
 
 /**
- * Our SVID, once it is sure that peers who hold our roots can verify it. Throws `InvitationError` `own-bundle-unknown`,
- * `identity-missing`, `identity-unusable`.
+ * Our SVID, once it is sure that peers who hold our roots can verify it. Throws `InvitationError`
+ * `own-bundle-unknown`, `identity-missing`, `identity-unusable`.
  */
 export function ownIdentity(parts: InvitationParts): OwnIdentity {
   const { own: ownBundle, svid: source, clock } = parts;

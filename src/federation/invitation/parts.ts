@@ -22,7 +22,10 @@ export interface Federation {
   add(request: AddRequest): Promise<unknown>;
   /** Whether `add` would take that now. */
   check(request: AddRequest): Promise<void>;
-  /** The roots of a told bundle that were held long enough to renew the relationship; undefined without one. */
+  /**
+   * The roots of a told bundle that were held long enough to renew the relationship; undefined
+   * without one.
+   */
   vouchingRoots(told: TrustBundle): Promise<TrustBundle | undefined>;
   change(trustDomain: TrustDomain, change: RelationshipChange): Promise<unknown>;
   status(): readonly RelationshipStatus[];

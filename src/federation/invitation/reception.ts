@@ -24,8 +24,9 @@ const MAX_HELLO_BYTES = 1024;
 const MAX_QUESTION_BYTES = 64 * 1024;
 
 /**
- * The inviter's side of the exchange, on a path of the bundle endpoint. Nothing is looked at, let alone computed, unless the path names an
- * invitation of ours that is open; and nobody learns anything who has not proved the secret: for all others there is no such path.
+ * The inviter's side of the exchange, on a path of the bundle endpoint. Nothing is looked at, let
+ * alone computed, unless the path names an invitation of ours that is open; and nobody learns
+ * anything who has not proved the secret: for all others there is no such path.
  */
 export class InvitationReception {
   readonly #parts: InvitationParts;
@@ -72,7 +73,8 @@ export class InvitationReception {
         try {
           return await answering(body);
         } catch (error) {
-          // What cannot be read is not answered; a defect or a full disk is told to the log by the endpoint.
+          // What cannot be read is not answered; a defect or a full disk is told to the log by the
+          // endpoint.
           if (error instanceof CodedError && !isStoreFailure(error)) {
             this.#parts.log.warn('a message about an invitation was refused', {
               invitation: id,

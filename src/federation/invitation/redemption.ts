@@ -17,7 +17,9 @@ import { pathOfStep } from './wire.ts';
 /** Clocks of inviter and newcomer may differ by this much; the inviter's decides. */
 const LEEWAY_MS = 300_000;
 
-/** The newcomer's side of the exchange, once through; repeating what was broken off is for others. */
+/**
+ * The newcomer's side of the exchange, once through; repeating what was broken off is for others.
+ */
 export class Redemption {
   readonly #parts: InvitationParts;
   readonly #settlement: Settlement;
@@ -30,8 +32,8 @@ export class Redemption {
   }
 
   /**
-   * Whatever can be refused without asking anybody. Throws `InvitationError` `invitation-own`, `invitation-for-another`,
-   * `invitation-expired`, and what `ownIdentity` throws.
+   * Whatever can be refused without asking anybody. Throws `InvitationError` `invitation-own`,
+   * `invitation-for-another`, `invitation-expired`, and what `ownIdentity` throws.
    */
   check({ trustDomain, expectedPeer, expiresAt }: Invitation): OwnIdentity {
     const identity = ownIdentity(this.#parts);
@@ -56,10 +58,11 @@ export class Redemption {
   }
 
   /**
-   * Goes through the exchange. What was sent is on record before it is sent, so that a break afterwards can be asked about.
-   * A relationship that exists is renewed. Rejects with `FederationError` `already-federated` where that cannot be; `InvitationError`
-   * `invitation-refused`, `invitation-declined`, `inviter-unproved`,
-   * `invitation-address-refused`, `invitation-exchange-failed`; `StoreError`.
+   * Goes through the exchange. What was sent is on record before it is sent, so that a break
+   * afterwards can be asked about. A relationship that exists is renewed. Rejects with
+   * `FederationError` `already-federated` where that cannot be; `InvitationError`
+   * `invitation-refused`, `invitation-declined`, `inviter-unproved`, `invitation-address-refused`,
+   * `invitation-exchange-failed`; `StoreError`.
    */
   async redeem(invitation: Invitation, identity: OwnIdentity, actor: string): Promise<Settled> {
     const { id } = invitation;
@@ -103,14 +106,18 @@ export class Redemption {
     try {
       return await this.#settlement.settle(taken, identity, bodyOf(answer, invitation), actor);
     } catch (error) {
-      // It said no, or was somebody else: in either case nothing came of what we sent on this connection.
+      // It said no, or was somebody else: in either case nothing came of what we sent on this
+      // connection.
       if (error instanceof InvitationError && error.code !== 'invitation-exchange-failed')
         await this.#settlement.fail(taken, error, actor);
       throw error;
     }
   }
 
-  /** Asks the inviter how it stands with what was sent before. Rejects as `redeem` does; an answer that proves nothing is `unknown`. */
+  /**
+   * Asks the inviter how it stands with what was sent before. Rejects as `redeem` does; an answer
+   * that proves nothing is `unknown`.
+   */
   async ask(taken: StoredInvitation): Promise<Settled> {
     const identity = ownIdentity(this.#parts);
     const inviter = this.#settlement.inviterOf(taken);
@@ -185,7 +192,10 @@ export class Redemption {
   }
 }
 
-/** The answer to something that was said; throws where the inviter does not know the invitation, or says no. */
+/**
+ * The answer to something that was said; throws where the inviter does not know the invitation, or
+ * says no.
+ */
 function bodyOf({ status, body }: ExchangeAnswer, { trustDomain }: Invitation) {
   if (status === 200 && body) return body;
   if (status === 409 && body)

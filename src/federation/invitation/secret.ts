@@ -1,13 +1,18 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign, verify } from 'node:crypto';
 
-/** What the line of an invitation proves possession of: a key derived from its secret, and the invitation it belongs to. */
+/**
+ * What the line of an invitation proves possession of: a key derived from its secret, and the
+ * invitation it belongs to.
+ */
 export interface InvitationSecret {
   /** 16 hex digits. */
   readonly id: string;
   readonly secret: Uint8Array;
 }
 
-/** PKCS#8 and SubjectPublicKeyInfo of Ed25519 keys (RFC 8410) are these bytes and the 32 of the key. */
+/**
+ * PKCS#8 and SubjectPublicKeyInfo of Ed25519 keys (RFC 8410) are these bytes and the 32 of the key.
+ */
 const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex');
 const SPKI_HEAD = Buffer.from('302a300506032b6570032100', 'hex');
 const KEY_BYTES = 32;
@@ -33,7 +38,10 @@ export function isProofOfSecret(publicKey: string, transcript: Uint8Array, proof
   return verify(null, proofText(transcript), key, proof);
 }
 
-/** HKDF-SHA256 of the secret gives the seed: the ID as salt, so that one secret under two IDs would be two keys. */
+/**
+ * HKDF-SHA256 of the secret gives the seed: the ID as salt, so that one secret under two IDs would
+ * be two keys.
+ */
 function privateKeyOf({ id, secret }: InvitationSecret): KeyObject {
   const seed = hkdfSync('sha256', secret, Buffer.from(id, 'hex'), 'federate-invitation-key-v1', KEY_BYTES);
   return createPrivateKey({

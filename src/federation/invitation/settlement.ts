@@ -8,7 +8,10 @@ import { parseSide, type Side } from './side.ts';
 import { type InvitationStatus, proveTranscript } from './signature.ts';
 import { toldBundle } from './told-bundle.ts';
 
-/** What is known after something was asked of the inviter; `unknown` says that whoever answered proved nothing. */
+/**
+ * What is known after something was asked of the inviter; `unknown` says that whoever answered
+ * proved nothing.
+ */
 export type Settled = {
   readonly status: InvitationStatus | 'unknown';
   readonly invitation: StoredInvitation;
@@ -42,8 +45,8 @@ export class Settlement {
       transcript: Buffer.from(taken.transcript ?? '', 'hex'),
       now: clock.now(),
       peer: inviter,
-      // All of it: a signature under a pinned root has vouched for it before anything was kept. Where there is a relationship, only
-      // what counts of it already.
+      // All of it: a signature under a pinned root has vouched for it before anything was kept.
+      // Where there is a relationship, only what counts of it already.
       bundles: toldBundle(this.#parts, await provable(this.#parts, inviter.bundle)),
     });
     // What is signed counts, not what is written beside it.

@@ -70,7 +70,10 @@ export function serializeSide(terms: SideTerms): string {
   });
 }
 
-/** SHA-256 of what a side will say: it holds to that before it knows what the other one says. 64 hex digits. */
+/**
+ * SHA-256 of what a side will say: it holds to that before it knows what the other one says. 64 hex
+ * digits.
+ */
 export function commitmentTo(text: string): string {
   return createHash('sha256').update('federate-invitation-commitment-v1\n').update(text).digest('hex');
 }
@@ -131,10 +134,16 @@ function readSide(
   };
 }
 
-/** Less than what signatures allow for, so that whoever passes here can verify what the other one signs. */
+/**
+ * Less than what signatures allow for, so that whoever passes here can verify what the other one
+ * signs.
+ */
 const MOST_APART_MS = 45_000;
 
-/** Throws `InvitationError` `clocks-differ` where the other side's clock is too far from ours for signatures. */
+/**
+ * Throws `InvitationError` `clocks-differ` where the other side's clock is too far from ours for
+ * signatures.
+ */
 export function compareClocks({ role, at }: Side, now: Date): void {
   if (Math.abs(at.getTime() - now.getTime()) <= MOST_APART_MS) return;
   throw new InvitationError(
@@ -153,7 +162,10 @@ function urlsIn(said: JsonObject): string[] {
   });
 }
 
-/** One JSON object of bounded size. Throws `JsonError`, and `InvitationError` for JSON of another kind. */
+/**
+ * One JSON object of bounded size. Throws `JsonError`, and `InvitationError` for JSON of another
+ * kind.
+ */
 export function jsonObject(bytes: Uint8Array, maxBytes: number): JsonObject {
   const value = parseStrictJson(bytes, { maxBytes, maxDepth: 8 });
   if (value instanceof Map) return value;

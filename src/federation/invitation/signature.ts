@@ -14,7 +14,10 @@ import type { SideTerms } from './side.ts';
 /** What became of an invitation, as the inviter says it. */
 export type InvitationStatus = 'completed' | 'awaiting-approval' | 'ended';
 
-/** What a signature is for: the inviter's first half, the whole transcript, of either side, or the newcomer's later question how it stands. */
+/**
+ * What a signature is for: the inviter's first half, the whole transcript, of either side, or the
+ * newcomer's later question how it stands.
+ */
 type SignatureKind = 'offer' | 'transcript' | 'question';
 
 const TYPES: Readonly<Record<SignatureKind, StatementType>> = {
@@ -57,7 +60,9 @@ export function signTranscript(
   });
 }
 
-/** The inviter's signature over a transcript and what became of the invitation, for the newcomer. */
+/**
+ * The inviter's signature over a transcript and what became of the invitation, for the newcomer.
+ */
 export function signStatus(
   { clock }: InvitationParts,
   signed: {
@@ -81,8 +86,8 @@ export function signStatus(
 }
 
 /**
- * Proves the other side's signature over a transcript, by those bundles and no others. Returns what it claims. Rejects with
- * `InvitationError` `inviter-unproved`, `newcomer-unproved`.
+ * Proves the other side's signature over a transcript, by those bundles and no others. Returns what
+ * it claims. Rejects with `InvitationError` `inviter-unproved`, `newcomer-unproved`.
  */
 export async function proveTranscript(
   token: string,

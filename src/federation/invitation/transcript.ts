@@ -7,7 +7,10 @@ export interface TranscriptInput {
   readonly invitationId: string;
   readonly inviter: Side;
   readonly newcomer: Side;
-  /** `EXPORTER_LABEL` of the connection between the two, as one end sees it: another connection has another one (RFC 8446 §7.5). */
+  /**
+   * `EXPORTER_LABEL` of the connection between the two, as one end sees it: another connection has
+   * another one (RFC 8446 §7.5).
+   */
   readonly exporter: Uint8Array;
 }
 
@@ -16,9 +19,9 @@ export const EXPORTER_LABEL = 'EXPERIMENTAL-federate-invitation-v1';
 export const EXPORTER_BYTES = 32;
 
 /**
- * SHA-256 over everything the two sides have said and the connection they said it on; each part has its length in four bytes
- * before it, so that no two exchanges have the same. The last part of each side is the digest of all it said, whatever is
- * not named here included.
+ * SHA-256 over everything the two sides have said and the connection they said it on; each part has
+ * its length in four bytes before it, so that no two exchanges have the same. The last part of each
+ * side is the digest of all it said, whatever is not named here included.
  */
 export function transcriptOf({ invitationId, inviter, newcomer, exporter }: TranscriptInput): Buffer {
   return digestOf([
@@ -32,8 +35,9 @@ export function transcriptOf({ invitationId, inviter, newcomer, exporter }: Tran
 }
 
 /**
- * What the inviter signs before the newcomer says anything: its own half, and what the newcomer has bound itself to. So a newcomer
- * never speaks to anybody else, and knows that it can verify what the inviter will sign at the end.
+ * What the inviter signs before the newcomer says anything: its own half, and what the newcomer has
+ * bound itself to. So a newcomer never speaks to anybody else, and knows that it can verify what
+ * the inviter will sign at the end.
  */
 export function offerOf(input: {
   readonly invitationId: string;

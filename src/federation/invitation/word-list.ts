@@ -1,4 +1,7 @@
-/** 256 short words that are told apart on the telephone, one for each byte. Never reordered: two agents show the same four. */
+/**
+ * 256 short words that are told apart on the telephone, one for each byte. Never reordered: two
+ * agents show the same four.
+ */
 export const WORDS: readonly string[] = `
   acorn actor album alley amber anchor angle apple april apron arrow atlas attic autumn badge
   baker bamboo banana barrel basil basket beacon beaver bell berry birch bishop blanket bottle

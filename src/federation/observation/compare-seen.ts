@@ -25,7 +25,10 @@ export interface CompareParts {
 /** How far back our own view is looked up. */
 const OUR_VERSIONS = 50;
 
-/** Compares what a peer's agent says that it saw with what we saw and published. Rejects with `StoreError`. */
+/**
+ * Compares what a peer's agent says that it saw with what we saw and published. Rejects with
+ * `StoreError`.
+ */
 export async function compareSeen(parts: CompareParts, teller: Relationship, seen: Seen): Promise<void> {
   const { ownTrustDomain, relationships } = parts;
   const byHash = new Map(seen.bundles.map((bundle) => [bundle.subject, bundle]));
@@ -40,8 +43,8 @@ export async function compareSeen(parts: CompareParts, teller: Relationship, see
 }
 
 /**
- * What a peer holds of us, or was shown: what we never published, somebody else made. A bundle from before our history began is
- * not judged.
+ * What a peer holds of us, or was shown: what we never published, somebody else made. A bundle from
+ * before our history began is not judged.
  */
 export async function compareOwn(
   { store, ownTrustDomain: subject, record, now }: Omit<CompareParts, 'relationships' | 'bundles'>,
@@ -94,7 +97,10 @@ async function settle(
   else await record.fits(subject, observer, 'equivocation');
 }
 
-/** Keeps the head that a peer shows of its own history, unless we have it; one that takes an earlier one back is told. */
+/**
+ * Keeps the head that a peer shows of its own history, unless we have it; one that takes an earlier
+ * one back is told.
+ */
 async function keepHead(
   { store, bundles, record, now }: CompareParts,
   teller: Relationship,

@@ -4,7 +4,8 @@ import type { SeenVersion } from './seen-claims.ts';
  * How two views of one endpoint fail to fit:
  *
  * - `other-content` one number, two contents
- * - `kept-from-us` it went on showing us the old bundle long after it had shown the other a newer one
+ * - `kept-from-us` it went on showing us the old bundle long after it had shown the other a newer
+ *   one
  * - `kept-from-peer` the other way round
  */
 export type ViewConflictCode = 'other-content' | 'kept-from-us' | 'kept-from-peer';
@@ -25,8 +26,9 @@ export interface EndpointView {
 export const VIEW_GRACE_MS = 15 * 60_000;
 
 /**
- * Compares what one endpoint showed to us and to a peer's agent: an honest one shows everyone the same, the same number with the same
- * content, and nobody the old one for long. Undefined where the views fit, as far as they can be compared. Pure.
+ * Compares what one endpoint showed to us and to a peer's agent: an honest one shows everyone the
+ * same, the same number with the same content, and nobody the old one for long. Undefined where the
+ * views fit, as far as they can be compared. Pure.
  */
 export function judgeViews(ours: EndpointView, theirs: EndpointView): ViewConflict | undefined {
   for (const theirVersion of theirs.versions) {
@@ -53,7 +55,10 @@ function isKeptFrom(older: bigint, view: EndpointView, newer: bigint, seen: Seen
   return older < newer && view.confirmedAt.getTime() - seen.at.getTime() > VIEW_GRACE_MS;
 }
 
-/** Two heads of one history, the later one seen later: why the second cannot follow the first; undefined where it may. */
+/**
+ * Two heads of one history, the later one seen later: why the second cannot follow the first;
+ * undefined where it may.
+ */
 export function judgeHeadsInTurn(
   before: { readonly number: number; readonly hash: string; readonly chain: string },
   after: { readonly number: number; readonly hash: string; readonly chain: string },

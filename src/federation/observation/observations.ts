@@ -32,7 +32,10 @@ import {
 /** A peer's agent is asked this often, a changed one soon. */
 const ASK_EVERY_MS = 5 * 60_000;
 const SOON_MS = 2000;
-/** An endpoint that knows nothing of this is asked again after a minute, then less and less often, down to once an hour. */
+/**
+ * An endpoint that knows nothing of this is asked again after a minute, then less and less often,
+ * down to once an hour.
+ */
 const FIRST_REFUSED_MS = 60_000;
 const RARELY_MS = 60 * 60_000;
 const TICK_MS = 1000;
@@ -41,7 +44,9 @@ const LIFETIME_MS = 5 * 60_000;
 /** Answers per address and minute; each costs two signatures. */
 const PER_ADDRESS = 30;
 const MAX_IN_FLIGHT = 8;
-/** A refusal goes out so long after its request; looking at a proof takes a few milliseconds of it. */
+/**
+ * A refusal goes out so long after its request; looking at a proof takes a few milliseconds of it.
+ */
 const REFUSAL_MS = 250;
 
 /** How asking a peer ended. */
@@ -70,9 +75,10 @@ interface ObservationRequest {
 }
 
 /**
- * Agents that federate tell each other what endpoints showed them, ours and each other's and third parties' too, so that an endpoint which
- * shows different bundles to different peers is found out; and they keep each other's signed heads, so that nobody can take his
- * history back. Only agents of relationships are answered, and trust domains are named by hashes.
+ * Agents that federate tell each other what endpoints showed them, ours and each other's and third
+ * parties' too, so that an endpoint which shows different bundles to different peers is found out;
+ * and they keep each other's signed heads, so that nobody can take his history back. Only agents of
+ * relationships are answered, and trust domains are named by hashes.
  */
 export class Observations {
   readonly #parts: ObservationParts;
@@ -107,8 +113,8 @@ export class Observations {
   }
 
   /**
-   * Another bundle of this peer is held, so its agent is asked soon, and further changes do not put that off; or none is held, because it
-   * is not a peer any more.
+   * Another bundle of this peer is held, so its agent is asked soon, and further changes do not put
+   * that off; or none is held, because it is not a peer any more.
    */
   changed(trustDomain: TrustDomain, isHeld: boolean): void {
     if (!isHeld) {
@@ -148,8 +154,9 @@ export class Observations {
   }
 
   /**
-   * Takes on a request for what we saw. What proves no agent of a relationship is answered as any unknown path is, and after the same
-   * time whether or not there is a relationship with the claimed peer: nobody learns with whom we federate by asking in another's name.
+   * Takes on a request for what we saw. What proves no agent of a relationship is answered as any
+   * unknown path is, and after the same time whether or not there is a relationship with the
+   * claimed peer: nobody learns with whom we federate by asking in another's name.
    */
   accept({ method, path, remoteAddress, holding }: ObservationRequest) {
     if (path !== SEEN_PATH || method !== 'GET' || holding === undefined) return undefined;

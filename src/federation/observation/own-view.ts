@@ -4,8 +4,9 @@ import type { SeenVersion } from './seen-claims.ts';
 import type { EndpointView } from './judge-views.ts';
 
 /**
- * What the endpoint of a peer showed us, newest first: what we took, and what it offers and we keep out. What an operator
- * brought in a file says nothing about the endpoint. At most `limit` versions of the history are looked at.
+ * What the endpoint of a peer showed us, newest first: what we took, and what it offers and we keep
+ * out. What an operator brought in a file says nothing about the endpoint. At most `limit` versions
+ * of the history are looked at.
  */
 export async function viewOfPeer(
   store: Store,
@@ -17,10 +18,12 @@ export async function viewOfPeer(
   const taken = history
     .filter(({ origin, receivedAt }) => origin.startsWith('https://') && receivedAt >= createdAt)
     .map(({ digest, sequence, receivedAt }) => seenVersion(digest, sequence, receivedAt));
-  // The endpoint showed what came in a file too, once it was polled. Content goes on under new numbers without a new version.
+  // The endpoint showed what came in a file too, once it was polled. Content goes on under new
+  // numbers without a new version.
   const [newest] = history;
   const { anchor } = await store.priorTrust(trustDomain);
-  // The number that counts may come from elsewhere: a file of the operator, or an address that counts higher.
+  // The number that counts may come from elsewhere: a file of the operator, or an address that
+  // counts higher.
   const isSeen = held?.sequence !== undefined && anchor !== undefined && held.sequence > anchor;
   const sequence = isSeen ? held.sequence : newest?.sequence;
   const isRenumbered = newest?.sequence !== sequence;

@@ -5,8 +5,8 @@ import { ConflictObservers } from './conflict-observers.ts';
 import type { ViewConflictCode } from './judge-views.ts';
 
 /**
- * What comparing views can bring to light: an endpoint that shows different bundles · a bundle of ours that we never published · a
- * peer's history that was doctored, or our own.
+ * What comparing views can bring to light: an endpoint that shows different bundles · a bundle of
+ * ours that we never published · a peer's history that was doctored, or our own.
  */
 export type ConflictCode =
   | ViewConflictCode
@@ -35,8 +35,8 @@ function kindOf(code: ConflictCode): Kind {
 }
 
 /**
- * Says loudly what was found, and keeps saying it until the same peer's words fit again: an incident with its event, an error in the
- * log, a count for alarms.
+ * Says loudly what was found, and keeps saying it until the same peer's words fit again: an
+ * incident with its event, an error in the log, a count for alarms.
  */
 export class ConflictRecord {
   readonly #parts: { readonly store: Store; readonly clock: Clock; readonly log: Log };

@@ -45,7 +45,10 @@ export interface Seen {
   readonly bundles: readonly SeenBundle[];
 }
 
-/** By which a trust domain is named to whoever need not know of it: only who knows the name finds it. */
+/**
+ * By which a trust domain is named to whoever need not know of it: only who knows the name finds
+ * it.
+ */
 export function trustDomainHash(trustDomain: TrustDomain): string {
   return hash('sha256', `federate-seen ${trustDomain}`, 'hex');
 }

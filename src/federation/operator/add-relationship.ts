@@ -38,10 +38,12 @@ export interface AddedRelationship {
 }
 
 /**
- * Bootstraps a relationship and stores it with its first bundle in one transaction; when anything is wrong nothing is
- * stored. `known` are the relationships there are. Throws `FederationError`: `own-trust-domain`, `already-federated`,
- * `relationship-invalid`, `endpoint-trust-domain-unknown`, `serving-cycle`, `own-root-offered`,
- * `root-of-another-trust-domain`, `root-names-another-trust-domain`, `distrusted-key-offered`, and the codes of `establishTrust`; `StoreError` when the store fails.
+ * Bootstraps a relationship and stores it with its first bundle in one transaction; when anything
+ * is wrong nothing is stored. `known` are the relationships there are. Throws `FederationError`:
+ * `own-trust-domain`, `already-federated`, `relationship-invalid`, `endpoint-trust-domain-unknown`,
+ * `serving-cycle`, `own-root-offered`, `root-of-another-trust-domain`,
+ * `root-names-another-trust-domain`, `distrusted-key-offered`, and the codes of `establishTrust`;
+ * `StoreError` when the store fails.
  */
 export async function addRelationship(
   parts: RefreshParts,
@@ -67,7 +69,10 @@ export async function addRelationship(
   return { relationship, first, digest: contentDigest(first.bundle), notes };
 }
 
-/** Everything that adding a relationship does before it is written. Throws what `addRelationship` throws, but for `StoreError`. */
+/**
+ * Everything that adding a relationship does before it is written. Throws what `addRelationship`
+ * throws, but for `StoreError`.
+ */
 export async function prepareRelationship(
   parts: RefreshParts,
   request: AddRequest,

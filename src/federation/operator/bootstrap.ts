@@ -34,14 +34,20 @@ import { leftOutNotes, whyUnusable } from '../trust/unusable-document.ts';
 export type Bootstrap = (
   | {
       readonly kind: 'bundle';
-      /** The bytes of a SPIFFE bundle, or of CA certificates in PEM (FED-30), brought by the operator. */
+      /**
+       * The bytes of a SPIFFE bundle, or of CA certificates in PEM (FED-30), brought by the
+       * operator.
+       */
       readonly document: Uint8Array;
       /** What to call the document in the audit log, for instance its file name. */
       readonly name?: string;
     }
   | { readonly kind: 'pin'; readonly pin: Pin }
   | { readonly kind: 'web-pki' }
-  /** The bundle that the other side of an invitation has proved, and the change by which the invitation is spent. */
+  /**
+   * The bundle that the other side of an invitation has proved, and the change by which the
+   * invitation is spent.
+   */
   | { readonly kind: 'invitation'; readonly first: InvitedBundle; readonly spent: InvitationChange }
 ) & {
   /** For `https_web`: the only CAs that count for the endpoint, PEM. */
@@ -78,9 +84,10 @@ export interface FirstTrust extends ParsedBundle {
 }
 
 /**
- * The first bundle of a peer, proved by what the operator brought: the bundle itself, a pin, or Web PKI. Changes nothing.
- * Throws `FederationError` `bootstrap-required` where nothing would prove it, `bootstrap-bundle-invalid`,
- * `bootstrap-bundle-unusable`, `bootstrap-fetch-failed`, `pin-mismatch`.
+ * The first bundle of a peer, proved by what the operator brought: the bundle itself, a pin, or Web
+ * PKI. Changes nothing. Throws `FederationError` `bootstrap-required` where nothing would prove it,
+ * `bootstrap-bundle-invalid`, `bootstrap-bundle-unusable`, `bootstrap-fetch-failed`,
+ * `pin-mismatch`.
  */
 export async function establishTrust(
   parts: RefreshParts,
@@ -119,8 +126,8 @@ function fromDocument(
 }
 
 /**
- * A bundle from a file of the operator: a SPIFFE bundle, or CA certificates in PEM (FED-30). Throws `FederationError`
- * `bootstrap-bundle-invalid`, with what is wrong as its cause.
+ * A bundle from a file of the operator: a SPIFFE bundle, or CA certificates in PEM (FED-30). Throws
+ * `FederationError` `bootstrap-bundle-invalid`, with what is wrong as its cause.
  */
 export function parseBundleFile(
   trustDomain: TrustDomain,
@@ -143,7 +150,10 @@ export function parseBundleFile(
   }
 }
 
-/** The first bundle from the first address that gives one; whatever that one is, it is judged, and no other is asked. */
+/**
+ * The first bundle from the first address that gives one; whatever that one is, it is judged, and
+ * no other is asked.
+ */
 async function fromAnyEndpoint(
   parts: RefreshParts,
   request: BootstrapRequest,
@@ -169,8 +179,8 @@ async function fromEndpoint(
   signal: AbortSignal,
 ): Promise<FirstTrust> {
   const { trustDomain, endpointUrl, profile, bootstrap } = request;
-  // A self-serving endpoint can only be verified with the bundle it is about to offer: its chains are kept until the
-  // pin has spoken for that bundle.
+  // A self-serving endpoint can only be verified with the bundle it is about to offer: its chains
+  // are kept until the pin has spoken for that bundle.
   const selfServing = profile.kind === 'https_spiffe' && endpointTrustDomain(profile) === trustDomain;
   const chains = selfServing ? new OfferedChains() : undefined;
   let trace: FetchTrace | undefined;
@@ -235,7 +245,10 @@ async function fromEndpoint(
   }
 }
 
-/** What the signature of a first signed bundle is checked with: of the roots in it, those that the pin names. */
+/**
+ * What the signature of a first signed bundle is checked with: of the roots in it, those that the
+ * pin names.
+ */
 function pinnedBundles(
   { bundleLimits, trusted }: RefreshParts,
   request: BootstrapRequest,
@@ -247,7 +260,10 @@ function pinnedBundles(
   return new BundleSet([trusted.filter(vouchedBy(request, bundle, request.bootstrap.pin).bundle)]);
 }
 
-/** The bundle with those of its roots that a pin vouches for. Throws `FederationError` `pin-mismatch` where there is none. */
+/**
+ * The bundle with those of its roots that a pin vouches for. Throws `FederationError`
+ * `pin-mismatch` where there is none.
+ */
 function vouchedBy({ trustDomain }: BootstrapRequest, offered: TrustBundle, pin: Pin) {
   const named = matchPin(offered, pin);
   if (named === undefined) {
@@ -271,9 +287,10 @@ function explain(error: unknown, { trustDomain, endpointUrl }: BootstrapRequest)
 }
 
 /**
- * What the fetched bundle rests on. A pin of the whole bundle vouches for all of it. A pin of a root's key vouches for
- * that root only: over `https_spiffe` the endpoint then has to prove itself by that very root, and so vouches for the rest
- * as it will at every later poll; over `https_web` Web PKI vouches for the rest.
+ * What the fetched bundle rests on. A pin of the whole bundle vouches for all of it. A pin of a
+ * root's key vouches for that root only: over `https_spiffe` the endpoint then has to prove itself
+ * by that very root, and so vouches for the rest as it will at every later poll; over `https_web`
+ * Web PKI vouches for the rest.
  */
 function prove(
   { clock, trusted, strictKeyUsage }: RefreshParts,
@@ -309,9 +326,10 @@ function prove(
 }
 
 /**
- * Refuses a first bundle that verifies nobody: it is a mistake, not a revocation. One whose entries other programs cannot read is let in
- * without keys. Because the peer can mend it, the relationship waits for that and says which entry is wrong. Where only a root of the
- * peer could prove its endpoint, nothing could ever be mended, so that is refused as well.
+ * Refuses a first bundle that verifies nobody: it is a mistake, not a revocation. One whose entries
+ * other programs cannot read is let in without keys. Because the peer can mend it, the relationship
+ * waits for that and says which entry is wrong. Where only a root of the peer could prove its
+ * endpoint, nothing could ever be mended, so that is refused as well.
  */
 function refuseUnusable(first: ParsedBundle, profile: EndpointProfile, now: Date): void {
   const { trustDomain, jwtAuthorities } = first.bundle;

@@ -6,13 +6,19 @@ import type { RefreshParts } from '../poll/refresh-parts.ts';
 import { checkTerms } from '../trust/relationship-terms.ts';
 import { parseSourceUrl } from '../fetch/source-url.ts';
 
-/** New parameters of a relationship; a field left out stays. Another trust domain is another relationship (FED-62). */
+/**
+ * New parameters of a relationship; a field left out stays. Another trust domain is another
+ * relationship (FED-62).
+ */
 export interface RelationshipChange {
   readonly endpointUrl?: string;
   /** Further addresses of the endpoint; none is an empty list. */
   readonly moreEndpointUrls?: readonly string[];
   readonly profile?: EndpointProfile;
-  /** The private CA of an `https_web` endpoint; `null` goes back to the public ones. With another profile it goes by itself. */
+  /**
+   * The private CA of an `https_web` endpoint; `null` goes back to the public ones. With another
+   * profile it goes by itself.
+   */
   readonly webPkiCaPem?: string | null;
   /** The SPIFFE ID whose signed statements count as the peer's own. */
   readonly agentId?: SpiffeId;
@@ -24,9 +30,10 @@ export interface RelationshipChange {
 }
 
 /**
- * Changes where a peer is asked, how its endpoint proves itself, what waits for a word and how old it may grow, on record
- * (FED-09, FED-10); what is held stays. Returns the relationship as it is now. Throws what `checkEndpoint` and `checkTerms`
- * throw, `FederationError` `not-federated` when it was removed meanwhile, and `StoreError`.
+ * Changes where a peer is asked, how its endpoint proves itself, what waits for a word and how old
+ * it may grow, on record (FED-09, FED-10); what is held stays. Returns the relationship as it is
+ * now. Throws what `checkEndpoint` and `checkTerms` throw, `FederationError` `not-federated` when
+ * it was removed meanwhile, and `StoreError`.
  */
 export async function changeRelationship(
   parts: RefreshParts,

@@ -16,9 +16,15 @@ export interface DistrustRequest {
   readonly reason: string;
   /** When the key counts again by itself; left out: never. */
   readonly until?: Date;
-  /** Says that the last key of our own may go, which every peer will take as the end of all our identities. */
+  /**
+   * Says that the last key of our own may go, which every peer will take as the end of all our
+   * identities.
+   */
   readonly evenTheLast?: boolean;
-  /** Says that a key may go on which the agent's own SVID rests, although peers refuse our endpoint from then on. */
+  /**
+   * Says that a key may go on which the agent's own SVID rests, although peers refuse our endpoint
+   * from then on.
+   */
   readonly evenOurOwnSvid?: boolean;
 }
 
@@ -44,8 +50,9 @@ export interface DistrustPeers {
 }
 
 /**
- * The keys that the operator distrusts, of peers and of our own: each is taken out on record first, then in memory, and
- * stays out over polls, restarts and new certificates, until its time is over or the operator says so.
+ * The keys that the operator distrusts, of peers and of our own: each is taken out on record first,
+ * then in memory, and stays out over polls, restarts and new certificates, until its time is over
+ * or the operator says so.
  */
 export class Distrusts {
   readonly #parts: RefreshParts;
@@ -62,9 +69,9 @@ export class Distrusts {
   }
 
   /**
-   * Takes one key out. `told` are bundles besides the held ones to look for it in. Throws `FederationError` `not-federated`,
-   * `key-not-found`, `key-ambiguous`, `distrust-over` where the end is past, `last-own-key`, `own-svid-key`; `StoreError`, and then
-   * nothing has changed.
+   * Takes one key out. `told` are bundles besides the held ones to look for it in. Throws
+   * `FederationError` `not-federated`, `key-not-found`, `key-ambiguous`, `distrust-over` where the
+   * end is past, `last-own-key`, `own-svid-key`; `StoreError`, and then nothing has changed.
    */
   async distrust(request: DistrustRequest, told: readonly TrustBundle[] = []): Promise<Distrusted> {
     const { store, trusted, clock } = this.#parts;
@@ -112,8 +119,8 @@ export class Distrusts {
   }
 
   /**
-   * Ends the distrust of a key; gives it as it was. Throws `FederationError` `key-not-found`, `key-ambiguous`, `not-distrusted`;
-   * `StoreError`, and then nothing has changed.
+   * Ends the distrust of a key; gives it as it was. Throws `FederationError` `key-not-found`,
+   * `key-ambiguous`, `not-distrusted`; `StoreError`, and then nothing has changed.
    */
   async trustAgain(
     request: Pick<DistrustRequest, 'trustDomain' | 'key' | 'actor' | 'reason'>,
@@ -132,12 +139,18 @@ export class Distrusts {
     return key;
   }
 
-  /** Takes what the store remembers into memory; what lapsed meanwhile is put on record by whoever waits for it. Throws `StoreError`. */
+  /**
+   * Takes what the store remembers into memory; what lapsed meanwhile is put on record by whoever
+   * waits for it. Throws `StoreError`.
+   */
   async load(): Promise<void> {
     for (const key of await this.#parts.store.distrustedKeys()) this.#parts.trusted.distrust(key);
   }
 
-  /** Puts on record that a key's time out is over. A store that fails is told to the log: after the next start it is tried again. */
+  /**
+   * Puts on record that a key's time out is over. A store that fails is told to the log: after the
+   * next start it is tried again.
+   */
   async lapsed({ trustDomain, keyFingerprint, until }: DistrustedKey): Promise<void> {
     const { store, clock, log } = this.#parts;
     const reason = `its time out ended at ${until?.toISOString() ?? 'an unknown instant'}`;

@@ -51,8 +51,9 @@ export interface ReviewPeers {
 const MOST = 1000;
 
 /**
- * What waits for the operator (design, invariant 4), and what becomes of it. Accepting takes exactly the content that was
- * shown, and only if the endpoint still offers it: it is fetched, proved and judged once more.
+ * What waits for the operator (design, invariant 4), and what becomes of it. Accepting takes
+ * exactly the content that was shown, and only if the endpoint still offers it: it is fetched,
+ * proved and judged once more.
  */
 export class OfferReviews {
   readonly #parts: RefreshParts;
@@ -63,7 +64,10 @@ export class OfferReviews {
     this.#peers = peers;
   }
 
-  /** Every offer that is kept out now, of one peer or of all, newest first. Throws `FederationError` `not-federated`; `StoreError`. */
+  /**
+   * Every offer that is kept out now, of one peer or of all, newest first. Throws `FederationError`
+   * `not-federated`; `StoreError`.
+   */
   async waiting(trustDomain?: TrustDomain): Promise<WaitingOffer[]> {
     const { store } = this.#parts;
     if (trustDomain !== undefined && !this.#peers.relationship(trustDomain))
@@ -86,8 +90,9 @@ export class OfferReviews {
   }
 
   /**
-   * Takes the offer that waits, on record. Throws `FederationError` `nothing-waits`, `offer-changed` where the endpoint offers
-   * something else by now, `offer-not-confirmed` where it cannot be asked, and then nothing was accepted; `StoreError`.
+   * Takes the offer that waits, on record. Throws `FederationError` `nothing-waits`,
+   * `offer-changed` where the endpoint offers something else by now, `offer-not-confirmed` where it
+   * cannot be asked, and then nothing was accepted; `StoreError`.
    */
   async accept(decision: Decision): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
     const { trustDomain, actor, reason } = decision;
@@ -100,7 +105,10 @@ export class OfferReviews {
     return { digest, outcome };
   }
 
-  /** Keeps the content that waits out for good, on record. Throws `FederationError` `nothing-waits`; `StoreError`. */
+  /**
+   * Keeps the content that waits out for good, on record. Throws `FederationError` `nothing-waits`;
+   * `StoreError`.
+   */
   async reject(decision: Decision): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
     const { trustDomain, actor, reason } = decision;
     const { digest } = await this.#find(decision);
@@ -110,8 +118,8 @@ export class OfferReviews {
   }
 
   /**
-   * Takes a rejection back, on record: the content is judged anew when it is offered. Throws `FederationError` `not-rejected`,
-   * `not-federated`; `StoreError`.
+   * Takes a rejection back, on record: the content is judged anew when it is offered. Throws
+   * `FederationError` `not-rejected`, `not-federated`; `StoreError`.
    */
   async reconsider(
     decision: Decision,

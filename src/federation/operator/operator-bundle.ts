@@ -19,11 +19,12 @@ export interface OperatorBundle {
 const MAX_ATTEMPTS_TO_WRITE = 3;
 
 /**
- * Makes a bundle of the operator the current one until the next good refresh replaces it (FED-53), which is also the way
- * out when the endpoint can no longer be verified (FED-58). Returns its version number. Throws `FederationError`
- * `bootstrap-bundle-invalid`, `bootstrap-bundle-unusable`, `own-root-offered`, `root-of-another-trust-domain`,
- * `root-names-another-trust-domain`, `distrusted-key-offered`, `not-federated`; `StoreError` when the store fails. A key of somebody else is let in by ending the relationship and
- * adding it anew by force, never in passing.
+ * Makes a bundle of the operator the current one until the next good refresh replaces it (FED-53),
+ * which is also the way out when the endpoint can no longer be verified (FED-58). Returns its
+ * version number. Throws `FederationError` `bootstrap-bundle-invalid`, `bootstrap-bundle-unusable`,
+ * `own-root-offered`, `root-of-another-trust-domain`, `root-names-another-trust-domain`,
+ * `distrusted-key-offered`, `not-federated`; `StoreError` when the store fails. A key of somebody
+ * else is let in by ending the relationship and adding it anew by force, never in passing.
  */
 export async function putOperatorBundle(
   { store, held, trusted, own, clock, bundleLimits }: RefreshParts,
@@ -47,7 +48,8 @@ export async function putOperatorBundle(
     const written = await store.replaceCurrent({
       trustDomain,
       expectedDigest: before ? before.digest : null,
-      // A file says nothing about the endpoint's numbers: replays of what it served before stay out.
+      // A file says nothing about the endpoint's numbers: replays of what it served before stay
+      // out.
       keepsSequence: 'held',
       version: { bundle, receivedAt: at, verdict: 'operator', origin: name },
       event: {

@@ -8,8 +8,9 @@ interface NumberedContent {
 }
 
 /**
- * Under which number each address of a peer's endpoint gave its content last. Because replicas count for themselves, a revocation at
- * one of them may have a lower number than what another one gave. In memory: after a start each address is asked again.
+ * Under which number each address of a peer's endpoint gave its content last. Because replicas
+ * count for themselves, a revocation at one of them may have a lower number than what another one
+ * gave. In memory: after a start each address is asked again.
  */
 export class AddressNumbers {
   readonly #numbers = new Map<TrustDomain, Map<string, NumberedContent>>();
@@ -20,7 +21,10 @@ export class AddressNumbers {
     this.#numbers.set(trustDomain, known.set(endpointUrl, content));
   }
 
-  /** The number under which an address gave this very content last; undefined where it gave another one. */
+  /**
+   * The number under which an address gave this very content last; undefined where it gave another
+   * one.
+   */
   numberOf(trustDomain: TrustDomain, endpointUrl: string, digest: string): bigint | undefined {
     const known = this.#numbers.get(trustDomain)?.get(endpointUrl);
     return known?.digest === digest ? known.sequence : undefined;

@@ -1,11 +1,17 @@
 import { type Clock, formatDurationMs, TokenBucket, type TokenBucketSettings } from '../../platform/index.ts';
 import type { BundleDiff, TrustDomain } from '../../spiffe/index.ts';
 
-/** How often the bundle of one peer may change. A change costs one token, and one more for each `bytesPerToken` of its document. */
+/**
+ * How often the bundle of one peer may change. A change costs one token, and one more for each
+ * `bytesPerToken` of its document.
+ */
 export interface ChangeBudgetSettings {
   /** Changes that bring a key. Default 20 at once, then one a minute. */
   readonly changes: TokenBucketSettings;
-  /** Changes that only take keys away. Default 20 at once, then one every 15 s: a removal waits no longer than that. */
+  /**
+   * Changes that only take keys away. Default 20 at once, then one every 15 s: a removal waits no
+   * longer than that.
+   */
   readonly removals: TokenBucketSettings;
   /** Default 64 KiB. */
   readonly bytesPerToken: number;
@@ -28,10 +34,11 @@ export interface PricedChange {
 const CALM_SHARE = 0.5;
 
 /**
- * How often one peer's bundle may change, so that a peer that flaps fills neither the history nor the mesh. Removals have a bucket of
- * their own, because a removed key stays trusted until the removal is applied. Nobody can use them up without the other bucket: a
- * key must be added before it can be removed. A peer counts as flapping from its first refused change until half of the budget is
- * there again, so that one change a minute does not begin and end an incident a minute.
+ * How often one peer's bundle may change, so that a peer that flaps fills neither the history nor
+ * the mesh. Removals have a bucket of their own, because a removed key stays trusted until the
+ * removal is applied. Nobody can use them up without the other bucket: a key must be added before
+ * it can be removed. A peer counts as flapping from its first refused change until half of the
+ * budget is there again, so that one change a minute does not begin and end an incident a minute.
  */
 export class ChangeBudget {
   readonly #settings: ChangeBudgetSettings;

@@ -11,7 +11,10 @@ import { limitsOf } from '../signed-bundle/fetched-document.ts';
 export interface WatchSettings {
   /** How long one is held, in seconds; 0 turns it off. Default 300. */
   readonly seconds: number;
-  /** Requests held at once, over all peers; each costs an open connection. Peers beyond that are only polled. Default 256. */
+  /**
+   * Requests held at once, over all peers; each costs an open connection. Peers beyond that are
+   * only polled. Default 256.
+   */
   readonly most: number;
 }
 
@@ -41,17 +44,24 @@ type Held = 'changed' | 'unchanged' | 'not-held' | 'failed' | 'called-off';
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
-/** An endpoint that holds requests holds them longer than this, or half the time asked for, or is to be asked less often. */
+/**
+ * An endpoint that holds requests holds them longer than this, or half the time asked for, or is to
+ * be asked less often.
+ */
 const HELD_MS = 10_000;
 
-/** For requests and pauses that are given up: an error with a stack for each would cost more than they do. */
+/**
+ * For requests and pauses that are given up: an error with a stack for each would cost more than
+ * they do.
+ */
 const OUTDATED = new Error('another bundle is held now');
 
 /**
- * Keeps a request open at an endpoint that holds it until there is another bundle than ours (RFC 7240 §4.3 `wait`), so that
- * we hear of a change at once. It only rings: what it brings is thrown away and an ordinary poll is made, verified and
- * judged as every other. A false alarm, an early failure or answer makes the next one wait, twice as long each time; a
- * poll that fails ends the watch until one succeeds (FED-45).
+ * Keeps a request open at an endpoint that holds it until there is another bundle than ours (RFC
+ * 7240 §4.3 `wait`), so that we hear of a change at once. It only rings: what it brings is thrown
+ * away and an ordinary poll is made, verified and judged as every other. A false alarm, an early
+ * failure or answer makes the next one wait, twice as long each time; a poll that fails ends the
+ * watch until one succeeds (FED-45).
  */
 export class EndpointWatch {
   readonly #parts: RefreshParts;
@@ -79,7 +89,10 @@ export class EndpointWatch {
     this.#ring = options.ring;
   }
 
-  /** Watches for anything but the document of `tag` from now on; for nothing where there is none, or its endpoint holds no requests. */
+  /**
+   * Watches for anything but the document of `tag` from now on; for nothing where there is none, or
+   * its endpoint holds no requests.
+   */
   follow(tag: RememberedTag | undefined): void {
     const before = this.#tag;
     this.#tag = tag?.etag.held ? tag : undefined;
@@ -115,7 +128,8 @@ export class EndpointWatch {
       if (held === 'called-off') continue;
       if (held === 'not-held') return;
       const early = clock.monotonicMs() - startedMs < Math.min(HELD_MS, this.#settings.seconds * 500);
-      // One that was held for a while and then cut is as good as one that ran out: proxies on the way end long requests.
+      // One that was held for a while and then cut is as good as one that ran out: proxies on the
+      // way end long requests.
       const good = held === 'changed' ? await this.#ring() : !early;
       idle = good ? 0 : idle + 1;
       if (idle > 0) await this.#pause(idle);

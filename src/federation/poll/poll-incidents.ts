@@ -10,7 +10,10 @@ const POLL_INCIDENTS: readonly PollIncident[] = [
   'sequence-jumped',
 ];
 
-/** What a poll puts an end to: an unreachable endpoint proves nothing about its offers; an offer proves that it is reachable. */
+/**
+ * What a poll puts an end to: an unreachable endpoint proves nothing about its offers; an offer
+ * proves that it is reachable.
+ */
 export function endedBy(incident: PollIncident | undefined, good: boolean): readonly IncidentKind[] {
   if (incident === 'endpoint-unreachable') return [];
   const over = POLL_INCIDENTS.filter((kind) => kind !== incident);

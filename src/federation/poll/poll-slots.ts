@@ -7,19 +7,28 @@ export type PollLane = 'brisk' | 'slow';
 export interface PollSlotSettings {
   /** Polls that have only just begun. */
   readonly brisk: number;
-  /** Polls that wait for their endpoint for longer than `briskMs`: a connection and a few kilobytes each, and no work. */
+  /**
+   * Polls that wait for their endpoint for longer than `briskMs`: a connection and a few kilobytes
+   * each, and no work.
+   */
   readonly slow: number;
   /** Milliseconds a poll counts as brisk. */
   readonly briskMs: number;
   readonly clock: Clock;
 }
 
-/** Longer than any honest endpoint nearby takes; one at the other end of the world is slow, which costs it nothing. */
+/**
+ * Longer than any honest endpoint nearby takes; one at the other end of the world is slow, which
+ * costs it nothing.
+ */
 const BRISK_MS = 500;
 /** Slow polls to each brisk one. At the default of 64 brisk ones they are 512, and about 40 MB. */
 const SLOW_TO_ONE_BRISK = 8;
 
-/** The settings for so many brisk polls. Throws `RangeError` unless `brisk` is a positive whole number. */
+/**
+ * The settings for so many brisk polls. Throws `RangeError` unless `brisk` is a positive whole
+ * number.
+ */
 export function pollSlotSettings(brisk: number, clock: Clock): PollSlotSettings {
   if (!Number.isSafeInteger(brisk) || brisk < 1)
     throw new RangeError(`the number of concurrent polls is a positive whole number, not ${brisk}`);
@@ -35,9 +44,10 @@ interface Running {
 const GIVEN_UP = new Error('nobody waits for a slot');
 
 /**
- * At most so many polls at once, each lane first come first served. While somebody waits for a brisk slot, a poll that has had
- * one for `briskMs` goes on in the slow lane and gives it up, and whoever was slow last time begins there: so silent
- * peers, however many more than slots, wait for each other and not the honest ones for them (design, invariant 7).
+ * At most so many polls at once, each lane first come first served. While somebody waits for a
+ * brisk slot, a poll that has had one for `briskMs` goes on in the slow lane and gives it up, and
+ * whoever was slow last time begins there: so silent peers, however many more than slots, wait for
+ * each other and not the honest ones for them (design, invariant 7).
  */
 export class PollSlots {
   readonly #settings: PollSlotSettings;
@@ -53,8 +63,9 @@ export class PollSlots {
   }
 
   /**
-   * Runs `work` once a slot of `lane` is free, and calls `ended` with the lane it belongs in: `slow` when it took `briskMs` or
-   * longer. Rejects with what `work` rejects with, or with the signal's reason when it aborts while waiting.
+   * Runs `work` once a slot of `lane` is free, and calls `ended` with the lane it belongs in:
+   * `slow` when it took `briskMs` or longer. Rejects with what `work` rejects with, or with the
+   * signal's reason when it aborts while waiting.
    */
   async use<Result>(
     lane: PollLane,
@@ -100,7 +111,10 @@ export class PollSlots {
     return running;
   }
 
-  /** Gives free slots to those who wait longest. Room in the slow lane goes to whoever gives up a brisk slot for it first. */
+  /**
+   * Gives free slots to those who wait longest. Room in the slow lane goes to whoever gives up a
+   * brisk slot for it first.
+   */
   #handOut(): void {
     this.#wake('brisk');
     for (;;) {
@@ -126,7 +140,9 @@ export class PollSlots {
     }
   }
 
-  /** Whether somebody waits for a brisk slot, and there is room for the one who would give it up. */
+  /**
+   * Whether somebody waits for a brisk slot, and there is room for the one who would give it up.
+   */
   #isWanted(): boolean {
     return this.#waiting.brisk.size > 0 && this.#free.slow > 0;
   }
@@ -135,7 +151,10 @@ export class PollSlots {
     return sinceMs + this.#settings.briskMs - this.#settings.clock.monotonicMs();
   }
 
-  /** Sleeps until the oldest brisk poll is none any more, but only while that matters: thousands of polls need no timer. */
+  /**
+   * Sleeps until the oldest brisk poll is none any more, but only while that matters: thousands of
+   * polls need no timer.
+   */
   #mind(): void {
     const [oldest] = this.#brisk;
     if (!oldest || !this.#isWanted()) {

@@ -12,9 +12,10 @@ export interface RefreshedFrom extends Refreshed {
 }
 
 /**
- * One poll of a peer that may have several addresses, each authenticated in the same way and judged against the same held bundle. The
- * next is tried where one gives no bundle, or one that is kept out for good; an offer that waits for the operator ends the
- * poll, so that no other address answers it away. Each costs its own time limit at most. Rejects with `StoreError` only.
+ * One poll of a peer that may have several addresses, each authenticated in the same way and judged
+ * against the same held bundle. The next is tried where one gives no bundle, or one that is kept
+ * out for good; an offer that waits for the operator ends the poll, so that no other address
+ * answers it away. Each costs its own time limit at most. Rejects with `StoreError` only.
  */
 export async function refreshFromAny(
   parts: RefreshParts,
@@ -44,7 +45,10 @@ export async function refreshFromAny(
   return summary(failures);
 }
 
-/** The failure that says most: an offer that is kept out before an address that gave none; the others are named. */
+/**
+ * The failure that says most: an offer that is kept out before an address that gave none; the
+ * others are named.
+ */
 function summary(failures: readonly RefreshedFrom[]): RefreshedFrom {
   const chosen = failures.find(({ outcome }) => outcome.kind === 'refused') ?? failures[0];
   if (!chosen || !('code' in chosen.outcome))

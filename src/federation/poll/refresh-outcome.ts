@@ -3,7 +3,9 @@ import type { IncidentKind, StateReason } from '../../store/index.ts';
 import type { DocumentTag } from '../fetch/fetch-bundle.ts';
 import type { VerdictNote } from '../trust/verdict.ts';
 
-/** The tag of a document that stood for `bundle`, worth sending only while that is the bundle held. */
+/**
+ * The tag of a document that stood for `bundle`, worth sending only while that is the bundle held.
+ */
 export interface RememberedTag {
   readonly etag: DocumentTag;
   readonly bundle: TrustBundle;
@@ -25,7 +27,10 @@ export type RefreshOutcome =
       readonly overridden?: string;
     }
   | { readonly kind: 'quarantined' | 'refused' | 'failed'; readonly code: string; readonly message: string }
-  /** The peer has changed its bundle too often: this offer waits for `waitMs` at least, and the last good bundle stays. */
+  /**
+   * The peer has changed its bundle too often: this offer waits for `waitMs` at least, and the last
+   * good bundle stays.
+   */
   | { readonly kind: 'flapping'; readonly code: string; readonly message: string; readonly waitMs: number }
   /** The relationship ended, or the agent stops: nothing was changed. */
   | { readonly kind: 'called-off' };
@@ -36,7 +41,9 @@ export interface Refreshed {
   readonly tag?: RememberedTag;
   readonly offered?: TrustBundle;
   readonly incident?: PollIncident;
-  /** Why a poll that brought a good document still needs an operator's eye; goes with `incident`. */
+  /**
+   * Why a poll that brought a good document still needs an operator's eye; goes with `incident`.
+   */
   readonly reason?: StateReason;
 }
 

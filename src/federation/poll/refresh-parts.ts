@@ -24,13 +24,18 @@ export interface RefreshParts {
   readonly theirSides?: TheirSides | undefined;
   /** What counts of what is held. */
   readonly trusted: TrustedBundles;
-  /** The bundles that endpoints are verified with: the held ones, without distrusted keys, and our own. */
+  /**
+   * The bundles that endpoints are verified with: the held ones, without distrusted keys, and our
+   * own.
+   */
   readonly endpointBundles: BundleSource;
   readonly verifier: PeerVerifier;
   /** Refuses SVIDs whose key usage is missing or not critical (X509-11). */
   readonly strictKeyUsage?: boolean | undefined;
   readonly own: () => TrustBundle | undefined;
-  /** Our own trust domain by the configuration, which knows it before the mesh has told a bundle. */
+  /**
+   * Our own trust domain by the configuration, which knows it before the mesh has told a bundle.
+   */
   readonly ownTrustDomain?: TrustDomain | undefined;
   readonly clock: Clock;
   readonly random: Random;

@@ -13,8 +13,9 @@ import { SignedBundleError } from '../signed-bundle/signed-bundle.ts';
 import { type Offer, type OperatorOverride, settleOffer } from './settle-offer.ts';
 
 /**
- * One poll of one peer: fetch → parse → judge → store in one transaction → memory → listeners. Whatever goes wrong on the
- * way leaves the last good bundle (design, invariant 2). Leaves one log record. Rejects with `StoreError` only.
+ * One poll of one peer: fetch → parse → judge → store in one transaction → memory → listeners.
+ * Whatever goes wrong on the way leaves the last good bundle (design, invariant 2). Leaves one log
+ * record. Rejects with `StoreError` only.
  */
 export async function refreshOnce(
   parts: RefreshParts,

@@ -10,9 +10,10 @@ export interface StateAfter {
 }
 
 /**
- * The state that a poll leads to. Pure. `missing` is why the endpoint can no longer be verified, if it cannot: then
- * only the operator can help, whatever the poll itself said (FED-58). A bundle without usable keys is told as such (TDB-05). A document
- * of which nothing can be used counts as a revocation, but the relationship is `failing`, because it is probably the wrong document.
+ * The state that a poll leads to. Pure. `missing` is why the endpoint can no longer be verified, if
+ * it cannot: then only the operator can help, whatever the poll itself said (FED-58). A bundle
+ * without usable keys is told as such (TDB-05). A document of which nothing can be used counts as a
+ * revocation, but the relationship is `failing`, because it is probably the wrong document.
  */
 export function stateAfter(
   outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
@@ -39,7 +40,10 @@ export function stateAfter(
   }
 }
 
-/** From when on a relationship is stale unless a poll succeeds before; undefined where it has no limit (FED-57). */
+/**
+ * From when on a relationship is stale unless a poll succeeds before; undefined where it has no
+ * limit (FED-57).
+ */
 export function staleFrom({
   staleAfterSeconds,
   lastSuccessAt,
@@ -51,7 +55,10 @@ export function staleFrom({
   return Number.isNaN(new Date(instant).getTime()) ? undefined : new Date(instant);
 }
 
-/** The state of a relationship that has grown older than its limit: nobody of the peer is accepted, whatever else is the matter. */
+/**
+ * The state of a relationship that has grown older than its limit: nobody of the peer is accepted,
+ * whatever else is the matter.
+ */
 export function staleState(relationship: Relationship, besides: StateAfter): StateAfter {
   const { trustDomain, lastSuccessAt, staleAfterSeconds = 0 } = relationship;
   const since = lastSuccessAt ? `since ${lastSuccessAt.toISOString()}` : 'yet';
@@ -71,6 +78,6 @@ function withoutKeys({ trustDomain, x509Authorities, jwtAuthorities }: TrustBund
   if (x509Authorities.length > 0 || jwtAuthorities.length > 0) return null;
   return {
     code: 'no-usable-keys',
-    message: `${trustDomain} has revoked all its keys: every identity of it is refused`,
+    message: `no key of ${trustDomain} counts: every identity of it is refused`,
   };
 }

@@ -44,8 +44,8 @@ export interface Offer {
 }
 
 /**
- * Judges an offer against what is held and, where it is accepted, writes it: one transaction, then memory, then the
- * listeners. Again when somebody else wrote meanwhile. Rejects with `StoreError`.
+ * Judges an offer against what is held and, where it is accepted, writes it: one transaction, then
+ * memory, then the listeners. Again when somebody else wrote meanwhile. Rejects with `StoreError`.
  */
 export async function settleOffer(
   parts: SettleParts,
@@ -98,7 +98,10 @@ function flapping({ bundle, budget }: Offer, waitMs: number): Refreshed {
   return { outcome: { kind: 'flapping', code: 'peer-flapping', message, waitMs }, incident: 'peer-flapping' };
 }
 
-/** What an operator should look at although the document counts: none of it can be used, or its number is beyond reason. */
+/**
+ * What an operator should look at although the document counts: none of it can be used, or its
+ * number is beyond reason.
+ */
 function oddities(
   offer: Offer,
   { jump }: Pick<Extract<Verdict, { kind: 'unchanged' }>, 'jump'> = {},
@@ -153,9 +156,9 @@ async function judgeOffer(
 }
 
 /**
- * The keys are the same and the number or the hint moved: the number counts from now on, so that going back behind it
- * is seen (invariant 3), and the history is left alone (invariant 8). A number that is gone is not forgotten, and one that is lower
- * or jumps is not remembered.
+ * The keys are the same and the number or the hint moved: the number counts from now on, so that
+ * going back behind it is seen (invariant 3), and the history is left alone (invariant 8). A number
+ * that is gone is not forgotten, and one that is lower or jumps is not remembered.
  */
 async function rememberMetadata(
   { store, held, clock }: SettleParts,

@@ -11,7 +11,10 @@ export interface GateVerdict {
   readonly taken: readonly { readonly who: TrustDomain | string; readonly by: Exclude<ReadyBy, 'proof'> }[];
 }
 
-/** Whether the mesh may sign with a root: every peer has it in effect, or had the time to (design, invariant 6). */
+/**
+ * Whether the mesh may sign with a root: every peer has it in effect, or had the time to (design,
+ * invariant 6).
+ */
 export function judgeUse(root: OwnRoot, view: RotationView): GateVerdict {
   const { notBefore, notAfter } = root.authority;
   const missing: Missing[] = [];
@@ -28,8 +31,8 @@ export function judgeUse(root: OwnRoot, view: RotationView): GateVerdict {
 }
 
 /**
- * Whether a root may go: it does not sign any more, everybody has the roots that do, and nothing that it signed can still be in
- * use. Where nobody knows what signs, that is never safe.
+ * Whether a root may go: it does not sign any more, everybody has the roots that do, and nothing
+ * that it signed can still be in use. Where nobody knows what signs, that is never safe.
  */
 export function judgeRetire(root: OwnRoot, view: RotationView): GateVerdict {
   const { life } = root;
@@ -64,7 +67,10 @@ export function judgeRetire(root: OwnRoot, view: RotationView): GateVerdict {
   );
 }
 
-/** Because a peer may refuse the whole bundle for one root that it cannot read, no other root in it is sure to have arrived either. */
+/**
+ * Because a peer may refuse the whole bundle for one root that it cannot read, no other root in it
+ * is sure to have arrived either.
+ */
 function unreadable(roots: readonly OwnRoot[]): Missing[] {
   return roots.flatMap(({ authority, life }) => {
     const problem = life.stage === 'gone' ? undefined : readingProblem(authority);

@@ -15,7 +15,10 @@ export type MissingCode =
   | 'settling'
   /** Nothing is known of it, and the root is not out for long enough. */
   | 'never-seen'
-  /** Somebody who polls without saying who it is has fetched nothing with the root yet, and it is not out for long enough. */
+  /**
+   * Somebody who polls without saying who it is has fetched nothing with the root yet, and it is
+   * not out for long enough.
+   */
   | 'poller-behind'
   /** So many poll that some of them are not remembered, and the root is not out for long enough. */
   | 'pollers-forgotten'
@@ -42,14 +45,20 @@ export interface Missing {
   readonly safeAt?: Date;
 }
 
-/** On what it rests that somebody has a root: it proved it · it was seen to have fetched it · it had the time to. */
+/**
+ * On what it rests that somebody has a root: it proved it · it was seen to have fetched it · it had
+ * the time to.
+ */
 export type ReadyBy = 'proof' | 'fetch' | 'time';
 
 export type Readiness =
   | { readonly ready: true; readonly by: ReadyBy }
   | { readonly ready: false; readonly missing: Missing };
 
-/** Whether a peer accepts identities under a root of ours: by its proof, else by what was seen of it, else by time. */
+/**
+ * Whether a peer accepts identities under a root of ours: by its proof, else by what was seen of
+ * it, else by time.
+ */
 export function judgePeer(root: OwnRoot, peer: RotationPeer, view: RotationView): Readiness {
   const { trustDomain, holding, poller } = peer;
   if (holding) return judgeHolding(root, holding, view);

@@ -11,7 +11,10 @@ export type PlanCode =
   | 'identities-outlive-root'
   /** A root nears its end and no root after it is published. */
   | 'root-ends'
-  /** A root of ours that programs of peers cannot read, so that they refuse the whole bundle or leave the root out. */
+  /**
+   * A root of ours that programs of peers cannot read, so that they refuse the whole bundle or
+   * leave the root out.
+   */
   | 'root-not-portable'
   /** The agent's own SVID is not proven by the bundle that we publish. */
   | 'own-svid-unproven'
@@ -72,7 +75,8 @@ export function planRoots(roots: readonly OwnRoot[], times: RotationTimes, now: 
     (last, each) => (last && last.authority.notAfter >= each.authority.notAfter ? last : each),
     undefined,
   );
-  // What signs ends with its root: from there on nothing new can be signed that is valid for long enough.
+  // What signs ends with its root: from there on nothing new can be signed that is valid for long
+  // enough.
   for (const root of roots) {
     const { authority, life } = root;
     if (life.stage === 'retiring' || (life.stage === 'published' && root !== newest)) continue;

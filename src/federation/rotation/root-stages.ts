@@ -13,13 +13,17 @@ export function rootLabel(fingerprint: string, subject: string): string {
 }
 
 /**
- * What signs, as well as it can be known: the mesh or the config says it (`told`), else the agent's own SVID chains to a root of ours,
- * else there is only one root. What is told of roots that we do not publish is nothing. Undefined where nobody knows.
+ * What signs, as well as it can be known: the mesh or the config says it (`told`), else the agent's
+ * own SVID chains to a root of ours, else there is only one root. What is told of roots that we do
+ * not publish is nothing. Undefined where nobody knows.
  */
 export function judgeSigning(input: {
   readonly bundle: TrustBundle;
   readonly told: Signing | undefined;
-  /** The root at the end of the chain of the agent's own SVID; anything else where it chains to none of ours. */
+  /**
+   * The root at the end of the chain of the agent's own SVID; anything else where it chains to none
+   * of ours.
+   */
   readonly ownAnchor: string | undefined;
 }): Signing | undefined {
   const published = new Set(input.bundle.x509Authorities.map(({ fingerprint }) => fingerprint));
@@ -37,9 +41,10 @@ export function judgeSigning(input: {
 }
 
 /**
- * The stages that our roots come to now: *published* with the bundle that first has them, *in use* when they sign, *retiring* when
- * they did and no longer do, *gone* with the bundle that no longer has them. Where nobody knows what signs, nothing but
- * published and gone is judged. Pure; judged again with the outcome taken in, it finds nothing.
+ * The stages that our roots come to now: *published* with the bundle that first has them, *in use*
+ * when they sign, *retiring* when they did and no longer do, *gone* with the bundle that no longer
+ * has them. Where nobody knows what signs, nothing but published and gone is judged. Pure; judged
+ * again with the outcome taken in, it finds nothing.
  */
 export function judgeRootStages(input: {
   readonly bundle: TrustBundle;

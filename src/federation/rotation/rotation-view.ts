@@ -33,11 +33,17 @@ export interface RotationPeer {
 export interface RotationTimes {
   /** The refresh hint that we publish. */
   readonly hintMs: number;
-  /** How long after its publication a root is taken to have reached whoever does not say what it holds. */
+  /**
+   * How long after its publication a root is taken to have reached whoever does not say what it
+   * holds.
+   */
   readonly leadMs: number;
   /** How long after a root has stopped signing its identities may still be in use. */
   readonly leafLifetimeMs: number;
-  /** How long a mesh that says "written" takes to have it at its proxies; the same after a fetch nobody told us more of. */
+  /**
+   * How long a mesh that says "written" takes to have it at its proxies; the same after a fetch
+   * nobody told us more of.
+   */
   readonly settleMs: number;
 }
 

@@ -2,8 +2,8 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 import type { SignedBundle } from './signed-bundle.ts';
 
 /**
- * The signed bundles of peers as they came, for others to fetch from us: they prove themselves, so that we only carry them. In memory: after
- * a restart the next poll brings them again.
+ * The signed bundles of peers as they came, for others to fetch from us: they prove themselves, so
+ * that we only carry them. In memory: after a restart the next poll brings them again.
  */
 export class CarriedBundles {
   readonly #bundles = new Map<TrustDomain, SignedBundle>();

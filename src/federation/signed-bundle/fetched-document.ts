@@ -13,8 +13,9 @@ export interface FetchedDocument {
 }
 
 /**
- * What was fetched, opened: from a bundle endpoint it is the document as it is; a signed bundle is proved by the roots in `bundles`, and its
- * proof takes the place of the connection's. Rejects with `SignedBundleError`.
+ * What was fetched, opened: from a bundle endpoint it is the document as it is; a signed bundle is
+ * proved by the roots in `bundles`, and its proof takes the place of the connection's. Rejects with
+ * `SignedBundleError`.
  */
 export async function fetchedDocument(
   fetched: Extract<FetchOutcome, { kind: 'document' }>,

@@ -36,15 +36,19 @@ export interface SignedBundle {
   readonly expiresAt: Date;
 }
 
-/** The most characters of a signed bundle around a document of at most so many bytes: base64, and room for a chain. */
+/**
+ * The most characters of a signed bundle around a document of at most so many bytes: base64, and
+ * room for a chain.
+ */
 export function maxSignedCharacters(maxDocumentBytes: number): number {
   // The document is a JSON text inside a JSON text, whose quotes are escaped.
   return 3 * maxDocumentBytes + 32 * 1024;
 }
 
 /**
- * Our bundle with our signature, as one text for a file, a bucket or another agent to carry. It ends with `lifetimeMs` or the
- * SVID, whichever is sooner: a signature under a certificate that is over proves nothing.
+ * Our bundle with our signature, as one text for a file, a bucket or another agent to carry. It
+ * ends with `lifetimeMs` or the SVID, whichever is sooner: a signature under a certificate that is
+ * over proves nothing.
  */
 export async function signBundle(options: {
   readonly bundle: TrustBundle;
@@ -78,8 +82,8 @@ export interface OpenedBundle {
 }
 
 /**
- * The document in a signed bundle of `trustDomain`, proved to be signed by `signerId` with the roots of that trust domain in `bundles`,
- * and not over. Rejects with `SignedBundleError`.
+ * The document in a signed bundle of `trustDomain`, proved to be signed by `signerId` with the
+ * roots of that trust domain in `bundles`, and not over. Rejects with `SignedBundleError`.
  */
 export async function openSignedBundle(
   body: Uint8Array,
@@ -124,8 +128,8 @@ export async function openSignedBundle(
 }
 
 /**
- * The document in a signed bundle, without any proof: only for comparing it with a pin, which then is the proof of the roots that the
- * signature is checked with. Undefined where there is none.
+ * The document in a signed bundle, without any proof: only for comparing it with a pin, which then
+ * is the proof of the roots that the signature is checked with. Undefined where there is none.
  */
 export function unprovedDocument(body: Uint8Array): Uint8Array | undefined {
   const claims = textOf(body).split('.', 2)[1] ?? '';

@@ -17,9 +17,10 @@ interface Candidate extends NamedKey {
 }
 
 /**
- * The one key that `word` names: a JWT key ID, or at least six of the first hex digits of the fingerprint of a root's
- * certificate or of a public key, with or without `sha256:`. A whole fingerprint of a public key that nobody knows yet is taken at
- * its word. Throws `FederationError` `key-not-found`, `key-ambiguous`.
+ * The one key that `word` names: a JWT key ID, or at least six of the first hex digits of the
+ * fingerprint of a root's certificate or of a public key, with or without `sha256:`. A whole
+ * fingerprint of a public key that nobody knows yet is taken at its word. Throws `FederationError`
+ * `key-not-found`, `key-ambiguous`.
  */
 export function findKey(
   word: string,
@@ -36,7 +37,8 @@ export function findKey(
     .replaceAll(':', '');
   const isHex = /^[0-9a-f]{6,64}$/.test(digits);
   const byDigits = isHex ? candidates.filter(({ hex }) => hex.some((each) => each.startsWith(digits))) : [];
-  // Key IDs are the peer's choice: one that looks like a digest does not take the place of the key with that digest.
+  // Key IDs are the peer's choice: one that looks like a digest does not take the place of the key
+  // with that digest.
   const [first, second] = isDigest ? [byDigits, named] : [named, byDigits];
   const found = first.length > 0 ? first : second;
   const keys = new Map(found.map((each) => [each.keyFingerprint, each]));

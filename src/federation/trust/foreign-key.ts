@@ -2,8 +2,8 @@ import { type TrustBundle, type TrustDomain, trustDomainsNamedBy } from '../../s
 import { keyFingerprintsOf } from './key-fingerprints.ts';
 
 /**
- * Whose key an offer has taken: one of our own mesh · one of another trust domain · a root whose certificate names another trust domain ·
- * one that the operator has distrusted under another name.
+ * Whose key an offer has taken: one of our own mesh · one of another trust domain · a root whose
+ * certificate names another trust domain · one that the operator has distrusted under another name.
  */
 const FOREIGN_KEY_CODES = [
   'own-root-offered',
@@ -30,14 +30,18 @@ export interface Surroundings {
   readonly own: TrustBundle | undefined;
   /** Every foreign bundle held; the one of the offered trust domain among them is passed over. */
   readonly others: readonly TrustBundle[];
-  /** The keys that are distrusted, ours and everybody's; those of the offered trust domain among them are passed over. */
+  /**
+   * The keys that are distrusted, ours and everybody's; those of the offered trust domain among
+   * them are passed over.
+   */
   readonly distrusted?: readonly { readonly trustDomain: TrustDomain; readonly keyFingerprint: string }[];
 }
 
 /**
- * The first key of `offered`, of an X.509 root or for JWTs, that was not held before and that is one of our own trust domain or of
- * another one: a key speaks for one trust domain (TDB-42). Compared by the SubjectPublicKeyInfo, so neither another
- * certificate over the key, nor another key ID, nor the other use hides it. One that was let in once is not asked about again.
+ * The first key of `offered`, of an X.509 root or for JWTs, that was not held before and that is
+ * one of our own trust domain or of another one: a key speaks for one trust domain (TDB-42).
+ * Compared by the SubjectPublicKeyInfo, so neither another certificate over the key, nor another
+ * key ID, nor the other use hides it. One that was let in once is not asked about again.
  */
 export function findForeignKey(
   held: TrustBundle | undefined,
@@ -76,7 +80,10 @@ export function findForeignKey(
   return undefined;
 }
 
-/** A new root whose SPIFFE ID is one of another trust domain: often the name of the relationship was mistyped. */
+/**
+ * A new root whose SPIFFE ID is one of another trust domain: often the name of the relationship was
+ * mistyped.
+ */
 function findMisnamedRoot(
   { trustDomain, x509Authorities }: TrustBundle,
   added: readonly string[],

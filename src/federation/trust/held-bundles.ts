@@ -1,12 +1,16 @@
 import type { Log } from '../../platform/index.ts';
 import { BundleSet, type BundleSource, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 
-/** Told of every change of what is trusted; `undefined` means that nothing of this trust domain is trusted any more. */
+/**
+ * Told of every change of what is trusted; `undefined` means that nothing of this trust domain is
+ * trusted any more.
+ */
 export type BundleListener = (trustDomain: TrustDomain, bundle: TrustBundle | undefined) => void;
 
 /**
- * Every foreign bundle that is held, in memory; what of it counts is for `TrustedBundles` to say. Changed only after the store has committed the same (design,
- * invariant 2), a whole bundle at a time (TDB-41).
+ * Every foreign bundle that is held, in memory; what of it counts is for `TrustedBundles` to say.
+ * Changed only after the store has committed the same (design, invariant 2), a whole bundle at a
+ * time (TDB-41).
  */
 export class HeldBundles implements BundleSource {
   readonly #set = new BundleSet();
@@ -22,7 +26,10 @@ export class HeldBundles implements BundleSource {
     return this.#set.bundleFor(trustDomain);
   }
 
-  /** All of them; the same array until something changes, since every judgement of a peer asks for it. */
+  /**
+   * All of them; the same array until something changes, since every judgement of a peer asks for
+   * it.
+   */
   list(): readonly TrustBundle[] {
     const list = this.#list ?? this.#set.list();
     this.#list = list;

@@ -1,25 +1,32 @@
 /**
- * How an offered sequence stands to the one that counted when the held content came: a step as its publisher takes them · a leap that a
- * counter can hardly have made · far above it, but no later than the time in seconds · far above both.
+ * How an offered sequence stands to the one that counted when the held content came: a step as its
+ * publisher takes them · a leap that a counter can hardly have made · far above it, but no later
+ * than the time in seconds · far above both.
  */
 export type NumberStep = 'ordinary' | 'leap' | 'by-clock' | 'beyond-reason';
 
 /** Many changes since we last looked, or within one unit of time. */
 const STEP = 1_000n;
-/** Numbers that are neither a plain counter nor the time, such as dates in digits, may leap so far. */
+/**
+ * Numbers that are neither a plain counter nor the time, such as dates in digits, may leap so far.
+ */
 const LEAP = 1_000_000n;
 /** Clocks differ by so much. */
 const CLOCK_SKEW_SECONDS = 300n;
-/** A number up to so far ahead of the time is still one by the time, or small steps would lead out of that rule. */
+/**
+ * A number up to so far ahead of the time is still one by the time, or small steps would lead out
+ * of that rule.
+ */
 const CLOCK_AHEAD_SECONDS = 2_592_000n;
 /** Seconds, milliseconds, microseconds and nanoseconds, as parts of a second. */
 const CLOCK_UNITS = [1n, 1_000n, 1_000_000n, 1_000_000_000n];
 
 /**
- * Judges the jump from `anchor` (absent: no number counted yet) to `offered`. Pure. Because everything below the held number is refused,
- * a number beyond reason would keep all later changes out, revocations included. A publisher that numbers by the time may go on to the
- * present time; any other one may leap by a million or a thousandth. The time in seconds is always within reason: a publisher that lost
- * its counter begins there again.
+ * Judges the jump from `anchor` (absent: no number counted yet) to `offered`. Pure. Because
+ * everything below the held number is refused, a number beyond reason would keep all later changes
+ * out, revocations included. A publisher that numbers by the time may go on to the present time;
+ * any other one may leap by a million or a thousandth. The time in seconds is always within reason:
+ * a publisher that lost its counter begins there again.
  */
 export function judgeNumber(anchor: bigint | undefined, offered: bigint, now: Date): NumberStep {
   const seconds = BigInt(Math.floor(now.getTime() / 1000));

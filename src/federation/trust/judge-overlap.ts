@@ -4,11 +4,17 @@ import { type HeldKey, KEY_KINDS, type KeyKind, keyNamesOf } from '../../store/i
 import { withoutKeys } from './without-keys.ts';
 import { pollIntervalMs, type ScheduleSettings } from '../fetch/schedule.ts';
 
-/** For so long a key is held before it counts as an overlap, unless the config says otherwise; never less than three refresh hints. */
+/**
+ * For so long a key is held before it counts as an overlap, unless the config says otherwise; never
+ * less than three refresh hints.
+ */
 export const DEFAULT_OVERLAP_LEAD_MS = 24 * 60 * 60_000;
 const HINTS = 3;
 
-/** Why an offer is taken for a takeover: its keys of one kind are all new, or have not been held for long enough. */
+/**
+ * Why an offer is taken for a takeover: its keys of one kind are all new, or have not been held for
+ * long enough.
+ */
 export type DisplacementCode = 'all-roots-replaced' | 'all-jwt-keys-replaced';
 
 /** An offer without any key of one kind that was held long enough. */
@@ -29,7 +35,10 @@ export interface OverlapTerms {
   readonly now: Date;
   /** What is held now: its certificates vouch as they are. */
   readonly held: TrustBundle;
-  /** Keys of this trust domain that the operator distrusts (`keyFingerprint`): they vouch for nothing. */
+  /**
+   * Keys of this trust domain that the operator distrusts (`keyFingerprint`): they vouch for
+   * nothing.
+   */
   readonly distrusted: ReadonlySet<string>;
 }
 
@@ -43,8 +52,9 @@ export function overlapLeadMs(
 }
 
 /**
- * The held keys that `bundle` has as well and that vouch for it: held for the lead time without a gap, or brought by the bootstrap or an
- * operator. Pure. A root that has ended or is not valid yet vouches for nothing, and neither does a key that is distrusted.
+ * The held keys that `bundle` has as well and that vouch for it: held for the lead time without a
+ * gap, or brought by the bootstrap or an operator. Pure. A root that has ended or is not valid yet
+ * vouches for nothing, and neither does a key that is distrusted.
  */
 export function vouchingKeys(
   keys: readonly HeldKey[],
@@ -62,11 +72,12 @@ export function vouchingKeys(
 }
 
 /**
- * The first kind of key of which `offered` has some, but none that was held for the lead time. Pure. Because a key that was added a
- * moment ago does not count, adding one and dropping the others is judged like replacing them in one step. Keys of the bootstrap and
- * those that an operator accepted count at once. Keys that went with an unusable document count as held, those that were revoked do
- * not. A root that has ended and a key that is distrusted vouch for nothing. The first JWT keys of a trust domain need an overlap of its
- * roots.
+ * The first kind of key of which `offered` has some, but none that was held for the lead time.
+ * Pure. Because a key that was added a moment ago does not count, adding one and dropping the
+ * others is judged like replacing them in one step. Keys of the bootstrap and those that an
+ * operator accepted count at once. Keys that went with an unusable document count as held, those
+ * that were revoked do not. A root that has ended and a key that is distrusted vouch for nothing.
+ * The first JWT keys of a trust domain need an overlap of its roots.
  */
 export function findDisplacement(
   keys: readonly HeldKey[],
@@ -98,8 +109,9 @@ function withoutEnded(bundle: TrustBundle, now: Date): TrustBundle {
 }
 
 /**
- * Leaves out roots with another certificate than the held ones that their own key did not sign. Because public keys are public, an
- * attacker can put a held one under another name, which would count as an overlap and prove none of the owner's SVIDs.
+ * Leaves out roots with another certificate than the held ones that their own key did not sign.
+ * Because public keys are public, an attacker can put a held one under another name, which would
+ * count as an overlap and prove none of the owner's SVIDs.
  */
 function withoutBorrowedKeys(bundle: TrustBundle, held: TrustBundle): TrustBundle {
   const known = new Set(held.x509Authorities.map(({ fingerprint }) => fingerprint));

@@ -5,7 +5,10 @@ import type { JwtAuthority, TrustBundle } from '../../spiffe/index.ts';
 const keys = new WeakMap<TrustBundle, ReadonlySet<string>>();
 const jwtKeys = new WeakMap<JwtAuthority, string>();
 
-/** SHA-256 of the SubjectPublicKeyInfo of every key of a bundle, of X.509 roots and for JWTs, 64 lower-case hex digits. */
+/**
+ * SHA-256 of the SubjectPublicKeyInfo of every key of a bundle, of X.509 roots and for JWTs, 64
+ * lower-case hex digits.
+ */
 export function keyFingerprintsOf(bundle: TrustBundle): ReadonlySet<string> {
   const known = keys.get(bundle);
   if (known) return known;

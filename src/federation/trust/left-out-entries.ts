@@ -15,10 +15,16 @@ const USED: ReadonlySet<BundleNoteCode> = new Set([
   'entry-key-id-shared',
 ]);
 
-/** Entries that the standard tells every reader to pass over: they are for other uses, or for later versions. */
+/**
+ * Entries that the standard tells every reader to pass over: they are for other uses, or for later
+ * versions.
+ */
 const FOR_OTHERS: ReadonlySet<BundleNoteCode> = new Set(['entry-use-unknown', 'entry-key-type-unknown']);
 
-/** Which entries of the bundles of peers are not used, by the document that each peer gave last. In memory: the first poll tells it again. */
+/**
+ * Which entries of the bundles of peers are not used, by the document that each peer gave last. In
+ * memory: the first poll tells it again.
+ */
 export class LeftOutEntries {
   readonly #latest = new Map<TrustDomain, LeftOut>();
 

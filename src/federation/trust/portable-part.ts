@@ -4,8 +4,9 @@ import { readingProblem, type TrustBundle } from '../../spiffe/index.ts';
 const known = new WeakMap<TrustBundle, TrustBundle>();
 
 /**
- * A bundle without roots that other programs cannot read. What peers publish is read without them; a store that an earlier version of
- * the agent wrote can still have some, until the next poll. The bundle itself where it has none.
+ * A bundle without roots that other programs cannot read. What peers publish is read without them;
+ * a store that an earlier version of the agent wrote can still have some, until the next poll. The
+ * bundle itself where it has none.
  */
 export function portablePart(bundle: TrustBundle): TrustBundle {
   const before = known.get(bundle);

@@ -3,15 +3,19 @@ import type { Relationship } from '../../store/index.ts';
 import { FederationError } from '../fetch/errors.ts';
 import { parseSourceUrl } from '../fetch/source-url.ts';
 
-/** What an operator agrees on with a peer beside its endpoint: further addresses, what waits for a word, how old it may grow. */
+/**
+ * What an operator agrees on with a peer beside its endpoint: further addresses, what waits for a
+ * word, how old it may grow.
+ */
 export type RelationshipTerms = Pick<Relationship, 'moreEndpointUrls' | 'policy' | 'staleAfterSeconds'>;
 
 /** Each may cost a whole time-out at every poll. */
 const MOST_ADDRESSES = 8;
 
 /**
- * The terms as they are kept: addresses in their canonical form, what is the default left out. Throws `FederationError`
- * `relationship-invalid`: too many addresses, one twice or none at all, an age that is no whole number of seconds above zero.
+ * The terms as they are kept: addresses in their canonical form, what is the default left out.
+ * Throws `FederationError` `relationship-invalid`: too many addresses, one twice or none at all, an
+ * age that is no whole number of seconds above zero.
  */
 export function checkTerms(
   { trustDomain, endpointUrl, profile }: Pick<Relationship, 'trustDomain' | 'endpointUrl' | 'profile'>,

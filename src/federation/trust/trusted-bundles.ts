@@ -9,13 +9,16 @@ import { withoutKeys } from './without-keys.ts';
 const WOKEN = new Error('something else is to be waited for');
 
 /**
- * What counts of what is held, and the one place where that is worked out: held bundles without the keys that the operator
- * distrusts and without roots that other programs cannot read, and none of a peer that is staler than its limit allows (FED-57). Whoever verifies, publishes or renders takes
- * this; whoever judges an offer compares with what is held. Instants are compared when asked, so no timer has to be in time
- * for that; `run` only tells the listeners.
+ * What counts of what is held, and the one place where that is worked out: held bundles without the
+ * keys that the operator distrusts and without roots that other programs cannot read, and none of a
+ * peer that is staler than its limit allows (FED-57). Whoever verifies, publishes or renders takes
+ * this; whoever judges an offer compares with what is held. Instants are compared when asked, so no
+ * timer has to be in time for that; `run` only tells the listeners.
  */
 export class TrustedBundles implements BundleSource {
-  /** For verifying endpoints: a stale peer's is still asked, else it could never become fresh again. */
+  /**
+   * For verifying endpoints: a stale peer's is still asked, else it could never become fresh again.
+   */
   readonly evenStale: BundleSource;
   readonly #held: HeldBundles;
   readonly #clock: Clock;
@@ -53,7 +56,9 @@ export class TrustedBundles implements BundleSource {
     return this.#held.list().flatMap(({ trustDomain }) => this.bundleFor(trustDomain) ?? []);
   }
 
-  /** A bundle without the keys of its trust domain that are distrusted; the same one where none is. */
+  /**
+   * A bundle without the keys of its trust domain that are distrusted; the same one where none is.
+   */
   filter<Bundle extends TrustBundle | undefined>(bundle: Bundle): Bundle | TrustBundle {
     const keys = bundle && this.#keys.get(bundle.trustDomain);
     return bundle && keys ? withoutKeys(bundle, keys) : bundle;
@@ -96,13 +101,18 @@ export class TrustedBundles implements BundleSource {
     return instant !== undefined && instant <= this.#clock.now().getTime();
   }
 
-  /** Calls back with each foreign bundle that is replaced, or `undefined` when one goes, until the returned function is called. */
+  /**
+   * Calls back with each foreign bundle that is replaced, or `undefined` when one goes, until the
+   * returned function is called.
+   */
   onChange(listener: BundleListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Waits for distrusts to lapse and for peers to become stale, and tells; until the signal aborts. */
+  /**
+   * Waits for distrusts to lapse and for peers to become stale, and tells; until the signal aborts.
+   */
   async run(
     signal: AbortSignal,
     happened: {

@@ -13,14 +13,18 @@ export function leftOutNotes({ notes }: Pick<ParsedBundle, 'notes'>): readonly B
   return notes.filter(({ index, code }) => index !== undefined && !USED.has(code));
 }
 
-/** Whether an entry was left out, so that a key which is missing may be in it: that is not the peer's word that the key is revoked. */
+/**
+ * Whether an entry was left out, so that a key which is missing may be in it: that is not the
+ * peer's word that the key is revoked.
+ */
 export function hasUnusableEntries(parsed: Pick<ParsedBundle, 'notes'>): boolean {
   return leftOutNotes(parsed).length > 0;
 }
 
 /**
- * Why a document of which nothing can be used is probably another one than the peer's bundle; undefined for a bundle with keys, and
- * for an empty one, which is a revocation (TDB-04, TDB-05). Pure.
+ * Why a document of which nothing can be used is probably another one than the peer's bundle;
+ * undefined for a bundle with keys, and for an empty one, which is a revocation (TDB-04, TDB-05).
+ * Pure.
  */
 export function whyUnusable(parsed: ParsedBundle): StateReason | undefined {
   const { trustDomain, x509Authorities, jwtAuthorities } = parsed.bundle;

@@ -14,13 +14,18 @@ import { type DisplacementCode, findDisplacement } from './judge-overlap.ts';
 /** Why an offered bundle waits for an operator while the held one stays (design, invariant 4). */
 export type QuarantineCode =
   | DisplacementCode
-  /** Its number is far above the held one and the time: taken, it would keep everything later out. */
+  /**
+   * Its number is far above the held one and the time: taken, it would keep everything later out.
+   */
   | 'sequence-jumped'
   /** The policy of the relationship is to ask about every key that comes. */
   | 'policy-asks-always'
   | ForeignKeyCode;
 
-/** Why an offered bundle is kept out (design, invariant 3): it is older than what is held, or the operator rejected this very content. */
+/**
+ * Why an offered bundle is kept out (design, invariant 3): it is older than what is held, or the
+ * operator rejected this very content.
+ */
 export type RefusalCode = 'sequence-rolled-back' | 'offer-rejected';
 
 /** Something an operator should know about a bundle that was nevertheless accepted. */
@@ -41,7 +46,10 @@ export interface VerdictNote {
 
 /** What to do with an offered bundle. */
 export type Verdict =
-  /** Same content. `metadataChanged` says that the sequence or the hint moved: remembered, but no history row (invariant 8). */
+  /**
+   * Same content. `metadataChanged` says that the sequence or the hint moved: remembered, but no
+   * history row (invariant 8).
+   */
   | {
       readonly kind: 'unchanged';
       readonly metadataChanged: boolean;
@@ -89,7 +97,9 @@ export interface JudgeInput extends Surroundings {
   /** The operator's word that this very content is kept out for good. */
   readonly rejected?: Pick<RejectedOffer, 'at' | 'actor' | 'reason'> | undefined;
   readonly override?: Override | undefined;
-  /** Since when keys are held, and which number counted at first; absent: all that is held counts. */
+  /**
+   * Since when keys are held, and which number counted at first; absent: all that is held counts.
+   */
   readonly prior?: PriorTrust | undefined;
   /** For so long a key is held before it counts as an overlap; default 0. */
   readonly overlapLeadMs?: number | undefined;
@@ -100,18 +110,22 @@ export interface JudgeInput extends Surroundings {
 /**
  * Whether an authenticated, well-formed bundle becomes the current one. Pure.
  *
- * - Equal content is `unchanged`, also under a lower number: a replica or a restored server counts otherwise. Its number is remembered
- *   unless it is lower or jumps.
- * - Other content under a lower number is refused (FED-48), unless it only takes keys away and its publisher may count lower
- *   (`isLateRemoval`). A number beyond reason waits for an operator.
- * - Other content under an equal number is adopted and reported (FED-50), as are a number that appears or disappears (FED-51).
+ * - Equal content is `unchanged`, also under a lower number: a replica or a restored server counts
+ *   otherwise. Its number is remembered unless it is lower or jumps.
+ * - Other content under a lower number is refused (FED-48), unless it only takes keys away and its
+ *   publisher may count lower (`isLateRemoval`). A number beyond reason waits for an operator.
+ * - Other content under an equal number is adopted and reported (FED-50), as are a number that
+ *   appears or disappears (FED-51).
  * - A valid empty bundle is a revocation and is honoured (TDB-04, TDB-05).
- * - Over `https_web` the held keys have no part in authenticating the offer. There an offer waits for an operator when none of its roots,
- *   or none of its JWT keys, was held for the lead time (`judge-overlap.ts`).
- * - A new key, of a root or for JWTs, that is ours or of another trust domain always waits (TDB-42).
+ * - Over `https_web` the held keys have no part in authenticating the offer. There an offer waits
+ *   for an operator when none of its roots, or none of its JWT keys, was held for the lead time
+ *   (`judge-overlap.ts`).
+ * - A new key, of a root or for JWTs, that is ours or of another trust domain always waits
+ *   (TDB-42).
  *
- * By policy, `auto` does not ask about replaced keys, and `ask-always` asks about every key that comes. A removal alone never waits for
- * that policy: until it is applied, the removed key would stay trusted. What the operator rejected stays out.
+ * By policy, `auto` does not ask about replaced keys, and `ask-always` asks about every key that
+ * comes. A removal alone never waits for that policy: until it is applied, the removed key would
+ * stay trusted. What the operator rejected stays out.
  */
 export function judge(input: JudgeInput): Verdict {
   const { held, offered, override } = input;
@@ -169,7 +183,10 @@ function isLower(held: TrustBundle | undefined, offered: TrustBundle): boolean {
   return held?.sequence !== undefined && offered.sequence !== undefined && offered.sequence < held.sequence;
 }
 
-/** How the offered number stands to the one that counted when the held content came; a first bundle's number is its own. */
+/**
+ * How the offered number stands to the one that counted when the held content came; a first
+ * bundle's number is its own.
+ */
 function stepOf({ held, offered, prior, now }: JudgeInput) {
   if (!held || offered.sequence === undefined || offered.sequence === held.sequence) return 'ordinary';
   return judgeNumber(prior ? prior.anchor : held.sequence, offered.sequence, now);
@@ -180,7 +197,9 @@ function describeJump({ held, offered, now }: JudgeInput): string {
   return `the endpoint jumps from ${before} of ${offered.trustDomain} to ${offered.sequence}, far above it and above the time in seconds, ${Math.floor(now.getTime() / 1000)}`;
 }
 
-/** For so long the owner of an endpoint may take back a leap that somebody else made in its name. */
+/**
+ * For so long the owner of an endpoint may take back a leap that somebody else made in its name.
+ */
 const FORMER_MS = 30 * 24 * 60 * 60_000;
 
 /** The number from which a leap was made: that of an earlier leap, if it was not long ago. */
@@ -191,9 +210,10 @@ function lineBefore({ held, prior, now }: JudgeInput): bigint {
 }
 
 /**
- * Whether an offer under a lower number takes keys away and brings none, and its number is above one from which its publisher may count:
- * the one that this address gave the held content, the one that the content came with, or the one before a leap. Nothing that was
- * published before has such a number. Never for a signed bundle, whose carrier can choose among all that were signed.
+ * Whether an offer under a lower number takes keys away and brings none, and its number is above
+ * one from which its publisher may count: the one that this address gave the held content, the one
+ * that the content came with, or the one before a leap. Nothing that was published before has such
+ * a number. Never for a signed bundle, whose carrier can choose among all that were signed.
  */
 function isLateRemoval(input: JudgeInput, diff: BundleDiff): boolean {
   const { held, offered, profile, prior, heldNumberHere } = input;
@@ -247,7 +267,10 @@ function objectTo(input: JudgeInput): Objection | undefined {
   return undefined;
 }
 
-/** Whether the web server alone could have put all these keys there: nothing that was held for long has a part in it. */
+/**
+ * Whether the web server alone could have put all these keys there: nothing that was held for long
+ * has a part in it.
+ */
 function displacementBy(input: JudgeInput) {
   const { held, offered, profile, prior, overlapLeadMs: leadMs = 0, now } = input;
   if (!held || profile.kind !== 'https_web') return undefined;

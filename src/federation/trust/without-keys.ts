@@ -5,8 +5,9 @@ import { jwtKeyFingerprint } from './key-fingerprints.ts';
 const known = new WeakMap<TrustBundle, { readonly keys: ReadonlySet<string>; readonly rest: TrustBundle }>();
 
 /**
- * A bundle without these keys, by their `keyFingerprint`: no X.509 root over them, under whatever certificate,
- * and no JWT key, under whatever key ID. The bundle itself where it has none of them. Pure.
+ * A bundle without these keys, by their `keyFingerprint`: no X.509 root over them, under whatever
+ * certificate, and no JWT key, under whatever key ID. The bundle itself where it has none of them.
+ * Pure.
  */
 export function withoutKeys(bundle: TrustBundle, keys: ReadonlySet<string>): TrustBundle {
   const before = known.get(bundle);
