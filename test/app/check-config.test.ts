@@ -165,7 +165,7 @@ describe('checkConfigWithFiles()', () => {
     const plain = await ca.issueLeaf({ uriSans: [], dnsSans: ['a.example'] });
     write('svid.pem', plain.certPem);
     write('svid.key', plain.keyPem, 0o600);
-    expect(await told()).toMatch(/identity\.key_file: .*no X509-SVID/);
+    expect(await told()).toMatch(/identity\.key_file: .*not an X509-SVID/);
   });
 
   it('notes a certificate that ends soon, and an ended one next to valid ones', async () => {
