@@ -7,9 +7,9 @@ const LOOK_EVERY_MS = 1000;
 const MOST_AT_ONCE = 10_000;
 
 /**
- * Prints the wanted events, the oldest first, then each new one, until the process is interrupted:
- * in text a line each, in JSON a document a line. An agent that stops answering after the first
- * look is waited for, and said so on standard error. Rejects when the first look fails.
+ * Prints the wanted events, the oldest first, then each new one, until the process is interrupted.
+ * Text has one event a line, JSON has one document a line. Where the agent stops answering after
+ * the first read, it says so on standard error and waits. Rejects when the first read fails.
  */
 export async function followStory(
   ask: (wanted: StoryQuery) => Promise<StoryDocument>,

@@ -30,7 +30,7 @@ import { versionLine } from '../platform/index.ts';
  * on standard error.
  */
 export async function main(words: readonly string[], terminal: Terminal = processTerminal): Promise<number> {
-  // Whoever reads us may stop reading, as `| head` does: that is no failure of ours.
+  // The program that reads our output may stop reading, as `| head` does. That is not a failure.
   if (!process.stdout.listeners('error').includes(onBrokenPipe)) process.stdout.on('error', onBrokenPipe);
   let exitCode: ExitCode = exitCodes.done;
   const finish = (code: ExitCode) => {

@@ -3,7 +3,7 @@ import type { AddDocument } from '../admin-client/index.ts';
 import { durationOf } from './instants.ts';
 import { UsageError } from './terminal.ts';
 
-/** What an operator may agree on with a peer beside its endpoint. */
+/** What an operator may agree on with a peer, in addition to its endpoint. */
 export interface TermsOptions {
   readonly policy?: NonNullable<AddDocument['policy']>;
   readonly staleAfter?: string;
@@ -25,8 +25,8 @@ export function withTerms(command: Command): Command {
 }
 
 /**
- * `--peer`, which may be said several times: the addresses of one endpoint in the order in which
- * they are tried.
+ * Collects `--peer`, which may be given several times. They are the addresses of one endpoint, in
+ * the order in which the agent tries them.
  */
 export function eachPeer(url: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), url];

@@ -20,7 +20,7 @@ export function renderTable(
   return lines.join('\n');
 }
 
-/** Names and values in two columns, for one thing told in full; long values are left whole. */
+/** Renders one thing in full: names and values in two columns. Long values stay whole. */
 export function renderFields(
   fields: readonly (readonly [name: string, value: string | undefined])[],
 ): string {

@@ -62,9 +62,9 @@ export class UsageError extends CodedError<'usage'> {
 }
 
 /**
- * Tells an error the way the command promises: one sentence with its causes, the code, and what to
- * do next; never a stack trace. With `--output json` the same as a document on standard output.
- * Returns the exit code.
+ * Prints an error as one sentence with its causes, the code, and what to do next; never a stack
+ * trace. With `--output json` it prints the same as a document on standard output. Returns the exit
+ * code.
  */
 export function reportError(terminal: Terminal, format: OutputFormat, error: unknown): ExitCode {
   const { code } = describeError(error);

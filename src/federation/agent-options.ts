@@ -13,11 +13,9 @@ import type { OutgoingProxy } from './fetch/outgoing-proxy.ts';
 /** What the agent works with. */
 export interface FederationAgentOptions {
   readonly store: Store;
-  /** Our own trust domain's bundle, once the mesh has told it. */
+  /** Our own trust domain's bundle, once the mesh has reported it. */
   readonly own: () => TrustBundle | undefined;
-  /**
-   * Our own trust domain by the configuration, which knows it before the mesh has told a bundle.
-   */
+  /** Our own trust domain by the configuration, which is known before the mesh reports a bundle. */
   readonly ownTrustDomain?: TrustDomain;
   readonly clock: Clock;
   readonly random: Random;
@@ -31,7 +29,7 @@ export interface FederationAgentOptions {
    * thread.
    */
   readonly lookup?: HostLookup;
-  /** Refuses addresses that are never asked, whoever names them. */
+  /** Refuses the addresses that the agent never connects to, wherever they come from. */
   readonly guard?: AddressGuard;
   /** Through which endpoints are reached; undefined: directly. */
   readonly proxy?: OutgoingProxy | undefined;
@@ -43,7 +41,9 @@ export interface FederationAgentOptions {
   /** Refuses SVIDs of peers whose key usage is missing or not critical (X509-11); default false. */
   readonly strictKeyUsage?: boolean | undefined;
   readonly watch: WatchSettings;
-  /** Whose signature tells peers what we hold of them; nothing is told without one. */
+  /**
+   * Signs what we report to peers about their bundles. Without a signer the agent reports nothing.
+   */
   readonly signer?: () => StatementSigner | undefined;
   /** The newest signed head of our own history, for peers to keep. */
   readonly historyHead?: () => SignedHead | undefined;

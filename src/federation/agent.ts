@@ -61,7 +61,7 @@ export class FederationAgent {
   readonly leftOut = new LeftOutEntries();
   /** The offers that wait for the operator. */
   readonly reviews: OfferReviews;
-  /** What agents tell each other of what endpoints showed them; `start` and `stop` are the caller's. */
+  /** What agents report to each other about endpoints. The caller runs `start` and `stop`. */
   readonly observations: Observations;
   readonly #parts: RefreshParts;
   readonly #held: HeldBundles;
@@ -328,7 +328,7 @@ export class FederationAgent {
     return this.#pollers.get(trustDomain)?.relationship;
   }
 
-  /** The roots of a told bundle that were held long enough to renew the relationship by an invitation. Rejects with `StoreError`. */
+  /** The reported roots that are held long enough to renew by an invitation. Or `StoreError`. */
   vouchingRoots(told: TrustBundle): Promise<TrustBundle | undefined> {
     return vouchingRoots(this.#parts, told);
   }
@@ -338,7 +338,7 @@ export class FederationAgent {
     return pollIntervalMs(this.#held.bundleFor(trustDomain)?.refreshHintSeconds, this.#shared.schedule);
   }
 
-  /** The bundle with this `contentDigest` came so far in our mesh: its owner is told with the next request. */
+  /** Notes how far a bundle (`contentDigest`) came in our mesh. The next request reports it. */
   noteInMesh(trustDomain: TrustDomain, digest: string, progress: MeshProgress, at: Date): void {
     if (this.#holding.reached(trustDomain, digest, progress, at))
       this.#pollers.get(trustDomain)?.tellHolding();
@@ -349,12 +349,12 @@ export class FederationAgent {
     this.#pollers.get(trustDomain)?.peerIsBack();
   }
 
-  /** How each address of a peer's endpoint did since the agent started; none where there is no relationship. */
+  /** How each address of a peer's endpoint did since the start; empty without a relationship. */
   endpoints(trustDomain: TrustDomain): EndpointHealth[] {
     return this.#pollers.get(trustDomain)?.endpoints() ?? [];
   }
 
-  /** How the relationship looks from the peer's side, as far as its endpoint tells; undefined where it never did. */
+  /** The relationship as the peer's endpoint reports it; undefined where it never did. */
   theirSide(trustDomain: TrustDomain): TheirSide | undefined {
     return this.#theirSides.of(trustDomain);
   }

@@ -4,8 +4,9 @@ import type { Clock } from '../platform/index.ts';
 const STOP_MS = 5000;
 
 /**
- * Waits for what was told to stop, but for `STOP_MS` at most: a file system or a name server that
- * never answers holds nobody up. What ends later finds its signal aborted, and changes nothing.
+ * Waits until work that was asked to stop has ended, for `STOP_MS` at most. Because a file system
+ * or a name server that never answers must not block the stop. Work that ends later finds its
+ * signal aborted, and changes nothing.
  */
 export async function ended(clock: Clock, stopped: Promise<void>): Promise<void> {
   const over = new AbortController();

@@ -93,7 +93,7 @@ export class ForeignTrust {
     return this.#reports.of(trustDomain);
   }
 
-  /** The trust domains of which the mesh has, or may have, something. */
+  /** The foreign trust domains that the mesh trusts, or may trust. */
   list(): readonly ForeignTrustReport[] {
     return this.#reports.list();
   }

@@ -2,7 +2,7 @@ import type { ForeignTrustPublisher, ForeignTrustReport } from '../../mesh-adapt
 import type { Clock } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 
-/** The mesh's last report on each foreign trust domain of which it has, or may have, something. */
+/** The mesh's last report on each foreign trust domain that it trusts, or may trust. */
 export class MeshReports {
   readonly #reports = new Map<TrustDomain, ForeignTrustReport>();
   /** The last reports on removed trust domains that still need an action. */

@@ -54,7 +54,7 @@ function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
         });
         if (options.document === true) terminal.out(printableJson(shown.document));
         else {
-          // What was distrusted at an instant is for the history to tell.
+          // `federate history` shows what was distrusted at a past instant.
           const distrusted = options.at === undefined ? await agent.call('GET /v1/distrusted') : [];
           printResult(terminal, options.output, shown, () => tellBundle(shown, distrusted));
         }

@@ -101,7 +101,7 @@ Take the words from the other side, over the telephone for instance, not from
     });
 }
 
-/** What to tell of an invitation that was taken up here. */
+/** The lines to print for an invitation that was accepted here. */
 export function tellTaken({ state, peer, words }: InvitationDocument, called: CalledWith): string {
   const shown = `The words on both sides are: ${words ?? ''}`;
   if (state === 'completed')

@@ -57,7 +57,7 @@ function tellShortly(one: RelationshipDocument, now: Date): string {
     ...(one.their_side?.state === 'ended'
       ? ['  their side: seems to have ended its relationship with us']
       : []),
-    // A warning has said it already.
+    // A warning already gives this reason.
     ...(one.reason === null || one.warnings.some(({ message }) => message === one.reason?.message)
       ? []
       : [`  why: ${one.reason.message} [${one.reason.code}]`]),

@@ -72,8 +72,8 @@ function none(document: RotationDocument, { step, root }: WaitTarget): MissingDo
 }
 
 /**
- * What is said of a peer or poller counts where that one does; what is said of the root always
- * does.
+ * Whether an obstacle counts for the target. One of a peer or poller counts where that one does;
+ * one of the root always counts.
  */
 function counts({ peer, poller }: MissingDocument, target: WaitTarget): boolean {
   const who = peer ?? poller;

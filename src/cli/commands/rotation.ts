@@ -129,7 +129,10 @@ async function waitFor(
   }
 }
 
-/** A name that is no peer of ours would make a wait safe that is not meant, or never end it. */
+/**
+ * Refuses a name that is not a peer of ours. Because it would end a wait too early, or never end
+ * it.
+ */
 function checkNames({ peers = [], except = [] }: WaitTarget, { peers: known }: RotationDocument): void {
   for (const name of [...peers, ...except])
     if (!known.some((each) => each.trust_domain === name))

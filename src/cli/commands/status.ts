@@ -49,7 +49,7 @@ function contactOf({ connected, code, message }: StatusDocument['mesh']): string
   return message === null ? 'connected' : `connected, but ${message} [${code ?? ''}]`;
 }
 
-/** Before everything else: somebody must look at it. */
+/** Prints a warning. It stands before everything else, because an operator must look at it. */
 export function tellWarning({ code, message, since }: WarningDocument): string {
   return `WARNING  ${message} [${code}], since ${since}`;
 }

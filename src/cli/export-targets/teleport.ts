@@ -1,9 +1,9 @@
 import { type ExportedTrust, indented } from './exported-trust.ts';
 
 /**
- * Teleport's `spiffe_federation` resource. Teleport fetches over `https_web` only: from an
- * `https_spiffe` endpoint it gets the present bundle as a static one, which has to be applied anew
- * after every rotation.
+ * Teleport's `spiffe_federation` resource. Teleport fetches over `https_web` only. From an
+ * `https_spiffe` endpoint it gets the present bundle as a static one. Apply that one again after
+ * every rotation.
  */
 export function exportForTeleport(trust: ExportedTrust): string {
   const { trustDomain, endpointUrl, profile, document } = trust;

@@ -7,8 +7,9 @@ import { hostOf } from './open-tcp.ts';
 import { settleSocket } from './settle-socket.ts';
 
 /**
- * TLS with whoever answers: for what proves itself, by a signature over its content or over this
- * very connection. Rejects with `FetchError` `tls-timeout`, `tls-failed`, or the signal's reason.
+ * Opens TLS to a server without authenticating it. For content that proves itself, by a signature
+ * over the content or over this very connection. Rejects with `FetchError` `tls-timeout`,
+ * `tls-failed`, or the signal's reason.
  */
 export function connectUnproved(
   tcp: Socket,

@@ -67,11 +67,11 @@ export async function openEndpoint(request: OpenEndpointRequest): Promise<Verifi
 }
 
 /**
- * Verifies a server certificate by Web PKI: chain, dates and host name. Node is told not to close
- * the connection itself, because after that the certificate cannot be read any more, and a refusal
- * could not say what is wrong with it. Nothing is lost by that. Node judges all the same
- * (`authorized`), the socket is closed before anybody else has it, no byte of HTTP was written, no
- * session is offered, and the context holds no certificate of ours.
+ * Verifies a server certificate by Web PKI: chain, dates and host name. Node must not close the
+ * connection itself. Because after that the certificate cannot be read, and a refusal could not say
+ * what is wrong with it. This costs no safety. Node still judges (`authorized`), and the socket is
+ * closed before other code has it. No byte of HTTP was written, no session is offered, and the
+ * context holds no certificate of ours.
  */
 function overWebPki(
   tcp: Socket,
@@ -146,8 +146,8 @@ async function overSpiffe(
         timeoutMs: limits.tlsMs,
         signal: timer.signal,
       });
-      // The request is the first to be told of a broken connection; until it is sent nobody else
-      // listens.
+      // The request is the first listener for a broken connection. Until it is sent there is no
+      // other.
       socket.on('error', () => {});
       return { socket, leafFingerprint: peer.leafFingerprint, rootFingerprint: peer.anchorFingerprint };
     } catch (error) {

@@ -27,7 +27,7 @@ export type FetchErrorCode =
   /** `https_web`: chain, validity or host name of the server certificate (FED-26). */
   | 'web-certificate-refused'
   /**
-   * `https_spiffe`: the server certificate is no valid X509-SVID of the endpoint's trust domain
+   * `https_spiffe`: the server certificate is not a valid X509-SVID of the endpoint's trust domain
    * (FED-27).
    */
   | 'svid-refused'
@@ -63,7 +63,7 @@ export interface FetchTrace {
   readonly leafFingerprint?: string;
   readonly rootFingerprint?: string;
   readonly durationMs: number;
-  /** What the endpoint said of its side, where we have said who we are. */
+  /** What the endpoint reports about its side, where we have proved our identity. */
   readonly theirWord?: TheirWord;
 }
 
@@ -107,13 +107,11 @@ export type FederationErrorCode =
   | 'not-distrusted'
   /** A distrust is to end before it begins. */
   | 'distrust-over'
-  /**
-   * Without it we would publish no key at all, and the operator has not said that this is meant.
-   */
+  /** Without this key we would publish no key at all, and the operator has not confirmed that. */
   | 'last-own-key'
   /**
-   * Without it peers would refuse the agent's own SVID, and the operator has not said that this is
-   * meant.
+   * Without this key peers would refuse the agent's own SVID, and the operator has not confirmed
+   * that.
    */
   | 'own-svid-key'
   /**

@@ -26,14 +26,14 @@ export interface FetchRequest {
   readonly verifier: PeerVerifier;
   /** For `https_web`: the only CAs that count, PEM. */
   readonly webPkiCaPem?: string | undefined;
-  /** The tag of the document that we hold, to be told when it is still the one. */
+  /** The tag of the document that we hold, so that the endpoint can answer "not modified". */
   readonly etag?: DocumentTag | undefined;
   /**
    * How long the endpoint may wait for another document than that of `etag`, default 0; the limits
    * have to allow for it.
    */
   readonly waitSeconds?: number;
-  /** What we hold, signed; said to the configured URL only, never to where it redirects. */
+  /** What we hold, signed. Sent to the configured URL only, never to a redirect's target. */
   readonly holding?: string;
   readonly lookup: HostLookup;
   readonly guard?: AddressGuard | undefined;
@@ -147,7 +147,7 @@ function configuredUrl({ endpointUrl, profile }: FetchRequest): URL {
   }
 }
 
-/** Nothing but a `FetchError` leaves, so that whoever catches it can go by its code. */
+/** Turns every error into a `FetchError`, so that the caller can rely on its code. */
 function withTrace(error: unknown, { trustDomain, signal }: FetchRequest, trace: FetchTrace): FetchError {
   if (error instanceof FetchError)
     return new FetchError(error.code, error.message, { cause: error.cause, trace });

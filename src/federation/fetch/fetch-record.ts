@@ -40,7 +40,7 @@ export function recordFetch(
     ...(error === undefined ? {} : { error }),
     ...(trace === undefined ? {} : { durationMs: trace.durationMs }),
   };
-  // A published private key is a reason to wake somebody, however well the fetch went.
+  // A published private key needs an operator at once, however well the fetch went.
   const good = GOOD.has(outcome.kind) && warning === undefined && !notes.some(({ grave }) => grave);
   if (good) log.info('bundle fetch', fields);
   else log.warn('bundle fetch', fields);

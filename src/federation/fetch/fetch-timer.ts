@@ -80,8 +80,8 @@ export class FetchTimer {
   }
 
   /**
-   * Sleeps until the next limit, as long as there is one; limits that were kept in time are gone by
-   * then.
+   * Sleeps until the next limit, as long as there is one. Limits that were kept in time are removed
+   * before that.
    */
   async #run(): Promise<void> {
     while (!this.#closed && !this.signal.aborted) {

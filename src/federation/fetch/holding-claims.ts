@@ -8,7 +8,7 @@ export const HOLDING_TYPE = 'federate-holding+jws';
 /** A longer one is left out, and not looked at: servers limit what headers may have together. */
 export const MAX_HOLDING_CHARACTERS = 6144;
 
-/** How far a bundle came in the mesh of whoever holds it. */
+/** How far a bundle came in the mesh of the agent that holds it. */
 export type MeshProgress = 'written' | 'accepted' | 'in-effect';
 
 /** What an agent says that it holds of another trust domain's bundle. */

@@ -26,12 +26,12 @@ export type HttpAnswer =
     };
 
 /**
- * What the client is told when it is put away; else it would make an error of its own, with a
- * stack, each time.
+ * The reason for closing the client. Without one the client makes an error of its own each time,
+ * with a stack.
  */
 const DONE = new Error('the answer was read');
 
-/** The endpoint heeds the preference `wait` (RFC 7240 §3). */
+/** The endpoint follows the preference `wait` (RFC 7240 §3). */
 const WAIT_APPLIED = /(?:^|,)\s*wait\s*(?:[=;,]|$)/i;
 
 /** An entity tag worth remembering: as RFC 9110 §8.8.3 writes it, and short. */

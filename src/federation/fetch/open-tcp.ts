@@ -160,8 +160,8 @@ function admit({ url, redirectedFrom, guard }: OpenTcpRequest, found: readonly s
   const allowed = addresses.filter((address) => {
     const kind = addressKind(address);
     if (redirectedFrom !== undefined) return redirectMayReach(redirectedFrom, kind);
-    // Where the operator wrote the address itself it is what they want; a name is in the hands of
-    // whoever runs its zone.
+    // An operator who wrote the address itself wants that address. A name belongs to the operator
+    // of its zone.
     return !named || kind !== 'special';
   });
   if (allowed.length > 0) return allowed;

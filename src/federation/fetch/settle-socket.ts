@@ -38,7 +38,7 @@ export function settleSocket<S extends Socket>(
       return;
     }
     socket.once(event, onReady);
-    // Stays: a reset after this point is told by whoever uses the socket then, and must not end the
+    // This listener stays. The later user of the socket reports a reset, which must not end the
     // process.
     socket.on('error', onError);
     socket.once('close', onClose);

@@ -3,21 +3,19 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
 
 /**
- * What a peer's endpoint says of itself to whoever has proved who it is: that it holds a
- * relationship with them. Only for people.
+ * The header with which a peer's endpoint reports, to a caller who has proved its identity, that it
+ * holds a relationship with the caller. For operators only.
  */
 export const RELATIONSHIP_HEADER = 'federate-relationship';
 
-/**
- * What an answer to an identified request said: that they hold a relationship with us, or nothing.
- */
+/** What the answer to an identified request reports: a relationship with us, or nothing. */
 export type TheirWord = 'held' | 'nothing';
 
-/** How the relationship looks from the peer's side, as far as its endpoint tells. */
+/** The relationship from the peer's side, as far as its endpoint reports it. */
 export interface TheirSide {
   readonly state: 'held' | 'ended';
   readonly since: Date;
-  /** When it said last that it holds one, since the agent started. */
+  /** When the peer last reported that it holds one, since the agent started. */
   readonly heardAt?: Date;
 }
 
@@ -25,10 +23,10 @@ export interface TheirSide {
 const SILENT_ANSWERS = 2;
 
 /**
- * Whether a peer still holds a relationship with us. Its endpoint says so where it has proved who
- * asks, and says nothing else, so silence means something only after it has spoken: two held
- * requests that it answered without the word end it. It is told to people and changes no trust.
- * Other products say nothing, ever.
+ * Remembers whether a peer still holds a relationship with us. Its endpoint reports one only to a
+ * caller who has proved its identity. So silence counts only after a first report: two held
+ * requests without a report mean that the relationship has ended. Operators see this; it changes no
+ * trust. Other products never report it.
  */
 export class TheirSides {
   readonly #store: Store;

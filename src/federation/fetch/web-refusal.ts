@@ -70,8 +70,8 @@ function explain(url: URL, code: string, { shown, caPem }: ShownChain): string {
 const UNKNOWN_ISSUER = /SELF_SIGNED|ISSUER|VERIFY_LEAF|CERT_UNTRUSTED|CHAIN_TOO_LONG/;
 
 /**
- * Tells apart what OpenSSL has one word for: a CA that is unknown, one that has another key, an
- * intermediate that was not sent.
+ * Distinguishes what OpenSSL reports as one error: a CA that is unknown, one that has another key,
+ * an intermediate that was not sent.
  */
 function unknownIssuer(leaf: X509Certificate, last: X509Certificate, caPem: string | undefined): string {
   const trust = caPem === undefined ? 'a public CA' : 'one of the CAs that were given for this peer';

@@ -2,7 +2,7 @@ import type { LeftOutDocument, RefreshDocument } from '../../../admin/index.ts';
 import type { RefreshOutcome } from '../../../federation/index.ts';
 import type { BundleNote, TrustDomain } from '../../../spiffe/index.ts';
 
-/** What a poll led to, as the admin API tells it. */
+/** What a poll led to, in the form of the admin API. */
 export function describeOutcome(
   trustDomain: TrustDomain,
   outcome: RefreshOutcome,
@@ -27,7 +27,7 @@ export function describeOutcome(
   };
 }
 
-/** Entries that are not used, as the admin API tells them. */
+/** The entries that are not used, in the form of the admin API. */
 export function describeLeftOut(notes: readonly BundleNote[]): readonly LeftOutDocument[] {
   return notes.map(({ code, index = 0, message }) => ({ entry: index + 1, code, message }));
 }

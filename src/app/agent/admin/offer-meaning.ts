@@ -1,6 +1,9 @@
 import type { WaitingOffer } from '../../../federation/index.ts';
 
-/** What an offer that is kept out means, and what to ask before deciding, for somebody who does not know the codes. */
+/**
+ * Explains an offer that waits and what to ask before deciding. For operators who do not know the
+ * codes.
+ */
 export function meaningOf({ code, relationship }: Pick<WaitingOffer, 'code' | 'relationship'>): string {
   const name = relationship.trustDomain;
   switch (code) {

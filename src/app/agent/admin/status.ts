@@ -62,7 +62,7 @@ async function statusOf(parts: StatusParts): Promise<StatusDocument> {
   const { config, adapter, federation, store } = parts;
   const own = parts.ownBundle.current;
   const status = adapter.status();
-  // Who answers well may still not be the mesh that we stand beside.
+  // A mesh that answers well may still not be the mesh that this agent serves.
   const mesh = status.code === undefined ? { ...status, ...refusalOf(parts.ownBundle) } : status;
   // What does not come from memory is left out when the store cannot be read: the warnings say so.
   const version = own && (await unlessUnusable(store.current(own.trustDomain)));
