@@ -32,9 +32,9 @@ interface Known {
 }
 
 /**
- * What we tell a peer of its own bundle when we poll it: which version is held here and how far it
- * came in our mesh, signed with our SVID. Signed anew only when that changes or is about to end, so
- * that a poll costs what it did. An agent without an SVID says nothing.
+ * What we report to a peer about its own bundle when we poll it: the version that we hold and how
+ * far it came in our mesh, signed with our SVID. We sign again only when that changes or is about
+ * to expire, so that a poll stays cheap. An agent without an SVID reports nothing.
  */
 export class HoldingStatements {
   readonly #options: {

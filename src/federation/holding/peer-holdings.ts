@@ -20,15 +20,15 @@ export interface PeerHolding extends Holding {
   readonly signer: SpiffeId;
   readonly address: string;
   readonly saidAt: Date;
-  /** The last request that said so. */
+  /** The last request that reported this. */
   readonly seenAt: Date;
   /** Since when we know of this very content and progress, by our clock. */
   readonly knownSince: Date;
 }
 
 /**
- * Somebody who polls without saying who it is: another product, or a peer that we have no
- * relationship with.
+ * A poller that does not identify itself: another product, or a peer that we have no relationship
+ * with.
  */
 export interface PlainPoller {
   readonly address: string;
@@ -104,7 +104,7 @@ export class PeerHoldings {
     return proved;
   }
 
-  /** Somebody who sent no statement was given the document with this tag, as a whole. */
+  /** Notes that a poller without a statement received the whole document with this tag. */
   noteServed(address: string, servedTag: string): void {
     const before = this.#plain.get(address);
     if (!before) return;
@@ -122,8 +122,8 @@ export class PeerHoldings {
   }
 
   /**
-   * What the agent of this trust domain holds; undefined where it never said, or the relationship
-   * is gone.
+   * What the agent of this trust domain holds; undefined where it never reported it, or where the
+   * relationship has ended.
    */
   of(trustDomain: TrustDomain): PeerHolding | undefined {
     if (!this.#options.relationshipWith(trustDomain)) this.#holdings.delete(trustDomain);

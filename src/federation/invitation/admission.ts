@@ -23,7 +23,7 @@ import { toldBundle } from './told-bundle.ts';
 import { EXPORTER_BYTES, EXPORTER_LABEL, transcriptOf, wordsOf } from './transcript.ts';
 import { jsonAnswer, type ReceptionAnswer, type ReceptionRequest } from './wire.ts';
 
-/** What was said on a connection before the newcomer shows what it is. */
+/** What both sides sent on a connection before the newcomer identifies itself. */
 export interface Hello {
   readonly invitationId: string;
   readonly commitment: string;
@@ -42,7 +42,7 @@ export function maxRedemptionBytes({ bundleLimits }: InvitationParts): number {
   return 2 * maxSideBytes(bundleLimits) + EXTRA_BYTES;
 }
 
-/** Decides about whoever redeems an invitation of ours. */
+/** Decides about newcomers that redeem an invitation of ours. */
 export class Admission {
   readonly #parts: InvitationParts;
   readonly #book: InvitationBook;
@@ -56,8 +56,8 @@ export class Admission {
 
   /**
    * Judges one redemption on the connection it came on: trusts the newcomer, has it wait for
-   * approval, or counts a try. Undefined is the answer for whoever has not proved the secret.
-   * Rejects with `StoreError` when the disk fails.
+   * approval, or counts a try. Gives undefined where the caller has not proved the secret. Rejects
+   * with `StoreError` when the disk fails.
    */
   async judge(
     invitation: StoredInvitation,
@@ -91,7 +91,7 @@ export class Admission {
     } catch (error) {
       if (!(error instanceof CodedError) || isStoreFailure(error)) throw error;
       await this.#countTry(invitation, error, request.remoteAddress);
-      // Only who has the secret is told why.
+      // Only a caller who has proved the secret learns why.
       return proved ? jsonAnswer(409, { code: error.code, message: error.message }) : undefined;
     }
   }
@@ -200,7 +200,10 @@ export class Admission {
   }
 }
 
-/** A disk that fails is nobody's try; that somebody was faster is. */
+/**
+ * Whether the store failed, which does not count as a try. `invitation-spent` is not such a
+ * failure: another redemption was faster, and that counts.
+ */
 export function isStoreFailure(error: CodedError): boolean {
   return error instanceof StoreError && error.code !== 'invitation-spent';
 }

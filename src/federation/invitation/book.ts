@@ -10,7 +10,7 @@ const MAX_KNOWN = 1000;
 /** Requests for one invitation: so many at once, and then so many a second. */
 const BURST = 12;
 const PER_SECOND = 2;
-/** A knock at what is over is told of once in this time, for each invitation. */
+/** An invitation that is over reports a try once in this time. */
 const REPORT_EVERY_MS = 60_000;
 
 interface Entry {
@@ -138,10 +138,7 @@ export class InvitationBook {
     }
   }
 
-  /**
-   * Puts it on record that somebody knocked with an invitation that is over, without waiting for
-   * it.
-   */
+  /** Records a try to use an invitation that is over, without waiting for the write. */
   reportKnock({ id, state, peer }: StoredInvitation, remoteAddress: string): void {
     const entry = this.#entries.get(id);
     const nowMs = this.#clock.monotonicMs();

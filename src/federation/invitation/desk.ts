@@ -12,7 +12,7 @@ import { parseSide } from './side.ts';
 
 /** What an operator wants of a new invitation. */
 export interface InvitationRequest {
-  /** The only trust domain that may redeem it; else whoever has the line. */
+  /** The only trust domain that may redeem it. Without one, any holder of the line may. */
   readonly peer?: TrustDomain;
   /** Default 900. */
   readonly expiresInSeconds?: number;
@@ -132,10 +132,10 @@ export class InvitationDesk {
   }
 
   /**
-   * Confirms whoever redeemed an invitation, by its ID or by the four words that the newcomer's
-   * console shows: from then on the peer is trusted. Throws `InvitationError` `no-such-invitation`,
-   * `invitation-not-open`, `newcomer-unreachable`, `newcomer-endpoint-differs`; what adding a
-   * relationship is refused with.
+   * Confirms the newcomer that redeemed an invitation. The invitation is named by its ID, or by the
+   * four words that the newcomer's console shows. The peer is trusted from then on. Throws
+   * `InvitationError` `no-such-invitation`, `invitation-not-open`, `newcomer-unreachable`,
+   * `newcomer-endpoint-differs`; and the errors of adding a relationship.
    */
   async approve(wordsOrId: string, actor: string, signal: AbortSignal): Promise<StoredInvitation> {
     await this.#book.sweep();

@@ -2,7 +2,7 @@ import { CodedError } from '../../spiffe/index.ts';
 
 /** Why an invitation was not made, read, redeemed or approved. */
 export type InvitationErrorCode =
-  /** The text is no invitation at all. */
+  /** The text is not an invitation. */
   | 'invitation-malformed'
   /** The line is shorter than it says it is. */
   | 'invitation-cut'
@@ -36,7 +36,7 @@ export type InvitationErrorCode =
   | 'newcomer-unproved'
   /** The clocks of the two sides are too far apart for signatures. */
   | 'clocks-differ'
-  /** What a side's endpoint serves is not what that side said. */
+  /** The endpoint of a side serves something other than what that side reported. */
   | 'newcomer-endpoint-differs'
   | 'newcomer-unreachable'
   | 'invitation-message-invalid';

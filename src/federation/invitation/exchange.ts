@@ -15,7 +15,7 @@ import { EXPORTER_BYTES, EXPORTER_LABEL } from './transcript.ts';
 /** An answer of the inviter. */
 export interface ExchangeAnswer {
   readonly status: number;
-  /** Undefined for an answer that is no JSON object, as that of an unknown path may be. */
+  /** Undefined where the answer is not a JSON object, as for an unknown path. */
   readonly body: JsonObject | undefined;
 }
 

@@ -15,11 +15,11 @@ export interface InvitedPeer {
 }
 
 /**
- * Adds the relationship with the other side of an invitation, which is spent in the same
- * transaction. A relationship that exists is renewed: its endpoint becomes what the invitation
- * says, it is polled, and what is trusted stays until that poll is judged. Rejects with what adding
- * or changing a relationship is refused with, and with `StoreError` `invitation-spent` when
- * somebody was faster.
+ * Adds the relationship with the other side of an invitation, and spends the invitation in the same
+ * transaction. A relationship that exists is renewed: its endpoint becomes the one of the
+ * invitation, and the agent polls it. What is trusted stays until that poll is judged. Rejects with
+ * the errors of adding or changing a relationship, and with `StoreError` `invitation-spent` when
+ * another request was faster.
  */
 export async function federateWith(parts: InvitationParts, peer: InvitedPeer): Promise<void> {
   const { federation, store } = parts;
@@ -69,10 +69,10 @@ function requestFor({ side, first, actor, spent }: InvitedPeer): AddRequest {
 }
 
 /**
- * What the other side of an invitation is to be proved by: what it told, and where there is a
- * relationship with it, only those roots of it that were held here for the overlap lead time.
- * Because anybody who has a line can tell any bundle, and whoever holds an `https_web` endpoint can
- * add a root to it: the relationship must pass to neither of them. Rejects with `FederationError`
+ * Gives the bundle that has to prove the other side of an invitation: the bundle that it reported.
+ * Where there is a relationship, only roots count that were held here for the overlap lead time.
+ * Because anybody who has a line can report any bundle, and the operator of an `https_web` endpoint
+ * can add a root. The relationship must pass to neither of them. Rejects with `FederationError`
  * `already-federated` where no root proves that, and with `StoreError`.
  */
 export async function provable({ federation }: InvitationParts, told: TrustBundle): Promise<TrustBundle> {

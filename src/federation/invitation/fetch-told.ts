@@ -10,9 +10,10 @@ import type { Side } from './side.ts';
 import { toldBundle } from './told-bundle.ts';
 
 /**
- * Fetches the newcomer's bundle from its endpoint, authenticated by what it has just told, without
- * following redirects, and holds it against that. Rejects with `InvitationError`
- * `newcomer-unreachable`, `newcomer-endpoint-differs`, `invitation-address-refused`.
+ * Fetches the newcomer's bundle from its endpoint and compares it with what the newcomer has just
+ * reported. That report also authenticates the endpoint. Redirects are not followed. Rejects with
+ * `InvitationError` `newcomer-unreachable`, `newcomer-endpoint-differs`,
+ * `invitation-address-refused`.
  */
 export async function fetchAsTold(
   parts: InvitationParts,

@@ -25,8 +25,8 @@ const ASKING_MS = 25 * 3_600_000;
 const UNFINISHED: readonly string[] = ['redeeming', 'awaiting-approval'];
 
 /**
- * Invitations, of both roles: gives them and receives whoever redeems them; takes others' up, and
- * asks on where an answer was missed.
+ * Invitations in both roles. Gives our own and receives newcomers that redeem them. Accepts those
+ * of other agents, and asks again where an answer was missed.
  */
 export class Invitations {
   readonly #parts: InvitationParts;
@@ -128,9 +128,7 @@ export class Invitations {
     }
   }
 
-  /**
-   * What the inviter says to something that was broken off; undefined where it is to be begun anew.
-   */
+  /** Asks the inviter about an exchange that broke off; undefined where it has to start again. */
   async #askAgain(before: StoredInvitation): Promise<Settled | undefined> {
     const settled = await this.#redemption.ask(before);
     if (settled.status === 'ended')

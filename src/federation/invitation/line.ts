@@ -18,7 +18,10 @@ import { InvitationError } from './errors.ts';
 export interface Invitation {
   /** 16 hex digits. */
   readonly id: string;
-  /** 16 bytes; known to the inviter only while it prints the line, and to whoever has the line. */
+  /**
+   * 16 bytes. The inviter knows them only while it prints the line; after that only holders of the
+   * line do.
+   */
   readonly secret: Uint8Array;
   readonly trustDomain: TrustDomain;
   /** 1 to 3, tried in order. */

@@ -23,7 +23,7 @@ export interface Federation {
   /** Whether `add` would take that now. */
   check(request: AddRequest): Promise<void>;
   /**
-   * The roots of a told bundle that were held long enough to renew the relationship; undefined
+   * The roots of a reported bundle that were held long enough to renew the relationship; undefined
    * without one.
    */
   vouchingRoots(told: TrustBundle): Promise<TrustBundle | undefined>;
@@ -35,7 +35,7 @@ export interface Federation {
 export interface InvitationParts {
   readonly store: Store;
   readonly federation: Federation;
-  /** Our own bundle as it is served; undefined before the mesh has told it. */
+  /** Our own bundle as it is served; undefined until the mesh has reported it. */
   readonly own: () => TrustBundle | undefined;
   /** What we sign with; undefined where the config names none. */
   readonly svid: SvidSource | undefined;

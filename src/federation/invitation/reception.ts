@@ -73,8 +73,8 @@ export class InvitationReception {
         try {
           return await answering(body);
         } catch (error) {
-          // What cannot be read is not answered; a defect or a full disk is told to the log by the
-          // endpoint.
+          // A request that cannot be read gets no answer. The endpoint logs a defect or a full
+          // disk.
           if (error instanceof CodedError && !isStoreFailure(error)) {
             this.#parts.log.warn('a message about an invitation was refused', {
               invitation: id,

@@ -106,8 +106,8 @@ export class Redemption {
     try {
       return await this.#settlement.settle(taken, identity, bodyOf(answer, invitation), actor);
     } catch (error) {
-      // It said no, or was somebody else: in either case nothing came of what we sent on this
-      // connection.
+      // The inviter refused, or another server answered. In either case nothing that we sent on
+      // this connection has an effect.
       if (error instanceof InvitationError && error.code !== 'invitation-exchange-failed')
         await this.#settlement.fail(taken, error, actor);
       throw error;
@@ -193,8 +193,7 @@ export class Redemption {
 }
 
 /**
- * The answer to something that was said; throws where the inviter does not know the invitation, or
- * says no.
+ * Gives the body of an answer. Throws where the inviter does not know the invitation, or refuses.
  */
 function bodyOf({ status, body }: ExchangeAnswer, { trustDomain }: Invitation) {
   if (status === 200 && body) return body;

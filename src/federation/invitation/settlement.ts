@@ -9,8 +9,8 @@ import { type InvitationStatus, proveTranscript } from './signature.ts';
 import { toldBundle } from './told-bundle.ts';
 
 /**
- * What is known after something was asked of the inviter; `unknown` says that whoever answered
- * proved nothing.
+ * What is known after a request to the inviter; `unknown` where the server that answered proved
+ * nothing.
  */
 export type Settled = {
   readonly status: InvitationStatus | 'unknown';
@@ -49,7 +49,7 @@ export class Settlement {
       // Where there is a relationship, only what counts of it already.
       bundles: toldBundle(this.#parts, await provable(this.#parts, inviter.bundle)),
     });
-    // What is signed counts, not what is written beside it.
+    // Only the signed value counts, not the unsigned one next to it.
     const status = claims.get('status');
     const { id, words = '' } = taken;
     if (status === 'completed') {
@@ -121,7 +121,10 @@ export class Settlement {
     }
   }
 
-  /** The inviter as we would add it: its bundle comes from what it said, and is polled at once. */
+  /**
+   * The inviter as we would add it. Its bundle comes from its own report, and the agent polls it at
+   * once.
+   */
   asPeer({ id, words = '' }: Pick<StoredInvitation, 'id' | 'words'>, side: Side, actor: string): InvitedPeer {
     const { bundle, endpointUrls } = side;
     const origin = endpointUrls[0] ?? '';
@@ -138,7 +141,7 @@ export class Settlement {
     };
   }
 
-  /** What the inviter said of itself when the invitation was taken up. */
+  /** What the inviter reported about itself when the invitation was accepted. */
   inviterOf({ id, peerStatement = '' }: StoredInvitation): Side {
     return parseSide(peerStatement, {
       role: 'inviter',

@@ -32,13 +32,13 @@ export interface SideTerms {
   readonly webPkiCaPem?: string;
   /** Its SPIFFE bundle document. */
   readonly bundleDocument: string;
-  /** Its clock, when it said so. */
+  /** The time of its clock when it wrote this. */
   readonly at: Date;
   /** 64 hex digits of chance. */
   readonly nonce: string;
 }
 
-/** What one side said, and the very text in which it said so, which is what gets signed. */
+/** What one side reported, and the exact text of it, because that text gets signed. */
 export interface Side extends SideTerms {
   readonly bundle: TrustBundle;
   readonly text: string;
@@ -78,7 +78,7 @@ export function commitmentTo(text: string): string {
   return createHash('sha256').update('federate-invitation-commitment-v1\n').update(text).digest('hex');
 }
 
-/** Reads what the other side said. Throws `InvitationError` `invitation-message-invalid`. */
+/** Reads what the other side reported. Throws `InvitationError` `invitation-message-invalid`. */
 export function parseSide(
   text: string,
   expected: { readonly role: Side['role']; readonly invitationId: string; readonly limits: BundleLimits },
@@ -135,7 +135,7 @@ function readSide(
 }
 
 /**
- * Less than what signatures allow for, so that whoever passes here can verify what the other one
+ * Less than what signatures allow for. So each side that passes here can verify what the other one
  * signs.
  */
 const MOST_APART_MS = 45_000;

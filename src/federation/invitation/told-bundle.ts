@@ -2,8 +2,8 @@ import type { BundleSource, TrustBundle } from '../../spiffe/index.ts';
 import type { InvitationParts } from './parts.ts';
 
 /**
- * One bundle that was told and is not held, for proving what was said with it; keys that the
- * operator distrusts prove nothing in it either.
+ * Makes a bundle source of one bundle that was reported and is not held, to verify what came with
+ * it. Keys that the operator distrusts prove nothing here either.
  */
 export function toldBundle({ federation: { bundles } }: InvitationParts, told: TrustBundle): BundleSource {
   return {

@@ -19,9 +19,9 @@ export const EXPORTER_LABEL = 'EXPERIMENTAL-federate-invitation-v1';
 export const EXPORTER_BYTES = 32;
 
 /**
- * SHA-256 over everything the two sides have said and the connection they said it on; each part has
- * its length in four bytes before it, so that no two exchanges have the same. The last part of each
- * side is the digest of all it said, whatever is not named here included.
+ * Computes SHA-256 over everything that the two sides sent and over their connection. Each part has
+ * its length in four bytes before it, so that no two exchanges have the same digest. The last part
+ * of each side is the digest of its whole message, with members that are not named here.
  */
 export function transcriptOf({ invitationId, inviter, newcomer, exporter }: TranscriptInput): Buffer {
   return digestOf([

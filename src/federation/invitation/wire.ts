@@ -1,10 +1,10 @@
-/** What can be said about an invitation at the inviter's endpoint. */
+/** The requests about an invitation at the inviter's endpoint. */
 export type InvitationStep = 'hello' | 'redeem' | 'status';
 
-/** The paths on which it is said, with ID and step. */
+/** The paths of these requests, with ID and step. */
 export const INVITATION_STEP = /^\/federate\/invitations\/([0-9a-f]{16})\/(hello|redeem|status)$/;
 
-/** A request at our endpoint, as the endpoint tells it. */
+/** A request at our endpoint, as the endpoint reports it. */
 export interface ReceptionRequest {
   readonly method: string;
   readonly path: string;

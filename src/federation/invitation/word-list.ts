@@ -1,6 +1,6 @@
 /**
- * 256 short words that are told apart on the telephone, one for each byte. Never reordered: two
- * agents show the same four.
+ * 256 short words that sound different on the telephone, one for each byte. Never reordered,
+ * because two agents must show the same four words.
  */
 export const WORDS: readonly string[] = `
   acorn actor album alley amber anchor angle apple april apron arrow atlas attic autumn badge

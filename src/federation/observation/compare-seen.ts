@@ -43,8 +43,8 @@ export async function compareSeen(parts: CompareParts, teller: Relationship, see
 }
 
 /**
- * What a peer holds of us, or was shown: what we never published, somebody else made. A bundle from
- * before our history began is not judged.
+ * Compares what a peer holds from us, or was shown, with what we published. A bundle that we never
+ * published was made by another party. A bundle from before our history began is not judged.
  */
 export async function compareOwn(
   { store, ownTrustDomain: subject, record, now }: Omit<CompareParts, 'relationships' | 'bundles'>,
@@ -80,7 +80,7 @@ async function comparePeer(
   await settle(record, subject, observer, conflict);
 }
 
-/** Tells a conflict of two views, or that there is none any more. */
+/** Reports that two views conflict, or that they no longer do. */
 async function settle(
   record: ConflictRecord,
   subject: TrustDomain,
@@ -98,8 +98,8 @@ async function settle(
 }
 
 /**
- * Keeps the head that a peer shows of its own history, unless we have it; one that takes an earlier
- * one back is told.
+ * Keeps the head that a peer shows of its own history, unless we have it. Reports a head that takes
+ * an earlier one back.
  */
 async function keepHead(
   { store, bundles, record, now }: CompareParts,
@@ -186,7 +186,7 @@ async function proofOf(head: ShownHead, bundles: BundleSource, signer?: SpiffeId
     const proven = await proveHead(head.statement, bundles, head.at);
     return signer === undefined || proven.statement.signer.id === signer ? proven : undefined;
   } catch (error) {
-    // What is not proven was not said.
+    // A statement that is not proved does not count.
     if (error instanceof CodedError) return undefined;
     throw error;
   }

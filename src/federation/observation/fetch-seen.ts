@@ -13,9 +13,9 @@ export type AskParts = Pick<
 >;
 
 /**
- * Asks a peer's agent what it saw, at its bundle endpoint, authenticated as a poll is and bounded
- * like one; we say who we are by `holding`. Gives the signed statement, of which nothing is proven
- * yet. Throws `FetchError`; `status-refused` from an endpoint that knows nothing of this.
+ * Asks a peer's agent what it saw, at its bundle endpoint. The request is authenticated and bounded
+ * like a poll, and `holding` identifies us. Gives the signed statement, which the caller still has
+ * to verify. Throws `FetchError`; `status-refused` from an endpoint that does not know this path.
  */
 export async function fetchSeen(
   { verifier, lookup, guard, proxy, fetchLimits, clock }: AskParts,

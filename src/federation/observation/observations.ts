@@ -66,7 +66,7 @@ export interface ObservationParts extends AskParts {
   readonly metrics: Metrics;
 }
 
-/** A request at our endpoint, as the endpoint tells it. */
+/** A request at our endpoint, as the endpoint reports it. */
 interface ObservationRequest {
   readonly method: string;
   readonly path: string;
@@ -75,10 +75,10 @@ interface ObservationRequest {
 }
 
 /**
- * Agents that federate tell each other what endpoints showed them, ours and each other's and third
- * parties' too, so that an endpoint which shows different bundles to different peers is found out;
- * and they keep each other's signed heads, so that nobody can take his history back. Only agents of
- * relationships are answered, and trust domains are named by hashes.
+ * Agents that federate report to each other what endpoints showed them: ours, each other's and
+ * those of third parties. This finds an endpoint that shows different bundles to different peers.
+ * They also keep each other's signed heads, so that nobody can take history back. Only agents of
+ * relationships get an answer, and hashes name the trust domains.
  */
 export class Observations {
   readonly #parts: ObservationParts;
@@ -88,9 +88,9 @@ export class Observations {
   readonly #dueMs = new Map<TrustDomain, number>();
   /** How often in a row a peer's endpoint knew nothing of this. */
   readonly #refusals = new Map<TrustDomain, number>();
-  /** What each peer said last that it holds of us. */
+  /** What each peer last reported to hold from us. */
   readonly #heldThere = new Map<TrustDomain, string>();
-  /** When each peer last said something: an older statement, played again, says nothing. */
+  /** When each peer last reported. An older statement that is played again changes nothing. */
   readonly #saidAt = new Map<TrustDomain, Date>();
   #inFlight = 0;
   #turn = 0;
@@ -361,7 +361,7 @@ export class Observations {
     }
     const refusals = outcome === 'not-known-there' ? (this.#refusals.get(trustDomain) ?? 0) + 1 : 0;
     this.#refusals.set(trustDomain, refusals);
-    // At first soon again: the other side is often just being told of us.
+    // The first retry comes soon, because the other side is often just adding us.
     const wait =
       refusals === 0 ? ASK_EVERY_MS : Math.min(FIRST_REFUSED_MS * 2 ** Math.min(refusals - 1, 10), RARELY_MS);
     this.#dueMs.set(trustDomain, clock.monotonicMs() + wait * (0.9 + 0.2 * random.fraction()));

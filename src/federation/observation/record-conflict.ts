@@ -14,7 +14,7 @@ export type ConflictCode =
   | 'history-taken-back'
   | 'own-history-doctored';
 
-/** One of them, as it is told. */
+/** One conflict, as it is reported. */
 export interface Conflict {
   readonly code: ConflictCode;
   /** Whose bundle or history it is. */

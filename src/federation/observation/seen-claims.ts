@@ -5,7 +5,7 @@ import type { JsonObject, JsonValue, TrustDomain } from '../../spiffe/index.ts';
 export const SEEN_TYPE = 'federate-seen+jws';
 /** Where a peer's agent is asked for it, at the host of its bundle endpoint. */
 export const SEEN_PATH = '/.well-known/federate/seen';
-/** Some three hundred trust domains; more are told in turns. */
+/** About three hundred trust domains. An agent with more reports them in turns. */
 export const MAX_SEEN_CHARACTERS = 512 * 1024;
 /** Trust domains in one answer, and versions of each, newest first. */
 export const MAX_SEEN_BUNDLES = 300;
@@ -26,7 +26,7 @@ export interface SeenBundle {
   readonly subject: string;
   /** Newest first. */
   readonly versions: readonly SeenVersion[];
-  /** When the endpoint last said that the newest one is still it. */
+  /** When the endpoint last confirmed that this is its newest bundle. */
   readonly confirmedAt: Date;
 }
 
@@ -36,7 +36,7 @@ export interface ShownHead {
   readonly at: Date;
 }
 
-/** What one agent tells another. */
+/** What one agent reports to another. */
 export interface Seen {
   /** The newest head of the teller's own history. */
   readonly head?: ShownHead;
@@ -46,8 +46,8 @@ export interface Seen {
 }
 
 /**
- * By which a trust domain is named to whoever need not know of it: only who knows the name finds
- * it.
+ * Gives the hash that names a trust domain in a report. Because only an agent that already knows
+ * the name can recognize it.
  */
 export function trustDomainHash(trustDomain: TrustDomain): string {
   return hash('sha256', `federate-seen ${trustDomain}`, 'hex');
