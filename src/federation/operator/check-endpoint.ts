@@ -19,9 +19,9 @@ export interface EndpointParameters {
 }
 
 /**
- * Whether a relationship can have this endpoint beside the `known` ones. Returns its serving depth.
- * Throws `FederationError` `relationship-invalid` (FED-08), `endpoint-trust-domain-unknown`
- * (FED-31), `serving-cycle` (FED-33).
+ * Checks whether a relationship can have this endpoint next to the `known` ones. Returns its
+ * serving depth. Throws `FederationError` `relationship-invalid` (FED-08),
+ * `endpoint-trust-domain-unknown` (FED-31), `serving-cycle` (FED-33).
  */
 export function checkEndpoint(
   { endpointBundles }: RefreshParts,

@@ -43,7 +43,7 @@ export interface Distrusted {
 export interface DistrustPeers {
   /** Whether there is a relationship. */
   has(trustDomain: TrustDomain): boolean;
-  /** Other keys of it count than before: how it stands is to be looked at anew. */
+  /** Reports that other keys of the trust domain count now, so that its state is judged again. */
   changed(trustDomain: TrustDomain): void;
   /** The SVID that our endpoint shows and that signs for us; undefined where there is none. */
   ownSvid(): OwnSvid | undefined;
@@ -69,7 +69,7 @@ export class Distrusts {
   }
 
   /**
-   * Takes one key out. `told` are bundles besides the held ones to look for it in. Throws
+   * Distrusts one key. It is looked for in the held bundles, and in those of `told`. Throws
    * `FederationError` `not-federated`, `key-not-found`, `key-ambiguous`, `distrust-over` where the
    * end is past, `last-own-key`, `own-svid-key`; `StoreError`, and then nothing has changed.
    */
@@ -140,16 +140,16 @@ export class Distrusts {
   }
 
   /**
-   * Takes what the store remembers into memory; what lapsed meanwhile is put on record by whoever
-   * waits for it. Throws `StoreError`.
+   * Loads the distrusted keys from the store. `TrustedBundles.run` notices those that lapsed
+   * meanwhile, and `lapsed` records them. Throws `StoreError`.
    */
   async load(): Promise<void> {
     for (const key of await this.#parts.store.distrustedKeys()) this.#parts.trusted.distrust(key);
   }
 
   /**
-   * Puts on record that a key's time out is over. A store that fails is told to the log: after the
-   * next start it is tried again.
+   * Records that the distrust of a key has lapsed. A failure of the store is logged, and the next
+   * start tries again.
    */
   async lapsed({ trustDomain, keyFingerprint, until }: DistrustedKey): Promise<void> {
     const { store, clock, log } = this.#parts;

@@ -118,8 +118,8 @@ export class OfferReviews {
   }
 
   /**
-   * Takes a rejection back, on record: the content is judged anew when it is offered. Throws
-   * `FederationError` `not-rejected`, `not-federated`; `StoreError`.
+   * Takes a rejection back, and records that. The content is judged again when it is next offered.
+   * Throws `FederationError` `not-rejected`, `not-federated`; `StoreError`.
    */
   async reconsider(
     decision: Decision,

@@ -19,12 +19,13 @@ export interface OperatorBundle {
 const MAX_ATTEMPTS_TO_WRITE = 3;
 
 /**
- * Makes a bundle of the operator the current one until the next good refresh replaces it (FED-53),
- * which is also the way out when the endpoint can no longer be verified (FED-58). Returns its
+ * Makes a bundle of the operator the current one until the next good refresh replaces it (FED-53).
+ * This is also the way out when the endpoint can no longer be verified (FED-58). Returns its
  * version number. Throws `FederationError` `bootstrap-bundle-invalid`, `bootstrap-bundle-unusable`,
  * `own-root-offered`, `root-of-another-trust-domain`, `root-names-another-trust-domain`,
- * `distrusted-key-offered`, `not-federated`; `StoreError` when the store fails. A key of somebody
- * else is let in by ending the relationship and adding it anew by force, never in passing.
+ * `distrusted-key-offered`, `not-federated`; `StoreError` when the store fails. A key of another
+ * trust domain is never accepted here. For that, the operator ends the relationship and adds it
+ * again by force.
  */
 export async function putOperatorBundle(
   { store, held, trusted, own, clock, bundleLimits }: RefreshParts,

@@ -3,9 +3,9 @@ import { DEFAULT_OVERLAP_LEAD_MS, overlapLeadMs, vouchingKeys } from '../trust/j
 import type { RefreshParts } from '../poll/refresh-parts.ts';
 
 /**
- * `told` with only those of its roots that count here and are held for long enough to vouch for a
+ * Gives `told` with only those roots that count here and were held long enough to vouch for a
  * takeover of the relationship (`vouchingKeys`); undefined where there is none. Because a root that
- * a poll brought a moment ago may be the attacker's own. Rejects with `StoreError`.
+ * a recent poll brought may be the attacker's own. Rejects with `StoreError`.
  */
 export async function vouchingRoots(
   parts: Pick<RefreshParts, 'store' | 'held' | 'trusted' | 'clock' | 'overlapLeadMs' | 'schedule'>,

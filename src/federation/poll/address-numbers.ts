@@ -1,6 +1,6 @@
 import type { TrustDomain } from '../../spiffe/index.ts';
 
-/** What one address of a peer's endpoint said last. */
+/** What one address of a peer's endpoint served last. */
 interface NumberedContent {
   /** `contentDigest`. */
   readonly digest: string;

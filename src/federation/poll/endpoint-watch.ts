@@ -106,7 +106,7 @@ export class EndpointWatch {
     });
   }
 
-  /** Asks anew at once, where a request is held: what it says of us is no longer so. */
+  /** Replaces a held request at once, because what it reports about us is out of date. */
   renew(): void {
     this.#current?.abort(OUTDATED);
   }

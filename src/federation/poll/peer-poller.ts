@@ -13,7 +13,7 @@ import { type StateAfter, staleFrom, staleState, stateAfter } from './relationsh
 import { nextPollDelayMs, retryDelayMs, type ScheduleSettings } from '../fetch/schedule.ts';
 import { missingEndpointTrust } from '../fetch/serving.ts';
 
-/** Told when a poll ended, for numbers. */
+/** Called with the result of each poll, for metrics. */
 export type PollObserver = (result: RefreshResult, durationMs: number) => void;
 
 /** While a peer flaps no request is held at it, so it is polled this often: a removal must not wait for the refresh hint. */
@@ -44,8 +44,8 @@ export interface SharedByPollers {
 }
 
 /**
- * Keeps one relationship fresh: polls, remembers how it stands, waits as the schedule says, for ever. One poll in flight
- * at most; whoever asks for another one meanwhile gets that one's result.
+ * Keeps one relationship fresh: polls, remembers its state, and waits as the schedule says. At most
+ * one poll runs at once; a second caller gets the result of the running one.
  */
 export class PeerPoller {
   readonly #parts: RefreshParts;
@@ -259,7 +259,7 @@ export class PeerPoller {
       );
       const { outcome } = refreshed;
       if (outcome.kind === 'called-off') {
-        // Somebody else ended the relationship in the store: nothing to do but to look again later.
+        // Another writer ended the relationship in the store. Only a later look can show more.
         this.#dueAtMs = this.#parts.clock.monotonicMs() + this.#schedule.withoutHintMs;
         this.#regularAtMs = this.#dueAtMs;
         return outcome;

@@ -44,10 +44,10 @@ interface Running {
 const GIVEN_UP = new Error('nobody waits for a slot');
 
 /**
- * At most so many polls at once, each lane first come first served. While somebody waits for a
- * brisk slot, a poll that has had one for `briskMs` goes on in the slow lane and gives it up, and
- * whoever was slow last time begins there: so silent peers, however many more than slots, wait for
- * each other and not the honest ones for them (design, invariant 7).
+ * Limits how many polls run at once; each lane serves in order of arrival. A poll that has had a
+ * brisk slot for `briskMs` gives it up while another poll waits for one, and goes on in the slow
+ * lane. A peer that was slow last time begins there. So silent peers wait for each other, and
+ * honest peers do not wait for them (design, invariant 7).
  */
 export class PollSlots {
   readonly #settings: PollSlotSettings;
@@ -112,8 +112,8 @@ export class PollSlots {
   }
 
   /**
-   * Gives free slots to those who wait longest. Room in the slow lane goes to whoever gives up a
-   * brisk slot for it first.
+   * Gives free slots to the polls that wait longest. A poll that gives up a brisk slot is first in
+   * the slow lane.
    */
   #handOut(): void {
     this.#wake('brisk');
@@ -141,7 +141,8 @@ export class PollSlots {
   }
 
   /**
-   * Whether somebody waits for a brisk slot, and there is room for the one who would give it up.
+   * Whether a poll waits for a brisk slot, and the slow lane has room for the poll that would give
+   * one up.
    */
   #isWanted(): boolean {
     return this.#waiting.brisk.size > 0 && this.#free.slow > 0;

@@ -33,9 +33,7 @@ export interface RefreshParts {
   /** Refuses SVIDs whose key usage is missing or not critical (X509-11). */
   readonly strictKeyUsage?: boolean | undefined;
   readonly own: () => TrustBundle | undefined;
-  /**
-   * Our own trust domain by the configuration, which knows it before the mesh has told a bundle.
-   */
+  /** Our own trust domain by the configuration, which is known before the mesh reports a bundle. */
   readonly ownTrustDomain?: TrustDomain | undefined;
   readonly clock: Clock;
   readonly random: Random;
@@ -56,6 +54,6 @@ export interface RefreshParts {
   readonly carried: CarriedBundles;
   /** Which entries of the peers' latest documents are not used. */
   readonly leftOut?: LeftOutEntries | undefined;
-  /** What peers are told of what we hold of them. */
+  /** What we report to peers about their bundles. */
   readonly holding?: HoldingStatements | undefined;
 }

@@ -10,10 +10,11 @@ export interface StateAfter {
 }
 
 /**
- * The state that a poll leads to. Pure. `missing` is why the endpoint can no longer be verified, if
- * it cannot: then only the operator can help, whatever the poll itself said (FED-58). A bundle
- * without usable keys is told as such (TDB-05). A document of which nothing can be used counts as a
- * revocation, but the relationship is `failing`, because it is probably the wrong document.
+ * Gives the state that a poll leads to. Pure. `missing` is the reason why the endpoint can no
+ * longer be verified. Then only the operator can help, whatever the result of the poll (FED-58). A
+ * bundle without usable keys has a state of its own (TDB-05). A document without a usable entry
+ * counts as a revocation. The relationship is `failing` all the same, because it is probably the
+ * wrong document.
  */
 export function stateAfter(
   outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,

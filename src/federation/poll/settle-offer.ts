@@ -29,7 +29,10 @@ type SettleParts = Pick<
 > &
   Partial<Pick<RefreshParts, 'schedule'>>;
 
-/** Somebody who writes the same trust domain again and again does not keep us busy for ever. */
+/**
+ * Limits the attempts, so that another writer of the same trust domain cannot keep us busy for
+ * ever.
+ */
 const MAX_ATTEMPTS_TO_WRITE = 3;
 
 /** A document of the endpoint, parsed. */
@@ -45,7 +48,8 @@ export interface Offer {
 
 /**
  * Judges an offer against what is held and, where it is accepted, writes it: one transaction, then
- * memory, then the listeners. Again when somebody else wrote meanwhile. Rejects with `StoreError`.
+ * memory, then the listeners. Starts again when another writer changed the trust domain meanwhile.
+ * Rejects with `StoreError`.
  */
 export async function settleOffer(
   parts: SettleParts,
@@ -175,7 +179,10 @@ async function rememberMetadata(
   held.remember(sequence === undefined ? unnumbered : { ...unnumbered, sequence });
 }
 
-/** One transaction, then memory, then the listeners; undefined when somebody was faster. */
+/**
+ * Writes in one transaction, then memory, then the listeners; undefined if another writer was
+ * faster.
+ */
 async function write(
   { store, held, clock }: SettleParts,
   { trustDomain, endpointUrl }: Relationship,

@@ -82,14 +82,14 @@ function unreadable(roots: readonly OwnRoot[]): Missing[] {
 
 function judgeEverybody(root: OwnRoot, view: RotationView): Pick<GateVerdict, 'missing' | 'taken'> {
   const since = root.life.publishedAt.getTime() - view.times.leadMs;
-  // Whoever stopped to poll before the root was out does not poll any more.
+  // A poller that stopped polling before the root was published does not count any more.
   const pollers = view.pollers.filter(({ lastSeenAt }) => lastSeenAt.getTime() >= since);
   const all = [
     ...view.peers.map((peer) => ({ who: peer.trustDomain, readiness: judgePeer(root, peer, view) })),
     ...pollers.map((poller) => ({ who: poller.address, readiness: judgePoller(root, poller, view) })),
   ];
   const outAt = new Date(root.life.publishedAt.getTime() + view.times.leadMs);
-  // Or whoever polls from many addresses could push those off the list that are to be waited for.
+  // Because a caller that polls from many addresses could push real pollers off the list.
   const forgotten = view.forgotAt !== undefined && view.forgotAt.getTime() >= since && view.now < outAt;
   const crowd: Missing[] = forgotten
     ? [

@@ -7,20 +7,23 @@ import type { OwnRoot, OwnVersion, RotationPeer, RotationView } from './rotation
 export type MissingCode =
   /** It holds a version without the root. */
   | 'peer-behind'
-  /** It holds a version of our bundle that is none of those we remember. */
+  /** It holds a version of our bundle that we do not remember. */
   | 'peer-version-unknown'
   /** It has the root, but not in its mesh. */
   | 'not-in-effect'
   /** Its mesh has it, but its proxies may not yet. */
   | 'settling'
-  /** Nothing is known of it, and the root is not out for long enough. */
+  /** Nothing is known of it, and the root was not published long enough ago. */
   | 'never-seen'
   /**
-   * Somebody who polls without saying who it is has fetched nothing with the root yet, and it is
-   * not out for long enough.
+   * A poller that does not identify itself has fetched nothing with the root yet, and the root was
+   * not published long enough ago.
    */
   | 'poller-behind'
-  /** So many poll that some of them are not remembered, and the root is not out for long enough. */
+  /**
+   * There are too many pollers to remember them all, and the root was not published long enough
+   * ago.
+   */
   | 'pollers-forgotten'
   | 'root-not-yet-valid'
   | 'root-expired'
@@ -37,17 +40,17 @@ export type MissingCode =
 export interface Missing {
   readonly code: MissingCode;
   readonly message: string;
-  /** Of which peer it is said. */
+  /** The peer that this is about. */
   readonly peer?: TrustDomain;
-  /** Of which poller, by its address. */
+  /** The address of the poller that this is about. */
   readonly poller?: string;
-  /** When it is over by itself; absent where that takes somebody to do something. */
+  /** When it ends by itself; absent where it needs an action. */
   readonly safeAt?: Date;
 }
 
 /**
- * On what it rests that somebody has a root: it proved it · it was seen to have fetched it · it had
- * the time to.
+ * The evidence that a peer or poller has a root: it proved it · it was seen to have fetched it · it
+ * had the time to.
  */
 export type ReadyBy = 'proof' | 'fetch' | 'time';
 
@@ -67,7 +70,7 @@ export function judgePeer(root: OwnRoot, peer: RotationPeer, view: RotationView)
   );
 }
 
-/** The same for somebody who polls without saying who it is. */
+/** Whether a poller that does not identify itself accepts identities under a root of ours. */
 export function judgePoller(root: OwnRoot, poller: PlainPoller, view: RotationView): Readiness {
   return judgeByTime(root, poller, view, { poller: poller.address }, () => `the poller at ${poller.address}`);
 }

@@ -13,9 +13,9 @@ export function rootLabel(fingerprint: string, subject: string): string {
 }
 
 /**
- * What signs, as well as it can be known: the mesh or the config says it (`told`), else the agent's
- * own SVID chains to a root of ours, else there is only one root. What is told of roots that we do
- * not publish is nothing. Undefined where nobody knows.
+ * Gives the roots that sign, as far as the agent knows. The mesh or the config reports them
+ * (`told`), else the agent's own SVID chains to a root of ours, else there is only one root.
+ * Reports on roots that we do not publish do not count. Undefined where nothing shows it.
  */
 export function judgeSigning(input: {
   readonly bundle: TrustBundle;

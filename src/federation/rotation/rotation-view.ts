@@ -34,15 +34,15 @@ export interface RotationTimes {
   /** The refresh hint that we publish. */
   readonly hintMs: number;
   /**
-   * How long after its publication a root is taken to have reached whoever does not say what it
-   * holds.
+   * How long after its publication a root counts as received by peers and pollers that do not
+   * report what they hold.
    */
   readonly leadMs: number;
   /** How long after a root has stopped signing its identities may still be in use. */
   readonly leafLifetimeMs: number;
   /**
-   * How long a mesh that says "written" takes to have it at its proxies; the same after a fetch
-   * nobody told us more of.
+   * How long a mesh that reports "written" takes until its proxies have it. The same holds after a
+   * fetch without a report.
    */
   readonly settleMs: number;
 }

@@ -14,15 +14,15 @@ import {
 } from '../../spiffe/index.ts';
 
 const TYPE = 'federate-bundle+jws';
-/** A signed bundle is for whoever holds that trust domain's roots. */
+/** The audience of a signed bundle: every holder of that trust domain's roots. */
 const AUDIENCE = 'federate-bundle';
 
 export type SignedBundleErrorCode =
-  /** What came is no signed bundle, or its signature is not proved by the roots that are held. */
+  /** The input is not a signed bundle, or the held roots do not prove its signature. */
   | 'signed-bundle-refused'
   /** It was good until its signed end. */
   | 'signed-bundle-expired'
-  /** Somebody else than agreed on signed it. */
+  /** The signer is not the one that was agreed on. */
   | 'signed-bundle-signer'
   /** It is the bundle of another trust domain. */
   | 'signed-bundle-other-trust-domain';
@@ -30,7 +30,7 @@ export type SignedBundleErrorCode =
 /** A signed bundle is not accepted. */
 export class SignedBundleError extends CodedError<SignedBundleErrorCode> {}
 
-/** A bundle that proves itself, whoever brings it. */
+/** A bundle that proves itself, wherever it comes from. */
 export interface SignedBundle {
   readonly token: string;
   readonly expiresAt: Date;
@@ -143,7 +143,7 @@ export function unprovedDocument(body: Uint8Array): Uint8Array | undefined {
   }
 }
 
-/** Files end with a line break, which is no part of the text. */
+/** Removes the line break at the end of a file, which does not belong to the text. */
 function textOf(body: Uint8Array): string {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1').trimEnd();
 }

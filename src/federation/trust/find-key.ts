@@ -2,7 +2,7 @@ import { keyNamesOfAuthority, type TrustBundle, type TrustDomain } from '../../s
 import { FederationError } from '../fetch/errors.ts';
 import { jwtKeyFingerprint } from './key-fingerprints.ts';
 
-/** A key as an operator is told of it. */
+/** A key in the form that operators see. */
 export interface NamedKey {
   /** SHA-256 of the SubjectPublicKeyInfo, 64 lower-case hex digits. */
   readonly keyFingerprint: string;

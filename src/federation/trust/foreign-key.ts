@@ -13,12 +13,12 @@ const FOREIGN_KEY_CODES = [
 ] as const;
 export type ForeignKeyCode = (typeof FOREIGN_KEY_CODES)[number];
 
-/** Whether a code is about a key that belongs to somebody else. */
+/** Whether a code is about a key that belongs to another trust domain. */
 export function isForeignKeyCode(code: string): code is ForeignKeyCode {
   return FOREIGN_KEY_CODES.some((each) => each === code);
 }
 
-/** A key of an offered bundle that belongs to somebody else. */
+/** A key of an offered bundle that belongs to another trust domain. */
 export interface ForeignKey {
   readonly code: ForeignKeyCode;
   readonly message: string;
@@ -26,7 +26,7 @@ export interface ForeignKey {
 
 /** The bundles an offer is held against. */
 export interface Surroundings {
-  /** Our own trust domain's bundle, where the mesh has told it already. */
+  /** Our own trust domain's bundle, where the mesh has reported it already. */
   readonly own: TrustBundle | undefined;
   /** Every foreign bundle held; the one of the offered trust domain among them is passed over. */
   readonly others: readonly TrustBundle[];

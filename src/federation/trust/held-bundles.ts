@@ -2,8 +2,8 @@ import type { Log } from '../../platform/index.ts';
 import { BundleSet, type BundleSource, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 
 /**
- * Told of every change of what is trusted; `undefined` means that nothing of this trust domain is
- * trusted any more.
+ * Called for every change of what is trusted. `undefined` means that nothing of this trust domain
+ * is trusted any more.
  */
 export type BundleListener = (trustDomain: TrustDomain, bundle: TrustBundle | undefined) => void;
 
@@ -36,19 +36,19 @@ export class HeldBundles implements BundleSource {
     return list;
   }
 
-  /** Puts a bundle in the place of the one before, and tells the listeners. */
+  /** Replaces a bundle, and calls the listeners. */
   replace(bundle: TrustBundle): void {
     this.remember(bundle);
     this.#tell(bundle.trustDomain, bundle);
   }
 
-  /** Puts in a bundle with the same keys and a newer sequence or hint; nobody needs to be told. */
+  /** Stores a bundle with the same keys and a newer sequence or hint, without calling listeners. */
   remember(bundle: TrustBundle): void {
     this.#set.set(bundle);
     this.#list = undefined;
   }
 
-  /** Ends the trust in a trust domain, and tells the listeners (FED-59). */
+  /** Ends the trust in a trust domain, and calls the listeners (FED-59). */
   drop(trustDomain: TrustDomain): void {
     this.#set.delete(trustDomain);
     this.#list = undefined;
@@ -66,7 +66,7 @@ export class HeldBundles implements BundleSource {
   }
 }
 
-/** Tells every listener; one that fails keeps neither the others nor the caller from going on. */
+/** Calls every listener. One that fails stops neither the others nor the caller. */
 export function notifyListeners(
   listeners: Iterable<BundleListener>,
   log: Log,

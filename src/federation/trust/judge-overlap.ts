@@ -72,12 +72,12 @@ export function vouchingKeys(
 }
 
 /**
- * The first kind of key of which `offered` has some, but none that was held for the lead time.
- * Pure. Because a key that was added a moment ago does not count, adding one and dropping the
- * others is judged like replacing them in one step. Keys of the bootstrap and those that an
- * operator accepted count at once. Keys that went with an unusable document count as held, those
- * that were revoked do not. A root that has ended and a key that is distrusted vouch for nothing.
- * The first JWT keys of a trust domain need an overlap of its roots.
+ * Gives the first kind of key that `offered` has without one that was held for the lead time. Pure.
+ * Because a key that was added a moment ago does not count, adding one and dropping the others is
+ * judged like replacing them in one step. Keys of the bootstrap and keys that an operator accepted
+ * count at once. Keys that went with an unusable document count as held; revoked keys do not. A
+ * root that has ended and a key that is distrusted vouch for nothing. The first JWT keys of a trust
+ * domain need an overlap of its roots.
  */
 export function findDisplacement(
   keys: readonly HeldKey[],

@@ -16,14 +16,14 @@ const USED: ReadonlySet<BundleNoteCode> = new Set([
 ]);
 
 /**
- * Entries that the standard tells every reader to pass over: they are for other uses, or for later
+ * Entries that every reader must ignore by the standard: they are for other uses, or for later
  * versions.
  */
 const FOR_OTHERS: ReadonlySet<BundleNoteCode> = new Set(['entry-use-unknown', 'entry-key-type-unknown']);
 
 /**
- * Which entries of the bundles of peers are not used, by the document that each peer gave last. In
- * memory: the first poll tells it again.
+ * The entries of peers' bundles that are not used, by the document that each peer served last. Kept
+ * in memory, because the first poll after a start finds them again.
  */
 export class LeftOutEntries {
   readonly #latest = new Map<TrustDomain, LeftOut>();

@@ -1,7 +1,7 @@
 import { contentDigest, type TrustBundle } from '../../spiffe/index.ts';
 import type { Relationship } from '../../store/index.ts';
 
-/** How a relationship stands, as `federate status` tells it. */
+/** The state of a relationship, as `federate status` shows it. */
 export interface RelationshipStatus extends Relationship {
   /** What is held of the bundle; absent where nothing is. */
   readonly bundle?: {
@@ -15,7 +15,7 @@ export interface RelationshipStatus extends Relationship {
   };
 }
 
-/** The relationship beside what is held of its bundle. */
+/** Joins the relationship with what is held of its bundle. */
 export function relationshipStatus(
   relationship: Relationship,
   bundle: TrustBundle | undefined,

@@ -4,8 +4,8 @@ import { FederationError } from '../fetch/errors.ts';
 import { parseSourceUrl } from '../fetch/source-url.ts';
 
 /**
- * What an operator agrees on with a peer beside its endpoint: further addresses, what waits for a
- * word, how old it may grow.
+ * What an operator agrees on with a peer in addition to its endpoint: further addresses, which
+ * changes wait for approval, and how old the bundle may grow.
  */
 export type RelationshipTerms = Pick<Relationship, 'moreEndpointUrls' | 'policy' | 'staleAfterSeconds'>;
 
@@ -13,9 +13,9 @@ export type RelationshipTerms = Pick<Relationship, 'moreEndpointUrls' | 'policy'
 const MOST_ADDRESSES = 8;
 
 /**
- * The terms as they are kept: addresses in their canonical form, what is the default left out.
+ * Gives the terms as the store keeps them: addresses in their canonical form, without defaults.
  * Throws `FederationError` `relationship-invalid`: too many addresses, one twice or none at all, an
- * age that is no whole number of seconds above zero.
+ * age that is not a whole number of seconds above zero.
  */
 export function checkTerms(
   { trustDomain, endpointUrl, profile }: Pick<Relationship, 'trustDomain' | 'endpointUrl' | 'profile'>,

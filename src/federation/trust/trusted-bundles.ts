@@ -9,11 +9,11 @@ import { withoutKeys } from './without-keys.ts';
 const WOKEN = new Error('something else is to be waited for');
 
 /**
- * What counts of what is held, and the one place where that is worked out: held bundles without the
- * keys that the operator distrusts and without roots that other programs cannot read, and none of a
- * peer that is staler than its limit allows (FED-57). Whoever verifies, publishes or renders takes
- * this; whoever judges an offer compares with what is held. Instants are compared when asked, so no
- * timer has to be in time for that; `run` only tells the listeners.
+ * Gives the part of the held bundles that counts, and is the one place that decides it. It leaves
+ * out keys that the operator distrusts, roots that other programs cannot read, and peers that are
+ * staler than their limit allows (FED-57). Code that verifies, publishes or renders uses this; code
+ * that judges an offer compares with what is held. Instants are compared at each call, so no timer
+ * has to be in time. `run` only calls the listeners.
  */
 export class TrustedBundles implements BundleSource {
   /**
@@ -111,7 +111,7 @@ export class TrustedBundles implements BundleSource {
   }
 
   /**
-   * Waits for distrusts to lapse and for peers to become stale, and tells; until the signal aborts.
+   * Calls the listeners when a distrust lapses or a peer becomes stale, until the signal aborts.
    */
   async run(
     signal: AbortSignal,

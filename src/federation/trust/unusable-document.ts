@@ -22,9 +22,8 @@ export function hasUnusableEntries(parsed: Pick<ParsedBundle, 'notes'>): boolean
 }
 
 /**
- * Why a document of which nothing can be used is probably another one than the peer's bundle;
- * undefined for a bundle with keys, and for an empty one, which is a revocation (TDB-04, TDB-05).
- * Pure.
+ * Why a document without a usable entry is probably not the peer's bundle. Undefined for a bundle
+ * with keys, and for an empty one, which is a revocation (TDB-04, TDB-05). Pure.
  */
 export function whyUnusable(parsed: ParsedBundle): StateReason | undefined {
   const { trustDomain, x509Authorities, jwtAuthorities } = parsed.bundle;

@@ -92,7 +92,7 @@ export interface JudgeInput extends Surroundings {
   readonly offered: TrustBundle;
   readonly profile: EndpointProfile;
   readonly now: Date;
-  /** What waits for the operator beside what always does; default `ask-on-dangerous`. */
+  /** What waits for the operator in addition to what always does; default `ask-on-dangerous`. */
   readonly policy?: ChangePolicy | undefined;
   /** The operator's word that this very content is kept out for good. */
   readonly rejected?: Pick<RejectedOffer, 'at' | 'actor' | 'reason'> | undefined;
@@ -197,9 +197,7 @@ function describeJump({ held, offered, now }: JudgeInput): string {
   return `the endpoint jumps from ${before} of ${offered.trustDomain} to ${offered.sequence}, far above it and above the time in seconds, ${Math.floor(now.getTime() / 1000)}`;
 }
 
-/**
- * For so long the owner of an endpoint may take back a leap that somebody else made in its name.
- */
+/** How long the owner of an endpoint may take back a leap that another party made in its name. */
 const FORMER_MS = 30 * 24 * 60 * 60_000;
 
 /** The number from which a leap was made: that of an earlier leap, if it was not long ago. */
