@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { satisfies } from 'semver';
@@ -55,6 +56,14 @@ describe('package-lock.json', () => {
       return range !== undefined && !satisfies(version, range);
     });
     expect(refusing).toEqual([]);
+  });
+
+  it('brings that Node.js, also at the path of the package `node` of npm', () => {
+    const { version } = readJson<Manifest>(join(ROOT, 'tools/node/package.json'));
+    for (const path of ['node_modules/.bin/node', 'node_modules/node/bin/node']) {
+      const { stdout } = spawnSync(join(ROOT, path), ['--version'], { encoding: 'utf8' });
+      expect([path, stdout.trim()]).toEqual([path, `v${version}`]);
+    }
   });
 
   it('has no deprecated package', () => {
