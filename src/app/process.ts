@@ -60,7 +60,7 @@ export interface Host {
 
 /** Time for the last output of the command, after everything has been stopped. */
 const LEFT_OVER_MS = 1000;
-/** A part may take until its own limit; this is for what is between the parts. */
+/** Each part has a limit of its own. This time is for the work between the parts. */
 const STOP_SLACK_MS = 5000;
 
 const systemHost: Host = {

@@ -60,7 +60,10 @@ function withCleanAnswers(client: AdminClient): AdminClient {
   };
 }
 
-/** Who runs this command: behind `sudo` the person who called it, and `as` whom it runs. */
+/**
+ * The user who runs this command. Behind `sudo` it is the person who called it, and `as` whom it
+ * runs.
+ */
 export function operatorOf(
   { SUDO_USER: caller }: Environment,
   user: string,

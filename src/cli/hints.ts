@@ -1,4 +1,4 @@
-/** What to do next, by error code; a code whose sentence says it already has none. */
+/** What to do next, by error code. A code whose message already says it has no hint. */
 const HINTS: Readonly<Record<string, string>> = {
   'agent-unreachable':
     'is the agent running, and is --socket (or FEDERATE_SOCKET) its admin_socket? Only its own user may open it',

@@ -2,7 +2,7 @@ import { parseDurationMs, parseInstant } from '../platform/index.ts';
 import { UsageError } from './terminal.ts';
 
 /**
- * The instant that an option gives: ISO 8601 with its zone, so that nobody guesses at it. Throws
+ * Reads the instant of an option: ISO 8601 with its zone, because a guess could be wrong. Throws
  * `UsageError`.
  */
 export function instantOf(text: string, option: string): Date {

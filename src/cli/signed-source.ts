@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UsageError } from './terminal.ts';
 
-/** What `--signed` says of where a peer's bundle comes from. */
+/** What `--signed` says about the source of a peer's bundle. */
 export interface SignedOptions {
   readonly peer?: string | undefined;
   readonly signed?: boolean | undefined;
@@ -16,8 +16,8 @@ export const SIGNED_HELP =
 export const SIGNER_HELP = 'signed: the SPIFFE ID whose signature counts';
 
 /**
- * The parameters of a signed source; undefined without `--signed`. A path becomes the URL of a
- * file, since it is the agent who reads it. Throws `UsageError`.
+ * Gives the parameters of a signed source; undefined without `--signed`. A path becomes the URL of
+ * a file, because the agent reads it. Throws `UsageError`.
  */
 export function signedSource(options: SignedOptions): { url?: string; signerId: string } | undefined {
   if (options.signed !== true) {

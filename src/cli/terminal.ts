@@ -32,9 +32,9 @@ export function printResult(
 }
 
 /**
- * The same terminal behind the last line of defence: nothing that could steer it is put on it,
- * whatever a verb prints. Values from others are cleaned before that, where their documents are
- * taken (`agentFor`, `cleanIn`), so that they cannot make lines either.
+ * Wraps a terminal so that no verb can print control sequences on it. Values of other agents are
+ * cleaned before that, where their documents arrive (`agentFor`, `cleanIn`), so that they cannot
+ * add lines either.
  */
 export function guarded(terminal: Terminal): Terminal {
   return {

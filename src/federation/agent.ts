@@ -44,13 +44,13 @@ export interface AddResult {
   /** `contentDigest` of the first bundle. */
   readonly digest: string;
   readonly notes: readonly AddNote[];
-  /** How the endpoint answered, where the first bundle came from a file; a failure leaves the relationship in place. */
+  /** The endpoint's answer after a bundle from a file; a failure keeps the relationship. */
   readonly firstPoll?: RefreshOutcome;
 }
 
 /**
- * Keeps every relationship of the store fresh: one loop per peer, and the operator's requests. What it trusts is in
- * `bundles`, in memory, and changes only after the store has committed it.
+ * Keeps every relationship of the store fresh, with one loop per peer, and serves the operator.
+ * `bundles` is in memory, and changes only after the store has committed.
  */
 export class FederationAgent {
   /** The keys that the operator distrusts. */
@@ -146,24 +146,24 @@ export class FederationAgent {
     };
   }
 
-  /** Every foreign bundle as it counts now: without distrusted keys, and none of a peer that is stale. */
+  /** Every foreign bundle that counts: without distrusted keys, and none of a stale peer. */
   get bundles(): BundleSource & { list(): readonly TrustBundle[] } {
     return this.#trusted;
   }
 
-  /** Every foreign bundle as it is held: for telling what would be accepted otherwise, never for accepting it. */
+  /** Every held foreign bundle: to explain a refusal, never to accept anything. */
   get held(): BundleSource {
     return this.#held;
   }
 
-  /** Calls back with each foreign bundle that is replaced, or `undefined` when one goes, until the returned function is called. */
+  /** Reports each changed foreign bundle (`undefined`: removed) until the result is called. */
   onChange(listener: BundleListener): () => void {
     return this.#trusted.onChange(listener);
   }
 
   /**
-   * Takes what the store trusts into memory (FED-47), then polls for ever; resolves before the first poll has ended.
-   * The signal stops it as `stop` does. Throws `StoreError`.
+   * Loads what the store trusts (FED-47), then polls until `stop` or the signal. Resolves before
+   * the first poll has ended. Throws `StoreError`.
    */
   async start(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
@@ -202,8 +202,8 @@ export class FederationAgent {
   }
 
   /**
-   * Bootstraps a relationship and begins to poll it. With a bundle file the endpoint is asked at once and its answer is in
-   * the result; the relationship stays when that failed. Throws what `addRelationship` throws, and `not-started`.
+   * Bootstraps a relationship and starts polling it. After a bundle from a file the result has the
+   * endpoint's answer, also a failure. Throws as `addRelationship`, and `not-started`.
    */
   async add(request: AddRequest): Promise<AddResult> {
     this.#checkStarted();
@@ -245,16 +245,16 @@ export class FederationAgent {
     }
   }
 
-  /** Whether `add` would take that now; writes nothing. Throws what `add` throws, but for `StoreError`. */
+  /** Checks whether `add` would accept this; writes nothing. Throws as `add` before it writes. */
   async check(request: AddRequest): Promise<void> {
     this.#checkStarted();
     await prepareRelationship(this.#parts, request, this.#known(), this.#stop.signal);
   }
 
   /**
-   * Ends a relationship: no more polls, a fetch in flight called off and its late answer dropped, the trust gone from store
-   * and memory; the history stays (FED-59). Throws `FederationError` `not-federated`, `not-started`; `StoreError`, and
-   * then the relationship goes on.
+   * Ends a relationship: its polls stop, a late answer is dropped, and store and memory lose the
+   * trust. The history stays (FED-59). Throws `FederationError` `not-federated`, `not-started`;
+   * `StoreError`, and then the relationship continues.
    */
   async remove(
     trustDomain: TrustDomain,
@@ -269,7 +269,7 @@ export class FederationAgent {
       removed = await store.removeRelationship(trustDomain, { at: clock.now(), actor, reason });
     } catch (error) {
       await ended(clock, stopped);
-      // Not removed on record, so not removed: or it would be back, unannounced, after the next start.
+      // Without a record the relationship continues: the next start would bring it back.
       if (this.#pollers.get(trustDomain) === poller) this.#open(poller.relationship, 0).start();
       throw error;
     }
@@ -283,7 +283,7 @@ export class FederationAgent {
     if (!removed) throw notFederated(trustDomain);
   }
 
-  /** Polls one peer, or all, now; joins polls in flight. Throws `FederationError` `not-federated`, `not-started`. */
+  /** Polls one peer, or all. Throws `FederationError` `not-federated`, `not-started`. */
   async refresh(trustDomain?: TrustDomain): Promise<RefreshResult[]> {
     this.#checkStarted();
     const wanted = trustDomain === undefined ? [...this.#pollers.values()] : [this.#pollerOf(trustDomain)];
@@ -291,14 +291,14 @@ export class FederationAgent {
   }
 
   /**
-   * Polls one peer and lets in what it offers although it was quarantined or rolled back, this once and on record
-   * (FED-52); with `digest` only if the offer is that one. Throws `FederationError` `not-federated`, `not-started`.
+   * Polls one peer and accepts its offer despite quarantine or rollback, once (FED-52); with
+   * `digest` only that offer. Throws `FederationError` `not-federated`, `not-started`.
    */
   override(trustDomain: TrustDomain, override: OperatorOverride): Promise<RefreshResult> {
     return this.#pollerOf(trustDomain).pollAnew(override);
   }
 
-  /** Puts a bundle of the operator in the place of the held one, then polls (FED-53, FED-58). Throws what `putOperatorBundle` throws. */
+  /** Replaces the held bundle with the operator's (FED-53, FED-58). See `putOperatorBundle`. */
   async setBundle(
     trustDomain: TrustDomain,
     bundle: OperatorBundle,
@@ -310,8 +310,8 @@ export class FederationAgent {
   }
 
   /**
-   * Changes the endpoint of a relationship, and asks it at once; what is trusted stays (FED-62). Throws what
-   * `changeRelationship` throws, and `not-started`.
+   * Changes the endpoint of a relationship and polls it; the trust stays (FED-62). Throws as
+   * `changeRelationship`, and `not-started`.
    */
   async change(
     trustDomain: TrustDomain,
@@ -333,7 +333,7 @@ export class FederationAgent {
     return vouchingRoots(this.#parts, told);
   }
 
-  /** How long it can take from one poll of a peer to the next, by the hint of the bundle that is held. */
+  /** The longest time from one poll of a peer to the next, by the hint of the held bundle. */
   pollIntervalMs(trustDomain: TrustDomain): number {
     return pollIntervalMs(this.#held.bundleFor(trustDomain)?.refreshHintSeconds, this.#shared.schedule);
   }
@@ -344,7 +344,7 @@ export class FederationAgent {
       this.#pollers.get(trustDomain)?.tellHolding();
   }
 
-  /** A peer has shown that it is up: where the last poll of it failed, it is asked now. */
+  /** A peer has shown that it is up: polls it now if its last poll failed. */
   noteContact(trustDomain: TrustDomain): void {
     this.#pollers.get(trustDomain)?.peerIsBack();
   }
@@ -359,7 +359,7 @@ export class FederationAgent {
     return this.#theirSides.of(trustDomain);
   }
 
-  /** How every relationship stands, by trust domain. */
+  /** The state of every relationship, by trust domain. */
   status(): RelationshipStatus[] {
     return [...this.#pollers.values()]
       .map(({ relationship }) =>
@@ -376,7 +376,7 @@ export class FederationAgent {
     const { trustDomain } = relationship;
     const poller = new PeerPoller({ relationship, firstPollInMs, tag, shared: this.#shared });
     this.#pollers.set(trustDomain, poller);
-    // Added while the agent was being stopped: it is in the store, and is polled after the next start.
+    // Added during the stop: it is in the store, and the next start polls it.
     if (this.#stop.signal.aborted) void poller.stop();
     return poller;
   }

@@ -74,8 +74,8 @@ function createEndGauges(
   metrics.beforeRender(() => {
     for (const gauge of [ownSvid, certificate, roots]) gauge.reset();
     const current = svid?.current();
-    // Without an SVID the end is unknown: 0 would raise an alarm of its own, and readiness covers that
-    // case.
+    // Without an SVID the end is unknown: 0 would raise an alarm of its own, and readiness covers
+    // that case.
     ownSvid.set(current ? secondsTo(current.notAfter) : Number.NaN);
     const { certificateEndsAt } = endpoint;
     certificate.set(certificateEndsAt ? secondsTo(certificateEndsAt) : Number.NaN);

@@ -5,7 +5,7 @@ import type { AgentConfig } from '../config/agent-config.ts';
 const VARIABLES = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'];
 
 /**
- * Says in one log line that a proxy in the environment is ignored, where the config names none. The
+ * Logs in one line that a proxy in the environment is ignored, where the config names none. The
  * values are left out, because they often hold a password.
  */
 export function noticeIgnoredProxy(

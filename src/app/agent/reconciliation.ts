@@ -6,13 +6,14 @@ const EVERY_MS = 60_000;
 /** Something that is served. */
 export interface Served {
   readonly name: string;
-  /** Compares it with what is trusted now, and corrects it. True when it had to be corrected. */
+  /** Compares it with what is trusted now, and corrects it. Gives true when it was different. */
   correct(): boolean | Promise<boolean>;
 }
 
 /**
- * Compares what is served with what is trusted, slowly and for ever. Changes are announced when
- * they happen; this corrects what an announcement that was lost, or that failed, left behind.
+ * Compares what is served with what is trusted, at a slow interval, as long as the agent runs.
+ * Changes are announced when they happen. This corrects the effects of an announcement that was
+ * lost or that failed.
  */
 export class Reconciliation {
   readonly #served: readonly Served[];

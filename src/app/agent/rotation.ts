@@ -330,7 +330,7 @@ function sameRisk(a: PlanFinding, b: PlanFinding): boolean {
   return a.code === b.code && a.level === b.level;
 }
 
-/** The first few of what is missing, as text. */
+/** Lists the first few that are missing, as text. */
 function whoIsMissing({ missing }: GateVerdict): string {
   const [first = '', second, ...more] = missing.map(({ message }) => message);
   const rest = more.length === 0 ? '' : `; and ${more.length} more`;

@@ -15,7 +15,7 @@ export interface WorkloadApiPart extends RunningPart {
   start(): Promise<void>;
   /** A bundle, foreign or our own, may be another now. */
   trustChanged(): void;
-  /** Gives out what is trusted now, if something else is given out. Whether it had to. */
+  /** Serves what is trusted now, if something else is served. Gives true when it was different. */
   correct(): Promise<boolean>;
   describe(): WorkloadApiDocument;
   /** Peers that the socket does not give out, or not with all of their roots. */

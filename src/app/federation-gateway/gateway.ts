@@ -30,7 +30,7 @@ export interface FederationGatewayPart extends RunningPart {
   start(): Promise<void>;
   /** A bundle, foreign or our own, may be another now. */
   trustChanged(): void;
-  /** Sends what is trusted now to an Envoy that holds something else. Whether one did. */
+  /** Sends what is trusted now to each Envoy that holds something else. Gives true when one did. */
   correct(): boolean;
   /** Peers that the socket does not give out, or not with all of their roots. */
   warnings(): readonly WarningDocument[];

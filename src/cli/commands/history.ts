@@ -27,8 +27,8 @@ interface HistoryOptions extends AgentOptions {
 }
 
 /**
- * `federate history`: the story, what was trusted at an instant, evidence for others; `verify`
- * proves that nobody touched it.
+ * `federate history` shows the events, what was trusted at an instant, and evidence for others;
+ * `verify` proves that nobody changed it.
  */
 export function historyCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   const history = withAgent(program.command('history'))
@@ -83,7 +83,7 @@ How others verify an export with openssl and nothing of ours stands in docs/hist
   addVerify(history, terminal, finish);
 }
 
-/** The options that choose events say nothing about an instant or an export. */
+/** Refuses options that choose events, because they have no meaning for an instant or an export. */
 function refuseFilters({ at, export: file, follow, until, ...options }: HistoryOptions): void {
   if (follow === true && until !== undefined)
     throw new UsageError('--follow has no end: give it without --until');

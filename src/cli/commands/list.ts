@@ -119,8 +119,8 @@ function tellHolding({ peer_holds: holds }: RelationshipDocument, now: Date): st
 }
 
 /**
- * How long after its last word a peer's silence is worth a remark: it speaks with each request that
- * we leave open, every few minutes.
+ * How long a peer is silent before we show it. A peer reports with each request that we leave open,
+ * every few minutes.
  */
 const SILENCE_MS = 30 * 60_000;
 

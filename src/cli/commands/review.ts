@@ -20,7 +20,7 @@ interface ReviewOptions extends AgentOptions {
   readonly reason?: string;
 }
 
-/** `federate review`: what waits for the operator, and the word on it. */
+/** `federate review` shows what waits for the operator, and takes the decision. */
 export function reviewCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   withAgent(program.command('review [peer]'))
     .description(
@@ -89,8 +89,8 @@ function decisionIn({ accept, reject, reconsider }: ReviewOptions): DecisionDocu
 }
 
 /**
- * What is decided about is what was shown: without a digest the offer is shown now, and its digest
- * is sent along.
+ * The decision is about the offer that was shown. Without a digest the offer is shown now, and its
+ * digest is sent with the decision.
  */
 async function shownDigest(
   name: string,

@@ -5,7 +5,7 @@ import type {
   RotationDocument,
 } from '../../admin-client/index.ts';
 
-/** What is waited for. */
+/** What the command waits for. */
 export interface WaitTarget {
   readonly step: 'use' | 'retire';
   /** The beginning of a fingerprint, lower case. */

@@ -68,7 +68,7 @@ function identityFields(identity: StatusDocument['identity']): [string, string][
 
 const ORIGINS = { files: 'the file', sds: 'the SDS socket', 'workload-api': 'the Workload API' } as const;
 
-/** How far the trust has come with those who are served directly, and who refused it. */
+/** How many directly served proxies have the trust, and which refused it. */
 function proxyFields(served: StatusDocument['workload_api']): [string, string][] {
   if (served === null) return [];
   const { socket, proxies, secrets, secrets_current: current, refused, workload_streams: streams } = served;

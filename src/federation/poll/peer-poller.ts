@@ -16,7 +16,10 @@ import { missingEndpointTrust } from '../fetch/serving.ts';
 /** Called with the result of each poll, for metrics. */
 export type PollObserver = (result: RefreshResult, durationMs: number) => void;
 
-/** While a peer flaps no request is held at it, so it is polled this often: a removal must not wait for the refresh hint. */
+/**
+ * How often a flapping peer is polled. Because no request is held at it, and a removal must not
+ * wait for the refresh hint.
+ */
 const FLAPPING_POLL_MS = 10_000;
 /** Retries that find no room are spread over this time. */
 const RETRY_SPREAD_MS = 5000;
@@ -132,7 +135,7 @@ export class PeerPoller {
     this.#limitAge();
   }
 
-  /** No poll has succeeded for as long as the limit allows: on record, and in the state, whatever else is the matter. */
+  /** Records that no poll has succeeded for as long as the limit allows, and shows it. */
   async becomeStale(): Promise<void> {
     const { store, clock, log } = this.#parts;
     const { trustDomain, endpointUrl, state: before, stateReason } = this.#relationship;
@@ -161,8 +164,8 @@ export class PeerPoller {
   }
 
   /**
-   * The peer has shown that it is up, as by a poll of ours that it proved: where our last poll failed, the next one is made now. A peer
-   * that shows it again and again is asked no more often than the floor of the schedule allows.
+   * The peer has shown that it is up, as by a poll of ours that it proved. Polls now if our last
+   * poll failed, but not more often than the floor of the schedule allows.
    */
   peerIsBack(): void {
     if (!this.#isUnreachable) return;
@@ -193,7 +196,7 @@ export class PeerPoller {
     return this.#inFlight;
   }
 
-  /** Polls after the poll in flight, which was begun before the operator's word or deed. */
+  /** Polls after the running poll, because that one began before the operator's action. */
   async pollAnew(override?: OperatorOverride): Promise<RefreshResult> {
     while (this.#inFlight) await this.#inFlight;
     this.#inFlight = this.#begin(override);
@@ -217,7 +220,9 @@ export class PeerPoller {
     }
   }
 
-  /** A retry needs room among the retries of all peers; without it, it is put off, at most until the regular poll. */
+  /**
+   * Delays a retry that has no room among the retries of all peers; at most until the regular poll.
+   */
   #mayPollNow(): boolean {
     const { clock, random } = this.#parts;
     const nowMs = clock.monotonicMs();
@@ -239,7 +244,7 @@ export class PeerPoller {
     return result;
   }
 
-  /** Never rejects: a store that fails is an outcome like any other, and the next interval tries again. */
+  /** Never rejects: a failure of the store is an outcome too, and the next interval tries again. */
   async #once(override: OperatorOverride | undefined): Promise<RefreshOutcome> {
     const { signal } = this.#stop;
     try {
@@ -283,7 +288,7 @@ export class PeerPoller {
     }
   }
 
-  /** Writes how the relationship stands, and the incident's beginning or end. */
+  /** Writes the state of the relationship, and the beginning or end of its incident. */
   async #remember(
     refreshed: RefreshedFrom,
     outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
@@ -321,7 +326,10 @@ export class PeerPoller {
     }
   }
 
-  /** The store leaves an incident open that comes and goes, and a peer flaps until it is calm: they are ended by a later poll. */
+  /**
+   * Whether an incident stays open for a later poll to end. Because the store keeps an incident
+   * open that comes and goes, and a peer flaps until it is calm.
+   */
   async #hasOpenIncident(): Promise<boolean> {
     const { trustDomain } = this.#relationship;
     const open = await this.#parts.store.incidents({ trustDomain, open: true, offers: false });
@@ -329,7 +337,7 @@ export class PeerPoller {
     return open.some(({ kind }) => ended.includes(kind));
   }
 
-  /** A peer that flaps is shown as such until it is calm, also while one of its changes is taken now and then. */
+  /** Shows a flapping peer as such until it is calm, also while one of its changes is accepted. */
   #calming(after: StateAfter): StateAfter {
     if (after.state !== 'active' || after.reason || !this.#budget.isFlapping) return after;
     const { trustDomain } = this.#relationship;

@@ -2,8 +2,9 @@ import { type AddRequest, type FederationAgent, FederationError } from '../../..
 import type { Pin } from '../../../spiffe/index.ts';
 
 /**
- * Adds a peer whose first bundle is proved by a key that stands in our own mesh. The pins are tried one after the other, because some
- * of these roots may be gone at the peer. Throws what `FederationAgent.add` throws.
+ * Adds a peer whose first bundle is proved by a key that stands in our own mesh. The pins are tried
+ * one after the other, because some of these roots may be gone at the peer. Throws what
+ * `FederationAgent.add` throws.
  */
 export async function addFromMesh(
   federation: FederationAgent,

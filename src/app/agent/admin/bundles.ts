@@ -15,7 +15,7 @@ import type { Store } from '../../../store/index.ts';
 import { describeLeftOut, describeOutcome } from './describe-outcome.ts';
 import { NO_REASON } from './no-reason.ts';
 
-/** Answers from the bundles that are held and were held, and puts one of the operator in their place. */
+/** Answers from present and past bundles, and replaces one with a bundle of the operator. */
 export function bundleHandlers({
   store,
   federation,

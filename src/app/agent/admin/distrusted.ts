@@ -18,7 +18,10 @@ export interface DistrustParts {
   readonly rotation: Pick<Rotation, 'signing'>;
 }
 
-/** Takes single keys out and lets them count again: those of peers in the mesh's trust, our own in what we publish. */
+/**
+ * Distrusts single keys and lets them count again: those of peers in the mesh's trust, our own in
+ * what we publish.
+ */
 export function distrustedHandlers(parts: DistrustParts): HandlersOf<keyof typeof distrustedRoutes> {
   const { federation, ownBundle, foreignTrust, rotation } = parts;
   const { distrusts } = federation;

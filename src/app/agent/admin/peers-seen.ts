@@ -16,7 +16,10 @@ import { describeReport } from './describe-report.ts';
 
 /** What the running agent sees of its peers, which is not in the store or newer than there. */
 export interface PeersSeen {
-  /** The relationship as the agent goes by it, which is newer than the store's; undefined where none is polled. */
+  /**
+   * The relationship as the agent uses it, which is newer than the store's; undefined where none is
+   * polled.
+   */
   standing(trustDomain: TrustDomain): Relationship | undefined;
   /** Every relationship, by trust domain, for the time in which the store cannot be read. */
   standings(): readonly Relationship[];

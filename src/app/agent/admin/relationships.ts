@@ -10,7 +10,10 @@ import { type BundleVersion, type Relationship, type Store, StoreError } from '.
 import type { Attention } from '../attention.ts';
 import type { PeersSeen } from './peers-seen.ts';
 
-/** Answers how the relationships stand: from memory what the agent sees of a peer, and from the store what it holds. */
+/**
+ * Answers with the state of the relationships: from memory what the agent sees of a peer, and from
+ * the store what it holds.
+ */
 export function relationshipHandlers({
   store,
   seen,

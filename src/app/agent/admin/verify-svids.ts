@@ -13,10 +13,13 @@ import {
 } from '../../../spiffe/index.ts';
 import type { DistrustedKey, Store } from '../../../store/index.ts';
 
-/** What verifying on an operator's behalf needs: every bundle trusted now, and the history that numbers them. */
+/** What `federate verify` needs: every bundle trusted now, and the history that numbers them. */
 export interface VerifyParts {
   readonly bundles: BundleSource;
-  /** The bundles as they are held, distrusted keys and stale peers included: only for telling why not. */
+  /**
+   * The bundles as they are held, with distrusted keys and stale peers. Used only to explain a
+   * refusal.
+   */
   readonly held: BundleSource;
   readonly distrusted: (trustDomain: TrustDomain) => readonly DistrustedKey[];
   readonly store: Pick<Store, 'current'>;
@@ -33,7 +36,10 @@ const REFUSED = {
   bundle_digest: null,
 };
 
-/** Would this chain (PEM, leaf first) be accepted now? A refusal is an answer. Throws `StoreError`. */
+/**
+ * Checks whether this chain (PEM, leaf first) would be accepted now. A refusal is an answer. Throws
+ * `StoreError`.
+ */
 export async function verifyChain(
   parts: VerifyParts,
   pem: string,
@@ -68,7 +74,10 @@ export async function verifyChain(
   }
 }
 
-/** Would this token be accepted now by a validator with these audiences? A refusal is an answer. Throws `StoreError`. */
+/**
+ * Checks whether a validator with these audiences would accept this token now. A refusal is an
+ * answer. Throws `StoreError`.
+ */
 export async function verifyToken(
   parts: VerifyParts,
   token: string,
@@ -101,8 +110,9 @@ export async function verifyToken(
 }
 
 /**
- * Why it is refused, as the operator wants to know it: where what is held would prove it, the operator's own word, or the
- * peer's age, is the reason. `verify` gives the trust domain that was proved, or throws.
+ * Why it is refused, as the operator wants to know it: where what is held would prove it, the
+ * operator's own word, or the peer's age, is the reason. `verify` gives the trust domain that was
+ * proved, or throws.
  */
 async function butFor(
   { bundles, held, distrusted }: VerifyParts,
@@ -116,7 +126,8 @@ async function butFor(
     trustDomain = await verify(held);
   } catch (heldError) {
     const name = error.trustDomain;
-    // Refused by what is held too: then the first reason is the whole one, unless it denies that anything is held.
+    // The held bundles refuse it too. Then the first reason is the whole one, unless it says that
+    // nothing is held.
     if (code !== 'no-bundle' || name === undefined || !held.bundleFor(name)) return { code, message };
     const why = heldError instanceof Error ? heldError.message : String(heldError);
     return {
@@ -141,8 +152,8 @@ async function butFor(
 }
 
 /**
- * The version whose bundle proved it, distrusted keys among its own. The store is asked by content: memory and store differ for
- * the moment of a change.
+ * The version whose bundle proved it, distrusted keys among its own. The store is asked by content:
+ * memory and store differ for the moment of a change.
  */
 async function versionOf(
   { store, bundles, held }: VerifyParts,

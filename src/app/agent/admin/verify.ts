@@ -7,7 +7,7 @@ import type { AgentConfig } from '../../config/agent-config.ts';
 import type { OwnBundle } from '../own-bundle.ts';
 import { verifyChain, verifyToken } from './verify-svids.ts';
 
-/** Judges certificates and tokens as the agent would, against our own bundle and those of the peers. */
+/** Judges certificates and tokens as the agent does, by our own bundle and those of the peers. */
 export function verifyHandlers({
   federation,
   ownBundle,
