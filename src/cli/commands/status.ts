@@ -68,7 +68,10 @@ function identityFields(identity: StatusDocument['identity']): [string, string][
 
 const ORIGINS = { files: 'the file', sds: 'the SDS socket', 'workload-api': 'the Workload API' } as const;
 
-/** How many directly served proxies have the trust, and which refused it. */
+/**
+ * How many proxies are served directly, how many of their secrets are acknowledged, and which proxy
+ * refused one.
+ */
 function proxyFields(served: StatusDocument['workload_api']): [string, string][] {
   if (served === null) return [];
   const { socket, proxies, secrets, secrets_current: current, refused, workload_streams: streams } = served;

@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { isMetadataAddress } from './address-kind.ts';
 import { embeddedIpv4 } from './embedded-ipv4.ts';
 
-/** Says why an address is never connected to; nothing where it may be. */
+/** Gives the reason why an address is never connected to; nothing where it may be. */
 export type AddressGuard = (address: string) => string | undefined;
 
 /**

@@ -69,9 +69,9 @@ export function addressKind(address: string): AddressKind {
 }
 
 /**
- * Whether a redirect may lead from a connection to an address of the kind `from` to one of the kind
- * `to`: to a public one, or to the same kind. So an endpoint out there cannot make us knock at our
- * own machine or network, and nobody at a metadata service.
+ * Whether a redirect may lead from an address of the kind `from` to one of the kind `to`: to a
+ * public one, or to the same kind. So a public endpoint cannot make the agent connect to its own
+ * machine or network, and no endpoint to a metadata service.
  */
 export function redirectMayReach(from: AddressKind, to: AddressKind): boolean {
   return to === 'public' || (to === from && to !== 'special');

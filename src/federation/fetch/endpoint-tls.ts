@@ -11,7 +11,7 @@ import { settleSocket } from './settle-socket.ts';
 import { webPkiContext } from './web-pki-context.ts';
 import { webRefusal } from './web-refusal.ts';
 
-/** How the endpoint proves who it is. */
+/** How the endpoint proves its identity. */
 export interface EndpointTrust {
   readonly profile: EndpointProfile;
   /** Judges the endpoint's X509-SVID for `https_spiffe`. */
@@ -132,8 +132,7 @@ async function overSpiffe(
         socket: tcp,
         host,
         port: Number(url.port || 443),
-        // The name is for endpoints that share an address; it plays no part in who the peer is
-        // (FED-28).
+        // The name is for endpoints that share an address. It does not identify the peer (FED-28).
         ...(isIP(host) ? {} : { serverName: host }),
         verifier: trust.verifier,
         authorize: ({ id }) => {

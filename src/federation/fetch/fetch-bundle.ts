@@ -14,7 +14,9 @@ import { readSourceFile } from './read-source-file.ts';
 import { parseSourceUrl } from './source-url.ts';
 import type { OutgoingProxy } from './outgoing-proxy.ts';
 
-/** One fetch: whose bundle, from where, and how the endpoint proves who it is (FED-03, FED-04). */
+/**
+ * One fetch: the trust domain, the URL, and how the endpoint proves its identity (FED-03, FED-04).
+ */
 export interface FetchRequest {
   readonly trustDomain: TrustDomain;
   readonly endpointUrl: string;

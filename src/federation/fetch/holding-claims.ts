@@ -1,7 +1,8 @@
 import type { JsonObject, JsonValue } from '../../spiffe/index.ts';
 
 /**
- * The request header in which a poll says who asks and what it holds of the polled trust domain.
+ * The request header in which a poll identifies its agent and what that holds of the polled trust
+ * domain.
  */
 export const HOLDING_HEADER = 'federate-holding';
 export const HOLDING_TYPE = 'federate-holding+jws';
@@ -11,7 +12,7 @@ export const MAX_HOLDING_CHARACTERS = 6144;
 /** How far a bundle came in the mesh of the agent that holds it. */
 export type MeshProgress = 'written' | 'accepted' | 'in-effect';
 
-/** What an agent says that it holds of another trust domain's bundle. */
+/** What an agent reports to hold of another trust domain's bundle. */
 export interface Holding {
   /** `contentDigest`. */
   readonly digest: string;
@@ -36,7 +37,7 @@ export function holdingClaims({ digest, sequence, since, inMesh }: Holding): Rec
   };
 }
 
-/** What such a statement says; undefined where it is not written that way. */
+/** Reads such a statement; undefined where it has another form. */
 export function readHolding(claims: JsonObject): Holding | undefined {
   const holds = claims.get('holds');
   if (!isObject(holds)) return undefined;

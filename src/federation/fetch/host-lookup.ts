@@ -16,10 +16,10 @@ const MAX_ADDRESSES = 8;
 /** Two tries of 0.7 s and 1.4 s: both are over before the time that a connection has by default. */
 const QUERY = { timeout: 700, tries: 2 } as const;
 
-/** RFC 6761 §6.3: these names are this machine, whatever a name server says. */
+/** RFC 6761 §6.3: these names are this machine, whatever a name server answers. */
 const LOOPBACK: readonly string[] = ['127.0.0.1', '::1'];
 
-/** Answers that say "not under this name", after which the next candidate is asked. */
+/** Answers that mean "not under this name", after which the next candidate is tried. */
 const NO_SUCH_NAME: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA', 'ESERVFAIL', 'EREFUSED']);
 
 /**

@@ -15,7 +15,7 @@ export type HttpAnswer =
       readonly etag?: string;
       /** Whether the endpoint holds requests until there is something new (RFC 7240 §4.3). */
       readonly held: boolean;
-      /** What the endpoint says of its side (`Federate-Relationship`). */
+      /** What the endpoint reports about its side (`Federate-Relationship`). */
       readonly theirWord: TheirWord;
     }
   | { readonly kind: 'not-modified'; readonly held: boolean; readonly theirWord: TheirWord }

@@ -15,10 +15,7 @@ import { settleSocket } from './settle-socket.ts';
 export interface OpenTcpRequest {
   readonly url: URL;
   readonly lookup: HostLookup;
-  /**
-   * The kind of address that redirected here; absent for the configured URL, which is the
-   * operator's word.
-   */
+  /** The kind of address that redirected here; absent for the URL that the operator configured. */
   readonly redirectedFrom?: AddressKind | undefined;
   /** Refuses addresses that are never asked, wherever they came from. */
   readonly guard?: AddressGuard | undefined;

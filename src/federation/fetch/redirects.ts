@@ -12,8 +12,8 @@ export interface RedirectSettings {
 export const defaultRedirectSettings: RedirectSettings = { follow: true, max: 5 };
 
 /**
- * RFC 7231 §6.4, and 308, which is younger and read as 307. 300 offers a choice that nobody can
- * make here; 304 to 306 do not redirect.
+ * RFC 7231 §6.4, and 308, which is newer and read as 307. 300 offers a choice that an agent cannot
+ * make; 304 to 306 do not redirect.
  */
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 

@@ -1,8 +1,8 @@
 import { isSpiffeId, type SpiffeId, type TrustDomain, trustDomainOf } from '../../spiffe/index.ts';
 
 /**
- * Who a statement claims to be from, read without any proof: enough to drop it before anything
- * costly is done. Undefined where that cannot be read.
+ * Reads the issuer that a statement claims, without any proof. That is enough to drop it before
+ * anything costly is done. Undefined where it cannot be read.
  */
 export function claimedIssuer(
   token: string,

@@ -3,9 +3,9 @@ import { fetchBundle, type FetchOutcome, type FetchRequest } from '../fetch/fetc
 import type { HoldingStatements } from './holding-statements.ts';
 
 /**
- * Fetches as `fetchBundle` does, and says what is held. An endpoint of another product knows
- * nothing of that; should one refuse a request for its header, it is asked again without it, so
- * that no poll ever fails for what it says.
+ * Fetches as `fetchBundle` does, and reports what is held. An endpoint of another product ignores
+ * that report. Where one refuses the request because of its header, the agent asks again without
+ * it. So no poll fails because of the report.
  */
 export async function fetchIdentified(
   request: FetchRequest,

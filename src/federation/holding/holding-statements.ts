@@ -20,7 +20,7 @@ const LEFT_OUT_MS = 60 * 60_000;
 
 interface Signed {
   readonly token: string;
-  /** What it says and who signed it: another content is another statement. */
+  /** The content and its signer: another content is another statement. */
   readonly content: string;
   readonly renewAtMs: number;
 }
@@ -87,8 +87,8 @@ export class HoldingStatements {
   }
 
   /**
-   * The statement for a poll of this trust domain; undefined where there is nothing to say, or
-   * nobody to sign. Never rejects.
+   * Gives the statement for a poll of this trust domain; undefined without content or signer. Never
+   * rejects.
    */
   async statementFor(trustDomain: TrustDomain): Promise<string | undefined> {
     const { signer: current, clock, log } = this.#options;

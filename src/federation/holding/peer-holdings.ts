@@ -50,10 +50,7 @@ export interface PeerHoldingsOptions {
   readonly bundles: BundleSource;
   readonly clock: Clock;
   readonly log: Log;
-  /**
-   * Called after each request that proves which peer it comes from, also where it says the same as
-   * before.
-   */
+  /** Called after each request that proves its peer, also when it reports the same as before. */
   readonly onContact?: (trustDomain: TrustDomain) => void;
   /** Called after each new statement that is proved. */
   readonly onHolding?: (holding: PeerHolding) => void;
@@ -89,9 +86,9 @@ export class PeerHoldings {
   }
 
   /**
-   * A request for our bundle came in. Returns at once; a statement is proved behind it. Resolves
-   * with the peer whose agent the client proved to be, of the relationships that we hold; undefined
-   * for anybody else. Never rejects.
+   * Notes a request for our bundle. Returns at once, and verifies a statement after that. Resolves
+   * with the peer that the client proved to be, if we hold a relationship with it; else undefined.
+   * Never rejects.
    */
   async note(seen: SeenRequest): Promise<TrustDomain | undefined> {
     const { statement } = seen;
@@ -135,7 +132,7 @@ export class PeerHoldings {
     return this.#forgotAt;
   }
 
-  /** Everyone else who polls, the newest last. */
+  /** All other pollers, the newest last. */
   plainPollers(): readonly PlainPoller[] {
     return [...this.#plain.values()];
   }
@@ -169,8 +166,8 @@ export class PeerHoldings {
       if (!holding || signer.id !== issuer.id) return undefined;
       this.#options.onContact?.(trustDomain);
       const newest = this.#holdings.get(trustDomain);
-      // An older one, played again, says nothing about now; within one second the one that came
-      // last counts.
+      // An older one that is played again does not count. Within one second the later arrival
+      // counts.
       const seconds = (instant: Date) => Math.floor(instant.getTime() / 1000);
       if (newest && seconds(issuedAt) < seconds(newest.saidAt)) return trustDomain;
       if (newest && seconds(issuedAt) === seconds(newest.saidAt) && arrival < newest.arrival)

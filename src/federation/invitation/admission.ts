@@ -31,7 +31,7 @@ export interface Hello {
   readonly identity: OwnIdentity;
 }
 
-/** Proof, signature and JSON around what the newcomer says. */
+/** Room for proof, signature and JSON around the newcomer's statement. */
 const EXTRA_BYTES = 64 * 1024;
 
 /**
@@ -96,7 +96,7 @@ export class Admission {
     }
   }
 
-  /** Everything that is asked of a newcomer who has the secret; what is cheap comes first. */
+  /** Checks a newcomer that has the secret; the cheap checks come first. */
   async #admit(
     { id, requireApproval, peer: expected }: StoredInvitation,
     said: {

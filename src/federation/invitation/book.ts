@@ -3,7 +3,7 @@ import type { InvitationPatch, InvitationState, Store, StoredInvitation } from '
 
 /** Wrong or failed tries after which an invitation is burned. */
 export const MAX_TRIES = 3;
-/** An operator who has not approved within this time of the redemption is not going to. */
+/** How long after the expiry of an invitation an operator can still approve its redemption. */
 const APPROVAL_MS = 24 * 3_600_000;
 /** The newest ones; of older ones nothing is answered. */
 const MAX_KNOWN = 1000;

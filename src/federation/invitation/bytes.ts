@@ -39,7 +39,7 @@ export class ByteWriter {
 
 /**
  * Reads what `ByteWriter` wrote. Every method throws `RangeError` where the bytes end too early or
- * say what they cannot.
+ * have an impossible value.
  */
 export class ByteReader {
   readonly #bytes: Buffer;

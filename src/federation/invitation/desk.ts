@@ -26,7 +26,9 @@ const MIN_SECONDS = 30;
 const MAX_SECONDS = 7 * 86_400;
 const MAX_UNFINISHED = 100;
 
-/** The inviter's operator: gives invitations, takes them back, approves who redeemed them. */
+/**
+ * The actions of the inviter's operator: gives invitations, takes them back, approves newcomers.
+ */
 export class InvitationDesk {
   readonly #parts: InvitationParts;
   readonly #book: InvitationBook;

@@ -4,7 +4,7 @@ import { CodedError } from '../../spiffe/index.ts';
 export type InvitationErrorCode =
   /** The text is not an invitation. */
   | 'invitation-malformed'
-  /** The line is shorter than it says it is. */
+  /** The line is shorter than its own length field. */
   | 'invitation-cut'
   /** A character of the line is another one than it was. */
   | 'invitation-mistyped'
@@ -28,7 +28,7 @@ export type InvitationErrorCode =
   | 'invitation-address-refused'
   /** The inviter does not know the line as open. */
   | 'invitation-refused'
-  /** The inviter knows it, and says why not. */
+  /** The inviter knows it, and gives the reason for its refusal. */
   | 'invitation-declined'
   | 'invitation-exchange-failed'
   /** The other end of the connection did not prove that it is the inviter. */

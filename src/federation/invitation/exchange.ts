@@ -23,9 +23,9 @@ const DONE = new Error('the exchange is over');
 const BROKEN = 'the connection ended during the exchange';
 
 /**
- * One TLS 1.3 connection to the inviter, on which a whole exchange takes place. Its certificate is
- * not judged here, by nobody's CAs: what both sides sign names this very connection, so another end
- * of it cannot be passed off.
+ * One TLS 1.3 connection to the inviter, on which a whole exchange takes place. No CA judges its
+ * certificate here. Because what both sides sign names this very connection, another server cannot
+ * pass for the inviter.
  */
 export class Exchange {
   /** The certificates of the other end as it sent them, leaf first. */
@@ -91,7 +91,7 @@ export class Exchange {
   }
 
   /**
-   * Says something, and reads the answer within `withinMs`. Rejects with `InvitationError`
+   * Sends a message, and reads the answer within `withinMs`. Rejects with `InvitationError`
    * `invitation-exchange-failed`.
    */
   async say(path: string, message: unknown, withinMs: number): Promise<ExchangeAnswer> {

@@ -51,7 +51,7 @@ export class Invitations {
   }
 
   /**
-   * Takes what the store remembers, and goes on asking where an answer was missed. Rejects with
+   * Loads the invitations of the store, and asks again where an answer was missed. Rejects with
    * `StoreError`.
    */
   async start(): Promise<void> {
@@ -81,7 +81,7 @@ export class Invitations {
     return this.#desk.cancel(id, actor);
   }
 
-  /** Confirms who redeemed one. Throws what `InvitationDesk.approve` throws. */
+  /** Confirms the newcomer that redeemed one. Throws what `InvitationDesk.approve` throws. */
   approve(wordsOrId: string, actor: string): Promise<StoredInvitation> {
     return this.#desk.approve(wordsOrId, actor, this.#stop.signal);
   }
@@ -93,9 +93,10 @@ export class Invitations {
   }
 
   /**
-   * Takes an invitation up: both directions are set up when it resolves as `completed`; as
-   * `awaiting-approval` the inviter is asked on. Again with the same line it goes on where it was
-   * broken off. Throws what `parseInvitation`, `Redemption.check` and `Redemption.redeem` throw.
+   * Accepts an invitation. Both directions are set up when it resolves as `completed`; after
+   * `awaiting-approval` the agent asks the inviter again. The same line again continues where the
+   * exchange broke off. Throws what `parseInvitation`, `Redemption.check` and `Redemption.redeem`
+   * throw.
    */
   async take(line: string, actor: string): Promise<Settled> {
     const invitation = parseInvitation(line);

@@ -8,9 +8,9 @@ import type { Side } from './side.ts';
 import { toldBundle } from './told-bundle.ts';
 
 /**
- * Holds what the other end says of itself against the line: the same names, profile, address and at
- * least one root that the line pins; and over `https_spiffe` the connection's certificate is under
- * such a root. Returns the pinned roots, by which alone its signature is to be proved. Throws
+ * Compares the other side's report about itself with the line: the same names, profile, address and
+ * at least one root that the line pins. Over `https_spiffe` the connection's certificate must be
+ * under such a root. Returns the pinned roots; only they may verify its signature. Throws
  * `InvitationError` `inviter-unproved`.
  */
 export function holdAgainstLine(

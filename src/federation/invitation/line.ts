@@ -14,7 +14,7 @@ import { decodeBase32, encodeBase32 } from './base32.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { InvitationError } from './errors.ts';
 
-/** Everything that the one line of an invitation says. */
+/** The content of the one line of an invitation. */
 export interface Invitation {
   /** 16 hex digits. */
   readonly id: string;

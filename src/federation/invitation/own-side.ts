@@ -17,7 +17,7 @@ export interface OwnIdentity {
 const PIN_DIGITS = 32;
 
 /**
- * Our SVID, once it is sure that peers who hold our roots can verify it. Throws `InvitationError`
+ * Gives our SVID, if peers that hold our roots can verify it. Throws `InvitationError`
  * `own-bundle-unknown`, `identity-missing`, `identity-unusable`.
  */
 export function ownIdentity(parts: InvitationParts): OwnIdentity {
@@ -63,7 +63,7 @@ function pinsOf({ x509Authorities }: TrustBundle, anchor: string): string[] {
   return [...new Set(pins)].slice(0, MAX_PINS);
 }
 
-/** Who we are and where our endpoint is, as a line and a side both say it. */
+/** Our identity and endpoint, as they stand in a line and in a side. */
 export function ownEndpoint(
   { url, profile }: InvitationParts['endpoint'],
   { svid, own }: Pick<OwnIdentity, 'svid' | 'own'>,
@@ -76,7 +76,7 @@ export function ownEndpoint(
   };
 }
 
-/** What we say of ourselves, with a new nonce. */
+/** Our report about ourselves, with a new nonce. */
 export function ownSide(
   { endpoint, random, bundleLimits, clock }: InvitationParts,
   identity: OwnIdentity,

@@ -24,9 +24,9 @@ const MAX_HELLO_BYTES = 1024;
 const MAX_QUESTION_BYTES = 64 * 1024;
 
 /**
- * The inviter's side of the exchange, on a path of the bundle endpoint. Nothing is looked at, let
- * alone computed, unless the path names an invitation of ours that is open; and nobody learns
- * anything who has not proved the secret: for all others there is no such path.
+ * The inviter's side of the exchange, on a path of the bundle endpoint. It reads and computes
+ * nothing unless the path names an open invitation of ours. A caller that has not proved the secret
+ * learns nothing: for it there is no such path.
  */
 export class InvitationReception {
   readonly #parts: InvitationParts;
@@ -96,7 +96,7 @@ export class InvitationReception {
     return invitation.state === 'open' && !this.#book.isOver(invitation);
   }
 
-  /** The newcomer binds itself to what it will say; then we say what we are, and prove it. */
+  /** The newcomer commits to what it will send. Then we send our report and its proof. */
   async #hello(invitationId: string, body: Uint8Array, request: ReceptionRequest): Promise<ReceptionAnswer> {
     const said = jsonObject(body, MAX_HELLO_BYTES);
     const commitment = stringIn(said, 'commitment');
@@ -131,7 +131,7 @@ export class InvitationReception {
     }
   }
 
-  /** How it stands with an invitation that this newcomer has redeemed. */
+  /** Answers with the state of an invitation that this newcomer has redeemed. */
   async #status(id: string, body: Uint8Array): Promise<ReceptionAnswer> {
     const { clock, federation, store, bundleLimits } = this.#parts;
     const signature = stringIn(jsonObject(body, MAX_QUESTION_BYTES), 'signature');

@@ -32,7 +32,7 @@ export class Redemption {
   }
 
   /**
-   * Whatever can be refused without asking anybody. Throws `InvitationError` `invitation-own`,
+   * Makes all refusals that need no network. Throws `InvitationError` `invitation-own`,
    * `invitation-for-another`, `invitation-expired`, and what `ownIdentity` throws.
    */
   check({ trustDomain, expectedPeer, expiresAt }: Invitation): OwnIdentity {
@@ -58,10 +58,10 @@ export class Redemption {
   }
 
   /**
-   * Goes through the exchange. What was sent is on record before it is sent, so that a break
-   * afterwards can be asked about. A relationship that exists is renewed. Rejects with
-   * `FederationError` `already-federated` where that cannot be; `InvitationError`
-   * `invitation-refused`, `invitation-declined`, `inviter-unproved`, `invitation-address-refused`,
+   * Runs the exchange. A message is recorded before it is sent, so that the agent can ask about it
+   * after a break. A relationship that exists is renewed. Rejects with `FederationError`
+   * `already-federated` where that cannot be; `InvitationError` `invitation-refused`,
+   * `invitation-declined`, `inviter-unproved`, `invitation-address-refused`,
    * `invitation-exchange-failed`; `StoreError`.
    */
   async redeem(invitation: Invitation, identity: OwnIdentity, actor: string): Promise<Settled> {
@@ -91,7 +91,7 @@ export class Redemption {
       peer: inviter,
       bundles: toldBundle(this.#parts, await provable(this.#parts, roots)),
     });
-    // What we would not take is refused now, while the inviter trusts nobody yet.
+    // Refuses now what we would not accept, while the inviter does not trust us yet.
     await checkPeer(this.#parts, this.#settlement.asPeer({ id }, inviter, actor));
     const transcript = transcriptOf({ invitationId: id, inviter, newcomer: ours, exporter });
     const taken = await this.#record(invitation, inviter, transcript, actor);
@@ -115,7 +115,7 @@ export class Redemption {
   }
 
   /**
-   * Asks the inviter how it stands with what was sent before. Rejects as `redeem` does; an answer
+   * Asks the inviter about the state of what was sent before. Rejects as `redeem` does; an answer
    * that proves nothing is `unknown`.
    */
   async ask(taken: StoredInvitation): Promise<Settled> {
@@ -130,7 +130,7 @@ export class Redemption {
     return this.#settlement.settle(taken, identity, answer.body, taken.createdBy);
   }
 
-  /** Keeps what is about to be sent, and to whom; never the secret. */
+  /** Stores what is about to be sent, and to which inviter; never the secret. */
   async #record(
     invitation: Invitation,
     inviter: Side,

@@ -80,7 +80,7 @@ export class Settlement {
     return { status, invitation: invitation ?? taken };
   }
 
-  /** Puts on record that nothing came of it; it may be tried again. */
+  /** Records that the exchange had no effect; it may be tried again. */
   async fail(
     taken: StoredInvitation,
     { code, message }: CodedError,

@@ -19,7 +19,7 @@ import {
 import { InvitationError } from './errors.ts';
 import { MAX_URLS } from './line.ts';
 
-/** What one side of an invitation says about itself. */
+/** What one side of an invitation reports about itself. */
 export interface SideTerms {
   readonly role: 'inviter' | 'newcomer';
   readonly invitationId: string;
@@ -71,8 +71,8 @@ export function serializeSide(terms: SideTerms): string {
 }
 
 /**
- * SHA-256 of what a side will say: it holds to that before it knows what the other one says. 64 hex
- * digits.
+ * SHA-256 of what a side will send. It commits to that before it knows the message of the other
+ * side. 64 hex digits.
  */
 export function commitmentTo(text: string): string {
   return createHash('sha256').update('federate-invitation-commitment-v1\n').update(text).digest('hex');

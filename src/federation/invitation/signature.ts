@@ -11,12 +11,12 @@ import type { OwnIdentity } from './own-side.ts';
 import type { InvitationParts } from './parts.ts';
 import type { SideTerms } from './side.ts';
 
-/** What became of an invitation, as the inviter says it. */
+/** The state of an invitation, in the words of the inviter. */
 export type InvitationStatus = 'completed' | 'awaiting-approval' | 'ended';
 
 /**
  * What a signature is for: the inviter's first half, the whole transcript, of either side, or the
- * newcomer's later question how it stands.
+ * newcomer's later question about the state.
  */
 type SignatureKind = 'offer' | 'transcript' | 'question';
 
@@ -28,7 +28,7 @@ const TYPES: Readonly<Record<SignatureKind, StatementType>> = {
 /** A signature is used at once; the rest is for clocks that differ. */
 const LASTS_MS = 300_000;
 
-/** Who says what to whom. */
+/** The signer, the receiver and the content. */
 interface Signed {
   readonly kind: SignatureKind;
   readonly role: SideTerms['role'];

@@ -35,9 +35,9 @@ export function transcriptOf({ invitationId, inviter, newcomer, exporter }: Tran
 }
 
 /**
- * What the inviter signs before the newcomer says anything: its own half, and what the newcomer has
- * bound itself to. So a newcomer never speaks to anybody else, and knows that it can verify what
- * the inviter will sign at the end.
+ * What the inviter signs before the newcomer sends its report: its own half, and the newcomer's
+ * commitment. So a newcomer never reports to another server, and knows that it can verify what the
+ * inviter will sign at the end.
  */
 export function offerOf(input: {
   readonly invitationId: string;

@@ -26,7 +26,7 @@ export interface CompareParts {
 const OUR_VERSIONS = 50;
 
 /**
- * Compares what a peer's agent says that it saw with what we saw and published. Rejects with
+ * Compares what a peer's agent reports to have seen with what we saw and published. Rejects with
  * `StoreError`.
  */
 export async function compareSeen(parts: CompareParts, teller: Relationship, seen: Seen): Promise<void> {

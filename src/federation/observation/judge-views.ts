@@ -26,8 +26,8 @@ export interface EndpointView {
 export const VIEW_GRACE_MS = 15 * 60_000;
 
 /**
- * Compares what one endpoint showed to us and to a peer's agent: an honest one shows everyone the
- * same, the same number with the same content, and nobody the old one for long. Undefined where the
+ * Compares what one endpoint showed to us and to a peer's agent. An honest one shows the same to
+ * all: the same number with the same content, and an old bundle not for long. Undefined where the
  * views fit, as far as they can be compared. Pure.
  */
 export function judgeViews(ours: EndpointView, theirs: EndpointView): ViewConflict | undefined {

@@ -45,7 +45,7 @@ const LIFETIME_MS = 5 * 60_000;
 const PER_ADDRESS = 30;
 const MAX_IN_FLIGHT = 8;
 /**
- * A refusal goes out so long after its request; looking at a proof takes a few milliseconds of it.
+ * How long after its request a refusal is sent. Checking a proof takes a few milliseconds of it.
  */
 const REFUSAL_MS = 250;
 
@@ -132,7 +132,7 @@ export class Observations {
     const own = this.#parts.own();
     if (!own) return;
     const { trustDomain, digest, sequence, since: at } = holding;
-    // Polls say the same again and again.
+    // Most polls report the same as the one before.
     const content = `${digest} ${sequence ?? ''} ${at.getTime()}`;
     if (this.#heldThere.get(trustDomain) === content) return;
     this.#heldThere.set(trustDomain, content);
@@ -154,9 +154,10 @@ export class Observations {
   }
 
   /**
-   * Takes on a request for what we saw. What proves no agent of a relationship is answered as any
-   * unknown path is, and after the same time whether or not there is a relationship with the
-   * claimed peer: nobody learns with whom we federate by asking in another's name.
+   * Answers a request for what we saw. A request that does not prove an agent of a relationship
+   * gets the answer of an unknown path. That comes after the same time, with or without a
+   * relationship with the claimed peer. So a caller cannot find out our peers by claiming their
+   * names.
    */
   accept({ method, path, remoteAddress, holding }: ObservationRequest) {
     if (path !== SEEN_PATH || method !== 'GET' || holding === undefined) return undefined;

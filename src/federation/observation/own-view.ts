@@ -4,9 +4,9 @@ import type { SeenVersion } from './seen-claims.ts';
 import type { EndpointView } from './judge-views.ts';
 
 /**
- * What the endpoint of a peer showed us, newest first: what we took, and what it offers and we keep
- * out. What an operator brought in a file says nothing about the endpoint. At most `limit` versions
- * of the history are looked at.
+ * What the endpoint of a peer showed us, newest first: what we accepted, and what it offers and we
+ * keep out. A bundle from an operator's file shows nothing about the endpoint. At most `limit`
+ * versions of the history are read.
  */
 export async function viewOfPeer(
   store: Store,
@@ -18,8 +18,8 @@ export async function viewOfPeer(
   const taken = history
     .filter(({ origin, receivedAt }) => origin.startsWith('https://') && receivedAt >= createdAt)
     .map(({ digest, sequence, receivedAt }) => seenVersion(digest, sequence, receivedAt));
-  // The endpoint showed what came in a file too, once it was polled. Content goes on under new
-  // numbers without a new version.
+  // After a poll the endpoint has shown the bundle of a file too. The same content gets new numbers
+  // without a new version.
   const [newest] = history;
   const { anchor } = await store.priorTrust(trustDomain);
   // The number that counts may come from elsewhere: a file of the operator, or an address that

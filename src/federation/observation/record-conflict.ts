@@ -35,8 +35,8 @@ function kindOf(code: ConflictCode): Kind {
 }
 
 /**
- * Says loudly what was found, and keeps saying it until the same peer's words fit again: an
- * incident with its event, an error in the log, a count for alarms.
+ * Reports a conflict until the statements of the same peer fit again: an incident with its event,
+ * an error in the log, a count for alarms.
  */
 export class ConflictRecord {
   readonly #parts: { readonly store: Store; readonly clock: Clock; readonly log: Log };
@@ -73,7 +73,7 @@ export class ConflictRecord {
     log.error('what peers saw does not fit', { code, subject, observer, reason: message });
   }
 
-  /** What this observer says about the subject fits. Rejects with `StoreError`. */
+  /** Records that the observer's statement about the subject fits. Rejects with `StoreError`. */
   async fits(subject: TrustDomain, observer: TrustDomain, kind: Kind): Promise<void> {
     await this.#observers.delete(nameOf(subject, kind), observer);
     if ((await this.#observers.of(nameOf(subject, kind))).size > 0) return;

@@ -72,7 +72,7 @@ export function seenClaims({ head, yourHead, bundles }: Seen): Record<string, un
   };
 }
 
-/** What such a statement says; undefined where it is not written that way. */
+/** Reads such a statement; undefined where it has another form. */
 export function readSeen(claims: JsonObject): Seen | undefined {
   const [head, yourHead, list] = [claims.get('head'), claims.get('your_head'), claims.get('seen')];
   if (!Array.isArray(list) || list.length > MAX_SEEN_BUNDLES) return undefined;

@@ -13,7 +13,7 @@ import { judge } from '../trust/verdict.ts';
 
 /** A peer to federate with, in one direction: we will accept its identities (FED-11). */
 export interface AddRequest extends BootstrapRequest, RelationshipTerms {
-  /** Who asks, for the audit log: `operator:<uid>`. */
+  /** The caller, for the audit log: `operator:<uid>`. */
   readonly actor: string;
   /** Further addresses of the same endpoint, tried in order. */
   readonly moreEndpointUrls?: readonly string[];
@@ -141,7 +141,7 @@ export async function prepareRelationship(
   return { relationship, version, added, first, notes };
 }
 
-/** Everything that can be refused without asking anybody. Returns the serving depth. */
+/** Makes all refusals that need no network. Returns the serving depth. */
 function checkRequest(
   parts: RefreshParts,
   request: AddRequest,

@@ -287,10 +287,10 @@ function explain(error: unknown, { trustDomain, endpointUrl }: BootstrapRequest)
 }
 
 /**
- * What the fetched bundle rests on. A pin of the whole bundle vouches for all of it. A pin of a
- * root's key vouches for that root only: over `https_spiffe` the endpoint then has to prove itself
- * by that very root, and so vouches for the rest as it will at every later poll; over `https_web`
- * Web PKI vouches for the rest.
+ * Gives the proof of the fetched bundle. A pin of the whole bundle vouches for all of it. A pin of
+ * a root's key vouches for that root only. Over `https_spiffe` the endpoint then has to prove
+ * itself by that very root, and vouches for the rest, as at every later poll. Over `https_web` Web
+ * PKI vouches for the rest.
  */
 function prove(
   { clock, trusted, strictKeyUsage }: RefreshParts,

@@ -16,8 +16,8 @@ export interface RelationshipChange {
   readonly moreEndpointUrls?: readonly string[];
   readonly profile?: EndpointProfile;
   /**
-   * The private CA of an `https_web` endpoint; `null` goes back to the public ones. With another
-   * profile it goes by itself.
+   * The private CA of an `https_web` endpoint; `null` goes back to the public ones. Another profile
+   * removes it.
    */
   readonly webPkiCaPem?: string | null;
   /** The SPIFFE ID whose signed statements count as the peer's own. */
@@ -30,10 +30,10 @@ export interface RelationshipChange {
 }
 
 /**
- * Changes where a peer is asked, how its endpoint proves itself, what waits for a word and how old
- * it may grow, on record (FED-09, FED-10); what is held stays. Returns the relationship as it is
+ * Changes and records the endpoint of a peer, its profile, which changes wait for approval and how
+ * old the bundle may grow (FED-09, FED-10). What is held stays. Returns the relationship as it is
  * now. Throws what `checkEndpoint` and `checkTerms` throw, `FederationError` `not-federated` when
- * it was removed meanwhile, and `StoreError`.
+ * another request removed it, and `StoreError`.
  */
 export async function changeRelationship(
   parts: RefreshParts,
@@ -45,7 +45,7 @@ export async function changeRelationship(
   const { actor, reason } = change;
   const { webPkiCaPem: before, moreEndpointUrls, policy, staleAfterSeconds, ...rest } = relationship;
   const profile = change.profile ?? relationship.profile;
-  // A private CA says nothing about an endpoint that proves itself in another way.
+  // A private CA does not apply to an endpoint that proves itself in another way.
   const kept = profile.kind === 'https_web' ? before : undefined;
   const caPem = change.webPkiCaPem === undefined ? kept : (change.webPkiCaPem ?? undefined);
   const limit =

@@ -7,7 +7,7 @@ import type { RefreshParts } from '../poll/refresh-parts.ts';
 import { type OwnSvid, verifiesWith } from './own-svid.ts';
 import { withoutKeys } from '../trust/without-keys.ts';
 
-/** The operator's word that a key is not to be trusted. */
+/** The operator's request not to trust a key. */
 export interface DistrustRequest {
   readonly trustDomain: TrustDomain;
   /** What `findKey` takes. */
@@ -17,21 +17,21 @@ export interface DistrustRequest {
   /** When the key counts again by itself; left out: never. */
   readonly until?: Date;
   /**
-   * Says that the last key of our own may go, which every peer will take as the end of all our
+   * Confirms that our own last key may go. Every peer will take that as the end of all our
    * identities.
    */
   readonly evenTheLast?: boolean;
   /**
-   * Says that a key may go on which the agent's own SVID rests, although peers refuse our endpoint
-   * from then on.
+   * Confirms that the key under the agent's own SVID may go. Peers refuse our endpoint from then
+   * on.
    */
   readonly evenOurOwnSvid?: boolean;
 }
 
-/** A key that is out, and what is left. */
+/** A key that was distrusted, and what is left. */
 export interface Distrusted {
   readonly key: DistrustedKey;
-  /** Whether a bundle that counts had it; else it is kept out should it ever come. */
+  /** Whether a bundle that counts had it. If not, it stays distrusted should it ever come. */
   readonly wasTrusted: boolean;
   readonly x509Left: number;
   readonly jwtLeft: number;
@@ -50,9 +50,9 @@ export interface DistrustPeers {
 }
 
 /**
- * The keys that the operator distrusts, of peers and of our own: each is taken out on record first,
- * then in memory, and stays out over polls, restarts and new certificates, until its time is over
- * or the operator says so.
+ * The keys that the operator distrusts, of peers and of our own. Each is recorded first, then
+ * removed from memory. It stays out over polls, restarts and new certificates, until its time is
+ * over or the operator trusts it again.
  */
 export class Distrusts {
   readonly #parts: RefreshParts;

@@ -14,7 +14,9 @@ import type { OperatorOverride } from '../poll/settle-offer.ts';
 /** An offered bundle that is not trusted, for the operator to decide on. */
 export interface WaitingOffer {
   readonly relationship: Relationship;
-  /** Whether it waits for a word, or is kept out: by invariant 3, or because it was rejected. */
+  /**
+   * Whether it waits for the operator, or is kept out: by invariant 3, or because it was rejected.
+   */
   readonly status: 'quarantined' | 'refused' | 'rejected';
   readonly code: string;
   readonly message: string;
@@ -47,7 +49,7 @@ export interface ReviewPeers {
   pollAnew(trustDomain: TrustDomain, override?: OperatorOverride): Promise<RefreshResult>;
 }
 
-/** More than anybody would look through. */
+/** More than an operator would read. */
 const MOST = 1000;
 
 /**
@@ -186,7 +188,7 @@ export class OfferReviews {
   }
 }
 
-/** Whether an incident is about an offer on which the operator has the last word. */
+/** Whether an incident is about an offer that the operator can decide. */
 function isKeptOut({ kind, code }: StoredIncident): boolean {
   return kind === 'bundle-quarantined' || code === 'offer-rejected' || code === 'sequence-rolled-back';
 }

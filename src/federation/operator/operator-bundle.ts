@@ -15,7 +15,7 @@ export interface OperatorBundle {
   readonly reason: string;
 }
 
-/** A poll that writes in between is met once or twice, not for ever. */
+/** Limits the attempts. Because a poll may write in between once or twice, but not without end. */
 const MAX_ATTEMPTS_TO_WRITE = 3;
 
 /**
@@ -49,7 +49,7 @@ export async function putOperatorBundle(
     const written = await store.replaceCurrent({
       trustDomain,
       expectedDigest: before ? before.digest : null,
-      // A file says nothing about the endpoint's numbers: replays of what it served before stay
+      // A file proves nothing about the endpoint's numbers: replays of what it served before stay
       // out.
       keepsSequence: 'held',
       version: { bundle, receivedAt: at, verdict: 'operator', origin: name },

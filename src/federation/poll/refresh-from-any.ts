@@ -46,8 +46,8 @@ export async function refreshFromAny(
 }
 
 /**
- * The failure that says most: an offer that is kept out before an address that gave none; the
- * others are named.
+ * The most useful failure: an offer that is kept out, before an address that gave none. The others
+ * are named.
  */
 function summary(failures: readonly RefreshedFrom[]): RefreshedFrom {
   const chosen = failures.find(({ outcome }) => outcome.kind === 'refused') ?? failures[0];

@@ -41,13 +41,11 @@ export interface Refreshed {
   readonly tag?: RememberedTag;
   readonly offered?: TrustBundle;
   readonly incident?: PollIncident;
-  /**
-   * Why a poll that brought a good document still needs an operator's eye; goes with `incident`.
-   */
+  /** Why a poll with a good document still needs the operator; comes with `incident`. */
   readonly reason?: StateReason;
 }
 
-/** The name of the trust domain a result belongs to, and what came of the poll. */
+/** The trust domain of a poll, and its outcome. */
 export interface RefreshResult {
   readonly trustDomain: TrustDomain;
   readonly outcome: RefreshOutcome;

@@ -22,7 +22,7 @@ export interface RefreshParts {
   readonly held: HeldBundles;
   /** How relationships look from the peers' side. */
   readonly theirSides?: TheirSides | undefined;
-  /** What counts of what is held. */
+  /** The part of the held bundles that counts. */
   readonly trusted: TrustedBundles;
   /**
    * The bundles that endpoints are verified with: the held ones, without distrusted keys, and our

@@ -57,8 +57,8 @@ export function staleFrom({
 }
 
 /**
- * The state of a relationship that has grown older than its limit: nobody of the peer is accepted,
- * whatever else is the matter.
+ * The state of a relationship that is older than its limit: no identity of the peer is accepted,
+ * whatever else is wrong.
  */
 export function staleState(relationship: Relationship, besides: StateAfter): StateAfter {
   const { trustDomain, lastSuccessAt, staleAfterSeconds = 0 } = relationship;
@@ -74,7 +74,9 @@ export function staleState(relationship: Relationship, besides: StateAfter): Sta
   };
 }
 
-/** The reason of an active relationship whose bundle lets nobody in; null where it has keys. */
+/**
+ * The reason of an active relationship whose bundle accepts no identity; null where it has keys.
+ */
 function withoutKeys({ trustDomain, x509Authorities, jwtAuthorities }: TrustBundle): StateReason | null {
   if (x509Authorities.length > 0 || jwtAuthorities.length > 0) return null;
   return {

@@ -16,7 +16,7 @@ import { defaultScheduleSettings } from '../fetch/schedule.ts';
 import { hasUnusableEntries, whyUnusable } from '../trust/unusable-document.ts';
 import { judge, type Override, type Verdict } from '../trust/verdict.ts';
 
-/** On whose word an objection may be set aside this once, for the record. */
+/** The operator whose request sets an objection aside this once, for the record. */
 export interface OperatorOverride extends Override {
   readonly actor: string;
   readonly reason: string;
@@ -59,7 +59,7 @@ export async function settleOffer(
   const { store, held } = parts;
   const { trustDomain } = relationship;
   for (let attempt = 0; attempt < MAX_ATTEMPTS_TO_WRITE; attempt += 1) {
-    // A late answer of a relationship that was removed meanwhile is dropped (FED-59).
+    // Drops a late answer of a relationship that has been removed (FED-59).
     if (offer.signal.aborted) return { outcome: { kind: 'called-off' } };
     const before = held.bundleFor(trustDomain);
     const verdict = await judgeOffer(parts, relationship, offer, before);
@@ -173,7 +173,7 @@ async function rememberMetadata(
   const sequence = leavesSequence ? before.sequence : (offered.sequence ?? before.sequence);
   if (sequence !== undefined && sequence !== before.sequence)
     await store.noteUnchanged(offered.trustDomain, clock.now(), { sequence });
-  // It may have been removed meanwhile, and must not come back.
+  // The relationship may have been removed during the poll, and must not come back.
   if (signal.aborted) return;
   const { sequence: _, ...unnumbered } = offered;
   held.remember(sequence === undefined ? unnumbered : { ...unnumbered, sequence });

@@ -7,7 +7,7 @@ import type { OwnRoot, RotationView } from './rotation-view.ts';
 export interface GateVerdict {
   readonly safe: boolean;
   readonly missing: readonly Missing[];
-  /** Whom it rests on something weaker than a proof for. */
+  /** The peers and pollers with less evidence than a proof. */
   readonly taken: readonly { readonly who: TrustDomain | string; readonly by: Exclude<ReadyBy, 'proof'> }[];
 }
 
@@ -31,8 +31,9 @@ export function judgeUse(root: OwnRoot, view: RotationView): GateVerdict {
 }
 
 /**
- * Whether a root may go: it does not sign any more, everybody has the roots that do, and nothing
- * that it signed can still be in use. Where nobody knows what signs, that is never safe.
+ * Whether a root may go: it does not sign any more, every peer and poller has the roots that do,
+ * and nothing that it signed can still be in use. Where it is unknown what signs, removal is never
+ * safe.
  */
 export function judgeRetire(root: OwnRoot, view: RotationView): GateVerdict {
   const { life } = root;

@@ -64,7 +64,7 @@ export function planLifetime(
   return findings;
 }
 
-/** What there is to say about the roots as they are, and the time that each has left. Pure. */
+/** Gives advice about the roots as they are, and the time that each has left. Pure. */
 export function planRoots(roots: readonly OwnRoot[], times: RotationTimes, now: Date): PlanFinding[] {
   const lifetimes = roots.map(
     ({ authority }) => authority.notAfter.getTime() - authority.notBefore.getTime(),
@@ -110,7 +110,7 @@ function unreadableRoots(roots: readonly OwnRoot[]): PlanFinding[] {
   });
 }
 
-/** What there is to say about the hint alone. Pure. */
+/** Gives advice about the hint alone. Pure. */
 export function planHint({ hintMs }: Pick<RotationTimes, 'hintMs'>): PlanFinding[] {
   if (hintMs >= MINUTE_MS) return [];
   return [

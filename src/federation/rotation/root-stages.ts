@@ -41,10 +41,10 @@ export function judgeSigning(input: {
 }
 
 /**
- * The stages that our roots come to now: *published* with the bundle that first has them, *in use*
- * when they sign, *retiring* when they did and no longer do, *gone* with the bundle that no longer
- * has them. Where nobody knows what signs, nothing but published and gone is judged. Pure; judged
- * again with the outcome taken in, it finds nothing.
+ * Gives the stages that our roots reach now: *published* with the bundle that first has them, *in
+ * use* when they sign, *retiring* when they did and no longer do, *gone* with the bundle that no
+ * longer has them. Where it is unknown what signs, only published and gone are judged. Pure. A
+ * second call with the outcome applied finds nothing.
  */
 export function judgeRootStages(input: {
   readonly bundle: TrustBundle;

@@ -20,12 +20,12 @@ export interface OwnRoot {
   readonly life: RootLife;
 }
 
-/** A peer that we have a relationship with, and what is known of what it holds. */
+/** A peer that we have a relationship with, and what is known about its holdings. */
 export interface RotationPeer {
   readonly trustDomain: TrustDomain;
   /** What it proved itself. */
   readonly holding?: PeerHolding;
-  /** Who polls from the address of its endpoint, where it proved nothing. */
+  /** The poller at the address of its endpoint, where it proved nothing. */
   readonly poller?: PlainPoller;
 }
 
@@ -58,7 +58,7 @@ export interface RotationView {
   /** Newest first; how far back is bounded. */
   readonly versions: readonly OwnVersion[];
   readonly peers: readonly RotationPeer[];
-  /** Who else polls. */
+  /** The other pollers. */
   readonly pollers: readonly PlainPoller[];
   /** When one of them was forgotten last, because there were too many to remember. */
   readonly forgotAt?: Date | undefined;

@@ -17,10 +17,10 @@ interface Candidate extends NamedKey {
 }
 
 /**
- * The one key that `word` names: a JWT key ID, or at least six of the first hex digits of the
- * fingerprint of a root's certificate or of a public key, with or without `sha256:`. A whole
- * fingerprint of a public key that nobody knows yet is taken at its word. Throws `FederationError`
- * `key-not-found`, `key-ambiguous`.
+ * Finds the one key that `word` names: a JWT key ID, or at least six of the first hex digits of a
+ * fingerprint, with or without `sha256:`. The fingerprint is that of a root's certificate or of a
+ * public key. The whole fingerprint of a public key is accepted even where the key is unknown.
+ * Throws `FederationError` `key-not-found`, `key-ambiguous`.
  */
 export function findKey(
   word: string,

@@ -8,9 +8,9 @@ import { BundleSet, type BundleSource, type TrustBundle, type TrustDomain } from
 export type BundleListener = (trustDomain: TrustDomain, bundle: TrustBundle | undefined) => void;
 
 /**
- * Every foreign bundle that is held, in memory; what of it counts is for `TrustedBundles` to say.
- * Changed only after the store has committed the same (design, invariant 2), a whole bundle at a
- * time (TDB-41).
+ * Every foreign bundle that is held, in memory; `TrustedBundles` decides what of it counts. Changed
+ * only after the store has committed the same (design, invariant 2), a whole bundle at a time
+ * (TDB-41).
  */
 export class HeldBundles implements BundleSource {
   readonly #set = new BundleSet();

@@ -5,7 +5,7 @@ import { withoutKeys } from './without-keys.ts';
 import { pollIntervalMs, type ScheduleSettings } from '../fetch/schedule.ts';
 
 /**
- * For so long a key is held before it counts as an overlap, unless the config says otherwise; never
+ * How long a key is held before it counts as an overlap, unless the config has another value; never
  * less than three refresh hints.
  */
 export const DEFAULT_OVERLAP_LEAD_MS = 24 * 60 * 60_000;
@@ -33,7 +33,7 @@ const NOUNS: Readonly<Record<KeyKind, string>> = { x509: 'root', jwt: 'JWT key' 
 export interface OverlapTerms {
   readonly leadMs: number;
   readonly now: Date;
-  /** What is held now: its certificates vouch as they are. */
+  /** The bundle that is held now; its certificates vouch as they are. */
   readonly held: TrustBundle;
   /**
    * Keys of this trust domain that the operator distrusts (`keyFingerprint`): they vouch for

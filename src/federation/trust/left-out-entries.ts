@@ -28,7 +28,7 @@ const FOR_OTHERS: ReadonlySet<BundleNoteCode> = new Set(['entry-use-unknown', 'e
 export class LeftOutEntries {
   readonly #latest = new Map<TrustDomain, LeftOut>();
 
-  /** Takes the notes of a document whose content is what is held now. */
+  /** Stores the notes of a document whose content is held now. */
   note(trustDomain: TrustDomain, notes: readonly BundleNote[], at: Date): void {
     const left = notes.filter(({ code, index }) => index !== undefined && !USED.has(code));
     if (left.length === 0) {

@@ -3,7 +3,7 @@ import type { Relationship } from '../../store/index.ts';
 
 /** The state of a relationship, as `federate status` shows it. */
 export interface RelationshipStatus extends Relationship {
-  /** What is held of the bundle; absent where nothing is. */
+  /** The held bundle, in numbers; absent without one. */
   readonly bundle?: {
     readonly digest: string;
     readonly sequence?: bigint;

@@ -17,7 +17,8 @@ const WOKEN = new Error('something else is to be waited for');
  */
 export class TrustedBundles implements BundleSource {
   /**
-   * For verifying endpoints: a stale peer's is still asked, else it could never become fresh again.
+   * For verifying endpoints. A stale peer's endpoint is still polled, because the peer could not
+   * become fresh again otherwise.
    */
   readonly evenStale: BundleSource;
   readonly #held: HeldBundles;
@@ -102,8 +103,8 @@ export class TrustedBundles implements BundleSource {
   }
 
   /**
-   * Calls back with each foreign bundle that is replaced, or `undefined` when one goes, until the
-   * returned function is called.
+   * Calls back with each foreign bundle that is replaced, or `undefined` for one that is removed,
+   * until the returned function is called.
    */
   onChange(listener: BundleListener): () => void {
     this.#listeners.add(listener);

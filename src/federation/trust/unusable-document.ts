@@ -14,8 +14,8 @@ export function leftOutNotes({ notes }: Pick<ParsedBundle, 'notes'>): readonly B
 }
 
 /**
- * Whether an entry was left out, so that a key which is missing may be in it: that is not the
- * peer's word that the key is revoked.
+ * Whether an entry was left out, so that a missing key may be in it. Then the peer has not revoked
+ * that key.
  */
 export function hasUnusableEntries(parsed: Pick<ParsedBundle, 'notes'>): boolean {
   return leftOutNotes(parsed).length > 0;

@@ -23,7 +23,7 @@ export type QuarantineCode =
   | ForeignKeyCode;
 
 /**
- * Why an offered bundle is kept out (design, invariant 3): it is older than what is held, or the
+ * Why an offered bundle is kept out (design, invariant 3): it is older than the held one, or the
  * operator rejected this very content.
  */
 export type RefusalCode = 'sequence-rolled-back' | 'offer-rejected';
@@ -77,7 +77,7 @@ export type Verdict =
     }
   | { readonly kind: 'refused'; readonly code: RefusalCode; readonly message: string };
 
-/** The operator's word, for one judgement, that an objection may be set aside (FED-52). */
+/** The operator's consent, for one judgement, to set an objection aside (FED-52). */
 export interface Override {
   /** The `contentDigest` of the one offer meant; without it, whatever is offered now. */
   readonly digest?: string;
@@ -94,7 +94,7 @@ export interface JudgeInput extends Surroundings {
   readonly now: Date;
   /** What waits for the operator in addition to what always does; default `ask-on-dangerous`. */
   readonly policy?: ChangePolicy | undefined;
-  /** The operator's word that this very content is kept out for good. */
+  /** The operator's decision to keep this very content out for good. */
   readonly rejected?: Pick<RejectedOffer, 'at' | 'actor' | 'reason'> | undefined;
   readonly override?: Override | undefined;
   /**
@@ -155,7 +155,7 @@ export function judge(input: JudgeInput): Verdict {
 
 type Objection = Extract<Verdict, { kind: 'quarantined' | 'refused' }>;
 
-/** Whether the operator's word covers this offer and this objection. */
+/** Whether the operator's consent covers this offer and this objection. */
 function sets(override: Override | undefined, { code }: Objection, { offered, now }: JudgeInput): boolean {
   if (!override) return false;
   const { digest, shownSequence: shown } = override;
