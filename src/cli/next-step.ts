@@ -5,8 +5,8 @@ import { type AgentOptions, DEFAULT_SOCKET } from './agent-options.ts';
 export type CalledWith = Pick<AgentOptions, 'socket'>;
 
 /**
- * A command that the reader can run as it stands: its words quoted for a shell, and `--socket`
- * where this call named an agent that the reader's shell does not name by itself.
+ * A command that the reader can run as it stands. Its words are quoted for a shell. It has
+ * `--socket` where this call named an agent that the reader's shell does not name by itself.
  */
 export function nextStep({ socket }: CalledWith, ...words: readonly string[]): string {
   const usual = systemEnvironment['FEDERATE_SOCKET'] ?? DEFAULT_SOCKET;

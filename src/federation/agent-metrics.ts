@@ -3,8 +3,8 @@ import type { Relationship } from '../store/index.ts';
 import type { PollObserver } from './poll/peer-poller.ts';
 
 /**
- * The numbers of the federation agent: polls by outcome and how long they took, and per trust
- * domain the state and the age of the last good bundle, which is what an alarm goes by (FED-57).
+ * The metrics of the federation agent: polls by outcome and how long they took. Per trust domain
+ * they have the state and the age of the last good bundle, for alarms (FED-57).
  */
 export function createAgentMetrics(
   metrics: Metrics,

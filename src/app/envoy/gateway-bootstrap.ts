@@ -5,10 +5,10 @@ import { addressCluster, BUFFER_BYTES, overloadManager, socketAddress } from './
 const TYPES = 'type.googleapis.com/envoy.extensions.filters';
 
 /**
- * The bootstrap of an Envoy that does what `federate gateway` does with that config and that table:
- * it reads the server name of a ClientHello and passes the bytes on, without any key. A name that
- * is not in the table leads nowhere. Connections end after an hour, so that none outlives a removed
- * root for long.
+ * The bootstrap of an Envoy that does the work of `federate gateway` with the same config and
+ * table. It reads the server name of a ClientHello and passes the bytes on, without any key. A name
+ * that is not in the table leads nowhere. Connections end after an hour, so that none outlives a
+ * removed root for long.
  */
 export function sniGatewayBootstrap(config: GatewayConfig, routes: RouteTable): object {
   const table = [...routes.entries()];

@@ -2,9 +2,9 @@ import { BlockList, isIP } from 'node:net';
 import { embeddedIpv4 } from './embedded-ipv4.ts';
 
 /**
- * How far an address reaches: the whole network, an organisation's own, this machine; or `special`,
- * where no bundle endpoint is: unspecified, link-local and multicast addresses, and those at which
- * clouds hand out credentials.
+ * How far an address reaches: the whole network, an organisation's own, or this machine. `special`
+ * are addresses without a bundle endpoint: unspecified, link-local and multicast ones, and those at
+ * which clouds hand out credentials.
  */
 export type AddressKind = 'public' | 'private' | 'loopback' | 'special';
 

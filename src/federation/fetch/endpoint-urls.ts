@@ -18,9 +18,9 @@ type Addresses = Pick<Relationship, 'endpointUrl' | 'moreEndpointUrls'>;
 const PREFERRED_FOR_MS = 600_000;
 
 /**
- * The addresses of one peer's endpoint, in the order in which a poll tries them: as the operator
- * gave them, but for a while the one first that answered when those before it did not, so that a
- * dead address does not cost its time-out at every poll.
+ * The addresses of one peer's endpoint, in the order in which a poll tries them: the operator's
+ * order. Where only a later address answered, it comes first for a while. Because a dead address
+ * would cost its time-out at every poll.
  */
 export class EndpointUrls {
   readonly #clock: Clock;

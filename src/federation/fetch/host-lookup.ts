@@ -24,10 +24,10 @@ const NO_SUCH_NAME: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA', 'ESER
 
 /**
  * Looks names up as the machine would (hosts file, then its name servers with its search domains),
- * but never through `getaddrinfo`: that holds one of the few threads of the process until the last
- * name server has timed out, so that two peers whose name servers are silent would keep every other
- * peer from being found (design, invariant 7). Here every lookup has a resolver of its own, that
- * ends with the poll.
+ * but never through `getaddrinfo`. Because that holds one of the few threads of the process until
+ * the last name server has timed out. Two peers with silent name servers would then block the
+ * lookups of all other peers (design, invariant 7). Here every lookup has a resolver of its own,
+ * which ends with the poll.
  */
 export function createHostLookup(
   options: {

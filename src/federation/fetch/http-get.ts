@@ -38,12 +38,12 @@ const WAIT_APPLIED = /(?:^|,)\s*wait\s*(?:[=;,]|$)/i;
 const ETAG = /^(?:W\/)?"[\x21\x23-\x7e]{0,256}"$/;
 
 /**
- * One GET over a connection whose peer has been verified already; the connection is closed
- * afterwards, so that no later poll rests on today's check (FED-42). Nothing but status 200 carries
- * a document, whatever the body looks like, and 304 counts only where `etag` was sent (FED-34),
- * whose change the endpoint is asked to wait for if it can; the content type is not looked at
- * (FED-35). Throws `FetchError` `first-byte-timeout`, `response-broken`, `status-refused`,
- * `content-encoding-refused`, `body-too-large`, or the signal's reason.
+ * Sends one GET over a connection whose peer is already verified. The connection is closed after
+ * that, so that no later poll relies on today's check (FED-42). Only status 200 carries a document.
+ * 304 counts only where `etag` was sent (FED-34); the endpoint is asked to wait for a change if it
+ * can. The content type is ignored (FED-35). Throws `FetchError` `first-byte-timeout`,
+ * `response-broken`, `status-refused`, `content-encoding-refused`, `body-too-large`, or the
+ * signal's reason.
  */
 export async function httpGet(request: {
   readonly socket: TLSSocket;
@@ -140,9 +140,9 @@ export async function httpGet(request: {
 }
 
 /**
- * Ends a connection that brings more than head and body may have together, twice over for the
- * framing: interim responses, chunk extensions and trailers have no end of their own, and none of
- * them shows in the body (TDB-44).
+ * Ends a connection that brings more than twice what head and body may have together; the second
+ * half is for the framing. Because interim responses, chunk extensions and trailers have no limit
+ * of their own, and none of them shows in the body (TDB-44).
  */
 function countBytes(socket: TLSSocket, limits: FetchLimits, tooMany: (most: number) => Error): () => void {
   const most = 2 * (limits.maxHeaderBytes + limits.maxBodyBytes);

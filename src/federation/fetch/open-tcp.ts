@@ -45,12 +45,12 @@ const LOCALHOST = /(?:^|\.)localhost\.?$/i;
 
 /**
  * Connects to the host of `url`, at the first of its addresses that answers; the name lookup is
- * within the same limit. Addresses that the URL may not lead to are never connected to: judged by
- * what the name resolves to, at the moment of connecting, so a name cannot stand for one address
- * when it is looked at and for another when it is used. Through a proxy the same holds for
- * addresses in the URL and for `localhost`; all other names are resolved by the proxy. Throws
- * `FetchError` `connect-failed`, `connect-timeout`, `address-forbidden`, `redirect-refused`, the
- * codes of `openTunnel`, `proxy-unreachable`, `proxy-credentials-unusable`, or the signal's reason.
+ * within the same limit. Never connects to an address that the URL may not lead to. The resolved
+ * address is judged at the moment of connecting, so a name cannot change between check and use.
+ * Through a proxy the same holds for addresses in the URL and for `localhost`; the proxy resolves
+ * all other names. Throws `FetchError` `connect-failed`, `connect-timeout`, `address-forbidden`,
+ * `redirect-refused`, the codes of `openTunnel`, `proxy-unreachable`, `proxy-credentials-unusable`,
+ * or the signal's reason.
  */
 export async function openTcp(request: OpenTcpRequest): Promise<OpenedTcp> {
   const { url, proxy } = request;

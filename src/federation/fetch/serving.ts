@@ -42,8 +42,8 @@ export function hasUsableRoot(bundle: TrustBundle, now: Date): boolean {
 }
 
 /**
- * How many other trust domains stand between us and the bundle of `trustDomain` when it is fetched
- * by `profile`: 0 where it serves itself or Web PKI vouches, 1 where another one serves it, and so
+ * How many other trust domains stand between us and the bundle of `trustDomain` when `profile`
+ * fetches it. 0 where it serves itself or Web PKI vouches, 1 where another one serves it, and so
  * on. Throws `FederationError` `serving-cycle` when the chain comes back to `trustDomain` (FED-33).
  */
 export function servingDepth(

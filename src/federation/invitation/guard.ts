@@ -4,8 +4,9 @@ import { addressKind } from '../fetch/address-kind.ts';
 import { hostOf } from '../fetch/open-tcp.ts';
 
 /**
- * Where the addresses of an invitation may lead, which others have written: never where no endpoint
- * is, nowhere the operator forbids, and to this machine only where we ourselves are reached at it.
+ * Refuses addresses in an invitation, because another party wrote them: those without an endpoint
+ * and those that the operator forbids. This machine is allowed only where our own endpoint is
+ * reached at it.
  */
 export function invitationGuard(ownUrl: URL, forbidden: AddressGuard | undefined): AddressGuard {
   const here = hostOf(ownUrl);

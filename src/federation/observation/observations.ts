@@ -113,8 +113,8 @@ export class Observations {
   }
 
   /**
-   * Another bundle of this peer is held, so its agent is asked soon, and further changes do not put
-   * that off; or none is held, because it is not a peer any more.
+   * Notes that another bundle of this peer is held, so that its agent is asked soon. Further
+   * changes do not delay that. Also called when none is held, because it is not a peer any more.
    */
   changed(trustDomain: TrustDomain, isHeld: boolean): void {
     if (!isHeld) {

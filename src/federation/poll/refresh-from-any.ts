@@ -12,10 +12,10 @@ export interface RefreshedFrom extends Refreshed {
 }
 
 /**
- * One poll of a peer that may have several addresses, each authenticated in the same way and judged
- * against the same held bundle. The next is tried where one gives no bundle, or one that is kept
- * out for good; an offer that waits for the operator ends the poll, so that no other address
- * answers it away. Each costs its own time limit at most. Rejects with `StoreError` only.
+ * Polls a peer that may have several addresses, each authenticated in the same way and judged
+ * against the same held bundle. Tries the next address where one gives no bundle, or one that is
+ * kept out for good. An offer that waits for the operator ends the poll, so that no other address
+ * can hide it. Each address costs its own time limit at most. Rejects with `StoreError` only.
  */
 export async function refreshFromAny(
   parts: RefreshParts,

@@ -160,9 +160,10 @@ async function judgeOffer(
 }
 
 /**
- * The keys are the same and the number or the hint moved: the number counts from now on, so that
- * going back behind it is seen (invariant 3), and the history is left alone (invariant 8). A number
- * that is gone is not forgotten, and one that is lower or jumps is not remembered.
+ * Handles an offer with the same keys where the number or the hint moved. The number counts from
+ * now on, so that a lower one is noticed later (invariant 3). The history stays as it is (invariant
+ * 8). A number that is missing does not delete the held one; a number that is lower or jumps is not
+ * stored.
  */
 async function rememberMetadata(
   { store, held, clock }: SettleParts,

@@ -13,9 +13,9 @@ export interface FetchedDocument {
 }
 
 /**
- * What was fetched, opened: from a bundle endpoint it is the document as it is; a signed bundle is
- * proved by the roots in `bundles`, and its proof takes the place of the connection's. Rejects with
- * `SignedBundleError`.
+ * Opens what was fetched. From a bundle endpoint it is the document as it is. A signed bundle is
+ * verified by the roots in `bundles`, and that takes the place of the connection's proof. Rejects
+ * with `SignedBundleError`.
  */
 export async function fetchedDocument(
   fetched: Extract<FetchOutcome, { kind: 'document' }>,

@@ -38,10 +38,10 @@ export interface Surroundings {
 }
 
 /**
- * The first key of `offered`, of an X.509 root or for JWTs, that was not held before and that is
- * one of our own trust domain or of another one: a key speaks for one trust domain (TDB-42).
- * Compared by the SubjectPublicKeyInfo, so neither another certificate over the key, nor another
- * key ID, nor the other use hides it. One that was let in once is not asked about again.
+ * Finds the first key of `offered` that was not held before and belongs to our own trust domain or
+ * another one. Because a key speaks for one trust domain only (TDB-42). It looks at X.509 roots and
+ * JWT keys, and compares the SubjectPublicKeyInfo. So another certificate over the key, another key
+ * ID or the other use does not hide it. A key that was accepted once is not asked about again.
  */
 export function findForeignKey(
   held: TrustBundle | undefined,
