@@ -18,7 +18,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'invitation-own': 'pass the line to the agent of the other trust domain',
   'invitation-for-another': 'ask for an invitation without --peer, or with our trust domain',
   'invitation-refused':
-    'if you have not used it yourself, tell the inviter at once: somebody else may have. "federate invite list" on their side shows who; then ask for a new one',
+    'if you have not used it yourself, tell the inviter at once: another party may have. "federate invite list" on their side shows who; then ask for a new one',
   'invitation-declined':
     'put right what the inviter says and try again with the same line, or ask for a new one',
   'invitation-not-open': '"federate invite list" and "federate list" show how it stands',
@@ -27,7 +27,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'invitation-exchange-failed':
     '"federate invite list" shows whether it goes on by itself; else simply try again with the same line. An endpoint behind a proxy that ends TLS cannot be reached this way',
   'inviter-unproved':
-    'somebody may stand between the two agents: ask the inviter for the line again by another way, and check the network',
+    'an attacker may stand between the two agents: ask the inviter for the line again by another way, and check the network',
   'newcomer-unreachable': 'check that this machine reaches the URL with "curl -k URL"',
   'invitation-address-refused':
     'federation.forbidden_addresses in the config lists what the agent never asks; an invitation never leads to this machine itself or a metadata service',
@@ -84,7 +84,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'store-missing': 'check the path of the store',
   'own-trust-domain-ambiguous': 'set "trust_domain" in the config to the one this agent stands for',
   'own-trust-domain-changed':
-    'give the mesh its name back, or begin anew beside it: another trust_domain, store and relationships',
+    'give the mesh its name back, or start again next to it: another trust_domain, store and relationships',
   'own-trust-domain-missing':
     'is "trust_domain" in the config the one that the mesh issues identities in, and has the mesh an identity at all?',
   'port-in-use': 'stop what listens there ("ss -ltnp"), or choose another port',
@@ -98,7 +98,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'key-unknown':
     'the key may be newer than the bundle held: "federate refresh <trust domain>", then try again',
   'signature-invalid':
-    'do not accept it: it was changed on its way, or signed by somebody who may not speak for that trust domain',
+    'do not accept it: it was changed on its way, or signed by a party that may not speak for that trust domain',
   'token-not-compact':
     'give the token alone, "header.claims.signature" without "Bearer" or quotes, or a file that holds it',
   'token-expired': 'get a fresh token; if it is fresh, compare the clocks',
@@ -138,13 +138,13 @@ const HINTS: Readonly<Record<string, string>> = {
   'own-svid-key':
     'have the mesh sign with another root first and give the agent an SVID under it ("federate rotation status"); if the key must go now, give --even-our-own-svid',
   'distrusted-key-offered':
-    'do not accept it: somebody offers under another name a key that you know to be in wrong hands',
+    'do not accept it: a peer offers under another name a key that you know to be in wrong hands',
   'no-svid':
     'give the agent one: endpoint.svid with https_spiffe, identity with https_web; "federate status" shows it as "signs as"',
   'signed-bundle-refused':
-    'the file was changed on its way, or signed under a root that is not held here: fetch it anew, or compare "federate bundle show" on both sides',
+    'the file was changed on its way, or signed under a root that is not held here: fetch it again, or compare "federate bundle show" on both sides',
   'signed-bundle-expired':
-    'ask the peer for a newer one: "federate bundle sign" on their side, or whoever carries it is behind',
+    'ask the peer for a newer one: "federate bundle sign" on their side, or its carrier is behind',
   'signed-bundle-signer': 'compare --signer with "signs as" of "federate status" on the peer\'s side',
   'no-unrecorded-trust': '"federate adopt" lists the trust in the mesh without a record',
   'mesh-shows-no-keys':

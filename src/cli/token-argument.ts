@@ -24,6 +24,6 @@ export function readToken(word: string): string {
   if (word === '-' || existsSync(word)) return readText(word, '--jwt').trim();
   if (looksLikeToken(word)) return word;
   throw new UsageError(
-    '--jwt takes a token, a file that holds one, or - for standard input; there is no such file, and it is no token',
+    '--jwt takes a token, a file that holds one, or - for standard input; there is no such file, and it is not a token',
   );
 }

@@ -168,7 +168,7 @@ describe('federate export-config', () => {
     });
     const { out } = await exported('teleport');
     expect(isOurs(parse(out).spec.bundle_source.static.bundle)).toBe(true);
-    expect(out).toContain('applied anew before our roots rotate');
+    expect(out).toContain('applied again before our roots rotate');
   });
 
   it('gives Istio narrowed anchors, never a root that could speak for everybody', async () => {

@@ -16,7 +16,7 @@ interface SignOptions extends AgentOptions {
  */
 export function addSignCommand(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   withAgent(bundle.command('sign'))
-    .description('our bundle with our signature: it proves itself, whoever brings it')
+    .description('our bundle with our signature: it proves itself, from any carrier')
     .option('--expires <duration>', 'how long it may be taken; at most as long as our SVID lasts', '24h')
     .option('--file <path>', 'write it there, whole or not at all, instead of printing it')
     .addHelpText(
@@ -26,7 +26,7 @@ Examples:
   $ federate bundle sign > a.jws
   $ federate bundle sign --expires 7d --file /srv/www/a.jws
 
-Whoever holds our roots reads it with "federate add --peer FILE|URL --signed". Sign anew
+A peer that holds our roots reads it with "federate add --peer FILE|URL --signed". Sign again
 before it ends, and after each rotation; the endpoint serves a fresh one at
 /federate/v1/signed-bundle.`,
     )

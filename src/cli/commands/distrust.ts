@@ -49,7 +49,7 @@ Examples:
 
 It is the public key that is out: another certificate over it, now or later,
 brings nothing back. It stays out over polls and restarts until --until, or until
-"federate trust --again". The mesh is told at once and closes what rested on it;
+"federate trust --again". The mesh learns it at once and closes what rested on it;
 where it was not seen to let go of the key, the answer warns and the exit code is 1.
 
 A key of our own leaves the bundle that we publish. Peers that hold a request open

@@ -21,18 +21,18 @@ export function addVerify(history: Command, terminal: Terminal, finish: (code: E
     .option('--trust-domain <name>', 'whose bundle that is, where the file does not say')
     .option(
       '--heads <file>',
-      'heads of this history that somebody else kept, such as an older export or those a peer keeps; again for more',
+      'heads of this history that another party kept, such as an older export or those a peer keeps; again for more',
       (file: string, before: readonly string[] | undefined) => [...(before ?? []), file],
     )
     .addHelpText(
       'after',
       `
 Exit code 0 when it is sound, 1 when something was changed, removed, moved, put in
-or cut off; what and where is told. The file is read by this command itself: a store
+or cut off; the answer says what and where. The file is read by this command itself: a store
 may be in use by an agent, nothing is written.
 
-Without --bundle the heads rest on the bundles in the history itself, which whoever
-owns the store could write anew, heads and all. With it, only who has the agent's
+Without --bundle the heads rest on the bundles in the history itself, which the owner of
+the store could write again, heads and all. With it, only who has the agent's
 key as well could; with heads that peers kept, nobody.
 
 Examples:
@@ -100,7 +100,7 @@ function tellReport(path: string, report: HistoryReport): string {
 
 function signedGap(links: number, number: number | undefined): string | undefined {
   if (number === undefined)
-    return 'no head is signed: whoever can write the file could have written all of it anew';
+    return 'no head is signed: a process that can write the file could have written all of it again';
   if (number >= links) return undefined;
   return `link${links - number === 1 ? '' : 's'} ${number + 1 === links ? '' : `${number + 1} to `}${links}, newer than the head`;
 }

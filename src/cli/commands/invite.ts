@@ -21,9 +21,12 @@ const LOOK_EVERY_MS = 500;
 export function inviteCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   const invite = withAgent(program.command('invite'))
     .description('print one line with which a peer and we federate, in both directions')
-    .option('--peer <trust-domain>', 'the only trust domain that may use it; without, whoever has the line')
+    .option(
+      '--peer <trust-domain>',
+      'the only trust domain that may use it; without it, any holder of the line',
+    )
     .option('--expires <duration>', 'how long it is good for', '15m')
-    .option('--require-approval', 'whoever uses it waits until "federate approve" confirms the words')
+    .option('--require-approval', 'the peer that uses it waits until "federate approve" confirms the words')
     .option('--wait', 'stay until it was used, and show the words')
     .addHelpText(
       'after',
@@ -84,7 +87,7 @@ Examples:
   $ federate approve 3f6c01d29a44b7e0
 
 Take the words from the other side, over the telephone for instance, not from
-"federate invite list": if they differ, somebody stands in between.`,
+"federate invite list": if they differ, an attacker stands in between.`,
     )
     .action(async (words: readonly string[], options: AgentOptions) => {
       const approved = await agentFor(options).call('POST /v1/invitations/approve', {
@@ -165,7 +168,7 @@ function tellAll(all: readonly InvitationDocument[]): string {
             '  state',
             each.state + (each.reason === null ? '' : `: ${each.reason.message} [${each.reason.code}]`),
           ],
-          [each.role === 'inviter' ? '  for' : '  from', each.peer ?? 'whoever has the line'],
+          [each.role === 'inviter' ? '  for' : '  from', each.peer ?? 'any holder of the line'],
           ['  words', each.words ?? undefined],
           ['  good until', each.ended_at === null ? each.expires_at : undefined],
           ['  ended', each.ended_at ?? undefined],

@@ -28,7 +28,7 @@ export function reviewCommand(program: Command, terminal: Terminal, finish: (cod
     )
     .option(
       '--accept',
-      'trust exactly the offer that is shown; refused when the endpoint offers another by then',
+      'trust exactly the offer that is shown; refused when the endpoint offers another in the meantime',
     )
     .option('--reject', 'keep exactly this content out for good; it is not asked about again')
     .option('--reconsider', 'take a rejection back')
@@ -181,7 +181,7 @@ function tellDecision(
   if (decision === 'accept') return `Accepted: ${shown} is what ${name} is trusted by now.`;
   if (decision === 'reject')
     return `Rejected: ${shown} is kept out for good. What was trusted of ${name} before stays trusted.\nUndo it with:\n  ${nextStep(called, 'review', name, ...undo)}`;
-  return `No longer rejected: ${shown} was judged anew, with the outcome ${poll.outcome}${poll.code === null ? '' : ` [${poll.code}]`}.`;
+  return `No longer rejected: ${shown} was judged again, with the outcome ${poll.outcome}${poll.code === null ? '' : ` [${poll.code}]`}.`;
 }
 
 /** Lines of at most so many characters; a word may be longer. */

@@ -68,7 +68,7 @@ Examples:
       'after',
       `
 Exit code 0 when it is safe, 1 when the time was up, with what is missing. What is
-waited for is told on standard error. With --peer, pollers that do not say who they
+waited for goes to standard error. With --peer, pollers that do not say who they
 are do not count either.
 
 Examples:

@@ -23,7 +23,7 @@ export async function exportForIstio(trust: ExportedTrust): Promise<string> {
     "# In Istio's mesh config (key `mesh` of the ConfigMap `istio`), beside what is there already.",
     '# istiod needs ISTIO_MULTIROOT_MESH=true, the proxies PROXY_CONFIG_XDS_AGENT=true.',
     `# Each certificate is narrowed: it can speak for ${name} only. Nothing renews it here: print it`,
-    '# anew before our roots rotate, or run an agent beside that mesh.',
+    '# again before our roots rotate, or run an agent next to that mesh.',
     'caCertificates:',
     ...entries,
   ].join('\n');

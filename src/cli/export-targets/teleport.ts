@@ -17,7 +17,7 @@ export function exportForTeleport(trust: ExportedTrust): string {
       ? []
       : [
           '# Teleport fetches over https_web only, and this endpoint is https_spiffe: the bundle below is',
-          '# that of now, and has to be applied anew before our roots rotate.',
+          '# that of now, and has to be applied again before our roots rotate.',
         ]),
     'kind: spiffe_federation',
     'version: v1',

@@ -145,7 +145,7 @@ function configuredUrl({ endpointUrl, profile }: FetchRequest): URL {
   try {
     return parseSourceUrl(endpointUrl, profile);
   } catch (cause) {
-    throw new FetchError('url-refused', `${JSON.stringify(endpointUrl)} is no endpoint URL`, { cause });
+    throw new FetchError('url-refused', `${JSON.stringify(endpointUrl)} is not an endpoint URL`, { cause });
   }
 }
 

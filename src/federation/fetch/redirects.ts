@@ -57,7 +57,7 @@ export function redirectTarget(input: {
   } catch (error) {
     throw new FetchError(
       'redirect-refused',
-      `${from.href} redirects to ${JSON.stringify(location.slice(0, 200))}, which is no endpoint URL: https, without user info`,
+      `${from.href} redirects to ${JSON.stringify(location.slice(0, 200))}, which is not an endpoint URL: https, without user info`,
       { cause: error },
     );
   }

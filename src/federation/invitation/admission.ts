@@ -74,7 +74,7 @@ export class Admission {
       if (!sameText(commitmentTo(theirs.text), commitment) || !knowsSecret(invitation, transcript, proof))
         throw new InvitationError(
           'newcomer-unproved',
-          'somebody who came with it did not prove its secret on this connection: an attacker in between, or a line that was changed',
+          'a caller who presented it did not prove its secret on this connection: an attacker stands in between, or the line was changed',
         );
       proved = true;
       const status = invitation.requireApproval ? 'awaiting-approval' : 'completed';
@@ -169,7 +169,7 @@ export class Admission {
   async #countTry({ id, failedTries }: StoredInvitation, why: CodedError, remote: string): Promise<void> {
     const tries = failedTries + 1;
     const burned = tries >= MAX_TRIES;
-    const refused = `the invitation ${id} was refused to somebody at ${remote}: ${why.message}`;
+    const refused = `the invitation ${id} was refused to a caller at ${remote}: ${why.message}`;
     const message = burned ? `${refused}; after ${tries} such tries it is burned` : refused;
     this.#parts.log.warn('an invitation was refused', {
       invitation: id,

@@ -145,7 +145,7 @@ export class InvitationBook {
     if (!entry || nowMs - (entry.reportedAtMs ?? Number.NEGATIVE_INFINITY) < REPORT_EVERY_MS) return;
     entry.reportedAtMs = nowMs;
     const used = state === 'completed' ? ': its line is in other hands, or was used a second time' : '';
-    const message = `somebody at ${remoteAddress} came with the invitation ${id}, which is ${state}${used}`;
+    const message = `a caller at ${remoteAddress} presented the invitation ${id}, which is ${state}${used}`;
     this.#log.warn('an invitation that is over was used', { invitation: id, state, remote: remoteAddress });
     const event = {
       at: this.#clock.now(),

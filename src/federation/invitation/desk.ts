@@ -186,7 +186,7 @@ export class InvitationDesk {
       'no-such-invitation',
       /^[0-9a-f]{16}$/.test(said)
         ? `there is no invitation ${said}`
-        : 'no invitation that waits for approval has these words: if the other side reads out other words than are listed here, somebody stands in between',
+        : 'no invitation that waits for approval has these words: if the other side reads out other words than are listed here, an attacker stands in between',
     );
   }
 }

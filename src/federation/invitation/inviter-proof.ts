@@ -51,7 +51,11 @@ export function holdAgainstLine(
 }
 
 function unproved(why: string, cause?: unknown): InvitationError {
-  return new InvitationError('inviter-unproved', `whoever answered is not the inviter of this line: ${why}`, {
-    cause,
-  });
+  return new InvitationError(
+    'inviter-unproved',
+    `the agent that answered is not the inviter of this line: ${why}`,
+    {
+      cause,
+    },
+  );
 }

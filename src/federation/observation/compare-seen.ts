@@ -60,7 +60,7 @@ export async function compareOwn(
       code: 'never-published',
       subject,
       observer,
-      message: `the agent of ${observer} was shown a bundle of ${subject} that we never published: ${tell(version)}; somebody answers in our name, or it was put in by hand there`,
+      message: `the agent of ${observer} was shown a bundle of ${subject} that we never published: ${tell(version)}; an attacker answers in our name, or an operator there put it in by hand`,
     });
     return;
   }

@@ -92,7 +92,7 @@ export async function settleOffer(
   }
   return failedPoll(
     'store-conflict',
-    `the bundle of ${trustDomain} was changed by somebody else again and again`,
+    `the bundle of ${trustDomain} was changed by another writer again and again`,
     'bundle-refused',
   );
 }

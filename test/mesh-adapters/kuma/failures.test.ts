@@ -113,7 +113,7 @@ describe('readOwnTrust() of Kuma', () => {
     kuma.answer = () => false;
     kuma.putOwn('kuma.example', [pemFromCertificates([own.root, west.root])]);
     await untilHealed(clock, () => told.length === 2, 'the next roots');
-    expect(adapter.status().connected).toBe(true);
+    await untilHealed(clock, () => adapter.status().connected, 'the contact');
   });
 
   it('gives up on a slow control plane, and returns', async () => {
