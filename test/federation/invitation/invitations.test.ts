@@ -3,6 +3,7 @@ import { parseInvitation } from '../../../src/federation/invitation/line.ts';
 import { bundleOf } from '../../../src/spiffe/index.ts';
 import { svidFromPem } from '../../../src/mtls/index.ts';
 import { createTestCa } from '../../support/test-ca.ts';
+import { until } from '../../support/until.ts';
 import { FakeProxy } from '../../support/fake-proxy.ts';
 import { Interceptor } from '../../support/interceptor.ts';
 import { InvitationSide, strangersCertificate, VALID } from './world.ts';
@@ -142,7 +143,9 @@ describe('an invitation', () => {
     const waiting = (await a.invitations.list()).find(({ state }) => state === 'awaiting-approval');
     await a.invitations.approve(waiting?.id ?? '', 'operator:ann');
     await b.until('newcomer completed', a);
-    expect(b.federated()).toEqual(['a.example active invitation']);
+    // The first poll may still be under way.
+    const active = () => b.federated().join() === 'a.example active invitation';
+    await until(active, 'the relationship to be active');
   });
 
   it('is gone through by way of HTTP proxies, which both sides may have', async () => {
