@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spireServerConfig, spireSocket } from '../interop/support/spire-config.ts';
-import { tempDir } from '../test/support/temp-dir.ts';
+import { tempDir } from '../testkit/temp-dir.ts';
 import { writeBenchFiles } from './support/bench-files.ts';
 import { type Running, startOurs } from './support/beside.ts';
 import { rowsOfEndpoints } from './support/endpoint-rows.ts';

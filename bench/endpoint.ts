@@ -5,7 +5,7 @@ import { startBeside } from './support/beside.ts';
 import { NOT_INSTALLED } from './support/process.ts';
 import { rowsOfEndpoints } from './support/endpoint-rows.ts';
 import type { Bench } from './support/measure.ts';
-import { tempDir } from '../test/support/temp-dir.ts';
+import { tempDir } from '../testkit/temp-dir.ts';
 
 /** Bundle endpoint requests on kept connections and with a handshake each, beside nginx serving the same bytes. */
 export const endpoint: Bench = {

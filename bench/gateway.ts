@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { tempDir } from '../test/support/temp-dir.ts';
+import { tempDir } from '../testkit/temp-dir.ts';
 import { type Running, startOurs, startTheirs } from './support/beside.ts';
 import { firstLine, NOT_INSTALLED, startProgram } from './support/process.ts';
 import { compareCosts, costOf, type LoadResult, tellCosts } from './support/load.ts';

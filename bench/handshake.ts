@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { tempDir } from '../test/support/temp-dir.ts';
+import { tempDir } from '../testkit/temp-dir.ts';
 import type { BenchFiles } from './support/bench-files.ts';
 import { startBeside } from './support/beside.ts';
 import { NOT_INSTALLED } from './support/process.ts';

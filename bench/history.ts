@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 import { silentLog, systemClock } from '../src/platform/index.ts';
 import { bundleOf, parseTrustDomain } from '../src/spiffe/index.ts';
 import { openSqliteStore } from '../src/store/index.ts';
-import { createTestCa } from '../test/support/test-ca.ts';
+import { createTestCa } from '../testkit/test-ca.ts';
 import { type Bench, interleave } from './support/measure.ts';
 
 const NAME = parseTrustDomain('b.example');

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { tempDir } from '../test/support/temp-dir.ts';
+import { tempDir } from '../testkit/temp-dir.ts';
 import { writeBenchFiles } from './support/bench-files.ts';
 import { endChild, freePort, processorSeconds, residentBytes, untilListening } from './support/process.ts';
 import type { Bench } from './support/measure.ts';

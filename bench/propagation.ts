@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:tls';
-import { tempDir } from '../test/support/temp-dir.ts';
+import { tempDir } from '../testkit/temp-dir.ts';
 import { createLayout, Meshes, names, silentWaits } from '../src/demonstration/demo/index.ts';
 import { systemClock } from '../src/platform/index.ts';
 import { type Bench, median } from './support/measure.ts';

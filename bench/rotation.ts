@@ -5,7 +5,7 @@ import { systemClock } from '../src/platform/index.ts';
 import { parseBundle, parseTrustDomain, type TrustBundle } from '../src/spiffe/index.ts';
 import { AgentHome, presentCa } from '../test/e2e/agent-process.ts';
 import { freePorts } from '../src/demonstration/demo/free-ports.ts';
-import { tempDir } from '../test/support/temp-dir.ts';
+import { tempDir } from '../testkit/temp-dir.ts';
 import { Caller, PlainPeer } from './support/callers.ts';
 import { type Bench, median } from './support/measure.ts';
 

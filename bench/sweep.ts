@@ -1,4 +1,4 @@
-import { tempDir } from '../test/support/temp-dir.ts';
+import { tempDir } from '../testkit/temp-dir.ts';
 import { type Bench, median } from './support/measure.ts';
 import { firstLine, startProgram } from './support/process.ts';
 

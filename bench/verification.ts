@@ -1,7 +1,7 @@
 import { createSpiffeVerifier } from '../src/mtls/index.ts';
 import { BundleSet } from '../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT } from '../test/support/test-ca.ts';
-import { TestClock } from '../test/support/test-clock.ts';
+import { createTestCa, TEST_INSTANT } from '../testkit/test-ca.ts';
+import { TestClock } from '../testkit/test-clock.ts';
 import { type Bench, microsecondsPer } from './support/measure.ts';
 
 /** The cost of judging one peer: P-256, one signature and two, and from the cache. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { certificatesFromPem } from '../src/spiffe/index.ts';
-import { captureHello } from '../test/support/capture-hello.ts';
-import { createTestCa } from '../test/support/test-ca.ts';
+import { captureHello } from '../testkit/capture-hello.ts';
+import { createTestCa } from '../testkit/test-ca.ts';
 import { CHAIN_FILE } from './chain.ts';
 
 /** The targets by name: what a run begins with. */

@@ -231,7 +231,7 @@ describe('the rooms of ARCHITECTURE.md', () => {
     ['a package of another room', `import Database from 'better-sqlite3';`],
     ['a package, dynamically', `const x = await import('better-sqlite3');`],
     ['a node module not listed', `import { x } from 'node:child_process';`],
-    ['over several lines', `import {\n  x,\n  y,\n} from '../app/index.ts';`],
+    ['over several lines', `import { \n  x, \n  y, \n } from '../app/index.ts';`],
   ])('refuse %s', (_what, text) => {
     expect(violations(rooms, ladders, join(SRC, 'federation', 'sample.ts'), text)).toHaveLength(1);
   });

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PATIENCE_MS, slowness, TEST_PATIENCE_MS } from './support/patience.ts';
+import { PATIENCE_MS, slowness, TEST_PATIENCE_MS } from '../testkit/patience.ts';
 
 /** A limit of its own that a test, a hook, a suite or a wait sets: `}, 60_000);` or `{ timeout: 60_000 }`. */
 const OWN_LIMIT = /\}, ?[\d_]{4,}\);|\b(?:timeout|testTimeout|hookTimeout): ?[\d_]{4,}/g;

@@ -12,7 +12,7 @@ import {
   serializeBundle,
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
-import { createTestCa } from '../../test/support/test-ca.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 /**
  * The endpoints of many peers on one port of loopback: `/7` answers with the bundle of `peer-7.example`, each with a root of its

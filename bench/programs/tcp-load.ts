@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
-import { captureHello } from '../../test/support/capture-hello.ts';
+import { captureHello } from '../../testkit/capture-hello.ts';
 
 /** Load on a gateway, with real ClientHellos and no TLS behind them. Prints a `LoadResult`, and for `echo` a median. */
 interface Load {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pemFromCertificates, serializeBundle } from '../../src/spiffe/index.ts';
-import { createTestCa } from '../../test/support/test-ca.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 /** What both sides of a comparison use: one CA, one server certificate, one client certificate, one bundle, as files. */
 export interface BenchFiles {

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { grpcSocketCluster } from '../../src/app/envoy/parts.ts';
+import { grpcSocketCluster } from '../../src/envoy/base/building-blocks.ts';
 import { type BenchChild, startServer } from './process.ts';
 
 /** How many subscriptions one Envoy holds here; more subscribers are more processes. */

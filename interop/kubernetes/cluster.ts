@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
-import { tempDir } from '../../test/support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { Child } from '../support/child.ts';
 import { until } from '../support/until.ts';
 import { etcdExecutable } from './executables.ts';

@@ -1,4 +1,4 @@
-import type { TestCa } from '../../test/support/test-ca.ts';
+import type { TestCa } from '../../testkit/test-ca.ts';
 import { type Beside, startBeside } from './beside.ts';
 import type { Cluster } from './cluster.ts';
 import { configMapsIn, pemOf, type SeenObject } from './objects.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { presentCa } from '../../test/e2e/agent-process.ts';
-import type { TestCa } from '../../test/support/test-ca.ts';
+import type { TestCa } from '../../testkit/test-ca.ts';
 import type { InteropCheck } from '../support/program.ts';
 import { until } from '../support/until.ts';
 import { type Beside, comeRotateAndGo, startBeside } from './beside.ts';

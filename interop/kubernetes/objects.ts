@@ -1,5 +1,5 @@
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import type { TestCa } from '../../test/support/test-ca.ts';
+import type { TestCa } from '../../testkit/test-ca.ts';
 import { certificatesIn } from './beside.ts';
 import type { Cluster } from './cluster.ts';
 

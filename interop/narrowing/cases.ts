@@ -1,6 +1,6 @@
 import { type AnchorIdentities, createNarrowedAnchor, pemFromCertificates } from '../../src/spiffe/index.ts';
 import { presentCa } from '../../test/e2e/agent-process.ts';
-import type { TestCa, TestLeafOptions } from '../../test/support/test-ca.ts';
+import type { TestCa, TestLeafOptions } from '../../testkit/test-ca.ts';
 import { type LeafFiles, linkerdName, nowish, PemFolder } from '../support/linkerd-mesh.ts';
 
 /** Which pool a certificate is judged by: our root, and beside it the foreign one in this form. */

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { presentCa } from '../../test/e2e/agent-process.ts';
-import type { TestCa, TestLeafOptions } from '../../test/support/test-ca.ts';
+import type { TestCa, TestLeafOptions } from '../../testkit/test-ca.ts';
 import {
   type LeafFiles,
   linkerdAnchors,

@@ -7,7 +7,7 @@ import { probeTls } from '../../src/demonstration/demo/tls-probe.ts';
 import { silentWaits } from '../../src/demonstration/demo/until.ts';
 import { Traffic } from '../../src/demonstration/demo/traffic.ts';
 import { systemClock } from '../../src/platform/index.ts';
-import { tempDir } from '../../test/support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { check, until } from './until.ts';
 
 /** The processes that Envoy takes the place of, and which SDS secret their trust is; gateways have none. */

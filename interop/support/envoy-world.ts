@@ -3,15 +3,15 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { sidecarConfigSchema } from '../../src/app/config/sidecar-config.ts';
-import { sidecarBootstrap } from '../../src/app/envoy/sidecar-bootstrap.ts';
+import { sidecarConfigSchema } from '../../src/config/sidecar-config.ts';
+import { sidecarBootstrap } from '../../src/envoy/bootstrap/sidecar-bootstrap.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { probeTls } from '../../src/demonstration/demo/tls-probe.ts';
 import { svidFromPem } from '../../src/mtls/index.ts';
 import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
 import { pemFromCertificates, type TrustBundle } from '../../src/spiffe/index.ts';
 import { type SdsSecret, SdsServer, WorkloadServer } from '../../src/workload-api/index.ts';
-import { createTestCa, type TestCa, type TestLeafOptions } from '../../test/support/test-ca.ts';
+import { createTestCa, type TestCa, type TestLeafOptions } from '../../testkit/test-ca.ts';
 import { Child } from './child.ts';
 import { until } from './until.ts';
 

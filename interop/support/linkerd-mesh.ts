@@ -6,7 +6,7 @@ import { silentLog, systemClock, systemRandom } from '../../src/platform/index.t
 import { pemFromCertificates, pinOfKey } from '../../src/spiffe/index.ts';
 import { presentCa } from '../../test/e2e/agent-process.ts';
 import { FakeLinkerd } from '../../test/mesh-adapters/linkerd/fake-linkerd.ts';
-import type { TestCa, TestLeafOptions } from '../../test/support/test-ca.ts';
+import type { TestCa, TestLeafOptions } from '../../testkit/test-ca.ts';
 
 const HOUR_MS = 3_600_000;
 

@@ -2,8 +2,8 @@ import { createServer, request, type Server } from 'node:http';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { sidecarConfigSchema } from '../../src/app/config/sidecar-config.ts';
-import { sidecarBootstrap } from '../../src/app/envoy/sidecar-bootstrap.ts';
+import { sidecarConfigSchema } from '../../src/config/sidecar-config.ts';
+import { sidecarBootstrap } from '../../src/envoy/bootstrap/sidecar-bootstrap.ts';
 import { Child } from './child.ts';
 
 /** Where an Envoy gets what it is, where it listens, and who the other one is. */

@@ -4,7 +4,7 @@ import { createLayout, names } from '../../src/demonstration/demo/layout.ts';
 import { Meshes } from '../../src/demonstration/demo/meshes.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { ROTATION_STEPS } from '../../src/demonstration/simulated-mesh/index.ts';
-import { tempDir } from '../../test/support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { Child } from './child.ts';
 import type { InteropCheck } from './program.ts';
 

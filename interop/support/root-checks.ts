@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BundleError, pemFromCertificates, portableAuthorityFromDer } from '../../src/spiffe/index.ts';
-import { oddRoots } from '../../test/support/odd-roots.ts';
-import { randomRoot } from '../../test/support/random-roots.ts';
+import { oddRoots } from '../../testkit/odd-roots.ts';
+import { randomRoot } from '../../testkit/random-roots.ts';
 import type { InteropCheck } from './program.ts';
 
 const RANDOM_ROOTS = 3000;

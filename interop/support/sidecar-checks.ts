@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs';
-import { tempDir } from '../../test/support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import type { InteropCheck } from './program.ts';
 import { check, until } from './until.ts';
 import { EnvoyWorld, FOREIGN_CALLER, OneSecret, OWN_CALLER, plainPool, presentCa } from './envoy-world.ts';

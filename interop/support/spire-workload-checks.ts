@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { VerifyDocument } from '../../src/admin-client/index.ts';
 import { bundleOf, serializeBundle } from '../../src/spiffe/index.ts';
 import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
-import { createTokenKey, signToken } from '../../test/support/test-tokens.ts';
+import { createTokenKey, signToken } from '../../testkit/test-tokens.ts';
 import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
 import type { InteropCheck } from './program.ts';
 import { OURS, pollNow, spireTrustsUs, THEIRS, weTrustSpire, withOurs } from './spire-peers.ts';

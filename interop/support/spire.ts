@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
-import { tempDir } from '../../test/support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { Child } from './child.ts';
 import { spireServerConfig, spireSocket } from './spire-config.ts';
 

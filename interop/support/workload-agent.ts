@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { bundleOf, serializeBundle } from '../../src/spiffe/index.ts';
 import { presentCa } from '../../test/e2e/agent-process.ts';
-import { createTokenKey, signToken } from '../../test/support/test-tokens.ts';
+import { createTokenKey, signToken } from '../../testkit/test-tokens.ts';
 import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
 
 const key = createTokenKey('P-256', 'b1');

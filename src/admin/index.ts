@@ -42,3 +42,4 @@ export type * from './api/signed-bundle.ts';
 export type * from './api/status.ts';
 export type * from './api/unrecorded-trust.ts';
 export type * from './api/verify.ts';
+export { unservedWarning } from './unserved-warning.ts';

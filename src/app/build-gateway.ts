@@ -1,13 +1,15 @@
-import { parse } from 'yaml';
-import { Gateway, parseRouteTable, type RouteTable } from '../gateway/index.ts';
-import { createMetrics, describeError, readRegularText, watchFiles } from '../platform/index.ts';
-import { createMetricsServer } from './metrics-server.ts';
-import { partOf, Parts } from './parts.ts';
-import { resolvePath } from './config/fields.ts';
-import type { GatewayConfig } from './config/gateway-config.ts';
-import { ConfigError } from './config/config-error.ts';
-import type { LoadedConfig } from './config/read-config.ts';
-import type { ProcessContext } from './process.ts';
+import { Gateway } from '../gateway/index.ts';
+import {
+  createMetrics,
+  createMetricsServer,
+  describeError,
+  partOf,
+  Parts,
+  type ProcessContext,
+  readRegularText,
+  watchFiles,
+} from '../platform/index.ts';
+import { type GatewayConfig, type LoadedConfig, readRoutes, resolvePath, routesOf } from '../config/index.ts';
 
 /** How often the route table is looked at. */
 const LOOK_EVERY_MS = 1000;
@@ -94,28 +96,4 @@ function followRoutes(
       await watching;
     },
   };
-}
-
-/** The route table of a file. Throws `ConfigError` `config-unreadable` or `config-invalid`. */
-export async function readRoutes(file: string): Promise<RouteTable> {
-  let text: string;
-  try {
-    text = await readRegularText(file);
-  } catch (cause) {
-    throw unusable(file, cause);
-  }
-  return routesOf(file, text);
-}
-
-function routesOf(file: string, text: string): RouteTable {
-  try {
-    return parseRouteTable(parse(text, { uniqueKeys: true }));
-  } catch (cause) {
-    throw unusable(file, cause);
-  }
-}
-
-function unusable(file: string, cause: unknown): ConfigError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new ConfigError('config-invalid', `the routes ${file} cannot be used: ${why}`, [], { cause });
 }

@@ -1,12 +1,7 @@
-import { createMetrics } from '../platform/index.ts';
+import { createMetrics, createMetricsServer, partOf, Parts, type ProcessContext } from '../platform/index.ts';
 import { Sidecar, type SidecarOptions } from '../demonstration/sidecar/index.ts';
 import { resolveEndpointAddress } from '../workload-api/index.ts';
-import { resolvePath } from './config/fields.ts';
-import type { LoadedConfig } from './config/read-config.ts';
-import type { SidecarConfig } from './config/sidecar-config.ts';
-import { createMetricsServer } from './metrics-server.ts';
-import { partOf, Parts } from './parts.ts';
-import type { ProcessContext } from './process.ts';
+import { type LoadedConfig, resolvePath, type SidecarConfig } from '../config/index.ts';
 
 /** The time to stop when nothing has to be drained. */
 const STOP_MS = 3000;

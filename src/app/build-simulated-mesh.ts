@@ -1,9 +1,11 @@
 import { SimulatedConsul, SimulatedIstio } from '../demonstration/simulated-mesh/index.ts';
-import { resolvePath } from './config/fields.ts';
-import type { LoadedConfig } from './config/read-config.ts';
-import type { SimulatedConsulConfig, SimulatedIstioConfig } from './config/simulate-config.ts';
-import { partOf, Parts } from './parts.ts';
-import type { ProcessContext } from './process.ts';
+import {
+  type LoadedConfig,
+  resolvePath,
+  type SimulatedConsulConfig,
+  type SimulatedIstioConfig,
+} from '../config/index.ts';
+import { partOf, Parts, type ProcessContext } from '../platform/index.ts';
 
 /** Builds the Istio-flavoured control plane; its start rejects with the room's coded error. */
 export async function buildSimulatedIstio(

@@ -4,10 +4,8 @@ import {
   startInfo,
   type WeatherService,
 } from '../demonstration/weather/index.ts';
-import type { LoadedConfig } from './config/read-config.ts';
-import type { WeatherConfig } from './config/simulate-config.ts';
-import { Parts } from './parts.ts';
-import type { ProcessContext } from './process.ts';
+import type { LoadedConfig, WeatherConfig } from '../config/index.ts';
+import { Parts, type ProcessContext } from '../platform/index.ts';
 
 /** Builds the workload that the config names; its start rejects with `WeatherError`. */
 export async function buildWeather(

@@ -7,11 +7,15 @@ import {
 } from '../mesh-adapters/index.ts';
 import { systemClock, systemEnvironment } from '../platform/index.ts';
 import type { SpiffeId } from '../spiffe/index.ts';
-import { agentConfigSchema, type AgentConfig } from './config/agent-config.ts';
-import type { FederationGatewayConfig } from './config/federation-gateway-config.ts';
-import { resolvePath } from './config/fields.ts';
-import { ConfigError } from './config/config-error.ts';
-import { type LoadedConfig, readConfig } from './config/read-config.ts';
+import {
+  type AgentConfig,
+  agentConfigSchema,
+  ConfigError,
+  type FederationGatewayConfig,
+  type LoadedConfig,
+  readConfig,
+  resolvePath,
+} from '../config/index.ts';
 import { isInCluster, usualKubernetes } from './usual-kubeconfig.ts';
 
 /** The Istio to examine, from the config of its agent or from the command line. */

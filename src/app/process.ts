@@ -2,29 +2,17 @@ import {
   type Clock,
   createJsonLog,
   describeError,
-  type Environment,
   type JsonLog,
   type Log,
   type LogLevel,
-  type Random,
+  type Parts,
+  type ProcessContext,
   systemClock,
   systemEnvironment,
   systemLoad,
   systemRandom,
 } from '../platform/index.ts';
-import type { Parts } from './parts.ts';
 import { reportSlowStart } from './start-progress.ts';
-
-/**
- * The input of every process: the real clock, chance, log and environment. Only this room reads
- * them.
- */
-export interface ProcessContext {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly environment: Environment;
-}
 
 /** One process as its config describes it. */
 export interface ProcessPlan {

@@ -1,9 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
-import { createJsonLog, type ListenAddress, type LogLevel, version } from '../platform/index.ts';
-import { type ConfigKind, configSchemas } from './config/config-kinds.ts';
-import { type LoadedConfig, readConfig } from './config/read-config.ts';
-import type { Parts } from './parts.ts';
-import { logFailedStart, type ProcessContext, type ProcessPlan, runUntilSignal } from './process.ts';
+import {
+  createJsonLog,
+  type ListenAddress,
+  type LogLevel,
+  type Parts,
+  type ProcessContext,
+  version,
+} from '../platform/index.ts';
+import { type ConfigKind, configSchemas, type LoadedConfig, readConfig } from '../config/index.ts';
+import { logFailedStart, type ProcessPlan, runUntilSignal } from './process.ts';
 
 /**
  * Runs one process until SIGTERM or SIGINT. Loads only the parts of that process, so that a gateway
@@ -25,7 +30,7 @@ async function planOf(kind: ConfigKind, file: string): Promise<ProcessPlan> {
   switch (kind) {
     case 'agent': {
       const loaded = readConfig(file, configSchemas.agent);
-      const { buildAgent } = await import('./agent/agent.ts');
+      const { buildAgent } = await import('../agent/index.ts');
       const { endpoint, admin_socket, metrics, workload_api } = loaded.config;
       return planFor(kind, loaded, () => readConfig(file, configSchemas.agent), buildAgent, {
         endpoint: placeOf(endpoint.listen),

@@ -10,8 +10,8 @@ import {
   describeError,
   KeyedCounts,
   type ListenAddress,
-  type Log,
   listenOn,
+  type Log,
   type Metrics,
 } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';

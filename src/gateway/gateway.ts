@@ -1,13 +1,13 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import {
   addressGroup,
-  KeyedCounts,
   type Clock,
   describeError,
+  KeyedCounts,
   type ListenAddress,
+  listenOn,
   type Log,
   type LogFields,
-  listenOn,
   type Metrics,
 } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { type Clock, describeError, type Log, watchFiles, readRegularText } from '../platform/index.ts';
+import { type Clock, describeError, type Log, readRegularText, watchFiles } from '../platform/index.ts';
 import { parseCertificate } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Svid, type SvidSource, svidFromPem } from './svid.ts';

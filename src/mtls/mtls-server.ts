@@ -5,7 +5,7 @@ import {
   type Socket,
 } from 'node:net';
 import { createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
-import { describeError, type Log, listenOn } from '../platform/index.ts';
+import { describeError, listenOn, type Log } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
 import { endsOf } from './connection-ends.ts';
 import { MtlsError } from './errors.ts';

@@ -11,11 +11,11 @@ import {
 import { type AdminHandlers, AdminServer, openApiDocument } from '../../src/admin/index.ts';
 import { bundleOf, CodedError, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
-import { stubAdmin } from '../support/admin-handlers.ts';
-import { createFailingStore } from '../support/failing-store.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
+import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { createFailingStore } from '../../testkit/failing-store.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
 
 const PEER = parseTrustDomain('b.example');
 const stops: (() => Promise<void>)[] = [];

@@ -5,10 +5,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createAdminClient } from '../../src/admin-client/index.ts';
 import { AdminServer } from '../../src/admin/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdmin } from '../support/admin-handlers.ts';
-import { noise } from '../support/hostile-clients.ts';
-import { captureHello } from '../support/capture-hello.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { noise } from '../../testkit/hostile-clients.ts';
+import { captureHello } from '../../testkit/capture-hello.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 const sockets: Socket[] = [];
 afterEach(() => {

@@ -1,14 +1,14 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { simulatedIstioConfigSchema } from '../../src/app/config/simulate-config.ts';
-import { readConfig } from '../../src/app/config/read-config.ts';
+import { simulatedIstioConfigSchema } from '../../src/config/simulate-config.ts';
+import { readConfig } from '../../src/config/read-config.ts';
 import { buildSimulatedIstio } from '../../src/app/build-simulated-mesh.ts';
 import { createIstioAdapter } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { createControlClient } from '../../src/demonstration/simulated-mesh/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 const parts = { clock: systemClock, random: systemRandom, log: silentLog, environment: {} };
 const BASE = {

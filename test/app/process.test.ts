@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { type Part, Parts } from '../../src/app/parts.ts';
+import { type Part, Parts } from '../../src/platform/parts.ts';
 import { type Host, type ProcessPlan, runUntilSignal } from '../../src/app/process.ts';
 import type { LogLevel } from '../../src/platform/index.ts';
 import { CodedError } from '../../src/spiffe/index.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 /** An operating system that a test is. */
 class FakeHost implements Host {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { reportSlowStart } from '../../src/app/start-progress.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 describe('reportSlowStart()', () => {
   it('reports every five seconds which part a start waits for, and whether the machine is overloaded', async () => {

@@ -3,7 +3,7 @@ import { delimiter } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { usualKubernetes } from '../../src/app/usual-kubeconfig.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 let folder: ReturnType<typeof tempDir>;
 beforeEach(() => {

@@ -8,11 +8,11 @@ import { BundleEndpoint, type BundleEndpointOptions } from '../../src/bundle-end
 import { createSpiffeVerifier, type Svid, svidFromPem } from '../../src/mtls/index.ts';
 import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
 import { BundleSet, bundleOf, parseBundle, parseCertificate } from '../../src/spiffe/index.ts';
-import { ChangingSvid } from '../support/changing-svid.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { ChangingSvid } from '../../testkit/changing-svid.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 // TLS stacks judge certificates by the system clock, so these are valid now.
 const NOW = new Date();

@@ -4,8 +4,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { BundleEndpoint, type ExtensionRequest } from '../../src/bundle-endpoint/index.ts';
 import { svidFromPem } from '../../src/mtls/index.ts';
 import { createMetrics, systemClock } from '../../src/platform/index.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 const stops: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

@@ -7,10 +7,10 @@ import { BundleEndpoint, type EndpointLimits } from '../../src/bundle-endpoint/i
 import { type Svid, svidFromPem } from '../../src/mtls/index.ts';
 import { createMetrics, type Metrics, systemClock } from '../../src/platform/index.ts';
 import { bundleOf } from '../../src/spiffe/index.ts';
-import { type HostileClient, hostileToTls, plug, swarm } from '../support/hostile-clients.ts';
-import { captureHello } from '../support/capture-hello.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { createTestCa, type TestCa } from '../support/test-ca.ts';
+import { type HostileClient, hostileToTls, plug, swarm } from '../../testkit/hostile-clients.ts';
+import { captureHello } from '../../testkit/capture-hello.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 
 const SWARM = 20;
 const LIMITS: EndpointLimits = {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RequestLog } from '../../src/bundle-endpoint/request-log.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 describe('RequestLog', () => {
   it('keeps what a client chose bounded and printable', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type WaitingClient, WaitingClients } from '../../src/bundle-endpoint/waiting-clients.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 const START = new Date('2030-01-01T12:00:00Z');
 const stays = () => new AbortController().signal;

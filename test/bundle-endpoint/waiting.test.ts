@@ -3,8 +3,8 @@ import { createBundleRoutes } from '../../src/bundle-endpoint/routes.ts';
 import { publishedBundle, type PublishedBundle } from '../../src/bundle-endpoint/published-bundle.ts';
 import { WaitingClients } from '../../src/bundle-endpoint/waiting-clients.ts';
 import { bundleOf } from '../../src/spiffe/index.ts';
-import { createTestCa, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 describe('createBundleRoutes() and Prefer: wait (RFC 7240)', () => {
   let ca: TestCa;

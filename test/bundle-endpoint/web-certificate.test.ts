@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { readWebCertificate } from '../../src/bundle-endpoint/web-certificate.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 const url = new URL('https://localhost/');
 

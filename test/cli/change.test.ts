@@ -3,8 +3,8 @@ import { main } from '../../src/cli/main.ts';
 import type { StandingDocument } from '../../src/admin-client/index.ts';
 import { AdminServer } from '../../src/admin/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdmin } from '../support/admin-handlers.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {

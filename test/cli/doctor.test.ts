@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
-import { plainAgentConfig } from '../support/agent-config.ts';
+import { plainAgentConfig } from '../../testkit/agent-config.ts';
 import { describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import { startIstio } from '../simulated-mesh/support/meshes.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { FakeCluster } from '../mesh-adapters/consul/fake-cluster.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
   const out: string[] = [];

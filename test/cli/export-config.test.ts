@@ -14,9 +14,9 @@ import {
   parseTrustDomain,
 } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
-import { stubAdmin } from '../support/admin-handlers.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
+import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
 
 const A = parseTrustDomain('a.example');
 const SEQUENCE = 18446744073709551615n;

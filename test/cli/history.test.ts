@@ -15,10 +15,10 @@ import {
   second,
   writeHistory,
 } from '../store/doctored-store.ts';
-import { stubAdmin } from '../support/admin-handlers.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 let folder: ReturnType<typeof tempDir>;
 let cas: HistoryCas;

@@ -2,11 +2,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import type { WarningDocument } from '../../src/admin-client/index.ts';
 import { AdminServer } from '../../src/admin/index.ts';
-import type { PeersSeen } from '../../src/app/agent/admin/peers-seen.ts';
+import type { PeersSeen } from '../../src/agent/admin/peers-seen.ts';
 import { createMemoryStore, type Relationship } from '../../src/store/index.ts';
 import { added, bundle, istio, relationship, version } from '../store/sample-bundles.ts';
-import { stubAdmin } from '../support/admin-handlers.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {

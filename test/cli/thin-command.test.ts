@@ -4,11 +4,11 @@ import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AdminServer } from '../../src/admin/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdmin } from '../support/admin-handlers.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const RECORDER = join(ROOT, 'test/support/record-modules.ts');
+const RECORDER = join(ROOT, 'testkit/record-modules.ts');
 const LIMIT = 150;
 
 /** Rooms that the command may load for a verb that only asks a running agent. */
@@ -111,6 +111,6 @@ describe('the command is thin', () => {
   it('sees the rooms of the server where a verb runs one', async () => {
     const { code, modules } = await federate('check-config', fileNamed('none.yaml'));
     expect(code).toBe(2);
-    expect(modules.some((url) => url.includes('/src/app/'))).toBe(true);
+    expect(modules.some((url) => url.includes('/src/config/'))).toBe(true);
   });
 });

@@ -1,17 +1,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { verifyChain, verifyToken } from '../../src/app/agent/admin/verify-svids.ts';
+import { verifyChain, verifyToken } from '../../src/agent/admin/verify-svids.ts';
 import { main } from '../../src/cli/main.ts';
 import type { VerifyJwtDocument } from '../../src/admin-client/index.ts';
 import { AdminServer } from '../../src/admin/index.ts';
 import { BundleSet, bundleOf, contentDigest, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { stubAdmin } from '../support/admin-handlers.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
-import { createTokenKey, plainClaims, signToken } from '../support/test-tokens.ts';
+import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
+import { createTokenKey, plainClaims, signToken } from '../../testkit/test-tokens.ts';
 
 const A = parseTrustDomain('a.example');
 const B = parseTrustDomain('b.example');

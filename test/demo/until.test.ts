@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DemoError } from '../../src/demonstration/demo/child-process.ts';
 import { until, type Waits } from '../../src/demonstration/demo/until.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 function waits(load: number): { readonly clock: TestClock; readonly waits: Waits; readonly said: string[] } {
   const clock = new TestClock(new Date('2026-11-22T08:00:00Z'));

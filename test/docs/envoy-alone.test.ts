@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { renderEnvoy } from '../../src/app/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { renderEnvoy } from '../../src/envoy/index.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { federate } from '../e2e/agent-process.ts';
 
 /** The block of docs/meshes/envoy.md that begins with the comment `# NAME`. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { documentedMetrics } from '../support/documented-metrics.ts';
+import { documentedMetrics } from '../../testkit/documented-metrics.ts';
 
 const SOURCE = resolve(import.meta.dirname, '../../src');
 const MADE = /\.(counter|gauge|histogram)\(\s*'(federate_\w+)',\s*(?:'[^']*'|"[^"]*")(?:,\s*\[([^\]]*)\])?/g;

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { createMemoryStore, exportHistory, linkHash, verifyExport } from '../../src/store/index.ts';
 import { createHistoryCas, type HistoryCas, second, writeHistory } from '../store/doctored-store.ts';
-import { TEST_PATIENCE_MS } from '../support/patience.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { TEST_PATIENCE_MS } from '../../testkit/patience.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../docs/verify-history.py', import.meta.url));
 

@@ -4,9 +4,9 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import { PATIENCE_MS } from '../support/patience.ts';
-import { until as untilTrue } from '../support/until.ts';
-import { createTestCa, type TestCa } from '../support/test-ca.ts';
+import { PATIENCE_MS } from '../../testkit/patience.ts';
+import { until as untilTrue } from '../../testkit/until.ts';
+import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 
 const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');
 const HOUR_MS = 3_600_000;

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { certificatesFromPem, pemFromCertificates } from '../../src/spiffe/index.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
-import type { TestCa } from '../support/test-ca.ts';
+import type { TestCa } from '../../testkit/test-ca.ts';
 import type {
   BundleSetDocument,
   HistoryDocument,

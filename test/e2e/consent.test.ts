@@ -8,7 +8,7 @@ import type {
 } from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import type { TestCa } from '../support/test-ca.ts';
+import type { TestCa } from '../../testkit/test-ca.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 import { type AgentHome, federate, FederateProcess, presentCa, until } from './agent-process.ts';
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { StepRecord } from '../../src/demonstration/demo/index.ts';
-import { TEST_PATIENCE_MS } from '../support/patience.ts';
+import { TEST_PATIENCE_MS } from '../../testkit/patience.ts';
 
 const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');
 

@@ -12,7 +12,7 @@ import { createLayout, names } from '../../src/demonstration/demo/layout.ts';
 import { Meshes } from '../../src/demonstration/demo/meshes.ts';
 import { openTls } from '../../src/demonstration/demo/tls-probe.ts';
 import { systemClock } from '../../src/platform/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { until } from './agent-process.ts';
 
 /** Two simulated meshes with real processes, and the emergency as their operators meet it. The tests are one story, in order. */

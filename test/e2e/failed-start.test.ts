@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { AgentHome, FederateProcess, presentCa } from './agent-process.ts';
 
 /** One of each listener in the way of ours: a TCP port, and a Unix socket that answers. */

@@ -9,7 +9,7 @@ import type {
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { doctorStore } from '../store/doctored-store.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { AgentHome, FederateProcess, federate, presentCa, until } from './agent-process.ts';
 
 /** Two agents with SVIDs that federate, as two operators have them. The tests are one story, in order. */

@@ -5,7 +5,7 @@ import {
   type InvitedDocument,
 } from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { AgentHome, type FederateProcess, federate, presentCa, until } from './agent-process.ts';
 
 interface Refusal {

@@ -16,9 +16,9 @@ import {
   pemFromCertificates,
   serializeBundle,
 } from '../../src/spiffe/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import type { TestCa } from '../support/test-ca.ts';
-import { createTokenKey, signToken, type TokenKey } from '../support/test-tokens.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import type { TestCa } from '../../testkit/test-ca.ts';
+import { createTokenKey, signToken, type TokenKey } from '../../testkit/test-tokens.ts';
 import { AgentHome, type FederateProcess, presentCa, until } from './agent-process.ts';
 
 /** JWT keys on their way from the bundle file of one mesh to a verdict at another. The tests are one story, in order. */

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TEST_PATIENCE_MS } from '../support/patience.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { TEST_PATIENCE_MS } from '../../testkit/patience.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const folder = tempDir();

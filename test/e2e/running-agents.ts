@@ -1,7 +1,7 @@
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { AgentHome, type FederateProcess, presentCa } from './agent-process.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import type { TestCa } from '../support/test-ca.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import type { TestCa } from '../../testkit/test-ca.ts';
 
 /** An agent of ours that runs beside a mesh of files, with the CA of that mesh. */
 export interface RunningAgent {

@@ -5,8 +5,8 @@ import type {
   StatusDocument,
 } from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import type { TestCa } from '../support/test-ca.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import type { TestCa } from '../../testkit/test-ca.ts';
 import { AgentHome, type FederateProcess, presentCa, until } from './agent-process.ts';
 
 const SIGNER = 'spiffe://a.example/federate';

@@ -11,7 +11,7 @@ import type {
   ReviewDocument,
   StatusDocument,
 } from '../../src/admin-client/index.ts';
-import type { TestCa } from '../support/test-ca.ts';
+import type { TestCa } from '../../testkit/test-ca.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 import { type AgentHome, federate, presentCa, until } from './agent-process.ts';
 

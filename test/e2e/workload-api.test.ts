@@ -4,9 +4,9 @@ import type { StatusDocument } from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { spiffeWorkloadService } from '../../src/grpc/index.ts';
 import { serializeBundle } from '../../src/spiffe/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import type { TestCa } from '../support/test-ca.ts';
-import { WorkloadCaller } from '../support/workload-caller.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import type { TestCa } from '../../testkit/test-ca.ts';
+import { WorkloadCaller } from '../../testkit/workload-caller.ts';
 import { AgentHome, federate, type FederateProcess, presentCa } from './agent-process.ts';
 
 const { FetchX509Bundles, FetchX509SVID } = spiffeWorkloadService;

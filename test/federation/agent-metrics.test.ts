@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createAgentMetrics } from '../../src/federation/agent-metrics.ts';
 import { createMetrics } from '../../src/platform/index.ts';
 import type { Relationship } from '../../src/store/index.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { INSTANT, madeUpBundle } from './made-up-bundle.ts';
 
 const { trustDomain } = madeUpBundle('peer.example', []);

@@ -18,9 +18,9 @@ import {
   type TrustDomain,
 } from '../../src/spiffe/index.ts';
 import { openSqliteStore, type Store } from '../../src/store/index.ts';
-import { type Answer, answers, type FakePeer } from '../support/fake-peer.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { type Answer, answers, type FakePeer } from '../../testkit/fake-peer.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import type { Authority } from './authority.ts';
 
 export const peerName = parseTrustDomain('peer.example');

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bundleOf, parseSpiffeId, parseTrustDomain, type TrustDomain } from '../../src/spiffe/index.ts';
-import { answers, FakePeer } from '../support/fake-peer.ts';
+import { answers, FakePeer } from '../../testkit/fake-peer.ts';
 import {
   addWithBundle,
   AgentWorld,

@@ -6,7 +6,7 @@ import {
   x509AuthorityFromDer,
   type X509Authority,
 } from '../../src/spiffe/index.ts';
-import type { FakePeerIdentity } from '../support/fake-peer.ts';
+import type { FakePeerIdentity } from '../../testkit/fake-peer.ts';
 
 const HOUR_MS = 3_600_000;
 

@@ -9,9 +9,9 @@ import {
   pinOfKey,
   serializeBundle,
 } from '../../src/spiffe/index.ts';
-import { answers, FakePeer } from '../support/fake-peer.ts';
-import { oddRoots } from '../support/odd-roots.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { answers, FakePeer } from '../../testkit/fake-peer.ts';
+import { oddRoots } from '../../testkit/odd-roots.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 import {
   addWithBundle,
   AgentWorld,

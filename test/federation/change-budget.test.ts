@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ChangeBudget, defaultChangeBudgetSettings } from '../../src/federation/poll/change-budget.ts';
 import { diffBundles } from '../../src/spiffe/index.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { madeUpBundle } from './made-up-bundle.ts';
 
 const KIB = 1024;

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { createFailingStore } from '../support/failing-store.ts';
-import { FakePeer } from '../support/fake-peer.ts';
+import { createFailingStore } from '../../testkit/failing-store.ts';
+import { FakePeer } from '../../testkit/fake-peer.ts';
 import { AgentWorld, addWithBundle, endpointId, peerName, serve } from './agent-world.ts';
 import { type Authority, createAuthority } from './authority.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EndpointUrls } from '../../src/federation/fetch/endpoint-urls.ts';
-import { answers, FakePeer } from '../support/fake-peer.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { answers, FakePeer } from '../../testkit/fake-peer.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { addWithBundle, AgentWorld, endpointId, overSpiffe, peerName, serve } from './agent-world.ts';
 import { type Authority, createAuthority } from './authority.ts';
 

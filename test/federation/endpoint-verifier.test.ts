@@ -2,9 +2,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createEndpointVerifier } from '../../src/federation/endpoint-verifier.ts';
 import { BundleSet } from '../../src/spiffe/index.ts';
 import { createMetrics } from '../../src/platform/index.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 let ca: TestCa;
 let bare: readonly Uint8Array[];

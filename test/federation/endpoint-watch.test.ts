@@ -1,6 +1,6 @@
-import { until as untilTrue } from '../support/until.ts';
+import { until as untilTrue } from '../../testkit/until.ts';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Answer, answers, FakePeer, head, type SeenRequest } from '../support/fake-peer.ts';
+import { type Answer, answers, FakePeer, head, type SeenRequest } from '../../testkit/fake-peer.ts';
 import { addWithBundle, AgentWorld, documentOf, endpointId, peerName } from './agent-world.ts';
 import { type Authority, createAuthority } from './authority.ts';
 

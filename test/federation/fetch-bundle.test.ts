@@ -16,8 +16,8 @@ import {
   parseTrustDomain,
   serializeBundle,
 } from '../../src/spiffe/index.ts';
-import { type Answer, answers, FakePeer, type FakePeerIdentity } from '../support/fake-peer.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { type Answer, answers, FakePeer, type FakePeerIdentity } from '../../testkit/fake-peer.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { type Authority, createAuthority } from './authority.ts';
 import { BlockedPort } from './blocked-port.ts';
 

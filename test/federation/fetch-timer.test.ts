@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FetchTimer } from '../../src/federation/fetch/fetch-timer.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { INSTANT } from './made-up-bundle.ts';
 
 const late = (name: string) => () => new Error(`late: ${name}`);

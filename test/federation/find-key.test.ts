@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { findKey } from '../../src/federation/trust/find-key.ts';
 import { withoutKeys } from '../../src/federation/trust/without-keys.ts';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
-import { createTokenKey } from '../support/test-tokens.ts';
+import { createTokenKey } from '../../testkit/test-tokens.ts';
 import { madeUpBundle, madeUpRoot } from './made-up-bundle.ts';
 
 const peer = parseTrustDomain('peer.example');

@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { FakePeer } from '../support/fake-peer.ts';
+import { FakePeer } from '../../testkit/fake-peer.ts';
 import { addWithBundle, AgentWorld, endpointId, peerName, serve } from './agent-world.ts';
 import { type Authority, createAuthority } from './authority.ts';
 

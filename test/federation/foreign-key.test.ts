@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { findForeignKey, isForeignKeyCode } from '../../src/federation/trust/foreign-key.ts';
 import { bundleOf, parseTrustDomain, type X509Authority } from '../../src/spiffe/index.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 import { madeUpRoot } from './made-up-bundle.ts';
 
 const peer = parseTrustDomain('peer.example');

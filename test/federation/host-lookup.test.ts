@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createHostLookup } from '../../src/federation/fetch/host-lookup.ts';
-import { FakeNameServer } from '../support/fake-name-server.ts';
+import { FakeNameServer } from '../../testkit/fake-name-server.ts';
 
 const { signal } = new AbortController();
 const known = { 'peer.example': '127.0.0.9', 'agent.mesh.local': '127.0.0.10' };

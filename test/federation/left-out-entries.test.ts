@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { LeftOutEntries } from '../../src/federation/trust/left-out-entries.ts';
-import { leftOutWarnings } from '../../src/app/agent/left-out-warnings.ts';
+import { leftOutWarnings } from '../../src/agent/left-out-warnings.ts';
 import { leftOutLines } from '../../src/cli/left-out-lines.ts';
-import { describeLeftOut, describeOutcome } from '../../src/app/agent/admin/describe-outcome.ts';
+import { describeLeftOut, describeOutcome } from '../../src/agent/admin/describe-outcome.ts';
 import { parseBundle, parseTrustDomain } from '../../src/spiffe/index.ts';
-import { oddRoots } from '../support/odd-roots.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { oddRoots } from '../../testkit/odd-roots.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 const td = parseTrustDomain('b.example');
 const first = new Date('2030-01-01T12:00:00Z');

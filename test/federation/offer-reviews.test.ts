@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contentDigest } from '../../src/spiffe/index.ts';
-import { answers, FakePeer } from '../support/fake-peer.ts';
+import { answers, FakePeer } from '../../testkit/fake-peer.ts';
 import { addWithBundle, AgentWorld, endpointId, overWeb, peerName, serve } from './agent-world.ts';
 import { type Authority, createAuthority } from './authority.ts';
 

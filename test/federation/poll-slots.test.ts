@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PollSlots, pollSlotSettings } from '../../src/federation/poll/poll-slots.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const { signal } = new AbortController();

@@ -5,8 +5,8 @@ import { TrustedBundles } from '../../src/federation/trust/trusted-bundles.ts';
 import { contentDigest, type TrustBundle } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { added, at, bundle, consul, istio, relationship, start, version } from '../store/sample-bundles.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 /** When the sample roots are valid. */
 const polledAt = new Date('2030-06-01T12:00:00Z');

@@ -7,8 +7,8 @@ import { TrustedBundles } from '../../src/federation/trust/trusted-bundles.ts';
 import type { BundleNote, TrustBundle } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Relationship, type Store } from '../../src/store/index.ts';
 import { added, bundle, istio, relationship, version } from '../store/sample-bundles.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 const HOUR_MS = 3_600_000;
 const began = new Date('2030-06-01T12:00:00Z');

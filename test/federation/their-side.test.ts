@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { TheirSides } from '../../src/federation/fetch/their-side.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { added, istio, relationship } from '../store/sample-bundles.ts';
-import { createFailingStore } from '../support/failing-store.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createFailingStore } from '../../testkit/failing-store.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 const now = new Date('2030-06-01T12:00:00Z');
 const origin = 'https://istio.example/';

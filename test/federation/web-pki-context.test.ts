@@ -1,6 +1,6 @@
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { FakePeer } from '../support/fake-peer.ts';
+import { FakePeer } from '../../testkit/fake-peer.ts';
 import { webPkiContext } from '../../src/federation/fetch/web-pki-context.ts';
 import { AgentWorld, overWeb, peerName, serve } from './agent-world.ts';
 import { type Authority, createAuthority } from './authority.ts';

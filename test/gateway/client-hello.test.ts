@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ClientHelloReader } from '../../src/gateway/client-hello.ts';
 import { readClientHello } from '../../src/gateway/index.ts';
-import { captureHello } from '../support/capture-hello.ts';
+import { captureHello } from '../../testkit/capture-hello.ts';
 
 /** The same handshake message cut into records of at most `size` bytes. */
 function recut(hello: Buffer, size: number): Buffer {

@@ -4,10 +4,17 @@ import { connect as connectTls, createServer as createTlsServer, type TLSSocket 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Gateway, type GatewayLimits, parseRouteTable } from '../../src/gateway/index.ts';
 import { createMetrics, systemClock } from '../../src/platform/index.ts';
-import { floods, type HostileClient, hostileToTls, plug, sends, swarm } from '../support/hostile-clients.ts';
-import { captureHello } from '../support/capture-hello.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import {
+  floods,
+  type HostileClient,
+  hostileToTls,
+  plug,
+  sends,
+  swarm,
+} from '../../testkit/hostile-clients.ts';
+import { captureHello } from '../../testkit/capture-hello.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 const SWARM = 20;
 const LIMITS: GatewayLimits = {

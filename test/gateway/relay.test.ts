@@ -11,9 +11,9 @@ import {
   pipeRelay,
 } from '../../src/gateway/index.ts';
 import { createMetrics, systemClock } from '../../src/platform/index.ts';
-import { captureHello } from '../support/capture-hello.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { captureHello } from '../../testkit/capture-hello.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 const LIMITS: GatewayLimits = {
   maxConnections: 100,

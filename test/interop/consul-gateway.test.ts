@@ -1,21 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { plainAgentConfig } from '../support/agent-config.ts';
+import { plainAgentConfig } from '../../testkit/agent-config.ts';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { agentConfigSchema } from '../../src/app/config/agent-config.ts';
-import { gatewayBootstrap } from '../../src/app/federation-gateway/bootstrap.ts';
-import { createFederationGateway } from '../../src/app/federation-gateway/gateway.ts';
+import { agentConfigSchema } from '../../src/config/agent-config.ts';
+import { gatewayBootstrap } from '../../src/envoy/federation-gateway/bootstrap.ts';
+import { createFederationGateway } from '../../src/envoy/federation-gateway/gateway.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { createConsulAdapter, type OwnTrust } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { bundleOf, pemFromCertificates, type TrustBundle } from '../../src/spiffe/index.ts';
-import { createTestCa, type TestCa } from '../support/test-ca.ts';
+import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 import { type ConsulServer, startConsul } from './consul-server.ts';
-import { PATIENCE_MS } from '../support/patience.ts';
+import { PATIENCE_MS } from '../../testkit/patience.ts';
 import { eventually, type RunningProgram, startProgram, validNow } from './program.ts';
 
 /** Paths of the real programs; without both nothing here runs. */

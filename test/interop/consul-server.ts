@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { eventually, startProgram } from './program.ts';
 
 const ADMIN = '11111111-2222-3333-4444-555555555555';

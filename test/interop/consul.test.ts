@@ -7,7 +7,7 @@ import {
 } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { parseSpiffeId } from '../../src/spiffe/index.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 import { type ConsulServer, startConsul } from './consul-server.ts';
 import { eventually, validNow } from './program.ts';
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { kuma } from '../../interop/programs/kuma.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 const STAND_IN = join(import.meta.dirname, 'kuma-stand-in.ts');
 

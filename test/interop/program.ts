@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { PATIENCE_MS } from '../support/patience.ts';
+import { PATIENCE_MS } from '../../testkit/patience.ts';
 
 /** A real program that a test runs; ended with the test. */
 export interface RunningProgram {

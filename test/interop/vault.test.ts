@@ -7,8 +7,8 @@ import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { createVaultAdapter, type MeshAdapter } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { parseBundleMap, parseTrustDomain, pinOfKey } from '../../src/spiffe/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 /** The path of a `vault` or `bao` binary; without one the real product is not there and nothing here runs. */
 const BINARY = process.env['FEDERATE_VAULT'];

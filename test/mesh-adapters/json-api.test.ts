@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { JsonApi } from '../../src/mesh-adapters/contract/json-api.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 const HOUR_MS = 3_600_000;
 const { signal } = new AbortController();

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { judgeForeignTrust, rootsToHold } from '../../src/mesh-adapters/contract/admission.ts';
 import { placePeers } from '../../src/mesh-adapters/contract/place-peers.ts';
 import { bundleOf, parseTrustDomain, type TrustBundle, type X509Authority } from '../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
+import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
 
 const own = { trustDomain: parseTrustDomain('own.example'), roots: [] };
 

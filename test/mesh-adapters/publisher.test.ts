@@ -7,8 +7,8 @@ import {
 } from '../../src/mesh-adapters/index.ts';
 import { silentLog } from '../../src/platform/index.ts';
 import { contentDigest, parseTrustDomain, type TrustBundle } from '../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 function fakeAdapter() {
   const asked: string[][] = [];

@@ -9,8 +9,8 @@ import {
 } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { bundleOf, parseTrustDomain, pemFromCertificates } from '../../src/spiffe/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, type TestCa } from '../support/test-ca.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 import { FakeApiServer, fail } from './kubernetes/fake-api-server.ts';
 import { FakeKumaControlPlane, refuse } from './kuma/fake-control-plane.ts';
 import { openLinkerd } from './linkerd/open-linkerd.ts';

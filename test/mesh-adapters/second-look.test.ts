@@ -3,9 +3,9 @@ import { followOwnTrust } from '../../src/mesh-adapters/contract/follow-own-trus
 import { MeshAdapterError, type OwnTrust } from '../../src/mesh-adapters/index.ts';
 import { SecondLook, withMissing } from '../../src/mesh-adapters/contract/second-look.ts';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
-import { createTokenKey } from '../support/test-tokens.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
+import { createTokenKey } from '../../testkit/test-tokens.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { untilTold } from './until.ts';
 
 const trustDomain = parseTrustDomain('east.example');

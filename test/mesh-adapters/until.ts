@@ -1,6 +1,6 @@
-import { PATIENCE_MS } from '../support/patience.ts';
-import { until } from '../support/until.ts';
-import type { TestClock } from '../support/test-clock.ts';
+import { PATIENCE_MS } from '../../testkit/patience.ts';
+import { until } from '../../testkit/until.ts';
+import type { TestClock } from '../../testkit/test-clock.ts';
 
 const STEP_MS = 250;
 

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ConnectionRegistry, type PeerVerifier, type VerifiedPeer } from '../../src/mtls/index.ts';
 import { bundleOf } from '../../src/spiffe/index.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
 import { HeldSvid, Opened, type TestLeaf, trusting } from './support.ts';
 
 let a: TestCa;

@@ -1,10 +1,10 @@
 import { chmodSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFileSvidSource, type FileSvidSource } from '../../src/mtls/index.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import type { TestLeaf } from './support.ts';
 
 const LOOK_MS = 2000;

@@ -11,7 +11,7 @@ import {
   secureContextOptions,
 } from '../../src/mtls/index.ts';
 import { CodedError, parseCertificate } from '../../src/spiffe/index.ts';
-import { createTestCa, type TestCa } from '../support/test-ca.ts';
+import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 import { HeldSvid, Opened, readAll, type TestLeaf, trusting } from './support.ts';
 
 let a: TestCa;

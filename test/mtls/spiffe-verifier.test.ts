@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createSpiffeVerifier } from '../../src/mtls/index.ts';
 import { BundleSet, bundleOf, x509AuthorityFromDer } from '../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import type { TestLeaf } from './support.ts';
 
 let ca: TestCa;

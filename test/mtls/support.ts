@@ -15,9 +15,9 @@ import {
 } from '../../src/mtls/index.ts';
 import { silentLog } from '../../src/platform/index.ts';
 import { BundleSet, type TrustBundle } from '../../src/spiffe/index.ts';
-import { TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
-import { ChangingSvid } from '../support/changing-svid.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
+import { ChangingSvid } from '../../testkit/changing-svid.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 export type TestLeaf = Awaited<ReturnType<TestCa['issueLeaf']>>;
 

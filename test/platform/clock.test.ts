@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/platform/index.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 describe('systemClock.sleep()', () => {
   it('does not end at once for a wait longer than one timer can hold', async () => {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { writeDurably } from '../../src/platform/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 describe('writeDurably()', () => {
   it('replaces the file whole, with the mode asked for, and leaves no draft', async () => {

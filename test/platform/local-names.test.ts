@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createLocalNames, parseHostsFile, parseSearchList } from '../../src/platform/local-names.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 describe('parseHostsFile()', () => {
   it('reads names in lower case, several to a line and several lines to a name', () => {

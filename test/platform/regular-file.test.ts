@@ -9,7 +9,7 @@ import {
   readRegularText,
   readToEndSync,
 } from '../../src/platform/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 describe('readRegularFile()', () => {
   it('reads a whole file of any length up to its bound, also behind a symbolic link', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TokenBucket } from '../../src/platform/index.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 describe('TokenBucket', () => {
   it('allows a burst, then one token in each interval, and never more than it holds', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { listenOnUnixSocket } from '../../src/platform/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 describe('listenOnUnixSocket()', () => {
   it('makes a socket that only the own user may open', async () => {

@@ -3,9 +3,9 @@ import type { Socket } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { secureContextOptions } from '../../src/mtls/index.ts';
-import { type HostileClient, hostileToTls, plug, swarm } from '../support/hostile-clients.ts';
-import { captureHello } from '../support/capture-hello.ts';
-import { createTestCa, type TestCa } from '../support/test-ca.ts';
+import { type HostileClient, hostileToTls, plug, swarm } from '../../testkit/hostile-clients.ts';
+import { captureHello } from '../../testkit/capture-hello.ts';
+import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 import { perDomain, type TestLeaf, World } from './support.ts';
 
 const SWARM = 20;

@@ -5,7 +5,7 @@ import { connect } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { secureContextOptions } from '../../src/mtls/index.ts';
 import { generateKeyPair, issueCertificate, parseCertificate } from '../../src/spiffe/index.ts';
-import { createTestCa, type TestCa } from '../support/test-ca.ts';
+import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 import { call, merged, perDomain, type TestLeaf, World } from './support.ts';
 
 let a: TestCa;

@@ -5,10 +5,10 @@ import { createMetrics, systemRandom } from '../../src/platform/index.ts';
 import { Sidecar, type SidecarOptions } from '../../src/demonstration/sidecar/index.ts';
 import { parseTrustDomain, pemFromCertificates, type TrustBundle } from '../../src/spiffe/index.ts';
 import { type SdsSecret, SdsServer } from '../../src/workload-api/index.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 export type TestLeaf = Awaited<ReturnType<TestCa['issueLeaf']>>;
 

@@ -3,10 +3,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createMetrics, systemRandom } from '../../src/platform/index.ts';
 import { Sidecar, type SidecarOptions } from '../../src/demonstration/sidecar/index.ts';
 import { parseEndpointAddress } from '../../src/workload-api/index.ts';
-import { FakeWorkloadApi } from '../support/fake-workload-api.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, type TestCa } from '../support/test-ca.ts';
-import { entry, message } from '../support/x509-messages.ts';
+import { FakeWorkloadApi } from '../../testkit/fake-workload-api.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
+import { entry, message } from '../../testkit/x509-messages.ts';
 import { call, type TestLeaf, World } from './support.ts';
 
 /** A machine may have other things to do. */

@@ -15,8 +15,8 @@ import {
   verifyX509Path,
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { NOW } from './support/meshes.ts';
 
 const istioDomain = parseTrustDomain('istio.example');

@@ -11,7 +11,7 @@ import {
   verifyX509Svid,
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { startConsul, startIstio } from './support/meshes.ts';
 
 let folder: ReturnType<typeof tempDir>;

@@ -9,9 +9,9 @@ import {
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
 import { SdsClient } from '../../src/workload-api/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { startConsul, startIstio } from './support/meshes.ts';
-import { until } from '../support/until.ts';
+import { until } from '../../testkit/until.ts';
 
 const parts = { clock: systemClock, random: systemRandom, log: silentLog };
 

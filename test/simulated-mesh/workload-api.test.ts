@@ -5,12 +5,12 @@ import { spiffeWorkloadService, type X509SvidResponse } from '../../src/grpc/ind
 import { createIstioAdapter } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { bundleOf, parseTrustDomain, verifyX509Svid, x509AuthorityFromDer } from '../../src/spiffe/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa } from '../support/test-ca.ts';
-import { WorkloadCaller, workloadHeader } from '../support/workload-caller.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
+import { WorkloadCaller, workloadHeader } from '../../testkit/workload-caller.ts';
 import { kubernetesClient } from './support/kubernetes-client.ts';
 import { CLUSTER_ID, startConsul, startIstio } from './support/meshes.ts';
-import { until } from '../support/until.ts';
+import { until } from '../../testkit/until.ts';
 import { Peer } from './support/peer.ts';
 
 const { FetchX509SVID, FetchX509Bundles, FetchJWTSVID } = spiffeWorkloadService;

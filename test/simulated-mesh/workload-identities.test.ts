@@ -3,11 +3,11 @@ import { CertificateAuthority } from '../../src/demonstration/simulated-mesh/cer
 import { consulCertificateProfile } from '../../src/demonstration/simulated-mesh/consul/certificate-profile.ts';
 import { WorkloadIdentities } from '../../src/demonstration/simulated-mesh/workload-identities.ts';
 import { parseSpiffeId, parseTrustDomain } from '../../src/spiffe/index.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { NOW } from './support/meshes.ts';
-import { until } from '../support/until.ts';
+import { until } from '../../testkit/until.ts';
 
 const trustDomain = parseTrustDomain('consul.example');
 const TTL = 60_000;

@@ -10,7 +10,7 @@ import {
   parseTrustDomain,
   type X509Authority,
 } from '../../src/spiffe/index.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 
 const td = parseTrustDomain('a.example');
 const jwt = (keyId: string, x = 'AAAA'): JwtAuthority => ({ keyId, jwk: { kty: 'OKP', crv: 'Ed25519', x } });

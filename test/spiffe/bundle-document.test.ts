@@ -14,7 +14,7 @@ import {
   type TrustBundle,
   verifyX509Svid,
 } from '../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
 import { attempt, codeOf } from './attempt.ts';
 import { makeCa } from './chain-maker.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bundleOf, parseBundleMap, parseTrustDomain, serializeBundleMap } from '../../src/spiffe/index.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 import { codeOf } from './attempt.ts';
 
 const parse = (text: string) => parseBundleMap(Buffer.from(text));

@@ -11,7 +11,7 @@ import {
 } from '../../src/spiffe/index.ts';
 import { CONSTRUCTED, CONTEXT, DerReader, Tag } from '../../src/spiffe/base/der.ts';
 import { derElement, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
 
 /** A certificate and its private key. */
 export interface Made extends KeyPair {

@@ -6,7 +6,7 @@ import {
   parseTrustDomain,
   type X509Authority,
 } from '../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
 
 const day = (days: number) => new Date(TEST_INSTANT.getTime() + days * 86_400_000);
 let first: TestCa;

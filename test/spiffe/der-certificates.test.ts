@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { certificatesFromDer, pemFromCertificates } from '../../src/spiffe/index.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 import { codeOf } from './attempt.ts';
 
 describe('certificatesFromDer()', () => {

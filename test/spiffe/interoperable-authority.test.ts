@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readingProblem, x509AuthorityFromDer, BundleError } from '../../src/spiffe/index.ts';
-import { oddRoots } from '../support/odd-roots.ts';
+import { oddRoots } from '../../testkit/odd-roots.ts';
 
 const ROOTS = oddRoots();
 

@@ -13,7 +13,7 @@ import {
   serializeBundleMap,
   type TrustBundle,
 } from '../../src/spiffe/index.ts';
-import { createTokenKey, type TokenKeyKind } from '../support/test-tokens.ts';
+import { createTokenKey, type TokenKeyKind } from '../../testkit/test-tokens.ts';
 
 const td = parseTrustDomain('td.example');
 const kinds: readonly TokenKeyKind[] = ['rsa-1024', 'rsa-2048', 'P-256', 'P-384', 'P-521', 'ed25519'];

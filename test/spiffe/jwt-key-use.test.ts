@@ -10,8 +10,8 @@ import {
   serializeBundle,
   verifyJwtSvid,
 } from '../../src/spiffe/index.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
-import { createTokenKey, signToken } from '../support/test-tokens.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
+import { createTokenKey, signToken } from '../../testkit/test-tokens.ts';
 
 const td = parseTrustDomain('a.example');
 const key = createTokenKey('rsa-2048');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { verifyJwtSvid } from '../../src/spiffe/index.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
-import { plainClaims, signToken, TEST_SECONDS } from '../support/test-tokens.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
+import { plainClaims, signToken, TEST_SECONDS } from '../../testkit/test-tokens.ts';
 import { both, code, key, options, withClaims, without } from './jwt-verdict.ts';
 
 describe('verifyJwtSvid() on the claims', () => {

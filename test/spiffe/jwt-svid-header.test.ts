@@ -11,7 +11,7 @@ import {
   signToken,
   type TokenKey,
   type TokenKeyKind,
-} from '../support/test-tokens.ts';
+} from '../../testkit/test-tokens.ts';
 import { code, holding, key, options, rsa, withClaims, withHeader } from './jwt-verdict.ts';
 
 describe('verifyJwtSvid() on the form of a token', () => {

@@ -10,7 +10,7 @@ import {
 } from '../../src/spiffe/index.ts';
 import { isSignedBy, jwtKeyRefusal } from '../../src/spiffe/svid/jws-signature.ts';
 import { MAX_JWT_SVID_CHARACTERS } from '../../src/spiffe/svid/jwt-svid-token.ts';
-import { createTokenKey, part, plainClaims, signToken, TEST_SECONDS } from '../support/test-tokens.ts';
+import { createTokenKey, part, plainClaims, signToken, TEST_SECONDS } from '../../testkit/test-tokens.ts';
 import { A, both, code, holding, key, options, withClaims, withHeader, without } from './jwt-verdict.ts';
 
 const weak = createTokenKey('rsa-1024', 'weak');

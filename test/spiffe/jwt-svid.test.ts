@@ -10,7 +10,7 @@ import {
   parseBundle,
   verifyJwtSvid,
 } from '../../src/spiffe/index.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 import {
   createTokenKey,
   jwtAuthorityOf,
@@ -19,7 +19,7 @@ import {
   signToken,
   TEST_SECONDS,
   type TokenKey,
-} from '../support/test-tokens.ts';
+} from '../../testkit/test-tokens.ts';
 import { A, B, both, code, holding, key, options, rsa, withClaims } from './jwt-verdict.ts';
 
 describe('verifyJwtSvid()', () => {

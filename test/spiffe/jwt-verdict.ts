@@ -8,8 +8,8 @@ import {
   parseTrustDomain,
   verifyJwtSvid,
 } from '../../src/spiffe/index.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
-import { createTokenKey, plainClaims, signToken } from '../support/test-tokens.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
+import { createTokenKey, plainClaims, signToken } from '../../testkit/test-tokens.ts';
 
 export const A = parseTrustDomain('a.example');
 export const B = parseTrustDomain('b.example');

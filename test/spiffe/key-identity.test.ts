@@ -20,11 +20,11 @@ import {
   soundExtensions,
   soundParts,
   spkiOf,
-} from '../support/odd-certificates.ts';
+} from '../../testkit/odd-certificates.ts';
 import { derElement } from '../../src/spiffe/base/der-writer.ts';
 import { DerReader, Tag } from '../../src/spiffe/base/der.ts';
 import { type Made, makeCa, makeLeaf, rebuild } from './chain-maker.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
 
 const b = parseTrustDomain('b.example');
 const own = parseTrustDomain('a.example');

@@ -11,8 +11,8 @@ import {
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
 import { extendedKeyUsageExtension } from '../../src/spiffe/x509/issue-extensions.ts';
-import { oddRoots } from '../support/odd-roots.ts';
-import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
+import { oddRoots } from '../../testkit/odd-roots.ts';
+import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
 
 const now = TEST_INSTANT;
 

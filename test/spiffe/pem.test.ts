@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { certificatesFromPem, pemFromCertificates, x509AuthorityFromDer } from '../../src/spiffe/index.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 import { attempt, codeOf } from './attempt.ts';
 
 const block = (label: string, body = 'AAAA') => `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;

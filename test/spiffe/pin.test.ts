@@ -8,7 +8,7 @@ import {
   pinOfBundle,
   pinOfKey,
 } from '../../src/spiffe/index.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import { createTestCa } from '../../testkit/test-ca.ts';
 import { codeOf } from './attempt.ts';
 
 describe('parsePin()', () => {

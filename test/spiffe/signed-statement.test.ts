@@ -7,7 +7,7 @@ import {
   signStatement,
   verifyStatement,
 } from '../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
+import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
 
 const A = await createTestCa({ trustDomain: 'a.example' });
 const B = await createTestCa({ trustDomain: 'b.example' });

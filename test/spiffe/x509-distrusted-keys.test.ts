@@ -7,7 +7,7 @@ import {
   verifyX509Svid,
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { type Made, makeCa, makeLeaf } from './chain-maker.ts';
 
 const trustDomain = parseTrustDomain('td.example');

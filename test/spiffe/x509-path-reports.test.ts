@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Tag } from '../../src/spiffe/base/der.ts';
 import { derElement, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
 import { verifyX509Path, X509PathError } from '../../src/spiffe/index.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { judge, makeCa, makeLeaf } from './chain-maker.ts';
 
 describe('verifyX509Path() and its messages', () => {

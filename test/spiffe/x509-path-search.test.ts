@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { verifyX509Path, x509AuthorityFromDer } from '../../src/spiffe/index.ts';
 import { Tag } from '../../src/spiffe/base/der.ts';
 import { derElement, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { judge, type Made, type MakeOptions, makeCa, makeLeaf, unknownExtension } from './chain-maker.ts';
 
 let root: Made;

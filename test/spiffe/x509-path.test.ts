@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { generateKeyPair, type PathInput, verifyX509Path, X509PathError } from '../../src/spiffe/index.ts';
 import { DerReader, Tag } from '../../src/spiffe/base/der.ts';
 import { derElement, derObjectIdentifier } from '../../src/spiffe/base/der-writer.ts';
-import { TEST_INSTANT } from '../support/test-ca.ts';
+import { TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { judge, type Made, makeCa, makeLeaf, rebuild, unknownExtension } from './chain-maker.ts';
 
 let root: Made;

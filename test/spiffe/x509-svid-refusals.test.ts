@@ -9,7 +9,7 @@ import {
   X509SvidError,
   type X509SvidOptions,
 } from '../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT, type TestCa, type TestLeafOptions } from '../support/test-ca.ts';
+import { createTestCa, TEST_INSTANT, type TestCa, type TestLeafOptions } from '../../testkit/test-ca.ts';
 
 const id = 'spiffe://a.example/w';
 let ca: TestCa;

@@ -19,7 +19,7 @@ import {
   type X509SvidOptions,
   x509AuthorityFromDer,
 } from '../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT, type TestCa, type TestLeafOptions } from '../support/test-ca.ts';
+import { createTestCa, TEST_INSTANT, type TestCa, type TestLeafOptions } from '../../testkit/test-ca.ts';
 import { attempt, codeOf } from './attempt.ts';
 import { rebuildExtensions } from './chain-maker.ts';
 

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Store } from '../../src/store/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { openAt, openRaw } from './open-store.ts';
 import { added, at, bundle, istio, outage, relationship, start, version } from './sample-bundles.ts';
 

@@ -5,7 +5,7 @@ import { createMemoryStore, verifyStoreFile } from '../../src/store/index.ts';
 import { CHAIN_START, type ChainLink, linkHash, rowText } from '../../src/store/model/chain.ts';
 import { ChainJudge } from '../../src/store/history/chain-judge.ts';
 import { APPLICATION_ID, migrations } from '../../src/store/sql/migrate.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import {
   createHistoryCas,
   recordSignedHead,

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contentDigest } from '../../src/spiffe/index.ts';
 import type { Store } from '../../src/store/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { openAt } from './open-store.ts';
 import { added, at, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 

@@ -15,8 +15,8 @@ import {
 } from '../../src/store/model/chain.ts';
 import { selectChainedRow } from '../../src/store/sql/sqlite-chain.ts';
 import { silentLog } from '../../src/platform/index.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { openRaw } from './open-store.ts';
 
 export const own = parseTrustDomain('a.example');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createMemoryStore } from '../../src/store/index.ts';
-import { createFailingStore } from '../support/failing-store.ts';
+import { createFailingStore } from '../../testkit/failing-store.ts';
 
 describe('createFailingStore()', () => {
   it('fails the next call only, and does not pass it to the store', async () => {

@@ -8,7 +8,7 @@ import {
   type Store,
   type StoredInvitation,
 } from '../../src/store/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { added, at, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
 const given: StoredInvitation = {

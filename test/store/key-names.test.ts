@@ -8,8 +8,8 @@ import {
   rsaSpki,
   soundExtensions,
   soundParts,
-} from '../support/odd-certificates.ts';
-import { tempDir } from '../support/temp-dir.ts';
+} from '../../testkit/odd-certificates.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { openAt } from './open-store.ts';
 import { added, at, istio, relationship, start, version } from './sample-bundles.ts';
 

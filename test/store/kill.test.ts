@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { kill, said, startChild } from './child-store.ts';
 import { openAt, openRaw } from './open-store.ts';
 import { istio } from './sample-bundles.ts';

@@ -1,4 +1,4 @@
 import { createMemoryStore } from '../../src/store/index.ts';
-import { describeStoreContract } from '../contract/bundle-store-contract.ts';
+import { describeStoreContract } from '../../testkit/contract/bundle-store-contract.ts';
 
 describeStoreContract('createMemoryStore()', async () => createMemoryStore());

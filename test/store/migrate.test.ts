@@ -4,7 +4,7 @@ import { silentLog, systemClock } from '../../src/platform/index.ts';
 import type { TrustBundle } from '../../src/spiffe/index.ts';
 import { openSqliteStore } from '../../src/store/index.ts';
 import { APPLICATION_ID, migrate, migrations, SHAPE } from '../../src/store/sql/migrate.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { added, at, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
 const shapeOf = (database: Sqlite.Database) =>

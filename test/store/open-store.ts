@@ -1,7 +1,7 @@
 import Sqlite from 'better-sqlite3';
 import { silentLog } from '../../src/platform/index.ts';
 import { openSqliteStore, type SqliteStoreOptions, type Store } from '../../src/store/index.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { start } from './sample-bundles.ts';
 
 /** A SQLite store at `path`, created if it is missing, with a stopped clock. */

@@ -10,7 +10,7 @@ import {
   type Store,
   type StoredHolding,
 } from '../../src/store/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { added, at, bundle, consul, istio, relationship, start, version } from './sample-bundles.ts';
 
 const FIRST = 'aa'.repeat(32);

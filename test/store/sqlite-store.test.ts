@@ -2,8 +2,8 @@ import { statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contentDigest, serializeBundle } from '../../src/spiffe/index.ts';
 import { openSqliteStoreForReading, type Store, verifyStoreFile } from '../../src/store/index.ts';
-import { describeStoreContract } from '../contract/bundle-store-contract.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { describeStoreContract } from '../../testkit/contract/bundle-store-contract.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { openAt, openRaw } from './open-store.ts';
 import { added, at, bundle, istio, outage, relationship, roots, start, version } from './sample-bundles.ts';
 

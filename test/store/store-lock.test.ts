@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { lockStore } from '../../src/store/sql/store-lock.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 import { start } from './sample-bundles.ts';
 
 describe('lockStore()', () => {

@@ -1,7 +1,7 @@
 import { copyFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyStoreFile } from '../../src/store/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { createHistoryCas, doctorStore, type HistoryCas, writeStoreFile } from './doctored-store.ts';
 import { openRaw } from './open-store.ts';
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createAuthorityRepair } from '../../src/workload-api/authority-repair.ts';
 import { takesNoStreams } from '../../src/workload-api/first-flight.ts';
-import { authorityField, callHeaders, firstFlight, frame, headerString } from '../support/http2-bytes.ts';
+import { authorityField, callHeaders, firstFlight, frame, headerString } from '../../testkit/http2-bytes.ts';
 
 const JAVA = firstFlight([2, 0], [3, 0], [4, 1_048_576], [6, 8192]);
 const PATH = '/run/federate/w.sock';

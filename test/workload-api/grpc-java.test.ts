@@ -3,10 +3,10 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createMetrics, silentLog } from '../../src/platform/index.ts';
 import { WorkloadServer } from '../../src/workload-api/index.ts';
-import { callHeaders, firstFlight, frame } from '../support/http2-bytes.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
+import { callHeaders, firstFlight, frame } from '../../testkit/http2-bytes.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
 
 const opened: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

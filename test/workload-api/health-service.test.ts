@@ -4,10 +4,10 @@ import { healthService } from '../../src/grpc/index.ts';
 import { createMetrics, silentLog } from '../../src/platform/index.ts';
 import type { TrustBundle } from '../../src/spiffe/index.ts';
 import { WorkloadServer } from '../../src/workload-api/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
-import { WorkloadCaller } from '../support/workload-caller.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
+import { WorkloadCaller } from '../../testkit/workload-caller.ts';
 
 const opened: (() => Promise<void> | void)[] = [];
 afterEach(async () => {

@@ -6,11 +6,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { spiffeWorkloadService } from '../../src/grpc/index.ts';
 import { createMetrics } from '../../src/platform/index.ts';
 import { WorkloadServer } from '../../src/workload-api/index.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
-import { WorkloadCaller } from '../support/workload-caller.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
+import { WorkloadCaller } from '../../testkit/workload-caller.ts';
 
 const { FetchX509Bundles } = spiffeWorkloadService;
 

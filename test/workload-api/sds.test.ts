@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
 import { SdsClient, type SdsSecret, SdsServer } from '../../src/workload-api/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -11,11 +11,11 @@ import { createMetrics, type Metrics } from '../../src/platform/index.ts';
 import { bundleOf, type TrustBundle } from '../../src/spiffe/index.ts';
 import { decodeSecret, type SdsSecret } from '../../src/workload-api/secret.ts';
 import { WorkloadServer } from '../../src/workload-api/index.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
-import { WorkloadCaller } from '../support/workload-caller.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
+import { WorkloadCaller } from '../../testkit/workload-caller.ts';
 
 const { StreamSecrets, DeltaSecrets, FetchSecrets } = secretDiscoveryService;
 

@@ -6,11 +6,11 @@ import { type Svid, svidFromPem } from '../../src/mtls/index.ts';
 import { createMetrics, silentLog } from '../../src/platform/index.ts';
 import { bundleOf, type TrustBundle } from '../../src/spiffe/index.ts';
 import { WorkloadServer } from '../../src/workload-api/index.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
-import { createTokenKey, plainClaims, signToken, type TokenKey } from '../support/test-tokens.ts';
-import { WorkloadCaller, workloadHeader } from '../support/workload-caller.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
+import { createTokenKey, plainClaims, signToken, type TokenKey } from '../../testkit/test-tokens.ts';
+import { WorkloadCaller, workloadHeader } from '../../testkit/workload-caller.ts';
 
 const { FetchX509SVID, FetchX509Bundles, FetchJWTSVID, FetchJWTBundles, ValidateJWTSVID } =
   spiffeWorkloadService;

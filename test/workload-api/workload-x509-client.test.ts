@@ -11,12 +11,12 @@ import {
   type SvidChoice,
   WorkloadX509Client,
 } from '../../src/workload-api/index.ts';
-import { FakeWorkloadApi } from '../support/fake-workload-api.ts';
-import { createRecordingLog } from '../support/recording-log.ts';
-import { tempDir } from '../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../support/test-ca.ts';
-import { TestClock } from '../support/test-clock.ts';
-import { entry, message } from '../support/x509-messages.ts';
+import { FakeWorkloadApi } from '../../testkit/fake-workload-api.ts';
+import { createRecordingLog } from '../../testkit/recording-log.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
+import { TestClock } from '../../testkit/test-clock.ts';
+import { entry, message } from '../../testkit/x509-messages.ts';
 
 /** A machine may have other things to do. */
 const OFTEN = { interval: 2 };

@@ -111,7 +111,7 @@ async function printEnvoy(
 ): Promise<void> {
   if (file === undefined)
     throw new UsageError(`--for ${ENVOY} needs --config, the config of a sidecar or of a gateway`);
-  const { renderEnvoy } = await import('../../app/index.ts');
+  const { renderEnvoy } = await import('../../envoy/index.ts');
   const { stands_for: standsFor, bootstrap } = await renderEnvoy(file, {
     ...(trustSocket === undefined ? {} : { socket: trustSocket }),
     ...(trust === undefined ? {} : { resource: trust }),
@@ -123,7 +123,7 @@ async function printEnvoy(
 /** The own trust domain is in the config, or known to the agent that runs with it. */
 async function printGateway({ config: file, output }: ExportOptions, terminal: Terminal): Promise<void> {
   if (file === undefined) throw new UsageError(`--for ${GATEWAY} needs --config, the agent's config`);
-  const { renderFederationGateway } = await import('../../app/index.ts');
+  const { renderFederationGateway } = await import('../../envoy/index.ts');
   const { trustDomain, bootstrap } = await renderFederationGateway(file, async (socket) => {
     const { trust_domain: name } = await agentFor({ socket, output }).call('GET /v1/status');
     if (name !== null) return name;

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { ConfigKind } from '../../app/index.ts';
+import type { ConfigKind } from '../../config/index.ts';
 import { didYouMean } from '../../platform/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
@@ -123,7 +123,7 @@ Examples:
       const kind = options.kind;
       if (!isConfigKind(kind))
         throw new UsageError(`--kind is one of ${kindNames}${didYouMean(kind, Object.keys(CONFIG_KINDS))}`);
-      const { checkConfigWithFiles } = await import('../../app/index.ts');
+      const { checkConfigWithFiles } = await import('../../config/index.ts');
       const notes = await checkConfigWithFiles(kind, file, { withoutFiles: options.withoutFiles === true });
       printResult(terminal, options.output, { file, kind, ok: true, notes }, () =>
         [

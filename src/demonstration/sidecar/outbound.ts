@@ -18,7 +18,7 @@ import {
   type VerifiedPeer,
   refusalFields,
 } from '../../mtls/index.ts';
-import { describeError, type Log, listenOn } from '../../platform/index.ts';
+import { describeError, listenOn, type Log } from '../../platform/index.ts';
 import { CodedError, type SpiffeId } from '../../spiffe/index.ts';
 import type { CountConnection } from './count-connection.ts';
 import { SidecarError } from './errors.ts';

@@ -7,8 +7,8 @@ import {
   parseTrustDomain,
   type StatementSigner,
 } from '../../../src/spiffe/index.ts';
-import { answers, FakePeer } from '../../support/fake-peer.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
+import { answers, FakePeer } from '../../../testkit/fake-peer.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
 import { AgentWorld, addWithBundle, endpointId, peerName, serve } from '../agent-world.ts';
 import { type Authority, createAuthority } from '../authority.ts';
 

@@ -9,9 +9,9 @@ import {
   signStatement,
 } from '../../../src/spiffe/index.ts';
 import type { Relationship } from '../../../src/store/index.ts';
-import { createRecordingLog } from '../../support/recording-log.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { createRecordingLog } from '../../../testkit/recording-log.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 
 const A = parseTrustDomain('a.example');
 const B = parseTrustDomain('b.example');

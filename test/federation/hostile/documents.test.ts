@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bundleOf, serializeBundle, type TrustBundle } from '../../../src/spiffe/index.ts';
-import { answers } from '../../support/fake-peer.ts';
-import { hostileDocuments } from '../../support/hostile-documents.ts';
-import type { Surroundings } from '../../support/hostile-identities.ts';
-import { createTestCa, type TestCa } from '../../support/test-ca.ts';
+import { answers } from '../../../testkit/fake-peer.ts';
+import { hostileDocuments } from '../../../testkit/hostile-documents.ts';
+import type { Surroundings } from '../../../testkit/hostile-identities.ts';
+import { createTestCa, type TestCa } from '../../../testkit/test-ca.ts';
 import { peerName } from '../agent-world.ts';
 import { aftermathOf, harmless, type HostileCase } from './hostile-case.ts';
 import {

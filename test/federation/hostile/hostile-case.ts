@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import { defaultFetchLimits, type FetchLimits } from '../../../src/federation/fetch/fetch-limits.ts';
-import type { FakePeer } from '../../support/fake-peer.ts';
-import type { Surroundings } from '../../support/hostile-identities.ts';
-import type { Deed } from '../../support/hostile-peer.ts';
+import type { FakePeer } from '../../../testkit/fake-peer.ts';
+import type { Surroundings } from '../../../testkit/hostile-identities.ts';
+import type { Deed } from '../../../testkit/hostile-peer.ts';
 import { peerName } from '../agent-world.ts';
 import { HostileWorld, POLLERS } from './hostile-world.ts';
 

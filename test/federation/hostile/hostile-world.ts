@@ -10,11 +10,11 @@ import {
   type TrustBundle,
   type X509Authority,
 } from '../../../src/spiffe/index.ts';
-import { answers, type Answer } from '../../support/fake-peer.ts';
-import { FakeNameServer } from '../../support/fake-name-server.ts';
-import { endpointOf, type Surroundings } from '../../support/hostile-identities.ts';
-import { HostilePeer } from '../../support/hostile-peer.ts';
-import { createTestCa, TEST_INSTANT } from '../../support/test-ca.ts';
+import { answers, type Answer } from '../../../testkit/fake-peer.ts';
+import { FakeNameServer } from '../../../testkit/fake-name-server.ts';
+import { endpointOf, type Surroundings } from '../../../testkit/hostile-identities.ts';
+import { HostilePeer } from '../../../testkit/hostile-peer.ts';
+import { createTestCa, TEST_INSTANT } from '../../../testkit/test-ca.ts';
 import { AgentWorld, overSpiffe, peerName } from '../agent-world.ts';
 
 export const ownName = parseTrustDomain('own.example');

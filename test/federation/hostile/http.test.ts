@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Answer, answers } from '../../support/fake-peer.ts';
-import { hostileAnswers } from '../../support/hostile-answers.ts';
-import { endpointOf, type Surroundings } from '../../support/hostile-identities.ts';
-import { HostilePeer } from '../../support/hostile-peer.ts';
+import { type Answer, answers } from '../../../testkit/fake-peer.ts';
+import { hostileAnswers } from '../../../testkit/hostile-answers.ts';
+import { endpointOf, type Surroundings } from '../../../testkit/hostile-identities.ts';
+import { HostilePeer } from '../../../testkit/hostile-peer.ts';
 import { aftermathOf, harmless, type HostileCase, LIMITS } from './hostile-case.ts';
 import { createSurroundings, documentOf } from './hostile-world.ts';
 

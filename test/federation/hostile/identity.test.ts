@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { answers } from '../../support/fake-peer.ts';
-import { endpointOf, hostileIdentities, type Surroundings } from '../../support/hostile-identities.ts';
+import { answers } from '../../../testkit/fake-peer.ts';
+import { endpointOf, hostileIdentities, type Surroundings } from '../../../testkit/hostile-identities.ts';
 import { aftermathOf, harmless, type HostileCase } from './hostile-case.ts';
 import { createSurroundings, documentOf, HostileWorld } from './hostile-world.ts';
 

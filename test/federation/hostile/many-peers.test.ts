@@ -2,11 +2,11 @@ import { generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { defaultFetchLimits } from '../../../src/federation/fetch/fetch-limits.ts';
 import { parseTrustDomain, serializeBundle, type TrustDomain } from '../../../src/spiffe/index.ts';
-import { answers, FakePeer } from '../../support/fake-peer.ts';
-import { hostileAnswers } from '../../support/hostile-answers.ts';
-import { endpointOf, type Surroundings } from '../../support/hostile-identities.ts';
+import { answers, FakePeer } from '../../../testkit/fake-peer.ts';
+import { hostileAnswers } from '../../../testkit/hostile-answers.ts';
+import { endpointOf, type Surroundings } from '../../../testkit/hostile-identities.ts';
 import { AgentWorld, overSpiffe } from '../agent-world.ts';
-import { TEST_INSTANT } from '../../support/test-ca.ts';
+import { TEST_INSTANT } from '../../../testkit/test-ca.ts';
 import { createSurroundings, documentOf } from './hostile-world.ts';
 
 let around: Surroundings;

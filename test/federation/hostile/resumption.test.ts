@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { answers, FakePeer, type Answer } from '../../support/fake-peer.ts';
-import { endpointOf, type Surroundings } from '../../support/hostile-identities.ts';
-import { createTestCa, type TestCa } from '../../support/test-ca.ts';
+import { answers, FakePeer, type Answer } from '../../../testkit/fake-peer.ts';
+import { endpointOf, type Surroundings } from '../../../testkit/hostile-identities.ts';
+import { createTestCa, type TestCa } from '../../../testkit/test-ca.ts';
 import { addWithBundle, AgentWorld, overWeb, peerName, serve } from '../agent-world.ts';
 import { createAuthority } from '../authority.ts';
 import { createSurroundings, HostileWorld, serving } from './hostile-world.ts';

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { answers } from '../../support/fake-peer.ts';
-import { hostileAnswers } from '../../support/hostile-answers.ts';
-import type { Surroundings } from '../../support/hostile-identities.ts';
-import { receptions } from '../../support/hostile-receptions.ts';
+import { answers } from '../../../testkit/fake-peer.ts';
+import { hostileAnswers } from '../../../testkit/hostile-answers.ts';
+import type { Surroundings } from '../../../testkit/hostile-identities.ts';
+import { receptions } from '../../../testkit/hostile-receptions.ts';
 import { BlockedPort } from '../blocked-port.ts';
 import { aftermathOf, harmless, type HostileCase } from './hostile-case.ts';
 import { createSurroundings, documentOf } from './hostile-world.ts';

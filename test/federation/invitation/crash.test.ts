@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Interceptor } from '../../support/interceptor.ts';
+import { Interceptor } from '../../../testkit/interceptor.ts';
 import { InvitationSide, strangersCertificate } from './world.ts';
 
 const both = (a: InvitationSide, b: InvitationSide) => [a.federated(), b.federated()];

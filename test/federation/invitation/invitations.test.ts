@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { parseInvitation } from '../../../src/federation/invitation/line.ts';
 import { bundleOf } from '../../../src/spiffe/index.ts';
 import { svidFromPem } from '../../../src/mtls/index.ts';
-import { createTestCa } from '../../support/test-ca.ts';
-import { until } from '../../support/until.ts';
-import { FakeProxy } from '../../support/fake-proxy.ts';
-import { Interceptor } from '../../support/interceptor.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
+import { until } from '../../../testkit/until.ts';
+import { FakeProxy } from '../../../testkit/fake-proxy.ts';
+import { Interceptor } from '../../../testkit/interceptor.ts';
 import { InvitationSide, strangersCertificate, VALID } from './world.ts';
 
 describe('an invitation', () => {

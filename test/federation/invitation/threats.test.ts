@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { parseInvitation, serializeInvitation } from '../../../src/federation/invitation/line.ts';
 import { createForbiddenRanges } from '../../../src/federation/index.ts';
 import { bundleOf } from '../../../src/spiffe/index.ts';
-import { Interceptor, type Passing } from '../../support/interceptor.ts';
-import { createTestCa } from '../../support/test-ca.ts';
+import { Interceptor, type Passing } from '../../../testkit/interceptor.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
 import { InvitationSide, type SideOptions, strangersCertificate } from './world.ts';
 
 /** An inviter and a newcomer, with somebody at the address of each. */

@@ -18,12 +18,12 @@ import {
   type TrustBundle,
 } from '../../../src/spiffe/index.ts';
 import { openSqliteStore, type Store } from '../../../src/store/index.ts';
-import { PATIENCE_MS } from '../../support/patience.ts';
-import { createRecordingLog } from '../../support/recording-log.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa, type TestCa } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
-import { createFailingStore, type FailingStore } from '../../support/failing-store.ts';
+import { PATIENCE_MS } from '../../../testkit/patience.ts';
+import { createRecordingLog } from '../../../testkit/recording-log.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa, type TestCa } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
+import { createFailingStore, type FailingStore } from '../../../testkit/failing-store.ts';
 import { writeFileSync } from 'node:fs';
 
 const HOUR_MS = 3_600_000;

@@ -11,8 +11,8 @@ import {
   type TrustBundle,
 } from '../../../src/spiffe/index.ts';
 import { createMemoryStore } from '../../../src/store/index.ts';
-import { answers, FakePeer } from '../../support/fake-peer.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
+import { answers, FakePeer } from '../../../testkit/fake-peer.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
 import { federated, type Mesh } from './two-meshes.ts';
 
 const third = parseTrustDomain('t.example');

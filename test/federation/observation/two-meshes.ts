@@ -11,7 +11,7 @@ import {
   type TrustDomain,
 } from '../../../src/spiffe/index.ts';
 import { type SignedHead, signHead } from '../../../src/store/index.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
 import { AgentWorld } from '../agent-world.ts';
 
 interface NewestHead {

@@ -5,7 +5,7 @@ import {
   parseExemptHost,
   proxyAuthorization,
 } from '../../../src/federation/fetch/outgoing-proxy.ts';
-import { tempDir } from '../../support/temp-dir.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
 
 const url = new URL('http://proxy.example:3128');
 

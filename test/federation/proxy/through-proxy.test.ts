@@ -15,10 +15,10 @@ import {
   parseTrustDomain,
   serializeBundle,
 } from '../../../src/spiffe/index.ts';
-import { answers, FakePeer, type FakePeerIdentity } from '../../support/fake-peer.ts';
-import { FakeProxy } from '../../support/fake-proxy.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { answers, FakePeer, type FakePeerIdentity } from '../../../testkit/fake-peer.ts';
+import { FakeProxy } from '../../../testkit/fake-proxy.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 import { type Authority, createAuthority } from '../authority.ts';
 import { AgentWorld, addWithBundle } from '../agent-world.ts';
 

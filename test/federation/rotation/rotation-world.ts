@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { PeerHolding } from '../../../src/federation/index.ts';
 import type { OwnRoot, OwnVersion, RotationView } from '../../../src/federation/index.ts';
 import { parseSpiffeId, parseTrustDomain, type X509Authority } from '../../../src/spiffe/index.ts';
-import { oddCertificate, soundParts } from '../../support/odd-certificates.ts';
+import { oddCertificate, soundParts } from '../../../testkit/odd-certificates.ts';
 import type { RootStage } from '../../../src/store/index.ts';
 
 export const us = parseTrustDomain('us.example');

@@ -12,9 +12,9 @@ import {
   type StatementSigner,
   type TrustBundle,
 } from '../../../src/spiffe/index.ts';
-import { answers, FakePeer } from '../../support/fake-peer.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
+import { answers, FakePeer } from '../../../testkit/fake-peer.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
 import { AgentWorld, peerName } from '../agent-world.ts';
 import { createAuthority } from '../authority.ts';
 

@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { createConsulAdapter, type ForeignTrustReport } from '../../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
 import { parseTrustDomain } from '../../../src/spiffe/index.ts';
-import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
+import { meshAdapterContract } from '../../../testkit/contract/mesh-adapter-contract.ts';
 import { CLUSTER_ID, startConsul } from '../../simulated-mesh/support/meshes.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa } from '../../support/test-ca.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
 
 const { signal } = new AbortController();
 

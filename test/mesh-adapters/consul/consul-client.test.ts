@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { ConsulClient } from '../../../src/mesh-adapters/consul/consul-client.ts';
 import { systemClock } from '../../../src/platform/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa } from '../../support/test-ca.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
 
 const LONG = { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('2090-01-01T00:00:00Z') };
 const { signal } = new AbortController();

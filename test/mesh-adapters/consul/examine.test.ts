@@ -4,7 +4,7 @@ import { examineConsul } from '../../../src/mesh-adapters/index.ts';
 import { systemClock } from '../../../src/platform/index.ts';
 import { parseSpiffeId } from '../../../src/spiffe/index.ts';
 import { startConsul } from '../../simulated-mesh/support/meshes.ts';
-import { tempDir } from '../../support/temp-dir.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
 import { FakeCluster } from './fake-cluster.ts';
 
 const WEST = 'federate-west-example-ec326d4a';

@@ -16,7 +16,7 @@ import {
   type ReplicationMessage,
 } from '../../../src/grpc/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
-import { createTestCa, type TestCa } from '../../support/test-ca.ts';
+import { createTestCa, type TestCa } from '../../../testkit/test-ca.ts';
 
 const SERVER_NAME = 'server.dc1.peering.fake.consul';
 const LONG = { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('2090-01-01T00:00:00Z') };

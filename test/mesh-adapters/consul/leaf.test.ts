@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseConsulLeaf } from '../../../src/mesh-adapters/consul/leaf.ts';
-import { createTestCa, type TestCa } from '../../support/test-ca.ts';
+import { createTestCa, type TestCa } from '../../../testkit/test-ca.ts';
 
 const CLUSTER = '11111111-1111-1111-1111-111111111111.consul';
 

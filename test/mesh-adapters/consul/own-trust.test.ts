@@ -3,9 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createConsulAdapter, type MeshAdapter } from '../../../src/mesh-adapters/index.ts';
 import { silentLog, systemRandom } from '../../../src/platform/index.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 import { untilHealed, untilTold } from '../until.ts';
 import { FakeCluster, type FakeRequest } from './fake-cluster.ts';
 

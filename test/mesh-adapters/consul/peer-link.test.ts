@@ -19,10 +19,10 @@ import {
 } from '../../../src/mesh-adapters/index.ts';
 import { systemRandom } from '../../../src/platform/index.ts';
 import { startConsul } from '../../simulated-mesh/support/meshes.ts';
-import { createRecordingLog } from '../../support/recording-log.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa, type TestCa } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { createRecordingLog } from '../../../testkit/recording-log.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa, type TestCa } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 import { untilHealed, untilTold } from '../until.ts';
 import { acceptBundles, FakeCluster, type FakeStream } from './fake-cluster.ts';
 

@@ -10,7 +10,7 @@ import {
   type ReplicationMessage,
 } from '../../../src/grpc/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
-import { createTestCa } from '../../support/test-ca.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
 
 function session() {
   const sent: ReplicationMessage[] = [];

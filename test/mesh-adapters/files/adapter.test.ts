@@ -14,12 +14,12 @@ import {
   pemFromCertificates,
   serializeBundle,
 } from '../../../src/spiffe/index.ts';
-import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
+import { meshAdapterContract } from '../../../testkit/contract/mesh-adapter-contract.ts';
 import { rebuild } from '../../spiffe/chain-maker.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
-import { createTokenKey } from '../../support/test-tokens.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
+import { createTokenKey } from '../../../testkit/test-tokens.ts';
 import { folderState, keysInFolder, NOBODY } from './folder-state.ts';
 
 const trustDomain = parseTrustDomain('east.example');

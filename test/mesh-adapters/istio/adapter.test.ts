@@ -10,10 +10,10 @@ import {
   x509AuthorityFromDer,
 } from '../../../src/spiffe/index.ts';
 import { parse } from 'yaml';
-import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
+import { meshAdapterContract } from '../../../testkit/contract/mesh-adapter-contract.ts';
 import { startIstio } from '../../simulated-mesh/support/meshes.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa } from '../../support/test-ca.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
 
 const MESH = { namespace: 'istio-system', name: 'istio' };
 const { signal } = new AbortController();

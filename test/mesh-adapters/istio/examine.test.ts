@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { examineIstio } from '../../../src/mesh-adapters/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
-import { tempDir } from '../../support/temp-dir.ts';
+import { createTestCa, TEST_INSTANT } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
 import { startIstio } from '../../simulated-mesh/support/meshes.ts';
 import { systemClock } from '../../../src/platform/index.ts';
 import { FakeApiServer, fail } from '../kubernetes/fake-api-server.ts';

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createIstioAdapter, type MeshAdapter } from '../../../src/mesh-adapters/index.ts';
 import { silentLog, systemRandom } from '../../../src/platform/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 import { untilHealed, untilTold } from '../until.ts';
 import { answerHalf, FakeApiServer, fail } from '../kubernetes/fake-api-server.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createIstioAdapter } from '../../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
-import { createTestCa } from '../../support/test-ca.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
 import { FakeApiServer, fail } from '../kubernetes/fake-api-server.ts';
 
 const LONG = { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('2090-01-01T00:00:00Z') };

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { KubernetesSource } from '../../../src/mesh-adapters/kubernetes/kubernetes-access.ts';
-import { tempDir } from '../../support/temp-dir.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
 
 /** An object as the fake stores it. */
 export interface FakeObject {

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { KubernetesClient } from '../../../src/mesh-adapters/kubernetes/kubernetes-client.ts';
 import { systemClock } from '../../../src/platform/index.ts';
-import { tempDir } from '../../support/temp-dir.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
 import { FakeApiServer, fail } from './fake-api-server.ts';
 
 const TARGET = { namespace: 'istio-system', name: 'istio' };

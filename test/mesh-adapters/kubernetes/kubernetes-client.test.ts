@@ -7,7 +7,7 @@ import { KubernetesClient } from '../../../src/mesh-adapters/kubernetes/kubernet
 import type { WatchEvent } from '../../../src/mesh-adapters/kubernetes/watch-events.ts';
 import { configMapsOf } from '../../../src/mesh-adapters/kubernetes/config-map.ts';
 import { systemClock } from '../../../src/platform/index.ts';
-import { tempDir } from '../../support/temp-dir.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
 
 const TARGET = { namespace: 'istio-system', name: 'istio' };
 const OBJECT = { kind: 'ConfigMap', metadata: { ...TARGET, resourceVersion: '7' }, data: { mesh: 'a: 1\n' } };

@@ -6,8 +6,8 @@ import {
 } from '../../../src/mesh-adapters/kubernetes/kubernetes-object.ts';
 import { watchObjects } from '../../../src/mesh-adapters/kubernetes/watch-objects.ts';
 import { systemRandom } from '../../../src/platform/index.ts';
-import { TEST_INSTANT } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { TEST_INSTANT } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 import { untilHealed, untilTold } from '../until.ts';
 import { FakeApiServer } from './fake-api-server.ts';
 

@@ -7,8 +7,8 @@ import {
   parseTrustDomain,
   pemFromCertificates,
 } from '../../../src/spiffe/index.ts';
-import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
-import { createTestCa } from '../../support/test-ca.ts';
+import { meshAdapterContract } from '../../../testkit/contract/mesh-adapter-contract.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
 import { FakeApiServer, type FakeObject } from '../kubernetes/fake-api-server.ts';
 import { FakeKumaControlPlane } from './fake-control-plane.ts';
 

@@ -9,9 +9,9 @@ import {
   pinOfKey,
   type TrustBundle,
 } from '../../../src/spiffe/index.ts';
-import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
-import { createTestCa, TEST_INSTANT } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { meshAdapterContract } from '../../../testkit/contract/mesh-adapter-contract.ts';
+import { createTestCa, TEST_INSTANT } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 import { answerHalf, fail } from '../kubernetes/fake-api-server.ts';
 import { untilHealed, untilTold } from '../until.ts';
 import { openLinkerd, pemOf, VALUES } from './open-linkerd.ts';

@@ -6,7 +6,7 @@ import {
   parseTrustDomain,
   pemFromCertificates,
 } from '../../../src/spiffe/index.ts';
-import { createTestCa, type TestCa } from '../../support/test-ca.ts';
+import { createTestCa, type TestCa } from '../../../testkit/test-ca.ts';
 import { FakeLinkerd } from './fake-linkerd.ts';
 
 const trustDomain = parseTrustDomain('linkerd.example');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createTestCa } from '../../support/test-ca.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
 import { fail } from '../kubernetes/fake-api-server.ts';
 import { untilTold } from '../until.ts';
 import { openLinkerd } from './open-linkerd.ts';

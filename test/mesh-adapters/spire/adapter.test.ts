@@ -2,10 +2,10 @@ import { status } from '@grpc/grpc-js';
 import { rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { bundleOf } from '../../../src/spiffe/index.ts';
-import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
-import { createTokenKey } from '../../support/test-tokens.ts';
+import { meshAdapterContract } from '../../../testkit/contract/mesh-adapter-contract.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
+import { createTokenKey } from '../../../testkit/test-tokens.ts';
 import { untilHealed, untilTold } from '../until.ts';
 import { openSpire, relationshipOf, spireBundle, trustDomain } from './spire-harness.ts';
 

@@ -3,8 +3,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { PeerEndpoints, SpireAdapterOptions } from '../../../src/mesh-adapters/index.ts';
 import { bundleOf, spiffeIdOf, type TrustBundle } from '../../../src/spiffe/index.ts';
-import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
-import { createTestCa } from '../../support/test-ca.ts';
+import { meshAdapterContract } from '../../../testkit/contract/mesh-adapter-contract.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
 import { openSpire, relationshipOf, spireBundle } from './spire-harness.ts';
 
 const { signal } = new AbortController();

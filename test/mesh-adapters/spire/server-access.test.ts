@@ -3,10 +3,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSpireAdapter } from '../../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
-import { FakeSpireServer } from '../../support/fake-spire-server.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { FakeSpireServer } from '../../../testkit/fake-spire-server.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 import { untilHealed, untilTold } from '../until.ts';
 import { openSpire, spireBundle, trustDomain } from './spire-harness.ts';
 

@@ -2,9 +2,9 @@ import { createSpireAdapter, type SpireAdapterOptions } from '../../../src/mesh-
 import { readableRoots, renderSpireBundle } from '../../../src/mesh-adapters/spire/render.ts';
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
 import { bundleOf, parseTrustDomain, type TrustBundle } from '../../../src/spiffe/index.ts';
-import { FakeSpireServer } from '../../support/fake-spire-server.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa } from '../../support/test-ca.ts';
+import { FakeSpireServer } from '../../../testkit/fake-spire-server.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
 
 /** The trust domain of the server. */
 export const trustDomain = parseTrustDomain('spire.example');

@@ -15,10 +15,10 @@ import {
   pinOfKey,
   type X509Authority,
 } from '../../../src/spiffe/index.ts';
-import { meshAdapterContract } from '../../contract/mesh-adapter-contract.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { createTestCa, TEST_INSTANT, type TestCa } from '../../support/test-ca.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { meshAdapterContract } from '../../../testkit/contract/mesh-adapter-contract.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 import { answerHalf } from '../kubernetes/fake-api-server.ts';
 import { untilHealed, untilTold } from '../until.ts';
 import { folderState, keysInFolder } from '../files/folder-state.ts';

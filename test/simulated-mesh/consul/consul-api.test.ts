@@ -1,9 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { certificatesFromPem, parseCertificate } from '../../../src/spiffe/index.ts';
-import { tempDir } from '../../support/temp-dir.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
 import { CLUSTER_ID, startConsul } from '../support/meshes.ts';
-import { until } from '../../support/until.ts';
+import { until } from '../../../testkit/until.ts';
 
 let folder: ReturnType<typeof tempDir>;
 let started: Awaited<ReturnType<typeof startConsul>>;

@@ -9,11 +9,11 @@ import {
 import { silentLog, systemClock, systemRandom } from '../../../src/platform/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
 import { SdsClient } from '../../../src/workload-api/index.ts';
-import { createTestCa } from '../../support/test-ca.ts';
-import { tempDir } from '../../support/temp-dir.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
 import { Peer } from '../support/peer.ts';
 import { CLUSTER_ID, startConsul } from '../support/meshes.ts';
-import { until } from '../../support/until.ts';
+import { until } from '../../../testkit/until.ts';
 
 const OWN = `${CLUSTER_ID}.consul`;
 

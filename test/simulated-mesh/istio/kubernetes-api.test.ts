@@ -1,10 +1,10 @@
 import { readFileSync, statSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { tempDir } from '../../support/temp-dir.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
 import { kubernetesClient } from '../support/kubernetes-client.ts';
 import { startIstio } from '../support/meshes.ts';
-import { until } from '../../support/until.ts';
+import { until } from '../../../testkit/until.ts';
 
 const MAPS = '/api/v1/namespaces/istio-system/configmaps';
 const MESH = `${MAPS}/istio`;

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { openServingCertificate } from '../../../src/demonstration/simulated-mesh/istio/serving-certificate.ts';
 import { certificatesFromPem, parseCertificate } from '../../../src/spiffe/index.ts';
-import { tempDir } from '../../support/temp-dir.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 import { NOW } from '../support/meshes.ts';
 
 it('openServingCertificate() names hosts and addresses of both families, by a CA that stays', async () => {

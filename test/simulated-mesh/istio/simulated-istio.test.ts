@@ -4,11 +4,11 @@ import { systemClock, systemRandom } from '../../../src/platform/index.ts';
 import { certificatesFromPem, parseCertificate, pemFromCertificates } from '../../../src/spiffe/index.ts';
 import { SdsClient, type SdsSecret } from '../../../src/workload-api/index.ts';
 import { silentLog } from '../../../src/platform/index.ts';
-import { createTestCa } from '../../support/test-ca.ts';
-import { tempDir } from '../../support/temp-dir.ts';
+import { createTestCa } from '../../../testkit/test-ca.ts';
+import { tempDir } from '../../../testkit/temp-dir.ts';
 import { kubernetesClient } from '../support/kubernetes-client.ts';
 import { startIstio } from '../support/meshes.ts';
-import { until } from '../../support/until.ts';
+import { until } from '../../../testkit/until.ts';
 
 const MESH = '/api/v1/namespaces/istio-system/configmaps/istio';
 const ROOTS = '/api/v1/namespaces/shop/configmaps/istio-ca-root-cert';

@@ -3,8 +3,8 @@ import type { SimulatedConsulOptions } from '../../../src/demonstration/simulate
 import { SimulatedConsul, SimulatedIstio } from '../../../src/demonstration/simulated-mesh/index.ts';
 import type { SimulatedIstioOptions } from '../../../src/demonstration/simulated-mesh/index.ts';
 import { parseTrustDomain } from '../../../src/spiffe/index.ts';
-import { createRecordingLog } from '../../support/recording-log.ts';
-import { TestClock } from '../../support/test-clock.ts';
+import { createRecordingLog } from '../../../testkit/recording-log.ts';
+import { TestClock } from '../../../testkit/test-clock.ts';
 
 /**
  * The instant of everything that OpenSSL does not judge, because OpenSSL uses the system's time.

@@ -1,0 +1,32 @@
+import { type AddRequest, type FederationAgent, FederationError } from '../../federation/index.ts';
+import type { Pin } from '../../spiffe/index.ts';
+
+/**
+ * Adds a peer whose first bundle is proved by a key that stands in our own mesh. The pins are tried
+ * one after the other, because some of these roots may be gone at the peer. Throws what
+ * `FederationAgent.add` throws.
+ */
+export async function addFromMesh(
+  federation: FederationAgent,
+  request: AddRequest,
+  pins: readonly [Pin, ...Pin[]],
+): ReturnType<FederationAgent['add']> {
+  const { caPem } = request.bootstrap;
+  const withPin = (pin: Pin) =>
+    federation.add({
+      ...request,
+      bootstrap: { kind: 'pin', pin, ...(caPem === undefined ? {} : { caPem }) },
+    });
+  const [first, ...more] = pins;
+  try {
+    return await withPin(first);
+  } catch (error) {
+    const [next, ...rest] = more;
+    const isOtherRoot = error instanceof FederationError && TRY_NEXT.has(error.code);
+    if (next === undefined || !isOtherRoot) throw error;
+    return await addFromMesh(federation, request, [next, ...rest]);
+  }
+}
+
+/** The peer does not list this root any more, or its endpoint does not rest on it. */
+const TRY_NEXT: ReadonlySet<string> = new Set(['pin-mismatch', 'bootstrap-fetch-failed']);

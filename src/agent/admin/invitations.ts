@@ -1,0 +1,47 @@
+import type { HandlersOf, InvitationDocument, invitationRoutes } from '../../admin/index.ts';
+import type { Invitations } from '../../federation/index.ts';
+import { parseTrustDomain } from '../../spiffe/index.ts';
+import type { StoredInvitation } from '../../store/index.ts';
+
+/** Gives, shows, cancels, approves and takes up invitations. */
+export function invitationHandlers(
+  invitations: Pick<Invitations, 'approve' | 'cancel' | 'give' | 'list' | 'take'>,
+): HandlersOf<keyof typeof invitationRoutes> {
+  return {
+    'GET /v1/invitations': async () => (await invitations.list()).map(describeInvitation),
+    'POST /v1/invitations': async ({ body, actor }) => {
+      const { peer, expires_in_seconds: expiresInSeconds, require_approval: requireApproval } = body;
+      const { line, invitation } = await invitations.give({
+        actor,
+        ...(peer === undefined ? {} : { peer: parseTrustDomain(peer) }),
+        ...(expiresInSeconds === undefined ? {} : { expiresInSeconds }),
+        ...(requireApproval === undefined ? {} : { requireApproval }),
+      });
+      return { ...describeInvitation(invitation), line };
+    },
+    'DELETE /v1/invitations/{id}': async ({ params, actor }) =>
+      describeInvitation(await invitations.cancel(params.id, actor)),
+    'POST /v1/invitations/approve': async ({ body, actor }) =>
+      describeInvitation(await invitations.approve(body.words_or_id, actor)),
+    'POST /v1/invitations/take': async ({ body, actor }) =>
+      describeInvitation((await invitations.take(body.line, actor)).invitation),
+  };
+}
+
+function describeInvitation(invitation: StoredInvitation): InvitationDocument {
+  const { id, role, state, reason, peer, words, endedAt } = invitation;
+  return {
+    id,
+    role,
+    state,
+    reason: reason ?? null,
+    peer: peer ?? null,
+    require_approval: invitation.requireApproval,
+    failed_tries: invitation.failedTries,
+    created_at: invitation.createdAt.toISOString(),
+    created_by: invitation.createdBy,
+    expires_at: invitation.expiresAt.toISOString(),
+    ended_at: endedAt?.toISOString() ?? null,
+    words: words ?? null,
+  };
+}

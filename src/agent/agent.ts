@@ -1,0 +1,355 @@
+import type { AdminHandlers } from '../admin/index.ts';
+import { FederationAgent, PeerHoldings } from '../federation/index.ts';
+import {
+  createMetrics,
+  createMetricsServer,
+  type Part,
+  partOf,
+  Parts,
+  type ProcessContext,
+} from '../platform/index.ts';
+import { openSqliteStore, type Store, type StoreObserver } from '../store/index.ts';
+import {
+  type AgentConfig,
+  type LoadedConfig,
+  planOfConfig,
+  resolvePath,
+  rotationTimes,
+} from '../config/index.ts';
+import { createFederationGateway } from '../envoy/index.ts';
+import { bundleHandlers } from './admin/bundles.ts';
+import { distrustedHandlers } from './admin/distrusted.ts';
+import { historyHandlers } from './admin/history.ts';
+import { invitationHandlers } from './admin/invitations.ts';
+import { offerHandlers } from './admin/offers.ts';
+import { peersSeen } from './admin/peers-seen.ts';
+import { refreshHandlers } from './admin/refresh.ts';
+import { relationshipChangeHandlers } from './admin/relationship-changes.ts';
+import { relationshipHandlers } from './admin/relationships.ts';
+import { rotationHandlers } from './admin/rotation.ts';
+import { signedBundleHandlers } from './admin/signed-bundle.ts';
+import { statusHandlers } from './admin/status.ts';
+import { unrecordedTrustHandlers } from './admin/unrecorded-trust.ts';
+import { verifyHandlers } from './admin/verify.ts';
+import { createAdminSocket } from './admin-socket.ts';
+import { createAgentMetrics } from './agent-metrics.ts';
+import { Attention } from './attention.ts';
+import { addAttentionSources } from './attention-sources.ts';
+import { createEndpoint } from './endpoint.ts';
+import { pollingOf } from './federation-options.ts';
+import { ForeignTrust } from './foreign-trust.ts';
+import { HistoryHeads } from './history-heads.ts';
+import { createHistoryLog } from './history-log.ts';
+import { noticeIgnoredProxy } from './ignored-proxy.ts';
+import { createInvitations } from './invitations.ts';
+import { createMeshAdapter } from './mesh-adapter.ts';
+import { createOwnSvid } from './open-svid.ts';
+import { OwnBundle } from './own-bundle.ts';
+import { OwnCertificates } from './own-certificates.ts';
+import { OwnTrustWatch } from './own-trust-watch.ts';
+import { peerEndpoints } from './peer-endpoints.ts';
+import { agentReadiness } from './readiness.ts';
+import { Resources } from './resources.ts';
+import { Reconciliation, type Served } from './reconciliation.ts';
+import { rememberHolding, Rotation } from './rotation.ts';
+import { createRotationMetrics } from './rotation-metrics.ts';
+import { anyExtension, createSignedBundles } from './signed-bundles.ts';
+import { StoreHealth } from './store-health.ts';
+import { createWorkloadApi } from './workload-api.ts';
+
+/** How long requests in flight may go on when the agent stops. */
+const DRAIN_MS = 5000;
+
+/**
+ * Opens the store, which refuses a second agent, and builds everything else around it; the agent
+ * runs once the parts are started. What was trusted and published before the last stop is so again
+ * before the first client is served and before the first poll. Throws `StoreError`, and what the
+ * parts throw that cannot be built; then the store is closed.
+ */
+export async function buildAgent(loaded: LoadedConfig<AgentConfig>, context: ProcessContext): Promise<Parts> {
+  return new Parts(await partsOfAgent(loaded, context), context);
+}
+
+/**
+ * The parts of `buildAgent` in the order in which they start; the store, which is first, is open.
+ */
+export async function partsOfAgent(
+  loaded: LoadedConfig<AgentConfig>,
+  context: ProcessContext,
+  openStore = openSqliteStore,
+): Promise<readonly Part[]> {
+  const { config, folder } = loaded;
+  const { clock, log } = context;
+  const path = resolvePath(folder, config.store);
+  const health = new StoreHealth({ clock, log: log.with({ part: 'store' }) });
+  const observer: StoreObserver = {
+    recorded: createHistoryLog(log),
+    wrote: () => health.wrote(),
+    failed: (error) => health.failed(error),
+  };
+  const store = await openStore({ path, create: true, observer, clock, log });
+  try {
+    return [
+      { name: 'store', stop: () => store.close() },
+      ...(await connectParts(loaded, context, { store, path, health })),
+    ];
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/**
+ * Builds all parts, connects them, and lists them in the order in which they start. Before that,
+ * nothing changes and nothing is served.
+ */
+async function connectParts(
+  loaded: LoadedConfig<AgentConfig>,
+  context: ProcessContext,
+  {
+    store,
+    path: storePath,
+    health,
+  }: { readonly store: Store; readonly path: string; readonly health: StoreHealth },
+): Promise<readonly Part[]> {
+  const { config, folder } = loaded;
+  const { clock, random, log } = context;
+  for (const { level, code, message } of planOfConfig(loaded))
+    log.warn('times of the config do not fit', { risk: level, code, why: message });
+  const metrics = createMetrics({ processMetrics: true });
+  const stopping = new AbortController();
+  const attention = new Attention(store, () => clock.now());
+
+  const identity = createOwnSvid(config, folder, context);
+  const svid = identity?.svid;
+  const signer = () => svid?.current();
+  const heads = new HistoryHeads({ store, signer, clock, log: log.with({ part: 'history' }) });
+  const ownBundle = new OwnBundle({
+    store,
+    expected: config.trust_domain,
+    refreshHintSeconds: config.endpoint.refresh_hint / 1000,
+    origin: config.mesh.kind,
+    clock,
+    log,
+  });
+  const own = () => ownBundle.current;
+
+  noticeIgnoredProxy(context.environment, config, log);
+  const polling = pollingOf(config, folder);
+  const federation = new FederationAgent({
+    store,
+    own,
+    clock,
+    random,
+    log: log.with({ part: 'federation' }),
+    metrics,
+    ...polling,
+    signer,
+    historyHead: () => heads.newest,
+  });
+  const holdings = new PeerHoldings({
+    ownTrustDomain: () => own()?.trustDomain,
+    relationshipWith: (trustDomain) => federation.relationshipWith(trustDomain),
+    bundles: federation.bundles,
+    clock,
+    log: log.with({ part: 'holdings' }),
+    onContact: (trustDomain) => federation.noteContact(trustDomain),
+    onHolding: (holding) => {
+      rememberHolding(holding, store, log);
+      void federation.observations.noteHolding(holding);
+    },
+  });
+  const signedBundles = createSignedBundles({
+    own,
+    svid,
+    federation,
+    carry: config.endpoint.carry_signed_bundles,
+    clock,
+  });
+  const { fetchLimits, bundleLimits, proxy } = polling;
+  const invitations = await createInvitations(
+    { config, folder, store, federation, own, svid, limits: { fetchLimits, bundleLimits, proxy } },
+    context,
+  );
+
+  const endpoint = createEndpoint(config, folder, svid, metrics, context, {
+    onRequest: (seen) => holdings.note(seen),
+    onServed: (address, tag) => holdings.noteServed(address, tag),
+  });
+  endpoint.extend(anyExtension([invitations, federation.observations, signedBundles.extension]));
+  const adapter = createMeshAdapter(
+    config,
+    folder,
+    context,
+    peerEndpoints(federation, () => own()?.trustDomain),
+  );
+  const foreignTrust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
+  const gateway = await createFederationGateway(config, folder, ownBundle, federation.bundles, context);
+  const workloadApi = createWorkloadApi(
+    config,
+    folder,
+    { own, foreign: () => federation.bundles.list(), svid, metrics },
+    context,
+  );
+  const rotation = new Rotation({
+    store,
+    own,
+    svid,
+    holdings,
+    relationships: () => federation.status(),
+    times: rotationTimes(config),
+    reportedBy: adapter.kind === 'files' ? 'config' : 'mesh',
+    clock,
+    log: log.with({ part: 'rotation' }),
+  });
+  createRotationMetrics(metrics, rotation);
+  const ownTrust = new OwnTrustWatch({ adapter, own: ownBundle, clock, log });
+
+  ownBundle.follow((bundle) => {
+    endpoint.publish(bundle);
+    workloadApi?.trustChanged();
+    gateway?.trustChanged();
+    // Which foreign roots are admitted depends on our own.
+    foreignTrust.compare();
+  });
+  ownTrust.onTaken((trust) => void rotation.observe(trust));
+  federation.onChange((trustDomain) => {
+    foreignTrust.compare();
+    gateway?.trustChanged();
+    workloadApi?.trustChanged();
+    // A distrust of one of our own keys has begun or ended.
+    if (trustDomain === own()?.trustDomain)
+      ownBundle
+        .reconsider()
+        .catch((error: unknown) => log.error('our own bundle was not published again', { error }));
+  });
+  addAttentionSources(attention, {
+    federation,
+    foreignTrust,
+    own: ownBundle,
+    rotation,
+    now: () => clock.now(),
+  });
+  const ownCertificates = new OwnCertificates({
+    endpoint,
+    identity,
+    clock,
+    log: log.with({ part: 'certificates' }),
+  });
+  attention.add('own certificates', () => ownCertificates.warnings());
+  attention.add('trust without a record', () => foreignTrust.unrecorded.warnings());
+  attention.add('own trust', () => ownTrust.warnings());
+  attention.add('sockets', () => [...(workloadApi?.warnings() ?? []), ...(gateway?.warnings() ?? [])]);
+  attention.add('store', () => health.warnings());
+  const resources = new Resources({
+    mesh: () => adapter.status(),
+    identity: () => identity?.describe() ?? null,
+    endpoint,
+    now: () => clock.now(),
+  });
+  attention.add('resources', () => resources.warnings());
+
+  const served: Served[] = [
+    { name: 'own trust', correct: () => ownTrust.tryAgain() },
+    { name: 'own bundle', correct: () => ownBundle.reconsider() },
+    { name: 'endpoint', correct: () => endpoint.correct(own()) },
+    ...(workloadApi ? [{ name: 'workload API', correct: () => workloadApi.correct() }] : []),
+    ...(gateway ? [{ name: 'federation gateway', correct: () => gateway.correct() }] : []),
+  ];
+  const reconciliation = new Reconciliation(served, { clock, log, metrics });
+
+  const notReady = agentReadiness({
+    own,
+    serving: () => endpoint.ready,
+    storeTrouble: () => health.trouble,
+  });
+  createAgentMetrics(metrics, {
+    attention,
+    federation,
+    foreignTrust,
+    adapter,
+    svid,
+    endpoint,
+    invitations,
+    notReady,
+    health,
+    storePath,
+    clock,
+  });
+  const handlers: AdminHandlers = {
+    ...statusHandlers({
+      config,
+      folder,
+      store,
+      attention,
+      federation,
+      adapter,
+      ownBundle,
+      svid,
+      serving: () => endpoint.ready,
+      notReady,
+      workloadApi: () => workloadApi?.describe() ?? null,
+      identity: () => identity?.describe() ?? null,
+      startedAt: clock.now(),
+    }),
+    ...relationshipHandlers({ store, attention, seen: peersSeen({ federation, foreignTrust, holdings }) }),
+    ...relationshipChangeHandlers({ federation, foreignTrust, attention, own }),
+    ...refreshHandlers(federation),
+    ...bundleHandlers({ store, federation }),
+    ...offerHandlers(federation),
+    ...distrustedHandlers({ config, federation, ownBundle, foreignTrust, rotation }),
+    ...invitationHandlers(invitations),
+    ...rotationHandlers({ rotation, own }),
+    ...signedBundleHandlers({ signedBundles, own, svid }),
+    ...unrecordedTrustHandlers(foreignTrust),
+    ...verifyHandlers({ federation, ownBundle, store, config, clock }),
+    ...historyHandlers({ store, storePath }),
+  };
+  const admin = createAdminSocket(
+    resolvePath(folder, config.admin_socket),
+    { handlers, notReady, log: log.with({ part: 'admin' }), renderMetrics: () => metrics.render() },
+    context,
+  );
+  const metricsServer =
+    config.metrics && createMetricsServer(config.metrics, metrics, notReady, () => attention.counts());
+
+  const remember = (kind: 'agent-started' | 'agent-stopped', message: string) =>
+    store.recordEvent({ at: clock.now(), kind, actor: 'agent', message });
+  return [
+    { name: 'health of the store', start: () => health.start(store), stop: () => health.stop() },
+    // Stopped right before the store, so that the last head covers the agent's last entry.
+    partOf('history', heads),
+    {
+      name: 'record of starts',
+      start: () => remember('agent-started', `the agent started next to a mesh of kind ${config.mesh.kind}`),
+      stop: () => remember('agent-stopped', 'the agent stopped in order'),
+    },
+    ...(identity ? [partOf('own SVID', identity)] : []),
+    { name: 'own bundle', start: () => ownBundle.load() },
+    { name: 'holdings', start: async () => holdings.restore(await store.peerHoldings()) },
+    {
+      name: 'federation',
+      start: () => federation.start(stopping.signal),
+      stop: () => federation.stop(),
+    },
+    partOf('observations', federation.observations),
+    partOf('invitations', invitations),
+    {
+      name: 'endpoint',
+      start: () => endpoint.start(config.endpoint.listen),
+      stop: () => endpoint.stop(DRAIN_MS),
+    },
+    partOf('own certificates', ownCertificates),
+    { name: 'mesh adapter', stop: () => adapter.stop() },
+    partOf('foreign trust', foreignTrust),
+    ...(gateway ? [partOf('federation gateway', gateway)] : []),
+    partOf('rotation', rotation),
+    ...(workloadApi ? [partOf('workload API', workloadApi)] : []),
+    partOf('admin socket', admin),
+    ...(metricsServer ? [partOf('metrics', metricsServer)] : []),
+    partOf('own trust', ownTrust),
+    partOf('reconciliation', reconciliation),
+    // First to stop: nothing waits for the mesh or for a peer after that.
+    { name: 'stopping', stop: () => stopping.abort() },
+  ];
+}

@@ -1,0 +1,62 @@
+import {
+  createForbiddenRanges,
+  defaultFetchLimits,
+  defaultRedirectSettings,
+  defaultScheduleSettings,
+  type FederationAgentOptions,
+} from '../federation/index.ts';
+import { defaultBundleLimits } from '../spiffe/index.ts';
+import { type AgentConfig, resolvePath } from '../config/index.ts';
+
+/** How peers are polled, from the config. */
+export function pollingOf(
+  config: AgentConfig,
+  folder: string,
+): Pick<
+  FederationAgentOptions,
+  | 'ownTrustDomain'
+  | 'fetchLimits'
+  | 'bundleLimits'
+  | 'guard'
+  | 'proxy'
+  | 'redirects'
+  | 'strictKeyUsage'
+  | 'schedule'
+  | 'overlapLeadMs'
+  | 'watch'
+  | 'concurrency'
+> {
+  const { trust_domain: ownTrustDomain, federation: polling } = config;
+  return {
+    ...(ownTrustDomain === undefined ? {} : { ownTrustDomain }),
+    fetchLimits: {
+      ...defaultFetchLimits,
+      connectMs: polling.connect_timeout,
+      tlsMs: polling.connect_timeout,
+      totalMs: polling.total_timeout,
+      maxBodyBytes: polling.max_document,
+    },
+    bundleLimits: { ...defaultBundleLimits, maxBytes: polling.max_document },
+    guard: createForbiddenRanges(polling.forbidden_addresses),
+    proxy: polling.proxy && {
+      url: polling.proxy.url,
+      credentialsFile: polling.proxy.credentials_file && resolvePath(folder, polling.proxy.credentials_file),
+      exempt: polling.proxy.no_proxy,
+    },
+    redirects: {
+      ...defaultRedirectSettings,
+      follow: polling.max_redirects > 0,
+      max: polling.max_redirects,
+    },
+    schedule: {
+      ...defaultScheduleSettings,
+      floorMs: polling.minimum_poll,
+      ceilingMs: polling.maximum_poll,
+      withoutHintMs: polling.default_poll,
+    },
+    overlapLeadMs: polling.overlap_lead,
+    strictKeyUsage: polling.strict_key_usage,
+    watch: { seconds: Math.round(polling.hold / 1000), most: polling.max_held },
+    concurrency: polling.max_polls_in_flight,
+  };
+}

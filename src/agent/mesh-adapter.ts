@@ -1,0 +1,210 @@
+import { dirname, join, resolve } from 'node:path';
+import { type AgentConfig, resolvePath } from '../config/index.ts';
+import {
+  createConsulAdapter,
+  createFilesAdapter,
+  createIstioAdapter,
+  createIstioFileAdapter,
+  createKumaAdapter,
+  createLinkerdAdapter,
+  createSpireAdapter,
+  createVaultAdapter,
+  type KubernetesSource,
+  type MeshAdapter,
+  type PeerEndpoints,
+  type SpireAccess,
+  withClusterTrustBundles,
+} from '../mesh-adapters/index.ts';
+import type { TrustDomain } from '../spiffe/index.ts';
+import type { ProcessContext } from '../platform/index.ts';
+
+/**
+ * Builds the adapter for the mesh in the config, with the additional outputs. `endpoints` is for
+ * meshes that poll peers by themselves.
+ */
+export function createMeshAdapter(
+  config: AgentConfig,
+  folder: string,
+  context: ProcessContext,
+  endpoints: PeerEndpoints,
+): MeshAdapter {
+  const adapter = createAdapter(config, folder, context, endpoints);
+  const { cluster_trust_bundles: bundles } = config;
+  if (bundles === undefined) return adapter;
+  const { clock, random, log } = context;
+  return withClusterTrustBundles(adapter, {
+    kubernetes: kubernetesSource(bundles, folder),
+    marks: { namePrefix: bundles.name_prefix, signerName: bundles.signer_name },
+    acceptUnnarrowed: bundles.accept_unnarrowed_roots,
+    clock,
+    random,
+    log: log.with({ part: 'cluster-trust-bundles' }),
+  });
+}
+
+function createAdapter(
+  config: AgentConfig,
+  folder: string,
+  { clock, random, log }: ProcessContext,
+  endpoints: PeerEndpoints,
+): MeshAdapter {
+  const { mesh } = config;
+  switch (mesh.kind) {
+    case 'istio':
+      if (mesh.mesh_config_file !== undefined) {
+        return createIstioFileAdapter({
+          meshConfigFile: resolvePath(folder, mesh.mesh_config_file),
+          ownPemFiles: (mesh.own_pem_files ?? []).map((file) => resolvePath(folder, file)),
+          pollMs: mesh.poll,
+          acceptUnnarrowed: mesh.accept_unnarrowed_roots,
+          clock,
+          random,
+          log: log.with({ mesh: 'istio' }),
+        });
+      }
+      return createIstioAdapter({
+        kubernetes: kubernetesSource(mesh, folder),
+        systemNamespace: mesh.system_namespace,
+        meshConfigMap: mesh.mesh_config_map,
+        rootConfigMap: { namespace: mesh.root_namespace, name: mesh.root_config_map },
+        allRevisions: mesh.revisions === 'all',
+        acceptUnnarrowed: mesh.accept_unnarrowed_roots,
+        clock,
+        random,
+        log: log.with({ mesh: 'istio' }),
+      });
+    case 'consul':
+      return createConsulAdapter({
+        address: mesh.address,
+        ...(mesh.token_file === undefined ? {} : { tokenFile: resolvePath(folder, mesh.token_file) }),
+        ...(mesh.ca_file === undefined ? {} : { caFile: resolvePath(folder, mesh.ca_file) }),
+        peerNamePrefix: mesh.peer_name_prefix,
+        clock,
+        random,
+        log: log.with({ mesh: 'consul' }),
+      });
+    case 'kuma':
+      return createKumaAdapter({
+        access:
+          mesh.address === undefined
+            ? {
+                kind: 'kubernetes',
+                kubernetes: kubernetesSource(mesh, folder),
+                namespace: mesh.namespace,
+              }
+            : {
+                kind: 'rest',
+                address: mesh.address,
+                ...(mesh.token_file === undefined ? {} : { tokenFile: resolvePath(folder, mesh.token_file) }),
+                ...(mesh.ca_file === undefined ? {} : { caFile: resolvePath(folder, mesh.ca_file) }),
+                pollMs: mesh.poll,
+              },
+        mesh: mesh.mesh,
+        trustDomain: config.trust_domain,
+        namePrefix: mesh.name_prefix,
+        origin: mesh.origin,
+        clock,
+        random,
+        log: log.with({ mesh: 'kuma' }),
+      });
+    case 'linkerd':
+      return createLinkerdAdapter({
+        kubernetes: kubernetesSource(mesh, folder),
+        namespace: mesh.namespace,
+        trustNamespace: mesh.trust_namespace,
+        bundle: mesh.bundle,
+        namePrefix: mesh.name_prefix,
+        pins: mesh.pinned_roots,
+        linkerdPeers: mesh.linkerd_peers,
+        acceptUnnarrowed: mesh.accept_unnarrowed_roots,
+        clock,
+        random,
+        log: log.with({ mesh: 'linkerd' }),
+      });
+    case 'spire':
+      return createSpireAdapter({
+        access: spireAccess(config, mesh, folder),
+        pollMs: mesh.poll,
+        ownedFile:
+          mesh.owned_file === undefined
+            ? join(dirname(resolvePath(folder, config.store)), 'spire-federated.json')
+            : resolvePath(folder, mesh.owned_file),
+        trustDomain: config.trust_domain,
+        endpoints: mesh.foreign_trust === 'relationships' ? endpoints : undefined,
+        clock,
+        random,
+        log: log.with({ mesh: 'spire' }),
+      });
+    case 'vault':
+      return createVaultAdapter({
+        access: {
+          address: mesh.address,
+          mount: mesh.mount,
+          namespace: mesh.namespace,
+          tokenFile: mesh.token_file && resolvePath(folder, mesh.token_file),
+          caFile: mesh.ca_file && resolvePath(folder, mesh.ca_file),
+        },
+        trustDomain: ownTrustDomain(config),
+        pins: mesh.pinned_roots,
+        pollMs: mesh.poll,
+        foreignFolder: resolvePath(folder, mesh.foreign_folder),
+        clock,
+        random,
+        log: log.with({ mesh: 'vault' }),
+      });
+    case 'files':
+      return createFilesAdapter({
+        trustDomain: ownTrustDomain(config),
+        own:
+          mesh.own_bundle_file === undefined
+            ? { pemFiles: (mesh.own_pem_files ?? []).map((file) => resolvePath(folder, file)) }
+            : { bundleFile: resolvePath(folder, mesh.own_bundle_file) },
+        signingPemFile:
+          mesh.own_signing_pem_file === undefined
+            ? undefined
+            : resolvePath(folder, mesh.own_signing_pem_file),
+        foreignFolder: resolvePath(folder, mesh.foreign_folder),
+        pollMs: mesh.poll,
+        clock,
+        log: log.with({ mesh: 'files' }),
+      });
+  }
+}
+
+function spireAccess(
+  config: AgentConfig,
+  mesh: Extract<AgentConfig['mesh'], { kind: 'spire' }>,
+  folder: string,
+): SpireAccess {
+  const { socket, address, certificate_file: certificate, key_file: key, trust_bundle_file: roots } = mesh;
+  if (socket !== undefined) return { kind: 'socket', path: resolve(folder, socket) };
+  if (address === undefined || certificate === undefined || key === undefined || roots === undefined)
+    throw new TypeError('unreachable: the schema requires the files that go with an address');
+  return {
+    kind: 'mtls',
+    address,
+    certificateFile: resolvePath(folder, certificate),
+    keyFile: resolvePath(folder, key),
+    trustBundleFile: resolvePath(folder, roots),
+    trustDomain: ownTrustDomain(config),
+  };
+}
+
+function ownTrustDomain({ trust_domain: trustDomain, mesh }: AgentConfig): TrustDomain {
+  if (trustDomain === undefined)
+    throw new TypeError(`unreachable: the schema requires trust_domain with ${mesh.kind}`);
+  return trustDomain;
+}
+
+function kubernetesSource(
+  mesh: { readonly kubeconfig?: string | undefined; readonly context?: string | undefined },
+  folder: string,
+): KubernetesSource {
+  const { kubeconfig, context } = mesh;
+  if (kubeconfig === undefined) return { kind: 'in-cluster' };
+  return {
+    kind: 'kubeconfig',
+    path: resolvePath(folder, kubeconfig),
+    ...(context === undefined ? {} : { context }),
+  };
+}

@@ -1,0 +1,15 @@
+/** The config files of all processes: schemas, reading and checking. */
+export { type AgentConfig, agentConfigSchema } from './agent-config.ts';
+export { ConfigError, type ConfigMistake } from './config-error.ts';
+export { type ConfigKind, configSchemas } from './config-kinds.ts';
+export type { FederationGatewayConfig } from './federation-gateway-config.ts';
+export { resolvePath } from './fields.ts';
+export { type GatewayConfig, gatewayConfigSchema } from './gateway-config.ts';
+export { type LoadedConfig, readConfig } from './read-config.ts';
+export { type SidecarConfig, sidecarConfigSchema } from './sidecar-config.ts';
+export type { SimulatedConsulConfig, SimulatedIstioConfig, WeatherConfig } from './simulate-config.ts';
+export type { SvidConfig } from './svid-config.ts';
+export { checkConfig, checkConfigWithFiles } from './check-config.ts';
+export { readRoutes, routesOf } from './routes-file.ts';
+export { renderConfigReference } from './reference.ts';
+export { planOfConfig, rotationTimes } from './rotation-plan.ts';
