@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import type { Answer, CallInput, RouteName } from '../admin/index.ts';
 import { CodedError } from '../errors/index.ts';
+import { offerCallerProof, type Random } from '../platform/index.ts';
 
 /**
  * No agent answered on the admin socket; or what the agent answered is the agent's own error, with
@@ -34,18 +35,31 @@ interface ClientOptions {
   /** The user that the command runs as, where the operator called it by sudo. */
   readonly operatorAs?: string;
   readonly timeoutMs: number;
+  /** Names the proof of the user ID that goes with each change; left out: none goes with it. */
+  readonly random?: Random;
 }
 
 /** A client of the agent on the Unix socket `socketPath`. */
 export function createAdminClient(options: ClientOptions): AdminClient {
   return {
-    call: <Name extends RouteName>(name: Name, ...[input]: Input<Name>) => {
+    call: async <Name extends RouteName>(name: Name, ...[input]: Input<Name>) => {
       const { params = {}, query = {}, body }: Parts = input ?? {};
       const [method = '', path = ''] = name.split(' ');
       const filled = path.replaceAll(/\{(\w+)\}/g, (_, param: string) =>
         encodeURIComponent(params[param] ?? ''),
       );
-      return askAgent<Answer<Name>>(options, method, `${filled}${queryText(query)}`, body);
+      const changes = method !== 'GET' && options.random !== undefined;
+      const proof = changes ? await offerCallerProof(options.socketPath, options.random) : undefined;
+      try {
+        return await askAgent<Answer<Name>>(options, {
+          method,
+          path: `${filled}${queryText(query)}`,
+          body,
+          proof: proof?.name,
+        });
+      } finally {
+        await proof?.end();
+      }
     },
   };
 }
@@ -64,12 +78,14 @@ function queryText(query: NonNullable<Parts['query']>): string {
   return present.length === 0 ? '' : `?${new URLSearchParams(present).toString()}`;
 }
 
-function askAgent<Answer>(
-  options: ClientOptions,
-  method: string,
-  path: string,
-  body: unknown,
-): Promise<Answer> {
+interface Question {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  readonly proof: string | undefined;
+}
+
+function askAgent<Answer>(options: ClientOptions, { method, path, body, proof }: Question): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const unreachable = (cause: Error) =>
       reject(
@@ -91,6 +107,7 @@ function askAgent<Answer>(
           ...(options.operatorAs === undefined
             ? {}
             : { 'x-federate-operator-as': encodeURIComponent(options.operatorAs) }),
+          ...(proof === undefined ? {} : { 'x-federate-caller': proof }),
           ...(payload === undefined
             ? {}
             : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),

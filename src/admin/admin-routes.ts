@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { describeError, type Log } from '../platform/index.ts';
 import { CodedError } from '../errors/index.ts';
-import { actorOf } from './actor.ts';
+import { actorOf, noteCaller, type ReadCaller } from './actor.ts';
 import type { ProblemDocument } from './api/fields.ts';
 import { BAD_REQUEST_CODES, NOT_FOUND_CODES, type Route } from './api/route.ts';
 import { type AdminHandlers, routes } from './api/routes.ts';
@@ -23,8 +23,9 @@ const MAX_BODY_BYTES = 2 * 1024 * 1024;
  * The admin API. Errors answer with `{ code, message }`: 404 for what is not there, 409 for what is
  * refused, 400 for a bad request.
  */
-export function createAdminRoutes({ handlers, log, renderMetrics }: AdminApi): Hono {
+export function createAdminRoutes({ handlers, log, renderMetrics }: AdminApi, readCaller: ReadCaller): Hono {
   const app = new Hono();
+  app.use(noteCaller(readCaller));
   app.use(logOperatorActions(log));
   app.use(
     bodyLimit({

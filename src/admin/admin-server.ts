@@ -1,6 +1,12 @@
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
-import { answerHealth, listenOnUnixSocket, type NotReady } from '../platform/index.ts';
+import {
+  answerHealth,
+  clearCallerProofs,
+  listenOnUnixSocket,
+  type NotReady,
+  provedCaller,
+} from '../platform/index.ts';
 import { CodedError } from '../errors/index.ts';
 import { type AdminApi, createAdminRoutes } from './admin-routes.ts';
 
@@ -19,7 +25,7 @@ export class AdminServer {
 
   constructor(options: AdminApi & { readonly path: string; readonly notReady: NotReady }) {
     this.#path = options.path;
-    const routes = createAdminRoutes(options);
+    const routes = createAdminRoutes(options, (name) => provedCaller(options.path, name));
     const listener = getRequestListener(routes.fetch);
     this.#server = createServer({ headersTimeout: 10_000, requestTimeout: 30_000 }, (request, response) => {
       if (!answerHealth(request, response, () => options.notReady())) void listener(request, response);
@@ -30,6 +36,7 @@ export class AdminServer {
   async start(): Promise<void> {
     try {
       await listenOnUnixSocket(this.#server, this.#path);
+      await clearCallerProofs(this.#path);
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       const inUse = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
 import { type AdminClient, AdminClientError, createAdminClient } from '../admin-client/index.ts';
-import { type Environment, systemEnvironment } from '../platform/index.ts';
+import { type Environment, systemEnvironment, systemRandom } from '../platform/index.ts';
 import { cleanIn, type OutputFormat } from './terminal.ts';
 
 /** The options every verb has that asks the agent. */
@@ -42,6 +42,7 @@ export function agentFor(options: AgentOptions): AdminClient {
     operator: name,
     ...(as === undefined ? {} : { operatorAs: as }),
     timeoutMs: 60_000,
+    random: systemRandom,
   });
   return options.output === 'json' ? client : withCleanAnswers(client);
 }

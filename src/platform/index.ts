@@ -3,6 +3,7 @@
  * metrics. Callers receive them as parameters; only `app` picks the real ones.
  */
 export { addressGroup } from './address-group.ts';
+export { clearCallerProofs, offerCallerProof, provedCaller } from './caller-proof.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { closest, didYouMean } from './closest.ts';
 export { createMetrics } from './create-metrics.ts';

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
@@ -9,6 +9,7 @@ import {
   type WarningDocument,
 } from '../../src/admin-client/index.ts';
 import { type AdminHandlers, AdminServer, openApiDocument } from '../../src/admin/index.ts';
+import { systemRandom } from '../../src/platform/index.ts';
 import { bundleOf, CodedError, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
@@ -266,6 +267,25 @@ describe('AdminServer', () => {
       'operator:agent____31m as x_as_root',
       'operator:unknown',
     ]);
+  });
+
+  it('records the user ID that the kernel proves, behind the claimed names', async () => {
+    using folder = tempDir();
+    const path = folder.file('admin.sock');
+    const actors: string[] = [];
+    await start(path, {
+      'DELETE /v1/relationships/{trust_domain}': ({ actor }) => {
+        actors.push(actor);
+        throw new CodedError('not-federated', 'there is no relationship');
+      },
+    });
+    const options = { socketPath: path, operator: 'alice', operatorAs: 'root', timeoutMs: 5000 };
+    const client = createAdminClient({ ...options, random: systemRandom });
+    await client
+      .call('DELETE /v1/relationships/{trust_domain}', { params: { trust_domain: 'c.example' } })
+      .catch(() => {});
+    expect(actors).toEqual([`operator:alice as root (uid ${process.getuid?.()})`]);
+    expect(readdirSync(folder.path)).toEqual(['admin.sock']);
   });
 
   it('passes on the code of the agent, who asked, and hides what it did not expect', async () => {
