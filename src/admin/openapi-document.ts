@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { defined } from '../objects/index.ts';
 import { problem } from './api/fields.ts';
 import { BAD_REQUEST_CODES, NOT_FOUND_CODES, type Route } from './api/route.ts';
 import { type Answer, routes } from './api/routes.ts';
@@ -64,7 +65,7 @@ function queryParameters(query: z.ZodObject | undefined, schemas: Record<string,
       name,
       in: 'query',
       required: !field.safeParse(undefined).success,
-      ...(description === undefined ? {} : { description }),
+      ...defined({ description }),
       schema,
     };
   });

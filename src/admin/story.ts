@@ -1,3 +1,4 @@
+import { defined } from '../objects/index.ts';
 import { didYouMean, parseInstant } from '../platform/index.ts';
 import { parseTrustDomain } from '../spiffe/index.ts';
 import {
@@ -25,8 +26,7 @@ export async function storyIn(
     ...(of === undefined ? {} : { trustDomain: parseTrustDomain(of) }),
     ...(since === undefined ? {} : { since: instantFrom(since) }),
     ...(until === undefined ? {} : { until: instantFrom(until) }),
-    ...(kinds === undefined ? {} : { kinds: kinds.map(kindFrom) }),
-    ...(after === undefined ? {} : { after }),
+    ...defined({ kinds: kinds?.map(kindFrom), after }),
   });
   const head = await store.chainHead();
   const [newest] = await store.signedHeads({ limit: 1 });

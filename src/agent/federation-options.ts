@@ -7,6 +7,7 @@ import {
 } from '../federation/index.ts';
 import { defaultBundleLimits } from '../spiffe/index.ts';
 import { type AgentConfig, resolvePath } from '../config/index.ts';
+import { defined } from '../objects/index.ts';
 
 /** How peers are polled, from the config. */
 export function pollingOf(
@@ -28,7 +29,7 @@ export function pollingOf(
 > {
   const { trust_domain: ownTrustDomain, federation: polling } = config;
   return {
-    ...(ownTrustDomain === undefined ? {} : { ownTrustDomain }),
+    ...defined({ ownTrustDomain }),
     fetchLimits: {
       ...defaultFetchLimits,
       connectMs: polling.connect_timeout,

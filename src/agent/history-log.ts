@@ -1,3 +1,4 @@
+import { defined } from '../objects/index.ts';
 import type { Log, LogFields } from '../platform/index.ts';
 import type { EventKind, RecordedEvent } from '../store/index.ts';
 
@@ -44,6 +45,6 @@ function fieldsOf({
     code: code ?? null,
     reason: message,
     version: versionNumber ?? null,
-    ...(detail === undefined ? {} : { detail }),
+    ...defined({ detail }),
   };
 }

@@ -15,6 +15,7 @@ import {
   type SpireAccess,
   withClusterTrustBundles,
 } from '../mesh-adapters/index.ts';
+import { defined } from '../objects/index.ts';
 import type { TrustDomain } from '../spiffe/index.ts';
 import type { ProcessContext } from '../platform/index.ts';
 
@@ -205,6 +206,6 @@ function kubernetesSource(
   return {
     kind: 'kubeconfig',
     path: resolvePath(folder, kubeconfig),
-    ...(context === undefined ? {} : { context }),
+    ...defined({ context }),
   };
 }

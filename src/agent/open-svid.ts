@@ -9,6 +9,7 @@ import {
 } from '../workload-api/index.ts';
 import type { Clock, ProcessContext, RunningPart } from '../platform/index.ts';
 import { type AgentConfig, resolvePath, type SvidConfig } from '../config/index.ts';
+import { defined } from '../objects/index.ts';
 
 /** The agent's own SVID, kept new from its start until it is stopped. */
 export interface OwnSvid extends RunningPart {
@@ -46,7 +47,7 @@ export function createSvid(config: SvidConfig, folder: string, context: ProcessC
     const own = { clock, random, log: log.with({ part: 'svid' }) };
     const client = new WorkloadX509Client({ address, ...own });
     const { spiffe_id: spiffeId, hint } = config;
-    const choice = { ...(spiffeId && { spiffeId }), ...(hint !== undefined && { hint }) };
+    const choice = { ...(spiffeId && { spiffeId }), ...defined({ hint }) };
     const svid = createWorkloadSvidSource(client, choice, own);
     return {
       svid,

@@ -16,6 +16,7 @@ import {
 import { isWarningCode, type WarningDocument } from '../admin/index.ts';
 import type { OwnTrust } from '../mesh-adapters/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
+import { defined } from '../objects/index.ts';
 import { type Clock, describeError, formatDurationMs, type Log } from '../platform/index.ts';
 import { type TrustBundle, verifyX509Svid, X509SvidError } from '../spiffe/index.ts';
 import type { NewEvent, Relationship, RootStageChange, Store } from '../store/index.ts';
@@ -217,9 +218,9 @@ export class Rotation {
         roots: new Set(x509Authorities.map(({ fingerprint }) => fingerprint)),
         tag: tagOfBundle({
           ...version.bundle,
-          ...(refreshHintSeconds === undefined ? {} : { refreshHintSeconds }),
+          ...defined({ refreshHintSeconds }),
         }),
-        ...(sequence === undefined ? {} : { sequence }),
+        ...defined({ sequence }),
       };
     });
     this.#versions = { of: bundle, list };

@@ -2,6 +2,7 @@ import { createMetrics, createMetricsServer, partOf, Parts, type ProcessContext 
 import { Sidecar, type SidecarOptions } from '../demonstration/sidecar/index.ts';
 import { resolveEndpointAddress } from '../workload-api/index.ts';
 import { type LoadedConfig, resolvePath, type SidecarConfig } from '../config/index.ts';
+import { defined } from '../objects/index.ts';
 
 /** The time to stop when nothing has to be drained. */
 const STOP_MS = 3000;
@@ -71,6 +72,6 @@ function supplyOf(
   return {
     kind: 'workload-api',
     address: resolveEndpointAddress(api, environment),
-    choice: { ...(spiffeId && { spiffeId }), ...(hint !== undefined && { hint }) },
+    choice: { ...(spiffeId && { spiffeId }), ...defined({ hint }) },
   };
 }

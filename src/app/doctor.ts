@@ -16,6 +16,7 @@ import {
   readConfig,
   resolvePath,
 } from '../config/index.ts';
+import { defined } from '../objects/index.ts';
 import { isInCluster, usualKubernetes } from './usual-kubeconfig.ts';
 
 /** The Istio to examine, from the config of its agent or from the command line. */
@@ -54,7 +55,7 @@ export async function examineIstioMesh(
   const inPod = found !== undefined && isInCluster(systemEnvironment);
   const kubernetes: KubernetesSource =
     kubeconfig !== undefined
-      ? { kind: 'kubeconfig', path: kubeconfig, ...(context === undefined ? {} : { context }) }
+      ? { kind: 'kubeconfig', path: kubeconfig, ...defined({ context }) }
       : inPod
         ? { kind: 'in-cluster' }
         : usualKubernetes(systemEnvironment, context);
@@ -80,13 +81,12 @@ export async function examineConsulMesh(
   const caFile = asked.caFile ?? (found?.mesh.ca_file && resolvePath(found.folder, found.mesh.ca_file));
   return await examineConsul({
     address: asked.address ?? found?.mesh.address ?? 'http://127.0.0.1:8500',
-    ...(tokenFile === undefined ? {} : { tokenFile }),
-    ...(caFile === undefined ? {} : { caFile }),
+    ...defined({ tokenFile, caFile }),
     tokenIsAgents: found !== undefined && asked.tokenFile === undefined,
     ...(found ? { peerNamePrefix: found.mesh.peer_name_prefix } : {}),
     ...(found?.mesh.federation_gateway ? gatewayOf(found.mesh.federation_gateway) : {}),
     identities: asked.identities,
-    ...(asked.service === undefined ? {} : { service: asked.service }),
+    ...defined({ service: asked.service }),
     clock: systemClock,
     signal,
   });

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { parse } from 'yaml';
 import type { KubernetesSource } from '../mesh-adapters/index.ts';
+import { defined } from '../objects/index.ts';
 import { type Environment, readRegularFileSync } from '../platform/index.ts';
 
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -21,7 +22,7 @@ export function usualKubernetes(environment: Environment, context?: string): Kub
   const known = files.map((file) => ({ file, ...contextsIn(file) }));
   const wanted = context ?? known.find(({ current }) => current !== undefined)?.current;
   const path = known.find(({ names }) => wanted !== undefined && names.includes(wanted))?.file ?? first;
-  return { kind: 'kubeconfig', path, ...(wanted === undefined ? {} : { context: wanted }) };
+  return { kind: 'kubeconfig', path, ...defined({ context: wanted }) };
 }
 
 /** Whether this process runs in a pod that has a service account. */

@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
 import { type AdminClient, AdminClientError, createAdminClient } from '../admin-client/index.ts';
+import { defined } from '../objects/index.ts';
 import { type Environment, systemEnvironment, systemRandom } from '../platform/index.ts';
 import { cleanIn, type OutputFormat } from './terminal.ts';
 
@@ -40,7 +41,7 @@ export function agentFor(options: AgentOptions): AdminClient {
   const client = createAdminClient({
     socketPath: options.socket,
     operator: name,
-    ...(as === undefined ? {} : { operatorAs: as }),
+    ...defined({ operatorAs: as }),
     timeoutMs: 60_000,
     random: systemRandom,
   });

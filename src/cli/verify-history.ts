@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { parseBundleFile } from '../federation/index.ts';
+import { defined } from '../objects/index.ts';
 import { defaultBundleLimits, parseTrustDomain, type TrustBundle } from '../spiffe/index.ts';
 import {
   type HistoryEvidence,
@@ -45,7 +46,7 @@ export async function verifyFile(path: string, options: Evidence): Promise<Histo
 }
 
 function evidenceOf(roots: TrustBundle | undefined, heads: HistoryEvidence['heads'] = []): HistoryEvidence {
-  return { heads, ...(roots ? { roots } : {}) };
+  return { heads, ...defined({ roots }) };
 }
 
 async function rootsFrom(

@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { parseRouteTable } from '../gateway/index.ts';
 import { openKubernetesAccess } from '../mesh-adapters/index.ts';
 import { svidFromPem } from '../mtls/index.ts';
+import { defined } from '../objects/index.ts';
 import { formatDurationMs, readRegularText, refuseOpenMode, SecretFileError } from '../platform/index.ts';
 import {
   type Certificate,
@@ -83,7 +84,7 @@ async function checkOne(named: NamedFiles, around: Surroundings): Promise<void> 
         await openKubernetesAccess({
           kind: 'kubeconfig',
           path,
-          ...(context === undefined ? {} : { context }),
+          ...defined({ context }),
         });
       });
     case 'made-by-us':

@@ -1,3 +1,4 @@
+import { defined } from '../objects/index.ts';
 import type { ConfigKind } from './config-kinds.ts';
 
 /** A place in the config, and the file that it names. */
@@ -104,7 +105,7 @@ class Section {
 
   pair(kind: 'svid' | 'web-certificate', url?: string): NamedFiles[] {
     const [certificate, key] = [this.#named('certificate_file'), this.#named('key_file')];
-    return certificate && key ? [{ kind, certificate, key, ...(url === undefined ? {} : { url }) }] : [];
+    return certificate && key ? [{ kind, certificate, key, ...defined({ url }) }] : [];
   }
 
   ownBundle(trustDomain: string | undefined): NamedFiles[] {
@@ -115,7 +116,7 @@ class Section {
   kubeconfig(): NamedFiles[] {
     const at = this.#named('kubeconfig');
     const context = this.text('context');
-    return at ? [{ kind: 'kubeconfig', at, ...(context === undefined ? {} : { context }) }] : [];
+    return at ? [{ kind: 'kubeconfig', at, ...defined({ context }) }] : [];
   }
 
   #named(key: string): NamedFile | undefined {

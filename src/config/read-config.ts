@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { defined } from '../objects/index.ts';
 import { type ConfigMistake, invalidConfig, pathText } from './config-error.ts';
 import { type ConfigText, readConfigText } from './config-text.ts';
 import { type FieldMistake, mistakesOf } from './mistakes.ts';
@@ -31,7 +32,7 @@ export function placed(text: ConfigText, mistakes: readonly FieldMistake[]): Con
   return mistakes
     .map(({ path, message }) => {
       const line = text.lineOf(path);
-      return { path: pathText(path), ...(line === undefined ? {} : { line }), message };
+      return { path: pathText(path), ...defined({ line }), message };
     })
     .toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import { defined } from '../objects/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Authorize, type PeerVerifier, provePeer, sentChain, type VerifiedPeer } from './peer.ts';
 import { type RefusedPeer, refusedPeer } from './refused-peer.ts';
@@ -45,7 +46,7 @@ export async function connectMtls(
   const secureContext = contextFor(options.svid);
   const socket = connect({
     ...(options.socket ? { socket: options.socket } : { host, port }),
-    ...(options.serverName === undefined ? {} : { servername: options.serverName }),
+    ...defined({ servername: options.serverName }),
     secureContext,
     // Our own verifier judges the chain below, instead of the TLS stack.
     rejectUnauthorized: false,

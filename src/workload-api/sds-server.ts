@@ -11,6 +11,7 @@ import {
   type DiscoveryResponse,
   secretDiscoveryService,
 } from '../grpc/index.ts';
+import { defined } from '../objects/index.ts';
 import type { Log } from '../platform/index.ts';
 import { encodedSecret } from './encoded-secret.ts';
 import { type GrpcService, GrpcSocket } from './grpc-socket.ts';
@@ -122,8 +123,7 @@ export class SdsServer {
         if (!found) return [];
         return [
           {
-            ...(found.acknowledged === undefined ? {} : { acknowledged: found.acknowledged }),
-            ...(found.refused === undefined ? {} : { refused: found.refused }),
+            ...defined({ acknowledged: found.acknowledged, refused: found.refused }),
           },
         ];
       }),
@@ -142,7 +142,7 @@ export class SdsServer {
         const version = this.#versionOf(secret);
         if (version === undefined) return [];
         const current = acknowledged === version && refused === undefined;
-        return [{ proxy: nodeId, secret, current, ...(refused === undefined ? {} : { refused }) }];
+        return [{ proxy: nodeId, secret, current, ...defined({ refused }) }];
       }),
     );
   }

@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import type { JwtBundlesResponse, X509BundlesResponse, X509SvidResponse } from '../grpc/index.ts';
 import type { Svid } from '../mtls/index.ts';
+import { defined } from '../objects/index.ts';
 import { type TrustBundle, trustDomainOf } from '../spiffe/index.ts';
 import type { WorkloadState } from './workload-state.ts';
 
@@ -95,7 +96,7 @@ function jwkSetOf({ jwtAuthorities }: TrustBundle): Buffer {
       keys: jwtAuthorities.map(({ keyId, jwk, algorithm }) => ({
         ...jwk,
         kid: keyId,
-        ...(algorithm === undefined ? {} : { alg: algorithm }),
+        ...defined({ alg: algorithm }),
       })),
     }),
   );

@@ -12,7 +12,7 @@ const RECORDER = join(ROOT, 'testkit/record-modules.ts');
 const LIMIT = 150;
 
 /** Rooms that the command may load for a verb that only asks a running agent. */
-const THIN_ROOMS = ['admin-client', 'cli', 'errors', 'platform'];
+const THIN_ROOMS = ['admin-client', 'cli', 'errors', 'objects', 'platform'];
 
 const stops: (() => unknown)[] = [];
 afterEach(async () => {

@@ -1,4 +1,5 @@
 import { type AddRequest, type FederationAgent, FederationError } from '../../federation/index.ts';
+import { defined } from '../../objects/index.ts';
 import type { Pin } from '../../spiffe/index.ts';
 
 /**
@@ -15,7 +16,7 @@ export async function addFromMesh(
   const withPin = (pin: Pin) =>
     federation.add({
       ...request,
-      bootstrap: { kind: 'pin', pin, ...(caPem === undefined ? {} : { caPem }) },
+      bootstrap: { kind: 'pin', pin, ...defined({ caPem }) },
     });
   const [first, ...more] = pins;
   try {

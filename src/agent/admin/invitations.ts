@@ -1,5 +1,6 @@
 import type { HandlersOf, InvitationDocument, invitationRoutes } from '../../admin/index.ts';
 import type { Invitations } from '../../federation/index.ts';
+import { defined } from '../../objects/index.ts';
 import { parseTrustDomain } from '../../spiffe/index.ts';
 import type { StoredInvitation } from '../../store/index.ts';
 
@@ -14,8 +15,7 @@ export function invitationHandlers(
       const { line, invitation } = await invitations.give({
         actor,
         ...(peer === undefined ? {} : { peer: parseTrustDomain(peer) }),
-        ...(expiresInSeconds === undefined ? {} : { expiresInSeconds }),
-        ...(requireApproval === undefined ? {} : { requireApproval }),
+        ...defined({ expiresInSeconds, requireApproval }),
       });
       return { ...describeInvitation(invitation), line };
     },

@@ -11,6 +11,7 @@ import type {
   RefreshOutcome,
   RelationshipChange,
 } from '../../federation/index.ts';
+import { defined } from '../../objects/index.ts';
 import {
   type EndpointProfile,
   parsePin,
@@ -81,17 +82,17 @@ export function relationshipChangeHandlers({
 
 function addRequestFrom(document: AddDocument, actor: string): AddRequest {
   const profile = profileFrom(document.profile, document);
-  const caPem = document.ca_pem === undefined ? {} : { caPem: document.ca_pem };
+  const caPem = defined({ caPem: document.ca_pem });
   return {
     trustDomain: parseTrustDomain(document.trust_domain),
     endpointUrl: document.endpoint_url,
     profile,
     actor,
-    ...(document.more_endpoint_urls === undefined ? {} : { moreEndpointUrls: document.more_endpoint_urls }),
-    ...(document.policy === undefined ? {} : { policy: document.policy }),
-    ...(document.stale_after_seconds === undefined
-      ? {}
-      : { staleAfterSeconds: document.stale_after_seconds }),
+    ...defined({
+      moreEndpointUrls: document.more_endpoint_urls,
+      policy: document.policy,
+      staleAfterSeconds: document.stale_after_seconds,
+    }),
     ...(document.even_foreign_keys === true ? { force: true } : {}),
     bootstrap:
       document.bundle === undefined
@@ -123,11 +124,13 @@ function changeFrom(document: ChangeDocument, actor: string): RelationshipChange
   return {
     actor,
     reason: reason ?? NO_REASON,
-    ...(endpoint_url === undefined ? {} : { endpointUrl: endpoint_url }),
+    ...defined({ endpointUrl: endpoint_url }),
     ...(kind === undefined ? {} : { profile: profileFrom(kind, document) }),
-    ...(ca_pem === undefined ? {} : { webPkiCaPem: ca_pem }),
-    ...(more_endpoint_urls === undefined ? {} : { moreEndpointUrls: more_endpoint_urls }),
-    ...(policy === undefined ? {} : { policy }),
-    ...(stale_after_seconds === undefined ? {} : { staleAfterSeconds: stale_after_seconds }),
+    ...defined({
+      webPkiCaPem: ca_pem,
+      moreEndpointUrls: more_endpoint_urls,
+      policy,
+      staleAfterSeconds: stale_after_seconds,
+    }),
   };
 }

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { AddDocument, StandingDocument } from '../../admin-client/index.ts';
+import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
@@ -167,13 +168,13 @@ function documentFrom(options: AddOptions): AddDocument {
     trust_domain: trustDomain,
     endpoint_url: url,
     ...(more.length === 0 ? {} : { more_endpoint_urls: more }),
-    ...(policy === undefined ? {} : { policy }),
+    ...defined({ policy }),
     ...(staleAfter === undefined ? {} : { stale_after_seconds: staleAfterSeconds(staleAfter) }),
     profile: profile ?? 'signed_bundle',
     ...(signed ? { signer_id: signed.signerId } : {}),
-    ...(options.endpointId === undefined ? {} : { endpoint_id: options.endpointId }),
+    ...defined({ endpoint_id: options.endpointId }),
     ...(options.bundle === undefined ? {} : { bundle: readText(options.bundle, '--bundle') }),
-    ...(options.pin === undefined ? {} : { pin: options.pin }),
+    ...defined({ pin: options.pin }),
     ...(webPki ? { web_pki: true } : {}),
     ...(fromMesh ? { from_mesh: true } : {}),
     ...(options.caFile === undefined ? {} : { ca_pem: readText(options.caFile, '--ca-file') }),

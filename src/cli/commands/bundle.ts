@@ -7,6 +7,7 @@ import type {
   DistrustedKeyDocument,
   HistoryDocument,
 } from '../../admin-client/index.ts';
+import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
@@ -122,7 +123,7 @@ side prints its bundle.`,
         body: {
           document: readText(file, '<file>'),
           name: file === '-' ? 'standard input' : basename(file),
-          ...(reason === undefined ? {} : { reason }),
+          ...defined({ reason }),
         },
       });
       printResult(terminal, options.output, answer, () => tellSet(answer, options));

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { ChangeDocument, StandingDocument } from '../../admin-client/index.ts';
+import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
@@ -84,7 +85,7 @@ function documentFrom(options: ChangeOptions): ChangeDocument {
       profile: 'signed_bundle',
       signer_id: signed.signerId,
       ...(urls === undefined ? {} : { endpoint_url: urls[0] ?? '', more_endpoint_urls: urls.slice(1) }),
-      ...(reason === undefined ? {} : { reason }),
+      ...defined({ reason }),
     };
   }
   const web = caFile !== undefined || publicCas === true;
@@ -104,11 +105,10 @@ function documentFrom(options: ChangeOptions): ChangeDocument {
   return {
     ...terms,
     ...(peer === undefined ? {} : { endpoint_url: peer[0], more_endpoint_urls: peer.slice(1) }),
-    ...(profile === undefined ? {} : { profile }),
-    ...(endpointId === undefined ? {} : { endpoint_id: endpointId }),
+    ...defined({ profile, endpoint_id: endpointId }),
     ...(caFile === undefined ? {} : { ca_pem: readText(caFile, '--ca-file') }),
     ...(publicCas === true ? { ca_pem: null } : {}),
-    ...(reason === undefined ? {} : { reason }),
+    ...defined({ reason }),
   };
 }
 
@@ -116,7 +116,7 @@ function termsFrom({ policy, staleAfter, neverStale }: ChangeOptions): ChangeDoc
   if (staleAfter !== undefined && neverStale === true)
     throw new UsageError('the limit of age is that of --stale-after or none, not both');
   return {
-    ...(policy === undefined ? {} : { policy }),
+    ...defined({ policy }),
     ...(staleAfter === undefined ? {} : { stale_after_seconds: staleAfterSeconds(staleAfter) }),
     ...(neverStale === true ? { stale_after_seconds: null } : {}),
   };

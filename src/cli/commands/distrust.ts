@@ -5,6 +5,7 @@ import type {
   DistrustedKeyDocument,
   InMeshDocument,
 } from '../../admin-client/index.ts';
+import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { whyInMesh } from '../in-mesh-text.ts';
@@ -92,7 +93,7 @@ export function trustCommand(program: Command, terminal: Terminal, finish: (code
       '\nExample:\n  $ federate trust --again b.example 9f2c41 --reason "was a false alarm"',
     )
     .action(async (name: string, key: string, options: AgentOptions & { readonly reason?: string }) => {
-      const reason = options.reason === undefined ? {} : { reason: options.reason };
+      const reason = defined({ reason: options.reason });
       const answer = await agentFor(options).call('POST /v1/trusted-again', {
         body: { trust_domain: name, key, ...reason },
       });
@@ -120,8 +121,7 @@ function documentFrom(name: string, key: string, options: DistrustOptions): Dist
   return {
     trust_domain: name,
     key,
-    ...(reason === undefined ? {} : { reason }),
-    ...(end === undefined ? {} : { until: end.toISOString() }),
+    ...defined({ reason, until: end?.toISOString() }),
     ...(evenTheLast === true ? { even_the_last: true } : {}),
     ...(evenOurOwnSvid === true ? { even_our_own_svid: true } : {}),
   };

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { BundleDocument, StatusDocument } from '../../admin-client/index.ts';
 import { CodedError } from '../../errors/index.ts';
+import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { ExportedTrust, ExportTarget } from '../export-targets/exported-trust.ts';
@@ -113,8 +114,7 @@ async function printEnvoy(
     throw new UsageError(`--for ${ENVOY} needs --config, the config of a sidecar or of a gateway`);
   const { renderEnvoy } = await import('../../envoy/index.ts');
   const { stands_for: standsFor, bootstrap } = await renderEnvoy(file, {
-    ...(trustSocket === undefined ? {} : { socket: trustSocket }),
-    ...(trust === undefined ? {} : { resource: trust }),
+    ...defined({ socket: trustSocket, resource: trust }),
   });
   const config = JSON.stringify(bootstrap, undefined, 2);
   printResult(terminal, output, { for: ENVOY, stands_for: standsFor, config }, () => config);

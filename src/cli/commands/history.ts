@@ -5,6 +5,7 @@ import type {
   TrustedAtDocument,
   TrustedDocument,
 } from '../../admin-client/index.ts';
+import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { instantOf } from '../instants.ts';
@@ -107,10 +108,10 @@ function queryFrom({ limit: count, of, since, until, kind }: HistoryOptions): St
     throw new UsageError('--limit is a whole number from 1 to 10000');
   return {
     limit,
-    ...(of === undefined ? {} : { of }),
+    ...defined({ of }),
     ...(since === undefined ? {} : { since: instantOf(since, '--since').toISOString() }),
     ...(until === undefined ? {} : { until: instantOf(until, '--until').toISOString() }),
-    ...(kind === undefined ? {} : { kinds: kind }),
+    ...defined({ kinds: kind }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { AdminClient, InvitationDocument, InviteDocument } from '../../admin-client/index.ts';
+import { defined } from '../../objects/index.ts';
 import { parseDurationMs } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
@@ -120,7 +121,7 @@ function documentFrom({ peer, expires, requireApproval }: InviteOptions): Invite
     );
   return {
     expires_in_seconds: expiresMs / 1000,
-    ...(peer === undefined ? {} : { peer }),
+    ...defined({ peer }),
     ...(requireApproval === true ? { require_approval: true } : {}),
   };
 }

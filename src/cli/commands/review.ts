@@ -6,6 +6,7 @@ import type {
   OfferedKeyDocument,
   ReviewDocument,
 } from '../../admin-client/index.ts';
+import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';
@@ -68,7 +69,7 @@ be carried out; nothing was changed then.`,
       if (options.reason === undefined || options.reason === '')
         throw new UsageError(`--${decision} needs --reason: it is kept in the audit log`);
       const digest = options.digest ?? (await shownDigest(name, decision, options, terminal));
-      const request = { decision, reason: options.reason, ...(digest === undefined ? {} : { digest }) };
+      const request = { decision, reason: options.reason, ...defined({ digest }) };
       const decided = await agentFor(options).call('POST /v1/offers/{trust_domain}', {
         params: { trust_domain: name },
         body: request,

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { GateDocument, MissingDocument, RotationDocument } from '../../admin-client/index.ts';
+import { defined } from '../../objects/index.ts';
 import { formatDurationMs, parseDurationMs, systemClock } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
@@ -96,9 +97,7 @@ function targetOf({ for: step, root, peer, except }: WaitOptions): WaitTarget {
   if (peer && except) throw new UsageError('--peer and --except do not go together');
   return {
     step,
-    ...(root === undefined ? {} : { root: root.toLowerCase() }),
-    ...(peer ? { peers: peer } : {}),
-    ...(except ? { except } : {}),
+    ...defined({ root: root?.toLowerCase(), peers: peer, except }),
   };
 }
 

@@ -9,6 +9,7 @@ import {
   type SvidSource,
   type VerifiedPeer,
 } from '../../mtls/index.ts';
+import { defined } from '../../objects/index.ts';
 import type { Log } from '../../platform/index.ts';
 import type { SpiffeId } from '../../spiffe/index.ts';
 import type { CountConnection } from './count-connection.ts';
@@ -108,7 +109,7 @@ export class Inbound {
     this.#server = new MtlsServer({
       svid,
       verifier: parts.verifier,
-      ...(options.handshakeMs === undefined ? {} : { handshakeTimeoutMs: options.handshakeMs }),
+      ...defined({ handshakeTimeoutMs: options.handshakeMs }),
       authorize: (peer) => {
         if (allowed.has(peer.id)) return;
         throw new SidecarError(

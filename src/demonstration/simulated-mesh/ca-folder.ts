@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { defined } from '../../objects/index.ts';
 import { syncFolder, writeDurably } from '../../platform/index.ts';
 import { certificatesFromPem, pemFromCertificates, type TrustDomain } from '../../spiffe/index.ts';
 import { SimulatedMeshError } from './errors.ts';
@@ -184,7 +185,7 @@ async function readRoot(path: string, number: number, phase: RootPhase): Promise
       ...(intermediate && {
         intermediate: { certificate: intermediate, key: await key(`intermediate-${number}`) },
       }),
-      ...(crossSigned && { crossSigned }),
+      ...defined({ crossSigned }),
     };
   } catch (error) {
     if (error instanceof SimulatedMeshError) throw error;

@@ -1,5 +1,6 @@
 import { type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { defined } from '../../objects/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import {
   generateKeyPair,
@@ -93,7 +94,7 @@ export class CertificateAuthority {
       number: root.number,
       phase: root.phase,
       authority: x509AuthorityFromDer(root.certificate),
-      ...(root.crossSigned && { crossSigned: root.crossSigned }),
+      ...defined({ crossSigned: root.crossSigned }),
       ...(root.intermediate && { intermediate: root.intermediate.certificate }),
     }));
   }
@@ -182,7 +183,7 @@ export class CertificateAuthority {
         keyUsage: this.#profile.leafKeyUsage,
         extendedKeyUsage: ['serverAuth', 'clientAuth'],
         uriSans: [request.uri],
-        ...(request.dnsSans && { dnsSans: request.dnsSans }),
+        ...defined({ dnsSans: request.dnsSans }),
       });
       const chain = [leaf, intermediate.certificate, ...(root.crossSigned ? [root.crossSigned] : [])];
       return { chain, privateKey: pair.privateKey, notBefore, notAfter, rootNumber: root.number };

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { defined } from '../../objects/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import {
   bundleOf,
@@ -193,7 +194,7 @@ export class ControlPlane {
       })),
       workloads: this.#options.workloads.map((workload) => this.#workloadStatus(workload)),
       foreign: this.#options.effect.foreign(),
-      ...(refused && { refused }),
+      ...defined({ refused }),
     };
   }
 

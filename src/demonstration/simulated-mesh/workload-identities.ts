@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { defined } from '../../objects/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import type { SpiffeId } from '../../spiffe/index.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
@@ -88,7 +89,7 @@ export class WorkloadIdentities {
     const leaf = await this.#authority.issueLeaf({
       uri: workload.id,
       ttlMs: this.#ttlMs,
-      ...(workload.dnsSans && { dnsSans: workload.dnsSans }),
+      ...defined({ dnsSans: workload.dnsSans }),
     });
     const generation = (this.#svids.get(workload.name)?.generation ?? 0) + 1;
     this.#svids.set(workload.name, { id: workload.id, generation, ...leaf });

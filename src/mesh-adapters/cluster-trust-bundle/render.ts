@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { ForeignObjectPlace } from '../kubernetes/foreign-objects.ts';
 import { collectionOf } from '../kubernetes/kubernetes-object.ts';
 
@@ -33,7 +34,7 @@ export function clusterTrustBundlePlace(
     render: (pem) => ({
       apiVersion: `certificates.k8s.io/${version}`,
       kind: 'ClusterTrustBundle',
-      spec: { ...(signerName !== undefined && { signerName }), trustBundle: pem },
+      spec: { ...defined({ signerName }), trustBundle: pem },
     }),
     pemOf: ({ spec }) => {
       const { trustBundle } = Object(spec) as { trustBundle?: unknown };

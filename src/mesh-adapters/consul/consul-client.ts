@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import { readCaFile } from '../contract/ca-file.ts';
 import { fetchHttp, type HttpAnswer, parseJsonAnswer, refusedByStatus } from '../contract/http-request.ts';
@@ -62,7 +63,7 @@ export class ConsulClient {
         headers: {
           accept: 'application/json',
           'user-agent': 'federate',
-          ...(token === undefined ? {} : { 'x-consul-token': token }),
+          ...defined({ 'x-consul-token': token }),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),

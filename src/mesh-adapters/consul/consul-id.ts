@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { pathOf, type SpiffeId } from '../../spiffe/index.ts';
 
 /** The parts of an ID in the only form that Consul's intentions can match. */
@@ -17,5 +18,5 @@ const FORM = /^(?:\/ap\/([^/]+))?\/ns\/([^/]+)\/dc\/([^/]+)\/svc\/([^/]+)$/;
 export function consulServiceIdOf(id: SpiffeId): ConsulServiceId | undefined {
   const [, partition, namespace, datacenter, service] = FORM.exec(pathOf(id)) ?? [];
   if (namespace === undefined || datacenter === undefined || service === undefined) return undefined;
-  return { ...(partition !== undefined && { partition }), namespace, datacenter, service };
+  return { ...defined({ partition }), namespace, datacenter, service };
 }

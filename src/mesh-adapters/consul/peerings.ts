@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { ConsulClient } from './consul-client.ts';
@@ -46,7 +47,7 @@ export async function listPeerings(
       state: State,
       underPrefix: Name.startsWith(prefix),
       ...(ours && { ownedFor: owner }),
-      ...(server !== undefined && { peerTrustDomain: server }),
+      ...defined({ peerTrustDomain: server }),
     };
   });
 }

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain } from '../../spiffe/index.ts';
 import type { AdapterState } from '../contract/adapter-state.ts';
@@ -41,7 +42,7 @@ export function parseOwnTrust(value: unknown): OwnTrust {
   });
   const signing =
     active.length === 1 ? ownRootsFromPem(active, PATH).map(({ fingerprint }) => fingerprint) : undefined;
-  return { trustDomain: name, roots: ownRootsFromPem(pems, PATH), ...(signing ? { signing } : {}) };
+  return { trustDomain: name, roots: ownRootsFromPem(pems, PATH), ...defined({ signing }) };
 }
 
 /** Reads the own trust that the cluster reports now. Throws `MeshAdapterError`. */

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { type Clock, describeError, type Log } from '../../platform/index.ts';
 import type { AdapterStatus, ForeignTrustReport } from './mesh-adapter.ts';
 
@@ -33,7 +34,7 @@ export class AdapterState {
   get status(): AdapterStatus {
     const [trouble] = this.#troubles.values();
     const lastContactAt = this.#lastContactAt;
-    if (trouble) return { connected: false, ...trouble, ...(lastContactAt && { lastContactAt }) };
+    if (trouble) return { connected: false, ...trouble, ...defined({ lastContactAt }) };
     if (lastContactAt) return { connected: true, lastContactAt };
     return { connected: false, code: 'not-contacted', message: 'the mesh has not been asked yet' };
   }

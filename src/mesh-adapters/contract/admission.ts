@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import {
   type Certificate,
   currentRoots,
@@ -323,7 +324,7 @@ function judgeRoots(
   for (const named of refusal ? usable.filter(holds) : usable) seen.add(named);
   if (!refusal && x509Authorities.length > 0 && usable.length === 0)
     refusal = note('no-usable-root', `no root of ${trustDomain} is valid now`);
-  return { bundle, roots: usable.map(({ root }) => root), ...(refusal && { refusal }), notes };
+  return { bundle, roots: usable.map(({ root }) => root), ...defined({ refusal }), notes };
 }
 
 function dangerOf(

@@ -1,4 +1,5 @@
 /** One thing that an examination of a mesh found. */
+import { defined } from '../../objects/index.ts';
 export interface Finding {
   /** A stable code that scripts can match. */
   readonly code: string;
@@ -29,7 +30,7 @@ export function wrong(code: string, where: string, message: string, advice: stri
 
 /** A finding for information only. */
 export function noted(code: string, where: string, message: string, advice?: string): Finding {
-  return { code, level: 'note', where, message, ...(advice === undefined ? {} : { advice }) };
+  return { code, level: 'note', where, message, ...defined({ advice }) };
 }
 
 /** The findings in one order, whichever answer of a mesh came first. */

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { bundlesEqual, bundleOf, type TrustBundle } from '../../spiffe/index.ts';
 import { Latest } from './latest.ts';
 import type { OwnTrust } from './mesh-adapter.ts';
@@ -35,7 +36,7 @@ export async function* followOwnTrust(
         trustDomain,
         roots: now.x509Authorities,
         jwtAuthorities,
-        ...(signing ? { signing } : {}),
+        ...defined({ signing }),
         ...(isConfirmed ? {} : { isConfirmed }),
       };
     }

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 
@@ -57,7 +58,7 @@ export function serializeManifest({ files, ended, nobody }: Manifest): string {
     ...(since.length > 0 && {
       ended: Object.fromEntries(since.map(([name, at]) => [name, at.toISOString()])),
     }),
-    ...(nobody !== undefined && { nobody }),
+    ...defined({ nobody }),
   };
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }

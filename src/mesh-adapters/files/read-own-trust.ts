@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { type Clock, watchFiles } from '../../platform/index.ts';
 import {
   BundleError,
@@ -92,7 +93,7 @@ export async function readOnce(options: {
     loadOwnTrust(options.trustDomain, options.own),
     loadSigning(options.signingPemFile),
   ]);
-  return { ...trust, ...(signing ? { signing } : {}) };
+  return { ...trust, ...defined({ signing }) };
 }
 
 /** The files that the own trust is in. */

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import {
   bundleOf,
   certificatesFromPem,
@@ -78,7 +79,6 @@ export function withRoots(bundle: TrustBundle, roots: TrustBundle['x509Authoriti
   const { trustDomain, jwtAuthorities, sequence, refreshHintSeconds } = bundle;
   return bundleOf(trustDomain, roots, {
     jwtAuthorities,
-    ...(sequence === undefined ? {} : { sequence }),
-    ...(refreshHintSeconds === undefined ? {} : { refreshHintSeconds }),
+    ...defined({ sequence, refreshHintSeconds }),
   });
 }

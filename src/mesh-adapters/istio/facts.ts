@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { type Finding, inOrder, noted, wrong } from '../contract/finding.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
@@ -38,7 +39,7 @@ export async function readIstioFacts(
 ): Promise<IstioFacts> {
   const findings: Finding[] = [];
   const list = async (what: string, api: string, namespace?: string): Promise<MeshObject[]> => {
-    const place = namespace === undefined ? {} : { namespace };
+    const place = defined({ namespace });
     const collection = collectionOf({ kind: what, api, plural: what, ...place });
     return (await client.listObjects(collection, {}, signal)).items.map(meshObjectOf);
   };

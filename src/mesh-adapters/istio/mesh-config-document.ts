@@ -1,4 +1,5 @@
 import { isMap, isPair, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
+import { defined } from '../../objects/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 
 const KEY = 'caCertificates';
@@ -127,7 +128,7 @@ function caList(pair: Pair, plain: unknown, text: string): CaList {
       trustDomains: strings(trustDomains, `caCertificates[${index}].trustDomains`),
       from: range.range[0],
       to: range.range[1],
-      ...(dash !== undefined && { dash }),
+      ...defined({ dash }),
     };
   });
   return { ...place, valueFrom: from, valueTo: to, style, entries };

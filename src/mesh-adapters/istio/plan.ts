@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import { heldKeys, judgeForeignTrust, refuseConstrained, rootsToHold } from '../contract/admission.ts';
 import { reportOf } from '../contract/foreign-report.ts';
@@ -111,7 +112,7 @@ export async function planForeignTrust(
   const gone = new Set(before.filter((each) => !named.has(each) && !kept.has(each)));
   const [firstNote] = refused ? notes : [];
   return {
-    ...(change && { change }),
+    ...defined({ change }),
     chosen,
     reports: [
       ...admissions.map((admission) => reportOf(admission, state, now, [...notes, ...more])),

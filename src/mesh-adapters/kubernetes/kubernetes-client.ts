@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import {
   fetchHttp,
@@ -137,7 +138,7 @@ export class KubernetesClient {
       const query = {
         ...selector,
         limit: String(PAGE_OBJECTS),
-        ...(next !== undefined && { continue: next }),
+        ...defined({ continue: next }),
       };
       const value = await this.#json('GET', path, query, signal);
       const { items, metadata } = Object(value) as { items?: unknown; metadata?: unknown };

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 
 /** Any object from the API server. Fields that we do not know are kept for writing it back. */
@@ -53,7 +54,7 @@ export function parseKubernetesObject(value: unknown, kind: string): KubernetesO
     metadata: {
       ...metadata,
       name,
-      ...(namespace === undefined ? {} : { namespace }),
+      ...defined({ namespace }),
       resourceVersion,
       ...textsIfThere('labels', labels, kind),
       ...textsIfThere('annotations', annotations, kind),

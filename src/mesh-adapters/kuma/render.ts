@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { pemFromCertificates, type TrustDomain, type X509Authority } from '../../spiffe/index.ts';
 import { ownedNameOf } from '../contract/owned-name.ts';
 import type { MeshTrust } from './mesh-trust.ts';
@@ -31,7 +32,7 @@ export function renderMeshTrust(
     name: meshTrustNameOf(trustDomain, marks),
     labels: {
       [OWNER_LABEL]: OWNER_VALUE,
-      ...(marks.origin && { [ORIGIN_LABEL]: marks.origin }),
+      ...defined({ [ORIGIN_LABEL]: marks.origin }),
     },
     spec: {
       trustDomain,

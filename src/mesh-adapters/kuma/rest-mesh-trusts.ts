@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { JsonApi } from '../contract/json-api.ts';
@@ -42,7 +43,7 @@ export function createRestMeshTrusts(access: KumaRestAccess, mesh: string, clock
     const found: MeshTrust[] = [];
     let offset: string | undefined;
     for (let page = 0; page < MAX_PAGES; page += 1) {
-      const query = { size: String(PAGE_SIZE), ...(offset !== undefined && { offset }) };
+      const query = { size: String(PAGE_SIZE), ...defined({ offset }) };
       const value = await api.send('GET', collection, { query, signal });
       const { items, next } = Object(value) as { items?: unknown; next?: unknown };
       if (!Array.isArray(items))

@@ -1,4 +1,5 @@
 import type { SpireBundle, SpireFederationRelationship } from '../../grpc/index.ts';
+import { defined } from '../../objects/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import {
   type Admission,
@@ -109,7 +110,7 @@ export async function planForeignTrust(
   const targets = placed.map(({ admission, rendered: bundle }): Target => {
     const { trustDomain } = admission.bundle;
     if (admission.refusal || !bundle)
-      return { admission: explained(admission, taken), ...(bundle && { bundle }) };
+      return { admission: explained(admission, taken), ...defined({ bundle }) };
     const wish = wishes.get(trustDomain);
     if (!wish) return { admission, bundle };
     if ('why' in wish) return { admission, bundle, pushed: wish.why };

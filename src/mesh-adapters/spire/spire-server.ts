@@ -7,6 +7,7 @@ import {
   spireBundleService,
   spireTrustDomainService,
 } from '../../grpc/index.ts';
+import { defined } from '../../objects/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { callOnce } from '../contract/grpc-call.ts';
@@ -74,7 +75,7 @@ function serverOf(
     callOnce(client, method, request, {
       ...options,
       what: whatOf(method),
-      ...(ms !== undefined && { ms }),
+      ...defined({ ms }),
     });
   const batch = async <Request>(method: MethodDefinition<Request, Results>, request: Request) =>
     statusOf(await call(method, request), whatOf(method));

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { JsonApi } from '../contract/json-api.ts';
@@ -41,7 +42,7 @@ export class VaultClient {
       address,
       caFile,
       credentials: async () => ({
-        ...(namespace === undefined ? {} : { 'x-vault-namespace': namespace }),
+        ...defined({ 'x-vault-namespace': namespace }),
         ...(tokenFile === undefined ? {} : { 'x-vault-token': await readTokenFile(tokenFile) }),
       }),
       refusalOf,

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { JwtAuthority, TrustBundle, X509Authority } from './bundle.ts';
 import { type BundleLimits, type BundleReading, defaultBundleLimits, readBundle } from './bundle-reader.ts';
 import type { BundleNote } from './bundle-note.ts';
@@ -106,7 +107,7 @@ function x509Entry(authority: X509Authority): Record<string, unknown> {
 }
 
 function jwtEntry({ keyId, jwk, algorithm }: JwtAuthority): Record<string, unknown> {
-  const named = algorithm === undefined ? {} : { alg: algorithm };
+  const named = defined({ alg: algorithm });
   return { ...orderedJwk(jwk), use: 'jwt-svid', kid: keyId, ...named };
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { JwtAuthority, TrustBundle, X509Authority } from './bundle.ts';
 import { BundleError } from './bundle-error.ts';
 import { DerError } from '../base/der.ts';
@@ -60,8 +61,7 @@ export function bundleOf(
     trustDomain,
     x509Authorities: [...byFingerprint.values()],
     jwtAuthorities: rest.jwtAuthorities ?? [],
-    ...(rest.sequence === undefined ? {} : { sequence: rest.sequence }),
-    ...(rest.refreshHintSeconds === undefined ? {} : { refreshHintSeconds: rest.refreshHintSeconds }),
+    ...defined({ sequence: rest.sequence, refreshHintSeconds: rest.refreshHintSeconds }),
   };
 }
 

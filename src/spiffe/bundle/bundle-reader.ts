@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { JwtAuthority, TrustBundle, X509Authority } from './bundle.ts';
 import { decodeBase64, decodeBase64url } from '../base/base64.ts';
 import { BundleError } from './bundle-error.ts';
@@ -67,7 +68,7 @@ export function readBundle(
     trustDomain,
     x509Authorities: [...x509.values()],
     jwtAuthorities: jwt,
-    ...(sequence === undefined ? {} : { sequence }),
+    ...defined({ sequence }),
     ...(typeof hint === 'number' ? { refreshHintSeconds: hint } : {}),
   };
   return { bundle, notes };

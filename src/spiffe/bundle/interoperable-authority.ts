@@ -1,4 +1,5 @@
 import { createPublicKey, X509Certificate } from 'node:crypto';
+import { defined } from '../../objects/index.ts';
 import type { AlgorithmIdentifier } from '../x509/algorithm-identifier.ts';
 import type { X509Authority } from './bundle.ts';
 import { CONSTRUCTED, CONTEXT, DerError, DerReader, Tag } from '../base/der.ts';
@@ -79,7 +80,7 @@ function bodyProblem({
  */
 function signatureAlgorithmProblem({ oid, parameters }: AlgorithmIdentifier): string | undefined {
   if (!isShortOid(oid)) return 'its signature algorithm has a number that Go cannot hold';
-  if (signatureSchemeOf({ oid, ...(parameters ? { parameters } : {}) })) return undefined;
+  if (signatureSchemeOf({ oid, ...defined({ parameters }) })) return undefined;
   const usual = !parameters || (parameters.length === 2 && parameters[0] === Tag.null);
   return usual && oid !== RSASSA_PSS
     ? undefined

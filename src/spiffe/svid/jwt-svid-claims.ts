@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { JwtSvidError } from './jwt-svid-error.ts';
 import { shown } from './jwt-svid-token.ts';
 import { parseSpiffeId, pathOf, type SpiffeId, SpiffeIdError } from '../id/spiffe-id.ts';
@@ -67,7 +68,7 @@ export function judgeTimes(
     throw refuse('token-not-yet-valid', `is valid from ${notBefore.toISOString()} on`);
   if (issuedAt && now.getTime() < issuedAt.getTime() - leewayMs)
     throw refuse('token-issued-in-future', `says it was issued at ${issuedAt.toISOString()}`);
-  return { expiresAt, ...(notBefore ? { notBefore } : {}), ...(issuedAt ? { issuedAt } : {}) };
+  return { expiresAt, ...defined({ notBefore, issuedAt }) };
 }
 
 /** A NumericDate (RFC 7519 §2): seconds, also with a fraction. */

@@ -1,5 +1,6 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import { CompactSign } from 'jose';
+import { defined } from '../../objects/index.ts';
 import { decodeBase64, decodeBase64url } from '../base/base64.ts';
 import type { BundleSource } from '../bundle/bundle.ts';
 import { jwkOfPublicKey } from '../bundle/jwk.ts';
@@ -191,7 +192,7 @@ function proveSigner(chain: readonly Uint8Array[], bundles: BundleSource, now: D
       `the signer of the statement is not proven: ${cause.message}`,
       {
         cause,
-        ...(cause.claimedId === undefined ? {} : { claimedId: cause.claimedId }),
+        ...defined({ claimedId: cause.claimedId }),
       },
     );
   }

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { BundleSource } from '../bundle/bundle.ts';
 import { contentDigest } from '../bundle/bundle-diff.ts';
 import { isTextKind } from '../x509/general-name.ts';
@@ -123,8 +124,7 @@ export function verifyX509Svid(
       now,
       purpose,
       leewaySeconds,
-      ...(distrustedKeys ? { distrustedKeys } : {}),
-      ...(limits ? { limits } : {}),
+      ...defined({ distrustedKeys, limits }),
     });
     const anchor = bundle.x509Authorities.find(({ der }) => der === verified.anchor);
     if (!anchor) throw new TypeError('unreachable: the path ends in an authority of the bundle');

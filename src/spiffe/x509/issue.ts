@@ -1,5 +1,6 @@
 import { generateKeyPair as generateKeyPairCallback, hash, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
+import { defined } from '../../objects/index.ts';
 import { bytesEqual, DerReader, Tag } from '../base/der.ts';
 import { parseCertificate } from './certificate.ts';
 import { EXTENDED_KEY_USAGE_OIDS, type KeyUsageName } from './extensions.ts';
@@ -104,7 +105,7 @@ export async function issueCertificate(request: IssueRequest): Promise<Uint8Arra
   const pkcs8 = arrayBuffer(signer.export({ type: 'pkcs8', format: 'der' }));
   const signingKey = await crypto.subtle.importKey('pkcs8', pkcs8, signingAlgorithm, false, ['sign']);
   const made = await X509CertificateGenerator.create({
-    ...(request.serialNumber === undefined ? {} : { serialNumber: request.serialNumber }),
+    ...defined({ serialNumber: request.serialNumber }),
     subject,
     issuer: issuerDer ? new Name(arrayBuffer(issuerDer)) : subject,
     notBefore: request.notBefore,

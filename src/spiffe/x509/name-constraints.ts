@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { CONSTRUCTED, CONTEXT, DerError, type DerReader, Tag } from '../base/der.ts';
 import {
   type DistinguishedName,
@@ -139,7 +140,7 @@ function readSubtrees(sequence: DerReader | undefined): NameSubtree[] {
     const matches = bounded ? undefined : subtreeMatcher(base);
     subtrees.push({
       kind: base.kind,
-      ...(matches ? { matches } : {}),
+      ...defined({ matches }),
       ...(base.kind === 'dns' && base.text ? { host: base.text.toLowerCase() } : {}),
     });
   } while (!sequence.done);

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { bytesEqual, DerError } from '../base/der.ts';
 import type { Certificate } from './certificate.ts';
 import { publicKeyOf } from './certificate-key.ts';
@@ -90,7 +91,7 @@ export class PathSearch {
     const { unreadable } = this.#settings;
     if (unreadable.length === 0 || !SEARCHING.has(error.code)) return error;
     const { certificate } = error;
-    const options = certificate ? { certificate } : {};
+    const options = defined({ certificate });
     return new X509PathError(error.code, [error.message, ...unreadable].join('; '), options);
   }
 
@@ -349,7 +350,7 @@ function refuse(
 ): X509PathError {
   return new X509PathError(code, `${why} ${describeCertificate(about)}`, {
     certificate: referenceTo(about),
-    ...(cause ? { cause } : {}),
+    ...defined({ cause }),
   });
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { CONTEXT, DerError, type DerReader, Tag } from '../base/der.ts';
 
 /**
@@ -97,7 +98,6 @@ function readConstraints(reader: DerReader): PolicyExtensions {
     sequence.nextTag === (CONTEXT | 1) ? sequence.smallInteger(MAX_SKIP, CONTEXT | 1) : undefined;
   sequence.end();
   return {
-    ...(requireExplicitPolicy === undefined ? {} : { requireExplicitPolicy }),
-    ...(inhibitPolicyMapping === undefined ? {} : { inhibitPolicyMapping }),
+    ...defined({ requireExplicitPolicy, inhibitPolicyMapping }),
   };
 }

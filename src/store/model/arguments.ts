@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { NewVersion } from './bundle-version.ts';
 
@@ -24,7 +25,7 @@ export function checkLinkPage(page: { readonly limit?: number; readonly after?: 
   after: number;
 } {
   const { after = 0 } = page;
-  const { limit } = checkPage(page.limit === undefined ? {} : { limit: page.limit });
+  const { limit } = checkPage(defined({ limit: page.limit }));
   if (!Number.isSafeInteger(after) || after < 0)
     throw new RangeError(`a link's number is whole and not below 0, not ${after}`);
   return { limit, after };

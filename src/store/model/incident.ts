@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { printable } from '../../platform/index.ts';
 import { contentDigest, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import { checkSequence } from './arguments.ts';
@@ -72,7 +73,7 @@ export function cleanIncident(incident: NewIncident): NewIncident {
     code: printable(incident.code, 100),
     message: printable(incident.message, 1000),
     origin: printable(incident.origin, 2048),
-    ...(sequence === undefined ? {} : { sequence }),
+    ...defined({ sequence }),
   };
 }
 
@@ -93,7 +94,7 @@ export function offerSeen(
 /** The audit line of an incident's beginning. */
 export function incidentBegan(incident: NewIncident): NewEvent {
   const { at, kind, trustDomain, actor, code, message, origin, sequence } = incident;
-  const detail = { origin, ...(sequence === undefined ? {} : { sequence }) };
+  const detail = { origin, ...defined({ sequence }) };
   return { at, kind, trustDomain, actor, code, message, detail };
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { BundleVersion } from './bundle-version.ts';
 
 /**
@@ -10,7 +11,7 @@ export interface VersionMark extends Pick<BundleVersion, 'number' | 'digest' | '
 
 export function markOf({ number, digest, receivedAt, origin, bundle }: BundleVersion): VersionMark {
   const { sequence } = bundle;
-  return { number, digest, receivedAt, origin, ...(sequence === undefined ? {} : { sequence }) };
+  return { number, digest, receivedAt, origin, ...defined({ sequence }) };
 }
 
 /** A version with its changes and without its document, for lists of versions. */
@@ -21,5 +22,5 @@ export interface VersionLine extends Omit<BundleVersion, 'bundle' | 'document'> 
 export function lineOf(version: BundleVersion): VersionLine {
   const { bundle, document: _, ...rest } = version;
   const { sequence } = bundle;
-  return { ...rest, ...(sequence === undefined ? {} : { sequence }) };
+  return { ...rest, ...defined({ sequence }) };
 }

@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { defined } from '../../objects/index.ts';
 import { parseTrustDomain, serializeBundle, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import {
   cleanEvent,
@@ -136,7 +137,7 @@ export function createAuditTables(
   const endIncident = database.prepare<[string, number]>('UPDATE incident SET ended_at = ? WHERE id = ?');
 
   const addEvent = (newEvent: NewEvent, versionNumber?: number): void => {
-    const event = { ...cleanEvent(newEvent), ...(versionNumber === undefined ? {} : { versionNumber }) };
+    const event = { ...cleanEvent(newEvent), ...defined({ versionNumber }) };
     const row = eventRow(event);
     addLink('event', insertEvent.run(row).lastInsertRowid, row);
     noteEvent(event);
@@ -290,7 +291,7 @@ function incidentOf(row: IncidentRow): StoredIncident {
     origin: row.origin,
     actor: row.actor,
     ...(row.sequence === null ? {} : { sequence: BigInt(row.sequence) }),
-    ...(offer ? { offer } : {}),
+    ...defined({ offer }),
     ...(row.offered_document === null
       ? {}
       : {

@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { defined } from '../../objects/index.ts';
 import {
   CHAIN_START,
   chainedColumns,
@@ -74,7 +75,7 @@ export function createChainTable(database: Database) {
   };
   const linkOf = ({ number, table_name: table, row_id: rowId, hash }: LinkRow): ChainLink => {
     const text = textOf(table, rowId);
-    return { number, table, rowId, hash, ...(text === undefined ? {} : { text }) };
+    return { number, table, rowId, hash, ...defined({ text }) };
   };
 
   return {

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import { contentDigest } from '../../spiffe/index.ts';
 import { checkLinkPage, checkPage, checkReplacement, checkSequence } from '../model/arguments.ts';
@@ -154,7 +155,7 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
         ),
       ),
     events: ({ limit, ...filter } = {}) =>
-      read(() => audit.events(filter, checkPage(limit === undefined ? {} : { limit }).limit)),
+      read(() => audit.events(filter, checkPage(defined({ limit })).limit)),
     incidents: ({ trustDomain, open: isOpen, offers = true, ...page } = {}) =>
       read(() => audit.incidents({ trustDomain, isOpen, offers, limit: checkPage(page).limit })),
     distrustedKeys: () => read(() => decisions.distrustedKeys()),

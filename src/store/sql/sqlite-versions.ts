@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { defined } from '../../objects/index.ts';
 import { contentDigest, parseTrustDomain, serializeBundle, type TrustDomain } from '../../spiffe/index.ts';
 import {
   type AuthorityRef,
@@ -287,7 +288,7 @@ export function createVersionTables(database: Database, addLink: AddLink) {
         const before: PriorTrust = held ? priorTrust.get(trustDomain) : { keys: [] };
         priorTrust.replace(trustDomain, {
           keys: heldKeysAfter(before.keys, version, unusable),
-          ...(counts === undefined ? {} : { anchor: counts }),
+          ...defined({ anchor: counts }),
           ...formerAfter(before.former, version, leaptFrom),
         });
       }

@@ -7,6 +7,7 @@ import {
   peeringServerAddressesMessage,
   type ReplicationMessage,
 } from '../../../grpc/index.ts';
+import { defined } from '../../../objects/index.ts';
 import { pemFromCertificates, type TrustDomain } from '../../../spiffe/index.ts';
 import type { OwnRoot } from '../certificate-authority.ts';
 import type { ConsulState, Peering } from './consul-state.ts';
@@ -148,7 +149,7 @@ export class Peerings {
     const pending =
       secret === pendingStreamSecret || pendingStreamSecret === undefined ? {} : { pendingStreamSecret };
     return this.#begin(
-      { ...rest, ...pending, streamSecret: secret, ...(open.remote && { remote: open.remote }) },
+      { ...rest, ...pending, streamSecret: secret, ...defined({ remote: open.remote }) },
       'acceptor',
       wire,
     );

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import { defined } from '../../../objects/index.ts';
 import type { Clock } from '../../../platform/index.ts';
 import type { ConfigMap, ConfigMapInput } from './kubernetes-object.ts';
 import { KubernetesError } from './kubernetes-status.ts';
@@ -205,14 +206,12 @@ export class ConfigMapStore {
         uid: kept.uid,
         resourceVersion: String(this.#version),
         creationTimestamp: kept.creationTimestamp,
-        ...(labels && { labels }),
-        ...(annotations && { annotations }),
+        ...defined({ labels, annotations }),
       },
-      ...(data && { data }),
-      ...(binaryData && { binaryData }),
+      ...defined({ data, binaryData }),
     };
     this.#objects.set(keyOf(object.metadata), object);
-    this.#announce({ type, version: this.#version, object, ...(before && { before }) });
+    this.#announce({ type, version: this.#version, object, ...defined({ before }) });
     return object;
   }
 

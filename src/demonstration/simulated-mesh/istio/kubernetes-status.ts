@@ -1,3 +1,4 @@
+import { defined } from '../../../objects/index.ts';
 import { CodedError } from '../../../spiffe/index.ts';
 
 /** The `reason` of a `Status` object. */
@@ -63,7 +64,7 @@ export class KubernetesError extends CodedError<KubernetesReason> {
       status: 'Failure',
       message: this.message,
       reason: this.code,
-      details: { ...(name !== undefined && { name }), kind: 'configmaps' },
+      details: { ...defined({ name }), kind: 'configmaps' },
       code: this.httpStatus,
     };
   }

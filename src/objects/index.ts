@@ -1,0 +1,2 @@
+/** What every room does with plain objects. */
+export { defined } from './defined.ts';
