@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { WARNING_CODES } from '../admin/index.ts';
-import type { FederationAgent, Invitations } from '../federation/index.ts';
+import type { FederationAgent } from '../federation/index.ts';
+import type { Invitations } from '../invitation/index.ts';
 import type { MeshAdapter } from '../mesh-adapters/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
 import { type Clock, type Metrics, version } from '../platform/index.ts';

@@ -17,6 +17,7 @@ import {
   rotationTimes,
 } from '../config/index.ts';
 import { createFederationGateway } from '../envoy/index.ts';
+import { Observations } from '../observation/index.ts';
 import { bundleHandlers } from './admin/bundles.ts';
 import { distrustedHandlers } from './admin/distrusted.ts';
 import { historyHandlers } from './admin/history.ts';
@@ -145,8 +146,27 @@ async function connectParts(
     metrics,
     ...polling,
     signer,
-    historyHead: () => heads.newest,
   });
+  const { fetchLimits, bundleLimits, guard, lookup, proxy } = polling;
+  const observations = new Observations({
+    store,
+    own,
+    relationships: () => federation.relationships(),
+    bundles: federation.bundles,
+    holding: federation.holding,
+    verifier: federation.verifier,
+    signer,
+    head: () => heads.newest,
+    fetchLimits,
+    guard,
+    lookup,
+    proxy,
+    clock,
+    random,
+    log: log.with({ part: 'federation' }),
+    metrics,
+  });
+  federation.held.onChange((trustDomain, bundle) => observations.changed(trustDomain, bundle !== undefined));
   const holdings = new PeerHoldings({
     ownTrustDomain: () => own()?.trustDomain,
     relationshipWith: (trustDomain) => federation.relationshipWith(trustDomain),
@@ -156,7 +176,7 @@ async function connectParts(
     onContact: (trustDomain) => federation.noteContact(trustDomain),
     onHolding: (holding) => {
       rememberHolding(holding, store, log);
-      void federation.observations.noteHolding(holding);
+      void observations.noteHolding(holding);
     },
   });
   const signedBundles = createSignedBundles({
@@ -166,7 +186,6 @@ async function connectParts(
     carry: config.endpoint.carry_signed_bundles,
     clock,
   });
-  const { fetchLimits, bundleLimits, proxy } = polling;
   const invitations = await createInvitations(
     { config, folder, store, federation, own, svid, limits: { fetchLimits, bundleLimits, proxy } },
     context,
@@ -176,7 +195,7 @@ async function connectParts(
     onRequest: (seen) => holdings.note(seen),
     onServed: (address, tag) => holdings.noteServed(address, tag),
   });
-  endpoint.extend(anyExtension([invitations, federation.observations, signedBundles.extension]));
+  endpoint.extend(anyExtension([invitations, observations, signedBundles.extension]));
   const adapter = createMeshAdapter(
     config,
     folder,
@@ -332,7 +351,7 @@ async function connectParts(
       start: () => federation.start(stopping.signal),
       stop: () => federation.stop(),
     },
-    partOf('observations', federation.observations),
+    partOf('observations', observations),
     partOf('invitations', invitations),
     {
       name: 'endpoint',

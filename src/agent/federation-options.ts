@@ -1,9 +1,11 @@
 import {
   createForbiddenRanges,
+  createHostLookup,
   defaultFetchLimits,
   defaultRedirectSettings,
   defaultScheduleSettings,
   type FederationAgentOptions,
+  type HostLookup,
 } from '../federation/index.ts';
 import { defaultBundleLimits } from '../spiffe/index.ts';
 import { type AgentConfig, resolvePath } from '../config/index.ts';
@@ -13,20 +15,9 @@ import { defined } from '../objects/index.ts';
 export function pollingOf(
   config: AgentConfig,
   folder: string,
-): Pick<
-  FederationAgentOptions,
-  | 'ownTrustDomain'
-  | 'fetchLimits'
-  | 'bundleLimits'
-  | 'guard'
-  | 'proxy'
-  | 'redirects'
-  | 'strictKeyUsage'
-  | 'schedule'
-  | 'overlapLeadMs'
-  | 'watch'
-  | 'concurrency'
-> {
+): Omit<FederationAgentOptions, 'store' | 'own' | 'clock' | 'random' | 'log' | 'metrics' | 'signer'> & {
+  readonly lookup: HostLookup;
+} {
   const { trust_domain: ownTrustDomain, federation: polling } = config;
   return {
     ...defined({ ownTrustDomain }),
@@ -38,6 +29,7 @@ export function pollingOf(
       maxBodyBytes: polling.max_document,
     },
     bundleLimits: { ...defaultBundleLimits, maxBytes: polling.max_document },
+    lookup: createHostLookup(),
     guard: createForbiddenRanges(polling.forbidden_addresses),
     proxy: polling.proxy && {
       url: polling.proxy.url,

@@ -1,11 +1,6 @@
 import { type ProcessContext, readRegularText } from '../platform/index.ts';
-import {
-  createForbiddenRanges,
-  createHostLookup,
-  type FederationAgent,
-  type InvitationParts,
-  Invitations,
-} from '../federation/index.ts';
+import { createForbiddenRanges, createHostLookup, type FederationAgent } from '../federation/index.ts';
+import { type InvitationParts, Invitations } from '../invitation/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
 import { certificatesFromPem, CodedError, type TrustBundle } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';

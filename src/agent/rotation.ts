@@ -1,18 +1,17 @@
 import { tagOfBundle } from '../bundle-endpoint/index.ts';
+import type { PeerHolding, PeerHoldings } from '../federation/index.ts';
 import {
   type GateVerdict,
   judgeRootStages,
   judgeSigning,
   judgeUse,
   type OwnVersion,
-  type PeerHolding,
-  type PeerHoldings,
   type PlanFinding,
   planRoots,
   type RotationTimes,
   type RotationView,
   type Signing,
-} from '../federation/index.ts';
+} from '../rotation/index.ts';
 import { isWarningCode, type WarningDocument } from '../admin/index.ts';
 import type { OwnTrust } from '../mesh-adapters/index.ts';
 import type { SvidSource } from '../mtls/index.ts';

@@ -1,5 +1,5 @@
 import type { EndpointExtension } from '../bundle-endpoint/index.ts';
-import { type FederationAgent, type SignedBundle, signBundle } from '../federation/index.ts';
+import { type FederationAgent, signBundle, type SignedBundle } from '../federation/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
 import type { Clock } from '../platform/index.ts';
 import { isTrustDomain, type TrustBundle } from '../spiffe/index.ts';

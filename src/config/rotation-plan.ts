@@ -1,4 +1,4 @@
-import { type PlanFinding, planHint, planLifetime, type RotationTimes } from '../federation/index.ts';
+import { type PlanFinding, planHint, planLifetime, type RotationTimes } from '../rotation/index.ts';
 import type { AgentConfig } from './agent-config.ts';
 import { ConfigError } from './config-error.ts';
 import type { LoadedConfig } from './read-config.ts';

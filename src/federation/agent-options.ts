@@ -1,6 +1,6 @@
 import type { Clock, Log, Metrics, Random } from '../platform/index.ts';
 import type { BundleLimits, StatementSigner, TrustBundle, TrustDomain } from '../spiffe/index.ts';
-import type { SignedHead, Store } from '../store/index.ts';
+import type { Store } from '../store/index.ts';
 import type { AddressGuard } from './fetch/address-guard.ts';
 import type { ChangeBudgetSettings } from './poll/change-budget.ts';
 import type { WatchSettings } from './poll/endpoint-watch.ts';
@@ -45,8 +45,6 @@ export interface FederationAgentOptions {
    * Signs what we report to peers about their bundles. Without a signer the agent reports nothing.
    */
   readonly signer?: () => StatementSigner | undefined;
-  /** The newest signed head of our own history, for peers to keep. */
-  readonly historyHead?: () => SignedHead | undefined;
   /**
    * Polls at the same time, over all peers; those that wait long for their endpoint are counted
    * apart, see `PollSlots`.

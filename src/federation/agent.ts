@@ -1,4 +1,5 @@
 import { createEndpointVerifier } from './endpoint-verifier.ts';
+import type { PeerVerifier } from '../mtls/index.ts';
 import { TokenBucket } from '../platform/index.ts';
 import { type BundleSource, contentDigest, type TrustBundle, type TrustDomain } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
@@ -22,7 +23,6 @@ import { WatchPlaces } from './poll/endpoint-watch.ts';
 import { type BundleListener, HeldBundles } from './trust/held-bundles.ts';
 import type { MeshProgress } from './fetch/holding-claims.ts';
 import { HoldingStatements } from './holding/holding-statements.ts';
-import { Observations } from './observation/observations.ts';
 import { createHostLookup } from './fetch/host-lookup.ts';
 import { OfferReviews } from './operator/offer-reviews.ts';
 import { type OperatorBundle, putOperatorBundle } from './operator/operator-bundle.ts';
@@ -61,8 +61,6 @@ export class FederationAgent {
   readonly leftOut = new LeftOutEntries();
   /** The offers that wait for the operator. */
   readonly reviews: OfferReviews;
-  /** What agents report to each other about endpoints. The caller runs `start` and `stop`. */
-  readonly observations: Observations;
   readonly #parts: RefreshParts;
   readonly #held: HeldBundles;
   readonly #holding: HoldingStatements;
@@ -124,16 +122,6 @@ export class FederationAgent {
       relationship: (name) => this.#pollers.get(name)?.relationship,
       pollAnew: (name, override) => this.#pollerOf(name).pollAnew(override),
     });
-    const relationships = () => [...this.#pollers.values()].map(({ relationship }) => relationship);
-    this.observations = new Observations({
-      ...this.#parts,
-      relationships,
-      bundles: trusted,
-      signer,
-      head: options.historyHead ?? (() => undefined),
-      metrics: options.metrics,
-    });
-    held.onChange((trustDomain, bundle) => this.observations.changed(trustDomain, bundle !== undefined));
     this.#shared = {
       parts: this.#parts,
       schedule: options.schedule,
@@ -142,7 +130,7 @@ export class FederationAgent {
       slots: new PollSlots(pollSlotSettings(options.concurrency, clock)),
       watch: options.watch,
       watchPlaces: new WatchPlaces(options.watch.most),
-      observe: createAgentMetrics(options.metrics, clock, relationships).observe,
+      observe: createAgentMetrics(options.metrics, clock, () => this.relationships()).observe,
     };
   }
 
@@ -152,8 +140,23 @@ export class FederationAgent {
   }
 
   /** Every held foreign bundle: to explain a refusal, never to accept anything. */
-  get held(): BundleSource {
+  get held(): Pick<HeldBundles, 'bundleFor' | 'onChange'> {
     return this.#held;
+  }
+
+  /** What proves the SVIDs of peers' endpoints and agents. */
+  get verifier(): PeerVerifier {
+    return this.#parts.verifier;
+  }
+
+  /** Signs what we report to each peer about its bundle. */
+  get holding(): Pick<HoldingStatements, 'statementFor'> {
+    return this.#holding;
+  }
+
+  /** Every relationship as its last poll left it. */
+  relationships(): readonly Relationship[] {
+    return [...this.#pollers.values()].map(({ relationship }) => relationship);
   }
 
   /** Reports each changed foreign bundle (`undefined`: removed) until the result is called. */
@@ -195,10 +198,6 @@ export class FederationAgent {
     this.#stop.abort();
     await Promise.all([...this.#pollers.values()].map((poller) => ended(this.#parts.clock, poller.stop())));
     await this.#waiting;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
   }
 
   /**
@@ -361,10 +360,8 @@ export class FederationAgent {
 
   /** The state of every relationship, by trust domain. */
   status(): RelationshipStatus[] {
-    return [...this.#pollers.values()]
-      .map(({ relationship }) =>
-        relationshipStatus(relationship, this.#held.bundleFor(relationship.trustDomain)),
-      )
+    return this.relationships()
+      .map((each) => relationshipStatus(each, this.#held.bundleFor(each.trustDomain)))
       .sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
   }
 

@@ -16,21 +16,6 @@ export {
   type FetchTrace,
 } from './fetch/errors.ts';
 export { defaultWatchSettings, type WatchSettings } from './poll/endpoint-watch.ts';
-export {
-  type GateVerdict,
-  judgeRetire,
-  judgeUse,
-} from './rotation/judge-gate.ts';
-export { type Missing, versionOf } from './rotation/judge-readiness.ts';
-export { type PlanFinding, planHint, planLifetime, planRoots } from './rotation/plan-rotation.ts';
-export { judgeRootStages, judgeSigning, type Signing } from './rotation/root-stages.ts';
-export type {
-  OwnRoot,
-  OwnVersion,
-  RotationPeer,
-  RotationTimes,
-  RotationView,
-} from './rotation/rotation-view.ts';
 export { type OutgoingProxy, parseExemptHost } from './fetch/outgoing-proxy.ts';
 export { createHostLookup } from './fetch/host-lookup.ts';
 export { type DocumentTag, fetchBundle, type FetchOutcome, type FetchRequest } from './fetch/fetch-bundle.ts';
@@ -46,12 +31,7 @@ export {
 export { defaultFetchLimits, type FetchLimits } from './fetch/fetch-limits.ts';
 export { type AddressGuard, createForbiddenRanges } from './fetch/address-guard.ts';
 export type { BundleListener } from './trust/held-bundles.ts';
-export type { InvitationRequest } from './invitation/desk.ts';
-export { InvitationError, type InvitationErrorCode } from './invitation/errors.ts';
-export { Invitations } from './invitation/invitations.ts';
 export type { LeftOut } from './trust/left-out-entries.ts';
-export { looksLikeInvitation } from './invitation/line.ts';
-export type { InvitationParts } from './invitation/parts.ts';
 export type { EndpointHealth } from './fetch/endpoint-urls.ts';
 export { type Decision, OfferReviews, type WaitingOffer } from './operator/offer-reviews.ts';
 export type { OperatorBundle } from './operator/operator-bundle.ts';
@@ -72,3 +52,17 @@ export {
   type Verdict,
   type VerdictNote,
 } from './trust/verdict.ts';
+export { addressKind } from './fetch/address-kind.ts';
+export { connectUnproved } from './fetch/connect-unproved.ts';
+export { openEndpoint } from './fetch/endpoint-tls.ts';
+export { provedBy } from './fetch/fetch-record.ts';
+export { FetchTimer } from './fetch/fetch-timer.ts';
+export { HOLDING_TYPE, MAX_HOLDING_CHARACTERS } from './fetch/holding-claims.ts';
+export type { HostLookup } from './fetch/host-lookup.ts';
+export { httpGet } from './fetch/http-get.ts';
+export { hostOf, openTcp } from './fetch/open-tcp.ts';
+export { claimedIssuer } from './holding/claimed-issuer.ts';
+export type { HoldingStatements } from './holding/holding-statements.ts';
+export { agentOf } from './holding/peer-holdings.ts';
+export { RecentWork } from './holding/recent-work.ts';
+export type { InvitedBundle } from './operator/bootstrap.ts';

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const FOLDER = join(ROOT, 'test/federation/invitation');
+const FOLDER = join(ROOT, 'test/invitation');
 
 /** The titles of tests that the last column of a table names, in italics. */
 function namedTests(section: string): string[] {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createForbiddenRanges, defaultFetchLimits } from '../../src/federation/index.ts';
 import { FetchTimer } from '../../src/federation/fetch/fetch-timer.ts';
 import { openTcp } from '../../src/federation/fetch/open-tcp.ts';
-import { invitationGuard } from '../../src/federation/invitation/guard.ts';
+import { invitationGuard } from '../../src/invitation/guard.ts';
 import { systemClock } from '../../src/platform/index.ts';
 
 describe('createForbiddenRanges()', () => {

@@ -1,5 +1,5 @@
 import type { HandlersOf, InvitationDocument, invitationRoutes } from '../../admin/index.ts';
-import type { Invitations } from '../../federation/index.ts';
+import type { Invitations } from '../../invitation/index.ts';
 import { defined } from '../../objects/index.ts';
 import { parseTrustDomain } from '../../spiffe/index.ts';
 import type { StoredInvitation } from '../../store/index.ts';

@@ -6,16 +6,16 @@ import type {
   RotationPeerDocument,
   rotationRoutes,
 } from '../../admin/index.ts';
+import type { PlainPoller } from '../../federation/index.ts';
 import {
   type GateVerdict,
   judgeRetire,
   judgeUse,
   type OwnRoot,
-  type PlainPoller,
   type RotationPeer,
   type RotationView,
   versionOf,
-} from '../../federation/index.ts';
+} from '../../rotation/index.ts';
 import type { TrustBundle } from '../../spiffe/index.ts';
 import { AgentError } from '../errors.ts';
 import type { Rotation } from '../rotation.ts';

@@ -111,7 +111,7 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
  */
 async function isInvitation(word: string): Promise<boolean> {
   if (URL.parse(word)?.protocol === 'https:') return false;
-  const { looksLikeInvitation } = await import('../../federation/index.ts');
+  const { looksLikeInvitation } = await import('../../invitation/index.ts');
   return looksLikeInvitation(word);
 }
 

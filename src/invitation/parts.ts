@@ -1,0 +1,61 @@
+import type { SvidSource } from '../mtls/index.ts';
+import type { Clock, Log, Random } from '../platform/index.ts';
+import type {
+  BundleLimits,
+  BundleSource,
+  EndpointProfile,
+  TrustBundle,
+  TrustDomain,
+} from '../spiffe/index.ts';
+import type { Store } from '../store/index.ts';
+import type {
+  AddRequest,
+  AddressGuard,
+  FetchLimits,
+  HostLookup,
+  OutgoingProxy,
+  RelationshipChange,
+  RelationshipStatus,
+} from '../federation/index.ts';
+
+/** As much of the federation agent as invitations need. */
+export interface Federation {
+  readonly bundles: BundleSource;
+  add(request: AddRequest): Promise<unknown>;
+  /** Whether `add` would take that now. */
+  check(request: AddRequest): Promise<void>;
+  /**
+   * The roots of a reported bundle that were held long enough to renew the relationship; undefined
+   * without one.
+   */
+  vouchingRoots(told: TrustBundle): Promise<TrustBundle | undefined>;
+  change(trustDomain: TrustDomain, change: RelationshipChange): Promise<unknown>;
+  status(): readonly RelationshipStatus[];
+}
+
+/** What invitations need from their surroundings, on both sides. */
+export interface InvitationParts {
+  readonly store: Store;
+  readonly federation: Federation;
+  /** Our own bundle as it is served; undefined until the mesh has reported it. */
+  readonly own: () => TrustBundle | undefined;
+  /** What we sign with; undefined where the config names none. */
+  readonly svid: SvidSource | undefined;
+  /** Our own endpoint as peers reach it. */
+  readonly endpoint: {
+    readonly url: URL;
+    readonly profile: EndpointProfile['kind'];
+    /** The CA of its certificate, where that is not of the public Web PKI, PEM. */
+    readonly webPkiCaPem?: string;
+  };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly lookup: HostLookup;
+  /** Refuses addresses that are never asked. */
+  readonly guard?: AddressGuard | undefined;
+  /** Through which endpoints are reached; undefined: directly. */
+  readonly proxy?: OutgoingProxy | undefined;
+  readonly fetchLimits: FetchLimits;
+  readonly bundleLimits: BundleLimits;
+}
