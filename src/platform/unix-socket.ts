@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { chmod, lstat, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
+import { dirname } from 'node:path';
 
 /** Connections that wait to be accepted; the system reduces it to its own limit. */
 const BACKLOG = 4096;
@@ -19,6 +20,7 @@ function stayInQueue(): void {}
  */
 export async function listenOnUnixSocket(server: Server, path: string, mode = 0o600): Promise<void> {
   await clearSocketPath(path);
+  await refuseMissingFolder(dirname(path));
   // `listen` binds before it returns, so the mask is on for this one call only; the file is private
   // from its first moment.
   const mask = process.umask(0o177);
@@ -75,6 +77,12 @@ function answers(path: string): Promise<boolean> {
       else reject(error);
     });
   });
+}
+
+/** Throws `ENOENT`, where `listen` would call it `EACCES`. */
+async function refuseMissingFolder(folder: string): Promise<void> {
+  const found = await lstat(folder).catch(() => undefined);
+  if (!found) throw systemError('ENOENT', `its folder ${folder} is not there`);
 }
 
 function systemError(code: string, message: string): NodeJS.ErrnoException {

@@ -43,5 +43,9 @@ describe('listenOnUnixSocket()', () => {
     await expect(listenOnUnixSocket(createServer(), folder.file('file'))).rejects.toMatchObject({
       code: 'EEXIST',
     });
+    await expect(listenOnUnixSocket(createServer(), folder.file('no/such/a.sock'))).rejects.toMatchObject({
+      code: 'ENOENT',
+      message: `its folder ${folder.file('no/such')} is not there`,
+    });
   });
 });

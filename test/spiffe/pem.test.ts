@@ -7,13 +7,14 @@ import { attempt, codeOf } from './attempt.ts';
 const block = (label: string, body = 'AAAA') => `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;
 
 describe('certificatesFromPem()', () => {
-  it('reads certificates in order, with text around them and with either line end', async () => {
+  it('reads certificates in order, with text around them and with each line end of RFC 7468', async () => {
     const { chain, certPem } = await (
       await (await createTestCa({ trustDomain: 'a.example' })).issueIntermediate()
     ).issueLeaf();
     expect(chain).toHaveLength(2);
     expect(certificatesFromPem(certPem)).toEqual(chain.map((der) => Uint8Array.from(der)));
     expect(certificatesFromPem(`subject=x\r\n${certPem.replaceAll('\n', '\r\n')}bye`)).toHaveLength(2);
+    expect(certificatesFromPem(certPem.replaceAll('\n', '\r'))).toEqual(certificatesFromPem(certPem));
   });
 
   it.each([

@@ -13,6 +13,8 @@ export class PemError extends CodedError<PemErrorCode> {}
 
 const MAX_PEM_CHARACTERS = 4 * 1024 * 1024;
 const MAX_CERTIFICATES = 1000;
+/** The line ends that RFC 7468 names. */
+const LINE_END = /\r\n|\n|\r/;
 const BOUNDARY = /^-----(BEGIN|END) ([A-Z0-9 ]+)-----$/;
 
 /**
@@ -30,7 +32,7 @@ export function certificatesFromPem(pem: string): Uint8Array[] {
   refuseOtherForms(pem);
   const certificates: Uint8Array[] = [];
   let body: string[] | undefined;
-  for (const [index, rawLine] of pem.split('\n').entries()) {
+  for (const [index, rawLine] of pem.split(LINE_END).entries()) {
     const line = rawLine.trim();
     const [, edge, label = ''] = BOUNDARY.exec(line) ?? [];
     if (edge === undefined) {
