@@ -50,7 +50,6 @@ export { type ProvenHead, proveHead, signHead } from './history/head-statement.t
 export type { VersionLine, VersionMark } from './model/version-mark.ts';
 export type { TrustedAt } from './model/trusted-at.ts';
 export { verifyStoreFile } from './history/verify-store.ts';
-export { createMemoryStore } from './sql/memory-store.ts';
 export {
   type HeldKey,
   KEY_KINDS,

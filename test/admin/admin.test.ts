@@ -11,9 +11,10 @@ import {
 import { type AdminHandlers, AdminServer, openApiDocument } from '../../src/admin/index.ts';
 import { systemRandom } from '../../src/platform/index.ts';
 import { bundleOf, CodedError, parseTrustDomain } from '../../src/spiffe/index.ts';
-import { createMemoryStore, type Store } from '../../src/store/index.ts';
+import type { Store } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
 import { createFailingStore } from '../../testkit/failing-store.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
@@ -25,7 +26,7 @@ afterEach(async () => {
 });
 
 async function storeWithTwoVersions(): Promise<Store> {
-  const store = createMemoryStore();
+  const store = await openTestStore();
   const [one, two] = [await createTestCa({ trustDomain: PEER }), await createTestCa({ trustDomain: PEER })];
   const version = (roots: readonly (typeof one)[], sequence: bigint) => ({
     bundle: bundleOf(

@@ -4,10 +4,10 @@ import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createAdminClient } from '../../src/admin-client/index.ts';
 import { AdminServer } from '../../src/admin/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
 import { noise } from '../../testkit/hostile-clients.ts';
 import { captureHello } from '../../testkit/capture-hello.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 const sockets: Socket[] = [];
@@ -16,7 +16,7 @@ afterEach(() => {
 });
 
 async function start(path: string) {
-  const server = new AdminServer({ path, ...stubAdmin(createMemoryStore()) });
+  const server = new AdminServer({ path, ...stubAdmin(await openTestStore()) });
   await server.start();
   return { server, client: createAdminClient({ socketPath: path, operator: 'tester', timeoutMs: 5000 }) };
 }

@@ -8,7 +8,8 @@ import {
 } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemRandom } from '../../src/platform/index.ts';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
-import { createMemoryStore, type Store } from '../../src/store/index.ts';
+import type { Store } from '../../src/store/index.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
 
@@ -17,7 +18,8 @@ const west = parseTrustDomain('west.example');
 type Answer = Partial<ForeignTrustReport> | 'nothing' | 'down';
 
 /** A mesh that gives the next answers to each comparison; a missing one never arrives. */
-async function startMesh(answers: readonly Answer[], store: Store = createMemoryStore(), isPeer = true) {
+async function startMesh(answers: readonly Answer[], before?: Store, isPeer = true) {
+  const store = before ?? (await openTestStore());
   const clock = new TestClock(TEST_INSTANT);
   const bundles = isPeer ? [(await createTestCa({ trustDomain: west })).bundle()] : [];
   const stopping = new AbortController();

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { OwnBundle } from '../../src/agent/own-bundle.ts';
 import { parseTrustDomain, type TrustBundle, type X509Authority } from '../../src/spiffe/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
+import type { Store } from '../../src/store/index.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { createTestCa } from '../../testkit/test-ca.ts';
 import { createTokenKey } from '../../testkit/test-tokens.ts';
@@ -14,7 +15,8 @@ async function root(subject: string): Promise<X509Authority> {
   return (await createTestCa({ trustDomain: NAME, subject })).authority;
 }
 
-function create(store = createMemoryStore(), expected?: typeof NAME) {
+async function create(before?: Store, expected?: typeof NAME) {
+  const store = before ?? (await openTestStore());
   const published: TrustBundle[] = [];
   const clock = new TestClock(START);
   const log = createRecordingLog();
@@ -32,7 +34,7 @@ function create(store = createMemoryStore(), expected?: typeof NAME) {
 
 describe('OwnBundle', () => {
   it('numbers each change, stores it before it publishes it, and starts at the time in seconds (TDB-07)', async () => {
-    const { own, published, store } = create();
+    const { own, published, store } = await create();
     const [one, two] = [await root('CN=1'), await root('CN=2')];
     await own.observe({ trustDomain: NAME, roots: [one] });
     await own.observe({ trustDomain: NAME, roots: [one, two] });
@@ -43,7 +45,7 @@ describe('OwnBundle', () => {
   });
 
   it('publishes nothing again for equal content, in whatever order', async () => {
-    const { own, published } = create();
+    const { own, published } = await create();
     const [one, two] = [await root('CN=1'), await root('CN=2')];
     await own.observe({ trustDomain: NAME, roots: [one, two] });
     await own.observe({ trustDomain: NAME, roots: [two, one] });
@@ -51,12 +53,12 @@ describe('OwnBundle', () => {
   });
 
   it('keeps publishing what an unconfirmed report lacks, also after a restart', async () => {
-    const { own, published, store } = create();
+    const { own, published, store } = await create();
     const [one, two, three] = [await root('CN=1'), await root('CN=2'), await root('CN=3')];
     await own.observe({ trustDomain: NAME, roots: [one, two] });
     const counting = await own.observe({ trustDomain: NAME, roots: [one], isConfirmed: false });
     expect([published.length, counting.roots.length]).toEqual([1, 2]);
-    const restarted = create(store);
+    const restarted = await create(store);
     await restarted.own.load();
     await restarted.own.observe({ trustDomain: NAME, roots: [two], isConfirmed: false });
     expect(restarted.published).toHaveLength(1);
@@ -68,7 +70,7 @@ describe('OwnBundle', () => {
   });
 
   it('takes out a key that the operator distrusts without a second look', async () => {
-    const { own, published, store, clock } = create();
+    const { own, published, store, clock } = await create();
     const [one, two] = [await root('CN=1'), await root('CN=2')];
     await own.observe({ trustDomain: NAME, roots: [one, two], isConfirmed: false });
     await store.distrustKey({
@@ -84,7 +86,7 @@ describe('OwnBundle', () => {
   });
 
   it('refuses a report without roots, because publishing it would revoke every identity', async () => {
-    const { own, published, log } = create();
+    const { own, published, log } = await create();
     await own.observe({ trustDomain: NAME, roots: [await root('CN=1')] });
     await own.observe({ trustDomain: NAME, roots: [] });
     expect(published).toHaveLength(1);
@@ -92,7 +94,7 @@ describe('OwnBundle', () => {
   });
 
   it('numbers, stores and publishes JWT keys like roots, and its history lists them (TDB-07, TDB-33)', async () => {
-    const { own, published, store } = create();
+    const { own, published, store } = await create();
     const [one, two] = [createTokenKey('P-256', 'k1').authority, createTokenKey('rsa-2048', 'k2').authority];
     const roots = [await root('CN=1')];
     await own.observe({ trustDomain: NAME, roots, jwtAuthorities: [one] });
@@ -119,7 +121,7 @@ describe('OwnBundle', () => {
 
   it('takes JWT keys without roots from a mesh that never had roots, and from no other', async () => {
     const jwtAuthorities = [createTokenKey().authority];
-    const { own, published, log } = create();
+    const { own, published, log } = await create();
     await own.observe({ trustDomain: NAME, roots: [], jwtAuthorities: [] });
     expect(published).toEqual([]);
     await own.observe({ trustDomain: NAME, roots: [], jwtAuthorities });
@@ -132,10 +134,10 @@ describe('OwnBundle', () => {
   });
 
   it('serves what it remembers after a restart, with the same sequence', async () => {
-    const store = createMemoryStore();
-    const before = create(store);
+    const store = await openTestStore();
+    const before = await create(store);
     await before.own.observe({ trustDomain: NAME, roots: [await root('CN=1')] });
-    const after = create(store);
+    const after = await create(store);
     await after.own.load();
     expect(after.published.map((bundle) => bundle.sequence)).toEqual(
       before.published.map((bundle) => bundle.sequence),
@@ -143,19 +145,19 @@ describe('OwnBundle', () => {
   });
 
   it('refuses another trust domain than the one in the config or the store', async () => {
-    const { own, store } = create(createMemoryStore(), NAME);
+    const { own, store } = await create(undefined, NAME);
     const trust = { trustDomain: parseTrustDomain('b.example'), roots: [await root('CN=1')] };
     await expect(own.observe(trust)).rejects.toMatchObject({ code: 'own-trust-domain-changed' });
     expect(own.refusal).toMatchObject({ code: 'own-trust-domain-changed' });
     await own.observe({ ...trust, trustDomain: NAME });
     expect(own.refusal).toBeUndefined();
     await expect(own.observe(trust)).rejects.toMatchObject({ code: 'own-trust-domain-changed' });
-    const other = create(store, parseTrustDomain('b.example'));
+    const other = await create(store, parseTrustDomain('b.example'));
     await expect(other.own.load()).rejects.toMatchObject({ code: 'own-trust-domain-changed' });
   });
 
   it('publishes without the keys that the operator distrusts, and with them again (TDB-07)', async () => {
-    const { own, published, store } = create();
+    const { own, published, store } = await create();
     const [one, two] = [await root('CN=1'), await root('CN=2')];
     await own.observe({ trustDomain: NAME, roots: [one, two] });
     const key = { trustDomain: NAME, keyFingerprint: two.keyFingerprint, at: START, actor: 'operator:t' };
@@ -172,13 +174,13 @@ describe('OwnBundle', () => {
   });
 
   it('does not publish a distrusted key again after a crash, and reports what is left when it was the last', async () => {
-    const store = createMemoryStore();
-    const before = create(store);
+    const store = await openTestStore();
+    const before = await create(store);
     const one = await root('CN=1');
     await before.own.observe({ trustDomain: NAME, roots: [one] });
     const key = { trustDomain: NAME, keyFingerprint: one.keyFingerprint, at: START, actor: 'operator:t' };
     await store.distrustKey({ ...key, label: 'one', reason: 'stolen' });
-    const after = create(store);
+    const after = await create(store);
     await after.own.load();
     expect(after.published.map(({ x509Authorities }) => x509Authorities)).toEqual([[]]);
     await after.own.observe({ trustDomain: NAME, roots: [one] });
@@ -186,8 +188,8 @@ describe('OwnBundle', () => {
   });
 
   it('publishes a key again when its distrust has ended', async () => {
-    const store = createMemoryStore();
-    const { own, clock, published } = create(store);
+    const store = await openTestStore();
+    const { own, clock, published } = await create(store);
     const [one, two] = [await root('CN=1'), await root('CN=2')];
     const until = new Date(START.getTime() + 1000);
     const key = { trustDomain: NAME, keyFingerprint: two.keyFingerprint, at: START, actor: 'operator:t' };
@@ -199,7 +201,7 @@ describe('OwnBundle', () => {
   });
 
   it('keeps simultaneous changes apart, each with its own number (TDB-07)', async () => {
-    const { own, published } = create();
+    const { own, published } = await create();
     const roots = [await root('CN=1'), await root('CN=2')];
     await Promise.all([
       own.observe({ trustDomain: NAME, roots: roots.slice(0, 1) }),

@@ -4,9 +4,9 @@ import { OwnTrustWatch } from '../../src/agent/own-trust-watch.ts';
 import { Reconciliation } from '../../src/agent/reconciliation.ts';
 import type { OwnTrust } from '../../src/mesh-adapters/index.ts';
 import { parseTrustDomain, type TrustBundle } from '../../src/spiffe/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { createMetrics } from '../../src/platform/index.ts';
 import { createFailingStore } from '../../testkit/failing-store.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
@@ -57,7 +57,7 @@ describe('OwnTrustWatch', () => {
   it('warns of own roots that the store could not keep, and publishes them once it can', async () => {
     const clock = new TestClock(TEST_INSTANT);
     const log = createRecordingLog();
-    const store = createFailingStore(createMemoryStore());
+    const store = createFailingStore(await openTestStore());
     const ca = await createTestCa({ trustDomain: 'a.example' });
     const own = new OwnBundle({
       store,

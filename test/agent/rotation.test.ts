@@ -12,8 +12,9 @@ import {
   parseTrustDomain,
   type TrustBundle,
 } from '../../src/spiffe/index.ts';
-import { createMemoryStore, type Relationship, type Store } from '../../src/store/index.ts';
+import type { Relationship, Store } from '../../src/store/index.ts';
 import { ChangingSvid } from '../../testkit/changing-svid.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
@@ -47,7 +48,7 @@ beforeEach(async () => {
     createTestCa({ trustDomain: US, subject: 'CN=2' }),
   ]);
   clock = new TestClock(TEST_INSTANT);
-  store = createMemoryStore();
+  store = await openTestStore();
   own = undefined;
   svid = new ChangingSvid();
   holdings = new PeerHoldings({

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { StoreHealth } from '../../src/agent/store-health.ts';
-import { silentLog, systemClock } from '../../src/platform/index.ts';
+import { silentLog } from '../../src/platform/index.ts';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
-import { openSqliteStore, StoreError, type StoreObserver } from '../../src/store/index.ts';
+import { StoreError, type StoreObserver } from '../../src/store/index.ts';
 import { AgentInProcess } from '../../testkit/agent-in-process.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
@@ -98,13 +99,7 @@ describe('openSqliteStore() with an observer', () => {
 
   it('reports each event after it is written, and none of a refused transaction', async () => {
     const { seen, observer } = observe();
-    const store = await openSqliteStore({
-      path: ':memory:',
-      create: true,
-      observer,
-      clock: systemClock,
-      log: silentLog,
-    });
+    const store = await openTestStore({ observer });
     await store.recordEvent(event());
     expect(seen).toEqual(['wrote', 'agent-started']);
     seen.length = 0;
@@ -121,14 +116,7 @@ describe('openSqliteStore() with an observer', () => {
   it('reports a store that has no room to grow', async () => {
     using folder = tempDir();
     const { seen, observer } = observe();
-    const store = await openSqliteStore({
-      path: folder.file('full.db'),
-      create: true,
-      maxBytes: 1,
-      observer,
-      clock: systemClock,
-      log: silentLog,
-    });
+    const store = await openTestStore({ path: folder.file('full.db'), maxBytes: 1, observer });
     let error: unknown;
     for (let at = 0; at < 200 && error === undefined; at += 1)
       error = await store.recordEvent(event('x'.repeat(1000))).catch((caught: unknown) => caught);

@@ -11,8 +11,8 @@ import {
   pinOfKey,
   type TrustBundle,
 } from '../../src/spiffe/index.ts';
-import { createMemoryStore, type Store } from '../../src/store/index.ts';
 import { added, relationship, version } from '../store/sample-bundles.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
@@ -24,7 +24,8 @@ const west = parseTrustDomain('west.example');
 const north = parseTrustDomain('north.example');
 
 /** A mesh of files that an agent before this one gave the bundles of `west` and `north`. */
-async function lostStore(store: Store = createMemoryStore()) {
+async function lostStore() {
+  const store = await openTestStore();
   const folder = tempDir();
   const clock = new TestClock(TEST_INSTANT);
   const log = createRecordingLog();

@@ -3,8 +3,9 @@ import { type VerifyParts, verifyChain, verifyToken } from '../../src/agent/admi
 import { findKey } from '../../src/federation/trust/find-key.ts';
 import { withoutKeys } from '../../src/federation/index.ts';
 import { BundleSet, bundleOf, parseTrustDomain, type TrustBundle } from '../../src/spiffe/index.ts';
-import { createMemoryStore, type DistrustedKey } from '../../src/store/index.ts';
+import { type DistrustedKey } from '../../src/store/index.ts';
 import { added, relationship } from '../store/sample-bundles.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
 import { createTokenKey, plainClaims, signToken } from '../../testkit/test-tokens.ts';
@@ -26,7 +27,7 @@ async function partsFor(
   counting: TrustBundle | undefined,
   keys: readonly string[] = [],
 ): Promise<VerifyParts> {
-  const store = createMemoryStore();
+  const store = await openTestStore();
   await store.addRelationship(
     { ...relationship(), trustDomain: NAME },
     { bundle: whole, receivedAt: TEST_INSTANT, verdict: 'bootstrap', origin: 'file' },

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AddDocument, StatusDocument } from '../../src/admin-client/index.ts';
 import { main } from '../../src/cli/main.ts';
 import { AdminServer } from '../../src/admin/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 const status: StatusDocument = {
@@ -34,7 +34,7 @@ beforeAll(async () => {
   folder = tempDir();
   server = new AdminServer({
     path: folder.file('admin.sock'),
-    ...stubAdmin(createMemoryStore(), {
+    ...stubAdmin(await openTestStore(), {
       'GET /v1/status': () => told,
       'POST /v1/relationships': ({ body: document }) => {
         added = document;

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import type { StandingDocument } from '../../src/admin-client/index.ts';
 import { AdminServer } from '../../src/admin/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 const stops: (() => unknown)[] = [];
@@ -27,7 +27,7 @@ async function printed(answer: Partial<StandingDocument>) {
   });
   const server = new AdminServer({
     path,
-    ...stubAdmin(createMemoryStore(), { 'PATCH /v1/relationships/{trust_domain}': change }),
+    ...stubAdmin(await openTestStore(), { 'PATCH /v1/relationships/{trust_domain}': change }),
   });
   await server.start();
   stops.push(

@@ -3,8 +3,8 @@ import { main } from '../../src/cli/main.ts';
 import type { DistrustDocument } from '../../src/admin-client/index.ts';
 import { AdminServer } from '../../src/admin/index.ts';
 import { bundleOf, parseTrustDomain } from '../../src/spiffe/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
 
@@ -25,7 +25,7 @@ let asked: DistrustDocument[];
 beforeAll(async () => {
   folder = tempDir();
   asked = [];
-  const store = createMemoryStore();
+  const store = await openTestStore();
   const ca = await createTestCa({ trustDomain: NAME });
   await store.replaceCurrent({
     trustDomain: NAME,

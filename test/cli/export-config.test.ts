@@ -13,8 +13,9 @@ import {
   parseCertificate,
   parseTrustDomain,
 } from '../../src/spiffe/index.ts';
-import { createMemoryStore, type Store } from '../../src/store/index.ts';
+import type { Store } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
 
@@ -28,7 +29,7 @@ let ca: TestCa;
 const folder = tempDir();
 beforeAll(async () => {
   ca = await createTestCa({ trustDomain: A });
-  store = createMemoryStore();
+  store = await openTestStore();
   await store.replaceCurrent({
     trustDomain: A,
     expectedDigest: null,

@@ -6,8 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import { AdminServer, warningsIn } from '../../src/admin/index.ts';
 import { parseTrustDomain, pemFromCertificates } from '../../src/spiffe/index.ts';
-import { createMemoryStore, openSqliteStore, type Store } from '../../src/store/index.ts';
-import { silentLog } from '../../src/platform/index.ts';
+import { type Store } from '../../src/store/index.ts';
 import {
   createHistoryCas,
   doctorStore,
@@ -16,9 +15,8 @@ import {
   writeHistory,
 } from '../store/doctored-store.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { TEST_INSTANT } from '../../testkit/test-ca.ts';
-import { TestClock } from '../../testkit/test-clock.ts';
 
 let folder: ReturnType<typeof tempDir>;
 let cas: HistoryCas;
@@ -29,12 +27,7 @@ beforeAll(async () => {
   folder = tempDir();
   file = folder.file('federate.db');
   cas = await createHistoryCas();
-  store = await openSqliteStore({
-    path: file,
-    create: true,
-    clock: new TestClock(TEST_INSTANT),
-    log: silentLog,
-  });
+  store = await openTestStore({ path: file });
   await writeHistory(store, cas);
   await store.setMeta('own-trust-domain', 'a.example');
   writeFileSync(folder.file('roots.pem'), pemFromCertificates([cas.ownCa.root]));
@@ -127,7 +120,7 @@ describe('federate history', () => {
 
 describe('federate status and show', () => {
   it('say loudly what was found to be shown differently, before everything else', async () => {
-    const open = createMemoryStore();
+    const open = await openTestStore();
     await writeHistory(open, cas);
     const incident = {
       at: second(20),

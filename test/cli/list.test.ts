@@ -3,9 +3,10 @@ import { main } from '../../src/cli/main.ts';
 import type { WarningDocument } from '../../src/admin-client/index.ts';
 import { AdminServer } from '../../src/admin/index.ts';
 import type { PeersSeen } from '../../src/agent/admin/peers-seen.ts';
-import { createMemoryStore, type Relationship } from '../../src/store/index.ts';
+import { type Relationship } from '../../src/store/index.ts';
 import { added, bundle, istio, relationship, version } from '../store/sample-bundles.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 const stops: (() => unknown)[] = [];
@@ -16,7 +17,7 @@ afterEach(async () => {
 /** What `federate list` and `federate show` print of one peer with two roots that an agent knows so. */
 async function printed(seen: Partial<PeersSeen>, warnings?: readonly WarningDocument[]) {
   const folder = tempDir();
-  const store = createMemoryStore();
+  const store = await openTestStore();
   await store.addRelationship(relationship(), version(bundle([1, 2], 7n)), added());
   const path = folder.file('admin.sock');
   const server = new AdminServer({ path, ...stubAdmin(store, {}, { seen, ...(warnings && { warnings }) }) });

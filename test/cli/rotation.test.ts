@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.ts';
 import type { GateDocument, RotationDocument } from '../../src/admin-client/index.ts';
 import { AdminServer } from '../../src/admin/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 const AT = '2030-01-01T12:00:00.000Z';
@@ -71,7 +71,7 @@ async function run(answers: readonly RotationDocument[], ...words: string[]) {
   const rotation = { 'GET /v1/rotation': () => left.shift() ?? last };
   const server = new AdminServer({
     path: folder.file('admin.sock'),
-    ...stubAdmin(createMemoryStore(), rotation),
+    ...stubAdmin(await openTestStore(), rotation),
   });
   await server.start();
   stops.push(

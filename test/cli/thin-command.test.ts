@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AdminServer } from '../../src/admin/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -55,7 +55,7 @@ function federate(...words: readonly string[]): Promise<Run> {
 /** An admin socket with an empty store behind it. */
 async function adminSocket(): Promise<string> {
   const path = fileNamed('admin.sock');
-  const server = new AdminServer({ path, ...stubAdmin(createMemoryStore()) });
+  const server = new AdminServer({ path, ...stubAdmin(await openTestStore()) });
   await server.start();
   stops.push(() => server.stop());
   return path;

@@ -5,8 +5,8 @@ import { main } from '../../src/cli/main.ts';
 import type { VerifyJwtDocument } from '../../src/admin-client/index.ts';
 import { AdminServer } from '../../src/admin/index.ts';
 import { BundleSet, bundleOf, contentDigest, parseTrustDomain } from '../../src/spiffe/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
@@ -27,7 +27,7 @@ let server: AdminServer;
 let caOfB: TestCa;
 beforeAll(async () => {
   folder = tempDir();
-  const store = createMemoryStore();
+  const store = await openTestStore();
   caOfB = await createTestCa({ trustDomain: B });
   await store.replaceCurrent({
     trustDomain: A,

@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import { createMemoryStore, exportHistory, linkHash, verifyExport } from '../../src/store/index.ts';
+import { exportHistory, linkHash, verifyExport } from '../../src/store/index.ts';
 import { createHistoryCas, type HistoryCas, second, writeHistory } from '../store/doctored-store.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { TEST_PATIENCE_MS } from '../../testkit/patience.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
@@ -19,7 +20,7 @@ beforeAll(async () => {
   cas = await createHistoryCas();
   writeFileSync(folder.file('roots.pem'), pemFromCertificates([cas.ownCa.root]));
   writeFileSync(folder.file('other-roots.pem'), pemFromCertificates([cas.peerCa.root]));
-  const store = createMemoryStore();
+  const store = await openTestStore();
   await writeHistory(store, cas);
   const written: string[] = [];
   for await (const line of exportHistory(store, { trustDomain: 'a.example', at: second(60) }))

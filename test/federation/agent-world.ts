@@ -7,7 +7,7 @@ import {
   FederationAgent,
   type FederationAgentOptions,
 } from '../../src/federation/index.ts';
-import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
+import { createMetrics } from '../../src/platform/index.ts';
 import {
   bundleOf,
   defaultBundleLimits,
@@ -17,8 +17,9 @@ import {
   type TrustBundle,
   type TrustDomain,
 } from '../../src/spiffe/index.ts';
-import { openSqliteStore, type Store } from '../../src/store/index.ts';
+import { type Store } from '../../src/store/index.ts';
 import { type Answer, answers, type FakePeer } from '../../testkit/fake-peer.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
 import type { Authority } from './authority.ts';
@@ -49,12 +50,7 @@ export class AgentWorld {
 
   /** An agent that does not run yet, on a SQLite store of its own. */
   static async create(now: Date, options: Partial<FederationAgentOptions> = {}): Promise<AgentWorld> {
-    const store = await openSqliteStore({
-      path: ':memory:',
-      create: true,
-      clock: systemClock,
-      log: silentLog,
-    });
+    const store = await openTestStore();
     return new AgentWorld(now, store, options);
   }
 

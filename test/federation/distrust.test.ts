@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { createFailingStore } from '../../testkit/failing-store.ts';
 import { FakePeer } from '../../testkit/fake-peer.ts';
 import { AgentWorld, addWithBundle, endpointId, peerName, serve } from './agent-world.ts';
 import { type Authority, createAuthority } from './authority.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 
 // OpenSSL's checks go by the real time.
 const now = new Date();
@@ -178,7 +178,7 @@ describe('Distrusts', () => {
 
 describe('Distrusts over a store that fails', () => {
   it('changes nothing in memory either, neither out nor in again', async () => {
-    const store = createFailingStore(createMemoryStore());
+    const store = createFailingStore(await openTestStore());
     await using failing = await AgentWorld.start(now, { store });
     await failing.agent.add(addWithBundle(peer, [one, two], { sequence: 1n }));
     store.failNext({ method: 'distrustKey' });

@@ -3,8 +3,9 @@ import { HeldBundles } from '../../src/federation/trust/held-bundles.ts';
 import { type Offer, settleOffer } from '../../src/federation/poll/settle-offer.ts';
 import { TrustedBundles } from '../../src/federation/trust/trusted-bundles.ts';
 import { contentDigest, type TrustBundle } from '../../src/spiffe/index.ts';
-import { createMemoryStore, type Store } from '../../src/store/index.ts';
+import type { Store } from '../../src/store/index.ts';
 import { added, at, bundle, consul, istio, relationship, start, version } from '../store/sample-bundles.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
 
@@ -19,7 +20,7 @@ let told: (bigint | undefined | 'nothing')[];
 let clock: TestClock;
 
 beforeEach(async () => {
-  store = createMemoryStore();
+  store = await openTestStore();
   held = new HeldBundles(createRecordingLog());
   clock = new TestClock(polledAt);
   trusted = new TrustedBundles({ held, clock, log: createRecordingLog() });

@@ -5,8 +5,9 @@ import { settleOffer } from '../../src/federation/poll/settle-offer.ts';
 import { defaultScheduleSettings } from '../../src/federation/fetch/schedule.ts';
 import { TrustedBundles } from '../../src/federation/trust/trusted-bundles.ts';
 import type { BundleNote, TrustBundle } from '../../src/spiffe/index.ts';
-import { createMemoryStore, type Relationship, type Store } from '../../src/store/index.ts';
+import type { Relationship, Store } from '../../src/store/index.ts';
 import { added, bundle, istio, relationship, version } from '../store/sample-bundles.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
 
@@ -30,8 +31,8 @@ let poll: (
   rest?: { readonly notes?: readonly BundleNote[]; readonly overlapLeadMs?: number },
 ) => Promise<string>;
 
-beforeEach(() => {
-  store = createMemoryStore();
+beforeEach(async () => {
+  store = await openTestStore();
   held = new HeldBundles(createRecordingLog());
   clock = new TestClock(began);
   trusted = new TrustedBundles({ held, clock, log: createRecordingLog() });

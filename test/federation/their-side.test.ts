@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { TheirSides } from '../../src/federation/fetch/their-side.ts';
-import { createMemoryStore, type Store } from '../../src/store/index.ts';
+import type { Store } from '../../src/store/index.ts';
 import { added, istio, relationship } from '../store/sample-bundles.ts';
 import { createFailingStore } from '../../testkit/failing-store.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
 
@@ -13,7 +14,7 @@ let clock: TestClock;
 let sides: TheirSides;
 
 beforeEach(async () => {
-  store = createMemoryStore();
+  store = await openTestStore();
   clock = new TestClock(now);
   sides = new TheirSides({ store, clock, log: createRecordingLog() });
   await store.addRelationship(relationship(), undefined, added());

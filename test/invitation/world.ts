@@ -16,7 +16,8 @@ import {
   pemFromCertificates,
   type TrustBundle,
 } from '../../src/spiffe/index.ts';
-import { openSqliteStore, type Store } from '../../src/store/index.ts';
+import { type Store } from '../../src/store/index.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { PATIENCE_MS } from '../../testkit/patience.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
@@ -115,12 +116,7 @@ export class InvitationSide {
       metrics: createMetrics({ processMetrics: false }),
     });
     await endpoint.start({ host: '127.0.0.1', port: 0 });
-    const store = await openSqliteStore({
-      path: ':memory:',
-      create: true,
-      clock: systemClock,
-      log: silentLog,
-    });
+    const store = await openTestStore();
     const side = new InvitationSide({ name, ca, svid, store, endpoint, options, webCaPem, folder });
     await side.#begin();
     return side;

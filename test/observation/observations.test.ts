@@ -10,8 +10,8 @@ import {
   signStatement,
   type TrustBundle,
 } from '../../src/spiffe/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { answers, FakePeer } from '../../testkit/fake-peer.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
 import { federated, type Mesh } from './two-meshes.ts';
 
@@ -200,7 +200,7 @@ describe('Two agents that federate', () => {
       first.number,
     ]);
     // The store of a is replaced by one that begins anew.
-    const anew = createMemoryStore();
+    const anew = await openTestStore();
     await anew.recordEvent({ at: TEST_INSTANT, kind: 'agent-started', actor: 'agent', message: 'anew' });
     Object.assign(a.world.store, {
       chainHead: () => anew.chainHead(),
@@ -217,7 +217,7 @@ describe('Two agents that federate', () => {
     await b.ask(a.name);
     await a.ask(b.name);
     expect(await a.conflicts()).toEqual([]);
-    const anew = createMemoryStore();
+    const anew = await openTestStore();
     await anew.recordEvent({ at: TEST_INSTANT, kind: 'agent-started', actor: 'agent', message: 'anew' });
     Object.assign(a.world.store, { chainLinks: (page: object) => anew.chainLinks(page) });
     await a.ask(b.name);

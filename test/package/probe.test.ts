@@ -7,8 +7,8 @@ import { join, resolve } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AdminServer } from '../../src/admin/index.ts';
 import { answerHealth } from '../../src/platform/index.ts';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { stubAdmin } from '../../testkit/admin-handlers.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 const PROBE = resolve(import.meta.dirname, '../../bin/federate-probe.js');
@@ -41,7 +41,7 @@ async function adminSocket(reason: () => string | undefined): Promise<string> {
   const path = fileNamed('admin.sock');
   const server = new AdminServer({
     path,
-    ...stubAdmin(createMemoryStore(), {}, { notReady: reason }),
+    ...stubAdmin(await openTestStore(), {}, { notReady: reason }),
   });
   await server.start();
   stops.push(() => server.stop());

@@ -1,8 +1,9 @@
 import type { Database } from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Store } from '../../src/store/index.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { openAt, openRaw } from './open-store.ts';
+import { openRaw } from './open-store.ts';
 import { added, at, bundle, istio, outage, relationship, start, version } from './sample-bundles.ts';
 
 describe('the history, at the sqlite3 prompt', () => {
@@ -11,7 +12,7 @@ describe('the history, at the sqlite3 prompt', () => {
   let raw: Database;
   beforeEach(async () => {
     folder = tempDir();
-    store = await openAt(folder.file('federate.db'));
+    store = await openTestStore({ path: folder.file('federate.db') });
     await store.addRelationship(relationship(), version(bundle([1], 10n), start, 'bootstrap'), added());
     const held = await store.current(istio);
     await store.replaceCurrent({

@@ -1,11 +1,11 @@
 // A process that appends versions to the store named on its command line and prints each
 // acknowledged one, until it is killed. Started by child-store.ts.
 import { systemClock } from '../../src/platform/index.ts';
-import { openAt } from './open-store.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { added, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
 const [, , path = '', mode = 'append'] = process.argv;
-const store = await openAt(path, { clock: systemClock });
+const store = await openTestStore({ path, clock: systemClock });
 if (!(await store.relationship(istio)))
   await store.addRelationship(relationship(), version(bundle([1], 1n), start, 'bootstrap'), added());
 process.stdout.write('ready\n');

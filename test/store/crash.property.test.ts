@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contentDigest } from '../../src/spiffe/index.ts';
 import type { Store } from '../../src/store/index.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { openAt } from './open-store.ts';
 import { added, at, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
 type Step =
@@ -81,7 +81,7 @@ async function perform(
 async function afterCrash(path: string, copy: string): Promise<Store> {
   for (const suffix of ['', '-wal'])
     if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
-  return openAt(copy, { create: false });
+  return openTestStore({ path: copy, create: false });
 }
 
 describe('openSqliteStore() after crashes', () => {
@@ -91,7 +91,7 @@ describe('openSqliteStore() after crashes', () => {
         using folder = tempDir();
         const model: Model = { held: null, number: 0, digests: [] };
         let path = folder.file('0.db');
-        let store = await openAt(path);
+        let store = await openTestStore({ path });
         const opened = [store];
         try {
           for (const [turn, step] of [...all, { kind: 'crash' } as const].entries()) {

@@ -12,10 +12,11 @@ import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteStoreForReading, type Store } from '../../src/store/index.ts';
 import { openDatabase } from '../../src/store/sql/database.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
-import { openAt, openRaw } from './open-store.ts';
+import { openRaw } from './open-store.ts';
 import { added, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
 const federate = (store: Store) =>
@@ -47,27 +48,29 @@ describe('openSqliteStore()', () => {
   });
 
   it('makes a missing store only when asked', async () => {
-    await expect(openAt(path, { create: false })).rejects.toMatchObject({ code: 'store-missing' });
+    await expect(openTestStore({ path, create: false })).rejects.toMatchObject({ code: 'store-missing' });
     expect(existsSync(path)).toBe(false);
-    await (await openAt(path)).close();
-    await (await openAt(path, { create: false })).close();
+    await (await openTestStore({ path })).close();
+    await (await openTestStore({ path, create: false })).close();
   });
 
   it('refuses a missing folder, and does not create it (store-missing)', async () => {
-    await expect(openAt(folder.file('no/such/federate.db'))).rejects.toMatchObject({ code: 'store-missing' });
+    await expect(openTestStore({ path: folder.file('no/such/federate.db') })).rejects.toMatchObject({
+      code: 'store-missing',
+    });
     expect(existsSync(folder.file('no'))).toBe(false);
   });
 
   it('uses the empty file of a first start that was killed', async () => {
     writeFileSync(path, '');
-    await expect(openAt(path, { create: false })).rejects.toMatchObject({ code: 'store-missing' });
-    await (await openAt(path)).close();
+    await expect(openTestStore({ path, create: false })).rejects.toMatchObject({ code: 'store-missing' });
+    await (await openTestStore({ path })).close();
   });
 
   it('refuses a file that is not an SQLite file, and does not change it (store-not-a-store)', async () => {
     const text = 'recipes of my grandmother\n'.repeat(100);
     writeFileSync(path, text);
-    await expect(openAt(path)).rejects.toMatchObject({ code: 'store-not-a-store' });
+    await expect(openTestStore({ path })).rejects.toMatchObject({ code: 'store-not-a-store' });
     expect(statSync(path).size).toBe(text.length);
   });
 
@@ -77,18 +80,18 @@ describe('openSqliteStore()', () => {
     other.close();
     chmodSync(path, 0o644);
     const before = statSync(path);
-    await expect(openAt(path)).rejects.toMatchObject({ code: 'store-not-a-store' });
+    await expect(openTestStore({ path })).rejects.toMatchObject({ code: 'store-not-a-store' });
     expect(statSync(path)).toMatchObject({ size: before.size, mode: before.mode, mtimeMs: before.mtimeMs });
   });
 
   it('refuses the store of a newer version, and does not change it (store-newer)', async () => {
-    const store = await openAt(path);
+    const store = await openTestStore({ path });
     await federate(store);
     await store.close();
     const raw = openRaw(path);
     raw.pragma('user_version = 99');
     raw.close();
-    await expect(openAt(path)).rejects.toMatchObject({ code: 'store-newer' });
+    await expect(openTestStore({ path })).rejects.toMatchObject({ code: 'store-newer' });
     await expect(openSqliteStoreForReading({ path })).rejects.toMatchObject({ code: 'store-newer' });
     const again = openRaw(path);
     expect(again.pragma('user_version', { simple: true })).toBe(99);
@@ -97,11 +100,11 @@ describe('openSqliteStore()', () => {
   });
 
   it('reports store-corrupt for a truncated file, and never returns data that was not written', async () => {
-    const store = await openAt(path);
+    const store = await openTestStore({ path });
     await federate(store);
     await store.close();
     truncateSync(path, statSync(path).size - 8192);
-    const damaged = openAt(path, { create: false }).then(async (opened) => {
+    const damaged = openTestStore({ path, create: false }).then(async (opened) => {
       try {
         await opened.history(istio);
         await opened.events();
@@ -114,37 +117,41 @@ describe('openSqliteStore()', () => {
   });
 
   it('refuses a file that it cannot write, at once and by name (store-read-only)', async () => {
-    const store = await openAt(path);
+    const store = await openTestStore({ path });
     await federate(store);
     await store.close();
     if (process.geteuid?.() === 0)
       for (const end of ['', '.lock', '.state']) chownSync(`${path}${end}`, NOBODY, NOBODY);
     chmodSync(folder.path, 0o777);
-    await (await unprivileged(() => openAt(path))).close();
+    await (await unprivileged(() => openTestStore({ path }))).close();
     chmodSync(path, 0o400);
-    const refusal = await unprivileged(() => openAt(path)).catch((error: unknown) => error);
+    const refusal = await unprivileged(() => openTestStore({ path })).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'store-read-only' });
     expect(String(refusal)).toContain(path);
     chmodSync(path, 0o600);
     chmodSync(`${path}.lock`, 0o400);
-    await expect(unprivileged(() => openAt(path))).rejects.toMatchObject({ code: 'store-read-only' });
+    await expect(unprivileged(() => openTestStore({ path }))).rejects.toMatchObject({
+      code: 'store-read-only',
+    });
   });
 
   it('refuses a folder that it cannot write (store-read-only)', async () => {
     chmodSync(folder.path, 0o555);
-    await expect(unprivileged(() => openAt(path))).rejects.toMatchObject({ code: 'store-read-only' });
+    await expect(unprivileged(() => openTestStore({ path }))).rejects.toMatchObject({
+      code: 'store-read-only',
+    });
   });
 
   it('reports store-failed for a path that is a folder', async () => {
     mkdirSync(path);
-    await expect(openAt(path)).rejects.toMatchObject({ code: 'store-failed' });
+    await expect(openTestStore({ path })).rejects.toMatchObject({ code: 'store-failed' });
   });
 
   it('removes the access of group and others from a file, and logs that', async () => {
-    await (await openAt(path)).close();
+    await (await openTestStore({ path })).close();
     chmodSync(path, 0o664);
     const log = createRecordingLog();
-    const store = await openAt(path, { log });
+    const store = await openTestStore({ path, log });
     const modes = ['', '-wal', '-shm'].map((file) => (statSync(`${path}${file}`).mode & 0o777).toString(8));
     expect(modes).toEqual(['600', '600', '600']);
     expect(log.records).toMatchObject([{ level: 'warn', fields: { path } }]);
@@ -152,7 +159,7 @@ describe('openSqliteStore()', () => {
   });
 
   it('waits a moment for a program that keeps a transaction open, then reports store-busy', async () => {
-    const store = await openAt(path);
+    const store = await openTestStore({ path });
     await federate(store);
     const raw = openRaw(path);
     raw.exec('BEGIN IMMEDIATE');
@@ -178,9 +185,11 @@ describe('openSqliteStore()', () => {
   });
 
   it('follows a link to the one file, so that two names are not two stores', async () => {
-    const store = await openAt(path);
+    const store = await openTestStore({ path });
     symlinkSync(path, folder.file('other.db'));
-    await expect(openAt(folder.file('other.db'))).rejects.toMatchObject({ code: 'store-locked' });
+    await expect(openTestStore({ path: folder.file('other.db') })).rejects.toMatchObject({
+      code: 'store-locked',
+    });
     await store.close();
   });
 });
@@ -190,14 +199,14 @@ describe('openSqliteStoreForReading()', () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
     await expect(openSqliteStoreForReading({ path })).rejects.toMatchObject({ code: 'store-missing' });
-    const store = await openAt(path);
+    const store = await openTestStore({ path });
     await federate(store);
     await store.close();
     await using reader = await openSqliteStoreForReading({ path });
     expect((await reader.current(istio))?.number).toBe(1);
     expect(await reader.history(istio)).toHaveLength(1);
     // There is no lock, so an agent may start meanwhile.
-    await using agent = await openAt(path);
+    await using agent = await openTestStore({ path });
     await agent.setMeta('a', 'b');
     expect(await reader.getMeta('a')).toBe('b');
   });
@@ -205,7 +214,7 @@ describe('openSqliteStoreForReading()', () => {
   it('reports store-older for a store that no agent has converted yet', async () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
-    await (await openAt(path)).close();
+    await (await openTestStore({ path })).close();
     const raw = openRaw(path);
     raw.pragma('user_version = 0');
     raw.close();

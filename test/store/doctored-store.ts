@@ -5,7 +5,7 @@ import {
   parseTrustDomain,
   type StatementSigner,
 } from '../../src/spiffe/index.ts';
-import { openSqliteStore, signHead, type Store } from '../../src/store/index.ts';
+import { signHead, type Store } from '../../src/store/index.ts';
 import {
   CHAIN_START,
   type ChainedRow,
@@ -14,9 +14,8 @@ import {
   rowText,
 } from '../../src/store/model/chain.ts';
 import { selectChainedRow } from '../../src/store/sql/sqlite-chain.ts';
-import { silentLog } from '../../src/platform/index.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
-import { TestClock } from '../../testkit/test-clock.ts';
 import { openRaw } from './open-store.ts';
 
 export const own = parseTrustDomain('a.example');
@@ -206,12 +205,7 @@ export async function recordSignedHead(store: Store, { signer }: HistoryCas, at:
 
 /** A closed store file with that history. */
 export async function writeStoreFile(path: string, cas: HistoryCas): Promise<void> {
-  const store = await openSqliteStore({
-    path,
-    create: true,
-    clock: new TestClock(TEST_INSTANT),
-    log: silentLog,
-  });
+  const store = await openTestStore({ path });
   await writeHistory(store, cas);
   await store.close();
 }

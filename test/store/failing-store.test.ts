@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryStore } from '../../src/store/index.ts';
 import { createFailingStore } from '../../testkit/failing-store.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 
 describe('createFailingStore()', () => {
   it('fails the next call only, and does not pass it to the store', async () => {
-    const store = createFailingStore(createMemoryStore());
+    const store = createFailingStore(await openTestStore());
     await store.setMeta('a', '1');
     store.failNext();
     await expect(store.setMeta('a', '2')).rejects.toMatchObject({ code: 'store-full' });

@@ -1,8 +1,8 @@
 import { copyFileSync, renameSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { StoreError } from '../../src/store/index.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { openAt } from './open-store.ts';
 
 const WAYS = [
   ['the store is removed', (path: string) => rmSync(path), ''],
@@ -27,7 +27,7 @@ describe('a store whose files go while it is open', () => {
       wrote: () => {},
       recorded: () => {},
     };
-    const store = await openAt(path, { observer });
+    const store = await openTestStore({ path, observer });
     await store.setMeta('a', '1');
     harm(path);
     await expect(store.setMeta('a', '2')).rejects.toMatchObject({
@@ -42,7 +42,7 @@ describe('a store whose files go while it is open', () => {
   it('writes again when the file is moved back', async () => {
     using folder = tempDir();
     const [path, away] = [folder.file('federate.db'), folder.file('away.db')];
-    await using store = await openAt(path);
+    await using store = await openTestStore({ path });
     await store.setMeta('a', '1');
     renameSync(path, away);
     await expect(store.setMeta('a', '2')).rejects.toMatchObject({ code: 'store-replaced' });

@@ -1,13 +1,7 @@
 import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { silentLog, systemClock } from '../../src/platform/index.ts';
-import {
-  createMemoryStore,
-  type InvitationChange,
-  openSqliteStore,
-  type Store,
-  type StoredInvitation,
-} from '../../src/store/index.ts';
+import { type InvitationChange, type Store, type StoredInvitation } from '../../src/store/index.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { added, at, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
@@ -46,16 +40,10 @@ const redeem: InvitationChange = {
   patch: { state: 'completed', endedAt: at(3), peer: istio },
 };
 
-describe.each([
-  [
-    'a SQLite store',
-    () => openSqliteStore({ path: ':memory:', create: true, clock: systemClock, log: silentLog }),
-  ],
-  ['a memory store', async () => createMemoryStore()],
-])('invitations in %s', (_name, open: () => Promise<Store>) => {
+describe('invitations in a store', () => {
   let store: Store;
   beforeEach(async () => {
-    store = await open();
+    store = await openTestStore();
   });
   afterEach(() => store.close());
 
@@ -120,7 +108,7 @@ describe('invitations at the sqlite3 prompt', () => {
   it('cannot be opened again, deleted or replaced, and have no column for a secret', async () => {
     using folder = tempDir();
     const path = folder.file('store.db');
-    const store = await openSqliteStore({ path, create: true, clock: systemClock, log: silentLog });
+    const store = await openTestStore({ path });
     await store.addInvitation(given, told('invitation-given'));
     await store.changeInvitation(redeem);
     await store.close();

@@ -9,8 +9,8 @@ import {
   soundExtensions,
   soundParts,
 } from '../../testkit/odd-certificates.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { openAt } from './open-store.ts';
 import { added, at, istio, relationship, start, version } from './sample-bundles.ts';
 
 /**
@@ -37,7 +37,7 @@ describe('a store with keys under the digest of another encoding', () => {
     const path = folder.file('federate.db');
     const { now, former } = formerRoot();
     expect(former.keyFingerprint).not.toBe(now.keyFingerprint);
-    const store = await openAt(path);
+    const store = await openTestStore({ path });
     try {
       const bundle = bundleOf(istio, [former], { sequence: 10n });
       await store.addRelationship(relationship(), version(bundle, start, 'bootstrap'), added());

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { kill, said, startChild } from './child-store.ts';
-import { openAt, openRaw } from './open-store.ts';
+import { openRaw } from './open-store.ts';
 import { istio } from './sample-bundles.ts';
 
 const ROUNDS = 24;
@@ -27,7 +28,7 @@ describe('kill -9', () => {
         const [number, digest] = line.split(' ');
         if (number && digest) acknowledged.set(Number(number), digest);
       }
-      await using store = await openAt(path);
+      await using store = await openTestStore({ path });
       const history = await store.history(istio, { limit: 1_000_000 });
       const byNumber = new Map(history.map((version) => [version.number, version.digest]));
       for (const [number, digest] of acknowledged) expect(byNumber.get(number)).toBe(digest);
@@ -52,7 +53,7 @@ describe('kill -9', () => {
       }
       for (let each = 0; each < turn; each += 1) await new Promise((resolve) => setImmediate(resolve));
       await kill(child);
-      await using store = await openAt(path);
+      await using store = await openTestStore({ path });
       const [relationships, history] = [await store.relationships(), await store.history(istio)];
       // The relationship and its first version are one transaction.
       expect(relationships.length).toBe(history.length);
@@ -84,10 +85,10 @@ describe('kill -9', () => {
     const path = folder.file('federate.db');
     const started = startChild(path, 'hold');
     await said(started, 1);
-    const refusal = await openAt(path).catch((error: unknown) => error);
+    const refusal = await openTestStore({ path }).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'store-locked' });
     expect(String(refusal)).toContain(`pid ${started.child.pid}`);
     await kill(started.child);
-    await (await openAt(path)).close();
+    await (await openTestStore({ path })).close();
   });
 });

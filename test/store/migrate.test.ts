@@ -4,6 +4,7 @@ import { silentLog, systemClock } from '../../src/platform/index.ts';
 import type { TrustBundle } from '../../src/spiffe/index.ts';
 import { openSqliteStore } from '../../src/store/index.ts';
 import { APPLICATION_ID, migrate, migrations, SHAPE } from '../../src/store/sql/migrate.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { added, at, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
@@ -67,7 +68,7 @@ describe('migrate()', () => {
   it('derives from the history since when keys are held, and compares sequences from the present one on', async () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
-    const store = await openSqliteStore({ path, create: true, clock: systemClock, log: silentLog });
+    const store = await openTestStore({ path });
     const jwtAuthorities = [
       { keyId: 'k', jwk: { kty: 'OKP', crv: 'Ed25519', x: 'a'.repeat(42).concat('A') } },
     ];

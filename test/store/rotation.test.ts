@@ -1,15 +1,13 @@
 import Sqlite from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { silentLog, systemClock } from '../../src/platform/index.ts';
 import { parseSpiffeId } from '../../src/spiffe/index.ts';
 import {
-  createMemoryStore,
-  openSqliteStore,
   type RootStage,
   type RootStageChange,
   type Store,
   type StoredHolding,
 } from '../../src/store/index.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { added, at, bundle, consul, istio, relationship, start, version } from './sample-bundles.ts';
 
@@ -46,16 +44,10 @@ const holding: StoredHolding = {
   saidAt: at(3),
 };
 
-describe.each([
-  [
-    'a SQLite store',
-    () => openSqliteStore({ path: ':memory:', create: true, clock: systemClock, log: silentLog }),
-  ],
-  ['a memory store', async () => createMemoryStore()],
-])('the life of roots in %s', (_name, open: () => Promise<Store>) => {
+describe('the life of roots in a store', () => {
   let store: Store;
   beforeEach(async () => {
-    store = await open();
+    store = await openTestStore();
   });
   afterEach(() => store.close());
 
@@ -142,7 +134,7 @@ describe('own_root', () => {
   it('shows one line for each root, and its table only grows', async () => {
     using folder = tempDir();
     const path = folder.file('store.db');
-    const store = await openSqliteStore({ path, create: true, clock: systemClock, log: silentLog });
+    const store = await openTestStore({ path });
     await store.recordRootStages(
       told([
         change(FIRST, 'published', 1),

@@ -1,13 +1,22 @@
 import { statSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contentDigest, serializeBundle } from '../../src/spiffe/index.ts';
 import { openSqliteStoreForReading, type Store, verifyStoreFile } from '../../src/store/index.ts';
 import { describeStoreContract } from '../../testkit/contract/bundle-store-contract.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { openAt, openRaw } from './open-store.ts';
+import { openRaw } from './open-store.ts';
 import { added, at, bundle, istio, outage, relationship, roots, start, version } from './sample-bundles.ts';
 
-describeStoreContract('openSqliteStore()', () => openAt(':memory:'));
+describeStoreContract('openSqliteStore() in memory', () => openTestStore());
+
+const files = tempDir();
+let fileCount = 0;
+afterAll(() => files[Symbol.dispose]());
+describeStoreContract('openSqliteStore() on a file', () => {
+  fileCount += 1;
+  return openTestStore({ path: files.file(`${fileCount}.db`) });
+});
 
 describe('openSqliteStore() on a file', () => {
   let folder: ReturnType<typeof tempDir>;
@@ -16,7 +25,7 @@ describe('openSqliteStore() on a file', () => {
   beforeEach(async () => {
     folder = tempDir();
     path = folder.file('federate.db');
-    store = await openAt(path);
+    store = await openTestStore({ path });
   });
   afterEach(async () => {
     await store.close();
@@ -25,7 +34,7 @@ describe('openSqliteStore() on a file', () => {
 
   const reopen = async () => {
     await store.close();
-    store = await openAt(path, { create: false });
+    store = await openTestStore({ path, create: false });
   };
   const federate = (numbers: readonly number[], sequence: bigint) =>
     store.addRelationship(relationship(), version(bundle(numbers, sequence), start, 'bootstrap'), added());
@@ -110,7 +119,7 @@ describe('openSqliteStore() on a file', () => {
     // times that.
     expect(statSync(path).size).toBeLessThan(documents / 3);
     expect((await verifyStoreFile(path)).findings).toEqual([]);
-    store = await openAt(path);
+    store = await openTestStore({ path });
   });
 
   it('does not write history that cannot be read back as a bundle (store-corrupt)', async () => {
@@ -122,7 +131,7 @@ describe('openSqliteStore() on a file', () => {
     expect(raw.prepare('SELECT document FROM bundle_document').pluck().get()).toContain('x5c');
     set.run('"keys":[]}');
     raw.close();
-    store = await openAt(path);
+    store = await openTestStore({ path });
     await expect(store.current(istio)).rejects.toMatchObject({ code: 'store-corrupt' });
     // A later successful poll is still recorded, and repairs the current bundle.
     await expect(
@@ -154,7 +163,7 @@ describe('openSqliteStore() on a file', () => {
   it('refuses to grow beyond maxBytes with store-full, loses nothing and continues when there is room', async () => {
     await federate([1], 1n);
     await store.close();
-    store = await openAt(path, { maxBytes: 200 * 1024 });
+    store = await openTestStore({ path, maxBytes: 200 * 1024 });
     const kept: string[] = [];
     let refusal: unknown;
     for (let sequence = 2n; sequence < 1000n && !refusal; sequence += 1n) {

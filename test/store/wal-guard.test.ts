@@ -10,9 +10,10 @@ import {
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteStoreForReading } from '../../src/store/index.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { kill, said, startChild } from './child-store.ts';
-import { openAt, openRaw } from './open-store.ts';
+import { openRaw } from './open-store.ts';
 import { added, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
 let folder: ReturnType<typeof tempDir>;
@@ -36,7 +37,7 @@ beforeEach(async () => {
 afterEach(() => folder[Symbol.dispose]());
 
 const late = async () => {
-  await using store = await openAt(path);
+  await using store = await openTestStore({ path });
   expect(await store.relationship(istio)).toBeDefined();
   return await store.getMeta('late');
 };
@@ -46,7 +47,7 @@ describe('a backup next to the log of a killed agent', () => {
     copyFileSync(folder.file('backup.db'), path);
     const before = ['', '-wal', '.state'].map(read);
     for (let times = 0; times < 2; times += 1) {
-      await expect(openAt(path)).rejects.toMatchObject({ code: 'store-log-foreign' });
+      await expect(openTestStore({ path })).rejects.toMatchObject({ code: 'store-log-foreign' });
       await expect(openSqliteStoreForReading({ path })).rejects.toMatchObject({ code: 'store-log-foreign' });
     }
     expect(['', '-wal', '.state'].map(read)).toEqual(before);
@@ -71,7 +72,7 @@ describe('a backup next to the log of a killed agent', () => {
     ],
   ])('is refused where it was %s', async (_what, restore) => {
     restore();
-    await expect(openAt(path)).rejects.toMatchObject({ code: 'store-log-foreign' });
+    await expect(openTestStore({ path })).rejects.toMatchObject({ code: 'store-log-foreign' });
   });
 
   it('is refused where the log reappeared after the store was closed in order', async () => {
@@ -79,7 +80,7 @@ describe('a backup next to the log of a killed agent', () => {
     expect(await late()).toBe('yes');
     copyFileSync(folder.file('backup.db'), path);
     writeFileSync(file('-wal'), log);
-    await expect(openAt(path)).rejects.toMatchObject({ code: 'store-log-foreign' });
+    await expect(openTestStore({ path })).rejects.toMatchObject({ code: 'store-log-foreign' });
   });
 
   it('opens once the log was moved away, with the content of the backup', async () => {
@@ -109,7 +110,7 @@ describe('the note about the store', () => {
   it('is private, and describes the store while it is open and afterwards', async () => {
     using other = tempDir();
     const elsewhere = other.file('federate.db');
-    const store = await openAt(elsewhere);
+    const store = await openTestStore({ path: elsewhere });
     expect(statSync(`${elsewhere}.state`).mode & 0o777).toBe(0o600);
     const note = () => JSON.parse(readFileSync(`${elsewhere}.state`, 'utf8')) as Record<string, string>;
     const marked = () => {

@@ -43,7 +43,7 @@ export function createPeerHeadTable(database: Database) {
         signer: row.signer,
         statement: row.statement,
       })),
-    /** Adds a head, and thins those of its peer by the rule of `thinnedHeads`. */
+    /** Adds a head, and thins those of its peer by the rule in `peer-head-rule.ts`. */
     add: (head: PeerHead): void => {
       insert.run({
         seen_at: head.seenAt.toISOString(),
