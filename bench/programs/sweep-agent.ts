@@ -3,7 +3,6 @@ import {
   defaultFetchLimits,
   defaultRedirectSettings,
   defaultScheduleSettings,
-  defaultWatchSettings,
   FederationAgent,
 } from '../../src/federation/index.ts';
 import { createMetrics, silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
@@ -80,7 +79,7 @@ const agent = new FederationAgent({
   bundleLimits: defaultBundleLimits,
   redirects: defaultRedirectSettings,
   schedule: { ...defaultScheduleSettings, ceilingMs: 36_000_000, withoutHintMs: 36_000_000 },
-  watch: { ...defaultWatchSettings, seconds: 0 },
+  watch: { seconds: 0, most: 256 },
   concurrency: 64,
 });
 const held = () => {

@@ -14,14 +14,6 @@ export interface ConfigNote {
 }
 
 /**
- * Reads and checks the text of one config file, and opens nothing else. Throws `ConfigError` with
- * every mistake.
- */
-export function checkConfig(kind: ConfigKind, file: string): void {
-  readConfig(file, configSchemas[kind]);
-}
-
-/**
  * Checks one config file as a whole, including the files that it names unless `withoutFiles`;
  * starts nothing. Returns notes that are not mistakes. Rejects with `ConfigError` with every
  * mistake, also where the times of the config cannot work together.

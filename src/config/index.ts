@@ -9,7 +9,7 @@ export { type LoadedConfig, readConfig } from './read-config.ts';
 export { type SidecarConfig, sidecarConfigSchema } from './sidecar-config.ts';
 export type { SimulatedConsulConfig, SimulatedIstioConfig, WeatherConfig } from './simulate-config.ts';
 export type { SvidConfig } from './svid-config.ts';
-export { checkConfig, checkConfigWithFiles } from './check-config.ts';
+export { checkConfigWithFiles } from './check-config.ts';
 export { readRoutes, routesOf } from './routes-file.ts';
 export { renderConfigReference } from './reference.ts';
 export { planOfConfig, rotationTimes } from './rotation-plan.ts';

@@ -15,7 +15,7 @@ export {
   type FetchErrorCode,
   type FetchTrace,
 } from './fetch/errors.ts';
-export { defaultWatchSettings, type WatchSettings } from './poll/endpoint-watch.ts';
+export type { WatchSettings } from './poll/endpoint-watch.ts';
 export { type OutgoingProxy, parseExemptHost } from './fetch/outgoing-proxy.ts';
 export { createHostLookup } from './fetch/host-lookup.ts';
 export { type DocumentTag, fetchBundle, type FetchOutcome, type FetchRequest } from './fetch/fetch-bundle.ts';

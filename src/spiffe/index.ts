@@ -29,7 +29,6 @@ export {
 export { createNobodysRoot } from './x509/nobodys-root.ts';
 export { certificatesFromPem, PemError, pemFromCertificates } from './base/pem.ts';
 export {
-  bundleMatchesPin,
   isKeyPinned,
   matchPin,
   PinError,

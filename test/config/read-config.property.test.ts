@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { checkConfig, ConfigError } from '../../src/config/index.ts';
+import { ConfigError } from '../../src/config/index.ts';
+import { checkConfig } from '../../testkit/check-config.ts';
 import { plainAgentConfig } from '../../testkit/agent-config.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { checkConfig, ConfigError, type ConfigMistake } from '../../src/config/index.ts';
+import { ConfigError, type ConfigMistake } from '../../src/config/index.ts';
+import { checkConfig } from '../../testkit/check-config.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 const GOOD = `

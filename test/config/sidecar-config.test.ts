@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { checkConfig, ConfigError } from '../../src/config/index.ts';
+import { ConfigError } from '../../src/config/index.ts';
 import { renderEnvoy } from '../../src/envoy/bootstrap/render.ts';
+import { checkConfig } from '../../testkit/check-config.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 /** The places of the mistakes in a sidecar config. */

@@ -3,7 +3,6 @@ import {
   defaultFetchLimits,
   defaultRedirectSettings,
   defaultScheduleSettings,
-  defaultWatchSettings,
   FederationAgent,
   type FederationAgentOptions,
 } from '../../src/federation/index.ts';
@@ -71,7 +70,7 @@ export class AgentWorld {
       bundleLimits: defaultBundleLimits,
       redirects: defaultRedirectSettings,
       schedule: defaultScheduleSettings,
-      watch: defaultWatchSettings,
+      watch: { seconds: 300, most: 256 },
       concurrency: 10,
       ...this.#options,
     });

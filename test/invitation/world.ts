@@ -4,7 +4,6 @@ import {
   defaultFetchLimits,
   defaultRedirectSettings,
   defaultScheduleSettings,
-  defaultWatchSettings,
   FederationAgent,
 } from '../../src/federation/index.ts';
 import { type InvitationParts, Invitations } from '../../src/invitation/index.ts';
@@ -157,7 +156,7 @@ export class InvitationSide {
       bundleLimits: defaultBundleLimits,
       redirects: defaultRedirectSettings,
       schedule: defaultScheduleSettings,
-      watch: { ...defaultWatchSettings, most: 0 },
+      watch: { seconds: 300, most: 0 },
       concurrency: 10,
       proxy: this.#options.parts?.proxy,
     });

@@ -1,13 +1,6 @@
 import { createHash, createPublicKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import {
-  bundleMatchesPin,
-  bundleOf,
-  matchPin,
-  parsePin,
-  pinOfBundle,
-  pinOfKey,
-} from '../../src/spiffe/index.ts';
+import { bundleOf, matchPin, parsePin, pinOfBundle, pinOfKey } from '../../src/spiffe/index.ts';
 import { createTestCa } from '../../testkit/test-ca.ts';
 import { codeOf } from './attempt.ts';
 
@@ -47,9 +40,9 @@ describe('matchPin()', () => {
     expect(matchPin(bundle, pinOfBundle(other.bundle()))).toBeUndefined();
     const two = bundleOf(ca.trustDomain, [other.authority, ca.authority]);
     expect(matchPin(two, parsePin(`sha256:${spki}`))).toBe('key');
-    expect(bundleMatchesPin(bundle, pinOfBundle(bundle))).toBe(true);
-    expect(bundleMatchesPin(bundle, pinOfKey(other.authority.keyFingerprint))).toBe(false);
+    expect(matchPin(bundle, pinOfBundle(bundle))).toBe('bundle');
+    expect(matchPin(bundle, pinOfKey(other.authority.keyFingerprint))).toBeUndefined();
     // The pin of the certificate itself is neither.
-    expect(bundleMatchesPin(bundle, pinOfKey(ca.authority.fingerprint))).toBe(false);
+    expect(matchPin(bundle, pinOfKey(ca.authority.fingerprint))).toBeUndefined();
   });
 });

@@ -9,16 +9,14 @@ import { limitsOf } from '../signed-bundle/fetched-document.ts';
 
 /** How requests are held at endpoints that answer when their bundle changes. */
 export interface WatchSettings {
-  /** How long one is held, in seconds; 0 turns it off. Default 300. */
+  /** How long one is held, in seconds; 0 turns it off. */
   readonly seconds: number;
   /**
    * Requests held at once, over all peers; each costs an open connection. Peers beyond that are
-   * only polled. Default 256.
+   * only polled.
    */
   readonly most: number;
 }
-
-export const defaultWatchSettings: WatchSettings = { seconds: 300, most: 256 };
 
 /** The requests that may be held at once, shared by all peers. */
 export class WatchPlaces {

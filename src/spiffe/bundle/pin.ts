@@ -53,11 +53,3 @@ export function matchPin(bundle: TrustBundle, pin: Pin): 'bundle' | 'key' | unde
 export function isKeyPinned(authority: X509Authority, pin: Pin): boolean {
   return keyNamesOfAuthority(authority).some((name) => pin === pinOfKey(name));
 }
-
-/**
- * Whether a pin names the bundle's content or the key of one of its X.509 authorities; see
- * `matchPin`.
- */
-export function bundleMatchesPin(bundle: TrustBundle, pin: Pin): boolean {
-  return matchPin(bundle, pin) !== undefined;
-}
