@@ -1,4 +1,4 @@
-import { type Clock, describeError, type Log } from '../platform/index.ts';
+import { type Clock, describeError, type Log, pause } from '../platform/index.ts';
 import type { StatementSigner } from '../spiffe/index.ts';
 import { type SignedHead, signHead, type Store } from '../store/index.ts';
 
@@ -87,15 +87,7 @@ export class HistoryHeads {
   async #run(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#stopping;
-    for (let wait = FIRST_MS; ; wait = EVERY_MS) {
-      try {
-        await clock.sleep(wait, signal);
-      } catch {
-        // Stopped; this is the only end of the loop.
-        return;
-      }
-      await this.#signOrLog();
-    }
+    for (let wait = FIRST_MS; await pause(clock, wait, signal); wait = EVERY_MS) await this.#signOrLog();
   }
 
   async #signOrLog(): Promise<void> {

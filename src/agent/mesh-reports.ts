@@ -1,5 +1,5 @@
 import type { ForeignTrustPublisher, ForeignTrustReport } from '../mesh-adapters/index.ts';
-import type { Clock } from '../platform/index.ts';
+import { type Clock, within } from '../platform/index.ts';
 import type { TrustDomain } from '../spiffe/index.ts';
 
 /** The mesh's last report on each foreign trust domain that it trusts, or may trust. */
@@ -61,16 +61,14 @@ export class MeshReports {
       readonly signal: AbortSignal;
     },
   ): Promise<{ readonly wasCompared: boolean; readonly report: ForeignTrustReport | undefined }> {
-    const ending = new AbortController();
-    const over = AbortSignal.any([ending.signal, waiting.signal]);
+    const { clock, ms, isDone, signal } = waiting;
     let wasCompared = false;
-    const late = waiting.clock.sleep(waiting.ms, over).catch(() => {});
-    const done = publisher.settled().then(() => {
+    const compare = async (over: AbortSignal) => {
+      await publisher.settled();
       wasCompared = !over.aborted;
-      return this.#until(trustDomain, waiting.isDone, over);
-    });
-    await Promise.race([late, done]);
-    ending.abort();
+      await this.#until(trustDomain, isDone, over);
+    };
+    await within(clock, ms, compare, signal);
     return { wasCompared, report: this.of(trustDomain) };
   }
 

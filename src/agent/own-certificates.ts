@@ -1,7 +1,7 @@
 import type { WarningCode, WarningDocument } from '../admin/index.ts';
 import type { BundleEndpoint } from '../bundle-endpoint/index.ts';
 import type { Svid } from '../mtls/index.ts';
-import { type Clock, formatDurationMs, type Log } from '../platform/index.ts';
+import { type Clock, formatDurationMs, type Log, pause } from '../platform/index.ts';
 import { parseCertificate } from '../spiffe/index.ts';
 import type { OwnSvid } from './open-svid.ts';
 
@@ -100,14 +100,8 @@ export class OwnCertificates {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      this.#logNew();
-      try {
-        await this.#clock.sleep(LOOK_EVERY_MS, signal);
-      } catch {
-        return;
-      }
-    }
+    do this.#logNew();
+    while (await pause(this.#clock, LOOK_EVERY_MS, signal));
   }
 
   #logNew(): void {

@@ -1,4 +1,4 @@
-import { type Clock, describeError, type Log, type Metrics } from '../platform/index.ts';
+import { type Clock, describeError, type Log, type Metrics, pause } from '../platform/index.ts';
 
 /** How often what is served is compared with what is trusted. */
 const EVERY_MS = 60_000;
@@ -65,13 +65,6 @@ export class Reconciliation {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    for (;;) {
-      try {
-        await this.#clock.sleep(EVERY_MS, signal);
-      } catch {
-        return; // stopped
-      }
-      await this.compare();
-    }
+    while (await pause(this.#clock, EVERY_MS, signal)) await this.compare();
   }
 }

@@ -16,7 +16,7 @@ import { isWarningCode, type WarningDocument } from '../admin/index.ts';
 import type { OwnTrust } from '../mesh-adapters/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
 import { defined } from '../objects/index.ts';
-import { type Clock, describeError, formatDurationMs, type Log } from '../platform/index.ts';
+import { type Clock, describeError, formatDurationMs, type Log, pause } from '../platform/index.ts';
 import { type TrustBundle, verifyX509Svid, X509SvidError } from '../spiffe/index.ts';
 import type { NewEvent, Relationship, RootStageChange, Store } from '../store/index.ts';
 import { PeerAddresses } from './peer-addresses.ts';
@@ -129,16 +129,11 @@ export class Rotation {
   async #run(): Promise<void> {
     const { clock, holdings, relationships } = this.#options;
     const { signal } = this.#stopping;
-    while (!signal.aborted) {
+    do {
       const silent = relationships().filter(({ trustDomain }) => !holdings.of(trustDomain));
       await this.#addresses.refresh(silent, signal);
       await this.review();
-      try {
-        await clock.sleep(REVIEW_MS, signal);
-      } catch {
-        return; // stopped
-      }
-    }
+    } while (await pause(clock, REVIEW_MS, signal));
   }
 
   async #review(): Promise<void> {

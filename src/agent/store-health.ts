@@ -1,5 +1,5 @@
 import type { WarningDocument } from '../admin/index.ts';
-import type { Clock, Log } from '../platform/index.ts';
+import { type Clock, type Log, pause } from '../platform/index.ts';
 import type { Store, StoreError } from '../store/index.ts';
 
 /** How often a store in trouble is tried. */
@@ -92,12 +92,7 @@ export class StoreHealth {
 
   async #run(store: Pick<Store, 'setMeta'>): Promise<void> {
     const { signal } = this.#stopping;
-    for (;;) {
-      try {
-        await this.#clock.sleep(TRY_MS, signal);
-      } catch {
-        return; // stopped
-      }
+    while (await pause(this.#clock, TRY_MS, signal)) {
       if (this.#trouble || this.#clock.monotonicMs() - this.#wroteMs >= QUIET_MS) await this.try(store);
     }
   }

@@ -6,6 +6,7 @@ import {
   type Log,
   type LogLevel,
   type Parts,
+  pause,
   type ProcessContext,
   systemClock,
   systemEnvironment,
@@ -146,19 +147,14 @@ async function stopInTime(building: Promise<Parts>, clock: Clock, log: Log): Pro
       return false;
     },
   );
-  const late = clock
-    .sleep(STOP_SLACK_MS, over.signal)
-    .then(() => clock.sleep(parts?.stopWithinMs ?? 0, over.signal))
-    .then(
-      () => {
-        log.error('process did not stop in time', { busy_with: parts?.busyWith ?? 'building its parts' });
-        return false;
-      },
-      // Stopped in time; nothing reads this any more.
-      () => false,
-    );
+  const late = async () => {
+    if (!(await pause(clock, STOP_SLACK_MS, over.signal))) return false;
+    if (await pause(clock, parts?.stopWithinMs ?? 0, over.signal))
+      log.error('process did not stop in time', { busy_with: parts?.busyWith ?? 'building its parts' });
+    return false;
+  };
   try {
-    return await Promise.race([stopping, late]);
+    return await Promise.race([stopping, late()]);
   } catch (error) {
     log.error('process did not stop in order', { error: describeError(error) });
     return false;

@@ -1,6 +1,6 @@
-import { type Clock, type LoadSource, type Log, overloadSentence } from '../platform/index.ts';
+import { type Clock, type LoadSource, type Log, overloadSentence, pause } from '../platform/index.ts';
 
-const REPORT_EVERY_MS = 5000;
+const EVERY_S = 5;
 
 /**
  * Logs every five seconds that a process still starts, which part it waits for, and whether the
@@ -14,12 +14,7 @@ export async function reportSlowStart(start: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { clock, load, log, signal } = start;
-  for (let seconds = REPORT_EVERY_MS / 1000; ; seconds += REPORT_EVERY_MS / 1000) {
-    try {
-      await clock.sleep(REPORT_EVERY_MS, signal);
-    } catch {
-      return;
-    }
+  for (let seconds = EVERY_S; await pause(clock, EVERY_S * 1000, signal); seconds += EVERY_S) {
     const { load: average, cores } = load();
     const overload = overloadSentence({ load: average, cores });
     const fields = { seconds, busy_with: start.busyWith() ?? 'building its parts', load: average, cores };

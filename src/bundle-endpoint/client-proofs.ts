@@ -1,4 +1,4 @@
-import type { Clock } from '../platform/index.ts';
+import { type Clock, within } from '../platform/index.ts';
 
 /**
  * How long a client that asks to be held waits for its proof. After that it counts as an unknown
@@ -26,14 +26,6 @@ export class ClientProofs {
   /** The peer that the client proved to be; undefined also where the proof takes too long. */
   async of(response: object): Promise<string | undefined> {
     const proving = this.#proving.get(response);
-    if (!proving) return undefined;
-    const known = new AbortController();
-    const late = this.#clock.sleep(PROOF_MS, known.signal).then(
-      () => undefined,
-      () => undefined,
-    );
-    const peer = await Promise.race([proving, late]);
-    known.abort();
-    return peer;
+    return proving && within(this.#clock, PROOF_MS, () => proving);
   }
 }

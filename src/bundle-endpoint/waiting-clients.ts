@@ -1,4 +1,4 @@
-import { addressGroup, type Clock, KeyedCounts } from '../platform/index.ts';
+import { addressGroup, type Clock, KeyedCounts, pause } from '../platform/index.ts';
 
 /** A client that asks to be held. */
 export interface WaitingClient {
@@ -114,7 +114,7 @@ export class WaitingClients {
   async wakeAll(): Promise<void> {
     const all = [...this.#waiting];
     for (let start = 0; start < all.length; start += WOKEN_AT_ONCE) {
-      if (start > 0 && !(await this.#pause(WAKE_EVERY_MS))) return;
+      if (start > 0 && !(await pause(this.#clock, WAKE_EVERY_MS, this.#closing.signal))) return;
       for (const { done } of all.slice(start, start + WOKEN_AT_ONCE)) done();
     }
   }
@@ -144,20 +144,10 @@ export class WaitingClients {
 
   async #look(): Promise<void> {
     this.#looking = true;
-    while (this.#waiting.size > 0 && (await this.#pause(LOOK_EVERY_MS))) {
+    while (this.#waiting.size > 0 && (await pause(this.#clock, LOOK_EVERY_MS, this.#closing.signal))) {
       const nowMs = this.#clock.monotonicMs();
       for (const { endMs, done } of this.#waiting) if (endMs <= nowMs) done();
     }
     this.#looking = false;
-  }
-
-  /** False when the endpoint stops meanwhile. */
-  async #pause(ms: number): Promise<boolean> {
-    try {
-      await this.#clock.sleep(ms, this.#closing.signal);
-      return true;
-    } catch {
-      return false; // stopped, and everybody was answered
-    }
   }
 }

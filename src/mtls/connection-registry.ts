@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import type { Clock, Log } from '../platform/index.ts';
+import { type Clock, type Log, pause } from '../platform/index.ts';
 import { CodedError, type TrustDomain } from '../spiffe/index.ts';
 import type { PeerRole, PeerVerifier, VerifiedPeer } from './peer.ts';
 
@@ -115,11 +115,10 @@ export class ConnectionRegistry {
   #closeAtEnd(watched: Watched): void {
     const { peer } = watched.connection;
     const left = peer.notAfter.getTime() - this.#clock.now().getTime();
-    this.#clock.sleep(Math.max(0, left), watched.waiting.signal).then(
-      () => this.#close(watched.connection, 'svid-expired', `the SVID of ${peer.id} has ended`),
+    void pause(this.#clock, Math.max(0, left), watched.waiting.signal).then((hasEnded) => {
       // Aborted: the connection closed, or relies on another path now.
-      () => {},
-    );
+      if (hasEnded) this.#close(watched.connection, 'svid-expired', `the SVID of ${peer.id} has ended`);
+    });
   }
 
   #close({ socket, peer, peerRole, end }: OpenConnection, code: string, message: string): void {

@@ -26,6 +26,7 @@ export {
 export { createLocalNames, type LocalNames } from './local-names.ts';
 export { describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
 export type { Metrics } from './metrics.ts';
+export { pause } from './pause.ts';
 export { printable, printableData, printableJson, printableLines } from './printable.ts';
 export { type Random, systemRandom } from './random.ts';
 export {
@@ -44,3 +45,4 @@ export { version, versionLine } from './version.ts';
 export { createMetricsServer } from './metrics-server.ts';
 export { type Part, partOf, Parts, type RunningPart } from './parts.ts';
 export type { ProcessContext } from './process-context.ts';
+export { within } from './within.ts';

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { Log } from './log.ts';
+import { pause } from './pause.ts';
 import { socketFileIsGone } from './unix-socket.ts';
 
 /** How often the file is checked. */
@@ -18,13 +19,7 @@ export async function keepSocket(options: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { path, reopen, clock, log, signal } = options;
-  for (;;) {
-    try {
-      await clock.sleep(LOOK_MS, signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      throw error;
-    }
+  while (await pause(clock, LOOK_MS, signal)) {
     if (!(await socketFileIsGone(path))) continue;
     try {
       await reopen();

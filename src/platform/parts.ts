@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts';
 import { describeError, type Log } from './log.ts';
+import { within } from './within.ts';
 
 /** Something that runs until it is stopped. */
 export interface RunningPart {
@@ -109,17 +110,12 @@ export class Parts implements RunningPart {
 
   async #stopOne(part: Part): Promise<void> {
     const { name, stopWithinMs = STOP_WITHIN_MS } = part;
-    const over = new AbortController();
-    const late = this.#clock.sleep(stopWithinMs, over.signal).then(() => {
-      throw new SlowPartError(`${name} did not stop within ${stopWithinMs} ms`);
-    });
-    // Also where it is called off.
-    late.catch(() => {});
-    try {
-      await Promise.race([Promise.resolve(part.stop?.()), late]);
-    } finally {
-      over.abort();
-    }
+    const stop = async () => {
+      await part.stop?.();
+      return true;
+    };
+    const hasStopped = await within(this.#clock, stopWithinMs, stop);
+    if (!hasStopped) throw new SlowPartError(`${name} did not stop within ${stopWithinMs} ms`);
   }
 }
 

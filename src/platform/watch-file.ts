@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import type { Clock } from './clock.ts';
+import { pause } from './pause.ts';
 
 /**
  * A change can leave all attributes of a file unchanged, so its content is checked this often in
@@ -33,11 +34,7 @@ export async function watchFiles(options: {
       lookedMs = clock.monotonicMs();
       await look();
     }
-    try {
-      await clock.sleep(everyMs, signal);
-    } catch {
-      return;
-    }
+    if (!(await pause(clock, everyMs, signal))) return;
   }
 }
 

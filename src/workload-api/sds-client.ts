@@ -5,7 +5,7 @@ import {
   SECRET_TYPE_URL,
   secretDiscoveryService,
 } from '../grpc/index.ts';
-import { type Clock, describeError, type Log, type Random } from '../platform/index.ts';
+import { type Clock, describeError, type Log, pause, type Random } from '../platform/index.ts';
 import { decodeSecret, type SdsSecret } from './secret.ts';
 
 export interface SdsClientOptions {
@@ -83,7 +83,7 @@ export class SdsClient {
       if (signal.aborted) return;
       waitMs = answered ? FIRST_WAIT_MS : Math.min(waitMs * 2, LONGEST_WAIT_MS);
       log.debug('SDS stream ended, asking again', { socket: socketPath, wait_ms: waitMs });
-      await clock.sleep(waitMs * (0.5 + random.fraction() / 2), signal).catch(() => {});
+      await pause(clock, waitMs * (0.5 + random.fraction() / 2), signal);
     }
   }
 

@@ -1,5 +1,5 @@
 import { Client, credentials, Metadata, type MethodDefinition, status } from '@grpc/grpc-js';
-import { type Clock, describeError, type Log, type Random } from '../platform/index.ts';
+import { type Clock, describeError, type Log, pause, type Random } from '../platform/index.ts';
 import type { EndpointAddress } from './endpoint-address.ts';
 import { WORKLOAD_HEADER } from './workload-header.ts';
 
@@ -102,7 +102,7 @@ export class WorkloadStream<Message> {
       const lasted = answered && clock.monotonicMs() - begun >= SHORT_STREAM_MS;
       failures = answered ? (lasted ? 0 : 1) : failures + 1;
       const waitMs = Math.min(failures * STEP_MS, LONGEST_WAIT_MS);
-      if (waitMs > 0) await clock.sleep(waitMs * (0.5 + random.fraction() / 2), signal).catch(() => {});
+      if (waitMs > 0) await pause(clock, waitMs * (0.5 + random.fraction() / 2), signal);
     }
   }
 
@@ -123,10 +123,7 @@ export class WorkloadStream<Message> {
     const silence = new AbortController();
     let answered = false;
     let silent = false;
-    clock.sleep(FIRST_MESSAGE_MS, silence.signal).then(
-      () => this.#cancel(),
-      () => {},
-    );
+    void pause(clock, FIRST_MESSAGE_MS, silence.signal).then((isSilent) => isSilent && this.#cancel());
     return new Promise((resolve) => {
       const onAbort = () => stream.cancel();
       signal.addEventListener('abort', onAbort, { once: true });

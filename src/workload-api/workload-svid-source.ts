@@ -1,5 +1,5 @@
 import type { Svid, SvidSource } from '../mtls/index.ts';
-import type { Clock, Log } from '../platform/index.ts';
+import { type Clock, type Log, pause } from '../platform/index.ts';
 import type { SpiffeId } from '../spiffe/index.ts';
 import type { WorkloadX509Client } from './workload-x509-client.ts';
 import type { OfferedSvid } from './x509-offer.ts';
@@ -47,15 +47,11 @@ export function createWorkloadSvidSource(
   const watchOver = async (svid: Svid, signal: AbortSignal) => {
     const fields = { id: svid.id, not_after: svid.notAfter };
     const leftMs = () => svid.notAfter.getTime() - clock.now().getTime();
-    try {
-      await clock.sleep(leftMs() * RENEWED_BY, signal);
-      log.warn('our SVID is not renewed yet, asking the Workload API again', fields);
-      client.reopen();
-      await clock.sleep(leftMs(), signal);
-    } catch {
-      // Another has replaced it, or the source has stopped.
-      return;
-    }
+    // An aborted pause: another SVID has replaced this one, or the source has stopped.
+    if (!(await pause(clock, leftMs() * RENEWED_BY, signal))) return;
+    log.warn('our SVID is not renewed yet, asking the Workload API again', fields);
+    client.reopen();
+    if (!(await pause(clock, leftMs(), signal))) return;
     log.error('our SVID has expired and no newer one arrived', fields);
     become(undefined);
     client.reopen();

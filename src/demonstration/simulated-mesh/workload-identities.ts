@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { defined } from '../../objects/index.ts';
-import type { Clock, Log } from '../../platform/index.ts';
+import { type Clock, type Log, pause } from '../../platform/index.ts';
 import type { SpiffeId } from '../../spiffe/index.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
 
@@ -111,11 +111,8 @@ export class WorkloadIdentities {
       this.#wake = new AbortController();
       const next = Math.min(...this.#renewAt.values());
       const wait = Math.max(0, Math.min(next, Number.MAX_SAFE_INTEGER) - this.#clock.now().getTime());
-      try {
-        await this.#clock.sleep(wait, AbortSignal.any([this.#stopping.signal, this.#wake.signal]));
-      } catch {
-        // Woken: either the end, which the loop's condition sees, or new times of renewal.
-      }
+      // Woken: either the end, which the loop's condition sees, or new times of renewal.
+      await pause(this.#clock, wait, AbortSignal.any([this.#stopping.signal, this.#wake.signal]));
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Clock, Random } from '../../platform/index.ts';
+import { type Clock, pause, type Random } from '../../platform/index.ts';
 import { backoffMs } from '../contract/backoff.ts';
 import type { ConsulClient } from './consul-client.ts';
 
@@ -45,11 +45,7 @@ export async function followBlockingQuery(options: {
       index = 0;
       onTrouble(error);
     }
-    try {
-      if (failures > 0) await clock.sleep(backoffMs(failures, random), signal);
-    } catch {
-      return;
-    }
+    if (failures > 0 && !(await pause(clock, backoffMs(failures, random), signal))) return;
   }
 }
 

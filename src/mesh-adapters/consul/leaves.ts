@@ -1,4 +1,4 @@
-import type { Clock, Log, Random } from '../../platform/index.ts';
+import { type Clock, type Log, pause, type Random } from '../../platform/index.ts';
 import { ConsulClient } from './consul-client.ts';
 import { followBlockingQuery } from './blocking-query.ts';
 import { type ConsulLeaf, parseConsulLeaf } from './leaf.ts';
@@ -60,11 +60,7 @@ export class ConsulLeaves {
     const { address, tokenFile, caFile, onChange, clock, random, log } = this.#options;
     const { signal } = this.#stopping;
     let troubled = false;
-    try {
-      await clock.sleep(index * START_EVERY_MS, signal);
-    } catch {
-      return;
-    }
+    if (!(await pause(clock, index * START_EVERY_MS, signal))) return;
     await followBlockingQuery({
       client: new ConsulClient({ address, tokenFile, caFile, clock }),
       path: `/v1/agent/connect/ca/leaf/${encodeURIComponent(service)}`,

@@ -1,4 +1,4 @@
-import type { Clock } from '../../platform/index.ts';
+import { type Clock, pause } from '../../platform/index.ts';
 import { MeshAdapterError } from './errors.ts';
 
 /**
@@ -17,10 +17,9 @@ export async function withDeadline<Value>(
   const { ms, what, clock, signal } = options;
   const over = new AbortController();
   const done = new AbortController();
-  const timer = clock.sleep(ms, AbortSignal.any([done.signal, signal])).then(
-    () => over.abort(new MeshAdapterError('mesh-unreachable', `${what} took longer than ${ms} ms`)),
-    () => {},
-  );
+  const timer = pause(clock, ms, AbortSignal.any([done.signal, signal])).then((isLate) => {
+    if (isLate) over.abort(new MeshAdapterError('mesh-unreachable', `${what} took longer than ${ms} ms`));
+  });
   const both = AbortSignal.any([signal, over.signal]);
   try {
     return await work(both);

@@ -1,4 +1,4 @@
-import type { Clock, Random } from '../../platform/index.ts';
+import { type Clock, pause, type Random } from '../../platform/index.ts';
 import { backoffMs } from './backoff.ts';
 
 /**
@@ -24,10 +24,6 @@ export async function poll(options: {
       failures += 1;
       onTrouble(error);
     }
-    try {
-      await clock.sleep(failures === 0 ? everyMs : backoffMs(failures, random), signal);
-    } catch {
-      return;
-    }
+    if (!(await pause(clock, failures === 0 ? everyMs : backoffMs(failures, random), signal))) return;
   }
 }

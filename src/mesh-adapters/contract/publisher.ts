@@ -1,4 +1,11 @@
-import { type Clock, describeError, type Log, type Random, TokenBucket } from '../../platform/index.ts';
+import {
+  type Clock,
+  describeError,
+  type Log,
+  pause,
+  type Random,
+  TokenBucket,
+} from '../../platform/index.ts';
 import { contentDigest, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import { backoffMs } from './backoff.ts';
 import type { ForeignTrustReport, MeshAdapter } from './mesh-adapter.ts';
@@ -178,11 +185,8 @@ export class ForeignTrustPublisher {
 
   async #pause(ms: number, waking?: AbortSignal): Promise<void> {
     const { signal } = this.#stopping;
-    try {
-      await this.#options.clock.sleep(ms, waking ? AbortSignal.any([signal, waking]) : signal);
-    } catch {
-      // Woken: the loop looks at why.
-    }
+    // Woken: the loop looks at why.
+    await pause(this.#options.clock, ms, waking ? AbortSignal.any([signal, waking]) : signal);
   }
 
   /** Resolves the callers that wait for this trigger or an earlier one. */

@@ -1,5 +1,5 @@
 import { defined } from '../../objects/index.ts';
-import type { Clock } from '../../platform/index.ts';
+import { type Clock, pause } from '../../platform/index.ts';
 import {
   fetchHttp,
   type HttpRequest,
@@ -177,12 +177,10 @@ export class KubernetesClient {
     const what = `the watch of ${kind}s (${selector.fieldSelector ?? selector.labelSelector ?? 'all'})`;
     const over = new AbortController();
     const done = new AbortController();
-    const cut = this.#clock
-      .sleep(WATCH_SECONDS * 1000 + WATCH_GRACE_MS, AbortSignal.any([done.signal, signal]))
-      .then(
-        () => over.abort(),
-        () => {},
-      );
+    const longest = WATCH_SECONDS * 1000 + WATCH_GRACE_MS;
+    const cut = pause(this.#clock, longest, AbortSignal.any([done.signal, signal])).then(
+      (isTooLong) => isTooLong && over.abort(),
+    );
     const request = await this.#request('GET', path, query, AbortSignal.any([signal, over.signal]));
     try {
       // The connection's own keep-alive detects a dead peer long before the watch ends.

@@ -1,4 +1,4 @@
-import type { Clock, Random } from '../../platform/index.ts';
+import { type Clock, pause, type Random } from '../../platform/index.ts';
 import { backoffMs } from '../contract/backoff.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { KubernetesClient, ObjectSelector } from './kubernetes-client.ts';
@@ -65,10 +65,6 @@ export async function watchObjects(
       if (code === 'mesh-expired' && failures === 1) continue;
       onTrouble(error);
     }
-    try {
-      if (failures > 0) await clock.sleep(backoffMs(failures, random), signal);
-    } catch {
-      return;
-    }
+    if (failures > 0 && !(await pause(clock, backoffMs(failures, random), signal))) return;
   }
 }

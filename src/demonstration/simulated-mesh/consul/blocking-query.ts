@@ -1,4 +1,4 @@
-import { type Clock, parseDurationMs, type Random } from '../../../platform/index.ts';
+import { type Clock, parseDurationMs, type Random, within } from '../../../platform/index.ts';
 import type { ConsulState, Table } from './consul-state.ts';
 
 const DEFAULT_WAIT_MS = 300_000;
@@ -38,31 +38,19 @@ export async function waitForChange(options: {
   readonly random: Random;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { state, table, request, clock } = options;
-  const over = new AbortController();
+  const { state, table, request, clock, random } = options;
   const { era } = state;
-  const timer = clock
-    .sleep(
-      request.waitMs * (1 + options.random.fraction() / 16),
-      AbortSignal.any([over.signal, options.signal]),
-    )
-    .then(
-      () => over.abort(),
-      () => over.abort(),
-    );
-  while (!over.signal.aborted && state.era === era && state.indexOf(table) <= request.index) {
-    await new Promise<void>((resolve) => {
-      const forget = state.onceChanged(resolve);
-      over.signal.addEventListener(
-        'abort',
-        () => {
+  const change = async (over: AbortSignal) => {
+    while (!over.aborted && state.era === era && state.indexOf(table) <= request.index) {
+      await new Promise<void>((resolve) => {
+        const forget = state.onceChanged(resolve);
+        const end = () => {
           forget();
           resolve();
-        },
-        { once: true },
-      );
-    });
-  }
-  over.abort();
-  await timer;
+        };
+        over.addEventListener('abort', end, { once: true });
+      });
+    }
+  };
+  await within(clock, request.waitMs * (1 + random.fraction() / 16), change, options.signal);
 }

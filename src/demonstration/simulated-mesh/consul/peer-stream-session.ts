@@ -1,4 +1,4 @@
-import type { Clock, Log } from '../../../platform/index.ts';
+import { type Clock, type Log, pause } from '../../../platform/index.ts';
 import {
   type AnyMessage,
   EXPORTED_SERVICE_LIST_URL,
@@ -200,12 +200,7 @@ export class PeerStreamSession {
 
   async #keepAlive(): Promise<void> {
     const { clock, send } = this.#options;
-    for (;;) {
-      try {
-        await clock.sleep(HEARTBEAT_EVERY_MS, this.#over.signal);
-      } catch {
-        return;
-      }
+    while (await pause(clock, HEARTBEAT_EVERY_MS, this.#over.signal)) {
       if (clock.monotonicMs() - this.#heardMs >= SILENCE_LIMIT_MS) {
         this.#end('the peer was silent for two minutes');
         return;

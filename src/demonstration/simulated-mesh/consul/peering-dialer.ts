@@ -1,5 +1,5 @@
 import { Client, type ClientDuplexStream, credentials, status } from '@grpc/grpc-js';
-import type { Clock, Log, Random } from '../../../platform/index.ts';
+import { type Clock, type Log, pause, type Random } from '../../../platform/index.ts';
 import {
   type ExchangeSecretResponse,
   peerStreamService,
@@ -54,11 +54,7 @@ export class PeeringDialer {
         if (now?.state === 'ACTIVE') state.putPeering({ ...now, state: 'FAILING' });
       }
       const wait = Math.min(FIRST_RETRY_MS * 2 ** Math.max(0, attempt), LONGEST_RETRY_MS);
-      try {
-        await clock.sleep(wait * (0.5 + random.fraction() / 2), signal);
-      } catch {
-        return;
-      }
+      if (!(await pause(clock, wait * (0.5 + random.fraction() / 2), signal))) return;
     }
   }
 

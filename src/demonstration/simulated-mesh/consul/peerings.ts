@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock, Log } from '../../../platform/index.ts';
+import { type Clock, type Log, pause } from '../../../platform/index.ts';
 import {
   EXPORTED_SERVICE_LIST_URL,
   PEERING_TRUST_BUNDLE_URL,
@@ -186,11 +186,10 @@ export class Peerings {
     this.#sessions.delete(name);
     this.#options.onTrustChanged();
     log.info('peering deleted', { peering: name });
-    const deletion = clock.sleep(DELETION_DELAY_MS, signal).then(
-      () => state.deletePeering(name),
-      // Stopped meanwhile; `resume` finishes it after the next start.
-      () => {},
-    );
+    const deletion = pause(clock, DELETION_DELAY_MS, signal).then((isDue) => {
+      // Where it was stopped meanwhile, `resume` finishes it after the next start.
+      if (isDue) state.deletePeering(name);
+    });
     this.#deletions.add(deletion);
     void deletion.finally(() => this.#deletions.delete(deletion));
   }

@@ -1,4 +1,4 @@
-import type { Clock } from '../../../platform/index.ts';
+import { type Clock, pause } from '../../../platform/index.ts';
 import type { Change, ConfigMapStore } from './config-map-store.ts';
 import type { ConfigMap } from './kubernetes-object.ts';
 import { KubernetesError, type StatusDocument } from './kubernetes-status.ts';
@@ -97,11 +97,7 @@ async function keepAlive(options: {
   for (;;) {
     const left = end - options.clock.monotonicMs();
     if (left <= 0 || options.over.aborted) return;
-    try {
-      await options.clock.sleep(Math.min(left, BOOKMARK_EVERY_MS), options.over);
-    } catch {
-      return;
-    }
+    if (!(await pause(options.clock, Math.min(left, BOOKMARK_EVERY_MS), options.over))) return;
     options.bookmark?.();
   }
 }
