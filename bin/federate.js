@@ -1,8 +1,23 @@
 #!/usr/bin/env node
 // Plain JavaScript that any Node can read, so that an old one gets a sentence instead of a syntax error.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 
 const major = Number(process.versions.node.split('.')[0]);
+const source = new URL('../src/cli/main.ts', import.meta.url);
+const dist = new URL('../dist/', import.meta.url);
+
+/** The first file of dist/ that is missing or has another size than the build wrote; undefined where all are there. */
+function brokenFile() {
+  try {
+    const { files } = JSON.parse(readFileSync(new URL('build.json', dist), 'utf8'));
+    return Object.keys(files).find((name) => {
+      const found = statSync(new URL(name, dist), { throwIfNoEntry: false });
+      return found === undefined || found.size !== files[name];
+    });
+  } catch {
+    return 'build.json';
+  }
+}
 
 if (major < 24) {
   process.stderr.write(
@@ -12,8 +27,16 @@ if (major < 24) {
   process.exitCode = 2;
 } else {
   // A checkout runs its sources. A package has JavaScript only, because Node strips no types under node_modules.
-  const source = new URL('../src/cli/main.ts', import.meta.url);
-  const built = new URL('../dist/cli/main.js', import.meta.url);
-  const { main } = await import((existsSync(source) ? source : built).href);
-  process.exitCode = await main(process.argv.slice(2));
+  const isCheckout = existsSync(source);
+  const broken = isCheckout ? undefined : brokenFile();
+  if (broken === undefined) {
+    const { main } = await import((isCheckout ? source : new URL('cli.js', dist)).href);
+    process.exitCode = await main(process.argv.slice(2));
+  } else {
+    process.stderr.write(
+      `federate: the installation is not complete: "${new URL(broken, dist).pathname}" is missing or was cut short [installation-incomplete]\n` +
+        '  → install the package again: npm install -g federate-<version>.tgz\n',
+    );
+    process.exitCode = 1;
+  }
 }

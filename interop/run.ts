@@ -7,6 +7,7 @@ import { istiod } from './programs/istiod.ts';
 import { javaSpiffe } from './programs/java-spiffe.ts';
 import { kubeApiserver } from './programs/kube-apiserver.ts';
 import { kuma } from './programs/kuma.ts';
+import { newerNode } from './programs/newer-node.ts';
 import { openBao } from './programs/openbao.ts';
 import { pySpiffe } from './programs/py-spiffe.ts';
 import { olderRustls, rustls } from './programs/rustls.ts';
@@ -44,6 +45,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   rustls,
   olderRustls,
   schemathesis,
+  newerNode,
 ];
 
 function readArguments() {

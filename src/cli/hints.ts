@@ -1,5 +1,8 @@
 /** What to do next, by error code. A code whose message already says it has no hint. */
 const HINTS: Readonly<Record<string, string>> = {
+  ERR_MODULE_NOT_FOUND: 'install Federate again; a part of the installation is missing',
+  'store-engine-unusable':
+    'install Federate again on the machine that runs it, with its own Node.js; SQLite is built for x64 and arm64 of Linux, macOS and Windows',
   'agent-unreachable':
     'is the agent running, and is --socket (or FEDERATE_SOCKET) its admin_socket? Only its own user may open it',
   'already-federated':

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import protobuf, { type Root } from 'protobufjs';
+import { protoText } from './proto-text.ts';
 
 /**
  * Converts bytes of one protobuf message type to a plain object and back. Absent scalars read as
@@ -13,8 +13,7 @@ export interface MessageType<Message> {
 
 /** The `.proto` file of this room with that name, parsed once per process. */
 export function loadProto(name: string): Root {
-  const text = readFileSync(new URL(`./proto/${name}.proto`, import.meta.url), 'utf8');
-  return protobuf.parse(text, { keepCase: true }).root;
+  return protobuf.parse(protoText(name), { keepCase: true }).root;
 }
 
 /**

@@ -11,6 +11,7 @@ export { syncFolder, writeDurably } from './durable-file.ts';
 export { formatDurationMs, parseDurationMs, parseSizeBytes } from './duration.ts';
 export { type Environment, systemEnvironment } from './environment.ts';
 export { answerHealth, type NotReady } from './health.ts';
+export { installation } from './installation.ts';
 export { parseInstant } from './instant.ts';
 export { createJsonLog, type JsonLog } from './json-log.ts';
 export { keepSocket } from './keep-socket.ts';

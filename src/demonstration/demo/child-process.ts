@@ -2,9 +2,10 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { installation } from '../../platform/index.ts';
 import { CodedError } from '../../spiffe/index.ts';
 
-const ENTRY = fileURLToPath(new URL('../../../bin/federate.js', import.meta.url));
+const ENTRY = fileURLToPath(new URL('bin/federate.js', installation.folder));
 
 /** The demonstration could not go on. */
 export class DemoError extends CodedError<'demo-process-ended' | 'demo-timeout' | 'demo-check-failed'> {}

@@ -16,6 +16,7 @@ import { CodedError, type TrustDomain } from '../../spiffe/index.ts';
  * - `store-replaced` the file or its log was removed or replaced while the agent runs
  * - `store-busy` another program keeps a write transaction open for longer than we wait
  * - `store-failed` the disk or the database failed in another way
+ * - `store-engine-unusable` the native code of SQLite is missing, or is for another machine
  * - `store-closed` used after it was closed
  * - `relationship-exists` a relationship with this trust domain is already there
  * - `invitation-exists` an invitation with this ID is already there, in this role
@@ -37,6 +38,7 @@ export type StoreErrorCode =
   | 'store-replaced'
   | 'store-busy'
   | 'store-failed'
+  | 'store-engine-unusable'
   | 'store-closed'
   | 'relationship-exists'
   | 'invitation-exists'

@@ -8,11 +8,22 @@ import { StoreError, type StoreErrorCode } from '../model/errors.ts';
 export function storeErrorFrom(error: unknown, path: string): unknown {
   if (error instanceof StoreError || !(error instanceof Error)) return error;
   if (!('code' in error) || typeof error.code !== 'string') return error;
+  if (error.code === 'ERR_DLOPEN_FAILED' || error.code === 'MODULE_NOT_FOUND') return engineUnusable(error);
   if (!(error instanceof Sqlite.SqliteError) && !('syscall' in error)) return error;
   const [code, what] = explain(error.code);
   return new StoreError(code, `the store ${path} ${what} (${error.code}: ${error.message})`, {
     cause: error,
   });
+}
+
+/** The native code of better-sqlite3 is for another machine or C library, or it is missing. */
+function engineUnusable(cause: Error): StoreError {
+  const [reason = ''] = cause.message.split('\n');
+  return new StoreError(
+    'store-engine-unusable',
+    `the native code of better-sqlite3 does not load on ${process.platform}-${process.arch}: ${reason}`,
+    { cause },
+  );
 }
 
 function explain(code: string): [StoreErrorCode, string] {

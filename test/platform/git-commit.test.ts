@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { commitOf } from '../../src/platform/version.ts';
+import { commitOf } from '../../src/platform/git-commit.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';

@@ -1,0 +1,83 @@
+import { execFileSync } from 'node:child_process';
+import { globSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type BuildOptions, build } from 'esbuild';
+import { bundledPackages, notices } from './bundled-packages.ts';
+import { entries, external, loadedLate } from './entries.ts';
+import { standIns } from './stand-ins.ts';
+
+/**
+ * Makes `dist/` for the package: JavaScript of `src/` and of the packages behind it, because Node.js strips no types under `node_modules`,
+ * and because a few files start faster than a thousand. A checkout runs from `src/` and needs none of it.
+ *
+ * `dist/build.json` has the version, the commit, the packages inside, and the size of each file. `bin/federate.js` compares the sizes, so
+ * that an installation that was cut short does not run.
+ */
+const ROOT = resolve(import.meta.dirname, '../..');
+const DIST = join(ROOT, 'dist');
+/** Built here, and renamed at the end, so that a build that fails or is killed leaves the old one. */
+const NEW = join(ROOT, `dist.${process.pid}`);
+
+const version = String(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version);
+const commit = describeCommit();
+
+const common = {
+  absWorkingDir: ROOT,
+  outdir: NEW,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  external: [...external],
+  // Names stay, for stack traces. Blanks go, because Node.js keeps the text of a program in memory.
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  metafile: true as const,
+  logLevel: 'warning',
+} satisfies BuildOptions;
+
+try {
+  const modules = await build({
+    ...common,
+    entryPoints: { ...entries },
+    format: 'esm',
+    splitting: true,
+    chunkNames: 'chunk-[hash]',
+    // Packages in CommonJS ask for Node's own modules by `require`, which a module does not have.
+    banner: {
+      js: "import{createRequire as createRequireOfChunk}from'node:module';const require=createRequireOfChunk(import.meta.url);",
+    },
+    plugins: [standIns({ root: ROOT, version, commit, protos: globSync(join(ROOT, 'src/**/*.proto')) })],
+  });
+  const late = await build({
+    ...common,
+    entryPoints: [...loadedLate],
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+  });
+  const packages = bundledPackages(ROOT, [modules.metafile, late.metafile]);
+  writeFileSync(join(NEW, 'THIRD-PARTY-NOTICES.txt'), notices(ROOT, packages));
+  const files = Object.fromEntries(readdirSync(NEW).map((file) => [file, statSync(join(NEW, file)).size]));
+  writeFileSync(
+    join(NEW, 'build.json'),
+    `${JSON.stringify({ version, commit, files, packages: packages.map(({ name, version: its }) => `${name}@${its}`) })}\n`,
+  );
+  rmSync(DIST, { recursive: true, force: true });
+  renameSync(NEW, DIST);
+} finally {
+  rmSync(NEW, { recursive: true, force: true });
+}
+process.stdout.write(`built ${DIST}\n`);
+
+/** The commit of this tree, with a mark where files differ from it; null outside of Git. */
+function describeCommit(): string | null {
+  try {
+    return execFileSync('git', ['describe', '--always', '--abbrev=12', '--dirty', '--exclude=*'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { basename, join, relative } from 'node:path';
+import type { Plugin } from 'esbuild';
+import { loadedLate } from './entries.ts';
+
+/**
+ * Puts the facts of a package in place of three kinds of source files, because a package has no sources to read them from:
+ *
+ * - `platform/installation.ts` becomes the version, the commit and the folder;
+ * - `grpc/proto-text.ts` becomes the texts of the protos;
+ * - what is loaded by `createRequire` is loaded from its file in `dist/`.
+ *
+ * All output files are in one folder, so a path relative to `import.meta.url` is the same in each.
+ */
+export function standIns(facts: {
+  readonly root: string;
+  readonly version: string;
+  readonly commit: string | null;
+  readonly protos: readonly string[];
+}): Plugin {
+  const { root, version, commit, protos } = facts;
+  const texts = Object.fromEntries(
+    protos.map((file) => [basename(file, '.proto'), readFileSync(file, 'utf8')]),
+  );
+  const replaced: Readonly<Record<string, string>> = {
+    'src/platform/installation.ts': `export const installation = {
+      folder: new URL('../', import.meta.url),
+      version: ${JSON.stringify(version)},
+      commit: ${JSON.stringify(commit ?? undefined)},
+      gateway: new URL('./gateway.js', import.meta.url),
+    };`,
+    'src/grpc/proto-text.ts': `const texts = ${JSON.stringify(texts)}; export const protoText = (name) => texts[name];`,
+  };
+  const used = new Set<string>();
+  const late = new Set<string>();
+  return {
+    name: 'stand-ins',
+    setup(build) {
+      build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
+        const name = relative(root, path);
+        const contents = replaced[name];
+        if (contents !== undefined) {
+          used.add(name);
+          return { contents, loader: 'js' };
+        }
+        const text = readFileSync(path, 'utf8');
+        if (!text.includes('createRequire(import.meta.url)')) return undefined;
+        return {
+          loader: 'ts',
+          contents: text.replaceAll(/\bload\('([^']+)'\)/g, (_call, wanted: string) => {
+            if (!loadedLate.includes(wanted))
+              throw new Error(`${name} loads ${wanted}, which entries.ts does not name`);
+            late.add(wanted);
+            return `load('./${wanted}.cjs')`;
+          }),
+        };
+      });
+      build.onEnd(() => {
+        const missing = [
+          ...Object.keys(replaced).filter((name) => !used.has(name)),
+          ...loadedLate.filter((name) => !late.has(name)),
+        ];
+        if (missing.length > 0)
+          throw new Error(
+            `nothing loads ${missing.join(', ')} any more: correct ${join('tools/build', basename(import.meta.filename))}`,
+          );
+      });
+    },
+  };
+}
