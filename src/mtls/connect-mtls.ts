@@ -16,6 +16,8 @@ export interface ConnectMtlsOptions {
   readonly svid?: SvidSource;
   readonly verifier: PeerVerifier;
   readonly authorize: Authorize;
+  /** Protocols to offer, such as `h2` (RFC 7301); left out: none. */
+  readonly alpnProtocols?: readonly string[];
   readonly signal: AbortSignal;
   /** For TCP and the handshake together. */
   readonly timeoutMs: number;
@@ -47,6 +49,7 @@ export async function connectMtls(
   const socket = connect({
     ...(options.socket ? { socket: options.socket } : { host, port }),
     ...defined({ servername: options.serverName }),
+    ...(options.alpnProtocols ? { ALPNProtocols: [...options.alpnProtocols] } : {}),
     secureContext,
     // Our own verifier judges the chain below, instead of the TLS stack.
     rejectUnauthorized: false,

@@ -5,9 +5,17 @@ export { ConnectionRegistry, type OpenConnection } from './connection-registry.t
 export { MtlsError, type MtlsErrorCode } from './errors.ts';
 export { createFileSvidSource, type FileSvidSource } from './file-svid-source.ts';
 export { MtlsServer, type MtlsServerOptions, type RefusedConnection } from './mtls-server.ts';
-export { type Authorize, type PeerRole, type PeerVerifier, sentChain, type VerifiedPeer } from './peer.ts';
-export { refusalFields, type RefusedPeer } from './refused-peer.ts';
+export {
+  type Authorize,
+  type PeerRole,
+  type PeerVerifier,
+  provePeer,
+  sentChain,
+  type VerifiedPeer,
+} from './peer.ts';
+export { PendingHandshakes } from './pending-handshakes.ts';
+export { refusalFields, type RefusedPeer, refusedPeer } from './refused-peer.ts';
 export { createSpiffeVerifier } from './spiffe-verifier.ts';
 export { type Svid, type SvidSource, svidFromDer, svidFromPem, tlsIdentity } from './svid.ts';
-export { secureContextOptions } from './tls-profile.ts';
+export { SERVER_CHOOSES_SUITE, secureContextOptions } from './tls-profile.ts';
 export { VerifiedPeers } from './verified-peers.ts';

@@ -7,9 +7,9 @@ import {
 import { createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
 import { describeError, listenOn, type Log } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
-import { endsOf } from './connection-ends.ts';
 import { MtlsError } from './errors.ts';
 import { type Authorize, type PeerVerifier, provePeer, sentChain, type VerifiedPeer } from './peer.ts';
+import { PendingHandshakes } from './pending-handshakes.ts';
 import { refusalFields, type RefusedPeer, refusedPeer } from './refused-peer.ts';
 import { type SvidSource, tlsIdentity } from './svid.ts';
 import { SERVER_CHOOSES_SUITE, secureContextOptions } from './tls-profile.ts';
@@ -51,9 +51,7 @@ export class MtlsServer {
   readonly #tcp: TcpServer;
   /** Never listens; performs the handshakes. */
   readonly #tls: Server;
-  /** In the order in which they began. */
-  readonly #handshakes = new Map<string, Socket>();
-  readonly #givenUp = new WeakMap<Error, string>();
+  readonly #handshakes: PendingHandshakes;
   readonly #open = new Set<TLSSocket>();
   readonly #unwatch: () => void;
   #ready = false;
@@ -62,6 +60,7 @@ export class MtlsServer {
     this.#options = options;
     this.#tcp = createTcpServer({ noDelay: true }, (socket) => this.#begin(socket));
     this.#tcp.maxConnections = options.maxConnections ?? 10_000;
+    this.#handshakes = new PendingHandshakes(options.maxPendingHandshakes ?? 512);
     this.#tls = createServer({
       ...secureContextOptions(options.minVersion),
       ...SERVER_CHOOSES_SUITE,
@@ -74,7 +73,7 @@ export class MtlsServer {
       const late = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
       const code = error instanceof MtlsError ? error.code : late ? 'handshake-timeout' : 'handshake-failed';
       // A closed socket no longer knows its remote address.
-      const remote = socket.remoteAddress ?? this.#givenUp.get(error);
+      const remote = socket.remoteAddress ?? this.#handshakes.remoteOf(error);
       this.#refused({ remote, code, message: error.message });
       socket.destroy();
     });
@@ -113,7 +112,7 @@ export class MtlsServer {
       for (const socket of this.#open) socket.destroy();
     }, graceMs);
     const closed = new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
-    for (const socket of this.#handshakes.values()) socket.destroy();
+    this.#handshakes.closeAll();
     await closed;
     clearTimeout(timer);
   }
@@ -148,35 +147,13 @@ export class MtlsServer {
       this.#refused({ remote, code: 'no-svid', message: 'there is no SVID to present yet' });
       return;
     }
-    if (this.#handshakes.size >= (this.#options.maxPendingHandshakes ?? 512)) this.#giveUpOldest();
-    const connection = endsOf(socket);
-    socket.on('error', () => {}); // the handshake over it reports the error
-    this.#handshakes.set(connection, socket);
-    socket.once('close', () => this.#handshakes.delete(connection));
+    this.#handshakes.begin(socket);
     this.#tls.emit('connection', socket);
-  }
-
-  /**
-   * Makes room for a new handshake by closing the oldest. Because an honest handshake takes a
-   * moment, the oldest is the one held open. No address has a share of its own, because all may
-   * come from one gateway.
-   */
-  #giveUpOldest(): void {
-    const [oldest] = this.#handshakes;
-    if (!oldest) return;
-    const [connection, socket] = oldest;
-    this.#handshakes.delete(connection);
-    const error = new MtlsError(
-      'too-many-handshakes',
-      `${this.#handshakes.size + 1} handshakes were under way, and this one for the longest`,
-    );
-    if (socket.remoteAddress !== undefined) this.#givenUp.set(error, socket.remoteAddress);
-    socket.destroy(error);
   }
 
   #admit(socket: TLSSocket): void {
     const { remoteAddress: remote } = socket;
-    this.#handshakes.delete(endsOf(socket));
+    this.#handshakes.end(socket);
     socket.on('error', () => {});
     const sent = sentChain(socket);
     let peer: VerifiedPeer | undefined;

@@ -18,23 +18,33 @@ export interface Clock {
 /** The longest wait of one Node timer. A longer one would fire at once, so it is split. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-export const systemClock: Clock = {
-  now: () => new Date(),
-  monotonicMs: () => performance.now(),
-  async sleep(ms, signal) {
-    const end = performance.now() + ms;
-    do {
-      const left = end - performance.now();
-      await oneTimer(Math.max(0, Math.min(left, LONGEST_TIMER_MS)), signal);
-    } while (performance.now() < end);
-  },
-};
+export const systemClock: Clock = clockWith({ keepsAlive: true });
+
+/**
+ * The system clock for a library: a process that has nothing else to do ends although something
+ * waits.
+ */
+export const backgroundClock: Clock = clockWith({ keepsAlive: false });
+
+function clockWith({ keepsAlive }: { readonly keepsAlive: boolean }): Clock {
+  return {
+    now: () => new Date(),
+    monotonicMs: () => performance.now(),
+    async sleep(ms, signal) {
+      const end = performance.now() + ms;
+      do {
+        const left = end - performance.now();
+        await oneTimer(Math.max(0, Math.min(left, LONGEST_TIMER_MS)), signal, keepsAlive);
+      } while (performance.now() < end);
+    },
+  };
+}
 
 /**
  * Replaces `node:timers/promises`, because that creates an error with a stack each time it is
  * aborted.
  */
-function oneTimer(ms: number, signal: AbortSignal | undefined): Promise<void> {
+function oneTimer(ms: number, signal: AbortSignal | undefined, keepsAlive: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);
@@ -48,6 +58,7 @@ function oneTimer(ms: number, signal: AbortSignal | undefined): Promise<void> {
       signal?.removeEventListener('abort', onAbort);
       resolve();
     }, ms);
+    if (!keepsAlive) timer.unref();
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }

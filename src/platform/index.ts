@@ -4,7 +4,7 @@
  */
 export { addressGroup } from './address-group.ts';
 export { clearCallerProofs, offerCallerProof, provedCaller } from './caller-proof.ts';
-export { type Clock, systemClock } from './clock.ts';
+export { backgroundClock, type Clock, systemClock } from './clock.ts';
 export { closest, didYouMean } from './closest.ts';
 export { createMetrics } from './create-metrics.ts';
 export { syncFolder, writeDurably } from './durable-file.ts';

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/platform/index.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
@@ -16,6 +18,21 @@ describe('systemClock.sleep()', () => {
     expect(first).toBe('still asleep');
     stop.abort(new Error('enough'));
     await expect(month).rejects.toThrow('enough');
+  });
+});
+
+describe('backgroundClock.sleep()', () => {
+  it('keeps no process alive, unlike that of the system clock', () => {
+    const platform = resolve(import.meta.dirname, '../../src/platform/index.ts');
+    const program = `
+      const { backgroundClock, systemClock } = await import(${JSON.stringify(platform)});
+      const says = (what) => () => process.stdout.write(what);
+      backgroundClock.sleep(3_600_000).then(says('background '));
+      systemClock.sleep(1).then(says('system '));
+      process.on('exit', says('end'));`;
+    expect(execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })).toBe(
+      'system end',
+    );
   });
 });
 

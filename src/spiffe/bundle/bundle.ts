@@ -54,4 +54,9 @@ export interface BundleSource {
    * CA certificates that another authority signed. The same set until it changes; left out: none.
    */
   distrustedKeys?(trustDomain: TrustDomain): ReadonlySet<string> | undefined;
+  /**
+   * Calls back after each change until the returned function is called. Left out: nothing changes,
+   * or its user learns of a change in another way.
+   */
+  onChange?(listener: () => void): () => void;
 }
