@@ -1,5 +1,5 @@
 import { type OwnTrust, withMissing } from '../mesh-adapters/index.ts';
-import type { Clock, Log } from '../platform/index.ts';
+import { type Clock, Listeners, type Log } from '../platform/index.ts';
 import {
   bundleOf,
   bundlesEqual,
@@ -31,7 +31,7 @@ export interface OwnBundleOptions {
  */
 export class OwnBundle {
   readonly #options: OwnBundleOptions;
-  readonly #listeners = new Set<(bundle: TrustBundle) => void>();
+  readonly #listeners = new Listeners<[TrustBundle]>();
   #current: TrustBundle | undefined;
   /** The mesh's last report, distrusted keys included. */
   #reported: TrustBundle | undefined;
@@ -196,7 +196,7 @@ export class OwnBundle {
   #take(bundle: TrustBundle): void {
     const published = { ...bundle, refreshHintSeconds: this.#options.refreshHintSeconds };
     this.#current = published;
-    for (const listener of this.#listeners) listener(published);
+    this.#listeners.notify(published);
   }
 
   #refuseOther(named: TrustDomain, expected: TrustDomain | undefined): void {

@@ -1,6 +1,6 @@
 import type { WarningDocument } from '../admin/index.ts';
 import type { AdapterStatus, MeshAdapter, OwnTrust } from '../mesh-adapters/index.ts';
-import type { Clock, Log } from '../platform/index.ts';
+import { type Clock, Listeners, type Log } from '../platform/index.ts';
 import { AgentError } from './errors.ts';
 import type { OwnBundle } from './own-bundle.ts';
 
@@ -12,7 +12,7 @@ export class OwnTrustWatch {
     readonly clock: Clock;
     readonly log: Log;
   };
-  readonly #listeners = new Set<(trust: OwnTrust) => void>();
+  readonly #listeners = new Listeners<[OwnTrust]>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -29,9 +29,7 @@ export class OwnTrustWatch {
   }
 
   /** Calls back with each report of the mesh after our own bundle was made of it. */
-  onTaken(listener: (trust: OwnTrust) => void): void {
-    this.#listeners.add(listener);
-  }
+  readonly onTaken = this.#listeners.add;
 
   /** Begins to follow the mesh. A mesh that cannot be followed any more ends the process. */
   start(): void {
@@ -102,7 +100,7 @@ export class OwnTrustWatch {
       return;
     }
     this.#untaken = undefined;
-    for (const listener of this.#listeners) listener(counting);
+    this.#listeners.notify(counting);
   }
 
   async #inTurn(work: () => Promise<void>): Promise<void> {

@@ -1,5 +1,12 @@
 import { stat } from 'node:fs/promises';
-import { type Clock, describeError, type Log, readRegularText, watchFiles } from '../platform/index.ts';
+import {
+  type Clock,
+  describeError,
+  Listeners,
+  type Log,
+  readRegularText,
+  watchFiles,
+} from '../platform/index.ts';
 import { parseCertificate } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Svid, type SvidSource, svidFromPem } from './svid.ts';
@@ -36,7 +43,7 @@ export function createFileSvidSource(options: {
   readonly log: Log;
 }): FileSvidSource {
   const { certificateFile, keyFile, clock, log } = options;
-  const listeners = new Set<() => void>();
+  const listeners = new Listeners();
   const stopping = new AbortController();
   let current: Svid | undefined;
   let watching: Promise<void> | undefined;
@@ -65,20 +72,17 @@ export function createFileSvidSource(options: {
     if (current && isSame(current, found)) return;
     current = found;
     log.info('SVID renewed', { id: found.id, not_after: found.notAfter });
-    for (const listener of listeners) listener();
+    listeners.notify();
   };
   return {
     start: async () => {
       current = await readSvid(certificateFile, keyFile, log);
       const paths = [certificateFile, keyFile];
       watching = watchFiles({ paths, everyMs: LOOK_EVERY_MS, clock, signal: stopping.signal, look });
-      for (const listener of listeners) listener();
+      listeners.notify();
     },
     current: () => current,
-    onChange: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: listeners.add,
     problem: () => problem,
     stop: async () => {
       stopping.abort();

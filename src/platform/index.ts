@@ -24,6 +24,7 @@ export {
   slowdownOf,
   systemLoad,
 } from './machine-load.ts';
+export { Listeners } from './listeners.ts';
 export { createLocalNames, type LocalNames } from './local-names.ts';
 export { describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
 export type { Metrics } from './metrics.ts';

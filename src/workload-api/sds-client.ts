@@ -5,7 +5,7 @@ import {
   SECRET_TYPE_URL,
   secretDiscoveryService,
 } from '../grpc/index.ts';
-import { type Clock, describeError, type Log, pause, type Random } from '../platform/index.ts';
+import { type Clock, describeError, Listeners, type Log, pause, type Random } from '../platform/index.ts';
 import { decodeSecret, type SdsSecret } from './secret.ts';
 
 export interface SdsClientOptions {
@@ -36,7 +36,7 @@ const MAX_RESPONSE_BYTES = 64 * 1024 * 1024;
 export class SdsClient {
   readonly #options: SdsClientOptions;
   readonly #secrets = new Map<string, { readonly secret: SdsSecret; readonly bytes: Uint8Array }>();
-  readonly #listeners = new Set<(name: string) => void>();
+  readonly #listeners = new Listeners<[name: string]>();
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #connected = false;
@@ -63,10 +63,7 @@ export class SdsClient {
   /**
    * Calls back with the name of each secret that changed, until the returned function is called.
    */
-  onChange(listener: (name: string) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
+  readonly onChange = this.#listeners.add;
 
   async stop(): Promise<void> {
     this.#stopping.abort();
@@ -145,7 +142,7 @@ export class SdsClient {
     });
     for (const each of changed) this.#secrets.set(each.secret.name, each);
     // Accepted before it is acknowledged: an ACK promises that new handshakes already use it.
-    for (const { secret } of changed) for (const listener of this.#listeners) listener(secret.name);
+    for (const { secret } of changed) this.#listeners.notify(secret.name);
     const [problem] = problems;
     if (problem === undefined) {
       this.#version = response.version_info;

@@ -1,12 +1,12 @@
 import { type Svid, type SvidSource, svidFromPem } from '../mtls/index.ts';
-import { describeError, type Log } from '../platform/index.ts';
+import { describeError, Listeners, type Log } from '../platform/index.ts';
 import type { SdsClient } from './sds-client.ts';
 
 /**
  * Our SVID from the secret `name` of an SDS server. An unusable secret leaves the last good SVID.
  */
 export function createSdsSvidSource(client: SdsClient, name: string, log: Log): SvidSource {
-  const listeners = new Set<() => void>();
+  const listeners = new Listeners();
   let current: Svid | undefined;
   const take = (): boolean => {
     const secret = client.current(name);
@@ -26,13 +26,10 @@ export function createSdsSvidSource(client: SdsClient, name: string, log: Log): 
   take();
   client.onChange((changed) => {
     if (changed !== name || !take()) return;
-    for (const listener of listeners) listener();
+    listeners.notify();
   });
   return {
     current: () => current,
-    onChange: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: listeners.add,
   };
 }

@@ -1,5 +1,5 @@
 import type { Svid, SvidSource } from '../mtls/index.ts';
-import { type Clock, type Log, pause } from '../platform/index.ts';
+import { type Clock, Listeners, type Log, pause } from '../platform/index.ts';
 import type { SpiffeId } from '../spiffe/index.ts';
 import type { WorkloadX509Client } from './workload-x509-client.ts';
 import type { OfferedSvid } from './x509-offer.ts';
@@ -31,7 +31,7 @@ export function createWorkloadSvidSource(
   choice: SvidChoice,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): WorkloadSvidSource {
-  const listeners = new Set<() => void>();
+  const listeners = new Listeners();
   let current: Svid | undefined;
   let waiting = new AbortController();
   const become = (svid: Svid | undefined) => {
@@ -42,7 +42,7 @@ export function createWorkloadSvidSource(
       log.info('SVID received', { id: svid.id, not_after: svid.notAfter });
       void watchOver(svid, waiting.signal);
     }
-    for (const listener of listeners) listener();
+    listeners.notify();
   };
   const watchOver = async (svid: Svid, signal: AbortSignal) => {
     const fields = { id: svid.id, not_after: svid.notAfter };
@@ -70,10 +70,7 @@ export function createWorkloadSvidSource(
   const unfollow = client.onChange(take);
   return {
     current: () => (current && current.notAfter > clock.now() ? current : undefined),
-    onChange: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: listeners.add,
     stop: () => {
       unfollow();
       waiting.abort();

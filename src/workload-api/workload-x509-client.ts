@@ -1,5 +1,5 @@
 import { spiffeWorkloadService, type X509SvidResponse } from '../grpc/index.ts';
-import type { Clock, Log, Random } from '../platform/index.ts';
+import { type Clock, Listeners, type Log, type Random } from '../platform/index.ts';
 import { BundleSet, type BundleSource } from '../spiffe/index.ts';
 import type { EndpointAddress } from './endpoint-address.ts';
 import { type WorkloadApiProblem, WorkloadStream } from './workload-stream.ts';
@@ -21,7 +21,7 @@ export interface WorkloadX509ClientOptions {
 export class WorkloadX509Client {
   readonly #stream: WorkloadStream<X509SvidResponse>;
   readonly #log: Log;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Listeners();
   #svids: readonly OfferedSvid[] = [];
   #bundles = new BundleSet();
 
@@ -67,10 +67,7 @@ export class WorkloadX509Client {
    * Calls back after each accepted message and after a denial, until the returned function is
    * called.
    */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
+  readonly onChange = this.#listeners.add;
 
   #take(message: X509SvidResponse): void {
     const svids = readOfferedSvids(message);
@@ -93,6 +90,6 @@ export class WorkloadX509Client {
       svids: svids.map(({ svid }) => svid.id),
       trust_domains: bundles.list().map(({ trustDomain }) => trustDomain),
     });
-    for (const listener of this.#listeners) listener();
+    this.#listeners.notify();
   }
 }

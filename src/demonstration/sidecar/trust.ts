@@ -1,5 +1,5 @@
 import { createSpiffeVerifier, type PeerVerifier } from '../../mtls/index.ts';
-import { type Clock, describeError, type Log } from '../../platform/index.ts';
+import { type Clock, describeError, Listeners, type Log } from '../../platform/index.ts';
 import {
   BundleSet,
   bundleOf,
@@ -21,7 +21,7 @@ export class MeshTrust implements PeerVerifier {
   readonly #resource: string;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Listeners();
   #verifier: PeerVerifier | undefined;
 
   constructor(options: {
@@ -41,9 +41,7 @@ export class MeshTrust implements PeerVerifier {
   }
 
   /** Calls back after each change. */
-  onChange(listener: () => void): void {
-    this.#listeners.add(listener);
-  }
+  readonly onChange = this.#listeners.add;
 
   /**
    * Throws what the verifier of the secret throws, and `SidecarError` `no-trust` before there is
@@ -65,7 +63,7 @@ export class MeshTrust implements PeerVerifier {
       return;
     }
     this.#log.info('trust received', { kind: secret.kind, trust_domains: trustDomainsIn(secret) });
-    for (const listener of this.#listeners) listener();
+    this.#listeners.notify();
   }
 }
 

@@ -1,7 +1,7 @@
 import { type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { defined } from '../../objects/index.ts';
-import type { Clock, Log } from '../../platform/index.ts';
+import { type Clock, Listeners, type Log } from '../../platform/index.ts';
 import {
   generateKeyPair,
   issueCertificate,
@@ -57,7 +57,7 @@ export class CertificateAuthority {
   readonly #profile: CertificateProfile;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Listeners();
   /**
    * One change at a time: issuing waits for a rotation step, and rotation steps wait for one
    * another.
@@ -106,10 +106,7 @@ export class CertificateAuthority {
   }
 
   /** Calls back after the roots or their phases changed. Returns what ends that. */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
+  readonly onChange = this.#listeners.add;
 
   /**
    * Makes the next root and lists it among the own roots; the active one keeps signing. Throws
@@ -276,7 +273,7 @@ export class CertificateAuthority {
       phase: this.phase,
       roots: this.roots().map((root) => root.authority.fingerprint),
     });
-    for (const listener of this.#listeners) listener();
+    this.#listeners.notify();
   }
 
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -1,5 +1,5 @@
 import { defined } from '../../objects/index.ts';
-import { type Clock, describeError, type Log } from '../../platform/index.ts';
+import { type Clock, describeError, Listeners, type Log } from '../../platform/index.ts';
 import type { AdapterStatus, ForeignTrustReport } from './mesh-adapter.ts';
 
 const MAX_CAUSES = 4;
@@ -18,8 +18,8 @@ export type AdapterPart = 'mesh-config' | 'roots' | 'own-trust' | 'foreign-trust
 export class AdapterState {
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #listeners = new Set<(report: ForeignTrustReport) => void>();
-  readonly #watchers = new Set<() => void>();
+  readonly #listeners = new Listeners<[ForeignTrustReport]>();
+  readonly #watchers = new Listeners();
   readonly #troubles = new Map<
     AdapterPart,
     { readonly code: string; readonly message: string; readonly since: Date }
@@ -86,23 +86,17 @@ export class AdapterState {
     }
   }
 
-  onReport(listener: (report: ForeignTrustReport) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
+  readonly onReport = this.#listeners.add;
 
   report(report: ForeignTrustReport): void {
-    for (const listener of this.#listeners) listener(report);
+    this.#listeners.notify(report);
   }
 
-  onProgress(listener: () => void): () => void {
-    this.#watchers.add(listener);
-    return () => this.#watchers.delete(listener);
-  }
+  readonly onProgress = this.#watchers.add;
 
   /** The mesh has made something of what was written, or may have lost it. */
   progress(): void {
-    for (const listener of this.#watchers) listener();
+    this.#watchers.notify();
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { defined } from '../../../objects/index.ts';
-import type { Clock } from '../../../platform/index.ts';
+import { type Clock, Listeners } from '../../../platform/index.ts';
 import type { ConfigMap, ConfigMapInput } from './kubernetes-object.ts';
 import { KubernetesError } from './kubernetes-status.ts';
 import { checkConfigMap } from './check-config-map.ts';
@@ -37,7 +37,7 @@ const KEPT_CHANGES = 1000;
 export class ConfigMapStore {
   readonly #objects = new Map<string, ConfigMap>();
   readonly #namespaces = new Set<string>();
-  readonly #listeners = new Set<(change: Change) => void>();
+  readonly #listeners = new Listeners<[Change]>();
   readonly #clock: Clock;
   readonly #save: (snapshot: StoreSnapshot) => void;
   #changes: Change[] = [];
@@ -163,10 +163,7 @@ export class ConfigMapStore {
   }
 
   /** Calls back on every change. Returns what ends that. */
-  onChange(listener: (change: Change) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
+  readonly onChange = this.#listeners.add;
 
   snapshot(): StoreSnapshot {
     return { version: this.#version, namespaces: this.namespaces(), configMaps: this.list() };
@@ -221,7 +218,7 @@ export class ConfigMapStore {
       this.#compactedVersion = this.#changes.shift()?.version ?? this.#compactedVersion;
     }
     this.#save(this.snapshot());
-    for (const listener of this.#listeners) listener(change);
+    this.#listeners.notify(change);
   }
 }
 
