@@ -9,13 +9,7 @@ import {
   type ProcessContext,
 } from '../platform/index.ts';
 import { openSqliteStore, type Store, type StoreObserver } from '../store/index.ts';
-import {
-  type AgentConfig,
-  type LoadedConfig,
-  planOfConfig,
-  resolvePath,
-  rotationTimes,
-} from '../config/index.ts';
+import { type AgentConfig, type LoadedConfig, planOfConfig, rotationTimes } from '../config/index.ts';
 import { createFederationGateway } from '../envoy/index.ts';
 import { Observations } from '../observation/index.ts';
 import { bundleHandlers } from './admin/bundles.ts';
@@ -79,9 +73,8 @@ export async function partsOfAgent(
   context: ProcessContext,
   openStore = openSqliteStore,
 ): Promise<readonly Part[]> {
-  const { config, folder } = loaded;
+  const { store: path } = loaded.config;
   const { clock, log } = context;
-  const path = resolvePath(folder, config.store);
   const health = new StoreHealth({ clock, log: log.with({ part: 'store' }) });
   const observer: StoreObserver = {
     recorded: createHistoryLog(log),
@@ -113,7 +106,7 @@ async function connectParts(
     health,
   }: { readonly store: Store; readonly path: string; readonly health: StoreHealth },
 ): Promise<readonly Part[]> {
-  const { config, folder } = loaded;
+  const { config } = loaded;
   const { clock, random, log } = context;
   for (const { level, code, message } of planOfConfig(loaded))
     log.warn('times of the config do not fit', { risk: level, code, why: message });
@@ -121,7 +114,7 @@ async function connectParts(
   const stopping = new AbortController();
   const attention = new Attention(store, () => clock.now());
 
-  const identity = createOwnSvid(config, folder, context);
+  const identity = createOwnSvid(config, context);
   const svid = identity?.svid;
   const signer = () => svid?.current();
   const heads = new HistoryHeads({ store, signer, clock, log: log.with({ part: 'history' }) });
@@ -136,7 +129,7 @@ async function connectParts(
   const own = () => ownBundle.current;
 
   noticeIgnoredProxy(context.environment, config, log);
-  const polling = pollingOf(config, folder);
+  const polling = pollingOf(config);
   const federation = new FederationAgent({
     store,
     own,
@@ -187,26 +180,24 @@ async function connectParts(
     clock,
   });
   const invitations = await createInvitations(
-    { config, folder, store, federation, own, svid, limits: { fetchLimits, bundleLimits, proxy } },
+    { config, store, federation, own, svid, limits: { fetchLimits, bundleLimits, proxy } },
     context,
   );
 
-  const endpoint = createEndpoint(config, folder, svid, metrics, context, {
+  const endpoint = createEndpoint(config, svid, metrics, context, {
     onRequest: (seen) => holdings.note(seen),
     onServed: (address, tag) => holdings.noteServed(address, tag),
   });
   endpoint.extend(anyExtension([invitations, observations, signedBundles.extension]));
   const adapter = createMeshAdapter(
     config,
-    folder,
     context,
     peerEndpoints(federation, () => own()?.trustDomain),
   );
   const foreignTrust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
-  const gateway = await createFederationGateway(config, folder, ownBundle, federation.bundles, context);
+  const gateway = await createFederationGateway(config, ownBundle, federation.bundles, context);
   const workloadApi = createWorkloadApi(
     config,
-    folder,
     { own, foreign: () => federation.bundles.list(), svid, metrics },
     context,
   );
@@ -298,7 +289,6 @@ async function connectParts(
   const handlers: AdminHandlers = {
     ...statusHandlers({
       config,
-      folder,
       store,
       attention,
       federation,
@@ -325,7 +315,7 @@ async function connectParts(
     ...historyHandlers({ store, storePath }),
   };
   const admin = createAdminSocket(
-    resolvePath(folder, config.admin_socket),
+    config.admin_socket,
     { handlers, notReady, log: log.with({ part: 'admin' }), renderMetrics: () => metrics.render() },
     context,
   );

@@ -1,12 +1,11 @@
 import { BundleEndpoint, type BundleEndpointOptions } from '../bundle-endpoint/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
 import type { Metrics, ProcessContext } from '../platform/index.ts';
-import { type AgentConfig, resolvePath } from '../config/index.ts';
+import type { AgentConfig } from '../config/index.ts';
 
 /** Builds the endpoint that the config names; `start` is left to the caller. */
 export function createEndpoint(
   config: AgentConfig,
-  folder: string,
   svid: SvidSource | undefined,
   metrics: Metrics,
   context: ProcessContext,
@@ -14,7 +13,7 @@ export function createEndpoint(
 ): BundleEndpoint {
   const { endpoint } = config;
   return new BundleEndpoint({
-    profile: identityOf(endpoint, folder, svid),
+    profile: identityOf(endpoint, svid),
     path: endpoint.path,
     url: endpoint.url,
     limits: {
@@ -32,14 +31,13 @@ export function createEndpoint(
 
 function identityOf(
   endpoint: AgentConfig['endpoint'],
-  folder: string,
   svid: SvidSource | undefined,
 ): BundleEndpointOptions['profile'] {
   if (endpoint.profile === 'https_web') {
     return {
       kind: 'https_web',
-      certificateFile: resolvePath(folder, endpoint.certificate_file),
-      keyFile: resolvePath(folder, endpoint.key_file),
+      certificateFile: endpoint.certificate_file,
+      keyFile: endpoint.key_file,
     };
   }
   if (!svid) throw new TypeError('unreachable: the schema requires an SVID with https_spiffe');

@@ -8,14 +8,14 @@ import {
   type HostLookup,
 } from '../federation/index.ts';
 import { defaultBundleLimits } from '../spiffe/index.ts';
-import { type AgentConfig, resolvePath } from '../config/index.ts';
+import type { AgentConfig } from '../config/index.ts';
 import { defined } from '../objects/index.ts';
 
 /** How peers are polled, from the config. */
-export function pollingOf(
-  config: AgentConfig,
-  folder: string,
-): Omit<FederationAgentOptions, 'store' | 'own' | 'clock' | 'random' | 'log' | 'metrics' | 'signer'> & {
+export function pollingOf(config: AgentConfig): Omit<
+  FederationAgentOptions,
+  'store' | 'own' | 'clock' | 'random' | 'log' | 'metrics' | 'signer'
+> & {
   readonly lookup: HostLookup;
 } {
   const { trust_domain: ownTrustDomain, federation: polling } = config;
@@ -33,7 +33,7 @@ export function pollingOf(
     guard: createForbiddenRanges(polling.forbidden_addresses),
     proxy: polling.proxy && {
       url: polling.proxy.url,
-      credentialsFile: polling.proxy.credentials_file && resolvePath(folder, polling.proxy.credentials_file),
+      credentialsFile: polling.proxy.credentials_file,
       exempt: polling.proxy.no_proxy,
     },
     redirects: {

@@ -4,13 +4,12 @@ import { type InvitationParts, Invitations } from '../invitation/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
 import { certificatesFromPem, CodedError, type TrustBundle } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
-import { type AgentConfig, resolvePath } from '../config/index.ts';
+import type { AgentConfig } from '../config/index.ts';
 import { AgentError } from './errors.ts';
 
 /** What the agent's invitations need. */
 export interface InvitationSetup {
   readonly config: AgentConfig;
-  readonly folder: string;
   readonly store: Store;
   readonly federation: FederationAgent;
   readonly own: () => TrustBundle | undefined;
@@ -22,7 +21,7 @@ export interface InvitationSetup {
  * The agent's invitations; `start` is left to the caller. Throws `AgentError` `ca-file-unusable`.
  */
 export async function createInvitations(
-  { config, folder, limits, ...parts }: InvitationSetup,
+  { config, limits, ...parts }: InvitationSetup,
   { clock, random, log }: ProcessContext,
 ): Promise<Invitations> {
   const { endpoint, federation } = config;
@@ -33,7 +32,7 @@ export async function createInvitations(
     endpoint: {
       url: endpoint.url,
       profile: endpoint.profile,
-      ...(caFile === undefined ? {} : { webPkiCaPem: await readCa(resolvePath(folder, caFile)) }),
+      ...(caFile === undefined ? {} : { webPkiCaPem: await readCa(caFile) }),
     },
     guard: createForbiddenRanges(federation.forbidden_addresses),
     lookup: createHostLookup(),

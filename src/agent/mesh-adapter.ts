@@ -1,5 +1,5 @@
-import { dirname, join, resolve } from 'node:path';
-import { type AgentConfig, resolvePath } from '../config/index.ts';
+import { dirname, join } from 'node:path';
+import type { AgentConfig } from '../config/index.ts';
 import {
   createConsulAdapter,
   createFilesAdapter,
@@ -25,16 +25,15 @@ import type { ProcessContext } from '../platform/index.ts';
  */
 export function createMeshAdapter(
   config: AgentConfig,
-  folder: string,
   context: ProcessContext,
   endpoints: PeerEndpoints,
 ): MeshAdapter {
-  const adapter = createAdapter(config, folder, context, endpoints);
+  const adapter = createAdapter(config, context, endpoints);
   const { cluster_trust_bundles: bundles } = config;
   if (bundles === undefined) return adapter;
   const { clock, random, log } = context;
   return withClusterTrustBundles(adapter, {
-    kubernetes: kubernetesSource(bundles, folder),
+    kubernetes: kubernetesSource(bundles),
     marks: { namePrefix: bundles.name_prefix, signerName: bundles.signer_name },
     acceptUnnarrowed: bundles.accept_unnarrowed_roots,
     clock,
@@ -45,7 +44,6 @@ export function createMeshAdapter(
 
 function createAdapter(
   config: AgentConfig,
-  folder: string,
   { clock, random, log }: ProcessContext,
   endpoints: PeerEndpoints,
 ): MeshAdapter {
@@ -54,8 +52,8 @@ function createAdapter(
     case 'istio':
       if (mesh.mesh_config_file !== undefined) {
         return createIstioFileAdapter({
-          meshConfigFile: resolvePath(folder, mesh.mesh_config_file),
-          ownPemFiles: (mesh.own_pem_files ?? []).map((file) => resolvePath(folder, file)),
+          meshConfigFile: mesh.mesh_config_file,
+          ownPemFiles: mesh.own_pem_files ?? [],
           pollMs: mesh.poll,
           acceptUnnarrowed: mesh.accept_unnarrowed_roots,
           clock,
@@ -64,7 +62,7 @@ function createAdapter(
         });
       }
       return createIstioAdapter({
-        kubernetes: kubernetesSource(mesh, folder),
+        kubernetes: kubernetesSource(mesh),
         systemNamespace: mesh.system_namespace,
         meshConfigMap: mesh.mesh_config_map,
         rootConfigMap: { namespace: mesh.root_namespace, name: mesh.root_config_map },
@@ -77,8 +75,7 @@ function createAdapter(
     case 'consul':
       return createConsulAdapter({
         address: mesh.address,
-        ...(mesh.token_file === undefined ? {} : { tokenFile: resolvePath(folder, mesh.token_file) }),
-        ...(mesh.ca_file === undefined ? {} : { caFile: resolvePath(folder, mesh.ca_file) }),
+        ...defined({ tokenFile: mesh.token_file, caFile: mesh.ca_file }),
         peerNamePrefix: mesh.peer_name_prefix,
         clock,
         random,
@@ -90,14 +87,13 @@ function createAdapter(
           mesh.address === undefined
             ? {
                 kind: 'kubernetes',
-                kubernetes: kubernetesSource(mesh, folder),
+                kubernetes: kubernetesSource(mesh),
                 namespace: mesh.namespace,
               }
             : {
                 kind: 'rest',
                 address: mesh.address,
-                ...(mesh.token_file === undefined ? {} : { tokenFile: resolvePath(folder, mesh.token_file) }),
-                ...(mesh.ca_file === undefined ? {} : { caFile: resolvePath(folder, mesh.ca_file) }),
+                ...defined({ tokenFile: mesh.token_file, caFile: mesh.ca_file }),
                 pollMs: mesh.poll,
               },
         mesh: mesh.mesh,
@@ -110,7 +106,7 @@ function createAdapter(
       });
     case 'linkerd':
       return createLinkerdAdapter({
-        kubernetes: kubernetesSource(mesh, folder),
+        kubernetes: kubernetesSource(mesh),
         namespace: mesh.namespace,
         trustNamespace: mesh.trust_namespace,
         bundle: mesh.bundle,
@@ -124,12 +120,9 @@ function createAdapter(
       });
     case 'spire':
       return createSpireAdapter({
-        access: spireAccess(config, mesh, folder),
+        access: spireAccess(config, mesh),
         pollMs: mesh.poll,
-        ownedFile:
-          mesh.owned_file === undefined
-            ? join(dirname(resolvePath(folder, config.store)), 'spire-federated.json')
-            : resolvePath(folder, mesh.owned_file),
+        ownedFile: mesh.owned_file ?? join(dirname(config.store), 'spire-federated.json'),
         trustDomain: config.trust_domain,
         endpoints: mesh.foreign_trust === 'relationships' ? endpoints : undefined,
         clock,
@@ -142,13 +135,13 @@ function createAdapter(
           address: mesh.address,
           mount: mesh.mount,
           namespace: mesh.namespace,
-          tokenFile: mesh.token_file && resolvePath(folder, mesh.token_file),
-          caFile: mesh.ca_file && resolvePath(folder, mesh.ca_file),
+          tokenFile: mesh.token_file,
+          caFile: mesh.ca_file,
         },
         trustDomain: ownTrustDomain(config),
         pins: mesh.pinned_roots,
         pollMs: mesh.poll,
-        foreignFolder: resolvePath(folder, mesh.foreign_folder),
+        foreignFolder: mesh.foreign_folder,
         clock,
         random,
         log: log.with({ mesh: 'vault' }),
@@ -158,13 +151,10 @@ function createAdapter(
         trustDomain: ownTrustDomain(config),
         own:
           mesh.own_bundle_file === undefined
-            ? { pemFiles: (mesh.own_pem_files ?? []).map((file) => resolvePath(folder, file)) }
-            : { bundleFile: resolvePath(folder, mesh.own_bundle_file) },
-        signingPemFile:
-          mesh.own_signing_pem_file === undefined
-            ? undefined
-            : resolvePath(folder, mesh.own_signing_pem_file),
-        foreignFolder: resolvePath(folder, mesh.foreign_folder),
+            ? { pemFiles: mesh.own_pem_files ?? [] }
+            : { bundleFile: mesh.own_bundle_file },
+        signingPemFile: mesh.own_signing_pem_file,
+        foreignFolder: mesh.foreign_folder,
         pollMs: mesh.poll,
         clock,
         log: log.with({ mesh: 'files' }),
@@ -175,18 +165,17 @@ function createAdapter(
 function spireAccess(
   config: AgentConfig,
   mesh: Extract<AgentConfig['mesh'], { kind: 'spire' }>,
-  folder: string,
 ): SpireAccess {
   const { socket, address, certificate_file: certificate, key_file: key, trust_bundle_file: roots } = mesh;
-  if (socket !== undefined) return { kind: 'socket', path: resolve(folder, socket) };
+  if (socket !== undefined) return { kind: 'socket', path: socket };
   if (address === undefined || certificate === undefined || key === undefined || roots === undefined)
     throw new TypeError('unreachable: the schema requires the files that go with an address');
   return {
     kind: 'mtls',
     address,
-    certificateFile: resolvePath(folder, certificate),
-    keyFile: resolvePath(folder, key),
-    trustBundleFile: resolvePath(folder, roots),
+    certificateFile: certificate,
+    keyFile: key,
+    trustBundleFile: roots,
     trustDomain: ownTrustDomain(config),
   };
 }
@@ -197,15 +186,15 @@ function ownTrustDomain({ trust_domain: trustDomain, mesh }: AgentConfig): Trust
   return trustDomain;
 }
 
-function kubernetesSource(
-  mesh: { readonly kubeconfig?: string | undefined; readonly context?: string | undefined },
-  folder: string,
-): KubernetesSource {
+function kubernetesSource(mesh: {
+  readonly kubeconfig?: string | undefined;
+  readonly context?: string | undefined;
+}): KubernetesSource {
   const { kubeconfig, context } = mesh;
   if (kubeconfig === undefined) return { kind: 'in-cluster' };
   return {
     kind: 'kubeconfig',
-    path: resolvePath(folder, kubeconfig),
+    path: kubeconfig,
     ...defined({ context }),
   };
 }

@@ -8,7 +8,7 @@ import {
   WorkloadX509Client,
 } from '../workload-api/index.ts';
 import type { Clock, ProcessContext, RunningPart } from '../platform/index.ts';
-import { type AgentConfig, resolvePath, type SvidConfig } from '../config/index.ts';
+import type { AgentConfig, SvidConfig } from '../config/index.ts';
 import { defined } from '../objects/index.ts';
 
 /** The agent's own SVID, kept new from its start until it is stopped. */
@@ -29,18 +29,17 @@ export interface OwnSvid extends RunningPart {
  */
 export function createOwnSvid(
   { endpoint, identity }: Pick<AgentConfig, 'endpoint' | 'identity'>,
-  folder: string,
   context: ProcessContext,
 ): OwnSvid | undefined {
   const config = endpoint.profile === 'https_spiffe' ? endpoint.svid : identity;
-  return config && createSvid(config, folder, context);
+  return config && createSvid(config, context);
 }
 
 /**
  * Our SVID from the source in the config; undefined before `start`. Throws `WorkloadApiError`
  * `endpoint-address-missing`, `endpoint-address-invalid`.
  */
-export function createSvid(config: SvidConfig, folder: string, context: ProcessContext): OwnSvid {
+export function createSvid(config: SvidConfig, context: ProcessContext): OwnSvid {
   const { clock, log, random } = context;
   if ('workload_api' in config) {
     const address = resolveEndpointAddress(config.workload_api, context.environment);
@@ -61,7 +60,7 @@ export function createSvid(config: SvidConfig, folder: string, context: ProcessC
     };
   }
   if ('sds_socket' in config) {
-    const socketPath = resolvePath(folder, config.sds_socket);
+    const socketPath = config.sds_socket;
     const client = new SdsClient({
       socketPath,
       resourceNames: [config.resource],
@@ -78,10 +77,10 @@ export function createSvid(config: SvidConfig, folder: string, context: ProcessC
       stop: () => client.stop(),
     };
   }
-  const certificateFile = resolvePath(folder, config.certificate_file);
+  const certificateFile = config.certificate_file;
   const svid = createFileSvidSource({
     certificateFile,
-    keyFile: resolvePath(folder, config.key_file),
+    keyFile: config.key_file,
     clock,
     log: log.with({ part: 'svid' }),
   });

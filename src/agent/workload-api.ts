@@ -3,7 +3,7 @@ import type { SvidSource } from '../mtls/index.ts';
 import type { Metrics, ProcessContext, RunningPart } from '../platform/index.ts';
 import type { TrustBundle } from '../spiffe/index.ts';
 import { WorkloadServer } from '../workload-api/index.ts';
-import { type AgentConfig, resolvePath } from '../config/index.ts';
+import type { AgentConfig } from '../config/index.ts';
 
 /** The agent's socket for proxies and workloads. */
 export interface WorkloadApiPart extends RunningPart {
@@ -25,7 +25,6 @@ const MOST_REFUSALS = 100;
 /** Serves the trust to proxies and workloads, where the config names a socket for it. */
 export function createWorkloadApi(
   config: Pick<AgentConfig, 'workload_api'>,
-  folder: string,
   parts: {
     readonly own: () => TrustBundle | undefined;
     readonly foreign: () => readonly TrustBundle[];
@@ -35,7 +34,7 @@ export function createWorkloadApi(
   { clock, log: outer }: ProcessContext,
 ): WorkloadApiPart | undefined {
   if (!config.workload_api) return undefined;
-  const { socket, access, give_own_svid: gives, max_streams: maxStreams } = config.workload_api;
+  const { socket: path, access, give_own_svid: gives, max_streams: maxStreams } = config.workload_api;
   const { own, foreign, svid, metrics } = parts;
   const log = outer.with({ part: 'workload-api' });
   const server = new WorkloadServer({
@@ -47,7 +46,6 @@ export function createWorkloadApi(
     log,
     metrics,
   });
-  const path = resolvePath(folder, socket);
   return {
     start: async () => {
       await server.start(path, MODES[access]);

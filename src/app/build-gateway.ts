@@ -9,7 +9,7 @@ import {
   readRegularText,
   watchFiles,
 } from '../platform/index.ts';
-import { type GatewayConfig, type LoadedConfig, readRoutes, resolvePath, routesOf } from '../config/index.ts';
+import { type GatewayConfig, type LoadedConfig, readRoutes, routesOf } from '../config/index.ts';
 
 /** How often the route table is looked at. */
 const LOOK_EVERY_MS = 1000;
@@ -18,11 +18,11 @@ const STOP_MS = 3000;
 
 /** Builds the gateway, which follows its route table. Throws `ConfigError` for a bad table. */
 export async function buildGateway(
-  { config, folder }: LoadedConfig<GatewayConfig>,
+  { config }: LoadedConfig<GatewayConfig>,
   { clock, log }: ProcessContext,
 ): Promise<Parts> {
   const metrics = createMetrics({ processMetrics: true });
-  const file = resolvePath(folder, config.routes_file);
+  const file = config.routes_file;
   const gateway = new Gateway({
     routes: await readRoutes(file),
     limits: {

@@ -1,7 +1,7 @@
 import { createMetrics, createMetricsServer, partOf, Parts, type ProcessContext } from '../platform/index.ts';
 import { Sidecar, type SidecarOptions } from '../demonstration/sidecar/index.ts';
 import { resolveEndpointAddress } from '../workload-api/index.ts';
-import { type LoadedConfig, resolvePath, type SidecarConfig } from '../config/index.ts';
+import type { LoadedConfig, SidecarConfig } from '../config/index.ts';
 import { defined } from '../objects/index.ts';
 
 /** The time to stop when nothing has to be drained. */
@@ -12,14 +12,14 @@ const STOP_MS = 3000;
  * rejects with `MtlsError`, `SidecarError`.
  */
 export async function buildSidecar(
-  { config, folder }: LoadedConfig<SidecarConfig>,
+  { config }: LoadedConfig<SidecarConfig>,
   context: ProcessContext,
 ): Promise<Parts> {
   const metrics = createMetrics({ processMetrics: true });
   const sidecar = new Sidecar({
     ...context,
     metrics,
-    supply: supplyOf(config, folder, context),
+    supply: supplyOf(config, context),
     ...(config.inbound === undefined
       ? {}
       : {
@@ -55,16 +55,12 @@ export async function buildSidecar(
   );
 }
 
-function supplyOf(
-  config: SidecarConfig,
-  folder: string,
-  { environment }: ProcessContext,
-): SidecarOptions['supply'] {
+function supplyOf(config: SidecarConfig, { environment }: ProcessContext): SidecarOptions['supply'] {
   const { workload_api: api, sds_socket: sds, spiffe_id: spiffeId, hint } = config;
   if (sds !== undefined)
     return {
       kind: 'sds',
-      socket: resolvePath(folder, sds),
+      socket: sds,
       certificateResource: config.certificate_resource,
       trustResource: config.trust_resource,
     };

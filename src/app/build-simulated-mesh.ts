@@ -1,36 +1,30 @@
 import { SimulatedConsul, SimulatedIstio } from '../demonstration/simulated-mesh/index.ts';
-import {
-  type LoadedConfig,
-  resolvePath,
-  type SimulatedConsulConfig,
-  type SimulatedIstioConfig,
-} from '../config/index.ts';
+import { type LoadedConfig, type SimulatedConsulConfig, type SimulatedIstioConfig } from '../config/index.ts';
+import { defined } from '../objects/index.ts';
 import { partOf, Parts, type ProcessContext } from '../platform/index.ts';
 
 /** Builds the Istio-flavoured control plane; its start rejects with the room's coded error. */
 export async function buildSimulatedIstio(
-  { config, folder }: LoadedConfig<SimulatedIstioConfig>,
+  { config }: LoadedConfig<SimulatedIstioConfig>,
   context: ProcessContext,
 ): Promise<Parts> {
   const mesh = new SimulatedIstio({
     ...context,
-    folder: resolvePath(folder, config.folder),
+    folder: config.folder,
     trustDomain: config.trust_domain,
     kubernetes: { ...config.kubernetes_listen, advertisedHost: config.kubernetes_host },
-    kubeconfigFile: resolvePath(folder, config.kubeconfig),
-    ...(config.admin_kubeconfig === undefined
-      ? {}
-      : { adminKubeconfigFile: resolvePath(folder, config.admin_kubeconfig) }),
+    kubeconfigFile: config.kubeconfig,
+    ...defined({ adminKubeconfigFile: config.admin_kubeconfig }),
     trustDomainAliases: config.trust_domain_aliases,
     systemNamespace: config.system_namespace,
     multiroot: config.multiroot,
     svidTtlMs: config.svid_ttl,
-    controlSocket: resolvePath(folder, config.control_socket),
+    controlSocket: config.control_socket,
     workloads: config.workloads.map((each) => ({
       name: each.name,
       namespace: each.namespace,
       account: each.service_account,
-      sdsSocket: resolvePath(folder, each.sds_socket),
+      sdsSocket: each.sds_socket,
     })),
   });
   return new Parts([partOf('mesh', mesh)], context);
@@ -38,24 +32,24 @@ export async function buildSimulatedIstio(
 
 /** Builds the Consul-flavoured control plane; its start rejects with the room's coded error. */
 export async function buildSimulatedConsul(
-  { config, folder }: LoadedConfig<SimulatedConsulConfig>,
+  { config }: LoadedConfig<SimulatedConsulConfig>,
   context: ProcessContext,
 ): Promise<Parts> {
   const mesh = new SimulatedConsul({
     ...context,
-    folder: resolvePath(folder, config.folder),
+    folder: config.folder,
     uuid: config.cluster_id,
     datacenter: config.datacenter,
     http: config.http_listen,
     peering: { ...config.grpc_listen, advertisedHost: config.grpc_host },
-    ...(config.token_file === undefined ? {} : { aclTokenFile: resolvePath(folder, config.token_file) }),
+    ...defined({ aclTokenFile: config.token_file }),
     svidTtlMs: config.svid_ttl,
-    controlSocket: resolvePath(folder, config.control_socket),
+    controlSocket: config.control_socket,
     workloads: config.workloads.map((each) => ({
       name: each.name,
       namespace: each.namespace,
       service: each.service,
-      sdsSocket: resolvePath(folder, each.sds_socket),
+      sdsSocket: each.sds_socket,
     })),
   });
   return new Parts([partOf('mesh', mesh)], context);

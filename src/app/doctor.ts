@@ -14,7 +14,6 @@ import {
   type FederationGatewayConfig,
   type LoadedConfig,
   readConfig,
-  resolvePath,
 } from '../config/index.ts';
 import { defined } from '../objects/index.ts';
 import { isInCluster, usualKubernetes } from './usual-kubeconfig.ts';
@@ -45,14 +44,13 @@ export async function examineIstioMesh(
   asked: IstioToExamine,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Examination> {
-  const found = asked.configFile === undefined ? undefined : meshOf(asked.configFile, 'istio');
-  if (found?.mesh.mesh_config_file !== undefined && asked.kubeconfig === undefined)
-    return await examineIstioFile(resolvePath(found.folder, found.mesh.mesh_config_file), systemClock);
-  const kubeconfig =
-    asked.kubeconfig ?? (found?.mesh.kubeconfig && resolvePath(found.folder, found.mesh.kubeconfig));
-  const context = asked.context ?? found?.mesh.context;
+  const mesh = asked.configFile === undefined ? undefined : meshOf(asked.configFile, 'istio');
+  if (mesh?.mesh_config_file !== undefined && asked.kubeconfig === undefined)
+    return await examineIstioFile(mesh.mesh_config_file, systemClock);
+  const kubeconfig = asked.kubeconfig ?? mesh?.kubeconfig;
+  const context = asked.context ?? mesh?.context;
   // A config without a kubeconfig means the service account of its pod, where this is one.
-  const inPod = found !== undefined && isInCluster(systemEnvironment);
+  const inPod = mesh !== undefined && isInCluster(systemEnvironment);
   const kubernetes: KubernetesSource =
     kubeconfig !== undefined
       ? { kind: 'kubeconfig', path: kubeconfig, ...defined({ context }) }
@@ -61,7 +59,7 @@ export async function examineIstioMesh(
         : usualKubernetes(systemEnvironment, context);
   return await examineIstio({
     kubernetes,
-    systemNamespace: asked.namespace ?? found?.mesh.system_namespace ?? 'istio-system',
+    systemNamespace: asked.namespace ?? mesh?.system_namespace ?? 'istio-system',
     clock: systemClock,
     signal,
   });
@@ -75,16 +73,15 @@ export async function examineConsulMesh(
   asked: ConsulToExamine,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<Examination> {
-  const found = asked.configFile === undefined ? undefined : meshOf(asked.configFile, 'consul');
-  const tokenFile =
-    asked.tokenFile ?? (found?.mesh.token_file && resolvePath(found.folder, found.mesh.token_file));
-  const caFile = asked.caFile ?? (found?.mesh.ca_file && resolvePath(found.folder, found.mesh.ca_file));
+  const mesh = asked.configFile === undefined ? undefined : meshOf(asked.configFile, 'consul');
+  const tokenFile = asked.tokenFile ?? mesh?.token_file;
+  const caFile = asked.caFile ?? mesh?.ca_file;
   return await examineConsul({
-    address: asked.address ?? found?.mesh.address ?? 'http://127.0.0.1:8500',
+    address: asked.address ?? mesh?.address ?? 'http://127.0.0.1:8500',
     ...defined({ tokenFile, caFile }),
-    tokenIsAgents: found !== undefined && asked.tokenFile === undefined,
-    ...(found ? { peerNamePrefix: found.mesh.peer_name_prefix } : {}),
-    ...(found?.mesh.federation_gateway ? gatewayOf(found.mesh.federation_gateway) : {}),
+    tokenIsAgents: mesh !== undefined && asked.tokenFile === undefined,
+    ...(mesh ? { peerNamePrefix: mesh.peer_name_prefix } : {}),
+    ...(mesh?.federation_gateway ? gatewayOf(mesh.federation_gateway) : {}),
     identities: asked.identities,
     ...defined({ service: asked.service }),
     clock: systemClock,
@@ -106,13 +103,10 @@ type Mesh<Kind> = Extract<AgentConfig['mesh'], { readonly kind: Kind }>;
  * The mesh section of an agent's config. Throws `ConfigError` `config-invalid` where it is another
  * mesh.
  */
-function meshOf<Kind extends AgentConfig['mesh']['kind']>(
-  file: string,
-  kind: Kind,
-): { readonly mesh: Mesh<Kind>; readonly folder: string } {
-  const { config, folder }: LoadedConfig<AgentConfig> = readConfig(file, agentConfigSchema);
+function meshOf<Kind extends AgentConfig['mesh']['kind']>(file: string, kind: Kind): Mesh<Kind> {
+  const { config }: LoadedConfig<AgentConfig> = readConfig(file, agentConfigSchema);
   const { mesh } = config;
-  if (isKind(mesh, kind)) return { mesh, folder };
+  if (isKind(mesh, kind)) return mesh;
   throw new ConfigError('config-invalid', `the config ${file} is for another mesh`, [
     { path: 'mesh.kind', message: `is ${mesh.kind}, and ${kind} is to be examined` },
   ]);

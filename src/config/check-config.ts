@@ -23,7 +23,7 @@ export async function checkConfigWithFiles(
   file: string,
   { withoutFiles = false, now = systemClock.now() } = {},
 ): Promise<readonly ConfigNote[]> {
-  const text = readConfigText(file);
+  const text = readConfigText(file, configSchemas[kind]);
   const mistakes = [...mistakesOf(configSchemas[kind], text.value)];
   const notes: ConfigNote[] = [];
   if (mistakes.length === 0 && kind === 'agent') {
@@ -37,7 +37,7 @@ export async function checkConfigWithFiles(
   }
   if (!withoutFiles) {
     const { checkNamedFiles } = await import('./check-named-files.ts');
-    const found = await checkNamedFiles(namedFiles(kind, text.value), text.folder, now);
+    const found = await checkNamedFiles(namedFiles(kind, text.value), now);
     mistakes.push(...found.mistakes);
     notes.push(...found.notes.map((note) => ({ level: 'warning', ...note })));
   }

@@ -14,7 +14,6 @@ import {
   parseBundle,
   parseCertificate,
 } from '../spiffe/index.ts';
-import { resolvePath } from './fields.ts';
 import type { FieldMistake } from './mistakes.ts';
 import type { NamedFile, NamedFiles } from './named-files.ts';
 
@@ -32,18 +31,13 @@ const SHARE_OF_LIFE = 5;
  * Opens every named file and reports what would not work with it now. Never rejects. No message
  * contains any part of a key or token.
  */
-export async function checkNamedFiles(
-  files: readonly NamedFiles[],
-  folder: string,
-  now: Date,
-): Promise<FileFindings> {
+export async function checkNamedFiles(files: readonly NamedFiles[], now: Date): Promise<FileFindings> {
   const findings: FileFindings = { mistakes: [], notes: [] };
-  for (const named of files) await checkOne(named, { folder, now, findings });
+  for (const named of files) await checkOne(named, { now, findings });
   return findings;
 }
 
 interface Surroundings {
-  readonly folder: string;
   readonly now: Date;
   readonly findings: FileFindings;
 }
@@ -115,19 +109,20 @@ async function checkPair(
     const keyPem = await read(path);
     if (chain === undefined) return;
     if (named.kind === 'svid') svidFromPem(chain, keyPem);
-    else await checkWeb(named, around);
+    else await checkWeb(named);
   });
 }
 
-async function checkWeb(
-  { certificate, key, url }: NamedFiles & { readonly kind: 'svid' | 'web-certificate' },
-  { folder }: Surroundings,
-): Promise<void> {
+async function checkWeb({
+  certificate,
+  key,
+  url,
+}: NamedFiles & { readonly kind: 'svid' | 'web-certificate' }): Promise<void> {
   if (url === undefined || !URL.canParse(url)) return;
   const { readWebCertificate } = await import('../bundle-endpoint/index.ts');
   const files = {
-    certificateFile: resolvePath(folder, certificate.file),
-    keyFile: resolvePath(folder, key.file),
+    certificateFile: certificate.file,
+    keyFile: key.file,
   };
   await readWebCertificate(files, new URL(url));
 }
@@ -135,14 +130,13 @@ async function checkWeb(
 /** Notes the mistake of the file that a check throws. */
 async function attempt(
   { path, file }: NamedFile,
-  { folder, findings }: Surroundings,
+  { findings }: Surroundings,
   check: (path: string) => Promise<void>,
 ): Promise<void> {
-  const place = resolvePath(folder, file);
   try {
-    await check(place);
+    await check(file);
   } catch (error) {
-    findings.mistakes.push({ path, message: `names ${JSON.stringify(place)}, ${whyOf(error)}` });
+    findings.mistakes.push({ path, message: `names ${JSON.stringify(file)}, ${whyOf(error)}` });
   }
 }
 
@@ -193,7 +187,7 @@ function checkValidity(
         ? `${name} ended at ${notAfter.toISOString()}`
         : `${name} is not valid before ${notBefore.toISOString()}`;
     if (invalid.length === certificates.length)
-      findings.mistakes.push({ path, message: `names ${file}: ${what}` });
+      findings.mistakes.push({ path, message: `names ${JSON.stringify(file)}: ${what}` });
     else findings.notes.push({ code: 'certificate-not-valid', message: `${file}: ${what}` });
   }
   if (invalid.length > 0) return;

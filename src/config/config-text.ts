@@ -1,14 +1,15 @@
 import { dirname, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import type { z } from 'zod';
 import { readRegularFileSync } from '../platform/index.ts';
+import { withAbsolutePaths } from './absolute-paths.ts';
 import { ConfigError, type ConfigMistake } from './config-error.ts';
 import { yamlMistakes } from './yaml-mistakes.ts';
 
 /** The text of a config file: its YAML, and the place of each field. */
 export interface ConfigText {
   readonly file: string;
-  /** The folder that its relative paths start from. */
-  readonly folder: string;
+  /** The YAML as values; the paths in them are absolute (`withAbsolutePaths`). */
   readonly value: unknown;
   /**
    * The line, counted from 1, of a field; of what is missing, the line of the section that should
@@ -21,7 +22,7 @@ export interface ConfigText {
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
 /** Reads one YAML file. Throws `ConfigError` `config-unreadable`, `config-not-yaml`. */
-export function readConfigText(file: string): ConfigText {
+export function readConfigText(file: string, schema: z.ZodType): ConfigText {
   const text = readText(file);
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
@@ -39,8 +40,7 @@ export function readConfigText(file: string): ConfigText {
   }
   return {
     file: resolve(file),
-    folder: dirname(resolve(file)),
-    value,
+    value: withAbsolutePaths(schema, value, dirname(resolve(file))),
     lineOf: (path) => {
       const offset = offsetOf(document, path);
       return offset === undefined ? undefined : lines.linePos(offset).line;

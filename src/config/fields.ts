@@ -1,4 +1,3 @@
-import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { type ListenAddress, parseDurationMs, parseSizeBytes } from '../platform/index.ts';
 import { CodedError, parseEndpointUrl, parsePin, parseSpiffeId, parseTrustDomain } from '../spiffe/index.ts';
@@ -62,21 +61,19 @@ export const pinField = () => parsed(parsePin);
 export const endpointAddressField = () =>
   parsed((text) => (text === ENDPOINT_VARIABLE ? ENDPOINT_VARIABLE : parseEndpointAddress(text)));
 
-/** A path; relative ones start at the folder of the config file (`resolvePath`). */
-export const path = () => z.string().min(1);
+const pathFields = z.registry<{ readonly isPath: true }>();
+
+/** The path of a file, folder or Unix socket; absolute in a config that was read. */
+export const path = () => z.string().min(1).register(pathFields, { isPath: true });
+
+/** Whether `path()` made this field. */
+export const isPathField = (schema: z.core.$ZodType): boolean => pathFields.get(schema)?.isPath === true;
 
 export function parseListenAddress(text: string): ListenAddress | undefined {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   return host !== undefined && port <= 65_535 ? { host, port } : undefined;
-}
-
-/**
- * `file` unchanged when absolute, otherwise resolved from `folder`, the folder of the config file.
- */
-export function resolvePath(folder: string, file: string): string {
-  return isAbsolute(file) ? file : resolve(folder, file);
 }
 
 export const logLevel = () =>

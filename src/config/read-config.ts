@@ -4,11 +4,10 @@ import { type ConfigMistake, invalidConfig, pathText } from './config-error.ts';
 import { type ConfigText, readConfigText } from './config-text.ts';
 import { type FieldMistake, mistakesOf } from './mistakes.ts';
 
-/** A checked config and the folder its relative paths start from. */
+/** A checked config. Every path in it is absolute. */
 export interface LoadedConfig<Config> {
   readonly config: Config;
   readonly file: string;
-  readonly folder: string;
 }
 
 /**
@@ -20,11 +19,11 @@ export function readConfig<Schema extends z.ZodType>(
   file: string,
   schema: Schema,
 ): LoadedConfig<z.output<Schema>> {
-  const text = readConfigText(file);
+  const text = readConfigText(file, schema);
   const result = schema.safeParse(text.value);
   if (!result.success)
     throw invalidConfig(file, placed(text, mistakesOf(schema, text.value)), { cause: result.error });
-  return { config: result.data, file: text.file, folder: text.folder };
+  return { config: result.data, file: text.file };
 }
 
 /** Mistakes with their lines, in the order of the file; those without a line come first. */

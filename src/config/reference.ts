@@ -37,6 +37,7 @@ units (\`30s\`, \`5m\`, \`64KiB\`); relative paths start at the folder of the fi
 
 \`federate check-config FILE\` names every mistake at once, with its line, and starts nothing. It opens the files that the config names:
 each has to be there and readable, certificates have to be valid now and to belong to their keys, and keys and tokens have mode 0600.
+A message names a file by its absolute path.
 Run it as the user that the process runs as. \`--without-files\` checks the text alone, for instance in CI.
 
 ${sections.join('\n')}`;

@@ -53,7 +53,8 @@ function unwrapped(schema: z.core.$ZodType, value: unknown): z.core.$ZodType | u
   return variant && unwrapped(variant, value);
 }
 
-function bared(schema: z.core.$ZodType): z.core.$ZodType {
+/** Without default, optional and transformation. */
+export function bared(schema: z.core.$ZodType): z.core.$ZodType {
   if (
     schema instanceof z.core.$ZodOptional ||
     schema instanceof z.core.$ZodDefault ||

@@ -11,9 +11,10 @@ import { basename, join } from 'node:path';
 import { get } from 'node:https';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { createAdminClient } from '../../src/admin-client/index.ts';
 import { partsOfAgent } from '../../src/agent/agent.ts';
-import { agentConfigSchema } from '../../src/config/agent-config.ts';
+import { agentConfigSchema, readConfig } from '../../src/config/index.ts';
 import { type Part, Parts } from '../../src/platform/parts.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { silentLog, systemRandom } from '../../src/platform/index.ts';
@@ -161,7 +162,7 @@ class World {
   }
 
   build(): Promise<readonly Part[]> {
-    const config = agentConfigSchema.parse({
+    const config = {
       trust_domain: 'a.example',
       store: 'federate.db',
       admin_socket: 'admin.sock',
@@ -174,12 +175,12 @@ class World {
       },
       federation: { minimum_poll: '1s', hold: '0s' },
       workload_api: { socket: 'workload.sock' },
-    });
+    };
+    const file = this.folder.file('agent.yaml');
+    writeFileSync(file, stringify(config));
     const { clock, log } = this;
-    return partsOfAgent(
-      { config, folder: this.folder.path, file: this.folder.file('agent.yaml') },
-      { clock, log, random: systemRandom, environment: {} },
-    );
+    const context = { clock, log, random: systemRandom, environment: {} };
+    return partsOfAgent(readConfig(file, agentConfigSchema), context);
   }
 
   /**

@@ -33,7 +33,7 @@ afterEach(async () => {
 async function open(config: unknown, environment: Record<string, string> = {}) {
   const clock = new TestClock(TEST_INSTANT);
   const context = { clock, random: systemRandom, log: silentLog, environment };
-  const own = createSvid(svidSource.parse(config), folder.path, context);
+  const own = createSvid(svidSource.parse(config), context);
   closing.push(() => own.stop());
   await own.start();
   return own;

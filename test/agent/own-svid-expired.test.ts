@@ -13,12 +13,15 @@ it('createSvid() reports that the SVID of a file has ended without being renewed
   writeFileSync(folder.file('svid.pem'), leaf.certPem);
   writeFileSync(folder.file('svid.key'), leaf.keyPem, { mode: 0o600 });
   const clock = new TestClock(TEST_INSTANT);
-  const own = createSvid({ certificate_file: 'svid.pem', key_file: 'svid.key' }, folder.path, {
-    clock,
-    random: systemRandom,
-    log: silentLog,
-    environment: {},
-  });
+  const own = createSvid(
+    { certificate_file: folder.file('svid.pem'), key_file: folder.file('svid.key') },
+    {
+      clock,
+      random: systemRandom,
+      log: silentLog,
+      environment: {},
+    },
+  );
   await own.start();
   expect(own.describe()).toMatchObject({ source: 'files', id: leaf.id, code: null, message: null });
   await clock.advance(60_000);

@@ -135,13 +135,7 @@ describe.skipIf(CONSUL === undefined || ENVOY === undefined)(
       });
       if (!own || mesh.kind !== 'consul' || !mesh.federation_gateway) throw new TypeError('nothing to start');
       const current = bundleOf(own.trustDomain, [...own.roots]);
-      part = await createFederationGateway(
-        { mesh },
-        consul.folder.path,
-        { current },
-        { list: () => foreign },
-        context,
-      );
+      part = await createFederationGateway({ mesh }, { current }, { list: () => foreign }, context);
       await part?.start();
       const bootstrap = gatewayBootstrap({
         gateway: mesh.federation_gateway,

@@ -11,15 +11,13 @@ import type { SvidSource } from '../../mtls/index.ts';
 import type { NotReady } from '../../platform/index.ts';
 import { pinOfBundle } from '../../spiffe/index.ts';
 import { type Store, StoreError } from '../../store/index.ts';
-import { type AgentConfig, resolvePath } from '../../config/index.ts';
+import type { AgentConfig } from '../../config/index.ts';
 import type { Attention } from '../attention.ts';
 import type { OwnBundle } from '../own-bundle.ts';
 
 /** What the status is read from. */
 export interface StatusParts {
   readonly config: Pick<AgentConfig, 'trust_domain' | 'endpoint'>;
-  /** The folder of the config file. */
-  readonly folder: string;
   readonly store: Pick<Store, 'current'>;
   readonly attention: Pick<Attention, 'list'>;
   readonly federation: Pick<FederationAgent, 'status'>;
@@ -52,9 +50,9 @@ async function unlessUnusable<Result>(reading: Promise<Result>): Promise<Result 
   }
 }
 
-function endpointCaFile({ config: { endpoint }, folder }: StatusParts): string | null {
+function endpointCaFile({ config: { endpoint } }: StatusParts): string | null {
   const file = endpoint.profile === 'https_web' ? endpoint.ca_file : undefined;
-  return file === undefined ? null : resolvePath(folder, file);
+  return file ?? null;
 }
 
 async function statusOf(parts: StatusParts): Promise<StatusDocument> {

@@ -5,7 +5,6 @@ import {
   gatewayConfigSchema,
   readConfig,
   readRoutes,
-  resolvePath,
   sidecarConfigSchema,
 } from '../../config/index.ts';
 import { sniGatewayBootstrap } from './gateway-bootstrap.ts';
@@ -29,14 +28,14 @@ export async function renderEnvoy(
 ): Promise<RenderedEnvoy> {
   const { config: fields } = readConfig(configFile, z.looseObject({ routes_file: z.unknown().optional() }));
   if (fields.routes_file !== undefined) {
-    const { config, folder } = readConfig(configFile, gatewayConfigSchema);
-    const routes = await readRoutes(resolvePath(folder, config.routes_file));
+    const { config } = readConfig(configFile, gatewayConfigSchema);
+    const routes = await readRoutes(config.routes_file);
     if (routes.size === 0) throw nowhere(configFile);
     return { stands_for: 'gateway', bootstrap: sniGatewayBootstrap(config, routes) };
   }
-  const { config, folder } = readConfig(configFile, sidecarConfigSchema);
+  const { config } = readConfig(configFile, sidecarConfigSchema);
   if (config.sds_socket === undefined) throw notOverSds(configFile);
-  const identitySocket = resolvePath(resolve(folder), config.sds_socket);
+  const identitySocket = config.sds_socket;
   const bootstrap = sidecarBootstrap(config, {
     identitySocket,
     trustSocket: trust.socket === undefined ? identitySocket : resolve(trust.socket),

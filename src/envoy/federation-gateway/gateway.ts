@@ -11,7 +11,7 @@ import {
 } from '../../spiffe/index.ts';
 import { FittedTrust, type SdsSecret, SdsServer } from '../../workload-api/index.ts';
 import { unservedWarning, type WarningDocument } from '../../admin/index.ts';
-import { type AgentConfig, type FederationGatewayConfig, resolvePath } from '../../config/index.ts';
+import type { AgentConfig, FederationGatewayConfig } from '../../config/index.ts';
 import { gatewaySecrets } from './secrets.ts';
 
 const NOBODY = parseTrustDomain('nobody.invalid');
@@ -38,14 +38,13 @@ export interface FederationGatewayPart extends RunningPart {
  */
 export async function createFederationGateway(
   { mesh }: Pick<AgentConfig, 'mesh'>,
-  folder: string,
   own: { readonly current: TrustBundle | undefined },
   foreign: { list(): readonly TrustBundle[] },
   { clock, random, log: outer }: ProcessContext,
 ): Promise<FederationGatewayPart | undefined> {
   if (mesh.kind !== 'consul' || mesh.federation_gateway === undefined) return undefined;
   const { address, token_file: tokenFile, ca_file: caFile, federation_gateway: gateway } = mesh;
-  const sdsSocket = resolvePath(folder, gateway.sds_socket);
+  const sdsSocket = gateway.sds_socket;
   const nobody = await createNobodysRoot(clock.now());
   const log = outer.with({ part: 'federation-gateway' });
   const services = [gateway.service, ...gateway.identities.map(({ service }) => service)];
@@ -53,8 +52,8 @@ export async function createFederationGateway(
   const byName = new Map(services.map((service) => [gatewaySecrets.leaf(service), service]));
   const leaves = new ConsulLeaves({
     address,
-    ...(tokenFile === undefined ? {} : { tokenFile: resolvePath(folder, tokenFile) }),
-    ...(caFile === undefined ? {} : { caFile: resolvePath(folder, caFile) }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+    ...(caFile === undefined ? {} : { caFile }),
     services,
     onChange: (service) => server.pushChanged([gatewaySecrets.leaf(service)]),
     clock,

@@ -1,5 +1,5 @@
 import { parseTrustDomain } from '../../spiffe/index.ts';
-import { agentConfigSchema, ConfigError, readConfig, resolvePath } from '../../config/index.ts';
+import { agentConfigSchema, ConfigError, readConfig } from '../../config/index.ts';
 import { gatewayBootstrap } from './bootstrap.ts';
 
 /**
@@ -11,7 +11,7 @@ export async function renderFederationGateway(
   configFile: string,
   ownTrustDomain: (adminSocket: string) => Promise<string>,
 ): Promise<{ readonly trustDomain: string; readonly bootstrap: object }> {
-  const { config, folder } = readConfig(configFile, agentConfigSchema);
+  const { config } = readConfig(configFile, agentConfigSchema);
   const gateway = config.mesh.kind === 'consul' ? config.mesh.federation_gateway : undefined;
   if (!gateway)
     throw new ConfigError('config-invalid', `the config ${configFile} describes no federation gateway`, [
@@ -23,8 +23,7 @@ export async function renderFederationGateway(
             : `is for a mesh of kind consul, not ${config.mesh.kind}`,
       },
     ]);
-  const trustDomain =
-    config.trust_domain ?? parseTrustDomain(await ownTrustDomain(resolvePath(folder, config.admin_socket)));
-  const sdsSocket = resolvePath(folder, gateway.sds_socket);
+  const trustDomain = config.trust_domain ?? parseTrustDomain(await ownTrustDomain(config.admin_socket));
+  const sdsSocket = gateway.sds_socket;
   return { trustDomain, bootstrap: gatewayBootstrap({ gateway, sdsSocket, trustDomain }) };
 }

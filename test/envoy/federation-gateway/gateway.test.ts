@@ -15,7 +15,6 @@ const OWN = '11111111-1111-1111-1111-111111111111.consul';
 const WEB = 'spiffe://west.example/ns/shop/sa/web';
 const LONG = { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('2090-01-01T00:00:00Z') };
 const GATEWAY = {
-  sds_socket: 'sds.sock',
   listen: '127.0.0.1:0',
   identities: [{ spiffe_id: WEB, service: 'west-web' }],
   routes: [{ sni: 'info.federated', service: 'info', address: '127.0.0.1:21000' }],
@@ -55,11 +54,15 @@ async function startGateway(more: { readonly identities?: { spiffe_id: string; s
   const context = { clock: systemClock, random: systemRandom, log: silentLog, environment: {} };
   const { mesh } = agentConfigSchema.parse({
     ...plainAgentConfig(),
-    mesh: { kind: 'consul', address: cluster.url, federation_gateway: { ...GATEWAY, ...more } },
+    mesh: {
+      kind: 'consul',
+      address: cluster.url,
+      federation_gateway: { sds_socket: folder.file('sds.sock'), ...GATEWAY, ...more },
+    },
   });
   const own = { current: ca.bundle() };
   let foreign: readonly TrustBundle[] = [west.bundle(), east.bundle()];
-  const part = await createFederationGateway({ mesh }, folder.path, own, { list: () => foreign }, context);
+  const part = await createFederationGateway({ mesh }, own, { list: () => foreign }, context);
   if (!part) throw new TypeError('the config describes a gateway');
   await part.start();
   const envoy = new SdsClient({
