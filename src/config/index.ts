@@ -2,7 +2,7 @@
 export { type AgentConfig, agentConfigSchema } from './agent-config.ts';
 export { ConfigError, type ConfigMistake } from './config-error.ts';
 export { type ConfigKind, configSchemas } from './config-kinds.ts';
-export type { FederationGatewayConfig } from './federation-gateway-config.ts';
+export type { FederationGatewayConfig } from './mesh/federation-gateway.ts';
 export { type GatewayConfig, gatewayConfigSchema } from './gateway-config.ts';
 export { type LoadedConfig, readConfig } from './read-config.ts';
 export { type SidecarConfig, sidecarConfigSchema } from './sidecar-config.ts';

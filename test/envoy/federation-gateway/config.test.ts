@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { plainAgentConfig } from '../../../testkit/agent-config.ts';
 import { describe, expect, it } from 'vitest';
-import { federationGateway } from '../../../src/config/federation-gateway-config.ts';
+import { federationGateway } from '../../../src/config/mesh/federation-gateway.ts';
 import { gatewayBootstrap } from '../../../src/envoy/federation-gateway/bootstrap.ts';
 import { main } from '../../../src/cli/main.ts';
 import { parseTrustDomain } from '../../../src/spiffe/index.ts';

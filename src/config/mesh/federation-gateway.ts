@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, listenAddress, path, spiffeIdField } from './fields.ts';
+import { duration, listenAddress, path, spiffeIdField } from '../fields.ts';
 
 const MAX_CLUSTERS = 5000;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { path } from './fields.ts';
+import { path } from '../fields.ts';
 
 /** `workload_api` of an agent. */
 export const workloadApi = z
