@@ -1,3 +1,4 @@
+import { defined } from '../objects/index.ts';
 import type { Clock, Log } from '../platform/index.ts';
 import type { InvitationPatch, InvitationState, Store, StoredInvitation } from '../store/index.ts';
 
@@ -104,7 +105,7 @@ export class InvitationBook {
     const peer = patch.peer ?? this.get(id)?.peer;
     const done = await this.#store.changeInvitation(
       { id, role: 'inviter', from, patch },
-      { at, ...event, ...(peer === undefined ? {} : { trustDomain: peer }), detail: { invitation: id } },
+      { at, ...event, ...defined({ trustDomain: peer }), detail: { invitation: id } },
     );
     await this.refresh(id);
     return done;
@@ -154,7 +155,7 @@ export class InvitationBook {
       code: 'invitation-reused',
       message,
       detail: { invitation: id, remote: remoteAddress },
-      ...(peer === undefined ? {} : { trustDomain: peer }),
+      ...defined({ trustDomain: peer }),
     };
     this.#store.recordEvent(event).catch((error: unknown) => {
       this.#log.error('remembering a refused invitation failed', { error });

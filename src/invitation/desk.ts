@@ -1,3 +1,4 @@
+import { defined } from '../objects/index.ts';
 import type { TrustDomain } from '../spiffe/index.ts';
 import type { StoredInvitation } from '../store/index.ts';
 import type { InvitationBook } from './book.ts';
@@ -71,7 +72,7 @@ export class InvitationDesk {
       rootPins,
       expiresAt,
       requireApproval,
-      ...(peer === undefined ? {} : { expectedPeer: peer }),
+      ...defined({ expectedPeer: peer }),
     });
     const invitation: StoredInvitation = {
       id,
@@ -83,7 +84,7 @@ export class InvitationDesk {
       createdAt,
       createdBy: actor,
       expiresAt,
-      ...(peer === undefined ? {} : { peer }),
+      ...defined({ peer }),
     };
     await store.addInvitation(invitation, {
       at: createdAt,
@@ -91,7 +92,7 @@ export class InvitationDesk {
       actor,
       message: `the invitation ${id} was given${peer === undefined ? '' : ` for ${peer}`}, good until ${expiresAt.toISOString()}`,
       detail: { invitation: id, requireApproval },
-      ...(peer === undefined ? {} : { trustDomain: peer }),
+      ...defined({ trustDomain: peer }),
     });
     this.#book.put(invitation);
     return { line, invitation };

@@ -1,6 +1,7 @@
 import { createSpiffeVerifier } from '../mtls/index.ts';
 import { CodedError, contentDigest, parseBundle } from '../spiffe/index.ts';
 import { fetchBundle, type InvitedBundle, provedBy } from '../federation/index.ts';
+import { defined } from '../objects/index.ts';
 import { InvitationError } from './errors.ts';
 import { invitationGuard } from './guard.ts';
 import type { InvitationParts } from './parts.ts';
@@ -50,8 +51,7 @@ export async function fetchAsTold(
         notes,
         fetched: true,
         origin: endpointUrl,
-        ...(certificates === undefined ? {} : { provedBy: certificates }),
-        ...(fetched.etag === undefined ? {} : { etag: fetched.etag }),
+        ...defined({ provedBy: certificates, etag: fetched.etag }),
       };
     } catch (error) {
       if (!(error instanceof CodedError)) throw error;

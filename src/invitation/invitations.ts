@@ -1,6 +1,6 @@
 import type { StoredInvitation } from '../store/index.ts';
 import { CodedError } from '../spiffe/index.ts';
-import { describeError } from '../platform/index.ts';
+import { describeError, pause } from '../platform/index.ts';
 import { InvitationBook } from './book.ts';
 import { InvitationDesk, type InvitationRequest } from './desk.ts';
 import { FederationError } from '../federation/index.ts';
@@ -157,11 +157,7 @@ export class Invitations {
     const { clock, store, log } = this.#parts;
     const { signal } = this.#stop;
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 1.5, LONGEST_PAUSE_MS)) {
-      try {
-        await clock.sleep(pauseMs, signal);
-      } catch {
-        return; // Stopped; the next start goes on.
-      }
+      if (!(await pause(clock, pauseMs, signal))) return; // Stopped; the next start goes on.
       try {
         const taken = await store.invitation('newcomer', id);
         if (!taken || !UNFINISHED.includes(taken.state)) return;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { defined } from '../objects/index.ts';
 import {
   CodedError,
   type EndpointProfile,
@@ -186,7 +187,7 @@ function readPayload(payload: Uint8Array): Invitation {
     rootPins,
     expiresAt,
     requireApproval: (flags & FLAG_APPROVAL) !== 0,
-    ...(expectedPeer === undefined ? {} : { expectedPeer }),
+    ...defined({ expectedPeer }),
   };
 }
 

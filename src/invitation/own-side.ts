@@ -1,4 +1,5 @@
 import type { Svid } from '../mtls/index.ts';
+import { defined } from '../objects/index.ts';
 import { CodedError, serializeBundle, type TrustBundle, verifyX509Svid } from '../spiffe/index.ts';
 import { InvitationError } from './errors.ts';
 import { MAX_PINS } from './line.ts';
@@ -86,7 +87,7 @@ export function ownSide(
     role,
     invitationId,
     ...ownEndpoint(endpoint, identity),
-    ...(endpoint.webPkiCaPem === undefined ? {} : { webPkiCaPem: endpoint.webPkiCaPem }),
+    ...defined({ webPkiCaPem: endpoint.webPkiCaPem }),
     bundleDocument: Buffer.from(serializeBundle(identity.own)).toString('utf8'),
     at: clock.now(),
     nonce: Buffer.from(random.bytes(32)).toString('hex'),

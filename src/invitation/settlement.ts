@@ -1,3 +1,4 @@
+import { defined } from '../objects/index.ts';
 import { CodedError } from '../spiffe/index.ts';
 import type { StoredInvitation } from '../store/index.ts';
 import { InvitationError } from './errors.ts';
@@ -102,7 +103,7 @@ export class Settlement {
         actor,
         code,
         message: `nothing came of the invitation ${id}: ${message}`,
-        ...(peer === undefined ? {} : { trustDomain: peer }),
+        ...defined({ trustDomain: peer }),
         detail: { invitation: id },
       },
     );

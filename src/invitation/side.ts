@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { defined } from '../objects/index.ts';
 import {
   type BundleLimits,
   certificatesFromPem,
@@ -63,7 +64,7 @@ export function serializeSide(terms: SideTerms): string {
     endpoint_urls: endpointUrls,
     profile: profile.kind,
     agent_id: agentId,
-    ...(webPkiCaPem === undefined ? {} : { ca_pem: webPkiCaPem }),
+    ...defined({ ca_pem: webPkiCaPem }),
     bundle: terms.bundleDocument,
     at: terms.at.toISOString(),
     nonce: terms.nonce,
@@ -125,7 +126,7 @@ function readSide(
     endpointUrls: urlsIn(said),
     profile: kind === 'https_web' ? { kind } : { kind, endpointId: agentId },
     agentId,
-    ...(webPkiCaPem === undefined ? {} : { webPkiCaPem }),
+    ...defined({ webPkiCaPem }),
     bundleDocument,
     bundle: parseBundle(trustDomain, Buffer.from(bundleDocument, 'utf8'), limits).bundle,
     at,

@@ -1,3 +1,4 @@
+import { defined } from '../objects/index.ts';
 import {
   type BundleSource,
   type JsonObject,
@@ -55,7 +56,7 @@ export function signTranscript(
       role,
       invitation: invitationId,
       transcript: Buffer.from(transcript).toString('hex'),
-      ...(status === undefined ? {} : { status }),
+      ...defined({ status }),
     },
   });
 }

@@ -1,3 +1,4 @@
+import { defined } from '../objects/index.ts';
 import type { TrustDomain } from '../spiffe/index.ts';
 import type { Relationship, Store } from '../store/index.ts';
 import type { SeenVersion } from './seen-claims.ts';
@@ -60,7 +61,7 @@ export async function viewOfOwn(
 }
 
 function seenVersion(digest: string, sequence: bigint | undefined, at: Date): SeenVersion {
-  return { digest, at, ...(sequence === undefined ? {} : { sequence }) };
+  return { digest, at, ...defined({ sequence }) };
 }
 
 function newestFirst(a: SeenVersion, b: SeenVersion): number {

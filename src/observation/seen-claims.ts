@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { defined } from '../objects/index.ts';
 import type { JsonObject, JsonValue, TrustDomain } from '../spiffe/index.ts';
 
 /** What an agent saw of bundles, signed for one peer. */
@@ -80,7 +81,7 @@ export function readSeen(claims: JsonObject): Seen | undefined {
   const [shown, yours] = [readHead(head), readHead(yourHead)];
   if (shown === 'malformed' || yours === 'malformed' || !bundles.every((each) => each !== undefined))
     return undefined;
-  return { bundles, ...(shown ? { head: shown } : {}), ...(yours ? { yourHead: yours } : {}) };
+  return { bundles, ...defined({ head: shown, yourHead: yours }) };
 }
 
 function readHead(value: JsonValue | undefined): ShownHead | undefined | 'malformed' {

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { CodedError } from '../../spiffe/index.ts';
 import type { TheirWord } from './their-side.ts';
 
@@ -72,7 +73,7 @@ export class FetchError extends CodedError<FetchErrorCode> {
   readonly trace: FetchTrace | undefined;
 
   constructor(code: FetchErrorCode, message: string, options: ErrorOptions & { trace?: FetchTrace } = {}) {
-    super(code, message, options.cause === undefined ? {} : { cause: options.cause });
+    super(code, message, defined({ cause: options.cause }));
     this.trace = options.trace;
   }
 }

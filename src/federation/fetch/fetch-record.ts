@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Log } from '../../platform/index.ts';
 import type { EndpointProfile, ParsedBundle, TrustDomain } from '../../spiffe/index.ts';
 import type { FetchTrace } from './errors.ts';
@@ -30,14 +31,14 @@ export function recordFetch(
     ...(profile.kind === 'https_spiffe' ? { endpointId: profile.endpointId } : {}),
     ...(profile.kind === 'signed_bundle' ? { signerId: profile.signerId } : {}),
     redirects: trace?.redirects ?? [],
-    ...(trace?.leafFingerprint === undefined ? {} : { leafFingerprint: trace.leafFingerprint }),
-    ...(trace?.rootFingerprint === undefined ? {} : { rootFingerprint: trace.rootFingerprint }),
-    ...(offer?.bundle.sequence === undefined ? {} : { sequence: offer.bundle.sequence }),
+    ...defined({
+      leafFingerprint: trace?.leafFingerprint,
+      rootFingerprint: trace?.rootFingerprint,
+      sequence: offer?.bundle.sequence,
+    }),
     ...(notes.length === 0 ? {} : { notes: [...new Set(notes.map(({ code }) => code))] }),
     outcome: outcome.kind,
-    ...(outcome.code === undefined ? {} : { code: outcome.code }),
-    ...(warning === undefined ? {} : { code: warning }),
-    ...(error === undefined ? {} : { error }),
+    ...defined({ code: warning ?? outcome.code, error }),
     ...(trace === undefined ? {} : { durationMs: trace.durationMs }),
   };
   // A published private key needs an operator at once, however well the fetch went.

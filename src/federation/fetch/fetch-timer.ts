@@ -1,4 +1,4 @@
-import type { Clock } from '../../platform/index.ts';
+import { type Clock, pause } from '../../platform/index.ts';
 
 interface Phase {
   readonly endMs: number;
@@ -95,11 +95,8 @@ export class FetchTimer {
       }
       const controller = new AbortController();
       this.#sleep = { untilMs: next.endMs, controller };
-      try {
-        await this.#clock.sleep(leftMs, controller.signal);
-      } catch {
-        // Closed, or a nearer limit came.
-      }
+      // Closed, or a nearer limit came.
+      await pause(this.#clock, leftMs, controller.signal);
       this.#sleep = undefined;
     }
     this.#runs = false;

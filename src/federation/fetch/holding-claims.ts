@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { JsonObject, JsonValue } from '../../spiffe/index.ts';
 
 /**
@@ -53,7 +54,7 @@ export function readHolding(claims: JsonObject): Holding | undefined {
     digest,
     since,
     ...(sequence === null ? {} : { sequence: BigInt(sequence) }),
-    ...(inMesh ? { inMesh } : {}),
+    ...defined({ inMesh }),
   };
 }
 

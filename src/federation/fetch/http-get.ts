@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import { Client } from 'undici';
+import { defined } from '../../objects/index.ts';
 import { FetchError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { FetchTimer } from './fetch-timer.ts';
@@ -95,8 +96,7 @@ export async function httpGet(request: {
           'user-agent': 'federate',
           // Without a wait it asks whether the endpoint would.
           prefer: `wait=${waitSeconds}`,
-          ...(etag === undefined ? {} : { 'if-none-match': etag }),
-          ...(holding === undefined ? {} : { [HOLDING_HEADER]: holding }),
+          ...defined({ 'if-none-match': etag, [HOLDING_HEADER]: holding }),
         },
         reset: true,
         signal,

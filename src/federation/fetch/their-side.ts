@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
@@ -81,7 +82,7 @@ export class TheirSides {
     this.#silent.set(trustDomain, silent);
     if (silent < SILENT_ANSWERS) return;
     const { heardAt } = before;
-    this.#known.set(trustDomain, { state: 'ended', since: at, ...(heardAt ? { heardAt } : {}) });
+    this.#known.set(trustDomain, { state: 'ended', since: at, ...defined({ heardAt }) });
     this.#log.warn('a peer seems to have ended its relationship with us', { trustDomain });
     const message = `${trustDomain} seems to hold no relationship with us any more: it takes our bundle no longer, and our workloads will be refused there`;
     const about = { at, trustDomain, actor: 'agent', origin, code: 'peer-dropped-us', message };

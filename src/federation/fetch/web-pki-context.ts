@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { defined } from '../../objects/index.ts';
 
 /**
  * Private CA files that are in use at once; beyond that the one unused for longest is built again.
@@ -16,8 +17,7 @@ const contexts = new Map<string, SecureContext>();
 export function webPkiContext(caPem: string | undefined): SecureContext {
   const key = caPem === undefined ? 'public' : createHash('sha256').update(caPem).digest('hex');
   const known = contexts.get(key);
-  const context =
-    known ?? createSecureContext({ minVersion: 'TLSv1.2', ...(caPem === undefined ? {} : { ca: caPem }) });
+  const context = known ?? createSecureContext({ minVersion: 'TLSv1.2', ...defined({ ca: caPem }) });
   contexts.delete(key);
   contexts.set(key, context);
   const [oldest] = contexts.keys();

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { type Clock, describeError, type Log } from '../../platform/index.ts';
 import { type BundleSource, type SpiffeId, type TrustDomain, verifyStatement } from '../../spiffe/index.ts';
 import type { Relationship, StoredHolding } from '../../store/index.ts';
@@ -106,7 +107,7 @@ export class PeerHoldings {
     const before = this.#plain.get(address);
     if (!before) return;
     const servedTagSince = before.servedTag === servedTag ? before.servedTagSince : this.#options.clock.now();
-    this.#plain.set(address, { ...before, servedTag, ...(servedTagSince ? { servedTagSince } : {}) });
+    this.#plain.set(address, { ...before, servedTag, ...defined({ servedTagSince }) });
   }
 
   /** Takes up what was proved before a restart. */
@@ -208,8 +209,7 @@ export class PeerHoldings {
     this.#plain.delete(address);
     const tag = heldTag !== undefined && heldTag.length <= 256 ? heldTag : undefined;
     this.#plain.set(address, {
-      ...(before?.servedTag === undefined ? {} : { servedTag: before.servedTag }),
-      ...(before?.servedTagSince === undefined ? {} : { servedTagSince: before.servedTagSince }),
+      ...defined({ servedTag: before?.servedTag, servedTagSince: before?.servedTagSince }),
       address,
       firstSeenAt: before?.firstSeenAt ?? now,
       lastSeenAt: now,

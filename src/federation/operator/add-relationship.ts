@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { contentDigest, type SpiffeId, type TrustBundle } from '../../spiffe/index.ts';
 import { type NewEvent, type NewVersion, type Relationship, StoreError } from '../../store/index.ts';
 import { checkEndpoint } from './check-endpoint.ts';
@@ -115,11 +116,10 @@ export async function prepareRelationship(
     bootstrap: first.proof,
     consecutiveFailures: 0,
     endpointUrl: parseSourceUrl(endpointUrl, profile).href,
-    ...(bootstrap.caPem === undefined ? {} : { webPkiCaPem: bootstrap.caPem }),
-    ...(request.agentId === undefined ? {} : { agentId: request.agentId }),
+    ...defined({ webPkiCaPem: bootstrap.caPem, agentId: request.agentId }),
     ...terms,
     state: unusable ? 'failing' : first.fetched ? 'active' : 'pending',
-    ...(unusable ? { stateReason: unusable } : {}),
+    ...defined({ stateReason: unusable }),
     ...(first.fetched ? { lastAttemptAt: at, lastSuccessAt: at } : {}),
   };
   const version: NewVersion = {
@@ -127,14 +127,14 @@ export async function prepareRelationship(
     receivedAt: at,
     verdict: 'bootstrap',
     origin: first.origin,
-    ...(first.provedBy === undefined ? {} : { provedBy: first.provedBy }),
+    ...defined({ provedBy: first.provedBy }),
   };
   const added: NewEvent = {
     at,
     kind: 'relationship-added',
     trustDomain,
     actor,
-    ...(verdict.overridden === undefined ? {} : { code: verdict.overridden }),
+    ...defined({ code: verdict.overridden }),
     message: `federated with ${trustDomain} at ${relationship.endpointUrl} by ${first.proof.kind}`,
     detail: { profile: profile.kind, proof: first.proof, notes },
   };

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { EndpointProfile, SpiffeId } from '../../spiffe/index.ts';
 import type { ChangePolicy, Relationship } from '../../store/index.ts';
 import { checkEndpoint } from './check-endpoint.ts';
@@ -54,14 +55,13 @@ export async function changeRelationship(
     ...rest,
     profile,
     endpointUrl: change.endpointUrl ?? relationship.endpointUrl,
-    ...(caPem === undefined ? {} : { webPkiCaPem: caPem }),
-    ...(change.agentId === undefined ? {} : { agentId: change.agentId }),
+    ...defined({ webPkiCaPem: caPem, agentId: change.agentId }),
   };
   checkEndpoint(parts, changed, known);
   const terms = checkTerms(changed, {
     moreEndpointUrls: change.moreEndpointUrls ?? moreEndpointUrls ?? [],
     policy: change.policy ?? policy ?? 'ask-on-dangerous',
-    ...(limit === undefined ? {} : { staleAfterSeconds: limit }),
+    ...defined({ staleAfterSeconds: limit }),
   });
   const endpointUrl = parseSourceUrl(changed.endpointUrl, changed.profile).href;
   const after = { ...changed, endpointUrl, ...terms };
@@ -72,7 +72,7 @@ export async function changeRelationship(
       moreEndpointUrls: terms.moreEndpointUrls ?? [],
       profile: after.profile,
       webPkiCaPem: caPem ?? null,
-      ...(change.agentId === undefined ? {} : { agentId: change.agentId }),
+      ...defined({ agentId: change.agentId }),
       policy: terms.policy ?? 'ask-on-dangerous',
       staleAfterSeconds: limit ?? null,
     },

@@ -1,4 +1,4 @@
-import { describeError } from '../../platform/index.ts';
+import { describeError, pause } from '../../platform/index.ts';
 import type { Relationship } from '../../store/index.ts';
 import { FetchError } from '../fetch/errors.ts';
 import { recordFetch } from '../fetch/fetch-record.ts';
@@ -139,11 +139,8 @@ export class EndpointWatch {
     const whole = Math.min(FIRST_PAUSE_MS * 2 ** (times - 1), LONGEST_PAUSE_MS);
     const controller = new AbortController();
     this.#current = controller;
-    try {
-      await clock.sleep(whole * (0.5 + 0.5 * random.fraction()), controller.signal);
-    } catch {
-      // Another bundle, or the end.
-    }
+    // Another bundle, or the end.
+    await pause(clock, whole * (0.5 + 0.5 * random.fraction()), controller.signal);
   }
 
   async #hold(tag: RememberedTag): Promise<Held> {

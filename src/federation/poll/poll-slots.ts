@@ -1,4 +1,4 @@
-import type { Clock } from '../../platform/index.ts';
+import { type Clock, pause } from '../../platform/index.ts';
 
 /** Brisk polls, and those of peers that keep us waiting: each has room of its own. */
 export type PollLane = 'brisk' | 'slow';
@@ -167,13 +167,10 @@ export class PollSlots {
     const { clock } = this.#settings;
     const watch = new AbortController();
     this.#watch = watch;
-    clock.sleep(this.#leftMs(oldest), watch.signal).then(
-      () => {
-        if (this.#watch !== watch) return;
-        this.#watch = undefined;
-        this.#handOut();
-      },
-      () => {}, // given up
-    );
+    void pause(clock, this.#leftMs(oldest), watch.signal).then((isDue) => {
+      if (!isDue || this.#watch !== watch) return;
+      this.#watch = undefined;
+      this.#handOut();
+    });
   }
 }

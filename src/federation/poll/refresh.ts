@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { describeError } from '../../platform/index.ts';
 import { BundleError, parseBundle } from '../../spiffe/index.ts';
 import type { Relationship } from '../../store/index.ts';
@@ -67,7 +68,7 @@ export async function refreshOnce(
       await parts.theirSides?.heard(trustDomain, endpointUrl, trace.theirWord, false);
     if (fetched.kind === 'not-modified') {
       offer = known && { bundle: known.bundle, notes: [] };
-      return record({ outcome: { kind: 'unchanged' }, ...(known ? { tag: known } : {}) });
+      return record({ outcome: { kind: 'unchanged' }, ...defined({ tag: known }) });
     }
     const brought = await fetchedDocument(fetched, {
       trustDomain,

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import {
   type BundleNote,
   bundlesEqual,
@@ -202,14 +203,14 @@ async function write(
     trustDomain,
     expectedDigest: before ? contentDigest(before) : null,
     ...(leavesSequence ? { keepsSequence: 'next' as const } : {}),
-    ...(leaptFrom === undefined ? {} : { leaptFrom }),
+    ...defined({ leaptFrom }),
     ...(hasUnusableEntries({ notes: ignored }) ? { unusable: true } : {}),
     version: {
       bundle: leavesSequence ? unnumbered : bundle,
       receivedAt: at,
       verdict: byOperator ? 'operator' : 'accepted',
       origin: trace.redirects.at(-1) ?? endpointUrl,
-      ...(proof === undefined ? {} : { provedBy: proof }),
+      ...defined({ provedBy: proof }),
     },
     event: {
       at,
@@ -232,7 +233,7 @@ async function write(
   // Removed while it was written: the removal, which comes after it in the store, counts.
   if (signal.aborted) return { outcome: { kind: 'called-off' } };
   held.replace(leavesSequence ? written.bundle : bundle);
-  const told = overridden === undefined ? {} : { overridden };
+  const told = defined({ overridden });
   return {
     outcome: { kind: 'accepted', versionNumber: written.number, added, removed, notes, ignored, ...told },
   };

@@ -1,4 +1,4 @@
-import type { Log } from '../../platform/index.ts';
+import { Listeners, type Log } from '../../platform/index.ts';
 import { BundleSet, type BundleSource, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 
 /**
@@ -14,12 +14,11 @@ export type BundleListener = (trustDomain: TrustDomain, bundle: TrustBundle | un
  */
 export class HeldBundles implements BundleSource {
   readonly #set = new BundleSet();
-  readonly #listeners = new Set<BundleListener>();
-  readonly #log: Log;
+  readonly #listeners: Listeners<Parameters<BundleListener>>;
   #list: readonly TrustBundle[] | undefined;
 
   constructor(log: Log) {
-    this.#log = log;
+    this.#listeners = bundleListeners(log);
   }
 
   bundleFor(trustDomain: TrustDomain): TrustBundle | undefined {
@@ -39,7 +38,7 @@ export class HeldBundles implements BundleSource {
   /** Replaces a bundle, and calls the listeners. */
   replace(bundle: TrustBundle): void {
     this.remember(bundle);
-    this.#tell(bundle.trustDomain, bundle);
+    this.#listeners.notify(bundle.trustDomain, bundle);
   }
 
   /** Stores a bundle with the same keys and a newer sequence or hint, without calling listeners. */
@@ -52,32 +51,18 @@ export class HeldBundles implements BundleSource {
   drop(trustDomain: TrustDomain): void {
     this.#set.delete(trustDomain);
     this.#list = undefined;
-    this.#tell(trustDomain, undefined);
+    this.#listeners.notify(trustDomain, undefined);
   }
 
   /** Calls back after each change until the returned function is called. */
   onChange(listener: BundleListener): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
-  #tell(trustDomain: TrustDomain, bundle: TrustBundle | undefined): void {
-    notifyListeners(this.#listeners, this.#log, trustDomain, bundle);
+    return this.#listeners.add(listener);
   }
 }
 
-/** Calls every listener. One that fails stops neither the others nor the caller. */
-export function notifyListeners(
-  listeners: Iterable<BundleListener>,
-  log: Log,
-  trustDomain: TrustDomain,
-  bundle: TrustBundle | undefined,
-): void {
-  for (const listener of listeners) {
-    try {
-      listener(trustDomain, bundle);
-    } catch (error) {
-      log.error('a listener for bundle changes failed', { trustDomain, error });
-    }
-  }
+/** The listeners for changes of bundles. One that fails stops neither the others nor the caller. */
+export function bundleListeners(log: Log): Listeners<Parameters<BundleListener>> {
+  return new Listeners<Parameters<BundleListener>>((error, trustDomain) =>
+    log.error('a listener for bundle changes failed', { trustDomain, error }),
+  );
 }

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { contentDigest, type TrustBundle } from '../../spiffe/index.ts';
 import type { Relationship } from '../../store/index.ts';
 
@@ -29,8 +30,7 @@ export function relationshipStatus(
       digest: contentDigest(bundle),
       x509Roots: x509Authorities.length,
       jwtKeys: jwtAuthorities.length,
-      ...(sequence === undefined ? {} : { sequence }),
-      ...(refreshHintSeconds === undefined ? {} : { refreshHintSeconds }),
+      ...defined({ sequence, refreshHintSeconds }),
       ...(ends.length === 0 ? {} : { rootsUntil: new Date(Math.max(...ends)) }),
     },
   };

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { CodedError } from '../../spiffe/index.ts';
 import type { Relationship } from '../../store/index.ts';
 import { FederationError } from '../fetch/errors.ts';
@@ -41,6 +42,6 @@ export function checkTerms(
   return {
     ...(more.length === 0 ? {} : { moreEndpointUrls: more }),
     ...(policy === undefined || policy === 'ask-on-dangerous' ? {} : { policy }),
-    ...(staleAfterSeconds === undefined ? {} : { staleAfterSeconds }),
+    ...defined({ staleAfterSeconds }),
   };
 }

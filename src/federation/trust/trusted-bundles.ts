@@ -1,7 +1,7 @@
-import type { Clock, Log } from '../../platform/index.ts';
+import { type Clock, type Log, pause } from '../../platform/index.ts';
 import type { BundleSource, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import type { DistrustedKey } from '../../store/index.ts';
-import { type BundleListener, type HeldBundles, notifyListeners } from './held-bundles.ts';
+import { type BundleListener, bundleListeners, type HeldBundles } from './held-bundles.ts';
 import { portablePart } from './portable-part.ts';
 import { withoutKeys } from './without-keys.ts';
 
@@ -23,8 +23,7 @@ export class TrustedBundles implements BundleSource {
   readonly evenStale: BundleSource;
   readonly #held: HeldBundles;
   readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #listeners = new Set<BundleListener>();
+  readonly #listeners: ReturnType<typeof bundleListeners>;
   readonly #distrusted = new Map<TrustDomain, readonly DistrustedKey[]>();
   readonly #keys = new Map<TrustDomain, ReadonlySet<string>>();
   readonly #staleAt = new Map<TrustDomain, number>();
@@ -33,7 +32,7 @@ export class TrustedBundles implements BundleSource {
   constructor(options: { readonly held: HeldBundles; readonly clock: Clock; readonly log: Log }) {
     this.#held = options.held;
     this.#clock = options.clock;
-    this.#log = options.log;
+    this.#listeners = bundleListeners(options.log);
     this.evenStale = {
       bundleFor: (trustDomain) => {
         const bundle = this.#held.bundleFor(trustDomain);
@@ -107,8 +106,7 @@ export class TrustedBundles implements BundleSource {
    * until the returned function is called.
    */
   onChange(listener: BundleListener): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   /**
@@ -152,11 +150,8 @@ export class TrustedBundles implements BundleSource {
       await new Promise<void>((resolve) => woken.addEventListener('abort', () => resolve(), { once: true }));
       return;
     }
-    try {
-      await this.#clock.sleep(Math.max(0, Math.min(...instants) - now), woken);
-    } catch {
-      // Woken: the loop looks at why.
-    }
+    // Woken: the loop looks at why.
+    await pause(this.#clock, Math.max(0, Math.min(...instants) - now), woken);
   }
 
   #put(trustDomain: TrustDomain, keys: readonly DistrustedKey[]): void {
@@ -172,6 +167,6 @@ export class TrustedBundles implements BundleSource {
   }
 
   #tell(trustDomain: TrustDomain): void {
-    notifyListeners(this.#listeners, this.#log, trustDomain, this.bundleFor(trustDomain));
+    this.#listeners.notify(trustDomain, this.bundleFor(trustDomain));
   }
 }

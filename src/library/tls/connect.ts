@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { isIP } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { connectMtls, type PeerVerifier, type VerifiedPeer } from '../../mtls/index.ts';
+import { defined } from '../../objects/index.ts';
 import { type MtlsClientOptions, svidSourceOf } from './mtls-options.ts';
 import { ProvedConnections } from './proved-connections.ts';
 
@@ -45,9 +46,7 @@ export function createDialer(options: MtlsClientOptions): Dial {
       host,
       port,
       ...(name ? { serverName: name } : {}),
-      ...(alpnProtocols ? { alpnProtocols } : {}),
-      ...(given ? { socket: given } : {}),
-      ...(source ? { svid: source } : {}),
+      ...defined({ alpnProtocols, socket: given, svid: source }),
       verifier,
       authorize: options.authorize,
       signal: signal ?? new AbortController().signal,
