@@ -37,6 +37,8 @@ interface ClientOptions {
   readonly timeoutMs: number;
   /** Names the proof of the user ID that goes with each change; left out: none goes with it. */
   readonly random?: Random;
+  /** Ends each request that is open. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A client of the agent on the Unix socket `socketPath`. */
@@ -102,6 +104,7 @@ function askAgent<Answer>(options: ClientOptions, { method, path, body, proof }:
         method,
         path,
         timeout: options.timeoutMs,
+        signal: options.signal,
         headers: {
           'x-federate-operator': encodeURIComponent(options.operator),
           ...(options.operatorAs === undefined

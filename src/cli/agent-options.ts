@@ -3,7 +3,8 @@ import { type Command, Option } from 'commander';
 import { type AdminClient, AdminClientError, createAdminClient } from '../admin-client/index.ts';
 import { defined } from '../objects/index.ts';
 import { type Environment, systemEnvironment, systemRandom } from '../platform/index.ts';
-import { cleanIn, type OutputFormat } from './terminal.ts';
+import { cleanIn, OUTPUT_FORMATS, type OutputFormat } from './terminal.ts';
+import { COLOR_CHOICES } from './view.ts';
 
 /** The options every verb has that asks the agent. */
 export interface AgentOptions {
@@ -13,12 +14,28 @@ export interface AgentOptions {
 
 export const DEFAULT_SOCKET = '/run/federate/admin.sock';
 
-/** Adds `--output`, which every verb has. */
+/** Adds what changes the look of the output: `--quiet`, `--utc` and `--color`. */
+export function withDisplay(command: Command): Command {
+  return command
+    .addOption(display('-q, --quiet', 'print results and errors, and nothing about the progress'))
+    .addOption(display('--utc', 'show times in UTC instead of the zone of this machine'))
+    .addOption(
+      display('--color <when>', 'colours: auto is for terminals that know them').choices(COLOR_CHOICES),
+    );
+}
+
+function display(flags: string, description: string): Option {
+  return new Option(flags, description).helpGroup('Display options:');
+}
+
+/** Adds `--output` and what changes its look. */
 export function withOutput(command: Command): Command {
-  return command.addOption(
-    new Option('-o, --output <format>', 'text for people, json for programs')
-      .choices(['text', 'json'])
-      .default('text'),
+  return withDisplay(
+    command.addOption(
+      new Option('-o, --output <format>', 'text for people, json or yaml for programs')
+        .choices(OUTPUT_FORMATS)
+        .default('text'),
+    ),
   );
 }
 
@@ -36,16 +53,20 @@ export function withAgent(command: Command): Command {
  * poll does. For text output every value of its answers and errors is cleaned, because key IDs,
  * names and reasons come from peers.
  */
-export function agentFor(options: AgentOptions): AdminClient {
+export function agentFor(
+  options: AgentOptions,
+  { timeoutMs = 60_000, signal }: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+): AdminClient {
   const { name, as } = operatorOf(systemEnvironment, userName());
   const client = createAdminClient({
     socketPath: options.socket,
     operator: name,
     ...defined({ operatorAs: as }),
-    timeoutMs: 60_000,
+    timeoutMs,
     random: systemRandom,
+    signal,
   });
-  return options.output === 'json' ? client : withCleanAnswers(client);
+  return options.output === 'text' ? withCleanAnswers(client) : client;
 }
 
 function withCleanAnswers(client: AdminClient): AdminClient {

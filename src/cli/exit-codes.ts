@@ -1,10 +1,15 @@
-/** What a script can rely on: 0 done, 1 refused or failed, 2 wrong usage, 3 agent not reachable. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, unreachable: 3 } as const;
+import { USAGE_ERROR_CODES } from './usage-error.ts';
+
+/**
+ * What a script can rely on: 0 done, 1 refused or failed, 2 wrong usage, 3 agent not reachable, 130
+ * interrupted while it watched.
+ */
+export const exitCodes = { done: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 const USAGE_CODES: ReadonlySet<string> = new Set([
-  'usage',
+  ...USAGE_ERROR_CODES,
   'config-unreadable',
   'config-not-yaml',
   'config-invalid',

@@ -1,6 +1,7 @@
 import type { EventDocument, StoryDocument, StoryQuery } from '../admin-client/index.ts';
 import { describeError, systemClock } from '../platform/index.ts';
-import { type OutputFormat, printResult, type Terminal } from './terminal.ts';
+import type { OutputFormat, Terminal } from './terminal.ts';
+import type { View } from './view.ts';
 
 const LOOK_EVERY_MS = 1000;
 /** How many events one look takes up at the most; the next look goes on. */
@@ -8,8 +9,9 @@ const MOST_AT_ONCE = 10_000;
 
 /**
  * Prints the wanted events, the oldest first, then each new one, until the process is interrupted.
- * Text has one event a line, JSON has one document a line. Where the agent stops answering after
- * the first read, it says so on standard error and waits. Rejects when the first read fails.
+ * Text has one event a line, JSON one document a line, and YAML is a stream of documents. Where the
+ * agent stops answering after the first read, it says so on standard error and waits. Rejects when
+ * the first read fails.
  */
 export async function followStory(
   ask: (wanted: StoryQuery) => Promise<StoryDocument>,
@@ -20,8 +22,7 @@ export async function followStory(
 ): Promise<never> {
   const print = (events: readonly EventDocument[]) => {
     for (const event of events)
-      if (output === 'json') terminal.out(JSON.stringify(event));
-      else printResult(terminal, output, event, () => tellEvent(event));
+      terminal.out(output === 'text' ? tellEvent(event, terminal.view) : terminal.streamText(output, event));
   };
   const { events } = await ask(wanted);
   print(events.toReversed());
@@ -43,6 +44,9 @@ export async function followStory(
 }
 
 /** One event as a line. */
-export function tellEvent({ at, trust_domain: name, kind, actor, message }: EventDocument): string {
-  return `${at.slice(0, 19)}Z  ${name ?? '-'}  ${kind}  ${message} (${actor})`;
+export function tellEvent(
+  { at, trust_domain: name, kind, actor, message }: EventDocument,
+  view: View,
+): string {
+  return `${view.at(at)}  ${name ?? '-'}  ${kind}  ${view.words(message)} (${actor})`;
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import { pathOf } from './federate-command.ts';
 import { didYouMean } from '../platform/index.ts';
-import { UsageError } from './terminal.ts';
+import { UsageError } from './usage-error.ts';
 
 /**
  * Refuses a verb that there is not, also next to `--help`, where the parser would print the help of
@@ -31,7 +32,10 @@ export function refuseUnknownVerb(program: Command, words: readonly string[]): v
     if (commands.length === 0 || command.registeredArguments.length > 0) return;
     const place = command === program ? '' : ` below ${JSON.stringify(command.name())}`;
     const names = commands.map((each) => each.name());
-    throw new UsageError(`there is no verb ${JSON.stringify(word)}${place}${didYouMean(word, names)}`);
+    throw new UsageError(`there is no verb ${JSON.stringify(word)}${place}${didYouMean(word, names)}`, {
+      code: 'verb-unknown',
+      hint: `"${pathOf(command)} --help" shows the verbs`,
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { type Argument, type Command, CommanderError } from 'commander';
 import { addCommand } from './commands/add.ts';
 import { adminCommand } from './commands/admin.ts';
 import { adoptCommand } from './commands/adopt.ts';
@@ -11,6 +11,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { approveCommand, inviteCommand } from './commands/invite.ts';
 import { historyCommand } from './commands/history.ts';
 import { listCommand, showCommand } from './commands/list.ts';
+import { checkConfigCommand } from './commands/check-config.ts';
 import { processCommands } from './commands/processes.ts';
 import { refreshCommand } from './commands/refresh.ts';
 import { reviewCommand } from './commands/review.ts';
@@ -19,32 +20,48 @@ import { rotateCommand } from './commands/rotate.ts';
 import { rotationCommand } from './commands/rotation.ts';
 import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { askedOutput } from './asked-output.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { refuseUnknownVerb } from './known-verbs.ts';
-import { guarded, type OutputFormat, processTerminal, reportError, type Terminal } from './terminal.ts';
-import { versionLine } from '../platform/index.ts';
+import { type Outlet, processOutlet } from './outlet.ts';
+import { createTerminal, type OutputFormat, reportError, type Terminal } from './terminal.ts';
+import { FederateCommand } from './federate-command.ts';
+import type { DisplayOptions } from './view.ts';
+import { type Clock, systemClock, versionLine } from '../platform/index.ts';
 
 /**
  * The whole command: `words` are the arguments after `federate`. Resolves to the exit code (0 done,
  * 1 refused or failed, 2 wrong usage, 3 agent not reachable) and never rejects; what went wrong is
  * on standard error.
  */
-export async function main(words: readonly string[], terminal: Terminal = processTerminal): Promise<number> {
+export async function main(
+  words: readonly string[],
+  outlet: Outlet = processOutlet,
+  clock: Clock = systemClock,
+): Promise<number> {
   // The program that reads our output may stop reading, as `| head` does. That is not a failure.
   if (!process.stdout.listeners('error').includes(onBrokenPipe)) process.stdout.on('error', onBrokenPipe);
   let exitCode: ExitCode = exitCodes.done;
   const finish = (code: ExitCode) => {
     exitCode = code;
   };
-  const safe = guarded(terminal);
-  const program = createProgram(safe, finish);
+  const terminal = createTerminal(outlet, clock);
+  const program = createProgram(terminal, finish);
+  program.hook('preAction', (_, verb) => {
+    const { output = 'text', ...display } = verb.optsWithGlobals<
+      DisplayOptions & { readonly output?: OutputFormat }
+    >();
+    return terminal.show(output, display);
+  });
   try {
     refuseUnknownVerb(program, words);
     await program.parseAsync(words, { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-    return reportError(safe, formatIn(words), error);
+    const { format, display } = askedOutput(words);
+    await terminal.show(format, display);
+    return reportError(terminal, format, error);
   }
 }
 
@@ -52,51 +69,85 @@ function onBrokenPipe(error: NodeJS.ErrnoException): never {
   process.exit(error.code === 'EPIPE' ? exitCodes.done : exitCodes.failed);
 }
 
-function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Command {
-  const program = new Command('federate');
+/** The verbs in their groups, in the order in which a newcomer needs them. */
+const GROUPS: readonly (readonly [heading: string, verbs: readonly AddVerb[]])[] = [
+  ['Start:', [demoCommand, checkConfigCommand, statusCommand, doctorCommand]],
+  [
+    'Relationships:',
+    [
+      inviteCommand,
+      addCommand,
+      approveCommand,
+      listCommand,
+      showCommand,
+      refreshCommand,
+      changeCommand,
+      removeCommand,
+      adoptCommand,
+    ],
+  ],
+  [
+    'Trust:',
+    [
+      reviewCommand,
+      bundleCommand,
+      verifyCommand,
+      distrustCommand,
+      trustCommand,
+      rotationCommand,
+      exportConfigCommand,
+    ],
+  ],
+  ['History:', [historyCommand]],
+  ['Processes:', [processCommands, rotateCommand, adminCommand]],
+];
+
+type AddVerb = (program: Command, terminal: Terminal, finish: (code: ExitCode) => void) => void;
+
+/** The whole command line. `finish` takes the exit code of the verb that runs. */
+export function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Command {
+  const program = new FederateCommand('federate');
   program
     .description('SPIFFE trust-bundle exchange between service meshes')
     .version(versionLine())
     .exitOverride()
     // Else `invite list --socket S` would give S to `invite`, which has the option too.
     .enablePositionalOptions()
-    // A verb with verbs below it may have options of the same name as they have.
-    .enablePositionalOptions()
+    .showSuggestionAfterError(false)
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd()),
+      getOutHelpWidth: () => helpWidth(terminal),
+      getErrHelpWidth: () => helpWidth(terminal),
+      getOutHasColors: () => true,
+      getErrHasColors: () => true,
     })
-    .showHelpAfterError('(add --help for what can be said)')
-    .addHelpText('after', '\nExit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 agent not reachable.');
-  for (const add of [
-    inviteCommand,
-    addCommand,
-    approveCommand,
-    listCommand,
-    showCommand,
-    statusCommand,
-    refreshCommand,
-    changeCommand,
-    removeCommand,
-    adoptCommand,
-    reviewCommand,
-    distrustCommand,
-    trustCommand,
-    bundleCommand,
-    historyCommand,
-    verifyCommand,
-    exportConfigCommand,
-    doctorCommand,
-    adminCommand,
-    processCommands,
-    rotateCommand,
-    rotationCommand,
-    demoCommand,
-  ]) {
-    add(program, terminal, finish);
+    .configureHelp({
+      styleTitle: (title) => terminal.view.paint('bold', title),
+      // Without "[options]", which each verb has.
+      subcommandTerm: (verb) => [verb.name(), ...verb.registeredArguments.map(argumentTerm)].join(' '),
+    })
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 agent not reachable,\n130 interrupted while it watched.',
+    );
+  for (const [heading, verbs] of GROUPS) {
+    program.commandsGroup(heading);
+    for (const add of verbs) add(program, terminal, finish);
   }
   overrideExits(program);
   return program;
+}
+
+/** An argument as help shows it, such as `<file>` or `[peer]`. */
+function argumentTerm(argument: Argument): string {
+  const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
+  return argument.required ? `<${name}>` : `[${name}]`;
+}
+
+/** Help is for reading: a wide terminal is used, but no line is longer than eyes can follow. */
+function helpWidth({ view }: Terminal): number {
+  return Math.min(view.columns ?? 80, 110);
 }
 
 /**
@@ -108,13 +159,4 @@ function overrideExits(command: Command): void {
     child.copyInheritedSettings(command);
     overrideExits(child);
   }
-}
-
-/**
- * The asked output format, read from the words themselves: an error may come before they are
- * parsed.
- */
-function formatIn(words: readonly string[]): OutputFormat {
-  const joined = words.join(' ');
-  return /(?:^| )(?:--output[= ]|-o ?)json(?: |$)/.test(joined) ? 'json' : 'text';
 }

@@ -1,89 +1,185 @@
-import { describeError, printableData, printableJson, printableLines } from '../platform/index.ts';
+import {
+  type Clock,
+  describeError,
+  printableData,
+  printableJson,
+  printableLines,
+} from '../platform/index.ts';
 import { CodedError } from '../errors/index.ts';
 import { exitCodeFor, type ExitCode, exitCodes } from './exit-codes.ts';
 import { hintFor } from './hints.ts';
+import type { Outlet, Screen } from './outlet.ts';
+import { type Frame, openFrame, type StatusLine, statusLineOn } from './screen.ts';
+import { UsageError } from './usage-error.ts';
+import { createView, type DisplayOptions, piecesOf, type View, wantsColours } from './view.ts';
 
-/** Where a command speaks: results to standard output, everything about them to standard error. */
+export { UsageError } from './usage-error.ts';
+
+export const OUTPUT_FORMATS = ['text', 'json', 'yaml'] as const;
+
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+
+/**
+ * Where a verb speaks: results to standard output, everything about them to standard error. No verb
+ * can print control sequences on it. Values of other agents are cleaned before that, where their
+ * documents arrive (`agentFor`, `cleanIn`), so that they cannot add lines either.
+ */
 export interface Terminal {
   out(text: string): void;
+  /** Errors, and what the reader must not miss. */
   err(text: string): void;
+  /** What the reader may miss: silent with `--quiet`. */
+  note(text: string): void;
+  /** How text on standard output is laid out. */
+  readonly view: View;
+  readonly isQuiet: boolean;
+  /** A result as JSON or YAML. */
+  documentText(format: OutputFormat, document: unknown): string;
+  /** One of several results: a line of JSON, or a document of a YAML stream. */
+  streamText(format: OutputFormat, document: unknown): string;
+  /** Takes the whole terminal for a text that is drawn again; undefined for a file or a pipe. */
+  openFrame(): Frame | undefined;
+  /** The last line of the terminal on standard error; undefined for a file or a pipe. */
+  readonly statusLine: StatusLine | undefined;
+  readonly clock: Clock;
+  /** Calls back when the command is to end; gives what stops that. */
+  onInterrupt(end: () => void): () => void;
 }
 
-export const processTerminal: Terminal = {
-  out: (text) => process.stdout.write(`${text}\n`),
-  err: (text) => process.stderr.write(`${text}\n`),
-};
+/** What `main` does with the terminal, and no verb. */
+interface OwnTerminal extends Terminal {
+  /** Takes what the reader asked for. Loads what YAML needs where it is wanted. */
+  show(format: OutputFormat, options: DisplayOptions): Promise<void>;
+  readonly errView: View;
+}
 
-export type OutputFormat = 'text' | 'json';
+/** A terminal that speaks to `outlet`. */
+export function createTerminal(outlet: Outlet, clock: Clock): OwnTerminal {
+  const { environment = {} } = outlet;
+  let asked: DisplayOptions = {};
+  let yaml: ((document: unknown) => string) | undefined;
+  const isColoured = (screen: Screen | undefined) =>
+    wantsColours(asked.color, screen !== undefined, environment);
+  const viewOf = (screen: Screen | undefined) =>
+    createView({
+      columns: screen?.columns,
+      colours: isColoured(screen),
+      offsetMinutes: (at) => (asked.utc === true ? 0 : (outlet.offsetMinutes?.(at) ?? 0)),
+    });
+  const documentText = (format: OutputFormat, document: unknown) =>
+    format === 'yaml' && yaml ? yaml(document).trimEnd() : jsonText(document);
+  let isLineShown = false;
+  const clearLine = () => {
+    if (isLineShown && outlet.errScreen) statusLineOn(outlet.errScreen).clear();
+    isLineShown = false;
+  };
+  const err = (text: string) => {
+    clearLine();
+    outlet.err(guarded(text, isColoured(outlet.errScreen)));
+  };
+  return {
+    out: (text) => {
+      clearLine();
+      outlet.out(guarded(text, isColoured(outlet.screen)));
+    },
+    err,
+    note: (text) => {
+      if (asked.quiet !== true) err(text);
+    },
+    get view() {
+      return viewOf(outlet.screen);
+    },
+    get errView() {
+      return viewOf(outlet.errScreen);
+    },
+    get isQuiet() {
+      return asked.quiet === true;
+    },
+    openFrame: () => {
+      const { screen } = outlet;
+      if (!screen) return undefined;
+      const frame = openFrame(screen);
+      return { ...frame, draw: (text: string) => frame.draw(guarded(text, isColoured(screen))) };
+    },
+    get statusLine() {
+      const { errScreen: screen } = outlet;
+      if (!screen) return undefined;
+      return {
+        clear: clearLine,
+        show: (text: string) => {
+          isLineShown = true;
+          statusLineOn(screen).show(guarded(text, isColoured(screen)));
+        },
+      };
+    },
+    clock,
+    documentText,
+    streamText: (format, document) =>
+      format === 'yaml' ? `---\n${documentText(format, document)}` : printableJson(JSON.stringify(document)),
+    onInterrupt: (end) => outlet.onInterrupt?.(end) ?? (() => undefined),
+    show: async (format, options) => {
+      asked = options;
+      if (format === 'yaml') yaml = (await import('./yaml-text.ts')).yamlText;
+    },
+  };
+}
 
 /** A document as JSON, laid out for people and safe for their terminal. */
-export function jsonText(document: unknown): string {
+function jsonText(document: unknown): string {
   return printableJson(JSON.stringify(document, undefined, 2));
 }
 
-/** Prints one result: `text` for people, or the document itself with `--output json`. */
+/** Text without control sequences but our own colours, and without those where none are wanted. */
+function guarded(text: string, colours: boolean): string {
+  if (!colours) return printableLines(text);
+  return piecesOf(text)
+    .map((piece, index) => (index % 2 === 0 ? printableLines(piece) : piece))
+    .join('');
+}
+
+/** Prints one result: `text` for people, or the document itself with `--output`. */
 export function printResult(
   terminal: Terminal,
   format: OutputFormat,
   document: unknown,
-  text: () => string,
+  text: (view: View) => string,
 ): void {
-  terminal.out(format === 'json' ? jsonText(document) : text());
-}
-
-/**
- * Wraps a terminal so that no verb can print control sequences on it. Values of other agents are
- * cleaned before that, where their documents arrive (`agentFor`, `cleanIn`), so that they cannot
- * add lines either.
- */
-export function guarded(terminal: Terminal): Terminal {
-  return {
-    out: (text) => terminal.out(printableLines(text)),
-    err: (text) => terminal.err(printableLines(text)),
-  };
+  terminal.out(format === 'text' ? text(terminal.view) : terminal.documentText(format, document));
 }
 
 /**
  * Data from others for text output: every value on one line and without what could steer a
- * terminal. For JSON it stays as it is.
+ * terminal. For JSON and YAML it stays as it is.
  */
 export function cleanIn<Value>(format: OutputFormat, data: Value): Value {
-  return format === 'json' ? data : printableData(data, DOCUMENTS);
+  return format === 'text' ? printableData(data, DOCUMENTS) : data;
 }
 
 /** A bundle document is printed as a whole, as the JSON that it is. */
 const DOCUMENTS: ReadonlySet<string> = new Set(['document']);
 
-/** The command was called with words that do not go together; exit code 2. */
-export class UsageError extends CodedError<'usage'> {
-  constructor(message: string, options?: ErrorOptions) {
-    super('usage', message, options);
-  }
-}
-
 /**
  * Prints an error as one sentence with its causes, the code, and what to do next; never a stack
- * trace. With `--output json` it prints the same as a document on standard output. Returns the exit
- * code.
+ * trace. With `--output json` or `yaml` it prints the same as a document on standard output.
+ * Returns the exit code.
  */
-export function reportError(terminal: Terminal, format: OutputFormat, error: unknown): ExitCode {
+export function reportError(terminal: OwnTerminal, format: OutputFormat, error: unknown): ExitCode {
   const { code } = describeError(error);
-  const hint = hintFor(code);
+  const hint = error instanceof UsageError && error.hint !== undefined ? error.hint : hintFor(code);
   const mistakes =
     error instanceof Error && 'mistakes' in error && Array.isArray(error.mistakes) ? error.mistakes : [];
-  if (format === 'json') {
-    terminal.out(
-      jsonText({
-        error: { code: code ?? 'internal', message: sentenceOf(error), hint: hint ?? null, mistakes },
-      }),
-    );
-  } else {
-    terminal.err(`federate: ${sentenceOf(error)}${code === undefined ? '' : ` [${code}]`}`);
+  if (format === 'text') {
+    const view = terminal.errView;
+    const shown = code === undefined ? '' : ` ${view.paint('dim', `[${code}]`)}`;
+    terminal.err(`${view.paint('red', 'federate:')} ${view.words(sentenceOf(error))}${shown}`);
     for (const { path, line, message } of mistakes) {
       const place = line === undefined || path === `line ${line}` ? '' : `line ${line}: `;
-      terminal.err(`  ${place}${path === '' ? '' : `${path}: `}${message}`);
+      terminal.err(`  ${place}${path === '' ? '' : `${path}: `}${view.words(message)}`);
     }
-    if (hint !== undefined) terminal.err(`  → ${hint}`);
+    if (hint !== undefined) terminal.err(`  ${view.paint('cyan', '→')} ${hint}`);
+  } else {
+    const shown = { code: code ?? 'internal', message: sentenceOf(error), hint: hint ?? null, mistakes };
+    terminal.out(terminal.documentText(format, { error: shown }));
   }
   return code === undefined ? exitCodes.failed : exitCodeFor(code);
 }

@@ -79,7 +79,7 @@ describe('federate verify --jwt', () => {
       'by key    "k\ufffd\ufffd2J1" (ES256)',
       'of        a.example, bundle version 1',
       'for       "info.b.example"',
-      'until     2030-01-01T12:05:00.000Z',
+      'until     2030-01-01T12:05:00Z',
     ]);
   });
 

@@ -5,31 +5,53 @@ import { main } from '../../src/cli/main.ts';
 const BEGIN = '<!-- commands:begin -->';
 const END = '<!-- commands:end -->';
 
-/** The rows of `federate --help`: each command without its options, and what it does. */
-async function commands(): Promise<{ readonly name: string; readonly purpose: string }[]> {
+interface Row {
+  readonly name: string;
+  readonly purpose: string;
+}
+
+/** The groups of `federate --help`: each command without its options, and what it does. */
+async function groups(): Promise<{ readonly heading: string; readonly rows: readonly Row[] }[]> {
   let help = '';
   const code = await main(['--help'], { out: (text) => (help += text), err: () => undefined });
   expect(code).toBe(0);
-  const section = help.split('\nCommands:\n')[1]?.split('\n\n')[0] ?? '';
-  // A command begins two spaces from the edge; what is further in continues its description.
-  return section
-    .split(/\n(?= {2}\S)/)
-    .map((row) => /^ {2}(\S.*?)(?: {2,}|\n\s+)([^]*)$/.exec(row))
-    .flatMap((row) => (row ? [{ name: row[1] ?? '', purpose: row[2] ?? '' }] : []))
-    .map(({ name, purpose }) => ({
-      name: name.replace(' [options]', ''),
-      purpose: purpose.replaceAll(/\s+/g, ' ').trim(),
-    }))
-    .filter(({ name }) => !name.startsWith('help'));
+  const parts = help.split('\n\n').slice(3, -1);
+  return parts.map((part) => {
+    const [heading = '', ...lines] = part.split('\n');
+    // A command begins two spaces from the edge; what is further in continues its description.
+    const rows = lines
+      .join('\n')
+      .split(/\n(?= {2}\S)/)
+      .map((row) => /^ {2}(\S.*?)(?: {2,}|\n\s+)([^]*)$/.exec(row))
+      .flatMap((row) => (row ? [{ name: row[1] ?? '', purpose: row[2] ?? '' }] : []))
+      .map(({ name, purpose }) => ({ name, purpose: purpose.replaceAll(/\s+/g, ' ').trim() }));
+    return { heading: heading.replace(/:$/, ''), rows };
+  });
 }
 
+it('federate --help has its groups in the order in which a newcomer needs them', async () => {
+  const all = await groups();
+  expect(all.map(({ heading }) => heading)).toEqual([
+    'Start',
+    'Relationships',
+    'Trust',
+    'History',
+    'Processes',
+  ]);
+  const firsts = all.map(({ rows }) => rows[0]?.name.split(' ')[0]);
+  expect(firsts).toEqual(['demo', 'invite', 'review', 'history', 'agent']);
+});
+
 it('README.md lists the commands as "federate --help" does (npm run docs writes it)', async () => {
-  const all = await commands();
-  expect(all.length).toBeGreaterThan(20);
-  const rows = all.map(
-    ({ name, purpose }) =>
-      `| \`federate ${name.replaceAll('|', '\\|')}\` | ${purpose.replaceAll('|', '\\|')} |`,
-  );
+  const all = await groups();
+  expect(all.flatMap(({ rows }) => rows).length).toBeGreaterThan(20);
+  const rows = all.flatMap(({ heading, rows: verbs }) => [
+    `| **${heading}** | |`,
+    ...verbs.map(
+      ({ name, purpose }) =>
+        `| \`federate ${name.replaceAll('|', '\\|')}\` | ${purpose.replaceAll('|', '\\|')} |`,
+    ),
+  ]);
   const table = ['| command | what it does |', '| --- | --- |', ...rows].join('\n');
   const readme = new URL('../../README.md', import.meta.url);
   const [before = '', rest = ''] = readFileSync(readme, 'utf8').split(BEGIN);

@@ -10,6 +10,7 @@ import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { tellTaken } from './invite.ts';
 import { tellWarning } from './status.ts';
+import type { View } from '../view.ts';
 
 interface AddOptions extends AgentOptions, TermsOptions {
   readonly peer: readonly [string, ...string[]];
@@ -100,7 +101,7 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
         return;
       }
       const answer = await agentFor(options).call('POST /v1/relationships', { body: documentFrom(options) });
-      printResult(terminal, options.output, answer, () => tell(answer, options));
+      printResult(terminal, options.output, answer, (view) => tell(answer, options, view));
       finish(exitCodes.done);
     });
 }
@@ -182,7 +183,7 @@ function documentFrom(options: AddOptions): AddDocument {
   };
 }
 
-function tell(answer: StandingDocument, called: CalledWith): string {
+function tell(answer: StandingDocument, called: CalledWith, view: View): string {
   const { trust_domain: name } = answer;
   const lines = [
     `Federated with ${name} in one direction: identities of ${name} are accepted here.`,
@@ -190,11 +191,11 @@ function tell(answer: StandingDocument, called: CalledWith): string {
   ];
   if (answer.code !== null) {
     lines.push(
-      `Its endpoint could not be polled yet [${answer.code}]: ${answer.message ?? ''}`,
+      `Its endpoint could not be polled yet [${answer.code}]: ${view.words(answer.message ?? '')}`,
       inUse(answer, 'The bundle you gave'),
     );
   }
-  lines.push(...answer.warnings.map(tellWarning));
+  lines.push(...answer.warnings.map((warning) => tellWarning(warning, view)));
   lines.push(`See it with "${nextStep(called, 'show', answer.trust_domain)}".`);
   return lines.join('\n');
 }

@@ -5,6 +5,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { noteText, whyInMesh } from '../in-mesh-text.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import type { View } from '../view.ts';
 
 interface AdoptOptions extends AgentOptions {
   readonly drop?: boolean;
@@ -39,33 +40,34 @@ by a key that stands in the mesh.`,
         const answer = await agent.call('DELETE /v1/unrecorded-trust/{trust_domain}', {
           params: { trust_domain: trustDomain },
         });
-        printResult(terminal, options.output, answer, () => tellDropped(answer, options));
+        printResult(terminal, options.output, answer, (view) => tellDropped(answer, options, view));
         finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
         return;
       }
       const all = await agent.call('GET /v1/unrecorded-trust');
       const listed =
         trustDomain === undefined ? all : all.filter((each) => each.trust_domain === trustDomain);
-      printResult(terminal, options.output, listed, () => tell(listed, options));
+      printResult(terminal, options.output, listed, (view) => tell(listed, options, view));
       finish(exitCodes.done);
     });
 }
 
-function tell(listed: readonly UnrecordedTrustDocument[], called: CalledWith): string {
+function tell(listed: readonly UnrecordedTrustDocument[], called: CalledWith, view: View): string {
   if (listed.length === 0) return 'The store has a record of all foreign trust in the mesh.';
-  return listed.map((each) => tellOne(each, called)).join('\n\n');
+  return listed.map((each) => tellOne(each, called, view)).join('\n\n');
 }
 
 function tellOne(
   { trust_domain: name, where, since, roots }: UnrecordedTrustDocument,
   called: CalledWith,
+  view: View,
 ): string {
   const keys = roots?.map(
     ({ key_fingerprint: key, subject, not_after: notAfter }) =>
-      `  key sha256:${key}, ${subject === '' ? 'without a name' : JSON.stringify(subject)}, until ${notAfter}`,
+      `  key sha256:${key}, ${subject === '' ? 'without a name' : JSON.stringify(subject)}, until ${view.at(notAfter)}`,
   ) ?? ['  the mesh does not show its roots'];
   return [
-    `${name}  kept in ${where}, without a record since ${since}`,
+    `${name}  kept in ${where}, without a record since ${view.at(since)}`,
     ...keys,
     '  Renew the relationship by an invitation of either side, or with:',
     `    ${nextStep(called, 'add', ...(roots === null ? [] : ['--from-mesh']), '--trust-domain', name, '--peer')} URL …`,
@@ -77,11 +79,13 @@ function tellOne(
 function tellDropped(
   { trust_domain: name, in_mesh: inMesh, note }: RemovedDocument,
   called: CalledWith,
+  view: View,
 ): string {
   if (inMesh === null)
-    return [`The mesh no longer trusts ${name}.`, ...(note === null ? [] : [`${noteText(note)}.`])].join(
-      '\n',
-    );
-  const why = whyInMesh(inMesh, `what was written there is ${inMesh.state}`);
+    return [
+      `The mesh no longer trusts ${name}.`,
+      ...(note === null ? [] : [`${noteText(note, view)}.`]),
+    ].join('\n');
+  const why = whyInMesh(inMesh, `what was written there is ${inMesh.state}`, view);
   return `The mesh may still trust ${name}: ${why}. The agent tries again; see "${nextStep(called, 'status')}".`;
 }

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
-import { parseDurationMs, writeDurably } from '../../platform/index.ts';
+import { writeDurably } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { durationOf } from '../instants.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
 interface SignOptions extends AgentOptions {
@@ -31,21 +32,19 @@ before it ends, and after each rotation; the endpoint serves a fresh one at
 /federate/v1/signed-bundle.`,
     )
     .action(async (options: SignOptions) => {
-      const lifetimeMs = parseDurationMs(options.expires);
-      if (lifetimeMs === undefined || lifetimeMs < 60_000)
-        throw new UsageError('--expires is a duration of a minute or more, such as 24h or 7d');
+      const lifetimeMs = durationOf(options.expires, '--expires', 60_000);
       const answer = await agentFor(options).call('POST /v1/signed-bundle', {
         body: { lifetime_seconds: Math.floor(lifetimeMs / 1000) },
       });
       const { token, expires_at: end, signer_id: signer } = answer;
       if (options.file !== undefined) await writeOrRefuse(options.file, `${token}\n`);
-      printResult(terminal, options.output, answer, () =>
+      printResult(terminal, options.output, answer, (view) =>
         options.file === undefined
           ? token
-          : `Written to ${options.file}: signed by ${signer}, good until ${end}.`,
+          : `Written to ${options.file}: signed by ${signer}, good until ${view.at(end)}.`,
       );
       if (options.file === undefined && options.output === 'text')
-        terminal.err(`signed by ${signer}, good until ${end}`);
+        terminal.note(`signed by ${signer}, good until ${terminal.view.at(end)}`);
       finish(exitCodes.done);
     });
 }

@@ -11,10 +11,11 @@ import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
-import { instantOf } from '../instants.ts';
+import { countOf, instantOf } from '../instants.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printableJson } from '../../platform/index.ts';
 import { printResult, type Terminal } from '../terminal.ts';
+import type { View } from '../view.ts';
 import { readText } from '../named-file.ts';
 import { addSignCommand } from './bundle-sign.ts';
 
@@ -57,7 +58,7 @@ function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
         else {
           // `federate history` shows what was distrusted at a past instant.
           const distrusted = options.at === undefined ? await agent.call('GET /v1/distrusted') : [];
-          printResult(terminal, options.output, shown, () => tellBundle(shown, distrusted));
+          printResult(terminal, options.output, shown, (view) => tellBundle(shown, distrusted, view));
         }
         finish(exitCodes.done);
       },
@@ -67,15 +68,16 @@ function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
 function addHistory(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   withAgent(bundle.command('history [trust-domain]'))
     .description('every version of a bundle, newest first, and what went wrong between them')
-    .option('--limit <count>', 'how many versions at the most', Number, 20)
+    .option('--limit <count>', 'how many versions at the most', '20')
     .addHelpText('after', '\nExample:\n  $ federate bundle history b.example --limit 5')
-    .action(async (name: string | undefined, options: AgentOptions & { readonly limit: number }) => {
+    .action(async (name: string | undefined, options: AgentOptions & { readonly limit: string }) => {
       const agent = agentFor(options);
+      const limit = countOf(options.limit, '--limit', 1000);
       const history = await agent.call('GET /v1/bundles/{trust_domain}/history', {
         params: { trust_domain: name ?? (await ownName(agent)) },
-        query: { limit: options.limit },
+        query: { limit },
       });
-      printResult(terminal, options.output, history, () => tellHistory(history));
+      printResult(terminal, options.output, history, (view) => tellHistory(history, view));
       finish(exitCodes.done);
     });
 }
@@ -90,9 +92,9 @@ function addDiff(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
       async (name: string, options: AgentOptions & { readonly from?: string; readonly to?: string }) => {
         const diff = await agentFor(options).call('GET /v1/bundles/{trust_domain}/diff', {
           params: { trust_domain: name },
-          query: { from: options.from, to: options.to },
+          query: { from: versionOf(options.from, '--from'), to: versionOf(options.to, '--to') },
         });
-        printResult(terminal, options.output, diff, () => tellDiff(diff));
+        printResult(terminal, options.output, diff, (view) => tellDiff(diff, view));
         finish(exitCodes.done);
       },
     );
@@ -126,19 +128,30 @@ side prints its bundle.`,
           ...defined({ reason }),
         },
       });
-      printResult(terminal, options.output, answer, () => tellSet(answer, options));
+      printResult(terminal, options.output, answer, (view) => tellSet(answer, options, view));
       finish(exitCodes.done);
     });
 }
 
-function tellSet({ trust_domain: name, version, poll }: BundleSetDocument, called: CalledWith): string {
+function tellSet(
+  { trust_domain: name, version, poll }: BundleSetDocument,
+  called: CalledWith,
+  view: View,
+): string {
   const lines = [`The bundle of ${name} is now the one you gave, as version ${version}.`];
   if (poll.code !== null)
-    lines.push(`Its endpoint could not be polled with it yet [${poll.code}]: ${poll.message ?? ''}`);
+    lines.push(
+      `Its endpoint could not be polled with it yet [${poll.code}]: ${view.words(poll.message ?? '')}`,
+    );
   else if (poll.outcome === 'accepted')
     lines.push('Its endpoint was polled with it and offered another, which is in use now.');
   lines.push(`See it with "${nextStep(called, 'bundle', 'history', name)}".`);
   return lines.join('\n');
+}
+
+/** The number of a version. Throws `UsageError`. */
+function versionOf(text: string | undefined, option: string): number | undefined {
+  return text === undefined ? undefined : countOf(text, option, 999_999_999);
 }
 
 async function ownName(agent: ReturnType<typeof agentFor>): Promise<string> {
@@ -146,28 +159,38 @@ async function ownName(agent: ReturnType<typeof agentFor>): Promise<string> {
   return name ?? '';
 }
 
-function tellBundle(bundle: BundleDocument, distrusted: readonly DistrustedKeyDocument[]): string {
-  const fields = renderFields([
-    ['trust domain', bundle.trust_domain],
-    ['sequence', `${bundle.sequence ?? 'none'} (version ${bundle.version})`],
-    ['received', `${bundle.received_at} from ${bundle.origin} (${bundle.verdict})`],
-    ['refresh hint', bundle.refresh_hint_seconds === null ? 'none' : `${bundle.refresh_hint_seconds}s`],
-    ['pin', bundle.pin],
-    ...bundle.left_out.map(({ message, code }): [string, string] => ['NOT USED', `${message} [${code}]`]),
-    ['JWT keys', bundle.jwt_key_ids.length === 0 ? undefined : bundle.jwt_key_ids.join(', ')],
-    ...distrusted
-      .filter((key) => key.trust_domain === bundle.trust_domain)
-      .map((key): [string, string] => [
-        'DISTRUSTED',
-        `${key.label} since ${key.since}${key.until === null ? '' : ` until ${key.until}`}: it does not count`,
+function tellBundle(
+  bundle: BundleDocument,
+  distrusted: readonly DistrustedKeyDocument[],
+  view: View,
+): string {
+  const fields = renderFields(
+    [
+      ['trust domain', bundle.trust_domain],
+      ['sequence', `${bundle.sequence ?? 'none'} (version ${bundle.version})`],
+      ['received', `${view.at(bundle.received_at)} from ${bundle.origin} (${bundle.verdict})`],
+      ['refresh hint', bundle.refresh_hint_seconds === null ? 'none' : `${bundle.refresh_hint_seconds}s`],
+      ['pin', bundle.pin],
+      ...bundle.left_out.map(({ message, code }): [string, string] => [
+        'NOT USED',
+        `${view.words(message)} [${code}]`,
       ]),
-  ]);
+      ['JWT keys', bundle.jwt_key_ids.length === 0 ? undefined : bundle.jwt_key_ids.join(', ')],
+      ...distrusted
+        .filter((key) => key.trust_domain === bundle.trust_domain)
+        .map((key): [string, string] => [
+          'DISTRUSTED',
+          `${key.label} since ${view.at(key.since)}${key.until === null ? '' : ` until ${view.at(key.until)}`}: it does not count`,
+        ]),
+    ],
+    view,
+  );
   const roots = bundle.x509_authorities.flatMap((authority) => [
     '',
     `root  ${authority.subject === '' ? '(no subject)' : authority.subject}`,
     `      certificate  sha256:${authority.fingerprint}`,
     `      public key   sha256:${authority.key_fingerprint}`,
-    `      valid        ${authority.not_before} to ${authority.not_after}`,
+    `      valid        ${view.at(authority.not_before)} to ${view.at(authority.not_after)}`,
   ]);
   return [
     fields,
@@ -175,13 +198,13 @@ function tellBundle(bundle: BundleDocument, distrusted: readonly DistrustedKeyDo
   ].join('\n');
 }
 
-function tellHistory(history: HistoryDocument): string {
+function tellHistory(history: HistoryDocument, view: View): string {
   const lines = [
     ...history.versions.flatMap((version) => [
       {
         at: version.received_at,
         text: [
-          `${version.received_at.slice(0, 19)}Z  version ${version.version}, sequence ${version.sequence ?? '-'} (${version.verdict}) from ${version.origin}`,
+          `${view.at(version.received_at)}  version ${version.version}, sequence ${version.sequence ?? '-'} (${version.verdict}) from ${version.origin}`,
           ...version.added.map((key) => `    + ${key.label}`),
           ...version.removed.map((key) => `    - ${key.label}`),
         ].join('\n'),
@@ -189,7 +212,7 @@ function tellHistory(history: HistoryDocument): string {
     ]),
     ...history.incidents.map((incident) => ({
       at: incident.began_at,
-      text: `${incident.began_at.slice(0, 19)}Z  ${incident.code}${incident.count > 1 ? ` (${incident.count} times)` : ''}: ${incident.message}\n    ${incident.ended_at === null ? 'goes on' : `ended ${incident.ended_at.slice(0, 19)}Z`}`,
+      text: `${view.at(incident.began_at)}  ${incident.code}${incident.count > 1 ? ` (${incident.count} times)` : ''}: ${view.words(incident.message)}\n    ${incident.ended_at === null ? 'goes on' : `ended ${view.at(incident.ended_at)}`}`,
     })),
   ];
   if (lines.length === 0) return `There is no history of ${history.trust_domain}.`;
@@ -199,11 +222,11 @@ function tellHistory(history: HistoryDocument): string {
     .join('\n');
 }
 
-function tellDiff(diff: DiffDocument): string {
+function tellDiff(diff: DiffDocument, view: View): string {
   const rows = [
     ...diff.added.map((key) => ['added', key.kind, key.label]),
     ...diff.removed.map((key) => ['removed', key.kind, key.label]),
     ...diff.kept.map((key) => ['kept', key.kind, key.label]),
   ];
-  return `${diff.trust_domain}: version ${diff.from ?? 'none'} → ${diff.to}\n${renderTable(['WHAT', 'KIND', 'KEY'], rows, 120)}`;
+  return `${diff.trust_domain}: version ${diff.from ?? 'none'} → ${diff.to}\n${renderTable(['WHAT', 'KIND', 'KEY'], rows, view)}`;
 }

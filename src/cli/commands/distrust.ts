@@ -12,6 +12,7 @@ import { whyInMesh } from '../in-mesh-text.ts';
 import { instantOf, laterBy } from '../instants.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import type { View } from '../view.ts';
 
 interface DistrustOptions extends AgentOptions {
   readonly reason?: string;
@@ -62,9 +63,9 @@ because peers then refuse our endpoint and cannot hear from us of an undo.`,
       if (name === undefined || key === undefined)
         throw new UsageError('name a trust domain (or own) and one of its keys, or say "distrust list"');
       const answer = await agentFor(options).call('POST /v1/distrusted', {
-        body: documentFrom(name, key, options),
+        body: documentFrom(name, key, options, terminal.clock.now()),
       });
-      printResult(terminal, options.output, answer, () => tell(answer, options));
+      printResult(terminal, options.output, answer, (view) => tell(answer, options, view));
       finish(answer.mesh_may_still_trust ? exitCodes.failed : exitCodes.done);
     });
   withAgent(distrust.command('list'))
@@ -72,7 +73,7 @@ because peers then refuse our endpoint and cannot hear from us of an undo.`,
     .addHelpText('after', '\nExample:\n  $ federate distrust list')
     .action(async (options: AgentOptions) => {
       const all = await agentFor(options).call('GET /v1/distrusted');
-      printResult(terminal, options.output, all, () => tellAll(all));
+      printResult(terminal, options.output, all, (view) => tellAll(all, view));
       finish(exitCodes.done);
     });
 }
@@ -101,22 +102,24 @@ export function trustCommand(program: Command, terminal: Terminal, finish: (code
         terminal,
         options.output,
         answer,
-        () =>
-          `The key ${answer.label} of ${answer.trust_domain} counts again wherever its bundle has it. It was distrusted since ${answer.since}: ${answer.reason}`,
+        (view) =>
+          `The key ${answer.label} of ${answer.trust_domain} counts again wherever its bundle has it. It was distrusted since ${view.at(answer.since)}: ${answer.reason}`,
       );
       finish(exitCodes.done);
     });
 }
 
-function documentFrom(name: string, key: string, options: DistrustOptions): DistrustDocument {
+function documentFrom(name: string, key: string, options: DistrustOptions, now: Date): DistrustDocument {
   const { reason, until, for: duration, evenTheLast, evenOurOwnSvid } = options;
   if (until !== undefined && duration !== undefined)
-    throw new UsageError('the end of a distrust is given by --until or by --for, not by both');
+    throw new UsageError('the end of a distrust is given by --until or by --for, not by both', {
+      code: 'options-conflict',
+    });
   const end =
     until === undefined
       ? duration === undefined
         ? undefined
-        : laterBy(duration, '--for', new Date())
+        : laterBy(duration, '--for', now)
       : instantOf(until, '--until');
   return {
     trust_domain: name,
@@ -127,11 +130,11 @@ function documentFrom(name: string, key: string, options: DistrustOptions): Dist
   };
 }
 
-function tell(answer: DistrustedDocument, called: CalledWith): string {
+function tell(answer: DistrustedDocument, called: CalledWith, view: View): string {
   const { label, trust_domain: name, until, ours, was_trusted: was } = answer;
   const { x509_left: roots, jwt_left: jwt } = answer;
   const lines = [
-    `The key ${label} of ${name} is distrusted${until === null ? '' : ` until ${until}`}.`,
+    `The key ${label} of ${name} is distrusted${until === null ? '' : ` until ${view.at(until)}`}.`,
     ...(was ? [] : ['It was not trusted before; it is kept out should it ever come.']),
     `Left of ${name}: ${roots} ${roots === 1 ? 'root' : 'roots'}, ${jwt} JWT ${jwt === 1 ? 'key' : 'keys'}.`,
   ];
@@ -142,7 +145,8 @@ function tell(answer: DistrustedDocument, called: CalledWith): string {
         : `WARNING: no root of ${name} counts any more. Every X509-SVID of it is refused from now on.`,
     );
   }
-  if (answer.mesh_may_still_trust && answer.in_mesh !== null) lines.push(warningOf(answer.in_mesh, called));
+  if (answer.mesh_may_still_trust && answer.in_mesh !== null)
+    lines.push(warningOf(answer.in_mesh, called, view));
   if (ours && was) lines.push(...tellOurs(answer));
   lines.push(...tellUndo(answer, called));
   return lines.join('\n');
@@ -184,19 +188,19 @@ function tellUndo(answer: DistrustedDocument, called: CalledWith): string[] {
 }
 
 /** What the mesh was not seen to do within some seconds. */
-function warningOf(inMesh: InMeshDocument, called: CalledWith): string {
-  const why = whyInMesh(inMesh, `what was written there before is ${inMesh.state}`);
+function warningOf(inMesh: InMeshDocument, called: CalledWith, view: View): string {
+  const why = whyInMesh(inMesh, `what was written there before is ${inMesh.state}`, view);
   return `WARNING: the mesh may still trust the key: ${why}. The agent goes on trying; see "${nextStep(called, 'list')}".`;
 }
 
-function tellAll(all: readonly DistrustedKeyDocument[]): string {
+function tellAll(all: readonly DistrustedKeyDocument[], view: View): string {
   if (all.length === 0) return 'No key is distrusted.';
   return all
     .map((key) =>
       [
         `${key.trust_domain}  ${key.label}`,
         `  public key sha256:${key.key_fingerprint}`,
-        `  since ${key.since} by ${key.actor}, ${key.until === null ? 'until told otherwise' : `until ${key.until}`}: ${key.reason}`,
+        `  since ${view.at(key.since)} by ${key.actor}, ${key.until === null ? 'without an end' : `until ${view.at(key.until)}`}: ${key.reason}`,
       ].join('\n'),
     )
     .join('\n');

@@ -3,6 +3,7 @@ import type { ConsulToExamine, Examination } from '../../app/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { cleanIn, type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+import type { View } from '../view.ts';
 
 interface CommonOptions {
   readonly config?: string;
@@ -46,7 +47,7 @@ export function doctorCommand(program: Command, terminal: Terminal, finish: (cod
       findings,
       ignored: examination.findings.length - findings.length,
     };
-    printResult(terminal, output, document, () => tell(cleanIn(output, document)));
+    printResult(terminal, output, document, (view) => tell(cleanIn(output, document), view));
     finish(healthy ? exitCodes.done : exitCodes.failed);
   };
 
@@ -127,12 +128,15 @@ function common(command: Command): Command {
     );
 }
 
-function tell({ mesh, examined, findings, ignored }: Examination & { readonly ignored: number }): string {
+function tell(
+  { mesh, examined, findings, ignored }: Examination & { readonly ignored: number },
+  view: View,
+): string {
   const count = findings.filter(({ level }) => level === 'wrong').length;
   const lines = [`Looked at (${mesh}): ${examined.length > 0 ? examined.join('; ') : 'nothing'}.`, ''];
   for (const { level, code, where, message, advice } of findings) {
     lines.push(
-      `${level === 'wrong' ? 'WRONG' : 'note '} ${where === undefined ? '' : `${where}: `}${message} [${code}]`,
+      `${level === 'wrong' ? view.paint('red', 'WRONG') : 'note '} ${where === undefined ? '' : `${where}: `}${view.words(message)} [${code}]`,
     );
     if (advice !== undefined) lines.push(`      → ${advice}`);
   }

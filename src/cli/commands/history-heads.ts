@@ -5,6 +5,7 @@ import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderTable } from '../table.ts';
 import { printResult, type Terminal } from '../terminal.ts';
+import type { View } from '../view.ts';
 
 /** `federate history heads [PEER]`. */
 export function addHeads(history: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
@@ -28,21 +29,21 @@ Examples:
           heads.map((head) => `${JSON.stringify({ head })}\n`).join(''),
           0o600,
         );
-      printResult(terminal, options.output, heads, () => tellHeads(heads, peer));
+      printResult(terminal, options.output, heads, (view) => tellHeads(heads, peer, view));
       finish(exitCodes.done);
     });
 }
 
-function tellHeads(heads: readonly HeadDocument[], peer: string | undefined): string {
+function tellHeads(heads: readonly HeadDocument[], peer: string | undefined, view: View): string {
   if (heads.length === 0)
     return peer === undefined
       ? 'No head of our history was noted yet.'
       : `The agent of ${peer} has shown us no head of its history yet.`;
   const rows = heads.map(({ signed_at: at, number, hash, signer }) => [
-    at.slice(0, 19),
+    view.at(at),
     `${number}`,
     hash.slice(0, 16),
     signer ?? 'unsigned',
   ]);
-  return renderTable(['SIGNED', 'LINK', 'HASH', 'BY'], rows, 120);
+  return renderTable(['SIGNED', 'LINK', 'HASH', 'BY'], rows, view);
 }

@@ -5,6 +5,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';
 import { cleanIn, printResult, type Terminal } from '../terminal.ts';
 import type { Evidence } from '../verify-history.ts';
+import type { View } from '../view.ts';
 
 interface VerifyOptions extends AgentOptions, Evidence {}
 
@@ -45,7 +46,7 @@ Examples:
       const { verifyFile } = await import('../verify-history.ts');
       const report = cleanIn(options.output, await verifyFile(path, options));
       const answer = describeReport(path, report);
-      printResult(terminal, options.output, answer, () => tellReport(path, report));
+      printResult(terminal, options.output, answer, (view) => tellReport(path, report, view));
       finish(report.found === 0 ? exitCodes.done : exitCodes.failed);
     });
 }
@@ -71,28 +72,31 @@ function describeReport(file: string, report: HistoryReport) {
   };
 }
 
-function tellReport(path: string, report: HistoryReport): string {
+function tellReport(path: string, report: HistoryReport, view: View): string {
   const { links, heads, newestSigned: newest, findings, found } = report;
-  const fields = renderFields([
-    ['history', path],
-    ['links', `${links}`],
+  const fields = renderFields(
     [
-      'heads',
-      heads.signed + heads.unsigned === 0 ? 'none' : `${heads.signed} signed, ${heads.unsigned} unsigned`,
+      ['history', path],
+      ['links', `${links}`],
+      [
+        'heads',
+        heads.signed + heads.unsigned === 0 ? 'none' : `${heads.signed} signed, ${heads.unsigned} unsigned`,
+      ],
+      [
+        'signed',
+        newest &&
+          `up to link ${newest.number}, by ${newest.signer} at ${view.at(newest.at)}, proven by ${newest.rootedIn}`,
+      ],
+      ['not signed', signedGap(links, newest?.number)],
     ],
-    [
-      'signed',
-      newest &&
-        `up to link ${newest.number}, by ${newest.signer} at ${newest.at.toISOString()}, proven by ${newest.rootedIn}`,
-    ],
-    ['not signed', signedGap(links, newest?.number)],
-  ]);
+    view,
+  );
   const verdict =
     found === 0
-      ? ['Sound: every row is what was written, and where it was written.']
+      ? [`${view.paint('green', 'Sound')}: every row is what was written, and where it was written.`]
       : [
-          `NOT SOUND: ${found === 1 ? 'one thing is' : `${found} things are`} wrong.`,
-          ...findings.map(({ code, message }) => `  ${message} [${code}]`),
+          `${view.paint('red', 'NOT SOUND')}: ${found === 1 ? 'one thing is' : `${found} things are`} wrong.`,
+          ...findings.map(({ code, message }) => `  ${view.words(message)} [${code}]`),
           ...(found > findings.length ? [`  and ${found - findings.length} more`] : []),
         ];
   return [fields, '', ...verdict].join('\n');

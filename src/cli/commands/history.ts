@@ -8,10 +8,11 @@ import type {
 import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { instantOf } from '../instants.ts';
+import { countOf, instantOf } from '../instants.ts';
 import { printableJson } from '../../platform/index.ts';
 import { cleanIn, printResult, type Terminal, UsageError } from '../terminal.ts';
 import { followStory, tellEvent } from '../history-follow.ts';
+import type { View } from '../view.ts';
 import { addHeads } from './history-heads.ts';
 import { addVerify } from './history-verify.ts';
 
@@ -73,10 +74,10 @@ How others verify an export with openssl and nothing of ours stands in docs/hist
       if (options.export !== undefined) await writeExport(terminal, options, options.export);
       else if (options.at !== undefined) {
         const answer = await trustedAt(options, options.at);
-        printResult(terminal, options.output, answer, () => tellTrusted(answer));
+        printResult(terminal, options.output, answer, (view) => tellTrusted(answer, view));
       } else {
         const story = await ask(options, queryFrom(options));
-        printResult(terminal, options.output, story, () => runStory(story));
+        printResult(terminal, options.output, story, (view) => tellStory(story, view));
       }
       finish(exitCodes.done);
     });
@@ -103,11 +104,8 @@ function refuseFilters({ at, export: file, follow, until, ...options }: HistoryO
 }
 
 function queryFrom({ limit: count, of, since, until, kind }: HistoryOptions): StoryQuery {
-  const limit = Number(count);
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > 10_000)
-    throw new UsageError('--limit is a whole number from 1 to 10000');
   return {
-    limit,
+    limit: countOf(count, '--limit', 10_000),
     ...defined({ of }),
     ...(since === undefined ? {} : { since: instantOf(since, '--since').toISOString() }),
     ...(until === undefined ? {} : { until: instantOf(until, '--until').toISOString() }),
@@ -159,14 +157,14 @@ async function writeExport(terminal: Terminal, options: HistoryOptions, file: st
   );
 }
 
-function runStory({ events, links, newest_head: newest }: StoryDocument): string {
-  const lines = events.map(tellEvent);
+function tellStory({ events, links, newest_head: newest }: StoryDocument, view: View): string {
+  const lines = events.map((event) => tellEvent(event, view));
   const signed =
     newest === null
       ? 'no head of it was noted yet'
       : newest.signer === null
         ? `noted up to link ${newest.number}, unsigned: the agent has no SVID`
-        : `signed up to link ${newest.number} by ${newest.signer} at ${newest.signed_at.slice(0, 19)}Z`;
+        : `signed up to link ${newest.number} by ${newest.signer} at ${view.at(newest.signed_at)}`;
   return [
     ...lines,
     '',
@@ -174,22 +172,25 @@ function runStory({ events, links, newest_head: newest }: StoryDocument): string
   ].join('\n');
 }
 
-function tellTrusted({ instant, trusted }: TrustedAtDocument): string {
-  if (trusted.length === 0) return `Nothing was trusted at ${instant}.`;
-  return [`Trusted at ${instant}:`, ...trusted.flatMap((each) => ['', ...tellBundle(each)])].join('\n');
+function tellTrusted({ instant, trusted }: TrustedAtDocument, view: View): string {
+  if (trusted.length === 0) return `Nothing was trusted at ${view.at(instant)}.`;
+  return [
+    `Trusted at ${view.at(instant)}:`,
+    ...trusted.flatMap((each) => ['', ...tellBundle(each, view)]),
+  ].join('\n');
 }
 
-function tellBundle(bundle: TrustedDocument): string[] {
+function tellBundle(bundle: TrustedDocument, view: View): string[] {
   const out = new Map(bundle.distrusted.map((key) => [key.key_fingerprint, key]));
   const distrustedNote = (fingerprint: string) => {
     const key = out.get(fingerprint);
-    return key ? `  distrusted since ${key.since.slice(0, 19)}Z: ${key.reason}` : '';
+    return key ? `  distrusted since ${view.at(key.since)}: ${key.reason}` : '';
   };
   return [
-    `${bundle.trust_domain}  version ${bundle.version}, sequence ${bundle.sequence ?? '-'}, since ${bundle.received_at.slice(0, 19)}Z from ${bundle.origin} (${bundle.verdict})`,
+    `${bundle.trust_domain}  version ${bundle.version}, sequence ${bundle.sequence ?? '-'}, since ${view.at(bundle.received_at)} from ${bundle.origin} (${bundle.verdict})`,
     ...bundle.x509_authorities.map(
       ({ fingerprint, key_fingerprint: key, subject, not_after: end }) =>
-        `    root  sha256:${fingerprint}  ${subject || '(no subject)'}, until ${end.slice(0, 10)}${distrustedNote(key)}`,
+        `    root  sha256:${fingerprint}  ${subject || '(no subject)'}, until ${view.day(end)}${distrustedNote(key)}`,
     ),
     ...bundle.jwt_key_ids.map((id) => `    JWT key  ${id}`),
     ...(bundle.x509_authorities.length + bundle.jwt_key_ids.length === 0 ? ['    no key at all'] : []),

@@ -1,12 +1,14 @@
 import type { Command } from 'commander';
+import type { Clock } from '../../platform/index.ts';
 import type { AdminClient, InvitationDocument, InviteDocument } from '../../admin-client/index.ts';
 import { defined } from '../../objects/index.ts';
-import { parseDurationMs } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
-import { jsonText, printResult, type Terminal, UsageError } from '../terminal.ts';
+import { durationOf } from '../instants.ts';
+import { printResult, type Terminal } from '../terminal.ts';
+import type { View } from '../view.ts';
 
 interface InviteOptions extends AgentOptions {
   readonly peer?: string;
@@ -45,15 +47,15 @@ then show the same four words; compare them over the telephone if in doubt.`,
       const agent = agentFor(options);
       const invited = await agent.call('POST /v1/invitations', { body: documentFrom(options) });
       printResult(terminal, options.output, invited, () => invited.line);
-      if (options.output === 'text') terminal.err(tellGiven(invited, options));
+      if (options.output === 'text') terminal.note(tellGiven(invited, options, terminal.view));
       if (options.wait !== true) {
         finish(exitCodes.done);
         return;
       }
-      const used = await untilUsed(agent, invited.id);
+      const used = await untilUsed(agent, invited.id, terminal.clock);
       const good = used.state === 'completed' || used.state === 'awaiting-approval';
-      if (options.output === 'text') terminal.err(tellUsed(used));
-      else terminal.out(jsonText(used));
+      if (options.output === 'text') terminal.err(tellUsed(used, terminal.view));
+      else terminal.out(terminal.documentText(options.output, used));
       finish(good ? exitCodes.done : exitCodes.failed);
     });
 
@@ -62,7 +64,7 @@ then show the same four words; compare them over the telephone if in doubt.`,
     .addHelpText('after', '\nExample:\n  $ federate invite list')
     .action(async (options: AgentOptions) => {
       const all = await agentFor(options).call('GET /v1/invitations');
-      printResult(terminal, options.output, all, () => tellAll(all));
+      printResult(terminal, options.output, all, (view) => tellAll(all, view));
       finish(exitCodes.done);
     });
 
@@ -114,13 +116,8 @@ export function tellTaken({ state, peer, words }: InvitationDocument, called: Ca
 }
 
 function documentFrom({ peer, expires, requireApproval }: InviteOptions): InviteDocument {
-  const expiresMs = parseDurationMs(expires);
-  if (expiresMs === undefined)
-    throw new UsageError(
-      `--expires takes a duration with its unit, such as 15m or 1h, not ${JSON.stringify(expires)}`,
-    );
   return {
-    expires_in_seconds: expiresMs / 1000,
+    expires_in_seconds: durationOf(expires, '--expires', 1000) / 1000,
     ...defined({ peer }),
     ...(requireApproval === true ? { require_approval: true } : {}),
   };
@@ -129,9 +126,10 @@ function documentFrom({ peer, expires, requireApproval }: InviteOptions): Invite
 function tellGiven(
   { id, peer, expires_at: expiresAt, require_approval: approval }: InvitationDocument,
   called: CalledWith,
+  view: View,
 ): string {
   return [
-    `Invitation ${id}, good once until ${expiresAt}${peer === null ? '' : `, for ${peer} only`}.`,
+    `Invitation ${id}, good once until ${view.at(expiresAt)}${peer === null ? '' : `, for ${peer} only`}.`,
     'Send the line to the other operator, and to nobody else; they type:',
     "  federate add --peer '<line>'",
     approval
@@ -142,39 +140,43 @@ function tellGiven(
   ].join('\n');
 }
 
-async function untilUsed(agent: AdminClient, id: string): Promise<InvitationDocument> {
+async function untilUsed(agent: AdminClient, id: string, clock: Clock): Promise<InvitationDocument> {
   for (;;) {
     const all = await agent.call('GET /v1/invitations');
     const ours = all.find((each) => each.id === id && each.role === 'inviter');
     if (ours && ours.state !== 'open') return ours;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await clock.sleep(LOOK_EVERY_MS);
   }
 }
 
-function tellUsed({ state, peer, words, reason }: InvitationDocument): string {
+function tellUsed({ state, peer, words, reason }: InvitationDocument, view: View): string {
   if (state === 'completed') return `Federated with ${peer ?? ''}. The words are: ${words ?? ''}`;
   if (state === 'awaiting-approval')
     return `${peer ?? ''} came with it, and waits for approval. The words are: ${words ?? ''}`;
-  return `The invitation is ${state}: ${reason?.message ?? ''}`;
+  return `The invitation is ${state}: ${view.words(reason?.message ?? '')}`;
 }
 
-function tellAll(all: readonly InvitationDocument[]): string {
+function tellAll(all: readonly InvitationDocument[], view: View): string {
   if (all.length === 0) return 'There are no invitations. "federate invite --help" shows how to give one.';
   return all
     .map((each) =>
       [
         `${each.id}  ${each.role === 'inviter' ? 'given' : 'taken up'}`,
-        renderFields([
+        renderFields(
           [
-            '  state',
-            each.state + (each.reason === null ? '' : `: ${each.reason.message} [${each.reason.code}]`),
+            [
+              '  state',
+              each.state +
+                (each.reason === null ? '' : `: ${view.words(each.reason.message)} [${each.reason.code}]`),
+            ],
+            [each.role === 'inviter' ? '  for' : '  from', each.peer ?? 'any holder of the line'],
+            ['  words', each.words ?? undefined],
+            ['  good until', each.ended_at === null ? view.at(each.expires_at) : undefined],
+            ['  ended', each.ended_at === null ? undefined : view.at(each.ended_at)],
+            ['  tries in vain', each.failed_tries === 0 ? undefined : each.failed_tries.toString()],
           ],
-          [each.role === 'inviter' ? '  for' : '  from', each.peer ?? 'any holder of the line'],
-          ['  words', each.words ?? undefined],
-          ['  good until', each.ended_at === null ? each.expires_at : undefined],
-          ['  ended', each.ended_at ?? undefined],
-          ['  tries in vain', each.failed_tries === 0 ? undefined : each.failed_tries.toString()],
-        ]),
+          view,
+        ),
       ].join('\n'),
     )
     .join('\n');

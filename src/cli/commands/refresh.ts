@@ -22,14 +22,14 @@ export function refreshCommand(program: Command, terminal: Terminal, finish: (co
         const answers = await agentFor(options).call('POST /v1/refresh', {
           body: { trust_domain: trustDomain, accept_once: options.acceptOnce === true },
         });
-        printResult(terminal, options.output, answers, () =>
+        printResult(terminal, options.output, answers, (view) =>
           answers.length === 0
             ? 'There are no relationships to refresh.'
             : [
                 renderTable(
                   ['TRUST DOMAIN', 'OUTCOME', 'WHY'],
-                  answers.map((each) => [each.trust_domain, each.outcome, each.message ?? '']),
-                  200,
+                  answers.map((each) => [each.trust_domain, each.outcome, view.words(each.message ?? '')]),
+                  view,
                 ),
                 ...answers.flatMap(({ trust_domain: name, left_out: left }) => leftOutLines(name, left)),
               ].join('\n'),

@@ -5,6 +5,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { noteText, whyInMesh } from '../in-mesh-text.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal } from '../terminal.ts';
+import type { View } from '../view.ts';
 
 /** `federate remove`: end the relationship and the trust. */
 export function removeCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
@@ -19,19 +20,23 @@ export function removeCommand(program: Command, terminal: Terminal, finish: (cod
         params: { trust_domain: trustDomain },
         query: { reason: options.reason },
       });
-      printResult(terminal, options.output, answer, () => tell(answer, options));
+      printResult(terminal, options.output, answer, (view) => tell(answer, options, view));
       finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
     });
 }
 
-function tell({ trust_domain: name, in_mesh: inMesh, note }: RemovedDocument, called: CalledWith): string {
+function tell(
+  { trust_domain: name, in_mesh: inMesh, note }: RemovedDocument,
+  called: CalledWith,
+  view: View,
+): string {
   const history = `Its history stays: "${nextStep(called, 'bundle', 'history', name)}".`;
   if (inMesh === null)
     return [
       `${name} is no longer trusted. ${history}`,
-      ...(note === null ? [] : [`${noteText(note)}.`]),
+      ...(note === null ? [] : [`${noteText(note, view)}.`]),
     ].join('\n');
-  const why = whyInMesh(inMesh, `what was written there is ${inMesh.state}`);
+  const why = whyInMesh(inMesh, `what was written there is ${inMesh.state}`, view);
   return [
     `${name} is no longer a peer, but the mesh may still trust it: ${why}.`,
     `The agent goes on taking it out; "${nextStep(called, 'status')}" warns until that is done. ${history}`,

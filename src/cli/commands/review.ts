@@ -9,9 +9,10 @@ import type {
 import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { renderFields } from '../table.ts';
+import { renderFields, wrap } from '../table.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import type { View } from '../view.ts';
 
 interface ReviewOptions extends AgentOptions {
   readonly accept?: boolean;
@@ -61,7 +62,7 @@ be carried out; nothing was changed then.`,
           name === undefined
             ? await agent.call('GET /v1/offers')
             : await agent.call('GET /v1/offers/{trust_domain}', { params: { trust_domain: name } });
-        printResult(terminal, options.output, found, () => tellReview(found, options));
+        printResult(terminal, options.output, found, (view) => tellReview(found, options, view));
         finish(exitCodes.done);
         return;
       }
@@ -104,17 +105,17 @@ async function shownDigest(
     params: { trust_domain: name },
   });
   const [offer] = waiting;
-  if (offer && options.output === 'text') terminal.out(tellOffer(offer, options));
+  if (offer && options.output === 'text') terminal.out(tellOffer(offer, options, terminal.view));
   return offer?.digest;
 }
 
-function tellReview({ waiting, rejected }: ReviewDocument, called: CalledWith): string {
-  const parts = waiting.map((offer) => tellOffer(offer, called));
+function tellReview({ waiting, rejected }: ReviewDocument, called: CalledWith, view: View): string {
+  const parts = waiting.map((offer) => tellOffer(offer, called, view));
   if (waiting.length === 0) parts.push('Nothing waits for your word.');
   if (rejected.length > 0) {
     const lines = rejected.map(
       ({ trust_domain: name, digest, since, actor, reason }) =>
-        `  ${name}  sha256:${digest}\n    since ${since} by ${actor}: ${reason}`,
+        `  ${name}  sha256:${digest}\n    since ${view.at(since)} by ${actor}: ${reason}`,
     );
     parts.push(['Rejected, and not asked about again:', ...lines].join('\n'));
   }
@@ -127,7 +128,7 @@ const STATUS = {
   rejected: 'is rejected, and still offered',
 } as const;
 
-function tellOffer(offer: OfferDocument, called: CalledWith): string {
+function tellOffer(offer: OfferDocument, called: CalledWith, view: View): string {
   const name = offer.trust_domain;
   const decide = (decision: string) =>
     nextStep(
@@ -144,32 +145,36 @@ function tellOffer(offer: OfferDocument, called: CalledWith): string {
   return [
     `${name}: an offered bundle ${STATUS[offer.status]}`,
     '',
-    `  ${offer.message} [${offer.code}]`,
-    ...wrap(offer.meaning, 78).map((line) => `  ${line}`),
+    `  ${view.words(offer.message)} [${offer.code}]`,
+    ...wrap(offer.meaning, Math.min(view.columns ?? 80, 100) - 2).map((line) => `  ${line}`),
     '',
-    ...renderFields([
-      ['digest', `sha256:${offer.digest}`],
-      ['held', offer.held_digest === null ? 'nothing' : `sha256:${offer.held_digest}`],
-      ['sequence', `${offer.sequence ?? 'none'} (held: ${offer.held_sequence ?? 'none'})`],
-      ['from', `${offer.origin} (${offer.profile})`],
-      ['seen', `${times} since ${offer.since}, last ${offer.last_seen}`],
-      ['policy', offer.policy],
-    ])
+    ...renderFields(
+      [
+        ['digest', `sha256:${offer.digest}`],
+        ['held', offer.held_digest === null ? 'nothing' : `sha256:${offer.held_digest}`],
+        ['sequence', `${offer.sequence ?? 'none'} (held: ${offer.held_sequence ?? 'none'})`],
+        ['from', `${offer.origin} (${offer.profile})`],
+        ['seen', `${times} since ${view.at(offer.since)}, last ${view.at(offer.last_seen)}`],
+        ['policy', offer.policy],
+      ],
+      view,
+    )
       .split('\n')
       .map((line) => `  ${line}`),
     '',
-    ...offer.added.map((key) => `  + ${tellKey(key)}`),
-    ...offer.removed.map((key) => `  - ${tellKey(key)}`),
-    ...offer.kept.map((key) => `    ${tellKey(key)}`),
+    ...offer.added.map((key) => view.paint('green', `  + ${tellKey(key, view)}`)),
+    ...offer.removed.map((key) => view.paint('red', `  - ${tellKey(key, view)}`)),
+    ...offer.kept.map((key) => `    ${tellKey(key, view)}`),
     '',
     `  ${decide('--accept')}`,
     `  ${decide(offer.status === 'rejected' ? '--reconsider' : '--reject')}`,
   ].join('\n');
 }
 
-function tellKey(key: OfferedKeyDocument): string {
+function tellKey(key: OfferedKeyDocument, view: View): string {
   if (key.kind === 'jwt') return `JWT key ${JSON.stringify(key.key_id)}`;
-  const validity = `valid ${key.not_before?.slice(0, 10) ?? '?'} to ${key.not_after?.slice(0, 10) ?? '?'}`;
+  const day = (at: string | null) => (at === null ? '?' : view.day(at));
+  const validity = `valid ${day(key.not_before)} to ${day(key.not_after)}`;
   return `root ${key.fingerprint?.slice(0, 12) ?? ''} ${key.subject ?? ''}`.trimEnd().concat(`, ${validity}`);
 }
 
@@ -183,17 +188,4 @@ function tellDecision(
   if (decision === 'reject')
     return `Rejected: ${shown} is kept out for good. What was trusted of ${name} before stays trusted.\nUndo it with:\n  ${nextStep(called, 'review', name, ...undo)}`;
   return `No longer rejected: ${shown} was judged again, with the outcome ${poll.outcome}${poll.code === null ? '' : ` [${poll.code}]`}.`;
-}
-
-/** Lines of at most so many characters; a word may be longer. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return line === '' ? lines : [...lines, line];
 }

@@ -1,9 +1,10 @@
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import type { ControlClient, ControlStatus, RotationStep } from '../../demonstration/simulated-mesh/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
-import { type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type OutputFormat, printResult, type Terminal } from '../terminal.ts';
+import type { View } from '../view.ts';
 
 interface ControlOptions {
   readonly control: string;
@@ -26,15 +27,16 @@ export function rotateCommand(program: Command, terminal: Terminal, finish: (cod
       .description(description)
       .option('--control <path>', 'control socket of the simulated mesh', '/run/federate/control.sock');
 
-  add('status', 'the roots, workloads and foreign trust of a simulated mesh').action(
-    async (options: ControlOptions) => {
+  add('status', 'the roots, workloads and foreign trust of a simulated mesh')
+    .addHelpText('after', '\nExample:\n  $ federate simulate status --control /run/federate/control.sock')
+    .action(async (options: ControlOptions) => {
       const status = await (await controlAt(options.control)).status();
-      printResult(terminal, options.output, status, () => tell(status));
+      printResult(terminal, options.output, status, (view) => tell(status, view));
       finish(exitCodes.done);
-    },
-  );
+    });
 
-  add('rotate <step>', `take one step of a root rotation: ${ROTATION_STEPS.join(', ')}`)
+  add('rotate', 'take one step of a root rotation')
+    .addArgument(new Argument('<step>', 'the next step').choices(ROTATION_STEPS))
     .addHelpText(
       'after',
       `
@@ -45,27 +47,25 @@ retire    the old root goes
 Example:
   $ federate simulate rotate publish --control /run/federate/control.sock`,
     )
-    .action(async (word: string, options: ControlOptions) => {
-      const step = ROTATION_STEPS.find((each) => each === word);
-      if (!step)
-        throw new UsageError(
-          `a step of a rotation is one of ${ROTATION_STEPS.join(', ')}, not ${JSON.stringify(word)}`,
-        );
+    .action(async (step: RotationStep, options: ControlOptions) => {
       const status = await (await controlAt(options.control)).rotate(step);
-      printResult(terminal, options.output, status, () => tell(status));
+      printResult(terminal, options.output, status, (view) => tell(status, view));
       finish(exitCodes.done);
     });
 }
 
-function tell(status: ControlStatus): string {
+function tell(status: ControlStatus, view: View): string {
   const refused = status.refused ? `${status.refused.message} [${status.refused.code}]` : undefined;
   return [
-    renderFields([
-      ['mesh', status.kind],
-      ['trust domain', status.trustDomain],
-      ['rotation', status.phase],
-      ['trust config refused', refused],
-    ]),
+    renderFields(
+      [
+        ['mesh', status.kind],
+        ['trust domain', status.trustDomain],
+        ['rotation', status.phase],
+        ['trust config refused', refused],
+      ],
+      view,
+    ),
     '',
     renderTable(
       ['ROOT', 'PHASE', 'SUBJECT', 'FINGERPRINT'],
@@ -75,12 +75,13 @@ function tell(status: ControlStatus): string {
         root.subject,
         root.fingerprint.slice(0, 16),
       ]),
+      view,
     ),
     '',
     renderTable(
       ['WORKLOAD', 'SVID UNDER ROOT', 'SPIFFE ID'],
       status.workloads.map((each) => [each.name, each.svid?.rootNumber.toString() ?? '-', each.spiffeId]),
-      120,
+      view,
     ),
     '',
     status.foreign.length === 0
@@ -88,7 +89,7 @@ function tell(status: ControlStatus): string {
       : renderTable(
           ['FOREIGN TRUST DOMAIN', 'ROOTS', 'SOURCE'],
           status.foreign.map((each) => [each.trustDomain, each.fingerprints.length.toString(), each.source]),
-          120,
+          view,
         ),
   ].join('\n');
 }

@@ -7,6 +7,7 @@ import type {
 } from '../../admin-client/index.ts';
 import { formatDurationMs } from '../../platform/index.ts';
 import { renderFields, renderTable } from '../table.ts';
+import type { View } from '../view.ts';
 
 const KNOWN_BY: Readonly<Record<string, string>> = {
   mesh: 'the mesh says so',
@@ -18,45 +19,60 @@ const KNOWN_BY: Readonly<Record<string, string>> = {
 const STAGES = { published: 'published', 'in-use': 'in use', retiring: 'retiring', gone: 'gone' } as const;
 
 /** Where our own roots stand, for people. */
-export function tellRotation(document: RotationDocument, now: Date): string {
+export function tellRotation(document: RotationDocument, view: View, now: Date): string {
   const { peers, pollers, findings } = document;
   return [
-    renderFields([
-      ['trust domain', document.trust_domain],
-      ['sequence', document.sequence ?? 'none'],
-      ['what signs', KNOWN_BY[document.signing_known_by ?? ''] ?? 'nobody tells'],
+    renderFields(
       [
-        'times',
-        `hint ${span(document.refresh_hint_seconds)}, lead ${span(document.lead_seconds)}, identities live up to ${span(document.leaf_lifetime_seconds)}`,
+        ['trust domain', document.trust_domain],
+        ['sequence', document.sequence ?? 'none'],
+        ['what signs', KNOWN_BY[document.signing_known_by ?? ''] ?? 'nobody tells'],
+        [
+          'times',
+          `hint ${span(document.refresh_hint_seconds)}, lead ${span(document.lead_seconds)}, identities live up to ${span(document.leaf_lifetime_seconds)}`,
+        ],
       ],
-    ]),
-    ...document.roots.map((root) => `\n${tellRoot(root, now)}`),
-    `\n${peers.length === 0 ? 'There are no peers.' : tellPeers(peers, now)}`,
-    ...(pollers.length === 0 ? [] : [`\n${tellPollers(pollers, now)}`]),
+      view,
+    ),
+    ...document.roots.map((root) => `\n${tellRoot(root, view, now)}`),
+    `\n${peers.length === 0 ? 'There are no peers.' : tellPeers(peers, view, now)}`,
+    ...(pollers.length === 0 ? [] : [`\n${tellPollers(pollers, view, now)}`]),
     ...(findings.length === 0 ? [] : ['']),
-    ...findings.map(({ level, code, message }) => `${level.toUpperCase()}: ${message} [${code}]`),
+    ...findings.map(
+      ({ level, code, message }) =>
+        `${view.paint('yellow', `${level.toUpperCase()}:`)} ${view.words(message)} [${code}]`,
+    ),
   ].join('\n');
 }
 
-function tellRoot(root: OwnRootDocument, now: Date): string {
+function tellRoot(root: OwnRootDocument, view: View, now: Date): string {
   const { label, stage, since, not_after: notAfter, use, retire } = root;
-  const gates = stage === 'published' ? [tellGate('use', use, now)] : [];
-  if (stage === 'in-use' && !use.safe) gates.push(tellGate('use', use, now));
-  if (stage === 'retiring') gates.push(tellGate('retire', retire, now));
-  return [`${label}`, `  ${STAGES[stage]} since ${ago(since, now)} · until ${notAfter}`, ...gates].join('\n');
+  const gates = stage === 'published' ? [tellGate('use', use, view, now)] : [];
+  if (stage === 'in-use' && !use.safe) gates.push(tellGate('use', use, view, now));
+  if (stage === 'retiring') gates.push(tellGate('retire', retire, view, now));
+  return [
+    view.paint('bold', label),
+    `  ${STAGES[stage]} since ${ago(since, now)} · until ${view.at(notAfter)}`,
+    ...gates,
+  ].join('\n');
 }
 
-function tellGate(step: 'use' | 'retire', { safe, missing, taken }: GateDocument, now: Date): string {
+function tellGate(
+  step: 'use' | 'retire',
+  { safe, missing, taken }: GateDocument,
+  view: View,
+  now: Date,
+): string {
   const unproved = taken.length === 0 ? '' : ` (${taken.length} without a proof)`;
-  if (safe) return `  safe to ${step}: yes${unproved}`;
+  if (safe) return `  safe to ${step}: ${view.paint('green', 'yes')}${unproved}`;
   const lines = missing.map(({ message, safe_at: safeAt }) => {
     const left = safeAt === null ? 0 : Date.parse(safeAt) - now.getTime();
-    return `    - ${message}${left > 0 ? ` (in ${formatDurationMs(left)})` : ''}`;
+    return `    - ${view.words(message)}${left > 0 ? ` (in ${formatDurationMs(left)})` : ''}`;
   });
-  return [`  safe to ${step}: not yet`, ...lines].join('\n');
+  return [`  safe to ${step}: ${view.paint('yellow', 'not yet')}`, ...lines].join('\n');
 }
 
-function tellPeers(peers: readonly RotationPeerDocument[], now: Date): string {
+function tellPeers(peers: readonly RotationPeerDocument[], view: View, now: Date): string {
   return renderTable(
     ['PEER', 'KNOWN', 'SEQUENCE', 'HELD', 'IN ITS MESH', 'SEEN'],
     peers.map((peer) => [
@@ -67,11 +83,11 @@ function tellPeers(peers: readonly RotationPeerDocument[], now: Date): string {
       peer.in_mesh === null ? '-' : `${peer.in_mesh.progress} ${ago(peer.in_mesh.since, now)}`,
       peer.seen_at === null ? '-' : ago(peer.seen_at, now),
     ]),
-    160,
+    view,
   );
 }
 
-function tellPollers(pollers: readonly PollerDocument[], now: Date): string {
+function tellPollers(pollers: readonly PollerDocument[], view: View, now: Date): string {
   return renderTable(
     ['UNKNOWN POLLER', 'SEQUENCE', 'SEEN', 'REQUESTS'],
     pollers.map((poller) => [
@@ -80,6 +96,7 @@ function tellPollers(pollers: readonly PollerDocument[], now: Date): string {
       ago(poller.last_seen_at, now),
       poller.requests.toString(),
     ]),
+    view,
   );
 }
 

@@ -1,15 +1,18 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { GateDocument, MissingDocument, RotationDocument } from '../../admin-client/index.ts';
 import { defined } from '../../objects/index.ts';
-import { formatDurationMs, parseDurationMs, systemClock } from '../../platform/index.ts';
+import { formatDurationMs } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { durationOf } from '../instants.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import type { View } from '../view.ts';
+import { showOrWatch, type WatchOptions, withWatch } from '../watch.ts';
 import { tellRotation } from './rotation-text.ts';
 import { type Gate, judgeWait, type WaitTarget } from './rotation-wait.ts';
 
 interface WaitOptions extends AgentOptions {
-  readonly for: string;
+  readonly for: WaitTarget['step'];
   readonly root?: string;
   readonly timeout: string;
   readonly peer?: readonly string[];
@@ -31,7 +34,7 @@ export function rotationCommand(
     .command('rotation')
     .description('the roots of our own mesh: which peers have them, and whether the next step is safe');
 
-  withAgent(rotation.command('status'))
+  withWatch(withAgent(rotation.command('status')))
     .description('each root with its stage, each peer with what it holds, and whether the next step is safe')
     .addHelpText(
       'after',
@@ -43,17 +46,25 @@ gone       it is no longer published
 
 Examples:
   $ federate rotation status
+  $ federate rotation status --watch
   $ federate rotation status --output json | jq -r '.peers[] | select(.newest != true).trust_domain'`,
     )
-    .action(async (options: AgentOptions) => {
-      const document = await agentFor(options).call('GET /v1/rotation');
-      printResult(terminal, options.output, document, () => tellRotation(document, new Date()));
-      finish(exitCodes.done);
+    .action(async (options: AgentOptions & WatchOptions) => {
+      const code = await showOrWatch(terminal, options, {
+        ask: (agent) => agent.call('GET /v1/rotation'),
+        text: (document, view) => tellRotation(document, view, terminal.clock.now()),
+        exitCode: () => exitCodes.done,
+      });
+      finish(code);
     });
 
   withAgent(rotation.command('wait'))
     .description('block until the next step is safe; for scripts')
-    .requiredOption('--for <step>', 'use: the mesh may sign with the root · retire: the root may go')
+    .addOption(
+      new Option('--for <step>', 'use: the mesh may sign with the root · retire: the root may go')
+        .choices(['use', 'retire'])
+        .makeOptionMandatory(),
+    )
     .option(
       '--root <fingerprint>',
       'which root, by its fingerprint or at least six digits of its beginning (default: the newest that is published and not in use, or the one that retires)',
@@ -80,7 +91,9 @@ Examples:
     .action(async (options: WaitOptions) => {
       const target = targetOf(options);
       const { gate, document } = await waitFor(options, target, terminal);
-      printResult(terminal, options.output, { ...gate, rotation: document }, () => tellGate(gate, target));
+      printResult(terminal, options.output, { ...gate, rotation: document }, (view) =>
+        tellGate(gate, target, view, terminal.clock.now()),
+      );
       finish(gate.safe ? exitCodes.done : exitCodes.failed);
     });
 }
@@ -90,8 +103,6 @@ function more(value: string, before: readonly string[] | undefined): readonly st
 }
 
 function targetOf({ for: step, root, peer, except }: WaitOptions): WaitTarget {
-  if (step !== 'use' && step !== 'retire')
-    throw new UsageError(`--for is use or retire, not ${JSON.stringify(step)}`);
   if (root !== undefined && !/^[0-9a-fA-F]{6,64}$/.test(root))
     throw new UsageError('--root is a fingerprint, or at least six hex digits of its beginning');
   if (peer && except) throw new UsageError('--peer and --except do not go together');
@@ -107,24 +118,23 @@ async function waitFor(
   target: WaitTarget,
   terminal: Terminal,
 ): Promise<{ readonly gate: Gate; readonly document: RotationDocument }> {
-  const timeoutMs = parseDurationMs(options.timeout);
-  if (timeoutMs === undefined)
-    throw new UsageError('--timeout is a duration with its unit, such as 30s, 10m or 2h');
+  const timeoutMs = durationOf(options.timeout, '--timeout');
   const agent = agentFor(options);
-  const endMs = systemClock.monotonicMs() + timeoutMs;
+  const { clock } = terminal;
+  const endMs = clock.monotonicMs() + timeoutMs;
   let told = '';
   for (;;) {
     const document = await agent.call('GET /v1/rotation');
     checkNames(target, document);
     const gate = judgeWait(document, target);
-    const leftMs = endMs - systemClock.monotonicMs();
+    const leftMs = endMs - clock.monotonicMs();
     if (gate.safe || leftMs <= 0) return { gate, document };
     const now = gate.missing.map(({ message }) => message).join('\n');
     if (now !== told) {
-      terminal.err(`Waiting: ${summaryOf(gate)}`);
+      terminal.note(`Waiting: ${terminal.view.words(summaryOf(gate))}`);
       told = now;
     }
-    await systemClock.sleep(Math.min(ASK_EVERY_MS, leftMs));
+    await clock.sleep(Math.min(ASK_EVERY_MS, leftMs));
   }
 }
 
@@ -145,19 +155,19 @@ function summaryOf({ root, missing }: Gate): string {
   return `${name}${first?.message ?? ''}${others}`;
 }
 
-function tellGate(gate: Gate, { step, except = [] }: WaitTarget): string {
+function tellGate(gate: Gate, { step, except = [] }: WaitTarget, view: View, now: Date): string {
+  const missing = gate.missing.map((each) => tellMissing(each, view, now));
   const what = step === 'use' ? 'be used' : 'be retired';
-  if (!gate.root) return ['Not safe:', ...gate.missing.map(tellMissing)].join('\n');
-  if (!gate.safe)
-    return [`${gate.root.label} cannot ${what} yet:`, ...gate.missing.map(tellMissing)].join('\n');
+  if (!gate.root) return ['Not safe:', ...missing].join('\n');
+  if (!gate.safe) return [`${gate.root.label} cannot ${what} yet:`, ...missing].join('\n');
   const left = step === 'retire' ? except.map(tellLeftOut) : [];
   return [`${gate.root.label} can ${what}.`, ...tellTaken(gate.taken), ...left].join('\n');
 }
 
-function tellMissing({ message, code, safe_at: safeAt }: MissingDocument): string {
-  const left = safeAt === null ? undefined : Date.parse(safeAt) - Date.now();
+function tellMissing({ message, code, safe_at: safeAt }: MissingDocument, view: View, now: Date): string {
+  const left = safeAt === null ? undefined : Date.parse(safeAt) - now.getTime();
   const by = left === undefined || left <= 0 ? '' : `; over in ${formatDurationMs(left)}`;
-  return `  - ${message} [${code}]${by}`;
+  return `  - ${view.words(message)} [${code}]${by}`;
 }
 
 function tellLeftOut(name: string): string {

@@ -1,69 +1,92 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { StatusDocument, WarningDocument } from '../../admin-client/index.ts';
-import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { type AgentOptions, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { renderFields } from '../table.ts';
-import { printResult, type Terminal } from '../terminal.ts';
+import { hanging, renderFields } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+import type { View } from '../view.ts';
+import { showOrWatch, type WatchOptions, withWatch } from '../watch.ts';
 
 /** `federate status`: how this agent is, and the line that a peer can use to federate with it. */
 export function statusCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
-  withAgent(program.command('status'))
+  withWatch(withAgent(program.command('status')))
     .description(
       'how this agent is, and the line with which a peer can federate with it; exit code 1 when not ready',
     )
-    .addHelpText('after', '\nExample:\n  $ federate status --output json | jq -r .own.pin')
-    .action(async (options: AgentOptions) => {
-      const status = await agentFor(options).call('GET /v1/status');
-      printResult(terminal, options.output, status, () => tell(status));
-      finish(status.ready ? exitCodes.done : exitCodes.failed);
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ federate status
+  $ federate status --watch
+  $ federate status --output json | jq -r .own.pin`,
+    )
+    .action(async (options: AgentOptions & WatchOptions) => {
+      const code = await showOrWatch(terminal, options, {
+        ask: (agent) => agent.call('GET /v1/status'),
+        text: tell,
+        exitCode: ({ ready }) => (ready ? exitCodes.done : exitCodes.failed),
+      });
+      finish(code);
     });
 }
 
-function tell(status: StatusDocument): string {
+function tell(status: StatusDocument, view: View): string {
   const { endpoint, mesh, own, relationships } = status;
   const states = Object.entries(relationships.by_state).map(([state, count]) => `${count} ${state}`);
-  const fields = renderFields([
-    ['trust domain', status.trust_domain ?? 'not known yet'],
-    ['ready', status.ready ? 'yes' : 'no'],
-    ['since', status.started_at],
+  const fields = renderFields(
     [
-      'own bundle',
-      own === null ? 'none yet' : `sequence ${own.sequence ?? '-'}, ${own.authorities} authorities`,
+      ['trust domain', status.trust_domain ?? 'not known yet'],
+      ['ready', status.ready ? view.paint('green', 'yes') : view.paint('red', 'no')],
+      ['since', view.at(status.started_at)],
+      [
+        'own bundle',
+        own === null ? 'none yet' : `sequence ${own.sequence ?? '-'}, ${own.authorities} authorities`,
+      ],
+      ['own pin', own?.pin],
+      ['endpoint', `${endpoint.url} (${endpoint.profile})${endpoint.serving ? '' : ', not serving yet'}`],
+      ['endpoint ID', endpoint.endpoint_id ?? undefined],
+      ['signs as', status.agent_id ?? undefined],
+      ...identityFields(status.identity, view),
+      ['mesh', `${mesh.kind}, ${mesh.scope} trust, ${contactOf(mesh, view)}`],
+      ...proxyFields(status.workload_api),
+      ['relationships', relationships.total === 0 ? 'none' : `${relationships.total} (${states.join(', ')})`],
     ],
-    ['own pin', own?.pin],
-    ['endpoint', `${endpoint.url} (${endpoint.profile})${endpoint.serving ? '' : ', not serving yet'}`],
-    ['endpoint ID', endpoint.endpoint_id ?? undefined],
-    ['signs as', status.agent_id ?? undefined],
-    ...identityFields(status.identity),
-    ['mesh', `${mesh.kind}, ${mesh.scope} trust, ${contactOf(mesh)}`],
-    ...proxyFields(status.workload_api),
-    ['relationships', relationships.total === 0 ? 'none' : `${relationships.total} (${states.join(', ')})`],
-  ]);
-  return [...status.warnings.map(tellWarning), `${fields}${invitation(status)}`].join('\n');
+    view,
+  );
+  return [
+    ...status.warnings.map((warning) => hanging(tellWarning(warning, view), 4, view)),
+    `${fields}${invitation(status)}`,
+  ].join('\n');
 }
 
 /** Whether the mesh answers, and what is in the way. */
-function contactOf({ connected, code, message }: StatusDocument['mesh']): string {
-  if (!connected) return `not connected: ${message ?? 'no contact yet'}`;
-  return message === null ? 'connected' : `connected, but ${message} [${code ?? ''}]`;
+function contactOf({ connected, code, message }: StatusDocument['mesh'], view: View): string {
+  if (!connected) return `not connected: ${view.words(message ?? 'no contact yet')}`;
+  return message === null ? 'connected' : `connected, but ${view.words(message)} [${code ?? ''}]`;
 }
 
 /** Prints a warning. It stands before everything else, because an operator must look at it. */
-export function tellWarning({ code, message, since }: WarningDocument): string {
-  return `WARNING  ${message} [${code}], since ${since}`;
+export function tellWarning({ code, message, since }: WarningDocument, view: View): string {
+  return `${view.paint('yellow', 'WARNING')}  ${view.words(message)} [${code}], since ${view.at(since)}`;
 }
 
 /**
  * The agent's own SVID: until when it is good and where the next comes from, or why there is none.
  */
-function identityFields(identity: StatusDocument['identity']): [string, string][] {
+function identityFields(identity: StatusDocument['identity'], view: View): [string, string][] {
   if (identity === null) return [];
   const { source, from, id, not_after: notAfter, code, message } = identity;
   const origin = `${ORIGINS[source]} ${from}`;
-  const state = id === null ? `none, awaited from ${origin}` : `until ${notAfter ?? '-'}, from ${origin}`;
+  const state =
+    id === null
+      ? `none, awaited from ${origin}`
+      : `until ${notAfter === null ? '-' : view.at(notAfter)}, from ${origin}`;
   // Quoted: the words are the server's own.
-  return [['SVID', message === null ? state : `${state}: ${JSON.stringify(message)} [${code ?? ''}]`]];
+  return [
+    ['SVID', message === null ? state : `${state}: ${JSON.stringify(view.words(message))} [${code ?? ''}]`],
+  ];
 }
 
 const ORIGINS = { files: 'the file', sds: 'the SDS socket', 'workload-api': 'the Workload API' } as const;

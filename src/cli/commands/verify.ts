@@ -6,6 +6,7 @@ import { hintFor } from '../hints.ts';
 import { renderFields } from '../table.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { looksLikeToken, readToken } from '../token-argument.ts';
+import type { View } from '../view.ts';
 import { readText } from '../named-file.ts';
 
 interface VerifyOptions extends AgentOptions {
@@ -72,7 +73,7 @@ async function judgeChain(
   const answer = await agentFor(options).call('POST /v1/verify', {
     body: { pem: readText(chain, 'verify'), peer_role: options.peerRole },
   });
-  printResult(terminal, options.output, answer, () => tellChain(answer));
+  printResult(terminal, options.output, answer, (view) => tellChain(answer, view));
   return answer.accepted;
 }
 
@@ -91,27 +92,30 @@ async function judgeToken(
   const answer = await agentFor(options).call('POST /v1/verify-jwt', {
     body: { token: readToken(jwt), audiences },
   });
-  printResult(terminal, options.output, answer, () => tellToken(answer));
+  printResult(terminal, options.output, answer, (view) => tellToken(answer, view));
   return answer.accepted;
 }
 
-function tellChain(answer: VerifyDocument): string {
-  if (!answer.accepted) return tellRefusal(answer);
-  return renderFields([
-    ['accepted', answer.spiffe_id ?? ''],
+function tellChain(answer: VerifyDocument, view: View): string {
+  if (!answer.accepted) return tellRefusal(answer, view);
+  return renderFields(
     [
-      'by root',
-      answer.anchor === null
-        ? undefined
-        : `${answer.anchor.subject || '(no subject)'} sha256:${answer.anchor.fingerprint}`,
+      ['accepted', view.paint('green', answer.spiffe_id ?? '')],
+      [
+        'by root',
+        answer.anchor === null
+          ? undefined
+          : `${answer.anchor.subject || '(no subject)'} sha256:${answer.anchor.fingerprint}`,
+      ],
+      ['of', tellBundle(answer)],
+      ['until', answer.not_after === null ? undefined : view.at(answer.not_after)],
+      ...answer.warnings.map((warning): [string, string] => [
+        'WARNING',
+        `${WARNINGS[warning] ?? warning}: strict verifiers refuse it [${warning}]`,
+      ]),
     ],
-    ['of', tellBundle(answer)],
-    ['until', answer.not_after ?? undefined],
-    ...answer.warnings.map((warning): [string, string] => [
-      'WARNING',
-      `${WARNINGS[warning] ?? warning}: strict verifiers refuse it [${warning}]`,
-    ]),
-  ]);
+    view,
+  );
 }
 
 const WARNINGS: Readonly<Record<string, string>> = {
@@ -119,18 +123,21 @@ const WARNINGS: Readonly<Record<string, string>> = {
   'key-usage-not-critical': 'the key usage of the leaf is not critical',
 };
 
-function tellToken(answer: VerifyJwtDocument): string {
-  if (!answer.accepted) return tellRefusal(answer);
-  return renderFields([
-    ['accepted', answer.spiffe_id ?? ''],
+function tellToken(answer: VerifyJwtDocument, view: View): string {
+  if (!answer.accepted) return tellRefusal(answer, view);
+  return renderFields(
     [
-      'by key',
-      answer.key === null ? undefined : `${JSON.stringify(answer.key.key_id)} (${answer.key.algorithm})`,
+      ['accepted', view.paint('green', answer.spiffe_id ?? '')],
+      [
+        'by key',
+        answer.key === null ? undefined : `${JSON.stringify(answer.key.key_id)} (${answer.key.algorithm})`,
+      ],
+      ['of', tellBundle(answer)],
+      ['for', answer.audiences.map((audience) => JSON.stringify(audience)).join(', ')],
+      ['until', answer.not_after === null ? undefined : view.at(answer.not_after)],
     ],
-    ['of', tellBundle(answer)],
-    ['for', answer.audiences.map((audience) => JSON.stringify(audience)).join(', ')],
-    ['until', answer.not_after ?? undefined],
-  ]);
+    view,
+  );
 }
 
 function tellBundle({
@@ -140,10 +147,10 @@ function tellBundle({
   return `${name ?? ''}${version === null ? '' : `, bundle version ${version}`}`;
 }
 
-function tellRefusal({ code, message }: VerifyDocument | VerifyJwtDocument): string {
+function tellRefusal({ code, message }: VerifyDocument | VerifyJwtDocument, view: View): string {
   const hint = hintFor(code ?? undefined);
   return [
-    `refused: ${message ?? 'no reason given'} [${code ?? 'unknown'}]`,
+    `${view.paint('red', 'refused:')} ${view.words(message ?? 'no reason given')} [${code ?? 'unknown'}]`,
     ...(hint === undefined ? [] : [`  → ${hint}`]),
   ].join('\n');
 }
