@@ -43,7 +43,7 @@ export function stubAdmin(
   const attention = { list: async () => agent.warnings ?? (await warningsIn(store)) };
   const federation = {
     leftOut: { of: () => [] },
-    setBundle: () => Promise.reject(new TypeError('no bundle is set in this test')),
+    relationships: { setBundle: () => Promise.reject(new TypeError('no bundle is set in this test')) },
   };
   const handlers = {
     ...refusals(),

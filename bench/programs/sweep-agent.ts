@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import {
+  createHostLookup,
   defaultFetchLimits,
   defaultRedirectSettings,
   defaultScheduleSettings,
-  FederationAgent,
+  Federation,
 } from '../../src/federation/index.ts';
 import { createMetrics, silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import {
@@ -68,7 +69,7 @@ const own = bundleOf(
   certificatesFromPem(hostRootPem).map((der) => x509AuthorityFromDer(der)),
   { sequence: 1n, refreshHintSeconds: 3600 },
 );
-const agent = new FederationAgent({
+const agent = new Federation({
   store,
   own: () => own,
   clock: systemClock,
@@ -81,6 +82,7 @@ const agent = new FederationAgent({
   schedule: { ...defaultScheduleSettings, ceilingMs: 36_000_000, withoutHintMs: 36_000_000 },
   watch: { seconds: 0, most: 256 },
   concurrency: 64,
+  lookup: createHostLookup(),
 });
 const held = () => {
   globalThis.gc?.();
@@ -90,11 +92,11 @@ const held = () => {
 const before = held();
 await agent.start(new AbortController().signal);
 // Joins the polls with which the agent starts; the sweeps after it are measured.
-await agent.refresh();
+await agent.peers.poll();
 const results: { seconds: number; cpuSeconds: number }[] = [];
 for (let sweep = 0; sweep < sweeps; sweep += 1) {
   const [start, cpu] = [performance.now(), process.cpuUsage()];
-  const outcomes = await agent.refresh();
+  const outcomes = await agent.peers.poll();
   const { user, system } = process.cpuUsage(cpu);
   const bad = outcomes.find(({ outcome }) => outcome.kind !== 'unchanged');
   if (bad || outcomes.length !== documents.length) {

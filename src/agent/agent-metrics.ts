@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { WARNING_CODES } from '../admin/index.ts';
-import type { FederationAgent } from '../federation/index.ts';
+import type { Federation } from '../federation/index.ts';
 import type { Invitations } from '../invitation/index.ts';
 import type { MeshAdapter } from '../mesh-adapters/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
@@ -12,7 +12,7 @@ import type { StoreHealth } from './store-health.ts';
 /** The sources of the numbers. */
 export interface AgentMetricsParts {
   readonly attention: Attention;
-  readonly federation: FederationAgent;
+  readonly federation: Federation;
   readonly foreignTrust: ForeignTrust;
   readonly adapter: MeshAdapter;
   readonly svid: SvidSource | undefined;

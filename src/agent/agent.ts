@@ -1,5 +1,5 @@
 import type { AdminHandlers } from '../admin/index.ts';
-import { FederationAgent, PeerHoldings } from '../federation/index.ts';
+import { Federation, PeerHoldings } from '../federation/index.ts';
 import {
   createMetrics,
   createMetricsServer,
@@ -8,6 +8,7 @@ import {
   Parts,
   type ProcessContext,
 } from '../platform/index.ts';
+import type { TrustDomain } from '../spiffe/index.ts';
 import { openSqliteStore, type Store, type StoreObserver } from '../store/index.ts';
 import { type AgentConfig, type LoadedConfig, planOfConfig, rotationTimes } from '../config/index.ts';
 import { createFederationGateway } from '../envoy/index.ts';
@@ -130,7 +131,7 @@ async function connectParts(
 
   noticeIgnoredProxy(context.environment, config, log);
   const polling = pollingOf(config);
-  const federation = new FederationAgent({
+  const federation = new Federation({
     store,
     own,
     clock,
@@ -144,7 +145,7 @@ async function connectParts(
   const observations = new Observations({
     store,
     own,
-    relationships: () => federation.relationships(),
+    relationships: () => federation.peers.relationships(),
     bundles: federation.bundles,
     holding: federation.holding,
     verifier: federation.verifier,
@@ -160,13 +161,14 @@ async function connectParts(
     metrics,
   });
   federation.held.onChange((trustDomain, bundle) => observations.changed(trustDomain, bundle !== undefined));
+  const relationshipWith = (trustDomain: TrustDomain) => federation.peers.find(trustDomain)?.relationship;
   const holdings = new PeerHoldings({
     ownTrustDomain: () => own()?.trustDomain,
-    relationshipWith: (trustDomain) => federation.relationshipWith(trustDomain),
+    relationshipWith,
     bundles: federation.bundles,
     clock,
     log: log.with({ part: 'holdings' }),
-    onContact: (trustDomain) => federation.noteContact(trustDomain),
+    onContact: (trustDomain) => federation.peers.find(trustDomain)?.peerIsBack(),
     onHolding: (holding) => {
       rememberHolding(holding, store, log);
       void observations.noteHolding(holding);
@@ -192,7 +194,7 @@ async function connectParts(
   const adapter = createMeshAdapter(
     config,
     context,
-    peerEndpoints(federation, () => own()?.trustDomain),
+    peerEndpoints({ relationshipWith, bundles: federation.bundles }, () => own()?.trustDomain),
   );
   const foreignTrust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
   const gateway = await createFederationGateway(config, ownBundle, federation.bundles, context);
@@ -206,7 +208,7 @@ async function connectParts(
     own,
     svid,
     holdings,
-    relationships: () => federation.status(),
+    relationships: () => federation.peers.status(),
     times: rotationTimes(config),
     reportedBy: adapter.kind === 'files' ? 'config' : 'mesh',
     clock,
@@ -223,7 +225,7 @@ async function connectParts(
     foreignTrust.compare();
   });
   ownTrust.onTaken((trust) => void rotation.observe(trust));
-  federation.onChange((trustDomain) => {
+  federation.bundles.onChange((trustDomain) => {
     foreignTrust.compare();
     gateway?.trustChanged();
     workloadApi?.trustChanged();

@@ -1,5 +1,5 @@
 import type { WarningDocument } from '../admin/index.ts';
-import { type FederationAgent, withoutKeys } from '../federation/index.ts';
+import { type Federation, withoutKeys } from '../federation/index.ts';
 import type { Attention } from './attention.ts';
 import type { ForeignTrust } from './foreign-trust.ts';
 import type { OwnBundle } from './own-bundle.ts';
@@ -11,7 +11,7 @@ import { stillTrusted } from './still-trusted.ts';
 
 /** The parts that can need an operator's hand. */
 export interface AttentionParts {
-  readonly federation: FederationAgent;
+  readonly federation: Federation;
   readonly foreignTrust: ForeignTrust;
   readonly own: OwnBundle;
   readonly rotation: Rotation;
@@ -42,7 +42,7 @@ export function addAttentionSources(attention: Attention, parts: AttentionParts)
 
 function warningsOfPeers({ federation, foreignTrust, now }: AttentionParts): readonly WarningDocument[] {
   const distrusted = federation.distrusts.list();
-  return federation.status().flatMap((relationship) => {
+  return federation.peers.list().flatMap(({ relationship, intervalMs: pollIntervalMs }) => {
     const { trustDomain } = relationship;
     const held = federation.held.bundleFor(trustDomain);
     const keys = federation.bundles.distrustedKeys?.(trustDomain);
@@ -53,9 +53,9 @@ function warningsOfPeers({ federation, foreignTrust, now }: AttentionParts): rea
         held,
         undistrusted: held && keys ? withoutKeys(held, keys) : held,
         distrusted: distrusted.filter((key) => key.trustDomain === trustDomain),
-        theirSide: federation.theirSide(trustDomain),
+        theirSide: federation.theirSides.of(trustDomain),
         inMesh: counts ? foreignTrust.of(trustDomain) : undefined,
-        pollIntervalMs: federation.pollIntervalMs(trustDomain),
+        pollIntervalMs,
       },
       now(),
     );
@@ -63,7 +63,7 @@ function warningsOfPeers({ federation, foreignTrust, now }: AttentionParts): rea
 }
 
 /** Offers that wait for the operator's decision. */
-async function offersThatWait(federation: FederationAgent): Promise<readonly WarningDocument[]> {
+async function offersThatWait(federation: Federation): Promise<readonly WarningDocument[]> {
   const waiting = await federation.reviews.waiting();
   return waiting
     .filter(({ status }) => status !== 'rejected')

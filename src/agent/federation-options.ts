@@ -4,7 +4,7 @@ import {
   defaultFetchLimits,
   defaultRedirectSettings,
   defaultScheduleSettings,
-  type FederationAgentOptions,
+  type FederationOptions,
   type HostLookup,
 } from '../federation/index.ts';
 import { defaultBundleLimits } from '../spiffe/index.ts';
@@ -12,10 +12,9 @@ import type { AgentConfig } from '../config/index.ts';
 import { defined } from '../objects/index.ts';
 
 /** How peers are polled, from the config. */
-export function pollingOf(config: AgentConfig): Omit<
-  FederationAgentOptions,
-  'store' | 'own' | 'clock' | 'random' | 'log' | 'metrics' | 'signer'
-> & {
+export function pollingOf(
+  config: AgentConfig,
+): Omit<FederationOptions, 'store' | 'own' | 'clock' | 'random' | 'log' | 'metrics' | 'signer'> & {
   readonly lookup: HostLookup;
 } {
   const { trust_domain: ownTrustDomain, federation: polling } = config;

@@ -1,7 +1,7 @@
-import type { FederationAgent } from '../federation/index.ts';
+import type { HoldingStatements } from '../federation/index.ts';
 import { ForeignTrustPublisher, type ForeignTrustReport, type MeshAdapter } from '../mesh-adapters/index.ts';
 import type { Clock, Log, ProcessContext } from '../platform/index.ts';
-import type { TrustDomain } from '../spiffe/index.ts';
+import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
 import { MeshReports } from './mesh-reports.ts';
 import { UnrecordedTrust } from './unrecorded-trust.ts';
@@ -24,7 +24,7 @@ export class ForeignTrust {
   readonly unrecorded: UnrecordedTrust;
   readonly #publisher: ForeignTrustPublisher;
   readonly #reports = new MeshReports();
-  readonly #federation: Pick<FederationAgent, 'bundles' | 'noteInMesh'>;
+  readonly #holding: Pick<HoldingStatements, 'reached'>;
   readonly #store: Store;
   readonly #adapter: MeshAdapter;
   readonly #clock: Clock;
@@ -34,12 +34,15 @@ export class ForeignTrust {
   /** Ends every wait for the mesh once `stopping` aborts. */
   constructor(
     adapter: MeshAdapter,
-    federation: Pick<FederationAgent, 'bundles' | 'noteInMesh'>,
+    federation: {
+      readonly bundles: { list(): readonly TrustBundle[] };
+      readonly holding: Pick<HoldingStatements, 'reached'>;
+    },
     store: Store,
     { clock, random, log }: ProcessContext,
     stopping: AbortSignal,
   ) {
-    this.#federation = federation;
+    this.#holding = federation.holding;
     this.#store = store;
     this.#adapter = adapter;
     this.#clock = clock;
@@ -149,7 +152,7 @@ export class ForeignTrust {
     if (!this.#reports.note(report)) return;
     const { trustDomain, state, digest, at } = report;
     if (digest !== undefined && (state === 'written' || state === 'accepted' || state === 'in-effect'))
-      this.#federation.noteInMesh(trustDomain, digest, state, at);
+      this.#holding.reached(trustDomain, digest, state, at);
     this.#log.info('foreign trust in the mesh', { ...report, trust_domain: report.trustDomain });
     void rememberReport(this.#store, this.#adapter, report).catch((error: unknown) => {
       this.#log.error('remembering what the mesh did failed', { error });

@@ -1,5 +1,5 @@
 import { type ProcessContext, readRegularText } from '../platform/index.ts';
-import { createForbiddenRanges, createHostLookup, type FederationAgent } from '../federation/index.ts';
+import { createForbiddenRanges, createHostLookup, type Federation } from '../federation/index.ts';
 import { type InvitationParts, Invitations } from '../invitation/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
 import { certificatesFromPem, CodedError, type TrustBundle } from '../spiffe/index.ts';
@@ -11,7 +11,7 @@ import { AgentError } from './errors.ts';
 export interface InvitationSetup {
   readonly config: AgentConfig;
   readonly store: Store;
-  readonly federation: FederationAgent;
+  readonly federation: Federation;
   readonly own: () => TrustBundle | undefined;
   readonly svid: SvidSource | undefined;
   readonly limits: Pick<InvitationParts, 'fetchLimits' | 'bundleLimits' | 'proxy'>;

@@ -1,6 +1,5 @@
-import type { FederationAgent } from '../federation/index.ts';
 import type { PeerEndpoints } from '../mesh-adapters/index.ts';
-import { type TrustDomain, trustDomainOf } from '../spiffe/index.ts';
+import { type BundleSource, type TrustDomain, trustDomainOf } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
 
 /**
@@ -9,7 +8,10 @@ import type { Relationship } from '../store/index.ts';
  * something, a poll would bring it back, so the mesh gets our bundle instead.
  */
 export function peerEndpoints(
-  federation: Pick<FederationAgent, 'relationshipWith' | 'bundles'>,
+  federation: {
+    readonly relationshipWith: (trustDomain: TrustDomain) => Relationship | undefined;
+    readonly bundles: BundleSource;
+  },
   own: () => TrustDomain | undefined,
 ): PeerEndpoints {
   return (trustDomain) => {

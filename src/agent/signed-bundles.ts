@@ -1,5 +1,5 @@
 import type { EndpointExtension } from '../bundle-endpoint/index.ts';
-import { type FederationAgent, signBundle, type SignedBundle } from '../federation/index.ts';
+import { type Federation, signBundle, type SignedBundle } from '../federation/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
 import type { Clock } from '../platform/index.ts';
 import { isTrustDomain, type TrustBundle } from '../spiffe/index.ts';
@@ -19,7 +19,7 @@ export interface SignedBundles {
 export function createSignedBundles(parts: {
   readonly own: () => TrustBundle | undefined;
   readonly svid: SvidSource | undefined;
-  readonly federation: Pick<FederationAgent, 'carried'>;
+  readonly federation: Pick<Federation, 'carried'>;
   /** Whether those of peers are served too. This shows any caller with whom we federate. */
   readonly carry: boolean;
   readonly clock: Clock;

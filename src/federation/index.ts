@@ -3,11 +3,12 @@
  * Federation §5, §6).
  */
 export type { AddNote, AddRequest } from './operator/add-relationship.ts';
-export { type AddResult, FederationAgent } from './agent.ts';
-export type { FederationAgentOptions } from './agent-options.ts';
+export { Federation, type FederationOptions } from './federation.ts';
+export type { AddResult, Relationships } from './operator/relationships.ts';
+export type { Peers } from './poll/peers.ts';
 export { type Bootstrap, parseBundleFile } from './operator/bootstrap.ts';
 export type { RelationshipChange } from './operator/change-relationship.ts';
-export { type Distrusted, Distrusts, type DistrustRequest } from './operator/distrust-key.ts';
+export { type Distrusted, type Distrusts, type DistrustRequest } from './operator/distrust-key.ts';
 export {
   FederationError,
   type FederationErrorCode,

@@ -1,7 +1,7 @@
 import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import { type InvitationChange, StoreError } from '../store/index.ts';
 import { type AddRequest, FederationError, type InvitedBundle } from '../federation/index.ts';
-import type { Federation, InvitationParts } from './parts.ts';
+import type { FederationParts, InvitationParts } from './parts.ts';
 import type { Side } from './side.ts';
 
 /** The relationship that an invitation is to become. */
@@ -22,14 +22,14 @@ export interface InvitedPeer {
 export async function federateWith(parts: InvitationParts, peer: InvitedPeer): Promise<void> {
   const { federation, store } = parts;
   if (!isFederated(federation, peer.side.trustDomain)) {
-    await federation.add(requestFor(peer));
+    await federation.relationships.add(requestFor(peer));
     return;
   }
   if (!(await store.changeInvitation(peer.spent)))
     throw new StoreError('invitation-spent', `the invitation ${peer.spent.id} is in another state now`);
   const { side, actor, first } = peer;
   const [endpointUrl = '', ...moreEndpointUrls] = side.endpointUrls;
-  await federation.change(side.trustDomain, {
+  await federation.relationships.change(side.trustDomain, {
     endpointUrl,
     moreEndpointUrls,
     profile: side.profile,
@@ -45,7 +45,7 @@ export async function federateWith(parts: InvitationParts, peer: InvitedPeer): P
  * as that does.
  */
 export async function checkPeer({ federation }: InvitationParts, peer: InvitedPeer): Promise<void> {
-  if (!isFederated(federation, peer.side.trustDomain)) await federation.check(requestFor(peer));
+  if (!isFederated(federation, peer.side.trustDomain)) await federation.relationships.check(requestFor(peer));
 }
 
 function requestFor({ side, first, actor, spent }: InvitedPeer): AddRequest {
@@ -76,7 +76,7 @@ function requestFor({ side, first, actor, spent }: InvitedPeer): AddRequest {
 export async function provable({ federation }: InvitationParts, told: TrustBundle): Promise<TrustBundle> {
   const { trustDomain } = told;
   if (!isFederated(federation, trustDomain)) return told;
-  const vouching = await federation.vouchingRoots(told);
+  const vouching = await federation.relationships.vouchingRoots(told);
   if (vouching) return vouching;
   throw new FederationError(
     'already-federated',
@@ -84,8 +84,8 @@ export async function provable({ federation }: InvitationParts, told: TrustBundl
   );
 }
 
-export function isFederated(federation: Federation, peer: TrustDomain): boolean {
-  return federation.status().some(({ trustDomain }) => trustDomain === peer);
+export function isFederated({ peers }: Pick<FederationParts, 'peers'>, peer: TrustDomain): boolean {
+  return peers.find(peer) !== undefined;
 }
 
 /** What the audit keeps of what the first trust rested on. */

@@ -1,42 +1,27 @@
 import type { SvidSource } from '../mtls/index.ts';
 import type { Clock, Log, Random } from '../platform/index.ts';
-import type {
-  BundleLimits,
-  BundleSource,
-  EndpointProfile,
-  TrustBundle,
-  TrustDomain,
-} from '../spiffe/index.ts';
+import type { BundleLimits, BundleSource, EndpointProfile, TrustBundle } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
 import type {
-  AddRequest,
   AddressGuard,
   FetchLimits,
   HostLookup,
   OutgoingProxy,
-  RelationshipChange,
-  RelationshipStatus,
+  Peers,
+  Relationships,
 } from '../federation/index.ts';
 
-/** As much of the federation agent as invitations need. */
-export interface Federation {
+/** As much of the federation as invitations need. */
+export interface FederationParts {
   readonly bundles: BundleSource;
-  add(request: AddRequest): Promise<unknown>;
-  /** Whether `add` would take that now. */
-  check(request: AddRequest): Promise<void>;
-  /**
-   * The roots of a reported bundle that were held long enough to renew the relationship; undefined
-   * without one.
-   */
-  vouchingRoots(told: TrustBundle): Promise<TrustBundle | undefined>;
-  change(trustDomain: TrustDomain, change: RelationshipChange): Promise<unknown>;
-  status(): readonly RelationshipStatus[];
+  readonly peers: Pick<Peers, 'find'>;
+  readonly relationships: Pick<Relationships, 'add' | 'check' | 'change' | 'vouchingRoots'>;
 }
 
 /** What invitations need from their surroundings, on both sides. */
 export interface InvitationParts {
   readonly store: Store;
-  readonly federation: Federation;
+  readonly federation: FederationParts;
   /** Our own bundle as it is served; undefined until the mesh has reported it. */
   readonly own: () => TrustBundle | undefined;
   /** What we sign with; undefined where the config names none. */

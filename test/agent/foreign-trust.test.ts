@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { ForeignTrust } from '../../src/agent/foreign-trust.ts';
-import type { FederationAgent } from '../../src/federation/index.ts';
 import {
   type ForeignTrustReport,
   type MeshAdapter,
@@ -46,15 +45,9 @@ async function startMesh(answers: readonly Answer[], before?: Store, isPeer = tr
     status: () => ({ connected: true }),
     stop: async () => {},
   };
-  const federation = { bundles: { list: () => bundles }, noteInMesh: () => {} };
+  const federation = { bundles: { list: () => bundles }, holding: { reached: () => {} } };
   const context = { clock, random: systemRandom, log: silentLog, environment: {} };
-  const trust = new ForeignTrust(
-    adapter,
-    federation as unknown as FederationAgent,
-    store,
-    context,
-    stopping.signal,
-  );
+  const trust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
   await trust.start();
   return {
     clock,

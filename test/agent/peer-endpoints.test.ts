@@ -22,7 +22,7 @@ const endpointOf = (
   peerEndpoints(
     {
       relationshipWith: () => ({ ...relationship, ...changes }),
-      bundles: { bundleFor: () => undefined, list: () => [], distrustedKeys: () => distrusted },
+      bundles: { bundleFor: () => undefined, distrustedKeys: () => distrusted },
     },
     () => parseTrustDomain('own.example'),
   )(west);
@@ -59,7 +59,7 @@ describe('peerEndpoints()', () => {
   it('says why not while a key is distrusted, and without a relationship', () => {
     expect(endpointOf({}, new Set(['00']))).toEqual({ why: expect.stringContaining('distrusted') });
     const none = peerEndpoints(
-      { relationshipWith: () => undefined, bundles: { bundleFor: () => undefined, list: () => [] } },
+      { relationshipWith: () => undefined, bundles: { bundleFor: () => undefined } },
       () => undefined,
     );
     expect(none(west)).toEqual({ why: expect.stringContaining('no relationship') });

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ForeignTrust } from '../../src/agent/foreign-trust.ts';
-import type { FederationAgent } from '../../src/federation/index.ts';
 import { createFilesAdapter, type MeshAdapter, MeshAdapterError } from '../../src/mesh-adapters/index.ts';
 import { systemRandom } from '../../src/platform/index.ts';
 import {
@@ -48,10 +47,10 @@ async function lostStore() {
   const stopping = new AbortController();
   const start = async (adapter: MeshAdapter = create()) => {
     const bundles: TrustBundle[] = [];
-    const federation = { bundles: { list: () => bundles }, noteInMesh: () => {} };
+    const federation = { bundles: { list: () => bundles }, holding: { reached: () => {} } };
     const trust = new ForeignTrust(
       adapter,
-      federation as unknown as FederationAgent,
+      federation,
       store,
       { clock, random: systemRandom, log, environment: {} },
       stopping.signal,

@@ -1,10 +1,11 @@
 import {
   type AddRequest,
+  createHostLookup,
   defaultFetchLimits,
   defaultRedirectSettings,
   defaultScheduleSettings,
-  FederationAgent,
-  type FederationAgentOptions,
+  Federation,
+  type FederationOptions,
 } from '../../src/federation/index.ts';
 import { createMetrics } from '../../src/platform/index.ts';
 import {
@@ -36,11 +37,11 @@ export class AgentWorld {
   readonly store: Store;
   /** Every change the agent announced: the trust domain and how many roots it has now. */
   readonly changes: [TrustDomain, number | undefined][] = [];
-  agent: FederationAgent;
+  agent: Federation;
   own: TrustBundle | undefined;
-  readonly #options: Partial<FederationAgentOptions>;
+  readonly #options: Partial<FederationOptions>;
 
-  private constructor(now: Date, store: Store, options: Partial<FederationAgentOptions>) {
+  private constructor(now: Date, store: Store, options: Partial<FederationOptions>) {
     this.clock = new TestClock(now);
     this.store = store;
     this.#options = options;
@@ -48,18 +49,18 @@ export class AgentWorld {
   }
 
   /** An agent that does not run yet, on a SQLite store of its own. */
-  static async create(now: Date, options: Partial<FederationAgentOptions> = {}): Promise<AgentWorld> {
+  static async create(now: Date, options: Partial<FederationOptions> = {}): Promise<AgentWorld> {
     const store = await openTestStore();
     return new AgentWorld(now, store, options);
   }
 
   /** An agent that runs. */
-  static async start(now: Date, options: Partial<FederationAgentOptions> = {}): Promise<AgentWorld> {
+  static async start(now: Date, options: Partial<FederationOptions> = {}): Promise<AgentWorld> {
     return (await AgentWorld.create(now, options)).start();
   }
 
-  #create(): FederationAgent {
-    const agent = new FederationAgent({
+  #create(): Federation {
+    const agent = new Federation({
       store: this.store,
       clock: this.clock,
       log: this.log,
@@ -72,9 +73,12 @@ export class AgentWorld {
       schedule: defaultScheduleSettings,
       watch: { seconds: 300, most: 256 },
       concurrency: 10,
+      lookup: createHostLookup(),
       ...this.#options,
     });
-    agent.onChange((trustDomain, bundle) => this.changes.push([trustDomain, bundle?.x509Authorities.length]));
+    agent.bundles.onChange((trustDomain, bundle) =>
+      this.changes.push([trustDomain, bundle?.x509Authorities.length]),
+    );
     return agent;
   }
 
@@ -100,7 +104,7 @@ export class AgentWorld {
 
   /** The state of the peer and the code of its reason. */
   state(trustDomain: TrustDomain = peerName): string {
-    const status = this.agent.status().find((each) => each.trustDomain === trustDomain);
+    const status = this.agent.peers.status().find((each) => each.trustDomain === trustDomain);
     return [status?.state ?? 'none', status?.stateReason?.code]
       .filter((word) => word !== undefined)
       .join(' ');
@@ -108,7 +112,7 @@ export class AgentWorld {
 
   /** Polls the peer now, and says what came of it. */
   async poll(trustDomain: TrustDomain = peerName): Promise<string> {
-    const [result] = await this.agent.refresh(trustDomain);
+    const [result] = await this.agent.peers.poll(trustDomain);
     if (!result) throw new Error('a poll of one peer has one result');
     const { outcome } = result;
     return 'code' in outcome ? `${outcome.kind} ${outcome.code}` : outcome.kind;

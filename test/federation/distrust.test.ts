@@ -19,7 +19,7 @@ beforeEach(async () => {
   peer = await FakePeer.start(await one.svid(endpointId));
   world = await AgentWorld.start(now);
   peer.answer = serve([one, two], { sequence: 1n });
-  await world.agent.add(addWithBundle(peer, [one, two], { sequence: 1n }));
+  await world.agent.relationships.add(addWithBundle(peer, [one, two], { sequence: 1n }));
 });
 afterEach(async () => {
   await world[Symbol.asyncDispose]();
@@ -169,8 +169,8 @@ describe('Distrusts', () => {
 
   it('stays distrusted over the end of the relationship and a new beginning', async () => {
     await world.agent.distrusts.distrust(word(two.x509.keyFingerprint));
-    await world.agent.remove(peerName, { actor: 'operator:ann', reason: 'over' });
-    const { notes } = await world.agent.add(addWithBundle(peer, [one, two], { sequence: 1n }));
+    await world.agent.relationships.remove(peerName, { actor: 'operator:ann', reason: 'over' });
+    const { notes } = await world.agent.relationships.add(addWithBundle(peer, [one, two], { sequence: 1n }));
     expect(notes).toContainEqual(expect.objectContaining({ code: 'distrusted-key' }));
     expect(world.trusted()).toEqual([one.x509.fingerprint]);
   });
@@ -180,7 +180,7 @@ describe('Distrusts over a store that fails', () => {
   it('changes nothing in memory either, neither out nor in again', async () => {
     const store = createFailingStore(await openTestStore());
     await using failing = await AgentWorld.start(now, { store });
-    await failing.agent.add(addWithBundle(peer, [one, two], { sequence: 1n }));
+    await failing.agent.relationships.add(addWithBundle(peer, [one, two], { sequence: 1n }));
     store.failNext({ method: 'distrustKey' });
     const { distrusts } = failing.agent;
     await expect(distrusts.distrust(word(two.x509.keyFingerprint))).rejects.toMatchObject({

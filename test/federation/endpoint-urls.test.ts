@@ -55,7 +55,7 @@ describe('EndpointUrls', () => {
   });
 });
 
-describe('FederationAgent with several addresses of a peer', () => {
+describe('Federation with several addresses of a peer', () => {
   // OpenSSL's checks go by the real time.
   const now = new Date();
   let root: Authority;
@@ -72,7 +72,7 @@ describe('FederationAgent with several addresses of a peer', () => {
     ];
     world = await AgentWorld.start(now);
     for (const peer of [first, second]) peer.answer = serve([root], { sequence: 5n });
-    await world.agent.add({
+    await world.agent.relationships.add({
       ...addWithBundle(first, [root], { sequence: 5n }),
       moreEndpointUrls: [second.url()],
     });
@@ -82,7 +82,11 @@ describe('FederationAgent with several addresses of a peer', () => {
     await first.close();
     await second.close();
   });
-  const inUse = () => world.agent.endpoints(peerName).find((each) => each.inUse)?.url;
+  const inUse = () =>
+    world.agent.peers
+      .of(peerName)
+      .endpoints()
+      .find((each) => each.inUse)?.url;
 
   it('asks the first, and the next only when that gives no bundle', async () => {
     expect(await world.poll()).toBe('unchanged');
@@ -91,7 +95,7 @@ describe('FederationAgent with several addresses of a peer', () => {
     expect(await world.poll()).toBe('unchanged');
     expect(second.connections).toBe(1);
     expect(world.state()).toBe('active');
-    expect(world.agent.endpoints(peerName)).toMatchObject([
+    expect(world.agent.peers.of(peerName).endpoints()).toMatchObject([
       { url: first.url(), inUse: false, lastFailure: { code: 'status-refused' } },
       { url: second.url(), inUse: true },
     ]);
@@ -117,7 +121,7 @@ describe('FederationAgent with several addresses of a peer', () => {
     second.answer = serve([root, next], { sequence: 6n });
     expect(await world.poll()).toBe('failed status-refused');
     expect(world.trusted()).toEqual([root.x509.fingerprint]);
-    const reason = world.agent.status()[0]?.stateReason?.message;
+    const reason = world.agent.peers.status()[0]?.stateReason?.message;
     expect(reason).toContain(`${second.url()} [endpoint-id-mismatch]`);
   });
 
@@ -133,7 +137,11 @@ describe('FederationAgent with several addresses of a peer', () => {
   });
 
   it('does not let another address answer away an offer that waits', async () => {
-    await world.agent.change(peerName, { policy: 'ask-always', actor: 'operator:1', reason: 'careful' });
+    await world.agent.relationships.change(peerName, {
+      policy: 'ask-always',
+      actor: 'operator:1',
+      reason: 'careful',
+    });
     first.answer = serve([root, next], { sequence: 6n });
     const asked = second.connections;
     expect(await world.poll()).toBe('quarantined policy-asks-always');
@@ -152,17 +160,22 @@ describe('FederationAgent with several addresses of a peer', () => {
   });
 
   it('change replaces the addresses, on record', async () => {
-    await world.agent.change(peerName, {
+    await world.agent.relationships.change(peerName, {
       endpointUrl: second.url(),
       moreEndpointUrls: [],
       actor: 'operator:1',
       reason: 'moved',
     });
-    expect(world.agent.endpoints(peerName).map(({ url }) => url)).toEqual([second.url()]);
+    expect(
+      world.agent.peers
+        .of(peerName)
+        .endpoints()
+        .map(({ url }) => url),
+    ).toEqual([second.url()]);
     expect(await world.store.relationship(peerName)).toMatchObject({ endpointUrl: second.url() });
     expect((await world.store.relationship(peerName))?.moreEndpointUrls).toBeUndefined();
     await expect(
-      world.agent.change(peerName, {
+      world.agent.relationships.change(peerName, {
         moreEndpointUrls: [second.url()],
         actor: 'operator:1',
         reason: 'twice',
@@ -171,7 +184,7 @@ describe('FederationAgent with several addresses of a peer', () => {
   });
 
   it('bootstraps from the next address where the first gives nothing, and from none where the pin does not fit', async () => {
-    await world.agent.remove(peerName, { actor: 'operator:1', reason: 'anew' });
+    await world.agent.relationships.remove(peerName, { actor: 'operator:1', reason: 'anew' });
     first.reception = 'reset';
     const request = {
       trustDomain: peerName,
@@ -183,9 +196,12 @@ describe('FederationAgent with several addresses of a peer', () => {
     const pin = `sha256:${root.x509.keyFingerprint}` as never;
     const wrong = `sha256:${next.x509.keyFingerprint}` as never;
     await expect(
-      world.agent.add({ ...request, bootstrap: { kind: 'pin', pin: wrong } }),
+      world.agent.relationships.add({ ...request, bootstrap: { kind: 'pin', pin: wrong } }),
     ).rejects.toMatchObject({ code: 'pin-mismatch' });
-    const { relationship } = await world.agent.add({ ...request, bootstrap: { kind: 'pin', pin } });
+    const { relationship } = await world.agent.relationships.add({
+      ...request,
+      bootstrap: { kind: 'pin', pin },
+    });
     expect(relationship).toMatchObject({ endpointUrl: first.url(), moreEndpointUrls: [second.url()] });
     expect((await world.store.current(peerName))?.origin).toBe(second.url());
   });

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createEndpointVerifier } from '../../src/federation/endpoint-verifier.ts';
+import { createEndpointVerifier } from '../../src/federation/fetch/endpoint-verifier.ts';
 import { BundleSet } from '../../src/spiffe/index.ts';
 import { createMetrics } from '../../src/platform/index.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';

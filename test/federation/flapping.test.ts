@@ -31,7 +31,7 @@ const offer = (authorities: readonly Authority[]) => {
 async function federated(): Promise<AgentWorld> {
   const world = await AgentWorld.start(now);
   offer([r1]);
-  await world.agent.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 300 }));
+  await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 300 }));
   return world;
 }
 
@@ -102,7 +102,9 @@ describe('a peer that changes its bundle all the time', () => {
     await using world = await federated();
     await exhaust(world);
     const before = world.trusted();
-    const decided = await world.agent.override(peerName, { actor: 'operator:1000', reason: 'a test' });
+    const decided = await world.agent.peers
+      .of(peerName)
+      .pollAgain({ actor: 'operator:1000', reason: 'a test' });
     expect(decided.outcome.kind).toBe('accepted');
     expect(world.trusted()).not.toEqual(before);
   });

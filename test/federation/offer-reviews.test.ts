@@ -21,7 +21,7 @@ beforeEach(async () => {
   world = await AgentWorld.start(now);
   peer.answer = serve([one], { sequence: 1n });
   const request = addWithBundle(peer, [one], { sequence: 1n });
-  await world.agent.add({
+  await world.agent.relationships.add({
     ...request,
     endpointUrl: peer.url('/', 'localhost'),
     profile: overWeb,
@@ -209,10 +209,10 @@ describe('OfferReviews', () => {
   it('does not hold a rejection of an earlier relationship against a new one (FED-60)', async () => {
     await offerReplaced();
     await world.agent.reviews.reject(word({ digest: contentDigest((await only()).offered) }));
-    await world.agent.remove(peerName, { actor: 'operator:ann', reason: 'over' });
+    await world.agent.relationships.remove(peerName, { actor: 'operator:ann', reason: 'over' });
     await world.clock.advance(1000);
     const request = addWithBundle(peer, [one], { sequence: 1n });
-    await world.agent.add({
+    await world.agent.relationships.add({
       ...request,
       endpointUrl: peer.url('/', 'localhost'),
       profile: overWeb,

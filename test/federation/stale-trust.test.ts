@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 const add = (rest: object = { staleAfterSeconds: 3600 }) =>
-  world.agent.add({ ...addWithBundle(peer, [root], { sequence: 1n }), ...rest });
+  world.agent.relationships.add({ ...addWithBundle(peer, [root], { sequence: 1n }), ...rest });
 const incidents = async () =>
   (await world.store.incidents({ trustDomain: peerName, open: true })).map(({ kind }) => kind);
 
@@ -69,7 +69,7 @@ describe('the limit of age of a relationship (FED-57)', () => {
     peer.answer = answers.status(503);
     expect(await world.poll()).toBe('failed status-refused');
     expect(world.state()).toBe('stale trust-stale');
-    const status = world.agent.status()[0];
+    const status = world.agent.peers.status()[0];
     expect(status?.stateReason?.message).toMatch(
       /nobody of it is accepted until one does; .*\[status-refused\]/,
     );
@@ -86,7 +86,7 @@ describe('the limit of age of a relationship (FED-57)', () => {
     expect(world.state()).toBe('stale trust-stale');
     // Said once, however often it was started in this state.
     await world.restart();
-    expect(world.agent.status()[0]?.stateReason?.message).not.toMatch(/nobody.*nobody/);
+    expect(world.agent.peers.status()[0]?.stateReason?.message).not.toMatch(/nobody.*nobody/);
     peer.answer = serve([root], { sequence: 1n });
     await world.poll();
     expect(await world.poll()).toBe('unchanged');
@@ -111,7 +111,11 @@ describe('the limit of age of a relationship (FED-57)', () => {
     await add({});
     const change = (staleAfterSeconds: number | null) => {
       peer.answer = answers.status(503);
-      return world.agent.change(peerName, { staleAfterSeconds, actor: 'operator:1', reason: 'try' });
+      return world.agent.relationships.change(peerName, {
+        staleAfterSeconds,
+        actor: 'operator:1',
+        reason: 'try',
+      });
     };
     await world.clock.advance(7_200_000);
     await change(3600);
@@ -128,7 +132,7 @@ describe('the limit of age of a relationship (FED-57)', () => {
   it('is forgotten with the relationship', async () => {
     await add();
     await world.clock.advance(3_600_000);
-    await world.agent.remove(peerName, { actor: 'operator:1', reason: 'anew' });
+    await world.agent.relationships.remove(peerName, { actor: 'operator:1', reason: 'anew' });
     await add({});
     expect(world.trusted()).toBeDefined();
   });

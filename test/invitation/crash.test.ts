@@ -86,7 +86,10 @@ describe('an invitation that is broken off', () => {
   it('and ended by the inviter’s operator meanwhile leaves nothing', async () => {
     await using w = await startCut();
     expect(await w.b.take(await w.a.give())).toBe('invitation-exchange-failed');
-    await w.a.federation.remove(w.b.ca.trustDomain, { actor: 'operator:ann', reason: 'changed our mind' });
+    await w.a.federation.relationships.remove(w.b.ca.trustDomain, {
+      actor: 'operator:ann',
+      reason: 'changed our mind',
+    });
     await w.b.until('newcomer failed invitation-declined');
     expect(both(w.a, w.b)).toEqual(NOTHING);
   });

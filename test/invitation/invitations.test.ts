@@ -27,8 +27,8 @@ describe('an invitation', () => {
     const [taken] = await b.invitations.list();
     expect(given?.words).toMatch(/^([a-z]+ ){3}[a-z]+$/);
     expect([given?.words, given?.state]).toEqual([taken?.words, 'completed']);
-    const [inA] = a.federation.status();
-    const [inB] = b.federation.status();
+    const [inA] = a.federation.peers.status();
+    const [inB] = b.federation.peers.status();
     expect([inA?.agentId, inB?.agentId]).toEqual([b.svid?.id, a.svid?.id]);
     expect(inA?.bootstrap.detail).toBe(`invitation ${given?.id}, words: ${given?.words}`);
     expect(inA?.policy ?? 'ask-on-dangerous').toBe('ask-on-dangerous');
@@ -101,7 +101,7 @@ describe('an invitation', () => {
     expect(await b.take(await a.give())).toBe('completed');
     // What an agent without its store knows of its peers.
     const word = { actor: 'operator:bob', reason: 'the disk was lost' };
-    await b.federation.remove(a.ca.trustDomain, word);
+    await b.federation.relationships.remove(a.ca.trustDomain, word);
     const kept = a.federation.bundles.bundleFor(b.ca.trustDomain);
     const outcome =
       role === 'newcomer'
@@ -121,7 +121,10 @@ describe('an invitation', () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');
     expect(await b.take(await a.give())).toBe('completed');
-    await b.federation.remove(a.ca.trustDomain, { actor: 'operator:bob', reason: 'the disk was lost' });
+    await b.federation.relationships.remove(a.ca.trustDomain, {
+      actor: 'operator:bob',
+      reason: 'the disk was lost',
+    });
     const next = await createTestCa({ trustDomain: 'b.example', ...VALID });
     b.own = bundleOf(b.ca.trustDomain, [b.ca.authority, next.authority], {
       sequence: 2n,
@@ -136,7 +139,10 @@ describe('an invitation', () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');
     expect(await b.take(await a.give())).toBe('completed');
-    await b.federation.remove(a.ca.trustDomain, { actor: 'operator:bob', reason: 'the disk was lost' });
+    await b.federation.relationships.remove(a.ca.trustDomain, {
+      actor: 'operator:bob',
+      reason: 'the disk was lost',
+    });
     for (const { clock } of [a, b]) await clock.advance(1000);
     expect(await b.take(await a.give({ requireApproval: true }))).toBe('awaiting-approval');
     expect(b.federated()).toEqual([]);

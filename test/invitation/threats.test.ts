@@ -325,7 +325,7 @@ describe('an invitation that goes astray', () => {
     const line = await a.give();
     expect(await b.take(line)).toBe('completed');
     expect(await b.take(line)).toBe('already-federated');
-    await b.federation.remove(a.ca.trustDomain, { actor: 'operator:bob', reason: 'test' });
+    await b.federation.relationships.remove(a.ca.trustDomain, { actor: 'operator:bob', reason: 'test' });
     expect(await b.take(line)).toBe('invitation-not-open');
     expect(a.federated()).toEqual(['b.example active invitation']);
   });
@@ -353,7 +353,7 @@ describe('an invitation that goes astray', () => {
     const again = role === 'newcomer' ? await thief.take(await a.give()) : await a.take(await thief.give());
     expect(again).toBe(role === 'newcomer' ? 'invitation-declined' : 'already-federated');
     expect(a.federation.bundles.bundleFor(b.ca.trustDomain)).toEqual(before);
-    expect(a.federation.relationshipWith(b.ca.trustDomain)?.endpointUrl).toBe(b.url);
+    expect(a.federation.peers.find(b.ca.trustDomain)?.relationship.endpointUrl).toBe(b.url);
   });
 
   it.each([
@@ -370,7 +370,7 @@ describe('an invitation that goes astray', () => {
     });
     thief.own = both;
     for (const { endpoint } of [b, thief]) endpoint.publish(both);
-    await a.federation.refresh(b.ca.trustDomain);
+    await a.federation.peers.poll(b.ca.trustDomain);
     expect(a.federation.bundles.bundleFor(b.ca.trustDomain)?.x509Authorities).toHaveLength(2);
     const attack = async () =>
       role === 'newcomer' ? thief.take(await a.give()) : a.take(await thief.give());
@@ -378,7 +378,7 @@ describe('an invitation that goes astray', () => {
     for (const waitMs of [0, almostADay]) {
       for (const { clock } of [a, thief]) await clock.advance(waitMs);
       expect(await attack()).toBe(role === 'newcomer' ? 'invitation-declined' : 'inviter-unproved');
-      expect(a.federation.relationshipWith(b.ca.trustDomain)?.endpointUrl).toBe(b.url);
+      expect(a.federation.peers.find(b.ca.trustDomain)?.relationship.endpointUrl).toBe(b.url);
     }
   });
 
@@ -393,20 +393,23 @@ describe('an invitation that goes astray', () => {
     });
     moved.own = both;
     for (const { endpoint } of [b, moved]) endpoint.publish(both);
-    await a.federation.refresh(b.ca.trustDomain);
+    await a.federation.peers.poll(b.ca.trustDomain);
     for (const { clock } of [a, moved]) await clock.advance(24 * 3_600_000);
     expect(await moved.take(await a.give())).toBe('completed');
-    expect(a.federation.relationshipWith(b.ca.trustDomain)?.endpointUrl).toBe(moved.url);
+    expect(a.federation.peers.find(b.ca.trustDomain)?.relationship.endpointUrl).toBe(moved.url);
   });
 
   it('is not approved when the roots that it was proved by were revoked meanwhile', async () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example', { profile: 'https_web' });
     expect(await b.take(await a.give())).toBe('completed');
-    await b.federation.remove(a.ca.trustDomain, { actor: 'operator:bob', reason: 'the disk was lost' });
+    await b.federation.relationships.remove(a.ca.trustDomain, {
+      actor: 'operator:bob',
+      reason: 'the disk was lost',
+    });
     expect(await b.take(await a.give({ requireApproval: true }))).toBe('awaiting-approval');
     b.endpoint.publish(bundleOf(b.ca.trustDomain, [], { sequence: 2n, refreshHintSeconds: 300 }));
-    await a.federation.refresh(b.ca.trustDomain);
+    await a.federation.peers.poll(b.ca.trustDomain);
     const waiting = (await a.invitations.list()).find(({ state }) => state === 'awaiting-approval');
     await expect(a.invitations.approve(waiting?.id ?? '', 'operator:ann')).rejects.toMatchObject({
       code: 'already-federated',
@@ -420,8 +423,8 @@ describe('an invitation that goes astray', () => {
     const word = { actor: 'operator:ann', reason: 'stolen' };
     const { keyFingerprint } = b.ca.authority;
     await a.federation.distrusts.distrust({ ...word, trustDomain: b.ca.trustDomain, key: keyFingerprint });
-    await a.federation.remove(b.ca.trustDomain, word);
-    await b.federation.remove(a.ca.trustDomain, word);
+    await a.federation.relationships.remove(b.ca.trustDomain, word);
+    await b.federation.relationships.remove(a.ca.trustDomain, word);
     expect(await b.take(await a.give())).toBe('invitation-declined');
     expect(await a.told()).toContain('refused newcomer-unproved');
     nothingTrusted(a, b);

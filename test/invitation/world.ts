@@ -4,7 +4,7 @@ import {
   defaultFetchLimits,
   defaultRedirectSettings,
   defaultScheduleSettings,
-  FederationAgent,
+  Federation,
 } from '../../src/federation/index.ts';
 import { type InvitationParts, Invitations } from '../../src/invitation/index.ts';
 import { type Svid, svidFromPem } from '../../src/mtls/index.ts';
@@ -53,7 +53,7 @@ export class InvitationSide {
   readonly log = createRecordingLog();
   readonly store: FailingStore;
   readonly endpoint: BundleEndpoint;
-  federation: FederationAgent;
+  federation: Federation;
   invitations: Invitations;
   own: TrustBundle;
   svid: Svid | undefined;
@@ -144,8 +144,8 @@ export class InvitationSide {
     return this.#options.url ?? `https://localhost:${this.port}/`;
   }
 
-  #federation(): FederationAgent {
-    return new FederationAgent({
+  #federation(): Federation {
+    return new Federation({
       store: this.store,
       clock: this.clock,
       log: this.log,
@@ -158,23 +158,28 @@ export class InvitationSide {
       schedule: defaultScheduleSettings,
       watch: { seconds: 300, most: 0 },
       concurrency: 10,
+      lookup: createHostLookup(),
       proxy: this.#options.parts?.proxy,
     });
   }
 
   #invitations(): Invitations {
     const { federation } = this;
+    const { relationships } = federation;
     return new Invitations({
       store: this.store,
       federation: {
         bundles: federation.bundles,
-        status: () => federation.status(),
-        check: (request) => federation.check(request),
-        vouchingRoots: (told) => federation.vouchingRoots(told),
-        change: (trustDomain, change) => federation.change(trustDomain, change),
-        add: async (request) => {
-          await federation.add(request);
-          this.#options.added?.();
+        peers: federation.peers,
+        relationships: {
+          check: (request) => relationships.check(request),
+          vouchingRoots: (reported) => relationships.vouchingRoots(reported),
+          change: (trustDomain, change) => relationships.change(trustDomain, change),
+          add: async (request) => {
+            const added = await relationships.add(request);
+            this.#options.added?.();
+            return added;
+          },
         },
       },
       own: () => this.own,
@@ -221,7 +226,9 @@ export class InvitationSide {
 
   /** Its relationships, each with its state and what its first trust rested on. */
   federated(): string[] {
-    return this.federation.status().map((each) => `${each.trustDomain} ${each.state} ${each.bootstrap.kind}`);
+    return this.federation.peers
+      .status()
+      .map((each) => `${each.trustDomain} ${each.state} ${each.bootstrap.kind}`);
   }
 
   /** Of the newest invitation: its role, its state, and why. */

@@ -60,7 +60,7 @@ export class Mesh {
       log: world.log,
       metrics: world.metrics,
       own: () => world.own,
-      relationships: () => world.agent.relationships(),
+      relationships: () => world.agent.peers.relationships(),
       bundles: world.agent.bundles,
       holding: world.agent.holding,
       verifier: world.agent.verifier,
@@ -109,7 +109,7 @@ export class Mesh {
 
   /** Federates with a peer whose bundle came in a file. */
   async add(trustDomain: TrustDomain, endpointUrl: string, bundle: TrustBundle): Promise<void> {
-    await this.world.agent.add({
+    await this.world.agent.relationships.add({
       trustDomain,
       endpointUrl,
       profile: { kind: 'https_spiffe', endpointId: parseSpiffeId(`spiffe://${trustDomain}/federate`) },
@@ -120,7 +120,7 @@ export class Mesh {
 
   /** Asks a peer's agent what it saw. */
   ask(trustDomain: TrustDomain): Promise<string> {
-    const relationship = this.world.agent.relationshipWith(trustDomain);
+    const relationship = this.world.agent.peers.find(trustDomain)?.relationship;
     if (!relationship) throw new Error(`no relationship with ${trustDomain}`);
     return this.observations.ask(relationship);
   }

@@ -1,20 +1,20 @@
-import { type AddRequest, type FederationAgent, FederationError } from '../../federation/index.ts';
+import { type AddRequest, FederationError, type Relationships } from '../../federation/index.ts';
 import { defined } from '../../objects/index.ts';
 import type { Pin } from '../../spiffe/index.ts';
 
 /**
  * Adds a peer whose first bundle is proved by a key that stands in our own mesh. The pins are tried
  * one after the other, because some of these roots may be gone at the peer. Throws what
- * `FederationAgent.add` throws.
+ * `Relationships.add` throws.
  */
 export async function addFromMesh(
-  federation: FederationAgent,
+  relationships: Pick<Relationships, 'add'>,
   request: AddRequest,
   pins: readonly [Pin, ...Pin[]],
-): ReturnType<FederationAgent['add']> {
+): ReturnType<Relationships['add']> {
   const { caPem } = request.bootstrap;
   const withPin = (pin: Pin) =>
-    federation.add({
+    relationships.add({
       ...request,
       bootstrap: { kind: 'pin', pin, ...defined({ caPem }) },
     });
@@ -25,7 +25,7 @@ export async function addFromMesh(
     const [next, ...rest] = more;
     const isOtherRoot = error instanceof FederationError && TRY_NEXT.has(error.code);
     if (next === undefined || !isOtherRoot) throw error;
-    return await addFromMesh(federation, request, [next, ...rest]);
+    return await addFromMesh(relationships, request, [next, ...rest]);
   }
 }
 

@@ -9,7 +9,7 @@ import {
   type DiffDocument,
   type HandlersOf,
 } from '../../admin/index.ts';
-import type { FederationAgent } from '../../federation/index.ts';
+import type { Federation } from '../../federation/index.ts';
 import { parseTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
 import { describeLeftOut, describeOutcome } from './describe-outcome.ts';
@@ -21,8 +21,9 @@ export function bundleHandlers({
   federation,
 }: {
   readonly store: Store;
-  readonly federation: Pick<FederationAgent, 'setBundle'> & {
-    readonly leftOut: Pick<FederationAgent['leftOut'], 'of'>;
+  readonly federation: {
+    readonly relationships: Pick<Federation['relationships'], 'setBundle'>;
+    readonly leftOut: Pick<Federation['leftOut'], 'of'>;
   };
 }): HandlersOf<keyof typeof bundleRoutes> {
   return {
@@ -43,7 +44,7 @@ export function bundleHandlers({
     'PUT /v1/bundles/{trust_domain}': async ({ params, body, actor }) => {
       const trustDomain = parseTrustDomain(params.trust_domain);
       const { document, name, reason = NO_REASON } = body;
-      const { versionNumber, poll } = await federation.setBundle(trustDomain, {
+      const { versionNumber, poll } = await federation.relationships.setBundle(trustDomain, {
         document: Buffer.from(document, 'utf8'),
         name,
         actor,

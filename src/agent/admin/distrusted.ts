@@ -1,5 +1,5 @@
 import { describeDistrusted, type distrustedRoutes, type HandlersOf } from '../../admin/index.ts';
-import type { FederationAgent } from '../../federation/index.ts';
+import type { Federation } from '../../federation/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { AgentConfig } from '../../config/index.ts';
 import type { ForeignTrust } from '../foreign-trust.ts';
@@ -12,7 +12,7 @@ import { NO_REASON } from './no-reason.ts';
 /** What taking keys out of the trust needs. */
 export interface DistrustParts {
   readonly config: Pick<AgentConfig, 'trust_domain'>;
-  readonly federation: Pick<FederationAgent, 'distrusts' | 'relationshipWith'>;
+  readonly federation: Pick<Federation, 'distrusts' | 'peers'>;
   readonly ownBundle: OwnBundle;
   readonly foreignTrust: Pick<ForeignTrust, 'afterDistrust'>;
   readonly rotation: Pick<Rotation, 'signing'>;
@@ -78,7 +78,7 @@ function nameIn(
   const { federation } = parts;
   // A former peer counts too, as long as one of its keys is distrusted.
   const isPeer = (peer: TrustDomain) =>
-    federation.relationshipWith(peer) !== undefined ||
+    federation.peers.find(peer) !== undefined ||
     federation.distrusts.list().some(({ trustDomain }) => trustDomain === peer);
   return namedTrustDomain(name, ownName(parts), isPeer);
 }

@@ -5,7 +5,7 @@ import type {
   offerRoutes,
   ReviewDocument,
 } from '../../admin/index.ts';
-import type { FederationAgent, WaitingOffer } from '../../federation/index.ts';
+import type { Federation, WaitingOffer } from '../../federation/index.ts';
 import {
   contentDigest,
   type JwtAuthority,
@@ -19,7 +19,7 @@ import { meaningOf } from './offer-meaning.ts';
 /** Shows the offers that wait for the operator, and takes the decisions. */
 export function offerHandlers({
   reviews,
-}: Pick<FederationAgent, 'reviews'>): HandlersOf<keyof typeof offerRoutes> {
+}: Pick<Federation, 'reviews'>): HandlersOf<keyof typeof offerRoutes> {
   const review = async (trustDomain?: TrustDomain): Promise<ReviewDocument> => {
     const [waiting, rejected] = [await reviews.waiting(trustDomain), await reviews.rejected(trustDomain)];
     return {

@@ -3,7 +3,7 @@ import {
   type DistrustedKeyDocument,
   type RelationshipDocument,
 } from '../../admin/index.ts';
-import type { EndpointHealth, FederationAgent, PeerHolding, PeerHoldings } from '../../federation/index.ts';
+import type { EndpointHealth, Federation, PeerHolding, PeerHoldings } from '../../federation/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { Relationship } from '../../store/index.ts';
 import type { ForeignTrust } from '../foreign-trust.ts';
@@ -34,15 +34,15 @@ export function peersSeen({
   foreignTrust,
   holdings,
 }: {
-  readonly federation: FederationAgent;
+  readonly federation: Federation;
   readonly foreignTrust: Pick<ForeignTrust, 'of'>;
   readonly holdings: Pick<PeerHoldings, 'of'>;
 }): PeersSeen {
   return {
-    standing: (trustDomain) => federation.relationshipWith(trustDomain),
-    standings: () => federation.status(),
+    standing: (trustDomain) => federation.peers.find(trustDomain)?.relationship,
+    standings: () => federation.peers.status(),
     countingAuthorities: (trustDomain) => {
-      if (!federation.relationshipWith(trustDomain)) return undefined;
+      if (!federation.peers.find(trustDomain)) return undefined;
       const counting = federation.bundles.bundleFor(trustDomain);
       return (counting?.x509Authorities.length ?? 0) + (counting?.jwtAuthorities.length ?? 0);
     },
@@ -51,9 +51,9 @@ export function peersSeen({
         .list()
         .filter((key) => key.trustDomain === trustDomain)
         .map(describeDistrusted),
-    endpoints: (trustDomain) => federation.endpoints(trustDomain).map(describeEndpoint),
+    endpoints: (trustDomain) => federation.peers.find(trustDomain)?.endpoints().map(describeEndpoint) ?? [],
     theirSide: (trustDomain) => {
-      const side = federation.theirSide(trustDomain);
+      const side = federation.theirSides.of(trustDomain);
       if (!side) return null;
       const { state, since, heardAt } = side;
       return { state, since: since.toISOString(), last_heard_at: heardAt?.toISOString() ?? null };

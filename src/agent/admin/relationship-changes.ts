@@ -5,12 +5,7 @@ import type {
   relationshipRoutes,
   StandingDocument,
 } from '../../admin/index.ts';
-import type {
-  AddRequest,
-  FederationAgent,
-  RefreshOutcome,
-  RelationshipChange,
-} from '../../federation/index.ts';
+import type { AddRequest, Federation, RefreshOutcome, RelationshipChange } from '../../federation/index.ts';
 import { defined } from '../../objects/index.ts';
 import {
   type EndpointProfile,
@@ -35,7 +30,7 @@ export function relationshipChangeHandlers({
   attention,
   own,
 }: {
-  readonly federation: FederationAgent;
+  readonly federation: Federation;
   readonly foreignTrust: Pick<ForeignTrust, 'afterRemoval' | 'unrecorded'>;
   readonly attention: Pick<Attention, 'list'>;
   readonly own: () => TrustBundle | undefined;
@@ -45,7 +40,7 @@ export function relationshipChangeHandlers({
     outcome: RefreshOutcome,
   ): Promise<StandingDocument> => ({
     ...describeOutcome(trustDomain, outcome, federation.leftOut.of(trustDomain)),
-    state: federation.relationshipWith(trustDomain)?.state ?? 'removed',
+    state: federation.peers.find(trustDomain)?.relationship.state ?? 'removed',
     warnings: (await attention.list()).filter(({ trust_domain: name }) => name === trustDomain),
   });
   return {
@@ -59,18 +54,22 @@ export function relationshipChangeHandlers({
       const request = addRequestFrom(body, actor);
       const { relationship, firstPoll } =
         body.from_mesh === true
-          ? await addFromMesh(federation, request, foreignTrust.unrecorded.pinsOf(request.trustDomain))
-          : await federation.add(request);
+          ? await addFromMesh(
+              federation.relationships,
+              request,
+              foreignTrust.unrecorded.pinsOf(request.trustDomain),
+            )
+          : await federation.relationships.add(request);
       return describeStanding(relationship.trustDomain, firstPoll ?? { kind: 'unchanged' });
     },
     'PATCH /v1/relationships/{trust_domain}': async ({ params, body, actor }) => {
       const trustDomain = parseTrustDomain(params.trust_domain);
-      const { poll } = await federation.change(trustDomain, changeFrom(body, actor));
+      const { poll } = await federation.relationships.change(trustDomain, changeFrom(body, actor));
       return describeStanding(trustDomain, poll);
     },
     'DELETE /v1/relationships/{trust_domain}': async ({ params, query: { reason }, actor }) => {
       const trustDomain = parseTrustDomain(params.trust_domain);
-      await federation.remove(trustDomain, { actor, reason });
+      await federation.relationships.remove(trustDomain, { actor, reason });
       return {
         trust_domain: trustDomain,
         removed: true,

@@ -5,7 +5,7 @@ import type {
   statusRoutes,
   WorkloadApiDocument,
 } from '../../admin/index.ts';
-import type { FederationAgent } from '../../federation/index.ts';
+import type { Federation } from '../../federation/index.ts';
 import type { MeshAdapter } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
 import type { NotReady } from '../../platform/index.ts';
@@ -20,7 +20,7 @@ export interface StatusParts {
   readonly config: Pick<AgentConfig, 'trust_domain' | 'endpoint'>;
   readonly store: Pick<Store, 'current'>;
   readonly attention: Pick<Attention, 'list'>;
-  readonly federation: Pick<FederationAgent, 'status'>;
+  readonly federation: { readonly peers: Pick<Federation['peers'], 'status'> };
   readonly adapter: Pick<MeshAdapter, 'kind' | 'scope' | 'status'>;
   readonly ownBundle: Pick<OwnBundle, 'current' | 'refusal'>;
   readonly svid: SvidSource | undefined;
@@ -63,7 +63,7 @@ async function statusOf(parts: StatusParts): Promise<StatusDocument> {
   const mesh = status.code === undefined ? { ...status, ...refusalOf(parts.ownBundle) } : status;
   // What does not come from memory is left out when the store cannot be read: the warnings say so.
   const version = own && (await unlessUnusable(store.current(own.trustDomain)));
-  const relationships = federation.status();
+  const relationships = federation.peers.status();
   const byState: Record<string, number> = {};
   for (const { state } of relationships) byState[state] = (byState[state] ?? 0) + 1;
   const serving = parts.serving();

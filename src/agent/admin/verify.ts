@@ -1,5 +1,5 @@
 import type { HandlersOf, verifyRoutes } from '../../admin/index.ts';
-import type { FederationAgent } from '../../federation/index.ts';
+import type { Federation } from '../../federation/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import type { BundleSource } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
@@ -15,7 +15,7 @@ export function verifyHandlers({
   config,
   clock,
 }: {
-  readonly federation: Pick<FederationAgent, 'bundles' | 'distrusts' | 'held'>;
+  readonly federation: Pick<Federation, 'bundles' | 'distrusts' | 'held'>;
   readonly ownBundle: Pick<OwnBundle, 'current' | 'reported'>;
   readonly store: Pick<Store, 'current'>;
   readonly config: { readonly federation: Pick<AgentConfig['federation'], 'strict_key_usage'> };

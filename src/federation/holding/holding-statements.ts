@@ -46,6 +46,7 @@ export class HoldingStatements {
   readonly #known = new Map<TrustDomain, Known>();
   readonly #signed = new Map<TrustDomain, Signed>();
   readonly #leftOutUntilMs = new Map<TrustDomain, number>();
+  #progressed: (trustDomain: TrustDomain) => void = () => {};
 
   constructor(options: {
     readonly signer: () => StatementSigner | undefined;
@@ -70,12 +71,20 @@ export class HoldingStatements {
     this.#leftOutUntilMs.delete(trustDomain);
   }
 
-  /** A bundle of this content came so far in our mesh. True when that is news. */
-  reached(trustDomain: TrustDomain, digest: string, progress: MeshProgress, at: Date): boolean {
+  /**
+   * Notes how far a bundle (`contentDigest`) came in our mesh. The next request reports it, and the
+   * listener hears of it when it is news.
+   */
+  reached(trustDomain: TrustDomain, digest: string, progress: MeshProgress, at: Date): void {
     const known = this.#known.get(trustDomain);
-    if (!known || (known.inMesh?.digest === digest && known.inMesh.progress === progress)) return false;
+    if (!known || (known.inMesh?.digest === digest && known.inMesh.progress === progress)) return;
     known.inMesh = { digest, progress, since: at };
-    return true;
+    this.#progressed(trustDomain);
+  }
+
+  /** Calls back whenever a bundle has come further in our mesh. */
+  onProgress(listener: (trustDomain: TrustDomain) => void): void {
+    this.#progressed = listener;
   }
 
   /**

@@ -3,6 +3,7 @@ import type { DistrustedKey } from '../../store/index.ts';
 import { FederationError } from '../fetch/errors.ts';
 import { findKey } from '../trust/find-key.ts';
 import { keyFingerprintsOf } from '../trust/key-fingerprints.ts';
+import { notFederated, type Peers } from '../poll/peers.ts';
 import type { RefreshParts } from '../poll/refresh-parts.ts';
 import { type OwnSvid, verifiesWith } from './own-svid.ts';
 import { withoutKeys } from '../trust/without-keys.ts';
@@ -39,16 +40,6 @@ export interface Distrusted {
   readonly ownSvidRefused: boolean;
 }
 
-/** The peers as the agent knows them. */
-export interface DistrustPeers {
-  /** Whether there is a relationship. */
-  has(trustDomain: TrustDomain): boolean;
-  /** Reports that other keys of the trust domain count now, so that its state is judged again. */
-  changed(trustDomain: TrustDomain): void;
-  /** The SVID that our endpoint shows and that signs for us; undefined where there is none. */
-  ownSvid(): OwnSvid | undefined;
-}
-
 /**
  * The keys that the operator distrusts, of peers and of our own. Each is recorded first, then
  * removed from memory. It stays out over polls, restarts and new certificates, until its time is
@@ -56,11 +47,14 @@ export interface DistrustPeers {
  */
 export class Distrusts {
   readonly #parts: RefreshParts;
-  readonly #peers: DistrustPeers;
+  readonly #peers: Pick<Peers, 'find'>;
+  readonly #ownSvid: () => OwnSvid | undefined;
 
-  constructor(parts: RefreshParts, peers: DistrustPeers) {
+  /** `ownSvid` is the SVID that our endpoint shows and that signs for us, where there is one. */
+  constructor(parts: RefreshParts, peers: Pick<Peers, 'find'>, ownSvid: () => OwnSvid | undefined) {
     this.#parts = parts;
     this.#peers = peers;
+    this.#ownSvid = ownSvid;
   }
 
   /** Every key that is distrusted now, by trust domain. */
@@ -77,8 +71,7 @@ export class Distrusts {
     const { store, trusted, clock } = this.#parts;
     const { trustDomain, actor, reason, until, evenTheLast, evenOurOwnSvid } = request;
     const isOurs = this.#isOurs(trustDomain);
-    if (!isOurs && !this.#peers.has(trustDomain))
-      throw new FederationError('not-federated', `there is no relationship with ${trustDomain}`);
+    if (!isOurs && !this.#peers.find(trustDomain)) throw notFederated(trustDomain);
     const at = clock.now();
     if (until !== undefined && until <= at) {
       throw new FederationError(
@@ -97,7 +90,7 @@ export class Distrusts {
         `${label} is the last key that we publish: without it every peer refuses all identities of ${trustDomain}`,
       );
     }
-    const svid = isOurs ? this.#peers.ownSvid() : undefined;
+    const svid = isOurs ? this.#ownSvid() : undefined;
     const ownSvidRefused =
       svid !== undefined &&
       before !== undefined &&
@@ -114,7 +107,7 @@ export class Distrusts {
     const key: DistrustedKey = { trustDomain, keyFingerprint, label, at, actor, reason, ...end };
     await store.distrustKey(key);
     trusted.distrust(key);
-    this.#peers.changed(trustDomain);
+    this.#judgeAgain(trustDomain);
     return { key, wasTrusted, x509Left, jwtLeft, ownSvidRefused };
   }
 
@@ -135,7 +128,7 @@ export class Distrusts {
     const word = 'trusted-again';
     await store.trustKeyAgain({ trustDomain, keyFingerprint, actor, reason, at: clock.now(), word });
     trusted.trustAgain(trustDomain, keyFingerprint);
-    this.#peers.changed(trustDomain);
+    this.#judgeAgain(trustDomain);
     return key;
   }
 
@@ -156,12 +149,17 @@ export class Distrusts {
     const reason = `its time out ended at ${until?.toISOString() ?? 'an unknown instant'}`;
     const about = { trustDomain, keyFingerprint, actor: 'agent', reason };
     log.warn('a distrusted key is trusted again', about);
-    this.#peers.changed(trustDomain);
+    this.#judgeAgain(trustDomain);
     try {
       await store.trustKeyAgain({ ...about, at: clock.now(), word: 'lapsed' });
     } catch (error) {
       log.error('the end of a distrust could not be put on record', { trustDomain, keyFingerprint, error });
     }
+  }
+
+  /** Other keys count now, so its endpoint may be verified or not. Nobody waits for the answer. */
+  #judgeAgain(trustDomain: TrustDomain): void {
+    void this.#peers.find(trustDomain)?.pollAgain();
   }
 
   #isOurs(trustDomain: TrustDomain): boolean {

@@ -7,9 +7,9 @@ import {
 } from '../../spiffe/index.ts';
 import type { Relationship, RejectedOffer, StoredIncident } from '../../store/index.ts';
 import { FederationError } from '../fetch/errors.ts';
-import type { RefreshOutcome, RefreshResult } from '../poll/refresh-outcome.ts';
+import { notFederated, type Peers } from '../poll/peers.ts';
+import type { RefreshOutcome } from '../poll/refresh-outcome.ts';
 import type { RefreshParts } from '../poll/refresh-parts.ts';
-import type { OperatorOverride } from '../poll/settle-offer.ts';
 
 /** An offered bundle that is not trusted, for the operator to decide on. */
 export interface WaitingOffer {
@@ -42,13 +42,6 @@ export interface Decision {
   readonly reason: string;
 }
 
-/** The peers as the agent polls them. */
-export interface ReviewPeers {
-  relationship(trustDomain: TrustDomain): Relationship | undefined;
-  /** Throws `FederationError` `not-federated`, `not-started`. */
-  pollAnew(trustDomain: TrustDomain, override?: OperatorOverride): Promise<RefreshResult>;
-}
-
 /** More than an operator would read. */
 const MOST = 1000;
 
@@ -59,9 +52,9 @@ const MOST = 1000;
  */
 export class OfferReviews {
   readonly #parts: RefreshParts;
-  readonly #peers: ReviewPeers;
+  readonly #peers: Peers;
 
-  constructor(parts: RefreshParts, peers: ReviewPeers) {
+  constructor(parts: RefreshParts, peers: Peers) {
     this.#parts = parts;
     this.#peers = peers;
   }
@@ -72,8 +65,7 @@ export class OfferReviews {
    */
   async waiting(trustDomain?: TrustDomain): Promise<WaitingOffer[]> {
     const { store } = this.#parts;
-    if (trustDomain !== undefined && !this.#peers.relationship(trustDomain))
-      throw new FederationError('not-federated', `there is no relationship with ${trustDomain}`);
+    if (trustDomain !== undefined && !this.#peers.find(trustDomain)) throw notFederated(trustDomain);
     const name = trustDomain === undefined ? {} : { trustDomain };
     const incidents = await store.incidents({ ...name, open: true, limit: MOST });
     const seen = new Set<TrustDomain>();
@@ -100,7 +92,8 @@ export class OfferReviews {
     const { trustDomain, actor, reason } = decision;
     const { digest, status, offered } = await this.#find(decision);
     const shown = offered.sequence === undefined ? {} : { shownSequence: offered.sequence };
-    const { outcome } = await this.#peers.pollAnew(trustDomain, { digest, actor, reason, ...shown });
+    const poller = this.#peers.of(trustDomain);
+    const { outcome } = await poller.pollAgain({ digest, actor, reason, ...shown });
     const held = this.#parts.held.bundleFor(trustDomain);
     if (!held || contentDigest(held) !== digest) throw notTaken(trustDomain, digest, outcome);
     if (status === 'rejected') await this.#reconsider({ ...decision, digest });
@@ -115,7 +108,7 @@ export class OfferReviews {
     const { trustDomain, actor, reason } = decision;
     const { digest } = await this.#find(decision);
     await this.#parts.store.rejectOffer({ trustDomain, digest, at: this.#parts.clock.now(), actor, reason });
-    const { outcome } = await this.#peers.pollAnew(trustDomain);
+    const { outcome } = await this.#peers.of(trustDomain).pollAgain();
     return { digest, outcome };
   }
 
@@ -128,7 +121,7 @@ export class OfferReviews {
   ): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
     const { trustDomain } = decision;
     const digest = await this.#reconsider(decision);
-    const { outcome } = await this.#peers.pollAnew(trustDomain);
+    const { outcome } = await this.#peers.of(trustDomain).pollAgain();
     return { digest, outcome };
   }
 
@@ -164,7 +157,7 @@ export class OfferReviews {
 
   #describe(incident: StoredIncident, offered: TrustBundle): WaitingOffer[] {
     const { trustDomain, kind, code, message, origin, lastAt, offer } = incident;
-    const relationship = this.#peers.relationship(trustDomain);
+    const relationship = this.#peers.find(trustDomain)?.relationship;
     if (!relationship) return [];
     const held = this.#parts.held.bundleFor(trustDomain);
     const digest = contentDigest(offered);

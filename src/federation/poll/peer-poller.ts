@@ -10,7 +10,7 @@ import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-out
 import type { RefreshParts } from './refresh-parts.ts';
 import type { OperatorOverride } from './settle-offer.ts';
 import { type StateAfter, staleFrom, staleState, stateAfter } from './relationship-state.ts';
-import { nextPollDelayMs, retryDelayMs, type ScheduleSettings } from '../fetch/schedule.ts';
+import { nextPollDelayMs, pollIntervalMs, retryDelayMs, type ScheduleSettings } from '../fetch/schedule.ts';
 import { missingEndpointTrust } from '../fetch/serving.ts';
 
 /** Called with the result of each poll, for metrics. */
@@ -118,6 +118,12 @@ export class PeerPoller {
     return this.#urls.health(this.#relationship);
   }
 
+  /** The longest time from one poll to the next, by the hint of the held bundle. */
+  get intervalMs(): number {
+    const bundle = this.#parts.held.bundleFor(this.#relationship.trustDomain);
+    return pollIntervalMs(bundle?.refreshHintSeconds, this.#schedule);
+  }
+
   /** Goes on with other parameters of the endpoint and other terms. */
   adopt(changed: Relationship): void {
     const { stateReason: _, ...agreed } = changed;
@@ -158,8 +164,8 @@ export class PeerPoller {
     }
   }
 
-  /** What we hold came further in our mesh: the endpoint that holds our request hears of it. */
-  tellHolding(): void {
+  /** Reports to the endpoint that holds our request that its bundle came further in our mesh. */
+  reportHolding(): void {
     this.#watch.renew();
   }
 
@@ -197,7 +203,7 @@ export class PeerPoller {
   }
 
   /** Polls after the running poll, because that one began before the operator's action. */
-  async pollAnew(override?: OperatorOverride): Promise<RefreshResult> {
+  async pollAgain(override?: OperatorOverride): Promise<RefreshResult> {
     while (this.#inFlight) await this.#inFlight;
     this.#inFlight = this.#begin(override);
     return this.#inFlight;

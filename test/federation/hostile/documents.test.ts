@@ -41,7 +41,7 @@ const refused = hostileDocuments('{"keys":[],"spiffe_sequence":6}', '{}').map(
   ({ is, code }) => [is, code] as const,
 );
 
-describe('FederationAgent keeps the last good bundle and tells once when the document is (invariant 2)', () => {
+describe('Federation keeps the last good bundle and tells once when the document is (invariant 2)', () => {
   it.each(refused)('%s: %s', async (is, code) => {
     const entry = /\{[^{}]*\}/.exec(documentOf(around.peerCa.bundle()).slice(1))?.[0] ?? '';
     const found = hostileDocuments(documentOf(bundle()), entry).find((each) => each.is === is);
@@ -89,7 +89,7 @@ const quarantined: readonly (readonly [
   ['a sequence of 2^64 - 1 (TDB-08)', 'sequence-jumped', () => bundle({ sequence: 2n ** 64n - 1n })],
 ];
 
-describe('FederationAgent asks an operator when the document holds (invariant 4, TDB-42)', () => {
+describe('Federation asks an operator when the document holds (invariant 4, TDB-42)', () => {
   it.each(quarantined)('%s: %s', async (_is, code, offer) => {
     const row: HostileCase = {
       does: code,
@@ -107,7 +107,7 @@ describe('FederationAgent asks an operator when the document holds (invariant 4,
     agents.own = { ...around.ownCa.bundle(), jwtAuthorities: [ours] };
     const others = { ...around.otherCa.bundle(), jwtAuthorities: [theirs] };
     world.other.misbehave({ answer: answers.document(documentOf(others)) });
-    await agents.agent.setBundle(otherName, {
+    await agents.agent.relationships.setBundle(otherName, {
       document: serializeBundle(others),
       name: 'other.json',
       actor: 'operator:1000',
@@ -170,7 +170,7 @@ const accepted: readonly (readonly [is: string, document: () => string, event: s
   ],
 ];
 
-describe('FederationAgent takes, with one event, a document with', () => {
+describe('Federation takes, with one event, a document with', () => {
   it.each(accepted)('%s', async (_is, document, event, roots) => {
     await using world = await HostileWorld.start(around);
     const before = (await world.events()).length;
@@ -203,7 +203,7 @@ function reversed(entry: object): object {
   return Object.fromEntries(Object.entries(entry).toReversed());
 }
 
-describe('FederationAgent writes nothing for equal content with (invariant 8)', () => {
+describe('Federation writes nothing for equal content with (invariant 8)', () => {
   it.each(equal)('%s', async (_is, change) => {
     await using world = await HostileWorld.start(around);
     const { store } = world.agents;
@@ -219,7 +219,7 @@ describe('FederationAgent writes nothing for equal content with (invariant 8)', 
   });
 });
 
-describe('FederationAgent and names', () => {
+describe('Federation and names', () => {
   it('stores what the endpoint gives for the configured trust domain only (FED-32)', async () => {
     await using world = await HostileWorld.start(around);
     const text = documentOf(bundle()).replace(

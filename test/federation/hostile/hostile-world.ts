@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { createHostLookup } from '../../../src/federation/fetch/host-lookup.ts';
-import type { FederationAgentOptions } from '../../../src/federation/index.ts';
+import type { FederationOptions } from '../../../src/federation/index.ts';
 import {
   bundleOf,
   parseSpiffeId,
@@ -80,10 +80,7 @@ export class HostileWorld {
     subscribe('net.client.socket', this.#onSocket);
   }
 
-  static async start(
-    around: Surroundings,
-    options: Partial<FederationAgentOptions> = {},
-  ): Promise<HostileWorld> {
+  static async start(around: Surroundings, options: Partial<FederationOptions> = {}): Promise<HostileWorld> {
     const { peerCa, otherCa, ownCa } = around;
     const held = bundleOf(peerName, [peerCa.authority], { sequence: HELD_SEQUENCE });
     const names = await FakeNameServer.start(
@@ -107,13 +104,13 @@ export class HostileWorld {
     });
     const world = new HostileWorld(agents, peer, other, around, names);
     const byFile = { actor: 'operator:1000', profile: overSpiffe } as const;
-    await agents.agent.add({
+    await agents.agent.relationships.add({
       ...byFile,
       trustDomain: peerName,
       endpointUrl: peer.fake.url(),
       bootstrap: { kind: 'bundle', document: Buffer.from(documentOf(held)) },
     });
-    await agents.agent.add({
+    await agents.agent.relationships.add({
       actor: byFile.actor,
       profile: { kind: 'https_spiffe', endpointId: parseSpiffeId(`spiffe://${otherName}/endpoint`) },
       trustDomain: otherName,

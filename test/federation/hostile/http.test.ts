@@ -26,7 +26,7 @@ const answering = (does: string, answer: () => Answer, code: string, rest: Parti
 const raw = (headers: string, body = () => good) =>
   hostileAnswers.raw(`HTTP/1.1 200 OK\r\n${headers}\r\n\r\n${body()}`);
 
-describe('FederationAgent takes nothing from an answer (FED-34, invariant 2)', () => {
+describe('Federation takes nothing from an answer (FED-34, invariant 2)', () => {
   const statuses = [
     201, 202, 203, 204, 206, 226, 300, 304, 305, 306, 400, 401, 403, 404, 410, 418, 429, 500, 502, 503,
   ];
@@ -141,19 +141,19 @@ const broken: readonly HostileCase[] = [
   ),
 ];
 
-describe('FederationAgent reads no further than its limits when an endpoint (TDB-44)', () => {
+describe('Federation reads no further than its limits when an endpoint (TDB-44)', () => {
   it.each(endless)('$does: $code', async (row) => {
     expect(await aftermathOf(around, row)).toEqual(harmless(row));
   });
 });
 
-describe('FederationAgent unpacks nothing when an endpoint (TDB-44)', () => {
+describe('Federation unpacks nothing when an endpoint (TDB-44)', () => {
   it.each(encoded)('$does: $code', async (row) => {
     expect(await aftermathOf(around, row)).toEqual(harmless(row));
   });
 });
 
-describe('FederationAgent takes no document from an endpoint that', () => {
+describe('Federation takes no document from an endpoint that', () => {
   it.each(broken)('$does: $code', async (row) => {
     expect(await aftermathOf(around, row)).toEqual(harmless(row));
   });
@@ -220,7 +220,7 @@ const redirects: readonly HostileCase[] = [
   redirecting('from loopback to loopback, where nobody is', 'https://[::1]:1/', 'connect-failed', 2),
 ];
 
-describe('FederationAgent goes nowhere it should not for an endpoint that redirects (FED-36, FED-39)', () => {
+describe('Federation goes nowhere it should not for an endpoint that redirects (FED-36, FED-39)', () => {
   it.each(redirects)('$does: $code', async (row) => {
     expect(await aftermathOf(around, row)).toEqual(harmless(row));
   });

@@ -34,7 +34,7 @@ const cases: readonly (readonly [does: string, which: keyof typeof hostileIdenti
   ['a hundred certificates', 'aHundredCertificates', 'svid-refused'],
 ];
 
-describe('FederationAgent sends no byte of HTTP to an endpoint that shows (FED-27, X509-01 to X509-29)', () => {
+describe('Federation sends no byte of HTTP to an endpoint that shows (FED-27, X509-01 to X509-29)', () => {
   it.each(cases)('%s: %3$s', async (_does, which, code) => {
     const identity = await hostileIdentities[which](around);
     const seen: string[] = [];

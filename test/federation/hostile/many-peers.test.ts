@@ -59,7 +59,7 @@ class Crowd {
     const add = async (kind: 'hostile' | 'honest', trustDomain: TrustDomain, document: Buffer) => {
       const path = `/${trustDomain}`;
       documents.set(path, document);
-      await agents.agent.add({
+      await agents.agent.relationships.add({
         trustDomain,
         profile: overSpiffe,
         endpointUrl: hosts[kind].url(path),
@@ -139,7 +139,7 @@ class Crowd {
 
 const QUIET_TURNS = 60;
 
-describe('FederationAgent polls the honest peers on time (invariant 7)', () => {
+describe('Federation polls the honest peers on time (invariant 7)', () => {
   it('when all are honest: at the hint of each (the valid twin)', async () => {
     await using crowd = await Crowd.start({ hostile: 0, honest: 3, concurrency: 2 });
     crowd.turnHostile();
@@ -162,7 +162,9 @@ describe('FederationAgent polls the honest peers on time (invariant 7)', () => {
       [183_000, 183_000],
     ]);
     expect(crowd.most).toBeLessThanOrEqual(12);
-    const states = crowd.agents.agent.status().map(({ trustDomain, state }) => `${trustDomain} ${state}`);
+    const states = crowd.agents.agent.peers
+      .status()
+      .map(({ trustDomain, state }) => `${trustDomain} ${state}`);
     expect(states.filter((each) => each.endsWith('failing'))).toHaveLength(12);
     expect(states.filter((each) => each.endsWith('active'))).toHaveLength(3);
   });
@@ -172,7 +174,7 @@ describe('FederationAgent polls the honest peers on time (invariant 7)', () => {
     crowd.turnHostile();
     await crowd.runUntil(100_000);
     crowd.asked.length = 0;
-    const refreshing = crowd.agents.agent.refresh();
+    const refreshing = crowd.agents.agent.peers.poll();
     await crowd.runUntil(110_000);
     expect(crowd.asked).toEqual([100_000, 100_000, 100_000]);
     const outcomes = (await refreshing).map(({ outcome }) => outcome.kind);

@@ -55,7 +55,7 @@ async function resumesForOthers(peer: FakePeer, version: SecureVersion): Promise
   return resumed;
 }
 
-describe('FederationAgent judges every connection again (FED-29, FED-42, invariant 10)', () => {
+describe('Federation judges every connection again (FED-29, FED-42, invariant 10)', () => {
   it.each(
     versions,
   )('over https_spiffe and %s, whatever tickets it was given, and after the root is gone', async (version) => {
@@ -98,7 +98,7 @@ describe('FederationAgent judges every connection again (FED-29, FED-42, invaria
     peer.answer = keepAlive(serve([root], { sequence: 1n }));
     expect(await resumesForOthers(peer, 'TLSv1.3')).toBe(true);
     peer.requests.length = 0;
-    await world.agent.add({
+    await world.agent.relationships.add({
       ...addWithBundle(peer, [root], { sequence: 1n }),
       profile: overWeb,
       endpointUrl: peer.url('/', 'localhost'),

@@ -156,7 +156,7 @@ const cases: readonly HostileCase[] = [
   },
 ];
 
-describe('FederationAgent is not harmed by an endpoint that (FED-41, TDB-44, invariants 2 and 7)', () => {
+describe('Federation is not harmed by an endpoint that (FED-41, TDB-44, invariants 2 and 7)', () => {
   it.each(cases)('$does: $code', async (row) => {
     expect(await aftermathOf(around, row)).toEqual(harmless(row));
   });

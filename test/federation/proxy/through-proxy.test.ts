@@ -274,12 +274,12 @@ describe('fetchBundle() through a proxy that does not serve', () => {
   });
 });
 
-describe('FederationAgent through a proxy', () => {
+describe('Federation through a proxy', () => {
   it('bootstraps, polls and has its requests held through the proxy', async () => {
     peer.become(svid);
     peer.answer = answers.document(document, { etag: '"1"', 'preference-applied': 'wait' });
     await using world = await AgentWorld.start(now, { proxy: proxy.route() });
-    await world.agent.add({ ...addWithBundle(peer, [root]), endpointUrl: peer.url('/', NAME) });
+    await world.agent.relationships.add({ ...addWithBundle(peer, [root]), endpointUrl: peer.url('/', NAME) });
     await peer.until(({ requests }) =>
       requests.some(({ headers }) => Number(/wait=(\d+)/.exec(headers['prefer'] ?? '')?.[1]) > 0),
     );

@@ -1,12 +1,12 @@
-import type { Clock, Metrics } from '../platform/index.ts';
-import type { Relationship } from '../store/index.ts';
-import type { PollObserver } from './poll/peer-poller.ts';
+import type { Clock, Metrics } from '../../platform/index.ts';
+import type { Relationship } from '../../store/index.ts';
+import type { PollObserver } from './peer-poller.ts';
 
 /**
- * The metrics of the federation agent: polls by outcome and how long they took. Per trust domain
+ * The metrics of polling: polls by outcome and how long they took. Per trust domain
  * they have the state and the age of the last good bundle, for alarms (FED-57).
  */
-export function createAgentMetrics(
+export function createPollMetrics(
   metrics: Metrics,
   clock: Clock,
   relationships: () => Iterable<Relationship>,

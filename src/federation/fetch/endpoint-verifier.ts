@@ -1,6 +1,6 @@
-import { createSpiffeVerifier, type PeerVerifier } from '../mtls/index.ts';
-import type { BundleSource, X509Svid } from '../spiffe/index.ts';
-import type { FederationAgentOptions } from './agent-options.ts';
+import { createSpiffeVerifier, type PeerVerifier } from '../../mtls/index.ts';
+import type { Clock, Log, Metrics } from '../../platform/index.ts';
+import type { BundleSource, X509Svid } from '../../spiffe/index.ts';
 
 const MOST_LOGGED = 1000;
 
@@ -10,7 +10,17 @@ const MOST_LOGGED = 1000;
  * `strictKeyUsage` it is refused.
  */
 export function createEndpointVerifier(
-  { clock, log, metrics, strictKeyUsage }: FederationAgentOptions,
+  {
+    clock,
+    log,
+    metrics,
+    strictKeyUsage,
+  }: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly metrics: Metrics;
+    readonly strictKeyUsage?: boolean | undefined;
+  },
   bundles: BundleSource,
 ): PeerVerifier {
   const warned = metrics.counter(

@@ -1,4 +1,4 @@
-import type { Clock } from '../platform/index.ts';
+import type { Clock } from '../../platform/index.ts';
 
 /** How long a stop or a removal waits for polls that were called off. */
 const STOP_MS = 5000;

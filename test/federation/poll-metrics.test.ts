@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createAgentMetrics } from '../../src/federation/agent-metrics.ts';
+import { createPollMetrics } from '../../src/federation/poll/poll-metrics.ts';
 import { createMetrics } from '../../src/platform/index.ts';
 import type { Relationship } from '../../src/store/index.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
@@ -7,7 +7,7 @@ import { INSTANT, madeUpBundle } from './made-up-bundle.ts';
 
 const { trustDomain } = madeUpBundle('peer.example', []);
 
-describe('createAgentMetrics()', () => {
+describe('createPollMetrics()', () => {
   it('counts polls by outcome, and tells the age of a bundle when it is asked (FED-57)', async () => {
     const clock = new TestClock(INSTANT);
     const metrics = createMetrics({ processMetrics: false });
@@ -23,7 +23,7 @@ describe('createAgentMetrics()', () => {
         bootstrap: { kind: 'web-pki', detail: '' },
       },
     ];
-    const { observe } = createAgentMetrics(metrics, clock, () => relationships);
+    const { observe } = createPollMetrics(metrics, clock, () => relationships);
     observe({ trustDomain, outcome: { kind: 'unchanged' } }, 12);
     observe({ trustDomain, outcome: { kind: 'failed', code: 'tls-failed', message: '' } }, 12);
     await clock.advance(90_000);
