@@ -12,9 +12,10 @@ import type { AgentConfig } from '../config/index.ts';
 import { defined } from '../objects/index.ts';
 
 /** How peers are polled, from the config. */
-export function pollingOf(
-  config: AgentConfig,
-): Omit<FederationOptions, 'store' | 'own' | 'clock' | 'random' | 'log' | 'metrics' | 'signer'> & {
+export function pollingOf(config: AgentConfig): Omit<
+  FederationOptions,
+  'store' | 'own' | 'clock' | 'random' | 'log' | 'metrics' | 'signer'
+> & {
   readonly lookup: HostLookup;
 } {
   const { trust_domain: ownTrustDomain, federation: polling } = config;

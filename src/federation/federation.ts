@@ -1,8 +1,6 @@
 import type { PeerVerifier } from '../mtls/index.ts';
-import { defined } from '../objects/index.ts';
-import type { Clock, Log, Metrics, Random } from '../platform/index.ts';
+import type { Metrics } from '../platform/index.ts';
 import {
-  type BundleLimits,
   type BundleSource,
   contentDigest,
   type StatementSigner,
@@ -10,11 +8,8 @@ import {
   type TrustDomain,
 } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
-import type { AddressGuard } from './fetch/address-guard.ts';
 import { createEndpointVerifier } from './fetch/endpoint-verifier.ts';
-import type { FetchLimits } from './fetch/fetch-limits.ts';
-import type { HostLookup } from './fetch/host-lookup.ts';
-import type { OutgoingProxy } from './fetch/outgoing-proxy.ts';
+import type { Reach } from './fetch/reach.ts';
 import type { RedirectSettings } from './fetch/redirects.ts';
 import type { ScheduleSettings } from './fetch/schedule.ts';
 import { TheirSides } from './fetch/their-side.ts';
@@ -23,32 +18,22 @@ import { Distrusts } from './operator/distrust-key.ts';
 import { OfferReviews } from './operator/offer-reviews.ts';
 import { Relationships } from './operator/relationships.ts';
 import { AddressNumbers } from './poll/address-numbers.ts';
+import { EndpointClient } from './poll/endpoint-client.ts';
 import { Peers, type PollSettings } from './poll/peers.ts';
-import type { RefreshParts } from './poll/refresh-parts.ts';
 import { CarriedBundles } from './signed-bundle/carried-bundles.ts';
 import { HeldBundles } from './trust/held-bundles.ts';
 import { LeftOutEntries } from './trust/left-out-entries.ts';
 import { TrustedBundles } from './trust/trusted-bundles.ts';
 
 /** What the federation works with. */
-export interface FederationOptions extends PollSettings {
+export interface FederationOptions extends Reach, PollSettings {
   readonly store: Store;
   /** Our own trust domain's bundle, once the mesh has reported it. */
   readonly own: () => TrustBundle | undefined;
   /** Our own trust domain by the configuration, which is known before the mesh reports a bundle. */
   readonly ownTrustDomain?: TrustDomain;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
   readonly metrics: Metrics;
-  readonly fetchLimits: FetchLimits;
-  readonly bundleLimits: BundleLimits;
   readonly redirects: RedirectSettings;
-  readonly lookup: HostLookup;
-  /** Refuses the addresses that the agent never connects to, wherever they come from. */
-  readonly guard?: AddressGuard;
-  /** Through which endpoints are reached; undefined: directly. */
-  readonly proxy?: OutgoingProxy | undefined;
   readonly schedule: ScheduleSettings;
   /** For so long a key is held before it counts as an overlap over `https_web`; default a day. */
   readonly overlapLeadMs?: number | undefined;
@@ -117,7 +102,7 @@ export class Federation {
         this.leftOut.forget(trustDomain);
       }
     });
-    const parts: RefreshParts = {
+    const parts = {
       ...options,
       theirSides: this.theirSides,
       holding: this.holding,
@@ -129,11 +114,8 @@ export class Federation {
       endpointBundles,
       verifier: this.verifier,
     };
-    const { watch, concurrency, metrics, changeBudget } = options;
-    const peers = new Peers(
-      { ...parts, metrics, watch, concurrency, ...defined({ changeBudget }) },
-      this.#stop.signal,
-    );
+    const client = new EndpointClient(parts);
+    const peers = new Peers({ ...parts, client }, this.#stop.signal);
     this.peers = peers;
     this.holding.onProgress((trustDomain) => peers.find(trustDomain)?.reportHolding());
     this.relationships = new Relationships(parts, peers, this.#stop.signal);

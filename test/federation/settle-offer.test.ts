@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { HeldBundles } from '../../src/federation/trust/held-bundles.ts';
+import { defaultScheduleSettings } from '../../src/federation/index.ts';
+import { AddressNumbers } from '../../src/federation/poll/address-numbers.ts';
 import { type Offer, settleOffer } from '../../src/federation/poll/settle-offer.ts';
 import { TrustedBundles } from '../../src/federation/trust/trusted-bundles.ts';
 import { contentDigest, type TrustBundle } from '../../src/spiffe/index.ts';
@@ -37,7 +39,15 @@ async function federate(first: TrustBundle): Promise<void> {
 
 const settle = (offered: TrustBundle, rest: Partial<Offer> = {}, more: object = {}, with_: Store = store) =>
   settleOffer(
-    { store: with_, held, trusted, own: () => own, clock },
+    {
+      store: with_,
+      held,
+      trusted,
+      own: () => own,
+      clock,
+      schedule: defaultScheduleSettings,
+      addressNumbers: new AddressNumbers(),
+    },
     { ...relationship(), ...more },
     {
       bundle: offered,

@@ -1,13 +1,20 @@
 import { defined } from '../../objects/index.ts';
-import { contentDigest, type SpiffeId, type TrustBundle } from '../../spiffe/index.ts';
-import { type NewEvent, type NewVersion, type Relationship, StoreError } from '../../store/index.ts';
-import { checkEndpoint } from './check-endpoint.ts';
-import { type BootstrapRequest, establishTrust, type FirstTrust } from './bootstrap.ts';
+import { contentDigest, type SpiffeId, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
+import {
+  type NewEvent,
+  type NewVersion,
+  type Relationship,
+  type Store,
+  StoreError,
+} from '../../store/index.ts';
+import { checkEndpoint, type EndpointCheckParts } from './check-endpoint.ts';
+import { type BootstrapRequest, establishTrust, type EstablishParts, type FirstTrust } from './bootstrap.ts';
 import { FederationError } from '../fetch/errors.ts';
 import { isForeignKeyCode } from '../trust/foreign-key.ts';
 import { keyFingerprintsOf } from '../trust/key-fingerprints.ts';
 import { checkTerms, type RelationshipTerms } from '../trust/relationship-terms.ts';
-import type { RefreshParts } from '../poll/refresh-parts.ts';
+import type { HeldBundles } from '../trust/held-bundles.ts';
+import type { LeftOutEntries } from '../trust/left-out-entries.ts';
 import { parseSourceUrl } from '../fetch/source-url.ts';
 import { whyUnusable } from '../trust/unusable-document.ts';
 import { judge } from '../trust/verdict.ts';
@@ -22,6 +29,21 @@ export interface AddRequest extends BootstrapRequest, RelationshipTerms {
   readonly agentId?: SpiffeId;
   /** Lets in a first bundle that would be quarantined, on record. */
   readonly force?: boolean;
+}
+
+/** What checking a new relationship takes. */
+export interface PrepareParts extends EstablishParts, EndpointCheckParts {
+  readonly held: HeldBundles;
+  readonly own: () => TrustBundle | undefined;
+  /** Our own trust domain by the configuration, which is known before the mesh reports a bundle. */
+  readonly ownTrustDomain?: TrustDomain | undefined;
+}
+
+/** What adding one takes. */
+export interface AddParts extends PrepareParts {
+  readonly store: Store;
+  /** Which entries of the peers' latest documents are not used. */
+  readonly leftOut: LeftOutEntries;
 }
 
 /** Something about a new relationship that the operator should know. */
@@ -47,7 +69,7 @@ export interface AddedRelationship {
  * `StoreError` when the store fails.
  */
 export async function addRelationship(
-  parts: RefreshParts,
+  parts: AddParts,
   request: AddRequest,
   known: ReadonlyMap<string, Relationship>,
   signal: AbortSignal,
@@ -66,7 +88,7 @@ export async function addRelationship(
       throw alreadyFederated(request, error);
     throw error;
   }
-  parts.leftOut?.note(request.trustDomain, first.notes, relationship.createdAt);
+  parts.leftOut.note(request.trustDomain, first.notes, relationship.createdAt);
   return { relationship, first, digest: contentDigest(first.bundle), notes };
 }
 
@@ -75,7 +97,7 @@ export async function addRelationship(
  * throws, but for `StoreError`.
  */
 export async function prepareRelationship(
-  parts: RefreshParts,
+  parts: PrepareParts,
   request: AddRequest,
   known: ReadonlyMap<string, Relationship>,
   signal: AbortSignal,
@@ -143,7 +165,7 @@ export async function prepareRelationship(
 
 /** Makes all refusals that need no network. Returns the serving depth. */
 function checkRequest(
-  parts: RefreshParts,
+  parts: PrepareParts,
   request: AddRequest,
   known: ReadonlyMap<string, Relationship>,
 ): number {
@@ -172,7 +194,7 @@ function servingNotes(depth: number, { trustDomain }: AddRequest): AddNote[] {
   return [{ code: 'long-serving-chain', message }];
 }
 
-function distrustNotes({ trusted }: RefreshParts, bundle: TrustBundle): AddNote[] {
+function distrustNotes({ trusted }: PrepareParts, bundle: TrustBundle): AddNote[] {
   return trusted
     .distrusted(bundle.trustDomain)
     .filter(({ keyFingerprint }) => keyFingerprintsOf(bundle).has(keyFingerprint))

@@ -1,7 +1,8 @@
-import { createSpiffeVerifier } from '../../mtls/index.ts';
+import { createSpiffeVerifier, type PeerVerifier } from '../../mtls/index.ts';
 import {
   BundleError,
   BundleSet,
+  type BundleLimits,
   type BundleSource,
   bundleOf,
   certificatesFromPem,
@@ -24,7 +25,9 @@ import { FederationError, FetchError, type FetchTrace } from '../fetch/errors.ts
 import { type DocumentTag, fetchBundle } from '../fetch/fetch-bundle.ts';
 import { provedBy, recordFetch } from '../fetch/fetch-record.ts';
 import { OfferedChains } from '../trust/offered-chains.ts';
-import type { RefreshParts } from '../poll/refresh-parts.ts';
+import type { Reach } from '../fetch/reach.ts';
+import type { RedirectSettings } from '../fetch/redirects.ts';
+import type { TrustedBundles } from '../trust/trusted-bundles.ts';
 import { endpointTrustDomain, hasUsableRoot } from '../fetch/serving.ts';
 import { fetchedDocument, limitsOf } from '../signed-bundle/fetched-document.ts';
 import { type SignedBundle, unprovedDocument } from '../signed-bundle/signed-bundle.ts';
@@ -64,6 +67,16 @@ export interface BootstrapRequest {
   readonly bootstrap: Bootstrap;
 }
 
+/** What proving a first bundle takes. */
+export interface EstablishParts extends Omit<Reach, 'random'> {
+  readonly verifier: PeerVerifier;
+  readonly redirects: RedirectSettings;
+  /** The part of the held bundles that counts. */
+  readonly trusted: TrustedBundles;
+  /** Refuses SVIDs whose key usage is missing or not critical (X509-11). */
+  readonly strictKeyUsage?: boolean | undefined;
+}
+
 /** An error names at most this many roots and entries. */
 const MOST_SHOWN = 5;
 
@@ -90,7 +103,7 @@ export interface FirstTrust extends ParsedBundle {
  * `pin-mismatch`.
  */
 export async function establishTrust(
-  parts: RefreshParts,
+  parts: EstablishParts,
   request: BootstrapRequest,
   signal: AbortSignal,
 ): Promise<FirstTrust> {
@@ -117,7 +130,7 @@ function fromInvitation({ detail, ...first }: InvitedBundle): FirstTrust {
 }
 
 function fromDocument(
-  { bundleLimits }: RefreshParts,
+  { bundleLimits }: EstablishParts,
   { trustDomain }: BootstrapRequest,
   { document, name = 'given by the operator' }: Extract<Bootstrap, { kind: 'bundle' }>,
 ): FirstTrust {
@@ -132,7 +145,7 @@ function fromDocument(
 export function parseBundleFile(
   trustDomain: TrustDomain,
   document: Uint8Array,
-  limits: RefreshParts['bundleLimits'],
+  limits: BundleLimits,
 ): ParsedBundle {
   try {
     const text = Buffer.from(document.buffer, document.byteOffset, document.byteLength);
@@ -155,7 +168,7 @@ export function parseBundleFile(
  * no other is asked.
  */
 async function fromAnyEndpoint(
-  parts: RefreshParts,
+  parts: EstablishParts,
   request: BootstrapRequest,
   urls: readonly string[],
   signal: AbortSignal,
@@ -174,7 +187,7 @@ async function fromAnyEndpoint(
 }
 
 async function fromEndpoint(
-  parts: RefreshParts,
+  parts: EstablishParts,
   request: BootstrapRequest,
   signal: AbortSignal,
 ): Promise<FirstTrust> {
@@ -250,7 +263,7 @@ async function fromEndpoint(
  * pin names.
  */
 function pinnedBundles(
-  { bundleLimits, trusted }: RefreshParts,
+  { bundleLimits, trusted }: EstablishParts,
   request: BootstrapRequest,
   body: Uint8Array,
 ): BundleSource {
@@ -293,7 +306,7 @@ function explain(error: unknown, { trustDomain, endpointUrl }: BootstrapRequest)
  * PKI vouches for the rest.
  */
 function prove(
-  { clock, trusted, strictKeyUsage }: RefreshParts,
+  { clock, trusted, strictKeyUsage }: EstablishParts,
   request: BootstrapRequest,
   offered: TrustBundle,
   chains: OfferedChains | undefined,

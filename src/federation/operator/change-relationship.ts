@@ -1,9 +1,9 @@
 import { defined } from '../../objects/index.ts';
+import type { Clock } from '../../platform/index.ts';
 import type { EndpointProfile, SpiffeId } from '../../spiffe/index.ts';
-import type { ChangePolicy, Relationship } from '../../store/index.ts';
-import { checkEndpoint } from './check-endpoint.ts';
+import type { ChangePolicy, Relationship, Store } from '../../store/index.ts';
+import { checkEndpoint, type EndpointCheckParts } from './check-endpoint.ts';
 import { FederationError } from '../fetch/errors.ts';
-import type { RefreshParts } from '../poll/refresh-parts.ts';
 import { checkTerms } from '../trust/relationship-terms.ts';
 import { parseSourceUrl } from '../fetch/source-url.ts';
 
@@ -37,7 +37,7 @@ export interface RelationshipChange {
  * another request removed it, and `StoreError`.
  */
 export async function changeRelationship(
-  parts: RefreshParts,
+  parts: EndpointCheckParts & { readonly store: Store; readonly clock: Clock },
   relationship: Relationship,
   change: RelationshipChange,
   known: ReadonlyMap<string, Relationship>,

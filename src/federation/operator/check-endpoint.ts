@@ -1,4 +1,5 @@
 import {
+  type BundleSource,
   certificatesFromPem,
   CodedError,
   type EndpointProfile,
@@ -6,9 +7,14 @@ import {
   trustDomainOf,
 } from '../../spiffe/index.ts';
 import { FederationError } from '../fetch/errors.ts';
-import type { RefreshParts } from '../poll/refresh-parts.ts';
 import { endpointTrustDomain, servingDepth } from '../fetch/serving.ts';
 import { parseSourceUrl } from '../fetch/source-url.ts';
+
+/** What the check takes. */
+export interface EndpointCheckParts {
+  /** The bundles that endpoints are verified with. */
+  readonly endpointBundles: BundleSource;
+}
 
 /** The parameters of a relationship's endpoint (FED-03, FED-04). */
 export interface EndpointParameters {
@@ -24,7 +30,7 @@ export interface EndpointParameters {
  * `endpoint-trust-domain-unknown` (FED-31), `serving-cycle` (FED-33).
  */
 export function checkEndpoint(
-  { endpointBundles }: RefreshParts,
+  { endpointBundles }: EndpointCheckParts,
   { trustDomain, endpointUrl, profile, webPkiCaPem }: EndpointParameters,
   known: ReadonlyMap<string, { readonly profile: EndpointProfile }>,
 ): number {

@@ -1,10 +1,11 @@
-import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import type { DistrustedKey } from '../../store/index.ts';
+import type { Clock, Log } from '../../platform/index.ts';
+import type { BundleSource, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import type { DistrustedKey, Store } from '../../store/index.ts';
 import { FederationError } from '../fetch/errors.ts';
 import { findKey } from '../trust/find-key.ts';
 import { keyFingerprintsOf } from '../trust/key-fingerprints.ts';
 import { notFederated, type Peers } from '../poll/peers.ts';
-import type { RefreshParts } from '../poll/refresh-parts.ts';
+import type { TrustedBundles } from '../trust/trusted-bundles.ts';
 import { type OwnSvid, verifiesWith } from './own-svid.ts';
 import { withoutKeys } from '../trust/without-keys.ts';
 
@@ -40,18 +41,30 @@ export interface Distrusted {
   readonly ownSvidRefused: boolean;
 }
 
+/** What distrusting keys takes. */
+export interface DistrustParts {
+  readonly store: Store;
+  readonly held: BundleSource;
+  readonly trusted: TrustedBundles;
+  readonly own: () => TrustBundle | undefined;
+  /** Our own trust domain by the configuration, which is known before the mesh reports a bundle. */
+  readonly ownTrustDomain?: TrustDomain | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /**
  * The keys that the operator distrusts, of peers and of our own. Each is recorded first, then
  * removed from memory. It stays out over polls, restarts and new certificates, until its time is
  * over or the operator trusts it again.
  */
 export class Distrusts {
-  readonly #parts: RefreshParts;
+  readonly #parts: DistrustParts;
   readonly #peers: Pick<Peers, 'find'>;
   readonly #ownSvid: () => OwnSvid | undefined;
 
   /** `ownSvid` is the SVID that our endpoint shows and that signs for us, where there is one. */
-  constructor(parts: RefreshParts, peers: Pick<Peers, 'find'>, ownSvid: () => OwnSvid | undefined) {
+  constructor(parts: DistrustParts, peers: Pick<Peers, 'find'>, ownSvid: () => OwnSvid | undefined) {
     this.#parts = parts;
     this.#peers = peers;
     this.#ownSvid = ownSvid;
@@ -63,11 +76,11 @@ export class Distrusts {
   }
 
   /**
-   * Distrusts one key. It is looked for in the held bundles, and in those of `told`. Throws
+   * Distrusts one key. It is looked for in the held bundles, and in those of `more`. Throws
    * `FederationError` `not-federated`, `key-not-found`, `key-ambiguous`, `distrust-over` where the
    * end is past, `last-own-key`, `own-svid-key`; `StoreError`, and then nothing has changed.
    */
-  async distrust(request: DistrustRequest, told: readonly TrustBundle[] = []): Promise<Distrusted> {
+  async distrust(request: DistrustRequest, more: readonly TrustBundle[] = []): Promise<Distrusted> {
     const { store, trusted, clock } = this.#parts;
     const { trustDomain, actor, reason, until, evenTheLast, evenOurOwnSvid } = request;
     const isOurs = this.#isOurs(trustDomain);
@@ -79,7 +92,7 @@ export class Distrusts {
         `a distrust that ends at ${until.toISOString()} would be over already`,
       );
     }
-    const { keyFingerprint, label } = this.#find(request, told);
+    const { keyFingerprint, label } = this.#find(request, more);
     const before = this.#counting(trustDomain);
     const left = before && withoutKeys(before, new Set([keyFingerprint]));
     const [x509Left, jwtLeft] = [left?.x509Authorities.length ?? 0, left?.jwtAuthorities.length ?? 0];
@@ -117,11 +130,11 @@ export class Distrusts {
    */
   async trustAgain(
     request: Pick<DistrustRequest, 'trustDomain' | 'key' | 'actor' | 'reason'>,
-    told: readonly TrustBundle[] = [],
+    more: readonly TrustBundle[] = [],
   ): Promise<DistrustedKey> {
     const { store, trusted, clock } = this.#parts;
     const { trustDomain, actor, reason } = request;
-    const { keyFingerprint, label } = this.#find(request, told);
+    const { keyFingerprint, label } = this.#find(request, more);
     const key = trusted.distrusted(trustDomain).find((each) => each.keyFingerprint === keyFingerprint);
     if (!key)
       throw new FederationError('not-distrusted', `the key ${label} of ${trustDomain} is not distrusted`);
@@ -174,9 +187,9 @@ export class Distrusts {
       : this.#parts.trusted.evenStale.bundleFor(trustDomain);
   }
 
-  #find({ trustDomain, key }: Pick<DistrustRequest, 'trustDomain' | 'key'>, told: readonly TrustBundle[]) {
+  #find({ trustDomain, key }: Pick<DistrustRequest, 'trustDomain' | 'key'>, more: readonly TrustBundle[]) {
     const { trusted, held } = this.#parts;
-    const places = [this.#counting(trustDomain), held.bundleFor(trustDomain), ...told];
+    const places = [this.#counting(trustDomain), held.bundleFor(trustDomain), ...more];
     const bundles = places.filter((bundle) => bundle !== undefined);
     return findKey(key, trustDomain, bundles, trusted.distrusted(trustDomain));
   }

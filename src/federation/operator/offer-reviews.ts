@@ -1,15 +1,16 @@
+import type { Clock } from '../../platform/index.ts';
 import {
   type BundleDiff,
+  type BundleSource,
   contentDigest,
   diffBundles,
   type TrustBundle,
   type TrustDomain,
 } from '../../spiffe/index.ts';
-import type { Relationship, RejectedOffer, StoredIncident } from '../../store/index.ts';
+import type { Relationship, RejectedOffer, Store, StoredIncident } from '../../store/index.ts';
 import { FederationError } from '../fetch/errors.ts';
 import { notFederated, type Peers } from '../poll/peers.ts';
 import type { RefreshOutcome } from '../poll/refresh-outcome.ts';
-import type { RefreshParts } from '../poll/refresh-parts.ts';
 
 /** An offered bundle that is not trusted, for the operator to decide on. */
 export interface WaitingOffer {
@@ -42,6 +43,13 @@ export interface Decision {
   readonly reason: string;
 }
 
+/** What deciding on offers takes. */
+export interface ReviewParts {
+  readonly store: Store;
+  readonly held: BundleSource;
+  readonly clock: Clock;
+}
+
 /** More than an operator would read. */
 const MOST = 1000;
 
@@ -51,10 +59,10 @@ const MOST = 1000;
  * proved and judged once more.
  */
 export class OfferReviews {
-  readonly #parts: RefreshParts;
+  readonly #parts: ReviewParts;
   readonly #peers: Peers;
 
-  constructor(parts: RefreshParts, peers: Peers) {
+  constructor(parts: ReviewParts, peers: Peers) {
     this.#parts = parts;
     this.#peers = peers;
   }

@@ -1,8 +1,11 @@
-import type { TrustDomain } from '../../spiffe/index.ts';
+import type { Clock } from '../../platform/index.ts';
+import type { BundleLimits, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import type { Store } from '../../store/index.ts';
 import { parseBundleFile, whyNoRootCounts } from './bootstrap.ts';
 import { FederationError } from '../fetch/errors.ts';
 import { findForeignKey } from '../trust/foreign-key.ts';
-import type { RefreshParts } from '../poll/refresh-parts.ts';
+import type { HeldBundles } from '../trust/held-bundles.ts';
+import type { TrustedBundles } from '../trust/trusted-bundles.ts';
 import { hasUsableRoot } from '../fetch/serving.ts';
 
 /** A bundle that the operator puts in the place of the held one. */
@@ -13,6 +16,16 @@ export interface OperatorBundle {
   readonly name: string;
   readonly actor: string;
   readonly reason: string;
+}
+
+/** What setting a bundle takes. */
+export interface OperatorBundleParts {
+  readonly store: Store;
+  readonly held: HeldBundles;
+  readonly trusted: TrustedBundles;
+  readonly own: () => TrustBundle | undefined;
+  readonly clock: Clock;
+  readonly bundleLimits: BundleLimits;
 }
 
 /** Limits the attempts. Because a poll may write in between once or twice, but not without end. */
@@ -28,7 +41,7 @@ const MAX_ATTEMPTS_TO_WRITE = 3;
  * again by force.
  */
 export async function putOperatorBundle(
-  { store, held, trusted, own, clock, bundleLimits }: RefreshParts,
+  { store, held, trusted, own, clock, bundleLimits }: OperatorBundleParts,
   trustDomain: TrustDomain,
   { document, name, actor, reason }: OperatorBundle,
 ): Promise<number> {

@@ -6,11 +6,19 @@ import { nextPollDelayMs } from '../fetch/schedule.ts';
 import { ended } from '../poll/ended.ts';
 import { notFederated, type Peers } from '../poll/peers.ts';
 import type { RefreshOutcome } from '../poll/refresh-outcome.ts';
-import type { RefreshParts } from '../poll/refresh-parts.ts';
-import { type AddNote, addRelationship, type AddRequest, prepareRelationship } from './add-relationship.ts';
+import type { CarriedBundles } from '../signed-bundle/carried-bundles.ts';
+import type { TheirSides } from '../fetch/their-side.ts';
+import type { Random } from '../../platform/index.ts';
+import {
+  type AddNote,
+  type AddParts,
+  addRelationship,
+  type AddRequest,
+  prepareRelationship,
+} from './add-relationship.ts';
 import { changeRelationship, type RelationshipChange } from './change-relationship.ts';
 import { type OperatorBundle, putOperatorBundle } from './operator-bundle.ts';
-import { vouchingRoots } from './vouching-roots.ts';
+import { vouchingRoots, type VouchingParts } from './vouching-roots.ts';
 
 /** A relationship that was added. */
 export interface AddResult {
@@ -22,16 +30,23 @@ export interface AddResult {
   readonly firstPoll?: RefreshOutcome;
 }
 
+/** What the operator's actions take. */
+export interface RelationshipsParts extends AddParts, Omit<VouchingParts, 'held'> {
+  readonly carried: CarriedBundles;
+  readonly theirSides: Pick<TheirSides, 'forget'>;
+  readonly random: Random;
+}
+
 /** What an operator does with relationships: add, change, end, and set a bundle by hand. */
 export class Relationships {
-  readonly #parts: RefreshParts;
+  readonly #parts: RelationshipsParts;
   readonly #peers: Peers;
   readonly #stopping: AbortSignal;
   /** Trust domains whose bootstrap is under way. */
   readonly #adding = new Set<TrustDomain>();
 
   /** Calls off what is under way once `stopping` aborts. */
-  constructor(parts: RefreshParts, peers: Peers, stopping: AbortSignal) {
+  constructor(parts: RelationshipsParts, peers: Peers, stopping: AbortSignal) {
     this.#parts = parts;
     this.#peers = peers;
     this.#stopping = stopping;
@@ -122,7 +137,7 @@ export class Relationships {
     if (this.#peers.close(poller)) {
       held.drop(trustDomain);
       trusted.staleFrom(trustDomain, undefined);
-      theirSides?.forget(trustDomain);
+      theirSides.forget(trustDomain);
     }
     await ended(clock, stopped);
     if (!removed) throw notFederated(trustDomain);

@@ -1,11 +1,9 @@
-import { describeError, pause } from '../../platform/index.ts';
+import { type Clock, describeError, type Log, pause, type Random } from '../../platform/index.ts';
 import type { Relationship } from '../../store/index.ts';
 import { FetchError } from '../fetch/errors.ts';
 import { recordFetch } from '../fetch/fetch-record.ts';
-import { fetchIdentified } from '../holding/fetch-identified.ts';
 import type { RememberedTag } from './refresh-outcome.ts';
-import type { RefreshParts } from './refresh-parts.ts';
-import { limitsOf } from '../signed-bundle/fetched-document.ts';
+import type { EndpointClient } from './endpoint-client.ts';
 
 /** How requests are held at endpoints that answer when their bundle changes. */
 export interface WatchSettings {
@@ -37,6 +35,14 @@ export class WatchPlaces {
   }
 }
 
+/** What holding requests takes. */
+export interface WatchParts {
+  readonly client: EndpointClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
 /** How one held request ended. */
 type Held = 'changed' | 'unchanged' | 'not-held' | 'failed' | 'called-off';
 
@@ -62,7 +68,7 @@ const OUTDATED = new Error('another bundle is held now');
  * watch until one succeeds (FED-45).
  */
 export class EndpointWatch {
-  readonly #parts: RefreshParts;
+  readonly #parts: WatchParts;
   readonly #settings: WatchSettings;
   readonly #places: WatchPlaces;
   readonly #relationship: () => Relationship;
@@ -73,7 +79,7 @@ export class EndpointWatch {
   #stopped = false;
 
   constructor(options: {
-    readonly parts: RefreshParts;
+    readonly parts: WatchParts;
     readonly settings: WatchSettings;
     readonly places: WatchPlaces;
     readonly relationship: () => Relationship;
@@ -144,41 +150,16 @@ export class EndpointWatch {
   }
 
   async #hold(tag: RememberedTag): Promise<Held> {
-    const { clock, random, fetchLimits, log } = this.#parts;
-    const { trustDomain, endpointUrl, profile, webPkiCaPem } = this.#relationship();
+    const { client, random, log } = this.#parts;
+    const relationship = this.#relationship();
+    const { trustDomain, endpointUrl, profile } = relationship;
     // Chance takes some off, so that the requests of one moment do not end in one.
     const seconds = Math.ceil(this.#settings.seconds * (1 - 0.1 * random.fraction()));
     const { signal } = (this.#current = new AbortController());
     const about = { trustDomain, endpointUrl, profile };
     try {
-      const request = {
-        ...about,
-        clock,
-        webPkiCaPem,
-        verifier: this.#parts.verifier,
-        lookup: this.#parts.lookup,
-        guard: this.#parts.guard,
-        proxy: this.#parts.proxy,
-        etag: tag.etag,
-        waitSeconds: seconds,
-        limits: {
-          ...limitsOf(profile, fetchLimits),
-          firstByteMs: fetchLimits.firstByteMs + seconds * 1000,
-          totalMs: fetchLimits.totalMs + seconds * 1000,
-        },
-        redirects: this.#parts.redirects,
-        signal,
-      };
-      const fetched = await fetchIdentified(request, this.#parts.holding);
+      const fetched = await client.fetch(relationship, { etag: tag.etag, waitSeconds: seconds, signal });
       recordFetch(log, { ...about, trace: fetched.trace, outcome: { kind: 'watched' } });
-      const { theirWord } = fetched.trace;
-      if (theirWord !== undefined)
-        await this.#parts.theirSides?.heard(
-          trustDomain,
-          endpointUrl,
-          theirWord,
-          fetched.kind === 'not-modified' && fetched.held,
-        );
       if (fetched.kind === 'document') return 'changed';
       return fetched.held ? 'unchanged' : 'not-held';
     } catch (error) {

@@ -1,43 +1,30 @@
-import { describeError, type TokenBucket } from '../../platform/index.ts';
-import type { Relationship, RelationshipPatch } from '../../store/index.ts';
-import { ChangeBudget, type ChangeBudgetSettings } from './change-budget.ts';
-import { EndpointWatch, type WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
-import type { PollLane, PollSlots } from './poll-slots.ts';
+import { describeError, pause, type TokenBucket } from '../../platform/index.ts';
+import type { Relationship } from '../../store/index.ts';
 import { type EndpointHealth, EndpointUrls } from '../fetch/endpoint-urls.ts';
-import { endedBy, isGood } from './poll-incidents.ts';
-import { type RefreshedFrom, refreshFromAny } from './refresh-from-any.ts';
+import { pollIntervalMs, type ScheduleSettings } from '../fetch/schedule.ts';
+import { ChangeBudget, type ChangeBudgetSettings } from './change-budget.ts';
+import { EndpointWatch, type WatchParts, type WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
+import { PollSchedule } from './poll-schedule.ts';
+import type { PollLane, PollSlots } from './poll-slots.ts';
+import type { RefreshParts } from './refresh.ts';
+import { refreshFromAny } from './refresh-from-any.ts';
 import type { RefreshOutcome, RefreshResult, RememberedTag } from './refresh-outcome.ts';
-import type { RefreshParts } from './refresh-parts.ts';
+import { type PollOutcome, type RecordParts, RelationshipRecord } from './relationship-record.ts';
 import type { OperatorOverride } from './settle-offer.ts';
-import { type StateAfter, staleFrom, staleState, stateAfter } from './relationship-state.ts';
-import { nextPollDelayMs, pollIntervalMs, retryDelayMs, type ScheduleSettings } from '../fetch/schedule.ts';
-import { missingEndpointTrust } from '../fetch/serving.ts';
 
 /** Called with the result of each poll, for metrics. */
 export type PollObserver = (result: RefreshResult, durationMs: number) => void;
 
-/**
- * How often a flapping peer is polled. Because no request is held at it, and a removal must not
- * wait for the refresh hint.
- */
-const FLAPPING_POLL_MS = 10_000;
-/** Retries that find no room are spread over this time. */
-const RETRY_SPREAD_MS = 5000;
-
-/** What a poll changes about its relationship; never the terms, which are the operator's. */
-type PollPatch = Pick<
-  RelationshipPatch,
-  'state' | 'stateReason' | 'lastAttemptAt' | 'lastSuccessAt' | 'consecutiveFailures'
-> & { readonly nextPollAt: Date };
-
 /** For a wait that is cut short; an error with a stack for each would cost more than the wait. */
 const WOKEN = new Error('the schedule must be looked at again');
 
+/** What a poll takes, and what is kept of it. */
+export type PollParts = RefreshParts & RecordParts & WatchParts & { readonly schedule: ScheduleSettings };
+
 /** What the pollers of all peers share. */
 export interface SharedByPollers {
-  readonly parts: RefreshParts;
+  readonly parts: PollParts;
   readonly slots: PollSlots;
-  readonly schedule: ScheduleSettings;
   readonly watch: WatchSettings;
   readonly watchPlaces: WatchPlaces;
   readonly observe: PollObserver;
@@ -47,34 +34,25 @@ export interface SharedByPollers {
 }
 
 /**
- * Keeps one relationship fresh: polls, remembers its state, and waits as the schedule says. At most
- * one poll runs at once; a second caller gets the result of the running one.
+ * Keeps one relationship fresh: polls it, and waits as the schedule says. At most one poll runs at
+ * once; a second caller gets the result of the running one.
  */
 export class PeerPoller {
-  readonly #parts: RefreshParts;
+  readonly #parts: PollParts;
   readonly #slots: PollSlots;
-  readonly #schedule: ScheduleSettings;
   readonly #observe: PollObserver;
+  readonly #record: RelationshipRecord;
+  readonly #schedule: PollSchedule;
   readonly #watch: EndpointWatch;
   readonly #urls: EndpointUrls;
   readonly #budget: ChangeBudget;
-  /** Shared by all peers. */
-  readonly #retries: TokenBucket;
   readonly #stop = new AbortController();
-  #relationship: Relationship;
   #tag: RememberedTag | undefined;
-  #dueAtMs: number;
-  /** When the next poll is due by hint and interval; a poll before that is a retry. */
-  #regularAtMs: number;
-  #lastPollMs = Number.NEGATIVE_INFINITY;
-  #isUnreachable = false;
   /** What the last poll was. */
   #lane: PollLane = 'brisk';
   #inFlight: Promise<RefreshResult> | undefined;
   #wake: AbortController | undefined;
   #loop: Promise<void> | undefined;
-  /** An incident of an earlier run may still be open; after a good poll we know. */
-  #incidentsMayBeOpen = true;
 
   constructor(options: {
     readonly shared: SharedByPollers;
@@ -84,84 +62,51 @@ export class PeerPoller {
     /** The tag of the document that the bootstrap fetched. */
     readonly tag?: RememberedTag | undefined;
   }) {
-    const { parts, slots, schedule, watch, watchPlaces, observe, budget, retries } = options.shared;
+    const { firstPollInMs } = options;
+    const { parts, slots, watch, watchPlaces, observe, budget, retries } = options.shared;
+    const { clock, random, schedule } = parts;
     this.#parts = parts;
-    const nextPollAt = new Date(parts.clock.now().getTime() + options.firstPollInMs);
-    this.#relationship = { ...options.relationship, nextPollAt };
-    this.#urls = new EndpointUrls(parts.clock);
-    this.#limitAge();
-    this.#budget = new ChangeBudget(parts.clock, budget);
-    this.#retries = retries;
     this.#slots = slots;
-    this.#schedule = schedule;
     this.#observe = observe;
+    this.#tag = options.tag;
+    this.#urls = new EndpointUrls(clock);
+    this.#budget = new ChangeBudget(clock, budget);
+    const nextPollAt = new Date(clock.now().getTime() + firstPollInMs);
+    this.#record = new RelationshipRecord(parts, { ...options.relationship, nextPollAt }, this.#budget);
+    this.#schedule = new PollSchedule({ clock, random, settings: schedule, retries, firstPollInMs });
     this.#watch = new EndpointWatch({
-      parts: parts,
+      parts,
       settings: watch,
       places: watchPlaces,
       // The address that answered the last poll is the one that knows our tag.
-      relationship: () => ({ ...this.#relationship, endpointUrl: this.#urls.inOrder(this.#relationship)[0] }),
+      relationship: () => ({ ...this.relationship, endpointUrl: this.#urls.inOrder(this.relationship)[0] }),
       ring: async () => (await this.poll()).outcome.kind === 'accepted',
     });
-    this.#tag = options.tag;
-    this.#dueAtMs = parts.clock.monotonicMs() + options.firstPollInMs;
-    this.#regularAtMs = this.#dueAtMs;
   }
 
   /** The relationship as the last poll left it. */
   get relationship(): Relationship {
-    return this.#relationship;
+    return this.#record.current;
   }
 
   /** How each address of its endpoint did since the agent started, in the operator's order. */
   endpoints(): EndpointHealth[] {
-    return this.#urls.health(this.#relationship);
+    return this.#urls.health(this.relationship);
   }
 
   /** The longest time from one poll to the next, by the hint of the held bundle. */
   get intervalMs(): number {
-    const bundle = this.#parts.held.bundleFor(this.#relationship.trustDomain);
-    return pollIntervalMs(bundle?.refreshHintSeconds, this.#schedule);
+    return pollIntervalMs(this.#refreshHintSeconds, this.#parts.schedule);
   }
 
   /** Goes on with other parameters of the endpoint and other terms. */
   adopt(changed: Relationship): void {
-    const { stateReason: _, ...agreed } = changed;
-    const { state, stateReason, lastAttemptAt, lastSuccessAt, nextPollAt, consecutiveFailures } =
-      this.#relationship;
-    this.#relationship = {
-      ...agreed,
-      state,
-      consecutiveFailures,
-      ...(stateReason ? { stateReason } : {}),
-      ...(lastAttemptAt ? { lastAttemptAt } : {}),
-      ...(lastSuccessAt ? { lastSuccessAt } : {}),
-      ...(nextPollAt ? { nextPollAt } : {}),
-    };
-    this.#limitAge();
+    this.#record.adopt(changed);
   }
 
   /** Records that no poll has succeeded for as long as the limit allows, and shows it. */
-  async becomeStale(): Promise<void> {
-    const { store, clock, log } = this.#parts;
-    const { trustDomain, endpointUrl, state: before, stateReason } = this.#relationship;
-    const besides = { state: before, reason: before === 'stale' ? null : (stateReason ?? null) };
-    const { state, reason } = staleState(this.#relationship, besides);
-    const { code, message } = reason ?? { code: 'trust-stale', message: 'too old' };
-    this.#relationship = { ...this.#relationship, state, stateReason: { code, message } };
-    this.#incidentsMayBeOpen = true;
-    log.warn('the trust in a peer has become stale', { trustDomain, code, message });
-    const at = clock.now();
-    const about = { at, trustDomain, actor: 'agent', origin: endpointUrl, code, message };
-    try {
-      await store.updateRelationship(trustDomain, { state, stateReason: { code, message } });
-      await store.recordIncident({ kind: 'trust-stale', ...about });
-    } catch (error) {
-      log.error('that the trust in a peer has become stale could not be put on record', {
-        trustDomain,
-        error,
-      });
-    }
+  becomeStale(): Promise<void> {
+    return this.#record.becomeStale();
   }
 
   /** Reports to the endpoint that holds our request that its bundle came further in our mesh. */
@@ -170,15 +115,11 @@ export class PeerPoller {
   }
 
   /**
-   * The peer has shown that it is up, as by a poll of ours that it proved. Polls now if our last
-   * poll failed, but not more often than the floor of the schedule allows.
+   * The peer has shown that it is up, as by a poll of ours that it proved. Polls soon if our last
+   * poll failed.
    */
   peerIsBack(): void {
-    if (!this.#isUnreachable) return;
-    const atMs = Math.max(this.#parts.clock.monotonicMs(), this.#lastPollMs + this.#schedule.floorMs);
-    if (atMs >= this.#dueAtMs) return;
-    this.#dueAtMs = atMs;
-    this.#wake?.abort(WOKEN);
+    if (this.#schedule.bringForward()) this.#wake?.abort(WOKEN);
   }
 
   /** Begins to poll, until `stop`. */
@@ -209,41 +150,30 @@ export class PeerPoller {
     return this.#inFlight;
   }
 
+  get #refreshHintSeconds(): number | undefined {
+    return this.#parts.held.bundleFor(this.relationship.trustDomain)?.refreshHintSeconds;
+  }
+
   async #run(): Promise<void> {
     const { clock } = this.#parts;
     while (!this.#stop.signal.aborted) {
-      const waitMs = this.#dueAtMs - clock.monotonicMs();
+      const { waitMs } = this.#schedule;
       if (waitMs <= 0) {
-        if (this.#mayPollNow()) await this.poll();
+        if (this.#schedule.mayPollNow()) await this.poll();
         continue;
       }
       this.#wake = new AbortController();
-      try {
-        await clock.sleep(waitMs, this.#wake.signal);
-      } catch {
-        // Woken to look at the schedule again: polled by hand, the peer is back, or stopped.
-      }
+      // Woken to look at the schedule again: polled by hand, the peer is back, or stopped.
+      await pause(clock, waitMs, this.#wake.signal);
     }
   }
 
-  /**
-   * Delays a retry that has no room among the retries of all peers; at most until the regular poll.
-   */
-  #mayPollNow(): boolean {
-    const { clock, random } = this.#parts;
-    const nowMs = clock.monotonicMs();
-    if (nowMs >= this.#regularAtMs || this.#retries.take()) return true;
-    const laterMs = nowMs + Math.max(this.#retries.waitMs(), RETRY_SPREAD_MS * random.fraction());
-    this.#dueAtMs = Math.min(this.#regularAtMs, laterMs);
-    return false;
-  }
-
   async #begin(override: OperatorOverride | undefined): Promise<RefreshResult> {
-    const { trustDomain } = this.#relationship;
+    const { trustDomain } = this.relationship;
     const startedMs = this.#parts.clock.monotonicMs();
     const outcome = await this.#once(override);
     this.#inFlight = undefined;
-    this.#lastPollMs = this.#parts.clock.monotonicMs();
+    this.#schedule.polled();
     this.#wake?.abort(WOKEN);
     const result = { trustDomain, outcome };
     this.#observe(result, this.#parts.clock.monotonicMs() - startedMs);
@@ -258,7 +188,7 @@ export class PeerPoller {
         this.#lane,
         signal,
         () =>
-          refreshFromAny(this.#parts, this.#relationship, this.#urls, {
+          refreshFromAny(this.#parts, this.relationship, this.#urls, {
             tag: this.#tag,
             override,
             budget: this.#budget,
@@ -271,134 +201,33 @@ export class PeerPoller {
       const { outcome } = refreshed;
       if (outcome.kind === 'called-off') {
         // Another writer ended the relationship in the store. Only a later look can show more.
-        this.#dueAtMs = this.#parts.clock.monotonicMs() + this.#schedule.withoutHintMs;
-        this.#regularAtMs = this.#dueAtMs;
+        this.#schedule.waitWithoutHint();
         return outcome;
       }
       // Removed, or stopped, while it was written.
       if (signal.aborted) return { kind: 'called-off' };
       this.#tag = refreshed.tag;
       this.#watch.follow(this.#budget.isFlapping ? undefined : this.#tag);
-      await this.#remember(refreshed, outcome);
+      await this.#record.remember(refreshed, outcome, this.#next(outcome), signal);
       return outcome;
     } catch (error) {
       if (signal.aborted) return { kind: 'called-off' };
       const { code = 'unexpected', message } = describeError(error);
-      this.#parts.log.error('a poll could not be carried out', {
-        trustDomain: this.#relationship.trustDomain,
-        error,
-      });
-      const outcome: RefreshOutcome = { kind: 'failed', code, message };
-      this.#apply(this.#patch(outcome));
+      const { trustDomain } = this.relationship;
+      this.#parts.log.error('a poll could not be carried out', { trustDomain, error });
+      const outcome: PollOutcome = { kind: 'failed', code, message };
+      this.#record.show(outcome, this.#next(outcome));
       return outcome;
     }
   }
 
-  /** Writes the state of the relationship, and the beginning or end of its incident. */
-  async #remember(
-    refreshed: RefreshedFrom,
-    outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
-  ): Promise<void> {
-    const { store, clock } = this.#parts;
-    const { trustDomain } = this.#relationship;
-    const patch = this.#patch(outcome, refreshed);
-    // Memory first: it is what the schedule and `status` go by, also when the disk is full.
-    this.#apply(patch);
-    await store.updateRelationship(trustDomain, patch);
-    const at = clock.now();
-    const { incident } = refreshed;
-    const why = refreshed.reason ?? ('code' in outcome ? outcome : undefined);
-    if (this.#stop.signal.aborted) return;
-    if (incident !== undefined && why) {
-      this.#incidentsMayBeOpen = true;
-      await store.recordIncident({
-        at,
-        trustDomain,
-        kind: incident,
-        actor: 'agent',
-        origin: refreshed.endpointUrl,
-        code: why.code,
-        message: why.message,
-        ...(refreshed.offered ? { offered: refreshed.offered } : {}),
-        ...(refreshed.offered?.sequence === undefined ? {} : { sequence: refreshed.offered.sequence }),
-      });
-    }
-    const over = endedBy(incident, isGood(outcome)).filter(
-      (kind) => kind !== 'peer-flapping' || !this.#budget.isFlapping,
-    );
-    if (over.length > 0 && this.#incidentsMayBeOpen) {
-      await store.endIncidents({ trustDomain, at, actor: 'agent', kinds: over });
-      this.#incidentsMayBeOpen = incident !== undefined || (await this.#hasOpenIncident());
-    }
-  }
-
-  /**
-   * Whether an incident stays open for a later poll to end. Because the store keeps an incident
-   * open that comes and goes, and a peer flaps until it is calm.
-   */
-  async #hasOpenIncident(): Promise<boolean> {
-    const { trustDomain } = this.#relationship;
-    const open = await this.#parts.store.incidents({ trustDomain, open: true, offers: false });
-    const ended = endedBy(undefined, true);
-    return open.some(({ kind }) => ended.includes(kind));
-  }
-
-  /** Shows a flapping peer as such until it is calm, also while one of its changes is accepted. */
-  #calming(after: StateAfter): StateAfter {
-    if (after.state !== 'active' || after.reason || !this.#budget.isFlapping) return after;
-    const { trustDomain } = this.#relationship;
-    return {
-      state: 'flapping',
-      reason: { code: 'peer-flapping', message: this.#budget.describe(trustDomain) },
-    };
-  }
-
-  #apply(patch: PollPatch): void {
-    const { stateReason: _, ...before } = this.#relationship;
-    const { stateReason, lastSuccessAt, lastAttemptAt, ...rest } = patch;
-    this.#relationship = {
-      ...before,
-      ...rest,
-      ...(stateReason ? { stateReason } : {}),
-      ...(lastSuccessAt ? { lastSuccessAt } : {}),
-      ...(lastAttemptAt ? { lastAttemptAt } : {}),
-    };
-    this.#limitAge();
-  }
-
-  #limitAge(): void {
-    this.#parts.trusted.staleFrom(this.#relationship.trustDomain, staleFrom(this.#relationship));
-  }
-
-  #patch(
-    outcome: Exclude<RefreshOutcome, { kind: 'called-off' }>,
-    reported?: Pick<RefreshedFrom, 'incident' | 'reason'>,
-  ): PollPatch {
-    const { held, trusted, clock, random, endpointBundles } = this.#parts;
-    const { trustDomain, profile, consecutiveFailures } = this.#relationship;
-    const bundle = held.bundleFor(trustDomain);
-    const now = clock.now();
-    const good = isGood(outcome);
-    const missing = missingEndpointTrust(profile, endpointBundles, now);
-    const after = this.#calming(stateAfter(outcome, missing, bundle, reported));
-    const stale = !good && trusted.isStale(trustDomain);
-    const { state, reason } = stale ? staleState(this.#relationship, after) : after;
-    const regularMs = nextPollDelayMs(bundle?.refreshHintSeconds, this.#schedule, random);
-    this.#isUnreachable = outcome.kind === 'failed' && outcome.code !== 'endpoint-bundle-missing';
-    const delayMs = this.#budget.isFlapping
-      ? Math.min(regularMs, Math.max(FLAPPING_POLL_MS, this.#schedule.floorMs))
-      : this.#isUnreachable
-        ? retryDelayMs(consecutiveFailures + 1, regularMs, random)
-        : regularMs;
-    this.#dueAtMs = clock.monotonicMs() + delayMs;
-    this.#regularAtMs = clock.monotonicMs() + (this.#isUnreachable ? regularMs : delayMs);
-    return {
-      state,
-      stateReason: reason,
-      lastAttemptAt: now,
-      ...(good ? { lastSuccessAt: now } : {}),
-      nextPollAt: new Date(now.getTime() + delayMs),
-      consecutiveFailures: good ? 0 : consecutiveFailures + 1,
-    };
+  /** Schedules the next poll; the milliseconds until then. */
+  #next(outcome: PollOutcome): number {
+    return this.#schedule.next({
+      outcome,
+      refreshHintSeconds: this.#refreshHintSeconds,
+      isFlapping: this.#budget.isFlapping,
+      failures: this.relationship.consecutiveFailures,
+    });
   }
 }

@@ -7,11 +7,10 @@ import { type RelationshipStatus, relationshipStatus } from '../trust/relationsh
 import { type ChangeBudgetSettings, defaultChangeBudgetSettings } from './change-budget.ts';
 import { ended } from './ended.ts';
 import { WatchPlaces, type WatchSettings } from './endpoint-watch.ts';
-import { PeerPoller, type SharedByPollers } from './peer-poller.ts';
+import { PeerPoller, type PollParts, type SharedByPollers } from './peer-poller.ts';
 import { createPollMetrics } from './poll-metrics.ts';
 import { PollSlots, pollSlotSettings } from './poll-slots.ts';
 import type { RefreshResult, RememberedTag } from './refresh-outcome.ts';
-import type { RefreshParts } from './refresh-parts.ts';
 
 /** How all peers are polled. */
 export interface PollSettings {
@@ -30,20 +29,19 @@ export interface PollSettings {
  * retries and the held requests.
  */
 export class Peers {
-  readonly #parts: RefreshParts;
+  readonly #parts: PollParts;
   readonly #shared: SharedByPollers;
   readonly #stopping: AbortSignal;
   readonly #pollers = new Map<TrustDomain, PeerPoller>();
   #isStarted = false;
 
   /** Nothing is opened any more once `stopping` aborts. */
-  constructor(parts: RefreshParts & PollSettings & { readonly metrics: Metrics }, stopping: AbortSignal) {
+  constructor(parts: PollParts & PollSettings & { readonly metrics: Metrics }, stopping: AbortSignal) {
     const { clock, concurrency, watch, metrics } = parts;
     this.#parts = parts;
     this.#stopping = stopping;
     this.#shared = {
       parts,
-      schedule: parts.schedule,
       budget: parts.changeBudget ?? defaultChangeBudgetSettings,
       retries: new TokenBucket(clock, retryRate),
       slots: new PollSlots(pollSlotSettings(concurrency, clock)),

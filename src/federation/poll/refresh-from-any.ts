@@ -1,9 +1,8 @@
 import type { Relationship } from '../../store/index.ts';
 import type { ChangeBudget } from './change-budget.ts';
 import type { EndpointUrls } from '../fetch/endpoint-urls.ts';
-import { refreshOnce } from './refresh.ts';
+import { refreshOnce, type RefreshParts } from './refresh.ts';
 import type { Refreshed, RememberedTag } from './refresh-outcome.ts';
-import type { RefreshParts } from './refresh-parts.ts';
 import type { OperatorOverride } from './settle-offer.ts';
 
 /** What a poll of one of the addresses led to, and which that was. */

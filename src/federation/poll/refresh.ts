@@ -1,17 +1,33 @@
 import { defined } from '../../objects/index.ts';
 import { describeError } from '../../platform/index.ts';
-import { BundleError, parseBundle } from '../../spiffe/index.ts';
+import { BundleError, type BundleSource, parseBundle } from '../../spiffe/index.ts';
 import type { Relationship } from '../../store/index.ts';
 import type { ChangeBudget } from './change-budget.ts';
 import { FetchError, type FetchTrace } from '../fetch/errors.ts';
 import { recordFetch } from '../fetch/fetch-record.ts';
-import { fetchIdentified } from '../holding/fetch-identified.ts';
+import type { EndpointClient } from './endpoint-client.ts';
 import { failedPoll, type Refreshed, type RememberedTag } from './refresh-outcome.ts';
-import type { RefreshParts } from './refresh-parts.ts';
+import type { Reach } from '../fetch/reach.ts';
+import type { LeftOutEntries } from '../trust/left-out-entries.ts';
+import type { CarriedBundles } from '../signed-bundle/carried-bundles.ts';
 import { missingEndpointTrust } from '../fetch/serving.ts';
-import { fetchedDocument, limitsOf } from '../signed-bundle/fetched-document.ts';
+import { fetchedDocument } from '../signed-bundle/fetched-document.ts';
 import { SignedBundleError } from '../signed-bundle/signed-bundle.ts';
-import { type Offer, type OperatorOverride, settleOffer } from './settle-offer.ts';
+import { type Offer, type OperatorOverride, settleOffer, type SettleParts } from './settle-offer.ts';
+
+/** What a poll takes. */
+export interface RefreshParts extends SettleParts, Pick<Reach, 'log' | 'fetchLimits' | 'bundleLimits'> {
+  readonly client: EndpointClient;
+  /**
+   * The bundles that endpoints are verified with: the held ones, without distrusted keys, and our
+   * own.
+   */
+  readonly endpointBundles: BundleSource;
+  /** Signed bundles that were accepted, to be carried on. */
+  readonly carried: CarriedBundles;
+  /** Which entries of the peers' latest documents are not used. */
+  readonly leftOut: LeftOutEntries;
+}
 
 /**
  * One poll of one peer: fetch → parse → judge → store in one transaction → memory → listeners.
@@ -47,25 +63,11 @@ export async function refreshOnce(
   const current = tag?.bundle === held.bundleFor(trustDomain) ? tag : undefined;
   const known = current?.expiresAt !== undefined && current.expiresAt <= clock.now() ? undefined : current;
   try {
-    const request = {
-      trustDomain,
-      endpointUrl,
-      profile,
-      clock,
-      webPkiCaPem: relationship.webPkiCaPem,
-      verifier: parts.verifier,
+    const fetched = await parts.client.fetch(relationship, {
       etag: known?.etag,
-      lookup: parts.lookup,
-      guard: parts.guard,
-      proxy: parts.proxy,
-      limits: limitsOf(profile, parts.fetchLimits),
-      redirects: parts.redirects,
       signal: options.signal,
-    };
-    const fetched = await fetchIdentified(request, parts.holding);
+    });
     trace = fetched.trace;
-    if (trace.theirWord !== undefined)
-      await parts.theirSides?.heard(trustDomain, endpointUrl, trace.theirWord, false);
     if (fetched.kind === 'not-modified') {
       offer = known && { bundle: known.bundle, notes: [] };
       return record({ outcome: { kind: 'unchanged' }, ...defined({ tag: known }) });
@@ -87,7 +89,7 @@ export async function refreshOnce(
     const isPlain = settled.incident === undefined && bundle !== undefined;
     const same = isPlain && (kind === 'unchanged' || kind === 'accepted');
     if (bundle && (kind === 'unchanged' || kind === 'accepted'))
-      parts.leftOut?.note(trustDomain, offer.notes, clock.now());
+      parts.leftOut.note(trustDomain, offer.notes, clock.now());
     if (same && signed) parts.carried.carry(trustDomain, signed);
     if (!same || fetched.etag === undefined) return record({ ...settled, offered: offer.bundle });
     const expires = signed ? { expiresAt: signed.expiresAt } : {};

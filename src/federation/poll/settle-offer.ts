@@ -6,14 +6,17 @@ import {
   serializeBundle,
   type TrustBundle,
 } from '../../spiffe/index.ts';
-import type { Relationship } from '../../store/index.ts';
+import type { Clock } from '../../platform/index.ts';
+import type { Relationship, Store } from '../../store/index.ts';
 import type { ChangeBudget } from './change-budget.ts';
 import type { FetchTrace } from '../fetch/errors.ts';
 import { provedBy } from '../fetch/fetch-record.ts';
 import { DEFAULT_OVERLAP_LEAD_MS, overlapLeadMs } from '../trust/judge-overlap.ts';
 import { failedPoll, type Refreshed, type RefreshOutcome } from './refresh-outcome.ts';
-import type { RefreshParts } from './refresh-parts.ts';
-import { defaultScheduleSettings } from '../fetch/schedule.ts';
+import type { AddressNumbers } from './address-numbers.ts';
+import type { HeldBundles } from '../trust/held-bundles.ts';
+import type { TrustedBundles } from '../trust/trusted-bundles.ts';
+import type { ScheduleSettings } from '../fetch/schedule.ts';
 import { hasUnusableEntries, whyUnusable } from '../trust/unusable-document.ts';
 import { judge, type Override, type Verdict } from '../trust/verdict.ts';
 
@@ -23,12 +26,20 @@ export interface OperatorOverride extends Override {
   readonly reason: string;
 }
 
-/** As much of a poll's surroundings as judging and writing need. */
-type SettleParts = Pick<
-  RefreshParts,
-  'store' | 'held' | 'trusted' | 'own' | 'clock' | 'overlapLeadMs' | 'addressNumbers'
-> &
-  Partial<Pick<RefreshParts, 'schedule'>>;
+/** What judging and writing an offer takes. */
+export interface SettleParts {
+  readonly store: Store;
+  readonly held: HeldBundles;
+  /** The part of the held bundles that counts. */
+  readonly trusted: TrustedBundles;
+  readonly own: () => TrustBundle | undefined;
+  readonly clock: Clock;
+  readonly schedule: ScheduleSettings;
+  /** For so long a key is held before it counts as an overlap over `https_web`; default a day. */
+  readonly overlapLeadMs?: number | undefined;
+  /** How each address of an endpoint numbers its content. */
+  readonly addressNumbers: AddressNumbers;
+}
 
 /**
  * Limits the attempts, so that another writer of the same trust domain cannot keep us busy for
@@ -123,7 +134,7 @@ function noteNumber(
 ): void {
   const { sequence } = bundle;
   if (sequence !== undefined && !signal.aborted)
-    addressNumbers?.note(trustDomain, endpointUrl, { digest: contentDigest(bundle), sequence });
+    addressNumbers.note(trustDomain, endpointUrl, { digest: contentDigest(bundle), sequence });
 }
 
 function pick({ kind, code, message }: Extract<Verdict, { code: string }>): RefreshOutcome {
@@ -136,7 +147,7 @@ async function judgeOffer(
   { bundle, override }: Offer,
   before: TrustBundle | undefined,
 ): Promise<Verdict> {
-  const { store, own, held, trusted, clock, addressNumbers, schedule = defaultScheduleSettings } = parts;
+  const { store, own, held, trusted, clock, addressNumbers, schedule } = parts;
   const said = await store.rejection(trustDomain, contentDigest(bundle));
   // A relationship that was made again begins from nothing (FED-60).
   const rejected = said && said.at >= createdAt ? said : undefined;
@@ -156,7 +167,7 @@ async function judgeOffer(
     override,
     prior,
     overlapLeadMs: overlapLeadMs(leadMs, before?.refreshHintSeconds, schedule),
-    heldNumberHere: before && addressNumbers?.numberOf(trustDomain, endpointUrl, contentDigest(before)),
+    heldNumberHere: before && addressNumbers.numberOf(trustDomain, endpointUrl, contentDigest(before)),
   });
 }
 
