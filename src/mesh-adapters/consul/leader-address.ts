@@ -1,3 +1,13 @@
+/** A server that is not the leader names the leader. */
+export class LeaderElsewhere extends Error {
+  readonly address: string;
+
+  constructor(address: string) {
+    super(`the leader is ${address}`);
+    this.address = address;
+  }
+}
+
 /**
  * Chooses the address to dial after a follower has named the leader. A follower names the leader's
  * address among servers with their RPC port (8300), not the port for peers. Addresses that are

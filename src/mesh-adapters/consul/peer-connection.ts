@@ -15,6 +15,7 @@ import {
 import type { Clock } from '../../platform/index.ts';
 import { withDeadline } from '../contract/deadline.ts';
 import { MeshAdapterError, type MeshAdapterErrorCode } from '../contract/errors.ts';
+import { LeaderElsewhere } from './leader-address.ts';
 import { isDialAddress, type PeeringToken } from './peering-token.ts';
 
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -26,16 +27,6 @@ const HEARTBEAT_EVERY_MS = 15_000;
  */
 const OPENING_MS = HEARTBEAT_EVERY_MS;
 const SILENCE_LIMIT_MS = 120_000;
-
-/** A server that is not the leader names the leader. */
-export class LeaderElsewhere extends Error {
-  readonly address: string;
-
-  constructor(address: string) {
-    super(`the leader is ${address}`);
-    this.address = address;
-  }
-}
 
 /**
  * A gRPC connection to one server of the cluster, verified against the token's CA under the token's

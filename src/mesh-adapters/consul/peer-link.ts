@@ -1,27 +1,20 @@
-import { type Clock, describeError, type Log, type Random } from '../../platform/index.ts';
-import { contentDigest, type TrustBundle, type X509Authority } from '../../spiffe/index.ts';
+import { type Clock, Listeners, type Log, pause, type Random, within } from '../../platform/index.ts';
+import type { TrustBundle, X509Authority } from '../../spiffe/index.ts';
 import { backoffMs } from '../contract/backoff.ts';
-import { MeshAdapterError } from '../contract/errors.ts';
-import type { ForeignTrustReport, PropagationState } from '../contract/mesh-adapter.ts';
-import { addressOfLeader } from './leader-address.ts';
-import { LeaderElsewhere, PeerConnection } from './peer-connection.ts';
+import type { ForeignTrustReport } from '../contract/mesh-adapter.ts';
+import { PeerConnection } from './peer-connection.ts';
+import { type DialEvent, type DialStep, firstDialing, nextDialing } from './peer-dialing.ts';
 import { PeerSession } from './peer-session.ts';
+import {
+  labelOf,
+  nextTrust,
+  type PeerTrust,
+  pendingTrust,
+  reportOfTrust,
+  type TrustEvent,
+} from './peer-trust.ts';
 import type { PeeringToken } from './peering-token.ts';
 import { renderTrustBundle } from './render.ts';
-
-/** Redirections to a leader before we take a pause. */
-const MAX_REDIRECTS = 5;
-/**
- * A stream that was open this long was a good one; after a shorter one the pauses go on growing.
- */
-const GOOD_STREAM_MS = 60_000;
-/**
- * After this many failed streams in a row the cluster is asked again for its name and its roots.
- */
-const STALE_AFTER = 3;
-/** Services that a sentence names. */
-const MAX_NAMED = 20;
-const PROXY_SUFFIX = '-sidecar-proxy';
 
 export interface PeerLinkOptions {
   readonly bundle: TrustBundle;
@@ -34,98 +27,52 @@ export interface PeerLinkOptions {
   readonly log: Log;
 }
 
-interface Outcome {
-  readonly state: PropagationState;
-  readonly digest: string;
-  readonly code?: string;
-  readonly message?: string;
-}
-
 /**
  * Runs our side of one peering, for one trust domain: dials with a fresh token, sends the bundle,
- * keeps the stream, and dials again when it is lost. The stream's secret stays in memory; after a
- * restart a new token replaces it.
+ * keeps the stream, and dials again when it is lost. `peer-dialing.ts` decides each step, and
+ * `peer-trust.ts` what is reported.
  */
 export class PeerLink {
   readonly #options: PeerLinkOptions;
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
-  readonly #waiting = new Set<() => void>();
-  #bundle: TrustBundle;
-  #roots: readonly X509Authority[];
-  #outcome: Outcome;
-  /** What the control plane has accepted, also while the stream is lost. */
-  #accepted: string | undefined;
+  readonly #reports = new Listeners();
+  #dialing = firstDialing;
+  #trust: PeerTrust;
+  /** The session of the open stream. */
   #session: PeerSession | undefined;
-  #token: PeeringToken | undefined;
-  #secret: string | undefined;
-  /**
-   * Whether the token may be of before the cluster's CA, its name or the cluster itself changed.
-   */
-  #stale = false;
-  #addresses: readonly string[] = [];
-  #exports: readonly string[] = [];
-  /** What the cluster reported on a stream, if anything. */
-  #namedByServer: readonly string[] = [];
-  /** The time at which a stream was last open. */
-  readonly #tried = new Set<string>();
-  #turn = 0;
   /** Ends the pause before the next dialing. */
-  #wake: (() => void) | undefined;
+  #waking: AbortController | undefined;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
-    this.#bundle = options.bundle;
-    this.#roots = options.roots;
-    this.#outcome = { state: 'pending', digest: contentDigest(options.bundle) };
+    this.#trust = pendingTrust(options.bundle, options.roots);
     this.#running = this.#run();
   }
 
   get roots(): readonly X509Authority[] {
-    return this.#roots;
+    return this.#trust.roots;
   }
 
-  /**
-   * Sends these roots on the open stream, or on the next one; what is the same already is not sent.
-   */
+  /** Sends these roots on the open stream, or on the next one. Sends nothing where they are the same. */
   update(bundle: TrustBundle, roots: readonly X509Authority[]): void {
-    const digest = contentDigest(bundle);
-    const same = this.#sentLabel === labelOf(digest, roots);
-    this.#bundle = bundle;
-    this.#roots = roots;
-    if (same) return;
-    this.#outcome = { state: 'pending', digest };
-    this.#session?.bundleChanged();
+    this.#onTrust({ kind: 'wanted', bundle, roots });
   }
 
   /** Resolves when the control plane has answered, or the try has failed, or after `ms`. */
   async settled(ms: number, signal: AbortSignal): Promise<ForeignTrustReport> {
-    if (this.#outcome.state === 'pending') {
-      const over = new AbortController();
-      const answered = new Promise<void>((resolve) => {
-        const done = () => resolve();
-        this.#waiting.add(done);
-        over.signal.addEventListener('abort', () => this.#waiting.delete(done), { once: true });
-      });
-      const late = this.#options.clock.sleep(ms, AbortSignal.any([over.signal, signal])).catch(() => {});
-      await Promise.race([answered, late]);
-      over.abort();
-    }
+    if (this.#trust.outcome.state === 'pending')
+      await within(this.#options.clock, ms, (over) => this.#nextReport(over), signal);
     return this.report();
   }
 
   /** Dials now where a stream was lost and the link waits before it dials again. */
   dialNow(): void {
-    this.#wake?.();
+    this.#waking?.abort();
   }
 
   report(): ForeignTrustReport {
-    return {
-      trustDomain: this.#bundle.trustDomain,
-      ...this.#outcome,
-      ...(this.#outcome.state === 'accepted' && this.#outcome.code === undefined && noteOf(this.#exports)),
-      at: this.#options.clock.now(),
-    };
+    return { ...reportOfTrust(this.#trust), at: this.#options.clock.now() };
   }
 
   /** Ends the stream; the peering stays as it is. */
@@ -134,68 +81,53 @@ export class PeerLink {
     await this.#running;
   }
 
-  get #known(): readonly string[] {
-    return [...new Set([...(this.#token?.addresses ?? []), ...this.#namedByServer])];
-  }
-
-  get #sentLabel(): string {
-    return labelOf(contentDigest(this.#bundle), this.#roots);
-  }
-
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    const { clock, random, log } = this.#options;
-    let failures = 0;
-    let redirects = 0;
     while (!signal.aborted) {
-      const dialedMs = clock.monotonicMs();
-      try {
-        await this.#converse(signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        if (error instanceof LeaderElsewhere && redirects < MAX_REDIRECTS) {
-          redirects += 1;
-          this.#addresses = [addressOfLeader(error.address, this.#known, this.#tried)];
-          continue;
-        }
-        redirects = 0;
-        this.#tried.clear();
-        // Judge a stream by its length, not by its messages: a server that ends every stream after
-        // the first message must not cause a busy loop.
-        failures = clock.monotonicMs() - dialedMs >= GOOD_STREAM_MS ? 1 : failures + 1;
-        this.#forget(error);
-        this.#stale = failures % STALE_AFTER === 0;
-        log.warn('peering stream lost', { trustDomain: this.#bundle.trustDomain, failures, error });
-        this.#lost(error);
-      }
-      await this.#pause(backoffMs(failures, random));
+      const event = await this.#take(this.#dialing.step, signal);
+      if (!signal.aborted) this.#onDialing(event);
     }
   }
 
-  async #pause(ms: number): Promise<void> {
-    const waking = new AbortController();
-    this.#wake = () => waking.abort();
-    try {
-      await this.#options.clock.sleep(ms, AbortSignal.any([this.#stopping.signal, waking.signal]));
-    } catch {
-      // Woken, or stopped: the loop looks at why.
+  /** Takes a step until it ends, and returns the event that ended it. Never rejects. */
+  async #take(step: DialStep, signal: AbortSignal): Promise<DialEvent> {
+    const { clock, random, generateToken } = this.#options;
+    switch (step.kind) {
+      case 'request-token':
+        try {
+          return { kind: 'token', token: await generateToken(signal) };
+        } catch (error) {
+          return { kind: 'no-token', error };
+        }
+      case 'dial': {
+        const dialedMs = clock.monotonicMs();
+        try {
+          return await this.#converse(step, signal);
+        } catch (error) {
+          return { kind: 'stream-lost', error, openMs: clock.monotonicMs() - dialedMs };
+        }
+      }
+      case 'pause':
+        this.#waking = new AbortController();
+        await pause(clock, backoffMs(step.failures, random), AbortSignal.any([signal, this.#waking.signal]));
+        this.#waking = undefined;
+        return { kind: 'pause-over' };
     }
-    this.#wake = undefined;
   }
 
   /** Dials, exchanges the secret where there is none, and stays on the stream. Only ever throws. */
-  async #converse(signal: AbortSignal): Promise<never> {
-    const token = await this.#usableToken(signal);
-    const address = this.#addresses[this.#turn % this.#addresses.length] ?? '';
-    this.#tried.add(address);
+  async #converse(
+    { token, address, secret }: DialStep & { readonly kind: 'dial' },
+    signal: AbortSignal,
+  ): Promise<never> {
     const connection = new PeerConnection(token, address, this.#options.clock);
     try {
-      this.#secret ??= await connection.exchangeSecret(token, signal);
-      const secret = this.#secret;
+      const streamSecret = secret ?? (await connection.exchangeSecret(token, signal));
+      this.#onDialing({ kind: 'secret', secret: streamSecret });
       return await connection.run({
         start: (send) => {
           this.#session = this.#createSession(token, send);
-          this.#session.start(secret);
+          this.#session.start(streamSecret);
         },
         receive: (message) => this.#session?.receive(message),
         signal,
@@ -206,27 +138,6 @@ export class PeerLink {
     }
   }
 
-  async #usableToken(signal: AbortSignal): Promise<PeeringToken> {
-    const [token, secret] = [this.#token, this.#secret];
-    if (token && secret !== undefined && !this.#stale) return token;
-    let fresh: PeeringToken;
-    try {
-      fresh = await this.#options.generateToken(signal);
-    } catch (error) {
-      if (!token || secret === undefined || signal.aborted) throw error;
-      // The stream may return without the API, with the secret that we have.
-      return token;
-    }
-    this.#stale = false;
-    const samePeering = token?.peerId === fresh.peerId;
-    const sameServers = token?.serverName === fresh.serverName && token.caPem === fresh.caPem;
-    if (!samePeering || !sameServers) this.#secret = undefined;
-    if (token && !samePeering) this.#forgetPeering();
-    if (this.#addresses.length === 0 || !sameServers) this.#addresses = fresh.addresses;
-    this.#token = fresh;
-    return fresh;
-  }
-
   #createSession(
     token: PeeringToken,
     send: ConstructorParameters<typeof PeerSession>[0]['send'],
@@ -234,89 +145,53 @@ export class PeerLink {
     return new PeerSession({
       peerId: token.peerId,
       send,
-      bundle: () => ({
-        digest: this.#sentLabel,
-        message: renderTrustBundle(this.#bundle.trustDomain, this.#roots),
-      }),
-      onAccepted: (label) => {
-        this.#accepted = label;
-        if (label === this.#sentLabel)
-          this.#report({ state: 'accepted', digest: contentDigest(this.#bundle) });
+      bundle: () => {
+        const { bundle, roots } = this.#trust;
+        return { digest: labelOf(this.#trust), message: renderTrustBundle(bundle.trustDomain, roots) };
       },
-      onRefused: (label, reason) => {
-        if (label !== this.#sentLabel) return;
-        const message = `the control plane refused the bundle: ${JSON.stringify(reason)}`;
-        this.#report({
-          state: 'refused',
-          digest: contentDigest(this.#bundle),
-          code: 'mesh-refused',
-          message,
-        });
-      },
-      onExports: (services) => {
-        const before = this.#exports.join();
-        // A mesh service is reported twice: itself, and its proxy.
-        this.#exports = services.filter((name) => !name.endsWith(PROXY_SUFFIX)).toSorted();
-        if (this.#exports.join() === before) return;
-        const { log, onReport } = this.#options;
-        log.info('services exported to a peer', { services: this.#exports });
-        if (this.#outcome.state === 'accepted') onReport(this.report());
-      },
-      onAddresses: (addresses) => {
-        if (addresses.length === 0) return;
-        this.#addresses = addresses;
-        this.#namedByServer = addresses;
-        // A server that sends this has accepted the stream.
-        this.#tried.clear();
-      },
+      onAccepted: (label) => this.#onTrust({ kind: 'accepted', label }),
+      onRefused: (label, reason) => this.#onTrust({ kind: 'refused', label, reason }),
+      onExports: (services) => this.#onTrust({ kind: 'exported', services }),
+      onAddresses: (addresses) => this.#onDialing({ kind: 'addresses', addresses }),
     });
   }
 
-  /** Drops what cannot be used again after this error. */
-  #forget(error: unknown): void {
-    this.#turn += 1;
-    const code = error instanceof MeshAdapterError ? error.code : undefined;
-    if (code === 'peering-secret-refused' || code === 'peering-terminated') this.#secret = undefined;
-    if (code === 'peering-terminated') this.#forgetPeering();
-    // The named leader may be gone: return to the addresses of the token, or of the next token
-    // where this one is spent.
-    this.#addresses = this.#token && this.#secret !== undefined ? this.#token.addresses : [];
+  #onDialing(event: DialEvent): void {
+    const { dialing, forTrust } = nextDialing(this.#dialing, event);
+    this.#dialing = dialing;
+    for (const each of forTrust) {
+      if (each.kind === 'unreachable') {
+        const { trustDomain } = this.#trust.bundle;
+        const { failures } = dialing;
+        this.#options.log.warn('peering stream lost', { trustDomain, failures, error: each.error });
+      }
+      this.#onTrust(each);
+    }
   }
 
-  /** With the peering the control plane forgets what it imported, and what it exported. */
-  #forgetPeering(): void {
-    this.#accepted = undefined;
-    this.#exports = [];
+  #onTrust(event: TrustEvent): void {
+    const { trust, effects } = nextTrust(this.#trust, event);
+    this.#trust = trust;
+    for (const effect of effects) {
+      switch (effect) {
+        case 'send':
+          this.#session?.bundleChanged();
+          break;
+        case 'log-exports':
+          this.#options.log.info('services exported to a peer', { services: trust.exports });
+          break;
+        case 'report':
+          this.#reports.notify();
+          this.#options.onReport(this.report());
+      }
+    }
   }
 
-  #lost(error: unknown): void {
-    const { code = 'peer-stream-lost', message } = describeError(error);
-    const held = this.#accepted === this.#sentLabel;
-    this.#report({ state: held ? 'accepted' : 'failed', digest: contentDigest(this.#bundle), code, message });
+  /** Resolves at the next report, or when the signal aborts. */
+  #nextReport(over: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const remove = this.#reports.add(resolve);
+      over.addEventListener('abort', remove, { once: true });
+    });
   }
-
-  #report(outcome: Outcome): void {
-    this.#outcome = outcome;
-    for (const done of this.#waiting) done();
-    this.#waiting.clear();
-    this.#options.onReport(this.report());
-  }
-}
-
-/**
- * What the trust opens: proxies take the roots of a peer only for services that are exported to
- * that peer.
- */
-function noteOf(
-  services: readonly string[],
-): { readonly code: string; readonly message: string } | undefined {
-  if (services.length === 0) return undefined;
-  const named = services.slice(0, MAX_NAMED).map((name) => JSON.stringify(name.slice(0, 80)));
-  const more = services.length > MAX_NAMED ? ` and ${services.length - MAX_NAMED} more` : '';
-  return { code: 'services-exported', message: `exported to it: ${named.join(', ')}${more}` };
-}
-
-/** Identifies what is sent by its bundle and by the roots that were admitted. */
-function labelOf(digest: string, roots: readonly X509Authority[]): string {
-  return [digest, ...roots.map(({ fingerprint }) => fingerprint).sort()].join(' ');
 }
