@@ -2,3 +2,5 @@
 export { type ConsulToExamine, examineConsulMesh, examineIstioMesh } from './doctor.ts';
 export type { Examination } from '../mesh-adapters/index.ts';
 export { runProcess } from './run-process.ts';
+export { type Answers, InitError } from './init/answers.ts';
+export { initFolder, type InitResult } from './init/init-folder.ts';

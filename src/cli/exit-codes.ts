@@ -10,6 +10,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 const USAGE_CODES: ReadonlySet<string> = new Set([
   ...USAGE_ERROR_CODES,
+  'init-answers',
   'config-unreadable',
   'config-not-yaml',
   'config-invalid',

@@ -95,6 +95,8 @@ const HINTS: Readonly<Record<string, string>> = {
   'endpoint-address-missing':
     'set it for this process ("Environment=SPIFFE_ENDPOINT_SOCKET=unix:///…" in a systemd unit), or name the address itself in the config',
   'endpoint-address-invalid': 'SPIRE\'s agent prints its socket_path at the start; put "unix://" before it',
+  'init-exists':
+    'choose another folder, or replace the config with --force; a CA that was made for a trial stays',
   'config-invalid': 'every key is described in docs/config.md',
   'no-authority':
     'the peer publishes no keys for this kind of SVID; "federate bundle show <trust domain>" tells what it does publish',

@@ -9,6 +9,7 @@ import { demoCommand } from './commands/demo.ts';
 import { exportConfigCommand } from './commands/export-config.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { approveCommand, inviteCommand } from './commands/invite.ts';
+import { initCommand } from './commands/init.ts';
 import { historyCommand } from './commands/history.ts';
 import { listCommand, showCommand } from './commands/list.ts';
 import { checkConfigCommand } from './commands/check-config.ts';
@@ -71,7 +72,7 @@ function onBrokenPipe(error: NodeJS.ErrnoException): never {
 
 /** The verbs in their groups, in the order in which a newcomer needs them. */
 const GROUPS: readonly (readonly [heading: string, verbs: readonly AddVerb[]])[] = [
-  ['Start:', [demoCommand, checkConfigCommand, statusCommand, doctorCommand]],
+  ['Start:', [demoCommand, initCommand, checkConfigCommand, statusCommand, doctorCommand]],
   [
     'Relationships:',
     [

@@ -11,7 +11,12 @@ export type CalledWith = Pick<AgentOptions, 'socket'>;
 export function nextStep({ socket }: CalledWith, ...words: readonly string[]): string {
   const usual = systemEnvironment['FEDERATE_SOCKET'] ?? DEFAULT_SOCKET;
   const all = ['federate', ...words, ...(socket === usual ? [] : ['--socket', socket])];
-  return all.map(quoted).join(' ');
+  return shellWords(...all);
+}
+
+/** Words as one line that a shell reads as these words. */
+export function shellWords(...words: readonly string[]): string {
+  return words.map(quoted).join(' ');
 }
 
 function quoted(word: string): string {

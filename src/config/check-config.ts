@@ -13,6 +13,15 @@ export interface ConfigNote {
   readonly message: string;
 }
 
+/** How a config is checked. */
+export interface CheckOptions {
+  /** Checks the text alone. */
+  readonly withoutFiles?: boolean;
+  /** What will be in the file, for a file that is not written yet. */
+  readonly content?: string | undefined;
+  readonly now?: Date;
+}
+
 /**
  * Checks one config file as a whole, including the files that it names unless `withoutFiles`;
  * starts nothing. Returns notes that are not mistakes. Rejects with `ConfigError` with every
@@ -21,15 +30,15 @@ export interface ConfigNote {
 export async function checkConfigWithFiles(
   kind: ConfigKind,
   file: string,
-  { withoutFiles = false, now = systemClock.now() } = {},
+  { withoutFiles = false, content, now = systemClock.now() }: CheckOptions = {},
 ): Promise<readonly ConfigNote[]> {
-  const text = readConfigText(file, configSchemas[kind]);
+  const text = readConfigText(file, configSchemas[kind], content);
   const mistakes = [...mistakesOf(configSchemas[kind], text.value)];
   const notes: ConfigNote[] = [];
   if (mistakes.length === 0 && kind === 'agent') {
     const { planOfConfig } = await import('./rotation-plan.ts');
     try {
-      notes.push(...planOfConfig(readConfig(file, configSchemas.agent)));
+      notes.push(...planOfConfig(readConfig(file, configSchemas.agent, content)));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       mistakes.push(...error.mistakes.map(({ path, message }) => ({ path: path.split('.'), message })));

@@ -21,9 +21,11 @@ export interface ConfigText {
 /** More than any sensible config; a larger file is a mistake in the path. */
 const MAX_CONFIG_BYTES = 1024 * 1024;
 
-/** Reads one YAML file. Throws `ConfigError` `config-unreadable`, `config-not-yaml`. */
-export function readConfigText(file: string, schema: z.ZodType): ConfigText {
-  const text = readText(file);
+/**
+ * Reads one YAML file, or takes `text` for what will be in it. Throws `ConfigError`
+ * `config-unreadable`, `config-not-yaml`.
+ */
+export function readConfigText(file: string, schema: z.ZodType, text = readText(file)): ConfigText {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
   const notYaml = (mistakes: readonly ConfigMistake[], cause?: unknown) =>

@@ -11,15 +11,16 @@ export interface LoadedConfig<Config> {
 }
 
 /**
- * Reads and checks one YAML file as a whole: unknown keys are refused, and every mistake is named
+ * Reads and checks one YAML file, or `content` for what will be in it, as a whole: unknown keys are refused, and every mistake is named
  * with its path and line. Throws `ConfigError`: `config-unreadable`, `config-not-yaml`,
  * `config-invalid`.
  */
 export function readConfig<Schema extends z.ZodType>(
   file: string,
   schema: Schema,
+  content?: string,
 ): LoadedConfig<z.output<Schema>> {
-  const text = readConfigText(file, schema);
+  const text = readConfigText(file, schema, content);
   const result = schema.safeParse(text.value);
   if (!result.success)
     throw invalidConfig(file, placed(text, mistakesOf(schema, text.value)), { cause: result.error });

@@ -11,6 +11,7 @@ export { createFilesAdapter } from './files/adapter.ts';
 export { createIstioAdapter } from './istio/adapter.ts';
 export { createIstioFileAdapter } from './istio/file-adapter.ts';
 export { examineIstio, examineIstioFile } from './istio/examine.ts';
+export { meshesInCluster } from './kubernetes/meshes-in-cluster.ts';
 export { createKumaAdapter } from './kuma/adapter.ts';
 export { createLinkerdAdapter } from './linkerd/adapter.ts';
 export { ForeignTrustPublisher } from './contract/publisher.ts';

@@ -16,7 +16,7 @@ export { parseInstant } from './instant.ts';
 export { createJsonLog, type JsonLog } from './json-log.ts';
 export { keepSocket } from './keep-socket.ts';
 export { KeyedCounts } from './keyed-counts.ts';
-export { type ListenAddress, type ListenFailure, listenOn } from './listen.ts';
+export { canListen, type ListenAddress, type ListenFailure, listenOn } from './listen.ts';
 export {
   type LoadSource,
   type MachineLoad,

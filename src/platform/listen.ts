@@ -1,4 +1,4 @@
-import type { Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 
 /** Where a server listens; port 0 lets the system choose. */
 export interface ListenAddress {
@@ -37,5 +37,14 @@ export async function listenOn(options: {
       server.on('error', onAcceptError);
       resolve();
     });
+  });
+}
+
+/** Whether this process could listen on a TCP address at this moment. */
+export async function canListen({ host, port }: ListenAddress): Promise<boolean> {
+  const server = createServer();
+  return await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }

@@ -16,6 +16,7 @@ async function run(...words: string[]): Promise<{ code: number; out: string; err
 
 const ADD = ['add', '--peer', 'https://b.example/', '--trust-domain', 'b.example'];
 const VERBS = [
+  ['init'],
   ['add'],
   ['list'],
   ['show'],

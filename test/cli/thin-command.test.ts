@@ -76,6 +76,7 @@ describe('the command is thin', () => {
     [['list', '--help']],
     [['agent', '--help']],
     [['demo', '--help']],
+    [['init', '--help']],
   ])('federate %j loads fewer than 150 modules, and no room that runs a server', async (words) => {
     const { code, modules } = await federate(...words);
     expect(code).toBe(0);
