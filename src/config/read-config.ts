@@ -11,8 +11,8 @@ export interface LoadedConfig<Config> {
 }
 
 /**
- * Reads and checks one YAML file, or `content` for what will be in it, as a whole: unknown keys are refused, and every mistake is named
- * with its path and line. Throws `ConfigError`: `config-unreadable`, `config-not-yaml`,
+ * Reads and checks one YAML file as a whole, or `content` for what will be in it. Unknown keys are
+ * refused, and every mistake is named with its path and line. Throws `ConfigError`: `config-unreadable`, `config-not-yaml`,
  * `config-invalid`.
  */
 export function readConfig<Schema extends z.ZodType>(
