@@ -12,8 +12,8 @@ export interface LoadedConfig<Config> {
 
 /**
  * Reads and checks one YAML file as a whole, or `content` for what will be in it. Unknown keys are
- * refused, and every mistake is named with its path and line. Throws `ConfigError`: `config-unreadable`, `config-not-yaml`,
- * `config-invalid`.
+ * refused, and every mistake is named with its path and line. Paths become absolute. Throws
+ * `ConfigError`: `config-unreadable`, `config-not-yaml`, `config-invalid`.
  */
 export function readConfig<Schema extends z.ZodType>(
   file: string,

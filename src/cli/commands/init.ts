@@ -86,7 +86,7 @@ Examples:
         answers: defined(answers) as Answers,
         ask: questions && ((question) => questions.ask(question)),
         force: force === true,
-        report: (sentence) => terminal.err(sentence),
+        report: (sentence) => terminal.note(sentence),
       });
       const steps = stepsAfter(result, folder ?? '.');
       printResult(terminal, output, describe(result, steps), () => tell(result, steps));
