@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { describeError, type Log } from '../platform/index.ts';
-import { CodedError } from '../errors/index.ts';
+import { CodedError, sentenceOf } from '../errors/index.ts';
 import { actorOf, noteCaller, type ReadCaller } from './actor.ts';
 import type { ProblemDocument } from './api/fields.ts';
 import { BAD_REQUEST_CODES, NOT_FOUND_CODES, type Route } from './api/route.ts';
@@ -85,17 +85,6 @@ function serve(app: Hono, name: string, route: Route, handler: Handler): void {
 function statusOf(code: string): 400 | 404 | 409 {
   if (NOT_FOUND_CODES.has(code)) return 404;
   return BAD_REQUEST_CODES.has(code) ? 400 : 409;
-}
-
-/** The whole story in one sentence: what failed, then each cause. */
-function sentenceOf(error: Error): string {
-  const parts = [error.message];
-  for (let cause = error.cause; cause instanceof Error && parts.length < 6; cause = cause.cause) {
-    if (!parts.some((part) => part.includes(cause instanceof Error ? cause.message : '')))
-      parts.push(cause.message);
-  }
-  // Messages of OpenSSL end with a line end.
-  return parts.map((part) => part.trimEnd()).join(': ');
 }
 
 function problem(context: Context, status: 400 | 404 | 409 | 413 | 500, code: string, message: string) {

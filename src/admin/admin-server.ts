@@ -7,7 +7,7 @@ import {
   type NotReady,
   provedCaller,
 } from '../platform/index.ts';
-import { CodedError } from '../errors/index.ts';
+import { CodedError, hasCode, messageOf } from '../errors/index.ts';
 import { type AdminApi, createAdminRoutes } from './admin-routes.ts';
 
 export type AdminServerErrorCode = 'admin-socket-in-use' | 'admin-socket-failed';
@@ -38,8 +38,8 @@ export class AdminServer {
       await listenOnUnixSocket(this.#server, this.#path);
       await clearCallerProofs(this.#path);
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      const inUse = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+      const why = messageOf(cause);
+      const inUse = hasCode(cause, 'EADDRINUSE');
       throw new AdminServerError(
         inUse ? 'admin-socket-in-use' : 'admin-socket-failed',
         `opening the admin socket ${this.#path} failed: ${why}`,

@@ -1,4 +1,5 @@
 import { type WarningDocument, warningsIn } from '../admin/index.ts';
+import { messageOf } from '../errors/index.ts';
 import type { Store } from '../store/index.ts';
 
 /**
@@ -50,7 +51,7 @@ export class Attention {
     try {
       return await source();
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       return [
         {
           trust_domain: null,

@@ -1,4 +1,5 @@
 import type { WarningDocument } from '../admin/index.ts';
+import { messageOf } from '../errors/index.ts';
 import type { AdapterStatus, MeshAdapter, OwnTrust } from '../mesh-adapters/index.ts';
 import { type Clock, Listeners, type Log } from '../platform/index.ts';
 import { AgentError } from './errors.ts';
@@ -63,7 +64,7 @@ export class OwnTrustWatch {
   warnings(): readonly WarningDocument[] {
     if (!this.#untaken) return unreadable(this.#options.adapter.status());
     const { error, since } = this.#untaken;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return [
       {
         trust_domain: null,

@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
+import { messageOf } from '../errors/index.ts';
 import { readRegularText } from '../platform/index.ts';
 import { certificatesFromPem } from '../spiffe/index.ts';
 import { EndpointError } from './errors.ts';
@@ -55,7 +56,7 @@ export async function readWebCertificate(
     [cert, key] = await Promise.all([readRegularText(certificateFile), readRegularText(keyFile)]);
     leaf = leafOf(cert);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new EndpointError(
       'certificate-unusable',
       `reading the certificate ${certificateFile} and its key failed: ${why}`,

@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
+import { messageOf } from '../errors/index.ts';
 import { readRegularFileSync, readToEndSync } from '../platform/index.ts';
 import { UsageError } from './terminal.ts';
 
@@ -17,7 +18,7 @@ export function readNamedFile(file: string, option: string, maxBytes = MAX_BYTES
     if (file === '-') return readToEndSync(0, 'standard input', maxBytes);
     return HANDED_OVER.test(file) ? readHandedOver(file, maxBytes) : readRegularFileSync(file, maxBytes);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new UsageError(`reading the file of ${option} failed: ${why}`, { cause });
   }
 }

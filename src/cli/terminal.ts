@@ -5,7 +5,7 @@ import {
   printableJson,
   printableLines,
 } from '../platform/index.ts';
-import { CodedError } from '../errors/index.ts';
+import { sentenceOf } from '../errors/index.ts';
 import { exitCodeFor, type ExitCode, exitCodes } from './exit-codes.ts';
 import { hintFor } from './hints.ts';
 import type { Outlet, Screen } from './outlet.ts';
@@ -182,14 +182,4 @@ export function reportError(terminal: OwnTerminal, format: OutputFormat, error: 
     terminal.out(terminal.documentText(format, { error: shown }));
   }
   return code === undefined ? exitCodes.failed : exitCodeFor(code);
-}
-
-function sentenceOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const parts = [error.message];
-  for (let cause = error.cause; cause instanceof CodedError && parts.length < 6; cause = cause.cause) {
-    const { message } = cause;
-    if (!parts.some((part) => part.includes(message))) parts.push(message);
-  }
-  return parts.join(': ');
 }

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { messageOf } from '../errors/index.ts';
 import { parseBundleFile } from '../federation/index.ts';
 import { defined } from '../objects/index.ts';
 import { defaultBundleLimits, parseTrustDomain, type TrustBundle } from '../spiffe/index.ts';
@@ -79,7 +80,7 @@ function attempt<Result>(path: string, option: string, work: () => Result): Resu
   try {
     return work();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new UsageError(`reading ${path} for ${option} failed: ${why}`, { cause });
   }
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { parse } from 'yaml';
+import { sentenceOf } from '../errors/index.ts';
 import { parseRouteTable } from '../gateway/index.ts';
 import { openKubernetesAccess } from '../mesh-adapters/index.ts';
 import { svidFromPem } from '../mtls/index.ts';
@@ -141,9 +142,7 @@ async function attempt(
 }
 
 function whyOf(error: unknown): string {
-  const { code, message } =
-    error instanceof Error ? (error as NodeJS.ErrnoException) : { code: '', message: String(error) };
-  switch (code) {
+  switch (error instanceof Error && 'code' in error && error.code) {
     case 'ENOENT':
       return 'which does not exist';
     case 'ENOTDIR':
@@ -153,11 +152,8 @@ function whyOf(error: unknown): string {
     case 'EACCES':
     case 'EPERM':
       return 'which this user has no right to open';
-    default: {
-      const cause =
-        error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message.trim()}` : '';
-      return `which cannot be used: ${message.includes(cause.slice(2)) ? message : `${message}${cause}`}`;
-    }
+    default:
+      return `which cannot be used: ${sentenceOf(error)}`;
   }
 }
 

@@ -1,4 +1,5 @@
 import { parse } from 'yaml';
+import { messageOf } from '../errors/index.ts';
 import { parseRouteTable, type RouteTable } from '../gateway/index.ts';
 import { readRegularText } from '../platform/index.ts';
 import { ConfigError } from './config-error.ts';
@@ -24,6 +25,6 @@ export function routesOf(file: string, text: string): RouteTable {
 }
 
 function unusable(file: string, cause: unknown): ConfigError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return new ConfigError('config-invalid', `the routes ${file} cannot be used: ${why}`, [], { cause });
 }

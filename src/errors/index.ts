@@ -1,2 +1,6 @@
-/** The base class of every room's errors. Every room and the command may import it. */
+/**
+ * The base class of every room's errors, and how an error reads. Every room and the command may
+ * import it.
+ */
 export { CodedError } from './coded-error.ts';
+export { hasCode, messageOf, sentenceOf } from './message.ts';

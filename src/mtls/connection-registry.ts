@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import { messageOf } from '../errors/index.ts';
 import { type Clock, type Log, pause } from '../platform/index.ts';
 import { CodedError, type TrustDomain } from '../spiffe/index.ts';
 import type { PeerRole, PeerVerifier, VerifiedPeer } from './peer.ts';
@@ -107,7 +108,7 @@ export class ConnectionRegistry {
       return true;
     } catch (error) {
       const code = error instanceof CodedError ? error.code : 'internal';
-      this.#close(connection, code, error instanceof Error ? error.message : String(error));
+      this.#close(connection, code, messageOf(error));
       return false;
     }
   }

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { messageOf } from '../errors/index.ts';
 import {
   type Clock,
   describeError,
@@ -118,7 +119,7 @@ async function readSvid(certificateFile: string, keyFile: string, log: Log): Pro
       throw new MtlsError('svid-invalid', `the SVID in ${certificateFile} cannot be used: ${cause.message}`, {
         cause,
       });
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new MtlsError('svid-invalid', `reading the SVID failed: ${why}`, { cause });
   }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { messageOf } from '../errors/index.ts';
 import { defined } from '../objects/index.ts';
 import type { LogFields } from '../platform/index.ts';
 import { CodedError, X509SvidError } from '../spiffe/index.ts';
@@ -24,7 +25,7 @@ export function refusedPeer(
 ): RefusedPeer {
   return {
     code: error instanceof CodedError ? error.code : 'internal',
-    message: error instanceof Error ? error.message : String(error),
+    message: messageOf(error),
     ...defined({ peer }),
     ...(error instanceof X509SvidError && error.claimedId && { claimedId: error.claimedId }),
     ...(leaf && { leafFingerprint: createHash('sha256').update(leaf).digest('hex') }),

@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, type PrivateKeyInput, X509Certificate } from 'node:crypto';
+import { messageOf } from '../errors/index.ts';
 import {
   certificatesFromDer,
   certificatesFromPem,
@@ -59,7 +60,7 @@ function svidOf(readChain: () => Uint8Array[], readPrivateKey: () => KeyObject):
     }
     return { id, certificateChain, privateKey, notAfter: parseCertificate(leaf).notAfter };
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new MtlsError('svid-invalid', `this is not an X509-SVID with its key: ${why}`, { cause });
   }
 }

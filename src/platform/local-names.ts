@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { hasCode } from '../errors/index.ts';
 import { readRegularText } from './regular-file.ts';
 
 /** What this machine's own files say about host names; no name server is asked. */
@@ -93,7 +94,7 @@ async function markOf(path: string): Promise<string> {
     const { dev, ino, size, mtimeMs } = await stat(path);
     return [dev, ino, size, mtimeMs].join(' ');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return NO_FILE;
+    if (hasCode(error, 'ENOENT')) return NO_FILE;
     throw error;
   }
 }

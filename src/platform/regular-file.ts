@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { hasCode } from '../errors/index.ts';
 
 /** Why a file is not read: it is something else than a regular file, or larger than it may be. */
 export class RegularFileError extends Error {
@@ -93,7 +94,7 @@ export function readToEndSync(file: number, name: string, maxBytes = MAX_FILE_BY
 
 /** How Linux refuses to open a socket. */
 function isSocket(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENXIO';
+  return hasCode(error, 'ENXIO');
 }
 
 function notRegular(path: string): RegularFileError {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { chmod, lstat, rm } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
+import { hasCode } from '../errors/index.ts';
 
 /** Connections that wait to be accepted; the system reduces it to its own limit. */
 const BACKLOG = 4096;
@@ -61,7 +62,7 @@ export async function socketFileIsGone(path: string): Promise<boolean> {
     await lstat(path);
     return false;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    return hasCode(error, 'ENOENT');
   }
 }
 

@@ -1,6 +1,7 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { hasCode, messageOf } from '../errors/index.ts';
 import { listenOnUnixSocket } from '../platform/index.ts';
 import { withFirstFlight } from './repaired-connection.ts';
 import { WorkloadApiError } from './errors.ts';
@@ -76,8 +77,8 @@ export class GrpcSocket {
     try {
       await listenOnUnixSocket(this.#listener, path, mode);
     } catch (cause) {
-      const inUse = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const inUse = hasCode(cause, 'EADDRINUSE');
+      const why = messageOf(cause);
       throw new WorkloadApiError(
         inUse ? 'socket-in-use' : 'socket-failed',
         `opening the workload socket ${path} failed: ${why}`,

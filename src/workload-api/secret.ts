@@ -1,3 +1,4 @@
+import { messageOf } from '../errors/index.ts';
 import {
   type AnyMessage,
   type CertificateValidationContext,
@@ -91,7 +92,7 @@ export function decodeSecret(resource: AnyMessage): SdsSecret {
     if (secret.validation_context) return { name, ...validationOf(secret.validation_context) };
   } catch (cause) {
     if (cause instanceof WorkloadApiError) throw cause;
-    throw malformed(cause instanceof Error ? cause.message : String(cause), cause);
+    throw malformed(messageOf(cause), cause);
   }
   throw malformed(`the secret ${JSON.stringify(name)} is neither a certificate nor a validation context`);
 }

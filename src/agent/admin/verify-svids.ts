@@ -1,4 +1,5 @@
 import { describeAuthority, type VerifyDocument, type VerifyJwtDocument } from '../../admin/index.ts';
+import { messageOf } from '../../errors/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import {
   type BundleSource,
@@ -129,7 +130,7 @@ async function butFor(
     // The held bundles refuse it too. Then the first reason is the whole one, unless it says that
     // nothing is held.
     if (code !== 'no-bundle' || name === undefined || !held.bundleFor(name)) return { code, message };
-    const why = heldError instanceof Error ? heldError.message : String(heldError);
+    const why = messageOf(heldError);
     return {
       code: 'peer-stale',
       message: `no poll of ${name} has succeeded for longer than its limit allows, so nothing of it counts; what is held of it would refuse this too: ${why}`,

@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors/index.ts';
 import type { Clock } from '../../platform/index.ts';
 
 /** One line of the story as a program reads it (`--output json`). */
@@ -51,8 +52,8 @@ export async function runStory(steps: readonly Step[], clock: Clock, output: Sto
     } catch (error) {
       failure = error;
       const code = error instanceof Error && 'code' in error ? String(error.code) : 'internal';
-      detail['error'] = { code, message: error instanceof Error ? error.message : String(error) };
-      output.line(`   ✗ ${error instanceof Error ? error.message : String(error)} [${code}]`);
+      detail['error'] = { code, message: messageOf(error) };
+      output.line(`   ✗ ${messageOf(error)} [${code}]`);
     }
     const ms = Math.round(clock.monotonicMs() - start);
     output.record({ step: number, title: step.title, ok: failure === undefined, ms, detail });

@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import { names } from './layout.ts';
 import type { Meshes } from './meshes.ts';
@@ -78,9 +79,7 @@ export class Traffic {
 
   async #repeat(call: () => Promise<string | undefined>): Promise<void> {
     while (this.#running) {
-      const failure = await call().catch((error: unknown) =>
-        error instanceof Error ? error.message : String(error),
-      );
+      const failure = await call().catch((error: unknown) => messageOf(error));
       if (failure !== undefined) {
         this.#failed += 1;
         if (this.#failures.length < 5) this.#failures.push(failure);

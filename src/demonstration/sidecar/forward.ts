@@ -6,6 +6,7 @@ import type {
   ServerResponse,
 } from 'node:http';
 import { pipeline } from 'node:stream';
+import { messageOf } from '../../errors/index.ts';
 import { SidecarError } from './errors.ts';
 
 /** Headers for one hop only; a proxy does not forward them (RFC 9110 §7.6.1). */
@@ -78,7 +79,7 @@ export function forward(exchange: Exchange, attempt = 1): void {
     outgoing = exchange.open();
   } catch (error) {
     // A method, a path or a header that our server took and our client does not send.
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     sendProblem(response, 502, 'request-malformed', `the request cannot be passed on: ${why}`);
     return;
   }
@@ -130,7 +131,7 @@ function passHead(answer: IncomingMessage, response: ServerResponse): string | u
     return undefined;
   } catch (error) {
     for (const name of response.getHeaderNames()) response.removeHeader(name);
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

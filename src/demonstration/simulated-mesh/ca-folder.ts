@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasCode } from '../../errors/index.ts';
 import { defined } from '../../objects/index.ts';
 import { syncFolder, writeDurably } from '../../platform/index.ts';
 import { certificatesFromPem, pemFromCertificates, type TrustDomain } from '../../spiffe/index.ts';
@@ -197,7 +198,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
 }

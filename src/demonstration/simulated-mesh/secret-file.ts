@@ -1,5 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { hasCode } from '../../errors/index.ts';
 import { type Random, writeDurably } from '../../platform/index.ts';
 
 /**
@@ -11,7 +12,7 @@ export async function secretFromFile(path: string, random: Random): Promise<stri
     const secret = (await readFile(path, 'utf8')).trim();
     if (secret !== '') return secret;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (!hasCode(error, 'ENOENT')) throw error;
   }
   const secret = Buffer.from(random.bytes(32)).toString('hex');
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });

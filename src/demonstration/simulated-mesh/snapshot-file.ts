@@ -1,5 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { hasCode } from '../../errors/index.ts';
 import { writeDurably } from '../../platform/index.ts';
 import { SimulatedMeshError } from './errors.ts';
 
@@ -25,7 +26,7 @@ export class SnapshotFile<Value> {
     try {
       text = await readFile(this.#path, 'utf8');
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      if (hasCode(error, 'ENOENT')) return undefined;
       throw error;
     }
     try {

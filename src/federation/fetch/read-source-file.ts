@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { messageOf } from '../../errors/index.ts';
 import { readRegularFile, RegularFileError } from '../../platform/index.ts';
 import { FetchError } from './errors.ts';
 
@@ -18,7 +19,7 @@ export async function readSourceFile(url: URL, most: number, signal: AbortSignal
         'body-too-large',
         `${path} has more than the ${most} bytes a signed bundle may have`,
       );
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new FetchError('file-unreadable', `the file ${path} could not be read: ${why}`, { cause });
   }
 }

@@ -1,9 +1,7 @@
+import { sentenceOf } from '../../errors/index.ts';
 import { defined } from '../../objects/index.ts';
 import { type Clock, describeError, Listeners, type Log } from '../../platform/index.ts';
 import type { AdapterStatus, ForeignTrustReport } from './mesh-adapter.ts';
-
-const MAX_CAUSES = 4;
-const MAX_CAUSE_LENGTH = 500;
 
 /**
  * One thing that an adapter does with its mesh: trouble with it is over when this same thing
@@ -98,22 +96,4 @@ export class AdapterState {
   progress(): void {
     this.#watchers.notify();
   }
-}
-
-/**
- * Returns the message and after it the messages of its causes. Because the status is read without
- * the log, it must contain them.
- */
-function sentenceOf(error: unknown): string {
-  const parts: string[] = [];
-  for (let each = error; each !== undefined && parts.length < MAX_CAUSES; each = causeOf(each)) {
-    const { code = '', message } = describeError(each);
-    // An error of a connection that tried several addresses contains only its code.
-    parts.push((message === '' ? code : message).slice(0, MAX_CAUSE_LENGTH));
-  }
-  return parts.join(': ');
-}
-
-function causeOf(error: unknown): unknown {
-  return error instanceof Error ? error.cause : undefined;
 }

@@ -1,3 +1,4 @@
+import { hasCode } from '../../errors/index.ts';
 import { readRegularFile } from '../../platform/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 
@@ -9,7 +10,7 @@ export async function readBoundedFile(path: string, maxBytes: number): Promise<B
   try {
     return await readRegularFile(path, maxBytes);
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
+    if (hasCode(cause, 'ENOENT')) return undefined;
     const why = cause instanceof Error ? `: ${cause.message}` : '';
     throw new MeshAdapterError('file-unreadable', `${JSON.stringify(path)} could not be read${why}`, {
       cause,

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import Sqlite from 'better-sqlite3';
+import { hasCode } from '../../errors/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import { StoreError } from '../model/errors.ts';
 
@@ -73,7 +74,7 @@ export function createPrivately(path: string): boolean {
     closeSync(openSync(path, 'wx', 0o600));
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    if (hasCode(error, 'EEXIST')) return false;
     throw error;
   }
 }

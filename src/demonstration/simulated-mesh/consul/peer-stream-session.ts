@@ -1,3 +1,4 @@
+import { messageOf } from '../../../errors/index.ts';
 import { type Clock, type Log, pause } from '../../../platform/index.ts';
 import {
   type AnyMessage,
@@ -163,7 +164,7 @@ export class PeerStreamSession {
         this.#options.onServerAddresses(resource.value);
       }
     } catch (error) {
-      return `the resource does not parse: ${error instanceof Error ? error.message : String(error)}`;
+      return `the resource does not parse: ${messageOf(error)}`;
     }
     return undefined;
   }

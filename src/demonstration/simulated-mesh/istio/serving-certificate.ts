@@ -2,6 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { hasCode } from '../../../errors/index.ts';
 import { type Clock, writeDurably } from '../../../platform/index.ts';
 import {
   certificatesFromPem,
@@ -59,7 +60,7 @@ async function readCa(folder: string) {
     const key = createPrivateKey(await readFile(join(folder, 'serving-ca.key'), 'utf8'));
     return certificate && { certificate, key };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
 }
