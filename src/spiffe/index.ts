@@ -1,5 +1,5 @@
 export { keyNamesOfAuthority } from './bundle/authority-key.ts';
-export { jwkText, serializeBundle, parseBundle } from './bundle/bundle-document.ts';
+export { jwkText, parseBundle, parseJwkSet, serializeBundle } from './bundle/bundle-document.ts';
 export { bundlesEqual, contentDigest, diffBundles } from './bundle/bundle-diff.ts';
 export { BundleError } from './bundle/bundle-error.ts';
 export {
@@ -16,7 +16,7 @@ export { currentPart, currentRoots } from './bundle/current-roots.ts';
 export { certificatesFromDer } from './x509/der-certificates.ts';
 export { parseEndpointUrl, RelationshipError } from './id/federation-relationship.ts';
 export { readingProblem } from './bundle/interoperable-authority.ts';
-export { verifyJwtSvid } from './svid/jwt-svid.ts';
+export { readUnprovenJwtSvid, verifyJwtSvid } from './svid/jwt-svid.ts';
 export { JwtSvidError } from './svid/jwt-svid-error.ts';
 export { trustDomainsNamedBy } from './bundle/named-trust-domains.ts';
 export {
@@ -65,7 +65,7 @@ export type { BundleNote, BundleNoteCode } from './bundle/bundle-note.ts';
 export type { BundleLimits, BundleReading } from './bundle/bundle-reader.ts';
 export type { EndpointProfile, RelationshipErrorCode } from './id/federation-relationship.ts';
 export type { JwsAlgorithm } from './svid/jws-algorithm.ts';
-export type { JwtSvid, JwtSvidOptions } from './svid/jwt-svid.ts';
+export type { JwtSvid, JwtSvidOptions, UnprovenJwtSvid } from './svid/jwt-svid.ts';
 export type { JwtSvidErrorCode } from './svid/jwt-svid-error.ts';
 export type { AnchorIdentities } from './bundle/narrowed-anchor.ts';
 export type { PemErrorCode } from './base/pem.ts';

@@ -49,7 +49,7 @@ export function resolveEndpointAddress(
   if (value !== undefined && value !== '') return parseEndpointAddress(value);
   throw new WorkloadApiError(
     'endpoint-address-missing',
-    `the config takes the Workload API from the environment variable ${ENDPOINT_VARIABLE}, which is not set`,
+    `the environment variable ${ENDPOINT_VARIABLE}, which names the Workload API, is not set`,
   );
 }
 

@@ -8,10 +8,16 @@ export type WorkloadApiErrorCode =
   | 'secret-malformed'
   /** The address of a Workload API is not a `unix` or `tcp` URI of the standard's form. */
   | 'endpoint-address-invalid'
-  /** The config takes the Workload API from `SPIFFE_ENDPOINT_SOCKET`, which is not set. */
+  /** The Workload API is to be taken from `SPIFFE_ENDPOINT_SOCKET`, which is not set. */
   | 'endpoint-address-missing'
   /** A message of the Workload API lacks a required part, or contains an unreadable one. */
-  | 'message-malformed';
+  | 'message-malformed'
+  /** A Workload API sent nothing usable until its caller gave up. */
+  | 'no-update'
+  /** It has no identity for us, will never answer this request, or does not answer now. */
+  | 'permission-denied'
+  | 'refused'
+  | 'unavailable';
 
 /** A socket could not be opened, an address is invalid, or a secret or message cannot be used. */
 export class WorkloadApiError extends CodedError<WorkloadApiErrorCode> {}

@@ -9,6 +9,7 @@ export {
   resolveEndpointAddress,
 } from './endpoint-address.ts';
 export { WorkloadApiError, type WorkloadApiErrorCode } from './errors.ts';
+export { type FetchedJwtSvid, fetchJwtSvids, type JwtSvidQuery } from './fetch-jwt-svids.ts';
 export { FittedTrust, type UnservedSince } from './fit-bundles.ts';
 export { HealthService } from './health-service.ts';
 export { SdsClient, type SdsClientOptions } from './sds-client.ts';
@@ -16,8 +17,14 @@ export { type SdsAcknowledgement, SdsServer } from './sds-server.ts';
 export { createSdsSvidSource } from './sds-svid-source.ts';
 export type { SdsSecret, UriSanMatcher } from './secret.ts';
 export { SpiffeWorkloadApi } from './spiffe-workload-api.ts';
+export { WorkloadBundleClient } from './workload-bundle-client.ts';
 export { WorkloadServer } from './workload-server.ts';
 export type { WorkloadState } from './workload-state.ts';
 export type { WorkloadApiProblem } from './workload-stream.ts';
-export { createWorkloadSvidSource, type SvidChoice } from './workload-svid-source.ts';
+export {
+  createWorkloadSvidSource,
+  type SvidChoice,
+  type WorkloadSvidSource,
+} from './workload-svid-source.ts';
 export { WorkloadX509Client } from './workload-x509-client.ts';
+export type { OfferedSvid } from './read-messages.ts';

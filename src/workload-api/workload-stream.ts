@@ -1,7 +1,7 @@
-import { Client, credentials, Metadata, type MethodDefinition, status } from '@grpc/grpc-js';
+import { type MethodDefinition, status } from '@grpc/grpc-js';
 import { type Clock, describeError, type Log, pause, type Random } from '../platform/index.ts';
 import type { EndpointAddress } from './endpoint-address.ts';
-import { WORKLOAD_HEADER } from './workload-header.ts';
+import { describeStatus, openWorkloadClient, workloadMetadata } from './workload-call.ts';
 
 /** Why a Workload API sends nothing now. */
 export interface WorkloadApiProblem {
@@ -21,6 +21,8 @@ export interface WorkloadStreamOptions<Message> {
   readonly onMessage: (message: Message) => void;
   /** Drops the state, which must not be used any more (WLAPI-24). */
   readonly onDenied: () => void;
+  /** Receives each new problem once, however often it occurs. */
+  readonly onProblem?: ((problem: WorkloadApiProblem) => void) | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -32,8 +34,6 @@ const LONGEST_WAIT_MS = 10_000;
 const FIRST_MESSAGE_MS = 30_000;
 /** A stream that lasted less than this is not opened again at once. */
 const SHORT_STREAM_MS = 1000;
-/** Ten thousand federated trust domains have some 20 MB of roots. */
-const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 /** Calls that a server cannot answer, today or later (Workload Endpoint §6). */
 const FINAL: ReadonlySet<status> = new Set([status.INVALID_ARGUMENT, status.UNIMPLEMENTED]);
 
@@ -111,15 +111,15 @@ export class WorkloadStream<Message> {
     const { address, method, clock } = this.#options;
     // One client per stream, because the library's own waits between connections are longer than a
     // restart of the server.
-    const client = new Client(address.target, credentials.createInsecure(), {
-      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      // The message contains a key, so it must never pass a proxy from the environment.
-      'grpc.enable_http_proxy': 0,
-    });
-    const metadata = new Metadata();
-    metadata.set(WORKLOAD_HEADER, 'true');
+    const client = openWorkloadClient(address);
     const { path, requestSerialize, responseDeserialize } = method;
-    const stream = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {}, metadata);
+    const stream = client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      {},
+      workloadMetadata(),
+    );
     const silence = new AbortController();
     let answered = false;
     let silent = false;
@@ -170,17 +170,6 @@ export class WorkloadStream<Message> {
     else if (problem.code === 'message-malformed')
       log.error('message of the Workload API not taken, the last one stays', fields);
     else log.warn('the Workload API gives nothing, it is asked again', fields);
+    this.#options.onProblem?.(problem);
   }
-}
-
-/**
- * The library's decoration of a connection error: an instant, which would make each failure a new
- * one, and an empty note.
- */
-const DECORATION = / ?\(\d{4}-\d\d-\d\dT[\d:.]+Z\)|\.? Resolution note: $/g;
-const MAX_DETAILS = 1000;
-
-function describeStatus(code: status, details: string): string {
-  if (code === status.OK) return 'it ended the stream without a message';
-  return `${status[code]}: ${details.replaceAll(DECORATION, '').slice(0, MAX_DETAILS)}`;
 }

@@ -3,13 +3,15 @@ import { type Clock, Listeners, type Log, type Random } from '../platform/index.
 import { BundleSet, type BundleSource } from '../spiffe/index.ts';
 import type { EndpointAddress } from './endpoint-address.ts';
 import { type WorkloadApiProblem, WorkloadStream } from './workload-stream.ts';
-import { type OfferedSvid, readOfferedBundles, readOfferedSvids } from './x509-offer.ts';
+import { type OfferedSvid, readOfferedBundles, readOfferedSvids } from './read-messages.ts';
 
 export interface WorkloadX509ClientOptions {
   readonly address: EndpointAddress;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Receives each new problem once, however often it occurs. */
+  readonly onProblem?: (problem: WorkloadApiProblem) => void;
 }
 
 /**
@@ -25,13 +27,14 @@ export class WorkloadX509Client {
   #svids: readonly OfferedSvid[] = [];
   #bundles = new BundleSet();
 
-  constructor({ address, clock, random, log }: WorkloadX509ClientOptions) {
+  constructor({ address, clock, random, log, onProblem }: WorkloadX509ClientOptions) {
     this.#log = log;
     this.#stream = new WorkloadStream({
       address,
       method: spiffeWorkloadService.FetchX509SVID,
       onMessage: (message) => this.#take(message),
       onDenied: () => this.#become([], new BundleSet()),
+      onProblem,
       clock,
       random,
       log,

@@ -1,6 +1,12 @@
 import { defined } from '../../objects/index.ts';
 import type { JwtAuthority, TrustBundle, X509Authority } from './bundle.ts';
-import { type BundleLimits, type BundleReading, defaultBundleLimits, readBundle } from './bundle-reader.ts';
+import {
+  type BundleLimits,
+  type BundleReading,
+  defaultBundleLimits,
+  readBundle,
+  readJwkSet,
+} from './bundle-reader.ts';
 import type { BundleNote } from './bundle-note.ts';
 import { BundleError } from './bundle-error.ts';
 import { jwkOfPublicKey } from './jwk.ts';
@@ -28,6 +34,16 @@ export function parseBundle(
   reading: BundleReading = 'portable',
 ): ParsedBundle {
   return readBundle(trustDomain, parseBundleJson(bytes, limits), limits, reading);
+}
+
+/**
+ * A bundle of JWT authorities alone, from the plain JWK Set of a Workload API. A bad key is
+ * ignored. Throws `BundleError`: `bundle-not-json`, `bundle-too-large`, `bundle-not-a-bundle`,
+ * `bundle-too-many-entries`.
+ */
+export function parseJwkSet(trustDomain: TrustDomain, bytes: Uint8Array): TrustBundle {
+  const jwtAuthorities = readJwkSet(parseBundleJson(bytes, defaultBundleLimits), defaultBundleLimits);
+  return { trustDomain, x509Authorities: [], jwtAuthorities };
 }
 
 /**

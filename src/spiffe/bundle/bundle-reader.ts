@@ -74,6 +74,25 @@ export function readBundle(
   return { bundle, notes };
 }
 
+/**
+ * The JWT authorities of a plain JWK Set, as a Workload API sends it: each key is for JWT-SVIDs,
+ * unless its `use` says otherwise (WLAPI-23). Throws `BundleError`.
+ */
+export function readJwkSet(document: JsonValue, limits: BundleLimits): readonly JwtAuthority[] {
+  const entries = document instanceof Map ? document.get('keys') : undefined;
+  if (!Array.isArray(entries))
+    throw new BundleError('bundle-not-a-bundle', 'a JWK Set is a JSON object with an array "keys"');
+  if (entries.length > limits.maxEntries) {
+    throw new BundleError(
+      'bundle-too-many-entries',
+      `a JWK Set has at most ${limits.maxEntries} keys, this one has ${entries.length}`,
+    );
+  }
+  const reader = new EntryReader('readable', 'jwt-svid');
+  for (const [index, entry] of entries.entries()) reader.read(entry, index);
+  return reader.jwt;
+}
+
 function readSequence(value: JsonValue | undefined): bigint | undefined {
   if (value === undefined || value === null) return undefined;
   const sequence = value instanceof JsonNumber && !value.source.startsWith('-') ? value.integer : undefined;
@@ -102,9 +121,12 @@ class EntryReader {
   readonly jwt: JwtAuthority[] = [];
   readonly notes: BundleNote[] = [];
   readonly #reading: BundleReading;
+  readonly #defaultUse: 'jwt-svid' | undefined;
 
-  constructor(reading: BundleReading) {
+  /** `defaultUse` is the use of an entry that names none; left out: such an entry does not count. */
+  constructor(reading: BundleReading, defaultUse?: 'jwt-svid') {
     this.#reading = reading;
+    this.#defaultUse = defaultUse;
   }
 
   read(entry: JsonValue, index: number): void {
@@ -125,7 +147,7 @@ class EntryReader {
       this.#note('entry-key-type-unknown', index, `kty is RSA, EC or OKP, not ${shown(entry.get('kty'))}`);
       return;
     }
-    const use = entry.get('use');
+    const use = entry.get('use') ?? this.#defaultUse;
     if (use === 'x509-svid') this.#readX509(entry, index);
     else if (use === 'jwt-svid') this.#readJwt(entry, index);
     else this.#note('entry-use-unknown', index, `use is x509-svid or jwt-svid, not ${shown(use)}`);

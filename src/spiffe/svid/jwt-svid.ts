@@ -47,6 +47,25 @@ export interface JwtSvidOptions {
   readonly leewaySeconds?: number;
 }
 
+/** The content of a JWT-SVID without its proof. */
+export interface UnprovenJwtSvid extends TokenTimes {
+  readonly id: SpiffeId;
+  readonly audiences: readonly string[];
+}
+
+/**
+ * Reads a JWT-SVID of our own, just received from a Workload API: all of `verifyJwtSvid` but the
+ * signature. Never use it for a token that a caller presents. Throws `JwtSvidError`, and `TypeError`
+ * or `RangeError` for invalid options.
+ */
+export function readUnprovenJwtSvid(token: string, options: JwtSvidOptions): UnprovenJwtSvid {
+  const { now, audiences, leewaySeconds } = checkedOptions(options);
+  const { claims } = parseJwtSvidToken(token);
+  const id = readSubject(claims);
+  const times = judgeTimes(claims, id, { now, leewaySeconds });
+  return { id, audiences: judgeAudience(claims, id, audiences), ...times };
+}
+
 /**
  * Proves a JWT-SVID in compact serialization with the JWT authorities of the bundle of the trust
  * domain in its own `sub`. No other key counts, least of all one in the token (JWT-SVID §4; JWT-01
@@ -57,16 +76,9 @@ export interface JwtSvidOptions {
 export async function verifyJwtSvid(
   token: string,
   source: BundleSource,
-  { now, audiences, leewaySeconds = MAX_LEEWAY_SECONDS }: JwtSvidOptions,
+  options: JwtSvidOptions,
 ): Promise<JwtSvid> {
-  if (audiences.length === 0 || audiences.includes(''))
-    throw new TypeError('a validator of JWT-SVIDs has at least one audience of its own, and none is empty');
-  if (!(leewaySeconds >= 0 && leewaySeconds <= MAX_LEEWAY_SECONDS))
-    throw new RangeError(
-      `the leeway is from 0 to ${MAX_LEEWAY_SECONDS} seconds, ${leewaySeconds} is outside`,
-    );
-  // Compared with an invalid date, no token would ever expire.
-  if (Number.isNaN(now.getTime())) throw new RangeError('now is an instant, not an invalid date');
+  const { now, audiences, leewaySeconds } = checkedOptions(options);
   const read = parseJwtSvidToken(token);
   const { algorithm, claims } = read;
   const id = readSubject(claims);
@@ -90,6 +102,22 @@ export async function verifyJwtSvid(
     bundleDigest: contentDigest(bundle),
     claims,
   };
+}
+
+function checkedOptions({
+  now,
+  audiences,
+  leewaySeconds = MAX_LEEWAY_SECONDS,
+}: JwtSvidOptions): Required<JwtSvidOptions> {
+  if (audiences.length === 0 || audiences.includes(''))
+    throw new TypeError('a validator of JWT-SVIDs has at least one audience of its own, and none is empty');
+  if (!(leewaySeconds >= 0 && leewaySeconds <= MAX_LEEWAY_SECONDS))
+    throw new RangeError(
+      `the leeway is from 0 to ${MAX_LEEWAY_SECONDS} seconds, ${leewaySeconds} is outside`,
+    );
+  // Compared with an invalid date, no token would ever expire.
+  if (Number.isNaN(now.getTime())) throw new RangeError('now is an instant, not an invalid date');
+  return { now, audiences, leewaySeconds };
 }
 
 function bundleFor(id: SpiffeId, source: BundleSource): TrustBundle {

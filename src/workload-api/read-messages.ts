@@ -1,9 +1,15 @@
-import type { WorkloadX509Svid, X509SvidResponse } from '../grpc/index.ts';
+import type {
+  JwtBundlesResponse,
+  WorkloadX509Svid,
+  X509BundlesResponse,
+  X509SvidResponse,
+} from '../grpc/index.ts';
 import { type Svid, svidFromDer } from '../mtls/index.ts';
 import {
   bundleOf,
   certificatesFromDer,
   CodedError,
+  parseJwkSet,
   parseSpiffeId,
   parseTrustDomain,
   type TrustBundle,
@@ -57,15 +63,42 @@ export function readOfferedBundles(
 ): TrustBundle[] {
   const own = new Map<TrustDomain, TrustBundle>();
   for (const { bundle } of svids) if (!own.has(bundle.trustDomain)) own.set(bundle.trustDomain, bundle);
-  return [...own.values(), ...readBundleMap(federated).filter(({ trustDomain }) => !own.has(trustDomain))];
+  const foreign = readBundleMap(federated, readX509Bundle);
+  return [...own.values(), ...foreign.filter(({ trustDomain }) => !own.has(trustDomain))];
 }
 
-/** No bytes mean a bundle without roots (WLAPI-25). */
-function readBundleMap(map: Readonly<Record<string, Buffer>>): TrustBundle[] {
+/**
+ * The bundles of a message of `FetchX509Bundles`, at least one. Throws `WorkloadApiError`
+ * `message-malformed`.
+ */
+export function readX509Bundles({ bundles }: Pick<X509BundlesResponse, 'bundles'>): TrustBundle[] {
+  return readOwnAndForeign(bundles, readX509Bundle);
+}
+
+/**
+ * The bundles of a message of `FetchJWTBundles`, at least one, each from a plain JWK Set (WLAPI-22,
+ * WLAPI-23). Throws `WorkloadApiError` `message-malformed`.
+ */
+export function readJwtBundles({ bundles }: JwtBundlesResponse): TrustBundle[] {
+  return readOwnAndForeign(bundles, (trustDomain, bytes) =>
+    bytes.length === 0 ? bundleOf(trustDomain, []) : parseJwkSet(trustDomain, bytes),
+  );
+}
+
+type BundleReader = (trustDomain: TrustDomain, bytes: Uint8Array) => TrustBundle;
+
+/** The server's own trust domain is always there (WLAPI-21, WLAPI-22). */
+function readOwnAndForeign(map: Readonly<Record<string, Buffer>>, read: BundleReader): TrustBundle[] {
+  const bundles = readBundleMap(map, read);
+  if (bundles.length === 0) throw malformed('it has no bundle');
+  return bundles;
+}
+
+function readBundleMap(map: Readonly<Record<string, Buffer>>, read: BundleReader): TrustBundle[] {
   const entries = Object.entries(map);
   if (entries.length > MAX_BUNDLES) throw malformed(`it has more than ${MAX_BUNDLES} bundles`);
   const bundles = entries.map(([key, bytes]) =>
-    attempt(`the bundle of ${JSON.stringify(key)}`, () => readBundle(readKey(key), bytes)),
+    attempt(`the bundle of ${JSON.stringify(key)}`, () => read(readKey(key), bytes)),
   );
   if (new Set(bundles.map(({ trustDomain }) => trustDomain)).size !== bundles.length)
     throw malformed('it has two bundles of one trust domain');
@@ -87,11 +120,12 @@ function readSvid(message: WorkloadX509Svid, which: string): Omit<OfferedSvid, '
     const id = parseSpiffeId(message.spiffe_id);
     const svid = svidFromDer(message.x509_svid, message.x509_svid_key);
     if (svid.id !== id) throw malformed(`its ID is ${id}, but its certificate has ${svid.id}`);
-    return { svid, bundle: readBundle(trustDomainOf(id), message.bundle) };
+    return { svid, bundle: readX509Bundle(trustDomainOf(id), message.bundle) };
   });
 }
 
-function readBundle(trustDomain: TrustDomain, bytes: Uint8Array): TrustBundle {
+/** No bytes mean a bundle without roots (WLAPI-25). */
+function readX509Bundle(trustDomain: TrustDomain, bytes: Uint8Array): TrustBundle {
   return bundleOf(trustDomain, certificatesFromDer(bytes).map(x509AuthorityFromDer));
 }
 
