@@ -41,7 +41,12 @@ export type { RefreshOutcome, RefreshResult } from './poll/refresh-outcome.ts';
 export type { RelationshipTerms } from './trust/relationship-terms.ts';
 export type { RelationshipStatus } from './trust/relationship-status.ts';
 export { withoutKeys } from './trust/without-keys.ts';
-export { defaultScheduleSettings, type ScheduleSettings } from './fetch/schedule.ts';
+export {
+  defaultScheduleSettings,
+  nextPollDelayMs,
+  retryDelayMs,
+  type ScheduleSettings,
+} from './fetch/schedule.ts';
 export type { OperatorOverride } from './poll/settle-offer.ts';
 export { type SignedBundle, signBundle } from './signed-bundle/signed-bundle.ts';
 export {
