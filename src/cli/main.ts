@@ -136,7 +136,6 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
     program.commandsGroup(heading);
     for (const add of verbs) add(program, terminal, finish);
   }
-  overrideExits(program);
   return program;
 }
 
@@ -149,15 +148,4 @@ function argumentTerm(argument: Argument): string {
 /** Help is for reading: a wide terminal is used, but no line is longer than eyes can follow. */
 function helpWidth({ view }: Terminal): number {
   return Math.min(view.columns ?? 80, 110);
-}
-
-/**
- * Subcommands made by `command()` inherit settings, but not those that were set after; so all are
- * set here.
- */
-function overrideExits(command: Command): void {
-  for (const child of command.commands) {
-    child.copyInheritedSettings(command);
-    overrideExits(child);
-  }
 }
