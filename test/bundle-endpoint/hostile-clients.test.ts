@@ -3,7 +3,7 @@ import { request } from 'node:https';
 import type { Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { BundleEndpoint, type EndpointLimits } from '../../src/bundle-endpoint/index.ts';
+import { BundleEndpoint, type BundleEndpointOptions } from '../../src/bundle-endpoint/index.ts';
 import { type Svid, svidFromPem } from '../../src/mtls/index.ts';
 import { createMetrics, type Metrics, systemClock } from '../../src/platform/index.ts';
 import { bundleOf } from '../../src/spiffe/index.ts';
@@ -13,7 +13,7 @@ import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 
 const SWARM = 20;
-const LIMITS: EndpointLimits = {
+const LIMITS: BundleEndpointOptions['limits'] = {
   maxConnections: 3000,
   maxConnectionsPerAddress: 3000,
   handshakeMs: 1000,
@@ -39,7 +39,7 @@ let log: ReturnType<typeof createRecordingLog>;
 let port: number;
 const sockets: Socket[] = [];
 
-async function start(limits: Partial<EndpointLimits> = {}): Promise<void> {
+async function start(limits: Partial<BundleEndpointOptions['limits']> = {}): Promise<void> {
   await endpoint?.stop(0);
   log = createRecordingLog();
   metrics = createMetrics({ processMetrics: false });
