@@ -90,19 +90,25 @@ export class AgentInProcess implements AsyncDisposable {
 
   #config(): AgentConfig {
     const [port, metricsPort] = this.#ports;
+    const file = (name: string) => this.folder.file(name);
     return agentConfigSchema.parse({
       trust_domain: 'a.example',
-      store: 'federate.db',
-      admin_socket: 'admin.sock',
+      store: file('federate.db'),
+      admin_socket: file('admin.sock'),
       metrics: `127.0.0.1:${metricsPort}`,
-      mesh: { kind: 'files', own_pem_files: ['roots.pem'], foreign_folder: 'foreign', poll: '1s' },
+      mesh: {
+        kind: 'files',
+        own_pem_files: [file('roots.pem')],
+        foreign_folder: file('foreign'),
+        poll: '1s',
+      },
       endpoint: {
         profile: 'https_spiffe',
         listen: `127.0.0.1:${port}`,
         url: `https://127.0.0.1:${port}/`,
-        svid: { certificate_file: 'svid.pem', key_file: 'svid.key' },
+        svid: { certificate_file: file('svid.pem'), key_file: file('svid.key') },
       },
-      workload_api: { socket: 'workload.sock' },
+      workload_api: { socket: file('workload.sock') },
     });
   }
 

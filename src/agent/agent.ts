@@ -1,5 +1,5 @@
 import type { AdminHandlers } from '../admin/index.ts';
-import { Federation, PeerHoldings } from '../federation/index.ts';
+import { Federation, PeerHoldings, type Reach } from '../federation/index.ts';
 import {
   createMetrics,
   createMetricsServer,
@@ -131,18 +131,10 @@ async function connectParts(
 
   noticeIgnoredProxy(context.environment, config, log);
   const polling = pollingOf(config);
-  const federation = new Federation({
-    store,
-    own,
-    clock,
-    random,
-    log: log.with({ part: 'federation' }),
-    metrics,
-    ...polling,
-    signer,
-  });
-  const { fetchLimits, bundleLimits, guard, lookup, proxy } = polling;
+  const reach: Reach = { ...polling, clock, random, log: log.with({ part: 'federation' }) };
+  const federation = new Federation({ ...polling, ...reach, store, own, metrics, signer });
   const observations = new Observations({
+    ...reach,
     store,
     own,
     relationships: () => federation.peers.relationships(),
@@ -151,13 +143,6 @@ async function connectParts(
     verifier: federation.verifier,
     signer,
     head: () => heads.newest,
-    fetchLimits,
-    guard,
-    lookup,
-    proxy,
-    clock,
-    random,
-    log: log.with({ part: 'federation' }),
     metrics,
   });
   federation.held.onChange((trustDomain, bundle) => observations.changed(trustDomain, bundle !== undefined));
@@ -181,16 +166,20 @@ async function connectParts(
     carry: config.endpoint.carry_signed_bundles,
     clock,
   });
-  const invitations = await createInvitations(
-    { config, store, federation, own, svid, limits: { fetchLimits, bundleLimits, proxy } },
-    context,
-  );
+  const invitations = await createInvitations(config, {
+    ...reach,
+    log: log.with({ part: 'invitations' }),
+    store,
+    federation,
+    own,
+    svid,
+  });
 
   const endpoint = createEndpoint(config, svid, metrics, context, {
     onRequest: (seen) => holdings.note(seen),
     onServed: (address, tag) => holdings.noteServed(address, tag),
   });
-  endpoint.extend(anyExtension([invitations, observations, signedBundles.extension]));
+  endpoint.extend(anyExtension([invitations, observations.reception, signedBundles.extension]));
   const adapter = createMeshAdapter(
     config,
     context,

@@ -5,19 +5,15 @@ import {
   defaultRedirectSettings,
   defaultScheduleSettings,
   type FederationOptions,
-  type HostLookup,
 } from '../federation/index.ts';
 import { defaultBundleLimits } from '../spiffe/index.ts';
 import type { AgentConfig } from '../config/index.ts';
 import { defined } from '../objects/index.ts';
 
 /** How peers are polled, from the config. */
-export function pollingOf(config: AgentConfig): Omit<
-  FederationOptions,
-  'store' | 'own' | 'clock' | 'random' | 'log' | 'metrics' | 'signer'
-> & {
-  readonly lookup: HostLookup;
-} {
+export function pollingOf(
+  config: AgentConfig,
+): Omit<FederationOptions, 'store' | 'own' | 'clock' | 'random' | 'log' | 'metrics' | 'signer'> {
   const { trust_domain: ownTrustDomain, federation: polling } = config;
   return {
     ...defined({ ownTrustDomain }),

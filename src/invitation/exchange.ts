@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import { Client } from 'undici';
 import { secureContextOptions, sentChain } from '../mtls/index.ts';
 import { CodedError, type JsonObject } from '../spiffe/index.ts';
-import { connectUnproved, FetchError, FetchTimer, openTcp } from '../federation/index.ts';
+import { FetchError, FetchTimer, openUnproved } from '../federation/index.ts';
 import { InvitationError } from './errors.ts';
 import { invitationGuard } from './guard.ts';
 import type { InvitationParts } from './parts.ts';
@@ -142,8 +142,8 @@ export class Exchange {
 async function openTls(parts: InvitationParts, url: URL, timer: FetchTimer): Promise<TLSSocket> {
   const { lookup, proxy, fetchLimits: limits, endpoint } = parts;
   const guard = invitationGuard(endpoint.url, parts.guard);
-  const { socket: tcp } = await openTcp({ url, lookup, guard, proxy, limits, timer });
-  return connectUnproved(tcp, { url, limits, timer, tls: secureContextOptions('TLSv1.3') });
+  const tls = secureContextOptions('TLSv1.3');
+  return openUnproved({ url, lookup, guard, proxy, limits, timer, tls });
 }
 
 function objectIn(bytes: Uint8Array, maxBytes: number): JsonObject | undefined {

@@ -1,15 +1,7 @@
 import type { SvidSource } from '../mtls/index.ts';
-import type { Clock, Log, Random } from '../platform/index.ts';
-import type { BundleLimits, BundleSource, EndpointProfile, TrustBundle } from '../spiffe/index.ts';
+import type { BundleSource, EndpointProfile, TrustBundle } from '../spiffe/index.ts';
 import type { Store } from '../store/index.ts';
-import type {
-  AddressGuard,
-  FetchLimits,
-  HostLookup,
-  OutgoingProxy,
-  Peers,
-  Relationships,
-} from '../federation/index.ts';
+import type { Peers, Reach, Relationships } from '../federation/index.ts';
 
 /** As much of the federation as invitations need. */
 export interface FederationParts {
@@ -19,7 +11,7 @@ export interface FederationParts {
 }
 
 /** What invitations need from their surroundings, on both sides. */
-export interface InvitationParts {
+export interface InvitationParts extends Reach {
   readonly store: Store;
   readonly federation: FederationParts;
   /** Our own bundle as it is served; undefined until the mesh has reported it. */
@@ -33,14 +25,4 @@ export interface InvitationParts {
     /** The CA of its certificate, where that is not of the public Web PKI, PEM. */
     readonly webPkiCaPem?: string;
   };
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly lookup: HostLookup;
-  /** Refuses addresses that are never asked. */
-  readonly guard?: AddressGuard | undefined;
-  /** Through which endpoints are reached; undefined: directly. */
-  readonly proxy?: OutgoingProxy | undefined;
-  readonly fetchLimits: FetchLimits;
-  readonly bundleLimits: BundleLimits;
 }

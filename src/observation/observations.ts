@@ -1,83 +1,33 @@
-import { describeError, type Log, type Metrics, type Random } from '../platform/index.ts';
-import {
-  type BundleSource,
-  signStatement,
-  StatementError,
-  type StatementSigner,
-  type TrustDomain,
-  verifyStatement,
-} from '../spiffe/index.ts';
-import type { Relationship, SignedHead, Store } from '../store/index.ts';
+import { defined } from '../objects/index.ts';
+import { type Clock, describeError, type Metrics, pause } from '../platform/index.ts';
+import { StatementError, type TrustDomain, verifyStatement } from '../spiffe/index.ts';
+import type { Relationship } from '../store/index.ts';
 import {
   agentOf,
-  claimedIssuer,
   FetchError,
-  HOLDING_TYPE,
   type HoldingStatements,
-  MAX_HOLDING_CHARACTERS,
   type PeerHolding,
-  RecentWork,
+  type Reach,
 } from '../federation/index.ts';
+import { AskSchedule } from './ask-schedule.ts';
 import { compareOwn, compareSeen } from './compare-seen.ts';
 import { type AskParts, fetchSeen } from './fetch-seen.ts';
-import { viewOfOwn, viewOfPeer } from './own-view.ts';
 import { ConflictRecord } from './record-conflict.ts';
-import {
-  MAX_SEEN_BUNDLES,
-  MAX_SEEN_CHARACTERS,
-  MAX_SEEN_VERSIONS,
-  readSeen,
-  SEEN_PATH,
-  SEEN_TYPE,
-  type SeenBundle,
-  seenClaims,
-  trustDomainHash,
-} from './seen-claims.ts';
+import { MAX_SEEN_CHARACTERS, readSeen, SEEN_TYPE } from './seen-claims.ts';
+import { SeenReception, type SeenReceptionParts } from './seen-reception.ts';
 
-/** A peer's agent is asked this often, a changed one soon. */
-const ASK_EVERY_MS = 5 * 60_000;
-const SOON_MS = 2000;
-/**
- * An endpoint that knows nothing of this is asked again after a minute, then less and less often,
- * down to once an hour.
- */
-const FIRST_REFUSED_MS = 60_000;
-const RARELY_MS = 60 * 60_000;
 const TICK_MS = 1000;
 const AT_ONCE = 4;
-const LIFETIME_MS = 5 * 60_000;
-/** Answers per address and minute; each costs two signatures. */
-const PER_ADDRESS = 30;
-const MAX_IN_FLIGHT = 8;
-/**
- * How long after its request a refusal is sent. Checking a proof takes a few milliseconds of it.
- */
-const REFUSAL_MS = 250;
 
 /** How asking a peer ended. */
 export type AskOutcome = 'compared' | 'nothing-to-show' | 'not-known-there' | 'failed' | 'not-proven';
 
-export interface ObservationParts extends AskParts {
-  readonly store: Store;
-  readonly own: () => { readonly trustDomain: TrustDomain } | undefined;
-  readonly relationships: () => readonly Relationship[];
-  readonly bundles: BundleSource;
-  readonly signer: () => StatementSigner | undefined;
-  /** The newest head of our own history that we signed. */
-  readonly head: () => SignedHead | undefined;
+/** What asking peers and answering them takes. */
+export interface ObservationParts extends AskParts, SeenReceptionParts, Pick<Reach, 'random' | 'log'> {
+  readonly clock: Clock;
   /** Signs what we hold of a peer: it proves us to the peer's agent. */
   readonly holding: Pick<HoldingStatements, 'statementFor'>;
-  readonly random: Random;
-  readonly log: Log;
   readonly metrics: Metrics;
-}
-
-/** A request at our endpoint, as the endpoint reports it. */
-interface ObservationRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly remoteAddress: string;
-  readonly holding?: string | undefined;
 }
 
 /**
@@ -87,25 +37,23 @@ interface ObservationRequest {
  * relationships get an answer, and hashes name the trust domains.
  */
 export class Observations {
+  /** Answers agents of peers that ask the same of us. */
+  readonly reception: SeenReception;
   readonly #parts: ObservationParts;
   readonly #record: ConflictRecord;
-  readonly #work: RecentWork;
   readonly #stopping = new AbortController();
-  readonly #dueMs = new Map<TrustDomain, number>();
-  /** How often in a row a peer's endpoint knew nothing of this. */
-  readonly #refusals = new Map<TrustDomain, number>();
+  readonly #schedule: AskSchedule;
   /** What each peer last reported to hold from us. */
   readonly #heldThere = new Map<TrustDomain, string>();
   /** When each peer last reported. An older statement that is played again changes nothing. */
-  readonly #saidAt = new Map<TrustDomain, Date>();
-  #inFlight = 0;
-  #turn = 0;
+  readonly #reportedAt = new Map<TrustDomain, Date>();
   #loop: Promise<void> | undefined;
 
   constructor(parts: ObservationParts) {
     this.#parts = parts;
     this.#record = new ConflictRecord(parts);
-    this.#work = new RecentWork(parts.clock, PER_ADDRESS);
+    this.#schedule = new AskSchedule(parts);
+    this.reception = new SeenReception(parts, this.#stopping.signal);
   }
 
   /** Begins to ask peers, until `stop`. */
@@ -127,8 +75,7 @@ export class Observations {
       void this.#dropped(trustDomain);
       return;
     }
-    const soonMs = this.#parts.clock.monotonicMs() + SOON_MS;
-    this.#dueMs.set(trustDomain, Math.min(soonMs, this.#dueMs.get(trustDomain) ?? soonMs));
+    this.#schedule.soon(trustDomain);
   }
 
   /** A peer has proved what it holds of us. Never rejects. */
@@ -142,7 +89,7 @@ export class Observations {
     const content = `${digest} ${sequence ?? ''} ${at.getTime()}`;
     if (this.#heldThere.get(trustDomain) === content) return;
     this.#heldThere.set(trustDomain, content);
-    const version = { digest, at, ...(sequence === undefined ? {} : { sequence }) };
+    const version = { digest, at, ...defined({ sequence }) };
     try {
       const parts = {
         store: this.#parts.store,
@@ -157,26 +104,6 @@ export class Observations {
         error: describeError(error),
       });
     }
-  }
-
-  /**
-   * Answers a request for what we saw. A request that does not prove an agent of a relationship
-   * gets the answer of an unknown path. That comes after the same time, with or without a
-   * relationship with the claimed peer. So a caller cannot find out our peers by claiming their
-   * names.
-   */
-  accept({ method, path, remoteAddress, holding }: ObservationRequest) {
-    if (path !== SEEN_PATH || method !== 'GET' || holding === undefined) return undefined;
-    return {
-      maxBodyBytes: 0,
-      answer: async () => {
-        const startMs = this.#parts.clock.monotonicMs();
-        const body = await this.#answerOf(holding, remoteAddress);
-        if (body !== undefined) return { status: 200, body, headers: { 'content-type': 'application/jose' } };
-        await this.#untilMs(startMs + REFUSAL_MS);
-        return undefined;
-      },
-    };
   }
 
   /** Asks one peer's agent now, and compares. Rejects with `StoreError` only. */
@@ -214,8 +141,8 @@ export class Observations {
       });
       const seen = readSeen(claims);
       if (!seen || signer.id !== agentOf(relationship)) return 'not-proven';
-      if (issuedAt < (this.#saidAt.get(trustDomain) ?? issuedAt)) return 'not-proven';
-      this.#saidAt.set(trustDomain, issuedAt);
+      if (issuedAt < (this.#reportedAt.get(trustDomain) ?? issuedAt)) return 'not-proven';
+      this.#reportedAt.set(trustDomain, issuedAt);
       const parts = { store, relationships, bundles, record: this.#record, now };
       await compareSeen({ ...parts, ownTrustDomain: own.trustDomain }, relationship, seen);
       return 'compared';
@@ -226,29 +153,9 @@ export class Observations {
     }
   }
 
-  async #answerOf(holding: string, remoteAddress: string): Promise<string | undefined> {
-    const asker = this.#claimedAsker(holding);
-    if (!asker || this.#inFlight >= MAX_IN_FLIGHT || !this.#work.allows(remoteAddress)) return undefined;
-    this.#inFlight += 1;
-    try {
-      return await this.#answer(asker, holding);
-    } finally {
-      this.#inFlight -= 1;
-    }
-  }
-
-  async #untilMs(instantMs: number): Promise<void> {
-    const { clock } = this.#parts;
-    try {
-      await clock.sleep(Math.max(0, instantMs - clock.monotonicMs()), this.#stopping.signal);
-    } catch {
-      // The agent stops.
-    }
-  }
-
   /** What only a former peer reported is over. Never rejects. */
   async #dropped(trustDomain: TrustDomain): Promise<void> {
-    this.#dueMs.delete(trustDomain);
+    this.#schedule.forget(trustDomain);
     try {
       await this.#record.forget(trustDomain);
     } catch (error) {
@@ -259,106 +166,18 @@ export class Observations {
     }
   }
 
-  #claimedAsker(token: string): Relationship | undefined {
-    if (token.length > MAX_HOLDING_CHARACTERS) return undefined;
-    const issuer = claimedIssuer(token);
-    return (
-      issuer &&
-      this.#parts
-        .relationships()
-        .find((each) => each.trustDomain === issuer.trustDomain && agentOf(each) === issuer.id)
-    );
-  }
-
-  async #answer(asker: Relationship, token: string): Promise<string | undefined> {
-    const { bundles, clock, signer: current, head, store } = this.#parts;
-    const [own, signer] = [this.#parts.own(), current()];
-    if (!own || !signer) return undefined;
-    const now = clock.now();
-    try {
-      const asking = await verifyStatement(token, {
-        type: HOLDING_TYPE,
-        audience: own.trustDomain,
-        bundles,
-        now,
-        maxCharacters: MAX_HOLDING_CHARACTERS,
-      });
-      if (asking.signer.id !== agentOf(asker)) return undefined;
-    } catch (error) {
-      if (error instanceof StatementError) return undefined;
-      throw error;
-    }
-    const shown = head();
-    const [theirs] = await store.peerHeads(asker.trustDomain, { limit: 1 });
-    return signStatement({
-      type: SEEN_TYPE,
-      signer,
-      audience: asker.trustDomain,
-      issuedAt: now,
-      expiresAt: new Date(now.getTime() + LIFETIME_MS),
-      claims: seenClaims({
-        bundles: await this.#seen(own.trustDomain, asker.trustDomain, now),
-        ...(shown?.statement === undefined ? {} : { head: { statement: shown.statement, at: shown.at } }),
-        ...(theirs ? { yourHead: { statement: theirs.statement, at: theirs.at } } : {}),
-      }),
-    });
-  }
-
-  /** Our own bundle, the asker's, and as many others as there is room for, in turns. */
-  async #seen(own: TrustDomain, asker: TrustDomain, now: Date): Promise<SeenBundle[]> {
-    const { store, relationships } = this.#parts;
-    const all = relationships();
-    const others = all.filter(({ trustDomain }) => trustDomain !== asker);
-    const start = others.length < MAX_SEEN_BUNDLES ? 0 : (this.#turn += MAX_SEEN_BUNDLES - 2) % others.length;
-    const chosen = [
-      ...all.filter(({ trustDomain }) => trustDomain === asker),
-      ...[...others.slice(start), ...others.slice(0, start)].slice(0, MAX_SEEN_BUNDLES - 2),
-    ];
-    const seen: SeenBundle[] = [];
-    const add = (trustDomain: TrustDomain, view: Omit<SeenBundle, 'subject'>) =>
-      seen.push({
-        subject: trustDomainHash(trustDomain),
-        versions: view.versions.slice(0, MAX_SEEN_VERSIONS),
-        confirmedAt: view.confirmedAt,
-      });
-    add(own, await viewOfOwn(store, own, now, MAX_SEEN_VERSIONS));
-    for (const relationship of chosen)
-      add(relationship.trustDomain, await viewOfPeer(store, relationship, MAX_SEEN_VERSIONS));
-    return seen;
-  }
-
   async #run(): Promise<void> {
     const { clock } = this.#parts;
     const { signal } = this.#stopping;
-    for (;;) {
-      try {
-        await clock.sleep(TICK_MS, signal);
-      } catch {
-        // Stopped, which is the only way this loop ends.
-        return;
-      }
-      const due = this.#due();
+    while (await pause(clock, TICK_MS, signal)) {
+      const due = this.#parts.signer() ? this.#schedule.due(this.#parts.relationships()) : [];
       for (let at = 0; at < due.length && !signal.aborted; at += AT_ONCE)
         await Promise.all(due.slice(at, at + AT_ONCE).map((relationship) => this.#askInTurn(relationship)));
     }
   }
 
-  #due(): readonly Relationship[] {
-    if (!this.#parts.signer()) return [];
-    const now = this.#parts.clock.monotonicMs();
-    return this.#parts.relationships().filter((relationship) => {
-      if (relationship.profile.kind === 'signed_bundle' || !agentOf(relationship)) return false;
-      const { trustDomain } = relationship;
-      const at = this.#dueMs.get(trustDomain);
-      // A new one, or all of them after a start: not all in one moment.
-      if (at === undefined)
-        this.#dueMs.set(trustDomain, now + SOON_MS + this.#parts.random.fraction() * SOON_MS);
-      return at !== undefined && at <= now;
-    });
-  }
-
   async #askInTurn(relationship: Relationship): Promise<void> {
-    const { clock, random, log } = this.#parts;
+    const { log } = this.#parts;
     const { trustDomain } = relationship;
     let outcome: AskOutcome = 'failed';
     try {
@@ -366,11 +185,6 @@ export class Observations {
     } catch (error) {
       log.error('what a peer saw was not compared', { trustDomain, error: describeError(error) });
     }
-    const refusals = outcome === 'not-known-there' ? (this.#refusals.get(trustDomain) ?? 0) + 1 : 0;
-    this.#refusals.set(trustDomain, refusals);
-    // The first retry comes soon, because the other side is often just adding us.
-    const wait =
-      refusals === 0 ? ASK_EVERY_MS : Math.min(FIRST_REFUSED_MS * 2 ** Math.min(refusals - 1, 10), RARELY_MS);
-    this.#dueMs.set(trustDomain, clock.monotonicMs() + wait * (0.9 + 0.2 * random.fraction()));
+    this.#schedule.asked(trustDomain, outcome !== 'not-known-there');
   }
 }

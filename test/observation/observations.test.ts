@@ -228,7 +228,7 @@ describe('Two agents that federate', () => {
 });
 
 /** What is answered, and after how long: once it waits for its time, the clock is moved on by that. */
-async function answerOf(plan: ReturnType<typeof a.observations.accept>) {
+async function answerOf(plan: ReturnType<typeof a.observations.reception.accept>) {
   const { clock } = a.world;
   const [startMs, sleepers] = [clock.monotonicMs(), clock.waits().length];
   let answer: { readonly status: number } | undefined;
@@ -249,7 +249,13 @@ describe('Observations', () => {
     const leaf = await stranger.issueLeaf({ path: '/federate' });
     const { observations } = a;
     const accept = (holding?: string, rest: object = {}) =>
-      observations.accept({ method: 'GET', path: SEEN_PATH, remoteAddress: '192.0.2.1', holding, ...rest });
+      observations.reception.accept({
+        method: 'GET',
+        path: SEEN_PATH,
+        remoteAddress: '192.0.2.1',
+        holding,
+        ...rest,
+      });
     const ask = async (holding: string) => {
       const plan = accept(holding);
       return { maxBodyBytes: plan?.maxBodyBytes, ...(await answerOf(plan)) };
@@ -294,7 +300,7 @@ describe('Observations', () => {
     const request = { method: 'GET', path: SEEN_PATH, remoteAddress: '192.0.2.1', holding };
     let taken = 0;
     for (let time = 0; time < 40; time += 1)
-      if ((await answerOf(a.observations.accept(request))).answer) taken += 1;
+      if ((await answerOf(a.observations.reception.accept(request))).answer) taken += 1;
     expect(taken).toBe(30);
   });
 

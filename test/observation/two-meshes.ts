@@ -85,7 +85,7 @@ export class Mesh {
     });
     const mesh = new Mesh({ name, ca, signer, world, observations, endpoint }, head);
     await mesh.publish(bundleOf(name, [ca.authority], { sequence: 1n, refreshHintSeconds: 300 }));
-    endpoint.extend(observations);
+    endpoint.extend(observations.reception);
     await endpoint.start({ host: '127.0.0.1', port: 0 });
     return mesh;
   }

@@ -3,8 +3,16 @@ import { connect as connectTls, type SecureContextOptions, type TLSSocket } from
 import { FetchError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { FetchTimer } from './fetch-timer.ts';
-import { hostOf } from './open-tcp.ts';
+import { hostOf, openTcp, type OpenTcpRequest } from './open-tcp.ts';
 import { settleSocket } from './settle-socket.ts';
+
+/** Connects to the host of `url` by TCP, and then as `connectUnproved`. Rejects as both. */
+export async function openUnproved(
+  request: OpenTcpRequest & { readonly tls?: SecureContextOptions },
+): Promise<TLSSocket> {
+  const { socket } = await openTcp(request);
+  return connectUnproved(socket, request);
+}
 
 /**
  * Opens TLS to a server without authenticating it. For content that proves itself, by a signature

@@ -1,14 +1,12 @@
 import type { PeerVerifier } from '../../mtls/index.ts';
-import type { Clock } from '../../platform/index.ts';
 import type { EndpointProfile, TrustDomain } from '../../spiffe/index.ts';
-import type { AddressGuard } from './address-guard.ts';
 import { openEndpoint } from './endpoint-tls.ts';
 import { FetchError, type FetchTrace } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import { FetchTimer } from './fetch-timer.ts';
 import type { AddressKind } from './address-kind.ts';
-import type { HostLookup } from './host-lookup.ts';
 import { httpGet } from './http-get.ts';
+import type { Reach } from './reach.ts';
 import { type RedirectSettings, redirectTarget } from './redirects.ts';
 import { readSourceFile } from './read-source-file.ts';
 import { parseSourceUrl } from './source-url.ts';
@@ -17,7 +15,7 @@ import type { OutgoingProxy } from './outgoing-proxy.ts';
 /**
  * One fetch: the trust domain, the URL, and how the endpoint proves its identity (FED-03, FED-04).
  */
-export interface FetchRequest {
+export interface FetchRequest extends Pick<Reach, 'clock' | 'lookup' | 'guard'> {
   readonly trustDomain: TrustDomain;
   readonly endpointUrl: string;
   readonly profile: EndpointProfile;
@@ -37,13 +35,10 @@ export interface FetchRequest {
   readonly waitSeconds?: number;
   /** What we hold, signed. Sent to the configured URL only, never to a redirect's target. */
   readonly holding?: string;
-  readonly lookup: HostLookup;
-  readonly guard?: AddressGuard | undefined;
   /** Through which endpoints are reached; undefined: directly. */
   readonly proxy: OutgoingProxy | undefined;
   readonly limits: FetchLimits;
   readonly redirects: RedirectSettings;
-  readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 

@@ -1,24 +1,20 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { describeError } from '../../platform/index.ts';
 import { CodedError } from '../../spiffe/index.ts';
-import type { AddressGuard } from './address-guard.ts';
 import { type AddressKind, addressKind, redirectMayReach } from './address-kind.ts';
 import { FetchError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { FetchTimer } from './fetch-timer.ts';
-import type { HostLookup } from './host-lookup.ts';
 import { openTunnel } from './open-tunnel.ts';
 import { isExempt, type OutgoingProxy, proxyAuthorization } from './outgoing-proxy.ts';
+import type { Reach } from './reach.ts';
 import { settleSocket } from './settle-socket.ts';
 
 /** What opening a TCP connection takes. */
-export interface OpenTcpRequest {
+export interface OpenTcpRequest extends Pick<Reach, 'lookup' | 'guard'> {
   readonly url: URL;
-  readonly lookup: HostLookup;
   /** The kind of address that redirected here; absent for the URL that the operator configured. */
   readonly redirectedFrom?: AddressKind | undefined;
-  /** Refuses addresses that are never asked, wherever they came from. */
-  readonly guard?: AddressGuard | undefined;
   /** Through which endpoints are reached; undefined: directly. */
   readonly proxy: OutgoingProxy | undefined;
   readonly limits: FetchLimits;

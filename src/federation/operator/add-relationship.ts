@@ -8,7 +8,8 @@ import {
   StoreError,
 } from '../../store/index.ts';
 import { checkEndpoint, type EndpointCheckParts } from './check-endpoint.ts';
-import { type BootstrapRequest, establishTrust, type EstablishParts, type FirstTrust } from './bootstrap.ts';
+import { establishTrust } from './bootstrap.ts';
+import type { BootstrapRequest, EstablishParts, FirstTrust } from './first-trust.ts';
 import { FederationError } from '../fetch/errors.ts';
 import { isForeignKeyCode } from '../trust/foreign-key.ts';
 import { keyFingerprintsOf } from '../trust/key-fingerprints.ts';

@@ -1,7 +1,8 @@
 import type { Clock } from '../../platform/index.ts';
 import type { BundleLimits, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import type { Store } from '../../store/index.ts';
-import { parseBundleFile, whyNoRootCounts } from './bootstrap.ts';
+import { parseBundleFile } from './bundle-file.ts';
+import { whyNoRootCounts } from './usable-roots.ts';
 import { FederationError } from '../fetch/errors.ts';
 import { findForeignKey } from '../trust/foreign-key.ts';
 import type { HeldBundles } from '../trust/held-bundles.ts';
