@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import { PATIENCE_MS, patienceEnvironment, TEST_PATIENCE_MS } from './testkit/patience.ts';
 
+/** The suites that start whole processes: of the command, and of other projects. */
+const E2E = ['test/e2e/**/*.test.ts', 'test/interop/**/*.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     // One setting for all: see testkit/patience.ts. No test has a time of its own.
     testTimeout: TEST_PATIENCE_MS,
     hookTimeout: TEST_PATIENCE_MS,
@@ -11,5 +13,9 @@ export default defineConfig({
     env: patienceEnvironment,
     pool: 'forks',
     maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: E2E } },
+      { extends: true, test: { name: 'e2e', include: E2E } },
+    ],
   },
 });
