@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { federate, presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../test/e2e/agent-process.ts';
 import type { InteropCheck } from '../support/program.ts';
 import { Cluster } from './cluster.ts';
 import { ISTIO_NAMESPACE, ISTIO_TRUST_DOMAIN, MESH, prepareIstio, writeMeshText } from './istio-cluster.ts';
 import { configMapsIn, pemOf, type SeenObject } from './objects.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 
 /** `federate doctor istio` at a real API server. */
 export const doctorChecks: readonly InteropCheck[] = [
@@ -45,7 +46,7 @@ async function traps(executable: string): Promise<void> {
   const kubeconfig = cluster.writeKubeconfig();
   const examine = async () => {
     const words = ['doctor', 'istio', '--kubeconfig', kubeconfig, '--output', 'json'];
-    const { code, out, err } = await federate(...words);
+    const { code, out, err } = await runVerb(...words);
     assert(out !== '', err);
     const { findings } = JSON.parse(out) as { findings: readonly { readonly code: string }[] };
     return { code, codes: [...new Set(findings.map((finding) => finding.code))].sort() };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
-import { federate, presentCa, until } from '../../test/e2e/agent-process.ts';
+import { presentCa, until } from '../../test/e2e/agent-process.ts';
 import { startAgents } from '../../test/e2e/running-agents.ts';
 import { Child } from '../support/child.ts';
 import type { InteropCheck } from '../support/program.ts';
@@ -11,6 +11,7 @@ import { Spire } from '../support/spire.ts';
 import { federate as trust } from './beside.ts';
 import { Cluster } from './cluster.ts';
 import { apiServerBeside } from './executables.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 
 const OBJECTS = '/apis/spire.spiffe.io/v1alpha1/clusterfederatedtrustdomains';
 
@@ -75,7 +76,7 @@ async function rendered({ cluster, server }: World): Promise<void> {
   await using agents = await startAgents([{ trustDomain: OURS, profile: 'https_spiffe' }]);
   const [ours] = agents.all;
   assert(ours);
-  const { out } = await federate(
+  const { out } = await runVerb(
     'export-config',
     '--for',
     'spire-controller-manager',

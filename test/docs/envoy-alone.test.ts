@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { renderEnvoy } from '../../src/envoy/index.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { federate } from '../e2e/agent-process.ts';
 
 /** The block of docs/meshes/envoy.md that begins with the comment `# NAME`. */
 function block(name: string): string {
@@ -16,7 +16,7 @@ describe('docs/meshes/envoy.md', () => {
   it('has an agent config and an Envoy that work as pasted', async () => {
     using folder = tempDir();
     for (const name of ['agent.yaml', 'envoy.yaml']) writeFileSync(folder.file(name), block(name));
-    const checked = await federate('check-config', folder.file('agent.yaml'), '--without-files');
+    const checked = await runVerb('check-config', folder.file('agent.yaml'), '--without-files');
     expect(checked.err).toBe('');
     expect(checked.code).toBe(0);
     const { bootstrap, stands_for: standsFor } = await renderEnvoy(folder.file('envoy.yaml'), {});

@@ -5,15 +5,18 @@ import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { PATIENCE_MS } from '../../testkit/patience.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 import { until as untilTrue } from '../../testkit/until.ts';
 import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 
 const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');
 const HOUR_MS = 3_600_000;
+/** So that looking does not take the processor from the processes that are looked at. */
+const LOOK_EVERY_MS = 20;
 
 /** What a verb answered with `--output json`. */
 export interface Answered<Answer> {
-  readonly code: number | null;
+  readonly code: number;
   readonly answer: Answer;
 }
 
@@ -84,14 +87,9 @@ export class FederateProcess {
   }
 }
 
-/** Runs one verb to its end as a user would type it. */
-export async function federate(...words: string[]): Promise<Ending> {
-  return await new FederateProcess(words).ended;
-}
-
 /** Resolves when the condition holds. Throws after `PATIENCE_MS` with what it waited for. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  await untilTrue(condition, what);
+  await untilTrue(condition, what, { pauseMs: LOOK_EVERY_MS });
 }
 
 /** A CA that is valid now. */
@@ -195,7 +193,7 @@ export class AgentHome {
 
   /** A verb put to this agent with `--output json`. */
   async ask<Answer = unknown>(...words: string[]): Promise<Answered<Answer>> {
-    const { code, out, err } = await federate(...words, '--socket', this.socket, '--output', 'json');
+    const { code, out, err } = await runVerb(...words, '--socket', this.socket, '--output', 'json');
     if (out.trim() === '') throw new Error(`"federate ${words.join(' ')}" said nothing: ${err}`);
     return { code, answer: JSON.parse(out) as Answer };
   }

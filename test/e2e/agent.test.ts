@@ -5,6 +5,7 @@ import Sqlite from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { certificatesFromPem, pemFromCertificates } from '../../src/spiffe/index.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
 import type {
@@ -13,14 +14,7 @@ import type {
   RelationshipDocument,
   StatusDocument,
 } from '../../src/admin-client/index.ts';
-import {
-  type AgentHome,
-  type Answered,
-  federate,
-  FederateProcess,
-  presentCa,
-  until,
-} from './agent-process.ts';
+import { type AgentHome, type Answered, FederateProcess, presentCa, until } from './agent-process.ts';
 
 interface Refusal {
   readonly error: { readonly code: string };
@@ -120,7 +114,7 @@ describe('two agents and the federate command', () => {
       a.ask('bundle', 'history', 'b.example'),
       a.ask('bundle', 'diff', 'b.example'),
       a.ask('verify', agents.file('leaf.pem')),
-      federate('check-config', a.configFile, '--output', 'json'),
+      runVerb('check-config', a.configFile, '--output', 'json'),
     ]);
     expect(list.answer).toMatchObject([{ trust_domain: 'b.example', state: 'active' }]);
     expect(show.answer).toMatchObject({

@@ -8,9 +8,10 @@ import type {
 } from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
-import { type AgentHome, federate, FederateProcess, presentCa, until } from './agent-process.ts';
+import { type AgentHome, FederateProcess, presentCa, until } from './agent-process.ts';
 
 interface Refusal {
   readonly error: { readonly code: string };
@@ -47,7 +48,7 @@ afterAll(async () => {
 
 const show = async () => (await a.ask<RelationshipDocument>('show', 'b.example')).answer;
 const review = async () => (await a.ask<ReviewDocument>('review', 'b.example')).answer;
-const text = (...words: string[]) => federate(...words, '--socket', a.socket);
+const text = (...words: string[]) => runVerb(...words, '--socket', a.socket);
 const holds = (...cas: readonly TestCa[]) => {
   const pem = a.foreign('b.example.pem');
   return (

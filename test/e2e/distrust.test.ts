@@ -9,9 +9,10 @@ import type {
   VerifyDocument,
 } from '../../src/admin-client/index.ts';
 import { createLayout, names } from '../../src/demonstration/demo/layout.ts';
-import { Meshes } from '../../src/demonstration/demo/meshes.ts';
+import { type MeshName, Meshes } from '../../src/demonstration/demo/meshes.ts';
 import { openTls } from '../../src/demonstration/demo/tls-probe.ts';
 import { systemClock } from '../../src/platform/index.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { until } from './agent-process.ts';
 
@@ -35,6 +36,14 @@ afterAll(async () => {
   folder[Symbol.dispose]();
 });
 
+/** A verb put to the agent of one of the meshes, in this process. */
+const verb = (mesh: MeshName, words: readonly string[]) =>
+  runVerb(...words, '--socket', meshes.layout[mesh]('admin.sock'));
+const ask = async <Answer>(mesh: MeshName, words: readonly string[]): Promise<Answer> => {
+  const { code, out } = await verb(mesh, [...words, '--output', 'json']);
+  expect([code, out]).toEqual([0, expect.any(String)]);
+  return JSON.parse(out) as Answer;
+};
 const untilCalls = (work: boolean) =>
   until(`calls that ${work ? 'work' : 'are refused'}`, async () => {
     const { remark, missing } = await meshes.call();
@@ -55,18 +64,18 @@ describe('federate distrust, in the simulated meshes', () => {
     const closed = once(socket, 'close');
     await systemClock.sleep(300);
     expect(socket.destroyed).toBe(false);
-    const answer = (await meshes.ask('consul', [
+    const answer = await ask<DistrustedDocument>('consul', [
       'distrust',
       names.istio,
       rootKey.slice(0, 10),
       '--reason',
       'the CA was broken into',
-    ])) as DistrustedDocument;
+    ]);
     expect(answer).toMatchObject({ trust_domain: names.istio, was_trusted: true, x509_left: 0, ours: false });
     await closed;
     await untilCalls(false);
     writeFileSync(folder.file('chain.pem'), identity.certificateChainPem);
-    const { exitCode, stdout } = await meshes.verb('consul', [
+    const { code, out } = await verb('consul', [
       'verify',
       folder.file('chain.pem'),
       '--peer-role',
@@ -74,37 +83,37 @@ describe('federate distrust, in the simulated meshes', () => {
       '--output',
       'json',
     ]);
-    expect(exitCode).toBe(1);
-    const verdict = JSON.parse(stdout) as VerifyDocument;
+    expect(code).toBe(1);
+    const verdict = JSON.parse(out) as VerifyDocument;
     expect(verdict).toMatchObject({ accepted: false, code: 'key-distrusted' });
     expect(verdict.message).toContain('the CA was broken into');
   });
 
   it('says it to people: in show, in the list of distrusted keys, and with what to do', async () => {
     const [show, list, verify] = await Promise.all([
-      meshes.verb('consul', ['show', names.istio]),
-      meshes.verb('consul', ['distrust', 'list']),
-      meshes.verb('consul', ['verify', folder.file('chain.pem'), '--peer-role', 'client']),
+      verb('consul', ['show', names.istio]),
+      verb('consul', ['distrust', 'list']),
+      verb('consul', ['verify', folder.file('chain.pem'), '--peer-role', 'client']),
     ]);
-    expect(show.stdout).toMatch(/distrusted +[0-9a-f]{6} .*the CA was broken into/);
-    expect(list.stdout).toContain(`sha256:${rootKey}`);
-    expect(verify.stdout).toContain('federate trust --again');
+    expect(show.out).toMatch(/distrusted +[0-9a-f]{6} .*the CA was broken into/);
+    expect(list.out).toContain(`sha256:${rootKey}`);
+    expect(verify.out).toContain('federate trust --again');
   });
 
   it('stays out over polls and over a restart of the agent', async () => {
-    await meshes.verb('consul', ['refresh', names.istio]);
+    await verb('consul', ['refresh', names.istio]);
     await meshes.stopAgent('consul');
     meshes.startAgent('consul');
     await meshes.agentReady('consul');
-    await meshes.verb('consul', ['refresh', names.istio]);
+    await verb('consul', ['refresh', names.istio]);
     await untilCalls(false);
-    expect(await meshes.ask('consul', ['distrust', 'list'])).toMatchObject([{ key_fingerprint: rootKey }]);
+    expect(await ask('consul', ['distrust', 'list'])).toMatchObject([{ key_fingerprint: rootKey }]);
   });
 
   it('federate trust --again lets it count again, on record: calls work', async () => {
-    await meshes.ask('consul', ['trust', '--again', names.istio, rootKey, '--reason', 'a false alarm']);
+    await ask('consul', ['trust', '--again', names.istio, rootKey, '--reason', 'a false alarm']);
     await untilCalls(true);
-    const { events } = (await meshes.ask('consul', ['bundle', 'history', names.istio])) as HistoryDocument;
+    const { events } = await ask<HistoryDocument>('consul', ['bundle', 'history', names.istio]);
     const told = events.filter(({ kind }) => kind.startsWith('key-')).map(({ message }) => message);
     expect(told).toEqual([
       expect.stringMatching(/is trusted again: a false alarm$/),
@@ -113,21 +122,21 @@ describe('federate distrust, in the simulated meshes', () => {
   });
 
   it('own: what we publish loses the key, so the peer refuses it; the last one goes only when that is said', async () => {
-    const refused = await meshes.verb('istio', ['distrust', 'own', rootKey, '--output', 'json']);
-    expect(refused.exitCode).toBe(1);
-    expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'last-own-key' } });
+    const refused = await verb('istio', ['distrust', 'own', rootKey, '--output', 'json']);
+    expect(refused.code).toBe(1);
+    expect(JSON.parse(refused.out)).toMatchObject({ error: { code: 'last-own-key' } });
     await meshes.control.istio.rotate('publish');
     await until('the second root', async () => {
-      const { own } = (await meshes.ask('istio', ['status'])) as StatusDocument;
+      const { own } = await ask<StatusDocument>('istio', ['status']);
       return own?.authorities === 2;
     });
-    await meshes.ask('consul', ['refresh', names.istio]);
+    await ask('consul', ['refresh', names.istio]);
     const { socket } = await openConnection();
     const closed = once(socket, 'close');
     const words = ['distrust', 'own', rootKey, '--reason', 'old backup lost'];
-    const warned = await meshes.verb('istio', [...words, '--output', 'json']);
-    expect(JSON.parse(warned.stdout)).toMatchObject({ error: { code: 'own-svid-key' } });
-    const out = (await meshes.ask('istio', [...words, '--even-our-own-svid'])) as DistrustedDocument;
+    const warned = await verb('istio', [...words, '--output', 'json']);
+    expect(JSON.parse(warned.out)).toMatchObject({ error: { code: 'own-svid-key' } });
+    const out = await ask<DistrustedDocument>('istio', [...words, '--even-our-own-svid']);
     expect(out).toMatchObject({ ours: true, was_trusted: true, x509_left: 1 });
     // The endpoint rings, the peer polls, its mesh is written to: nobody types anything there.
     await closed;

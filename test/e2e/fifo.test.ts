@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RelationshipDocument, RemovedDocument, StatusDocument } from '../../src/admin-client/index.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { federate, until } from './agent-process.ts';
+import { FederateProcess, until } from './agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 
 let agents: Agents;
@@ -73,7 +73,7 @@ describe('a FIFO that is named to a process', () => {
     using folder = tempDir();
     const fifo = folder.file('fifo');
     execFileSync('mkfifo', [fifo]);
-    const { code, err } = await federate(...words(fifo));
+    const { code, err } = await new FederateProcess(words(fifo)).ended;
     expect([code === 0, err]).toEqual([false, expect.stringContaining('is not a regular file')]);
   });
 

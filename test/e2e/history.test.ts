@@ -9,8 +9,9 @@ import type {
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { doctorStore } from '../store/doctored-store.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { AgentHome, FederateProcess, federate, presentCa, until } from './agent-process.ts';
+import { AgentHome, FederateProcess, presentCa, until } from './agent-process.ts';
 
 /** Two agents with SVIDs that federate, as two operators have them. The tests are one story, in order. */
 let folder: ReturnType<typeof tempDir>;
@@ -71,7 +72,7 @@ describe('A history that proves itself, between two agents', () => {
     expect(story.answer.newest_head).toMatchObject({ signer: 'spiffe://a.example/federate' });
     const verified = await a.ask('history', 'verify', '--bundle', a.file('own.pem'));
     expect(verified).toMatchObject({ code: 0, answer: { sound: true } });
-    const at = await federate('history', '--at', new Date().toISOString(), '--socket', a.socket);
+    const at = await runVerb('history', '--at', new Date().toISOString(), '--socket', a.socket);
     expect(at.out).toContain('b.example  version 1');
   });
 
@@ -100,7 +101,7 @@ describe('A history that proves itself, between two agents', () => {
     await restart(0);
     await until('a warning of a', async () => (await warnings(a)).length > 0);
     expect(await warnings(a)).toMatchObject([{ trust_domain: 'a.example', code: 'own-history-doctored' }]);
-    expect((await federate('status', '--socket', a.socket)).out).toMatch(
+    expect((await runVerb('status', '--socket', a.socket)).out).toMatch(
       /^WARNING {2}our own history is not the one/,
     );
     await b.ask('history', 'heads', 'a.example', '--export', folder.file('kept.jsonl'));

@@ -5,8 +5,9 @@ import {
   type InvitedDocument,
 } from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { AgentHome, type FederateProcess, federate, presentCa, until } from './agent-process.ts';
+import { AgentHome, type FederateProcess, presentCa, until } from './agent-process.ts';
 
 interface Refusal {
   readonly error: { readonly code: string; readonly hint: string | null };
@@ -62,10 +63,10 @@ describe('federate invite and federate add', () => {
     ['https_web', 'https_web'],
   ] as const)('federate two agents by one line, %s and %s: both lists active, the same words, the files written', async (ofA, ofB) => {
     const [a, b] = await startTwo(ofA, ofB);
-    const given = await federate('invite', '--socket', a.socket);
+    const given = await runVerb('invite', '--socket', a.socket);
     expect([given.code, given.out]).toEqual([0, expect.stringMatching(/^FEDERATE:[A-Z2-7]+\n$/)]);
     expect(given.err).toContain("federate add --peer '<line>'");
-    const taken = await federate('add', '--peer', given.out.trim(), '--socket', b.socket);
+    const taken = await runVerb('add', '--peer', given.out.trim(), '--socket', b.socket);
     expect([taken.code, taken.err]).toEqual([0, '']);
     expect(taken.out).toContain('Federated with a.example, in both directions.');
     await until(
@@ -89,7 +90,7 @@ describe('federate invite and federate add', () => {
   it('with --require-approval wait for the words of the other side, a restart of both in between', async () => {
     const [a, b] = await startTwo('https_spiffe', 'https_web');
     const { answer } = await a.ask<InvitedDocument>('invite', '--peer', 'b.example', '--require-approval');
-    const taken = await federate('add', '--peer', answer.line, '--socket', b.socket);
+    const taken = await runVerb('add', '--peer', answer.line, '--socket', b.socket);
     expect(taken.code).toBe(0);
     const words = /The words on both sides are: (.*)/.exec(taken.out)?.[1] ?? '';
     expect(words.split(' ')).toHaveLength(4);
@@ -105,7 +106,7 @@ describe('federate invite and federate add', () => {
 
     const wrong = await a.ask<Refusal>('approve', 'maple', 'maple', 'maple', 'maple');
     expect([wrong.code, wrong.answer.error.code]).toEqual([1, 'no-such-invitation']);
-    const approved = await federate('approve', ...words.split(' '), '--socket', a.socket);
+    const approved = await runVerb('approve', ...words.split(' '), '--socket', a.socket);
     expect([approved.code, approved.out]).toEqual([0, expect.stringContaining('Federated with b.example')]);
     await until(
       'both to be active',
@@ -150,7 +151,7 @@ describe('federate invite and federate add', () => {
   it('stay with --wait until the line was used or taken back', async () => {
     const [port = 0] = await freePorts(1);
     const a = await startAgent('a.example', 'https_spiffe', port);
-    const inviting = federate('invite', '--wait', '--socket', a.socket);
+    const inviting = runVerb('invite', '--wait', '--socket', a.socket);
     await until('the invitation', async () => (await invitationsOf(a)).length === 1);
     const [open] = await invitationsOf(a);
     await a.ask('invite', 'cancel', open?.id ?? '');

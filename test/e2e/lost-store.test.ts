@@ -7,7 +7,8 @@ import {
   type StatusDocument,
   type UnrecordedTrustDocument,
 } from '../../src/admin-client/index.ts';
-import { federate, type FederateProcess, until } from './agent-process.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
+import { type FederateProcess, until } from './agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 
 let agents: Agents;
@@ -72,7 +73,7 @@ describe('an agent that has lost its store', () => {
   it('keeps the trust in the mesh, says so, and continues it with federate add --from-mesh', async () => {
     const gaps = await gapsDuring(async () => {
       await loseStore();
-      const shown = await federate('status', '--socket', a.socket);
+      const shown = await runVerb('status', '--socket', a.socket);
       expect(shown.out).toMatch(/^WARNING .*b\.example.*\[unrecorded-trust\]/m);
       const { answer } = await a.ask<UnrecordedTrustDocument[]>('adopt');
       expect(answer).toMatchObject([

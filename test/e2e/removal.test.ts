@@ -7,7 +7,8 @@ import type {
   RemovedDocument,
   StatusDocument,
 } from '../../src/admin-client/index.ts';
-import { federate, presentCa, until } from './agent-process.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
+import { presentCa, until } from './agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
 
 let agents: Agents;
@@ -61,7 +62,7 @@ describe('trust that is taken away while the mesh cannot be written', () => {
     const { answer } = await a.ask<BundleDocument>('bundle', 'show', 'b.example');
     const key = answer.x509_authorities[0]?.key_fingerprint ?? '';
     await whileBroken(async () => {
-      const said = await federate('distrust', 'b.example', key, '--socket', a.socket);
+      const said = await runVerb('distrust', 'b.example', key, '--socket', a.socket);
       expect(said).toMatchObject({ code: 1, err: '' });
       expect(said.out).toMatch(
         /^WARNING: the mesh may still trust the key: .*\[.+\]\. The agent goes on trying/m,
@@ -88,12 +89,12 @@ describe('trust that is taken away while the mesh cannot be written', () => {
   it('federate remove says that the mesh may still trust the peer, as status does until it is gone', async () => {
     await addPeer();
     await whileBroken(async () => {
-      const removed = await federate('remove', 'b.example', '--socket', a.socket);
+      const removed = await runVerb('remove', 'b.example', '--socket', a.socket);
       expect(removed).toMatchObject({ code: 1, err: '' });
       expect(removed.out).toMatch(
         /^b\.example is no longer a peer, but the mesh may still trust it: .*\[.+\]/,
       );
-      const warned = await federate('status', '--socket', a.socket);
+      const warned = await runVerb('status', '--socket', a.socket);
       expect(warned.out).toMatch(
         /^WARNING {2}the mesh may still trust b\.example, .*\[mesh-still-trusts\], since 20/,
       );

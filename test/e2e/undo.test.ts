@@ -11,9 +11,10 @@ import type {
   ReviewDocument,
   StatusDocument,
 } from '../../src/admin-client/index.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
 import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
-import { type AgentHome, federate, presentCa, until } from './agent-process.ts';
+import { type AgentHome, presentCa, until } from './agent-process.ts';
 
 const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');
 
@@ -59,7 +60,7 @@ const commandsIn = (text: string) => [
   ...[...text.matchAll(/"(federate [^"]*)"/g)].map(([, command = '']) => command),
 ];
 const tell = async (home: AgentHome, ...words: string[]) => {
-  const { out, err, code } = await federate(...words, '--socket', home.socket);
+  const { out, err, code } = await runVerb(...words, '--socket', home.socket);
   return { text: `${out}\n${err}`, code };
 };
 const addPeer = async (home: AgentHome, peer: AgentHome) => {

@@ -4,10 +4,11 @@ import type { StatusDocument } from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { spiffeWorkloadService } from '../../src/grpc/index.ts';
 import { serializeBundle } from '../../src/spiffe/index.ts';
+import { runVerb } from '../../testkit/run-verb.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
 import { WorkloadCaller } from '../../testkit/workload-caller.ts';
-import { AgentHome, federate, type FederateProcess, presentCa } from './agent-process.ts';
+import { AgentHome, type FederateProcess, presentCa } from './agent-process.ts';
 
 const { FetchX509Bundles, FetchX509SVID } = spiffeWorkloadService;
 
@@ -79,7 +80,7 @@ describe('federate agent with workload_api', () => {
       refused: [],
       workload_streams: 1,
     });
-    const { out } = await federate('status', '--socket', home.socket);
+    const { out } = await runVerb('status', '--socket', home.socket);
     expect(out).toMatch(/^workload streams +1$/m);
     await home.ask('remove', 'b.example');
     expect(Object.keys((await stream.next()).value?.bundles ?? {})).toEqual(['spiffe://a.example']);
