@@ -140,7 +140,7 @@ describe('federate invite and federate add', () => {
       [2, 'usage'],
       [2, 'usage'],
       [1, 'invitation-own'],
-      [2, 'usage'],
+      [2, 'duration-invalid'],
       [1, 'no-such-invitation'],
       [1, 'invitation-not-open'],
     ]);
