@@ -5,6 +5,7 @@ import { adoptCommand } from './commands/adopt.ts';
 import { bundleCommand } from './commands/bundle.ts';
 import { changeCommand } from './commands/change.ts';
 import { distrustCommand, trustCommand } from './commands/distrust.ts';
+import { completionCommand } from './commands/completion.ts';
 import { demoCommand } from './commands/demo.ts';
 import { exportConfigCommand } from './commands/export-config.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -26,6 +27,8 @@ import { type ExitCode, exitCodes } from './exit-codes.ts';
 import { refuseUnknownVerb } from './known-verbs.ts';
 import { type Outlet, processOutlet } from './outlet.ts';
 import { createTerminal, type OutputFormat, reportError, type Terminal } from './terminal.ts';
+import { answerCompletion } from './completion/answer.ts';
+import { COMPLETE_VERB } from './completion/scripts.ts';
 import { FederateCommand } from './federate-command.ts';
 import type { DisplayOptions } from './view.ts';
 import { type Clock, systemClock, versionLine } from '../platform/index.ts';
@@ -54,6 +57,10 @@ export async function main(
     >();
     return terminal.show(output, display);
   });
+  if (words[0] === COMPLETE_VERB) {
+    await answerCompletion(program, words.slice(1), terminal, outlet.environment ?? {});
+    return exitCodes.done;
+  }
   try {
     refuseUnknownVerb(program, words);
     await program.parseAsync(words, { from: 'user' });
@@ -72,7 +79,7 @@ function onBrokenPipe(error: NodeJS.ErrnoException): never {
 
 /** The verbs in their groups, in the order in which a newcomer needs them. */
 const GROUPS: readonly (readonly [heading: string, verbs: readonly AddVerb[]])[] = [
-  ['Start:', [demoCommand, initCommand, checkConfigCommand, statusCommand, doctorCommand]],
+  ['Start:', [demoCommand, initCommand, checkConfigCommand, statusCommand, doctorCommand, completionCommand]],
   [
     'Relationships:',
     [
