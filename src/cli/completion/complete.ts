@@ -1,13 +1,7 @@
 import type { Command, Option } from 'commander';
 import { printable } from '../../platform/index.ts';
 import { nameOf, type ReadingPlace, readingPlace } from './reading-place.ts';
-import type { Ask } from './values.ts';
-
-/** A word that can stand at the place, with what it means. */
-export interface Candidate {
-  readonly value: string;
-  readonly help?: string;
-}
+import type { Ask, Candidate } from './values.ts';
 
 /** What can stand at a place: these words, or the name of a file. */
 export type Completion =

@@ -1,7 +1,12 @@
 import type { AdminClient } from '../../admin-client/index.ts';
 import { pathOf } from '../federate-command.ts';
-import type { Candidate } from './complete.ts';
 import type { ReadingPlace } from './reading-place.ts';
+
+/** A word that can stand at the place, with what it means. */
+export interface Candidate {
+  readonly value: string;
+  readonly help?: string;
+}
 
 /** Gives what can stand for a placeholder of the help, such as `trust-domain`. */
 export type Ask = (
