@@ -1,11 +1,11 @@
 import { peeringTrustBundleMessage } from '../../grpc/index.ts';
 import type { Clock, Log, Random } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import { type Admission, judgeForeignTrust, rootsToHold } from '../contract/admission.ts';
+import type { Admission, PresentKey } from '../contract/admission.ts';
+import { chooseForeignTrust } from '../contract/choose-foreign-trust.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { reportOf } from '../contract/foreign-report.ts';
 import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
-import { OBJECT_LIMITS, placePeers } from '../contract/place-peers.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { PeerLink } from './peer-link.ts';
 import { deletePeering, generatePeeringToken, listPeerings, type Peering } from './peerings.ts';
@@ -58,20 +58,14 @@ export class ForeignTrustWriter {
       fetchOwnTrust(this.#client, signal),
       listPeerings(this.#client, this.#prefix, signal),
     ]);
-    const held = this.#heldKeys(wanted);
-    const judged = judgeForeignTrust(wanted, {
+    const placed = await chooseForeignTrust(wanted, {
       own,
-      ownAliases: [],
       scope: 'per-trust-domain',
       taken: this.#takenBy(peerings, wanted),
-      held,
+      present: this.#presentKeys(),
       now: this.#clock.now(),
-    });
-    const placed = await placePeers(judged, {
-      rootsToKeep: (admission) => rootsToHold(admission, held),
       render: ({ bundle }, roots) => ({ roots, message: renderTrustBundle(bundle.trustDomain, roots) }),
       bytesOf: ({ message }) => peeringTrustBundleMessage.encode(message).length,
-      limits: OBJECT_LIMITS,
     });
     const admissions = placed.map(({ admission, rendered }) => ({
       ...admission,
@@ -126,12 +120,10 @@ export class ForeignTrustWriter {
     return taken;
   }
 
-  #heldKeys(wanted: readonly TrustBundle[]): ReadonlyMap<string, TrustDomain> {
-    const held = new Map<string, TrustDomain>();
-    for (const { trustDomain } of wanted)
-      for (const { keyFingerprint } of this.#links.get(trustDomain)?.roots ?? [])
-        held.set(keyFingerprint, trustDomain);
-    return held;
+  #presentKeys(): readonly PresentKey[] {
+    return [...this.#links].flatMap(([trustDomain, { roots }]) =>
+      roots.map(({ keyFingerprint }) => ({ trustDomain, keyFingerprint })),
+    );
   }
 
   async #hold(admission: Admission, signal: AbortSignal): Promise<ForeignTrustReport> {

@@ -24,6 +24,22 @@ export interface PlacedPeer<Rendered> {
   readonly rendered: Rendered | undefined;
 }
 
+/** How the content of each peer is rendered, and how much fits. */
+export interface Placing<Rendered> {
+  /**
+   * The roots of a refused peer that stay: those that are in the mesh and that it still lists.
+   */
+  readonly rootsToKeep: (
+    admission: Admission,
+  ) => readonly X509Authority[] | Promise<readonly X509Authority[]>;
+  /** Renders these roots of a peer. Called with at least one root, unless `rendersEmpty`. */
+  readonly render: (admission: Admission, roots: readonly X509Authority[]) => Rendered | Promise<Rendered>;
+  /** Whether a peer without roots has something in the mesh too. */
+  readonly rendersEmpty?: boolean;
+  readonly bytesOf: (rendered: Rendered) => number;
+  readonly limits: PlaceLimits;
+}
+
 interface Item<Rendered> extends PlacedPeer<Rendered> {
   readonly name: string;
   readonly size: number;
@@ -37,20 +53,7 @@ interface Item<Rendered> extends PlacedPeer<Rendered> {
  */
 export async function placePeers<Rendered>(
   admissions: readonly Admission[],
-  options: {
-    /**
-     * The roots of a refused peer that stay: those that are in the mesh and that it still lists.
-     */
-    readonly rootsToKeep: (
-      admission: Admission,
-    ) => readonly X509Authority[] | Promise<readonly X509Authority[]>;
-    /** Renders these roots of a peer. Called with at least one root, unless `rendersEmpty`. */
-    readonly render: (admission: Admission, roots: readonly X509Authority[]) => Rendered | Promise<Rendered>;
-    /** Whether a peer without roots has something in the mesh too. */
-    readonly rendersEmpty?: boolean;
-    readonly bytesOf: (rendered: Rendered) => number;
-    readonly limits: PlaceLimits;
-  },
+  options: Placing<Rendered>,
 ): Promise<readonly PlacedPeer<Rendered>[]> {
   const { rootsToKeep, render, rendersEmpty = false, bytesOf, limits } = options;
 

@@ -7,6 +7,7 @@ import {
   PemError,
   x509AuthorityFromDer,
 } from '../../spiffe/index.ts';
+import type { PresentKey } from './admission.ts';
 import type { PresentAnchor } from './anchors.ts';
 import type { PresentTrust } from './mesh-adapter.ts';
 
@@ -21,6 +22,11 @@ export function certificatesIn(text: string): Omit<PresentAnchor, 'trustDomain'>
     if (error instanceof PemError || error instanceof CertificateError) return [];
     throw error;
   }
+}
+
+/** The keys of these anchors, with their trust domains. */
+export function keysOfAnchors(anchors: readonly PresentAnchor[]): readonly PresentKey[] {
+  return anchors.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint }));
 }
 
 /**

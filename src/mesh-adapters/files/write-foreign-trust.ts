@@ -12,11 +12,12 @@ import {
   type TrustBundle,
   type TrustDomain,
 } from '../../spiffe/index.ts';
-import { type Admission, judgeForeignTrust, refuseAdmission } from '../contract/admission.ts';
+import { type Admission, refuseAdmission } from '../contract/admission.ts';
+import { chooseForeignTrust } from '../contract/choose-foreign-trust.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { reportOf } from '../contract/foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PresentTrust } from '../contract/mesh-adapter.ts';
-import { type PlacedPeer, type PlaceLimits, placePeers } from '../contract/place-peers.ts';
+import type { PlacedPeer, PlaceLimits } from '../contract/place-peers.ts';
 import { readBoundedFile } from './bounded-file.ts';
 import { type Manifest, MANIFEST_FILE, parseManifest, serializeManifest } from './manifest.ts';
 import { filesOf, type PeerFiles, renderMaps, renderPeerFiles, SHARED_FILES, withRoots } from './render.ts';
@@ -149,20 +150,19 @@ async function place(
     readonly now: Date;
   },
 ): Promise<readonly PlacedPeer<PeerFiles>[]> {
-  const admissions = judgeForeignTrust(wanted, {
-    own,
-    ownAliases: [],
-    scope: 'per-trust-domain',
-    taken: await takenNames(folder, wanted, ours),
-    held: new Map(),
-    now,
-  }).map(refuseLongName);
   const present = new Map<TrustDomain, TrustBundle | undefined>();
   const presentOf = async ({ bundle: { trustDomain } }: Admission) => {
     if (!present.has(trustDomain)) present.set(trustDomain, await presentBundle(trustDomain, folder, ours));
     return present.get(trustDomain);
   };
-  return await placePeers(admissions, {
+  return await chooseForeignTrust(wanted, {
+    own,
+    scope: 'per-trust-domain',
+    taken: await takenNames(folder, wanted, ours),
+    // No peer has precedence for a key because its files hold it.
+    present: [],
+    judge: refuseLongName,
+    now,
     rootsToKeep: async (admission) => {
       const there = new Set(
         (await presentOf(admission))?.x509Authorities.map(({ fingerprint }) => fingerprint),

@@ -1,10 +1,11 @@
 import { defined } from '../../objects/index.ts';
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { heldKeys, judgeForeignTrust, refuseConstrained, rootsToHold } from '../contract/admission.ts';
+import { refuseConstrained } from '../contract/admission.ts';
+import { chooseForeignTrust } from '../contract/choose-foreign-trust.ts';
 import { reportOf } from '../contract/foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PropagationState } from '../contract/mesh-adapter.ts';
 import type { Anchor, Anchors, PresentAnchor } from '../contract/anchors.ts';
-import { placePeers } from '../contract/place-peers.ts';
+import { keysOfAnchors } from '../contract/present-anchors.ts';
 import { type CaEntry, type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
 import { faultOf, type OwnEntries, ownAnchorOf, parseOwnEntries, renderOwnEntries } from './own-entries.ts';
 import { bytesOfEntries, limitsOfEntries, type MeshConfigRoom } from './room.ts';
@@ -78,24 +79,18 @@ export async function planForeignTrust(
   const { own, anchors, elsewhere, unnarrowed, room, notes: more, reported, kept, now } = options;
   const config = parseMeshConfig(held.text);
   const present = presentEntries(held.text, config, held.memory);
-  const keys = heldKeys(
-    present.own.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint })),
-    wanted,
-  );
-  const judged = judgeForeignTrust(wanted, {
-    own: own(config),
-    ownAliases: config.trustDomainAliases,
-    scope: 'merged',
-    taken: new Set(present.foreign.flatMap(({ trustDomains }) => trustDomains)),
-    held: keys,
-    now,
-  }).map((admission) => (unnarrowed ? admission : refuseConstrained(admission)));
   // Kept entries stay in the text, as entries of others do.
   const replaced = [...present.ownBytes].filter(([trustDomain]) => !kept.has(trustDomain));
   const replacedBytes = replaced.reduce((sum, [, bytes]) => sum + bytes, 0);
   const limits = limitsOfEntries(room, Buffer.byteLength(held.text) - replacedBytes);
-  const placed = await placePeers(judged, {
-    rootsToKeep: (admission) => rootsToHold(admission, keys),
+  const placed = await chooseForeignTrust(wanted, {
+    own: own(config),
+    ownAliases: config.trustDomainAliases,
+    scope: 'merged',
+    taken: new Set(present.foreign.flatMap(({ trustDomains }) => trustDomains)),
+    present: keysOfAnchors(present.own),
+    judge: (admission) => (unnarrowed ? admission : refuseConstrained(admission)),
+    now,
     render: ({ bundle }, roots) => anchors.of(bundle.trustDomain, roots, [...present.own, ...elsewhere]),
     bytesOf: (each) => bytesOfEntries(each, limits),
     limits,

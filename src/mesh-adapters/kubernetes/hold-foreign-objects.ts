@@ -1,17 +1,12 @@
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import {
-  type Admission,
-  type AdmissionContext,
-  heldKeys,
-  judgeForeignTrust,
-  rootsToHold,
-} from '../contract/admission.ts';
+import type { Admission, AdmissionContext } from '../contract/admission.ts';
 import type { Anchor, Anchors } from '../contract/anchors.ts';
+import { chooseForeignTrust } from '../contract/choose-foreign-trust.ts';
 import { reportOf } from '../contract/foreign-report.ts';
 import type { ForeignTrustReport, OwnTrust, PropagationState } from '../contract/mesh-adapter.ts';
-import { type PlaceLimits, placePeers } from '../contract/place-peers.ts';
+import type { PlaceLimits } from '../contract/place-peers.ts';
 import { PeerWrites, type PeerWriting } from '../contract/peer-writes.ts';
-import { certificatesIn } from '../contract/present-anchors.ts';
+import { certificatesIn, keysOfAnchors } from '../contract/present-anchors.ts';
 import { type ForeignObjectPlace, listForeignObjects, writeForeignObjects } from './foreign-objects.ts';
 import type { KubernetesClient } from './kubernetes-client.ts';
 
@@ -80,14 +75,14 @@ export async function holdForeignObjects(
   const present = ours.flatMap(({ trustDomain, pem }) =>
     trustDomain === undefined ? [] : certificatesIn(pem).map((each) => ({ trustDomain, ...each })),
   );
-  const held = heldKeys(
-    present.map(({ trustDomain, certificate: { keyFingerprint } }) => ({ trustDomain, keyFingerprint })),
-    wanted,
-  );
-  const context = { own, ownAliases: [], scope: 'merged' as const, taken, held, now, ...pool };
-  const admissions = judgeForeignTrust(wanted, context).map(judge);
-  const placed = await placePeers(admissions, {
-    rootsToKeep: (admission) => rootsToHold(admission, held),
+  const placed = await chooseForeignTrust(wanted, {
+    own,
+    scope: 'merged',
+    taken,
+    present: keysOfAnchors(present),
+    judge,
+    now,
+    ...pool,
     render: ({ bundle }, roots) => anchors.of(bundle.trustDomain, roots, present),
     bytesOf: (each) => Buffer.byteLength(pemOf(each)),
     limits,

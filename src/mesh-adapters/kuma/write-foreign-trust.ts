@@ -1,18 +1,12 @@
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import {
-  type Admission,
-  heldKeys,
-  judgeForeignTrust,
-  type PresentKey,
-  rootsToHold,
-} from '../contract/admission.ts';
+import type { Admission, PresentKey } from '../contract/admission.ts';
+import { chooseForeignTrust } from '../contract/choose-foreign-trust.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { reportOf } from '../contract/foreign-report.ts';
 import type { ForeignTrustReport, PresentTrust } from '../contract/mesh-adapter.ts';
 import { rootsIn } from '../contract/present-anchors.ts';
 import { ownRootsFromPem } from '../contract/own-roots.ts';
-import { OBJECT_LIMITS, placePeers } from '../contract/place-peers.ts';
 import { PeerWrites, type PeerWriting } from '../contract/peer-writes.ts';
 import { retryConflicts } from '../contract/retry-conflicts.ts';
 import type { MeshTrust } from './mesh-trust.ts';
@@ -72,21 +66,16 @@ async function writeOnce(
   const { own, ownAliases } = ownTrustOf(found, expected);
   const ours = found.filter((trust) => isOwned(trust, marks));
   const others = found.filter((trust) => trust.originKri === undefined && !isOwned(trust, marks));
-  const held = heldKeys(presentKeys(ours), wanted);
   const now = clock.now();
-  const admissions = judgeForeignTrust(wanted, {
+  const placed = await chooseForeignTrust(wanted, {
     own,
     ownAliases,
     scope: 'per-trust-domain',
     taken: takenBy(others, wanted, marks),
-    held,
+    present: presentKeys(ours),
     now,
-  });
-  const placed = await placePeers(admissions, {
-    rootsToKeep: (admission) => rootsToHold(admission, held),
     render: ({ bundle }, roots) => renderMeshTrust(bundle.trustDomain, roots, marks),
     bytesOf: ({ spec }) => Buffer.byteLength(JSON.stringify(spec)),
-    limits: OBJECT_LIMITS,
   });
   const names = new Set(placed.flatMap(({ rendered }) => rendered?.name ?? []));
   const faults = faultsOf(others);

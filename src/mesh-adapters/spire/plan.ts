@@ -1,15 +1,9 @@
 import type { SpireBundle, SpireFederationRelationship } from '../../grpc/index.ts';
 import { defined } from '../../objects/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
-import {
-  type Admission,
-  heldKeys,
-  judgeForeignTrust,
-  type PresentKey,
-  rootsToHold,
-} from '../contract/admission.ts';
+import type { Admission, PresentKey } from '../contract/admission.ts';
+import { chooseForeignTrust } from '../contract/choose-foreign-trust.ts';
 import type { OwnTrust } from '../contract/mesh-adapter.ts';
-import { OBJECT_LIMITS, placePeers } from '../contract/place-peers.ts';
 import type { Owned } from './owned.ts';
 import type { PeerEndpoint, PeerEndpoints } from './peer-endpoint.ts';
 import {
@@ -89,23 +83,17 @@ export async function planForeignTrust(
       owned.add(bundle.trustDomain);
   }
   const taken = takenOf(content, owned, linked, polledByFile);
-  const held = heldKeys(presentKeys(content.bundles, owned), wanted);
-  const admissions = judgeForeignTrust(wanted, {
+  const placed = await chooseForeignTrust(wanted, {
     own: content.own,
-    ownAliases: [],
     scope: 'per-trust-domain',
     taken: new Set(taken.keys()),
-    held,
+    present: presentKeys(content.bundles, owned),
     now,
-  });
-  const placed = await placePeers(admissions, {
-    rootsToKeep: (admission) => rootsToHold(admission, held),
     render: ({ bundle, refusal }, roots) =>
       renderSpireBundle(bundle, roots, refusal ? keysToHold(bundle, content) : bundle.jwtAuthorities),
     // A revocation of all is a bundle without authorities.
     rendersEmpty: true,
     bytesOf: sizeOfBundle,
-    limits: OBJECT_LIMITS,
   });
   const targets = placed.map(({ admission, rendered: bundle }): Target => {
     const { trustDomain } = admission.bundle;
