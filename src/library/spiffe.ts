@@ -7,6 +7,13 @@ export {
   connectTls,
   type ConnectTarget,
 } from './tls/connect.ts';
+export {
+  createChannelCredentials,
+  createGrpcListener,
+  type GrpcModule,
+  type GrpcServer,
+  peerOfCall,
+} from './tls/grpc.ts';
 export { authorizeAny, authorizeId, authorizeMemberOf, authorizeOneOf } from './tls/authorizers.ts';
 export {
   type Connector,
