@@ -20,11 +20,11 @@ export { SpiffeWorkloadApi } from './spiffe-workload-api.ts';
 export { WorkloadBundleClient } from './workload-bundle-client.ts';
 export { WorkloadServer } from './workload-server.ts';
 export type { WorkloadState } from './workload-state.ts';
-export type { WorkloadApiProblem } from './workload-stream.ts';
+export type { WorkloadApiProblem } from './workload-api-problem.ts';
 export {
   createWorkloadSvidSource,
   type SvidChoice,
   type WorkloadSvidSource,
 } from './workload-svid-source.ts';
 export { WorkloadX509Client } from './workload-x509-client.ts';
-export type { OfferedSvid } from './read-messages.ts';
+export type { OfferedSvid } from './offered-svid.ts';

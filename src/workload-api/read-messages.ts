@@ -4,7 +4,7 @@ import type {
   X509BundlesResponse,
   X509SvidResponse,
 } from '../grpc/index.ts';
-import { type Svid, svidFromDer } from '../mtls/index.ts';
+import { svidFromDer } from '../mtls/index.ts';
 import {
   bundleOf,
   certificatesFromDer,
@@ -18,15 +18,7 @@ import {
   x509AuthorityFromDer,
 } from '../spiffe/index.ts';
 import { WorkloadApiError } from './errors.ts';
-
-/** One of the SVIDs that a Workload API offers its caller. */
-export interface OfferedSvid {
-  readonly svid: Svid;
-  /** Its hint, which identifies it to operators; empty where there is none. */
-  readonly hint: string;
-  /** The roots of its own trust domain. */
-  readonly bundle: TrustBundle;
-}
+import type { OfferedSvid } from './offered-svid.ts';
 
 const MAX_SVIDS = 1000;
 const MAX_BUNDLES = 100_000;

@@ -3,7 +3,8 @@ import type { Clock, Log, Random } from '../platform/index.ts';
 import { BundleSet, type BundleSource, type TrustBundle } from '../spiffe/index.ts';
 import type { EndpointAddress } from './endpoint-address.ts';
 import { readJwtBundles, readX509Bundles } from './read-messages.ts';
-import { type WorkloadApiProblem, WorkloadStream } from './workload-stream.ts';
+import type { WorkloadApiProblem } from './workload-api-problem.ts';
+import { WorkloadStream } from './workload-stream.ts';
 
 export interface WorkloadBundleClientOptions {
   readonly address: EndpointAddress;

@@ -1,18 +1,8 @@
 import { type MethodDefinition, status } from '@grpc/grpc-js';
 import { type Clock, describeError, type Log, pause, type Random } from '../platform/index.ts';
 import type { EndpointAddress } from './endpoint-address.ts';
+import type { WorkloadApiProblem } from './workload-api-problem.ts';
 import { describeStatus, openWorkloadClient, workloadMetadata } from './workload-call.ts';
-
-/** Why a Workload API sends nothing now. */
-export interface WorkloadApiProblem {
-  /**
-   * `permission-denied`: it has no identity for us, or not any more · `refused`: it will never
-   * answer, and is not asked again · `unavailable`: it does not answer now · `message-malformed`:
-   * its last message cannot be used.
-   */
-  readonly code: 'permission-denied' | 'refused' | 'unavailable' | 'message-malformed';
-  readonly message: string;
-}
 
 export interface WorkloadStreamOptions<Message> {
   readonly address: EndpointAddress;

@@ -2,7 +2,7 @@ import type { Svid, SvidSource } from '../mtls/index.ts';
 import { type Clock, Listeners, type Log, pause } from '../platform/index.ts';
 import type { SpiffeId } from '../spiffe/index.ts';
 import type { WorkloadX509Client } from './workload-x509-client.ts';
-import type { OfferedSvid } from './read-messages.ts';
+import type { OfferedSvid } from './offered-svid.ts';
 
 /**
  * Chooses one of several SVIDs. Without a criterion it is the first, the default identity

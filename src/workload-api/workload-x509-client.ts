@@ -2,8 +2,10 @@ import { spiffeWorkloadService, type X509SvidResponse } from '../grpc/index.ts';
 import { type Clock, Listeners, type Log, type Random } from '../platform/index.ts';
 import { BundleSet, type BundleSource } from '../spiffe/index.ts';
 import type { EndpointAddress } from './endpoint-address.ts';
-import { type WorkloadApiProblem, WorkloadStream } from './workload-stream.ts';
-import { type OfferedSvid, readOfferedBundles, readOfferedSvids } from './read-messages.ts';
+import type { WorkloadApiProblem } from './workload-api-problem.ts';
+import { WorkloadStream } from './workload-stream.ts';
+import type { OfferedSvid } from './offered-svid.ts';
+import { readOfferedBundles, readOfferedSvids } from './read-messages.ts';
 
 export interface WorkloadX509ClientOptions {
   readonly address: EndpointAddress;

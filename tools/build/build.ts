@@ -3,8 +3,9 @@ import { globSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import { join, resolve } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { bundledPackages, notices } from './bundled-packages.ts';
-import { entries, external, loadedLate } from './entries.ts';
+import { entries, external, libraryEntries, loadedLate } from './entries.ts';
 import { standIns } from './stand-ins.ts';
+import { writeTypes } from './types.ts';
 
 /**
  * Makes `dist/` for the package: JavaScript of `src/` and of the packages behind it, because Node.js strips no types under `node_modules`,
@@ -37,31 +38,39 @@ const common = {
 } satisfies BuildOptions;
 
 try {
-  const modules = await build({
+  const facts = standIns({ root: ROOT, version, commit, protos: globSync(join(ROOT, 'src/**/*.proto')) });
+  const modular = {
     ...common,
-    entryPoints: { ...entries },
     format: 'esm',
     splitting: true,
-    chunkNames: 'chunk-[hash]',
     // Packages in CommonJS ask for Node's own modules by `require`, which a module does not have.
     banner: {
-      js: "import{createRequire as createRequireOfChunk}from'node:module';const require=createRequireOfChunk(import.meta.url);",
+      js: "import{createRequire as createRequireOfChunk}from'node:module';const require=/* @__PURE__ */createRequireOfChunk(import.meta.url);",
     },
-    plugins: [standIns({ root: ROOT, version, commit, protos: globSync(join(ROOT, 'src/**/*.proto')) })],
+    plugins: [facts.plugin],
+  } satisfies BuildOptions;
+  const modules = await build({ ...modular, entryPoints: { ...entries }, chunkNames: 'chunk-[hash]' });
+  // On its own, because esbuild shares whole files: next to the command, the library would load the store.
+  const library = await build({
+    ...modular,
+    entryPoints: { ...libraryEntries },
+    chunkNames: 'library-[hash]',
   });
+  facts.assertAllUsed();
   const late = await build({
     ...common,
     entryPoints: [...loadedLate],
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
   });
-  const packages = bundledPackages(ROOT, [modules.metafile, late.metafile]);
+  const packages = bundledPackages(ROOT, [modules.metafile, library.metafile, late.metafile]);
   writeFileSync(join(NEW, 'THIRD-PARTY-NOTICES.txt'), notices(ROOT, packages));
   const files = Object.fromEntries(readdirSync(NEW).map((file) => [file, statSync(join(NEW, file)).size]));
   writeFileSync(
     join(NEW, 'build.json'),
     `${JSON.stringify({ version, commit, files, packages: packages.map(({ name, version: its }) => `${name}@${its}`) })}\n`,
   );
+  writeTypes(ROOT, join(NEW, 'types'));
   rmSync(DIST, { recursive: true, force: true });
   renameSync(NEW, DIST);
 } finally {

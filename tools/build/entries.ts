@@ -8,6 +8,13 @@ export const entries: Readonly<Record<string, string>> = {
   gateway: 'src/gateway/index.ts',
 };
 
+/** The doors of the library. `exports` of package.json has the same names. */
+export const libraryEntries: Readonly<Record<string, string>> = {
+  spiffe: 'src/library/spiffe.ts',
+  'workload-api': 'src/library/workload-api.ts',
+  federation: 'src/library/federation.ts',
+};
+
 /**
  * Packages that a package brings as they are, with its `dependencies`. better-sqlite3 has native code, one file for each kind of machine,
  * and npm has to bring it.

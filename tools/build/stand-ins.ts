@@ -3,12 +3,21 @@ import { basename, join, relative } from 'node:path';
 import type { Plugin } from 'esbuild';
 import { loadedLate } from './entries.ts';
 
+export interface StandIns {
+  readonly plugin: Plugin;
+  /** Throws where the builds so far have not needed one of them. */
+  assertAllUsed(): void;
+}
+
 /**
  * Puts the facts of a package in place of three kinds of source files, because a package has no sources to read them from:
  *
  * - `platform/installation.ts` becomes the version, the commit and the folder;
  * - `grpc/proto-text.ts` becomes the texts of the protos;
  * - what is loaded by `createRequire` is loaded from its file in `dist/`.
+ *
+ * And undici is only its `Client` with the method `request`, which the sources use. Because the whole package is five times as large, and
+ * sets the dispatcher of `fetch` for the whole process when it is imported.
  *
  * All output files are in one folder, so a path relative to `import.meta.url` is the same in each.
  */
@@ -17,7 +26,7 @@ export function standIns(facts: {
   readonly version: string;
   readonly commit: string | null;
   readonly protos: readonly string[];
-}): Plugin {
+}): StandIns {
   const { root, version, commit, protos } = facts;
   const texts = Object.fromEntries(
     protos.map((file) => [basename(file, '.proto'), readFileSync(file, 'utf8')]),
@@ -33,9 +42,22 @@ export function standIns(facts: {
   };
   const used = new Set<string>();
   const late = new Set<string>();
-  return {
+  const plugin: Plugin = {
     name: 'stand-ins',
     setup(build) {
+      build.onResolve({ filter: /^undici$/ }, ({ path, importer }) =>
+        importer.startsWith(join(root, 'src')) ? { path, namespace: 'stand-in' } : undefined,
+      );
+      build.onLoad({ filter: /^undici$/, namespace: 'stand-in' }, () => ({
+        contents: `import Dispatcher from 'undici/lib/dispatcher/client.js';
+          import request from 'undici/lib/api/api-request.js';
+          export class Client extends Dispatcher {
+            request(...options) {
+              return request.apply(this, options);
+            }
+          }`,
+        resolveDir: root,
+      }));
       build.onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => {
         const name = relative(root, path);
         const contents = replaced[name];
@@ -55,16 +77,19 @@ export function standIns(facts: {
           }),
         };
       });
-      build.onEnd(() => {
-        const missing = [
-          ...Object.keys(replaced).filter((name) => !used.has(name)),
-          ...loadedLate.filter((name) => !late.has(name)),
-        ];
-        if (missing.length > 0)
-          throw new Error(
-            `nothing loads ${missing.join(', ')} any more: correct ${join('tools/build', basename(import.meta.filename))}`,
-          );
-      });
+    },
+  };
+  return {
+    plugin,
+    assertAllUsed() {
+      const missing = [
+        ...Object.keys(replaced).filter((name) => !used.has(name)),
+        ...loadedLate.filter((name) => !late.has(name)),
+      ];
+      if (missing.length > 0)
+        throw new Error(
+          `nothing loads ${missing.join(', ')} any more: correct ${join('tools/build', basename(import.meta.filename))}`,
+        );
     },
   };
 }
