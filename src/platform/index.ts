@@ -12,6 +12,15 @@ export { formatDurationMs, parseDurationMs, parseSizeBytes } from './duration.ts
 export { type Environment, systemEnvironment } from './environment.ts';
 export { answerHealth, type NotReady } from './health.ts';
 export { installation } from './installation.ts';
+export {
+  callHttp,
+  type HttpAnswer,
+  type HttpConnection,
+  HttpError,
+  type HttpRequest,
+  openHttp,
+  readHttpBody,
+} from './http-request.ts';
 export { parseInstant } from './instant.ts';
 export { createJsonLog, type JsonLog } from './json-log.ts';
 export { keepSocket } from './keep-socket.ts';

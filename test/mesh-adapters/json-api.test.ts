@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { JsonApi } from '../../src/mesh-adapters/contract/json-api.ts';
+import { accessByFiles, JsonApi } from '../../src/mesh-adapters/contract/json-api.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
@@ -27,16 +27,18 @@ describe('JsonApi', () => {
     using folder = tempDir();
     const caFile = folder.file('ca.pem');
     const api = new JsonApi({
-      address: `https://localhost:${(server.address() as AddressInfo).port}/base/`,
-      caFile,
-      credentials: async () => ({}),
+      access: accessByFiles({
+        address: `https://localhost:${(server.address() as AddressInfo).port}/base/`,
+        caFile,
+        credentials: () => ({}),
+      }),
       refusalOf: () => '',
       clock: systemClock,
     });
     const ask = () => api.send('GET', '/x', { signal });
     await expect(ask()).rejects.toMatchObject({ code: 'credentials-unusable' });
     writeFileSync(caFile, pemFromCertificates([ca.root]));
-    expect(await ask()).toEqual({ a: 1 });
+    expect(await ask()).toMatchObject({ value: { a: 1 } });
     writeFileSync(caFile, pemFromCertificates([other.root]));
     await expect(ask()).rejects.toMatchObject({ code: 'mesh-unreachable' });
     server.closeAllConnections();

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
 import type { ForeignObjectPlace } from '../kubernetes/foreign-objects.ts';
 import { collectionOf } from '../kubernetes/kubernetes-object.ts';
@@ -5,6 +6,8 @@ import { collectionOf } from '../kubernetes/kubernetes-object.ts';
 /** The versions of the API that serve ClusterTrustBundles, the newest first. */
 export const API_VERSIONS = ['v1', 'v1beta1', 'v1alpha1'] as const;
 export type ApiVersion = (typeof API_VERSIONS)[number];
+
+const SPEC = z.object({ trustBundle: z.string() }).catch({ trustBundle: '' });
 
 /** How ClusterTrustBundles of ours are named. */
 export interface ClusterTrustBundleMarks {
@@ -36,9 +39,6 @@ export function clusterTrustBundlePlace(
       kind: 'ClusterTrustBundle',
       spec: { ...defined({ signerName }), trustBundle: pem },
     }),
-    pemOf: ({ spec }) => {
-      const { trustBundle } = Object(spec) as { trustBundle?: unknown };
-      return typeof trustBundle === 'string' ? trustBundle : '';
-    },
+    pemOf: ({ spec }) => SPEC.parse(spec).trustBundle,
   };
 }

@@ -2,7 +2,7 @@ import type { Clock, Log, Random } from '../../platform/index.ts';
 import { AdapterState } from '../contract/adapter-state.ts';
 import { assembleAdapter } from '../contract/assemble-adapter.ts';
 import type { MeshAdapter } from '../contract/mesh-adapter.ts';
-import { ConsulClient } from './consul-client.ts';
+import { createConsulClient } from './consul-client.ts';
 import { readOwnTrust } from './read-own-trust.ts';
 import { ForeignTrustWriter } from './write-foreign-trust.ts';
 
@@ -37,7 +37,7 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
     log,
   } = options;
   const state = new AdapterState({ clock, log });
-  const client = new ConsulClient({ address, tokenFile, caFile, datacenter, clock });
+  const client = createConsulClient({ address, tokenFile, caFile, datacenter, clock });
   const onReport: Parameters<MeshAdapter['onReport']>[0] = (report) => state.report(report);
   const writer = new ForeignTrustWriter({ client, peerNamePrefix, onReport, clock, random, log });
   // A cluster that answers again has its servers back.

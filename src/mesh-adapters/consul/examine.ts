@@ -1,7 +1,7 @@
 import type { Clock } from '../../platform/index.ts';
 import type { SpiffeId } from '../../spiffe/index.ts';
 import { type Examination, type Finding, noted, wrong } from '../contract/finding.ts';
-import { ConsulClient } from './consul-client.ts';
+import { createConsulClient } from './consul-client.ts';
 import { type ConsulFacts, readConsulFacts } from './facts.ts';
 import { HTTP_PROTOCOLS, judgeIdentity, protocolOf } from './judge-identity.ts';
 import { judgePeerings } from './judge-peerings.ts';
@@ -45,7 +45,7 @@ export interface ConsulExaminationOptions {
  */
 export async function examineConsul(options: ConsulExaminationOptions): Promise<Examination> {
   const { address, tokenFile, caFile, datacenter, peerNamePrefix = 'federate-', clock, signal } = options;
-  const client = new ConsulClient({ address, tokenFile, caFile, datacenter, clock });
+  const client = createConsulClient({ address, tokenFile, caFile, datacenter, clock });
   const gateway = options.gateway ?? new Map<SpiffeId, string>();
   const own = options.gatewayService === undefined ? [] : [options.gatewayService];
   const leafServices = options.tokenIsAgents ? [...own, ...gateway.values()] : [];

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import {
   CertificateError,
   certificatesFromPem,
@@ -8,6 +9,7 @@ import {
   trustDomainOf,
   X509SvidError,
 } from '../../spiffe/index.ts';
+import { readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { consulServiceIdOf } from './consul-id.ts';
 
@@ -20,14 +22,15 @@ export interface ConsulLeaf {
   readonly notAfter: Date;
 }
 
+const LEAF = z.object({ CertPEM: z.string(), PrivateKeyPEM: z.string().includes('PRIVATE KEY-----') });
+
 /**
  * The leaf from the body of `/v1/agent/connect/ca/leaf/<service>`. Throws
  * `MeshAdapterError` `mesh-answer-malformed`, also where the certificate is not of `service`.
  */
 export function parseConsulLeaf(service: string, value: unknown): ConsulLeaf {
-  const { CertPEM: chainPem, PrivateKeyPEM: keyPem } = Object(value) as Readonly<Record<string, unknown>>;
-  if (typeof chainPem !== 'string' || typeof keyPem !== 'string' || !keyPem.includes('PRIVATE KEY-----'))
-    throw malformed(service, 'the certificate or the key is missing');
+  const what = `the leaf of Consul service ${JSON.stringify(service)}`;
+  const { CertPEM: chainPem, PrivateKeyPEM: keyPem } = readAnswer(LEAF, value, what);
   try {
     const [leaf] = certificatesFromPem(chainPem);
     if (!leaf) throw malformed(service, 'it holds no certificate');

@@ -1,5 +1,5 @@
 import { type Clock, type Log, pause, type Random } from '../../platform/index.ts';
-import { ConsulClient } from './consul-client.ts';
+import { createConsulClient } from './consul-client.ts';
 import { followBlockingQuery } from './blocking-query.ts';
 import { type ConsulLeaf, parseConsulLeaf } from './leaf.ts';
 
@@ -62,7 +62,7 @@ export class ConsulLeaves {
     let troubled = false;
     if (!(await pause(clock, index * START_EVERY_MS, signal))) return;
     await followBlockingQuery({
-      client: new ConsulClient({ address, tokenFile, caFile, clock }),
+      client: createConsulClient({ address, tokenFile, caFile, clock }),
       path: `/v1/agent/connect/ca/leaf/${encodeURIComponent(service)}`,
       take: (value) => {
         const leaf = parseConsulLeaf(service, value);

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { readAnswer, textsIn } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 
 /**
@@ -19,6 +21,16 @@ const MAX_ADDRESSES = 32;
 // No scheme of gRPC's own (`unix:`) and no path: only TCP addresses.
 const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$/;
 
+const required = z.string().min(1, 'it is empty');
+const TOKEN = z.object({
+  CA: textsIn,
+  ManualServerAddresses: textsIn,
+  ServerAddresses: textsIn,
+  ServerName: required,
+  PeerID: required,
+  EstablishmentSecret: required,
+});
+
 /**
  * Reads a peering token. Throws `MeshAdapterError` `peering-token-malformed`, also for a token
  * without a CA. Because the listener then has no TLS, roots would go to an unknown server. See
@@ -33,37 +45,25 @@ export function parsePeeringToken(text: string): PeeringToken {
     // Leave out the cause: it would quote the token, which is a secret.
     throw malformed('it is not base64 of JSON');
   }
-  const token = Object(value) as Readonly<Record<string, unknown>>;
-  const { CA, ManualServerAddresses, ServerAddresses, ServerName, PeerID, EstablishmentSecret } = token;
-  const manual = texts(ManualServerAddresses);
-  const addresses = (manual.length > 0 ? manual : texts(ServerAddresses)).slice(0, MAX_ADDRESSES);
-  const caPem = texts(CA)
-    .map((pem) => `${pem.trim()}\n`)
-    .join('');
+  const token = readAnswer(TOKEN, value, 'the peering token', 'peering-token-malformed');
+  const manual = token.ManualServerAddresses;
+  const addresses = (manual.length > 0 ? manual : token.ServerAddresses).slice(0, MAX_ADDRESSES);
+  const caPem = token.CA.map((pem) => `${pem.trim()}\n`).join('');
   if (caPem === '') throw malformed('it names no CA, so the servers would be dialed without TLS');
   if (addresses.length === 0) throw malformed('it names no server address');
   if (!addresses.every(isDialAddress)) throw malformed('a server address is not host:port');
   return {
     caPem,
     addresses,
-    serverName: requiredText(ServerName, 'ServerName'),
-    peerId: requiredText(PeerID, 'PeerID'),
-    establishmentSecret: requiredText(EstablishmentSecret, 'EstablishmentSecret'),
+    serverName: token.ServerName,
+    peerId: token.PeerID,
+    establishmentSecret: token.EstablishmentSecret,
   };
 }
 
 /** Whether `address` is `host:port` and nothing else. */
 export function isDialAddress(address: string): boolean {
   return address.length <= 300 && ADDRESS.test(address);
-}
-
-function requiredText(value: unknown, name: string): string {
-  if (typeof value === 'string' && value !== '') return value;
-  throw malformed(`${name} is missing`);
-}
-
-function texts(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((each): each is string => typeof each === 'string') : [];
 }
 
 function malformed(what: string): MeshAdapterError {

@@ -1,9 +1,21 @@
+import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
+import { listOf, readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { parsePeeringToken, type PeeringToken } from './peering-token.ts';
 import { OWNER_META_KEY } from './render.ts';
+
+const PEERINGS = listOf(
+  z.object({
+    Name: z.string(),
+    State: z.string(),
+    Meta: z.record(z.string(), z.unknown()).catch({}),
+    PeerServerName: z.string().optional().catch(undefined),
+  }),
+).nullable();
+const TOKEN = z.object({ PeeringToken: z.string() });
 
 /** A peering of the cluster, as far as we look at it. */
 export interface Peering {
@@ -29,25 +41,16 @@ export async function listPeerings(
   signal: AbortSignal,
 ): Promise<Peering[]> {
   const { value } = await client.send('GET', '/v1/peerings', { signal });
-  if (value !== null && !Array.isArray(value))
-    throw new MeshAdapterError('mesh-answer-malformed', '/v1/peerings is not a list');
-  return (value ?? []).map((each: unknown): Peering => {
-    const { Name, State, Meta, PeerServerName } = Object(each) as Readonly<Record<string, unknown>>;
-    if (typeof Name !== 'string' || typeof State !== 'string')
-      throw new MeshAdapterError(
-        'mesh-answer-malformed',
-        'a peering of /v1/peerings lacks a name or a state',
-      );
-    const { [OWNER_META_KEY]: owner } = Object(Meta) as Readonly<Record<string, unknown>>;
+  const peerings = readAnswer(PEERINGS, value, '/v1/peerings') ?? [];
+  return peerings.map(({ Name, State, Meta, PeerServerName = '' }): Peering => {
+    const owner = Meta[OWNER_META_KEY];
     const ours = Name.startsWith(prefix) && typeof owner === 'string' && isTrustDomain(owner);
-    const server =
-      typeof PeerServerName === 'string' ? /\.peering\.(.+)$/.exec(PeerServerName)?.[1] : undefined;
     return {
       name: Name,
       state: State,
       underPrefix: Name.startsWith(prefix),
       ...(ours && { ownedFor: owner }),
-      ...defined({ peerTrustDomain: server }),
+      ...defined({ peerTrustDomain: /\.peering\.(.+)$/.exec(PeerServerName)?.[1] }),
     };
   });
 }
@@ -64,10 +67,7 @@ export async function generatePeeringToken(
 ): Promise<PeeringToken> {
   const body = { PeerName: name, Meta: { [OWNER_META_KEY]: trustDomain } };
   const { value } = await client.send('POST', '/v1/peering/token', { body, signal });
-  const { PeeringToken: token } = Object(value) as { PeeringToken?: unknown };
-  if (typeof token !== 'string')
-    throw new MeshAdapterError('mesh-answer-malformed', '/v1/peering/token gave no token');
-  return parsePeeringToken(token);
+  return parsePeeringToken(readAnswer(TOKEN, value, '/v1/peering/token').PeeringToken);
 }
 
 /**

@@ -1,7 +1,9 @@
+import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
 import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain } from '../../spiffe/index.ts';
 import type { AdapterState } from '../contract/adapter-state.ts';
+import { readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import { ownRootsFromPem } from '../contract/own-roots.ts';
@@ -9,6 +11,8 @@ import { followBlockingQuery } from './blocking-query.ts';
 import type { ConsulClient } from './consul-client.ts';
 
 const PATH = '/v1/connect/ca/roots';
+const ANSWER = z.object({ TrustDomain: z.string(), Roots: z.array(z.unknown()) });
+const ROOT = z.object({ RootCert: z.string(), Active: z.unknown().optional() });
 
 /**
  * The own trust from the body of `/v1/connect/ca/roots`: every root, active and retiring, never an
@@ -16,30 +20,19 @@ const PATH = '/v1/connect/ca/roots';
  * `own-trust-domain-malformed`, `own-roots-malformed`.
  */
 export function parseOwnTrust(value: unknown): OwnTrust {
-  const { TrustDomain: trustDomain, Roots: roots } = Object(value) as {
-    TrustDomain?: unknown;
-    Roots?: unknown;
-  };
-  if (typeof trustDomain !== 'string' || !Array.isArray(roots))
-    throw new MeshAdapterError('mesh-answer-malformed', `${PATH} names no trust domain or no roots`);
-  const name = trustDomain.toLowerCase();
+  const { TrustDomain, Roots } = readAnswer(ANSWER, value, PATH);
+  const name = TrustDomain.toLowerCase();
   if (!isTrustDomain(name)) {
     throw new MeshAdapterError(
       'own-trust-domain-malformed',
       `${PATH} names ${JSON.stringify(name.slice(0, 80))}, which is not a trust domain`,
     );
   }
-  const pems = roots.map((root: unknown) => {
-    const { RootCert: pem } = Object(root) as { RootCert?: unknown };
-    if (typeof pem === 'string') return pem;
-    throw new MeshAdapterError('own-roots-malformed', `a root of ${PATH} lacks RootCert`);
-  });
+  const roots = Roots.map((root) => readAnswer(ROOT, root, `a root of ${PATH}`, 'own-roots-malformed'));
+  const pems = roots.map(({ RootCert }) => RootCert);
   // Report no active root where there are several: the product has one, and a guess would let a
   // root go too early.
-  const active = pems.filter((_, index) => {
-    const { Active: signs } = Object(roots[index]) as { Active?: unknown };
-    return signs === true;
-  });
+  const active = roots.filter(({ Active }) => Active === true).map(({ RootCert }) => RootCert);
   const signing =
     active.length === 1 ? ownRootsFromPem(active, PATH).map(({ fingerprint }) => fingerprint) : undefined;
   return { trustDomain: name, roots: ownRootsFromPem(pems, PATH), ...defined({ signing }) };

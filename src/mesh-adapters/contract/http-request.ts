@@ -1,52 +1,11 @@
-import { type IncomingMessage, request as plainRequest } from 'node:http';
-import { request as tlsRequest, type RequestOptions } from 'node:https';
-import type { Clock } from '../../platform/index.ts';
-import { withDeadline } from './deadline.ts';
+import { callHttp, type Clock, type HttpAnswer, HttpError, type HttpRequest } from '../../platform/index.ts';
 import { MeshAdapterError, type MeshAdapterErrorCode } from './errors.ts';
 
-/** Trust and credentials of a connection, the headers by name. */
-export type ConnectionOptions = Omit<RequestOptions, 'headers'> & {
-  readonly headers?: Readonly<Record<string, string>>;
-};
-
-export interface HttpRequest {
+/** A request to the API of a mesh. */
+export interface MeshRequest extends HttpRequest {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
-  readonly url: URL;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  /** Trust and client certificate of the connection, headers of the credentials. */
-  readonly connection?: ConnectionOptions;
+  readonly to: URL;
   readonly signal: AbortSignal;
-}
-
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: Buffer;
-}
-
-/**
- * Sends a request and returns the answer as soon as its headers arrive. Throws `MeshAdapterError`
- * `mesh-unreachable`.
- */
-export function openHttp(request: HttpRequest): Promise<IncomingMessage> {
-  const { method, url, headers, body, connection, signal } = request;
-  const send = url.protocol === 'https:' ? tlsRequest : plainRequest;
-  return new Promise((resolve, reject) => {
-    const outgoing = send(url, {
-      ...connection,
-      method,
-      headers: {
-        ...connection?.headers,
-        ...headers,
-        ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
-      },
-      signal,
-    });
-    outgoing.once('response', resolve);
-    outgoing.on('error', (error) => reject(unreachable(request, error)));
-    outgoing.end(body);
-  });
 }
 
 /**
@@ -54,43 +13,25 @@ export function openHttp(request: HttpRequest): Promise<IncomingMessage> {
  * `MeshAdapterError`: `mesh-unreachable`, also for an incomplete answer; `mesh-answer-malformed`
  * for an answer beyond `maxBytes`.
  */
-export function fetchHttp(
-  request: HttpRequest,
+export async function fetchHttp(
+  request: MeshRequest,
   limits: { readonly maxBytes: number; readonly timeoutMs: number; readonly clock: Clock },
 ): Promise<HttpAnswer> {
-  const { clock, maxBytes, timeoutMs } = limits;
-  const what = describe(request);
-  return withDeadline({ ms: timeoutMs, what, clock, signal: request.signal }, async (signal) => {
-    const answer = await openHttp({ ...request, signal });
-    const body = await readBody(answer, request, maxBytes);
-    return { status: answer.statusCode ?? 0, headers: answer.headers, body };
-  });
+  try {
+    return await callHttp(request, limits);
+  } catch (error) {
+    const { method, to, signal } = request;
+    throw failureOf(`${method} ${to.pathname} at ${to.host}`, error, signal);
+  }
 }
 
-/** The body of an answer. Throws as `fetchHttp`. */
-export async function readBody(
-  answer: IncomingMessage,
-  request: HttpRequest,
-  maxBytes: number,
-): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > maxBytes) {
-        answer.destroy();
-        throw new MeshAdapterError(
-          'mesh-answer-malformed',
-          `the answer to ${describe(request)} is longer than ${maxBytes} bytes`,
-        );
-      }
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    throw error instanceof MeshAdapterError ? error : unreachable(request, error);
-  }
-  return Buffer.concat(chunks);
+/** The error of a request that failed: the signal's reason where that has aborted. */
+export function failureOf(what: string, cause: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (cause instanceof MeshAdapterError) return cause;
+  if (cause instanceof HttpError && cause.code === 'answer-too-large')
+    return new MeshAdapterError('mesh-answer-malformed', `${what} cannot be used`, { cause });
+  return new MeshAdapterError('mesh-unreachable', `${what} got an incomplete answer`, { cause });
 }
 
 /** The body of an answer as JSON. Throws `MeshAdapterError` `mesh-answer-malformed`. */
@@ -128,12 +69,4 @@ function codeOf(status: number): MeshAdapterErrorCode {
     default:
       return status >= 500 ? 'mesh-unavailable' : 'mesh-refused';
   }
-}
-
-function describe({ method, url }: HttpRequest): string {
-  return `${method} ${url.pathname} at ${url.host}`;
-}
-
-function unreachable(request: HttpRequest, cause: unknown): MeshAdapterError {
-  return new MeshAdapterError('mesh-unreachable', `${describe(request)} got an incomplete answer`, { cause });
 }

@@ -1,5 +1,7 @@
+import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
+import { listOf, readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 
 /** The file that lists which files in the folder are ours. */
@@ -7,6 +9,12 @@ export const MANIFEST_FILE = '.federate-files.json';
 
 const FILE_NAME = /^[a-z0-9._-]{1,260}\.(pem|json)$/;
 const MAX_FILES = 20_001;
+const NOT_OURS = `${MANIFEST_FILE}, which is not a list that we wrote,`;
+const MANIFEST = z.object({
+  files: listOf(z.string().regex(FILE_NAME), MAX_FILES),
+  ended: z.record(z.string(), z.unknown()).catch({}),
+  nobody: z.string().optional().catch(undefined),
+});
 
 /** What we remember about the folder. */
 export interface Manifest {
@@ -27,27 +35,22 @@ export interface Manifest {
  */
 export function parseManifest(bytes: Uint8Array | undefined): Manifest {
   if (!bytes) return { files: new Set(), ended: new Map(), nobody: undefined };
-  const notOurs = (cause?: unknown) =>
-    new MeshAdapterError('file-not-ours', `${MANIFEST_FILE} is not a list that we wrote`, { cause });
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(bytes).toString('utf8'));
   } catch (error) {
-    throw notOurs(error);
+    throw new MeshAdapterError('file-not-ours', `${NOT_OURS} cannot be used`, { cause: error });
   }
-  const { files, ended, nobody } = Object(value) as Readonly<Record<string, unknown>>;
-  if (!Array.isArray(files) || files.length > MAX_FILES) throw notOurs();
-  const names = files.filter((name): name is string => typeof name === 'string' && FILE_NAME.test(name));
-  if (names.length !== files.length) throw notOurs();
+  const data = readAnswer(MANIFEST, value, NOT_OURS, 'file-not-ours');
   return {
-    files: new Set(names),
+    files: new Set(data.files),
     ended: new Map(
-      Object.entries(Object(ended) as Readonly<Record<string, unknown>>).flatMap(([name, at]) => {
+      Object.entries(data.ended).flatMap(([name, at]) => {
         const since = new Date(String(at));
         return isTrustDomain(name) && !Number.isNaN(since.getTime()) ? [[name, since] as const] : [];
       }),
     ),
-    nobody: typeof nobody === 'string' ? nobody : undefined,
+    nobody: data.nobody,
   };
 }
 

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { z } from 'zod';
 import { writeDurably } from '../../platform/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
@@ -65,17 +66,18 @@ export class MeshConfigFile {
   }
 }
 
-const NOTHING = '{"anchors":[]}';
+/** What we render: the rest of it is kept. */
+const WRITTEN = z.looseObject({ anchors: z.array(z.unknown()).default([]) });
 
 /**
  * Joins the fingerprints of both, so that an entry of either counts as ours. The later one
  * describes the list as it was before.
  */
 function joined(before: string | undefined, after: string | undefined): string {
-  const later = Object(JSON.parse(after ?? NOTHING)) as { readonly anchors?: readonly unknown[] };
+  const later = WRITTEN.parse(JSON.parse(after ?? '{}'));
   const known = new Set(parseOwnEntries(after).fingerprints);
   const more = [...parseOwnEntries(before).fingerprints]
     .filter((fingerprint) => !known.has(fingerprint))
     .map((anchor) => ({ anchor }));
-  return JSON.stringify({ ...later, anchors: [...(later.anchors ?? []), ...more] });
+  return JSON.stringify({ ...later, anchors: [...later.anchors, ...more] });
 }

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import {
   CertificateError,
   certificatesFromPem,
@@ -5,6 +6,7 @@ import {
   parseCertificate,
   PemError,
 } from '../../spiffe/index.ts';
+import { readIfPossible } from '../contract/answer.ts';
 import type { Anchor, PresentAnchor } from '../contract/anchors.ts';
 import type { CaEntry } from './mesh-config-document.ts';
 import type { ListOrigin } from './splice.ts';
@@ -13,6 +15,27 @@ import type { ListOrigin } from './splice.ts';
 export const OWN_ENTRIES_ANNOTATION = 'federate.dev/ca-certificates';
 
 const MAX_ANNOTATION_CHARACTERS = 262_144;
+
+const ENTRIES = z.object({
+  anchors: z
+    .array(
+      z
+        .object({
+          anchor: z
+            .string()
+            .regex(/^[0-9a-f]{64}$/)
+            .optional(),
+        })
+        .catch({}),
+    )
+    .catch([]),
+  // Only what could have stood there: it is put back as it is.
+  listWas: z
+    .string()
+    .regex(/^\s*(~|null|Null|NULL)?$/)
+    .nullish()
+    .catch(undefined),
+});
 
 /** The content of the annotation. */
 export interface OwnEntries {
@@ -28,23 +51,11 @@ export interface OwnEntries {
 export function parseOwnEntries(annotation: string | undefined): OwnEntries {
   const nothing: OwnEntries = { fingerprints: new Set() };
   if (annotation === undefined || annotation.length > MAX_ANNOTATION_CHARACTERS) return nothing;
-  let value: unknown;
-  try {
-    value = JSON.parse(annotation);
-  } catch {
-    return nothing;
-  }
-  const { anchors, listWas } = Object(value) as { anchors?: unknown; listWas?: unknown };
-  const fingerprints = (Array.isArray(anchors) ? anchors : []).flatMap((each: unknown) => {
-    const { anchor } = Object(each) as { anchor?: unknown };
-    return typeof anchor === 'string' && /^[0-9a-f]{64}$/.test(anchor) ? [anchor] : [];
-  });
+  const { anchors, listWas } = readIfPossible(ENTRIES, annotation) ?? { anchors: [] };
   return {
-    fingerprints: new Set(fingerprints),
+    fingerprints: new Set(anchors.flatMap(({ anchor }) => anchor ?? [])),
     ...(listWas === null && { origin: { kind: 'key' } as const }),
-    // Only what could have stood there: it is put back as it is.
-    ...(typeof listWas === 'string' &&
-      /^\s*(~|null|Null|NULL)?$/.test(listWas) && { origin: { kind: 'value', was: listWas } as const }),
+    ...(typeof listWas === 'string' && { origin: { kind: 'value', was: listWas } as const }),
   };
 }
 

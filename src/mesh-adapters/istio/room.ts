@@ -1,6 +1,7 @@
 import type { Anchor } from '../contract/anchors.ts';
 import { type ConfigMap } from '../kubernetes/config-map.ts';
 import type { PlaceLimits } from '../contract/place-peers.ts';
+import { fieldsOf } from './fields.ts';
 import { MESH_KEY } from './read-own-trust.ts';
 import { OWN_ENTRIES_ANNOTATION, renderOwnEntries } from './own-entries.ts';
 import { renderBlockEntries } from './render.ts';
@@ -31,7 +32,7 @@ export const ROOM_IN_FILE: MeshConfigRoom = { text: CONFIG_MAP_BYTES, memory: CO
 export function roomInConfigMap({ metadata, data = {}, binaryData }: ConfigMap): MeshConfigRoom {
   const others = [
     ...Object.entries(data).flatMap(([key, value]) => (key === MESH_KEY ? [] : [value])),
-    ...Object.values(Object(binaryData) as Readonly<Record<string, unknown>>).map(String),
+    ...Object.values(fieldsOf(binaryData)).map(String),
   ];
   const annotations = Object.entries(metadata.annotations ?? {})
     .filter(([name]) => name !== OWN_ENTRIES_ANNOTATION)

@@ -1,13 +1,18 @@
-import { MeshAdapterError } from '../contract/errors.ts';
+import { z } from 'zod';
+import { defined } from '../../objects/index.ts';
+import { readAnswer } from '../contract/answer.ts';
 import {
   collectionOf,
   type KubernetesCollection,
   type KubernetesObject,
   parseKubernetesObject,
-  textsOf,
 } from './kubernetes-object.ts';
 
 const KIND = 'ConfigMap';
+const CONFIG_MAP = z.object({
+  metadata: z.object({ namespace: z.string() }),
+  data: z.record(z.string(), z.string()).nullish(),
+});
 
 export interface ConfigMapName {
   readonly namespace: string;
@@ -28,18 +33,13 @@ export function configMapsOf(namespace: string): KubernetesCollection {
 /** A ConfigMap from JSON. Throws `MeshAdapterError` `mesh-answer-malformed`. */
 export function parseConfigMap(value: unknown): ConfigMap {
   const object = parseKubernetesObject(value, KIND);
-  const { metadata } = object;
-  const { data, ...rest } = object;
-  const { namespace } = metadata;
-  if (namespace === undefined)
-    throw new MeshAdapterError(
-      'mesh-answer-malformed',
-      'a ConfigMap could not be read: metadata does not name its namespace',
-    );
+  const { data: _, ...rest } = object;
+  const found = readAnswer(CONFIG_MAP, object, `a ${KIND}`);
+  const { namespace } = found.metadata;
   return {
     ...rest,
-    metadata: { ...metadata, namespace },
-    ...(data === undefined || data === null ? {} : { data: textsOf(data, KIND, 'data') }),
+    metadata: { ...object.metadata, namespace },
+    ...defined({ data: found.data ?? undefined }),
   };
 }
 

@@ -1,25 +1,38 @@
 import type { RequestOptions } from 'node:https';
 import { dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
 import { readRegularText } from '../../platform/index.ts';
 import { parse } from 'yaml';
 import { MeshAdapterError } from '../contract/errors.ts';
-import type { ConnectionOptions } from '../contract/http-request.ts';
+import type { ApiAccess } from '../contract/json-api.ts';
 import { readTokenFile } from '../contract/token-file.ts';
 
-/** The address of the API server and the credentials for it. */
-export interface KubernetesAccess {
-  readonly server: URL;
-  /**
-   * Trust, client certificate and headers for one request; computed every time, because tokens are
-   * renewed.
-   */
-  readonly connection: () => Promise<ConnectionOptions>;
-}
+/**
+ * Gives the address of the API server, with trust, client certificate and headers for one request.
+ * They are found every time, because tokens are renewed.
+ */
+export type KubernetesAccess = () => Promise<ApiAccess>;
 
 export type KubernetesSource =
   | { readonly kind: 'in-cluster'; readonly serviceAccountFolder?: string; readonly server?: string }
   | { readonly kind: 'kubeconfig'; readonly path: string; readonly context?: string };
 
+/** The package has read the kubeconfig before, and refuses another form. */
+const NOBODY = { name: undefined, user: {} };
+const USERS = z
+  .object({
+    users: z
+      .array(
+        z
+          .object({
+            name: z.unknown().optional(),
+            user: z.object({ tokenFile: z.string().optional() }).catch({}),
+          })
+          .catch(NOBODY),
+      )
+      .catch([]),
+  })
+  .catch({ users: [] });
 const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** Every cluster's DNS has it, and every API server's certificate names it. */
 const IN_CLUSTER_SERVER = 'https://kubernetes.default.svc';
@@ -51,12 +64,10 @@ function inClusterAccess(source: KubernetesSource & { kind: 'in-cluster' }): Kub
       throw unusable(`${join(folder, name)} of the service account could not be read`, cause);
     }
   };
-  return {
-    server: new URL(source.server ?? IN_CLUSTER_SERVER),
-    connection: async () => {
-      const [token, ca] = await Promise.all([read('token'), read('ca.crt')]);
-      return { ca, headers: { authorization: `Bearer ${token.trim()}` } };
-    },
+  return async () => {
+    const [token, ca] = await Promise.all([read('token'), read('ca.crt')]);
+    const connection = { ca, headers: { authorization: `Bearer ${token.trim()}` } };
+    return { address: source.server ?? IN_CLUSTER_SERVER, connection };
   };
 }
 
@@ -85,20 +96,17 @@ async function kubeconfigAccess({
   const cluster = config.getCurrentCluster();
   if (!cluster || !URL.canParse(cluster.server))
     throw unusable(`kubeconfig ${JSON.stringify(path)} names no cluster for its context`);
-  return {
-    server: new URL(cluster.server),
-    connection: async () => {
-      const options: RequestOptions = {};
-      try {
-        await config.applyToHTTPSOptions(options);
-      } catch (cause) {
-        throw unusable(`the credentials in kubeconfig ${JSON.stringify(path)} cannot be used`, cause);
-      }
-      const { headers, ...connection } = options;
-      const sent = textHeaders(headers);
-      if (tokenFile !== undefined) sent['authorization'] = `Bearer ${await readTokenFile(tokenFile)}`;
-      return { ...connection, headers: sent };
-    },
+  return async () => {
+    const options: RequestOptions = {};
+    try {
+      await config.applyToHTTPSOptions(options);
+    } catch (cause) {
+      throw unusable(`the credentials in kubeconfig ${JSON.stringify(path)} cannot be used`, cause);
+    }
+    const { headers, ...connection } = options;
+    const sent = textHeaders(headers);
+    if (tokenFile !== undefined) sent['authorization'] = `Bearer ${await readTokenFile(tokenFile)}`;
+    return { address: cluster.server, connection: { ...connection, headers: sent } };
   };
 }
 
@@ -107,14 +115,9 @@ async function kubeconfigAccess({
  * it. A relative path starts at `folder`.
  */
 function tokenFileIn(kubeconfig: string, userName: string | undefined, folder: string): string | undefined {
-  const { users } = Object(parse(kubeconfig)) as { users?: unknown };
-  for (const each of Array.isArray(users) ? users : []) {
-    const { name, user } = Object(each) as { name?: unknown; user?: unknown };
-    const { tokenFile } = Object(user) as { tokenFile?: unknown };
-    if (name === userName && typeof tokenFile === 'string' && tokenFile !== '')
-      return resolve(folder, tokenFile);
-  }
-  return undefined;
+  const { users } = USERS.parse(parse(kubeconfig));
+  const tokenFile = users.find(({ name }) => name === userName)?.user.tokenFile;
+  return tokenFile ? resolve(folder, tokenFile) : undefined;
 }
 
 /**

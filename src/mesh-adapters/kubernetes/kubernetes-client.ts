@@ -1,13 +1,9 @@
+import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
-import { type Clock, pause } from '../../platform/index.ts';
-import {
-  fetchHttp,
-  type HttpRequest,
-  openHttp,
-  parseJsonAnswer,
-  readBody,
-  refusedByStatus,
-} from '../contract/http-request.ts';
+import { type Clock, openHttp, pause, readHttpBody } from '../../platform/index.ts';
+import { failureOf, type MeshRequest, refusedByStatus } from '../contract/http-request.ts';
+import { type ApiAccess, JsonApi } from '../contract/json-api.ts';
+import { listOf, readAnswer, readIfPossible } from '../contract/answer.ts';
 import { withDeadline } from '../contract/deadline.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { type ConfigMap, type ConfigMapName, configMapsOf, parseConfigMap } from './config-map.ts';
@@ -32,6 +28,13 @@ const MAX_PAGES = 500;
 const WATCH_SECONDS = 240;
 const WATCH_GRACE_MS = 30_000;
 
+const LIST = z.object({
+  // The server writes an empty list as null here and there.
+  items: listOf(z.unknown()).nullable(),
+  metadata: z.object({ resourceVersion: z.string(), continue: z.string().optional() }),
+});
+const STATUS = z.object({ message: z.string() });
+
 /** Which objects of a collection; all of them without either. */
 export interface ObjectSelector {
   readonly fieldSelector?: string;
@@ -51,11 +54,14 @@ export interface ObjectList {
 export class KubernetesClient {
   readonly #source: KubernetesSource;
   readonly #clock: Clock;
+  readonly #api: JsonApi;
   #access: Promise<KubernetesAccess> | undefined;
 
   constructor(options: { readonly source: KubernetesSource; readonly clock: Clock }) {
-    this.#source = options.source;
-    this.#clock = options.clock;
+    const { source, clock } = options;
+    this.#source = source;
+    this.#clock = clock;
+    this.#api = new JsonApi({ access: () => this.#open(), refusalOf: messageOf, maxBytes: MAX_BYTES, clock });
   }
 
   /** A ConfigMap. Throws as `getObject`. */
@@ -141,14 +147,10 @@ export class KubernetesClient {
         ...defined({ continue: next }),
       };
       const value = await this.#json('GET', path, query, signal);
-      const { items, metadata } = Object(value) as { items?: unknown; metadata?: unknown };
-      const { resourceVersion, continue: more } = Object(metadata) as Readonly<Record<string, unknown>>;
-      // The server writes an empty list as null here and there.
-      if (!(Array.isArray(items) || items === null) || typeof resourceVersion !== 'string')
-        throw new MeshAdapterError('mesh-answer-malformed', `a list of ${kind}s lacks items or a version`);
+      const { items, metadata } = readAnswer(LIST, value, `a list of ${kind}s`);
       for (const each of items ?? []) found.push(parseKubernetesObject(each, kind));
-      if (typeof more !== 'string' || more === '') return { items: found, resourceVersion };
-      next = more;
+      next = metadata.continue;
+      if (!next) return { items: found, resourceVersion: metadata.resourceVersion };
     }
     throw new MeshAdapterError(
       'mesh-answer-malformed',
@@ -181,15 +183,16 @@ export class KubernetesClient {
     const cut = pause(this.#clock, longest, AbortSignal.any([done.signal, signal])).then(
       (isTooLong) => isTooLong && over.abort(),
     );
-    const request = await this.#request('GET', path, query, AbortSignal.any([signal, over.signal]));
     try {
+      const both = AbortSignal.any([signal, over.signal]);
+      const request = await this.#api.request('GET', path, { query, signal: both });
       // The connection's own keep-alive detects a dead peer long before the watch ends.
       const answer = await withDeadline(
         { ms: TIMEOUT_MS, what, clock: this.#clock, signal: request.signal },
         async (opening) => {
           const opened = await openHttp({ ...request, signal: opening });
           if (opened.statusCode === 200) return opened;
-          const body = await readBody(opened, request, MAX_BYTES);
+          const body = await readHttpBody(opened, MAX_BYTES);
           throw refusedByStatus(opened.statusCode ?? 0, what, messageOf(body));
         },
       );
@@ -197,10 +200,9 @@ export class KubernetesClient {
       yield { kind: 'open', resourceVersion };
       for await (const line of linesOf(answer, MAX_BYTES)) yield parseWatchEvent(line, kind, what);
     } catch (cause) {
-      if (signal.aborted) throw signal.reason;
-      this.#reconsiderAccess(cause);
-      if (cause instanceof MeshAdapterError) throw cause;
-      throw new MeshAdapterError('mesh-unreachable', `${what} broke`, { cause });
+      const failure = failureOf(what, cause, signal);
+      this.#reconsiderAccess(failure);
+      throw failure;
     } finally {
       over.abort();
       done.abort();
@@ -209,20 +211,14 @@ export class KubernetesClient {
   }
 
   async #json(
-    method: HttpRequest['method'],
+    method: MeshRequest['method'],
     path: string,
     query: Readonly<Record<string, string>>,
     signal: AbortSignal,
     body?: unknown,
   ): Promise<unknown> {
-    const request = await this.#request(method, path, query, signal, body);
-    const limits = { maxBytes: MAX_BYTES, timeoutMs: TIMEOUT_MS, clock: this.#clock };
-    const what = `${method} ${path}`;
     try {
-      const answer = await fetchHttp(request, limits);
-      if (answer.status < 200 || answer.status > 299)
-        throw refusedByStatus(answer.status, what, messageOf(answer.body));
-      return parseJsonAnswer(answer.body, what);
+      return (await this.#api.send(method, path, { query, body, signal })).value;
     } catch (error) {
       this.#reconsiderAccess(error);
       throw error;
@@ -238,40 +234,12 @@ export class KubernetesClient {
     if (code === 'mesh-unreachable' || code === 'mesh-unauthenticated') this.#access = undefined;
   }
 
-  async #request(
-    method: HttpRequest['method'],
-    path: string,
-    query: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-    body?: unknown,
-  ): Promise<HttpRequest> {
-    const { server, connection } = await this.#open();
-    const credentials = await connection().catch((error: unknown) => {
-      this.#access = undefined;
-      throw error;
-    });
-    const url = new URL(server);
-    url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
-    url.search = new URLSearchParams(query).toString();
-    return {
-      method,
-      url,
-      headers: {
-        accept: 'application/json',
-        'user-agent': 'federate',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      connection: credentials,
-      signal,
-    };
-  }
-
-  /** Found once, and again after a failure. */
-  async #open(): Promise<KubernetesAccess> {
+  /** The way to the server is found once, and again after a failure. */
+  async #open(): Promise<ApiAccess> {
     this.#access ??= openKubernetesAccess(this.#source);
     try {
-      return await this.#access;
+      const access = await this.#access;
+      return await access();
     } catch (error) {
       this.#access = undefined;
       throw error;
@@ -279,14 +247,9 @@ export class KubernetesClient {
   }
 }
 
-/** Reads the message of a `Status` object; undefined for another body. */
+/** Reads the message of a `Status` object; empty for another body. */
 function messageOf(body: Buffer): string {
-  try {
-    const { message } = Object(JSON.parse(body.toString('utf8'))) as { message?: unknown };
-    return typeof message === 'string' ? message : '';
-  } catch {
-    return '';
-  }
+  return readIfPossible(STATUS, body.toString('utf8'))?.message ?? '';
 }
 
 function itemPath({ path }: KubernetesCollection, name: string): string {

@@ -1,5 +1,6 @@
+import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
-import { MeshAdapterError } from '../contract/errors.ts';
+import { readAnswer } from '../contract/answer.ts';
 
 /** Any object from the API server. Fields that we do not know are kept for writing it back. */
 export interface KubernetesObject {
@@ -38,51 +39,24 @@ export function collectionOf(options: {
   return { kind, path: `/${api}${within}/${plural}` };
 }
 
+const texts = z.record(z.string(), z.string()).nullish();
+const OBJECT = z.looseObject({
+  metadata: z.looseObject({
+    name: z.string(),
+    namespace: z.string().optional(),
+    resourceVersion: z.string(),
+    labels: texts,
+    annotations: texts,
+  }),
+});
+
 /**
  * Reads an object from JSON; checks only the metadata. Throws `MeshAdapterError`
  * `mesh-answer-malformed`.
  */
 export function parseKubernetesObject(value: unknown, kind: string): KubernetesObject {
-  const object = record(value, kind, 'the object');
-  const metadata = record(object['metadata'], kind, 'metadata');
-  const { name, namespace, resourceVersion, labels, annotations } = metadata;
-  const placed = namespace === undefined || typeof namespace === 'string';
-  if (typeof name !== 'string' || !placed || typeof resourceVersion !== 'string')
-    throw malformed(kind, 'metadata does not name the object and its version');
-  return {
-    ...object,
-    metadata: {
-      ...metadata,
-      name,
-      ...defined({ namespace }),
-      resourceVersion,
-      ...textsIfThere('labels', labels, kind),
-      ...textsIfThere('annotations', annotations, kind),
-    },
-  };
-}
-
-/**
- * A mapping of texts. Throws `MeshAdapterError` `mesh-answer-malformed`; `what` names the field.
- */
-export function textsOf(value: unknown, kind: string, what: string): Readonly<Record<string, string>> {
-  const entries = Object.entries(record(value, kind, what));
-  for (const [key, each] of entries)
-    if (typeof each !== 'string') throw malformed(kind, `${what}[${JSON.stringify(key)}] is not a string`);
-  return Object.fromEntries(entries.map(([key, each]) => [key, String(each)]));
-}
-
-function textsIfThere(member: 'labels' | 'annotations', value: unknown, kind: string) {
-  return value === undefined || value === null
-    ? {}
-    : { [member]: textsOf(value, kind, `metadata.${member}`) };
-}
-
-function record(value: unknown, kind: string, what: string): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw malformed(kind, `${what} is not an object`);
-}
-
-function malformed(kind: string, what: string): MeshAdapterError {
-  return new MeshAdapterError('mesh-answer-malformed', `a ${kind} could not be read: ${what}`);
+  const object = readAnswer(OBJECT, value, `a ${kind}`);
+  const { namespace, labels, annotations, ...metadata } = object.metadata;
+  const known = defined({ namespace, labels: labels ?? undefined, annotations: annotations ?? undefined });
+  return { ...object, metadata: { ...metadata, ...known } };
 }

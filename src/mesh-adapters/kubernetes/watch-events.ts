@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { parseJsonAnswer, refusedByStatus } from '../contract/http-request.ts';
 import { type KubernetesObject, parseKubernetesObject } from './kubernetes-object.ts';
@@ -34,25 +36,26 @@ export async function* linesOf(chunks: AsyncIterable<Buffer>, maxBytes: number):
   }
 }
 
+const EVENT = z.object({ type: z.string(), object: z.unknown().optional() });
+const BOOKMARK = z.object({ metadata: z.object({ resourceVersion: z.string() }) });
+const ERROR = z
+  .object({ code: z.number().catch(500), message: z.string().catch('') })
+  .catch({ code: 500, message: '' });
+
 /**
  * One line of a watch of objects of `kind`. Throws `MeshAdapterError`: the code of an `ERROR`
  * event, `mesh-answer-malformed`.
  */
 export function parseWatchEvent(line: string, kind: string, what: string): WatchEvent {
   const value = parseJsonAnswer(Buffer.from(line), what);
-  const { type, object } = Object(value) as { type?: unknown; object?: unknown };
+  const { type, object } = readAnswer(EVENT, value, `an event of ${what}`);
   if (type === 'ERROR') {
-    const { code, message } = Object(object) as { code?: unknown; message?: unknown };
-    throw refusedByStatus(
-      typeof code === 'number' ? code : 500,
-      what,
-      typeof message === 'string' ? message : '',
-    );
+    const { code, message } = ERROR.parse(object);
+    throw refusedByStatus(code, what, message);
   }
   if (type === 'BOOKMARK') {
-    const { metadata } = Object(object) as { metadata?: unknown };
-    const { resourceVersion } = Object(metadata) as { resourceVersion?: unknown };
-    if (typeof resourceVersion === 'string') return { kind: 'bookmark', resourceVersion };
+    const { resourceVersion } = readAnswer(BOOKMARK, object, `a bookmark of ${what}`).metadata;
+    return { kind: 'bookmark', resourceVersion };
   }
   if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') {
     const parsed = parseKubernetesObject(object, kind);

@@ -1,4 +1,5 @@
-import { MeshAdapterError } from '../contract/errors.ts';
+import { z } from 'zod';
+import { readAnswer } from '../contract/answer.ts';
 
 /** A MeshTrust, from REST or Kubernetes. See docs/meshes/kuma.md. */
 export interface MeshTrust {
@@ -18,6 +19,15 @@ export interface MeshTrustSpec {
   readonly caBundles: readonly { readonly type: 'Pem'; readonly pem: { readonly value: string } }[];
 }
 
+const text = z.string().catch('');
+const pem = z.object({ value: text }).catch({ value: '' });
+const SPEC = z.object({
+  trustDomain: text,
+  caBundles: z.array(z.object({ pem }).catch({ pem: { value: '' } })).catch([]),
+});
+const NO_ORIGIN = { kri: '' };
+const STATUS = z.object({ origin: z.object({ kri: text }).catch(NO_ORIGIN) }).catch({ origin: NO_ORIGIN });
+
 /**
  * Reads a MeshTrust from its spec and status. Missing or malformed fields read as empty, because an
  * object of another owner must not stop the agent. Throws `MeshAdapterError`
@@ -28,23 +38,13 @@ export function parseMeshTrust(
   labels: Readonly<Record<string, string>>,
   body: { readonly spec?: unknown; readonly status?: unknown },
 ): MeshTrust {
-  const { spec, status } = body;
-  if (typeof spec !== 'object' || spec === null)
-    throw new MeshAdapterError('mesh-answer-malformed', `MeshTrust ${name} lacks a spec`);
-  const { trustDomain, caBundles } = spec as { trustDomain?: unknown; caBundles?: unknown };
-  const { origin } = Object(status) as { origin?: unknown };
-  const { kri } = Object(origin) as { kri?: unknown };
+  const { trustDomain, caBundles } = readAnswer(SPEC, body.spec, `the spec of MeshTrust ${name}`);
+  const kri = STATUS.parse(body.status).origin.kri;
   return {
     name,
     labels,
-    trustDomain: typeof trustDomain === 'string' ? trustDomain : '',
-    pems: (Array.isArray(caBundles) ? caBundles : []).map(pemOf),
-    ...(typeof kri === 'string' && kri !== '' && { originKri: kri }),
+    trustDomain,
+    pems: caBundles.map(({ pem }) => pem.value),
+    ...(kri !== '' && { originKri: kri }),
   };
-}
-
-function pemOf(caBundle: unknown): string {
-  const { pem } = Object(caBundle) as { pem?: unknown };
-  const { value } = Object(pem) as { value?: unknown };
-  return typeof value === 'string' ? value : '';
 }

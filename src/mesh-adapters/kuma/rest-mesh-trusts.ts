@@ -1,15 +1,34 @@
+import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
 import type { Clock } from '../../platform/index.ts';
+import { listOf, readAnswer, readIfPossible, textsIn } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
-import { JsonApi } from '../contract/json-api.ts';
-import { textsOf } from '../kubernetes/kubernetes-object.ts';
+import { accessByFiles, JsonApi } from '../contract/json-api.ts';
 import { poll } from '../contract/poll.ts';
-import { readTokenFile } from '../contract/token-file.ts';
 import { type MeshTrust, parseMeshTrust } from './mesh-trust.ts';
 import type { MeshTrusts } from './mesh-trusts.ts';
 
 const PAGE_SIZE = 500;
 const MAX_PAGES = 40;
+const PAGE = z.object({
+  items: listOf(
+    z.object({
+      name: z.string(),
+      labels: z.record(z.string(), z.string()).nullish(),
+      spec: z.unknown().optional(),
+      status: z.unknown().optional(),
+    }),
+  ),
+  next: z.unknown().optional(),
+});
+const WRITTEN = z.object({ warnings: textsIn }).catch({ warnings: [] });
+const REFUSAL = z.object({
+  title: z.string().catch(''),
+  detail: z.string().catch(''),
+  invalid_parameters: z
+    .array(z.object({ field: z.unknown().optional(), reason: z.unknown().optional() }))
+    .catch([]),
+});
 
 /** Where the control plane's REST API is, and who we are to it. */
 export interface KumaRestAccess {
@@ -30,10 +49,12 @@ export interface KumaRestAccess {
 export function createRestMeshTrusts(access: KumaRestAccess, mesh: string, clock: Clock): MeshTrusts {
   const { address, caFile, tokenFile, pollMs } = access;
   const api = new JsonApi({
-    address,
-    caFile,
-    credentials: async () =>
-      tokenFile === undefined ? {} : { authorization: `Bearer ${await readTokenFile(tokenFile)}` },
+    access: accessByFiles({
+      address,
+      caFile,
+      tokenFile,
+      credentials: (token) => ({ authorization: `Bearer ${token}` }),
+    }),
     refusalOf,
     clock,
   });
@@ -44,11 +65,9 @@ export function createRestMeshTrusts(access: KumaRestAccess, mesh: string, clock
     let offset: string | undefined;
     for (let page = 0; page < MAX_PAGES; page += 1) {
       const query = { size: String(PAGE_SIZE), ...defined({ offset }) };
-      const value = await api.send('GET', collection, { query, signal });
-      const { items, next } = Object(value) as { items?: unknown; next?: unknown };
-      if (!Array.isArray(items))
-        throw new MeshAdapterError('mesh-answer-malformed', `GET ${collection} gave no items`);
-      for (const item of items) found.push(parseItem(item));
+      const { value } = await api.send('GET', collection, { query, signal });
+      const { items, next } = readAnswer(PAGE, value, `GET ${collection}`);
+      for (const { name, labels, ...rest } of items) found.push(parseMeshTrust(name, labels ?? {}, rest));
       offset = offsetOf(next);
       if (offset === undefined) return found;
     }
@@ -61,9 +80,8 @@ export function createRestMeshTrusts(access: KumaRestAccess, mesh: string, clock
     list,
     put: async ({ name, labels, spec }, _before, signal) => {
       const body = { type: 'MeshTrust', mesh, name, labels, spec };
-      const value = await api.send('PUT', pathOf(name), { body, signal });
-      const { warnings } = Object(value) as { warnings?: unknown };
-      return Array.isArray(warnings) ? warnings.filter((each) => typeof each === 'string') : [];
+      const { value } = await api.send('PUT', pathOf(name), { body, signal });
+      return WRITTEN.parse(value).warnings;
     },
     delete: async ({ name }, signal) => {
       try {
@@ -85,14 +103,6 @@ export function createRestMeshTrusts(access: KumaRestAccess, mesh: string, clock
   };
 }
 
-function parseItem(item: unknown): MeshTrust {
-  const { name, labels, spec, status } = Object(item) as Readonly<Record<string, unknown>>;
-  if (typeof name !== 'string')
-    throw new MeshAdapterError('mesh-answer-malformed', 'a MeshTrust lacks a name');
-  const known = labels === undefined || labels === null ? {} : textsOf(labels, 'MeshTrust', 'labels');
-  return parseMeshTrust(name, known, { spec, status });
-}
-
 /**
  * Only the offset of the link to the next page is followed: it may name an address by which we
  * cannot reach the API.
@@ -104,15 +114,8 @@ function offsetOf(next: unknown): string | undefined {
 
 /** Reads the product's message: a title, its detail, and the fields that it refuses. */
 function refusalOf(body: Buffer): string {
-  try {
-    const refusal = Object(JSON.parse(body.toString('utf8'))) as Readonly<Record<string, unknown>>;
-    const { title, detail, invalid_parameters: parameters } = refusal;
-    const fields = (Array.isArray(parameters) ? parameters : []).map((each: unknown) => {
-      const { field, reason } = Object(each) as { field?: unknown; reason?: unknown };
-      return `${String(field)} ${String(reason)}`;
-    });
-    return [title, detail, ...fields].filter((each) => typeof each === 'string' && each !== '').join('; ');
-  } catch {
-    return '';
-  }
+  const refusal = readIfPossible(REFUSAL, body.toString('utf8'));
+  if (!refusal) return '';
+  const fields = refusal.invalid_parameters.map(({ field, reason }) => `${String(field)} ${String(reason)}`);
+  return [refusal.title, refusal.detail, ...fields].filter((each) => each !== '').join('; ');
 }

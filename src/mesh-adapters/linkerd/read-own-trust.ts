@@ -1,6 +1,8 @@
+import { z } from 'zod';
 import { parse } from 'yaml';
 import type { Clock, Random } from '../../platform/index.ts';
 import { isDnsNarrowedAnchor, isTrustDomain, parseCertificate, type Pin } from '../../spiffe/index.ts';
+import { readAnswer } from '../contract/answer.ts';
 import type { AdapterPart, AdapterState } from '../contract/adapter-state.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { ConfigMap, ConfigMapName } from '../kubernetes/config-map.ts';
@@ -33,6 +35,12 @@ export interface LinkerdValues {
   readonly externalCa: boolean;
 }
 
+const VALUES = z.object({
+  identityTrustDomain: z.string().nullish(),
+  clusterDomain: z.string().nullish(),
+  identity: z.object({ externalCA: z.unknown().optional() }).nullish(),
+});
+
 /**
  * The values of ConfigMap `linkerd-config`. Throws `MeshAdapterError`:
  * `mesh-config-missing`, `mesh-config-malformed`.
@@ -52,14 +60,15 @@ export function parseLinkerdValues(config: ConfigMap): LinkerdValues {
     const message = `key "${CONFIG_KEY}" of ConfigMap ${namespace}/${name} is not YAML`;
     throw new MeshAdapterError('mesh-config-malformed', message, { cause });
   }
-  const { identityTrustDomain, clusterDomain, identity } = Object(values) as Readonly<
-    Record<string, unknown>
-  >;
-  const { externalCA } = Object(identity) as { externalCA?: unknown };
-  const [trustDomain = 'cluster.local'] = [identityTrustDomain, clusterDomain].filter(
-    (each): each is string => typeof each === 'string' && each !== '',
+  const what = `key "${CONFIG_KEY}" of ConfigMap ${namespace}/${name}`;
+  const { identityTrustDomain, clusterDomain, identity } = readAnswer(
+    VALUES,
+    values,
+    what,
+    'mesh-config-malformed',
   );
-  return { trustDomain, externalCa: externalCA === true };
+  const trustDomain = identityTrustDomain || clusterDomain || 'cluster.local';
+  return { trustDomain, externalCa: identity?.externalCA === true };
 }
 
 /** The text of the anchors that proxies get. Throws `MeshAdapterError` `own-roots-malformed`. */

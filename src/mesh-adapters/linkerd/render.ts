@@ -1,9 +1,12 @@
+import { z } from 'zod';
 import { configMapsOf } from '../kubernetes/config-map.ts';
 import type { ForeignObjectPlace } from '../kubernetes/foreign-objects.ts';
 import { FOREIGN_TRUST_LABEL } from '../kubernetes/foreign-objects.ts';
 
 /** The key of every ConfigMap with anchors, Linkerd's own and ours. */
 export const ANCHORS_KEY = 'ca-bundle.crt';
+
+const DATA = z.object({ [ANCHORS_KEY]: z.string() }).catch({ [ANCHORS_KEY]: '' });
 
 /**
  * Our sources for trust-manager: one ConfigMap for each foreign trust domain, in the trust
@@ -14,10 +17,7 @@ export function sourcePlace(trustNamespace: string, namePrefix: string): Foreign
     collection: configMapsOf(trustNamespace),
     namePrefix,
     render: (pem) => ({ apiVersion: 'v1', kind: 'ConfigMap', data: { [ANCHORS_KEY]: pem } }),
-    pemOf: ({ data }) => {
-      const { [ANCHORS_KEY]: pem } = Object(data) as Readonly<Record<string, unknown>>;
-      return typeof pem === 'string' ? pem : '';
-    },
+    pemOf: ({ data }) => DATA.parse(data)[ANCHORS_KEY],
   };
 }
 

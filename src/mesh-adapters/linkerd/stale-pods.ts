@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { z } from 'zod';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { ConfigMap } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
@@ -15,6 +16,28 @@ const HASH_ANNOTATION = 'linkerd.io/trust-root-sha256';
 const HASH_OF_NOTHING = sha256('');
 /** A kubelet may start a container with the ConfigMap of some seconds ago. */
 const KUBELET_MS = 5000;
+
+// What a pod does not report, or reports in another form, reads as missing.
+const date = z
+  .string()
+  .transform((text) => new Date(text))
+  .refine((at) => !Number.isNaN(at.getTime()))
+  .optional()
+  .catch(undefined);
+const MANAGED_FIELDS = z.array(z.object({ time: date }).catch({})).catch([]);
+/** The start time of each container, undefined for one that does not run. */
+const STARTS = z
+  .array(
+    z
+      .object({ state: z.object({ running: z.object({ startedAt: date }) }) })
+      .transform(({ state }) => state.running.startedAt)
+      .catch(undefined),
+  )
+  .catch([]);
+const POD_STATUS = z
+  .object({ phase: z.unknown().optional(), containerStatuses: STARTS, initContainerStatuses: STARTS })
+  .catch({ phase: undefined, containerStatuses: [], initContainerStatuses: [] });
+
 /** Pods that a sentence names. */
 const MAX_NAMED = 5;
 
@@ -80,34 +103,18 @@ export async function podsInEffect(
 
 /** When an object was last written, as the API server noted it; undefined where it did not. */
 function lastChangeOf({ metadata: { managedFields } }: KubernetesObject): Date | undefined {
-  const times = (Array.isArray(managedFields) ? managedFields : []).flatMap(
-    (each: unknown) => dateOf((Object(each) as { time?: unknown }).time)?.getTime() ?? [],
-  );
+  const times = MANAGED_FIELDS.parse(managedFields).flatMap(({ time }) => time?.getTime() ?? []);
   return times.length === 0 ? undefined : new Date(Math.max(...times));
 }
 
 /** When the last of a pod's containers started; undefined while one of them does not run. */
 function startOf({ status }: KubernetesObject): Date | undefined {
-  const { containerStatuses, initContainerStatuses } = Object(status) as Readonly<Record<string, unknown>>;
-  if (!Array.isArray(containerStatuses) || containerStatuses.length === 0) return undefined;
-  const sidecars = (Array.isArray(initContainerStatuses) ? initContainerStatuses : []).flatMap(
-    (each: unknown) => startedAtOf(each) ?? [],
-  );
-  const starts = containerStatuses.map((each: unknown) => startedAtOf(each));
-  const times = [...sidecars, ...starts].map((time) => time?.getTime());
+  const { containerStatuses, initContainerStatuses } = POD_STATUS.parse(status);
+  if (containerStatuses.length === 0) return undefined;
+  // A proxy can be an init container that keeps running.
+  const sidecars = initContainerStatuses.filter((startedAt) => startedAt !== undefined);
+  const times = [...sidecars, ...containerStatuses].map((startedAt) => startedAt?.getTime());
   return times.every((time) => time !== undefined) ? new Date(Math.min(...times)) : undefined;
-}
-
-/** The start time of a running container. A proxy can be an init container that keeps running. */
-function startedAtOf(container: unknown): Date | undefined {
-  const { state } = Object(container) as { state?: unknown };
-  const { running } = Object(state) as { running?: unknown };
-  return dateOf((Object(running) as { startedAt?: unknown }).startedAt);
-}
-
-function dateOf(value: unknown): Date | undefined {
-  const date = typeof value === 'string' ? new Date(value) : undefined;
-  return date && !Number.isNaN(date.getTime()) ? date : undefined;
 }
 
 /** The names of the first of them. */
@@ -126,6 +133,6 @@ function sha256(text: string): string {
 
 /** A pod that has ended keeps its labels, but admits no identity. */
 function isOver({ status }: KubernetesObject): boolean {
-  const { phase } = Object(status) as { phase?: unknown };
+  const { phase } = POD_STATUS.parse(status);
   return phase === 'Succeeded' || phase === 'Failed';
 }

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { FOREIGN_TRUST_LABEL } from '../kubernetes/foreign-objects.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
@@ -21,6 +22,36 @@ const CLUSTER_BUNDLE = collectionOf({
   api: 'apis/trust-manager.io/v1alpha2',
   plural: 'clusterbundles',
 });
+
+// What is missing or has another form reads as empty: the Bundle belongs to the operator.
+const SELECTOR = z.object({
+  matchLabels: z.record(z.string(), z.unknown()).catch({}),
+  matchExpressions: z.array(z.unknown()).catch([]),
+});
+const REFERENCE = z.object({
+  kind: z.unknown().optional(),
+  name: z.string().catch(''),
+  key: z.unknown().optional(),
+  includeAllKeys: z.unknown().optional(),
+  selector: SELECTOR.catch({ matchLabels: {}, matchExpressions: [] }),
+});
+const NO_REFERENCE = REFERENCE.parse({});
+const SPEC = z
+  .object({
+    sources: z.array(z.object({ configMap: REFERENCE.optional().catch(undefined) }).catch({})).catch([]),
+    sourceRefs: z.array(REFERENCE.catch(NO_REFERENCE)).catch([]),
+  })
+  .catch({ sources: [], sourceRefs: [] });
+const CONDITION = z.object({
+  type: z.unknown().optional(),
+  status: z.unknown().optional(),
+  reason: z.unknown().optional(),
+  message: z.unknown().optional(),
+});
+type Condition = Partial<z.output<typeof CONDITION>>;
+const STATUS = z
+  .object({ conditions: z.array(CONDITION.partial().catch({})).catch([]) })
+  .catch({ conditions: [] });
 
 export interface Note {
   readonly code: string;
@@ -109,41 +140,33 @@ async function bundleOf(
 
 /** Whether a source takes our ConfigMaps: by our label only, or one of them by its name. */
 function referenceOf({ spec }: KubernetesObject, namePrefix: string): 'label' | 'name' | undefined {
-  const { sources, sourceRefs } = Object(spec) as { sources?: unknown; sourceRefs?: unknown };
+  const { sources, sourceRefs } = SPEC.parse(spec);
   const references = [
-    ...listOf(sources).map((source) => (source as { configMap?: unknown }).configMap),
-    ...listOf(sourceRefs).filter((source) => (source as { kind?: unknown }).kind === 'ConfigMap'),
-  ].map((each) => Object(each) as Readonly<Record<string, unknown>>);
-  const takesKey = ({ key, includeAllKeys }: Readonly<Record<string, unknown>>) =>
-    key === ANCHORS_KEY || key === '*' || includeAllKeys === true;
-  const byLabel = references.some((reference) => {
-    const { matchLabels, matchExpressions } = Object(reference['selector']) as Readonly<
-      Record<string, unknown>
-    >;
-    const labels = Object.entries(Object(matchLabels));
+    ...sources.flatMap(({ configMap }) => configMap ?? []),
+    ...sourceRefs.filter(({ kind }) => kind === 'ConfigMap'),
+  ];
+  const byLabel = references.some(({ key, includeAllKeys, selector }) => {
+    const { matchLabels, matchExpressions } = selector;
+    const labels = Object.entries(matchLabels);
+    const takesKey = key === ANCHORS_KEY || key === '*' || includeAllKeys === true;
     const ours = labels.every(([label, value]) => label === FOREIGN_TRUST_LABEL && value === 'true');
-    return takesKey(reference) && ours && labels.length > 0 && listOf(matchExpressions).length === 0;
+    return takesKey && ours && labels.length > 0 && matchExpressions.length === 0;
   });
   if (byLabel) return 'label';
-  const byName = references.some(({ name }) => typeof name === 'string' && name.startsWith(namePrefix));
+  const byName = references.some(({ name }) => name.startsWith(namePrefix));
   return byName ? 'name' : undefined;
 }
 
 /** The message of the condition `Synced` where it is not true. */
 function faultOf(bundle: KubernetesObject): string | undefined {
   const fault = conditionsOf(bundle).find(({ type, status }) => type === 'Synced' && status !== 'True');
-  return fault && JSON.stringify(`${String(fault['reason'])}: ${String(fault['message'])}`.slice(0, 300));
+  return fault && JSON.stringify(`${String(fault.reason)}: ${String(fault.message)}`.slice(0, 300));
 }
 
-function isMigrated({ type, status }: Readonly<Record<string, unknown>>): boolean {
+function isMigrated({ type, status }: Condition): boolean {
   return type === 'Migrated' && status === 'True';
 }
 
-function conditionsOf({ status }: KubernetesObject): Readonly<Record<string, unknown>>[] {
-  const { conditions } = Object(status) as { conditions?: unknown };
-  return listOf(conditions).map((each) => ({ ...each }));
-}
-
-function listOf(value: unknown): object[] {
-  return Array.isArray(value) ? value.filter((each) => typeof each === 'object' && each !== null) : [];
+function conditionsOf({ status }: KubernetesObject): readonly Condition[] {
+  return STATUS.parse(status).conditions;
 }

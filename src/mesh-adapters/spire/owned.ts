@@ -1,9 +1,17 @@
+import { z } from 'zod';
 import { writeDurably } from '../../platform/index.ts';
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
+import { listOf, readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
 
 const MAX_BYTES = 8 * 1024 * 1024;
+const trustDomain = z.string().refine(isTrustDomain, 'it is not a trust domain');
+const OWNED = z.object({
+  server: trustDomain.optional(),
+  trustDomains: listOf(trustDomain),
+  relationships: listOf(trustDomain).default([]),
+});
 
 /** Our entries in a SPIRE server. */
 export interface Owned {
@@ -26,19 +34,15 @@ export interface Owned {
 export async function readOwned(path: string): Promise<Owned> {
   const bytes = await readBoundedFile(path, MAX_BYTES);
   if (!bytes) return { server: undefined, bundles: new Set(), relationships: new Set() };
-  const notOurs = (cause?: unknown) =>
-    new MeshAdapterError('file-not-ours', `${JSON.stringify(path)} is not a list that we wrote`, { cause });
+  const what = `${JSON.stringify(path)}, which is not a list that we wrote,`;
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    throw notOurs(error);
+  } catch (cause) {
+    throw new MeshAdapterError('file-not-ours', `${what} cannot be used`, { cause });
   }
-  const { server, trustDomains, relationships = [] } = Object(value) as Record<string, unknown>;
-  const [bundles, polled] = [namesOf(trustDomains), namesOf(relationships)];
-  const named = server === undefined || (typeof server === 'string' && isTrustDomain(server));
-  if (!bundles || !polled || !named) throw notOurs();
-  return { server, bundles, relationships: polled };
+  const { server, trustDomains, relationships } = readAnswer(OWNED, value, what, 'file-not-ours');
+  return { server, bundles: new Set(trustDomains), relationships: new Set(relationships) };
 }
 
 /** Writes the list. Throws `MeshAdapterError` `file-unwritable`. */
@@ -60,10 +64,4 @@ export function sameOwned(a: Owned, b: Owned): boolean {
   const same = (one: ReadonlySet<string>, two: ReadonlySet<string>) =>
     one.size === two.size && [...one].every((each) => two.has(each));
   return a.server === b.server && same(a.bundles, b.bundles) && same(a.relationships, b.relationships);
-}
-
-function namesOf(value: unknown): ReadonlySet<TrustDomain> | undefined {
-  if (!Array.isArray(value)) return undefined;
-  const names = value.filter((each) => typeof each === 'string').filter((each) => isTrustDomain(each));
-  return names.length === value.length ? new Set(names) : undefined;
 }

@@ -1,10 +1,18 @@
+import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
 import type { Clock } from '../../platform/index.ts';
-import { MeshAdapterError } from '../contract/errors.ts';
-import { JsonApi } from '../contract/json-api.ts';
-import { readTokenFile } from '../contract/token-file.ts';
+import { listOf, readAnswer, readIfPossible, textsIn } from '../contract/answer.ts';
+import { accessByFiles, JsonApi } from '../contract/json-api.ts';
 
 const MAX_ISSUERS = 100;
+const ANSWER = z.object({ data: z.unknown().optional() });
+const ISSUERS = z.object({ keys: listOf(z.string(), MAX_ISSUERS) });
+const ISSUER = z.object({
+  certificate: z.string(),
+  ca_chain: listOf(z.string(), MAX_ISSUERS).nullish(),
+  revoked: z.unknown().optional(),
+});
+const REFUSAL = z.object({ errors: textsIn });
 
 /** Where the PKI mount is, and who we are to it. */
 export interface VaultAccess {
@@ -38,13 +46,18 @@ export class VaultClient {
   constructor({ address, mount, namespace, tokenFile, caFile }: VaultAccess, clock: Clock) {
     this.#mount = `/v1/${mount.split('/').map(encodeURIComponent).join('/')}`;
     this.#authenticated = tokenFile !== undefined;
-    this.#api = new JsonApi({
+    const access = accessByFiles({
       address,
       caFile,
-      credentials: async () => ({
-        ...defined({ 'x-vault-namespace': namespace }),
-        ...(tokenFile === undefined ? {} : { 'x-vault-token': await readTokenFile(tokenFile) }),
-      }),
+      tokenFile,
+      credentials: (token) => ({ 'x-vault-token': token }),
+    });
+    this.#api = new JsonApi({
+      access: async () => {
+        const found = await access();
+        const headers = { ...found.connection.headers, ...defined({ 'x-vault-namespace': namespace }) };
+        return { ...found, connection: { ...found.connection, headers } };
+      },
       refusalOf,
       clock,
     });
@@ -55,13 +68,9 @@ export class VaultClient {
    * `mesh-answer-malformed`, the codes of `JsonApi.send`.
    */
   async issuers(signal: AbortSignal): Promise<readonly VaultIssuer[]> {
-    const { keys } = await this.#read('/issuers', signal, { list: 'true' });
-    if (!Array.isArray(keys) || keys.length > MAX_ISSUERS)
-      throw malformed(`${this.#mount}/issuers names no issuers, or more than ${MAX_ISSUERS}`);
+    const { keys } = await this.#read('/issuers', ISSUERS, signal, { list: 'true' });
     const issuers: VaultIssuer[] = [];
     for (const key of keys) {
-      if (typeof key !== 'string')
-        throw malformed(`${this.#mount}/issuers names an issuer that is not a string`);
       const issuer = await this.#issuer(key, signal);
       if (issuer) issuers.push(issuer);
     }
@@ -72,32 +81,24 @@ export class VaultClient {
     // A caller without the right to authenticate gets the certificates, but does not learn of a
     // revocation.
     const path = `/issuer/${encodeURIComponent(id)}${this.#authenticated ? '' : '/json'}`;
-    const { certificate, ca_chain: chain, revoked } = await this.#read(path, signal);
-    const above = chain ?? [];
-    if (typeof certificate !== 'string' || !Array.isArray(above))
-      throw malformed(`${this.#mount}${path} lacks a certificate`);
-    const pems = [certificate, ...above].filter((each): each is string => typeof each === 'string');
-    return revoked === true ? undefined : { id, pems };
+    const { certificate, ca_chain: above, revoked } = await this.#read(path, ISSUER, signal);
+    return revoked === true ? undefined : { id, pems: [certificate, ...(above ?? [])] };
   }
 
-  async #read(path: string, signal: AbortSignal, query: Readonly<Record<string, string>> = {}) {
-    const value = await this.#api.send('GET', `${this.#mount}${path}`, { query, signal });
-    const { data } = Object(value) as { data?: unknown };
-    return Object(data) as Readonly<Record<string, unknown>>;
+  async #read<Data extends z.ZodType>(
+    path: string,
+    data: Data,
+    signal: AbortSignal,
+    query: Readonly<Record<string, string>> = {},
+  ): Promise<z.output<Data>> {
+    const where = `${this.#mount}${path}`;
+    const { value } = await this.#api.send('GET', where, { query, signal });
+    return readAnswer(data, readAnswer(ANSWER, value, where).data, `the data of ${where}`);
   }
-}
-
-function malformed(message: string): MeshAdapterError {
-  return new MeshAdapterError('mesh-answer-malformed', message);
 }
 
 /** Reads the product's message: a list of sentences, each possibly over several lines. */
 function refusalOf(body: Buffer): string {
-  try {
-    const { errors } = Object(JSON.parse(body.toString('utf8'))) as { errors?: unknown };
-    const sentences = Array.isArray(errors) ? errors.filter((each) => typeof each === 'string') : [];
-    return sentences.map((each) => each.replaceAll(/\s+/g, ' ').trim()).join('; ');
-  } catch {
-    return '';
-  }
+  const { errors = [] } = readIfPossible(REFUSAL, body.toString('utf8')) ?? {};
+  return errors.map((each) => each.replaceAll(/\s+/g, ' ').trim()).join('; ');
 }

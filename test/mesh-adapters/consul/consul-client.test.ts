@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { ConsulClient } from '../../../src/mesh-adapters/consul/consul-client.ts';
+import { createConsulClient } from '../../../src/mesh-adapters/consul/consul-client.ts';
 import { systemClock } from '../../../src/platform/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
 import { tempDir } from '../../../testkit/temp-dir.ts';
@@ -12,7 +12,7 @@ import { createTestCa } from '../../../testkit/test-ca.ts';
 const LONG = { notBefore: new Date('2001-01-01T00:00:00Z'), notAfter: new Date('2090-01-01T00:00:00Z') };
 const { signal } = new AbortController();
 
-describe('ConsulClient over HTTPS', () => {
+describe('createConsulClient() over HTTPS', () => {
   it('believes what the CA file signs and nothing else, and reads the file again for every request', async () => {
     using folder = tempDir();
     const ca = await createTestCa({ trustDomain: 'consul.example', ...LONG });
@@ -23,7 +23,7 @@ describe('ConsulClient over HTTPS', () => {
     );
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const caFile = folder.file('ca.pem');
-    const client = new ConsulClient({
+    const client = createConsulClient({
       address: `https://localhost:${(server.address() as AddressInfo).port}`,
       caFile,
       clock: systemClock,
