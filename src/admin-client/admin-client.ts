@@ -1,7 +1,7 @@
-import { request } from 'node:http';
 import type { Answer, CallInput, RouteName } from '../admin/index.ts';
-import { CodedError } from '../errors/index.ts';
-import { offerCallerProof, type Random } from '../platform/index.ts';
+import { CodedError, messageOf } from '../errors/index.ts';
+import { defined } from '../objects/index.ts';
+import { callHttp, type HttpAnswer, offerCallerProof, type Random } from '../platform/index.ts';
 
 /**
  * No agent answered on the admin socket; or what the agent answered is the agent's own error, with
@@ -87,63 +87,39 @@ interface Question {
   readonly proof: string | undefined;
 }
 
-function askAgent<Answer>(options: ClientOptions, { method, path, body, proof }: Question): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const unreachable = (cause: Error) =>
-      reject(
-        new AdminClientError(
-          'agent-unreachable',
-          `asking the agent on ${options.socketPath} failed: ${cause.message}`,
-          { cause },
-        ),
-      );
-    const payload = body === undefined ? undefined : JSON.stringify(body);
-    const call = request(
-      {
-        socketPath: options.socketPath,
-        method,
-        path,
-        timeout: options.timeoutMs,
-        signal: options.signal,
-        headers: {
-          'x-federate-operator': encodeURIComponent(options.operator),
-          ...(options.operatorAs === undefined
-            ? {}
-            : { 'x-federate-operator-as': encodeURIComponent(options.operatorAs) }),
-          ...(proof === undefined ? {} : { 'x-federate-caller': proof }),
-          ...(payload === undefined
-            ? {}
-            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
-        },
-      },
-      (response) => {
-        const parts: Buffer[] = [];
-        let length = 0;
-        response.on('data', (part: Buffer) => {
-          length += part.length;
-          if (length > MAX_ANSWER_BYTES) call.destroy(new Error('its answer is too large'));
-          else parts.push(part);
-        });
-        response.on('error', unreachable);
-        response.on('end', () => settle(response.statusCode ?? 0, Buffer.concat(parts).toString('utf8')));
-      },
-    );
-    const settle = (status: number, text: string) => {
-      let answer: unknown;
-      try {
-        answer = JSON.parse(text);
-      } catch (cause) {
-        unreachable(new Error(`it answered ${status} with something that is not JSON`, { cause }));
-        return;
-      }
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own agent's documents, see the contract in admin/api
-      if (status < 400) resolve(answer as Answer);
-      else reject(problemFrom(status, answer));
-    };
-    call.on('timeout', () => call.destroy(new Error(`no answer within ${options.timeoutMs} ms`)));
-    call.on('error', unreachable);
-    call.end(payload);
-  });
+async function askAgent<Answer>(
+  { socketPath, operator, operatorAs, timeoutMs, signal }: ClientOptions,
+  { method, path, body, proof }: Question,
+): Promise<Answer> {
+  const headers = {
+    'x-federate-operator': encodeURIComponent(operator),
+    ...defined({
+      'x-federate-operator-as': operatorAs && encodeURIComponent(operatorAs),
+      'x-federate-caller': proof,
+    }),
+  };
+  let status: number;
+  let answer: unknown;
+  try {
+    const request = { method, to: { socketPath, path }, headers, json: body, ...defined({ signal }) };
+    const found = await callHttp(request, { maxBytes: MAX_ANSWER_BYTES, timeoutMs });
+    status = found.status;
+    answer = jsonOf(found);
+  } catch (cause) {
+    const message = `asking the agent on ${socketPath} failed: ${messageOf(cause)}`;
+    throw new AdminClientError('agent-unreachable', message, { cause });
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own agent's documents, see the contract in admin/api
+  if (status < 400) return answer as Answer;
+  throw problemFrom(status, answer);
+}
+
+function jsonOf({ status, body }: HttpAnswer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (cause) {
+    throw new Error(`it answered ${status} with something that is not JSON`, { cause });
+  }
 }
 
 function problemFrom(status: number, answer: unknown): AdminClientError {

@@ -1,4 +1,5 @@
-import { request } from 'node:http';
+import { messageOf } from '../../errors/index.ts';
+import { callHttp } from '../../platform/index.ts';
 import type { ControlStatus, ForgedIdentity, RotationStep } from './control-status.ts';
 import { SimulatedMeshError } from './errors.ts';
 
@@ -13,8 +14,7 @@ export interface ControlClient {
   forge(id: string): Promise<ForgedIdentity>;
 }
 
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
-const TIMEOUT_MS = 30_000;
+const LIMITS = { maxBytes: 4 * 1024 * 1024, timeoutMs: 30_000 };
 
 /**
  * A client of the control socket at `socketPath`. Its methods throw `SimulatedMeshError`:
@@ -35,10 +35,14 @@ async function call<Answer>(
   path: string,
   body?: object,
 ): Promise<Answer> {
-  const { status, text } = await exchange(socketPath, method, path, body);
+  const request = { method, to: { socketPath, path }, json: body, connection: { agent: false } };
+  const { status, body: text } = await callHttp(request, LIMITS).catch((cause: unknown) => {
+    const message = `the control plane did not answer on ${socketPath}: ${messageOf(cause)}`;
+    throw new SimulatedMeshError('control-unreachable', message, { cause });
+  });
   let answer: unknown;
   try {
-    answer = JSON.parse(text);
+    answer = JSON.parse(text.toString('utf8'));
   } catch (error) {
     throw new SimulatedMeshError('control-malformed', `the answer of ${socketPath} to ${path} is not JSON`, {
       cause: error,
@@ -52,42 +56,4 @@ async function call<Answer>(
     'control-refused',
     `${path} was refused by the control plane at ${socketPath}: ${String(message)} (${String(code)})`,
   );
-}
-
-function exchange(
-  socketPath: string,
-  method: string,
-  path: string,
-  body: object | undefined,
-): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const unreachable = (cause: Error) =>
-      reject(
-        new SimulatedMeshError(
-          'control-unreachable',
-          `the control plane did not answer on ${socketPath}: ${cause.message}`,
-          { cause },
-        ),
-      );
-    const outgoing = request(
-      { socketPath, method, path, agent: false, timeout: TIMEOUT_MS, headers: { host: 'control' } },
-      (incoming) => {
-        const chunks: Buffer[] = [];
-        let length = 0;
-        incoming.on('data', (chunk: Buffer) => {
-          length += chunk.length;
-          if (length > MAX_ANSWER_BYTES) incoming.destroy(new Error('the answer is too long'));
-          else chunks.push(chunk);
-        });
-        incoming.on('end', () =>
-          resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
-        );
-        incoming.on('error', unreachable);
-      },
-    );
-    outgoing.on('timeout', () => outgoing.destroy(new Error('no answer in time')));
-    outgoing.on('error', unreachable);
-    if (body) outgoing.setHeader('content-type', 'application/json');
-    outgoing.end(body ? JSON.stringify(body) : undefined);
-  });
 }

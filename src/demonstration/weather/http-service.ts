@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type ListenAddress, listenOn } from '../../platform/index.ts';
-import { CodedError } from '../../spiffe/index.ts';
+import { CodedError, messageOf } from '../../errors/index.ts';
+import { callHttp, type ListenAddress, listenOn } from '../../platform/index.ts';
 
 /** A workload that listens. */
 export interface WeatherService {
@@ -92,36 +92,14 @@ export interface CallAnswer {
  * One GET, bounded in time and size. Throws `WeatherError` `upstream-unreachable`,
  * `upstream-broken`.
  */
-export function call(url: string, timeoutMs = CALL_TIMEOUT_MS): Promise<CallAnswer> {
-  return new Promise((resolve, reject) => {
-    const fail = (cause: Error) =>
-      reject(new WeatherError('upstream-unreachable', `calling ${url} failed: ${cause.message}`, { cause }));
-    const outgoing = request(url, (incoming) => {
-      const parts: Buffer[] = [];
-      let length = 0;
-      incoming.on('data', (part: Buffer) => {
-        length += part.length;
-        if (length > MAX_ANSWER_BYTES) outgoing.destroy(new Error('the answer is too large'));
-        else parts.push(part);
-      });
-      incoming.on('error', fail);
-      incoming.on('end', () => {
-        const body = parseObject(Buffer.concat(parts).toString('utf8'));
-        if (body) resolve({ status: incoming.statusCode ?? 0, body });
-        else
-          reject(
-            new WeatherError('upstream-broken', `${url} answered with something that is not a JSON object`),
-          );
-      });
-    });
-    const timer = setTimeout(
-      () => outgoing.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)),
-      timeoutMs,
-    );
-    outgoing.on('close', () => clearTimeout(timer));
-    outgoing.on('error', fail);
-    outgoing.end();
+export async function call(url: string, timeoutMs = CALL_TIMEOUT_MS): Promise<CallAnswer> {
+  const limits = { maxBytes: MAX_ANSWER_BYTES, timeoutMs };
+  const answer = await callHttp({ to: new URL(url) }, limits).catch((cause: unknown) => {
+    throw new WeatherError('upstream-unreachable', `calling ${url} failed: ${messageOf(cause)}`, { cause });
   });
+  const body = parseObject(answer.body.toString('utf8'));
+  if (body) return { status: answer.status, body };
+  throw new WeatherError('upstream-broken', `${url} answered with something that is not a JSON object`);
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
