@@ -142,7 +142,7 @@ export class Rotation {
     if (!bundle) return;
     const now = clock.now();
     const anchor = this.#ownAnchor(bundle, now);
-    this.#signing = judgeSigning({ bundle, told: this.#reported, ownAnchor: anchor });
+    this.#signing = judgeSigning({ bundle, reported: this.#reported, ownAnchor: anchor });
     const lives = await store.rootLives(bundle.trustDomain);
     const changes = judgeRootStages({ bundle, lives, signing: this.#signing, now });
     if (changes.length > 0) {

@@ -5,7 +5,7 @@ import { StoreError, type StoredInvitation } from '../store/index.ts';
 import { type InvitationBook, MAX_TRIES } from './book.ts';
 import { InvitationError } from './errors.ts';
 import { federateWith, proofDetail, provable } from './federate-with.ts';
-import { fetchAsTold } from './fetch-told.ts';
+import { fetchNewcomer } from './fetch-newcomer.ts';
 import type { OwnIdentity } from './own-side.ts';
 import type { InvitationParts } from './parts.ts';
 import { isProofOfSecret } from './secret.ts';
@@ -19,7 +19,7 @@ import {
   stringIn,
 } from './side.ts';
 import { proveTranscript, signStatus } from './signature.ts';
-import { toldBundle } from './told-bundle.ts';
+import { reportedBundle } from './reported-bundle.ts';
 import { EXPORTER_BYTES, EXPORTER_LABEL, transcriptOf, wordsOf } from './transcript.ts';
 import { jsonAnswer, type ReceptionAnswer, type ReceptionRequest } from './wire.ts';
 
@@ -99,14 +99,14 @@ export class Admission {
   /** Checks a newcomer that has the secret; the cheap checks come first. */
   async #admit(
     { id, requireApproval, peer: expected }: StoredInvitation,
-    said: {
+    proved: {
       readonly ours: Side;
       readonly theirs: Side;
       readonly transcript: Uint8Array;
       readonly signature: string;
     },
   ): Promise<void> {
-    const { ours, theirs, transcript, signature } = said;
+    const { ours, theirs, transcript, signature } = proved;
     const { clock } = this.#parts;
     if (expected !== undefined && theirs.trustDomain !== expected)
       throw new InvitationError(
@@ -124,10 +124,10 @@ export class Admission {
       transcript,
       now: clock.now(),
       peer: theirs,
-      bundles: toldBundle(this.#parts, await provable(this.#parts, theirs.bundle)),
+      bundles: reportedBundle(this.#parts, await provable(this.#parts, theirs.bundle)),
     });
     const words = wordsOf(transcript);
-    const first = await fetchAsTold(this.#parts, theirs, this.#stop);
+    const first = await fetchNewcomer(this.#parts, theirs, this.#stop);
     const redeemed = {
       peer: theirs.trustDomain,
       transcript: Buffer.from(transcript).toString('hex'),
@@ -210,11 +210,11 @@ export function isStoreFailure(error: CodedError): boolean {
 
 function readRedemption(body: Uint8Array, invitationId: string, parts: InvitationParts) {
   const { bundleLimits: limits } = parts;
-  const said = jsonObject(body, maxRedemptionBytes(parts));
+  const message = jsonObject(body, maxRedemptionBytes(parts));
   return {
-    theirs: parseSide(stringIn(said, 'statement'), { role: 'newcomer', invitationId, limits }),
-    proof: Buffer.from(stringIn(said, 'proof'), 'base64url'),
-    signature: stringIn(said, 'signature'),
+    theirs: parseSide(stringIn(message, 'statement'), { role: 'newcomer', invitationId, limits }),
+    proof: Buffer.from(stringIn(message, 'proof'), 'base64url'),
+    signature: stringIn(message, 'signature'),
   };
 }
 

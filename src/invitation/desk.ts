@@ -4,7 +4,7 @@ import type { StoredInvitation } from '../store/index.ts';
 import type { InvitationBook } from './book.ts';
 import { InvitationError } from './errors.ts';
 import { federateWith, proofDetail, provable } from './federate-with.ts';
-import { fetchAsTold } from './fetch-told.ts';
+import { fetchNewcomer } from './fetch-newcomer.ts';
 import { serializeInvitation } from './line.ts';
 import { ownEndpoint, ownIdentity } from './own-side.ts';
 import type { InvitationParts } from './parts.ts';
@@ -148,7 +148,7 @@ export class InvitationDesk {
     const side = parseSide(peerStatement, { role: 'newcomer', invitationId: id, limits });
     // Again, because roots may have been revoked since the peer signed.
     await provable(this.#parts, side.bundle);
-    const first = await fetchAsTold(this.#parts, side, signal);
+    const first = await fetchNewcomer(this.#parts, side, signal);
     await federateWith(this.#parts, {
       side,
       first: { ...first, detail: proofDetail(id, words) },
@@ -165,7 +165,7 @@ export class InvitationDesk {
   }
 
   async #waiting(wordsOrId: string): Promise<StoredInvitation> {
-    const said = wordsOrId
+    const wanted = wordsOrId
       .trim()
       .toLowerCase()
       .split(/[\s,-]+/)
@@ -174,10 +174,10 @@ export class InvitationDesk {
       ({ role }) => role === 'inviter',
     );
     const waiting = ours.filter(({ state }) => state === 'awaiting-approval');
-    const found = waiting.filter(({ id, words }) => id === said || words === said);
+    const found = waiting.filter(({ id, words }) => id === wanted || words === wanted);
     const [only] = found;
     if (only && found.length === 1) return only;
-    const named = ours.find(({ id, words }) => id === said || words === said);
+    const named = ours.find(({ id, words }) => id === wanted || words === wanted);
     if (named)
       throw new InvitationError(
         'invitation-not-open',
@@ -185,8 +185,8 @@ export class InvitationDesk {
       );
     throw new InvitationError(
       'no-such-invitation',
-      /^[0-9a-f]{16}$/.test(said)
-        ? `there is no invitation ${said}`
+      /^[0-9a-f]{16}$/.test(wanted)
+        ? `there is no invitation ${wanted}`
         : 'no invitation that waits for approval has these words: if the other side reads out other words than are listed here, an attacker stands in between',
     );
   }

@@ -91,7 +91,7 @@ export class Exchange {
    * Sends a message, and reads the answer within `withinMs`. Rejects with `InvitationError`
    * `invitation-exchange-failed`.
    */
-  async say(path: string, message: unknown, withinMs: number): Promise<ExchangeAnswer> {
+  async send(path: string, message: unknown, withinMs: number): Promise<ExchangeAnswer> {
     const late = () =>
       new FetchError('total-timeout', `${this.#url.host} did not answer within ${withinMs} ms`);
     try {

@@ -73,10 +73,10 @@ function requestFor({ side, first, actor, spent }: InvitedPeer): AddRequest {
  * can add a root. The relationship must pass to neither of them. Rejects with `FederationError`
  * `already-federated` where no root proves that, and with `StoreError`.
  */
-export async function provable({ federation }: InvitationParts, told: TrustBundle): Promise<TrustBundle> {
-  const { trustDomain } = told;
-  if (!isFederated(federation, trustDomain)) return told;
-  const vouching = await federation.relationships.vouchingRoots(told);
+export async function provable({ federation }: InvitationParts, reported: TrustBundle): Promise<TrustBundle> {
+  const { trustDomain } = reported;
+  if (!isFederated(federation, trustDomain)) return reported;
+  const vouching = await federation.relationships.vouchingRoots(reported);
   if (vouching) return vouching;
   throw new FederationError(
     'already-federated',

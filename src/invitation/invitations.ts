@@ -141,7 +141,7 @@ export class Invitations {
     if (before.state === 'redeeming') return undefined;
     throw new InvitationError(
       'invitation-refused',
-      `the inviter no longer says how it stands with the invitation ${before.id}`,
+      `the inviter no longer reports the state of the invitation ${before.id}`,
     );
   }
 
@@ -165,7 +165,7 @@ export class Invitations {
         if (clock.now().getTime() > taken.expiresAt.getTime() + ASKING_MS) {
           const why = new InvitationError(
             'invitation-refused',
-            `the inviter ${taken.peer ?? ''} never said what became of it`,
+            `the inviter ${taken.peer ?? ''} never reported the result`,
           );
           await this.#settlement.fail(taken, why, 'agent');
           return;

@@ -5,7 +5,7 @@ import type { Invitation } from './line.ts';
 import { pinnedPart } from './own-side.ts';
 import type { InvitationParts } from './parts.ts';
 import type { Side } from './side.ts';
-import { toldBundle } from './told-bundle.ts';
+import { reportedBundle } from './reported-bundle.ts';
 
 /**
  * Compares the other side's report about itself with the line: the same names, profile, address and
@@ -23,7 +23,7 @@ export function holdAgainstLine(
   if (inviter.trustDomain !== trustDomain || inviter.agentId !== agentId)
     throw unproved(`the line names ${agentId}, and ${inviter.agentId} answered`);
   if (inviter.profile.kind !== profile.kind)
-    throw unproved(`the line says ${profile.kind}, and the answer ${inviter.profile.kind}`);
+    throw unproved(`the line names the profile ${profile.kind}, and the answer ${inviter.profile.kind}`);
   if (!inviter.endpointUrls.every((url) => endpointUrls.includes(url)))
     throw unproved(
       `the line names ${endpointUrls.join(', ')}, and the answer ${inviter.endpointUrls.join(', ')}`,
@@ -34,7 +34,7 @@ export function holdAgainstLine(
   if (profile.kind === 'https_spiffe') {
     try {
       const verifier = createSpiffeVerifier({
-        bundles: toldBundle(parts, roots),
+        bundles: reportedBundle(parts, roots),
         clock: parts.clock,
       });
       const { id } = verifier.verify(chain, 'server');

@@ -128,7 +128,7 @@ export function parseInvitation(text: string): Invitation {
     if (!(cause instanceof CodedError || cause instanceof RangeError)) throw cause;
     throw new InvitationError(
       'invitation-malformed',
-      `the invitation is whole, and says what none can: ${cause.message}`,
+      `the invitation is complete, but its content cannot be right: ${cause.message}`,
       { cause },
     );
   }

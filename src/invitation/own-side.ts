@@ -4,7 +4,7 @@ import { CodedError, serializeBundle, type TrustBundle, verifyX509Svid } from '.
 import { InvitationError } from './errors.ts';
 import { MAX_PINS } from './line.ts';
 import type { InvitationParts } from './parts.ts';
-import { toldBundle } from './told-bundle.ts';
+import { reportedBundle } from './reported-bundle.ts';
 import { parseSide, type Side, type SideTerms, serializeSide } from './side.ts';
 
 /** What we sign with, and the roots that prove it. */
@@ -27,7 +27,7 @@ export function ownIdentity(parts: InvitationParts): OwnIdentity {
   if (!own)
     throw new InvitationError(
       'own-bundle-unknown',
-      'invitations are possible once our own mesh has told its roots',
+      'our own mesh has not reported its roots yet; invitations are possible after that',
     );
   const svid = source?.current();
   if (!svid)
@@ -38,7 +38,7 @@ export function ownIdentity(parts: InvitationParts): OwnIdentity {
         : 'an invitation is signed with an X509-SVID of this agent, and its config names none: an https_web agent takes one from "identity"',
     );
   try {
-    const proved = verifyX509Svid(svid.certificateChain, toldBundle(parts, own), {
+    const proved = verifyX509Svid(svid.certificateChain, reportedBundle(parts, own), {
       now: clock.now(),
       peerRole: 'server',
     });

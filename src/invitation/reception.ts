@@ -8,7 +8,7 @@ import { ownIdentity, ownSide } from './own-side.ts';
 import type { InvitationParts } from './parts.ts';
 import { jsonObject, parseSide, stringIn } from './side.ts';
 import { proveTranscript, signStatus, signTranscript } from './signature.ts';
-import { toldBundle } from './told-bundle.ts';
+import { reportedBundle } from './reported-bundle.ts';
 import { EXPORTER_BYTES, EXPORTER_LABEL, offerOf } from './transcript.ts';
 import {
   INVITATION_STEP,
@@ -98,9 +98,9 @@ export class InvitationReception {
 
   /** The newcomer commits to what it will send. Then we send our report and its proof. */
   async #hello(invitationId: string, body: Uint8Array, request: ReceptionRequest): Promise<ReceptionAnswer> {
-    const said = jsonObject(body, MAX_HELLO_BYTES);
-    const commitment = stringIn(said, 'commitment');
-    const newcomer = parseTrustDomain(stringIn(said, 'trust_domain'));
+    const hello = jsonObject(body, MAX_HELLO_BYTES);
+    const commitment = stringIn(hello, 'commitment');
+    const newcomer = parseTrustDomain(stringIn(hello, 'trust_domain'));
     if (!/^[0-9a-f]{64}$/.test(commitment)) return undefined;
     const identity = ownIdentity(this.#parts);
     const ours = ownSide(this.#parts, identity, { role: 'inviter', invitationId });
@@ -152,7 +152,7 @@ export class InvitationReception {
       peer: theirs,
       bundles: federation.bundles.bundleFor(theirs.trustDomain)
         ? federation.bundles
-        : toldBundle(this.#parts, theirs.bundle),
+        : reportedBundle(this.#parts, theirs.bundle),
     });
     const held = isFederated(federation, theirs.trustDomain);
     const status =

@@ -10,7 +10,7 @@ import { proveSecret } from './secret.ts';
 import { commitmentTo, compareClocks, parseSide, type Side, stringIn } from './side.ts';
 import type { Settled, Settlement } from './settlement.ts';
 import { proveTranscript, signTranscript } from './signature.ts';
-import { toldBundle } from './told-bundle.ts';
+import { reportedBundle } from './reported-bundle.ts';
 import { offerOf, transcriptOf, wordsOf } from './transcript.ts';
 import { pathOfStep } from './wire.ts';
 
@@ -71,8 +71,8 @@ export class Redemption {
     const ours = ownSide(this.#parts, identity, { role: 'newcomer', invitationId: id });
     const commitment = commitmentTo(ours.text);
     const greeting = { commitment, trust_domain: ours.trustDomain };
-    const told = await exchange.say(pathOfStep(id, 'hello'), greeting, fetchLimits.totalMs);
-    const offer = bodyOf(told, invitation);
+    const greeted = await exchange.send(pathOfStep(id, 'hello'), greeting, fetchLimits.totalMs);
+    const offer = bodyOf(greeted, invitation);
     const inviter = parseSide(stringIn(offer, 'statement'), {
       role: 'inviter',
       invitationId: id,
@@ -89,7 +89,7 @@ export class Redemption {
       transcript: offerOf({ invitationId: id, inviter, commitment, exporter }),
       now: this.#parts.clock.now(),
       peer: inviter,
-      bundles: toldBundle(this.#parts, await provable(this.#parts, roots)),
+      bundles: reportedBundle(this.#parts, await provable(this.#parts, roots)),
     });
     // Refuses now what we would not accept, while the inviter does not trust us yet.
     await checkPeer(this.#parts, this.#settlement.asPeer({ id }, inviter, actor));
@@ -102,7 +102,7 @@ export class Redemption {
     };
     // The inviter asks our endpoint before it answers.
     const patienceMs = 2 * fetchLimits.totalMs + 5000;
-    const answer = await exchange.say(pathOfStep(id, 'redeem'), message, patienceMs);
+    const answer = await exchange.send(pathOfStep(id, 'redeem'), message, patienceMs);
     try {
       return await this.#settlement.settle(taken, identity, bodyOf(answer, invitation), actor);
     } catch (error) {
@@ -125,7 +125,7 @@ export class Redemption {
     const transcript = Buffer.from(taken.transcript ?? '', 'hex');
     const signature = await this.#sign(identity, taken, transcript, 'question');
     const patienceMs = this.#parts.fetchLimits.totalMs;
-    const answer = await exchange.say(pathOfStep(taken.id, 'status'), { signature }, patienceMs);
+    const answer = await exchange.send(pathOfStep(taken.id, 'status'), { signature }, patienceMs);
     if (answer.status !== 200 || !answer.body) return { status: 'unknown', invitation: taken };
     return this.#settlement.settle(taken, identity, answer.body, taken.createdBy);
   }

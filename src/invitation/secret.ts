@@ -23,7 +23,7 @@ export function publicKeyOfSecret(of: InvitationSecret): string {
   return spki.subarray(SPKI_HEAD.length).toString('hex');
 }
 
-/** Proves the secret for one transcript, without telling it: an Ed25519 signature, 64 bytes. */
+/** Proves the secret for one transcript, without revealing it: an Ed25519 signature, 64 bytes. */
 export function proveSecret(of: InvitationSecret, transcript: Uint8Array): Uint8Array {
   return sign(null, proofText(transcript), privateKeyOf(of));
 }

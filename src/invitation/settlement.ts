@@ -7,7 +7,7 @@ import type { OwnIdentity } from './own-side.ts';
 import type { InvitationParts } from './parts.ts';
 import { parseSide, type Side } from './side.ts';
 import { type InvitationStatus, proveTranscript } from './signature.ts';
-import { toldBundle } from './told-bundle.ts';
+import { reportedBundle } from './reported-bundle.ts';
 
 /**
  * What is known after a request to the inviter; `unknown` where the server that answered proved
@@ -48,7 +48,7 @@ export class Settlement {
       peer: inviter,
       // All of it: a signature under a pinned root has vouched for it before anything was kept.
       // Where there is a relationship, only what counts of it already.
-      bundles: toldBundle(this.#parts, await provable(this.#parts, inviter.bundle)),
+      bundles: reportedBundle(this.#parts, await provable(this.#parts, inviter.bundle)),
     });
     // Only the signed value counts, not the unsigned one next to it.
     const status = claims.get('status');

@@ -90,7 +90,7 @@ export function parseSide(
     if (cause instanceof InvitationError || !(cause instanceof CodedError)) throw cause;
     throw new InvitationError(
       'invitation-message-invalid',
-      `what the ${expected.role} says of itself cannot be read: ${cause.message}`,
+      `the statement of the ${expected.role} cannot be read: ${cause.message}`,
       { cause },
     );
   }
@@ -100,30 +100,30 @@ function readSide(
   text: string,
   { role, invitationId, limits }: { role: Side['role']; invitationId: string; limits: BundleLimits },
 ): Side {
-  const said = jsonObject(Buffer.from(text, 'utf8'), maxSideBytes(limits));
-  if (stringIn(said, 'role') !== role) throw invalid(`it does not speak as the ${role}`);
-  if (stringIn(said, 'invitation') !== invitationId) throw invalid('it speaks of another invitation');
-  const trustDomain = parseTrustDomain(stringIn(said, 'trust_domain'));
-  const agentId = parseSpiffeId(stringIn(said, 'agent_id'));
+  const fields = jsonObject(Buffer.from(text, 'utf8'), maxSideBytes(limits));
+  if (stringIn(fields, 'role') !== role) throw invalid(`its role is not ${role}`);
+  if (stringIn(fields, 'invitation') !== invitationId) throw invalid('it is about another invitation');
+  const trustDomain = parseTrustDomain(stringIn(fields, 'trust_domain'));
+  const agentId = parseSpiffeId(stringIn(fields, 'agent_id'));
   if (trustDomainOf(agentId) !== trustDomain) throw invalid(`${agentId} is not of ${trustDomain}`);
-  const kind = stringIn(said, 'profile');
+  const kind = stringIn(fields, 'profile');
   if (kind !== 'https_spiffe' && kind !== 'https_web') throw invalid('its profile is none that there is');
-  const nonce = stringIn(said, 'nonce');
+  const nonce = stringIn(fields, 'nonce');
   if (!/^[0-9a-f]{64}$/.test(nonce)) throw invalid('its nonce is not 64 hex digits');
-  const at = new Date(stringIn(said, 'at'));
-  if (Number.isNaN(at.getTime())) throw invalid('its clock says nothing that is an instant');
-  const webPkiCaPem = said.get('ca_pem') === undefined ? undefined : stringIn(said, 'ca_pem');
+  const at = new Date(stringIn(fields, 'at'));
+  if (Number.isNaN(at.getTime())) throw invalid('its time is not an instant');
+  const webPkiCaPem = fields.get('ca_pem') === undefined ? undefined : stringIn(fields, 'ca_pem');
   if (webPkiCaPem !== undefined) {
     if (kind !== 'https_web' || webPkiCaPem.length > MAX_CA_CHARACTERS)
       throw invalid('a CA goes with https_web, and has a bounded length');
     certificatesFromPem(webPkiCaPem);
   }
-  const bundleDocument = stringIn(said, 'bundle');
+  const bundleDocument = stringIn(fields, 'bundle');
   return {
     role,
     invitationId,
     trustDomain,
-    endpointUrls: urlsIn(said),
+    endpointUrls: urlsIn(fields),
     profile: kind === 'https_web' ? { kind } : { kind, endpointId: agentId },
     agentId,
     ...defined({ webPkiCaPem }),
@@ -149,12 +149,12 @@ export function compareClocks({ role, at }: Side, now: Date): void {
   if (Math.abs(at.getTime() - now.getTime()) <= MOST_APART_MS) return;
   throw new InvitationError(
     'clocks-differ',
-    `the clock of the ${role} says ${at.toISOString()}, and ours ${now.toISOString()}: more than ${MOST_APART_MS / 1000} seconds apart`,
+    `the clock of the ${role} shows ${at.toISOString()}, and ours ${now.toISOString()}: more than ${MOST_APART_MS / 1000} seconds apart`,
   );
 }
 
-function urlsIn(said: JsonObject): string[] {
-  const urls = said.get('endpoint_urls');
+function urlsIn(fields: JsonObject): string[] {
+  const urls = fields.get('endpoint_urls');
   if (!Array.isArray(urls) || urls.length < 1 || urls.length > MAX_URLS)
     throw invalid(`it has 1 to ${MAX_URLS} endpoint URLs`);
   return urls.map((url: JsonValue) => {

@@ -110,7 +110,7 @@ export async function proveTranscript(
     if (claims.get('role') !== role || claims.get('invitation') !== invitationId)
       throw refusal('it signed something else');
     if (claims.get('transcript') !== Buffer.from(transcript).toString('hex'))
-      throw refusal('it signed for another connection than this one, or other things were said on it');
+      throw refusal('it signed for another connection than this one, or the messages on it were others');
     return claims;
   } catch (cause) {
     if (cause instanceof StatementError) throw refusal(cause.message, cause);

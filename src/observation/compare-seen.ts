@@ -29,17 +29,17 @@ const OUR_VERSIONS = 50;
  * Compares what a peer's agent reports to have seen with what we saw and published. Rejects with
  * `StoreError`.
  */
-export async function compareSeen(parts: CompareParts, teller: Relationship, seen: Seen): Promise<void> {
+export async function compareSeen(parts: CompareParts, reporter: Relationship, seen: Seen): Promise<void> {
   const { ownTrustDomain, relationships } = parts;
   const byHash = new Map(seen.bundles.map((bundle) => [bundle.subject, bundle]));
   const own = byHash.get(trustDomainHash(ownTrustDomain));
-  if (own) await compareOwn(parts, teller.trustDomain, own);
+  if (own) await compareOwn(parts, reporter.trustDomain, own);
   for (const relationship of relationships()) {
     const theirs = byHash.get(trustDomainHash(relationship.trustDomain));
-    if (theirs) await comparePeer(parts, teller.trustDomain, relationship, theirs);
+    if (theirs) await comparePeer(parts, reporter.trustDomain, relationship, theirs);
   }
-  if (seen.head) await keepHead(parts, teller, seen.head);
-  if (seen.yourHead) await checkOwnHistory(parts, teller.trustDomain, seen.yourHead);
+  if (seen.head) await keepHead(parts, reporter, seen.head);
+  if (seen.yourHead) await checkOwnHistory(parts, reporter.trustDomain, seen.yourHead);
 }
 
 /**
@@ -56,11 +56,11 @@ export async function compareOwn(
   if (!begun) return;
   for (const version of versions) {
     if (version.at < begun || (await store.everHeld(subject, version.digest))) continue;
-    await record.tell({
+    await record.report({
       code: 'never-published',
       subject,
       observer,
-      message: `the agent of ${observer} was shown a bundle of ${subject} that we never published: ${tell(version)}; an attacker answers in our name, or an operator there put it in by hand`,
+      message: `the agent of ${observer} was shown a bundle of ${subject} that we never published: ${describe(version)}; an attacker answers in our name, or an operator there put it in by hand`,
     });
     return;
   }
@@ -88,7 +88,7 @@ async function settle(
   conflict: ViewConflict | undefined,
 ): Promise<void> {
   if (conflict)
-    await record.tell({
+    await record.report({
       code: conflict.code,
       subject,
       observer,
@@ -103,11 +103,11 @@ async function settle(
  */
 async function keepHead(
   { store, bundles, record, now }: CompareParts,
-  teller: Relationship,
+  reporter: Relationship,
   head: ShownHead,
 ): Promise<void> {
-  const { trustDomain } = teller;
-  const signer = agentOf(teller);
+  const { trustDomain } = reporter;
+  const signer = agentOf(reporter);
   const proven = signer && (await proofOf(head, bundles, signer));
   if (!proven || !signer) return;
   const [before] = await store.peerHeads(trustDomain, { limit: 1 });
@@ -126,7 +126,7 @@ async function keepHead(
   });
   if (why === undefined) await record.fits(trustDomain, trustDomain, 'history-doctored');
   else
-    await record.tell({
+    await record.report({
       code: 'history-taken-back',
       subject: trustDomain,
       observer: trustDomain,
@@ -156,7 +156,7 @@ async function checkOwnHistory(
         ? `link ${number} is another now`
         : `it ends before link ${number}`
       : 'it is another history now';
-  await record.tell({
+  await record.report({
     code: 'own-history-doctored',
     subject,
     observer,
@@ -193,13 +193,13 @@ async function proofOf(head: ShownHead, bundles: BundleSource, signer?: SpiffeId
 }
 
 function sentence(subject: TrustDomain, observer: TrustDomain, { code, ours, theirs }: ViewConflict): string {
-  const views = `we saw ${tell(ours)}, the agent of ${observer} saw ${tell(theirs)}`;
+  const views = `we saw ${describe(ours)}, the agent of ${observer} saw ${describe(theirs)}`;
   if (code === 'other-content')
     return `the endpoint of ${subject} shows different bundles under one number: ${views}`;
   const whom = code === 'kept-from-us' ? 'us' : observer;
   return `the endpoint of ${subject} keeps its newest bundle from ${whom}: ${views}`;
 }
 
-function tell({ digest, sequence, at }: SeenVersion): string {
+function describe({ digest, sequence, at }: SeenVersion): string {
   return `sequence ${sequence ?? '-'} with content sha256:${digest} at ${at.toISOString()}`;
 }

@@ -148,7 +148,10 @@ export class Observations {
       return 'compared';
     } catch (error) {
       if (!(error instanceof StatementError)) throw error;
-      log.warn('what a peer says it saw is not proved', { trustDomain, error: describeError(error) });
+      log.warn('what a peer reports to have seen is not proved', {
+        trustDomain,
+        error: describeError(error),
+      });
       return 'not-proven';
     }
   }

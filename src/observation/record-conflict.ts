@@ -19,7 +19,7 @@ export interface Conflict {
   readonly code: ConflictCode;
   /** Whose bundle or history it is. */
   readonly subject: TrustDomain;
-  /** The peer from whose words it is known. */
+  /** The peer whose statement shows it. */
   readonly observer: TrustDomain;
   readonly message: string;
 }
@@ -62,13 +62,13 @@ export class ConflictRecord {
   }
 
   /** Something does not fit. Rejects with `StoreError`. */
-  async tell({ code, subject, observer, message }: Conflict): Promise<void> {
+  async report({ code, subject, observer, message }: Conflict): Promise<void> {
     const { store, clock, log } = this.#parts;
     const kind = kindOf(code);
     await this.#observers.add(nameOf(subject, kind), observer);
     const incident = { kind, code, message, trustDomain: subject, at: clock.now(), actor: 'agent' };
-    const told = await store.recordIncident({ ...incident, origin: `the agent of ${observer}` });
-    if (told === 'ongoing') return;
+    const state = await store.recordIncident({ ...incident, origin: `the agent of ${observer}` });
+    if (state === 'ongoing') return;
     this.#count.inc({ code });
     log.error('what peers saw does not fit', { code, subject, observer, reason: message });
   }

@@ -39,9 +39,9 @@ export interface ShownHead {
 
 /** What one agent reports to another. */
 export interface Seen {
-  /** The newest head of the teller's own history. */
+  /** The newest head of the reporter's own history. */
   readonly head?: ShownHead;
-  /** The newest head of the listener's history that the teller keeps. */
+  /** The newest head of the listener's history that the reporter keeps. */
   readonly yourHead?: ShownHead;
   readonly bundles: readonly SeenBundle[];
 }

@@ -41,7 +41,7 @@ export function judgeRetire(root: OwnRoot, view: RotationView): GateVerdict {
     return verdict([
       {
         code: 'signing-unknown',
-        message: 'nobody tells which root signs identities now, so this one may be it',
+        message: 'no source shows which root signs identities now, so it may be this one',
       },
     ]);
   const successors = view.roots.filter((each) => each.life.stage === 'in-use' && each !== root);

@@ -66,7 +66,7 @@ export function judgePeer(root: OwnRoot, peer: RotationPeer, view: RotationView)
   const { trustDomain, holding, poller } = peer;
   if (holding) return judgeHolding(root, holding, view);
   return judgeByTime(root, poller, view, { peer: trustDomain }, () =>
-    poller ? `${trustDomain} (${poller.address})` : `${trustDomain}, which never said what it holds,`,
+    poller ? `${trustDomain} (${poller.address})` : `${trustDomain}, which never reported what it holds,`,
   );
 }
 
@@ -90,7 +90,7 @@ function judgeHolding({ authority }: OwnRoot, holding: PeerHolding, view: Rotati
   if (!version)
     return missing({
       code: 'peer-version-unknown',
-      message: `${peer} says that it holds sequence ${sequence ?? 'none'} of our bundle with a content that is none of our last ${view.versions.length} versions`,
+      message: `${peer} reports that it holds sequence ${sequence ?? 'none'} of our bundle with a content that is none of our last ${view.versions.length} versions`,
     });
   if (!version.roots.has(authority.fingerprint))
     return missing({

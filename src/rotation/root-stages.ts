@@ -14,12 +14,12 @@ export function rootLabel(fingerprint: string, subject: string): string {
 
 /**
  * Gives the roots that sign, as far as the agent knows. The mesh or the config reports them
- * (`told`), else the agent's own SVID chains to a root of ours, else there is only one root.
+ * (`reported`), else the agent's own SVID chains to a root of ours, else there is only one root.
  * Reports on roots that we do not publish do not count. Undefined where nothing shows it.
  */
 export function judgeSigning(input: {
   readonly bundle: TrustBundle;
-  readonly told: Signing | undefined;
+  readonly reported: Signing | undefined;
   /**
    * The root at the end of the chain of the agent's own SVID; anything else where it chains to none
    * of ours.
@@ -28,7 +28,7 @@ export function judgeSigning(input: {
 }): Signing | undefined {
   const published = new Set(input.bundle.x509Authorities.map(({ fingerprint }) => fingerprint));
   const candidates: (Signing | undefined)[] = [
-    input.told,
+    input.reported,
     input.ownAnchor === undefined
       ? undefined
       : { fingerprints: new Set([input.ownAnchor]), knownBy: 'own-svid' },

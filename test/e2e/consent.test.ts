@@ -281,7 +281,9 @@ describe('what the operator decides about a peer', () => {
     await untilState('stale');
     // What is left is a root whose key nobody has.
     await until('no root of it', () => !holdsAny(...roots));
-    expect((await text('show', 'b.example')).out).toMatch(/state +stale: .*nobody of it is accepted/);
+    expect((await text('show', 'b.example')).out).toMatch(
+      /state +stale: .*none of its identities is accepted/,
+    );
     agentB = b.start();
     await untilState('active');
     await until('both', () => holds(roots[1], roots[2]));

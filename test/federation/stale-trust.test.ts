@@ -71,7 +71,7 @@ describe('the limit of age of a relationship (FED-57)', () => {
     expect(world.state()).toBe('stale trust-stale');
     const status = world.agent.peers.status()[0];
     expect(status?.stateReason?.message).toMatch(
-      /nobody of it is accepted until one does; .*\[status-refused\]/,
+      /none of its identities is accepted until one does; .*\[status-refused\]/,
     );
   });
 

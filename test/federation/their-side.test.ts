@@ -21,7 +21,7 @@ beforeEach(async () => {
 });
 
 const open = async () => (await store.incidents({ open: true })).map(({ kind }) => kind);
-const hear = (word: 'held' | 'nothing', held = true) => sides.heard(istio, origin, word, held);
+const hear = (word: 'held' | 'nothing', held = true) => sides.note(istio, origin, word, held);
 
 describe('TheirSides', () => {
   it('makes nothing of the silence of an endpoint that never spoke: other products say nothing', async () => {
@@ -32,13 +32,13 @@ describe('TheirSides', () => {
 
   it('takes two held requests without the word for the end, after it was said, and no short ones', async () => {
     await hear('held', false);
-    expect(sides.of(istio)).toEqual({ state: 'held', since: now, heardAt: now });
+    expect(sides.of(istio)).toEqual({ state: 'held', since: now, reportedAt: now });
     for (let times = 0; times < 5; times += 1) await hear('nothing', false);
     await hear('nothing');
     expect(sides.of(istio)?.state).toBe('held');
     await clock.advance(1000);
     await hear('nothing');
-    expect(sides.of(istio)).toEqual({ state: 'ended', since: clock.now(), heardAt: now });
+    expect(sides.of(istio)).toEqual({ state: 'ended', since: clock.now(), reportedAt: now });
     expect(await open()).toEqual(['peer-dropped-us']);
     await hear('nothing');
     expect(await store.incidents()).toHaveLength(1);
@@ -48,7 +48,7 @@ describe('TheirSides', () => {
     await hear('held');
     await clock.advance(60_000);
     await hear('held');
-    expect(sides.of(istio)).toEqual({ state: 'held', since: now, heardAt: clock.now() });
+    expect(sides.of(istio)).toEqual({ state: 'held', since: now, reportedAt: clock.now() });
   });
 
   it('begins to count again with each word', async () => {
@@ -66,7 +66,7 @@ describe('TheirSides', () => {
     const after = new TheirSides({ store, clock, log: createRecordingLog() });
     await after.load();
     expect(after.of(istio)).toEqual({ state: 'ended', since: now });
-    await after.heard(istio, origin, 'held', false);
+    await after.note(istio, origin, 'held', false);
     expect(after.of(istio)?.state).toBe('held');
     expect(await open()).toEqual([]);
     after.forget(istio);
@@ -77,10 +77,10 @@ describe('TheirSides', () => {
     const failing = createFailingStore(store);
     const log = createRecordingLog();
     const over = new TheirSides({ store: failing, clock, log });
-    await over.heard(istio, origin, 'held', true);
-    await over.heard(istio, origin, 'nothing', true);
+    await over.note(istio, origin, 'held', true);
+    await over.note(istio, origin, 'nothing', true);
     failing.failNext({ method: 'recordIncident' });
-    await over.heard(istio, origin, 'nothing', true);
+    await over.note(istio, origin, 'nothing', true);
     expect(over.of(istio)?.state).toBe('ended');
     expect(log.records.some(({ level }) => level === 'error')).toBe(true);
   });

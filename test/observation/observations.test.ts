@@ -102,12 +102,12 @@ describe('Two agents that federate', () => {
     // Another peer saw what we saw: the agent that was started again does not take that for the end.
     await record().fits(third, other, 'equivocation');
     expect(await rows()).toHaveLength(1);
-    await record().tell({ code: 'other-content', subject: third, observer: other, message: 'so it is' });
+    await record().report({ code: 'other-content', subject: third, observer: other, message: 'so it is' });
     await record().fits(third, b.name, 'equivocation');
     // The other one is not a peer of ours.
     expect(await rows()).toHaveLength(0);
     await a.add(other, endpointOfT.url(), otherCa.bundle(1n));
-    await record().tell({ code: 'other-content', subject: third, observer: other, message: 'so it is' });
+    await record().report({ code: 'other-content', subject: third, observer: other, message: 'so it is' });
     await record().fits(third, b.name, 'equivocation');
     expect(await rows()).toHaveLength(1);
     await record().forget(other);

@@ -79,8 +79,8 @@ describe('judgeRootStages()', () => {
 });
 
 describe('judgeSigning()', () => {
-  const judge = (roots: readonly X509Authority[], told?: Signing, ownAnchor?: string) =>
-    judgeSigning({ bundle: bundleOf(us, roots), told, ownAnchor })?.knownBy;
+  const judge = (roots: readonly X509Authority[], reported?: Signing, ownAnchor?: string) =>
+    judgeSigning({ bundle: bundleOf(us, roots), reported, ownAnchor })?.knownBy;
 
   it('believes the mesh before our own SVID, and that before there being only one root', () => {
     expect(judge([first, second], signing(first), second.fingerprint)).toBe('mesh');

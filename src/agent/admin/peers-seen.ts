@@ -55,8 +55,8 @@ export function peersSeen({
     theirSide: (trustDomain) => {
       const side = federation.theirSides.of(trustDomain);
       if (!side) return null;
-      const { state, since, heardAt } = side;
-      return { state, since: since.toISOString(), last_heard_at: heardAt?.toISOString() ?? null };
+      const { state, since, reportedAt } = side;
+      return { state, since: since.toISOString(), last_heard_at: reportedAt?.toISOString() ?? null };
     },
     inMesh: (trustDomain) => describeReport(foreignTrust.of(trustDomain)),
     peerHolds: (trustDomain) => describeHolding(holdings.of(trustDomain)),

@@ -1,6 +1,6 @@
 import { defined } from '../../objects/index.ts';
 import { CodedError } from '../../spiffe/index.ts';
-import type { TheirWord } from './their-side.ts';
+import type { TheirReport } from './their-side.ts';
 
 /**
  * Why one fetch of a bundle document failed; nothing was learned and nothing changes (design,
@@ -65,7 +65,7 @@ export interface FetchTrace {
   readonly rootFingerprint?: string;
   readonly durationMs: number;
   /** What the endpoint reports about its side, where we have proved our identity. */
-  readonly theirWord?: TheirWord;
+  readonly theirReport?: TheirReport;
 }
 
 /** A fetch that gave no document. */

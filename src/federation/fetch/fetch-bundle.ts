@@ -72,12 +72,12 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
   const { trustDomain, limits, clock } = request;
   const startedMs = clock.monotonicMs();
   const hops: string[] = [];
-  let said: Pick<FetchTrace, 'theirWord'> = {};
+  let reported: Pick<FetchTrace, 'theirReport'> = {};
   let proof: Pick<FetchTrace, 'leafFingerprint' | 'rootFingerprint'> = {};
   const trace = (): FetchTrace => ({
     redirects: hops,
     ...proof,
-    ...said,
+    ...reported,
     durationMs: Math.round(clock.monotonicMs() - startedMs),
   });
   const late = () =>
@@ -115,7 +115,8 @@ export async function fetchBundle(request: FetchRequest): Promise<FetchOutcome> 
         const waitSeconds = asked === undefined ? 0 : (request.waitSeconds ?? 0);
         const holding = hops.length === 0 ? request.holding : undefined;
         const answer = await httpGet({ socket, url, etag: asked, waitSeconds, holding, limits, timer });
-        if (holding !== undefined && answer.kind !== 'redirect') said = { theirWord: answer.theirWord };
+        if (holding !== undefined && answer.kind !== 'redirect')
+          reported = { theirReport: answer.theirReport };
         if (answer.kind === 'not-modified')
           return { kind: 'not-modified', held: answer.held, trace: trace() };
         if (answer.kind === 'document') {

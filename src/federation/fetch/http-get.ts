@@ -5,7 +5,7 @@ import { FetchError } from './errors.ts';
 import type { FetchLimits } from './fetch-limits.ts';
 import type { FetchTimer } from './fetch-timer.ts';
 import { HOLDING_HEADER } from './holding-claims.ts';
-import { RELATIONSHIP_HEADER, type TheirWord } from './their-side.ts';
+import { RELATIONSHIP_HEADER, type TheirReport } from './their-side.ts';
 import { isRedirect } from './redirects.ts';
 
 /** What a bundle endpoint answered: the document, "still the one you have", or "look there". */
@@ -17,9 +17,9 @@ export type HttpAnswer =
       /** Whether the endpoint holds requests until there is something new (RFC 7240 §4.3). */
       readonly held: boolean;
       /** What the endpoint reports about its side (`Federate-Relationship`). */
-      readonly theirWord: TheirWord;
+      readonly theirReport: TheirReport;
     }
-  | { readonly kind: 'not-modified'; readonly held: boolean; readonly theirWord: TheirWord }
+  | { readonly kind: 'not-modified'; readonly held: boolean; readonly theirReport: TheirReport }
   | {
       readonly kind: 'redirect';
       readonly status: number;
@@ -104,11 +104,11 @@ export async function httpGet(request: {
     );
     answered = true;
     const { statusCode: status, headers, body } = response;
-    body.on('error', () => {}); // told by `read`, or of no interest where the body is not read
+    body.on('error', () => {}); // `read` reports it; without a read it does not matter
     if (isRedirect(status)) return { kind: 'redirect', status, location: headers['location'] };
     const held = WAIT_APPLIED.test([headers['preference-applied'] ?? []].flat().join(','));
-    const theirWord = headers[RELATIONSHIP_HEADER] === 'held' ? 'held' : 'nothing';
-    if (status === 304 && etag !== undefined) return { kind: 'not-modified', held, theirWord };
+    const theirReport = headers[RELATIONSHIP_HEADER] === 'held' ? 'held' : 'nothing';
+    if (status === 304 && etag !== undefined) return { kind: 'not-modified', held, theirReport };
     if (status !== 200)
       throw new FetchError(
         'status-refused',
@@ -121,7 +121,7 @@ export async function httpGet(request: {
       kind: 'document',
       body: bytes,
       held,
-      theirWord,
+      theirReport,
       ...(typeof tag === 'string' && ETAG.test(tag) ? { etag: tag } : {}),
     };
   } catch (error) {
@@ -157,11 +157,11 @@ function countBytes(socket: TLSSocket, limits: FetchLimits, tooMany: (most: numb
 
 /** We asked for identity: a body that would have to be inflated is refused unread (TDB-44). */
 function refuseEncoding(url: URL, encoding: string | string[] | undefined): void {
-  const words = [encoding ?? []].flat().join(',').toLowerCase();
-  if (words === '' || words.trim() === 'identity') return;
+  const encodings = [encoding ?? []].flat().join(',').toLowerCase();
+  if (encodings === '' || encodings.trim() === 'identity') return;
   throw new FetchError(
     'content-encoding-refused',
-    `${url.host} sent content encoding ${JSON.stringify(words.slice(0, 80))}, and only identity was asked for`,
+    `${url.host} sent content encoding ${JSON.stringify(encodings.slice(0, 80))}, and only identity was asked for`,
   );
 }
 

@@ -10,14 +10,14 @@ import type { Store } from '../../store/index.ts';
 export const RELATIONSHIP_HEADER = 'federate-relationship';
 
 /** What the answer to an identified request reports: a relationship with us, or nothing. */
-export type TheirWord = 'held' | 'nothing';
+export type TheirReport = 'held' | 'nothing';
 
 /** The relationship from the peer's side, as far as its endpoint reports it. */
 export interface TheirSide {
   readonly state: 'held' | 'ended';
   readonly since: Date;
   /** When the peer last reported that it holds one, since the agent started. */
-  readonly heardAt?: Date;
+  readonly reportedAt?: Date;
 }
 
 /** An endpoint may fail to prove one request in time; it had all the time of two held ones. */
@@ -63,16 +63,16 @@ export class TheirSides {
   }
 
   /**
-   * An identified request was answered; `held` says whether it was held until its time was up.
+   * An identified request was answered; `held` is whether it was held until its time was up.
    * Never rejects.
    */
-  async heard(trustDomain: TrustDomain, origin: string, word: TheirWord, held: boolean): Promise<void> {
+  async note(trustDomain: TrustDomain, origin: string, report: TheirReport, held: boolean): Promise<void> {
     const before = this.#known.get(trustDomain);
     const at = this.#clock.now();
-    if (word === 'held') {
+    if (report === 'held') {
       this.#silent.delete(trustDomain);
       const isNew = before?.state !== 'held';
-      this.#known.set(trustDomain, { state: 'held', since: isNew ? at : before.since, heardAt: at });
+      this.#known.set(trustDomain, { state: 'held', since: isNew ? at : before.since, reportedAt: at });
       if (!isNew) return;
       if (before) await this.#record(() => this.#end(trustDomain, at));
       return;
@@ -81,8 +81,8 @@ export class TheirSides {
     const silent = (this.#silent.get(trustDomain) ?? 0) + 1;
     this.#silent.set(trustDomain, silent);
     if (silent < SILENT_ANSWERS) return;
-    const { heardAt } = before;
-    this.#known.set(trustDomain, { state: 'ended', since: at, ...defined({ heardAt }) });
+    const { reportedAt } = before;
+    this.#known.set(trustDomain, { state: 'ended', since: at, ...defined({ reportedAt }) });
     this.#log.warn('a peer seems to have ended its relationship with us', { trustDomain });
     const message = `${trustDomain} seems to hold no relationship with us any more: it takes our bundle no longer, and our workloads will be refused there`;
     const about = { at, trustDomain, actor: 'agent', origin, code: 'peer-dropped-us', message };
@@ -97,7 +97,7 @@ export class TheirSides {
     try {
       await write();
     } catch (error) {
-      this.#log.error("what a peer's endpoint says of its side could not be put on record", { error });
+      this.#log.error("what a peer's endpoint reports of its side could not be put on record", { error });
     }
   }
 }

@@ -192,7 +192,7 @@ export class PeerHoldings {
       this.#options.onHolding?.(proved);
       return trustDomain;
     } catch (error) {
-      log.info('what a poll says it holds is not proved', {
+      log.info('what a poll reports to hold is not proved', {
         trustDomain,
         address,
         error: describeError(error),

@@ -11,8 +11,8 @@ import type {
 import { refuseUnusable } from './usable-roots.ts';
 
 /**
- * The first bundle of a peer, proved by what the operator brought: the bundle itself, a pin, or Web
- * PKI. Changes nothing. Throws `FederationError` `bootstrap-required` where nothing would prove it,
+ * Gives the first bundle of a peer, proved by what the operator gave: the bundle itself, a pin, or
+ * Web PKI. Changes nothing. Throws `FederationError` `bootstrap-required` where nothing would prove it,
  * `bootstrap-bundle-invalid`, `bootstrap-bundle-unusable`, `bootstrap-fetch-failed`,
  * `pin-mismatch`.
  */
@@ -25,7 +25,7 @@ export async function establishTrust(
   if (bootstrap.kind === 'web-pki' && profile.kind !== 'https_web') {
     throw new FederationError(
       'bootstrap-required',
-      `an ${profile.kind} source of ${request.trustDomain} needs proof for its first bundle: give the bundle as a file, or a pin that its operator told you`,
+      `an ${profile.kind} source of ${request.trustDomain} needs proof for its first bundle: give the bundle as a file, or a pin from its operator`,
     );
   }
   const first =

@@ -81,7 +81,7 @@ export async function changeRelationship(
       kind: 'relationship-changed',
       trustDomain,
       actor,
-      message: `${wordsFor(relationship, after)}: ${reason}`,
+      message: `${summaryOf(relationship, after)}: ${reason}`,
       detail: { before: partsOf(relationship), after: partsOf(after) },
     },
   );
@@ -90,18 +90,18 @@ export async function changeRelationship(
   return after;
 }
 
-function wordsFor(before: Relationship, after: Relationship): string {
+function summaryOf(before: Relationship, after: Relationship): string {
   const { trustDomain, endpointUrl, profile, policy = 'ask-on-dangerous', staleAfterSeconds } = after;
   const urls = [endpointUrl, ...(after.moreEndpointUrls ?? [])].join(', ');
-  const words = [`the endpoint of ${trustDomain} is now ${urls} (${profile.kind})`];
-  if (policy !== (before.policy ?? 'ask-on-dangerous')) words.push(`the policy ${policy}`);
+  const facts = [`the endpoint of ${trustDomain} is now ${urls} (${profile.kind})`];
+  if (policy !== (before.policy ?? 'ask-on-dangerous')) facts.push(`the policy ${policy}`);
   if (staleAfterSeconds !== before.staleAfterSeconds)
-    words.push(
+    facts.push(
       staleAfterSeconds === undefined
         ? 'without a limit of age'
         : `trusted for ${staleAfterSeconds} s after a good poll`,
     );
-  return words.join(', ');
+  return facts.join(', ');
 }
 
 function partsOf({

@@ -1,12 +1,18 @@
 import type { Clock, Log } from '../../platform/index.ts';
-import type { BundleSource, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import {
+  type BundleSource,
+  type SpiffeId,
+  type TrustBundle,
+  type TrustDomain,
+  verifyX509Svid,
+  X509SvidError,
+} from '../../spiffe/index.ts';
 import type { DistrustedKey, Store } from '../../store/index.ts';
 import { FederationError } from '../fetch/errors.ts';
 import { findKey } from '../trust/find-key.ts';
 import { keyFingerprintsOf } from '../trust/key-fingerprints.ts';
 import { notFederated, type Peers } from '../poll/peers.ts';
 import type { TrustedBundles } from '../trust/trusted-bundles.ts';
-import { type OwnSvid, verifiesWith } from './own-svid.ts';
 import { withoutKeys } from '../trust/without-keys.ts';
 
 /** The operator's request not to trust a key. */
@@ -39,6 +45,13 @@ export interface Distrusted {
   readonly jwtLeft: number;
   /** Our own SVID verified with what we published before, and does not without the key. */
   readonly ownSvidRefused: boolean;
+}
+
+/** The agent's own SVID, as far as peers see it. */
+interface OwnSvid {
+  readonly id: SpiffeId;
+  /** DER, leaf first, then intermediates. */
+  readonly certificateChain: readonly Uint8Array[];
 }
 
 /** What distrusting keys takes. */
@@ -113,7 +126,7 @@ export class Distrusts {
     if (ownSvidRefused && evenOurOwnSvid !== true) {
       throw new FederationError(
         'own-svid-key',
-        `the agent's own SVID ${svid.id} rests on ${label}: every peer that takes our bundle without that key refuses our endpoint, and cannot hear from us that it counts again`,
+        `the agent's own SVID ${svid.id} rests on ${label}: every peer that takes our bundle without that key refuses our endpoint, and cannot learn from us that it counts again`,
       );
     }
     const end = until === undefined ? {} : { until };
@@ -192,5 +205,16 @@ export class Distrusts {
     const places = [this.#counting(trustDomain), held.bundleFor(trustDomain), ...more];
     const bundles = places.filter((bundle) => bundle !== undefined);
     return findKey(key, trustDomain, bundles, trusted.distrusted(trustDomain));
+  }
+}
+
+/** Whether a peer that holds `bundle` accepts our own SVID now. Pure. */
+function verifiesWith({ certificateChain }: OwnSvid, bundle: TrustBundle, now: Date): boolean {
+  try {
+    verifyX509Svid(certificateChain, { bundleFor: () => bundle }, { now, peerRole: 'server' });
+    return true;
+  } catch (error) {
+    if (error instanceof X509SvidError) return false;
+    throw error;
   }
 }

@@ -12,7 +12,7 @@ export type Bootstrap = (
   | {
       readonly kind: 'bundle';
       /**
-       * The bytes of a SPIFFE bundle, or of CA certificates in PEM (FED-30), brought by the
+       * The bytes of a SPIFFE bundle, or of CA certificates in PEM (FED-30), given by the
        * operator.
        */
       readonly document: Uint8Array;

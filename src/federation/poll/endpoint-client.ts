@@ -16,7 +16,7 @@ export interface EndpointClientParts
   /** What we report to peers about their bundles. */
   readonly holding: HoldingStatements;
   /** How relationships look from the peers' side. */
-  readonly theirSides: Pick<TheirSides, 'heard'>;
+  readonly theirSides: Pick<TheirSides, 'note'>;
 }
 
 /**
@@ -71,10 +71,10 @@ export class EndpointClient {
       },
       holding,
     );
-    const { theirWord } = fetched.trace;
-    if (theirWord !== undefined) {
+    const { theirReport } = fetched.trace;
+    if (theirReport !== undefined) {
       const wasHeld = waitSeconds > 0 && fetched.kind === 'not-modified' && fetched.held;
-      await theirSides.heard(trustDomain, endpointUrl, theirWord, wasHeld);
+      await theirSides.note(trustDomain, endpointUrl, theirReport, wasHeld);
     }
     return fetched;
   }

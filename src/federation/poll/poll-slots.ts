@@ -41,7 +41,7 @@ interface Running {
 }
 
 /** For a watch that is given up: an error with a stack for each would cost more than the watch. */
-const GIVEN_UP = new Error('nobody waits for a slot');
+const GIVEN_UP = new Error('the wait for a slot has ended');
 
 /**
  * Limits how many polls run at once; each lane serves in order of arrival. A poll that has had a

@@ -54,9 +54,9 @@ function summary(failures: readonly RefreshedFrom[]): RefreshedFrom {
     throw new TypeError('unreachable: every relationship has an address');
   const others = failures.filter((each) => each !== chosen);
   if (others.length === 0) return chosen;
-  const told = others.map(
+  const reasons = others.map(
     ({ endpointUrl, outcome }) => `${endpointUrl} [${'code' in outcome ? outcome.code : outcome.kind}]`,
   );
-  const message = `${chosen.outcome.message} (${chosen.endpointUrl}); nor did ${told.join(', ')}`;
+  const message = `${chosen.outcome.message} (${chosen.endpointUrl}); nor did ${reasons.join(', ')}`;
   return { ...chosen, outcome: { ...chosen.outcome, message } };
 }

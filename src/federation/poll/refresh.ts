@@ -72,16 +72,16 @@ export async function refreshOnce(
       offer = known && { bundle: known.bundle, notes: [] };
       return record({ outcome: { kind: 'unchanged' }, ...defined({ tag: known }) });
     }
-    const brought = await fetchedDocument(fetched, {
+    const opened = await fetchedDocument(fetched, {
       trustDomain,
       profile,
       bundles: parts.endpointBundles,
       now: clock.now(),
       maxDocumentBytes: parts.fetchLimits.maxBodyBytes,
     });
-    const { signed } = brought;
-    trace = brought.trace;
-    offer = parseBundle(trustDomain, brought.document, parts.bundleLimits);
+    const { signed } = opened;
+    trace = opened.trace;
+    offer = parseBundle(trustDomain, opened.document, parts.bundleLimits);
     const settled = await settleOffer(parts, relationship, { ...offer, trace, ...options });
     const { kind } = settled.outcome;
     const bundle = held.bundleFor(trustDomain);

@@ -69,7 +69,7 @@ export function staleState(relationship: Relationship, besides: StateAfter): Sta
     state: 'stale',
     reason: {
       code: 'trust-stale',
-      message: `no poll of ${trustDomain} has succeeded ${since}, and the limit is ${limit}: nobody of it is accepted until one does${why}`,
+      message: `no poll of ${trustDomain} has succeeded ${since}, and the limit is ${limit}: none of its identities is accepted until one does${why}`,
     },
   };
 }

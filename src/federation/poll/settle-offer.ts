@@ -148,9 +148,9 @@ async function judgeOffer(
   before: TrustBundle | undefined,
 ): Promise<Verdict> {
   const { store, own, held, trusted, clock, addressNumbers, schedule } = parts;
-  const said = await store.rejection(trustDomain, contentDigest(bundle));
+  const rejection = await store.rejection(trustDomain, contentDigest(bundle));
   // A relationship that was made again begins from nothing (FED-60).
-  const rejected = said && said.at >= createdAt ? said : undefined;
+  const rejected = rejection && rejection.at >= createdAt ? rejection : undefined;
   const now = clock.now();
   const surroundings = { own: own(), others: held.list(), distrusted: trusted.distrusted() };
   const isSame = before && bundlesEqual(before, bundle) && before.sequence === bundle.sequence;
@@ -244,8 +244,15 @@ async function write(
   // Removed while it was written: the removal, which comes after it in the store, counts.
   if (signal.aborted) return { outcome: { kind: 'called-off' } };
   held.replace(leavesSequence ? written.bundle : bundle);
-  const told = defined({ overridden });
   return {
-    outcome: { kind: 'accepted', versionNumber: written.number, added, removed, notes, ignored, ...told },
+    outcome: {
+      kind: 'accepted',
+      versionNumber: written.number,
+      added,
+      removed,
+      notes,
+      ignored,
+      ...defined({ overridden }),
+    },
   };
 }

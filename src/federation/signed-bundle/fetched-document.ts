@@ -4,7 +4,7 @@ import type { FetchOutcome } from '../fetch/fetch-bundle.ts';
 import type { FetchLimits } from '../fetch/fetch-limits.ts';
 import { maxSignedCharacters, openSignedBundle, type SignedBundle } from './signed-bundle.ts';
 
-/** The document a fetch brought, and the way it went with what proved it. */
+/** A fetched document, with the way that the fetch took and what proved it. */
 export interface FetchedDocument {
   readonly document: Uint8Array;
   readonly trace: FetchTrace;

@@ -17,21 +17,21 @@ interface Candidate extends NamedKey {
 }
 
 /**
- * Finds the one key that `word` names: a JWT key ID, or at least six of the first hex digits of a
+ * Finds the one key that `name` names: a JWT key ID, or at least six of the first hex digits of a
  * fingerprint, with or without `sha256:`. The fingerprint is that of a root's certificate or of a
  * public key. The whole fingerprint of a public key is accepted even where the key is unknown.
  * Throws `FederationError` `key-not-found`, `key-ambiguous`.
  */
 export function findKey(
-  word: string,
+  name: string,
   trustDomain: TrustDomain,
   bundles: readonly TrustBundle[],
   distrusted: readonly NamedKey[] = [],
 ): NamedKey {
   const candidates = [...bundles.flatMap(candidatesOf), ...distrusted.map(candidateOfDistrusted)];
-  const named = candidates.filter(({ keyId }) => keyId === word);
-  const isDigest = word.toLowerCase().startsWith('sha256:');
-  const digits = word
+  const named = candidates.filter(({ keyId }) => keyId === name);
+  const isDigest = name.toLowerCase().startsWith('sha256:');
+  const digits = name
     .toLowerCase()
     .replace(/^sha256:/, '')
     .replaceAll(':', '');
@@ -46,7 +46,7 @@ export function findKey(
   if (keys.size > 1) {
     throw new FederationError(
       'key-ambiguous',
-      `${shown(word)} names ${keys.size} keys of ${trustDomain}: ${[...keys.values()].map(({ label }) => label).join(', ')}`,
+      `${shown(name)} names ${keys.size} keys of ${trustDomain}: ${[...keys.values()].map(({ label }) => label).join(', ')}`,
     );
   }
   if (only) return { keyFingerprint: only.keyFingerprint, label: only.label };
@@ -54,7 +54,7 @@ export function findKey(
     return { keyFingerprint: digits, label: `${digits.slice(0, 6)} (not held)` };
   throw new FederationError(
     'key-not-found',
-    `${shown(word)} names no key of ${trustDomain}: it has ${candidates.map(({ label }) => label).join(', ') || 'none'}`,
+    `${shown(name)} names no key of ${trustDomain}: it has ${candidates.map(({ label }) => label).join(', ') || 'none'}`,
   );
 }
 
@@ -84,6 +84,6 @@ function candidateOfDistrusted({ keyFingerprint, label }: NamedKey): Candidate {
   return { keyFingerprint, label, hex: [keyFingerprint, ...(/^[0-9a-f]{6}$/.test(first) ? [first] : [])] };
 }
 
-function shown(word: string): string {
-  return JSON.stringify(word.slice(0, 100));
+function shown(name: string): string {
+  return JSON.stringify(name.slice(0, 100));
 }

@@ -40,7 +40,7 @@ export class TrustedBundles implements BundleSource {
       },
       distrustedKeys: (trustDomain) => this.distrustedKeys(trustDomain),
     };
-    this.#held.onChange((trustDomain) => this.#tell(trustDomain));
+    this.#held.onChange((trustDomain) => this.#announce(trustDomain));
   }
 
   bundleFor(trustDomain: TrustDomain): TrustBundle | undefined {
@@ -92,7 +92,7 @@ export class TrustedBundles implements BundleSource {
     const before = this.isStale(trustDomain);
     if (instant === undefined) this.#staleAt.delete(trustDomain);
     else this.#staleAt.set(trustDomain, instant.getTime());
-    if (before !== this.isStale(trustDomain)) this.#tell(trustDomain);
+    if (before !== this.isStale(trustDomain)) this.#announce(trustDomain);
     this.#wake?.abort(WOKEN);
   }
 
@@ -131,7 +131,7 @@ export class TrustedBundles implements BundleSource {
         if (!this.isStale(trustDomain)) known.delete(trustDomain);
         else if (!known.has(trustDomain)) {
           known.add(trustDomain);
-          this.#tell(trustDomain);
+          this.#announce(trustDomain);
           happened.stale(trustDomain);
         }
       }
@@ -162,11 +162,11 @@ export class TrustedBundles implements BundleSource {
       this.#distrusted.set(trustDomain, keys);
       this.#keys.set(trustDomain, new Set(keys.map(({ keyFingerprint }) => keyFingerprint)));
     }
-    this.#tell(trustDomain);
+    this.#announce(trustDomain);
     this.#wake?.abort(WOKEN);
   }
 
-  #tell(trustDomain: TrustDomain): void {
+  #announce(trustDomain: TrustDomain): void {
     this.#listeners.notify(trustDomain, this.bundleFor(trustDomain));
   }
 }

@@ -146,11 +146,11 @@ export function judge(input: JudgeInput): Verdict {
     const leap = step === 'leap' || step === 'by-clock' ? { leaptFrom: lineBefore(input) } : {};
     return { kind: 'accepted', diff, notes, ...leap };
   }
-  const told: VerdictNote = {
+  const note: VerdictNote = {
     code: 'operator-override',
     message: `accepted by the operator although ${objection.message}`,
   };
-  return { kind: 'accepted', diff, notes: [told, ...notes], overridden: objection.code };
+  return { kind: 'accepted', diff, notes: [note, ...notes], overridden: objection.code };
 }
 
 type Objection = Extract<Verdict, { kind: 'quarantined' | 'refused' }>;

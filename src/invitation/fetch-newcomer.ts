@@ -6,7 +6,7 @@ import { InvitationError } from './errors.ts';
 import { invitationGuard } from './guard.ts';
 import type { InvitationParts } from './parts.ts';
 import type { Side } from './side.ts';
-import { toldBundle } from './told-bundle.ts';
+import { reportedBundle } from './reported-bundle.ts';
 
 /**
  * Fetches the newcomer's bundle from its endpoint and compares it with what the newcomer has just
@@ -14,7 +14,7 @@ import { toldBundle } from './told-bundle.ts';
  * `InvitationError` `newcomer-unreachable`, `newcomer-endpoint-differs`,
  * `invitation-address-refused`.
  */
-export async function fetchAsTold(
+export async function fetchNewcomer(
   parts: InvitationParts,
   side: Side,
   signal: AbortSignal,
@@ -28,7 +28,7 @@ export async function fetchAsTold(
         trustDomain,
         endpointUrl,
         profile,
-        verifier: createSpiffeVerifier({ bundles: toldBundle(parts, side.bundle), clock }),
+        verifier: createSpiffeVerifier({ bundles: reportedBundle(parts, side.bundle), clock }),
         webPkiCaPem,
         lookup,
         proxy,
@@ -43,7 +43,7 @@ export async function fetchAsTold(
       if (contentDigest(bundle) !== contentDigest(side.bundle))
         throw new InvitationError(
           'newcomer-endpoint-differs',
-          `the endpoint ${endpointUrl} serves another bundle of ${trustDomain} than the one that was told`,
+          `the endpoint ${endpointUrl} serves another bundle of ${trustDomain} than the newcomer reported`,
         );
       const certificates = provedBy(fetched.trace);
       return {
