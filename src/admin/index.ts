@@ -40,6 +40,7 @@ export type * from './api/relationships.ts';
 export type * from './api/rotation.ts';
 export type * from './api/signed-bundle.ts';
 export type * from './api/status.ts';
+export type * from './api/store.ts';
 export type * from './api/unrecorded-trust.ts';
 export type * from './api/verify.ts';
 export { unservedWarning } from './unserved-warning.ts';

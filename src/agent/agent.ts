@@ -26,6 +26,7 @@ import { rotationHandlers } from './admin/rotation.ts';
 import { signedBundleHandlers } from './admin/signed-bundle.ts';
 import { statusHandlers } from './admin/status.ts';
 import { unrecordedTrustHandlers } from './admin/unrecorded-trust.ts';
+import { storeHandlers } from './admin/store.ts';
 import { verifyHandlers } from './admin/verify.ts';
 import { createAdminSocket } from './admin-socket.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
@@ -304,6 +305,7 @@ async function connectParts(
     ...unrecordedTrustHandlers(foreignTrust),
     ...verifyHandlers({ federation, ownBundle, store, config, clock }),
     ...historyHandlers({ store, storePath }),
+    ...storeHandlers({ store, storePath }),
   };
   const admin = createAdminSocket(
     config.admin_socket,

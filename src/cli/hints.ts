@@ -73,7 +73,20 @@ const HINTS: Readonly<Record<string, string>> = {
     'check --trust-domain; if the root is really meant for that name, "federate add --even-foreign-keys" takes it, on record',
   'root-of-another-trust-domain':
     'a root may speak for one trust domain only; ask both peers who holds its key; "federate add --even-foreign-keys" takes it, on record',
-  'store-locked': 'stop the other agent, or give this one a store of its own',
+  'store-locked':
+    'stop that agent first, or give this one a store of its own; while it runs, "federate store backup" and "compact" work by --socket',
+  'backup-exists': 'choose another name, or replace the file with --force',
+  'backup-onto-store': 'name a file in another folder',
+  'backup-no-room': 'free the disk, or choose another one',
+  'backup-failed': 'check the disk, and the limits of this process ("ulimit -f")',
+  'backup-not-writable': 'run it as the user of the agent, or choose a folder that this user may write',
+  'backup-not-readable': 'run it as a user that may read the file',
+  'backup-damaged': 'take an older backup; "federate history verify FILE" names what is wrong',
+  'backup-unsound':
+    '"federate history verify FILE" names what is wrong; --even-if-unsound restores it all the same',
+  'backup-of-another-trust-domain':
+    'restore it for the agent of that trust domain; a store belongs to one trust domain for ever',
+  'backup-digest-differs': 'the file is another one, or was changed: compare where it came from',
   'store-newer': 'start the version of Federate that wrote it; stores are never downgraded',
   'store-read-only': 'check owner and mode of the store, its folder and its disk',
   'store-log-foreign':

@@ -20,6 +20,7 @@ import { reviewCommand } from './commands/review.ts';
 import { removeCommand } from './commands/remove.ts';
 import { rotateCommand } from './commands/rotate.ts';
 import { rotationCommand } from './commands/rotation.ts';
+import { storeCommand } from './commands/store.ts';
 import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { askedOutput } from './asked-output.ts';
@@ -106,7 +107,7 @@ const GROUPS: readonly (readonly [heading: string, verbs: readonly AddVerb[]])[]
       exportConfigCommand,
     ],
   ],
-  ['History:', [historyCommand]],
+  ['History and store:', [historyCommand, storeCommand]],
   ['Processes:', [processCommands, rotateCommand, adminCommand]],
 ];
 

@@ -66,4 +66,9 @@ export type {
   StateReason,
 } from './model/relationship.ts';
 export { openSqliteStore, openSqliteStoreForReading, type SqliteStoreOptions } from './sql/sqlite-store.ts';
-export type { IncidentEnd, Replacement, Store, StoreReader } from './model/store.ts';
+export type { Compaction, IncidentEnd, Replacement, Store, StoreReader } from './model/store.ts';
+export { type Backup, backUpStore } from './backup/back-up.ts';
+export type { CopyProgress } from './backup/copy-database.ts';
+export { BackupError } from './backup/errors.ts';
+export type { StoreFacts } from './backup/facts.ts';
+export { type Restored, restoreStore } from './backup/restore.ts';

@@ -17,6 +17,9 @@ async function run(...words: string[]): Promise<{ code: number; out: string; err
 const ADD = ['add', '--peer', 'https://b.example/', '--trust-domain', 'b.example'];
 const VERBS = [
   ['init'],
+  ['store', 'backup'],
+  ['store', 'restore'],
+  ['store', 'compact'],
   ['add'],
   ['list'],
   ['show'],

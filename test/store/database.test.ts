@@ -142,9 +142,9 @@ describe('openSqliteStore()', () => {
     });
   });
 
-  it('reports store-failed for a path that is a folder', async () => {
+  it('reports store-not-a-store for a path that is a folder', async () => {
     mkdirSync(path);
-    await expect(openTestStore({ path })).rejects.toMatchObject({ code: 'store-failed' });
+    await expect(openTestStore({ path })).rejects.toMatchObject({ code: 'store-not-a-store' });
   });
 
   it('removes the access of group and others from a file, and logs that', async () => {

@@ -11,6 +11,7 @@ import { rotationRoutes } from './rotation.ts';
 import type { Document, RequestDocument, Route } from './route.ts';
 import { signedBundleRoutes } from './signed-bundle.ts';
 import { statusRoutes } from './status.ts';
+import { storeRoutes } from './store.ts';
 import { unrecordedTrustRoutes } from './unrecorded-trust.ts';
 import { verifyRoutes } from './verify.ts';
 
@@ -31,6 +32,7 @@ export const routes = {
   ...unrecordedTrustRoutes,
   ...verifyRoutes,
   ...historyRoutes,
+  ...storeRoutes,
   ...openapiRoutes,
 };
 

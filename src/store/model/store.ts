@@ -265,4 +265,17 @@ export interface Store extends StoreReader {
 
   /** Stores a small value under a name: what the agent must remember about itself. */
   setMeta(key: string, value: string): Promise<void>;
+
+  /**
+   * Writes the file again without the room that removed rows left. Nothing that is stored changes.
+   * The process stands still meanwhile. Rejects with `store-full` where the disk has no room for the
+   * second copy that this needs; then the file is what it was.
+   */
+  compact(): Promise<Compaction>;
+}
+
+/** The size of the file and its log, before and after. */
+export interface Compaction {
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
 }

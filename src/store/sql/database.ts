@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import Sqlite, { type Database } from 'better-sqlite3';
 import type { Clock, Log } from '../../platform/index.ts';
 import { StoreError } from '../model/errors.ts';
+import type { Compaction } from '../model/store.ts';
 import { FileIdentity } from './file-identity.ts';
 import { migrate, readShape, SHAPE } from './migrate.ts';
 import { storeErrorFrom } from './sqlite-error.ts';
@@ -23,6 +24,8 @@ export interface OpenDatabase {
   readonly checkFiles: () => void;
   /** Call this after each commit. */
   readonly committed: () => void;
+  /** Writes the file again without unused pages. Throws the error of SQLite. */
+  readonly compact: () => Compaction;
   readonly close: () => void;
 }
 
@@ -46,6 +49,7 @@ export function openDatabase(options: {
       path: ':memory:',
       checkFiles: () => {},
       committed: () => {},
+      compact: () => ({ bytesBefore: 0, bytesAfter: 0 }),
       close: () => void database.close(),
     };
   }
@@ -84,6 +88,13 @@ export function openDatabase(options: {
       path,
       checkFiles: () => files.check(),
       committed: () => logGuard.committed(),
+      compact: () => {
+        logGuard.empty();
+        const bytesBefore = bytesOf(path);
+        opened.exec('VACUUM');
+        logGuard.empty();
+        return { bytesBefore, bytesAfter: bytesOf(path) };
+      },
       close: () => {
         logGuard.closing();
         opened.close();
@@ -122,9 +133,19 @@ export function openDatabaseForReading(path: string): OpenDatabase {
       path: real,
       checkFiles: () => {},
       committed: () => {},
+      compact: () => {
+        throw new TypeError('a store that is open for reading is not compacted');
+      },
       close: () => void database.close(),
     };
   });
+}
+
+/** The size of the file and its log. */
+function bytesOf(path: string): number {
+  return [path, `${path}-wal`]
+    .map((file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0)
+    .reduce((sum, size) => sum + size, 0);
 }
 
 function prepare(database: Database, path: string, maxBytes: number | undefined) {
@@ -147,11 +168,37 @@ function guard(database: Database): void {
   database.pragma('cell_size_check = ON');
 }
 
-/** One path per file, whichever link led to it, so that there is also one lock. */
-function canonicalPath(path: string): string {
+/**
+ * Opens a store of any shape that we know for reading only, without the lock, to copy it. See
+ * `openSqliteStoreForReading` for what it throws.
+ */
+export function openDatabaseToCopy(path: string): { readonly database: Database; readonly path: string } {
+  const real = canonicalPath(path);
+  return translating(real, () => {
+    if (isMissing(real)) throw missing(real);
+    refuseForeignLog(real);
+    const database = new Sqlite(real, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    try {
+      readShape(database, real);
+      guard(database);
+      return { database, path: real };
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  });
+}
+
+/**
+ * One path per file, whichever link led to it, so that there is also one lock. Throws `StoreError`
+ * `store-missing` for a folder that is not there, `store-not-a-store` for a folder in its place.
+ */
+export function canonicalPath(path: string): string {
   const absolute = resolve(path);
   // better-sqlite3 trims names, so a name with a blank at the end would become another file.
   if (absolute !== absolute.trim()) throw new TypeError('the path of a store cannot end with a space');
+  if (statSync(absolute, { throwIfNoEntry: false })?.isDirectory())
+    throw new StoreError('store-not-a-store', `${absolute} is a folder; a store is a file in one`);
   if (existsSync(absolute)) return realpathSync(absolute);
   if (!existsSync(dirname(absolute))) {
     throw new StoreError('store-missing', `the folder ${dirname(absolute)} of the store does not exist`);

@@ -36,6 +36,9 @@ function explain(code: string): [StoreErrorCode, string] {
       'cannot be written: check the owner and mode of the file, its folder and disk',
     ];
   }
+  if (code.startsWith('SQLITE_CANTOPEN')) {
+    return ['store-failed', 'could not be opened: check the rights to the file and its folder'];
+  }
   if (code === 'SQLITE_NOTADB') return ['store-not-a-store', 'is not an SQLite file'];
   if (code.startsWith('SQLITE_CORRUPT')) return ['store-corrupt', 'is damaged; restore it from a backup'];
   if (code.startsWith('SQLITE_BUSY')) {

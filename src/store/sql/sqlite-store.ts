@@ -269,6 +269,16 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
     recordPeerHolding: (holding) => write(() => rotation.putHolding(holding)),
     recordPeerHead: (head) => write(() => peerHeads.add(head)),
     setMeta: (key, value) => write(() => void upsertMeta.run(key, value)),
+    compact: async () => {
+      grouped.flush();
+      try {
+        open.checkFiles();
+        return open.compact();
+      } catch (error) {
+        // A disk without room for a second copy is not a store that fails.
+        throw storeErrorFrom(error, path);
+      }
+    },
     close: async () => {
       grouped.flush();
       if (database.open) open.close();

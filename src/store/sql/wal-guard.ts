@@ -68,6 +68,11 @@ export class WalGuard {
     this.#checkpoint(database, 'TRUNCATE');
   }
 
+  /** Moves the whole log into the file now, for a file that was written again as a whole. */
+  empty(): void {
+    if (this.#database) this.#checkpoint(this.#database, 'TRUNCATE');
+  }
+
   /** A transaction was committed: from time to time the log moves into the file. */
   committed(): void {
     this.#commits += 1;
@@ -88,7 +93,7 @@ export class WalGuard {
   /** SQLite has closed the file. */
   closed(): void {
     try {
-      if (!hasFrames(this.#path)) this.#write('closed');
+      if (!hasLog(this.#path)) this.#write('closed');
     } catch {
       // On a failing disk the note still says that a checkpoint is under way.
     }
@@ -121,8 +126,7 @@ export class WalGuard {
 
   #write(state: NoteState): void {
     const mark = state === 'open' ? markOf(this.#path) : undefined;
-    const note = JSON.stringify({ state, ...mark }).padEnd(NOTE_BYTES - 1);
-    writeSync(this.#note, `${note}\n`, 0, 'utf8');
+    writeSync(this.#note, noteText(state, mark), 0, 'utf8');
     fsyncSync(this.#note);
   }
 }
@@ -132,7 +136,7 @@ export class WalGuard {
  * `store-log-foreign`, and changes nothing.
  */
 export function refuseForeignLog(path: string): void {
-  if (!hasFrames(path)) return;
+  if (!hasLog(path)) return;
   const note = noteOf(path);
   if (note === undefined || note.state === 'checkpoint') return;
   const mark = markOf(path);
@@ -143,11 +147,31 @@ export function refuseForeignLog(path: string): void {
   );
 }
 
+/**
+ * Notes that no log belongs to the store, so that one that is there is refused. For a store that is
+ * replaced, by the holder of its lock. Throws the system's error.
+ */
+export function markClosed(path: string): void {
+  createPrivately(noteFile(path));
+  const note = openSync(noteFile(path), 'r+');
+  try {
+    writeSync(note, noteText('closed'), 0, 'utf8');
+    fsyncSync(note);
+  } finally {
+    closeSync(note);
+  }
+}
+
+function noteText(state: NoteState, mark?: FileMark): string {
+  return `${JSON.stringify({ state, ...mark }).padEnd(NOTE_BYTES - 1)}\n`;
+}
+
 function noteFile(path: string): string {
   return `${path}.state`;
 }
 
-function hasFrames(path: string): boolean {
+/** Whether a log with content is next to a store. */
+export function hasLog(path: string): boolean {
   return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > EMPTY_WAL_BYTES;
 }
 
