@@ -107,7 +107,7 @@ const GROUPS: readonly (readonly [heading: string, verbs: readonly AddVerb[]])[]
       exportConfigCommand,
     ],
   ],
-  ['History and store:', [historyCommand, storeCommand]],
+  ['History:', [historyCommand, storeCommand]],
   ['Processes:', [processCommands, rotateCommand, adminCommand]],
 ];
 
