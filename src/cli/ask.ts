@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline';
-import { CodedError } from '../errors/index.ts';
+import { CodedError, messageOf } from '../errors/index.ts';
 import { printableLines } from '../platform/index.ts';
 
 /** A question for an operator. */
@@ -76,6 +76,6 @@ function problemOf(
     check?.(answer);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { messageOf } from '../errors/index.ts';
 import { readRegularFileSync } from '../platform/index.ts';
 import { withAbsolutePaths } from './absolute-paths.ts';
 import { ConfigError, type ConfigMistake } from './config-error.ts';
@@ -38,7 +39,7 @@ export function readConfigText(file: string, schema: z.ZodType, text = readText(
     value = document.toJS({ maxAliasCount: 100 }) ?? {};
   } catch (cause) {
     // Aliases are only followed here: one that leads nowhere, or too many of them.
-    throw notYaml([{ path: '', message: cause instanceof Error ? cause.message : String(cause) }], cause);
+    throw notYaml([{ path: '', message: messageOf(cause) }], cause);
   }
   return {
     file: resolve(file),
@@ -81,7 +82,7 @@ function readText(file: string): string {
   try {
     return decode(readRegularFileSync(file, MAX_CONFIG_BYTES));
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new ConfigError('config-unreadable', `reading the config ${file} failed: ${why}`, [], { cause });
   }
 }

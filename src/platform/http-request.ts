@@ -1,6 +1,7 @@
 import { type IncomingMessage, request as plainRequest } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { CodedError } from '../errors/index.ts';
+import { defined } from '../objects/index.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { within } from './within.ts';
 
@@ -65,7 +66,7 @@ export async function openHttp(request: HttpRequest): Promise<IncomingMessage> {
     ...connection,
     method,
     headers: { ...connection?.headers, ...headers, ...described },
-    ...(signal && { signal }),
+    ...defined({ signal }),
   };
   return await new Promise((resolve, reject) => {
     const outgoing = to instanceof URL ? send(to, options) : send({ ...options, ...to });

@@ -1,5 +1,5 @@
 import { spiffeWorkloadService } from '../grpc/index.ts';
-import type { Clock, Log, Random } from '../platform/index.ts';
+import { type Clock, Listeners, type Log, type Random } from '../platform/index.ts';
 import { BundleSet, type BundleSource, type TrustBundle } from '../spiffe/index.ts';
 import type { EndpointAddress } from './endpoint-address.ts';
 import { readJwtBundles, readX509Bundles } from './read-messages.ts';
@@ -24,7 +24,7 @@ export interface WorkloadBundleClientOptions {
  */
 export class WorkloadBundleClient {
   readonly #stream: { start(): void; stop(): Promise<void> };
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Listeners();
   #bundles = new BundleSet();
 
   constructor({ address, kind, clock, random, log, onProblem }: WorkloadBundleClientOptions) {
@@ -70,13 +70,10 @@ export class WorkloadBundleClient {
    * Calls back after each accepted message and after a denial, until the returned function is
    * called.
    */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
+  readonly onChange = this.#listeners.add;
 
   #become(bundles: readonly TrustBundle[]): void {
     this.#bundles = new BundleSet(bundles);
-    for (const listener of this.#listeners) listener();
+    this.#listeners.notify();
   }
 }

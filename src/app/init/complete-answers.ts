@@ -1,4 +1,5 @@
 import { basename, resolve } from 'node:path';
+import { defined } from '../../objects/index.ts';
 import { parseEndpointUrl, parseTrustDomain, isTrustDomain } from '../../spiffe/index.ts';
 import { type Answers, type Ask, InitError, type InitMesh, INIT_MESHES } from './answers.ts';
 import type { PortChooser } from './choose-port.ts';
@@ -197,7 +198,7 @@ async function chooseIdentity(
   }
   const answer = await ask({
     text: 'SVID of this agent: unix:///… of a Workload API, or a PEM file',
-    ...(workloadApi === undefined ? {} : { usual: workloadApi }),
+    ...defined({ usual: workloadApi }),
   });
   if (/^(?:unix|tcp):/.test(answer)) return { from: 'workload-api', address: answer };
   const key = await ask({ text: 'PEM file with its private key' });

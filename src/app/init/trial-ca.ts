@@ -1,4 +1,5 @@
 import { createPrivateKey } from 'node:crypto';
+import { messageOf } from '../../errors/index.ts';
 import { readRegularFileSync, type Clock } from '../../platform/index.ts';
 import {
   certificatesFromPem,
@@ -95,7 +96,7 @@ function readCa(name: string, files: TrialCaFiles): Ca {
     createPrivateKey(keyPem);
     return { root, keyPem };
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new InitError(
       'init-exists',
       `${JSON.stringify(files.root)} stays, because peers may trust it, but it cannot be used: ${why}`,

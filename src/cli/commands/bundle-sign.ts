@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
+import { messageOf } from '../../errors/index.ts';
 import { writeDurably } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
@@ -53,7 +54,7 @@ async function writeOrRefuse(file: string, text: string): Promise<void> {
   try {
     await writeDurably(resolve(file), text);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new UsageError(`writing --file failed: ${why}`, { cause });
   }
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type AgentOptions, agentFor, DEFAULT_SOCKET } from '../agent-options.ts';
-import type { Environment } from '../../platform/index.ts';
+import { type Environment, pause } from '../../platform/index.ts';
 import type { Terminal } from '../terminal.ts';
 import { complete } from './complete.ts';
 import { valuesOf } from './values.ts';
@@ -16,10 +16,7 @@ export async function answerCompletion(
   environment: Environment,
 ): Promise<void> {
   const end = new AbortController();
-  const limit = terminal.clock.sleep(PATIENCE_MS, end.signal).then(
-    () => end.abort(),
-    () => undefined,
-  );
+  const limit = pause(terminal.clock, PATIENCE_MS, end.signal).then(() => end.abort());
   const ask = valuesOf(({ values }) => {
     const socket = values.get('--socket') ?? environment['FEDERATE_SOCKET'] ?? DEFAULT_SOCKET;
     const options: AgentOptions = { socket: withHome(socket, environment), output: 'text' };

@@ -1,4 +1,5 @@
 import type { Argument, Command, Option } from 'commander';
+import { defined } from '../../objects/index.ts';
 
 /** Where in the command line the word is that is to be completed. */
 export interface ReadingPlace {
@@ -65,7 +66,7 @@ const NOTHING = { argument: undefined, takesVerb: false, takesOption: false } as
 function optionIn(command: Command, word: string): { readonly option?: Option; readonly value?: string } {
   const [, name = word, value] = /^(--[^=]+)=([^]*)$/.exec(word) ?? [];
   const found = command.options.find(({ short, long }) => name === long || name === short);
-  if (found) return { option: found, ...(value === undefined ? {} : { value }) };
+  if (found) return { option: found, ...defined({ value }) };
   // `-ojson`
   const short = command.options.find((each) => each.short !== undefined && word.startsWith(each.short));
   return short && takesValue(short) && !word.startsWith('--') ? { option: short, value: word.slice(2) } : {};

@@ -12,6 +12,7 @@ import {
 import { FittedTrust, type SdsSecret, SdsServer } from '../../workload-api/index.ts';
 import { unservedWarning, type WarningDocument } from '../../admin/index.ts';
 import type { AgentConfig, FederationGatewayConfig } from '../../config/index.ts';
+import { defined } from '../../objects/index.ts';
 import { gatewaySecrets } from './secrets.ts';
 
 const NOBODY = parseTrustDomain('nobody.invalid');
@@ -52,8 +53,7 @@ export async function createFederationGateway(
   const byName = new Map(services.map((service) => [gatewaySecrets.leaf(service), service]));
   const leaves = new ConsulLeaves({
     address,
-    ...(tokenFile === undefined ? {} : { tokenFile }),
-    ...(caFile === undefined ? {} : { caFile }),
+    ...defined({ tokenFile, caFile }),
     services,
     onChange: (service) => server.pushChanged([gatewaySecrets.leaf(service)]),
     clock,

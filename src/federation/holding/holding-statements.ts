@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { type Clock, describeError, type Log } from '../../platform/index.ts';
 import {
   type BundleSource,
@@ -61,7 +62,7 @@ export class HoldingStatements {
   holds(trustDomain: TrustDomain, digest: string, since: Date): void {
     const known = this.#known.get(trustDomain);
     if (known?.digest === digest) return;
-    this.#known.set(trustDomain, { digest, since, ...(known?.inMesh ? { inMesh: known.inMesh } : {}) });
+    this.#known.set(trustDomain, { digest, since, ...defined({ inMesh: known?.inMesh }) });
   }
 
   /** Nothing of this trust domain is held any more. */
@@ -140,7 +141,7 @@ export class HoldingStatements {
     return {
       digest: contentDigest(bundle),
       since: known.since,
-      ...(bundle.sequence === undefined ? {} : { sequence: bundle.sequence }),
+      ...defined({ sequence: bundle.sequence }),
       ...(inMesh && there ? { inMesh: { progress: inMesh.progress, since: inMesh.since } } : {}),
     };
   }

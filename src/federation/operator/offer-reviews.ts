@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import {
   type BundleDiff,
@@ -74,7 +75,7 @@ export class OfferReviews {
   async waiting(trustDomain?: TrustDomain): Promise<WaitingOffer[]> {
     const { store } = this.#parts;
     if (trustDomain !== undefined && !this.#peers.find(trustDomain)) throw notFederated(trustDomain);
-    const name = trustDomain === undefined ? {} : { trustDomain };
+    const name = defined({ trustDomain });
     const incidents = await store.incidents({ ...name, open: true, limit: MOST });
     const seen = new Set<TrustDomain>();
     const newest = incidents.toSorted((a, b) => b.lastAt.getTime() - a.lastAt.getTime() || b.id - a.id);
@@ -99,7 +100,7 @@ export class OfferReviews {
   async accept(decision: Decision): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
     const { trustDomain, actor, reason } = decision;
     const { digest, status, offered } = await this.#find(decision);
-    const shown = offered.sequence === undefined ? {} : { shownSequence: offered.sequence };
+    const shown = defined({ shownSequence: offered.sequence });
     const poller = this.#peers.of(trustDomain);
     const { outcome } = await poller.pollAgain({ digest, actor, reason, ...shown });
     const held = this.#parts.held.bundleFor(trustDomain);

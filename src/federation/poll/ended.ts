@@ -1,4 +1,4 @@
-import type { Clock } from '../../platform/index.ts';
+import { type Clock, within } from '../../platform/index.ts';
 
 /** How long a stop or a removal waits for polls that were called off. */
 const STOP_MS = 5000;
@@ -9,8 +9,5 @@ const STOP_MS = 5000;
  * signal aborted, and changes nothing.
  */
 export async function ended(clock: Clock, stopped: Promise<void>): Promise<void> {
-  const over = new AbortController();
-  const late = clock.sleep(STOP_MS, over.signal).catch(() => {});
-  await Promise.race([stopped, late]);
-  over.abort();
+  await within(clock, STOP_MS, () => stopped);
 }

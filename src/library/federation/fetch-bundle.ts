@@ -8,6 +8,7 @@ import {
   type RedirectSettings,
 } from '../../federation/index.ts';
 import { createSpiffeVerifier } from '../../mtls/index.ts';
+import { defined } from '../../objects/index.ts';
 import { type Clock, systemClock } from '../../platform/index.ts';
 import {
   type BundleSource,
@@ -86,7 +87,7 @@ export async function fetchOnce(
     signal: signal ?? new AbortController().signal,
   });
   if (fetched.kind === 'not-modified') return {};
-  return { body: fetched.body, ...(fetched.etag ? { etag: fetched.etag } : {}) };
+  return { body: fetched.body, ...defined({ etag: fetched.etag }) };
 }
 
 /** Throws `BundleError`. */

@@ -1,4 +1,5 @@
 import type { Svid, SvidSource } from '../../mtls/index.ts';
+import { defined } from '../../objects/index.ts';
 import { silentLog, systemRandom } from '../../platform/index.ts';
 import type { SpiffeId, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import {
@@ -33,7 +34,7 @@ export class X509Source extends WorkloadSource implements SvidSource {
       random: systemRandom,
       onProblem: (problem) => this.reportProblem(problem),
     });
-    const choice = { ...(spiffeId ? { spiffeId } : {}), ...(hint === undefined ? {} : { hint }) };
+    const choice = { ...(spiffeId ? { spiffeId } : {}), ...defined({ hint }) };
     this.#svid = createWorkloadSvidSource(this.#client, choice, surroundings);
     this.#client.onChange(() => this.reportUpdate());
   }
