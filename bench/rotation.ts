@@ -3,7 +3,7 @@ import { main } from '../src/cli/main.ts';
 import { createLayout, Meshes, names, silentWaits } from '../src/demonstration/demo/index.ts';
 import { systemClock } from '../src/platform/index.ts';
 import { parseBundle, parseTrustDomain, type TrustBundle } from '../src/spiffe/index.ts';
-import { AgentHome, presentCa } from '../test/e2e/agent-process.ts';
+import { AgentHome, presentCa } from '../testkit/agent-process.ts';
 import { freePorts } from '../src/demonstration/demo/free-ports.ts';
 import { tempDir } from '../testkit/temp-dir.ts';
 import { Caller, PlainPeer } from './support/callers.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { RelationshipDocument, StatusDocument } from '../../src/admin-client/index.ts';
-import { presentCa } from '../../test/e2e/agent-process.ts';
-import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 import { until } from '../support/until.ts';
 
 /** The trust domain of the peer in all of these checks. */

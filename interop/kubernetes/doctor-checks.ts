@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import type { InteropCheck } from '../support/program.ts';
 import { Cluster } from './cluster.ts';
 import { ISTIO_NAMESPACE, ISTIO_TRUST_DOMAIN, MESH, prepareIstio, writeMeshText } from './istio-cluster.ts';

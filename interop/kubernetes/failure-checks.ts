@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import type { InteropCheck } from '../support/program.ts';
 import { until } from '../support/until.ts';
 import { type Beside, certificatesIn, federate, PEER, startBeside } from './beside.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { isNarrowedAnchor, parseTrustDomain, pemFromCertificates } from '../../src/spiffe/index.ts';
-import { presentCa } from '../../test/e2e/agent-process.ts';
-import { type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
+import { type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 import type { InteropCheck } from '../support/program.ts';
 import { until } from '../support/until.ts';
 import { Cluster } from './cluster.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { certificatesFromPem, parseCertificate } from '../../src/spiffe/index.ts';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
 import type { InteropCheck } from '../support/program.ts';
 import { until } from '../support/until.ts';

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import { Child } from '../support/child.ts';
 import type { Cluster } from './cluster.ts';
 import { BUNDLE_GROUP, serveAnyBundle, TRUST_NAMESPACE } from './linkerd-cluster.ts';

@@ -1,5 +1,5 @@
 import { type AnchorIdentities, createNarrowedAnchor, pemFromCertificates } from '../../src/spiffe/index.ts';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import type { TestCa, TestLeafOptions } from '../../testkit/test-ca.ts';
 import { type LeafFiles, linkerdName, nowish, PemFolder } from '../support/linkerd-mesh.ts';
 

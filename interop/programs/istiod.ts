@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isNarrowedAnchor } from '../../src/spiffe/index.ts';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import { type Beside, PEER, startBeside } from '../kubernetes/beside.ts';
 import { Cluster } from '../kubernetes/cluster.ts';
 import { apiServerBeside } from '../kubernetes/executables.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import { type Beside, certificatesIn, comeRotateAndGo, PEER, startBeside } from '../kubernetes/beside.ts';
 import { pemOf } from '../kubernetes/objects.ts';
 import { KumaControlPlane, type SeenMeshTrust } from '../support/kuma.ts';

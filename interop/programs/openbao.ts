@@ -3,8 +3,8 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import type { StatusDocument } from '../../src/admin-client/index.ts';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
-import { until } from '../../test/e2e/agent-process.ts';
-import { startAgents } from '../../test/e2e/running-agents.ts';
+import { until } from '../../testkit/agent-process.ts';
+import { startAgents } from '../../testkit/running-agents.ts';
 import { Child } from '../support/child.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import type { TestCa, TestLeafOptions } from '../../testkit/test-ca.ts';
 import {
   type LeafFiles,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import { names } from '../../src/demonstration/demo/layout.ts';
 import { Child } from '../support/child.ts';
 import { federate, withMeshes } from '../support/mesh-workload-checks.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import type { VerifyDocument } from '../../src/admin-client/index.ts';
-import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
+import { presentCa, presentTimes } from '../../testkit/agent-process.ts';
 import { Child } from '../support/child.ts';
 import { findExecutable, firstLineOf, type InteropProgram } from '../support/program.ts';
 import { OURS, spireTrustsUs, THEIRS, weTrustSpire, withOurs } from '../support/spire-peers.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createLinkerdAdapter } from '../../src/mesh-adapters/index.ts';
 import { silentLog, systemClock, systemRandom } from '../../src/platform/index.ts';
 import { pemFromCertificates, pinOfKey } from '../../src/spiffe/index.ts';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import { FakeLinkerd } from '../../test/mesh-adapters/linkerd/fake-linkerd.ts';
 import type { TestCa, TestLeafOptions } from '../../testkit/test-ca.ts';
 

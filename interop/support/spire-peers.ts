@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import type { RefreshDocument, RelationshipDocument } from '../../src/admin-client/index.ts';
-import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 import type { Spire } from './spire.ts';
 
 /** Our trust domain in the checks with SPIRE, whose own is `spire.example`. */

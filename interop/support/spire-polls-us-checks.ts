@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import { presentCa, until } from '../../test/e2e/agent-process.ts';
-import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
+import { presentCa, until } from '../../testkit/agent-process.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 import type { InteropCheck } from './program.ts';
 import { OURS, spireTrustsUs, withOurs } from './spire-peers.ts';
 import { Spire } from './spire.ts';

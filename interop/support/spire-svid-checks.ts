@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import type { RelationshipDocument, StatusDocument } from '../../src/admin-client/index.ts';
-import { type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
+import { type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 import type { InteropCheck } from './program.ts';
 import { THEIRS } from './spire-peers.ts';
 import { Spire } from './spire.ts';

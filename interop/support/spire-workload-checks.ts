@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { VerifyDocument } from '../../src/admin-client/index.ts';
 import { bundleOf, serializeBundle } from '../../src/spiffe/index.ts';
-import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
+import { presentCa, presentTimes } from '../../testkit/agent-process.ts';
 import { createTokenKey, signToken } from '../../testkit/test-tokens.ts';
-import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 import type { InteropCheck } from './program.ts';
 import { OURS, pollNow, spireTrustsUs, THEIRS, weTrustSpire, withOurs } from './spire-peers.ts';
 import { changed, judgeToken } from './spire-polled-checks.ts';
@@ -145,13 +145,14 @@ async function tokensBothWays(executable: string): Promise<void> {
 
 async function byHand(executable: string): Promise<void> {
   await using server = await Spire.start(executable);
-  await withOurs(async ({ home, ca, agent: _agent }, agents) => {
+  await withOurs(async (ours, agents) => {
+    const { home } = ours;
     const env = { FEDERATE_SOCKET: home.socket };
     server.shell(
       `spire-server bundle show -format spiffe | federate add --peer ${server.endpointUrl} --trust-domain ${THEIRS} --profile https_spiffe --endpoint-id spiffe://${THEIRS}/spire/server --bundle -`,
       env,
     );
-    assert.equal((await pollNow({ home, ca, agent: _agent })).outcome, 'unchanged');
+    assert.equal((await pollNow(ours)).outcome, 'unchanged');
     server.shell(
       `federate bundle show --document | spire-server bundle set -format spiffe -id spiffe://${OURS}`,
       env,

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { bundleOf, serializeBundle } from '../../src/spiffe/index.ts';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import { createTokenKey, signToken } from '../../testkit/test-tokens.ts';
-import { type Agents, type RunningAgent, startAgents } from '../../test/e2e/running-agents.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 
 const key = createTokenKey('P-256', 'b1');
 
 /** An agent of a.example with a workload socket. */
-export type WorkloadAgent = Agents & RunningAgent & { readonly socket: string };
+export type WorkloadAgent = Agents &
+  Pick<RunningAgent, 'home' | 'ca' | 'agent'> & { readonly socket: string };
 
 /** An agent with a workload socket, and a peer b.example whose bundle with a JWT key came as a file. */
 export async function startWorkloadAgent(options: { readonly givesSvid: boolean }): Promise<WorkloadAgent> {
@@ -33,7 +34,8 @@ export async function startWorkloadAgent(options: { readonly givesSvid: boolean 
   ];
   const proof = ['--endpoint-id', 'spiffe://b.example/endpoint', '--bundle', agents.file('b.json')];
   await ours.home.ask('add', ...words, ...proof);
-  return { ...agents, ...ours, socket: ours.home.file('workload.sock') };
+  const { home, ca, agent } = ours;
+  return { ...agents, home, ca, agent, socket: home.file('workload.sock') };
 }
 
 /** A JWT-SVID of `spiffe://b.example/w` for audience `us`; forged: under the name of the peer's key, and by another one. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
-import { presentCa } from '../../test/e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import { Child } from './child.ts';
 import type { InteropCheck } from './program.ts';
 import { startWorkloadAgent, tokenOfPeer } from './workload-agent.ts';

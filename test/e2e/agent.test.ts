@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { certificatesFromPem, pemFromCertificates } from '../../src/spiffe/index.ts';
 import { runVerb } from '../../testkit/run-verb.ts';
-import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
 import type {
   BundleSetDocument,
@@ -14,7 +14,13 @@ import type {
   RelationshipDocument,
   StatusDocument,
 } from '../../src/admin-client/index.ts';
-import { type AgentHome, type Answered, FederateProcess, presentCa, until } from './agent-process.ts';
+import {
+  type AgentHome,
+  type Answered,
+  FederateProcess,
+  presentCa,
+  until,
+} from '../../testkit/agent-process.ts';
 
 interface Refusal {
   readonly error: { readonly code: string };

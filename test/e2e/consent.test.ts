@@ -10,8 +10,8 @@ import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { runVerb } from '../../testkit/run-verb.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
-import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
-import { type AgentHome, FederateProcess, presentCa, until } from './agent-process.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
+import { type AgentHome, FederateProcess, presentCa, until } from '../../testkit/agent-process.ts';
 
 interface Refusal {
   readonly error: { readonly code: string };

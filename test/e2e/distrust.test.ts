@@ -14,7 +14,7 @@ import { openTls } from '../../src/demonstration/demo/tls-probe.ts';
 import { systemClock } from '../../src/platform/index.ts';
 import { runVerb } from '../../testkit/run-verb.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { until } from './agent-process.ts';
+import { until } from '../../testkit/agent-process.ts';
 
 /** Two simulated meshes with real processes, and the emergency as their operators meet it. The tests are one story, in order. */
 let folder: ReturnType<typeof tempDir>;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { AgentHome, FederateProcess, presentCa } from './agent-process.ts';
+import { AgentHome, FederateProcess, presentCa } from '../../testkit/agent-process.ts';
 
 /** One of each listener in the way of ours: a TCP port, and a Unix socket that answers. */
 let folder: ReturnType<typeof tempDir>;

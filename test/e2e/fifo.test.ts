@@ -4,8 +4,8 @@ import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RelationshipDocument, RemovedDocument, StatusDocument } from '../../src/admin-client/index.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { FederateProcess, until } from './agent-process.ts';
-import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
+import { FederateProcess, until } from '../../testkit/agent-process.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 
 let agents: Agents;
 let a: RunningAgent['home'];

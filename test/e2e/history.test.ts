@@ -11,7 +11,7 @@ import { pemFromCertificates } from '../../src/spiffe/index.ts';
 import { doctorStore } from '../store/doctored-store.ts';
 import { runVerb } from '../../testkit/run-verb.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { AgentHome, FederateProcess, presentCa, until } from './agent-process.ts';
+import { AgentHome, FederateProcess, presentCa, until } from '../../testkit/agent-process.ts';
 
 /** Two agents with SVIDs that federate, as two operators have them. The tests are one story, in order. */
 let folder: ReturnType<typeof tempDir>;

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { RelationshipDocument } from '../../src/admin-client/index.ts';
 import { runVerb } from '../../testkit/run-verb.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { FederateProcess, until } from './agent-process.ts';
+import { FederateProcess, until } from '../../testkit/agent-process.ts';
 
 it('two folders of "federate init" run at once, and federate with one line', async () => {
   using home = tempDir();

@@ -7,7 +7,7 @@ import {
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { runVerb } from '../../testkit/run-verb.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { AgentHome, type FederateProcess, presentCa, until } from './agent-process.ts';
+import { AgentHome, type FederateProcess, presentCa, until } from '../../testkit/agent-process.ts';
 
 interface Refusal {
   readonly error: { readonly code: string; readonly hint: string | null };

@@ -19,7 +19,7 @@ import {
 import { tempDir } from '../../testkit/temp-dir.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
 import { createTokenKey, signToken, type TokenKey } from '../../testkit/test-tokens.ts';
-import { AgentHome, type FederateProcess, presentCa, until } from './agent-process.ts';
+import { AgentHome, type FederateProcess, presentCa, until } from '../../testkit/agent-process.ts';
 
 /** JWT keys on their way from the bundle file of one mesh to a verdict at another. The tests are one story, in order. */
 let folder: ReturnType<typeof tempDir>;

@@ -8,8 +8,8 @@ import type {
   StatusDocument,
 } from '../../src/admin-client/index.ts';
 import { runVerb } from '../../testkit/run-verb.ts';
-import { presentCa, until } from './agent-process.ts';
-import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
+import { presentCa, until } from '../../testkit/agent-process.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 
 let agents: Agents;
 let a: RunningAgent['home'];

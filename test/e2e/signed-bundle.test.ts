@@ -7,7 +7,7 @@ import type {
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
-import { AgentHome, type FederateProcess, presentCa, until } from './agent-process.ts';
+import { AgentHome, type FederateProcess, presentCa, until } from '../../testkit/agent-process.ts';
 
 const SIGNER = 'spiffe://a.example/federate';
 

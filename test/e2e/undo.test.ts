@@ -13,8 +13,8 @@ import type {
 } from '../../src/admin-client/index.ts';
 import { runVerb } from '../../testkit/run-verb.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
-import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
-import { type AgentHome, presentCa, until } from './agent-process.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
+import { type AgentHome, presentCa, until } from '../../testkit/agent-process.ts';
 
 const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');
 

@@ -8,7 +8,7 @@ import { runVerb } from '../../testkit/run-verb.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
 import { WorkloadCaller } from '../../testkit/workload-caller.ts';
-import { AgentHome, type FederateProcess, presentCa } from './agent-process.ts';
+import { AgentHome, type FederateProcess, presentCa } from '../../testkit/agent-process.ts';
 
 const { FetchX509Bundles, FetchX509SVID } = spiffeWorkloadService;
 

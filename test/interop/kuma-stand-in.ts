@@ -1,7 +1,7 @@
 import { createPublicKey, createVerify, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import { presentCa } from '../e2e/agent-process.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import { FakeKumaControlPlane, refuse } from '../mesh-adapters/kuma/fake-control-plane.ts';
 
 /**

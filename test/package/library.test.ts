@@ -14,7 +14,7 @@ import { until } from '../../testkit/until.ts';
 import { entry, message } from '../../testkit/x509-messages.ts';
 import { bundledPackages } from '../../tools/build/bundled-packages.ts';
 import { libraryEntries } from '../../tools/build/entries.ts';
-import { presentCa, presentTimes } from '../e2e/agent-process.ts';
+import { presentCa, presentTimes } from '../../testkit/agent-process.ts';
 import { PackedProject } from './packed-project.ts';
 import { pageExamples } from './page-examples.ts';
 

@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { pemFromCertificates } from '../../src/spiffe/index.ts';
-import { PATIENCE_MS } from '../../testkit/patience.ts';
-import { runVerb } from '../../testkit/run-verb.ts';
-import { until as untilTrue } from '../../testkit/until.ts';
-import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
+import { pemFromCertificates } from '../src/spiffe/index.ts';
+import { PATIENCE_MS } from './patience.ts';
+import { runVerb } from './run-verb.ts';
+import { until as untilTrue } from './until.ts';
+import { createTestCa, type TestCa } from './test-ca.ts';
 
-const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');
+const ENTRY = resolve(import.meta.dirname, '../bin/federate.js');
 const HOUR_MS = 3_600_000;
 /** So that looking does not take the processor from the processes that are looked at. */
 const LOOK_EVERY_MS = 20;
