@@ -25,13 +25,15 @@ var verbs = map[string]func(context.Context, []string) error{
 	"anchors":      anchors,
 	"source-serve": sourceServe,
 	"source-call":  sourceCall,
+	"grpc-serve":   grpcServe,
+	"grpc-call":    grpcCall,
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(os.Args) < 2 || verbs[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "go-spiffe fetch|watch|serve-bundle|verify|serve|call|workload|grpc-bundles|pool|anchors|source-serve|source-call …")
+		fmt.Fprintln(os.Stderr, "go-spiffe fetch|watch|serve-bundle|verify|serve|call|workload|grpc-bundles|pool|anchors|source-serve|source-call|grpc-serve|grpc-call …")
 		os.Exit(2)
 	}
 	if err := verbs[os.Args[1]](ctx, os.Args[2:]); err != nil && ctx.Err() == nil {

@@ -12,6 +12,7 @@ import { presentCa, presentTimes } from '../../testkit/agent-process.ts';
 import { type Agents, startAgents } from '../../testkit/running-agents.ts';
 import { Child } from '../support/child.ts';
 import { grpcChecks } from '../support/grpc-checks.ts';
+import { libraryChecks } from '../support/library-checks.ts';
 import { firstLineOf, type InteropProgram } from '../support/program.ts';
 import { meshWorkloadChecks } from '../support/mesh-workload-checks.ts';
 import { rootChecks } from '../support/root-checks.ts';
@@ -51,6 +52,7 @@ export const goSpiffe: InteropProgram = {
     ...workloadChecks,
     ...grpcChecks,
     ...meshWorkloadChecks,
+    ...libraryChecks,
   ],
 };
 
