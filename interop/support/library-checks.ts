@@ -25,7 +25,7 @@ import {
   svidFromPem,
 } from '../../src/library/spiffe.ts';
 import { BundleSource, X509Source } from '../../src/library/workload-api.ts';
-import { presentCa, presentTimes } from '../../test/e2e/agent-process.ts';
+import { presentCa, presentTimes } from '../../testkit/agent-process.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { Child } from './child.ts';
 import type { InteropCheck } from './program.ts';
