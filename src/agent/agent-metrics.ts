@@ -17,7 +17,7 @@ export interface AgentMetricsParts {
   readonly adapter: MeshAdapter;
   readonly svid: SvidSource | undefined;
   readonly endpoint: { readonly certificateEndsAt: Date | undefined };
-  readonly invitations: Pick<Invitations, 'list'>;
+  readonly invitations: { readonly desk: Pick<Invitations['desk'], 'list'> };
   readonly notReady: () => string | undefined;
   readonly health: StoreHealth;
   readonly storePath: string;
@@ -120,7 +120,7 @@ function createPeerGauges(
       if (status !== 'rejected') offers.set({ trust_domain: relationship.trustDomain }, -secondsTo(since));
   });
   metrics.beforeRender(async () => {
-    const list = await invitations.list();
+    const list = await invitations.desk.list();
     for (const role of ['inviter', 'newcomer'] as const)
       open.set({ role }, list.filter((each) => each.role === role && OPEN.has(each.state)).length);
   });

@@ -180,7 +180,7 @@ async function connectParts(
     onRequest: (seen) => holdings.note(seen),
     onServed: (address, tag) => holdings.noteServed(address, tag),
   });
-  endpoint.extend(anyExtension([invitations, observations.reception, signedBundles.extension]));
+  endpoint.extend(anyExtension([invitations.reception, observations.reception, signedBundles.extension]));
   const adapter = createMeshAdapter(
     config,
     context,

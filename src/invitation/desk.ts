@@ -28,15 +28,24 @@ const MAX_SECONDS = 7 * 86_400;
 const MAX_UNFINISHED = 100;
 
 /**
- * The actions of the inviter's operator: gives invitations, takes them back, approves newcomers.
+ * The actions of the inviter's operator: gives, lists and cancels invitations, approves newcomers.
  */
 export class InvitationDesk {
   readonly #parts: InvitationParts;
   readonly #book: InvitationBook;
+  readonly #stop: AbortSignal;
 
-  constructor(parts: InvitationParts, book: InvitationBook) {
+  /** Calls off what is under way once `stop` aborts. */
+  constructor(parts: InvitationParts, book: InvitationBook, stop: AbortSignal) {
     this.#parts = parts;
     this.#book = book;
+    this.#stop = stop;
+  }
+
+  /** The invitations that were given and taken up, newest first. Rejects with `StoreError`. */
+  async list(): Promise<StoredInvitation[]> {
+    await this.#book.sweep();
+    return this.#parts.store.invitations();
   }
 
   /**
@@ -140,7 +149,7 @@ export class InvitationDesk {
    * `InvitationError` `no-such-invitation`, `invitation-not-open`, `newcomer-unreachable`,
    * `newcomer-endpoint-differs`; and the errors of adding a relationship.
    */
-  async approve(wordsOrId: string, actor: string, signal: AbortSignal): Promise<StoredInvitation> {
+  async approve(wordsOrId: string, actor: string): Promise<StoredInvitation> {
     await this.#book.sweep();
     const invitation = await this.#waiting(wordsOrId);
     const { id, peerStatement = '', words = '' } = invitation;
@@ -148,7 +157,7 @@ export class InvitationDesk {
     const side = parseSide(peerStatement, { role: 'newcomer', invitationId: id, limits });
     // Again, because roots may have been revoked since the peer signed.
     await provable(this.#parts, side.bundle);
-    const first = await fetchNewcomer(this.#parts, side, signal);
+    const first = await fetchNewcomer(this.#parts, side, this.#stop);
     await federateWith(this.#parts, {
       side,
       first: { ...first, detail: proofDetail(id, words) },

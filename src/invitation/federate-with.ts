@@ -1,3 +1,4 @@
+import { defined } from '../objects/index.ts';
 import type { TrustBundle, TrustDomain } from '../spiffe/index.ts';
 import { type InvitationChange, StoreError } from '../store/index.ts';
 import { type AddRequest, FederationError, type InvitedBundle } from '../federation/index.ts';
@@ -61,7 +62,7 @@ function requestFor({ side, first, actor, spent }: InvitedPeer): AddRequest {
       kind: 'invitation',
       first,
       spent,
-      ...(side.webPkiCaPem === undefined ? {} : { caPem: side.webPkiCaPem }),
+      ...defined({ caPem: side.webPkiCaPem }),
     },
   };
 }

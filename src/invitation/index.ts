@@ -1,6 +1,4 @@
 /** One line that sets up both directions of a relationship: give it, use it, take it back. */
-export type { InvitationRequest } from './desk.ts';
-export { InvitationError, type InvitationErrorCode } from './errors.ts';
 export { Invitations } from './invitations.ts';
 export { looksLikeInvitation } from './line.ts';
 export type { InvitationParts } from './parts.ts';

@@ -7,7 +7,7 @@ export {
   judgeRetire,
   judgeUse,
 } from './judge-gate.ts';
-export { type Missing, versionOf } from './judge-readiness.ts';
+export { versionOf } from './judge-readiness.ts';
 export { type PlanFinding, planHint, planLifetime, planRoots } from './plan-rotation.ts';
 export { judgeRootStages, judgeSigning, type Signing } from './root-stages.ts';
 export type {

@@ -12,8 +12,7 @@ export interface GateVerdict {
 }
 
 /**
- * Whether the mesh may sign with a root: every peer has it in effect, or had the time to (design,
- * invariant 6).
+ * Whether the mesh may sign with a root: every peer has it in effect, or had the time to (invariant 6).
  */
 export function judgeUse(root: OwnRoot, view: RotationView): GateVerdict {
   const { notBefore, notAfter } = root.authority;

@@ -61,7 +61,7 @@ describe('an invitation that is broken off', () => {
     expect(await w.b.newest()).toBe('newcomer redeeming');
     await w.b.until('newcomer completed');
     await expect.poll(() => both(w.a, w.b)).toEqual(DONE);
-    const [[ofA], [ofB]] = await Promise.all([w.a.invitations.list(), w.b.invitations.list()]);
+    const [[ofA], [ofB]] = await Promise.all([w.a.invitations.desk.list(), w.b.invitations.desk.list()]);
     expect(ofA?.words).toBe(ofB?.words);
   });
 
@@ -110,17 +110,17 @@ describe('an invitation that waits for approval', () => {
     await using b = await InvitationSide.start('b.example');
     expect(await b.take(await a.give({ requireApproval: true }))).toBe('awaiting-approval');
     expect(both(a, b)).toEqual(NOTHING);
-    const [taken] = await b.invitations.list();
+    const [taken] = await b.invitations.desk.list();
     await Promise.all([a.restart(), b.restart()]);
     expect([await a.newest(), await b.newest()]).toEqual([
       'inviter awaiting-approval',
       'newcomer awaiting-approval',
     ]);
-    await a.invitations.approve(` ${taken?.words?.toUpperCase().replaceAll(' ', '-')}`, 'operator:ann');
+    await a.invitations.desk.approve(` ${taken?.words?.toUpperCase().replaceAll(' ', '-')}`, 'operator:ann');
     await b.until('newcomer completed');
     await expect.poll(() => both(a, b)).toEqual(DONE);
     expect(await a.told()).toEqual(['given', 'taken awaiting-approval']);
-    await expect(a.invitations.approve(taken?.words ?? '', 'operator:ann')).rejects.toMatchObject({
+    await expect(a.invitations.desk.approve(taken?.words ?? '', 'operator:ann')).rejects.toMatchObject({
       code: 'invitation-not-open',
     });
   });
@@ -134,7 +134,7 @@ describe('an invitation that waits for approval', () => {
     await b.clock.advance(24.5 * 3_600_000);
     await b.until('newcomer failed invitation-declined', a);
     expect(await a.newest()).toBe('inviter expired invitation-expired');
-    await expect(a.invitations.approve('any', 'operator:ann')).rejects.toMatchObject({
+    await expect(a.invitations.desk.approve('any', 'operator:ann')).rejects.toMatchObject({
       code: 'no-such-invitation',
     });
     expect(both(a, b)).toEqual(NOTHING);
@@ -146,8 +146,8 @@ describe('an invitation that waits for approval', () => {
     const line = await a.give({ requireApproval: true });
     expect(await b.take(line)).toBe('awaiting-approval');
     expect(await b.take(line)).toBe('awaiting-approval');
-    const [waiting] = await a.invitations.list();
-    await a.invitations.cancel(waiting?.id ?? '', 'operator:ann');
+    const [waiting] = await a.invitations.desk.list();
+    await a.invitations.desk.cancel(waiting?.id ?? '', 'operator:ann');
     expect(await b.take(line)).toBe('invitation-declined');
     expect(await b.take(line)).toBe('invitation-refused');
     expect(both(a, b)).toEqual(NOTHING);
@@ -157,9 +157,9 @@ describe('an invitation that waits for approval', () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');
     await b.take(await a.give({ requireApproval: true }));
-    const [waiting] = await a.invitations.list();
+    const [waiting] = await a.invitations.desk.list();
     await b.endpoint.stop(0);
-    await expect(a.invitations.approve(waiting?.id ?? '', 'operator:ann')).rejects.toMatchObject({
+    await expect(a.invitations.desk.approve(waiting?.id ?? '', 'operator:ann')).rejects.toMatchObject({
       code: 'newcomer-unreachable',
     });
     expect([both(a, b), await a.newest()]).toEqual([NOTHING, 'inviter awaiting-approval']);

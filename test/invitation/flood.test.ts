@@ -47,7 +47,7 @@ describe('the path of invitations', () => {
     for (const other of [none, ...others]) expect(other).toBe(unknown);
     expect(await post(a.port, pathOf(id), hello)).toContain('HTTP/1.1 200');
     expect(await a.newest()).toBe('inviter open');
-    await a.invitations.cancel(id, 'operator:ann');
+    await a.invitations.desk.cancel(id, 'operator:ann');
     expect(await post(a.port, pathOf(id), hello)).toBe(unknown);
   });
 

@@ -23,8 +23,8 @@ describe('an invitation', () => {
     expect(b.federated()).toEqual(['a.example active invitation']);
     expect(a.federation.bundles.bundleFor(b.ca.trustDomain)?.x509Authorities).toEqual([b.ca.authority]);
     expect(b.federation.bundles.bundleFor(a.ca.trustDomain)?.x509Authorities).toEqual([a.ca.authority]);
-    const [given] = await a.invitations.list();
-    const [taken] = await b.invitations.list();
+    const [given] = await a.invitations.desk.list();
+    const [taken] = await b.invitations.desk.list();
     expect(given?.words).toMatch(/^([a-z]+ ){3}[a-z]+$/);
     expect([given?.words, given?.state]).toEqual([taken?.words, 'completed']);
     const [inA] = a.federation.peers.status();
@@ -146,8 +146,8 @@ describe('an invitation', () => {
     for (const { clock } of [a, b]) await clock.advance(1000);
     expect(await b.take(await a.give({ requireApproval: true }))).toBe('awaiting-approval');
     expect(b.federated()).toEqual([]);
-    const waiting = (await a.invitations.list()).find(({ state }) => state === 'awaiting-approval');
-    await a.invitations.approve(waiting?.id ?? '', 'operator:ann');
+    const waiting = (await a.invitations.desk.list()).find(({ state }) => state === 'awaiting-approval');
+    await a.invitations.desk.approve(waiting?.id ?? '', 'operator:ann');
     await b.until('newcomer completed', a);
     // The first poll may still be under way.
     const active = () => b.federated().join() === 'a.example active invitation';

@@ -94,7 +94,7 @@ describe('an invitation, with a man in the middle of every hop', () => {
     const taken: { path: string; body: string }[] = [];
     w.a.endpoint.extend({
       accept: (request) => {
-        const plan = w.a.invitations.accept(request);
+        const plan = w.a.invitations.reception.accept(request);
         const answer = async (body: Uint8Array) => {
           taken.push({ path: request.path, body: Buffer.from(body).toString('utf8') });
           return request.path.endsWith('/redeem') ? undefined : plan?.answer(body);
@@ -104,7 +104,7 @@ describe('an invitation, with a man in the middle of every hop', () => {
     });
     const line = await w.a.give();
     expect(await w.b.take(line)).toBe('invitation-refused');
-    w.a.endpoint.extend(w.a.invitations);
+    w.a.endpoint.extend(w.a.invitations.reception);
     const [hello = { path: '', body: '' }, redeem = { path: '', body: '' }] = taken;
     const own = connect(w.a.port, '127.0.0.1');
     await once(own, 'connect');
@@ -220,13 +220,15 @@ describe('an invitation whose line is in the wrong hands', () => {
     const line = await a.give({ requireApproval: true });
     expect(await thief.take(line)).toBe('awaiting-approval');
     nothingTrusted(a, thief);
-    const [waiting] = await a.invitations.list();
-    const [taken] = await thief.invitations.list();
+    const [waiting] = await a.invitations.desk.list();
+    const [taken] = await thief.invitations.desk.list();
     expect(waiting?.words).toBe(taken?.words);
-    await expect(a.invitations.approve('acorn acorn acorn acorn', 'operator:ann')).rejects.toMatchObject({
-      code: 'no-such-invitation',
-    });
-    await a.invitations.cancel(idOf(line), 'operator:ann');
+    await expect(a.invitations.desk.approve('acorn acorn acorn acorn', 'operator:ann')).rejects.toMatchObject(
+      {
+        code: 'no-such-invitation',
+      },
+    );
+    await a.invitations.desk.cancel(idOf(line), 'operator:ann');
     await thief.until('newcomer failed invitation-declined');
     nothingTrusted(a, thief);
   });
@@ -241,10 +243,10 @@ describe('an invitation whose line is in the wrong hands', () => {
       'awaiting-approval',
     );
     expect(await b.take(await asA.give())).toBe('completed');
-    const [[seenByA], [seenByB]] = await Promise.all([a.invitations.list(), b.invitations.list()]);
+    const [[seenByA], [seenByB]] = await Promise.all([a.invitations.desk.list(), b.invitations.desk.list()]);
     expect(seenByB?.words).toMatch(/^([a-z]+ ){3}[a-z]+$/);
     expect(seenByA?.words).not.toBe(seenByB?.words);
-    await expect(a.invitations.approve(seenByB?.words ?? '', 'operator:ann')).rejects.toMatchObject({
+    await expect(a.invitations.desk.approve(seenByB?.words ?? '', 'operator:ann')).rejects.toMatchObject({
       code: 'no-such-invitation',
     });
     nothingTrusted(a);
@@ -299,7 +301,7 @@ describe('an invitation that goes astray', () => {
     const [line, other] = [await a.give({ expiresInSeconds: 60 }), await a.give({ expiresInSeconds: 120 })];
     await a.clock.advance(61_000);
     expect(await b.take(line)).toBe('invitation-refused');
-    await a.invitations.list();
+    await a.invitations.desk.list();
     expect(await a.told()).toContain('ended invitation-expired');
     await b.clock.advance(600_000);
     expect(await b.take(other)).toBe('invitation-expired');
@@ -410,8 +412,8 @@ describe('an invitation that goes astray', () => {
     expect(await b.take(await a.give({ requireApproval: true }))).toBe('awaiting-approval');
     b.endpoint.publish(bundleOf(b.ca.trustDomain, [], { sequence: 2n, refreshHintSeconds: 300 }));
     await a.federation.peers.poll(b.ca.trustDomain);
-    const waiting = (await a.invitations.list()).find(({ state }) => state === 'awaiting-approval');
-    await expect(a.invitations.approve(waiting?.id ?? '', 'operator:ann')).rejects.toMatchObject({
+    const waiting = (await a.invitations.desk.list()).find(({ state }) => state === 'awaiting-approval');
+    await expect(a.invitations.desk.approve(waiting?.id ?? '', 'operator:ann')).rejects.toMatchObject({
       code: 'already-federated',
     });
   });

@@ -124,7 +124,7 @@ export class InvitationSide {
   async #begin(): Promise<void> {
     await this.federation.start(new AbortController().signal);
     await this.invitations.start();
-    this.endpoint.extend(this.invitations);
+    this.endpoint.extend(this.invitations.reception);
   }
 
   /** Stops the agent as a crash would, and starts another one on the same store. */
@@ -200,14 +200,14 @@ export class InvitationSide {
   }
 
   /** The line of a new invitation. */
-  async give(request: Partial<Parameters<Invitations['give']>[0]> = {}): Promise<string> {
-    return (await this.invitations.give({ actor: 'operator:ann', ...request })).line;
+  async give(request: Partial<Parameters<Invitations['desk']['give']>[0]> = {}): Promise<string> {
+    return (await this.invitations.desk.give({ actor: 'operator:ann', ...request })).line;
   }
 
   /** Takes a line up; what became of it, or the code with which it was refused. */
   async take(line: string): Promise<string> {
     try {
-      return (await this.invitations.take(line, 'operator:bob')).status;
+      return (await this.invitations.taker.take(line, 'operator:bob')).status;
     } catch (error) {
       return error instanceof Error && 'code' in error ? String(error.code) : String(error);
     }

@@ -5,14 +5,15 @@ import { parseTrustDomain } from '../../spiffe/index.ts';
 import type { StoredInvitation } from '../../store/index.ts';
 
 /** Gives, shows, cancels, approves and takes up invitations. */
-export function invitationHandlers(
-  invitations: Pick<Invitations, 'approve' | 'cancel' | 'give' | 'list' | 'take'>,
-): HandlersOf<keyof typeof invitationRoutes> {
+export function invitationHandlers({
+  desk,
+  taker,
+}: Pick<Invitations, 'desk' | 'taker'>): HandlersOf<keyof typeof invitationRoutes> {
   return {
-    'GET /v1/invitations': async () => (await invitations.list()).map(describeInvitation),
+    'GET /v1/invitations': async () => (await desk.list()).map(describeInvitation),
     'POST /v1/invitations': async ({ body, actor }) => {
       const { peer, expires_in_seconds: expiresInSeconds, require_approval: requireApproval } = body;
-      const { line, invitation } = await invitations.give({
+      const { line, invitation } = await desk.give({
         actor,
         ...(peer === undefined ? {} : { peer: parseTrustDomain(peer) }),
         ...defined({ expiresInSeconds, requireApproval }),
@@ -20,11 +21,11 @@ export function invitationHandlers(
       return { ...describeInvitation(invitation), line };
     },
     'DELETE /v1/invitations/{id}': async ({ params, actor }) =>
-      describeInvitation(await invitations.cancel(params.id, actor)),
+      describeInvitation(await desk.cancel(params.id, actor)),
     'POST /v1/invitations/approve': async ({ body, actor }) =>
-      describeInvitation(await invitations.approve(body.words_or_id, actor)),
+      describeInvitation(await desk.approve(body.words_or_id, actor)),
     'POST /v1/invitations/take': async ({ body, actor }) =>
-      describeInvitation((await invitations.take(body.line, actor)).invitation),
+      describeInvitation((await taker.take(body.line, actor)).invitation),
   };
 }
 

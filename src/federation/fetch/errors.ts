@@ -3,8 +3,7 @@ import { CodedError } from '../../spiffe/index.ts';
 import type { TheirReport } from './their-side.ts';
 
 /**
- * Why one fetch of a bundle document failed; nothing was learned and nothing changes (design,
- * invariant 2).
+ * Why one fetch of a bundle document failed; nothing was learned and nothing changes (invariant 2).
  */
 export type FetchErrorCode =
   | 'url-refused'
@@ -86,7 +85,7 @@ export type FederationErrorCode =
   | 'already-federated'
   | 'not-federated'
   | 'relationship-invalid'
-  /** No proof that would make the first bundle trustworthy was given (design, section 6). */
+  /** No proof that would make the first bundle trustworthy was given. */
   | 'bootstrap-required'
   | 'bootstrap-bundle-invalid'
   /** The first bundle has no key that could verify anything. */

@@ -1,4 +1,4 @@
-/** What one fetch may cost (FED-41, TDB-44; design, invariant 7). Milliseconds and bytes. */
+/** What one fetch may cost (FED-41, TDB-44; invariant 7). Milliseconds and bytes. */
 export interface FetchLimits {
   /** Name lookup and TCP, per hop. Default 3 s. */
   readonly connectMs: number;

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import {
   type BundleSource,
@@ -129,8 +130,15 @@ export class Distrusts {
         `the agent's own SVID ${svid.id} rests on ${label}: every peer that takes our bundle without that key refuses our endpoint, and cannot learn from us that it counts again`,
       );
     }
-    const end = until === undefined ? {} : { until };
-    const key: DistrustedKey = { trustDomain, keyFingerprint, label, at, actor, reason, ...end };
+    const key: DistrustedKey = {
+      trustDomain,
+      keyFingerprint,
+      label,
+      at,
+      actor,
+      reason,
+      ...defined({ until }),
+    };
     await store.distrustKey(key);
     trusted.distrust(key);
     this.#judgeAgain(trustDomain);

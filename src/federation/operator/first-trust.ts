@@ -7,7 +7,7 @@ import type { RedirectSettings } from '../fetch/redirects.ts';
 import type { SignedBundle } from '../signed-bundle/signed-bundle.ts';
 import type { TrustedBundles } from '../trust/trusted-bundles.ts';
 
-/** What makes the first bundle of a peer trustworthy (design, section 6). Never nothing. */
+/** What makes the first bundle of a peer trustworthy. Never nothing. */
 export type Bootstrap = (
   | {
       readonly kind: 'bundle';

@@ -55,7 +55,7 @@ export interface ReviewParts {
 const MOST = 1000;
 
 /**
- * What waits for the operator (design, invariant 4), and what becomes of it. Accepting takes
+ * What waits for the operator (invariant 4), and what becomes of it. Accepting takes
  * exactly the content that was shown, and only if the endpoint still offers it: it is fetched,
  * proved and judged once more.
  */
@@ -75,8 +75,7 @@ export class OfferReviews {
   async waiting(trustDomain?: TrustDomain): Promise<WaitingOffer[]> {
     const { store } = this.#parts;
     if (trustDomain !== undefined && !this.#peers.find(trustDomain)) throw notFederated(trustDomain);
-    const name = defined({ trustDomain });
-    const incidents = await store.incidents({ ...name, open: true, limit: MOST });
+    const incidents = await store.incidents({ ...defined({ trustDomain }), open: true, limit: MOST });
     const seen = new Set<TrustDomain>();
     const newest = incidents.toSorted((a, b) => b.lastAt.getTime() - a.lastAt.getTime() || b.id - a.id);
     return newest.flatMap((incident) => {

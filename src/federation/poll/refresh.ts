@@ -31,7 +31,7 @@ export interface RefreshParts extends SettleParts, Pick<Reach, 'log' | 'fetchLim
 
 /**
  * One poll of one peer: fetch → parse → judge → store in one transaction → memory → listeners.
- * Whatever goes wrong on the way leaves the last good bundle (design, invariant 2). Leaves one log
+ * Whatever goes wrong on the way leaves the last good bundle (invariant 2). Leaves one log
  * record. Rejects with `StoreError` only.
  */
 export async function refreshOnce(

@@ -9,7 +9,7 @@ export type BundleListener = (trustDomain: TrustDomain, bundle: TrustBundle | un
 
 /**
  * Every foreign bundle that is held, in memory; `TrustedBundles` decides what of it counts. Changed
- * only after the store has committed the same (design, invariant 2), a whole bundle at a time
+ * only after the store has committed the same (invariant 2), a whole bundle at a time
  * (TDB-41).
  */
 export class HeldBundles implements BundleSource {

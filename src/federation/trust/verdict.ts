@@ -11,7 +11,7 @@ import { findForeignKey, type ForeignKeyCode, type Surroundings } from './foreig
 import { judgeNumber } from './judge-number.ts';
 import { type DisplacementCode, findDisplacement } from './judge-overlap.ts';
 
-/** Why an offered bundle waits for an operator while the held one stays (design, invariant 4). */
+/** Why an offered bundle waits for an operator while the held one stays (invariant 4). */
 export type QuarantineCode =
   | DisplacementCode
   /**
@@ -23,7 +23,7 @@ export type QuarantineCode =
   | ForeignKeyCode;
 
 /**
- * Why an offered bundle is kept out (design, invariant 3): it is older than the held one, or the
+ * Why an offered bundle is kept out (invariant 3): it is older than the held one, or the
  * operator rejected this very content.
  */
 export type RefusalCode = 'sequence-rolled-back' | 'offer-rejected';
