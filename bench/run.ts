@@ -4,10 +4,10 @@ import { endpointSpire } from './endpoint-spire.ts';
 import { gateway } from './gateway.ts';
 import { handshake } from './handshake.ts';
 import { history } from './history.ts';
-import { idleAgent } from './idle-agent.ts';
 import { propagation } from './propagation.ts';
 import { push } from './push.ts';
 import { rotation } from './rotation.ts';
+import { start } from './start.ts';
 import { sweep } from './sweep.ts';
 import type { Bench, BenchRow } from './support/measure.ts';
 import { verification } from './verification.ts';
@@ -25,7 +25,7 @@ const ALL: readonly Bench[] = [
   push,
   rotation,
   waiting,
-  idleAgent,
+  start,
 ];
 
 /** `npm run bench [-- --only NAME] [--quick] [--output json]`: every figure the project promises, measured here and now. */

@@ -5,6 +5,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 const major = Number(process.versions.node.split('.')[0]);
 const source = new URL('../src/cli/main.ts', import.meta.url);
 const dist = new URL('../dist/', import.meta.url);
+const LONG_RUNNING = new Set(['agent', 'gateway', 'sidecar', 'simulate']);
 
 /** The first file of dist/ that is missing or has another size than the build wrote; undefined where all are there. */
 function brokenFile() {
@@ -28,6 +29,11 @@ if (major < 24) {
 } else {
   // A checkout runs its sources. A package has JavaScript only, because Node strips no types under node_modules.
   const isCheckout = existsSync(source);
+  // A start runs most code once and makes much garbage. V8 compiles and enlarges a part of the heap for it, and an idle process would keep
+  // a sixth of its memory for that. platform/engine-tuning.ts turns both on again when the process is ready.
+  if (LONG_RUNNING.has(process.argv[2] ?? ''))
+    for (const flag of ['--no-opt', '--no-maglev', '--semi-space-growth-factor=1'])
+      process.getBuiltinModule('node:v8').setFlagsFromString(flag);
   const broken = isCheckout ? undefined : brokenFile();
   if (broken === undefined) {
     const { main } = await import((isCheckout ? source : new URL('cli.js', dist)).href);

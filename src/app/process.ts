@@ -26,6 +26,8 @@ export interface ProcessPlan {
   readonly about: Readonly<Record<string, unknown>>;
   /** Builds its parts and starts none. */
   build(context: ProcessContext): Promise<Parts>;
+  /** Called once, when the process is ready. */
+  started?(): void;
   /**
    * Reads the config file again: the log level in it, and the other keys that have changed. Throws
    * `ConfigError`.
@@ -110,7 +112,10 @@ export async function runUntilSignal(
   });
   try {
     await Promise.race([starting, signalled]).finally(() => started.abort());
-    if (signal === undefined) log.info('process ready', { ...plan.about, pid: process.pid });
+    if (signal === undefined) {
+      plan.started?.();
+      log.info('process ready', { ...plan.about, pid: process.pid });
+    }
   } catch (error) {
     logFailedStart(log, error);
     host.exitIfKept(LEFT_OVER_MS);

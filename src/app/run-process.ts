@@ -5,6 +5,7 @@ import {
   type LogLevel,
   type Parts,
   type ProcessContext,
+  tuneForLoad,
   version,
 } from '../platform/index.ts';
 import { type ConfigKind, configSchemas, type LoadedConfig, readConfig } from '../config/index.ts';
@@ -23,7 +24,7 @@ export async function runProcess(kind: ConfigKind, file: string): Promise<void> 
     logFailedStart(createJsonLog('info').with({ process: kind }), error);
     throw error;
   }
-  return runUntilSignal(plan);
+  return runUntilSignal({ ...plan, started: tuneForLoad });
 }
 
 async function planOf(kind: ConfigKind, file: string): Promise<ProcessPlan> {

@@ -1,4 +1,4 @@
-import protobuf, { type Root } from 'protobufjs';
+import protobuf, { type Root, type Type } from 'protobufjs';
 import { protoText } from './proto-text.ts';
 
 /**
@@ -11,20 +11,26 @@ export interface MessageType<Message> {
   readonly decode: (bytes: Uint8Array) => Message;
 }
 
-/** The `.proto` file of this room with that name, parsed once per process. */
-export function loadProto(name: string): Root {
-  return protobuf.parse(protoText(name), { keepCase: true }).root;
+/**
+ * Returns the `.proto` file of this room with that name. It is parsed at the first call, because a
+ * process that speaks no gRPC does not pay for it.
+ */
+export function loadProto(name: string): () => Root {
+  let root: Root | undefined;
+  return () => (root ??= protobuf.parse(protoText(name), { keepCase: true }).root);
 }
 
 /**
  * The codec of one message of `root`. The interface `Message` must match the proto file. The
  * compiler cannot check that, so the room's tests send each message in both directions.
  */
-export function messageType<Message extends object>(root: Root, name: string): MessageType<Message> {
-  const type = root.lookupType(name);
+export function messageType<Message extends object>(root: () => Root, name: string): MessageType<Message> {
+  let found: Type | undefined;
+  const typeOf = () => (found ??= root().lookupType(name));
   return {
-    encode: (message) => Buffer.from(type.encode(type.fromObject(message)).finish()),
+    encode: (message) => Buffer.from(typeOf().encode(typeOf().fromObject(message)).finish()),
     decode: (bytes) => {
+      const type = typeOf();
       const plain = type.toObject(type.decode(bytes), {
         longs: String,
         enums: String,

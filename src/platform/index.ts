@@ -9,6 +9,7 @@ export { closest, didYouMean } from './closest.ts';
 export { createMetrics } from './create-metrics.ts';
 export { syncFolder, writeDurably } from './durable-file.ts';
 export { formatDurationMs, parseDurationMs, parseSizeBytes } from './duration.ts';
+export { tuneForLoad } from './engine-tuning.ts';
 export { type Environment, systemEnvironment } from './environment.ts';
 export { answerHealth, type NotReady } from './health.ts';
 export { installation } from './installation.ts';

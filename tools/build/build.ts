@@ -4,6 +4,8 @@ import { join, resolve } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { bundledPackages, notices } from './bundled-packages.ts';
 import { entries, external, libraryEntries, loadedLate } from './entries.ts';
+import { lateFile, latePackages } from './late-packages.ts';
+import { namedOnly, nodeByRequire } from './light-start.ts';
 import { standIns } from './stand-ins.ts';
 import { writeTypes } from './types.ts';
 
@@ -24,7 +26,6 @@ const commit = describeCommit();
 
 const common = {
   absWorkingDir: ROOT,
-  outdir: NEW,
   bundle: true,
   platform: 'node',
   target: 'node24',
@@ -38,32 +39,46 @@ const common = {
 } satisfies BuildOptions;
 
 try {
-  const facts = standIns({ root: ROOT, version, commit, protos: globSync(join(ROOT, 'src/**/*.proto')) });
+  const facts = { root: ROOT, version, commit, protos: globSync(join(ROOT, 'src/**/*.proto')) };
   const modular = {
     ...common,
+    outdir: NEW,
     format: 'esm',
     splitting: true,
     // Packages in CommonJS ask for Node's own modules by `require`, which a module does not have.
     banner: {
       js: "import{createRequire as createRequireOfChunk}from'node:module';const require=/* @__PURE__ */createRequireOfChunk(import.meta.url);",
     },
-    plugins: [facts.plugin],
   } satisfies BuildOptions;
-  const modules = await build({ ...modular, entryPoints: { ...entries }, chunkNames: 'chunk-[hash]' });
+  const command = standIns({ ...facts, rewrite: namedOnly });
+  const modules = await build({
+    ...modular,
+    entryPoints: { ...entries },
+    chunkNames: 'chunk-[hash]',
+    plugins: [latePackages(ROOT), nodeByRequire, command.plugin],
+  });
+  command.assertAllUsed();
   // On its own, because esbuild shares whole files: next to the command, the library would load the store.
   const library = await build({
     ...modular,
     entryPoints: { ...libraryEntries },
     chunkNames: 'library-[hash]',
+    plugins: [standIns(facts).plugin],
   });
-  facts.assertAllUsed();
-  const late = await build({
-    ...common,
-    entryPoints: [...loadedLate],
-    format: 'cjs',
-    outExtension: { '.js': '.cjs' },
-  });
-  const packages = bundledPackages(ROOT, [modules.metafile, library.metafile, late.metafile]);
+  const late = await Promise.all(
+    Object.keys(loadedLate).map((file) =>
+      build({
+        ...common,
+        stdin: { contents: lateFile(file), resolveDir: ROOT, sourcefile: `${file}.cjs` },
+        outfile: join(NEW, `${file}.cjs`),
+        format: 'cjs',
+      }),
+    ),
+  );
+  const packages = bundledPackages(
+    ROOT,
+    [modules, library, ...late].map(({ metafile }) => metafile),
+  );
   writeFileSync(join(NEW, 'THIRD-PARTY-NOTICES.txt'), notices(ROOT, packages));
   const files = Object.fromEntries(readdirSync(NEW).map((file) => [file, statSync(join(NEW, file)).size]));
   writeFileSync(

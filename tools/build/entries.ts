@@ -21,5 +21,23 @@ export const libraryEntries: Readonly<Record<string, string>> = {
  */
 export const external: readonly string[] = ['better-sqlite3'];
 
-/** Packages that the sources load by `createRequire` when they first need them. Each becomes a file `<name>.cjs`. */
-export const loadedLate: readonly string[] = ['pino', 'prom-client'];
+/**
+ * Packages in CommonJS that load when something first uses them, because they are large and many processes need none of them. Each file
+ * `<name>.cjs` has the packages behind it, and each of them is made by this text, which runs in the root of the checkout.
+ */
+export const loadedLate: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  pino: { pino: `require('pino')` },
+  'prom-client': { 'prom-client': `require('prom-client')` },
+  // Together, because @grpc/grpc-js uses protobufjs too.
+  grpc: { '@grpc/grpc-js': `require('@grpc/grpc-js')`, protobufjs: `require('protobufjs')` },
+  // Its index also makes caches, mocks, WebSockets and fetch, in twice the time. We use `Client` with `request`.
+  undici: {
+    undici: `{
+      Client: class Client extends require('./node_modules/undici/lib/dispatcher/client.js') {
+        request(...options) {
+          return require('./node_modules/undici/lib/api/api-request.js').apply(this, options);
+        }
+      },
+    }`,
+  },
+};

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import type { Plugin } from 'esbuild';
-import { loadedLate } from './entries.ts';
+import { lateRequire } from './late-packages.ts';
 
 export interface StandIns {
   readonly plugin: Plugin;
@@ -19,15 +19,17 @@ export interface StandIns {
  * And undici is only its `Client` with the method `request`, which the sources use. Because the whole package is five times as large, and
  * sets the dispatcher of `fetch` for the whole process when it is imported.
  *
- * All output files are in one folder, so a path relative to `import.meta.url` is the same in each.
+ * All output files are in one folder, so a path relative to `import.meta.url` is the same in each. `rewrite` changes the text of every other
+ * source.
  */
 export function standIns(facts: {
   readonly root: string;
   readonly version: string;
   readonly commit: string | null;
   readonly protos: readonly string[];
+  readonly rewrite?: (path: string, text: string) => string;
 }): StandIns {
-  const { root, version, commit, protos } = facts;
+  const { root, version, commit, protos, rewrite = (_path, text) => text } = facts;
   const texts = Object.fromEntries(
     protos.map((file) => [basename(file, '.proto'), readFileSync(file, 'utf8')]),
   );
@@ -41,7 +43,6 @@ export function standIns(facts: {
     'src/grpc/proto-text.ts': `const texts = ${JSON.stringify(texts)}; export const protoText = (name) => texts[name];`,
   };
   const used = new Set<string>();
-  const late = new Set<string>();
   const plugin: Plugin = {
     name: 'stand-ins',
     setup(build) {
@@ -65,15 +66,15 @@ export function standIns(facts: {
           used.add(name);
           return { contents, loader: 'js' };
         }
-        const text = readFileSync(path, 'utf8');
-        if (!text.includes('createRequire(import.meta.url)')) return undefined;
+        const text = rewrite(path, readFileSync(path, 'utf8'));
+        if (!text.includes('createRequire(import.meta.url)')) return { contents: text, loader: 'ts' };
         return {
           loader: 'ts',
           contents: text.replaceAll(/\bload\('([^']+)'\)/g, (_call, wanted: string) => {
-            if (!loadedLate.includes(wanted))
+            const required = lateRequire(wanted);
+            if (required === undefined)
               throw new Error(`${name} loads ${wanted}, which entries.ts does not name`);
-            late.add(wanted);
-            return `load('./${wanted}.cjs')`;
+            return `load${required}`;
           }),
         };
       });
@@ -82,10 +83,7 @@ export function standIns(facts: {
   return {
     plugin,
     assertAllUsed() {
-      const missing = [
-        ...Object.keys(replaced).filter((name) => !used.has(name)),
-        ...loadedLate.filter((name) => !late.has(name)),
-      ];
+      const missing = Object.keys(replaced).filter((name) => !used.has(name));
       if (missing.length > 0)
         throw new Error(
           `nothing loads ${missing.join(', ')} any more: correct ${join('tools/build', basename(import.meta.filename))}`,

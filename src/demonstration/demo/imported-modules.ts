@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-const IMPORTS = /\b(?:from|import|require)\s*\(?\s*['"]([^'"\n]+)['"]/g;
+const IMPORTS = /(?:\bfrom|\bimport|require)\s*\(?\s*['"]([^'"\n]+)['"]/g;
 
 /**
  * Names every module of Node.js and of packages that a file and the files behind its relative
