@@ -9,17 +9,11 @@ import { UsageError } from './usage-error.ts';
  */
 export function refuseUnknownVerb(program: Command, words: readonly string[]): void {
   let command = program;
-  let isAboutHelp = false;
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index] ?? '';
     if (word === '--') return;
     if (word.startsWith('-') && word !== '-') {
       if (takesNextWord(command, word)) index += 1;
-      continue;
-    }
-    // `federate help list` is about a verb, too.
-    if (word === 'help' && command === program && !isAboutHelp) {
-      isAboutHelp = true;
       continue;
     }
     const { commands } = command;

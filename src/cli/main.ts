@@ -11,6 +11,7 @@ import { exportConfigCommand } from './commands/export-config.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { approveCommand, inviteCommand } from './commands/invite.ts';
 import { initCommand } from './commands/init.ts';
+import { helpCommand } from './commands/help.ts';
 import { historyCommand } from './commands/history.ts';
 import { listCommand, showCommand } from './commands/list.ts';
 import { checkConfigCommand } from './commands/check-config.ts';
@@ -25,6 +26,7 @@ import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { askedOutput } from './asked-output.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { reflowed } from './help/help-text.ts';
 import { refuseUnknownVerb } from './known-verbs.ts';
 import { type Outlet, processOutlet } from './outlet.ts';
 import { createTerminal, type OutputFormat, reportError, type Terminal } from './terminal.ts';
@@ -80,7 +82,18 @@ function onBrokenPipe(error: NodeJS.ErrnoException): never {
 
 /** The verbs in their groups, in the order in which a newcomer needs them. */
 const GROUPS: readonly (readonly [heading: string, verbs: readonly AddVerb[]])[] = [
-  ['Start:', [demoCommand, initCommand, checkConfigCommand, statusCommand, doctorCommand, completionCommand]],
+  [
+    'Start:',
+    [
+      demoCommand,
+      initCommand,
+      checkConfigCommand,
+      statusCommand,
+      doctorCommand,
+      completionCommand,
+      helpCommand,
+    ],
+  ],
   [
     'Relationships:',
     [
@@ -124,8 +137,8 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
     .enablePositionalOptions()
     .showSuggestionAfterError(false)
     .configureOutput({
-      writeOut: (text) => terminal.out(text.trimEnd()),
-      writeErr: (text) => terminal.err(text.trimEnd()),
+      writeOut: (text) => terminal.out(reflowed(text.trimEnd(), helpWidth(terminal))),
+      writeErr: (text) => terminal.err(reflowed(text.trimEnd(), helpWidth(terminal))),
       getOutHelpWidth: () => helpWidth(terminal),
       getErrHelpWidth: () => helpWidth(terminal),
       getOutHasColors: () => true,

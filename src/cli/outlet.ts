@@ -1,3 +1,4 @@
+import { showInPager } from './pager.ts';
 import { type Environment, systemEnvironment } from '../platform/index.ts';
 
 /** A terminal: how large it is, and a way to write without a line feed. */
@@ -21,6 +22,8 @@ export interface Outlet {
   readonly environment?: Environment;
   /** How many minutes the reader's zone is before UTC at an instant. */
   offsetMinutes?(at: Date): number;
+  /** Shows a long text in the reader's pager; resolves to whether it did. */
+  page?(text: string): Promise<boolean>;
   /** Calls back when the reader or the system ends the command; gives what stops that. */
   onInterrupt?(end: () => void): () => void;
 }
@@ -36,6 +39,7 @@ export const processOutlet: Outlet = {
   },
   environment: systemEnvironment,
   offsetMinutes: (at) => -at.getTimezoneOffset(),
+  page: (text) => showInPager(text, systemEnvironment),
   onInterrupt: (end) => {
     for (const name of SIGNALS) process.on(name, end);
     return () => {

@@ -33,6 +33,8 @@ export interface Terminal {
   /** How text on standard output is laid out. */
   readonly view: View;
   readonly isQuiet: boolean;
+  /** Prints a text; through the pager of the reader where a terminal has no room for it. */
+  page(text: string): Promise<void>;
   /** A result as JSON or YAML. */
   documentText(format: OutputFormat, document: unknown): string;
   /** One of several results: a line of JSON, or a document of a YAML stream. */
@@ -85,6 +87,12 @@ export function createTerminal(outlet: Outlet, clock: Clock): OwnTerminal {
     err,
     note: (text) => {
       if (asked.quiet !== true) err(text);
+    },
+    page: async (text) => {
+      const { screen } = outlet;
+      const shown = guarded(text, isColoured(screen));
+      const isLong = screen !== undefined && text.split('\n').length >= screen.rows;
+      if (!isLong || (await outlet.page?.(shown)) !== true) outlet.out(shown);
     },
     get view() {
       return viewOf(outlet.screen);

@@ -13,7 +13,7 @@ interface Row {
 /** The groups of `federate --help`: each command without its options, and what it does. */
 async function groups(): Promise<{ readonly heading: string; readonly rows: readonly Row[] }[]> {
   let help = '';
-  const code = await main(['--help'], { out: (text) => (help += text), err: () => undefined });
+  const code = await main(['--help'], { out: (text) => (help += `${text}\n`), err: () => undefined });
   expect(code).toBe(0);
   const parts = help.split('\n\n').slice(3, -1);
   return parts.map((part) => {

@@ -76,6 +76,11 @@ describe('the package, installed with npm install -g and without scripts', () =>
     ]);
   });
 
+  it('has the pages that "federate help" shows, and completes itself', () => {
+    expect(run(['help', 'operations']).stdout).toMatch(/^Operations\n=/);
+    expect(run(['__complete', 'bundle', 'sh']).stdout).toContain('\nshow\t');
+  });
+
   it('asks an agent, checks a config, and says which Node.js it needs', () => {
     expect(run(['list', '--socket', folder.file('none.sock')]).status).toBe(3);
     writeFileSync(folder.file('weather.yaml'), 'role: info\nlisten: 127.0.0.1:8080\n');

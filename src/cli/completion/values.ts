@@ -1,4 +1,5 @@
 import type { AdminClient } from '../../admin-client/index.ts';
+import { helpTopics } from '../help/pages.ts';
 import { pathOf } from '../federate-command.ts';
 import type { ReadingPlace } from './reading-place.ts';
 
@@ -62,6 +63,7 @@ const FROM_AGENT: Readonly<Record<string, FromAgent>> = {
 export function valuesOf(agentAt: (place: Place) => AdminClient): Ask {
   return async (placeholder, place) => {
     if (FILES.has(placeholder)) return 'files';
+    if (placeholder === 'topic') return topics();
     try {
       return (await FROM_AGENT[placeholder]?.(agentAt(place), place)) ?? [];
     } catch {
@@ -101,4 +103,9 @@ async function keysOf(agent: AdminClient, peer: string): Promise<readonly Candid
     ...roots.map(({ key_fingerprint: key, subject }) => ({ value: key.slice(0, 12), help: subject })),
     ...jwt.map((value) => ({ value, help: 'JWT key' })),
   ];
+}
+
+/** The pages of the documentation. */
+function topics(): readonly Candidate[] {
+  return helpTopics().map(({ name: value }) => ({ value }));
 }
