@@ -1,5 +1,4 @@
 import { Hono } from 'hono';
-import { problem } from './problem.ts';
 import { preferredWaitSeconds } from './prefer.ts';
 import { matchesTag, type PublishedBundle } from './published-bundle.ts';
 import type { WaitingClient, WaitingClients } from './waiting-clients.ts';
@@ -74,4 +73,17 @@ export function createBundleRoutes(
   }
   app.notFound(() => problem(404, 'not-found', 'there is no bundle at this path'));
   return app;
+}
+
+/** Answers why a request got no bundle; never bundle-shaped (FED-23). RFC 9457, with our code. */
+function problem(
+  status: number,
+  code: string,
+  detail: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(JSON.stringify({ type: 'about:blank', status, code, detail }), {
+    status,
+    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...headers },
+  });
 }

@@ -7,7 +7,7 @@ import { NarrowedAnchors } from './narrowed-anchors.ts';
 import { type SdsProxySecret, SdsServer } from './sds-server.ts';
 import { type OpenStreams, SpiffeWorkloadApi } from './spiffe-workload-api.ts';
 import { TrustSecrets } from './trust-secrets.ts';
-import { createSdsObserver } from './workload-metrics.ts';
+import type { SdsEvent } from './sds-stream.ts';
 import { isSameState, type WorkloadState } from './workload-state.ts';
 
 /** What a workload socket gives out, and the sources of it. */
@@ -163,4 +163,16 @@ export class WorkloadServer {
 function currentOwn(own: TrustBundle, now: Date): TrustBundle {
   const part = currentPart(own, now);
   return part.x509Authorities.length === 0 ? own : part;
+}
+
+/** Counts the messages to proxies and their answers. */
+function createSdsObserver(metrics: Metrics): (event: SdsEvent) => void {
+  const responses = metrics.counter(
+    'federate_sds_responses_total',
+    'Responses to proxies over SDS: sent, acknowledged (ACK), refused (NACK)',
+    ['outcome'],
+  );
+  for (const outcome of ['sent', 'acknowledged', 'refused'] satisfies SdsEvent[])
+    responses.inc({ outcome }, 0);
+  return (event) => responses.inc({ outcome: event });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LeftOutEntries } from '../../src/federation/trust/left-out-entries.ts';
 import { leftOutWarnings } from '../../src/agent/left-out-warnings.ts';
-import { leftOutLines } from '../../src/cli/left-out-lines.ts';
+import { leftOutLines } from '../../src/cli/commands/refresh.ts';
 import { describeLeftOut, describeOutcome } from '../../src/agent/admin/describe-outcome.ts';
 import { parseBundle, parseTrustDomain } from '../../src/spiffe/index.ts';
 import { oddRoots } from '../../testkit/odd-roots.ts';

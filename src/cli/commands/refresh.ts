@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
+import type { LeftOutDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { leftOutLines } from '../left-out-lines.ts';
 import { renderTable } from '../table.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
@@ -17,7 +17,7 @@ export function refreshCommand(program: Command, terminal: Terminal, finish: (co
     .action(
       async (trustDomain: string | undefined, options: AgentOptions & { readonly acceptOnce?: boolean }) => {
         if (options.acceptOnce === true && trustDomain === undefined) {
-          throw new UsageError('--accept-once is the word for one peer: name its trust domain');
+          throw new UsageError('--accept-once goes with one peer: name its trust domain');
         }
         const answers = await agentFor(options).call('POST /v1/refresh', {
           body: { trust_domain: trustDomain, accept_once: options.acceptOnce === true },
@@ -37,4 +37,9 @@ export function refreshCommand(program: Command, terminal: Terminal, finish: (co
         finish(answers.every((each) => each.code === null) ? exitCodes.done : exitCodes.failed);
       },
     );
+}
+
+/** One line for each entry of a peer's bundle that is not used, with the reason. */
+export function leftOutLines(trustDomain: string, left: readonly LeftOutDocument[]): string[] {
+  return left.map(({ message, code }) => `not used, of ${trustDomain}: ${message} [${code}]`);
 }
