@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { tempDir } from '../testkit/temp-dir.ts';
 import { type Running, startOurs, startTheirs } from './support/beside.ts';
 import { firstLine, NOT_INSTALLED, startProgram } from './support/process.ts';
-import { compareCosts, costOf, type LoadResult, tellCosts } from './support/load.ts';
+import { compareCosts, costOf, type LoadResult, textOfCosts } from './support/load.ts';
 import { type Bench, type BenchRow, median } from './support/measure.ts';
 
 interface Ports {
@@ -62,7 +62,7 @@ export const gateway: Bench = {
         what,
         value: b ? `${ratio.toFixed(2)} of ${name}` : `${a.cpuMicroseconds.toFixed(0)} µs`,
         ...(b ? { target: `≥ ${target}`, reached: ratio >= target } : {}),
-        note: tellCosts(compared, NOT_INSTALLED),
+        note: textOfCosts(compared, NOT_INSTALLED),
       });
     }
     return [...rows, await addedLatency(ours, plain, ports.echo, { rounds, seconds: quick ? 0.5 : 2 })];

@@ -4,7 +4,7 @@ import { tempDir } from '../testkit/temp-dir.ts';
 import type { BenchFiles } from './support/bench-files.ts';
 import { startBeside } from './support/beside.ts';
 import { NOT_INSTALLED } from './support/process.ts';
-import { compareCosts, costOf, tellCosts } from './support/load.ts';
+import { compareCosts, costOf, textOfCosts } from './support/load.ts';
 import type { Bench } from './support/measure.ts';
 
 /** Processor time of one mTLS handshake on the server, the client's chain verified, beside HAProxy with `verify required`. */
@@ -33,7 +33,7 @@ export const handshake: Bench = {
         what: 'mTLS handshake on the server, and one answer',
         value: b ? `${ratio.toFixed(2)} of HAProxy` : `${a.cpuMicroseconds.toFixed(0)} µs`,
         ...(b ? { target: '≥ 1.0', reached: ratio >= 1 } : {}),
-        note: tellCosts(compared, NOT_INSTALLED),
+        note: textOfCosts(compared, NOT_INSTALLED),
       },
     ];
   },

@@ -174,14 +174,14 @@ async function rotateOnce(meshes: Meshes, activate: () => Promise<void>): Promis
 
 async function passGate(meshes: Meshes, step: 'use' | 'retire'): Promise<void> {
   const words = ['rotation', 'wait', '--for', step, '--timeout', '5m', '--except', OFFLINE];
-  const said: string[] = [];
-  const keep = (text: string) => void said.push(text);
+  const notes: string[] = [];
+  const keep = (text: string) => void notes.push(text);
   // In this process: ten times two starts of the command would be most of what is measured.
   const exitCode = await main([...words, '--socket', meshes.layout.istio('admin.sock')], {
     out: keep,
     err: keep,
   });
-  if (exitCode !== 0) throw new Error(`the gate did not open for ${step}: ${said.join('; ')}`);
+  if (exitCode !== 0) throw new Error(`the gate did not open for ${step}: ${notes.join('; ')}`);
 }
 
 async function untilIdentified(meshes: Meshes, wanted: readonly string[]): Promise<void> {

@@ -70,11 +70,11 @@ if (chosen.length === 0) {
   console.error(`--only takes one of: ${PROGRAMS.map(({ name }) => name).join(', ')}`);
   process.exit(2);
 }
-const tell = output === 'json' ? () => {} : (line: string) => console.log(line);
+const print = output === 'json' ? () => {} : (line: string) => console.log(line);
 const results: ProgramResult[] = [];
 for (const program of chosen) results.push(await check(program));
 if (output === 'json') console.log(JSON.stringify(results, undefined, 2));
-else tell(`\n${renderTable(results)}`);
+else print(`\n${renderTable(results)}`);
 if (write) writeTable(results, (path, text) => writeFileSync(path, text));
 process.exitCode = results.some(({ failed }) => failed.length > 0) ? 1 : 0;
 
@@ -84,17 +84,17 @@ async function check(program: InteropProgram): Promise<ProgramResult> {
   const executable = found === undefined ? undefined : program.prepare ? program.prepare(found) : found;
   const env = executable === undefined ? undefined : suite?.env(executable);
   if (executable === undefined || (suite && !env)) {
-    tell(`${name}: not run; ${install}`);
+    print(`${name}: not run; ${install}`);
     return { name, install, version: undefined, total: checks.length, passed: 0, failed: [] };
   }
   const version = program.version(executable);
-  tell(`${name} ${version}`);
+  print(`${name} ${version}`);
   const results: SuiteResult[] = suite && env ? [...runSuite(suite.file, env)] : [];
-  for (const result of results) tellOne(result);
+  for (const result of results) printResult(result);
   for (const { name: check, run } of checks) {
     const result = { name: check, failure: await failureOf(run, executable) };
     results.push(result);
-    tellOne(result);
+    printResult(result);
   }
   const failed = results.flatMap(({ name: check, failure }) =>
     failure === undefined ? [] : [{ check, why: failure }],
@@ -114,7 +114,7 @@ async function failureOf(
   }
 }
 
-function tellOne({ name, failure }: SuiteResult): void {
-  if (failure === undefined) tell(`  ok      ${name}`);
-  else tell(`  FAILED  ${name}\n          ${failure.replaceAll('\n', '\n          ')}`);
+function printResult({ name, failure }: SuiteResult): void {
+  if (failure === undefined) print(`  ok      ${name}`);
+  else print(`  FAILED  ${name}\n          ${failure.replaceAll('\n', '\n          ')}`);
 }

@@ -36,12 +36,12 @@ export class Interceptor {
       incoming.on('end', () => {
         const asked = { path: incoming.url ?? '', status: 0, body: Buffer.concat(chunks).toString('utf8') };
         this.seen.push(asked);
-        const said = this.onRequest(asked);
-        if (said === 'cut') {
+        const ruling = this.onRequest(asked);
+        if (ruling === 'cut') {
           incoming.socket.destroy();
           return;
         }
-        this.#forward(incoming.socket, incoming.method ?? 'GET', said, (passing) => {
+        this.#forward(incoming.socket, incoming.method ?? 'GET', ruling, (passing) => {
           const given = this.onAnswer(passing);
           if (given === 'cut') {
             incoming.socket.destroy();

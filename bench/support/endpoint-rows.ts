@@ -1,5 +1,5 @@
 import type { Running } from './beside.ts';
-import { compareCosts, costOf, tellCosts } from './load.ts';
+import { compareCosts, costOf, textOfCosts } from './load.ts';
 import type { BenchRow } from './measure.ts';
 
 /**
@@ -31,7 +31,7 @@ export async function rowsOfEndpoints(
       what,
       value: b ? `${ratio.toFixed(2)} of ${other}` : `${a.cpuMicroseconds.toFixed(0)} µs`,
       ...(b ? { target: `≥ ${target}`, reached: ratio >= target } : {}),
-      note: tellCosts(compared, missing),
+      note: textOfCosts(compared, missing),
     });
   }
   return rows;

@@ -73,10 +73,10 @@ function medianCost(costs: readonly Cost[]): Cost {
 }
 
 /** `38 µs of processor time each, 830/s; the other: …; by processor time 1.02, by rate 0.97`, for a row's note. */
-export function tellCosts({ a, b, ratio, rateRatio }: Comparison, missing: string): string {
-  const tell = (cost: Cost) =>
+export function textOfCosts({ a, b, ratio, rateRatio }: Comparison, missing: string): string {
+  const textOf = (cost: Cost) =>
     `${cost.cpuMicroseconds.toFixed(0)} µs of processor time each, ${cost.perSecond.toFixed(0)}/s`;
   return b
-    ? `${tell(a)}; the other: ${tell(b)}; by processor time ${ratio.toFixed(2)}, by rate ${rateRatio.toFixed(2)}`
-    : `${tell(a)}; nothing to compare with, ${missing}`;
+    ? `${textOf(a)}; the other: ${textOf(b)}; by processor time ${ratio.toFixed(2)}, by rate ${rateRatio.toFixed(2)}`
+    : `${textOf(a)}; nothing to compare with, ${missing}`;
 }

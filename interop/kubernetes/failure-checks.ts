@@ -65,7 +65,7 @@ async function withAnchor(
 const anchorsIn = async (cluster: Cluster, name?: string) => certificatesIn(await meshText(cluster, name));
 
 /** Waits until `federate status` says this code of the mesh; null: that all is well. */
-function toldBy(beside: Beside, code: string | null): Promise<boolean> {
+function untilReported(beside: Beside, code: string | null): Promise<boolean> {
   return until(`the status ${code}`, async () => (await beside.status()).mesh.code === code, RESYNC_SECONDS);
 }
 
@@ -75,13 +75,13 @@ async function refusals(executable: string): Promise<void> {
 
     await cluster.forbid('federate', ISTIO_NAMESPACE);
     await beside.rotatePeer();
-    await toldBy(beside, 'mesh-forbidden');
+    await untilReported(beside, 'mesh-forbidden');
     await until('the failure', async () => (await beside.inMesh())?.code === 'mesh-forbidden');
     assert.equal(await anchorsIn(cluster), 1);
     assert.equal((await beside.status()).own?.pin, pin, 'the own roots stay published');
     await allowIstio(cluster);
     await until('both anchors', async () => (await anchorsIn(cluster)) === 2, RESYNC_SECONDS);
-    await toldBy(beside, null);
+    await untilReported(beside, null);
 
     await cluster.call('POST', WEBHOOKS, brokenWebhook());
     await until('the webhook to be asked', async () => {
@@ -89,11 +89,11 @@ async function refusals(executable: string): Promise<void> {
       return (await cluster.ask('PUT', `${configMapsIn(ISTIO_NAMESPACE)}/istio`, mesh)).status === 500;
     });
     await beside.removePeer([1]);
-    await toldBy(beside, 'mesh-unavailable');
+    await untilReported(beside, 'mesh-unavailable');
     assert.equal(await anchorsIn(cluster), 2);
     await cluster.call('DELETE', `${WEBHOOKS}/broken`);
     await until('the mesh config as it was', async () => (await meshText(cluster)) === MESH, RESYNC_SECONDS);
-    await toldBy(beside, null);
+    await untilReported(beside, null);
   });
 }
 
@@ -119,7 +119,7 @@ async function otherCertificate(executable: string): Promise<void> {
   await withIstio(executable, async (cluster) => {
     await using beside = await startBesideIstio(cluster);
     await cluster.stopServer();
-    await toldBy(beside, 'mesh-unreachable');
+    await untilReported(beside, 'mesh-unreachable');
     await beside.federate();
     await until('the failure', async () => (await beside.inMesh())?.state === 'failed');
     cluster.replaceCertificates();
@@ -128,7 +128,7 @@ async function otherCertificate(executable: string): Promise<void> {
     assert.equal(await anchorsIn(cluster), 0);
     cluster.writeKubeconfig();
     await until('the anchor', async () => (await anchorsIn(cluster)) === 1, RESYNC_SECONDS);
-    await toldBy(beside, null);
+    await untilReported(beside, null);
   });
 }
 
@@ -137,12 +137,12 @@ async function hangs(executable: string): Promise<void> {
     const pin = (await beside.status()).own?.pin;
     cluster.hang(true);
     await beside.rotatePeer();
-    await toldBy(beside, 'mesh-unreachable');
+    await untilReported(beside, 'mesh-unreachable');
     await until('the failure', async () => (await beside.inMesh())?.state === 'failed');
     assert.equal((await beside.status()).own?.pin, pin, 'the own roots stay published');
     cluster.hang(false);
     await until('both anchors', async () => (await anchorsIn(cluster)) === 2, RESYNC_SECONDS);
-    await toldBy(beside, null);
+    await untilReported(beside, null);
   });
 }
 
@@ -170,11 +170,11 @@ async function tokens(executable: string): Promise<void> {
     // Its tokens end with the account.
     await cluster.call('DELETE', `${accounts}/federate`);
     await cluster.restart();
-    await toldBy(beside, 'mesh-unauthenticated');
+    await untilReported(beside, 'mesh-unauthenticated');
     await beside.rotatePeer();
     await writeToken();
     await until('both anchors', async () => (await anchorsIn(cluster)) === 2, RESYNC_SECONDS);
-    await toldBy(beside, null);
+    await untilReported(beside, null);
   });
 }
 
@@ -203,7 +203,7 @@ async function backup(executable: string): Promise<void> {
     await until('the mesh config as it was', async () => (await meshText(cluster)) === MESH, RESYNC_SECONDS);
     await restore('with-peer');
     await until('the anchor to go again', async () => (await meshText(cluster)) === MESH, RESYNC_SECONDS);
-    await toldBy(beside, null);
+    await untilReported(beside, null);
   });
 }
 
@@ -211,14 +211,14 @@ async function deleted(executable: string): Promise<void> {
   await withAnchor(executable, async (cluster, beside) => {
     const pin = (await beside.status()).own?.pin;
     await cluster.call('DELETE', `${configMapsIn(ISTIO_NAMESPACE)}/istio`);
-    await toldBy(beside, 'mesh-not-found');
+    await untilReported(beside, 'mesh-not-found');
     assert.equal((await beside.status()).own?.pin, pin, 'the own roots stay published');
     await cluster.call('POST', configMapsIn(ISTIO_NAMESPACE), {
       metadata: { name: 'istio' },
       data: { mesh: MESH },
     });
     await until('the anchor again', async () => (await anchorsIn(cluster)) === 1, RESYNC_SECONDS);
-    await toldBy(beside, null);
+    await untilReported(beside, null);
 
     const text = await meshText(cluster);
     await writeMeshText(cluster, text.replace(ISTIO_TRUST_DOMAIN, 'renamed.example'));
@@ -226,7 +226,7 @@ async function deleted(executable: string): Promise<void> {
     assert.equal((await beside.status()).trust_domain, ISTIO_TRUST_DOMAIN);
     assert.equal((await beside.status()).own?.pin, pin);
     await writeMeshText(cluster, text);
-    await toldBy(beside, null);
+    await untilReported(beside, null);
   });
 }
 

@@ -142,8 +142,8 @@ async function down(executable: string): Promise<void> {
     await until('its anchor', async () => (await anchorsIn(cluster)).length === 3);
     await stop();
     await beside.rotatePeer();
-    const told = async () => (await beside.inMesh())?.code === 'anchors-not-merged';
-    await until('nobody who merges to be told', told);
+    const isReported = async () => (await beside.inMesh())?.code === 'anchors-not-merged';
+    await until('nobody who merges to be told', isReported);
     assert.equal((await beside.inMesh())?.state, 'written');
     {
       await using _again = await startTrustManager(executable, cluster);

@@ -61,9 +61,9 @@ function renderTable(rows: readonly Found[], columns: readonly Case[]): string {
 
 /** `yes` for let in, `no` for refused, strong where it is not what it has to be. */
 function cell(each: Case, narrowed: Found['narrowed'], plain: Found['plain']): string {
-  const said = narrowed.get(each) === true;
-  if (said !== (each.expected === 'accepted')) return said ? '**yes**' : '**no**';
-  if (said) return 'yes';
+  const isAccepted = narrowed.get(each) === true;
+  if (isAccepted !== (each.expected === 'accepted')) return isAccepted ? '**yes**' : '**no**';
+  if (isAccepted) return 'yes';
   // A refusal is the anchor's doing only where the plain root lets it in.
   return plain.get(each) === true ? 'no' : 'no, nor by the plain root';
 }

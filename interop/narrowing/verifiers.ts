@@ -94,8 +94,8 @@ function rust(program: InteropProgram, name: string, usedBy: string): Verifier {
     },
     judge: async (pool, leaves) => {
       const questions = leaves.map(({ chain }) => `client\t${pool}\t${chain}\n`).join('');
-      const said = run(build() ?? '', [], questions).stdout.replaceAll(/^\{"names.*$/gm, 'accepted');
-      return verdictsIn(said.replaceAll(/^\{"refused/gm, 'refused'), leaves.length);
+      const printed = run(build() ?? '', [], questions).stdout.replaceAll(/^\{"names.*$/gm, 'accepted');
+      return verdictsIn(printed.replaceAll(/^\{"refused/gm, 'refused'), leaves.length);
     },
   };
 }

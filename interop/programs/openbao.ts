@@ -117,9 +117,9 @@ async function foreign(executable: string): Promise<void> {
   await using bao = await OpenBao.start(executable);
   await using beside = await startBeside(bao);
   const { vault, peer } = beside;
-  const told = await peer.home.ask<StatusDocument>('status');
+  const status = await peer.home.ask<StatusDocument>('status');
   const words = ['--peer', peer.home.url, '--trust-domain', 'b.example', '--profile', 'https_spiffe'];
-  const proof = ['--endpoint-id', 'spiffe://b.example/federate', '--pin', told.answer.own?.pin ?? ''];
+  const proof = ['--endpoint-id', 'spiffe://b.example/federate', '--pin', status.answer.own?.pin ?? ''];
   assert.equal((await vault.home.ask('add', ...words, ...proof)).code, 0);
   const file = `${vault.home.folder}/foreign/b.example.pem`;
   await until('the roots of the peer in the folder', () => existsSync(file));

@@ -30,13 +30,13 @@ export const spireAgent: InteropProgram = {
 async function say(executable: string, socket: string, ...words: string[]) {
   const child = new Child(executable, [...words, '-socketPath', socket]);
   const code = await child.ended();
-  return { code, out: child.out, said: `${child.out}${child.err}` };
+  return { code, out: child.out, printed: `${child.out}${child.err}` };
 }
 
 async function fetchX509(executable: string): Promise<void> {
   await using ours = await startWorkloadAgent({ givesSvid: true });
   const fetched = await say(executable, ours.socket, 'api', 'fetch', 'x509', '-write', ours.folder);
-  assert.equal(fetched.code, 0, fetched.said);
+  assert.equal(fetched.code, 0, fetched.printed);
   assert.match(fetched.out, /spiffe:\/\/a\.example\/federate/);
   assert.match(fetched.out, /\[spiffe:\/\/b\.example\] CA #1/);
   const certificates = (name: string) => readFileSync(ours.file(name), 'utf8').match(/BEGIN CERT/g)?.length;
@@ -45,7 +45,7 @@ async function fetchX509(executable: string): Promise<void> {
   await using keeping = await startWorkloadAgent({ givesSvid: false });
   const refused = await say(executable, keeping.socket, 'api', 'fetch', 'x509');
   assert.equal(refused.code, 1);
-  assert.match(refused.said, /PermissionDenied/);
+  assert.match(refused.printed, /PermissionDenied/);
 }
 
 async function watch(executable: string): Promise<void> {
@@ -62,20 +62,23 @@ async function watch(executable: string): Promise<void> {
 async function jwt(executable: string): Promise<void> {
   await using ours = await startWorkloadAgent({ givesSvid: true });
   const none = await say(executable, ours.socket, 'api', 'fetch', 'jwt', '-audience', 'us');
-  assert.match(none.said, /PermissionDenied/);
+  assert.match(none.printed, /PermissionDenied/);
   const validate = (token: string, audience: string) =>
     say(executable, ours.socket, 'api', 'validate', 'jwt', '-audience', audience, '-svid', token);
   const genuine = await validate(tokenOfPeer(), 'us');
-  assert.equal(genuine.code, 0, genuine.said);
+  assert.equal(genuine.code, 0, genuine.printed);
   assert.match(genuine.out, /spiffe:\/\/b\.example\/w/);
-  assert.match((await validate(tokenOfPeer(), 'them')).said, /not valid.*audience-mismatch/s);
-  assert.match((await validate(tokenOfPeer({ forged: true }), 'us')).said, /not valid.*signature-invalid/s);
+  assert.match((await validate(tokenOfPeer(), 'them')).printed, /not valid.*audience-mismatch/s);
+  assert.match(
+    (await validate(tokenOfPeer({ forged: true }), 'us')).printed,
+    /not valid.*signature-invalid/s,
+  );
 }
 
 async function healthcheck(executable: string): Promise<void> {
   await using ours = await startWorkloadAgent({ givesSvid: false });
   const healthy = await say(executable, ours.socket, 'healthcheck');
-  assert.equal(healthy.code, 0, healthy.said);
+  assert.equal(healthy.code, 0, healthy.printed);
   await ours.agent.end('SIGTERM');
   assert.equal((await say(executable, ours.socket, 'healthcheck')).code, 1);
 }
@@ -103,6 +106,6 @@ async function simulatedMeshes(executable: string): Promise<void> {
     await other.until('the roots of the first mesh', () => other.out.includes(`[${names.istio}] CA #1`));
     assert.match(other.out, new RegExp(`SPIFFE ID:\\s+${names.infoId}$`, 'm'));
     const token = await say(executable, frontend, 'api', 'fetch', 'jwt', '-audience', 'us');
-    assert.match(token.said, /PermissionDenied/);
+    assert.match(token.printed, /PermissionDenied/);
   });
 }

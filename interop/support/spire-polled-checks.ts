@@ -99,9 +99,9 @@ async function throughJwtRotation(executable: string): Promise<void> {
 /** The token with another subject of the same trust domain and its old signature. */
 export function changed(token: string): string {
   const [head, claims = '', signature] = token.split('.');
-  const said = JSON.parse(Buffer.from(claims, 'base64url').toString());
-  said.sub = `spiffe://${THEIRS}/admin`;
-  return [head, Buffer.from(JSON.stringify(said)).toString('base64url'), signature].join('.');
+  const payload = JSON.parse(Buffer.from(claims, 'base64url').toString());
+  payload.sub = `spiffe://${THEIRS}/admin`;
+  return [head, Buffer.from(JSON.stringify(payload)).toString('base64url'), signature].join('.');
 }
 
 /** Whether `federate verify --jwt` accepts a token, and the code with which it does not. */

@@ -140,8 +140,8 @@ export class Spire {
     const { trustDomain = 'spire.example' } = this.#wish;
     const parent = ['-parentID', `spiffe://${trustDomain}/node`];
     const workload = ['-spiffeID', `spiffe://${trustDomain}${path}`, '-selector', `unix:uid:${uid}`];
-    const said = this.say('entry', 'create', ...parent, ...workload, ...more);
-    return /Entry ID\s*: (\S+)/.exec(said)?.[1] ?? '';
+    const printed = this.say('entry', 'create', ...parent, ...workload, ...more);
+    return /Entry ID\s*: (\S+)/.exec(printed)?.[1] ?? '';
   }
 
   /** Begins a federation relationship of its own, over `https_spiffe`; `bundleFile` holds the peer's bundle of now as SPIFFE writes it. */

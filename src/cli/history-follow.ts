@@ -22,7 +22,9 @@ export async function followStory(
 ): Promise<never> {
   const print = (events: readonly EventDocument[]) => {
     for (const event of events)
-      terminal.out(output === 'text' ? tellEvent(event, terminal.view) : terminal.streamText(output, event));
+      terminal.out(
+        output === 'text' ? textOfEvent(event, terminal.view) : terminal.streamText(output, event),
+      );
   };
   const { events } = await ask(wanted);
   print(events.toReversed());
@@ -44,7 +46,7 @@ export async function followStory(
 }
 
 /** One event as a line. */
-export function tellEvent(
+export function textOfEvent(
   { at, trust_domain: name, kind, actor, message }: EventDocument,
   view: View,
 ): string {

@@ -37,7 +37,7 @@ const pass = async (ms: number) => {
   await clock.advance(ms);
   await clock.untilSleeping();
 };
-const tell = (message: string) =>
+const recordEvent = (message: string) =>
   store.recordEvent({ at: clock.now(), kind: 'mesh-updated', actor: 'agent', message });
 const numbers = async () =>
   (await store.signedHeads()).map(({ number, statement }) => [number, statement !== undefined]);
@@ -47,10 +47,10 @@ describe('HistoryHeads', () => {
     const heads = await start();
     await heads.sign();
     expect(await numbers()).toEqual([]);
-    await tell('one');
+    await recordEvent('one');
     await heads.sign();
     await heads.sign();
-    await tell('two');
+    await recordEvent('two');
     await heads.sign();
     expect(await numbers()).toEqual([
       [2, true],
@@ -67,11 +67,11 @@ describe('HistoryHeads', () => {
   });
 
   it('signs soon after the start, at intervals, and once more at the end', async () => {
-    await tell('begun');
+    await recordEvent('begun');
     const heads = await start();
     await pass(10_000);
     expect(await numbers()).toEqual([[1, true]]);
-    await tell('more');
+    await recordEvent('more');
     await pass(299_000);
     expect(await numbers()).toHaveLength(1);
     await pass(1000);
@@ -79,13 +79,13 @@ describe('HistoryHeads', () => {
       [2, true],
       [1, true],
     ]);
-    await tell('ended');
+    await recordEvent('ended');
     await heads.stop();
     expect((await numbers())[0]).toEqual([3, true]);
   });
 
   it('records heads unsigned without an SVID, and signs as soon as there is one', async () => {
-    await tell('one');
+    await recordEvent('one');
     signer = undefined;
     const heads = await start();
     await heads.sign();
@@ -101,7 +101,7 @@ describe('HistoryHeads', () => {
   });
 
   it('records it unsigned where the key cannot sign statements, and reports that', async () => {
-    await tell('one');
+    await recordEvent('one');
     signer = { ...cas.signer, privateKey: generateKeyPairSync('ed25519').privateKey };
     const heads = await start();
     await heads.sign();
@@ -110,7 +110,7 @@ describe('HistoryHeads', () => {
   });
 
   it('continues after a failure of the store, from the end of the agent before it', async () => {
-    await tell('one');
+    await recordEvent('one');
     await start();
     store.failNext({ method: 'recordHead' });
     await pass(10_000);

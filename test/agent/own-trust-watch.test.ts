@@ -5,7 +5,7 @@ import { silentLog } from '../../src/platform/index.ts';
 import { parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
-import { untilTold } from '../mesh-adapters/until.ts';
+import { until } from '../../testkit/until.ts';
 
 const trustDomain = parseTrustDomain('a.example');
 
@@ -51,7 +51,7 @@ describe('OwnTrustWatch', () => {
     const seen: number[] = [];
     watching.onTaken(({ roots }) => seen.push(roots.length));
     watching.start();
-    await untilTold(() => seen.length === 1, 'the report');
+    await until(() => seen.length === 1, 'the report');
     expect(seen).toEqual([2]);
     await watching.stop();
   });

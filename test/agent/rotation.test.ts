@@ -86,7 +86,7 @@ async function publish(...cas: readonly TestCa[]): Promise<void> {
 }
 
 /** The mesh reports its roots, and which of them signs. */
-const told = (signing: TestCa | undefined, ...cas: readonly TestCa[]) =>
+const report = (signing: TestCa | undefined, ...cas: readonly TestCa[]) =>
   rotation.observe({
     trustDomain: US,
     roots: cas.map(({ authority }) => authority),
@@ -120,7 +120,7 @@ const peerHoldsNewest = () =>
       inMesh: { progress: 'in-effect', since: clock.now() },
       signer: parseSpiffeId('spiffe://b.example/agent'),
       address: '192.0.2.1',
-      saidAt: clock.now(),
+      statedAt: clock.now(),
     },
   ]);
 
@@ -136,19 +136,19 @@ describe('Rotation', () => {
 
   it('follows a rotation through its stages, each with an event, and opens the gates in turn', async () => {
     await publish(first);
-    await told(first, first);
+    await report(first, first);
     expect(await stages()).toEqual(['CN=1 in-use (mesh)']);
     peerHoldsNewest();
 
     await publish(first, second);
-    await told(first, first, second);
+    await report(first, first, second);
     expect(await stages()).toEqual(['CN=1 in-use (mesh)', 'CN=2 published (bundle)']);
     const [, next] = (await status()).roots;
     expect(next?.use).toMatchObject({ safe: false, missing: [{ code: 'peer-behind', peer: PEER }] });
     peerHoldsNewest();
     expect((await status()).roots[1]?.use).toMatchObject({ safe: true, taken: [] });
 
-    await told(second, first, second);
+    await report(second, first, second);
     expect(await stages()).toEqual(['CN=1 retiring (mesh)', 'CN=2 in-use (mesh)']);
     const [old] = (await status()).roots;
     expect(old?.retire).toMatchObject({ safe: false, missing: [{ code: 'identities-alive' }] });
@@ -156,7 +156,7 @@ describe('Rotation', () => {
     expect((await status()).roots[0]?.retire).toMatchObject({ safe: true });
 
     await publish(second);
-    await told(second, second);
+    await report(second, second);
     expect(await stages()).toEqual(['CN=1 gone (bundle)', 'CN=2 in-use (mesh)']);
     expect(await events('rotation-risk')).toEqual([]);
     for (const kind of ['root-in-use', 'root-published'] as const) expect(await events(kind)).toHaveLength(2);
@@ -165,10 +165,10 @@ describe('Rotation', () => {
 
   it('reports a root that signs before a peer has it at once, with the affected peers', async () => {
     await publish(first);
-    await told(first, first);
+    await report(first, first);
     peerHoldsNewest();
     await publish(first, second);
-    await told(second, first, second);
+    await report(second, first, second);
     const [risk] = await events('rotation-risk');
     expect(risk?.code).toBe('root-used-early');
     expect(risk?.message).toContain(PEER);
@@ -176,7 +176,7 @@ describe('Rotation', () => {
 
   it('uses our own SVID where the mesh does not report what signs, and reports when it is unknown', async () => {
     await publish(first, second);
-    await told(undefined, first, second);
+    await report(undefined, first, second);
     expect(await stages()).toEqual(['CN=1 published (bundle)', 'CN=2 published (bundle)']);
     expect(await status()).toMatchObject({ signing_known_by: null });
     rotation.start();
@@ -190,7 +190,7 @@ describe('Rotation', () => {
   it('reports once that our own SVID is under a root that is not published, and when that is over', async () => {
     await publish(first);
     svid.change(await ownSvid(first));
-    await told(undefined, first);
+    await report(undefined, first);
     expect(await events('rotation-risk')).toEqual([]);
     svid.change(await ownSvid(second));
     await rotation.review();
@@ -204,7 +204,7 @@ describe('Rotation', () => {
 
   it('infers the state of a silent peer from polls at the address of its endpoint, otherwise gives it time', async () => {
     await publish(first);
-    await told(first, first);
+    await report(first, first);
     expect((await status()).peers).toMatchObject([{ trust_domain: PEER, known: 'never-seen', newest: null }]);
     await clock.advance(3_600_000);
     await publish(first, second);

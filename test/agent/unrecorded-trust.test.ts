@@ -15,7 +15,7 @@ import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
-import { untilTold } from '../mesh-adapters/until.ts';
+import { until } from '../../testkit/until.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
 
 const east = parseTrustDomain('east.example');
@@ -55,7 +55,7 @@ async function lostStore() {
       { clock, random: systemRandom, log, environment: {} },
       stopping.signal,
     );
-    const idle = () => untilTold(() => clock.waits().length > 0, 'the comparison');
+    const idle = () => until(() => clock.waits().length > 0, 'the comparison');
     await trust.start();
     await idle();
     return {
@@ -142,7 +142,7 @@ describe('An agent whose store is lost', () => {
     await using mesh = await lostStore();
     const agent = await mesh.start();
     const dropping = agent.trust.dropUnrecorded(west, 'operator:1000');
-    await untilTold(() => mesh.clock.waits().includes(20), 'the trigger');
+    await until(() => mesh.clock.waits().includes(20), 'the trigger');
     await mesh.clock.advance(20);
     expect(await dropping).toMatchObject({ state: 'removed', code: 'files-held-by-nobody' });
     expect([mesh.holds(west), mesh.holds(north)]).toEqual([false, true]);

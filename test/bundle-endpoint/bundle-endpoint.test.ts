@@ -178,14 +178,14 @@ describe('BundleEndpoint over HTTP', () => {
     const { headers } = await get(port);
     const etag = String(headers['etag']);
     const held = { prefer: 'wait=1', 'if-none-match': etag };
-    const said = async (more: Record<string, string>) =>
+    const headerOf = async (more: Record<string, string>) =>
       (await get(port, { headers: { ...held, ...more } })).headers['federate-relationship'];
     expect(
       await Promise.all([
-        said({ 'federate-holding': 'proved' }),
-        said({ 'federate-holding': 'forged' }),
-        said({ 'federate-holding': 'late' }),
-        said({}),
+        headerOf({ 'federate-holding': 'proved' }),
+        headerOf({ 'federate-holding': 'forged' }),
+        headerOf({ 'federate-holding': 'late' }),
+        headerOf({}),
       ]),
     ).toEqual(['held', undefined, undefined, undefined]);
     expect(asked).toHaveLength(5);

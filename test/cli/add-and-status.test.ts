@@ -28,14 +28,14 @@ const status: StatusDocument = {
 
 let folder: ReturnType<typeof tempDir>;
 let server: AdminServer;
-let told = status;
+let shown = status;
 let added: AddDocument | undefined;
 beforeAll(async () => {
   folder = tempDir();
   server = new AdminServer({
     path: folder.file('admin.sock'),
     ...stubAdmin(await openTestStore(), {
-      'GET /v1/status': () => told,
+      'GET /v1/status': () => shown,
       'POST /v1/relationships': ({ body: document }) => {
         added = document;
         return {
@@ -79,14 +79,14 @@ const add = (...words: string[]) =>
 
 describe('federate status', () => {
   it('prints the line for a peer without a CA file where the endpoint is in the public Web PKI', async () => {
-    told = status;
+    shown = status;
     const { text } = await run('status');
     expect(text).toContain('federate add --peer https://a.example:8443/');
     expect(text).not.toContain('--ca-file');
   });
 
   it('prints it with the CA file of the endpoint, and says that the peer needs a copy', async () => {
-    told = { ...status, endpoint: { ...status.endpoint, ca_file: '/etc/federate/web-ca.pem' } };
+    shown = { ...status, endpoint: { ...status.endpoint, ca_file: '/etc/federate/web-ca.pem' } };
     const { text } = await run('status');
     expect(text).toMatch(/--profile https_web \\\n\s+--ca-file web-ca\.pem \\\n\s+--pin sha256:00\n/);
     expect(text).toContain('a copy of /etc/federate/web-ca.pem');

@@ -38,9 +38,9 @@ beforeAll(async () => {
 });
 afterAll(() => folder[Symbol.dispose]());
 
-type Told = Pick<StatusDocument, 'own'> & { readonly endpoint?: object };
+type Shown = Pick<StatusDocument, 'own'> & { readonly endpoint?: object };
 
-async function exported(product: string, told: Partial<Told> = {}, ...words: string[]) {
+async function exported(product: string, shown: Partial<Shown> = {}, ...words: string[]) {
   const status: StatusDocument = {
     ready: true,
     trust_domain: A,
@@ -52,8 +52,8 @@ async function exported(product: string, told: Partial<Told> = {}, ...words: str
     mesh: { kind: 'files', scope: 'per-trust-domain', connected: true, code: null, message: null },
     workload_api: null,
     relationships: { total: 0, by_state: {} },
-    ...told,
-    endpoint: { url: 'https://a.example:8443/', serving: true, ca_file: null, ...spiffe, ...told.endpoint },
+    ...shown,
+    endpoint: { url: 'https://a.example:8443/', serving: true, ca_file: null, ...spiffe, ...shown.endpoint },
   };
   const path = folder.file('admin.sock');
   const server = new AdminServer({

@@ -259,7 +259,7 @@ describe('federate history, by time and kind', () => {
 
   it('follows: what there is, oldest first, then each new event, over an agent that is away for a while', async () => {
     const lines: string[] = [];
-    const said: string[] = [];
+    const notes: string[] = [];
     const stop = new Error('enough');
     const event = (id: number) => ({
       id,
@@ -286,7 +286,7 @@ describe('federate history, by time and kind', () => {
       },
       { limit: 2, kinds: ['recovered'] },
       'text',
-      createTerminal({ out: (text) => lines.push(text), err: (text) => said.push(text) }, systemClock),
+      createTerminal({ out: (text) => lines.push(text), err: (text) => notes.push(text) }, systemClock),
       async () => {
         if (answers.length === 0) throw stop;
       },
@@ -295,7 +295,7 @@ describe('federate history, by time and kind', () => {
     expect(lines.map((line) => /event \d/.exec(line)?.[0])).toEqual(
       [1, 2, 3, 4, 5].map((id) => `event ${id}`),
     );
-    expect(said).toEqual(['Waiting: the agent does not answer', 'The agent answers again.']);
+    expect(notes).toEqual(['Waiting: the agent does not answer', 'The agent answers again.']);
     expect(asked.map(({ after }) => after)).toEqual([undefined, 2, 3, 3, 3]);
     expect(asked.every(({ kinds }) => kinds?.[0] === 'recovered')).toBe(true);
   });

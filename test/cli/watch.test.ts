@@ -116,7 +116,7 @@ describe('--watch', () => {
   it.each([
     ['on a pipe', {}, /Waiting for the agent/, 2],
     ['on a terminal', { columns: 100 }, /has not answered since 2030-01-01T12:00:01Z/, 0],
-  ])('survives a restart of the agent and says so %s', async (_where, size, silence, said) => {
+  ])('survives a restart of the agent and says so %s', async (_where, size, silence, lines) => {
     const { admin, answers, watcher, ended, tick } = await watching([], size);
     await using _admin = admin;
     await admin.pause();
@@ -127,7 +127,7 @@ describe('--watch', () => {
     await admin.resume();
     await tick();
     await until(() => [...watcher.out, ...watcher.drawn].join('\n').includes('7'), 'the new state');
-    expect(watcher.err).toHaveLength(said);
+    expect(watcher.err).toHaveLength(lines);
     expect(watcher.err.at(-1) ?? 'The agent answers again.').toBe('The agent answers again.');
     watcher.interrupt();
     expect(await ended).toBe(130);

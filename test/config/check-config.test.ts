@@ -45,7 +45,7 @@ async function mistakes(text = stringify(config), options = {}): Promise<readonl
     throw error;
   }
 }
-const told = async () => (await mistakes()).map(({ path, message }) => `${path}: ${message}`).join('\n');
+const found = async () => (await mistakes()).map(({ path, message }) => `${path}: ${message}`).join('\n');
 const notes = async () => {
   write('agent.yaml', stringify(config));
   return await checkConfigWithFiles('agent', folder.file('agent.yaml'), { now: TEST_INSTANT });
@@ -53,7 +53,7 @@ const notes = async () => {
 
 describe('checkConfigWithFiles()', () => {
   it('reports nothing where every file exists and is good', async () => {
-    expect(await told()).toBe('');
+    expect(await found()).toBe('');
     expect(await notes()).toEqual([]);
   });
 
@@ -138,16 +138,16 @@ describe('checkConfigWithFiles()', () => {
     ],
   ])('names a file that %s', async (_what, spoil, expected) => {
     spoil();
-    expect(await told()).toMatch(expected);
+    expect(await found()).toMatch(expected);
   });
 
   it('reports a key of another certificate, and a certificate for another host', async () => {
     write('tls.key', (await ca.issueLeaf()).keyPem, 0o600);
-    expect(await told()).toMatch(/endpoint\.key_file: .*is not the key of the certificate/);
+    expect(await found()).toMatch(/endpoint\.key_file: .*is not the key of the certificate/);
     const other = await ca.issueLeaf({ uriSans: [], dnsSans: ['b.example'] });
     write('tls.crt', other.certPem);
     write('tls.key', other.keyPem, 0o600);
-    expect(await told()).toMatch(/does not name a\.example/);
+    expect(await found()).toMatch(/does not name a\.example/);
   });
 
   it('judges an SVID as an SVID: its key, its ID, its time', async () => {
@@ -155,17 +155,17 @@ describe('checkConfigWithFiles()', () => {
     const svid = await ca.issueLeaf();
     write('svid.pem', svid.certPem);
     write('svid.key', svid.keyPem, 0o600);
-    expect(await told()).toBe('');
+    expect(await found()).toBe('');
     write('svid.key', (await ca.issueLeaf()).keyPem, 0o600);
-    expect(await told()).toMatch(/identity\.key_file: .*the private key is not the key of spiffe:/);
+    expect(await found()).toMatch(/identity\.key_file: .*the private key is not the key of spiffe:/);
     const old = await ca.issueLeaf({ notAfter: new Date(TEST_INSTANT.getTime() - 1000) });
     write('svid.pem', old.certPem);
     write('svid.key', old.keyPem, 0o600);
-    expect(await told()).toMatch(/identity\.certificate_file: .* ended at 2030-01-01T11:59:59/);
+    expect(await found()).toMatch(/identity\.certificate_file: .* ended at 2030-01-01T11:59:59/);
     const plain = await ca.issueLeaf({ uriSans: [], dnsSans: ['a.example'] });
     write('svid.pem', plain.certPem);
     write('svid.key', plain.keyPem, 0o600);
-    expect(await told()).toMatch(/identity\.key_file: .*not an X509-SVID/);
+    expect(await found()).toMatch(/identity\.key_file: .*not an X509-SVID/);
   });
 
   it('notes a certificate that ends soon, and an ended one next to valid ones', async () => {
@@ -183,13 +183,13 @@ describe('checkConfigWithFiles()', () => {
       'certificate-not-valid',
     ]);
     write('roots.pem', pemFromCertificates([dead.root]));
-    expect(await told()).toMatch(/own_pem_files\[0\]: .*ended at/);
+    expect(await found()).toMatch(/own_pem_files\[0\]: .*ended at/);
   });
 
   it('takes a bundle document and a kubeconfig that are good', async () => {
     config.mesh = { kind: 'files', own_bundle_file: 'b.json', foreign_folder: 'f' };
     write('b.json', bundleText(bundleOf(parseTrustDomain(NAME), [ca.authority], { sequence: 1n })));
-    expect(await told()).toBe('');
+    expect(await found()).toBe('');
     config.mesh = { kind: 'linkerd', kubeconfig: 'kubeconfig' };
     const cluster = { name: 'c', cluster: { server: 'https://127.0.0.1:6443' } };
     const context = { name: 'x', context: { cluster: 'c', user: 'u' } };
@@ -198,9 +198,9 @@ describe('checkConfigWithFiles()', () => {
       'kubeconfig',
       stringify({ clusters: [cluster], contexts: [context], users, 'current-context': 'x' }),
     );
-    expect(await told()).toBe('');
+    expect(await found()).toBe('');
     config.mesh['context'] = 'y';
-    expect(await told()).toMatch(/context "y" does not exist/);
+    expect(await found()).toMatch(/context "y" does not exist/);
   });
 
   it('names mistakes of the text and of the files at once, each with its line, in the order of the file', async () => {

@@ -44,7 +44,7 @@ async function judge(exported: readonly string[], roots?: string) {
     },
   );
   const { found } = await verifyExport(Buffer.from(text));
-  return { status, said: stdout + stderr, ours: found === 0 ? 0 : 1 };
+  return { status, printed: stdout + stderr, ours: found === 0 ? 0 : 1 };
 }
 
 const find = (what: string) => lines.findIndex((line) => line.includes(what));
@@ -66,8 +66,8 @@ function rechained(rows: readonly string[]): string[] {
 
 describe('docs/verify-history.py', () => {
   it('finds an export sound, and says up to where and by whom it is signed', async () => {
-    const { status, said, ours } = await judge(lines, folder.file('roots.pem'));
-    expect(said).toBe(
+    const { status, printed, ours } = await judge(lines, folder.file('roots.pem'));
+    expect(printed).toBe(
       '27 links; signed up to link 26 by spiffe://a.example/federate at 2030-01-01T12:00:12+00:00\n',
     );
     expect([status, ours]).toEqual([0, 0]);
@@ -105,20 +105,20 @@ describe('docs/verify-history.py', () => {
     ['an export without its beginning', () => lines.slice(1), 'does not begin'],
   ];
   it.each(doctored)('finds %s, as federate history verify does', async (_, doctor, why) => {
-    const { status, said, ours } = await judge(doctor());
-    expect(said).toContain(why);
+    const { status, printed, ours } = await judge(doctor());
+    expect(printed).toContain(why);
     expect([status, ours]).toEqual([1, 1]);
   });
 
   it('finds heads that were not signed under the roots given', async () => {
-    const { status, said } = await judge(lines, folder.file('other-roots.pem'));
+    const { status, printed } = await judge(lines, folder.file('other-roots.pem'));
     expect(status).toBe(1);
-    expect(said).toContain('does not lead to the given roots');
+    expect(printed).toContain('does not lead to the given roots');
   });
 
   it('says so when no head is signed', async () => {
     const bare = lines.filter((line) => !line.startsWith('{"head"'));
-    const { status, said } = await judge(bare);
-    expect([status, said]).toEqual([0, expect.stringContaining('no head is signed')]);
+    const { status, printed } = await judge(bare);
+    expect([status, printed]).toEqual([0, expect.stringContaining('no head is signed')]);
   });
 });

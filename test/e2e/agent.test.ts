@@ -184,13 +184,13 @@ describe('two agents and the federate command', () => {
     await until('the new root alone', () => holds(b, 'a.example', next));
     rootA = next;
     const { answer } = await b.ask<HistoryDocument>('bundle', 'history', 'a.example');
-    const told = answer.versions.map(({ verdict, added, removed }) => [
+    const changes = answer.versions.map(({ verdict, added, removed }) => [
       verdict,
       added.map(({ label }) => label.split(' ').at(-1)),
       removed.map(({ label }) => label.split(' ').at(-1)),
     ]);
     // The last word of the subject.
-    expect(told).toEqual([
+    expect(changes).toEqual([
       ['accepted', [], ['root']],
       ['accepted', ['CN=A2'], []],
       ['bootstrap', ['root'], []],

@@ -114,8 +114,8 @@ describe('federate distrust, in the simulated meshes', () => {
     await ask('consul', ['trust', '--again', names.istio, rootKey, '--reason', 'a false alarm']);
     await untilCalls(true);
     const { events } = await ask<HistoryDocument>('consul', ['bundle', 'history', names.istio]);
-    const told = events.filter(({ kind }) => kind.startsWith('key-')).map(({ message }) => message);
-    expect(told).toEqual([
+    const messages = events.filter(({ kind }) => kind.startsWith('key-')).map(({ message }) => message);
+    expect(messages).toEqual([
       expect.stringMatching(/is trusted again: a false alarm$/),
       expect.stringMatching(/is distrusted: the CA was broken into$/),
     ]);

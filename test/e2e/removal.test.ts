@@ -62,9 +62,9 @@ describe('trust that is taken away while the mesh cannot be written', () => {
     const { answer } = await a.ask<BundleDocument>('bundle', 'show', 'b.example');
     const key = answer.x509_authorities[0]?.key_fingerprint ?? '';
     await whileBroken(async () => {
-      const said = await runVerb('distrust', 'b.example', key, '--socket', a.socket);
-      expect(said).toMatchObject({ code: 1, err: '' });
-      expect(said.out).toMatch(
+      const answer = await runVerb('distrust', 'b.example', key, '--socket', a.socket);
+      expect(answer).toMatchObject({ code: 1, err: '' });
+      expect(answer.out).toMatch(
         /^WARNING: the mesh may still trust the key: .*\[.+\]\. The agent goes on trying/m,
       );
     });

@@ -59,7 +59,7 @@ const commandsIn = (text: string) => [
   ...[...text.matchAll(/^ {2}(federate .*)$/gm)].map(([, command = '']) => command),
   ...[...text.matchAll(/"(federate [^"]*)"/g)].map(([, command = '']) => command),
 ];
-const tell = async (home: AgentHome, ...words: string[]) => {
+const runIn = async (home: AgentHome, ...words: string[]) => {
   const { out, err, code } = await runVerb(...words, '--socket', home.socket);
   return { text: `${out}\n${err}`, code };
 };
@@ -67,7 +67,7 @@ const addPeer = async (home: AgentHome, peer: AgentHome) => {
   const { own } = (await peer.ask<StatusDocument>('status')).answer;
   const id = `spiffe://${peer.trustDomain}/federate`;
   const proof = ['--profile', 'https_spiffe', '--endpoint-id', id, '--pin', own?.pin ?? ''];
-  return await tell(home, 'add', '--peer', peer.url, '--trust-domain', peer.trustDomain, ...proof);
+  return await runIn(home, 'add', '--peer', peer.url, '--trust-domain', peer.trustDomain, ...proof);
 };
 const stateAtB = async () => (await b.ask<RelationshipDocument>('show', 'a.example')).answer.state;
 
@@ -80,7 +80,7 @@ describe('every command that an answer prints can be run as it stands', () => {
 
   it('after a key of a peer was distrusted: it counts again', async () => {
     const key = roots[1]?.authority.keyFingerprint ?? '';
-    const { text } = await tell(a, 'distrust', 'b.example', key);
+    const { text } = await runIn(a, 'distrust', 'b.example', key);
     expect((await a.ask<DistrustedKeyDocument[]>('distrust', 'list')).answer).toHaveLength(1);
     const { warnings } = (await a.ask<StatusDocument>('status')).answer;
     expect(warnings).toMatchObject([
@@ -100,19 +100,19 @@ describe('every command that an answer prints can be run as it stands', () => {
       const { answer } = await a.ask<BundleDocument>('bundle', 'show');
       return answer.x509_authorities.length === 2;
     });
-    const { text, code } = await tell(a, 'distrust', 'a.example', own.authority.keyFingerprint);
+    const { text, code } = await runIn(a, 'distrust', 'a.example', own.authority.keyFingerprint);
     expect([code, text]).toEqual([1, expect.stringContaining('[own-svid-key]')]);
     expect(text).toContain('every peer that takes our bundle without that key refuses our endpoint');
     expect(text).toContain('--even-our-own-svid');
     expect((await a.ask('distrust', 'list')).answer).toEqual([]);
     // The other root goes without a question: nothing of ours rests on it.
-    expect((await tell(a, 'distrust', 'own', two.authority.keyFingerprint)).code).toBe(0);
-    await tell(a, 'trust', '--again', 'own', two.authority.keyFingerprint);
+    expect((await runIn(a, 'distrust', 'own', two.authority.keyFingerprint)).code).toBe(0);
+    await runIn(a, 'trust', '--again', 'own', two.authority.keyFingerprint);
   });
 
   it('with --even-our-own-svid peers refuse us, and the printed undo brings us back, here and there', async () => {
     const key = roots[0]?.authority.keyFingerprint ?? '';
-    const { text, code } = await tell(a, 'distrust', 'own', key, '--even-our-own-svid');
+    const { text, code } = await runIn(a, 'distrust', 'own', key, '--even-our-own-svid');
     expect(code).toBe(0);
     expect(text).toContain("the agent's own SVID rests on this key");
     expect(text).toContain('Peers that hold a request open hear it at once');
@@ -121,7 +121,7 @@ describe('every command that an answer prints can be run as it stands', () => {
     await runPrinted(commands.filter((command) => command.includes('--socket')));
     expect((await a.ask<BundleDocument>('bundle', 'show')).answer.x509_authorities).toHaveLength(2);
     // B cannot hear it: its operator needs the file.
-    await tell(b, 'refresh', 'a.example');
+    await runIn(b, 'refresh', 'a.example');
     expect(await stateAtB()).toBe('failing');
     await runPrinted(
       commands.filter((command) => !command.includes('--socket')),
@@ -131,15 +131,15 @@ describe('every command that an answer prints can be run as it stands', () => {
   });
 
   it('after change, bundle set and invite', async () => {
-    const changed = await tell(a, 'change', 'b.example', '--policy', 'ask-always');
+    const changed = await runIn(a, 'change', 'b.example', '--policy', 'ask-always');
     expect(await runPrinted(commandsIn(changed.text))).toContain('ask-always');
-    const short = await tell(a, 'change', 'b.example', '--stale-after', '1s');
+    const short = await runIn(a, 'change', 'b.example', '--stale-after', '1s');
     expect(short.text).toContain('[stale-after-short]');
-    expect((await tell(a, 'change', 'b.example', '--never-stale')).text).not.toContain('WARNING');
+    expect((await runIn(a, 'change', 'b.example', '--never-stale')).text).not.toContain('WARNING');
     writeFileSync(agents.file('b.json'), (await b.ask<BundleDocument>('bundle', 'show')).answer.document);
-    const set = await tell(a, 'bundle', 'set', 'b.example', agents.file('b.json'));
+    const set = await runIn(a, 'bundle', 'set', 'b.example', agents.file('b.json'));
     expect(await runPrinted(commandsIn(set.text))).toContain('version');
-    const given = await tell(a, 'invite');
+    const given = await runIn(a, 'invite');
     await runPrinted(commandsIn(given.text).filter((command) => !command.includes('add --peer')));
     const { answer } = await a.ask<InvitationDocument[]>('invite', 'list');
     expect(answer.map(({ state }) => state)).toEqual(['cancelled']);
@@ -150,7 +150,7 @@ describe('every command that an answer prints can be run as it stands', () => {
     b.writeRoots(roots[1] as TestCa, three);
     const waiting = async () => (await a.ask<ReviewDocument>('review', 'b.example')).answer.waiting;
     await until('the offer', async () => (await waiting()).length === 1);
-    const choices = async () => commandsIn((await tell(a, 'review', 'b.example')).text);
+    const choices = async () => commandsIn((await runIn(a, 'review', 'b.example')).text);
     const pick = async (word: string) => (await choices()).filter((command) => command.includes(word));
     const rejected = await runPrinted(await pick('--reject'));
     expect((await waiting())[0]?.status).toBe('rejected');
@@ -161,7 +161,7 @@ describe('every command that an answer prints can be run as it stands', () => {
   });
 
   it('after remove', async () => {
-    const { text } = await tell(a, 'remove', 'b.example');
+    const { text } = await runIn(a, 'remove', 'b.example');
     expect(await runPrinted(commandsIn(text))).toContain('version');
   });
 });

@@ -109,7 +109,7 @@ describe('ForeignTrustPublisher', () => {
     const { publisher, clock, asked, watchers } = await setup();
     publisher.start();
     await publisher.settled();
-    for (const tell of watchers) tell();
+    for (const notify of watchers) notify();
     await clock.untilSleeping();
     await clock.advance(20);
     await publisher.settled();
@@ -181,8 +181,8 @@ describe('ForeignTrustPublisher', () => {
     await clock.advance(20);
     expect(reports).toEqual(['west.example written', 'west.example removed']);
     if (bundle)
-      for (const tell of listeners)
-        tell({ trustDomain: bundle.trustDomain, state: 'accepted', at: TEST_INSTANT });
+      for (const notify of listeners)
+        notify({ trustDomain: bundle.trustDomain, state: 'accepted', at: TEST_INSTANT });
     expect(reports.at(-1)).toBe('west.example accepted');
     await publisher.stop();
     expect(listeners.size).toBe(0);

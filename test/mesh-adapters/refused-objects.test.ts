@@ -189,13 +189,13 @@ describe.each([
     const [hostile, , north] = await peers();
     await mesh.adapter.applyForeignTrust([hostile.bundle(), north.bundle()], signal);
     mesh.refuse(code);
-    const told = new Set([hostile.trustDomain, north.trustDomain]);
-    const reports = await mesh.adapter.applyForeignTrust([], signal, told);
+    const reported = new Set([hostile.trustDomain, north.trustDomain]);
+    const reports = await mesh.adapter.applyForeignTrust([], signal, reported);
     const byName = new Map(reports.map((report) => [report.trustDomain as string, report]));
     expect(['failed', 'refused']).toContain(byName.get('a-copycat.example')?.state);
     expect(byName.get('north.example')).toMatchObject({ state: 'removed' });
     // It is reported each time, until it is done.
-    const again = await mesh.adapter.applyForeignTrust([], signal, told);
+    const again = await mesh.adapter.applyForeignTrust([], signal, reported);
     expect(again.map(({ trustDomain }) => trustDomain)).toContain('a-copycat.example');
   });
 });

@@ -6,7 +6,7 @@ import { parseTrustDomain } from '../../src/spiffe/index.ts';
 import { createTestCa, TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { createTokenKey } from '../../testkit/test-tokens.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
-import { untilTold } from './until.ts';
+import { until } from '../../testkit/until.ts';
 
 const trustDomain = parseTrustDomain('east.example');
 const [a, b, c] = await Promise.all(
@@ -23,8 +23,8 @@ function follow(pollMs?: number) {
   const names = new Map([a, b, c].map((root) => [root?.fingerprint, root?.subject.slice(3)]));
   let place: OwnTrust | 'broken' = { trustDomain, roots: [a, b] as OwnTrust['roots'] };
   const troubles: string[] = [];
-  const told: string[] = [];
-  let tell: (own: OwnTrust) => void = () => {};
+  const reported: string[] = [];
+  let report: (own: OwnTrust) => void = () => {};
   let writes = 0;
   const secondLook = new SecondLook({
     marks: async () => String(writes),
@@ -39,13 +39,13 @@ function follow(pollMs?: number) {
   const stopping = new AbortController();
   const following = (async () => {
     const read = async (take: (own: OwnTrust) => void, signal: AbortSignal) => {
-      tell = take;
-      if (place !== 'broken') tell(place);
+      report = take;
+      if (place !== 'broken') report(place);
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
     };
     for await (const { roots, isConfirmed = true } of followOwnTrust(stopping.signal, read, secondLook)) {
       const letters = roots.map(({ fingerprint }) => names.get(fingerprint) ?? '').toSorted();
-      told.push(`${letters.join('')}${isConfirmed ? '' : '?'}`);
+      reported.push(`${letters.join('')}${isConfirmed ? '' : '?'}`);
     }
   })();
   const set = (...roots: readonly (typeof a)[]) => {
@@ -53,7 +53,7 @@ function follow(pollMs?: number) {
   };
   return {
     clock,
-    told,
+    reported,
     troubles,
     secondLook,
     set,
@@ -66,15 +66,15 @@ function follow(pollMs?: number) {
     },
     /** The place is read, as after a sign that it changed. */
     read: async () => {
-      if (place !== 'broken') tell(place);
+      if (place !== 'broken') report(place);
       await clock.advance(0);
     },
-    last: () => told.at(-1),
+    last: () => reported.at(-1),
     start: async () => {
-      await untilTold(() => told.length === 1, 'the first look');
+      await until(() => reported.length === 1, 'the first look');
       await clock.advance(Math.max(pollMs ?? 0, 5000));
-      await untilTold(() => told.at(-1) === 'AB', 'the confirmation');
-      told.splice(0);
+      await until(() => reported.at(-1) === 'AB', 'the confirmation');
+      reported.splice(0);
     },
     async [Symbol.asyncDispose]() {
       stopping.abort();
@@ -89,12 +89,12 @@ describe('A root of our own that is missing', () => {
     await place.start();
     place.set(a);
     await place.read();
-    expect(place.told).toEqual(['A?']);
+    expect(place.reported).toEqual(['A?']);
     await place.clock.advance(29_999);
-    expect(place.told).toEqual(['A?']);
+    expect(place.reported).toEqual(['A?']);
     await place.clock.advance(1);
-    await untilTold(() => place.told.length === 2, 'the second look');
-    expect(place.told).toEqual(['A?', 'A']);
+    await until(() => place.reported.length === 2, 'the second look');
+    expect(place.reported).toEqual(['A?', 'A']);
   });
 
   it('waits at least five seconds, however often the place is polled', async () => {
@@ -103,9 +103,9 @@ describe('A root of our own that is missing', () => {
     place.set(a);
     await place.read();
     await place.clock.advance(4999);
-    expect(place.told).toEqual(['A?']);
+    expect(place.reported).toEqual(['A?']);
     await place.clock.advance(1);
-    await untilTold(() => place.last() === 'A', 'the second look');
+    await until(() => place.last() === 'A', 'the second look');
   });
 
   it('was never gone when it is back before that', async () => {
@@ -116,7 +116,7 @@ describe('A root of our own that is missing', () => {
     place.set(a, b);
     await place.read();
     await place.clock.advance(60_000);
-    expect(place.told).toEqual(['B?', 'AB']);
+    expect(place.reported).toEqual(['B?', 'AB']);
   });
 
   it('starts to wait again when the second look finds something else, and when a look before it does', async () => {
@@ -128,15 +128,15 @@ describe('A root of our own that is missing', () => {
     place.set(b);
     await place.read();
     await place.clock.advance(4000);
-    expect(place.told).toEqual(['A?', 'B?']);
+    expect(place.reported).toEqual(['A?', 'B?']);
     // The sign of a change was missed: only the second look sees this.
     place.set(c);
     await place.clock.advance(1000);
-    await untilTold(() => place.last() === 'C?', 'the other state');
+    await until(() => place.last() === 'C?', 'the other state');
     await place.clock.advance(4999);
     expect(place.last()).toBe('C?');
     await place.clock.advance(1);
-    await untilTold(() => place.last() === 'C', 'the confirmation');
+    await until(() => place.last() === 'C', 'the confirmation');
   });
 
   it('is not confirmed by a source that was written between the looks, until the writes end', async () => {
@@ -150,9 +150,9 @@ describe('A root of our own that is missing', () => {
       await place.clock.advance(1);
       await place.clock.untilSleeping();
     }
-    expect(place.told).toEqual(['A?']);
+    expect(place.reported).toEqual(['A?']);
     await place.clock.advance(5000);
-    await untilTold(() => place.last() === 'A', 'the confirmation');
+    await until(() => place.last() === 'A', 'the confirmation');
   });
 
   it('is confirmed after a minute of a source that is written all the time', async () => {
@@ -165,10 +165,10 @@ describe('A root of our own that is missing', () => {
       await place.clock.advance(5000);
       await place.clock.untilSleeping();
     }
-    expect(place.told).toEqual(['A?']);
+    expect(place.reported).toEqual(['A?']);
     place.write();
     await place.clock.advance(5000);
-    await untilTold(() => place.last() === 'A', 'the confirmation');
+    await until(() => place.last() === 'A', 'the confirmation');
   });
 
   it('is not confirmed by a source that cannot be read, which is reported', async () => {
@@ -178,11 +178,11 @@ describe('A root of our own that is missing', () => {
     await place.read();
     place.break();
     await place.clock.advance(5000);
-    await untilTold(() => place.troubles.length === 1, 'the trouble');
-    expect([place.told, place.troubles]).toEqual([['A?'], ['file-unreadable']]);
+    await until(() => place.troubles.length === 1, 'the trouble');
+    expect([place.reported, place.troubles]).toEqual([['A?'], ['file-unreadable']]);
     place.set(a);
     await place.clock.advance(10_000);
-    await untilTold(() => place.last() === 'A', 'the confirmation');
+    await until(() => place.last() === 'A', 'the confirmation');
   });
 
   it('counts until then', async () => {
@@ -193,7 +193,7 @@ describe('A root of our own that is missing', () => {
     place.set(a);
     await place.read();
     await place.clock.advance(5000);
-    await untilTold(() => place.last() === 'A', 'the confirmation');
+    await until(() => place.last() === 'A', 'the confirmation');
     expect(place.secondLook.counting(half).roots).toHaveLength(1);
   });
 });
@@ -204,7 +204,7 @@ describe('A root of our own that appears', () => {
     await place.start();
     place.set(a, b, c);
     await place.read();
-    expect(place.told).toEqual(['ABC']);
+    expect(place.reported).toEqual(['ABC']);
   });
 
   it('is reported at once next to one that is missing', async () => {
@@ -212,7 +212,7 @@ describe('A root of our own that appears', () => {
     await place.start();
     place.set(a, c);
     await place.read();
-    expect(place.told).toEqual(['AC?']);
+    expect(place.reported).toEqual(['AC?']);
   });
 });
 

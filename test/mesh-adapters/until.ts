@@ -1,5 +1,4 @@
 import { PATIENCE_MS } from '../../testkit/patience.ts';
-import { until } from '../../testkit/until.ts';
 import type { TestClock } from '../../testkit/test-clock.ts';
 
 const STEP_MS = 250;
@@ -21,11 +20,6 @@ export async function untilHealed(
     await clock.advance(STEP_MS);
   }
   throw new Error(`waited without success for ${what}`);
-}
-
-/** Lets real sockets work while the clock stands still, until the condition holds. */
-export async function untilTold(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  await until(condition, what);
 }
 
 async function letSocketsWork(): Promise<void> {

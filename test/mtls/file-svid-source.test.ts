@@ -85,20 +85,20 @@ describe('createFileSvidSource()', () => {
     const before = files.current();
     expect(before?.id).toBe(first.id);
     expect(before?.certificateChain).toHaveLength(2);
-    let told = 0;
+    let changes = 0;
     const forget = files.onChange(() => {
-      told += 1;
+      changes += 1;
     });
     writeCertificate(second);
     writeKey(second);
-    await look(() => told === 1);
+    await look(() => changes === 1);
     expect(files.current()?.id).toBe(second.id);
     expect(before?.id).toBe(first.id);
     forget();
     writeCertificate(first);
     writeKey(first);
     await look(() => files.current()?.id === first.id);
-    expect(told).toBe(1);
+    expect(changes).toBe(1);
     expect(warnings()).toEqual([]);
   });
 

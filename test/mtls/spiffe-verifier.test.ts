@@ -33,9 +33,9 @@ describe('createSpiffeVerifier()', () => {
     bundles.set(bundleOf(ca.trustDomain, [x509AuthorityFromDer(ca.root)], { sequence: 2n }));
     expect(verifier.verify(leaf.chain, 'client')).toBe(first);
     bundles.set(bundleOf(ca.trustDomain, [ca.authority, other.authority]));
-    const anew = verifier.verify(leaf.chain, 'client');
-    expect(anew).not.toBe(first);
-    expect(anew.bundleDigest).not.toBe(first.bundleDigest);
+    const later = verifier.verify(leaf.chain, 'client');
+    expect(later).not.toBe(first);
+    expect(later.bundleDigest).not.toBe(first.bundleDigest);
   });
 
   it('forgets at once when the root or the bundle is removed (FED-42)', () => {

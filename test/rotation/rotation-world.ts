@@ -69,7 +69,7 @@ export function holding(sequence: number, rest: Partial<PeerHolding> = {}): Peer
     inMesh: { progress: 'in-effect', since: at(-120) },
     signer: parseSpiffeId('spiffe://b.example/agent'),
     address: '192.0.2.1',
-    saidAt: at(-10),
+    statedAt: at(-10),
     seenAt: at(-5),
     knownSince: at(-120),
     ...rest,

@@ -146,10 +146,10 @@ describe('verifyJwtSvid() on the header', () => {
       ['ES256', p521, 'ES512'],
       ['ES256', rsa, 'RS256'],
     ];
-    for (const [said, signer, made] of unfit) {
-      const header = { alg: said, kid: signer.authority.keyId };
+    for (const [claimed, signer, made] of unfit) {
+      const header = { alg: claimed, kid: signer.authority.keyId };
       expect(await code(signToken(signer, { alg: made, header }), holding(signer))).toBe('key-unfit');
-      expect(await code(signToken(signer, { alg: made, header: { alg: said } }), holding(signer))).toBe(
+      expect(await code(signToken(signer, { alg: made, header: { alg: claimed } }), holding(signer))).toBe(
         'key-unfit',
       );
     }

@@ -137,8 +137,8 @@ describe('verifyJwtSvid() on the bundles', () => {
       'signature-invalid',
     );
     const low = { keyId: 'low', jwk: { ...rsa.authority.jwk, e: 'AQ' } };
-    const said = signToken(rsa, { alg: 'RS256', header: { alg: 'RS256', kid: 'low' } });
-    expect(await code(said, holding({ authority: low }))).toBe('key-refused');
+    const named = signToken(rsa, { alg: 'RS256', header: { alg: 'RS256', kid: 'low' } });
+    expect(await code(named, holding({ authority: low }))).toBe('key-refused');
   });
 
   it.each([

@@ -49,10 +49,10 @@ describe('verifyX509Path() with distrusted keys', () => {
   });
 
   it('still finds another path where there is one', async () => {
-    const anew = await makeLeaf(good);
+    const newer = await makeLeaf(good);
     expect(
       verifyX509Path({
-        leaf: anew.der,
+        leaf: newer.der,
         helpers: [crossSigned.der],
         anchors: [x509AuthorityFromDer(good.der)],
         now,

@@ -18,7 +18,7 @@ import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
-import { kill, said, startChild } from './child-store.ts';
+import { kill, printedLines, startChild } from './child-store.ts';
 import { createHistoryCas, doctorStore, writeStoreFile } from './doctored-store.ts';
 import { openRaw } from './open-store.ts';
 import { added, bundle, istio, relationship, start, version } from './sample-bundles.ts';
@@ -104,7 +104,7 @@ describe('backUpStore()', () => {
     using here = tempDir();
     const child = startChild(here.file('federate.db'), 'append');
     try {
-      await said(child, 20);
+      await printedLines(child, 20);
       const { facts } = await backUp(here.file('federate.db'), here.file('backup.db'));
       expect(facts.report.findings).toEqual([]);
       expect(facts.versions).toBeGreaterThanOrEqual(19);
@@ -199,9 +199,9 @@ describe('restoreStore()', () => {
     using here = tempDir();
     const path = here.file('federate.db');
     const child = startChild(path, 'append');
-    await said(child, 3);
+    await printedLines(child, 3);
     const { file } = await backUp(path, here.file('backup.db'));
-    await said(child, 40);
+    await printedLines(child, 40);
     await kill(child.child);
     const { keptAs = '', facts } = await restore(file, path);
     const numberIn = async (store: string) => {

@@ -7,7 +7,7 @@ const script = fileURLToPath(new URL('./appending-child.ts', import.meta.url));
 /** A process that has the store open: it appends versions, or only holds the store. */
 export function startChild(path: string, mode: 'append' | 'hold') {
   const child = spawn(process.execPath, [script, path, mode], { stdio: ['ignore', 'pipe', 'pipe'] });
-  child.setMaxListeners(0); // `said` leaves one behind each time it looks
+  child.setMaxListeners(0); // `printedLines` leaves one behind each time it looks
   const output = { text: '', errors: '' };
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     output.text += chunk;
@@ -19,7 +19,10 @@ export function startChild(path: string, mode: 'append' | 'hold') {
 }
 
 /** Resolves when the child has printed `lines` whole lines. */
-export async function said({ child, output }: ReturnType<typeof startChild>, lines: number): Promise<void> {
+export async function printedLines(
+  { child, output }: ReturnType<typeof startChild>,
+  lines: number,
+): Promise<void> {
   while (output.text.split('\n').length <= lines) {
     if (child.exitCode !== null) throw new Error(`the child ended by itself: ${output.errors}`);
     await Promise.race([once(child.stdout, 'data'), once(child, 'close')]);

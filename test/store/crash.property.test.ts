@@ -63,14 +63,14 @@ async function perform(
   } else if (step.kind === 'fresh') {
     await store.updateRelationship(istio, { lastSuccessAt: at(turn) });
   } else if (step.kind === 'incident') {
-    const told = {
+    const incident = {
       kind: 'endpoint-unreachable',
       code: 'connect-failed',
       message: 'no',
       origin: 'x',
       actor: 'agent',
     } as const;
-    await store.recordIncident({ at: at(turn), trustDomain: istio, ...told });
+    await store.recordIncident({ at: at(turn), trustDomain: istio, ...incident });
   }
 }
 

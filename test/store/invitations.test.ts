@@ -31,7 +31,7 @@ const taken: StoredInvitation = {
   rootPins: ['01'.repeat(16), '02'.repeat(16)],
   peerStatement: '{}',
 };
-const told = (kind: 'invitation-given' | 'invitation-taken' | 'invitation-ended') =>
+const eventOf = (kind: 'invitation-given' | 'invitation-taken' | 'invitation-ended') =>
   ({ at: at(2), kind, actor: 'agent', message: kind }) as const;
 const redeem: InvitationChange = {
   id: given.id,
@@ -48,25 +48,25 @@ describe('invitations in a store', () => {
   afterEach(() => store.close());
 
   it('are listed as they were issued and redeemed, newest first, each with its event', async () => {
-    await store.addInvitation(given, told('invitation-given'));
-    await store.addInvitation(taken, told('invitation-taken'));
+    await store.addInvitation(given, eventOf('invitation-given'));
+    await store.addInvitation(taken, eventOf('invitation-taken'));
     expect(await store.invitations()).toEqual([taken, given]);
     expect(await store.invitations({ limit: 1 })).toEqual([taken]);
     expect(await store.invitation('inviter', given.id)).toEqual(given);
     expect(await store.invitation('inviter', 'ff'.repeat(8))).toBeUndefined();
     expect((await store.events()).map(({ kind }) => kind)).toEqual(['invitation-taken', 'invitation-given']);
-    await expect(store.addInvitation(given, told('invitation-given'))).rejects.toMatchObject({
+    await expect(store.addInvitation(given, eventOf('invitation-given'))).rejects.toMatchObject({
       code: 'invitation-exists',
     });
-    await expect(store.addInvitation({ ...given, id: 'x' }, told('invitation-given'))).rejects.toBeInstanceOf(
-      TypeError,
-    );
+    await expect(
+      store.addInvitation({ ...given, id: 'x' }, eventOf('invitation-given')),
+    ).rejects.toBeInstanceOf(TypeError);
   });
 
   it('change only from a state that the change names: of many at once, one succeeds', async () => {
-    await store.addInvitation(given, told('invitation-given'));
+    await store.addInvitation(given, eventOf('invitation-given'));
     const done = await Promise.all(
-      Array.from({ length: 20 }, () => store.changeInvitation(redeem, told('invitation-ended'))),
+      Array.from({ length: 20 }, () => store.changeInvitation(redeem, eventOf('invitation-ended'))),
     );
     expect(done.filter((each) => each)).toHaveLength(1);
     expect(await store.invitation('inviter', given.id)).toEqual({ ...given, ...redeem.patch });
@@ -75,8 +75,8 @@ describe('invitations in a store', () => {
   });
 
   it('stay ended, except for a failed attempt of a newcomer, which is open again', async () => {
-    await store.addInvitation(given, told('invitation-given'));
-    await store.addInvitation(taken, told('invitation-taken'));
+    await store.addInvitation(given, eventOf('invitation-given'));
+    await store.addInvitation(taken, eventOf('invitation-taken'));
     expect(await store.changeInvitation(redeem)).toBe(true);
     await expect(
       store.changeInvitation({ ...redeem, from: ['completed'], patch: { state: 'open' } }),
@@ -92,7 +92,7 @@ describe('invitations in a store', () => {
   });
 
   it('are spent in the transaction of their relationship, or neither is written', async () => {
-    await store.addInvitation(given, told('invitation-given'));
+    await store.addInvitation(given, eventOf('invitation-given'));
     const add = () =>
       store.addRelationship(relationship(), version(bundle([1], 5n), start, 'bootstrap'), added(), redeem);
     await add();
@@ -109,7 +109,7 @@ describe('invitations at the sqlite3 prompt', () => {
     using folder = tempDir();
     const path = folder.file('store.db');
     const store = await openTestStore({ path });
-    await store.addInvitation(given, told('invitation-given'));
+    await store.addInvitation(given, eventOf('invitation-given'));
     await store.changeInvitation(redeem);
     await store.close();
     const database = new Sqlite(path);

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { kill, said, startChild } from './child-store.ts';
+import { kill, printedLines, startChild } from './child-store.ts';
 import { openRaw } from './open-store.ts';
 import { istio } from './sample-bundles.ts';
 
@@ -21,7 +21,7 @@ describe('kill -9', () => {
     );
     for (const { lines, microtasks } of moments) {
       const started = startChild(path, 'append');
-      if (lines > 0) await said(started, lines);
+      if (lines > 0) await printedLines(started, lines);
       for (let turn = 0; turn < microtasks; turn += 1) await new Promise((resolve) => setImmediate(resolve));
       await kill(started.child);
       for (const line of started.output.text.split('\n').slice(0, -1)) {
@@ -69,7 +69,7 @@ describe('kill -9', () => {
     const pair = [startChild(path, 'hold'), startChild(path, 'hold')];
     const outcomes = await Promise.all(
       pair.map((started) =>
-        said(started, 1).then(
+        printedLines(started, 1).then(
           () => 'ready',
           (error: unknown) => String(error),
         ),
@@ -84,7 +84,7 @@ describe('kill -9', () => {
     using folder = tempDir();
     const path = folder.file('federate.db');
     const started = startChild(path, 'hold');
-    await said(started, 1);
+    await printedLines(started, 1);
     const refusal = await openTestStore({ path }).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'store-locked' });
     expect(String(refusal)).toContain(`pid ${started.child.pid}`);

@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { backUpStore } from '../../src/store/index.ts';
 import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { kill, said, startChild } from './child-store.ts';
+import { kill, printedLines, startChild } from './child-store.ts';
 import { istio } from './sample-bundles.ts';
 
 const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');
@@ -17,7 +17,7 @@ it('"store restore" that is killed at any moment leaves the old store with its l
   using folder = tempDir();
   const first = folder.file('first.db');
   const child = startChild(first, 'append');
-  await said(child, 5);
+  await printedLines(child, 5);
   const { file, facts } = await backUpStore({
     store: first,
     file: folder.file('backup.db'),
@@ -25,7 +25,7 @@ it('"store restore" that is killed at any moment leaves the old store with its l
     onProgress: () => undefined,
     signal: new AbortController().signal,
   });
-  await said(child, 60);
+  await printedLines(child, 60);
   await kill(child.child);
   const outcomes = new Set<string>();
   const turns = fc.sample(fc.integer({ min: 0, max: 4000 }), { numRuns: ROUNDS, seed: 20_261_130 });

@@ -22,7 +22,7 @@ const change = (fingerprint: string, stage: RootStage, seconds: number): RootSta
   knownBy: stage === 'published' || stage === 'gone' ? 'bundle' : 'mesh',
   at: at(seconds),
 });
-const told = (changes: readonly RootStageChange[]) =>
+const eventOf = (changes: readonly RootStageChange[]) =>
   changes.map((each) => ({
     change: each,
     event: {
@@ -41,7 +41,7 @@ const holding: StoredHolding = {
   inMesh: { progress: 'written', since: at(2) },
   signer: parseSpiffeId('spiffe://istio.example/agent'),
   address: '192.0.2.1',
-  saidAt: at(3),
+  statedAt: at(3),
 };
 
 describe('the life of roots in a store', () => {
@@ -52,9 +52,9 @@ describe('the life of roots in a store', () => {
   afterEach(() => store.close());
 
   it('lists each root with its stage and the instants of all its stages, with an event each', async () => {
-    await store.recordRootStages(told([change(FIRST, 'published', 1), change(FIRST, 'in-use', 1)]));
-    await store.recordRootStages(told([change(SECOND, 'published', 5)]));
-    await store.recordRootStages(told([change(FIRST, 'retiring', 9), change(SECOND, 'in-use', 9)]));
+    await store.recordRootStages(eventOf([change(FIRST, 'published', 1), change(FIRST, 'in-use', 1)]));
+    await store.recordRootStages(eventOf([change(SECOND, 'published', 5)]));
+    await store.recordRootStages(eventOf([change(FIRST, 'retiring', 9), change(SECOND, 'in-use', 9)]));
     expect(await store.rootLives(consul)).toEqual([
       {
         trustDomain: consul,
@@ -90,7 +90,7 @@ describe('the life of roots in a store', () => {
 
   it('begins a new life for a root that is published again', async () => {
     await store.recordRootStages(
-      told([
+      eventOf([
         change(FIRST, 'published', 1),
         change(FIRST, 'in-use', 2),
         change(FIRST, 'gone', 3),
@@ -110,7 +110,7 @@ describe('the life of roots in a store', () => {
   });
 
   it('writes none of a list of changes when one is invalid', async () => {
-    const wrong = told([change(FIRST, 'published', 1), change('nonsense', 'published', 1)]);
+    const wrong = eventOf([change(FIRST, 'published', 1), change('nonsense', 'published', 1)]);
     await expect(store.recordRootStages(wrong)).rejects.toThrow('64 hex digits');
     expect(await store.rootLives(consul)).toEqual([]);
     expect(await store.events()).toEqual([]);
@@ -123,8 +123,8 @@ describe('the life of roots in a store', () => {
     await store.recordPeerHolding(holding);
     expect(await store.peerHoldings()).toEqual([holding]);
     const { sequence: _, inMesh: __, ...bare } = holding;
-    await store.recordPeerHolding({ ...bare, saidAt: at(4) });
-    expect(await store.peerHoldings()).toEqual([{ ...bare, saidAt: at(4) }]);
+    await store.recordPeerHolding({ ...bare, statedAt: at(4) });
+    expect(await store.peerHoldings()).toEqual([{ ...bare, statedAt: at(4) }]);
     await store.removeRelationship(istio, { at: at(5), actor: 'operator:1', reason: 'test' });
     expect(await store.peerHoldings()).toEqual([]);
   });
@@ -136,7 +136,7 @@ describe('own_root', () => {
     const path = folder.file('store.db');
     const store = await openTestStore({ path });
     await store.recordRootStages(
-      told([
+      eventOf([
         change(FIRST, 'published', 1),
         change(FIRST, 'gone', 2),
         change(FIRST, 'published', 3),

@@ -66,9 +66,9 @@ describe('openSqliteStore() on a file', () => {
 
   it('performs waiting writes before it closes', async () => {
     await federate([1], 1n);
-    const told = store.updateRelationship(istio, { consecutiveFailures: 3 });
+    const updating = store.updateRelationship(istio, { consecutiveFailures: 3 });
     await reopen();
-    expect(await told).toBe(true);
+    expect(await updating).toBe(true);
     expect((await store.relationship(istio))?.consecutiveFailures).toBe(3);
   });
 

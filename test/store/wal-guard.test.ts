@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteStoreForReading } from '../../src/store/index.ts';
 import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { kill, said, startChild } from './child-store.ts';
+import { kill, printedLines, startChild } from './child-store.ts';
 import { openRaw } from './open-store.ts';
 import { added, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
@@ -26,7 +26,7 @@ beforeEach(async () => {
   folder = tempDir();
   path = folder.file('federate.db');
   const { child, ...rest } = startChild(path, 'hold');
-  await said({ child, ...rest }, 1);
+  await printedLines({ child, ...rest }, 1);
   const raw = openRaw(path);
   await raw.backup(folder.file('backup.db'));
   raw.prepare("INSERT INTO meta (key, value) VALUES ('late', 'yes')").run();

@@ -34,11 +34,11 @@ async function serve(maxStreams = 10) {
     () => server.stop(),
     () => caller[Symbol.dispose](),
   );
-  const toldRoots = async () => {
+  const reportRoots = async () => {
     given.own = (await createTestCa({ trustDomain: 'a.example' })).bundle();
     await server.refresh();
   };
-  return { caller, toldRoots };
+  return { caller, reportRoots };
 }
 
 describe('HealthService', () => {
@@ -47,10 +47,10 @@ describe('HealthService', () => {
     'SpiffeWorkloadAPI',
     'envoy.service.secret.v3.SecretDiscoveryService',
   ])('says of "%s" that it serves once our mesh has reported its roots, and not before', async (service) => {
-    const { caller, toldRoots } = await serve();
+    const { caller, reportRoots } = await serve();
     const check = () => caller.call(healthService.Check, { service });
     expect(await check()).toEqual({ status: 'NOT_SERVING' });
-    await toldRoots();
+    await reportRoots();
     expect(await check()).toEqual({ status: 'SERVING' });
   });
 
@@ -64,13 +64,13 @@ describe('HealthService', () => {
   });
 
   it('sends each change to the watchers, and bounds their number', async () => {
-    const { caller, toldRoots } = await serve(1);
+    const { caller, reportRoots } = await serve(1);
     const watching = caller.stream(healthService.Watch, { service: '' });
     expect((await watching.next()).value).toEqual({ status: 'NOT_SERVING' });
     await expect(caller.first(healthService.Watch, { service: '' })).rejects.toMatchObject({
       code: status.RESOURCE_EXHAUSTED,
     });
-    await toldRoots();
+    await reportRoots();
     expect((await watching.next()).value).toEqual({ status: 'SERVING' });
     await watching.return();
   });

@@ -182,15 +182,15 @@ describe('WorkloadServer as SDS', () => {
     stream.say(asking(['ALL']));
     const first = await stream.next();
     stream.say(asking(['ALL'], { response_nonce: first.nonce, version_info: first.version_info }));
-    const told = () => world.server.serving().proxySecrets;
-    await expect.poll(told).toEqual([{ proxy: 'envoy-1', secret: 'ALL', current: true }]);
+    const secrets = () => world.server.serving().proxySecrets;
+    await expect.poll(secrets).toEqual([{ proxy: 'envoy-1', secret: 'ALL', current: true }]);
     world.foreign = [c.bundle()];
     await world.server.refresh();
     const second = await stream.next();
     const error = { code: status.INVALID_ARGUMENT, message: 'no such thing' };
     stream.say(asking(['ALL'], { response_nonce: second.nonce, error_detail: error }));
     await expect
-      .poll(told)
+      .poll(secrets)
       .toEqual([{ proxy: 'envoy-1', secret: 'ALL', current: false, refused: 'no such thing' }]);
     expect(world.log.records).toContainEqual(
       expect.objectContaining({
@@ -204,7 +204,7 @@ describe('WorkloadServer as SDS', () => {
     expect(text).toContain('federate_sds_responses_total{outcome="acknowledged"} 1');
     expect(text).toContain('federate_sds_responses_total{outcome="refused"} 1');
     stream.close();
-    await expect.poll(told).toEqual([]);
+    await expect.poll(secrets).toEqual([]);
   });
 
   it('serves the incremental variant: only what changed, and what the proxy still has is not sent again', async () => {

@@ -240,7 +240,7 @@ describe('WorkloadX509Client', () => {
     ['Unavailable', status.UNAVAILABLE, 'unavailable'],
     ['PermissionDenied', status.PERMISSION_DENIED, 'permission-denied'],
     ['Internal', status.INTERNAL, 'unavailable'],
-  ])('asks again after %s, with waits that grow to ten seconds, and says so once (WLAPI-08)', async (_name, code, told) => {
+  ])('asks again after %s, with waits that grow to ten seconds, and says so once (WLAPI-08)', async (_name, code, problem) => {
     server.refuse(code);
     const client = startClient();
     for (let call = 1; call <= 12; call += 1) {
@@ -249,7 +249,7 @@ describe('WorkloadX509Client', () => {
       expect(server.seen).toHaveLength(call);
       await clock.advance(waitMs);
     }
-    expect(client.problem?.code).toBe(told);
+    expect(client.problem?.code).toBe(problem);
     expect(log.records.filter(({ level }) => level === 'warn')).toHaveLength(1);
     server.say(message([entry(first, a)]));
     await until(() => clock.waits().length > 0);
@@ -401,8 +401,8 @@ describe('createWorkloadSvidSource()', () => {
     const byBoth = startSource(client, { spiffeId: first.id, hint: 'external' });
     await until(() => byId.current() !== undefined);
     expect([idOf(byId), idOf(byHint), idOf(byBoth)]).toEqual([second.id, second.id, undefined]);
-    const said = log.records.find(({ message: text }) => text.startsWith('no SVID of the Workload API'));
-    expect(JSON.stringify(said?.fields)).toContain(second.id);
+    const logged = log.records.find(({ message: text }) => text.startsWith('no SVID of the Workload API'));
+    expect(JSON.stringify(logged?.fields)).toContain(second.id);
     // The message goes on without it: it was taken back.
     server.say(message([entry(first, a)]));
     await until(() => byId.current() === undefined);

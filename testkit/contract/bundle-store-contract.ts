@@ -69,19 +69,19 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       await store.trustKeyAgain({ ...word, at: at(80), word: 'trusted-again' });
       await store.distrustKey({ ...word, label: 'root 1', at: at(90), until: at(200) });
       await store.removeRelationship(consul, { at: at(100), actor: 'operator:1', reason: 'over' });
-      const told = async (seconds: number) =>
+      const eventsAt = async (seconds: number) =>
         (await store.trustedAt(at(seconds))).map(
           ({ version: { trustDomain, number }, distrusted }) =>
             `${trustDomain} ${number} without ${distrusted.length}`,
         );
-      expect(await told(-1)).toEqual([]);
-      expect(await told(0)).toEqual(['istio.example 1 without 0']);
-      expect(await told(10)).toEqual(['consul.example 1 without 0', 'istio.example 1 without 0']);
-      expect(await told(75)).toEqual(['consul.example 1 without 0', 'istio.example 2 without 1']);
-      expect(await told(85)).toEqual(['consul.example 1 without 0', 'istio.example 2 without 0']);
-      expect(await told(150)).toEqual(['istio.example 2 without 1']);
+      expect(await eventsAt(-1)).toEqual([]);
+      expect(await eventsAt(0)).toEqual(['istio.example 1 without 0']);
+      expect(await eventsAt(10)).toEqual(['consul.example 1 without 0', 'istio.example 1 without 0']);
+      expect(await eventsAt(75)).toEqual(['consul.example 1 without 0', 'istio.example 2 without 1']);
+      expect(await eventsAt(85)).toEqual(['consul.example 1 without 0', 'istio.example 2 without 0']);
+      expect(await eventsAt(150)).toEqual(['istio.example 2 without 1']);
       // Its time was over, whether or not that was put on record.
-      expect(await told(200)).toEqual(['istio.example 2 without 0']);
+      expect(await eventsAt(200)).toEqual(['istio.example 2 without 0']);
     });
 
     it('everHeld() knows each content that ever was the trusted one, and no other', async () => {
@@ -284,15 +284,15 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
     });
 
     it('recordIncident() tells since when and how often the very offer it shows was seen', async () => {
-      const told = { ...outage, kind: 'bundle-quarantined' as const, code: 'all-roots-replaced' };
+      const eventsAt = { ...outage, kind: 'bundle-quarantined' as const, code: 'all-roots-replaced' };
       const seen = async () => (await store.incidents({ trustDomain: istio }))[0];
-      await store.recordIncident({ ...told, at: at(1), offered: bundle([2], 7n) });
-      await store.recordIncident({ ...told, at: at(2), offered: bundle([2], 8n) });
+      await store.recordIncident({ ...eventsAt, at: at(1), offered: bundle([2], 7n) });
+      await store.recordIncident({ ...eventsAt, at: at(2), offered: bundle([2], 8n) });
       expect(await seen()).toMatchObject({
         count: 2,
         offer: { digest: contentDigest(bundle([2])), since: at(1), times: 2 },
       });
-      await store.recordIncident({ ...told, at: at(3), offered: bundle([3], 9n) });
+      await store.recordIncident({ ...eventsAt, at: at(3), offered: bundle([3], 9n) });
       expect(await seen()).toMatchObject({
         at: at(1),
         count: 3,

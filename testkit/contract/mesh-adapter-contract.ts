@@ -139,8 +139,8 @@ export function meshAdapterContract(name: string, open: () => Promise<MeshHarnes
     it('applyForeignTrust() refuses a peer that brings a root of this mesh, and one that brings a root of another', async () => {
       const ended = new AbortController();
       let own: OwnTrust | undefined;
-      for await (const told of mesh.adapter.watchOwnTrust(ended.signal)) {
-        own = told;
+      for await (const trust of mesh.adapter.watchOwnTrust(ended.signal)) {
+        own = trust;
         ended.abort();
       }
       const west = await peer('west.example');

@@ -108,9 +108,9 @@ async function findConsul(environment: Environment): Promise<Look> {
     // Without a token a Consul with ACLs refuses. Its headers still say what it is.
     const isConsul = answer.ok || [...answer.headers.keys()].some((name) => name.startsWith('x-consul-'));
     if (!isConsul) return NOTHING;
-    const told = typeof trustDomain === 'string' ? { trustDomain } : {};
+    const named = typeof trustDomain === 'string' ? { trustDomain } : {};
     return {
-      found: { consul: { address: url, ...told } },
+      found: { consul: { address: url, ...named } },
       report: [
         `a Consul at ${url}${typeof trustDomain === 'string' ? ` (${trustDomain})` : `, which answers ${answer.status}`}`,
       ],

@@ -8,8 +8,8 @@ import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../re
 import { readText } from '../named-file.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
-import { tellTaken } from './invite.ts';
-import { tellWarning } from './status.ts';
+import { textOfTaken } from './invite.ts';
+import { textOfWarning } from './status.ts';
 import type { View } from '../view.ts';
 
 interface AddOptions extends AgentOptions, TermsOptions {
@@ -96,12 +96,12 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
           throw new UsageError('an invitation says everything about the peer: leave the other --peer out');
         refuseBesideInvitation(options);
         const taken = await agentFor(options).call('POST /v1/invitations/take', { body: { line } });
-        printResult(terminal, options.output, taken, () => tellTaken(taken, options));
+        printResult(terminal, options.output, taken, () => textOfTaken(taken, options));
         finish(exitCodes.done);
         return;
       }
       const answer = await agentFor(options).call('POST /v1/relationships', { body: documentFrom(options) });
-      printResult(terminal, options.output, answer, (view) => tell(answer, options, view));
+      printResult(terminal, options.output, answer, (view) => textOf(answer, options, view));
       finish(exitCodes.done);
     });
 }
@@ -183,7 +183,7 @@ function documentFrom(options: AddOptions): AddDocument {
   };
 }
 
-function tell(answer: StandingDocument, called: CalledWith, view: View): string {
+function textOf(answer: StandingDocument, called: CalledWith, view: View): string {
   const { trust_domain: name } = answer;
   const lines = [
     `Federated with ${name} in one direction: identities of ${name} are accepted here.`,
@@ -195,7 +195,7 @@ function tell(answer: StandingDocument, called: CalledWith, view: View): string 
       inUse(answer, 'The bundle you gave'),
     );
   }
-  lines.push(...answer.warnings.map((warning) => tellWarning(warning, view)));
+  lines.push(...answer.warnings.map((warning) => textOfWarning(warning, view)));
   lines.push(`See it with "${nextStep(called, 'show', answer.trust_domain)}".`);
   return lines.join('\n');
 }

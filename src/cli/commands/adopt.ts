@@ -40,24 +40,24 @@ by a key that stands in the mesh.`,
         const answer = await agent.call('DELETE /v1/unrecorded-trust/{trust_domain}', {
           params: { trust_domain: trustDomain },
         });
-        printResult(terminal, options.output, answer, (view) => tellDropped(answer, options, view));
+        printResult(terminal, options.output, answer, (view) => textOfDropped(answer, options, view));
         finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
         return;
       }
       const all = await agent.call('GET /v1/unrecorded-trust');
       const listed =
         trustDomain === undefined ? all : all.filter((each) => each.trust_domain === trustDomain);
-      printResult(terminal, options.output, listed, (view) => tell(listed, options, view));
+      printResult(terminal, options.output, listed, (view) => textOf(listed, options, view));
       finish(exitCodes.done);
     });
 }
 
-function tell(listed: readonly UnrecordedTrustDocument[], called: CalledWith, view: View): string {
+function textOf(listed: readonly UnrecordedTrustDocument[], called: CalledWith, view: View): string {
   if (listed.length === 0) return 'The store has a record of all foreign trust in the mesh.';
-  return listed.map((each) => tellOne(each, called, view)).join('\n\n');
+  return listed.map((each) => textOfOne(each, called, view)).join('\n\n');
 }
 
-function tellOne(
+function textOfOne(
   { trust_domain: name, where, since, roots }: UnrecordedTrustDocument,
   called: CalledWith,
   view: View,
@@ -76,7 +76,7 @@ function tellOne(
   ].join('\n');
 }
 
-function tellDropped(
+function textOfDropped(
   { trust_domain: name, in_mesh: inMesh, note }: RemovedDocument,
   called: CalledWith,
   view: View,

@@ -58,7 +58,7 @@ function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
         else {
           // `federate history` shows what was distrusted at a past instant.
           const distrusted = options.at === undefined ? await agent.call('GET /v1/distrusted') : [];
-          printResult(terminal, options.output, shown, (view) => tellBundle(shown, distrusted, view));
+          printResult(terminal, options.output, shown, (view) => textOfBundle(shown, distrusted, view));
         }
         finish(exitCodes.done);
       },
@@ -77,7 +77,7 @@ function addHistory(bundle: Command, terminal: Terminal, finish: (code: ExitCode
         params: { trust_domain: name ?? (await ownName(agent)) },
         query: { limit },
       });
-      printResult(terminal, options.output, history, (view) => tellHistory(history, view));
+      printResult(terminal, options.output, history, (view) => textOfHistory(history, view));
       finish(exitCodes.done);
     });
 }
@@ -94,7 +94,7 @@ function addDiff(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
           params: { trust_domain: name },
           query: { from: versionOf(options.from, '--from'), to: versionOf(options.to, '--to') },
         });
-        printResult(terminal, options.output, diff, (view) => tellDiff(diff, view));
+        printResult(terminal, options.output, diff, (view) => textOfDiff(diff, view));
         finish(exitCodes.done);
       },
     );
@@ -128,12 +128,12 @@ side prints its bundle.`,
           ...defined({ reason }),
         },
       });
-      printResult(terminal, options.output, answer, (view) => tellSet(answer, options, view));
+      printResult(terminal, options.output, answer, (view) => textOfSet(answer, options, view));
       finish(exitCodes.done);
     });
 }
 
-function tellSet(
+function textOfSet(
   { trust_domain: name, version, poll }: BundleSetDocument,
   called: CalledWith,
   view: View,
@@ -159,7 +159,7 @@ async function ownName(agent: ReturnType<typeof agentFor>): Promise<string> {
   return name ?? '';
 }
 
-function tellBundle(
+function textOfBundle(
   bundle: BundleDocument,
   distrusted: readonly DistrustedKeyDocument[],
   view: View,
@@ -198,7 +198,7 @@ function tellBundle(
   ].join('\n');
 }
 
-function tellHistory(history: HistoryDocument, view: View): string {
+function textOfHistory(history: HistoryDocument, view: View): string {
   const lines = [
     ...history.versions.flatMap((version) => [
       {
@@ -222,7 +222,7 @@ function tellHistory(history: HistoryDocument, view: View): string {
     .join('\n');
 }
 
-function tellDiff(diff: DiffDocument, view: View): string {
+function textOfDiff(diff: DiffDocument, view: View): string {
   const rows = [
     ...diff.added.map((key) => ['added', key.kind, key.label]),
     ...diff.removed.map((key) => ['removed', key.kind, key.label]),

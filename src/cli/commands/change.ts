@@ -9,7 +9,7 @@ import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
 import { readText } from '../named-file.ts';
 import { inUse } from './add.ts';
-import { tellWarning } from './status.ts';
+import { textOfWarning } from './status.ts';
 import type { View } from '../view.ts';
 
 interface ChangeOptions extends AgentOptions, TermsOptions {
@@ -67,7 +67,7 @@ so does the last good bundle. Another trust domain is another relationship.`,
         params: { trust_domain: trustDomain },
         body: documentFrom(options),
       });
-      printResult(terminal, options.output, answer, (view) => tell(answer, options, view));
+      printResult(terminal, options.output, answer, (view) => textOf(answer, options, view));
       finish(exitCodes.done);
     });
 }
@@ -123,7 +123,7 @@ function termsFrom({ policy, staleAfter, neverStale }: ChangeOptions): ChangeDoc
   };
 }
 
-function tell(answer: StandingDocument, called: CalledWith, view: View): string {
+function textOf(answer: StandingDocument, called: CalledWith, view: View): string {
   const { trust_domain: name, code, message } = answer;
   const lines = [`The relationship with ${name} is changed.`];
   if (code !== null)
@@ -131,7 +131,7 @@ function tell(answer: StandingDocument, called: CalledWith, view: View): string 
       `Its endpoint could not be polled yet [${code}]: ${view.words(message ?? '')}`,
       inUse(answer, 'The last good bundle'),
     );
-  lines.push(...answer.warnings.map((warning) => tellWarning(warning, view)));
+  lines.push(...answer.warnings.map((warning) => textOfWarning(warning, view)));
   lines.push(`See it with "${nextStep(called, 'show', name)}".`);
   return lines.join('\n');
 }

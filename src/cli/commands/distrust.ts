@@ -65,7 +65,7 @@ because peers then refuse our endpoint and cannot hear from us of an undo.`,
       const answer = await agentFor(options).call('POST /v1/distrusted', {
         body: documentFrom(name, key, options, terminal.clock.now()),
       });
-      printResult(terminal, options.output, answer, (view) => tell(answer, options, view));
+      printResult(terminal, options.output, answer, (view) => textOf(answer, options, view));
       finish(answer.mesh_may_still_trust ? exitCodes.failed : exitCodes.done);
     });
   withAgent(distrust.command('list'))
@@ -73,7 +73,7 @@ because peers then refuse our endpoint and cannot hear from us of an undo.`,
     .addHelpText('after', '\nExample:\n  $ federate distrust list')
     .action(async (options: AgentOptions) => {
       const all = await agentFor(options).call('GET /v1/distrusted');
-      printResult(terminal, options.output, all, (view) => tellAll(all, view));
+      printResult(terminal, options.output, all, (view) => textOfAll(all, view));
       finish(exitCodes.done);
     });
 }
@@ -130,7 +130,7 @@ function documentFrom(name: string, key: string, options: DistrustOptions, now: 
   };
 }
 
-function tell(answer: DistrustedDocument, called: CalledWith, view: View): string {
+function textOf(answer: DistrustedDocument, called: CalledWith, view: View): string {
   const { label, trust_domain: name, until, ours, was_trusted: was } = answer;
   const { x509_left: roots, jwt_left: jwt } = answer;
   const lines = [
@@ -147,13 +147,13 @@ function tell(answer: DistrustedDocument, called: CalledWith, view: View): strin
   }
   if (answer.mesh_may_still_trust && answer.in_mesh !== null)
     lines.push(warningOf(answer.in_mesh, called, view));
-  if (ours && was) lines.push(...tellOurs(answer));
-  lines.push(...tellUndo(answer, called));
+  if (ours && was) lines.push(...textOfOurs(answer));
+  lines.push(...textOfUndo(answer, called));
   return lines.join('\n');
 }
 
 /** What taking a key of our own out does, and to whom. */
-function tellOurs({ signs_now: signs, own_svid_refused: refused }: DistrustedDocument): string[] {
+function textOfOurs({ signs_now: signs, own_svid_refused: refused }: DistrustedDocument): string[] {
   return [
     'Peers that hold a request open hear it at once, the others at their next poll.',
     signs
@@ -173,7 +173,7 @@ function unambiguous(peer: string): string {
 }
 
 /** How it is undone: here, and at the peers that an undo here cannot reach. */
-function tellUndo(answer: DistrustedDocument, called: CalledWith): string[] {
+function textOfUndo(answer: DistrustedDocument, called: CalledWith): string[] {
   const { trust_domain: name, ours, own_svid_refused: refused } = answer;
   const key = `sha256:${answer.key_fingerprint}`;
   const undo = nextStep(called, 'trust', '--again', ours ? 'own' : unambiguous(name), key);
@@ -193,7 +193,7 @@ function warningOf(inMesh: InMeshDocument, called: CalledWith, view: View): stri
   return `WARNING: the mesh may still trust the key: ${why}. The agent goes on trying; see "${nextStep(called, 'list')}".`;
 }
 
-function tellAll(all: readonly DistrustedKeyDocument[], view: View): string {
+function textOfAll(all: readonly DistrustedKeyDocument[], view: View): string {
   if (all.length === 0) return 'No key is distrusted.';
   return all
     .map((key) =>

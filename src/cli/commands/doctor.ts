@@ -47,7 +47,7 @@ export function doctorCommand(program: Command, terminal: Terminal, finish: (cod
       findings,
       ignored: examination.findings.length - findings.length,
     };
-    printResult(terminal, output, document, (view) => tell(cleanIn(output, document), view));
+    printResult(terminal, output, document, (view) => textOf(cleanIn(output, document), view));
     finish(healthy ? exitCodes.done : exitCodes.failed);
   };
 
@@ -128,7 +128,7 @@ function common(command: Command): Command {
     );
 }
 
-function tell(
+function textOf(
   { mesh, examined, findings, ignored }: Examination & { readonly ignored: number },
   view: View,
 ): string {

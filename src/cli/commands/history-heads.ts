@@ -29,12 +29,12 @@ Examples:
           heads.map((head) => `${JSON.stringify({ head })}\n`).join(''),
           0o600,
         );
-      printResult(terminal, options.output, heads, (view) => tellHeads(heads, peer, view));
+      printResult(terminal, options.output, heads, (view) => textOfHeads(heads, peer, view));
       finish(exitCodes.done);
     });
 }
 
-function tellHeads(heads: readonly HeadDocument[], peer: string | undefined, view: View): string {
+function textOfHeads(heads: readonly HeadDocument[], peer: string | undefined, view: View): string {
   if (heads.length === 0)
     return peer === undefined
       ? 'No head of our history was noted yet.'

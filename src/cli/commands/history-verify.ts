@@ -46,7 +46,7 @@ Examples:
       const { verifyFile } = await import('../verify-history.ts');
       const report = cleanIn(options.output, await verifyFile(path, options));
       const answer = describeReport(path, report);
-      printResult(terminal, options.output, answer, (view) => tellReport(path, report, view));
+      printResult(terminal, options.output, answer, (view) => textOfReport(path, report, view));
       finish(report.found === 0 ? exitCodes.done : exitCodes.failed);
     });
 }
@@ -72,7 +72,7 @@ function describeReport(file: string, report: HistoryReport) {
   };
 }
 
-function tellReport(path: string, report: HistoryReport, view: View): string {
+function textOfReport(path: string, report: HistoryReport, view: View): string {
   const { links, heads, newestSigned: newest, findings, found } = report;
   const fields = renderFields(
     [

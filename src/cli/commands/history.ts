@@ -11,7 +11,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { countOf, instantOf } from '../instants.ts';
 import { printableJson } from '../../platform/index.ts';
 import { cleanIn, printResult, type Terminal, UsageError } from '../terminal.ts';
-import { followStory, tellEvent } from '../history-follow.ts';
+import { followStory, textOfEvent } from '../history-follow.ts';
 import type { View } from '../view.ts';
 import { addHeads } from './history-heads.ts';
 import { addVerify } from './history-verify.ts';
@@ -74,10 +74,10 @@ How others verify an export with openssl and nothing of ours stands in docs/hist
       if (options.export !== undefined) await writeExport(terminal, options, options.export);
       else if (options.at !== undefined) {
         const answer = await trustedAt(options, options.at);
-        printResult(terminal, options.output, answer, (view) => tellTrusted(answer, view));
+        printResult(terminal, options.output, answer, (view) => textOfTrusted(answer, view));
       } else {
         const story = await ask(options, queryFrom(options));
-        printResult(terminal, options.output, story, (view) => tellStory(story, view));
+        printResult(terminal, options.output, story, (view) => textOfStory(story, view));
       }
       finish(exitCodes.done);
     });
@@ -157,8 +157,8 @@ async function writeExport(terminal: Terminal, options: HistoryOptions, file: st
   );
 }
 
-function tellStory({ events, links, newest_head: newest }: StoryDocument, view: View): string {
-  const lines = events.map((event) => tellEvent(event, view));
+function textOfStory({ events, links, newest_head: newest }: StoryDocument, view: View): string {
+  const lines = events.map((event) => textOfEvent(event, view));
   const signed =
     newest === null
       ? 'no head of it was noted yet'
@@ -172,15 +172,15 @@ function tellStory({ events, links, newest_head: newest }: StoryDocument, view: 
   ].join('\n');
 }
 
-function tellTrusted({ instant, trusted }: TrustedAtDocument, view: View): string {
+function textOfTrusted({ instant, trusted }: TrustedAtDocument, view: View): string {
   if (trusted.length === 0) return `Nothing was trusted at ${view.at(instant)}.`;
   return [
     `Trusted at ${view.at(instant)}:`,
-    ...trusted.flatMap((each) => ['', ...tellBundle(each, view)]),
+    ...trusted.flatMap((each) => ['', ...textOfBundle(each, view)]),
   ].join('\n');
 }
 
-function tellBundle(bundle: TrustedDocument, view: View): string[] {
+function textOfBundle(bundle: TrustedDocument, view: View): string[] {
   const out = new Map(bundle.distrusted.map((key) => [key.key_fingerprint, key]));
   const distrustedNote = (fingerprint: string) => {
     const key = out.get(fingerprint);

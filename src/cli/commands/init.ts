@@ -89,7 +89,7 @@ Examples:
         report: (sentence) => terminal.note(sentence),
       });
       const steps = stepsAfter(result, folder ?? '.');
-      printResult(terminal, output, describe(result, steps), () => tell(result, steps));
+      printResult(terminal, output, describe(result, steps), () => textOf(result, steps));
       finish(exitCodes.done);
     });
 }
@@ -139,7 +139,7 @@ function describe(
   };
 }
 
-function tell({ folder, files, choices, madeTrialCa, notes }: InitResult, steps: readonly Step[]): string {
+function textOf({ folder, files, choices, madeTrialCa, notes }: InitResult, steps: readonly Step[]): string {
   const { mesh, trustDomain, url } = choices;
   const width = Math.max(...steps.map(({ command }) => command.length));
   return [

@@ -47,14 +47,14 @@ then show the same four words; compare them over the telephone if in doubt.`,
       const agent = agentFor(options);
       const invited = await agent.call('POST /v1/invitations', { body: documentFrom(options) });
       printResult(terminal, options.output, invited, () => invited.line);
-      if (options.output === 'text') terminal.note(tellGiven(invited, options, terminal.view));
+      if (options.output === 'text') terminal.note(textOfGiven(invited, options, terminal.view));
       if (options.wait !== true) {
         finish(exitCodes.done);
         return;
       }
       const used = await untilUsed(agent, invited.id, terminal.clock);
       const good = used.state === 'completed' || used.state === 'awaiting-approval';
-      if (options.output === 'text') terminal.err(tellUsed(used, terminal.view));
+      if (options.output === 'text') terminal.err(textOfUsed(used, terminal.view));
       else terminal.out(terminal.documentText(options.output, used));
       finish(good ? exitCodes.done : exitCodes.failed);
     });
@@ -64,7 +64,7 @@ then show the same four words; compare them over the telephone if in doubt.`,
     .addHelpText('after', '\nExample:\n  $ federate invite list')
     .action(async (options: AgentOptions) => {
       const all = await agentFor(options).call('GET /v1/invitations');
-      printResult(terminal, options.output, all, (view) => tellAll(all, view));
+      printResult(terminal, options.output, all, (view) => textOfAll(all, view));
       finish(exitCodes.done);
     });
 
@@ -108,7 +108,7 @@ Take the words from the other side, over the telephone for instance, not from
 }
 
 /** The lines to print for an invitation that was accepted here. */
-export function tellTaken({ state, peer, words }: InvitationDocument, called: CalledWith): string {
+export function textOfTaken({ state, peer, words }: InvitationDocument, called: CalledWith): string {
   const shown = `The words on both sides are: ${words ?? ''}`;
   if (state === 'completed')
     return `Federated with ${peer ?? ''}, in both directions.\n${shown}\nSee it with "${nextStep(called, 'show', peer ?? '')}".`;
@@ -123,7 +123,7 @@ function documentFrom({ peer, expires, requireApproval }: InviteOptions): Invite
   };
 }
 
-function tellGiven(
+function textOfGiven(
   { id, peer, expires_at: expiresAt, require_approval: approval }: InvitationDocument,
   called: CalledWith,
   view: View,
@@ -149,14 +149,14 @@ async function untilUsed(agent: AdminClient, id: string, clock: Clock): Promise<
   }
 }
 
-function tellUsed({ state, peer, words, reason }: InvitationDocument, view: View): string {
+function textOfUsed({ state, peer, words, reason }: InvitationDocument, view: View): string {
   if (state === 'completed') return `Federated with ${peer ?? ''}. The words are: ${words ?? ''}`;
   if (state === 'awaiting-approval')
     return `${peer ?? ''} came with it, and waits for approval. The words are: ${words ?? ''}`;
   return `The invitation is ${state}: ${view.words(reason?.message ?? '')}`;
 }
 
-function tellAll(all: readonly InvitationDocument[], view: View): string {
+function textOfAll(all: readonly InvitationDocument[], view: View): string {
   if (all.length === 0) return 'There are no invitations. "federate invite --help" shows how to give one.';
   return all
     .map((each) =>

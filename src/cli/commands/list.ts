@@ -3,7 +3,7 @@ import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 import { showOrWatch, type WatchOptions, withWatch } from '../watch.ts';
-import { tellAll, tellOne } from './relationship-text.ts';
+import { textOfAll, textOfOne } from './relationship-text.ts';
 
 /** `federate list`: every relationship in a line. */
 export function listCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
@@ -20,7 +20,7 @@ Examples:
     .action(async (options: AgentOptions & WatchOptions) => {
       const code = await showOrWatch(terminal, options, {
         ask: (agent) => agent.call('GET /v1/relationships'),
-        text: (all, view) => tellAll(all, view, terminal.clock.now()),
+        text: (all, view) => textOfAll(all, view, terminal.clock.now()),
         exitCode: () => exitCodes.done,
       });
       finish(code);
@@ -36,7 +36,7 @@ export function showCommand(program: Command, terminal: Terminal, finish: (code:
       const one = await agentFor(options).call('GET /v1/relationships/{trust_domain}', {
         params: { trust_domain: trustDomain },
       });
-      printResult(terminal, options.output, one, (view) => tellOne(one, view, terminal.clock.now()));
+      printResult(terminal, options.output, one, (view) => textOfOne(one, view, terminal.clock.now()));
       finish(exitCodes.done);
     });
 }

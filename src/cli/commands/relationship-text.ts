@@ -3,15 +3,15 @@ import { formatDurationMs } from '../../platform/index.ts';
 import { hintFor } from '../hints.ts';
 import { hanging, renderFields, renderTable, tableFits } from '../table.ts';
 import type { View } from '../view.ts';
-import { tellWarning } from './status.ts';
+import { textOfWarning } from './status.ts';
 
 /** All relationships: a table where the terminal has the room, else a few lines for each. */
-export function tellAll(all: readonly RelationshipDocument[], view: View, now: Date): string {
+export function textOfAll(all: readonly RelationshipDocument[], view: View, now: Date): string {
   if (all.length === 0)
     return 'There are no relationships yet. "federate add --help" shows how to begin one.';
   const rows = all.map((each) => rowOf(each, view, now));
   if (view.columns === undefined || !tableFits(HEADINGS, rows, view.columns))
-    return all.map((each) => tellShortly(each, view, now)).join('\n');
+    return all.map((each) => shortTextOf(each, view, now)).join('\n');
   const [headings = '', ...lines] = renderTable(HEADINGS, rows, view).split('\n');
   return [headings, ...all.flatMap((each, index) => [lines[index] ?? '', ...remarks(each, view)])].join('\n');
 }
@@ -39,7 +39,7 @@ function stateText({ state }: RelationshipDocument, view: View): string {
 }
 
 /** A trust domain may be longer than any column, so it has a line of its own. */
-function tellShortly(one: RelationshipDocument, view: View, now: Date): string {
+function shortTextOf(one: RelationshipDocument, view: View, now: Date): string {
   const facts = [
     stateText(one, view),
     ...(one.policy === 'ask-on-dangerous' ? [] : [one.policy]),
@@ -61,7 +61,7 @@ function tellShortly(one: RelationshipDocument, view: View, now: Date): string {
 /** What an operator has to know about a relationship: warnings first. */
 function remarks(one: RelationshipDocument, view: View): string[] {
   return [
-    ...one.warnings.map((warning) => `  ${tellWarning(warning, view)}`),
+    ...one.warnings.map((warning) => `  ${textOfWarning(warning, view)}`),
     ...(one.their_side?.state === 'ended'
       ? ['  their side: seems to have ended its relationship with us']
       : []),
@@ -80,7 +80,7 @@ function meshText(one: RelationshipDocument): string {
 }
 
 /** One relationship in full. */
-export function tellOne(one: RelationshipDocument, view: View, now: Date): string {
+export function textOfOne(one: RelationshipDocument, view: View, now: Date): string {
   const fields = renderFields(
     [
       ['trust domain', one.trust_domain],
@@ -94,7 +94,7 @@ export function tellOne(one: RelationshipDocument, view: View, now: Date): strin
       ['endpoint', one.endpoints.length === 0 ? one.endpoint_url : undefined],
       ...one.endpoints.map((endpoint, index): [string, string] => [
         index === 0 ? 'endpoint' : 'or',
-        tellEndpoint(endpoint, one.endpoints.length > 1, now),
+        textOfEndpoint(endpoint, one.endpoints.length > 1, now),
       ]),
       ['profile', one.profile],
       ['endpoint ID', one.endpoint_id ?? undefined],
@@ -117,7 +117,7 @@ export function tellOne(one: RelationshipDocument, view: View, now: Date): strin
         'distrusted',
         `${key.label} since ${view.at(key.since)}${key.until === null ? '' : ` until ${view.at(key.until)}`}: ${key.reason}`,
       ]),
-      ['their side', tellTheirSide(one, view, now)],
+      ['their side', textOfTheirSide(one, view, now)],
       ['last attempt', one.last_attempt_at === null ? 'never' : view.at(one.last_attempt_at)],
       ['failures in a row', one.consecutive_failures.toString()],
       ['next poll', one.next_poll_at === null ? undefined : `in ${until(one.next_poll_at, now)}`],
@@ -129,15 +129,17 @@ export function tellOne(one: RelationshipDocument, view: View, now: Date): strin
               .filter((part) => part !== null)
               .join(': '),
       ],
-      ['the peer holds', tellHolding(one, now)],
+      ['the peer holds', textOfHolding(one, now)],
     ],
     view,
   );
-  return [...one.warnings.map((warning) => hanging(tellWarning(warning, view), 4, view)), fields].join('\n');
+  return [...one.warnings.map((warning) => hanging(textOfWarning(warning, view), 4, view)), fields].join(
+    '\n',
+  );
 }
 
 /** What the peer has of our own bundle, in its own signed words. */
-function tellHolding({ peer_holds: holds }: RelationshipDocument, now: Date): string | undefined {
+function textOfHolding({ peer_holds: holds }: RelationshipDocument, now: Date): string | undefined {
   if (holds === null) return undefined;
   const reached = holds.in_mesh === null ? 'not in its mesh yet' : `${holds.in_mesh.progress} in its mesh`;
   return `our sequence ${holds.sequence ?? '-'}, ${reached}, said ${since(holds.seen_at, now)} ago by ${holds.signer}`;
@@ -149,7 +151,7 @@ function tellHolding({ peer_holds: holds }: RelationshipDocument, now: Date): st
  */
 const SILENCE_MS = 30 * 60_000;
 
-function tellTheirSide(
+function textOfTheirSide(
   { their_side: side, trust_domain: name }: RelationshipDocument,
   view: View,
   now: Date,
@@ -179,7 +181,7 @@ function notInMesh({ state, authorities, authorities_counting: counting }: Relat
   return authorities === 0 ? 'nothing, because nothing is held' : 'not yet';
 }
 
-function tellEndpoint(
+function textOfEndpoint(
   { url, in_use: inUse, ...health }: RelationshipDocument['endpoints'][number],
   several: boolean,
   now: Date,

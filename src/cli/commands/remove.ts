@@ -20,12 +20,12 @@ export function removeCommand(program: Command, terminal: Terminal, finish: (cod
         params: { trust_domain: trustDomain },
         query: { reason: options.reason },
       });
-      printResult(terminal, options.output, answer, (view) => tell(answer, options, view));
+      printResult(terminal, options.output, answer, (view) => textOf(answer, options, view));
       finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
     });
 }
 
-function tell(
+function textOf(
   { trust_domain: name, in_mesh: inMesh, note }: RemovedDocument,
   called: CalledWith,
   view: View,

@@ -62,7 +62,7 @@ be carried out; nothing was changed then.`,
           name === undefined
             ? await agent.call('GET /v1/offers')
             : await agent.call('GET /v1/offers/{trust_domain}', { params: { trust_domain: name } });
-        printResult(terminal, options.output, found, (view) => tellReview(found, options, view));
+        printResult(terminal, options.output, found, (view) => textOfReview(found, options, view));
         finish(exitCodes.done);
         return;
       }
@@ -75,19 +75,19 @@ be carried out; nothing was changed then.`,
         params: { trust_domain: name },
         body: request,
       });
-      printResult(terminal, options.output, decided, () => tellDecision(decided, options));
+      printResult(terminal, options.output, decided, () => textOfDecision(decided, options));
       finish(exitCodes.done);
     });
 }
 
 function decisionIn({ accept, reject, reconsider }: ReviewOptions): DecisionDocument['decision'] | undefined {
-  const said = [
+  const decisions = [
     ...(accept === true ? ['accept' as const] : []),
     ...(reject === true ? ['reject' as const] : []),
     ...(reconsider === true ? ['reconsider' as const] : []),
   ];
-  if (said.length > 1) throw new UsageError('--accept, --reject and --reconsider exclude each other');
-  return said[0];
+  if (decisions.length > 1) throw new UsageError('--accept, --reject and --reconsider exclude each other');
+  return decisions[0];
 }
 
 /**
@@ -105,12 +105,12 @@ async function shownDigest(
     params: { trust_domain: name },
   });
   const [offer] = waiting;
-  if (offer && options.output === 'text') terminal.out(tellOffer(offer, options, terminal.view));
+  if (offer && options.output === 'text') terminal.out(textOfOffer(offer, options, terminal.view));
   return offer?.digest;
 }
 
-function tellReview({ waiting, rejected }: ReviewDocument, called: CalledWith, view: View): string {
-  const parts = waiting.map((offer) => tellOffer(offer, called, view));
+function textOfReview({ waiting, rejected }: ReviewDocument, called: CalledWith, view: View): string {
+  const parts = waiting.map((offer) => textOfOffer(offer, called, view));
   if (waiting.length === 0) parts.push('Nothing waits for your word.');
   if (rejected.length > 0) {
     const lines = rejected.map(
@@ -128,7 +128,7 @@ const STATUS = {
   rejected: 'is rejected, and still offered',
 } as const;
 
-function tellOffer(offer: OfferDocument, called: CalledWith, view: View): string {
+function textOfOffer(offer: OfferDocument, called: CalledWith, view: View): string {
   const name = offer.trust_domain;
   const decide = (decision: string) =>
     nextStep(
@@ -162,23 +162,23 @@ function tellOffer(offer: OfferDocument, called: CalledWith, view: View): string
       .split('\n')
       .map((line) => `  ${line}`),
     '',
-    ...offer.added.map((key) => view.paint('green', `  + ${tellKey(key, view)}`)),
-    ...offer.removed.map((key) => view.paint('red', `  - ${tellKey(key, view)}`)),
-    ...offer.kept.map((key) => `    ${tellKey(key, view)}`),
+    ...offer.added.map((key) => view.paint('green', `  + ${textOfKey(key, view)}`)),
+    ...offer.removed.map((key) => view.paint('red', `  - ${textOfKey(key, view)}`)),
+    ...offer.kept.map((key) => `    ${textOfKey(key, view)}`),
     '',
     `  ${decide('--accept')}`,
     `  ${decide(offer.status === 'rejected' ? '--reconsider' : '--reject')}`,
   ].join('\n');
 }
 
-function tellKey(key: OfferedKeyDocument, view: View): string {
+function textOfKey(key: OfferedKeyDocument, view: View): string {
   if (key.kind === 'jwt') return `JWT key ${JSON.stringify(key.key_id)}`;
   const day = (at: string | null) => (at === null ? '?' : view.day(at));
   const validity = `valid ${day(key.not_before)} to ${day(key.not_after)}`;
   return `root ${key.fingerprint?.slice(0, 12) ?? ''} ${key.subject ?? ''}`.trimEnd().concat(`, ${validity}`);
 }
 
-function tellDecision(
+function textOfDecision(
   { trust_domain: name, decision, digest, poll }: DecidedDocument,
   called: CalledWith,
 ): string {

@@ -31,7 +31,7 @@ export function rotateCommand(program: Command, terminal: Terminal, finish: (cod
     .addHelpText('after', '\nExample:\n  $ federate simulate status --control /run/federate/control.sock')
     .action(async (options: ControlOptions) => {
       const status = await (await controlAt(options.control)).status();
-      printResult(terminal, options.output, status, (view) => tell(status, view));
+      printResult(terminal, options.output, status, (view) => textOf(status, view));
       finish(exitCodes.done);
     });
 
@@ -49,12 +49,12 @@ Example:
     )
     .action(async (step: RotationStep, options: ControlOptions) => {
       const status = await (await controlAt(options.control)).rotate(step);
-      printResult(terminal, options.output, status, (view) => tell(status, view));
+      printResult(terminal, options.output, status, (view) => textOf(status, view));
       finish(exitCodes.done);
     });
 }
 
-function tell(status: ControlStatus, view: View): string {
+function textOf(status: ControlStatus, view: View): string {
   const refused = status.refused ? `${status.refused.message} [${status.refused.code}]` : undefined;
   return [
     renderFields(

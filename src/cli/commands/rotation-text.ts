@@ -19,7 +19,7 @@ const KNOWN_BY: Readonly<Record<string, string>> = {
 const STAGES = { published: 'published', 'in-use': 'in use', retiring: 'retiring', gone: 'gone' } as const;
 
 /** Where our own roots stand, for people. */
-export function tellRotation(document: RotationDocument, view: View, now: Date): string {
+export function textOfRotation(document: RotationDocument, view: View, now: Date): string {
   const { peers, pollers, findings } = document;
   return [
     renderFields(
@@ -34,9 +34,9 @@ export function tellRotation(document: RotationDocument, view: View, now: Date):
       ],
       view,
     ),
-    ...document.roots.map((root) => `\n${tellRoot(root, view, now)}`),
-    `\n${peers.length === 0 ? 'There are no peers.' : tellPeers(peers, view, now)}`,
-    ...(pollers.length === 0 ? [] : [`\n${tellPollers(pollers, view, now)}`]),
+    ...document.roots.map((root) => `\n${textOfRoot(root, view, now)}`),
+    `\n${peers.length === 0 ? 'There are no peers.' : textOfPeers(peers, view, now)}`,
+    ...(pollers.length === 0 ? [] : [`\n${textOfPollers(pollers, view, now)}`]),
     ...(findings.length === 0 ? [] : ['']),
     ...findings.map(
       ({ level, code, message }) =>
@@ -45,11 +45,11 @@ export function tellRotation(document: RotationDocument, view: View, now: Date):
   ].join('\n');
 }
 
-function tellRoot(root: OwnRootDocument, view: View, now: Date): string {
+function textOfRoot(root: OwnRootDocument, view: View, now: Date): string {
   const { label, stage, since, not_after: notAfter, use, retire } = root;
-  const gates = stage === 'published' ? [tellGate('use', use, view, now)] : [];
-  if (stage === 'in-use' && !use.safe) gates.push(tellGate('use', use, view, now));
-  if (stage === 'retiring') gates.push(tellGate('retire', retire, view, now));
+  const gates = stage === 'published' ? [textOfGate('use', use, view, now)] : [];
+  if (stage === 'in-use' && !use.safe) gates.push(textOfGate('use', use, view, now));
+  if (stage === 'retiring') gates.push(textOfGate('retire', retire, view, now));
   return [
     view.paint('bold', label),
     `  ${STAGES[stage]} since ${ago(since, now)} · until ${view.at(notAfter)}`,
@@ -57,7 +57,7 @@ function tellRoot(root: OwnRootDocument, view: View, now: Date): string {
   ].join('\n');
 }
 
-function tellGate(
+function textOfGate(
   step: 'use' | 'retire',
   { safe, missing, taken }: GateDocument,
   view: View,
@@ -72,7 +72,7 @@ function tellGate(
   return [`  safe to ${step}: ${view.paint('yellow', 'not yet')}`, ...lines].join('\n');
 }
 
-function tellPeers(peers: readonly RotationPeerDocument[], view: View, now: Date): string {
+function textOfPeers(peers: readonly RotationPeerDocument[], view: View, now: Date): string {
   return renderTable(
     ['PEER', 'KNOWN', 'SEQUENCE', 'HELD', 'IN ITS MESH', 'SEEN'],
     peers.map((peer) => [
@@ -87,7 +87,7 @@ function tellPeers(peers: readonly RotationPeerDocument[], view: View, now: Date
   );
 }
 
-function tellPollers(pollers: readonly PollerDocument[], view: View, now: Date): string {
+function textOfPollers(pollers: readonly PollerDocument[], view: View, now: Date): string {
   return renderTable(
     ['UNKNOWN POLLER', 'SEQUENCE', 'SEEN', 'REQUESTS'],
     pollers.map((poller) => [

@@ -8,7 +8,7 @@ import { durationOf } from '../instants.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 import type { View } from '../view.ts';
 import { showOrWatch, type WatchOptions, withWatch } from '../watch.ts';
-import { tellRotation } from './rotation-text.ts';
+import { textOfRotation } from './rotation-text.ts';
 import { type Gate, judgeWait, type WaitTarget } from './rotation-wait.ts';
 
 interface WaitOptions extends AgentOptions {
@@ -52,7 +52,7 @@ Examples:
     .action(async (options: AgentOptions & WatchOptions) => {
       const code = await showOrWatch(terminal, options, {
         ask: (agent) => agent.call('GET /v1/rotation'),
-        text: (document, view) => tellRotation(document, view, terminal.clock.now()),
+        text: (document, view) => textOfRotation(document, view, terminal.clock.now()),
         exitCode: () => exitCodes.done,
       });
       finish(code);
@@ -92,7 +92,7 @@ Examples:
       const target = targetOf(options);
       const { gate, document } = await waitFor(options, target, terminal);
       printResult(terminal, options.output, { ...gate, rotation: document }, (view) =>
-        tellGate(gate, target, view, terminal.clock.now()),
+        textOfGate(gate, target, view, terminal.clock.now()),
       );
       finish(gate.safe ? exitCodes.done : exitCodes.failed);
     });
@@ -122,7 +122,7 @@ async function waitFor(
   const agent = agentFor(options);
   const { clock } = terminal;
   const endMs = clock.monotonicMs() + timeoutMs;
-  let told = '';
+  let shown = '';
   for (;;) {
     const document = await agent.call('GET /v1/rotation');
     checkNames(target, document);
@@ -130,9 +130,9 @@ async function waitFor(
     const leftMs = endMs - clock.monotonicMs();
     if (gate.safe || leftMs <= 0) return { gate, document };
     const now = gate.missing.map(({ message }) => message).join('\n');
-    if (now !== told) {
+    if (now !== shown) {
       terminal.note(`Waiting: ${terminal.view.words(summaryOf(gate))}`);
-      told = now;
+      shown = now;
     }
     await clock.sleep(Math.min(ASK_EVERY_MS, leftMs));
   }
@@ -155,26 +155,26 @@ function summaryOf({ root, missing }: Gate): string {
   return `${name}${first?.message ?? ''}${others}`;
 }
 
-function tellGate(gate: Gate, { step, except = [] }: WaitTarget, view: View, now: Date): string {
-  const missing = gate.missing.map((each) => tellMissing(each, view, now));
+function textOfGate(gate: Gate, { step, except = [] }: WaitTarget, view: View, now: Date): string {
+  const missing = gate.missing.map((each) => textOfMissing(each, view, now));
   const what = step === 'use' ? 'be used' : 'be retired';
   if (!gate.root) return ['Not safe:', ...missing].join('\n');
   if (!gate.safe) return [`${gate.root.label} cannot ${what} yet:`, ...missing].join('\n');
-  const left = step === 'retire' ? except.map(tellLeftOut) : [];
-  return [`${gate.root.label} can ${what}.`, ...tellTaken(gate.taken), ...left].join('\n');
+  const left = step === 'retire' ? except.map(textOfLeftOut) : [];
+  return [`${gate.root.label} can ${what}.`, ...textOfTaken(gate.taken), ...left].join('\n');
 }
 
-function tellMissing({ message, code, safe_at: safeAt }: MissingDocument, view: View, now: Date): string {
+function textOfMissing({ message, code, safe_at: safeAt }: MissingDocument, view: View, now: Date): string {
   const left = safeAt === null ? undefined : Date.parse(safeAt) - now.getTime();
   const by = left === undefined || left <= 0 ? '' : `; over in ${formatDurationMs(left)}`;
   return `  - ${view.words(message)} [${code}]${by}`;
 }
 
-function tellLeftOut(name: string): string {
+function textOfLeftOut(name: string): string {
   return `  note: ${name} does not count, on your word: should it hold none of the roots that stay, it can no longer verify our endpoint, and needs the bundle by another way`;
 }
 
-function tellTaken(taken: GateDocument['taken']): string[] {
+function textOfTaken(taken: GateDocument['taken']): string[] {
   return taken.map(({ who, by }) =>
     by === 'time'
       ? `  note: ${who} had the time to have it, but did not prove it`

@@ -25,14 +25,14 @@ Examples:
     .action(async (options: AgentOptions & WatchOptions) => {
       const code = await showOrWatch(terminal, options, {
         ask: (agent) => agent.call('GET /v1/status'),
-        text: tell,
+        text: textOf,
         exitCode: ({ ready }) => (ready ? exitCodes.done : exitCodes.failed),
       });
       finish(code);
     });
 }
 
-function tell(status: StatusDocument, view: View): string {
+function textOf(status: StatusDocument, view: View): string {
   const { endpoint, mesh, own, relationships } = status;
   const states = Object.entries(relationships.by_state).map(([state, count]) => `${count} ${state}`);
   const fields = renderFields(
@@ -56,7 +56,7 @@ function tell(status: StatusDocument, view: View): string {
     view,
   );
   return [
-    ...status.warnings.map((warning) => hanging(tellWarning(warning, view), 4, view)),
+    ...status.warnings.map((warning) => hanging(textOfWarning(warning, view), 4, view)),
     `${fields}${invitation(status)}`,
   ].join('\n');
 }
@@ -68,7 +68,7 @@ function contactOf({ connected, code, message }: StatusDocument['mesh'], view: V
 }
 
 /** Prints a warning. It stands before everything else, because an operator must look at it. */
-export function tellWarning({ code, message, since }: WarningDocument, view: View): string {
+export function textOfWarning({ code, message, since }: WarningDocument, view: View): string {
   return `${view.paint('yellow', 'WARNING')}  ${view.words(message)} [${code}], since ${view.at(since)}`;
 }
 

@@ -73,7 +73,7 @@ async function judgeChain(
   const answer = await agentFor(options).call('POST /v1/verify', {
     body: { pem: readText(chain, 'verify'), peer_role: options.peerRole },
   });
-  printResult(terminal, options.output, answer, (view) => tellChain(answer, view));
+  printResult(terminal, options.output, answer, (view) => textOfChain(answer, view));
   return answer.accepted;
 }
 
@@ -92,12 +92,12 @@ async function judgeToken(
   const answer = await agentFor(options).call('POST /v1/verify-jwt', {
     body: { token: readToken(jwt), audiences },
   });
-  printResult(terminal, options.output, answer, (view) => tellToken(answer, view));
+  printResult(terminal, options.output, answer, (view) => textOfToken(answer, view));
   return answer.accepted;
 }
 
-function tellChain(answer: VerifyDocument, view: View): string {
-  if (!answer.accepted) return tellRefusal(answer, view);
+function textOfChain(answer: VerifyDocument, view: View): string {
+  if (!answer.accepted) return textOfRefusal(answer, view);
   return renderFields(
     [
       ['accepted', view.paint('green', answer.spiffe_id ?? '')],
@@ -107,7 +107,7 @@ function tellChain(answer: VerifyDocument, view: View): string {
           ? undefined
           : `${answer.anchor.subject || '(no subject)'} sha256:${answer.anchor.fingerprint}`,
       ],
-      ['of', tellBundle(answer)],
+      ['of', textOfBundle(answer)],
       ['until', answer.not_after === null ? undefined : view.at(answer.not_after)],
       ...answer.warnings.map((warning): [string, string] => [
         'WARNING',
@@ -123,8 +123,8 @@ const WARNINGS: Readonly<Record<string, string>> = {
   'key-usage-not-critical': 'the key usage of the leaf is not critical',
 };
 
-function tellToken(answer: VerifyJwtDocument, view: View): string {
-  if (!answer.accepted) return tellRefusal(answer, view);
+function textOfToken(answer: VerifyJwtDocument, view: View): string {
+  if (!answer.accepted) return textOfRefusal(answer, view);
   return renderFields(
     [
       ['accepted', view.paint('green', answer.spiffe_id ?? '')],
@@ -132,7 +132,7 @@ function tellToken(answer: VerifyJwtDocument, view: View): string {
         'by key',
         answer.key === null ? undefined : `${JSON.stringify(answer.key.key_id)} (${answer.key.algorithm})`,
       ],
-      ['of', tellBundle(answer)],
+      ['of', textOfBundle(answer)],
       ['for', answer.audiences.map((audience) => JSON.stringify(audience)).join(', ')],
       ['until', answer.not_after === null ? undefined : view.at(answer.not_after)],
     ],
@@ -140,14 +140,14 @@ function tellToken(answer: VerifyJwtDocument, view: View): string {
   );
 }
 
-function tellBundle({
+function textOfBundle({
   trust_domain: name,
   bundle_version: version,
 }: VerifyDocument | VerifyJwtDocument): string {
   return `${name ?? ''}${version === null ? '' : `, bundle version ${version}`}`;
 }
 
-function tellRefusal({ code, message }: VerifyDocument | VerifyJwtDocument, view: View): string {
+function textOfRefusal({ code, message }: VerifyDocument | VerifyJwtDocument, view: View): string {
   const hint = hintFor(code ?? undefined);
   return [
     `${view.paint('red', 'refused:')} ${view.words(message ?? 'no reason given')} [${code ?? 'unknown'}]`,

@@ -20,7 +20,7 @@ export interface PeerHolding extends Holding {
   readonly trustDomain: TrustDomain;
   readonly signer: SpiffeId;
   readonly address: string;
-  readonly saidAt: Date;
+  readonly statedAt: Date;
   /** The last request that reported this. */
   readonly seenAt: Date;
   /** Since when we know of this very content and progress, by our clock. */
@@ -114,8 +114,8 @@ export class PeerHoldings {
   restore(holdings: readonly StoredHolding[]): void {
     const knownSince = this.#options.clock.now();
     for (const holding of holdings) {
-      const { trustDomain, saidAt } = holding;
-      this.#holdings.set(trustDomain, { ...holding, seenAt: saidAt, knownSince, token: '', arrival: 0 });
+      const { trustDomain, statedAt } = holding;
+      this.#holdings.set(trustDomain, { ...holding, seenAt: statedAt, knownSince, token: '', arrival: 0 });
     }
   }
 
@@ -170,8 +170,8 @@ export class PeerHoldings {
       // An older one that is played again does not count. Within one second the later arrival
       // counts.
       const seconds = (instant: Date) => Math.floor(instant.getTime() / 1000);
-      if (newest && seconds(issuedAt) < seconds(newest.saidAt)) return trustDomain;
-      if (newest && seconds(issuedAt) === seconds(newest.saidAt) && arrival < newest.arrival)
+      if (newest && seconds(issuedAt) < seconds(newest.statedAt)) return trustDomain;
+      if (newest && seconds(issuedAt) === seconds(newest.statedAt) && arrival < newest.arrival)
         return trustDomain;
       const knownSince = newest && sayTheSame(newest, holding) ? newest.knownSince : now;
       const proved = {
@@ -179,7 +179,7 @@ export class PeerHoldings {
         trustDomain,
         signer: signer.id,
         address,
-        saidAt: issuedAt,
+        statedAt: issuedAt,
         seenAt: now,
         knownSince,
         token,

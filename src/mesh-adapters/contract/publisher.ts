@@ -124,14 +124,14 @@ export class ForeignTrustPublisher {
       const answering = this.#asked;
       failures = (await this.#compare(signal)) ? 0 : failures + 1;
       this.#answered = answering;
-      this.#tellSettled(answering);
+      this.#notifySettled(answering);
       const pauseMs = failures === 0 ? resyncMs : Math.min(resyncMs, backoffMs(failures, random));
       if (await this.#sleepOrTrigger(pauseMs, answering)) {
         await this.#pause(Math.max(batchMs, this.#tries.waitMs()));
         this.#tries.take();
       }
     }
-    this.#tellSettled(this.#asked);
+    this.#notifySettled(this.#asked);
   }
 
   /** Runs one try. Returns false where another try must follow soon. */
@@ -190,7 +190,7 @@ export class ForeignTrustPublisher {
   }
 
   /** Resolves the callers that wait for this trigger or an earlier one. */
-  #tellSettled(answered: number): void {
+  #notifySettled(answered: number): void {
     const due = this.#waiting.filter(({ asked }) => asked <= answered);
     this.#waiting = this.#waiting.filter(({ asked }) => asked > answered);
     for (const { resolve } of due) resolve();

@@ -155,8 +155,8 @@ function readLink({ link: number, hash, row, names }: Record<string, unknown>): 
   if (!isChainedTable(table) || !isCount(rowId)) return undefined;
   if (row === null) return { kind: 'link', link: { number, hash, table, rowId } };
   // The row that a link names must be the row it commits to.
-  const said = typeof row === 'string' ? objectOf(row) : undefined;
-  if (typeof row !== 'string' || said?.['table'] !== table || said['id'] !== rowId) return undefined;
+  const fields = typeof row === 'string' ? objectOf(row) : undefined;
+  if (typeof row !== 'string' || fields?.['table'] !== table || fields['id'] !== rowId) return undefined;
   return { kind: 'link', link: { number, hash, table, rowId, text: row } };
 }
 

@@ -13,7 +13,7 @@ export interface StoredHolding {
   readonly inMesh?: { readonly progress: 'written' | 'accepted' | 'in-effect'; readonly since: Date };
   readonly signer: SpiffeId;
   readonly address: string;
-  readonly saidAt: Date;
+  readonly statedAt: Date;
 }
 
 /** A row of `peer_holding`. */
@@ -41,7 +41,7 @@ export function cleanHolding(holding: StoredHolding): StoredHolding {
 
 /** The row of a holding. */
 export function rowOfHolding(holding: StoredHolding): HoldingRow {
-  const { trustDomain, digest, sequence, since, inMesh, signer, address, saidAt } = cleanHolding(holding);
+  const { trustDomain, digest, sequence, since, inMesh, signer, address, statedAt } = cleanHolding(holding);
   return {
     trust_domain: trustDomain,
     digest,
@@ -51,7 +51,7 @@ export function rowOfHolding(holding: StoredHolding): HoldingRow {
     progress_since: inMesh?.since.toISOString() ?? null,
     signer,
     address,
-    said_at: saidAt.toISOString(),
+    said_at: statedAt.toISOString(),
   };
 }
 
@@ -64,7 +64,7 @@ export function holdingOfRow(row: HoldingRow): StoredHolding {
     since: new Date(row.held_since),
     signer: parseSpiffeId(row.signer),
     address: row.address,
-    saidAt: new Date(row.said_at),
+    statedAt: new Date(row.said_at),
     ...(row.sequence === null ? {} : { sequence: BigInt(row.sequence) }),
     ...(progress === null || progressSince === null
       ? {}

@@ -201,7 +201,7 @@ describe('withClusterTrustBundles()', () => {
   it('does not report a peer as gone that a ClusterTrustBundle may still hold', async () => {
     await using mesh = await open();
     const west = await createTestCa({ trustDomain: 'west.example' });
-    const told = new Set([west.trustDomain]);
+    const reported = new Set([west.trustDomain]);
     await mesh.adapter.applyForeignTrust([west.bundle()], signal);
     mesh.api.answer = (_request, response) => {
       fail(response, 500, 'no such luck');
@@ -209,13 +209,13 @@ describe('withClusterTrustBundles()', () => {
     };
     const failed = [{ trustDomain: 'west.example', state: 'failed', code: 'cluster-trust-bundle-failed' }];
     expect(
-      await mesh.adapter.applyForeignTrust([bundleOf(west.trustDomain, [])], signal, told),
+      await mesh.adapter.applyForeignTrust([bundleOf(west.trustDomain, [])], signal, reported),
     ).toMatchObject([{ state: 'written', code: 'cluster-trust-bundle-failed', endedRootsStand: true }]);
-    expect(await mesh.adapter.applyForeignTrust([], signal, told)).toMatchObject(failed);
+    expect(await mesh.adapter.applyForeignTrust([], signal, reported)).toMatchObject(failed);
     // Now only the ClusterTrustBundle is left; a restart does not change that.
-    expect(await mesh.create().applyForeignTrust([], signal, told)).toMatchObject(failed);
+    expect(await mesh.create().applyForeignTrust([], signal, reported)).toMatchObject(failed);
     mesh.api.answer = () => false;
-    expect(await mesh.adapter.applyForeignTrust([], signal, told)).toEqual([]);
+    expect(await mesh.adapter.applyForeignTrust([], signal, reported)).toEqual([]);
     expect(mesh.specs()).toEqual([]);
   });
 

@@ -6,7 +6,8 @@ import { silentLog, systemRandom } from '../../../src/platform/index.ts';
 import { tempDir } from '../../../testkit/temp-dir.ts';
 import { createTestCa } from '../../../testkit/test-ca.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
-import { untilHealed, untilTold } from '../until.ts';
+import { untilHealed } from '../until.ts';
+import { until } from '../../../testkit/until.ts';
 import { FakeCluster, type FakeRequest } from './fake-cluster.ts';
 
 const ROOTS = '/v1/connect/ca/roots';
@@ -16,7 +17,7 @@ let clock: TestClock;
 let folder: ReturnType<typeof tempDir>;
 let adapter: MeshAdapter;
 let ended: AbortController;
-let told: string[][];
+let reported: string[][];
 let following: Promise<void>;
 
 beforeEach(async () => {
@@ -32,7 +33,7 @@ beforeEach(async () => {
     log: silentLog,
   });
   ended = new AbortController();
-  told = [];
+  reported = [];
 });
 afterEach(async () => {
   ended.abort();
@@ -45,7 +46,7 @@ afterEach(async () => {
 function follow(): void {
   following = (async () => {
     for await (const { roots } of adapter.watchOwnTrust(ended.signal))
-      told.push(roots.map(({ keyFingerprint }) => keyFingerprint));
+      reported.push(roots.map(({ keyFingerprint }) => keyFingerprint));
   })();
 }
 
@@ -65,20 +66,20 @@ describe('readOwnTrust() of Consul', () => {
     let release: (() => void) | undefined;
     const next = await createTestCa({ trustDomain: 'fake.consul' });
     answerRoots((response, { index }) => {
-      const end = (told: string, cas = [cluster.ca]) => {
-        response.setHeader('x-consul-index', told);
+      const end = (reported: string, cas = [cluster.ca]) => {
+        response.setHeader('x-consul-index', reported);
         response.end(JSON.stringify(cluster.roots(cas)));
       };
       if (index === null) end('41');
       else if (index === '41') release = () => end('42', [cluster.ca, next]);
     });
     follow();
-    await untilTold(() => release !== undefined, 'the blocking query');
-    expect(told).toEqual([[cluster.ca.authority.keyFingerprint]]);
+    await until(() => release !== undefined, 'the blocking query');
+    expect(reported).toEqual([[cluster.ca.authority.keyFingerprint]]);
     release?.();
-    await untilTold(() => asked().length === 3, 'the next query');
+    await until(() => asked().length === 3, 'the next query');
     expect(asked()).toEqual([null, '41', '42']);
-    expect(told[1]).toHaveLength(2);
+    expect(reported[1]).toHaveLength(2);
     expect(adapter.status()).toMatchObject({ connected: true });
   });
 
@@ -97,10 +98,10 @@ describe('readOwnTrust() of Consul', () => {
       response.end(JSON.stringify(cluster.roots(first ? [cluster.ca] : [next])));
     });
     follow();
-    await untilTold(() => told.length === 2, 'the second roots');
-    expect(told[1]).toEqual([next.authority.keyFingerprint]);
+    await until(() => reported.length === 2, 'the second roots');
+    expect(reported[1]).toEqual([next.authority.keyFingerprint]);
     await clock.advance(60_000);
-    await untilTold(() => asked().length > 2, 'the third query');
+    await until(() => asked().length > 2, 'the third query');
     expect(asked().slice(0, 3)).toEqual([null, '41', null]);
     // With pauses that double to half a minute, a minute has room for this many only.
     expect(asked().length).toBeLessThan(14);
@@ -135,29 +136,29 @@ describe('readOwnTrust() of Consul', () => {
         response.setHeader('x-consul-index', '7');
         response.end(JSON.stringify(cluster.roots()));
         // The next blocking query is the one that fails.
-        broken = told.length === 0;
+        broken = reported.length === 0;
       }
     });
     follow();
-    await untilTold(() => adapter.status().code === code, `the code ${code}`);
+    await until(() => adapter.status().code === code, `the code ${code}`);
     expect(adapter.status()).toMatchObject({ connected: false, code });
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
     answerRoots((response) => {
       response.setHeader('x-consul-index', '9');
       response.end(JSON.stringify(cluster.roots()));
     });
     await untilHealed(clock, () => adapter.status().connected, 'the recovery');
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 
   it('gives a cluster that does not answer 15 s, and one that holds a blocking query too long a little more than its wait', async () => {
     answerRoots(() => {});
     follow();
-    await untilTold(() => asked().length === 1, 'the query');
+    await until(() => asked().length === 1, 'the query');
     await clock.advance(14_999);
     expect(adapter.status()).toMatchObject({ code: 'not-contacted' });
     await clock.advance(1);
-    await untilTold(() => adapter.status().code === 'mesh-unreachable', 'the end of the first query');
+    await until(() => adapter.status().code === 'mesh-unreachable', 'the end of the first query');
     answerRoots((response, { index }) => {
       if (index !== null) return;
       response.setHeader('x-consul-index', '7');
@@ -167,7 +168,7 @@ describe('readOwnTrust() of Consul', () => {
     // counts from its beginning.
     await clock.untilSleeping();
     await clock.advance(500);
-    await untilTold(() => asked().at(-1) === '7', 'the blocking query');
+    await until(() => asked().at(-1) === '7', 'the blocking query');
     expect(adapter.status()).toMatchObject({ connected: true });
     await clock.advance(330_000);
     expect(adapter.status()).toMatchObject({ connected: true });
@@ -192,7 +193,7 @@ describe('readOwnTrust() of Consul', () => {
     await expect(adapter.applyForeignTrust([], ended.signal)).resolves.toEqual([]);
     writeFileSync(folder.file('token'), 'expired');
     follow();
-    await untilTold(() => told.length === 1, 'the roots, which need no token');
+    await until(() => reported.length === 1, 'the roots, which need no token');
     const refused = adapter.applyForeignTrust([], ended.signal);
     await expect(refused).rejects.toMatchObject({
       code: 'mesh-forbidden',

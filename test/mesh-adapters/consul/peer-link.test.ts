@@ -23,7 +23,8 @@ import { createRecordingLog } from '../../../testkit/recording-log.ts';
 import { tempDir } from '../../../testkit/temp-dir.ts';
 import { createTestCa, type TestCa } from '../../../testkit/test-ca.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
-import { untilHealed, untilTold } from '../until.ts';
+import { untilHealed } from '../until.ts';
+import { until } from '../../../testkit/until.ts';
 import { acceptBundles, FakeCluster, type FakeStream } from './fake-cluster.ts';
 
 const TOKEN = '/v1/peering/token';
@@ -62,7 +63,7 @@ function apply(): void {
 
 async function acceptedOnce(): Promise<void> {
   apply();
-  await untilTold(() => last()?.state === 'accepted', 'the first acceptance');
+  await until(() => last()?.state === 'accepted', 'the first acceptance');
 }
 
 describe('PeerLink: exported services', () => {
@@ -74,7 +75,7 @@ describe('PeerLink: exported services', () => {
     };
     await acceptedOnce();
     expect(last()).not.toHaveProperty('code');
-    const tell = (...services: string[]) =>
+    const exportServices = (...services: string[]) =>
       stream?.write({
         response: {
           nonce: '1',
@@ -87,13 +88,13 @@ describe('PeerLink: exported services', () => {
           operation: 1,
         },
       });
-    tell('info', 'backend', 'info-sidecar-proxy');
-    await untilTold(() => last()?.code === 'services-exported', 'the services');
+    exportServices('info', 'backend', 'info-sidecar-proxy');
+    await until(() => last()?.code === 'services-exported', 'the services');
     expect(last()).toMatchObject({ state: 'accepted', message: 'exported to it: "backend", "info"' });
-    tell(...Array.from({ length: 25 }, (_, index) => `s${index + 10}`));
-    await untilTold(() => last()?.message?.endsWith('and 5 more') === true, 'the longer list');
-    tell();
-    await untilTold(() => last()?.code === undefined, 'that there are none');
+    exportServices(...Array.from({ length: 25 }, (_, index) => `s${index + 10}`));
+    await until(() => last()?.message?.endsWith('and 5 more') === true, 'the longer list');
+    exportServices();
+    await until(() => last()?.code === undefined, 'that there are none');
     expect(reports.every(({ state }) => state === 'accepted')).toBe(true);
   });
 });
@@ -112,7 +113,7 @@ describe('PeerLink: silence', () => {
     await acceptedOnce();
     for (let beat = 1; beat <= 20; beat += 1) {
       await clock.advance(15_000);
-      await untilTold(() => heartbeats === beat, 'the heartbeat');
+      await until(() => heartbeats === beat, 'the heartbeat');
       // Until its answer is here as well.
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
@@ -143,7 +144,7 @@ describe('PeerLink: silence', () => {
   it('gives up a server that takes the stream and does not answer the opening within 15 s', async () => {
     cluster.onStream = () => {};
     apply();
-    await untilTold(() => cluster.streams.length === 1, 'the stream');
+    await until(() => cluster.streams.length === 1, 'the stream');
     await clock.advance(14_999);
     expect(reports).toEqual([]);
     await clock.advance(1);
@@ -159,7 +160,7 @@ describe('PeerLink: silence', () => {
   it('gives up an exchange of secrets after 10 s, and takes a new token for the next', async () => {
     cluster.onExchange = () => {};
     apply();
-    await untilTold(() => cluster.requestsTo(TOKEN).length === 1, 'the token');
+    await until(() => cluster.requestsTo(TOKEN).length === 1, 'the token');
     await untilHealed(clock, () => last()?.code === 'mesh-unreachable', 'the end of the exchange');
     expect(last()).toMatchObject({ state: 'failed', message: expect.stringContaining('10000 ms') });
     cluster.onExchange = (_, callback) => callback(null, { stream_secret: 'second' });
@@ -180,7 +181,7 @@ describe('PeerLink: tokens', () => {
       return true;
     };
     apply();
-    await untilTold(() => last() !== undefined, 'the report');
+    await until(() => last() !== undefined, 'the report');
     expect(last()).toMatchObject({
       state: 'failed',
       code,
@@ -198,7 +199,7 @@ describe('PeerLink: tokens', () => {
       return true;
     };
     apply();
-    await untilTold(() => last() !== undefined, 'the report');
+    await until(() => last() !== undefined, 'the report');
     expect(last()).toMatchObject({ state: 'failed', code: 'peering-token-malformed' });
     expect(JSON.stringify([reports, log.records.map(({ fields }) => String(fields['error']))])).not.toMatch(
       /hush|aHVza/,
@@ -247,7 +248,7 @@ describe('PeerLink: the leader', () => {
     await acceptedOnce();
     cluster.onStream = acceptBundles;
     await leader[Symbol.asyncDispose]();
-    await untilTold(() => last()?.code === 'peer-stream-lost', 'the loss');
+    await until(() => last()?.code === 'peer-stream-lost', 'the loss');
     expect(last()).toMatchObject({ state: 'accepted' });
     await untilHealed(clock, () => last()?.code === undefined, 'the recovery');
     expect(cluster.streams).toHaveLength(2);
@@ -256,7 +257,7 @@ describe('PeerLink: the leader', () => {
   it('follows five leaders in a row and then takes a pause: two servers may each name the other', async () => {
     cluster.onStream = (stream) => fail(stream, leaderIs(cluster.grpcAddress));
     apply();
-    await untilTold(() => last() !== undefined, 'the report');
+    await until(() => last() !== undefined, 'the report');
     expect(last()).toMatchObject({ state: 'failed', code: 'peer-stream-lost' });
     expect(cluster.streams).toHaveLength(6);
     cluster.onStream = acceptBundles;
@@ -274,7 +275,7 @@ describe('PeerLink: the leader', () => {
   ])('dials nothing where the follower names %s, and tries the token again after a pause', async (_what, error) => {
     cluster.onStream = (stream) => fail(stream, error);
     apply();
-    await untilTold(() => last() !== undefined, 'the report');
+    await until(() => last() !== undefined, 'the report');
     expect(last()).toMatchObject({
       state: 'failed',
       code: 'peer-stream-lost',
@@ -293,18 +294,18 @@ describe('PeerLink: a cluster that was signed or named again', () => {
   it('requests another token when every stream fails, and dials the servers of that one', async () => {
     await acceptedOnce();
     // Its CA is new, so the content of the first token is useless.
-    await using anew = await FakeCluster.start();
+    await using fresh = await FakeCluster.start();
     cluster.answer = ({ path }, response) => {
       if (path !== TOKEN) return false;
-      response.end(JSON.stringify({ PeeringToken: anew.token() }));
+      response.end(JSON.stringify({ PeeringToken: fresh.token() }));
       return true;
     };
     cluster.onStream = away;
     cluster.streams[0]?.end();
-    await untilTold(() => last()?.code === 'peer-stream-lost', 'the loss');
+    await until(() => last()?.code === 'peer-stream-lost', 'the loss');
     expect(last()?.state).toBe('accepted');
-    await untilHealed(clock, () => anew.streams.length === 1, 'the stream to the new servers');
-    await untilTold(() => last()?.code === undefined, 'the recovery');
+    await untilHealed(clock, () => fresh.streams.length === 1, 'the stream to the new servers');
+    await until(() => last()?.code === undefined, 'the recovery');
     expect(cluster.requestsTo(TOKEN)).toHaveLength(2);
   });
 
@@ -347,11 +348,11 @@ describe('PeerLink.dialNow()', () => {
       random: systemRandom,
       log,
     });
-    await untilTold(() => dialed === 1, 'the first dialing');
-    await untilTold(() => log.records.length === 1, 'its end');
+    await until(() => dialed === 1, 'the first dialing');
+    await until(() => log.records.length === 1, 'its end');
     await clock.untilSleeping();
     link.dialNow();
-    await untilTold(() => dialed === 2, 'the second dialing, without a pause');
+    await until(() => dialed === 2, 'the second dialing, without a pause');
     await clock.untilSleeping();
     expect(dialed).toBe(2);
     await link.stop();
@@ -364,7 +365,7 @@ describe('PeerLink: a peering that the cluster ended', () => {
   it('tells that it is over and its trust with it, and begins again with a new token', async () => {
     await acceptedOnce();
     cluster.streams[0]?.write({ terminated: {} });
-    await untilTold(() => last()?.state === 'failed', 'the end');
+    await until(() => last()?.state === 'failed', 'the end');
     expect(last()).toMatchObject({
       code: 'peering-terminated',
       message: 'the cluster has ended the peering',
@@ -382,7 +383,7 @@ describe('PeerLink: a peering that the cluster ended', () => {
     await acceptedOnce();
     cluster.onStream = (stream) => void stream.emit('error', { code, details: 'unknown peering' });
     cluster.streams[0]?.end();
-    await untilTold(() => last()?.code === 'peer-stream-lost', 'the loss');
+    await until(() => last()?.code === 'peer-stream-lost', 'the loss');
     expect(last()?.state).toBe('accepted');
     await untilHealed(clock, () => last()?.code === 'peering-terminated', 'the refusal');
     expect(last()?.state).toBe('failed');
@@ -395,7 +396,7 @@ describe('PeerLink: a peering that the cluster ended', () => {
     cluster.onExchange = (_, callback) =>
       callback({ code: grpcStatus.PERMISSION_DENIED, details: 'invalid peering establishment secret' });
     apply();
-    await untilTold(() => last() !== undefined, 'the report');
+    await until(() => last() !== undefined, 'the report');
     expect(last()).toMatchObject({ state: 'failed', code: 'peering-secret-refused' });
     cluster.onExchange = (_, callback) => callback(null, { stream_secret: 'good' });
     await untilHealed(clock, () => last()?.state === 'accepted', 'the recovery');
@@ -436,7 +437,7 @@ describe('PeerLink: a peering that the cluster ended', () => {
     const [first] = await peerings();
     const name = first?.Name ?? '';
     await fetch(`${consul.url}/v1/peering/${name}`, { method: 'DELETE' });
-    await untilTold(() => last()?.code === 'peering-terminated', 'the end');
+    await until(() => last()?.code === 'peering-terminated', 'the end');
     expect(last()?.state).toBe('failed');
     expect(consul.mesh.status().foreign).toEqual([]);
     await untilHealed(clock, () => last()?.state === 'accepted', 'the new peering');

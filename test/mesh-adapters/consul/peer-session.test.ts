@@ -14,7 +14,7 @@ import { createTestCa } from '../../../testkit/test-ca.ts';
 
 function session() {
   const sent: ReplicationMessage[] = [];
-  const told: string[] = [];
+  const reported: string[] = [];
   let digest = 'one';
   const peer = new PeerSession({
     peerId: 'peer',
@@ -29,10 +29,10 @@ function session() {
         exported_partition: '',
       },
     }),
-    onAccepted: (label) => void told.push(`accepted ${label}`),
-    onRefused: (label, reason) => void told.push(`refused ${label}: ${reason}`),
+    onAccepted: (label) => void reported.push(`accepted ${label}`),
+    onRefused: (label, reason) => void reported.push(`refused ${label}: ${reason}`),
     onAddresses: () => {},
-    onExports: (services) => void told.push(`exports ${services.join(' ')}`),
+    onExports: (services) => void reported.push(`exports ${services.join(' ')}`),
   });
   const request = (response_nonce: string, error?: { code: number; message: string }) =>
     peer.receive({
@@ -47,7 +47,7 @@ function session() {
     digest = to;
     peer.bundleChanged();
   };
-  return { peer, sent, told, request, change };
+  return { peer, sent, reported, request, change };
 }
 
 describe('PeerSession', () => {
@@ -61,7 +61,7 @@ describe('PeerSession', () => {
   });
 
   it('reports which services are exported to it, a list with many names cut short, and acknowledges it', () => {
-    const { peer, sent, told } = session();
+    const { peer, sent, reported } = session();
     peer.start('secret');
     const list = (services: readonly string[]) =>
       peer.receive({
@@ -77,14 +77,14 @@ describe('PeerSession', () => {
         },
       });
     list(['info', 'info-sidecar-proxy']);
-    expect(told).toEqual(['exports info info-sidecar-proxy']);
+    expect(reported).toEqual(['exports info info-sidecar-proxy']);
     expect(sent.at(-1)?.request).toMatchObject({ response_nonce: '7' });
     list(Array.from({ length: 5000 }, () => 'x'));
-    expect(told.at(-1)).toHaveLength('exports '.length + 1000 + 999);
+    expect(reported.at(-1)).toHaveLength('exports '.length + 1000 + 999);
   });
 
   it('sends the bundle as `roots` on request and after a change, and matches ACK and NACK by nonce', () => {
-    const { peer, sent, told, request, change } = session();
+    const { peer, sent, reported, request, change } = session();
     peer.start('secret');
     request('');
     const first = sent.at(-1)?.response;
@@ -103,7 +103,7 @@ describe('PeerSession', () => {
     request('unknown');
     request(first?.nonce ?? '');
     request(second, { code: 3, message: 'no' });
-    expect(told).toEqual(['accepted one', 'refused two: no']);
+    expect(reported).toEqual(['accepted one', 'refused two: no']);
   });
 
   it('acknowledges what it subscribed, refuses what it did not, and ends with Terminated', () => {

@@ -203,8 +203,8 @@ describe('createFilesAdapter()', () => {
       log: silentLog,
     });
     const ended = new AbortController();
-    for await (const told of adapter.watchOwnTrust(ended.signal)) {
-      expect(told.roots.map(({ fingerprint }) => fingerprint)).toEqual([own.authority.fingerprint]);
+    for await (const reported of adapter.watchOwnTrust(ended.signal)) {
+      expect(reported.roots.map(({ fingerprint }) => fingerprint)).toEqual([own.authority.fingerprint]);
       ended.abort();
     }
   });
@@ -226,13 +226,13 @@ describe('createFilesAdapter()', () => {
       log: silentLog,
     });
     const ended = new AbortController();
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     for await (const { roots, jwtAuthorities } of adapter.watchOwnTrust(ended.signal)) {
-      told.push([roots.length, jwtAuthorities]);
-      if (told.length === 1) write(one, two);
+      reported.push([roots.length, jwtAuthorities]);
+      if (reported.length === 1) write(one, two);
       else ended.abort();
     }
-    expect(told).toEqual([
+    expect(reported).toEqual([
       [1, [one]],
       [1, [one, two]],
     ]);
@@ -399,13 +399,13 @@ describe('watchOwnTrust() with a file that names what signs', () => {
       log: silentLog,
     });
     const stopping = new AbortController();
-    const told: (readonly string[] | undefined)[] = [];
+    const reported: (readonly string[] | undefined)[] = [];
     for await (const { signing } of adapter.watchOwnTrust(stopping.signal)) {
-      told.push(signing);
-      if (told.length === 1) writeFileSync(signingPemFile, pemFromCertificates([second.root]));
+      reported.push(signing);
+      if (reported.length === 1) writeFileSync(signingPemFile, pemFromCertificates([second.root]));
       else stopping.abort();
     }
-    expect(told).toEqual([[first.authority.fingerprint], [second.authority.fingerprint]]);
+    expect(reported).toEqual([[first.authority.fingerprint], [second.authority.fingerprint]]);
     await adapter.stop();
   });
 });

@@ -135,11 +135,11 @@ describe('createIstioAdapter()', () => {
     const refused = [{ trustDomain: 'west.example', state: 'refused', code: 'foreign-entry-invalid' }];
     expect(await istio.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject(refused);
     // It keeps its previous trust, also in removed peers.
-    const told = new Set([west.trustDomain]);
+    const reported = new Set([west.trustDomain]);
     for (const _again of ['at once', 'later'])
-      expect(await istio.adapter.applyForeignTrust([], signal, told)).toMatchObject(refused);
+      expect(await istio.adapter.applyForeignTrust([], signal, reported)).toMatchObject(refused);
     await istio.edit((text) => text.replace(/caCertificates:[^]*/, ''));
-    expect(await istio.adapter.applyForeignTrust([], signal, told)).toEqual([]);
+    expect(await istio.adapter.applyForeignTrust([], signal, reported)).toEqual([]);
   });
 
   it('reports when proxies will not accept foreign roots', async () => {

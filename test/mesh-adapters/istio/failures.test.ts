@@ -4,7 +4,8 @@ import { silentLog, systemRandom } from '../../../src/platform/index.ts';
 import { pemFromCertificates } from '../../../src/spiffe/index.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
-import { untilHealed, untilTold } from '../until.ts';
+import { untilHealed } from '../until.ts';
+import { until } from '../../../testkit/until.ts';
 import { answerHalf, FakeApiServer, fail } from '../kubernetes/fake-api-server.ts';
 
 const MESH = 'istio';
@@ -19,7 +20,7 @@ let clock: TestClock;
 let adapter: MeshAdapter;
 let own: TestCa;
 let west: TestCa;
-let told: string[][];
+let reported: string[][];
 let ended: AbortController;
 let following: Promise<void>;
 
@@ -41,7 +42,7 @@ beforeEach(async () => {
     random: systemRandom,
     log: silentLog,
   });
-  told = [];
+  reported = [];
   ended = new AbortController();
   following = Promise.resolve();
 });
@@ -59,7 +60,7 @@ function putRoots(...cas: TestCa[]): void {
 function follow(): void {
   following = (async () => {
     for await (const { roots } of adapter.watchOwnTrust(ended.signal))
-      told.push(roots.map(({ keyFingerprint }) => keyFingerprint));
+      reported.push(roots.map(({ keyFingerprint }) => keyFingerprint));
   })();
 }
 
@@ -81,11 +82,11 @@ describe('readOwnTrust() of Istio', () => {
       return true;
     };
     follow();
-    await untilTold(() => adapter.status().code === code, `the code ${code}`);
+    await until(() => adapter.status().code === code, `the code ${code}`);
     // The other ConfigMap can be read, which does not hide it.
-    await untilTold(() => api.watches === 1, 'the watch of the mesh config');
+    await until(() => api.watches === 1, 'the watch of the mesh config');
     api.bookmark(MESH);
-    await untilTold(() => true, 'a turn');
+    await until(() => true, 'a turn');
     expect(adapter.status()).toMatchObject({
       connected: false,
       code,
@@ -94,7 +95,7 @@ describe('readOwnTrust() of Istio', () => {
     await clock.advance(60_000);
     expect(api.count('list', ROOTS)).toBeLessThan(14);
     api.answer = () => false;
-    await untilHealed(clock, () => told.length === 1 && connected(), 'the recovery');
+    await untilHealed(clock, () => reported.length === 1 && connected(), 'the recovery');
   });
 
   it('takes the token of the service account again after 401', async () => {
@@ -105,10 +106,10 @@ describe('readOwnTrust() of Istio', () => {
       return true;
     };
     follow();
-    await untilTold(() => adapter.status().code === 'mesh-unauthenticated', 'the refusal');
+    await until(() => adapter.status().code === 'mesh-unauthenticated', 'the refusal');
     api.token('good');
     await untilHealed(clock, connected, 'the recovery');
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 
   it.each([
@@ -116,20 +117,20 @@ describe('readOwnTrust() of Istio', () => {
     [ROOTS, 'roots'],
   ])('reports the missing ConfigMap (%s), keeps its last report, and learns when it is back', async (name) => {
     follow();
-    await untilTold(() => told.length === 1 && api.watches === 2, 'the first roots');
+    await until(() => reported.length === 1 && api.watches === 2, 'the first roots');
     const before = api.objects.get(name)?.data ?? {};
     api.delete(name);
-    await untilTold(() => !connected(), 'the loss');
+    await until(() => !connected(), 'the loss');
     api.bookmark(name);
     api.bookmark(name === MESH ? ROOTS : MESH);
-    await untilTold(() => true, 'a turn');
+    await until(() => true, 'a turn');
     expect(adapter.status()).toMatchObject({
       code: 'mesh-not-found',
       message: `ConfigMap istio-system/${name} is not there`,
     });
     api.put(name, before);
-    await untilTold(connected, 'the return');
-    expect(told).toHaveLength(1);
+    await until(connected, 'the return');
+    expect(reported).toHaveLength(1);
   });
 
   it.each([
@@ -141,20 +142,20 @@ describe('readOwnTrust() of Istio', () => {
     string
   >, code) => {
     follow();
-    await untilTold(() => told.length === 1 && api.watches === 2, 'the first roots');
+    await until(() => reported.length === 1 && api.watches === 2, 'the first roots');
     api.put(ROOTS, data);
-    await untilTold(() => adapter.status().code === code, `the code ${code}`);
-    expect(told).toHaveLength(1);
+    await until(() => adapter.status().code === code, `the code ${code}`);
+    expect(reported).toHaveLength(1);
     putRoots(own, west);
-    await untilTold(() => told.length === 2, 'the next roots');
+    await until(() => reported.length === 2, 'the next roots');
     expect(connected()).toBe(true);
   });
 
   it('continues from its version when a watch ends, without a list', async () => {
     follow();
-    await untilTold(() => told.length === 1 && api.watches === 2, 'the first roots');
+    await until(() => reported.length === 1 && api.watches === 2, 'the first roots');
     putRoots(own, west);
-    await untilTold(() => told.length === 2, 'the second roots');
+    await until(() => reported.length === 2, 'the second roots');
     const version = api.objects.get(ROOTS)?.metadata.resourceVersion;
     api.endWatches('end');
     await untilHealed(clock, () => api.watches === 2, 'the next watches');
@@ -163,7 +164,7 @@ describe('readOwnTrust() of Istio', () => {
     expect(api.count('list')).toBe(2);
     expect(connected()).toBe(true);
     putRoots(own);
-    await untilTold(() => told.length === 3, 'the third roots');
+    await until(() => reported.length === 3, 'the third roots');
   });
 
   it('does not spin when every watch is closed at once', async () => {
@@ -173,7 +174,7 @@ describe('readOwnTrust() of Istio', () => {
       return true;
     };
     follow();
-    await untilTold(() => told.length === 1, 'the roots');
+    await until(() => reported.length === 1, 'the roots');
     for (let second = 0; second < 120; second += 1) {
       await new Promise((resolve) => setTimeout(resolve, 1));
       await clock.advance(1000);
@@ -184,9 +185,9 @@ describe('readOwnTrust() of Istio', () => {
 
   it('drops an incomplete event of a broken watch, and misses no change meanwhile', async () => {
     follow();
-    await untilTold(() => told.length === 1 && api.watches === 2, 'the watches');
+    await until(() => reported.length === 1 && api.watches === 2, 'the watches');
     api.endWatches('cut');
-    await untilTold(() => !connected(), 'the loss');
+    await until(() => !connected(), 'the loss');
     expect(adapter.status()).toMatchObject({ code: 'mesh-unreachable' });
     // The version is no longer stored, nor are the missed events: list again.
     api.answer = ({ verb }, response) => {
@@ -198,32 +199,32 @@ describe('readOwnTrust() of Istio', () => {
     putRoots(own, west);
     await untilHealed(clock, () => api.watches === 2 && connected(), 'the next watches');
     api.put(ROOTS, api.objects.get(ROOTS)?.data ?? {});
-    await untilTold(() => told.length === 2, 'the second roots');
-    expect(told[1]).toHaveLength(2);
+    await until(() => reported.length === 2, 'the second roots');
+    expect(reported[1]).toHaveLength(2);
   });
 
   it('lists after the connection broke, because a restored backup sends no event', async () => {
     follow();
-    await untilTold(() => told.length === 1 && api.watches === 2, 'the watches');
+    await until(() => reported.length === 1 && api.watches === 2, 'the watches');
     const roots = api.objects.get(ROOTS);
     if (roots) roots.data['root-cert.pem'] = pemFromCertificates([own.root, west.root]);
     api.endWatches('cut');
-    await untilHealed(clock, () => told.length === 2 && connected(), 'the roots of the backup');
-    expect(told[1]).toHaveLength(2);
+    await untilHealed(clock, () => reported.length === 2 && connected(), 'the roots of the backup');
+    expect(reported[1]).toHaveLength(2);
   });
 
   it('returns after the API server was restarted, with the roots of that moment', async () => {
     follow();
-    await untilTold(() => told.length === 1 && api.watches === 2, 'the first roots');
+    await until(() => reported.length === 1 && api.watches === 2, 'the first roots');
     await api.stop();
-    await untilTold(() => !connected(), 'the loss');
+    await until(() => !connected(), 'the loss');
     await clock.advance(120_000);
     expect(adapter.status()).toMatchObject({ connected: false, code: 'mesh-unreachable' });
     await api.start();
     await untilHealed(clock, () => api.watches === 2 && connected(), 'the next watches');
     putRoots(own, west);
-    await untilTold(() => told.length === 2, 'the second roots');
-    expect(told).toHaveLength(2);
+    await until(() => reported.length === 2, 'the second roots');
+    expect(reported).toHaveLength(2);
   });
 });
 

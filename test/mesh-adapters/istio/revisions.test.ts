@@ -142,9 +142,9 @@ describe('createIstioAdapter() with several revisions', () => {
     const { api, adapter, west } = cluster;
     await adapter.applyForeignTrust([west], signal);
     api.put('istio-canary', { mesh: '{' }, revision('canary'));
-    const told = new Set([west.trustDomain]);
+    const reported = new Set([west.trustDomain]);
     for (const _again of ['at once', 'later'])
-      expect(await adapter.applyForeignTrust([], signal, told)).toMatchObject([
+      expect(await adapter.applyForeignTrust([], signal, reported)).toMatchObject([
         { trustDomain: 'west.example', state: 'failed', code: 'mesh-config-malformed' },
       ]);
   });

@@ -137,7 +137,7 @@ export class FakeApiServer {
     };
     const stored: FakeObject = { ...object, metadata };
     this.#objects.set(path, stored);
-    this.tell(name, before ? 'MODIFIED' : 'ADDED', stored);
+    this.announce(name, before ? 'MODIFIED' : 'ADDED', stored);
     return stored;
   }
 
@@ -145,14 +145,14 @@ export class FakeApiServer {
     const object = this.object(name);
     if (!object) return;
     this.#objects.delete(pathOf(name));
-    this.tell(name, 'DELETED', {
+    this.announce(name, 'DELETED', {
       ...object,
       metadata: { ...object.metadata, resourceVersion: this.#next() },
     });
   }
 
   /** Sends an event to every watch of the object. */
-  tell(name: string, type: string, object: FakeObject): void {
+  announce(name: string, type: string, object: FakeObject): void {
     const collection = collectionOf(pathOf(name));
     if (type !== 'BOOKMARK') this.#changes.push({ version: this.#version, collection, type, object });
     for (const watch of this.#watches)
@@ -163,7 +163,7 @@ export class FakeApiServer {
   bookmark(name: string): void {
     const [, , , item = ''] = PATH.exec(pathOf(name)) ?? [];
     const metadata = { name: item, resourceVersion: this.#next() };
-    this.tell(name, 'BOOKMARK', { kind: 'ConfigMap', metadata });
+    this.announce(name, 'BOOKMARK', { kind: 'ConfigMap', metadata });
   }
 
   /** Ends every watch, in good order or by cutting the connection in the middle of an event. */
@@ -280,7 +280,7 @@ export class FakeApiServer {
 
   #store(path: string, type: 'ADDED' | 'MODIFIED', object: FakeObject): void {
     this.#objects.set(path, object);
-    this.tell(path, type, object);
+    this.announce(path, type, object);
     this.onWrite();
   }
 }

@@ -8,7 +8,8 @@ import { watchObjects } from '../../../src/mesh-adapters/kubernetes/watch-object
 import { systemRandom } from '../../../src/platform/index.ts';
 import { TEST_INSTANT } from '../../../testkit/test-ca.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
-import { untilHealed, untilTold } from '../until.ts';
+import { untilHealed } from '../until.ts';
+import { until } from '../../../testkit/until.ts';
 import { FakeApiServer } from './fake-api-server.ts';
 
 const THINGS = collectionOf({
@@ -74,7 +75,7 @@ describe('KubernetesClient with objects of any kind', () => {
 
 describe('watchObjects()', () => {
   it('reports all selected objects after each change, and after 410 forgets those that were deleted meanwhile', async () => {
-    const told: string[][] = [];
+    const reported: string[][] = [];
     const ended = new AbortController();
     api.putObject(`${THINGS.path}/one`, thing('one', { of: 'us' }));
     api.putObject(`${THINGS.path}/theirs`, thing('theirs', { of: 'them' }));
@@ -82,18 +83,19 @@ describe('watchObjects()', () => {
       client,
       collection: THINGS,
       selector: { labelSelector: 'of=us' },
-      onObjects: (objects: ReadonlyMap<string, KubernetesObject>) => told.push([...objects.keys()].sort()),
+      onObjects: (objects: ReadonlyMap<string, KubernetesObject>) =>
+        reported.push([...objects.keys()].sort()),
       onContact: () => {},
       onTrouble: () => {},
       clock,
       random: systemRandom,
       signal: ended.signal,
     });
-    await untilTold(() => api.watches === 1, 'the watch');
+    await until(() => api.watches === 1, 'the watch');
     api.putObject(`${THINGS.path}/two`, thing('two', { of: 'us' }));
     api.delete(`${THINGS.path}/one`);
-    await untilTold(() => told.length === 3, 'two changes');
-    expect(told).toEqual([['one'], ['one', 'two'], ['two']]);
+    await until(() => reported.length === 3, 'two changes');
+    expect(reported).toEqual([['one'], ['one', 'two'], ['two']]);
     api.answer = ({ verb }, response) => {
       if (verb !== 'watch') return false;
       response.writeHead(410).end('{"kind":"Status","message":"too old"}');
@@ -102,8 +104,8 @@ describe('watchObjects()', () => {
     };
     api.endWatches('cut');
     api.delete(`${THINGS.path}/two`);
-    await untilHealed(clock, () => told.length === 4, 'the list after 410');
-    expect(told[3]).toEqual([]);
+    await untilHealed(clock, () => reported.length === 4, 'the list after 410');
+    expect(reported[3]).toEqual([]);
     ended.abort();
     await watching;
   });

@@ -143,13 +143,13 @@ describe('createKumaAdapter()', () => {
       { state: 'refused', code: 'foreign-entry-invalid', message: expect.stringContaining('broken') },
     ]);
     // Proxies keep their previous trust, also in removed peers.
-    const told = new Set([west.trustDomain]);
+    const reported = new Set([west.trustDomain]);
     for (const _again of ['at once', 'later'])
-      expect(await mesh.adapter.applyForeignTrust([], signal, told)).toMatchObject([
+      expect(await mesh.adapter.applyForeignTrust([], signal, reported)).toMatchObject([
         { trustDomain: 'west.example', state: 'refused', code: 'foreign-entry-invalid' },
       ]);
     mesh.kuma.trusts.delete('default/broken');
-    expect(await mesh.adapter.applyForeignTrust([], signal, told)).toEqual([]);
+    expect(await mesh.adapter.applyForeignTrust([], signal, reported)).toEqual([]);
     expect(await mesh.adapter.applyForeignTrust([west.bundle()], signal)).toMatchObject([
       { state: 'written' },
     ]);

@@ -8,7 +8,8 @@ import { tempDir } from '../../../testkit/temp-dir.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
 import { answerHalf, FakeApiServer } from '../kubernetes/fake-api-server.ts';
-import { untilHealed, untilTold } from '../until.ts';
+import { untilHealed } from '../until.ts';
+import { until } from '../../../testkit/until.ts';
 import { FakeKumaControlPlane, refuse } from './fake-control-plane.ts';
 
 let kuma: FakeKumaControlPlane;
@@ -17,7 +18,7 @@ let adapter: MeshAdapter;
 let folder: ReturnType<typeof tempDir>;
 let own: TestCa;
 let west: TestCa;
-let told: string[][];
+let reported: string[][];
 let ended: AbortController;
 let following: Promise<void>;
 
@@ -39,7 +40,7 @@ beforeEach(async () => {
     random: systemRandom,
     log: silentLog,
   });
-  told = [];
+  reported = [];
   ended = new AbortController();
   following = Promise.resolve();
 });
@@ -54,8 +55,8 @@ afterEach(async () => {
 function follow(): void {
   following = (async () => {
     for await (const { roots, isConfirmed = true } of adapter.watchOwnTrust(ended.signal))
-      if (!(isConfirmed && isSame(told.at(-1), roots)))
-        told.push(roots.map(({ keyFingerprint }) => keyFingerprint));
+      if (!(isConfirmed && isSame(reported.at(-1), roots)))
+        reported.push(roots.map(({ keyFingerprint }) => keyFingerprint));
   })();
 }
 
@@ -77,7 +78,7 @@ describe('readOwnTrust() of Kuma', () => {
     STATUSES,
   )('reports status %i as %s with the control plane’s message, keeps its last report, and recovers', async (status, code) => {
     follow();
-    await untilTold(() => told.length === 1, 'the first roots');
+    await until(() => reported.length === 1, 'the first roots');
     kuma.answer = (_request, response) => {
       refuse(response, status, 'Could not', 'no such luck');
       return true;
@@ -89,7 +90,7 @@ describe('readOwnTrust() of Kuma', () => {
     expect(kuma.count('GET') - asked).toBeLessThan(14);
     kuma.answer = () => false;
     await untilHealed(clock, () => adapter.status().connected, 'the recovery');
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 
   it.each([
@@ -103,51 +104,51 @@ describe('readOwnTrust() of Kuma', () => {
     ],
   ])('keeps the roots it had when the answer is %s', async (_what, answer, code) => {
     follow();
-    await untilTold(() => told.length === 1, 'the first roots');
+    await until(() => reported.length === 1, 'the first roots');
     kuma.answer = (_request, response) => {
       answer(response);
       return true;
     };
     await untilHealed(clock, () => adapter.status().code === code, `the code ${code}`);
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
     kuma.answer = () => false;
     kuma.putOwn('kuma.example', [pemFromCertificates([own.root, west.root])]);
-    await untilHealed(clock, () => told.length === 2, 'the next roots');
+    await untilHealed(clock, () => reported.length === 2, 'the next roots');
     await untilHealed(clock, () => adapter.status().connected, 'the contact');
   });
 
   it('gives up on a slow control plane, and returns', async () => {
     follow();
-    await untilTold(() => told.length === 1, 'the first roots');
+    await until(() => reported.length === 1, 'the first roots');
     kuma.answer = () => true;
     await untilHealed(clock, () => adapter.status().code === 'mesh-unreachable', 'the end of patience');
     kuma.answer = () => false;
     await untilHealed(clock, () => adapter.status().connected, 'the recovery');
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 
   it('returns after the control plane was down, renamed its trust domain, and was restored', async () => {
     follow();
-    await untilTold(() => told.length === 1, 'the first roots');
+    await until(() => reported.length === 1, 'the first roots');
     await kuma.stop();
     await untilHealed(clock, () => adapter.status().code === 'mesh-unreachable', 'the loss');
     kuma.putOwn('renamed.example', [pemFromCertificates([west.root])]);
     await kuma.start();
-    await untilHealed(clock, () => told.length === 2, 'the new name');
+    await untilHealed(clock, () => reported.length === 2, 'the new name');
     kuma.trusts.delete('default/identity');
     await untilHealed(clock, () => adapter.status().code === 'own-trust-domain-missing', 'the gap');
-    expect(told).toHaveLength(2);
+    expect(reported).toHaveLength(2);
     kuma.putOwn('kuma.example', [pemFromCertificates([own.root])]);
-    await untilHealed(clock, () => told.length === 3 && adapter.status().connected, 'the restoration');
+    await untilHealed(clock, () => reported.length === 3 && adapter.status().connected, 'the restoration');
   });
 
   it('keeps the roots it had when the own MeshTrust turns bad', async () => {
     follow();
-    await untilTold(() => told.length === 1, 'the first roots');
+    await until(() => reported.length === 1, 'the first roots');
     kuma.putOwn('kuma.example', ['-----BEGIN CERTIFICATE-----\nMIIB']);
     await untilHealed(clock, () => adapter.status().code === 'own-roots-malformed', 'the trouble');
     kuma.putOwn('kuma_example', [pemFromCertificates([own.root])]);
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 
   it('reads the token again for every request, and says when its file cannot be read', async () => {
@@ -158,19 +159,19 @@ describe('readOwnTrust() of Kuma', () => {
     };
     writeFileSync(folder.file('token'), 'expired');
     follow();
-    await untilTold(() => adapter.status().code === 'mesh-unauthenticated', 'the refusal');
+    await until(() => adapter.status().code === 'mesh-unauthenticated', 'the refusal');
     writeFileSync(folder.file('token'), 'good');
     await untilHealed(clock, () => adapter.status().connected, 'the recovery');
     folder[Symbol.dispose]();
     await untilHealed(clock, () => adapter.status().code === 'credentials-unusable', 'the loss');
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 
   it('reads pages by their offset, whatever address the control plane gives for them', async () => {
     kuma.pageSize = 1;
     kuma.put('a', 'a.example', [pemFromCertificates([west.root])]);
     follow();
-    await untilTold(() => told.length === 1, 'the roots');
+    await until(() => reported.length === 1, 'the roots');
     expect(kuma.count('GET')).toBe(2);
   });
 });
@@ -276,7 +277,7 @@ describe('writeForeignTrust() of Kuma', () => {
     ],
   ])('requests a comparison as soon as it sees that its MeshTrust was %s', async (_what, change) => {
     follow();
-    await untilTold(() => told.length === 1, 'the first roots');
+    await until(() => reported.length === 1, 'the first roots');
     await apply(west.bundle());
     const progress = { count: 0 };
     adapter.onProgress(() => {

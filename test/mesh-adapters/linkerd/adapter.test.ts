@@ -13,7 +13,8 @@ import { meshAdapterContract } from '../../../testkit/contract/mesh-adapter-cont
 import { createTestCa, TEST_INSTANT } from '../../../testkit/test-ca.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
 import { answerHalf, fail } from '../kubernetes/fake-api-server.ts';
-import { untilHealed, untilTold } from '../until.ts';
+import { untilHealed } from '../until.ts';
+import { until } from '../../../testkit/until.ts';
 import { openLinkerd, pemOf, VALUES } from './open-linkerd.ts';
 import type { FakeLinkerd } from './fake-linkerd.ts';
 
@@ -180,24 +181,24 @@ describe('createLinkerdAdapter()', () => {
         { state: 'accepted', code: 'stale-proxies', endedRootsStand: true },
       ]);
     const left = [{ trustDomain: 'west.example', state: 'accepted', code: 'stale-proxies' }];
-    const told = new Set([west.trustDomain]);
+    const reported = new Set([west.trustDomain]);
     const restarted = mesh.create();
     for (const each of [mesh.adapter, mesh.adapter, restarted, restarted])
-      expect(await each.applyForeignTrust([], signal, told)).toMatchObject(left);
+      expect(await each.applyForeignTrust([], signal, reported)).toMatchObject(left);
     expect(await mesh.create({ namePrefix: 'other-' }).applyForeignTrust([], signal)).toEqual([]);
     linkerd.api.delete(old);
     linkerd.addPod();
     for (const each of [mesh.adapter, restarted])
-      expect(await each.applyForeignTrust([], signal, told)).toEqual([]);
+      expect(await each.applyForeignTrust([], signal, reported)).toEqual([]);
   });
 
   it('counts pods of the control plane, which carry no hash with an external CA, by when their containers started', async () => {
     await using mesh = await openLinkerd();
     const { linkerd } = mesh;
     const west = await createTestCa({ trustDomain: 'west.example' });
-    const told = new Set([west.trustDomain]);
+    const reported = new Set([west.trustDomain]);
     const apply = async (...bundles: Parameters<typeof mesh.adapter.applyForeignTrust>[0]) =>
-      await mesh.adapter.applyForeignTrust(bundles, signal, told);
+      await mesh.adapter.applyForeignTrust(bundles, signal, reported);
     linkerd.changedAt = '2030-01-01T12:00:00Z';
     const old = linkerd.addControlPlanePod('2030-01-01T11:00:00Z');
     expect(await apply(west.bundle())).toMatchObject([
@@ -482,7 +483,7 @@ describe('writeForeignTrust() of Linkerd', () => {
 describe('readOwnTrust() of Linkerd', () => {
   let clock: TestClock;
   let mesh: Awaited<ReturnType<typeof openLinkerd>>;
-  let told: string[];
+  let reported: string[];
   let ended: AbortController;
   let following: Promise<void>;
   const code = () => mesh.adapter.status().code;
@@ -490,13 +491,13 @@ describe('readOwnTrust() of Linkerd', () => {
   beforeEach(async () => {
     clock = new TestClock(TEST_INSTANT);
     mesh = await openLinkerd({ clock });
-    told = [];
+    reported = [];
     ended = new AbortController();
     following = (async () => {
       for await (const own of mesh.adapter.watchOwnTrust(ended.signal))
-        told.push(`${own.trustDomain} ${own.roots.length}`);
+        reported.push(`${own.trustDomain} ${own.roots.length}`);
     })();
-    await untilTold(() => told.length === 1 && mesh.linkerd.api.watches === 2, 'the first roots');
+    await until(() => reported.length === 1 && mesh.linkerd.api.watches === 2, 'the first roots');
   });
   afterEach(async () => {
     ended.abort();
@@ -506,26 +507,26 @@ describe('readOwnTrust() of Linkerd', () => {
 
   it('keeps its roots when the anchors turn bad, and learns of the next ones', async () => {
     mesh.linkerd.putAnchors('');
-    await untilTold(() => code() === 'own-roots-malformed', 'the empty anchors');
+    await until(() => code() === 'own-roots-malformed', 'the empty anchors');
     mesh.linkerd.putAnchors('-----BEGIN CERTIFICATE-----\nMIIB');
     mesh.linkerd.putValues('[');
-    await untilTold(() => code() === 'mesh-config-malformed', 'the values that are none');
+    await until(() => code() === 'mesh-config-malformed', 'the values that are none');
     mesh.linkerd.putValues('identityTrustDomain: "No Name"');
     mesh.linkerd.putOwn(pemOf(mesh.own));
-    await untilTold(() => code() === 'own-trust-domain-malformed', 'the name that is none');
-    expect(told).toEqual(['linkerd.example 1']);
+    await until(() => code() === 'own-trust-domain-malformed', 'the name that is none');
+    expect(reported).toEqual(['linkerd.example 1']);
     mesh.linkerd.putValues(VALUES);
     await mesh.addOwnRoot();
-    await untilTold(() => told.length === 2, 'the next roots');
-    expect(told[1]).toBe('linkerd.example 2');
+    await until(() => reported.length === 2, 'the next roots');
+    expect(reported[1]).toBe('linkerd.example 2');
   });
 
   it('falls back to the cluster domain, as Linkerd does, when it is renamed under us', async () => {
     mesh.linkerd.putValues('clusterDomain: cluster.west\n');
-    await untilTold(() => told.length === 2, 'the new name');
+    await until(() => reported.length === 2, 'the new name');
     mesh.linkerd.putValues('{}');
-    await untilTold(() => told.length === 3, 'the default');
-    expect(told.slice(1)).toEqual(['cluster.west 1', 'cluster.local 1']);
+    await until(() => reported.length === 3, 'the default');
+    expect(reported.slice(1)).toEqual(['cluster.west 1', 'cluster.local 1']);
   });
 
   it('returns after the API server was down', async () => {
@@ -533,6 +534,6 @@ describe('readOwnTrust() of Linkerd', () => {
     await untilHealed(clock, () => code() === 'mesh-unreachable', 'the loss');
     await mesh.linkerd.api.start();
     await untilHealed(clock, () => mesh.adapter.status().connected, 'the recovery');
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createTestCa } from '../../../testkit/test-ca.ts';
 import { fail } from '../kubernetes/fake-api-server.ts';
-import { untilTold } from '../until.ts';
+import { until } from '../../../testkit/until.ts';
 import { openLinkerd } from './open-linkerd.ts';
 
 const CLUSTER_BUNDLE = '/apis/trust-manager.io/v1alpha2/clusterbundles/linkerd-identity-trust-roots';
@@ -78,11 +78,11 @@ describe('createLinkerdAdapter()', () => {
     const following = (async () => {
       for await (const _ of mesh.adapter.watchOwnTrust(ended.signal));
     })();
-    await untilTold(() => mesh.linkerd.api.watches === 2, 'the watches');
+    await until(() => mesh.linkerd.api.watches === 2, 'the watches');
     expect(heard).toBe(0);
     mesh.linkerd.syncing = true;
     mesh.linkerd.sync();
-    await untilTold(() => heard === 1, 'the merged anchors');
+    await until(() => heard === 1, 'the merged anchors');
     expect(await mesh.apply()).toMatchObject({ state: 'accepted' });
     forget();
     ended.abort();

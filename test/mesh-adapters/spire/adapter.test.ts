@@ -6,7 +6,8 @@ import { meshAdapterContract } from '../../../testkit/contract/mesh-adapter-cont
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
 import { createTokenKey } from '../../../testkit/test-tokens.ts';
-import { untilHealed, untilTold } from '../until.ts';
+import { untilHealed } from '../until.ts';
+import { until } from '../../../testkit/until.ts';
 import { openSpire, relationshipOf, spireBundle, trustDomain } from './spire-harness.ts';
 
 const { signal } = new AbortController();
@@ -39,7 +40,7 @@ describe('createSpireAdapter()', () => {
       );
       expect(own.jwtAuthorities?.toSorted((a, b) => (a.keyId < b.keyId ? -1 : 1))).toEqual([k1, k2]);
       const before = mesh.spire.calls.length;
-      await untilTold(() => mesh.spire.calls.length > before + 10, 'ten more looks');
+      await until(() => mesh.spire.calls.length > before + 10, 'ten more looks');
       ended.abort();
     }
     expect(count).toBe(1);

@@ -7,7 +7,8 @@ import { FakeSpireServer } from '../../../testkit/fake-spire-server.ts';
 import { tempDir } from '../../../testkit/temp-dir.ts';
 import { createTestCa, TEST_INSTANT } from '../../../testkit/test-ca.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
-import { untilHealed, untilTold } from '../until.ts';
+import { untilHealed } from '../until.ts';
+import { until } from '../../../testkit/until.ts';
 import { openSpire, spireBundle, trustDomain } from './spire-harness.ts';
 
 const { signal } = new AbortController();
@@ -15,7 +16,7 @@ const { signal } = new AbortController();
 describe('readOwnTrust() of SPIRE', () => {
   let clock: TestClock;
   let mesh: Awaited<ReturnType<typeof openSpire>>;
-  let told: number[];
+  let reported: number[];
   let ended: AbortController;
   let following: Promise<void>;
   const code = () => mesh.adapter.status().code;
@@ -25,12 +26,12 @@ describe('readOwnTrust() of SPIRE', () => {
     mesh = await openSpire({ clock, pollMs: 5000 });
     // From here on the expected server is known.
     await mesh.adapter.applyForeignTrust([], signal);
-    told = [];
+    reported = [];
     ended = new AbortController();
     following = (async () => {
-      for await (const { roots } of mesh.adapter.watchOwnTrust(ended.signal)) told.push(roots.length);
+      for await (const { roots } of mesh.adapter.watchOwnTrust(ended.signal)) reported.push(roots.length);
     })();
-    await untilTold(() => told.length === 1, 'the first roots');
+    await until(() => reported.length === 1, 'the first roots');
   });
   afterEach(async () => {
     ended.abort();
@@ -46,7 +47,7 @@ describe('readOwnTrust() of SPIRE', () => {
     await mesh.addOwnRoot();
     rmSync(mesh.socket, { force: true });
     await mesh.spire.start({ socket: mesh.socket });
-    await untilHealed(clock, () => told.length === 2, 'the next roots');
+    await untilHealed(clock, () => reported.length === 2, 'the next roots');
     expect(mesh.adapter.status().connected).toBe(true);
     expect(returns).toBe(1);
   });
@@ -56,7 +57,7 @@ describe('readOwnTrust() of SPIRE', () => {
     await untilHealed(clock, () => code() === 'mesh-unreachable', 'the end of patience');
     mesh.spire.fault = () => undefined;
     await untilHealed(clock, () => mesh.adapter.status().connected, 'the recovery');
-    expect(told).toEqual([1]);
+    expect(reported).toEqual([1]);
   });
 
   it('keeps its roots when the bundle is malformed, and when another trust domain answers', async () => {
@@ -66,10 +67,10 @@ describe('readOwnTrust() of SPIRE', () => {
     await untilHealed(clock, () => code() === 'own-roots-malformed', 'the trouble');
     mesh.spire.own = { ...before, trust_domain: 'No Name' };
     await untilHealed(clock, () => code() === 'own-trust-domain-malformed', 'the other trouble');
-    expect(told).toEqual([1]);
+    expect(reported).toEqual([1]);
     mesh.spire.own = { ...before, trust_domain: 'renamed.example' };
     await untilHealed(clock, () => code() === 'own-trust-domain-changed', 'the renaming');
-    expect(told).toEqual([1]);
+    expect(reported).toEqual([1]);
     mesh.spire.own = before;
     await untilHealed(clock, () => mesh.adapter.status().connected, 'the recovery');
   });
@@ -84,14 +85,14 @@ describe('readOwnTrust() of SPIRE after a restart of the agent', () => {
     mesh.spire.own = { ...before, trust_domain: 'other.example' };
     const again = mesh.create();
     const ended = new AbortController();
-    const told: string[] = [];
+    const reported: string[] = [];
     const following = (async () => {
-      for await (const own of again.watchOwnTrust(ended.signal)) told.push(own.trustDomain);
+      for await (const own of again.watchOwnTrust(ended.signal)) reported.push(own.trustDomain);
     })();
     await untilHealed(clock, () => again.status().code === 'own-trust-domain-changed', 'the refusal');
     mesh.spire.own = before;
-    await untilHealed(clock, () => told.length === 1, 'the right server');
-    expect(told).toEqual([trustDomain]);
+    await untilHealed(clock, () => reported.length === 1, 'the right server');
+    expect(reported).toEqual([trustDomain]);
     expect(await again.applyForeignTrust([], signal)).toEqual([]);
     expect(again.status().connected).toBe(true);
     ended.abort();

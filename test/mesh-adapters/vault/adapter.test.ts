@@ -20,7 +20,8 @@ import { tempDir } from '../../../testkit/temp-dir.ts';
 import { createTestCa, TEST_INSTANT, type TestCa } from '../../../testkit/test-ca.ts';
 import { TestClock } from '../../../testkit/test-clock.ts';
 import { answerHalf } from '../kubernetes/fake-api-server.ts';
-import { untilHealed, untilTold } from '../until.ts';
+import { untilHealed } from '../until.ts';
+import { until } from '../../../testkit/until.ts';
 import { folderState, keysInFolder } from '../files/folder-state.ts';
 import { FakeVault, refuse } from './fake-vault.ts';
 
@@ -158,7 +159,7 @@ describe('createVaultAdapter()', () => {
 describe('readOwnTrust() of Vault', () => {
   let clock: TestClock;
   let mesh: Awaited<ReturnType<typeof openVault>>;
-  let told: string[][];
+  let reported: string[][];
   let ended: AbortController;
   let following: Promise<void>;
   const status = () => mesh.adapter.status();
@@ -166,14 +167,14 @@ describe('readOwnTrust() of Vault', () => {
   beforeEach(async () => {
     clock = new TestClock(TEST_INSTANT);
     mesh = await openVault({ clock, pollMs: 30_000 }, 'good');
-    told = [];
+    reported = [];
     ended = new AbortController();
     following = (async () => {
       for await (const { roots, isConfirmed = true } of mesh.adapter.watchOwnTrust(ended.signal))
-        if (!(isConfirmed && isSame(told.at(-1), roots)))
-          told.push(roots.map(({ keyFingerprint }) => keyFingerprint));
+        if (!(isConfirmed && isSame(reported.at(-1), roots)))
+          reported.push(roots.map(({ keyFingerprint }) => keyFingerprint));
     })();
-    await untilTold(() => told.length === 1, 'the first roots');
+    await until(() => reported.length === 1, 'the first roots');
   });
   afterEach(async () => {
     ended.abort();
@@ -199,7 +200,7 @@ describe('readOwnTrust() of Vault', () => {
     expect(status().message).toContain('no such luck');
     mesh.vault.answer = () => false;
     await untilHealed(clock, () => status().connected, 'the recovery');
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 
   it.each([
@@ -233,7 +234,7 @@ describe('readOwnTrust() of Vault', () => {
       return true;
     };
     await untilHealed(clock, () => status().code === code, `the code ${code}`);
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 
   it('reports a refusal over several lines completely, and the cause behind an unreachable vault', async () => {
@@ -253,7 +254,7 @@ describe('readOwnTrust() of Vault', () => {
     await untilHealed(clock, () => status().code === 'mesh-unreachable', 'the end of patience');
     mesh.vault.answer = () => false;
     await mesh.addOwnRoot();
-    await untilHealed(clock, () => told.length === 2, 'the next root');
+    await untilHealed(clock, () => reported.length === 2, 'the next root');
     expect(status().connected).toBe(true);
   });
 
@@ -267,7 +268,7 @@ describe('readOwnTrust() of Vault', () => {
     await untilHealed(clock, () => status().code === 'mesh-forbidden', 'the refusal');
     writeFileSync(mesh.folder.file('token'), 'good');
     await untilHealed(clock, () => status().connected, 'the recovery');
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 });
 

@@ -71,9 +71,9 @@ export class FakeVault {
     } else if (!issuer || (short === undefined && request.token !== 'good')) {
       refuse(response, issuer ? 403 : 404, issuer ? ['permission denied'] : []);
     } else {
-      const told = { issuer_id: id, certificate: issuer.pem, ca_chain: issuer.chain };
+      const reported = { issuer_id: id, certificate: issuer.pem, ca_chain: issuer.chain };
       const whole = short === undefined ? { revoked: issuer.revoked } : {};
-      response.end(JSON.stringify({ data: { ...told, ...whole } }));
+      response.end(JSON.stringify({ data: { ...reported, ...whole } }));
     }
   }
 }
