@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { describeError, type Log } from '../platform/index.ts';
+import type { Log } from '../platform/index.ts';
 import { CodedError, sentenceOf } from '../errors/index.ts';
 import { actorOf, noteCaller, type ReadCaller } from './actor.ts';
 import type { ProblemDocument } from './api/fields.ts';
@@ -46,7 +46,7 @@ export function createAdminRoutes({ handlers, log, renderMetrics }: AdminApi, re
   app.onError((error, context) => {
     if (error instanceof CodedError)
       return problem(context, statusOf(error.code), error.code, sentenceOf(error));
-    log.error('admin request failed', { path: context.req.path, error: describeError(error) });
+    log.error('admin request failed', { path: context.req.path, error });
     return problem(
       context,
       500,

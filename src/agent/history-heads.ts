@@ -1,4 +1,4 @@
-import { type Clock, describeError, type Log, pause } from '../platform/index.ts';
+import { type Clock, type Log, pause } from '../platform/index.ts';
 import type { StatementSigner } from '../spiffe/index.ts';
 import { type SignedHead, signHead, type Store } from '../store/index.ts';
 
@@ -79,7 +79,7 @@ export class HistoryHeads {
     try {
       return await signHead(head, chain, signer, at);
     } catch (error) {
-      this.#options.log.warn('the head of the history could not be signed', { error: describeError(error) });
+      this.#options.log.warn('the head of the history could not be signed', { error });
       return undefined;
     }
   }
@@ -94,7 +94,7 @@ export class HistoryHeads {
     try {
       await this.sign();
     } catch (error) {
-      this.#options.log.error('the head of the history was not kept', { error: describeError(error) });
+      this.#options.log.error('the head of the history was not kept', { error });
     }
   }
 }

@@ -1,5 +1,5 @@
 import { type OwnTrust, withMissing } from '../mesh-adapters/index.ts';
-import { type Clock, Listeners, type Log } from '../platform/index.ts';
+import { type Clock, Listeners, type Log, Turns } from '../platform/index.ts';
 import {
   bundleOf,
   bundlesEqual,
@@ -37,7 +37,7 @@ export class OwnBundle {
   #reported: TrustBundle | undefined;
   #refusal: AgentError | undefined;
   /** One version at a time. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: OwnBundleOptions) {
     this.#options = options;
@@ -82,7 +82,7 @@ export class OwnBundle {
     this.#refuseOther(name, this.#options.expected);
     const version = await this.#options.store.current(name);
     // A key that was distrusted in the moment before a crash is not published once more.
-    if (version) await this.#inTurn(() => this.#settle(version.bundle));
+    if (version) await this.#turns.run(() => this.#settle(version.bundle));
   }
 
   /**
@@ -123,7 +123,7 @@ export class OwnBundle {
     await store.setMeta(OWN_TRUST_DOMAIN, trustDomain);
     const reported = bundleOf(trustDomain, roots, { jwtAuthorities });
     this.#reported = reported;
-    await this.#inTurn(() => this.#settle(reported));
+    await this.#turns.run(() => this.#settle(reported));
     return counting;
   }
 
@@ -133,7 +133,7 @@ export class OwnBundle {
    */
   async reconsider(): Promise<boolean> {
     const before = this.#current;
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       const basis = this.#reported ?? this.#current;
       if (basis) await this.#settle(basis);
     });
@@ -185,12 +185,6 @@ export class OwnBundle {
         .filter((key) => key.trustDomain === trustDomain && (key.until === undefined || now < key.until))
         .map(({ keyFingerprint }) => keyFingerprint),
     );
-  }
-
-  async #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.catch(() => {});
-    await turn;
   }
 
   #take(bundle: TrustBundle): void {

@@ -1,7 +1,7 @@
 import type { WarningDocument } from '../admin/index.ts';
 import { messageOf } from '../errors/index.ts';
 import type { AdapterStatus, MeshAdapter, OwnTrust } from '../mesh-adapters/index.ts';
-import { type Clock, Listeners, type Log } from '../platform/index.ts';
+import { type Clock, Listeners, type Log, Turns } from '../platform/index.ts';
 import { AgentError } from './errors.ts';
 import type { OwnBundle } from './own-bundle.ts';
 
@@ -16,7 +16,7 @@ export class OwnTrustWatch {
   readonly #listeners = new Listeners<[OwnTrust]>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   /** The newest report, when it was not taken, and why. */
   #untaken: { readonly trust: OwnTrust; readonly error: unknown; readonly since: Date } | undefined;
 
@@ -40,7 +40,7 @@ export class OwnTrustWatch {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
-    await this.#turn;
+    await this.#turns.settled();
   }
 
   /**
@@ -51,7 +51,7 @@ export class OwnTrustWatch {
     const before = this.#untaken;
     // A report of another trust domain stays refused until the mesh reports something else.
     if (!before || before.error instanceof AgentError) return false;
-    await this.#inTurn(async () => {
+    await this.#turns.run(async () => {
       if (this.#untaken === before) await this.#take(before.trust);
     });
     return this.#untaken === undefined;
@@ -79,7 +79,7 @@ export class OwnTrustWatch {
     const { signal } = this.#stopping;
     try {
       for await (const trust of this.#options.adapter.watchOwnTrust(signal))
-        await this.#inTurn(() => this.#take(trust));
+        await this.#turns.run(() => this.#take(trust));
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -102,12 +102,6 @@ export class OwnTrustWatch {
     }
     this.#untaken = undefined;
     this.#listeners.notify(counting);
-  }
-
-  async #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn;
-    await turn;
   }
 }
 

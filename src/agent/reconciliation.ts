@@ -1,4 +1,4 @@
-import { type Clock, describeError, type Log, type Metrics, pause } from '../platform/index.ts';
+import { type Clock, type Log, type Metrics, pause } from '../platform/index.ts';
 
 /** How often what is served is compared with what is trusted. */
 const EVERY_MS = 60_000;
@@ -57,7 +57,7 @@ export class Reconciliation {
       } catch (error) {
         this.#log.error('what is served could not be compared with what is trusted', {
           of: name,
-          error: describeError(error),
+          error,
         });
       }
     }

@@ -2,7 +2,6 @@ import { Gateway } from '../gateway/index.ts';
 import {
   createMetrics,
   createMetricsServer,
-  describeError,
   partOf,
   Parts,
   type ProcessContext,
@@ -78,7 +77,7 @@ function followRoutes(
       gateway.setRoutes(routes);
       log.info('routes read', { file, routes: routes.size });
     } catch (error) {
-      log.error('routes not usable, the old ones stay', { file, error: describeError(error) });
+      log.error('routes not usable, the old ones stay', { file, error });
     }
   };
   return {

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { secureContextOptions } from '../mtls/index.ts';
 import {
   addressGroup,
-  describeError,
+  addressOf,
   KeyedCounts,
   type ListenAddress,
   listenOn,
@@ -79,10 +79,7 @@ export class EndpointServer {
   }
 
   address(): AddressInfo {
-    const address = this.tls.address();
-    if (address === null || typeof address === 'string')
-      throw new TypeError('the bundle endpoint does not listen');
-    return address;
+    return addressOf(this.tls, 'the bundle endpoint');
   }
 
   /** Rejects with `EndpointError` `port-in-use`, `listen-failed`. */
@@ -92,8 +89,7 @@ export class EndpointServer {
       address,
       purpose: 'the bundle endpoint',
       refusal: (code, message, options) => new EndpointError(code, message, options),
-      onAcceptError: (error) =>
-        this.#options.log.error('accepting connections failed', { error: describeError(error) }),
+      log: this.#options.log,
     });
   }
 
@@ -124,7 +120,7 @@ export class EndpointServer {
     });
     this.tls.on('tlsClientError', (error, socket) => {
       this.#rejected.inc({ reason: 'handshake' });
-      log.debug('TLS handshake failed', { remote: socket.remoteAddress, error: describeError(error) });
+      log.debug('TLS handshake failed', { remote: socket.remoteAddress, error });
       socket.destroy();
     });
   }

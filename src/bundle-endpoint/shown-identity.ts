@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Server } from 'node:https';
 import { secureContextOptions, type SvidSource, tlsIdentity } from '../mtls/index.ts';
-import { type Clock, describeError, type Log, watchFiles } from '../platform/index.ts';
+import { type Clock, type Log, watchFiles } from '../platform/index.ts';
 import { EndpointError } from './errors.ts';
 import {
   readWebCertificate,
@@ -90,7 +90,7 @@ export class ShownIdentity {
       try {
         this.#show(tlsIdentity(current));
       } catch (error) {
-        log.error('own SVID not usable, the last one stays', { id: current.id, error: describeError(error) });
+        log.error('own SVID not usable, the last one stays', { id: current.id, error });
       }
     };
     show();
@@ -120,7 +120,7 @@ export class ShownIdentity {
           this.#trouble = undefined;
         } catch (error) {
           this.#trouble = error instanceof Error ? error : new Error(String(error));
-          log.error('certificate not usable, the last one stays', { error: describeError(error) });
+          log.error('certificate not usable, the last one stays', { error });
         }
       },
     });

@@ -1,8 +1,8 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import {
   addressGroup,
+  addressOf,
   type Clock,
-  describeError,
   KeyedCounts,
   type ListenAddress,
   listenOn,
@@ -100,15 +100,12 @@ export class Gateway {
       address: address,
       purpose: 'the gateway',
       refusal: (code, message, options) => new GatewayError(code, message, options),
-      onAcceptError: (error) =>
-        this.#options.log.error('accepting connections failed', { error: describeError(error) }),
+      log: this.#options.log,
     });
   }
 
   address(): AddressInfo {
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new TypeError('the gateway does not listen');
-    return address;
+    return addressOf(this.#server, 'the gateway');
   }
 
   /** Accepts no more connections; open ones may continue for `drainMs`. */

@@ -1,5 +1,4 @@
 import { timingSafeEqual } from 'node:crypto';
-import { describeError } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
 import { StoreError, type StoredInvitation } from '../store/index.ts';
 import { type InvitationBook, MAX_TRIES } from './book.ts';
@@ -177,7 +176,7 @@ export class Admission {
       tries,
       burned,
       remote,
-      error: describeError(why),
+      error: why,
     });
     await this.#book.change(
       id,

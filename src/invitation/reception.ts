@@ -1,4 +1,3 @@
-import { describeError } from '../platform/index.ts';
 import { CodedError, parseTrustDomain } from '../spiffe/index.ts';
 import type { StoredInvitation } from '../store/index.ts';
 import { Admission, type Hello, isStoreFailure, maxRedemptionBytes } from './admission.ts';
@@ -80,7 +79,7 @@ export class InvitationReception {
               invitation: id,
               step,
               remote: request.remoteAddress,
-              error: describeError(error),
+              error,
             });
             return undefined;
           }

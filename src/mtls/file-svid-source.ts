@@ -1,13 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { messageOf } from '../errors/index.ts';
-import {
-  type Clock,
-  describeError,
-  Listeners,
-  type Log,
-  readRegularText,
-  watchFiles,
-} from '../platform/index.ts';
+import { type Clock, Listeners, type Log, readRegularText, watchFiles } from '../platform/index.ts';
 import { parseCertificate } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Svid, type SvidSource, svidFromPem } from './svid.ts';
@@ -56,7 +49,7 @@ export function createFileSvidSource(options: {
     } catch (error) {
       problem = error instanceof MtlsError ? error : new MtlsError('svid-invalid', String(error));
       // Often only one of the two files is new. The next check finds both.
-      log.warn('SVID files not usable, the last SVID stays', { error: describeError(error) });
+      log.warn('SVID files not usable, the last SVID stays', { error });
       return;
     }
     const now = clock.now();
@@ -66,7 +59,7 @@ export function createFileSvidSource(options: {
         'svid-invalid',
         `the SVID in ${certificateFile} ${why}, and the last one is valid`,
       );
-      log.warn('SVID files not usable, the last SVID stays', { error: describeError(problem) });
+      log.warn('SVID files not usable, the last SVID stays', { error: problem });
       return;
     }
     problem = undefined;

@@ -5,7 +5,7 @@ import {
   type Socket,
 } from 'node:net';
 import { createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
-import { describeError, listenOn, type Log } from '../platform/index.ts';
+import { addressOf, listenOn, type Log } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
 import { type Authorize, type PeerVerifier, provePeer, sentChain, type VerifiedPeer } from './peer.ts';
@@ -93,15 +93,12 @@ export class MtlsServer {
       address: { host, port },
       purpose: 'mTLS',
       refusal: (code, message, options) => new MtlsError(code, message, options),
-      onAcceptError: (error) =>
-        this.#options.log.error('accepting connections failed', { error: describeError(error) }),
+      log: this.#options.log,
     });
   }
 
   address(): AddressInfo {
-    const address = this.#tcp.address();
-    if (address === null || typeof address === 'string') throw new TypeError('the server does not listen');
-    return address;
+    return addressOf(this.#tcp, 'the server');
   }
 
   /** Accepts no more connections. Ends handshakes at once, and open connections after `graceMs`. */
@@ -134,7 +131,7 @@ export class MtlsServer {
     } catch (error) {
       this.#options.log.error('own SVID not usable, the last one stays', {
         id: svid.id,
-        error: describeError(error),
+        error,
       });
     }
   }
@@ -169,7 +166,7 @@ export class MtlsServer {
       if (!(error instanceof CodedError)) {
         // A fault of ours closes this connection and never the server, because no client must be
         // able to stop it.
-        this.#options.log.error('judging a connection failed', { remote, error: describeError(error) });
+        this.#options.log.error('judging a connection failed', { remote, error });
       }
       this.#refused({ remote, ...refused });
     }

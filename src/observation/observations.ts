@@ -1,5 +1,5 @@
 import { defined } from '../objects/index.ts';
-import { type Clock, describeError, type Metrics, pause } from '../platform/index.ts';
+import { type Clock, type Metrics, pause } from '../platform/index.ts';
 import { StatementError, type TrustDomain, verifyStatement } from '../spiffe/index.ts';
 import type { Relationship } from '../store/index.ts';
 import {
@@ -101,7 +101,7 @@ export class Observations {
     } catch (error) {
       this.#parts.log.error('what a peer holds was not compared', {
         trustDomain,
-        error: describeError(error),
+        error,
       });
     }
   }
@@ -118,7 +118,7 @@ export class Observations {
     } catch (error) {
       if (!(error instanceof FetchError)) throw error;
       if (error.code === 'status-refused') return 'not-known-there';
-      log.debug('a peer was not asked what it saw', { trustDomain, error: describeError(error) });
+      log.debug('a peer was not asked what it saw', { trustDomain, error });
       return 'failed';
     }
     return this.take(relationship, statement);
@@ -150,7 +150,7 @@ export class Observations {
       if (!(error instanceof StatementError)) throw error;
       log.warn('what a peer reports to have seen is not proved', {
         trustDomain,
-        error: describeError(error),
+        error,
       });
       return 'not-proven';
     }
@@ -164,7 +164,7 @@ export class Observations {
     } catch (error) {
       this.#parts.log.error('what a former peer reported was not ended', {
         trustDomain,
-        error: describeError(error),
+        error,
       });
     }
   }
@@ -186,7 +186,7 @@ export class Observations {
     try {
       outcome = await this.ask(relationship);
     } catch (error) {
-      log.error('what a peer saw was not compared', { trustDomain, error: describeError(error) });
+      log.error('what a peer saw was not compared', { trustDomain, error });
     }
     this.#schedule.asked(trustDomain, outcome !== 'not-known-there');
   }

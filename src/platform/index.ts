@@ -26,7 +26,14 @@ export { parseInstant } from './instant.ts';
 export { createJsonLog, type JsonLog } from './json-log.ts';
 export { keepSocket } from './keep-socket.ts';
 export { KeyedCounts } from './keyed-counts.ts';
-export { canListen, type ListenAddress, type ListenFailure, listenOn } from './listen.ts';
+export {
+  addressOf,
+  canListen,
+  closeAtOnce,
+  type ListenAddress,
+  type ListenFailure,
+  listenOn,
+} from './listen.ts';
 export {
   type LoadSource,
   type MachineLoad,
@@ -53,6 +60,7 @@ export { type Sized, smallestFirst } from './smallest-first.ts';
 export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';
 export { fileMarks, watchFiles } from './watch-file.ts';
 export { clearSocketPath, listenOnUnixSocket, socketFileIsGone } from './unix-socket.ts';
+export { Turns } from './turns.ts';
 export { version, versionLine } from './version.ts';
 export { createMetricsServer } from './metrics-server.ts';
 export { type Part, partOf, Parts, type RunningPart } from './parts.ts';

@@ -1,4 +1,7 @@
-import { createServer, type Server } from 'node:net';
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import type { Log } from './log.ts';
 
 /** Where a server listens; port 0 lets the system choose. */
 export interface ListenAddress {
@@ -11,8 +14,8 @@ export type ListenFailure = 'port-in-use' | 'listen-failed';
 /**
  * Listens on a TCP address. On failure it rejects with the result of `refusal`, because each room
  * has its own errors. `refusal` gets the code, a sentence that names the address and the purpose,
- * and the system's error. Later failures to accept (no file descriptors left, for one) go to
- * `onAcceptError`; without that listener they would end the process.
+ * and the system's error. Later failures to accept (no file descriptors left, for one) are logged;
+ * without a listener they would end the process.
  */
 export async function listenOn(options: {
   readonly server: Server;
@@ -20,9 +23,9 @@ export async function listenOn(options: {
   /** The purpose, as the end of a sentence: `the bundle endpoint`. */
   readonly purpose: string;
   readonly refusal: (code: ListenFailure, message: string, options: ErrorOptions) => Error;
-  readonly onAcceptError: (error: Error) => void;
+  readonly log: Log;
 }): Promise<void> {
-  const { server, purpose, refusal, onAcceptError } = options;
+  const { server, purpose, refusal, log } = options;
   const { host, port } = options.address;
   await new Promise<void>((resolve, reject) => {
     const onError = (cause: NodeJS.ErrnoException) => {
@@ -34,9 +37,24 @@ export async function listenOn(options: {
     server.once('error', onError);
     server.listen(port, host, () => {
       server.off('error', onError);
-      server.on('error', onAcceptError);
+      server.on('error', (error) => log.error('accepting connections failed', { error }));
       resolve();
     });
+  });
+}
+
+/** The TCP address of a server. Throws `TypeError` where it does not listen on one. */
+export function addressOf(server: Pick<Server, 'address'> | undefined, what: string): AddressInfo {
+  const address = server?.address();
+  if (typeof address === 'object' && address) return address;
+  throw new TypeError(`${what} does not listen`);
+}
+
+/** Closes an HTTP server with all its connections; at once where it does not listen. */
+export async function closeAtOnce(server: HttpServer | HttpsServer): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
   });
 }
 

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { answerHealth, type NotReady } from './health.ts';
-import { type ListenAddress, listenOn } from './listen.ts';
+import { closeAtOnce, type ListenAddress, listenOn } from './listen.ts';
+import { silentLog } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { CodedError } from '../errors/index.ts';
 import type { RunningPart } from './parts.ts';
@@ -54,14 +55,9 @@ export function createMetricsServer(
         purpose: 'metrics',
         refusal: (code, message, options) => new CodedError(code, message, options),
         // Out of file descriptors: the next scrape tries again.
-        onAcceptError: () => {},
+        log: silentLog,
       }),
-    stop: () =>
-      new Promise((resolve) => {
-        // Also calls back where it never listened.
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    stop: () => closeAtOnce(server),
   };
 }
 

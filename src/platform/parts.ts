@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts';
-import { describeError, type Log } from './log.ts';
+import type { Log } from './log.ts';
 import { within } from './within.ts';
 
 /** Something that runs until it is stopped. */
@@ -100,7 +100,7 @@ export class Parts implements RunningPart {
       try {
         await this.#stopOne(part);
       } catch (error) {
-        this.#log.error('a part could not be stopped', { of: part.name, error: describeError(error) });
+        this.#log.error('a part could not be stopped', { of: part.name, error });
         failures.push(error);
       }
     }

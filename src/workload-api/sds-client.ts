@@ -5,7 +5,7 @@ import {
   SECRET_TYPE_URL,
   secretDiscoveryService,
 } from '../grpc/index.ts';
-import { type Clock, describeError, Listeners, type Log, pause, type Random } from '../platform/index.ts';
+import { type Clock, Listeners, type Log, pause, type Random } from '../platform/index.ts';
 import { decodeSecret, type SdsSecret } from './secret.ts';
 
 export interface SdsClientOptions {
@@ -151,7 +151,7 @@ export class SdsClient {
     }
     // An unusable secret does not delay the others, so that an SVID is renewed in spite of a bad
     // bundle.
-    log.error('SDS secret refused, the last one stays', { error: describeError(problem) });
+    log.error('SDS secret refused, the last one stays', { error: problem });
     const { message } = problem;
     stream.write(
       this.#request({

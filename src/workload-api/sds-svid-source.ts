@@ -1,5 +1,5 @@
 import { type Svid, type SvidSource, svidFromPem } from '../mtls/index.ts';
-import { describeError, Listeners, type Log } from '../platform/index.ts';
+import { Listeners, type Log } from '../platform/index.ts';
 import type { SdsClient } from './sds-client.ts';
 
 /**
@@ -16,7 +16,7 @@ export function createSdsSvidSource(client: SdsClient, name: string, log: Log): 
     } catch (error) {
       log.error('SVID from SDS not usable, the last one stays', {
         secret: name,
-        error: describeError(error),
+        error,
       });
       return false;
     }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
+import { closeAtOnce } from '../../platform/index.ts';
 import type { ProbeIdentity } from './tls-probe.ts';
 
 /**
@@ -30,8 +31,6 @@ export class HostileEndpoint {
   }
 
   async stop(): Promise<void> {
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await once(this.#server, 'close');
+    await closeAtOnce(this.#server);
   }
 }

@@ -18,7 +18,7 @@ import {
   type VerifiedPeer,
   refusalFields,
 } from '../../mtls/index.ts';
-import { describeError, listenOn, type Log } from '../../platform/index.ts';
+import { addressOf, listenOn, type Log } from '../../platform/index.ts';
 import { CodedError, type SpiffeId } from '../../spiffe/index.ts';
 import type { CountConnection } from './count-connection.ts';
 import { SidecarError } from './errors.ts';
@@ -80,15 +80,12 @@ export class Outbound {
       address: this.#options.listen,
       purpose: 'calls of the workload',
       refusal: (code, message, options) => new SidecarError(code, message, options),
-      onAcceptError: (error) =>
-        this.#parts.log.error('accepting connections failed', { error: describeError(error) }),
+      log: this.#parts.log,
     });
   }
 
   address(): AddressInfo {
-    const address = this.#http.address();
-    if (address === null || typeof address === 'string') throw new TypeError('the sidecar does not listen');
-    return address;
+    return addressOf(this.#http, 'the sidecar');
   }
 
   async stop(graceMs: number): Promise<void> {

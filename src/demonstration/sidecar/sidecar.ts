@@ -1,5 +1,5 @@
 import { ConnectionRegistry } from '../../mtls/index.ts';
-import { type Clock, describeError, type Log, type Metrics, type Random } from '../../platform/index.ts';
+import type { Clock, Log, Metrics, Random } from '../../platform/index.ts';
 import { Inbound, type InboundOptions } from './inbound.ts';
 import { Outbound, type OutboundOptions } from './outbound.ts';
 import type { CountConnection } from './count-connection.ts';
@@ -38,7 +38,7 @@ export class Sidecar {
     this.#supply.onTrustChange(() => {
       this.#registry.reverify(verifier).catch((error: unknown) => {
         // Closing too many connections is safe; leaving an unjudged one open is not.
-        log.error('judging open connections failed, closing all', { error: describeError(error) });
+        log.error('judging open connections failed, closing all', { error });
         this.#registry.closeAll();
       });
     });

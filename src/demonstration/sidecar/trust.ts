@@ -1,5 +1,5 @@
 import { createSpiffeVerifier, type PeerVerifier } from '../../mtls/index.ts';
-import { type Clock, describeError, Listeners, type Log } from '../../platform/index.ts';
+import { type Clock, Listeners, type Log } from '../../platform/index.ts';
 import {
   BundleSet,
   bundleOf,
@@ -59,7 +59,7 @@ export class MeshTrust implements PeerVerifier {
     try {
       this.#verifier = verifierFor(secret, this.#clock);
     } catch (error) {
-      this.#log.error('trust from SDS not usable, the last one stays', { error: describeError(error) });
+      this.#log.error('trust from SDS not usable, the last one stays', { error });
       return;
     }
     this.#log.info('trust received', { kind: secret.kind, trust_domains: trustDomainsIn(secret) });

@@ -1,7 +1,7 @@
 import { type KeyObject, randomBytes, X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { defined } from '../../objects/index.ts';
-import { type Clock, Listeners, type Log } from '../../platform/index.ts';
+import { type Clock, Listeners, type Log, Turns } from '../../platform/index.ts';
 import {
   generateKeyPair,
   issueCertificate,
@@ -62,7 +62,7 @@ export class CertificateAuthority {
    * One change at a time: issuing waits for a rotation step, and rotation steps wait for one
    * another.
    */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(options: CertificateAuthorityOptions, folder: CaFolder) {
     this.trustDomain = options.trustDomain;
@@ -113,7 +113,7 @@ export class CertificateAuthority {
    * `rotation-phase`.
    */
   publish(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       this.#expect('stable', 'publish');
       const [active] = this.#folder.roots;
       if (!active) throw new TypeError('unreachable: an open CA has a root');
@@ -128,7 +128,7 @@ export class CertificateAuthority {
    * `rotation-phase`.
    */
   activate(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       this.#expect('published', 'activate');
       const changed: StoredRoot[] = [];
       for (const root of this.#folder.roots) {
@@ -145,7 +145,7 @@ export class CertificateAuthority {
 
   /** Drops the old root and its keys. Throws `rotation-phase`. */
   retire(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       this.#expect('activated', 'retire');
       await this.#changed(
         this.#folder.roots.filter((root) => root.phase === 'active'),
@@ -165,7 +165,7 @@ export class CertificateAuthority {
   }): Promise<IssuedLeaf> {
     // Keys take longest to make and need no turn.
     const pair = await generateKeyPair(this.#profile.leafKey);
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const { root, intermediate } = await this.#signer();
       const now = this.#clock.now().getTime();
       const notBefore = new Date(now - this.#profile.backdateMs);
@@ -274,12 +274,6 @@ export class CertificateAuthority {
       roots: this.roots().map((root) => root.authority.fingerprint),
     });
     this.#listeners.notify();
-  }
-
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(work);
-    this.#turn = result.catch(() => {});
-    return result;
   }
 }
 

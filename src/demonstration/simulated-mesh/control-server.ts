@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Hono } from 'hono';
-import { answerHealth, listenOnUnixSocket, type Log } from '../../platform/index.ts';
+import { answerHealth, closeAtOnce, listenOnUnixSocket, type Log } from '../../platform/index.ts';
 import { CodedError } from '../../spiffe/index.ts';
 import { readBoundedBody } from './bounded-body.ts';
 import {
@@ -43,11 +43,7 @@ export class ControlServer {
   }
 
   stop(): Promise<void> {
-    if (!this.#server.listening) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeAllConnections();
-    });
+    return closeAtOnce(this.#server);
   }
 }
 

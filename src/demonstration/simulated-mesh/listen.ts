@@ -1,5 +1,5 @@
 import type { Server } from 'node:net';
-import { type ListenAddress, listenOn } from '../../platform/index.ts';
+import { type ListenAddress, listenOn, silentLog } from '../../platform/index.ts';
 import { SimulatedMeshError } from './errors.ts';
 
 /**
@@ -13,6 +13,6 @@ export function listenForMesh(server: Server, address: ListenAddress, purpose: s
     purpose,
     refusal: (code, message, options) => new SimulatedMeshError(code, message, options),
     // A demonstration without free file descriptors does not answer until some are free.
-    onAcceptError: () => {},
+    log: silentLog,
   });
 }

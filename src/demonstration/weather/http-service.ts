@@ -1,7 +1,13 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { CodedError, messageOf } from '../../errors/index.ts';
-import { callHttp, type ListenAddress, listenOn } from '../../platform/index.ts';
+import {
+  addressOf,
+  callHttp,
+  closeAtOnce,
+  type ListenAddress,
+  listenOn,
+  silentLog,
+} from '../../platform/index.ts';
 
 /** A workload that listens. */
 export interface WeatherService {
@@ -38,14 +44,12 @@ export async function serve(
     refusal: (code, message, options) => new WeatherError(code, message, options),
     // A demonstration without free file descriptors does not answer until some are free; no action
     // is needed.
-    onAcceptError: () => {},
+    log: silentLog,
   });
-  return { url: `http://${listen.host}:${portOf(server)}`, stop: () => close(server) };
-}
-
-function portOf(server: Server): number {
-  const address = server.address() as AddressInfo;
-  return address.port;
+  return {
+    url: `http://${listen.host}:${addressOf(server, 'the weather application').port}`,
+    stop: () => closeAtOnce(server),
+  };
 }
 
 async function answer(
@@ -67,13 +71,6 @@ async function answer(
       sendJson(response, 502, { code, message: error instanceof Error ? error.message : 'it failed' });
     else response.destroy();
   }
-}
-
-async function close(server: Server): Promise<void> {
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {

@@ -1,5 +1,5 @@
 import { defined } from '../../objects/index.ts';
-import { type Clock, describeError, type Log } from '../../platform/index.ts';
+import type { Clock, Log } from '../../platform/index.ts';
 import {
   type BundleSource,
   contentDigest,
@@ -127,7 +127,7 @@ export class HoldingStatements {
       return token.length <= MAX_HOLDING_CHARACTERS ? token : undefined;
     } catch (error) {
       // A poll without it is as good a poll.
-      log.warn('what is held could not be signed', { trustDomain, error: describeError(error) });
+      log.warn('what is held could not be signed', { trustDomain, error });
       return undefined;
     }
   }

@@ -1,12 +1,11 @@
 import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
-import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain } from '../../spiffe/index.ts';
-import type { AdapterState } from '../contract/adapter-state.ts';
 import { readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import { ownRootsFromPem } from '../contract/own-roots.ts';
+import type { OwnTrustReading } from '../contract/own-trust-reading.ts';
 import { followBlockingQuery } from './blocking-query.ts';
 import type { ConsulClient } from './consul-client.ts';
 
@@ -46,14 +45,11 @@ export async function fetchOwnTrust(client: ConsulClient, signal: AbortSignal): 
 /**
  * Reports the own trust now and after each change, by blocking queries, until the signal aborts.
  */
-export async function readOwnTrust(options: {
-  readonly client: ConsulClient;
-  readonly state: AdapterState;
-  readonly report: (own: OwnTrust) => void;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+export async function readOwnTrust(
+  options: OwnTrustReading & {
+    readonly client: ConsulClient;
+  },
+): Promise<void> {
   const { state, report } = options;
   await followBlockingQuery({
     ...options,

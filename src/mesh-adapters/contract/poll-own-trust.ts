@@ -1,16 +1,10 @@
-import type { Clock, Random } from '../../platform/index.ts';
-import type { AdapterState } from './adapter-state.ts';
 import type { OwnTrust } from './mesh-adapter.ts';
+import type { OwnTrustReading } from './own-trust-reading.ts';
 import { poll } from './poll.ts';
 
 /** How the own trust is read from a place without a watch. */
-export interface OwnTrustPolling {
+export interface OwnTrustPolling extends OwnTrustReading {
   readonly pollMs: number;
-  readonly state: AdapterState;
-  readonly report: (own: OwnTrust) => void;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -19,7 +13,7 @@ export interface OwnTrustPolling {
  */
 export async function pollOwnTrust(
   fetch: (signal: AbortSignal) => Promise<OwnTrust>,
-  { pollMs, state, report, clock, random, signal }: OwnTrustPolling,
+  { pollMs, state, report, ...rest }: OwnTrustPolling,
 ): Promise<void> {
   await poll({
     look: async (abort) => {
@@ -28,8 +22,6 @@ export async function pollOwnTrust(
     },
     everyMs: pollMs,
     onTrouble: (error) => state.trouble('roots', error),
-    clock,
-    random,
-    signal,
+    ...rest,
   });
 }

@@ -1,9 +1,9 @@
-import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain } from '../../spiffe/index.ts';
-import type { AdapterPart, AdapterState } from '../contract/adapter-state.ts';
+import type { AdapterPart } from '../contract/adapter-state.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import { ownRootsFromPem } from '../contract/own-roots.ts';
+import type { OwnTrustReading } from '../contract/own-trust-reading.ts';
 import type { ConfigMap, ConfigMapName } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';
@@ -69,15 +69,12 @@ export async function fetchOwnTrust(
 }
 
 /** Reports the own trust now and after each change of either ConfigMap, until the signal aborts. */
-export async function readOwnTrust(options: {
-  readonly client: KubernetesClient;
-  readonly objects: IstioObjects;
-  readonly state: AdapterState;
-  readonly report: (own: OwnTrust) => void;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+export async function readOwnTrust(
+  options: OwnTrustReading & {
+    readonly client: KubernetesClient;
+    readonly objects: IstioObjects;
+  },
+): Promise<void> {
   const { objects, state, report } = options;
   let mesh: ConfigMap | undefined;
   let roots: ConfigMap | undefined;

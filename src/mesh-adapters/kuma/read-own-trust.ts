@@ -1,9 +1,8 @@
-import type { Clock, Random } from '../../platform/index.ts';
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
-import type { AdapterState } from '../contract/adapter-state.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import { ownRootsFromPem } from '../contract/own-roots.ts';
+import type { OwnTrustReading } from '../contract/own-trust-reading.ts';
 import type { MeshTrust } from './mesh-trust.ts';
 import type { MeshTrusts } from './mesh-trusts.ts';
 import { isOwned, type MeshTrustMarks } from './render.ts';
@@ -61,16 +60,13 @@ export function ownTrustOf(trusts: readonly MeshTrust[], expected: TrustDomain |
  * Reports the own trust now and after each change of the MeshTrusts, until the signal aborts. An
  * edited or deleted MeshTrust of ours counts as progress, so that it is repaired at once.
  */
-export async function readOwnTrust(options: {
-  readonly trusts: MeshTrusts;
-  readonly marks: MeshTrustMarks;
-  readonly expected: TrustDomain | undefined;
-  readonly state: AdapterState;
-  readonly report: (own: OwnTrust) => void;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+export async function readOwnTrust(
+  options: OwnTrustReading & {
+    readonly trusts: MeshTrusts;
+    readonly marks: MeshTrustMarks;
+    readonly expected: TrustDomain | undefined;
+  },
+): Promise<void> {
   const { trusts, marks, expected, state, report, clock, random, signal } = options;
   let ours: string | undefined;
   await trusts.follow({

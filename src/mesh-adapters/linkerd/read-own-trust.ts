@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { parse } from 'yaml';
-import type { Clock, Random } from '../../platform/index.ts';
 import { isDnsNarrowedAnchor, isTrustDomain, parseCertificate, type Pin } from '../../spiffe/index.ts';
 import { readAnswer } from '../contract/answer.ts';
-import type { AdapterPart, AdapterState } from '../contract/adapter-state.ts';
+import type { AdapterPart } from '../contract/adapter-state.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { ConfigMap, ConfigMapName } from '../kubernetes/config-map.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { watchConfigMap } from '../kubernetes/watch-config-map.ts';
 import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import { isPinned, ownRootsFromPem } from '../contract/own-roots.ts';
+import type { OwnTrustReading } from '../contract/own-trust-reading.ts';
 import { ANCHORS_KEY } from './render.ts';
 
 const CONFIG_KEY = 'values';
@@ -128,16 +128,13 @@ export async function fetchOwnTrust(
 }
 
 /** Reports the own trust now and after each change of either ConfigMap, until the signal aborts. */
-export async function readOwnTrust(options: {
-  readonly client: KubernetesClient;
-  readonly objects: LinkerdObjects;
-  readonly pins: readonly Pin[];
-  readonly state: AdapterState;
-  readonly report: (own: OwnTrust) => void;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly signal: AbortSignal;
-}): Promise<void> {
+export async function readOwnTrust(
+  options: OwnTrustReading & {
+    readonly client: KubernetesClient;
+    readonly objects: LinkerdObjects;
+    readonly pins: readonly Pin[];
+  },
+): Promise<void> {
   const { objects, pins, state, report } = options;
   const found = new Map<AdapterPart, ConfigMap>();
   let anchors: string | undefined;

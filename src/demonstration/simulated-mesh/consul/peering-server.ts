@@ -9,7 +9,7 @@ import {
   type ServerUnaryCall,
   status,
 } from '@grpc/grpc-js';
-import type { Log } from '../../../platform/index.ts';
+import { addressOf, type Log } from '../../../platform/index.ts';
 import {
   type ExchangeSecretRequest,
   type ExchangeSecretResponse,
@@ -99,9 +99,7 @@ export class PeeringServer {
 
   /** Throws `TypeError` when it does not listen. */
   address(): AddressInfo {
-    const address = this.#tls?.address();
-    if (typeof address === 'object' && address) return address;
-    throw new TypeError('the peering listener has no address before it is started');
+    return addressOf(this.#tls, 'the peering listener');
   }
 
   async stop(): Promise<void> {

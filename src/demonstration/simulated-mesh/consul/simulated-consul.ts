@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Log } from '../../../platform/index.ts';
+import { closeAtOnce, type Log } from '../../../platform/index.ts';
 import { parseTrustDomain, spiffeIdOf, type TrustDomain } from '../../../spiffe/index.ts';
 import type { ControlStatus, ForgedIdentity, RotationStep } from '../control-status.ts';
 import { ControlPlane, type Workload } from '../control-plane.ts';
@@ -109,12 +109,7 @@ export class SimulatedConsul {
     this.#stopping.abort();
     const parts = this.#parts;
     if (!parts) return;
-    if (parts.http.listening) {
-      await new Promise<void>((resolve) => {
-        parts.http.close(() => resolve());
-        parts.http.closeAllConnections();
-      });
-    }
+    await closeAtOnce(parts.http);
     await parts.dialer.stop();
     await parts.peerings.settled();
     await parts.peeringServer.stop();

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { mkdir } from 'node:fs/promises';
-import type { Clock, Log, Random } from '../../../platform/index.ts';
+import { addressOf, type Clock, closeAtOnce, type Log, type Random } from '../../../platform/index.ts';
 import { requestListener } from '../request-listener.ts';
 import { secretFromFile } from '../secret-file.ts';
 import { SnapshotFile } from '../snapshot-file.ts';
@@ -104,20 +104,12 @@ export class KubernetesServer {
 
   /** Where it listens. Throws `TypeError` when it does not. */
   address(): AddressInfo {
-    const address = this.#server?.address();
-    if (typeof address === 'object' && address) return address;
-    throw new TypeError('the Kubernetes API has no address before it is started');
+    return addressOf(this.#server, 'the Kubernetes API');
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    const server = this.#server;
-    if (server?.listening) {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
-    }
+    if (this.#server) await closeAtOnce(this.#server);
     await this.#file.written();
   }
 }
