@@ -284,7 +284,7 @@ describe('two agents and the federate command', () => {
     const { code, err } = await a.start(second).ended;
     expect(code).toBe(1);
     expect(err).toMatch(/in use by another agent \(pid \d+.*\[store-locked\]/);
-    expect(err).toContain('→ stop the other agent');
+    expect(err).toContain('→ stop that agent first');
     expect(existsSync(a.file('second.sock'))).toBe(false);
     expect((await a.ask('status')).code).toBe(0);
   });
