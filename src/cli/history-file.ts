@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type {
   AdminClient,
   HeadDocument,
@@ -45,13 +46,13 @@ interface Exported {
 
 /**
  * Writes the whole history of a store file, or else of the agent, to `file`; `-` prints each line
- * instead.
+ * instead. `onLine` gets the number of lines so far.
  */
 export async function exportTo(
   file: string,
   storePath: string | undefined,
   agent: AdminClient,
-  print: (line: string) => void,
+  { print, onLine }: { readonly print: (line: string) => void; readonly onLine: (lines: number) => void },
 ): Promise<Exported> {
   const at = systemClock.now();
   await using store =
@@ -63,6 +64,9 @@ export async function exportTo(
   const text = async function* () {
     for await (const line of exportHistory(store ?? chainOfAgent(agent), { trustDomain: name, at })) {
       lines += 1;
+      onLine(lines);
+      // A store answers at once, so the progress would never have its turn.
+      if (lines % 1000 === 0) await setImmediate();
       yield `${line}\n`;
     }
   };

@@ -28,7 +28,11 @@ const MAX_EXPORT_BYTES = 1024 * 1024 * 1024;
 const SQLITE_MAGIC = 'SQLite format 3\0';
 
 /** Verifies the store or the export at `path`. Throws `UsageError` where a file cannot be read. */
-export async function verifyFile(path: string, options: Evidence): Promise<HistoryReport> {
+export async function verifyFile(
+  path: string,
+  options: Evidence,
+  onLinks: (links: number) => void,
+): Promise<HistoryReport> {
   const heads = (options.heads ?? []).flatMap((file) => {
     const kept = readHeads(readNamedFile(file, '--heads'));
     if (kept.length === 0) throw new UsageError(`there is no head of a history in ${file}`);
@@ -39,11 +43,11 @@ export async function verifyFile(path: string, options: Evidence): Promise<Histo
       await using store = await openSqliteStoreForReading({ path });
       return store.getMeta('own-trust-domain');
     });
-    return verifyStoreFile(path, evidenceOf(roots, heads));
+    return verifyStoreFile(path, { ...evidenceOf(roots, heads), onLinks });
   }
   const bytes = readNamedFile(path, 'verify', MAX_EXPORT_BYTES);
   const roots = await rootsFrom(options, async () => trustDomainOfExport(bytes));
-  return verifyExport(bytes, evidenceOf(roots, heads));
+  return verifyExport(bytes, { ...evidenceOf(roots, heads), onLinks });
 }
 
 function evidenceOf(roots: TrustBundle | undefined, heads: HistoryEvidence['heads'] = []): HistoryEvidence {

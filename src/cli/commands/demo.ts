@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { withProgress } from '../progress.ts';
 import type { OutputFormat, Terminal } from '../terminal.ts';
 
 /** `federate demo`: two meshes on this machine, start to finish. */
@@ -14,29 +15,37 @@ export function demoCommand(program: Command, terminal: Terminal, finish: (code:
       'after',
       `
 Needs nothing but this checkout: no containers, no network. Ends by itself.
-With --output json each step is one JSON object on a line of its own.
+With --output json each step is one JSON object on a line of its own, and with
+yaml one document of a stream.
 
 Examples:
   $ federate demo
   $ federate demo --keep`,
     )
     .action(async (options: { readonly keep?: boolean; readonly output: OutputFormat }) => {
-      const json = options.output === 'json';
+      const { keep = false, output: format } = options;
+      const isText = format === 'text';
       // Loaded when it is wanted: the other verbs should start fast.
       const { runDemo } = await import('../../demonstration/demo/index.ts');
-      const succeeded = await runDemo({
-        keep: options.keep === true,
-        output: {
-          line: (text) => {
-            if (!json) terminal.out(text);
+      const story = () =>
+        runDemo({
+          keep,
+          output: {
+            line: (text) => {
+              if (isText) terminal.out(text);
+            },
+            record: (record) => {
+              if (!isText) terminal.out(terminal.streamText(format, record));
+            },
+            progress: (text) => terminal.note(text.trim()),
+            notice: (text) => (isText ? terminal.out(text) : terminal.err(text)),
           },
-          record: (record) => {
-            if (json) terminal.out(JSON.stringify(record));
-          },
-          progress: (text) => (json ? terminal.err(text.trim()) : terminal.out(text)),
-          notice: (text) => (json ? terminal.err(text) : terminal.out(text)),
-        },
-      });
+        });
+      // Meshes that are kept are not waited for, and the story itself tells where it waits long.
+      const succeeded =
+        keep || !terminal.statusLine
+          ? await story()
+          : await withProgress(terminal, 'the next step is under way', story);
       finish(succeeded ? exitCodes.done : exitCodes.failed);
     });
 }

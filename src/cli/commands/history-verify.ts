@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { HistoryReport } from '../../store/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { withProgress } from '../progress.ts';
 import { renderFields } from '../table.ts';
 import { cleanIn, printResult, type Terminal } from '../terminal.ts';
 import type { Evidence } from '../verify-history.ts';
@@ -44,9 +45,12 @@ Examples:
     .action(async (file: string | undefined, options: VerifyOptions) => {
       const path = file ?? (await agentFor(options).call('GET /v1/history/place')).store;
       const { verifyFile } = await import('../verify-history.ts');
-      const report = cleanIn(options.output, await verifyFile(path, options));
-      const answer = describeReport(path, report);
-      printResult(terminal, options.output, answer, (view) => textOfReport(path, report, view));
+      const report = await withProgress(terminal, `verifying ${path}`, (tell) =>
+        verifyFile(path, options, (links) => tell(`${links} links`)),
+      );
+      const clean = cleanIn(options.output, report);
+      const answer = describeReport(path, clean);
+      printResult(terminal, options.output, answer, (view) => textOfReport(path, clean, view));
       finish(report.found === 0 ? exitCodes.done : exitCodes.failed);
     });
 }

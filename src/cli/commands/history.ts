@@ -10,6 +10,7 @@ import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { countOf, instantOf } from '../instants.ts';
 import { printableJson } from '../../platform/index.ts';
+import { withProgress } from '../progress.ts';
 import { cleanIn, printResult, type Terminal, UsageError } from '../terminal.ts';
 import { followStory, textOfEvent } from '../history-follow.ts';
 import type { View } from '../view.ts';
@@ -145,8 +146,11 @@ async function writeExport(terminal: Terminal, options: HistoryOptions, file: st
   if (options.of !== undefined)
     throw new UsageError('an export is the whole history, or it would prove nothing: give it without --of');
   const { exportTo } = await import('../history-file.ts');
-  const answer = await exportTo(file, options.store, agentFor(options), (line) =>
-    terminal.out(printableJson(line)),
+  const answer = await withProgress(terminal, 'exporting the history', (report) =>
+    exportTo(file, options.store, agentFor(options), {
+      print: (line) => terminal.out(printableJson(line)),
+      onLine: (lines) => report(`${lines} lines`),
+    }),
   );
   if (file === '-') return;
   printResult(terminal, options.output, answer, () =>

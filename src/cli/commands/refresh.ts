@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
-import type { LeftOutDocument } from '../../admin-client/index.ts';
+import type { AdminClient, LeftOutDocument } from '../../admin-client/index.ts';
+import type { Clock } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { withProgress } from '../progress.ts';
 import { renderTable } from '../table.ts';
 import { printResult, type Terminal, UsageError } from '../terminal.ts';
 
@@ -19,9 +21,14 @@ export function refreshCommand(program: Command, terminal: Terminal, finish: (co
         if (options.acceptOnce === true && trustDomain === undefined) {
           throw new UsageError('--accept-once goes with one peer: name its trust domain');
         }
-        const answers = await agentFor(options).call('POST /v1/refresh', {
-          body: { trust_domain: trustDomain, accept_once: options.acceptOnce === true },
-        });
+        const agent = agentFor(options);
+        const answers = await withProgress(terminal, `polling ${trustDomain ?? 'all peers'}`, (report) =>
+          countingPolls(agent, terminal.clock, report, () =>
+            agent.call('POST /v1/refresh', {
+              body: { trust_domain: trustDomain, accept_once: options.acceptOnce === true },
+            }),
+          ),
+        );
         printResult(terminal, options.output, answers, (view) =>
           answers.length === 0
             ? 'There are no relationships to refresh.'
@@ -42,4 +49,33 @@ export function refreshCommand(program: Command, terminal: Terminal, finish: (co
 /** One line for each entry of a peer's bundle that is not used, with the reason. */
 export function leftOutLines(trustDomain: string, left: readonly LeftOutDocument[]): string[] {
   return left.map(({ message, code }) => `not used, of ${trustDomain}: ${message} [${code}]`);
+}
+
+const COUNT_EVERY_MS = 1000;
+
+/** Counts, while the agent polls, the peers that it has polled since then. */
+async function countingPolls<Result>(
+  agent: AdminClient,
+  clock: Clock,
+  report: (howFar: string) => void,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const end = new AbortController();
+  const start = clock.now();
+  const counting = async () => {
+    for (;;) {
+      await clock.sleep(COUNT_EVERY_MS, end.signal);
+      const all = await agent.call('GET /v1/relationships');
+      const polled = all.filter(({ last_attempt_at: at }) => at !== null && new Date(at) >= start);
+      report(`${polled.length} of ${all.length} done`);
+    }
+  };
+  // A count that fails leaves the work as it is.
+  const counted = counting().catch(() => undefined);
+  try {
+    return await work();
+  } finally {
+    end.abort();
+    await counted;
+  }
 }

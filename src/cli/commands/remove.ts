@@ -4,6 +4,7 @@ import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { noteText, whyInMesh } from '../in-mesh-text.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
+import { withProgress } from '../progress.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 import type { View } from '../view.ts';
 
@@ -16,10 +17,12 @@ export function removeCommand(program: Command, terminal: Terminal, finish: (cod
     .option('--reason <text>', 'why, for the audit log')
     .addHelpText('after', '\nExample:\n  $ federate remove b.example --reason "contract ended"')
     .action(async (trustDomain: string, options: AgentOptions & { readonly reason?: string }) => {
-      const answer = await agentFor(options).call('DELETE /v1/relationships/{trust_domain}', {
-        params: { trust_domain: trustDomain },
-        query: { reason: options.reason },
-      });
+      const answer = await withProgress(terminal, `taking ${trustDomain} out of the mesh`, () =>
+        agentFor(options).call('DELETE /v1/relationships/{trust_domain}', {
+          params: { trust_domain: trustDomain },
+          query: { reason: options.reason },
+        }),
+      );
       printResult(terminal, options.output, answer, (view) => textOf(answer, options, view));
       finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
     });

@@ -4,6 +4,7 @@ import { CodedError } from '../../errors/index.ts';
 import { type AgentOptions, agentFor, withAgent, withOutput } from '../agent-options.ts';
 import { sizeText } from '../byte-text.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { withProgress } from '../progress.ts';
 import { renderFields } from '../table.ts';
 import { cleanIn, type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
 import type { View } from '../view.ts';
@@ -56,7 +57,7 @@ Examples:
       const place =
         (await namedStore(options))?.store ?? (await agentFor(options).call('GET /v1/history/place')).store;
       const { backUpStore } = await import('../../store/index.ts');
-      const made = await withProgress(terminal, 'backing up', ({ onProgress, signal }) =>
+      const made = await untilCalledOff(terminal, 'backing up', ({ onProgress, signal }) =>
         backUpStore({ store: place, file, replace: options.force === true, onProgress, signal }),
       );
       const facts = cleanIn(options.output, made.facts);
@@ -98,7 +99,7 @@ Examples:
       const place = await namedStore(options);
       if (!place) throw new UsageError('the agent is stopped: name its --config, or its --store');
       const { restoreStore } = await import('../../store/index.ts');
-      const restored = await withProgress(terminal, 'restoring', ({ onProgress, signal }) =>
+      const restored = await untilCalledOff(terminal, 'restoring', ({ onProgress, signal }) =>
         restoreStore({
           file,
           ...place,
@@ -142,7 +143,7 @@ Examples:
     )
     .action(async (options: AgentOptions & PlaceOptions) => {
       const place = await namedStore(options);
-      const compacted = await withProgress(terminal, 'compacting', ({ signal }) =>
+      const compacted = await untilCalledOff(terminal, 'compacting', ({ signal }) =>
         place
           ? compactFile(place.store, terminal)
           : agentFor(options, { timeoutMs: COMPACT_MS, signal }).call('POST /v1/store/compact'),
@@ -178,8 +179,8 @@ async function namedStore({ store, config: file }: PlaceOptions) {
   return { store: config.store, trustDomain: config.trust_domain };
 }
 
-/** Runs the work with a line of progress, and calls it off when the reader ends the command. */
-async function withProgress<Result>(
+/** Runs the work with its progress, and calls it off when the reader ends the command. */
+async function untilCalledOff<Result>(
   terminal: Terminal,
   what: string,
   work: (around: { readonly onProgress: CopyProgress; readonly signal: AbortSignal }) => Promise<Result>,
@@ -188,16 +189,15 @@ async function withProgress<Result>(
   const stopListening = terminal.onInterrupt(() =>
     ended.abort(new CodedError('called-off', 'the command was interrupted; nothing was changed')),
   );
-  const line = terminal.isQuiet ? undefined : terminal.statusLine;
-  line?.show(`${what} …`);
   try {
-    return await work({
-      signal: ended.signal,
-      onProgress: ({ step, done, total }) =>
-        line?.show(step === 'verifying' ? `${what}: verifying …` : `${what}: ${percent(done, total)} %`),
-    });
+    return await withProgress(terminal, what, (report) =>
+      work({
+        signal: ended.signal,
+        onProgress: ({ step, done, total }) =>
+          report(step === 'verifying' ? 'verifying' : `${percent(done, total)} %`),
+      }),
+    );
   } finally {
-    line?.clear();
     stopListening();
   }
 }

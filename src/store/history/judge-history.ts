@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type BundleSource, CodedError, type TrustBundle } from '../../spiffe/index.ts';
 import { BundleTimeline } from './bundle-timeline.ts';
 import { type ExpectedHead, ChainJudge } from './chain-judge.ts';
@@ -14,7 +15,12 @@ export interface HistoryEvidence {
   readonly roots?: TrustBundle;
   /** Heads of this history that others kept, such as a peer's copies. */
   readonly heads?: readonly SignedHead[];
+  /** Gets the number of judged links from time to time; other work has its turn then. */
+  readonly onLinks?: (links: number) => void;
 }
+
+/** So many links take milliseconds. */
+const LINKS_AT_ONCE = 1000;
 
 interface Judged extends ExpectedHead {
   readonly signed?: { readonly at: Date; readonly signer: string; readonly rootedIn: string };
@@ -44,6 +50,9 @@ export async function judgeHistory(
   for (const link of history.links) {
     report(judge.add(link));
     timeline.add(link);
+    if (judge.links % LINKS_AT_ONCE !== 0 || !evidence.onLinks) continue;
+    evidence.onLinks(judge.links);
+    await setImmediate();
   }
 
   const judged: Judged[] = [];

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { chainedTables, type ChainedTable, type ChainLink } from '../model/chain.ts';
 import { openDatabaseForReading } from '../sql/database.ts';
@@ -35,19 +36,25 @@ export async function verifyStoreFile(path: string, evidence: HistoryEvidence = 
   try {
     // One consistent snapshot of a store that an agent may be writing meanwhile.
     database.exec('BEGIN');
-    const more = [
-      ...fileFindings(database),
-      ...shapeFindings(database),
-      ...chainedTables.flatMap((table) => insertedRows(database, table)),
-      ...COUNTED.flatMap((table) => missingEnd(database, table)),
-      ...derivedKeyFindings(database),
-      ...currentFindings(database),
-      ...incidentFindings(database),
-      ...rootStageFindings(database),
-      ...missingBetween(database, 'own_root_stage'),
+    const checks: readonly (() => Finding[])[] = [
+      () => fileFindings(database),
+      () => shapeFindings(database),
+      () => chainedTables.flatMap((table) => insertedRows(database, table)),
+      () => COUNTED.flatMap((table) => missingEnd(database, table)),
+      () => derivedKeyFindings(database),
+      () => currentFindings(database),
+      () => incidentFindings(database),
+      () => rootStageFindings(database),
+      () => missingBetween(database, 'own_root_stage'),
       // Older heads of peers are thinned, so a gap among them proves nothing.
-      ...missingBetween(database, 'peer_head', PEER_HEADS_KEPT),
+      () => missingBetween(database, 'peer_head', PEER_HEADS_KEPT),
     ];
+    const more: Finding[] = [];
+    for (const check of checks) {
+      more.push(...check());
+      // Each of them may take long. The caller can report its progress in between.
+      await setImmediate();
+    }
     const chain = createChainTable(database);
     return await judgeHistory({ links: allLinks(chain), heads: chain.heads(ALL), more }, evidence);
   } catch (error) {

@@ -1,0 +1,52 @@
+import { formatDurationMs } from '../platform/index.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Work that is over sooner needs no progress. */
+const FIRST_MS = 1000;
+/** How often the line of a terminal is written again. */
+const LINE_EVERY_MS = 500;
+/** How often a file or a pipe gets a line. */
+const PLAIN_EVERY_MS = 5000;
+
+/**
+ * Runs work and says on standard error how it goes, once it takes longer than a second: on a
+ * terminal in one line that is written again and is gone in the end, else in a line every five
+ * seconds. `report` takes how far the work is. Silent with `--quiet`.
+ */
+export async function withProgress<Result>(
+  terminal: Terminal,
+  what: string,
+  work: (report: (howFar: string) => void) => Promise<Result>,
+): Promise<Result> {
+  const end = new AbortController();
+  let howFar = '';
+  const telling = tell(terminal, () => (howFar === '' ? what : `${what}: ${howFar}`), end.signal);
+  try {
+    return await work((now) => {
+      howFar = now;
+    });
+  } finally {
+    end.abort();
+    await telling;
+  }
+}
+
+async function tell(terminal: Terminal, text: () => string, end: AbortSignal): Promise<void> {
+  if (terminal.isQuiet) return;
+  const { clock, statusLine: line } = terminal;
+  const start = clock.monotonicMs();
+  try {
+    await clock.sleep(line ? FIRST_MS : PLAIN_EVERY_MS, end);
+    for (;;) {
+      const seconds = Math.round((clock.monotonicMs() - start) / 1000);
+      const shown = `${text()} (${formatDurationMs(seconds * 1000)}) …`;
+      if (line) line.show(shown);
+      else terminal.note(shown);
+      await clock.sleep(line ? LINE_EVERY_MS : PLAIN_EVERY_MS, end);
+    }
+  } catch (error) {
+    if (!end.aborted) throw error;
+  } finally {
+    line?.clear();
+  }
+}
