@@ -23,6 +23,8 @@ export interface AgentWish {
   readonly config?: Record<string, unknown>;
   /** Keys of its `endpoint` that are to be others. */
   readonly endpoint?: Record<string, unknown>;
+  /** Writes what else its folder needs, before the agent starts. */
+  readonly prepare?: (home: AgentHome, ca: TestCa) => void;
 }
 
 /** An agent of ours next to a mesh of files, with the CA of that mesh. */
@@ -133,6 +135,7 @@ export async function startAgents(wishes: readonly AgentWish[]): Promise<Agents>
     home.writeRoots(ca);
     await home.writeEndpointCertificate(profile === 'https_web' ? webCa : ca);
     home.writeConfig(home.configFile, config, endpoint);
+    wish.prepare?.(home, ca);
     all.push(new RunningAgent(wish, home, ca, webCaFile));
   }
   await Promise.all(all.map(({ agent }) => agent.untilLogged('own bundle published')));
