@@ -15,7 +15,11 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: E2E } },
-      { extends: true, test: { name: 'e2e', include: E2E } },
+      {
+        extends: true,
+        // The tests of a file run in random order: none may rest on what another one did.
+        test: { name: 'e2e', include: E2E, sequence: { shuffle: { tests: true } } },
+      },
     ],
   },
 });

@@ -20,7 +20,7 @@ export interface Answered<Answer> {
   readonly answer: Answer;
 }
 
-/** How a process ended and what it said. */
+/** How a process ended, and its output. */
 export interface Ending {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -51,7 +51,7 @@ export class FederateProcess {
     }));
   }
 
-  /** What it has logged so far, one record a line. */
+  /** The records in its log so far. */
   get log(): readonly Record<string, unknown>[] {
     return this.#err
       .split('\n')
@@ -77,7 +77,7 @@ export class FederateProcess {
     this.#child.kill(signal);
   }
 
-  /** Sends a signal and tells how it ended; one that does not end is killed and told as that. */
+  /** Sends a signal and returns how the process ended. A process that does not end is killed. */
   async end(signal: NodeJS.Signals): Promise<Ending> {
     this.#child.kill(signal);
     const patience = setTimeout(() => this.#child.kill('SIGKILL'), PATIENCE_MS);
@@ -194,7 +194,7 @@ export class AgentHome {
   /** A verb put to this agent with `--output json`. */
   async ask<Answer = unknown>(...words: string[]): Promise<Answered<Answer>> {
     const { code, out, err } = await runVerb(...words, '--socket', this.socket, '--output', 'json');
-    if (out.trim() === '') throw new Error(`"federate ${words.join(' ')}" said nothing: ${err}`);
+    if (out.trim() === '') throw new Error(`"federate ${words.join(' ')}" printed nothing: ${err}`);
     return { code, answer: JSON.parse(out) as Answer };
   }
 

@@ -113,7 +113,7 @@ describe('two agents and the federate command', () => {
     expect((await a.home.ask('list')).answer).toHaveLength(1);
   });
 
-  it('sees a rotation of the peer: the new root beside the old one, then the old one gone, and the history tells it', async () => {
+  it('sees a rotation of the peer: the new root beside the old one, then the old one gone, and the history has both steps', async () => {
     await b.addUntilHeld(a);
     const next = await presentCa('a.example', 'CN=A2');
     a.home.writeRoots(a.ca, next);

@@ -75,7 +75,7 @@ describe('JWT keys of a bundle file', () => {
     expect((await judge(tokenBy(first, 'ES256', 'spiffe://b.example/w'))).answer.code).toBe('no-authority');
   });
 
-  it('rotate alone, are told in the history, and end when they are gone (TDB-41)', async () => {
+  it('rotate alone, are in the history, and end when they are gone (TDB-41)', async () => {
     const holds = async (...keyIds: readonly string[]) => {
       const { answer } = await b.home.ask<BundleDocument>('bundle', 'show', 'a.example');
       return answer.jwt_key_ids.join() === keyIds.join();

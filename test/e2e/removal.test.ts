@@ -1,5 +1,5 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type {
   BundleDocument,
   DistrustedDocument,
@@ -11,13 +11,14 @@ import { runVerb } from '../../testkit/run-verb.ts';
 import { presentCa, until } from '../../testkit/agent-process.ts';
 import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 
+/** Two agents; the mesh of a can be made unwritable. Each test has a pair of its own, in which a holds the root of b. */
 let agents: Agents;
 let a: RunningAgent['home'];
 let b: RunningAgent['home'];
 let ca: RunningAgent['ca'];
 let caOfB: RunningAgent['ca'];
 
-beforeAll(async () => {
+beforeEach(async () => {
   agents = await startAgents([
     { trustDomain: 'a.example', profile: 'https_spiffe' },
     { trustDomain: 'b.example', profile: 'https_spiffe' },
@@ -25,21 +26,13 @@ beforeAll(async () => {
   const [first, second] = agents.all as [RunningAgent, RunningAgent];
   ({ home: a, ca } = first);
   ({ home: b, ca: caOfB } = second);
+  await first.addUntilHeld(second);
 });
-afterAll(async () => {
-  await agents[Symbol.asyncDispose]();
-});
+afterEach(() => agents[Symbol.asyncDispose]());
 
 /** Whether the mesh of `a` has the root of `b`; the root of nobody, which stays where trust has ended, is not it. */
 const holdsRoot = () =>
   a.foreign('b.example.pem').replaceAll('\n', '').includes(Buffer.from(caOfB.root).toString('base64'));
-
-async function addPeer(): Promise<void> {
-  const { answer } = await b.ask<StatusDocument>('status');
-  const words = ['--trust-domain', 'b.example', '--profile', 'https_spiffe', '--pin', answer.own?.pin ?? ''];
-  await a.ask('add', '--peer', b.url, ...words, '--endpoint-id', 'spiffe://b.example/federate');
-  await until('the file', holdsRoot);
-}
 
 /** Runs `work` while nothing can be written into the mesh of `a`. */
 async function whileBroken(work: () => Promise<void>): Promise<void> {
@@ -58,7 +51,6 @@ async function whileBroken(work: () => Promise<void>): Promise<void> {
 
 describe('trust that is taken away while the mesh cannot be written', () => {
   it('federate distrust says that the key may still count there, until it is out', async () => {
-    await addPeer();
     const { answer } = await a.ask<BundleDocument>('bundle', 'show', 'b.example');
     const key = answer.x509_authorities[0]?.key_fingerprint ?? '';
     await whileBroken(async () => {
@@ -71,23 +63,17 @@ describe('trust that is taken away while the mesh cannot be written', () => {
     const inMesh = async () => (await a.ask<RelationshipDocument>('show', 'b.example')).answer.in_mesh;
     await until('the mesh to have let go', async () => (await inMesh())?.state === 'written');
     expect(holdsRoot()).toBe(false);
-    const again = async () => {
-      await a.ask('trust', 'b.example', key, '--again');
-      await until('the root to count again', holdsRoot);
-    };
-    await again();
+    await a.ask('trust', 'b.example', key, '--again');
+    await until('the root to count again', holdsRoot);
     const done = await a.ask<DistrustedDocument>('distrust', 'b.example', key);
     expect(done).toMatchObject({
       code: 0,
       answer: { in_mesh: { state: 'written' }, mesh_may_still_trust: false },
     });
     expect(holdsRoot()).toBe(false);
-    await again();
-    await a.ask('remove', 'b.example');
   });
 
   it('federate remove says that the mesh may still trust the peer, as status does until it is gone', async () => {
-    await addPeer();
     await whileBroken(async () => {
       const removed = await runVerb('remove', 'b.example', '--socket', a.socket);
       expect(removed).toMatchObject({ code: 1, err: '' });
@@ -105,7 +91,6 @@ describe('trust that is taken away while the mesh cannot be written', () => {
   });
 
   it('federate status warns of a stale peer, too, until the mesh has let go of it', async () => {
-    await addPeer();
     const warnings = async () => (await a.ask<StatusDocument>('status')).answer.warnings;
     const ofTheMesh = async () => (await warnings()).filter(({ code }) => code === 'mesh-still-trusts');
     await whileBroken(async () => {
@@ -118,11 +103,9 @@ describe('trust that is taken away while the mesh cannot be written', () => {
     await until('the warning to end', async () => (await ofTheMesh()).length === 0);
     expect(await warnings()).toMatchObject([{ trust_domain: 'b.example', code: 'trust-stale' }]);
     expect(holdsRoot()).toBe(false);
-    await a.ask('remove', 'b.example');
   });
 
   it('federate remove is done when the mesh has let go', async () => {
-    await addPeer();
     const removed = await a.ask<RemovedDocument>('remove', 'b.example');
     expect(removed).toMatchObject({
       code: 0,

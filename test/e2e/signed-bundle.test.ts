@@ -27,13 +27,6 @@ beforeEach(async () => {
   ]);
   [a, b, c] = agents.all as [RunningAgent, RunningAgent, RunningAgent];
   file = agents.file('a.jws');
-  const signed = await a.home.ask<SignedBundleDocument>('bundle', 'sign', '--file', file);
-  expect(signed).toMatchObject({ code: 0, answer: { trust_domain: 'a.example', signer_id: SIGNER } });
-  const pin = (await statusOfA()).own?.pin ?? '';
-  const take = ({ home }: RunningAgent, peer: string) =>
-    home.ask('add', '--peer', peer, '--trust-domain', 'a.example', ...PROVEN, '--pin', pin);
-  expect((await take(b, file)).code).toBe(0);
-  expect((await take(c, `${b.home.url}federate/v1/signed-bundle/a.example`)).code).toBe(0);
 });
 afterEach(() => agents[Symbol.asyncDispose]());
 
@@ -41,8 +34,20 @@ const statusOfA = async () => (await a.home.ask<StatusDocument>('status')).answe
 const heldBy = async ({ home }: RunningAgent) =>
   (await home.ask<RelationshipDocument>('show', 'a.example')).answer;
 
+/** A signs its bundle into the file, B takes it from there, and C from B. */
+async function carry(): Promise<void> {
+  const signed = await a.home.ask<SignedBundleDocument>('bundle', 'sign', '--file', file);
+  expect(signed).toMatchObject({ code: 0, answer: { trust_domain: 'a.example', signer_id: SIGNER } });
+  const pin = (await statusOfA()).own?.pin ?? '';
+  const take = ({ home }: RunningAgent, peer: string) =>
+    home.ask('add', '--peer', peer, '--trust-domain', 'a.example', ...PROVEN, '--pin', pin);
+  expect((await take(b, file)).code).toBe(0);
+  expect((await take(c, `${b.home.url}federate/v1/signed-bundle/a.example`)).code).toBe(0);
+}
+
 describe('a signed bundle and the federate command', () => {
   it('travels by a file, and from there by another agent, and each time proves itself', async () => {
+    await carry();
     const shown = await heldBy(c);
     expect(shown).toMatchObject({ state: 'active', profile: 'signed_bundle', signer_id: SIGNER });
     // A rotates: a new file, and both have it; nobody but A could have written it.
@@ -54,6 +59,7 @@ describe('a signed bundle and the federate command', () => {
   });
 
   it('is served by its own agent, and not there for a stranger', async () => {
+    await carry();
     const move = ({ home }: RunningAgent, peer: string) =>
       home.ask('change', 'a.example', '--peer', peer, ...PROVEN);
     const moved = await move(c, `${a.home.url}federate/v1/signed-bundle`);

@@ -49,7 +49,7 @@ describe('federate agent with workload_api', () => {
     expect(svids.map(({ spiffe_id: id }) => id)).toEqual(['spiffe://a.example/federate']);
   });
 
-  it('tells in its status who is served, and ends the trust in a removed peer at once', async () => {
+  it('counts its workloads in its status, and ends the trust in a removed peer at once', async () => {
     const stream = caller.stream(FetchX509Bundles, {});
     expect(Object.keys((await stream.next()).value?.bundles ?? {})).toHaveLength(2);
     const { answer } = await a.home.ask<StatusDocument>('status');
