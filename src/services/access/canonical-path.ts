@@ -1,0 +1,15 @@
+/**
+ * The paths that servers read in several ways, as a pattern of RE2 for the whole path, for engines
+ * that can test it: an empty or a dot segment, an escape, a backslash, a parameter, a character
+ * outside of visible ASCII, or no slash at the beginning.
+ */
+export const AMBIGUOUS_PATH = String.raw`([^/].*|.*(//|/\.{1,2}(/|$)|[%\\;#?]|[^\x21-\x7e]).*)`;
+const AMBIGUOUS = new RegExp(`^(?:${AMBIGUOUS_PATH})$`, 's');
+
+/**
+ * Whether a path, without its query, can be read in one way only. A condition on paths allows no
+ * other path.
+ */
+export function isCanonicalPath(path: string): boolean {
+  return path !== '' && !AMBIGUOUS.test(path);
+}
