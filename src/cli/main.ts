@@ -1,4 +1,5 @@
 import { type Argument, type Command, CommanderError } from 'commander';
+import { accessCommand } from './commands/access.ts';
 import { addCommand } from './commands/add.ts';
 import { adminCommand } from './commands/admin.ts';
 import { adoptCommand } from './commands/adopt.ts';
@@ -120,6 +121,7 @@ const GROUPS: readonly (readonly [heading: string, verbs: readonly AddVerb[]])[]
       exportConfigCommand,
     ],
   ],
+  ['Services:', [accessCommand]],
   ['History:', [historyCommand, storeCommand]],
   ['Processes:', [processCommands, rotateCommand, adminCommand]],
 ];

@@ -4,7 +4,7 @@ import { CodedError, parseEndpointUrl, parsePin, parseSpiffeId, parseTrustDomain
 import { ENDPOINT_VARIABLE, parseEndpointAddress } from '../workload-api/index.ts';
 
 /** A value that `parse` reads from text; its coded refusal becomes the reported mistake. */
-function parsed<Value>(parse: (text: string) => Value) {
+export function parsed<Value>(parse: (text: string) => Value) {
   return z.string().transform((text, context) => {
     try {
       return parse(text);

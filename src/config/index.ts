@@ -13,3 +13,4 @@ export { commentedConfig, type ConfigSection } from './commented-config.ts';
 export { readRoutes, routesOf } from './routes-file.ts';
 export { renderConfigReference } from './reference.ts';
 export { planOfConfig, rotationTimes } from './rotation-plan.ts';
+export { accessPolicySchema } from './access-policy.ts';
