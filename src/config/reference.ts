@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { accessPolicySchema } from './access-policy.ts';
 import { CONFIG_KINDS, configSchemas } from './config-kinds.ts';
 
 const TITLES = {
@@ -25,11 +26,10 @@ interface JsonSchema {
 
 /** `docs/config.md`: every field of every config file, from the schemas themselves. */
 export function renderConfigReference(): string {
-  const sections = CONFIG_KINDS.map((kind) => {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- zod writes only this part
-    const schema = z.toJSONSchema(configSchemas[kind], { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-    return `## ${TITLES[kind]}\n\n${renderFields(schema, 0).join('\n')}\n`;
-  });
+  const sections = [
+    ...CONFIG_KINDS.map((kind) => section(TITLES[kind], configSchemas[kind])),
+    section('Access policy: `federate access`', accessPolicySchema),
+  ];
   return `# Config files
 
 One YAML file per process, checked as a whole before anything starts. Durations and sizes have
@@ -41,6 +41,12 @@ A message names a file by its absolute path.
 Run it as the user that the process runs as. \`--without-files\` checks the text alone, for instance in CI.
 
 ${sections.join('\n')}`;
+}
+
+function section(title: string, file: z.ZodType): string {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- zod writes only this part
+  const schema = z.toJSONSchema(file, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  return `## ${title}\n\n${renderFields(schema, 0).join('\n')}\n`;
 }
 
 function renderFields(schema: JsonSchema, depth: number): string[] {
