@@ -35,11 +35,12 @@ it('federate --help has its groups in the order in which a newcomer needs them',
     'Start',
     'Relationships',
     'Trust',
+    'Services',
     'History',
     'Processes',
   ]);
   const firsts = all.map(({ rows }) => rows[0]?.name.split(' ')[0]);
-  expect(firsts).toEqual(['demo', 'invite', 'review', 'history', 'agent']);
+  expect(firsts).toEqual(['demo', 'invite', 'review', 'access', 'history', 'agent']);
 });
 
 it('README.md lists the commands as "federate --help" does (npm run docs writes it)', async () => {

@@ -38,7 +38,7 @@ describe('what an operator writes', () => {
     'spiffe://B.example/x',
     'b.example/ns',
     'https://b.example',
-  ])('is no caller: %j', (text) => {
+  ])('is not a caller: %j', (text) => {
     expect(() => parseCaller(text)).toThrow(expect.objectContaining({ code: 'caller-invalid' }));
   });
 
@@ -73,11 +73,11 @@ describe('what an operator writes', () => {
     '/ä',
     '/a;b',
     `/${'a'.repeat(1024)}`,
-  ])('is no path: %j', (text) => {
+  ])('is not a path: %j', (text) => {
     expect(() => parsePathMatch(text)).toThrow(expect.objectContaining({ code: 'path-not-canonical' }));
   });
 
-  it.each(['get', 'G ET', '', '*', 'G'.repeat(21)])('is no method: %j', (text) => {
+  it.each(['get', 'G ET', '', '*', 'G'.repeat(21)])('is not a method: %j', (text) => {
     expect(() => parseMethod(text)).toThrow(expect.objectContaining({ code: 'method-invalid' }));
   });
 
@@ -98,7 +98,7 @@ describe('what an operator writes', () => {
     'x:',
     'x: a\r\ny: b',
     '-x',
-  ])('is no header: %j', (text) => {
+  ])('is not a header: %j', (text) => {
     expect(() => parseHeaderMatch(text)).toThrow(expect.objectContaining({ code: 'header-invalid' }));
   });
 
@@ -111,7 +111,7 @@ describe('what an operator writes', () => {
     '1web',
     `${'a'.repeat(64)}`,
     'a.'.repeat(61),
-  ])('is no service: %j', (text) => {
+  ])('is not a service: %j', (text) => {
     expect(() => parseServiceId(text)).toThrow(expect.objectContaining({ code: 'service-id-invalid' }));
   });
 
@@ -133,7 +133,7 @@ describe('what an operator writes', () => {
       ],
     ],
     ['HTTP in which the server speaks first', [{ name: 'a', port: 1, protocol: 'http', serverFirst: true }]],
-  ] as const)('is no list of ports: %s', (_what, ports) => {
+  ] as const)('is not a list of ports: %s', (_what, ports) => {
     expect(() => checkPorts(ports)).toThrow(expect.objectContaining({ code: 'service-port-invalid' }));
   });
 
@@ -146,7 +146,7 @@ describe('what an operator writes', () => {
       'http-condition-on-tcp',
       { callers: [parseCaller(ID)], ports: ['sql'], http: { paths: [parsePathMatch('/x')] } },
     ],
-  ] as const)('is no rule: %s', (code, rule) => {
+  ] as const)('is not a rule: %s', (code, rule) => {
     expect(() => checkRule({ id: 'r', effect: 'allow', ...rule }, service)).toThrow(
       expect.objectContaining({ code }),
     );
