@@ -76,5 +76,8 @@ function intersection(a: Atom, b: Atom): Atom | undefined {
 }
 
 function keyOf({ method, path, headers }: Atom): string {
-  return JSON.stringify([method, path, headers.map(({ name, value }) => [name, value]).sort()]);
+  const names = headers
+    .map(({ name, value }) => JSON.stringify([name, value]))
+    .toSorted((a, b) => (a < b ? -1 : 1));
+  return JSON.stringify([method, path, names]);
 }

@@ -27,10 +27,7 @@ const PROXY_PROTOCOL: Readonly<Record<Protocol, string>> = {
  */
 export const compileForLinkerd: Compile = (policy, placement) => {
   const { rules = [], refused } = writable(policy, (rule) => refusalsOf(rule, policy));
-  const { ports, refused: cuts } = withoutDenied(
-    policy,
-    rules.map(({ http: _, ...rule }) => rule),
-  );
+  const { ports, refused: cuts } = withoutDenied(policy, rules);
   const all = [...refused, ...cuts];
   if (all.some(({ rule, element }) => element === 'deny' || isDeny(policy, rule)))
     return { objects: [], refused: all, warnings: [] };

@@ -10,7 +10,8 @@ export interface PortCallers {
 
 /**
  * For targets without deny rules: who may use each port, after the denied callers were taken out.
- * Give it rules without conditions of HTTP. Refuses a deny rule that would cut one identity out of an
+ * Looks at no conditions of HTTP, so
+ * the deny rules must have none. Refuses a deny rule that would cut one identity out of an
  * allowed trust domain.
  */
 export function withoutDenied(
