@@ -41,4 +41,4 @@ export {
   retryDelayMs,
   type ScheduleSettings,
 } from './fetch/schedule.ts';
-export type { TheirSide } from './fetch/their-side.ts';
+export type { TheirReport, TheirSide } from './fetch/their-side.ts';

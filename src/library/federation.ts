@@ -22,4 +22,5 @@ export {
   type FetchTrace,
   type RedirectSettings,
   type ScheduleSettings,
+  type TheirReport,
 } from '../federation/index.ts';

@@ -8,10 +8,15 @@ export {
   type ConnectTarget,
 } from './tls/connect.ts';
 export {
+  type ConnectionInjector,
   createChannelCredentials,
   createGrpcListener,
+  type EmptyCredentials,
+  type GrpcAuthContext,
+  type GrpcCall,
   type GrpcModule,
   type GrpcServer,
+  type InsecureCredentials,
   peerOfCall,
 } from './tls/grpc.ts';
 export { authorizeAny, authorizeId, authorizeMemberOf, authorizeOneOf } from './tls/authorizers.ts';
@@ -82,6 +87,8 @@ export {
   SpiffeIdError,
   type SpiffeIdErrorCode,
   spiffeIdOf,
+  SvidError,
+  type TokenTimes,
   type TrustBundle,
   type TrustDomain,
   TrustDomainError,

@@ -14,3 +14,4 @@ export {
   type WorkloadApiErrorCode,
   type WorkloadApiProblem,
 } from '../workload-api/index.ts';
+export type { UnprovenJwtSvid } from '../spiffe/index.ts';

@@ -18,6 +18,8 @@ export { parseEndpointUrl, RelationshipError } from './id/federation-relationshi
 export { readingProblem } from './bundle/interoperable-authority.ts';
 export { readUnprovenJwtSvid, verifyJwtSvid } from './svid/jwt-svid.ts';
 export { JwtSvidError } from './svid/jwt-svid-error.ts';
+export { SvidError } from './svid/svid-error.ts';
+export type { TokenTimes } from './svid/jwt-svid-claims.ts';
 export { trustDomainsNamedBy } from './bundle/named-trust-domains.ts';
 export {
   createNarrowedAnchor,

@@ -61,7 +61,19 @@ describe('the packed library', () => {
 
   it.each([
     ['spiffe', ['jose']],
-    ['workload-api', ['@grpc/grpc-js', '@js-sdsl/ordered-map', '@protobufjs', 'jose', 'long', 'protobufjs']],
+    [
+      'workload-api',
+      [
+        '@grpc/grpc-js',
+        '@grpc/proto-loader',
+        '@js-sdsl/ordered-map',
+        '@protobufjs',
+        'jose',
+        'lodash.camelcase',
+        'long',
+        'protobufjs',
+      ],
+    ],
     ['federation', ['jose', 'undici']],
   ] as const)('federate/%s has inside it only %j', async (door, expected) => {
     const { metafile } = await build({

@@ -9,19 +9,44 @@ import { createTlsServer } from './servers.ts';
 
 const ALPN = ['h2'];
 
+/** Makes credentials without TLS, as the class `ServerCredentials` of `@grpc/grpc-js` does. */
+export interface InsecureCredentials<Credentials> {
+  createInsecure(): Credentials;
+}
+
+/** Makes credentials for calls, as `credentials` of `@grpc/grpc-js` does. */
+export interface EmptyCredentials {
+  createEmpty(): unknown;
+}
+
 /**
  * What is needed of the module `@grpc/grpc-js`. The program passes its own, because credentials of
  * one copy of the module are worth nothing in another.
  */
-export interface GrpcModule<ChannelCredentials, ServerCredentials> {
-  readonly ChannelCredentials: abstract new () => ChannelCredentials;
-  readonly ServerCredentials: { createInsecure(): ServerCredentials };
-  readonly credentials: { createEmpty(): unknown };
+export interface GrpcModule<ForChannels, ForServers> {
+  readonly ChannelCredentials: abstract new () => ForChannels;
+  readonly ServerCredentials: InsecureCredentials<ForServers>;
+  readonly credentials: EmptyCredentials;
+}
+
+/** Takes over connections for a gRPC server. */
+export interface ConnectionInjector {
+  injectConnection(connection: Duplex): void;
 }
 
 /** What is needed of a `Server` of `@grpc/grpc-js`. */
-export interface GrpcServer<ServerCredentials> {
-  createConnectionInjector(credentials: ServerCredentials): { injectConnection(connection: Duplex): void };
+export interface GrpcServer<Credentials> {
+  createConnectionInjector(credentials: Credentials): ConnectionInjector;
+}
+
+/** What gRPC knows about the peer of a call. */
+export interface GrpcAuthContext {
+  readonly sslPeerCertificate?: object | undefined;
+}
+
+/** What is needed of a call that a gRPC server handles. */
+export interface GrpcCall {
+  getAuthContext(): GrpcAuthContext;
 }
 
 /**
@@ -29,10 +54,10 @@ export interface GrpcServer<ServerCredentials> {
  * `new Client(address, createChannelCredentials(grpc, options))`, with
  * `import * as grpc from '@grpc/grpc-js'`. Works with version 1.12 and later.
  */
-export function createChannelCredentials<ChannelCredentials extends object>(
-  grpc: GrpcModule<ChannelCredentials, unknown>,
+export function createChannelCredentials<ForChannels extends object>(
+  grpc: GrpcModule<ForChannels, unknown>,
   options: MtlsClientOptions,
-): ChannelCredentials {
+): ForChannels {
   const Base = grpc.ChannelCredentials as abstract new () => object;
   const dial = createDialer(options);
   class SpiffeCredentials extends Base {
@@ -58,7 +83,7 @@ export function createChannelCredentials<ChannelCredentials extends object>(
     }
   }
   // The class above has every method that the module's abstract class asks for.
-  return new SpiffeCredentials() as ChannelCredentials;
+  return new SpiffeCredentials() as ForChannels;
 }
 
 /** `path` is the host and port that gRPC connects to, such as `server.example:443`. */
@@ -83,9 +108,9 @@ const peersByCertificate = new WeakMap<object, VerifiedPeer>();
  * `createGrpcListener(grpc, server, options).listen(port)`, instead of `server.bindAsync`. A handler
  * finds its client with `peerOfCall(call)`.
  */
-export function createGrpcListener<ServerCredentials>(
-  grpc: GrpcModule<object, ServerCredentials>,
-  server: GrpcServer<ServerCredentials>,
+export function createGrpcListener<ForServers>(
+  grpc: GrpcModule<object, ForServers>,
+  server: GrpcServer<ForServers>,
   options: MtlsServerOptions,
 ): TlsServer {
   // Insecure for gRPC, because the connections that it gets are proved already.
@@ -102,9 +127,7 @@ export function createGrpcListener<ServerCredentials>(
  * The proved client of a call to a server behind `createGrpcListener`. Throws `TypeError` for every
  * other call, so that an unproved client never passes for a proved one.
  */
-export function peerOfCall(call: {
-  getAuthContext(): { readonly sslPeerCertificate?: object | undefined };
-}): VerifiedPeer {
+export function peerOfCall(call: GrpcCall): VerifiedPeer {
   const { sslPeerCertificate: certificate } = call.getAuthContext();
   const peer = certificate && peersByCertificate.get(certificate);
   if (!peer)

@@ -1,7 +1,6 @@
-import { silentLog, systemRandom } from '../../platform/index.ts';
 import { BundleSet, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import { WorkloadBundleClient } from '../../workload-api/index.ts';
-import { type SourceOptions, WorkloadSource } from './workload-source.ts';
+import { type SourceOptions, surroundingsOf, WorkloadSource } from './workload-source.ts';
 
 /**
  * The whole bundles, X.509 and JWT authorities together, kept fresh by a Workload API
@@ -13,14 +12,12 @@ export class BundleSource extends WorkloadSource {
   #bundles = new BundleSet();
 
   private constructor(options: SourceOptions) {
-    super(options);
+    const surroundings = surroundingsOf(options);
+    super(surroundings.address.uri);
     const client = (kind: 'x509' | 'jwt') =>
       new WorkloadBundleClient({
-        address: this.address,
+        ...surroundings,
         kind,
-        clock: this.clock,
-        random: systemRandom,
-        log: silentLog,
         onProblem: (problem) => this.reportProblem(problem),
       });
     [this.#x509, this.#jwt] = [client('x509'), client('jwt')];
@@ -48,14 +45,17 @@ export class BundleSource extends WorkloadSource {
     return this.closed ? [] : this.#bundles.list();
   }
 
+  /** @internal */
   protected isReady(): boolean {
     return this.#x509.list().length > 0 && this.#jwt.list().length > 0;
   }
 
+  /** @internal */
   protected bundle(trustDomain: TrustDomain): TrustBundle | undefined {
     return this.#bundles.bundleFor(trustDomain);
   }
 
+  /** @internal */
   protected async stop(): Promise<void> {
     await Promise.all([this.#x509.stop(), this.#jwt.stop()]);
   }

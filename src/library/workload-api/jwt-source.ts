@@ -1,4 +1,3 @@
-import { silentLog, systemRandom } from '../../platform/index.ts';
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import {
   type FetchedJwtSvid,
@@ -7,7 +6,7 @@ import {
   WorkloadApiError,
   WorkloadBundleClient,
 } from '../../workload-api/index.ts';
-import { type SourceOptions, WorkloadSource } from './workload-source.ts';
+import { type SourceOptions, surroundingsOf, WorkloadSource } from './workload-source.ts';
 
 /** How long a call for a JWT-SVID may take where the caller sets no limit. */
 const CALL_MS = 10_000;
@@ -17,17 +16,17 @@ const CALL_MS = 10_000;
  * request. Tokens of others are proved with `verifyJwtSvid(token, source, …)`.
  */
 export class JwtSource extends WorkloadSource {
+  readonly #surroundings: ReturnType<typeof surroundingsOf>;
   readonly #client: WorkloadBundleClient;
   readonly #closing = new AbortController();
 
   private constructor(options: SourceOptions) {
-    super(options);
+    const surroundings = surroundingsOf(options);
+    super(surroundings.address.uri);
+    this.#surroundings = surroundings;
     this.#client = new WorkloadBundleClient({
-      address: this.address,
+      ...surroundings,
       kind: 'jwt',
-      clock: this.clock,
-      random: systemRandom,
-      log: silentLog,
       onProblem: (problem) => this.reportProblem(problem),
     });
     this.#client.onChange(() => this.reportUpdate());
@@ -60,20 +59,24 @@ export class JwtSource extends WorkloadSource {
     ...query
   }: JwtSvidQuery & { readonly signal?: AbortSignal }): Promise<readonly FetchedJwtSvid[]> {
     const limits = [signal ?? AbortSignal.timeout(CALL_MS), this.#closing.signal];
-    return fetchJwtSvids(this.address, query, {
-      now: () => this.clock.now(),
+    const { address, clock } = this.#surroundings;
+    return fetchJwtSvids(address, query, {
+      now: () => clock.now(),
       signal: AbortSignal.any(limits),
     });
   }
 
+  /** @internal */
   protected isReady(): boolean {
     return this.#client.list().length > 0;
   }
 
+  /** @internal */
   protected bundle(trustDomain: TrustDomain): TrustBundle | undefined {
     return this.#client.bundles.bundleFor(trustDomain);
   }
 
+  /** @internal */
   protected async stop(): Promise<void> {
     this.#closing.abort(new WorkloadApiError('unavailable', 'the source is closed'));
     await this.#client.stop();

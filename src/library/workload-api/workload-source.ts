@@ -1,9 +1,8 @@
 import { EventEmitter } from 'node:events';
-import { type Clock, systemClock, systemEnvironment } from '../../platform/index.ts';
+import { type Clock, silentLog, systemClock, systemEnvironment, systemRandom } from '../../platform/index.ts';
 import type { BundleSource, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import {
   ENDPOINT_VARIABLE,
-  type EndpointAddress,
   parseEndpointAddress,
   resolveEndpointAddress,
   WorkloadApiError,
@@ -38,21 +37,23 @@ export abstract class WorkloadSource
   extends EventEmitter<SourceEvents>
   implements BundleSource, AsyncDisposable
 {
-  readonly #address: EndpointAddress;
-  readonly #clock: Clock;
+  readonly #uri: string;
   #problem: WorkloadApiProblem | undefined;
   #closed: Promise<void> | undefined;
 
-  protected constructor({ address, clock = systemClock }: SourceOptions) {
+  /** @internal */
+  protected constructor(uri: string) {
     super();
     // Each helper that uses the source listens, and there may be many.
     this.setMaxListeners(0);
-    this.#address = addressOf(address);
-    this.#clock = clock;
+    this.#uri = uri;
   }
 
+  /** @internal */
   protected abstract isReady(): boolean;
+  /** @internal */
   protected abstract stop(): Promise<void>;
+  /** @internal */
   protected abstract bundle(trustDomain: TrustDomain): TrustBundle | undefined;
 
   /** The bundle of a trust domain as the Workload API has sent it last; undefined where it has not. */
@@ -80,24 +81,19 @@ export abstract class WorkloadSource
     return this.close();
   }
 
-  protected get address(): EndpointAddress {
-    return this.#address;
-  }
-
-  protected get clock(): Clock {
-    return this.#clock;
-  }
-
+  /** @internal */
   protected reportUpdate(): void {
     if (!this.closed) this.emit('update');
   }
 
+  /** @internal */
   protected reportProblem(problem: WorkloadApiProblem): void {
     this.#problem = problem;
     if (!this.closed) this.emit('problem', problem);
   }
 
   /**
+   * @internal
    * Waits for the first update, or closes the source. Rejects with `WorkloadApiError` `no-update` when
    * the signal aborts, and `refused` when the API will never answer.
    */
@@ -111,9 +107,7 @@ export abstract class WorkloadSource
         this.on('update', look);
         this.on('problem', ({ code, message }) => {
           if (code === 'refused')
-            reject(
-              new WorkloadApiError('refused', `the Workload API ${this.#address.uri} refuses us: ${message}`),
-            );
+            reject(new WorkloadApiError('refused', `the Workload API ${this.#uri} refuses us: ${message}`));
         });
         giveUp = () => reject(this.#noUpdate(signal?.reason));
         if (signal?.aborted) giveUp();
@@ -132,16 +126,17 @@ export abstract class WorkloadSource
 
   #noUpdate(cause: unknown): WorkloadApiError {
     const why = this.#problem ? `${this.#problem.message} [${this.#problem.code}]` : 'it sent nothing usable';
-    return new WorkloadApiError(
-      'no-update',
-      `the Workload API ${this.#address.uri} gave no first update: ${why}`,
-      { cause },
-    );
+    return new WorkloadApiError('no-update', `the Workload API ${this.#uri} gave no first update: ${why}`, {
+      cause,
+    });
   }
 }
 
-function addressOf(address: string | undefined): EndpointAddress {
-  return address === undefined
-    ? resolveEndpointAddress(ENDPOINT_VARIABLE, systemEnvironment)
-    : parseEndpointAddress(address);
+/** What the clients of a source need. Throws `WorkloadApiError`. */
+export function surroundingsOf({ address, clock = systemClock }: SourceOptions) {
+  const endpoint =
+    address === undefined
+      ? resolveEndpointAddress(ENDPOINT_VARIABLE, systemEnvironment)
+      : parseEndpointAddress(address);
+  return { address: endpoint, clock, random: systemRandom, log: silentLog };
 }

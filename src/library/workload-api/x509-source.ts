@@ -1,6 +1,5 @@
 import type { Svid, SvidSource } from '../../mtls/index.ts';
 import { defined } from '../../objects/index.ts';
-import { silentLog, systemRandom } from '../../platform/index.ts';
 import type { SpiffeId, TrustBundle, TrustDomain } from '../../spiffe/index.ts';
 import {
   createWorkloadSvidSource,
@@ -8,7 +7,7 @@ import {
   WorkloadX509Client,
   type WorkloadSvidSource,
 } from '../../workload-api/index.ts';
-import { type SourceOptions, WorkloadSource } from './workload-source.ts';
+import { type SourceOptions, surroundingsOf, WorkloadSource } from './workload-source.ts';
 
 /** Which of several SVIDs is ours. Without a choice it is the first, the default identity. */
 export interface X509SourceOptions extends SourceOptions {
@@ -26,12 +25,10 @@ export class X509Source extends WorkloadSource implements SvidSource {
   readonly #svid: WorkloadSvidSource;
 
   private constructor({ spiffeId, hint, ...options }: X509SourceOptions) {
-    super(options);
-    const surroundings = { clock: this.clock, log: silentLog };
+    const surroundings = surroundingsOf(options);
+    super(surroundings.address.uri);
     this.#client = new WorkloadX509Client({
       ...surroundings,
-      address: this.address,
-      random: systemRandom,
       onProblem: (problem) => this.reportProblem(problem),
     });
     const choice = { ...(spiffeId ? { spiffeId } : {}), ...defined({ hint }) };
@@ -59,14 +56,17 @@ export class X509Source extends WorkloadSource implements SvidSource {
     return this.closed ? [] : this.#client.svids;
   }
 
+  /** @internal */
   protected isReady(): boolean {
     return this.#svid.current() !== undefined;
   }
 
+  /** @internal */
   protected bundle(trustDomain: TrustDomain): TrustBundle | undefined {
     return this.#client.bundles.bundleFor(trustDomain);
   }
 
+  /** @internal */
   protected async stop(): Promise<void> {
     this.#svid.stop();
     await this.#client.stop();

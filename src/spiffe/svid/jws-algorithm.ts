@@ -1,10 +1,19 @@
 import type { PublicJwk } from '../bundle/jwk.ts';
 
-/**
- * The nine algorithms a JWT-SVID may be signed with (JWT-SVID §2.1), each with the key it takes
- * (RFC 7518 §3.1).
- */
-const ALGORITHMS = {
+/** The nine algorithms a JWT-SVID may be signed with (JWT-SVID §2.1). */
+export type JwsAlgorithm =
+  | 'RS256'
+  | 'RS384'
+  | 'RS512'
+  | 'ES256'
+  | 'ES384'
+  | 'ES512'
+  | 'PS256'
+  | 'PS384'
+  | 'PS512';
+
+/** The key that each of the nine takes (RFC 7518 §3.1). */
+const ALGORITHMS: Readonly<Record<JwsAlgorithm, { readonly kty: string; readonly crv?: string }>> = {
   RS256: { kty: 'RSA' },
   RS384: { kty: 'RSA' },
   RS512: { kty: 'RSA' },
@@ -14,9 +23,7 @@ const ALGORITHMS = {
   PS256: { kty: 'RSA' },
   PS384: { kty: 'RSA' },
   PS512: { kty: 'RSA' },
-} as const satisfies Readonly<Record<string, { readonly kty: string; readonly crv?: string }>>;
-
-export type JwsAlgorithm = keyof typeof ALGORITHMS;
+};
 
 /** The names of the nine, for sentences. */
 export const JWS_ALGORITHMS = Object.keys(ALGORITHMS).join(', ');
