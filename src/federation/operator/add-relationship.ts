@@ -28,7 +28,7 @@ export interface AddRequest extends BootstrapRequest, RelationshipTerms {
   readonly moreEndpointUrls?: readonly string[];
   /** The SPIFFE ID whose signed statements count as the peer's own. */
   readonly agentId?: SpiffeId;
-  /** Lets in a first bundle that would be quarantined, on record. */
+  /** Accepts a first bundle that would be quarantined, on record. */
   readonly force?: boolean;
 }
 

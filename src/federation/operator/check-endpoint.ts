@@ -39,19 +39,19 @@ export function checkEndpoint(
     if (webPkiCaPem !== undefined) certificatesFromPem(webPkiCaPem);
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
-    const message = `the relationship with ${trustDomain} cannot be: ${error.message}`;
+    const message = `a relationship with ${trustDomain} is not possible: ${error.message}`;
     throw new FederationError('relationship-invalid', message, { cause: error });
   }
   if (profile.kind === 'signed_bundle' && trustDomainOf(profile.signerId) !== trustDomain) {
     throw new FederationError(
       'relationship-invalid',
-      `the bundle of ${trustDomain} is signed by an identity of ${trustDomain} itself, and ${profile.signerId} is none`,
+      `the bundle of ${trustDomain} must be signed by an identity of ${trustDomain} itself, and ${profile.signerId} is not one`,
     );
   }
   if (webPkiCaPem !== undefined && profile.kind !== 'https_web') {
     throw new FederationError(
       'relationship-invalid',
-      `a private CA for Web PKI goes with the profile https_web, and that of ${trustDomain} is ${profile.kind}`,
+      `a private CA for Web PKI needs the profile https_web, and the profile of ${trustDomain} is ${profile.kind}`,
     );
   }
   const depth = servingDepth(trustDomain, profile, (name) => known.get(name)?.profile);

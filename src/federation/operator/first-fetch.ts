@@ -38,8 +38,8 @@ async function fromEndpoint(
   signal: AbortSignal,
 ): Promise<FirstTrust> {
   const { trustDomain, endpointUrl, profile, bootstrap } = request;
-  // A self-serving endpoint can only be verified with the bundle it is about to offer: its chains
-  // are kept until the pin has spoken for that bundle.
+  // A self-serving endpoint can only be verified with the bundle that it is about to offer. So its
+  // chains are kept until the pin has proved that bundle.
   const selfServing = profile.kind === 'https_spiffe' && endpointTrustDomain(profile) === trustDomain;
   const chains = selfServing ? new OfferedChains() : undefined;
   let trace: FetchTrace | undefined;
@@ -103,7 +103,7 @@ async function fromEndpoint(
 
 function explain(error: unknown, { trustDomain, endpointUrl }: BootstrapRequest): unknown {
   if (error instanceof FederationError || !(error instanceof CodedError)) return error;
-  const message = `the first bundle of ${trustDomain} could not be had from ${endpointUrl}: ${error.message}`;
+  const message = `cannot fetch the first bundle of ${trustDomain} from ${endpointUrl}: ${error.message}`;
   const code = error instanceof BundleError ? 'bootstrap-bundle-invalid' : 'bootstrap-fetch-failed';
   return new FederationError(code, message, { cause: error });
 }

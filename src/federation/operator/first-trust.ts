@@ -7,7 +7,7 @@ import type { RedirectSettings } from '../fetch/redirects.ts';
 import type { SignedBundle } from '../signed-bundle/signed-bundle.ts';
 import type { TrustedBundles } from '../trust/trusted-bundles.ts';
 
-/** What makes the first bundle of a peer trustworthy. Never nothing. */
+/** What proves the first bundle of a peer. There is always a proof. */
 export type Bootstrap = (
   | {
       readonly kind: 'bundle';
@@ -35,7 +35,7 @@ export type Bootstrap = (
 export interface BootstrapRequest {
   readonly trustDomain: TrustDomain;
   readonly endpointUrl: string;
-  /** Further addresses, asked in order where those before them cannot be. */
+  /** Further addresses, asked in order where the addresses before them do not answer. */
   readonly moreEndpointUrls?: readonly string[];
   readonly profile: EndpointProfile;
   readonly bootstrap: Bootstrap;
@@ -63,6 +63,6 @@ export interface FirstTrust extends ParsedBundle {
   readonly etag?: DocumentTag;
   /** A signed bundle as it came. */
   readonly signed?: SignedBundle;
-  /** Whether the bundle came from the endpoint itself; else its first poll is still to come. */
+  /** Whether the bundle came from the endpoint itself. If not, the first poll comes later. */
   readonly fetched: boolean;
 }

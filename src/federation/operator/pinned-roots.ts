@@ -18,8 +18,8 @@ import type { OfferedChains } from '../trust/offered-chains.ts';
 import type { BootstrapRequest, EstablishParts } from './first-trust.ts';
 
 /**
- * What the signature of a first signed bundle is checked with: of the roots in it, those that the
- * pin names.
+ * Gives the roots that check the signature of a first signed bundle: those roots in it that the pin
+ * names.
  */
 export function pinnedBundles(
   { bundleLimits, trusted }: EstablishParts,
@@ -81,7 +81,7 @@ export function prove(
       if (!(error instanceof CodedError)) throw error;
       throw new FetchError(
         'svid-refused',
-        `the endpoint offered what the pin names, but showed no X509-SVID under ${named === 'bundle' ? 'it' : 'that root'}: ${error.message}`,
+        `the endpoint offered what the pin names, but presented no X509-SVID under ${named === 'bundle' ? 'it' : 'that root'}: ${error.message}`,
         { cause: error },
       );
     }

@@ -7,10 +7,10 @@ import { leftOutNotes, whyUnusable } from '../trust/unusable-document.ts';
 const MOST_SHOWN = 5;
 
 /**
- * Refuses a first bundle that verifies nobody: it is a mistake, not a revocation. One whose entries
- * other programs cannot read is let in without keys. Because the peer can mend it, the relationship
- * waits for that and says which entry is wrong. Where only a root of the peer could prove its
- * endpoint, nothing could ever be mended, so that is refused as well.
+ * Refuses a first bundle that verifies no identity: it is a mistake, not a revocation. A bundle
+ * whose entries other programs cannot read is accepted without keys. Because the peer can correct
+ * it, the relationship waits for that and names the wrong entry. Where only a root of the peer could
+ * prove its endpoint, no correction could arrive, so such a bundle is refused as well.
  */
 export function refuseUnusable(first: ParsedBundle, profile: EndpointProfile, now: Date): void {
   const { trustDomain, jwtAuthorities } = first.bundle;
@@ -31,5 +31,5 @@ export function whyNoRootCounts(parsed: ParsedBundle): string {
       `${subject || fingerprint} is valid from ${notBefore.toISOString()} to ${notAfter.toISOString()}`,
   );
   const found = [...roots, ...leftOutNotes(parsed).map(({ message }) => message)];
-  return found.slice(0, MOST_SHOWN).join('; ') || 'it has none at all';
+  return found.slice(0, MOST_SHOWN).join('; ') || 'it has no root';
 }

@@ -62,9 +62,9 @@ const OUTDATED = new Error('another bundle is held now');
 
 /**
  * Keeps a request open at an endpoint that holds it until there is another bundle than ours (RFC
- * 7240 §4.3 `wait`), so that we hear of a change at once. It only rings: what it brings is thrown
- * away and an ordinary poll is made, verified and judged as every other. A false alarm, an early
- * failure or answer makes the next one wait, twice as long each time; a poll that fails ends the
+ * 7240 §4.3 `wait`), so that the agent learns of a change at once. The answer is thrown away: it
+ * only starts an ordinary poll, which is verified and judged as every other. A false alarm, an early
+ * failure or answer makes the next request wait, twice as long each time. A poll that fails ends the
  * watch until one succeeds (FED-45).
  */
 export class EndpointWatch {
@@ -94,8 +94,8 @@ export class EndpointWatch {
   }
 
   /**
-   * Watches for anything but the document of `tag` from now on; for nothing where there is none, or
-   * its endpoint holds no requests.
+   * Watches for another document than that of `tag` from now on. Without a tag, or where the
+   * endpoint holds no requests, it watches nothing.
    */
   follow(tag: RememberedTag | undefined): void {
     const before = this.#tag;

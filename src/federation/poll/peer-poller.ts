@@ -99,7 +99,7 @@ export class PeerPoller {
     return pollIntervalMs(this.#refreshHintSeconds, this.#parts.schedule);
   }
 
-  /** Goes on with other parameters of the endpoint and other terms. */
+  /** Takes over other parameters of the endpoint and other terms. */
   adopt(changed: Relationship): void {
     this.#record.adopt(changed);
   }

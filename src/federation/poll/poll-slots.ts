@@ -45,7 +45,7 @@ const GIVEN_UP = new Error('the wait for a slot has ended');
 
 /**
  * Limits how many polls run at once; each lane serves in order of arrival. A poll that has had a
- * brisk slot for `briskMs` gives it up while another poll waits for one, and goes on in the slow
+ * brisk slot for `briskMs` gives it up while another poll waits for one, and continues in the slow
  * lane. A peer that was slow last time begins there. So silent peers wait for each other, and
  * honest peers do not wait for them (invariant 7).
  */

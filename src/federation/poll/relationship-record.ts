@@ -52,7 +52,7 @@ export class RelationshipRecord {
     return this.#current;
   }
 
-  /** Goes on with other parameters of the endpoint and other terms. */
+  /** Takes over other parameters of the endpoint and other terms. */
   adopt(changed: Relationship): void {
     const { stateReason: _, ...agreed } = changed;
     const { state, stateReason, lastAttemptAt, lastSuccessAt, nextPollAt, consecutiveFailures } =
@@ -70,8 +70,8 @@ export class RelationshipRecord {
   async becomeStale(): Promise<void> {
     const { store, clock, log } = this.#parts;
     const { trustDomain, endpointUrl, state: before, stateReason } = this.#current;
-    const besides = { state: before, reason: before === 'stale' ? null : (stateReason ?? null) };
-    const { state, reason } = staleState(this.#current, besides);
+    const otherwise = { state: before, reason: before === 'stale' ? null : (stateReason ?? null) };
+    const { state, reason } = staleState(this.#current, otherwise);
     const { code, message } = reason ?? { code: 'trust-stale', message: 'too old' };
     this.#current = { ...this.#current, state, stateReason: { code, message } };
     this.#incidentsMayBeOpen = true;
@@ -82,7 +82,7 @@ export class RelationshipRecord {
       await store.updateRelationship(trustDomain, { state, stateReason: { code, message } });
       await store.recordIncident({ kind: 'trust-stale', ...about });
     } catch (error) {
-      log.error('that the trust in a peer has become stale could not be put on record', {
+      log.error('recording that the trust in a peer has become stale failed', {
         trustDomain,
         error,
       });

@@ -60,11 +60,11 @@ export function staleFrom({
  * The state of a relationship that is older than its limit: no identity of the peer is accepted,
  * whatever else is wrong.
  */
-export function staleState(relationship: Relationship, besides: StateAfter): StateAfter {
+export function staleState(relationship: Relationship, otherwise: StateAfter): StateAfter {
   const { trustDomain, lastSuccessAt, staleAfterSeconds = 0 } = relationship;
   const since = lastSuccessAt ? `since ${lastSuccessAt.toISOString()}` : 'yet';
   const limit = formatDurationMs(staleAfterSeconds * 1000);
-  const why = besides.reason ? `; ${besides.reason.message} [${besides.reason.code}]` : '';
+  const why = otherwise.reason ? `; ${otherwise.reason.message} [${otherwise.reason.code}]` : '';
   return {
     state: 'stale',
     reason: {

@@ -53,7 +53,7 @@ export interface Offer {
   readonly notes: readonly BundleNote[];
   readonly trace: FetchTrace;
   readonly override?: OperatorOverride | undefined;
-  /** How often this peer may change; absent: as often as it likes. */
+  /** How often this peer may change; absent: without a limit. */
   readonly budget?: ChangeBudget | undefined;
   readonly signal: AbortSignal;
 }
@@ -86,7 +86,7 @@ export async function settleOffer(
         return { outcome: pick(verdict), incident: 'bundle-refused' };
       case 'accepted': {
         const change = { diff: verdict.diff, bytes: serializeBundle(offer.bundle).length };
-        // What an operator asks for by name is taken at once.
+        // The operator's own request is carried out at once.
         const waitMs = offer.override ? 0 : (offer.budget?.waitMs(change) ?? 0);
         if (waitMs > 0) return flapping(offer, waitMs);
         const written = await write(parts, relationship, offer, before, verdict);
@@ -104,7 +104,7 @@ export async function settleOffer(
   }
   return failedPoll(
     'store-conflict',
-    `the bundle of ${trustDomain} was changed by another writer again and again`,
+    `the bundle of ${trustDomain} was changed by another writer at each attempt`,
     'bundle-refused',
   );
 }
