@@ -1,4 +1,4 @@
-import { defined } from '../objects/index.ts';
+import { defined, given } from '../objects/index.ts';
 import { didYouMean, parseInstant } from '../platform/index.ts';
 import { parseTrustDomain } from '../spiffe/index.ts';
 import {
@@ -23,9 +23,11 @@ export async function storyIn(
 ): Promise<StoryDocument> {
   const events = await store.events({
     limit,
-    ...(of === undefined ? {} : { trustDomain: parseTrustDomain(of) }),
-    ...(since === undefined ? {} : { since: instantFrom(since) }),
-    ...(until === undefined ? {} : { until: instantFrom(until) }),
+    ...defined({
+      trustDomain: given(of, parseTrustDomain),
+      since: given(since, instantFrom),
+      until: given(until, instantFrom),
+    }),
     ...defined({ kinds: kinds?.map(kindFrom), after }),
   });
   const head = await store.chainHead();

@@ -16,7 +16,7 @@ import { isWarningCode, type WarningDocument } from '../admin/index.ts';
 import type { OwnTrust } from '../mesh-adapters/index.ts';
 import type { SvidSource } from '../mtls/index.ts';
 import { defined } from '../objects/index.ts';
-import { type Clock, describeError, formatDurationMs, type Log, pause } from '../platform/index.ts';
+import { type Clock, formatDurationMs, type Log, pause } from '../platform/index.ts';
 import { type TrustBundle, verifyX509Svid, X509SvidError } from '../spiffe/index.ts';
 import type { NewEvent, Relationship, RootStageChange, Store } from '../store/index.ts';
 import { PeerAddresses } from './peer-addresses.ts';
@@ -105,7 +105,7 @@ export class Rotation {
         await this.#review();
       } catch (error) {
         this.#options.log.error('the stages of our own roots were not judged', {
-          error: describeError(error),
+          error,
         });
       }
     });
@@ -302,7 +302,7 @@ export function rememberHolding(holding: PeerHolding, store: Store, log: Log): v
   store.recordPeerHolding(holding).catch((error: unknown) => {
     log.error('what a peer holds was not remembered', {
       trustDomain: holding.trustDomain,
-      error: describeError(error),
+      error,
     });
   });
 }

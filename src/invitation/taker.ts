@@ -1,4 +1,4 @@
-import { describeError, pause } from '../platform/index.ts';
+import { pause } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
 import type { StoredInvitation } from '../store/index.ts';
 import { FederationError } from '../federation/index.ts';
@@ -135,7 +135,7 @@ export class InvitationTaker {
         }
       } catch (error) {
         if (signal.aborted) return;
-        const fields = { invitation: id, error: describeError(error) };
+        const fields = { invitation: id, error };
         if (error instanceof CodedError) log.warn('the inviter could not be asked', fields);
         else log.error('asking an inviter failed', { ...fields, error });
       }

@@ -1,2 +1,3 @@
-/** What every room does with plain objects. */
+/** Values and members that may be missing. */
 export { defined } from './defined.ts';
+export { given } from './given.ts';

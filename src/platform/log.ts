@@ -1,3 +1,4 @@
+import { defined, given } from '../objects/index.ts';
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -27,6 +28,6 @@ export const silentLog: Log = {
 export function describeError(error: unknown): { code?: string; message: string; cause?: unknown } {
   if (!(error instanceof Error)) return { message: String(error) };
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
-  const cause = error.cause === undefined ? {} : { cause: describeError(error.cause) };
+  const cause = defined({ cause: given(error.cause, describeError) });
   return { ...code, message: error.message.trimEnd(), ...cause };
 }

@@ -1,6 +1,6 @@
 import type { HandlersOf, InvitationDocument, invitationRoutes } from '../../admin/index.ts';
 import type { Invitations } from '../../invitation/index.ts';
-import { defined } from '../../objects/index.ts';
+import { defined, given } from '../../objects/index.ts';
 import { parseTrustDomain } from '../../spiffe/index.ts';
 import type { StoredInvitation } from '../../store/index.ts';
 
@@ -15,7 +15,7 @@ export function invitationHandlers({
       const { peer, expires_in_seconds: expiresInSeconds, require_approval: requireApproval } = body;
       const { line, invitation } = await desk.give({
         actor,
-        ...(peer === undefined ? {} : { peer: parseTrustDomain(peer) }),
+        ...defined({ peer: given(peer, parseTrustDomain) }),
         ...defined({ expiresInSeconds, requireApproval }),
       });
       return { ...describeInvitation(invitation), line };

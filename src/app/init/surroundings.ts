@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { type KubernetesSource, meshesInCluster } from '../../mesh-adapters/index.ts';
+import { defined } from '../../objects/index.ts';
 import { type Clock, describeError, type Environment } from '../../platform/index.ts';
 import { isInCluster, usualKubernetes } from '../usual-kubeconfig.ts';
 
@@ -52,8 +53,7 @@ export async function lookAround(environment: Environment, clock: Clock): Promis
   return {
     ...kubernetes.found,
     ...consul.found,
-    ...(workloadApi === undefined ? {} : { workloadApi }),
-    ...(spireServer === undefined ? {} : { spireServer }),
+    ...defined({ workloadApi, spireServer }),
     report: [
       ...kubernetes.report,
       ...consul.report,

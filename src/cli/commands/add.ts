@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { AddDocument, StandingDocument } from '../../admin-client/index.ts';
-import { defined } from '../../objects/index.ts';
+import { defined, given } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
@@ -170,7 +170,7 @@ function documentFrom(options: AddOptions): AddDocument {
     endpoint_url: url,
     ...(more.length === 0 ? {} : { more_endpoint_urls: more }),
     ...defined({ policy }),
-    ...(staleAfter === undefined ? {} : { stale_after_seconds: staleAfterSeconds(staleAfter) }),
+    ...defined({ stale_after_seconds: given(staleAfter, staleAfterSeconds) }),
     profile: profile ?? 'signed_bundle',
     ...(signed ? { signer_id: signed.signerId } : {}),
     ...defined({ endpoint_id: options.endpointId }),

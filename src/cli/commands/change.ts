@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { ChangeDocument, StandingDocument } from '../../admin-client/index.ts';
-import { defined } from '../../objects/index.ts';
+import { defined, given } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
@@ -118,7 +118,7 @@ function termsFrom({ policy, staleAfter, neverStale }: ChangeOptions): ChangeDoc
     throw new UsageError('the limit of age is that of --stale-after or none, not both');
   return {
     ...defined({ policy }),
-    ...(staleAfter === undefined ? {} : { stale_after_seconds: staleAfterSeconds(staleAfter) }),
+    ...defined({ stale_after_seconds: given(staleAfter, staleAfterSeconds) }),
     ...(neverStale === true ? { stale_after_seconds: null } : {}),
   };
 }

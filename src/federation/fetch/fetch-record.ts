@@ -38,8 +38,7 @@ export function recordFetch(
     }),
     ...(notes.length === 0 ? {} : { notes: [...new Set(notes.map(({ code }) => code))] }),
     outcome: outcome.kind,
-    ...defined({ code: warning ?? outcome.code, error }),
-    ...(trace === undefined ? {} : { durationMs: trace.durationMs }),
+    ...defined({ code: warning ?? outcome.code, error, durationMs: trace?.durationMs }),
   };
   // A published private key needs an operator at once, however well the fetch went.
   const good = GOOD.has(outcome.kind) && warning === undefined && !notes.some(({ grave }) => grave);

@@ -1,4 +1,4 @@
-import { defined } from '../../objects/index.ts';
+import { defined, given } from '../../objects/index.ts';
 import type { JsonObject, JsonValue } from '../../spiffe/index.ts';
 
 /**
@@ -53,7 +53,7 @@ export function readHolding(claims: JsonObject): Holding | undefined {
   return {
     digest,
     since,
-    ...(sequence === null ? {} : { sequence: BigInt(sequence) }),
+    ...defined({ sequence: given(sequence, BigInt) }),
     ...defined({ inMesh }),
   };
 }

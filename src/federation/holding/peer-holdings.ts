@@ -1,5 +1,5 @@
 import { defined } from '../../objects/index.ts';
-import { type Clock, describeError, type Log } from '../../platform/index.ts';
+import type { Clock, Log } from '../../platform/index.ts';
 import { type BundleSource, type SpiffeId, type TrustDomain, verifyStatement } from '../../spiffe/index.ts';
 import type { Relationship, StoredHolding } from '../../store/index.ts';
 import { type Holding, HOLDING_TYPE, MAX_HOLDING_CHARACTERS, readHolding } from '../fetch/holding-claims.ts';
@@ -195,7 +195,7 @@ export class PeerHoldings {
       log.info('what a poll reports to hold is not proved', {
         trustDomain,
         address,
-        error: describeError(error),
+        error,
       });
       return undefined;
     } finally {

@@ -1,3 +1,4 @@
+import { defined, given } from '../../objects/index.ts';
 import { printable } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 
@@ -95,7 +96,7 @@ export function cleanEvent(event: NewEvent): NewEvent {
     actor: printable(event.actor, 100),
     message: printable(event.message, 1000),
     ...(code === undefined ? {} : { code: printable(code, 100) }),
-    ...(detail === undefined ? {} : { detail: cleanDetail(detail) }),
+    ...defined({ detail: given(detail, cleanDetail) }),
   };
 }
 

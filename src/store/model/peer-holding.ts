@@ -1,3 +1,4 @@
+import { defined, given } from '../../objects/index.ts';
 import { printable } from '../../platform/index.ts';
 import { parseSpiffeId, parseTrustDomain, type SpiffeId, type TrustDomain } from '../../spiffe/index.ts';
 import { checkSequence } from './arguments.ts';
@@ -65,7 +66,7 @@ export function holdingOfRow(row: HoldingRow): StoredHolding {
     signer: parseSpiffeId(row.signer),
     address: row.address,
     statedAt: new Date(row.said_at),
-    ...(row.sequence === null ? {} : { sequence: BigInt(row.sequence) }),
+    ...defined({ sequence: given(row.sequence, BigInt) }),
     ...(progress === null || progressSince === null
       ? {}
       : { inMesh: { progress, since: new Date(progressSince) } }),

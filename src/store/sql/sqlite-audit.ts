@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { defined } from '../../objects/index.ts';
+import { defined, given } from '../../objects/index.ts';
 import { parseTrustDomain, serializeBundle, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
 import {
   cleanEvent,
@@ -23,6 +23,7 @@ import { eventRow, incidentRow } from '../model/history-rows.ts';
 import type { RecordedEvent } from '../model/observer.ts';
 import type { AddLink } from './sqlite-chain.ts';
 import { readStoredDocument } from './stored-document.ts';
+import { dateFrom } from './stored-instant.ts';
 
 interface EventParameters {
   readonly name: string | null;
@@ -266,12 +267,14 @@ function eventOf(row: EventRow): StoredEvent {
     id: row.id,
     at: new Date(row.at),
     kind: row.kind,
-    ...(row.trust_domain === null ? {} : { trustDomain: parseTrustDomain(row.trust_domain) }),
+    ...defined({ trustDomain: given(row.trust_domain, parseTrustDomain) }),
     actor: row.actor,
-    ...(row.code === null ? {} : { code: row.code }),
+    ...defined({ code: row.code ?? undefined }),
     message: row.message,
-    ...(row.detail === null ? {} : { detail: JSON.parse(row.detail) }),
-    ...(row.version_number === null ? {} : { versionNumber: row.version_number }),
+    ...defined({
+      detail: given(row.detail, (text) => JSON.parse(text)),
+      versionNumber: row.version_number ?? undefined,
+    }),
   };
 }
 
@@ -283,15 +286,14 @@ function incidentOf(row: IncidentRow): StoredIncident {
     at: new Date(row.began_at),
     lastAt: new Date(row.last_at),
     count: row.times,
-    ...(row.ended_at === null ? {} : { endedAt: new Date(row.ended_at) }),
+    ...defined({ endedAt: given(row.ended_at, dateFrom) }),
     kind: row.kind,
     trustDomain,
     code: row.code,
     message: row.message,
     origin: row.origin,
     actor: row.actor,
-    ...(row.sequence === null ? {} : { sequence: BigInt(row.sequence) }),
-    ...defined({ offer }),
+    ...defined({ sequence: given(row.sequence, BigInt), offer }),
     ...(row.offered_document === null
       ? {}
       : {

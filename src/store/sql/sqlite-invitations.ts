@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { defined, given } from '../../objects/index.ts';
 import { parseTrustDomain } from '../../spiffe/index.ts';
 import {
   changedInvitation,
@@ -8,6 +9,7 @@ import {
   type InvitationState,
   type StoredInvitation,
 } from '../model/invitation.ts';
+import { dateFrom } from './stored-instant.ts';
 
 interface InvitationRow {
   readonly id: string;
@@ -117,17 +119,18 @@ function invitationOf(row: InvitationRow): StoredInvitation {
     role: row.role,
     state: row.state,
     ...(code === null || message === null ? {} : { reason: { code, message } }),
-    ...(row.peer === null ? {} : { peer: parseTrustDomain(row.peer) }),
-    ...(row.public_key === null ? {} : { publicKey: row.public_key }),
+    ...defined({ peer: given(row.peer, parseTrustDomain), publicKey: row.public_key ?? undefined }),
     requireApproval: row.require_approval === 1,
     failedTries: row.failed_tries,
     createdAt: new Date(row.created_at),
     createdBy: row.created_by,
     expiresAt: new Date(row.expires_at),
-    ...(row.ended_at === null ? {} : { endedAt: new Date(row.ended_at) }),
-    ...(row.transcript === null ? {} : { transcript: row.transcript }),
-    ...(row.words === null ? {} : { words: row.words }),
+    ...defined({
+      endedAt: given(row.ended_at, dateFrom),
+      transcript: row.transcript ?? undefined,
+      words: row.words ?? undefined,
+    }),
     ...(row.root_pins === null ? {} : { rootPins: row.root_pins.split(' ') }),
-    ...(row.peer_statement === null ? {} : { peerStatement: row.peer_statement }),
+    ...defined({ peerStatement: row.peer_statement ?? undefined }),
   };
 }

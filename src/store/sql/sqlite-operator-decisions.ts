@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { defined, given } from '../../objects/index.ts';
 import {
   certificatesFromPem,
   parseCertificate,
@@ -8,6 +9,7 @@ import {
 import type { NewEvent } from '../model/event.ts';
 import { keyDecisionRow, offerDecisionRow } from '../model/history-rows.ts';
 import type { AddLink } from './sqlite-chain.ts';
+import { dateFrom } from './stored-instant.ts';
 import type { KeyDecision } from '../model/trusted-at.ts';
 import {
   cleanDistrust,
@@ -139,7 +141,7 @@ function distrustOf(row: DistrustRow, keyFingerprint: string): DistrustedKey {
     at: new Date(row.since),
     actor: row.actor,
     reason: row.reason,
-    ...(row.until === null ? {} : { until: new Date(row.until) }),
+    ...defined({ until: given(row.until, dateFrom) }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3';
+import { defined, given } from '../../objects/index.ts';
 import {
   type EndpointProfile,
   parseSpiffeId,
@@ -7,6 +8,7 @@ import {
 } from '../../spiffe/index.ts';
 import { StoreError } from '../model/errors.ts';
 import type { BootstrapProof, ChangePolicy, Relationship, RelationshipState } from '../model/relationship.ts';
+import { dateFrom } from './stored-instant.ts';
 
 interface RelationshipRow {
   readonly trust_domain: string;
@@ -116,15 +118,16 @@ function relationshipOf(row: RelationshipRow): Relationship {
     endpointUrl: row.endpoint_url,
     ...moreUrlsOf(row),
     profile: profileOf(row),
-    ...(row.web_pki_ca_pem === null ? {} : { webPkiCaPem: row.web_pki_ca_pem }),
-    ...(row.agent_id === null ? {} : { agentId: parseSpiffeId(row.agent_id) }),
+    ...defined({ webPkiCaPem: row.web_pki_ca_pem ?? undefined, agentId: given(row.agent_id, parseSpiffeId) }),
     ...(row.policy === 'ask-on-dangerous' ? {} : { policy: row.policy }),
-    ...(row.stale_after_seconds === null ? {} : { staleAfterSeconds: row.stale_after_seconds }),
+    ...defined({ staleAfterSeconds: row.stale_after_seconds ?? undefined }),
     state: row.state,
     ...(code === null || message === null ? {} : { stateReason: { code, message } }),
-    ...(row.last_attempt_at === null ? {} : { lastAttemptAt: new Date(row.last_attempt_at) }),
-    ...(row.last_success_at === null ? {} : { lastSuccessAt: new Date(row.last_success_at) }),
-    ...(row.next_poll_at === null ? {} : { nextPollAt: new Date(row.next_poll_at) }),
+    ...defined({
+      lastAttemptAt: given(row.last_attempt_at, dateFrom),
+      lastSuccessAt: given(row.last_success_at, dateFrom),
+      nextPollAt: given(row.next_poll_at, dateFrom),
+    }),
     consecutiveFailures: row.consecutive_failures,
     createdAt: new Date(row.created_at),
     bootstrap: { kind: row.bootstrap, detail: row.bootstrap_detail },

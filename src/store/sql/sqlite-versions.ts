@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3';
-import { defined } from '../../objects/index.ts';
+import { defined, given } from '../../objects/index.ts';
 import { contentDigest, parseTrustDomain, serializeBundle, type TrustDomain } from '../../spiffe/index.ts';
 import {
   type AuthorityRef,
@@ -176,7 +176,7 @@ export function createVersionTables(database: Database, addLink: AddLink) {
       receivedAt: new Date(row.received_at),
       verdict: row.verdict,
       origin: row.origin,
-      ...(row.proved_by === null ? {} : { provedBy: row.proved_by }),
+      ...defined({ provedBy: row.proved_by ?? undefined }),
       diff: {
         added: refsOf(trustDomain, row.number, ['added']),
         removed: refsOf(trustDomain, row.number, ['removed']),
@@ -218,7 +218,7 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     lines: (trustDomain: TrustDomain, before: number, limit: number): VersionLine[] =>
       selectLines.all(trustDomain, before, limit).map((row) => ({
         ...lineOfRow(row),
-        ...(row.sequence === null ? {} : { sequence: BigInt(row.sequence) }),
+        ...defined({ sequence: given(row.sequence, BigInt) }),
       })),
     marks: (trustDomain: TrustDomain, before: number, limit: number): VersionMark[] =>
       selectMarks.all(trustDomain, before, limit).map(markOfRow),
@@ -320,6 +320,6 @@ function nameOf(trustDomain: TrustDomain, number: number): string {
 }
 
 function markOfRow({ number, digest, received_at: at, origin, sequence }: MarkRow): VersionMark {
-  const held = sequence === null ? {} : { sequence: BigInt(sequence) };
+  const held = defined({ sequence: given(sequence, BigInt) });
   return { number, digest, receivedAt: new Date(at), origin, ...held };
 }
