@@ -1,18 +1,28 @@
-# One image for every process of Federate; which one is the command's first word. No build step and no build tools:
-# Node runs the TypeScript as it is, and the libraries ship their binaries.
-FROM node:24-bookworm-slim
+# One image for every process of Federate; which one is the command's first word. The last stage has what runs and nothing
+# else: Node.js, the C libraries that it needs, dist/ and SQLite. No shell, no npm, no sources.
+# The same file builds for linux/amd64 and linux/arm64 (docker-bake.hcl).
+ARG BASE=node:24-bookworm-slim
 
-WORKDIR /opt/federate
+FROM ${BASE} AS build
+WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
+COPY tools/node tools/node
+RUN npm ci --ignore-scripts
+COPY tools/build tools/build
+COPY tsconfig.json ./
 COPY bin bin
 COPY src src
+ARG COMMIT
+RUN node tools/build/build.ts --commit "$COMMIT"
+COPY deploy/image/collect.sh ./
+RUN sh collect.sh /image
 
+FROM scratch
+COPY --from=build /image /
 # Sockets and state live in volumes that belong to the unprivileged user; the root file system can be read-only.
-RUN ln -s /opt/federate/bin/federate.js /usr/local/bin/federate \
-  && ln -s /opt/federate/bin/federate-probe.js /usr/local/bin/federate-probe \
-  && mkdir -p /run/federate /var/lib/federate \
-  && chown node:node /run/federate /var/lib/federate
-USER node
+COPY --from=build --chown=1000:1000 /image/empty /run/federate
+COPY --from=build --chown=1000:1000 /image/empty /var/lib/federate
+ENV PATH=/usr/local/bin
+USER 1000:1000
 ENTRYPOINT ["federate"]
 CMD ["--help"]

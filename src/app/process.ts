@@ -13,6 +13,7 @@ import {
   systemLoad,
   systemRandom,
 } from '../platform/index.ts';
+import { createNotify, type Notify, reloading } from './service-manager.ts';
 import { reportSlowStart } from './start-progress.ts';
 
 /** One process as its config describes it. */
@@ -47,6 +48,8 @@ export interface Host {
    * Ends the process with its exit code after some time, if something still keeps it running then.
    */
   exitIfKept(ms: number): void;
+  /** Reaches the service manager that started the process. `failed` gets what was not sent. */
+  notify(failed: (error: unknown) => void): Notify;
 }
 
 /** Time for the last output of the command, after everything has been stopped. */
@@ -62,6 +65,7 @@ const systemHost: Host = {
   },
   exit: (code) => process.exit(code),
   exitIfKept: (ms) => void setTimeout(() => process.exit(), ms).unref(),
+  notify: (failed) => createNotify(systemEnvironment, failed),
 };
 
 /**
@@ -84,7 +88,13 @@ export async function runUntilSignal(
     });
     host.exit(1);
   });
-  host.onSignal('SIGHUP', () => rereadConfig(plan, jsonLog, log));
+  const notify = host.notify((error) =>
+    log.warn('systemd was not notified', { error: describeError(error) }),
+  );
+  host.onSignal('SIGHUP', () => {
+    notify(...reloading());
+    notify('READY=1', `STATUS=${rereadConfig(plan, jsonLog, log)}`);
+  });
   let signal: NodeJS.Signals | undefined;
   const signalled = new Promise<void>((resolve) => {
     for (const each of ['SIGTERM', 'SIGINT'] as const)
@@ -115,6 +125,7 @@ export async function runUntilSignal(
     if (signal === undefined) {
       plan.started?.();
       log.info('process ready', { ...plan.about, pid: process.pid });
+      notify('READY=1', 'STATUS=all parts have started');
     }
   } catch (error) {
     logFailedStart(log, error);
@@ -123,6 +134,7 @@ export async function runUntilSignal(
   }
   await signalled;
   log.info('process stopping', { signal });
+  notify('STOPPING=1');
   // A start that fails now is part of the stop.
   starting.catch(() => {});
   if (!(await stopInTime(building, clock, log))) host.exit(1);
@@ -170,15 +182,18 @@ async function stopInTime(building: Promise<Parts>, clock: Clock, log: Log): Pro
 
 /**
  * Applies the log level of the config file. Other changes in it take effect after a restart, and
- * the log reports that.
+ * the log reports that. Returns what became of it, for the service manager.
  */
-function rereadConfig(plan: ProcessPlan, jsonLog: JsonLog, log: Log): void {
+function rereadConfig(plan: ProcessPlan, jsonLog: JsonLog, log: Log): string {
   try {
     const { logLevel, changed } = plan.reread();
     jsonLog.setLevel(logLevel);
     log.info('config read again', { log_level: logLevel });
-    if (changed.length > 0) log.warn('the config has changed, and takes effect after a restart', { changed });
+    if (changed.length === 0) return 'config read again';
+    log.warn('the config has changed, and takes effect after a restart', { changed });
+    return 'the config has changed, and takes effect after a restart';
   } catch (error) {
     log.error('config not usable, the old one stays', { error: describeError(error) });
+    return 'config not usable, the old one stays';
   }
 }

@@ -13,6 +13,8 @@ class FakeHost implements Host {
   readonly #signals = new Map<NodeJS.Signals, (() => void)[]>();
   #fatal: (error: unknown) => void = () => {};
   kept = 0;
+  /** What the service manager was told, a message each. */
+  readonly notified: string[][] = [];
 
   onSignal(signal: NodeJS.Signals, listener: () => void): void {
     this.#signals.set(signal, [...(this.#signals.get(signal) ?? []), listener]);
@@ -25,6 +27,9 @@ class FakeHost implements Host {
   }
   exitIfKept(): void {
     this.kept += 1;
+  }
+  notify() {
+    return (...assignments: readonly string[]) => void this.notified.push([...assignments]);
   }
   send(signal: NodeJS.Signals): void {
     for (const listener of this.#signals.get(signal) ?? []) listener();
@@ -60,6 +65,37 @@ function run(parts: readonly Part[], more: Partial<ProcessPlan> = {}) {
 }
 
 describe('runUntilSignal()', () => {
+  it('notifies the service manager when it is ready, at a reload and when it stops', async () => {
+    let fails = false;
+    const reread = () => {
+      if (fails) throw new CodedError('config-invalid', 'no');
+      return { logLevel: 'info' as const, changed: ['endpoint'] };
+    };
+    const { host, ended, turns } = run([{ name: 'a', start: () => {} }], { reread });
+    expect(host.notified).toEqual([]);
+    await turns();
+    host.send('SIGHUP');
+    fails = true;
+    host.send('SIGHUP');
+    host.send('SIGTERM');
+    await ended;
+    const reload = ['RELOADING=1', expect.stringMatching(/^MONOTONIC_USEC=\d+$/)];
+    expect(host.notified).toEqual([
+      ['READY=1', 'STATUS=all parts have started'],
+      reload,
+      ['READY=1', 'STATUS=the config has changed, and takes effect after a restart'],
+      reload,
+      ['READY=1', 'STATUS=config not usable, the old one stays'],
+      ['STOPPING=1'],
+    ]);
+  });
+
+  it('is never ready for the service manager when a part does not start', async () => {
+    const { host, ended } = run([{ name: 'a', start: portInUse }]);
+    await expect(ended).rejects.toMatchObject({ code: 'port-in-use' });
+    expect(host.notified).toEqual([]);
+  });
+
   it('logs its version, config and addresses at the start, and ends at SIGTERM', async () => {
     const order: string[] = [];
     const part = (name: string): Part => ({

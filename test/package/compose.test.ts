@@ -50,7 +50,8 @@ describe('the health checks of docker-compose.yml', () => {
   });
 
   it('find the probe in the image', () => {
-    const dockerfile = readFileSync(join(ROOT, 'Dockerfile'), 'utf8');
-    expect(dockerfile).toContain('ln -s /opt/federate/bin/federate-probe.js /usr/local/bin/federate-probe');
+    const collect = readFileSync(join(ROOT, 'deploy/image/collect.sh'), 'utf8');
+    expect(collect).toContain('for program in federate federate-probe; do');
+    expect(collect).toContain('"$image/usr/local/bin/$program"');
   });
 });

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { globSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { type BuildOptions, build } from 'esbuild';
 import { bundledPackages, notices } from './bundled-packages.ts';
 import { entries, external, libraryEntries, loadedLate } from './entries.ts';
@@ -93,8 +94,10 @@ try {
 }
 process.stdout.write(`built ${DIST}\n`);
 
-/** The commit of this tree, with a mark where files differ from it; null outside of Git. */
+/** The commit of this tree, with a mark where files differ from it; null outside of Git, unless `--commit` names it. */
 function describeCommit(): string | null {
+  const { commit: named } = parseArgs({ options: { commit: { type: 'string', default: '' } } }).values;
+  if (named !== '') return named;
   try {
     return execFileSync('git', ['describe', '--always', '--abbrev=12', '--dirty', '--exclude=*'], {
       cwd: ROOT,
