@@ -37,7 +37,7 @@ export class AgentWorld {
   readonly store: Store;
   /** Every change the agent announced: the trust domain and how many roots it has now. */
   readonly changes: [TrustDomain, number | undefined][] = [];
-  agent: Federation;
+  federation: Federation;
   own: TrustBundle | undefined;
   readonly #options: Partial<FederationOptions>;
 
@@ -45,7 +45,7 @@ export class AgentWorld {
     this.clock = new TestClock(now);
     this.store = store;
     this.#options = options;
-    this.agent = this.#create();
+    this.federation = this.#create();
   }
 
   /** An agent that does not run yet, on a SQLite store of its own. */
@@ -60,7 +60,7 @@ export class AgentWorld {
   }
 
   #create(): Federation {
-    const agent = new Federation({
+    const federation = new Federation({
       store: this.store,
       clock: this.clock,
       log: this.log,
@@ -76,27 +76,27 @@ export class AgentWorld {
       lookup: createHostLookup(),
       ...this.#options,
     });
-    agent.bundles.onChange((trustDomain, bundle) =>
+    federation.bundles.onChange((trustDomain, bundle) =>
       this.changes.push([trustDomain, bundle?.x509Authorities.length]),
     );
-    return agent;
+    return federation;
   }
 
   async start(): Promise<this> {
-    await this.agent.start(new AbortController().signal);
+    await this.federation.start(new AbortController().signal);
     return this;
   }
 
   /** Stops the agent and starts another one on the same store. */
   async restart(): Promise<void> {
-    await this.agent.stop();
-    this.agent = this.#create();
+    await this.federation.stop();
+    this.federation = this.#create();
     await this.start();
   }
 
   /** The fingerprints that are trusted for the peer, sorted. */
   trusted(trustDomain: TrustDomain = peerName): string[] | undefined {
-    return this.agent.bundles
+    return this.federation.bundles
       .bundleFor(trustDomain)
       ?.x509Authorities.map(({ fingerprint }) => fingerprint)
       .sort();
@@ -104,7 +104,7 @@ export class AgentWorld {
 
   /** The state of the peer and the code of its reason. */
   state(trustDomain: TrustDomain = peerName): string {
-    const status = this.agent.peers.status().find((each) => each.trustDomain === trustDomain);
+    const status = this.federation.peers.status().find((each) => each.trustDomain === trustDomain);
     return [status?.state ?? 'none', status?.stateReason?.code]
       .filter((word) => word !== undefined)
       .join(' ');
@@ -112,7 +112,7 @@ export class AgentWorld {
 
   /** Polls the peer now, and says what came of it. */
   async poll(trustDomain: TrustDomain = peerName): Promise<string> {
-    const [result] = await this.agent.peers.poll(trustDomain);
+    const [result] = await this.federation.peers.poll(trustDomain);
     if (!result) throw new Error('a poll of one peer has one result');
     const { outcome } = result;
     return 'code' in outcome ? `${outcome.kind} ${outcome.code}` : outcome.kind;
@@ -128,7 +128,7 @@ export class AgentWorld {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.agent.stop();
+    await this.federation.stop();
     await this.store.close();
   }
 }

@@ -71,7 +71,7 @@ function request(rest: Partial<AddRequest>): AddRequest {
 /** The code of the refusal, after looking that nothing was stored, trusted or announced. */
 async function refused(rest: Partial<AddRequest>): Promise<FederationError> {
   const before = [await world.store.relationships(), await world.store.currentAll(), world.changes.length];
-  const error: unknown = await world.agent.relationships.add(request(rest)).then(
+  const error: unknown = await world.federation.relationships.add(request(rest)).then(
     () => undefined,
     (reason: unknown) => reason,
   );
@@ -85,7 +85,7 @@ async function refused(rest: Partial<AddRequest>): Promise<FederationError> {
 describe('Relationships.add() with a bundle file', () => {
   it('trusts it, records it, and asks the endpoint at once (FED-04)', async () => {
     peer.answer = serve([root, next], { sequence: 2n });
-    const result = await world.agent.relationships.add(request({}));
+    const result = await world.federation.relationships.add(request({}));
     expect(result).toMatchObject({ notes: [], firstPoll: { kind: 'accepted', added: 1 } });
     expect(world.trusted()).toHaveLength(2);
     expect(world.changes).toEqual([
@@ -108,14 +108,14 @@ describe('Relationships.add() with a bundle file', () => {
   it('takes CA certificates in PEM too (FED-30)', async () => {
     const bootstrap = { kind: 'bundle', document: Buffer.from(`# roots\n${root.pem}${next.pem}`) } as const;
     peer.answer = serve([root, next]);
-    const result = await world.agent.relationships.add(request({ bootstrap }));
+    const result = await world.federation.relationships.add(request({ bootstrap }));
     expect(result.firstPoll).toEqual({ kind: 'unchanged' });
     expect(world.trusted()).toHaveLength(2);
   });
 
   it('keeps the relationship when the endpoint cannot be had, and says so', async () => {
     await peer.close();
-    const result = await world.agent.relationships.add(request({}));
+    const result = await world.federation.relationships.add(request({}));
     expect(result.firstPoll).toMatchObject({ kind: 'failed', code: 'connect-failed' });
     expect(world.state()).toBe('failing connect-failed');
     expect(world.trusted()).toEqual([root.x509.fingerprint]);
@@ -153,7 +153,7 @@ describe('Relationships.add() with a bundle file', () => {
       peer.become(await webCa.web(['localhost']));
       peer.answer = answers.document(broken(der).toString());
       const bootstrap = { kind: 'bundle', document: broken(der), caPem: webCa.pem } as const;
-      const { notes } = await world.agent.relationships.add(request({ ...overTheWeb(), bootstrap }));
+      const { notes } = await world.federation.relationships.add(request({ ...overTheWeb(), bootstrap }));
       expect(notes).toContainEqual({
         code: 'no-usable-entries',
         message: expect.stringContaining('entry 1 is ignored: ') as unknown,
@@ -170,7 +170,9 @@ describe('Relationships.add() with a bundle file', () => {
       peer.become(await webCa.web(['localhost']));
       peer.answer = answers.document(broken(der).toString());
       const bootstrap = { kind: 'web-pki', caPem: webCa.pem } as const;
-      const { relationship } = await world.agent.relationships.add(request({ ...overTheWeb(), bootstrap }));
+      const { relationship } = await world.federation.relationships.add(
+        request({ ...overTheWeb(), bootstrap }),
+      );
       expect(relationship).toMatchObject({ state: 'failing', stateReason: { code: 'no-usable-entries' } });
     });
 
@@ -196,7 +198,7 @@ describe('Relationships.add() with a bundle file', () => {
   });
 
   it('tells of an expired root beside a good one', async () => {
-    const { notes } = await world.agent.relationships.add(
+    const { notes } = await world.federation.relationships.add(
       request({ bootstrap: { kind: 'bundle', document: document(root, expired) } }),
     );
     expect(notes.map(({ code }) => code)).toEqual(['root-outside-validity']);
@@ -209,7 +211,7 @@ describe('Relationships.add() with a pin', () => {
 
   it('takes the bundle that the pin names, from an endpoint that this bundle proves', async () => {
     const pin = pinOfBundle(bundleOf(peerName, [root.x509]));
-    const result = await world.agent.relationships.add(pinned(pin));
+    const result = await world.federation.relationships.add(pinned(pin));
     expect(result.relationship).toMatchObject({
       state: 'active',
       bootstrap: { kind: 'bundle-pin', detail: pin },
@@ -222,7 +224,7 @@ describe('Relationships.add() with a pin', () => {
 
   it('takes the key of a root, which vouches for the rest through the endpoint', async () => {
     peer.answer = serve([root, next]);
-    const result = await world.agent.relationships.add(pinned(pinOfKey(root.x509.keyFingerprint)));
+    const result = await world.federation.relationships.add(pinned(pinOfKey(root.x509.keyFingerprint)));
     expect(result.relationship.bootstrap.kind).toBe('key-pin');
     expect(world.trusted()).toHaveLength(2);
   });
@@ -268,7 +270,7 @@ describe('Relationships.add() with a pin', () => {
     peer.become(await webCa.web(['localhost']));
     const wrong = { ...bootstrap, pin: pinOfBundle(bundleOf(peerName, [next.x509])) };
     expect((await refused({ ...overLocalhost, bootstrap: wrong })).code).toBe('pin-mismatch');
-    await world.agent.relationships.add(request({ ...overLocalhost, bootstrap }));
+    await world.federation.relationships.add(request({ ...overLocalhost, bootstrap }));
     expect(world.trusted()).toEqual([root.x509.fingerprint]);
   });
 });
@@ -281,7 +283,7 @@ describe('Relationships.add() with Web PKI', () => {
     expect((await refused({ ...web, bootstrap: { kind: 'web-pki', caPem: stranger.pem } })).code).toBe(
       'bootstrap-fetch-failed',
     );
-    const result = await world.agent.relationships.add(
+    const result = await world.federation.relationships.add(
       request({ ...web, bootstrap: { kind: 'web-pki', caPem: webCa.pem } }),
     );
     expect(result.relationship).toMatchObject({
@@ -289,7 +291,7 @@ describe('Relationships.add() with Web PKI', () => {
       bootstrap: { kind: 'web-pki-private-ca' },
     });
     // The trust domain is the configured one, whatever the host is called (FED-06).
-    expect(world.agent.bundles.list().map(({ trustDomain }) => trustDomain)).toEqual([peerName]);
+    expect(world.federation.bundles.list().map(({ trustDomain }) => trustDomain)).toEqual([peerName]);
     expect(await world.poll()).toBe('unchanged');
   });
 
@@ -315,8 +317,8 @@ describe('Relationships.add() and what is there already', () => {
     expect((await refused({})).code).toBe('own-trust-domain');
     world.own = undefined;
     const [first, second] = await Promise.allSettled([
-      world.agent.relationships.add(request({})),
-      world.agent.relationships.add(request({})),
+      world.federation.relationships.add(request({})),
+      world.federation.relationships.add(request({})),
     ]);
     expect(first.status).toBe('fulfilled');
     expect(second).toMatchObject({ status: 'rejected', reason: { code: 'already-federated' } });
@@ -325,7 +327,7 @@ describe('Relationships.add() and what is there already', () => {
 
   it('knows our own trust domain from the configuration before the mesh has told its bundle (ID-22)', async () => {
     await using young = await AgentWorld.start(now, { ownTrustDomain: peerName });
-    await expect(young.agent.relationships.add(request({}))).rejects.toMatchObject({
+    await expect(young.federation.relationships.add(request({}))).rejects.toMatchObject({
       code: 'own-trust-domain',
     });
     expect(await young.store.relationships()).toEqual([]);
@@ -353,7 +355,7 @@ describe('Relationships.add() and what is there already', () => {
     const bootstrap = { kind: 'bundle', document: document(root, next) } as const;
     expect((await refused({ bootstrap })).code).toBe('own-root-offered');
     world.own = undefined;
-    await world.agent.relationships.add(
+    await world.federation.relationships.add(
       request({
         trustDomain: parseTrustDomain('other.example'),
         bootstrap: { kind: 'bundle', document: document(next) },
@@ -361,7 +363,7 @@ describe('Relationships.add() and what is there already', () => {
       }),
     );
     expect((await refused({ bootstrap })).code).toBe('root-of-another-trust-domain');
-    await world.agent.relationships.add(request({ bootstrap, force: true }));
+    await world.federation.relationships.add(request({ bootstrap, force: true }));
     const [event] = (await world.store.events({ trustDomain: peerName })).filter(
       ({ kind }) => kind === 'relationship-added',
     );
@@ -379,8 +381,8 @@ describe('Relationships.add() and what is there already', () => {
       code: 'root-names-another-trust-domain',
       message: expect.stringContaining('peer-two.example'),
     });
-    expect(world.agent.peers.status()).toEqual([]);
-    await world.agent.relationships.add(request({ bootstrap, force: true }));
+    expect(world.federation.peers.status()).toEqual([]);
+    await world.federation.relationships.add(request({ bootstrap, force: true }));
     const [event] = (await world.store.events({ trustDomain: peerName })).filter(
       ({ kind }) => kind === 'relationship-added',
     );
@@ -400,7 +402,7 @@ describe('Relationships.add() and what is there already', () => {
     const servedBy = (name: string) =>
       ({ kind: 'https_spiffe', endpointId: parseSpiffeId(`spiffe://${name}/e`) }) as const;
     const add = (trustDomain: never, by: string, authority: Authority) =>
-      world.agent.relationships.add(
+      world.federation.relationships.add(
         request({
           trustDomain,
           profile: servedBy(by),
@@ -411,13 +413,13 @@ describe('Relationships.add() and what is there already', () => {
     expect((await add(b, a, next)).notes).toEqual([]);
     const { notes } = await add(c, b, stranger);
     expect(notes.map(({ code }) => code)).toEqual(['long-serving-chain']);
-    await world.agent.relationships.remove(a, { actor: 'operator:1000', reason: 'test' });
+    await world.federation.relationships.remove(a, { actor: 'operator:1000', reason: 'test' });
     expect((await refused({ trustDomain: a, profile: servedBy(c) })).code).toBe('serving-cycle');
   });
 
   it('refuses before the agent runs', async () => {
     await using other = await AgentWorld.create(now);
-    await expect(other.agent.relationships.add(addWithBundle(peer, [root]))).rejects.toMatchObject({
+    await expect(other.federation.relationships.add(addWithBundle(peer, [root]))).rejects.toMatchObject({
       code: 'not-started',
     });
   });

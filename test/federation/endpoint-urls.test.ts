@@ -72,7 +72,7 @@ describe('Federation with several addresses of a peer', () => {
     ];
     world = await AgentWorld.start(now);
     for (const peer of [first, second]) peer.answer = serve([root], { sequence: 5n });
-    await world.agent.relationships.add({
+    await world.federation.relationships.add({
       ...addWithBundle(first, [root], { sequence: 5n }),
       moreEndpointUrls: [second.url()],
     });
@@ -83,7 +83,7 @@ describe('Federation with several addresses of a peer', () => {
     await second.close();
   });
   const inUse = () =>
-    world.agent.peers
+    world.federation.peers
       .of(peerName)
       .endpoints()
       .find((each) => each.inUse)?.url;
@@ -95,7 +95,7 @@ describe('Federation with several addresses of a peer', () => {
     expect(await world.poll()).toBe('unchanged');
     expect(second.connections).toBe(1);
     expect(world.state()).toBe('active');
-    expect(world.agent.peers.of(peerName).endpoints()).toMatchObject([
+    expect(world.federation.peers.of(peerName).endpoints()).toMatchObject([
       { url: first.url(), inUse: false, lastFailure: { code: 'status-refused' } },
       { url: second.url(), inUse: true },
     ]);
@@ -121,7 +121,7 @@ describe('Federation with several addresses of a peer', () => {
     second.answer = serve([root, next], { sequence: 6n });
     expect(await world.poll()).toBe('failed status-refused');
     expect(world.trusted()).toEqual([root.x509.fingerprint]);
-    const reason = world.agent.peers.status()[0]?.stateReason?.message;
+    const reason = world.federation.peers.status()[0]?.stateReason?.message;
     expect(reason).toContain(`${second.url()} [endpoint-id-mismatch]`);
   });
 
@@ -137,7 +137,7 @@ describe('Federation with several addresses of a peer', () => {
   });
 
   it('does not let another address answer away an offer that waits', async () => {
-    await world.agent.relationships.change(peerName, {
+    await world.federation.relationships.change(peerName, {
       policy: 'ask-always',
       actor: 'operator:1',
       reason: 'careful',
@@ -160,14 +160,14 @@ describe('Federation with several addresses of a peer', () => {
   });
 
   it('change replaces the addresses, on record', async () => {
-    await world.agent.relationships.change(peerName, {
+    await world.federation.relationships.change(peerName, {
       endpointUrl: second.url(),
       moreEndpointUrls: [],
       actor: 'operator:1',
       reason: 'moved',
     });
     expect(
-      world.agent.peers
+      world.federation.peers
         .of(peerName)
         .endpoints()
         .map(({ url }) => url),
@@ -175,7 +175,7 @@ describe('Federation with several addresses of a peer', () => {
     expect(await world.store.relationship(peerName)).toMatchObject({ endpointUrl: second.url() });
     expect((await world.store.relationship(peerName))?.moreEndpointUrls).toBeUndefined();
     await expect(
-      world.agent.relationships.change(peerName, {
+      world.federation.relationships.change(peerName, {
         moreEndpointUrls: [second.url()],
         actor: 'operator:1',
         reason: 'twice',
@@ -184,7 +184,7 @@ describe('Federation with several addresses of a peer', () => {
   });
 
   it('bootstraps from the next address where the first gives nothing, and from none where the pin does not fit', async () => {
-    await world.agent.relationships.remove(peerName, { actor: 'operator:1', reason: 'anew' });
+    await world.federation.relationships.remove(peerName, { actor: 'operator:1', reason: 'anew' });
     first.reception = 'reset';
     const request = {
       trustDomain: peerName,
@@ -196,9 +196,9 @@ describe('Federation with several addresses of a peer', () => {
     const pin = `sha256:${root.x509.keyFingerprint}` as never;
     const wrong = `sha256:${next.x509.keyFingerprint}` as never;
     await expect(
-      world.agent.relationships.add({ ...request, bootstrap: { kind: 'pin', pin: wrong } }),
+      world.federation.relationships.add({ ...request, bootstrap: { kind: 'pin', pin: wrong } }),
     ).rejects.toMatchObject({ code: 'pin-mismatch' });
-    const { relationship } = await world.agent.relationships.add({
+    const { relationship } = await world.federation.relationships.add({
       ...request,
       bootstrap: { kind: 'pin', pin },
     });

@@ -44,7 +44,9 @@ function holding(authorities: readonly Authority[], sequence: bigint): Answer {
 
 async function federated(options: Parameters<typeof AgentWorld.start>[1] = {}): Promise<AgentWorld> {
   const world = await AgentWorld.start(now, options);
-  await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 300 }));
+  await world.federation.relationships.add(
+    addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 300 }),
+  );
   return world;
 }
 
@@ -151,7 +153,7 @@ describe('EndpointWatch', () => {
     peer.answer = holding([r1], 1n);
     await using world = await federated();
     await until(() => held.length === 1);
-    await world.agent.relationships.remove(peerName, { actor: 'operator:0', reason: 'over' });
+    await world.federation.relationships.remove(peerName, { actor: 'operator:0', reason: 'over' });
     await peer.until(({ openConnections }) => openConnections === 0);
     peer.answer = holding([r1, r2], 2n);
     for (const answer of held.splice(0)) answer();

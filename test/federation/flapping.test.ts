@@ -31,7 +31,9 @@ const offer = (authorities: readonly Authority[]) => {
 async function federated(): Promise<AgentWorld> {
   const world = await AgentWorld.start(now);
   offer([r1]);
-  await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 300 }));
+  await world.federation.relationships.add(
+    addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 300 }),
+  );
   return world;
 }
 
@@ -102,7 +104,7 @@ describe('a peer that changes its bundle all the time', () => {
     await using world = await federated();
     await exhaust(world);
     const before = world.trusted();
-    const decided = await world.agent.peers
+    const decided = await world.federation.peers
       .of(peerName)
       .pollAgain({ actor: 'operator:1000', reason: 'a test' });
     expect(decided.outcome.kind).toBe('accepted');

@@ -21,7 +21,7 @@ beforeEach(async () => {
   world = await AgentWorld.start(now);
   peer.answer = serve([one], { sequence: 1n });
   const request = addWithBundle(peer, [one], { sequence: 1n });
-  await world.agent.relationships.add({
+  await world.federation.relationships.add({
     ...request,
     endpointUrl: peer.url('/', 'localhost'),
     profile: overWeb,
@@ -44,16 +44,16 @@ const offerReplaced = async (by: Authority = two) => {
   expect(await world.poll()).toBe('quarantined all-roots-replaced');
 };
 const only = async () => {
-  const [offer] = await world.agent.reviews.waiting(peerName);
+  const [offer] = await world.federation.reviews.waiting(peerName);
   if (!offer) throw new Error('nothing waits');
   return offer;
 };
 
 describe('OfferReviews', () => {
   it('has nothing where nothing waits, and knows only peers', async () => {
-    expect(await world.agent.reviews.waiting()).toEqual([]);
-    await expect(world.agent.reviews.accept(word())).rejects.toMatchObject({ code: 'nothing-waits' });
-    await expect(world.agent.reviews.waiting(endpointId as never)).rejects.toMatchObject({
+    expect(await world.federation.reviews.waiting()).toEqual([]);
+    await expect(world.federation.reviews.accept(word())).rejects.toMatchObject({ code: 'nothing-waits' });
+    await expect(world.federation.reviews.waiting(endpointId as never)).rejects.toMatchObject({
       code: 'not-federated',
     });
   });
@@ -80,11 +80,11 @@ describe('OfferReviews', () => {
   it('accepts exactly what was shown, on record with who and why, and nothing waits any more', async () => {
     await offerReplaced();
     const { digest } = await only();
-    const { outcome } = await world.agent.reviews.accept(word({ digest: digest.slice(0, 8) }));
+    const { outcome } = await world.federation.reviews.accept(word({ digest: digest.slice(0, 8) }));
     expect(outcome).toMatchObject({ kind: 'accepted', overridden: 'all-roots-replaced' });
     expect(world.trusted()).toEqual([two.x509.fingerprint]);
     expect(world.state()).toBe('active');
-    expect(await world.agent.reviews.waiting()).toEqual([]);
+    expect(await world.federation.reviews.waiting()).toEqual([]);
     const events = await world.store.events({ trustDomain: peerName });
     expect(events.find(({ kind }) => kind === 'operator-override')).toMatchObject({
       actor: 'operator:ann',
@@ -96,7 +96,7 @@ describe('OfferReviews', () => {
     await offerReplaced();
     const { digest } = await only();
     peer.answer = serve([three], { sequence: 3n });
-    await expect(world.agent.reviews.accept(word({ digest }))).rejects.toMatchObject({
+    await expect(world.federation.reviews.accept(word({ digest }))).rejects.toMatchObject({
       code: 'offer-changed',
       message: expect.stringContaining('all-roots-replaced'),
     });
@@ -104,11 +104,11 @@ describe('OfferReviews', () => {
     // It was shown anew, and has another digest.
     const other = await only();
     expect(other.times).toBe(1);
-    await expect(world.agent.reviews.accept(word({ digest }))).rejects.toMatchObject({
+    await expect(world.federation.reviews.accept(word({ digest }))).rejects.toMatchObject({
       code: 'offer-changed',
     });
     expect(world.trusted()).toEqual([one.x509.fingerprint]);
-    await world.agent.reviews.accept(word({ digest: other.digest }));
+    await world.federation.reviews.accept(word({ digest: other.digest }));
     expect(world.trusted()).toEqual([three.x509.fingerprint]);
   });
 
@@ -116,7 +116,7 @@ describe('OfferReviews', () => {
     await offerReplaced();
     const { digest } = await only();
     peer.answer = serve([one, three], { sequence: 3n });
-    await expect(world.agent.reviews.accept(word({ digest }))).rejects.toMatchObject({
+    await expect(world.federation.reviews.accept(word({ digest }))).rejects.toMatchObject({
       code: 'offer-changed',
       message: expect.stringContaining('needs no consent'),
     });
@@ -126,7 +126,9 @@ describe('OfferReviews', () => {
   it('accepts nothing while the endpoint cannot be asked', async () => {
     await offerReplaced();
     peer.answer = answers.status(503);
-    await expect(world.agent.reviews.accept(word())).rejects.toMatchObject({ code: 'offer-not-confirmed' });
+    await expect(world.federation.reviews.accept(word())).rejects.toMatchObject({
+      code: 'offer-not-confirmed',
+    });
     expect(world.trusted()).toEqual([one.x509.fingerprint]);
     // It is still there to decide on.
     expect((await only()).code).toBe('all-roots-replaced');
@@ -135,7 +137,7 @@ describe('OfferReviews', () => {
   it('keeps a rejected content out for good: it is not asked about again, over polls and a restart', async () => {
     await offerReplaced();
     const { digest } = await only();
-    await world.agent.reviews.reject(word({ digest, reason: 'not theirs' }));
+    await world.federation.reviews.reject(word({ digest, reason: 'not theirs' }));
     expect(world.state()).toBe('failing offer-rejected');
     // Another number on it changes nothing.
     peer.answer = serve([two], { sequence: 7n });
@@ -144,7 +146,9 @@ describe('OfferReviews', () => {
     expect(await world.poll()).toBe('refused offer-rejected');
     expect(world.trusted()).toEqual([one.x509.fingerprint]);
     expect(await only()).toMatchObject({ status: 'rejected', digest });
-    expect(await world.agent.reviews.rejected(peerName)).toMatchObject([{ digest, reason: 'not theirs' }]);
+    expect(await world.federation.reviews.rejected(peerName)).toMatchObject([
+      { digest, reason: 'not theirs' },
+    ]);
     // Another content is asked about as ever.
     await offerReplaced(three);
     expect((await only()).status).toBe('quarantined');
@@ -154,46 +158,46 @@ describe('OfferReviews', () => {
     await offerReplaced();
     const { digest } = await only();
     peer.answer = serve([two], { sequence: 2n ** 64n - 1n });
-    await expect(world.agent.reviews.accept(word({ digest }))).rejects.toMatchObject({
+    await expect(world.federation.reviews.accept(word({ digest }))).rejects.toMatchObject({
       code: 'offer-changed',
     });
-    expect(world.agent.held.bundleFor(peerName)?.sequence).toBe(1n);
+    expect(world.federation.held.bundleFor(peerName)?.sequence).toBe(1n);
     // An honest peer that numbers in milliseconds from now on, and the way out of a mistake.
     const millis = BigInt(world.clock.now().getTime());
     peer.answer = serve([one, two], { sequence: millis });
     expect(await world.poll()).toBe('quarantined sequence-jumped');
-    expect((await world.agent.reviews.accept(word())).outcome).toMatchObject({
+    expect((await world.federation.reviews.accept(word())).outcome).toMatchObject({
       overridden: 'sequence-jumped',
     });
     expect(await world.poll()).toBe('unchanged');
     peer.answer = serve([one], { sequence: 2n });
     expect(await world.poll()).toBe('refused sequence-rolled-back');
-    await world.agent.reviews.accept(word());
-    expect(world.agent.held.bundleFor(peerName)?.sequence).toBe(2n);
+    await world.federation.reviews.accept(word());
+    expect(world.federation.held.bundleFor(peerName)?.sequence).toBe(2n);
   });
 
   it('reconsider() takes a rejection back, on record: it is asked about again', async () => {
     await offerReplaced();
     const { digest } = await only();
-    await world.agent.reviews.reject(word({ digest }));
-    await expect(world.agent.reviews.reconsider(word({ digest: 'ffffff' }))).rejects.toMatchObject({
+    await world.federation.reviews.reject(word({ digest }));
+    await expect(world.federation.reviews.reconsider(word({ digest: 'ffffff' }))).rejects.toMatchObject({
       code: 'not-rejected',
     });
-    const { outcome } = await world.agent.reviews.reconsider(word({ digest: digest.slice(0, 6) }));
+    const { outcome } = await world.federation.reviews.reconsider(word({ digest: digest.slice(0, 6) }));
     expect(outcome).toMatchObject({ kind: 'quarantined', code: 'all-roots-replaced' });
     expect((await world.store.events({ trustDomain: peerName })).map(({ kind }) => kind)).toEqual(
       expect.arrayContaining(['offer-rejected', 'offer-reconsidered']),
     );
-    await expect(world.agent.reviews.reconsider(word())).rejects.toMatchObject({ code: 'not-rejected' });
+    await expect(world.federation.reviews.reconsider(word())).rejects.toMatchObject({ code: 'not-rejected' });
   });
 
   it('accepts what was rejected, and the rejection ends with it', async () => {
     await offerReplaced();
     const { digest } = await only();
-    await world.agent.reviews.reject(word({ digest }));
-    await world.agent.reviews.accept(word({ digest }));
+    await world.federation.reviews.reject(word({ digest }));
+    await world.federation.reviews.accept(word({ digest }));
     expect(world.trusted()).toEqual([two.x509.fingerprint]);
-    expect(await world.agent.reviews.rejected()).toEqual([]);
+    expect(await world.federation.reviews.rejected()).toEqual([]);
   });
 
   it('shows and accepts a lost counter (FED-52)', async () => {
@@ -201,18 +205,18 @@ describe('OfferReviews', () => {
     expect(await world.poll()).toBe('refused sequence-rolled-back');
     const offer = await only();
     expect(offer).toMatchObject({ status: 'refused', code: 'sequence-rolled-back' });
-    await world.agent.reviews.accept(word({ digest: offer.digest }));
+    await world.federation.reviews.accept(word({ digest: offer.digest }));
     expect(world.trusted()).toHaveLength(2);
     expect(await world.poll()).toBe('unchanged');
   });
 
   it('does not hold a rejection of an earlier relationship against a new one (FED-60)', async () => {
     await offerReplaced();
-    await world.agent.reviews.reject(word({ digest: contentDigest((await only()).offered) }));
-    await world.agent.relationships.remove(peerName, { actor: 'operator:ann', reason: 'over' });
+    await world.federation.reviews.reject(word({ digest: contentDigest((await only()).offered) }));
+    await world.federation.relationships.remove(peerName, { actor: 'operator:ann', reason: 'over' });
     await world.clock.advance(1000);
     const request = addWithBundle(peer, [one], { sequence: 1n });
-    await world.agent.relationships.add({
+    await world.federation.relationships.add({
       ...request,
       endpointUrl: peer.url('/', 'localhost'),
       profile: overWeb,

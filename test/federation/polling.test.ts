@@ -23,7 +23,9 @@ describe('Federation and its schedule', () => {
   it('polls at the hint of the bundle it holds, and follows a change of the hint (FED-44)', async () => {
     await using world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n, refreshHintSeconds: 60 });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));
+    await world.federation.relationships.add(
+      addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }),
+    );
     expect(await world.clock.untilSleeping(1)).toEqual([60_000]);
     await world.clock.advance(59_999);
     expect(peer.connections).toBe(1);
@@ -33,7 +35,7 @@ describe('Federation and its schedule', () => {
     peer.answer = serve([r1], { sequence: 1n });
     await world.pollAfter(600_000, peer);
     expect(world.clock.waits()).toEqual([300_000]);
-    expect(world.agent.peers.status()[0]?.nextPollAt).toEqual(
+    expect(world.federation.peers.status()[0]?.nextPollAt).toEqual(
       new Date(world.clock.now().getTime() + 300_000),
     );
   });
@@ -41,7 +43,9 @@ describe('Federation and its schedule', () => {
   it('retries a few times soon after a failure, then waits for each interval: ten intervals, ten attempts (FED-45)', async () => {
     await using world = await AgentWorld.start(now);
     peer.answer = answers.status(503);
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));
+    await world.federation.relationships.add(
+      addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }),
+    );
     expect(peer.connections).toBe(1);
     for (const seconds of [2, 4, 8, 16, 32]) {
       expect(world.clock.waits()).toEqual([seconds * 1000]);
@@ -52,26 +56,28 @@ describe('Federation and its schedule', () => {
       await world.pollAfter(60_000, peer);
     }
     expect(peer.connections).toBe(16);
-    expect(world.agent.peers.status()[0]?.consecutiveFailures).toBe(16);
+    expect(world.federation.peers.status()[0]?.consecutiveFailures).toBe(16);
   });
 
   it('asks a peer at once when it proves that it is back, but no more often than the floor allows', async () => {
     await using world = await AgentWorld.start(now);
     peer.answer = answers.status(503);
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 300 }));
+    await world.federation.relationships.add(
+      addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 300 }),
+    );
     for (const seconds of [2, 4, 8, 16, 32, 64]) await world.pollAfter(seconds * 1000, peer);
     expect(world.clock.waits()).toEqual([128_000]);
     // It is up again, yet its endpoint still fails: the next poll is at once, the one after that waits for the floor.
     await world.clock.advance(10_000);
-    world.agent.peers.find(peerName)?.peerIsBack();
+    world.federation.peers.find(peerName)?.peerIsBack();
     await world.pollAfter(0, peer);
-    for (let time = 0; time < 100; time += 1) world.agent.peers.find(peerName)?.peerIsBack();
+    for (let time = 0; time < 100; time += 1) world.federation.peers.find(peerName)?.peerIsBack();
     expect(await world.clock.untilSleeping(1)).toEqual([5_000]);
     peer.answer = serve([r1, r2], { sequence: 2n });
     await world.pollAfter(5_000, peer);
     expect(world.trusted()).toHaveLength(2);
     // A peer that answers is asked by its hint, whatever it proves.
-    world.agent.peers.find(peerName)?.peerIsBack();
+    world.federation.peers.find(peerName)?.peerIsBack();
     expect(await world.clock.untilSleeping(1)).toEqual([300_000]);
   });
 
@@ -87,7 +93,7 @@ describe('Federation and its schedule', () => {
     for (let index = 0; index < peers; index += 1) {
       const trustDomain = parseTrustDomain(`peer-${index}.example`);
       const rest = { sequence: 1n, refreshHintSeconds: 300 };
-      await world.agent.relationships.add({
+      await world.federation.relationships.add({
         ...addWithBundle(peer, [await createAuthority(`root ${index}`, now)]),
         trustDomain,
         endpointUrl: `https://${trustDomain}/`,
@@ -109,7 +115,9 @@ describe('Federation and its schedule', () => {
   it('begins a new interval when it was asked to poll in between', async () => {
     await using world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n, refreshHintSeconds: 60 });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }));
+    await world.federation.relationships.add(
+      addWithBundle(peer, [r1], { sequence: 1n, refreshHintSeconds: 60 }),
+    );
     await world.clock.untilSleeping(1);
     await world.clock.advance(30_000);
     expect(await world.poll()).toBe('unchanged');
@@ -119,13 +127,13 @@ describe('Federation and its schedule', () => {
   it('has one fetch in flight for all callers, and each gets its result', async () => {
     await using world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     peer.answer = serve([r1, r2], { sequence: 2n });
     const seen = peer.connections;
     const results = await Promise.all([
-      world.agent.peers.poll(peerName),
-      world.agent.peers.poll(),
-      world.agent.peers.poll(peerName),
+      world.federation.peers.poll(peerName),
+      world.federation.peers.poll(),
+      world.federation.peers.poll(peerName),
     ]);
     expect(peer.connections).toBe(seen + 1);
     expect(results.flat().map(({ outcome }) => outcome.kind)).toEqual(['accepted', 'accepted', 'accepted']);
@@ -141,7 +149,7 @@ describe('Federation and its schedule', () => {
       const document = documentOf(roots.slice(index, index + 1), { sequence: 1n }, trustDomain);
       peer.answer = answers.document(document);
       const bootstrap = { kind: 'bundle', document: Buffer.from(document) } as const;
-      await world.agent.relationships.add({
+      await world.federation.relationships.add({
         trustDomain,
         profile,
         endpointUrl: peer.url(),
@@ -160,7 +168,7 @@ describe('Federation and its schedule', () => {
       });
     };
     const seen = peer.requests.length;
-    const results = await world.agent.peers.poll();
+    const results = await world.federation.peers.poll();
     expect(results.map(({ trustDomain }) => trustDomain).sort()).toEqual([...names].sort());
     expect(peer.requests.length - seen).toBe(6);
     expect(most).toBeLessThanOrEqual(2);
@@ -169,12 +177,12 @@ describe('Federation and its schedule', () => {
   it('gives up a silent peer after the limit and goes on with the others', async () => {
     await using world = await AgentWorld.start(now, { concurrency: 1 });
     peer.answer = serve([r1], { sequence: 1n });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const other = parseTrustDomain('other.example');
     const otherId = parseSpiffeId('spiffe://other.example/e');
     await using good = await FakePeer.start(await r2.svid(otherId));
     good.answer = serve([r2], { sequence: 1n }, other);
-    await world.agent.relationships.add({
+    await world.federation.relationships.add({
       trustDomain: other,
       endpointUrl: good.url(),
       profile: { kind: 'https_spiffe', endpointId: otherId },
@@ -183,7 +191,7 @@ describe('Federation and its schedule', () => {
     });
     peer.answer = answers.silence();
     const seen = peer.requests.length;
-    const refreshing = world.agent.peers.poll();
+    const refreshing = world.federation.peers.poll();
     await peer.until(({ requests }) => requests.length > seen);
     await world.clock.advance(10_000);
     const outcomes = new Map((await refreshing).map(({ trustDomain, outcome }) => [trustDomain, outcome]));
@@ -194,7 +202,7 @@ describe('Federation and its schedule', () => {
   it('stops at once with a fetch in flight, and leaves no timer behind', async () => {
     const world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     peer.answer = answers.silence();
     const seen = peer.requests.length;
     const polling = world.poll();

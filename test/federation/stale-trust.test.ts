@@ -25,7 +25,7 @@ afterEach(async () => {
 });
 
 const add = (rest: object = { staleAfterSeconds: 3600 }) =>
-  world.agent.relationships.add({ ...addWithBundle(peer, [root], { sequence: 1n }), ...rest });
+  world.federation.relationships.add({ ...addWithBundle(peer, [root], { sequence: 1n }), ...rest });
 const incidents = async () =>
   (await world.store.incidents({ trustDomain: peerName, open: true })).map(({ kind }) => kind);
 
@@ -38,12 +38,12 @@ describe('the limit of age of a relationship (FED-57)', () => {
     expect(world.trusted()).toEqual([root.x509.fingerprint]);
     await world.clock.advance(1);
     expect(world.trusted()).toBeUndefined();
-    expect(world.agent.bundles.list()).toEqual([]);
+    expect(world.federation.bundles.list()).toEqual([]);
     expect(world.changes).toEqual([[peerName, undefined]]);
     expect(world.state()).toBe('stale trust-stale');
     await expect.poll(incidents).toEqual(['trust-stale']);
     expect((await world.store.relationship(peerName))?.state).toBe('stale');
-    expect(world.agent.held.bundleFor(peerName)?.x509Authorities).toHaveLength(1);
+    expect(world.federation.held.bundleFor(peerName)?.x509Authorities).toHaveLength(1);
     expect(await world.store.current(peerName)).toBeDefined();
   });
 
@@ -69,7 +69,7 @@ describe('the limit of age of a relationship (FED-57)', () => {
     peer.answer = answers.status(503);
     expect(await world.poll()).toBe('failed status-refused');
     expect(world.state()).toBe('stale trust-stale');
-    const status = world.agent.peers.status()[0];
+    const status = world.federation.peers.status()[0];
     expect(status?.stateReason?.message).toMatch(
       /none of its identities is accepted until one does; .*\[status-refused\]/,
     );
@@ -77,7 +77,7 @@ describe('the limit of age of a relationship (FED-57)', () => {
 
   it('holds from the start on where it was down for too long, until the first good poll', async () => {
     await add();
-    await world.agent.stop();
+    await world.federation.stop();
     await world.clock.advance(3_600_000);
     peer.answer = answers.status(503);
     await world.restart();
@@ -86,7 +86,7 @@ describe('the limit of age of a relationship (FED-57)', () => {
     expect(world.state()).toBe('stale trust-stale');
     // Said once, however often it was started in this state.
     await world.restart();
-    expect(world.agent.peers.status()[0]?.stateReason?.message).not.toMatch(/nobody.*nobody/);
+    expect(world.federation.peers.status()[0]?.stateReason?.message).not.toMatch(/nobody.*nobody/);
     peer.answer = serve([root], { sequence: 1n });
     await world.poll();
     expect(await world.poll()).toBe('unchanged');
@@ -111,7 +111,7 @@ describe('the limit of age of a relationship (FED-57)', () => {
     await add({});
     const change = (staleAfterSeconds: number | null) => {
       peer.answer = answers.status(503);
-      return world.agent.relationships.change(peerName, {
+      return world.federation.relationships.change(peerName, {
         staleAfterSeconds,
         actor: 'operator:1',
         reason: 'try',
@@ -132,7 +132,7 @@ describe('the limit of age of a relationship (FED-57)', () => {
   it('is forgotten with the relationship', async () => {
     await add();
     await world.clock.advance(3_600_000);
-    await world.agent.relationships.remove(peerName, { actor: 'operator:1', reason: 'anew' });
+    await world.federation.relationships.remove(peerName, { actor: 'operator:1', reason: 'anew' });
     await add({});
     expect(world.trusted()).toBeDefined();
   });

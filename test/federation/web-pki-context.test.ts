@@ -23,7 +23,7 @@ describe('webPkiContext()', () => {
     await using world = await AgentWorld.start(now);
     await using peer = await FakePeer.start(await webCa.web(['localhost']));
     peer.answer = serve([root], { sequence: 1n });
-    const { relationship } = await world.agent.relationships.add({
+    const { relationship } = await world.federation.relationships.add({
       trustDomain: peerName,
       endpointUrl: peer.url('/', 'localhost'),
       profile: overWeb,

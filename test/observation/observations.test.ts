@@ -55,7 +55,7 @@ describe('Two agents that federate', () => {
   it('find nothing as long as every endpoint shows everybody the same', async () => {
     await bothFederateWithT();
     shown.set('', await withAnother(2n));
-    for (const mesh of [a, b]) await mesh.world.agent.peers.poll(third);
+    for (const mesh of [a, b]) await mesh.world.federation.peers.poll(third);
     await a.publish(bundleOf(a.name, [a.ca.authority], { sequence: 2n, refreshHintSeconds: 300 }));
     expect([await a.ask(b.name), await b.ask(a.name)]).toEqual(['compared', 'compared']);
     expect([await a.conflicts(), await b.conflicts()]).toEqual([[], []]);
@@ -66,7 +66,7 @@ describe('Two agents that federate', () => {
     shown.set(a.name, await withAnother(2n));
     shown.set(b.name, await withAnother(2n));
     for (const mesh of [a, b])
-      expect((await mesh.world.agent.peers.poll(third))[0]?.outcome.kind).toBe('accepted');
+      expect((await mesh.world.federation.peers.poll(third))[0]?.outcome.kind).toBe('accepted');
     expect(await a.ask(b.name)).toBe('compared');
     expect(await a.conflicts()).toEqual(['other-content t.example']);
     const [event] = await a.world.store.events({ limit: 1 });
@@ -88,7 +88,7 @@ describe('Two agents that federate', () => {
     const other = parseTrustDomain('o.example');
     const otherCa = await createTestCa({ trustDomain: other });
     for (const mesh of [a, b]) shown.set(mesh.name, await withAnother(2n));
-    for (const mesh of [a, b]) await mesh.world.agent.peers.poll(third);
+    for (const mesh of [a, b]) await mesh.world.federation.peers.poll(third);
     await a.ask(b.name);
     expect(await rows()).toHaveLength(1);
     const record = () =>
@@ -97,7 +97,7 @@ describe('Two agents that federate', () => {
         clock: a.world.clock,
         log: silentLog,
         metrics: createMetrics({ processMetrics: false }),
-        relationships: () => a.world.agent.peers.status(),
+        relationships: () => a.world.federation.peers.status(),
       });
     // Another peer saw what we saw: the agent that was started again does not take that for the end.
     await record().fits(third, other, 'equivocation');
@@ -120,7 +120,7 @@ describe('Two agents that federate', () => {
     shown.set(a.name, bundleOf(third, [a.ca.authority], { sequence: 2n }));
     shown.set(b.name, bundleOf(third, [caOfT.authority, stranger.authority], { sequence: 2n }));
     const kinds = [];
-    for (const mesh of [a, b]) kinds.push((await mesh.world.agent.peers.poll(third))[0]?.outcome.kind);
+    for (const mesh of [a, b]) kinds.push((await mesh.world.federation.peers.poll(third))[0]?.outcome.kind);
     expect(kinds).toEqual(['quarantined', 'accepted']);
     await b.ask(a.name);
     expect(await b.conflicts()).toEqual(['other-content t.example']);
@@ -129,17 +129,17 @@ describe('Two agents that federate', () => {
   it('catch one that goes on showing an old bundle to one of them', async () => {
     await bothFederateWithT();
     shown.set(b.name, await withAnother(2n));
-    await b.world.agent.peers.poll(third);
-    await a.world.agent.peers.poll(third);
+    await b.world.federation.peers.poll(third);
+    await a.world.federation.peers.poll(third);
     await a.ask(b.name);
     expect(await a.conflicts()).toEqual([]);
     for (const mesh of [a, b]) await mesh.world.clock.advance(20 * MINUTE);
-    await a.world.agent.peers.poll(third);
+    await a.world.federation.peers.poll(third);
     await a.ask(b.name);
     expect(await a.conflicts()).toEqual(['kept-from-us t.example']);
     // Once it shows the new one to both, all is well again.
     shown.set('', shown.get(b.name) ?? caOfT.bundle());
-    await a.world.agent.peers.poll(third);
+    await a.world.federation.peers.poll(third);
     await a.ask(b.name);
     expect(await a.conflicts()).toEqual([]);
     expect((await a.world.store.events({ limit: 1 }))[0]).toMatchObject({ kind: 'recovered' });
@@ -156,7 +156,7 @@ describe('Two agents that federate', () => {
     );
     // Somebody with a stolen SVID of ours, in front of our endpoint.
     a.endpoint.publish(forged);
-    expect((await b.world.agent.peers.poll(a.name))[0]?.outcome.kind).toBe('accepted');
+    expect((await b.world.federation.peers.poll(a.name))[0]?.outcome.kind).toBe('accepted');
     expect(await a.ask(b.name)).toBe('compared');
     expect(await a.conflicts()).toEqual(['never-published a.example']);
     const [incident] = await a.world.store.incidents({ open: true });
@@ -305,7 +305,7 @@ describe('Observations', () => {
   });
 
   it('takes only what the agent of that peer signed, for us, now, and well formed', async () => {
-    const relationship = a.world.agent.peers.find(b.name)?.relationship;
+    const relationship = a.world.federation.peers.find(b.name)?.relationship;
     if (!relationship) throw new Error('unreachable');
     const take = async (over: object = {}) => {
       const request = {

@@ -60,17 +60,17 @@ export class Mesh {
       log: world.log,
       metrics: world.metrics,
       own: () => world.own,
-      relationships: () => world.agent.peers.relationships(),
-      bundles: world.agent.bundles,
-      holding: world.agent.holding,
-      verifier: world.agent.verifier,
+      relationships: () => world.federation.peers.relationships(),
+      bundles: world.federation.bundles,
+      holding: world.federation.holding,
+      verifier: world.federation.verifier,
       signer: () => signer,
       head: () => head.newest,
       fetchLimits: defaultFetchLimits,
       lookup: createHostLookup(),
       random: { fraction: () => 0, bytes: () => new Uint8Array() },
     });
-    world.agent.held.onChange((trustDomain, bundle) =>
+    world.federation.held.onChange((trustDomain, bundle) =>
       observations.changed(trustDomain, bundle !== undefined),
     );
     const svid = svidFromPem(leaf.certPem, leaf.keyPem);
@@ -109,7 +109,7 @@ export class Mesh {
 
   /** Federates with a peer whose bundle came in a file. */
   async add(trustDomain: TrustDomain, endpointUrl: string, bundle: TrustBundle): Promise<void> {
-    await this.world.agent.relationships.add({
+    await this.world.federation.relationships.add({
       trustDomain,
       endpointUrl,
       profile: { kind: 'https_spiffe', endpointId: parseSpiffeId(`spiffe://${trustDomain}/federate`) },
@@ -120,7 +120,7 @@ export class Mesh {
 
   /** Asks a peer's agent what it saw. */
   ask(trustDomain: TrustDomain): Promise<string> {
-    const relationship = this.world.agent.peers.find(trustDomain)?.relationship;
+    const relationship = this.world.federation.peers.find(trustDomain)?.relationship;
     if (!relationship) throw new Error(`no relationship with ${trustDomain}`);
     return this.observations.ask(relationship);
   }

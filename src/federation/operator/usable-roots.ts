@@ -9,8 +9,8 @@ const MOST_SHOWN = 5;
 /**
  * Refuses a first bundle that verifies no identity: it is a mistake, not a revocation. A bundle
  * whose entries other programs cannot read is accepted without keys. Because the peer can correct
- * it, the relationship waits for that and names the wrong entry. Where only a root of the peer could
- * prove its endpoint, no correction could arrive, so such a bundle is refused as well.
+ * it, the relationship waits for that and names the wrong entry. Where only a root of the peer
+ * could prove its endpoint, no correction could arrive, so such a bundle is refused as well.
  */
 export function refuseUnusable(first: ParsedBundle, profile: EndpointProfile, now: Date): void {
   const { trustDomain, jwtAuthorities } = first.bundle;

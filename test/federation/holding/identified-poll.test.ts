@@ -63,11 +63,11 @@ async function understood(clock = { now: () => now }) {
 describe('An identified poll', () => {
   it('says which version is held since when, and how far it came in the mesh, signed by our SVID', async () => {
     await using world = await AgentWorld.start(now, { signer: () => signer });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
-    const digest = contentDigest(world.agent.bundles.bundleFor(peerName) ?? ca.bundle());
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
+    const digest = contentDigest(world.federation.bundles.bundleFor(peerName) ?? ca.bundle());
     expect(await understood()).toMatchObject({ digest, sequence: 7n, since: now, signer: signer.id });
 
-    world.agent.holding.reached(peerName, digest, 'in-effect', now);
+    world.federation.holding.reached(peerName, digest, 'in-effect', now);
     await world.poll();
     expect(await understood()).toMatchObject({ digest, inMesh: { progress: 'in-effect', since: now } });
 
@@ -82,7 +82,7 @@ describe('An identified poll', () => {
 
   it('is signed again only when it says something else, or nears its end', async () => {
     await using world = await AgentWorld.start(now, { signer: () => signer });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
     await world.poll();
     await world.poll();
     expect(new Set(said()).size).toBe(1);
@@ -93,14 +93,14 @@ describe('An identified poll', () => {
 
   it('says nothing without an SVID, and nothing while a peer is only being added', async () => {
     await using world = await AgentWorld.start(now);
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
     await world.poll();
     expect(said()).toEqual([undefined, undefined]);
   });
 
   it('is not said to where an endpoint redirects', async () => {
     await using world = await AgentWorld.start(now, { signer: () => signer });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
     peer.requests.length = 0;
     peer.answer = answers.byPath({
       '/': answers.redirect(302, '/there'),
@@ -117,7 +117,7 @@ describe('An identified poll', () => {
 
   it('never costs a poll: an endpoint that refuses the header is asked again without it, and then always', async () => {
     await using world = await AgentWorld.start(now, { signer: () => signer });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
     peer.requests.length = 0;
     const good = serve([r1], { sequence: 7n });
     peer.answer = (socket, request, reset) =>
@@ -133,7 +133,7 @@ describe('An identified poll', () => {
 
   it('goes on being said to an endpoint that refuses everything, whose refusal was not about it', async () => {
     await using world = await AgentWorld.start(now, { signer: () => signer });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
     peer.requests.length = 0;
     peer.answer = answers.status(500);
     expect(await world.poll()).toBe('failed status-refused');
@@ -143,10 +143,10 @@ describe('An identified poll', () => {
 
   it('says nothing any more of a peer that was removed', async () => {
     await using world = await AgentWorld.start(now, { signer: () => signer });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
-    await world.agent.relationships.remove(peerName, { actor: 'operator:1', reason: 'test' });
-    world.agent.holding.reached(peerName, '00', 'written', now);
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
+    await world.federation.relationships.remove(peerName, { actor: 'operator:1', reason: 'test' });
+    world.federation.holding.reached(peerName, '00', 'written', now);
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
     expect((await understood())?.inMesh).toBeUndefined();
   });
 });

@@ -107,7 +107,7 @@ describe('Federation asks an operator when the document holds (invariant 4, TDB-
     agents.own = { ...around.ownCa.bundle(), jwtAuthorities: [ours] };
     const others = { ...around.otherCa.bundle(), jwtAuthorities: [theirs] };
     world.other.misbehave({ answer: answers.document(documentOf(others)) });
-    await agents.agent.relationships.setBundle(otherName, {
+    await agents.federation.relationships.setBundle(otherName, {
       document: serializeBundle(others),
       name: 'other.json',
       actor: 'operator:1000',

@@ -104,13 +104,13 @@ export class HostileWorld {
     });
     const world = new HostileWorld(agents, peer, other, around, names);
     const byFile = { actor: 'operator:1000', profile: overSpiffe } as const;
-    await agents.agent.relationships.add({
+    await agents.federation.relationships.add({
       ...byFile,
       trustDomain: peerName,
       endpointUrl: peer.fake.url(),
       bootstrap: { kind: 'bundle', document: Buffer.from(documentOf(held)) },
     });
-    await agents.agent.relationships.add({
+    await agents.federation.relationships.add({
       actor: byFile.actor,
       profile: { kind: 'https_spiffe', endpointId: parseSpiffeId(`spiffe://${otherName}/endpoint`) },
       trustDomain: otherName,

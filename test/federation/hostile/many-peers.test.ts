@@ -59,7 +59,7 @@ class Crowd {
     const add = async (kind: 'hostile' | 'honest', trustDomain: TrustDomain, document: Buffer) => {
       const path = `/${trustDomain}`;
       documents.set(path, document);
-      await agents.agent.relationships.add({
+      await agents.federation.relationships.add({
         trustDomain,
         profile: overSpiffe,
         endpointUrl: hosts[kind].url(path),
@@ -162,7 +162,7 @@ describe('Federation polls the honest peers on time (invariant 7)', () => {
       [183_000, 183_000],
     ]);
     expect(crowd.most).toBeLessThanOrEqual(12);
-    const states = crowd.agents.agent.peers
+    const states = crowd.agents.federation.peers
       .status()
       .map(({ trustDomain, state }) => `${trustDomain} ${state}`);
     expect(states.filter((each) => each.endsWith('failing'))).toHaveLength(12);
@@ -174,7 +174,7 @@ describe('Federation polls the honest peers on time (invariant 7)', () => {
     crowd.turnHostile();
     await crowd.runUntil(100_000);
     crowd.asked.length = 0;
-    const refreshing = crowd.agents.agent.peers.poll();
+    const refreshing = crowd.agents.federation.peers.poll();
     await crowd.runUntil(110_000);
     expect(crowd.asked).toEqual([100_000, 100_000, 100_000]);
     const outcomes = (await refreshing).map(({ outcome }) => outcome.kind);

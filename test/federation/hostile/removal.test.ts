@@ -31,7 +31,7 @@ async function adminOf({ agents }: HostileWorld, path: string) {
     ...stubAdmin(agents.store, {
       'DELETE /v1/relationships/{trust_domain}': async ({ params, query: { reason }, actor }) => {
         const trustDomain = parseTrustDomain(params.trust_domain);
-        await agents.agent.relationships.remove(trustDomain, { actor, reason });
+        await agents.federation.relationships.remove(trustDomain, { actor, reason });
         return { trust_domain: trustDomain, removed: true, in_mesh: null, note: null };
       },
     }),

@@ -98,7 +98,7 @@ describe('Federation judges every connection again (FED-29, FED-42, invariant 10
     peer.answer = keepAlive(serve([root], { sequence: 1n }));
     expect(await resumesForOthers(peer, 'TLSv1.3')).toBe(true);
     peer.requests.length = 0;
-    await world.agent.relationships.add({
+    await world.federation.relationships.add({
       ...addWithBundle(peer, [root], { sequence: 1n }),
       profile: overWeb,
       endpointUrl: peer.url('/', 'localhost'),

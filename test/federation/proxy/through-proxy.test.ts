@@ -279,7 +279,10 @@ describe('Federation through a proxy', () => {
     peer.become(svid);
     peer.answer = answers.document(document, { etag: '"1"', 'preference-applied': 'wait' });
     await using world = await AgentWorld.start(now, { proxy: proxy.route() });
-    await world.agent.relationships.add({ ...addWithBundle(peer, [root]), endpointUrl: peer.url('/', NAME) });
+    await world.federation.relationships.add({
+      ...addWithBundle(peer, [root]),
+      endpointUrl: peer.url('/', NAME),
+    });
     await peer.until(({ requests }) =>
       requests.some(({ headers }) => Number(/wait=(\d+)/.exec(headers['prefer'] ?? '')?.[1]) > 0),
     );

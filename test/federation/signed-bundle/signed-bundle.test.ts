@@ -79,7 +79,7 @@ const request = (rest: Partial<AddRequest> = {}): AddRequest => ({
 async function federated(): Promise<AgentWorld> {
   const world = await AgentWorld.start(TEST_INSTANT);
   carry(await signed([ca], 1n));
-  await world.agent.relationships.add(request());
+  await world.federation.relationships.add(request());
   return world;
 }
 
@@ -107,12 +107,12 @@ describe('A signed bundle', () => {
     const pin = parsePin(pinOfKey(ca.authority.keyFingerprint));
     carry(await signed([ca, next], 1n, { by: await signerOf(next, '/agent') }));
     await expect(
-      world.agent.relationships.add(request({ bootstrap: { kind: 'pin', pin } })),
+      world.federation.relationships.add(request({ bootstrap: { kind: 'pin', pin } })),
     ).rejects.toMatchObject({
       code: 'bootstrap-fetch-failed',
     });
     carry(await signed([ca, next], 1n));
-    await world.agent.relationships.add(request({ bootstrap: { kind: 'pin', pin } }));
+    await world.federation.relationships.add(request({ bootstrap: { kind: 'pin', pin } }));
     expect(world.trusted()).toHaveLength(2);
   });
 
@@ -122,7 +122,7 @@ describe('A signed bundle', () => {
     writeFileSync(path, await signed([ca], 1n));
     const document = Buffer.from(ca.authority.der).toString('base64');
     const pem = `-----BEGIN CERTIFICATE-----\n${document.match(/.{1,64}/g)?.join('\n')}\n-----END CERTIFICATE-----\n`;
-    await world.agent.relationships.add(
+    await world.federation.relationships.add(
       request({
         endpointUrl: pathToFileURL(path).href,
         bootstrap: { kind: 'bundle', document: Buffer.from(pem) },
@@ -193,7 +193,7 @@ describe('A signed bundle', () => {
     await using world = await AgentWorld.start(TEST_INSTANT);
     const token = await signed([ca], 1n);
     carrier.answer = answers.document(token, { etag: '"same"' });
-    await world.agent.relationships.add(request());
+    await world.federation.relationships.add(request());
     expect(await world.poll()).toBe('unchanged');
     await world.clock.advance(HOUR_MS + 120_000);
     // The poll that was due long ago may still be in flight.
@@ -217,12 +217,12 @@ describe('A signed bundle', () => {
     await using world = await AgentWorld.start(TEST_INSTANT);
     const token = await signed([ca], 1n);
     carry(token);
-    await world.agent.relationships.add(request());
+    await world.federation.relationships.add(request());
     await world.poll();
-    expect(world.agent.carried.of(peerName, TEST_INSTANT)?.token).toBe(token);
-    expect(world.agent.carried.of(peerName, new Date(TEST_INSTANT.getTime() + HOUR_MS))).toBeUndefined();
-    await world.agent.relationships.remove(peerName, { actor: 'operator:1', reason: 'test' });
-    expect(world.agent.carried.of(peerName, TEST_INSTANT)).toBeUndefined();
+    expect(world.federation.carried.of(peerName, TEST_INSTANT)?.token).toBe(token);
+    expect(world.federation.carried.of(peerName, new Date(TEST_INSTANT.getTime() + HOUR_MS))).toBeUndefined();
+    await world.federation.relationships.remove(peerName, { actor: 'operator:1', reason: 'test' });
+    expect(world.federation.carried.of(peerName, TEST_INSTANT)).toBeUndefined();
   });
 
   it.each([
@@ -242,14 +242,14 @@ describe('A signed bundle', () => {
   ] as const)('is not added with %s', async (_, rest, code) => {
     await using world = await AgentWorld.start(TEST_INSTANT);
     carry(await signed([ca], 1n));
-    await expect(world.agent.relationships.add(request(rest))).rejects.toMatchObject({ code });
+    await expect(world.federation.relationships.add(request(rest))).rejects.toMatchObject({ code });
     expect(world.trusted()).toBeUndefined();
   });
 
   it('may take the place of an endpoint, by the roots that are held', async () => {
     await using world = await federated();
     carry(await signed([ca, next], 2n));
-    const { poll } = await world.agent.relationships.change(peerName, {
+    const { poll } = await world.federation.relationships.change(peerName, {
       endpointUrl: carrier.url('/elsewhere.jws'),
       actor: 'operator:1',
       reason: 'a bucket',
@@ -265,12 +265,12 @@ describe('A signed bundle', () => {
     const path = folder.file('peer.jws');
     writeFileSync(path, await signed([ca], 1n));
     await using world = await AgentWorld.start(TEST_INSTANT);
-    await world.agent.relationships.add(request({ endpointUrl: pathToFileURL(path).href }));
+    await world.federation.relationships.add(request({ endpointUrl: pathToFileURL(path).href }));
     rmSync(path);
     make(path);
     expect(await world.poll()).toBe('failed file-unreadable');
     expect(world.trusted()).toHaveLength(1);
-    await world.agent.relationships.remove(peerName, { actor: 'operator:1000', reason: 'over' });
+    await world.federation.relationships.remove(peerName, { actor: 'operator:1000', reason: 'over' });
     expect(world.trusted()).toBeUndefined();
   });
 });

@@ -45,7 +45,7 @@ const kinds = async () =>
 /** Federates over `https_web` with the private CA. */
 async function addOverWeb(): Promise<void> {
   peer.become(await webCa.web(['localhost']));
-  await world.agent.relationships.add({
+  await world.federation.relationships.add({
     trustDomain: peerName,
     endpointUrl: peer.url('/', 'localhost'),
     profile: overWeb,
@@ -56,7 +56,7 @@ async function addOverWeb(): Promise<void> {
 
 describe('Federation and what it trusts', () => {
   it('verifies each new connection by the latest bundle, not by the one it began with (FED-29, FED-42)', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     peer.answer = serve([r1, r2], { sequence: 2n });
     expect(await world.poll()).toBe('accepted');
     peer.become(await r2.svid(endpointId));
@@ -73,7 +73,7 @@ describe('Federation and what it trusts', () => {
     const host = parseTrustDomain('host.example');
     await using hostPeer = await FakePeer.start(await r2.svid('spiffe://host.example/endpoint'));
     hostPeer.answer = serve([r2], { sequence: 1n }, host);
-    await world.agent.relationships.add({
+    await world.federation.relationships.add({
       trustDomain: host,
       endpointUrl: hostPeer.url(),
       actor: 'operator:1000',
@@ -81,7 +81,7 @@ describe('Federation and what it trusts', () => {
       bootstrap: { kind: 'bundle', document: Buffer.from(documentOf([r2], { sequence: 1n }, host)) },
     });
     peer.become(await r2.svid('spiffe://host.example/files'));
-    await world.agent.relationships.add({
+    await world.federation.relationships.add({
       ...addWithBundle(peer, [r1], { sequence: 1n }),
       profile: { kind: 'https_spiffe', endpointId: parseSpiffeId('spiffe://host.example/files') },
     });
@@ -97,7 +97,7 @@ describe('Federation and what it trusts', () => {
   });
 
   it('keeps the last good bundle whatever the endpoint sends (invariant 2, TDB-03, TDB-43)', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const good = documentOf([r1, r2], { sequence: 2n });
     const bad = [
       '{}',
@@ -123,7 +123,7 @@ describe('Federation and what it trusts', () => {
   });
 
   it('honours an empty bundle as a revocation, and then needs the operator (TDB-04, FED-58)', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     peer.answer = serve([], { sequence: 2n });
     expect(await world.poll()).toBe('accepted');
     expect(world.trusted()).toEqual([]);
@@ -135,7 +135,10 @@ describe('Federation and what it trusts', () => {
     peer.become(await r2.svid(endpointId));
     peer.answer = serve([r2], { sequence: 3n });
     const by = { actor: 'operator:1000', reason: 'new keys by telephone', name: 'new.pem' };
-    const set = await world.agent.relationships.setBundle(peerName, { document: Buffer.from(r2.pem), ...by });
+    const set = await world.federation.relationships.setBundle(peerName, {
+      document: Buffer.from(r2.pem),
+      ...by,
+    });
     expect(set).toMatchObject({ versionNumber: 3, poll: { kind: 'unchanged' } });
     expect(world.trusted()).toEqual(only(r2));
     expect(world.state()).toBe('active');
@@ -172,18 +175,21 @@ describe('Federation and what it trusts', () => {
   });
 
   it('keeps the highest number when an operator sets a bundle, so that nothing old comes back', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     peer.answer = serve([r1, r2], { sequence: 7n });
     expect(await world.poll()).toBe('accepted');
     const by = { actor: 'operator:1000', reason: 'root 2 is stolen', name: 'new.pem' };
     peer.answer = serve([r1, r2], { sequence: 6n });
-    const set = await world.agent.relationships.setBundle(peerName, { document: Buffer.from(r1.pem), ...by });
+    const set = await world.federation.relationships.setBundle(peerName, {
+      document: Buffer.from(r1.pem),
+      ...by,
+    });
     expect(set.poll).toMatchObject({ kind: 'refused', code: 'sequence-rolled-back' });
     const older = { document: Buffer.from(documentOf([r1, r3], { sequence: 2n })), ...by };
-    expect((await world.agent.relationships.setBundle(peerName, older)).poll).toMatchObject({
+    expect((await world.federation.relationships.setBundle(peerName, older)).poll).toMatchObject({
       kind: 'refused',
     });
-    expect(world.agent.held.bundleFor(peerName)?.sequence).toBe(7n);
+    expect(world.federation.held.bundleFor(peerName)?.sequence).toBe(7n);
     await world.restart();
     expect(await world.poll()).toBe('refused sequence-rolled-back');
     expect(world.trusted()).toEqual(only(r1, r3));
@@ -201,7 +207,7 @@ describe('Federation and what it trusts', () => {
   });
 
   it('loads what it trusts from the store, and trusts it while the endpoint is down (FED-47, FED-57)', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     peer.answer = serve([r1, r2], { sequence: 2n });
     await world.poll();
     await peer.close();
@@ -213,9 +219,9 @@ describe('Federation and what it trusts', () => {
   });
 
   it('replaces what is stored and held, and tells verifiers: keys that are new and keys that are gone (FED-56)', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const told: unknown[] = [];
-    world.agent.bundles.onChange((trustDomain, bundle) =>
+    world.federation.bundles.onChange((trustDomain, bundle) =>
       told.push([trustDomain, bundle?.x509Authorities.length]),
     );
     for (const [sequence, roots] of [
@@ -237,7 +243,7 @@ describe('Federation and what it trusts', () => {
   });
 
   it('changes memory only after the store has committed', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const replaceCurrent = world.store.replaceCurrent.bind(world.store);
     world.store.replaceCurrent = () =>
       Promise.reject(Object.assign(new Error('disk full'), { code: 'store-full' }));
@@ -253,7 +259,7 @@ describe('Federation and what it trusts', () => {
 
 describe('Federation and sequences', () => {
   beforeEach(async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 5n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 5n }));
   });
 
   it('keeps a lower sequence out until the operator lets it in once, on record (FED-48, FED-52)', async () => {
@@ -261,7 +267,7 @@ describe('Federation and sequences', () => {
     expect(await world.poll()).toBe('refused sequence-rolled-back');
     expect(world.trusted()).toEqual(only(r1));
     expect(world.state()).toBe('failing sequence-rolled-back');
-    const { outcome } = await world.agent.peers.of(peerName).pollAgain({
+    const { outcome } = await world.federation.peers.of(peerName).pollAgain({
       actor: 'operator:1000',
       reason: 'restored backup',
     });
@@ -281,7 +287,7 @@ describe('Federation and sequences', () => {
     peer.answer = serve([r1], { sequence: 9n });
     expect(await world.poll()).toBe('unchanged');
     expect(await world.store.history(peerName)).toEqual(before);
-    expect(world.agent.bundles.bundleFor(peerName)?.sequence).toBe(9n);
+    expect(world.federation.bundles.bundleFor(peerName)?.sequence).toBe(9n);
     await world.restart();
     peer.answer = serve([r1, r2], { sequence: 8n });
     expect(await world.poll()).toBe('refused sequence-rolled-back');
@@ -315,9 +321,9 @@ describe('Federation and quarantine', () => {
     const [incident] = await world.store.incidents({ trustDomain: peerName });
     expect(incident).toMatchObject({ kind: 'bundle-quarantined', sequence: 2n });
     const by = { actor: 'operator:1000', reason: 'confirmed by telephone' };
-    const wrong = await world.agent.peers.of(peerName).pollAgain({ ...by, digest: 'f'.repeat(64) });
+    const wrong = await world.federation.peers.of(peerName).pollAgain({ ...by, digest: 'f'.repeat(64) });
     expect(wrong.outcome.kind).toBe('quarantined');
-    const { outcome } = await world.agent.peers.of(peerName).pollAgain(by);
+    const { outcome } = await world.federation.peers.of(peerName).pollAgain(by);
     expect(outcome).toMatchObject({ kind: 'accepted', overridden: 'all-roots-replaced' });
     expect(world.trusted()).toEqual(only(r3));
   });
@@ -335,10 +341,10 @@ describe('Federation and quarantine', () => {
 
 describe('Federation and incidents', () => {
   it('tells the beginning and the end of an outage, not each poll', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     peer.answer = answers.status(503, documentOf([]));
     for (let count = 0; count < 5; count += 1) expect(await world.poll()).toBe('failed status-refused');
-    expect(world.agent.peers.status()[0]).toMatchObject({ state: 'failing', consecutiveFailures: 5 });
+    expect(world.federation.peers.status()[0]).toMatchObject({ state: 'failing', consecutiveFailures: 5 });
     peer.answer = serve([r1], { sequence: 1n });
     expect(await world.poll()).toBe('unchanged');
     expect(await world.poll()).toBe('unchanged');
@@ -348,7 +354,7 @@ describe('Federation and incidents', () => {
   });
 
   it('leaves one log record per fetch, with all that is known (FED-43)', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     peer.answer = answers.byPath({
       '/': answers.redirect(302, '/b'),
       '/b': serve([r1, r2], { sequence: 2n }),
@@ -380,7 +386,7 @@ describe('Federation and incidents', () => {
   });
 
   it('alerts the operator when a private key is published, and keeps its value nowhere (TDB-37)', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const secret = 'c2VjcmV0LXZhbHVlLW9mLWEta2V5';
     const entry = { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', d: secret, use: 'jwt-svid', kid: 'k' };
     const document = documentOf([r1, r2], { sequence: 2n }).replace(
@@ -409,10 +415,10 @@ describe('Federation and incidents', () => {
   it('asks with the tag of what it holds, and forgets the tag with the bundle, which any good answer replaces (FED-53)', async () => {
     const tagged = answers.document(documentOf([r1], { sequence: 1n }), { etag: '"v1"' });
     peer.answer = tagged;
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     expect(await world.poll()).toBe('unchanged');
     expect(peer.requests.map(({ headers }) => headers['if-none-match'])).toEqual([undefined, '"v1"']);
-    await world.agent.relationships.setBundle(peerName, {
+    await world.federation.relationships.setBundle(peerName, {
       document: Buffer.from(`${r1.pem}${r2.pem}`),
       name: 'by hand',
       actor: 'operator:1000',
@@ -425,16 +431,16 @@ describe('Federation and incidents', () => {
 
 describe('Federation.setBundle()', () => {
   it('refuses a root of our own or of another trust domain, and changes nothing (invariant 4)', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const other = parseTrustDomain('other.example');
-    await world.agent.relationships.add({
+    await world.federation.relationships.add({
       ...addWithBundle(peer, [r3]),
       trustDomain: other,
       profile: { kind: 'https_spiffe', endpointId: parseSpiffeId('spiffe://other.example/e') },
     });
     world.own = bundleOf(parseTrustDomain('own.example'), [webCa.x509]);
     const set = (...roots: Authority[]) =>
-      world.agent.relationships.setBundle(peerName, {
+      world.federation.relationships.setBundle(peerName, {
         document: Buffer.from(roots.map(({ pem }) => pem).join('')),
         name: 'by hand',
         actor: 'operator:1000',
@@ -453,7 +459,7 @@ describe('Federation.change()', () => {
   const by = { actor: 'operator:1000', reason: 'the endpoint moved' };
 
   beforeEach(async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
   });
 
   it('asks the new endpoint at once, keeps what is trusted, and is on record (FED-09, FED-62)', async () => {
@@ -463,33 +469,40 @@ describe('Federation.change()', () => {
       kind: 'https_spiffe',
       endpointId: parseSpiffeId('spiffe://peer.example/moved'),
     } as const;
-    const wrongId = await world.agent.relationships.change(peerName, { ...by, endpointUrl: moved.url() });
+    const wrongId = await world.federation.relationships.change(peerName, {
+      ...by,
+      endpointUrl: moved.url(),
+    });
     expect(wrongId.poll).toMatchObject({ kind: 'failed', code: 'endpoint-id-mismatch' });
     expect(world.trusted()).toEqual(only(r1));
-    const { relationship, poll } = await world.agent.relationships.change(peerName, { ...by, profile });
+    const { relationship, poll } = await world.federation.relationships.change(peerName, { ...by, profile });
     expect(poll.kind).toBe('accepted');
     expect(relationship).toMatchObject({ endpointUrl: moved.url(), profile, state: 'active' });
     const events = await world.store.events({ trustDomain: peerName });
     expect(events.filter(({ kind }) => kind === 'relationship-changed')).toHaveLength(2);
     await world.restart();
-    expect(world.agent.peers.status()[0]).toMatchObject({ endpointUrl: moved.url(), profile });
+    expect(world.federation.peers.status()[0]).toMatchObject({ endpointUrl: moved.url(), profile });
   });
 
   it('takes the private CA with the profile, and gives it back', async () => {
     peer.become(await webCa.web(['localhost']));
     const web = { ...by, profile: overWeb, endpointUrl: peer.url('/', 'localhost') };
     expect(
-      (await world.agent.relationships.change(peerName, { ...web, webPkiCaPem: webCa.pem })).poll.kind,
+      (await world.federation.relationships.change(peerName, { ...web, webPkiCaPem: webCa.pem })).poll.kind,
     ).toBe('unchanged');
-    const { poll } = await world.agent.relationships.change(peerName, { ...by, webPkiCaPem: null });
+    const { poll } = await world.federation.relationships.change(peerName, { ...by, webPkiCaPem: null });
     expect(poll).toMatchObject({ kind: 'failed', code: 'web-certificate-refused' });
   });
 
   it('drops the private CA when the profile is no longer https_web', async () => {
     const [before] = await world.store.relationships();
-    await world.agent.relationships.change(peerName, { ...by, profile: overWeb, webPkiCaPem: webCa.pem });
+    await world.federation.relationships.change(peerName, {
+      ...by,
+      profile: overWeb,
+      webPkiCaPem: webCa.pem,
+    });
     expect((await world.store.relationships())[0]).toMatchObject({ webPkiCaPem: webCa.pem });
-    const { poll } = await world.agent.relationships.change(peerName, {
+    const { poll } = await world.federation.relationships.change(peerName, {
       ...by,
       profile: before?.profile ?? overWeb,
     });
@@ -506,9 +519,11 @@ describe('Federation.change()', () => {
     ],
   ])('refuses %j and changes nothing', async (change, code) => {
     const before = await world.store.relationships();
-    await expect(world.agent.relationships.change(peerName, { ...by, ...change })).rejects.toMatchObject({
-      code,
-    });
+    await expect(world.federation.relationships.change(peerName, { ...by, ...change })).rejects.toMatchObject(
+      {
+        code,
+      },
+    );
     expect(await world.store.relationships()).toEqual(before);
     expect(await world.poll()).toBe('unchanged');
   });
@@ -516,11 +531,16 @@ describe('Federation.change()', () => {
 
 describe('Federation.remove()', () => {
   it('ends the trust at once, stops polling, and keeps the history (FED-59)', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 5n, refreshHintSeconds: 60 }));
-    await world.agent.relationships.remove(peerName, { actor: 'operator:1000', reason: 'no longer wanted' });
+    await world.federation.relationships.add(
+      addWithBundle(peer, [r1], { sequence: 5n, refreshHintSeconds: 60 }),
+    );
+    await world.federation.relationships.remove(peerName, {
+      actor: 'operator:1000',
+      reason: 'no longer wanted',
+    });
     expect(world.trusted()).toBeUndefined();
     expect(world.changes.at(-1)).toEqual([peerName, undefined]);
-    expect(world.agent.peers.status()).toEqual([]);
+    expect(world.federation.peers.status()).toEqual([]);
     expect(await world.store.current(peerName)).toBeUndefined();
     expect(await world.store.history(peerName)).toHaveLength(1);
     const asked = peer.connections;
@@ -533,7 +553,7 @@ describe('Federation.remove()', () => {
   it('takes the trust away first, also where what it called off never ends', async () => {
     await using world = await AgentWorld.start(now);
     peer.answer = serve([r1], { sequence: 1n });
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     expect(world.trusted()).toHaveLength(1);
     let isStuck = false;
     Object.assign(world.store, {
@@ -545,7 +565,10 @@ describe('Federation.remove()', () => {
     peer.answer = serve([r1, r2], { sequence: 2n });
     void world.poll();
     await expect.poll(() => isStuck).toBe(true);
-    const removing = world.agent.relationships.remove(peerName, { actor: 'operator:1000', reason: 'over' });
+    const removing = world.federation.relationships.remove(peerName, {
+      actor: 'operator:1000',
+      reason: 'over',
+    });
     for (let turn = 0; turn < 1000 && world.trusted(); turn += 1)
       await new Promise((resolve) => setImmediate(resolve));
     expect(world.trusted()).toBeUndefined();
@@ -557,7 +580,7 @@ describe('Federation.remove()', () => {
   });
 
   it('drops the late answer of a fetch in flight', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     let answer = () => {};
     const late = serve([r1, r2], { sequence: 2n });
     peer.answer = (...request) => {
@@ -566,7 +589,7 @@ describe('Federation.remove()', () => {
     const seen = peer.requests.length;
     const polling = world.poll();
     await peer.until(({ requests }) => requests.length > seen);
-    await world.agent.relationships.remove(peerName, { actor: 'operator:1000', reason: 'test' });
+    await world.federation.relationships.remove(peerName, { actor: 'operator:1000', reason: 'test' });
     answer();
     expect(await polling).toBe('called-off');
     expect(world.trusted()).toBeUndefined();
@@ -574,7 +597,7 @@ describe('Federation.remove()', () => {
   });
 
   it('drops an answer that arrived while the relationship was being removed elsewhere', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     await world.store.removeRelationship(peerName, { at: now, actor: 'operator:1000', reason: 'test' });
     peer.answer = serve([r1, r2], { sequence: 2n });
     expect(await world.poll()).toBe('called-off');
@@ -582,23 +605,25 @@ describe('Federation.remove()', () => {
   });
 
   it('goes on when the store cannot record it', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
     const removeRelationship = world.store.removeRelationship.bind(world.store);
     world.store.removeRelationship = () => Promise.reject(new Error('disk full'));
-    await expect(world.agent.relationships.remove(peerName, { actor: 'a', reason: 'r' })).rejects.toThrow(
-      'disk full',
-    );
+    await expect(
+      world.federation.relationships.remove(peerName, { actor: 'a', reason: 'r' }),
+    ).rejects.toThrow('disk full');
     world.store.removeRelationship = removeRelationship;
     expect(world.trusted()).toEqual(only(r1));
     expect(await world.poll()).toBe('unchanged');
   });
 
   it('begins from nothing when the peer is added again (FED-60)', async () => {
-    await world.agent.relationships.add(addWithBundle(peer, [r1], { sequence: 9n }));
-    await world.agent.relationships.remove(peerName, { actor: 'operator:1000', reason: 'test' });
+    await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 9n }));
+    await world.federation.relationships.remove(peerName, { actor: 'operator:1000', reason: 'test' });
     peer.become(await r2.svid(endpointId));
     peer.answer = serve([r2], { sequence: 1n });
-    const { firstPoll } = await world.agent.relationships.add(addWithBundle(peer, [r2], { sequence: 1n }));
+    const { firstPoll } = await world.federation.relationships.add(
+      addWithBundle(peer, [r2], { sequence: 1n }),
+    );
     expect(firstPoll).toEqual({ kind: 'unchanged' });
     expect(world.trusted()).toEqual(only(r2));
   });
@@ -606,15 +631,15 @@ describe('Federation.remove()', () => {
   it('tells that there is none, for every request about one', async () => {
     const nobody: TrustDomain = parseTrustDomain('nobody.example');
     const by = { actor: 'operator:1000', reason: 'test' };
-    await expect(world.agent.relationships.remove(nobody, by)).rejects.toMatchObject({
+    await expect(world.federation.relationships.remove(nobody, by)).rejects.toMatchObject({
       code: 'not-federated',
     });
-    await expect(world.agent.peers.poll(nobody)).rejects.toMatchObject({ code: 'not-federated' });
-    await expect(async () => world.agent.peers.of(nobody).pollAgain(by)).rejects.toMatchObject({
+    await expect(world.federation.peers.poll(nobody)).rejects.toMatchObject({ code: 'not-federated' });
+    await expect(async () => world.federation.peers.of(nobody).pollAgain(by)).rejects.toMatchObject({
       code: 'not-federated',
     });
     await expect(
-      world.agent.relationships.setBundle(nobody, { ...by, name: 'x', document: Buffer.from(r1.pem) }),
+      world.federation.relationships.setBundle(nobody, { ...by, name: 'x', document: Buffer.from(r1.pem) }),
     ).rejects.toMatchObject({ code: 'not-federated' });
   });
 });
