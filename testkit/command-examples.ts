@@ -24,7 +24,7 @@ export function callsIn(shell: string): string[][] {
     .replaceAll(/\\\n\s*/g, ' ')
     .split('\n')
     .flatMap((line) => commandsOf(line.replace(/^\s*\$ /, '')))
-    .map((words) => words.slice(words.indexOf('federate')))
+    .map((words) => words.slice(words.findIndex((word) => !/^(?:npx|sudo|env|exec|time|\w+=.*)$/.test(word))))
     .filter(([first, second]) => first === 'federate' && second !== undefined)
     .map(([, ...words]) => words);
 }

@@ -19,7 +19,7 @@ type Place = Parameters<Ask>[1];
 type FromAgent = (agent: AdminClient, place: Place) => Promise<readonly Candidate[]>;
 
 /** Placeholders that are names of files. */
-const FILES: ReadonlySet<string> = new Set(['file', 'path', 'chain', 'token']);
+const FILES: ReadonlySet<string> = new Set(['file', 'folder', 'path', 'policy', 'chain', 'token']);
 
 /** How the agent knows what can stand for a placeholder. */
 const FROM_AGENT: Readonly<Record<string, FromAgent>> = {

@@ -18,5 +18,10 @@ export function reflowed(help: string, width: number): string {
 /** Several lines from the edge, without columns; not the line of the usage, and no heading. */
 function isProse(text: string): boolean {
   const lines = text.split('\n');
-  return lines.every((line) => /^[^\s$]/.test(line) && !/ {2}|:$/.test(line)) && !text.startsWith('Usage:');
+  const isHeading = lines.length === 1 && text.endsWith(':');
+  return (
+    !isHeading &&
+    !text.startsWith('Usage:') &&
+    lines.every((line) => /^[^\s$]/.test(line) && !line.includes('  '))
+  );
 }
