@@ -292,6 +292,8 @@ async function connectParts(
       workloadApi: () => workloadApi?.describe() ?? null,
       identity: () => identity?.describe() ?? null,
       startedAt: clock.now(),
+      configFile: loaded.file,
+      storePath,
     }),
     ...relationshipHandlers({ store, attention, seen: peersSeen({ federation, foreignTrust, holdings }) }),
     ...relationshipChangeHandlers({ federation, foreignTrust, attention, own }),

@@ -4,3 +4,5 @@ export type { Examination } from '../mesh-adapters/index.ts';
 export { runProcess } from './run-process.ts';
 export { type Answers, InitError } from './init/answers.ts';
 export { initFolder, type InitResult } from './init/init-folder.ts';
+export { type AgentExamination, examineAgent } from './self-check/examine-agent.ts';
+export type { AgentAnswers } from './self-check/subject.ts';

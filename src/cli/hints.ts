@@ -75,6 +75,11 @@ const HINTS: Readonly<Record<string, string>> = {
     'a root may speak for one trust domain only; ask both peers who holds its key; "federate add --even-foreign-keys" takes it, on record',
   'store-locked':
     'stop that agent first, or give this one a store of its own; while it runs, "federate store backup" and "compact" work by --socket',
+  'store-corrupt': 'stop the agent and restore a backup with "federate store restore"',
+  'certificate-ends': 'renew it; the agent reads the new file by itself',
+  'certificate-not-valid': 'renew it, or compare the clocks; the agent reads the new file by itself',
+  'config-unreadable': 'name the file of the agent, and read it as a user who may',
+  'check-too-slow': 'look at the load of this machine and at its network, and try again',
   'backup-exists': 'choose another name, or replace the file with --force',
   'backup-onto-store': 'name a file in another folder',
   'backup-no-room': 'free the disk, or choose another one',
@@ -92,12 +97,13 @@ const HINTS: Readonly<Record<string, string>> = {
   'store-log-foreign':
     'to restore the backup, move the files that end in -wal, -shm and .state away, then start; where file and log were moved together and belong together, move only .state away (docs/operations.md)',
   'store-replaced':
-    'put the files back with "mv"; or stop the agent, put a backup in their place and start it (docs/operations.md)',
+    'put the files back with "mv"; or stop the agent, restore a backup with "federate store restore" and start it',
   'listen-failed':
     'the address has to be one of this machine ("ip address"), or 0.0.0.0 or [::] for all of them; a port below 1024 needs the right to open it',
   'store-full': 'free some space on the disk of the store; what was acknowledged is safe',
   'store-not-a-store': 'check the path; Federate does not write into other databases',
-  'store-missing': 'check the path of the store',
+  'store-missing':
+    'check the path of the store; the first start of the agent creates it, and "federate store restore" a backup',
   'own-trust-domain-ambiguous': 'set "trust_domain" in the config to the one this agent stands for',
   'own-trust-domain-changed':
     'give the mesh its name back, or start again next to it: another trust_domain, store and relationships',

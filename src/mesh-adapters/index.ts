@@ -22,7 +22,7 @@ export { createVaultAdapter } from './vault/adapter.ts';
 export type { AdmissionCode } from './contract/admission.ts';
 export type { ClusterTrustBundleOptions } from './cluster-trust-bundle/with-cluster-trust-bundles.ts';
 export type { ConsulAdapterOptions } from './consul/adapter.ts';
-export type { Examination } from './contract/finding.ts';
+export type { Examination, Finding } from './contract/finding.ts';
 export type { MeshAdapterErrorCode } from './contract/errors.ts';
 export type { FilesAdapterOptions } from './files/adapter.ts';
 export type { IstioAdapterOptions } from './istio/adapter.ts';

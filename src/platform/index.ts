@@ -61,7 +61,7 @@ export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';
 export { fileMarks, watchFiles } from './watch-file.ts';
 export { clearSocketPath, listenOnUnixSocket, socketFileIsGone } from './unix-socket.ts';
 export { Turns } from './turns.ts';
-export { version, versionLine } from './version.ts';
+export { commit, version, versionLine } from './version.ts';
 export { createMetricsServer } from './metrics-server.ts';
 export { type Part, partOf, Parts, type RunningPart } from './parts.ts';
 export type { ProcessContext } from './process-context.ts';

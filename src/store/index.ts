@@ -72,3 +72,4 @@ export type { CopyProgress } from './backup/copy-database.ts';
 export { BackupError } from './backup/errors.ts';
 export type { StoreFacts } from './backup/facts.ts';
 export { type Restored, restoreStore } from './backup/restore.ts';
+export { readStoreHealth } from './history/store-health.ts';

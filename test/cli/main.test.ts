@@ -34,6 +34,7 @@ const VERBS = [
   ['change'],
   ['verify'],
   ['export-config'],
+  ['doctor'],
   ['doctor', 'istio'],
   ['doctor', 'consul'],
   ['agent'],

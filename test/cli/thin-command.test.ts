@@ -77,6 +77,7 @@ describe('the command is thin', () => {
     [['agent', '--help']],
     [['demo', '--help']],
     [['init', '--help']],
+    [['doctor', '--help']],
     [['store', 'backup', '--help']],
   ])('federate %j loads fewer than 150 modules, and no room that runs a server', async (words) => {
     const { code, modules } = await federate(...words);

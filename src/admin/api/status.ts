@@ -90,6 +90,24 @@ const status = z
   .meta({ id: 'Status', description: 'How the agent stands.' });
 export type StatusDocument = Document<typeof status>;
 
+const about = z
+  .object({
+    version: z.string(),
+    commit: z.string().nullable(),
+    node: z.string().describe('The version of Node.js that runs the agent.'),
+    pid: z.int(),
+    config: z.string().describe("On the agent's machine: its config file."),
+    store: z.string().describe("On the agent's machine: its store."),
+  })
+  .meta({ id: 'About', description: 'Which program the agent is, and the files it works with.' });
+export type AboutDocument = Document<typeof about>;
+
 export const statusRoutes = {
+  'GET /v1/about': {
+    summary: 'Which program the agent is, and the files it works with.',
+    role: 'viewer',
+    answer: about,
+    errors: [],
+  },
   'GET /v1/status': { summary: 'How the agent stands.', role: 'viewer', answer: status, errors: [] },
 } as const satisfies Routes;

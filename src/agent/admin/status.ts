@@ -1,4 +1,5 @@
 import type {
+  AboutDocument,
   HandlersOf,
   IdentityDocument,
   StatusDocument,
@@ -8,7 +9,7 @@ import type {
 import type { Federation } from '../../federation/index.ts';
 import type { MeshAdapter } from '../../mesh-adapters/index.ts';
 import type { SvidSource } from '../../mtls/index.ts';
-import type { NotReady } from '../../platform/index.ts';
+import { commit, type NotReady, version } from '../../platform/index.ts';
 import { pinOfBundle } from '../../spiffe/index.ts';
 import { type Store, StoreError } from '../../store/index.ts';
 import type { AgentConfig } from '../../config/index.ts';
@@ -29,11 +30,24 @@ export interface StatusParts {
   readonly workloadApi: () => WorkloadApiDocument | null;
   readonly identity: () => IdentityDocument | null;
   readonly startedAt: Date;
+  readonly configFile: string;
+  readonly storePath: string;
 }
 
 /** Answers how the agent stands. */
 export function statusHandlers(parts: StatusParts): HandlersOf<keyof typeof statusRoutes> {
-  return { 'GET /v1/status': () => statusOf(parts) };
+  return { 'GET /v1/status': () => statusOf(parts), 'GET /v1/about': () => aboutOf(parts) };
+}
+
+function aboutOf({ configFile, storePath }: StatusParts): AboutDocument {
+  return {
+    version: version(),
+    commit: commit() ?? null,
+    node: process.versions.node,
+    pid: process.pid,
+    config: configFile,
+    store: storePath,
+  };
 }
 
 function refusalOf({ refusal }: StatusParts['ownBundle']) {

@@ -1,9 +1,16 @@
 import type { Command } from 'commander';
-import type { ConsulToExamine, Examination } from '../../app/index.ts';
-import { withOutput } from '../agent-options.ts';
+import type { AgentAnswers, ConsulToExamine, Examination } from '../../app/index.ts';
+import { hasCode } from '../../errors/index.ts';
+import { type AgentOptions, agentFor, withAgent, withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { hintFor } from '../hints.ts';
 import { cleanIn, type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
 import type { View } from '../view.ts';
+
+type Finding = Examination['findings'][number];
+
+/** An agent that hangs must not hold the examination. */
+const ANSWER_MS = 10_000;
 
 interface CommonOptions {
   readonly config?: string;
@@ -31,14 +38,42 @@ could not be looked at counts too), 2 for wrong usage. A finding that is known
 and meant is left out with --ignore CODE.`;
 
 /**
- * `federate doctor`: what stands in the way of foreign identities in a mesh, or lets in more than
- * it should.
+ * `federate doctor`: what is wrong with this agent; and what stands in the way of foreign identities
+ * in a mesh, or lets in more than it should.
  */
 export function doctorCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
-  const doctor = program
-    .command('doctor')
-    .description('look at a mesh, change nothing, and say what stands in the way of foreign identities');
-  const report = (examination: Examination, { ignore = [], output }: CommonOptions) => {
+  const doctor = withKnown(withAgent(program.command('doctor')))
+    .description('look at this agent, or at its mesh, change nothing, and say what is wrong and what to do')
+    .option('-c, --config <file>', 'its config; with it, an agent that is down is examined too')
+    .addHelpText(
+      'after',
+      `
+Without a verb it examines the agent: versions, config, keys and their modes, ends of
+certificates, disks, store, clock, our own URL, and each peer as a poll would. Run it
+as the user of the agent.
+${AFTER}
+
+Examples:
+  $ federate doctor
+  $ federate doctor --config /etc/federate/agent.yaml
+  $ federate doctor --output json | jq -r '.findings[] | .code + " " + .message'
+  $ federate doctor istio --config /etc/federate/agent.yaml`,
+    )
+    .action(async (options: AgentOptions & CommonOptions) => {
+      const { ignore = [], output, config } = options;
+      const agent = await answersOf(options);
+      const { examineAgent } = await import('../../app/index.ts');
+      const line = terminal.isQuiet ? undefined : terminal.statusLine;
+      const examined = await examineAgent({
+        configFile: config,
+        agent,
+        onStep: (what) => line?.show(`checking: ${what} …`),
+      });
+      line?.clear();
+      const findings = examined.findings.map((each) => withHint(each));
+      report({ mesh: 'agent', examined: examined.examined, findings }, { ignore, output });
+    });
+  const report = (examination: Report, { ignore = [], output }: CommonOptions) => {
     const findings = examination.findings.filter(({ code }) => !ignore.includes(code));
     const healthy = !findings.some(({ level }) => level === 'wrong');
     const document = {
@@ -118,18 +153,62 @@ Examples:
     });
 }
 
+/** The examination of a mesh, or of the agent itself. */
+type Report = Pick<Examination, 'examined' | 'findings'> & { readonly mesh: Examination['mesh'] | 'agent' };
+
+/**
+ * What the agent answers; undefined where none does and its config is named. Rejects with
+ * `agent-unreachable` where nothing says which agent is meant.
+ */
+async function answersOf(options: AgentOptions & CommonOptions): Promise<AgentAnswers | undefined> {
+  let socket = options.socket;
+  if (options.config !== undefined) {
+    const { agentConfigSchema, readConfig } = await import('../../config/index.ts');
+    socket = readConfig(options.config, agentConfigSchema).config.admin_socket;
+  }
+  const agent = agentFor({ ...options, socket }, { timeoutMs: ANSWER_MS });
+  try {
+    const status = await agent.call('GET /v1/status');
+    const about = await agent.call('GET /v1/about').catch((error: unknown) => {
+      // An older agent does not know the question.
+      if (hasCode(error, 'not-found')) return undefined;
+      throw error;
+    });
+    return { status, about };
+  } catch (error) {
+    if (options.config === undefined || !hasCode(error, 'agent-unreachable')) throw error;
+    return undefined;
+  }
+}
+
+/** What to do, from the hints of the command where the finding itself does not say it. */
+function withHint(finding: Finding): Finding {
+  const { advice, code, where, level } = finding;
+  if (advice !== undefined || level === 'note') return finding;
+  const more =
+    where === undefined ? 'docs/operations.md has the codes' : `"federate show ${where}" has the details`;
+  return { ...finding, advice: hintFor(code, where) ?? more };
+}
+
+function withKnown(command: Command): Command {
+  return command.option(
+    '--ignore <code>',
+    'leave out findings with this code; again for each further one',
+    (code: string, before: readonly string[] | undefined) => [...(before ?? []), code],
+  );
+}
+
 function common(command: Command): Command {
-  return withOutput(command)
-    .option('-c, --config <file>', 'config of the agent beside that mesh; tells where the mesh is')
-    .option(
-      '--ignore <code>',
-      'leave out findings with this code; again for each further one',
-      (code: string, before: readonly string[] | undefined) => [...(before ?? []), code],
-    );
+  return withKnown(
+    withOutput(command).option(
+      '-c, --config <file>',
+      'config of the agent beside that mesh; tells where the mesh is',
+    ),
+  );
 }
 
 function textOf(
-  { mesh, examined, findings, ignored }: Examination & { readonly ignored: number },
+  { mesh, examined, findings, ignored }: Report & { readonly ignored: number },
   view: View,
 ): string {
   const count = findings.filter(({ level }) => level === 'wrong').length;
