@@ -1,8 +1,8 @@
 import { chmodSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Agents, type RunningAgent, startAgents } from './running-agents.ts';
+import { type Agents, type RunningAgent, startAgents } from '../../testkit/running-agents.ts';
 import { runVerb } from '../../testkit/run-verb.ts';
-import { type AgentHome, until } from './agent-process.ts';
+import { type AgentHome, until } from '../../testkit/agent-process.ts';
 
 interface Examined {
   readonly healthy: boolean;
