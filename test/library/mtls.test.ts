@@ -25,6 +25,7 @@ import {
 } from '../../src/library/spiffe.ts';
 import { tlsIdentity } from '../../src/mtls/index.ts';
 import { ChangingSvid } from '../../testkit/changing-svid.ts';
+import { tempDir } from '../../testkit/temp-dir.ts';
 import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 import { until } from '../../testkit/until.ts';
 import { Opened } from '../mtls/support.ts';
@@ -179,6 +180,40 @@ describe.each(CLIENTS)('a client with %s and createHttpsServer()', (_name, call)
     await expect(call(port, asClient(svid()))).rejects.toBeInstanceOf(Error);
     expect(greeted).toEqual([]);
     expect(refused).toMatchObject([{ code }]);
+  });
+});
+
+describe('a client at a Unix socket', () => {
+  it('proves the server as everywhere else', async () => {
+    await using world = new Opened();
+    using folder = tempDir();
+    const path = folder.file('server.sock');
+    const listening = createHttpsServer(
+      { svid: server, authorize: authorizeAny(), ...trustOf(a.bundle(), b.bundle()) },
+      (incoming, response) => response.end(peerOf(incoming.socket).id),
+    );
+    world.add(() => listening.close());
+    await once(listening.listen(path), 'listening');
+    const call = async (options: MtlsClientOptions): Promise<string[]> => {
+      const agent = createHttpsAgent(options);
+      const dispatcher = new Agent({ connect: createConnector(options), socketPath: path });
+      world.add(() => agent.destroy());
+      world.add(() => dispatcher.destroy());
+      const overHttps = await new Promise<string>((resolve, reject) => {
+        get({ socketPath: path, agent }, (response) => {
+          response.setEncoding('utf8').once('data', resolve);
+        }).once('error', reject);
+      });
+      return [overHttps, await (await request('https://server/', { dispatcher })).body.text()];
+    };
+    expect(await call(asClient(client))).toEqual([client.id, client.id]);
+    const other = authorizeId(parseSpiffeId('spiffe://b.example/other'));
+    await expect(call(asClient(client, other))).rejects.toMatchObject({ code: 'peer-not-authorized' });
+    const gone = createHttpsAgent(asClient(client));
+    const failing = new Promise((_, reject) => {
+      get({ socketPath: folder.file('none.sock'), agent: gone }).once('error', reject);
+    });
+    await expect(failing).rejects.toMatchObject({ code: expect.stringMatching(/-failed$/) });
   });
 });
 

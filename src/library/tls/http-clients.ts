@@ -1,4 +1,5 @@
 import { Agent, type AgentOptions, type RequestOptions } from 'node:https';
+import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { createDialer, type Dial } from './connect.ts';
@@ -27,7 +28,7 @@ class SpiffeAgent extends Agent {
   }
 
   override createConnection(
-    { host, port, servername }: RequestOptions,
+    { host, port, servername, socketPath }: RequestOptions,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): undefined {
     const answer = callback as ((error: Error | null, stream?: Duplex) => void) | undefined;
@@ -35,6 +36,7 @@ class SpiffeAgent extends Agent {
       host: host ?? 'localhost',
       port: Number(port ?? 443),
       ...(servername ? { serverName: servername } : {}),
+      ...(socketPath ? { socket: connect(socketPath) } : {}),
       alpnProtocols: ALPN,
     }).then(
       ({ socket }) => answer?.(null, socket),
@@ -49,6 +51,7 @@ export interface ConnectorTarget {
   readonly hostname: string;
   readonly port: string;
   readonly servername?: string;
+  readonly socketPath?: string | null;
 }
 
 /** A function for the option `connect` of undici's `Agent`, `Pool` and `Client`. */
@@ -64,11 +67,12 @@ export type Connector = (
  */
 export function createConnector(options: MtlsClientOptions): Connector {
   const dial = createDialer(options);
-  return ({ hostname, port, servername }, answer) => {
+  return ({ hostname, port, servername, socketPath }, answer) => {
     dial({
       host: hostname.replace(/^\[(.*)\]$/, '$1'),
       port: port === '' ? 443 : Number(port),
       ...(servername ? { serverName: servername } : {}),
+      ...(socketPath ? { socket: connect(socketPath) } : {}),
       alpnProtocols: ALPN,
     }).then(
       ({ socket }) => answer(null, socket),
