@@ -2,7 +2,14 @@ import type { Socket } from 'node:net';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { defined } from '../objects/index.ts';
 import { MtlsError } from './errors.ts';
-import { type Authorize, type PeerVerifier, provePeer, sentChain, type VerifiedPeer } from './peer.ts';
+import {
+  admitPeer,
+  type Authorize,
+  type PeerVerifier,
+  provePeer,
+  sentChain,
+  type VerifiedPeer,
+} from './peer.ts';
 import { type RefusedPeer, refusedPeer } from './refused-peer.ts';
 import { type Svid, type SvidSource, tlsIdentity } from './svid.ts';
 import { secureContextOptions } from './tls-profile.ts';
@@ -104,7 +111,7 @@ export async function connectMtls(
       let peer: VerifiedPeer | undefined;
       try {
         peer = provePeer(socket, sent, options.verifier, 'server');
-        options.authorize(peer);
+        admitPeer(options.authorize, peer);
         settle();
         resolve({ socket, peer });
       } catch (error) {

@@ -6,6 +6,7 @@ export { MtlsError, type MtlsErrorCode } from './errors.ts';
 export { createFileSvidSource, type FileSvidSource } from './file-svid-source.ts';
 export { MtlsServer, type MtlsServerOptions, type RefusedConnection } from './mtls-server.ts';
 export {
+  admitPeer,
   type Authorize,
   type PeerRole,
   type PeerVerifier,

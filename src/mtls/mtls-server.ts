@@ -8,7 +8,14 @@ import { createServer, type SecureVersion, type Server, type TLSSocket } from 'n
 import { addressOf, listenOn, type Log } from '../platform/index.ts';
 import { CodedError } from '../spiffe/index.ts';
 import { MtlsError } from './errors.ts';
-import { type Authorize, type PeerVerifier, provePeer, sentChain, type VerifiedPeer } from './peer.ts';
+import {
+  admitPeer,
+  type Authorize,
+  type PeerVerifier,
+  provePeer,
+  sentChain,
+  type VerifiedPeer,
+} from './peer.ts';
 import { PendingHandshakes } from './pending-handshakes.ts';
 import { refusalFields, type RefusedPeer, refusedPeer } from './refused-peer.ts';
 import { type SvidSource, tlsIdentity } from './svid.ts';
@@ -156,7 +163,7 @@ export class MtlsServer {
     let peer: VerifiedPeer | undefined;
     try {
       peer = provePeer(socket, sent, this.#options.verifier, 'client');
-      this.#options.authorize(peer);
+      admitPeer(this.#options.authorize, peer);
       this.#open.add(socket);
       socket.once('close', () => this.#open.delete(socket));
       this.#options.onConnection(socket, peer);

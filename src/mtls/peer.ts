@@ -29,10 +29,25 @@ export interface PeerVerifier {
 }
 
 /**
- * Decides whether a proved peer is admitted: returns, or throws a `CodedError` such as `MtlsError`
- * `peer-not-authorized`.
+ * Decides whether a proved peer is admitted: returns nothing, or throws a `CodedError` such as
+ * `MtlsError` `peer-not-authorized`. An answer that comes later would come after the first byte, so
+ * it must not be asynchronous.
  */
 export type Authorize = (peer: VerifiedPeer) => void;
+
+/**
+ * Asks an authorizer about a proved peer. Throws its error. Throws `TypeError` where it returns a
+ * value, because a promise or `false` would otherwise pass for an admission.
+ */
+export function admitPeer(authorize: Authorize, peer: VerifiedPeer): void {
+  const answer: unknown = authorize(peer);
+  if (answer === undefined) return;
+  // A rejection is not news: the peer is refused in any case.
+  if (answer instanceof Promise) answer.catch(() => {});
+  throw new TypeError(
+    `an authorizer returns nothing to admit a peer and throws to refuse it, but the one for ${peer.id} returned a value`,
+  );
+}
 
 const MAX_CERTIFICATES = 8;
 const MAX_CHAIN_BYTES = 64 * 1024;

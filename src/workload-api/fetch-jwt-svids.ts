@@ -38,6 +38,8 @@ export async function fetchJwtSvids(
     const read = attempt(() => readUnprovenJwtSvid(token, { now: now(), audiences }));
     if (read.id !== id)
       throw new WorkloadApiError('message-malformed', `its ID is ${id}, but its token has ${read.id}`);
+    if (spiffeId !== undefined && read.id !== spiffeId)
+      throw new WorkloadApiError('message-malformed', `it has a JWT-SVID of ${id}, not of ${spiffeId}`);
     return { ...read, token, hint };
   });
 }

@@ -1,4 +1,5 @@
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { once } from 'node:events';
+import { connect, getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakePeer } from '../../testkit/fake-peer.ts';
 import { webPkiContext } from '../../src/federation/fetch/web-pki-context.ts';
@@ -34,6 +35,24 @@ describe('webPkiContext()', () => {
     expect(await world.poll()).toBe('unchanged');
     peer.become(await webCa.web(['elsewhere.example']));
     expect(await world.poll()).toBe('failed web-certificate-refused');
+  });
+
+  it.each([
+    ['those that Node trusts', undefined, true],
+    ['none', '', false],
+  ])('trusts %s where its CAs are %j', async (_what, caPem, authorized) => {
+    await using peer = await FakePeer.start(await webCa.web(['localhost']));
+    const secureContext = webPkiContext(caPem);
+    const socket = connect({
+      port: peer.port,
+      host: '127.0.0.1',
+      servername: 'localhost',
+      secureContext,
+      rejectUnauthorized: false,
+    });
+    await once(socket, 'secureConnect');
+    expect(socket.authorized).toBe(authorized);
+    socket.destroy();
   });
 
   it('is one for all peers with the same CAs, and another one for others', () => {

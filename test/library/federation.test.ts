@@ -105,6 +105,18 @@ describe('fetchBundle()', () => {
     await expect(fetchBundle(overWeb(), { limits })).rejects.toMatchObject({ code });
   });
 
+  it.each([
+    '',
+    'nothing',
+    '-----BEGIN CERTIFICATE-----',
+  ])('never falls back to the CAs that Node.js trusts where its own are %j (FED-26)', async (webPkiCaPem) => {
+    serve(holding(1n, root));
+    const endpoint = { ...overWeb(), profile: 'https_web', webPkiCaPem } as const;
+    await expect(fetchBundle(endpoint)).rejects.toMatchObject({ name: 'PemError' });
+    await expect(watchBundle(endpoint).next()).rejects.toMatchObject({ name: 'PemError' });
+    expect(peer.connections).toBe(0);
+  });
+
   it('ends with the signal', async () => {
     peer.reception = 'silence';
     const stop = new AbortController();

@@ -183,6 +183,32 @@ describe.each(CLIENTS)('a client with %s and createHttpsServer()', (_name, call)
   });
 });
 
+describe('an authorizer that returns a value', () => {
+  const WRONG: readonly [string, Authorize][] = [
+    ['a promise that rejects', async () => Promise.reject(new Error('too late'))],
+    ['a promise', async () => {}],
+    ['false', () => false],
+    ['true', () => true],
+  ];
+
+  it.each(WRONG)('admits nobody at a server: %s (X509-43)', async (_what, authorize) => {
+    await using world = new Opened();
+    const { port, greeted, refused } = await greeter(world, { authorize });
+    await expect(CLIENTS[0]?.[1](port, asClient(client))).rejects.toBeInstanceOf(Error);
+    expect(greeted).toEqual([]);
+    expect(refused).toMatchObject([
+      { code: 'internal', message: expect.stringContaining('returned a value') },
+    ]);
+  });
+
+  it.each(WRONG)('admits no server: %s (X509-43)', async (_what, authorize) => {
+    await using world = new Opened();
+    const { port, greeted } = await greeter(world);
+    await expect(CLIENTS[0]?.[1](port, asClient(client, authorize))).rejects.toBeInstanceOf(TypeError);
+    expect(greeted).toEqual([]);
+  });
+});
+
 describe('a client at a Unix socket', () => {
   it('proves the server as everywhere else', async () => {
     await using world = new Opened();
@@ -269,6 +295,15 @@ describe('createTlsServer()', () => {
     svid.change(undefined);
     await expect(call?.(port, asClient(client))).rejects.toBeInstanceOf(Error);
     expect(refused).toContainEqual(expect.objectContaining({ code: 'no-svid' }));
+  });
+
+  it('keeps its SVID when the new one cannot be presented, and does not disturb the source', async () => {
+    await using world = new Opened();
+    const svid = new ChangingSvid(server);
+    const { port, refused } = await greeter(world, { svid });
+    svid.change({ ...server, privateKey: client.privateKey });
+    expect(refused).toMatchObject([{ code: 'svid-invalid', remote: undefined }]);
+    expect(await CLIENTS[0]?.[1](port, asClient(client))).toBe(client.id);
   });
 
   it('closes the oldest handshake where too many are under way', async () => {

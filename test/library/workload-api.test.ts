@@ -292,6 +292,17 @@ describe('JwtSource and BundleSource', () => {
     });
   });
 
+  it('refuse a JWT-SVID of another identity than the one asked for', async () => {
+    const api = await startApi();
+    const source = await jwtSource(api);
+    api.jwtSvids = () => ({
+      svids: [{ spiffe_id: 'spiffe://a.example/one', svid: token({ aud: 'x' }), hint: '' }],
+    });
+    const ask = (id: string) => source.fetchJwtSvid({ audiences: ['x'], spiffeId: parseSpiffeId(id) });
+    expect((await ask('spiffe://a.example/one')).id).toBe('spiffe://a.example/one');
+    await expect(ask('spiffe://a.example/two')).rejects.toMatchObject({ code: 'message-malformed' });
+  });
+
   it('refuse to ask for a token without an audience, and end a call with the source', async () => {
     const source = await jwtSource(await startApi());
     await expect(source.fetchJwtSvid({ audiences: [] })).rejects.toBeInstanceOf(TypeError);

@@ -17,7 +17,9 @@ const contexts = new Map<string, SecureContext>();
 export function webPkiContext(caPem: string | undefined): SecureContext {
   const key = caPem === undefined ? 'public' : createHash('sha256').update(caPem).digest('hex');
   const known = contexts.get(key);
-  const context = known ?? createSecureContext({ minVersion: 'TLSv1.2', ...defined({ ca: caPem }) });
+  // A list, because an empty text alone would mean the CAs that Node trusts.
+  const ca = caPem === undefined ? undefined : [caPem];
+  const context = known ?? createSecureContext({ minVersion: 'TLSv1.2', ...defined({ ca }) });
   contexts.delete(key);
   contexts.set(key, context);
   const [oldest] = contexts.keys();

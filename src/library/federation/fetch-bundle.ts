@@ -12,6 +12,7 @@ import { defined } from '../../objects/index.ts';
 import { type Clock, systemClock } from '../../platform/index.ts';
 import {
   type BundleSource,
+  certificatesFromPem,
   defaultBundleLimits,
   type EndpointProfile,
   parseBundle,
@@ -25,7 +26,7 @@ export interface WebBundleEndpoint {
   readonly trustDomain: TrustDomain;
   readonly url: string;
   readonly profile: 'https_web';
-  /** The only CAs that count, PEM. Default: those that Node.js trusts. */
+  /** The only CAs that count, PEM, one at least. Default: those that Node.js trusts. */
   readonly webPkiCaPem?: string;
 }
 
@@ -55,7 +56,8 @@ export interface FetchBundleOptions {
 /**
  * Fetches the bundle of a trust domain once (SPIFFE Federation §5). The endpoint is proved before
  * the first byte of HTTP, and everything that it may cost has a limit. Rejects with `FetchError`
- * where no document came, and with `BundleError` where it is not a bundle.
+ * where no document came, with `BundleError` where it is not a bundle, and with `PemError` where
+ * `webPkiCaPem` has no certificate.
  */
 export async function fetchBundle(
   endpoint: BundleEndpoint,
@@ -72,6 +74,8 @@ export async function fetchOnce(
   { signal, limits, redirects, clock = systemClock }: FetchBundleOptions,
   etag?: DocumentTag,
 ): Promise<{ readonly body?: Uint8Array; readonly etag?: DocumentTag }> {
+  if (endpoint.profile === 'https_web' && endpoint.webPkiCaPem !== undefined)
+    certificatesFromPem(endpoint.webPkiCaPem);
   const fetched = await fetchDocument({
     trustDomain: endpoint.trustDomain,
     endpointUrl: endpoint.url,

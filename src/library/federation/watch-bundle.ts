@@ -7,7 +7,7 @@ import {
 } from '../../federation/index.ts';
 import { CodedError } from '../../errors/index.ts';
 import { pause, systemClock, systemRandom } from '../../platform/index.ts';
-import { bundlesEqual, type BundleSource, type TrustBundle } from '../../spiffe/index.ts';
+import { bundlesEqual, type BundleSource, PemError, type TrustBundle } from '../../spiffe/index.ts';
 import { type BundleEndpoint, type FetchBundleOptions, fetchOnce, readDocument } from './fetch-bundle.ts';
 
 export interface WatchBundleOptions extends FetchBundleOptions {
@@ -57,7 +57,8 @@ export async function* watchBundle(
       failures = 0;
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof CodedError)) throw error;
+      // A mistake of the caller does not go away by itself.
+      if (!(error instanceof CodedError) || error instanceof PemError) throw error;
       failures += 1;
       onError?.(error);
     }

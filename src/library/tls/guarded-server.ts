@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { SecureVersion, Server, TlsOptions, TLSSocket } from 'node:tls';
 import {
+  admitPeer,
   MtlsError,
   PendingHandshakes,
   provePeer,
@@ -25,7 +26,10 @@ export interface MtlsServerOptions extends MtlsOptions {
   readonly handshakeTimeoutMs?: number;
   /** Handshakes at once; for a further one the oldest is closed. Default 512. */
   readonly maxPendingHandshakes?: number;
-  /** Receives each connection that is not passed on, with the code and the reason. */
+  /**
+   * Receives each connection that is not passed on, with the code and the reason. Also a new SVID of
+   * ours that cannot be presented (`svid-invalid`, without a `remote`): the one before stays.
+   */
   readonly onRefused?: (refused: RefusedConnection) => void;
 }
 
@@ -78,7 +82,7 @@ export function guardServer(server: Server, options: MtlsServerOptions): void {
     let peer: VerifiedPeer | undefined;
     try {
       peer = provePeer(socket, sent, connections.verifier, 'client');
-      options.authorize(peer);
+      admitPeer(options.authorize, peer);
     } catch (error) {
       socket.destroy();
       refuse({ remote, ...refusedPeer(error, sent, peer) });
@@ -104,7 +108,19 @@ export function guardServer(server: Server, options: MtlsServerOptions): void {
     refuse({ remote, code, message: error.message });
   });
   present();
-  const unfollow = svid.onChange(present);
+  const unfollow = svid.onChange(() => {
+    try {
+      present();
+    } catch (error) {
+      // The source goes on, and new connections keep the SVID before.
+      const why = error instanceof Error ? error.message : String(error);
+      refuse({
+        remote: undefined,
+        code: 'svid-invalid',
+        message: `our new SVID cannot be presented: ${why}`,
+      });
+    }
+  });
   server.once('close', () => {
     handshakes.closeAll();
     unfollow();
