@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { isMapping } from '../objects/index.ts';
 import { isPathField } from './fields.ts';
 import { bared, variantsOf } from './schema-walk.ts';
 
@@ -17,7 +18,7 @@ export function withAbsolutePaths(schema: z.core.$ZodType, value: unknown, folde
   if (isPathField(plain)) return typeof value === 'string' && value !== '' ? resolve(folder, value) : value;
   if (plain instanceof z.core.$ZodArray && Array.isArray(value))
     return value.map((each) => withAbsolutePaths(plain._zod.def.element, each, folder));
-  if (plain instanceof z.core.$ZodObject && isSection(value)) {
+  if (plain instanceof z.core.$ZodObject && isMapping(value)) {
     const { shape } = plain._zod.def;
     return Object.fromEntries(
       Object.entries(value).map(([key, below]) => {
@@ -27,8 +28,4 @@ export function withAbsolutePaths(schema: z.core.$ZodType, value: unknown, folde
     );
   }
   return value;
-}
-
-function isSection(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

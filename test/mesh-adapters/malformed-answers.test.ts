@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { listOf, readAnswer } from '../../src/mesh-adapters/contract/answer.ts';
+import { boundedList, readAnswer } from '../../src/mesh-adapters/contract/answer.ts';
 import { parseConsulLeaf } from '../../src/mesh-adapters/consul/leaf.ts';
 import { generatePeeringToken, listPeerings } from '../../src/mesh-adapters/consul/peerings.ts';
 import { parsePeeringToken } from '../../src/mesh-adapters/consul/peering-token.ts';
@@ -176,7 +176,7 @@ describe('a malformed answer of a mesh', () => {
   it('counts a list before it reads the elements, and says once that it is too long', () => {
     const count = { calls: 0 };
     const element = z.string().refine(() => (count.calls += 1) > 0);
-    const read = () => readAnswer(listOf(element, 2), ['a', 'b', 'c'], 'the list');
+    const read = () => readAnswer(boundedList(element, 2), ['a', 'b', 'c'], 'the list');
     expect(errorOf(read).message).toBe('the list cannot be used: it has more than 2 elements');
     expect(count.calls).toBe(0);
   });

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { CodedError, messageOf } from '../../errors/index.ts';
+import { isMapping } from '../../objects/index.ts';
 import {
   addressOf,
   callHttp,
@@ -102,7 +103,7 @@ export async function call(url: string, timeoutMs = CALL_TIMEOUT_MS): Promise<Ca
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+    return isMapping(value) ? value : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { MeshAdapterError } from '../contract/errors.ts';
+import { type Fields, fieldsOf, listOf, textOf } from '../contract/fields.ts';
 import { type Finding, inOrder, wrong } from '../contract/finding.ts';
 import type { OwnTrust } from '../contract/mesh-adapter.ts';
 import type { ConsulClient } from './consul-client.ts';
@@ -94,7 +95,7 @@ export async function readConsulFacts(
   const list = async (path: string) => {
     const { value } = await client.send('GET', path, { signal });
     if (value === null || value === undefined) return [];
-    if (Array.isArray(value)) return value.map(record);
+    if (Array.isArray(value)) return value.map(fieldsOf);
     throw new MeshAdapterError('mesh-answer-malformed', `${path} is not a list`);
   };
   const own = await attempt('the own roots', 'no right', () => fetchOwnTrust(client, signal));
@@ -159,7 +160,7 @@ async function readRights(
       const some = all.slice(from, from + RIGHTS_AT_ONCE);
       const body = some.map(({ asked }) => asked);
       const { value } = await client.send('POST', '/v1/internal/acl/authorize', { body, signal });
-      const answers = records(value);
+      const answers = listOf(value);
       if (answers.length !== some.length) return undefined;
       for (const [index, { rule, purpose }] of some.entries())
         rights.push({ rule, purpose, allowed: answers[index]?.['Allow'] === true });
@@ -218,11 +219,11 @@ function unreadable(what: string, right: string, { code, message }: MeshAdapterE
 }
 
 function settingsOf(value: unknown): ConsulSettings {
-  const { Config, DebugConfig } = record(value);
-  const { Version } = record(Config);
-  const debug = record(DebugConfig);
+  const { Config, DebugConfig } = fieldsOf(value);
+  const { Version } = fieldsOf(Config);
+  const debug = fieldsOf(DebugConfig);
   const { ConnectEnabled, PeeringEnabled, GRPCTLSPort, ACLsEnabled, DefaultIntentionPolicy } = debug;
-  const { ACLDefaultPolicy } = record(debug['ACLResolverSettings']);
+  const { ACLDefaultPolicy } = fieldsOf(debug['ACLResolverSettings']);
   // Without ACLs Consul denies nothing by default. The default of the intentions takes precedence.
   const policy = DefaultIntentionPolicy || (ACLsEnabled === false ? 'allow' : ACLDefaultPolicy);
   return {
@@ -235,20 +236,20 @@ function settingsOf(value: unknown): ConsulSettings {
   };
 }
 
-function exportsOf(entry: Readonly<Record<string, unknown>>): ExportedService[] {
-  return records(entry['Services']).map((service) => ({
-    name: text(service['Name']),
-    peers: records(service['Consumers']).flatMap(({ Peer }) =>
+function exportsOf(entry: Fields): ExportedService[] {
+  return listOf(entry['Services']).map((service) => ({
+    name: textOf(service['Name']),
+    peers: listOf(service['Consumers']).flatMap(({ Peer }) =>
       typeof Peer === 'string' && Peer !== '' ? [Peer] : [],
     ),
   }));
 }
 
-function intentionsOf(entry: Readonly<Record<string, unknown>>): ServiceIntentions {
+function intentionsOf(entry: Fields): ServiceIntentions {
   return {
-    destination: text(entry['Name']),
-    sources: records(entry['Sources']).map(({ Name, Peer, Action, Permissions }) => ({
-      name: text(Name),
+    destination: textOf(entry['Name']),
+    sources: listOf(entry['Sources']).map(({ Name, Peer, Action, Permissions }) => ({
+      name: textOf(Name),
       ...(typeof Peer === 'string' && Peer !== '' && { peer: Peer }),
       action:
         Array.isArray(Permissions) && Permissions.length > 0
@@ -261,27 +262,15 @@ function intentionsOf(entry: Readonly<Record<string, unknown>>): ServiceIntentio
 }
 
 function protocolsOf(
-  proxyDefaults: readonly Readonly<Record<string, unknown>>[],
-  serviceDefaults: readonly Readonly<Record<string, unknown>>[],
+  proxyDefaults: readonly Fields[],
+  serviceDefaults: readonly Fields[],
 ): Map<string, string> {
   const protocols = new Map<string, string>();
   for (const { Config } of proxyDefaults) {
-    const { protocol } = record(Config);
+    const { protocol } = fieldsOf(Config);
     if (typeof protocol === 'string') protocols.set('*', protocol);
   }
   for (const { Name, Protocol } of serviceDefaults)
-    if (typeof Protocol === 'string' && Protocol !== '') protocols.set(text(Name), Protocol);
+    if (typeof Protocol === 'string' && Protocol !== '') protocols.set(textOf(Name), Protocol);
   return protocols;
-}
-
-function records(value: unknown): Readonly<Record<string, unknown>>[] {
-  return Array.isArray(value) ? value.map(record) : [];
-}
-
-function record(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

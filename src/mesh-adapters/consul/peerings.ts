@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
-import { listOf, readAnswer } from '../contract/answer.ts';
+import { boundedList, readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { parsePeeringToken, type PeeringToken } from './peering-token.ts';
 import { OWNER_META_KEY } from './render.ts';
 
-const PEERINGS = listOf(
+const PEERINGS = boundedList(
   z.object({
     Name: z.string(),
     State: z.string(),

@@ -39,7 +39,7 @@ export function readIfPossible<Schema extends z.ZodType>(
  * A list of at most 50,000 elements. Their number is checked before the elements, because each wrong
  * one costs memory for a description.
  */
-export function listOf<Element extends z.ZodType>(element: Element, most = MOST) {
+export function boundedList<Element extends z.ZodType>(element: Element, most = MOST) {
   return z.array(z.unknown()).max(most, `it has more than ${most} elements`).pipe(z.array(element));
 }
 

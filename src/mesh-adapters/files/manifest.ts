@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
-import { listOf, readAnswer } from '../contract/answer.ts';
+import { boundedList, readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 
 /** The file that lists which files in the folder are ours. */
@@ -11,7 +11,7 @@ const FILE_NAME = /^[a-z0-9._-]{1,260}\.(pem|json)$/;
 const MAX_FILES = 20_001;
 const NOT_OURS = `${MANIFEST_FILE}, which is not a list that we wrote,`;
 const MANIFEST = z.object({
-  files: listOf(z.string().regex(FILE_NAME), MAX_FILES),
+  files: boundedList(z.string().regex(FILE_NAME), MAX_FILES),
   ended: z.record(z.string(), z.unknown()).catch({}),
   nobody: z.string().optional().catch(undefined),
 });

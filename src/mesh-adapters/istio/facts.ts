@@ -3,7 +3,8 @@ import { MeshAdapterError } from '../contract/errors.ts';
 import { type Finding, inOrder, noted, wrong } from '../contract/finding.ts';
 import type { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { collectionOf } from '../kubernetes/kubernetes-object.ts';
-import { fieldsOf, listOf, type MeshObject, meshObjectOf, textOf } from './fields.ts';
+import { fieldsOf, listOf, textOf } from '../contract/fields.ts';
+import { type MeshObject, meshObjectOf } from './fields.ts';
 
 /** One control plane: a deployment of istiod. */
 export interface Istiod {

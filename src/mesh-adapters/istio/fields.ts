@@ -1,3 +1,4 @@
+import { type Fields, fieldsOf } from '../contract/fields.ts';
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.ts';
 
 /** An object of the Kubernetes API, as far as an examination looks at every kind. */
@@ -9,9 +10,6 @@ export interface MeshObject {
   readonly spec: Fields;
   readonly data: Readonly<Record<string, string>>;
 }
-
-/** A part of an object with fields that are not checked yet. */
-export type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * Reads fields that exist and treats missing ones as empty, because an examination must not fail on
@@ -27,25 +25,6 @@ export function meshObjectOf({ metadata, ...object }: KubernetesObject): MeshObj
     spec: fieldsOf(object['spec']),
     data: textsByKey(object['data']),
   };
-}
-
-/** The fields of a mapping; none for anything else. */
-export function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
-}
-
-/** The mappings of a list; none for anything else. */
-export function listOf(value: unknown): Fields[] {
-  return Array.isArray(value) ? value.map(fieldsOf) : [];
-}
-
-/** The texts of a list; none for anything else. */
-export function textsOf(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
-}
-
-export function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
 
 function textsByKey(value: unknown): Readonly<Record<string, string>> {

@@ -1,6 +1,7 @@
 import { type Finding, noted, wrong } from '../contract/finding.ts';
 import type { IstioFacts } from './facts.ts';
-import { type Fields, fieldsOf, type MeshObject, listOf, textOf, textsOf } from './fields.ts';
+import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../contract/fields.ts';
+import type { MeshObject } from './fields.ts';
 
 /**
  * Policies that let in more than they seem to, once foreign roots are there.

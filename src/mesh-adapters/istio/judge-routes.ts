@@ -1,6 +1,6 @@
 import { type Finding, wrong } from '../contract/finding.ts';
 import type { IstioFacts } from './facts.ts';
-import { type Fields, fieldsOf, listOf, textOf, textsOf } from './fields.ts';
+import { type Fields, fieldsOf, listOf, textOf, textsOf } from '../contract/fields.ts';
 
 const ADVICE = 'list the SPIFFE IDs that the other side may have in subjectAltNames';
 

@@ -1,6 +1,7 @@
 import { isMap, isPair, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
-import { defined } from '../../objects/index.ts';
+import { defined, isMapping } from '../../objects/index.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
+import { fieldsOf } from '../contract/fields.ts';
 
 const KEY = 'caCertificates';
 const MAX_ALIASES = 100;
@@ -72,7 +73,7 @@ export function parseMeshConfig(text: string, before = DEFAULTS): MeshConfigDocu
   const map = isMap(contents) ? contents : undefined;
   const mesh = record(value ?? {}, 'the document');
   const { [KEY]: _, ...rest } = mesh;
-  const proxyMetadata = optionalRecord(optionalRecord(mesh['defaultConfig'])['proxyMetadata']);
+  const proxyMetadata = fieldsOf(fieldsOf(mesh['defaultConfig'])['proxyMetadata']);
   const pair = map && caPair(map);
   const flow = map?.flow === true;
   return {
@@ -122,7 +123,7 @@ function caList(pair: Pair, plain: unknown, text: string): CaList {
     const dash = source[index]?.start.find(({ type }) => type === 'seq-item-ind')?.offset;
     if (!range.range || (style === 'block' && dash === undefined))
       throw unsupported(`entry ${index} cannot be located`);
-    const { pem, trustDomains } = optionalRecord(plain[index]) as Record<'pem' | 'trustDomains', unknown>;
+    const { pem, trustDomains } = fieldsOf(plain[index]) as Record<'pem' | 'trustDomains', unknown>;
     return {
       ...(typeof pem === 'string' && { pem }),
       trustDomains: strings(trustDomains, `caCertificates[${index}].trustDomains`),
@@ -144,12 +145,8 @@ function readValue(read: () => unknown): unknown {
 }
 
 function record(value: unknown, where: string): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  if (isMapping(value)) return value;
   throw malformed(`${where} is not a mapping`);
-}
-
-function optionalRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 }
 
 function string(value: unknown, where: string): string {

@@ -1,7 +1,7 @@
 import type { Anchor } from '../contract/anchors.ts';
 import { type ConfigMap } from '../kubernetes/config-map.ts';
 import type { PlaceLimits } from '../contract/place-peers.ts';
-import { fieldsOf } from './fields.ts';
+import { fieldsOf } from '../contract/fields.ts';
 import { MESH_KEY } from './read-own-trust.ts';
 import { OWN_ENTRIES_ANNOTATION, renderOwnEntries } from './own-entries.ts';
 import { renderBlockEntries } from './render.ts';

@@ -3,7 +3,7 @@ import { defined } from '../../objects/index.ts';
 import { type Clock, openHttp, pause, readHttpBody } from '../../platform/index.ts';
 import { failureOf, type MeshRequest, refusedByStatus } from '../contract/http-request.ts';
 import { type ApiAccess, JsonApi } from '../contract/json-api.ts';
-import { listOf, readAnswer, readIfPossible } from '../contract/answer.ts';
+import { boundedList, readAnswer, readIfPossible } from '../contract/answer.ts';
 import { withDeadline } from '../contract/deadline.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { type ConfigMap, type ConfigMapName, configMapsOf, parseConfigMap } from './config-map.ts';
@@ -30,7 +30,7 @@ const WATCH_GRACE_MS = 30_000;
 
 const LIST = z.object({
   // The server writes an empty list as null here and there.
-  items: listOf(z.unknown()).nullable(),
+  items: boundedList(z.unknown()).nullable(),
   metadata: z.object({ resourceVersion: z.string(), continue: z.string().optional() }),
 });
 const STATUS = z.object({ message: z.string() });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
 import type { Clock } from '../../platform/index.ts';
-import { listOf, readAnswer, readIfPossible, textsIn } from '../contract/answer.ts';
+import { boundedList, readAnswer, readIfPossible, textsIn } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { accessByFiles, JsonApi } from '../contract/json-api.ts';
 import { poll } from '../contract/poll.ts';
@@ -11,7 +11,7 @@ import type { MeshTrusts } from './mesh-trusts.ts';
 const PAGE_SIZE = 500;
 const MAX_PAGES = 40;
 const PAGE = z.object({
-  items: listOf(
+  items: boundedList(
     z.object({
       name: z.string(),
       labels: z.record(z.string(), z.string()).nullish(),

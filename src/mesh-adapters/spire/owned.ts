@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { writeDurably } from '../../platform/index.ts';
 import { isTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
-import { listOf, readAnswer } from '../contract/answer.ts';
+import { boundedList, readAnswer } from '../contract/answer.ts';
 import { MeshAdapterError } from '../contract/errors.ts';
 import { readBoundedFile } from '../files/bounded-file.ts';
 
@@ -9,8 +9,8 @@ const MAX_BYTES = 8 * 1024 * 1024;
 const trustDomain = z.string().refine(isTrustDomain, 'it is not a trust domain');
 const OWNED = z.object({
   server: trustDomain.optional(),
-  trustDomains: listOf(trustDomain),
-  relationships: listOf(trustDomain).default([]),
+  trustDomains: boundedList(trustDomain),
+  relationships: boundedList(trustDomain).default([]),
 });
 
 /** Our entries in a SPIRE server. */

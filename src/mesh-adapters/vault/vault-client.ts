@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { defined } from '../../objects/index.ts';
 import type { Clock } from '../../platform/index.ts';
-import { listOf, readAnswer, readIfPossible, textsIn } from '../contract/answer.ts';
+import { boundedList, readAnswer, readIfPossible, textsIn } from '../contract/answer.ts';
 import { accessByFiles, JsonApi } from '../contract/json-api.ts';
 
 const MAX_ISSUERS = 100;
 const ANSWER = z.object({ data: z.unknown().optional() });
-const ISSUERS = z.object({ keys: listOf(z.string(), MAX_ISSUERS) });
+const ISSUERS = z.object({ keys: boundedList(z.string(), MAX_ISSUERS) });
 const ISSUER = z.object({
   certificate: z.string(),
-  ca_chain: listOf(z.string(), MAX_ISSUERS).nullish(),
+  ca_chain: boundedList(z.string(), MAX_ISSUERS).nullish(),
   revoked: z.unknown().optional(),
 });
 const REFUSAL = z.object({ errors: textsIn });

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
+import { isMapping } from '../../../objects/index.ts';
 import type { Clock, Random } from '../../../platform/index.ts';
 import { readBoundedBody } from '../bounded-body.ts';
 import { parseBlockingRequest, waitForChange } from './blocking-query.ts';
@@ -46,7 +47,7 @@ export async function jsonObject(context: Context): Promise<Readonly<Record<stri
   } catch (cause) {
     throw new HTTPException(400, { message: 'Request decode failed: the body is not JSON', cause });
   }
-  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body };
+  if (isMapping(body)) return body;
   throw new HTTPException(400, { message: 'Request decode failed: the body is not an object' });
 }
 

@@ -1,3 +1,4 @@
+import { isMapping } from '../../../objects/index.ts';
 import type { ConfigMapInput } from './kubernetes-object.ts';
 import { KubernetesError } from './kubernetes-status.ts';
 
@@ -63,7 +64,7 @@ function given<Key extends string, Value>(key: Key, value: Value | undefined): {
 }
 
 function record(value: unknown, what: string): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  if (isMapping(value)) return value;
   throw new KubernetesError('BadRequest', `${what} is not an object`);
 }
 

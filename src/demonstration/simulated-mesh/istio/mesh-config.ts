@@ -1,4 +1,5 @@
 import { parseDocument } from 'yaml';
+import { isMapping } from '../../../objects/index.ts';
 import { CodedError } from '../../../spiffe/index.ts';
 
 /** One entry of `caCertificates`: a certificate, or a URL from which istiod would fetch some. */
@@ -55,7 +56,7 @@ function parseEntry(value: unknown, where: string): CaCertificatesEntry {
 }
 
 function record(value: unknown, where: string): Readonly<Record<string, unknown>> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  if (isMapping(value)) return value;
   throw malformed(`${where} is not a mapping`);
 }
 
