@@ -6,9 +6,9 @@ ARG BASE=node:24-bookworm-slim
 FROM ${BASE} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
-COPY tools/node tools/node
+# Packages of this repository are in here, and the build.
+COPY tools tools
 RUN npm ci --ignore-scripts
-COPY tools/build tools/build
 COPY tsconfig.json ./
 COPY bin bin
 COPY src src

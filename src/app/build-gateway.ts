@@ -20,7 +20,7 @@ export async function buildGateway(
   { config }: LoadedConfig<GatewayConfig>,
   { clock, log }: ProcessContext,
 ): Promise<Parts> {
-  const metrics = createMetrics({ processMetrics: true });
+  const metrics = createMetrics({ processMetrics: config.metrics !== undefined });
   const file = config.routes_file;
   const gateway = new Gateway({
     routes: await readRoutes(file),

@@ -15,7 +15,7 @@ export async function buildSidecar(
   { config }: LoadedConfig<SidecarConfig>,
   context: ProcessContext,
 ): Promise<Parts> {
-  const metrics = createMetrics({ processMetrics: true });
+  const metrics = createMetrics({ processMetrics: config.metrics !== undefined });
   const sidecar = new Sidecar({
     ...context,
     metrics,

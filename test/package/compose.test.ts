@@ -55,3 +55,20 @@ describe('the health checks of docker-compose.yml', () => {
     expect(collect).toContain('"$image/usr/local/bin/$program"');
   });
 });
+
+describe('the Dockerfile', () => {
+  it('has the packages of this repository before it installs', () => {
+    const manifest = readFileSync(join(ROOT, 'package.json'), 'utf8');
+    const folders = [...manifest.matchAll(/"file:([^"/]+)\//g)].map(([, folder]) => folder);
+    expect(folders).toContain('tools');
+    const [before = ''] = readFileSync(join(ROOT, 'Dockerfile'), 'utf8').split('RUN npm ci');
+    for (const folder of folders) expect(before).toContain(`\nCOPY ${folder} ${folder}\n`);
+  });
+
+  it('ends with a stage that has no shell and an unprivileged user', () => {
+    const last = readFileSync(join(ROOT, 'Dockerfile'), 'utf8').split('\nFROM ').at(-1) ?? '';
+    expect(last).toMatch(/^scratch\n/);
+    expect(last).toContain('\nUSER 1000:1000\n');
+    expect(last).not.toContain('\nRUN ');
+  });
+});
