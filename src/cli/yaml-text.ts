@@ -2,11 +2,12 @@ import { printableLines } from '../platform/index.ts';
 import { Document, Scalar, visit } from 'yaml';
 
 /**
- * A document as YAML 1.2, safe for a terminal. A text with characters that could steer the terminal
+ * A document as YAML 1.2, safe for a terminal. A text that a reader of YAML 1.1 would take for
+ * something else, such as a time or `no`, is in quotes. A text with characters that could steer the terminal
  * is in double quotes, with each of these characters as an escape.
  */
 export function yamlText(data: unknown): string {
-  const document = new Document(data, { aliasDuplicateObjects: false });
+  const document = new Document(data, { aliasDuplicateObjects: false, compat: 'yaml-1.1' });
   visit(document, {
     Scalar: (_, node) => {
       if (typeof node.value === 'string' && printableLines(node.value) !== node.value)

@@ -12,7 +12,7 @@ const NOON = new Date('2030-01-01T12:00:00Z');
 const peer = (sequence: string, rest: Partial<RelationshipDocument> = {}) =>
   ({
     trust_domain: 'b.example',
-    state: 'fresh',
+    state: 'active',
     policy: 'ask-on-dangerous',
     sequence,
     version: 1,
@@ -80,7 +80,7 @@ describe('--watch', () => {
     const [first = '', second = '', ...more] = watcher.out;
     expect(more).toEqual([]);
     expect(first.split('\n')[0]).toBe('2030-01-01T12:00:00Z');
-    expect(first).toContain('b.example\n  fresh · sequence 1');
+    expect(first).toContain('b.example\n  active · sequence 1');
     expect(second).toMatch(/^\n2030-01-01T12:00:02Z\nThere are no relationships yet/);
   });
 

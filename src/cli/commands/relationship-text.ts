@@ -34,7 +34,7 @@ function rowOf(one: RelationshipDocument, view: View, now: Date): string[] {
 
 /** Green for what is in order, red for what is not trusted, yellow for what lies between. */
 function stateText({ state }: RelationshipDocument, view: View): string {
-  if (state === 'fresh') return view.paint('green', state);
+  if (state === 'active') return view.paint('green', state);
   return view.paint(state === 'stale' || state === 'needs-bootstrap' ? 'red' : 'yellow', state);
 }
 

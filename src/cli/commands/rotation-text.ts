@@ -6,7 +6,7 @@ import type {
   RotationPeerDocument,
 } from '../../admin-client/index.ts';
 import { formatDurationMs } from '../../platform/index.ts';
-import { renderFields, renderTable } from '../table.ts';
+import { hanging, renderFields, renderTable } from '../table.ts';
 import type { View } from '../view.ts';
 
 const KNOWN_BY: Readonly<Record<string, string>> = {
@@ -38,9 +38,8 @@ export function textOfRotation(document: RotationDocument, view: View, now: Date
     `\n${peers.length === 0 ? 'There are no peers.' : textOfPeers(peers, view, now)}`,
     ...(pollers.length === 0 ? [] : [`\n${textOfPollers(pollers, view, now)}`]),
     ...(findings.length === 0 ? [] : ['']),
-    ...findings.map(
-      ({ level, code, message }) =>
-        `${view.paint('yellow', `${level.toUpperCase()}:`)} ${view.words(message)} [${code}]`,
+    ...findings.map(({ level, code, message }) =>
+      hanging(`${view.paint('yellow', `${level.toUpperCase()}:`)} ${view.words(message)} [${code}]`, 2, view),
     ),
   ].join('\n');
 }

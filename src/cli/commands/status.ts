@@ -42,7 +42,9 @@ function textOf(status: StatusDocument, view: View): string {
       ['since', view.at(status.started_at)],
       [
         'own bundle',
-        own === null ? 'none yet' : `sequence ${own.sequence ?? '-'}, ${own.authorities} authorities`,
+        own === null
+          ? 'none yet'
+          : `sequence ${own.sequence ?? '-'}, ${own.authorities === 1 ? '1 authority' : `${own.authorities} authorities`}`,
       ],
       ['own pin', own?.pin],
       ['endpoint', `${endpoint.url} (${endpoint.profile})${endpoint.serving ? '' : ', not serving yet'}`],
