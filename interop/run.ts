@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { accessByEnvoy, accessByRego } from './programs/access.ts';
 import { consul, consulGateway } from './programs/consul.ts';
 import { envoy } from './programs/envoy.ts';
 import { goSpiffe } from './programs/go-spiffe.ts';
@@ -45,6 +46,8 @@ const PROGRAMS: readonly InteropProgram[] = [
   rustls,
   olderRustls,
   schemathesis,
+  accessByEnvoy,
+  accessByRego,
   newerNode,
 ];
 

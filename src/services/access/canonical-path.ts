@@ -3,7 +3,7 @@
  * that can test it: an empty or a dot segment, an escape, a backslash, a parameter, a character
  * outside of visible ASCII, or no slash at the beginning.
  */
-export const AMBIGUOUS_PATH = String.raw`([^/].*|.*(//|/\.{1,2}(/|$)|[%\\;#?]|[^\x21-\x7e]).*)`;
+export const AMBIGUOUS_PATH = String.raw`([^/].*|.*(//|/\.{1,2}(/|$)|[%\\;#?]|[^!-~]).*)`;
 const AMBIGUOUS = new RegExp(`^(?:${AMBIGUOUS_PATH})$`, 's');
 
 /**

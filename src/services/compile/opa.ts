@@ -51,7 +51,7 @@ http := input.attributes.request.http
 
 path := split(http.path, "?")[0]
 
-ambiguous if regex.match(\`^${AMBIGUOUS_PATH}$\`, path)
+ambiguous if regex.match(${JSON.stringify(`^${AMBIGUOUS_PATH}$`)}, path)
 
 allow if {
 	extensions.port in service.ports
