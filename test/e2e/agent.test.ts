@@ -60,6 +60,10 @@ describe('two agents and the federate command', () => {
   it('answers every verb with --output json', async () => {
     await a.addUntilHeld(b);
     const ask = a.home.ask.bind(a.home);
+    await until('the report of the mesh', async () => {
+      const { answer } = await a.home.ask<RelationshipDocument>('show', 'b.example');
+      return answer.in_mesh?.state === 'written';
+    });
     const [list, show, refresh, bundle, history, diff, verify, check] = await Promise.all([
       ask('list'),
       ask('show', 'b.example'),
