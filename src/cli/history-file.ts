@@ -9,6 +9,7 @@ import type {
 } from '../admin-client/index.ts';
 import { describeTrustedAt, storyIn } from '../admin/index.ts';
 import { CodedError } from '../errors/index.ts';
+import { defined } from '../objects/index.ts';
 import { systemClock, writeDurably } from '../platform/index.ts';
 import {
   type ChainLink,
@@ -90,7 +91,7 @@ function linkFrom({ number, table, row_id: rowId, hash, row }: LinkDocument): Ch
       'answer-not-understood',
       `the agent has rows of ${table} in its history, which are unknown here`,
     );
-  return { number, table, rowId, hash, ...(row === null ? {} : { text: row }) };
+  return { number, table, rowId, hash, ...defined({ text: row ?? undefined }) };
 }
 
 function headFrom({ number, hash, chain, signed_at: at, signer, statement }: HeadDocument): SignedHead {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { SecureVersion, Server, TlsOptions, TLSSocket } from 'node:tls';
+import { messageOf } from '../../errors/index.ts';
 import {
   admitPeer,
   MtlsError,
@@ -113,7 +114,7 @@ export function guardServer(server: Server, options: MtlsServerOptions): void {
       present();
     } catch (error) {
       // The source goes on, and new connections keep the SVID before.
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       refuse({
         remote: undefined,
         code: 'svid-invalid',

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { pathOf, trustDomainOf } from '../../spiffe/index.ts';
 import { type Caller, callerText, isCaller, trustDomainOfCaller } from '../access/caller.ts';
 import type { HttpCondition } from '../access/http-condition.ts';
@@ -106,7 +107,7 @@ function decision(rules: readonly AccessRule[], isHttp: boolean): object {
 /** A permission has one path, so a rule becomes one for each of its paths. */
 function httpOf(http: HttpCondition | undefined): readonly object[] {
   const common = {
-    ...(http?.methods ? { methods: http.methods } : {}),
+    ...defined({ methods: http?.methods }),
     ...(http?.headers
       ? {
           header: http.headers.map(({ name, value }) => ({

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import type { Caller } from '../access/caller.ts';
 import { type AccessPolicy, type AccessRule, portsOf } from '../access/rule.ts';
 import {
@@ -49,7 +50,7 @@ function ruleOf(rule: AccessRule, { service }: AccessPolicy): object {
         operation: {
           // Always named: without a port, conditions of HTTP on a TCP port would deny more.
           ports: portsOf(rule, service).map(({ port }) => String(port)),
-          ...(http?.methods ? { methods: http.methods } : {}),
+          ...defined({ methods: http?.methods }),
           ...(http?.paths
             ? {
                 paths: http.paths.flatMap(({ kind, path }) =>

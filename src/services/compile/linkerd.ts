@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { type Caller, isCaller } from '../access/caller.ts';
 import { type AccessPolicy, type AccessRule, portsOf } from '../access/rule.ts';
 import type { Protocol, ServicePort } from '../catalogue/service.ts';
@@ -157,7 +158,7 @@ function grants(
                   atom.path === undefined
                     ? { type: 'PathPrefix', value: '/' }
                     : { type: 'Exact', value: atom.path },
-                ...(atom.method === undefined ? {} : { method: atom.method }),
+                ...defined({ method: atom.method }),
                 ...(atom.headers.length === 0
                   ? {}
                   : {

@@ -1,3 +1,4 @@
+import { defined } from '../../objects/index.ts';
 import { AMBIGUOUS_PATH } from '../access/canonical-path.ts';
 import { callerText } from '../access/caller.ts';
 import type { AccessPolicy, AccessRule } from '../access/rule.ts';
@@ -29,10 +30,7 @@ function ruleOf({ id, effect, callers, ports, http }: AccessRule): object {
     prefixes: callers.flatMap((caller) =>
       caller.kind === 'trust-domain' ? [`spiffe://${caller.trustDomain}/`] : [],
     ),
-    ...(ports ? { ports } : {}),
-    ...(http?.methods ? { methods: http.methods } : {}),
-    ...(http?.paths ? { paths: http.paths } : {}),
-    ...(http?.headers ? { headers: http.headers } : {}),
+    ...defined({ ports, methods: http?.methods, paths: http?.paths, headers: http?.headers }),
   };
 }
 
