@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { Agent, request } from 'undici';
 import type { VerifyDocument } from '../../src/admin-client/index.ts';
+import {
+  authorizeId,
+  createConnector,
+  createHttpsServer,
+  peerOf,
+  verifyJwtSvid,
+} from '../../src/library/spiffe.ts';
+import { BundleSource, JwtSource, X509Source } from '../../src/library/workload-api.ts';
 import { presentCa, presentTimes } from '../../testkit/agent-process.ts';
 import { Child } from '../support/child.ts';
 import { findExecutable, firstLineOf, type InteropProgram } from '../support/program.ts';
@@ -21,6 +32,10 @@ export const spireAndGoSpiffe: InteropProgram = {
     {
       name: 'our SVIDs are proven to a workload of SPIRE, its to us, and no forged one to either',
       run: proveEachOther,
+    },
+    {
+      name: 'our library is a workload of SPIRE: mTLS with a Go workload in both directions, and JWT-SVIDs',
+      run: libraryInSpire,
     },
   ],
 };
@@ -68,5 +83,52 @@ async function proveEachOther(server: string): Promise<void> {
     const { answer } = await ours.home.ask<VerifyDocument>('verify', `${folder}/svid.0.pem`);
     const { id } = await asked('workload', 'source', agent.socket);
     assert.deepEqual([answer.accepted, answer.spiffe_id], [true, id]);
+  });
+}
+
+async function libraryInSpire(server: string): Promise<void> {
+  const program = builtProgram();
+  assert(program);
+  await using spire = await Spire.start(server);
+  await withOurs(async (ours, agents) => {
+    await weTrustSpire(spire, ours);
+    await spireTrustsUs(spire, ours, agents);
+    await using agent = await startFederatedAgent(spire);
+    const address = `unix://${agent.socket}`;
+    await using source = await X509Source.create({ address, signal: AbortSignal.timeout(30_000) });
+    const id = source.current()?.id;
+    assert(id);
+    const trust = { svid: source, bundles: source, authorize: authorizeId(id) };
+
+    await using theirs = new Child(program, ['source-serve', agent.socket, id]);
+    await theirs.until('its port', () => theirs.lines.length > 0);
+    const dispatcher = new Agent({ connect: createConnector(trust) });
+    const url = `https://127.0.0.1:${String(theirs.lines[0]?.['port'])}/`;
+    assert.equal(await (await request(url, { dispatcher })).body.text(), `hello ${id}`);
+    await dispatcher.destroy();
+
+    const listening = createHttpsServer(trust, (incoming, response) =>
+      response.end(`hello ${peerOf(incoming.socket).id}`),
+    );
+    await once(listening.listen(0, '127.0.0.1'), 'listening');
+    const { port } = listening.address() as AddressInfo;
+    await using caller = new Child(program, ['source-call', agent.socket, `https://127.0.0.1:${port}/`, id]);
+    await caller.until('an answer', () => caller.lines.some(({ body }) => body === `hello ${id}`));
+    listening.closeAllConnections();
+    listening.close();
+
+    await using jwt = await JwtSource.create({ address, signal: AbortSignal.timeout(30_000) });
+    const { token, id: subject } = await jwt.fetchJwtSvid({ audiences: ['us'] });
+    const proof = { now: new Date(), audiences: ['us'] };
+    assert.deepEqual([subject, (await verifyJwtSvid(token, jwt, proof)).id], [id, id]);
+    await assert.rejects(verifyJwtSvid(token, jwt, { ...proof, audiences: ['them'] }), {
+      code: 'audience-mismatch',
+    });
+
+    await using bundles = await BundleSource.create({ address, signal: AbortSignal.timeout(30_000) });
+    assert.deepEqual(
+      bundles.list().map(({ trustDomain, x509Authorities }) => [trustDomain, x509Authorities.length]),
+      [OURS, THEIRS].sort().map((name) => [name, 1]),
+    );
   });
 }
