@@ -22,7 +22,9 @@ export const newerNode: InteropProgram = {
         assert.match(run('--version').stdout, /, Node\.js 26\./);
         const { status, stdout, stderr } = run('demo', '--output', 'json');
         const failed = stdout.split('\n').filter((line) => line !== '' && !line.includes('"ok":true'));
-        assert.deepEqual([status, failed, stderr], [0, [], '']);
+        assert.deepEqual([status, failed], [0, []], stderr);
+        // A busy machine has lines of progress here. Node.js must have nothing to complain about.
+        assert.doesNotMatch(stderr, /Warning/);
       },
     },
   ],
