@@ -43,7 +43,7 @@ it('federate --help has its groups in the order in which a newcomer needs them',
   expect(firsts).toEqual(['demo', 'invite', 'review', 'access', 'history', 'agent']);
 });
 
-it('README.md lists the commands as "federate --help" does (npm run docs writes it)', async () => {
+it('docs/cli.md lists the commands as "federate --help" does (npm run docs writes it)', async () => {
   const all = await groups();
   expect(all.flatMap(({ rows }) => rows).length).toBeGreaterThan(20);
   const rows = all.flatMap(({ heading, rows: verbs }) => [
@@ -53,9 +53,22 @@ it('README.md lists the commands as "federate --help" does (npm run docs writes 
         `| \`federate ${name.replaceAll('|', '\\|')}\` | ${purpose.replaceAll('|', '\\|')} |`,
     ),
   ]);
-  const table = ['| command | what it does |', '| --- | --- |', ...rows].join('\n');
-  const readme = new URL('../../README.md', import.meta.url);
-  const [before = '', rest = ''] = readFileSync(readme, 'utf8').split(BEGIN);
-  const after = rest.split(END)[1] ?? '';
-  await expect(`${before}${BEGIN}\n\n${table}\n\n${END}${after}`).toMatchFileSnapshot('../../README.md');
+  await expectTable('../../docs/cli.md', ['| command | what it does |', '| --- | --- |', ...rows]);
 });
+
+it('README.md names every command in its group (npm run docs writes it)', async () => {
+  const all = await groups();
+  const rows = all.map(({ heading, rows: verbs }) => {
+    const names = verbs.map(({ name }) => `\`${name.split(' ')[0] ?? ''}\``);
+    return `| ${heading} | ${names.join(' ')} |`;
+  });
+  await expectTable('../../README.md', ['| group | commands |', '| --- | --- |', ...rows]);
+});
+
+/** Expects the table between the marks of a page. `npm run docs` writes it there. */
+async function expectTable(page: string, lines: readonly string[]): Promise<void> {
+  const [before = '', rest = ''] = readFileSync(new URL(page, import.meta.url), 'utf8').split(BEGIN);
+  const after = rest.split(END)[1] ?? '';
+  const table = lines.join('\n');
+  await expect(`${before}${BEGIN}\n\n${table}\n\n${END}${after}`).toMatchFileSnapshot(page);
+}
