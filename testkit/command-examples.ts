@@ -4,8 +4,11 @@ import { createTerminal } from '../src/cli/terminal.ts';
 import { systemClock } from '../src/platform/index.ts';
 
 /** The whole command line, whose verbs do nothing when they run. `said` collects what it prints. */
-export function idleProgram(said: string[] = []): Command {
-  const outlet = { out: (text: string) => void said.push(text), err: (text: string) => void said.push(text) };
+export function idleProgram(printed: string[] = []): Command {
+  const outlet = {
+    out: (text: string) => void printed.push(text),
+    err: (text: string) => void printed.push(text),
+  };
   const program = createProgram(createTerminal(outlet, systemClock), () => undefined);
   for (const verb of verbsOf(program)) verb.action(() => undefined);
   return program;

@@ -166,7 +166,7 @@ describe('OwnBundle', () => {
     await own.observe({ trustDomain: NAME, roots: [two, one] });
     expect(published.map(({ x509Authorities }) => x509Authorities.length)).toEqual([2, 1]);
     expect(own.reported?.x509Authorities).toHaveLength(2);
-    await store.trustKeyAgain({ ...key, reason: 'found', word: 'trusted-again' });
+    await store.trustKeyAgain({ ...key, reason: 'found', decision: 'trusted-again' });
     await own.reconsider();
     const first = BigInt(START.getTime() / 1000);
     expect(published.map(({ sequence }) => sequence)).toEqual([first, first + 1n, first + 2n]);

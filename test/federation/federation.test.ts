@@ -220,9 +220,9 @@ describe('Federation and what it trusts', () => {
 
   it('replaces what is stored and held, and tells verifiers: keys that are new and keys that are gone (FED-56)', async () => {
     await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 1n }));
-    const told: unknown[] = [];
+    const changes: unknown[] = [];
     world.federation.bundles.onChange((trustDomain, bundle) =>
-      told.push([trustDomain, bundle?.x509Authorities.length]),
+      changes.push([trustDomain, bundle?.x509Authorities.length]),
     );
     for (const [sequence, roots] of [
       [2n, [r1, r2]],
@@ -236,7 +236,7 @@ describe('Federation and what it trusts', () => {
       expect(stored?.x509Authorities).toHaveLength(roots.length);
       if (roots.length === 2) peer.become(await r2.svid(endpointId));
     }
-    expect(told).toEqual([
+    expect(changes).toEqual([
       [peerName, 2],
       [peerName, 1],
     ]);

@@ -33,11 +33,11 @@ describe('FetchTimer.within()', () => {
 
   it('ends work at its limit, with the error of that limit', async () => {
     const { clock, timer } = create();
-    const told = refusal(timer.within(1000, late('total'), until(timer.signal)));
+    const refused = refusal(timer.within(1000, late('total'), until(timer.signal)));
     await clock.advance(999);
     expect(timer.signal.aborted).toBe(false);
     await clock.advance(1);
-    expect(await told).toContain('late: total');
+    expect(await refused).toContain('late: total');
   });
 
   it('watches the nearest of several limits with one sleeper', async () => {
@@ -45,10 +45,10 @@ describe('FetchTimer.within()', () => {
     const running = timer.within(1000, late('outer'), () =>
       timer.within(300, late('inner'), until(timer.signal)),
     );
-    const told = refusal(running);
+    const refused = refusal(running);
     expect(await clock.untilSleeping(1)).toEqual([300]);
     await clock.advance(300);
-    expect(await told).toContain('late: inner');
+    expect(await refused).toContain('late: inner');
   });
 
   it('forgets a limit that was kept, and still keeps the others', async () => {
@@ -57,20 +57,20 @@ describe('FetchTimer.within()', () => {
       await timer.within(300, late('inner'), () => Promise.resolve());
       await until(timer.signal)();
     });
-    const told = refusal(running);
+    const refused = refusal(running);
     await clock.untilSleeping(1);
     await clock.advance(999);
     expect(timer.signal.aborted).toBe(false);
     await clock.advance(1);
-    expect(await told).toContain('late: outer');
+    expect(await refused).toContain('late: outer');
   });
 
   it('ends with the reason of the one who calls it off, also before it began', async () => {
     const controller = new AbortController();
     const { timer } = create(controller.signal);
-    const told = refusal(timer.within(1000, late('total'), until(timer.signal)));
+    const refused = refusal(timer.within(1000, late('total'), until(timer.signal)));
     controller.abort(new Error('called off'));
-    expect(await told).toContain('called off');
+    expect(await refused).toContain('called off');
     const { timer: another } = create(controller.signal);
     await expect(another.within(1000, late('total'), () => Promise.resolve(7))).rejects.toThrow('called off');
   });

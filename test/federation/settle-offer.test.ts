@@ -18,7 +18,7 @@ let store: Store;
 let held: HeldBundles;
 let trusted: TrustedBundles;
 let own: TrustBundle | undefined;
-let told: (bigint | undefined | 'nothing')[];
+let swapped: (bigint | undefined | 'nothing')[];
 let clock: TestClock;
 
 beforeEach(async () => {
@@ -27,9 +27,9 @@ beforeEach(async () => {
   clock = new TestClock(polledAt);
   trusted = new TrustedBundles({ held, clock, log: createRecordingLog() });
   own = undefined;
-  told = [];
+  swapped = [];
   await federate(bundle([1], 5n));
-  held.onChange((_, changed) => told.push(changed ? changed.sequence : 'nothing'));
+  held.onChange((_, changed) => swapped.push(changed ? changed.sequence : 'nothing'));
 });
 
 async function federate(first: TrustBundle): Promise<void> {
@@ -79,7 +79,7 @@ describe('settleOffer()', () => {
     expect(settled.outcome).not.toHaveProperty('overridden');
     expect(settled.outcome).toMatchObject({ ignored: [{ message: 'passed over' }] });
     expect(held.bundleFor(istio)).toBe(offered);
-    expect(told).toEqual([6n]);
+    expect(swapped).toEqual([6n]);
     expect(await store.current(istio)).toMatchObject({
       number: 2,
       receivedAt: polledAt,
@@ -119,7 +119,7 @@ describe('settleOffer()', () => {
     const before = held.bundleFor(istio);
     expect(await settle(bundle([1], 5n))).toEqual({ outcome: { kind: 'unchanged' } });
     expect(held.bundleFor(istio)).toBe(before);
-    expect([await history(), told]).toEqual([[1], []]);
+    expect([await history(), swapped]).toEqual([[1], []]);
   });
 
   it('counts JWT keys beside roots', async () => {
@@ -141,7 +141,7 @@ describe('settleOffer()', () => {
       9n,
       9n,
     ]);
-    expect([await history(), told]).toEqual([[1], []]);
+    expect([await history(), swapped]).toEqual([[1], []]);
     expect(await settle(bundle([1, 2], 8n))).toMatchObject({
       outcome: { kind: 'refused', code: 'sequence-rolled-back', message: expect.stringContaining('older') },
       incident: 'bundle-refused',
@@ -189,11 +189,11 @@ describe('settleOffer()', () => {
     expect((await settle(bundle([1, 4], 6n))).outcome).toMatchObject({ code: 'own-root-offered' });
     own = undefined;
     held.replace(bundle([4], 1n, consul));
-    told = [];
+    swapped = [];
     expect((await settle(bundle([1, 4], 6n))).outcome).toMatchObject({
       code: 'root-of-another-trust-domain',
     });
-    expect([await history(), told, held.bundleFor(istio)?.sequence]).toEqual([[1], [], 5n]);
+    expect([await history(), swapped, held.bundleFor(istio)?.sequence]).toEqual([[1], [], 5n]);
   });
 
   it('lets an operator set an objection aside, in their name and with their reason (FED-52)', async () => {
@@ -211,7 +211,7 @@ describe('settleOffer()', () => {
       code: 'sequence-rolled-back',
       message: expect.stringContaining('restored from a backup'),
     });
-    expect(told).toEqual([3n]);
+    expect(swapped).toEqual([3n]);
   });
 
   it('mentions no operator where there was nothing to set aside', async () => {
@@ -225,19 +225,19 @@ describe('settleOffer()', () => {
   it('drops an answer of a relationship that was called off or removed meanwhile (FED-59)', async () => {
     const off = AbortSignal.abort();
     expect(await settle(bundle([2], 6n), { signal: off })).toEqual({ outcome: { kind: 'called-off' } });
-    expect([await history(), told]).toEqual([[1], []]);
+    expect([await history(), swapped]).toEqual([[1], []]);
     await store.removeRelationship(istio, { at: at(61), actor: 'ann', reason: 'over' });
     held.drop(istio);
-    told = [];
+    swapped = [];
     expect(await settle(bundle([2], 6n))).toEqual({ outcome: { kind: 'called-off' } });
-    expect([held.bundleFor(istio), told, await history()]).toEqual([undefined, [], [1]]);
+    expect([held.bundleFor(istio), swapped, await history()]).toEqual([undefined, [], [1]]);
   });
 
   it('writes nothing on top of a trust that the store no longer knows', async () => {
     await store.removeRelationship(istio, { at: at(61), actor: 'ann', reason: 'again' });
     await store.addRelationship({ ...relationship(), state: 'pending' }, undefined, added());
     expect((await settle(bundle([2], 6n))).outcome).toMatchObject({ kind: 'failed', code: 'store-conflict' });
-    expect([await store.current(istio), told]).toEqual([undefined, []]);
+    expect([await store.current(istio), swapped]).toEqual([undefined, []]);
   });
 
   it('accepts a first bundle of a relationship that has none yet', async () => {
@@ -256,7 +256,7 @@ describe('settleOffer()', () => {
       number: 2,
     });
     expect((await settle(bundle([2], 7n))).outcome).toMatchObject({ code: 'sequence-rolled-back' });
-    expect([held.bundleFor(istio)?.sequence, told, await history()]).toEqual([8n, [8n], [2, 1]]);
+    expect([held.bundleFor(istio)?.sequence, swapped, await history()]).toEqual([8n, [8n], [2, 1]]);
     // And an offer that stands is written on top.
     expect((await settle(bundle([2], 9n))).outcome).toMatchObject({ kind: 'accepted', versionNumber: 3 });
   });

@@ -58,11 +58,11 @@ describe('judge() by policy', () => {
       asked: 'quarantined policy-asks-always',
       quarantined: 'quarantined all-roots-replaced',
     };
-    const told = (['auto', 'ask-on-dangerous', 'ask-always'] as const).map((policy) =>
+    const outcomes = (['auto', 'ask-on-dangerous', 'ask-always'] as const).map((policy) =>
       judged(policy, offered),
     );
-    expect(told).toEqual(expected.map((word) => words[word] ?? word));
-    expect(judged(undefined, offered)).toBe(told[1]);
+    expect(outcomes).toEqual(expected.map((word) => words[word] ?? word));
+    expect(judged(undefined, offered)).toBe(outcomes[1]);
   });
 
   it.each([

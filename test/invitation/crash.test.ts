@@ -119,7 +119,7 @@ describe('an invitation that waits for approval', () => {
     await a.invitations.desk.approve(` ${taken?.words?.toUpperCase().replaceAll(' ', '-')}`, 'operator:ann');
     await b.until('newcomer completed');
     await expect.poll(() => both(a, b)).toEqual(DONE);
-    expect(await a.told()).toEqual(['given', 'taken awaiting-approval']);
+    expect(await a.story()).toEqual(['given', 'taken awaiting-approval']);
     await expect(a.invitations.desk.approve(taken?.words ?? '', 'operator:ann')).rejects.toMatchObject({
       code: 'invitation-not-open',
     });

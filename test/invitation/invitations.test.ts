@@ -32,8 +32,8 @@ describe('an invitation', () => {
     expect([inA?.agentId, inB?.agentId]).toEqual([b.svid?.id, a.svid?.id]);
     expect(inA?.bootstrap.detail).toBe(`invitation ${given?.id}, words: ${given?.words}`);
     expect(inA?.policy ?? 'ask-on-dangerous').toBe('ask-on-dangerous');
-    expect(await a.told()).toEqual(['given']);
-    expect(await b.told()).toEqual(['taken']);
+    expect(await a.story()).toEqual(['given']);
+    expect(await b.story()).toEqual(['taken']);
   });
 
   it('outlives a rotation to a root that was published when it was given, and to none that was not', async () => {

@@ -75,7 +75,7 @@ describe('an invitation, with a man in the middle of every hop', () => {
     expect(await w.b.take(line)).toBe('inviter-unproved');
     expect(w.beforeA.seen.map(({ path }) => path.split('/').at(-1))).toEqual(['hello']);
     nothingTrusted(w.a, w.b);
-    expect([await w.a.told(), await w.a.newest()]).toEqual([['given'], 'inviter open']);
+    expect([await w.a.story(), await w.a.newest()]).toEqual([['given'], 'inviter open']);
     w.beforeA.mode = 'pass';
     expect(await w.b.take(line)).toBe('completed');
   });
@@ -85,7 +85,7 @@ describe('an invitation, with a man in the middle of every hop', () => {
     w.beforeB.mode = 'terminate';
     expect(await w.b.take(await w.a.give())).toBe('invitation-declined');
     nothingTrusted(w.a, w.b);
-    expect(await w.a.told()).toEqual(['given', 'refused newcomer-unreachable']);
+    expect(await w.a.story()).toEqual(['given', 'refused newcomer-unreachable']);
   });
 
   it('refuses a replay of everything a newcomer once said', async () => {
@@ -114,7 +114,7 @@ describe('an invitation, with a man in the middle of every hop', () => {
     expect(await w.beforeA.say(own, redeem.path, redeem.body)).toMatchObject({ status: 404 });
     own.destroy();
     nothingTrusted(w.a, w.b);
-    expect(await w.a.told()).toEqual(['given', 'refused newcomer-unproved']);
+    expect(await w.a.story()).toEqual(['given', 'refused newcomer-unproved']);
     expect(await w.b.take(line)).toBe('completed');
   });
 
@@ -135,12 +135,12 @@ describe('an invitation, with a man in the middle of every hop', () => {
       return JSON.parse((JSON.parse(answer.body) as { statement: string }).statement).bundle as string;
     };
     const theirs = await bundleOfStranger();
-    w.beforeA.onAnswer = changingStatement((said) => ({ ...said, bundle: theirs }));
+    w.beforeA.onAnswer = changingStatement((terms) => ({ ...terms, bundle: theirs }));
     expect(await w.b.take(line)).toBe('inviter-unproved');
-    w.beforeA.onAnswer = changingStatement((said) => {
-      const [mine, more] = [JSON.parse(String(said['bundle'])), JSON.parse(theirs)] as { keys: unknown[] }[];
+    w.beforeA.onAnswer = changingStatement((terms) => {
+      const [mine, more] = [JSON.parse(String(terms['bundle'])), JSON.parse(theirs)] as { keys: unknown[] }[];
       return {
-        ...said,
+        ...terms,
         bundle: JSON.stringify({ ...mine, keys: [...(mine?.keys ?? []), ...(more?.keys ?? [])] }),
       };
     });
@@ -154,7 +154,7 @@ describe('an invitation, with a man in the middle of every hop', () => {
     w.b.endpoint.publish({ ...w.b.own, x509Authorities: [w.b.ca.authority, more.authority] });
     const line = await w.a.give();
     expect(await w.b.take(line)).toBe('invitation-declined');
-    expect(await w.a.told()).toEqual(['given', 'refused newcomer-endpoint-differs']);
+    expect(await w.a.story()).toEqual(['given', 'refused newcomer-endpoint-differs']);
     nothingTrusted(w.a, w.b);
     w.b.endpoint.publish(w.b.own);
     expect(await w.b.take(line)).toBe('completed');
@@ -168,7 +168,7 @@ describe('an invitation, with a man in the middle of every hop', () => {
   ])('refuses an answer whose %s is another one than that of the line', async (name, value) => {
     await using w = await startWatched({ profile: 'https_web' });
     w.beforeA.mode = 'terminate';
-    w.beforeA.onAnswer = changingStatement((said) => ({ ...said, [name]: value }));
+    w.beforeA.onAnswer = changingStatement((terms) => ({ ...terms, [name]: value }));
     expect(await w.b.take(await w.a.give())).toMatch(/^(inviter-unproved|invitation-message-invalid)$/);
     expect(w.beforeA.seen).toHaveLength(1);
     nothingTrusted(w.a, w.b);
@@ -183,7 +183,7 @@ describe('an invitation, with a man in the middle of every hop', () => {
     expect(await w.b.take(line)).toBe('invitation-refused');
     w.beforeA.target = w.a.port;
     expect(await w.b.take(line)).toBe('invitation-declined');
-    expect(await w.a.told()).toEqual(['given', 'refused newcomer-unreachable']);
+    expect(await w.a.story()).toEqual(['given', 'refused newcomer-unreachable']);
     nothingTrusted(w.a, w.b, c);
   });
 });
@@ -196,7 +196,7 @@ describe('an invitation whose line is in the wrong hands', () => {
     const line = await a.give();
     expect(await thief.take(line)).toBe('completed');
     expect(await b.take(line)).toBe('invitation-refused');
-    expect(await a.told()).toEqual(['given', 'refused invitation-reused']);
+    expect(await a.story()).toEqual(['given', 'refused invitation-reused']);
     nothingTrusted(b);
     expect(a.federated()).toEqual(['thief.example active invitation']);
   });
@@ -259,10 +259,10 @@ describe('an invitation whose line is in the wrong hands', () => {
     const line = await a.give();
     expect(await b.take(line)).toBe('completed');
     for (let times = 0; times < 5; times += 1) expect(await thief.take(line)).toBe('invitation-refused');
-    expect(await a.told()).toEqual(['given', 'refused invitation-reused']);
+    expect(await a.story()).toEqual(['given', 'refused invitation-reused']);
     await a.clock.advance(61_000);
     expect(await thief.take(line)).toBe('invitation-refused');
-    expect(await a.told()).toEqual(['given', 'refused invitation-reused', 'refused invitation-reused']);
+    expect(await a.story()).toEqual(['given', 'refused invitation-reused', 'refused invitation-reused']);
     expect(a.federated()).toEqual(['b.example active invitation']);
     nothingTrusted(thief);
   });
@@ -273,7 +273,7 @@ describe('an invitation whose line is in the wrong hands', () => {
     const line = await a.give();
     for (const guess of [1, 2, 3]) expect(await b.take(withSecret(line, guess))).toBe('invitation-refused');
     expect(await a.newest()).toBe('inviter burned too-many-tries');
-    expect(await a.told()).toEqual([
+    expect(await a.story()).toEqual([
       'given',
       'refused newcomer-unproved',
       'refused newcomer-unproved',
@@ -302,7 +302,7 @@ describe('an invitation that goes astray', () => {
     await a.clock.advance(61_000);
     expect(await b.take(line)).toBe('invitation-refused');
     await a.invitations.desk.list();
-    expect(await a.told()).toContain('ended invitation-expired');
+    expect(await a.story()).toContain('ended invitation-expired');
     await b.clock.advance(600_000);
     expect(await b.take(other)).toBe('invitation-expired');
     nothingTrusted(a, b);
@@ -422,13 +422,17 @@ describe('an invitation that goes astray', () => {
     await using a = await InvitationSide.start('a.example');
     await using b = await InvitationSide.start('b.example');
     expect(await b.take(await a.give())).toBe('completed');
-    const word = { actor: 'operator:ann', reason: 'stolen' };
+    const decision = { actor: 'operator:ann', reason: 'stolen' };
     const { keyFingerprint } = b.ca.authority;
-    await a.federation.distrusts.distrust({ ...word, trustDomain: b.ca.trustDomain, key: keyFingerprint });
-    await a.federation.relationships.remove(b.ca.trustDomain, word);
-    await b.federation.relationships.remove(a.ca.trustDomain, word);
+    await a.federation.distrusts.distrust({
+      ...decision,
+      trustDomain: b.ca.trustDomain,
+      key: keyFingerprint,
+    });
+    await a.federation.relationships.remove(b.ca.trustDomain, decision);
+    await b.federation.relationships.remove(a.ca.trustDomain, decision);
     expect(await b.take(await a.give())).toBe('invitation-declined');
-    expect(await a.told()).toContain('refused newcomer-unproved');
+    expect(await a.story()).toContain('refused newcomer-unproved');
     nothingTrusted(a, b);
   });
 
@@ -450,7 +454,7 @@ describe('an invitation that goes astray', () => {
     b.own = { ...b.own, x509Authorities: [...b.own.x509Authorities, c.ca.authority] };
     b.endpoint.publish(b.own);
     expect(await b.take(await a.give())).toBe('invitation-declined');
-    expect(await a.told()).toContain('refused root-of-another-trust-domain');
+    expect(await a.story()).toContain('refused root-of-another-trust-domain');
     expect(a.federated()).toEqual(['c.example active invitation']);
     nothingTrusted(b);
   });
@@ -478,7 +482,7 @@ describe('an invitation that goes astray', () => {
     const lying = named === undefined ? {} : { endpoint: { url, profile: 'https_spiffe' as const } };
     await using b = await InvitationSide.start('b.example', { parts: lying });
     expect(await b.take(await a.give())).toBe('invitation-declined');
-    expect(await a.told()).toEqual(['given', 'refused invitation-address-refused']);
+    expect(await a.story()).toEqual(['given', 'refused invitation-address-refused']);
     nothingTrusted(a, b);
   });
 

@@ -19,8 +19,8 @@ const terms = (role: Side['role'], name: string): SideTerms => ({
   at: new Date('2026-11-21T10:00:00Z'),
   nonce: '0a'.repeat(32),
 });
-const read = (said: SideTerms, text = serializeSide(said)) =>
-  parseSide(text, { role: said.role, invitationId: ID, limits: defaultBundleLimits });
+const read = (terms: SideTerms, text = serializeSide(terms)) =>
+  parseSide(text, { role: terms.role, invitationId: ID, limits: defaultBundleLimits });
 const a = read(terms('inviter', 'a.example'));
 const b = read(terms('newcomer', 'b.example'));
 const input = { invitationId: ID, inviter: a, newcomer: b, exporter: Buffer.alloc(32, 1) };
@@ -68,8 +68,8 @@ describe('transcriptOf()', () => {
 describe('parseSide()', () => {
   const text = serializeSide(terms('inviter', 'a.example'));
   const changed = (change: Record<string, unknown>) => JSON.stringify({ ...JSON.parse(text), ...change });
-  const codeFor = (said: string, role: Side['role'] = 'inviter', invitationId = ID) =>
-    codeOf(() => parseSide(said, { role, invitationId, limits: defaultBundleLimits }));
+  const codeFor = (terms: string, role: Side['role'] = 'inviter', invitationId = ID) =>
+    codeOf(() => parseSide(terms, { role, invitationId, limits: defaultBundleLimits }));
 
   it('reads what serializeSide() writes', () => {
     expect(codeFor(text)).toBe('accepted');
@@ -96,8 +96,8 @@ describe('parseSide()', () => {
     ['no JSON', 'x'],
     ['a list', '[]'],
     ['a member twice', text.replace('{', '{"role":"inviter",')],
-  ])('refuses %s', (_what, said) => {
-    expect(codeFor(said)).toBe('invitation-message-invalid');
+  ])('refuses %s', (_what, terms) => {
+    expect(codeFor(terms)).toBe('invitation-message-invalid');
   });
 });
 

@@ -239,7 +239,7 @@ export class InvitationSide {
   }
 
   /** The codes of what is on record about invitations, oldest first. */
-  async told(): Promise<string[]> {
+  async story(): Promise<string[]> {
     const events = await this.#store.events({ limit: 1000 });
     return events
       .filter(({ kind }) => kind.startsWith('invitation-'))

@@ -167,17 +167,17 @@ describe('Two agents that federate', () => {
 
   it('hear it from the poll itself too, which says what is held', async () => {
     const { observations } = a;
-    const said = { trustDomain: b.name, since: TEST_INSTANT };
+    const report = { trustDomain: b.name, since: TEST_INSTANT };
     await observations.noteHolding({
-      ...said,
+      ...report,
       digest: (await a.world.store.current(a.name))?.digest ?? '',
       sequence: 1n,
     });
     expect(await a.conflicts()).toEqual([]);
     // What was held before our history began is nobody's to judge.
-    await observations.noteHolding({ ...said, digest: 'ab'.repeat(32), since: new Date(0) });
+    await observations.noteHolding({ ...report, digest: 'ab'.repeat(32), since: new Date(0) });
     expect(await a.conflicts()).toEqual([]);
-    await observations.noteHolding({ ...said, digest: 'ab'.repeat(32), sequence: 1n });
+    await observations.noteHolding({ ...report, digest: 'ab'.repeat(32), sequence: 1n });
     expect(await a.conflicts()).toEqual(['never-published a.example']);
   });
 
@@ -200,11 +200,11 @@ describe('Two agents that federate', () => {
       first.number,
     ]);
     // The store of a is replaced by one that begins anew.
-    const anew = await openTestStore();
-    await anew.recordEvent({ at: TEST_INSTANT, kind: 'agent-started', actor: 'agent', message: 'anew' });
+    const newStore = await openTestStore();
+    await newStore.recordEvent({ at: TEST_INSTANT, kind: 'agent-started', actor: 'agent', message: 'anew' });
     Object.assign(a.world.store, {
-      chainHead: () => anew.chainHead(),
-      chainLinks: () => anew.chainLinks(),
+      chainHead: () => newStore.chainHead(),
+      chainLinks: () => newStore.chainLinks(),
       recordHead: () => Promise.resolve(),
     });
     await a.signHistory();
@@ -217,9 +217,9 @@ describe('Two agents that federate', () => {
     await b.ask(a.name);
     await a.ask(b.name);
     expect(await a.conflicts()).toEqual([]);
-    const anew = await openTestStore();
-    await anew.recordEvent({ at: TEST_INSTANT, kind: 'agent-started', actor: 'agent', message: 'anew' });
-    Object.assign(a.world.store, { chainLinks: (page: object) => anew.chainLinks(page) });
+    const newStore = await openTestStore();
+    await newStore.recordEvent({ at: TEST_INSTANT, kind: 'agent-started', actor: 'agent', message: 'anew' });
+    Object.assign(a.world.store, { chainLinks: (page: object) => newStore.chainLinks(page) });
     await a.ask(b.name);
     expect(await a.conflicts()).toEqual(['own-history-doctored a.example']);
     const [incident] = await a.world.store.incidents({ open: true });

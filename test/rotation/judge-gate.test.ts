@@ -54,8 +54,8 @@ describe('judgeUse()', () => {
     ],
   ])('is not safe while a peer %s', (_, { inMesh, ...rest }, expected) => {
     expect(use()).toMatchObject({ safe: true });
-    const said = inMesh ? { ...rest, inMesh } : rest;
-    const verdict = use({ peers: [{ trustDomain: peerB, holding: said }] });
+    const proof = inMesh ? { ...rest, inMesh } : rest;
+    const verdict = use({ peers: [{ trustDomain: peerB, holding: proof }] });
     expect(verdict.safe).toBe(false);
     expect(codes(verdict)).toEqual(expected);
     expect(verdict.missing[0]).toMatchObject({ peer: peerB });

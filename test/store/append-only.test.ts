@@ -22,9 +22,9 @@ describe('the history, at the sqlite3 prompt', () => {
     });
     await store.recordIncident(outage);
     await store.endIncidents({ trustDomain: istio, at: at(11), actor: 'agent' });
-    const word = { trustDomain: istio, at: at(12), actor: 'operator:t', reason: 'why' };
-    await store.distrustKey({ ...word, keyFingerprint: 'a'.repeat(64), label: 'aaaaaa CN=Root' });
-    await store.rejectOffer({ ...word, digest: 'b'.repeat(64) });
+    const decision = { trustDomain: istio, at: at(12), actor: 'operator:t', reason: 'why' };
+    await store.distrustKey({ ...decision, keyFingerprint: 'a'.repeat(64), label: 'aaaaaa CN=Root' });
+    await store.rejectOffer({ ...decision, digest: 'b'.repeat(64) });
     raw = openRaw(folder.file('federate.db'));
     // As the sqlite3 program opens it.
     raw.pragma('recursive_triggers = OFF');

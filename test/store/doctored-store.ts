@@ -137,15 +137,15 @@ export async function writeHistory(store: Store, cas: HistoryCas): Promise<void>
     code: 'all-roots-replaced',
     offered: newPeerCa.bundle(7n),
   });
-  const word = { trustDomain: peer, at: second(9), actor, reason: 'stolen' };
-  await store.distrustKey({ ...word, keyFingerprint: peerCa.authority.keyFingerprint, label: 'a key' });
+  const decision = { trustDomain: peer, at: second(9), actor, reason: 'stolen' };
+  await store.distrustKey({ ...decision, keyFingerprint: peerCa.authority.keyFingerprint, label: 'a key' });
   await store.trustKeyAgain({
-    ...word,
+    ...decision,
     keyFingerprint: peerCa.authority.keyFingerprint,
-    word: 'trusted-again',
+    decision: 'trusted-again',
   });
-  await store.rejectOffer({ ...word, digest: 'ab'.repeat(32) });
-  await store.reconsiderOffer({ ...word, digest: 'ab'.repeat(32) });
+  await store.rejectOffer({ ...decision, digest: 'ab'.repeat(32) });
+  await store.reconsiderOffer({ ...decision, digest: 'ab'.repeat(32) });
   const fingerprint = ownCa.authority.fingerprint;
   const label =
     (await store.current(own))?.diff.added.find((key) => key.fingerprint === fingerprint)?.label ?? '';

@@ -41,12 +41,12 @@ describe('a store with keys under the digest of another encoding', () => {
     try {
       const bundle = bundleOf(istio, [former], { sequence: 10n });
       await store.addRelationship(relationship(), version(bundle, start, 'bootstrap'), added());
-      const word = { trustDomain: istio, at: at(12), actor: 'operator:t', reason: 'stolen' };
+      const decision = { trustDomain: istio, at: at(12), actor: 'operator:t', reason: 'stolen' };
       const { keyFingerprint } = former;
       for (const name of [now.keyFingerprint, former.keyFingerprint]) {
-        await store.distrustKey({ ...word, keyFingerprint, label: 'aaaaaa CN=Odd root' });
+        await store.distrustKey({ ...decision, keyFingerprint, label: 'aaaaaa CN=Odd root' });
         expect(await store.distrustedKeys()).toMatchObject([{ keyFingerprint: now.keyFingerprint }]);
-        const again = { ...word, keyFingerprint: name, word: 'trusted-again' as const };
+        const again = { ...decision, keyFingerprint: name, decision: 'trusted-again' as const };
         expect(await store.trustKeyAgain(again)).toBe(true);
         expect(await store.distrustedKeys()).toEqual([]);
       }

@@ -64,10 +64,10 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       );
       await replace([1, 2], 2n, at(60));
       const keyFingerprint = roots[0]?.keyFingerprint ?? '';
-      const word = { trustDomain: istio, keyFingerprint, actor: 'operator:1', reason: 'stolen' };
-      await store.distrustKey({ ...word, label: 'root 1', at: at(70), until: at(200) });
-      await store.trustKeyAgain({ ...word, at: at(80), word: 'trusted-again' });
-      await store.distrustKey({ ...word, label: 'root 1', at: at(90), until: at(200) });
+      const decision = { trustDomain: istio, keyFingerprint, actor: 'operator:1', reason: 'stolen' };
+      await store.distrustKey({ ...decision, label: 'root 1', at: at(70), until: at(200) });
+      await store.trustKeyAgain({ ...decision, at: at(80), decision: 'trusted-again' });
+      await store.distrustKey({ ...decision, label: 'root 1', at: at(90), until: at(200) });
       await store.removeRelationship(consul, { at: at(100), actor: 'operator:1', reason: 'over' });
       const eventsAt = async (seconds: number) =>
         (await store.trustedAt(at(seconds))).map(
@@ -233,7 +233,7 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         at: at(4),
         actor: 'operator:bob',
         reason: 'found',
-        word: 'trusted-again' as const,
+        decision: 'trusted-again' as const,
       };
       expect(await store.distrustedKeys()).toEqual([]);
       await store.distrustKey(key);

@@ -159,8 +159,8 @@ export class Distrusts {
     const key = trusted.distrusted(trustDomain).find((each) => each.keyFingerprint === keyFingerprint);
     if (!key)
       throw new FederationError('not-distrusted', `the key ${label} of ${trustDomain} is not distrusted`);
-    const word = 'trusted-again';
-    await store.trustKeyAgain({ trustDomain, keyFingerprint, actor, reason, at: clock.now(), word });
+    const decision = 'trusted-again';
+    await store.trustKeyAgain({ trustDomain, keyFingerprint, actor, reason, at: clock.now(), decision });
     trusted.trustAgain(trustDomain, keyFingerprint);
     this.#judgeAgain(trustDomain);
     return key;
@@ -185,7 +185,7 @@ export class Distrusts {
     log.warn('a distrusted key is trusted again', about);
     this.#judgeAgain(trustDomain);
     try {
-      await store.trustKeyAgain({ ...about, at: clock.now(), word: 'lapsed' });
+      await store.trustKeyAgain({ ...about, at: clock.now(), decision: 'lapsed' });
     } catch (error) {
       log.error('the end of a distrust could not be put on record', { trustDomain, keyFingerprint, error });
     }

@@ -48,7 +48,7 @@ export function createConsulAdapter(options: ConsulAdapterOptions): MeshAdapter 
     state,
     read: (report, signal) => readOwnTrust({ client, state, report, clock, random, signal }),
     present: (signal) => writer.present(signal),
-    write: (wanted, signal, _told, kept) => writer.apply(wanted, signal, kept),
+    write: (wanted, signal, _reported, kept) => writer.apply(wanted, signal, kept),
     stop: () => writer.stop(),
   });
 }

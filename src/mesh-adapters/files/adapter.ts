@@ -59,7 +59,7 @@ export function createFilesAdapter(options: FilesAdapterOptions): MeshAdapter {
           readOwnTrust({ trustDomain, own, signingPemFile, pollMs, state, report, clock, signal }),
         secondLook,
       ),
-    applyForeignTrust: (wanted, outer, _told, kept = new Set()) =>
+    applyForeignTrust: (wanted, outer, _reported, kept = new Set()) =>
       state.applying(outer, async () => {
         return await writeForeignTrust(wanted, { folder, own: await ownTrust(), kept, clock });
       }),

@@ -2,7 +2,8 @@ import { serializeBundle } from '../../spiffe/index.ts';
 import type { BundleVersion } from './bundle-version.ts';
 import type { StoredEvent } from './event.ts';
 import type { StoredIncident } from './incident.ts';
-import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-decisions.ts';
+import type { DistrustedKey, RejectedOffer } from './operator-decisions.ts';
+import type { KeyDecision } from './trusted-at.ts';
 
 /** A row of the table of versions. */
 export function versionRow(version: Omit<BundleVersion, 'diff'>) {
@@ -61,14 +62,14 @@ export function incidentRow(incident: StoredIncident) {
 /** A row of the table of decisions about keys. */
 export function keyDecisionRow(
   { at, trustDomain, keyFingerprint, until, actor, reason }: Omit<DistrustedKey, 'label'>,
-  word: 'distrusted' | KeyTrustedAgain['word'],
+  decision: KeyDecision['decision'],
   label: string,
 ) {
   return {
     at: at.toISOString(),
     trust_domain: trustDomain,
     key_fingerprint: keyFingerprint,
-    word,
+    word: decision,
     label,
     until: until?.toISOString() ?? null,
     actor,
@@ -77,7 +78,7 @@ export function keyDecisionRow(
 }
 
 /** A row of the table of decisions about offers. */
-export function offerDecisionRow(offer: RejectedOffer, word: 'rejected' | 'reconsidered') {
+export function offerDecisionRow(offer: RejectedOffer, decision: 'rejected' | 'reconsidered') {
   const { at, trustDomain, digest, actor, reason } = offer;
-  return { at: at.toISOString(), trust_domain: trustDomain, digest, word, actor, reason };
+  return { at: at.toISOString(), trust_domain: trustDomain, digest, word: decision, actor, reason };
 }

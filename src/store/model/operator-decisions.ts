@@ -18,7 +18,7 @@ export interface DistrustedKey {
 
 /** The end of a key's distrust: by a decision of the operator, or because its time was over. */
 export interface KeyTrustedAgain extends Omit<DistrustedKey, 'label' | 'until'> {
-  readonly word: 'trusted-again' | 'lapsed';
+  readonly decision: 'trusted-again' | 'lapsed';
 }
 
 /**
@@ -76,13 +76,13 @@ export function keyDistrusted({ at, trustDomain, actor, ...key }: DistrustedKey)
  * The audit line of a key that is trusted again. `label` is its label from when it was distrusted.
  */
 export function keyTrustedAgain(ended: KeyTrustedAgain, label: string): NewEvent {
-  const { at, trustDomain, actor, word, reason, keyFingerprint } = ended;
+  const { at, trustDomain, actor, decision, reason, keyFingerprint } = ended;
   return {
     at,
     kind: 'key-trusted-again',
     trustDomain,
     actor,
-    code: word,
+    code: decision,
     message: `the key ${label} of ${trustDomain} is trusted again: ${reason}`,
     detail: { key_fingerprint: keyFingerprint },
   };

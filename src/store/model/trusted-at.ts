@@ -11,7 +11,7 @@ export interface TrustedAt {
 
 /** One decision about a key, in the order in which they were made. */
 export interface KeyDecision extends DistrustedKey {
-  readonly word: 'distrusted' | KeyTrustedAgain['word'];
+  readonly decision: 'distrusted' | KeyTrustedAgain['decision'];
 }
 
 /** Computes what was trusted at `instant`, by trust domain. */
@@ -36,6 +36,6 @@ function distrustedAt(instant: Date, decisions: readonly KeyDecision[]): Distrus
   for (const decision of decisions)
     if (decision.at <= instant) newest.set(`${decision.trustDomain} ${decision.keyFingerprint}`, decision);
   return [...newest.values()].filter(
-    ({ word, until }) => word === 'distrusted' && (until === undefined || until > instant),
+    ({ decision, until }) => decision === 'distrusted' && (until === undefined || until > instant),
   );
 }

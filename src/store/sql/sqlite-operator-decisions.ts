@@ -105,7 +105,7 @@ export function createOperatorDecisionTables(
       if (!before) return false;
       // Use the name as it was stored, because both names stand for one key.
       const again = { ...request, ...cleanDecision(request), keyFingerprint: before.key_fingerprint };
-      addKeyDecision(keyDecisionRow(again, again.word, before.key));
+      addKeyDecision(keyDecisionRow(again, again.decision, before.key));
       addEvent(keyTrustedAgain(again, before.key));
       return true;
     },
@@ -129,8 +129,8 @@ export function createOperatorDecisionTables(
 }
 
 function keyDecisionOf(row: ReturnType<typeof keyDecisionRow>, keyFingerprint: string): KeyDecision {
-  const { word, label } = row;
-  return { ...distrustOf({ ...row, key: label, since: row.at }, keyFingerprint), word, label };
+  const { word: decision, label } = row;
+  return { ...distrustOf({ ...row, key: label, since: row.at }, keyFingerprint), decision, label };
 }
 
 function distrustOf(row: DistrustRow, keyFingerprint: string): DistrustedKey {

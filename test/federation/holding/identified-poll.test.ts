@@ -32,7 +32,7 @@ beforeEach(async () => {
 });
 afterEach(() => peer.close());
 
-const said = () => peer.requests.map(({ headers }) => headers['federate-holding']);
+const sent = () => peer.requests.map(({ headers }) => headers['federate-holding']);
 
 /** What the polled side makes of the last request, when it knows us as `us.example/agent`. */
 async function understood(clock = { now: () => now }) {
@@ -55,7 +55,7 @@ async function understood(clock = { now: () => now }) {
     clock: { ...clock, monotonicMs: () => 0, sleep: () => Promise.resolve() },
     log: silentLog,
   });
-  void holdings.note({ address: '192.0.2.1', statement: said().at(-1), heldTag: undefined });
+  void holdings.note({ address: '192.0.2.1', statement: sent().at(-1), heldTag: undefined });
   await expect.poll(() => holdings.of(us) !== undefined || holdings.plainPollers().length > 0).toBe(true);
   return holdings.of(us);
 }
@@ -85,17 +85,17 @@ describe('An identified poll', () => {
     await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
     await world.poll();
     await world.poll();
-    expect(new Set(said()).size).toBe(1);
+    expect(new Set(sent()).size).toBe(1);
     await world.clock.advance(5 * 60_000);
     await world.poll();
-    expect(new Set(said()).size).toBe(2);
+    expect(new Set(sent()).size).toBe(2);
   });
 
   it('says nothing without an SVID, and nothing while a peer is only being added', async () => {
     await using world = await AgentWorld.start(now);
     await world.federation.relationships.add(addWithBundle(peer, [r1], { sequence: 7n }));
     await world.poll();
-    expect(said()).toEqual([undefined, undefined]);
+    expect(sent()).toEqual([undefined, undefined]);
   });
 
   it('is not said to where an endpoint redirects', async () => {
@@ -128,7 +128,7 @@ describe('An identified poll', () => {
       );
     expect(await world.poll()).toBe('unchanged');
     expect(await world.poll()).toBe('unchanged');
-    expect(said().map((statement) => statement === undefined)).toEqual([false, true, true]);
+    expect(sent().map((statement) => statement === undefined)).toEqual([false, true, true]);
   });
 
   it('goes on being said to an endpoint that refuses everything, whose refusal was not about it', async () => {
@@ -138,7 +138,7 @@ describe('An identified poll', () => {
     peer.answer = answers.status(500);
     expect(await world.poll()).toBe('failed status-refused');
     expect(await world.poll()).toBe('failed status-refused');
-    expect(said().map((statement) => statement === undefined)).toEqual([false, true, false, true]);
+    expect(sent().map((statement) => statement === undefined)).toEqual([false, true, false, true]);
   });
 
   it('says nothing any more of a peer that was removed', async () => {

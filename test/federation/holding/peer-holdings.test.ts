@@ -21,7 +21,7 @@ let agent: StatementSigner;
 let workload: StatementSigner;
 let relationships: Map<string, Relationship>;
 let clock: TestClock;
-let told: PeerHolding[];
+let noted: PeerHolding[];
 let holdings: PeerHoldings;
 const log = createRecordingLog();
 
@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   clock = new TestClock(TEST_INSTANT);
-  told = [];
+  noted = [];
   const relationship: Relationship = {
     trustDomain: B,
     endpointUrl: 'https://b.example/',
@@ -53,7 +53,7 @@ beforeEach(() => {
     bundles: new BundleSet([ca.bundle()]),
     clock,
     log,
-    onHolding: (holding) => told.push(holding),
+    onHolding: (holding) => noted.push(holding),
   });
 });
 
@@ -70,10 +70,10 @@ const statement = (rest: Partial<StatementRequest> = {}) =>
 
 /** What becomes of a request with this statement: proved, or taken for any other poller's. */
 async function verdictOn(token: string, address = '192.0.2.1'): Promise<'proved' | 'plain'> {
-  const before = { told: told.length, plain: requests() };
+  const before = { noted: noted.length, plain: requests() };
   void holdings.note({ address, statement: token });
-  await expect.poll(() => told.length > before.told || requests() > before.plain).toBe(true);
-  return told.length > before.told ? 'proved' : 'plain';
+  await expect.poll(() => noted.length > before.noted || requests() > before.plain).toBe(true);
+  return noted.length > before.noted ? 'proved' : 'plain';
 }
 const unknown = (): never => {
   throw new Error('nothing is known of the peer');
@@ -197,8 +197,8 @@ describe('PeerHoldings', () => {
     const later = (seconds: number) => new Date(TEST_INSTANT.getTime() + seconds * 1000);
     await verdictOn(await statement());
     await clock.advance(300_000);
-    const said = statement({ issuedAt: later(300), expiresAt: later(900) });
-    expect(await verdictOn(await said)).toBe('proved');
+    const claim = statement({ issuedAt: later(300), expiresAt: later(900) });
+    expect(await verdictOn(await claim)).toBe('proved');
     expect(holdings.of(B)).toMatchObject({ knownSince: TEST_INSTANT, seenAt: later(300) });
     const inMesh = { progress: 'written', since: later(1) } as const;
     const claims = holdingClaims({ ...HOLDING, inMesh });
