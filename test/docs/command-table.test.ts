@@ -53,7 +53,8 @@ it('docs/cli.md lists the commands as "federate --help" does (npm run docs write
         `| \`federate ${name.replaceAll('|', '\\|')}\` | ${purpose.replaceAll('|', '\\|')} |`,
     ),
   ]);
-  await expectTable('../../docs/cli.md', ['| command | what it does |', '| --- | --- |', ...rows]);
+  const page = withTable('../../docs/cli.md', ['| command | what it does |', '| --- | --- |', ...rows]);
+  await expect(page).toMatchFileSnapshot('../../docs/cli.md');
 });
 
 it('README.md names every command in its group (npm run docs writes it)', async () => {
@@ -62,13 +63,13 @@ it('README.md names every command in its group (npm run docs writes it)', async 
     const names = verbs.map(({ name }) => `\`${name.split(' ')[0] ?? ''}\``);
     return `| ${heading} | ${names.join(' ')} |`;
   });
-  await expectTable('../../README.md', ['| group | commands |', '| --- | --- |', ...rows]);
+  const page = withTable('../../README.md', ['| group | commands |', '| --- | --- |', ...rows]);
+  await expect(page).toMatchFileSnapshot('../../README.md');
 });
 
-/** Expects the table between the marks of a page. `npm run docs` writes it there. */
-async function expectTable(page: string, lines: readonly string[]): Promise<void> {
+/** Returns a page with this table between its marks. */
+function withTable(page: string, lines: readonly string[]): string {
   const [before = '', rest = ''] = readFileSync(new URL(page, import.meta.url), 'utf8').split(BEGIN);
   const after = rest.split(END)[1] ?? '';
-  const table = lines.join('\n');
-  await expect(`${before}${BEGIN}\n\n${table}\n\n${END}${after}`).toMatchFileSnapshot(page);
+  return `${before}${BEGIN}\n\n${lines.join('\n')}\n\n${END}${after}`;
 }
