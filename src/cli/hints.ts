@@ -95,7 +95,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'store-newer': 'start the version of Federate that wrote it; stores are never downgraded',
   'store-read-only': 'check owner and mode of the store, its folder and its disk',
   'store-log-foreign':
-    'to restore the backup, move the files that end in -wal, -shm and .state away, then start; where file and log were moved together and belong together, move only .state away (docs/operations.md)',
+    'to restore the backup, use "federate store restore FILE", which keeps what is there; where file and log were moved together and belong together, move only .state away (docs/operations.md)',
   'store-replaced':
     'put the files back with "mv"; or stop the agent, restore a backup with "federate store restore" and start it',
   'listen-failed':

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -9,7 +10,9 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BackupRequest, backUpStore } from '../../src/store/backup/back-up.ts';
 import { type RestoreRequest, restoreStore } from '../../src/store/backup/restore.ts';
@@ -18,10 +21,13 @@ import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { TEST_INSTANT } from '../../testkit/test-ca.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
+import { unprivileged } from '../../testkit/unprivileged.ts';
 import { kill, printedLines, startChild } from './child-store.ts';
 import { createHistoryCas, doctorStore, writeStoreFile } from './doctored-store.ts';
 import { openRaw } from './open-store.ts';
 import { added, bundle, istio, relationship, start, version } from './sample-bundles.ts';
+
+const ENTRY = resolve(import.meta.dirname, '../../bin/federate.js');
 
 let folder: ReturnType<typeof tempDir>;
 /** A store of a.example that no process has open, and a backup of it. */
@@ -148,6 +154,41 @@ describe('backUpStore()', () => {
     await expect(backUp(here.path, here.file('backup.db'))).rejects.toThrow(
       'is a folder; a store is a file in one',
     );
+  });
+
+  it('says that this user has no right to the folder, or to the store', async () => {
+    using here = home();
+    for (const name of ['closed', 'open']) mkdirSync(here.file(name));
+    // SQLite makes an index next to a store that it reads.
+    chmodSync(here.path, 0o777);
+    chmodSync(here.file('closed'), 0o555);
+    chmodSync(here.file('open'), 0o777);
+    chmodSync(here.store, 0o644);
+    const place = () => unprivileged(() => codeOf(backUp(here.store, here.file('closed/backup.db'))));
+    expect(await place()).toBe('backup-not-writable');
+    chmodSync(here.store, 0o600);
+    const store = () => unprivileged(() => codeOf(backUp(here.store, here.file('open/backup.db'))));
+    expect(await store()).toMatch(/^store-/);
+    chmodSync(here.path, 0o700);
+    expect(await store()).toMatch(/^store-/);
+    chmodSync(here.path, 0o755);
+    const { file } = await backUp(here.store, here.file('backup.db'));
+    expect(await unprivileged(() => codeOf(restore(file, here.file('open/federate.db'))))).toBe(
+      'backup-not-readable',
+    );
+    expect(readdirSync(here.file('open')).filter((name) => !name.endsWith('.lock'))).toEqual([]);
+  });
+
+  it('leaves no half file and no older backup harmed when the room ends in the middle', () => {
+    using here = home();
+    writeFileSync(here.file('backup.db'), 'older');
+    // A limit for the size of a file ends the copy as a full disk does.
+    const words = ['store', 'backup', here.file('backup.db'), '--force', '--store', here.store];
+    const limited = ['-c', 'ulimit -f 64; exec "$0" "$@"', process.execPath, ENTRY, ...words];
+    const { status, stderr } = spawnSync('sh', limited, { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/\[backup-(?:failed|no-room)\]/)]);
+    expect(readFileSync(here.file('backup.db'), 'utf8')).toBe('older');
+    expect(readdirSync(here.path).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
   it('leaves nothing when it is called off in the middle', async () => {

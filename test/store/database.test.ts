@@ -16,24 +16,12 @@ import { openTestStore } from '../../testkit/open-test-store.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
+import { NOBODY, unprivileged } from '../../testkit/unprivileged.ts';
 import { openRaw } from './open-store.ts';
 import { added, bundle, istio, relationship, start, version } from './sample-bundles.ts';
 
 const federate = (store: Store) =>
   store.addRelationship(relationship(), version(bundle([1], 1n), start, 'bootstrap'), added());
-
-const NOBODY = 65_534;
-
-/** Does `work` as an ordinary user, because file modes do not stop root. */
-async function unprivileged<T>(work: () => Promise<T>): Promise<T> {
-  if (process.geteuid?.() !== 0) return work();
-  process.seteuid?.(NOBODY);
-  try {
-    return await work();
-  } finally {
-    process.seteuid?.(0);
-  }
-}
 
 describe('openSqliteStore()', () => {
   let folder: ReturnType<typeof tempDir>;

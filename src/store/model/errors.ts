@@ -11,7 +11,7 @@ import { CodedError, type TrustDomain } from '../../spiffe/index.ts';
  * - `store-corrupt` the file is damaged
  * - `store-log-foreign` the write-ahead log next to the file continues another file: a backup
  *   replaced it
- * - `store-read-only` the file, its folder or its disk cannot be written
+ * - `store-read-only` the file, its folder or its disk cannot be opened or written
  * - `store-full` no room left on the disk
  * - `store-replaced` the file or its log was removed or replaced while the agent runs
  * - `store-busy` another program keeps a write transaction open for longer than we wait

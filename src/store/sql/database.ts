@@ -194,6 +194,10 @@ export function openDatabaseToCopy(path: string): { readonly database: Database;
  * `store-missing` for a folder that is not there, `store-not-a-store` for a folder in its place.
  */
 export function canonicalPath(path: string): string {
+  return translating(path, () => resolvedPath(path));
+}
+
+function resolvedPath(path: string): string {
   const absolute = resolve(path);
   // better-sqlite3 trims names, so a name with a blank at the end would become another file.
   if (absolute !== absolute.trim()) throw new TypeError('the path of a store cannot end with a space');

@@ -33,7 +33,7 @@ function explain(code: string): [StoreErrorCode, string] {
   if (code.startsWith('SQLITE_READONLY') || code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return [
       'store-read-only',
-      'cannot be written: check the owner and mode of the file, its folder and disk',
+      'cannot be opened or written: check the owner and mode of the file, its folder and disk',
     ];
   }
   if (code.startsWith('SQLITE_CANTOPEN')) {
