@@ -42,7 +42,7 @@ async function answer(...words: readonly string[]): Promise<string[]> {
 
 describe('completion', () => {
   it.each([
-    [['st'], ['words', 'status']],
+    [['sta'], ['words', 'status']],
     [
       ['bundle', 's'],
       ['words', 'show', 'set', 'sign'],
