@@ -7,7 +7,7 @@ export type AgentErrorCode =
   | 'own-bundle-unknown'
   /** The operator wrote "own", and a peer has that name. */
   | 'own-ambiguous'
-  /** The mesh holds nothing of that trust domain that lacks a record in the store. */
+  /** Everything that the mesh holds of that trust domain has a record in the store. */
   | 'no-unrecorded-trust'
   /** The mesh does not show which roots it holds, so they cannot prove a first bundle. */
   | 'mesh-shows-no-keys'

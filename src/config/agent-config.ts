@@ -46,9 +46,7 @@ export const agentConfigSchema = z
   .superRefine(checkIdentity, evenIfWrong)
   .superRefine(checkGivenSvid, evenIfWrong);
 
-/**
- * The input of a check across sections: which sections are wrong, and what could be read of each.
- */
+/** A section in a check across sections. It may be wrong, or lack fields. */
 type Loose<Section> = Partial<Section> | undefined;
 
 /** A mesh that does not report its trust domain needs `trust_domain`. */

@@ -35,7 +35,7 @@ export interface FederationOptions extends Reach, PollSettings {
   readonly metrics: Metrics;
   readonly redirects: RedirectSettings;
   readonly schedule: ScheduleSettings;
-  /** For so long a key is held before it counts as an overlap over `https_web`; default a day. */
+  /** How long a key is held before it counts as an overlap over `https_web`. Default: a day. */
   readonly overlapLeadMs?: number | undefined;
   /** Refuses SVIDs of peers whose key usage is missing or not critical (X509-11); default false. */
   readonly strictKeyUsage?: boolean | undefined;

@@ -10,7 +10,7 @@ export interface OwnVersion {
   readonly publishedAt: Date;
   /** Fingerprints of its roots. */
   readonly roots: ReadonlySet<string>;
-  /** The entity tag it is served with. */
+  /** The entity tag of our bundle as it is served. */
   readonly tag: string;
 }
 

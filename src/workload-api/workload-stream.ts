@@ -20,7 +20,7 @@ export interface WorkloadStreamOptions<Message> {
 
 const STEP_MS = 1000;
 const LONGEST_WAIT_MS = 10_000;
-/** A stream sends a message at once (WLAPI-13). A stream that does not is ended. */
+/** A stream without a message after this time is ended, because it must send one at once (WLAPI-13). */
 const FIRST_MESSAGE_MS = 30_000;
 /** A stream that lasted less than this is not opened again at once. */
 const SHORT_STREAM_MS = 1000;

@@ -105,7 +105,7 @@ be changed. The other direction, our trust in them, is "federate add".`,
     });
 }
 
-/** All that is needed is in the config of the process whose place it takes; no agent is asked. */
+/** Reads everything from the config of the process that Envoy replaces. Asks no agent. */
 async function printEnvoy(
   { config: file, trustSocket, trust, output }: ExportOptions,
   terminal: Terminal,

@@ -29,7 +29,7 @@ export function processCommands(
     program,
     'agent',
     'agent',
-    'run the agent beside a mesh',
+    'run the agent next to a mesh',
     'federate agent --config /etc/federate/agent.yaml',
   );
   add(
@@ -43,7 +43,7 @@ export function processCommands(
     program,
     'sidecar',
     'sidecar',
-    'run the mTLS proxy beside a workload',
+    'run the mTLS proxy next to a workload',
     'federate sidecar --config sidecar.yaml',
   );
 

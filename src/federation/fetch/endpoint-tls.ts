@@ -36,7 +36,7 @@ export interface VerifiedEndpoint {
 /** A connection that was proved, apart from where it leads. */
 type ProvedEndpoint = Required<Omit<VerifiedEndpoint, 'at'>>;
 
-/** What opening a connection takes. */
+/** The options for opening a connection. */
 export interface OpenEndpointRequest extends OpenTcpRequest {
   readonly trust: EndpointTrust;
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../platform/index.ts';
 import type { Relationship } from '../../store/index.ts';
 
-/** How one address of an endpoint did since the agent started. */
+/** The polls at one address of an endpoint since the agent started. */
 export interface EndpointHealth {
   readonly url: string;
   /** Whether the next poll begins with it. */

@@ -24,10 +24,7 @@ const STATUS_LINE = /^HTTP\/1\.[01] (\d{3})(?: [^\r\n]*)?$/;
 export async function openTunnel(socket: Socket, request: TunnelRequest): Promise<void> {
   const { url, authorization, limits, timer } = request;
   const late = () =>
-    new FetchError(
-      'proxy-timeout',
-      `the proxy did not answer within ${limits.connectMs} ms whether it connects to ${url.host}`,
-    );
+    new FetchError('proxy-timeout', `the proxy did not connect to ${url.host} within ${limits.connectMs} ms`);
   try {
     await timer.within(limits.connectMs, late, async () => {
       socket.write(connectRequest(url, authorization));

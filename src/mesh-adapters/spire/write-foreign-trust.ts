@@ -22,7 +22,7 @@ export interface SpireWriter {
   readonly filePolls: FilePolls;
   /** Where it is noted what is ours. */
   readonly ownedFile: string;
-  /** Where SPIRE shall poll by itself; undefined: every bundle is pushed. */
+  /** The endpoints that SPIRE polls by itself. Undefined: the agent pushes every bundle. */
   readonly endpoints: PeerEndpoints | undefined;
   readonly clock: Clock;
 }
