@@ -7,16 +7,22 @@ const ROOT = resolve(import.meta.dirname, '../..');
 /** What a project of a user has besides ours. */
 const NEIGHBOURS = ['@types/node', 'undici-types', 'undici', '@grpc/grpc-js'];
 
+/** What `npm pack` reads, besides `dist/`. */
+const PACKED = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'bin', 'docs'];
+
 /** A TypeScript project outside of the checkout, with the packed package as its only dependency of ours. */
 export class PackedProject implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'federate-packed-'));
 
   constructor() {
+    // A folder of its own, because other tests build and pack the checkout at the same time.
+    const staged = join(this.folder, 'staged');
+    for (const name of PACKED) cpSync(join(ROOT, name), join(staged, name), { recursive: true });
+    const build = join(ROOT, 'tools/build/build.ts');
+    execFileSync(process.execPath, [build, '--out', join(staged, 'dist')], { stdio: 'pipe' });
     // What npm does with a package, without the registry: make the file, and unpack it.
-    execFileSync('npm', ['pack', '--silent', '--pack-destination', this.folder], {
-      cwd: ROOT,
-      stdio: 'pipe',
-    });
+    const words = ['pack', '--silent', '--ignore-scripts', '--pack-destination', this.folder];
+    execFileSync('npm', words, { cwd: staged, stdio: 'pipe' });
     const modules = join(this.folder, 'node_modules');
     mkdirSync(join(modules, 'federate'), { recursive: true });
     const [file] = execFileSync('ls', [this.folder], { encoding: 'utf8' }).match(/\S+\.tgz/) ?? [];

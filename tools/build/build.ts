@@ -11,16 +11,19 @@ import { standIns } from './stand-ins.ts';
 import { writeTypes } from './types.ts';
 
 /**
- * Makes `dist/` for the package: JavaScript of `src/` and of the packages behind it, because Node.js strips no types under `node_modules`,
- * and because a few files start faster than a thousand. A checkout runs from `src/` and needs none of it.
+ * Makes `dist/` for the package, or the folder of `--out`: JavaScript of `src/` and of the packages behind it, because Node.js strips no
+ * types under `node_modules`, and because a few files start faster than a thousand. A checkout runs from `src/` and needs none of it.
  *
  * `dist/build.json` has the version, the commit, the packages inside, and the size of each file. `bin/federate.js` compares the sizes, so
  * that an installation that was cut short does not run.
  */
 const ROOT = resolve(import.meta.dirname, '../..');
-const DIST = join(ROOT, 'dist');
+const words = parseArgs({
+  options: { commit: { type: 'string', default: '' }, out: { type: 'string', default: join(ROOT, 'dist') } },
+}).values;
+const DIST = resolve(words.out);
 /** Built here, and renamed at the end, so that a build that fails or is killed leaves the old one. */
-const NEW = join(ROOT, `dist.${process.pid}`);
+const NEW = `${DIST}.${process.pid}`;
 
 const version = String(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).version);
 const commit = describeCommit();
@@ -96,8 +99,7 @@ process.stdout.write(`built ${DIST}\n`);
 
 /** The commit of this tree, with a mark where files differ from it; null outside of Git, unless `--commit` names it. */
 function describeCommit(): string | null {
-  const { commit: named } = parseArgs({ options: { commit: { type: 'string', default: '' } } }).values;
-  if (named !== '') return named;
+  if (words.commit !== '') return words.commit;
   try {
     return execFileSync('git', ['describe', '--always', '--abbrev=12', '--dirty', '--exclude=*'], {
       cwd: ROOT,
