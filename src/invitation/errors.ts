@@ -24,7 +24,7 @@ export type InvitationErrorCode =
   | 'invitation-expired'
   /** The line, or the inviter, names another peer. */
   | 'invitation-for-another'
-  /** An address in the line, or one that the newcomer named, is one this agent does not ask. */
+  /** This agent does not connect to an address in the line, or to one that the newcomer named. */
   | 'invitation-address-refused'
   /** The inviter does not know the line as open. */
   | 'invitation-refused'

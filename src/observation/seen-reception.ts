@@ -36,7 +36,7 @@ const MAX_IN_FLIGHT = 8;
  */
 const REFUSAL_MS = 250;
 
-/** What answering takes. */
+/** What an answer needs. */
 export interface SeenReceptionParts {
   readonly store: Store;
   readonly own: () => { readonly trustDomain: TrustDomain } | undefined;

@@ -113,7 +113,7 @@ async function trialFiles(folder: string, trustDomain: string): Promise<PlannedF
   ];
 }
 
-/** Where the agent of the config that is replaced was reached; nothing where it cannot be read. */
+/** The addresses of the agent in the replaced config; none where that cannot be read. */
 function addressBefore(file: string): { readonly url?: string; readonly listen?: string } {
   try {
     const { endpoint } = Object(parse(readRegularFileSync(file).toString('utf8')));

@@ -31,7 +31,7 @@ export interface RootLife {
   readonly fingerprint: string;
   readonly label: string;
   readonly stage: RootStage;
-  /** Of the stage. */
+  /** When its stage began. */
   readonly since: Date;
   readonly knownBy: StageEvidence;
   readonly publishedAt: Date;
