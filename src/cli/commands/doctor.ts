@@ -4,6 +4,7 @@ import { hasCode } from '../../errors/index.ts';
 import { type AgentOptions, agentFor, withAgent, withOutput } from '../agent-options.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';
+import { withProgress } from '../progress.ts';
 import { cleanIn, type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
 import type { View } from '../view.ts';
 
@@ -63,13 +64,9 @@ Examples:
       const { ignore = [], output, config } = options;
       const agent = await answersOf(options);
       const { examineAgent } = await import('../../app/index.ts');
-      const line = terminal.isQuiet ? undefined : terminal.statusLine;
-      const examined = await examineAgent({
-        configFile: config,
-        agent,
-        onStep: (what) => line?.show(`checking: ${what} …`),
-      });
-      line?.clear();
+      const examined = await withProgress(terminal, 'checking', (report) =>
+        examineAgent({ configFile: config, agent, onStep: report }),
+      );
       const findings = examined.findings.map((each) => withHint(each));
       report({ mesh: 'agent', examined: examined.examined, findings }, { ignore, output });
     });
