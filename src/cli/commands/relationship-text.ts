@@ -142,7 +142,7 @@ export function textOfOne(one: RelationshipDocument, view: View, now: Date): str
 function textOfHolding({ peer_holds: holds }: RelationshipDocument, now: Date): string | undefined {
   if (holds === null) return undefined;
   const reached = holds.in_mesh === null ? 'not in its mesh yet' : `${holds.in_mesh.progress} in its mesh`;
-  return `our sequence ${holds.sequence ?? '-'}, ${reached}, said ${since(holds.seen_at, now)} ago by ${holds.signer}`;
+  return `our sequence ${holds.sequence ?? '-'}, ${reached}, reported ${since(holds.seen_at, now)} ago by ${holds.signer}`;
 }
 
 /**

@@ -40,7 +40,7 @@ export function rotateCommand(program: Command, terminal: Terminal, finish: (cod
     .addHelpText(
       'after',
       `
-publish   a new root is made and told, the old one still signs
+publish   the mesh makes and publishes a new root; the old one still signs
 activate  the new root signs from now on, every workload gets a new SVID
 retire    the old root goes
 

@@ -6,7 +6,7 @@ export const namePrefix = (description: string) =>
     .string()
     .regex(
       /^[a-z0-9][a-z0-9-]{0,31}$/,
-      'a prefix is up to 32 letters, digits and hyphens, the first no hyphen',
+      'a prefix is up to 32 letters, digits and hyphens, and begins with a letter or digit',
     )
     .default('federate-')
     .describe(description);

@@ -3,8 +3,8 @@ import { nextPollDelayMs, retryDelayMs, type ScheduleSettings } from '../fetch/s
 import type { RefreshOutcome } from './refresh-outcome.ts';
 
 /**
- * How often a flapping peer is polled. Because no request is held at it, and a removal must not
- * wait for the refresh hint.
+ * How often a flapping peer is polled: no request is held at it, and a removal must not wait for
+ * the refresh hint.
  */
 const FLAPPING_POLL_MS = 10_000;
 /** Retries that find no room are spread over this time. */

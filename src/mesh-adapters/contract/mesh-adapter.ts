@@ -99,7 +99,7 @@ export interface MeshAdapter {
    * Makes the mesh hold exactly these foreign bundles; a second call changes nothing. Our entries
    * of other trust domains are removed, entries of others stay. A refusal of one trust domain does
    * not stop the others. A trust domain without a report has nothing in the mesh. `reported` are
-   * the trust domains whose last report was more than "gone". What the mesh holds of the trust
+   * the trust domains that the last report did not call gone. What the mesh holds of the trust
    * domains in `kept` stays as it is and is not reported; none of them is wanted. Throws
    * `MeshAdapterError` when the mesh cannot be read or written at all.
    */

@@ -49,7 +49,7 @@ const TRIGGERED_TRIES = { most: 20, everyMs: 500 };
 export class ForeignTrustPublisher {
   readonly #options: ForeignTrustPublisherOptions;
   readonly #stopping = new AbortController();
-  /** Trust domains whose last report was more than "gone". */
+  /** Trust domains that the last report did not call gone. */
   readonly #reported = new Set<TrustDomain>();
   #asked = 1;
   #answered = 0;

@@ -67,7 +67,7 @@ export async function planForeignTrust(
     readonly room: MeshConfigRoom;
     readonly notes: readonly ReportNote[];
     /**
-     * Trust domains whose last report was more than "gone". Where istiod refuses the config, it
+     * Trust domains that the last report did not call gone. Where istiod refuses the config, it
      * keeps its previous trust in these.
      */
     readonly reported: ReadonlySet<TrustDomain>;

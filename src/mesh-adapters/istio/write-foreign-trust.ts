@@ -31,8 +31,8 @@ export interface IstioWriter {
  * Makes `caCertificates` of every revision hold exactly the anchors of these bundles, next to
  * entries of others. Each object is replaced by its version; after a conflict everything is read
  * again. Writes nothing where nothing changes. Where only a revision other than the configured one
- * fails, that is reported and the rest is done. `reported` are the trust domains whose last report
- * was more than "gone". Throws `MeshAdapterError`.
+ * fails, that is reported and the rest is done. `reported` are the trust domains that the last report did
+ * not call gone. Throws `MeshAdapterError`.
  */
 export async function writeForeignTrust(
   wanted: readonly TrustBundle[],

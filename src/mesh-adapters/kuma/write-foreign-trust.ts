@@ -26,7 +26,7 @@ export interface KumaWriter {
 /**
  * Makes the mesh hold one MeshTrust of ours for each of these bundles and no other of ours. The
  * control plane's answer for one peer is reported for that peer and does not stop the others.
- * `reported` are the trust domains whose last report was more than "gone". Throws
+ * `reported` are the trust domains that the last report did not call gone. Throws
  * `MeshAdapterError` where the mesh cannot be read or does not accept our credentials.
  */
 export async function writeForeignTrust(

@@ -28,7 +28,7 @@ export class PodAnchors {
 
   /**
    * Records the anchors that new pods get. `areStale`: some pod has other anchors; `reported`:
-   * trust domains whose last report was more than "gone".
+   * trust domains that the last report did not call gone.
    */
   note(present: AnchorsByOwner, areStale: boolean, reported: ReadonlySet<TrustDomain>): void {
     this.#before ??= new Set(reported);
