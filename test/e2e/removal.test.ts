@@ -95,10 +95,10 @@ describe('trust that is taken away while the mesh cannot be written', () => {
     const ofTheMesh = async () => (await warnings()).filter(({ code }) => code === 'mesh-still-trusts');
     await whileBroken(async () => {
       await a.ask('change', 'b.example', '--peer', `${b.url}nowhere`, '--stale-after', '2s');
-      await until('the warning', async () => (await ofTheMesh()).length > 0);
-      expect(await ofTheMesh()).toMatchObject([
-        { message: expect.stringMatching(/b\.example, although nothing of it counts now: /) },
-      ]);
+      // The reason of the mesh follows the warning.
+      const reason = /b\.example, although nothing of it counts now: /;
+      await until('the warning', async () => (await ofTheMesh()).some(({ message }) => reason.test(message)));
+      expect(await ofTheMesh()).toHaveLength(1);
     });
     await until('the warning to end', async () => (await ofTheMesh()).length === 0);
     expect(await warnings()).toMatchObject([{ trust_domain: 'b.example', code: 'trust-stale' }]);
