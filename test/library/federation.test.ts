@@ -153,14 +153,16 @@ describe('watchBundle()', () => {
 
   const sequences = () => seen.map(({ sequence }) => sequence);
   const requests = (count: number) => until(() => peer.requests.length === count, `request ${count}`);
-  /** The one wait while a fetch is under way, before it has a connection. */
-  const FETCH_MS = 10_000;
-  /** Waits until the watch sleeps between two fetches, and wakes it. */
+  /** Waits that belong to a fetch, not to the time between two. */
+  const OF_A_FETCH: ReadonlySet<number | undefined> = new Set([3000, 5000, 10_000]);
+  /** Waits until the watch sleeps between two fetches, and wakes it for the next one. */
   async function next(): Promise<number> {
-    const isBetween = () => clock.waits().length === 1 && clock.waits()[0] !== FETCH_MS;
+    const before = peer.connections;
+    const isBetween = () => clock.waits().length === 1 && !OF_A_FETCH.has(clock.waits()[0]);
     await until(() => isBetween() && peer.openConnections === 0, 'the wait');
     const [ms = 0] = clock.waits();
     await clock.advance(ms);
+    await until(() => peer.connections > before, 'the next fetch');
     return ms;
   }
 
