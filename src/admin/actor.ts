@@ -15,7 +15,7 @@ export function noteCaller(read: ReadCaller): MiddlewareHandler {
 }
 
 /**
- * Who asks, for the record: `operator:alice (uid 1000)`, or `operator:alice as root (uid 0)` behind
+ * The caller, for the record: `operator:alice (uid 1000)`, or `operator:alice as root (uid 0)` behind
  * sudo. The names are the caller's own claim. The user ID is proved by the kernel, and left out
  * where the caller offered no proof (`platform/caller-proof.ts`).
  */

@@ -38,7 +38,7 @@ import { ForeignTrust } from './foreign-trust.ts';
 import { HistoryHeads } from './history-heads.ts';
 import { createHistoryLog } from './history-log.ts';
 import { noticeIgnoredProxy } from './ignored-proxy.ts';
-import { createInvitations } from './invitations.ts';
+import { createInvitations } from './create-invitations.ts';
 import { createMeshAdapter } from './mesh-adapter.ts';
 import { createOwnSvid } from './open-svid.ts';
 import { OwnBundle } from './own-bundle.ts';

@@ -10,9 +10,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'not-federated': '"federate list" shows the relationships there are',
   'own-trust-domain': 'name the peer\'s trust domain; "federate status" shows our own',
   'identity-missing':
-    'give the agent an SVID: endpoint.svid with https_spiffe, or "identity" (files, an SDS socket or a Workload API) beside an https_web endpoint; then try again. Without one, federate by pin: "federate add --help"',
+    'give the agent an SVID: endpoint.svid with https_spiffe, or "identity" (files, an SDS socket or a Workload API) next to an https_web endpoint; then try again. Without one, federate by pin: "federate add --help"',
   'identity-unusable':
-    'let the SVID be issued by a CA whose root the mesh tells, and compare "federate status" with the SVID\'s issuer',
+    'use an SVID of a CA whose root the mesh reports, and compare "federate status" with the SVID\'s issuer',
   'invitation-malformed': 'paste the whole line that "federate invite" printed, in quotes',
   'invitation-cut': 'paste the whole line that "federate invite" printed, to its last character',
   'invitation-mistyped': 'copy the line instead of typing it',
@@ -22,8 +22,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'invitation-for-another': 'ask for an invitation without --peer, or with our trust domain',
   'invitation-refused':
     'if you have not used it yourself, tell the inviter at once: another party may have. "federate invite list" on their side shows who; then ask for a new one',
-  'invitation-declined':
-    'put right what the inviter says and try again with the same line, or ask for a new one',
+  'invitation-declined': 'correct what the inviter names, then use the same line again, or ask for a new one',
   'invitation-not-open': '"federate invite list" and "federate list" show how it stands',
   'no-such-invitation': '"federate invite list" shows the invitations there are',
   'too-many-invitations': 'take some back with "federate invite cancel ID"',
@@ -51,7 +50,7 @@ const HINTS: Readonly<Record<string, string>> = {
   'proxy-credentials-unusable':
     'the file of federation.proxy.credentials_file has one line, "user:password", and mode 0600',
   'response-broken':
-    'is that its bundle endpoint? The API port of a SPIRE server, 8081 by default, is none; "federate change <trust domain> --peer URL" follows',
+    'is that its bundle endpoint? The API port of a SPIRE server, 8081 by default, is not a bundle endpoint; "federate change <trust domain> --peer URL" follows',
   'status-refused':
     'ask the peer what its endpoint serves at that URL; if it moved, "federate change <trust domain> --peer URL" follows',
   'web-certificate-refused':
@@ -62,7 +61,7 @@ const HINTS: Readonly<Record<string, string>> = {
     'give a SPIFFE bundle document or CA certificates in PEM; "federate bundle show --document" on the peer\'s side prints one, and so does "spire-server bundle show -format spiffe"',
   'bootstrap-bundle-unusable': 'ask the peer for its present bundle',
   'endpoint-bundle-missing':
-    'have its present bundle by a way you trust, then "federate bundle set <trust domain> FILE"; is one of its keys distrusted, "federate trust --again" takes that back; for a new peer, federate with the trust domain of its endpoint ID first',
+    'get its present bundle by a way you trust, then "federate bundle set <trust domain> FILE"; where one of its keys is distrusted, "federate trust --again" ends that; for a new peer, federate with the trust domain of its endpoint ID first',
   'serving-cycle': 'let one of the trust domains serve its own bundle',
   'bootstrap-fetch-failed':
     'check the URL with "curl -k URL" from this machine; nothing was stored, so simply try again',
@@ -88,9 +87,9 @@ const HINTS: Readonly<Record<string, string>> = {
   'backup-not-readable': 'run it as a user that may read the file',
   'backup-damaged': 'take an older backup; "federate history verify FILE" names what is wrong',
   'backup-unsound':
-    '"federate history verify FILE" names what is wrong; --even-if-unsound restores it all the same',
+    '"federate history verify FILE" names what is wrong; --even-if-unsound restores it anyway',
   'backup-of-another-trust-domain':
-    'restore it for the agent of that trust domain; a store belongs to one trust domain for ever',
+    'restore it for the agent of that trust domain; a store always belongs to one trust domain',
   'backup-digest-differs': 'the file is another one, or was changed: compare where it came from',
   'store-newer': 'start the version of Federate that wrote it; stores are never downgraded',
   'store-read-only': 'check owner and mode of the store, its folder and its disk',
@@ -118,7 +117,7 @@ const HINTS: Readonly<Record<string, string>> = {
     'choose another folder, or replace the config with --force; a CA that was made for a trial stays',
   'config-invalid': 'every key is described in docs/config.md',
   'no-authority':
-    'the peer publishes no keys for this kind of SVID; "federate bundle show <trust domain>" tells what it does publish',
+    'the peer publishes no keys for this kind of SVID; "federate bundle show <trust domain>" shows what it does publish',
   'key-unknown':
     'the key may be newer than the bundle held: "federate refresh <trust domain>", then try again',
   'signature-invalid':
@@ -141,13 +140,13 @@ const HINTS: Readonly<Record<string, string>> = {
     'ask the peer how it numbers its bundles; "federate review <trust domain>" shows what is offered and takes it, on record',
   'policy-asks-always': '"federate review <trust domain>" shows the new keys; accept or reject them there',
   'offer-rejected': 'tell the peer; "federate review <trust domain> --reconsider" takes the rejection back',
-  'nothing-waits': '"federate show <trust domain>" tells how it stands',
+  'nothing-waits': '"federate show <trust domain>" shows how it stands',
   'offer-changed': 'look at what is offered now with "federate review <trust domain>"',
   'offer-not-confirmed':
-    'try again when the endpoint answers; "federate show <trust domain>" tells how it stands',
+    'try again when the endpoint answers; "federate show <trust domain>" shows how it stands',
   'not-rejected': '"federate review <trust domain>" lists what is rejected, with digests',
   'key-distrusted':
-    '"federate distrust list" tells since when and why; "federate trust --again" takes it back, on record',
+    '"federate distrust list" shows since when and why; "federate trust --again" takes it back, on record',
   'peer-dropped-us':
     'ask them; "federate remove <trust domain>" ends the relationship on our side too, else their workloads go on being accepted here',
   'trust-stale':

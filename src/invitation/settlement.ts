@@ -75,7 +75,7 @@ export class Settlement {
       );
       return { status, invitation: await this.fail(taken, why, 'agent') };
     } else {
-      throw new InvitationError('inviter-unproved', 'the inviter signed an answer that there is none of');
+      throw new InvitationError('inviter-unproved', 'the inviter signed an unknown status');
     }
     const invitation = await store.invitation('newcomer', id);
     return { status, invitation: invitation ?? taken };

@@ -107,7 +107,8 @@ function readSide(
   const agentId = parseSpiffeId(stringIn(fields, 'agent_id'));
   if (trustDomainOf(agentId) !== trustDomain) throw invalid(`${agentId} is not of ${trustDomain}`);
   const kind = stringIn(fields, 'profile');
-  if (kind !== 'https_spiffe' && kind !== 'https_web') throw invalid('its profile is none that there is');
+  if (kind !== 'https_spiffe' && kind !== 'https_web')
+    throw invalid(`its profile ${JSON.stringify(kind)} is unknown`);
   const nonce = stringIn(fields, 'nonce');
   if (!/^[0-9a-f]{64}$/.test(nonce)) throw invalid('its nonce is not 64 hex digits');
   const at = new Date(stringIn(fields, 'at'));

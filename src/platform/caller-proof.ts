@@ -4,8 +4,8 @@ import type { Random } from './random.ts';
 
 /**
  * Node cannot ask a Unix socket who is at its other end (`SO_PEERCRED`). The owner of a new file is
- * as good: only the kernel sets it. The caller makes an empty file with an unguessable name beside
- * the socket, and sends the name; the server reads the owner and removes the file.
+ * as good: only the kernel sets it. The caller makes an empty file with an unguessable name next
+ * to the socket, and sends the name; the server reads the owner and removes the file.
  */
 const NAME = /^[0-9a-f]{32}$/;
 const SUFFIX = '.caller';
@@ -17,7 +17,7 @@ export interface CallerProof {
   end(): Promise<void>;
 }
 
-/** Makes a proof beside the socket; undefined where this user may not write in its folder. */
+/** Makes a proof next to the socket; undefined where this user may not write in its folder. */
 export async function offerCallerProof(socketPath: string, random: Random): Promise<CallerProof | undefined> {
   const name = Buffer.from(random.bytes(16)).toString('hex');
   const path = pathOf(socketPath, name);

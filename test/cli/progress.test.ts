@@ -3,6 +3,7 @@ import { withProgress } from '../../src/cli/progress.ts';
 import { createTerminal } from '../../src/cli/terminal.ts';
 import { serveAdmin } from '../../testkit/serve-admin.ts';
 import { TestReader } from '../../testkit/reader.ts';
+import { until } from '../../testkit/until.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
 
 const NOON = new Date('2030-01-01T12:00:00Z');
@@ -85,7 +86,7 @@ describe('federate refresh', () => {
   it('counts the peers that were polled since it began', async () => {
     const clock = new TestClock(NOON);
     const peer = (at: string | null) => ({ trust_domain: 'b.example', last_attempt_at: at });
-    let answer: (answers: []) => void = () => undefined;
+    let answer: ((answers: []) => void) | undefined;
     await using admin = await serveAdmin({
       'GET /v1/relationships': () =>
         [peer('2030-01-01T11:59:59.000Z'), peer('2030-01-01T12:00:00.500Z'), peer(null)] as never,
@@ -96,12 +97,13 @@ describe('federate refresh', () => {
     });
     const reader = new TestReader({ errColumns: 80, clock });
     const ended = reader.run('refresh', '--socket', admin.path);
+    await until(() => answer !== undefined, 'the request');
     await clock.untilSleeping(2);
     await clock.advance(1000);
     await clock.untilSleeping(2);
     await clock.advance(1000);
     expect(reader.errDrawn.join('')).toContain('polling all peers: 1 of 3 done');
-    answer([]);
+    answer?.([]);
     expect([await ended, reader.out]).toEqual([0, ['There are no relationships to refresh.']]);
   });
 });

@@ -29,6 +29,9 @@ const PHRASES: readonly { readonly pattern: string; readonly instead: string }[]
   { pattern: 'is told', instead: 'learns, or is reported' },
   { pattern: 'hang on', instead: 'depend on' },
   { pattern: 'heed', instead: 'follow, or obey' },
+  { pattern: 'stopped to', instead: 'stopped …ing' },
+  { pattern: 'not told', instead: 'does not learn' },
+  { pattern: 'nobody tells', instead: 'it is not known' },
 ];
 
 const matchers = PHRASES.map(({ pattern, instead }) => ({

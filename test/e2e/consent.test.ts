@@ -81,7 +81,7 @@ describe('what the operator decides about a peer', () => {
     await quarantine();
     const { code, out } = await text('review', 'b.example');
     expect(code).toBe(0);
-    expect(out).toContain('b.example: an offered bundle waits for your word');
+    expect(out).toContain('b.example: an offered bundle waits for your decision');
     expect(out).toMatch(/No root in this bundle has been trusted for b\.example for long/);
     expect(out).toMatch(/ {4}root [0-9a-f]{12} CN=B2, valid /);
     expect(out).toMatch(/- root [0-9a-f]{12} CN=b\.example root, valid /);
@@ -138,7 +138,7 @@ describe('what the operator decides about a peer', () => {
     const accepted = await text('review', 'b.example', '--accept', '--reason', 'Bob read it out');
     expect(accepted.code).toBe(0);
     // Without a digest the offer is shown once more, before it is taken.
-    expect(accepted.out).toMatch(/waits for your word[\s\S]*Accepted: sha256:[0-9a-f]{64}/);
+    expect(accepted.out).toMatch(/waits for your decision[\s\S]*Accepted: sha256:[0-9a-f]{64}/);
     await until('the file', () => holds(roots[1]));
     expect(await show()).toMatchObject({ state: 'active', reason: null });
     expect((await text('review')).out).toContain('Nothing waits');

@@ -191,7 +191,7 @@ describe('judgeRetire()', () => {
     expect(codes(retire({ peers: [{ trustDomain: peerB, holding: holding(1) }] }))).toEqual(['peer-behind']);
   });
 
-  it('is never safe where nobody tells what signs', () => {
+  it('is never safe where it is not known what signs', () => {
     expect(codes(retire({ signingKnown: false }))).toEqual(['signing-unknown']);
   });
 

@@ -15,7 +15,7 @@ import {
   trustDomain,
 } from './fields.ts';
 import { refreshed } from './refresh.ts';
-import type { Document, RequestDocument, Routes } from './route.ts';
+import type { Document, Routes } from './route.ts';
 
 export const bundle = z
   .object({
@@ -105,7 +105,6 @@ const setBundle = z
     reason: reason.optional(),
   })
   .meta({ id: 'SetBundle', description: 'A bundle that the operator puts in the place of the held one.' });
-export type SetBundleDocument = RequestDocument<typeof setBundle>;
 
 const bundleSet = z
   .object({ trust_domain: trustDomain, version: count, poll: refreshed })

@@ -28,7 +28,6 @@ const trustAgain = z
     reason: reason.optional(),
   })
   .meta({ id: 'TrustAgain', description: 'Lets a distrusted key count again.' });
-export type TrustAgainDocument = RequestDocument<typeof trustAgain>;
 
 const distrust = z
   .strictObject({

@@ -58,7 +58,6 @@ const place = z.object({ store: z.string() }).meta({
   id: 'HistoryPlace',
   description: 'Where the agent keeps its store, for a reader of the file itself.',
 });
-export type HistoryPlaceDocument = Document<typeof place>;
 
 const after = z.coerce.number<number>().int().min(0);
 

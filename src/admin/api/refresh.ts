@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { leftOut, trustDomain } from './fields.ts';
-import type { Document, RequestDocument, Routes } from './route.ts';
+import type { Document, Routes } from './route.ts';
 
 export const refreshed = z
   .object({
@@ -22,7 +22,6 @@ const refresh = z
       .describe('Take what the peer offers now, on record. It needs trust_domain.'),
   })
   .meta({ id: 'Refresh', description: 'Polls one peer, or all.' });
-export type RefreshRequest = RequestDocument<typeof refresh>;
 
 export const refreshRoutes = {
   'POST /v1/refresh': {

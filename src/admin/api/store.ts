@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { count } from './fields.ts';
-import type { Document, Routes } from './route.ts';
+import type { Routes } from './route.ts';
 
 const compacted = z
   .object({
@@ -9,7 +9,6 @@ const compacted = z
     bytes_after: count,
   })
   .meta({ id: 'Compacted', description: 'What writing the store again has gained.' });
-export type CompactedDocument = Document<typeof compacted>;
 
 export const storeRoutes = {
   'POST /v1/store/compact': {

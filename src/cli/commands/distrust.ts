@@ -55,8 +55,8 @@ brings nothing back. It stays out over polls and restarts until --until, or unti
 where it was not seen to let go of the key, the answer warns and the exit code is 1.
 
 A key of our own leaves the bundle that we publish. Peers that hold a request open
-hear it at once, the others at their next poll. Our own mesh is not told: rotate
-its CA. A key on which the agent's own SVID rests needs --even-our-own-svid,
+learn of it at once, the others at their next poll. Our own mesh does not learn
+of it: rotate its CA. A key on which the agent's own SVID rests needs --even-our-own-svid,
 because peers then refuse our endpoint and cannot hear from us of an undo.`,
     )
     .action(async (name: string | undefined, key: string | undefined, options: DistrustOptions) => {
@@ -158,7 +158,7 @@ function textOfOurs({ signs_now: signs, own_svid_refused: refused }: DistrustedD
     'Peers that hold a request open hear it at once, the others at their next poll.',
     signs
       ? 'WARNING: our mesh signs identities under this key now. Peers refuse them: rotate the CA of the mesh.'
-      : 'Our own mesh is not told: it can go on signing under this key until you rotate its CA.',
+      : 'Our own mesh does not learn of this: it can go on signing under this key until you rotate its CA.',
     ...(refused
       ? [
           "WARNING: the agent's own SVID rests on this key. A peer that has heard it refuses our endpoint, and hears nothing from us any more.",

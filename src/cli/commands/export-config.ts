@@ -91,7 +91,7 @@ be changed. The other direction, our trust in them, is "federate add".`,
       if (name === null || status.own === null)
         throw new CodedError(
           'own-bundle-unknown',
-          'there is nothing to export yet: our own mesh has not told its roots',
+          'there is nothing to export yet: our own mesh has not reported its roots yet',
         );
       const trust = await trustOf(
         name,
@@ -129,7 +129,7 @@ async function printGateway({ config: file, output }: ExportOptions, terminal: T
     if (name !== null) return name;
     throw new CodedError(
       'own-bundle-unknown',
-      'there is nothing to export yet: our own mesh has not told its trust domain',
+      'there is nothing to export yet: our own mesh has not reported its trust domain yet',
     );
   });
   const config = JSON.stringify(bootstrap, undefined, 2);

@@ -26,7 +26,7 @@ interface ReviewOptions extends AgentOptions {
 export function reviewCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
   withAgent(program.command('review [peer]'))
     .description(
-      'offered bundles that wait for your word: why, what would change, where from; accept or reject',
+      'offered bundles that wait for your decision: why, what would change, where from; accept or reject',
     )
     .option(
       '--accept',
@@ -49,8 +49,8 @@ Examples:
 
 Compare the digest with one that the peer's operators tell you by another way than
 this endpoint ("federate bundle show" on their side). Whatever waits is not trusted,
-and what was trusted before stays trusted. Exit code 1 when a decision could not
-be carried out; nothing was changed then.`,
+and what was trusted before stays trusted. Exit code 1: the decision was not carried
+out, and the offer that was shown is not trusted.`,
     )
     .action(async (name: string | undefined, options: ReviewOptions) => {
       const decision = decisionIn(options);
@@ -91,8 +91,9 @@ function decisionIn({ accept, reject, reconsider }: ReviewOptions): DecisionDocu
 }
 
 /**
- * The decision is about the offer that was shown. Without a digest the offer is shown now, and its
- * digest is sent with the decision.
+ * The decision is about the offer that was shown. Without a digest, text output shows the offer now,
+ * and its digest goes with the decision. A program has to name the digest, because it has shown
+ * nothing to a person. Throws `UsageError`.
  */
 async function shownDigest(
   name: string,
@@ -101,17 +102,21 @@ async function shownDigest(
   terminal: Terminal,
 ): Promise<string | undefined> {
   if (decision === 'reconsider') return undefined;
+  if (options.output !== 'text')
+    throw new UsageError(
+      `--${decision} with --output ${options.output} needs --digest: the offer that a person has seen`,
+    );
   const { waiting } = await agentFor(options).call('GET /v1/offers/{trust_domain}', {
     params: { trust_domain: name },
   });
   const [offer] = waiting;
-  if (offer && options.output === 'text') terminal.out(textOfOffer(offer, options, terminal.view));
+  if (offer) terminal.out(textOfOffer(offer, options, terminal.view));
   return offer?.digest;
 }
 
 function textOfReview({ waiting, rejected }: ReviewDocument, called: CalledWith, view: View): string {
   const parts = waiting.map((offer) => textOfOffer(offer, called, view));
-  if (waiting.length === 0) parts.push('Nothing waits for your word.');
+  if (waiting.length === 0) parts.push('Nothing waits for your decision.');
   if (rejected.length > 0) {
     const lines = rejected.map(
       ({ trust_domain: name, digest, since, actor, reason }) =>
@@ -123,7 +128,7 @@ function textOfReview({ waiting, rejected }: ReviewDocument, called: CalledWith,
 }
 
 const STATUS = {
-  quarantined: 'waits for your word',
+  quarantined: 'waits for your decision',
   refused: 'is kept out for going backwards',
   rejected: 'is rejected, and still offered',
 } as const;

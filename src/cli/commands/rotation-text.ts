@@ -26,7 +26,7 @@ export function textOfRotation(document: RotationDocument, view: View, now: Date
       [
         ['trust domain', document.trust_domain],
         ['sequence', document.sequence ?? 'none'],
-        ['what signs', KNOWN_BY[document.signing_known_by ?? ''] ?? 'nobody tells'],
+        ['what signs', KNOWN_BY[document.signing_known_by ?? ''] ?? 'not known'],
         [
           'times',
           `hint ${span(document.refresh_hint_seconds)}, lead ${span(document.lead_seconds)}, identities live up to ${span(document.leaf_lifetime_seconds)}`,

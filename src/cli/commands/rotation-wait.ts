@@ -64,11 +64,11 @@ function none(document: RotationDocument, { step, root }: WaitTarget): MissingDo
   if (document.signing_known_by === null)
     return say(
       'signing-unknown',
-      'nobody tells which root signs identities now, so the one that is meant has to be named with --root',
+      'it is not known which root signs identities now: name the root with --root',
     );
   return step === 'use'
     ? say('no-root-waits', 'no root is published that is not in use already')
-    : say('no-root-retires', 'no root has stopped to sign');
+    : say('no-root-retires', 'no root has stopped signing yet');
 }
 
 /**

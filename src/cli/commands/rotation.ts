@@ -73,7 +73,7 @@ Examples:
     .option('--peer <trust domain>', 'only this peer counts; again for each further one', more)
     .option(
       '--except <trust domain>',
-      'this peer does not count, on your word; again for each further one',
+      'this peer does not count, by your decision; again for each further one',
       more,
     )
     .addHelpText(
@@ -171,7 +171,7 @@ function textOfMissing({ message, code, safe_at: safeAt }: MissingDocument, view
 }
 
 function textOfLeftOut(name: string): string {
-  return `  note: ${name} does not count, on your word: should it hold none of the roots that stay, it can no longer verify our endpoint, and needs the bundle by another way`;
+  return `  note: ${name} does not count, by your decision: should it hold none of the roots that stay, it can no longer verify our endpoint, and needs the bundle by another way`;
 }
 
 function textOfTaken(taken: GateDocument['taken']): string[] {

@@ -78,7 +78,7 @@ export class FetchError extends CodedError<FetchErrorCode> {
 }
 
 /**
- * Why a request of the operator to the federation agent was not carried out; nothing was changed.
+ * Why a request of the operator to the federation agent was not carried out.
  */
 export type FederationErrorCode =
   | 'own-trust-domain'

@@ -68,7 +68,7 @@ function refusalsOf(
       found.push({
         rule: id,
         element: 'caller',
-        message: `an intention names services of Consul, and ${caller.id} is none: let the federation gateway or OPA decide`,
+        message: `an intention names services of Consul, and ${caller.id} is not one: let the federation gateway or OPA decide`,
       });
   }
   return found;
