@@ -91,9 +91,9 @@ function decisionIn({ accept, reject, reconsider }: ReviewOptions): DecisionDocu
 }
 
 /**
- * The decision is about the offer that was shown. Without a digest, text output shows the offer now,
- * and its digest goes with the decision. A program has to name the digest, because it has shown
- * nothing to a person. Throws `UsageError`.
+ * The decision is about one offer. Without a digest, that is the offer that waits now: text output
+ * shows it, and its digest goes with the decision. A program that decides for a person names the
+ * digest that the person has seen.
  */
 async function shownDigest(
   name: string,
@@ -102,15 +102,11 @@ async function shownDigest(
   terminal: Terminal,
 ): Promise<string | undefined> {
   if (decision === 'reconsider') return undefined;
-  if (options.output !== 'text')
-    throw new UsageError(
-      `--${decision} with --output ${options.output} needs --digest: the offer that a person has seen`,
-    );
   const { waiting } = await agentFor(options).call('GET /v1/offers/{trust_domain}', {
     params: { trust_domain: name },
   });
   const [offer] = waiting;
-  if (offer) terminal.out(textOfOffer(offer, options, terminal.view));
+  if (offer && options.output === 'text') terminal.out(textOfOffer(offer, options, terminal.view));
   return offer?.digest;
 }
 
