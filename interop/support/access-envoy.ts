@@ -6,14 +6,13 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { freePorts } from '../../src/demonstration/demo/free-ports.ts';
 import { type AccessRequest, compilers } from '../../src/services/index.ts';
 import { pathOf, pemFromCertificates, trustDomainOf } from '../../src/spiffe/index.ts';
+import { presentCa, presentTimes } from '../../testkit/agent-process.ts';
 import { IDENTITIES, PLACEMENT } from '../../testkit/access-policies.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
-import { createTestCa } from '../../testkit/test-ca.ts';
 import type { Case } from './access-decisions.ts';
 import { Child } from './child.ts';
 
 const EXTENSIONS = 'type.googleapis.com/envoy.extensions';
-const DAY_MS = 86_400_000;
 
 interface Credentials {
   readonly cert: string;
@@ -59,14 +58,13 @@ async function credentials(): Promise<{
   readonly callers: ReadonlyMap<string, Credentials>;
   readonly roots: string;
 }> {
-  const [notBefore, notAfter] = [new Date(Date.now() - DAY_MS), new Date(Date.now() + DAY_MS)];
   const callers = new Map<string, Credentials>();
   const roots: Uint8Array[] = [];
   for (const trustDomain of new Set(IDENTITIES.map(trustDomainOf))) {
-    const ca = await createTestCa({ trustDomain, notBefore, notAfter });
+    const ca = await presentCa(trustDomain);
     roots.push(ca.root);
     for (const id of IDENTITIES.filter((each) => trustDomainOf(each) === trustDomain)) {
-      const { certPem, keyPem } = await ca.issueLeaf({ path: pathOf(id), notBefore, notAfter });
+      const { certPem, keyPem } = await ca.issueLeaf({ path: pathOf(id), ...presentTimes() });
       callers.set(id, { cert: certPem, key: keyPem });
     }
   }
@@ -80,11 +78,7 @@ interface Files {
 }
 
 async function serverCredentials(folder: { file(name: string): string }, roots: string): Promise<Files> {
-  const [notBefore, notAfter] = [new Date(Date.now() - DAY_MS), new Date(Date.now() + DAY_MS)];
-  const leaf = await (await createTestCa({ trustDomain: 'server.example', notBefore, notAfter })).issueLeaf({
-    notBefore,
-    notAfter,
-  });
+  const leaf = await (await presentCa('server.example')).issueLeaf(presentTimes());
   const files = {
     cert: folder.file('server.crt'),
     key: folder.file('server.key'),

@@ -11,19 +11,10 @@ import { svidFromPem } from '../../src/mtls/index.ts';
 import { createMetrics, silentLog, systemClock } from '../../src/platform/index.ts';
 import { pemFromCertificates, type TrustBundle } from '../../src/spiffe/index.ts';
 import { type SdsSecret, SdsServer, WorkloadServer } from '../../src/workload-api/index.ts';
-import { createTestCa, type TestCa, type TestLeafOptions } from '../../testkit/test-ca.ts';
+import { presentCa, presentTimes } from '../../testkit/agent-process.ts';
+import type { TestCa, TestLeafOptions } from '../../testkit/test-ca.ts';
 import { Child } from './child.ts';
 import { until } from './until.ts';
-
-const HOUR_MS = 3_600_000;
-const now = () => ({
-  notBefore: new Date(Date.now() - HOUR_MS),
-  notAfter: new Date(Date.now() + 24 * HOUR_MS),
-});
-
-/** A CA that is valid now. */
-export const presentCa = (trustDomain: string, subject?: string): Promise<TestCa> =>
-  createTestCa({ trustDomain, ...now(), ...(subject === undefined ? {} : { subject }) });
 
 export const OWN_CALLER = 'spiffe://a.example/caller';
 export const FOREIGN_CALLER = 'spiffe://b.example/caller';
@@ -71,7 +62,7 @@ export class EnvoyWorld implements AsyncDisposable {
 
   static async open(folder: string): Promise<EnvoyWorld> {
     const [a, b] = await Promise.all([presentCa('a.example'), presentCa('b.example')]);
-    const leaf = await a.issueLeaf({ ...now(), path: '/workload' });
+    const leaf = await a.issueLeaf({ ...presentTimes(), path: '/workload' });
     const [port = 0] = await freePorts(1);
     const world = new EnvoyWorld(folder, a, b, leaf, port);
     await world.server.start(world.socket, 0o600);
@@ -128,7 +119,7 @@ export class EnvoyWorld implements AsyncDisposable {
 
   /** A leaf of a CA for a path of its own trust domain, or whatever `options` say instead. */
   async leafOf(ca: TestCa, path: string, options: TestLeafOptions = {}) {
-    const { certPem, keyPem } = await ca.issueLeaf({ ...now(), path, ...options });
+    const { certPem, keyPem } = await ca.issueLeaf({ ...presentTimes(), path, ...options });
     return { certificateChainPem: certPem, privateKeyPem: keyPem };
   }
 

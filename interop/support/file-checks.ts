@@ -8,7 +8,7 @@ import { bundleOf, pemFromCertificates, type TrustBundle } from '../../src/spiff
 import { tempDir } from '../../testkit/temp-dir.ts';
 import type { TestCa } from '../../testkit/test-ca.ts';
 import { Child } from './child.ts';
-import { presentCa } from './envoy-world.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 import type { InteropCheck } from './program.ts';
 import { until } from './until.ts';
 

@@ -2,7 +2,8 @@ import { existsSync, rmSync } from 'node:fs';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import type { InteropCheck } from './program.ts';
 import { check, until } from './until.ts';
-import { EnvoyWorld, FOREIGN_CALLER, OneSecret, OWN_CALLER, plainPool, presentCa } from './envoy-world.ts';
+import { EnvoyWorld, FOREIGN_CALLER, OneSecret, OWN_CALLER, plainPool } from './envoy-world.ts';
+import { presentCa } from '../../testkit/agent-process.ts';
 
 /** Both callers are let in by `trust`, and neither trust domain's CA can speak for the other. */
 async function keepsApart(binary: string, trust: string, delta = false): Promise<void> {

@@ -1,9 +1,7 @@
 import type { Relationship } from '../../store/index.ts';
-import type { ChangeBudget } from './change-budget.ts';
 import type { EndpointUrls } from '../fetch/endpoint-urls.ts';
-import { refreshOnce, type RefreshParts } from './refresh.ts';
-import type { Refreshed, RememberedTag } from './refresh-outcome.ts';
-import type { OperatorOverride } from './settle-offer.ts';
+import { type PollOptions, refreshOnce, type RefreshParts } from './refresh.ts';
+import type { Refreshed } from './refresh-outcome.ts';
 
 /** What a poll of one of the addresses led to, and which that was. */
 export interface RefreshedFrom extends Refreshed {
@@ -20,12 +18,7 @@ export async function refreshFromAny(
   parts: RefreshParts,
   relationship: Relationship,
   urls: EndpointUrls,
-  options: {
-    readonly tag?: RememberedTag | undefined;
-    readonly override?: OperatorOverride | undefined;
-    readonly budget?: ChangeBudget | undefined;
-    readonly signal: AbortSignal;
-  },
+  options: PollOptions,
 ): Promise<RefreshedFrom> {
   const failures: RefreshedFrom[] = [];
   for (const endpointUrl of urls.inOrder(relationship)) {

@@ -29,6 +29,14 @@ export interface RefreshParts extends SettleParts, Pick<Reach, 'log' | 'fetchLim
   readonly leftOut: LeftOutEntries;
 }
 
+/** What one poll takes besides the relationship. */
+export interface PollOptions {
+  readonly tag?: RememberedTag | undefined;
+  readonly override?: OperatorOverride | undefined;
+  readonly budget?: ChangeBudget | undefined;
+  readonly signal: AbortSignal;
+}
+
 /**
  * One poll of one peer: fetch → parse → judge → store in one transaction → memory → listeners.
  * Whatever goes wrong on the way leaves the last good bundle (invariant 2). Leaves one log
@@ -37,12 +45,7 @@ export interface RefreshParts extends SettleParts, Pick<Reach, 'log' | 'fetchLim
 export async function refreshOnce(
   parts: RefreshParts,
   relationship: Relationship,
-  options: {
-    readonly tag?: RememberedTag | undefined;
-    readonly override?: OperatorOverride | undefined;
-    readonly budget?: ChangeBudget | undefined;
-    readonly signal: AbortSignal;
-  },
+  options: PollOptions,
 ): Promise<Refreshed> {
   const { held, clock, log } = parts;
   const { trustDomain, endpointUrl, profile } = relationship;

@@ -42,6 +42,12 @@ export function isCaller(caller: Caller, id: SpiffeId): boolean {
   return caller.kind === 'identity' ? caller.id === id : id.startsWith(`spiffe://${caller.trustDomain}/`);
 }
 
+/** Whether `outer` is `inner`, or has it among its identities. */
+export function covers(outer: Caller, inner: Caller): boolean {
+  if (inner.kind === 'identity') return isCaller(outer, inner.id);
+  return outer.kind === 'trust-domain' && outer.trustDomain === inner.trustDomain;
+}
+
 function read<Value>(text: string, parse: (text: string) => Value): Value {
   try {
     return parse(text);

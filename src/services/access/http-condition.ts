@@ -36,6 +36,19 @@ const UNSTABLE = new Set([
   'expect',
 ]);
 
+/**
+ * What a match means to a mesh that compares texts: `/v1/*` is the whole path `/v1`, and every path
+ * that begins with `/v1/`.
+ */
+export function literalsOf({
+  kind,
+  path,
+}: PathMatch): readonly { readonly kind: 'exact' | 'prefix'; readonly text: string }[] {
+  if (kind === 'exact') return [{ kind, text: path }];
+  const below = { kind, text: `${path}/` };
+  return path === '' ? [below] : [{ kind: 'exact', text: path }, below];
+}
+
 /** Throws `AccessError` `method-invalid`. */
 export function parseMethod(text: string): string {
   if (METHOD.test(text)) return text;

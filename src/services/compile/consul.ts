@@ -1,7 +1,7 @@
 import { defined } from '../../objects/index.ts';
 import { pathOf, trustDomainOf } from '../../spiffe/index.ts';
-import { type Caller, callerText, isCaller, trustDomainOfCaller } from '../access/caller.ts';
-import type { HttpCondition } from '../access/http-condition.ts';
+import { type Caller, callerText, covers, trustDomainOfCaller } from '../access/caller.ts';
+import { type HttpCondition, literalsOf } from '../access/http-condition.ts';
 import type { AccessPolicy, AccessRule } from '../access/rule.ts';
 import {
   type Compile,
@@ -29,7 +29,7 @@ export const compileForConsul: Compile = (policy, placement) => {
     rules.flatMap((rule) => rule.callers.map((caller) => [callerText(caller), caller] as const)),
   );
   const sources = [...callers.values()].map((caller) => {
-    const about = rules.filter((rule) => rule.callers.some((each) => reaches(each, caller)));
+    const about = rules.filter((rule) => rule.callers.some((each) => covers(each, caller)));
     return { ...sourceOf(caller, placement), ...decision(about, isHttp) };
   });
   const object = {
@@ -74,12 +74,6 @@ function refusalsOf(
   return found;
 }
 
-/** Whether a rule about `outer` is a rule about everybody whom the source `inner` names. */
-function reaches(outer: Caller, inner: Caller): boolean {
-  if (inner.kind === 'identity') return isCaller(outer, inner.id);
-  return outer.kind === 'trust-domain' && outer.trustDomain === inner.trustDomain;
-}
-
 function sourceOf(caller: Caller, { peerNames }: Placement): object {
   if (caller.kind === 'trust-domain') return { name: '*', peer: peerNames[caller.trustDomain] };
   const [, name = ''] = CONSUL_PATH.exec(pathOf(caller.id)) ?? [];
@@ -117,10 +111,11 @@ function httpOf(http: HttpCondition | undefined): readonly object[] {
         }
       : {}),
   };
-  const paths = http?.paths?.flatMap(({ kind, path }) => [
-    ...(path === '' ? [] : [{ pathExact: path }]),
-    ...(kind === 'prefix' ? [{ pathPrefix: `${path}/` }] : []),
-  ]) ?? [{ pathPrefix: '/' }];
+  const paths = http?.paths
+    ?.flatMap(literalsOf)
+    .map(({ kind, text }) => (kind === 'exact' ? { pathExact: text } : { pathPrefix: text })) ?? [
+    { pathPrefix: '/' },
+  ];
   return paths.map((path) => ({ ...path, ...common }));
 }
 

@@ -1,6 +1,11 @@
 import { AMBIGUOUS_PATH } from '../access/canonical-path.ts';
 import type { Caller } from '../access/caller.ts';
-import type { HeaderMatch, HttpCondition, PathMatch } from '../access/http-condition.ts';
+import {
+  type HeaderMatch,
+  type HttpCondition,
+  literalsOf,
+  type PathMatch,
+} from '../access/http-condition.ts';
 import type { AccessRule } from '../access/rule.ts';
 import type { ServicePort } from '../catalogue/service.ts';
 import { type Compile, serverFirstWarnings } from './compilation.ts';
@@ -71,10 +76,7 @@ function permissionOf(http: HttpCondition | undefined, effect: AccessRule['effec
 /** An allow rule never matches an ambiguous path; a deny rule always does. */
 function pathsOf(paths: readonly PathMatch[], effect: AccessRule['effect']): object {
   const ambiguous = urlPath({ safe_regex: { regex: AMBIGUOUS_PATH } });
-  const matches = paths.flatMap((match) => [
-    ...(match.path === '' ? [] : [urlPath({ exact: match.path })]),
-    ...(match.kind === 'prefix' ? [urlPath({ prefix: `${match.path}/` })] : []),
-  ]);
+  const matches = paths.flatMap(literalsOf).map(({ kind, text }) => urlPath({ [kind]: text }));
   return effect === 'deny'
     ? anyOf([...matches, ambiguous])
     : { and_rules: { rules: [anyOf(matches), { not_rule: ambiguous }] } };

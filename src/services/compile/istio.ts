@@ -1,5 +1,6 @@
 import { defined } from '../../objects/index.ts';
 import type { Caller } from '../access/caller.ts';
+import { literalsOf } from '../access/http-condition.ts';
 import { type AccessPolicy, type AccessRule, portsOf } from '../access/rule.ts';
 import {
   type Compile,
@@ -53,9 +54,9 @@ function ruleOf(rule: AccessRule, { service }: AccessPolicy): object {
           ...defined({ methods: http?.methods }),
           ...(http?.paths
             ? {
-                paths: http.paths.flatMap(({ kind, path }) =>
-                  kind === 'exact' ? [path] : [...(path === '' ? [] : [path]), `${path}/*`],
-                ),
+                paths: http.paths
+                  .flatMap(literalsOf)
+                  .map(({ kind, text }) => (kind === 'exact' ? text : `${text}*`)),
               }
             : {}),
         },

@@ -1,5 +1,5 @@
 import type { AccessRule } from '../access/rule.ts';
-import { type Compile, objectName, OWNER, type Refusal, refuseHttp, writable } from './compilation.ts';
+import { type Compile, objectName, OWNER, type Refusal, refuseHttp } from './compilation.ts';
 import { withoutDenied } from './without-denied.ts';
 
 const NO_HTTP = 'the AuthorizationPolicy of GEP-3779 has no conditions of HTTP yet';
@@ -9,13 +9,11 @@ const NO_HTTP = 'the AuthorizationPolicy of GEP-3779 has no conditions of HTTP y
  * each port.
  */
 export const compileForKubernetes: Compile = (policy, { namespace, labels }) => {
-  const { rules, refused } = writable(policy, (rule) => [
+  const { rules, ports, refused } = withoutDenied(policy, (rule) => [
     ...refuseHttp(rule, NO_HTTP),
     ...refuseTrustDomains(rule),
   ]);
-  const { ports, refused: cuts } = withoutDenied(policy, rules ?? []);
-  if (rules === undefined || cuts.length > 0)
-    return { objects: [], refused: [...refused, ...cuts], warnings: [] };
+  if (rules === undefined) return { objects: [], refused, warnings: [] };
   const object = {
     apiVersion: 'gateway.networking.x-k8s.io/v1alpha1',
     kind: 'XAuthorizationPolicy',

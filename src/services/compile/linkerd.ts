@@ -2,15 +2,7 @@ import { defined } from '../../objects/index.ts';
 import { type Caller, isCaller } from '../access/caller.ts';
 import { type AccessPolicy, type AccessRule, portsOf } from '../access/rule.ts';
 import type { Protocol, ServicePort } from '../catalogue/service.ts';
-import {
-  type Compile,
-  objectName,
-  OWNER,
-  type Placement,
-  type Refusal,
-  refuseHttp,
-  writable,
-} from './compilation.ts';
+import { type Compile, objectName, OWNER, type Placement, type Refusal, refuseHttp } from './compilation.ts';
 import { type AtomCallers, atomsOf, closedAtoms, MAX_ATOMS } from './http-atoms.ts';
 import { withoutDenied } from './without-denied.ts';
 
@@ -27,11 +19,8 @@ const PROXY_PROTOCOL: Readonly<Record<Protocol, string>> = {
  * its MeshTLSAuthentication on it, or on a route where the rules have conditions of HTTP.
  */
 export const compileForLinkerd: Compile = (policy, placement) => {
-  const { rules = [], refused } = writable(policy, (rule) => refusalsOf(rule, policy));
-  const { ports, refused: cuts } = withoutDenied(policy, rules);
-  const all = [...refused, ...cuts];
-  if (all.some(({ rule, element }) => element === 'deny' || isDeny(policy, rule)))
-    return { objects: [], refused: all, warnings: [] };
+  const { rules, ports, refused } = withoutDenied(policy, (rule) => refusalsOf(rule, policy));
+  if (rules === undefined) return { objects: [], refused, warnings: [] };
   const objects: object[] = [];
   for (const port of policy.service.ports) {
     const callers = ports.find((each) => each.port === port.name)?.callers ?? [];
@@ -39,13 +28,13 @@ export const compileForLinkerd: Compile = (policy, placement) => {
     if (!routes) {
       const rule = rules.find(({ http }) => http)?.id ?? '';
       const message = `the conditions on port ${port.name} overlap in more than ${MAX_ATOMS} ways, and Linkerd judges by one route for each request`;
-      return { objects: [], refused: [...all, { rule, element: 'path', message }], warnings: [] };
+      return { objects: [], refused: [...refused, { rule, element: 'path', message }], warnings: [] };
     }
     objects.push(server(policy, placement, port), ...grants(policy, placement, port, routes));
   }
   return {
     objects,
-    refused: all,
+    refused,
     warnings: [
       {
         code: 'first-name-counts',
@@ -90,10 +79,6 @@ function refusalsOf(rule: AccessRule, { rules }: AccessPolicy): readonly Refusal
       message: `another rule compares the value of ${both.name}, and Linkerd does not rank a value before the mere presence of a header: name the values`,
     });
   return found;
-}
-
-function isDeny({ rules }: AccessPolicy, id: string): boolean {
-  return rules.some((rule) => rule.id === id && rule.effect === 'deny');
 }
 
 /** The conditions of the allow rules on a port, with the callers that no deny rule took out. */

@@ -1,6 +1,6 @@
-import { type Caller, callerText, isCaller, trustDomainOfCaller } from '../access/caller.ts';
+import { type Caller, callerText, covers } from '../access/caller.ts';
 import { type AccessPolicy, type AccessRule, portsOf } from '../access/rule.ts';
-import type { Refusal } from './compilation.ts';
+import { type Refusal, writable } from './compilation.ts';
 
 /** One port, and the callers that may use it. */
 export interface PortCallers {
@@ -9,16 +9,29 @@ export interface PortCallers {
 }
 
 /**
- * For targets without deny rules: who may use each port, after the denied callers were taken out.
- * Looks at no conditions of HTTP, so
- * the deny rules must have none. Refuses a deny rule that would cut one identity out of an
- * allowed trust domain.
+ * For targets without deny rules: the rules that can be written, and who may use each port after the
+ * denied callers were taken out. Looks at no conditions of HTTP, so `refuse` has to name those of deny
+ * rules. Without rules where a deny rule is refused, or would cut one identity out of an allowed trust
+ * domain.
  */
 export function withoutDenied(
+  policy: AccessPolicy,
+  refuse: (rule: AccessRule) => readonly Refusal[],
+): {
+  readonly rules: readonly AccessRule[] | undefined;
+  readonly ports: readonly PortCallers[];
+  readonly refused: readonly Refusal[];
+} {
+  const { rules, refused } = writable(policy, refuse);
+  const { ports, cuts } = subtract(policy, rules ?? []);
+  return { rules: cuts.length > 0 ? undefined : rules, ports, refused: [...refused, ...cuts] };
+}
+
+function subtract(
   { service }: AccessPolicy,
   rules: readonly AccessRule[],
-): { readonly ports: readonly PortCallers[]; readonly refused: readonly Refusal[] } {
-  const refused: Refusal[] = [];
+): { readonly ports: readonly PortCallers[]; readonly cuts: readonly Refusal[] } {
+  const cuts: Refusal[] = [];
   const ports = service.ports.map(({ name }) => {
     const onPort = rules.filter((rule) => portsOf(rule, service).some((port) => port.name === name));
     const callers = new Map(
@@ -31,7 +44,7 @@ export function withoutDenied(
         for (const [text, caller] of callers) {
           if (covers(denied, caller)) callers.delete(text);
           else if (covers(caller, denied))
-            refused.push({
+            cuts.push({
               rule: rule.id,
               element: 'deny',
               message: `${callerText(denied)} cannot be cut out of the allowed trust domain ${text}: allow the identities one by one`,
@@ -41,11 +54,5 @@ export function withoutDenied(
     }
     return { port: name, callers: [...callers.values()] };
   });
-  return { ports, refused };
-}
-
-/** Whether `outer` is `inner`, or has it among its identities. */
-function covers(outer: Caller, inner: Caller): boolean {
-  if (inner.kind === 'identity') return isCaller(outer, inner.id);
-  return outer.kind === 'trust-domain' && outer.trustDomain === trustDomainOfCaller(inner);
+  return { ports, cuts };
 }
