@@ -13,6 +13,7 @@ import {
 } from '../../src/library/spiffe.ts';
 import { BundleSource, JwtSource, X509Source } from '../../src/library/workload-api.ts';
 import { presentCa, presentTimes } from '../../testkit/agent-process.ts';
+import type { Agents, RunningAgent } from '../../testkit/running-agents.ts';
 import { Child } from '../support/child.ts';
 import { findExecutable, firstLineOf, type InteropProgram } from '../support/program.ts';
 import { OURS, spireTrustsUs, THEIRS, weTrustSpire, withOurs } from '../support/spire-peers.ts';
@@ -51,7 +52,20 @@ function builtProgram(): string | undefined {
   return built.executable;
 }
 
-async function proveEachOther(server: string): Promise<void> {
+interface FederatedSpire {
+  /** The small program, for a workload of SPIRE. */
+  readonly program: string;
+  readonly ours: RunningAgent;
+  readonly agents: Agents;
+  /** SPIRE's agent, whose workloads have both bundles. */
+  readonly agent: Awaited<ReturnType<typeof startFederatedAgent>>;
+}
+
+/** Runs a check with a SPIRE and an agent of ours that trust each other. */
+async function withFederatedSpire(
+  server: string,
+  run: (world: FederatedSpire) => Promise<void>,
+): Promise<void> {
   const program = builtProgram();
   assert(program);
   await using spire = await Spire.start(server);
@@ -59,6 +73,12 @@ async function proveEachOther(server: string): Promise<void> {
     await weTrustSpire(spire, ours);
     await spireTrustsUs(spire, ours, agents);
     await using agent = await startFederatedAgent(spire);
+    await run({ program, ours, agents, agent });
+  });
+}
+
+function proveEachOther(server: string): Promise<void> {
+  return withFederatedSpire(server, async ({ program, ours, agents, agent }) => {
     const asked = async (...words: readonly string[]) => {
       const child = new Child(program, words);
       await child.ended();
@@ -86,14 +106,8 @@ async function proveEachOther(server: string): Promise<void> {
   });
 }
 
-async function libraryInSpire(server: string): Promise<void> {
-  const program = builtProgram();
-  assert(program);
-  await using spire = await Spire.start(server);
-  await withOurs(async (ours, agents) => {
-    await weTrustSpire(spire, ours);
-    await spireTrustsUs(spire, ours, agents);
-    await using agent = await startFederatedAgent(spire);
+function libraryInSpire(server: string): Promise<void> {
+  return withFederatedSpire(server, async ({ program, agent }) => {
     const address = `unix://${agent.socket}`;
     await using source = await X509Source.create({ address, signal: AbortSignal.timeout(30_000) });
     const id = source.current()?.id;
