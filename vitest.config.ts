@@ -13,6 +13,8 @@ export default defineConfig({
     hookTimeout: TEST_PATIENCE_MS,
     expect: { poll: { timeout: PATIENCE_MS } },
     env: patienceEnvironment,
+    // A missing snapshot fails, here as in CI: only `--update` writes one.
+    update: 'none',
     pool: 'forks',
     maxWorkers: 2,
     projects: [

@@ -4,7 +4,7 @@ import { ConfigError } from '../../src/config/index.ts';
 import { renderEnvoy } from '../../src/envoy/index.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 
-const GOLDEN = '../../../fixtures/envoy';
+const GOLDEN = '../../fixtures/envoy';
 
 const SIDECAR = `
 sds_socket: /run/mesh/workload.sock
