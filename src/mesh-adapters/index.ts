@@ -37,9 +37,10 @@ export type {
   MeshKind,
   OwnTrust,
   PresentTrust,
-  PropagationState,
   TrustScope,
 } from './contract/mesh-adapter.ts';
+export type { PropagationState } from './contract/propagation-state.ts';
+export type { MeshServices, ServiceReport, WantedAccess, WantedExport } from './contract/mesh-services.ts';
 export type { ForeignTrustPublisherOptions } from './contract/publisher.ts';
 export type { SpireAdapterOptions } from './spire/adapter.ts';
 export type { PeerEndpoints } from './spire/peer-endpoint.ts';

@@ -12,6 +12,17 @@ export {
 } from './access/http-condition.ts';
 export { type AccessRequest, type AccessVerdict, judgeAccess } from './access/judge-access.ts';
 export { type AccessPolicy, type AccessRule, checkRule } from './access/rule.ts';
+export type {
+  Catalogue,
+  CatalogueGateway,
+  DirectAddress,
+  OfferedPort,
+  OfferedService,
+  OfferState,
+} from './catalogue/catalogue.ts';
+export type { EndpointAddress } from './service/endpoint-address.ts';
+export type { ImportedEndpoint, ImportedPort, ImportedService } from './catalogue/imported-service.ts';
+export type { OwnPort, OwnService } from './service/own-service.ts';
 export {
   checkPorts,
   parseServiceId,
@@ -22,6 +33,6 @@ export {
   type ServiceErrorCode,
   type ServiceId,
   type ServicePort,
-} from './catalogue/service.ts';
+} from './service/service.ts';
 export type { Compilation, CompilationWarning, Placement, Refusal } from './compile/compilation.ts';
 export { compilers, type Target } from './compile/targets.ts';

@@ -1,6 +1,7 @@
 import { describeError } from '../../platform/index.ts';
 import { contentDigest, type TrustBundle, type X509Authority } from '../../spiffe/index.ts';
-import type { ForeignTrustReport, PropagationState } from '../contract/mesh-adapter.ts';
+import type { ForeignTrustReport } from '../contract/mesh-adapter.ts';
+import type { PropagationState } from '../contract/propagation-state.ts';
 
 /** Services that a sentence names. */
 const MAX_NAMED = 20;

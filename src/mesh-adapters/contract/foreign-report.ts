@@ -1,6 +1,7 @@
 import { contentDigest } from '../../spiffe/index.ts';
 import type { Admission } from './admission.ts';
-import type { ForeignTrustReport, PropagationState } from './mesh-adapter.ts';
+import type { ForeignTrustReport } from './mesh-adapter.ts';
+import type { PropagationState } from './propagation-state.ts';
 
 /**
  * The report of one admission: its refusal, or the state it came to with the first thing worth

@@ -1,4 +1,6 @@
 import type { JwtAuthority, TrustBundle, TrustDomain, X509Authority } from '../../spiffe/index.ts';
+import type { MeshServices } from './mesh-services.ts';
+import type { PropagationState } from './propagation-state.ts';
 
 /**
  * What the local mesh signs its identities with: its trust domain and every root and JWT key,
@@ -26,20 +28,6 @@ export interface OwnTrust {
  * destination, or every identity there is.
  */
 export type TrustScope = 'per-trust-domain' | 'per-destination' | 'merged';
-
-/**
- * How far a foreign bundle came: `written` into the mesh's configuration, `accepted` by its control
- * plane, `in-effect` at its proxies; `refused` by us or by the mesh, `failed` and to be tried
- * again, `removed` (rule 8).
- */
-export type PropagationState =
-  | 'pending'
-  | 'written'
-  | 'accepted'
-  | 'in-effect'
-  | 'refused'
-  | 'failed'
-  | 'removed';
 
 export interface ForeignTrustReport {
   readonly trustDomain: TrustDomain;
@@ -125,5 +113,7 @@ export interface MeshAdapter {
    */
   onProgress(listener: () => void): () => void;
   status(): AdapterStatus;
+  /** Services of the mesh and of peers; absent where the mesh knows no services. */
+  readonly services?: MeshServices;
   stop(): Promise<void>;
 }

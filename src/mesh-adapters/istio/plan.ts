@@ -3,7 +3,8 @@ import { isTrustDomain, type TrustBundle, type TrustDomain } from '../../spiffe/
 import { refuseConstrained } from '../contract/admission.ts';
 import { chooseForeignTrust } from '../contract/choose-foreign-trust.ts';
 import { reportOf } from '../contract/foreign-report.ts';
-import type { ForeignTrustReport, OwnTrust, PropagationState } from '../contract/mesh-adapter.ts';
+import type { ForeignTrustReport, OwnTrust } from '../contract/mesh-adapter.ts';
+import type { PropagationState } from '../contract/propagation-state.ts';
 import type { Anchor, Anchors, PresentAnchor } from '../contract/anchors.ts';
 import { keysOfAnchors } from '../contract/present-anchors.ts';
 import { type CaEntry, type MeshConfigDocument, parseMeshConfig } from './mesh-config-document.ts';

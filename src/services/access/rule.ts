@@ -1,7 +1,7 @@
 import { AccessError } from './errors.ts';
 import type { Caller } from './caller.ts';
 import type { HttpCondition } from './http-condition.ts';
-import type { Service, ServicePort } from '../catalogue/service.ts';
+import type { Service, ServicePort } from '../service/service.ts';
 
 /** Who may call a service, or may not. Nothing is allowed without a rule, and a deny rule wins. */
 export interface AccessRule {

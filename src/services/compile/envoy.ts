@@ -7,7 +7,7 @@ import {
   type PathMatch,
 } from '../access/http-condition.ts';
 import type { AccessRule } from '../access/rule.ts';
-import type { ServicePort } from '../catalogue/service.ts';
+import type { ServicePort } from '../service/service.ts';
 import { type Compile, serverFirstWarnings } from './compilation.ts';
 
 const HTTP_RBAC = 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC';

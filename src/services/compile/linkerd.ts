@@ -1,7 +1,7 @@
 import { defined } from '../../objects/index.ts';
 import { type Caller, isCaller } from '../access/caller.ts';
 import { type AccessPolicy, type AccessRule, portsOf } from '../access/rule.ts';
-import type { Protocol, ServicePort } from '../catalogue/service.ts';
+import type { Protocol, ServicePort } from '../service/service.ts';
 import { type Compile, objectName, OWNER, type Placement, type Refusal, refuseHttp } from './compilation.ts';
 import { type AtomCallers, atomsOf, closedAtoms, MAX_ATOMS } from './http-atoms.ts';
 import { withoutDenied } from './without-denied.ts';
