@@ -1,5 +1,10 @@
 import { createMetrics, createMetricsServer, partOf, Parts, type ProcessContext } from '../platform/index.ts';
-import { Sidecar, type SidecarOptions } from '../demonstration/sidecar/index.ts';
+import {
+  fixedUpstream,
+  Sidecar,
+  type SidecarOptions,
+  type UpstreamSource,
+} from '../demonstration/sidecar/index.ts';
 import { resolveEndpointAddress } from '../workload-api/index.ts';
 import type { LoadedConfig, SidecarConfig } from '../config/index.ts';
 import { defined } from '../objects/index.ts';
@@ -29,12 +34,7 @@ export async function buildSidecar(
             allow: config.inbound.allow,
           },
         }),
-    outbound: config.outbound.map((each) => ({
-      listen: each.listen,
-      to: each.to,
-      serverName: each.server_name,
-      expect: each.expect,
-    })),
+    outbound: config.outbound.map((each) => ({ listen: each.listen, upstream: upstreamOf(each) })),
     drainMs: config.drain_timeout,
   });
   return new Parts(
@@ -70,4 +70,18 @@ function supplyOf(config: SidecarConfig, { environment }: ProcessContext): Sidec
     address: resolveEndpointAddress(api, environment),
     choice: { ...(spiffeId && { spiffeId }), ...defined({ hint }) },
   };
+}
+
+/** The upstream that the config file lists. */
+function upstreamOf(outbound: SidecarConfig['outbound'][number]): UpstreamSource {
+  return fixedUpstream({
+    name: outbound.name ?? outbound.endpoints[0]?.server_name ?? '',
+    endpoints: outbound.endpoints.map(({ to, server_name, expect, priority }) => ({
+      address: to.host,
+      port: to.port,
+      serverName: server_name,
+      spiffeIds: expect,
+      priority,
+    })),
+  });
 }

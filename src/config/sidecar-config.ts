@@ -8,15 +8,60 @@ const inbound = z.strictObject({
   allow: z.array(spiffeIdField()).default([]).describe('The SPIFFE IDs that may call. Default: none.'),
 });
 
-const outbound = z.strictObject({
-  listen: listenAddress().describe('Where the workload calls in plain HTTP; on loopback.'),
-  to: listenAddress().describe('The target of the call: the other sidecar, or a gateway.'),
-  server_name: z.string().min(1).describe('The SNI that is sent; a gateway routes by it.'),
-  expect: z
-    .array(spiffeIdField())
-    .min(1)
-    .describe('The accepted SPIFFE IDs; the other side must prove one of them.'),
+const serverName = () => z.string().min(1).describe('The SNI that is sent; a gateway routes by it.');
+const expected = () =>
+  z.array(spiffeIdField()).min(1).describe('The accepted SPIFFE IDs; the other side must prove one of them.');
+
+/** The most endpoints that one upstream of a config file has. */
+const MAX_ENDPOINTS = 64;
+
+const endpoint = z.strictObject({
+  to: listenAddress().describe('The other sidecar, or a gateway, `host:port`.'),
+  server_name: serverName(),
+  expect: expected(),
+  priority: z
+    .int()
+    .min(0)
+    .max(128)
+    .default(0)
+    .describe('0 is used first; a higher number only while no endpoint of a lower one can be used.'),
 });
+
+const outbound = z
+  .strictObject({
+    listen: listenAddress().describe('Where the workload calls in plain HTTP; on loopback.'),
+    name: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe('The called service, for logs and metrics. Default: the first `server_name`.'),
+    to: listenAddress()
+      .optional()
+      .describe('The target of the call: the other sidecar, or a gateway; or `endpoints`:'),
+    server_name: serverName().optional(),
+    expect: expected().optional(),
+    endpoints: z
+      .array(endpoint)
+      .min(1)
+      .max(MAX_ENDPOINTS)
+      .optional()
+      .describe('Several targets of the call, instead of `to`, `server_name` and `expect`.'),
+  })
+  .superRefine((given, context) => {
+    const refuse = (key: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [key], message });
+    for (const key of ['to', 'server_name', 'expect'] as const) {
+      if (given.endpoints !== undefined && given[key] !== undefined)
+        refuse(key, 'does not go with "endpoints": each of them has its own');
+      if (given.endpoints === undefined && given[key] === undefined)
+        refuse(key, 'is missing: say where the call goes, or list "endpoints"');
+    }
+  }, evenIfWrong)
+  .transform(({ to, server_name, expect, endpoints = [], ...rest }) => {
+    const only = to && server_name !== undefined && expect && { to, server_name, expect, priority: 0 };
+    return { ...rest, endpoints: only ? [only] : endpoints };
+  });
 
 /** The config of `federate sidecar`. */
 export const sidecarConfigSchema = z

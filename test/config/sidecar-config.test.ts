@@ -31,6 +31,32 @@ describe('checkConfig() of a sidecar', () => {
     ]);
     expect(mistakes('workload_api: /run/agent.sock')).toEqual(['workload_api']);
   });
+
+  it.each([
+    ['one target', 'to: "h:1", server_name: x, expect: ["spiffe://a.example/x"]', []],
+    ['a target without its name and IDs', 'to: "h:1"', ['outbound[0].server_name', 'outbound[0].expect']],
+    ['no target', 'name: x', ['outbound[0].to', 'outbound[0].server_name', 'outbound[0].expect']],
+    [
+      'two endpoints',
+      'endpoints: [{ to: "h:1", server_name: x, expect: ["spiffe://a.example/x"] }, { to: "h:2", server_name: x, expect: ["spiffe://a.example/x"], priority: 1 }]',
+      [],
+    ],
+    ['an empty list', 'endpoints: []', ['outbound[0].endpoints']],
+    [
+      'a list next to a target',
+      'to: "h:1", endpoints: [{ to: "h:1", server_name: x, expect: ["spiffe://a.example/x"] }]',
+      ['outbound[0].to'],
+    ],
+    [
+      'a priority below 0',
+      'endpoints: [{ to: "h:1", server_name: x, expect: ["spiffe://a.example/x"], priority: -1 }]',
+      ['outbound[0].endpoints[0].priority'],
+    ],
+  ])('checks an outbound listener with %s', (_, fields, places) => {
+    expect(mistakes(`sds_socket: s.sock\noutbound:\n  - { listen: "127.0.0.1:1", ${fields} }`)).toEqual(
+      places,
+    );
+  });
 });
 
 describe('renderEnvoy() of a sidecar', () => {

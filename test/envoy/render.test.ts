@@ -49,6 +49,20 @@ describe('renderEnvoy()', () => {
     expect(text).toContain('"name":"ROOTCA"');
   });
 
+  it('refuses several endpoints of one listener, which it would not render', async () => {
+    const text = `sds_socket: /run/mesh/workload.sock
+outbound:
+  - listen: "127.0.0.1:9001"
+    endpoints:
+      - { to: "10.0.0.1:8443", server_name: x, expect: ["spiffe://b.example/x"] }
+      - { to: "10.0.0.2:8443", server_name: x, expect: ["spiffe://b.example/x"], priority: 1 }
+`;
+    await expect(render(text)).rejects.toMatchObject({
+      code: 'config-invalid',
+      mistakes: [{ path: 'outbound[0].endpoints' }],
+    });
+  });
+
   it('distinguishes destinations that share a port on different addresses', async () => {
     const second = ['127.0.0.2:9001', '[::1]:9001'].map(
       (listen) =>

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { secureContextOptions } from '../../src/mtls/index.ts';
 import { generateKeyPair, issueCertificate, parseCertificate } from '../../src/spiffe/index.ts';
 import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
-import { call, merged, perDomain, type TestLeaf, World } from './support.ts';
+import { call, merged, outboundTo, perDomain, type TestLeaf, World } from './support.ts';
 
 let a: TestCa;
 let b: TestCa;
@@ -57,7 +57,7 @@ async function twoMeshes(
     caller,
     options.trustOfA ?? merged([a.root, narrowedB], 'a.example', 'b.example'),
     {
-      outbound: [{ listen: loopback(), to: loopback(port), serverName: 'info.test', expect: [info.id] }],
+      outbound: [outboundTo(port, info.id)],
     },
   );
   return { inA, inB, seen, port, out: inA.sidecar.outbound[0]?.address().port ?? 0 };
@@ -184,7 +184,7 @@ describe('Sidecar', () => {
     await using world = new World();
     const { port, inA } = await twoMeshes(world);
     const other = await world.sidecar(caller, perDomain(a.bundle(), b.bundle()), {
-      outbound: [{ listen: loopback(), to: loopback(port), serverName: 'info.test', expect: [caller.id] }],
+      outbound: [outboundTo(port, caller.id)],
     });
     expect(inA.sidecar.outbound).toHaveLength(1);
     const answer = await call(other.sidecar.outbound[0]?.address().port ?? 0);

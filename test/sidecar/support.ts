@@ -2,8 +2,18 @@ import { once } from 'node:events';
 import { Agent, createServer, type IncomingHttpHeaders, type RequestListener, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createMetrics, systemRandom } from '../../src/platform/index.ts';
-import { Sidecar, type SidecarOptions } from '../../src/demonstration/sidecar/index.ts';
-import { parseTrustDomain, pemFromCertificates, type TrustBundle } from '../../src/spiffe/index.ts';
+import {
+  fixedUpstream,
+  type OutboundOptions,
+  Sidecar,
+  type SidecarOptions,
+} from '../../src/demonstration/sidecar/index.ts';
+import {
+  parseTrustDomain,
+  pemFromCertificates,
+  type SpiffeId,
+  type TrustBundle,
+} from '../../src/spiffe/index.ts';
 import { type SdsSecret, SdsServer } from '../../src/workload-api/index.ts';
 import { createRecordingLog } from '../../testkit/recording-log.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
@@ -11,6 +21,15 @@ import { TEST_INSTANT, type TestCa } from '../../testkit/test-ca.ts';
 import { TestClock } from '../../testkit/test-clock.ts';
 
 export type TestLeaf = Awaited<ReturnType<TestCa['issueLeaf']>>;
+
+/** One listener of a workload, whose calls go to one endpoint on loopback. */
+export function outboundTo(port: number, ...spiffeIds: SpiffeId[]): OutboundOptions {
+  const endpoint = { address: '127.0.0.1', port, serverName: 'info.test', spiffeIds, priority: 0 };
+  return {
+    listen: { host: '127.0.0.1', port: 0 },
+    upstream: fixedUpstream({ name: 'info', endpoints: [endpoint] }),
+  };
+}
 
 /** Trust per trust domain, as Consul hands it out. */
 export function perDomain(...bundles: TrustBundle[]): SdsSecret {

@@ -7,7 +7,7 @@ import { FakeWorkloadApi } from '../../testkit/fake-workload-api.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { createTestCa, type TestCa } from '../../testkit/test-ca.ts';
 import { entry, message } from '../../testkit/x509-messages.ts';
-import { call, type TestLeaf, World } from './support.ts';
+import { call, outboundTo, type TestLeaf, World } from './support.ts';
 
 /** A machine may have other things to do. */
 const OFTEN = { interval: 2 };
@@ -60,8 +60,7 @@ async function twoDomains(world: World) {
   const workload = await world.workload((incoming, response) => incoming.pipe(response));
   const inbound = { listen: loopback(), forwardTo: loopback(workload), allow: [caller.id] };
   const inB = await sidecar(world, info, b, a, { inbound });
-  const to = loopback(inB.sidecar.inbound?.address().port);
-  const outbound = [{ listen: loopback(), to, serverName: 'info.test', expect: [info.id] }];
+  const outbound = [outboundTo(inB.sidecar.inbound?.address().port ?? 0, info.id)];
   const inA = await sidecar(world, caller, a, b, { outbound });
   const port = inA.sidecar.outbound[0]?.address().port ?? 0;
   return { inA, inB, ask: async () => (await call(port, { method: 'POST', body: 'hello' })).status };

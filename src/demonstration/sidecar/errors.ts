@@ -13,6 +13,10 @@ export type SidecarErrorCode =
   | 'peer-refused'
   /** The peer ended a connection that it had answered on before. */
   | 'peer-broke'
+  /** The upstream has no endpoint now. */
+  | 'no-endpoint'
+  /** The endpoint was taken out of the upstream while a connection to it was made. */
+  | 'endpoint-removed'
   /** The answer has a status or headers that HTTP does not have. */
   | 'answer-malformed'
   /** The connection was idle for too long. */

@@ -15,6 +15,7 @@ import type { SpiffeId } from '../../spiffe/index.ts';
 import type { CountConnection } from './count-connection.ts';
 import { SidecarError } from './errors.ts';
 import { forward, requestHeaders, sendProblem } from './forward.ts';
+import { CLOSE_WITHIN_MS, MAX_HEADER_BYTES } from './limits.ts';
 
 export interface Address {
   readonly host: string;
@@ -30,11 +31,6 @@ export interface InboundOptions {
   /** Longest TLS handshake; left out: 5 s. */
   readonly handshakeMs?: number;
 }
-
-/** How long a request in flight may go on after the trust it rests on was removed. */
-export const CLOSE_WITHIN_MS = 1000;
-/** Bytes of headers in one message, on every side. */
-export const MAX_HEADER_BYTES = 16 * 1024;
 
 /**
  * Calls to the workload: mTLS in, plain HTTP on, with the caller's proved ID in

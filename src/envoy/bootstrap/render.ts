@@ -8,6 +8,7 @@ import {
   sidecarConfigSchema,
 } from '../../config/index.ts';
 import { sniGatewayBootstrap } from './gateway-bootstrap.ts';
+import { checkRenderable } from './check-renderable.ts';
 import { sidecarBootstrap } from './sidecar-bootstrap.ts';
 
 /** An Envoy that takes the place of one of our processes. */
@@ -35,6 +36,7 @@ export async function renderEnvoy(
   }
   const { config } = readConfig(configFile, sidecarConfigSchema);
   if (config.sds_socket === undefined) throw notOverSds(configFile);
+  checkRenderable(config, configFile);
   const identitySocket = config.sds_socket;
   const bootstrap = sidecarBootstrap(config, {
     identitySocket,

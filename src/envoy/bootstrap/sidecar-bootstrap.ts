@@ -35,7 +35,7 @@ const HTTP_MANAGER = `${TYPES}.filters.network.http_connection_manager.v3.HttpCo
  * SPIFFE IDs state the allowed callers and the accepted servers. They stand in the bootstrap, next
  * to the trust, which brings no names of its own. Because Envoy accepts any of all names, an SDS
  * server that sends names with its trust admits those too. The inbound side checks a second time,
- * by name alone.
+ * by name alone. `checkRenderable` has refused what is not rendered.
  */
 export function sidecarBootstrap(config: SidecarConfig, secrets: SidecarSecrets): object {
   const { inbound, outbound, certificate_resource: identity } = config;
@@ -93,19 +93,21 @@ export function sidecarBootstrap(config: SidecarConfig, secrets: SidecarSecrets)
         grpcSocketCluster(IDENTITY, identitySocket),
         grpcSocketCluster(TRUST, trustSocket),
         ...(inbound ? [addressCluster('workload', inbound.forward_to)] : []),
-        ...outbound.map((each) =>
-          addressCluster(name(each), each.to, {
-            transport_socket: {
-              name: 'envoy.transport_sockets.tls',
-              typed_config: {
-                '@type': `${TYPES}.transport_sockets.tls.v3.UpstreamTlsContext`,
-                sni: each.server_name,
-                max_session_keys: 0,
-                common_tls_context: tls(each.expect),
+        ...outbound.flatMap((each) =>
+          each.endpoints.map(({ to, server_name, expect }) =>
+            addressCluster(name(each), to, {
+              transport_socket: {
+                name: 'envoy.transport_sockets.tls',
+                typed_config: {
+                  '@type': `${TYPES}.transport_sockets.tls.v3.UpstreamTlsContext`,
+                  sni: server_name,
+                  max_session_keys: 0,
+                  common_tls_context: tls(expect),
+                },
               },
-            },
-            ...AGED,
-          }),
+              ...AGED,
+            }),
+          ),
         ),
       ],
     },
