@@ -55,8 +55,11 @@ export async function verifyStoreFile(path: string, evidence: HistoryEvidence = 
       // Each of them may take long. The caller can report its progress in between.
       await setImmediate();
     }
-    const chain = createChainTable(database);
-    return await judgeHistory({ links: allLinks(chain), heads: chain.heads(ALL), more }, evidence);
+    const { reads: chain } = createChainTable(database);
+    return await judgeHistory(
+      { links: allLinks(chain), heads: chain.signedHeads({ limit: ALL }), more },
+      evidence,
+    );
   } catch (error) {
     throw storeErrorFrom(error, open.path);
   } finally {
@@ -64,9 +67,9 @@ export async function verifyStoreFile(path: string, evidence: HistoryEvidence = 
   }
 }
 
-function* allLinks(chain: ReturnType<typeof createChainTable>): Generator<ChainLink> {
+function* allLinks(chain: ReturnType<typeof createChainTable>['reads']): Generator<ChainLink> {
   for (let after = 0; ; ) {
-    const page = chain.links(after, PAGE);
+    const page = chain.chainLinks({ after, limit: PAGE });
     yield* page;
     const last = page.at(-1);
     if (!last) return;

@@ -42,6 +42,14 @@ export interface NewIncident {
   readonly offered?: TrustBundle;
 }
 
+/** Which incidents to read; what it leaves out does not matter. */
+export interface IncidentFilter {
+  readonly trustDomain?: TrustDomain;
+  readonly open?: boolean;
+  readonly offers?: boolean;
+  readonly limit?: number;
+}
+
 /** An incident from its beginning to its end. All its repetitions are one incident. */
 export interface StoredIncident extends NewIncident {
   readonly id: number;

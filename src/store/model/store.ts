@@ -2,7 +2,7 @@ import type { TrustDomain } from '../../spiffe/index.ts';
 import type { BundleVersion, NewVersion } from './bundle-version.ts';
 import type { ChainHead, ChainLink, PeerHead, SignedHead } from './chain.ts';
 import type { EventFilter, NewEvent, StoredEvent } from './event.ts';
-import type { IncidentKind, NewIncident, StoredIncident } from './incident.ts';
+import type { IncidentFilter, IncidentKind, NewIncident, StoredIncident } from './incident.ts';
 import type { InvitationChange, InvitationRole, StoredInvitation } from './invitation.ts';
 import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './operator-decisions.ts';
 import type { RootLife, RootStageChange } from './own-root.ts';
@@ -106,12 +106,7 @@ export interface StoreReader extends AsyncDisposable {
    * Incidents, newest first, ended or open. `open: true` gives only open ones. `offers: false`
    * leaves out the offered bundles, so that their documents are not read. `limit` defaults to 100.
    */
-  incidents(filter?: {
-    readonly trustDomain?: TrustDomain;
-    readonly open?: boolean;
-    readonly offers?: boolean;
-    readonly limit?: number;
-  }): Promise<StoredIncident[]>;
+  incidents(filter?: IncidentFilter): Promise<StoredIncident[]>;
 
   /**
    * The keys that are distrusted now, by trust domain. A key whose time is over stays in the list

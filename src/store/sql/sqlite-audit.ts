@@ -10,6 +10,7 @@ import {
 } from '../model/event.ts';
 import {
   cleanIncident,
+  type IncidentFilter,
   type IncidentKind,
   incidentBegan,
   incidentEnded,
@@ -19,6 +20,7 @@ import {
   type NewIncident,
   type StoredIncident,
 } from '../model/incident.ts';
+import { checkPage } from '../model/arguments.ts';
 import { eventRow, incidentRow } from '../model/history-rows.ts';
 import type { RecordedEvent } from '../model/observer.ts';
 import type { AddLink } from './sqlite-chain.ts';
@@ -73,8 +75,8 @@ const INCIDENT_COLUMNS =
   'id, began_at, last_at, ended_at, times, kind, trust_domain, code, message, origin, actor, sequence, offered_document, offered_digest, offered_since, offered_times';
 
 /**
- * The audit log and the incidents, in SQL. Call writing methods inside a transaction. `noteEvent`
- * receives each event of the transaction.
+ * The audit log and the incidents, in SQL. `addEvent` and `endIncidents` are for other transactions.
+ * `noteEvent` receives each event of the transaction.
  */
 export function createAuditTables(
   database: Database,
@@ -146,53 +148,6 @@ export function createAuditTables(
 
   return {
     addEvent,
-    events: ({ trustDomain, ...filter }: EventFilter, limit: number): StoredEvent[] => {
-      if (Object.keys(filter).length === 0)
-        return (
-          trustDomain === undefined ? selectEvents.all(limit) : selectEventsOf.all(trustDomain, limit)
-        ).map(eventOf);
-      const { since, until, kinds, after = null } = filter;
-      const select = after === null ? selectNewest : selectNext;
-      const parameters = {
-        name: trustDomain ?? null,
-        since: since?.toISOString() ?? null,
-        until: until?.toISOString() ?? null,
-        kinds: kinds === undefined ? null : JSON.stringify(kinds),
-        after,
-        limit,
-      };
-      return select.all(parameters).map(eventOf);
-    },
-
-    recordIncident(reported: NewIncident): 'began' | 'ongoing' {
-      const incident = cleanIncident(reported);
-      const { at, kind, trustDomain, code, message, origin, actor, offered } = incident;
-      const sequence = incident.sequence?.toString() ?? null;
-      const open = selectOpen.all(trustDomain).find((each) => each.kind === kind && each.code === code);
-      if (open) {
-        const now = offeredColumns(offerOf(open), offered, at);
-        // A document that is already stored is not written again.
-        const isKept = now.offered_digest === open.offered_digest && sequence === open.sequence;
-        const seen = isKept ? { ...now, offered_document: null } : now;
-        const last_at = at.toISOString();
-        const has_offer = Number(offered !== undefined);
-        repeatIncident.run({ id: open.id, last_at, message, origin, actor, sequence, has_offer, ...seen });
-        return 'ongoing';
-      }
-      insertIncident.run({
-        began_at: at.toISOString(),
-        kind,
-        trust_domain: trustDomain,
-        code,
-        message,
-        origin,
-        actor,
-        sequence,
-        ...offeredColumns(undefined, offered, at),
-      });
-      addEvent(incidentBegan(incident));
-      return 'began';
-    },
     hasOpenIncident: (trustDomain: TrustDomain): boolean => selectOpen.get(trustDomain) !== undefined,
     /**
      * Ends the open incidents, of these kinds or all. An intermittent one stays open for a while,
@@ -220,21 +175,66 @@ export function createAuditTables(
       }
       return ending.length;
     },
-    incidents: (wanted: {
-      readonly trustDomain: TrustDomain | undefined;
-      readonly isOpen: boolean | undefined;
-      readonly offers: boolean;
-      readonly limit: number;
-    }): StoredIncident[] => {
-      const { trustDomain, isOpen, offers, limit } = wanted;
-      return selectIncidents
-        .all({
+    reads: {
+      events: ({ limit: most, trustDomain, ...filter }: EventFilter = {}): StoredEvent[] => {
+        const { limit } = checkPage(defined({ limit: most }));
+        if (Object.keys(filter).length === 0)
+          return (
+            trustDomain === undefined ? selectEvents.all(limit) : selectEventsOf.all(trustDomain, limit)
+          ).map(eventOf);
+        const { since, until, kinds, after = null } = filter;
+        const select = after === null ? selectNewest : selectNext;
+        const parameters = {
           name: trustDomain ?? null,
-          open: isOpen === undefined ? null : Number(isOpen),
-          offers: Number(offers),
+          since: since?.toISOString() ?? null,
+          until: until?.toISOString() ?? null,
+          kinds: kinds === undefined ? null : JSON.stringify(kinds),
+          after,
           limit,
-        })
-        .map(incidentOf);
+        };
+        return select.all(parameters).map(eventOf);
+      },
+      incidents: ({ trustDomain, open, offers = true, ...page }: IncidentFilter = {}): StoredIncident[] =>
+        selectIncidents
+          .all({
+            name: trustDomain ?? null,
+            open: open === undefined ? null : Number(open),
+            offers: Number(offers),
+            limit: checkPage(page).limit,
+          })
+          .map(incidentOf),
+    },
+    writes: {
+      recordEvent: (event: NewEvent): void => addEvent(event),
+      recordIncident(reported: NewIncident): 'began' | 'ongoing' {
+        const incident = cleanIncident(reported);
+        const { at, kind, trustDomain, code, message, origin, actor, offered } = incident;
+        const sequence = incident.sequence?.toString() ?? null;
+        const open = selectOpen.all(trustDomain).find((each) => each.kind === kind && each.code === code);
+        if (open) {
+          const now = offeredColumns(offerOf(open), offered, at);
+          // A document that is already stored is not written again.
+          const isKept = now.offered_digest === open.offered_digest && sequence === open.sequence;
+          const seen = isKept ? { ...now, offered_document: null } : now;
+          const last_at = at.toISOString();
+          const has_offer = Number(offered !== undefined);
+          repeatIncident.run({ id: open.id, last_at, message, origin, actor, sequence, has_offer, ...seen });
+          return 'ongoing';
+        }
+        insertIncident.run({
+          began_at: at.toISOString(),
+          kind,
+          trust_domain: trustDomain,
+          code,
+          message,
+          origin,
+          actor,
+          sequence,
+          ...offeredColumns(undefined, offered, at),
+        });
+        addEvent(incidentBegan(incident));
+        return 'began';
+      },
     },
   };
 }

@@ -12,6 +12,7 @@ import {
   rowText,
   type SignedHead,
 } from '../model/chain.ts';
+import { checkLinkPage, checkPage } from '../model/arguments.ts';
 import { DOCUMENT_SQL } from '../model/document-parts.ts';
 import { StoreError } from '../model/errors.ts';
 
@@ -47,7 +48,7 @@ export function selectChainedRow(table: ChainedTable): string {
  */
 export type AddLink = (table: ChainedTable, rowId: number | bigint, row: ChainedRow) => void;
 
-/** The chain and its heads, in SQL. Call writing methods inside a transaction. */
+/** The chain and its heads, in SQL. `add` is for the transaction that wrote the row. */
 export function createChainTable(database: Database) {
   const selectRow = new Map(
     chainedTables.map((table) => [table, database.prepare<[number], ChainedRow>(selectChainedRow(table))]),
@@ -85,18 +86,28 @@ export function createChainTable(database: Database) {
       const hash = linkHash(last + 1, previous, rowText(table, { ...row, id: rowId }));
       insertLink.run(last + 1, table, rowId, hash);
     }) satisfies AddLink,
-    head: (): ChainHead | undefined => selectHead.get(),
-    links: (after: number, limit: number): ChainLink[] => selectLinks.all(after, limit).map(linkOf),
-    heads: (limit: number): SignedHead[] => {
-      const chain = selectFirst.get();
-      return chain === undefined ? [] : selectHeads.all(limit).map((row) => headOf(row, chain));
+    reads: {
+      chainHead: (): ChainHead | undefined => selectHead.get(),
+      chainLinks(page: { readonly after?: number; readonly limit?: number } = {}): ChainLink[] {
+        const { limit, after } = checkLinkPage(page);
+        return selectLinks.all(after, limit).map(linkOf);
+      },
+      signedHeads(page: { readonly limit?: number } = {}): SignedHead[] {
+        const { limit } = checkPage(page);
+        const chain = selectFirst.get();
+        return chain === undefined ? [] : selectHeads.all(limit).map((row) => headOf(row, chain));
+      },
     },
-    /** Throws `StoreError` `store-corrupt` where the chain does not hold that link. */
-    recordHead({ at, number, hash, signer, statement }: SignedHead): void {
-      const [link] = selectLinks.all(number - 1, 1);
-      if (link?.number !== number || link.hash !== hash)
-        throw new StoreError('store-corrupt', `link ${number} of the history is not the one that was signed`);
-      insertHead.run(at.toISOString(), number, hash, signer ?? null, statement ?? null);
+    writes: {
+      recordHead({ at, number, hash, signer, statement }: SignedHead): void {
+        const [link] = selectLinks.all(number - 1, 1);
+        if (link?.number !== number || link.hash !== hash)
+          throw new StoreError(
+            'store-corrupt',
+            `link ${number} of the history is not the one that was signed`,
+          );
+        insertHead.run(at.toISOString(), number, hash, signer ?? null, statement ?? null);
+      },
     },
   };
 }

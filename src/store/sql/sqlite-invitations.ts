@@ -1,6 +1,9 @@
 import type { Database } from 'better-sqlite3';
 import { defined, given } from '../../objects/index.ts';
 import { parseTrustDomain } from '../../spiffe/index.ts';
+import { checkPage } from '../model/arguments.ts';
+import { invitationExists } from '../model/errors.ts';
+import type { NewEvent } from '../model/event.ts';
 import {
   changedInvitation,
   cleanInvitation,
@@ -51,8 +54,11 @@ const COLUMNS = [
   'peer_statement',
 ] as const satisfies readonly (keyof InvitationRow)[];
 
-/** The invitations, in SQL. Call writing methods inside a transaction. */
-export function createInvitationTable(database: Database) {
+/**
+ * The invitations, in SQL. `addEvent` adds an event. `change` is for other transactions; it returns
+ * false when the invitation is in none of the states that the change names.
+ */
+export function createInvitationTable(database: Database, addEvent: (event: NewEvent) => void) {
   const select = database.prepare<[string, string], InvitationRow>(
     `SELECT ${COLUMNS.join(', ')} FROM invitation WHERE id = ? AND role = ?`,
   );
@@ -66,26 +72,32 @@ export function createInvitationTable(database: Database) {
     `UPDATE invitation SET ${COLUMNS.map((name) => `${name} = $${name}`).join(', ')}
      WHERE id = $id AND role = $role`,
   );
-  const get = (role: InvitationRole, id: string): StoredInvitation | undefined => {
-    const row = select.get(id, role);
-    return row && invitationOf(row);
+  const invitation = (role: InvitationRole, id: string): StoredInvitation | undefined =>
+    given(select.get(id, role), invitationOf);
+  const change = (wanted: InvitationChange): boolean => {
+    const after = changedInvitation(invitation(wanted.role, wanted.id), wanted);
+    if (after) update.run(rowOf(after));
+    return after !== undefined;
   };
   return {
-    get,
-    /** Newest first. */
-    list: (limit: number): StoredInvitation[] => selectNewest.all(limit).map(invitationOf),
-    /** False when there is one already. */
-    insert(invitation: StoredInvitation): boolean {
-      const row = rowOf(cleanInvitation(invitation));
-      if (select.get(row.id, row.role)) return false;
-      insert.run(row);
-      return true;
+    change,
+    reads: {
+      invitation,
+      invitations: (page: { readonly limit?: number } = {}): StoredInvitation[] =>
+        selectNewest.all(checkPage(page).limit).map(invitationOf),
     },
-    /** False when it is in none of the states that the change names. */
-    change(change: InvitationChange): boolean {
-      const after = changedInvitation(get(change.role, change.id), change);
-      if (after) update.run(rowOf(after));
-      return after !== undefined;
+    writes: {
+      addInvitation(added: StoredInvitation, event: NewEvent): void {
+        const row = rowOf(cleanInvitation(added));
+        if (select.get(row.id, row.role)) throw invitationExists(row.id);
+        insert.run(row);
+        addEvent(event);
+      },
+      changeInvitation(wanted: InvitationChange, event?: NewEvent): boolean {
+        const done = change(wanted);
+        if (done && event) addEvent(event);
+        return done;
+      },
     },
   };
 }

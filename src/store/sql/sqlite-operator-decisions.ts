@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { defined, given } from '../../objects/index.ts';
+import { printable } from '../../platform/index.ts';
 import {
   certificatesFromPem,
   parseCertificate,
@@ -11,17 +12,7 @@ import { keyDecisionRow, offerDecisionRow } from '../model/history-rows.ts';
 import type { AddLink } from './sqlite-chain.ts';
 import { dateFrom } from './stored-instant.ts';
 import type { KeyDecision } from '../model/trusted-at.ts';
-import {
-  cleanDistrust,
-  cleanRejection,
-  cleanDecision,
-  type DistrustedKey,
-  keyDistrusted,
-  keyTrustedAgain,
-  type KeyTrustedAgain,
-  offerDecided,
-  type RejectedOffer,
-} from '../model/operator-decisions.ts';
+import type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from '../model/operator-decisions.ts';
 
 interface DistrustRow {
   readonly trust_domain: string;
@@ -41,9 +32,11 @@ interface RejectionRow {
   readonly reason: string;
 }
 
+const HEX64 = /^[0-9a-f]{64}$/;
+
 /**
- * The operator's decisions about keys and offers, in SQL. Call writing methods inside a
- * transaction. `addEvent` adds an event.
+ * The operator's decisions about keys and offers, in SQL. `addEvent` adds an event. `keyDecisions`
+ * gives all decisions about keys, in their order.
  */
 export function createOperatorDecisionTables(
   database: Database,
@@ -85,45 +78,47 @@ export function createOperatorDecisionTables(
     selectRejected.all({ name, digest }).map(rejectionOf);
 
   return {
-    /** All decisions about keys, in their order. */
     keyDecisions: (): KeyDecision[] => selectKeyDecisions.all().map((row) => keyDecisionOf(row, nameOf(row))),
-    distrustedKeys: (): DistrustedKey[] => selectDistrusted.all().map((row) => distrustOf(row, nameOf(row))),
-    distrust(request: DistrustedKey): void {
-      const key = cleanDistrust(request);
-      addKeyDecision(keyDecisionRow(key, 'distrusted', key.label));
-      addEvent(keyDistrusted(key));
+    reads: {
+      distrustedKeys: (): DistrustedKey[] =>
+        selectDistrusted.all().map((row) => distrustOf(row, nameOf(row))),
+      rejectedOffers: (trustDomain?: TrustDomain): RejectedOffer[] => rejected(trustDomain ?? null, null),
+      rejection: (trustDomain: TrustDomain, digest: string): RejectedOffer | undefined =>
+        rejected(trustDomain, digest)[0],
     },
-    /** False when it is not distrusted. */
-    trustAgain(request: KeyTrustedAgain): boolean {
-      const before = selectDistrusted
-        .all()
-        .find(
-          (row) =>
-            row.trust_domain === request.trustDomain &&
-            [row.key_fingerprint, nameOf(row)].includes(request.keyFingerprint),
-        );
-      if (!before) return false;
-      // Use the name as it was stored, because both names stand for one key.
-      const again = { ...request, ...cleanDecision(request), keyFingerprint: before.key_fingerprint };
-      addKeyDecision(keyDecisionRow(again, again.decision, before.key));
-      addEvent(keyTrustedAgain(again, before.key));
-      return true;
-    },
-    rejectedOffers: (trustDomain?: TrustDomain): RejectedOffer[] => rejected(trustDomain ?? null, null),
-    rejection: (trustDomain: TrustDomain, digest: string): RejectedOffer | undefined =>
-      rejected(trustDomain, digest)[0],
-    reject(request: RejectedOffer): void {
-      const offer = cleanRejection(request);
-      addOfferDecision(offerDecisionRow(offer, 'rejected'));
-      addEvent(offerDecided(offer, 'offer-rejected'));
-    },
-    /** False when it is not rejected. */
-    reconsider(request: RejectedOffer): boolean {
-      const offer = cleanRejection(request);
-      if (rejected(offer.trustDomain, offer.digest).length === 0) return false;
-      addOfferDecision(offerDecisionRow(offer, 'reconsidered'));
-      addEvent(offerDecided(offer, 'offer-reconsidered'));
-      return true;
+    writes: {
+      distrustKey(request: DistrustedKey): void {
+        const key = cleanDistrust(request);
+        addKeyDecision(keyDecisionRow(key, 'distrusted', key.label));
+        addEvent(keyDistrusted(key));
+      },
+      trustKeyAgain(request: KeyTrustedAgain): boolean {
+        const before = selectDistrusted
+          .all()
+          .find(
+            (row) =>
+              row.trust_domain === request.trustDomain &&
+              [row.key_fingerprint, nameOf(row)].includes(request.keyFingerprint),
+          );
+        if (!before) return false;
+        // Use the name as it was stored, because both names stand for one key.
+        const again = { ...request, ...cleanDecision(request), keyFingerprint: before.key_fingerprint };
+        addKeyDecision(keyDecisionRow(again, again.decision, before.key));
+        addEvent(keyTrustedAgain(again, before.key));
+        return true;
+      },
+      rejectOffer(request: RejectedOffer): void {
+        const offer = cleanRejection(request);
+        addOfferDecision(offerDecisionRow(offer, 'rejected'));
+        addEvent(offerDecided(offer, 'offer-rejected'));
+      },
+      reconsiderOffer(request: RejectedOffer): boolean {
+        const offer = cleanRejection(request);
+        if (rejected(offer.trustDomain, offer.digest).length === 0) return false;
+        addOfferDecision(offerDecisionRow(offer, 'reconsidered'));
+        addEvent(offerDecided(offer, 'offer-reconsidered'));
+        return true;
+      },
     },
   };
 }
@@ -148,4 +143,70 @@ function distrustOf(row: DistrustRow, keyFingerprint: string): DistrustedKey {
 function rejectionOf(row: RejectionRow): RejectedOffer {
   const { trust_domain: name, digest, since, actor, reason } = row;
   return { trustDomain: parseTrustDomain(name), digest, at: new Date(since), actor, reason };
+}
+
+/**
+ * The distrust as it is stored: texts printable and of bounded length. Throws `TypeError` for a
+ * malformed fingerprint.
+ */
+function cleanDistrust(key: DistrustedKey): DistrustedKey {
+  if (!HEX64.test(key.keyFingerprint)) throw new TypeError('a key fingerprint has 64 hex digits');
+  return { ...key, ...cleanDecision(key), label: printable(key.label, 200) };
+}
+
+/**
+ * The rejection as it is stored: texts printable and of bounded length. Throws `TypeError` for a
+ * malformed digest.
+ */
+function cleanRejection(offer: RejectedOffer): RejectedOffer {
+  if (!HEX64.test(offer.digest)) throw new TypeError('a digest has 64 hex digits');
+  return { ...offer, ...cleanDecision(offer) };
+}
+
+/** The actor and the reason, as they are stored. */
+function cleanDecision({ actor, reason }: { readonly actor: string; readonly reason: string }) {
+  return { actor: printable(actor, 100), reason: printable(reason, 1000) };
+}
+
+/** The audit line of a key's distrust. */
+function keyDistrusted({ at, trustDomain, actor, ...key }: DistrustedKey): NewEvent {
+  const { label, keyFingerprint, reason, until } = key;
+  const end = until === undefined ? '' : ` until ${until.toISOString()}`;
+  return {
+    at,
+    kind: 'key-distrusted',
+    trustDomain,
+    actor,
+    message: `the key ${label} of ${trustDomain} is distrusted${end}: ${reason}`,
+    detail: { key_fingerprint: keyFingerprint, ...(until ? { until: until.toISOString() } : {}) },
+  };
+}
+
+/**
+ * The audit line of a key that is trusted again. `label` is its label from when it was distrusted.
+ */
+function keyTrustedAgain(ended: KeyTrustedAgain, label: string): NewEvent {
+  const { at, trustDomain, actor, decision, reason, keyFingerprint } = ended;
+  return {
+    at,
+    kind: 'key-trusted-again',
+    trustDomain,
+    actor,
+    code: decision,
+    message: `the key ${label} of ${trustDomain} is trusted again: ${reason}`,
+    detail: { key_fingerprint: keyFingerprint },
+  };
+}
+
+/** The audit line of an offer that was rejected for good, or whose rejection ended. */
+function offerDecided(
+  { at, trustDomain, actor, digest, reason }: RejectedOffer,
+  kind: 'offer-rejected' | 'offer-reconsidered',
+): NewEvent {
+  const outcome =
+    kind === 'offer-rejected'
+      ? 'is rejected and will not wait for the operator again'
+      : 'is no longer rejected and is judged again';
+  const message = `the offered bundle sha256:${digest} of ${trustDomain} ${outcome}: ${reason}`;
+  return { at, kind, trustDomain, actor, message, detail: { digest } };
 }

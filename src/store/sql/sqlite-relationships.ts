@@ -73,10 +73,10 @@ export function createRelationshipTable(database: Database) {
   const remove = database.prepare<[string]>('DELETE FROM relationship WHERE trust_domain = ?');
 
   return {
-    list: (): Relationship[] => selectAll.all().map(relationshipOf),
-    get: (trustDomain: TrustDomain): Relationship | undefined => {
-      const row = select.get(trustDomain);
-      return row && relationshipOf(row);
+    reads: {
+      relationships: (): Relationship[] => selectAll.all().map(relationshipOf),
+      relationship: (trustDomain: TrustDomain): Relationship | undefined =>
+        given(select.get(trustDomain), relationshipOf),
     },
     /** False when there is one already. */
     insert: (relationship: Relationship): boolean => insert.run(rowOf(relationship)).changes === 1,

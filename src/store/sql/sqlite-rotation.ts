@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { parseTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
+import type { NewEvent } from '../model/event.ts';
 import {
   cleanStageChange,
   livesOf,
@@ -22,11 +23,8 @@ interface StageRow {
 /** Most roots that are returned, those with the newest stages. The table has the others. */
 const MOST_ROOTS = 256;
 
-/**
- * The life of our own roots and the holdings of peers, in SQL. Call writing methods inside a
- * transaction.
- */
-export function createRotationTables(database: Database) {
+/** The life of our own roots and the holdings of peers, in SQL. `addEvent` adds an event. */
+export function createRotationTables(database: Database, addEvent: (event: NewEvent) => void) {
   const selectStages = database.prepare<[string, string, number], StageRow>(
     `SELECT at, trust_domain, fingerprint, label, stage, known_by FROM own_root_stage
      WHERE trust_domain = ? AND fingerprint IN (
@@ -49,14 +47,23 @@ export function createRotationTables(database: Database) {
        address = excluded.address, said_at = excluded.said_at`,
   );
   return {
-    rootLives: (trustDomain: TrustDomain): RootLife[] =>
-      livesOf(selectStages.all(trustDomain, trustDomain, MOST_ROOTS).map(stageOf)),
-    addStage(change: RootStageChange): void {
-      const { at, trustDomain, fingerprint, label, stage, knownBy } = cleanStageChange(change);
-      insertStage.run(at.toISOString(), trustDomain, fingerprint, label, stage, knownBy);
+    reads: {
+      rootLives: (trustDomain: TrustDomain): RootLife[] =>
+        livesOf(selectStages.all(trustDomain, trustDomain, MOST_ROOTS).map(stageOf)),
+      peerHoldings: (): StoredHolding[] => selectHoldings.all().map(holdingOfRow),
     },
-    holdings: (): StoredHolding[] => selectHoldings.all().map(holdingOfRow),
-    putHolding: (holding: StoredHolding): void => void upsertHolding.run(rowOfHolding(holding)),
+    writes: {
+      recordRootStages(
+        changes: readonly { readonly change: RootStageChange; readonly event: NewEvent }[],
+      ): void {
+        for (const { change, event } of changes) {
+          const { at, trustDomain, fingerprint, label, stage, knownBy } = cleanStageChange(change);
+          insertStage.run(at.toISOString(), trustDomain, fingerprint, label, stage, knownBy);
+          addEvent(event);
+        }
+      },
+      recordPeerHolding: (holding: StoredHolding): void => void upsertHolding.run(rowOfHolding(holding)),
+    },
   };
 }
 

@@ -1,15 +1,8 @@
-import { defined } from '../../objects/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import { contentDigest } from '../../spiffe/index.ts';
-import { checkLinkPage, checkPage, checkReplacement, checkSequence } from '../model/arguments.ts';
+import { checkReplacement, checkSequence } from '../model/arguments.ts';
 import { type OpenDatabase, openDatabase, openDatabaseForReading } from './database.ts';
-import {
-  invitationExists,
-  invitationSpent,
-  relationshipExists,
-  StoreError,
-  type StoreErrorCode,
-} from '../model/errors.ts';
+import { invitationSpent, relationshipExists, StoreError, type StoreErrorCode } from '../model/errors.ts';
 import { GroupedWrites } from './grouped-writes.ts';
 import { patchRelationship } from '../model/relationship.ts';
 import { createAuditTables } from './sqlite-audit.ts';
@@ -21,6 +14,7 @@ import { createRelationshipTable } from './sqlite-relationships.ts';
 import { createPeerHeadTable } from './sqlite-peer-heads.ts';
 import { createRotationTables } from './sqlite-rotation.ts';
 import { createVersionTables } from './sqlite-versions.ts';
+import type { NewEvent } from '../model/event.ts';
 import type { RecordedEvent, StoreObserver } from '../model/observer.ts';
 import type { Store, StoreReader } from '../model/store.ts';
 import { trustedAt } from '../model/trusted-at.ts';
@@ -74,12 +68,13 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
   /** The events of the current transaction. */
   let recording: RecordedEvent[] = [];
   const relationships = createRelationshipTable(database);
-  const invitations = createInvitationTable(database);
   const chain = createChainTable(database);
   const versions = createVersionTables(database, chain.add);
   const audit = createAuditTables(database, chain.add, (event) => void recording.push(event));
-  const decisions = createOperatorDecisionTables(database, (event) => audit.addEvent(event), chain.add);
-  const rotation = createRotationTables(database);
+  const addEvent = (event: NewEvent) => audit.addEvent(event);
+  const invitations = createInvitationTable(database, addEvent);
+  const decisions = createOperatorDecisionTables(database, addEvent, chain.add);
+  const rotation = createRotationTables(database, addEvent);
   const peerHeads = createPeerHeadTable(database);
   const selectMeta = database.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
   const upsertMeta = database.prepare<[string, string]>(
@@ -98,10 +93,9 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
       throw translated;
     }
   };
-  const read = async <T>(work: () => T): Promise<T> => guarded(work);
   const inTransaction = database.transaction((work: () => unknown) => work());
-  // Several statements about one moment need a transaction even when they only read.
-  const snapshot = <T>(work: () => T): Promise<T> => read(() => inTransaction.deferred(work) as T);
+  // A transaction too, because several statements read one moment.
+  const read = async <T>(work: () => T): Promise<T> => guarded(() => inTransaction.deferred(work) as T);
   const transact = <T>(work: () => T): T => {
     recording = [];
     const result = guarded(() => {
@@ -122,58 +116,33 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
   };
 
   return {
-    relationships: () => read(() => relationships.list()),
-    relationship: (trustDomain) => read(() => relationships.get(trustDomain)),
-    current: (trustDomain) => snapshot(() => versions.current(trustDomain)),
-    priorTrust: (trustDomain) => snapshot(() => versions.priorTrust(trustDomain)),
-    currentAll: () => snapshot(() => versions.currentAll()),
-    history: (trustDomain, page = {}) =>
-      snapshot(() => {
-        const { limit, before } = checkPage(page);
-        return versions.history(trustDomain, before, limit);
-      }),
-    versionMarks: (trustDomain, page = {}) =>
-      read(() => {
-        const { limit, before } = checkPage(page);
-        return versions.marks(trustDomain, before, limit);
-      }),
-    versionLines: (trustDomain, page = {}) =>
-      snapshot(() => {
-        const { limit, before } = checkPage(page);
-        return versions.lines(trustDomain, before, limit);
-      }),
-    currentMark: (trustDomain) => read(() => versions.currentMark(trustDomain)),
-    bundleAt: (trustDomain, instant) => snapshot(() => versions.bundleAt(trustDomain, instant)),
-    everHeld: (trustDomain, digest) => read(() => versions.everHeld(trustDomain, digest)),
-    trustedAt: (instant) =>
-      snapshot(() =>
+    ...each(read, {
+      ...relationships.reads,
+      ...versions.reads,
+      ...audit.reads,
+      ...decisions.reads,
+      ...invitations.reads,
+      ...rotation.reads,
+      ...chain.reads,
+      ...peerHeads.reads,
+      getMeta: (key: string) => selectMeta.get(key),
+      trustedAt: (instant: Date) =>
         trustedAt(
           instant,
           versions.names(),
-          (name) => versions.bundleAt(name, instant),
+          (name) => versions.reads.bundleAt(name, instant),
           decisions.keyDecisions(),
         ),
-      ),
-    events: ({ limit, ...filter } = {}) =>
-      read(() => audit.events(filter, checkPage(defined({ limit })).limit)),
-    incidents: ({ trustDomain, open: isOpen, offers = true, ...page } = {}) =>
-      read(() => audit.incidents({ trustDomain, isOpen, offers, limit: checkPage(page).limit })),
-    distrustedKeys: () => read(() => decisions.distrustedKeys()),
-    rejectedOffers: (trustDomain) => read(() => decisions.rejectedOffers(trustDomain)),
-    rejection: (trustDomain, digest) => read(() => decisions.rejection(trustDomain, digest)),
-    invitations: (page = {}) => read(() => invitations.list(checkPage(page).limit)),
-    invitation: (role, id) => read(() => invitations.get(role, id)),
-    chainHead: () => read(() => chain.head()),
-    chainLinks: (page = {}) =>
-      snapshot(() => {
-        const { limit, after } = checkLinkPage(page);
-        return chain.links(after, limit);
-      }),
-    signedHeads: (page = {}) => snapshot(() => chain.heads(checkPage(page).limit)),
-    rootLives: (trustDomain) => read(() => rotation.rootLives(trustDomain)),
-    peerHoldings: () => read(() => rotation.holdings()),
-    peerHeads: (trustDomain, page = {}) => read(() => peerHeads.list(trustDomain, checkPage(page).limit)),
-    getMeta: (key) => read(() => selectMeta.get(key)),
+    }),
+    ...each(write, {
+      ...audit.writes,
+      ...decisions.writes,
+      ...invitations.writes,
+      ...chain.writes,
+      ...rotation.writes,
+      ...peerHeads.writes,
+      setMeta: (key: string, value: string) => void upsertMeta.run(key, value),
+    }),
 
     addRelationship: (relationship, firstVersion, event, invitation) =>
       write(() => {
@@ -187,7 +156,7 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
       }),
     updateRelationship: (trustDomain, patch, event) => {
       const update = () => {
-        const before = relationships.get(trustDomain);
+        const before = relationships.reads.relationship(trustDomain);
         if (!before) return false;
         relationships.update(patchRelationship(before, patch));
         if (event) audit.addEvent(event);
@@ -216,12 +185,12 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
         if ((held?.digest ?? null) !== expectedDigest) return 'conflict';
         const heldSequence = held?.sequence ?? null;
         if (expectedSequence !== undefined && heldSequence !== expectedSequence) return 'conflict';
-        if (version.verdict !== 'own' && !relationships.get(trustDomain)) return 'conflict';
+        if (version.verdict !== 'own' && !relationships.reads.relationship(trustDomain)) return 'conflict';
         const { sequence } = version.bundle;
         const lower = heldSequence !== null && sequence !== undefined && sequence < heldSequence;
         if (held && held.digest === contentDigest(version.bundle) && !lower) {
           versions.raiseSequence(trustDomain, sequence);
-          return versions.current(trustDomain) ?? 'conflict';
+          return versions.reads.current(trustDomain) ?? 'conflict';
         }
         const added = versions.append(version, held, replacement);
         if (event) audit.addEvent(event, added.number);
@@ -230,45 +199,17 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
     noteUnchanged: (trustDomain, at, { sequence } = {}) =>
       write(() => {
         checkSequence(sequence);
-        const before = relationships.get(trustDomain);
+        const before = relationships.reads.relationship(trustDomain);
         if (before) {
           const fresh = { lastAttemptAt: at, lastSuccessAt: at, consecutiveFailures: 0 };
           relationships.update(patchRelationship(before, fresh));
         }
         versions.raiseSequence(trustDomain, sequence);
       }),
-    recordEvent: (event) => write(() => audit.addEvent(event)),
-    recordIncident: (incident) => write(() => audit.recordIncident(incident)),
     endIncidents: async ({ trustDomain, at, actor, kinds }) => {
       if (!guarded(() => audit.hasOpenIncident(trustDomain))) return 0;
       return write(() => audit.endIncidents(trustDomain, at, actor, { kinds }));
     },
-    distrustKey: (key) => write(() => decisions.distrust(key)),
-    trustKeyAgain: (again) => write(() => decisions.trustAgain(again)),
-    rejectOffer: (offer) => write(() => decisions.reject(offer)),
-    reconsiderOffer: (offer) => write(() => decisions.reconsider(offer)),
-    addInvitation: (invitation, event) =>
-      write(() => {
-        if (!invitations.insert(invitation)) throw invitationExists(invitation.id);
-        audit.addEvent(event);
-      }),
-    changeInvitation: (change, event) =>
-      write(() => {
-        if (!invitations.change(change)) return false;
-        if (event) audit.addEvent(event);
-        return true;
-      }),
-    recordHead: (head) => write(() => chain.recordHead(head)),
-    recordRootStages: (changes) =>
-      write(() => {
-        for (const { change, event } of changes) {
-          rotation.addStage(change);
-          audit.addEvent(event);
-        }
-      }),
-    recordPeerHolding: (holding) => write(() => rotation.putHolding(holding)),
-    recordPeerHead: (head) => write(() => peerHeads.add(head)),
-    setMeta: (key, value) => write(() => void upsertMeta.run(key, value)),
     compact: async () => {
       grouped.flush();
       try {
@@ -287,6 +228,22 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
       await this.close();
     },
   };
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- any arguments: the tables' methods keep their own
+type Methods = Readonly<Record<string, (...input: any[]) => unknown>>;
+type Promised<All extends Methods> = {
+  readonly [Name in keyof All]: (...input: Parameters<All[Name]>) => Promise<ReturnType<All[Name]>>;
+};
+
+/** The methods of tables as methods of the store: each call runs by itself, in `run`. */
+function each<All extends Methods>(run: <T>(work: () => T) => Promise<T>, methods: All): Promised<All> {
+  const named = Object.entries(methods).map(([name, method]) => [
+    name,
+    (...input: unknown[]) => run(() => method(...input)),
+  ]);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same names and arguments as `methods`
+  return Object.fromEntries(named) as Promised<All>;
 }
 
 /** Whether the file or its disk is at fault, and not the request. */

@@ -8,6 +8,7 @@ import {
   type NewVersion,
   type VersionVerdict,
 } from '../model/bundle-version.ts';
+import { checkPage } from '../model/arguments.ts';
 import { documentParts } from '../model/document-parts.ts';
 import { rolledBack } from '../model/errors.ts';
 import { formerAfter, heldKeysAfter, keptSequence, type PriorTrust } from '../model/prior-trust.ts';
@@ -63,6 +64,11 @@ interface CurrentPointer {
 interface LinkRow {
   readonly fingerprint: string;
   readonly change: 'added' | 'kept' | 'removed';
+}
+
+interface VersionPage {
+  readonly limit?: number;
+  readonly before?: number;
 }
 
 type InsertedVersion = Omit<ReturnType<typeof versionRow>, 'document'> & {
@@ -199,41 +205,43 @@ export function createVersionTables(database: Database, addLink: AddLink) {
     if (row.held_sequence === null) return version;
     return { ...version, bundle: { ...version.bundle, sequence: BigInt(row.held_sequence) } };
   };
-  const current = (trustDomain: TrustDomain): BundleVersion | undefined => {
-    const row = selectCurrent.get(trustDomain);
-    return row && currentOf(row);
-  };
-
   const pointer = (trustDomain: TrustDomain): CurrentPointer | undefined => {
     const row = selectPointer.get(trustDomain);
     return row && { ...row, sequence: row.sequence === null ? null : BigInt(row.sequence) };
   };
 
   return {
-    current,
-    pointer,
-    currentAll: (): BundleVersion[] => selectAllCurrent.all().map(currentOf),
-    history: (trustDomain: TrustDomain, before: number, limit: number): BundleVersion[] =>
-      selectHistory.all(trustDomain, before, limit).map(versionOf),
-    lines: (trustDomain: TrustDomain, before: number, limit: number): VersionLine[] =>
-      selectLines.all(trustDomain, before, limit).map((row) => ({
-        ...lineOfRow(row),
-        ...defined({ sequence: given(row.sequence, BigInt) }),
-      })),
-    marks: (trustDomain: TrustDomain, before: number, limit: number): VersionMark[] =>
-      selectMarks.all(trustDomain, before, limit).map(markOfRow),
-    currentMark: (trustDomain: TrustDomain): VersionMark | undefined => {
-      const row = selectCurrentMark.get(trustDomain);
-      return row && markOfRow(row);
+    reads: {
+      current: (trustDomain: TrustDomain): BundleVersion | undefined =>
+        given(selectCurrent.get(trustDomain), currentOf),
+      currentAll: (): BundleVersion[] => selectAllCurrent.all().map(currentOf),
+      /** What the next offer is to be judged by. */
+      priorTrust: (trustDomain: TrustDomain): PriorTrust => priorTrust.get(trustDomain),
+      history(trustDomain: TrustDomain, page: VersionPage = {}): BundleVersion[] {
+        const { limit, before } = checkPage(page);
+        return selectHistory.all(trustDomain, before, limit).map(versionOf);
+      },
+      versionLines(trustDomain: TrustDomain, page: VersionPage = {}): VersionLine[] {
+        const { limit, before } = checkPage(page);
+        return selectLines.all(trustDomain, before, limit).map((row) => ({
+          ...lineOfRow(row),
+          ...defined({ sequence: given(row.sequence, BigInt) }),
+        }));
+      },
+      bundleAt: (trustDomain: TrustDomain, instant: Date): BundleVersion | undefined =>
+        given(selectAt.get({ name: trustDomain, at: instant.toISOString() }), versionOf),
+      versionMarks(trustDomain: TrustDomain, page: VersionPage = {}): VersionMark[] {
+        const { limit, before } = checkPage(page);
+        return selectMarks.all(trustDomain, before, limit).map(markOfRow);
+      },
+      currentMark: (trustDomain: TrustDomain): VersionMark | undefined =>
+        given(selectCurrentMark.get(trustDomain), markOfRow),
+      everHeld: (trustDomain: TrustDomain, digest: string): boolean =>
+        selectDigest.get(trustDomain, digest) !== undefined,
     },
     /** Every trust domain that ever had a version. */
     names: (): TrustDomain[] => selectNames.all().map((name) => parseTrustDomain(name)),
-    everHeld: (trustDomain: TrustDomain, digest: string): boolean =>
-      selectDigest.get(trustDomain, digest) !== undefined,
-    bundleAt: (trustDomain: TrustDomain, instant: Date): BundleVersion | undefined => {
-      const row = selectAt.get({ name: trustDomain, at: instant.toISOString() });
-      return row && versionOf(row);
-    },
+    pointer,
 
     /**
      * Adds a version and makes it current in place of `held`, which `pointer` gave in the same
@@ -296,9 +304,6 @@ export function createVersionTables(database: Database, addLink: AddLink) {
         counts === bundle.sequence || counts === undefined ? bundle : { ...bundle, sequence: counts };
       return { ...version, bundle: counted, trustDomain, number, digest, document, diff };
     },
-
-    /** What the next offer is to be judged by. */
-    priorTrust: (trustDomain: TrustDomain): PriorTrust => priorTrust.get(trustDomain),
 
     /** Raises the held sequence to `sequence` if that is higher. */
     raiseSequence(trustDomain: TrustDomain, sequence: bigint | undefined): void {
