@@ -37,6 +37,8 @@ interface ClientOptions {
   readonly timeoutMs: number;
   /** Names the proof of the user ID that goes with each change; left out: none goes with it. */
   readonly random?: Random;
+  /** Cleans what the agent answers, errors too. Left out: it stays as it is. */
+  readonly clean?: (answer: unknown) => unknown;
   /** Ends each request that is open. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -88,7 +90,7 @@ interface Question {
 }
 
 async function askAgent<Answer>(
-  { socketPath, operator, operatorAs, timeoutMs, signal }: ClientOptions,
+  { socketPath, operator, operatorAs, timeoutMs, clean = (answer) => answer, signal }: ClientOptions,
   { method, path, body, proof }: Question,
 ): Promise<Answer> {
   const headers = {
@@ -104,7 +106,7 @@ async function askAgent<Answer>(
     const request = { method, to: { socketPath, path }, headers, json: body, ...defined({ signal }) };
     const found = await callHttp(request, { maxBytes: MAX_ANSWER_BYTES, timeoutMs });
     status = found.status;
-    answer = jsonOf(found);
+    answer = clean(jsonOf(found));
   } catch (cause) {
     const message = `asking the agent on ${socketPath} failed: ${messageOf(cause)}`;
     throw new AdminClientError('agent-unreachable', message, { cause });

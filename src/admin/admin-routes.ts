@@ -1,14 +1,15 @@
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { z } from 'zod';
 import type { Log } from '../platform/index.ts';
 import { CodedError, sentenceOf } from '../errors/index.ts';
 import { actorOf, noteCaller, type ReadCaller } from './actor.ts';
 import type { ProblemDocument } from './api/fields.ts';
 import { BAD_REQUEST_CODES, NOT_FOUND_CODES, type Route } from './api/route.ts';
 import { type AdminHandlers, routes } from './api/routes.ts';
+import { AdminError } from './errors.ts';
 import { openApiDocument } from './openapi-document.ts';
 import { logOperatorActions } from './operator-actions.ts';
-import { readBody, readQuery } from './read-request.ts';
 
 /** What the server serves. */
 export interface AdminApi {
@@ -74,12 +75,30 @@ function serve(app: Hono, name: string, route: Route, handler: Handler): void {
   app.on(method, path.replaceAll(/\{(\w+)\}/g, ':$1'), async (context) => {
     const answer = await handler({
       params: context.req.param(),
-      query: route.query && readQuery(context, route.query),
+      query: route.query && checked(route.query, context.req.query()),
       body: route.body && (await readBody(context, route.body)),
       actor: actorOf(context),
     });
     return context.json(answer, route.status ?? 200);
   });
+}
+
+/** The body of a request, as `schema` has it. Throws `AdminError` `request-invalid`. */
+async function readBody(context: Context, schema: z.ZodType): Promise<unknown> {
+  let body: unknown;
+  try {
+    body = await context.req.json();
+  } catch (cause) {
+    throw new AdminError('request-invalid', 'the request body is not JSON', { cause });
+  }
+  return checked(schema, body);
+}
+
+/** The value as `schema` has it. Throws `AdminError` `request-invalid`. */
+function checked(schema: z.ZodType, value: unknown): unknown {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new AdminError('request-invalid', `the request is not understood: ${z.prettifyError(result.error)}`);
 }
 
 function statusOf(code: string): 400 | 404 | 409 {

@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 import { type Command, Option } from 'commander';
-import { type AdminClient, AdminClientError, createAdminClient } from '../admin-client/index.ts';
+import { type AdminClient, createAdminClient } from '../admin-client/index.ts';
 import { defined } from '../objects/index.ts';
 import { type Environment, systemEnvironment, systemRandom } from '../platform/index.ts';
 import { cleanIn, OUTPUT_FORMATS, type OutputFormat } from './terminal.ts';
@@ -58,29 +58,15 @@ export function agentFor(
   { timeoutMs = 60_000, signal }: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
 ): AdminClient {
   const { name, as } = operatorOf(systemEnvironment, userName());
-  const client = createAdminClient({
+  return createAdminClient({
     socketPath: options.socket,
     operator: name,
     ...defined({ operatorAs: as }),
     timeoutMs,
     random: systemRandom,
+    clean: (answer) => cleanIn(options.output, answer),
     signal,
   });
-  return options.output === 'text' ? withCleanAnswers(client) : client;
-}
-
-function withCleanAnswers(client: AdminClient): AdminClient {
-  return {
-    call: async (...request) => {
-      try {
-        return cleanIn('text', await client.call(...request));
-      } catch (error) {
-        if (!(error instanceof AdminClientError)) throw error;
-        const { code, message } = cleanIn('text', { code: error.code, message: error.message });
-        throw new AdminClientError(code, message, { cause: error.cause });
-      }
-    },
-  };
 }
 
 /**

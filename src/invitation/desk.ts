@@ -11,17 +11,6 @@ import type { InvitationParts } from './parts.ts';
 import { publicKeyOfSecret } from './secret.ts';
 import { parseSide } from './side.ts';
 
-/** What an operator wants of a new invitation. */
-export interface InvitationRequest {
-  /** The only trust domain that may redeem it. Without one, any holder of the line may. */
-  readonly peer?: TrustDomain;
-  /** Default 900. */
-  readonly expiresInSeconds?: number;
-  /** Whether our operator confirms the words before the peer is trusted; default no. */
-  readonly requireApproval?: boolean;
-  readonly actor: string;
-}
-
 const DEFAULT_SECONDS = 900;
 const MIN_SECONDS = 30;
 const MAX_SECONDS = 7 * 86_400;
@@ -49,12 +38,18 @@ export class InvitationDesk {
   }
 
   /**
-   * A new invitation, and its line: the only place where the secret ever is. Throws
+   * A new invitation, and its line: the only place where the secret ever is. With a `peer` only that
+   * trust domain may redeem it. With `requireApproval` our operator confirms the words before the
+   * peer is trusted. Throws
    * `InvitationError` `invitation-expiry-invalid`, `too-many-invitations`, `invitation-own`,
    * `own-bundle-unknown`, `identity-missing`, `identity-unusable`; `StoreError`.
    */
-  async give(request: InvitationRequest): Promise<{ line: string; invitation: StoredInvitation }> {
-    const { peer, expiresInSeconds = DEFAULT_SECONDS, requireApproval = false, actor } = request;
+  async give(
+    actor: string,
+    peer?: TrustDomain,
+    expiresInSeconds = DEFAULT_SECONDS,
+    requireApproval = false,
+  ): Promise<{ line: string; invitation: StoredInvitation }> {
     const { clock, random, store, endpoint } = this.#parts;
     if (!(expiresInSeconds >= MIN_SECONDS && expiresInSeconds <= MAX_SECONDS))
       throw new InvitationError(
@@ -69,7 +64,11 @@ export class InvitationDesk {
       );
     const identity = ownIdentity(this.#parts);
     const { own, rootPins } = identity;
-    this.#refusePeer(own.trustDomain, peer);
+    if (peer === own.trustDomain)
+      throw new InvitationError(
+        'invitation-own',
+        `${peer} is our own trust domain; an invitation is for another one`,
+      );
     const id = Buffer.from(random.bytes(8)).toString('hex');
     const secret = random.bytes(16);
     const createdAt = clock.now();
@@ -105,15 +104,6 @@ export class InvitationDesk {
     });
     this.#book.put(invitation);
     return { line, invitation };
-  }
-
-  #refusePeer(own: TrustDomain, peer: TrustDomain | undefined): void {
-    if (peer === undefined) return;
-    if (peer === own)
-      throw new InvitationError(
-        'invitation-own',
-        `${own} is our own trust domain; an invitation is for another one`,
-      );
   }
 
   /**

@@ -33,12 +33,13 @@ afterEach(async () => {
   await peer.close();
 });
 
-const word = (rest: object = {}) => ({
-  trustDomain: peerName,
-  actor: 'operator:ann',
-  reason: 'Bob read it out',
-  ...rest,
-});
+const decision = ({
+  digest,
+  reason = 'Bob read it out',
+}: {
+  readonly digest?: string;
+  readonly reason?: string;
+} = {}) => [peerName, { actor: 'operator:ann', reason }, digest] as const;
 const offerReplaced = async (by: Authority = two) => {
   peer.answer = serve([by], { sequence: 2n });
   expect(await world.poll()).toBe('quarantined all-roots-replaced');
@@ -52,7 +53,9 @@ const only = async () => {
 describe('OfferReviews', () => {
   it('has nothing where nothing waits, and knows only peers', async () => {
     expect(await world.federation.reviews.waiting()).toEqual([]);
-    await expect(world.federation.reviews.accept(word())).rejects.toMatchObject({ code: 'nothing-waits' });
+    await expect(world.federation.reviews.accept(...decision())).rejects.toMatchObject({
+      code: 'nothing-waits',
+    });
     await expect(world.federation.reviews.waiting(endpointId as never)).rejects.toMatchObject({
       code: 'not-federated',
     });
@@ -80,7 +83,7 @@ describe('OfferReviews', () => {
   it('accepts exactly what was shown, on record with who and why, and nothing waits any more', async () => {
     await offerReplaced();
     const { digest } = await only();
-    const { outcome } = await world.federation.reviews.accept(word({ digest: digest.slice(0, 8) }));
+    const { outcome } = await world.federation.reviews.accept(...decision({ digest: digest.slice(0, 8) }));
     expect(outcome).toMatchObject({ kind: 'accepted', overridden: 'all-roots-replaced' });
     expect(world.trusted()).toEqual([two.x509.fingerprint]);
     expect(world.state()).toBe('active');
@@ -96,7 +99,7 @@ describe('OfferReviews', () => {
     await offerReplaced();
     const { digest } = await only();
     peer.answer = serve([three], { sequence: 3n });
-    await expect(world.federation.reviews.accept(word({ digest }))).rejects.toMatchObject({
+    await expect(world.federation.reviews.accept(...decision({ digest }))).rejects.toMatchObject({
       code: 'offer-changed',
       message: expect.stringContaining('all-roots-replaced'),
     });
@@ -104,11 +107,11 @@ describe('OfferReviews', () => {
     // It was shown anew, and has another digest.
     const other = await only();
     expect(other.times).toBe(1);
-    await expect(world.federation.reviews.accept(word({ digest }))).rejects.toMatchObject({
+    await expect(world.federation.reviews.accept(...decision({ digest }))).rejects.toMatchObject({
       code: 'offer-changed',
     });
     expect(world.trusted()).toEqual([one.x509.fingerprint]);
-    await world.federation.reviews.accept(word({ digest: other.digest }));
+    await world.federation.reviews.accept(...decision({ digest: other.digest }));
     expect(world.trusted()).toEqual([three.x509.fingerprint]);
   });
 
@@ -116,7 +119,7 @@ describe('OfferReviews', () => {
     await offerReplaced();
     const { digest } = await only();
     peer.answer = serve([one, three], { sequence: 3n });
-    await expect(world.federation.reviews.accept(word({ digest }))).rejects.toMatchObject({
+    await expect(world.federation.reviews.accept(...decision({ digest }))).rejects.toMatchObject({
       code: 'offer-changed',
       message: expect.stringContaining('needs no consent'),
     });
@@ -126,7 +129,7 @@ describe('OfferReviews', () => {
   it('accepts nothing while the endpoint cannot be asked', async () => {
     await offerReplaced();
     peer.answer = answers.status(503);
-    await expect(world.federation.reviews.accept(word())).rejects.toMatchObject({
+    await expect(world.federation.reviews.accept(...decision())).rejects.toMatchObject({
       code: 'offer-not-confirmed',
     });
     expect(world.trusted()).toEqual([one.x509.fingerprint]);
@@ -137,7 +140,7 @@ describe('OfferReviews', () => {
   it('keeps a rejected content out for good: it is not asked about again, over polls and a restart', async () => {
     await offerReplaced();
     const { digest } = await only();
-    await world.federation.reviews.reject(word({ digest, reason: 'not theirs' }));
+    await world.federation.reviews.reject(...decision({ digest, reason: 'not theirs' }));
     expect(world.state()).toBe('failing offer-rejected');
     // Another number on it changes nothing.
     peer.answer = serve([two], { sequence: 7n });
@@ -158,7 +161,7 @@ describe('OfferReviews', () => {
     await offerReplaced();
     const { digest } = await only();
     peer.answer = serve([two], { sequence: 2n ** 64n - 1n });
-    await expect(world.federation.reviews.accept(word({ digest }))).rejects.toMatchObject({
+    await expect(world.federation.reviews.accept(...decision({ digest }))).rejects.toMatchObject({
       code: 'offer-changed',
     });
     expect(world.federation.held.bundleFor(peerName)?.sequence).toBe(1n);
@@ -166,36 +169,42 @@ describe('OfferReviews', () => {
     const millis = BigInt(world.clock.now().getTime());
     peer.answer = serve([one, two], { sequence: millis });
     expect(await world.poll()).toBe('quarantined sequence-jumped');
-    expect((await world.federation.reviews.accept(word())).outcome).toMatchObject({
+    expect((await world.federation.reviews.accept(...decision())).outcome).toMatchObject({
       overridden: 'sequence-jumped',
     });
     expect(await world.poll()).toBe('unchanged');
     peer.answer = serve([one], { sequence: 2n });
     expect(await world.poll()).toBe('refused sequence-rolled-back');
-    await world.federation.reviews.accept(word());
+    await world.federation.reviews.accept(...decision());
     expect(world.federation.held.bundleFor(peerName)?.sequence).toBe(2n);
   });
 
   it('reconsider() takes a rejection back, on record: it is asked about again', async () => {
     await offerReplaced();
     const { digest } = await only();
-    await world.federation.reviews.reject(word({ digest }));
-    await expect(world.federation.reviews.reconsider(word({ digest: 'ffffff' }))).rejects.toMatchObject({
+    await world.federation.reviews.reject(...decision({ digest }));
+    await expect(
+      world.federation.reviews.reconsider(...decision({ digest: 'ffffff' })),
+    ).rejects.toMatchObject({
       code: 'not-rejected',
     });
-    const { outcome } = await world.federation.reviews.reconsider(word({ digest: digest.slice(0, 6) }));
+    const { outcome } = await world.federation.reviews.reconsider(
+      ...decision({ digest: digest.slice(0, 6) }),
+    );
     expect(outcome).toMatchObject({ kind: 'quarantined', code: 'all-roots-replaced' });
     expect((await world.store.events({ trustDomain: peerName })).map(({ kind }) => kind)).toEqual(
       expect.arrayContaining(['offer-rejected', 'offer-reconsidered']),
     );
-    await expect(world.federation.reviews.reconsider(word())).rejects.toMatchObject({ code: 'not-rejected' });
+    await expect(world.federation.reviews.reconsider(...decision())).rejects.toMatchObject({
+      code: 'not-rejected',
+    });
   });
 
   it('accepts what was rejected, and the rejection ends with it', async () => {
     await offerReplaced();
     const { digest } = await only();
-    await world.federation.reviews.reject(word({ digest }));
-    await world.federation.reviews.accept(word({ digest }));
+    await world.federation.reviews.reject(...decision({ digest }));
+    await world.federation.reviews.accept(...decision({ digest }));
     expect(world.trusted()).toEqual([two.x509.fingerprint]);
     expect(await world.federation.reviews.rejected()).toEqual([]);
   });
@@ -205,14 +214,14 @@ describe('OfferReviews', () => {
     expect(await world.poll()).toBe('refused sequence-rolled-back');
     const offer = await only();
     expect(offer).toMatchObject({ status: 'refused', code: 'sequence-rolled-back' });
-    await world.federation.reviews.accept(word({ digest: offer.digest }));
+    await world.federation.reviews.accept(...decision({ digest: offer.digest }));
     expect(world.trusted()).toHaveLength(2);
     expect(await world.poll()).toBe('unchanged');
   });
 
   it('does not hold a rejection of an earlier relationship against a new one (FED-60)', async () => {
     await offerReplaced();
-    await world.federation.reviews.reject(word({ digest: contentDigest((await only()).offered) }));
+    await world.federation.reviews.reject(...decision({ digest: contentDigest((await only()).offered) }));
     await world.federation.relationships.remove(peerName, { actor: 'operator:ann', reason: 'over' });
     await world.clock.advance(1000);
     const request = addWithBundle(peer, [one], { sequence: 1n });

@@ -424,11 +424,7 @@ describe('an invitation that goes astray', () => {
     expect(await b.take(await a.give())).toBe('completed');
     const decision = { actor: 'operator:ann', reason: 'stolen' };
     const { keyFingerprint } = b.ca.authority;
-    await a.federation.distrusts.distrust({
-      ...decision,
-      trustDomain: b.ca.trustDomain,
-      key: keyFingerprint,
-    });
+    await a.federation.distrusts.distrust(b.ca.trustDomain, keyFingerprint, decision);
     await a.federation.relationships.remove(b.ca.trustDomain, decision);
     await b.federation.relationships.remove(a.ca.trustDomain, decision);
     expect(await b.take(await a.give())).toBe('invitation-declined');

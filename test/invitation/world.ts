@@ -14,6 +14,7 @@ import {
   defaultBundleLimits,
   pemFromCertificates,
   type TrustBundle,
+  type TrustDomain,
 } from '../../src/spiffe/index.ts';
 import { type Store } from '../../src/store/index.ts';
 import { openTestStore } from '../../testkit/open-test-store.ts';
@@ -43,6 +44,12 @@ export interface SideOptions {
   readonly added?: () => void;
   /** A clock that differs from the other side's. */
   readonly clockOffsetMs?: number;
+}
+
+interface Wanted {
+  readonly peer?: TrustDomain;
+  readonly expiresInSeconds?: number;
+  readonly requireApproval?: boolean;
 }
 
 /** One agent's invitations over its real endpoint on loopback, its own store, and a clock that stands still. */
@@ -200,8 +207,9 @@ export class InvitationSide {
   }
 
   /** The line of a new invitation. */
-  async give(request: Partial<Parameters<Invitations['desk']['give']>[0]> = {}): Promise<string> {
-    return (await this.invitations.desk.give({ actor: 'operator:ann', ...request })).line;
+  async give({ peer, expiresInSeconds, requireApproval }: Wanted = {}): Promise<string> {
+    const { desk } = this.invitations;
+    return (await desk.give('operator:ann', peer, expiresInSeconds, requireApproval)).line;
   }
 
   /** Takes a line up; what became of it, or the code with which it was refused. */

@@ -1,5 +1,6 @@
 import { describeDistrusted, type distrustedRoutes, type HandlersOf } from '../../admin/index.ts';
 import type { Federation } from '../../federation/index.ts';
+import { defined, given } from '../../objects/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { AgentConfig } from '../../config/index.ts';
 import type { ForeignTrust } from '../foreign-trust.ts';
@@ -30,15 +31,15 @@ export function distrustedHandlers(parts: DistrustParts): HandlersOf<keyof typeo
     'GET /v1/distrusted': () => distrusts.list().map(describeDistrusted),
     'POST /v1/distrusted': async ({ body, actor }) => {
       const { key, reason = NO_REASON, until } = body;
-      const { even_the_last: evenTheLast = false, even_our_own_svid: evenOurOwnSvid = false } = body;
       const trustDomain = nameIn(body, parts);
       const ours = trustDomain === ownName(parts);
-      const end = until === undefined ? {} : { until: new Date(until) };
       const roots = ours ? (ownBundle.current?.x509Authorities ?? []) : [];
-      const out = await distrusts.distrust(
-        { trustDomain, key, reason, actor, evenTheLast, evenOurOwnSvid, ...end },
-        reported(ours),
-      );
+      const by = { actor, reason, ...defined({ until: given(until, (end) => new Date(end)) }) };
+      const out = await distrusts.distrust(trustDomain, key, by, {
+        more: reported(ours),
+        evenTheLast: body.even_the_last,
+        evenOurOwnSvid: body.even_our_own_svid,
+      });
       if (ours) await ownBundle.reconsider();
       const left = { was_trusted: out.wasTrusted, x509_left: out.x509Left, jwt_left: out.jwtLeft };
       const mesh = ours ? undefined : await foreignTrust.afterDistrust(trustDomain);
@@ -60,7 +61,7 @@ export function distrustedHandlers(parts: DistrustParts): HandlersOf<keyof typeo
       const { key, reason = NO_REASON } = body;
       const trustDomain = nameIn(body, parts);
       const ours = trustDomain === ownName(parts);
-      const again = await distrusts.trustAgain({ trustDomain, key, reason, actor }, reported(ours));
+      const again = await distrusts.trustAgain(trustDomain, key, { actor, reason }, reported(ours));
       if (ours) await ownBundle.reconsider();
       return describeDistrusted(again);
     },

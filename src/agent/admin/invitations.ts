@@ -1,6 +1,6 @@
 import type { HandlersOf, InvitationDocument, invitationRoutes } from '../../admin/index.ts';
 import type { Invitations } from '../../invitation/index.ts';
-import { defined, given } from '../../objects/index.ts';
+import { given } from '../../objects/index.ts';
 import { parseTrustDomain } from '../../spiffe/index.ts';
 import type { StoredInvitation } from '../../store/index.ts';
 
@@ -12,12 +12,13 @@ export function invitationHandlers({
   return {
     'GET /v1/invitations': async () => (await desk.list()).map(describeInvitation),
     'POST /v1/invitations': async ({ body, actor }) => {
-      const { peer, expires_in_seconds: expiresInSeconds, require_approval: requireApproval } = body;
-      const { line, invitation } = await desk.give({
+      const peer = given(body.peer, parseTrustDomain);
+      const { line, invitation } = await desk.give(
         actor,
-        ...defined({ peer: given(peer, parseTrustDomain) }),
-        ...defined({ expiresInSeconds, requireApproval }),
-      });
+        peer,
+        body.expires_in_seconds,
+        body.require_approval,
+      );
       return { ...describeInvitation(invitation), line };
     },
     'DELETE /v1/invitations/{id}': async ({ params, actor }) =>

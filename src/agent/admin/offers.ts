@@ -6,7 +6,6 @@ import type {
   ReviewDocument,
 } from '../../admin/index.ts';
 import type { Federation, WaitingOffer } from '../../federation/index.ts';
-import { defined } from '../../objects/index.ts';
 import {
   contentDigest,
   type JwtAuthority,
@@ -40,8 +39,8 @@ export function offerHandlers({
     'POST /v1/offers/{trust_domain}': async ({ params, body, actor }) => {
       const trustDomain = parseTrustDomain(params.trust_domain);
       const { decision, digest, reason } = body;
-      const named = defined({ digest: digest?.replace(/^sha256:/, '') });
-      const decided = await reviews[decision]({ trustDomain, actor, reason, ...named });
+      const named = digest?.replace(/^sha256:/, '');
+      const decided = await reviews[decision](trustDomain, { actor, reason }, named);
       const { outcome, code, message } = describeOutcome(trustDomain, decided.outcome);
       return {
         trust_domain: trustDomain,

@@ -16,27 +16,6 @@ import { notFederated, type Peers } from '../poll/peers.ts';
 import type { TrustedBundles } from '../trust/trusted-bundles.ts';
 import { withoutKeys } from '../trust/without-keys.ts';
 
-/** The operator's request not to trust a key. */
-export interface DistrustRequest {
-  readonly trustDomain: TrustDomain;
-  /** What `findKey` takes. */
-  readonly key: string;
-  readonly actor: string;
-  readonly reason: string;
-  /** When the key counts again by itself; left out: never. */
-  readonly until?: Date;
-  /**
-   * Confirms that our own last key may go. Every peer will take that as the end of all our
-   * identities.
-   */
-  readonly evenTheLast?: boolean;
-  /**
-   * Confirms that the key under the agent's own SVID may go. Peers refuse our endpoint from then
-   * on.
-   */
-  readonly evenOurOwnSvid?: boolean;
-}
-
 /** A key that was distrusted, and what is left. */
 export interface Distrusted {
   readonly key: DistrustedKey;
@@ -90,13 +69,28 @@ export class Distrusts {
   }
 
   /**
-   * Distrusts one key. It is looked for in the held bundles, and in those of `more`. Throws
-   * `FederationError` `not-federated`, `key-not-found`, `key-ambiguous`, `distrust-over` where the
-   * end is past, `last-own-key`, `own-svid-key`; `StoreError`, and then nothing has changed.
+   * Distrusts one key, named as `findKey` takes it. The key is looked for in the held bundles, and in
+   * those of `more`. `evenTheLast` lets our own last key go: every peer takes that as the end of all
+   * our identities. `evenOurOwnSvid` lets the key under the agent's own SVID go: peers refuse our
+   * endpoint from then on. Throws `FederationError` `not-federated`, `key-not-found`,
+   * `key-ambiguous`, `distrust-over` where the end is past, `last-own-key`, `own-svid-key`;
+   * `StoreError`, and then nothing has changed.
    */
-  async distrust(request: DistrustRequest, more: readonly TrustBundle[] = []): Promise<Distrusted> {
+  async distrust(
+    trustDomain: TrustDomain,
+    named: string,
+    { actor, reason, until }: Pick<DistrustedKey, 'actor' | 'reason' | 'until'>,
+    {
+      more = [],
+      evenTheLast = false,
+      evenOurOwnSvid = false,
+    }: {
+      readonly more?: readonly TrustBundle[];
+      readonly evenTheLast?: boolean | undefined;
+      readonly evenOurOwnSvid?: boolean | undefined;
+    } = {},
+  ): Promise<Distrusted> {
     const { store, trusted, clock } = this.#parts;
-    const { trustDomain, actor, reason, until, evenTheLast, evenOurOwnSvid } = request;
     const isOurs = this.#isOurs(trustDomain);
     if (!isOurs && !this.#peers.find(trustDomain)) throw notFederated(trustDomain);
     const at = clock.now();
@@ -106,12 +100,12 @@ export class Distrusts {
         `a distrust that ends at ${until.toISOString()} would be over already`,
       );
     }
-    const { keyFingerprint, label } = this.#find(request, more);
+    const { keyFingerprint, label } = this.#find(trustDomain, named, more);
     const before = this.#counting(trustDomain);
     const left = before && withoutKeys(before, new Set([keyFingerprint]));
     const [x509Left, jwtLeft] = [left?.x509Authorities.length ?? 0, left?.jwtAuthorities.length ?? 0];
     const wasTrusted = before !== undefined && keyFingerprintsOf(before).has(keyFingerprint);
-    if (isOurs && wasTrusted && x509Left + jwtLeft === 0 && evenTheLast !== true) {
+    if (isOurs && wasTrusted && x509Left + jwtLeft === 0 && !evenTheLast) {
       throw new FederationError(
         'last-own-key',
         `${label} is the last key that we publish: without it every peer refuses all identities of ${trustDomain}`,
@@ -124,7 +118,7 @@ export class Distrusts {
       left !== undefined &&
       verifiesWith(svid, before, at) &&
       !verifiesWith(svid, left, at);
-    if (ownSvidRefused && evenOurOwnSvid !== true) {
+    if (ownSvidRefused && !evenOurOwnSvid) {
       throw new FederationError(
         'own-svid-key',
         `the agent's own SVID ${svid.id} rests on ${label}: every peer that takes our bundle without that key refuses our endpoint, and cannot learn from us that it counts again`,
@@ -150,12 +144,13 @@ export class Distrusts {
    * `key-ambiguous`, `not-distrusted`; `StoreError`, and then nothing has changed.
    */
   async trustAgain(
-    request: Pick<DistrustRequest, 'trustDomain' | 'key' | 'actor' | 'reason'>,
+    trustDomain: TrustDomain,
+    named: string,
+    { actor, reason }: Pick<DistrustedKey, 'actor' | 'reason'>,
     more: readonly TrustBundle[] = [],
   ): Promise<DistrustedKey> {
     const { store, trusted, clock } = this.#parts;
-    const { trustDomain, actor, reason } = request;
-    const { keyFingerprint, label } = this.#find(request, more);
+    const { keyFingerprint, label } = this.#find(trustDomain, named, more);
     const key = trusted.distrusted(trustDomain).find((each) => each.keyFingerprint === keyFingerprint);
     if (!key)
       throw new FederationError('not-distrusted', `the key ${label} of ${trustDomain} is not distrusted`);
@@ -208,11 +203,11 @@ export class Distrusts {
       : this.#parts.trusted.evenStale.bundleFor(trustDomain);
   }
 
-  #find({ trustDomain, key }: Pick<DistrustRequest, 'trustDomain' | 'key'>, more: readonly TrustBundle[]) {
+  #find(trustDomain: TrustDomain, named: string, more: readonly TrustBundle[]) {
     const { trusted, held } = this.#parts;
     const places = [this.#counting(trustDomain), held.bundleFor(trustDomain), ...more];
     const bundles = places.filter((bundle) => bundle !== undefined);
-    return findKey(key, trustDomain, bundles, trusted.distrusted(trustDomain));
+    return findKey(named, trustDomain, bundles, trusted.distrusted(trustDomain));
   }
 }
 

@@ -35,13 +35,13 @@ export interface WaitingOffer {
   readonly lastAt: Date;
 }
 
-/** The operator's decision about one offer. */
-export interface Decision {
-  readonly trustDomain: TrustDomain;
-  /** The first digits of its digest, at least six; left out: the one that waits. */
-  readonly digest?: string;
-  readonly actor: string;
-  readonly reason: string;
+/** Who decides about an offer, and why. */
+type By = Pick<RejectedOffer, 'actor' | 'reason'>;
+
+/** What a decision was about, and what the poll after it brought. */
+interface Decided {
+  readonly digest: string;
+  readonly outcome: RefreshOutcome;
 }
 
 /** What deciding on offers takes. */
@@ -57,7 +57,8 @@ const MOST = 1000;
 /**
  * What waits for the operator (invariant 4), and what becomes of it. Accepting takes
  * exactly the content that was shown, and only if the endpoint still offers it: it is fetched,
- * proved and judged once more.
+ * proved and judged once more. A decision names its offer by the first digits of the digest, six at
+ * least; without a digest it is about the one that waits.
  */
 export class OfferReviews {
   readonly #parts: ReviewParts;
@@ -96,15 +97,14 @@ export class OfferReviews {
    * `offer-changed` where the endpoint offers something else by now, `offer-not-confirmed` where it
    * cannot be asked, and then nothing was accepted; `StoreError`.
    */
-  async accept(decision: Decision): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
-    const { trustDomain, actor, reason } = decision;
-    const { digest, status, offered } = await this.#find(decision);
+  async accept(trustDomain: TrustDomain, by: By, named?: string): Promise<Decided> {
+    const { digest, status, offered } = await this.#find(trustDomain, named);
     const shown = defined({ shownSequence: offered.sequence });
     const poller = this.#peers.of(trustDomain);
-    const { outcome } = await poller.pollAgain({ digest, actor, reason, ...shown });
+    const { outcome } = await poller.pollAgain({ digest, ...by, ...shown });
     const held = this.#parts.held.bundleFor(trustDomain);
     if (!held || contentDigest(held) !== digest) throw notTaken(trustDomain, digest, outcome);
-    if (status === 'rejected') await this.#reconsider({ ...decision, digest });
+    if (status === 'rejected') await this.#reconsider(trustDomain, by, digest);
     return { digest, outcome };
   }
 
@@ -112,10 +112,9 @@ export class OfferReviews {
    * Keeps the content that waits out for good, on record. Throws `FederationError` `nothing-waits`;
    * `StoreError`.
    */
-  async reject(decision: Decision): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
-    const { trustDomain, actor, reason } = decision;
-    const { digest } = await this.#find(decision);
-    await this.#parts.store.rejectOffer({ trustDomain, digest, at: this.#parts.clock.now(), actor, reason });
+  async reject(trustDomain: TrustDomain, by: By, named?: string): Promise<Decided> {
+    const { digest } = await this.#find(trustDomain, named);
+    await this.#parts.store.rejectOffer({ trustDomain, digest, at: this.#parts.clock.now(), ...by });
     const { outcome } = await this.#peers.of(trustDomain).pollAgain();
     return { digest, outcome };
   }
@@ -124,16 +123,13 @@ export class OfferReviews {
    * Takes a rejection back, and records that. The content is judged again when it is next offered.
    * Throws `FederationError` `not-rejected`, `not-federated`; `StoreError`.
    */
-  async reconsider(
-    decision: Decision,
-  ): Promise<{ readonly digest: string; readonly outcome: RefreshOutcome }> {
-    const { trustDomain } = decision;
-    const digest = await this.#reconsider(decision);
+  async reconsider(trustDomain: TrustDomain, by: By, named?: string): Promise<Decided> {
+    const digest = await this.#reconsider(trustDomain, by, named);
     const { outcome } = await this.#peers.of(trustDomain).pollAgain();
     return { digest, outcome };
   }
 
-  async #reconsider({ trustDomain, digest = '', actor, reason }: Decision): Promise<string> {
+  async #reconsider(trustDomain: TrustDomain, by: By, digest = ''): Promise<string> {
     const { store, clock } = this.#parts;
     const found = (await store.rejectedOffers(trustDomain)).filter((offer) =>
       offer.digest.startsWith(digest),
@@ -147,11 +143,11 @@ export class OfferReviews {
         `${how} ${which} of ${trustDomain} was rejected: name one by its digest`,
       );
     }
-    await store.reconsiderOffer({ trustDomain, digest: only.digest, at: clock.now(), actor, reason });
+    await store.reconsiderOffer({ trustDomain, digest: only.digest, at: clock.now(), ...by });
     return only.digest;
   }
 
-  async #find({ trustDomain, digest }: Decision): Promise<WaitingOffer> {
+  async #find(trustDomain: TrustDomain, digest: string | undefined): Promise<WaitingOffer> {
     const [offer] = await this.waiting(trustDomain);
     if (!offer) throw new FederationError('nothing-waits', `no offer of ${trustDomain} waits for a decision`);
     if (digest !== undefined && !offer.digest.startsWith(digest)) {
