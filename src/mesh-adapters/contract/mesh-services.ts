@@ -30,6 +30,11 @@ export interface ServiceReport {
   /** The reason for state `refused` or `failed`. In any other state a note for the operator. */
   readonly code?: string;
   readonly message?: string;
+  /**
+   * Of an import: the SNI that the mesh sends for each port, by name, where it computes one and
+   * cannot send the owner's. The owner's gateway has to route it too.
+   */
+  readonly wantedSni?: Readonly<Record<string, string>>;
   readonly at: Date;
 }
 

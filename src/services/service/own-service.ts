@@ -1,4 +1,4 @@
-import type { SpiffeId } from '../../spiffe/index.ts';
+import type { SpiffeId, TrustDomain } from '../../spiffe/index.ts';
 import type { EndpointAddress } from './endpoint-address.ts';
 import type { Service, ServicePort } from './service.ts';
 
@@ -21,6 +21,11 @@ export interface OwnService extends Service {
   readonly labels: Readonly<Record<string, string>>;
   /** Whether the mesh reported it, or the operator declared it. */
   readonly origin: 'mesh' | 'operator';
+  /**
+   * The peers that the mesh's own configuration exports it to, such as Consul's `exported-services`
+   * for our peerings. They count as exports. Absent where the mesh has no such configuration.
+   */
+  readonly exportedTo?: readonly TrustDomain[];
   /** Why it cannot be exported, such as workloads that take plain text. */
   readonly obstacle?: { readonly code: string; readonly message: string };
 }
