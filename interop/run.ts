@@ -10,6 +10,7 @@ import { kubeApiserver } from './programs/kube-apiserver.ts';
 import { kuma } from './programs/kuma.ts';
 import { newerNode } from './programs/newer-node.ts';
 import { openBao } from './programs/openbao.ts';
+import { prometheus } from './programs/prometheus.ts';
 import { pySpiffe } from './programs/py-spiffe.ts';
 import { olderRustls, rustls } from './programs/rustls.ts';
 import { schemathesis } from './programs/schemathesis.ts';
@@ -48,6 +49,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   schemathesis,
   accessByEnvoy,
   accessByRego,
+  prometheus,
   newerNode,
 ];
 
