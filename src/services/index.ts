@@ -14,12 +14,33 @@ export { type AccessRequest, type AccessVerdict, judgeAccess } from './access/ju
 export { type AccessPolicy, type AccessRule, checkRule } from './access/rule.ts';
 export type {
   Catalogue,
+  CatalogueContent,
   CatalogueGateway,
   DirectAddress,
   OfferedPort,
   OfferedService,
   OfferState,
 } from './catalogue/catalogue.ts';
+export { CATALOGUE_LIMITS } from './catalogue/catalogue-limits.ts';
+export { CatalogueError, type CatalogueErrorCode } from './catalogue/errors.ts';
+export {
+  defaultAlias,
+  importName,
+  ImportNameError,
+  type ImportNameErrorCode,
+  parseAlias,
+  parseImportName,
+} from './catalogue/import-name.ts';
+export {
+  type CatalogueContext,
+  type CatalogueSuspicion,
+  type CatalogueVerdict,
+  judgeCatalogue,
+  type SuspiciousChange,
+} from './catalogue/judge-catalogue.ts';
+export { type CatalogueReading, readCatalogue, readCatalogueContent } from './catalogue/read-catalogue.ts';
+export { catalogueContent, writeCatalogue } from './catalogue/write-catalogue.ts';
+export { isClusterName, isDnsLabel, isHostName, isLocalName } from './service/host-name.ts';
 export type { EndpointAddress } from './service/endpoint-address.ts';
 export type { ImportedEndpoint, ImportedPort, ImportedService } from './catalogue/imported-service.ts';
 export type { OwnPort, OwnService } from './service/own-service.ts';

@@ -39,8 +39,14 @@ export interface OfferedService {
   readonly state: OfferState;
 }
 
+/** What a catalogue offers, without number and times. */
+export interface CatalogueContent {
+  readonly gateways: readonly CatalogueGateway[];
+  readonly services: readonly OfferedService[];
+}
+
 /** The signed list of what one trust domain exports to another. */
-export interface Catalogue {
+export interface Catalogue extends CatalogueContent {
   /** The owner. */
   readonly trustDomain: TrustDomain;
   readonly audience: TrustDomain;
@@ -51,6 +57,4 @@ export interface Catalogue {
   readonly expiresAt: Date;
   /** Seconds until the next poll. */
   readonly refreshHint: number;
-  readonly gateways: readonly CatalogueGateway[];
-  readonly services: readonly OfferedService[];
 }
