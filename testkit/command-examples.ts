@@ -9,7 +9,7 @@ export function idleProgram(printed: string[] = []): Command {
     out: (text: string) => void printed.push(text),
     err: (text: string) => void printed.push(text),
   };
-  const program = createProgram(createTerminal(outlet, systemClock), () => undefined);
+  const program = createProgram(createTerminal(outlet, systemClock));
   for (const verb of verbsOf(program)) verb.action(() => undefined);
   return program;
 }

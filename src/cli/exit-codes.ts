@@ -1,5 +1,4 @@
 import { USAGE_ERROR_CODES } from './usage-error.ts';
-
 /**
  * What a script can rely on: 0 done, 1 refused or failed, 2 wrong usage, 3 agent not reachable, 130
  * interrupted while it watched.

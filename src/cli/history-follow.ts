@@ -1,6 +1,6 @@
 import type { EventDocument, StoryDocument, StoryQuery } from '../admin-client/index.ts';
 import { describeError, systemClock } from '../platform/index.ts';
-import type { OutputFormat, Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 import type { View } from './view.ts';
 
 const LOOK_EVERY_MS = 1000;
@@ -16,15 +16,11 @@ const MOST_AT_ONCE = 10_000;
 export async function followStory(
   ask: (wanted: StoryQuery) => Promise<StoryDocument>,
   wanted: StoryQuery,
-  output: OutputFormat,
   terminal: Terminal,
   pause: () => Promise<void> = () => systemClock.sleep(LOOK_EVERY_MS),
 ): Promise<never> {
   const print = (events: readonly EventDocument[]) => {
-    for (const event of events)
-      terminal.out(
-        output === 'text' ? textOfEvent(event, terminal.view) : terminal.streamText(output, event),
-      );
+    for (const event of events) terminal.item(event, (view) => textOfEvent(event, view));
   };
   const { events } = await ask(wanted);
   print(events.toReversed());

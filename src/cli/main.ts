@@ -26,7 +26,7 @@ import { storeCommand } from './commands/store.ts';
 import { statusCommand } from './commands/status.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { askedOutput } from './asked-output.ts';
-import { type ExitCode, exitCodes } from './exit-codes.ts';
+import { exitCodes } from './exit-codes.ts';
 import { reflowed } from './help/help-text.ts';
 import { refuseUnknownVerb } from './known-verbs.ts';
 import { type Outlet, processOutlet } from './outlet.ts';
@@ -49,16 +49,14 @@ export async function main(
 ): Promise<number> {
   // The program that reads our output may stop reading, as `| head` does. That is not a failure.
   if (!process.stdout.listeners('error').includes(onBrokenPipe)) process.stdout.on('error', onBrokenPipe);
-  let exitCode: ExitCode = exitCodes.done;
-  const finish = (code: ExitCode) => {
-    exitCode = code;
-  };
   const terminal = createTerminal(outlet, clock);
-  const program = createProgram(terminal, finish);
+  const program = createProgram(terminal);
   program.hook('preAction', (_, verb) => {
-    const { output = 'text', ...display } = verb.optsWithGlobals<
-      DisplayOptions & { readonly output?: OutputFormat }
-    >();
+    // The verb's own options last: the defaults of the verb above it do not count.
+    const { output = 'text', ...display }: DisplayOptions & { readonly output?: OutputFormat } = {
+      ...verb.optsWithGlobals(),
+      ...verb.opts(),
+    };
     return terminal.show(output, display);
   });
   if (words[0] === COMPLETE_VERB) {
@@ -68,12 +66,12 @@ export async function main(
   try {
     refuseUnknownVerb(program, words);
     await program.parseAsync(words, { from: 'user' });
-    return exitCode;
+    return terminal.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
     const { format, display } = askedOutput(words);
     await terminal.show(format, display);
-    return reportError(terminal, format, error);
+    return reportError(terminal, error);
   }
 }
 
@@ -126,10 +124,10 @@ const GROUPS: readonly (readonly [heading: string, verbs: readonly AddVerb[]])[]
   ['Processes:', [processCommands, rotateCommand, adminCommand]],
 ];
 
-type AddVerb = (program: Command, terminal: Terminal, finish: (code: ExitCode) => void) => void;
+type AddVerb = (program: Command, terminal: Terminal) => void;
 
-/** The whole command line. `finish` takes the exit code of the verb that runs. */
-export function createProgram(terminal: Terminal, finish: (code: ExitCode) => void): Command {
+/** The whole command line. The verb that runs sets the exit code of `terminal`. */
+export function createProgram(terminal: Terminal): Command {
   const program = new FederateCommand('federate');
   program
     .description('SPIFFE trust-bundle exchange between service meshes')
@@ -157,7 +155,7 @@ export function createProgram(terminal: Terminal, finish: (code: ExitCode) => vo
     );
   for (const [heading, verbs] of GROUPS) {
     program.commandsGroup(heading);
-    for (const add of verbs) add(program, terminal, finish);
+    for (const add of verbs) add(program, terminal);
   }
   return program;
 }

@@ -35,10 +35,16 @@ export interface Terminal {
   readonly isQuiet: boolean;
   /** Prints a text; through the pager of the reader where a terminal has no room for it. */
   page(text: string): Promise<void>;
-  /** A result as JSON or YAML. */
-  documentText(format: OutputFormat, document: unknown): string;
-  /** One of several results: a line of JSON, or a document of a YAML stream. */
-  streamText(format: OutputFormat, document: unknown): string;
+  /** What `--output` asks for. */
+  readonly format: OutputFormat;
+  /** The exit code of the command; `done` unless the verb sets another. */
+  exitCode: ExitCode;
+  /** Prints one result: `text` for people, or the document itself with `--output`. */
+  result(document: unknown, text: (view: View) => string): void;
+  /** Prints one of several results: its text, a line of JSON, or a document of a YAML stream. */
+  item(document: unknown, text: (view: View) => string): void;
+  /** Data from others, cleaned by `cleanIn` for what `--output` asks for. */
+  clean<Value>(data: Value): Value;
   /** Takes the whole terminal for a text that is drawn again; undefined for a file or a pipe. */
   openFrame(): Frame | undefined;
   /** The last line of the terminal on standard error; undefined for a file or a pipe. */
@@ -59,6 +65,7 @@ interface OwnTerminal extends Terminal {
 export function createTerminal(outlet: Outlet, clock: Clock): OwnTerminal {
   const { environment = {} } = outlet;
   let asked: DisplayOptions = {};
+  let format: OutputFormat = 'text';
   let yaml: ((document: unknown) => string) | undefined;
   const isColoured = (screen: Screen | undefined) =>
     wantsColours(asked.color, screen !== undefined, environment);
@@ -68,8 +75,6 @@ export function createTerminal(outlet: Outlet, clock: Clock): OwnTerminal {
       colours: isColoured(screen),
       offsetMinutes: (at) => (asked.utc === true ? 0 : (outlet.offsetMinutes?.(at) ?? 0)),
     });
-  const documentText = (format: OutputFormat, document: unknown) =>
-    format === 'yaml' && yaml ? yaml(document).trimEnd() : jsonText(document);
   let isLineShown = false;
   const clearLine = () => {
     if (isLineShown && outlet.errScreen) statusLineOn(outlet.errScreen).clear();
@@ -79,11 +84,25 @@ export function createTerminal(outlet: Outlet, clock: Clock): OwnTerminal {
     clearLine();
     outlet.err(guarded(text, isColoured(outlet.errScreen)));
   };
+  const out = (text: string) => {
+    clearLine();
+    outlet.out(guarded(text, isColoured(outlet.screen)));
+  };
   return {
-    out: (text) => {
-      clearLine();
-      outlet.out(guarded(text, isColoured(outlet.screen)));
+    exitCode: exitCodes.done,
+    get format() {
+      return format;
     },
+    result: (document, text) => {
+      if (format === 'text') out(text(viewOf(outlet.screen)));
+      else out(yaml ? yaml(document).trimEnd() : jsonText(document));
+    },
+    item: (document, text) => {
+      if (format === 'text') out(text(viewOf(outlet.screen)));
+      else out(yaml ? `---\n${yaml(document).trimEnd()}` : printableJson(JSON.stringify(document)));
+    },
+    clean: (data) => cleanIn(format, data),
+    out,
     err,
     note: (text) => {
       if (asked.quiet !== true) err(text);
@@ -121,13 +140,11 @@ export function createTerminal(outlet: Outlet, clock: Clock): OwnTerminal {
       };
     },
     clock,
-    documentText,
-    streamText: (format, document) =>
-      format === 'yaml' ? `---\n${documentText(format, document)}` : printableJson(JSON.stringify(document)),
     onInterrupt: (end) => outlet.onInterrupt?.(end) ?? (() => undefined),
-    show: async (format, options) => {
+    show: async (wanted, options) => {
       asked = options;
-      if (format === 'yaml') yaml = (await import('./yaml-text.ts')).yamlText;
+      format = wanted;
+      yaml = wanted === 'yaml' ? (await import('./yaml-text.ts')).yamlText : undefined;
     },
   };
 }
@@ -143,16 +160,6 @@ function guarded(text: string, colours: boolean): string {
   return piecesOf(text)
     .map((piece, index) => (index % 2 === 0 ? printableLines(piece) : piece))
     .join('');
-}
-
-/** Prints one result: `text` for people, or the document itself with `--output`. */
-export function printResult(
-  terminal: Terminal,
-  format: OutputFormat,
-  document: unknown,
-  text: (view: View) => string,
-): void {
-  terminal.out(format === 'text' ? text(terminal.view) : terminal.documentText(format, document));
 }
 
 /**
@@ -171,12 +178,12 @@ const DOCUMENTS: ReadonlySet<string> = new Set(['document']);
  * trace. With `--output json` or `yaml` it prints the same as a document on standard output.
  * Returns the exit code.
  */
-export function reportError(terminal: OwnTerminal, format: OutputFormat, error: unknown): ExitCode {
+export function reportError(terminal: OwnTerminal, error: unknown): ExitCode {
   const { code } = describeError(error);
   const hint = error instanceof UsageError && error.hint !== undefined ? error.hint : hintFor(code);
   const mistakes =
     error instanceof Error && 'mistakes' in error && Array.isArray(error.mistakes) ? error.mistakes : [];
-  if (format === 'text') {
+  if (terminal.format === 'text') {
     const view = terminal.errView;
     const shown = code === undefined ? '' : ` ${view.paint('dim', `[${code}]`)}`;
     terminal.err(`${view.paint('red', 'federate:')} ${view.words(sentenceOf(error))}${shown}`);
@@ -187,7 +194,7 @@ export function reportError(terminal: OwnTerminal, format: OutputFormat, error: 
     if (hint !== undefined) terminal.err(`  ${view.paint('cyan', '→')} ${hint}`);
   } else {
     const shown = { code: code ?? 'internal', message: sentenceOf(error), hint: hint ?? null, mistakes };
-    terminal.out(terminal.documentText(format, { error: shown }));
+    terminal.result({ error: shown }, () => '');
   }
   return code === undefined ? exitCodes.failed : exitCodeFor(code);
 }

@@ -4,7 +4,7 @@ import { describeError } from '../platform/index.ts';
 import { type AgentOptions, agentFor } from './agent-options.ts';
 import { type ExitCode, exitCodes } from './exit-codes.ts';
 import type { Frame } from './screen.ts';
-import { type OutputFormat, printResult, type Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 import type { View } from './view.ts';
 
 export interface WatchOptions {
@@ -20,7 +20,8 @@ export function withWatch(command: Command): Command {
 export interface Watched<Document> {
   readonly ask: (agent: AdminClient) => Promise<Document>;
   readonly text: (document: Document, view: View) => string;
-  readonly exitCode: (document: Document) => ExitCode;
+  /** Left out: `done`. */
+  readonly exitCode?: (document: Document) => ExitCode;
 }
 
 const LOOK_EVERY_MS = 1000;
@@ -28,18 +29,18 @@ const LOOK_EVERY_MS = 1000;
 const PATIENCE_MS = 10_000;
 
 /**
- * Shows an answer of the agent once, or with `--watch` again after each change. Gives the exit code:
- * 130 where the reader ended a watch.
+ * Shows an answer of the agent once, or with `--watch` again after each change. The exit code is 130
+ * where the reader ended a watch.
  */
 export async function showOrWatch<Document>(
   terminal: Terminal,
   options: AgentOptions & WatchOptions,
   watched: Watched<Document>,
-): Promise<ExitCode> {
+): Promise<void> {
   if (options.watch === true) return await watch(terminal, options, watched);
   const document = await watched.ask(agentFor(options));
-  printResult(terminal, options.output, document, (view) => watched.text(document, view));
-  return watched.exitCode(document);
+  terminal.result(document, (view) => watched.text(document, view));
+  terminal.exitCode = watched.exitCode?.(document) ?? exitCodes.done;
 }
 
 /**
@@ -50,7 +51,7 @@ async function watch<Document>(
   terminal: Terminal,
   options: AgentOptions,
   watched: Watched<Document>,
-): Promise<ExitCode> {
+): Promise<void> {
   const end = new AbortController();
   const stopListening = terminal.onInterrupt(() => end.abort());
   const agent = agentFor(options, { timeoutMs: PATIENCE_MS, signal: end.signal });
@@ -62,14 +63,14 @@ async function watch<Document>(
         if (!shown) throw answer.error;
         shown.silent(describeError(answer.error).message);
       } else {
-        shown ??= openShown(terminal, options.output, watched);
+        shown ??= openShown(terminal, watched);
         shown.answer(answer.document);
       }
       await terminal.clock.sleep(LOOK_EVERY_MS, end.signal);
     }
   } catch (error) {
     if (!end.signal.aborted) throw error;
-    return exitCodes.interrupted;
+    terminal.exitCode = exitCodes.interrupted;
   } finally {
     stopListening();
     shown?.close();
@@ -99,13 +100,9 @@ interface Shown<Document> {
   close(): void;
 }
 
-function openShown<Document>(
-  terminal: Terminal,
-  format: OutputFormat,
-  watched: Watched<Document>,
-): Shown<Document> {
-  const frame = format === 'text' ? terminal.openFrame() : undefined;
-  return frame ? drawn(terminal, frame, watched) : listed(terminal, format, watched);
+function openShown<Document>(terminal: Terminal, watched: Watched<Document>): Shown<Document> {
+  const frame = terminal.format === 'text' ? terminal.openFrame() : undefined;
+  return frame ? drawn(terminal, frame, watched) : listed(terminal, watched);
 }
 
 /** Draws the newest answer each second, because its ages grow. The last one stays in the end. */
@@ -142,11 +139,7 @@ function drawn<Document>(terminal: Terminal, frame: Frame, { text }: Watched<Doc
 }
 
 /** Prints each change: a block of text under its time, a line of JSON, or a document of YAML. */
-function listed<Document>(
-  terminal: Terminal,
-  format: OutputFormat,
-  { text }: Watched<Document>,
-): Shown<Document> {
+function listed<Document>(terminal: Terminal, { text }: Watched<Document>): Shown<Document> {
   let last = '';
   let isSilent = false;
   return {
@@ -155,9 +148,8 @@ function listed<Document>(
       isSilent = false;
       const now = JSON.stringify(document);
       if (now === last) return;
-      const { view, clock } = terminal;
-      const block = () => `${last === '' ? '' : '\n'}${view.at(clock.now())}\n${text(document, view)}`;
-      terminal.out(format === 'text' ? block() : terminal.streamText(format, document));
+      const space = last === '' ? '' : '\n';
+      terminal.item(document, (view) => `${space}${view.at(terminal.clock.now())}\n${text(document, view)}`);
       last = now;
     },
     silent: (why) => {

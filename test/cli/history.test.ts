@@ -285,7 +285,6 @@ describe('federate history, by time and kind', () => {
         return { events: events ?? [], links: 0, head: null, newest_head: null };
       },
       { limit: 2, kinds: ['recovered'] },
-      'text',
       createTerminal({ out: (text) => lines.push(text), err: (text) => notes.push(text) }, systemClock),
       async () => {
         if (answers.length === 0) throw stop;

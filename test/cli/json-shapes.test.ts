@@ -155,7 +155,10 @@ describe('--output', () => {
       const reader = new TestReader({ offsetMinutes: () => 120 });
       await reader.run(...verb.split(' '), ...words, '--output', format, '--socket', admin.path);
       expect(reader.err).toEqual([]);
-      expect(parse(reader.out.join('\n'))).toEqual(answer);
+      const printed = reader.out.join('\n');
+      expect(parse(printed)).toEqual(answer);
+      // YAML is a superset of JSON, so look at the form too.
+      expect(/^[[{]\n/.test(printed)).toBe(format === 'json' && printed !== '[]');
     }
   });
 

@@ -2,8 +2,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { AccessPolicy, AccessVerdict, Compilation, Target } from '../../services/index.ts';
 import { defined } from '../../objects/index.ts';
 import { withOutput } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { type OutputFormat, type Terminal, UsageError } from '../terminal.ts';
 
 interface CheckOptions {
   readonly from: string;
@@ -34,15 +34,15 @@ const TARGETS: Readonly<Record<Target, true>> = {
 };
 
 /** `federate access`: one policy for all meshes, as a file. */
-export function accessCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function accessCommand(program: Command, terminal: Terminal): void {
   const access = program
     .command('access')
     .description('who may call a service: check a policy file, and write it for a mesh');
-  checkCommand(access, terminal, finish);
-  compileCommand(access, terminal, finish);
+  checkCommand(access, terminal);
+  compileCommand(access, terminal);
 }
 
-function checkCommand(access: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+function checkCommand(access: Command, terminal: Terminal): void {
   withOutput(access.command('check <policy>'))
     .description('may this caller make this request?')
     .requiredOption('--from <id>', "the caller's SPIFFE ID")
@@ -71,12 +71,12 @@ Examples:
         port,
         ...defined({ method: options.method, path: options.path, headers: options.header }),
       });
-      printResult(terminal, options.output, { service: policy.service.id, port, ...verdict }, (view) =>
+      terminal.result({ service: policy.service.id, port, ...verdict }, (view) =>
         verdict.allowed
           ? `${view.paint('green', 'allowed')} by the rule ${verdict.rule}`
           : `${view.paint('red', 'refused')}: ${REASONS[verdict.code](verdict)} [${verdict.code}]`,
       );
-      finish(verdict.allowed ? exitCodes.done : exitCodes.failed);
+      if (!verdict.allowed) terminal.exitCode = exitCodes.failed;
     });
 }
 
@@ -89,7 +89,7 @@ const REASONS: Readonly<Record<Refused['code'], (verdict: Refused) => string>> =
     'servers read this path in several ways ("//", "%", a dot segment, …), so no rule about paths allows it',
 };
 
-function compileCommand(access: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+function compileCommand(access: Command, terminal: Terminal): void {
   withOutput(access.command('compile <policy>'))
     .description('write the policy as the objects that a mesh enforces; writes nothing that allows more')
     .addOption(
@@ -129,11 +129,11 @@ Examples:
         labels: options.label ?? { app: policy.service.id },
         peerNames: options.peerName ?? {},
       });
-      printResult(terminal, options.output, { target: options.for, ...compilation }, () =>
+      terminal.result({ target: options.for, ...compilation }, () =>
         compilation.objects.map((object) => `---\n${yamlText(object).trimEnd()}`).join('\n'),
       );
-      if (options.output === 'text') reportFindings(terminal, options.for, compilation);
-      finish(compilation.refused.length === 0 ? exitCodes.done : exitCodes.failed);
+      if (terminal.format === 'text') reportFindings(terminal, options.for, compilation);
+      if (compilation.refused.length !== 0) terminal.exitCode = exitCodes.failed;
     });
 }
 

@@ -1,13 +1,12 @@
 import { type Command, Option } from 'commander';
 import type { AddDocument, StandingDocument } from '../../admin-client/index.ts';
-import { defined, given } from '../../objects/index.ts';
+import { given, defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
 import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
 import { readText } from '../named-file.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type Terminal, UsageError } from '../terminal.ts';
 import { textOfTaken } from './invite.ts';
 import { textOfWarning } from './status.ts';
 import type { View } from '../view.ts';
@@ -28,7 +27,7 @@ interface AddOptions extends AgentOptions, TermsOptions {
 }
 
 /** `federate add`: bootstrap trust with a peer, once. */
-export function addCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function addCommand(program: Command, terminal: Terminal): void {
   withTerms(withAgent(program.command('add')))
     .description('bootstrap trust with a peer: from then on its bundle is polled, kept and given to the mesh')
     .requiredOption(
@@ -96,13 +95,11 @@ a URL one call trusts one direction, and each side adds the other; the peer's ow
           throw new UsageError('an invitation says everything about the peer: leave the other --peer out');
         refuseBesideInvitation(options);
         const taken = await agentFor(options).call('POST /v1/invitations/take', { body: { line } });
-        printResult(terminal, options.output, taken, () => textOfTaken(taken, options));
-        finish(exitCodes.done);
+        terminal.result(taken, () => textOfTaken(taken, options));
         return;
       }
       const answer = await agentFor(options).call('POST /v1/relationships', { body: documentFrom(options) });
-      printResult(terminal, options.output, answer, (view) => textOf(answer, options, view));
-      finish(exitCodes.done);
+      terminal.result(answer, (view) => textOf(answer, options, view));
     });
 }
 

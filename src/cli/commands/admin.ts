@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
 import { withOutput } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** `federate admin openapi`: the contract of the admin API, without an agent. */
-export function adminCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function adminCommand(program: Command, terminal: Terminal): void {
   const admin = program.command('admin').description("the agent's admin API, for programs that call it");
   withOutput(admin.command('openapi'))
     .description('print the admin API of this version as an OpenAPI 3.1 document, in JSON; needs no agent')
@@ -20,6 +19,5 @@ A running agent serves the document of its own version:
     .action(async () => {
       const { openApiDocument } = await import('../../admin/index.ts');
       terminal.out(JSON.stringify(openApiDocument(), undefined, 2));
-      finish(exitCodes.done);
     });
 }

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import type { RemovedDocument, UnrecordedTrustDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { noteText, whyInMesh } from '../in-mesh-text.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type Terminal, UsageError } from '../terminal.ts';
 import type { View } from '../view.ts';
 
 interface AdoptOptions extends AgentOptions {
@@ -15,7 +15,7 @@ interface AdoptOptions extends AgentOptions {
  * `federate adopt`: what to do about trust that stands in the mesh although the store has no record
  * of it.
  */
-export function adoptCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function adoptCommand(program: Command, terminal: Terminal): void {
   withAgent(program.command('adopt [trust-domain]'))
     .description('list the trust in the mesh that the store has no record of, after a lost store; or drop it')
     .option('--drop', 'take the trust in this trust domain out of the mesh')
@@ -40,15 +40,14 @@ by a key that stands in the mesh.`,
         const answer = await agent.call('DELETE /v1/unrecorded-trust/{trust_domain}', {
           params: { trust_domain: trustDomain },
         });
-        printResult(terminal, options.output, answer, (view) => textOfDropped(answer, options, view));
-        finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
+        terminal.result(answer, (view) => textOfDropped(answer, options, view));
+        if (answer.in_mesh !== null) terminal.exitCode = exitCodes.failed;
         return;
       }
       const all = await agent.call('GET /v1/unrecorded-trust');
       const listed =
         trustDomain === undefined ? all : all.filter((each) => each.trust_domain === trustDomain);
-      printResult(terminal, options.output, listed, (view) => textOf(listed, options, view));
-      finish(exitCodes.done);
+      terminal.result(listed, (view) => textOf(listed, options, view));
     });
 }
 

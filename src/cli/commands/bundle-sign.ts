@@ -3,9 +3,8 @@ import { resolve } from 'node:path';
 import { messageOf } from '../../errors/index.ts';
 import { writeDurably } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { durationOf } from '../instants.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type Terminal, UsageError } from '../terminal.ts';
 
 interface SignOptions extends AgentOptions {
   readonly expires: string;
@@ -16,7 +15,7 @@ interface SignOptions extends AgentOptions {
  * `federate bundle sign`: our bundle with our signature, for a bucket, a stick or another agent to
  * carry.
  */
-export function addSignCommand(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function addSignCommand(bundle: Command, terminal: Terminal): void {
   withAgent(bundle.command('sign'))
     .description('our bundle with our signature: it proves itself, from any carrier')
     .option('--expires <duration>', 'how long it may be taken; at most as long as our SVID lasts', '24h')
@@ -39,14 +38,13 @@ before it ends, and after each rotation; the endpoint serves a fresh one at
       });
       const { token, expires_at: end, signer_id: signer } = answer;
       if (options.file !== undefined) await writeOrRefuse(options.file, `${token}\n`);
-      printResult(terminal, options.output, answer, (view) =>
+      terminal.result(answer, (view) =>
         options.file === undefined
           ? token
           : `Written to ${options.file}: signed by ${signer}, good until ${view.at(end)}.`,
       );
-      if (options.file === undefined && options.output === 'text')
+      if (options.file === undefined && terminal.format === 'text')
         terminal.note(`signed by ${signer}, good until ${terminal.view.at(end)}`);
-      finish(exitCodes.done);
     });
 }
 

@@ -9,12 +9,11 @@ import type {
 } from '../../admin-client/index.ts';
 import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
 import { countOf, instantOf } from '../instants.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { printableJson } from '../../platform/index.ts';
-import { printResult, type Terminal } from '../terminal.ts';
+import type { Terminal } from '../terminal.ts';
 import type { View } from '../view.ts';
 import { readText } from '../named-file.ts';
 import { addSignCommand } from './bundle-sign.ts';
@@ -23,18 +22,18 @@ import { addSignCommand } from './bundle-sign.ts';
  * `federate bundle show | history | diff | set | sign`: the bundle of a trust domain, now, at an
  * instant, and how it came to be.
  */
-export function bundleCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function bundleCommand(program: Command, terminal: Terminal): void {
   const bundle = program
     .command('bundle')
     .description('the bundle of a trust domain: now, at an instant, its history; set by hand, signed');
-  addShow(bundle, terminal, finish);
-  addHistory(bundle, terminal, finish);
-  addDiff(bundle, terminal, finish);
-  addSet(bundle, terminal, finish);
-  addSignCommand(bundle, terminal, finish);
+  addShow(bundle, terminal);
+  addHistory(bundle, terminal);
+  addDiff(bundle, terminal);
+  addSet(bundle, terminal);
+  addSignCommand(bundle, terminal);
 }
 
-function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+function addShow(bundle: Command, terminal: Terminal): void {
   withAgent(bundle.command('show [trust-domain]'))
     .description('the bundle held of a trust domain; without a name, our own')
     .option('--at <instant>', 'the one that was trusted at that instant, such as 2026-11-21T10:00:00Z')
@@ -58,14 +57,13 @@ function addShow(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
         else {
           // `federate history` shows what was distrusted at a past instant.
           const distrusted = options.at === undefined ? await agent.call('GET /v1/distrusted') : [];
-          printResult(terminal, options.output, shown, (view) => textOfBundle(shown, distrusted, view));
+          terminal.result(shown, (view) => textOfBundle(shown, distrusted, view));
         }
-        finish(exitCodes.done);
       },
     );
 }
 
-function addHistory(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+function addHistory(bundle: Command, terminal: Terminal): void {
   withAgent(bundle.command('history [trust-domain]'))
     .description('every version of a bundle, newest first, and what went wrong between them')
     .option('--limit <count>', 'how many versions at the most', '20')
@@ -77,12 +75,11 @@ function addHistory(bundle: Command, terminal: Terminal, finish: (code: ExitCode
         params: { trust_domain: name ?? (await ownName(agent)) },
         query: { limit },
       });
-      printResult(terminal, options.output, history, (view) => textOfHistory(history, view));
-      finish(exitCodes.done);
+      terminal.result(history, (view) => textOfHistory(history, view));
     });
 }
 
-function addDiff(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+function addDiff(bundle: Command, terminal: Terminal): void {
   withAgent(bundle.command('diff <trust-domain>'))
     .description('what changed between two versions; without numbers, between the newest and the one before')
     .option('--from <version>', 'version number to compare from')
@@ -94,13 +91,12 @@ function addDiff(bundle: Command, terminal: Terminal, finish: (code: ExitCode) =
           params: { trust_domain: name },
           query: { from: versionOf(options.from, '--from'), to: versionOf(options.to, '--to') },
         });
-        printResult(terminal, options.output, diff, (view) => textOfDiff(diff, view));
-        finish(exitCodes.done);
+        terminal.result(diff, (view) => textOfDiff(diff, view));
       },
     );
 }
 
-function addSet(bundle: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+function addSet(bundle: Command, terminal: Terminal): void {
   withAgent(bundle.command('set <trust-domain> <file>'))
     .description(
       "put a bundle of a peer by hand in the place of the held one, on record, until the peer's next good answer",
@@ -128,8 +124,7 @@ side prints its bundle.`,
           ...defined({ reason }),
         },
       });
-      printResult(terminal, options.output, answer, (view) => textOfSet(answer, options, view));
-      finish(exitCodes.done);
+      terminal.result(answer, (view) => textOfSet(answer, options, view));
     });
 }
 

@@ -1,11 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { ChangeDocument, StandingDocument } from '../../admin-client/index.ts';
-import { defined, given } from '../../objects/index.ts';
+import { given, defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type Terminal, UsageError } from '../terminal.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
 import { readText } from '../named-file.ts';
 import { inUse } from './add.ts';
@@ -27,7 +26,7 @@ interface ChangeOptions extends AgentOptions, TermsOptions {
 /**
  * `federate change`: another endpoint for a relationship; what is trusted stays (FED-09, FED-10).
  */
-export function changeCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function changeCommand(program: Command, terminal: Terminal): void {
   withTerms(withAgent(program.command('change <trust-domain>')))
     .description(
       "change where and how a peer's endpoint is asked, and on which terms, on record; what is held stays",
@@ -67,8 +66,7 @@ so does the last good bundle. Another trust domain is another relationship.`,
         params: { trust_domain: trustDomain },
         body: documentFrom(options),
       });
-      printResult(terminal, options.output, answer, (view) => textOf(answer, options, view));
-      finish(exitCodes.done);
+      terminal.result(answer, (view) => textOf(answer, options, view));
     });
 }
 

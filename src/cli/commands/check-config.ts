@@ -1,8 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { ConfigKind } from '../../config/index.ts';
 import { withOutput } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { type OutputFormat, printResult, type Terminal } from '../terminal.ts';
+import type { OutputFormat, Terminal } from '../terminal.ts';
 
 interface CheckOptions {
   readonly kind: ConfigKind;
@@ -24,11 +23,7 @@ const CONFIG_KINDS: Readonly<Record<ConfigKind, true>> = {
 };
 
 /** `federate check-config`: is a config file good, and are the files that it names? */
-export function checkConfigCommand(
-  program: Command,
-  terminal: Terminal,
-  finish: (code: ExitCode) => void,
-): void {
+export function checkConfigCommand(program: Command, terminal: Terminal): void {
   withOutput(program.command('check-config <file>'))
     .description(
       'check a config file and the files that it names, and start nothing; names every mistake with its line',
@@ -52,12 +47,11 @@ Examples:
       const { kind } = options;
       const { checkConfigWithFiles } = await import('../../config/index.ts');
       const notes = await checkConfigWithFiles(kind, file, { withoutFiles: options.withoutFiles === true });
-      printResult(terminal, options.output, { file, kind, ok: true, notes }, () =>
+      terminal.result({ file, kind, ok: true, notes }, () =>
         [
           `${file} is a good ${kind} config.`,
           ...notes.map(({ level, code, message }) => `${level.toUpperCase()}: ${message} [${code}]`),
         ].join('\n'),
       );
-      finish(exitCodes.done);
     });
 }

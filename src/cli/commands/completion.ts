@@ -1,14 +1,9 @@
 import { Argument, type Command } from 'commander';
 import { SCRIPTS, type Shell, SHELLS } from '../completion/scripts.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** `federate completion`: the script that completes this command in a shell. */
-export function completionCommand(
-  program: Command,
-  terminal: Terminal,
-  finish: (code: ExitCode) => void,
-): void {
+export function completionCommand(program: Command, terminal: Terminal): void {
   program
     .command('completion')
     .addArgument(new Argument('<shell>', 'the shell that runs the script').choices(SHELLS))
@@ -27,6 +22,5 @@ Examples:
     )
     .action((shell: Shell) => {
       terminal.out(SCRIPTS[shell].trimEnd());
-      finish(exitCodes.done);
     });
 }

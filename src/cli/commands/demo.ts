@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { withOutput } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { withProgress } from '../progress.ts';
-import type { OutputFormat, Terminal } from '../terminal.ts';
+import type { Terminal } from '../terminal.ts';
 
 /** `federate demo`: two meshes on this machine, start to finish. */
-export function demoCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function demoCommand(program: Command, terminal: Terminal): void {
   withOutput(program.command('demo'))
     .description(
       'two meshes on this machine, start to finish: refused, federated, attacked, rotated, broken, removed',
@@ -22,9 +22,9 @@ Examples:
   $ federate demo
   $ federate demo --keep`,
     )
-    .action(async (options: { readonly keep?: boolean; readonly output: OutputFormat }) => {
-      const { keep = false, output: format } = options;
-      const isText = format === 'text';
+    .action(async (options: { readonly keep?: boolean }) => {
+      const { keep = false } = options;
+      const isText = terminal.format === 'text';
       // Loaded when it is wanted: the other verbs should start fast.
       const { runDemo } = await import('../../demonstration/demo/index.ts');
       const story = () =>
@@ -35,7 +35,7 @@ Examples:
               if (isText) terminal.out(text);
             },
             record: (record) => {
-              if (!isText) terminal.out(terminal.streamText(format, record));
+              if (!isText) terminal.item(record, () => '');
             },
             progress: (text) => terminal.note(text.trim()),
             notice: (text) => (isText ? terminal.out(text) : terminal.err(text)),
@@ -46,6 +46,6 @@ Examples:
         keep || !terminal.statusLine
           ? await story()
           : await withProgress(terminal, 'the next step is under way', story);
-      finish(succeeded ? exitCodes.done : exitCodes.failed);
+      if (!succeeded) terminal.exitCode = exitCodes.failed;
     });
 }

@@ -7,11 +7,11 @@ import type {
 } from '../../admin-client/index.ts';
 import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { whyInMesh } from '../in-mesh-text.ts';
 import { instantOf, laterBy } from '../instants.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type Terminal, UsageError } from '../terminal.ts';
 import type { View } from '../view.ts';
 
 interface DistrustOptions extends AgentOptions {
@@ -23,11 +23,7 @@ interface DistrustOptions extends AgentOptions {
 }
 
 /** `federate distrust`: one key out of the trust, at once; `federate distrust list`: which are. */
-export function distrustCommand(
-  program: Command,
-  terminal: Terminal,
-  finish: (code: ExitCode) => void,
-): void {
+export function distrustCommand(program: Command, terminal: Terminal): void {
   const distrust = withAgent(program.command('distrust'))
     .description('take one key of a peer, or of our own, out of the trust at once, whatever its bundle says')
     .argument('[peer]', "the peer's trust domain, or own for ours (a peer of that name is spiffe://own)")
@@ -65,21 +61,20 @@ because peers then refuse our endpoint and cannot hear from us of an undo.`,
       const answer = await agentFor(options).call('POST /v1/distrusted', {
         body: documentFrom(name, key, options, terminal.clock.now()),
       });
-      printResult(terminal, options.output, answer, (view) => textOf(answer, options, view));
-      finish(answer.mesh_may_still_trust ? exitCodes.failed : exitCodes.done);
+      terminal.result(answer, (view) => textOf(answer, options, view));
+      if (answer.mesh_may_still_trust) terminal.exitCode = exitCodes.failed;
     });
   withAgent(distrust.command('list'))
     .description('the keys that are distrusted now, by whom, since when, until when and why')
     .addHelpText('after', '\nExample:\n  $ federate distrust list')
     .action(async (options: AgentOptions) => {
       const all = await agentFor(options).call('GET /v1/distrusted');
-      printResult(terminal, options.output, all, (view) => textOfAll(all, view));
-      finish(exitCodes.done);
+      terminal.result(all, (view) => textOfAll(all, view));
     });
 }
 
 /** `federate trust --again`: the end of a distrust, on record. */
-export function trustCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function trustCommand(program: Command, terminal: Terminal): void {
   withAgent(program.command('trust'))
     .description('let a key count again that was distrusted, on record')
     .argument('<peer>', "the peer's trust domain, or own for ours")
@@ -98,14 +93,11 @@ export function trustCommand(program: Command, terminal: Terminal, finish: (code
       const answer = await agentFor(options).call('POST /v1/trusted-again', {
         body: { trust_domain: name, key, ...reason },
       });
-      printResult(
-        terminal,
-        options.output,
+      terminal.result(
         answer,
         (view) =>
           `The key ${answer.label} of ${answer.trust_domain} counts again wherever its bundle has it. It was distrusted since ${view.at(answer.since)}: ${answer.reason}`,
       );
-      finish(exitCodes.done);
     });
 }
 

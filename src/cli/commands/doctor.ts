@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import type { AgentAnswers, ConsulToExamine, Examination } from '../../app/index.ts';
 import { hasCode } from '../../errors/index.ts';
 import { type AgentOptions, agentFor, withAgent, withOutput } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';
 import { withProgress } from '../progress.ts';
-import { cleanIn, type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type OutputFormat, type Terminal, UsageError } from '../terminal.ts';
 import type { View } from '../view.ts';
 
 type Finding = Examination['findings'][number];
@@ -42,7 +42,7 @@ and meant is left out with --ignore CODE.`;
  * `federate doctor`: what is wrong with this agent; and what stands in the way of foreign identities
  * in a mesh, or lets in more than it should.
  */
-export function doctorCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function doctorCommand(program: Command, terminal: Terminal): void {
   const doctor = withKnown(withAgent(program.command('doctor')))
     .description('look at this agent, or at its mesh, change nothing, and say what is wrong and what to do')
     .option('-c, --config <file>', 'its config; with it, an agent that is down is examined too')
@@ -61,16 +61,15 @@ Examples:
   $ federate doctor istio --config /etc/federate/agent.yaml`,
     )
     .action(async (options: AgentOptions & CommonOptions) => {
-      const { ignore = [], output, config } = options;
       const agent = await answersOf(options);
       const { examineAgent } = await import('../../app/index.ts');
       const examined = await withProgress(terminal, 'checking', (report) =>
-        examineAgent({ configFile: config, agent, onStep: report }),
+        examineAgent({ configFile: options.config, agent, onStep: report }),
       );
       const findings = examined.findings.map((each) => withHint(each));
-      report({ mesh: 'agent', examined: examined.examined, findings }, { ignore, output });
+      report({ mesh: 'agent', examined: examined.examined, findings }, options);
     });
-  const report = (examination: Report, { ignore = [], output }: CommonOptions) => {
+  const report = (examination: Report, { ignore = [] }: CommonOptions) => {
     const findings = examination.findings.filter(({ code }) => !ignore.includes(code));
     const healthy = !findings.some(({ level }) => level === 'wrong');
     const document = {
@@ -79,8 +78,8 @@ Examples:
       findings,
       ignored: examination.findings.length - findings.length,
     };
-    printResult(terminal, output, document, (view) => textOf(cleanIn(output, document), view));
-    finish(healthy ? exitCodes.done : exitCodes.failed);
+    terminal.result(document, (view) => textOf(terminal.clean(document), view));
+    if (!healthy) terminal.exitCode = exitCodes.failed;
   };
 
   common(doctor.command('istio'))

@@ -3,13 +3,12 @@ import type { BundleDocument, StatusDocument } from '../../admin-client/index.ts
 import { CodedError } from '../../errors/index.ts';
 import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { ExportedTrust, ExportTarget } from '../export-targets/exported-trust.ts';
 import { exportForIstio } from '../export-targets/istio.ts';
 import { exportForSpireControllerManager } from '../export-targets/spire-controller-manager.ts';
 import { exportForSpire } from '../export-targets/spire.ts';
 import { exportForTeleport } from '../export-targets/teleport.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type Terminal, UsageError } from '../terminal.ts';
 
 const TARGETS = {
   spire: exportForSpire,
@@ -34,11 +33,7 @@ interface ExportOptions extends AgentOptions {
  * `federate export-config`: what a peer that runs something else puts into its own configuration to
  * trust us.
  */
-export function exportConfigCommand(
-  program: Command,
-  terminal: Terminal,
-  finish: (code: ExitCode) => void,
-): void {
+export function exportConfigCommand(program: Command, terminal: Terminal): void {
   withAgent(program.command('export-config'))
     .description('ready configuration, with our bundle in it, for a peer that runs something else')
     .addOption(
@@ -75,12 +70,10 @@ be changed. The other direction, our trust in them, is "federate add".`,
         throw new UsageError(`--trust and --trust-socket go with --for ${ENVOY}`);
       if (options.for === GATEWAY) {
         await printGateway(options, terminal);
-        finish(exitCodes.done);
         return;
       }
       if (options.for === ENVOY) {
         await printEnvoy(options, terminal);
-        finish(exitCodes.done);
         return;
       }
       if (options.config !== undefined)
@@ -100,14 +93,13 @@ be changed. The other direction, our trust in them, is "federate add".`,
       );
       const config = await TARGETS[options.for](trust);
       const answer = { for: options.for, trust_domain: name, config };
-      printResult(terminal, options.output, answer, () => config);
-      finish(exitCodes.done);
+      terminal.result(answer, () => config);
     });
 }
 
 /** Reads everything from the config of the process that Envoy replaces. Asks no agent. */
 async function printEnvoy(
-  { config: file, trustSocket, trust, output }: ExportOptions,
+  { config: file, trustSocket, trust }: ExportOptions,
   terminal: Terminal,
 ): Promise<void> {
   if (file === undefined)
@@ -117,7 +109,7 @@ async function printEnvoy(
     ...defined({ socket: trustSocket, resource: trust }),
   });
   const config = JSON.stringify(bootstrap, undefined, 2);
-  printResult(terminal, output, { for: ENVOY, stands_for: standsFor, config }, () => config);
+  terminal.result({ for: ENVOY, stands_for: standsFor, config }, () => config);
 }
 
 /** The own trust domain is in the config, or known to the agent that runs with it. */
@@ -133,7 +125,7 @@ async function printGateway({ config: file, output }: ExportOptions, terminal: T
     );
   });
   const config = JSON.stringify(bootstrap, undefined, 2);
-  printResult(terminal, output, { for: GATEWAY, trust_domain: trustDomain, config }, () => config);
+  terminal.result({ for: GATEWAY, trust_domain: trustDomain, config }, () => config);
 }
 
 async function trustOf(

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { withDisplay } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { helpTopics, titleOf, topicNamed } from '../help/pages.ts';
 import { renderFields } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
@@ -10,7 +9,7 @@ import type { Terminal } from '../terminal.ts';
 const MOST_COLUMNS = 100;
 
 /** `federate help`: the help of a verb, or a page of the documentation as text. */
-export function helpCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function helpCommand(program: Command, terminal: Terminal): void {
   program.helpCommand(false);
   withDisplay(program.command('help'))
     .argument('[topic...]', 'a verb, or a page of the documentation; "topics" lists the pages')
@@ -29,7 +28,6 @@ Examples:
   $ federate help --page rotation`,
     )
     .action(async (words: readonly string[], options: { readonly page?: boolean }) => {
-      finish(exitCodes.done);
       const verb = verbNamed(program, words);
       if (verb && options.page !== true) {
         verb.outputHelp();

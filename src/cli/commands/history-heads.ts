@@ -2,13 +2,12 @@ import type { Command } from 'commander';
 import type { HeadDocument } from '../../admin-client/index.ts';
 import { writeDurably } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderTable } from '../table.ts';
-import { printResult, type Terminal } from '../terminal.ts';
+import type { Terminal } from '../terminal.ts';
 import type { View } from '../view.ts';
 
 /** `federate history heads [PEER]`. */
-export function addHeads(history: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function addHeads(history: Command, terminal: Terminal): void {
   withAgent(history.command('heads [peer]'))
     .description(
       "the signed heads of our own history; or those a peer's agent showed us, which we keep for it",
@@ -29,8 +28,7 @@ Examples:
           heads.map((head) => `${JSON.stringify({ head })}\n`).join(''),
           0o600,
         );
-      printResult(terminal, options.output, heads, (view) => textOfHeads(heads, peer, view));
-      finish(exitCodes.done);
+      terminal.result(heads, (view) => textOfHeads(heads, peer, view));
     });
 }
 

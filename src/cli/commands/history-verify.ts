@@ -1,17 +1,17 @@
 import type { Command } from 'commander';
 import type { HistoryReport } from '../../store/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { withProgress } from '../progress.ts';
 import { renderFields } from '../table.ts';
-import { cleanIn, printResult, type Terminal } from '../terminal.ts';
+import type { Terminal } from '../terminal.ts';
 import type { Evidence } from '../verify-history.ts';
 import type { View } from '../view.ts';
 
 interface VerifyOptions extends AgentOptions, Evidence {}
 
 /** `federate history verify [STORE|EXPORT]`. */
-export function addVerify(history: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function addVerify(history: Command, terminal: Terminal): void {
   withAgent(history.command('verify [file]'))
     .description(
       'whether a store or an export is what was written: every row, its place, and the heads that were signed; without a file, the store of the agent',
@@ -48,10 +48,10 @@ Examples:
       const report = await withProgress(terminal, `verifying ${path}`, (tell) =>
         verifyFile(path, options, (links) => tell(`${links} links`)),
       );
-      const clean = cleanIn(options.output, report);
+      const clean = terminal.clean(report);
       const answer = describeReport(path, clean);
-      printResult(terminal, options.output, answer, (view) => textOfReport(path, clean, view));
-      finish(report.found === 0 ? exitCodes.done : exitCodes.failed);
+      terminal.result(answer, (view) => textOfReport(path, clean, view));
+      if (report.found !== 0) terminal.exitCode = exitCodes.failed;
     });
 }
 

@@ -7,11 +7,10 @@ import type {
 } from '../../admin-client/index.ts';
 import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { countOf, instantOf } from '../instants.ts';
 import { printableJson } from '../../platform/index.ts';
 import { withProgress } from '../progress.ts';
-import { cleanIn, printResult, type Terminal, UsageError } from '../terminal.ts';
+import { cleanIn, type Terminal, UsageError } from '../terminal.ts';
 import { followStory, textOfEvent } from '../history-follow.ts';
 import type { View } from '../view.ts';
 import { addHeads } from './history-heads.ts';
@@ -33,7 +32,7 @@ interface HistoryOptions extends AgentOptions {
  * `federate history` shows the events, what was trusted at an instant, and evidence for others;
  * `verify` proves that nobody changed it.
  */
-export function historyCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function historyCommand(program: Command, terminal: Terminal): void {
   const history = withAgent(program.command('history'))
     .description('what happened, what was trusted at an instant, and evidence of it for others')
     .option('--at <instant>', 'what was trusted then, of every trust domain, such as 2026-11-21T10:00Z')
@@ -69,21 +68,20 @@ How others verify an export with openssl and nothing of ours stands in docs/hist
         throw new UsageError('--export writes the whole history: give it without --at');
       refuseFilters(options);
       if (options.follow === true) {
-        await followStory((wanted) => ask(options, wanted), queryFrom(options), options.output, terminal);
+        await followStory((wanted) => ask(options, wanted), queryFrom(options), terminal);
         return;
       }
       if (options.export !== undefined) await writeExport(terminal, options, options.export);
       else if (options.at !== undefined) {
         const answer = await trustedAt(options, options.at);
-        printResult(terminal, options.output, answer, (view) => textOfTrusted(answer, view));
+        terminal.result(answer, (view) => textOfTrusted(answer, view));
       } else {
         const story = await ask(options, queryFrom(options));
-        printResult(terminal, options.output, story, (view) => textOfStory(story, view));
+        terminal.result(story, (view) => textOfStory(story, view));
       }
-      finish(exitCodes.done);
     });
-  addHeads(history, terminal, finish);
-  addVerify(history, terminal, finish);
+  addHeads(history, terminal);
+  addVerify(history, terminal);
 }
 
 /** Refuses options that choose events, because they have no meaning for an instant or an export. */
@@ -153,7 +151,7 @@ async function writeExport(terminal: Terminal, options: HistoryOptions, file: st
     }),
   );
   if (file === '-') return;
-  printResult(terminal, options.output, answer, () =>
+  terminal.result(answer, () =>
     [
       `The history of ${answer.trust_domain ?? 'this agent'} is in ${file}: ${answer.lines} lines.`,
       `Anybody who has the file can verify it with "federate history verify ${file}", or without Federate: docs/history.md.`,

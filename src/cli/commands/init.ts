@@ -4,9 +4,8 @@ import type { Answers, InitResult } from '../../app/index.ts';
 import { defined } from '../../objects/index.ts';
 import { withOutput } from '../agent-options.ts';
 import { openQuestions } from '../ask.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { shellWords } from '../next-step.ts';
-import { type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type OutputFormat, type Terminal, UsageError } from '../terminal.ts';
 
 interface InitOptions extends Answers {
   readonly yes?: boolean;
@@ -27,7 +26,7 @@ const MESHES: Readonly<Record<NonNullable<Answers['mesh']>, true>> = {
 };
 
 /** `federate init`: the config of a new agent, from answers or flags. */
-export function initCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function initCommand(program: Command, terminal: Terminal): void {
   withOutput(program.command('init [folder]'))
     .description('set up a new agent: look around, ask, and write a checked config with comments')
     .option('-y, --yes', 'ask nothing: what no flag says is chosen')
@@ -73,7 +72,7 @@ Examples:
   $ federate init --yes --mesh files --trust-domain a.example --roots roots.pem \\
       --workload-api unix:///run/spire/agent/api.sock`,
     )
-    .action(async (folder: string | undefined, { yes, force, output, ...answers }: InitOptions) => {
+    .action(async (folder: string | undefined, { yes, force, output: _output, ...answers }: InitOptions) => {
       const isTerminal = process.stdin.isTTY && process.stderr.isTTY;
       if (yes !== true && !isTerminal)
         throw new UsageError(
@@ -89,8 +88,7 @@ Examples:
         report: (sentence) => terminal.note(sentence),
       });
       const steps = stepsAfter(result, folder ?? '.');
-      printResult(terminal, output, describe(result, steps), () => textOf(result, steps));
-      finish(exitCodes.done);
+      terminal.result(describe(result, steps), () => textOf(result, steps));
     });
 }
 

@@ -3,11 +3,11 @@ import type { Clock } from '../../platform/index.ts';
 import type { AdminClient, InvitationDocument, InviteDocument } from '../../admin-client/index.ts';
 import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { renderFields } from '../table.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { durationOf } from '../instants.ts';
-import { printResult, type Terminal } from '../terminal.ts';
+import type { Terminal } from '../terminal.ts';
 import type { View } from '../view.ts';
 
 interface InviteOptions extends AgentOptions {
@@ -21,7 +21,7 @@ interface InviteOptions extends AgentOptions {
 const LOOK_EVERY_MS = 500;
 
 /** `federate invite`: one line that sets up both directions; and `invite list`, `invite cancel`. */
-export function inviteCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function inviteCommand(program: Command, terminal: Terminal): void {
   const invite = withAgent(program.command('invite'))
     .description('print one line with which a peer and we federate, in both directions')
     .option(
@@ -46,17 +46,16 @@ then show the same four words; compare them over the telephone if in doubt.`,
     .action(async (options: InviteOptions) => {
       const agent = agentFor(options);
       const invited = await agent.call('POST /v1/invitations', { body: documentFrom(options) });
-      printResult(terminal, options.output, invited, () => invited.line);
-      if (options.output === 'text') terminal.note(textOfGiven(invited, options, terminal.view));
+      terminal.result(invited, () => invited.line);
+      if (terminal.format === 'text') terminal.note(textOfGiven(invited, options, terminal.view));
       if (options.wait !== true) {
-        finish(exitCodes.done);
         return;
       }
       const used = await untilUsed(agent, invited.id, terminal.clock);
       const good = used.state === 'completed' || used.state === 'awaiting-approval';
-      if (options.output === 'text') terminal.err(textOfUsed(used, terminal.view));
-      else terminal.out(terminal.documentText(options.output, used));
-      finish(good ? exitCodes.done : exitCodes.failed);
+      if (terminal.format === 'text') terminal.err(textOfUsed(used, terminal.view));
+      else terminal.result(used, () => '');
+      if (!good) terminal.exitCode = exitCodes.failed;
     });
 
   withAgent(invite.command('list'))
@@ -64,8 +63,7 @@ then show the same four words; compare them over the telephone if in doubt.`,
     .addHelpText('after', '\nExample:\n  $ federate invite list')
     .action(async (options: AgentOptions) => {
       const all = await agentFor(options).call('GET /v1/invitations');
-      printResult(terminal, options.output, all, (view) => textOfAll(all, view));
-      finish(exitCodes.done);
+      terminal.result(all, (view) => textOfAll(all, view));
     });
 
   withAgent(invite.command('cancel <id>'))
@@ -73,13 +71,12 @@ then show the same four words; compare them over the telephone if in doubt.`,
     .addHelpText('after', '\nExample:\n  $ federate invite cancel 3f6c01d29a44b7e0')
     .action(async (id: string, options: AgentOptions) => {
       const cancelled = await agentFor(options).call('DELETE /v1/invitations/{id}', { params: { id } });
-      printResult(terminal, options.output, cancelled, () => `The invitation ${id} is good for nothing now.`);
-      finish(exitCodes.done);
+      terminal.result(cancelled, () => `The invitation ${id} is good for nothing now.`);
     });
 }
 
 /** `federate approve`: confirm who used an invitation. */
-export function approveCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function approveCommand(program: Command, terminal: Terminal): void {
   withAgent(program.command('approve <words-or-id...>'))
     .description('confirm who used an invitation with --require-approval: the peer is trusted from then on')
     .addHelpText(
@@ -96,14 +93,11 @@ Take the words from the other side, over the telephone for instance, not from
       const approved = await agentFor(options).call('POST /v1/invitations/approve', {
         body: { words_or_id: words.join(' ') },
       });
-      printResult(
-        terminal,
-        options.output,
+      terminal.result(
         approved,
         () =>
           `Federated with ${approved.peer ?? ''}. See it with "${nextStep(options, 'show', approved.peer ?? '')}".`,
       );
-      finish(exitCodes.done);
     });
 }
 

@@ -1,18 +1,12 @@
 import type { Command } from 'commander';
 import type { ConfigKind } from '../../config/index.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** The verbs that are long-running processes, each with one YAML file. */
-export function processCommands(
-  program: Command,
-  _terminal: Terminal,
-  finish: (code: ExitCode) => void,
-): void {
+export function processCommands(program: Command, _terminal: Terminal): void {
   const run = (kind: ConfigKind) => async (options: { readonly config: string }) => {
     const { runProcess } = await import('../../app/index.ts');
     await runProcess(kind, options.config);
-    finish(exitCodes.done);
   };
   const add = (parent: Command, name: string, kind: ConfigKind, description: string, example: string) =>
     parent

@@ -2,13 +2,13 @@ import type { Command } from 'commander';
 import type { AdminClient, LeftOutDocument } from '../../admin-client/index.ts';
 import type { Clock } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { withProgress } from '../progress.ts';
 import { renderTable } from '../table.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type Terminal, UsageError } from '../terminal.ts';
 
 /** `federate refresh`: poll now. */
-export function refreshCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function refreshCommand(program: Command, terminal: Terminal): void {
   withAgent(program.command('refresh [trust-domain]'))
     .description('poll one peer, or all of them, now; exit code 1 when one of them could not be refreshed')
     .option(
@@ -29,7 +29,7 @@ export function refreshCommand(program: Command, terminal: Terminal, finish: (co
             }),
           ),
         );
-        printResult(terminal, options.output, answers, (view) =>
+        terminal.result(answers, (view) =>
           answers.length === 0
             ? 'There are no relationships to refresh.'
             : [
@@ -41,7 +41,7 @@ export function refreshCommand(program: Command, terminal: Terminal, finish: (co
                 ...answers.flatMap(({ trust_domain: name, left_out: left }) => leftOutLines(name, left)),
               ].join('\n'),
         );
-        finish(answers.every((each) => each.code === null) ? exitCodes.done : exitCodes.failed);
+        if (!answers.every((each) => each.code === null)) terminal.exitCode = exitCodes.failed;
       },
     );
 }

@@ -1,15 +1,15 @@
 import type { Command } from 'commander';
 import type { RemovedDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { noteText, whyInMesh } from '../in-mesh-text.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { withProgress } from '../progress.ts';
-import { printResult, type Terminal } from '../terminal.ts';
+import type { Terminal } from '../terminal.ts';
 import type { View } from '../view.ts';
 
 /** `federate remove`: end the relationship and the trust. */
-export function removeCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function removeCommand(program: Command, terminal: Terminal): void {
   withAgent(program.command('remove <trust-domain>'))
     .description(
       'end a relationship: its trust goes at once, its history stays; exit code 1 while the mesh still has it',
@@ -23,8 +23,8 @@ export function removeCommand(program: Command, terminal: Terminal, finish: (cod
           query: { reason: options.reason },
         }),
       );
-      printResult(terminal, options.output, answer, (view) => textOf(answer, options, view));
-      finish(answer.in_mesh === null ? exitCodes.done : exitCodes.failed);
+      terminal.result(answer, (view) => textOf(answer, options, view));
+      if (answer.in_mesh !== null) terminal.exitCode = exitCodes.failed;
     });
 }
 

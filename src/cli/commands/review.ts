@@ -8,10 +8,9 @@ import type {
 } from '../../admin-client/index.ts';
 import { defined } from '../../objects/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, wrap } from '../table.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type Terminal, UsageError } from '../terminal.ts';
 import type { View } from '../view.ts';
 
 interface ReviewOptions extends AgentOptions {
@@ -23,7 +22,7 @@ interface ReviewOptions extends AgentOptions {
 }
 
 /** `federate review` shows what waits for the operator, and takes the decision. */
-export function reviewCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function reviewCommand(program: Command, terminal: Terminal): void {
   withAgent(program.command('review [peer]'))
     .description(
       'offered bundles that wait for your decision: why, what would change, where from; accept or reject',
@@ -62,8 +61,7 @@ out, and the offer that was shown is not trusted.`,
           name === undefined
             ? await agent.call('GET /v1/offers')
             : await agent.call('GET /v1/offers/{trust_domain}', { params: { trust_domain: name } });
-        printResult(terminal, options.output, found, (view) => textOfReview(found, options, view));
-        finish(exitCodes.done);
+        terminal.result(found, (view) => textOfReview(found, options, view));
         return;
       }
       if (name === undefined) throw new UsageError('a decision is about one peer: name its trust domain');
@@ -75,8 +73,7 @@ out, and the offer that was shown is not trusted.`,
         params: { trust_domain: name },
         body: request,
       });
-      printResult(terminal, options.output, decided, () => textOfDecision(decided, options));
-      finish(exitCodes.done);
+      terminal.result(decided, () => textOfDecision(decided, options));
     });
 }
 
@@ -106,7 +103,7 @@ async function shownDigest(
     params: { trust_domain: name },
   });
   const [offer] = waiting;
-  if (offer && options.output === 'text') terminal.out(textOfOffer(offer, options, terminal.view));
+  if (offer && terminal.format === 'text') terminal.out(textOfOffer(offer, options, terminal.view));
   return offer?.digest;
 }
 

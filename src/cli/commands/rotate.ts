@@ -1,9 +1,8 @@
 import { Argument, type Command } from 'commander';
 import type { ControlClient, ControlStatus, RotationStep } from '../../demonstration/simulated-mesh/index.ts';
 import { withOutput } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { renderFields, renderTable } from '../table.ts';
-import { type OutputFormat, printResult, type Terminal } from '../terminal.ts';
+import type { OutputFormat, Terminal } from '../terminal.ts';
 import type { View } from '../view.ts';
 
 interface ControlOptions {
@@ -20,7 +19,7 @@ async function controlAt(path: string): Promise<ControlClient> {
 }
 
 /** `federate simulate status | rotate`: what the operator of a simulated mesh can see and do. */
-export function rotateCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function rotateCommand(program: Command, terminal: Terminal): void {
   const simulate = program.commands.find((command) => command.name() === 'simulate') ?? program;
   const add = (usage: string, description: string) =>
     withOutput(simulate.command(usage))
@@ -31,8 +30,7 @@ export function rotateCommand(program: Command, terminal: Terminal, finish: (cod
     .addHelpText('after', '\nExample:\n  $ federate simulate status --control /run/federate/control.sock')
     .action(async (options: ControlOptions) => {
       const status = await (await controlAt(options.control)).status();
-      printResult(terminal, options.output, status, (view) => textOf(status, view));
-      finish(exitCodes.done);
+      terminal.result(status, (view) => textOf(status, view));
     });
 
   add('rotate', 'take one step of a root rotation')
@@ -49,8 +47,7 @@ Example:
     )
     .action(async (step: RotationStep, options: ControlOptions) => {
       const status = await (await controlAt(options.control)).rotate(step);
-      printResult(terminal, options.output, status, (view) => textOf(status, view));
-      finish(exitCodes.done);
+      terminal.result(status, (view) => textOf(status, view));
     });
 }
 

@@ -3,9 +3,9 @@ import type { GateDocument, MissingDocument, RotationDocument } from '../../admi
 import { defined } from '../../objects/index.ts';
 import { formatDurationMs } from '../../platform/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { durationOf } from '../instants.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type Terminal, UsageError } from '../terminal.ts';
 import type { View } from '../view.ts';
 import { showOrWatch, type WatchOptions, withWatch } from '../watch.ts';
 import { textOfRotation } from './rotation-text.ts';
@@ -25,11 +25,7 @@ const ASK_EVERY_MS = 500;
 /**
  * `federate rotation status | wait`: where our own roots stand, and whether the next step is safe.
  */
-export function rotationCommand(
-  program: Command,
-  terminal: Terminal,
-  finish: (code: ExitCode) => void,
-): void {
+export function rotationCommand(program: Command, terminal: Terminal): void {
   const rotation = program
     .command('rotation')
     .description('the roots of our own mesh: which peers have them, and whether the next step is safe');
@@ -50,12 +46,10 @@ Examples:
   $ federate rotation status --output json | jq -r '.peers[] | select(.newest != true).trust_domain'`,
     )
     .action(async (options: AgentOptions & WatchOptions) => {
-      const code = await showOrWatch(terminal, options, {
+      await showOrWatch(terminal, options, {
         ask: (agent) => agent.call('GET /v1/rotation'),
         text: (document, view) => textOfRotation(document, view, terminal.clock.now()),
-        exitCode: () => exitCodes.done,
       });
-      finish(code);
     });
 
   withAgent(rotation.command('wait'))
@@ -91,10 +85,10 @@ Examples:
     .action(async (options: WaitOptions) => {
       const target = targetOf(options);
       const { gate, document } = await waitFor(options, target, terminal);
-      printResult(terminal, options.output, { ...gate, rotation: document }, (view) =>
+      terminal.result({ ...gate, rotation: document }, (view) =>
         textOfGate(gate, target, view, terminal.clock.now()),
       );
-      finish(gate.safe ? exitCodes.done : exitCodes.failed);
+      if (!gate.safe) terminal.exitCode = exitCodes.failed;
     });
 }
 

@@ -2,14 +2,14 @@ import { basename } from 'node:path';
 import type { Command } from 'commander';
 import type { StatusDocument, WarningDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { hanging, renderFields } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import type { View } from '../view.ts';
 import { showOrWatch, type WatchOptions, withWatch } from '../watch.ts';
 
 /** `federate status`: how this agent is, and the line that a peer can use to federate with it. */
-export function statusCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function statusCommand(program: Command, terminal: Terminal): void {
   withWatch(withAgent(program.command('status')))
     .description(
       'how this agent is, and the line with which a peer can federate with it; exit code 1 when not ready',
@@ -23,12 +23,11 @@ Examples:
   $ federate status --output json | jq -r .own.pin`,
     )
     .action(async (options: AgentOptions & WatchOptions) => {
-      const code = await showOrWatch(terminal, options, {
+      await showOrWatch(terminal, options, {
         ask: (agent) => agent.call('GET /v1/status'),
         text: textOf,
         exitCode: ({ ready }) => (ready ? exitCodes.done : exitCodes.failed),
       });
-      finish(code);
     });
 }
 

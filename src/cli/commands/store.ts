@@ -3,10 +3,10 @@ import type { CopyProgress, StoreFacts } from '../../store/index.ts';
 import { CodedError } from '../../errors/index.ts';
 import { type AgentOptions, agentFor, withAgent, withOutput } from '../agent-options.ts';
 import { sizeText } from '../byte-text.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { withProgress } from '../progress.ts';
 import { renderFields } from '../table.ts';
-import { cleanIn, type OutputFormat, printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type OutputFormat, type Terminal, UsageError } from '../terminal.ts';
 import type { View } from '../view.ts';
 
 interface PlaceOptions {
@@ -28,16 +28,16 @@ interface RestoreOptions extends PlaceOptions {
 const COMPACT_MS = 30 * 60_000;
 
 /** `federate store`: back up, restore and compact the file in which the agent keeps everything. */
-export function storeCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function storeCommand(program: Command, terminal: Terminal): void {
   const store = program
     .command('store')
     .description('the file with relationships, bundles and history: back it up, restore it, compact it');
-  addBackup(store, terminal, finish);
-  addRestore(store, terminal, finish);
-  addCompact(store, terminal, finish);
+  addBackup(store, terminal);
+  addRestore(store, terminal);
+  addCompact(store, terminal);
 }
 
-function addBackup(store: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+function addBackup(store: Command, terminal: Terminal): void {
   withPlace(withAgent(store.command('backup <file>')))
     .description('copy the store into one file and verify the copy; the agent may run or not')
     .option('--force', 'replace the file, which then changes in one step')
@@ -60,23 +60,19 @@ Examples:
       const made = await untilCalledOff(terminal, 'backing up', ({ onProgress, signal }) =>
         backUpStore({ store: place, file, replace: options.force === true, onProgress, signal }),
       );
-      const facts = cleanIn(options.output, made.facts);
-      printResult(
-        terminal,
-        options.output,
-        { store: made.store, file: made.file, ...describe(facts) },
-        (view) =>
-          [
-            `Backed up ${made.store} to ${made.file}, and verified the copy.`,
-            renderFields(factsText(facts, view), view),
-            ...verdict(facts),
-          ].join('\n'),
+      const facts = terminal.clean(made.facts);
+      terminal.result({ store: made.store, file: made.file, ...describe(facts) }, (view) =>
+        [
+          `Backed up ${made.store} to ${made.file}, and verified the copy.`,
+          renderFields(factsText(facts, view), view),
+          ...verdict(facts),
+        ].join('\n'),
       );
-      finish(facts.report.found === 0 ? exitCodes.done : exitCodes.failed);
+      if (facts.report.found !== 0) terminal.exitCode = exitCodes.failed;
     });
 }
 
-function addRestore(store: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+function addRestore(store: Command, terminal: Terminal): void {
   withPlace(withOutput(store.command('restore <file>')))
     .description('put a backup in the place of the store of a stopped agent; the replaced store stays')
     .option('--sha256 <digest>', 'restore only a file with this SHA-256, as "store backup" printed it')
@@ -110,25 +106,24 @@ Examples:
           clock: terminal.clock,
         }),
       );
-      const facts = cleanIn(options.output, restored.facts);
+      const facts = terminal.clean(restored.facts);
       const document = {
         store: restored.store,
         file,
         replaced_store: restored.keptAs ?? null,
         ...describe(facts),
       };
-      printResult(terminal, options.output, document, (view) =>
+      terminal.result(document, (view) =>
         [
           `Restored ${file} as ${restored.store}.`,
           renderFields([...factsText(facts, view), ['old store', restored.keptAs]], view),
           ...verdict(facts),
         ].join('\n'),
       );
-      finish(exitCodes.done);
     });
 }
 
-function addCompact(store: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+function addCompact(store: Command, terminal: Terminal): void {
   withPlace(withAgent(store.command('compact')))
     .description('write the store again without unused room; the history stays as it is')
     .addHelpText(
@@ -148,11 +143,10 @@ Examples:
           ? compactFile(place.store, terminal)
           : agentFor(options, { timeoutMs: COMPACT_MS, signal }).call('POST /v1/store/compact'),
       );
-      printResult(terminal, options.output, compacted, () => {
+      terminal.result(compacted, () => {
         const { store: file, bytes_before: before, bytes_after: after } = compacted;
         return `Compacted ${file}: ${sizeText(before)} before, ${sizeText(after)} after.`;
       });
-      finish(exitCodes.done);
     });
 }
 

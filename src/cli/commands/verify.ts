@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { VerifyDocument, VerifyJwtDocument } from '../../admin-client/index.ts';
 import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import { exitCodes } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';
 import { renderFields } from '../table.ts';
-import { printResult, type Terminal, UsageError } from '../terminal.ts';
+import { type Terminal, UsageError } from '../terminal.ts';
 import { looksLikeToken, readToken } from '../token-argument.ts';
 import type { View } from '../view.ts';
 import { readText } from '../named-file.ts';
@@ -19,7 +19,7 @@ interface VerifyOptions extends AgentOptions {
  * `federate verify`: would this chain, or this token, be accepted now, and by which root or key of
  * which version?
  */
-export function verifyCommand(program: Command, terminal: Terminal, finish: (code: ExitCode) => void): void {
+export function verifyCommand(program: Command, terminal: Terminal): void {
   withAgent(program.command('verify [chain]'))
     .description(
       'would this certificate chain (PEM file, leaf first; - for standard input), or this JWT-SVID, be accepted now, and by which root or key?',
@@ -57,7 +57,7 @@ Examples:
         options.jwt === undefined
           ? await judgeChain(terminal, chain, options)
           : await judgeToken(terminal, options.jwt, chain, options);
-      finish(accepted ? exitCodes.done : exitCodes.failed);
+      if (!accepted) terminal.exitCode = exitCodes.failed;
     });
 }
 
@@ -73,7 +73,7 @@ async function judgeChain(
   const answer = await agentFor(options).call('POST /v1/verify', {
     body: { pem: readText(chain, 'verify'), peer_role: options.peerRole },
   });
-  printResult(terminal, options.output, answer, (view) => textOfChain(answer, view));
+  terminal.result(answer, (view) => textOfChain(answer, view));
   return answer.accepted;
 }
 
@@ -92,7 +92,7 @@ async function judgeToken(
   const answer = await agentFor(options).call('POST /v1/verify-jwt', {
     body: { token: readToken(jwt), audiences },
   });
-  printResult(terminal, options.output, answer, (view) => textOfToken(answer, view));
+  terminal.result(answer, (view) => textOfToken(answer, view));
   return answer.accepted;
 }
 
