@@ -10,7 +10,7 @@ export function checkRenderable(config: SidecarConfig, file: string): void {
       ? []
       : [
           {
-            path: `outbound.${index}.endpoints`,
+            path: `outbound[${index}].endpoints`,
             message: 'an Envoy of ours calls one endpoint for each listener; give each its own "outbound"',
           },
         ],
