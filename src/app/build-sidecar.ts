@@ -3,11 +3,12 @@ import {
   fixedUpstream,
   Sidecar,
   type SidecarOptions,
+  type Timeouts,
   type UpstreamSource,
 } from '../demonstration/sidecar/index.ts';
 import { resolveEndpointAddress } from '../workload-api/index.ts';
 import type { LoadedConfig, SidecarConfig } from '../config/index.ts';
-import { defined } from '../objects/index.ts';
+import { defined, given } from '../objects/index.ts';
 
 /** The time to stop when nothing has to be drained. */
 const STOP_MS = 3000;
@@ -32,9 +33,16 @@ export async function buildSidecar(
             listen: config.inbound.listen,
             forwardTo: config.inbound.forward_to,
             allow: config.inbound.allow,
+            ...defined({ timeouts: given(config.inbound.timeouts, timeoutsOf) }),
           },
         }),
-    outbound: config.outbound.map((each) => ({ listen: each.listen, upstream: upstreamOf(each) })),
+    outbound: config.outbound.map((each) => ({
+      listen: each.listen,
+      upstream: upstreamOf(each),
+      ...defined({ timeouts: given(each.timeouts, timeoutsOf) }),
+    })),
+    accessLog: config.access_log,
+    traceContext: config.trace_context,
     drainMs: config.drain_timeout,
   });
   return new Parts(
@@ -84,4 +92,10 @@ function upstreamOf(outbound: SidecarConfig['outbound'][number]): UpstreamSource
       priority,
     })),
   });
+}
+
+type ConfiguredTimeouts = NonNullable<SidecarConfig['outbound'][number]['timeouts']>;
+
+function timeoutsOf({ connect, idle, request }: ConfiguredTimeouts): Timeouts {
+  return { connectMs: connect, idleMs: idle, requestMs: request };
 }

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { duration, evenIfWrong, listenAddress, path, processFields, spiffeIdField } from './fields.ts';
 import { workloadApiFields } from './svid-config.ts';
+import { timeouts } from './sidecar/timeouts.ts';
 
 const inbound = z.strictObject({
   listen: listenAddress().describe('Where mTLS connections arrive, `host:port`.'),
   forward_to: listenAddress().describe('The workload, `host:port`, spoken to in plain HTTP.'),
   allow: z.array(spiffeIdField()).default([]).describe('The SPIFFE IDs that may call. Default: none.'),
+  timeouts: timeouts.optional().describe('Limits of time for requests to the workload.'),
 });
 
 const serverName = () => z.string().min(1).describe('The SNI that is sent; a gateway routes by it.');
@@ -47,6 +49,7 @@ const outbound = z
       .max(MAX_ENDPOINTS)
       .optional()
       .describe('Several targets of the call, instead of `to`, `server_name` and `expect`.'),
+    timeouts: timeouts.optional().describe('Limits of time for requests to this upstream.'),
   })
   .superRefine((given, context) => {
     const refuse = (key: string, message: string) =>
@@ -84,6 +87,14 @@ export const sidecarConfigSchema = z
       .array(outbound)
       .default([])
       .describe('Calls from the workload, one listener per destination.'),
+    access_log: z
+      .boolean()
+      .default(false)
+      .describe('Writes one line for each request to the log, with the identity of the other side.'),
+    trace_context: z
+      .boolean()
+      .default(false)
+      .describe('Continues the trace of each request, or starts one (W3C Trace Context).'),
     ...processFields,
     drain_timeout: duration().prefault('5s').describe('How long open requests may go on after SIGTERM.'),
   })

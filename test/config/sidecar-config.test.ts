@@ -59,6 +59,24 @@ describe('checkConfig() of a sidecar', () => {
   });
 });
 
+const OUT = 'to: "h:1", server_name: x, expect: ["spiffe://a.example/x"]';
+
+describe('the limits of a sidecar config', () => {
+  it.each([
+    ['timeouts: { connect: 1s, idle: 30s, request: 1m }', []],
+    ['timeouts: { connect: 0s }', ['timeouts.connect']],
+    ['timeouts: { connect: 2m }', ['timeouts.connect']],
+    ['timeouts: { idle: 5ms }', ['timeouts.idle']],
+    ['timeouts: { request: 2h }', ['timeouts.request']],
+    ['timeouts: { request: 10 }', ['timeouts.request']],
+    ['timeouts: { reqest: 10s }', ['timeouts.reqest']],
+  ])('of an outbound listener: %s', (fields, places) => {
+    expect(
+      mistakes(`sds_socket: s.sock\noutbound:\n  - { listen: "127.0.0.1:1", ${OUT}, ${fields} }`),
+    ).toEqual(places.map((place) => `outbound[0].${place}`));
+  });
+});
+
 describe('renderEnvoy() of a sidecar', () => {
   it('reports that an Envoy needs SDS where the config names a Workload API', async () => {
     using folder = tempDir();

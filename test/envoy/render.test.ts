@@ -63,6 +63,17 @@ outbound:
     });
   });
 
+  it('refuses each part of a sidecar that it would not render', async () => {
+    const text = `${SIDECAR}    timeouts: { request: 5s }
+access_log: true
+trace_context: true
+`;
+    await expect(render(text)).rejects.toMatchObject({
+      code: 'config-invalid',
+      mistakes: [{ path: 'access_log' }, { path: 'trace_context' }, { path: 'outbound[0].timeouts' }],
+    });
+  });
+
   it('distinguishes destinations that share a port on different addresses', async () => {
     const second = ['127.0.0.2:9001', '[::1]:9001'].map(
       (listen) =>

@@ -13,6 +13,12 @@ export type SidecarErrorCode =
   | 'peer-refused'
   /** The peer ended a connection that it had answered on before. */
   | 'peer-broke'
+  /** The other side did not take the connection in time. */
+  | 'connect-timeout'
+  /** The answer was not there in time, retries included. */
+  | 'request-timeout'
+  /** Our server took a method, a path or a header that our client does not send. */
+  | 'request-malformed'
   /** The upstream has no endpoint now. */
   | 'no-endpoint'
   /** The endpoint was taken out of the upstream while a connection to it was made. */

@@ -1,4 +1,11 @@
-import { Agent, createServer, request, type Server } from 'node:http';
+import {
+  Agent,
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import {
@@ -10,11 +17,16 @@ import {
   type VerifiedPeer,
 } from '../../mtls/index.ts';
 import { defined } from '../../objects/index.ts';
-import type { Log } from '../../platform/index.ts';
+import type { Clock, Log } from '../../platform/index.ts';
 import type { SpiffeId } from '../../spiffe/index.ts';
 import type { CountConnection } from './count-connection.ts';
 import { SidecarError } from './errors.ts';
-import { forward, requestHeaders, sendProblem } from './forward.ts';
+import type { Exchange } from './exchange/exchange.ts';
+import type { ExchangeRecords } from './exchange/exchange-records.ts';
+import { forward } from './exchange/forward.ts';
+import { requestHeaders } from './exchange/forwarded-headers.ts';
+import { deadlineOf, DEFAULT_TIMEOUTS, type Timeouts } from './exchange/timeouts.ts';
+import { traceHeaders } from './exchange/trace-context.ts';
 import { CLOSE_WITHIN_MS, MAX_HEADER_BYTES } from './limits.ts';
 
 export interface Address {
@@ -30,6 +42,18 @@ export interface InboundOptions {
   readonly allow: readonly SpiffeId[];
   /** Longest TLS handshake; left out: 5 s. */
   readonly handshakeMs?: number;
+  /** For requests to the workload. */
+  readonly timeouts?: Timeouts;
+}
+
+export interface InboundParts {
+  readonly svid: SvidSource;
+  readonly verifier: PeerVerifier;
+  readonly registry: ConnectionRegistry;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly count: CountConnection;
+  readonly records: ExchangeRecords;
 }
 
 /**
@@ -39,26 +63,19 @@ export interface InboundOptions {
 export class Inbound {
   readonly #server: MtlsServer;
   readonly #http: Server;
-  readonly #listen: Address;
+  readonly #options: InboundOptions;
+  readonly #parts: InboundParts;
   readonly #toWorkload = new Agent({ keepAlive: true, maxFreeSockets: 32 });
   readonly #peers = new WeakMap<object, VerifiedPeer>();
   readonly #open = new Set<TLSSocket>();
   readonly #busy = new Map<object, number>();
   readonly #ending = new WeakSet<object>();
 
-  constructor(
-    options: InboundOptions,
-    parts: {
-      readonly svid: SvidSource;
-      readonly verifier: PeerVerifier;
-      readonly registry: ConnectionRegistry;
-      readonly log: Log;
-      readonly count: CountConnection;
-    },
-  ) {
+  constructor(options: InboundOptions, parts: InboundParts) {
     const allowed = new Set(options.allow);
     const { svid, registry, log, count } = parts;
-    this.#listen = options.listen;
+    this.#options = options;
+    this.#parts = parts;
     this.#http = createServer(
       {
         headersTimeout: 10_000,
@@ -67,36 +84,9 @@ export class Inbound {
         maxHeaderSize: MAX_HEADER_BYTES,
       },
       (incoming, response) => {
-        const { socket } = incoming;
-        const peer = this.#peers.get(socket);
-        // Every socket the HTTP server has was handed over below, with its peer.
-        if (!peer) throw new TypeError('unreachable: a request on a connection without a proved peer');
-        this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
-        response.once('close', () => this.#settled(socket));
-        const headers = {
-          ...requestHeaders(incoming.headers),
-          'x-forwarded-client-cert': `By=${svid.current()?.id ?? ''};Hash=${peer.leafFingerprint};URI=${peer.id}`,
-        };
-        const { method, url: path } = incoming;
-        forward({
-          incoming,
-          response,
-          open: () =>
-            request({
-              ...options.forwardTo,
-              method,
-              path,
-              headers,
-              agent: this.#toWorkload,
-              maxHeaderSize: MAX_HEADER_BYTES,
-            }),
-          onFailure: (error) =>
-            sendProblem(
-              response,
-              502,
-              error instanceof SidecarError ? error.code : 'workload-unreachable',
-              `the workload did not answer: ${error.message}`,
-            ),
+        this.#serve(incoming, response).catch((error: unknown) => {
+          parts.log.error('a request failed unexpectedly', { error });
+          response.destroy();
         });
       },
     );
@@ -139,7 +129,8 @@ export class Inbound {
 
   /** Throws `MtlsError` `port-in-use`, `listen-failed`. */
   async start(): Promise<void> {
-    await this.#server.listen(this.#listen.port, this.#listen.host);
+    const { port, host } = this.#options.listen;
+    await this.#server.listen(port, host);
   }
 
   address(): AddressInfo {
@@ -155,6 +146,58 @@ export class Inbound {
     for (const socket of this.#open) if (!this.#busy.has(socket)) socket.destroy();
     await closed;
     this.#toWorkload.destroy();
+  }
+
+  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = incoming;
+    const peer = this.#peers.get(socket);
+    // Every socket the HTTP server has was handed over above, with its peer.
+    if (!peer) throw new TypeError('unreachable: a request on a connection without a proved peer');
+    this.#busy.set(socket, (this.#busy.get(socket) ?? 0) + 1);
+    const { clock, records } = this.#parts;
+    const exchange = records.begin('inbound', incoming, response);
+    exchange.onClose(() => this.#settled(socket));
+    exchange.peer = peer.id;
+    await this.#callWorkload(exchange, peer, clock);
+  }
+
+  async #callWorkload(exchange: Exchange, peer: VerifiedPeer, clock: Clock): Promise<void> {
+    const { incoming, trace } = exchange;
+    const { forwardTo, timeouts = DEFAULT_TIMEOUTS } = this.#options;
+    const { method, url: path } = incoming;
+    const headers = defined({
+      ...requestHeaders(incoming.headers),
+      ...(trace && traceHeaders(trace)),
+      'x-forwarded-client-cert': `By=${this.#parts.svid.current()?.id ?? ''};Hash=${peer.leafFingerprint};URI=${peer.id}`,
+    });
+    const deadline = deadlineOf(exchange, clock, timeouts);
+    exchange.attempts = 1;
+    const outcome = await forward({
+      exchange,
+      open: () =>
+        request({
+          ...forwardTo,
+          method,
+          path,
+          headers,
+          agent: this.#toWorkload,
+          maxHeaderSize: MAX_HEADER_BYTES,
+        }),
+      body: undefined,
+      clock,
+      idleMs: timeouts.idleMs,
+      connectMs: timeouts.connectMs,
+      signal: deadline.signal,
+    });
+    deadline.stop();
+    if (outcome.kind !== 'failed') return;
+    const { error } = outcome;
+    const code = error instanceof SidecarError ? error.code : 'workload-unreachable';
+    exchange.refuse(
+      code.endsWith('-timeout') ? 504 : 502,
+      code,
+      code === 'request-malformed' ? error.message : `the workload did not answer: ${error.message}`,
+    );
   }
 
   /**

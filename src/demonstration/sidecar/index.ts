@@ -5,3 +5,4 @@ export { CLOSE_WITHIN_MS } from './limits.ts';
 export type { OutboundOptions } from './outbound.ts';
 export { Sidecar, type SidecarOptions } from './sidecar.ts';
 export { type Endpoint, fixedUpstream, type Upstream, type UpstreamSource } from './upstream/upstream.ts';
+export type { Timeouts } from './exchange/timeouts.ts';

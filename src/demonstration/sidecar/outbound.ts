@@ -1,17 +1,17 @@
-import {
-  type ClientRequest,
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import { type ClientRequest, createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { closedBeforeFirstByte } from '../../mtls/index.ts';
-import { addressOf, listenOn } from '../../platform/index.ts';
+import { defined } from '../../objects/index.ts';
+import { addressOf, type Clock, listenOn } from '../../platform/index.ts';
 import { CodedError } from '../../spiffe/index.ts';
 import { SidecarError } from './errors.ts';
-import { forward, requestHeaders, sendProblem } from './forward.ts';
+import type { Exchange } from './exchange/exchange.ts';
+import type { ExchangeRecords } from './exchange/exchange-records.ts';
+import { forward, type Outcome } from './exchange/forward.ts';
+import { requestHeaders } from './exchange/forwarded-headers.ts';
+import { deadlineOf, DEFAULT_TIMEOUTS, type Timeouts } from './exchange/timeouts.ts';
+import { traceHeaders } from './exchange/trace-context.ts';
 import type { Address } from './inbound.ts';
 import { MAX_HEADER_BYTES } from './limits.ts';
 import type { PoolParts } from './upstream/endpoint-pool.ts';
@@ -23,6 +23,12 @@ export interface OutboundOptions {
   readonly listen: Address;
   /** The called service and its endpoints. */
   readonly upstream: UpstreamSource;
+  readonly timeouts?: Timeouts;
+}
+
+export interface OutboundParts extends Omit<PoolParts, 'connectMs'> {
+  readonly clock: Clock;
+  readonly records: ExchangeRecords;
 }
 
 const LIMITS = { headersTimeout: 10_000, requestTimeout: 60_000, maxHeaderSize: MAX_HEADER_BYTES };
@@ -33,16 +39,20 @@ const LIMITS = { headersTimeout: 10_000, requestTimeout: 60_000, maxHeaderSize: 
  */
 export class Outbound {
   readonly #options: OutboundOptions;
-  readonly #parts: PoolParts;
+  readonly #parts: OutboundParts;
   readonly #pools: EndpointPools;
   readonly #http: Server;
 
-  constructor(options: OutboundOptions, parts: PoolParts) {
+  constructor(options: OutboundOptions, parts: OutboundParts) {
     this.#options = options;
     this.#parts = parts;
-    this.#pools = new EndpointPools(options.upstream, parts);
+    const { connectMs } = options.timeouts ?? DEFAULT_TIMEOUTS;
+    this.#pools = new EndpointPools(options.upstream, { ...parts, connectMs });
     this.#http = createServer(LIMITS, (incoming, response) => {
-      this.#forward(incoming, response);
+      this.#call(parts.records.begin('outbound', incoming, response)).catch((error: unknown) => {
+        parts.log.error('a request failed unexpectedly', { error });
+        response.destroy();
+      });
     });
   }
 
@@ -71,27 +81,44 @@ export class Outbound {
     this.#pools.destroy();
   }
 
-  #forward(incoming: IncomingMessage, response: ServerResponse): void {
+  async #call(exchange: Exchange): Promise<void> {
+    const { incoming, trace } = exchange;
+    const { upstream, timeouts = DEFAULT_TIMEOUTS } = this.#options;
+    const { clock } = this.#parts;
     const { method, url: path } = incoming;
-    const headers = requestHeaders(incoming.headers);
+    const headers = defined({ ...requestHeaders(incoming.headers), ...(trace && traceHeaders(trace)) });
+    exchange.upstream = upstream.name;
     const chosen = this.#pools.choose();
     if (chosen === undefined) {
-      const { name } = this.#options.upstream;
-      sendProblem(response, 503, 'no-endpoint', `${JSON.stringify(name)} has no endpoint now`);
+      exchange.refuse(503, 'no-endpoint', `${JSON.stringify(upstream.name)} has no endpoint now`);
       return;
     }
-    forward({
-      incoming,
-      response,
-      open: () => chosen.pool.request({ method, path, headers }),
-      onFailure: (error, outgoing) => this.#explain(error, outgoing, response, chosen),
+    const deadline = deadlineOf(exchange, clock, timeouts);
+    exchange.attempts += 1;
+    let opened: ClientRequest | undefined;
+    const outcome = await forward({
+      exchange,
+      open: () => (opened = chosen.pool.request({ method, path, headers })),
+      body: undefined,
+      clock,
+      idleMs: timeouts.idleMs,
+      signal: deadline.signal,
+      onConnected: () => {
+        exchange.peer = chosen.pool.peerOf(opened?.socket)?.id;
+      },
     });
+    deadline.stop();
+    if (outcome.kind === 'failed') this.#explain(exchange, outcome, chosen);
   }
 
-  #explain(error: Error, outgoing: ClientRequest, response: ServerResponse, chosen: PooledEndpoint): void {
+  #explain(
+    exchange: Exchange,
+    { error, outgoing }: Extract<Outcome, { kind: 'failed' }>,
+    chosen: PooledEndpoint,
+  ): void {
     const { code, message } = error instanceof CodedError ? error : whyEnded(error, outgoing, chosen);
     this.#parts.log.info('call failed', { code, reason: message, to: chosen.endpoint.serverName });
-    sendProblem(response, BAD_GATEWAY.has(code) ? 502 : 503, code, message);
+    exchange.refuse(statusOf(code), code, message);
   }
 }
 
@@ -101,9 +128,10 @@ export class Outbound {
  */
 function whyEnded(
   cause: Error,
-  { socket, reusedSocket }: ClientRequest,
+  outgoing: ClientRequest | undefined,
   { endpoint, pool }: PooledEndpoint,
 ): SidecarError {
+  const { socket, reusedSocket } = outgoing ?? {};
   const peer = pool.peerOf(socket);
   if (peer && socket instanceof TLSSocket && !reusedSocket && closedBeforeFirstByte(socket, peer)) {
     return new SidecarError(
@@ -119,4 +147,14 @@ function whyEnded(
 /**
  * The other side was there, and its answer was none; anything else may be better at the next try.
  */
-const BAD_GATEWAY: ReadonlySet<string> = new Set(['peer-broke', 'peer-silent', 'answer-malformed']);
+const BAD_GATEWAY: ReadonlySet<string> = new Set([
+  'peer-broke',
+  'peer-silent',
+  'answer-malformed',
+  'request-malformed',
+]);
+
+function statusOf(code: string): number {
+  if (code === 'request-timeout') return 504;
+  return BAD_GATEWAY.has(code) ? 502 : 503;
+}

@@ -1,5 +1,6 @@
 import { ConnectionRegistry } from '../../mtls/index.ts';
 import type { Clock, Log, Metrics, Random } from '../../platform/index.ts';
+import { ExchangeRecords } from './exchange/exchange-records.ts';
 import { Inbound, type InboundOptions } from './inbound.ts';
 import { Outbound, type OutboundOptions } from './outbound.ts';
 import type { CountConnection } from './count-connection.ts';
@@ -9,6 +10,10 @@ export interface SidecarOptions {
   readonly supply: SupplyOptions;
   readonly inbound?: InboundOptions;
   readonly outbound: readonly OutboundOptions[];
+  /** Writes one line for each request to the log; left out: no. */
+  readonly accessLog?: boolean;
+  /** Continues the trace of each request, or starts one (W3C Trace Context); left out: no. */
+  readonly traceContext?: boolean;
   /** How long requests in flight may go on at the end. */
   readonly drainMs: number;
   readonly clock: Clock;
@@ -48,7 +53,11 @@ export class Sidecar {
       ['direction', 'outcome'],
     );
     const count: CountConnection = (direction, outcome) => connections.inc({ direction, outcome });
-    const parts = { svid, verifier, registry: this.#registry, log, count };
+    const records = new ExchangeRecords(
+      { accessLog: options.accessLog === true, traceContext: options.traceContext === true },
+      options,
+    );
+    const parts = { svid, verifier, registry: this.#registry, clock, log, count, records };
     this.inbound = options.inbound && new Inbound(options.inbound, parts);
     this.outbound = options.outbound.map((each) => new Outbound(each, parts));
   }

@@ -1,20 +1,45 @@
-import { ConfigError, type SidecarConfig } from '../../config/index.ts';
+import { ConfigError, type ConfigMistake, type SidecarConfig } from '../../config/index.ts';
+
+/** What a sidecar does with requests, and the rendered Envoy would not. */
+const NOT_RENDERED = {
+  sidecar: ['access_log', 'trace_context'],
+  inbound: ['timeouts'],
+  outbound: ['timeouts'],
+} as const;
 
 /**
  * Refuses a sidecar config with something that the rendered Envoy would not do. Because a rule that
  * is silently left out weakens what the operator asked for. Throws `ConfigError` with every element.
  */
 export function checkRenderable(config: SidecarConfig, file: string): void {
-  const mistakes = config.outbound.flatMap(({ endpoints }, index) =>
-    endpoints.length === 1
-      ? []
-      : [
-          {
-            path: `outbound[${index}].endpoints`,
-            message: 'an Envoy of ours calls one endpoint for each listener; give each its own "outbound"',
-          },
-        ],
-  );
+  const mistakes = [
+    ...present(config, NOT_RENDERED.sidecar, ''),
+    ...present(config.inbound ?? {}, NOT_RENDERED.inbound, 'inbound.'),
+    ...config.outbound.flatMap((outbound, index) => [
+      ...(outbound.endpoints.length === 1
+        ? []
+        : [
+            {
+              path: `outbound[${index}].endpoints`,
+              message: 'the rendered Envoy calls one endpoint for each listener',
+            },
+          ]),
+      ...present(outbound, NOT_RENDERED.outbound, `outbound[${index}].`),
+    ]),
+  ];
   if (mistakes.length > 0)
     throw new ConfigError('config-invalid', `the config ${file} is none for an Envoy`, mistakes);
+}
+
+function present<Key extends string>(
+  section: { readonly [Each in Key]?: unknown },
+  keys: readonly Key[],
+  place: string,
+): ConfigMistake[] {
+  return keys
+    .filter((key) => section[key] !== undefined && section[key] !== false)
+    .map((key) => ({
+      path: `${place}${key}`,
+      message: 'is not rendered for an Envoy: leave it out, and configure that part of Envoy by hand',
+    }));
 }

@@ -14,7 +14,6 @@ import { SidecarError } from '../errors.ts';
 import { CLOSE_WITHIN_MS, MAX_HEADER_BYTES } from '../limits.ts';
 import type { Endpoint } from './upstream.ts';
 
-const CONNECT_TIMEOUT_MS = 5000;
 const MAX_CONNECTIONS = 64;
 /**
  * Shorter than the idle time of the other side, so that it rarely closes a connection just before
@@ -28,6 +27,8 @@ export interface PoolParts {
   readonly registry: ConnectionRegistry;
   readonly log: Log;
   readonly count: CountConnection;
+  /** The longest wait for a connection, TLS handshake included. */
+  readonly connectMs: number;
 }
 
 /**
@@ -74,7 +75,7 @@ export class EndpointPool {
 
   async #connect(): Promise<TLSSocket> {
     const { address, port, serverName, spiffeIds } = this.#endpoint;
-    const { svid, verifier, registry, log, count } = this.#parts;
+    const { svid, verifier, registry, log, count, connectMs } = this.#parts;
     const { socket, peer } = await connectMtls({
       host: address,
       port,
@@ -82,7 +83,7 @@ export class EndpointPool {
       svid,
       verifier,
       signal: this.#closing.signal,
-      timeoutMs: CONNECT_TIMEOUT_MS,
+      timeoutMs: connectMs,
       onRefused: (refused) => {
         count('outbound', refused.code);
         log.info('connection refused', { to: serverName, ...refusalFields(refused) });
