@@ -14,6 +14,10 @@ const WARNINGS: ReadonlySet<EventKind> = new Set([
   'invitation-refused',
   'rotation-risk',
   'mesh-refused',
+  'catalogue-refused',
+  'catalogue-quarantined',
+  'catalogue-flapping',
+  'catalogue-stale',
 ]);
 
 /** Writes each event of the history as a log line, with the same names of fields for every kind. */

@@ -15,6 +15,13 @@ export {
   type PeerHead,
   type SignedHead,
 } from './model/chain.ts';
+export type {
+  CatalogueDirection,
+  CatalogueNotHeld,
+  CatalogueVersion,
+  CatalogueVerdict,
+  HeldCatalogue,
+} from './model/catalogue-version.ts';
 export { StoreError, type StoreErrorCode } from './model/errors.ts';
 export {
   EVENT_KINDS,
@@ -65,6 +72,15 @@ export type {
   RelationshipState,
   StateReason,
 } from './model/relationship.ts';
+export {
+  CONFIG_ACTOR,
+  type ImportState,
+  type StoredAccessRule,
+  type StoredExport,
+  type StoredImport,
+  type StoredOwnService,
+} from './model/service-rows.ts';
+export type { ServiceStore, ServiceStoreReader } from './model/service-store.ts';
 export { openSqliteStore, openSqliteStoreForReading, type SqliteStoreOptions } from './sql/sqlite-store.ts';
 export type { Compaction, IncidentEnd, Replacement, Store, StoreReader } from './model/store.ts';
 export { type Backup, backUpStore } from './backup/back-up.ts';

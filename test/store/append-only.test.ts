@@ -25,6 +25,7 @@ describe('the history, at the sqlite3 prompt', () => {
     const decision = { trustDomain: istio, at: at(12), actor: 'operator:t', reason: 'why' };
     await store.distrustKey({ ...decision, keyFingerprint: 'a'.repeat(64), label: 'aaaaaa CN=Root' });
     await store.rejectOffer({ ...decision, digest: 'b'.repeat(64) });
+    await store.issueCatalogue({ trustDomain: istio, document: '{}' }, at(13));
     raw = openRaw(folder.file('federate.db'));
     // As the sqlite3 program opens it.
     raw.pragma('recursive_triggers = OFF');
@@ -43,6 +44,8 @@ describe('the history, at the sqlite3 prompt', () => {
     ['event', 'message'],
     ['key_distrust', 'reason'],
     ['offer_rejection', 'reason'],
+    ['catalogue_version', 'message'],
+    ['catalogue_document', 'content'],
   ];
   for (const [table, column] of tables) {
     it(`${table} refuses UPDATE, DELETE and REPLACE, and keeps what it has`, () => {

@@ -3,12 +3,14 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contentDigest, serializeBundle } from '../../src/spiffe/index.ts';
 import { openSqliteStoreForReading, type Store, verifyStoreFile } from '../../src/store/index.ts';
 import { describeStoreContract } from '../../testkit/contract/bundle-store-contract.ts';
+import { describeServiceStoreContract } from '../../testkit/contract/service-store-contract.ts';
 import { openTestStore } from '../../testkit/open-test-store.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { openRaw } from './open-store.ts';
 import { added, at, bundle, istio, outage, relationship, roots, start, version } from './sample-bundles.ts';
 
 describeStoreContract('openSqliteStore() in memory', () => openTestStore());
+describeServiceStoreContract('openSqliteStore() in memory', () => openTestStore());
 
 const files = tempDir();
 let fileCount = 0;
@@ -163,7 +165,7 @@ describe('openSqliteStore() on a file', () => {
   it('refuses to grow beyond maxBytes with store-full, loses nothing and continues when there is room', async () => {
     await federate([1], 1n);
     await store.close();
-    store = await openTestStore({ path, maxBytes: 200 * 1024 });
+    store = await openTestStore({ path, maxBytes: 264 * 1024 });
     const kept: string[] = [];
     let refusal: unknown;
     for (let sequence = 2n; sequence < 1000n && !refusal; sequence += 1n) {

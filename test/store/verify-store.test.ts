@@ -4,6 +4,9 @@ import { verifyStoreFile } from '../../src/store/index.ts';
 import { tempDir } from '../../testkit/temp-dir.ts';
 import { createHistoryCas, doctorStore, type HistoryCas, writeStoreFile } from './doctored-store.ts';
 import { openRaw } from './open-store.ts';
+import { openTestStore } from '../../testkit/open-test-store.ts';
+import { catalogueDigest } from '../../src/store/model/catalogue-version.ts';
+import { added, istio, relationship, start } from './sample-bundles.ts';
 
 let folder: ReturnType<typeof tempDir>;
 let sound: string;
@@ -280,5 +283,25 @@ describe('verifyStoreFile()', () => {
       'the trigger event_is_not_changed is gone',
       'the table extra does not belong to a store',
     ]);
+  });
+
+  it('finds changed catalogues: their rows by the chain, their content by its digest', async () => {
+    const path = folder.file('catalogues.db');
+    const store = await openTestStore({ path });
+    await store.addRelationship(relationship(), undefined, added());
+    for (const document of ['{"services":[]}', '{"services":["info"]}'])
+      await store.issueCatalogue({ trustDomain: istio, document }, start);
+    await store.close();
+    expect(await found(path)).toEqual([]);
+    doctorStore(
+      path,
+      `UPDATE catalogue_document SET content = '{"services":["other"]}' WHERE content LIKE '%info%'`,
+    );
+    const digest = catalogueDigest('{"services":["info"]}');
+    expect(await found(path)).toEqual([`row-changed: catalogue_document ${digest}`]);
+    doctorStore(path, 'UPDATE catalogue_version SET sequence = 7 WHERE id = 2');
+    expect(await found(path)).toContain('row-changed: catalogue_version 2');
+    doctorStore(path, 'DELETE FROM catalogue_version WHERE id = 2');
+    expect(await found(path)).toContain('row-removed: catalogue_version 2');
   });
 });

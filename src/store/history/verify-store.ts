@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import Sqlite, { type Database } from 'better-sqlite3';
 import { chainedTables, type ChainedTable, type ChainLink } from '../model/chain.ts';
 import { openDatabaseForReading } from '../sql/database.ts';
+import { catalogueFindings } from './catalogue-documents.ts';
 import { derivedKeyFindings } from './derived-keys.ts';
 import { rootStageFindings } from './derived-stages.ts';
 import type { Finding, HistoryReport } from './history-finding.ts';
@@ -19,6 +20,7 @@ const COUNTED = [
   'incident',
   'key_distrust',
   'offer_rejection',
+  'catalogue_version',
   'chain_head',
   'own_root_stage',
   'peer_head',
@@ -45,6 +47,7 @@ export async function verifyStoreFile(path: string, evidence: HistoryEvidence = 
       () => currentFindings(database),
       () => incidentFindings(database),
       () => rootStageFindings(database),
+      () => catalogueFindings(database),
       () => missingBetween(database, 'own_root_stage'),
       // Older heads of peers are thinned, so a gap among them proves nothing.
       () => missingBetween(database, 'peer_head', PEER_HEADS_KEPT),

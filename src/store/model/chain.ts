@@ -40,6 +40,18 @@ export const chainedColumns = {
   ],
   key_distrust: ['id', 'at', 'trust_domain', 'key_fingerprint', 'word', 'label', 'until', 'actor', 'reason'],
   offer_rejection: ['id', 'at', 'trust_domain', 'digest', 'word', 'actor', 'reason'],
+  catalogue_version: [
+    'id',
+    'at',
+    'trust_domain',
+    'direction',
+    'number',
+    'sequence',
+    'digest',
+    'verdict',
+    'reason_code',
+    'message',
+  ],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 /** A table whose rows are chained. */

@@ -19,6 +19,8 @@ import { CodedError, type TrustDomain } from '../../spiffe/index.ts';
  * - `store-engine-unusable` the native code of SQLite is missing, or is for another machine
  * - `store-closed` used after it was closed
  * - `relationship-exists` a relationship with this trust domain is already there
+ * - `relationship-gone` the relationship that the row belongs to is not in the store, or no longer
+ * - `import-name-taken` another import has this host name
  * - `invitation-exists` an invitation with this ID is already there, in this role
  * - `invitation-spent` the invitation behind a new relationship is no longer in a state that
  *   allows it
@@ -41,6 +43,8 @@ export type StoreErrorCode =
   | 'store-engine-unusable'
   | 'store-closed'
   | 'relationship-exists'
+  | 'relationship-gone'
+  | 'import-name-taken'
   | 'invitation-exists'
   | 'invitation-spent'
   | 'sequence-rolled-back';
@@ -49,16 +53,31 @@ export type StoreErrorCode =
 export class StoreError extends CodedError<StoreErrorCode> {}
 
 /** FED-48: a version older than the held one is refused unless the operator decides otherwise. */
-export function rolledBack(trustDomain: TrustDomain, offered: bigint, held: bigint): StoreError {
+export function rolledBack(
+  trustDomain: TrustDomain,
+  offered: bigint,
+  held: bigint,
+  what: 'bundle' | 'catalogue' = 'bundle',
+): StoreError {
   return new StoreError(
     'sequence-rolled-back',
-    `a bundle of ${trustDomain} cannot go back in sequence: held is ${held}, offered was ${offered}`,
+    `a ${what} of ${trustDomain} cannot go back in sequence: held is ${held}, offered was ${offered}`,
   );
 }
 
 /** One relationship per trust domain. */
 export function relationshipExists(trustDomain: TrustDomain): StoreError {
   return new StoreError('relationship-exists', `a relationship with ${trustDomain} is already in the store`);
+}
+
+/** What belongs to a relationship cannot be stored without it. */
+export function relationshipGone(trustDomain: TrustDomain): StoreError {
+  return new StoreError('relationship-gone', `there is no relationship with ${trustDomain} in the store`);
+}
+
+/** One import per host name. */
+export function importNameTaken(name: string): StoreError {
+  return new StoreError('import-name-taken', `another import has the name ${name}`);
 }
 
 /** One invitation per ID and role. */

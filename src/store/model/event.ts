@@ -38,6 +38,22 @@ export const EVENT_KINDS = [
   'rotation-risk',
   'mesh-updated',
   'mesh-refused',
+  'service-declared',
+  'service-forgotten',
+  'service-exported',
+  'service-withdrawn',
+  'service-imported',
+  'service-changed',
+  'service-dropped',
+  'access-allowed',
+  'access-denied',
+  'access-revoked',
+  'catalogue-issued',
+  'catalogue-accepted',
+  'catalogue-refused',
+  'catalogue-quarantined',
+  'catalogue-flapping',
+  'catalogue-stale',
 ] as const;
 
 export type EventKind = (typeof EVENT_KINDS)[number];

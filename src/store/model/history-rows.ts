@@ -1,5 +1,6 @@
 import { serializeBundle } from '../../spiffe/index.ts';
 import type { BundleVersion } from './bundle-version.ts';
+import type { CatalogueVersion } from './catalogue-version.ts';
 import type { StoredEvent } from './event.ts';
 import type { StoredIncident } from './incident.ts';
 import type { DistrustedKey, RejectedOffer } from './operator-decisions.ts';
@@ -81,4 +82,20 @@ export function keyDecisionRow(
 export function offerDecisionRow(offer: RejectedOffer, decision: 'rejected' | 'reconsidered') {
   const { at, trustDomain, digest, actor, reason } = offer;
   return { at: at.toISOString(), trust_domain: trustDomain, digest, word: decision, actor, reason };
+}
+
+/** A row of the table of catalogues. The content is in a table of its own, by digest. */
+export function catalogueRow(version: Omit<CatalogueVersion, 'document'>) {
+  const { at, trustDomain, direction, number, sequence, digest, verdict, reason } = version;
+  return {
+    at: at.toISOString(),
+    trust_domain: trustDomain,
+    direction,
+    number,
+    sequence: sequence ?? null,
+    digest: digest ?? null,
+    verdict,
+    reason_code: reason?.code ?? null,
+    message: reason?.message ?? null,
+  };
 }

@@ -21,6 +21,10 @@ export type IncidentKind = Extract<
   | 'mesh-refused'
   | 'equivocation'
   | 'history-doctored'
+  | 'catalogue-refused'
+  | 'catalogue-quarantined'
+  | 'catalogue-flapping'
+  | 'catalogue-stale'
 >;
 
 /**

@@ -9,6 +9,7 @@ import type { RootLife, RootStageChange } from './own-root.ts';
 import type { StoredHolding } from './peer-holding.ts';
 import type { PriorTrust } from './prior-trust.ts';
 import type { Relationship, RelationshipPatch } from './relationship.ts';
+import type { ServiceStore, ServiceStoreReader } from './service-store.ts';
 import type { TrustedAt } from './trusted-at.ts';
 import type { VersionLine, VersionMark } from './version-mark.ts';
 
@@ -53,7 +54,7 @@ export interface IncidentEnd {
  * The readable side of a store. All methods reject with `StoreError` (`store-corrupt`,
  * `store-failed`, `store-closed`).
  */
-export interface StoreReader extends AsyncDisposable {
+export interface StoreReader extends ServiceStoreReader, AsyncDisposable {
   /** All relationships, by trust domain. */
   relationships(): Promise<Relationship[]>;
   relationship(trustDomain: TrustDomain): Promise<Relationship | undefined>;
@@ -157,7 +158,7 @@ export interface StoreReader extends AsyncDisposable {
  * that rejects has changed nothing. In addition to the errors of readers, writes reject with
  * `StoreError` `store-full`, `store-read-only` and `store-busy`.
  */
-export interface Store extends StoreReader {
+export interface Store extends StoreReader, ServiceStore {
   /**
    * Adds a relationship with its first trusted version and an audit line, in one transaction.
    * Without a version (`undefined`) its state is `pending`. Nothing of an earlier relationship
@@ -179,9 +180,9 @@ export interface Store extends StoreReader {
   updateRelationship(trustDomain: TrustDomain, patch: RelationshipPatch, event?: NewEvent): Promise<boolean>;
 
   /**
-   * Ends the relationship and the trust in one transaction. Removes the current bundle, ends open
-   * incidents, keeps the history and adds a `relationship-removed` event (FED-59). False when there
-   * was none.
+   * Ends the relationship and the trust in one transaction. Removes the current bundle, the exports
+   * to the peer, the imports from it and its catalogue. Ends open incidents, keeps the history and
+   * adds a `relationship-removed` event (FED-59). False when there was none.
    */
   removeRelationship(
     trustDomain: TrustDomain,

@@ -10,6 +10,7 @@ import { rotation } from './migrations/0006-rotation.ts';
 import { oneDocumentPerDigest } from './migrations/0009-one-document-per-digest.ts';
 import { peerHeads } from './migrations/0007-peer-heads.ts';
 import { priorTrust } from './migrations/0008-prior-trust.ts';
+import { services } from './migrations/0010-services.ts';
 
 /**
  * All steps, in order. The number of the last one is the shape that this version of Federate uses.
@@ -24,6 +25,7 @@ export const migrations: readonly Migration[] = [
   peerHeads,
   priorTrust,
   oneDocumentPerDigest,
+  services,
 ];
 
 /** The shape that this version of Federate uses. */

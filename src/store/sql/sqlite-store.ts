@@ -1,11 +1,18 @@
 import type { Clock, Log } from '../../platform/index.ts';
-import { contentDigest } from '../../spiffe/index.ts';
+import { contentDigest, type TrustDomain } from '../../spiffe/index.ts';
 import { checkReplacement, checkSequence } from '../model/arguments.ts';
 import { type OpenDatabase, openDatabase, openDatabaseForReading } from './database.ts';
-import { invitationSpent, relationshipExists, StoreError, type StoreErrorCode } from '../model/errors.ts';
+import {
+  invitationSpent,
+  relationshipExists,
+  relationshipGone,
+  StoreError,
+  type StoreErrorCode,
+} from '../model/errors.ts';
 import { GroupedWrites } from './grouped-writes.ts';
 import { patchRelationship } from '../model/relationship.ts';
 import { createAuditTables } from './sqlite-audit.ts';
+import { createCatalogueTables } from './sqlite-catalogues.ts';
 import { createChainTable } from './sqlite-chain.ts';
 import { storeErrorFrom } from './sqlite-error.ts';
 import { createInvitationTable } from './sqlite-invitations.ts';
@@ -13,6 +20,7 @@ import { createOperatorDecisionTables } from './sqlite-operator-decisions.ts';
 import { createRelationshipTable } from './sqlite-relationships.ts';
 import { createPeerHeadTable } from './sqlite-peer-heads.ts';
 import { createRotationTables } from './sqlite-rotation.ts';
+import { createServiceTables } from './sqlite-services.ts';
 import { createVersionTables } from './sqlite-versions.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { RecordedEvent, StoreObserver } from '../model/observer.ts';
@@ -76,6 +84,11 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
   const decisions = createOperatorDecisionTables(database, addEvent, chain.add);
   const rotation = createRotationTables(database, addEvent);
   const peerHeads = createPeerHeadTable(database);
+  const needRelationship = (trustDomain: TrustDomain) => {
+    if (!relationships.reads.relationship(trustDomain)) throw relationshipGone(trustDomain);
+  };
+  const services = createServiceTables(database, addEvent, needRelationship);
+  const catalogues = createCatalogueTables(database, { addEvent, addLink: chain.add, needRelationship });
   const selectMeta = database.prepare<[string], string>('SELECT value FROM meta WHERE key = ?').pluck();
   const upsertMeta = database.prepare<[string, string]>(
     `INSERT INTO meta (key, value) VALUES (?, ?)
@@ -125,6 +138,8 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
       ...rotation.reads,
       ...chain.reads,
       ...peerHeads.reads,
+      ...services.reads,
+      ...catalogues.reads,
       getMeta: (key: string) => selectMeta.get(key),
       trustedAt: (instant: Date) =>
         trustedAt(
@@ -141,6 +156,8 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
       ...chain.writes,
       ...rotation.writes,
       ...peerHeads.writes,
+      ...services.writes,
+      ...catalogues.writes,
       setMeta: (key: string, value: string) => void upsertMeta.run(key, value),
     }),
 
@@ -167,7 +184,9 @@ function storeOver(open: OpenDatabase, observer?: StoreObserver): Store {
     },
     removeRelationship: (trustDomain, { at, actor, reason }) =>
       write(() => {
+        const endServices = services.endWith(trustDomain, at, actor);
         if (!relationships.remove(trustDomain)) return false;
+        endServices();
         const versionNumber = versions.pointer(trustDomain)?.number;
         versions.forgetCurrent(trustDomain);
         audit.endIncidents(trustDomain, at, actor, { forGood: true });
