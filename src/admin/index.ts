@@ -2,7 +2,7 @@
  * The agent's admin API: the contract (`api/`), its OpenAPI document, and the server on a Unix
  * socket. The client is in `admin-client`.
  */
-export { AdminServer, AdminServerError } from './admin-server.ts';
+export { AdminServer } from './admin-server.ts';
 export type { AdminApi } from './admin-routes.ts';
 export { AdminError } from './errors.ts';
 export { openApiDocument } from './openapi-document.ts';
@@ -22,13 +22,10 @@ export {
 export type * from './api/bundles.ts';
 export type * from './api/distrusted.ts';
 export type {
-  AuthorityDocument,
-  ChangedAuthorityDocument,
   EventDocument,
   InMeshDocument,
   LeftOutDocument,
   OutOfMeshDocument,
-  ProblemDocument,
   RemovedDocument,
   WarningDocument,
 } from './api/fields.ts';

@@ -3,7 +3,6 @@
  * from field numbers.
  */
 export { type HealthCheckRequest, type HealthCheckResponse, healthService } from './health.ts';
-export type { MessageType } from './message-type.ts';
 export {
   EXPORTED_SERVICE_LIST_URL,
   EXPORTED_SERVICE_URL,
@@ -30,7 +29,6 @@ export {
   type DiscoveryResponse,
   SECRET_TYPE_URL,
   type Secret,
-  type SpiffeCertValidatorConfig,
   SPIFFE_VALIDATOR_NAME,
   SPIFFE_VALIDATOR_TYPE_URL,
   type SubjectAltNameMatcher,
@@ -42,8 +40,6 @@ export {
   SPIRE_DELETE_MODE,
   type SpireBundle,
   type SpireFederationRelationship,
-  type SpirePage,
-  type SpireRelationshipMask,
   type SpireStatus,
   spireBundleService,
   spireTrustDomainService,

@@ -19,13 +19,8 @@ export { withMissing } from './contract/second-look.ts';
 export { createSpireAdapter } from './spire/adapter.ts';
 export { createVaultAdapter } from './vault/adapter.ts';
 
-export type { AdmissionCode } from './contract/admission.ts';
 export type { ClusterTrustBundleOptions } from './cluster-trust-bundle/with-cluster-trust-bundles.ts';
-export type { ConsulAdapterOptions } from './consul/adapter.ts';
 export type { Examination, Finding } from './contract/finding.ts';
-export type { MeshAdapterErrorCode } from './contract/errors.ts';
-export type { FilesAdapterOptions } from './files/adapter.ts';
-export type { IstioAdapterOptions } from './istio/adapter.ts';
 export { openKubernetesAccess } from './kubernetes/kubernetes-access.ts';
 export type { KubernetesSource } from './kubernetes/kubernetes-access.ts';
 export type { KumaAdapterOptions } from './kuma/adapter.ts';
@@ -34,14 +29,10 @@ export type {
   AdapterStatus,
   ForeignTrustReport,
   MeshAdapter,
-  MeshKind,
   OwnTrust,
   PresentTrust,
-  TrustScope,
 } from './contract/mesh-adapter.ts';
 export type { PropagationState } from './contract/propagation-state.ts';
-export type { MeshServices, ServiceReport, WantedAccess, WantedExport } from './contract/mesh-services.ts';
-export type { ForeignTrustPublisherOptions } from './contract/publisher.ts';
 export type { SpireAdapterOptions } from './spire/adapter.ts';
 export type { PeerEndpoints } from './spire/peer-endpoint.ts';
 export type { SpireAccess } from './spire/spire-access.ts';

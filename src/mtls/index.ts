@@ -1,7 +1,7 @@
 /** TLS in both roles. Our own verifier proves the peer before the first application byte. */
 export { closedBeforeFirstByte, connectMtls, type ConnectMtlsOptions } from './connect-mtls.ts';
 export { endsOf } from './connection-ends.ts';
-export { ConnectionRegistry, type OpenConnection } from './connection-registry.ts';
+export { ConnectionRegistry } from './connection-registry.ts';
 export { MtlsError, type MtlsErrorCode } from './errors.ts';
 export { createFileSvidSource, type FileSvidSource } from './file-svid-source.ts';
 export { MtlsServer, type MtlsServerOptions, type RefusedConnection } from './mtls-server.ts';

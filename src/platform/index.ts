@@ -26,21 +26,8 @@ export { parseInstant } from './instant.ts';
 export { createJsonLog, type JsonLog } from './json-log.ts';
 export { keepSocket } from './keep-socket.ts';
 export { KeyedCounts } from './keyed-counts.ts';
-export {
-  addressOf,
-  canListen,
-  closeAtOnce,
-  type ListenAddress,
-  type ListenFailure,
-  listenOn,
-} from './listen.ts';
-export {
-  type LoadSource,
-  type MachineLoad,
-  overloadSentence,
-  slowdownOf,
-  systemLoad,
-} from './machine-load.ts';
+export { addressOf, canListen, closeAtOnce, type ListenAddress, listenOn } from './listen.ts';
+export { type LoadSource, overloadSentence, slowdownOf, systemLoad } from './machine-load.ts';
 export { Listeners } from './listeners.ts';
 export { createLocalNames, type LocalNames } from './local-names.ts';
 export { describeError, type Log, type LogFields, type LogLevel, silentLog } from './log.ts';
@@ -56,10 +43,10 @@ export {
   RegularFileError,
 } from './regular-file.ts';
 export { readSecretText, refuseOpenMode, SecretFileError } from './secret-file.ts';
-export { type Sized, smallestFirst } from './smallest-first.ts';
+export { smallestFirst } from './smallest-first.ts';
 export { TokenBucket, type TokenBucketSettings } from './token-bucket.ts';
 export { fileMarks, watchFiles } from './watch-file.ts';
-export { clearSocketPath, listenOnUnixSocket, socketFileIsGone } from './unix-socket.ts';
+export { listenOnUnixSocket } from './unix-socket.ts';
 export { Turns } from './turns.ts';
 export { commit, version, versionLine } from './version.ts';
 export { createMetricsServer } from './metrics-server.ts';

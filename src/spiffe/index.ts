@@ -38,7 +38,7 @@ export {
   pinOfBundle,
   pinOfKey,
 } from './bundle/pin.ts';
-export { MAX_STATEMENT_CHARACTERS, signStatement, verifyStatement } from './svid/signed-statement.ts';
+export { signStatement, verifyStatement } from './svid/signed-statement.ts';
 export { StatementError } from './svid/signed-statement-error.ts';
 export {
   isSpiffeId,
@@ -56,7 +56,6 @@ export { EXTENDED_KEY_USAGE_OIDS } from './x509/extensions.ts';
 export { generateKeyPair, issueCertificate } from './x509/issue.ts';
 export { verifyX509Path } from './svid/x509-path.ts';
 export { X509PathError } from './x509/path-error.ts';
-export { defaultPathLimits } from './x509/path-search.ts';
 export { parseLeafIdentity, verifyX509Svid, X509SvidError } from './svid/x509-svid.ts';
 
 export type { BundleSource, JwtAuthority, TrustBundle, X509Authority } from './bundle/bundle.ts';
@@ -65,30 +64,22 @@ export type { ParsedBundle } from './bundle/bundle-document.ts';
 export type { BundleErrorCode } from './bundle/bundle-error.ts';
 export type { BundleNote, BundleNoteCode } from './bundle/bundle-note.ts';
 export type { BundleLimits, BundleReading } from './bundle/bundle-reader.ts';
-export type { EndpointProfile, RelationshipErrorCode } from './id/federation-relationship.ts';
+export type { EndpointProfile } from './id/federation-relationship.ts';
 export type { JwsAlgorithm } from './svid/jws-algorithm.ts';
 export type { JwtSvid, JwtSvidOptions, UnprovenJwtSvid } from './svid/jwt-svid.ts';
 export type { JwtSvidErrorCode } from './svid/jwt-svid-error.ts';
 export type { AnchorIdentities } from './bundle/narrowed-anchor.ts';
 export type { PemErrorCode } from './base/pem.ts';
 export type { Pin } from './bundle/pin.ts';
-export type {
-  Statement,
-  StatementOptions,
-  StatementRequest,
-  StatementSigner,
-  StatementType,
-} from './svid/signed-statement.ts';
-export type { StatementErrorCode } from './svid/signed-statement-error.ts';
+export type { Statement, StatementRequest, StatementSigner, StatementType } from './svid/signed-statement.ts';
 export type { SpiffeId, SpiffeIdErrorCode } from './id/spiffe-id.ts';
-export type { JsonErrorCode, JsonLimits, JsonObject, JsonValue } from './base/strict-json.ts';
+export type { JsonObject, JsonValue } from './base/strict-json.ts';
 export type { TrustDomain, TrustDomainErrorCode } from './id/trust-domain.ts';
-export type { Certificate, CertificateErrorCode, SubjectAltNames } from './x509/certificate.ts';
+export type { Certificate } from './x509/certificate.ts';
 export type { KeyUsageName } from './x509/extensions.ts';
 export type { IssueRequest, KeyKind, KeyPair } from './x509/issue.ts';
-export type { ExtensionRequest, NameConstraintsRequest } from './x509/issue-extensions.ts';
-export type { PathInput, VerifiedPath } from './svid/x509-path.ts';
-export type { CertificateReference, X509PathErrorCode } from './x509/path-error.ts';
+export type { ExtensionRequest } from './x509/issue-extensions.ts';
+export type { PathInput } from './svid/x509-path.ts';
 export type { PathLimits } from './x509/path-search.ts';
 export type { PolicySettings } from './x509/policy.ts';
 export type { X509Svid, X509SvidErrorCode, X509SvidOptions, X509SvidWarning } from './svid/x509-svid.ts';

@@ -1,18 +1,10 @@
 /** The agent's memory: relationships, the bundle of each trust domain, and the whole history. */
-export type {
-  AuthorityRef,
-  BundleVersion,
-  NewVersion,
-  VersionChange,
-  VersionVerdict,
-} from './model/bundle-version.ts';
+export type { AuthorityRef, BundleVersion, NewVersion } from './model/bundle-version.ts';
 export {
   type ChainedTable,
-  type ChainHead,
   type ChainLink,
   isChainedTable,
   linkHash,
-  type PeerHead,
   type SignedHead,
 } from './model/chain.ts';
 export type {
@@ -22,24 +14,22 @@ export type {
   CatalogueVerdict,
   HeldCatalogue,
 } from './model/catalogue-version.ts';
-export { StoreError, type StoreErrorCode } from './model/errors.ts';
+export { StoreError } from './model/errors.ts';
 export {
   EVENT_KINDS,
-  type EventFilter,
   type EventKind,
   isEventKind,
   type NewEvent,
   type StoredEvent,
 } from './model/event.ts';
 export type { RecordedEvent, StoreObserver } from './model/observer.ts';
-export type { DistrustedKey, KeyTrustedAgain, RejectedOffer } from './model/operator-decisions.ts';
+export type { DistrustedKey, RejectedOffer } from './model/operator-decisions.ts';
 export type { RootLife, RootStage, RootStageChange, StageEvidence } from './model/own-root.ts';
 export type { StoredHolding } from './model/peer-holding.ts';
 export type { IncidentKind, NewIncident, StoredIncident } from './model/incident.ts';
 export type {
   InvitationChange,
   InvitationPatch,
-  InvitationRole,
   InvitationState,
   StoredInvitation,
 } from './model/invitation.ts';
@@ -51,10 +41,10 @@ export {
   trustDomainOfExport,
   verifyExport,
 } from './history/history-export.ts';
-export type { Finding, FindingCode, HistoryReport } from './history/history-finding.ts';
+export type { Finding, HistoryReport } from './history/history-finding.ts';
 export { type HistoryEvidence } from './history/judge-history.ts';
-export { type ProvenHead, proveHead, signHead } from './history/head-statement.ts';
-export type { VersionLine, VersionMark } from './model/version-mark.ts';
+export { proveHead, signHead } from './history/head-statement.ts';
+export type { VersionLine } from './model/version-mark.ts';
 export type { TrustedAt } from './model/trusted-at.ts';
 export { verifyStoreFile } from './history/verify-store.ts';
 export {
@@ -82,10 +72,9 @@ export {
 } from './model/service-rows.ts';
 export type { ServiceStore, ServiceStoreReader } from './model/service-store.ts';
 export { openSqliteStore, openSqliteStoreForReading, type SqliteStoreOptions } from './sql/sqlite-store.ts';
-export type { Compaction, IncidentEnd, Replacement, Store, StoreReader } from './model/store.ts';
-export { type Backup, backUpStore } from './backup/back-up.ts';
+export type { Store, StoreReader } from './model/store.ts';
+export { backUpStore } from './backup/back-up.ts';
 export type { CopyProgress } from './backup/copy-database.ts';
-export { BackupError } from './backup/errors.ts';
 export type { StoreFacts } from './backup/facts.ts';
 export { type Restored, restoreStore } from './backup/restore.ts';
 export { readStoreHealth } from './history/store-health.ts';
