@@ -7,13 +7,17 @@ import type { Metrics } from './metrics.ts';
  */
 const load = createRequire(import.meta.url);
 
-/** A registry of its own, so that two agents in one process do not share numbers. */
+/**
+ * Makes a registry of its own, so that two agents in one process do not share numbers. The numbers
+ * of the process are kept from the first rendering on. Because Node's monitor of the event loop
+ * wakes a hundred times a second, an agent without a scraper would use most of its time for it.
+ */
 export function createMetrics(options: { readonly processMetrics: boolean }): Metrics {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the package and its types have one name
   const prometheus = load('prom-client') as typeof import('prom-client');
   const { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } = prometheus;
   const registry = new Registry();
-  if (options.processMetrics) collectDefaultMetrics({ register: registry });
+  let hasAll = !options.processMetrics;
   const registers = [registry];
   const preparing: (() => void | Promise<void>)[] = [];
   return {
@@ -25,6 +29,8 @@ export function createMetrics(options: { readonly processMetrics: boolean }): Me
     // Prom-client runs all collectors at the same time, so a value that one sets for another would
     // be one scrape late.
     render: async () => {
+      if (!hasAll) collectDefaultMetrics({ register: registry });
+      hasAll = true;
       // A failing collector, as with an unreadable store, must not hide the other numbers.
       await Promise.allSettled(preparing.map(async (prepare) => prepare()));
       return registry.metrics();

@@ -14,13 +14,18 @@ interface HealthCheck {
 }
 
 interface Compose {
-  readonly services: Readonly<Record<string, { readonly healthcheck?: HealthCheck }>>;
+  readonly services: Readonly<
+    Record<string, { readonly healthcheck?: HealthCheck; readonly depends_on?: unknown }>
+  >;
+}
+
+function readServices(): Compose['services'] {
+  const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
+  return (parse(text, { merge: true }) as Compose).services;
 }
 
 function healthChecks(): [service: string, check: HealthCheck][] {
-  const text = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
-  const { services } = parse(text, { merge: true }) as Compose;
-  return Object.entries(services).flatMap(([name, { healthcheck }]) =>
+  return Object.entries(readServices()).flatMap(([name, { healthcheck }]) =>
     healthcheck ? [[name, healthcheck]] : [],
   );
 }
@@ -31,9 +36,17 @@ describe('the health checks of docker-compose.yml', () => {
   });
 
   it.each(healthChecks())('%s: has patience with a busy machine', (_service, check) => {
-    expect(parseDurationMs(check.interval)).toBeGreaterThanOrEqual(5000);
     expect(parseDurationMs(check.timeout)).toBeGreaterThanOrEqual(30_000);
     expect(parseDurationMs(check.start_period)).toBeGreaterThanOrEqual(60_000);
+  });
+
+  it.each(healthChecks())('%s: starts a process at most four times a minute', (_service, { interval }) => {
+    expect(parseDurationMs(interval)).toBeGreaterThanOrEqual(15_000);
+  });
+
+  it('are waited for by no service, so that all start at once', () => {
+    for (const { depends_on: before = [] } of Object.values(readServices()))
+      expect(before).toEqual(expect.any(Array));
   });
 
   it.each(healthChecks())('%s: has no key that docker-compose 1.29 refuses', (_service, check) => {
