@@ -26,7 +26,7 @@ export type { EndpointHealth } from './fetch/endpoint-urls.ts';
 export { FederationError, FetchError, type FetchErrorCode, type FetchTrace } from './fetch/errors.ts';
 export { type DocumentTag, fetchBundle } from './fetch/fetch-bundle.ts';
 export { defaultFetchLimits, type FetchLimits } from './fetch/fetch-limits.ts';
-export { fetchPath } from './fetch/fetch-path.ts';
+export { fetchPath, type PathOutcome } from './fetch/fetch-path.ts';
 export { provedBy } from './fetch/fetch-record.ts';
 export { FetchTimer } from './fetch/fetch-timer.ts';
 export { HOLDING_TYPE, MAX_HOLDING_CHARACTERS } from './fetch/holding-claims.ts';

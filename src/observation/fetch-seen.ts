@@ -20,12 +20,12 @@ export async function fetchSeen(
   signal: AbortSignal,
 ): Promise<string> {
   const { verifier, fetchLimits } = parts;
-  const body = await fetchPath(parts, {
+  const answer = await fetchPath(parts, {
     url: new URL(SEEN_PATH, endpointUrl),
     trust: { profile, verifier, webPkiCaPem },
     holding,
     limits: { ...fetchLimits, maxBodyBytes: MAX_SEEN_CHARACTERS },
     signal,
   });
-  return Buffer.from(body).toString('latin1');
+  return answer.kind === 'document' ? Buffer.from(answer.body).toString('latin1') : '';
 }

@@ -98,6 +98,7 @@ export function describeServiceStoreContract(name: string, open: () => Promise<S
         name: 'weather.internal',
         state: 'waiting',
         reason: { code: 'identity-change', message: 'other identities' },
+        offer: '{"services":[]}',
       };
       expect(await store.putServiceImport(waiting)).toBe(true);
       expect(await store.serviceImports()).toEqual([waiting]);

@@ -20,7 +20,11 @@ export type CatalogueErrorCode =
   /** It is for another trust domain. */
   | 'catalogue-other-audience'
   /** Its time is over. */
-  | 'catalogue-expired';
+  | 'catalogue-expired'
+  /** Not the agent of the relationship signed it, or the signature does not hold. */
+  | 'catalogue-signer'
+  /** The owner changes its list too often. */
+  | 'catalogue-flapping';
 
 /** A catalogue is refused. */
 export class CatalogueError extends CodedError<CatalogueErrorCode> {}

@@ -54,6 +54,11 @@ export interface StoredImport {
   readonly reason?: StateReason;
   /** The end of a `draining` import. */
   readonly drainUntil?: Date;
+  /**
+   * What its owner offered when it was accepted last: the content of a catalogue with this service
+   * alone, as JSON. Absent until it is offered once.
+   */
+  readonly offer?: string;
   readonly actor: string;
 }
 

@@ -50,6 +50,7 @@ interface ImportRow {
   readonly state_code: string | null;
   readonly state_message: string | null;
   readonly drain_until: string | null;
+  readonly offer: string | null;
   readonly actor: string;
 }
 
@@ -98,14 +99,16 @@ export function createServiceTables(
   const selectByName = database.prepare<[string], ImportRow>('SELECT * FROM service_import WHERE name = ?');
   const upsertImport = database.prepare<[ImportRow]>(
     `INSERT INTO service_import (trust_domain, service, name, namespaces, since, state, state_code, state_message,
-       drain_until, actor)
-     VALUES ($trust_domain, $service, $name, $namespaces, $since, $state, $state_code, $state_message, $drain_until, $actor)
+       drain_until, offer, actor)
+     VALUES ($trust_domain, $service, $name, $namespaces, $since, $state, $state_code, $state_message, $drain_until,
+       $offer, $actor)
      ON CONFLICT (trust_domain, service) DO UPDATE SET name = excluded.name, namespaces = excluded.namespaces,
        since = excluded.since, state = excluded.state, state_code = excluded.state_code,
-       state_message = excluded.state_message, drain_until = excluded.drain_until, actor = excluded.actor
-     WHERE (name, namespaces, state, state_code, state_message, drain_until, actor) IS NOT (excluded.name,
+       state_message = excluded.state_message, drain_until = excluded.drain_until, offer = excluded.offer,
+       actor = excluded.actor
+     WHERE (name, namespaces, state, state_code, state_message, drain_until, offer, actor) IS NOT (excluded.name,
        excluded.namespaces, excluded.state, excluded.state_code, excluded.state_message, excluded.drain_until,
-       excluded.actor)`,
+       excluded.offer, excluded.actor)`,
   );
   const deleteImport = database.prepare<[string, string]>(
     'DELETE FROM service_import WHERE trust_domain = ? AND service = ?',
@@ -201,7 +204,7 @@ function ruleOf({ rule_id: ruleId, since, ...row }: RuleRow): StoredAccessRule {
 }
 
 function rowOfImport(serviceImport: StoredImport): ImportRow {
-  const { trustDomain, service, name, namespaces, since, state, drainUntil, actor } = serviceImport;
+  const { trustDomain, service, name, namespaces, since, state, drainUntil, offer, actor } = serviceImport;
   const reason = given(serviceImport.reason, cleanReason);
   return {
     trust_domain: trustDomain,
@@ -213,6 +216,7 @@ function rowOfImport(serviceImport: StoredImport): ImportRow {
     state_code: reason?.code ?? null,
     state_message: reason?.message ?? null,
     drain_until: drainUntil?.toISOString() ?? null,
+    offer: offer ?? null,
     actor: printable(actor, 100),
   };
 }
@@ -227,7 +231,7 @@ function importOf(row: ImportRow): StoredImport {
     since: new Date(row.since),
     state: row.state,
     ...(code === null || message === null ? {} : { reason: { code, message } }),
-    ...defined({ drainUntil: given(row.drain_until, dateFrom) }),
+    ...defined({ drainUntil: given(row.drain_until, dateFrom), offer: row.offer ?? undefined }),
     actor: row.actor,
   };
 }

@@ -76,6 +76,8 @@ export const services: Migration = {
     state_code TEXT,
     state_message TEXT,
     drain_until TEXT,
+    -- What the owner offered when it was accepted last: the content of a catalogue with this service alone.
+    offer TEXT CHECK (json_valid(offer)),
     actor TEXT NOT NULL,
     PRIMARY KEY (trust_domain, service),
     CHECK ((state_code IS NULL) = (state_message IS NULL)),
