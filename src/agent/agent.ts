@@ -50,6 +50,8 @@ import { Resources } from './resources.ts';
 import { Reconciliation, type Served } from './reconciliation.ts';
 import { rememberHolding, Rotation } from './rotation.ts';
 import { createRotationMetrics } from './rotation-metrics.ts';
+import { ServicePublisher } from './service-publisher.ts';
+import { NO_SERVICES } from './service-wants.ts';
 import { anyExtension, createSignedBundles } from './signed-bundles.ts';
 import { StoreHealth } from './store-health.ts';
 import { createWorkloadApi } from './workload-api.ts';
@@ -187,6 +189,11 @@ async function connectParts(
     peerEndpoints({ relationshipWith, bundles: federation.bundles }, () => own()?.trustDomain),
   );
   const foreignTrust = new ForeignTrust(adapter, federation, store, context, stopping.signal);
+  const servicePublisher = new ServicePublisher(
+    { adapter, wants: NO_SERVICES, own: () => own()?.trustDomain, store },
+    context,
+    stopping.signal,
+  );
   const gateway = await createFederationGateway(config, ownBundle, federation.bundles, context);
   const workloadApi = createWorkloadApi(
     config,
@@ -240,6 +247,7 @@ async function connectParts(
   });
   attention.add('own certificates', () => ownCertificates.warnings());
   attention.add('trust without a record', () => foreignTrust.unrecorded.warnings());
+  attention.add('services', () => servicePublisher.warnings());
   attention.add('own trust', () => ownTrust.warnings());
   attention.add('sockets', () => [...(workloadApi?.warnings() ?? []), ...(gateway?.warnings() ?? [])]);
   attention.add('store', () => health.warnings());
@@ -346,6 +354,7 @@ async function connectParts(
     partOf('own certificates', ownCertificates),
     { name: 'mesh adapter', stop: () => adapter.stop() },
     partOf('foreign trust', foreignTrust),
+    partOf('services', servicePublisher),
     ...(gateway ? [partOf('federation gateway', gateway)] : []),
     partOf('rotation', rotation),
     ...(workloadApi ? [partOf('workload API', workloadApi)] : []),

@@ -14,6 +14,7 @@ const WARNINGS: ReadonlySet<EventKind> = new Set([
   'invitation-refused',
   'rotation-risk',
   'mesh-refused',
+  'service-refused',
   'catalogue-refused',
   'catalogue-quarantined',
   'catalogue-flapping',

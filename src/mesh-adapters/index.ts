@@ -6,6 +6,7 @@ export { withClusterTrustBundles } from './cluster-trust-bundle/with-cluster-tru
 export { createConsulAdapter } from './consul/adapter.ts';
 export { examineConsul } from './consul/examine.ts';
 export { ConsulLeaves } from './consul/leaves.ts';
+export { ComparisonLoop } from './contract/comparison-loop.ts';
 export { MeshAdapterError } from './contract/errors.ts';
 export { createFilesAdapter } from './files/adapter.ts';
 export { createIstioAdapter } from './istio/adapter.ts';
@@ -14,6 +15,13 @@ export { examineIstio, examineIstioFile } from './istio/examine.ts';
 export { meshesInCluster } from './kubernetes/meshes-in-cluster.ts';
 export { createKumaAdapter } from './kuma/adapter.ts';
 export { createLinkerdAdapter } from './linkerd/adapter.ts';
+export {
+  accessSubject,
+  exportSubject,
+  importSubject,
+  type ReportSubject,
+  serviceReport,
+} from './contract/service-report.ts';
 export { ForeignTrustPublisher } from './contract/publisher.ts';
 export { withMissing } from './contract/second-look.ts';
 export { createSpireAdapter } from './spire/adapter.ts';
@@ -32,6 +40,7 @@ export type {
   OwnTrust,
   PresentTrust,
 } from './contract/mesh-adapter.ts';
+export type { MeshServices, ServiceReport, WantedAccess, WantedExport } from './contract/mesh-services.ts';
 export type { PropagationState } from './contract/propagation-state.ts';
 export type { SpireAdapterOptions } from './spire/adapter.ts';
 export type { PeerEndpoints } from './spire/peer-endpoint.ts';

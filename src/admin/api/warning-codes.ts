@@ -24,6 +24,7 @@ export const WARNING_CODES = [
   // A peer.
   'mesh-still-trusts',
   'mesh-refused',
+  'service-refused',
   'socket-refused',
   'offer-waits',
   'trust-stale',

@@ -19,6 +19,10 @@ export type MeshAdapterErrorCode =
   | 'mesh-answer-malformed'
   /** The mesh refuses the request (any other 4xx). */
   | 'mesh-refused'
+  /** An object under the name that we would write has another owner. */
+  | 'object-not-ours'
+  /** The mesh does not keep a field that we sent, so the object would mean something else. */
+  | 'mesh-drops-field'
   /** Kubeconfig or service account cannot be used. */
   | 'credentials-unusable'
   /** The mesh's own roots are missing or are not CA certificates. */

@@ -19,14 +19,14 @@ export interface PeerWriting {
 const MAX_SILENT = 3;
 
 /**
- * Writes peer by peer. Because an API server can refuse the object of one peer for a reason of that
- * peer, one refused write does not stop later ones. Only a mesh that rejects our credentials or
- * stays silent ends them all.
+ * Writes peer by peer, or service by service. Because an API server can refuse one object for a
+ * reason of that object, one refused write does not stop later ones. Only a mesh that rejects our
+ * credentials or stays silent ends them all.
  */
-export class PeerWrites {
+export class PeerWrites<Subject extends string = TrustDomain> {
   readonly #signal: AbortSignal;
   readonly #writing: PeerWriting;
-  readonly #faults = new Map<TrustDomain, PeerFault>();
+  readonly #faults = new Map<Subject, PeerFault>();
   #conflict: MeshAdapterError | undefined;
   #unnamed: MeshAdapterError | undefined;
   #failure: MeshAdapterError | undefined;
@@ -39,14 +39,11 @@ export class PeerWrites {
   }
 
   /**
-   * Does one write for one peer; undefined stands for an object of ours that names no peer. Returns
+   * Does one write for one subject; undefined stands for an object of ours that names none. Returns
    * the error where the write failed. Throws what is not a `MeshAdapterError`, and
    * `mesh-unauthenticated` or `mesh-unreachable` of a mesh that is away.
    */
-  async attempt(
-    trustDomain: TrustDomain | undefined,
-    work: () => Promise<void>,
-  ): Promise<PeerFault | undefined> {
+  async attempt(subject: Subject | undefined, work: () => Promise<void>): Promise<PeerFault | undefined> {
     try {
       await work();
       this.#silent = 0;
@@ -60,19 +57,19 @@ export class PeerWrites {
       // A refusal shows that the mesh works and the peer's object does not.
       if (error.code === 'mesh-refused') this.#hasTaken = true;
       this.#failure ??= error;
-      if (trustDomain === undefined) {
+      if (subject === undefined) {
         this.#unnamed ??= error;
         return undefined;
       }
       const { code, message } = error;
       const fault = { state: code === 'mesh-refused' ? 'refused' : 'failed', code, message } as const;
-      this.#faults.set(trustDomain, fault);
+      this.#faults.set(subject, fault);
       return fault;
     }
   }
 
-  faultOf(trustDomain: TrustDomain): PeerFault | undefined {
-    return this.#faults.get(trustDomain);
+  faultOf(subject: Subject): PeerFault | undefined {
+    return this.#faults.get(subject);
   }
 
   /**

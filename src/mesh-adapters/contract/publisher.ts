@@ -1,13 +1,6 @@
-import {
-  type Clock,
-  describeError,
-  type Log,
-  pause,
-  type Random,
-  TokenBucket,
-} from '../../platform/index.ts';
+import { type Clock, describeError, type Log, type Random } from '../../platform/index.ts';
 import { contentDigest, type TrustBundle, type TrustDomain } from '../../spiffe/index.ts';
-import { backoffMs } from './backoff.ts';
+import { ComparisonLoop } from './comparison-loop.ts';
 import type { ForeignTrustReport, MeshAdapter } from './mesh-adapter.ts';
 
 export interface ForeignTrustPublisherOptions {
@@ -33,41 +26,23 @@ export interface ForeignTrustPublisherOptions {
   readonly log: Log;
 }
 
-const DEFAULT_BATCH_MS = 20;
-/**
- * The limit of tries that triggers cause: this many in a burst, then one every half second, however
- * many peers change.
- */
-const TRIGGERED_TRIES = { most: 20, everyMs: 500 };
-
-/**
- * The loop that keeps a mesh holding what it should: it compares after each trigger, every
- * `resyncMs`, and with backoff after a failure. Because every try begins with the current wanted
- * set, nothing is queued and nothing can be lost. Continuous triggers delay a try by at most half a
- * second and cause at most two tries a second.
- */
+/** Keeps a mesh holding the foreign trust that it should, by a loop of comparisons. */
 export class ForeignTrustPublisher {
   readonly #options: ForeignTrustPublisherOptions;
-  readonly #stopping = new AbortController();
+  readonly #loop: ComparisonLoop;
   /** Trust domains that the last report did not call gone. */
   readonly #reported = new Set<TrustDomain>();
-  #asked = 1;
-  #answered = 0;
-  #wake: (() => void) | undefined;
-  #waiting: { readonly asked: number; readonly resolve: () => void }[] = [];
   #hasCompared = false;
-  readonly #tries: TokenBucket;
-  #running: Promise<void> | undefined;
+  #unsubscribe: readonly (() => void)[] = [];
 
   constructor(options: ForeignTrustPublisherOptions) {
     this.#options = options;
-    this.#tries = new TokenBucket(options.clock, TRIGGERED_TRIES);
+    this.#loop = new ComparisonLoop({ ...options, compare: (signal) => this.#compare(signal) });
   }
 
   /** Something may have changed: compare soon. */
   trigger(): void {
-    this.#asked += 1;
-    this.#wake?.();
+    this.#loop.trigger();
   }
 
   /**
@@ -88,17 +63,12 @@ export class ForeignTrustPublisher {
 
   /** Begins with a first comparison at once; ends at `stop` or when the signal aborts. */
   start(signal?: AbortSignal): void {
-    if (this.#running) throw new TypeError('the publisher runs already');
-    signal?.addEventListener('abort', () => this.#stopping.abort(), { once: true });
-    if (signal?.aborted) this.#stopping.abort();
+    this.#loop.start(signal);
     const { adapter } = this.#options;
-    const forget = [
+    this.#unsubscribe = [
       adapter.onReport((report) => this.#report(report)),
       adapter.onProgress(() => this.trigger()),
     ];
-    this.#running = this.#run().finally(() => {
-      for (const each of forget) each();
-    });
   }
 
   /**
@@ -106,32 +76,13 @@ export class ForeignTrustPublisher {
    * publisher has stopped.
    */
   settled(): Promise<void> {
-    if (this.#answered >= this.#asked || this.#stopping.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ asked: this.#asked, resolve }));
+    return this.#loop.settled();
   }
 
   /** Ends the loop; what the mesh holds stays. */
   async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    const { resyncMs, batchMs = DEFAULT_BATCH_MS, random } = this.#options;
-    let failures = 0;
-    while (!signal.aborted) {
-      const answering = this.#asked;
-      failures = (await this.#compare(signal)) ? 0 : failures + 1;
-      this.#answered = answering;
-      this.#notifySettled(answering);
-      const pauseMs = failures === 0 ? resyncMs : Math.min(resyncMs, backoffMs(failures, random));
-      if (await this.#sleepOrTrigger(pauseMs, answering)) {
-        await this.#pause(Math.max(batchMs, this.#tries.waitMs()));
-        this.#tries.take();
-      }
-    }
-    this.#notifySettled(this.#asked);
+    await this.#loop.stop();
+    for (const each of this.#unsubscribe) each();
   }
 
   /** Runs one try. Returns false where another try must follow soon. */
@@ -171,28 +122,5 @@ export class ForeignTrustPublisher {
     if (report.state === 'removed') this.#reported.delete(report.trustDomain);
     else this.#reported.add(report.trustDomain);
     this.#options.onReport(report);
-  }
-
-  /** True when a trigger woke it that `answering` did not cover. */
-  async #sleepOrTrigger(ms: number, answering: number): Promise<boolean> {
-    if (this.#asked > answering) return true;
-    const waking = new AbortController();
-    this.#wake = () => waking.abort();
-    await this.#pause(ms, waking.signal);
-    this.#wake = undefined;
-    return this.#asked > answering;
-  }
-
-  async #pause(ms: number, waking?: AbortSignal): Promise<void> {
-    const { signal } = this.#stopping;
-    // Woken: the loop looks at why.
-    await pause(this.#options.clock, ms, waking ? AbortSignal.any([signal, waking]) : signal);
-  }
-
-  /** Resolves the callers that wait for this trigger or an earlier one. */
-  #notifySettled(answered: number): void {
-    const due = this.#waiting.filter(({ asked }) => asked <= answered);
-    this.#waiting = this.#waiting.filter(({ asked }) => asked > answered);
-    for (const { resolve } of due) resolve();
   }
 }

@@ -35,6 +35,13 @@ const LIST = z.object({
 });
 const STATUS = z.object({ message: z.string() });
 
+/** With `try` the server judges the object, its webhooks included, and keeps nothing. */
+export type WriteMode = 'write' | 'try';
+const MODES: Readonly<Record<WriteMode, Readonly<Record<string, string>>>> = {
+  write: {},
+  try: { dryRun: 'All' },
+};
+
 /** Which objects of a collection; all of them without either. */
 export interface ObjectSelector {
   readonly fieldSelector?: string;
@@ -88,26 +95,32 @@ export class KubernetesClient {
     return parseKubernetesObject(value, collection.kind);
   }
 
-  /** Makes an object that is not there. Throws `mesh-conflict` where it is. */
+  /**
+   * Makes an object that is not there, or only tries whether the server would take it. Throws
+   * `mesh-conflict` where it is there.
+   */
   async createObject(
     collection: KubernetesCollection,
     object: Readonly<Record<string, unknown>>,
     signal: AbortSignal,
+    how: WriteMode = 'write',
   ): Promise<KubernetesObject> {
-    const value = await this.#json('POST', collection.path, {}, signal, object);
+    const value = await this.#json('POST', collection.path, MODES[how], signal, object);
     return parseKubernetesObject(value, collection.kind);
   }
 
   /**
-   * Replaces an object at the version that was read. Throws `mesh-conflict` where another writer
-   * was faster.
+   * Replaces an object at the version that was read, or only tries whether the server would take
+   * it. Throws `mesh-conflict` where another writer was faster.
    */
   async replaceObject(
     collection: KubernetesCollection,
     object: KubernetesObject,
     signal: AbortSignal,
+    how: WriteMode = 'write',
   ): Promise<KubernetesObject> {
-    const value = await this.#json('PUT', itemPath(collection, object.metadata.name), {}, signal, object);
+    const path = itemPath(collection, object.metadata.name);
+    const value = await this.#json('PUT', path, MODES[how], signal, object);
     return parseKubernetesObject(value, collection.kind);
   }
 

@@ -38,6 +38,7 @@ export const EVENT_KINDS = [
   'rotation-risk',
   'mesh-updated',
   'mesh-refused',
+  'service-refused',
   'service-declared',
   'service-forgotten',
   'service-exported',

@@ -19,6 +19,7 @@ export type IncidentKind = Extract<
   | 'peer-dropped-us'
   | 'peer-flapping'
   | 'mesh-refused'
+  | 'service-refused'
   | 'equivocation'
   | 'history-doctored'
   | 'catalogue-refused'

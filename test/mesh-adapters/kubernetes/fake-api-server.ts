@@ -32,6 +32,8 @@ export interface FakeApiRequest {
   readonly collection: string;
   readonly resourceVersion: string | null;
   readonly token: string;
+  /** The server is to judge the write and to keep nothing (`dryRun=All`). */
+  readonly dryRun: boolean;
 }
 
 type Selector = (object: FakeObject) => boolean;
@@ -202,6 +204,7 @@ export class FakeApiServer {
       collection,
       resourceVersion: url.searchParams.get('resourceVersion'),
       token: incoming.headers.authorization?.replace('Bearer ', '') ?? '',
+      dryRun: url.searchParams.get('dryRun') === 'All',
     };
     this.requests.push(request);
     if (request.verb === 'put') this.beforePut();
@@ -210,7 +213,7 @@ export class FakeApiServer {
     const selects = selectorOf(url.searchParams);
     if (request.verb === 'list') {
       const items = [...this.#objects]
-        .filter(([path, object]) => collectionOf(path) === collection && selects(object))
+        .filter(([path, object]) => isIn(collection, path) && selects(object))
         .map(([, object]) => object);
       const metadata = { resourceVersion: String(this.#version) };
       response.end(JSON.stringify({ kind: 'List', metadata, items }));
@@ -223,15 +226,18 @@ export class FakeApiServer {
         if (version > Number(request.resourceVersion) && change.collection === collection && selects(object))
           response.write(`${JSON.stringify({ type, object })}\n`);
     } else if (request.verb === 'post') {
-      this.#create(collection, namespace, body(), response);
+      this.#create({ collection, namespace, dryRun: request.dryRun }, body(), response);
     } else {
-      this.#item(request.verb, pathname, body, response);
+      this.#item(request, pathname, body, response);
     }
   }
 
   #create(
-    collection: string,
-    namespace: string | undefined,
+    {
+      collection,
+      namespace,
+      dryRun,
+    }: { readonly collection: string; readonly namespace: string | undefined; readonly dryRun: boolean },
     sent: FakeObject,
     response: ServerResponse,
   ): void {
@@ -243,13 +249,19 @@ export class FakeApiServer {
     const metadata = {
       ...sent.metadata,
       ...(namespace !== undefined && { namespace }),
-      resourceVersion: this.#next(),
+      resourceVersion: dryRun ? String(this.#version) : this.#next(),
     };
-    this.#store(path, 'ADDED', { ...sent, metadata });
-    response.writeHead(201).end(JSON.stringify(this.#objects.get(path)));
+    const object = { ...sent, metadata };
+    if (!dryRun) this.#store(path, 'ADDED', object);
+    response.writeHead(201).end(JSON.stringify(object));
   }
 
-  #item(verb: FakeApiRequest['verb'], path: string, body: () => FakeObject, response: ServerResponse): void {
+  #item(
+    { verb, dryRun }: FakeApiRequest,
+    path: string,
+    body: () => FakeObject,
+    response: ServerResponse,
+  ): void {
     const object = this.#objects.get(path);
     if (!object) {
       fail(response, 404, `${path} not found`);
@@ -270,11 +282,10 @@ export class FakeApiServer {
         fail(response, 409, 'the object has been modified');
         return;
       }
-      this.#store(path, 'MODIFIED', {
-        ...sent,
-        metadata: { ...sent.metadata, resourceVersion: this.#next() },
-      });
-      response.end(JSON.stringify(this.#objects.get(path)));
+      const resourceVersion = dryRun ? object.metadata.resourceVersion : this.#next();
+      const stored = { ...sent, metadata: { ...sent.metadata, resourceVersion } };
+      if (!dryRun) this.#store(path, 'MODIFIED', stored);
+      response.end(JSON.stringify(stored));
     }
   }
 
@@ -303,6 +314,12 @@ function pathOf(name: string): string {
 
 function collectionOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/'));
+}
+
+/** A collection without a namespace has the objects of all namespaces. */
+function isIn(collection: string, path: string): boolean {
+  const own = collectionOf(path);
+  return own === collection || own.replace(/\/namespaces\/[^/]+(?=\/)/, '') === collection;
 }
 
 /** Selects by name, by labels and by one level of `spec`, all of them as equalities. */
