@@ -3,6 +3,7 @@ import { messageOf } from '../errors/index.ts';
 import { defined } from '../objects/index.ts';
 import {
   type AccessPolicy,
+  type AccessRule,
   checkPorts,
   checkRule,
   parseCaller,
@@ -14,11 +15,13 @@ import {
 } from '../services/index.ts';
 import { parsed } from './fields.ts';
 
-const MAX_RULES = 200;
+/** Most rules of one service. */
+export const MAX_RULES = 200;
 
 const list = <Item extends z.ZodType>(item: Item) => z.array(item).min(1).optional();
 
-const rule = z
+/** One rule of an access policy; its ID may be left out. */
+export const accessRule = z
   .strictObject({
     id: z
       .string()
@@ -46,6 +49,11 @@ const rule = z
     ...((methods ?? paths ?? headers) ? { http: defined({ methods, paths, headers }) } : {}),
   }));
 
+/** The rules, each with an ID: its own, or `rule-` and its number. */
+export function namedRules(rules: readonly z.output<typeof accessRule>[]): readonly AccessRule[] {
+  return rules.map((each, index) => ({ ...each, id: each.id ?? `rule-${index + 1}` }));
+}
+
 /** A file with the access policy of one service: who may call it, and nothing else is allowed. */
 export const accessPolicySchema = z
   .strictObject({
@@ -60,7 +68,7 @@ export const accessPolicySchema = z
         }),
       )
       .min(1),
-    rules: z.array(rule).max(MAX_RULES).default([]),
+    rules: z.array(accessRule).max(MAX_RULES).default([]),
   })
   .transform(({ service: id, ports, rules }, context): AccessPolicy => {
     const service = {
@@ -74,7 +82,7 @@ export const accessPolicySchema = z
         context.addIssue({ code: 'custom', path, message: messageOf(error) });
       }
     };
-    const named = rules.map((each, index) => ({ ...each, id: each.id ?? `rule-${index + 1}` }));
+    const named = namedRules(rules);
     report(['ports'], () => checkPorts(service.ports));
     for (const [index, each] of named.entries()) {
       report(['rules', index], () => checkRule(each, service));

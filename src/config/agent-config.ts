@@ -4,6 +4,7 @@ import { clusterTrustBundles } from './agent/cluster-trust-bundles.ts';
 import { endpoint } from './agent/endpoint.ts';
 import { federation } from './agent/federation.ts';
 import { rotation } from './agent/rotation.ts';
+import { checkOwnIdentities, services } from './agent/services.ts';
 import { workloadApi } from './agent/workload-api.ts';
 import { evenIfWrong, path, processFields, trustDomainField } from './fields.ts';
 import { mesh, reportsTrustDomain } from './mesh/mesh.ts';
@@ -41,10 +42,16 @@ export const agentConfigSchema = z
     rotation: rotation
       .prefault({})
       .describe('How the rotation of own roots is judged (`federate rotation`).'),
+    services: services
+      .optional()
+      .describe(
+        'The exchange of services with peers: what is exported, imported, and who may call. Off when absent.',
+      ),
   })
   .superRefine(checkTrustDomain, evenIfWrong)
   .superRefine(checkIdentity, evenIfWrong)
-  .superRefine(checkGivenSvid, evenIfWrong);
+  .superRefine(checkGivenSvid, evenIfWrong)
+  .superRefine(checkOwnIdentities, evenIfWrong);
 
 /** A section in a check across sections. It may be wrong, or lack fields. */
 type Loose<Section> = Partial<Section> | undefined;
@@ -97,3 +104,6 @@ function checkGivenSvid(
 }
 
 export type AgentConfig = z.output<typeof agentConfigSchema>;
+
+/** `services` of an agent's config. */
+export type ServicesConfig = NonNullable<AgentConfig['services']>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { createForbiddenRanges } from '../federation/index.ts';
 import { type ListenAddress, parseDurationMs, parseSizeBytes } from '../platform/index.ts';
 import { CodedError, parseEndpointUrl, parsePin, parseSpiffeId, parseTrustDomain } from '../spiffe/index.ts';
 import { ENDPOINT_VARIABLE, parseEndpointAddress } from '../workload-api/index.ts';
@@ -88,3 +89,17 @@ export const processFields = {
       'Where `/metrics`, `/livez`, `/readyz` and `/healthz` are served over plain HTTP; off when absent.',
     ),
 };
+
+/** A range of IP addresses in CIDR notation. */
+export const addressRange = () =>
+  z.string().refine(isRange, 'a range is an address and a prefix length, such as "10.0.0.0/8" or "fd00::/8"');
+
+function isRange(text: string): boolean {
+  try {
+    createForbiddenRanges([text]);
+    return true;
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
+}

@@ -1,5 +1,5 @@
 /** The config files of all processes: schemas, reading and checking. */
-export { type AgentConfig, agentConfigSchema } from './agent-config.ts';
+export { type AgentConfig, agentConfigSchema, type ServicesConfig } from './agent-config.ts';
 export { ConfigError, type ConfigMistake } from './config-error.ts';
 export { type ConfigKind, configSchemas } from './config-kinds.ts';
 export type { FederationGatewayConfig } from './mesh/federation-gateway.ts';
