@@ -4,6 +4,7 @@ import { accessByEnvoy, accessByRego } from './programs/access.ts';
 import { consul, consulGateway } from './programs/consul.ts';
 import { envoy } from './programs/envoy.ts';
 import { goSpiffe } from './programs/go-spiffe.ts';
+import { helm } from './programs/helm.ts';
 import { istiod } from './programs/istiod.ts';
 import { javaSpiffe } from './programs/java-spiffe.ts';
 import { kubeApiserver } from './programs/kube-apiserver.ts';
@@ -50,6 +51,7 @@ const PROGRAMS: readonly InteropProgram[] = [
   accessByEnvoy,
   accessByRego,
   prometheus,
+  helm,
   newerNode,
 ];
 

@@ -1,7 +1,10 @@
+import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { readRegularText } from './regular-file.ts';
 
 const GROUP_OR_OTHERS = 0o077;
+const GROUP_READS = 0o040;
+const ROOT = 0;
 
 /** Why a file with a secret is not read: others than its owner may open it. */
 export class SecretFileError extends Error {
@@ -16,11 +19,25 @@ export class SecretFileError extends Error {
 
 /**
  * Rejects with `SecretFileError` where others than its owner may open a file, or with the system's
- * own error.
+ * own error. A file that root gives this process through its group is its own as well.
  */
 export async function refuseOpenMode(path: string): Promise<void> {
-  const { mode } = await stat(path);
-  if ((mode & GROUP_OR_OTHERS) !== 0) throw new SecretFileError(path, mode);
+  const file = await stat(path);
+  const isOpen = (file.mode & GROUP_OR_OTHERS) !== 0;
+  if (isOpen && !isGivenByRoot(file)) throw new SecretFileError(path, file.mode);
+}
+
+/**
+ * Whether root owns a file that a group of this process may read and nobody may write: as
+ * Kubernetes mounts a Secret for a user that is not root (`fsGroup`), and as `root:ssl-cert`.
+ */
+export function isGivenByRoot(
+  file: Pick<Stats, 'mode' | 'uid' | 'gid'>,
+  user: Pick<NodeJS.Process, 'geteuid' | 'getegid' | 'getgroups'> = process,
+): boolean {
+  if (file.uid !== ROOT || user.geteuid?.() === ROOT) return false;
+  if ((file.mode & GROUP_OR_OTHERS) !== GROUP_READS) return false;
+  return user.getegid?.() === file.gid || user.getgroups?.().includes(file.gid) === true;
 }
 
 /**

@@ -1,13 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { notesOf } from './notes.ts';
 import { type Sbom, shippedSbom } from './sbom.ts';
 
 /**
- * `npm run release [-- --output FOLDER] [--without-image]`: the files of a release, in `release/`: the package, the image, an SBOM, the notes,
+ * `npm run release [-- --output FOLDER] [--without-image]`: the files of a release, in `release/`: the package, the chart, the image, an SBOM, the notes,
  * and the SHA-256 sums of all of them. Publishes nothing.
  */
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -40,6 +40,7 @@ const sbom = shippedSbom(
 );
 writeFileSync(join(output, name('.cdx.json')), `${JSON.stringify(sbom, undefined, 2)}\n`);
 const missing = values['without-image'] ? 'not asked for' : saveImage();
+const chartMissing = packChart();
 
 const sums = readdirSync(output)
   .sort()
@@ -52,7 +53,7 @@ const sums = readdirSync(output)
 writeFileSync(join(output, 'SHA256SUMS'), sums.join(''));
 process.stdout.write(sums.join(''));
 if (missing !== undefined) process.stdout.write(`not made: the image (${missing})\n`);
-process.stdout.write('not made: the chart (this repository has none yet)\n');
+if (chartMissing !== undefined) process.stdout.write(`not made: the chart (${chartMissing})\n`);
 process.stdout.write(`${output}: version ${version}, commit ${commit ?? 'unknown'}; nothing was published\n`);
 
 function npm(words: readonly string[]): string {
@@ -79,5 +80,19 @@ function saveImage(): string | undefined {
   const built = spawnSync('docker', words, { cwd: ROOT, encoding: 'utf8' });
   if (built.status !== 0) return `docker build failed: ${built.stderr.trim().split('\n').at(-1) ?? ''}`;
   execFileSync('docker', ['save', '--output', join(output, name(`-image-${process.arch}.tar`)), tag]);
+  return undefined;
+}
+
+/** Packs the Helm chart as `federate-chart-VERSION.tgz`; returns why it did not. */
+function packChart(): string | undefined {
+  if (spawnSync('helm', ['version'], { stdio: 'ignore' }).status !== 0) return 'there is no helm here';
+  const words = ['package', 'deploy/helm/federate', '--version', version, '--app-version', version];
+  const packed = spawnSync('helm', [...words, '--destination', join(output, 'chart')], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  if (packed.status !== 0) return `helm package failed: ${packed.stderr.trim()}`;
+  renameSync(join(output, 'chart', name('.tgz')), join(output, `federate-chart-${version}.tgz`));
+  rmdirSync(join(output, 'chart'));
   return undefined;
 }

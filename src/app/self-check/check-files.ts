@@ -7,6 +7,7 @@ import { type Checked, NOTHING_CHECKED, problem, remark, type Subject } from './
 
 /** Less room than this, and the agent soon cannot keep what it learns. */
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
+const LEAST_FREE_FOR_SOCKETS_BYTES = 64 * 1024;
 const LEAST_FREE_FILES = 64;
 
 /** The config and every file that it names, as `check-config` looks at them: ends, modes, pairs. */
@@ -90,7 +91,8 @@ function diskOf(folder: string, what: string, storePath: string | undefined): Ch
   const free = disk.bavail * disk.bsize;
   const examined = [`disk of the ${what}: ${Math.floor(free / 1024 / 1024)} MiB free`];
   const advice = 'free the disk, or move the store to a larger one';
-  if (free < LEAST_FREE_BYTES)
+  // A folder of sockets needs no room to grow, and is often a small file system in memory.
+  if (free < (what === 'store' ? LEAST_FREE_BYTES : LEAST_FREE_FOR_SOCKETS_BYTES))
     return { examined, findings: [problem('disk-full', `${folder} has ${free} bytes left`, { advice })] };
   if (disk.files > 0 && disk.ffree < LEAST_FREE_FILES)
     return {
