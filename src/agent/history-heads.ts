@@ -10,28 +10,25 @@ const FIRST_MS = 10_000;
  */
 const EVERY_MS = 5 * 60_000;
 
+interface HistoryHeadsParts {
+  readonly store: Store;
+  readonly signer: () => StatementSigner | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /**
  * Signs the end of the history with the agent's SVID: soon after the start, at intervals and at the
  * end, while there is something new in it. Without an SVID the head is recorded unsigned, which
  * helps against accidents only.
  */
 export class HistoryHeads {
-  readonly #options: {
-    readonly store: Store;
-    readonly signer: () => StatementSigner | undefined;
-    readonly clock: Clock;
-    readonly log: Log;
-  };
+  readonly #options: HistoryHeadsParts;
   readonly #stopping = new AbortController();
   #loop: Promise<void> | undefined;
   #newest: SignedHead | undefined;
 
-  constructor(options: {
-    readonly store: Store;
-    readonly signer: () => StatementSigner | undefined;
-    readonly clock: Clock;
-    readonly log: Log;
-  }) {
+  constructor(options: HistoryHeadsParts) {
     this.#options = options;
   }
 

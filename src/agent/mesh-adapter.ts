@@ -48,6 +48,7 @@ function createAdapter(
   endpoints: PeerEndpoints,
 ): MeshAdapter {
   const { mesh } = config;
+  const common = { clock, random, log: log.with({ mesh: mesh.kind }) };
   switch (mesh.kind) {
     case 'istio':
       if (mesh.mesh_config_file !== undefined) {
@@ -56,9 +57,7 @@ function createAdapter(
           ownPemFiles: mesh.own_pem_files ?? [],
           pollMs: mesh.poll,
           acceptUnnarrowed: mesh.accept_unnarrowed_roots,
-          clock,
-          random,
-          log: log.with({ mesh: 'istio' }),
+          ...common,
         });
       }
       return createIstioAdapter({
@@ -68,28 +67,20 @@ function createAdapter(
         rootConfigMap: { namespace: mesh.root_namespace, name: mesh.root_config_map },
         allRevisions: mesh.revisions === 'all',
         acceptUnnarrowed: mesh.accept_unnarrowed_roots,
-        clock,
-        random,
-        log: log.with({ mesh: 'istio' }),
+        ...common,
       });
     case 'consul':
       return createConsulAdapter({
         address: mesh.address,
         ...defined({ tokenFile: mesh.token_file, caFile: mesh.ca_file }),
         peerNamePrefix: mesh.peer_name_prefix,
-        clock,
-        random,
-        log: log.with({ mesh: 'consul' }),
+        ...common,
       });
     case 'kuma':
       return createKumaAdapter({
         access:
           mesh.address === undefined
-            ? {
-                kind: 'kubernetes',
-                kubernetes: kubernetesSource(mesh),
-                namespace: mesh.namespace,
-              }
+            ? { kind: 'kubernetes', kubernetes: kubernetesSource(mesh), namespace: mesh.namespace }
             : {
                 kind: 'rest',
                 address: mesh.address,
@@ -100,9 +91,7 @@ function createAdapter(
         trustDomain: config.trust_domain,
         namePrefix: mesh.name_prefix,
         origin: mesh.origin,
-        clock,
-        random,
-        log: log.with({ mesh: 'kuma' }),
+        ...common,
       });
     case 'linkerd':
       return createLinkerdAdapter({
@@ -114,9 +103,7 @@ function createAdapter(
         pins: mesh.pinned_roots,
         linkerdPeers: mesh.linkerd_peers,
         acceptUnnarrowed: mesh.accept_unnarrowed_roots,
-        clock,
-        random,
-        log: log.with({ mesh: 'linkerd' }),
+        ...common,
       });
     case 'spire':
       return createSpireAdapter({
@@ -125,9 +112,7 @@ function createAdapter(
         ownedFile: mesh.owned_file ?? join(dirname(config.store), 'spire-federated.json'),
         trustDomain: config.trust_domain,
         endpoints: mesh.foreign_trust === 'relationships' ? endpoints : undefined,
-        clock,
-        random,
-        log: log.with({ mesh: 'spire' }),
+        ...common,
       });
     case 'vault':
       return createVaultAdapter({
@@ -142,9 +127,7 @@ function createAdapter(
         pins: mesh.pinned_roots,
         pollMs: mesh.poll,
         foreignFolder: mesh.foreign_folder,
-        clock,
-        random,
-        log: log.with({ mesh: 'vault' }),
+        ...common,
       });
     case 'files':
       return createFilesAdapter({
@@ -156,8 +139,7 @@ function createAdapter(
         signingPemFile: mesh.own_signing_pem_file,
         foreignFolder: mesh.foreign_folder,
         pollMs: mesh.poll,
-        clock,
-        log: log.with({ mesh: 'files' }),
+        ...common,
       });
   }
 }
@@ -192,9 +174,5 @@ function kubernetesSource(mesh: {
 }): KubernetesSource {
   const { kubeconfig, context } = mesh;
   if (kubeconfig === undefined) return { kind: 'in-cluster' };
-  return {
-    kind: 'kubeconfig',
-    path: kubeconfig,
-    ...defined({ context }),
-  };
+  return { kind: 'kubeconfig', path: kubeconfig, ...defined({ context }) };
 }

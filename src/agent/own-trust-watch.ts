@@ -5,14 +5,16 @@ import { type Clock, Listeners, type Log, Turns } from '../platform/index.ts';
 import { AgentError } from './errors.ts';
 import type { OwnBundle } from './own-bundle.ts';
 
+interface OwnTrustWatchParts {
+  readonly adapter: Pick<MeshAdapter, 'watchOwnTrust' | 'status'>;
+  readonly own: Pick<OwnBundle, 'observe'>;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /** Takes up what the mesh reports of its own roots, and tries again what could not be taken up. */
 export class OwnTrustWatch {
-  readonly #options: {
-    readonly adapter: Pick<MeshAdapter, 'watchOwnTrust' | 'status'>;
-    readonly own: Pick<OwnBundle, 'observe'>;
-    readonly clock: Clock;
-    readonly log: Log;
-  };
+  readonly #options: OwnTrustWatchParts;
   readonly #listeners = new Listeners<[OwnTrust]>();
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
@@ -20,12 +22,7 @@ export class OwnTrustWatch {
   /** The newest report, when it was not taken, and why. */
   #untaken: { readonly trust: OwnTrust; readonly error: unknown; readonly since: Date } | undefined;
 
-  constructor(options: {
-    readonly adapter: Pick<MeshAdapter, 'watchOwnTrust' | 'status'>;
-    readonly own: Pick<OwnBundle, 'observe'>;
-    readonly clock: Clock;
-    readonly log: Log;
-  }) {
+  constructor(options: OwnTrustWatchParts) {
     this.#options = options;
   }
 

@@ -18,31 +18,27 @@ export type EndpointIdentity =
 /** How often certificate files are checked. */
 const LOOK_EVERY_MS = 2000;
 
+interface ShownIdentityParts {
+  readonly profile: EndpointIdentity;
+  readonly url: URL;
+  readonly server: Server;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /**
  * The certificate that the endpoint presents in handshakes. It is replaced without a restart when
  * its source has a new one.
  */
 export class ShownIdentity {
-  readonly #options: {
-    readonly profile: EndpointIdentity;
-    readonly url: URL;
-    readonly server: Server;
-    readonly clock: Clock;
-    readonly log: Log;
-  };
+  readonly #options: ShownIdentityParts;
   readonly #stopping = new AbortController();
   #watching: Promise<void> | undefined;
   #endsAt: Date | undefined;
   #trouble: Error | undefined;
   #web: ShownCertificate | undefined;
 
-  constructor(options: {
-    readonly profile: EndpointIdentity;
-    readonly url: URL;
-    readonly server: Server;
-    readonly clock: Clock;
-    readonly log: Log;
-  }) {
+  constructor(options: ShownIdentityParts) {
     this.#options = options;
   }
 

@@ -8,6 +8,18 @@ const common = {
   log_level: logLevel(),
 };
 
+/** The workloads of a simulated mesh. `identity` is what their identities are made of. */
+function workloads<Identity extends z.ZodRawShape>(identity: Identity) {
+  const workload = z.strictObject({
+    name: z.string().min(1).describe('Name for people.'),
+    ...identity,
+    sds_socket: path().describe(
+      'The Unix socket of this workload: SDS for its proxy, the SPIFFE Workload API for itself. Every process that may open it (mode 0600) is the workload.',
+    ),
+  });
+  return z.array(workload).default([]).describe('Who gets an SVID, and on which socket.');
+}
+
 /** The config of `federate simulate istio`. */
 export const simulatedIstioConfigSchema = z.strictObject({
   ...common,
@@ -34,19 +46,10 @@ export const simulatedIstioConfigSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe('`ISTIO_MULTIROOT_MESH` of istiod; when off, foreign roots are kept but have no effect.'),
-  workloads: z
-    .array(
-      z.strictObject({
-        name: z.string().min(1).describe('Name for people.'),
-        namespace: z.string().min(1).describe('Namespace of the identity.'),
-        service_account: z.string().min(1).describe('Service account of the identity.'),
-        sds_socket: path().describe(
-          'The Unix socket of this workload: SDS for its proxy, the SPIFFE Workload API for itself. Every process that may open it (mode 0600) is the workload.',
-        ),
-      }),
-    )
-    .default([])
-    .describe('Who gets an SVID, and on which socket.'),
+  workloads: workloads({
+    namespace: z.string().min(1).describe('Namespace of the identity.'),
+    service_account: z.string().min(1).describe('Service account of the identity.'),
+  }),
 });
 
 /** The config of `federate simulate consul`. */
@@ -64,26 +67,19 @@ export const simulatedConsulConfigSchema = z.strictObject({
   token_file: path()
     .optional()
     .describe('The ACL token that is written for the agent; without it ACLs are off.'),
-  workloads: z
-    .array(
-      z.strictObject({
-        name: z.string().min(1).describe('Name for people.'),
-        namespace: z.string().default('default').describe('Namespace of the identity.'),
-        service: z.string().min(1).describe('Service of the identity.'),
-        sds_socket: path().describe(
-          'The Unix socket of this workload: SDS for its proxy, the SPIFFE Workload API for itself. Every process that may open it (mode 0600) is the workload.',
-        ),
-      }),
-    )
-    .default([])
-    .describe('Who gets an SVID, and on which socket.'),
+  workloads: workloads({
+    namespace: z.string().default('default').describe('Namespace of the identity.'),
+    service: z.string().min(1).describe('Service of the identity.'),
+  }),
 });
+
+const listen = listenAddress().describe('Where it listens, `host:port`.');
 
 /** The config of `federate simulate weather`. */
 export const weatherConfigSchema = z.discriminatedUnion('role', [
   z.strictObject({
     role: z.literal('frontend').describe('The page.'),
-    listen: listenAddress().describe('Where it listens, `host:port`.'),
+    listen,
     backend_url: z
       .url({ protocol: /^http$/ })
       .describe("The backend, by way of the own sidecar's outbound listener."),
@@ -91,7 +87,7 @@ export const weatherConfigSchema = z.discriminatedUnion('role', [
   }),
   z.strictObject({
     role: z.literal('backend').describe('The weather, from fixed sample data.'),
-    listen: listenAddress().describe('Where it listens, `host:port`.'),
+    listen,
     info_url: z
       .url({ protocol: /^http$/ })
       .describe("The info service, by way of the own sidecar's outbound listener."),
@@ -99,7 +95,7 @@ export const weatherConfigSchema = z.discriminatedUnion('role', [
   }),
   z.strictObject({
     role: z.literal('info').describe('The remark.'),
-    listen: listenAddress().describe('Where it listens, `host:port`.'),
+    listen,
     log_level: common.log_level,
   }),
 ]);

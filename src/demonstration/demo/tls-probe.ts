@@ -2,6 +2,13 @@ import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 import { certificatesFromPem, parseCertificate } from '../../spiffe/index.ts';
 
+interface Probe {
+  readonly port: number;
+  readonly serverName: string;
+  readonly identity?: ProbeIdentity;
+  readonly timeoutMs?: number;
+}
+
 /** A certificate and key to show as a client, PEM. */
 export interface ProbeIdentity {
   readonly certificateChainPem: string;
@@ -21,12 +28,7 @@ export interface ProbeResult {
  * Opens TLS to a gateway for `serverName`, sends a request for `/remark` in HTTP, and returns what
  * arrived. Bounded by `timeoutMs`.
  */
-export async function probeTls(options: {
-  readonly port: number;
-  readonly serverName: string;
-  readonly identity?: ProbeIdentity;
-  readonly timeoutMs?: number;
-}): Promise<ProbeResult> {
+export async function probeTls(options: Probe): Promise<ProbeResult> {
   const socket = await openTls(options);
   const serverFingerprint = fingerprintOf(socket);
   const protocol = socket.getProtocol();
@@ -44,12 +46,7 @@ export async function probeTls(options: {
 }
 
 /** An open TLS connection through a gateway, before the first byte. */
-export async function openTls(options: {
-  readonly port: number;
-  readonly serverName: string;
-  readonly identity?: ProbeIdentity;
-  readonly timeoutMs?: number;
-}): Promise<TLSSocket> {
+export async function openTls(options: Probe): Promise<TLSSocket> {
   const socket = connect({
     host: '127.0.0.1',
     port: options.port,

@@ -32,29 +32,26 @@ interface Known {
   inMesh?: { readonly digest: string; readonly progress: MeshProgress; readonly since: Date };
 }
 
+interface HoldingParts {
+  readonly signer: () => StatementSigner | undefined;
+  readonly held: BundleSource;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /**
  * What we report to a peer about its own bundle when we poll it: the version that we hold and how
  * far it came in our mesh, signed with our SVID. We sign again only when that changes or is about
  * to expire, so that a poll stays cheap. An agent without an SVID reports nothing.
  */
 export class HoldingStatements {
-  readonly #options: {
-    readonly signer: () => StatementSigner | undefined;
-    readonly held: BundleSource;
-    readonly clock: Clock;
-    readonly log: Log;
-  };
+  readonly #options: HoldingParts;
   readonly #known = new Map<TrustDomain, Known>();
   readonly #signed = new Map<TrustDomain, Signed>();
   readonly #leftOutUntilMs = new Map<TrustDomain, number>();
   #progressed: (trustDomain: TrustDomain) => void = () => {};
 
-  constructor(options: {
-    readonly signer: () => StatementSigner | undefined;
-    readonly held: BundleSource;
-    readonly clock: Clock;
-    readonly log: Log;
-  }) {
+  constructor(options: HoldingParts) {
     this.#options = options;
   }
 

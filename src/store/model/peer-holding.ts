@@ -18,31 +18,16 @@ export interface StoredHolding {
 }
 
 /** A row of `peer_holding`. */
-export interface HoldingRow {
-  readonly trust_domain: string;
-  readonly digest: string;
-  readonly sequence: string | null;
-  readonly held_since: string;
-  readonly progress: 'written' | 'accepted' | 'in-effect' | null;
-  readonly progress_since: string | null;
-  readonly signer: string;
-  readonly address: string;
-  readonly said_at: string;
-}
+export type HoldingRow = ReturnType<typeof rowOfHolding>;
 
 /**
- * The holding as it is stored. Throws `TypeError` for a malformed digest, `RangeError` for a
- * sequence beyond 64 bits.
+ * The row of a holding. Throws `TypeError` for a malformed digest, `RangeError` for a sequence beyond
+ * 64 bits.
  */
-export function cleanHolding(holding: StoredHolding): StoredHolding {
-  if (!/^[0-9a-f]{64}$/.test(holding.digest)) throw new TypeError('a digest has 64 hex digits');
-  checkSequence(holding.sequence);
-  return { ...holding, address: printable(holding.address, 100) };
-}
-
-/** The row of a holding. */
-export function rowOfHolding(holding: StoredHolding): HoldingRow {
-  const { trustDomain, digest, sequence, since, inMesh, signer, address, statedAt } = cleanHolding(holding);
+export function rowOfHolding(holding: StoredHolding) {
+  const { trustDomain, digest, sequence, since, inMesh, signer, address, statedAt } = holding;
+  if (!/^[0-9a-f]{64}$/.test(digest)) throw new TypeError('a digest has 64 hex digits');
+  checkSequence(sequence);
   return {
     trust_domain: trustDomain,
     digest,
@@ -51,7 +36,7 @@ export function rowOfHolding(holding: StoredHolding): HoldingRow {
     progress: inMesh?.progress ?? null,
     progress_since: inMesh?.since.toISOString() ?? null,
     signer,
-    address,
+    address: printable(address, 100),
     said_at: statedAt.toISOString(),
   };
 }

@@ -9,30 +9,11 @@ import {
   cleanInvitation,
   type InvitationChange,
   type InvitationRole,
-  type InvitationState,
   type StoredInvitation,
 } from '../model/invitation.ts';
 import { dateFrom } from './stored-instant.ts';
 
-interface InvitationRow {
-  readonly id: string;
-  readonly role: InvitationRole;
-  readonly state: InvitationState;
-  readonly state_code: string | null;
-  readonly state_message: string | null;
-  readonly peer: string | null;
-  readonly public_key: string | null;
-  readonly require_approval: number;
-  readonly failed_tries: number;
-  readonly created_at: string;
-  readonly created_by: string;
-  readonly expires_at: string;
-  readonly ended_at: string | null;
-  readonly transcript: string | null;
-  readonly words: string | null;
-  readonly root_pins: string | null;
-  readonly peer_statement: string | null;
-}
+type InvitationRow = ReturnType<typeof rowOf>;
 
 const COLUMNS = [
   'id',
@@ -102,7 +83,7 @@ export function createInvitationTable(database: Database, addEvent: (event: NewE
   };
 }
 
-function rowOf(invitation: StoredInvitation): InvitationRow {
+function rowOf(invitation: StoredInvitation) {
   return {
     id: invitation.id,
     role: invitation.role,

@@ -7,30 +7,10 @@ import {
   type TrustDomain,
 } from '../../spiffe/index.ts';
 import { StoreError } from '../model/errors.ts';
-import type { BootstrapProof, ChangePolicy, Relationship, RelationshipState } from '../model/relationship.ts';
+import type { Relationship } from '../model/relationship.ts';
 import { dateFrom } from './stored-instant.ts';
 
-interface RelationshipRow {
-  readonly trust_domain: string;
-  readonly state: RelationshipState;
-  readonly state_code: string | null;
-  readonly state_message: string | null;
-  readonly endpoint_url: string;
-  readonly more_endpoint_urls: string;
-  readonly profile: EndpointProfile['kind'];
-  readonly endpoint_id: string | null;
-  readonly web_pki_ca_pem: string | null;
-  readonly agent_id: string | null;
-  readonly policy: ChangePolicy;
-  readonly stale_after_seconds: number | null;
-  readonly bootstrap: BootstrapProof['kind'];
-  readonly bootstrap_detail: string;
-  readonly last_attempt_at: string | null;
-  readonly last_success_at: string | null;
-  readonly next_poll_at: string | null;
-  readonly consecutive_failures: number;
-  readonly created_at: string;
-}
+type RelationshipRow = ReturnType<typeof rowOf>;
 
 const COLUMNS = [
   'trust_domain',
@@ -86,7 +66,7 @@ export function createRelationshipTable(database: Database) {
   };
 }
 
-function rowOf(relationship: Relationship): RelationshipRow {
+function rowOf(relationship: Relationship) {
   const { trustDomain, endpointUrl, profile, state, stateReason, bootstrap, webPkiCaPem } = relationship;
   return {
     trust_domain: trustDomain,
