@@ -1,13 +1,8 @@
 import { createMetrics, createMetricsServer, partOf, Parts, type ProcessContext } from '../platform/index.ts';
-import {
-  fixedUpstream,
-  Sidecar,
-  type SidecarOptions,
-  type Timeouts,
-  type UpstreamSource,
-} from '../demonstration/sidecar/index.ts';
+import { Sidecar, type SidecarOptions } from '../demonstration/sidecar/index.ts';
 import { resolveEndpointAddress } from '../workload-api/index.ts';
 import type { LoadedConfig, SidecarConfig } from '../config/index.ts';
+import { inboundOptions, outboundOptions } from './sidecar-options.ts';
 import { defined, given } from '../objects/index.ts';
 
 /** The time to stop when nothing has to be drained. */
@@ -26,21 +21,8 @@ export async function buildSidecar(
     ...context,
     metrics,
     supply: supplyOf(config, context),
-    ...(config.inbound === undefined
-      ? {}
-      : {
-          inbound: {
-            listen: config.inbound.listen,
-            forwardTo: config.inbound.forward_to,
-            allow: config.inbound.allow,
-            ...defined({ timeouts: given(config.inbound.timeouts, timeoutsOf) }),
-          },
-        }),
-    outbound: config.outbound.map((each) => ({
-      listen: each.listen,
-      upstream: upstreamOf(each),
-      ...defined({ timeouts: given(each.timeouts, timeoutsOf) }),
-    })),
+    ...defined({ inbound: given(config.inbound, inboundOptions) }),
+    outbound: config.outbound.map(outboundOptions),
     accessLog: config.access_log,
     traceContext: config.trace_context,
     drainMs: config.drain_timeout,
@@ -78,24 +60,4 @@ function supplyOf(config: SidecarConfig, { environment }: ProcessContext): Sidec
     address: resolveEndpointAddress(api, environment),
     choice: { ...(spiffeId && { spiffeId }), ...defined({ hint }) },
   };
-}
-
-/** The upstream that the config file lists. */
-function upstreamOf(outbound: SidecarConfig['outbound'][number]): UpstreamSource {
-  return fixedUpstream({
-    name: outbound.name ?? outbound.endpoints[0]?.server_name ?? '',
-    endpoints: outbound.endpoints.map(({ to, server_name, expect, priority }) => ({
-      address: to.host,
-      port: to.port,
-      serverName: server_name,
-      spiffeIds: expect,
-      priority,
-    })),
-  });
-}
-
-type ConfiguredTimeouts = NonNullable<SidecarConfig['outbound'][number]['timeouts']>;
-
-function timeoutsOf({ connect, idle, request }: ConfiguredTimeouts): Timeouts {
-  return { connectMs: connect, idleMs: idle, requestMs: request };
 }

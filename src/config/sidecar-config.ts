@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { duration, evenIfWrong, listenAddress, path, processFields, spiffeIdField } from './fields.ts';
 import { workloadApiFields } from './svid-config.ts';
 import { timeouts } from './sidecar/timeouts.ts';
+import { limits, outlierDetection, retries } from './sidecar/upstream-protection.ts';
 
 const inbound = z.strictObject({
   listen: listenAddress().describe('Where mTLS connections arrive, `host:port`.'),
@@ -50,6 +51,15 @@ const outbound = z
       .optional()
       .describe('Several targets of the call, instead of `to`, `server_name` and `expect`.'),
     timeouts: timeouts.optional().describe('Limits of time for requests to this upstream.'),
+    limits: limits.optional().describe('The most that this upstream gets at the same time.'),
+    outlier_detection: outlierDetection
+      .optional()
+      .describe('Leaves endpoints out for a time that fail again and again.'),
+    retries: retries
+      .optional()
+      .describe(
+        'Tries again on another connection and, where there is one, on another endpoint: any request whose first byte was not sent, later only an idempotent one without a body.',
+      ),
   })
   .superRefine((given, context) => {
     const refuse = (key: string, message: string) =>

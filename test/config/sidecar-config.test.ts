@@ -70,6 +70,18 @@ describe('the limits of a sidecar config', () => {
     ['timeouts: { request: 2h }', ['timeouts.request']],
     ['timeouts: { request: 10 }', ['timeouts.request']],
     ['timeouts: { reqest: 10s }', ['timeouts.reqest']],
+    ['limits: {}, outlier_detection: {}, retries: {}', []],
+    ['limits: { max_connections: 0 }', ['limits.max_connections']],
+    ['limits: { max_pending: 1000000 }', ['limits.max_pending']],
+    ['limits: { max_requests: 1.5 }', ['limits.max_requests']],
+    ['outlier_detection: { consecutive_failures: 0 }', ['outlier_detection.consecutive_failures']],
+    ['outlier_detection: { max_ejected_share: 1.1 }', ['outlier_detection.max_ejected_share']],
+    ['outlier_detection: { ejection_time: 10m }', ['outlier_detection.max_ejection_time']],
+    ['retries: { attempts: 0 }', ['retries.attempts']],
+    ['retries: { attempts: 11 }', ['retries.attempts']],
+    ['retries: { on_status: [404] }', ['retries.on_status[0]']],
+    ['retries: { budget: 2 }', ['retries.budget']],
+    ['retries: { backoff: 2s }', ['retries.max_backoff']],
   ])('of an outbound listener: %s', (fields, places) => {
     expect(
       mistakes(`sds_socket: s.sock\noutbound:\n  - { listen: "127.0.0.1:1", ${OUT}, ${fields} }`),

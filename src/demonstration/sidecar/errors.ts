@@ -21,6 +21,12 @@ export type SidecarErrorCode =
   | 'request-malformed'
   /** The upstream has no endpoint now. */
   | 'no-endpoint'
+  /** The upstream has endpoints, and all of them are left out because they failed. */
+  | 'no-usable-endpoint'
+  /** The upstream has as many requests as it may have. */
+  | 'max-requests-reached'
+  /** As many requests wait for a connection as may wait. */
+  | 'max-pending-reached'
   /** The endpoint was taken out of the upstream while a connection to it was made. */
   | 'endpoint-removed'
   /** The answer has a status or headers that HTTP does not have. */

@@ -1,5 +1,6 @@
 import { ConnectionRegistry } from '../../mtls/index.ts';
 import type { Clock, Log, Metrics, Random } from '../../platform/index.ts';
+import { createCallMeasures } from './call-measures.ts';
 import { ExchangeRecords } from './exchange/exchange-records.ts';
 import { Inbound, type InboundOptions } from './inbound.ts';
 import { Outbound, type OutboundOptions } from './outbound.ts';
@@ -57,7 +58,19 @@ export class Sidecar {
       { accessLog: options.accessLog === true, traceContext: options.traceContext === true },
       options,
     );
-    const parts = { svid, verifier, registry: this.#registry, clock, log, count, records };
+    const { random, metrics } = options;
+    const measures = createCallMeasures(metrics, () => this.outbound.map(({ caller }) => caller));
+    const parts = {
+      svid,
+      verifier,
+      registry: this.#registry,
+      clock,
+      random,
+      log,
+      count,
+      records,
+      measures,
+    };
     this.inbound = options.inbound && new Inbound(options.inbound, parts);
     this.outbound = options.outbound.map((each) => new Outbound(each, parts));
   }

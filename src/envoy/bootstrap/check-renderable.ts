@@ -4,7 +4,7 @@ import { ConfigError, type ConfigMistake, type SidecarConfig } from '../../confi
 const NOT_RENDERED = {
   sidecar: ['access_log', 'trace_context'],
   inbound: ['timeouts'],
-  outbound: ['timeouts'],
+  outbound: ['timeouts', 'limits', 'outlier_detection', 'retries'],
 } as const;
 
 /**

@@ -10,9 +10,9 @@ const endpoint = (port: number, priority = 0): Endpoint => ({
   spiffeIds: [parseSpiffeId('spiffe://b.example/info'), parseSpiffeId('spiffe://b.example/other')],
   priority,
 });
-const ports = (endpoints: Endpoint[], usable: (each: Endpoint) => boolean, tried?: Set<Endpoint>) =>
+const ports = (endpoints: Endpoint[], usable: (each: Endpoint) => boolean, tried = new Set<Endpoint>()) =>
   [0, 1, 2, 3].map(
-    (turn) => chooseEndpoint(endpoints, { turn, usable, ...(tried && { tried }) })?.port ?? 'none',
+    (turn) => chooseEndpoint(endpoints, { turn, usable, tried: (each) => tried.has(each) })?.port ?? 'none',
   );
 
 describe('chooseEndpoint()', () => {

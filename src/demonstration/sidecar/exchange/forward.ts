@@ -36,7 +36,12 @@ export interface Attempt {
 /** What became of an attempt. */
 export type Outcome =
   /** An answer went to the caller, whole or up to where it broke off. */
-  | { readonly kind: 'passed'; readonly status: number; readonly isWhole: boolean }
+  | {
+      readonly kind: 'passed';
+      readonly status: number;
+      /** Whether the other side ended its answer too early. */
+      readonly brokeOff: boolean;
+    }
   /** The answer was not passed on. */
   | { readonly kind: 'held-back'; readonly status: number }
   /** The caller went away before there was an answer. */
@@ -87,6 +92,7 @@ function sendOnce(attempt: Attempt): Promise<Outcome> {
   return new Promise((resolve) => {
     let state: 'connecting' | 'waiting' | 'passing' | 'over' = 'connecting';
     let status = 0;
+    let answer: IncomingMessage | undefined;
     /** Ends it now. A request that waits for a connection reports its end only once it has one. */
     const endWith = (error: Error) => {
       if (state === 'passing') {
@@ -115,12 +121,10 @@ function sendOnce(attempt: Attempt): Promise<Outcome> {
     };
     const onBrokenRequest = () => outgoing.destroy();
     const unfollow = exchange.onClose(() => {
+      // Of an answer that is still whole the caller has had enough.
+      const brokeOff = answer?.destroyed === true && !answer.complete;
       outgoing.destroy();
-      settle(
-        state === 'passing'
-          ? { kind: 'passed', status, isWhole: response.writableFinished }
-          : { kind: 'caller-gone' },
-      );
+      settle(state === 'passing' ? { kind: 'passed', status, brokeOff } : { kind: 'caller-gone' });
     });
     const settle = (outcome: Outcome) => {
       if (state === 'over') return;
@@ -156,7 +160,8 @@ function sendOnce(attempt: Attempt): Promise<Outcome> {
       });
       incoming.pipe(outgoing);
     });
-    outgoing.on('response', (answer) => {
+    outgoing.on('response', (arrived) => {
+      answer = arrived;
       if (state === 'over') return;
       status = answer.statusCode ?? 0;
       if (attempt.holdBack?.(status) === true) {
@@ -174,7 +179,7 @@ function sendOnce(attempt: Attempt): Promise<Outcome> {
         silence.touch();
         exchange.answerBytes += part.length;
       });
-      pipeline(answer, response, (error) => settle({ kind: 'passed', status, isWhole: !error }));
+      pipeline(answer, response, () => settle({ kind: 'passed', status, brokeOff: !arrived.complete }));
     });
     // Without a listener Node closes the connection without an answer.
     outgoing.on('upgrade', (_answer, socket) => {

@@ -11,11 +11,11 @@ export function chooseEndpoint(
     /** Counts up with each choice. */
     readonly turn: number;
     readonly usable: (endpoint: Endpoint) => boolean;
-    readonly tried?: ReadonlySet<Endpoint>;
+    readonly tried: (endpoint: Endpoint) => boolean;
   },
 ): Endpoint | undefined {
   const usable = endpoints.filter(how.usable);
-  const untried = usable.filter((endpoint) => how.tried?.has(endpoint) !== true);
+  const untried = usable.filter((endpoint) => !how.tried(endpoint));
   const left = untried.length > 0 ? untried : usable;
   const first = left.reduce((lowest, { priority }) => Math.min(lowest, priority), Infinity);
   const best = left.filter(({ priority }) => priority === first);

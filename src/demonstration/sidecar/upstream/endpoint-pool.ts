@@ -12,9 +12,9 @@ import type { Log } from '../../../platform/index.ts';
 import type { CountConnection } from '../count-connection.ts';
 import { SidecarError } from '../errors.ts';
 import { CLOSE_WITHIN_MS, MAX_HEADER_BYTES } from '../limits.ts';
+import { Places } from './places.ts';
 import type { Endpoint } from './upstream.ts';
 
-const MAX_CONNECTIONS = 64;
 /**
  * Shorter than the idle time of the other side, so that it rarely closes a connection just before
  * its next use.
@@ -29,6 +29,8 @@ export interface PoolParts {
   readonly count: CountConnection;
   /** The longest wait for a connection, TLS handshake included. */
   readonly connectMs: number;
+  /** With one endpoint, at the same time. */
+  readonly maxConnections: number;
 }
 
 /**
@@ -41,16 +43,30 @@ export class EndpointPool {
   readonly #agent: Agent;
   readonly #peers = new WeakMap<object, VerifiedPeer>();
   readonly #open = new Set<TLSSocket>();
+  /**
+   * One for each connection, taken for each request: Node's agent counts a connection only after its
+   * handshake.
+   */
+  readonly places: Places;
 
   constructor(endpoint: Endpoint, parts: PoolParts) {
     this.#endpoint = endpoint;
     this.#parts = parts;
-    this.#agent = new MtlsAgent(() => this.#connect());
+    this.places = new Places(parts.maxConnections);
+    this.#agent = new MtlsAgent(() => this.#connect(), parts.maxConnections);
   }
 
-  /** Begins a request to the endpoint. The caller ends it, and listens for its errors. */
+  /**
+   * Begins a request to the endpoint, for the holder of a place. The caller ends it, and listens for
+   * its errors.
+   */
   request(options: Pick<RequestOptions, 'method' | 'path' | 'headers'>): ClientRequest {
     return request({ ...options, agent: this.#agent, maxHeaderSize: MAX_HEADER_BYTES });
+  }
+
+  /** Whether a request gets a kept connection at once. */
+  hasFreeConnection(): boolean {
+    return Object.values(this.#agent.freeSockets).some((sockets) => (sockets?.length ?? 0) > 0);
   }
 
   /** The proved peer of a connection of this pool. */
@@ -132,8 +148,8 @@ export class EndpointPool {
 class MtlsAgent extends Agent {
   readonly #open: () => Promise<TLSSocket>;
 
-  constructor(open: () => Promise<TLSSocket>) {
-    super({ keepAlive: true, maxSockets: MAX_CONNECTIONS, maxFreeSockets: 8, timeout: IDLE_MS });
+  constructor(open: () => Promise<TLSSocket>, maxSockets: number) {
+    super({ keepAlive: true, maxSockets, maxFreeSockets: 8, timeout: IDLE_MS });
     this.#open = open;
   }
 

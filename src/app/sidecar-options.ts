@@ -1,0 +1,69 @@
+import type { SidecarConfig } from '../config/index.ts';
+import {
+  fixedUpstream,
+  type InboundOptions,
+  type OutboundOptions,
+  type Timeouts,
+  type UpstreamSource,
+} from '../demonstration/sidecar/index.ts';
+import { defined, given } from '../objects/index.ts';
+
+type InboundConfig = NonNullable<SidecarConfig['inbound']>;
+type OutboundConfig = SidecarConfig['outbound'][number];
+
+/** The inbound side as the sidecar takes it. */
+export function inboundOptions(config: InboundConfig): InboundOptions {
+  return {
+    listen: config.listen,
+    forwardTo: config.forward_to,
+    allow: config.allow,
+    ...defined({ timeouts: given(config.timeouts, timeoutsOf) }),
+  };
+}
+
+/** One outbound listener as the sidecar takes it. */
+export function outboundOptions(config: OutboundConfig): OutboundOptions {
+  return {
+    listen: config.listen,
+    upstream: upstreamOf(config),
+    ...defined({
+      timeouts: given(config.timeouts, timeoutsOf),
+      limits: given(config.limits, (limits) => ({
+        maxConnections: limits.max_connections,
+        maxPending: limits.max_pending,
+        maxRequests: limits.max_requests,
+      })),
+      outlierDetection: given(config.outlier_detection, (outliers) => ({
+        consecutiveFailures: outliers.consecutive_failures,
+        ejectionMs: outliers.ejection_time,
+        maxEjectionMs: outliers.max_ejection_time,
+        maxEjectedShare: outliers.max_ejected_share,
+      })),
+      retries: given(config.retries, (retries) => ({
+        attempts: retries.attempts,
+        statuses: new Set(retries.on_status),
+        backoffMs: retries.backoff,
+        maxBackoffMs: retries.max_backoff,
+        budget: { ratio: retries.budget, minPerSecond: retries.min_per_second },
+      })),
+    }),
+  };
+}
+
+/** The upstream that the config file lists. */
+function upstreamOf({ name, endpoints }: OutboundConfig): UpstreamSource {
+  return fixedUpstream({
+    name: name ?? endpoints[0]?.server_name ?? '',
+    endpoints: endpoints.map(({ to, server_name, expect, priority }) => ({
+      address: to.host,
+      port: to.port,
+      serverName: server_name,
+      spiffeIds: expect,
+      priority,
+    })),
+  });
+}
+
+function timeoutsOf({ connect, idle, request }: NonNullable<OutboundConfig['timeouts']>): Timeouts {
+  return { connectMs: connect, idleMs: idle, requestMs: request };
+}
