@@ -57,3 +57,23 @@ export {
   type X509BundlesResponse,
   type X509SvidResponse,
 } from './workload.ts';
+export {
+  CLUSTER_TYPE_URL,
+  type Cluster,
+  clusterDiscoveryService,
+  clusterMessage,
+  EXTENSION_CONFIG_TYPE_URL,
+  extensionConfigDiscoveryService,
+  extensionConfigMessage,
+  HTTP_RBAC_TYPE_URL,
+  type HeaderMatcher,
+  httpRbacMessage,
+  type LocalityEndpoints,
+  type Rbac,
+  type RbacPermission,
+  type RbacPrincipal,
+  type SdsSecretConfig,
+  type StringMatcher,
+  UPSTREAM_TLS_TYPE_URL,
+  upstreamTlsMessage,
+} from './xds.ts';

@@ -92,8 +92,8 @@ export const SPIFFE_VALIDATOR_TYPE_URL =
   'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig';
 
 const root = loadProto('sds');
-const discoveryRequest = messageType<DiscoveryRequest>(root, 'federate.sds.DiscoveryRequest');
-const discoveryResponse = messageType<DiscoveryResponse>(root, 'federate.sds.DiscoveryResponse');
+export const discoveryRequest = messageType<DiscoveryRequest>(root, 'federate.sds.DiscoveryRequest');
+export const discoveryResponse = messageType<DiscoveryResponse>(root, 'federate.sds.DiscoveryResponse');
 
 const deltaDiscoveryRequest = messageType<DeltaDiscoveryRequest>(root, 'federate.sds.DeltaDiscoveryRequest');
 const deltaDiscoveryResponse = messageType<DeltaDiscoveryResponse>(

@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto';
 import type { AnyMessage } from '../grpc/index.ts';
 import { encodeSecret, type SdsSecret } from './secret.ts';
 
-/** A secret in its encoded form, and the version of this content. */
-export interface EncodedSecret {
+/** A resource in its encoded form, and the version of this content. */
+export interface EncodedResource {
   readonly resource: AnyMessage;
   readonly version: string;
 }
 
 // A thousand proxies that ask for the same secret cost one encoding.
-const encoded = new WeakMap<SdsSecret, EncodedSecret>();
+const encoded = new WeakMap<SdsSecret, EncodedResource>();
 
 /** Encodes the secret. A server of secrets makes a new object for new content. */
-export function encodedSecret(secret: SdsSecret): EncodedSecret {
+export function encodedSecret(secret: SdsSecret): EncodedResource {
   let found = encoded.get(secret);
   if (!found) {
     const resource = encodeSecret(secret);

@@ -6,6 +6,10 @@ export type WorkloadApiErrorCode =
   | 'socket-failed'
   /** A received secret is of an unknown kind, or lacks what its kind needs. */
   | 'secret-malformed'
+  /** A cluster lacks an address, TLS, an SNI or the SPIFFE IDs of the other side. */
+  | 'cluster-malformed'
+  /** An RBAC filter has a condition that we cannot judge. */
+  | 'access-filter-malformed'
   /** The address of a Workload API is not a `unix` or `tcp` URI of the standard's form. */
   | 'endpoint-address-invalid'
   /** The Workload API is to be taken from `SPIFFE_ENDPOINT_SOCKET`, which is not set. */

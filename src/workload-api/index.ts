@@ -3,6 +3,23 @@
  * Workload API.
  */
 export {
+  type AccessFilter,
+  accessFilters,
+  decodeAccessFilter,
+  encodeAccessFilter,
+  INBOUND_FILTERS,
+} from './access-filter.ts';
+export {
+  type ConnectionSecrets,
+  type DiscoveredService,
+  clusterName,
+  decodeDiscoveredService,
+  discoveredServices,
+  encodeDiscoveredService,
+} from './discovered-service.ts';
+export { DiscoveryClient } from './discovery-client.ts';
+export { DiscoveryService, type NamedResources } from './discovery-service.ts';
+export {
   ENDPOINT_VARIABLE,
   type EndpointAddress,
   parseEndpointAddress,

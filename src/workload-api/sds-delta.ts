@@ -1,6 +1,5 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { type DeltaDiscoveryRequest, type DeltaDiscoveryResponse, SECRET_TYPE_URL } from '../grpc/index.ts';
-import { encodedSecret } from './encoded-secret.ts';
+import type { DeltaDiscoveryRequest, DeltaDiscoveryResponse } from '../grpc/index.ts';
 import { refusalOf } from './sds-state-of-the-world.ts';
 import { reasonOf, type SdsStream, type SdsStreamParts, settle, type Subscription } from './sds-stream.ts';
 
@@ -38,14 +37,14 @@ export class DeltaStream implements SdsStream {
     const removed: string[] = [];
     const touched: Subscription[] = [];
     for (const [name, subscription] of this.subscriptions) {
-      const secret = this.#parts.secrets(name);
-      if (!secret) {
+      const encoded = this.#parts.resource(name);
+      if (!encoded) {
         if (subscription.sent === undefined) continue;
         delete subscription.sent;
         removed.push(name);
         continue;
       }
-      const { resource, version } = encodedSecret(secret);
+      const { resource, version } = encoded;
       if (subscription.sent === version) continue;
       subscription.sent = version;
       touched.push(subscription);
@@ -58,7 +57,7 @@ export class DeltaStream implements SdsStream {
     this.#blocked = !this.#call.write({
       system_version_info: nonce,
       resources,
-      type_url: SECRET_TYPE_URL,
+      type_url: this.#parts.typeUrl,
       nonce,
       removed_resources: removed,
     });
@@ -72,7 +71,7 @@ export class DeltaStream implements SdsStream {
 
   #request(request: DeltaDiscoveryRequest): void {
     const names = request.resource_names_subscribe.filter((name) => name !== '*');
-    const problem = refusalOf(request.type_url, names.length + this.subscriptions.size);
+    const problem = refusalOf(this.#parts.typeUrl, request.type_url, names.length + this.subscriptions.size);
     if (problem) {
       this.#call.emit('error', problem);
       return;

@@ -9,6 +9,7 @@ import {
   type DeltaDiscoveryResponse,
   type DiscoveryRequest,
   type DiscoveryResponse,
+  SECRET_TYPE_URL,
   secretDiscoveryService,
 } from '../grpc/index.ts';
 import { defined } from '../objects/index.ts';
@@ -75,8 +76,14 @@ export class SdsServer {
     const { secrets, everyName = () => [], observe, beside = [], maxStreams = MAX_STREAMS, log } = options;
     this.#log = log;
     this.#maxStreams = maxStreams;
+    const resource = (name: string) => {
+      const secret = secrets(name);
+      return secret && encodedSecret(secret);
+    };
     this.#parts = {
-      secrets,
+      typeUrl: SECRET_TYPE_URL,
+      resource,
+      isComplete: false,
       everyName,
       observe: (event, stream, reason) => {
         observe?.(event);
@@ -153,8 +160,7 @@ export class SdsServer {
   }
 
   #versionOf(name: string): string | undefined {
-    const secret = this.#parts.secrets(name);
-    return secret && encodedSecret(secret).version;
+    return this.#parts.resource(name)?.version;
   }
 
   #addTo(server: Server): void {
@@ -167,7 +173,7 @@ export class SdsServer {
         { request }: ServerUnaryCall<DiscoveryRequest, DiscoveryResponse>,
         reply: sendUnaryData<DiscoveryResponse>,
       ) => {
-        const problem = refusalOf(request.type_url, request.resource_names.length);
+        const problem = refusalOf(SECRET_TYPE_URL, request.type_url, request.resource_names.length);
         const named = request.resource_names;
         const names = named.length > 0 ? named : this.#parts.everyName();
         if (problem) reply(problem);

@@ -1,6 +1,6 @@
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
-import { type DiscoveryRequest, type DiscoveryResponse, SECRET_TYPE_URL } from '../grpc/index.ts';
-import { encodedSecret, versionOf } from './encoded-secret.ts';
+import type { DiscoveryRequest, DiscoveryResponse } from '../grpc/index.ts';
+import { versionOf } from './encoded-secret.ts';
 import {
   MAX_NAMES_PER_STREAM,
   reasonOf,
@@ -11,8 +11,8 @@ import {
 } from './sds-stream.ts';
 
 /**
- * `StreamSecrets`: every response holds all secrets of the stream, and every request all wanted
- * names.
+ * `StreamSecrets` and its like for other types: every response holds all resources of the stream, and
+ * every request all wanted names.
  */
 export class StateOfTheWorldStream implements SdsStream {
   readonly subscriptions = new Map<string, Subscription>();
@@ -37,14 +37,16 @@ export class StateOfTheWorldStream implements SdsStream {
   push(): boolean {
     // A proxy that does not read costs one response. It gets the newest state when it reads again.
     if (this.#blocked) return false;
-    if (this.#everything) this.#want(this.#parts.everyName());
+    const lost = this.#everything && this.#want(this.#parts.everyName());
     const { message, versions } = responseOf(
       [...this.subscriptions.keys()],
       this.#parts,
       (this.#nonce + 1).toString(),
     );
     const changed = [...versions].some(([name, version]) => this.subscriptions.get(name)?.sent !== version);
-    if (!changed) return false;
+    // A client that waits for a complete list needs an empty one too.
+    const isDue = this.#parts.isComplete && (lost || this.#nonce === 0);
+    if (!changed && !isDue) return false;
     this.#nonce += 1;
     for (const [name, version] of versions) {
       const subscription = this.subscriptions.get(name);
@@ -60,7 +62,7 @@ export class StateOfTheWorldStream implements SdsStream {
   }
 
   #request(request: DiscoveryRequest): void {
-    const problem = refusalOf(request.type_url, request.resource_names.length);
+    const problem = refusalOf(this.#parts.typeUrl, request.type_url, request.resource_names.length);
     if (problem) {
       this.#call.emit('error', problem);
       return;
@@ -78,40 +80,42 @@ export class StateOfTheWorldStream implements SdsStream {
     this.push();
   }
 
-  #want(names: readonly string[]): void {
+  /** Subscribes to these names alone. Returns whether another one had been sent before. */
+  #want(names: readonly string[]): boolean {
     const wanted = new Set(names);
-    for (const name of this.subscriptions.keys()) if (!wanted.has(name)) this.subscriptions.delete(name);
+    const others = [...this.subscriptions].filter(([name]) => !wanted.has(name));
+    for (const [name] of others) this.subscriptions.delete(name);
     for (const name of wanted) if (!this.subscriptions.has(name)) this.subscriptions.set(name, {});
+    return others.some(([, { sent }]) => sent !== undefined);
   }
 }
 
-/** One response with the existing ones of the named secrets, and their versions. */
+/** One response with the existing ones of the named resources, and their versions. */
 export function responseOf(
   names: readonly string[],
-  { secrets }: Pick<SdsStreamParts, 'secrets'>,
+  { typeUrl, resource: find }: Pick<SdsStreamParts, 'typeUrl' | 'resource'>,
   nonce: string,
 ): { readonly message: DiscoveryResponse; readonly versions: ReadonlyMap<string, string> } {
   const versions = new Map<string, string>();
   const resources = names.flatMap((name) => {
-    const secret = secrets(name);
-    if (!secret) return [];
-    const { resource, version } = encodedSecret(secret);
-    versions.set(name, version);
-    return [resource];
+    const found = find(name);
+    if (!found) return [];
+    versions.set(name, found.version);
+    return [found.resource];
   });
   return {
-    message: { version_info: versionOf(resources), resources, type_url: SECRET_TYPE_URL, nonce },
+    message: { version_info: versionOf(resources), resources, type_url: typeUrl, nonce },
     versions,
   };
 }
 
 /** Why a request cannot be served, as the error that ends the call. */
-export function refusalOf(typeUrl: string, names: number): Error | undefined {
+export function refusalOf(served: string, typeUrl: string, names: number): Error | undefined {
   const why =
-    typeUrl !== '' && typeUrl !== SECRET_TYPE_URL
-      ? `only ${SECRET_TYPE_URL} is served`
+    typeUrl !== '' && typeUrl !== served
+      ? `only ${served} is served`
       : names > MAX_NAMES_PER_STREAM
-        ? `at most ${MAX_NAMES_PER_STREAM} secrets can be asked for`
+        ? `at most ${MAX_NAMES_PER_STREAM} names can be asked for`
         : undefined;
   return why === undefined ? undefined : Object.assign(new Error(why), { code: status.INVALID_ARGUMENT });
 }

@@ -1,4 +1,4 @@
-import type { SdsSecret } from './secret.ts';
+import type { EncodedResource } from './encoded-secret.ts';
 
 /** The progress of one secret on one stream: versions, and why the last one was refused. */
 export interface Subscription {
@@ -25,14 +25,21 @@ export type SdsEvent = 'sent' | 'acknowledged' | 'refused';
 
 /** The parts that every stream uses. */
 export interface SdsStreamParts {
-  readonly secrets: (name: string) => SdsSecret | undefined;
+  /** The type of the resources: of secrets as a rule. */
+  readonly typeUrl: string;
+  readonly resource: (name: string) => EncodedResource | undefined;
+  /**
+   * Whether a response holds every resource that exists, so that a removal is sent too. So it is for
+   * clusters; a secret that is gone is not taken away from a proxy.
+   */
+  readonly isComplete: boolean;
   /** The names for a proxy that names none. */
   readonly everyName: () => readonly string[];
   /** Called for each response and each answer to one; `reason` comes with a refusal. */
   readonly observe: (event: SdsEvent, stream: SdsStream, reason?: string) => void;
 }
 
-/** How many secrets one proxy may ask for: one per federated trust domain, and a few. */
+/** How many resources one proxy may ask for: one per federated trust domain, and a few. */
 export const MAX_NAMES_PER_STREAM = 4096;
 const MAX_REASON_CHARACTERS = 1000;
 

@@ -1,0 +1,139 @@
+import { loadProto, messageType } from './message-type.ts';
+import { type AnyMessage, discoveryRequest, discoveryResponse, type SubjectAltNameMatcher } from './sds.ts';
+import { method } from './service.ts';
+
+export interface LocalityEndpoints {
+  readonly lb_endpoints: readonly {
+    readonly endpoint?: {
+      readonly address?: {
+        readonly socket_address?: { readonly address: string; readonly port_value: number };
+      };
+    };
+  }[];
+  /** 0 is used first. */
+  readonly priority: number;
+}
+
+export interface Cluster {
+  readonly name: string;
+  readonly type: 'STATIC' | 'STRICT_DNS';
+  readonly connect_timeout?: { readonly seconds: number | string; readonly nanos: number };
+  readonly transport_socket?: { readonly name: string; readonly typed_config?: AnyMessage };
+  readonly load_assignment?: {
+    readonly cluster_name: string;
+    readonly endpoints: readonly LocalityEndpoints[];
+  };
+}
+
+/** A secret that the proxy gets over SDS, and by which of its clusters. */
+export interface SdsSecretConfig {
+  readonly name: string;
+  readonly sds_config?: {
+    readonly api_config_source?: {
+      readonly api_type: 'GRPC';
+      readonly grpc_services: readonly { readonly envoy_grpc: { readonly cluster_name: string } }[];
+      readonly transport_api_version: 'V3';
+    };
+    readonly resource_api_version: 'V3';
+  };
+}
+
+export interface UpstreamTlsContext {
+  readonly common_tls_context?: {
+    readonly tls_certificate_sds_secret_configs: readonly SdsSecretConfig[];
+    readonly combined_validation_context?: {
+      readonly default_validation_context?: {
+        readonly match_typed_subject_alt_names: readonly SubjectAltNameMatcher[];
+      };
+      readonly validation_context_sds_secret_config?: SdsSecretConfig;
+    };
+  };
+  readonly sni: string;
+}
+
+/** Exactly one member is set, in this matcher and in the ones below. */
+export interface StringMatcher {
+  readonly exact?: string;
+  readonly prefix?: string;
+  readonly suffix?: string;
+  readonly safe_regex?: { readonly regex: string };
+}
+
+export interface HeaderMatcher {
+  readonly name: string;
+  readonly present_match?: boolean;
+  readonly string_match?: StringMatcher;
+  readonly invert_match?: boolean;
+}
+
+export interface RbacPermission {
+  readonly and_rules?: { readonly rules: readonly RbacPermission[] };
+  readonly or_rules?: { readonly rules: readonly RbacPermission[] };
+  readonly any?: boolean;
+  readonly header?: HeaderMatcher;
+  readonly destination_port?: number;
+  readonly not_rule?: RbacPermission;
+  readonly url_path?: { readonly path?: StringMatcher };
+}
+
+export interface RbacPrincipal {
+  readonly and_ids?: { readonly ids: readonly RbacPrincipal[] };
+  readonly or_ids?: { readonly ids: readonly RbacPrincipal[] };
+  readonly any?: boolean;
+  readonly authenticated?: { readonly principal_name?: StringMatcher };
+  readonly not_id?: RbacPrincipal;
+}
+
+/** Envoy's RBAC: some policy matches where one of its permissions and one of its principals do. */
+export interface Rbac {
+  readonly action: 'ALLOW' | 'DENY' | 'LOG';
+  readonly policies: Readonly<
+    Record<
+      string,
+      { readonly permissions: readonly RbacPermission[]; readonly principals: readonly RbacPrincipal[] }
+    >
+  >;
+}
+
+export interface TypedExtensionConfig {
+  readonly name: string;
+  readonly typed_config?: AnyMessage;
+}
+
+export const CLUSTER_TYPE_URL = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
+export const UPSTREAM_TLS_TYPE_URL =
+  'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
+export const EXTENSION_CONFIG_TYPE_URL = 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig';
+export const HTTP_RBAC_TYPE_URL = 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC';
+
+const root = loadProto('xds');
+
+export const clusterMessage = messageType<Cluster>(root, 'federate.xds.Cluster');
+export const upstreamTlsMessage = messageType<UpstreamTlsContext>(root, 'federate.xds.UpstreamTlsContext');
+export const extensionConfigMessage = messageType<TypedExtensionConfig>(
+  root,
+  'federate.xds.TypedExtensionConfig',
+);
+/** The config of Envoy's HTTP filter. */
+export const httpRbacMessage = messageType<{ readonly rules?: Rbac }>(root, 'federate.xds.HttpRbac');
+
+const stream = (path: string) =>
+  method({
+    path,
+    request: discoveryRequest,
+    response: discoveryResponse,
+    requestStream: true,
+    responseStream: true,
+  });
+
+/** Envoy's `ClusterDiscoveryService`, state of the world. */
+export const clusterDiscoveryService = {
+  StreamClusters: stream('/envoy.service.cluster.v3.ClusterDiscoveryService/StreamClusters'),
+} as const;
+
+/** Envoy's `ExtensionConfigDiscoveryService`, state of the world. */
+export const extensionConfigDiscoveryService = {
+  StreamExtensionConfigs: stream(
+    '/envoy.service.extension.v3.ExtensionConfigDiscoveryService/StreamExtensionConfigs',
+  ),
+} as const;
