@@ -1,5 +1,5 @@
 import { createMetrics, createMetricsServer, partOf, Parts, type ProcessContext } from '../platform/index.ts';
-import { Sidecar, type SidecarOptions } from '../demonstration/sidecar/index.ts';
+import { MeshDiscovery, Sidecar, type SidecarOptions } from '../demonstration/sidecar/index.ts';
 import { resolveEndpointAddress } from '../workload-api/index.ts';
 import type { LoadedConfig, SidecarConfig } from '../config/index.ts';
 import { inboundOptions, outboundOptions } from './sidecar-options.ts';
@@ -17,12 +17,16 @@ export async function buildSidecar(
   context: ProcessContext,
 ): Promise<Parts> {
   const metrics = createMetrics({ processMetrics: config.metrics !== undefined });
+  const discovery = discoveryOf(config, context);
   const sidecar = new Sidecar({
     ...context,
     metrics,
     supply: supplyOf(config, context),
-    ...defined({ inbound: given(config.inbound, inboundOptions) }),
-    outbound: config.outbound.map(outboundOptions),
+    ...defined({
+      discovery,
+      inbound: given(config.inbound, (inbound) => inboundOptions(inbound, discovery)),
+    }),
+    outbound: config.outbound.map((outbound) => outboundOptions(outbound, discovery)),
     accessLog: config.access_log,
     traceContext: config.trace_context,
     drainMs: config.drain_timeout,
@@ -60,4 +64,11 @@ function supplyOf(config: SidecarConfig, { environment }: ProcessContext): Sidec
     address: resolveEndpointAddress(api, environment),
     choice: { ...(spiffeId && { spiffeId }), ...defined({ hint }) },
   };
+}
+
+/** The discovery of the mesh, where anything of the config comes from it. */
+function discoveryOf(config: SidecarConfig, context: ProcessContext): MeshDiscovery | undefined {
+  const { sds_socket: socket, inbound, outbound } = config;
+  const isUsed = inbound?.allow === 'mesh' || outbound.some(({ service }) => service !== undefined);
+  return isUsed && socket !== undefined ? new MeshDiscovery({ socket, ...context }) : undefined;
 }

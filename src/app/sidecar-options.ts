@@ -2,6 +2,7 @@ import type { SidecarConfig } from '../config/index.ts';
 import {
   fixedUpstream,
   type InboundOptions,
+  type MeshDiscovery,
   type OutboundOptions,
   type Timeouts,
   type UpstreamSource,
@@ -12,20 +13,23 @@ type InboundConfig = NonNullable<SidecarConfig['inbound']>;
 type OutboundConfig = SidecarConfig['outbound'][number];
 
 /** The inbound side as the sidecar takes it. */
-export function inboundOptions(config: InboundConfig): InboundOptions {
+export function inboundOptions(config: InboundConfig, discovery: MeshDiscovery | undefined): InboundOptions {
   return {
     listen: config.listen,
     forwardTo: config.forward_to,
-    allow: config.allow,
+    allow: config.allow === 'mesh' ? required(discovery) : config.allow,
     ...defined({ timeouts: given(config.timeouts, timeoutsOf) }),
   };
 }
 
 /** One outbound listener as the sidecar takes it. */
-export function outboundOptions(config: OutboundConfig): OutboundOptions {
+export function outboundOptions(
+  config: OutboundConfig,
+  discovery: MeshDiscovery | undefined,
+): OutboundOptions {
   return {
     listen: config.listen,
-    upstream: upstreamOf(config),
+    upstream: upstreamOf(config, discovery),
     ...defined({
       timeouts: given(config.timeouts, timeoutsOf),
       limits: given(config.limits, (limits) => ({
@@ -50,8 +54,12 @@ export function outboundOptions(config: OutboundConfig): OutboundOptions {
   };
 }
 
-/** The upstream that the config file lists. */
-function upstreamOf({ name, endpoints }: OutboundConfig): UpstreamSource {
+/** The upstream that the config file lists, or that the mesh has under the given name. */
+function upstreamOf(
+  { name, service, port, endpoints }: OutboundConfig,
+  discovery: MeshDiscovery | undefined,
+): UpstreamSource {
+  if (service !== undefined) return required(discovery).upstream({ host: service, ...defined({ port }) });
   return fixedUpstream({
     name: name ?? endpoints[0]?.server_name ?? '',
     endpoints: endpoints.map(({ to, server_name, expect, priority }) => ({
@@ -66,4 +74,9 @@ function upstreamOf({ name, endpoints }: OutboundConfig): UpstreamSource {
 
 function timeoutsOf({ connect, idle, request }: NonNullable<OutboundConfig['timeouts']>): Timeouts {
   return { connectMs: connect, idleMs: idle, requestMs: request };
+}
+
+function required(discovery: MeshDiscovery | undefined): MeshDiscovery {
+  if (discovery) return discovery;
+  throw new TypeError('unreachable: a checked config has the socket that discovery needs');
 }

@@ -7,7 +7,12 @@ import { limits, outlierDetection, retries } from './sidecar/upstream-protection
 const inbound = z.strictObject({
   listen: listenAddress().describe('Where mTLS connections arrive, `host:port`.'),
   forward_to: listenAddress().describe('The workload, `host:port`, spoken to in plain HTTP.'),
-  allow: z.array(spiffeIdField()).default([]).describe('The SPIFFE IDs that may call. Default: none.'),
+  allow: z
+    .union([z.literal('mesh'), z.array(spiffeIdField())], 'expected "mesh" or a list of SPIFFE IDs')
+    .default([])
+    .describe(
+      'The SPIFFE IDs that may call; or `mesh`: the rules of the mesh decide about each request. Default: none.',
+    ),
   timeouts: timeouts.optional().describe('Limits of time for requests to the workload.'),
 });
 
@@ -39,6 +44,20 @@ const outbound = z
       .max(253)
       .optional()
       .describe('The called service, for logs and metrics. Default: the first `server_name`.'),
+    service: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe(
+        'The called service by its host name in the mesh, which tells its endpoints over `sds_socket`; or `to`:',
+      ),
+    port: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .optional()
+      .describe('With `service`: which of its ports, where it has several.'),
     to: listenAddress()
       .optional()
       .describe('The target of the call: the other sidecar, or a gateway; or `endpoints`:'),
@@ -64,6 +83,12 @@ const outbound = z
   .superRefine((given, context) => {
     const refuse = (key: string, message: string) =>
       context.addIssue({ code: 'custom', path: [key], message });
+    if (given.service === undefined && given.port !== undefined) refuse('port', 'goes with "service"');
+    if (given.service !== undefined) {
+      for (const key of ['to', 'server_name', 'expect', 'endpoints'] as const)
+        if (given[key] !== undefined) refuse(key, 'does not go with "service": the mesh tells it');
+      return;
+    }
     for (const key of ['to', 'server_name', 'expect'] as const) {
       if (given.endpoints !== undefined && given[key] !== undefined)
         refuse(key, 'does not go with "endpoints": each of them has its own');
@@ -108,9 +133,23 @@ export const sidecarConfigSchema = z
     ...processFields,
     drain_timeout: duration().prefault('5s').describe('How long open requests may go on after SIGTERM.'),
   })
-  .superRefine(({ sds_socket: sds, workload_api: api, spiffe_id: id, hint }, context) => {
-    const refuse = (key: string, message: string) =>
-      context.addIssue({ code: 'custom', path: [key], message });
+  .superRefine((config, context) => {
+    const {
+      sds_socket: sds,
+      workload_api: api,
+      spiffe_id: id,
+      hint,
+      inbound: calls,
+      outbound: targets,
+    } = config;
+    const refuse = (key: string | (string | number)[], message: string) =>
+      context.addIssue({ code: 'custom', path: [key].flat(), message });
+    if (sds === undefined) {
+      const needs = 'needs "sds_socket": the mesh tells it there';
+      if (calls?.allow === 'mesh') refuse(['inbound', 'allow'], needs);
+      for (const [index, { service }] of (targets ?? []).entries())
+        if (service !== undefined) refuse(['outbound', index, 'service'], needs);
+    }
     if (sds === undefined && api === undefined)
       refuse('sds_socket', 'is missing: the SVID and the trust come from it, or from "workload_api"');
     if (sds === undefined) return;

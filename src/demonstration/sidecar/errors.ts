@@ -27,6 +27,16 @@ export type SidecarErrorCode =
   | 'max-requests-reached'
   /** As many requests wait for a connection as may wait. */
   | 'max-pending-reached'
+  /** The control plane has not said yet which services and rules there are. */
+  | 'mesh-silent'
+  /** The mesh has no service of that name for this workload. */
+  | 'service-unknown'
+  /** The service has several ports and none was named, or not the named one. */
+  | 'service-port-unknown'
+  /** The caller is proved, and no rule of the mesh allows its request. */
+  | 'access-denied'
+  /** Rules look at paths, and servers read this path in several ways. */
+  | 'path-ambiguous'
   /** The endpoint was taken out of the upstream while a connection to it was made. */
   | 'endpoint-removed'
   /** The answer has a status or headers that HTTP does not have. */

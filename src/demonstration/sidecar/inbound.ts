@@ -20,6 +20,8 @@ import { defined } from '../../objects/index.ts';
 import type { Clock, Log } from '../../platform/index.ts';
 import type { SpiffeId } from '../../spiffe/index.ts';
 import type { CountConnection } from './count-connection.ts';
+import { judgeRequest } from './discovery/judge-request.ts';
+import type { InboundFilters } from './discovery/mesh-discovery.ts';
 import { SidecarError } from './errors.ts';
 import type { Exchange } from './exchange/exchange.ts';
 import type { ExchangeRecords } from './exchange/exchange-records.ts';
@@ -38,12 +40,18 @@ export interface InboundOptions {
   readonly listen: Address;
   /** The workload, spoken to in plain HTTP. */
   readonly forwardTo: Address;
-  /** The allowed callers. */
-  readonly allow: readonly SpiffeId[];
+  /** The allowed callers, or where the rules of the mesh come from. */
+  readonly allow: readonly SpiffeId[] | AccessSource;
   /** Longest TLS handshake; left out: 5 s. */
   readonly handshakeMs?: number;
   /** For requests to the workload. */
   readonly timeouts?: Timeouts;
+}
+
+/** The rules of the mesh about requests to the workload. */
+export interface AccessSource {
+  /** Undefined until the mesh has sent them: then nobody is let in. */
+  filters(): InboundFilters | undefined;
 }
 
 export interface InboundParts {
@@ -72,7 +80,8 @@ export class Inbound {
   readonly #ending = new WeakSet<object>();
 
   constructor(options: InboundOptions, parts: InboundParts) {
-    const allowed = new Set(options.allow);
+    const { allow } = options;
+    const allowed = 'filters' in allow ? undefined : new Set(allow);
     const { svid, registry, log, count } = parts;
     this.#options = options;
     this.#parts = parts;
@@ -97,7 +106,8 @@ export class Inbound {
       verifier: parts.verifier,
       ...defined({ handshakeTimeoutMs: options.handshakeMs }),
       authorize: (peer) => {
-        if (allowed.has(peer.id)) return;
+        // The rules of the mesh are about requests, so each is judged on its own.
+        if (allowed === undefined || allowed.has(peer.id)) return;
         throw new SidecarError(
           'peer-not-authorized',
           `${peer.id} is proved, but not on the list of those that may call`,
@@ -158,7 +168,35 @@ export class Inbound {
     const exchange = records.begin('inbound', incoming, response);
     exchange.onClose(() => this.#settled(socket));
     exchange.peer = peer.id;
-    await this.#callWorkload(exchange, peer, clock);
+    if (this.#admits(exchange, peer)) await this.#callWorkload(exchange, peer, clock);
+  }
+
+  /** Whether the rules of the mesh let the request in. Answers it where they do not. */
+  #admits(exchange: Exchange, peer: VerifiedPeer): boolean {
+    const { allow, forwardTo } = this.#options;
+    if (!('filters' in allow)) return true;
+    const filters = allow.filters();
+    if (!filters) {
+      exchange.refuse(503, 'mesh-silent', 'the mesh has not sent the rules about callers yet');
+      return false;
+    }
+    const { method = '', url = '', headers } = exchange.incoming;
+    const [path = ''] = url.split('?', 1);
+    const texts = Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : value]),
+    );
+    const request = { caller: peer.id, method, path, headers: texts, port: forwardTo.port };
+    const verdict = judgeRequest(filters, request);
+    if (verdict.allowed) return true;
+    const { log, count } = this.#parts;
+    count('inbound', verdict.code);
+    log.info('request refused', { ...verdict, peer: peer.id, method, path });
+    const why =
+      verdict.code === 'path-ambiguous'
+        ? 'rules of this service are about paths, and servers read this path in several ways'
+        : `${peer.id} is proved, and no rule of this service lets it ${method} ${path}`;
+    exchange.refuse(403, verdict.code, why);
+    return false;
   }
 
   async #callWorkload(exchange: Exchange, peer: VerifiedPeer, clock: Clock): Promise<void> {

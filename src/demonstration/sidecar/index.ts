@@ -1,4 +1,6 @@
 /** The mTLS proxy next to one workload, fed over SDS or by a SPIFFE Workload API. */
+export { judgeRequest } from './discovery/judge-request.ts';
+export { MeshDiscovery } from './discovery/mesh-discovery.ts';
 export type { Address, InboundOptions } from './inbound.ts';
 export type { OutboundOptions } from './outbound.ts';
 export { Sidecar, type SidecarOptions } from './sidecar.ts';

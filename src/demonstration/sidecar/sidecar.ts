@@ -2,6 +2,7 @@ import { ConnectionRegistry } from '../../mtls/index.ts';
 import type { Clock, Log, Metrics, Random } from '../../platform/index.ts';
 import { createCallMeasures } from './call-measures.ts';
 import { ExchangeRecords } from './exchange/exchange-records.ts';
+import type { MeshDiscovery } from './discovery/mesh-discovery.ts';
 import { Inbound, type InboundOptions } from './inbound.ts';
 import { Outbound, type OutboundOptions } from './outbound.ts';
 import type { CountConnection } from './count-connection.ts';
@@ -11,6 +12,8 @@ export interface SidecarOptions {
   readonly supply: SupplyOptions;
   readonly inbound?: InboundOptions;
   readonly outbound: readonly OutboundOptions[];
+  /** Where upstreams and rules of the mesh come from, for the options that use it. */
+  readonly discovery?: MeshDiscovery;
   /** Writes one line for each request to the log; left out: no. */
   readonly accessLog?: boolean;
   /** Continues the trace of each request, or starts one (W3C Trace Context); left out: no. */
@@ -83,6 +86,7 @@ export class Sidecar {
   /** Listens; throws `MtlsError` and `SidecarError` `port-in-use`, `listen-failed`. */
   async start(): Promise<void> {
     this.#supply.start();
+    this.#options.discovery?.start();
     try {
       await this.inbound?.start();
       for (const outbound of this.outbound) await outbound.start();
@@ -99,6 +103,7 @@ export class Sidecar {
       ...this.outbound.map((outbound) => outbound.stop(drainMs)),
     ]);
     this.#registry.closeAll();
+    await this.#options.discovery?.stop();
     await this.#supply.stop();
   }
 }

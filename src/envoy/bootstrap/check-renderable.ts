@@ -4,7 +4,7 @@ import { ConfigError, type ConfigMistake, type SidecarConfig } from '../../confi
 const NOT_RENDERED = {
   sidecar: ['access_log', 'trace_context'],
   inbound: ['timeouts'],
-  outbound: ['timeouts', 'limits', 'outlier_detection', 'retries'],
+  outbound: ['service', 'timeouts', 'limits', 'outlier_detection', 'retries'],
 } as const;
 
 /**
@@ -15,8 +15,16 @@ export function checkRenderable(config: SidecarConfig, file: string): void {
   const mistakes = [
     ...present(config, NOT_RENDERED.sidecar, ''),
     ...present(config.inbound ?? {}, NOT_RENDERED.inbound, 'inbound.'),
+    ...(config.inbound?.allow === 'mesh'
+      ? [
+          {
+            path: 'inbound.allow',
+            message: 'the rules of the mesh are not rendered for an Envoy: list the SPIFFE IDs that may call',
+          },
+        ]
+      : []),
     ...config.outbound.flatMap((outbound, index) => [
-      ...(outbound.endpoints.length === 1
+      ...(outbound.endpoints.length === 1 || outbound.service !== undefined
         ? []
         : [
             {

@@ -40,6 +40,7 @@ const HTTP_MANAGER = `${TYPES}.filters.network.http_connection_manager.v3.HttpCo
 export function sidecarBootstrap(config: SidecarConfig, secrets: SidecarSecrets): object {
   const { inbound, outbound, certificate_resource: identity } = config;
   const { identitySocket, trustSocket, trustResource } = secrets;
+  const callers = inbound === undefined || inbound.allow === 'mesh' ? [] : inbound.allow;
   const tls = (ids: readonly SpiffeId[]) => ({
     tls_params: { tls_minimum_protocol_version: 'TLSv1_2' },
     tls_certificate_sds_secret_configs: [secretFrom(IDENTITY, identity)],
@@ -73,10 +74,10 @@ export function sidecarBootstrap(config: SidecarConfig, secrets: SidecarSecrets)
                         // A session that is resumed is not judged by the roots of now.
                         disable_stateless_session_resumption: true,
                         disable_stateful_session_resumption: true,
-                        common_tls_context: { ...tls(inbound.allow), alpn_protocols: ['h2', 'http/1.1'] },
+                        common_tls_context: { ...tls(callers), alpn_protocols: ['h2', 'http/1.1'] },
                       },
                     },
-                    filters: [httpManager('inbound', 'workload', [onlyThese(inbound.allow)], FROM_PEERS)],
+                    filters: [httpManager('inbound', 'workload', [onlyThese(callers)], FROM_PEERS)],
                   },
                 ],
               },

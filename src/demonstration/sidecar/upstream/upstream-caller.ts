@@ -226,6 +226,8 @@ export class UpstreamCaller {
 
   #noEndpoint(): SidecarError {
     const name = JSON.stringify(this.name);
+    const { absence } = this.#source.current();
+    if (absence) return new SidecarError(absence.code, absence.message);
     return this.#pools.isEmpty
       ? new SidecarError('no-endpoint', `${name} has no endpoint now`)
       : new SidecarError(

@@ -1,4 +1,5 @@
 import type { SpiffeId } from '../../../spiffe/index.ts';
+import type { SidecarErrorCode } from '../errors.ts';
 
 /** One place where a service answers: another sidecar, or a gateway on the way to it. */
 export interface Endpoint {
@@ -17,6 +18,8 @@ export interface Upstream {
   /** Names the service in logs and metrics; unique in one sidecar. */
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
+  /** Why there is no endpoint, where the source knows more than that. */
+  readonly absence?: { readonly code: SidecarErrorCode; readonly message: string } | undefined;
 }
 
 /** Where the endpoints of one upstream come from: the config file, or a control plane. */
