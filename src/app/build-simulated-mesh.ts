@@ -25,7 +25,15 @@ export async function buildSimulatedIstio(
       namespace: each.namespace,
       account: each.service_account,
       sdsSocket: each.sds_socket,
+      ...defined({ labels: each.labels }),
+      ...(each.service && {
+        service: {
+          address: each.service.address,
+          ports: each.service.ports.map(({ target_port: targetPort, ...port }) => ({ ...port, targetPort })),
+        },
+      }),
     })),
+    ...defined({ manifestsFile: config.manifests_file }),
   });
   return new Parts([partOf('mesh', mesh)], context);
 }
@@ -50,7 +58,15 @@ export async function buildSimulatedConsul(
       namespace: each.namespace,
       service: each.service,
       sdsSocket: each.sds_socket,
+      ...(each.proxy && {
+        proxy: {
+          address: each.proxy.address,
+          localPort: each.proxy.local_port,
+          ...defined({ protocol: each.proxy.protocol }),
+        },
+      }),
     })),
+    ...defined({ intentionDefault: config.default_intention_policy }),
   });
   return new Parts([partOf('mesh', mesh)], context);
 }

@@ -20,6 +20,16 @@ function workloads<Identity extends z.ZodRawShape>(identity: Identity) {
   return z.array(workload).default([]).describe('Who gets an SVID, and on which socket.');
 }
 
+const protocols = ['http', 'http2', 'grpc', 'tcp'] as const;
+const portNumber = () => z.int().min(1).max(65_535);
+
+const meshPort = z.strictObject({
+  name: z.string().min(1).describe('Name of the port.'),
+  port: portNumber().describe('Port of the Service, at which the sidecar takes mTLS.'),
+  target_port: portNumber().describe('Port at which the workload listens; access rules name it.'),
+  protocol: z.enum(protocols).default('http').describe('What the workload speaks.'),
+});
+
 /** The config of `federate simulate istio`. */
 export const simulatedIstioConfigSchema = z.strictObject({
   ...common,
@@ -49,7 +59,26 @@ export const simulatedIstioConfigSchema = z.strictObject({
   workloads: workloads({
     namespace: z.string().min(1).describe('Namespace of the identity.'),
     service_account: z.string().min(1).describe('Service account of the identity.'),
+    labels: z
+      .record(z.string().min(1), z.string())
+      .optional()
+      .describe('Labels of its pod. Default: `app` with its name.'),
+    service: z
+      .strictObject({
+        address: z
+          .string()
+          .min(1)
+          .describe('Where its sidecar takes mTLS: an IP address, or a host name that callers resolve.'),
+        ports: z.array(meshPort).min(1).describe('The ports of the Service.'),
+      })
+      .optional()
+      .describe('The Service `<name>.<namespace>.svc.cluster.local` in front of it. Default: none.'),
   }),
+  manifests_file: path()
+    .optional()
+    .describe(
+      'YAML with objects of the operator, such as AuthorizationPolicies; made at the start where missing.',
+    ),
 });
 
 /** The config of `federate simulate consul`. */
@@ -70,7 +99,22 @@ export const simulatedConsulConfigSchema = z.strictObject({
   workloads: workloads({
     namespace: z.string().default('default').describe('Namespace of the identity.'),
     service: z.string().min(1).describe('Service of the identity.'),
+    proxy: z
+      .strictObject({
+        address: listenAddress().describe('Where its sidecar takes mTLS, `host:port`.'),
+        local_port: portNumber().describe('Port at which the workload listens.'),
+        protocol: z
+          .enum(protocols)
+          .optional()
+          .describe('Written to `service-defaults` where that is missing. Default: none, which means tcp.'),
+      })
+      .optional()
+      .describe('Its sidecar, as the catalog shows it. Default: none.'),
   }),
+  default_intention_policy: z
+    .enum(['allow', 'deny'])
+    .optional()
+    .describe('What holds where no intention is about a caller. Default: deny with ACLs, else allow.'),
 });
 
 const listen = listenAddress().describe('Where it listens, `host:port`.');

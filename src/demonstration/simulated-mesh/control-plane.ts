@@ -23,7 +23,7 @@ import type {
 } from './control-status.ts';
 import { SimulatedMeshError } from './errors.ts';
 import { type IdentityHolder, WorkloadIdentities } from './workload-identities.ts';
-import { WorkloadSocket } from './workload-socket.ts';
+import { type WorkloadDiscovery, WorkloadSocket } from './workload-socket.ts';
 
 /** A workload of the mesh, with the Unix socket on which it and its proxy are served. */
 export interface Workload extends IdentityHolder {
@@ -32,9 +32,9 @@ export interface Workload extends IdentityHolder {
 
 /**
  * What a product adds to the common part: the form of its foreign trust for a proxy and for the
- * operator.
+ * operator, and what it makes of its services and access rules for a proxy.
  */
-interface TrustEffect {
+interface MeshEffect {
   /**
    * The `ROOTCA` secret that every proxy of the mesh gets, made of the own roots and the foreign
    * trust.
@@ -44,6 +44,8 @@ interface TrustEffect {
   /** The foreign trust by trust domain, for workloads that verify themselves. */
   foreignBundles(): readonly TrustBundle[];
   refused(): { readonly code: string; readonly message: string } | undefined;
+  /** What the proxy of the workload with that name may reach, and whom it lets in. */
+  discovery(workload: string): WorkloadDiscovery;
 }
 
 const DEFAULT_SVID_TTL_MS = 3_600_000;
@@ -85,6 +87,7 @@ export class ControlPlane {
             ),
           foreignBundles: () => options.effect.foreignBundles(),
           validationSecret: () => options.effect.validationSecret(authority.roots()),
+          discovery: () => options.effect.discovery(name),
         };
         return [name, new WorkloadSocket(supply, { clock, log: log.with({ workload: name }) })];
       }),
@@ -136,6 +139,11 @@ export class ControlPlane {
   /** Hands the present trust to every proxy and every workload. */
   trustChanged(): void {
     for (const socket of this.#sockets.values()) socket.trustChanged();
+  }
+
+  /** Hands the present services and access rules to every proxy. */
+  discoveryChanged(): void {
+    for (const socket of this.#sockets.values()) socket.discoveryChanged();
   }
 
   /**
@@ -234,7 +242,7 @@ interface ControlPlaneOptions {
   readonly workloads: readonly Workload[];
   readonly svidTtlMs?: number | undefined;
   readonly controlSocket: string;
-  readonly effect: TrustEffect;
+  readonly effect: MeshEffect;
   /** Called after any workload got a new SVID. */
   readonly onSvidRenewed?: () => void;
   readonly clock: Clock;

@@ -9,6 +9,7 @@ export type SimulatedMeshErrorCode =
   | 'ca-other-trust-domain'
   | 'rotation-phase'
   | 'state-malformed'
+  | 'manifest-malformed'
   | 'not-started'
   | 'control-unreachable'
   | 'control-refused'

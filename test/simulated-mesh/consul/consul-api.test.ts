@@ -137,7 +137,7 @@ describe('config entries', () => {
   const entry = (service: string) => ({
     Kind: 'exported-services',
     Name: 'default',
-    Services: [{ Name: service }],
+    Services: [{ Name: service, Consumers: [{ Peer: 'west' }] }],
   });
 
   it('are written by compare-and-set', async () => {
@@ -148,7 +148,7 @@ describe('config entries', () => {
     expect(await put(entry('b'), '?cas=0')).toBe('false');
     expect(await put(entry('b'), `?cas=${body.ModifyIndex + 100}`)).toBe('false');
     expect(await put(entry('b'), `?cas=${body.ModifyIndex}`)).toBe('true');
-    expect((await get(NAME)).body.Services).toEqual([{ Name: 'b' }]);
+    expect((await get(NAME)).body.Services).toEqual(entry('b').Services);
     expect((await get('/v1/config/exported-services')).body).toHaveLength(1);
   });
 
@@ -157,7 +157,23 @@ describe('config entries', () => {
     expect((await fetch(started.url + NAME, { method: 'DELETE' })).status).toBe(200);
     expect((await get(NAME)).status).toBe(404);
     expect(await put({ Kind: 'mesh', Name: 'mesh' })).toContain('invalid config entry kind');
-    expect(await put({ Kind: 'service-intentions', Name: 'info', Sources: [] })).toBe('true');
+  });
+
+  it('are refused in the words of the product where services and callers are named wrongly', async () => {
+    const exports = (service: object) => put({ ...entry('a'), Services: [service] });
+    expect(await exports({ Name: 'a', Consumers: [] })).toContain('at least one consumer');
+    expect(await exports({ Name: 'consul', Consumers: [{ Peer: 'west' }] })).toContain('not supported');
+    expect(await exports({ Name: 'a', Consumers: [{ Peer: '*' }] })).toContain('wildcard');
+    const intentions = (...Sources: object[]) => put({ Kind: 'service-intentions', Name: 'info', Sources });
+    expect(await intentions()).toContain('At least one source');
+    expect(await intentions({ Name: 'a', Action: 'maybe' })).toContain("'allow' or 'deny'");
+    const allowed = { Name: 'a', Peer: 'west', Action: 'allow' };
+    expect(await intentions(allowed, allowed)).toContain('more than once');
+    const http = (HTTP: object) => intentions({ Name: 'a', Permissions: [{ Action: 'allow', HTTP }] });
+    expect(await http({ PathExact: 'a' })).toContain("does not start with '/'");
+    expect(await http({ PathExact: '/a', PathPrefix: '/a' })).toContain('only contain one');
+    expect(await http({ Methods: ['get'] })).toContain('invalid method');
+    expect(await http({ PathExact: '/a', Methods: ['GET'] })).toBe('true');
   });
 });
 

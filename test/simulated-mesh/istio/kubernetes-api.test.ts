@@ -172,9 +172,18 @@ describe('writes', () => {
     expect((await admin.call('DELETE', `${MAPS}/mine`)).status).toBe(404);
   });
 
-  it('refuse dry runs, bodies that are not a ConfigMap, and too much data', async () => {
+  it('judge a dry run and keep nothing of it', async () => {
     const { body: held } = await agent.call('GET', MESH);
-    expect((await agent.call('PUT', `${MESH}?dryRun=All`, held)).status).toBe(400);
+    const changed = { ...held, data: { ...held.data, extra: 'new' } };
+    const tried = await agent.call('PUT', `${MESH}?dryRun=All`, changed);
+    expect(tried).toMatchObject({ status: 200, body: { data: { extra: 'new' } } });
+    expect((await agent.call('PUT', `${MESH}?dryRun=All`, { ...held, data: { mesh: 1 } })).status).toBe(400);
+    expect((await agent.call('PUT', `${MESH}?dryRun=Some`, changed)).status).toBe(400);
+    expect((await agent.call('GET', MESH)).body).toEqual(held);
+  });
+
+  it('refuse bodies that are not a ConfigMap, and too much data', async () => {
+    const { body: held } = await agent.call('GET', MESH);
     expect((await agent.call('PUT', MESH, { ...held, kind: 'Secret' })).status).toBe(400);
     expect((await agent.call('PUT', MESH, { ...held, data: { mesh: 1 } })).status).toBe(400);
     const large = { ...held, data: { mesh: 'x'.repeat(1024 * 1024 + 1) } };

@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
+import { refusalOfEntry } from './check-config-entry.ts';
 import { answerTable, type ConsulRequest, jsonObject, requireToken } from './consul-request.ts';
 import type { ConfigEntry, ConsulState } from './consul-state.ts';
 import type { Peerings } from './peerings.ts';
@@ -17,7 +18,11 @@ const KINDS: ReadonlySet<string> = new Set([
 export function addConfigRoutes(
   app: Hono,
   request: ConsulRequest,
-  { state, peerings }: { readonly state: ConsulState; readonly peerings: Peerings },
+  {
+    state,
+    peerings,
+    onChange,
+  }: { readonly state: ConsulState; readonly peerings: Peerings; readonly onChange: () => void },
 ): void {
   app.put('/v1/config', async (context) => {
     requireToken(context, request, 'operator:write');
@@ -27,8 +32,11 @@ export function addConfigRoutes(
       return context.text(`invalid config entry kind: ${JSON.stringify(kind)}`, 400);
     }
     if (typeof name !== 'string' || name === '') return context.text('Must provide a Name', 400);
+    const refusal = refusalOfEntry(kind, name, body);
+    if (refusal !== undefined) return context.text(refusal, 400);
     const done = state.putConfigEntry({ kind, name, body }, casOf(context));
     peerings.exportsChanged();
+    onChange();
     await request.written();
     return context.json(done);
   });
@@ -53,6 +61,7 @@ export function addConfigRoutes(
     const cas = casOf(context);
     const done = state.deleteConfigEntry(kindOf(context), context.req.param('name'), cas);
     peerings.exportsChanged();
+    onChange();
     await request.written();
     return context.json(cas === undefined ? {} : done);
   });

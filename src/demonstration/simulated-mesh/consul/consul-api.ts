@@ -5,6 +5,7 @@ import type { TrustDomain } from '../../../spiffe/index.ts';
 import type { OwnRoot } from '../certificate-authority.ts';
 import type { WorkloadSvid } from '../workload-identities.ts';
 import { caRootsDocument, caRootsPem, leafDocument } from './ca-documents.ts';
+import { addCatalogRoutes, type Catalog } from './catalog-routes.ts';
 import { addConfigRoutes } from './config-routes.ts';
 import { answerTable, type ConsulRequest, requireToken } from './consul-request.ts';
 import type { ConsulState } from './consul-state.ts';
@@ -19,10 +20,18 @@ interface ConsulApiOptions extends ConsulRequest {
   readonly ownRoots: () => readonly OwnRoot[];
   /** The SVID of a service we issue for; undefined for any other. */
   readonly leafOf: (service: string) => WorkloadSvid | undefined;
+  readonly catalog: Catalog;
+  readonly intentionDefault: 'allow' | 'deny' | undefined;
+  readonly grpcPort: () => number;
+  /** Called after a config entry changed. */
+  readonly onConfigChanged: () => void;
   readonly log: Log;
 }
 
-/** The part of Consul's HTTP API that an adapter uses: roots, leaves, peerings, config entries. */
+/**
+ * The part of Consul's HTTP API that an adapter uses: roots, leaves, peerings, config entries, the
+ * catalog.
+ */
 export function consulApi(options: ConsulApiOptions): Hono {
   const { state, trustDomain, datacenter, ownRoots, log } = options;
   const app = new Hono();
@@ -37,6 +46,14 @@ export function consulApi(options: ConsulApiOptions): Hono {
         NodeName: 'simulated',
         Server: true,
         Version: '1.21.0',
+      },
+      DebugConfig: {
+        ConnectEnabled: true,
+        PeeringEnabled: true,
+        GRPCTLSPort: options.grpcPort(),
+        ACLsEnabled: options.aclToken !== undefined,
+        ACLResolverSettings: { ACLDefaultPolicy: options.aclToken === undefined ? 'allow' : 'deny' },
+        DefaultIntentionPolicy: options.intentionDefault ?? '',
       },
     });
   });
@@ -59,7 +76,8 @@ export function consulApi(options: ConsulApiOptions): Hono {
     });
   });
   addPeeringRoutes(app, options, options);
-  addConfigRoutes(app, options, options);
+  addConfigRoutes(app, options, { ...options, onChange: options.onConfigChanged });
+  addCatalogRoutes(app, options, options);
 
   app.notFound((context) => context.text('Invalid URL path: not a recognized HTTP API endpoint', 404));
   app.onError((error, context) => {

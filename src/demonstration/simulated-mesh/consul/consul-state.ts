@@ -49,7 +49,7 @@ export interface ConfigEntry {
 }
 
 /** What a blocking query waits for. */
-export type Table = 'roots' | 'leaves' | 'peerings' | 'config';
+export type Table = 'roots' | 'leaves' | 'peerings' | 'config' | 'catalog';
 
 /** What is written to disk. */
 export interface ConsulSnapshot {
@@ -82,7 +82,7 @@ export class ConsulState {
     const snapshot = await file.load();
     if (snapshot) {
       state.#index = snapshot.index;
-      state.#tables = { ...snapshot.tables };
+      state.#tables = { ...tablesAt(snapshot.index), ...snapshot.tables };
       for (const peering of snapshot.peerings) state.#peerings.set(peering.name, peering);
       for (const entry of snapshot.configEntries) state.#config.set(keyOf(entry), entry);
     }
@@ -172,7 +172,7 @@ export class ConsulState {
   }
 
   /** Marks a table with rows elsewhere, such as the CA's roots, as changed. */
-  changed(table: 'roots' | 'leaves'): void {
+  changed(table: 'roots' | 'leaves' | 'catalog'): void {
     this.#touch(table);
     this.#save();
   }
@@ -223,5 +223,5 @@ function keyOf({ kind, name }: { readonly kind: string; readonly name: string })
 }
 
 function tablesAt(index: number): Record<Table, number> {
-  return { roots: index, leaves: index, peerings: index, config: index };
+  return { roots: index, leaves: index, peerings: index, config: index, catalog: index };
 }

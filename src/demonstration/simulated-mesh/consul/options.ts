@@ -14,6 +14,18 @@ export interface ConsulWorkload {
    * the SPIFFE Workload API.
    */
   readonly sdsSocket: string;
+  /** Its proxy, as the catalog shows it; none for a workload that nobody calls. */
+  readonly proxy?: ConsulProxy;
+}
+
+/** The proxy in front of a workload. */
+export interface ConsulProxy {
+  /** Where it takes mTLS: an IP address, or a host name that the callers can resolve. */
+  readonly address: { readonly host: string; readonly port: number };
+  /** The port at which the workload listens. */
+  readonly localPort: number;
+  /** Written to `service-defaults` where the operator set none; `tcp` without one, as in the product. */
+  readonly protocol?: string;
 }
 
 /** The options of a simulated Consul. */
@@ -36,6 +48,8 @@ export interface SimulatedConsulOptions {
    * Without it everything is allowed, as in `consul agent -dev`.
    */
   readonly aclTokenFile?: string;
+  /** `default_intention_policy`; without it that of the ACLs: deny where they are on. */
+  readonly intentionDefault?: 'allow' | 'deny';
   readonly workloads: readonly ConsulWorkload[];
   /** Life of a workload's SVID, default one hour (the product: 72 hours); renewed at half of it. */
   readonly svidTtlMs?: number;

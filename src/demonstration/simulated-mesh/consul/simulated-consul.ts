@@ -10,10 +10,13 @@ import { requestListener } from '../request-listener.ts';
 import { secretFromFile } from '../secret-file.ts';
 import { SnapshotFile } from '../snapshot-file.ts';
 import { WorkloadIdentities } from '../workload-identities.ts';
-import { VALIDATION_SECRET } from '../workload-socket.ts';
+import { VALIDATION_SECRET, type WorkloadDiscovery } from '../workload-socket.ts';
 import { consulCertificateProfile } from './certificate-profile.ts';
 import { consulApi } from './consul-api.ts';
 import { type ConsulSnapshot, ConsulState } from './consul-state.ts';
+import { ownInstances } from './discovery/catalog.ts';
+import { accessByIntentions } from './discovery/intentions.ts';
+import { ownServices, workloadId } from './discovery/upstreams.ts';
 import type { SimulatedConsulOptions } from './options.ts';
 import { PeeringDialer } from './peering-dialer.ts';
 import { PeeringServer } from './peering-server.ts';
@@ -81,6 +84,7 @@ export class SimulatedConsul {
   async #start(): Promise<void> {
     const parts = await this.#open();
     this.#parts = parts;
+    this.#seedDefaults(parts.state);
     const { state, plane, peerings, peeringServer, serverIdentity, http } = parts;
     plane.authority.onChange(() => {
       state.changed('roots');
@@ -184,6 +188,7 @@ export class SimulatedConsul {
         foreign: () => foreignStatus(this.#started().state.peerings()),
         foreignBundles: () => foreignBundles(this.#started().state.peerings()),
         refused: () => undefined,
+        discovery: (name) => this.#discoveryOf(name),
       },
       onSvidRenewed: () => this.#parts?.state.changed('leaves'),
       clock,
@@ -198,7 +203,11 @@ export class SimulatedConsul {
       datacenter: this.#datacenter,
       ownRoots,
       serverAddress: () => this.#serverAddress(),
-      onTrustChanged: () => plane.trustChanged(),
+      onTrustChanged: () => {
+        plane.trustChanged();
+        // Intentions name a peer, whose trust domain its bundle tells.
+        plane.discoveryChanged();
+      },
       onDial: ({ name }) => dialer.dial(name),
       clock,
       log,
@@ -238,6 +247,13 @@ export class SimulatedConsul {
         const workload = this.#options.workloads.find((each) => each.service === service);
         return workload && plane.svidOf(workload.name);
       },
+      catalog: {
+        own: () => ownInstances(this.#options.workloads, this.#datacenter),
+        imported: () => [],
+      },
+      intentionDefault: this.#options.intentionDefault,
+      grpcPort: () => this.peeringAddress().port,
+      onConfigChanged: () => plane.discoveryChanged(),
       aclToken: aclTokenFile === undefined ? undefined : await secretFromFile(aclTokenFile, random),
       written: () => file.written(),
       clock,
@@ -250,12 +266,40 @@ export class SimulatedConsul {
     return { state, file, plane, peerings, peeringServer, serverIdentity, dialer, http };
   }
 
+  /** What a server makes of the catalog and the intentions for the proxy of one workload. */
+  #discoveryOf(name: string): WorkloadDiscovery {
+    const { state } = this.#started();
+    const { workloads, aclTokenFile, intentionDefault } = this.#options;
+    const workload = workloads.find((each) => each.name === name);
+    if (!workload) throw new TypeError('unreachable: only workloads of the options have sockets');
+    const entry = (destination: string) => state.configEntry('service-intentions', destination)?.body;
+    return {
+      services: ownServices(workloads, { datacenter: this.#datacenter, trustDomain: this.trustDomain }),
+      access: accessByIntentions(
+        { own: entry(workload.service), all: entry('*') },
+        {
+          fallback: intentionDefault ?? (aclTokenFile === undefined ? 'allow' : 'deny'),
+          trustDomainOf: (peer) => state.peering(peer)?.trustBundle?.trustDomain,
+        },
+      ),
+    };
+  }
+
   #workloads(): Workload[] {
-    return this.#options.workloads.map(({ name, namespace = 'default', service, sdsSocket }) => ({
-      name,
-      id: spiffeIdOf(this.trustDomain, `/ns/${namespace}/dc/${this.#datacenter}/svc/${service}`),
-      sdsSocket,
+    return this.#options.workloads.map((workload) => ({
+      name: workload.name,
+      id: workloadId(workload, { datacenter: this.#datacenter, trustDomain: this.trustDomain }),
+      sdsSocket: workload.sdsSocket,
     }));
+  }
+
+  /** The protocol of each service, where the operator set none. */
+  #seedDefaults(state: ConsulState): void {
+    for (const { service, proxy } of this.#options.workloads) {
+      if (proxy?.protocol === undefined || state.configEntry('service-defaults', service)) continue;
+      const body = { Kind: 'service-defaults', Name: service, Protocol: proxy.protocol };
+      state.putConfigEntry({ kind: 'service-defaults', name: service, body });
+    }
   }
 
   #serverAddress(): string {

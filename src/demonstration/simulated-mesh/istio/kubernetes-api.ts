@@ -1,11 +1,13 @@
 import { type Context, Hono } from 'hono';
+import { defined } from '../../../objects/index.ts';
 import type { Clock, Log, Random } from '../../../platform/index.ts';
 import { readBoundedBody } from '../bounded-body.ts';
 import { type Account, authenticate, authorize, type Verb } from './access.ts';
-import { parseConfigMap } from './check-config-map.ts';
-import type { ConfigMapStore } from './config-map-store.ts';
+import { parseObject } from './check-object.ts';
 import { KubernetesError } from './kubernetes-status.ts';
+import type { ObjectStore } from './object-store.ts';
 import { jsonPatch, mergePatch } from './patch.ts';
+import { qualifiedName, RESOURCE_TYPES, type ResourceType } from './resource-types.ts';
 import { parseSelectors } from './selectors.ts';
 import { watchStream } from './watch-stream.ts';
 
@@ -16,12 +18,12 @@ const SHORTEST_WATCH_MS = 30 * 60_000;
 type Env = { Variables: { account: Account } };
 
 /**
- * The part of a Kubernetes API server that an Istio adapter meets: ConfigMaps with list, watch,
- * create, replace, patch and delete, namespaces, bearer tokens with roles, and `Status` objects for
+ * The part of a Kubernetes API server that an Istio adapter meets: objects with list, watch, create,
+ * replace, patch and delete, dry runs, namespaces, bearer tokens with roles, and `Status` objects for
  * every refusal. Watches end when `signal` aborts.
  */
 export function kubernetesApi(options: {
-  readonly store: ConfigMapStore;
+  readonly store: ObjectStore;
   readonly accounts: readonly Account[];
   /** Resolves once all changes so far are on disk; a write is not answered before. */
   readonly written: () => Promise<void>;
@@ -39,25 +41,26 @@ export function kubernetesApi(options: {
   app.get('/version', (context) =>
     context.json({ major: '1', minor: '34', gitVersion: 'v1.34.0', platform: 'linux/amd64' }),
   );
-  app.use('/api/*', async (context, next) => {
-    context.set('account', authenticate(options.accounts, context.req.header('authorization')));
-    await next();
-    if (context.req.method !== 'GET') await options.written();
-  });
+  for (const paths of ['/api/*', '/apis/*'])
+    app.use(paths, async (context, next) => {
+      context.set('account', authenticate(options.accounts, context.req.header('authorization')));
+      await next();
+      if (context.req.method !== 'GET') await options.written();
+    });
 
-  const listOrWatch = (context: Context<Env>, namespace?: string) => {
+  const listOrWatch = (context: Context<Env>, resource: ResourceType, namespace?: string) => {
     const { watch, resourceVersion, allowWatchBookmarks, timeoutSeconds, fieldSelector, labelSelector } =
       context.req.query();
     const selector = parseSelectors({ fieldSelector, labelSelector });
     const name = /^metadata\.name==?([^,]+)$/.exec(fieldSelector ?? '')?.[1];
     const watching = watch === 'true' || watch === '1';
-    authorize(context.get('account'), watching ? 'watch' : 'list', { namespace, name });
+    authorize(context.get('account'), watching ? 'watch' : 'list', { resource, namespace, name });
     if (!watching) {
       return context.json({
-        kind: 'ConfigMapList',
-        apiVersion: 'v1',
+        kind: `${resource.kind}List`,
+        apiVersion: groupVersionOf(resource),
         metadata: { resourceVersion: String(store.version) },
-        items: store.list(namespace).filter(selector),
+        items: store.list(resource, namespace).filter(selector),
       });
     }
     if (watches >= MAX_WATCHES)
@@ -66,6 +69,7 @@ export function kubernetesApi(options: {
     const asked = Number(timeoutSeconds ?? 0) * 1000;
     const body = watchStream({
       store,
+      resource,
       namespace,
       selector,
       fromVersion: versionOf(resourceVersion),
@@ -83,29 +87,26 @@ export function kubernetesApi(options: {
     });
   };
 
-  app.get('/api/v1', (context) =>
-    context.json({
-      kind: 'APIResourceList',
-      groupVersion: 'v1',
-      resources: [
-        {
-          name: 'configmaps',
-          singularName: 'configmap',
-          namespaced: true,
-          kind: 'ConfigMap',
-          shortNames: ['cm'],
-          verbs: VERBS,
-        },
-        {
-          name: 'namespaces',
-          singularName: 'namespace',
-          namespaced: false,
-          kind: 'Namespace',
-          verbs: ['get', 'list'],
-        },
-      ],
-    }),
-  );
+  for (const groupVersion of new Set(RESOURCE_TYPES.map(groupVersionOf)))
+    app.get(apiPath(groupVersion), (context) =>
+      context.json({
+        kind: 'APIResourceList',
+        groupVersion,
+        resources: [
+          ...RESOURCE_TYPES.filter((each) => groupVersionOf(each) === groupVersion).map(
+            ({ plural, kind, shortNames }) => ({
+              name: plural,
+              singularName: kind.toLowerCase(),
+              namespaced: true,
+              kind,
+              ...defined({ shortNames }),
+              verbs: VERBS,
+            }),
+          ),
+          ...(groupVersion === 'v1' ? [NAMESPACES] : []),
+        ],
+      }),
+    );
   app.get('/api/v1/namespaces', (context) =>
     context.json({
       kind: 'NamespaceList',
@@ -119,54 +120,7 @@ export function kubernetesApi(options: {
     if (store.namespaces().includes(name)) return context.json(namespaceObject(name, store.version));
     throw new KubernetesError('NotFound', `namespaces ${JSON.stringify(name)} not found`);
   });
-  app.get('/api/v1/configmaps', (context) => listOrWatch(context));
-  app.get(COLLECTION, (context) => listOrWatch(context, context.req.param('namespace')));
-  app.post(COLLECTION, async (context) => {
-    const namespace = context.req.param('namespace');
-    authorize(context.get('account'), 'create', { namespace });
-    refuseDryRun(context);
-    return context.json(store.create(parseConfigMap(await readJson(context), { namespace })), 201);
-  });
-  app.get(ITEM, (context) => {
-    const target = context.req.param();
-    authorize(context.get('account'), 'get', target);
-    const object = store.get(target.namespace, target.name);
-    if (object) return context.json(object);
-    throw new KubernetesError('NotFound', `configmaps ${JSON.stringify(target.name)} not found`);
-  });
-  app.put(ITEM, async (context) => {
-    const target = context.req.param();
-    authorize(context.get('account'), 'update', target);
-    refuseDryRun(context);
-    return context.json(store.update(parseConfigMap(await readJson(context), target)));
-  });
-  app.patch(ITEM, async (context) => {
-    const target = context.req.param();
-    authorize(context.get('account'), 'patch', target);
-    refuseDryRun(context);
-    const patch = await readJson(context);
-    const held = store.get(target.namespace, target.name);
-    if (!held) throw new KubernetesError('NotFound', `configmaps ${JSON.stringify(target.name)} not found`);
-    const patched = applyPatch(context.req.header('content-type'), held, patch);
-    return context.json(store.update(parseConfigMap(patched, target)));
-  });
-  app.delete(ITEM, async (context) => {
-    const target = context.req.param();
-    authorize(context.get('account'), 'delete', target);
-    refuseDryRun(context);
-    const { uid } = store.delete(
-      target.namespace,
-      target.name,
-      preconditionsOf(await readJson(context)),
-    ).metadata;
-    return context.json({
-      kind: 'Status',
-      apiVersion: 'v1',
-      metadata: {},
-      status: 'Success',
-      details: { name: target.name, kind: 'configmaps', uid },
-    });
-  });
+  for (const resource of RESOURCE_TYPES) addObjectRoutes(app, resource, store, listOrWatch);
 
   app.notFound((context) => {
     const error = new KubernetesError('NotFound', 'the server could not find the requested resource');
@@ -174,7 +128,9 @@ export function kubernetesApi(options: {
   });
   app.onError((error, context) => {
     if (error instanceof KubernetesError) {
-      return context.json(error.toStatus(context.req.param('name')), error.httpStatus);
+      const [, kind] = /\/namespaces\/[^/]+\/([^/]+)/.exec(context.req.path) ?? [];
+      const details = defined({ name: context.req.param('name'), kind });
+      return context.json(error.toStatus(details), error.httpStatus);
     }
     log.error('kubernetes request failed', { path: context.req.path, error });
     const internal = new KubernetesError('InternalError', 'an error on the server has prevented the request');
@@ -183,9 +139,83 @@ export function kubernetesApi(options: {
   return app;
 }
 
-const COLLECTION = '/api/v1/namespaces/:namespace/configmaps';
-const ITEM = '/api/v1/namespaces/:namespace/configmaps/:name';
 const VERBS: readonly Verb[] = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'];
+const NAMESPACES = {
+  name: 'namespaces',
+  singularName: 'namespace',
+  namespaced: false,
+  kind: 'Namespace',
+  verbs: ['get', 'list'],
+};
+
+function groupVersionOf({ group, version }: ResourceType): string {
+  return group === '' ? version : `${group}/${version}`;
+}
+
+function apiPath(groupVersion: string): string {
+  return groupVersion.includes('/') ? `/apis/${groupVersion}` : `/api/${groupVersion}`;
+}
+
+/** The requests about one type of objects. */
+function addObjectRoutes(
+  app: Hono<Env>,
+  resource: ResourceType,
+  store: ObjectStore,
+  listOrWatch: (context: Context<Env>, resource: ResourceType, namespace?: string) => Response,
+): void {
+  const api = apiPath(groupVersionOf(resource));
+  const collection = `${api}/namespaces/:namespace/${resource.plural}` as const;
+  const item = `${collection}/:name` as const;
+  const targetOf = (context: Context<Env>) => ({
+    resource,
+    namespace: context.req.param('namespace') ?? '',
+    name: context.req.param('name') ?? '',
+  });
+  const held = ({ namespace, name }: { readonly namespace: string; readonly name: string }) => {
+    const object = store.get(resource, namespace, name);
+    if (object) return object;
+    throw new KubernetesError('NotFound', `${qualifiedName(resource)} ${JSON.stringify(name)} not found`);
+  };
+  app.get(`${api}/${resource.plural}`, (context) => listOrWatch(context, resource));
+  app.get(collection, (context) => listOrWatch(context, resource, context.req.param('namespace')));
+  app.post(collection, async (context) => {
+    const { namespace } = targetOf(context);
+    authorize(context.get('account'), 'create', { resource, namespace });
+    const input = parseObject(resource, await readJson(context), { namespace });
+    return context.json(store.create(resource, input, isDryRun(context)), 201);
+  });
+  app.get(item, (context) => {
+    const target = targetOf(context);
+    authorize(context.get('account'), 'get', target);
+    return context.json(held(target));
+  });
+  app.put(item, async (context) => {
+    const target = targetOf(context);
+    authorize(context.get('account'), 'update', target);
+    const input = parseObject(resource, await readJson(context), target);
+    return context.json(store.update(resource, input, isDryRun(context)));
+  });
+  app.patch(item, async (context) => {
+    const target = targetOf(context);
+    authorize(context.get('account'), 'patch', target);
+    const patch = await readJson(context);
+    const patched = applyPatch(context.req.header('content-type'), held(target), patch);
+    return context.json(store.update(resource, parseObject(resource, patched, target), isDryRun(context)));
+  });
+  app.delete(item, async (context) => {
+    const target = targetOf(context);
+    authorize(context.get('account'), 'delete', target);
+    if (isDryRun(context)) return context.json(held(target));
+    const { uid } = store.delete(resource, target, preconditionsOf(await readJson(context))).metadata;
+    return context.json({
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Success',
+      details: { name: target.name, kind: resource.plural, uid },
+    });
+  });
+}
 
 function namespaceObject(name: string, version: number) {
   return {
@@ -206,10 +236,14 @@ function versionOf(text: string | undefined): number {
   throw new KubernetesError('BadRequest', `invalid resource version ${JSON.stringify(text)}`);
 }
 
-/** Pretending to have written would be worse than refusing. */
-function refuseDryRun(context: Context<Env>): void {
-  if (context.req.query('dryRun') !== undefined)
-    throw new KubernetesError('BadRequest', 'dryRun is not simulated');
+/** Throws `KubernetesError` `BadRequest` for a dry run of another form than `All`. */
+function isDryRun(context: Context<Env>): boolean {
+  const dryRun = context.req.query('dryRun');
+  if (dryRun === undefined || dryRun === 'All') return dryRun === 'All';
+  throw new KubernetesError(
+    'BadRequest',
+    `invalid value ${JSON.stringify(dryRun)} of dryRun: it must be All`,
+  );
 }
 
 async function readJson(context: Context<Env>): Promise<unknown> {

@@ -9,17 +9,18 @@ export interface ObjectMeta {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** A ConfigMap as the server stores and shows it. */
-export interface ConfigMap {
-  readonly apiVersion: 'v1';
-  readonly kind: 'ConfigMap';
+/** What an object is besides its type and its metadata: `data` of a ConfigMap, `spec` of most others. */
+export type ObjectContent = Readonly<Record<string, unknown>>;
+
+/** An object as the server stores and shows it. */
+export interface KubernetesObject extends ObjectContent {
+  readonly apiVersion: string;
+  readonly kind: string;
   readonly metadata: ObjectMeta & { readonly namespace: string };
-  readonly data?: Readonly<Record<string, string>>;
-  readonly binaryData?: Readonly<Record<string, string>>;
 }
 
 /** What a client sends: the server's own fields of the metadata may be missing. */
-export interface ConfigMapInput {
+export interface ObjectInput {
   readonly metadata: {
     readonly name: string;
     readonly namespace: string;
@@ -29,6 +30,5 @@ export interface ConfigMapInput {
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
   };
-  readonly data?: Readonly<Record<string, string>>;
-  readonly binaryData?: Readonly<Record<string, string>>;
+  readonly content: ObjectContent;
 }

@@ -7,9 +7,9 @@ import { requestListener } from '../request-listener.ts';
 import { secretFromFile } from '../secret-file.ts';
 import { SnapshotFile } from '../snapshot-file.ts';
 import { adminAccount, agentAccount } from './access.ts';
-import { ConfigMapStore, type StoreSnapshot } from './config-map-store.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { kubernetesApi } from './kubernetes-api.ts';
+import { ObjectStore, type StoreSnapshot } from './object-store.ts';
 import { openServingCertificate } from './serving-certificate.ts';
 import { listenForMesh } from '../listen.ts';
 
@@ -31,7 +31,7 @@ interface KubernetesServerOptions {
 
 /** The simulated Kubernetes API on HTTPS; objects, serving CA and tokens are kept in a folder. */
 export class KubernetesServer {
-  readonly store: ConfigMapStore;
+  readonly store: ObjectStore;
   readonly #options: KubernetesServerOptions;
   readonly #file: SnapshotFile<StoreSnapshot>;
   readonly #stopping = new AbortController();
@@ -40,7 +40,7 @@ export class KubernetesServer {
   private constructor(
     options: KubernetesServerOptions,
     file: SnapshotFile<StoreSnapshot>,
-    store: ConfigMapStore,
+    store: ObjectStore,
   ) {
     this.#options = options;
     this.#file = file;
@@ -51,7 +51,7 @@ export class KubernetesServer {
   static async open(options: KubernetesServerOptions): Promise<KubernetesServer> {
     await mkdir(options.folder, { recursive: true, mode: 0o700 });
     const file = new SnapshotFile<StoreSnapshot>(join(options.folder, 'objects.json'));
-    const store = new ConfigMapStore({
+    const store = new ObjectStore({
       snapshot: await file.load(),
       clock: options.clock,
       save: (snapshot) => file.save(snapshot),

@@ -1,4 +1,3 @@
-import { defined } from '../../../objects/index.ts';
 import { CodedError } from '../../../spiffe/index.ts';
 
 /** The `reason` of a `Status` object. */
@@ -56,7 +55,7 @@ export class KubernetesError extends CodedError<KubernetesReason> {
     return HTTP_CODES[this.code];
   }
 
-  toStatus(name?: string): StatusDocument {
+  toStatus(details: StatusDocument['details'] = {}): StatusDocument {
     return {
       kind: 'Status',
       apiVersion: 'v1',
@@ -64,7 +63,7 @@ export class KubernetesError extends CodedError<KubernetesReason> {
       status: 'Failure',
       message: this.message,
       reason: this.code,
-      details: { ...defined({ name }), kind: 'configmaps' },
+      details,
       code: this.httpStatus,
     };
   }

@@ -11,6 +11,24 @@ export interface IstioWorkload {
    * the SPIFFE Workload API.
    */
   readonly sdsSocket: string;
+  /** The labels of its pod; default `app: <name>`. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The Service in front of it; none for a workload that nobody calls. */
+  readonly service?: IstioService;
+}
+
+/** The Service of a workload; its host is `<workload>.<namespace>.svc.cluster.local`. */
+export interface IstioService {
+  /** Where its proxy takes mTLS: an IP address, or a host name that the callers can resolve. */
+  readonly address: string;
+  readonly ports: readonly {
+    readonly name: string;
+    /** The port of the Service, at which the proxy takes mTLS. */
+    readonly port: number;
+    /** The port at which the workload listens; access rules name this one. */
+    readonly targetPort: number;
+    readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp';
+  }[];
 }
 
 /** The options of a simulated Istio. */
@@ -36,6 +54,8 @@ export interface SimulatedIstioOptions {
   /** Default `istio-system`. */
   readonly systemNamespace?: string;
   readonly workloads: readonly IstioWorkload[];
+  /** A YAML file with objects of the operator, made at the start where they are missing. */
+  readonly manifestsFile?: string;
   /** Life of a workload's SVID, default one hour; renewed at half of it. */
   readonly svidTtlMs?: number;
   readonly controlSocket: string;

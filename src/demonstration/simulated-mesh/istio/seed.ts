@@ -1,5 +1,7 @@
+import { isMapping } from '../../../objects/index.ts';
 import type { TrustDomain } from '../../../spiffe/index.ts';
-import type { ConfigMapStore } from './config-map-store.ts';
+import type { ObjectStore } from './object-store.ts';
+import { CONFIG_MAPS } from './resource-types.ts';
 
 /** Name of the mesh ConfigMap of the default revision. */
 export const MESH_CONFIG_MAP = 'istio';
@@ -7,8 +9,8 @@ const ROOT_CONFIG_MAP = 'istio-ca-root-cert';
 const MESH_KEY = 'mesh';
 
 /** Key `mesh` of the mesh ConfigMap, or undefined where it is missing. */
-export function meshConfigText(store: ConfigMapStore, namespace: string): string | undefined {
-  return store.get(namespace, MESH_CONFIG_MAP)?.data?.[MESH_KEY];
+export function meshConfigText(store: ObjectStore, namespace: string): string | undefined {
+  return textIn(store.get(CONFIG_MAPS, namespace, MESH_CONFIG_MAP)?.['data'], MESH_KEY);
 }
 
 /**
@@ -16,7 +18,7 @@ export function meshConfigText(store: ConfigMapStore, namespace: string): string
  * are missing.
  */
 export function seedCluster(
-  store: ConfigMapStore,
+  store: ObjectStore,
   options: {
     readonly systemNamespace: string;
     readonly namespaces: readonly string[];
@@ -27,8 +29,8 @@ export function seedCluster(
   const { systemNamespace } = options;
   for (const name of ['default', 'kube-system', systemNamespace, ...options.namespaces])
     store.addNamespace(name);
-  if (store.get(systemNamespace, MESH_CONFIG_MAP)) return;
-  store.create({
+  if (store.get(CONFIG_MAPS, systemNamespace, MESH_CONFIG_MAP)) return;
+  store.create(CONFIG_MAPS, {
     metadata: {
       name: MESH_CONFIG_MAP,
       namespace: systemNamespace,
@@ -45,7 +47,7 @@ export function seedCluster(
         'meta.helm.sh/release-namespace': systemNamespace,
       },
     },
-    data: { [MESH_KEY]: meshConfigYaml(options), meshNetworks: 'networks: {}' },
+    content: { data: { [MESH_KEY]: meshConfigYaml(options), meshNetworks: 'networks: {}' } },
   });
 }
 
@@ -53,14 +55,14 @@ export function seedCluster(
  * Writes the own roots into `istio-ca-root-cert` of every namespace, as istiod does for its
  * proxies.
  */
-export function publishOwnRoots(store: ConfigMapStore, rootCertPem: string): void {
+export function publishOwnRoots(store: ObjectStore, rootCertPem: string): void {
   for (const namespace of store.namespaces()) {
     const input = {
       metadata: { name: ROOT_CONFIG_MAP, namespace, labels: { 'istio.io/config': 'true' } },
-      data: { 'root-cert.pem': rootCertPem },
+      content: { data: { 'root-cert.pem': rootCertPem } },
     };
-    if (store.get(namespace, ROOT_CONFIG_MAP)) store.update(input);
-    else store.create(input);
+    if (store.get(CONFIG_MAPS, namespace, ROOT_CONFIG_MAP)) store.update(CONFIG_MAPS, input);
+    else store.create(CONFIG_MAPS, input);
   }
 }
 
@@ -86,4 +88,9 @@ rootNamespace: ${options.systemNamespace}
 # Part of every workload's identity: spiffe://<trustDomain>/ns/<namespace>/sa/<account>
 trustDomain: ${options.trustDomain}${aliases === '' ? '' : `\ntrustDomainAliases:${aliases}`}
 `;
+}
+
+function textIn(data: unknown, key: string): string | undefined {
+  const value = isMapping(data) ? data[key] : undefined;
+  return typeof value === 'string' ? value : undefined;
 }

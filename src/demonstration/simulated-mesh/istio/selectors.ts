@@ -1,8 +1,8 @@
 import { KubernetesError } from './kubernetes-status.ts';
-import type { ConfigMap } from './kubernetes-object.ts';
+import type { KubernetesObject } from './kubernetes-object.ts';
 
 /** Whether an object is selected. */
-export type Selector = (object: ConfigMap) => boolean;
+export type Selector = (object: KubernetesObject) => boolean;
 
 /**
  * Parses `fieldSelector` and `labelSelector`. Throws `KubernetesError` `BadRequest` for a form that

@@ -5,7 +5,7 @@ import { pemFromCertificates, spiffeIdOf } from '../../../spiffe/index.ts';
 import type { ControlStatus, ForgedIdentity, RotationStep } from '../control-status.ts';
 import { ControlPlane } from '../control-plane.ts';
 import { SimulatedMeshError } from '../errors.ts';
-import { VALIDATION_SECRET } from '../workload-socket.ts';
+import { VALIDATION_SECRET, type WorkloadDiscovery } from '../workload-socket.ts';
 import { istioCertificateProfile } from './certificate-profile.ts';
 import { KubernetesServer } from './kubernetes-server.ts';
 import {
@@ -15,14 +15,33 @@ import {
   readForeignAnchors,
 } from './merged-trust.ts';
 import { type MeshConfig, MeshConfigError, parseMeshConfig } from './mesh-config.ts';
+import type { ObjectStore } from './object-store.ts';
 import type { SimulatedIstioOptions } from './options.ts';
+import { accessFor } from './discovery/access-rules.ts';
+import { servicesFor } from './discovery/service-registry.ts';
+import { applyManifests } from './apply-manifests.ts';
+import {
+  AUTHORIZATION_POLICIES,
+  CONFIG_MAPS,
+  DESTINATION_RULES,
+  type ResourceType,
+  SERVICE_ENTRIES,
+} from './resource-types.ts';
 import { MESH_CONFIG_MAP, meshConfigText, publishOwnRoots, seedCluster } from './seed.ts';
+import { podLabels, seedWorkloads } from './seed-workloads.ts';
 
 const DEFAULT_SYSTEM_NAMESPACE = 'istio-system';
+/** What changes the proxies' surroundings. */
+const DISCOVERED: ReadonlySet<ResourceType> = new Set([
+  SERVICE_ENTRIES,
+  DESTINATION_RULES,
+  AUTHORIZATION_POLICIES,
+]);
 
 /**
- * An Istio-flavoured control plane: the ConfigMaps of a cluster behind the Kubernetes API, istiod's
- * CA, and what istiod makes of the mesh config for its proxies. An adapter cannot distinguish it
+ * An Istio-flavoured control plane: the objects of a cluster behind the Kubernetes API, istiod's CA,
+ * and what istiod makes of the mesh config, of ServiceEntries, DestinationRules and
+ * AuthorizationPolicies for its proxies. An adapter cannot distinguish it
  * from the product.
  */
 export class SimulatedIstio {
@@ -94,6 +113,7 @@ export class SimulatedIstio {
         foreign: () => this.#anchors.foreign,
         foreignBundles: () => this.#anchors.bundles,
         refused: () => this.#refused,
+        discovery: (name) => this.#discoveryOf(name, kubernetes.store, systemNamespace),
       },
       clock,
       log: this.#log,
@@ -106,13 +126,17 @@ export class SimulatedIstio {
       trustDomain,
       trustDomainAliases: this.#options.trustDomainAliases ?? [],
     });
+    if (this.#options.manifestsFile !== undefined) await applyManifests(store, this.#options.manifestsFile);
+    seedWorkloads(store, { systemNamespace, workloads });
     const publish = () =>
       publishOwnRoots(store, pemFromCertificates(plane.authority.roots().map((root) => root.authority.der)));
     publish();
     plane.authority.onChange(publish);
     this.#takeMeshConfig(meshConfigText(store, systemNamespace));
-    store.onChange(({ object: { metadata } }) => {
-      if (metadata.namespace !== systemNamespace || metadata.name !== MESH_CONFIG_MAP) return;
+    store.onChange(({ resource, object: { metadata } }) => {
+      if (DISCOVERED.has(resource)) plane.discoveryChanged();
+      if (resource !== CONFIG_MAPS || metadata.namespace !== systemNamespace) return;
+      if (metadata.name !== MESH_CONFIG_MAP) return;
       this.#takeMeshConfig(meshConfigText(store, systemNamespace));
       plane.trustChanged();
     });
@@ -167,6 +191,20 @@ export class SimulatedIstio {
   #started() {
     if (this.#parts) return this.#parts;
     throw new SimulatedMeshError('not-started', 'the simulated Istio is not started');
+  }
+
+  /** What istiod makes of the objects for the proxy of one workload. */
+  #discoveryOf(name: string, store: ObjectStore, rootNamespace: string): WorkloadDiscovery {
+    const { workloads, trustDomain } = this.#options;
+    const workload = workloads.find((each) => each.name === name);
+    if (!workload) throw new TypeError('unreachable: only workloads of the options have sockets');
+    const { namespace } = workload;
+    const { services, skipped } = servicesFor(namespace, { store, workloads, trustDomain });
+    for (const each of skipped) this.#log.debug('service not given to proxies', { ...each });
+    return {
+      services,
+      access: accessFor({ namespace, labels: podLabels(workload) }, { store, rootNamespace }),
+    };
   }
 
   /**

@@ -1,11 +1,12 @@
 import { type Clock, pause } from '../../../platform/index.ts';
-import type { Change, ConfigMapStore } from './config-map-store.ts';
-import type { ConfigMap } from './kubernetes-object.ts';
+import type { KubernetesObject } from './kubernetes-object.ts';
 import { KubernetesError, type StatusDocument } from './kubernetes-status.ts';
+import type { Change, ObjectStore } from './object-store.ts';
+import type { ResourceType } from './resource-types.ts';
 import type { Selector } from './selectors.ts';
 
 type WatchEvent =
-  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: ConfigMap }
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: KubernetesObject }
   | { readonly type: 'BOOKMARK'; readonly object: unknown }
   | { readonly type: 'ERROR'; readonly object: StatusDocument };
 
@@ -19,7 +20,8 @@ const MAX_QUEUED = 1000;
  * compacted away gives one `ERROR` with `410 Gone`, and the client lists again.
  */
 export function watchStream(options: {
-  readonly store: ConfigMapStore;
+  readonly store: ObjectStore;
+  readonly resource: ResourceType;
   readonly namespace?: string | undefined;
   readonly selector: Selector;
   readonly fromVersion: number;
@@ -29,11 +31,11 @@ export function watchStream(options: {
   readonly signal: AbortSignal;
   readonly onEnd: () => void;
 }): ReadableStream<Uint8Array> {
-  const { store, clock, namespace, selector } = options;
+  const { store, resource, clock, namespace, selector } = options;
   const ended = new AbortController();
   const over = AbortSignal.any([ended.signal, options.signal]);
   let cancelled = false;
-  const matches = (object: ConfigMap | undefined) =>
+  const matches = (object: KubernetesObject | undefined) =>
     object !== undefined &&
     (namespace === undefined || object.metadata.namespace === namespace) &&
     selector(object);
@@ -45,10 +47,10 @@ export function watchStream(options: {
       else controller.enqueue(Buffer.from(`${JSON.stringify(event)}\n`));
     };
     const sendChange = (change: Change) => {
-      const event = eventOf(change, matches);
+      const event = change.resource === resource ? eventOf(change, matches) : undefined;
       if (event) send(event);
     };
-    const bookmark = () => send({ type: 'BOOKMARK', object: bookmarkObject(store.version) });
+    const bookmark = () => send({ type: 'BOOKMARK', object: bookmarkObject(resource, store.version) });
     const unsubscribe = store.onChange(sendChange);
     over.addEventListener(
       'abort',
@@ -61,11 +63,12 @@ export function watchStream(options: {
     );
     try {
       if (options.fromVersion === 0) {
-        for (const object of store.list(namespace)) if (matches(object)) send({ type: 'ADDED', object });
+        for (const object of store.list(resource, namespace))
+          if (matches(object)) send({ type: 'ADDED', object });
       } else for (const change of store.changesAfter(options.fromVersion)) sendChange(change);
     } catch (error) {
       if (!(error instanceof KubernetesError)) throw error;
-      send({ type: 'ERROR', object: error.toStatus() });
+      send({ type: 'ERROR', object: error.toStatus({ kind: resource.plural }) });
       ended.abort();
       return;
     }
@@ -108,7 +111,7 @@ async function keepAlive(options: {
  */
 function eventOf(
   change: Change,
-  matches: (object: ConfigMap | undefined) => boolean,
+  matches: (object: KubernetesObject | undefined) => boolean,
 ): WatchEvent | undefined {
   const before = matches(change.before);
   if (change.type === 'DELETED') return before ? { type: 'DELETED', object: change.object } : undefined;
@@ -122,10 +125,10 @@ function eventOf(
   };
 }
 
-function bookmarkObject(version: number) {
+function bookmarkObject({ group, version: apiVersion, kind }: ResourceType, version: number) {
   return {
-    kind: 'ConfigMap',
-    apiVersion: 'v1',
+    kind,
+    apiVersion: group === '' ? apiVersion : `${group}/${apiVersion}`,
     metadata: { resourceVersion: String(version), creationTimestamp: null },
   };
 }
