@@ -28,6 +28,11 @@ function display(flags: string, description: string): Option {
   return new Option(flags, description).helpGroup('Display options:');
 }
 
+/** Collects an option that may be given several times, in the order of the words. */
+export function eachOf(word: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), word];
+}
+
 /** Adds `--output` and what changes its look. */
 export function withOutput(command: Command): Command {
   return withDisplay(

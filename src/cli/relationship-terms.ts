@@ -24,14 +24,6 @@ export function withTerms(command: Command): Command {
     );
 }
 
-/**
- * Collects `--peer`, which may be given several times. They are the addresses of one endpoint, in
- * the order in which the agent tries them.
- */
-export function eachPeer(url: string, before: readonly string[] | undefined): readonly string[] {
-  return [...(before ?? []), url];
-}
-
 /** The duration in whole seconds. Throws `UsageError`. */
 export function staleAfterSeconds(text: string): number {
   const seconds = Math.round(durationOf(text, '--stale-after') / 1000);

@@ -1,6 +1,13 @@
 import { hash } from 'node:crypto';
 import { defined } from '../objects/index.ts';
-import type { JsonObject, JsonValue, TrustDomain } from '../spiffe/index.ts';
+import {
+  type JsonObject,
+  type JsonValue,
+  type TrustDomain,
+  instantOfClaim,
+  isDigest,
+  isJsonObject,
+} from '../spiffe/index.ts';
 
 /** What an agent saw of bundles, signed for one peer. */
 export const SEEN_TYPE = 'federate-seen+jws';
@@ -86,15 +93,15 @@ export function readSeen(claims: JsonObject): Seen | undefined {
 
 function readHead(value: JsonValue | undefined): ShownHead | undefined | 'malformed' {
   if (value === null) return undefined;
-  if (!isObject(value)) return 'malformed';
-  const [statement, at] = [value.get('statement'), instantOf(value.get('at'))];
+  if (!isJsonObject(value)) return 'malformed';
+  const [statement, at] = [value.get('statement'), instantOfClaim(value.get('at'))];
   return typeof statement === 'string' && at ? { statement, at } : 'malformed';
 }
 
 function readBundle(value: JsonValue): SeenBundle | undefined {
-  if (!isObject(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const [subject, list] = [value.get('of'), value.get('versions')];
-  const confirmedAt = instantOf(value.get('confirmed_at'));
+  const confirmedAt = instantOfClaim(value.get('confirmed_at'));
   if (!isDigest(subject) || !confirmedAt || !Array.isArray(list) || list.length > MAX_SEEN_VERSIONS)
     return undefined;
   const versions = list.map(readVersion);
@@ -102,23 +109,14 @@ function readBundle(value: JsonValue): SeenBundle | undefined {
 }
 
 function readVersion(value: JsonValue): SeenVersion | undefined {
-  if (!isObject(value)) return undefined;
-  const [digest, sequence, at] = [value.get('digest'), value.get('sequence'), instantOf(value.get('at'))];
+  if (!isJsonObject(value)) return undefined;
+  const [digest, sequence, at] = [
+    value.get('digest'),
+    value.get('sequence'),
+    instantOfClaim(value.get('at')),
+  ];
   if (!isDigest(digest) || !at) return undefined;
   if (sequence === null) return { digest, at };
   if (typeof sequence !== 'string' || !/^\d{1,20}$/.test(sequence)) return undefined;
   return { digest, at, sequence: BigInt(sequence) };
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return value instanceof Map;
-}
-
-function isDigest(value: JsonValue | undefined): value is string {
-  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
-}
-
-function instantOf(value: JsonValue | undefined): Date | undefined {
-  const instant = typeof value === 'string' && value.length <= 40 ? new Date(value) : undefined;
-  return instant && !Number.isNaN(instant.getTime()) ? instant : undefined;
 }

@@ -29,6 +29,7 @@ export {
   trustDomainOfDnsAnchor,
 } from './bundle/narrowed-anchor.ts';
 export { createNobodysRoot } from './x509/nobodys-root.ts';
+export { instantOfClaim, isDigest, isJsonObject } from './base/claims.ts';
 export { certificatesFromPem, PemError, pemFromCertificates } from './base/pem.ts';
 export {
   isKeyPinned,

@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import type { AddDocument, StandingDocument } from '../../admin-client/index.ts';
 import { given, defined } from '../../objects/index.ts';
-import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { eachOf, type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
-import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
+import { staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
 import { readText } from '../named-file.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { type Terminal, UsageError } from '../terminal.ts';
@@ -33,7 +33,7 @@ export function addCommand(program: Command, terminal: Terminal): void {
     .requiredOption(
       '--peer <line|url>',
       "the peer's invitation, which needs nothing else (- reads it from standard input); or its bundle endpoint, again for each further address",
-      eachPeer,
+      eachOf,
     )
     .option('--trust-domain <name>', "the peer's trust domain; never guessed from the URL")
     .addOption(

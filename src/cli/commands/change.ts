@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { ChangeDocument, StandingDocument } from '../../admin-client/index.ts';
 import { given, defined } from '../../objects/index.ts';
-import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
-import { eachPeer, staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
+import { eachOf, type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { staleAfterSeconds, type TermsOptions, withTerms } from '../relationship-terms.ts';
 import { type CalledWith, nextStep } from '../next-step.ts';
 import { type Terminal, UsageError } from '../terminal.ts';
 import { SIGNED_HELP, SIGNER_HELP, signedSource } from '../signed-source.ts';
@@ -34,7 +34,7 @@ export function changeCommand(program: Command, terminal: Terminal): void {
     .option(
       '--peer <url>',
       "the peer's bundle endpoint from now on; again for each further address of it",
-      eachPeer,
+      eachOf,
     )
     .addOption(
       new Option('--profile <profile>', 'how the endpoint proves who it is from now on').choices([

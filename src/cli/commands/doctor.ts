@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { AgentAnswers, ConsulToExamine, Examination } from '../../app/index.ts';
 import { hasCode } from '../../errors/index.ts';
-import { type AgentOptions, agentFor, withAgent, withOutput } from '../agent-options.ts';
+import { eachOf, type AgentOptions, agentFor, withAgent, withOutput } from '../agent-options.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';
 import { withProgress } from '../progress.ts';
@@ -114,11 +114,7 @@ Examples:
     .option('--address <url>', 'base URL of the HTTP API (default: http://127.0.0.1:8500)')
     .option('--token-file <file>', 'file with an ACL token; reading is enough')
     .option('--ca-file <file>', "PEM file with what signs the API's certificate, for https")
-    .option(
-      '--identity <spiffe id>',
-      'a foreign identity to ask about; again for each further one',
-      (text: string, before: readonly string[] | undefined) => [...(before ?? []), text],
-    )
+    .option('--identity <spiffe id>', 'a foreign identity to ask about; again for each further one', eachOf)
     .option('--to <service>', 'the Consul service it wants to reach')
     .addHelpText(
       'after',
@@ -190,7 +186,7 @@ function withKnown(command: Command): Command {
   return command.option(
     '--ignore <code>',
     'leave out findings with this code; again for each further one',
-    (code: string, before: readonly string[] | undefined) => [...(before ?? []), code],
+    eachOf,
   );
 }
 

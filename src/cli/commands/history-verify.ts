@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { HistoryReport } from '../../store/index.ts';
-import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { eachOf, type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withProgress } from '../progress.ts';
 import { renderFields } from '../table.ts';
@@ -24,7 +24,7 @@ export function addVerify(history: Command, terminal: Terminal): void {
     .option(
       '--heads <file>',
       'heads of this history that another party kept, such as an older export or those a peer keeps; again for more',
-      (file: string, before: readonly string[] | undefined) => [...(before ?? []), file],
+      eachOf,
     )
     .addHelpText(
       'after',

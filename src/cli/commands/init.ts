@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Answers, InitResult } from '../../app/index.ts';
 import { defined } from '../../objects/index.ts';
-import { withOutput } from '../agent-options.ts';
+import { eachOf, withOutput } from '../agent-options.ts';
 import { openQuestions } from '../ask.ts';
 import { shellWords } from '../next-step.ts';
 import { type OutputFormat, type Terminal, UsageError } from '../terminal.ts';
@@ -46,11 +46,7 @@ export function initCommand(program: Command, terminal: Terminal): void {
     .option('--certificate <file>', 'the SVID from a file; with https_web the certificate of the host')
     .option('--key <file>', 'the private key of --certificate')
     .option('--ca-file <file>', 'with https_web: the private CA above --certificate')
-    .option(
-      '--roots <file>',
-      'PEM file with our own roots, for --mesh files; again for more',
-      (file: string, before: readonly string[] | undefined) => [...(before ?? []), file],
-    )
+    .option('--roots <file>', 'PEM file with our own roots, for --mesh files; again for more', eachOf)
     .option('--kubeconfig <file>', 'the cluster of the mesh (default: that of kubectl, or of the pod)')
     .option('--context <name>', 'context of the kubeconfig')
     .option('--consul <url>', 'base URL of the HTTP API of a Consul')

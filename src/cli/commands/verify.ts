@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { VerifyDocument, VerifyJwtDocument } from '../../admin-client/index.ts';
-import { type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
+import { eachOf, type AgentOptions, agentFor, withAgent } from '../agent-options.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { hintFor } from '../hints.ts';
 import { renderFields } from '../table.ts';
@@ -37,7 +37,7 @@ export function verifyCommand(program: Command, terminal: Terminal): void {
     .option(
       '--audience <audience>',
       'with --jwt: who the validator is; again for each further name it goes by',
-      (audience: string, before: readonly string[] | undefined) => [...(before ?? []), audience],
+      eachOf,
     )
     .addHelpText(
       'after',

@@ -1,3 +1,4 @@
+import { isMapping } from '../../objects/index.ts';
 import type { CallAnswer } from './http-service.ts';
 import type { PlaceWeather } from './sample-weather.ts';
 
@@ -24,7 +25,7 @@ export function viewOf({ status, body }: CallAnswer): PageView {
   if (status !== 200) return viewOfFailure(textOf(body['code']), textOf(body['message']));
   const { weather, remark, remarkMissing } = body;
   const places = (Array.isArray(weather) ? weather : []).filter(isPlace).map(viewOfPlace);
-  if (isObject(remark))
+  if (isMapping(remark))
     return {
       places,
       remark: {
@@ -34,7 +35,7 @@ export function viewOf({ status, body }: CallAnswer): PageView {
         fine: `The info service was called by ${textOf(remark['caller'])}`,
       },
     };
-  const reason = isObject(remarkMissing) ? remarkMissing : {};
+  const reason = isMapping(remarkMissing) ? remarkMissing : {};
   return {
     places,
     remark: {
@@ -70,16 +71,12 @@ function viewOfPlace({ place, sky, celsius, wind_kmh: wind }: PlaceWeather): Pag
 
 function isPlace(value: unknown): value is PlaceWeather {
   return (
-    isObject(value) &&
+    isMapping(value) &&
     typeof value['place'] === 'string' &&
     typeof value['sky'] === 'string' &&
     typeof value['celsius'] === 'number' &&
     typeof value['wind_kmh'] === 'number'
   );
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
 }
 
 function textOf(value: unknown): string {

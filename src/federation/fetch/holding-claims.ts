@@ -1,5 +1,11 @@
 import { defined, given } from '../../objects/index.ts';
-import type { JsonObject, JsonValue } from '../../spiffe/index.ts';
+import {
+  type JsonObject,
+  type JsonValue,
+  instantOfClaim,
+  isDigest,
+  isJsonObject,
+} from '../../spiffe/index.ts';
 
 /**
  * The request header in which a poll identifies its agent and what that holds of the polled trust
@@ -23,7 +29,6 @@ export interface Holding {
   readonly inMesh?: { readonly progress: MeshProgress; readonly since: Date };
 }
 
-const IS_DIGEST = /^[0-9a-f]{64}$/;
 const PROGRESS: readonly JsonValue[] = ['written', 'accepted', 'in-effect'] satisfies MeshProgress[];
 
 /** The claims of a `federate-holding+jws` statement. */
@@ -41,12 +46,12 @@ export function holdingClaims({ digest, sequence, since, inMesh }: Holding): Rec
 /** Reads such a statement; undefined where it has another form. */
 export function readHolding(claims: JsonObject): Holding | undefined {
   const holds = claims.get('holds');
-  if (!isObject(holds)) return undefined;
+  if (!isJsonObject(holds)) return undefined;
   const digest = holds.get('digest');
   const sequence = holds.get('sequence');
-  const since = instantOf(holds.get('since'));
+  const since = instantOfClaim(holds.get('since'));
   const mesh = holds.get('in_mesh');
-  if (typeof digest !== 'string' || !IS_DIGEST.test(digest) || !since) return undefined;
+  if (!isDigest(digest) || !since) return undefined;
   if (sequence !== null && (typeof sequence !== 'string' || !/^\d{1,20}$/.test(sequence))) return undefined;
   const inMesh = mesh === null ? undefined : readProgress(mesh);
   if (mesh !== null && !inMesh) return undefined;
@@ -59,22 +64,13 @@ export function readHolding(claims: JsonObject): Holding | undefined {
 }
 
 function readProgress(value: JsonValue | undefined): Holding['inMesh'] {
-  if (!isObject(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const progress = value.get('progress');
-  const since = instantOf(value.get('since'));
+  const since = instantOfClaim(value.get('since'));
   if (!since || !isProgress(progress)) return undefined;
   return { progress, since };
 }
 
 function isProgress(value: JsonValue | undefined): value is MeshProgress {
   return value !== undefined && PROGRESS.includes(value);
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return value instanceof Map;
-}
-
-function instantOf(value: JsonValue | undefined): Date | undefined {
-  const instant = typeof value === 'string' && value.length <= 40 ? new Date(value) : undefined;
-  return instant && !Number.isNaN(instant.getTime()) ? instant : undefined;
 }

@@ -3,7 +3,7 @@ import { chmod, copyFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasCode } from '../../errors/index.ts';
 import type { Clock } from '../../platform/index.ts';
-import { canonicalPath, openDatabaseToCopy } from '../sql/database.ts';
+import { canonicalPath, openDatabaseToCopy, translating } from '../sql/database.ts';
 import { StoreError } from '../model/errors.ts';
 import { storeErrorFrom } from '../sql/sqlite-error.ts';
 import { lockStore } from '../sql/store-lock.ts';
@@ -50,7 +50,7 @@ export async function restoreStore(request: RestoreRequest): Promise<Restored> {
   const store = canonicalPath(request.store);
   if (canonicalPath(file) === store)
     throw new BackupError('backup-onto-store', `${JSON.stringify(file)} is the store itself`);
-  const lock = translated(store, () => lockStore(store, clock));
+  const lock = translating(store, () => lockStore(store, clock));
   try {
     await using draft = createDraft(store);
     const sha256 = await copyBackup(request, draft.path);
@@ -217,12 +217,4 @@ function keepOwner(draft: string, store: string): void {
   const { uid, gid } = statSync(store, { throwIfNoEntry: false }) ?? statSync(dirname(store));
   const own = statSync(draft);
   if (own.uid !== uid || own.gid !== gid) chownSync(draft, uid, gid);
-}
-
-function translated<T>(store: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw storeErrorFrom(error, store);
-  }
 }

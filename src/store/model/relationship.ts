@@ -116,6 +116,6 @@ export function patchRelationship(relationship: Relationship, patch: Relationshi
   };
 }
 
-function cleanReason({ code, message }: StateReason): StateReason {
+export function cleanReason({ code, message }: StateReason): StateReason {
   return { code: printable(code, 100), message: printable(message, 1000) };
 }

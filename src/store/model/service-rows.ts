@@ -1,4 +1,3 @@
-import { printable } from '../../platform/index.ts';
 import type { TrustDomain } from '../../spiffe/index.ts';
 import type { NewEvent } from './event.ts';
 import type { StateReason } from './relationship.ts';
@@ -89,6 +88,3 @@ export function importEnded({ service, name, trustDomain }: StoredImport, at: Da
 }
 
 /** The reason as it is stored. */
-export function cleanReason({ code, message }: StateReason): StateReason {
-  return { code: printable(code, 100), message: printable(message, 1000) };
-}

@@ -234,7 +234,7 @@ function keepPrivate(path: string, log: Log): void {
   if (open.length > 0) log.warn('store was readable by other users, removed their access', { path });
 }
 
-function translating<T>(path: string, work: () => T): T {
+export function translating<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {

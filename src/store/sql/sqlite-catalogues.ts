@@ -15,7 +15,7 @@ import { checkPage } from '../model/arguments.ts';
 import { rolledBack } from '../model/errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import { catalogueRow } from '../model/history-rows.ts';
-import { cleanReason } from '../model/service-rows.ts';
+import { cleanReason } from '../model/relationship.ts';
 import type { AddLink } from './sqlite-chain.ts';
 
 interface HeldRow {

@@ -3,9 +3,9 @@ import { defined, given } from '../../objects/index.ts';
 import { printable } from '../../platform/index.ts';
 import { parseTrustDomain, type TrustDomain } from '../../spiffe/index.ts';
 import { importNameTaken } from '../model/errors.ts';
+import { cleanReason } from '../model/relationship.ts';
 import type { NewEvent } from '../model/event.ts';
 import {
-  cleanReason,
   exportEnded,
   importEnded,
   type ImportState,

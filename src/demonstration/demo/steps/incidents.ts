@@ -1,3 +1,4 @@
+import { isMapping } from '../../../objects/index.ts';
 import { HostileEndpoint } from '../hostile-endpoint.ts';
 import { names } from '../layout.ts';
 import type { Meshes } from '../meshes.ts';
@@ -90,22 +91,18 @@ async function recorded(
 
 async function bundleOf(meshes: Meshes): Promise<Record<string, unknown>> {
   const bundle = await meshes.ask('istio', ['bundle', 'show', names.consul]);
-  check(isRecord(bundle), 'a bundle is held');
+  check(isMapping(bundle), 'a bundle is held');
   return bundle;
 }
 
 async function incidentsOf(meshes: Meshes): Promise<readonly Incident[]> {
   const history = await meshes.ask('istio', ['bundle', 'history', names.consul]);
-  check(isRecord(history) && Array.isArray(history['incidents']), 'the history lists incidents');
+  check(isMapping(history) && Array.isArray(history['incidents']), 'the history lists incidents');
   return history['incidents'].filter(isIncident);
 }
 
 function isIncident(value: unknown): value is Incident {
-  return isRecord(value) && typeof value['code'] === 'string' && typeof value['message'] === 'string';
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
+  return isMapping(value) && typeof value['code'] === 'string' && typeof value['message'] === 'string';
 }
 
 /**
