@@ -37,9 +37,7 @@ export async function buildSidecar(
         ? [
             partOf(
               'metrics',
-              createMetricsServer(config.metrics, metrics, () =>
-                sidecar.ready ? undefined : 'the mesh has not given an SVID and trust yet',
-              ),
+              createMetricsServer(config.metrics, metrics, () => sidecar.problem),
             ),
           ]
         : []),

@@ -18,8 +18,27 @@ export function inboundOptions(config: InboundConfig, discovery: MeshDiscovery |
     listen: config.listen,
     forwardTo: config.forward_to,
     allow: config.allow === 'mesh' ? required(discovery) : config.allow,
-    ...defined({ timeouts: given(config.timeouts, timeoutsOf) }),
+    ...defined({
+      timeouts: given(config.timeouts, timeoutsOf),
+      maxRequests: config.max_requests,
+      callerRates: given(config.rate_limit, (limit) => ({
+        ...rateOf(limit),
+        callers: new Map(limit.callers.map((each) => [each.spiffe_id, rateOf(each)])),
+        maxCallers: limit.max_callers,
+      })),
+      healthCheck: given(config.health_check, (check) => ({
+        path: check.path,
+        intervalMs: check.interval,
+        timeoutMs: check.timeout,
+        healthyAfter: check.healthy_after,
+        unhealthyAfter: check.unhealthy_after,
+      })),
+    }),
   };
+}
+
+function rateOf({ requests_per_second: rate, burst }: { requests_per_second: number; burst: number }) {
+  return { requestsPerSecond: rate, burst };
 }
 
 /** One outbound listener as the sidecar takes it. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { duration, evenIfWrong, listenAddress, path, processFields, spiffeIdField } from './fields.ts';
 import { workloadApiFields } from './svid-config.ts';
 import { timeouts } from './sidecar/timeouts.ts';
+import { healthCheck, rateLimit } from './sidecar/workload-protection.ts';
 import { limits, outlierDetection, retries } from './sidecar/upstream-protection.ts';
 
 const inbound = z.strictObject({
@@ -14,6 +15,20 @@ const inbound = z.strictObject({
       'The SPIFFE IDs that may call; or `mesh`: the rules of the mesh decide about each request. Default: none.',
     ),
   timeouts: timeouts.optional().describe('Limits of time for requests to the workload.'),
+  max_requests: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .describe(
+      'Requests to the workload at the same time. Above it: 503 `max-requests-reached`. Default: no limit.',
+    ),
+  rate_limit: rateLimit.optional().describe('How often each caller may call, by its SPIFFE ID.'),
+  health_check: healthCheck
+    .optional()
+    .describe(
+      'Checks the workload with GET. While it is unhealthy, callers get 503 `workload-unhealthy` and `/readyz` is 503.',
+    ),
 });
 
 const serverName = () => z.string().min(1).describe('The SNI that is sent; a gateway routes by it.');

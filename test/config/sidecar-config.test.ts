@@ -89,6 +89,34 @@ describe('the limits of a sidecar config', () => {
   });
 });
 
+describe('the limits of an inbound side', () => {
+  it.each([
+    ['health_check: { path: /healthz }, max_requests: 10', []],
+    ['health_check: {}', ['health_check.path']],
+    ['health_check: { path: "healthz" }', ['health_check.path']],
+    ['health_check: { path: "/a b" }', ['health_check.path']],
+    ['health_check: { path: /, interval: 1ms }', ['health_check.interval']],
+    ['health_check: { path: /, timeout: 2m }', ['health_check.timeout']],
+    ['health_check: { path: /, healthy_after: 0 }', ['health_check.healthy_after']],
+    ['max_requests: 0', ['max_requests']],
+    ['rate_limit: { requests_per_second: 0.5, burst: 1 }', []],
+    ['rate_limit: { requests_per_second: 0, burst: 1 }', ['rate_limit.requests_per_second']],
+    ['rate_limit: { requests_per_second: 1 }', ['rate_limit.burst']],
+    ['rate_limit: { requests_per_second: 1, burst: 1, max_callers: 0 }', ['rate_limit.max_callers']],
+    [
+      'rate_limit: { requests_per_second: 1, burst: 1, callers: [{ spiffe_id: x, requests_per_second: 1, burst: 1 }] }',
+      ['rate_limit.callers[0].spiffe_id'],
+    ],
+    [
+      'rate_limit: { requests_per_second: 1, burst: 1, callers: [{ spiffe_id: "spiffe://a.example/x", requests_per_second: 1, burst: 1 }, { spiffe_id: "spiffe://a.example/x", requests_per_second: 2, burst: 1 }] }',
+      ['rate_limit.callers[1].spiffe_id'],
+    ],
+  ])('%s', (fields, places) => {
+    const text = `sds_socket: s.sock\ninbound: { listen: "127.0.0.1:1", forward_to: "127.0.0.1:2", ${fields} }`;
+    expect(mistakes(text)).toEqual(places.map((place) => `inbound.${place}`));
+  });
+});
+
 describe('renderEnvoy() of a sidecar', () => {
   it('reports that an Envoy needs SDS where the config names a Workload API', async () => {
     using folder = tempDir();

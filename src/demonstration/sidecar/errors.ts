@@ -25,6 +25,12 @@ export type SidecarErrorCode =
   | 'no-usable-endpoint'
   /** The upstream has as many requests as it may have. */
   | 'max-requests-reached'
+  /** The workload does not pass its health check. */
+  | 'workload-unhealthy'
+  /** The workload ended the connection, or takes none. */
+  | 'workload-unreachable'
+  /** The caller calls more often than it may. */
+  | 'rate-limited'
   /** As many requests wait for a connection as may wait. */
   | 'max-pending-reached'
   /** The control plane has not said yet which services and rules there are. */

@@ -30,13 +30,14 @@ import { requestHeaders } from './exchange/forwarded-headers.ts';
 import { deadlineOf, DEFAULT_TIMEOUTS, type Timeouts } from './exchange/timeouts.ts';
 import { traceHeaders } from './exchange/trace-context.ts';
 import { CLOSE_WITHIN_MS, MAX_HEADER_BYTES } from './limits.ts';
+import { type ProtectionSettings, WorkloadProtection } from './workload/protection.ts';
 
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
-export interface InboundOptions {
+export interface InboundOptions extends ProtectionSettings {
   readonly listen: Address;
   /** The workload, spoken to in plain HTTP. */
   readonly forwardTo: Address;
@@ -78,6 +79,7 @@ export class Inbound {
   readonly #open = new Set<TLSSocket>();
   readonly #busy = new Map<object, number>();
   readonly #ending = new WeakSet<object>();
+  readonly #protection: WorkloadProtection;
 
   constructor(options: InboundOptions, parts: InboundParts) {
     const { allow } = options;
@@ -85,6 +87,7 @@ export class Inbound {
     const { svid, registry, log, count } = parts;
     this.#options = options;
     this.#parts = parts;
+    this.#protection = new WorkloadProtection(options, options.forwardTo, parts);
     this.#http = createServer(
       {
         headersTimeout: 10_000,
@@ -141,13 +144,20 @@ export class Inbound {
   async start(): Promise<void> {
     const { port, host } = this.#options.listen;
     await this.#server.listen(port, host);
+    this.#protection.start();
   }
 
   address(): AddressInfo {
     return this.#server.address();
   }
 
+  /** Why the workload cannot work; undefined when it can, or is not checked. */
+  get workloadProblem(): string | undefined {
+    return this.#protection.workloadProblem;
+  }
+
   async stop(graceMs: number): Promise<void> {
+    this.#protection.stop();
     // Stops the watch over idle connections and closes them; those with a request in flight may
     // finish it.
     this.#http.close();
@@ -168,7 +178,14 @@ export class Inbound {
     const exchange = records.begin('inbound', incoming, response);
     exchange.onClose(() => this.#settled(socket));
     exchange.peer = peer.id;
-    if (this.#admits(exchange, peer)) await this.#callWorkload(exchange, peer, clock);
+    if (!this.#protection.keepsRate(exchange, peer.id) || !this.#admits(exchange, peer)) return;
+    const leave = this.#protection.enter(exchange);
+    if (!leave) return;
+    try {
+      await this.#callWorkload(exchange, peer, clock);
+    } finally {
+      leave();
+    }
   }
 
   /** Whether the rules of the mesh let the request in. Answers it where they do not. */

@@ -75,12 +75,20 @@ export class Sidecar {
       measures,
     };
     this.inbound = options.inbound && new Inbound(options.inbound, parts);
+    if (options.inbound?.healthCheck) this.#showHealth(metrics);
     this.outbound = options.outbound.map((each) => new Outbound(each, parts));
   }
 
-  /** Whether there is an SVID to show, so that a call can succeed. */
+  /** Whether a call can succeed. */
   get ready(): boolean {
-    return this.#supply.svid.current() !== undefined;
+    return this.problem === undefined;
+  }
+
+  /** Why no call can succeed now: there is no SVID to show, or the workload is unhealthy. */
+  get problem(): string | undefined {
+    if (this.#supply.svid.current() === undefined) return 'the mesh has not given an SVID and trust yet';
+    const problem = this.inbound?.workloadProblem;
+    return problem === undefined ? undefined : `the workload is unhealthy: ${problem}`;
   }
 
   /** Listens; throws `MtlsError` and `SidecarError` `port-in-use`, `listen-failed`. */
@@ -94,6 +102,14 @@ export class Sidecar {
       await this.stop();
       throw error;
     }
+  }
+
+  #showHealth(metrics: Metrics): void {
+    const healthy = metrics.gauge(
+      'federate_sidecar_workload_healthy',
+      '1 when the last health checks of the workload were good',
+    );
+    metrics.beforeRender(() => healthy.set(this.inbound?.workloadProblem === undefined ? 1 : 0));
   }
 
   async stop(): Promise<void> {

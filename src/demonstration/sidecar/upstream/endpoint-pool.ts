@@ -12,7 +12,7 @@ import type { Log } from '../../../platform/index.ts';
 import type { CountConnection } from '../count-connection.ts';
 import { SidecarError } from '../errors.ts';
 import { CLOSE_WITHIN_MS, MAX_HEADER_BYTES } from '../limits.ts';
-import { Places } from './places.ts';
+import { Places } from '../places.ts';
 import type { Endpoint } from './upstream.ts';
 
 /**

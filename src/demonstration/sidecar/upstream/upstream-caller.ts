@@ -13,7 +13,7 @@ import { traceHeaders } from '../exchange/trace-context.ts';
 import type { PoolParts } from './endpoint-pool.ts';
 import { EndpointPools, type PooledEndpoint } from './endpoint-pools.ts';
 import { OutlierDetector, type OutlierSettings, type Result } from './outlier-detector.ts';
-import { Places } from './places.ts';
+import { Places } from '../places.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { backoffMs, isRepeatable, mayFollow, type RetrySettings } from './retry-rules.ts';
 import type { UpstreamSource } from './upstream.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Places } from '../../../src/demonstration/sidecar/upstream/places.ts';
+import { Places } from '../../src/demonstration/sidecar/places.ts';
 
 describe('Places', () => {
   it('are limited, and given back once', () => {
