@@ -65,6 +65,7 @@ function createAdapter(
         systemNamespace: mesh.system_namespace,
         meshConfigMap: mesh.mesh_config_map,
         rootConfigMap: { namespace: mesh.root_namespace, name: mesh.root_config_map },
+        servicesNamespace: mesh.services_namespace,
         allRevisions: mesh.revisions === 'all',
         acceptUnnarrowed: mesh.accept_unnarrowed_roots,
         ...common,

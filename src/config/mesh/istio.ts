@@ -37,6 +37,12 @@ export const istioMesh = z
       .string()
       .default('istio-system')
       .describe('Namespace from which that ConfigMap is read.'),
+    services_namespace: z
+      .string()
+      .optional()
+      .describe(
+        'Namespace in which ServiceEntries and DestinationRules of imported services are written; by default `system_namespace`.',
+      ),
     accept_unnarrowed_roots: z
       .boolean()
       .default(false)
@@ -55,7 +61,7 @@ export const istioMesh = z
         'own_pem_files',
         'goes with mesh_config_file; in Kubernetes the roots are read from root_config_map',
       );
-    for (const key of ['kubeconfig', 'context'] as const)
+    for (const key of ['kubeconfig', 'context', 'services_namespace'] as const)
       if (inFiles && mesh[key] !== undefined)
         refuse(key, 'does not go with mesh_config_file, which works without Kubernetes');
   }, evenIfWrong);

@@ -1,9 +1,11 @@
 import type { TrustBundle, TrustDomain } from '../../spiffe/index.ts';
+import { defined } from '../../objects/index.ts';
 import type { AdapterState } from './adapter-state.ts';
 import type { MeshAdapterError } from './errors.ts';
 import { followOwnTrust } from './follow-own-trust.ts';
 import type { SecondLook } from './second-look.ts';
 import type { ForeignTrustReport, MeshAdapter, OwnTrust, PresentTrust } from './mesh-adapter.ts';
+import type { MeshServices } from './mesh-services.ts';
 
 /** A mesh adapter from its two halves: both end with the caller's signal, and with `stop`. */
 export function assembleAdapter(options: {
@@ -27,10 +29,12 @@ export function assembleAdapter(options: {
   ) => Promise<readonly ForeignTrustReport[]>;
   /** Reads the entries in the mesh that have our mark. */
   readonly present: (signal: AbortSignal) => Promise<readonly PresentTrust[]>;
+  /** The half about services; left out where the mesh knows none. */
+  readonly services?: MeshServices;
   /** Other things to close at the end. */
   readonly stop?: () => Promise<void>;
 }): MeshAdapter {
-  const { kind, scope, state, read, secondLook, write, present, stop } = options;
+  const { kind, scope, state, read, secondLook, write, present, services, stop } = options;
   const stopping = new AbortController();
   const until = (outer: AbortSignal) => AbortSignal.any([outer, stopping.signal]);
   return {
@@ -45,9 +49,20 @@ export function assembleAdapter(options: {
     onReport: (listener) => state.onReport(listener),
     onProgress: (listener) => state.onProgress(listener),
     status: () => state.status,
+    ...defined({ services: services && untilStopped(services, until) }),
     stop: async () => {
       stopping.abort();
       await stop?.();
     },
+  };
+}
+
+/** The same services, whose requests end with the adapter. */
+function untilStopped(services: MeshServices, until: (signal: AbortSignal) => AbortSignal): MeshServices {
+  return {
+    readServices: (signal) => services.readServices(until(signal)),
+    applyExports: (wanted, signal) => services.applyExports(wanted, until(signal)),
+    applyImports: (wanted, signal) => services.applyImports(wanted, until(signal)),
+    applyAccess: (wanted, signal) => services.applyAccess(wanted, until(signal)),
   };
 }

@@ -6,6 +6,7 @@ import { Anchors } from '../contract/anchors.ts';
 import type { KubernetesSource } from '../kubernetes/kubernetes-access.ts';
 import { KubernetesClient } from '../kubernetes/kubernetes-client.ts';
 import { SecondLook } from '../contract/second-look.ts';
+import { createIstioServices } from './services.ts';
 import { fetchOwnTrust, readOwnTrust } from './read-own-trust.ts';
 import { type IstioWriter, readPresentTrust, writeForeignTrust } from './write-foreign-trust.ts';
 
@@ -17,6 +18,8 @@ export interface IstioAdapterOptions {
   readonly meshConfigMap: string;
   /** The ConfigMap that istiod writes its own roots into. */
   readonly rootConfigMap: { readonly namespace: string; readonly name: string };
+  /** Where imports are written; by default the system namespace. */
+  readonly servicesNamespace?: string | undefined;
   /** Also write the mesh ConfigMaps of the other revisions; default true. */
   readonly allRevisions?: boolean;
   /**
@@ -57,5 +60,12 @@ export function createIstioAdapter(options: IstioAdapterOptions): MeshAdapter {
     secondLook,
     present: (signal) => readPresentTrust(writer, signal),
     write: (wanted, signal, reported, kept) => writeForeignTrust(wanted, writer, signal, reported, kept),
+    services: createIstioServices({
+      client,
+      meshConfigMap: objects.mesh,
+      namespace: options.servicesNamespace ?? options.systemNamespace,
+      clock,
+      random,
+    }),
   });
 }

@@ -27,7 +27,8 @@ export function meshObjectOf({ metadata, ...object }: KubernetesObject): MeshObj
   };
 }
 
-function textsByKey(value: unknown): Readonly<Record<string, string>> {
+/** The texts of a mapping; none for anything else. */
+export function textsByKey(value: unknown): Readonly<Record<string, string>> {
   return Object.fromEntries(
     Object.entries(fieldsOf(value)).filter(
       (entry): entry is [string, string] => typeof entry[1] === 'string',

@@ -53,6 +53,8 @@ export class FakeApiServer {
   readonly #objects = new Map<string, FakeObject>();
   /** Answers a request; true when it did, else the ordinary answer is given. */
   answer: (request: FakeApiRequest, response: ServerResponse) => boolean = () => false;
+  /** What came with the request that is answered now. */
+  lastBody: FakeObject | undefined;
   /** Called before a PUT is handled: another writer may be faster. */
   beforePut: () => void = () => {};
   /** Called after each write by a client: what a controller in the cluster makes of it. */
@@ -198,6 +200,8 @@ export class FakeApiServer {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
     const selected = url.searchParams.get('fieldSelector')?.replace('metadata.name=', '');
+    const sent = Buffer.concat(chunks).toString('utf8');
+    this.lastBody = sent === '' ? undefined : (JSON.parse(sent) as FakeObject);
     const request: FakeApiRequest = {
       verb: verbOf(incoming.method, item, url.searchParams.get('watch') === 'true'),
       name: item ?? selected ?? '',
@@ -209,7 +213,7 @@ export class FakeApiServer {
     this.requests.push(request);
     if (request.verb === 'put') this.beforePut();
     if (this.answer(request, response)) return;
-    const body = (): FakeObject => JSON.parse(Buffer.concat(chunks).toString('utf8')) as FakeObject;
+    const body = (): FakeObject => JSON.parse(sent) as FakeObject;
     const selects = selectorOf(url.searchParams);
     if (request.verb === 'list') {
       const items = [...this.#objects]
