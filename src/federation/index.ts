@@ -30,7 +30,7 @@ export { fetchPath, type PathOutcome } from './fetch/fetch-path.ts';
 export { provedBy } from './fetch/fetch-record.ts';
 export { FetchTimer } from './fetch/fetch-timer.ts';
 export { HOLDING_TYPE, MAX_HOLDING_CHARACTERS } from './fetch/holding-claims.ts';
-export { createHostLookup } from './fetch/host-lookup.ts';
+export { createHostLookup, type HostLookup } from './fetch/host-lookup.ts';
 export { hostOf } from './fetch/open-tcp.ts';
 export { type OutgoingProxy, parseExemptHost } from './fetch/outgoing-proxy.ts';
 export type { Reach } from './fetch/reach.ts';

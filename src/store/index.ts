@@ -7,12 +7,13 @@ export {
   linkHash,
   type SignedHead,
 } from './model/chain.ts';
-export type {
-  CatalogueDirection,
-  CatalogueNotHeld,
-  CatalogueVersion,
-  CatalogueVerdict,
-  HeldCatalogue,
+export {
+  catalogueDigest,
+  type CatalogueDirection,
+  type CatalogueNotHeld,
+  type CatalogueVersion,
+  type CatalogueVerdict,
+  type HeldCatalogue,
 } from './model/catalogue-version.ts';
 export { StoreError } from './model/errors.ts';
 export {
