@@ -3,6 +3,7 @@ import { Federation, PeerHoldings, type Reach } from '../federation/index.ts';
 import {
   createMetrics,
   createMetricsServer,
+  Listeners,
   type Part,
   partOf,
   Parts,
@@ -29,6 +30,7 @@ import { unrecordedTrustHandlers } from './admin/unrecorded-trust.ts';
 import { storeHandlers } from './admin/store.ts';
 import { verifyHandlers } from './admin/verify.ts';
 import { createAdminSocket } from './admin-socket.ts';
+import { AuditStreams } from './audit-streams.ts';
 import { createAgentMetrics } from './agent-metrics.ts';
 import { Attention } from './attention.ts';
 import { addAttentionSources } from './attention-sources.ts';
@@ -80,8 +82,13 @@ export async function partsOfAgent(
   const { store: path } = loaded.config;
   const { clock, log } = context;
   const health = new StoreHealth({ clock, log: log.with({ part: 'store' }) });
+  const recorded = new Listeners();
+  const writeLog = createHistoryLog(log);
   const observer: StoreObserver = {
-    recorded: createHistoryLog(log),
+    recorded: (events) => {
+      writeLog(events);
+      recorded.notify();
+    },
     wrote: () => health.wrote(),
     failed: (error) => health.failed(error),
   };
@@ -89,7 +96,7 @@ export async function partsOfAgent(
   try {
     return [
       { name: 'store', stop: () => store.close() },
-      ...(await connectParts(loaded, context, { store, path, health })),
+      ...(await connectParts(loaded, context, { store, path, health, onRecorded: recorded.add })),
     ];
   } catch (error) {
     await store.close();
@@ -108,7 +115,13 @@ async function connectParts(
     store,
     path: storePath,
     health,
-  }: { readonly store: Store; readonly path: string; readonly health: StoreHealth },
+    onRecorded,
+  }: {
+    readonly store: Store;
+    readonly path: string;
+    readonly health: StoreHealth;
+    readonly onRecorded: Listeners['add'];
+  },
 ): Promise<readonly Part[]> {
   const { config } = loaded;
   const { clock, random, log } = context;
@@ -131,6 +144,13 @@ async function connectParts(
     log,
   });
   const own = () => ownBundle.current;
+  const auditStreams = new AuditStreams(config.audit, context, {
+    store,
+    trustDomain: () => own()?.trustDomain ?? config.trust_domain,
+    metrics,
+  });
+  onRecorded(() => auditStreams.wake());
+  attention.add('audit', () => auditStreams.warnings());
 
   noticeIgnoredProxy(context.environment, config, log);
   const polling = pollingOf(config);
@@ -329,6 +349,8 @@ async function connectParts(
     store.recordEvent({ at: clock.now(), kind, actor: 'agent', message });
   return [
     { name: 'health of the store', start: () => health.start(store), stop: () => health.stop() },
+    // Before the first event of this run, and after its last one.
+    partOf('audit stream', auditStreams),
     // Stopped right before the store, so that the last head covers the agent's last entry.
     partOf('history', heads),
     {

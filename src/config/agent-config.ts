@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { TrustDomain } from '../spiffe/index.ts';
+import { audit } from './agent/audit.ts';
 import { clusterTrustBundles } from './agent/cluster-trust-bundles.ts';
 import { endpoint } from './agent/endpoint.ts';
 import { federation } from './agent/federation.ts';
@@ -38,6 +39,9 @@ export const agentConfigSchema = z
     workload_api: workloadApi
       .optional()
       .describe('Gives the trust to proxies and workloads directly; off when absent.'),
+    audit: audit.describe(
+      'Where every event of the history goes as a CloudEvent: in its order, at least once, and over restarts.',
+    ),
     federation: federation.prefault({}).describe('How peers are polled.'),
     rotation: rotation
       .prefault({})

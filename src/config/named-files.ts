@@ -65,6 +65,13 @@ function filesOfAgent(config: Section): NamedFiles[] {
     ...mesh.all('made-by-us', ['foreign_folder', 'mesh_config_file', 'owned_file']),
     ...mesh.below('federation_gateway').all('made-by-us', ['sds_socket']),
     ...config.below('federation').below('proxy').all('secret', ['credentials_file']),
+    ...config
+      .items('audit')
+      .flatMap((sink) => [
+        ...sink.all('made-by-us', ['path']),
+        ...sink.all('secret', ['secret_file']),
+        ...sink.all('certificates', ['ca_file']),
+      ]),
     ...mesh.kubeconfig(),
     ...config.below('cluster_trust_bundles').kubeconfig(),
   ];
@@ -82,6 +89,13 @@ class Section {
 
   below(key: string): Section {
     return new Section(Object(this.#value)[key], [...this.#path, key]);
+  }
+
+  /** The sections of a list. */
+  items(key: string): Section[] {
+    const found: unknown = Object(this.#value)[key];
+    const items: readonly unknown[] = Array.isArray(found) ? found : [];
+    return items.map((item, index) => new Section(item, [...this.#path, key, index]));
   }
 
   text(key: string): string | undefined {

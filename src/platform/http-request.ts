@@ -19,7 +19,7 @@ export interface HttpRequest {
   /** An address, or a path of the server behind a Unix socket. */
   readonly to: URL | { readonly socketPath: string; readonly path: string };
   readonly headers?: Readonly<Record<string, string>>;
-  /** The body, sent as JSON; none where it is undefined. */
+  /** The body, sent as JSON; none where it is undefined. `headers` may name another media type. */
   readonly json?: unknown;
   readonly connection?: HttpConnection;
   readonly signal?: AbortSignal;
@@ -65,7 +65,7 @@ export async function openHttp(request: HttpRequest): Promise<IncomingMessage> {
   const options = {
     ...connection,
     method,
-    headers: { ...connection?.headers, ...headers, ...described },
+    headers: { ...described, ...connection?.headers, ...headers },
     ...defined({ signal }),
   };
   return await new Promise((resolve, reject) => {

@@ -6,6 +6,7 @@
 export const WARNING_CODES = [
   'attention-unknown',
   'store-unusable',
+  'audit-behind',
   'mesh-unreachable',
   'own-svid-unusable',
   'endpoint-certificate-unusable',
